@@ -1,0 +1,155 @@
+"""The `wallet` command: its tree of commands, and the one place where errors become words and exit codes."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Annotated, TextIO
+
+import typer
+from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption
+
+from wallet_cli.cli.command import Group, lazy_group
+from wallet_cli.cli.output import Format, print_error
+from wallet_cli.errors import InternalError, Interrupted, InvalidInput, StorageError, WalletError, shown
+
+TREE = {
+    "register": "wallet_cli.cli.register",
+    "create": "wallet_cli.cli.wallet",
+    "balance": "wallet_cli.cli.wallet",
+    "tx": Group(
+        "Add, list and total transactions.",
+        {"add": "wallet_cli.cli.tx", "list": "wallet_cli.cli.tx", "total": "wallet_cli.cli.tx"},
+    ),
+    "wallet": Group("Open wallets.", {"create": "wallet_cli.cli.wallet"}),
+    "verify": "wallet_cli.cli.verify",
+    "config": Group("See the settings and where they come from.", {"show": "wallet_cli.cli.config"}),
+    "demo": "wallet_cli.cli.demo",
+}
+
+COMPLETION_VARIABLE = "_WALLET_COMPLETE"
+
+app = typer.Typer(
+    cls=lazy_group(TREE),
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    db: Annotated[
+        str | None,
+        typer.Option("--db", metavar="DB", help="The ledger: a path. Also WALLET_DB.", show_default=False),
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Stored value that people can trust: wallets, credits, debits and balances in one file."""
+    if version:
+        from wallet_cli import __version__
+
+        print(f"wallet {__version__}")
+        raise typer.Exit
+    context.obj = {} if db is None else {"db": db}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code; nothing that it raises reaches the caller.
+
+    With `WALLET_DEBUG=1` an unexpected exception is shown with its traceback.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        try:
+            code = _run(arguments)
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:
+            return _reader_left()
+        except OSError as error:
+            raise _unwritable(error) from error
+    except KeyboardInterrupt:
+        return _fail(Interrupted("interrupted", hint="if it was a write, the same key tells whether it is done"), arguments)
+    except WalletError as error:
+        return _fail(error, arguments)
+    except Exception as error:
+        if os.environ.get("WALLET_DEBUG") == "1":
+            raise
+        return _fail(_unexpected(error), arguments)
+
+
+def _run(arguments: list[str]) -> int:
+    command = typer.main.get_command(app)
+    if COMPLETION_VARIABLE in os.environ:
+        command.main(arguments, prog_name="wallet")
+    try:
+        with command.make_context("wallet", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except typer.TyperException as error:
+        if isinstance(error, NoArgsIsHelpError):
+            error.show()
+            return InvalidInput.exit_code
+        raise _usage_error(error, arguments) from None
+    return 0
+
+
+def _fail(error: WalletError, arguments: Sequence[str]) -> int:
+    try:
+        print_error(error, _format_asked_for(arguments))
+    except OSError:
+        # Nobody can be told any more; the exit code still says it.
+        _silence(sys.stderr)
+    return error.exit_code
+
+
+def _usage_error(error: typer.TyperException, arguments: Sequence[str]) -> InvalidInput:
+    """What Typer says about a command line, in this program's words."""
+    negative = next((text for text in arguments if re.fullmatch(r"-[0-9.].*", text)), None)
+    if negative is not None and isinstance(error, NoSuchOption):
+        return InvalidInput(
+            f"the amount must be greater than 0: {shown(negative)}", hint="say --debit to take money out"
+        )
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "wallet"
+    return InvalidInput(error.format_message().rstrip("."), hint=f"{path} --help")
+
+
+def _unexpected(error: Exception) -> InternalError:
+    return InternalError(
+        f"unexpected {type(error).__name__}: {error}", hint="WALLET_DEBUG=1 shows where; please report it"
+    )
+
+
+def _unwritable(error: OSError) -> StorageError:
+    _silence(sys.stdout)
+    return StorageError(
+        f"cannot write the answer: {error.strerror or error}",
+        hint="if it was a write, it is done: the same key has its answer again",
+    )
+
+
+def _reader_left() -> int:
+    """`wallet … | head` has what it wanted: end quietly, as the work is done."""
+    _silence(sys.stdout)
+    return 0
+
+
+def _silence(stream: TextIO) -> None:
+    """Send what is still in a stream's buffer nowhere, so that the interpreter's last flush does not fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def _format_asked_for(arguments: Sequence[str]) -> Format:
+    """The output format on a command line that may be too wrong to parse."""
+    text = " ".join(arguments)
+    if "--json" in arguments or re.search(r"(-\w*o|--output)[ =]?jsonl?\b", text):
+        return Format.json
+    return Format.table

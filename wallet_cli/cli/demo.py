@@ -1,0 +1,45 @@
+"""`wallet demo`: the whole story on a scratch ledger, each command as a person would type it before its result."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+from contextlib import redirect_stderr
+from pathlib import Path
+
+import typer
+
+from wallet_cli.cli.command import command
+
+app = typer.Typer()
+
+STORY = (
+    ("A user registers with a phone number, once.", "wallet register 9886977544 --name Asha"),
+    ("The user opens a wallet that may not go below 20.", "wallet create 9886977544 --minimum-balance 20"),
+    ("Money comes in. The key makes it safe to send again …", "wallet tx add 9886977544 500 --credit --key salary-1"),
+    ("… and sent again, it is applied once.", "wallet tx add 9886977544 500 --credit --key salary-1"),
+    ("Money goes out …", "wallet tx add 9886977544 120.50 --debit --note 'Groceries'"),
+    ("… but never below the minimum.", "wallet tx add 9886977544 400 --debit"),
+    ("One wallet of each type; points are a currency too.", "wallet create 9886977544/points --currency PTS/0"),
+    ("Points are whole numbers.", "wallet tx add 9886977544/points 250 --credit"),
+    ("What is in it?", "wallet balance 9886977544"),
+    ("What happened?", "wallet tx list 9886977544"),
+    ("How much in all?", "wallet tx total 9886977544"),
+    ("A script asks for the value alone, or for JSON.", "wallet balance 9886977544 -q"),
+    ("", "wallet balance 9886977544/points --json"),
+    ("Every total and every hash, worked out again.", "wallet verify"),
+)
+
+
+@command(app, "demo")
+def demo() -> None:
+    """Play the whole story on a scratch ledger, which is deleted afterwards."""
+    from wallet_cli.cli.app import main
+
+    # A refusal is part of the story: it stands where a person would see it.
+    with tempfile.TemporaryDirectory(prefix="wallet-demo-") as folder, redirect_stderr(sys.stdout):
+        for why, line in STORY:
+            print(f"\n# {why}" if why else "")
+            print(f"$ {line}", flush=True)
+            main(["--db", str(Path(folder) / "demo.db"), *shlex.split(line)[1:]])

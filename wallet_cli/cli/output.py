@@ -1,0 +1,170 @@
+"""All printing: answers to stdout in four shapes, errors and notices to stderr.
+
+JSON is ASCII, so that no note can carry a control character to a terminal; tables show such characters escaped, and
+never read markup in what people wrote. Rich is imported for tables alone.
+"""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Any, NamedTuple
+
+from wallet_cli.errors import WalletError
+
+UNCUT_COLUMNS = 10_000
+"""How wide a table may be where there is no terminal to fit it to."""
+
+
+class Format(str, Enum):
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+class Style(NamedTuple):
+    """How one command was asked to print: the format, and whether only the id or value is wanted."""
+
+    format: Format = Format.table
+    quiet: bool = False
+
+
+class Record(NamedTuple):
+    """One thing. `value` names the field that `-q` prints."""
+
+    data: Mapping[str, Any]
+    value: str = "id"
+
+
+class Listing(NamedTuple):
+    """Many things: `rows`, which may be a stream; the columns of a table and of CSV; the field that `-q` prints.
+
+    `page` is the whole answer as JSON, where it is one.
+    """
+
+    rows: Iterable[Mapping[str, Any]]
+    columns: Sequence[str]
+    value: str = "id"
+    page: Mapping[str, Any] | None = None
+
+
+def render(answer: Record | Listing, style: Style) -> None:
+    """Print an answer to stdout."""
+    rows = [answer.data] if isinstance(answer, Record) else answer.rows
+    if style.quiet:
+        _lines(_text(row[answer.value]) for row in rows)
+    elif style.format is Format.json:
+        data = answer.data if isinstance(answer, Record) else answer.page
+        _lines([json_text(list(rows) if data is None else data)])
+    elif style.format is Format.jsonl:
+        _lines(json_text(row) for row in rows)
+    elif style.format is Format.csv:
+        _csv(rows, list(answer.data) if isinstance(answer, Record) else answer.columns)
+    elif isinstance(answer, Record):
+        _card(answer.data)
+    else:
+        _table(rows, answer.columns)
+
+
+def json_text(value: Any) -> str:
+    """One line of JSON."""
+    import json
+
+    return json.dumps(value, separators=(", ", ": "))
+
+
+def print_error(error: WalletError, format: Format) -> None:
+    """Print an error to stderr: `error: …`, then `hint: …`; or one JSON object where JSON was asked for."""
+    if format in (Format.json, Format.jsonl):
+        print(json_text({"error": error.as_json()}), file=sys.stderr)
+        return
+    print(f"error: {harmless(error.message)}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {harmless(error.hint)}", file=sys.stderr)
+
+
+def notice(text: str) -> None:
+    """Say something to the person at the terminal, beside the data."""
+    print(harmless(text), file=sys.stderr)
+
+
+def harmless(text: str) -> str:
+    """Return text with control and formatting characters escaped, so that it cannot move, hide or colour anything."""
+    if text.isprintable():
+        return text
+    return "".join(c if unicodedata.category(c) not in _HARMFUL else _escaped(c) for c in text)
+
+
+# Controls, surrogates, unassigned, private use, and the separators that break lines; but emoji joiners are formats too.
+_HARMFUL = {"Cc", "Cs", "Cn", "Co", "Zl", "Zp", "Cf"}
+_JOINERS = "\u200c\u200d"
+
+
+def _escaped(c: str) -> str:
+    return c if c in _JOINERS else c.encode("unicode_escape").decode("ascii")
+
+
+def _lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        sys.stdout.write(line + "\n")
+
+
+def _text(value: Any) -> str:
+    """A value as one cell."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    import csv
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_text(row.get(column)) for column in columns])
+
+
+def _card(data: Mapping[str, Any]) -> None:
+    """One thing, a field a line."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    for name, value in data.items():
+        if value is not None:
+            grid.add_row(name, _cell(value))
+    _console().print(grid)
+
+
+def _table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
+    for column in columns:
+        numeric = column in ("amount", "balance", "available")
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    _console().print(table)
+
+
+def _cell(value: Any) -> Any:
+    from rich.text import Text
+
+    return Text(harmless(_text(value)))
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, width=UNCUT_COLUMNS, color_system=None)

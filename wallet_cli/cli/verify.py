@@ -1,0 +1,25 @@
+"""`wallet verify`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from wallet_cli.cli.command import command
+from wallet_cli.cli.output import Record
+from wallet_cli.services import audit
+from wallet_cli.services.context import Ledger
+
+app = typer.Typer()
+
+
+@command(app, "verify")
+def verify(
+    ledger: Ledger,
+    wallet: Annotated[
+        str | None, typer.Argument(metavar="[WALLET]", help="One wallet alone.", show_default="all")
+    ] = None,
+) -> Record:
+    """Work out every total, sequence number and hash again; exit 7 naming the first bad row."""
+    return Record(audit.verify(ledger, wallet), value="transactions")

@@ -1,0 +1,57 @@
+"""The hash chain of a wallet: editing, removing or reordering history shows.
+
+    hash(0) = SHA-256(canonical bytes of the wallet)
+    hash(n) = SHA-256(hash(n-1) ‖ canonical bytes of transaction n)
+
+Canonical bytes are fields joined by a space, integers in decimal; text fields that are there follow as
+`name length:bytes`, in the order below, so that no two different rows have the same bytes. The idea is that of git and
+of certificate transparency; as there, it proves that history was not changed by accident or in part, while a keeper
+who rewrites a whole chain is found out by a head hash that somebody noted earlier.
+"""
+
+from __future__ import annotations
+
+# CPython's own SHA-256 imports in 0.2 ms; hashlib loads OpenSSL, 8 to 10 ms of a command that takes 100.
+try:
+    from _sha2 import sha256  # type: ignore[import-not-found]  # Python 3.12 and newer
+except ImportError:
+    try:
+        from _sha256 import sha256  # type: ignore[import-not-found]  # Python 3.11
+    except ImportError:  # an interpreter without them: slower to start, the same bytes
+        from hashlib import sha256
+
+from wallet_cli.domain.model import Transaction, Wallet
+from wallet_cli.domain.period import FIRST_US
+
+
+def genesis(wallet: Wallet) -> bytes:
+    """The hash before the first transaction: over what never changes about the wallet."""
+    facts = f"{wallet.id} {wallet.user_id} {wallet.type} {wallet.currency.name} {wallet.created_at_us}"
+    return bytes(sha256(f"wallet 1 {facts}".encode()).digest())
+
+
+def unopened(wallet: Wallet) -> Transaction:
+    """The state of a wallet before its first transaction; history of any age may follow."""
+    return Transaction(wallet.id, 0, False, 0, 0, 0, 0, FIRST_US, None, None, genesis(wallet))
+
+
+def link(
+    previous: bytes,
+    seq: int,
+    is_credit: bool,
+    amount: int,
+    credit_total: int,
+    debit_total: int,
+    credit_count: int,
+    at_us: int,
+    note: str | None,
+    key: str | None,
+) -> bytes:
+    """The hash of a transaction that follows `previous`: 32 bytes."""
+    kind = "credit" if is_credit else "debit"
+    text = f" {seq} {kind} {amount} {credit_total} {debit_total} {credit_count} {at_us}"
+    if note is not None:
+        text += f" note {len(note.encode())}:{note}"
+    if key is not None:
+        text += f" key {len(key.encode())}:{key}"
+    return bytes(sha256(previous + text.encode()).digest())

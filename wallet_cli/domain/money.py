@@ -1,0 +1,117 @@
+"""Money: a whole number of minor units (cents, paise, points) and a currency that says how many make one.
+
+Never a float, never a Decimal in a column: 123456789012345678.91 has to come back as it went in.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from wallet_cli.errors import InvalidInput, shown
+
+MAX_AMOUNT_MINOR = 10**15
+"""The largest single amount, in minor units."""
+
+MAX_TOTAL_MINOR = 9 * 10**18
+"""The largest running total of credits or debits, in minor units: below 2**63, where an SQL integer ends."""
+
+MAX_AMOUNT_CHARS = 40
+MAX_EXPONENT = 8
+
+_DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
+_CUSTOM = re.compile(r"([A-Z0-9]{3,10})/([0-8])", re.ASCII)
+
+# ISO 4217, list one: codes by their number of fraction digits. What the list marks "N.A." (gold, test codes, bond
+# units) has no fraction digits to know and is written CODE/N like any other unit.
+_ISO_4217_EXPONENTS = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    2: (
+        "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW"
+        " CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF"
+        " IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK"
+        " MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP"
+        " SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XAD XCD XCG"
+        " YER ZAR ZMW ZWG"
+    ),
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+}
+ISO_4217 = {code: exponent for exponent, codes in _ISO_4217_EXPONENTS.items() for code in codes.split()}
+
+
+class Currency(NamedTuple):
+    """A unit of value: `name` as it is written (`INR`, `PTS/0`) and its number of fraction digits."""
+
+    name: str
+    exponent: int
+
+    @property
+    def unit(self) -> str:
+        """The name as it stands beside an amount: `PTS` for `PTS/0`."""
+        return self.name.partition("/")[0]
+
+
+def parse_currency(text: str) -> Currency:
+    """Read an ISO 4217 code, or `CODE/N` for any other unit with N fraction digits.
+
+    Raises InvalidInput for anything else, and for an ISO code with digits that are not its own.
+    """
+    if text in ISO_4217:
+        return Currency(text, ISO_4217[text])
+    custom = _CUSTOM.fullmatch(text)
+    if custom is None:
+        raise InvalidInput(
+            f"not a currency: {shown(text)}",
+            hint="give an ISO 4217 code such as INR, or CODE/N for your own unit with N fraction digits, such as PTS/0",
+        )
+    code, digits = custom.groups()
+    if code not in ISO_4217:
+        return Currency(text, int(digits))
+    if ISO_4217[code] == int(digits):
+        return Currency(code, ISO_4217[code])
+    raise InvalidInput(f"{code} has {ISO_4217[code]} fraction digits, not {digits}", hint=f"write {code} alone")
+
+
+def parse_amount(text: str, currency: Currency) -> int:
+    """Read an AMOUNT (`20`, `19.99`) as minor units, 1 to MAX_AMOUNT_MINOR. Raises InvalidInput."""
+    minor = _parse_minor(text, currency, "amount")
+    if minor <= 0:
+        raise InvalidInput(f"the amount must be greater than 0: {shown(text)}", hint="say --debit to take money out")
+    return minor
+
+
+def parse_minimum(text: str, currency: Currency) -> int:
+    """Read a minimum balance as minor units; 0 and negative ones (an overdraft) are fine. Raises InvalidInput."""
+    return _parse_minor(text, currency, "minimum balance")
+
+
+def _parse_minor(text: str, currency: Currency, what: str) -> int:
+    negative = text.startswith("-")
+    digits = text[1:] if negative else text
+    if len(text) > MAX_AMOUNT_CHARS or not _DECIMAL.fullmatch(digits):
+        raise InvalidInput(
+            f"the {what} is not a decimal number: {shown(text)}",
+            hint="digits with at most one point, such as 20 or 19.99: no separators, no exponent",
+        )
+    whole, _, fraction = digits.partition(".")
+    if len(fraction) > currency.exponent:
+        raise InvalidInput(
+            f"the {what} has more fraction digits than {currency.unit} has ({currency.exponent}): {shown(text)}"
+        )
+    minor = int(whole + fraction.ljust(currency.exponent, "0"))
+    if minor > MAX_AMOUNT_MINOR:
+        raise InvalidInput(
+            f"the {what} is too large: {shown(text)}",
+            hint=f"the most is {format_minor(MAX_AMOUNT_MINOR, currency)} {currency.unit} at once",
+        )
+    return -minor if negative else minor
+
+
+def format_minor(minor: int, currency: Currency) -> str:
+    """Return minor units as decimal text with exactly the currency's fraction digits: 2000 INR → `20.00`."""
+    if not currency.exponent:
+        return str(minor)
+    digits = str(abs(minor)).rjust(currency.exponent + 1, "0")
+    sign = "-" if minor < 0 else ""
+    return f"{sign}{digits[: -currency.exponent]}.{digits[-currency.exponent :]}"

@@ -1,0 +1,135 @@
+"""Times and periods: TIME text to microseconds since 1970 in UTC, and back.
+
+Inside, a moment is an `int` of microseconds (`…_us`) and a period is half-open: `start_us <= at < end_us`. People
+write the last moment that they mean, so a time used as an end covers all of the unit that it is written in.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import NamedTuple
+
+from wallet_cli.errors import InvalidInput, shown
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+LAST_US = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+FIRST_US = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
+MAX_TIME_CHARS = 40
+
+_TIME = re.compile(
+    r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
+    r"(?:[T ](?P<hour>\d\d)(?::?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?)?"
+    r"(?P<offset>Z|[+-]\d\d(?::?\d\d)?)?)?)?)?",
+    re.ASCII,
+)
+
+
+class Span(NamedTuple):
+    """What a written TIME covers: its first moment, and the first one after it. Microseconds since 1970, UTC."""
+
+    start_us: int
+    end_us: int
+
+
+class Period(NamedTuple):
+    """A half-open period; `None` where a bound was not given."""
+
+    start_us: int | None
+    end_us: int | None
+
+
+def parse_time(text: str, zone: tzinfo | None) -> Span:
+    """Read an ISO 8601 time of any precision from year to microsecond.
+
+    `zone` is used where the text has no offset; `None` is the system's. Raises InvalidInput for text that is not a
+    time, and for a time that does not exist: 30 February, or an hour skipped when the clocks go forward.
+    """
+    match = _TIME.fullmatch(text) if len(text) <= MAX_TIME_CHARS else None
+    if match is None:
+        raise InvalidInput(
+            f"not a time: {shown(text)}", hint="ISO 8601, such as 2024-04-30, 2024-04-19T05:40 or 2024-04-19T05:40:00Z"
+        )
+    part = match.groupdict()
+    try:
+        naive = datetime(
+            int(part["year"]),
+            int(part["month"] or 1),
+            int(part["day"] or 1),
+            int(part["hour"] or 0),
+            int(part["minute"] or 0),
+            int(part["second"] or 0),
+            int((part["fraction"] or "0").ljust(6, "0")[:6]),
+        )
+        if part["offset"]:
+            zone = _offset(part["offset"])
+        start_us = _utc_us(naive, zone, fold=0)
+        if not part["offset"] and _wall_time(start_us, zone) != naive:
+            raise ValueError("the clocks go forward over it")
+        end_us = _end_us(naive, zone, part)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput(f"this time does not exist: {shown(text)}", hint=str(error)) from None
+    return Span(start_us, end_us)
+
+
+def parse_period(start: str | None, end: str | None, zone: tzinfo | None) -> Period:
+    """Read the two bounds of a period, either of which may be left out. Raises InvalidInput, also when reversed."""
+    start_us = parse_time(start, zone).start_us if start is not None else None
+    end_us = parse_time(end, zone).end_us if end is not None else None
+    if start_us is not None and end_us is not None and start_us >= end_us:
+        raise InvalidInput(f"the period ends before it starts: {shown(str(start))} to {shown(str(end))}")
+    return Period(start_us, end_us)
+
+
+def format_time(at_us: int) -> str:
+    """Return `2026-11-22T10:00:00.000000Z`."""
+    return (EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def format_end(end_us: int) -> str:
+    """Return an end bound as the last moment inside it, so that giving it again means the same period."""
+    return format_time(end_us - 1)
+
+
+def _offset(text: str) -> tzinfo:
+    return datetime.strptime(text, "%z").tzinfo or UTC
+
+
+def _utc_us(naive: datetime, zone: tzinfo | None, fold: int) -> int:
+    """Microseconds of a wall time; `fold` picks the first or second of an hour that happens twice."""
+    local = naive.replace(fold=fold)
+    aware = local.astimezone() if zone is None else local.replace(tzinfo=zone)
+    return (aware - EPOCH) // MICROSECOND
+
+
+def _wall_time(at_us: int, zone: tzinfo | None) -> datetime:
+    moment = EPOCH + timedelta(microseconds=at_us)
+    return moment.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+def _end_us(naive: datetime, zone: tzinfo | None, part: dict[str, str | None]) -> int:
+    """The first moment after the unit that the time is written in."""
+    if part["fraction"]:
+        step = timedelta(microseconds=10 ** max(0, 6 - len(part["fraction"])))
+    elif part["second"]:
+        step = timedelta(seconds=1)
+    elif part["minute"]:
+        step = timedelta(minutes=1)
+    elif part["hour"]:
+        step = timedelta(hours=1)
+    elif part["day"]:
+        step = timedelta(days=1)
+    elif part["month"]:
+        step = naive.replace(year=naive.year + naive.month // 12, month=naive.month % 12 + 1) - naive
+    else:
+        step = naive.replace(year=naive.year + 1) - naive
+    try:
+        following = naive + step
+    except OverflowError:
+        return LAST_US
+    # Within a day the unit is a stretch of time, and the second of two equal hours ends later; a day, a month or a
+    # year ends at the next one's midnight, which may be 23 or 25 hours after its own.
+    if part["hour"]:
+        return _utc_us(naive, zone, fold=1) + step // MICROSECOND
+    return _utc_us(following, zone, fold=0)

@@ -1,0 +1,88 @@
+"""Phone numbers: what a person types, and the one E.164 number that it means.
+
+The numbering plans come from phonenumberslite (the port of Google's libphonenumber). Its import costs 25 ms, so it
+waits until a number has to be worked out; a number that the ledger has seen before is found without it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from wallet_cli.errors import InvalidInput, shown
+
+MAX_PHONE_CHARS = 40
+
+_PHONE = re.compile(r"\+?[0-9 ()\-]+", re.ASCII)
+_IGNORED = str.maketrans("", "", " ()-")
+
+
+class Phone(NamedTuple):
+    """A phone number.
+
+    `typed` as a person wrote it; `e164` the number that it means; `region` and `national` the shorter digits that
+    mean it too, in that region, where there are such digits (else None): the ledger keeps them, so that most
+    look-ups need no numbering plan.
+    """
+
+    typed: str
+    e164: str
+    region: str | None
+    national: str | None
+
+
+def phone_digits(text: str) -> str:
+    """Return the number without spaces, dashes and brackets: digits, with a leading `+` if it had one.
+
+    Raises InvalidInput for anything that is not written as a phone number.
+    """
+    if len(text) > MAX_PHONE_CHARS or not _PHONE.fullmatch(text):
+        raise InvalidInput(f"not a phone number: {shown(text)}", hint="such as 9886977544 or '+91 98869 77544'")
+    return text.translate(_IGNORED)
+
+
+def parse_phone(text: str, region: str) -> Phone:
+    """Work out a phone number; `region` (`IN`) is used for a number with no `+`.
+
+    Possible numbers pass, whether or not their range is given out yet: ranges are opened more often than programs
+    are upgraded. Raises InvalidInput.
+    """
+    digits = phone_digits(text)
+    import phonenumbers
+
+    try:
+        number = phonenumbers.parse(digits, region)
+    except phonenumbers.NumberParseException:
+        number = None
+    possible = phonenumbers.ValidationResult.IS_POSSIBLE
+    if number is None or phonenumbers.is_possible_number_with_reason(number) != possible:
+        where = "" if digits.startswith("+") else f" in region {region}"
+        raise InvalidInput(
+            f"not a possible phone number{where}: {shown(text)}",
+            hint="check the digits, or give it with its country code, such as +919886977544",
+        )
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if not digits.startswith("+"):
+        return Phone(text, e164, region, digits)
+    home = phonenumbers.region_code_for_number(number)
+    national = phonenumbers.national_significant_number(number)
+    if home is None or not _means(phonenumbers, national, home, number):
+        return Phone(text, e164, None, None)
+    return Phone(text, e164, home, national)
+
+
+def check_region(text: str) -> str:
+    """Return a phone region (`IN`) if there is one of that name; raises InvalidInput."""
+    import phonenumbers
+
+    if text not in phonenumbers.SUPPORTED_REGIONS:
+        raise InvalidInput(f"not a phone region: {shown(text)}", hint="two capital letters, such as IN, GB or US")
+    return text
+
+
+def _means(phonenumbers: object, digits: str, region: str, number: object) -> bool:
+    """Whether `digits`, typed in `region`, are worked out to be `number`."""
+    try:
+        return bool(phonenumbers.parse(digits, region) == number)  # type: ignore[attr-defined]
+    except phonenumbers.NumberParseException:  # type: ignore[attr-defined]
+        return False

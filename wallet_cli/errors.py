@@ -1,0 +1,157 @@
+"""Every way in which the wallet says no.
+
+::
+
+    WalletError
+    ├── InvalidInput          invalid_input          exit 2    HTTP 400
+    ├── NotFound
+    │   ├── UserNotFound          user_not_found         3         404
+    │   ├── WalletNotFound        wallet_not_found       3         404
+    │   └── TransactionNotFound   transaction_not_found  3         404
+    ├── Refused
+    │   ├── InsufficientFunds     insufficient_funds     4         409
+    │   ├── WalletNotActive       wallet_not_active      4         409
+    │   └── BalanceOverflow       balance_overflow       4         409
+    ├── Conflict
+    │   ├── UserExists            user_exists            5         409
+    │   ├── WalletExists          wallet_exists          5         409
+    │   ├── KeyReused             key_reused             5         409
+    │   └── TimeConflict          time_conflict          5         409
+    ├── Busy                  busy                   6         503    retryable
+    ├── StorageError          storage_error          7         503    retryable
+    ├── InternalError         internal_error         1         500    retryable
+    └── Interrupted           interrupted          130         –      retryable
+
+A refusal is a value first (the rules return it) and an exception only where a face of the program has one caller to
+answer. `retryable` says whether the same request with the same key may be sent again; it never applies twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+SHOWN_CHARS = 60
+
+
+class WalletError(Exception):
+    """The root of the tree: a message for a person, a code for a program.
+
+    `hint` says what to do next; `details` are JSON values that go with the code (amounts as strings).
+    """
+
+    code: ClassVar[str] = "internal_error"
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str | None = None, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+    def as_json(self) -> dict[str, Any]:
+        """The error as both faces print it: `code, message, hint, retryable, details`."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "retryable": self.retryable,
+            "details": self.details,
+        }
+
+
+class InvalidInput(WalletError):
+    code = "invalid_input"
+    exit_code = 2
+    http_status = 400
+
+
+class NotFound(WalletError):
+    exit_code = 3
+    http_status = 404
+
+
+class UserNotFound(NotFound):
+    code = "user_not_found"
+
+
+class WalletNotFound(NotFound):
+    code = "wallet_not_found"
+
+
+class TransactionNotFound(NotFound):
+    code = "transaction_not_found"
+
+
+class Refused(WalletError):
+    exit_code = 4
+    http_status = 409
+
+
+class InsufficientFunds(Refused):
+    code = "insufficient_funds"
+
+
+class WalletNotActive(Refused):
+    code = "wallet_not_active"
+
+
+class BalanceOverflow(Refused):
+    code = "balance_overflow"
+
+
+class Conflict(WalletError):
+    exit_code = 5
+    http_status = 409
+
+
+class UserExists(Conflict):
+    code = "user_exists"
+
+
+class WalletExists(Conflict):
+    code = "wallet_exists"
+
+
+class KeyReused(Conflict):
+    code = "key_reused"
+
+
+class TimeConflict(Conflict):
+    code = "time_conflict"
+
+
+class Busy(WalletError):
+    """No turn to write within the time allowed; `details` name who holds it and since when."""
+
+    code = "busy"
+    exit_code = 6
+    http_status = 503
+    retryable = True
+
+
+class StorageError(WalletError):
+    """The ledger cannot be read or written. After a write, the outcome may be unknown: the same key tells."""
+
+    code = "storage_error"
+    exit_code = 7
+    http_status = 503
+    retryable = True
+
+
+class InternalError(WalletError):
+    retryable = True
+
+
+class Interrupted(WalletError):
+    code = "interrupted"
+    exit_code = 130
+    http_status = 503
+    retryable = True
+
+
+def shown(text: str) -> str:
+    """Return user text as it may stand in a one-line message: quoted, control characters escaped, cut when long."""
+    cut = text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
+    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut) + "'"

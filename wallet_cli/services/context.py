@@ -1,0 +1,58 @@
+"""The composition root: from settings to an open ledger. Called by a face for each use, never at import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from wallet_cli.domain.commands import Applied, Command, Refusal, Replayed
+from wallet_cli.domain.model import Policy
+from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.settings import Settings
+from wallet_cli.storage.sqlite import SqliteStore, ledger_path, open_store
+from wallet_cli.writer.executor import Executor
+from wallet_cli.writer.file_lock import turn_lock
+
+
+class Ledger:
+    """An open ledger: `store` to read, `executor` to write, and the settings that rule it."""
+
+    def __init__(self, settings: Settings, store: SqliteStore, executor: Executor) -> None:
+        self.settings = settings
+        self.store = store
+        self.executor = executor
+        self.policy = executor.policy
+
+    def carry_out(self, command: Command, name: str) -> Applied | Replayed:
+        """Run one command in a turn of its own; raises the error of a refusal."""
+        result = self.executor.run([command], name)[0]
+        if isinstance(result, Refusal):
+            raise result.error
+        return result
+
+
+@contextmanager
+def open_ledger(settings: Settings, notify: Callable[[str], None]) -> Iterator[Ledger]:
+    """Open the ledger that the settings name, for the length of a `with` block.
+
+    `notify` is told, in one line, when a ledger is made or migrated. Raises StorageError, Busy or InvalidInput.
+    """
+    if "://" in settings.db:
+        raise InvalidInput(
+            f"this version keeps a ledger in a file, not at {shown(settings.db.partition('://')[0] + '://…')}",
+            hint="give a path",
+        )
+    path = ledger_path(settings.db)
+    if settings.db_is_default:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    timeout_s = settings.lock_timeout_s
+    lock = turn_lock(path.with_name(path.name + ".lock"))
+    store = open_store(path, timeout_s, lambda name: lock.turn(timeout_s, name), notify)
+    try:
+        yield Ledger(settings, store, Executor(store, lock, Policy(settings.minimum_balance), timeout_s))
+    finally:
+        if store.closes_under_turn:
+            with lock.turn(timeout_s, "closing"):
+                store.close()
+        else:
+            store.close()

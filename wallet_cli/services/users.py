@@ -1,0 +1,50 @@
+"""Registering and finding users."""
+
+from __future__ import annotations
+
+from wallet_cli.domain.address import UserId, UserName, check_name
+from wallet_cli.domain.commands import Register
+from wallet_cli.domain.model import User
+from wallet_cli.domain.phone import check_region, parse_phone
+from wallet_cli.errors import UserExists, UserNotFound, shown
+from wallet_cli.services.answers import Answer, user_answer
+from wallet_cli.services.context import Ledger
+
+
+def register(ledger: Ledger, phone_number: str, name: str | None = None, *, exist_ok: bool = False) -> Answer:
+    """Add a user; the answer is a `user`. Raises InvalidInput, or UserExists unless `exist_ok`."""
+    phone = parse_phone(phone_number, check_region(ledger.settings.phone_region))
+    if name is not None:
+        check_name(name)
+    try:
+        result = ledger.carry_out(Register(phone, name), "register")
+    except UserExists:
+        known = ledger.store.user_by_e164(phone.e164)
+        if not exist_ok or known is None:
+            raise
+        return user_answer(known)
+    assert isinstance(result.made, User)
+    return user_answer(result.made)
+
+
+def find_user(ledger: Ledger, name: UserName) -> User:
+    """The user that a person named; raises UserNotFound, or InvalidInput for an impossible phone number."""
+    if isinstance(name, UserId):
+        user = ledger.store.user_by_id(name.id)
+        text = f"id {name.id}"
+    else:
+        user = _find_by_phone(ledger, name.digits, name.typed)
+        text = f"phone number {shown(name.typed)}"
+    if user is None:
+        raise UserNotFound(f"there is no user with the {text}", hint="wallet register PHONE makes one")
+    return user
+
+
+def _find_by_phone(ledger: Ledger, digits: str, typed: str) -> User | None:
+    """Look the digits up as they are first: numbers seen before are found without the numbering plans (25 ms)."""
+    region = ledger.settings.phone_region
+    if digits.startswith("+"):
+        known = ledger.store.user_by_e164(digits)
+    else:
+        known = ledger.store.user_by_national(region, digits)
+    return known or ledger.store.user_by_e164(parse_phone(typed, check_region(region)).e164)

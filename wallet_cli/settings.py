@@ -1,0 +1,219 @@
+"""Settings, and where each came from: flag > environment > `.env` in the working directory > config.toml > default.
+
+Each is text until somebody needs it, and is checked then: a wrong time zone does not keep anybody from paying. The
+libraries that read the two files are imported only where there is a file to read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wallet_cli.domain.money import Currency, parse_currency, parse_minimum
+from wallet_cli.errors import InvalidInput, shown
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+APP_NAME = "wallet"
+MAX_LOCK_TIMEOUT_S = 86_400.0
+
+
+class Setting(NamedTuple):
+    """A setting: its name, the environment variables that hold it (the first one set wins), and its default."""
+
+    name: str
+    variables: tuple[str, ...]
+    default: str
+    secret: bool = False
+
+
+DB_DEFAULT = "(data folder)/wallet.db"
+SECRET_DEFAULT = "(made when first needed)"
+SETTINGS = (
+    Setting("db", ("WALLET_DB",), DB_DEFAULT),
+    Setting("currency", ("WALLET_CURRENCY",), "INR"),
+    Setting("phone_region", ("WALLET_PHONE_REGION",), "IN"),
+    Setting("minimum_balance", ("MINIMUM_BALANCE", "WALLET_MINIMUM_BALANCE"), "0"),
+    Setting("jwt_secret_key", ("JWT_SECRET_KEY",), SECRET_DEFAULT, secret=True),
+    Setting("jwt_access_token_expires", ("JWT_ACCESS_TOKEN_EXPIRES",), "5"),
+    Setting("env", ("FLASK_ENV", "WALLET_ENV"), "production"),
+    Setting("timezone", ("WALLET_TIMEZONE",), "system"),
+    Setting("lock_timeout", ("WALLET_LOCK_TIMEOUT",), "30"),
+)
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+class Value(NamedTuple):
+    """A setting's text, and its source in words: `--db`, `WALLET_DB`, `.env: WALLET_DB`, a config file, `default`."""
+
+    text: str
+    source: str
+
+
+class Settings:
+    """The values in force. Each property checks its own and raises InvalidInput, naming the source of a wrong one."""
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self.values = values
+
+    @property
+    def db(self) -> str:
+        return self.values["db"].text
+
+    @property
+    def db_is_default(self) -> bool:
+        return self.values["db"].source == "default"
+
+    @property
+    def currency(self) -> Currency:
+        value = self.values["currency"]
+        try:
+            return parse_currency(value.text)
+        except InvalidInput as error:
+            raise self._wrong("currency", error.hint) from None
+
+    @property
+    def phone_region(self) -> str:
+        return self.values["phone_region"].text
+
+    @property
+    def minimum_balance(self) -> str:
+        """Decimal text, checked for form; each wallet reads it in its own currency."""
+        text = self.values["minimum_balance"].text
+        try:
+            parse_minimum(text, Currency("any", 8))
+        except InvalidInput as error:
+            raise self._wrong("minimum_balance", error.hint) from None
+        return text
+
+    @property
+    def timezone(self) -> tzinfo | None:
+        """The zone of times with no offset; None is the system's."""
+        name = self.values["timezone"].text
+        if name == BY_NAME["timezone"].default:
+            return None
+        from zoneinfo import ZoneInfo
+
+        try:
+            return ZoneInfo(name)
+        except (OSError, ValueError, LookupError):
+            raise self._wrong("timezone", "an IANA name, such as Asia/Kolkata, or UTC") from None
+
+    @property
+    def lock_timeout_s(self) -> float:
+        hint = f"seconds, 0 to {MAX_LOCK_TIMEOUT_S:.0f}"
+        try:
+            seconds = float(self.values["lock_timeout"].text)
+        except ValueError:
+            raise self._wrong("lock_timeout", hint) from None
+        if not 0 <= seconds <= MAX_LOCK_TIMEOUT_S:
+            raise self._wrong("lock_timeout", hint)
+        return seconds
+
+    def shown(self) -> list[dict[str, str]]:
+        """`name, value, source` of each, secrets covered."""
+        return [
+            {"name": name, "value": _covered(BY_NAME[name], value), "source": value.source}
+            for name, value in self.values.items()
+        ]
+
+    def _wrong(self, name: str, hint: str | None) -> InvalidInput:
+        value = self.values[name]
+        return InvalidInput(f"the setting {name} is wrong: {shown(value.text)} (from {value.source})", hint=hint)
+
+
+def load(
+    flags: Mapping[str, str],
+    environ: Mapping[str, str] = os.environ,
+    folder: Path | None = None,
+    config: Path | None = None,
+) -> Settings:
+    """Gather the settings; an empty variable counts as unset.
+
+    `flags` are values given on the command line, by setting; `folder` is where a `.env` may be (default: the working
+    directory) and `config` the config file (default: config.toml in the user's config folder). Raises InvalidInput for
+    a file that cannot be read, and for a name in the config file that is no setting.
+    """
+    dotenv = _read_dotenv((folder or Path()) / ".env")
+    config = config or config_path(environ)
+    file = _read_config(config)
+    values = {}
+    for setting in SETTINGS:
+        values[setting.name] = _find(setting, flags, environ, dotenv, file, config)
+    return Settings(values)
+
+
+def config_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """config.toml in the user's config folder; `WALLET_CONFIG` names another."""
+    if environ.get("WALLET_CONFIG"):
+        return Path(environ["WALLET_CONFIG"])
+    import platformdirs
+
+    return platformdirs.user_config_path(APP_NAME) / "config.toml"
+
+
+def data_folder() -> Path:
+    """The user's data folder for this program, where the ledger is kept unless a setting says otherwise."""
+    import platformdirs
+
+    return platformdirs.user_data_path(APP_NAME)
+
+
+def _find(
+    setting: Setting,
+    flags: Mapping[str, str],
+    environ: Mapping[str, str],
+    dotenv: Mapping[str, str | None],
+    file: Mapping[str, str],
+    config: Path,
+) -> Value:
+    if setting.name in flags:
+        return Value(flags[setting.name], f"--{setting.name}")
+    for name in setting.variables:
+        if environ.get(name):
+            return Value(environ[name], name)
+    for name in setting.variables:
+        text = dotenv.get(name)
+        if text:
+            return Value(text, f".env: {name}")
+    if setting.name in file:
+        return Value(file[setting.name], str(config))
+    if setting.name == "db":
+        return Value(str(data_folder() / "wallet.db"), "default")
+    return Value(setting.default, "default")
+
+
+def _read_dotenv(path: Path) -> Mapping[str, str | None]:
+    if not path.is_file():
+        return {}
+    import dotenv
+
+    try:
+        # Values as they stand: a `$` in a secret is a `$`.
+        return dotenv.dotenv_values(path, interpolate=False)
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"cannot read {path}: {error}") from None
+
+
+def _read_config(path: Path) -> Mapping[str, str]:
+    if not path.is_file():
+        return {}
+    import tomllib
+
+    try:
+        found: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"cannot read {path}: {error}") from None
+    for name, value in found.items():
+        if name not in BY_NAME:
+            raise InvalidInput(f"{path}: there is no setting {shown(name)}", hint=f"there are: {', '.join(BY_NAME)}")
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise InvalidInput(f"{path}: {name} is not text or a number")
+    return {name: str(value) for name, value in found.items()}
+
+
+def _covered(setting: Setting, value: Value) -> str:
+    return "(set, not shown)" if setting.secret and value.source != "default" else value.text

@@ -1,0 +1,1 @@
+"""Schema changes in order, one file each; revision `000N` is schema version N."""

@@ -1,0 +1,108 @@
+"""The schema: SQLModel tables, the one truth that migrations follow and tests compare with.
+
+Only migrations and tests import this module: SQLModel takes half a second, and the hot statements (sql.py) need none
+of it. Every constraint of the rules that one row can show stands here as a CHECK, so that no other program that opens
+the file can break it unseen. STRICT, because otherwise `CHECK (n >= 0)` admits text.
+
+Transactions are stored in the order of their key, `(wallet_id, seq)`, with no other index on time: `at` never runs
+backwards within a wallet, so a moment is found by bisecting `seq`. Every unique constraint on them contains the
+wallet, so the table can be sharded by it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, Text, text
+from sqlalchemy import UniqueConstraint as Unique
+from sqlmodel import Field, SQLModel
+
+from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_EXPONENT, MAX_TOTAL_MINOR
+
+# SQLite's STRICT tables take INTEGER, which holds 64 bits there; elsewhere that is BIGINT.
+Int64 = BigInteger().with_variant(Integer(), "sqlite")
+
+naming = {
+    "pk": "pk_%(table_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+}
+SQLModel.metadata.naming_convention = naming
+
+
+class UserRow(SQLModel, table=True):
+    __tablename__: ClassVar[Any] = "users"
+    __table_args__ = (
+        Unique("phone_e164"),
+        # One person's digits in a region are nobody else's.
+        Unique("phone_region", "phone_national"),
+        CheckConstraint("phone_e164 LIKE '+%'", name="phone_e164"),
+        CheckConstraint("(phone_region IS NULL) = (phone_national IS NULL)", name="phone_national"),
+        {"sqlite_strict": True},
+    )
+
+    id: int = Field(sa_column=Column(Int64, primary_key=True, autoincrement=False))
+    phone_number: str = Field(sa_column=Column(Text, nullable=False))
+    phone_e164: str = Field(sa_column=Column(Text, nullable=False))
+    phone_region: str | None = Field(sa_column=Column(Text))
+    phone_national: str | None = Field(sa_column=Column(Text))
+    name: str | None = Field(sa_column=Column(Text))
+    created_at_us: int = Field(sa_column=Column(Int64, nullable=False))
+
+
+class WalletRow(SQLModel, table=True):
+    __tablename__: ClassVar[Any] = "wallets"
+    __table_args__ = (
+        Unique("user_id", "type"),
+        CheckConstraint("length(type) BETWEEN 1 AND 32", name="type"),
+        CheckConstraint(f"exponent BETWEEN 0 AND {MAX_EXPONENT}", name="exponent"),
+        CheckConstraint("status IN ('active', 'frozen', 'closed')", name="status"),
+        CheckConstraint(f"own_minimum BETWEEN -{MAX_AMOUNT_MINOR} AND {MAX_AMOUNT_MINOR}", name="own_minimum"),
+        {"sqlite_strict": True},
+    )
+
+    id: int = Field(sa_column=Column(Int64, primary_key=True, autoincrement=False))
+    user_id: int = Field(sa_column=Column(Int64, ForeignKey("users.id"), nullable=False))
+    type: str = Field(sa_column=Column(Text, nullable=False))
+    currency: str = Field(sa_column=Column(Text, nullable=False))
+    exponent: int = Field(sa_column=Column(Integer, nullable=False))
+    status: str = Field(sa_column=Column(Text, nullable=False))
+    own_minimum: int | None = Field(sa_column=Column(Int64))
+    created_at_us: int = Field(sa_column=Column(Int64, nullable=False))
+
+
+class TransactionRow(SQLModel, table=True):
+    __tablename__: ClassVar[Any] = "transactions"
+    __table_args__ = (
+        Index(
+            "uq_transactions_wallet_id_key",
+            "wallet_id",
+            "key",
+            unique=True,
+            sqlite_where=text("key IS NOT NULL"),
+            postgresql_where=text("key IS NOT NULL"),
+        ),
+        CheckConstraint("seq >= 1", name="seq"),
+        CheckConstraint("is_credit IN (0, 1)", name="is_credit"),
+        CheckConstraint(f"amount BETWEEN 1 AND {MAX_AMOUNT_MINOR}", name="amount"),
+        CheckConstraint(f"credit_total BETWEEN 0 AND {MAX_TOTAL_MINOR}", name="credit_total"),
+        CheckConstraint(f"debit_total BETWEEN 0 AND {MAX_TOTAL_MINOR}", name="debit_total"),
+        CheckConstraint("credit_count BETWEEN 0 AND seq", name="credit_count"),
+        CheckConstraint("length(key) BETWEEN 1 AND 255", name="key"),
+        CheckConstraint("length(hash) = 32", name="hash"),
+        {"sqlite_strict": True, "sqlite_with_rowid": False},
+    )
+
+    wallet_id: int = Field(sa_column=Column(Int64, ForeignKey("wallets.id"), primary_key=True, autoincrement=False))
+    seq: int = Field(sa_column=Column(Int64, primary_key=True, autoincrement=False))
+    is_credit: int = Field(sa_column=Column(Integer, nullable=False))
+    amount: int = Field(sa_column=Column(Int64, nullable=False))
+    credit_total: int = Field(sa_column=Column(Int64, nullable=False))
+    debit_total: int = Field(sa_column=Column(Int64, nullable=False))
+    credit_count: int = Field(sa_column=Column(Int64, nullable=False))
+    at_us: int = Field(sa_column=Column(Int64, nullable=False))
+    note: str | None = Field(sa_column=Column(Text))
+    key: str | None = Field(sa_column=Column(Text))
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))

@@ -1,0 +1,110 @@
+"""The serial executor: take a turn → read the state that the batch touches → decide → write → commit once.
+
+Nothing is acknowledged before the commit has returned. Parsing and imports are done before the turn is taken, so that
+a turn is as short as the disk allows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from wallet_cli.domain import rules
+from wallet_cli.domain.commands import Applied, Command, Result
+from wallet_cli.domain.model import Policy
+from wallet_cli.errors import StorageError
+
+
+class Store(Protocol):
+    """What the executor needs of a storage engine."""
+
+    def begin(self) -> None: ...
+
+    def load(self, commands: Sequence[Command], policy: Policy) -> rules.State:
+        """The state that the commands touch, as of this turn."""
+
+    def write(self, results: Sequence[Result]) -> None:
+        """Add what was applied; on return it is written, but not yet committed."""
+
+    def commit(self) -> None: ...
+
+    def rollback(self) -> None: ...
+
+    def holds(self, applied: Applied) -> bool:
+        """Whether something that was written is there, read anew. Raises StorageError if that cannot be read."""
+
+
+class Turns(Protocol):
+    """The right to write, which one has at a time."""
+
+    def turn(self, timeout_s: float, command: str) -> AbstractContextManager[None]:
+        """Hold it for the length of a `with` block; raises Busy."""
+
+
+class UnknownOutcome(StorageError):
+    """The commit failed, and the ledger could not be asked whether it holds what was written."""
+
+
+class Executor:
+    """Runs batches of commands on a store, one of `turns` each.
+
+    `policy` holds the rules that settings choose; `lock_timeout_s` bounds the wait for a turn; `clock` gives
+    microseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        turns: Turns,
+        policy: Policy,
+        lock_timeout_s: float,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self.store = store
+        self.turns = turns
+        self.policy = policy
+        self.lock_timeout_s = lock_timeout_s
+        self.clock = clock
+
+    def run(self, commands: Sequence[Command], name: str) -> list[Result]:
+        """Carry out a batch and return one result a command, in order; what they say is on disk.
+
+        `name` is what other writers are told while this one has the turn. Raises Busy if no turn comes in time, and
+        StorageError if the ledger cannot be read or written; then nothing of the batch is applied, except after
+        UnknownOutcome, where the keys tell.
+        """
+        store = self.store
+        with self.turns.turn(self.lock_timeout_s, name):
+            store.begin()
+            try:
+                state = store.load(commands, self.policy)
+                results = rules.execute(state, commands, self.clock())
+                applied = [result for result in results if type(result) is Applied]
+                if applied:
+                    store.write(results)
+            except BaseException:
+                store.rollback()
+                raise
+            if applied:
+                self._commit(applied[-1])
+            else:
+                store.rollback()
+            return results
+
+    def _commit(self, last: Applied) -> None:
+        """Commit; when that fails, look whether it did (a batch is there whole or not at all)."""
+        try:
+            self.store.commit()
+        except StorageError as error:
+            try:
+                self.store.rollback()
+                there = self.store.holds(last)
+            except StorageError:
+                raise UnknownOutcome(
+                    f"it is unknown whether this was written: {error.message}",
+                    hint="send it again with the same key: it is applied once",
+                ) from error
+            if not there:
+                raise
