@@ -31,13 +31,13 @@ class Setting(NamedTuple):
 
 
 DB_DEFAULT = "(data folder)/wallet.db"
-SECRET_DEFAULT = "(made when first needed)"
+MADE_WHEN_NEEDED = "(made when first needed)"
 SETTINGS = (
     Setting("db", ("WALLET_DB",), DB_DEFAULT),
     Setting("currency", ("WALLET_CURRENCY",), "INR"),
     Setting("phone_region", ("WALLET_PHONE_REGION",), "IN"),
     Setting("minimum_balance", ("MINIMUM_BALANCE", "WALLET_MINIMUM_BALANCE"), "0"),
-    Setting("jwt_secret_key", ("JWT_SECRET_KEY",), SECRET_DEFAULT, secret=True),
+    Setting("jwt_secret_key", ("JWT_SECRET_KEY",), MADE_WHEN_NEEDED, secret=True),
     Setting("jwt_access_token_expires", ("JWT_ACCESS_TOKEN_EXPIRES",), "5"),
     Setting("env", ("FLASK_ENV", "WALLET_ENV"), "production"),
     Setting("timezone", ("WALLET_TIMEZONE",), "system"),

@@ -11,29 +11,33 @@ from typing import Annotated, TextIO
 import typer
 from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption
 
-from wallet_cli.cli.command import Group, lazy_group
+from wallet_cli.cli.command import CONTEXT, Group, lazy_group
 from wallet_cli.cli.output import Format, print_error
 from wallet_cli.errors import InternalError, Interrupted, InvalidInput, StorageError, WalletError, shown
 
-TREE = {
-    "register": "wallet_cli.cli.register",
-    "create": "wallet_cli.cli.wallet",
-    "balance": "wallet_cli.cli.wallet",
+TREE: dict[str, str | Group] = {
+    "register": "wallet_cli.cli.register:register",
+    "create": "wallet_cli.cli.wallet:create",
+    "balance": "wallet_cli.cli.wallet:balance",
     "tx": Group(
         "Add, list and total transactions.",
-        {"add": "wallet_cli.cli.tx", "list": "wallet_cli.cli.tx", "total": "wallet_cli.cli.tx"},
+        {
+            "add": "wallet_cli.cli.tx:add",
+            "list": "wallet_cli.cli.tx:list_",
+            "total": "wallet_cli.cli.tx:total",
+        },
     ),
-    "wallet": Group("Open wallets.", {"create": "wallet_cli.cli.wallet"}),
-    "verify": "wallet_cli.cli.verify",
-    "config": Group("See the settings and where they come from.", {"show": "wallet_cli.cli.config"}),
-    "demo": "wallet_cli.cli.demo",
+    "wallet": Group("Open wallets.", {"create": "wallet_cli.cli.wallet:create"}),
+    "verify": "wallet_cli.cli.verify:verify",
+    "config": Group("See the settings and where they come from.", {"show": "wallet_cli.cli.config:show"}),
+    "demo": "wallet_cli.cli.demo:demo",
 }
 
 COMPLETION_VARIABLE = "_WALLET_COMPLETE"
 
 app = typer.Typer(
     cls=lazy_group(TREE),
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -73,7 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except OSError as error:
             raise _unwritable(error) from error
     except KeyboardInterrupt:
-        return _fail(Interrupted("interrupted", hint="if it was a write, the same key tells whether it is done"), arguments)
+        return _fail(
+            Interrupted("interrupted", hint="if it was a write, the same key tells whether it is done"), arguments
+        )
     except WalletError as error:
         return _fail(error, arguments)
     except Exception as error:

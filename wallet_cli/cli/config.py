@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import typer
-
 from wallet_cli import settings
-from wallet_cli.cli.command import command
 from wallet_cli.cli.output import Listing
 
-app = typer.Typer()
 
-
-@command(app, "show")
 def show(flags: Mapping[str, str]) -> Listing:
     """Print each setting and where it came from."""
     return Listing(settings.load(flags).shown(), ("name", "value", "source"), value="value")

@@ -8,12 +8,6 @@ import tempfile
 from contextlib import redirect_stderr
 from pathlib import Path
 
-import typer
-
-from wallet_cli.cli.command import command
-
-app = typer.Typer()
-
 STORY = (
     ("A user registers with a phone number, once.", "wallet register 9886977544 --name Asha"),
     ("The user opens a wallet that may not go below 20.", "wallet create 9886977544 --minimum-balance 20"),
@@ -32,7 +26,6 @@ STORY = (
 )
 
 
-@command(app, "demo")
 def demo() -> None:
     """Play the whole story on a scratch ledger, which is deleted afterwards."""
     from wallet_cli.cli.app import main

@@ -7,9 +7,8 @@ never read markup in what people wrote. Rich is imported for tables alone.
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from enum import Enum
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from wallet_cli.errors import WalletError
@@ -18,7 +17,7 @@ UNCUT_COLUMNS = 10_000
 """How wide a table may be where there is no terminal to fit it to."""
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     table = "table"
     json = "json"
     jsonl = "jsonl"
@@ -76,9 +75,9 @@ def json_text(value: Any) -> str:
     return json.dumps(value, separators=(", ", ": "))
 
 
-def print_error(error: WalletError, format: Format) -> None:
+def print_error(error: WalletError, form: Format) -> None:
     """Print an error to stderr: `error: …`, then `hint: …`; or one JSON object where JSON was asked for."""
-    if format in (Format.json, Format.jsonl):
+    if form in (Format.json, Format.jsonl):
         print(json_text({"error": error.as_json()}), file=sys.stderr)
         return
     print(f"error: {harmless(error.message)}", file=sys.stderr)
@@ -95,6 +94,8 @@ def harmless(text: str) -> str:
     """Return text with control and formatting characters escaped, so that it cannot move, hide or colour anything."""
     if text.isprintable():
         return text
+    import unicodedata
+
     return "".join(c if unicodedata.category(c) not in _HARMFUL else _escaped(c) for c in text)
 
 

@@ -6,19 +6,16 @@ from typing import Annotated
 
 import typer
 
-from wallet_cli.cli.command import FromOption, ToOption, WalletArgument, command
+from wallet_cli.cli.command import FromOption, ToOption, WalletArgument
 from wallet_cli.cli.output import Format, Listing, Record, Style
 from wallet_cli.errors import InvalidInput
 from wallet_cli.services import transactions
 from wallet_cli.services.context import Ledger
 
-app = typer.Typer()
-
 CSV_COLUMNS = ("id", "wallet_id", "seq", "kind", "is_credit", "amount", "balance", "currency", "at", "note", "key")
 TABLE_COLUMNS = ("id", "at", "kind", "amount", "balance", "note", "key")
 
 
-@command(app, "add")
 def add(
     ledger: Ledger,
     wallet: WalletArgument,
@@ -41,7 +38,6 @@ def add(
     return Record(transactions.add(ledger, wallet, amount, is_credit=credit, note=note, key=key, at=at))
 
 
-@command(app, "list")
 def list_(
     ledger: Ledger,
     style: Style,
@@ -65,7 +61,6 @@ def list_(
     return Listing(page["transactions"], TABLE_COLUMNS, page=page)
 
 
-@command(app, "total")
 def total(ledger: Ledger, wallet: WalletArgument, start: FromOption = None, end: ToOption = None) -> Record:
     """Total a wallet's credits and debits over a period."""
     return Record(transactions.total(ledger, wallet, start, end), value="net")

@@ -6,15 +6,11 @@ from typing import Annotated
 
 import typer
 
-from wallet_cli.cli.command import command
 from wallet_cli.cli.output import Record
 from wallet_cli.services import audit
 from wallet_cli.services.context import Ledger
 
-app = typer.Typer()
 
-
-@command(app, "verify")
 def verify(
     ledger: Ledger,
     wallet: Annotated[

@@ -6,15 +6,12 @@ from typing import Annotated
 
 import typer
 
-from wallet_cli.cli.command import WalletArgument, command
+from wallet_cli.cli.command import WalletArgument
 from wallet_cli.cli.output import Record
 from wallet_cli.services import wallets
 from wallet_cli.services.context import Ledger
 
-app = typer.Typer()
 
-
-@command(app, "create")
 def create(
     ledger: Ledger,
     wallet: WalletArgument,
@@ -24,9 +21,7 @@ def create(
     ] = None,
     minimum_balance: Annotated[
         str | None,
-        typer.Option(
-            "--minimum-balance", metavar="AMOUNT", help="No debit goes below it.", show_default="the setting"
-        ),
+        typer.Option("--minimum-balance", metavar="AMOUNT", help="No debit goes below it.", show_default="the setting"),
     ] = None,
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept a wallet that is there already.")] = False,
 ) -> Record:
@@ -34,7 +29,6 @@ def create(
     return Record(wallets.create(ledger, wallet, currency, minimum_balance, exist_ok=exist_ok))
 
 
-@command(app, "balance")
 def balance(
     ledger: Ledger,
     wallet: WalletArgument,

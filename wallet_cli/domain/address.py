@@ -16,9 +16,9 @@ MAX_NAME_CHARS = 200
 PHONE_DIGITS = 7
 """From this many digits on, a run of digits is a phone number; a shorter one is an id."""
 
-_ID = re.compile(r"[0-9]{1,19}", re.ASCII)
-_TYPE = re.compile(r"[a-zA-Z0-9_.\-]{1,32}", re.ASCII)
-_TRANSACTION_ID = re.compile(r"([0-9]{1,19})-([0-9]{1,19})", re.ASCII)
+_ID = r"[0-9]{1,19}"
+_TYPE = r"[a-zA-Z0-9_.\-]{1,32}"
+_TRANSACTION_ID = r"([0-9]{1,19})-([0-9]{1,19})"
 
 
 class UserId(NamedTuple):
@@ -64,7 +64,7 @@ def parse_wallet(text: str) -> WalletName:
 
 
 def parse_type(text: str) -> str:
-    if not _TYPE.fullmatch(text):
+    if not re.fullmatch(_TYPE, text):
         raise InvalidInput(
             f"not a wallet type: {shown(text)}", hint="1 to 32 letters, digits, '_', '.' or '-', such as savings"
         )
@@ -72,7 +72,7 @@ def parse_type(text: str) -> str:
 
 
 def parse_transaction_id(text: str) -> TransactionId:
-    match = _TRANSACTION_ID.fullmatch(text)
+    match = re.fullmatch(_TRANSACTION_ID, text)
     if match is None or max(map(int, match.groups())) > MAX_ID:
         raise InvalidInput(f"not a transaction id: {shown(text)}", hint="W-N, such as 1-17")
     return TransactionId(int(match[1]), int(match[2]))
@@ -109,6 +109,6 @@ def _check_text(text: str, what: str, limit: int) -> str:
 
 
 def _parse_id(digits: str, text: str) -> int:
-    if not _ID.fullmatch(digits) or not 1 <= int(digits) <= MAX_ID:
+    if not re.fullmatch(_ID, digits) or not 1 <= int(digits) <= MAX_ID:
         raise InvalidInput(f"not a user id: {shown(text)}", hint="such as 1 or id:1; or give the phone number")
     return int(digits)

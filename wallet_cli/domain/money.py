@@ -19,8 +19,9 @@ MAX_TOTAL_MINOR = 9 * 10**18
 MAX_AMOUNT_CHARS = 40
 MAX_EXPONENT = 8
 
-_DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
-_CUSTOM = re.compile(r"([A-Z0-9]{3,10})/([0-8])", re.ASCII)
+# Patterns are text until they are used: `re` keeps them compiled from then on, and start-up does not pay for them all.
+_DECIMAL = r"[0-9]+(?:\.[0-9]+)?"
+_CUSTOM = r"([A-Z0-9]{3,10})/([0-8])"
 
 # ISO 4217, list one: codes by their number of fraction digits. What the list marks "N.A." (gold, test codes, bond
 # units) has no fraction digits to know and is written CODE/N like any other unit.
@@ -59,7 +60,7 @@ def parse_currency(text: str) -> Currency:
     """
     if text in ISO_4217:
         return Currency(text, ISO_4217[text])
-    custom = _CUSTOM.fullmatch(text)
+    custom = re.fullmatch(_CUSTOM, text)
     if custom is None:
         raise InvalidInput(
             f"not a currency: {shown(text)}",
@@ -89,7 +90,7 @@ def parse_minimum(text: str, currency: Currency) -> int:
 def _parse_minor(text: str, currency: Currency, what: str) -> int:
     negative = text.startswith("-")
     digits = text[1:] if negative else text
-    if len(text) > MAX_AMOUNT_CHARS or not _DECIMAL.fullmatch(digits):
+    if len(text) > MAX_AMOUNT_CHARS or not re.fullmatch(_DECIMAL, digits):
         raise InvalidInput(
             f"the {what} is not a decimal number: {shown(text)}",
             hint="digits with at most one point, such as 20 or 19.99: no separators, no exponent",

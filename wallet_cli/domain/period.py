@@ -18,11 +18,10 @@ LAST_US = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 FIRST_US = (datetime.min.replace(tzinfo=UTC) - EPOCH) // MICROSECOND
 MAX_TIME_CHARS = 40
 
-_TIME = re.compile(
+_TIME = (
     r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
     r"(?:[T ](?P<hour>\d\d)(?::?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?)?)?"
-    r"(?P<offset>Z|[+-]\d\d(?::?\d\d)?)?)?)?)?",
-    re.ASCII,
+    r"(?P<offset>Z|[+-]\d\d(?::?\d\d)?)?)?)?)?"
 )
 
 
@@ -46,7 +45,7 @@ def parse_time(text: str, zone: tzinfo | None) -> Span:
     `zone` is used where the text has no offset; `None` is the system's. Raises InvalidInput for text that is not a
     time, and for a time that does not exist: 30 February, or an hour skipped when the clocks go forward.
     """
-    match = _TIME.fullmatch(text) if len(text) <= MAX_TIME_CHARS else None
+    match = re.fullmatch(_TIME, text, re.ASCII) if len(text) <= MAX_TIME_CHARS else None
     if match is None:
         raise InvalidInput(
             f"not a time: {shown(text)}", hint="ISO 8601, such as 2024-04-30, 2024-04-19T05:40 or 2024-04-19T05:40:00Z"

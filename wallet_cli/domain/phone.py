@@ -13,7 +13,7 @@ from wallet_cli.errors import InvalidInput, shown
 
 MAX_PHONE_CHARS = 40
 
-_PHONE = re.compile(r"\+?[0-9 ()\-]+", re.ASCII)
+_PHONE = r"\+?[0-9 ()\-]+"
 _IGNORED = str.maketrans("", "", " ()-")
 
 
@@ -36,7 +36,7 @@ def phone_digits(text: str) -> str:
 
     Raises InvalidInput for anything that is not written as a phone number.
     """
-    if len(text) > MAX_PHONE_CHARS or not _PHONE.fullmatch(text):
+    if len(text) > MAX_PHONE_CHARS or not re.fullmatch(_PHONE, text):
         raise InvalidInput(f"not a phone number: {shown(text)}", hint="such as 9886977544 or '+91 98869 77544'")
     return text.translate(_IGNORED)
 

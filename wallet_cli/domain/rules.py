@@ -82,9 +82,7 @@ def _register(state: State, command: Register, now_us: int) -> Result:
             UserExists(f"{phone.e164} is registered already, as user {known.id}", hint="--exist-ok accepts that")
         )
     # After this point the user is certain.
-    user = User(
-        state.next_user_id, phone.typed, phone.e164, phone.region, phone.national, command.name, now_us
-    )
+    user = User(state.next_user_id, phone.typed, phone.e164, phone.region, phone.national, command.name, now_us)
     state.next_user_id += 1
     state.add_user(user)
     return Applied(user)
@@ -146,9 +144,7 @@ def _post(state: State, command: Post, now_us: int) -> Result:
             return Refusal(_insufficient_funds(wallet, last.balance, minimum, amount))
     # After this point the transaction is certain.
     seq = last.seq + 1
-    hash_ = chain.link(
-        last.hash, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key
-    )
+    hash_ = chain.link(last.hash, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key)
     transaction = Transaction(
         wallet_id, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, hash_
     )

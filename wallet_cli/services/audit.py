@@ -36,7 +36,9 @@ def _check_file(ledger: Ledger) -> None:
     stray = ledger.store.stray_transaction()
     if stray is not None:
         id_ = format_transaction_id(*stray)
-        raise StorageError(f"transaction {id_}: there is no wallet {stray[0]}", hint="restore a backup", transaction=id_)
+        raise StorageError(
+            f"transaction {id_}: there is no wallet {stray[0]}", hint="restore a backup", transaction=id_
+        )
 
 
 def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:

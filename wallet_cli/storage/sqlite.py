@@ -50,7 +50,7 @@ Turn = Callable[[str], AbstractContextManager[None]]
 
 def ledger_path(text: str) -> Path:
     """The one path of a ledger, however it is named: its lock has to be the same for all."""
-    return Path(os.path.realpath(os.path.expanduser(text)))
+    return Path(os.path.realpath(Path(text).expanduser()))
 
 
 def open_store(path: Path, busy_timeout_s: float, turn: Turn, notify: Notify) -> SqliteStore:

@@ -84,7 +84,8 @@ class TurnLock:
             return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise StorageError(
-                f"cannot open the lock {self.path}: {error.strerror}", hint="writing needs a folder that you may write to"
+                f"cannot open the lock {self.path}: {error.strerror}",
+                hint="writing needs a folder that you may write to",
             ) from None
 
     def _take(self, fd: int, timeout_s: float) -> bool:
