@@ -12,9 +12,15 @@ def start() -> None:
     tidying-up at the end would take a fifth. The ledger is closed by then; what is left is memory.
     """
     gc.set_threshold(100_000, 50, 50)
-    from wallet_cli.cli.app import main
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal's encoding lacks is shown as an escape.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        from wallet_cli.cli.app import main
 
-    code = main()
+        code = main()
+    except KeyboardInterrupt:  # before main() could take care of it
+        code = 130
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

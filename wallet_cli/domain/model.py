@@ -5,6 +5,7 @@ NamedTuples rather than dataclasses: making the class costs a seventh of it at s
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from wallet_cli.domain.money import Currency, parse_minimum
@@ -80,7 +81,12 @@ class Policy(NamedTuple):
         """The floor for debits in minor units: the wallet's own, or the setting's. Raises InvalidInput."""
         if wallet.own_minimum is not None:
             return wallet.own_minimum
-        return parse_minimum(self.minimum_balance, wallet.currency)
+        return _minimum(self.minimum_balance, wallet.currency)
+
+
+@lru_cache(maxsize=256)
+def _minimum(text: str, currency: Currency) -> int:
+    return parse_minimum(text, currency)
 
 
 def available(balance: int, minimum: int) -> int:

@@ -139,7 +139,10 @@ def _post(state: State, command: Post, now_us: int) -> Result:
         debit_total += amount
         if debit_total > MAX_TOTAL_MINOR:
             return Refusal(_overflow(wallet))
-        minimum = state.policy.minimum_of(wallet)
+        try:
+            minimum = state.policy.minimum_of(wallet)
+        except InvalidInput as error:  # the setting does not fit this wallet's currency
+            return Refusal(error)
         if credit_total - debit_total < minimum:
             return Refusal(_insufficient_funds(wallet, last.balance, minimum, amount))
     # After this point the transaction is certain.

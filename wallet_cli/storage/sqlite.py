@@ -69,12 +69,9 @@ def open_store(path: Path, busy_timeout_s: float, turn: Turn, notify: Notify) ->
                 notify(f"made a new ledger: {path}")
     store = SqliteStore(path, busy_timeout_s)
     try:
-        version = store.version()
-        if version < sql.SCHEMA_VERSION:
+        if store.version() < sql.SCHEMA_VERSION:
             with turn("migrating the ledger"):
                 _migrate(store, notify)
-        elif version > sql.SCHEMA_VERSION:
-            raise _newer(path, version)
     except BaseException:
         store.close()
         raise
@@ -117,6 +114,13 @@ class SqliteStore:
         self.path = path
         with _errors(path):
             self.connection = _connect(path, busy_timeout_s)
+            try:
+                # Before anything that would change a file which is not ours.
+                self.version()
+                _set_up(self.connection)
+            except BaseException:
+                self.connection.close()
+                raise
 
     @property
     def closes_under_turn(self) -> bool:
@@ -127,13 +131,15 @@ class SqliteStore:
         self.connection.close()
 
     def version(self) -> int:
-        """The schema version of the file; raises StorageError if it is not a ledger."""
+        """The schema version of the file; raises StorageError if it is not a ledger that this program knows."""
         # One statement, which reads the header of the file and nothing else.
         application_id, version = self._rows(
             "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
         )[0]
         if application_id != APPLICATION_ID:
             raise StorageError(f"this is a database, but not a wallet ledger: {self.path}", hint="check --db")
+        if version > sql.SCHEMA_VERSION:
+            raise _newer(self.path, version)
         return int(version)
 
     # Reading. Each method is one statement, and so one consistent snapshot; `snapshot()` makes several of them one.
@@ -293,15 +299,15 @@ class SqliteStore:
 
 def _connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     # mode=rw: opening never makes a file. Transactions are begun by hand.
-    connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode=rw", uri=True, timeout=busy_timeout_s, isolation_level=None
-    )
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=busy_timeout_s, isolation_level=None)
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     if sqlite3.sqlite_version_info < WAL_RESET_FIXED:
         connection.execute("PRAGMA wal_autocheckpoint=0")
-    return connection
 
 
 def _is_file(path: Path) -> bool:
@@ -330,6 +336,7 @@ def _make(path: Path) -> None:
         with _errors(new):
             connection = _connect(new, 0.0)
             try:
+                _set_up(connection)
                 _upgrade(connection)
             finally:
                 connection.close()
