@@ -7,7 +7,7 @@ never read markup in what people wrote. Rich is imported for tables alone.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -52,6 +52,15 @@ class Listing(NamedTuple):
 
 def render(answer: Record | Listing, style: Style) -> None:
     """Print an answer to stdout."""
+    try:
+        _render(answer, style)
+    finally:
+        # A stream that was not read to its end still has the ledger open.
+        if isinstance(answer, Listing) and isinstance(answer.rows, Generator):
+            answer.rows.close()
+
+
+def _render(answer: Record | Listing, style: Style) -> None:
     rows = [answer.data] if isinstance(answer, Record) else answer.rows
     if style.quiet:
         _lines(_text(row[answer.value]) for row in rows)

@@ -58,14 +58,10 @@ LAST_SEQ_BEFORE = """
 WITH RECURSIVE halves (low, high) AS (
     SELECT CAST(0 AS BIGINT), CAST(:last AS BIGINT)
     UNION ALL
-    SELECT CASE WHEN m.before THEN (low + high + 1) / 2 ELSE low END,
-           CASE WHEN m.before THEN high ELSE (low + high + 1) / 2 - 1 END
-    FROM (
-        SELECT low, high, (
-            SELECT at_us < :moment_us FROM transactions WHERE wallet_id = :wallet_id AND seq = (low + high + 1) / 2
-        ) AS before
-        FROM halves WHERE low < high
-    ) AS m
+    SELECT CASE WHEN t.at_us < :moment_us THEN t.seq ELSE low END,
+           CASE WHEN t.at_us < :moment_us THEN high ELSE t.seq - 1 END
+    FROM halves JOIN transactions t ON t.wallet_id = :wallet_id AND t.seq = (low + high + 1) / 2
+    WHERE low < high
 )
 SELECT low FROM halves WHERE low = high
 """

@@ -173,8 +173,9 @@ class SqliteStore:
         found = self._one(
             sql.LAST_SEQ_BEFORE, {"wallet_id": wallet_id, "last": last, "moment_us": moment_us}, lambda row: row[0]
         )
-        assert isinstance(found, int)
-        return found
+        if found is None:
+            raise StorageError(f"a transaction of wallet {wallet_id} is missing", hint="`wallet verify` names it")
+        return int(found)
 
     def newest_first(self, wallet_id: int, first: int, last: int, limit: int) -> Iterator[Transaction]:
         """Transactions `first` to `last` of a wallet, the newest first, at most `limit` (-1: all)."""
