@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,7 +42,7 @@ def db(tmp_path: Path, empty_ledger: Path, monkeypatch: pytest.MonkeyPatch) -> P
     """The path of an empty ledger, which is also what WALLET_DB names."""
     path = tmp_path / "wallet.db"
     shutil.copyfile(empty_ledger, path)
-    os.chmod(path, 0o600)
+    path.chmod(0o600)
     monkeypatch.setenv("WALLET_DB", str(path))
     return path
 
