@@ -1,0 +1,398 @@
+"""Turns to write: one contract, kept by the kernel's lock and by the one that polls."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import cli, processes
+
+from wallet_cli.errors import Busy, StorageError
+from wallet_cli.writer.file_lock import HOLDER_BYTES, TurnLock, turn_lock
+from wallet_cli.writer.polling_lock import PollingTurnLock
+
+LOCKS = [TurnLock, PollingTurnLock]
+PATIENCE_S = 60.0
+"""Longer than any wait that is to end well."""
+
+both = pytest.mark.parametrize("lock", LOCKS)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "wallet.db.lock"
+
+
+class NoTurn(TurnLock):
+    """A deliberate fault: everybody has the turn."""
+
+    @contextmanager
+    def turn(self, timeout_s: float, command: str) -> Iterator[None]:
+        yield
+
+
+# Mutual exclusion: a counter in a file, which each reads, then writes one higher, with nothing but the turn to protect
+# it. Work that overlaps loses counts.
+
+
+def count(lock: TurnLock, counter: Path, times: int) -> None:
+    for _ in range(times):
+        with lock.turn(PATIENCE_S, "counting"):
+            seen = int(counter.read_text())
+            time.sleep(0.0002)  # room for the others to overlap, if they can
+            counter.write_text(str(seen + 1))
+
+
+def count_in_processes(lock: type[TurnLock], path: Path, counter: Path, workers: int, times: int) -> None:
+    processes.race([lambda: count(lock(path), counter, times)] * workers)
+
+
+def count_in_threads(lock: type[TurnLock], path: Path, counter: Path, workers: int, times: int) -> None:
+    threads = [threading.Thread(target=count, args=(lock(path), counter, times)) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def counted_in_processes(lock: str, path: Path, counter: Path, workers: int, times: int) -> None:
+    """For a process of its own, where this module has another name: the lock by its name."""
+    count_in_processes(globals()[lock], path, counter, workers, times)
+
+
+def counted(lock: type[TurnLock], path: Path, where: str) -> tuple[int, int]:
+    """What several workers counted to, and what they should have."""
+    counter = path.with_name("counter")
+    counter.write_text("0")
+    workers, times = 6, 50
+    if where == "processes":
+        processes.alone(counted_in_processes, lock.__name__, path, counter, workers, times)
+    else:
+        count_in_threads(lock, path, counter, workers, times)
+    # A reader that overlaps a writer may find an empty file, which ends it early; that too is seen here.
+    return int(counter.read_text() or 0), workers * times
+
+
+@pytest.mark.parametrize("where", ["processes", "threads"])
+@both
+def test_one_at_a_time(lock: type[TurnLock], path: Path, where: str) -> None:
+    reached, due = counted(lock, path, where)
+    assert reached == due
+
+
+def test_the_count_shows_a_lock_that_locks_nothing(path: Path) -> None:
+    counter = path.with_name("counter")
+    counter.write_text("0")
+    met = threading.Barrier(2)
+
+    def count_once() -> None:
+        with NoTurn(path).turn(PATIENCE_S, "counting"):
+            seen = int(counter.read_text())
+            met.wait(PATIENCE_S)
+            counter.write_text(str(seen + 1))
+
+    threads = [threading.Thread(target=count_once) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert int(counter.read_text()) == 1
+
+
+# A wait is bounded, and says who was waited for, on each of the ways in which a lock can wait.
+
+
+def in_main_thread(work: Callable[[], Any]) -> Any:
+    """Where an alarm can end the wait."""
+    assert threading.current_thread() is threading.main_thread()
+    return work()
+
+
+def in_another_thread(work: Callable[[], Any]) -> Any:
+    """Where no alarm rings."""
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(work()))
+    thread.start()
+    thread.join(PATIENCE_S)
+    return results[0]
+
+
+def beside_a_timer(work: Callable[[], Any]) -> Any:
+    """In the main thread, while an alarm of the program's own is set, which has to be left alone."""
+    rung: list[int] = []
+
+    def ring(number: int, _frame: object) -> None:
+        rung.append(number)
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+    try:
+        result = work()
+        left_s, interval_s = signal.getitimer(signal.ITIMER_REAL)
+        assert 0 < left_s <= PATIENCE_S
+        assert interval_s == 0
+        assert signal.getsignal(signal.SIGALRM) is ring
+        assert not rung
+        return result
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+places = pytest.mark.parametrize("place", [in_main_thread, in_another_thread, beside_a_timer])
+
+
+def attempt(lock: TurnLock, timeout_s: float) -> Busy | None:
+    """What keeps us from the turn, if anything."""
+    try:
+        with lock.turn(timeout_s, "asking"):
+            return None
+    except Busy as busy:
+        return busy
+
+
+@pytest.mark.parametrize("timeout_s", [0, 0.05])
+@places
+@both
+def test_a_wait_ends_and_names_the_holder(
+    lock: type[TurnLock], path: Path, place: Callable[[Callable[[], Any]], Any], timeout_s: float
+) -> None:
+    with processes.held(lock, path, "settling accounts") as holder:
+        busy = place(lambda: attempt(lock(path), timeout_s))
+    assert isinstance(busy, Busy)
+    named = busy.details["holder"]
+    assert named["pid"] == holder.pid
+    assert named["command"] == "settling accounts"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", named["since"])
+    for word in (f"process {holder.pid}", "settling accounts", named["since"], f"{timeout_s:g} s"):
+        assert word in busy.message
+    assert busy.retryable
+    assert attempt(lock(path), PATIENCE_S) is None
+
+
+@places
+@both
+def test_the_turn_comes_when_it_is_given_up(
+    lock: type[TurnLock], path: Path, place: Callable[[Callable[[], Any]], Any]
+) -> None:
+    with processes.held(lock, path) as holder:
+        assert holder.stdin is not None
+        # Given up while somebody waits, or just before; either way the turn comes.
+        threading.Thread(target=holder.stdin.close).start()
+        assert place(lambda: attempt(lock(path), PATIENCE_S)) is None
+
+
+@both
+def test_the_time_to_wait_is_bounded_whatever_was_asked_for(lock: type[TurnLock], path: Path) -> None:
+    # More seconds than a timer takes.
+    with processes.held(lock, path) as holder:
+        assert holder.stdin is not None
+        threading.Thread(target=holder.stdin.close).start()
+        assert attempt(lock(path), 1e12) is None
+
+
+def short_waits(path: Path) -> int:
+    """Wait in vain for times around that which it takes to fall asleep; how often that ended."""
+    lock = TurnLock(path)
+    steps = 2_000
+    for step in range(steps):
+        assert isinstance(attempt(lock, (step % 50 + 1) / 1e6), Busy)
+    return steps
+
+
+def test_an_alarm_that_rings_before_the_wait_begins_still_ends_it(path: Path) -> None:
+    # A signal is handled before the call that sleeps, or ends it; one that arrives just between must not be lost.
+    with processes.held(TurnLock, path):
+        code = f"""
+import sys
+sys.path.insert(0, {str(processes.TESTS)!r})
+from support import processes
+processes.import_wallet()
+import runpy
+from pathlib import Path
+print(runpy.run_path({__file__!r})["short_waits"](Path(sys.argv[1])))
+"""
+        try:
+            done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=20)
+        except subprocess.TimeoutExpired:
+            pytest.fail("a wait did not end")
+    assert (done.returncode, done.stdout) == (0, "2000\n"), done.stderr
+
+
+@both
+def test_a_waiter_leaves_alarms_as_they_were(lock: type[TurnLock], path: Path) -> None:
+    def ring(_number: int, _frame: object) -> None:
+        raise AssertionError("no alarm was set")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        with processes.held(lock, path) as holder:
+            assert attempt(lock(path), 0.01) is not None
+            assert signal.getsignal(signal.SIGALRM) is ring
+            assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+            assert holder.stdin is not None
+            threading.Thread(target=holder.stdin.close).start()
+            assert attempt(lock(path), PATIENCE_S) is None
+        assert signal.getsignal(signal.SIGALRM) is ring
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+# The turn is given up however it ends.
+
+
+@both
+def test_a_holder_that_is_killed_holds_nothing(lock: type[TurnLock], path: Path) -> None:
+    with processes.held(lock, path) as holder:
+        holder.kill()
+        holder.wait()
+        assert attempt(lock(path), PATIENCE_S) is None
+        # Its name still stands in the file, but nobody is named who is not there.
+        path.write_text(f"{holder.pid} 2026-11-22T10:00:00.000000Z settling".ljust(HOLDER_BYTES))
+        assert lock(path).holder() is None
+
+
+@both
+def test_an_exception_gives_the_turn_up(lock: type[TurnLock], path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), lock(path).turn(0, "failing"):
+        raise ZeroDivisionError
+    assert attempt(lock(path), 0) is None
+
+
+@both
+def test_a_wait_in_vain_leaves_no_claim(lock: type[TurnLock], path: Path) -> None:
+    """A thread that stopped waiting must not be given the turn, and keep it, later."""
+    with processes.held(lock, path):
+        assert in_another_thread(lambda: attempt(lock(path), 0.01)) is not None
+    assert attempt(lock(path), PATIENCE_S) is None
+
+
+@both
+def test_a_child_process_does_not_inherit_the_turn(lock: type[TurnLock], path: Path) -> None:
+    with lock(path).turn(0, "parent"):
+        # Every descriptor that is inheritable goes to this child, which outlives the turn.
+        code = "import sys; print('begun', flush=True); sys.stdin.read()"
+        child = subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, close_fds=False)
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"begun\n"
+    with child:
+        assert attempt(lock(path), 0) is None
+        child.communicate()
+
+
+@both
+def test_the_same_lock_serves_again(lock: type[TurnLock], path: Path) -> None:
+    one = lock(path)
+    for _ in range(3):
+        with one.turn(0, "again"):
+            assert attempt(lock(path), 0) is not None
+
+
+# The file.
+
+
+@both
+def test_the_file_stays_and_is_the_owners_alone(lock: type[TurnLock], path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with lock(path).turn(0, "first"):
+            during = {file.name: file.stat().st_ino for file in path.parent.glob("*.lock*")}
+            assert path.name in during
+    finally:
+        os.umask(before)
+    with lock(path).turn(0, "second"):
+        pass
+    after = {file.name: file.stat().st_ino for file in path.parent.glob("*.lock*")}
+    assert after == during  # a waiter on a deleted file would share a lock with nobody
+    for name in after:
+        assert stat.S_IMODE(path.with_name(name).stat().st_mode) == 0o600, name
+
+
+@both
+def test_a_holder_is_named_on_one_line_of_fixed_length(lock: type[TurnLock], path: Path) -> None:
+    for command in ("x" * 1_000, "tx add", "ж" * 200):
+        with lock(path).turn(0, command):
+            assert path.stat().st_size == HOLDER_BYTES
+            holder = lock(path).holder()
+            assert holder is not None
+            assert holder.pid == os.getpid()
+            assert command.startswith(holder.command.rstrip("\ufffd"))
+            assert holder.command
+
+
+@pytest.mark.parametrize("text", ["", "\n", "nobody", "x y z", "999999999999999999999 a b", "0"])
+def test_a_file_that_names_nobody_is_no_error(path: Path, text: str) -> None:
+    path.write_text(text)
+    assert TurnLock(path).holder() is None
+
+
+@both
+def test_a_folder_that_is_not_there_is_a_storage_error(lock: type[TurnLock], path: Path) -> None:
+    with pytest.raises(StorageError), lock(path / "nowhere").turn(0, "writing"):
+        pytest.fail("there is nothing to lock")
+
+
+def test_this_system_has_the_kernels_lock(path: Path) -> None:
+    assert type(turn_lock(path)) is TurnLock
+
+
+def test_a_system_without_fcntl_polls(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wallet_cli.writer.file_lock.fcntl", None)
+    assert type(turn_lock(path)) is PollingTurnLock
+
+
+# Ctrl-C.
+
+WAITS_IN_KERNEL = """
+import fcntl
+flock = fcntl.flock
+def announced(descriptor, how):
+    if not how & fcntl.LOCK_NB:
+        os.write(fd, b"waiting\\n")
+    flock(descriptor, how)
+fcntl.flock = announced
+"""
+WAITS_BY_POLLING = """
+import filelock, wallet_cli.writer.file_lock
+wallet_cli.writer.file_lock.fcntl = None
+acquire = filelock.FileLock.acquire
+def announced(*arguments, **options):
+    os.write(fd, b"waiting\\n")
+    return acquire(*arguments, **options)
+filelock.FileLock.acquire = announced
+"""
+
+
+@pytest.mark.parametrize(
+    ("lock", "patch"), [(TurnLock, WAITS_IN_KERNEL), (PollingTurnLock, WAITS_BY_POLLING)], ids=["kernel", "polling"]
+)
+def test_ctrl_c_ends_the_wait_and_leaves_nothing(
+    lock: type[TurnLock], patch: str, db: Path, wallet: Callable[[str], cli.Outcome]
+) -> None:
+    assert wallet("register 9886977544").code == 0
+    assert wallet("create 1").code == 0
+    with processes.held(lock, db.with_name(db.name + ".lock")):
+        waiter = processes.Wallet(["tx", "add", "1", "5", "--credit", "--json", "--key", "k"], patch)
+        waiter.begun()
+        waiter.said("waiting")
+        waiter.process.send_signal(signal.SIGINT)
+        done = waiter.finish()
+    assert done.code == 130
+    assert done.out == ""
+    assert done.error["code"] == "interrupted"
+    assert wallet("balance 1 -q").out == "0.00\n"
+    assert wallet("verify").code == 0
+    assert attempt(lock(db.with_name(db.name + ".lock")), PATIENCE_S) is None
+    assert wallet("tx add 1 5 --credit --json --key k").json.get("replayed") is None
