@@ -1,0 +1,225 @@
+"""Times: what a written time covers, from year to microsecond, in every kind of zone."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from wallet_cli.domain.period import FIRST_US, LAST_US, Period, Span, format_end, format_time, parse_period, parse_time
+from wallet_cli.errors import InvalidInput
+
+UTC = ZoneInfo("UTC")
+BERLIN = ZoneInfo("Europe/Berlin")
+KOLKATA = ZoneInfo("Asia/Kolkata")
+SAO_PAULO = ZoneInfo("America/Sao_Paulo")
+
+
+def echo(span: Span) -> tuple[str, str]:
+    """First and last moment of what a time covers, as the interface writes them, without the zeros at the end."""
+    return format_time(span.start_us).removesuffix(".000000Z"), format_end(span.end_us).removesuffix(".999999Z")
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("2024", "2024-01-01T00:00:00", "2024-12-31T23:59:59"),
+        ("2024-04", "2024-04-01T00:00:00", "2024-04-30T23:59:59"),
+        ("2024-12", "2024-12-01T00:00:00", "2024-12-31T23:59:59"),
+        ("2024-02", "2024-02-01T00:00:00", "2024-02-29T23:59:59"),
+        ("2023-02", "2023-02-01T00:00:00", "2023-02-28T23:59:59"),
+        ("1900-02", "1900-02-01T00:00:00", "1900-02-28T23:59:59"),
+        ("2000-02-29", "2000-02-29T00:00:00", "2000-02-29T23:59:59"),
+        ("2024-04-30", "2024-04-30T00:00:00", "2024-04-30T23:59:59"),
+        ("2024-12-31", "2024-12-31T00:00:00", "2024-12-31T23:59:59"),
+        ("2024-04-19T05", "2024-04-19T05:00:00", "2024-04-19T05:59:59"),
+        ("2024-04-19T05:40", "2024-04-19T05:40:00", "2024-04-19T05:40:59"),
+        ("2024-04-19T05:40:00", "2024-04-19T05:40:00", "2024-04-19T05:40:00"),
+        ("2024-04-19 05:40:00", "2024-04-19T05:40:00", "2024-04-19T05:40:00"),
+        ("2024-04-19T054000", "2024-04-19T05:40:00", "2024-04-19T05:40:00"),
+        ("2024-04-19T05:40:01.5", "2024-04-19T05:40:01.500000Z", "2024-04-19T05:40:01.599999Z"),
+        ("2024-04-19T05:40:01,50", "2024-04-19T05:40:01.500000Z", "2024-04-19T05:40:01.509999Z"),
+        ("2024-04-19T05:40:01.500", "2024-04-19T05:40:01.500000Z", "2024-04-19T05:40:01.500999Z"),
+        ("2024-04-19T05:40:01.123456", "2024-04-19T05:40:01.123456Z", "2024-04-19T05:40:01.123456Z"),
+        # The ledger counts microseconds: what is finer is the microsecond that it lies in.
+        ("2024-04-19T05:40:01.123456789", "2024-04-19T05:40:01.123456Z", "2024-04-19T05:40:01.123456Z"),
+        ("1969-12-31T23:59:59", "1969-12-31T23:59:59", "1969-12-31T23:59:59"),
+        ("0001-01-01", "0001-01-01T00:00:00", "0001-01-01T23:59:59"),
+        ("9998", "9998-01-01T00:00:00", "9998-12-31T23:59:59"),
+    ],
+)
+def test_a_time_covers_all_of_the_unit_that_it_is_written_in(text: str, first: str, last: str) -> None:
+    assert echo(parse_time(text, UTC)) == (first, last)
+
+
+@pytest.mark.parametrize("text", ["9999", "9999-12", "9999-12-31", "9999-12-31T23:59:59.999999"])
+def test_the_last_moment_that_can_be_written_is_covered_too(text: str) -> None:
+    span = parse_time(text, UTC)
+    assert format_end(span.end_us) == "9999-12-31T23:59:59.999999Z"
+    assert FIRST_US <= span.start_us <= LAST_US
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("2024-04-19T05:40:00Z", "2024-04-19T05:40:00"),
+        ("2024-04-19T05:40:00+05:30", "2024-04-19T00:10:00"),
+        ("2024-04-19T05:40:00+0530", "2024-04-19T00:10:00"),
+        ("2024-04-19T05:40:00-08", "2024-04-19T13:40:00"),
+        ("2024-04-19T05:40-03:00", "2024-04-19T08:40:00"),
+        ("2024-01-01T00+14:00", "2023-12-31T10:00:00"),
+    ],
+)
+def test_an_offset_wins_over_the_zone(text: str, first: str) -> None:
+    assert echo(parse_time(text, BERLIN))[0] == first
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "first", "last"),
+    [
+        ("2024-04-30", KOLKATA, "2024-04-29T18:30:00", "2024-04-30T18:29:59"),
+        ("2024-04", KOLKATA, "2024-03-31T18:30:00", "2024-04-30T18:29:59"),
+        ("2024-01-15T12:00", BERLIN, "2024-01-15T11:00:00", "2024-01-15T11:00:59"),
+        ("2024-07-15T12:00", BERLIN, "2024-07-15T10:00:00", "2024-07-15T10:00:59"),
+        ("2024", BERLIN, "2023-12-31T23:00:00", "2024-12-31T22:59:59"),
+        # Days of 23 and of 25 hours, and the months that hold them.
+        ("2024-03-31", BERLIN, "2024-03-30T23:00:00", "2024-03-31T21:59:59"),
+        ("2024-10-27", BERLIN, "2024-10-26T22:00:00", "2024-10-27T22:59:59"),
+        ("2024-03", BERLIN, "2024-02-29T23:00:00", "2024-03-31T21:59:59"),
+        # The clocks go from 02:00 to 03:00: the hours beside the gap are whole.
+        ("2024-03-31T01", BERLIN, "2024-03-31T00:00:00", "2024-03-31T00:59:59"),
+        ("2024-03-31T03", BERLIN, "2024-03-31T01:00:00", "2024-03-31T01:59:59"),
+        # The hour that happens twice: from the first of them as a start, to the second of them as an end.
+        ("2024-10-27T02", BERLIN, "2024-10-27T00:00:00", "2024-10-27T01:59:59"),
+        ("2024-10-27T02:30", BERLIN, "2024-10-27T00:30:00", "2024-10-27T01:30:59"),
+        ("2024-10-27T02:30:15", BERLIN, "2024-10-27T00:30:15", "2024-10-27T01:30:15"),
+        ("2024-10-27T03", BERLIN, "2024-10-27T02:00:00", "2024-10-27T02:59:59"),
+        # With an offset there is no doubt which of the two is meant.
+        ("2024-10-27T02:30+02:00", BERLIN, "2024-10-27T00:30:00", "2024-10-27T00:30:59"),
+        ("2024-10-27T02:30+01:00", BERLIN, "2024-10-27T01:30:00", "2024-10-27T01:30:59"),
+        # A day that starts at 01:00, because its midnight was skipped, and the day before it.
+        ("2018-11-04", SAO_PAULO, "2018-11-04T03:00:00", "2018-11-05T01:59:59"),
+        ("2018-11-03", SAO_PAULO, "2018-11-03T03:00:00", "2018-11-04T02:59:59"),
+    ],
+)
+def test_a_zone_rules_times_without_an_offset(text: str, zone: tzinfo, first: str, last: str) -> None:
+    assert echo(parse_time(text, zone)) == (first, last)
+
+
+@pytest.mark.parametrize(
+    ("text", "zone"),
+    [
+        ("2024-02-30", UTC),
+        ("2023-02-29", UTC),
+        ("1900-02-29", UTC),
+        ("2024-04-31", UTC),
+        ("2024-13", UTC),
+        ("2024-00", UTC),
+        ("2024-01-00", UTC),
+        ("0000", UTC),
+        ("2024-04-19T24:00", UTC),
+        ("2024-04-19T23:60", UTC),
+        ("2016-12-31T23:59:60", UTC),
+        ("2024-04-19T05:40+25:00", UTC),
+        ("2024-04-19T05:40+05:99", UTC),
+        ("2024-03-31T02:30", BERLIN),
+        ("2024-03-31T02", BERLIN),
+        ("2018-11-04T00:30", SAO_PAULO),
+    ],
+)
+def test_a_time_that_does_not_exist_is_refused(text: str, zone: tzinfo) -> None:
+    with pytest.raises(InvalidInput, match="does not exist"):
+        parse_time(text, zone)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])
+def test_a_time_that_cannot_be_echoed_in_utc_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        parse_time(text, UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "now",
+        "yesterday",
+        "24",
+        "2024-4",
+        "2024-04-1",
+        "20240419",
+        "2024-W16",
+        "2024-110",
+        "19.04.2024",
+        "04/19/2024",
+        "2024-04-19T",
+        "2024-04-19T5",
+        "2024-04-19T05:4",
+        "2024-04-19T05:40:00.",
+        "2024-04-19T05:40:00.1234567890",
+        "2024-04-19T05:40Z+01:00",
+        "2024-04-19T05:40 Z",
+        " 2024-04-19",
+        "2024-04-19\n",
+        "２０２４",
+        "1713505200",
+        "-2024",
+        "12024",
+        "2" * 5000,
+    ],
+    ids=lambda text: ascii(text)[:32],
+)
+def test_text_that_is_not_a_time_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="not a time") as caught:
+        parse_time(text, UTC)
+    assert len(caught.value.message) < 200
+
+
+def test_the_period_is_half_open_and_either_bound_may_be_left_out() -> None:
+    day = parse_time("2024-04-30", UTC)
+    assert parse_period("2024-04-30", "2024-04-30", UTC) == Period(day.start_us, day.end_us)
+    assert parse_period("2024-04-30", None, UTC) == Period(day.start_us, None)
+    assert parse_period(None, "2024-04-30", UTC) == Period(None, day.end_us)
+    assert parse_period(None, None, UTC) == Period(None, None)
+    assert day.end_us - day.start_us == 86_400_000_000
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("2024-05-01", "2024-04-30"),
+        ("2024-04-30T12", "2024-04-30T11"),
+        ("2024-04-30T12:00:00.000001", "2024-04-30T12:00:00.000000"),
+        ("2024-04-30T00:00+05:30", "2024-04-29T00:00-05:00"),
+    ],
+)
+def test_a_reversed_period_is_refused(start: str, end: str) -> None:
+    with pytest.raises(InvalidInput, match="ends before it starts"):
+        parse_period(start, end, UTC)
+
+
+def test_a_day_may_end_with_a_moment_of_itself() -> None:
+    # Reversed by their first moments alone; the end covers the whole day.
+    period = parse_period("2024-04-30T12", "2024-04-30", UTC)
+    assert period.start_us is not None
+    assert period.end_us is not None
+    assert period.end_us - period.start_us == 12 * 3_600_000_000
+
+
+@pytest.mark.parametrize(
+    "text", ["2024", "2024-02", "2024-02-29", "2024-10-27T02", "2024-10-27T02:30:01", "9999-12-30"]
+)
+def test_an_echoed_bound_given_again_is_the_same_bound(text: str) -> None:
+    span = parse_time(text, BERLIN)
+    assert parse_time(format_time(span.start_us), BERLIN).start_us == span.start_us
+    assert parse_time(format_end(span.end_us), BERLIN).end_us == span.end_us
+
+
+def test_a_time_is_written_in_utc_to_the_microsecond() -> None:
+    assert format_time(0) == "1970-01-01T00:00:00.000000Z"
+    assert format_time(-1) == "1969-12-31T23:59:59.999999Z"
+    assert format_time(1_795_341_600_000_000) == "2026-11-22T10:00:00.000000Z"
+    assert format_end(1_795_341_600_000_000) == "2026-11-22T09:59:59.999999Z"
+    assert format_time(FIRST_US) == "0001-01-01T00:00:00.000000Z"
+    assert format_time(LAST_US) == "9999-12-31T23:59:59.999999Z"

@@ -1,0 +1,457 @@
+"""The rules, as tables: an event a row, its result last.
+
+A `post` row says when its turn comes and what is asked; the columns are
+
+    now  kind  wallet  amount  key  note  at  →  result
+
+with `-` for what is not given. Results are `applied` or `replayed` with the transaction's id and the balance after it,
+or the code of the refusal. The form is that of TigerBeetle's state machine tests.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from typing import Any
+
+import pytest
+
+from wallet_cli.domain import chain
+from wallet_cli.domain.address import format_transaction_id
+from wallet_cli.domain.commands import Applied, Command, OpenWallet, Post, Refusal, Register, Replayed, Result
+from wallet_cli.domain.model import Policy, Transaction, Wallet
+from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, Currency
+from wallet_cli.domain.period import FIRST_US
+from wallet_cli.domain.phone import Phone
+from wallet_cli.domain.rules import State, execute
+from wallet_cli.errors import WalletError
+
+INR = Currency("INR", 2)
+NAMES = {"MAX": MAX_AMOUNT_MINOR, "TOTAL": MAX_TOTAL_MINOR}
+
+
+def number(text: str) -> int:
+    """`12`, `-5`, `MAX`, `MAX+1`, `TOTAL-5`"""
+    for name, value in NAMES.items():
+        if text.startswith(name):
+            return value + int(text[len(name) :] or 0)
+    return int(text)
+
+
+def open_wallet(state: State, id_: int, status: str, minimum: int | None, credits_: int = 0, debits: int = 0) -> None:
+    wallet = Wallet(id_, 1, f"type{id_}", INR, status, minimum, 0)
+    last = chain.unopened(wallet)
+    if credits_:
+        # As after two transactions at time 10 that moved these totals.
+        last = last._replace(seq=2, credit_total=credits_, debit_total=debits, credit_count=1, at_us=10)
+    state.add_wallet(wallet, last)
+
+
+def parse_post(words: list[str]) -> tuple[Post, int]:
+    now, kind, wallet, amount, key, note, at = words
+    assert kind in ("credit", "debit")
+    command = Post(
+        int(wallet),
+        kind == "credit",
+        number(amount),
+        None if note == "-" else note,
+        None if key == "-" else key,
+        None if at == "-" else int(at),
+    )
+    return command, int(now)
+
+
+def told(result: Result) -> str:
+    if isinstance(result, Refusal):
+        return result.error.code
+    made = result.made
+    assert isinstance(made, Transaction)
+    word = "applied" if isinstance(result, Applied) else "replayed"
+    return f"{word} {format_transaction_id(made.wallet_id, made.seq)} {made.balance}"
+
+
+def everything(state: State) -> dict[str, Any]:
+    return copy.deepcopy(vars(state))
+
+
+def play(table: str, policy: str = "0") -> State:
+    """Run a table, row by row, and compare each result; what is refused or replayed has to change nothing."""
+    state = State(Policy(policy))
+    for row in table.splitlines():
+        event, _, expected = row.partition("→")
+        words = event.split()
+        if not words or words[0] in ("now", "#"):
+            continue
+        if words[0] == "wallet":
+            id_, status, minimum, *totals = words[1:]
+            open_wallet(state, int(id_), status, None if minimum == "-" else int(minimum), *map(number, totals))
+            continue
+        command, now = parse_post(words)
+        before = everything(state)
+        result = told(execute(state, [command], now)[0])
+        assert result == " ".join(expected.split()), row
+        if not result.startswith("applied"):
+            assert everything(state) == before, row
+    return state
+
+
+TABLES = {
+    "credits and debits": """
+        wallet 1 active -
+        now kind   wallet amount key note at → result
+          1 credit 1         100 -   -    -  → applied 1-1 100
+          2 debit  1          30 -   -    -  → applied 1-2 70
+          3 debit  1          70 -   -    -  → applied 1-3 0
+          4 debit  1           1 -   -    -  → insufficient_funds
+          5 credit 1           1 -   -    -  → applied 1-4 1
+    """,
+    "exists: a wallet that is not there": """
+        wallet 1 active -
+          1 credit 2         100 -   -    -  → wallet_not_found
+          1 credit 0         100 -   -    -  → wallet_not_found
+          1 credit -1        100 -   -    -  → wallet_not_found
+    """,
+    "active: a frozen or closed wallet takes and gives nothing, not even an answer to a key": """
+        wallet 1 frozen - 100
+        wallet 2 closed - 100
+         11 credit 1           1 -   -    -  → wallet_not_active
+         11 debit  1           1 -   -    -  → wallet_not_active
+         11 credit 2           1 k   -    -  → wallet_not_active
+    """,
+    "key: the same request again is answered, and applied once": """
+        wallet 1 active -
+          1 credit 1         100 a   pay  -  → applied 1-1 100
+          2 debit  1          40 b   -    -  → applied 1-2 60
+          3 credit 1         100 a   pay  -  → replayed 1-1 100
+          4 debit  1          40 b   -    -  → replayed 1-2 60
+          5 debit  1          60 c   -    -  → applied 1-3 0
+          6 debit  1          60 c   -    -  → replayed 1-3 0
+    """,
+    "key: used for another request": """
+        wallet 1 active -
+         10 credit 1         100 a   pay  5  → applied 1-1 100
+         11 credit 1         101 a   pay  5  → key_reused
+         11 debit  1         100 a   pay  5  → key_reused
+         11 credit 1         100 a   -    5  → key_reused
+         11 credit 1         100 a   pays 5  → key_reused
+         11 credit 1         100 a   pay  6  → key_reused
+         11 credit 1           0 a   pay  5  → key_reused
+        # The time may be left out of the request that is sent again.
+         12 credit 1         100 a   pay  5  → replayed 1-1 100
+         12 credit 1         100 a   pay  -  → replayed 1-1 100
+    """,
+    "key: a refused request leaves its key free": """
+        wallet 1 active -
+          1 debit  1         100 a   -    -  → insufficient_funds
+          2 credit 1           0 a   -    -  → invalid_input
+          3 credit 1         100 a   -    -  → applied 1-1 100
+          4 debit  1         100 a   -    -  → key_reused
+    """,
+    "key: each wallet has its own": """
+        wallet 1 active -
+        wallet 2 active -
+          1 credit 1         100 a   -    -  → applied 1-1 100
+          2 credit 2           5 a   -    -  → applied 2-1 5
+          3 credit 2           5 a   -    -  → replayed 2-1 5
+    """,
+    "key: with no key, the same request is another one": """
+        wallet 1 active -
+          1 credit 1         100 -   -    -  → applied 1-1 100
+          1 credit 1         100 -   -    -  → applied 1-2 200
+    """,
+    "amount: above 0, up to the bound": """
+        wallet 1 active -
+          1 credit 1           0 -   -    -  → invalid_input
+          1 credit 1          -1 -   -    -  → invalid_input
+          1 debit  1          -1 -   -    -  → invalid_input
+          1 credit 1       MAX+1 -   -    -  → invalid_input
+          1 credit 1         MAX -   -    -  → applied 1-1 1000000000000000
+          1 debit  1         MAX -   -    -  → applied 1-2 0
+    """,
+    "time: earlier than now, never before the last, never in the future": """
+        wallet 1 active -
+        100 credit 1           1 -   -  101  → invalid_input
+        100 credit 1           1 -   -  -50  → applied 1-1 1
+        100 credit 1           1 -   -   50  → applied 1-2 2
+        100 credit 1           1 -   -   49  → time_conflict
+        100 credit 1           1 -   -   50  → applied 1-3 3
+        100 credit 1           1 -   -  100  → applied 1-4 4
+    """,
+    "time: a clock that was set back does not make history run backwards": """
+        wallet 1 active -
+        100 credit 1           1 -   -    -  → applied 1-1 1
+         50 credit 1           1 -   -    -  → applied 1-2 2
+         50 credit 1           1 -   -   50  → time_conflict
+         50 credit 1           1 -   -  100  → invalid_input
+        200 credit 1           1 -   -  100  → applied 1-3 3
+    """,
+    "overflow: the totals keep to their bound": """
+        wallet 1 active - TOTAL-5 TOTAL-9
+         11 credit 1           6 -   -    -  → balance_overflow
+         11 debit  1          10 -   -    -  → balance_overflow
+         11 credit 1           5 -   -    -  → applied 1-3 9
+         11 credit 1           1 -   -    -  → balance_overflow
+         11 debit  1           9 -   -    -  → applied 1-4 0
+         11 debit  1           1 -   -    -  → balance_overflow
+    """,
+    "funds: never below the wallet's own minimum": """
+        wallet 1 active 20
+        wallet 2 active -50
+          1 debit  1           1 -   -    -  → insufficient_funds
+          1 credit 1          19 -   -    -  → applied 1-1 19
+          1 debit  1           1 -   -    -  → insufficient_funds
+          1 credit 1          11 -   -    -  → applied 1-2 30
+          1 debit  1          11 -   -    -  → insufficient_funds
+          1 debit  1          10 -   -    -  → applied 1-3 20
+          1 debit  2          51 -   -    -  → insufficient_funds
+          1 debit  2          50 -   -    -  → applied 2-1 -50
+          1 debit  2           1 -   -    -  → insufficient_funds
+          1 credit 2           1 -   -    -  → applied 2-2 -49
+    """,
+}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_the_rules(table: str) -> None:
+    play(table)
+
+
+def test_the_minimum_of_the_setting_is_read_in_the_wallets_currency_and_yields_to_the_wallets_own() -> None:
+    play(
+        """
+        wallet 1 active -
+        wallet 2 active 0
+          1 credit 1        2001 -   -    -  → applied 1-1 2001
+          1 debit  1           2 -   -    -  → insufficient_funds
+          1 debit  1           1 -   -    -  → applied 1-2 2000
+          1 credit 2           5 -   -    -  → applied 2-1 5
+          1 debit  2           5 -   -    -  → applied 2-2 0
+        """,
+        policy="20",
+    )
+
+
+def test_a_minimum_that_the_currency_cannot_hold_stops_debits_alone() -> None:
+    play(
+        """
+        wallet 1 active -
+          1 credit 1        2001 -   -    -  → applied 1-1 2001
+          1 debit  1           1 -   -    -  → invalid_input
+        """,
+        policy="0.005",
+    )
+
+
+# A request that breaks every rule, and then, row by row, one rule fewer: each answer is that of the first rule broken.
+PRECEDENCE = """
+    now  kind  wallet amount key  note at   → result
+     50  debit 9      MAX+1  used -    60   → wallet_not_found
+     50  debit 2      MAX+1  used -    60   → wallet_not_active
+     50  debit 1      MAX+1  used -    60   → key_reused
+     50  debit 1      MAX+1  free -    60   → invalid_input
+     50  debit 1         10  free -    60   → invalid_input
+     50  debit 1         10  free -     5   → time_conflict
+     50  debit 1         10  free -    50   → balance_overflow
+     50  debit 3         10  free -    50   → insufficient_funds
+     50  debit 3          5  free -    50   → applied 3-3 0
+"""
+
+
+def test_the_first_rule_that_is_broken_is_the_one_that_answers() -> None:
+    state = State(Policy("0"))
+    # Wallet 1 is near the bound of its totals, and short of funds too; wallet 3 is short of funds alone.
+    open_wallet(state, 1, "active", None, MAX_TOTAL_MINOR - 5, MAX_TOTAL_MINOR - 5)
+    open_wallet(state, 2, "frozen", None, MAX_TOTAL_MINOR - 5, MAX_TOTAL_MINOR - 5)
+    open_wallet(state, 3, "active", None, 15, 10)
+    for wallet_id in (1, 2, 3, 9):
+        state.keys[wallet_id, "used"] = Transaction(wallet_id, 1, True, 1, 1, 0, 1, 1, None, "used", bytes(32))
+    said = []
+    for row in PRECEDENCE.splitlines()[2:]:
+        event, _, expected = row.partition("→")
+        command, now = parse_post(event.split())
+        result = execute(state, [command], now)[0]
+        assert told(result) == " ".join(expected.split()), row
+        said.append(result.error.message if isinstance(result, Refusal) else "")
+    # The two that share a code are two rules: amount, then time.
+    assert "amount" in said[3]
+    assert "future" in said[4]
+
+
+def register(e164: str, name: str | None = None) -> Register:
+    return Register(Phone(e164, e164, None, None), name)
+
+
+def made(result: Result) -> Any:
+    assert isinstance(result, Applied)
+    return result.made
+
+
+def refused(result: Result) -> WalletError:
+    assert isinstance(result, Refusal)
+    return result.error
+
+
+def test_a_number_is_registered_once_and_ids_count_from_one() -> None:
+    state = State(Policy())
+    first, again, second = execute(state, [register("+911"), register("+911", "Asha"), register("+912")], 7)
+    assert (made(first).id, made(first).created_at_us, made(second).id) == (1, 7, 2)
+    assert refused(again).code == "user_exists"
+    assert "user 1" in refused(again).message
+
+
+def test_a_user_has_one_wallet_of_a_type_and_must_exist() -> None:
+    state = State(Policy())
+    batch = [
+        OpenWallet(1, "main", INR, None),
+        register("+911"),
+        OpenWallet(1, "main", INR, 2000),
+        OpenWallet(1, "main", Currency("PTS/0", 0), None),
+        OpenWallet(1, "points", Currency("PTS/0", 0), None),
+    ]
+    nobody, _, main, again, points = execute(state, batch, 7)
+    assert refused(nobody).code == "user_not_found"
+    assert made(main) == Wallet(1, 1, "main", INR, "active", 2000, 7)
+    assert refused(again).code == "wallet_exists"
+    assert made(points) == Wallet(2, 1, "points", Currency("PTS/0", 0), "active", None, 7)
+
+
+def test_a_batch_is_decided_in_order_each_on_what_those_before_it_left() -> None:
+    batch: list[Command] = [
+        register("+911"),
+        OpenWallet(1, "main", INR, None),
+        Post(1, False, 5),
+        Post(1, True, 5, key="k"),
+        Post(1, True, 5, key="k"),
+        Post(1, True, 6, key="k"),
+        Post(1, False, 5),
+    ]
+    results = execute(State(Policy()), batch, 7)
+    assert [type(result) for result in results] == [Applied, Applied, Refusal, Applied, Replayed, Refusal, Applied]
+    assert [told(result) for result in results[2:]] == [
+        "insufficient_funds",
+        "applied 1-1 5",
+        "replayed 1-1 5",
+        "key_reused",
+        "applied 1-2 0",
+    ]
+
+
+def test_a_refusal_does_not_touch_its_neighbours() -> None:
+    good = [Post(1, True, 100), Post(1, False, 30, key="k"), Post(1, True, 1)]
+    bad = [Post(1, False, 10**6), Post(9, True, 1), Post(1, True, 0), Post(1, True, 1, at_us=10**6)]
+    alone, mixed = State(Policy()), State(Policy())
+    for state in (alone, mixed):
+        open_wallet(state, 1, "active", None)
+    execute(alone, good, 7)
+    execute(mixed, [bad[0], good[0], bad[1], bad[2], good[1], bad[3], good[2]], 7)
+    assert everything(mixed) == everything(alone)
+
+
+def test_a_transaction_carries_the_running_totals_of_its_wallet() -> None:
+    state = play(
+        """
+        wallet 1 active -
+          1 credit 1         100 -   -    -  → applied 1-1 100
+          2 debit  1          30 -   -    -  → applied 1-2 70
+          3 credit 1           5 k   note -  → applied 1-3 75
+        """
+    )
+    last = state.last[1]
+    assert last[:-1] == (1, 3, True, 5, 105, 30, 2, 3, "note", "k")
+    assert (last.balance, last.debit_count) == (75, 1)
+
+
+def test_a_clock_set_back_repeats_the_time_of_the_last_transaction() -> None:
+    state = State(Policy())
+    open_wallet(state, 1, "active", None)
+    first, second = execute(state, [Post(1, True, 1)], 100) + execute(state, [Post(1, True, 1)], 50)
+    assert (made(first).at_us, made(second).at_us) == (100, 100)
+
+
+def test_history_of_any_age_may_be_the_first() -> None:
+    state = State(Policy())
+    open_wallet(state, 1, "active", None)
+    assert made(execute(state, [Post(1, True, 1, at_us=FIRST_US)], 0)[0]).at_us == FIRST_US
+
+
+def test_insufficient_funds_says_how_much_is_missing() -> None:
+    state = State(Policy("20"))
+    open_wallet(state, 1, "active", None, 50_000, 12_050)
+    error = refused(execute(state, [Post(1, False, 40_000)], 11)[0])
+    assert error.details == {
+        "balance": "379.50",
+        "available": "359.50",
+        "minimum_balance": "20.00",
+        "shortfall": "40.50",
+    }
+    assert "359.50 INR" in error.message
+    # The shortfall is what has to come in for the same debit to pass.
+    execute(state, [Post(1, True, 4050)], 11)
+    assert told(execute(state, [Post(1, False, 40_000)], 11)[0]) == "applied 1-4 2000"
+
+
+# The format of the chain: these must never change, or every ledger there is would fail `wallet verify`.
+GOLDEN_WALLET = Wallet(3, 2, "savings", INR, "active", None, 1_795_341_600_000_000)
+GOLDEN = {
+    "wallet": "dc922e7c89d4816c7e24976319e97ab6da47d265a20de1b248515b2aa1b879c6",
+    "a credit": "d5760f63dfe225c30154fb3e3f030e97c890870eab3741fd447f75ecd594038f",
+    "a debit with a note": "b733c15a01401861a89c417d83f65c46c00a3e70c02d660ec14d6af058d16ea9",
+    "with a key": "2f6e17a0fd25ea93c9c5d573a68e6e65a96a720be4409b97536839f60dfaa209",
+    "with both, beyond ASCII": "b30e4fabb74301ed712191b6efa006bffe0e61b9e91e6597db0012f7300dda89",
+}
+GOLDEN_BATCH = [
+    Post(3, True, 50_000, None, None, -1),
+    Post(3, False, 12_050, "Groceries", None, None),
+    Post(3, True, 1, None, "salary-1", None),
+    Post(3, True, 1, "ché 🧾 key 1:x\n", "ключ", None),
+]
+
+
+def golden_hashes() -> list[bytes]:
+    state = State(Policy())
+    state.add_wallet(GOLDEN_WALLET, chain.unopened(GOLDEN_WALLET))
+    results = execute(state, GOLDEN_BATCH, 1_795_341_600_000_001)
+    return [chain.genesis(GOLDEN_WALLET)] + [made(result).hash for result in results]
+
+
+def test_the_hash_chain_has_the_format_that_ledgers_on_disk_have() -> None:
+    assert [hash_.hex() for hash_ in golden_hashes()] == list(GOLDEN.values())
+
+
+def test_the_hash_chain_is_plain_sha_256_over_the_documented_bytes() -> None:
+    head = hashlib.sha256(b"wallet 1 3 2 savings INR 1795341600000000").digest()
+    expected = [head]
+    for facts in (
+        " 1 credit 50000 50000 0 1 -1",
+        " 2 debit 12050 50000 12050 1 1795341600000001 note 9:Groceries",
+        " 3 credit 1 50001 12050 2 1795341600000001 key 8:salary-1",
+        " 4 credit 1 50002 12050 3 1795341600000001 note 18:ché 🧾 key 1:x\n key 8:ключ",
+    ):
+        head = hashlib.sha256(head + facts.encode()).digest()
+        expected.append(head)
+    assert golden_hashes() == expected
+
+
+@pytest.mark.parametrize("field", range(10))
+def test_every_field_of_a_transaction_is_in_its_hash(field: int) -> None:
+    facts: list[Any] = [bytes(32), 1, True, 5, 5, 0, 1, 7, "note", "key"]
+    other: list[Any] = [bytes(31) + b"x", 2, False, 6, 6, 1, 0, 8, "Note", "Key"]
+    changed = [*facts[:field], other[field], *facts[field + 1 :]]
+    assert chain.link(*changed) != chain.link(*facts)
+
+
+def test_a_note_cannot_pass_for_a_key() -> None:
+    def hash_of(note: str | None, key: str | None) -> bytes:
+        return chain.link(bytes(32), 1, True, 5, 5, 0, 1, 7, note, key)
+
+    pairs = [(None, None), ("", None), (None, "a"), ("a", None), ("a key 1:b", None), ("a", "b"), ("", "a key 1:b")]
+    assert len({hash_of(*pair) for pair in pairs}) == len(pairs)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"id": 4}, {"user_id": 4}, {"type": "main"}, {"currency": Currency("USD", 2)}, {"created_at_us": 1}],
+    ids=str,
+)
+def test_what_never_changes_about_a_wallet_is_in_its_first_hash(change: dict[str, Any]) -> None:
+    assert chain.genesis(GOLDEN_WALLET._replace(**change)) != chain.genesis(GOLDEN_WALLET)
