@@ -1,0 +1,418 @@
+"""Transcripts: command lines as a person would type them, and all that they print.
+
+A transcript is text, read from the top on a ledger that is empty at first, after hledger's shelltest files::
+
+    # Why this story is told.
+    $ wallet balance 9
+    ! error: there is no user with the id 9
+    ! hint: wallet register PHONE makes one
+    = 3
+
+`$ ` is a command, `> ` its further lines; then come the lines of stdout, those of stderr after `! `, and the exit code
+after `= ` where it is not 0. `…` stands for a part of a line that varies: a time, a folder, a process. A line of
+output that would be read as something else stands behind a backslash. Spaces at the end of a line do not count, as few
+editors keep them. Lines that people do not type say what happens around a command::
+
+    @sql UPDATE wallets SET status = 'frozen'      another program changes the file of the ledger
+    @turn import                                   another process takes the turn to write, and keeps it
+    @turn                                          and gives it up
+    ^C                                             (after a command) Ctrl-C while it waits for its turn
+
+Plain `wallet` lines run in the test's own process; lines that need a shell run in bash, with the real executable.
+Every command that fails must leave the ledger as it was and print one error, nothing else, no traceback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+import pysqlite3
+from support import cli
+
+from wallet_cli.cli.app import main
+from wallet_cli.writer.file_lock import TurnLock
+
+WILDCARD = "…"
+NO_NEWLINE = "(no newline at the end)"
+SHELL_TIMEOUT_S = 60
+FRESH = timedelta(minutes=10)
+"""A time this near to now was taken from the clock, not from the transcript."""
+
+_NEEDS_SHELL = re.compile(r"[|<>&;$`*?~(){}]")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+class Output(NamedTuple):
+    """What a command left behind, or should: lines of stdout, lines of stderr, exit code."""
+
+    out: tuple[str, ...]
+    err: tuple[str, ...]
+    code: int
+
+
+class Step(NamedTuple):
+    """A command of a transcript and what it should print."""
+
+    line_number: int
+    command: str
+    interrupted: bool
+    expected: Output
+
+
+class Event(NamedTuple):
+    """Something that happens beside the commands: its word (`sql`, `turn`) and the rest of its line."""
+
+    line_number: int
+    word: str
+    rest: str
+
+
+class Note(NamedTuple):
+    """A line for readers: a comment, or an empty one."""
+
+    text: str
+
+
+Item = Step | Event | Note
+
+
+def parse(text: str) -> list[Item]:
+    """Read a transcript. Raises ValueError for a line that makes no sense where it stands."""
+    lines = text.splitlines()
+    items: list[Item] = []
+    at = 0
+    while at < len(lines):
+        line = lines[at]
+        if line.startswith("$ "):
+            step, at = _parse_step(lines, at)
+            items.append(step)
+            continue
+        if line.startswith("@"):
+            word, _, rest = line[1:].partition(" ")
+            items.append(Event(at + 1, word, rest))
+        elif not line or line.startswith("#"):
+            items.append(Note(line))
+        else:
+            raise ValueError(f"line {at + 1}: output of no command: {line}")
+        at += 1
+    return items
+
+
+def _parse_step(lines: Sequence[str], at: int) -> tuple[Step, int]:
+    start = at
+    command = lines[at][2:]
+    at += 1
+    while at < len(lines) and lines[at].startswith("> "):
+        command += "\n" + lines[at][2:]
+        at += 1
+    interrupted = at < len(lines) and lines[at] == "^C"
+    at += interrupted
+    out: list[str] = []
+    err: list[str] = []
+    code = 0
+    while at < len(lines) and not lines[at].startswith(("$ ", "# ", "@")):
+        line = lines[at]
+        if line.startswith("! "):
+            err.append(line[2:])
+        elif line.startswith("= "):
+            code = int(line[2:])
+        else:
+            out.append(line.removeprefix("\\"))
+        at += 1
+    # One empty line parts a step from what follows; it is read again as a Note.
+    if out and not out[-1] and lines[at - 1] == "":
+        out.pop()
+        at -= 1
+    return Step(start + 1, command, interrupted, Output(tuple(out), tuple(err), code)), at
+
+
+def write(items: Sequence[Item]) -> str:
+    """The text of a transcript; `parse` reads it back."""
+    return "".join(line + "\n" for item in items for line in _lines_of(item))
+
+
+def _lines_of(item: Item) -> Iterator[str]:
+    if isinstance(item, Note):
+        yield item.text
+    elif isinstance(item, Event):
+        yield f"@{item.word} {item.rest}".rstrip()
+    else:
+        first, *more = item.command.split("\n")
+        yield f"$ {first}"
+        yield from (f"> {line}" for line in more)
+        if item.interrupted:
+            yield "^C"
+        yield from map(_escaped, item.expected.out)
+        yield from (f"! {line}" for line in item.expected.err)
+        if item.expected.code:
+            yield f"= {item.expected.code}"
+
+
+def _escaped(line: str) -> str:
+    return "\\" + line if line.startswith(("$ ", "> ", "! ", "= ", "#", "@", "^C", "\\")) else line
+
+
+def steps_of(items: Sequence[Item]) -> list[Step]:
+    return [item for item in items if isinstance(item, Step)]
+
+
+# Comparing
+
+
+def matches(expected: str, actual: str) -> bool:
+    """Whether a line is as expected; `…` stands for one character or more."""
+    pattern = ".+?".join(re.escape(part) for part in expected.rstrip().split(WILDCARD))
+    return re.fullmatch(pattern, actual.rstrip(), re.DOTALL) is not None
+
+
+def all_match(expected: Sequence[str], actual: Sequence[str]) -> bool:
+    return len(expected) == len(actual) and all(map(matches, expected, actual))
+
+
+def as_expected(expected: Output, actual: Output) -> bool:
+    return all_match(expected.out, actual.out) and all_match(expected.err, actual.err) and expected.code == actual.code
+
+
+def difference(expected: Sequence[str], actual: Sequence[str]) -> str:
+    """A diff for people: lines that match only by a wildcard count as equal."""
+    shown = list(actual)
+    for number, line in enumerate(expected):
+        if number < len(shown) and matches(line, shown[number]):
+            shown[number] = line
+    return "\n".join(difflib.unified_diff(list(expected), shown, "expected", "actual", lineterm="", n=2))
+
+
+def lines(text: str) -> tuple[str, ...]:
+    found = [line.rstrip() for line in text.split("\n")]
+    if found[-1] == "":
+        found.pop()
+    else:
+        found.append(NO_NEWLINE)
+    return tuple(found)
+
+
+# Running
+
+
+class Session:
+    """A ledger, a folder and the variables that are set, for the length of one story."""
+
+    def __init__(self, folder: Path, ledger: Path) -> None:
+        self.folder = folder
+        self.ledger = ledger
+        self.variables: dict[str, str] = {}
+        self.last_code = 0
+        self._turn = ExitStack()
+        if hasattr(time, "tzset"):
+            time.tzset()  # TZ is UTC here, whatever it was when Python started
+
+    def close(self) -> None:
+        self._turn.close()
+
+    def happen(self, event: Event) -> None:
+        """Do what an event says."""
+        if event.word == "sql":
+            connection = pysqlite3.connect(self.ledger, isolation_level=None)
+            connection.executescript(event.rest)
+            connection.close()
+        elif event.word == "turn":
+            self._turn.close()
+            if event.rest:
+                self._turn.enter_context(TurnLock(Path(f"{self.ledger}.lock")).turn(0.0, event.rest))
+        else:
+            raise ValueError(f"line {event.line_number}: nothing called @{event.word}")
+
+    def run(self, command: str, *, interrupted: bool = False, merged: bool = False) -> Output:
+        """Run one command line; `merged` puts stderr where a terminal would show it, among the lines of stdout."""
+        export = re.fullmatch(r"export (\w+)=(\S*)", command)
+        if export:
+            self.variables[export[1]] = export[2].strip("'\"")
+            return Output((), (), 0)
+        with mock.patch.dict(os.environ, self.variables), ExitStack() as around:
+            if interrupted:
+                around.enter_context(ctrl_c_while_waiting())
+            if needs_shell(command):
+                output = self._in_shell(command, merged)
+            elif merged:
+                output = _merged(shlex.split(command)[1:])
+            else:
+                outcome = cli.run(shlex.split(command)[1:])
+                output = Output(lines(outcome.out), lines(outcome.err), outcome.code)
+        self.last_code = output.code
+        return output
+
+    def _in_shell(self, command: str, merged: bool) -> Output:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            # `$?` is that of the command before, as it would be in one shell.
+            ["bash", "-c", f"(exit {self.last_code})\n{command}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merged else subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PATH": path},
+            cwd=self.folder,
+            timeout=SHELL_TIMEOUT_S,
+            check=False,
+        )
+        err = b"" if merged else done.stderr
+        return Output(lines(_text(done.stdout)), lines(_text(err)), done.returncode)
+
+    def dump(self) -> list[object]:
+        """All that the ledger holds, as another program reads it."""
+        return dump(self.ledger)
+
+
+def dump(ledger: Path) -> list[object]:
+    """Every row of every table of a ledger, and its schema."""
+    if not ledger.is_file():
+        return []
+    connection = pysqlite3.connect(ledger)
+    try:
+        schema = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
+        tables = [name for kind, name, _ in schema if kind == "table"]
+        return [schema, *(connection.execute(f'SELECT * FROM "{name}"').fetchall() for name in tables)]
+    finally:
+        connection.close()
+
+
+def needs_shell(command: str) -> bool:
+    if "\n" in command or not re.match(r"wallet( |$)", command):
+        return True
+    return bool(_NEEDS_SHELL.search(re.sub(r"'[^']*'", "", command)))
+
+
+def _text(output: bytes) -> str:
+    return output.decode("utf-8", "backslashreplace")
+
+
+def _merged(arguments: list[str]) -> Output:
+    buffer = io.BytesIO()
+    with (
+        io.TextIOWrapper(buffer, encoding="utf-8", newline="\n", write_through=True) as both,
+        contextlib.redirect_stdout(both),
+        contextlib.redirect_stderr(both),
+    ):
+        code = main(arguments)
+        both.flush()
+        return Output(lines(buffer.getvalue().decode()), (), code)
+
+
+@contextmanager
+def ctrl_c_while_waiting() -> Iterator[None]:
+    """Press Ctrl-C, once, when the main thread is seen to wait for its turn."""
+    main_thread = threading.main_thread()
+    over = threading.Event()
+
+    def press() -> None:
+        while not over.wait(0.001):
+            frame = sys._current_frames().get(main_thread.ident or 0)
+            while frame is not None:
+                if frame.f_code.co_name == "_wait_with_alarm":
+                    signal.pthread_kill(main_thread.ident or 0, signal.SIGINT)
+                    return
+                frame = frame.f_back
+
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    presser = threading.Thread(target=press, daemon=True)
+    presser.start()
+    try:
+        yield
+    finally:
+        over.set()
+        presser.join()
+        signal.signal(signal.SIGINT, previous)
+
+
+# Checking
+
+
+def failures(items: Sequence[Item], session: Session) -> list[str]:
+    """Tell a story, and return what went otherwise than it says: a paragraph a step."""
+    found: list[str] = []
+    for item in items:
+        if isinstance(item, Event):
+            session.happen(item)
+        elif isinstance(item, Step):
+            before = session.dump()
+            actual = session.run(item.command, interrupted=item.interrupted)
+            wrong = _promises_broken(item.command, actual, changed=session.dump() != before)
+            if not as_expected(item.expected, actual):
+                want, got = Step(0, item.command, False, item.expected), Step(0, item.command, False, actual)
+                wrong.append(difference(list(_lines_of(want)), list(_lines_of(got))))
+            if wrong:
+                found.append(f"line {item.line_number}: $ {item.command}\n" + "\n".join(wrong))
+    return found
+
+
+def _promises_broken(command: str, actual: Output, *, changed: bool) -> list[str]:
+    """What holds for every command, whatever a transcript says."""
+    wrong = []
+    if any("Traceback" in line for line in actual.err) and "WALLET_DEBUG" not in command:
+        wrong.append("a traceback reached the user")
+    if actual.code and not needs_shell(command):
+        if changed:
+            wrong.append("it failed, and changed the ledger")
+        if actual.out:
+            wrong.append("it failed, and printed to stdout")
+        if not is_one_error(actual.err):
+            wrong.append("stderr is not one error: " + "\n".join(actual.err))
+    return wrong
+
+
+def is_one_error(err: Sequence[str]) -> bool:
+    """Whether stderr holds `error:` and perhaps `hint:`, a line each; or one JSON object."""
+    if len(err) == 1 and err[0].startswith("{"):
+        return set(json.loads(err[0])["error"]) == {"code", "message", "hint", "retryable", "details"}
+    starts = [line.partition(" ")[0] for line in err]
+    return starts in (["error:"], ["error:", "hint:"])
+
+
+# Recording
+
+
+def recorded(items: Sequence[Item], session: Session) -> list[Item]:
+    """The same story with the output of today; what varies from run to run is a wildcard."""
+    new: list[Item] = []
+    for item in items:
+        if isinstance(item, Event):
+            session.happen(item)
+        if isinstance(item, Step):
+            actual = session.run(item.command, interrupted=item.interrupted)
+            if not as_expected(item.expected, actual):
+                out = tuple(masked(line, session.folder) for line in actual.out)
+                err = tuple(masked(line, session.folder) for line in actual.err)
+                item = item._replace(expected=Output(out, err, actual.code))
+        new.append(item)
+    return new
+
+
+def masked(line: str, folder: Path) -> str:
+    """A line of output with the parts that differ between runs replaced by wildcards."""
+
+    def fresh(match: re.Match[str]) -> str:
+        at = datetime.fromisoformat(match[0])
+        return WILDCARD if abs(datetime.now(UTC) - at) < FRESH else match[0]
+
+    line = _TIME.sub(fresh, line)
+    for path in {str(folder), str(folder.resolve())}:
+        line = line.replace(path, WILDCARD)
+    line = re.sub(r"/tmp/wallet-demo-\w+", f"{WILDCARD}", line)
+    line = re.sub(r"process \d+", f"process {WILDCARD}", line)
+    return re.sub(r'"pid": \d+', f'"pid": {WILDCARD}', line)

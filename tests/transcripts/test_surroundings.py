@@ -1,0 +1,237 @@
+"""What a transcript cannot set up: full disks, closed and broken outputs, files that may not be read, and bugs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import cli
+from support.transcript import dump, is_one_error, lines
+
+from wallet_cli.services import wallets
+
+BIN = Path(sys.executable).parent
+NOBODY = 65534
+TIMEOUT_S = 60
+
+needs_dev_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+
+
+@pytest.fixture
+def story(db: Path) -> Path:
+    """A ledger with one wallet that holds 5.00."""
+    for line in ("register 9886977544", "create 1", "tx add 1 5 --credit"):
+        assert cli.run(line).code == 0
+    return db
+
+
+def bash(line: str) -> subprocess.CompletedProcess[str]:
+    """Run a line in a real shell, with the real executable."""
+    return subprocess.run(
+        ["bash", "-c", line],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+        check=False,
+    )
+
+
+# Outputs that cannot be written
+
+
+@needs_dev_full
+@pytest.mark.parametrize("command", ["balance 1", "balance 1 --json", "tx list 1 -o csv", "--help", "demo"])
+def test_an_answer_that_cannot_be_written_is_an_error(command: str, story: Path) -> None:
+    done = bash(f"wallet {command} > /dev/full")
+    assert done.returncode == 7
+    assert "cannot write the answer" in done.stderr
+    assert is_one_error(lines(done.stderr))
+
+
+@needs_dev_full
+def test_the_same_key_tells_what_became_of_a_write_whose_answer_was_lost(story: Path) -> None:
+    assert bash("wallet tx add 1 20 --credit --key k > /dev/full").returncode == 7
+    again = cli.run("tx add 1 20 --credit --key k --json").json
+    assert (again["replayed"], again["balance"]) == (True, "25.00")
+
+
+@needs_dev_full
+@pytest.mark.parametrize(("command", "code"), [("balance 9", 3), ("tx add 1 99 --debit", 4), ("frobnicate", 2)])
+def test_an_error_that_nobody_can_be_told_is_still_an_exit_code(command: str, code: int, story: Path) -> None:
+    assert bash(f"wallet {command} > /dev/full 2>&1").returncode == code
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-"])
+@pytest.mark.parametrize(
+    ("command", "code"), [("balance 1 -q", 0), ("balance 9", 3), ("tx add 1 7 --credit --key k -q", 0)]
+)
+def test_closed_streams_do_not_change_what_is_done(command: str, code: int, closed: str, story: Path) -> None:
+    """As cron and daemons may start a program: what is written nowhere was not asked for, or cannot be written."""
+    done = bash(f"wallet {command} {closed}")
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (code, 7 if code == 0 and closed.startswith(">") else code)
+    if "tx add" in command:
+        assert cli.run("balance 1 -q").out == "12.00\n"
+
+
+@pytest.mark.parametrize("command", ["tx list 1 -o jsonl", "tx list 1", "balance 1", "demo", "--help"])
+def test_a_reader_who_leaves_early_is_no_error(command: str, story: Path) -> None:
+    done = bash(f"wallet {command} | true; echo ${{PIPESTATUS[0]}}")
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+# Disks and files
+
+
+@pytest.mark.parametrize("command", ["balance 1", "tx add 1 5 --credit", "register 9886977545"])
+def test_a_ledger_that_cannot_grow_is_left_whole(command: str, story: Path) -> None:
+    """A limit on the size of files stands for the disk: no write beyond a few kilobytes succeeds."""
+    before = dump(story)
+    done = bash(f"ulimit -f 8; wallet {command}")
+    assert done.returncode == 7
+    assert is_one_error(lines(done.stderr))
+    assert cli.run("verify").code == 0
+    assert dump(story) == before
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path, story: Path) -> Iterator[str]:
+    """The start of a bash line that runs in a folder `disk` of a file system of its own, full, with the ledger on it."""
+    (tmp_path / "disk").mkdir()
+    start = (
+        "mount -t tmpfs -o size=2m tmpfs disk && cp wallet.db disk/ && cd disk && export WALLET_DB=wallet.db && "
+        "wallet tx add 1 1 --credit -q >&2 && { dd if=/dev/zero of=fill bs=1k 2> /dev/null || true; } && "
+    )
+    probe = subprocess.run(["unshare", "-rm", "bash", "-c", "mount -t tmpfs tmpfs disk"], check=False)  # noqa: S607
+    if probe.returncode:
+        pytest.skip("this system does not let a user mount a file system")
+    yield start
+    shutil.rmtree(tmp_path / "disk", ignore_errors=True)
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="this system has no unshare")
+@pytest.mark.parametrize("command", ["tx add 1 5 --credit --key k", "--db new.db register 9886977545"])
+def test_a_full_disk_is_a_storage_error_that_changes_nothing(command: str, full_disk: str) -> None:
+    script = f"{full_disk} wallet {command}; echo $? >&2; rm fill; wallet balance 1 -q && wallet verify -q; ls"
+    done = subprocess.run(
+        ["unshare", "-rm", "bash", "-c", script],  # noqa: S607
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        env={**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"},
+        check=False,
+    )
+    first, *error, code = done.stderr.splitlines()
+    assert (first, code) == ("1-2", "7")
+    assert is_one_error(error)
+    # "cannot write the answer: … if it was a write, it is done" would be a lie here.
+    assert "answer" not in error[0]
+    assert done.stdout.splitlines()[:2] == ["6.00", "2"]
+    assert "new.db" not in done.stdout.splitlines()
+
+
+AS_NOBODY = """
+import os, sys
+from wallet_cli.cli.app import main
+*arguments, spare, ledger = sys.argv[1:]
+# Once where all is well, so that nothing is left to import: the program's own files may be out of nobody's reach.
+main(["--db", spare, *arguments])
+sys.stdout.flush()
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+print("now", file=sys.stderr, flush=True)
+sys.exit(main(["--db", ledger, *arguments]))
+"""
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A folder that any user can reach, unlike pytest's own."""
+    folder = Path(tempfile.mkdtemp(prefix="wallet-test-"))
+    folder.chmod(0o777)
+    yield folder
+    folder.chmod(0o777)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("file_mode", "folder_mode", "command"),
+    [
+        (0o000, 0o777, "balance 1"),
+        (0o000, 0o777, "tx add 1 5 --credit"),
+        (0o444, 0o777, "tx add 1 5 --credit"),
+        (0o444, 0o555, "tx add 1 5 --credit"),
+        (0o666, 0o000, "balance 1"),
+        (0o666, 0o000, "tx add 1 5 --credit"),
+    ],
+)
+def test_a_ledger_that_may_not_be_used_is_a_storage_error(
+    file_mode: int, folder_mode: int, command: str, story: Path, reachable: Path, tmp_path: Path
+) -> None:
+    ledger = reachable / "wallet.db"
+    spare = tmp_path / "spare.db"
+    shutil.copyfile(story, ledger)
+    shutil.copyfile(story, spare)
+    before = dump(ledger)
+    ledger.chmod(file_mode)
+    reachable.chmod(folder_mode)
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, *command.split(), str(spare), str(ledger)],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    reachable.chmod(0o777)
+    ledger.chmod(0o666)
+    assert done.returncode == 7
+    assert is_one_error(lines(done.stderr.partition("now\n")[2]))
+    assert dump(ledger) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, file names are text")
+def test_a_path_that_is_not_utf_8_is_a_path(story: Path) -> None:
+    done = bash(r"cp wallet.db $'\xff.db'; wallet --db $'\xff.db' balance 1 -q")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "5.00\n", "")
+
+
+def test_a_new_ledger_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:
+    done = bash("umask 000; wallet --db own.db register 9886977544 -q")
+    assert (done.returncode, done.stdout) == (0, "1\n")
+    assert (tmp_path / "own.db").stat().st_mode & 0o777 == 0o600
+
+
+# Bugs
+
+
+def break_balance(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug \x1b[31m")
+
+    monkeypatch.setattr(wallets, "balance", broken)
+
+
+def test_a_bug_is_one_error_without_a_traceback(story: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_balance(monkeypatch)
+    outcome = cli.run("balance 1")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err.startswith("error: unexpected RuntimeError: a bug \\x1b[31m\nhint: ")
+    assert is_one_error(lines(outcome.err))
+    assert cli.run("balance 1 --json").error["code"] == "internal_error"
+
+
+def test_wallet_debug_shows_where_a_bug_is(story: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_balance(monkeypatch)
+    monkeypatch.setenv("WALLET_DEBUG", "1")
+    with pytest.raises(RuntimeError, match="a bug"):
+        cli.run("balance 1")
