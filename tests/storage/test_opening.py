@@ -1,0 +1,292 @@
+"""Opening: what a path may be, and what happens to what is there already."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+from support import cli
+
+from wallet_cli import settings
+from wallet_cli.errors import StorageError
+from wallet_cli.services.context import open_ledger
+from wallet_cli.storage import migrate, sql
+from wallet_cli.storage.sqlite import open_store, sqlite3
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@contextmanager
+def no_turn(_name: str) -> Iterator[None]:
+    yield
+
+
+def test_the_first_run_makes_a_private_ledger_in_a_private_folder_and_says_so(tmp_path: Path) -> None:
+    umask = os.umask(0)
+    try:
+        done = cli.run("register 9886977544 --json")
+    finally:
+        os.umask(umask)
+    folder = settings.data_folder()
+    path = folder / "wallet.db"
+    assert folder.is_relative_to(tmp_path)
+    assert (done.code, done.json["id"]) == (0, 1)
+    assert done.err == f"made a new ledger: {path}\n"
+    assert mode(folder) == 0o700
+    assert {file.name: mode(file) for file in folder.iterdir()} == {"wallet.db": 0o600, "wallet.db.lock": 0o600}
+    assert cli.run("create 1 --json").err == ""
+
+
+def test_the_log_beside_an_open_ledger_is_private_too(db: Path) -> None:
+    umask = os.umask(0)
+    try:
+        with open_ledger(settings.load({}), lambda _: None):
+            assert cli.run("register 9886977544").code == 0
+            assert mode(db.with_name("wallet.db-wal")) == 0o600
+    finally:
+        os.umask(umask)
+
+
+def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "made-by-mktemp.db"
+    path.touch(mode=0o644)
+    done = cli.run(["--db", str(path), "register", "9886977544", "-q"])
+    assert done == (0, "1\n", f"made a new ledger: {path}\n")
+    assert mode(path) == 0o600
+
+
+def test_what_a_maker_that_was_killed_left_behind_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "w.db.new").write_bytes(b"half a ledger")
+    assert cli.run(["--db", str(tmp_path / "w.db"), "register", "9886977544", "-q"]).out == "1\n"
+    assert not (tmp_path / "w.db.new").exists()
+
+
+def test_a_ledger_has_one_lock_however_it_is_named(tmp_path: Path, db: Path) -> None:
+    (tmp_path / "link.db").symlink_to(db)
+    (tmp_path / "folder").mkdir()
+    for name in ("link.db", "folder/../wallet.db", str(db)):
+        assert cli.run(["--db", name, "register", "9886977544", "--exist-ok", "-q"]).out == "1\n"
+    assert [path.name for path in tmp_path.rglob("*.lock")] == ["wallet.db.lock"]
+
+
+@pytest.mark.parametrize("text", ["a b?c#d%41.db", "é🧾.db", "'q\".db", "-dash.db"])
+def test_any_file_name_is_that_file(tmp_path: Path, text: str) -> None:
+    assert cli.run([f"--db={text}", "register", "9886977544", "-q"]).out == "1\n"
+    assert (tmp_path / text).is_file()
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+def text_file(path: Path) -> None:
+    path.write_text("dear diary, this is no database\n" * 200)
+
+
+def short_file(path: Path) -> None:
+    path.write_text("x")
+
+
+def truncated_ledger(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    os.truncate(path, 60)
+
+
+def other_database(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE transactions (x)")
+        connection.execute("INSERT INTO transactions VALUES (1)")
+        connection.commit()
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (folder, "this is a folder"),
+        (text_file, "not a database"),
+        (short_file, "not a wallet ledger"),
+        (truncated_ledger, "malformed"),
+        (other_database, "not a wallet ledger"),
+        (pipe, "not a file"),
+        (loop, ""),
+    ],
+)
+def test_what_is_not_a_ledger_is_refused_and_left_alone(
+    tmp_path: Path, make: Callable[[Path], None], says: str
+) -> None:
+    path = tmp_path / "thing.db"
+    make(path)
+    before = contents(tmp_path)
+    for line in ("register 9886977544", "balance 1", "verify"):
+        done = cli.run(f"--db {path} {line} --json")
+        assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error")
+        assert says in done.error["message"]
+        assert "the answer" not in done.error["message"]  # it is the ledger that cannot be used
+        assert done.error["hint"]
+    assert {name: data for name, data in contents(tmp_path).items() if not name.endswith(".lock")} == before
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    done = cli.run(f"--db {tmp_path}/no/such/wallet.db register 9886977544 --json")
+    assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error")
+    assert "there is no folder" in done.error["message"]
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file where the home should be")
+    done = cli.run("register 9886977544 --json")
+    assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error")
+    assert "home" in done.error["message"]
+
+
+def test_a_home_that_nobody_has_is_one_clear_error() -> None:
+    done = cli.run("--db ~nobody-by-this-name/wallet.db register 9886977544 --json")
+    assert (done.code, done.error["code"]) in [(7, "storage_error"), (2, "invalid_input")]
+
+
+def test_a_ledger_of_a_newer_version_is_refused_unchanged(db: Path) -> None:
+    with closing(sqlite3.connect(db)) as connection:
+        connection.execute(f"PRAGMA user_version = {sql.SCHEMA_VERSION + 1}")
+    before = db.read_bytes()
+    for line in ("register 9886977544", "balance 1", "verify"):
+        done = cli.run(f"{line} --json")
+        assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error")
+        assert "newer" in done.error["message"]
+        assert done.error["hint"] == "upgrade wallet-cli"
+    assert db.read_bytes() == before
+
+
+LATER = f"""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{sql.SCHEMA_VERSION + 1:04}"
+down_revision = "{sql.SCHEMA_VERSION:04}"
+
+
+def upgrade() -> None:
+    op.add_column("users", sa.Column("colour", sa.Text))
+"""
+
+
+@pytest.fixture
+def later_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: Path) -> Path:
+    """This program, one schema version on; the test's ledger, with something in it, is of the version before."""
+    for line in ("register 9886977544", "create 1", "tx add 1 100 --credit --key k"):
+        assert cli.run(line).code == 0
+    versions = tmp_path / "versions"
+    versions.mkdir()
+    (versions / "later.py").write_text(LATER)
+    monkeypatch.setattr(sql, "SCHEMA_VERSION", sql.SCHEMA_VERSION + 1)
+    monkeypatch.setattr(migrate, "upgrade", partial(migrate.upgrade, more_versions=[versions]))
+    return versions / "later.py"
+
+
+def columns(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [row[0] for row in connection.execute("SELECT name FROM pragma_table_info('users')")]
+
+
+def version(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+@pytest.mark.usefixtures("later_version")
+def test_an_older_ledger_is_migrated_after_a_backup(db: Path) -> None:
+    old = sql.SCHEMA_VERSION - 1
+    backup = db.with_name(f"wallet.db.backup-v{old}")
+    done = cli.run("balance 1 --json")
+    assert (done.code, done.json["balance"]) == (0, "100.00")
+    assert done.err == (f"migrated the ledger from schema {old} to {old + 1}; the old one is kept: {backup}\n")
+    assert version(db) == old + 1
+    assert "colour" in columns(db)
+    # It is a ledger like any other from now on.
+    assert cli.run("tx add 1 1 --credit").err == ""
+    assert cli.run("verify --json").json == {"ok": True, "wallets": 1, "transactions": 2}
+    # The backup is private and holds what was there before.
+    assert mode(backup) == 0o600
+    assert version(backup) == old
+    assert "colour" not in columns(backup)
+    with closing(sqlite3.connect(backup)) as connection:
+        assert connection.execute("SELECT wallet_id, seq, amount, key FROM transactions").fetchall() == [
+            (1, 1, 10000, "k")
+        ]
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_backup_opens_with_the_version_that_made_it(
+    db: Path, later_version: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli.run("verify").code == 0
+    monkeypatch.undo()
+    backup = db.with_name(f"wallet.db.backup-v{sql.SCHEMA_VERSION}")
+    assert cli.run(f"--db {backup} balance 1 -q") == (0, "100.00\n", "")
+
+
+def test_a_migration_that_fails_leaves_the_ledger_as_it_was(db: Path, later_version: Path) -> None:
+    later_version.write_text(LATER + "    op.execute('SELECT no_such_function()')\n")
+    done = cli.run("balance 1 --json")
+    assert done.code != 0
+    assert done.out == ""
+    assert version(db) == sql.SCHEMA_VERSION - 1
+    assert "colour" not in columns(db)
+    later_version.write_text(LATER)
+    assert cli.run("balance 1 -q").out == "100.00\n"
+
+
+@pytest.mark.usefixtures("later_version")
+def test_of_two_processes_one_migrates(db: Path) -> None:
+    told: list[str] = []
+
+    @contextmanager
+    def turn_that_comes_late(_name: str) -> Iterator[None]:
+        # While this one waits for its turn, another process has it.
+        open_store(db, 0.0, no_turn, told.append).close()
+        yield
+
+    open_store(db, 0.0, turn_that_comes_late, told.append).close()
+    assert [line.split()[0] for line in told] == ["migrated"]
+    assert version(db) == sql.SCHEMA_VERSION
+
+
+def test_of_two_processes_one_makes_the_ledger(tmp_path: Path, empty_ledger: Path) -> None:
+    path, told = tmp_path / "w.db", []
+
+    @contextmanager
+    def turn_that_comes_late(_name: str) -> Iterator[None]:
+        shutil.copyfile(empty_ledger, path)
+        yield
+
+    open_store(path, 0.0, turn_that_comes_late, told.append).close()
+    assert told == []
+    assert path.read_bytes()[:16] == empty_ledger.read_bytes()[:16]
+
+
+def test_an_old_sqlite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
+    with pytest.raises(StorageError, match="too old"):
+        open_store(tmp_path / "w.db", 0.0, no_turn, print)
+    assert list(tmp_path.iterdir()) == []

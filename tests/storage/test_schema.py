@@ -1,0 +1,247 @@
+"""The schema: one truth, made by migrations, which refuses what the rules refuse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlmodel import SQLModel
+
+from wallet_cli.services.context import Ledger
+from wallet_cli.storage import sql, tables
+from wallet_cli.storage.migrate import MIGRATIONS
+from wallet_cli.storage.sqlite import APPLICATION_ID, sqlite3
+
+
+@pytest.fixture
+def raw(db: Path) -> Iterator[Any]:
+    """The test's ledger through SQLite alone, with one user and one wallet in it."""
+    with closing(sqlite3.connect(db, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("INSERT INTO users VALUES (1, '1', '+911', 'IN', '1', NULL, 0)")
+        connection.execute("INSERT INTO wallets VALUES (1, 1, 'main', 'INR', 2, 'active', NULL, 0)")
+        connection.execute("INSERT INTO wallets VALUES (2, 1, 'savings', 'INR', 2, 'active', NULL, 0)")
+        yield connection
+
+
+def schema(connection: Any) -> dict[str, str]:
+    """Name → DDL of everything in a database, with spacing, quotes and the order of a table's parts evened out."""
+    found = {}
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'alembic%'")
+    for name, ddl in rows.fetchall():
+        plain = re.sub(r"\s+", " ", ddl.replace('"', "")).strip()
+        head, _, rest = plain.partition("(")
+        body, _, options = rest.rpartition(")")
+        parts = sorted(part.strip() for part in re.split(r",(?![^(]*\))", body))
+        found[name] = f"{head.strip()} ({', '.join(parts)}) {options.strip()}"
+    return found
+
+
+def test_migrations_make_the_schema_of_the_tables(db: Path) -> None:
+    assert tables.UserRow.__tablename__ == "users"
+    engine = sqlalchemy.create_engine("sqlite://", module=sqlite3, poolclass=sqlalchemy.StaticPool)
+    SQLModel.metadata.create_all(engine)
+    with closing(sqlite3.connect(db)) as migrated, closing(engine.raw_connection()) as declared:
+        expected = schema(declared)
+        assert schema(migrated) == expected
+    engine.dispose()
+    assert {"users", "wallets", "transactions", "uq_transactions_wallet_id_key"} <= set(expected)
+    assert expected["transactions"].endswith("WITHOUT ROWID, STRICT")
+
+
+def test_the_schema_version_is_that_of_the_newest_migration(db: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_current_head() == f"{sql.SCHEMA_VERSION:04}"
+    with closing(sqlite3.connect(db)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (sql.SCHEMA_VERSION,)
+        assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [
+            (f"{sql.SCHEMA_VERSION:04}",)
+        ]
+
+
+def test_every_table_is_strict(raw: Any) -> None:
+    listed = raw.execute("SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table'")
+    strict = {name: bool(value) for name, value in listed if not name.startswith(("sqlite_", "alembic_"))}
+    assert set(strict.values()) == {True}
+    assert len(strict) >= 3
+
+
+TRANSACTION: dict[str, Any] = {
+    "wallet_id": 1,
+    "seq": 1,
+    "is_credit": 1,
+    "amount": 5,
+    "credit_total": 5,
+    "debit_total": 0,
+    "credit_count": 1,
+    "at_us": 0,
+    "note": None,
+    "key": "k",
+    "hash": bytes(32),
+}
+WALLET: dict[str, Any] = {
+    "id": 9,
+    "user_id": 1,
+    "type": "other",
+    "currency": "INR",
+    "exponent": 2,
+    "status": "active",
+    "own_minimum": None,
+    "created_at_us": 0,
+}
+USER: dict[str, Any] = {
+    "id": 9,
+    "phone_number": "2",
+    "phone_e164": "+912",
+    "phone_region": "IN",
+    "phone_national": "2",
+    "name": None,
+    "created_at_us": 0,
+}
+ROWS = {"transactions": TRANSACTION, "wallets": WALLET, "users": USER}
+
+
+def insert(connection: Any, table: str, **changes: Any) -> None:
+    values = ROWS[table] | changes
+    names, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
+    connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)
+
+
+@pytest.mark.parametrize("table", ROWS)
+def test_a_row_as_the_rules_make_it_is_taken(raw: Any, table: str) -> None:
+    insert(raw, table)
+
+
+BAD = [
+    *[("transactions", name, None) for name in TRANSACTION if name not in ("note", "key")],
+    *[("wallets", name, None) for name in WALLET if name not in ("id", "own_minimum")],
+    *[("users", name, None) for name in ("phone_number", "phone_e164", "created_at_us")],
+    *[("transactions", name, "five") for name, value in TRANSACTION.items() if isinstance(value, int)],
+    *[("transactions", name, 0.5) for name, value in TRANSACTION.items() if isinstance(value, int)],
+    # 2**63 as SQL text would write it: a REAL, where columns are not STRICT.
+    *[("transactions", name, float(2**63)) for name, value in TRANSACTION.items() if isinstance(value, int)],
+    ("transactions", "seq", 0),
+    ("transactions", "seq", -1),
+    ("transactions", "is_credit", 2),
+    ("transactions", "amount", 0),
+    ("transactions", "amount", -5),
+    ("transactions", "amount", 10**15 + 1),
+    ("transactions", "credit_total", -1),
+    ("transactions", "credit_total", 9 * 10**18 + 1),
+    ("transactions", "debit_total", -1),
+    ("transactions", "debit_total", 9 * 10**18 + 1),
+    ("transactions", "credit_count", -1),
+    ("transactions", "credit_count", 2),
+    ("transactions", "note", b"bytes"),
+    ("transactions", "key", ""),
+    ("transactions", "key", "x" * 256),
+    ("transactions", "hash", b"short"),
+    ("transactions", "hash", "x" * 32),
+    ("transactions", "wallet_id", 99),
+    ("wallets", "id", 1),
+    ("wallets", "type", ""),
+    ("wallets", "type", "x" * 33),
+    ("wallets", "type", "main"),
+    ("wallets", "user_id", 99),
+    ("wallets", "exponent", -1),
+    ("wallets", "exponent", 9),
+    ("wallets", "exponent", "two"),
+    ("wallets", "status", "open"),
+    ("wallets", "own_minimum", "none"),
+    ("wallets", "own_minimum", 10**15 + 1),
+    ("wallets", "own_minimum", -(10**15) - 1),
+    ("users", "id", 1),
+    ("users", "phone_e164", "+911"),
+    ("users", "phone_e164", "911"),
+    ("users", "phone_national", None),
+    ("users", "phone_region", None),
+    ("users", "phone_national", "1"),
+]
+
+
+@pytest.mark.parametrize(("table", "column", "value"), BAD)
+def test_what_the_rules_would_refuse_the_schema_refuses_too(raw: Any, table: str, column: str, value: Any) -> None:
+    with pytest.raises(sqlite3.IntegrityError):
+        insert(raw, table, **{column: value})
+
+
+def test_an_integer_that_sql_cannot_hold_is_refused(raw: Any) -> None:
+    for text in (str(2**63), f"-{2**63 + 1}"):
+        with pytest.raises(sqlite3.IntegrityError):
+            raw.execute(f"UPDATE wallets SET own_minimum = {text}")
+    insert(raw, "transactions")
+    with pytest.raises(sqlite3.IntegrityError):
+        raw.execute("UPDATE transactions SET credit_total = 9223372036854775807 + 1")
+
+
+def test_a_key_is_unique_within_its_wallet_alone_and_none_may_be_many(raw: Any) -> None:
+    insert(raw, "transactions")
+    insert(raw, "transactions", wallet_id=2)
+    with pytest.raises(sqlite3.IntegrityError, match=r"wallet_id.*key"):
+        insert(raw, "transactions", seq=2)
+    insert(raw, "transactions", seq=2, key=None)
+    insert(raw, "transactions", seq=3, key=None)
+    with pytest.raises(sqlite3.IntegrityError, match="seq"):
+        insert(raw, "transactions", seq=3, key=None)
+
+
+def test_a_wallet_with_history_and_a_user_with_wallets_cannot_be_deleted(raw: Any) -> None:
+    insert(raw, "transactions")
+    with pytest.raises(sqlite3.IntegrityError):
+        raw.execute("DELETE FROM wallets WHERE id = 1")
+    with pytest.raises(sqlite3.IntegrityError):
+        raw.execute("DELETE FROM users WHERE id = 1")
+
+
+STATEMENTS = {
+    name: text
+    for name, text in vars(sql).items()
+    if name.isupper() and not name.startswith("_") and isinstance(text, str)
+}
+WALKS = {"ALL_WALLETS", "STRAY_TRANSACTIONS"}
+"""`verify` alone runs these: they are to read everything."""
+
+
+def parameters(statement: str) -> Any:
+    named = re.findall(r":(\w+)", statement)
+    return dict.fromkeys(named, 1) if named else (1,) * statement.count("?")
+
+
+def plan(connection: Any, statement: str) -> list[str]:
+    return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters(statement))]
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_every_statement_prepares_on_the_migrated_schema(raw: Any, name: str) -> None:
+    assert raw.execute(f"EXPLAIN {STATEMENTS[name]}", parameters(STATEMENTS[name])).fetchall()
+
+
+@pytest.mark.parametrize("name", sorted(set(STATEMENTS) - WALKS))
+def test_no_hot_statement_scans_or_sorts(raw: Any, name: str) -> None:
+    steps = plan(raw, STATEMENTS[name])
+    # The bisection goes over the halves that it has made itself.
+    assert [step for step in steps if re.match("SCAN (?!halves|CONSTANT)", step)] == []
+    # A person's few wallets are sorted; history never is.
+    assert name == "ACCOUNTS_OF_USER" or not any("TEMP B-TREE" in step for step in steps)
+
+
+def test_a_scan_would_be_seen(raw: Any) -> None:
+    assert any(step.startswith("SCAN") for step in plan(raw, "SELECT * FROM transactions WHERE at_us < 1"))
+
+
+def test_pragmas_of_an_open_store(ledger: Ledger) -> None:
+    found = {
+        name: ledger.store.connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("journal_mode", "synchronous", "foreign_keys")
+    }
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
