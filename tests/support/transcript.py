@@ -44,8 +44,8 @@ from typing import NamedTuple
 from unittest import mock
 
 import pysqlite3
-from support import cli
 
+from support import cli
 from wallet_cli.cli.app import main
 from wallet_cli.writer.file_lock import TurnLock
 

@@ -103,13 +103,13 @@ def test_a_ledger_that_cannot_grow_is_left_whole(command: str, story: Path) -> N
 
 @pytest.fixture
 def full_disk(tmp_path: Path, story: Path) -> Iterator[str]:
-    """The start of a bash line that runs in a folder `disk` of a file system of its own, full, with the ledger on it."""
+    """The start of a bash line: on a file system of its own, full, with the ledger on it."""
     (tmp_path / "disk").mkdir()
     start = (
         "mount -t tmpfs -o size=2m tmpfs disk && cp wallet.db disk/ && cd disk && export WALLET_DB=wallet.db && "
         "wallet tx add 1 1 --credit -q >&2 && { dd if=/dev/zero of=fill bs=1k 2> /dev/null || true; } && "
     )
-    probe = subprocess.run(["unshare", "-rm", "bash", "-c", "mount -t tmpfs tmpfs disk"], check=False)  # noqa: S607
+    probe = subprocess.run(["unshare", "-rm", "bash", "-c", "mount -t tmpfs tmpfs disk"], check=False)
     if probe.returncode:
         pytest.skip("this system does not let a user mount a file system")
     yield start
@@ -121,7 +121,7 @@ def full_disk(tmp_path: Path, story: Path) -> Iterator[str]:
 def test_a_full_disk_is_a_storage_error_that_changes_nothing(command: str, full_disk: str) -> None:
     script = f"{full_disk} wallet {command}; echo $? >&2; rm fill; wallet balance 1 -q && wallet verify -q; ls"
     done = subprocess.run(
-        ["unshare", "-rm", "bash", "-c", script],  # noqa: S607
+        ["unshare", "-rm", "bash", "-c", script],
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,

@@ -1,0 +1,97 @@
+"""docs/format.md describes the file as it is, and its example checks a ledger without this program."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pysqlite3
+import pytest
+from support import cli
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "format.md"
+TEXT = PAGE.read_text("utf-8")
+
+
+@pytest.fixture
+def story(db: Path) -> Path:
+    """A ledger with all kinds of rows: several wallets, keys, notes of more bytes than characters, an overdraft."""
+    for line in (
+        "register 9886977544 --name Asha",
+        "register '+44 20 7946 0958'",
+        "create 1",
+        "create 2/points.x --currency PTS/0",
+        "create 1/empty --minimum-balance -5",
+        "tx add 1 500 --credit --note '👍 família' --key 'schlüssel 1'",
+        "tx add 1 120.50 --debit --note ''",
+        "tx add 1 0.01 --debit --key k",
+        "tx add 2/points.x 7 --credit --at 1969-07-20T20:17:40.5Z",
+        "tx add 2/points.x 7 --debit",
+    ):
+        assert cli.run(line).code == 0, line
+    return db
+
+
+def example() -> str:
+    (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    return str(code)
+
+
+def check(ledger: Path) -> subprocess.CompletedProcess[str]:
+    """Run the page's example as it stands, on a ledger, without this package."""
+    return subprocess.run(
+        [sys.executable, "-I", "-c", example(), str(ledger)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+needs_strict = pytest.mark.skipif(sqlite3.sqlite_version_info < (3, 37), reason="Python's own SQLite knows no STRICT")
+
+
+@needs_strict
+def test_the_example_accepts_a_whole_ledger(story: Path) -> None:
+    done = check(story)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "5 transactions are as they were written\n", "")
+
+
+@needs_strict
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE transactions SET note = 'x' WHERE wallet_id = 1 AND seq = 1",
+        "UPDATE transactions SET note = NULL WHERE wallet_id = 1 AND seq = 2",
+        "UPDATE transactions SET key = NULL WHERE wallet_id = 1 AND seq = 3",
+        "UPDATE transactions SET amount = amount + 1 WHERE wallet_id = 2 AND seq = 1",
+        "UPDATE transactions SET at_us = at_us - 1 WHERE wallet_id = 2 AND seq = 1",
+        "DELETE FROM transactions WHERE wallet_id = 1 AND seq = 1",
+        "UPDATE wallets SET currency = 'USD' WHERE id = 1",
+    ],
+)
+def test_the_example_finds_what_was_changed(change: str, story: Path) -> None:
+    connection = pysqlite3.connect(story, isolation_level=None)
+    connection.execute(change)
+    connection.close()
+    done = check(story)
+    assert done.returncode == 1
+    assert re.fullmatch(r"transaction [12]-\d does not follow from what stands before it\n", done.stderr)
+
+
+@pytest.mark.parametrize("table", ["users", "wallets", "transactions"])
+def test_every_column_is_described_and_no_other(table: str, db: Path) -> None:
+    connection = pysqlite3.connect(db)
+    there = [(row[1], row[2], bool(row[3])) for row in connection.execute(f"PRAGMA table_info({table})")]
+    connection.close()
+    section = TEXT.split(f"### `{table}`")[1].split("\n#")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (\w+)( or NULL)? \|", section, re.MULTILINE)
+    assert [(name, type_, not null) for name, type_, null in rows] == there
+
+
+def test_the_header_is_as_described(db: Path) -> None:
+    connection = pysqlite3.connect(db)
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.close()
+    assert f"`{application_id:#x}`" in TEXT
+    assert f"`user_version` is {version}" in TEXT
