@@ -94,7 +94,7 @@ def interrupt_at(line: int) -> Callable[[], None]:
 
 
 def lines_in(runner: processes.Runner) -> int:
-    """How many lines of the wallet's own code a command runs: an interrupt at one that is past the last interrupts nothing."""
+    """How many lines of the wallet's own code a command runs: beyond the last, nothing is interrupted."""
     low, high = 1, 100_000
     while low < high:
         middle = (low + high) // 2
