@@ -1,7 +1,7 @@
 """Write docs/reference.md from the help of the commands, so that the two cannot differ.
 
-    python scripts/reference.py            writes it
-    python scripts/reference.py --check    exits 1 if it is not what would be written
+python scripts/reference.py            writes it
+python scripts/reference.py --check    exits 1 if it is not what would be written
 """
 
 from __future__ import annotations
