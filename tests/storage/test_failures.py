@@ -1,0 +1,292 @@
+"""When the disk or the commit fails: a clear error, a whole ledger, and nothing acknowledged that is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support.cli import run
+
+from wallet_cli import settings
+from wallet_cli.domain.commands import Applied
+from wallet_cli.errors import StorageError
+from wallet_cli.services import transactions, users, wallets
+from wallet_cli.services.audit import verify
+from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.storage.sqlite import sqlite3
+from wallet_cli.writer.executor import UnknownOutcome
+
+# Runs command lines, one of JSON on stdin each, in a process whose files may not grow past a size.
+LIMITED = """
+import json, resource, sys
+from support.cli import run
+limit = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+answers = [run(line) for line in json.load(sys.stdin)]
+json.dump(answers, sys.stdout)
+"""
+TESTS = Path(__file__).parents[1]
+
+
+def run_limited(lines: list[str], limit: int, environ: dict[str, str] | None = None) -> list[tuple[int, str, str]]:
+    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(limit)],
+        input=json.dumps(lines),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path, **(environ or {})},
+        timeout=120,
+        check=True,
+    )
+    return [(code, out, err) for code, out, err in json.loads(done.stdout)]
+
+
+def assert_whole(path: Path, acknowledged: set[str]) -> None:
+    """The file is sound, and holds exactly what was acknowledged."""
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert {key for (key,) in connection.execute("SELECT key FROM transactions")} == acknowledged
+    assert run("verify").code == 0
+
+
+NOTE = "n" * 900
+ADDS = [f"tx add 1 1 --credit --json --key k{i} --note {NOTE}" for i in range(40)]
+
+
+def test_a_file_that_may_not_grow_is_a_storage_error_and_loses_nothing_acknowledged(db: Path) -> None:
+    assert run("register 9886977544").code == 0
+    assert run("create 1").code == 0
+    # An open connection keeps the log from being emptied, so that it grows until it may not.
+    with open_ledger(settings.load({}), lambda _: None) as holder:
+        holder.store.user_by_id(1)
+        answers = run_limited(ADDS, 64 * 1024)
+    acknowledged = {json.loads(out)["key"] for code, out, _ in answers if code == 0}
+    refused = [json.loads(err)["error"] for code, out, err in answers if code != 0]
+    assert acknowledged
+    assert refused
+    assert {code for code, _, _ in answers} == {0, 7}
+    assert {(error["code"], error["retryable"]) for error in refused} == {("storage_error", True)}
+    assert_whole(db, acknowledged)
+    # With room again, the same keys are applied once each.
+    for line in ADDS:
+        assert run(line).code == 0
+    assert run("balance 1 -q").out == "40.00\n"
+
+
+def test_a_ledger_that_cannot_be_made_for_want_of_room_is_a_storage_error(tmp_path: Path) -> None:
+    [(code, out, err)] = run_limited(["register 9886977544 --json"], 8192, {"WALLET_DB": str(tmp_path / "w.db")})
+    assert (code, out) == (7, "")
+    assert json.loads(err)["error"]["code"] == "storage_error"
+    assert not (tmp_path / "w.db").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 512 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "wallet-test", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no mount command, so no small disk")
+    if done.returncode:
+        pytest.skip(f"a small disk needs the right to mount: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Use up a disk to the last byte."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        for size in (65536, 4096, 512, 1):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                continue
+    return filler
+
+
+def test_a_full_disk_is_a_storage_error_and_loses_nothing_acknowledged(
+    small_disk: Path, empty_ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = small_disk / "wallet.db"
+    path.write_bytes(empty_ledger.read_bytes())
+    monkeypatch.setenv("WALLET_DB", str(path))
+    for line in ("register 9886977544", "create 1", "tx add 1 1 --credit --key k-first"):
+        assert run(line).code == 0
+    acknowledged = {"k-first"}
+    filler = fill(small_disk)
+    done = run(ADDS[0])
+    assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error")
+    assert "the answer" not in done.error["message"]  # it is the ledger that could not be written
+    filler.unlink()
+    assert_whole(path, acknowledged)
+    assert run(ADDS[0]).code == 0
+    assert run("balance 1 -q").out == "2.00\n"
+
+
+def test_a_disk_that_fills_up_while_writing_loses_nothing_acknowledged(
+    small_disk: Path, empty_ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = small_disk / "wallet.db"
+    path.write_bytes(empty_ledger.read_bytes())
+    monkeypatch.setenv("WALLET_DB", str(path))
+    assert run("register 9886977544").code == 0
+    assert run("create 1").code == 0
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(250 * 1024))
+    with open_ledger(settings.load({}), lambda _: None) as holder:
+        holder.store.user_by_id(1)
+        answers = [run(line) for line in ADDS]
+    assert {answer.code for answer in answers} == {0, 7}
+    assert {answer.error["code"] for answer in answers if answer.code} == {"storage_error"}
+    filler.unlink()
+    assert_whole(path, {answer.json["key"] for answer in answers if not answer.code})
+
+
+def test_a_turn_that_cannot_be_written_down_on_a_full_disk_says_so(
+    small_disk: Path, empty_ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = small_disk / "wallet.db"
+    path.write_bytes(empty_ledger.read_bytes())
+    monkeypatch.setenv("WALLET_DB", str(path))
+    # Another process has the ledger open, so its log is there; the lock file, which the first write makes, is not.
+    with open_ledger(settings.load({}), lambda _: None) as holder:
+        holder.store.user_by_id(1)
+        filler = fill(small_disk)
+        done = run("register 9886977544 --json")
+    assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error")
+    assert "the answer" not in done.error["message"]
+    assert "it is done" not in (done.error["hint"] or "")
+    filler.unlink()
+    assert run("register 9886977544 -q").out == "1\n"
+
+
+def test_a_ledger_cannot_be_made_on_a_full_disk(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WALLET_DB", str(small_disk / "wallet.db"))
+    filler = fill(small_disk)
+    done = run("register 9886977544 --json")
+    assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error")
+    assert "the answer" not in done.error["message"]
+    filler.unlink()
+    assert run("register 9886977544 -q").out == "1\n"
+
+
+def fails(*_: object) -> None:
+    raise StorageError("disk I/O error")
+
+
+@pytest.fixture
+def opened(ledger: Ledger) -> Ledger:
+    users.register(ledger, "9886977544")
+    wallets.create(ledger, "1")
+    transactions.add(ledger, "1", "100", is_credit=True)
+    return ledger
+
+
+def pay(ledger: Ledger) -> dict[str, object]:
+    return transactions.add(ledger, "1", "30", is_credit=False, key="rent")
+
+
+def balance(ledger: Ledger) -> str:
+    return str(wallets.balance(ledger, "1")["balance"])
+
+
+def committed_then_fails(ledger: Ledger) -> Callable[[], None]:
+    """The commit reaches the disk, and its answer is lost on the way back."""
+    commit = ledger.store.commit
+
+    def both() -> None:
+        commit()
+        fails()
+
+    return both
+
+
+def test_a_commit_that_failed_applied_nothing_and_leaves_the_key_free(
+    opened: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(opened.store, "commit", fails)
+        with pytest.raises(StorageError) as caught:
+            pay(opened)
+    assert not isinstance(caught.value, UnknownOutcome)
+    assert balance(opened) == "100.00"
+    assert "replayed" not in pay(opened)
+    assert balance(opened) == "70.00"
+    assert verify(opened)["transactions"] == 2
+
+
+def test_a_commit_that_failed_after_all_was_written_is_acknowledged(
+    opened: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(opened.store, "commit", committed_then_fails(opened))
+        assert pay(opened)["id"] == "1-2"
+        assert users.register(opened, "9886977545")["id"] == 2
+        assert wallets.create(opened, "2")["id"] == 2
+    assert balance(opened) == "70.00"
+    assert pay(opened)["replayed"] is True
+    assert balance(opened) == "70.00"
+
+
+@pytest.mark.parametrize("reached_the_disk", [True, False])
+@pytest.mark.parametrize("broken_too", ["holds", "rollback"])
+def test_where_the_ledger_cannot_be_asked_the_outcome_is_unknown_and_the_key_tells(
+    opened: Ledger, monkeypatch: pytest.MonkeyPatch, reached_the_disk: bool, broken_too: str
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(opened.store, "commit", committed_then_fails(opened) if reached_the_disk else fails)
+        broken.setattr(opened.store, broken_too, fails)
+        with pytest.raises(UnknownOutcome) as caught:
+            pay(opened)
+    error = caught.value
+    assert (error.code, error.exit_code, error.retryable) == ("storage_error", 7, True)
+    assert "unknown" in error.message
+    assert "same key" in (error.hint or "")
+    opened.store.rollback()
+    assert pay(opened).get("replayed", False) is reached_the_disk
+    assert balance(opened) == "70.00"
+    assert verify(opened)["transactions"] == 2
+
+
+@pytest.mark.parametrize("step", ["begin", "load", "write"])
+def test_a_failure_before_the_commit_applies_nothing(
+    opened: Ledger, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(opened.store, step, fails)
+        with pytest.raises(StorageError):
+            pay(opened)
+    assert not opened.store.connection.in_transaction
+    assert balance(opened) == "100.00"
+    assert "replayed" not in pay(opened)
+
+
+def test_what_is_held_is_compared_whole(opened: Ledger) -> None:
+    last = opened.store.transaction(1, 1)
+    user = opened.store.user_by_id(1)
+    account = opened.store.account(1)
+    assert last is not None
+    assert user is not None
+    assert account is not None
+    for made, other in (
+        (last, last._replace(hash=bytes(32))),
+        (user, user._replace(name="Another")),
+        (account.wallet, account.wallet._replace(own_minimum=1)),
+    ):
+        assert opened.store.holds(Applied(made))
+        assert not opened.store.holds(Applied(other))
+    assert not opened.store.holds(Applied(last._replace(seq=9)))
+    assert not opened.store.holds(Applied(user._replace(id=9)))
+    assert not opened.store.holds(Applied(account.wallet._replace(id=9)))
