@@ -14,13 +14,14 @@ import pytest
 from support.cli import run
 
 from wallet_cli import settings
-from wallet_cli.domain.commands import Applied
+from wallet_cli.domain.commands import Post
 from wallet_cli.errors import StorageError
 from wallet_cli.services import transactions, users, wallets
 from wallet_cli.services.audit import verify
 from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.storage.sqlite import sqlite3
-from wallet_cli.writer.executor import UnknownOutcome
+from wallet_cli.writer.executor import Executor, UnknownOutcome
+from wallet_cli.writer.file_lock import turn_lock
 
 # Runs command lines, one of JSON on stdin each, in a process whose files may not grow past a size.
 LIMITED = """
@@ -273,20 +274,22 @@ def test_a_failure_before_the_commit_applies_nothing(
     assert "replayed" not in pay(opened)
 
 
-def test_what_is_held_is_compared_whole(opened: Ledger) -> None:
-    last = opened.store.transaction(1, 1)
-    user = opened.store.user_by_id(1)
-    account = opened.store.account(1)
-    assert last is not None
-    assert user is not None
-    assert account is not None
-    for made, other in (
-        (last, last._replace(hash=bytes(32))),
-        (user, user._replace(name="Another")),
-        (account.wallet, account.wallet._replace(own_minimum=1)),
-    ):
-        assert opened.store.holds(Applied(made))
-        assert not opened.store.holds(Applied(other))
-    assert not opened.store.holds(Applied(last._replace(seq=9)))
-    assert not opened.store.holds(Applied(user._replace(id=9)))
-    assert not opened.store.holds(Applied(account.wallet._replace(id=9)))
+def test_another_writers_row_in_the_same_place_is_not_taken_for_ones_own(
+    opened: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commit = opened.store.commit
+    # A writer that does not take turns with this one, as through a ledger on a shared disk without locks.
+    other = Executor(opened.store, turn_lock(tmp_path / "other.lock"), opened.policy, 0.0)
+
+    def somebody_else_was_first() -> None:
+        opened.store.rollback()
+        monkeypatch.setattr(opened.store, "commit", commit)
+        other.run([Post(1, True, 700)], "other")
+        fails()
+
+    monkeypatch.setattr(opened.store, "commit", somebody_else_was_first)
+    with pytest.raises(StorageError):
+        pay(opened)
+    assert balance(opened) == "107.00"
+    assert "replayed" not in pay(opened)
+    assert balance(opened) == "77.00"
