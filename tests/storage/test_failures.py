@@ -183,6 +183,10 @@ def test_a_ledger_cannot_be_made_on_a_full_disk(small_disk: Path, monkeypatch: p
     assert run("register 9886977544 -q").out == "1\n"
 
 
+WALLET = "1"
+OTHER = "2"
+
+
 def fails(*_: object) -> None:
     raise StorageError("disk I/O error")
 
@@ -190,17 +194,17 @@ def fails(*_: object) -> None:
 @pytest.fixture
 def opened(ledger: Ledger) -> Ledger:
     users.register(ledger, "9886977544")
-    wallets.create(ledger, "1")
-    transactions.add(ledger, "1", "100", is_credit=True)
+    wallets.create(ledger, WALLET)
+    transactions.add(ledger, WALLET, "100", is_credit=True)
     return ledger
 
 
 def pay(ledger: Ledger) -> dict[str, object]:
-    return transactions.add(ledger, "1", "30", is_credit=False, key="rent")
+    return transactions.add(ledger, WALLET, "30", is_credit=False, key="rent")
 
 
 def balance(ledger: Ledger) -> str:
-    return str(wallets.balance(ledger, "1")["balance"])
+    return str(wallets.balance(ledger, WALLET)["balance"])
 
 
 def committed_then_fails(ledger: Ledger) -> Callable[[], None]:
@@ -235,7 +239,7 @@ def test_a_commit_that_failed_after_all_was_written_is_acknowledged(
         broken.setattr(opened.store, "commit", committed_then_fails(opened))
         assert pay(opened)["id"] == "1-2"
         assert users.register(opened, "9886977545")["id"] == 2
-        assert wallets.create(opened, "2")["id"] == 2
+        assert wallets.create(opened, OTHER)["id"] == 2
     assert balance(opened) == "70.00"
     assert pay(opened)["replayed"] is True
     assert balance(opened) == "70.00"

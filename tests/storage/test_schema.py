@@ -208,8 +208,8 @@ STATEMENTS = {
     for name, text in vars(sql).items()
     if name.isupper() and not name.startswith("_") and isinstance(text, str)
 }
-WALKS = {"ALL_WALLETS", "STRAY_TRANSACTIONS"}
-"""`verify` alone runs these: they are to read everything."""
+WALKS = {"ALL_WALLETS", "STRAY_TRANSACTIONS", "ALL_OPERATORS"}
+"""These are to read everything: `verify` runs the first two; operators are few."""
 
 
 def parameters(statement: str) -> Any:
