@@ -12,6 +12,10 @@ def start() -> None:
     tidying-up at the end would take a fifth. The ledger is closed by then; what is left is memory.
     """
     gc.set_threshold(100_000, 50, 50)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Closed by the caller. Filled again before the ledger could be opened in its place.
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         # What a terminal's encoding lacks is shown as an escape.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -4,10 +4,13 @@
 
     WalletError
     ├── InvalidInput          invalid_input          exit 2    HTTP 400
+    ├── Unauthenticated       unauthenticated        8         401
+    ├── Forbidden             forbidden              8         403
     ├── NotFound
     │   ├── UserNotFound          user_not_found         3         404
     │   ├── WalletNotFound        wallet_not_found       3         404
-    │   └── TransactionNotFound   transaction_not_found  3         404
+    │   ├── TransactionNotFound   transaction_not_found  3         404
+    │   └── KeyNotFound           key_not_found          3         404
     ├── Refused
     │   ├── InsufficientFunds     insufficient_funds     4         409
     │   ├── WalletNotActive       wallet_not_active      4         409
@@ -15,6 +18,7 @@
     ├── Conflict
     │   ├── UserExists            user_exists            5         409
     │   ├── WalletExists          wallet_exists          5         409
+    │   ├── KeyExists             key_exists             5         409
     │   ├── KeyReused             key_reused             5         409
     │   └── TimeConflict          time_conflict          5         409
     ├── Busy                  busy                   6         503    retryable
@@ -67,6 +71,22 @@ class InvalidInput(WalletError):
     http_status = 400
 
 
+class Unauthenticated(WalletError):
+    """It is not known who calls: no key or token, or one that is not valid."""
+
+    code = "unauthenticated"
+    exit_code = 8
+    http_status = 401
+
+
+class Forbidden(WalletError):
+    """It is known who calls, and they may not do that."""
+
+    code = "forbidden"
+    exit_code = 8
+    http_status = 403
+
+
 class NotFound(WalletError):
     exit_code = 3
     http_status = 404
@@ -82,6 +102,12 @@ class WalletNotFound(NotFound):
 
 class TransactionNotFound(NotFound):
     code = "transaction_not_found"
+
+
+class KeyNotFound(NotFound):
+    """There is no operator key of that name."""
+
+    code = "key_not_found"
 
 
 class Refused(WalletError):
@@ -114,7 +140,15 @@ class WalletExists(Conflict):
     code = "wallet_exists"
 
 
+class KeyExists(Conflict):
+    """There is, or was, an operator key of that name."""
+
+    code = "key_exists"
+
+
 class KeyReused(Conflict):
+    """An idempotency key was used before, for another request."""
+
     code = "key_reused"
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 APP_NAME = "wallet"
 MAX_LOCK_TIMEOUT_S = 86_400.0
+MAX_EXPIRES_MINUTES = 525_600
+"""How long a user token may be good: a year."""
 
 
 class Setting(NamedTuple):
@@ -103,6 +105,23 @@ class Settings:
             raise self._wrong("timezone", "an IANA name, such as Asia/Kolkata, or UTC") from None
 
     @property
+    def env(self) -> str:
+        return self.values["env"].text
+
+    @property
+    def jwt_secret_key(self) -> str | None:
+        """The secret of user tokens; None where it is to be made."""
+        value = self.values["jwt_secret_key"]
+        return None if value.source == "default" else value.text
+
+    @property
+    def jwt_access_token_expires_minutes(self) -> int:
+        text = self.values["jwt_access_token_expires"].text
+        if not (text.isascii() and text.isdigit() and 1 <= int(text[:7]) <= MAX_EXPIRES_MINUTES):
+            raise self._wrong("jwt_access_token_expires", f"minutes, 1 to {MAX_EXPIRES_MINUTES}")
+        return int(text)
+
+    @property
     def lock_timeout_s(self) -> float:
         hint = f"seconds, 0 to {MAX_LOCK_TIMEOUT_S:.0f}"
         try:
@@ -171,6 +190,10 @@ def _find(
     config: Path,
 ) -> Value:
     if setting.name in flags:
+        if not flags[setting.name]:
+            raise InvalidInput(
+                f"--{setting.name} is empty", hint=f"leave it out for the default, or give a {setting.name}"
+            )
         return Value(flags[setting.name], f"--{setting.name}")
     for name in setting.variables:
         if environ.get(name):
@@ -195,7 +218,7 @@ def _read_dotenv(path: Path) -> Mapping[str, str | None]:
         # Values as they stand: a `$` in a secret is a `$`.
         return dotenv.dotenv_values(path, interpolate=False)
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"cannot read {path}: {error}") from None
+        raise InvalidInput(f"cannot read {path}: {error}", hint="a line is NAME=value") from None
 
 
 def _read_config(path: Path) -> Mapping[str, str]:
@@ -206,12 +229,12 @@ def _read_config(path: Path) -> Mapping[str, str]:
     try:
         found: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"cannot read {path}: {error}") from None
+        raise InvalidInput(f"cannot read {path}: {error}", hint='it is TOML: name = "value"') from None
     for name, value in found.items():
         if name not in BY_NAME:
             raise InvalidInput(f"{path}: there is no setting {shown(name)}", hint=f"there are: {', '.join(BY_NAME)}")
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise InvalidInput(f"{path}: {name} is not text or a number")
+            raise InvalidInput(f"{path}: {name} is not text or a number", hint=f'{name} = "…"')
     return {name: str(value) for name, value in found.items()}
 
 

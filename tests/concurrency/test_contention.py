@@ -51,7 +51,14 @@ def test_16_processes_add_to_one_wallet(opened: Run, tmp_path: Path) -> None:
     drawn = random.Random(16)
     scripts = [
         [
-            ["tx", "add", "1", f"{drawn.randint(1, 1000) / 100:.2f}", drawn.choice(["--credit", "--debit"]), "--json"]
+            [
+                "tx",
+                "add",
+                "1",
+                f"{drawn.randint(1, 1000) / 100:.2f}",
+                drawn.choices(["--credit", "--debit"], [9, 10])[0],
+                "--json",
+            ]
             for _ in range(COMMANDS_EACH)
         ]
         for _ in range(WORKERS)

@@ -18,10 +18,10 @@ import pytest
 from support import cli, processes
 
 from wallet_cli import settings
-from wallet_cli.domain.commands import Command
-from wallet_cli.domain.model import Policy
+from wallet_cli.domain.address import format_transaction_id
+from wallet_cli.domain.commands import Command, Post
+from wallet_cli.domain.model import Policy, Transaction
 from wallet_cli.domain.rules import State
-from wallet_cli.services import transactions
 from wallet_cli.services.context import open_ledger
 from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.writer.file_lock import TurnLock
@@ -59,6 +59,7 @@ def through_the_command_line(writer: int, number: int) -> str:
 
 def write(folder: Path, writer: int, pipe: int) -> None:
     """Write until killed, from the first command that was not acknowledged on; a byte into `pipe` for each."""
+    harness = os.getppid()
     number = len(acknowledgements(folder, writer))
     noted = os.open(folder / f"acknowledged-{writer}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
@@ -66,6 +67,8 @@ def write(folder: Path, writer: int, pipe: int) -> None:
         os.write(noted, f"{request(writer, number)[1]} {id_}\n".encode())
         with contextlib.suppress(BlockingIOError):  # full: nobody waits for this writer
             os.write(pipe, b".")
+        if os.getppid() != harness:
+            os._exit(0)  # nobody is left to kill this writer
 
     if writer % 2:  # as a script, which opens and closes the ledger for each command
         while True:
@@ -74,7 +77,9 @@ def write(folder: Path, writer: int, pipe: int) -> None:
     with open_ledger(settings.load({}), lambda _: None) as ledger:  # as a service, which keeps it open
         while True:
             amount, key = request(writer, number)
-            acknowledged(transactions.add(ledger, "1", amount, is_credit=True, key=key)["id"])
+            made = ledger.carry_out(Post(1, True, int(amount) * 100, None, key), "writing").made
+            assert isinstance(made, Transaction)
+            acknowledged(format_transaction_id(1, made.seq))
             number += 1
 
 
@@ -99,7 +104,7 @@ def kill_writers(folder: Path, writers: int, kills: int, fault: str | None = Non
 
     def end(writer: int) -> None:
         os.kill(pids[writer], signal.SIGKILL)
-        code = os.waitstatus_to_exitcode(os.waitpid(pids[writer], 0)[1])
+        code = processes.reap(pids[writer])
         assert code == -signal.SIGKILL, f"writer {writer} ended by itself: {code}"
         os.close(pipes[writer])
 
@@ -261,7 +266,7 @@ def die_at(step: str) -> int:
         setattr(SqliteStore, step.split()[1], fatal)
         through_the_command_line(0, 0)
 
-    return os.waitstatus_to_exitcode(os.waitpid(processes.fork(send), 0)[1])
+    return processes.reap(processes.fork(send))
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ from hypothesis.stateful import (
 
 from wallet_cli import settings as wallet_settings
 from wallet_cli.domain import rules
+from wallet_cli.domain.address import WalletName, parse_wallet
 from wallet_cli.domain.money import Currency, format_minor, parse_currency
 from wallet_cli.domain.period import format_end, format_time
 from wallet_cli.errors import WalletError
@@ -158,8 +159,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def user(self, phone: int) -> str:
         return f"id:{self.registered.index(phone) + 1}" if phone in self.registered else PHONES[phone][0]
 
-    def name(self, phone: int, type_: str) -> str:
-        return f"{self.user(phone)}/{type_}"
+    def name(self, phone: int, type_: str) -> WalletName:
+        return parse_wallet(f"{self.user(phone)}/{type_}")
 
     def bound(self, moment: int | None) -> tuple[str | None, int | None]:
         """A bound as text, to the microsecond, and its moment."""

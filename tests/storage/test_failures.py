@@ -14,6 +14,7 @@ import pytest
 from support.cli import run
 
 from wallet_cli import settings
+from wallet_cli.domain.address import parse_wallet
 from wallet_cli.domain.commands import Post
 from wallet_cli.errors import StorageError
 from wallet_cli.services import transactions, users, wallets
@@ -183,8 +184,8 @@ def test_a_ledger_cannot_be_made_on_a_full_disk(small_disk: Path, monkeypatch: p
     assert run("register 9886977544 -q").out == "1\n"
 
 
-WALLET = "1"
-OTHER = "2"
+WALLET = parse_wallet("1")
+OTHER = parse_wallet("2")
 
 
 def fails(*_: object) -> None:

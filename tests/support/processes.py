@@ -14,6 +14,7 @@ import importlib.util
 import inspect
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
@@ -58,7 +59,13 @@ def answer(fd: int) -> None:
     # Children share what is there now, instead of copying it page by page when their collector looks at it.
     gc.collect()
     gc.freeze()
-    result = getattr(module, name)(*arguments)
+    try:
+        result = getattr(module, name)(*arguments)
+    finally:
+        # A failure must leave nobody at work.
+        for pid in list(_children):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
     with open(fd, "wb") as file_:
         pickle.dump(result, file_)
 
@@ -77,11 +84,17 @@ def import_wallet() -> None:
         importlib.import_module(name)
 
 
+_children: set[int] = set()
+"""Those who were forked and not yet waited for."""
+
+
 def fork(work: Callable[[], int | None]) -> int:
     """Do some work in a child process, whose exit code is what it returns; the child's process id."""
     pid = os.fork()
     if pid:
+        _children.add(pid)
         return pid
+    _children.clear()
     code = 70
     try:
         code = work() or 0
@@ -93,9 +106,16 @@ def fork(work: Callable[[], int | None]) -> int:
         os._exit(code)
 
 
+def reap(pid: int) -> int:
+    """Wait for a child; its exit code, or minus the signal that ended it."""
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    _children.discard(pid)
+    return code
+
+
 def join(pids: Sequence[int]) -> None:
     """Wait for children that are to end well."""
-    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    codes = [reap(pid) for pid in pids]
     assert not any(codes), codes
 
 

@@ -6,14 +6,14 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
 from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption
 
 from wallet_cli.cli.command import CONTEXT, Group, lazy_group
-from wallet_cli.cli.output import Format, print_error
-from wallet_cli.errors import InternalError, Interrupted, InvalidInput, StorageError, WalletError, shown
+from wallet_cli.cli.output import Format, flush, print_error, silence
+from wallet_cli.errors import InternalError, Interrupted, InvalidInput, WalletError, shown
 
 TREE: dict[str, str | Group] = {
     "register": "wallet_cli.cli.register:register",
@@ -28,6 +28,16 @@ TREE: dict[str, str | Group] = {
         },
     ),
     "wallet": Group("Open wallets.", {"create": "wallet_cli.cli.wallet:create"}),
+    "serve": "wallet_cli.cli.serve:serve",
+    "key": Group(
+        "Make, list and revoke operator keys for `wallet serve`.",
+        {
+            "create": "wallet_cli.cli.key:create",
+            "list": "wallet_cli.cli.key:list_",
+            "revoke": "wallet_cli.cli.key:revoke",
+        },
+    ),
+    "token": "wallet_cli.cli.key:token",
     "verify": "wallet_cli.cli.verify:verify",
     "config": Group("See the settings and where they come from.", {"show": "wallet_cli.cli.config:show"}),
     "demo": "wallet_cli.cli.demo:demo",
@@ -43,6 +53,14 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from wallet_cli import __version__
+
+        print(f"wallet {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     context: typer.Context,
@@ -50,14 +68,11 @@ def root(
         str | None,
         typer.Option("--db", metavar="DB", help="The ledger: a path. Also WALLET_DB.", show_default=False),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    version: Annotated[  # noqa: ARG001  (its callback does it)
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Stored value that people can trust: wallets, credits, debits and balances in one file."""
-    if version:
-        from wallet_cli import __version__
-
-        print(f"wallet {__version__}")
-        raise typer.Exit
     context.obj = {} if db is None else {"db": db}
 
 
@@ -70,12 +85,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         try:
             code = _run(arguments)
-            sys.stdout.flush()
+            flush()
             return code
         except BrokenPipeError:
             return _reader_left()
-        except OSError as error:
-            raise _unwritable(error) from error
+        except SystemExit as stop:
+            # Rich ends the program when nobody reads its help any more.
+            if isinstance(stop.__context__, BrokenPipeError):
+                return _reader_left()
+            raise
     except KeyboardInterrupt:
         return _fail(
             Interrupted("interrupted", hint="if it was a write, the same key tells whether it is done"), arguments
@@ -110,7 +128,7 @@ def _fail(error: WalletError, arguments: Sequence[str]) -> int:
         print_error(error, _format_asked_for(arguments))
     except OSError:
         # Nobody can be told any more; the exit code still says it.
-        _silence(sys.stderr)
+        silence(sys.stderr)
     return error.exit_code
 
 
@@ -132,25 +150,10 @@ def _unexpected(error: Exception) -> InternalError:
     )
 
 
-def _unwritable(error: OSError) -> StorageError:
-    _silence(sys.stdout)
-    return StorageError(
-        f"cannot write the answer: {error.strerror or error}",
-        hint="if it was a write, it is done: the same key has its answer again",
-    )
-
-
 def _reader_left() -> int:
     """`wallet … | head` has what it wanted: end quietly, as the work is done."""
-    _silence(sys.stdout)
+    silence(sys.stdout)
     return 0
-
-
-def _silence(stream: TextIO) -> None:
-    """Send what is still in a stream's buffer nowhere, so that the interpreter's last flush does not fail again."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
 
 
 def _format_asked_for(arguments: Sequence[str]) -> Format:

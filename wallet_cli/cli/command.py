@@ -26,6 +26,9 @@ WalletArgument = Annotated[
     str,
     typer.Argument(metavar="WALLET", help="USER or USER/TYPE: 9886977544, 1/savings, id:1/main.", show_default=False),
 ]
+UserArgument = Annotated[
+    str, typer.Argument(metavar="USER", help="A phone number, or a user id: 9886977544, 1, id:1.", show_default=False)
+]
 FromOption = Annotated[
     str | None, typer.Option("--from", metavar="TIME", help="Start of the period, ISO 8601.", show_default=False)
 ]

@@ -6,12 +6,16 @@ never read markup in what people wrote. Rich is imported for tables alone.
 
 from __future__ import annotations
 
+import io
+import os
 import sys
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any, NamedTuple
+from itertools import chain, islice
+from typing import Any, NamedTuple, TextIO
 
-from wallet_cli.errors import WalletError
+from wallet_cli.errors import StorageError, WalletError
 
 UNCUT_COLUMNS = 10_000
 """How wide a table may be where there is no terminal to fit it to."""
@@ -51,13 +55,41 @@ class Listing(NamedTuple):
 
 
 def render(answer: Record | Listing, style: Style) -> None:
-    """Print an answer to stdout."""
+    """Print an answer to stdout. Raises StorageError where it cannot be written, BrokenPipeError where nobody reads."""
     try:
-        _render(answer, style)
+        with _writing():
+            _render(answer, style)
     finally:
         # A stream that was not read to its end still has the ledger open.
         if isinstance(answer, Listing) and isinstance(answer.rows, Generator):
             answer.rows.close()
+
+
+def flush() -> None:
+    """Send what is in stdout's buffer on its way; raises as `render` does."""
+    with _writing():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        silence(sys.stdout)
+        raise StorageError(
+            f"cannot write the answer: {error.strerror or error}",
+            hint="if it was a write, it is done: the same key has its answer again",
+        ) from error
+
+
+def silence(stream: TextIO) -> None:
+    """Send what is still in a stream's buffer nowhere, so that the interpreter's last flush does not fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _render(answer: Record | Listing, style: Style) -> None:
@@ -134,9 +166,12 @@ def _text(value: Any) -> str:
 def _csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     import csv
 
+    stream = iter(rows)
+    # A stream may yet be refused: not a line before its first row is there.
+    first = list(islice(stream, 1))
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(columns)
-    for row in rows:
+    for row in chain(first, stream):
         writer.writerow([_text(row.get(column)) for column in columns])
 
 
@@ -150,7 +185,7 @@ def _card(data: Mapping[str, Any]) -> None:
     for name, value in data.items():
         if value is not None:
             grid.add_row(name, _cell(value))
-    _console().print(grid)
+    _print(grid)
 
 
 def _table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -163,7 +198,7 @@ def _table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
         table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    _console().print(table)
+    _print(table)
 
 
 def _cell(value: Any) -> Any:
@@ -172,9 +207,13 @@ def _cell(value: Any) -> Any:
     return Text(harmless(_text(value)))
 
 
-def _console() -> Any:
+def _print(renderable: Any) -> None:
+    """Print through Rich: fitted to a terminal; elsewhere whole, however wide, and with no padding at the line ends."""
     from rich.console import Console
 
     if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(highlight=False, width=UNCUT_COLUMNS, color_system=None)
+        Console(highlight=False).print(renderable)
+        return
+    text = io.StringIO()
+    Console(file=text, highlight=False, width=UNCUT_COLUMNS, color_system=None).print(renderable)
+    _lines(line.rstrip() for line in text.getvalue().splitlines())

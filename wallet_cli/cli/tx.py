@@ -8,6 +8,7 @@ import typer
 
 from wallet_cli.cli.command import FromOption, ToOption, WalletArgument
 from wallet_cli.cli.output import Format, Listing, Record, Style
+from wallet_cli.domain.address import parse_wallet
 from wallet_cli.errors import InvalidInput
 from wallet_cli.services import transactions
 from wallet_cli.services.context import Ledger
@@ -35,7 +36,7 @@ def add(
     """Credit or debit a wallet; the answer is on disk before it is printed."""
     if credit == debit:
         raise InvalidInput("give one of --credit and --debit", hint="wallet tx add --help")
-    return Record(transactions.add(ledger, wallet, amount, is_credit=credit, note=note, key=key, at=at))
+    return Record(transactions.add(ledger, parse_wallet(wallet), amount, is_credit=credit, note=note, key=key, at=at))
 
 
 def list_(
@@ -54,13 +55,13 @@ def list_(
 ) -> Listing:
     """List a wallet's transactions, the newest first."""
     if style.format in (Format.jsonl, Format.csv):
-        return Listing(transactions.streamed(ledger, wallet, start, end, limit, cursor), CSV_COLUMNS)
+        return Listing(transactions.streamed(ledger, parse_wallet(wallet), start, end, limit, cursor), CSV_COLUMNS)
     page = transactions.listed(
-        ledger, wallet, start, end, transactions.DEFAULT_LIMIT if limit is None else limit, cursor
+        ledger, parse_wallet(wallet), start, end, transactions.DEFAULT_LIMIT if limit is None else limit, cursor
     )
     return Listing(page["transactions"], TABLE_COLUMNS, page=page)
 
 
 def total(ledger: Ledger, wallet: WalletArgument, start: FromOption = None, end: ToOption = None) -> Record:
     """Total a wallet's credits and debits over a period."""
-    return Record(transactions.total(ledger, wallet, start, end), value="net")
+    return Record(transactions.total(ledger, parse_wallet(wallet), start, end), value="net")

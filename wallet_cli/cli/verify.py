@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from wallet_cli.cli.output import Record
+from wallet_cli.domain.address import parse_wallet
 from wallet_cli.services import audit
 from wallet_cli.services.context import Ledger
 
@@ -18,4 +19,4 @@ def verify(
     ] = None,
 ) -> Record:
     """Work out every total, sequence number and hash again; exit 7 naming the first bad row."""
-    return Record(audit.verify(ledger, wallet), value="transactions")
+    return Record(audit.verify(ledger, None if wallet is None else parse_wallet(wallet)), value="transactions")

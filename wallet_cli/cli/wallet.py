@@ -8,6 +8,7 @@ import typer
 
 from wallet_cli.cli.command import WalletArgument
 from wallet_cli.cli.output import Record
+from wallet_cli.domain.address import parse_wallet
 from wallet_cli.services import wallets
 from wallet_cli.services.context import Ledger
 
@@ -26,7 +27,7 @@ def create(
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept a wallet that is there already.")] = False,
 ) -> Record:
     """Open a wallet; a user has at most one of each type."""
-    return Record(wallets.create(ledger, wallet, currency, minimum_balance, exist_ok=exist_ok))
+    return Record(wallets.create(ledger, parse_wallet(wallet), currency, minimum_balance, exist_ok=exist_ok))
 
 
 def balance(
@@ -38,4 +39,4 @@ def balance(
     ] = None,
 ) -> Record:
     """What a wallet holds, now or at a time past."""
-    return Record(wallets.balance(ledger, wallet, at), value="balance")
+    return Record(wallets.balance(ledger, parse_wallet(wallet), at), value="balance")

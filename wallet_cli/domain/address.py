@@ -18,6 +18,7 @@ PHONE_DIGITS = 7
 
 _ID = r"[0-9]{1,19}"
 _TYPE = r"[a-zA-Z0-9_.\-]{1,32}"
+_OPERATOR_NAME = r"[a-zA-Z0-9_.\-]{1,64}"
 _TRANSACTION_ID = r"([0-9]{1,19})-([0-9]{1,19})"
 
 
@@ -38,6 +39,16 @@ UserName = UserId | PhoneDigits
 class WalletName(NamedTuple):
     user: UserName
     type: str
+
+
+class OwnedWallet(NamedTuple):
+    """A wallet by its id, and the user that it has to belong to."""
+
+    wallet_id: int
+    user_id: int
+
+
+WalletRef = WalletName | OwnedWallet
 
 
 class TransactionId(NamedTuple):
@@ -80,6 +91,15 @@ def parse_transaction_id(text: str) -> TransactionId:
 
 def format_transaction_id(wallet_id: int, seq: int) -> str:
     return f"{wallet_id}-{seq}"
+
+
+def check_operator_name(text: str) -> str:
+    """Return the name of an operator key. Raises InvalidInput."""
+    if not re.fullmatch(_OPERATOR_NAME, text):
+        raise InvalidInput(
+            f"not a name for a key: {shown(text)}", hint="1 to 64 letters, digits, '_', '.' or '-', such as till-1"
+        )
+    return text
 
 
 def check_key(text: str) -> str:

@@ -20,6 +20,8 @@ except ImportError:
     except ImportError:  # an interpreter without them: slower to start, the same bytes
         from hashlib import sha256
 
+__all__ = ["genesis", "link", "sha256", "unopened"]
+
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.period import FIRST_US
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from wallet_cli.domain.model import Transaction, User, Wallet
+from wallet_cli.domain.model import Operator, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import Phone
 from wallet_cli.errors import WalletError
@@ -33,13 +34,40 @@ class Post(NamedTuple):
     at_us: int | None = None
 
 
-Command = Register | OpenWallet | Post
+class AdmitOperator(NamedTuple):
+    name: str
+    key_hash: bytes
+    read_only: bool
+
+
+class RevokeOperator(NamedTuple):
+    name: str
+
+
+class NoteUse(NamedTuple):
+    """Write down that an operator's key was used, as of the turn."""
+
+    name: str
+
+
+Single = Register | OpenWallet | Post | AdmitOperator | RevokeOperator | NoteUse
+
+
+class Together(NamedTuple):
+    """Commands that are all carried out or none of them."""
+
+    commands: tuple[Single, ...]
+
+
+Command = Single | Together
+
+Made = User | Wallet | Transaction | Operator
 
 
 class Applied(NamedTuple):
-    """The command is carried out, and this is what it made."""
+    """The command is carried out, and this is what it made or changed."""
 
-    made: User | Wallet | Transaction
+    made: Made
 
 
 class Replayed(NamedTuple):
@@ -48,10 +76,36 @@ class Replayed(NamedTuple):
     made: Transaction
 
 
+class AppliedTogether(NamedTuple):
+    """All of them are carried out: a result each, in order."""
+
+    results: tuple[Applied | Replayed, ...]
+
+
 class Refusal(NamedTuple):
     """The command changes nothing, and why."""
 
     error: WalletError
 
 
-Result = Applied | Replayed | Refusal
+Result = Applied | Replayed | AppliedTogether | Refusal
+
+
+def each(commands: Iterable[Command]) -> Iterator[Single]:
+    """The single commands, those of a group in their place."""
+    for command in commands:
+        if isinstance(command, Together):
+            yield from command.commands
+        else:
+            yield command
+
+
+def all_made(results: Iterable[Result]) -> list[Made]:
+    """What the applied commands made, in order; those of a group in their place."""
+    made: list[Made] = []
+    for result in results:
+        if isinstance(result, Applied):
+            made.append(result.made)
+        elif isinstance(result, AppliedTogether):
+            made += [one.made for one in result.results if isinstance(one, Applied)]
+    return made

@@ -65,6 +65,17 @@ class Wallet(NamedTuple):
     created_at_us: int
 
 
+class Operator(NamedTuple):
+    """A program that may call `wallet serve`: the key's name and SHA-256, never the key."""
+
+    name: str
+    key_hash: bytes
+    read_only: bool
+    created_at_us: int
+    revoked_at_us: int | None
+    last_used_at_us: int | None
+
+
 class Account(NamedTuple):
     """A wallet and its last transaction; before the first one, `last` has seq 0 and empty totals."""
 

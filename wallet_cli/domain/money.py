@@ -98,7 +98,8 @@ def _parse_minor(text: str, currency: Currency, what: str) -> int:
     whole, _, fraction = digits.partition(".")
     if len(fraction) > currency.exponent:
         raise InvalidInput(
-            f"the {what} has more fraction digits than {currency.unit} has ({currency.exponent}): {shown(text)}"
+            f"the {what} has more fraction digits than {currency.unit} has ({currency.exponent}): {shown(text)}",
+            hint=f"the least is {format_minor(1, currency)} {currency.unit}",
         )
     minor = int(whole + fraction.ljust(currency.exponent, "0"))
     if minor > MAX_AMOUNT_MINOR:

@@ -7,7 +7,7 @@ write the last moment that they mean, so a time used as an end covers all of the
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import NamedTuple
 
 from wallet_cli.errors import InvalidInput, shown
@@ -51,6 +51,9 @@ def parse_time(text: str, zone: tzinfo | None) -> Span:
             f"not a time: {shown(text)}", hint="ISO 8601, such as 2024-04-30, 2024-04-19T05:40 or 2024-04-19T05:40:00Z"
         )
     part = match.groupdict()
+    impossible = InvalidInput(
+        f"this time does not exist: {shown(text)}", hint="check the date, the hour and the offset"
+    )
     try:
         naive = datetime(
             int(part["year"]),
@@ -64,11 +67,14 @@ def parse_time(text: str, zone: tzinfo | None) -> Span:
         if part["offset"]:
             zone = _offset(part["offset"])
         start_us = _utc_us(naive, zone, fold=0)
-        if not part["offset"] and _wall_time(start_us, zone) != naive:
-            raise ValueError("the clocks go forward over it")
+        # A day whose midnight is skipped starts when the clocks have gone forward; an hour that is skipped is nothing.
+        if part["hour"] and not part["offset"] and _wall_time(start_us, zone) != naive:
+            raise impossible
         end_us = _end_us(naive, zone, part)
-    except (ValueError, OverflowError) as error:
-        raise InvalidInput(f"this time does not exist: {shown(text)}", hint=str(error)) from None
+    except (ValueError, OverflowError):
+        raise impossible from None
+    if not FIRST_US <= start_us < end_us <= LAST_US + 1:
+        raise impossible
     return Span(start_us, end_us)
 
 
@@ -77,7 +83,10 @@ def parse_period(start: str | None, end: str | None, zone: tzinfo | None) -> Per
     start_us = parse_time(start, zone).start_us if start is not None else None
     end_us = parse_time(end, zone).end_us if end is not None else None
     if start_us is not None and end_us is not None and start_us >= end_us:
-        raise InvalidInput(f"the period ends before it starts: {shown(str(start))} to {shown(str(end))}")
+        raise InvalidInput(
+            f"the period ends before it starts: {shown(str(start))} to {shown(str(end))}",
+            hint="--from is the earlier one",
+        )
     return Period(start_us, end_us)
 
 
@@ -92,7 +101,13 @@ def format_end(end_us: int) -> str:
 
 
 def _offset(text: str) -> tzinfo:
-    return datetime.strptime(text, "%z").tzinfo or UTC
+    if text == "Z":
+        return UTC
+    hours, minutes = int(text[1:3]), int(text[-2:]) if len(text) > 3 else 0
+    if minutes >= 60:
+        raise ValueError(text)
+    size = timedelta(hours=hours, minutes=minutes)
+    return timezone(-size if text[0] == "-" else size)
 
 
 def _utc_us(naive: datetime, zone: tzinfo | None, fold: int) -> int:
@@ -109,26 +124,28 @@ def _wall_time(at_us: int, zone: tzinfo | None) -> datetime:
 
 def _end_us(naive: datetime, zone: tzinfo | None, part: dict[str, str | None]) -> int:
     """The first moment after the unit that the time is written in."""
-    if part["fraction"]:
-        step = timedelta(microseconds=10 ** max(0, 6 - len(part["fraction"])))
-    elif part["second"]:
-        step = timedelta(seconds=1)
-    elif part["minute"]:
-        step = timedelta(minutes=1)
-    elif part["hour"]:
-        step = timedelta(hours=1)
-    elif part["day"]:
-        step = timedelta(days=1)
-    elif part["month"]:
-        step = naive.replace(year=naive.year + naive.month // 12, month=naive.month % 12 + 1) - naive
-    else:
-        step = naive.replace(year=naive.year + 1) - naive
-    try:
-        following = naive + step
-    except OverflowError:
-        return LAST_US
-    # Within a day the unit is a stretch of time, and the second of two equal hours ends later; a day, a month or a
-    # year ends at the next one's midnight, which may be 23 or 25 hours after its own.
     if part["hour"]:
-        return _utc_us(naive, zone, fold=1) + step // MICROSECOND
-    return _utc_us(following, zone, fold=0)
+        # Within a day the unit is a stretch of time; of two equal hours the second ends later.
+        return _utc_us(naive, zone, fold=1) + _length(part) // MICROSECOND
+    # A day, a month or a year ends at the next one's midnight, which may be 23 or 25 hours after its own.
+    try:
+        return _utc_us(_following(naive, part), zone, fold=0)
+    except (ValueError, OverflowError):
+        return LAST_US + 1  # the last day, month and year that there are
+
+
+def _length(part: dict[str, str | None]) -> timedelta:
+    if part["fraction"]:
+        return timedelta(microseconds=10 ** max(0, 6 - len(part["fraction"])))
+    if part["second"]:
+        return timedelta(seconds=1)
+    return timedelta(minutes=1) if part["minute"] else timedelta(hours=1)
+
+
+def _following(naive: datetime, part: dict[str, str | None]) -> datetime:
+    """The start of the next day, month or year."""
+    if part["day"]:
+        return naive + timedelta(days=1)
+    if part["month"]:
+        return naive.replace(year=naive.year + naive.month // 12, month=naive.month % 12 + 1)
+    return naive.replace(year=naive.year + 1)

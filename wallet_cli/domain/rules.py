@@ -11,14 +11,31 @@ from collections.abc import Iterable
 
 from wallet_cli.domain import chain
 from wallet_cli.domain.address import format_transaction_id
-from wallet_cli.domain.commands import Applied, Command, OpenWallet, Post, Refusal, Register, Replayed, Result
-from wallet_cli.domain.model import ACTIVE, Policy, Transaction, User, Wallet, available
+from wallet_cli.domain.commands import (
+    AdmitOperator,
+    Applied,
+    AppliedTogether,
+    Command,
+    NoteUse,
+    OpenWallet,
+    Post,
+    Refusal,
+    Register,
+    Replayed,
+    Result,
+    RevokeOperator,
+    Single,
+    Together,
+)
+from wallet_cli.domain.model import ACTIVE, Operator, Policy, Transaction, User, Wallet, available
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
 from wallet_cli.domain.period import format_time
 from wallet_cli.errors import (
     BalanceOverflow,
     InsufficientFunds,
     InvalidInput,
+    KeyExists,
+    KeyNotFound,
     KeyReused,
     TimeConflict,
     UserExists,
@@ -33,7 +50,8 @@ class State:
     """What a batch touches, as it stands when its turn comes; `execute` moves it on.
 
     `users` by id and `phones` by E.164 hold the users that the batch names, `wallets` and `owned` (by user id and type)
-    its wallets, `last` the last transaction of each, and `keys` the transactions that already bear one of its keys.
+    its wallets, `last` the last transaction of each, `keys` the transactions that already bear one of its keys, and
+    `operators` by name those that it names.
     """
 
     def __init__(self, policy: Policy, next_user_id: int = 1, next_wallet_id: int = 1) -> None:
@@ -46,6 +64,7 @@ class State:
         self.owned: dict[tuple[int, str], Wallet] = {}
         self.last: dict[int, Transaction] = {}
         self.keys: dict[tuple[int, str], Transaction] = {}
+        self.operators: dict[str, Operator] = {}
 
     def add_user(self, user: User) -> None:
         self.users[user.id] = user
@@ -56,25 +75,58 @@ class State:
         self.owned[wallet.user_id, wallet.type] = wallet
         self.last[wallet.id] = last
 
+    def copy(self) -> State:
+        """A state that moves on by itself; what it holds is immutable."""
+        made = State(self.policy)
+        made.restore(self)
+        return made
+
+    def restore(self, other: State) -> None:
+        """Become what `other` is."""
+        for name, value in vars(other).items():
+            setattr(self, name, value.copy() if isinstance(value, dict) else value)
+
 
 def execute(state: State, commands: Iterable[Command], now_us: int) -> list[Result]:
     """Decide each command in turn, each on the state that those before it left.
 
     `now_us` is the time of the turn, in microseconds since 1970. Raises nothing for a request that is refused.
     """
-    results: list[Result] = []
-    for command in commands:
-        if type(command) is Post:
-            results.append(_post(state, command, now_us))
-        elif type(command) is OpenWallet:
-            results.append(_open_wallet(state, command, now_us))
-        else:
-            assert type(command) is Register
-            results.append(_register(state, command, now_us))
-    return results
+    return [
+        _together(state, command, now_us) if isinstance(command, Together) else _decide(state, command, now_us)
+        for command in commands
+    ]
 
 
-def _register(state: State, command: Register, now_us: int) -> Result:
+def _decide(state: State, command: Single, now_us: int) -> Applied | Replayed | Refusal:
+    if isinstance(command, Post):
+        return _post(state, command, now_us)
+    if isinstance(command, OpenWallet):
+        return _open_wallet(state, command, now_us)
+    if isinstance(command, Register):
+        return _register(state, command, now_us)
+    if isinstance(command, AdmitOperator):
+        return _admit(state, command, now_us)
+    if isinstance(command, RevokeOperator):
+        return _revoke(state, command, now_us)
+    return _note_use(state, command, now_us)
+
+
+def _together(state: State, group: Together, now_us: int) -> Result:
+    """All or nothing. The error of the first refusal says which one it was, in `details.index`."""
+    before = state.copy()
+    results: list[Applied | Replayed] = []
+    for index, command in enumerate(group.commands):
+        result = _decide(state, command, now_us)
+        if isinstance(result, Refusal):
+            state.restore(before)
+            result.error.details["index"] = index
+            return result
+        results.append(result)
+    return AppliedTogether(tuple(results))
+
+
+def _register(state: State, command: Register, now_us: int) -> Applied | Refusal:
     phone = command.phone
     known = state.phones.get(phone.e164)
     if known is not None:
@@ -88,33 +140,38 @@ def _register(state: State, command: Register, now_us: int) -> Result:
     return Applied(user)
 
 
-def _open_wallet(state: State, command: OpenWallet, now_us: int) -> Result:
+def _open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Refusal:
     if command.user_id not in state.users:
         return Refusal(UserNotFound(f"there is no user {command.user_id}", hint="wallet register PHONE makes one"))
     known = state.owned.get((command.user_id, command.type))
     if known is not None:
         return Refusal(
             WalletExists(
-                f"user {command.user_id} has a wallet of type {command.type} already, wallet {known.id}",
-                hint="--exist-ok accepts that",
+                f"user {command.user_id} has a wallet of type {command.type} already, wallet {known.id} in"
+                f" {known.currency.name}",
+                hint="--exist-ok accepts one in the same currency",
             )
         )
-    # After this point the wallet is certain.
     wallet = Wallet(
         state.next_wallet_id, command.user_id, command.type, command.currency, ACTIVE, command.own_minimum, now_us
     )
+    try:
+        state.policy.minimum_of(wallet)
+    except InvalidInput as error:  # the setting does not fit this currency
+        return Refusal(error)
+    # After this point the wallet is certain.
     state.next_wallet_id += 1
     state.add_wallet(wallet, chain.unopened(wallet))
     return Applied(wallet)
 
 
-def _post(state: State, command: Post, now_us: int) -> Result:
+def _post(state: State, command: Post, now_us: int) -> Applied | Replayed | Refusal:
     wallet_id, is_credit, amount, note, key, at_us = command
     wallet = state.wallets.get(wallet_id)
     if wallet is None:
-        return Refusal(WalletNotFound(f"there is no wallet {wallet_id}"))
+        return Refusal(WalletNotFound(f"there is no wallet {wallet_id}", hint="wallet create WALLET opens one"))
     if wallet.status != ACTIVE:
-        return Refusal(WalletNotActive(f"wallet {wallet_id} is {wallet.status}", status=wallet.status))
+        return Refusal(_not_active(wallet))
     if key is not None:
         prior = state.keys.get((wallet_id, key))
         if prior is not None:
@@ -157,6 +214,31 @@ def _post(state: State, command: Post, now_us: int) -> Result:
     return Applied(transaction)
 
 
+def _admit(state: State, command: AdmitOperator, now_us: int) -> Applied | Refusal:
+    if command.name in state.operators:
+        return Refusal(KeyExists(f"there is a key of the name {command.name} already", hint="take another name"))
+    return _keep(state, Operator(command.name, command.key_hash, command.read_only, now_us, None, None))
+
+
+def _revoke(state: State, command: RevokeOperator, now_us: int) -> Applied | Refusal:
+    known = state.operators.get(command.name)
+    if known is None:
+        return Refusal(KeyNotFound(f"there is no key of the name {command.name}", hint="wallet key list"))
+    return _keep(state, known if known.revoked_at_us is not None else known._replace(revoked_at_us=now_us))
+
+
+def _note_use(state: State, command: NoteUse, now_us: int) -> Applied | Refusal:
+    known = state.operators.get(command.name)
+    if known is None:
+        return Refusal(KeyNotFound(f"there is no key of the name {command.name}", hint="wallet key list"))
+    return _keep(state, known._replace(last_used_at_us=now_us))
+
+
+def _keep(state: State, operator: Operator) -> Applied:
+    state.operators[operator.name] = operator
+    return Applied(operator)
+
+
 def _same_request(prior: Transaction, command: Post) -> bool:
     """Whether a key is used again for what it was used for; a time that is not given again does not count."""
     return (
@@ -164,6 +246,16 @@ def _same_request(prior: Transaction, command: Post) -> bool:
         and prior.amount == command.amount
         and prior.note == command.note
         and command.at_us in (None, prior.at_us)
+    )
+
+
+def _not_active(wallet: Wallet) -> WalletNotActive:
+    return WalletNotActive(
+        f"wallet {wallet.id} is {wallet.status}",
+        hint="a frozen wallet can be read, but not changed"
+        if wallet.status == "frozen"
+        else "a closed wallet stays closed",
+        status=wallet.status,
     )
 
 
@@ -185,7 +277,11 @@ def _time_conflict(last: Transaction) -> TimeConflict:
 
 def _overflow(wallet: Wallet) -> BalanceOverflow:
     most = format_minor(MAX_TOTAL_MINOR, wallet.currency)
-    return BalanceOverflow(f"the totals of wallet {wallet.id} would pass {most} {wallet.currency.unit}", most=most)
+    return BalanceOverflow(
+        f"the totals of wallet {wallet.id} would pass {most} {wallet.currency.unit}",
+        hint="go on in another wallet of the user",
+        most=most,
+    )
 
 
 def _insufficient_funds(wallet: Wallet, balance: int, minimum: int, amount: int) -> InsufficientFunds:

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from wallet_cli.domain import chain
-from wallet_cli.domain.address import format_transaction_id, parse_wallet
+from wallet_cli.domain.address import WalletName, format_transaction_id
 from wallet_cli.domain.model import Transaction, Wallet
-from wallet_cli.errors import StorageError
+from wallet_cli.domain.money import Currency, parse_currency
+from wallet_cli.errors import InvalidInput, StorageError
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.wallets import find_account
 
+RESTORE = "the ledger was changed outside this program; restore a backup"
 
-def verify(ledger: Ledger, name: str | None = None) -> Answer:
+
+def verify(ledger: Ledger, wallet: WalletName | None = None) -> Answer:
     """Check one wallet, or the whole ledger and the file under it: `ok, wallets, transactions`.
 
     Reads one snapshot in constant memory, while others write. Raises StorageError that names the first bad row.
     """
     with ledger.store.snapshot():
-        if name is not None:
-            wallets = iter([find_account(ledger, parse_wallet(name)).wallet])
+        if wallet is not None:
+            wallets = iter([find_account(ledger, wallet).wallet])
         else:
             _check_file(ledger)
             wallets = ledger.store.wallets()
         checked = transactions = 0
-        for wallet in wallets:
-            transactions += _check_wallet(ledger, wallet)
+        for each in wallets:
+            transactions += _check_wallet(ledger, each)
             checked += 1
     return {"ok": True, "wallets": checked, "transactions": transactions}
 
@@ -43,19 +46,41 @@ def _check_file(ledger: Ledger) -> None:
 
 def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
     """Walk the chain of one wallet from its first transaction; return how many there are."""
+    if not _is_known(wallet.currency):
+        raise StorageError(
+            f"wallet {wallet.id}: {wallet.currency.name} does not have {wallet.currency.exponent} fraction digits",
+            hint=RESTORE,
+            wallet=wallet.id,
+        )
     last = chain.unopened(wallet)
-    for transaction in ledger.store.oldest_first(wallet.id):
-        wrong = _wrong(last, transaction)
-        if wrong is not None:
-            id_ = format_transaction_id(wallet.id, transaction.seq)
-            raise StorageError(
-                f"transaction {id_}: {wrong}",
-                hint="history was changed outside this program; restore a backup",
-                transaction=id_,
-                reason=wrong,
-            )
-        last = transaction
+    try:
+        for transaction in ledger.store.oldest_first(wallet.id):
+            wrong = _wrong(last, transaction)
+            if wrong is not None:
+                raise _bad_row(wallet, transaction.seq, wrong)
+            last = transaction
+    except _BadRow:
+        raise
+    except StorageError as error:
+        raise _bad_row(wallet, last.seq + 1, f"it cannot be read: {error.message}") from error
     return last.seq
+
+
+class _BadRow(StorageError):
+    """A row that is not what it should be; `details.transaction` names it."""
+
+
+def _bad_row(wallet: Wallet, seq: int, reason: str) -> _BadRow:
+    id_ = format_transaction_id(wallet.id, seq)
+    return _BadRow(f"transaction {id_}: {reason}", hint=RESTORE, transaction=id_, reason=reason)
+
+
+def _is_known(currency: Currency) -> bool:
+    """Whether a currency still has the fraction digits of its name: they say where every amount's point is."""
+    try:
+        return parse_currency(currency.name) == currency
+    except InvalidInput:
+        return False
 
 
 def _wrong(last: Transaction, transaction: Transaction) -> str | None:

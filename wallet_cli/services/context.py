@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from wallet_cli.domain.commands import Applied, Command, Refusal, Replayed
+from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replayed, Result, Single
 from wallet_cli.domain.model import Policy
-from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.settings import Settings
 from wallet_cli.storage.sqlite import SqliteStore, ledger_path, open_store
 from wallet_cli.writer.executor import Executor
@@ -23,12 +23,17 @@ class Ledger:
         self.executor = executor
         self.policy = executor.policy
 
-    def carry_out(self, command: Command, name: str) -> Applied | Replayed:
+    def carry_out(self, command: Single, name: str) -> Applied | Replayed:
         """Run one command in a turn of its own; raises the error of a refusal."""
-        result = self.executor.run([command], name)[0]
-        if isinstance(result, Refusal):
-            raise result.error
-        return result
+        return accepted(self.executor.run([command], name)[0])
+
+
+def accepted(result: Result) -> Applied | Replayed:
+    """The result of a single command, if it was not refused; raises the error of a refusal."""
+    if isinstance(result, Refusal):
+        raise result.error
+    assert not isinstance(result, AppliedTogether)
+    return result
 
 
 @contextmanager
@@ -44,7 +49,10 @@ def open_ledger(settings: Settings, notify: Callable[[str], None]) -> Iterator[L
         )
     path = ledger_path(settings.db)
     if settings.db_is_default:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot make the folder {path.parent}: {error.strerror}", hint="or give --db") from None
     timeout_s = settings.lock_timeout_s
     lock = turn_lock(path.with_name(path.name + ".lock"))
     store = open_store(path, timeout_s, lambda name: lock.turn(timeout_s, name), notify)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wallet_cli.domain.address import check_key, check_note, format_transaction_id, parse_transaction_id, parse_wallet
+from wallet_cli.domain.address import WalletRef, check_key, check_note, format_transaction_id, parse_transaction_id
 from wallet_cli.domain.chain import unopened
-from wallet_cli.domain.commands import Post, Replayed
-from wallet_cli.domain.model import Account, Transaction
+from wallet_cli.domain.commands import Applied, Post, Replayed
+from wallet_cli.domain.model import Account, Transaction, Wallet
 from wallet_cli.domain.money import parse_amount
 from wallet_cli.domain.period import Period, parse_period, parse_time
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.services.answers import Answer, total_answer, transaction_answer
 from wallet_cli.services.context import Ledger
-from wallet_cli.services.wallets import find_account, state_before
+from wallet_cli.services.wallets import find_account, find_wallet, state_before
 
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 20
@@ -21,7 +21,7 @@ DEFAULT_LIMIT = 20
 
 def add(
     ledger: Ledger,
-    name: str,
+    wallet: WalletRef,
     amount: str,
     *,
     is_credit: bool,
@@ -33,22 +33,39 @@ def add(
 
     Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
     """
-    address = parse_wallet(name)
+    command, found = posting(ledger, wallet, amount, is_credit=is_credit, note=note, key=key, at=at)
+    return posted(ledger.carry_out(command, "tx add"), found)
+
+
+def posting(
+    ledger: Ledger,
+    wallet: WalletRef,
+    amount: str,
+    *,
+    is_credit: bool,
+    note: str | None = None,
+    key: str | None = None,
+    at: str | None = None,
+) -> tuple[Post, Wallet]:
+    """The command that credits or debits a wallet, and the wallet. Raises NotFound or InvalidInput."""
     if note is not None:
         check_note(note)
     if key is not None:
         check_key(key)
     at_us = parse_time(at, ledger.settings.timezone).start_us if at is not None else None
-    wallet = find_account(ledger, address).wallet
-    command = Post(wallet.id, is_credit, parse_amount(amount, wallet.currency), note, key, at_us)
-    result = ledger.carry_out(command, "tx add")
+    found = find_wallet(ledger, wallet)
+    return Post(found.id, is_credit, parse_amount(amount, found.currency), note, key, at_us), found
+
+
+def posted(result: Applied | Replayed, wallet: Wallet) -> Answer:
+    """What a credit or debit answers: a `transaction`."""
     assert isinstance(result.made, Transaction)
     return transaction_answer(result.made, wallet, replayed=isinstance(result, Replayed))
 
 
 def listed(
     ledger: Ledger,
-    name: str,
+    wallet: WalletRef,
     start: str | None = None,
     end: str | None = None,
     limit: int = DEFAULT_LIMIT,
@@ -60,10 +77,9 @@ def listed(
     Raises InvalidInput for a limit outside 1–1000, a reversed period, or a cursor of another wallet.
     """
     check_limit(limit)
-    address = parse_wallet(name)
     period = parse_period(start, end, ledger.settings.timezone)
     with ledger.store.snapshot():
-        account = find_account(ledger, address)
+        account = find_account(ledger, wallet)
         first, last = _range(ledger, account, period, cursor)
         page = list(ledger.store.newest_first(account.wallet.id, first, last, limit))
     more = page and page[-1].seq > first
@@ -75,7 +91,7 @@ def listed(
 
 def streamed(
     ledger: Ledger,
-    name: str,
+    wallet: WalletRef,
     start: str | None = None,
     end: str | None = None,
     limit: int | None = None,
@@ -84,21 +100,19 @@ def streamed(
     """The same as `listed`, one at a time and all of them unless `limit` is given, in constant memory."""
     if limit is not None:
         check_limit(limit)
-    address = parse_wallet(name)
     period = parse_period(start, end, ledger.settings.timezone)
     with ledger.store.snapshot():
-        account = find_account(ledger, address)
+        account = find_account(ledger, wallet)
         first, last = _range(ledger, account, period, cursor)
         for transaction in ledger.store.newest_first(account.wallet.id, first, last, -1 if limit is None else limit):
             yield transaction_answer(transaction, account.wallet)
 
 
-def total(ledger: Ledger, name: str, start: str | None = None, end: str | None = None) -> Answer:
+def total(ledger: Ledger, wallet: WalletRef, start: str | None = None, end: str | None = None) -> Answer:
     """What a wallet took in and gave out over a period; two rows of the ledger, however many lie between."""
-    address = parse_wallet(name)
     period = parse_period(start, end, ledger.settings.timezone)
     with ledger.store.snapshot():
-        account = find_account(ledger, address)
+        account = find_account(ledger, wallet)
         opening, closing = _bounds(ledger, account, period)
     return total_answer(account.wallet, period, opening, closing)
 

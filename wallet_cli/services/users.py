@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wallet_cli.domain.address import UserId, UserName, check_name
-from wallet_cli.domain.commands import Register
+from wallet_cli.domain.commands import Applied, Register, Replayed
 from wallet_cli.domain.model import User
 from wallet_cli.domain.phone import check_region, parse_phone
 from wallet_cli.errors import UserExists, UserNotFound, shown
@@ -13,16 +13,24 @@ from wallet_cli.services.context import Ledger
 
 def register(ledger: Ledger, phone_number: str, name: str | None = None, *, exist_ok: bool = False) -> Answer:
     """Add a user; the answer is a `user`. Raises InvalidInput, or UserExists unless `exist_ok`."""
-    phone = parse_phone(phone_number, check_region(ledger.settings.phone_region))
-    if name is not None:
-        check_name(name)
+    command = registration(ledger, phone_number, name)
     try:
-        result = ledger.carry_out(Register(phone, name), "register")
+        return registered(ledger.carry_out(command, "register"))
     except UserExists:
-        known = ledger.store.user_by_e164(phone.e164)
+        known = ledger.store.user_by_e164(command.phone.e164)
         if not exist_ok or known is None:
             raise
         return user_answer(known)
+
+
+def registration(ledger: Ledger, phone_number: str, name: str | None = None) -> Register:
+    """The command that registers a user. Raises InvalidInput."""
+    phone = parse_phone(phone_number, check_region(ledger.settings.phone_region))
+    return Register(phone, name if name is None else check_name(name))
+
+
+def registered(result: Applied | Replayed) -> Answer:
+    """What a registration answers."""
     assert isinstance(result.made, User)
     return user_answer(result.made)
 

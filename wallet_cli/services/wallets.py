@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wallet_cli.domain import chain
-from wallet_cli.domain.address import WalletName, format_transaction_id, parse_wallet
-from wallet_cli.domain.commands import OpenWallet
+from wallet_cli.domain.address import OwnedWallet, UserName, WalletName, WalletRef, format_transaction_id
+from wallet_cli.domain.commands import Applied, OpenWallet, Replayed
 from wallet_cli.domain.model import Account, Transaction, Wallet
 from wallet_cli.domain.money import parse_currency, parse_minimum
 from wallet_cli.domain.period import format_end, parse_time
@@ -16,53 +16,87 @@ from wallet_cli.services.users import find_user
 
 def create(
     ledger: Ledger,
-    name: str,
+    name: WalletName,
     currency: str | None = None,
     minimum_balance: str | None = None,
     *,
     exist_ok: bool = False,
 ) -> Answer:
-    """Open a wallet (`USER` or `USER/TYPE`); the answer is a `wallet`.
+    """Open a wallet; the answer is a `wallet`.
 
     Raises InvalidInput, UserNotFound, or WalletExists; `exist_ok` accepts a wallet that is there, but not one in
     another currency than the one asked for.
     """
-    address = parse_wallet(name)
-    unit = parse_currency(currency) if currency is not None else ledger.settings.currency
-    own_minimum = parse_minimum(minimum_balance, unit) if minimum_balance is not None else None
-    user = find_user(ledger, address.user)
+    command = opening(ledger, name, currency, minimum_balance)
     try:
-        result = ledger.carry_out(OpenWallet(user.id, address.type, unit, own_minimum), "create")
+        return opened(ledger, ledger.carry_out(command, "create"))
     except WalletExists:
-        known = ledger.store.account_of(user.id, address.type)
-        if not exist_ok or known is None or (currency is not None and known.wallet.currency != unit):
+        known = ledger.store.account_of(command.user_id, command.type)
+        if not exist_ok or known is None or (currency is not None and known.wallet.currency != command.currency):
             raise
         return wallet_answer(known, ledger.policy)
-    assert isinstance(result.made, Wallet)
-    return wallet_answer(Account(result.made, chain.unopened(result.made)), ledger.policy)
 
 
-def balance(ledger: Ledger, name: str, at: str | None = None) -> Answer:
+def opening(ledger: Ledger, name: WalletName, currency: str | None, minimum_balance: str | None) -> OpenWallet:
+    """The command that opens a wallet. Raises InvalidInput or UserNotFound."""
+    unit = parse_currency(currency) if currency is not None else ledger.settings.currency
+    own_minimum = parse_minimum(minimum_balance, unit) if minimum_balance is not None else None
+    return OpenWallet(find_user(ledger, name.user).id, name.type, unit, own_minimum)
+
+
+def opened(ledger: Ledger, result: Applied | Replayed) -> Answer:
+    """What opening a wallet answers."""
+    wallet = result.made
+    assert isinstance(wallet, Wallet)
+    return wallet_answer(Account(wallet, chain.unopened(wallet)), ledger.policy)
+
+
+def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:
     """What a wallet holds now, or held at the end of the TIME `at`; the answer is a `wallet`, with `at` if given."""
-    address = parse_wallet(name)
-    moment_us = parse_time(at, ledger.settings.timezone).end_us if at is not None else None
-    if moment_us is None:
-        return wallet_answer(find_account(ledger, address), ledger.policy)
+    if at is None:
+        return wallet_answer(find_account(ledger, wallet), ledger.policy)
+    moment_us = parse_time(at, ledger.settings.timezone).end_us
     with ledger.store.snapshot():
-        account = find_account(ledger, address)
+        account = find_account(ledger, wallet)
         past = Account(account.wallet, state_before(ledger, account, moment_us))
     return wallet_answer(past, ledger.policy) | {"at": format_end(moment_us)}
 
 
-def find_account(ledger: Ledger, name: WalletName) -> Account:
-    """The wallet that a person named, and its last transaction; raises UserNotFound or WalletNotFound."""
-    user = find_user(ledger, name.user)
-    account = ledger.store.account_of(user.id, name.type)
+def of_user(ledger: Ledger, name: UserName) -> list[Answer]:
+    """All wallets of a user, in the order in which they were opened."""
+    with ledger.store.snapshot():
+        user = find_user(ledger, name)
+        return [wallet_answer(account, ledger.policy) for account in ledger.store.accounts_of(user.id)]
+
+
+def find_account(ledger: Ledger, ref: WalletRef) -> Account:
+    """The wallet that somebody named, and its last transaction; raises UserNotFound or WalletNotFound."""
+    if isinstance(ref, OwnedWallet):
+        account = ledger.store.account_owned(ref.wallet_id, ref.user_id)
+        if account is None:
+            raise _not_owned(ref)
+        return account
+    user = find_user(ledger, ref.user)
+    account = ledger.store.account_of(user.id, ref.type)
     if account is None:
         raise WalletNotFound(
-            f"user {user.id} has no wallet of type {name.type}", hint=f"wallet create id:{user.id}/{name.type} opens it"
+            f"user {user.id} has no wallet of type {ref.type}", hint=f"wallet create id:{user.id}/{ref.type} opens it"
         )
     return account
+
+
+def find_wallet(ledger: Ledger, ref: WalletRef) -> Wallet:
+    """Like find_account, for what needs no balance: one look-up by key where the wallet is named by its id."""
+    if not isinstance(ref, OwnedWallet):
+        return find_account(ledger, ref).wallet
+    wallet = ledger.store.wallet_owned(ref.wallet_id, ref.user_id)
+    if wallet is None:
+        raise _not_owned(ref)
+    return wallet
+
+
+def _not_owned(ref: OwnedWallet) -> WalletNotFound:
+    return WalletNotFound(f"user {ref.user_id} has no wallet {ref.wallet_id}")
 
 
 def state_before(ledger: Ledger, account: Account, moment_us: int) -> Transaction:

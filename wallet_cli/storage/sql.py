@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from wallet_cli.domain import chain
-from wallet_cli.domain.model import Account, Transaction, User, Wallet
+from wallet_cli.domain.model import Account, Operator, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The newest migration; kept in each ledger, where one cheap read finds it."""
 
 USER_COLUMNS = tuple(User._fields)
 WALLET_COLUMNS = ("id", "user_id", "type", "currency", "exponent", "status", "own_minimum", "created_at_us")
 TRANSACTION_COLUMNS = tuple(Transaction._fields)
+OPERATOR_COLUMNS = tuple(Operator._fields)
 
 
 def _columns(names: Sequence[str], table: str) -> str:
@@ -30,6 +31,7 @@ def _insert(table: str, columns: Sequence[str]) -> str:
 
 
 _USER = f"SELECT {_columns(USER_COLUMNS, 'u')} FROM users u"
+_OPERATOR = f"SELECT {_columns(OPERATOR_COLUMNS, 'o')} FROM operators o"
 _TRANSACTION = f"SELECT {_columns(TRANSACTION_COLUMNS, 't')} FROM transactions t"
 _ACCOUNT = (
     f"SELECT {_columns(WALLET_COLUMNS, 'w')}, {_columns(TRANSACTION_COLUMNS, 't')}"
@@ -43,6 +45,8 @@ USER_BY_NATIONAL = f"{_USER} WHERE u.phone_region = :region AND u.phone_national
 
 ACCOUNT_BY_ID = f"{_ACCOUNT} WHERE w.id = :id"
 ACCOUNT_BY_OWNER = f"{_ACCOUNT} WHERE w.user_id = :user_id AND w.type = :type"
+ACCOUNT_OWNED = f"{_ACCOUNT} WHERE w.id = :id AND w.user_id = :user_id"
+WALLET_OWNED = f"SELECT {_columns(WALLET_COLUMNS, 'w')} FROM wallets w WHERE w.id = :id AND w.user_id = :user_id"
 ACCOUNTS_OF_USER = f"{_ACCOUNT} WHERE w.user_id = :user_id ORDER BY w.id"
 
 TRANSACTION_BY_KEY = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.key = :key"
@@ -66,12 +70,20 @@ WITH RECURSIVE halves (low, high) AS (
 SELECT low FROM halves WHERE low = high
 """
 
+OPERATOR_BY_HASH = f"{_OPERATOR} WHERE o.key_hash = :key_hash"
+OPERATOR_BY_NAME = f"{_OPERATOR} WHERE o.name = :name"
+ALL_OPERATORS = f"{_OPERATOR} ORDER BY o.name"
+
 LAST_USER_ID = "SELECT max(id) FROM users"
 LAST_WALLET_ID = "SELECT max(id) FROM wallets"
 
 INSERT_USER = _insert("users", USER_COLUMNS)
 INSERT_WALLET = _insert("wallets", WALLET_COLUMNS)
 INSERT_TRANSACTION = _insert("transactions", TRANSACTION_COLUMNS)
+UPSERT_OPERATOR = (
+    _insert("operators", OPERATOR_COLUMNS) + " ON CONFLICT (name) DO UPDATE"
+    " SET revoked_at_us = excluded.revoked_at_us, last_used_at_us = excluded.last_used_at_us"
+)
 
 # Walks of the whole ledger, for `verify`.
 ALL_WALLETS = f"SELECT {_columns(WALLET_COLUMNS, 'w')} FROM wallets w ORDER BY w.id"
@@ -86,6 +98,11 @@ def wallet_values(wallet: Wallet) -> tuple[Any, ...]:
     """A wallet as INSERT_WALLET takes it."""
     id_, user_id, type_, currency, status, own_minimum, created_at_us = wallet
     return (id_, user_id, type_, currency.name, currency.exponent, status, own_minimum, created_at_us)
+
+
+def to_operator(row: Sequence[Any]) -> Operator:
+    name, key_hash, read_only, *times = row
+    return Operator(name, key_hash, bool(read_only), *times)
 
 
 def to_user(row: Sequence[Any]) -> User:

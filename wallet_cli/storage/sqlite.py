@@ -26,10 +26,10 @@ else:
     except ImportError:
         import sqlite3
 
-from wallet_cli.domain.commands import Applied, Command, OpenWallet, Post, Register, Result
-from wallet_cli.domain.model import Account, Policy, Transaction, User, Wallet
+from wallet_cli.domain.commands import Command, Made, OpenWallet, Post, Register, each
+from wallet_cli.domain.model import Account, Operator, Policy, Transaction, User, Wallet
 from wallet_cli.domain.rules import State
-from wallet_cli.errors import Busy, StorageError
+from wallet_cli.errors import Busy, InvalidInput, StorageError, shown
 from wallet_cli.storage import sql
 
 APPLICATION_ID = 0x57414C54
@@ -42,6 +42,14 @@ WAL_RESET_FIXED = (3, 51, 3)
 """The first without the WAL-reset bug."""
 
 
+_INSERTS: dict[type, str] = {
+    User: sql.INSERT_USER,
+    Wallet: sql.INSERT_WALLET,
+    Operator: sql.UPSERT_OPERATOR,
+    Transaction: sql.INSERT_TRANSACTION,
+}
+"""In the order that foreign keys ask for."""
+
 T = TypeVar("T")
 Notify = Callable[[str], None]
 Turn = Callable[[str], AbstractContextManager[None]]
@@ -49,8 +57,11 @@ Turn = Callable[[str], AbstractContextManager[None]]
 
 
 def ledger_path(text: str) -> Path:
-    """The one path of a ledger, however it is named: its lock has to be the same for all."""
-    return Path(os.path.realpath(Path(text).expanduser()))
+    """The one path of a ledger, however it is named: its lock has to be the same for all. Raises InvalidInput."""
+    try:
+        return Path(os.path.realpath(Path(text).expanduser()))
+    except (RuntimeError, ValueError) as error:  # ~nobody, a NUL
+        raise InvalidInput(f"not a path: {shown(text)}", hint=str(error)) from None
 
 
 def open_store(path: Path, busy_timeout_s: float, turn: Turn, notify: Notify) -> SqliteStore:
@@ -101,9 +112,11 @@ def _translated(error: sqlite3.Error, path: Path) -> Busy | StorageError:
         "unable to open": "check that the file and its folder may be read and written",
         "readonly": "check that the file and its folder may be written",
         "full": "free some space; nothing was written",
-        "malformed": "restore a backup; `wallet verify` names what is wrong",
+        "malformed": "restore a backup",
+        "no such table": "restore a backup",
+        "disk I/O": "is the disk full, or failing? nothing was written",
     }
-    hint = next((hint for words, hint in hints.items() if words in what), None)
+    hint = next((hint for words, hint in hints.items() if words in what), "WALLET_DEBUG=1 shows more")
     return StorageError(f"{what}: {path}", hint=hint)
 
 
@@ -126,6 +139,10 @@ class SqliteStore:
     def closes_under_turn(self) -> bool:
         """Whether closing, which may checkpoint, has to take a turn (see WAL_RESET_FIXED)."""
         return sqlite3.sqlite_version_info < WAL_RESET_FIXED
+
+    def forbid_writes(self) -> None:
+        """Let this connection only read, whatever is asked of it."""
+        self._run("PRAGMA query_only=ON")
 
     def close(self) -> None:
         self.connection.close()
@@ -161,6 +178,21 @@ class SqliteStore:
 
     def accounts_of(self, user_id: int) -> list[Account]:
         return list(self._each(sql.ACCOUNTS_OF_USER, {"user_id": user_id}, sql.to_account))
+
+    def account_owned(self, wallet_id: int, user_id: int) -> Account | None:
+        return self._one(sql.ACCOUNT_OWNED, {"id": wallet_id, "user_id": user_id}, sql.to_account)
+
+    def wallet_owned(self, wallet_id: int, user_id: int) -> Wallet | None:
+        return self._one(sql.WALLET_OWNED, {"id": wallet_id, "user_id": user_id}, sql.to_wallet)
+
+    def operator_by_hash(self, key_hash: bytes) -> Operator | None:
+        return self._one(sql.OPERATOR_BY_HASH, {"key_hash": key_hash}, sql.to_operator)
+
+    def operator_by_name(self, name: str) -> Operator | None:
+        return self._one(sql.OPERATOR_BY_NAME, {"name": name}, sql.to_operator)
+
+    def operators(self) -> list[Operator]:
+        return list(self._each(sql.ALL_OPERATORS, {}, sql.to_operator))
 
     def transaction(self, wallet_id: int, seq: int) -> Transaction | None:
         return self._one(sql.TRANSACTION_BY_SEQ, {"wallet_id": wallet_id, "seq": seq}, sql.to_transaction)
@@ -213,46 +245,36 @@ class SqliteStore:
 
     def load(self, commands: Sequence[Command], policy: Policy) -> State:
         state = State(policy)
-        for command in commands:
-            if type(command) is Post:
-                if command.wallet_id not in state.wallets:
-                    _load_account(state, self.account(command.wallet_id))
-                if command.key is not None:
-                    prior = self.transaction_by_key(command.wallet_id, command.key)
-                    if prior is not None:
-                        state.keys[command.wallet_id, command.key] = prior
-            elif type(command) is OpenWallet:
+        for command in each(commands):
+            if isinstance(command, Post):
+                self._load_posting(state, command)
+            elif isinstance(command, OpenWallet):
                 state.next_wallet_id = self._next_id(sql.LAST_WALLET_ID)
                 _load_user(state, self.user_by_id(command.user_id))
                 _load_account(state, self.account_of(command.user_id, command.type))
-            elif type(command) is Register:
+            elif isinstance(command, Register):
                 state.next_user_id = self._next_id(sql.LAST_USER_ID)
                 _load_user(state, self.user_by_e164(command.phone.e164))
+            else:
+                _load_operator(state, self.operator_by_name(command.name))
         return state
 
-    def write(self, results: Sequence[Result]) -> None:
-        users: list[tuple[Any, ...]] = []
-        wallets: list[tuple[Any, ...]] = []
-        transactions: list[tuple[Any, ...]] = []
-        for result in results:
-            if type(result) is not Applied:
-                continue
-            made = result.made
-            if type(made) is Transaction:
-                transactions.append(made)
-            elif type(made) is Wallet:
-                wallets.append(sql.wallet_values(made))
-            else:
-                assert type(made) is User
-                users.append(made)
+    def _load_posting(self, state: State, command: Post) -> None:
+        if command.wallet_id not in state.wallets:
+            _load_account(state, self.account(command.wallet_id))
+        if command.key is not None:
+            prior = self.transaction_by_key(command.wallet_id, command.key)
+            if prior is not None:
+                state.keys[command.wallet_id, command.key] = prior
+
+    def write(self, made: Sequence[Made]) -> None:
+        rows: dict[type, list[Sequence[Any]]] = {User: [], Wallet: [], Operator: [], Transaction: []}
+        for thing in made:
+            rows[type(thing)].append(sql.wallet_values(thing) if isinstance(thing, Wallet) else thing)
         with _errors(self.path):
-            for statement, rows in (
-                (sql.INSERT_USER, users),
-                (sql.INSERT_WALLET, wallets),
-                (sql.INSERT_TRANSACTION, transactions),
-            ):
-                if rows:
-                    self.connection.executemany(statement, rows)
+            for kind, statement in _INSERTS.items():
+                if rows[kind]:
+                    self.connection.executemany(statement, rows[kind])
 
     def commit(self) -> None:
         self._run("COMMIT")
@@ -264,14 +286,15 @@ class SqliteStore:
         if self.connection.in_transaction:
             self._run("ROLLBACK")
 
-    def holds(self, applied: Applied) -> bool:
-        made = applied.made
-        if type(made) is Transaction:
+    def holds(self, made: Made) -> bool:
+        if isinstance(made, Transaction):
             return self.transaction(made.wallet_id, made.seq) == made
-        if type(made) is Wallet:
+        if isinstance(made, Wallet):
             account = self.account(made.id)
             return account is not None and account.wallet == made
-        assert type(made) is User
+        if isinstance(made, Operator):
+            return self.operator_by_name(made.name) == made
+        assert isinstance(made, User)
         return self.user_by_id(made.id) == made
 
     # How statements are run.
@@ -300,7 +323,9 @@ class SqliteStore:
 
 def _connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     # mode=rw: opening never makes a file. Transactions are begun by hand.
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, timeout=busy_timeout_s, isolation_level=None)
+    return sqlite3.connect(
+        f"file:{quote(os.fsencode(path))}?mode=rw", uri=True, timeout=busy_timeout_s, isolation_level=None
+    )
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
@@ -332,7 +357,7 @@ def _make(path: Path) -> None:
     """Make an empty ledger under another name and move it into place: there whole, or not at all."""
     new = path.with_name(path.name + ".new")
     try:
-        new.unlink(missing_ok=True)
+        _remove(new)
         os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with _errors(new):
             connection = _connect(new, 0.0)
@@ -346,6 +371,14 @@ def _make(path: Path) -> None:
         _sync(path.parent)
     except OSError as error:
         raise StorageError(f"cannot make the ledger: {error.strerror}: {path}", hint="check --db") from None
+    finally:
+        _remove(new)
+
+
+def _remove(path: Path) -> None:
+    """Remove a database file that nobody has open, and what SQLite keeps beside it."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _migrate(store: SqliteStore, notify: Notify) -> None:
@@ -353,9 +386,12 @@ def _migrate(store: SqliteStore, notify: Notify) -> None:
     if version >= sql.SCHEMA_VERSION:
         return  # another process did, while this one waited for its turn
     backup = store.path.with_name(f"{store.path.name}.backup-v{version}")
-    with _errors(store.path):
-        _back_up(store.connection, backup)
-        _upgrade(store.connection)
+    try:
+        with _errors(store.path):
+            _back_up(store.connection, backup)
+            _upgrade(store.connection)
+    except OSError as error:
+        raise StorageError(f"cannot back up the ledger: {error.strerror}: {backup}", hint="free some space") from None
     notify(f"migrated the ledger from schema {version} to {sql.SCHEMA_VERSION}; the old one is kept: {backup}")
 
 
@@ -382,11 +418,15 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     )
     # Rebuilding a table drops the old one, which foreign keys would object to.
     connection.execute("PRAGMA foreign_keys=OFF")
-    connection.execute("BEGIN IMMEDIATE")
-    with engine.begin() as wrapped:
-        upgrade(wrapped)
-        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
+    try:
+        with engine.begin() as wrapped:
+            # Begun by hand, and only here: SQLAlchemy's first connect rolls back whatever was begun before it.
+            connection.execute("BEGIN IMMEDIATE")
+            upgrade(wrapped)
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
+    except sqlalchemy.exc.DBAPIError as error:
+        raise error.orig or error from error
     connection.execute("PRAGMA foreign_keys=ON")
 
 
@@ -413,3 +453,8 @@ def _load_user(state: State, user: User | None) -> None:
 def _load_account(state: State, account: Account | None) -> None:
     if account is not None:
         state.add_wallet(account.wallet, account.last)
+
+
+def _load_operator(state: State, operator: Operator | None) -> None:
+    if operator is not None:
+        state.operators[operator.name] = operator

@@ -73,6 +73,24 @@ class WalletRow(SQLModel, table=True):
     created_at_us: int = Field(sa_column=Column(Int64, nullable=False))
 
 
+class OperatorRow(SQLModel, table=True):
+    __tablename__: ClassVar[Any] = "operators"
+    __table_args__ = (
+        Unique("key_hash"),
+        CheckConstraint("length(name) BETWEEN 1 AND 64", name="name"),
+        CheckConstraint("length(key_hash) = 32", name="key_hash"),
+        CheckConstraint("read_only IN (0, 1)", name="read_only"),
+        {"sqlite_strict": True},
+    )
+
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+    key_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    read_only: int = Field(sa_column=Column(Integer, nullable=False))
+    created_at_us: int = Field(sa_column=Column(Int64, nullable=False))
+    revoked_at_us: int | None = Field(sa_column=Column(Int64))
+    last_used_at_us: int | None = Field(sa_column=Column(Int64))
+
+
 class TransactionRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "transactions"
     __table_args__ = (

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from wallet_cli.domain import rules
-from wallet_cli.domain.commands import Applied, Command, Result
+from wallet_cli.domain.commands import Command, Made, Result, all_made
 from wallet_cli.domain.model import Policy
 from wallet_cli.errors import StorageError
 
@@ -25,14 +25,14 @@ class Store(Protocol):
     def load(self, commands: Sequence[Command], policy: Policy) -> rules.State:
         """The state that the commands touch, as of this turn."""
 
-    def write(self, results: Sequence[Result]) -> None:
-        """Add what was applied; on return it is written, but not yet committed."""
+    def write(self, made: Sequence[Made]) -> None:
+        """Add what was made, and change what was changed; on return it is written, but not yet committed."""
 
     def commit(self) -> None: ...
 
     def rollback(self) -> None: ...
 
-    def holds(self, applied: Applied) -> bool:
+    def holds(self, made: Made) -> bool:
         """Whether something that was written is there, read anew. Raises StorageError if that cannot be read."""
 
 
@@ -81,19 +81,19 @@ class Executor:
             try:
                 state = store.load(commands, self.policy)
                 results = rules.execute(state, commands, self.clock())
-                applied = [result for result in results if type(result) is Applied]
-                if applied:
-                    store.write(results)
+                made = all_made(results)
+                if made:
+                    store.write(made)
             except BaseException:
                 store.rollback()
                 raise
-            if applied:
-                self._commit(applied[-1])
+            if made:
+                self._commit(made[-1])
             else:
                 store.rollback()
             return results
 
-    def _commit(self, last: Applied) -> None:
+    def _commit(self, last: Made) -> None:
         """Commit; when that fails, look whether it did (a batch is there whole or not at all)."""
         try:
             self.store.commit()

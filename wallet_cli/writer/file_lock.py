@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -116,8 +116,10 @@ class TurnLock:
 
 
 def _write_holder(fd: int, command: str) -> None:
+    """Say who has the turn, as a courtesy to those who wait: on a full disk they are told less."""
     line = f"{os.getpid()} {format_time(time.time_ns() // 1000)} {command}".encode()[: HOLDER_BYTES - 1]
-    os.pwrite(fd, line.ljust(HOLDER_BYTES - 1) + b"\n", 0)
+    with suppress(OSError):
+        os.pwrite(fd, line.ljust(HOLDER_BYTES - 1) + b"\n", 0)
 
 
 class _TimeUpError(Exception):

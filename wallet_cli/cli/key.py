@@ -1,0 +1,62 @@
+"""`wallet key create`, `list` and `revoke`, and `wallet token`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from wallet_cli.cli.command import UserArgument
+from wallet_cli.cli.output import Listing, Record, notice
+from wallet_cli.domain.address import parse_user
+from wallet_cli.errors import InvalidInput
+from wallet_cli.services import operators
+from wallet_cli.services.context import Ledger
+from wallet_cli.services.users import find_user
+
+NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="1 to 64 letters, digits, '_', '.' or '-'.", show_default=False)
+]
+COLUMNS = ("name", "read_only", "created_at", "last_used_at", "revoked_at")
+
+
+def create(
+    ledger: Ledger,
+    name: NameArgument,
+    read_only: Annotated[bool, typer.Option("--read-only", help="A key that may only read.")] = False,
+) -> Record:
+    """Make an operator key for `wallet serve`; it is shown this once."""
+    return Record(operators.create(ledger, name, read_only=read_only), value="key")
+
+
+def list_(ledger: Ledger) -> Listing:
+    """List the operator keys."""
+    rows = operators.listed(ledger)
+    return Listing(rows, COLUMNS, value="name", page={"keys": rows})
+
+
+def revoke(ledger: Ledger, name: NameArgument) -> Record:
+    """Refuse an operator key from now on."""
+    return Record(operators.revoke(ledger, name), value="name")
+
+
+def token(
+    ledger: Ledger,
+    user: UserArgument,
+    expires: Annotated[
+        int | None, typer.Option("--expires", metavar="MINUTES", help="How long it is good.", show_default="5")
+    ] = None,
+) -> Record:
+    """Issue a token with which a user may read their wallets and take money out of them."""
+    try:
+        from wallet_cli.services.tokens import open_tokens
+    except ImportError as error:
+        raise InvalidInput(
+            f"tokens need a package that is not installed: {error.name}", hint="pip install 'wallet-cli[serve]'"
+        ) from None
+    tokens, warning = open_tokens(ledger.settings)
+    if warning:
+        notice(f"warning: {warning}")
+    known = find_user(ledger, parse_user(user))
+    issued = tokens.issue(known.id, expires)
+    return Record({"token": issued, "token_type": "Bearer", "user_id": known.id}, value="token")

@@ -1,0 +1,52 @@
+"""Operator keys: made, listed and revoked. The key itself is shown once and stored as a hash."""
+
+from __future__ import annotations
+
+import secrets
+
+from wallet_cli.domain.address import check_operator_name
+from wallet_cli.domain.chain import sha256
+from wallet_cli.domain.commands import AdmitOperator, RevokeOperator
+from wallet_cli.domain.model import Operator
+from wallet_cli.domain.period import format_time
+from wallet_cli.services.answers import Answer
+from wallet_cli.services.context import Ledger
+
+KEY_PREFIX = "wk_"
+KEY_BYTES = 32
+
+
+def create(ledger: Ledger, name: str, *, read_only: bool = False) -> Answer:
+    """Make a key; the answer is the only place where it ever stands. Raises InvalidInput or KeyExists."""
+    check_operator_name(name)
+    key = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
+    result = ledger.carry_out(AdmitOperator(name, hash_key(key), read_only), "key create")
+    assert isinstance(result.made, Operator)
+    return {"key": key} | operator_answer(result.made)
+
+
+def revoke(ledger: Ledger, name: str) -> Answer:
+    """Refuse a key from now on. Raises KeyNotFound."""
+    check_operator_name(name)
+    result = ledger.carry_out(RevokeOperator(name), "key revoke")
+    assert isinstance(result.made, Operator)
+    return operator_answer(result.made)
+
+
+def listed(ledger: Ledger) -> list[Answer]:
+    return [operator_answer(operator) for operator in ledger.store.operators()]
+
+
+def operator_answer(operator: Operator) -> Answer:
+    return {
+        "name": operator.name,
+        "read_only": operator.read_only,
+        "created_at": format_time(operator.created_at_us),
+        "last_used_at": None if operator.last_used_at_us is None else format_time(operator.last_used_at_us),
+        "revoked_at": None if operator.revoked_at_us is None else format_time(operator.revoked_at_us),
+    }
+
+
+def hash_key(key: str) -> bytes:
+    """How a key is stored: 32 bytes of SHA-256; a random key needs no slow hash."""
+    return bytes(sha256(key.encode()).digest())
