@@ -1,0 +1,34 @@
+"""`wallet serve`"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from wallet_cli.errors import InvalidInput
+
+
+def serve(
+    flags: Mapping[str, str],
+    host: Annotated[str, typer.Option("--host", metavar="H", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="P", help="The port to listen on.")] = 5000,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", help="Processes.")] = 1,
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="No keys, for local work: loopback only.")] = False,
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log each request on stderr.")] = False,
+    max_connections: Annotated[
+        int, typer.Option("--max-connections", metavar="N", help="Connections of one process; more get 503.")
+    ] = 1000,
+) -> None:
+    """Serve the ledger over HTTP; SIGTERM finishes what was accepted."""
+    try:
+        from wallet_cli.web.server import ServeOptions
+        from wallet_cli.web.server import serve as run
+    except ImportError as error:
+        raise InvalidInput(
+            f"serving needs a package that is not installed: {error.name}", hint="pip install 'wallet-cli[serve]'"
+        ) from None
+    code = run(ServeOptions(dict(flags), host, port, workers, not no_auth, access_log, max_connections))
+    if code:
+        raise typer.Exit(code)

@@ -1,0 +1,87 @@
+"""Who calls, and what they may do: operators by key, users by token.
+
+Keys are 32 random bytes, so one plain SHA-256 is enough to store them by; they are looked up in the ledger at each
+call, so that a revoked one is refused from then on, by every server on that ledger.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from wallet_cli.domain.model import Operator
+from wallet_cli.errors import Forbidden, Unauthenticated
+from wallet_cli.services.operators import KEY_PREFIX, hash_key
+from wallet_cli.services.tokens import Tokens
+from wallet_cli.storage.sqlite import SqliteStore
+
+MAX_KEY_CHARS = 100
+
+
+class Caller(NamedTuple):
+    """Who calls: an operator by name, or the user of that id."""
+
+    operator: str | None
+    user_id: int | None
+    may_write: bool
+
+    @property
+    def name(self) -> str:
+        """For logs: never a phone number or a token."""
+        return f"operator:{self.operator}" if self.operator is not None else f"user:{self.user_id}"
+
+    def sees(self, user_id: int) -> bool:
+        """Whether what belongs to a user is there at all for this caller."""
+        return self.user_id is None or self.user_id == user_id
+
+    def must_be_operator(self) -> None:
+        if self.operator is None:
+            raise Forbidden("only an operator may do this", hint="use an operator key: wallet key create NAME")
+        self.must_write()
+
+    def must_write(self) -> None:
+        if not self.may_write:
+            raise Forbidden("this key may only read")
+
+
+LOCAL = Caller("local", None, True)
+"""Everybody, on a server that was started with --no-auth."""
+
+
+class Doorkeeper:
+    """Tells callers apart by their `Authorization` header."""
+
+    def __init__(self, store: SqliteStore, tokens: Tokens) -> None:
+        self._store = store
+        self._tokens = tokens
+        self.used: set[str] = set()
+        """Names of the operators seen since the last note of it was made in the ledger."""
+
+    def caller(self, authorization: bytes | None) -> Caller:
+        """Raises Unauthenticated, saying no more than that a key or token is not valid."""
+        if authorization is None:
+            raise Unauthenticated("no key or token", hint="Authorization: Bearer …")
+        scheme, _, credential = authorization.decode("latin-1").partition(" ")
+        if scheme.lower() != "bearer" or not credential:
+            raise Unauthenticated("not a bearer key or token", hint="Authorization: Bearer …")
+        if credential.startswith(KEY_PREFIX):
+            return self._operator(credential)
+        return Caller(None, self._tokens.user_of(credential), True)
+
+    def _operator(self, key: str) -> Caller:
+        operator: Operator | None = None
+        if len(key) <= MAX_KEY_CHARS:
+            operator = self._store.operator_by_hash(hash_key(key))
+        if operator is None or operator.revoked_at_us is not None:
+            raise Unauthenticated("the key is not valid")
+        self.used.add(operator.name)
+        return Caller(operator.name, None, not operator.read_only)
+
+
+class OpenDoor:
+    """`--no-auth`: everybody on this machine is an operator."""
+
+    def __init__(self) -> None:
+        self.used: set[str] = set()
+
+    def caller(self, _authorization: bytes | None) -> Caller:
+        return LOCAL

@@ -1,0 +1,153 @@
+"""One request and its answer: reading a bounded body in time, and the two envelopes.
+
+success  {"message": …, "data": …}
+failure  {"message": …, "data": null, "code": …, "details": {…}, "retryable": …, "hint": …}
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from wallet_cli.errors import InvalidInput, WalletError
+from wallet_cli.web.problems import BodyTooLarge, TooSlow, UnsupportedMediaType
+
+BODY_DEADLINE_S = 10.0
+RETRY_AFTER_S = b"1"
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Reply(NamedTuple):
+    """What a handler answers: HTTP status, a message for a person, and the data."""
+
+    status: int
+    message: str
+    data: Any
+
+
+class ClientLeft(Exception):
+    """The caller closed the connection before the request was whole."""
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The value of a header (lower-case name); None where it is missing. Raises InvalidInput where it is repeated."""
+    values = [value for key, value in scope["headers"] if key == name]
+    if len(values) > 1:
+        raise InvalidInput(f"the header {name.decode()} is given {len(values)} times")
+    return values[0] if values else None
+
+
+def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
+    """The parameters of the URL. Raises InvalidInput for one that is unknown or repeated."""
+    if not scope["query_string"]:
+        return {}
+    try:
+        pairs = parse_qsl(
+            scope["query_string"].decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict"
+        )
+    except ValueError:
+        raise InvalidInput("the query of the URL cannot be read") from None
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidInput("a parameter of the URL is given twice")
+    unknown = set(found) - known
+    if unknown:
+        raise InvalidInput("unknown parameter in the URL", hint=f"known: {', '.join(sorted(known)) or 'none'}")
+    return found
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole JSON body: at most `limit` bytes, within BODY_DEADLINE_S.
+
+    Raises UnsupportedMediaType, BodyTooLarge (before reading it, where its length is said), TooSlow or ClientLeft.
+    """
+    content_type = header(scope, b"content-type")
+    if content_type is not None and content_type.partition(b";")[0].strip().lower() != b"application/json":
+        raise UnsupportedMediaType("the body is not application/json", hint="Content-Type: application/json")
+    length = header(scope, b"content-length")
+    if length is not None and int(length) > limit:
+        raise BodyTooLarge(f"the body has more than {limit} bytes")
+    try:
+        async with asyncio.timeout(BODY_DEADLINE_S):
+            message = await receive()
+            body: bytes = message.get("body", b"")
+            if not message.get("more_body"):
+                return _checked(message, body, limit)
+            parts = bytearray(body)
+            while message.get("more_body"):
+                message = await receive()
+                parts += message.get("body", b"")
+                _checked(message, parts, limit)
+            return bytes(parts)
+    except TimeoutError:
+        raise TooSlow(f"the body took longer than {BODY_DEADLINE_S:g} s") from None
+
+
+def _checked(message: MutableMapping[str, Any], body: bytes | bytearray, limit: int) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ClientLeft
+    if len(body) > limit:
+        raise BodyTooLarge(f"the body has more than {limit} bytes")
+    return bytes(body)
+
+
+async def send_reply(send: Send, reply: Reply, request_id: str, *, close: bool) -> None:
+    body = msgspec.json.encode({"message": reply.message, "data": reply.data})
+    await send_bytes(send, reply.status, body, b"application/json", request_id, close=close)
+
+
+async def send_failure(
+    send: Send, error: WalletError, request_id: str, *, close: bool, allow: str | None = None
+) -> None:
+    extra = []
+    if error.http_status == 405 and allow is not None:
+        extra.append((b"allow", allow.encode()))
+    if error.http_status == 503:
+        extra.append((b"retry-after", RETRY_AFTER_S))
+    if error.http_status == 401:
+        extra.append((b"www-authenticate", b"Bearer"))
+    body = msgspec.json.encode(failure(error))
+    await send_bytes(send, error.http_status, body, b"application/json", request_id, close=close, extra=extra)
+
+
+def failure(error: WalletError) -> dict[str, Any]:
+    """The envelope of a failure."""
+    return {
+        "message": error.message,
+        "data": None,
+        "code": error.code,
+        "details": error.details,
+        "retryable": error.retryable,
+        "hint": error.hint,
+    }
+
+
+async def send_bytes(
+    send: Send,
+    status: int,
+    body: bytes,
+    content_type: bytes,
+    request_id: str,
+    *,
+    close: bool = False,
+    extra: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    headers = [
+        (b"content-type", content_type),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id.encode("latin-1")),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        *(extra or ()),
+    ]
+    if close:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,38 @@
+"""Structured logs on stderr: one JSON object a line, with a request id.
+
+What identifies a person or says what they own stays out: no phone number, token, key, amount or query string.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import secrets
+import sys
+import time
+from typing import Any
+
+from wallet_cli.domain.period import format_time
+
+MAX_REQUEST_ID_CHARS = 64
+
+_start = secrets.token_hex(4)
+_count = itertools.count(1)
+
+
+def log(event: str, **fields: Any) -> None:
+    """Write one line: `time`, `event`, and the fields given."""
+    line = {"time": format_time(time.time_ns() // 1000), "event": event} | fields
+    sys.stderr.write(json.dumps(line) + "\n")
+    sys.stderr.flush()
+
+
+def new_request_id() -> str:
+    return f"{_start}-{next(_count)}"
+
+
+def request_id(given: bytes | None) -> str:
+    """The caller's `X-Request-ID` if it is short and plain, else a new one."""
+    if given is not None and len(given) <= MAX_REQUEST_ID_CHARS and given.replace(b"-", b"").isalnum():
+        return given.decode("ascii", "replace")
+    return new_request_id()

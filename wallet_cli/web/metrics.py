@@ -1,0 +1,71 @@
+"""What /metrics tells, in Prometheus' words. Nothing in it names a user, a wallet or an amount."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from wallet_cli.writer.inbox import BatchReport
+
+MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the workers of one server leave their counts; set before this module is imported, or not at all."""
+
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+
+
+class Metrics:
+    """The counters of one process."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        registry = self._registry
+        self._requests = Counter("wallet_requests_total", "Requests answered", ["route", "status"], registry=registry)
+        self._seconds = Histogram(
+            "wallet_request_seconds", "Time to answer", ["route"], buckets=SECONDS, registry=registry
+        )
+        self._refusals = Counter("wallet_refusals_total", "Requests refused, by code", ["code"], registry=registry)
+        self._batch_size = Histogram(
+            "wallet_batch_commands", "Commands in one commit", buckets=SIZES, registry=registry
+        )
+        self._turn_wait = Histogram(
+            "wallet_turn_wait_seconds",
+            "Wait of a batch's oldest request for its turn",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._commit = Histogram(
+            "wallet_commit_seconds", "Time of one turn: read, decide, write, commit", registry=registry
+        )
+        self._depth = Gauge(
+            "wallet_inbox_commands", "Commands waiting for a turn", multiprocess_mode="livesum", registry=registry
+        )
+        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        found = self._known.get((route, status))
+        if found is None:
+            # Looking labels up costs more than counting; there are few pairs.
+            found = (self._requests.labels(route, str(status)), self._seconds.labels(route))
+            self._known[route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def refused(self, code: str) -> None:
+        self._refusals.labels(code).inc()
+
+    def batch(self, report: BatchReport) -> None:
+        self._batch_size.observe(report.commands)
+        self._turn_wait.observe(report.waited_s - report.took_s)
+        self._commit.observe(report.took_s)
+
+    def page(self, depth: int) -> bytes:
+        """The page, of this process or, where there are several workers, of all of them."""
+        self._depth.set(depth)
+        if os.environ.get(MULTIPROCESS_FOLDER):
+            together = CollectorRegistry()
+            MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+            return generate_latest(together)
+        return generate_latest(self._registry)

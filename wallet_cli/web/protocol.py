@@ -1,0 +1,112 @@
+"""uvicorn's HTTP protocol with what it leaves to others: deadlines for headers, a bound on connections, a soft end.
+
+A connection beyond the bound is answered 503 and closed before anything is read from it. Headers that are not whole
+in time close the connection, so that a thousand half-sent requests cost a thousand small objects for ten seconds and
+no more. On shutdown a connection that is idle is given a moment in which a request that is on its way is still
+answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEADER_DEADLINE_S = 10.0
+MAX_HEADER_BYTES = 32 * 1024
+MAX_CONNECTIONS = 1000
+WRITE_DEADLINE_S = 30.0
+LINGER_S = 0.5
+
+_FULL_BODY = (
+    b'{"message":"too many connections","data":null,"code":"busy","details":{},"retryable":true,"hint":"try again"}'
+)
+FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n"
+    b"content-length: %d\r\n\r\n%s" % (len(_FULL_BODY), _FULL_BODY)
+)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    max_connections = MAX_CONNECTIONS
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._header_bytes = 0
+        self._in_headers = True
+        if len(self.connections) > self.max_connections:
+            transport.write(FULL)
+            transport.close()
+            return
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if self._in_headers:
+            if self._deadline is None:
+                self._arm()
+            self._header_bytes += len(data)
+        super().data_received(data)
+        if self._in_headers and self._header_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
+            self.send_400_response("The headers are too large.")
+
+    def on_headers_complete(self) -> None:
+        self._disarm()
+        self._in_headers = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._in_headers = True
+        self._header_bytes = 0
+
+    def pause_writing(self) -> None:
+        """The caller does not read its answer; it is not kept for ever."""
+        super().pause_writing()
+        self._write_deadline = self.loop.call_later(WRITE_DEADLINE_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._write_deadline.cancel()
+        super().resume_writing()
+
+    def shutdown(self) -> None:
+        """Called once when the server is told to stop."""
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(LINGER_S, self._close_if_idle)
+        else:
+            self.cycle.keep_alive = False
+
+    def _close_if_idle(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
+
+    def _arm(self) -> None:
+        self._deadline = self.loop.call_later(HEADER_DEADLINE_S, self._too_slow)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def bounded_protocol(max_connections: int) -> type[Any]:
+    """The protocol with a bound of its own."""
+    return type("BoundedProtocol", (BoundedProtocol,), {"max_connections": max_connections})

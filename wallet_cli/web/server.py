@@ -1,0 +1,172 @@
+"""Running it: one process or several, signals, and what has to hold before the port opens."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NamedTuple
+
+import uvicorn
+
+from wallet_cli import settings as all_settings
+from wallet_cli.errors import InvalidInput, StorageError, shown
+from wallet_cli.services.context import open_ledger
+from wallet_cli.services.tokens import open_tokens
+from wallet_cli.settings import Settings
+from wallet_cli.web.log import log
+from wallet_cli.web.metrics import MULTIPROCESS_FOLDER
+from wallet_cli.web.protocol import bounded_protocol
+from wallet_cli.web.supervisor import supervise
+
+BACKLOG = 1024
+KEEP_ALIVE_S = 30
+DRAIN_S = 30
+MAX_WORKERS = 64
+ACCEPT_REST_S = 0.05
+
+
+class ServeOptions(NamedTuple):
+    """How to serve; plain values, so that worker processes can be given them."""
+
+    flags: dict[str, str]
+    host: str
+    port: int
+    workers: int
+    auth: bool
+    access_log: bool
+    max_connections: int
+
+
+def serve(options: ServeOptions) -> int:
+    """Serve until SIGTERM or SIGINT; what was accepted is answered first. Returns the exit code.
+
+    Raises InvalidInput for options or settings that are unsafe, StorageError for a port that cannot be had.
+    """
+    settings = _settings(options)
+    _check(options)
+    _, warning = open_tokens(settings)
+    if warning:
+        log("warning", message=warning)
+    if not options.auth:
+        log("warning", message="--no-auth: everybody on this machine may do everything")
+    _prepare_ledger(settings, options)
+    listener = _listen(options)
+    host, port = listener.getsockname()[:2]
+    shown_host = f"[{host}]" if ":" in host else host
+    log("serving", url=f"http://{shown_host}:{port}", workers=options.workers, auth=options.auth)
+    if options.workers == 1:
+        Worker(options).run(sockets=[listener])
+        return 0
+    with tempfile.TemporaryDirectory(prefix="wallet-metrics-") as folder:
+        os.environ[MULTIPROCESS_FOLDER] = folder
+        return supervise(options.workers, lambda: Worker(options).run(sockets=[listener]))
+
+
+class Worker(uvicorn.Server):
+    """One process that serves: it stops softly on the first signal and at once on the second."""
+
+    def __init__(self, options: ServeOptions) -> None:
+        # What the parent of several workers must not have loaded or opened is imported here.
+        from wallet_cli.web.app import Application
+        from wallet_cli.web.site import Site
+
+        settings = _settings(options)
+        tokens, _ = open_tokens(settings)
+        self.site = Site(settings, tokens, auth=options.auth, access_log=options.access_log)
+        super().__init__(
+            uvicorn.Config(
+                Application(self.site),
+                http=bounded_protocol(options.max_connections),
+                loop="uvloop",
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=DRAIN_S,
+            )
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """A stop that was asked for is a success, not a death by signal; so uvicorn's own handlers stay out."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.handle_exit)
+        yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            os._exit(128 + sig)
+        self.site.draining = True
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take what has knocked already and no more; then uvicorn ends the connections."""
+        for listener in sockets or []:
+            listener.listen(0)
+        await asyncio.sleep(ACCEPT_REST_S)
+        await super().shutdown(sockets=sockets)
+
+
+def _settings(options: ServeOptions) -> Settings:
+    # Over HTTP, a time with no offset is UTC, whatever the machine's zone.
+    return all_settings.load(options.flags | {"timezone": "UTC"})
+
+
+def _check(options: ServeOptions) -> None:
+    if not 1 <= options.workers <= MAX_WORKERS:
+        raise InvalidInput(f"not a number of workers: {options.workers}", hint=f"1 to {MAX_WORKERS}")
+    if not 0 <= options.port <= 65_535:
+        raise InvalidInput(f"not a port: {options.port}", hint="1 to 65535; 0 picks a free one")
+    if not options.auth and not _is_loopback(options.host):
+        raise InvalidInput(
+            f"--no-auth is for this machine alone, not for {shown(options.host)}",
+            hint="leave --no-auth out, or serve on 127.0.0.1",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
+    """Make or migrate the ledger before the port opens, and say how to begin where nobody could call yet."""
+    with open_ledger(settings, lambda text: log("ledger", message=text)) as ledger:
+        if options.auth and not any(each.revoked_at_us is None for each in ledger.store.operators()):
+            log(
+                "no_operator_key",
+                message="nobody can call yet: make the first operator key with `wallet key create NAME`",
+            )
+
+
+def _listen(options: ServeOptions) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise StorageError(
+            f"cannot listen on {shown(options.host)} port {options.port}: {error.strerror or error}",
+            hint="is another server running? --port picks another",
+        ) from None
+    listener.setblocking(False)
+    return listener

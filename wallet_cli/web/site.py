@@ -1,0 +1,108 @@
+"""What a running server holds: the ledger to read, the inbox to write, who may come in, and what is counted.
+
+The event loop reads through a connection of its own, a few microseconds at a time, and sees every write that was
+acknowledged; one thread writes (writer/inbox.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from wallet_cli.domain.commands import Applied, Command, NoteUse, Replayed, Result, Single
+from wallet_cli.errors import StorageError, WalletError
+from wallet_cli.services.context import Ledger, accepted, open_ledger
+from wallet_cli.services.tokens import Tokens
+from wallet_cli.settings import Settings
+from wallet_cli.web.auth import Doorkeeper, OpenDoor
+from wallet_cli.web.log import log
+from wallet_cli.web.metrics import Metrics
+from wallet_cli.writer.executor import Executor
+from wallet_cli.writer.inbox import Inbox
+
+NOTE_USE_EVERY_S = 30.0
+HANDLER_MARGIN_S = 10.0
+MIN_FREE_BYTES = 16 * 1024 * 1024
+
+
+class Site:
+    """One server process. `start` and `stop` are called in its event loop."""
+
+    def __init__(self, settings: Settings, tokens: Tokens, *, auth: bool, access_log: bool) -> None:
+        self.settings = settings
+        self.tokens = tokens
+        self.metrics = Metrics()
+        self.access_log = access_log
+        self.draining = False
+        self.deadline_s = settings.lock_timeout_s + HANDLER_MARGIN_S
+        """How long a request may take: the wait for a turn, and then some."""
+        self._auth = auth
+        self._resources = ExitStack()
+        self._chores: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Open the ledger and start the writer; raises what opening raises."""
+        loop = asyncio.get_running_loop()
+        self.loop = loop
+        self.ledger: Ledger = self._resources.enter_context(
+            open_ledger(self.settings, lambda text: log("ledger", message=text))
+        )
+        self.ledger.store.forbid_writes()
+        self.door = Doorkeeper(self.ledger.store, self.tokens) if self._auth else OpenDoor()
+        self.inbox = Inbox(self._open_executor, loop.call_soon_threadsafe, "serve", self.metrics.batch)
+        self.inbox.start()
+        self._resources.callback(self.inbox.close)
+        self._chores = [loop.create_task(self._note_use())]
+
+    async def stop(self) -> None:
+        """Write what was accepted, answer it, and close the ledger."""
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.to_thread(self.inbox.close)
+        self._resources.close()
+
+    async def carry_out(self, commands: Sequence[Command]) -> list[Result]:
+        """Run commands in the next turn; on return they are on disk. Raises Busy at once where the inbox is full."""
+        future: asyncio.Future[list[Result]] = self.loop.create_future()
+
+        def answer(results: list[Result] | WalletError) -> None:
+            if future.done():
+                return  # the caller has left; what it asked for is done all the same
+            if isinstance(results, WalletError):
+                future.set_exception(results)
+            else:
+                future.set_result(results)
+
+        self.inbox.submit(commands, answer)
+        return await future
+
+    async def carry_out_one(self, command: Single) -> Applied | Replayed:
+        """Run one command; raises the error of a refusal."""
+        return accepted((await self.carry_out([command]))[0])
+
+    async def check_ready(self) -> None:
+        """Take a turn and begin a write, and look for room on the disk. Raises Busy or StorageError."""
+        await self.carry_out([])
+        free = shutil.disk_usage(self.ledger.store.path.parent).free
+        if free < MIN_FREE_BYTES:
+            raise StorageError("the disk is nearly full", free_bytes=free)
+
+    @contextmanager
+    def _open_executor(self) -> Iterator[Executor]:
+        """A connection of the writing thread's own."""
+        with open_ledger(self.settings, lambda text: log("ledger", message=text)) as ledger:
+            yield ledger.executor
+
+    async def _note_use(self) -> None:
+        """Now and then, write down when each key was last used: not a write a request."""
+        while True:
+            await asyncio.sleep(NOTE_USE_EVERY_S)
+            if self.door.used:
+                names = sorted(self.door.used)
+                self.door.used.clear()
+                try:
+                    await self.carry_out([NoteUse(name) for name in names])
+                except WalletError as error:
+                    log("note_use_failed", code=error.code)

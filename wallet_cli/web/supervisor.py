@@ -1,0 +1,94 @@
+"""Several processes on one socket: started by fork, before anything is opened, and restarted when they die.
+
+uvicorn's own supervisor starts processes afresh and makes their servers itself, with no way to give it ours.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+
+from wallet_cli.web.log import log
+
+LONG_ENOUGH_S = 2.0
+"""A worker that dies sooner would die again: the server stops instead of trying for ever."""
+
+
+def supervise(workers: int, work: Callable[[], None]) -> int:
+    """Run `work` in `workers` processes until SIGTERM or SIGINT; returns the exit code.
+
+    The first signal is passed on and the workers finish what they have accepted; the second kills them. If this
+    process dies, they stop by themselves.
+    """
+    return _Supervisor(workers, work).run()
+
+
+class _Supervisor:
+    def __init__(self, workers: int, work: Callable[[], None]) -> None:
+        self._count = workers
+        self._work = work
+        self._started_s: dict[int, float] = {}
+        self._stopping = False
+        self._failed = False
+        # Nobody writes to it: a worker that reads its end finds it closed when the supervisor is gone.
+        self._life_read, self._life_write = os.pipe()
+
+    def run(self) -> int:
+        signals = {signal.SIGTERM, signal.SIGINT}
+        for number in signals:
+            signal.signal(number, self._stop)
+        for _ in range(self._count):
+            self._start_one()
+        while self._started_s:
+            pid, status = os.wait()
+            lived_s = time.monotonic() - self._started_s.pop(pid, time.monotonic())
+            if self._stopping:
+                continue
+            log("worker_died", pid=pid, status=os.waitstatus_to_exitcode(status))
+            if lived_s < LONG_ENOUGH_S:
+                self._failed = True
+                self._end_all(signal.SIGTERM)
+            else:
+                self._start_one()
+        return 1 if self._failed else 0
+
+    def _start_one(self) -> None:
+        pid = os.fork()
+        if pid:
+            self._started_s[pid] = time.monotonic()
+            if self._stopping:  # the signal came while forking
+                os.kill(pid, signal.SIGTERM)
+            return
+        code = 1
+        try:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            os.close(self._life_write)
+            threading.Thread(target=self._stop_with_parent, name="wallet-parent", daemon=True).start()
+            self._work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _stop_with_parent(self) -> None:
+        os.read(self._life_read, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._end_all(signal.SIGKILL if self._stopping else signal.SIGTERM)
+
+    def _end_all(self, number: signal.Signals) -> None:
+        self._stopping = True
+        for pid in list(self._started_s):
+            with suppress(ProcessLookupError):  # gone already: os.wait() tells
+                os.kill(pid, number)
