@@ -75,6 +75,12 @@ def wallet_command() -> list[str]:
     return [str(beside) if beside.exists() else shutil.which("wallet") or "wallet"]
 
 
+def open_wallet(db: Path) -> None:
+    """Make a ledger with one wallet, number 1."""
+    for arguments in (["register", "9886977544"], ["create", "1"]):
+        run([*wallet_command(), "--db", str(db), *arguments])
+
+
 def run(arguments: Sequence[str]) -> float:
     """Run a whole process that has to succeed; its milliseconds."""
     begun = time.perf_counter()

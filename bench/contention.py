@@ -33,7 +33,7 @@ def main() -> None:
         begun = time.perf_counter()
         for shell in range(SHELLS):
             arguments = "\n".join(
-                f"{drawn.randint(1, 1000) / 100:.2f} {drawn.choice(['--credit', '--debit'])}"
+                f"{drawn.randint(1, 1000) / 100:.2f} {drawn.choices(['--credit', '--debit'], [9, 10])[0]}"
                 for _ in range(COMMANDS_EACH)
             )
             (folder / f"commands-{shell}").write_text(arguments + "\n")

@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common import done, figure, ledger, median, scratch
+from common import done, figure, ledger, median, open_wallet, scratch
 
 from wallet_cli.domain.commands import Post
 from wallet_cli.domain.model import Transaction
-from wallet_cli.services import users, wallets
 from wallet_cli.services.context import Ledger
 from wallet_cli.storage import sql
 from wallet_cli.storage.sqlite import _connect, _set_up
@@ -99,9 +98,7 @@ def _in_ledger(path: Path, commands: list[Post], size: int) -> float:
 def main() -> None:
     with scratch() as folder:
         empty = folder / "empty.db"
-        with ledger(empty) as opened:
-            users.register(opened, "9886977544")
-            wallets.create(opened, "1")
+        open_wallet(empty)
         for keys in (False, True):
             what = ", with keys" if keys else ""
             measure(folder, empty, f"one a commit{what}", SINGLES, 1, None if keys else SINGLE_LIMIT, keys=keys)

@@ -11,10 +11,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from common import done, figure, interleaved, ledger, median, run, scratch, wallet_command
+from common import done, figure, interleaved, ledger, median, open_wallet, run, scratch, wallet_command
 
 from wallet_cli.domain.commands import Post
-from wallet_cli.services import transactions, users, wallets
+from wallet_cli.domain.period import format_time
 
 LIMIT = 1.15
 SIZES = {"small": 1_000, "large": 1_000_000}
@@ -24,17 +24,16 @@ HLEDGER_SIZES = (1_000, 10_000, 100_000)
 
 def fill(path: Path, size: int) -> tuple[str, str]:
     """Make a ledger of one wallet; the times of two transactions, a quarter and three quarters on."""
+    open_wallet(path)
     with ledger(path) as opened:
-        users.register(opened, "9886977544")
-        wallet_id = wallets.create(opened, "1")["id"]
         begun = time.perf_counter()
         for first in range(0, size, BATCH):
             count = min(BATCH, size - first)
-            batch = [Post(wallet_id, n % 3 != 2, 100 + n % 50) for n in range(first, first + count)]
+            batch = [Post(1, n % 3 != 2, 100 + n % 50) for n in range(first, first + count)]
             opened.executor.run(batch, "filling")
         figure(f"filling a wallet of {size:,}, in batches of {BATCH:,}", size / (time.perf_counter() - begun), "/s")
-        at = [transactions.listed(opened, "1", cursor=f"1-{size * part // 4 + 1}", limit=1) for part in (1, 3)]
-        early, late = (page["transactions"][0]["at"] for page in at)
+        found = [opened.store.transaction(1, size * part // 4) for part in (1, 3)]
+        early, late = (format_time(each.at_us) for each in found if each is not None)
         return early, late
 
 
