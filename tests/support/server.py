@@ -1,0 +1,187 @@
+"""A real `wallet serve` for the tests: a process on a free port, with a ledger, a folder and settings of its own.
+
+    with Server(folder, "--no-auth") as server:
+        server.client().get("/healthz")
+
+A server is started in less than a second and may be shared by the tests of a module. What it writes to stderr is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from support.cli import Outcome
+from wallet_cli import settings
+
+API = "/api/v1"
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 60
+CLIENT_TIMEOUT_S = 60
+PROGRAM = [sys.executable, "-X", "utf8", "-m", "wallet_cli"]
+VARIABLES = {name for setting in settings.SETTINGS for name in setting.variables}
+
+
+def surroundings(folder: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """An environment in which nothing of this machine's settings is seen: home and ledger are in `folder`."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in VARIABLES and not name.startswith(("WALLET_", "XDG_", "PROMETHEUS_"))
+    }
+    return kept | {"HOME": str(folder / "home"), "WALLET_DB": str(folder / "wallet.db"), "TZ": "UTC"} | dict(more or {})
+
+
+def wallet(folder: Path, line: str | Sequence[str], environ: Mapping[str, str] | None = None) -> Outcome:
+    """Run `wallet` in a process of its own, in a folder, beside whatever serves there."""
+    arguments = shlex.split(line) if isinstance(line, str) else line
+    done = subprocess.run(
+        [*PROGRAM, *arguments],
+        cwd=folder,
+        env=surroundings(folder, environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=STOP_TIMEOUT_S,
+    )
+    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+class Server:
+    """`wallet serve OPTIONS`, on a free port of 127.0.0.1 unless `options` say otherwise.
+
+    `folder` is its working directory, its home, and where its ledger is. `start` returns when it listens; it raises
+    AssertionError, with what was said on stderr, if it does not.
+    """
+
+    def __init__(self, folder: Path, *options: str, environ: Mapping[str, str] | None = None) -> None:
+        self.folder = folder
+        self.options = options
+        self.environ = dict(environ or {})
+        self.db = Path(surroundings(folder, environ)["WALLET_DB"])
+        self.url = ""
+        self.lines: list[str] = []
+        """What was written to stderr, since the first start."""
+        self._serving = threading.Event()
+        self._clients: list[httpx.Client] = []
+
+    def start(self) -> Self:
+        """Start the process; again after `stop` or `kill`, to restart it on the same ledger."""
+        self._serving.clear()
+        self.url = ""
+        options = self.options if "--port" in self.options else (*self.options, "--port", "0")
+        self.process = subprocess.Popen(
+            [*PROGRAM, "serve", *options],
+            cwd=self.folder,
+            env=surroundings(self.folder, self.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        assert self._serving.wait(START_TIMEOUT_S), f"no answer: {self.stderr}"
+        if not self.url:
+            self._ended()
+            raise AssertionError(f"it did not start: exit {self.process.returncode}: {self.stderr}")
+        return self
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, for sockets."""
+        parts = urlsplit(self.url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
+
+    @property
+    def stderr(self) -> str:
+        """All that was said on stderr so far."""
+        return "".join(self.lines)
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The lines of the log so far. Every line is one JSON object."""
+        return [json.loads(line) for line in list(self.lines)]
+
+    def client(self, bearer: str | None = None, base: str = "") -> httpx.Client:
+        """A client of its own connections, closed with the server; `bearer` is a key or a token."""
+        headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+        made = httpx.Client(base_url=self.url + base, headers=headers, timeout=CLIENT_TIMEOUT_S, trust_env=False)
+        self._clients.append(made)
+        return made
+
+    def api(self, bearer: str | None = None) -> httpx.Client:
+        """The same, for paths below /api/v1."""
+        return self.client(bearer, API)
+
+    @contextlib.contextmanager
+    def connection(self, timeout_s: float = CLIENT_TIMEOUT_S) -> Iterator[socket.socket]:
+        """A bare connection, for what no well-behaved client would send."""
+        with socket.create_connection(self.address, timeout=timeout_s) as sock:
+            yield sock
+
+    def wallet(self, line: str | Sequence[str]) -> Outcome:
+        """Run a command line on the same ledger, in another process, with the same settings."""
+        return wallet(self.folder, line, self.environ)
+
+    def key(self, name: str, *options: str) -> str:
+        """Make an operator key and return it."""
+        done = self.wallet(["key", "create", name, "-q", *options])
+        assert done.code == 0, done.err
+        return done.out.strip()
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal, wait for the end, and return the exit code (minus the signal, where that ended it)."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self._ended()
+
+    def kill(self) -> int:
+        """End it as a power cut would."""
+        return self.stop(signal.SIGKILL)
+
+    def _ended(self) -> int:
+        try:
+            return self.process.wait(STOP_TIMEOUT_S)
+        finally:
+            # A server that does not end on a signal must not outlive the test.
+            self.process.kill()
+            self.process.wait()
+            self._reader.join(STOP_TIMEOUT_S)
+            for client in self._clients:
+                client.close()
+            self._clients.clear()
+
+    def _read(self) -> None:
+        stream = self.process.stderr
+        assert stream is not None
+        with stream:
+            for line in stream:
+                text = line.decode()
+                self.lines.append(text)
+                if '"event": "serving"' in text:
+                    self.url = json.loads(text)["url"]
+                    self._serving.set()
+        self._serving.set()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
