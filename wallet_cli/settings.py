@@ -210,7 +210,7 @@ def _find(
 
 
 def _read_dotenv(path: Path) -> Mapping[str, str | None]:
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113  (False also where the folder may not be looked into)
         return {}
     import dotenv
 
@@ -222,7 +222,7 @@ def _read_dotenv(path: Path) -> Mapping[str, str | None]:
 
 
 def _read_config(path: Path) -> Mapping[str, str]:
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113
         return {}
     import tomllib
 

@@ -12,7 +12,7 @@ import typer
 from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption
 
 from wallet_cli.cli.command import CONTEXT, Group, lazy_group
-from wallet_cli.cli.output import Format, flush, print_error, silence
+from wallet_cli.cli.output import Format, cannot_write, flush, print_error, silence
 from wallet_cli.errors import InternalError, Interrupted, InvalidInput, WalletError, shown
 
 TREE: dict[str, str | Group] = {
@@ -101,6 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WalletError as error:
         return _fail(error, arguments)
     except Exception as error:
+        if isinstance(error, OSError) and error.filename is None:
+            # Files are opened by name; what has none is a stream: help, which others print, could not be written.
+            return _fail(cannot_write(error), arguments)
         if os.environ.get("WALLET_DEBUG") == "1":
             raise
         return _fail(_unexpected(error), arguments)

@@ -78,11 +78,16 @@ def _writing() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        silence(sys.stdout)
-        raise StorageError(
-            f"cannot write the answer: {error.strerror or error}",
-            hint="if it was a write, it is done: the same key has its answer again",
-        ) from error
+        raise cannot_write(error) from error
+
+
+def cannot_write(error: OSError) -> StorageError:
+    """What to say where stdout is full or broken; what is still in its buffer is given up."""
+    silence(sys.stdout)
+    return StorageError(
+        f"cannot write the answer: {error.strerror or error}",
+        hint="a write that was asked for is done: the same key has its answer again",
+    )
 
 
 def silence(stream: TextIO) -> None:

@@ -62,8 +62,19 @@ def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
     except _BadRow:
         raise
     except StorageError as error:
-        raise _bad_row(wallet, last.seq + 1, f"it cannot be read: {error.message}") from error
+        seq = _first_unreadable(ledger, wallet, last.seq + 1)
+        raise _bad_row(wallet, seq, f"it cannot be read: {error.message}") from error
     return last.seq
+
+
+def _first_unreadable(ledger: Ledger, wallet: Wallet, seq: int) -> int:
+    """The first row from `seq` on that cannot be read; a walk may stumble over it one row early."""
+    try:
+        while ledger.store.transaction(wallet.id, seq) is not None:
+            seq += 1
+    except StorageError:
+        pass
+    return seq
 
 
 class _BadRow(StorageError):

@@ -29,6 +29,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 MAX_TIMEOUT_S = 86_400.0
+RING_AGAIN_S = 0.02
 HOLDER_BYTES = 256
 """A holder's line is padded to this length, so that it replaces the one before in a single write."""
 
@@ -140,7 +141,8 @@ def _wait_with_alarm(fd: int, timeout_s: float) -> bool:
 
     previous = signal.signal(signal.SIGALRM, time_up)
     try:
-        signal.setitimer(signal.ITIMER_REAL, timeout_s)
+        # It goes on ringing: the first may come just before the kernel sleeps, where nobody notices it.
+        signal.setitimer(signal.ITIMER_REAL, timeout_s, RING_AGAIN_S)
         fcntl.flock(fd, fcntl.LOCK_EX)
         waiting = False
         return True

@@ -21,7 +21,7 @@ class PollingTurnLock(TurnLock):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._lock = filelock.FileLock(f"{path}.poll", thread_local=False)
+        self._lock = filelock.FileLock(f"{path}.poll", mode=0o600, thread_local=False)
 
     def _take(self, fd: int, timeout_s: float) -> bool:
         try:
