@@ -1,0 +1,349 @@
+"""The inbox: what arrives during a commit is the next batch, in order and bounded, and everybody is answered."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from wallet_cli.domain.commands import Command, NoteUse, Refusal, Result
+from wallet_cli.errors import Busy, InternalError, StorageError, WalletError
+from wallet_cli.writer import inbox as inbox_module
+from wallet_cli.writer.executor import UnknownOutcome
+from wallet_cli.writer.inbox import BatchReport, Inbox
+
+TIMEOUT_S = 30
+
+
+class FakeExecutor:
+    """Answers each command with a refusal that names it; a batch ends when the test lets it."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.errors: dict[int, BaseException] = {}
+        """What to raise, by the number of the batch."""
+        self.begun = threading.Semaphore(0)
+        self.may_end = threading.Semaphore(0)
+        self.threads: set[int] = set()
+
+    def run(self, commands: Sequence[Command], name: str) -> list[Result]:
+        number = len(self.batches)
+        assert name == "a test"
+        self.batches.append([command.name for command in commands])  # type: ignore[union-attr]
+        self.threads.add(threading.get_ident())
+        self.begun.release()
+        assert self.may_end.acquire(timeout=TIMEOUT_S)
+        if number in self.errors:
+            raise self.errors[number]
+        return [Refusal(WalletError(command.name)) for command in commands]  # type: ignore[union-attr]
+
+
+class Desk:
+    """An inbox over a fake executor, and all that it answered, handed over and reported."""
+
+    def __init__(self, capacity: int | None = None) -> None:
+        self.executor = FakeExecutor()
+        self.opened_and_closed: list[str] = []
+        self.answers: list[tuple[str, Any]] = []
+        """Who was answered, with what, in that order."""
+        self.hand_overs = 0
+        self.reports: list[BatchReport] = []
+        bound = {} if capacity is None else {"capacity": capacity}
+        self.inbox = Inbox(self._open, self._hand_over, "a test", self.reports.append, **bound)  # type: ignore[arg-type]
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        self.opened_and_closed.append("opened")
+        try:
+            yield self.executor
+        finally:
+            self.opened_and_closed.append("closed")
+
+    def _hand_over(self, answer_all: Callable[[], None]) -> None:
+        self.hand_overs += 1
+        answer_all()
+
+    def send(self, who: str, *names: str) -> None:
+        """Leave commands of these names; one of the caller's own name where none are given."""
+        commands = [NoteUse(name) for name in names or (who,)]
+
+        def answer(results: list[Result] | WalletError) -> None:
+            if isinstance(results, WalletError):
+                self.answers.append((who, results))
+            else:
+                self.answers.append((who, [each.error.message for each in results]))  # type: ignore[union-attr]
+
+        self.inbox.submit(commands, answer)
+
+    def begun(self) -> None:
+        """Wait until a batch is with the executor."""
+        assert self.executor.begun.acquire(timeout=TIMEOUT_S)
+
+    def let(self, batches: int) -> None:
+        """Let that many batches end."""
+        self.executor.may_end.release(batches)
+
+    def close(self) -> None:
+        closing = threading.Thread(target=self.inbox.close)
+        closing.start()
+        closing.join(TIMEOUT_S)
+        assert not closing.is_alive(), "the inbox does not close"
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    made = Desk()
+    made.inbox.start()
+    yield made
+    made.let(1000)
+    made.close()
+
+
+def test_a_lone_request_is_a_batch_and_waits_for_nobody(desk: Desk) -> None:
+    desk.send("a")
+    desk.begun()
+    assert desk.executor.batches == [["a"]]
+
+
+def test_what_arrives_during_a_commit_is_the_next_batch(desk: Desk) -> None:
+    desk.send("a")
+    desk.begun()
+    for who in "bcd":
+        desk.send(who)
+    assert desk.inbox.depth() == 3
+    assert desk.answers == []
+    desk.let(1)
+    desk.begun()
+    assert desk.inbox.depth() == 0
+    for who in "ef":
+        desk.send(who)
+    desk.let(2)
+    desk.close()
+    assert desk.executor.batches == [["a"], ["b", "c", "d"], ["e", "f"]]
+
+
+def test_nobody_is_answered_before_the_commit_that_holds_their_request(desk: Desk) -> None:
+    desk.send("a")
+    desk.begun()
+    desk.send("b")
+    assert desk.answers == []
+    desk.let(1)
+    desk.begun()
+    assert [who for who, _ in desk.answers] == ["a"]
+    desk.let(1)
+    desk.close()
+    assert [who for who, _ in desk.answers] == ["a", "b"]
+
+
+def test_each_caller_gets_the_results_of_its_own_commands_in_the_order_of_arrival(desk: Desk) -> None:
+    desk.send("first")
+    desk.begun()
+    desk.send("two", "t1", "t2")
+    desk.send("none-yet")
+    desk.send("three", "x1", "x2", "x3")
+    desk.let(2)
+    desk.close()
+    assert desk.executor.batches[1] == ["t1", "t2", "none-yet", "x1", "x2", "x3"]
+    assert desk.answers == [
+        ("first", ["first"]),
+        ("two", ["t1", "t2"]),
+        ("none-yet", ["none-yet"]),
+        ("three", ["x1", "x2", "x3"]),
+    ]
+
+
+def test_a_request_of_no_commands_takes_a_turn_and_is_answered_with_no_results(desk: Desk) -> None:
+    # It is how /readyz asks whether there is a writer that takes turns.
+    desk.send("before")
+    desk.begun()
+    desk.inbox.submit([], lambda results: desk.answers.append(("ready", results)))
+    assert desk.inbox.depth() == 1  # it counts against the bound, as all that waits does
+    desk.let(2)
+    desk.close()
+    assert desk.executor.batches == [["before"], []]
+    assert desk.answers[1] == ("ready", [])
+
+
+def test_a_batch_is_handed_over_once_however_many_callers_are_in_it(desk: Desk) -> None:
+    desk.send("a")
+    desk.begun()
+    for number in range(50):
+        desk.send(str(number))
+    desk.let(2)
+    desk.close()
+    assert desk.hand_overs == 2
+    assert len(desk.answers) == 51
+
+
+def test_one_thread_alone_uses_the_executor(desk: Desk) -> None:
+    desk.let(1000)
+    for number in range(20):
+        desk.send(str(number))
+        desk.begun()
+    desk.close()
+    assert len(desk.executor.threads) == 1
+    assert threading.get_ident() not in desk.executor.threads
+    assert desk.opened_and_closed == ["opened", "closed"]
+
+
+# The bound.
+
+
+def test_a_full_inbox_refuses_at_once_and_takes_again_when_there_is_room() -> None:
+    desk = Desk(capacity=3)
+    desk.inbox.start()
+    desk.send("with the executor")
+    desk.begun()
+    for who in "abc":
+        desk.send(who)
+    with pytest.raises(Busy, match="3 writes are waiting already") as refused:
+        desk.send("d")
+    assert refused.value.retryable
+    assert desk.inbox.depth() == 3
+    desk.let(1)
+    desk.begun()  # a, b and c are with the executor now
+    desk.send("e")
+    desk.let(2)
+    desk.close()
+    assert [who for who, _ in desk.answers] == ["with the executor", "a", "b", "c", "e"]
+
+
+def test_the_bound_counts_commands_not_requests() -> None:
+    desk = Desk(capacity=10)
+    desk.inbox.start()
+    desk.send("with the executor")
+    desk.begun()
+    desk.send("nine", *"123456789")
+    with pytest.raises(Busy):
+        desk.send("two", "1", "2")
+    desk.send("one")
+    desk.let(2)
+    desk.close()
+    assert [who for who, _ in desk.answers] == ["with the executor", "nine", "one"]
+
+
+def test_a_request_larger_than_the_bound_is_taken_when_nothing_waits() -> None:
+    # Else it would be refused for ever, with the advice to try again.
+    desk = Desk(capacity=3)
+    desk.inbox.start()
+    desk.send("large", *"1234567")
+    desk.let(1)
+    desk.close()
+    assert desk.answers == [("large", list("1234567"))]
+
+
+def test_a_batch_is_bounded_and_a_request_is_never_split(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_module, "MAX_BATCH_COMMANDS", 5)
+    desk.send("first")
+    desk.begun()
+    desk.send("three", "1", "2", "3")
+    desk.send("four", "4", "5", "6", "7")
+    desk.send("one", "8")
+    desk.send("six", *"abcdef")
+    desk.let(5)
+    desk.close()
+    assert desk.executor.batches == [["first"], ["1", "2", "3"], ["4", "5", "6", "7", "8"], list("abcdef")]
+
+
+# The end.
+
+
+def test_close_carries_out_what_is_waiting_and_answers_it(desk: Desk) -> None:
+    desk.send("a")
+    desk.begun()
+    for who in "bc":
+        desk.send(who)
+    desk.let(2)
+    desk.close()
+    assert [who for who, _ in desk.answers] == ["a", "b", "c"]
+    assert desk.opened_and_closed == ["opened", "closed"]
+
+
+def test_close_drains_in_bounded_batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_module, "MAX_BATCH_COMMANDS", 2)
+    desk.send("a")
+    desk.begun()
+    for who in "bcdef":
+        desk.send(who)
+    desk.let(4)
+    desk.close()
+    assert desk.executor.batches == [["a"], ["b", "c"], ["d", "e"], ["f"]]
+    assert len(desk.answers) == 6
+
+
+def test_a_closed_inbox_refuses_at_once(desk: Desk) -> None:
+    desk.close()
+    with pytest.raises(Busy, match="shutting down") as refused:
+        desk.send("late")
+    assert refused.value.retryable
+    assert desk.answers == []
+
+
+def test_closing_wakes_an_idle_inbox(desk: Desk) -> None:
+    desk.close()
+    assert desk.executor.batches == []
+    assert desk.opened_and_closed == ["opened", "closed"]
+
+
+# What goes wrong.
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Busy("no turn"), StorageError("disk full"), UnknownOutcome("it is unknown whether this was written")],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_batch_that_fails_tells_everyone_in_it_why_and_the_next_one_goes_on(desk: Desk, error: WalletError) -> None:
+    desk.executor.errors[1] = error
+    desk.send("before")
+    desk.begun()
+    for who in "ab":
+        desk.send(who, who, who)
+    desk.let(1)
+    desk.begun()
+    desk.send("after")
+    desk.let(2)
+    desk.close()
+    assert desk.answers == [("before", ["before"]), ("a", error), ("b", error), ("after", ["after"])]
+
+
+def test_a_fault_of_the_program_is_an_answer_too_and_the_thread_lives_on(desk: Desk) -> None:
+    desk.executor.errors[0] = ZeroDivisionError("a slip")
+    desk.send("a")
+    desk.begun()
+    desk.send("b")
+    desk.let(2)
+    desk.close()
+    (who, error), after = desk.answers
+    assert who == "a"
+    assert isinstance(error, InternalError)
+    assert error.retryable
+    assert after == ("b", ["b"])
+
+
+def test_start_raises_what_opening_raised() -> None:
+    @contextmanager
+    def no_ledger() -> Iterator[Any]:
+        raise StorageError("there is no ledger")
+        yield
+
+    inbox = Inbox(no_ledger, lambda answer_all: answer_all(), "a test")
+    with pytest.raises(StorageError, match="there is no ledger"):
+        inbox.start()
+
+
+# What is told about it.
+
+
+def test_each_turn_is_reported(desk: Desk) -> None:
+    desk.send("a")
+    desk.begun()
+    desk.send("b", "1", "2", "3")
+    desk.send("c")
+    desk.let(2)
+    desk.close()
+    assert [(report.commands, report.requests) for report in desk.reports] == [(1, 1), (4, 2)]
+    assert all(report.waited_s >= report.took_s >= 0 for report in desk.reports)
