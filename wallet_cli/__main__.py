@@ -1,8 +1,14 @@
 """The `wallet` command as the shell starts it; `python -m wallet_cli` is the same."""
 
+from __future__ import annotations
+
 import gc
 import os
+import signal
 import sys
+from contextlib import suppress
+
+from wallet_cli.errors import Interrupted
 
 
 def start() -> None:
@@ -11,26 +17,37 @@ def start() -> None:
     A command lives for a tenth of a second, of which the collector's passes over fresh imports and the interpreter's
     tidying-up at the end would take a fifth. The ledger is closed by then; what is left is memory.
     """
-    gc.set_threshold(100_000, 50, 50)
+    try:
+        code = Interrupted.exit_code
+        gc.set_threshold(100_000, 50, 50)
+        sys.unraisablehook = _unraisable
+        _fill_closed_streams()
+        from wallet_cli.cli.app import main
+
+        code = main()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done: too late to stop
+    except KeyboardInterrupt:
+        pass  # before main() could take care of it, or after
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # main() has said what it could
+            stream.flush()
+    os._exit(code)
+
+
+def _fill_closed_streams() -> None:
+    """Put something in the place of streams that the caller closed, before the ledger could be opened there."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
-            # Closed by the caller. Filled again before the ledger could be opened in its place.
             setattr(sys, name, open(os.devnull, "r+"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         # What a terminal's encoding lacks is shown as an escape.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    try:
-        from wallet_cli.cli.app import main
 
-        code = main()
-    except KeyboardInterrupt:  # before main() could take care of it
-        code = 130
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            code = code or 1  # main() has said what it could
-    os._exit(code)
+
+def _unraisable(problem: sys.UnraisableHookArgs) -> None:
+    """Ctrl-C within a callback of the interpreter's own has nowhere to go; it is not worth a traceback."""
+    if not isinstance(problem.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(problem)
 
 
 if __name__ == "__main__":

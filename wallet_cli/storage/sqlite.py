@@ -50,6 +50,9 @@ _INSERTS: dict[type, str] = {
 }
 """In the order that foreign keys ask for."""
 
+_BESIDE = ("-wal", "-shm")
+"""What SQLite keeps beside a file that is in use."""
+
 T = TypeVar("T")
 Notify = Callable[[str], None]
 Turn = Callable[[str], AbstractContextManager[None]]
@@ -367,6 +370,9 @@ def _make(path: Path) -> None:
             finally:
                 connection.close()
         _sync(new)
+        for suffix in _BESIDE:
+            # Left by a ledger that was deleted without them: SQLite would replay its log into the new one.
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
         new.replace(path)
         _sync(path.parent)
     except OSError as error:
@@ -377,7 +383,7 @@ def _make(path: Path) -> None:
 
 def _remove(path: Path) -> None:
     """Remove a database file that nobody has open, and what SQLite keeps beside it."""
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", *_BESIDE):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 from wallet_cli.domain import rules
 from wallet_cli.domain.commands import Command, Made, Result, all_made
 from wallet_cli.domain.model import Policy
-from wallet_cli.errors import StorageError
+from wallet_cli.errors import Busy, StorageError
 
 
 class Store(Protocol):
@@ -97,7 +97,7 @@ class Executor:
         """Commit; when that fails, look whether it did (a batch is there whole or not at all)."""
         try:
             self.store.commit()
-        except StorageError as error:
+        except (StorageError, Busy) as error:
             try:
                 self.store.rollback()
                 there = self.store.holds(last)

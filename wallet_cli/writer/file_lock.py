@@ -1,11 +1,12 @@
 """Turns to write: a lock that the kernel keeps, so that waiters sleep, in order, and a dead holder holds nothing.
 
-`flock` on a file of its own beside the ledger. The file is never deleted: a waiter on a deleted file would share a
-lock with nobody. Who holds the turn stands in it, for those who have waited long enough to ask.
+`flock` on a file of its own beside the ledger, taken in the order of arrival (writer/tickets.py). The file is never
+deleted: a waiter on a deleted file would share a lock with nobody. Who holds the turn stands in it, for those who have
+waited long enough to ask.
 
-Polling libraries are simpler and portable, but unfair: with 24 processes and turns of 0.5 ms, the slowest hundredth of
-the waits came to 354 ms through `filelock`, which polls every 50 ms, and to 19 ms through `flock` (bench/turns.py).
-Where there is no `fcntl`, `filelock` is the fallback.
+Polling libraries are simpler and portable, but unfair: of 24 processes that contend through `filelock`, which polls
+every 50 ms, one may not be served at all within a second (bench/turns.py). Where there is no `fcntl`, `filelock` is
+the fallback.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import NamedTuple
 
 from wallet_cli.domain.period import format_time
 from wallet_cli.errors import Busy, StorageError
+from wallet_cli.writer import tickets
 
 try:
     import fcntl
@@ -29,7 +31,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 MAX_TIMEOUT_S = 86_400.0
-RING_AGAIN_S = 0.02
+RING_EVERY_S = 0.05
 HOLDER_BYTES = 256
 """A holder's line is padded to this length, so that it replaces the one before in a single write."""
 
@@ -71,7 +73,9 @@ class TurnLock:
     def holder(self) -> Holder | None:
         """Who wrote their name into the lock last, if they are still running; None where nobody can be named."""
         try:
-            pid, since, command = self.path.read_text("utf-8", "replace").rstrip().split(" ", 2)
+            with self.path.open("rb") as file:
+                line = file.read(HOLDER_BYTES).decode("utf-8", "replace")
+            pid, since, command = line.rstrip().split(" ", 2)
             os.kill(int(pid), 0)
         except PermissionError:
             pass  # running, as another user
@@ -90,12 +94,9 @@ class TurnLock:
             ) from None
 
     def _take(self, fd: int, timeout_s: float) -> bool:
-        """Take the turn; False if the time runs out first."""
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        """Take the turn; False if the time runs out first. Where others wait, get in line behind them."""
+        if (timeout_s <= 0 or not tickets.anybody_waits(fd)) and _is_free(fd):
             return True
-        except BlockingIOError:
-            pass
         if timeout_s <= 0:
             return False
         in_main_thread = threading.current_thread() is threading.main_thread()
@@ -104,6 +105,9 @@ class TurnLock:
         return _wait_in_helper(fd, timeout_s)
 
     def _give_up(self, fd: int) -> None:
+        # The turn first, then, by closing, the place in line: the next one is woken when the turn is there to take.
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_UN)
         os.close(fd)
 
     def _busy(self, timeout_s: float) -> Busy:
@@ -123,6 +127,23 @@ def _write_holder(fd: int, command: str) -> None:
         os.pwrite(fd, line.ljust(HOLDER_BYTES - 1) + b"\n", 0)
 
 
+def _is_free(fd: int) -> bool:
+    """Take the turn if nobody has it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait(fd: int) -> None:
+    """Sleep until the turn comes, in order of arrival."""
+    ticket = tickets.wait_in_line(fd)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    if ticket is not None:
+        tickets.served(fd, ticket)
+
+
 class _TimeUpError(Exception):
     pass
 
@@ -130,20 +151,23 @@ class _TimeUpError(Exception):
 def _wait_with_alarm(fd: int, timeout_s: float) -> bool:
     """Sleep in the kernel until the turn comes or an alarm rings. For the main thread, which receives signals.
 
-    Only an exception ends the call that sleeps (PEP 475). An alarm that rings after the lock was taken, but before
-    that was noticed, counts the turn as missed, and its holder gives it up.
+    Only an exception ends the call that sleeps (PEP 475). The alarm rings all along: a signal that comes just before
+    the kernel sleeps, be it the alarm or Ctrl-C, is noticed at the next ring. One that rings after the lock was taken,
+    but before that was noticed, counts the turn as missed, and its holder gives it up.
     """
     waiting = True
+    until_s = time.monotonic() + timeout_s
 
-    def time_up(_signal: int, _frame: FrameType | None) -> None:
-        if waiting:
+    def ring(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal waiting
+        if waiting and time.monotonic() >= until_s:
+            waiting = False
             raise _TimeUpError
 
-    previous = signal.signal(signal.SIGALRM, time_up)
+    previous = signal.signal(signal.SIGALRM, ring)
     try:
-        # It goes on ringing: the first may come just before the kernel sleeps, where nobody notices it.
-        signal.setitimer(signal.ITIMER_REAL, timeout_s, RING_AGAIN_S)
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        signal.setitimer(signal.ITIMER_REAL, min(timeout_s, RING_EVERY_S), RING_EVERY_S)
+        _wait(fd)
         waiting = False
         return True
     except _TimeUpError:
@@ -167,7 +191,7 @@ def _wait_in_helper(fd: int, timeout_s: float) -> bool:
 
     def wait() -> None:
         try:
-            fcntl.flock(duplicate, fcntl.LOCK_EX)
+            _wait(duplicate)
             with decided:
                 if given_up:
                     fcntl.flock(duplicate, fcntl.LOCK_UN)
