@@ -18,7 +18,6 @@ def start() -> None:
     tidying-up at the end would take a fifth. The ledger is closed by then; what is left is memory.
     """
     try:
-        code = Interrupted.exit_code
         gc.set_threshold(100_000, 50, 50)
         sys.unraisablehook = _unraisable
         _fill_closed_streams()
@@ -27,7 +26,7 @@ def start() -> None:
         code = main()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done: too late to stop
     except KeyboardInterrupt:
-        pass  # before main() could take care of it, or after
+        code = Interrupted.exit_code  # before main() could take care of it, or after
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # main() has said what it could
             stream.flush()

@@ -99,7 +99,7 @@ def _parse_minor(text: str, currency: Currency, what: str) -> int:
     if len(fraction) > currency.exponent:
         raise InvalidInput(
             f"the {what} has more fraction digits than {currency.unit} has ({currency.exponent}): {shown(text)}",
-            hint=f"the least is {format_minor(1, currency)} {currency.unit}",
+            hint=f"such as {format_minor(10**currency.exponent, currency)}",
         )
     minor = int(whole + fraction.ljust(currency.exponent, "0"))
     if minor > MAX_AMOUNT_MINOR:

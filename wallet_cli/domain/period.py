@@ -69,7 +69,9 @@ def parse_time(text: str, zone: tzinfo | None) -> Span:
         start_us = _utc_us(naive, zone, fold=0)
         # A day whose midnight is skipped starts when the clocks have gone forward; an hour that is skipped is nothing.
         if part["hour"] and not part["offset"] and _wall_time(start_us, zone) != naive:
-            raise impossible
+            raise InvalidInput(
+                f"this time does not exist: {shown(text)}", hint="the clocks go forward over it; give an offset"
+            )
         end_us = _end_us(naive, zone, part)
     except (ValueError, OverflowError):
         raise impossible from None

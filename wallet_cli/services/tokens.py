@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+import warnings
 from pathlib import Path
 
 import jwt
@@ -86,6 +87,8 @@ def open_tokens(settings: Settings) -> tuple[Tokens, str | None]:
     secret = _kept_secret(data_folder() / "jwt_secret_key") if text is None else text
     wrong = _weakness(secret)
     if wrong is not None:
+        # Said below, in this program's words.
+        warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
         if settings.env != DEVELOPMENT:
             raise InvalidInput(
                 f"the setting jwt_secret_key {wrong}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import os
 import signal
@@ -128,6 +129,8 @@ def _check(options: ServeOptions) -> None:
         raise InvalidInput(f"not a number of workers: {options.workers}", hint=f"1 to {MAX_WORKERS}")
     if not 0 <= options.port <= 65_535:
         raise InvalidInput(f"not a port: {options.port}", hint="1 to 65535; 0 picks a free one")
+    if options.max_connections < 1:
+        raise InvalidInput(f"not a number of connections: {options.max_connections}", hint="at least 1")
     if not options.auth and not _is_loopback(options.host):
         raise InvalidInput(
             f"--no-auth is for this machine alone, not for {shown(options.host)}",
@@ -155,6 +158,7 @@ def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
 
 
 def _listen(options: ServeOptions) -> socket.socket:
+    listener = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -164,9 +168,17 @@ def _listen(options: ServeOptions) -> socket.socket:
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError as error:
+        if listener is not None:
+            listener.close()
         raise StorageError(
             f"cannot listen on {shown(options.host)} port {options.port}: {error.strerror or error}",
-            hint="is another server running? --port picks another",
+            hint=_LISTEN_HINTS.get(error.errno or 0, "--host is an address of this machine: 127.0.0.1, or 0.0.0.0"),
         ) from None
     listener.setblocking(False)
     return listener
+
+
+_LISTEN_HINTS = {
+    errno.EADDRINUSE: "is another server running? --port picks another",
+    errno.EACCES: "a port below 1024 needs rights; --port picks another",
+}
