@@ -18,7 +18,14 @@ editors keep them. Lines that people do not type say what happens around a comma
     @turn                                          and gives it up
     ^C                                             (after a command) Ctrl-C while it waits for its turn
 
-Plain `wallet` lines run in the test's own process; lines that need a shell run in bash, with the real executable.
+Plain `wallet` lines run in the test's own process; lines that need a shell run in bash, with the real executable. So
+that a server can be shown, these are understood as the shell of a terminal would, from one line to the next::
+
+    $ KEY=$(wallet key create till -q)             a variable for the lines that follow
+    $ wallet serve &                               a server, on a free port that is called 5000 in what is shown
+    $ curl http://127.0.0.1:5000/healthz           and this is it
+    $ kill %1                                      SIGTERM, and its last words
+
 Every command that fails must leave the ledger as it was and print one error, nothing else, no traceback.
 """
 
@@ -52,10 +59,15 @@ from wallet_cli.writer.file_lock import TurnLock
 WILDCARD = "…"
 NO_NEWLINE = "(no newline at the end)"
 SHELL_TIMEOUT_S = 60
+SHOWN_PORT = "127.0.0.1:5000"
+"""What a server's address is called in a story; the port is another, so that stories can be told at once."""
+
 FRESH = timedelta(minutes=10)
 """A time this near to now was taken from the clock, not from the transcript."""
 
 _NEEDS_SHELL = re.compile(r"[|<>&;$`*?~(){}]")
+_SERVE = re.compile(r"(.*\bwallet (?:\S+ )*?serve\b.*?) ?&")
+_CAPTURE = re.compile(r"(\w+)=\$\((.*)\)")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
@@ -220,11 +232,16 @@ class Session:
         self.variables: dict[str, str] = {}
         self.last_code = 0
         self._turn = ExitStack()
+        self._server: subprocess.Popen[str] | None = None
+        self._port = SHOWN_PORT
         if hasattr(time, "tzset"):
             time.tzset()  # TZ is UTC here, whatever it was when Python started
 
     def close(self) -> None:
         self._turn.close()
+        if self._server is not None:
+            self._server.kill()
+            self._server.communicate()
 
     def happen(self, event: Event) -> None:
         """Do what an event says."""
@@ -245,6 +262,17 @@ class Session:
         if export:
             self.variables[export[1]] = export[2].strip("'\"")
             return Output((), (), 0)
+        captured = _CAPTURE.fullmatch(command)
+        if captured:
+            output = self.run(captured[2] + " | cat")
+            self.variables[captured[1]] = "\n".join(output.out)
+            return Output((), output.err, output.code)
+        serve = _SERVE.fullmatch(command)
+        if serve:
+            with mock.patch.dict(os.environ, self.variables):
+                return self._start_server(serve[1])
+        if command == "kill %1" and self._server is not None:
+            return self._stop_server()
         with mock.patch.dict(os.environ, self.variables), ExitStack() as around:
             if interrupted:
                 around.enter_context(ctrl_c_while_waiting())
@@ -258,25 +286,65 @@ class Session:
         self.last_code = output.code
         return output
 
+    def _start_server(self, command: str) -> Output:
+        """Start it on a free port and wait until it serves; returns what it said until then."""
+        assert self._server is None, "one server at a time"
+        self._server = subprocess.Popen(
+            ["bash", "-c", f"exec {command} --port 0"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=_environment(),
+            cwd=self.folder,
+        )
+        assert self._server.stderr is not None
+        too_late = threading.Timer(SHELL_TIMEOUT_S, self._server.kill)
+        too_late.start()
+        said = []
+        for line in self._server.stderr:
+            said.append(line.rstrip("\n"))
+            served = re.search(r'"url": "http://([^"]+)"', line)
+            if served:
+                self._port = served[1]
+                break
+        too_late.cancel()
+        return Output(tuple(line.replace(self._port, SHOWN_PORT) for line in said), (), 0)
+
+    def _stop_server(self) -> Output:
+        """What a server says from its start to its end, which has to be a good one."""
+        assert self._server is not None
+        self._server.terminate()
+        _, err = self._server.communicate(timeout=SHELL_TIMEOUT_S)
+        code, self._server, self._port = self._server.returncode, None, SHOWN_PORT
+        return Output(lines(err), (), code)
+
     def _in_shell(self, command: str, merged: bool) -> Output:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             # `$?` is that of the command before, as it would be in one shell.
-            ["bash", "-c", f"(exit {self.last_code})\n{command}"],
+            ["bash", "-c", f"(exit {self.last_code})\n{command.replace(SHOWN_PORT, self._port)}"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "PATH": path},
+            env=_environment(),
             cwd=self.folder,
             timeout=SHELL_TIMEOUT_S,
             check=False,
         )
         err = b"" if merged else done.stderr
-        return Output(lines(_text(done.stdout)), lines(_text(err)), done.returncode)
+        out = _text(done.stdout).replace(self._port, SHOWN_PORT)
+        if "curl " in command and out and not out.endswith("\n"):
+            out += "\n"  # an HTTP answer ends where it ends
+        return Output(lines(out), lines(_text(err)), done.returncode)
 
     def dump(self) -> list[object]:
         """All that the ledger holds, as another program reads it."""
         return dump(self.ledger)
+
+
+def _environment() -> dict[str, str]:
+    """The variables of a shell line: the `wallet` and `python` of this environment come first."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def dump(ledger: Path) -> list[object]:
@@ -415,4 +483,6 @@ def masked(line: str, folder: Path) -> str:
         line = line.replace(path, WILDCARD)
     line = re.sub(r"/tmp/wallet-demo-\w+", f"{WILDCARD}", line)
     line = re.sub(r"process \d+", f"process {WILDCARD}", line)
+    line = re.sub(r"\bwk_[\w-]{43}", f"wk_{WILDCARD}", line)  # an operator key
+    line = re.sub(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+", f"eyJ{WILDCARD}", line)  # a user token
     return re.sub(r'"pid": \d+', f'"pid": {WILDCARD}', line)
