@@ -37,10 +37,13 @@ def accepted(result: Result) -> Applied | Replayed:
 
 
 @contextmanager
-def open_ledger(settings: Settings, notify: Callable[[str], None]) -> Iterator[Ledger]:
+def open_ledger(
+    settings: Settings, notify: Callable[[str], None], busy_timeout_s: float | None = None
+) -> Iterator[Ledger]:
     """Open the ledger that the settings name, for the length of a `with` block.
 
-    `notify` is told, in one line, when a ledger is made or migrated. Raises StorageError, Busy or InvalidInput.
+    `notify` is told, in one line, when a ledger is made or migrated. `busy_timeout_s` bounds the wait for programs that
+    write without taking turns (default: as long as for a turn). Raises StorageError, Busy or InvalidInput.
     """
     if "://" in settings.db:
         raise InvalidInput(
@@ -55,7 +58,9 @@ def open_ledger(settings: Settings, notify: Callable[[str], None]) -> Iterator[L
             raise StorageError(f"cannot make the folder {path.parent}: {error.strerror}", hint="or give --db") from None
     timeout_s = settings.lock_timeout_s
     lock = turn_lock(path.with_name(path.name + ".lock"))
-    store = open_store(path, timeout_s, lambda name: lock.turn(timeout_s, name), notify)
+    store = open_store(
+        path, timeout_s if busy_timeout_s is None else busy_timeout_s, lambda name: lock.turn(timeout_s, name), notify
+    )
     try:
         yield Ledger(settings, store, Executor(store, lock, Policy(settings.minimum_balance), timeout_s))
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wallet_cli.domain import chain
-from wallet_cli.domain.address import OwnedWallet, UserName, WalletName, WalletRef, format_transaction_id
+from wallet_cli.domain.address import OwnedWallet, UserId, UserName, WalletName, WalletRef, format_transaction_id
 from wallet_cli.domain.commands import Applied, OpenWallet, Replayed
 from wallet_cli.domain.model import Account, Transaction, Wallet
 from wallet_cli.domain.money import parse_currency, parse_minimum
@@ -76,6 +76,11 @@ def find_account(ledger: Ledger, ref: WalletRef) -> Account:
         if account is None:
             raise _not_owned(ref)
         return account
+    if isinstance(ref.user, UserId):
+        # One look-up where the wallet is there; whether the user is matters only where it is not.
+        account = ledger.store.account_of(ref.user.id, ref.type)
+        if account is not None:
+            return account
     user = find_user(ledger, ref.user)
     account = ledger.store.account_of(user.id, ref.type)
     if account is None:

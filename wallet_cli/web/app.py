@@ -6,7 +6,6 @@ long it may take, the envelope, what is counted and what is logged.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 import traceback
@@ -17,7 +16,7 @@ from typing import NamedTuple
 
 from starlette.routing import Route, Router
 
-from wallet_cli.errors import Busy, InternalError, WalletError
+from wallet_cli.errors import InternalError, WalletError
 from wallet_cli.web import routes
 from wallet_cli.web.docs import docs_page
 from wallet_cli.web.exchange import (
@@ -80,17 +79,13 @@ class Endpoint:
                 raise MethodNotAllowed(f"use {method} here")
             who = site.door.caller(header(scope, b"authorization"))
             caller = who.name
-            async with asyncio.timeout(site.deadline_s):
-                reply = await handler(site, Call(scope, receive, who))
+            reply = await handler(site, Call(scope, receive, who))
             status = reply.status
             await send_reply(send, reply, id_, close=site.draining)
         except ClientLeft:
             status = 499
         except WalletError as error:
             status = await self._fail(send, error, id_)
-        except TimeoutError:
-            late = Busy("no answer in time; whether it was applied is unknown", hint="send it again with the same key")
-            status = await self._fail(send, late, id_)
         except Exception as error:
             log("internal_error", request_id=id_, route=path, error=type(error).__name__, trace=_trace(error))
             status = await self._fail(send, InternalError("an unexpected error; it is in the log"), id_)

@@ -1,4 +1,4 @@
-"""One request and its answer: reading a bounded body in time, and the two envelopes.
+"""One request and its answer: reading a bounded body, and the two envelopes.
 
 success  {"message": …, "data": …}
 failure  {"message": …, "data": null, "code": …, "details": {…}, "retryable": …, "hint": …}
@@ -6,7 +6,6 @@ failure  {"message": …, "data": null, "code": …, "details": {…}, "retryabl
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -14,9 +13,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from wallet_cli.errors import InvalidInput, WalletError
-from wallet_cli.web.problems import BodyTooLarge, TooSlow, UnsupportedMediaType
+from wallet_cli.web.problems import BodyTooLarge, UnsupportedMediaType
 
-BODY_DEADLINE_S = 10.0
 RETRY_AFTER_S = b"1"
 
 Scope = MutableMapping[str, Any]
@@ -64,9 +62,9 @@ def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole JSON body: at most `limit` bytes, within BODY_DEADLINE_S.
+    """The whole JSON body, of at most `limit` bytes; how long it may take is for the protocol to say.
 
-    Raises UnsupportedMediaType, BodyTooLarge (before reading it, where its length is said), TooSlow or ClientLeft.
+    Raises UnsupportedMediaType, BodyTooLarge (before reading it, where its length is said), or ClientLeft.
     """
     content_type = header(scope, b"content-type")
     if content_type is not None and content_type.partition(b";")[0].strip().lower() != b"application/json":
@@ -74,28 +72,24 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     length = header(scope, b"content-length")
     if length is not None and int(length) > limit:
         raise BodyTooLarge(f"the body has more than {limit} bytes")
-    try:
-        async with asyncio.timeout(BODY_DEADLINE_S):
-            message = await receive()
-            body: bytes = message.get("body", b"")
-            if not message.get("more_body"):
-                return _checked(message, body, limit)
-            parts = bytearray(body)
-            while message.get("more_body"):
-                message = await receive()
-                parts += message.get("body", b"")
-                _checked(message, parts, limit)
-            return bytes(parts)
-    except TimeoutError:
-        raise TooSlow(f"the body took longer than {BODY_DEADLINE_S:g} s") from None
+    message = await receive()
+    body = _checked(message, message.get("body", b""), limit)
+    if not message.get("more_body"):
+        return bytes(body)
+    parts = bytearray(body)
+    while message.get("more_body"):
+        message = await receive()
+        parts += message.get("body", b"")
+        _checked(message, parts, limit)
+    return bytes(parts)
 
 
-def _checked(message: MutableMapping[str, Any], body: bytes | bytearray, limit: int) -> bytes:
+def _checked(message: MutableMapping[str, Any], body: bytes | bytearray, limit: int) -> bytes | bytearray:
     if message["type"] == "http.disconnect":
         raise ClientLeft
     if len(body) > limit:
         raise BodyTooLarge(f"the body has more than {limit} bytes")
-    return bytes(body)
+    return body
 
 
 async def send_reply(send: Send, reply: Reply, request_id: str, *, close: bool) -> None:

@@ -1,9 +1,9 @@
-"""uvicorn's HTTP protocol with what it leaves to others: deadlines for headers, a bound on connections, a soft end.
+"""uvicorn's HTTP protocol with what it leaves to others: deadlines, a bound on connections, a soft end.
 
-A connection beyond the bound is answered 503 and closed before anything is read from it. Headers that are not whole
-in time close the connection, so that a thousand half-sent requests cost a thousand small objects for ten seconds and
-no more. On shutdown a connection that is idle is given a moment in which a request that is on its way is still
-answered.
+A connection beyond the bound is answered 503 and closed before anything is read from it. A request that is not whole in
+time is answered 408 if its body is late, and closed: a thousand half-sent requests cost a thousand small objects for
+ten seconds and no more. On shutdown a connection that is idle is given a moment in which a request that is on its way
+is still answered.
 """
 
 from __future__ import annotations
@@ -11,21 +11,19 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from wallet_cli.errors import Busy, WalletError
+from wallet_cli.web.exchange import failure
+from wallet_cli.web.problems import TooSlow
 
 HEADER_DEADLINE_S = 10.0
+BODY_DEADLINE_S = 10.0
+WRITE_DEADLINE_S = 30.0
 MAX_HEADER_BYTES = 32 * 1024
 MAX_CONNECTIONS = 1000
-WRITE_DEADLINE_S = 30.0
 LINGER_S = 0.5
-
-_FULL_BODY = (
-    b'{"message":"too many connections","data":null,"code":"busy","details":{},"retryable":true,"hint":"try again"}'
-)
-FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n"
-    b"content-length: %d\r\n\r\n%s" % (len(_FULL_BODY), _FULL_BODY)
-)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -38,11 +36,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._header_bytes = 0
         self._in_headers = True
+        self._in_body = False
         if len(self.connections) > self.max_connections:
-            transport.write(FULL)
-            transport.close()
+            self._refuse(Busy("too many connections", hint="try again"))
             return
-        self._arm()
+        self._arm(HEADER_DEADLINE_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
@@ -52,22 +50,30 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._in_headers:
-            if self._deadline is None:
-                self._arm()
             self._header_bytes += len(data)
         super().data_received(data)
-        if self._in_headers and self._header_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
-            self.send_400_response("The headers are too large.")
+        if self.transport.is_closing():
+            return
+        if self._in_headers and self._header_bytes:
+            if self._header_bytes > MAX_HEADER_BYTES:
+                self.send_400_response("The headers are too large.")
+            elif self._deadline is None:
+                self._arm(HEADER_DEADLINE_S)
+        elif self._in_body and self._deadline is None:
+            self._arm(BODY_DEADLINE_S)
 
     def on_headers_complete(self) -> None:
         self._disarm()
         self._in_headers = False
+        self._in_body = True
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
+        self._disarm()
+        self._in_body = False
         self._in_headers = True
         self._header_bytes = 0
+        super().on_message_complete()
 
     def pause_writing(self) -> None:
         """The caller does not read its answer; it is not kept for ever."""
@@ -79,7 +85,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def shutdown(self) -> None:
-        """Called once when the server is told to stop."""
+        """Called once, when the server is told to stop."""
         if self.cycle is None or self.cycle.response_complete:
             self.loop.call_later(LINGER_S, self._close_if_idle)
         else:
@@ -93,8 +99,8 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.cycle.keep_alive = False
 
-    def _arm(self) -> None:
-        self._deadline = self.loop.call_later(HEADER_DEADLINE_S, self._too_slow)
+    def _arm(self, seconds: float) -> None:
+        self._deadline = self.loop.call_later(seconds, self._too_slow)
 
     def _disarm(self) -> None:
         if self._deadline is not None:
@@ -103,8 +109,22 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         self._deadline = None
-        if not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._in_body and not self.cycle.response_started:
+            self._refuse(TooSlow(f"the body took longer than {BODY_DEADLINE_S:g} s", hint="send it again"))
+        else:
             self.transport.close()
+
+    def _refuse(self, error: WalletError) -> None:
+        """Answer without the application, and close."""
+        body = msgspec.json.encode(failure(error))
+        head = (
+            b"content-type: application/json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+            % len(body)
+        )
+        self.transport.write(STATUS_LINE[error.http_status] + head + body)
+        self.transport.close()
 
 
 def bounded_protocol(max_connections: int) -> type[Any]:

@@ -1,18 +1,19 @@
 """What a running server holds: the ledger to read, the inbox to write, who may come in, and what is counted.
 
 The event loop reads through a connection of its own, a few microseconds at a time, and sees every write that was
-acknowledged; one thread writes (writer/inbox.py).
+acknowledged; it writes through another one, or leaves that to a thread (writer/inbox.py).
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from wallet_cli.domain.commands import Applied, Command, NoteUse, Replayed, Result, Single
-from wallet_cli.errors import StorageError, WalletError
+from wallet_cli.errors import Busy, StorageError, WalletError
 from wallet_cli.services.context import Ledger, accepted, open_ledger
 from wallet_cli.services.tokens import Tokens
 from wallet_cli.settings import Settings
@@ -20,7 +21,7 @@ from wallet_cli.web.auth import Doorkeeper, OpenDoor
 from wallet_cli.web.log import log
 from wallet_cli.web.metrics import Metrics
 from wallet_cli.writer.executor import Executor
-from wallet_cli.writer.inbox import Inbox
+from wallet_cli.writer.inbox import Inbox, Loop
 
 NOTE_USE_EVERY_S = 30.0
 HANDLER_MARGIN_S = 10.0
@@ -51,10 +52,17 @@ class Site:
         )
         self.ledger.store.forbid_writes()
         self.door = Doorkeeper(self.ledger.store, self.tokens) if self._auth else OpenDoor()
-        self.inbox = Inbox(self._open_executor, loop.call_soon_threadsafe, "serve", self.metrics.batch)
+        here = self._resources.enter_context(self._open_executor(busy_timeout_s=0.0))
+        self.inbox = Inbox(
+            self._open_executor, "serve", Loop(here, loop.call_soon, loop.call_soon_threadsafe), self.metrics.batch
+        )
         self.inbox.start()
         self._resources.callback(self.inbox.close)
         self._chores = [loop.create_task(self._note_use())]
+        # What is loaded now stays: the collector need not look at it again with every few requests.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
 
     async def stop(self) -> None:
         """Write what was accepted, answer it, and close the ledger."""
@@ -76,7 +84,12 @@ class Site:
                 future.set_result(results)
 
         self.inbox.submit(commands, answer)
-        return await future
+        # All else in a handler is quick: this is where a request waits, and so where its deadline is.
+        deadline = self.loop.call_later(self.deadline_s, _give_up, future)
+        try:
+            return await future
+        finally:
+            deadline.cancel()
 
     async def carry_out_one(self, command: Single) -> Applied | Replayed:
         """Run one command; raises the error of a refusal."""
@@ -90,9 +103,9 @@ class Site:
             raise StorageError("the disk is nearly full", free_bytes=free)
 
     @contextmanager
-    def _open_executor(self) -> Iterator[Executor]:
-        """A connection of the writing thread's own."""
-        with open_ledger(self.settings, lambda text: log("ledger", message=text)) as ledger:
+    def _open_executor(self, busy_timeout_s: float | None = None) -> Iterator[Executor]:
+        """An executor with a connection of its own."""
+        with open_ledger(self.settings, lambda text: log("ledger", message=text), busy_timeout_s) as ledger:
             yield ledger.executor
 
     async def _note_use(self) -> None:
@@ -106,3 +119,10 @@ class Site:
                     await self.carry_out([NoteUse(name) for name in names])
                 except WalletError as error:
                     log("note_use_failed", code=error.code)
+
+
+def _give_up(future: asyncio.Future[list[Result]]) -> None:
+    if not future.done():
+        future.set_exception(
+            Busy("no answer in time; whether it was applied is unknown", hint="send it again, with the same key")
+        )

@@ -68,15 +68,16 @@ class Executor:
         self.lock_timeout_s = lock_timeout_s
         self.clock = clock
 
-    def run(self, commands: Sequence[Command], name: str) -> list[Result]:
+    def run(self, commands: Sequence[Command], name: str, lock_timeout_s: float | None = None) -> list[Result]:
         """Carry out a batch and return one result a command, in order; what they say is on disk.
 
-        `name` is what other writers are told while this one has the turn. Raises Busy if no turn comes in time, and
+        `name` is what other writers are told while this one has the turn; `lock_timeout_s` is another bound on the wait
+        for it than the executor's own. Raises Busy if no turn comes in time, and
         StorageError if the ledger cannot be read or written; then nothing of the batch is applied, except after
         UnknownOutcome, where the keys tell.
         """
         store = self.store
-        with self.turns.turn(self.lock_timeout_s, name):
+        with self.turns.turn(self.lock_timeout_s if lock_timeout_s is None else lock_timeout_s, name):
             store.begin()
             try:
                 state = store.load(commands, self.policy)
