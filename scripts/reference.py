@@ -1,7 +1,8 @@
-"""Write docs/reference.md from the help of the commands, so that the two cannot differ.
+"""Write docs/reference.md from the help of the commands, and docs/http.md from the OpenAPI document, so that the pages
+and the program cannot differ.
 
-python scripts/reference.py            writes it
-python scripts/reference.py --check    exits 1 if it is not what would be written
+python scripts/reference.py            writes them
+python scripts/reference.py --check    exits 1 if one is not what would be written
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Plain help, as wide everywhere. Typer looks at these when it is imported.
 os.environ["TYPER_USE_RICH"] = "0"
@@ -19,8 +21,11 @@ os.environ["COLUMNS"] = "100"
 
 from wallet_cli.cli.app import TREE, main
 from wallet_cli.cli.command import Group
+from wallet_cli.services.transactions import DEFAULT_LIMIT, MAX_LIMIT
+from wallet_cli.web import bodies, openapi, protocol, server, site
+from wallet_cli.writer import inbox
 
-REFERENCE = Path(__file__).parent.parent / "docs" / "reference.md"
+DOCS = Path(__file__).parent.parent / "docs"
 HEAD = """\
 # Reference
 
@@ -61,6 +66,9 @@ transactions, created_at`, and `at` with `--at` |
 debit_count, net, closing_balance` |
 | check | `verify` | `ok, wallets, transactions` |
 | settings | `config show` | a list of `name, value, source` |
+| key | `key create`, `key list`, `key revoke` | `name, read_only, created_at, last_used_at, revoked_at`, and `key` \
+once, when it is made |
+| token | `token` | `token, token_type, user_id` |
 
 ## Errors
 
@@ -92,9 +100,166 @@ def reference() -> str:
     return f"{HEAD}\n{commands}\n{TAIL}"
 
 
+HTTP_HEAD = """\
+# HTTP reference
+
+What `wallet serve` answers. This page is written by `python scripts/reference.py` from the document that the server
+gives out at `/openapi.json`; a running server shows the same at `/docs`, which loads nothing from elsewhere.
+[Serving the ledger](serve.md) shows it in use.
+
+## In general
+
+- **Who may call.** `Authorization: Bearer`, then an operator key (`wallet key create NAME`) or a user token
+  (`wallet token USER`, or `POST /tokens`). An operator may do everything; one made with `--read-only` may read. A user
+  may read their own wallets and debit them; what is another user's is not there (404), and to register, open wallets or
+  credit is forbidden (403).
+- **Bodies** are JSON objects with the fields below and no other, `Content-Type: application/json`, in UTF-8. A field
+  that is given twice, is unknown, or has another type (`"5"` for 5, `true` for 1) is `invalid_input`.
+- **Amounts** may be sent as JSON numbers, which are read digit by digit and never as a float, or as strings; they are
+  answered as strings with exactly the currency's fraction digits.
+- **Times** are ISO 8601; with no offset they are UTC. An end covers all of the unit that it is written in.
+- **A success** is `{"message": …, "data": …}`. **A failure** is `{"message", "data": null, "code", "details",
+  "retryable", "hint"}`, and nothing was changed. `code` is for programs; `message` and `hint` are for people.
+- **Sending again.** With an `Idempotency-Key`, the same request gets the first answer, 200 with `"replayed": true`, and
+  is applied once. Make the key from what the payment is, and send it again after 500, 503 or no answer at all.
+- `X-Request-ID` is given back, and stands in the log; one is made where none is given. A slash at the end of a path is
+  accepted.
+"""
+
+
+def cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def type_of(schema: dict[str, Any]) -> str:
+    """A schema in few words."""
+    if "$ref" in schema:
+        return f"`{schema['$ref'].rpartition('/')[2]}`"
+    if "anyOf" in schema:
+        return " or ".join(type_of(each) for each in schema["anyOf"])
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{str(schema['const']).lower() if isinstance(schema['const'], bool) else schema['const']}`"
+    if schema.get("type") == "array":
+        return f"list of {type_of(schema['items'])}"
+    kind = schema.get("type", "object")
+    text = " or ".join(kind) if isinstance(kind, list) else str(kind)
+    if schema.get("format") == "date-time":
+        text = text.replace("string", "time")
+    if "maxLength" in schema:
+        text += f", at most {schema['maxLength']} characters"
+    if "maximum" in schema and schema["maximum"] < 2**63 - 1:
+        text += f", {schema['minimum']} to {schema['maximum']:,}"
+    return text
+
+
+def fields(schema: dict[str, Any]) -> str:
+    """A table of an object's fields."""
+    rows = ["| field | type | |", "|---|---|---|"]
+    required = schema.get("required", [])
+    for name, field in schema["properties"].items():
+        described = [field, *field.get("anyOf", [])]
+        about = next((each["description"] for each in described if "description" in each), "")
+        example = next((f"such as `{each['examples'][0]}`" for each in described if "examples" in each), "")
+        may = "" if name in required else "may be left out"
+        note = "; ".join(filter(None, (may, about.rstrip("."), example)))
+        rows.append(f"| `{name}` | {cell(type_of(field))} | {cell(note)} |")
+    return "\n".join(rows)
+
+
+def operation_text(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
+    parts = [f"### {method.upper()} {path}", operation["summary"]]
+    if "parameters" in operation:
+        rows = ["| parameter | in | type | |", "|---|---|---|---|"]
+        for each in operation["parameters"]:
+            about = cell(each.get("description", ""))
+            rows.append(f"| `{each['name']}` | {each['in']} | {cell(type_of(each['schema']))} | {about} |")
+        parts.append("\n".join(rows))
+    if "requestBody" in operation:
+        name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        parts += [f"Body, `{name}`:", fields(schemas[name])]
+    answers = []
+    for status, response in operation["responses"].items():
+        schema = response["content"]["application/json"]["schema"]
+        if int(status) < 400:
+            answers.append(f"{status} {type_of(schema['properties']['data'])}")
+    failures = ", ".join(status for status in operation["responses"] if int(status) >= 400)
+    parts.append(f"Answers {' or '.join(answers)}. Fails with {failures}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def limits() -> str:
+    rows = (
+        ("body", f"{bodies.MAX_BODY_BYTES // 1024} KiB; of a batch {bodies.MAX_BATCH_BYTES // 2**20} MiB", "413"),
+        ("items of a batch", f"{bodies.MAX_BATCH_ITEMS:,}", "400"),
+        ("transactions of a page", f"{DEFAULT_LIMIT} unless `limit` says otherwise, at most {MAX_LIMIT:,}", "400"),
+        ("headers", f"{protocol.MAX_HEADER_BYTES // 1024} KiB, whole within {protocol.HEADER_DEADLINE_S:.0f} s",
+         "400, or the connection is closed"),
+        ("time for a body to arrive", f"{protocol.BODY_DEADLINE_S:.0f} s", "408"),
+        ("time for an answer", f"`lock_timeout` and {site.HANDLER_MARGIN_S:.0f} s", "503"),
+        ("time for an answer to be read", f"{protocol.WRITE_DEADLINE_S:.0f} s", "the connection is closed"),
+        ("an idle connection", f"{server.KEEP_ALIVE_S} s", "the connection is closed"),
+        ("connections of a process", f"{protocol.MAX_CONNECTIONS:,}; `--max-connections`", "503, with nothing read"),
+        ("commands that wait for their turn", f"{inbox.MAX_WAITING_COMMANDS:,}", "503 with `Retry-After`, at once"),
+        ("finishing after SIGTERM", f"{server.DRAIN_S} s; a second signal ends it at once", "–"),
+    )  # fmt: skip
+    return "\n".join(["| of | limit | beyond it |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def http() -> str:
+    """The text of the page about HTTP."""
+    document = openapi.document()
+    schemas = document["components"]["schemas"]
+    operations = "\n".join(
+        operation_text(method, path, operation, schemas)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    )
+    named = "\n".join(
+        f"### {name}\n\n{fields(schemas[name])}\n"
+        for name in sorted(schemas)
+        if "properties" in schemas[name] and name not in NAMED_WITH_THEIR_OPERATION
+    )
+    errors = "\n".join(f"| {status} | {cell(text)} |" for status, text in openapi.ERRORS.items())
+    return (
+        f"{HTTP_HEAD}\n## Operations\n\n{operations}\n## Pages outside of /api/v1\n\n{PAGES}\n"
+        f"## Failures\n\n| status | code |\n|---|---|\n{errors}\n\n## Limits and deadlines\n\n{limits()}\n\n"
+        f"## What is answered\n\n{named}"
+    )
+
+
+NAMED_WITH_THEIR_OPERATION = {
+    body.__name__
+    for body in (
+        bodies.NewUser,
+        bodies.NewWallet,
+        bodies.NewTransaction,
+        bodies.Batch,
+        bodies.TotalQuery,
+        bodies.TokenRequest,
+    )
+}
+PAGES = """\
+They need no key: keep them, and above all `/metrics`, from strangers with the reverse proxy.
+
+| page | says |
+|---|---|
+| `GET /healthz` | 200: the process answers |
+| `GET /readyz` | 200: it can take a turn and write; else 503 |
+| `GET /metrics` | for Prometheus: requests by route and status, time to answer, refusals by code, size of batches, \
+wait for a turn, time of a commit, commands waiting |
+| `GET /openapi.json` | this page for programs, OpenAPI 3.1 |
+| `GET /docs` | this page, for people, with nothing loaded from elsewhere |
+"""
+
 if __name__ == "__main__":
-    text = reference()
-    if "--check" not in sys.argv:
-        REFERENCE.write_text(text, "utf-8")
-    elif not REFERENCE.is_file() or REFERENCE.read_text("utf-8") != text:
-        sys.exit("docs/reference.md is stale: run python scripts/reference.py")
+    stale = []
+    for name, text in (("reference.md", reference()), ("http.md", http())):
+        page = DOCS / name
+        if "--check" not in sys.argv:
+            page.write_text(text, "utf-8")
+        elif not page.is_file() or page.read_text("utf-8") != text:
+            stale.append(f"docs/{name} is stale: run python scripts/reference.py")
+    if stale:
+        sys.exit("\n".join(stale))

@@ -78,7 +78,7 @@ def test_the_example_finds_what_was_changed(change: str, story: Path) -> None:
     assert re.fullmatch(r"transaction [12]-\d does not follow from what stands before it\n", done.stderr)
 
 
-@pytest.mark.parametrize("table", ["users", "wallets", "transactions"])
+@pytest.mark.parametrize("table", ["users", "wallets", "transactions", "operators"])
 def test_every_column_is_described_and_no_other(table: str, db: Path) -> None:
     connection = pysqlite3.connect(db)
     there = [(row[1], row[2], bool(row[3])) for row in connection.execute(f"PRAGMA table_info({table})")]

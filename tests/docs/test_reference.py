@@ -1,4 +1,4 @@
-"""docs/reference.md says what the commands say."""
+"""docs/reference.md says what the commands say, and docs/http.md what the server says of itself."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 from wallet_cli.cli.app import TREE
+from wallet_cli.web.app import OPERATIONS, PAGES
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-def test_the_reference_is_not_stale() -> None:
+def test_neither_reference_is_stale() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "reference.py"), "--check"],
         capture_output=True,
@@ -26,3 +27,11 @@ def test_the_reference_has_every_command() -> None:
     text = (ROOT / "docs" / "reference.md").read_text("utf-8")
     for name in TREE:
         assert f"\n## wallet {name}" in text
+
+
+def test_the_http_reference_has_every_operation_and_page() -> None:
+    text = (ROOT / "docs" / "http.md").read_text("utf-8")
+    for operation in OPERATIONS:
+        assert f"\n### {operation.method} /api/v1{operation.path}\n" in text
+    for page in PAGES:
+        assert f"\n| `GET {page}` |" in text
