@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 ANSWER_TIMEOUT_S = 60
+CONNECT_TIMEOUT_S = 0.2
+"""A server that is about to close its port may leave a knock unanswered; the kernel would knock again in a second."""
 CREATE = "/api/v1/transactions/create"
 
 Address = tuple[str, int]
@@ -36,15 +38,17 @@ class UnansweredError(Exception):
 
 
 class Connection:
-    """One connection. `open` raises OSError where there is no server; that is no request yet."""
+    """One connection. `open` raises OSError where there is no server, or none that answers; that is no request yet."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self.flushed = False
+        """Whether the request that waits for its answer is with the kernel."""
 
     @classmethod
     async def open(cls, address: Address) -> Self:
-        return cls(*await asyncio.open_connection(*address))
+        return cls(*await asyncio.wait_for(asyncio.open_connection(*address), CONNECT_TIMEOUT_S))
 
     async def post(self, path: str, body: Mapping[str, Any], key: str | None = None) -> Answer:
         """Send a request and read its answer; raises UnansweredError."""
@@ -55,7 +59,9 @@ class Connection:
         if key is not None:
             head += f"idempotency-key: {key}\r\n"
         try:
+            self.flushed = False
             self._writer.write(head.encode() + b"\r\n" + data)
+            self.flushed = True  # so little goes out at once
             return await asyncio.wait_for(self._answer(), ANSWER_TIMEOUT_S)
         except (OSError, asyncio.IncompleteReadError) as error:
             raise UnansweredError(repr(error)) from None

@@ -1,0 +1,222 @@
+"""SIGTERM under load: every request that was sent gets its answer, and the exit code is 0."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import cli, processes
+from support.load import CREATE, Answer, Connection, UnansweredError, transaction
+from support.server import Server
+
+from wallet_cli import settings
+from wallet_cli.services.context import open_ledger
+from wallet_cli.writer.file_lock import TurnLock
+
+CONNECTIONS = 16
+STOPS = 50
+STOPS_A_TEST = 10
+ANSWERS_BEFORE_A_STOP = (1, 300)
+MAX_DELAY_S = 0.004
+"""A batch takes about this long, so that a stop may fall anywhere in it."""
+RECONNECT_S = 0.001
+
+
+class Load:
+    """Connections that post until there is no server; what became of every request that they sent."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.unanswered: list[str] = []
+        self.enough = asyncio.Event()
+        self.after_closing = 0
+        """Connections that went on after the server had said `connection: close`."""
+
+    async def until_stopped(self, server: Server, number: int, answers: int, delay_s: float) -> None:
+        """Let `answers` come in, signal the server a moment later, and go on until nothing listens any more."""
+        clients = [asyncio.create_task(self._post(server, answers)) for _ in range(CONNECTIONS)]
+        ready = asyncio.create_task(self.enough.wait())
+        await asyncio.wait([ready, *clients], return_when=asyncio.FIRST_COMPLETED)
+        assert ready.done(), f"a connection ended before the signal: {server.stderr}"
+        await asyncio.sleep(delay_s)
+        server.process.send_signal(number)
+        await asyncio.gather(*clients)
+
+    async def _post(self, server: Server, answers: int) -> None:
+        while True:
+            try:
+                connection = await Connection.open(server.address)
+            except OSError:
+                return  # nobody listens: that was no request
+            try:
+                await self._post_on(connection, answers)
+            except UnansweredError as error:
+                self.unanswered.append(str(error))
+            await connection.close()
+
+    async def _post_on(self, connection: Connection, answers: int) -> None:
+        """Post until the server says that it closes the connection."""
+        while True:
+            answer = await connection.post(CREATE, transaction(1))
+            self.answers.append(answer)
+            if len(self.answers) == answers:
+                self.enough.set()
+            if answer.closes:
+                return
+
+
+@pytest.fixture
+def folder(wallet: Callable[[str], cli.Outcome], tmp_path: Path) -> Path:
+    """Where there is a ledger with wallet 1."""
+    assert wallet("register 9886977544").code == 0
+    assert wallet("create 1").code == 0
+    return tmp_path
+
+
+def stop_again_and_again(folder: Path, stops: int, seed: int, number: int, *options: str) -> None:
+    drawn = random.Random(seed)
+    made = 0
+    for _ in range(stops):
+        with Server(folder, "--no-auth", *options) as started:
+            load = Load()
+            answers, delay_s = drawn.randint(*ANSWERS_BEFORE_A_STOP), drawn.random() * MAX_DELAY_S
+            asyncio.run(load.until_stopped(started, number, answers, delay_s))
+            code = started.stop(0)  # no further signal: only wait for the end
+        sent = len(load.answers) + len(load.unanswered)
+        assert not load.unanswered, f"{len(load.unanswered)} of {sent} requests: {load.unanswered[0]}; {started.stderr}"
+        assert {answer.status for answer in load.answers} <= {201, 503}  # 503: it shuts down, send it again
+        assert code == 0, started.stderr
+        made += sum(answer.status == 201 for answer in load.answers)
+    with open_ledger(settings.load({}), lambda _: None) as ledger:
+        account = ledger.store.account(1)
+    assert account is not None
+    assert account.last.seq == made  # nothing was done that was not answered, nor answered and not done
+
+
+@pytest.mark.parametrize("seed", range(STOPS // STOPS_A_TEST))
+def test_every_request_sent_is_answered(folder: Path, seed: int) -> None:
+    stop_again_and_again(folder, STOPS_A_TEST, seed, signal.SIGTERM)
+
+
+def test_sigint_is_as_good(folder: Path) -> None:
+    stop_again_and_again(folder, 5, 100, signal.SIGINT)
+
+
+def test_several_workers_too(folder: Path) -> None:
+    stop_again_and_again(folder, 5, 200, signal.SIGTERM, "--workers", "2")
+
+
+# Requests that are under way when the signal comes, one by one.
+
+
+async def _waiting(server: Server) -> tuple[Connection, asyncio.Task[Answer]]:
+    """A request that a running server has, and that waits for its turn, which another process holds."""
+    connection = await Connection.open(server.address)
+    assert (await connection.post("/nowhere", {})).status == 404  # it runs
+    waiting = asyncio.create_task(connection.post(CREATE, transaction(7)))
+    while not connection.flushed:
+        await asyncio.sleep(0)
+    return connection, waiting
+
+
+async def _refused(server: Server) -> None:
+    """Wait until nothing listens any more: the signal was taken."""
+    while True:
+        try:
+            connection = await Connection.open(server.address)
+        except OSError:
+            return
+        await connection.close()
+        await asyncio.sleep(RECONNECT_S)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("options", [[], ["--workers", "2"]], ids=["one worker", "two workers"])
+def test_what_waits_for_its_turn_is_still_written_and_answered(folder: Path, number: int, options: list[str]) -> None:
+    async def story(server: Server) -> Answer:
+        # The turn is another process's, so the request waits; then the signal comes, and then the turn is given up.
+        with processes.held(TurnLock, server.db.with_name("wallet.db.lock")) as holder:
+            connection, waiting = await _waiting(server)
+            server.process.send_signal(number)
+            await _refused(server)
+            assert not waiting.done()
+            assert holder.stdin is not None
+            holder.stdin.close()
+            answer = await waiting
+            await connection.close()
+            return answer
+
+    with Server(folder, "--no-auth", *options) as started:
+        answer = asyncio.run(story(started))
+        assert answer.status == 201
+        assert answer.closes
+        assert started.stop(0) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_it_at_once(folder: Path, number: int) -> None:
+    async def story(server: Server) -> None:
+        with processes.held(TurnLock, server.db.with_name("wallet.db.lock")):
+            connection, waiting = await _waiting(server)
+            server.process.send_signal(number)
+            await _refused(server)
+            assert server.process.poll() is None  # it waits for the turn
+            server.process.send_signal(number)
+            with pytest.raises(UnansweredError):
+                await waiting
+            await connection.close()
+            # The turn is still held: the server did not wait for it.
+            assert await asyncio.to_thread(server.stop, 0) == 128 + number
+
+    with Server(folder, "--no-auth") as started:
+        asyncio.run(story(started))
+
+
+def test_a_second_signal_ends_all_workers_at_once(folder: Path) -> None:
+    async def story(server: Server) -> None:
+        with processes.held(TurnLock, server.db.with_name("wallet.db.lock")):
+            connection, waiting = await _waiting(server)
+            server.process.send_signal(signal.SIGTERM)
+            await _refused(server)
+            assert server.process.poll() is None
+            server.process.send_signal(signal.SIGTERM)
+            with pytest.raises(UnansweredError):
+                await waiting
+            await connection.close()
+            await asyncio.to_thread(server.stop, 0)
+
+    with Server(folder, "--no-auth", "--workers", "2") as started:
+        asyncio.run(story(started))
+
+
+@pytest.mark.parametrize("options", [[], ["--workers", "2"]], ids=["one worker", "two workers"])
+def test_a_stop_right_after_the_start_answers_too(folder: Path, options: list[str]) -> None:
+    async def story(server: Server) -> Answer:
+        connection = await Connection.open(server.address)
+        waiting = asyncio.create_task(connection.post(CREATE, transaction(7)))
+        while not connection.flushed:
+            await asyncio.sleep(0)
+        server.process.send_signal(signal.SIGTERM)
+        answer = await waiting
+        await connection.close()
+        return answer
+
+    # It has said that it serves, so it does.
+    with Server(folder, "--no-auth", *options) as started:
+        assert asyncio.run(story(started)).status == 201
+        assert started.stop(0) == 0
+
+
+def test_an_idle_server_stops_with_idle_connections_open(folder: Path) -> None:
+    async def story(server: Server) -> int:
+        with contextlib.closing(server.client()) as idle:
+            assert idle.get("/healthz").status_code == 200
+            return await asyncio.to_thread(server.stop)
+
+    with Server(folder, "--no-auth") as started:
+        assert asyncio.run(story(started)) == 0
