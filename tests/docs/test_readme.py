@@ -2,13 +2,16 @@
 
 Each ```console block is part of one story a document, on a ledger that is empty at first; `<!-- new ledger -->` starts
 another. stdout and stderr stand together, as on a terminal. `…` is a part that varies, as in the transcripts, and a
-time of today stands for any other. `WALLET_RECORD=1 pytest tests/docs` writes down what is printed today.
+time of today stands for any other. A server that a session starts with `wallet serve &` runs on a free port, which is
+shown as 5000, until `kill %1`. `WALLET_RECORD=1 pytest tests/docs` writes down what is printed today.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -96,6 +99,15 @@ def recorded(text: str, story: list[Shown], session: Session) -> str:
     return "\n".join([*new, *lines[done:]]) + "\n"
 
 
+def curl_knows_json() -> bool:
+    """Whether there is a curl, and one that has --json."""
+    if shutil.which("curl") is None:
+        return False
+    done = subprocess.run(["curl", "--version"], capture_output=True, text=True, timeout=60, check=True)
+    found = re.match(r"curl (\d+)\.(\d+)", done.stdout)
+    return found is not None and (int(found[1]), int(found[2])) >= (7, 82)
+
+
 CASES = [
     pytest.param(document, number, id=f"{document.name}-{number + 1}")
     for document in DOCUMENTS
@@ -115,6 +127,8 @@ def session(tmp_path: Path, db: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 def test_what_a_document_shows_is_what_is_printed(document: Path, number: int, session: Session) -> None:
     text = document.read_text("utf-8")
     story = stories(text)[number]
+    if any("curl " in shown.command for shown in story) and not curl_knows_json():
+        pytest.skip("needs curl 7.82")
     if os.environ.get("WALLET_RECORD"):
         document.write_text(recorded(text, story, session), "utf-8")
         return
@@ -186,3 +200,36 @@ def test_only_times_of_today_vary(expected: str, actual: str, same: bool, tmp_pa
 def test_recording_a_document_puts_right_what_it_shows(session: Session) -> None:
     text = DOCUMENT.replace("\n3\n", "\n4\n").replace("type a\n", "type b\n")
     assert recorded(text, stories(text)[0], session) == DOCUMENT
+
+
+SERVED = """\
+```console
+$ wallet serve --no-auth &
+{"time": "2020-01-01T00:00:00.000000Z", "event": "warning", "message": "--no-auth: everybody on this machine may do everything"}
+{"time": "2020-01-01T00:00:00.000000Z", "event": "serving", "url": "http://127.0.0.1:5000", "workers": 1, "auth": false}
+$ WORD=$(wallet register 9886977544 -q)
+$ echo $WORD
+1
+$ python -c 'import urllib.request; print(urllib.request.urlopen("http://127.0.0.1:5000/api/v1/wallet/get/1").read().decode())'
+{"message":"wallets","data":[]}
+$ kill %1
+$ wallet serve --workers 0 &
+error: not a number of workers: 0
+hint: 1 to 64
+$ kill %1
+[1]+  Exit 2
+```
+"""  # noqa: E501
+
+
+def test_a_story_with_a_server_is_told(session: Session) -> None:
+    assert problems(SERVED, stories(SERVED)[0], session) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [("may do everything", "may read"), (":5000", ":5001"), ("\n1\n", "\n2\n"), ("[]}", "[1]}"), ("Exit 2", "Exit 1")],
+)
+def test_a_wrong_story_with_a_server_is_caught(right: str, wrong: str, session: Session) -> None:
+    text = SERVED.replace(right, wrong, 1)
+    assert len(problems(text, stories(text)[0], session)) == 1

@@ -317,7 +317,8 @@ class Session:
         self._server.terminate()
         _, err = self._server.communicate(timeout=SHELL_TIMEOUT_S)
         code, self._server, self._port = self._server.returncode, None, SHOWN_PORT
-        return Output(lines(err), (), code)
+        said = (*lines(err), f"[1]+  Exit {code}") if code else lines(err)
+        return Output(said, (), code)
 
     def _in_shell(self, command: str, merged: bool) -> Output:
         done = subprocess.run(
