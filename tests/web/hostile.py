@@ -98,7 +98,7 @@ def b64(data: bytes) -> str:
 def claims(**changes: Any) -> dict[str, Any]:
     """The claims of a good token of user 1, with changes; a claim whose change is `...` is left out."""
     now = int(time.time())
-    good = {"iss": "wallet", "aud": "wallet-api", "sub": "1", "type": "user", "iat": now, "exp": now + 300}
+    good = {"iss": "wallet", "aud": "wallet-api", "sub": "1", "type": "user", "iat": now, "exp": now + 86_400}
     return {name: value for name, value in (good | changes).items() if value is not ...}
 
 
@@ -425,7 +425,7 @@ def fields() -> Iterator[Hostile]:
         "9886977599\0",
         "988697759a",
     )
-    for value in (*phones, "'; DROP TABLE users; --", "<script>alert(1)</script>", "\u202e9886977599", "00000000000"):
+    for value in (*phones, "'; DROP TABLE users; --", "<script>alert(1)</script>", "\u202e9886977599"):
         yield post(f"a phone number {json.dumps(value)[:40]}", 400, USERS, {"phone_number": value})
     yield post("a phone number of half a surrogate", 400, USERS, b'{"phone_number":"\\ud800"}')
     yield post("a phone number that is there", 409, USERS, {"phone_number": "9886977544"})

@@ -1,0 +1,870 @@
+"""Every endpoint, as the interface promises it: the payloads, the envelopes, the statuses, and what stays true."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+import schemathesis
+from support.processes import held
+from support.server import API, Server, surroundings, wallet
+from web.raw import dump
+
+from wallet_cli.errors import WalletError
+from wallet_cli.services.tokens import SAMPLE_SECRET
+from wallet_cli.writer.file_lock import TurnLock
+
+# The endpoints and payloads of the original application's README, in its order, and the status of each.
+SEED = (
+    ("/users", '{"phone_number": "9886977544"}', 201),
+    ("/wallet/create", '{"user_id": 1, "type": "type1"}', 201),
+    ("/wallet/get/1/type1", None, 200),
+    ("/transactions/create", '{"user_id": 1, "wallet_id": 1, "amount": 20, "is_credit": true}', 201),
+    ("/transactions/get/1/1", None, 200),
+    (
+        "/transactions/get/total_in_period",
+        '{"user_id": 1, "wallet_id": 1, "start_date": "2024-04-19T05:27:13", "end_date": "2024-04-19T05:40:00"}',
+        200,
+    ),
+)
+SEED_DOTENV = f"""\
+JWT_SECRET_KEY='{SAMPLE_SECRET}'
+FLASK_ENV='development'
+JWT_ACCESS_TOKEN_EXPIRES=5
+MINIMUM_BALANCE=20
+"""
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("endpoints"), "--no-auth") as running:
+        yield running
+
+
+@pytest.fixture
+def api(server: Server) -> httpx.Client:
+    return server.api()
+
+
+Owned = tuple[int, int]
+
+
+@pytest.fixture
+def owned(api: httpx.Client) -> Owned:
+    """The ids of a user and of their empty wallet, which no other test knows."""
+    user_id = new_user(api)
+    made = api.post("/wallet/create", json={"user_id": user_id, "type": "main"})
+    assert made.status_code == 201, made.text
+    return user_id, made.json()["data"]["id"]
+
+
+def new_user(api: httpx.Client) -> int:
+    """Somebody new. The next free phone number is found by asking."""
+    for number in range(9_886_900_000, 9_886_999_999):
+        made = api.post("/users", json={"phone_number": str(number)})
+        if made.status_code == 201:
+            return int(made.json()["data"]["id"])
+        assert made.status_code == 409
+    raise AssertionError("no number is free")
+
+
+def post(api: httpx.Client, owned: Owned, amount: Any, *, is_credit: bool = True, key: str = "", **more: Any) -> Any:
+    """Credit or debit; the answer's status and body."""
+    body = {"user_id": owned[0], "wallet_id": owned[1], "amount": amount, "is_credit": is_credit} | more
+    headers = {"Idempotency-Key": key} if key else {}
+    return api.post("/transactions/create", json=body, headers=headers)
+
+
+def balance(api: httpx.Client, owned: Owned) -> str:
+    return str(api.get(f"/wallet/get/{owned[0]}/main").json()["data"]["balance"])
+
+
+def failure(answer: httpx.Response, status: int, code: str, *, retryable: bool = False) -> Any:
+    """The details of a refusal, whose envelope is as promised."""
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    assert {"message", "data", "code", "details", "retryable"} <= set(body)
+    assert (body["data"], body["code"], body["retryable"]) == (None, code, retryable)
+    return body["details"]
+
+
+# --- the seed -------------------------------------------------------------------------------------------------------
+
+
+def curl_lines(url: str, key: str | None) -> str:
+    """The seed's requests as lines for a shell; each prints its status and its body."""
+    lines = []
+    for path, payload, _ in SEED:
+        parts = ["curl --silent --noproxy '*' --write-out '%{http_code}\\n' --output -", f"'{url}{API}{path}'"]
+        if payload is not None:
+            parts.append(f"--header 'Content-Type: application/json' --data '{payload}'")
+        if key is not None:
+            parts.append('--header "Authorization: Bearer $KEY"')
+        lines.append(" ".join(parts))
+    return "\n".join(lines)
+
+
+def by_curl(server: Server, key: str | None) -> list[tuple[int, Any]]:
+    script = "set -e\n" + curl_lines(server.url, key)
+    environ = surroundings(server.folder, {"KEY": key or ""})
+    done = subprocess.run(["bash", "-c", script], env=environ, capture_output=True, text=True, timeout=60, check=True)
+    return [(int(line[-3:]), json.loads(line[:-3])) for line in done.stdout.splitlines()]
+
+
+def by_httpx(server: Server, key: str | None) -> list[tuple[int, Any]]:
+    """The same, where there is no curl."""
+    api = server.api(key)
+    answers = []
+    for path, payload, _ in SEED:
+        if payload is None:
+            answer = api.get(path)
+        else:
+            answer = api.post(path, content=payload, headers={"Content-Type": "application/json"})
+        answers.append((answer.status_code, answer.json()))
+    return answers
+
+
+@pytest.mark.parametrize("auth", [False, True], ids=["no-auth", "with a key"])
+def test_the_lines_of_the_seed_in_order(tmp_path: Path, auth: bool) -> None:
+    with Server(tmp_path, *(() if auth else ("--no-auth",))) as server:
+        key = server.key("till") if auth else None
+        run = by_curl if shutil.which("curl") and shutil.which("bash") else by_httpx
+        answers = run(server, key)
+
+    assert [status for status, _ in answers] == [status for _, _, status in SEED]
+    assert all(set(body) == {"message", "data"} for _, body in answers)
+    user, opened, found, created, listed, total = (body["data"] for _, body in answers)
+    made = user.pop("created_at"), opened.pop("created_at"), created.pop("at")
+    assert all(TIME.fullmatch(time) for time in made)
+    assert user == {"id": 1, "phone_number": "9886977544", "phone_e164": "+919886977544", "name": None}
+    assert opened == {
+        "id": 1,
+        "user_id": 1,
+        "type": "type1",
+        "currency": "INR",
+        "status": "active",
+        "balance": "0.00",
+        "held": "0.00",
+        "available": "0.00",
+        "minimum_balance": "0.00",
+        "transactions": 0,
+    }
+    assert found == opened | {"created_at": made[1]}
+    assert created == {
+        "id": "1-1",
+        "wallet_id": 1,
+        "seq": 1,
+        "kind": "credit",
+        "is_credit": True,
+        "amount": "20.00",
+        "balance": "20.00",
+        "currency": "INR",
+        "note": None,
+        "key": None,
+    }
+    assert listed == {"transactions": [created | {"at": made[2]}], "next_cursor": None}
+    assert total == {
+        "wallet_id": 1,
+        "currency": "INR",
+        "from": "2024-04-19T05:27:13.000000Z",
+        "to": "2024-04-19T05:40:00.999999Z",
+        "opening_balance": "0.00",
+        "credit_total": "0.00",
+        "debit_total": "0.00",
+        "credit_count": 0,
+        "debit_count": 0,
+        "net": "0.00",
+        "closing_balance": "0.00",
+    }
+
+
+def test_the_dotenv_of_the_seed_is_honoured(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(SEED_DOTENV)
+    with Server(tmp_path, "--no-auth") as server:
+        warnings = [line["message"] for line in server.log if line["event"] == "warning"]
+        assert any("jwt_secret_key" in text and "development" in text for text in warnings)
+        assert SAMPLE_SECRET not in server.stderr
+        api = server.api()
+        owned = new_user(api), api.post("/wallet/create", json={"user_id": 1, "type": "main"}).json()["data"]["id"]
+        assert post(api, owned, 30).status_code == 201
+        details = failure(post(api, owned, 11, is_credit=False), 409, "insufficient_funds")
+        assert details == {"balance": "30.00", "available": "10.00", "minimum_balance": "20.00", "shortfall": "1.00"}
+        assert post(api, owned, 10, is_credit=False).status_code == 201
+        assert balance(api, owned) == "20.00"
+
+
+# --- starting -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "code", "said"),
+    [
+        ("", {"JWT_SECRET_KEY": SAMPLE_SECRET}, 2, "jwt_secret_key"),
+        ("", {"JWT_SECRET_KEY": SAMPLE_SECRET, "FLASK_ENV": "production"}, 2, "jwt_secret_key"),
+        ("", {"JWT_SECRET_KEY": "short", "FLASK_ENV": "testing"}, 2, "shorter than 32 bytes"),
+        ("--no-auth", {"JWT_SECRET_KEY": SAMPLE_SECRET}, 2, "jwt_secret_key"),
+        ("--no-auth --host 0.0.0.0", {}, 2, "--no-auth"),
+        ("--no-auth --host ::", {}, 2, "--no-auth"),
+        ("--no-auth --host 192.0.2.1", {}, 2, "--no-auth"),
+        ("--no-auth --host example.com", {}, 2, "--no-auth"),
+        ("--workers 0", {}, 2, "workers"),
+        ("--port 65536", {}, 2, "port"),
+        ("--max-connections 0", {}, 2, "connections"),
+        ("", {"MINIMUM_BALANCE": "much"}, 2, "minimum_balance"),
+        ("", {"JWT_ACCESS_TOKEN_EXPIRES": "0"}, 2, "jwt_access_token_expires"),
+        ("", {"WALLET_CURRENCY": "rupees"}, 2, "currency"),
+        ("", {"WALLET_DB": "/proc/no/such/wallet.db"}, 7, ""),
+    ],
+)
+def test_what_is_unsafe_is_not_started(
+    tmp_path: Path, arguments: str, environ: dict[str, str], code: int, said: str
+) -> None:
+    server = Server(tmp_path, *arguments.split(), environ=environ)
+    try:
+        server.start()
+    except AssertionError:
+        assert server.process.returncode == code
+    else:
+        server.stop()
+        pytest.fail("it started")
+    assert said in server.stderr
+    assert SAMPLE_SECRET not in server.stderr
+
+
+def test_a_short_secret_is_enough_for_development_and_said_to_be(tmp_path: Path) -> None:
+    with Server(tmp_path, environ={"JWT_SECRET_KEY": "short", "FLASK_ENV": "development"}) as server:
+        assert any("development" in line.get("message", "") for line in server.log)
+
+
+def test_the_port_of_the_seed_is_the_default(tmp_path: Path) -> None:
+    help_ = " ".join(wallet(tmp_path, "serve --help").out.split())
+    assert re.search(r"--port [^-]*\[default: 5000\]", help_)
+    assert re.search(r"--host [^-]*\[default: 127\.0\.0\.1\]", help_)
+
+
+def test_a_port_in_use_is_exit_7(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = wallet(tmp_path, f"serve --port {port}")
+    assert done.code == 7
+    assert str(port) in done.err
+
+
+def test_a_server_without_an_operator_key_says_how_to_make_one(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        assert "wallet key create" in next(line["message"] for line in server.log if line["event"] == "no_operator_key")
+        server.key("first")
+        server.stop()
+        server.lines.clear()
+        server.start()
+        assert "no_operator_key" not in server.stderr
+
+
+# --- users and wallets ----------------------------------------------------------------------------------------------
+
+
+def test_a_user_once(api: httpx.Client) -> None:
+    user_id = new_user(api)
+    phone = "+14155552671"
+    first = api.post("/users", json={"phone_number": phone, "name": "Zoë"})
+    assert first.status_code == 201
+    assert first.json()["data"]["id"] == user_id + 1
+    assert first.json()["data"]["name"] == "Zoë"
+    failure(api.post("/users", json={"phone_number": "+1 415 555 2671"}), 409, "user_exists")
+
+
+def test_a_wallet_of_each_type_once(api: httpx.Client) -> None:
+    user_id = new_user(api)
+    types = ["type1", "savings", "a.b_c-d", "X" * 32]
+    for type_ in types:
+        assert api.post("/wallet/create", json={"user_id": user_id, "type": type_}).status_code == 201
+    failure(api.post("/wallet/create", json={"user_id": user_id, "type": "type1"}), 409, "wallet_exists")
+    found = api.get(f"/wallet/get/{user_id}").json()["data"]
+    assert [each["type"] for each in found] == types
+    assert [each["user_id"] for each in found] == [user_id] * 4
+    for each in found:
+        assert api.get(f"/wallet/get/{user_id}/{each['type']}").json()["data"] == each
+
+
+def test_a_user_with_no_wallet_has_an_empty_list(api: httpx.Client) -> None:
+    answer = api.get(f"/wallet/get/{new_user(api)}")
+    assert (answer.status_code, answer.json()["data"]) == (200, [])
+
+
+def test_a_wallet_in_another_currency_with_a_minimum_of_its_own(api: httpx.Client) -> None:
+    user_id = new_user(api)
+    body = {"user_id": user_id, "type": "points", "currency": "PTS/0", "minimum_balance": "-5"}
+    made = api.post("/wallet/create", json=body).json()["data"]
+    assert (made["currency"], made["minimum_balance"], made["available"]) == ("PTS/0", "-5", "5")
+    owned = user_id, made["id"]
+    assert post(api, owned, "5", is_credit=False).json()["data"]["balance"] == "-5"
+    failure(post(api, owned, "0.5"), 400, "invalid_input")
+
+
+def test_what_is_not_there(api: httpx.Client, owned: Owned) -> None:
+    user_id, wallet_id = owned
+    failure(api.get("/wallet/get/999999"), 404, "user_not_found")
+    failure(api.get("/wallet/get/999999/main"), 404, "user_not_found")
+    failure(api.get(f"/wallet/get/{user_id}/none"), 404, "wallet_not_found")
+    failure(api.get(f"/transactions/get/{user_id}/999999"), 404, "wallet_not_found")
+    failure(api.get(f"/transactions/get/999999/{wallet_id}"), 404, "wallet_not_found")
+    failure(api.post("/wallet/create", json={"user_id": 999_999, "type": "main"}), 404, "user_not_found")
+    failure(post(api, (user_id, 999_999), 5), 404, "wallet_not_found")
+    failure(api.get("/nothing"), 404, "not_found")
+
+
+@pytest.mark.parametrize("slashes", ["/", "//"])
+def test_a_trailing_slash_is_accepted(api: httpx.Client, owned: Owned, slashes: str) -> None:
+    user_id, wallet_id = owned
+    for path in (f"/wallet/get/{user_id}/main", f"/wallet/get/{user_id}", f"/transactions/get/{user_id}/{wallet_id}"):
+        assert api.get(path + slashes).json() == api.get(path).json()
+    ids = {"user_id": user_id, "wallet_id": wallet_id}
+    for path, body, status in (
+        ("/users", {"phone_number": "x"}, 400),
+        ("/wallet/create", {"user_id": user_id, "type": "main"}, 409),
+        ("/transactions/create", ids | {"amount": 1, "is_credit": True}, 201),
+        ("/transactions/batch", {"transactions": [ids | {"amount": 1, "is_credit": True}]}, 200),
+        ("/transactions/get/total_in_period", ids, 200),
+        ("/tokens", {"user_id": user_id}, 201),
+    ):
+        assert api.post(path + slashes, json=body).status_code == status
+
+
+# --- transactions ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("literal", "amount"),
+    [
+        ("20", "20.00"),
+        ("0.1", "0.10"),
+        ("0.01", "0.01"),
+        ("0.29", "0.29"),
+        ("1.10", "1.10"),
+        ("4.35", "4.35"),
+        ("1.1e0", None),
+        ("123456789012.34", "123456789012.34"),
+        ("9007199254740.93", "9007199254740.93"),
+        ("10000000000000", "10000000000000.00"),
+        ("10000000000000.00", "10000000000000.00"),
+        ('"20"', "20.00"),
+        ('"0.1"', "0.10"),
+        ('"007.50"', "7.50"),
+        ('"123456789012.34"', "123456789012.34"),
+    ],
+)
+def test_amounts_are_read_exactly(api: httpx.Client, owned: Owned, literal: str, amount: str | None) -> None:
+    """As numbers and as strings, never through a float."""
+    body = f'{{"user_id": {owned[0]}, "wallet_id": {owned[1]}, "amount": {literal}, "is_credit": true}}'
+    answer = api.post("/transactions/create", content=body, headers={"Content-Type": "application/json"})
+    if amount is None:
+        failure(answer, 400, "invalid_input")
+    else:
+        assert answer.status_code == 201
+        assert (answer.json()["data"]["amount"], answer.json()["data"]["balance"]) == (amount, amount)
+
+
+def test_tenths_add_up(api: httpx.Client, owned: Owned) -> None:
+    for amount in (0.1, 0.2, 0.1, "0.2"):
+        assert post(api, owned, amount).status_code == 201
+    assert balance(api, owned) == "0.60"
+    assert post(api, owned, "0.60", is_credit=False).json()["data"]["balance"] == "0.00"
+
+
+def test_a_debit_of_more_than_there_is(api: httpx.Client, owned: Owned) -> None:
+    post(api, owned, "10.00")
+    details = failure(post(api, owned, "10.01", is_credit=False), 409, "insufficient_funds")
+    assert details == {"balance": "10.00", "available": "10.00", "minimum_balance": "0.00", "shortfall": "0.01"}
+    assert balance(api, owned) == "10.00"
+
+
+def test_note_and_time_come_back_as_they_went_in(api: httpx.Client, owned: Owned) -> None:
+    note = "café 😀 [/b] <b> \u202e'; --\n\t"
+    made = post(api, owned, 1, note=note, at="2024-04-19T05:27:13").json()["data"]
+    assert (made["note"], made["at"]) == (note, "2024-04-19T05:27:13.000000Z")
+    made = post(api, owned, 1, at="2024-04-19T12:00:00+05:30").json()["data"]
+    assert made["at"] == "2024-04-19T06:30:00.000000Z"
+    failure(post(api, owned, 1, at="2024-04-18"), 409, "time_conflict")
+    failure(post(api, owned, 1, at="9999-01-01"), 400, "invalid_input")
+
+
+def test_a_key_makes_it_safe_to_send_again(api: httpx.Client, owned: Owned) -> None:
+    first = post(api, owned, "5.00", key="k 1")
+    assert first.status_code == 201
+    assert first.json()["data"]["key"] == "k 1"
+    assert "replayed" not in first.json()["data"]
+    for amount in ("5.00", "5", 5, 5.0):
+        again = post(api, owned, amount, key="k 1")
+        assert again.status_code == 200
+        assert again.json()["data"] == first.json()["data"] | {"replayed": True}
+    failure(post(api, owned, "5.01", key="k 1"), 409, "key_reused")
+    failure(post(api, owned, "5.00", is_credit=False, key="k 1"), 409, "key_reused")
+    failure(post(api, owned, "5.00", key="k 1", note="another"), 409, "key_reused")
+    assert balance(api, owned) == "5.00"
+
+
+def test_a_refused_request_leaves_its_key_free(api: httpx.Client, owned: Owned) -> None:
+    failure(post(api, owned, 5, is_credit=False, key="later"), 409, "insufficient_funds")
+    assert post(api, owned, 5, key="later").status_code == 201
+
+
+def test_a_key_belongs_to_its_wallet(api: httpx.Client, owned: Owned) -> None:
+    other = owned[0], api.post("/wallet/create", json={"user_id": owned[0], "type": "b"}).json()["data"]["id"]
+    assert post(api, owned, 5, key="same").status_code == 201
+    assert post(api, other, 6, key="same").status_code == 201
+
+
+@pytest.mark.parametrize("key", ["a", "k" * 255, "ключ-✓", "a b", "💶"])
+def test_keys_of_every_kind(api: httpx.Client, owned: Owned, key: str) -> None:
+    body = {"user_id": owned[0], "wallet_id": owned[1], "amount": 1, "is_credit": True}
+    headers = {"Idempotency-Key": key.encode()}
+    statuses = [
+        httpx.post(str(api.base_url) + "transactions/create", json=body, headers=headers, trust_env=False).status_code
+        for _ in range(2)
+    ]
+    assert statuses == [201, 200]
+    assert api.get(f"/transactions/get/{owned[0]}/{owned[1]}").json()["data"]["transactions"][0]["key"] == key
+
+
+def test_the_same_key_many_times_at_once_is_applied_once(api: httpx.Client, owned: Owned) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda number: post(api, owned, 1, key=f"k{number % 10}"), range(80)))
+    statuses = [answer.status_code for answer in answers]
+    assert (statuses.count(201), statuses.count(200)) == (10, 70)
+    assert balance(api, owned) == "10.00"
+
+
+def test_a_list_a_page_at_a_time(api: httpx.Client, owned: Owned) -> None:
+    user_id, wallet_id = owned
+    for number in range(1, 26):
+        post(api, owned, number)
+    path = f"/transactions/get/{user_id}/{wallet_id}"
+    default = api.get(path).json()["data"]
+    assert [each["seq"] for each in default["transactions"]] == list(range(25, 5, -1))
+    seen, cursor = [], None
+    while True:
+        page = api.get(path, params={"limit": 7} | ({} if cursor is None else {"cursor": cursor})).json()["data"]
+        assert set(page) == {"transactions", "next_cursor"}
+        seen += [each["seq"] for each in page["transactions"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+        post(api, owned, 1)  # pages neither repeat nor skip while others write
+    assert seen == list(range(25, 0, -1))
+    everything = api.get(path, params={"limit": 1000}).json()["data"]
+    assert everything["next_cursor"] is None
+    assert [each["id"] for each in everything["transactions"][-2:]] == [f"{wallet_id}-2", f"{wallet_id}-1"]
+
+
+def test_totals(api: httpx.Client, owned: Owned) -> None:
+    """An end covers the whole second that it is written in, bounds are echoed in UTC, and the books balance."""
+    for amount, is_credit, at in (
+        ("100.00", True, "2024-04-19T05:27:12.999999"),
+        ("20.00", True, "2024-04-19T05:27:13"),
+        ("0.10", True, "2024-04-19T05:30"),
+        ("7.05", False, "2024-04-19T05:40:00.999999"),
+        ("50.00", False, "2024-04-19T05:40:01"),
+    ):
+        assert post(api, owned, amount, is_credit=is_credit, at=at).status_code == 201
+    ids = {"user_id": owned[0], "wallet_id": owned[1]}
+
+    def total(**bounds: str) -> Any:
+        answer = api.post("/transactions/get/total_in_period", json=ids | bounds)
+        assert answer.status_code == 200
+        return answer.json()["data"]
+
+    inside = total(start_date="2024-04-19T05:27:13", end_date="2024-04-19T05:40:00")
+    assert inside == {
+        "wallet_id": owned[1],
+        "currency": "INR",
+        "from": "2024-04-19T05:27:13.000000Z",
+        "to": "2024-04-19T05:40:00.999999Z",
+        "opening_balance": "100.00",
+        "credit_total": "20.10",
+        "debit_total": "7.05",
+        "credit_count": 2,
+        "debit_count": 1,
+        "net": "13.05",
+        "closing_balance": "113.05",
+    }
+    assert total(start_date=inside["from"], end_date=inside["to"]) == inside
+    assert total(start_date="2024-04-19T10:57:13+05:30", end_date="2024-04-19T11:10:00+05:30") == inside
+    whole = total()
+    assert (whole["from"], whole["to"]) == (None, None)
+    assert (whole["opening_balance"], whole["net"], whole["closing_balance"]) == ("0.00", "63.05", "63.05")
+    assert total(end_date="2024-04-19") == whole | {"to": "2024-04-19T23:59:59.999999Z"}
+
+
+# --- batches --------------------------------------------------------------------------------------------------------
+
+
+def item(owned: Owned, amount: Any, *, is_credit: bool = True, **more: Any) -> dict[str, Any]:
+    return {"user_id": owned[0], "wallet_id": owned[1], "amount": amount, "is_credit": is_credit} | more
+
+
+def batch(api: httpx.Client, items: list[dict[str, Any]], **more: Any) -> httpx.Response:
+    return api.post("/transactions/batch", json={"transactions": items} | more)
+
+
+def test_a_batch_answers_each_item_in_order(api: httpx.Client, owned: Owned) -> None:
+    """One refusal does not fail its neighbours; later items see what earlier ones did."""
+    answer = batch(
+        api,
+        [
+            item(owned, "10.00", key="a"),
+            item(owned, "10.01", is_credit=False),
+            item((owned[0], 999_999), 1),
+            item(owned, "x"),
+            item(owned, "4.00", is_credit=False, note="in order"),
+            item(owned, "10.00", key="a"),
+            item(owned, "11.00", key="a"),
+            item(owned, "6.00", is_credit=False),
+        ],
+    )
+    assert answer.status_code == 200
+    data = answer.json()["data"]
+    assert (data["applied"], data["replayed"], data["refused"]) == (3, 1, 4)
+    results = data["results"]
+    assert [each["status"] for each in results] == [201, 409, 404, 400, 201, 200, 409, 201]
+    assert [each.get("code") for each in results] == [
+        *(None, "insufficient_funds", "wallet_not_found", "invalid_input", None, None, "key_reused", None)
+    ]
+    assert [each["data"]["seq"] for each in results if each["status"] < 300] == [1, 2, 1, 3]
+    assert results[1]["details"]["shortfall"] == "0.01"
+    assert results[5]["data"] == results[0]["data"] | {"replayed": True}
+    assert balance(api, owned) == "0.00"
+
+
+def test_a_batch_sent_again_is_replayed(api: httpx.Client, owned: Owned) -> None:
+    items = [item(owned, number, key=f"k{number}") for number in range(1, 6)]
+    first, again = batch(api, items).json()["data"], batch(api, items).json()["data"]
+    assert (first["applied"], first["replayed"]) == (5, 0)
+    assert (again["applied"], again["replayed"], again["refused"]) == (0, 5, 0)
+    assert [one["data"] | {"replayed": True} for one in first["results"]] == [one["data"] for one in again["results"]]
+    # And so it is where all is or none is: what is there already does not count as a refusal.
+    together = batch(api, [*items, item(owned, 6, key="k6")], atomic=True).json()["data"]
+    assert [each["status"] for each in together["results"]] == [200] * 5 + [201]
+    assert balance(api, owned) == "21.00"
+
+
+@pytest.mark.parametrize(
+    ("last", "status", "code"),
+    [
+        ({"amount": "2.01", "is_credit": False}, 409, "insufficient_funds"),
+        ({"amount": "0"}, 400, "invalid_input"),
+        ({"wallet_id": 999_999}, 404, "wallet_not_found"),
+        ({"amount": "3.00", "key": "one"}, 409, "key_reused"),
+        ({"at": "9999-12-31"}, 400, "invalid_input"),
+        ({"at": "2001-01-01"}, 409, "time_conflict"),
+        ({"note": "\ud800"}, 400, "invalid_input"),
+    ],
+)
+def test_all_of_a_batch_or_none(
+    api: httpx.Client, server: Server, owned: Owned, last: dict[str, Any], status: int, code: str
+) -> None:
+    before = dump(server.db)
+    items = [item(owned, "1.00", key="one"), item(owned, "1.00"), item(owned, "1.00") | last, item(owned, "1.00")]
+    # By hand: half of a surrogate pair is escaped, as JSON may be, and not encoded.
+    body = json.dumps({"atomic": True, "transactions": items})
+    answer = api.post("/transactions/batch", content=body, headers={"Content-Type": "application/json"})
+    details = failure(answer, status, code)
+    if "note" not in last:  # a body that cannot be read has no items yet
+        assert details["index"] == 2
+    assert dump(server.db) == before
+    assert batch(api, items[:2], atomic=True).json()["data"]["applied"] == 2
+
+
+def test_the_bounds_of_a_batch(api: httpx.Client, owned: Owned) -> None:
+    items = [item(owned, "0.01") for _ in range(10_000)]
+    data = batch(api, items).json()["data"]
+    assert (data["applied"], data["refused"]) == (10_000, 0)
+    assert [each["data"]["seq"] for each in data["results"]] == list(range(1, 10_001))
+    failure(batch(api, [*items, items[0]]), 400, "invalid_input")
+    failure(batch(api, []), 400, "invalid_input")
+    assert balance(api, owned) == "100.00"
+    data = batch(api, items, atomic=True).json()["data"]
+    assert data["applied"] == 10_000
+    assert balance(api, owned) == "200.00"
+
+
+def test_others_are_served_while_a_large_batch_is(api: httpx.Client, owned: Owned) -> None:
+    items = [item(owned, "0.01") for _ in range(10_000)]
+    with ThreadPoolExecutor(1) as pool:
+        large = pool.submit(batch, api, items)
+        meanwhile = 0
+        while not large.done():
+            assert api.get(f"/wallet/get/{owned[0]}").status_code == 200
+            meanwhile += 1
+        assert large.result().json()["data"]["applied"] == 10_000
+    assert meanwhile > 1
+
+
+# --- two faces, one ledger ------------------------------------------------------------------------------------------
+
+
+def test_a_terminal_and_a_server_write_the_same_ledger_at_once(tmp_path: Path) -> None:
+    """Each sees at once what the other did; nothing is lost, and the ledger can be proven."""
+    with Server(tmp_path, "--no-auth") as server:
+        api = server.api()
+        assert server.wallet("register 9886977544").code == 0
+        assert api.post("/wallet/create", json={"user_id": 1, "type": "main"}).status_code == 201
+        done = server.wallet("tx add 9886977544 5 --credit --key terminal --json")
+        assert json.loads(done.out)["balance"] == "5.00"
+        assert balance(api, (1, 1)) == "5.00"
+        assert post(api, (1, 1), 2).json()["data"]["balance"] == "7.00"
+        assert server.wallet("balance 1 -q").out == "7.00\n"
+        assert post(api, (1, 1), 5, key="terminal").status_code == 200  # keys are the ledger's, not the face's
+
+        def by_terminal(_: int) -> int:
+            return server.wallet("tx add 1 1 --credit").code
+
+        def by_http(_: int) -> int:
+            return int(post(api, (1, 1), 1).status_code)
+
+        with ThreadPoolExecutor(4) as pool:
+            terminals = pool.map(by_terminal, range(10))
+            https = pool.map(by_http, range(200))
+            assert set(terminals) == {0}
+            assert set(https) == {201}
+
+        assert balance(api, (1, 1)) == "217.00"
+        verified = server.wallet("verify --json")
+        assert (verified.code, json.loads(verified.out)["transactions"]) == (0, 212)
+
+
+def test_several_workers(tmp_path: Path) -> None:
+    """More than one process answers, each sees what the others did, and their figures add up."""
+    with Server(tmp_path, "--no-auth", "--workers", "2") as server:
+        api = server.api()
+        owned = new_user(api), api.post("/wallet/create", json={"user_id": 1, "type": "main"}).json()["data"]["id"]
+
+        def on_a_connection_of_its_own(_: int) -> tuple[int, str, int]:
+            # The kernel gives it to whichever process takes it; an idle one takes it before a busy one.
+            with httpx.Client(base_url=str(api.base_url), trust_env=False, timeout=60) as one:
+                answer = post(one, owned, 1)
+                seen = one.get(f"/wallet/get/{owned[0]}/main").json()["data"]["transactions"]
+            made = answer.json()["data"]["seq"]
+            assert seen >= made
+            return answer.status_code, answer.headers["X-Request-ID"].split("-")[0], made
+
+        with ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(on_a_connection_of_its_own, range(300)))
+        assert {status for status, _, _ in answers} == {201}
+        assert sorted(seq for _, _, seq in answers) == list(range(1, 301))
+        assert len({process for _, process, _ in answers}) == 2
+        page = server.client().get("/metrics").text
+        assert sample(page, "wallet_requests_total", route="/transactions/create", status="201") == 300
+        assert sample(page, "wallet_batch_commands_sum") == 302
+        assert balance(api, owned) == "300.00"
+        assert server.stop() == 0
+    assert server.wallet("verify").code == 0
+
+
+# --- outside the API ------------------------------------------------------------------------------------------------
+
+
+def sample(page: str, name: str, **labels: str) -> float:
+    """A figure of a page of metrics."""
+    wanted = {f'{label}="{value}"' for label, value in labels.items()}
+    found = []
+    for line in page.splitlines():
+        match = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
+        if match and match[1] == name and wanted <= set((match[2] or "").split(",")):
+            found.append(float(match[3]))
+    assert len(found) == 1, (name, labels, found)
+    return found[0]
+
+
+def test_health_and_readiness(server: Server) -> None:
+    for path in ("/healthz", "/readyz", "/healthz/", "/readyz/"):
+        answer = server.client().get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+
+
+def test_not_ready_while_another_has_the_turn(tmp_path: Path) -> None:
+    """Health is about the process, readiness about writing. It says who is in the way, and is well again after."""
+    with Server(tmp_path, "--no-auth", environ={"WALLET_LOCK_TIMEOUT": "0.2"}) as server:
+        client, api = server.client(), server.api()
+        owned = new_user(api), api.post("/wallet/create", json={"user_id": 1, "type": "main"}).json()["data"]["id"]
+        with held(TurnLock, server.db.with_name("wallet.db.lock"), "settling") as holder:
+            assert client.get("/healthz").status_code == 200
+            details = failure(client.get("/readyz"), 503, "busy", retryable=True)
+            assert details["holder"]["pid"] == holder.pid
+            busy = post(api, owned, 5, key="once")
+            failure(busy, 503, "busy", retryable=True)
+            assert busy.headers["Retry-After"].isdigit()
+            assert balance(api, owned) == "0.00"  # readers do not wait for writers
+        assert client.get("/readyz").status_code == 200
+        assert post(api, owned, 5, key="once").status_code == 201
+
+
+def test_metrics(tmp_path: Path) -> None:
+    with Server(tmp_path, "--no-auth") as server:
+        api = server.api()
+        owned = new_user(api), api.post("/wallet/create", json={"user_id": 1, "type": "main"}).json()["data"]["id"]
+        for _ in range(3):
+            post(api, owned, "7654.32")
+        post(api, owned, "99999.99", is_credit=False)
+        batch(api, [item(owned, 1), item(owned, "987654.32", is_credit=False)])
+        answer = server.client().get("/metrics")
+        page = answer.text
+        assert answer.headers["content-type"].startswith("text/plain")
+        assert sample(page, "wallet_requests_total", route="/transactions/create", status="201") == 3
+        assert sample(page, "wallet_requests_total", route="/transactions/create", status="409") == 1
+        assert sample(page, "wallet_request_seconds_count", route="/transactions/create") == 4
+        assert sample(page, "wallet_refusals_total", code="insufficient_funds") == 2  # one of them in a batch
+        assert sample(page, "wallet_batch_commands_sum") == 8
+        assert sample(page, "wallet_inbox_commands") == 0
+        turns = sample(page, "wallet_batch_commands_count")
+        assert 1 <= turns <= 8
+        assert sample(page, "wallet_turn_wait_seconds_count") == turns
+        assert sample(page, "wallet_commit_seconds_count") == turns
+        for secret in ("7654", "99999", "98869", "user_id", "phone"):
+            assert secret not in page
+
+
+def test_the_docs_page_needs_no_internet(server: Server) -> None:
+    answer = server.client().get("/docs")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    page = answer.text
+    assert not re.findall(r"""(?:src|href|action|data|poster)\s*=\s*["']?\s*(?:https?:)?//""", page)
+    assert "<script" not in page
+    assert "@import" not in page
+    assert "url(" not in page
+    for operation in operations():
+        assert operation in page
+
+
+# --- the description ------------------------------------------------------------------------------------------------
+
+
+@cache
+def document() -> Any:
+    """/openapi.json, without a server."""
+    from wallet_cli.web.openapi import openapi_json
+
+    return json.loads(openapi_json())
+
+
+def operations() -> list[str]:
+    return [op["operationId"] for methods in document()["paths"].values() for op in methods.values()]
+
+
+def test_the_description_is_openapi_3_1(server: Server) -> None:
+    answer = server.client().get("/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == document()
+    assert document()["openapi"].startswith("3.1.")
+    schemathesis.openapi.from_dict(document()).validate()
+    for schema in document()["components"]["schemas"].values():
+        jsonschema_rs.meta.validate(schema | {"$schema": "https://json-schema.org/draft/2020-12/schema"})
+
+
+def leaves(error: type[WalletError]) -> Iterator[type[WalletError]]:
+    """The errors of the tree that are not mere branches."""
+    children = error.__subclasses__()
+    if not children:
+        yield error
+    for child in children:
+        yield from leaves(child)
+
+
+# What the interface promises, and no operation of HTTP can answer: its table has them all the same.
+NOT_OVER_HTTP = {"interrupted", "key_exists", "key_not_found", "transaction_not_found"}
+
+
+def test_every_error_is_described() -> None:
+    assert problems
+    told = {
+        (int(status), code)
+        for methods in document()["paths"].values()
+        for operation in methods.values()
+        for status, answer in operation["responses"].items()
+        for code in re.findall(r"`([a-z_]+)`", answer["description"])
+    }
+    errors = {
+        (error.http_status, error.code) for error in leaves(WalletError) if error.__module__.startswith("wallet_cli")
+    }
+    missing = {each for each in errors if each[1] not in NOT_OVER_HTTP} - told
+    # A path that is none belongs to no operation.
+    assert missing <= {(404, "not_found")}
+
+
+def validator(status: int, method: str, path: str) -> Callable[[Any], None]:
+    responses = document()["paths"][path][method]["responses"]
+    assert str(status) in responses, f"{method} {path} may not answer {status}"
+    schema = responses[str(status)]["content"]["application/json"]["schema"]
+    whole = {"components": document()["components"], **schema}
+    return jsonschema_rs.Draft202012Validator(whole, validate_formats=True).validate
+
+
+def test_answers_are_as_described(api: httpx.Client, owned: Owned) -> None:
+    """Of every operation, good answers and bad."""
+    user_id, wallet_id = owned
+    ids = {"user_id": user_id, "wallet_id": wallet_id}
+    seen = set()
+
+    def check(answer: httpx.Response, path: str) -> None:
+        method = answer.request.method.lower()
+        validator(answer.status_code, method, API + path)(answer.json())
+        seen.add((method, path, answer.status_code))
+
+    for path, bodies in {
+        "/users": [{"phone_number": "+442079460000"}, {"phone_number": "+442079460000"}, {"phone_number": ""}],
+        "/wallet/create": [
+            {"user_id": user_id, "type": "x"},
+            {"user_id": user_id, "type": "x"},
+            {},
+            {"user_id": 10**9, "type": "x"},
+        ],
+        "/transactions/create": [
+            item(owned, 5, note="n"),
+            item(owned, "99", is_credit=False),
+            item(owned, 0),
+            item((1, 10**9), 1),
+        ],
+        "/transactions/batch": [
+            {"transactions": [item(owned, 1, key="k"), item(owned, 1, key="k"), item(owned, -1), item((1, 10**9), 1)]},
+            {"transactions": [item(owned, 1), item(owned, 99, is_credit=False)], "atomic": True},
+        ],
+        "/transactions/get/total_in_period": [
+            ids,
+            ids | {"start_date": "2024", "end_date": "2025"},
+            {},
+            {"user_id": 1, "wallet_id": 10**9},
+        ],
+        "/tokens": [{"user_id": user_id}, {"user_id": 10**9}, {}],
+    }.items():
+        for body in bodies:
+            check(api.post(path, json=body), path)
+        check(api.post(path, content="x", headers={"Content-Type": "text/plain"}), path)
+        check(api.post(path, content=b" " * 9_000_000, headers={"Content-Type": "application/json"}), path)
+    body = item(owned, 5)
+    for _ in range(2):
+        check(api.post("/transactions/create", json=body, headers={"Idempotency-Key": "k2"}), "/transactions/create")
+    for path, kinds in {
+        "/wallet/get/{user_id}": [(user_id,), (10**9,), ("x",)],
+        "/wallet/get/{user_id}/{type}": [(user_id, "main"), (user_id, "no"), (user_id, "é")],
+        "/transactions/get/{user_id}/{wallet_id}": [owned, (user_id, 10**9), ("x", "y")],
+    }.items():
+        for values in kinds:
+            names = re.findall(r"\{(\w+)\}", path)
+            check(api.get(path.format(**dict(zip(names, values, strict=True)))), path)
+    good = {(method, path) for method, path, status in seen if status < 300}
+    assert good == {
+        (method, path.removeprefix(API)) for path, methods in document()["paths"].items() for method in methods
+    }
+    assert {status for _, _, status in seen} == {200, 201, 400, 404, 409, 413, 415}
