@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import ipaddress
 import os
 import signal
@@ -17,16 +16,16 @@ from typing import NamedTuple
 import uvicorn
 
 from wallet_cli import settings as all_settings
-from wallet_cli.errors import InvalidInput, StorageError, shown
+from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.services.context import open_ledger
 from wallet_cli.services.tokens import open_tokens
 from wallet_cli.settings import Settings
+from wallet_cli.web.listener import BACKLOG, admit_no_more, listen
 from wallet_cli.web.log import log
 from wallet_cli.web.metrics import MULTIPROCESS_FOLDER
 from wallet_cli.web.protocol import bounded_protocol
 from wallet_cli.web.supervisor import supervise
 
-BACKLOG = 1024
 KEEP_ALIVE_S = 30
 DRAIN_S = 30
 MAX_WORKERS = 64
@@ -58,7 +57,7 @@ def serve(options: ServeOptions) -> int:
     if not options.auth:
         log("warning", message="--no-auth: everybody on this machine may do everything")
     _prepare_ledger(settings, options)
-    listener = _listen(options)
+    listener = listen(options.host, options.port)
     host, port = listener.getsockname()[:2]
     shown_host = f"[{host}]" if ":" in host else host
     log("serving", url=f"http://{shown_host}:{port}", workers=options.workers, auth=options.auth)
@@ -67,7 +66,9 @@ def serve(options: ServeOptions) -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="wallet-metrics-") as folder:
         os.environ[MULTIPROCESS_FOLDER] = folder
-        return supervise(options.workers, lambda: Worker(options).run(sockets=[listener]))
+        return supervise(
+            options.workers, lambda: Worker(options).run(sockets=[listener]), lambda: admit_no_more(listener)
+        )
 
 
 class Worker(uvicorn.Server):
@@ -78,6 +79,7 @@ class Worker(uvicorn.Server):
         from wallet_cli.web.app import Application
         from wallet_cli.web.site import Site
 
+        self._alone = options.workers == 1
         settings = _settings(options)
         tokens, _ = open_tokens(settings)
         self.site = Site(settings, tokens, auth=options.auth, access_log=options.access_log)
@@ -113,8 +115,9 @@ class Worker(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take what has knocked already and no more; then uvicorn ends the connections."""
-        for listener in sockets or []:
-            listener.listen(0)
+        if self._alone:  # where there are several, their supervisor has done it for all
+            for listener in sockets or []:
+                admit_no_more(listener)
         await asyncio.sleep(ACCEPT_REST_S)
         await super().shutdown(sockets=sockets)
 
@@ -155,30 +158,3 @@ def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
                 "no_operator_key",
                 message="nobody can call yet: make the first operator key with `wallet key create NAME`",
             )
-
-
-def _listen(options: ServeOptions) -> socket.socket:
-    listener = None
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            options.host, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        if listener is not None:
-            listener.close()
-        raise StorageError(
-            f"cannot listen on {shown(options.host)} port {options.port}: {error.strerror or error}",
-            hint=_LISTEN_HINTS.get(error.errno or 0, "--host is an address of this machine: 127.0.0.1, or 0.0.0.0"),
-        ) from None
-    listener.setblocking(False)
-    return listener
-
-
-_LISTEN_HINTS = {
-    errno.EADDRINUSE: "is another server running? --port picks another",
-    errno.EACCES: "a port below 1024 needs rights; --port picks another",
-}

@@ -21,19 +21,20 @@ LONG_ENOUGH_S = 2.0
 """A worker that dies sooner would die again: the server stops instead of trying for ever."""
 
 
-def supervise(workers: int, work: Callable[[], None]) -> int:
+def supervise(workers: int, work: Callable[[], None], stopping: Callable[[], None]) -> int:
     """Run `work` in `workers` processes until SIGTERM or SIGINT; returns the exit code.
 
-    The first signal is passed on and the workers finish what they have accepted; the second kills them. If this
-    process dies, they stop by themselves.
+    `stopping` is called before the workers are told to stop. The first signal is passed on and the workers finish what
+    they have accepted; the second kills them. If this process dies, they stop by themselves.
     """
-    return _Supervisor(workers, work).run()
+    return _Supervisor(workers, work, stopping).run()
 
 
 class _Supervisor:
-    def __init__(self, workers: int, work: Callable[[], None]) -> None:
+    def __init__(self, workers: int, work: Callable[[], None], stopping: Callable[[], None]) -> None:
         self._count = workers
         self._work = work
+        self._before_stop = stopping
         self._started_s: dict[int, float] = {}
         self._stopping = False
         self._failed = False
@@ -88,7 +89,9 @@ class _Supervisor:
         self._end_all(signal.SIGKILL if self._stopping else signal.SIGTERM)
 
     def _end_all(self, number: signal.Signals) -> None:
-        self._stopping = True
+        if not self._stopping:
+            self._stopping = True
+            self._before_stop()
         for pid in list(self._started_s):
             with suppress(ProcessLookupError):  # gone already: os.wait() tells
                 os.kill(pid, number)
