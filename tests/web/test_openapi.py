@@ -1,0 +1,20 @@
+"""No server error, no answer that /openapi.json does not describe, whatever is asked: tests/web/fuzz.py, bounded.
+
+`WALLET_FUZZ_CASES=5000 python tests/web/fuzz.py` asks more.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from web.fuzz import fuzz
+
+LEAST_CASES = 1500
+EXAMPLES = 150
+
+
+def test_every_answer_is_as_described(tmp_path: Path) -> None:
+    outcome = fuzz(tmp_path, EXAMPLES)
+    assert not outcome.faults
+    assert outcome.code == 0, outcome.said
+    assert outcome.cases >= LEAST_CASES
