@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +15,7 @@ from wallet_cli.domain.commands import Command, NoteUse, Refusal, Result
 from wallet_cli.errors import Busy, InternalError, StorageError, WalletError
 from wallet_cli.writer import inbox as inbox_module
 from wallet_cli.writer.executor import UnknownOutcome
-from wallet_cli.writer.inbox import BatchReport, Inbox
+from wallet_cli.writer.inbox import QUICK_COMMANDS, BatchReport, Inbox, Loop
 
 TIMEOUT_S = 30
 
@@ -29,7 +31,7 @@ class FakeExecutor:
         self.may_end = threading.Semaphore(0)
         self.threads: set[int] = set()
 
-    def run(self, commands: Sequence[Command], name: str) -> list[Result]:
+    def run(self, commands: Sequence[Command], name: str, lock_timeout_s: float | None = None) -> list[Result]:
         number = len(self.batches)
         assert name == "a test"
         self.batches.append([command.name for command in commands])  # type: ignore[union-attr]
@@ -44,15 +46,14 @@ class FakeExecutor:
 class Desk:
     """An inbox over a fake executor, and all that it answered, handed over and reported."""
 
-    def __init__(self, capacity: int | None = None) -> None:
+    def __init__(self, capacity: int | None = None, loop: Loop | None = None) -> None:
         self.executor = FakeExecutor()
         self.opened_and_closed: list[str] = []
         self.answers: list[tuple[str, Any]] = []
         """Who was answered, with what, in that order."""
-        self.hand_overs = 0
         self.reports: list[BatchReport] = []
         bound = {} if capacity is None else {"capacity": capacity}
-        self.inbox = Inbox(self._open, self._hand_over, "a test", self.reports.append, **bound)  # type: ignore[arg-type]
+        self.inbox = Inbox(self._open, "a test", loop, self.reports.append, **bound)
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
@@ -61,10 +62,6 @@ class Desk:
             yield self.executor
         finally:
             self.opened_and_closed.append("closed")
-
-    def _hand_over(self, answer_all: Callable[[], None]) -> None:
-        self.hand_overs += 1
-        answer_all()
 
     def send(self, who: str, *names: str) -> None:
         """Leave commands of these names; one of the caller's own name where none are given."""
@@ -165,17 +162,6 @@ def test_a_request_of_no_commands_takes_a_turn_and_is_answered_with_no_results(d
     desk.close()
     assert desk.executor.batches == [["before"], []]
     assert desk.answers[1] == ("ready", [])
-
-
-def test_a_batch_is_handed_over_once_however_many_callers_are_in_it(desk: Desk) -> None:
-    desk.send("a")
-    desk.begun()
-    for number in range(50):
-        desk.send(str(number))
-    desk.let(2)
-    desk.close()
-    assert desk.hand_overs == 2
-    assert len(desk.answers) == 51
 
 
 def test_one_thread_alone_uses_the_executor(desk: Desk) -> None:
@@ -330,9 +316,118 @@ def test_start_raises_what_opening_raised() -> None:
         raise StorageError("there is no ledger")
         yield
 
-    inbox = Inbox(no_ledger, lambda answer_all: answer_all(), "a test")
+    inbox = Inbox(no_ledger, "a test")
     with pytest.raises(StorageError, match="there is no ledger"):
         inbox.start()
+
+
+# With an event loop: quick batches are carried out in it, and all else by the thread.
+
+
+class FakeLoop:
+    """A loop whose turns are taken when the test says so, in the test's thread, and an executor in it."""
+
+    def __init__(self) -> None:
+        self.calls: deque[Callable[[], None]] = deque()
+        self.handed_over: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.executor = FakeExecutor()
+        self.executor.may_end.release(1000)
+        self.loop = Loop(self.executor, self.calls.append, self.handed_over.put)  # type: ignore[arg-type]
+
+    def tick(self) -> None:
+        """Do what was scheduled up to now."""
+        for _ in range(len(self.calls)):
+            self.calls.popleft()()
+
+    def answer_one_batch(self) -> None:
+        """Do what the thread handed over for one batch."""
+        self.handed_over.get(timeout=TIMEOUT_S)()
+
+
+@pytest.fixture
+def here() -> FakeLoop:
+    return FakeLoop()
+
+
+@pytest.fixture
+def looped(here: FakeLoop) -> Iterator[Desk]:
+    made = Desk(loop=here.loop)
+    made.inbox.start()
+    yield made
+    made.let(1000)
+    made.close()
+
+
+def test_all_that_a_loop_has_read_is_one_batch_in_the_loop(looped: Desk, here: FakeLoop) -> None:
+    for who in "abc":
+        looped.send(who)
+    assert here.executor.batches == []
+    here.tick()
+    assert here.executor.batches == [["a", "b", "c"]]
+    assert looped.answers == [("a", ["a"]), ("b", ["b"]), ("c", ["c"])]
+    assert here.executor.threads == {threading.get_ident()}
+    assert looped.executor.batches == []
+
+
+def test_a_large_batch_and_what_comes_after_it_are_the_threads(looped: Desk, here: FakeLoop) -> None:
+    names = [str(number) for number in range(QUICK_COMMANDS + 1)]
+    looped.send("large", *names)
+    here.tick()
+    looped.begun()
+    looped.send("small")
+    here.tick()
+    looped.let(2)
+    here.answer_one_batch()
+    here.answer_one_batch()
+    assert looped.answers == [("large", names), ("small", ["small"])]
+    assert here.executor.batches == []
+
+
+def test_a_turn_that_is_not_to_be_had_at_once_is_waited_for_by_the_thread(looped: Desk, here: FakeLoop) -> None:
+    here.executor.errors[0] = Busy("another process has it")
+    for who in "ab":
+        looped.send(who)
+    here.tick()
+    looped.begun()
+    assert looped.answers == []
+    assert looped.executor.batches == [["a", "b"]]
+    looped.let(1)
+    here.answer_one_batch()
+    assert looped.answers == [("a", ["a"]), ("b", ["b"])]
+
+
+def test_a_failure_in_the_loop_is_an_answer_and_the_loop_goes_on(looped: Desk, here: FakeLoop) -> None:
+    disk_full = StorageError("disk full")
+    here.executor.errors[0] = disk_full
+    looped.send("a")
+    here.tick()
+    looped.send("b")
+    here.tick()
+    assert looped.answers == [("a", disk_full), ("b", ["b"])]
+
+
+def test_what_the_thread_did_is_handed_over_once_a_batch(looped: Desk, here: FakeLoop) -> None:
+    looped.send("large", *["x"] * (QUICK_COMMANDS + 1))
+    here.tick()
+    looped.begun()
+    for number in range(50):
+        looped.send(str(number))
+    looped.let(2)
+    here.answer_one_batch()
+    here.answer_one_batch()
+    assert here.handed_over.empty()
+    assert len(looped.answers) == 51
+
+
+def test_closing_carries_out_what_the_loop_had_not_come_to(looped: Desk, here: FakeLoop) -> None:
+    for who in "ab":
+        looped.send(who)
+    looped.let(1)
+    looped.close()
+    here.answer_one_batch()
+    here.tick()  # too late: there is nothing left
+    assert looped.answers == [("a", ["a"]), ("b", ["b"])]
+    assert here.executor.batches == []
 
 
 # What is told about it.
