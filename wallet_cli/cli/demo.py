@@ -31,8 +31,10 @@ def demo() -> None:
     from wallet_cli.cli.app import main
 
     # A refusal is part of the story: it stands where a person would see it.
+    print("# A story on a scratch ledger, which is gone at its end.")
     with tempfile.TemporaryDirectory(prefix="wallet-demo-") as folder, redirect_stderr(sys.stdout):
         for why, line in STORY:
             print(f"\n# {why}" if why else "")
             print(f"$ {line}", flush=True)
             main(["--db", str(Path(folder) / "demo.db"), *shlex.split(line)[1:]])
+    print("\n# That was all of it. A ledger of your own begins with: wallet register PHONE")

@@ -186,7 +186,7 @@ def _card(data: Mapping[str, Any]) -> None:
 
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
-    grid.add_column(overflow="fold")
+    grid.add_column(overflow="ignore", no_wrap=True)  # the terminal wraps it: a long token can be copied whole
     for name, value in data.items():
         if value is not None:
             grid.add_row(name, _cell(value))
@@ -217,7 +217,7 @@ def _print(renderable: Any) -> None:
     from rich.console import Console
 
     if sys.stdout.isatty():
-        Console(highlight=False).print(renderable)
+        Console(highlight=False).print(renderable, crop=False)
         return
     text = io.StringIO()
     Console(file=text, highlight=False, width=UNCUT_COLUMNS, color_system=None).print(renderable)

@@ -61,11 +61,11 @@ class TransactionId(NamedTuple):
 def parse_user(text: str) -> UserName:
     """Read a USER: `id:N`, a phone number (a `+`, or 7 digits or more), or a shorter run of digits, an id."""
     if text.startswith("id:"):
-        return UserId(_parse_id(text[3:], text))
+        return UserId(parse_id(text[3:]))
     digits = phone_digits(text)
     if digits.startswith("+") or len(digits) >= PHONE_DIGITS:
         return PhoneDigits(text, digits)
-    return UserId(_parse_id(digits, text))
+    return UserId(parse_id(digits))
 
 
 def parse_wallet(text: str) -> WalletName:
@@ -128,7 +128,8 @@ def _check_text(text: str, what: str, limit: int) -> str:
     return text
 
 
-def _parse_id(digits: str, text: str) -> int:
-    if not re.fullmatch(_ID, digits) or not 1 <= int(digits) <= MAX_ID:
-        raise InvalidInput(f"not a user id: {shown(text)}", hint="such as 1 or id:1; or give the phone number")
-    return int(digits)
+def parse_id(text: str) -> int:
+    """Read the id of a user or a wallet. Raises InvalidInput."""
+    if not re.fullmatch(_ID, text) or not 1 <= int(text) <= MAX_ID:
+        raise InvalidInput(f"not an id: {shown(text)}", hint="a whole number from 1 on; or give the phone number")
+    return int(text)

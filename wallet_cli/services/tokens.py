@@ -14,6 +14,7 @@ from pathlib import Path
 
 import jwt
 
+from wallet_cli.domain.address import parse_id
 from wallet_cli.errors import InvalidInput, StorageError, Unauthenticated
 from wallet_cli.settings import MAX_EXPIRES_MINUTES, Settings, data_folder
 
@@ -72,9 +73,12 @@ class Tokens:
         except (jwt.PyJWTError, ValueError, RecursionError):
             raise Unauthenticated("the token is not valid") from None
         # A key that the token itself brings or names is never looked at; one that tries is refused.
-        if set(header) - {"alg", "typ"} or claims["type"] != TOKEN_TYPE or not claims["sub"].isdecimal():
+        if set(header) - {"alg", "typ"} or claims["type"] != TOKEN_TYPE:
             raise Unauthenticated("the token is not valid")
-        return int(claims["sub"])
+        try:
+            return parse_id(claims["sub"])
+        except InvalidInput:
+            raise Unauthenticated("the token is not valid") from None
 
 
 def open_tokens(settings: Settings) -> tuple[Tokens, str | None]:

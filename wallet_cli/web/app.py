@@ -77,7 +77,7 @@ class Endpoint:
             id_ = request_id(header(scope, b"x-request-id"))
             if scope["method"] != method and not (method == "GET" and scope["method"] == "HEAD"):
                 raise MethodNotAllowed(f"use {method} here")
-            who = site.door.caller(header(scope, b"authorization"))
+            who = site.door.caller(scope)
             caller = who.name
             reply = await handler(site, Call(scope, receive, who))
             status = reply.status

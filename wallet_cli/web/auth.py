@@ -6,14 +6,18 @@ call, so that a revoked one is refused from then on, by every server on that led
 
 from __future__ import annotations
 
+import ipaddress
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from wallet_cli.domain.model import Operator
 from wallet_cli.errors import Forbidden, Unauthenticated
 from wallet_cli.services.operators import KEY_PREFIX, hash_key
 from wallet_cli.services.tokens import Tokens
 from wallet_cli.storage.sqlite import SqliteStore
+from wallet_cli.web.exchange import Scope, header
 
+LOOPBACK = "127.0.0.1"
 MAX_KEY_CHARS = 100
 
 
@@ -56,8 +60,9 @@ class Doorkeeper:
         self.used: set[str] = set()
         """Names of the operators seen since the last note of it was made in the ledger."""
 
-    def caller(self, authorization: bytes | None) -> Caller:
+    def caller(self, scope: Scope) -> Caller:
         """Raises Unauthenticated, saying no more than that a key or token is not valid."""
+        authorization = header(scope, b"authorization")
         if authorization is None:
             raise Unauthenticated("no key or token", hint="Authorization: Bearer …")
         scheme, _, credential = authorization.decode("latin-1").partition(" ")
@@ -83,5 +88,26 @@ class OpenDoor:
     def __init__(self) -> None:
         self.used: set[str] = set()
 
-    def caller(self, _authorization: bytes | None) -> Caller:
+    def caller(self, scope: Scope) -> Caller:
+        """Raises Forbidden for what a web page sent.
+
+        A page in the browser of this machine's user can send requests here too, under its own name (`Host`, where it
+        made that name point here) or from its own place (`Origin`); programs and terminals do neither.
+        """
+        host = (header(scope, b"host") or b"").decode("latin-1")
+        origin = header(scope, b"origin")
+        if not is_loopback(urlsplit(f"//{host}").hostname or ""):
+            raise Forbidden("--no-auth answers to localhost alone", hint=f"call it by its address: {LOOPBACK}")
+        if origin is not None and origin.decode("latin-1") != f"http://{host}":
+            raise Forbidden("--no-auth does not answer web pages from elsewhere", hint="use an operator key")
         return LOCAL
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -67,7 +67,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     Raises UnsupportedMediaType, BodyTooLarge (before reading it, where its length is said), or ClientLeft.
     """
     content_type = header(scope, b"content-type")
-    if content_type is not None and content_type.partition(b";")[0].strip().lower() != b"application/json":
+    # None at all is refused too: it is what a browser sends for a page that asks nobody whether it may.
+    if content_type is None or content_type.partition(b";")[0].strip().lower() != b"application/json":
         raise UnsupportedMediaType("the body is not application/json", hint="Content-Type: application/json")
     length = header(scope, b"content-length")
     if length is not None and int(length) > limit:
@@ -76,7 +77,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     body = _checked(message, message.get("body", b""), limit)
     if not message.get("more_body"):
         return bytes(body)
-    parts = bytearray(body)
+    parts = bytearray(_checked(message, body, limit))
     while message.get("more_body"):
         message = await receive()
         parts += message.get("body", b"")

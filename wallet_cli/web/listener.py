@@ -7,6 +7,8 @@ import errno
 import socket
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 
 from wallet_cli.errors import StorageError, shown
 
@@ -48,14 +50,23 @@ def admit_no_more(listener: socket.socket) -> None:
     """Let no new connection begin, while those that have begun can still be accepted.
 
     Closing a port resets the connections that the kernel has made and nobody has accepted yet; a client that has sent
-    its request on one does not know what became of it. So nobody new is let in first: on Linux by a filter that drops
-    what opens a connection (the client tries again, and finds the port closed), elsewhere as well as a backlog of 0
-    can.
+    its request on one does not know what became of it. So nobody new is let in first: on Linux, with the right to, by a
+    filter that drops what opens a connection (the client tries again, and finds the port closed); elsewhere by a queue
+    that holds one at the most.
     """
+    listener.listen(0)
     if sys.platform == "linux":
         program = ctypes.create_string_buffer(DROP_SYN)
-        listener.setsockopt(
-            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(DROP_SYN) // 8, ctypes.addressof(program))
-        )
-    else:
-        listener.listen(0)
+        with suppress(PermissionError):
+            listener.setsockopt(
+                socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(DROP_SYN) // 8, ctypes.addressof(program))
+            )
+
+
+def accept_rest(listener: socket.socket) -> Iterator[socket.socket]:
+    """The connections that the kernel has made and nobody has accepted yet, until there are none."""
+    with suppress(BlockingIOError):
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            yield connection

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import secrets
 import sys
 import time
@@ -25,6 +26,18 @@ def log(event: str, **fields: Any) -> None:
     line = {"time": format_time(time.time_ns() // 1000), "event": event} | fields
     sys.stderr.write(json.dumps(line) + "\n")
     sys.stderr.flush()
+
+
+class LogHandler(logging.Handler):
+    """Other libraries' warnings as lines of this log; their texts name no caller and no content."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log(record.levelname.lower(), source=record.name, message=record.msg)
+
+
+def take_over_logging() -> None:
+    """Let what libraries log come through `log`."""
+    logging.basicConfig(handlers=[LogHandler()], level=logging.WARNING, force=True)
 
 
 def new_request_id() -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from wallet_cli.errors import Busy, WalletError
+from wallet_cli.errors import Busy, InvalidInput, WalletError
 from wallet_cli.web.exchange import failure
 from wallet_cli.web.problems import TooSlow
 
@@ -35,7 +35,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._deadline: asyncio.TimerHandle | None = None
         self._header_bytes = 0
-        self._in_headers = True
+        self._in_request = False
         self._in_body = False
         if len(self.connections) > self.max_connections:
             self._refuse(Busy("too many connections", hint="try again"))
@@ -49,31 +49,48 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        if self._in_headers:
-            self._header_bytes += len(data)
         super().data_received(data)
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._deadline is not None:
             return
-        if self._in_headers and self._header_bytes:
-            if self._header_bytes > MAX_HEADER_BYTES:
-                self.send_400_response("The headers are too large.")
-            elif self._deadline is None:
-                self._arm(HEADER_DEADLINE_S)
-        elif self._in_body and self._deadline is None:
+        if self._in_body:
             self._arm(BODY_DEADLINE_S)
+        elif self._in_request:
+            self._arm(HEADER_DEADLINE_S)
+
+    def on_message_begin(self) -> None:
+        self._in_request = True
+        self._header_bytes = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise ValueError("the headers are too large")  # the parser passes it on as its own error
 
     def on_headers_complete(self) -> None:
+        if self.parser.get_http_version() not in ("1.0", "1.1"):
+            raise ValueError("not a version of HTTP that is spoken here")
         self._disarm()
-        self._in_headers = False
         self._in_body = True
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._disarm()
         self._in_body = False
-        self._in_headers = True
-        self._header_bytes = 0
+        self._in_request = False
         super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn calls for a request that is not HTTP."""
+        self._refuse(InvalidInput(msg.rstrip("."), hint="HTTP/1.1, with at most 32 KiB of headers"))
 
     def pause_writing(self) -> None:
         """The caller does not read its answer; it is not kept for ever."""

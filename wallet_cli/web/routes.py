@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from wallet_cli.domain.address import MAX_ID, OwnedWallet, UserId, WalletName, check_key, parse_type
+from wallet_cli.domain.address import OwnedWallet, UserId, WalletName, check_key, parse_id, parse_type
 from wallet_cli.domain.commands import AppliedTogether, Post, Refusal, Replayed, Result, Together
 from wallet_cli.domain.model import Wallet
 from wallet_cli.errors import Forbidden, InvalidInput, UserNotFound, WalletError, WalletNotFound, shown
@@ -55,10 +55,7 @@ class Call(NamedTuple):
         return str(self.scope["path_params"][name])
 
     def path_id(self, name: str) -> int:
-        text = self.path(name)
-        if not (text.isascii() and text.isdigit() and len(text) <= 19 and 1 <= int(text) <= MAX_ID):
-            raise InvalidInput(f"not an id in the path: {shown(text)}")
-        return int(text)
+        return parse_id(self.path(name))
 
     def query(self, *known: str) -> dict[str, str]:
         return query(self.scope, frozenset(known))
@@ -86,7 +83,7 @@ async def create_wallet(site: Site, call: Call) -> Reply:
     call.caller.must_be_operator()
     body = decode(await call.body(), NewWallet)
     call.query()
-    name = WalletName(UserId(body.user_id), body.type)
+    name = WalletName(UserId(body.user_id), parse_type(body.type))
     opening = wallets.opening(site.ledger, name, body.currency, body.minimum_balance)
     return Reply(201, "wallet created", wallets.opened(site.ledger, await site.carry_out_one(opening)))
 
@@ -128,7 +125,10 @@ async def create_transactions(site: Site, call: Call) -> Reply:
     for number, item in enumerate(prepared):
         if number % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
             await asyncio.sleep(0)
-        answers.append(_refused(item) if isinstance(item, WalletError) else _item(next(results), item[1]))
+        answer = _refused(item) if isinstance(item, WalletError) else _item(next(results), item[1])
+        if "code" in answer:
+            site.metrics.refused(answer["code"])
+        answers.append(answer)
     return Reply(200, "batch done", _summary(answers))
 
 

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import uvicorn
 
 from wallet_cli import settings as all_settings
+from wallet_cli.domain.money import parse_minimum
+from wallet_cli.domain.phone import check_region
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.services.context import open_ledger
 from wallet_cli.services.tokens import open_tokens
 from wallet_cli.settings import Settings
-from wallet_cli.web.listener import BACKLOG, admit_no_more, listen
-from wallet_cli.web.log import log
+from wallet_cli.web.auth import is_loopback
+from wallet_cli.web.listener import BACKLOG, accept_rest, admit_no_more, listen
+from wallet_cli.web.log import log, take_over_logging
 from wallet_cli.web.metrics import MULTIPROCESS_FOLDER
 from wallet_cli.web.protocol import bounded_protocol
 from wallet_cli.web.supervisor import supervise
+
+if TYPE_CHECKING:
+    from wallet_cli.web.site import Site
 
 KEEP_ALIVE_S = 30
 DRAIN_S = 30
 MAX_WORKERS = 64
 ACCEPT_REST_S = 0.05
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ServeOptions(NamedTuple):
@@ -57,32 +63,44 @@ def serve(options: ServeOptions) -> int:
     if not options.auth:
         log("warning", message="--no-auth: everybody on this machine may do everything")
     _prepare_ledger(settings, options)
-    listener = listen(options.host, options.port)
-    host, port = listener.getsockname()[:2]
-    shown_host = f"[{host}]" if ":" in host else host
-    log("serving", url=f"http://{shown_host}:{port}", workers=options.workers, auth=options.auth)
     if options.workers == 1:
-        Worker(options).run(sockets=[listener])
+        worker = Worker(options)
+        listener = listen(options.host, options.port)
+        worker.run_on(listener, lambda: _say_serving(options, listener))
         return 0
+    listener = listen(options.host, options.port)
     with tempfile.TemporaryDirectory(prefix="wallet-metrics-") as folder:
         os.environ[MULTIPROCESS_FOLDER] = folder
         return supervise(
-            options.workers, lambda: Worker(options).run(sockets=[listener]), lambda: admit_no_more(listener)
+            options.workers,
+            lambda ready: Worker(options).run_on(listener, ready),
+            started=lambda: _say_serving(options, listener),
+            stopping=lambda: _leave_to_workers(listener),
         )
 
 
 class Worker(uvicorn.Server):
-    """One process that serves: it stops softly on the first signal and at once on the second."""
+    """One process that serves: it stops softly on the first signal and at once on the second.
+
+    Signals count from the first line on, while the rest is still being imported.
+    """
 
     def __init__(self, options: ServeOptions) -> None:
+        self.should_exit = False
+        self.site: Site | None = None
+        for number in STOP_SIGNALS:
+            signal.signal(number, self.handle_exit)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # a supervisor forks with them blocked
         # What the parent of several workers must not have loaded or opened is imported here.
         from wallet_cli.web.app import Application
         from wallet_cli.web.site import Site
 
+        take_over_logging()
         self._alone = options.workers == 1
         settings = _settings(options)
         tokens, _ = open_tokens(settings)
         self.site = Site(settings, tokens, auth=options.auth, access_log=options.access_log)
+        stop_already = self.should_exit
         super().__init__(
             uvicorn.Config(
                 Application(self.site),
@@ -99,27 +117,53 @@ class Worker(uvicorn.Server):
                 timeout_graceful_shutdown=DRAIN_S,
             )
         )
+        self.should_exit = stop_already
+
+    def run_on(self, listener: socket.socket, ready: Callable[[], None]) -> None:
+        """Serve on an open port; `ready` is called when requests are answered."""
+        self._ready = ready
+        self.run(sockets=[listener])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self._ready()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """A stop that was asked for is a success, not a death by signal; so uvicorn's own handlers stay out."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self.handle_exit)
         yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.should_exit:
             os._exit(128 + sig)
-        self.site.draining = True
         self.should_exit = True
+        if self.site is not None:
+            self.site.draining = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take what has knocked already and no more; then uvicorn ends the connections."""
+        """Take those who have knocked already and no more; then uvicorn ends the connections."""
+        log("stopping")
+        assert sockets is not None
+        [listener] = sockets
         if self._alone:  # where there are several, their supervisor has done it for all
-            for listener in sockets or []:
-                admit_no_more(listener)
+            admit_no_more(listener)
         await asyncio.sleep(ACCEPT_REST_S)
+        rest = listener.dup()
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        for connection in accept_rest(rest):
+            await loop.connect_accepted_socket(self._protocol, connection)
+        rest.close()
         await super().shutdown(sockets=sockets)
+        log("stopped")
+
+    def _protocol(self) -> asyncio.Protocol:
+        """A connection's protocol, as uvicorn makes it."""
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg, assignment]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
 
 def _settings(options: ServeOptions) -> Settings:
@@ -134,24 +178,32 @@ def _check(options: ServeOptions) -> None:
         raise InvalidInput(f"not a port: {options.port}", hint="1 to 65535; 0 picks a free one")
     if options.max_connections < 1:
         raise InvalidInput(f"not a number of connections: {options.max_connections}", hint="at least 1")
-    if not options.auth and not _is_loopback(options.host):
+    if not options.auth and not is_loopback(options.host):
         raise InvalidInput(
             f"--no-auth is for this machine alone, not for {shown(options.host)}",
             hint="leave --no-auth out, or serve on 127.0.0.1",
         )
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _leave_to_workers(listener: socket.socket) -> None:
+    """Shut the port for all, and let go of it here: what this process holds open, nobody would accept from."""
+    admit_no_more(listener)
+    listener.close()
+
+
+def _say_serving(options: ServeOptions, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    shown_host = f"[{host}]" if ":" in host else host
+    log("serving", url=f"http://{shown_host}:{port}", workers=options.workers, auth=options.auth)
 
 
 def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
-    """Make or migrate the ledger before the port opens, and say how to begin where nobody could call yet."""
+    """Make or migrate the ledger before the port opens, and say how to begin where nobody could call yet.
+
+    Settings that every request needs are looked at here: a wrong one is the operator's to mend, not a caller's.
+    """
+    check_region(settings.phone_region)
+    parse_minimum(settings.minimum_balance, settings.currency)
     with open_ledger(settings, lambda text: log("ledger", message=text)) as ledger:
         if options.auth and not any(each.revoked_at_us is None for each in ledger.store.operators()):
             log(

@@ -58,7 +58,7 @@ class Site:
         )
         self.inbox.start()
         self._resources.callback(self.inbox.close)
-        self._chores = [loop.create_task(self._note_use())]
+        self._chores = [loop.create_task(self._note_use_for_ever())]
         # What is loaded now stays: the collector need not look at it again with every few requests.
         gc.collect()
         gc.freeze()
@@ -68,6 +68,7 @@ class Site:
         """Write what was accepted, answer it, and close the ledger."""
         for chore in self._chores:
             chore.cancel()
+        await self._note_use()
         await asyncio.to_thread(self.inbox.close)
         self._resources.close()
 
@@ -108,17 +109,21 @@ class Site:
         with open_ledger(self.settings, lambda text: log("ledger", message=text), busy_timeout_s) as ledger:
             yield ledger.executor
 
-    async def _note_use(self) -> None:
-        """Now and then, write down when each key was last used: not a write a request."""
+    async def _note_use_for_ever(self) -> None:
         while True:
             await asyncio.sleep(NOTE_USE_EVERY_S)
-            if self.door.used:
-                names = sorted(self.door.used)
-                self.door.used.clear()
-                try:
-                    await self.carry_out([NoteUse(name) for name in names])
-                except WalletError as error:
-                    log("note_use_failed", code=error.code)
+            await self._note_use()
+
+    async def _note_use(self) -> None:
+        """Write down which keys were used; now and then, because a write a request would be too many."""
+        if not self.door.used:
+            return
+        names = sorted(self.door.used)
+        self.door.used.clear()
+        try:
+            await self.carry_out([NoteUse(name) for name in names])
+        except WalletError as error:
+            log("note_use_failed", code=error.code)
 
 
 def _give_up(future: asyncio.Future[list[Result]]) -> None:

@@ -17,36 +17,45 @@ from types import FrameType
 
 from wallet_cli.web.log import log
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 LONG_ENOUGH_S = 2.0
 """A worker that dies sooner would die again: the server stops instead of trying for ever."""
 
 
-def supervise(workers: int, work: Callable[[], None], stopping: Callable[[], None]) -> int:
+Work = Callable[[Callable[[], None]], None]
+"""What a worker does; it is given what to call when it is ready."""
+
+
+def supervise(workers: int, work: Work, *, started: Callable[[], None], stopping: Callable[[], None]) -> int:
     """Run `work` in `workers` processes until SIGTERM or SIGINT; returns the exit code.
 
-    `stopping` is called before the workers are told to stop. The first signal is passed on and the workers finish what
-    they have accepted; the second kills them. If this process dies, they stop by themselves.
+    `started` is called when all are ready, and `stopping` before they are told to stop. The first signal is passed on
+    and the workers finish what they have accepted; the second kills them. If this process dies, they stop by
+    themselves. `work` is called with the two signals blocked, and has to unblock them when it can take them.
     """
-    return _Supervisor(workers, work, stopping).run()
+    return _Supervisor(workers, work, started, stopping).run()
 
 
 class _Supervisor:
-    def __init__(self, workers: int, work: Callable[[], None], stopping: Callable[[], None]) -> None:
+    def __init__(self, workers: int, work: Work, started: Callable[[], None], stopping: Callable[[], None]) -> None:
         self._count = workers
         self._work = work
+        self._all_started = started
         self._before_stop = stopping
         self._started_s: dict[int, float] = {}
         self._stopping = False
         self._failed = False
         # Nobody writes to it: a worker that reads its end finds it closed when the supervisor is gone.
         self._life_read, self._life_write = os.pipe()
+        # Each worker writes one byte when it is ready.
+        self._ready_read, self._ready_write = os.pipe()
 
     def run(self) -> int:
-        signals = {signal.SIGTERM, signal.SIGINT}
-        for number in signals:
+        for number in STOP_SIGNALS:
             signal.signal(number, self._stop)
         for _ in range(self._count):
             self._start_one()
+        self._say_started()
         while self._started_s:
             pid, status = os.wait()
             lived_s = time.monotonic() - self._started_s.pop(pid, time.monotonic())
@@ -60,26 +69,39 @@ class _Supervisor:
                 self._start_one()
         return 1 if self._failed else 0
 
+    def _say_started(self) -> None:
+        """Wait until all are ready, or until none of them can be any more."""
+        os.close(self._ready_write)
+        self._ready_write = -1
+        ready = 0
+        while ready < self._count and (said := os.read(self._ready_read, self._count)):
+            ready += len(said)
+        if ready == self._count:
+            self._all_started()
+
     def _start_one(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         pid = os.fork()
         if pid:
             self._started_s[pid] = time.monotonic()
-            if self._stopping:  # the signal came while forking
-                os.kill(pid, signal.SIGTERM)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             return
         code = 1
         try:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, signal.SIG_DFL)
             os.close(self._life_write)
             threading.Thread(target=self._stop_with_parent, name="wallet-parent", daemon=True).start()
-            self._work()
+            self._work(self._say_ready)
             code = 0
         except BaseException:
             traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(code)
+
+    def _say_ready(self) -> None:
+        if self._ready_write >= 0:  # one that was started later is not waited for
+            os.write(self._ready_write, b".")
+            os.close(self._ready_write)
 
     def _stop_with_parent(self) -> None:
         os.read(self._life_read, 1)
