@@ -191,7 +191,8 @@ def test_the_last_use_of_a_key_is_noted(db: Path, monkeypatch: pytest.MonkeyPatc
         site = Site(chosen, open_tokens(chosen)[0], auth=True, access_log=False)
         site.start()
         try:
-            assert site.door.caller(f"Bearer {key}".encode()).operator == "till"
+            scope = {"headers": [(b"authorization", f"Bearer {key}".encode())]}
+            assert site.door.caller(scope).operator == "till"
             assert site.door.used == {"till"}
             async with asyncio.timeout(30):
                 while site.door.used or last_used()["till"] is None:
