@@ -53,9 +53,8 @@ class Connection:
     async def post(self, path: str, body: Mapping[str, Any], key: str | None = None) -> Answer:
         """Send a request and read its answer; raises UnansweredError."""
         data = json.dumps(body).encode()
-        head = (
-            f"POST {path} HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n"
-        )
+        head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\n"
+        head += f"content-type: application/json\r\ncontent-length: {len(data)}\r\n"
         if key is not None:
             head += f"idempotency-key: {key}\r\n"
         try:
