@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import os
 import secrets
 import sys
 import time
@@ -17,8 +18,17 @@ from wallet_cli.domain.period import format_time
 
 MAX_REQUEST_ID_CHARS = 64
 
-_start = secrets.token_hex(4)
 _count = itertools.count(1)
+
+
+def _new_start() -> None:
+    """Workers are forked, and must not number their requests alike."""
+    global _start
+    _start = secrets.token_hex(4)
+
+
+_new_start()
+os.register_at_fork(after_in_child=_new_start)
 
 
 def log(event: str, **fields: Any) -> None:

@@ -160,7 +160,7 @@ class Worker(uvicorn.Server):
 
     def _protocol(self) -> asyncio.Protocol:
         """A connection's protocol, as uvicorn makes it."""
-        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg, assignment]
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
         return made
