@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import NamedTuple
 
 from wallet_cli.errors import InvalidInput, shown
@@ -92,6 +93,7 @@ def parse_period(start: str | None, end: str | None, zone: tzinfo | None) -> Per
     return Period(start_us, end_us)
 
 
+@lru_cache(maxsize=256)
 def format_time(at_us: int) -> str:
     """Return `2026-11-22T10:00:00.000000Z`."""
     return (EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")[:-6] + "Z"

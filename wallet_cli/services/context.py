@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from wallet_cli.domain.address import OwnedWallet
 from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replayed, Result, Single
-from wallet_cli.domain.model import Policy
+from wallet_cli.domain.model import Policy, Wallet
 from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.settings import Settings
 from wallet_cli.storage.sqlite import SqliteStore, ledger_path, open_store
 from wallet_cli.writer.executor import Executor
 from wallet_cli.writer.file_lock import turn_lock
+
+MAX_KNOWN_WALLETS = 10_000
 
 
 class Ledger:
@@ -22,6 +25,13 @@ class Ledger:
         self.store = store
         self.executor = executor
         self.policy = executor.policy
+        self.known_wallets: dict[OwnedWallet, Wallet] = {}
+        """Wallets found by id and owner, for what never changes about them."""
+
+    def remember(self, ref: OwnedWallet, wallet: Wallet) -> None:
+        if len(self.known_wallets) >= MAX_KNOWN_WALLETS:
+            self.known_wallets.clear()
+        self.known_wallets[ref] = wallet
 
     def carry_out(self, command: Single, name: str) -> Applied | Replayed:
         """Run one command in a turn of its own; raises the error of a refusal."""

@@ -91,12 +91,18 @@ def find_account(ledger: Ledger, ref: WalletRef) -> Account:
 
 
 def find_wallet(ledger: Ledger, ref: WalletRef) -> Wallet:
-    """Like find_account, for what needs no balance: one look-up by key where the wallet is named by its id."""
+    """Like find_account, for what only needs what never changes: id, owner, type and currency.
+
+    A wallet that was found by its id and owner is remembered, as neither can change.
+    """
     if not isinstance(ref, OwnedWallet):
         return find_account(ledger, ref).wallet
-    wallet = ledger.store.wallet_owned(ref.wallet_id, ref.user_id)
+    wallet = ledger.known_wallets.get(ref)
     if wallet is None:
-        raise _not_owned(ref)
+        wallet = ledger.store.wallet_owned(ref.wallet_id, ref.user_id)
+        if wallet is None:
+            raise _not_owned(ref)
+        ledger.remember(ref, wallet)
     return wallet
 
 

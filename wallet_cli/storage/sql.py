@@ -16,6 +16,9 @@ from wallet_cli.domain.money import Currency
 SCHEMA_VERSION = 2
 """The newest migration; kept in each ledger, where one cheap read finds it."""
 
+ROWS_AT_ONCE = 32
+"""How many transactions one statement inserts, where there are as many."""
+
 USER_COLUMNS = tuple(User._fields)
 WALLET_COLUMNS = ("id", "user_id", "type", "currency", "exponent", "status", "own_minimum", "created_at_us")
 TRANSACTION_COLUMNS = tuple(Transaction._fields)
@@ -26,8 +29,9 @@ def _columns(names: Sequence[str], table: str) -> str:
     return ", ".join(f"{table}.{name}" for name in names)
 
 
-def _insert(table: str, columns: Sequence[str]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+def _insert(table: str, columns: Sequence[str], rows: int = 1) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"
 
 
 _USER = f"SELECT {_columns(USER_COLUMNS, 'u')} FROM users u"
@@ -80,6 +84,7 @@ LAST_WALLET_ID = "SELECT max(id) FROM wallets"
 INSERT_USER = _insert("users", USER_COLUMNS)
 INSERT_WALLET = _insert("wallets", WALLET_COLUMNS)
 INSERT_TRANSACTION = _insert("transactions", TRANSACTION_COLUMNS)
+INSERT_TRANSACTIONS = _insert("transactions", TRANSACTION_COLUMNS, ROWS_AT_ONCE)
 UPSERT_OPERATOR = (
     _insert("operators", OPERATOR_COLUMNS) + " ON CONFLICT (name) DO UPDATE"
     " SET revoked_at_us = excluded.revoked_at_us, last_used_at_us = excluded.last_used_at_us"

@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -277,7 +278,16 @@ class SqliteStore:
         with _errors(self.path):
             for kind, statement in _INSERTS.items():
                 if rows[kind]:
-                    self.connection.executemany(statement, rows[kind])
+                    self._insert(statement, rows[kind])
+
+    def _insert(self, statement: str, rows: list[Sequence[Any]]) -> None:
+        """Insert rows, many in one statement where there are many: each statement lets other threads in."""
+        whole = len(rows) - len(rows) % sql.ROWS_AT_ONCE if statement is sql.INSERT_TRANSACTION else 0
+        for start in range(0, whole, sql.ROWS_AT_ONCE):
+            values = list(chain.from_iterable(rows[start : start + sql.ROWS_AT_ONCE]))
+            self.connection.execute(sql.INSERT_TRANSACTIONS, values)
+        if whole < len(rows):
+            self.connection.executemany(statement, rows[whole:])
 
     def commit(self) -> None:
         self._run("COMMIT")

@@ -19,6 +19,7 @@ from wallet_cli.domain.period import format_time
 MAX_REQUEST_ID_CHARS = 64
 
 _count = itertools.count(1)
+_start = ""
 
 
 def _new_start() -> None:

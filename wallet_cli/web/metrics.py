@@ -7,10 +7,8 @@ import os
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from wallet_cli.web.supervisor import METRICS_FOLDER_VARIABLE
 from wallet_cli.writer.inbox import BatchReport
-
-MULTIPROCESS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""Where the workers of one server leave their counts; set before this module is imported, or not at all."""
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
@@ -64,7 +62,7 @@ class Metrics:
     def page(self, depth: int) -> bytes:
         """The page, of this process or, where there are several workers, of all of them."""
         self._depth.set(depth)
-        if os.environ.get(MULTIPROCESS_FOLDER):
+        if os.environ.get(METRICS_FOLDER_VARIABLE):
             together = CollectorRegistry()
             MultiProcessCollector(together)  # type: ignore[no-untyped-call]
             return generate_latest(together)

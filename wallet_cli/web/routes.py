@@ -116,8 +116,8 @@ async def create_transactions(site: Site, call: Call) -> Reply:
     call.caller.must_write()
     body = decode(await call.body(MAX_BATCH_BYTES), Batch)
     call.query()
-    for item in body.transactions:
-        amount_text(item.amount)  # another JSON type is a fault of the body, as it is in every other field
+    for each in body.transactions:
+        amount_text(each.amount)  # another JSON type is a fault of the body, as it is in every other field
     prepared = await _prepare_all(site, call.caller, body.transactions)
     if body.atomic:
         return await _atomic(site, prepared)

@@ -24,9 +24,8 @@ from wallet_cli.settings import Settings
 from wallet_cli.web.auth import is_loopback
 from wallet_cli.web.listener import BACKLOG, accept_rest, admit_no_more, listen
 from wallet_cli.web.log import log, take_over_logging
-from wallet_cli.web.metrics import MULTIPROCESS_FOLDER
 from wallet_cli.web.protocol import bounded_protocol
-from wallet_cli.web.supervisor import supervise
+from wallet_cli.web.supervisor import METRICS_FOLDER_VARIABLE, supervise
 
 if TYPE_CHECKING:
     from wallet_cli.web.site import Site
@@ -70,7 +69,7 @@ def serve(options: ServeOptions) -> int:
         return 0
     listener = listen(options.host, options.port)
     with tempfile.TemporaryDirectory(prefix="wallet-metrics-") as folder:
-        os.environ[MULTIPROCESS_FOLDER] = folder
+        os.environ[METRICS_FOLDER_VARIABLE] = folder
         return supervise(
             options.workers,
             lambda ready: Worker(options).run_on(listener, ready),

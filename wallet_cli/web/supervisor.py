@@ -18,6 +18,9 @@ from types import FrameType
 from wallet_cli.web.log import log
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder where workers leave their counts; prometheus_client reads it once, when it is imported."""
+
 LONG_ENOUGH_S = 2.0
 """A worker that dies sooner would die again: the server stops instead of trying for ever."""
 
