@@ -17,7 +17,7 @@ from wallet_cli.domain.commands import Post
 from wallet_cli.domain.model import Transaction
 from wallet_cli.services.context import Ledger
 from wallet_cli.storage import sql
-from wallet_cli.storage.sqlite import _connect, _set_up
+from wallet_cli.storage.sqlite import connect, set_up
 
 ROUNDS = 7
 SINGLES = 1_000
@@ -42,8 +42,8 @@ def through_executor(opened: Ledger, commands: list[Post], size: int) -> float:
 
 def bare(path: Path, rows: list[Transaction], size: int) -> float:
     """Insert the same rows, ready-made, in transactions of the same size."""
-    connection = _connect(path, 0.0)
-    _set_up(connection)
+    connection = connect(path, 0.0)
+    set_up(connection)
     begun = time.perf_counter()
     if size == 1:
         for row in rows:

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 from common import done, fact, figure, median, open_wallet, scratch, wallet_command
 
 from wallet_cli.storage import sql
-from wallet_cli.storage.sqlite import _connect, _set_up
+from wallet_cli.storage.sqlite import connect, set_up
 
 ROUNDS = int(os.environ.get("WALLET_BENCH_ROUNDS", "7"))
 SECONDS = 3
@@ -160,8 +160,8 @@ class Bench:
         for old in self.folder.glob("bare.db*"):
             old.unlink()
         shutil.copyfile(self.folder / "empty.db", path)
-        connection = _connect(path, 0.0)
-        _set_up(connection)
+        connection = connect(path, 0.0)
+        set_up(connection)
         now_us = time.time_ns() // 1000
         rows = [(1, n, True, 2000, 2000 * n, 0, n, now_us, None, None, os.urandom(32)) for n in range(1, SINGLES + 1)]
         begun = time.perf_counter()

@@ -19,8 +19,9 @@ import pytest
 from support import cli, processes
 
 from wallet_cli.errors import Busy, StorageError
-from wallet_cli.writer.file_lock import HOLDER_BYTES, TurnLock, turn_lock
+from wallet_cli.writer.file_lock import HOLDER_BYTES, TurnLock
 from wallet_cli.writer.polling_lock import PollingTurnLock
+from wallet_cli.writer.turns import turn_lock
 
 LOCKS = [TurnLock, PollingTurnLock]
 PATIENCE_S = 60.0
@@ -349,7 +350,7 @@ def test_this_system_has_the_kernels_lock(path: Path) -> None:
 
 
 def test_a_system_without_fcntl_polls(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wallet_cli.writer.file_lock.fcntl", None)
+    monkeypatch.setattr("wallet_cli.writer.file_lock.HAVE_FLOCK", False)
     assert type(turn_lock(path)) is PollingTurnLock
 
 
@@ -366,7 +367,7 @@ fcntl.flock = announced
 """
 WAITS_BY_POLLING = """
 import filelock, wallet_cli.writer.file_lock
-wallet_cli.writer.file_lock.fcntl = None
+wallet_cli.writer.file_lock.HAVE_FLOCK = False
 acquire = filelock.FileLock.acquire
 def announced(*arguments, **options):
     os.write(fd, b"waiting\\n")

@@ -213,6 +213,8 @@ $ echo $WORD
 $ python -c 'import urllib.request; print(urllib.request.urlopen("http://127.0.0.1:5000/api/v1/wallet/get/1").read().decode())'
 {"message":"wallets","data":[]}
 $ kill %1
+{"time": "2020-01-01T00:00:00.000000Z", "event": "stopping"}
+{"time": "2020-01-01T00:00:00.000000Z", "event": "stopped"}
 $ wallet serve --workers 0 &
 error: not a number of workers: 0
 hint: 1 to 64

@@ -22,7 +22,7 @@ from wallet_cli.services.audit import verify
 from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.storage.sqlite import sqlite3
 from wallet_cli.writer.executor import Executor, UnknownOutcome
-from wallet_cli.writer.file_lock import turn_lock
+from wallet_cli.writer.turns import turn_lock
 
 # Runs command lines, one of JSON on stdin each, in a process whose files may not grow past a size.
 LIMITED = """

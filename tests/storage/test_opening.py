@@ -17,7 +17,8 @@ from wallet_cli import settings
 from wallet_cli.errors import StorageError
 from wallet_cli.services.context import open_ledger
 from wallet_cli.storage import migrate, sql
-from wallet_cli.storage.sqlite import open_store, sqlite3
+from wallet_cli.storage.ledger_file import open_store
+from wallet_cli.storage.sqlite import sqlite3
 
 
 def mode(path: Path) -> int:

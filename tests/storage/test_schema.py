@@ -230,7 +230,7 @@ def test_every_statement_prepares_on_the_migrated_schema(raw: Any, name: str) ->
 def test_no_hot_statement_scans_or_sorts(raw: Any, name: str) -> None:
     steps = plan(raw, STATEMENTS[name])
     # The bisection goes over the halves that it has made itself.
-    assert [step for step in steps if re.match("SCAN (?!halves|CONSTANT)", step)] == []
+    assert [step for step in steps if re.match("SCAN (?!halves|CONSTANT|[0-9]+-ROW VALUES)", step)] == []
     # A person's few wallets are sorted; history never is.
     assert name == "ACCOUNTS_OF_USER" or not any("TEMP B-TREE" in step for step in steps)
 

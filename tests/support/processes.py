@@ -213,8 +213,11 @@ import os, sys
 from wallet_cli.__main__ import start
 fd = int(sys.argv.pop(1))
 {patch}
-os.write(fd, b"begun\\n")
-start()
+try:
+    os.write(fd, b"begun\\n")
+    start()
+except KeyboardInterrupt:  # before the first line of start(): Python's own words, as while it starts
+    os._exit(130)
 """
 
 

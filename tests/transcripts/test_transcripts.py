@@ -32,8 +32,11 @@ refuses to start with is in bad_input/serve.transcript."""
 ONLY_A_BUG_RAISES = {"internal_error"}
 """See test_surroundings.py, which puts a bug into the program."""
 
-ONLY_HTTP_ANSWERS = {"unauthenticated", "forbidden"}
-"""A command line asks nobody who they are: tests/web has these, and docs/serve.md shows them."""
+ONLY_HTTP_ANSWERS = {
+    *("unauthenticated", "forbidden"),
+    *("not_found", "method_not_allowed", "request_timeout", "too_large", "unsupported_media_type"),
+}
+"""A command line asks nobody who they are, and has no routes or bodies: tests/web has these; docs/http.md names them."""
 
 
 def name_of(path: Path) -> str:

@@ -10,9 +10,10 @@ from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replay
 from wallet_cli.domain.model import Policy, Wallet
 from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.settings import Settings
-from wallet_cli.storage.sqlite import SqliteStore, ledger_path, open_store
+from wallet_cli.storage.ledger_file import ledger_path, open_store
+from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.writer.executor import Executor
-from wallet_cli.writer.file_lock import turn_lock
+from wallet_cli.writer.turns import turn_lock
 
 MAX_KNOWN_WALLETS = 10_000
 

@@ -1,4 +1,4 @@
-"""A ledger in one SQLite file: making and opening it, reading it, and writing it a batch at a time.
+"""A ledger in SQLite: reading it, and writing it a batch at a time.
 
 Durable means on disk: WAL with synchronous=FULL syncs the log at every commit (at NORMAL, a simulated power cut lost
 47 to 218 commits that had been acknowledged). `BEGIN IMMEDIATE`, because a transaction that reads first and writes
@@ -9,9 +9,8 @@ not know of it.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,14 +29,13 @@ else:
 from wallet_cli.domain.commands import Command, Made, OpenWallet, Post, Register, each
 from wallet_cli.domain.model import Account, Operator, Policy, Transaction, User, Wallet
 from wallet_cli.domain.rules import State
-from wallet_cli.errors import Busy, InvalidInput, StorageError, shown
+from wallet_cli.errors import Busy, StorageError
 from wallet_cli.storage import sql
+
+__all__ = ["APPLICATION_ID", "SqliteStore", "connect", "set_up", "sqlite3", "translating"]
 
 APPLICATION_ID = 0x57414C54
 """`WALT`, in the header of each ledger file: tells it from any other SQLite database."""
-
-OLDEST_SQLITE = (3, 37, 0)
-"""The first with STRICT tables."""
 
 WAL_RESET_FIXED = (3, 51, 3)
 """The first without the WAL-reset bug."""
@@ -51,49 +49,10 @@ _INSERTS: dict[type, str] = {
 }
 """In the order that foreign keys ask for."""
 
-_BESIDE = ("-wal", "-shm")
-"""What SQLite keeps beside a file that is in use."""
-
 T = TypeVar("T")
-Notify = Callable[[str], None]
-Turn = Callable[[str], AbstractContextManager[None]]
-"""Takes the right to write, given what for."""
 
 
-def ledger_path(text: str) -> Path:
-    """The one path of a ledger, however it is named: its lock has to be the same for all. Raises InvalidInput."""
-    try:
-        return Path(os.path.realpath(Path(text).expanduser()))
-    except (RuntimeError, ValueError) as error:  # ~nobody, a NUL
-        raise InvalidInput(f"not a path: {shown(text)}", hint=str(error)) from None
-
-
-def open_store(path: Path, busy_timeout_s: float, turn: Turn, notify: Notify) -> SqliteStore:
-    """Open the ledger at `path`; make it if there is none, and bring an older one to this program's schema.
-
-    `turn` is taken to make or to migrate, and `notify` is told of it in one line. `busy_timeout_s` bounds the wait for
-    programs that write to the file without taking turns. Raises StorageError for a path that is not, and cannot
-    become, a ledger of this version.
-    """
-    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        raise StorageError(f"SQLite {sqlite3.sqlite_version} is too old", hint="pip install pysqlite3")
-    if not _is_file(path):
-        with turn("making the ledger"):
-            if not _is_file(path):
-                _make(path)
-                notify(f"made a new ledger: {path}")
-    store = SqliteStore(path, busy_timeout_s)
-    try:
-        if store.version() < sql.SCHEMA_VERSION:
-            with turn("migrating the ledger"):
-                _migrate(store, notify)
-    except BaseException:
-        store.close()
-        raise
-    return store
-
-
-class _errors:  # noqa: N801  (reads as a word in `with`)
+class translating:  # noqa: N801  (reads as a word in `with`)
     """Turns what SQLite raises in a `with` block into an error of the tree."""
 
     def __init__(self, path: Path) -> None:
@@ -129,12 +88,12 @@ class SqliteStore:
 
     def __init__(self, path: Path, busy_timeout_s: float) -> None:
         self.path = path
-        with _errors(path):
-            self.connection = _connect(path, busy_timeout_s)
+        with translating(path):
+            self.connection = connect(path, busy_timeout_s)
             try:
                 # Before anything that would change a file which is not ours.
                 self.version()
-                _set_up(self.connection)
+                set_up(self.connection)
             except BaseException:
                 self.connection.close()
                 raise
@@ -275,7 +234,7 @@ class SqliteStore:
         rows: dict[type, list[Sequence[Any]]] = {User: [], Wallet: [], Operator: [], Transaction: []}
         for thing in made:
             rows[type(thing)].append(sql.wallet_values(thing) if isinstance(thing, Wallet) else thing)
-        with _errors(self.path):
+        with translating(self.path):
             for kind, statement in _INSERTS.items():
                 if rows[kind]:
                     self._insert(statement, rows[kind])
@@ -313,20 +272,20 @@ class SqliteStore:
     # How statements are run.
 
     def _run(self, statement: str) -> None:
-        with _errors(self.path):
+        with translating(self.path):
             self.connection.execute(statement)
 
     def _rows(self, statement: str) -> list[Any]:
-        with _errors(self.path):
+        with translating(self.path):
             return self.connection.execute(statement).fetchall()
 
     def _one(self, statement: str, values: dict[str, Any], make: Callable[[Sequence[Any]], T]) -> T | None:
-        with _errors(self.path):
+        with translating(self.path):
             row = self.connection.execute(statement, values).fetchone()
         return None if row is None else make(row)
 
     def _each(self, statement: str, values: dict[str, Any], make: Callable[[Sequence[Any]], T]) -> Iterator[T]:
-        with _errors(self.path):
+        with translating(self.path):
             for row in self.connection.execute(statement, values):
                 yield make(row)
 
@@ -334,14 +293,14 @@ class SqliteStore:
         return (self._rows(statement)[0][0] or 0) + 1
 
 
-def _connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+def connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     # mode=rw: opening never makes a file. Transactions are begun by hand.
     return sqlite3.connect(
         f"file:{quote(os.fsencode(path))}?mode=rw", uri=True, timeout=busy_timeout_s, isolation_level=None
     )
 
 
-def _set_up(connection: sqlite3.Connection) -> None:
+def set_up(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
@@ -349,116 +308,11 @@ def _set_up(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA wal_autocheckpoint=0")
 
 
-def _is_file(path: Path) -> bool:
-    """Whether there is something to open; an empty file, such as mktemp makes, is nothing yet. Raises StorageError."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        if path.parent.is_dir():
-            return False
-        raise StorageError(f"there is no folder {path.parent}", hint="make it, or check --db") from None
-    except OSError as error:
-        raise StorageError(f"cannot open the ledger: {error.strerror}: {path}", hint="check --db") from None
-    if stat.S_ISDIR(found.st_mode):
-        raise StorageError(f"this is a folder, not a ledger: {path}", hint=f"--db {path / 'wallet.db'}")
-    if not stat.S_ISREG(found.st_mode):
-        raise StorageError(f"this is not a file: {path}", hint="check --db")
-    return found.st_size > 0
-
-
-def _make(path: Path) -> None:
-    """Make an empty ledger under another name and move it into place: there whole, or not at all."""
-    new = path.with_name(path.name + ".new")
-    try:
-        _remove(new)
-        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        with _errors(new):
-            connection = _connect(new, 0.0)
-            try:
-                _set_up(connection)
-                _upgrade(connection)
-            finally:
-                connection.close()
-        _sync(new)
-        for suffix in _BESIDE:
-            # Left by a ledger that was deleted without them: SQLite would replay its log into the new one.
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        new.replace(path)
-        _sync(path.parent)
-    except OSError as error:
-        raise StorageError(f"cannot make the ledger: {error.strerror}: {path}", hint="check --db") from None
-    finally:
-        _remove(new)
-
-
-def _remove(path: Path) -> None:
-    """Remove a database file that nobody has open, and what SQLite keeps beside it."""
-    for suffix in ("", *_BESIDE):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def _migrate(store: SqliteStore, notify: Notify) -> None:
-    version = store.version()
-    if version >= sql.SCHEMA_VERSION:
-        return  # another process did, while this one waited for its turn
-    backup = store.path.with_name(f"{store.path.name}.backup-v{version}")
-    try:
-        with _errors(store.path):
-            _back_up(store.connection, backup)
-            _upgrade(store.connection)
-    except OSError as error:
-        raise StorageError(f"cannot back up the ledger: {error.strerror}: {backup}", hint="free some space") from None
-    notify(f"migrated the ledger from schema {version} to {sql.SCHEMA_VERSION}; the old one is kept: {backup}")
-
-
-def _back_up(connection: sqlite3.Connection, target: Path) -> None:
-    """Copy a live ledger through SQLite: copying the file itself would miss what is still in the log."""
-    target.unlink(missing_ok=True)
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    copy = sqlite3.connect(target)
-    try:
-        connection.backup(copy)
-    finally:
-        copy.close()
-    _sync(target)
-
-
-def _upgrade(connection: sqlite3.Connection) -> None:
-    """Run the missing migrations in one transaction, and note the new version in the header of the file."""
-    import sqlalchemy
-
-    from wallet_cli.storage.migrate import upgrade
-
-    engine = sqlalchemy.create_engine(
-        "sqlite://", module=sqlite3, creator=lambda: connection, poolclass=sqlalchemy.StaticPool
-    )
-    # Rebuilding a table drops the old one, which foreign keys would object to.
-    connection.execute("PRAGMA foreign_keys=OFF")
-    try:
-        with engine.begin() as wrapped:
-            # Begun by hand, and only here: SQLAlchemy's first connect rolls back whatever was begun before it.
-            connection.execute("BEGIN IMMEDIATE")
-            upgrade(wrapped)
-            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
-    except sqlalchemy.exc.DBAPIError as error:
-        raise error.orig or error from error
-    connection.execute("PRAGMA foreign_keys=ON")
-
-
 def _newer(path: Path, version: int) -> StorageError:
     return StorageError(
         f"this ledger was made by a newer wallet (schema {version}; this one knows {sql.SCHEMA_VERSION}): {path}",
         hint="upgrade wallet-cli",
     )
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _load_user(state: State, user: User | None) -> None:

@@ -30,6 +30,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+HAVE_FLOCK = fcntl is not None
+
 MAX_TIMEOUT_S = 86_400.0
 RING_EVERY_S = 0.05
 HOLDER_BYTES = 256
@@ -204,12 +206,3 @@ def _wait_in_helper(fd: int, timeout_s: float) -> bool:
     with decided:
         given_up = not arrived.is_set()
     return not given_up
-
-
-def turn_lock(path: Path) -> TurnLock:
-    """The lock of this system: the kernel's, or one that polls where there is none."""
-    if fcntl is not None:
-        return TurnLock(path)
-    from wallet_cli.writer.polling_lock import PollingTurnLock
-
-    return PollingTurnLock(path)

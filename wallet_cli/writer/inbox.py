@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from wallet_cli.domain.commands import Command, Result
+from wallet_cli.domain.commands import Command, Result, each
 from wallet_cli.errors import Busy, InternalError, WalletError
 from wallet_cli.writer.executor import Executor
 
@@ -90,6 +90,7 @@ class Inbox:
         self._waiting_commands = 0
         self._turn_s = 0.0
         self._scheduled = False
+        self._turn_here = False
         self._with_thread = loop is None
         self._closing = False
         self._failure: WalletError | None = None
@@ -145,13 +146,16 @@ class Inbox:
             if self._with_thread or not self._requests:
                 return
             batch = self._take_batch()
-        size = sum(len(request.commands) for request in batch)
+            self._turn_here = True
         results = None
-        if size <= QUICK_COMMANDS and self._turn_s <= QUICK_TURN_S:
+        if _size(batch) <= QUICK_COMMANDS and self._turn_s <= QUICK_TURN_S:
             results = self._carry_out(self._loop.executor, batch, 0.0)
         with self._changed:
+            self._turn_here = False
             if results is None:
                 self._give_back(batch)
+            elif self._closing:
+                self._changed.notify()
             elif self._requests:
                 self._schedule()
         if results is not None:
@@ -182,7 +186,9 @@ class Inbox:
         with self._changed:
             if not self._requests and self._loop is not None and not self._closing:
                 self._with_thread = False
-            while not (self._with_thread and self._requests) and not (self._closing and not self._requests):
+            while not (self._with_thread and self._requests):
+                if self._closing and not self._requests and not self._turn_here:
+                    break
                 self._changed.wait()
             return self._take_batch()
 
@@ -223,6 +229,11 @@ class Inbox:
             _answer_all(batch, results)
         else:
             self._loop.soon_threadsafe(lambda: _answer_all(batch, results))
+
+
+def _size(batch: Sequence[Request]) -> int:
+    """How many single commands a batch holds, those of groups counted."""
+    return sum(1 for request in batch for _ in each(request.commands))
 
 
 def _answer_all(batch: Sequence[Request], results: list[Result] | WalletError) -> None:
