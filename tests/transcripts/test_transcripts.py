@@ -36,7 +36,7 @@ ONLY_HTTP_ANSWERS = {
     *("unauthenticated", "forbidden"),
     *("not_found", "method_not_allowed", "request_timeout", "too_large", "unsupported_media_type"),
 }
-"""A command line asks nobody who they are, and has no routes or bodies: tests/web has these; docs/http.md names them."""
+"""A command line asks nobody who they are, and has no routes or bodies: tests/web has these."""
 
 
 def name_of(path: Path) -> str:
