@@ -394,7 +394,8 @@ def check_run(image: Image, data: Path) -> None:
         container = Container(image, data, "--workers", "2")
         wait_until_ready(container)
         check("two workers answer", container.call("GET", f"{api}/wallet/get/1/type1", key=key)[0] == 200)
-        check("SIGTERM to their PID 1: exit 0", container.stop() == 0)
+        code = container.stop()
+        check("SIGTERM to their PID 1: exit 0", code == 0, f"exit {code}")
     finally:
         container.kill()
     changed = [path for path, seen in snapshot(image.root).items() if before.get(path) != seen]

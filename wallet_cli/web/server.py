@@ -9,8 +9,9 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import uvicorn
 
@@ -65,7 +66,7 @@ def serve(options: ServeOptions) -> int:
     if options.workers == 1:
         worker = Worker(options)
         listener = listen(options.host, options.port)
-        worker.run_on(listener, lambda: _say_serving(options, listener))
+        worker.run_on(listener, partial(_say_serving, options, listener.getsockname()))
         return 0
     listener = listen(options.host, options.port)
     with tempfile.TemporaryDirectory(prefix="wallet-metrics-") as folder:
@@ -73,7 +74,7 @@ def serve(options: ServeOptions) -> int:
         return supervise(
             options.workers,
             lambda ready: Worker(options).run_on(listener, ready),
-            started=lambda: _say_serving(options, listener),
+            started=partial(_say_serving, options, listener.getsockname()),
             stopping=lambda: _leave_to_workers(listener),
         )
 
@@ -190,8 +191,8 @@ def _leave_to_workers(listener: socket.socket) -> None:
     listener.close()
 
 
-def _say_serving(options: ServeOptions, listener: socket.socket) -> None:
-    host, port = listener.getsockname()[:2]
+def _say_serving(options: ServeOptions, address: tuple[Any, ...]) -> None:
+    host, port = address[:2]
     shown_host = f"[{host}]" if ":" in host else host
     log("serving", url=f"http://{shown_host}:{port}", workers=options.workers, auth=options.auth)
 

@@ -79,7 +79,7 @@ class _Supervisor:
         ready = 0
         while ready < self._count and (said := os.read(self._ready_read, self._count)):
             ready += len(said)
-        if ready == self._count:
+        if ready == self._count and not self._stopping:
             self._all_started()
 
     def _start_one(self) -> None:
