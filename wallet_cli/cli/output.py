@@ -186,11 +186,11 @@ def _card(data: Mapping[str, Any]) -> None:
 
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
-    grid.add_column(overflow="ignore", no_wrap=True)  # the terminal wraps it: a long token can be copied whole
+    grid.add_column(no_wrap=True)  # the terminal wraps it: a long token can be copied whole
     for name, value in data.items():
         if value is not None:
             grid.add_row(name, _cell(value))
-    _print(grid)
+    _print_uncut(grid)
 
 
 def _table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -203,7 +203,7 @@ def _table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
         table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    _print(table)
+    _print_fitted(table)
 
 
 def _cell(value: Any) -> Any:
@@ -212,13 +212,21 @@ def _cell(value: Any) -> Any:
     return Text(harmless(_text(value)))
 
 
-def _print(renderable: Any) -> None:
-    """Print through Rich: fitted to a terminal; elsewhere whole, however wide, and with no padding at the line ends."""
+def _print_uncut(renderable: Any) -> None:
+    """Print through Rich, each line whole however wide, and with no padding at its end."""
+    from rich.console import Console
+
+    text = io.StringIO()
+    terminal = sys.stdout.isatty()
+    Console(file=text, highlight=False, width=UNCUT_COLUMNS, force_terminal=terminal).print(renderable)
+    _lines(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def _print_fitted(renderable: Any) -> None:
+    """Print through Rich, fitted to the terminal; where there is none, whole."""
     from rich.console import Console
 
     if sys.stdout.isatty():
-        Console(highlight=False).print(renderable, crop=False)
-        return
-    text = io.StringIO()
-    Console(file=text, highlight=False, width=UNCUT_COLUMNS, color_system=None).print(renderable)
-    _lines(line.rstrip() for line in text.getvalue().splitlines())
+        Console(highlight=False).print(renderable)
+    else:
+        _print_uncut(renderable)
