@@ -2,7 +2,7 @@
 #
 # Two stages: one that has pip and builds, and one that has neither. tests/image/build_and_run.py proves what is
 # promised here: not root, only /data written, no secret inside, SIGTERM obeyed.
-ARG BASE=docker.io/library/python:3.11-slim-bookworm
+ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 WORKDIR /src

@@ -43,7 +43,7 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 
 
 def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
-    """The parameters of the URL. Raises InvalidInput for one that is unknown or repeated."""
+    """The parameters of the URL; an empty one counts as not given. Raises InvalidInput for one unknown or repeated."""
     if not scope["query_string"]:
         return {}
     try:
@@ -58,7 +58,7 @@ def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
     unknown = set(found) - known
     if unknown:
         raise InvalidInput("unknown parameter in the URL", hint=f"known: {', '.join(sorted(known)) or 'none'}")
-    return found
+    return {name: value for name, value in found.items() if value}
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:

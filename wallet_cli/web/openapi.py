@@ -142,13 +142,15 @@ LIMIT = {
     "name": "limit",
     "in": "query",
     "required": False,
+    "allowEmptyValue": True,
     "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20},
 }
 CURSOR = {
     "name": "cursor",
     "in": "query",
     "required": False,
-    "schema": {"type": "string", "pattern": "^[0-9]+-[0-9]+$"},
+    "allowEmptyValue": True,
+    "schema": {"type": "string", "pattern": "^([0-9]+-[0-9]+)?$"},
     "description": "The `next_cursor` of the page before.",
 }
 
