@@ -8,7 +8,7 @@ import signal
 import sys
 from contextlib import suppress
 
-from wallet_cli.errors import Interrupted
+from wallet_cli.errors import Interrupted, was_interrupted
 
 
 def start() -> None:
@@ -25,7 +25,9 @@ def start() -> None:
 
         code = main()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done: too late to stop
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not was_interrupted(error):
+            raise
         code = Interrupted.exit_code  # before main() could take care of it, or after
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # main() has said what it could

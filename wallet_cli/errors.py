@@ -185,6 +185,16 @@ class Interrupted(WalletError):
     retryable = True
 
 
+def was_interrupted(error: BaseException) -> bool:
+    """Whether Ctrl-C is behind an exception: Python wraps it in others where it comes within an import."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
 def shown(text: str) -> str:
     """Return user text as it may stand in a one-line message: quoted, control characters escaped, cut when long."""
     cut = text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"

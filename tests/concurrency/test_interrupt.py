@@ -161,3 +161,24 @@ file_lock._wait = announced
         assert outcome.code == 130
         assert not check(outcome, f"k{number}", opened)
     assert opened("verify").code == 0
+
+
+@pytest.mark.parametrize("where", ["wallet_cli.cli.app", "wallet_cli.services.transactions"])
+def test_ctrl_c_that_python_wraps_in_another_error(opened: Run, where: str) -> None:
+    """Within an import, a class that is being made turns Ctrl-C into a RuntimeError."""
+    patch = f"""
+import sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {where!r}:
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt as error:
+                raise RuntimeError("Error calling __set_name__") from error
+sys.meta_path.insert(0, Interrupting())
+sys.modules.pop({where!r}, None)
+"""
+    run = processes.Wallet(add("wrapped"), patch)
+    outcome = run.finish()
+    assert (outcome.code, outcome.out, "Traceback" in outcome.err) == (130, "", False)
+    assert opened("balance 1 --json").json["transactions"] == 0

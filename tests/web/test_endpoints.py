@@ -741,7 +741,7 @@ def test_metrics(tmp_path: Path) -> None:
         assert 1 <= turns <= 8
         assert sample(page, "wallet_turn_wait_seconds_count") == turns
         assert sample(page, "wallet_commit_seconds_count") == turns
-        for secret in ("7654", "99999", "98869", "user_id", "phone"):
+        for secret in ("7654.32", "765432", "99999.99", "9999999", "9886977", "user_id", "phone"):
             assert secret not in page
 
 

@@ -13,7 +13,7 @@ from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption
 
 from wallet_cli.cli.command import CONTEXT, Group, lazy_group
 from wallet_cli.cli.output import Format, cannot_write, flush, print_error, silence
-from wallet_cli.errors import InternalError, Interrupted, InvalidInput, WalletError, shown
+from wallet_cli.errors import InternalError, Interrupted, InvalidInput, WalletError, shown, was_interrupted
 
 TREE: dict[str, str | Group] = {
     "register": "wallet_cli.cli.register:register",
@@ -94,13 +94,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if isinstance(stop.__context__, BrokenPipeError):
                 return _reader_left()
             raise
-    except KeyboardInterrupt:
-        return _fail(
-            Interrupted("interrupted", hint="if it was a write, the same key tells whether it is done"), arguments
-        )
     except WalletError as error:
         return _fail(error, arguments)
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if was_interrupted(error):
+            told = Interrupted("interrupted", hint="if it was a write, the same key tells whether it is done")
+            return _fail(told, arguments)
         if isinstance(error, OSError) and error.filename is None:
             # Files are opened by name; what has none is a stream: help, which others print, could not be written.
             return _fail(cannot_write(error), arguments)
@@ -147,7 +146,7 @@ def _usage_error(error: typer.TyperException, arguments: Sequence[str]) -> Inval
     return InvalidInput(error.format_message().rstrip("."), hint=f"{path} --help")
 
 
-def _unexpected(error: Exception) -> InternalError:
+def _unexpected(error: BaseException) -> InternalError:
     return InternalError(
         f"unexpected {type(error).__name__}: {error}", hint="WALLET_DEBUG=1 shows where; please report it"
     )
