@@ -229,17 +229,7 @@ def http() -> str:
     )
 
 
-NAMED_WITH_THEIR_OPERATION = {
-    body.__name__
-    for body in (
-        bodies.NewUser,
-        bodies.NewWallet,
-        bodies.NewTransaction,
-        bodies.Batch,
-        bodies.TotalQuery,
-        bodies.TokenRequest,
-    )
-}
+NAMED_WITH_THEIR_OPERATION = {body.__name__ for body in bodies.REQUESTS}
 PAGES = """\
 They need no key: keep them, and above all `/metrics`, from strangers with the reverse proxy.
 

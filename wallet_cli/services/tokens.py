@@ -59,7 +59,7 @@ class Tokens:
         if len(token) > MAX_TOKEN_CHARS:
             raise Unauthenticated("the token is too long")
         try:
-            claims = jwt.decode(
+            decoded = jwt.decode_complete(
                 token,
                 self._secret,
                 algorithms=[ALGORITHM],
@@ -67,11 +67,11 @@ class Tokens:
                 audience=AUDIENCE,
                 options={"require": ["exp", "iat", "iss", "aud", "sub", "type"], "strict_aud": True},
             )
-            header = jwt.get_unverified_header(token)
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("the token has expired", hint="ask for a new one") from None
         except (jwt.PyJWTError, ValueError, RecursionError):
             raise Unauthenticated("the token is not valid") from None
+        header, claims = decoded["header"], decoded["payload"]
         # A key that the token itself brings or names is never looked at; one that tries is refused.
         if set(header) - {"alg", "typ"} or claims["type"] != TOKEN_TYPE:
             raise Unauthenticated("the token is not valid")

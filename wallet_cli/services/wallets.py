@@ -76,16 +76,13 @@ def find_account(ledger: Ledger, ref: WalletRef) -> Account:
         if account is None:
             raise _not_owned(ref)
         return account
-    if isinstance(ref.user, UserId):
-        # One look-up where the wallet is there; whether the user is matters only where it is not.
-        account = ledger.store.account_of(ref.user.id, ref.type)
-        if account is not None:
-            return account
-    user = find_user(ledger, ref.user)
-    account = ledger.store.account_of(user.id, ref.type)
+    user_id = ref.user.id if isinstance(ref.user, UserId) else find_user(ledger, ref.user).id
+    account = ledger.store.account_of(user_id, ref.type)
     if account is None:
+        # Whether there is a user of that id matters only where there is no wallet.
+        find_user(ledger, UserId(user_id))
         raise WalletNotFound(
-            f"user {user.id} has no wallet of type {ref.type}", hint=f"wallet create id:{user.id}/{ref.type} opens it"
+            f"user {user_id} has no wallet of type {ref.type}", hint=f"wallet create id:{user_id}/{ref.type} opens it"
         )
     return account
 

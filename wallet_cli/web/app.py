@@ -1,7 +1,7 @@
 """The application: routes, and the one place where an error becomes an HTTP answer.
 
-Starlette finds the route and runs the lifespan. Everything between the route and the handler is here: who calls, how
-long it may take, the envelope, what is counted and what is logged.
+Starlette finds the route and runs the lifespan. Everything between the route and the handler is here: who calls, the
+envelope, what is counted and what is logged.
 """
 
 from __future__ import annotations
@@ -31,12 +31,10 @@ from wallet_cli.web.exchange import (
     send_reply,
 )
 from wallet_cli.web.log import log, new_request_id, request_id
-from wallet_cli.web.openapi import openapi_json
+from wallet_cli.web.openapi import API, openapi_json
 from wallet_cli.web.problems import MethodNotAllowed, NoSuchRoute
 from wallet_cli.web.routes import Call
 from wallet_cli.web.site import Site
-
-API = "/api/v1"
 
 Handler = Callable[[Site, Call], Awaitable[Reply]]
 

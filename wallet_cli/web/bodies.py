@@ -83,6 +83,10 @@ class TokenRequest(Body):
     expires_minutes: Annotated[int, msgspec.Meta(ge=1, le=525_600)] | None = None
 
 
+REQUESTS = (NewUser, NewWallet, NewTransaction, Batch, TotalQuery, TokenRequest)
+"""What an operation may be sent."""
+
+
 def decode(body: bytes, into: type[T]) -> T:
     """Read a JSON body. Raises InvalidInput for anything that is not exactly what `into` describes."""
     try:
