@@ -21,7 +21,7 @@ os.environ["COLUMNS"] = "100"
 
 from wallet_cli.cli.app import TREE, main
 from wallet_cli.cli.command import Group
-from wallet_cli.services.transactions import DEFAULT_LIMIT, MAX_LIMIT
+from wallet_cli.services.pages import DEFAULT_LIMIT, MAX_LIMIT
 from wallet_cli.web import bodies, openapi, protocol, server, site
 from wallet_cli.writer import inbox
 

@@ -10,16 +10,24 @@
     │   ├── UserNotFound          user_not_found         3         404
     │   ├── WalletNotFound        wallet_not_found       3         404
     │   ├── TransactionNotFound   transaction_not_found  3         404
+    │   ├── HoldNotFound          hold_not_found         3         404
     │   └── KeyNotFound           key_not_found          3         404
     ├── Refused
     │   ├── InsufficientFunds     insufficient_funds     4         409
     │   ├── WalletNotActive       wallet_not_active      4         409
-    │   └── BalanceOverflow       balance_overflow       4         409
+    │   ├── WalletNotEmpty        wallet_not_empty       4         409
+    │   ├── BalanceOverflow       balance_overflow       4         409
+    │   ├── LimitExceeded         limit_exceeded         4         409
+    │   ├── HoldNotOpen           hold_not_open          4         409
+    │   ├── CaptureExceedsHold    capture_exceeds_hold   4         409
+    │   ├── NotReversible         not_reversible         4         409
+    │   └── ReversalExceedsOriginal  reversal_exceeds_original  4  409
     ├── Conflict
     │   ├── UserExists            user_exists            5         409
     │   ├── WalletExists          wallet_exists          5         409
     │   ├── KeyExists             key_exists             5         409
     │   ├── KeyReused             key_reused             5         409
+    │   ├── RestoreConflict       restore_conflict       5         409
     │   └── TimeConflict          time_conflict          5         409
     ├── Busy                  busy                   6         503    retryable
     ├── StorageError          storage_error          7         503    retryable
@@ -104,6 +112,10 @@ class TransactionNotFound(NotFound):
     code = "transaction_not_found"
 
 
+class HoldNotFound(NotFound):
+    code = "hold_not_found"
+
+
 class KeyNotFound(NotFound):
     """There is no operator key of that name."""
 
@@ -123,8 +135,40 @@ class WalletNotActive(Refused):
     code = "wallet_not_active"
 
 
+class WalletNotEmpty(Refused):
+    """A wallet with a balance or with open holds cannot be closed."""
+
+    code = "wallet_not_empty"
+
+
 class BalanceOverflow(Refused):
     code = "balance_overflow"
+
+
+class LimitExceeded(Refused):
+    """A limit of the wallet stands against it; `details.limit` names which: `maximum_balance` or `daily_debit`."""
+
+    code = "limit_exceeded"
+
+
+class HoldNotOpen(Refused):
+    """The hold has ended; `details.status` says how."""
+
+    code = "hold_not_open"
+
+
+class CaptureExceedsHold(Refused):
+    code = "capture_exceeds_hold"
+
+
+class NotReversible(Refused):
+    """A reversal cannot itself be reversed."""
+
+    code = "not_reversible"
+
+
+class ReversalExceedsOriginal(Refused):
+    code = "reversal_exceeds_original"
 
 
 class Conflict(WalletError):
@@ -154,6 +198,12 @@ class KeyReused(Conflict):
 
 class TimeConflict(Conflict):
     code = "time_conflict"
+
+
+class RestoreConflict(Conflict):
+    """A line of an export does not fit what the ledger holds in its place."""
+
+    code = "restore_conflict"
 
 
 class Busy(WalletError):

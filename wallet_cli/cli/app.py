@@ -17,16 +17,37 @@ from wallet_cli.errors import InternalError, Interrupted, InvalidInput, WalletEr
 
 TREE: dict[str, str | Group] = {
     "register": "wallet_cli.cli.register:register",
+    "users": "wallet_cli.cli.register:users",
     "create": "wallet_cli.cli.wallet:create",
+    "list": "wallet_cli.cli.wallet:list_",
     "balance": "wallet_cli.cli.wallet:balance",
+    "limits": "wallet_cli.cli.wallet:limits",
+    "freeze": "wallet_cli.cli.wallet:freeze",
+    "unfreeze": "wallet_cli.cli.wallet:unfreeze",
+    "close": "wallet_cli.cli.wallet:close",
     "tx": Group(
-        "Add, list and total transactions.",
+        "Add, show, list, total and reverse transactions.",
         {
             "add": "wallet_cli.cli.tx:add",
+            "show": "wallet_cli.cli.tx:show",
             "list": "wallet_cli.cli.tx:list_",
             "total": "wallet_cli.cli.tx:total",
+            "reverse": "wallet_cli.cli.tx:reverse",
         },
     ),
+    "transfer": "wallet_cli.cli.tx:transfer",
+    "hold": Group(
+        "Keep money for a later debit: place, capture, void and list holds.",
+        {
+            "add": "wallet_cli.cli.hold:add",
+            "capture": "wallet_cli.cli.hold:capture",
+            "void": "wallet_cli.cli.hold:void",
+            "list": "wallet_cli.cli.hold:list_",
+        },
+    ),
+    "statement": "wallet_cli.cli.statement:statement",
+    "import": "wallet_cli.cli.transport:import_",
+    "export": "wallet_cli.cli.transport:export",
     "wallet": Group("Open wallets.", {"create": "wallet_cli.cli.wallet:create"}),
     "serve": "wallet_cli.cli.serve:serve",
     "key": Group(

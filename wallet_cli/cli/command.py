@@ -1,7 +1,8 @@
 """From a plain function to a command: what all commands share, and how they are found.
 
 A command is a function that returns what to render. Here it is given `-o`, `--json` and `-q`, and whatever it names of
-`ledger` (an open Ledger), `style` (the Style asked for) and `flags` (the root options given). The tree of commands is
+`ledger` (an open Ledger), `style` (the Style asked for) and `flags` (the root options given). One that prints in other
+formats has a parameter `output` of its own, which takes the place of the shared one. The tree of commands is
 data; a run imports and builds the one command that it is for.
 """
 
@@ -16,7 +17,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from wallet_cli.cli.output import Format, Listing, Record, Style, notice, render
+from wallet_cli.cli.output import Answer, Format, Record, Style, notice, render
 
 OutputOption = Annotated[Format | None, typer.Option("--output", "-o", help="How to print.", show_default="table")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as -o json.")]
@@ -37,9 +38,29 @@ ToOption = Annotated[
     typer.Option("--to", metavar="TIME", help="End of the period: all of the day or second given.", show_default=False),
 ]
 
+AmountArgument = Annotated[
+    str, typer.Argument(metavar="AMOUNT", help="Decimal, greater than 0: 20 or 19.99.", show_default=False)
+]
+PartArgument = Annotated[
+    str | None, typer.Argument(metavar="[AMOUNT]", help="A part of it.", show_default="all that is left")
+]
+NoteOption = Annotated[str | None, typer.Option("--note", help="Kept as it is, up to 1000 characters.")]
+KeyOption = Annotated[
+    str | None, typer.Option("--key", help="Makes it safe to send again: applied once.", show_default=False)
+]
+MetaOption = Annotated[
+    list[str] | None,
+    typer.Option("--meta", metavar="K=V", help="Metadata, as often as you like; 4 KiB in all.", show_default=False),
+]
+LimitOption = Annotated[
+    int | None,
+    typer.Option("--limit", metavar="N", help="1 to 1000; jsonl and csv stream all.", show_default="20"),
+]
+CursorOption = Annotated[str | None, typer.Option("--cursor", metavar="C", help="Go on after a page: its next_cursor.")]
+
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
-Function = Callable[..., Record | Listing | None]
+Function = Callable[..., Answer | None]
 
 
 class Group(NamedTuple):
@@ -81,11 +102,15 @@ def _runnable(function: Function) -> Callable[..., None]:
     """The function as Typer is to see it: with the shared options, and without what it is given here."""
     signature = inspect.signature(function, eval_str=True)
     given = {"ledger", "style", "flags"} & set(signature.parameters)
+    own_output = signature.parameters.get("output", _SHARED["output"])
 
     @functools.wraps(function)
     def run(context: typer.Context, **values: Any) -> None:
         output, json, quiet = (values.pop(name) for name in _SHARED)
-        style = Style(Format.json if json else output or Format.table, quiet)
+        asked = Format.json if json else output or Format.table
+        style = Style(asked if isinstance(asked, Format) else Format.table, quiet)
+        if "output" in signature.parameters:
+            values["output"] = str(asked)
         flags: Mapping[str, str] = context.find_root().obj or {}
         offered = {"style": style, "flags": flags}
         values |= {name: value for name, value in offered.items() if name in given}
@@ -101,10 +126,11 @@ def _runnable(function: Function) -> Callable[..., None]:
     own = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in signature.parameters.values()
-        if parameter.name not in given
+        if parameter.name not in given | {"output"}
     ]
+    shared = [own_output.replace(kind=inspect.Parameter.KEYWORD_ONLY), _SHARED["json"], _SHARED["quiet"]]
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    run.__signature__ = inspect.Signature([context, *own, *_SHARED.values()])  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature([context, *own, *shared])  # type: ignore[attr-defined]
     return run
 
 
@@ -119,6 +145,9 @@ _SHARED = {
 }
 
 
-def _show(answer: Record | Listing | None, style: Style) -> None:
-    if answer is not None:
-        render(answer, style)
+def _show(answer: Answer | None, style: Style) -> None:
+    if answer is None:
+        return
+    render(answer, style)
+    if isinstance(answer, Record) and answer.exit_code:
+        raise typer.Exit(answer.exit_code)

@@ -34,12 +34,18 @@ class Style(NamedTuple):
     format: Format = Format.table
     quiet: bool = False
 
+    @property
+    def streams(self) -> bool:
+        """Whether all of a list is printed, one thing a line as it comes, rather than a page."""
+        return self.format in (Format.jsonl, Format.csv)
+
 
 class Record(NamedTuple):
-    """One thing. `value` names the field that `-q` prints."""
+    """One thing. `value` names the field that `-q` prints; `exit_code` is for what was done in part only."""
 
     data: Mapping[str, Any]
     value: str = "id"
+    exit_code: int = 0
 
 
 class Listing(NamedTuple):
@@ -54,15 +60,37 @@ class Listing(NamedTuple):
     page: Mapping[str, Any] | None = None
 
 
-def render(answer: Record | Listing, style: Style) -> None:
+class Document(NamedTuple):
+    """A file of its own kind, in parts as they come: text or bytes."""
+
+    parts: Iterable[str] | Iterable[bytes]
+
+
+Answer = Record | Listing | Document
+
+
+def render(answer: Answer, style: Style) -> None:
     """Print an answer to stdout. Raises StorageError where it cannot be written, BrokenPipeError where nobody reads."""
+    stream = answer.rows if isinstance(answer, Listing) else answer.parts if isinstance(answer, Document) else None
     try:
         with _writing():
-            _render(answer, style)
+            if isinstance(answer, Document):
+                _document(answer)
+            else:
+                _render(answer, style)
     finally:
         # A stream that was not read to its end still has the ledger open.
-        if isinstance(answer, Listing) and isinstance(answer.rows, Generator):
-            answer.rows.close()
+        if isinstance(stream, Generator):
+            stream.close()
+
+
+def _document(answer: Document) -> None:
+    for part in answer.parts:
+        if isinstance(part, bytes):
+            sys.stdout.buffer.write(part)
+        else:
+            # As it is, whatever the encoding and the line ends of the terminal: it is read by programs.
+            sys.stdout.buffer.write(part.encode())
 
 
 def flush() -> None:
@@ -165,6 +193,8 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, dict | list):
+        return json_text(value)
     return str(value)
 
 
@@ -187,10 +217,18 @@ def _card(data: Mapping[str, Any]) -> None:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim")
     grid.add_column(no_wrap=True)  # the terminal wraps it: a long token can be copied whole
-    for name, value in data.items():
-        if value is not None:
-            grid.add_row(name, _cell(value))
+    for name, value in _fields(data):
+        grid.add_row(name, _cell(value))
     _print_uncut(grid)
+
+
+def _fields(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """What there is to show of one thing; of a thing within it, each field as `debit.amount`."""
+    for name, value in data.items():
+        if isinstance(value, dict) and name != "meta":
+            yield from _fields(value, f"{prefix}{name}.")
+        elif value is not None and value != []:
+            yield prefix + name, value
 
 
 def _table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -199,7 +237,7 @@ def _table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
 
     table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
     for column in columns:
-        numeric = column in ("amount", "balance", "available")
+        numeric = column in ("amount", "balance", "available", "held", "captured")
         table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))

@@ -1,4 +1,4 @@
-"""`wallet register`"""
+"""`wallet register` and `wallet users`"""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 
-from wallet_cli.cli.output import Record
-from wallet_cli.services import users
+from wallet_cli.cli.command import CursorOption, LimitOption
+from wallet_cli.cli.output import Listing, Record, Style
+from wallet_cli.services import pages
+from wallet_cli.services import users as service
 from wallet_cli.services.context import Ledger
+
+COLUMNS = ("id", "phone_number", "phone_e164", "name", "created_at")
 
 
 def register(
@@ -20,4 +24,12 @@ def register(
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept a user who is registered already.")] = False,
 ) -> Record:
     """Register a user by phone number."""
-    return Record(users.register(ledger, phone, name, exist_ok=exist_ok))
+    return Record(service.register(ledger, phone, name, exist_ok=exist_ok))
+
+
+def users(ledger: Ledger, style: Style, limit: LimitOption = None, cursor: CursorOption = None) -> Listing:
+    """List the users, in the order in which they registered."""
+    if style.streams:
+        return Listing(service.all_of(ledger, limit, cursor), COLUMNS)
+    page = service.page_of(ledger, pages.DEFAULT_LIMIT if limit is None else limit, cursor)
+    return Listing(page["users"], COLUMNS, page=page)

@@ -1,4 +1,4 @@
-"""`wallet tx add`, `tx list` and `tx total`"""
+"""`wallet tx add`, `tx list`, `tx show`, `tx reverse` and `tx total`, and `wallet transfer`"""
 
 from __future__ import annotations
 
@@ -6,37 +6,86 @@ from typing import Annotated
 
 import typer
 
-from wallet_cli.cli.command import FromOption, ToOption, WalletArgument
-from wallet_cli.cli.output import Format, Listing, Record, Style
-from wallet_cli.domain.address import parse_wallet
+from wallet_cli.cli.command import (
+    AmountArgument,
+    CursorOption,
+    FromOption,
+    KeyOption,
+    LimitOption,
+    MetaOption,
+    NoteOption,
+    PartArgument,
+    ToOption,
+    WalletArgument,
+)
+from wallet_cli.cli.output import Listing, Record, Style
+from wallet_cli.domain.address import parse_transaction_id, parse_wallet
 from wallet_cli.errors import InvalidInput
-from wallet_cli.services import transactions
+from wallet_cli.services import pages, transactions
 from wallet_cli.services.context import Ledger
 
-CSV_COLUMNS = ("id", "wallet_id", "seq", "kind", "is_credit", "amount", "balance", "currency", "at", "note", "key")
+CSV_COLUMNS = (
+    "id", "wallet_id", "seq", "kind", "is_credit", "amount", "balance", "currency", "at", "note", "key",
+    "meta", "transfer", "reverses", "hold", "forced",
+)  # fmt: skip
 TABLE_COLUMNS = ("id", "at", "kind", "amount", "balance", "note", "key")
+
+IdArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="A transaction id: 1-17, the 17th of wallet 1.", show_default=False)
+]
 
 
 def add(
     ledger: Ledger,
     wallet: WalletArgument,
-    amount: Annotated[
-        str, typer.Argument(metavar="AMOUNT", help="Decimal, greater than 0: 20 or 19.99.", show_default=False)
-    ],
+    amount: AmountArgument,
     credit: Annotated[bool, typer.Option("--credit", help="Put money in.")] = False,
     debit: Annotated[bool, typer.Option("--debit", help="Take money out.")] = False,
-    note: Annotated[str | None, typer.Option("--note", help="Kept as it is, up to 1000 characters.")] = None,
-    key: Annotated[
-        str | None, typer.Option("--key", help="Makes it safe to send again: applied once.", show_default=False)
-    ] = None,
+    note: NoteOption = None,
+    key: KeyOption = None,
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="When it happened, if earlier.", show_default="now")
     ] = None,
+    meta: MetaOption = None,
 ) -> Record:
     """Credit or debit a wallet; the answer is on disk before it is printed."""
     if credit == debit:
         raise InvalidInput("give one of --credit and --debit", hint="wallet tx add --help")
-    return Record(transactions.add(ledger, parse_wallet(wallet), amount, is_credit=credit, note=note, key=key, at=at))
+    name, pairs = parse_wallet(wallet), _pairs(meta)
+    return Record(transactions.add(ledger, name, amount, is_credit=credit, note=note, key=key, at=at, meta=pairs))
+
+
+def transfer(
+    ledger: Ledger,
+    source: Annotated[str, typer.Argument(metavar="FROM", help="The wallet that is debited.", show_default=False)],
+    target: Annotated[str, typer.Argument(metavar="TO", help="The wallet that is credited.", show_default=False)],
+    amount: AmountArgument,
+    note: NoteOption = None,
+    key: KeyOption = None,
+    meta: MetaOption = None,
+) -> Record:
+    """Move money from one wallet to another, in one step; within one currency."""
+    answer = transactions.transfer(
+        ledger, parse_wallet(source), parse_wallet(target), amount, note=note, key=key, meta=_pairs(meta)
+    )
+    return Record(answer)
+
+
+def reverse(
+    ledger: Ledger,
+    id_: IdArgument,
+    amount: PartArgument = None,
+    note: NoteOption = None,
+    key: KeyOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Past floors and limits; recorded as such.")] = False,
+) -> Record:
+    """Take a transaction back, or a part of it, by a new one; nothing is ever edited or deleted."""
+    return Record(transactions.reverse(ledger, parse_transaction_id(id_), amount, note=note, key=key, force=force))
+
+
+def show(ledger: Ledger, id_: IdArgument) -> Record:
+    """Show one transaction, what it belongs to, and how much of it has been reversed."""
+    return Record(transactions.show(ledger, parse_transaction_id(id_)))
 
 
 def list_(
@@ -45,19 +94,29 @@ def list_(
     wallet: WalletArgument,
     start: FromOption = None,
     end: ToOption = None,
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", metavar="N", help="1 to 1000; jsonl and csv stream all.", show_default="20"),
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", help=f"One of {', '.join(transactions.KINDS)}.", show_default=False),
     ] = None,
-    cursor: Annotated[
-        str | None, typer.Option("--cursor", metavar="C", help="Go on after a page: its next_cursor.")
+    least: Annotated[
+        str | None, typer.Option("--min", metavar="AMOUNT", help="Amounts from this on.", show_default=False)
     ] = None,
+    most: Annotated[
+        str | None, typer.Option("--max", metavar="AMOUNT", help="Amounts up to this.", show_default=False)
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", help="Notes with this in them, in either case.", show_default=False)
+    ] = None,
+    key: Annotated[str | None, typer.Option("--key", help="The one with this key.", show_default=False)] = None,
+    limit: LimitOption = None,
+    cursor: CursorOption = None,
 ) -> Listing:
     """List a wallet's transactions, the newest first."""
-    if style.format in (Format.jsonl, Format.csv):
-        return Listing(transactions.streamed(ledger, parse_wallet(wallet), start, end, limit, cursor), CSV_COLUMNS)
+    name, wanted = parse_wallet(wallet), transactions.Wanted(kind, least, most, text, key)
+    if style.streams:
+        return Listing(transactions.streamed(ledger, name, start, end, limit, cursor, wanted), CSV_COLUMNS)
     page = transactions.listed(
-        ledger, parse_wallet(wallet), start, end, transactions.DEFAULT_LIMIT if limit is None else limit, cursor
+        ledger, name, start, end, pages.DEFAULT_LIMIT if limit is None else limit, cursor, wanted
     )
     return Listing(page["transactions"], TABLE_COLUMNS, page=page)
 
@@ -65,3 +124,11 @@ def list_(
 def total(ledger: Ledger, wallet: WalletArgument, start: FromOption = None, end: ToOption = None) -> Record:
     """Total a wallet's credits and debits over a period."""
     return Record(transactions.total(ledger, parse_wallet(wallet), start, end), value="net")
+
+
+def _pairs(meta: list[str] | None) -> dict[str, str] | None:
+    if not meta:
+        return None
+    from wallet_cli.domain.meta import parse_pairs
+
+    return parse_pairs(meta)

@@ -1,4 +1,5 @@
-"""`wallet create` (also `wallet wallet create`) and `wallet balance`"""
+"""What concerns a wallet as a whole: `wallet create` (also `wallet wallet create`), `list`, `balance`, `limits`,
+`freeze`, `unfreeze` and `close`"""
 
 from __future__ import annotations
 
@@ -6,11 +7,18 @@ from typing import Annotated
 
 import typer
 
-from wallet_cli.cli.command import WalletArgument
-from wallet_cli.cli.output import Record
-from wallet_cli.domain.address import parse_wallet
-from wallet_cli.services import wallets
+from wallet_cli.cli.command import CursorOption, LimitOption, WalletArgument
+from wallet_cli.cli.output import Listing, Record, Style
+from wallet_cli.domain.address import parse_user, parse_wallet
+from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
+from wallet_cli.services import pages, wallets
 from wallet_cli.services.context import Ledger
+
+CSV_COLUMNS = (
+    "id", "user_id", "type", "currency", "status", "balance", "held", "available", "minimum_balance", "transactions",
+    "created_at", "maximum_balance", "daily_debit",
+)  # fmt: skip
+TABLE_COLUMNS = ("id", "user_id", "type", "status", "balance", "held", "available", "currency", "transactions")
 
 
 def create(
@@ -30,6 +38,23 @@ def create(
     return Record(wallets.create(ledger, parse_wallet(wallet), currency, minimum_balance, exist_ok=exist_ok))
 
 
+def list_(
+    ledger: Ledger,
+    style: Style,
+    user: Annotated[
+        str | None, typer.Argument(metavar="[USER]", help="One user's alone: a phone number or id.", show_default="all")
+    ] = None,
+    limit: LimitOption = None,
+    cursor: CursorOption = None,
+) -> Listing:
+    """List wallets, in the order in which they were opened."""
+    name = None if user is None else parse_user(user)
+    if style.streams:
+        return Listing(wallets.all_of(ledger, name, limit, cursor), CSV_COLUMNS)
+    page = wallets.page_of(ledger, name, pages.DEFAULT_LIMIT if limit is None else limit, cursor)
+    return Listing(page["wallets"], TABLE_COLUMNS, page=page)
+
+
 def balance(
     ledger: Ledger,
     wallet: WalletArgument,
@@ -40,3 +65,39 @@ def balance(
 ) -> Record:
     """What a wallet holds, now or at a time past."""
     return Record(wallets.balance(ledger, parse_wallet(wallet), at), value="balance")
+
+
+def limits(
+    ledger: Ledger,
+    wallet: WalletArgument,
+    minimum_balance: Annotated[
+        str | None,
+        typer.Option("--minimum-balance", metavar="A", help="No debit goes below it; below 0, an overdraft."),
+    ] = None,
+    maximum_balance: Annotated[
+        str | None, typer.Option("--maximum-balance", metavar="A", help="No credit goes above it.")
+    ] = None,
+    daily_debit: Annotated[
+        str | None, typer.Option("--daily-debit", metavar="A", help="The most that a day's debits (UTC) may take.")
+    ] = None,
+) -> Record:
+    """Show a wallet's limits, or set those that are given; `none` lifts one."""
+    name = parse_wallet(wallet)
+    if minimum_balance is maximum_balance is daily_debit is None:
+        return Record(wallets.balance(ledger, name))
+    return Record(wallets.set_limits(ledger, name, minimum_balance, maximum_balance, daily_debit))
+
+
+def freeze(ledger: Ledger, wallet: WalletArgument) -> Record:
+    """Let nothing into or out of a wallet until it is unfrozen."""
+    return Record(wallets.set_status(ledger, parse_wallet(wallet), FROZEN))
+
+
+def unfreeze(ledger: Ledger, wallet: WalletArgument) -> Record:
+    """Make a frozen wallet active again."""
+    return Record(wallets.set_status(ledger, parse_wallet(wallet), ACTIVE))
+
+
+def close(ledger: Ledger, wallet: WalletArgument) -> Record:
+    """Close a wallet for good; its balance has to be 0, with no holds."""
+    return Record(wallets.set_status(ledger, parse_wallet(wallet), CLOSED))

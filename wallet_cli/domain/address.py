@@ -20,6 +20,7 @@ _ID = r"[0-9]{1,19}"
 _TYPE = r"[a-zA-Z0-9_.\-]{1,32}"
 _OPERATOR_NAME = r"[a-zA-Z0-9_.\-]{1,64}"
 _TRANSACTION_ID = r"([0-9]{1,19})-([0-9]{1,19})"
+_HOLD_ID = r"([0-9]{1,19})-h([0-9]{1,19})"
 
 
 class UserId(NamedTuple):
@@ -58,6 +59,13 @@ class TransactionId(NamedTuple):
     seq: int
 
 
+class HoldId(NamedTuple):
+    """`W-hN`: the N-th hold of wallet W."""
+
+    wallet_id: int
+    number: int
+
+
 def parse_user(text: str) -> UserName:
     """Read a USER: `id:N`, a phone number (a `+`, or 7 digits or more), or a shorter run of digits, an id."""
     if text.startswith("id:"):
@@ -91,6 +99,17 @@ def parse_transaction_id(text: str) -> TransactionId:
 
 def format_transaction_id(wallet_id: int, seq: int) -> str:
     return f"{wallet_id}-{seq}"
+
+
+def parse_hold_id(text: str) -> HoldId:
+    match = re.fullmatch(_HOLD_ID, text)
+    if match is None or max(map(int, match.groups())) > MAX_ID:
+        raise InvalidInput(f"not a hold id: {shown(text)}", hint="W-hN, such as 1-h3; wallet hold list WALLET")
+    return HoldId(int(match[1]), int(match[2]))
+
+
+def format_hold_id(wallet_id: int, number: int) -> str:
+    return f"{wallet_id}-h{number}"
 
 
 def check_operator_name(text: str) -> str:

@@ -3,8 +3,8 @@
     hash(0) = SHA-256(canonical bytes of the wallet)
     hash(n) = SHA-256(hash(n-1) ‖ canonical bytes of transaction n)
 
-Canonical bytes are fields joined by a space, integers in decimal; text fields that are there follow as
-`name length:bytes`, in the order below, so that no two different rows have the same bytes. The idea is that of git and
+Canonical bytes are fields joined by a space, integers in decimal; what a transaction need not have follows where it is
+there, texts as `name length:bytes`, in the order below, so that no two different rows have the same bytes. The idea is that of git and
 of certificate transparency; as there, it proves that history was not changed by accident or in part, while a keeper
 who rewrites a whole chain is found out by a head hash that somebody noted earlier.
 """
@@ -20,7 +20,7 @@ except ImportError:
     except ImportError:  # an interpreter without them: slower to start, the same bytes
         from hashlib import sha256
 
-__all__ = ["genesis", "link", "sha256", "unopened"]
+__all__ = ["extras", "follows", "genesis", "link", "sha256", "unopened"]
 
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.period import FIRST_US
@@ -48,12 +48,37 @@ def link(
     at_us: int,
     note: str | None,
     key: str | None,
+    more: str = "",
 ) -> bytes:
-    """The hash of a transaction that follows `previous`: 32 bytes."""
+    """The hash of a transaction that follows `previous`: 32 bytes. `more` is what `extras` says of it."""
     kind = "credit" if is_credit else "debit"
     text = f" {seq} {kind} {amount} {credit_total} {debit_total} {credit_count} {at_us}"
     if note is not None:
         text += f" note {len(note.encode())}:{note}"
     if key is not None:
         text += f" key {len(key.encode())}:{key}"
-    return bytes(sha256(previous + text.encode()).digest())
+    return bytes(sha256(previous + (text + more).encode()).digest())
+
+
+def extras(
+    meta: str | None,
+    peer_wallet_id: int | None,
+    peer_seq: int | None,
+    reverses: int | None,
+    hold: int | None,
+    forced: bool,
+) -> str:
+    """The last part of a transaction's canonical text: metadata and links; empty where there are none."""
+    text = "" if meta is None else f" meta {len(meta.encode())}:{meta}"
+    if peer_wallet_id is not None:
+        text += f" peer {peer_wallet_id}-{peer_seq}"
+    if reverses is not None:
+        text += f" reverses {reverses}"
+    if hold is not None:
+        text += f" hold {hold}"
+    return text + " forced" if forced else text
+
+
+def follows(previous: bytes, transaction: Transaction) -> bool:
+    """Whether a transaction's hash is that of itself after `previous`."""
+    return transaction.hash == link(previous, *transaction[1:10], extras(*transaction[11:]))

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from enum import Enum
+from typing import Final, NamedTuple
 
-from wallet_cli.domain.model import Operator, Transaction, User, Wallet
+from wallet_cli.domain.model import Hold, Operator, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import Phone
 from wallet_cli.errors import WalletError
 
 
 class Register(NamedTuple):
+    """Add a user. `created_at_us` and `id` are given where one is restored, else None."""
+
     phone: Phone
     name: str | None
+    created_at_us: int | None = None
+    id: int | None = None
 
 
 class OpenWallet(NamedTuple):
+    """Open a wallet. `created_at_us` and `id` are given where one is restored, else None."""
+
     user_id: int
     type: str
     currency: Currency
     own_minimum: int | None
+    created_at_us: int | None = None
+    id: int | None = None
 
 
 class Post(NamedTuple):
@@ -32,6 +41,114 @@ class Post(NamedTuple):
     note: str | None = None
     key: str | None = None
     at_us: int | None = None
+    meta: str | None = None
+
+
+class Transfer(NamedTuple):
+    """Debit one wallet and credit another by the same amount: both or neither. `key` is one of the source's."""
+
+    source_id: int
+    target_id: int
+    amount: int
+    note: str | None = None
+    key: str | None = None
+    meta: str | None = None
+
+
+class Reverse(NamedTuple):
+    """Take a transaction back; `amount` is None for all that is left of it. `force` lets it pass floors and limits."""
+
+    wallet_id: int
+    seq: int
+    amount: int | None = None
+    note: str | None = None
+    key: str | None = None
+    force: bool = False
+    meta: str | None = None
+
+
+class PlaceHold(NamedTuple):
+    """Keep an amount of a wallet from being spent until it is captured, voided, or `lasts_us` microseconds old."""
+
+    wallet_id: int
+    amount: int
+    lasts_us: int
+    note: str | None = None
+    key: str | None = None
+
+
+class CaptureHold(NamedTuple):
+    """Debit what a hold keeps; `amount` is None for all of it. What is left is released, or kept with `keep`."""
+
+    wallet_id: int
+    number: int
+    amount: int | None = None
+    keep: bool = False
+    note: str | None = None
+    key: str | None = None
+
+
+class VoidHold(NamedTuple):
+    wallet_id: int
+    number: int
+
+
+class SetStatus(NamedTuple):
+    wallet_id: int
+    status: str
+
+
+class Same(Enum):
+    """Stands for a limit that is to stay as it is; None lifts one."""
+
+    SAME = "same"
+
+
+SAME: Final = Same.SAME
+
+
+class SetLimits(NamedTuple):
+    wallet_id: int
+    own_minimum: int | Same | None = SAME
+    maximum: int | Same | None = SAME
+    daily_debit: int | Same | None = SAME
+
+
+class RestoreTransaction(NamedTuple):
+    """Write a transaction as it once was, in its place; its totals and its hash are worked out.
+
+    Floors and limits are not asked: they may have been others then.
+    """
+
+    wallet_id: int
+    seq: int
+    is_credit: bool
+    amount: int
+    at_us: int
+    note: str | None
+    key: str | None
+    meta: str | None
+    peer_wallet_id: int | None
+    peer_seq: int | None
+    reverses: int | None
+    hold: int | None
+    forced: bool
+
+
+class RestoreHold(NamedTuple):
+    hold: Hold
+
+
+class RestoreState(NamedTuple):
+    """Give a restored wallet its status and limits, once its history is seen to end where it should."""
+
+    wallet_id: int
+    transactions: int
+    hash: bytes
+    status: str
+    own_minimum: int | None
+    maximum: int | None
+    daily_debit: int | None
 
 
 class AdmitOperator(NamedTuple):
@@ -50,7 +167,24 @@ class NoteUse(NamedTuple):
     name: str
 
 
-Single = Register | OpenWallet | Post | AdmitOperator | RevokeOperator | NoteUse
+Single = (
+    Register
+    | OpenWallet
+    | Post
+    | Transfer
+    | Reverse
+    | PlaceHold
+    | CaptureHold
+    | VoidHold
+    | SetStatus
+    | SetLimits
+    | RestoreTransaction
+    | RestoreHold
+    | RestoreState
+    | AdmitOperator
+    | RevokeOperator
+    | NoteUse
+)
 
 
 class Together(NamedTuple):
@@ -61,19 +195,19 @@ class Together(NamedTuple):
 
 Command = Single | Together
 
-Made = User | Wallet | Transaction | Operator
+Made = User | Wallet | Transaction | Hold | Operator
 
 
 class Applied(NamedTuple):
-    """The command is carried out, and this is what it made or changed."""
+    """The command is carried out, and this is what it made or changed: of a transfer, the debit."""
 
     made: Made
 
 
 class Replayed(NamedTuple):
-    """The key had been used for the same request: nothing is applied, and this is what it made then."""
+    """It had been done before, with the same key or in the same place: nothing is applied; what it made then."""
 
-    made: Transaction
+    made: Made
 
 
 class AppliedTogether(NamedTuple):
@@ -98,14 +232,3 @@ def each(commands: Iterable[Command]) -> Iterator[Single]:
             yield from command.commands
         else:
             yield command
-
-
-def all_made(results: Iterable[Result]) -> list[Made]:
-    """What the applied commands made, in order; those of a group in their place."""
-    made: list[Made] = []
-    for result in results:
-        if isinstance(result, Applied):
-            made.append(result.made)
-        elif isinstance(result, AppliedTogether):
-            made += [one.made for one in result.results if isinstance(one, Applied)]
-    return made

@@ -11,6 +11,13 @@ from typing import NamedTuple
 from wallet_cli.domain.money import Currency, parse_minimum
 
 ACTIVE = "active"
+FROZEN = "frozen"
+CLOSED = "closed"
+
+OPEN = "open"
+CAPTURED = "captured"
+VOIDED = "voided"
+EXPIRED = "expired"
 
 
 class User(NamedTuple):
@@ -44,6 +51,17 @@ class Transaction(NamedTuple):
     note: str | None
     key: str | None
     hash: bytes
+    meta: str | None = None
+    """Canonical JSON of an object (see domain/address.py)."""
+    peer_wallet_id: int | None = None
+    peer_seq: int | None = None
+    """The other leg, where this is one of the two of a transfer."""
+    reverses: int | None = None
+    """The seq of the transaction of this wallet that this one takes back, in part or whole."""
+    hold: int | None = None
+    """The number of the hold of this wallet that this one captures, in part or whole."""
+    forced: bool = False
+    """An operator had it pass where a floor or a limit would have refused it."""
 
     @property
     def balance(self) -> int:
@@ -63,6 +81,35 @@ class Wallet(NamedTuple):
     own_minimum: int | None
     """The minimum balance of this wallet alone; None where the setting rules."""
     created_at_us: int
+    maximum: int | None = None
+    """What no credit takes the balance above."""
+    daily_debit: int | None = None
+    """The most that debits take within one day, UTC."""
+    held: int = 0
+    """What its open holds keep, those included that have lapsed and nobody has noted yet."""
+    holds: int = 0
+    """How many holds it ever had; the next one's number less one."""
+
+
+class Hold(NamedTuple):
+    """Money of a wallet that is spoken for: authorised, to be captured later or let go."""
+
+    wallet_id: int
+    number: int
+    """1, 2, 3 … within the wallet, without a gap."""
+    amount: int
+    captured: int
+    status: str
+    created_at_us: int
+    expires_at_us: int
+    ended_at_us: int | None
+    note: str | None
+    key: str | None
+
+    @property
+    def kept(self) -> int:
+        """What it keeps from being spent while it is open."""
+        return self.amount - self.captured
 
 
 class Operator(NamedTuple):
@@ -77,10 +124,18 @@ class Operator(NamedTuple):
 
 
 class Account(NamedTuple):
-    """A wallet and its last transaction; before the first one, `last` has seq 0 and empty totals."""
+    """A wallet and its last transaction; before the first one, `last` has seq 0 and empty totals.
+
+    `lapsed` is the part of what the wallet holds that open holds past their expiry keep, and that is free again.
+    """
 
     wallet: Wallet
     last: Transaction
+    lapsed: int = 0
+
+    @property
+    def held(self) -> int:
+        return self.wallet.held - self.lapsed
 
 
 class Policy(NamedTuple):
@@ -100,6 +155,6 @@ def _minimum(text: str, currency: Currency) -> int:
     return parse_minimum(text, currency)
 
 
-def available(balance: int, minimum: int) -> int:
+def available(balance: int, minimum: int, held: int = 0) -> int:
     """What a debit may take now."""
-    return max(0, balance - minimum)
+    return max(0, balance - held - minimum)

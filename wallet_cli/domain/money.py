@@ -87,6 +87,19 @@ def parse_minimum(text: str, currency: Currency) -> int:
     return _parse_minor(text, currency, "minimum balance")
 
 
+def parse_maximum(text: str, currency: Currency) -> int:
+    """Read a maximum balance as minor units. Raises InvalidInput."""
+    return _parse_minor(text, currency, "maximum balance")
+
+
+def parse_daily_debit(text: str, currency: Currency) -> int:
+    """Read the most that may be debited in a day as minor units, 0 or more. Raises InvalidInput."""
+    minor = _parse_minor(text, currency, "daily debit")
+    if minor < 0:
+        raise InvalidInput(f"the daily debit cannot be negative: {shown(text)}", hint="0 lets no debit pass")
+    return minor
+
+
 def _parse_minor(text: str, currency: Currency, what: str) -> int:
     negative = text.startswith("-")
     digits = text[1:] if negative else text

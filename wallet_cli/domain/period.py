@@ -26,6 +26,12 @@ _TIME = (
 )
 
 
+DAY_US = 86_400_000_000
+MAX_DURATION_DAYS = 3660
+_DURATION = r"(\d{1,9})([smhdw])"
+_UNIT_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": DAY_US, "w": 7 * DAY_US}
+
+
 class Span(NamedTuple):
     """What a written TIME covers: its first moment, and the first one after it. Microseconds since 1970, UTC."""
 
@@ -79,6 +85,26 @@ def parse_time(text: str, zone: tzinfo | None) -> Span:
     if not FIRST_US <= start_us < end_us <= LAST_US + 1:
         raise impossible
     return Span(start_us, end_us)
+
+
+def parse_duration(text: str) -> int:
+    """Read a length of time (`90s`, `15m`, `12h`, `7d`, `2w`) as microseconds, 1 second to ten years.
+
+    Raises InvalidInput.
+    """
+    match = re.fullmatch(_DURATION, text, re.ASCII)
+    length_us = int(match[1]) * _UNIT_US[match[2]] if match else 0
+    if not 0 < length_us <= MAX_DURATION_DAYS * DAY_US:
+        raise InvalidInput(
+            f"not a length of time: {shown(text)}",
+            hint=f"such as 90s, 15m, 12h, 7d or 2w; at most {MAX_DURATION_DAYS}d",
+        )
+    return length_us
+
+
+def day_start_us(at_us: int) -> int:
+    """The midnight, UTC, that a moment's day began with."""
+    return at_us - at_us % DAY_US
 
 
 def parse_period(start: str | None, end: str | None, zone: tzinfo | None) -> Period:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from wallet_cli.domain.address import format_transaction_id
-from wallet_cli.domain.model import Account, Policy, Transaction, User, Wallet, available
+from wallet_cli.domain.address import format_hold_id, format_transaction_id
+from wallet_cli.domain.model import EXPIRED, OPEN, Account, Hold, Policy, Transaction, User, Wallet, available
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import Period, format_end, format_time
+from wallet_cli.domain.rules.holds import status_at
 
 Answer = dict[str, Any]
 
@@ -23,24 +24,31 @@ def user_answer(user: User) -> Answer:
 
 
 def wallet_answer(account: Account, policy: Policy) -> Answer:
-    wallet, last = account
+    wallet, last = account.wallet, account.last
     minimum = policy.minimum_of(wallet)
+
+    def text(minor: int | None) -> str | None:
+        return None if minor is None else format_minor(minor, wallet.currency)
+
     return {
         "id": wallet.id,
         "user_id": wallet.user_id,
         "type": wallet.type,
         "currency": wallet.currency.name,
         "status": wallet.status,
-        "balance": format_minor(last.balance, wallet.currency),
-        "held": format_minor(0, wallet.currency),
-        "available": format_minor(available(last.balance, minimum), wallet.currency),
-        "minimum_balance": format_minor(minimum, wallet.currency),
+        "balance": text(last.balance),
+        "held": text(account.held),
+        "available": text(available(last.balance, minimum, account.held)),
+        "minimum_balance": text(minimum),
         "transactions": last.seq,
         "created_at": format_time(wallet.created_at_us),
+        "maximum_balance": text(wallet.maximum),
+        "daily_debit": text(wallet.daily_debit),
     }
 
 
 def transaction_answer(transaction: Transaction, wallet: Wallet, *, replayed: bool = False) -> Answer:
+    """`meta`, `transfer`, `reverses`, `hold` and `forced` stand there where the transaction has them."""
     answer: Answer = {
         "id": format_transaction_id(transaction.wallet_id, transaction.seq),
         "wallet_id": transaction.wallet_id,
@@ -53,6 +61,52 @@ def transaction_answer(transaction: Transaction, wallet: Wallet, *, replayed: bo
         "at": format_time(transaction.at_us),
         "note": transaction.note,
         "key": transaction.key,
+    }
+    if transaction[MORE:] != NOTHING_MORE:
+        answer |= _more_of(transaction)
+    if replayed:
+        answer["replayed"] = True
+    return answer
+
+
+MORE = Transaction._fields.index("meta")
+NOTHING_MORE = (None, None, None, None, None, False)
+
+
+def _more_of(transaction: Transaction) -> Answer:
+    more: Answer = {}
+    if transaction.meta is not None:
+        import json
+
+        more["meta"] = json.loads(transaction.meta)
+    if transaction.peer_wallet_id is not None and transaction.peer_seq is not None:
+        more["transfer"] = format_transaction_id(transaction.peer_wallet_id, transaction.peer_seq)
+    if transaction.reverses is not None:
+        more["reverses"] = format_transaction_id(transaction.wallet_id, transaction.reverses)
+    if transaction.hold is not None:
+        more["hold"] = format_hold_id(transaction.wallet_id, transaction.hold)
+    if transaction.forced:
+        more["forced"] = True
+    return more
+
+
+def hold_answer(hold: Hold, wallet: Wallet, now_us: int, *, replayed: bool = False) -> Answer:
+    """`held` is what it still keeps from being spent."""
+    status = status_at(hold, now_us)
+    ended_at_us = hold.expires_at_us if status == EXPIRED else hold.ended_at_us
+    answer: Answer = {
+        "id": format_hold_id(hold.wallet_id, hold.number),
+        "wallet_id": hold.wallet_id,
+        "status": status,
+        "amount": format_minor(hold.amount, wallet.currency),
+        "captured": format_minor(hold.captured, wallet.currency),
+        "held": format_minor(hold.kept if status == OPEN else 0, wallet.currency),
+        "currency": wallet.currency.name,
+        "created_at": format_time(hold.created_at_us),
+        "expires_at": format_time(hold.expires_at_us),
+        "ended_at": None if ended_at_us is None else format_time(ended_at_us),
+        "note": hold.note,
+        "key": hold.key,
     }
     if replayed:
         answer["replayed"] = True

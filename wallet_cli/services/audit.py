@@ -107,6 +107,6 @@ def _wrong(last: Transaction, transaction: Transaction) -> str | None:
         return "the running count of credits is wrong"
     if transaction.at_us < last.at_us:
         return "its time is before that of the transaction before it"
-    if transaction.hash != chain.link(last.hash, *transaction[1:-1]):
+    if not chain.follows(last.hash, transaction):
         return "the hash is wrong"
     return None

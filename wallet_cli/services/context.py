@@ -34,6 +34,10 @@ class Ledger:
             self.known_wallets.clear()
         self.known_wallets[ref] = wallet
 
+    def now_us(self) -> int:
+        """The time, in microseconds since 1970, by the clock that turns go by."""
+        return self.executor.clock()
+
     def carry_out(self, command: Single, name: str) -> Applied | Replayed:
         """Run one command in a turn of its own; raises the error of a refusal."""
         return accepted(self.executor.run([command], name)[0])

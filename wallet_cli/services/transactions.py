@@ -1,22 +1,30 @@
-"""Adding transactions, listing them and totalling them over a period."""
+"""Adding transactions, moving and reversing them, listing them and totalling them over a period."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
-from wallet_cli.domain.address import WalletRef, check_key, check_note, format_transaction_id, parse_transaction_id
+from wallet_cli.domain.address import (
+    TransactionId,
+    WalletRef,
+    check_key,
+    check_note,
+    format_transaction_id,
+    parse_transaction_id,
+)
 from wallet_cli.domain.chain import unopened
-from wallet_cli.domain.commands import Applied, Post, Replayed
+from wallet_cli.domain.commands import Applied, Post, Replayed, Reverse, Transfer
 from wallet_cli.domain.model import Account, Transaction, Wallet
-from wallet_cli.domain.money import parse_amount
+from wallet_cli.domain.money import format_minor, parse_amount
 from wallet_cli.domain.period import Period, parse_period, parse_time
-from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.domain.rules.refusals import no_transaction
+from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.services.answers import Answer, total_answer, transaction_answer
 from wallet_cli.services.context import Ledger
+from wallet_cli.services.pages import DEFAULT_LIMIT, check_limit
 from wallet_cli.services.wallets import find_account, find_wallet, state_before
-
-MAX_LIMIT = 1000
-DEFAULT_LIMIT = 20
+from wallet_cli.storage.sql import ORIGINS, Filter
 
 
 def add(
@@ -28,12 +36,13 @@ def add(
     note: str | None = None,
     key: str | None = None,
     at: str | None = None,
+    meta: Mapping[str, Any] | None = None,
 ) -> Answer:
     """Credit or debit a wallet; the answer is a `transaction`, `replayed` if the key had been used for it before.
 
     Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
     """
-    command, found = posting(ledger, wallet, amount, is_credit=is_credit, note=note, key=key, at=at)
+    command, found = posting(ledger, wallet, amount, is_credit=is_credit, note=note, key=key, at=at, meta=meta)
     return posted(ledger.carry_out(command, "tx add"), found)
 
 
@@ -46,21 +55,165 @@ def posting(
     note: str | None = None,
     key: str | None = None,
     at: str | None = None,
+    meta: Mapping[str, Any] | None = None,
 ) -> tuple[Post, Wallet]:
     """The command that credits or debits a wallet, and the wallet. Raises NotFound or InvalidInput."""
+    text = check_texts(note, key, meta)
+    at_us = parse_time(at, ledger.settings.timezone).start_us if at is not None else None
+    found = find_wallet(ledger, wallet)
+    return Post(found.id, is_credit, parse_amount(amount, found.currency), note, key, at_us, text), found
+
+
+def check_texts(note: str | None, key: str | None, meta: Mapping[str, Any] | None) -> str | None:
+    """Check what may go with any posting; returns the metadata as it is kept. Raises InvalidInput."""
     if note is not None:
         check_note(note)
     if key is not None:
         check_key(key)
-    at_us = parse_time(at, ledger.settings.timezone).start_us if at is not None else None
-    found = find_wallet(ledger, wallet)
-    return Post(found.id, is_credit, parse_amount(amount, found.currency), note, key, at_us), found
+    if not meta:
+        return None
+    from wallet_cli.domain.meta import canonical
+
+    return canonical(meta)
 
 
 def posted(result: Applied | Replayed, wallet: Wallet) -> Answer:
-    """What a credit or debit answers: a `transaction`."""
+    """What a credit, debit, capture or reversal answers: a `transaction`."""
     assert isinstance(result.made, Transaction)
     return transaction_answer(result.made, wallet, replayed=isinstance(result, Replayed))
+
+
+def transfer(
+    ledger: Ledger,
+    source: WalletRef,
+    target: WalletRef,
+    amount: str,
+    *,
+    note: str | None = None,
+    key: str | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> Answer:
+    """Move an amount from one wallet to another in one step: `debit` and `credit`, a `transaction` each.
+
+    Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
+    """
+    command, wallets = transferring(ledger, source, target, amount, note=note, key=key, meta=meta)
+    return transferred(ledger, ledger.carry_out(command, "transfer"), wallets)
+
+
+def transferring(
+    ledger: Ledger,
+    source: WalletRef,
+    target: WalletRef,
+    amount: str,
+    *,
+    note: str | None = None,
+    key: str | None = None,
+    meta: Mapping[str, Any] | None = None,
+) -> tuple[Transfer, tuple[Wallet, Wallet]]:
+    """The command that moves an amount, and both wallets. Raises NotFound or InvalidInput."""
+    text = check_texts(note, key, meta)
+    out, into = find_wallet(ledger, source), find_wallet(ledger, target)
+    return Transfer(out.id, into.id, parse_amount(amount, out.currency), note, key, text), (out, into)
+
+
+def transferred(ledger: Ledger, result: Applied | Replayed, wallets: tuple[Wallet, Wallet]) -> Answer:
+    """What a transfer answers: both legs; `id` is that of the debit."""
+    debit = result.made
+    assert isinstance(debit, Transaction)
+    credit = _peer(ledger, debit)
+    again = isinstance(result, Replayed)
+    answer: Answer = {
+        "id": format_transaction_id(debit.wallet_id, debit.seq),
+        "debit": transaction_answer(debit, wallets[0]),
+        "credit": transaction_answer(credit, wallets[1]),
+    }
+    return answer | {"replayed": True} if again else answer
+
+
+def _peer(ledger: Ledger, leg: Transaction) -> Transaction:
+    """The other leg of a transfer."""
+    assert leg.peer_wallet_id is not None
+    assert leg.peer_seq is not None
+    found = ledger.store.transaction(leg.peer_wallet_id, leg.peer_seq)
+    if found is None:
+        id_ = format_transaction_id(leg.peer_wallet_id, leg.peer_seq)
+        raise StorageError(f"transaction {id_} is missing", hint="`wallet verify` says more")
+    return found
+
+
+def reverse(
+    ledger: Ledger,
+    id_: TransactionId,
+    amount: str | None = None,
+    *,
+    note: str | None = None,
+    key: str | None = None,
+    force: bool = False,
+    meta: Mapping[str, Any] | None = None,
+) -> Answer:
+    """Take a transaction back, or a part of it; of a transfer, both legs. The answer is the new `transaction`.
+
+    `force` lets it pass floors and limits, and is recorded. Raises TransactionNotFound, InvalidInput, and every refusal
+    of the rules.
+    """
+    command, wallet = reversing(ledger, id_, amount, note=note, key=key, force=force, meta=meta)
+    return posted(ledger.carry_out(command, "tx reverse"), wallet)
+
+
+def reversing(
+    ledger: Ledger,
+    id_: TransactionId,
+    amount: str | None = None,
+    *,
+    note: str | None = None,
+    key: str | None = None,
+    force: bool = False,
+    meta: Mapping[str, Any] | None = None,
+) -> tuple[Reverse, Wallet]:
+    """The command that takes a transaction back, and its wallet. Raises TransactionNotFound or InvalidInput."""
+    text = check_texts(note, key, meta)
+    account = ledger.store.account(id_.wallet_id, ledger.now_us())
+    if account is None or id_.seq > account.last.seq:
+        raise no_transaction(*id_)
+    wallet = account.wallet
+    minor = parse_amount(amount, wallet.currency) if amount is not None else None
+    return Reverse(id_.wallet_id, id_.seq, minor, note, key, force, text), wallet
+
+
+def show(ledger: Ledger, id_: TransactionId, user_id: int | None = None) -> Answer:
+    """A transaction, with `reversed` (how much of it has been taken back) and `reversals` (their ids).
+
+    `user_id` is whose it has to be, where that matters. Raises TransactionNotFound.
+    """
+    with ledger.store.snapshot():
+        account = ledger.store.account(id_.wallet_id, ledger.now_us())
+        found = ledger.store.transaction(*id_)
+        if account is None or found is None or user_id not in (None, account.wallet.user_id):
+            raise no_transaction(*id_)
+        reversals = ledger.store.reversals(*id_)
+    return transaction_answer(found, account.wallet) | {
+        "reversed": format_minor(sum(each.amount for each in reversals), account.wallet.currency),
+        "reversals": [format_transaction_id(each.wallet_id, each.seq) for each in reversals],
+    }
+
+
+class Wanted(NamedTuple):
+    """Which transactions a list is to show, as text: each that is given has to fit.
+
+    `kind` is credit, debit, transfer, capture or reversal; `least` and `most` bound the amount; `text` is in the note,
+    letters of either case alike.
+    """
+
+    kind: str | None = None
+    least: str | None = None
+    most: str | None = None
+    text: str | None = None
+    key: str | None = None
+
+
+KINDS = ("credit", "debit", *ORIGINS)
+EVERYTHING = Wanted()
 
 
 def listed(
@@ -70,22 +223,26 @@ def listed(
     end: str | None = None,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
+    wanted: Wanted = EVERYTHING,
 ) -> Answer:
     """A page of a wallet's transactions, the newest first: `transactions, next_cursor`.
 
     A cursor names the last transaction of the page before, so pages neither repeat nor skip while others write.
-    Raises InvalidInput for a limit outside 1–1000, a reversed period, or a cursor of another wallet.
+    Raises InvalidInput for a limit outside 1–1000, a reversed period, a filter that cannot be read, or a cursor of
+    another wallet.
     """
     check_limit(limit)
     period = parse_period(start, end, ledger.settings.timezone)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         first, last = _range(ledger, account, period, cursor)
-        page = list(ledger.store.newest_first(account.wallet.id, first, last, limit))
-    more = page and page[-1].seq > first
+        found = list(
+            ledger.store.newest_first(account.wallet.id, first, last, limit + 1, _filter(wanted, account.wallet))
+        )
+    page = found[:limit]
     return {
         "transactions": [transaction_answer(transaction, account.wallet) for transaction in page],
-        "next_cursor": format_transaction_id(account.wallet.id, page[-1].seq) if more else None,
+        "next_cursor": format_transaction_id(account.wallet.id, page[-1].seq) if len(found) > limit else None,
     }
 
 
@@ -96,6 +253,7 @@ def streamed(
     end: str | None = None,
     limit: int | None = None,
     cursor: str | None = None,
+    wanted: Wanted = EVERYTHING,
 ) -> Iterator[Answer]:
     """The same as `listed`, one at a time and all of them unless `limit` is given, in constant memory."""
     if limit is not None:
@@ -104,8 +262,37 @@ def streamed(
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         first, last = _range(ledger, account, period, cursor)
-        for transaction in ledger.store.newest_first(account.wallet.id, first, last, -1 if limit is None else limit):
+        most = -1 if limit is None else limit
+        for transaction in ledger.store.newest_first(
+            account.wallet.id, first, last, most, _filter(wanted, account.wallet)
+        ):
             yield transaction_answer(transaction, account.wallet)
+
+
+def _filter(wanted: Wanted, wallet: Wallet) -> Filter | None:
+    """What is wanted, checked; None for everything."""
+    if wanted == EVERYTHING:
+        return None
+    kind, least, most, text, key = wanted
+    if kind is not None and kind not in KINDS:
+        raise InvalidInput(f"not a kind of transaction: {shown(kind)}", hint=f"one of {', '.join(KINDS)}")
+    least_minor = parse_amount(least, wallet.currency) if least is not None else None
+    most_minor = parse_amount(most, wallet.currency) if most is not None else None
+    if least_minor is not None and most_minor is not None and least_minor > most_minor:
+        raise InvalidInput(
+            f"the least amount is above the most: {shown(str(least))} and {shown(str(most))}",
+            hint="give the smaller one as the least",
+        )
+    is_credit = {"credit": True, "debit": False}.get(kind or "")
+    origin = kind if kind in ORIGINS else None
+    return Filter(
+        is_credit,
+        origin,
+        least_minor,
+        most_minor,
+        None if text is None else check_note(text),
+        None if key is None else check_key(key),
+    )
 
 
 def total(ledger: Ledger, wallet: WalletRef, start: str | None = None, end: str | None = None) -> Answer:
@@ -113,16 +300,11 @@ def total(ledger: Ledger, wallet: WalletRef, start: str | None = None, end: str 
     period = parse_period(start, end, ledger.settings.timezone)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
-        opening, closing = _bounds(ledger, account, period)
+        opening, closing = bounds(ledger, account, period)
     return total_answer(account.wallet, period, opening, closing)
 
 
-def check_limit(limit: int) -> None:
-    if not 1 <= limit <= MAX_LIMIT:
-        raise InvalidInput(f"the limit is out of bounds: {limit}", hint=f"1 to {MAX_LIMIT}")
-
-
-def _bounds(ledger: Ledger, account: Account, period: Period) -> tuple[Transaction, Transaction]:
+def bounds(ledger: Ledger, account: Account, period: Period) -> tuple[Transaction, Transaction]:
     """The state of a wallet just before a period, and at its end."""
     opening = state_before(ledger, account, period.start_us) if period.start_us is not None else None
     closing = state_before(ledger, account, period.end_us) if period.end_us is not None else account.last
@@ -131,7 +313,7 @@ def _bounds(ledger: Ledger, account: Account, period: Period) -> tuple[Transacti
 
 def _range(ledger: Ledger, account: Account, period: Period, cursor: str | None) -> tuple[int, int]:
     """The first and last seq of what a list shows: those of the period, before the cursor."""
-    opening, closing = _bounds(ledger, account, period)
+    opening, closing = bounds(ledger, account, period)
     first, last = opening.seq + 1, closing.seq
     if cursor is not None:
         wallet_id, seq = _parse_cursor(cursor)

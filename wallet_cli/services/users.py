@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from wallet_cli.domain.address import UserId, UserName, check_name
 from wallet_cli.domain.commands import Applied, Register, Replayed
 from wallet_cli.domain.model import User
@@ -9,6 +11,7 @@ from wallet_cli.domain.phone import check_region, parse_phone
 from wallet_cli.errors import UserExists, UserNotFound, shown
 from wallet_cli.services.answers import Answer, user_answer
 from wallet_cli.services.context import Ledger
+from wallet_cli.services.pages import check_limit, parse_after
 
 
 def register(ledger: Ledger, phone_number: str, name: str | None = None, *, exist_ok: bool = False) -> Answer:
@@ -33,6 +36,24 @@ def registered(result: Applied | Replayed) -> Answer:
     """What a registration answers."""
     assert isinstance(result.made, User)
     return user_answer(result.made)
+
+
+def page_of(ledger: Ledger, limit: int, cursor: str | None) -> Answer:
+    """A page of users, in the order in which they registered: `users, next_cursor`."""
+    check_limit(limit)
+    found = list(ledger.store.users_after(parse_after(cursor), limit + 1))
+    return {
+        "users": [user_answer(user) for user in found[:limit]],
+        "next_cursor": str(found[limit - 1].id) if len(found) > limit else None,
+    }
+
+
+def all_of(ledger: Ledger, limit: int | None, cursor: str | None) -> Iterator[Answer]:
+    """The same as `page_of`, one at a time and all of them unless `limit` is given, in constant memory."""
+    if limit is not None:
+        check_limit(limit)
+    for user in ledger.store.users_after(parse_after(cursor), -1 if limit is None else limit):
+        yield user_answer(user)
 
 
 def find_user(ledger: Ledger, name: UserName) -> User:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from wallet_cli.domain import chain
 from wallet_cli.domain.address import OwnedWallet, UserId, UserName, WalletName, WalletRef, format_transaction_id
-from wallet_cli.domain.commands import Applied, OpenWallet, Replayed
+from wallet_cli.domain.commands import SAME, Applied, OpenWallet, Replayed, Same, SetLimits, SetStatus
 from wallet_cli.domain.model import Account, Transaction, Wallet
-from wallet_cli.domain.money import parse_currency, parse_minimum
+from wallet_cli.domain.money import Currency, parse_currency, parse_daily_debit, parse_maximum, parse_minimum
 from wallet_cli.domain.period import format_end, parse_time
 from wallet_cli.errors import StorageError, WalletExists, WalletNotFound
 from wallet_cli.services.answers import Answer, wallet_answer
 from wallet_cli.services.context import Ledger
+from wallet_cli.services.pages import check_limit, parse_after
 from wallet_cli.services.users import find_user
+
+NO_LIMIT = "none"
+"""Lifts a limit; the minimum is then the setting's."""
 
 
 def create(
@@ -31,7 +37,7 @@ def create(
     try:
         return opened(ledger, ledger.carry_out(command, "create"))
     except WalletExists:
-        known = ledger.store.account_of(command.user_id, command.type)
+        known = ledger.store.account_of(command.user_id, command.type, ledger.now_us())
         if not exist_ok or known is None or (currency is not None and known.wallet.currency != command.currency):
             raise
         return wallet_answer(known, ledger.policy)
@@ -58,7 +64,8 @@ def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:
     moment_us = parse_time(at, ledger.settings.timezone).end_us
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
-        past = Account(account.wallet, state_before(ledger, account, moment_us))
+        # What was held then is not told: a balance in the past is for looking back, not for spending.
+        past = Account(account.wallet._replace(held=0), state_before(ledger, account, moment_us))
     return wallet_answer(past, ledger.policy) | {"at": format_end(moment_us)}
 
 
@@ -66,18 +73,89 @@ def of_user(ledger: Ledger, name: UserName) -> list[Answer]:
     """All wallets of a user, in the order in which they were opened."""
     with ledger.store.snapshot():
         user = find_user(ledger, name)
-        return [wallet_answer(account, ledger.policy) for account in ledger.store.accounts_of(user.id)]
+        return [wallet_answer(account, ledger.policy) for account in ledger.store.accounts_of(user.id, ledger.now_us())]
+
+
+def set_status(ledger: Ledger, ref: WalletRef, status: str) -> Answer:
+    """Freeze, unfreeze (`active`) or close a wallet; the answer is the `wallet`.
+
+    Raises WalletNotActive for a closed one, WalletNotEmpty where money or a hold is left in one that is to be closed.
+    """
+    return changed(ledger, ledger.carry_out(SetStatus(find_wallet(ledger, ref).id, status), status))
+
+
+def set_limits(
+    ledger: Ledger,
+    ref: WalletRef,
+    minimum_balance: str | None = None,
+    maximum_balance: str | None = None,
+    daily_debit: str | None = None,
+) -> Answer:
+    """Change the limits that are given, `none` lifting one; the answer is the `wallet`. Raises InvalidInput."""
+    command = limiting(find_wallet(ledger, ref), minimum_balance, maximum_balance, daily_debit)
+    return changed(ledger, ledger.carry_out(command, "limits"))
+
+
+def limiting(
+    wallet: Wallet, minimum_balance: str | None, maximum_balance: str | None, daily_debit: str | None
+) -> SetLimits:
+    """The command that changes a wallet's limits. Raises InvalidInput."""
+
+    def read(text: str | None, parse: Callable[[str, Currency], int]) -> int | Same | None:
+        if text is None:
+            return SAME
+        return None if text == NO_LIMIT else parse(text, wallet.currency)
+
+    return SetLimits(
+        wallet.id,
+        read(minimum_balance, parse_minimum),
+        read(maximum_balance, parse_maximum),
+        read(daily_debit, parse_daily_debit),
+    )
+
+
+def changed(ledger: Ledger, result: Applied | Replayed) -> Answer:
+    """What a change of a wallet answers: the wallet, as it is now."""
+    assert isinstance(result.made, Wallet)
+    account = ledger.store.account(result.made.id, ledger.now_us())
+    assert account is not None
+    return wallet_answer(account, ledger.policy)
+
+
+def page_of(ledger: Ledger, name: UserName | None, limit: int, cursor: str | None) -> Answer:
+    """A page of wallets, all or a user's, in the order in which they were opened: `wallets, next_cursor`."""
+    check_limit(limit)
+    found = list(_accounts(ledger, name, limit + 1, cursor))
+    return {
+        "wallets": [wallet_answer(account, ledger.policy) for account in found[:limit]],
+        "next_cursor": str(found[limit - 1].wallet.id) if len(found) > limit else None,
+    }
+
+
+def all_of(ledger: Ledger, name: UserName | None, limit: int | None, cursor: str | None) -> Iterator[Answer]:
+    """The same as `page_of`, one at a time and all of them unless `limit` is given, in constant memory."""
+    if limit is not None:
+        check_limit(limit)
+    for account in _accounts(ledger, name, -1 if limit is None else limit, cursor):
+        yield wallet_answer(account, ledger.policy)
+
+
+def _accounts(ledger: Ledger, name: UserName | None, limit: int, cursor: str | None) -> Iterator[Account]:
+    after = parse_after(cursor)
+    with ledger.store.snapshot():
+        user_id = None if name is None else find_user(ledger, name).id
+        yield from ledger.store.accounts_after(after, limit, ledger.now_us(), user_id)
 
 
 def find_account(ledger: Ledger, ref: WalletRef) -> Account:
     """The wallet that somebody named, and its last transaction; raises UserNotFound or WalletNotFound."""
     if isinstance(ref, OwnedWallet):
-        account = ledger.store.account_owned(ref.wallet_id, ref.user_id)
+        account = ledger.store.account_owned(ref.wallet_id, ref.user_id, ledger.now_us())
         if account is None:
             raise _not_owned(ref)
         return account
     user_id = ref.user.id if isinstance(ref.user, UserId) else find_user(ledger, ref.user).id
-    account = ledger.store.account_of(user_id, ref.type)
+    account = ledger.store.account_of(user_id, ref.type, ledger.now_us())
     if account is None:
         # Whether there is a user of that id matters only where there is no wallet.
         find_user(ledger, UserId(user_id))
@@ -109,7 +187,7 @@ def _not_owned(ref: OwnedWallet) -> WalletNotFound:
 
 def state_before(ledger: Ledger, account: Account, moment_us: int) -> Transaction:
     """The last transaction of a wallet before a moment, which is its state then."""
-    wallet, last = account
+    wallet, last = account.wallet, account.last
     if last.at_us < moment_us:
         return last
     seq = ledger.store.last_seq_before(wallet.id, last.seq, moment_us)

@@ -6,22 +6,28 @@ reads more than it answers: a wallet's state is its last row, a moment is found 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from wallet_cli.domain import chain
-from wallet_cli.domain.model import Account, Operator, Transaction, User, Wallet
+from wallet_cli.domain.model import Account, Hold, Operator, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The newest migration; kept in each ledger, where one cheap read finds it."""
 
 ROWS_AT_ONCE = 32
 """How many transactions one statement inserts, where there are as many."""
 
 USER_COLUMNS = tuple(User._fields)
-WALLET_COLUMNS = ("id", "user_id", "type", "currency", "exponent", "status", "own_minimum", "created_at_us")
+WALLET_COLUMNS = (
+    "id", "user_id", "type", "currency", "exponent", "status", "own_minimum", "created_at_us",
+    "maximum", "daily_debit", "held", "holds",
+)  # fmt: skip
 TRANSACTION_COLUMNS = tuple(Transaction._fields)
+HOLD_COLUMNS = tuple(Hold._fields)
 OPERATOR_COLUMNS = tuple(Operator._fields)
 
 
@@ -35,10 +41,17 @@ def _insert(table: str, columns: Sequence[str], rows: int = 1) -> str:
 
 
 _USER = f"SELECT {_columns(USER_COLUMNS, 'u')} FROM users u"
+_WALLET = f"SELECT {_columns(WALLET_COLUMNS, 'w')} FROM wallets w"
 _OPERATOR = f"SELECT {_columns(OPERATOR_COLUMNS, 'o')} FROM operators o"
 _TRANSACTION = f"SELECT {_columns(TRANSACTION_COLUMNS, 't')} FROM transactions t"
+_HOLD = f"SELECT {_columns(HOLD_COLUMNS, 'h')} FROM holds h"
+
+# What open holds past their expiry still count for in `wallets.held`: free again, whether or not it has been noted.
+_LAPSED = "h.wallet_id = w.id AND h.status = 'open' AND h.expires_at_us <= :now_us"
 _ACCOUNT = (
-    f"SELECT {_columns(WALLET_COLUMNS, 'w')}, {_columns(TRANSACTION_COLUMNS, 't')}"
+    f"SELECT {_columns(WALLET_COLUMNS, 'w')}, {_columns(TRANSACTION_COLUMNS, 't')},"
+    " CASE WHEN w.held = 0 THEN 0 ELSE"
+    f" (SELECT CAST(coalesce(sum(h.amount - h.captured), 0) AS BIGINT) FROM holds h WHERE {_LAPSED}) END"
     " FROM wallets w LEFT JOIN transactions t ON t.wallet_id = w.id"
     " AND t.seq = (SELECT max(seq) FROM transactions WHERE wallet_id = w.id)"
 )
@@ -50,14 +63,32 @@ USER_BY_NATIONAL = f"{_USER} WHERE u.phone_region = :region AND u.phone_national
 ACCOUNT_BY_ID = f"{_ACCOUNT} WHERE w.id = :id"
 ACCOUNT_BY_OWNER = f"{_ACCOUNT} WHERE w.user_id = :user_id AND w.type = :type"
 ACCOUNT_OWNED = f"{_ACCOUNT} WHERE w.id = :id AND w.user_id = :user_id"
-WALLET_OWNED = f"SELECT {_columns(WALLET_COLUMNS, 'w')} FROM wallets w WHERE w.id = :id AND w.user_id = :user_id"
 ACCOUNTS_OF_USER = f"{_ACCOUNT} WHERE w.user_id = :user_id ORDER BY w.id"
+ACCOUNTS_AFTER = f"{_ACCOUNT} WHERE w.id > :after ORDER BY w.id LIMIT :limit"
+ACCOUNTS_OF_USER_AFTER = f"{_ACCOUNT} WHERE w.user_id = :user_id AND w.id > :after ORDER BY w.id LIMIT :limit"
+WALLET_OWNED = f"{_WALLET} WHERE w.id = :id AND w.user_id = :user_id"
+USERS_AFTER = f"{_USER} WHERE u.id > :after ORDER BY u.id LIMIT :limit"
 
 TRANSACTION_BY_KEY = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.key = :key"
 TRANSACTION_BY_SEQ = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.seq = :seq"
+REVERSALS = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.reverses = :seq ORDER BY t.seq"
+REVERSED = (
+    "SELECT CAST(coalesce(sum(t.amount), 0) AS BIGINT) FROM transactions t"
+    " WHERE t.wallet_id = :wallet_id AND t.reverses = :seq"
+)
 NEWEST_FIRST = (
     f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.seq BETWEEN :first AND :last"
     " ORDER BY t.wallet_id DESC, t.seq DESC LIMIT :limit"
+)
+IN_ORDER = (
+    f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.seq BETWEEN :first AND :last ORDER BY t.wallet_id, t.seq"
+)
+
+HOLD_BY_NUMBER = f"{_HOLD} WHERE h.wallet_id = :wallet_id AND h.number = :number"
+HOLD_BY_KEY = f"{_HOLD} WHERE h.wallet_id = :wallet_id AND h.key = :key"
+HOLDS_BEFORE = f"{_HOLD} WHERE h.wallet_id = :wallet_id AND h.number < :before ORDER BY h.number DESC LIMIT :limit"
+LAPSED_HOLDS = (
+    f"{_HOLD} WHERE h.wallet_id = :wallet_id AND h.status = 'open' AND h.expires_at_us <= :now_us ORDER BY h.number"
 )
 
 # The last transaction before a moment: `at_us` never runs backwards, so halve (low, high] until one seq is left.
@@ -81,8 +112,81 @@ ALL_OPERATORS = f"{_OPERATOR} ORDER BY o.name"
 LAST_USER_ID = "SELECT max(id) FROM users"
 LAST_WALLET_ID = "SELECT max(id) FROM wallets"
 
+
+@cache
+def accounts_by_ids(count: int) -> str:
+    """Reads `count` accounts at once: the ids, then the moment of what is held, by position."""
+    ids = ", ".join(["(?)"] * count)
+    account = _ACCOUNT.replace(":now_us", "?").replace("FROM wallets w", "FROM ids JOIN wallets w ON w.id = ids.id")
+    return f"WITH ids (id) AS (VALUES {ids}) {account}"
+
+
+@cache
+def transactions_by_keys(count: int) -> str:
+    """Reads what bears one of `count` keys at once: wallet id and key of each, by position."""
+    pairs = ", ".join(["(?, ?)"] * count)
+    by_key = "FROM pairs p JOIN transactions t ON t.wallet_id = p.wallet_id AND t.key = p.key AND t.key IS NOT NULL"
+    return f"WITH pairs (wallet_id, key) AS (VALUES {pairs}) SELECT {_columns(TRANSACTION_COLUMNS, 't')} {by_key}"
+
+
+class Filter(NamedTuple):
+    """Which transactions of a wallet are wanted: each field that is given has to fit.
+
+    `is_credit`; `origin`, one of ORIGINS; amounts from `least` to `most`, in minor units; `text` in the note, letters
+    of either case alike; `key`.
+    """
+
+    is_credit: bool | None = None
+    origin: str | None = None
+    least: int | None = None
+    most: int | None = None
+    text: str | None = None
+    key: str | None = None
+
+
+ORIGINS = {
+    "transfer": "t.peer_wallet_id IS NOT NULL AND t.reverses IS NULL",
+    "capture": "t.hold IS NOT NULL",
+    "reversal": "t.reverses IS NOT NULL",
+}
+"""How a transaction came about, where it was not just a credit or a debit."""
+
+ESCAPE = "\\"
+
+
+def filtered(wanted: Filter) -> tuple[str, dict[str, Any]]:
+    """NEWEST_FIRST for what is wanted alone, and the further values that it takes."""
+    tests: list[str] = []
+    values: dict[str, Any] = {}
+
+    def ask(test: str, name: str, value: Any) -> None:
+        if value is not None:
+            tests.append(test)
+            values[name] = value
+
+    ask("t.is_credit = :is_credit", "is_credit", None if wanted.is_credit is None else int(wanted.is_credit))
+    ask("t.amount >= :least", "least", wanted.least)
+    ask("t.amount <= :most", "most", wanted.most)
+    ask("t.key = :key", "key", wanted.key)
+    if wanted.text is not None:
+        escaped = re.sub(r"([\\%_])", r"\\\1", wanted.text.lower())
+        ask(f"lower(t.note) LIKE :text ESCAPE '{ESCAPE}'", "text", f"%{escaped}%")
+    if wanted.origin is not None:
+        tests.append(ORIGINS[wanted.origin])
+    where = "".join(f" AND {test}" for test in tests)
+    return NEWEST_FIRST.replace(" ORDER BY", f"{where} ORDER BY"), values
+
+
 INSERT_USER = _insert("users", USER_COLUMNS)
-INSERT_WALLET = _insert("wallets", WALLET_COLUMNS)
+UPSERT_WALLET = (
+    _insert("wallets", WALLET_COLUMNS) + " ON CONFLICT (id) DO UPDATE SET status = excluded.status,"
+    " own_minimum = excluded.own_minimum, maximum = excluded.maximum, daily_debit = excluded.daily_debit,"
+    " held = excluded.held, holds = excluded.holds"
+)
+UPSERT_HOLD = (
+    _insert("holds", HOLD_COLUMNS) + " ON CONFLICT (wallet_id, number) DO UPDATE"
+    " SET captured = excluded.captured, status = excluded.status, ended_at_us = excluded.ended_at_us"
+)
 INSERT_TRANSACTION = _insert("transactions", TRANSACTION_COLUMNS)
 INSERT_TRANSACTIONS = _insert("transactions", TRANSACTION_COLUMNS, ROWS_AT_ONCE)
 UPSERT_OPERATOR = (
@@ -90,8 +194,12 @@ UPSERT_OPERATOR = (
     " SET revoked_at_us = excluded.revoked_at_us, last_used_at_us = excluded.last_used_at_us"
 )
 
-# Walks of the whole ledger, for `verify`.
-ALL_WALLETS = f"SELECT {_columns(WALLET_COLUMNS, 'w')} FROM wallets w ORDER BY w.id"
+# Walks of the whole ledger, for `verify` and `export`.
+ALL_USERS = f"{_USER} ORDER BY u.id"
+ALL_WALLETS = f"{_WALLET} ORDER BY w.id"
+ALL_TRANSACTIONS = f"{_TRANSACTION} ORDER BY t.wallet_id, t.seq"
+ALL_HOLDS = f"{_HOLD} ORDER BY h.wallet_id, h.number"
+HOLDS_IN_ORDER = f"{_HOLD} WHERE h.wallet_id = :wallet_id ORDER BY h.number"
 OLDEST_FIRST = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id ORDER BY t.wallet_id, t.seq"
 STRAY_TRANSACTIONS = (
     "SELECT t.wallet_id, t.seq FROM transactions t"
@@ -100,9 +208,9 @@ STRAY_TRANSACTIONS = (
 
 
 def wallet_values(wallet: Wallet) -> tuple[Any, ...]:
-    """A wallet as INSERT_WALLET takes it."""
-    id_, user_id, type_, currency, status, own_minimum, created_at_us = wallet
-    return (id_, user_id, type_, currency.name, currency.exponent, status, own_minimum, created_at_us)
+    """A wallet as UPSERT_WALLET takes it."""
+    id_, user_id, type_, currency, *rest = wallet
+    return (id_, user_id, type_, currency.name, currency.exponent, *rest)
 
 
 def to_operator(row: Sequence[Any]) -> Operator:
@@ -115,17 +223,20 @@ def to_user(row: Sequence[Any]) -> User:
 
 
 def to_wallet(row: Sequence[Any]) -> Wallet:
-    id_, user_id, type_, currency, exponent, status, own_minimum, created_at_us = row
-    return Wallet(id_, user_id, type_, Currency(currency, exponent), status, own_minimum, created_at_us)
+    id_, user_id, type_, currency, exponent, *rest = row
+    return Wallet(id_, user_id, type_, Currency(currency, exponent), *rest)
 
 
 def to_transaction(row: Sequence[Any]) -> Transaction:
-    wallet_id, seq, is_credit, *rest = row
-    return Transaction(wallet_id, seq, bool(is_credit), *rest)
+    return Transaction._make((row[0], row[1], bool(row[2]), *row[3:-1], bool(row[-1])))
+
+
+def to_hold(row: Sequence[Any]) -> Hold:
+    return Hold._make(row)
 
 
 def to_account(row: Sequence[Any]) -> Account:
-    """A wallet and its last transaction from one joined row."""
+    """A wallet, its last transaction, and what has lapsed of its holds, from one joined row."""
     wallet = to_wallet(row[: len(WALLET_COLUMNS)])
-    last = row[len(WALLET_COLUMNS) :]
-    return Account(wallet, to_transaction(last) if last[0] is not None else chain.unopened(wallet))
+    last = row[len(WALLET_COLUMNS) : -1]
+    return Account(wallet, to_transaction(last) if last[0] is not None else chain.unopened(wallet), row[-1])

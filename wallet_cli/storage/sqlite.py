@@ -26,11 +26,13 @@ else:
     except ImportError:
         import sqlite3
 
-from wallet_cli.domain.commands import Command, Made, OpenWallet, Post, Register, each
-from wallet_cli.domain.model import Account, Operator, Policy, Transaction, User, Wallet
+from wallet_cli.domain.commands import Command, Made
+from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
 from wallet_cli.domain.rules import State
 from wallet_cli.errors import Busy, StorageError
 from wallet_cli.storage import sql
+from wallet_cli.storage.loading import Loader, in_chunks
+from wallet_cli.storage.sql import Filter
 
 __all__ = ["APPLICATION_ID", "SqliteStore", "connect", "set_up", "sqlite3", "translating"]
 
@@ -43,8 +45,9 @@ WAL_RESET_FIXED = (3, 51, 3)
 
 _INSERTS: dict[type, str] = {
     User: sql.INSERT_USER,
-    Wallet: sql.INSERT_WALLET,
+    Wallet: sql.UPSERT_WALLET,
     Operator: sql.UPSERT_OPERATOR,
+    Hold: sql.UPSERT_HOLD,
     Transaction: sql.INSERT_TRANSACTION,
 }
 """In the order that foreign keys ask for."""
@@ -133,17 +136,31 @@ class SqliteStore:
     def user_by_national(self, region: str, national: str) -> User | None:
         return self._one(sql.USER_BY_NATIONAL, {"region": region, "national": national}, sql.to_user)
 
-    def account(self, wallet_id: int) -> Account | None:
-        return self._one(sql.ACCOUNT_BY_ID, {"id": wallet_id}, sql.to_account)
+    def users_after(self, after: int, limit: int) -> Iterator[User]:
+        """Users in the order of their ids, from the one after `after` on, at most `limit` (-1: all)."""
+        return self._each(sql.USERS_AFTER, {"after": after, "limit": limit}, sql.to_user)
 
-    def account_of(self, user_id: int, type_: str) -> Account | None:
-        return self._one(sql.ACCOUNT_BY_OWNER, {"user_id": user_id, "type": type_}, sql.to_account)
+    # `now_us` is the moment of which what is held is told: a hold that has lapsed by then keeps nothing.
 
-    def accounts_of(self, user_id: int) -> list[Account]:
-        return list(self._each(sql.ACCOUNTS_OF_USER, {"user_id": user_id}, sql.to_account))
+    def account(self, wallet_id: int, now_us: int) -> Account | None:
+        return self._one(sql.ACCOUNT_BY_ID, {"id": wallet_id, "now_us": now_us}, sql.to_account)
 
-    def account_owned(self, wallet_id: int, user_id: int) -> Account | None:
-        return self._one(sql.ACCOUNT_OWNED, {"id": wallet_id, "user_id": user_id}, sql.to_account)
+    def account_of(self, user_id: int, type_: str, now_us: int) -> Account | None:
+        values = {"user_id": user_id, "type": type_, "now_us": now_us}
+        return self._one(sql.ACCOUNT_BY_OWNER, values, sql.to_account)
+
+    def accounts_of(self, user_id: int, now_us: int) -> list[Account]:
+        return list(self._each(sql.ACCOUNTS_OF_USER, {"user_id": user_id, "now_us": now_us}, sql.to_account))
+
+    def accounts_after(self, after: int, limit: int, now_us: int, user_id: int | None = None) -> Iterator[Account]:
+        """Wallets, or those of a user, in the order of their ids, from the one after `after` on (limit -1: all)."""
+        statement = sql.ACCOUNTS_AFTER if user_id is None else sql.ACCOUNTS_OF_USER_AFTER
+        values = {"after": after, "limit": limit, "now_us": now_us, "user_id": user_id}
+        return self._each(statement, values, sql.to_account)
+
+    def account_owned(self, wallet_id: int, user_id: int, now_us: int) -> Account | None:
+        values = {"id": wallet_id, "user_id": user_id, "now_us": now_us}
+        return self._one(sql.ACCOUNT_OWNED, values, sql.to_account)
 
     def wallet_owned(self, wallet_id: int, user_id: int) -> Wallet | None:
         return self._one(sql.WALLET_OWNED, {"id": wallet_id, "user_id": user_id}, sql.to_wallet)
@@ -163,6 +180,17 @@ class SqliteStore:
     def transaction_by_key(self, wallet_id: int, key: str) -> Transaction | None:
         return self._one(sql.TRANSACTION_BY_KEY, {"wallet_id": wallet_id, "key": key}, sql.to_transaction)
 
+    def reversals(self, wallet_id: int, seq: int) -> list[Transaction]:
+        return list(self._each(sql.REVERSALS, {"wallet_id": wallet_id, "seq": seq}, sql.to_transaction))
+
+    def hold(self, wallet_id: int, number: int) -> Hold | None:
+        return self._one(sql.HOLD_BY_NUMBER, {"wallet_id": wallet_id, "number": number}, sql.to_hold)
+
+    def holds_before(self, wallet_id: int, before: int, limit: int) -> Iterator[Hold]:
+        """Holds of a wallet with numbers below `before`, the newest first, at most `limit` (-1: all)."""
+        values = {"wallet_id": wallet_id, "before": before, "limit": limit}
+        return self._each(sql.HOLDS_BEFORE, values, sql.to_hold)
+
     def last_seq_before(self, wallet_id: int, last: int, moment_us: int) -> int:
         """The number of transactions of a wallet before a moment, of which there are `last` in all."""
         found = self._one(
@@ -172,16 +200,82 @@ class SqliteStore:
             raise StorageError(f"a transaction of wallet {wallet_id} is missing", hint="`wallet verify` names it")
         return int(found)
 
-    def newest_first(self, wallet_id: int, first: int, last: int, limit: int) -> Iterator[Transaction]:
-        """Transactions `first` to `last` of a wallet, the newest first, at most `limit` (-1: all)."""
-        values = {"wallet_id": wallet_id, "first": first, "last": last, "limit": limit}
-        return self._each(sql.NEWEST_FIRST, values, sql.to_transaction)
+    def newest_first(
+        self, wallet_id: int, first: int, last: int, limit: int, wanted: Filter | None = None
+    ) -> Iterator[Transaction]:
+        """Transactions `first` to `last` of a wallet that are `wanted`, the newest first, at most `limit` (-1: all)."""
+        values: dict[str, Any] = {"wallet_id": wallet_id, "first": first, "last": last, "limit": limit}
+        statement = sql.NEWEST_FIRST
+        if wanted is not None:
+            statement, more = sql.filtered(wanted)
+            values |= more
+        return self._each(statement, values, sql.to_transaction)
+
+    def in_order(self, wallet_id: int, first: int, last: int) -> Iterator[Transaction]:
+        """Transactions `first` to `last` of a wallet, the oldest first."""
+        values = {"wallet_id": wallet_id, "first": first, "last": last}
+        return self._each(sql.IN_ORDER, values, sql.to_transaction)
+
+    # For a batch that is to be written (storage/loading.py).
+
+    def accounts(self, ids: Sequence[int], now_us: int) -> list[Account]:
+        """The accounts that there are of those wallets, in any order."""
+        if len(ids) == 1:
+            account = self.account(ids[0], now_us)
+            return [] if account is None else [account]
+        found: list[Account] = []
+        for chunk in in_chunks(ids):
+            found += self._each(sql.accounts_by_ids(len(chunk)), [*chunk, now_us], sql.to_account)
+        return found
+
+    def keyed(self, pairs: Sequence[tuple[int, str]]) -> list[Transaction]:
+        """The transactions that bear one of those (wallet id, key) pairs, in any order."""
+        found: list[Transaction] = []
+        for chunk in in_chunks(pairs):
+            found += self._each(
+                sql.transactions_by_keys(len(chunk)), list(chain.from_iterable(chunk)), sql.to_transaction
+            )
+        return found
+
+    def hold_by_key(self, wallet_id: int, key: str) -> Hold | None:
+        return self._one(sql.HOLD_BY_KEY, {"wallet_id": wallet_id, "key": key}, sql.to_hold)
+
+    def lapsed_holds(self, wallet_id: int, now_us: int) -> list[Hold]:
+        """Open holds that are past their expiry."""
+        return list(self._each(sql.LAPSED_HOLDS, {"wallet_id": wallet_id, "now_us": now_us}, sql.to_hold))
+
+    def reversed_amount(self, wallet_id: int, seq: int) -> int:
+        """How much of a transaction has been taken back, in minor units."""
+        return int(self._one(sql.REVERSED, {"wallet_id": wallet_id, "seq": seq}, lambda row: row[0]) or 0)
+
+    def next_user_id(self) -> int:
+        return self._next_id(sql.LAST_USER_ID)
+
+    def next_wallet_id(self) -> int:
+        return self._next_id(sql.LAST_WALLET_ID)
 
     def oldest_first(self, wallet_id: int) -> Iterator[Transaction]:
         return self._each(sql.OLDEST_FIRST, {"wallet_id": wallet_id}, sql.to_transaction)
 
+    def users(self) -> Iterator[User]:
+        return self._each(sql.ALL_USERS, {}, sql.to_user)
+
     def wallets(self) -> Iterator[Wallet]:
         return self._each(sql.ALL_WALLETS, {}, sql.to_wallet)
+
+    def holds_in_order(self, wallet_id: int | None = None) -> Iterator[Hold]:
+        """All holds, or those of a wallet, by wallet and number."""
+        if wallet_id is None:
+            return self._each(sql.ALL_HOLDS, {}, sql.to_hold)
+        return self._each(sql.HOLDS_IN_ORDER, {"wallet_id": wallet_id}, sql.to_hold)
+
+    def transaction_rows(self, wallet_id: int | None = None) -> Iterator[Sequence[Any]]:
+        """All transactions, or those of a wallet, by wallet and seq, as rows of TRANSACTION_COLUMNS: for many."""
+        with translating(self.path):
+            if wallet_id is None:
+                yield from self.connection.execute(sql.ALL_TRANSACTIONS)
+            else:
+                yield from self.connection.execute(sql.OLDEST_FIRST, {"wallet_id": wallet_id})
 
     def stray_transaction(self) -> tuple[int, int] | None:
         """A transaction (wallet id, seq) of a wallet that is not there, if any."""
@@ -206,34 +300,24 @@ class SqliteStore:
     def begin(self) -> None:
         self._run("BEGIN IMMEDIATE")
 
-    def load(self, commands: Sequence[Command], policy: Policy) -> State:
-        state = State(policy)
-        for command in each(commands):
-            if isinstance(command, Post):
-                self._load_posting(state, command)
-            elif isinstance(command, OpenWallet):
-                state.next_wallet_id = self._next_id(sql.LAST_WALLET_ID)
-                _load_user(state, self.user_by_id(command.user_id))
-                _load_account(state, self.account_of(command.user_id, command.type))
-            elif isinstance(command, Register):
-                state.next_user_id = self._next_id(sql.LAST_USER_ID)
-                _load_user(state, self.user_by_e164(command.phone.e164))
-            else:
-                _load_operator(state, self.operator_by_name(command.name))
-        return state
-
-    def _load_posting(self, state: State, command: Post) -> None:
-        if command.wallet_id not in state.wallets:
-            _load_account(state, self.account(command.wallet_id))
-        if command.key is not None:
-            prior = self.transaction_by_key(command.wallet_id, command.key)
-            if prior is not None:
-                state.keys[command.wallet_id, command.key] = prior
+    def load(self, commands: Sequence[Command], policy: Policy, now_us: int) -> State:
+        return Loader(self, State(policy), now_us).load(commands)
 
     def write(self, made: Sequence[Made]) -> None:
-        rows: dict[type, list[Sequence[Any]]] = {User: [], Wallet: [], Operator: [], Transaction: []}
+        rows: dict[type, list[Sequence[Any]]] = {kind: [] for kind in _INSERTS}
+        changed: dict[type, dict[Any, Sequence[Any]]] = {Wallet: {}, Hold: {}}
         for thing in made:
-            rows[type(thing)].append(sql.wallet_values(thing) if isinstance(thing, Wallet) else thing)
+            if type(thing) is Transaction:
+                rows[Transaction].append(thing)
+            elif isinstance(thing, Wallet):
+                # Of what changed more than once in the batch, the last state is written.
+                changed[Wallet][thing.id] = sql.wallet_values(thing)
+            elif isinstance(thing, Hold):
+                changed[Hold][thing.wallet_id, thing.number] = thing
+            else:
+                rows[type(thing)].append(thing)
+        for kind, latest in changed.items():
+            rows[kind] = list(latest.values())
         with translating(self.path):
             for kind, statement in _INSERTS.items():
                 if rows[kind]:
@@ -261,8 +345,10 @@ class SqliteStore:
     def holds(self, made: Made) -> bool:
         if isinstance(made, Transaction):
             return self.transaction(made.wallet_id, made.seq) == made
+        if isinstance(made, Hold):
+            return self.hold(made.wallet_id, made.number) == made
         if isinstance(made, Wallet):
-            account = self.account(made.id)
+            account = self.account(made.id, 0)
             return account is not None and account.wallet == made
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
@@ -284,7 +370,9 @@ class SqliteStore:
             row = self.connection.execute(statement, values).fetchone()
         return None if row is None else make(row)
 
-    def _each(self, statement: str, values: dict[str, Any], make: Callable[[Sequence[Any]], T]) -> Iterator[T]:
+    def _each(
+        self, statement: str, values: dict[str, Any] | list[Any], make: Callable[[Sequence[Any]], T]
+    ) -> Iterator[T]:
         with translating(self.path):
             for row in self.connection.execute(statement, values):
                 yield make(row)
@@ -313,18 +401,3 @@ def _newer(path: Path, version: int) -> StorageError:
         f"this ledger was made by a newer wallet (schema {version}; this one knows {sql.SCHEMA_VERSION}): {path}",
         hint="upgrade wallet-cli",
     )
-
-
-def _load_user(state: State, user: User | None) -> None:
-    if user is not None:
-        state.add_user(user)
-
-
-def _load_account(state: State, account: Account | None) -> None:
-    if account is not None:
-        state.add_wallet(account.wallet, account.last)
-
-
-def _load_operator(state: State, operator: Operator | None) -> None:
-    if operator is not None:
-        state.operators[operator.name] = operator

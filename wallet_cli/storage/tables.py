@@ -17,6 +17,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, I
 from sqlalchemy import UniqueConstraint as Unique
 from sqlmodel import Field, SQLModel
 
+from wallet_cli.domain.meta import MAX_META_BYTES
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_EXPONENT, MAX_TOTAL_MINOR
 
 # SQLite's STRICT tables take INTEGER, which holds 64 bits there; elsewhere that is BIGINT.
@@ -30,6 +31,12 @@ naming = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
 }
 SQLModel.metadata.naming_convention = naming
+
+
+def _added(name: str, type_: Any, check: str, default: str | None = None) -> Column[Any]:
+    """A column that a later migration added to a table in place: its check stands with it, not with the table's."""
+    nullable = default is None
+    return Column(type_, CheckConstraint(check, name=name), nullable=nullable, server_default=default and text(default))
 
 
 class UserRow(SQLModel, table=True):
@@ -71,6 +78,54 @@ class WalletRow(SQLModel, table=True):
     status: str = Field(sa_column=Column(Text, nullable=False))
     own_minimum: int | None = Field(sa_column=Column(Int64))
     created_at_us: int = Field(sa_column=Column(Int64, nullable=False))
+    maximum: int | None = Field(
+        sa_column=_added("maximum", Int64, f"maximum BETWEEN -{MAX_AMOUNT_MINOR} AND {MAX_AMOUNT_MINOR}")
+    )
+    daily_debit: int | None = Field(
+        sa_column=_added("daily_debit", Int64, f"daily_debit BETWEEN 0 AND {MAX_AMOUNT_MINOR}")
+    )
+    held: int = Field(sa_column=_added("held", Int64, f"held BETWEEN 0 AND {MAX_TOTAL_MINOR}", "0"))
+    holds: int = Field(sa_column=_added("holds", Int64, "holds >= 0", "0"))
+
+
+class HoldRow(SQLModel, table=True):
+    __tablename__: ClassVar[Any] = "holds"
+    __table_args__ = (
+        Index(
+            "uq_holds_wallet_id_key",
+            "wallet_id",
+            "key",
+            unique=True,
+            sqlite_where=text("key IS NOT NULL"),
+            postgresql_where=text("key IS NOT NULL"),
+        ),
+        # Those that have lapsed are found by it, however many have ended.
+        Index(
+            "ix_holds_open",
+            "wallet_id",
+            "expires_at_us",
+            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status = 'open'"),
+        ),
+        CheckConstraint("number >= 1", name="number"),
+        CheckConstraint(f"amount BETWEEN 1 AND {MAX_AMOUNT_MINOR}", name="amount"),
+        CheckConstraint("captured BETWEEN 0 AND amount", name="captured"),
+        CheckConstraint("status IN ('open', 'captured', 'voided', 'expired')", name="status"),
+        CheckConstraint("(status = 'open') = (ended_at_us IS NULL)", name="ended_at_us"),
+        CheckConstraint("length(key) BETWEEN 1 AND 255", name="key"),
+        {"sqlite_strict": True, "sqlite_with_rowid": False},
+    )
+
+    wallet_id: int = Field(sa_column=Column(Int64, ForeignKey("wallets.id"), primary_key=True, autoincrement=False))
+    number: int = Field(sa_column=Column(Int64, primary_key=True, autoincrement=False))
+    amount: int = Field(sa_column=Column(Int64, nullable=False))
+    captured: int = Field(sa_column=Column(Int64, nullable=False))
+    status: str = Field(sa_column=Column(Text, nullable=False))
+    created_at_us: int = Field(sa_column=Column(Int64, nullable=False))
+    expires_at_us: int = Field(sa_column=Column(Int64, nullable=False))
+    ended_at_us: int | None = Field(sa_column=Column(Int64))
+    note: str | None = Field(sa_column=Column(Text))
+    key: str | None = Field(sa_column=Column(Text))
 
 
 class OperatorRow(SQLModel, table=True):
@@ -102,6 +157,13 @@ class TransactionRow(SQLModel, table=True):
             sqlite_where=text("key IS NOT NULL"),
             postgresql_where=text("key IS NOT NULL"),
         ),
+        Index(
+            "ix_transactions_wallet_id_reverses",
+            "wallet_id",
+            "reverses",
+            sqlite_where=text("reverses IS NOT NULL"),
+            postgresql_where=text("reverses IS NOT NULL"),
+        ),
         CheckConstraint("seq >= 1", name="seq"),
         CheckConstraint("is_credit IN (0, 1)", name="is_credit"),
         CheckConstraint(f"amount BETWEEN 1 AND {MAX_AMOUNT_MINOR}", name="amount"),
@@ -124,3 +186,9 @@ class TransactionRow(SQLModel, table=True):
     note: str | None = Field(sa_column=Column(Text))
     key: str | None = Field(sa_column=Column(Text))
     hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    meta: str | None = Field(sa_column=_added("meta", Text, f"length(meta) <= {MAX_META_BYTES}"))
+    peer_wallet_id: int | None = Field(sa_column=_added("peer_wallet_id", Int64, "peer_wallet_id >= 1"))
+    peer_seq: int | None = Field(sa_column=_added("peer_seq", Int64, "peer_seq >= 1"))
+    reverses: int | None = Field(sa_column=_added("reverses", Int64, "reverses >= 1"))
+    hold: int | None = Field(sa_column=_added("hold", Int64, "hold >= 1"))
+    forced: int = Field(sa_column=_added("forced", Integer(), "forced IN (0, 1)", "0"))

@@ -14,7 +14,7 @@ from wallet_cli.domain.address import OwnedWallet, UserId, WalletName, check_key
 from wallet_cli.domain.commands import AppliedTogether, Post, Refusal, Replayed, Result, Together
 from wallet_cli.domain.model import Wallet
 from wallet_cli.errors import Forbidden, InvalidInput, UserNotFound, WalletError, WalletNotFound, shown
-from wallet_cli.services import transactions, users, wallets
+from wallet_cli.services import pages, transactions, users, wallets
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.bodies import (
     MAX_BATCH_BYTES,
@@ -138,9 +138,9 @@ async def list_transactions(site: Site, call: Call) -> Reply:
     user_id, wallet_id = call.path_id("user_id"), call.path_id("wallet_id")
     given = call.query("limit", "cursor")
     _must_see(call.caller, user_id)
-    limit = given.get("limit", str(transactions.DEFAULT_LIMIT))
+    limit = given.get("limit", str(pages.DEFAULT_LIMIT))
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 4):
-        raise InvalidInput(f"the limit is not a number: {shown(limit)}", hint=f"1 to {transactions.MAX_LIMIT}")
+        raise InvalidInput(f"the limit is not a number: {shown(limit)}", hint=f"1 to {pages.MAX_LIMIT}")
     page = transactions.listed(
         site.ledger, OwnedWallet(wallet_id, user_id), limit=int(limit), cursor=given.get("cursor")
     )

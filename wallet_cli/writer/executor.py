@@ -7,12 +7,12 @@ a turn is as short as the disk allows.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from wallet_cli.domain import rules
-from wallet_cli.domain.commands import Command, Made, Result, all_made
+from wallet_cli.domain.commands import Command, Made, Result
 from wallet_cli.domain.model import Policy
 from wallet_cli.errors import Busy, StorageError
 
@@ -22,8 +22,8 @@ class Store(Protocol):
 
     def begin(self) -> None: ...
 
-    def load(self, commands: Sequence[Command], policy: Policy) -> rules.State:
-        """The state that the commands touch, as of this turn."""
+    def load(self, commands: Sequence[Command], policy: Policy, now_us: int) -> rules.State:
+        """The state that the commands touch, as of this turn, whose time is `now_us`."""
 
     def write(self, made: Sequence[Made]) -> None:
         """Add what was made, and change what was changed; on return it is written, but not yet committed."""
@@ -45,6 +45,32 @@ class Turns(Protocol):
 
 class UnknownOutcome(StorageError):
     """The commit failed, and the ledger could not be asked whether it holds what was written."""
+
+
+class Turn:
+    """The right to write, held: batches are decided and written, and committed when the turn ends."""
+
+    def __init__(self, store: Store, policy: Policy, clock: Callable[[], int]) -> None:
+        self._store = store
+        self._policy = policy
+        self._clock = clock
+        self.last: Made | None = None
+        """The last thing written; None where there is nothing to commit."""
+
+    def carry_out(self, commands: Sequence[Command]) -> list[Result]:
+        """Decide a batch and write what it makes; a result a command, in order, that holds once it is committed."""
+        now_us = self._clock()
+        state = self._store.load(commands, self._policy, now_us)
+        results = rules.execute(state, commands, now_us)
+        if state.made:
+            self._store.write(state.made)
+            self.last = state.made[-1]
+        return results
+
+    def abandon(self) -> None:
+        """Have nothing of this turn committed."""
+        self._store.rollback()
+        self.last = None
 
 
 class Executor:
@@ -76,23 +102,28 @@ class Executor:
         StorageError if the ledger cannot be read or written; then nothing of the batch is applied, except after
         UnknownOutcome, where the keys tell.
         """
+        with self.turn(name, lock_timeout_s) as turn:
+            return turn.carry_out(commands)
+
+    @contextmanager
+    def turn(self, name: str, lock_timeout_s: float | None = None) -> Iterator[Turn]:
+        """Hold a turn for the length of a `with` block, for any number of batches; commit once, at its end.
+
+        An exception, or `Turn.abandon`, leaves the ledger as it was. Raises as `run` does.
+        """
         store = self.store
         with self.turns.turn(self.lock_timeout_s if lock_timeout_s is None else lock_timeout_s, name):
             store.begin()
+            turn = Turn(store, self.policy, self.clock)
             try:
-                state = store.load(commands, self.policy)
-                results = rules.execute(state, commands, self.clock())
-                made = all_made(results)
-                if made:
-                    store.write(made)
+                yield turn
             except BaseException:
                 store.rollback()
                 raise
-            if made:
-                self._commit(made[-1])
+            if turn.last is not None:
+                self._commit(turn.last)
             else:
                 store.rollback()
-            return results
 
     def _commit(self, last: Made) -> None:
         """Commit; when that fails, look whether it did (a batch is there whole or not at all)."""

@@ -1,0 +1,73 @@
+"""`wallet hold add`, `hold capture`, `hold void` and `hold list`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from wallet_cli.cli.command import (
+    AmountArgument,
+    CursorOption,
+    KeyOption,
+    LimitOption,
+    NoteOption,
+    PartArgument,
+    WalletArgument,
+)
+from wallet_cli.cli.output import Listing, Record, Style
+from wallet_cli.domain.address import parse_hold_id, parse_wallet
+from wallet_cli.services import holds, pages
+from wallet_cli.services.context import Ledger
+
+CSV_COLUMNS = (
+    "id", "wallet_id", "status", "amount", "captured", "held", "currency", "created_at", "expires_at", "ended_at",
+    "note", "key",
+)  # fmt: skip
+TABLE_COLUMNS = ("id", "status", "amount", "captured", "held", "created_at", "expires_at", "note", "key")
+
+HoldArgument = Annotated[
+    str, typer.Argument(metavar="HOLD", help="A hold id: 1-h3, the 3rd of wallet 1.", show_default=False)
+]
+
+
+def add(
+    ledger: Ledger,
+    wallet: WalletArgument,
+    amount: AmountArgument,
+    expires: Annotated[
+        str, typer.Option("--expires", metavar="TIME", help="How long it lasts: 90s, 15m, 12h, 7d, 2w.")
+    ] = holds.DEFAULT_EXPIRY,
+    note: NoteOption = None,
+    key: KeyOption = None,
+) -> Record:
+    """Keep money of a wallet from being spent, to be captured later; frees itself when it expires."""
+    return Record(holds.add(ledger, parse_wallet(wallet), amount, expires=expires, note=note, key=key))
+
+
+def capture(
+    ledger: Ledger,
+    hold: HoldArgument,
+    amount: PartArgument = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep holding what is left; else it is released.")] = False,
+    note: NoteOption = None,
+    key: KeyOption = None,
+) -> Record:
+    """Debit what a hold keeps, or a part of it; the rest is released, unless --keep."""
+    return Record(holds.capture(ledger, parse_hold_id(hold), amount, keep=keep, note=note, key=key))
+
+
+def void(ledger: Ledger, hold: HoldArgument) -> Record:
+    """Let go of what a hold keeps."""
+    return Record(holds.void(ledger, parse_hold_id(hold)))
+
+
+def list_(
+    ledger: Ledger, style: Style, wallet: WalletArgument, limit: LimitOption = None, cursor: CursorOption = None
+) -> Listing:
+    """List a wallet's holds, the newest first, ended ones too."""
+    name = parse_wallet(wallet)
+    if style.streams:
+        return Listing(holds.streamed(ledger, name, limit, cursor), CSV_COLUMNS)
+    page = holds.listed(ledger, name, pages.DEFAULT_LIMIT if limit is None else limit, cursor)
+    return Listing(page["holds"], TABLE_COLUMNS, page=page)

@@ -1,0 +1,90 @@
+"""Metadata: what a program wants to find again beside a transaction, as a JSON object. Kept as canonical text.
+
+Canonical: ASCII, keys sorted, no spaces; so that equal objects are equal text, in the hash chain and on every engine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from wallet_cli.errors import InvalidInput, shown
+
+MAX_META_BYTES = 4096
+MAX_META_KEY_CHARS = 64
+MAX_META_DEPTH = 8
+
+
+def canonical(meta: Mapping[str, Any]) -> str | None:
+    """The text of a metadata object; None for an empty one.
+
+    Values are text, whole numbers, true, false, null, and lists and objects of such. A float is refused: what was
+    written as 0.1 would come back as something near it. Raises InvalidInput.
+    """
+    if not meta:
+        return None
+    _check(meta, 1)
+    text = json.dumps(meta, sort_keys=True, separators=(",", ":"))
+    if len(text) > MAX_META_BYTES:
+        raise InvalidInput(f"the metadata has {len(text)} bytes as JSON", hint=f"at most {MAX_META_BYTES}")
+    return text
+
+
+def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
+    """Read `k=v` texts, as a command line gives them. Raises InvalidInput."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InvalidInput(f"not metadata: {shown(pair)}", hint="k=v, such as order=1041")
+        if key in found:
+            raise InvalidInput(f"the metadata has {shown(key)} twice", hint="give each name once")
+        found[key] = value
+    return found
+
+
+def parse_json(text: str) -> dict[str, Any]:
+    """Read the JSON text of an object, as a CSV file holds it. Raises InvalidInput."""
+    try:
+        found = json.loads(text, object_pairs_hook=_once, parse_constant=_none_such) if len(text) <= 10**5 else None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidInput(f"the metadata is not a JSON object: {shown(text)}", hint='such as {"order": "1041"}')
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name is given twice")
+    return found
+
+
+def _none_such(name: str) -> None:
+    raise ValueError(name)
+
+
+def _check(value: Any, depth: int) -> None:
+    if depth > MAX_META_DEPTH:
+        raise InvalidInput("the metadata is nested too deeply", hint=f"at most {MAX_META_DEPTH} levels")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str) or not 1 <= len(key) <= MAX_META_KEY_CHARS or not key.isprintable():
+                raise InvalidInput(
+                    f"not a name for metadata: {shown(str(key))}",
+                    hint=f"1 to {MAX_META_KEY_CHARS} printable characters",
+                )
+            _check(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check(inner, depth + 1)
+    elif isinstance(value, str):
+        # Neither can be kept by every engine; half a surrogate pair is how Python shows bytes that are not UTF-8.
+        if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
+            raise InvalidInput(f"the metadata is not valid text: {shown(value)}", hint="UTF-8 with no NUL character")
+    elif isinstance(value, float):
+        raise InvalidInput(f"metadata takes no fractions: {value}", hint=f'write it as text: "{value}"')
+    elif value is not None and not isinstance(value, int):
+        raise InvalidInput("metadata takes text, whole numbers, true, false, null, lists and objects")

@@ -1,0 +1,128 @@
+"""Holds: authorise now, take later.
+
+A hold keeps money from being spent and moves none; capturing it is a debit. It ends once: captured, voided, or by
+itself when its time is up. Nobody has to be there for that: from its expiry on it counts for nothing, and the next
+write to its wallet notes that it is expired.
+"""
+
+from __future__ import annotations
+
+from wallet_cli.domain.commands import Applied, CaptureHold, PlaceHold, Refusal, Replayed, VoidHold
+from wallet_cli.domain.model import ACTIVE, CAPTURED, CLOSED, EXPIRED, OPEN, VOIDED, Hold, Transaction
+from wallet_cli.domain.money import MAX_AMOUNT_MINOR
+from wallet_cli.domain.rules import refusals
+from wallet_cli.domain.rules.postings import debit_refused
+from wallet_cli.domain.rules.state import State
+from wallet_cli.errors import InvalidInput
+
+
+def status_at(hold: Hold, now_us: int) -> str:
+    """What a hold is at a moment, whether or not its expiry has been noted."""
+    return EXPIRED if hold.status == OPEN and hold.expires_at_us <= now_us else hold.status
+
+
+def place(state: State, command: PlaceHold, now_us: int) -> Applied | Replayed | Refusal:
+    wallet_id, amount, lasts_us, note, key = command
+    wallet = state.wallets.get(wallet_id)
+    if wallet is None:
+        return Refusal(refusals.no_wallet(wallet_id))
+    if wallet.status != ACTIVE:
+        return Refusal(refusals.not_active(wallet))
+    if key is not None:
+        prior = state.keys.get((wallet_id, key))
+        if prior is not None:
+            same = _same_hold(prior, command)
+            return Replayed(prior) if same else Refusal(refusals.key_reused(prior))
+    if not 0 < amount <= MAX_AMOUNT_MINOR:
+        return Refusal(refusals.bad_amount())
+    try:
+        minimum = state.policy.minimum_of(wallet)
+    except InvalidInput as error:  # the setting does not fit this wallet's currency
+        return Refusal(error)
+    balance, held = state.last[wallet_id].balance, state.held(wallet)
+    if balance - held - amount < minimum:
+        return Refusal(refusals.insufficient_funds(wallet, balance, held, minimum, amount))
+    # After this point the hold is certain.
+    state.free_lapsed(wallet_id)
+    wallet = state.wallets[wallet_id]
+    hold = Hold(wallet_id, wallet.holds + 1, amount, 0, OPEN, now_us, now_us + lasts_us, None, note, key)
+    state.keep_wallet(wallet._replace(held=wallet.held + amount, holds=hold.number))
+    state.keep_hold(hold)
+    return Applied(hold)
+
+
+def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replayed | Refusal:
+    wallet_id, number, asked, keep, note, key = command
+    hold, wallet = state.holds.get((wallet_id, number)), state.wallets.get(wallet_id)
+    if hold is None or wallet is None:
+        return Refusal(refusals.no_hold(wallet_id, number))
+    if wallet.status != ACTIVE:
+        return Refusal(refusals.not_active(wallet))
+    if key is not None:
+        prior = state.keys.get((wallet_id, key))
+        if prior is not None:
+            same = _same_capture(prior, command)
+            return Replayed(prior) if same else Refusal(refusals.key_reused(prior))
+    status = status_at(hold, now_us)
+    if status != OPEN:
+        return Refusal(refusals.hold_not_open(hold, status))
+    if asked is not None and not 0 < asked <= MAX_AMOUNT_MINOR:
+        return Refusal(refusals.bad_amount())
+    amount = hold.kept if asked is None else asked
+    if amount > hold.kept:
+        return Refusal(refusals.capture_exceeds(wallet, hold, amount))
+    last = state.last[wallet_id]
+    at_us = max(now_us, last.at_us)
+    # It has been held for this; but the wallet's minimum may have been raised since.
+    wrong = debit_refused(state, wallet, last, amount, at_us, held=0)
+    if wrong is not None:
+        return Refusal(wrong)
+    # After this point the capture is certain.
+    transaction = state.append(last, False, amount, at_us, note, key, hold=number)
+    captured = hold._replace(captured=hold.captured + amount)
+    released = captured.kept
+    if keep and captured.kept:
+        released = 0
+    else:
+        captured = captured._replace(status=CAPTURED, ended_at_us=at_us)
+    wallet = state.wallets[wallet_id]
+    state.keep_wallet(wallet._replace(held=wallet.held - amount - released))
+    state.keep_hold(captured)
+    return Applied(transaction)
+
+
+def void(state: State, command: VoidHold, now_us: int) -> Applied | Replayed | Refusal:
+    hold, wallet = state.holds.get(command), state.wallets.get(command.wallet_id)
+    if hold is None or wallet is None:
+        return Refusal(refusals.no_hold(*command))
+    if wallet.status == CLOSED:
+        return Refusal(refusals.not_active(wallet))
+    status = status_at(hold, now_us)
+    if status != OPEN:
+        return Refusal(refusals.hold_not_open(hold, status))
+    # After this point the end of the hold is certain. It frees money and moves none: a frozen wallet's may end too.
+    state.free_lapsed(wallet.id)
+    wallet = state.wallets[wallet.id]
+    voided = hold._replace(status=VOIDED, ended_at_us=max(now_us, hold.created_at_us))
+    state.keep_wallet(wallet._replace(held=wallet.held - hold.kept))
+    state.keep_hold(voided)
+    return Applied(voided)
+
+
+def _same_hold(prior: Transaction | Hold, command: PlaceHold) -> bool:
+    return (
+        isinstance(prior, Hold)
+        and prior.amount == command.amount
+        and prior.note == command.note
+        and prior.expires_at_us - prior.created_at_us == command.lasts_us
+    )
+
+
+def _same_capture(prior: Transaction | Hold, command: CaptureHold) -> bool:
+    """An amount that is not given stood for whatever the hold kept then."""
+    return (
+        isinstance(prior, Transaction)
+        and prior.hold == command.number
+        and command.amount in (None, prior.amount)
+        and prior.note == command.note
+    )

@@ -1,0 +1,206 @@
+"""Credits, debits, transfers and reversals: what adds transactions."""
+
+from __future__ import annotations
+
+from wallet_cli.domain.commands import Applied, Post, Refusal, Replayed, Reverse, Transfer
+from wallet_cli.domain.model import ACTIVE, Hold, Transaction, Wallet
+from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR
+from wallet_cli.domain.period import day_start_us
+from wallet_cli.domain.rules import refusals
+from wallet_cli.domain.rules.state import State
+from wallet_cli.errors import InvalidInput, WalletError
+
+
+def post(state: State, command: Post, now_us: int) -> Applied | Replayed | Refusal:
+    wallet_id, is_credit, amount, note, key, at_us, meta = command
+    wallet = state.wallets.get(wallet_id)
+    if wallet is None:
+        return Refusal(refusals.no_wallet(wallet_id))
+    if wallet.status != ACTIVE:
+        return Refusal(refusals.not_active(wallet))
+    if key is not None:
+        prior = state.keys.get((wallet_id, key))
+        if prior is not None:
+            return _again(prior, _same_post(prior, command))
+    if not 0 < amount <= MAX_AMOUNT_MINOR:
+        return Refusal(refusals.bad_amount())
+    last = state.last[wallet_id]
+    if at_us is None:
+        # A clock that was set back must not make history run backwards.
+        at_us = max(now_us, last.at_us)
+    elif at_us > now_us:
+        return Refusal(refusals.in_the_future(at_us))
+    elif at_us < last.at_us:
+        return Refusal(refusals.time_conflict(last))
+    wrong = credit_refused(wallet, last, amount) if is_credit else debit_refused(state, wallet, last, amount, at_us)
+    if wrong is not None:
+        return Refusal(wrong)
+    # After this point the transaction is certain.
+    return Applied(state.append(last, is_credit, amount, at_us, note, key, meta))
+
+
+def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed | Refusal:
+    source_id, target_id, amount, note, key, meta = command
+    source, target = state.wallets.get(source_id), state.wallets.get(target_id)
+    if source is None or target is None:
+        return Refusal(refusals.no_wallet(source_id if source is None else target_id))
+    if source_id == target_id:
+        return Refusal(InvalidInput(f"wallet {source_id} cannot be transferred to itself", hint="name another wallet"))
+    for wallet in (source, target):
+        if wallet.status != ACTIVE:
+            return Refusal(refusals.not_active(wallet))
+    if key is not None:
+        prior = state.keys.get((source_id, key))
+        if prior is not None:
+            return _again(prior, _same_transfer(prior, command))
+    if source.currency != target.currency:
+        return Refusal(
+            InvalidInput(
+                f"wallet {source_id} is in {source.currency.name} and wallet {target_id} in {target.currency.name}",
+                hint="transfers are within one currency",
+            )
+        )
+    if not 0 < amount <= MAX_AMOUNT_MINOR:
+        return Refusal(refusals.bad_amount())
+    out, into = state.last[source_id], state.last[target_id]
+    at_us = max(now_us, out.at_us, into.at_us)
+    wrong = debit_refused(state, source, out, amount, at_us) or credit_refused(target, into, amount)
+    if wrong is not None:
+        return Refusal(wrong)
+    # After this point both legs are certain.
+    debit = state.append(out, False, amount, at_us, note, key, meta, target_id, into.seq + 1)
+    state.append(into, True, amount, at_us, note, None, meta, source_id, debit.seq)
+    return Applied(debit)
+
+
+def reverse(state: State, command: Reverse, now_us: int) -> Applied | Replayed | Refusal:
+    wallet_id, seq, asked, note, key, force, meta = command
+    original = state.history.get((wallet_id, seq))
+    wallet = state.wallets.get(wallet_id)
+    if original is None or wallet is None:
+        return Refusal(refusals.no_transaction(wallet_id, seq))
+    # Each leg: its wallet, whether it is credited now, and what it takes back. Of a transfer both legs go back.
+    legs = [(wallet, not original.is_credit, seq)]
+    if original.peer_wallet_id is not None and original.peer_seq is not None:
+        legs.append((state.wallets[original.peer_wallet_id], original.is_credit, original.peer_seq))
+    for leg, _, _ in legs:
+        if leg.status != ACTIVE:
+            return Refusal(refusals.not_active(leg))
+    if key is not None:
+        prior = state.keys.get((wallet_id, key))
+        if prior is not None:
+            return _again(prior, _same_reversal(prior, command))
+    if original.reverses is not None:
+        return Refusal(refusals.not_reversible(original))
+    taken_back = state.reversed.get((wallet_id, seq), 0)
+    left = original.amount - taken_back
+    amount = left if asked is None else asked
+    if asked is not None and not 0 < asked <= MAX_AMOUNT_MINOR:
+        return Refusal(refusals.bad_amount())
+    if not 0 < amount <= left:
+        return Refusal(refusals.reversal_exceeds(wallet, original, taken_back, amount))
+    lasts = [state.last[leg.id] for leg, _, _ in legs]
+    at_us = max(now_us, *(last.at_us for last in lasts))
+    for (leg, is_credit, _), last in zip(legs, lasts, strict=True):
+        wrong = _reversal_refused(state, leg, last, is_credit, amount, at_us, force)
+        if wrong is not None:
+            return Refusal(wrong)
+    # After this point the reversal is certain.
+    made: list[Transaction] = []
+    for number, ((leg, is_credit, reverses), last) in enumerate(zip(legs, lasts, strict=True)):
+        peer_id = peer_seq = None
+        if len(legs) == 2:
+            other = 1 - number
+            peer_id, peer_seq = legs[other][0].id, lasts[other].seq + 1
+        own_key = key if number == 0 else None
+        made.append(
+            state.append(last, is_credit, amount, at_us, note, own_key, meta, peer_id, peer_seq, reverses, forced=force)
+        )
+        state.reversed[leg.id, reverses] = state.reversed.get((leg.id, reverses), 0) + amount
+    return Applied(made[0])
+
+
+def credit_refused(wallet: Wallet, last: Transaction, amount: int) -> WalletError | None:
+    """Why a credit of this amount may not follow `last`; None where it may."""
+    if last.credit_total + amount > MAX_TOTAL_MINOR:
+        return refusals.overflow(wallet)
+    if wallet.maximum is not None and last.balance + amount > wallet.maximum:
+        return refusals.above_maximum(wallet, last.balance, wallet.maximum, amount)
+    return None
+
+
+def debit_refused(
+    state: State, wallet: Wallet, last: Transaction, amount: int, at_us: int, held: int | None = None
+) -> WalletError | None:
+    """Why a debit of this amount may not follow `last`; None where it may.
+
+    `held` is what may not be touched (default: all that the wallet's holds keep).
+    """
+    if last.debit_total + amount > MAX_TOTAL_MINOR:
+        return refusals.overflow(wallet)
+    if wallet.daily_debit is not None:
+        same_day = day_start_us(at_us) == day_start_us(last.at_us)
+        debited = last.debit_total - state.day_debits[wallet.id] if same_day else 0
+        if debited + amount > wallet.daily_debit:
+            return refusals.above_daily_debit(wallet, debited, wallet.daily_debit, amount, at_us)
+    try:
+        minimum = state.policy.minimum_of(wallet)
+    except InvalidInput as error:  # the setting does not fit this wallet's currency
+        return error
+    if held is None:
+        held = state.held(wallet) if wallet.held else 0
+    if last.balance - held - amount < minimum:
+        return refusals.insufficient_funds(wallet, last.balance, held, minimum, amount)
+    return None
+
+
+def _reversal_refused(
+    state: State, wallet: Wallet, last: Transaction, is_credit: bool, amount: int, at_us: int, force: bool
+) -> WalletError | None:
+    if not force:
+        return credit_refused(wallet, last, amount) if is_credit else debit_refused(state, wallet, last, amount, at_us)
+    total = last.credit_total if is_credit else last.debit_total
+    return refusals.overflow(wallet) if total + amount > MAX_TOTAL_MINOR else None
+
+
+def _again(prior: Transaction | Hold, same: bool) -> Replayed | Refusal:
+    """A key that was used before: the same request has its first answer again."""
+    return Replayed(prior) if same else Refusal(refusals.key_reused(prior))
+
+
+def _same_post(prior: Transaction | Hold, command: Post) -> bool:
+    """Whether a key is used again for what it was used for; a time that is not given again does not count."""
+    return (
+        isinstance(prior, Transaction)
+        and prior.is_credit == command.is_credit
+        and prior.amount == command.amount
+        and prior.note == command.note
+        and prior.meta == command.meta
+        and prior.peer_wallet_id is None
+        and prior.reverses is None
+        and prior.hold is None
+        and command.at_us in (None, prior.at_us)
+    )
+
+
+def _same_transfer(prior: Transaction | Hold, command: Transfer) -> bool:
+    return (
+        isinstance(prior, Transaction)
+        and prior.peer_wallet_id == command.target_id
+        and prior.reverses is None
+        and prior.amount == command.amount
+        and prior.note == command.note
+        and prior.meta == command.meta
+    )
+
+
+def _same_reversal(prior: Transaction | Hold, command: Reverse) -> bool:
+    """An amount that is not given stood for whatever was left then."""
+    return (
+        isinstance(prior, Transaction)
+        and prior.reverses == command.seq
+        and command.amount in (None, prior.amount)
+        and prior.note == command.note
+        and prior.meta == command.meta
+        and prior.forced == command.force
+    )

@@ -1,0 +1,202 @@
+"""Why not: each refusal in words for a person, with the figures that a program needs to go on."""
+
+from __future__ import annotations
+
+from wallet_cli.domain.address import format_hold_id, format_transaction_id
+from wallet_cli.domain.model import FROZEN, Hold, Transaction, Wallet, available
+from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
+from wallet_cli.domain.period import day_start_us, format_time
+from wallet_cli.errors import (
+    BalanceOverflow,
+    CaptureExceedsHold,
+    HoldNotFound,
+    HoldNotOpen,
+    InsufficientFunds,
+    InvalidInput,
+    KeyReused,
+    LimitExceeded,
+    NotReversible,
+    ReversalExceedsOriginal,
+    TimeConflict,
+    TransactionNotFound,
+    WalletNotActive,
+    WalletNotEmpty,
+    WalletNotFound,
+)
+
+
+def no_wallet(wallet_id: int) -> WalletNotFound:
+    return WalletNotFound(f"there is no wallet {wallet_id}", hint="wallet create WALLET opens one")
+
+
+def no_transaction(wallet_id: int, seq: int) -> TransactionNotFound:
+    return TransactionNotFound(
+        f"there is no transaction {format_transaction_id(wallet_id, seq)}", hint="wallet tx list WALLET"
+    )
+
+
+def no_hold(wallet_id: int, number: int) -> HoldNotFound:
+    return HoldNotFound(f"there is no hold {format_hold_id(wallet_id, number)}", hint="wallet hold list WALLET")
+
+
+def not_active(wallet: Wallet) -> WalletNotActive:
+    return WalletNotActive(
+        f"wallet {wallet.id} is {wallet.status}",
+        hint="a frozen wallet can be read, but not changed"
+        if wallet.status == FROZEN
+        else "a closed wallet stays closed",
+        status=wallet.status,
+    )
+
+
+def key_reused(prior: Transaction | Hold) -> KeyReused:
+    hint = "send the same request to have its answer again, or take a new key"
+    if isinstance(prior, Hold):
+        hold = format_hold_id(prior.wallet_id, prior.number)
+        return KeyReused(f"this key was used for another request, hold {hold}", hint=hint, hold=hold)
+    transaction = format_transaction_id(prior.wallet_id, prior.seq)
+    return KeyReused(
+        f"this key was used for another request, transaction {transaction}", hint=hint, transaction=transaction
+    )
+
+
+def bad_amount() -> InvalidInput:
+    return InvalidInput("the amount is out of bounds", hint=f"1 to {MAX_AMOUNT_MINOR} minor units")
+
+
+def in_the_future(at_us: int) -> InvalidInput:
+    return InvalidInput(f"{format_time(at_us)} lies in the future", hint="--at is for what has happened")
+
+
+def time_conflict(last: Transaction) -> TimeConflict:
+    at = format_time(last.at_us)
+    return TimeConflict(
+        f"the wallet's last transaction is later, at {at}", hint="history is added to at its end only", last_at=at
+    )
+
+
+def overflow(wallet: Wallet) -> BalanceOverflow:
+    most = format_minor(MAX_TOTAL_MINOR, wallet.currency)
+    return BalanceOverflow(
+        f"the totals of wallet {wallet.id} would pass {most} {wallet.currency.unit}",
+        hint="go on in another wallet of the user",
+        most=most,
+    )
+
+
+def insufficient_funds(wallet: Wallet, balance: int, held: int, minimum: int, amount: int) -> InsufficientFunds:
+    def text(minor: int) -> str:
+        return format_minor(minor, wallet.currency)
+
+    free = available(balance, minimum, held)
+    shortfall = amount + minimum + held - balance
+    floor = f" above its minimum of {text(minimum)}" if minimum else ""
+    beside = f" beside the {text(held)} that holds keep" if held else ""
+    more = {"held": text(held)} if held else {}
+    return InsufficientFunds(
+        f"wallet {wallet.id} has {text(free)} {wallet.currency.unit} available{floor}{beside}:"
+        f" {text(shortfall)} too little",
+        hint="credit it first, or take less",
+        balance=text(balance),
+        available=text(free),
+        minimum_balance=text(minimum),
+        shortfall=text(shortfall),
+        **more,
+    )
+
+
+def above_maximum(wallet: Wallet, balance: int, maximum: int, amount: int) -> LimitExceeded:
+    def text(minor: int) -> str:
+        return format_minor(minor, wallet.currency)
+
+    free, shortfall = max(0, maximum - balance), balance + amount - maximum
+    return LimitExceeded(
+        f"wallet {wallet.id} may hold {text(maximum)} {wallet.currency.unit} and can take {text(free)} more:"
+        f" {text(shortfall)} too much",
+        hint="credit less, or raise it: wallet limits WALLET --maximum-balance A",
+        limit="maximum_balance",
+        maximum_balance=text(maximum),
+        balance=text(balance),
+        available=text(free),
+        shortfall=text(shortfall),
+    )
+
+
+def above_daily_debit(wallet: Wallet, debited: int, limit: int, amount: int, at_us: int) -> LimitExceeded:
+    def text(minor: int) -> str:
+        return format_minor(minor, wallet.currency)
+
+    free, shortfall = max(0, limit - debited), debited + amount - limit
+    day = format_time(day_start_us(at_us))[:10]
+    return LimitExceeded(
+        f"wallet {wallet.id} may be debited {text(limit)} {wallet.currency.unit} a day and has {text(free)} left on"
+        f" {day} (UTC): {text(shortfall)} too much",
+        hint="take less, wait for the next day, or raise it: wallet limits WALLET --daily-debit A",
+        limit="daily_debit",
+        daily_debit=text(limit),
+        day=day,
+        debited=text(debited),
+        available=text(free),
+        shortfall=text(shortfall),
+    )
+
+
+def hold_not_open(hold: Hold, status: str) -> HoldNotOpen:
+    words = {"captured": "has been captured", "voided": "has been voided", "expired": "has expired"}
+    ended_at = hold.expires_at_us if hold.ended_at_us is None else hold.ended_at_us
+    return HoldNotOpen(
+        f"hold {format_hold_id(hold.wallet_id, hold.number)} {words[status]}",
+        hint="what it kept is free; place another",
+        status=status,
+        ended_at=format_time(ended_at),
+    )
+
+
+def capture_exceeds(wallet: Wallet, hold: Hold, amount: int) -> CaptureExceedsHold:
+    kept, shortfall = format_minor(hold.kept, wallet.currency), format_minor(amount - hold.kept, wallet.currency)
+    return CaptureExceedsHold(
+        f"hold {format_hold_id(hold.wallet_id, hold.number)} keeps {kept} {wallet.currency.unit}:"
+        f" {shortfall} too little",
+        hint="capture less, or debit the rest by itself",
+        amount=format_minor(hold.amount, wallet.currency),
+        captured=format_minor(hold.captured, wallet.currency),
+        available=kept,
+        shortfall=shortfall,
+    )
+
+
+def not_reversible(original: Transaction) -> NotReversible:
+    reverses = format_transaction_id(original.wallet_id, original.reverses or 0)
+    return NotReversible(
+        f"transaction {format_transaction_id(original.wallet_id, original.seq)} is itself a reversal, of {reverses}",
+        hint="add what was meant anew",
+        reverses=reverses,
+    )
+
+
+def reversal_exceeds(wallet: Wallet, original: Transaction, taken_back: int, amount: int) -> ReversalExceedsOriginal:
+    def text(minor: int) -> str:
+        return format_minor(minor, wallet.currency)
+
+    left = original.amount - taken_back
+    id_ = format_transaction_id(original.wallet_id, original.seq)
+    what = f"all {text(original.amount)}" if not left else f"{text(taken_back)} of {text(original.amount)}"
+    tail = "" if not left else f"; {text(left)} is left: {text(amount - left)} too little"
+    return ReversalExceedsOriginal(
+        f"{what} {wallet.currency.unit} of transaction {id_} has been reversed already{tail}",
+        hint="never more in all than the original; `wallet tx show ID` lists its reversals",
+        amount=text(original.amount),
+        reversed=text(taken_back),
+        available=text(left),
+        shortfall=text(max(0, amount - left)),
+    )
+
+
+def not_empty(wallet: Wallet, balance: int, held: int) -> WalletNotEmpty:
+    balance_text, held_text = format_minor(balance, wallet.currency), format_minor(held, wallet.currency)
+    return WalletNotEmpty(
+        f"wallet {wallet.id} has a balance of {balance_text} {wallet.currency.unit} and holds that keep {held_text}",
+        hint="bring the balance to 0 and void its holds first",
+        balance=balance_text,
+        held=held_text,
+    )

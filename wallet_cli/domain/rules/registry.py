@@ -1,0 +1,178 @@
+"""Who there is: users, their wallets with status and limits, and operators."""
+
+from __future__ import annotations
+
+from wallet_cli.domain.commands import (
+    SAME,
+    AdmitOperator,
+    Applied,
+    NoteUse,
+    OpenWallet,
+    Refusal,
+    Register,
+    Replayed,
+    RevokeOperator,
+    SetLimits,
+    SetStatus,
+)
+from wallet_cli.domain.model import ACTIVE, CLOSED, Operator, User, Wallet
+from wallet_cli.domain.money import format_minor
+from wallet_cli.domain.rules import refusals
+from wallet_cli.domain.rules.state import State
+from wallet_cli.errors import (
+    InvalidInput,
+    KeyExists,
+    KeyNotFound,
+    RestoreConflict,
+    UserExists,
+    UserNotFound,
+    WalletExists,
+)
+
+
+def register(state: State, command: Register, now_us: int) -> Applied | Replayed | Refusal:
+    phone, name, created_at_us, id_ = command
+    user = User(
+        state.next_user_id if id_ is None else id_,
+        phone.typed,
+        phone.e164,
+        phone.region,
+        phone.national,
+        name,
+        now_us if created_at_us is None else created_at_us,
+    )
+    known = state.phones.get(phone.e164)
+    if known is not None:
+        if known == user:
+            return Replayed(known)
+        return Refusal(
+            UserExists(f"{phone.e164} is registered already, as user {known.id}", hint="--exist-ok accepts that")
+        )
+    if user.id != state.next_user_id:
+        return Refusal(_out_of_place("user", user.id, state.next_user_id))
+    # After this point the user is certain.
+    state.make_user(user)
+    return Applied(user)
+
+
+def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Replayed | Refusal:
+    user_id, type_, currency, own_minimum, created_at_us, id_ = command
+    if user_id not in state.users:
+        return Refusal(UserNotFound(f"there is no user {user_id}", hint="wallet register PHONE makes one"))
+    known = state.owned.get((user_id, type_))
+    if known is not None:
+        if (known.id, known.created_at_us, known.currency) == (id_, created_at_us, currency):
+            return Replayed(known)
+        return Refusal(
+            WalletExists(
+                f"user {user_id} has a wallet of type {type_} already, wallet {known.id} in {known.currency.name}",
+                hint="--exist-ok accepts one in the same currency",
+            )
+        )
+    wallet = Wallet(
+        state.next_wallet_id if id_ is None else id_,
+        user_id,
+        type_,
+        currency,
+        ACTIVE,
+        own_minimum,
+        now_us if created_at_us is None else created_at_us,
+    )
+    if wallet.id != state.next_wallet_id:
+        return Refusal(_out_of_place("wallet", wallet.id, state.next_wallet_id))
+    try:
+        state.policy.minimum_of(wallet)
+    except InvalidInput as error:  # the setting does not fit this currency
+        return Refusal(error)
+    # After this point the wallet is certain.
+    state.make_wallet(wallet)
+    return Applied(wallet)
+
+
+def set_status(state: State, command: SetStatus, now_us: int) -> Applied | Refusal:  # noqa: ARG001
+    """Freeze, unfreeze or close. What is so already stays so; a closed wallet stays closed."""
+    wallet_id, status = command
+    wallet = state.wallets.get(wallet_id)
+    if wallet is None:
+        return Refusal(refusals.no_wallet(wallet_id))
+    if wallet.status == status:
+        return Applied(wallet)
+    if wallet.status == CLOSED:
+        return Refusal(refusals.not_active(wallet))
+    if status == CLOSED:
+        balance, held = state.last[wallet_id].balance, state.held(wallet)
+        if balance or held:
+            return Refusal(refusals.not_empty(wallet, balance, held))
+    # After this point the change is certain.
+    state.free_lapsed(wallet_id)
+    changed = state.wallets[wallet_id]._replace(status=status)
+    state.keep_wallet(changed)
+    return Applied(changed)
+
+
+def set_limits(state: State, command: SetLimits, now_us: int) -> Applied | Refusal:  # noqa: ARG001
+    """Change limits. One that the balance passes already undoes nothing: it refuses what would go on that way."""
+    wallet_id, own_minimum, maximum, daily_debit = command
+    wallet = state.wallets.get(wallet_id)
+    if wallet is None:
+        return Refusal(refusals.no_wallet(wallet_id))
+    if wallet.status == CLOSED:
+        return Refusal(refusals.not_active(wallet))
+    changed = wallet._replace(
+        own_minimum=wallet.own_minimum if own_minimum is SAME else own_minimum,
+        maximum=wallet.maximum if maximum is SAME else maximum,
+        daily_debit=wallet.daily_debit if daily_debit is SAME else daily_debit,
+    )
+    try:
+        minimum = state.policy.minimum_of(changed)
+    except InvalidInput as error:  # the setting does not fit this wallet's currency
+        return Refusal(error)
+    if changed.maximum is not None and changed.maximum < minimum:
+        return Refusal(
+            InvalidInput(
+                f"the maximum balance, {format_minor(changed.maximum, wallet.currency)}, is below the minimum,"
+                f" {format_minor(minimum, wallet.currency)}",
+                hint="give both, the smaller one as --minimum-balance",
+            )
+        )
+    # After this point the change is certain.
+    if changed != wallet:
+        state.keep_wallet(changed)
+    return Applied(changed)
+
+
+def admit(state: State, command: AdmitOperator, now_us: int) -> Applied | Refusal:
+    if command.name in state.operators:
+        return Refusal(KeyExists(f"there is a key of the name {command.name} already", hint="take another name"))
+    return _keep(state, Operator(command.name, command.key_hash, command.read_only, now_us, None, None))
+
+
+def revoke(state: State, command: RevokeOperator, now_us: int) -> Applied | Refusal:
+    known = state.operators.get(command.name)
+    if known is None:
+        return Refusal(_no_key(command.name))
+    return _keep(state, known if known.revoked_at_us is not None else known._replace(revoked_at_us=now_us))
+
+
+def note_use(state: State, command: NoteUse, now_us: int) -> Applied | Refusal:
+    known = state.operators.get(command.name)
+    if known is None:
+        return Refusal(_no_key(command.name))
+    return _keep(state, known._replace(last_used_at_us=now_us))
+
+
+def _keep(state: State, operator: Operator) -> Applied:
+    state.keep_operator(operator)
+    return Applied(operator)
+
+
+def _no_key(name: str) -> KeyNotFound:
+    return KeyNotFound(f"there is no key of the name {name}", hint="wallet key list")
+
+
+def _out_of_place(what: str, id_: int, next_id: int) -> RestoreConflict:
+    return RestoreConflict(
+        f"this restores {what} {id_}, and the next {what} of this ledger is {next_id}",
+        hint="an export is read back, whole and in order, into an empty ledger or the one that it came from",
+        expected=next_id,
+    )

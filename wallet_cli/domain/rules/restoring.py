@@ -1,0 +1,101 @@
+"""Reading an export back: history as it was, each thing in its place, then the state that it ended in.
+
+Floors, limits and times are not asked again, for they may have been others when it happened; what can be worked out
+(totals, hashes) is, and the head hash has to come out as it was. What is there already is replayed, so that a restore
+that was interrupted can be run again.
+"""
+
+from __future__ import annotations
+
+from wallet_cli.domain.address import format_hold_id, format_transaction_id
+from wallet_cli.domain.commands import Applied, Refusal, Replayed, RestoreHold, RestoreState, RestoreTransaction
+from wallet_cli.domain.model import OPEN, Transaction
+from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR
+from wallet_cli.domain.rules import refusals
+from wallet_cli.domain.rules.state import State
+from wallet_cli.errors import RestoreConflict
+
+WHERE = "an export is read back, whole and in order, into an empty ledger or the one that it came from"
+
+
+def restore_transaction(state: State, command: RestoreTransaction, now_us: int) -> Applied | Replayed | Refusal:
+    wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced = command
+    wallet = state.wallets.get(wallet_id)
+    if wallet is None:
+        return Refusal(refusals.no_wallet(wallet_id))
+    last = state.last[wallet_id]
+    if seq <= last.seq:
+        known = state.history.get((wallet_id, seq))
+        if known is not None and _same(known, command):
+            return Replayed(known)
+        return Refusal(_conflict(f"transaction {format_transaction_id(wallet_id, seq)} is there, and is another one"))
+    if seq != last.seq + 1:
+        missing = format_transaction_id(wallet_id, last.seq + 1)
+        return Refusal(_conflict(f"transaction {missing} has to come first"))
+    if key is not None and (wallet_id, key) in state.keys:
+        return Refusal(refusals.key_reused(state.keys[wallet_id, key]))
+    if not 0 < amount <= MAX_AMOUNT_MINOR:
+        return Refusal(refusals.bad_amount())
+    if at_us > now_us:
+        return Refusal(refusals.in_the_future(at_us))
+    if at_us < last.at_us:
+        return Refusal(refusals.time_conflict(last))
+    if (last.credit_total if is_credit else last.debit_total) + amount > MAX_TOTAL_MINOR:
+        return Refusal(refusals.overflow(wallet))
+    # After this point the transaction is certain.
+    transaction = state.append(
+        last, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced
+    )
+    state.history[wallet_id, seq] = transaction
+    return Applied(transaction)
+
+
+def restore_hold(state: State, command: RestoreHold, now_us: int) -> Applied | Replayed | Refusal:  # noqa: ARG001
+    hold = command.hold
+    wallet = state.wallets.get(hold.wallet_id)
+    if wallet is None:
+        return Refusal(refusals.no_wallet(hold.wallet_id))
+    id_ = format_hold_id(hold.wallet_id, hold.number)
+    if hold.number <= wallet.holds:
+        known = state.holds.get((hold.wallet_id, hold.number))
+        return Replayed(known) if known == hold else Refusal(_conflict(f"hold {id_} is there, and is another one"))
+    if hold.number != wallet.holds + 1:
+        return Refusal(_conflict(f"hold {format_hold_id(hold.wallet_id, wallet.holds + 1)} has to come first"))
+    if hold.key is not None and (hold.wallet_id, hold.key) in state.keys:
+        return Refusal(refusals.key_reused(state.keys[hold.wallet_id, hold.key]))
+    # After this point the hold is certain.
+    kept = hold.kept if hold.status == OPEN else 0
+    state.keep_wallet(wallet._replace(held=wallet.held + kept, holds=hold.number))
+    state.keep_hold(hold)
+    return Applied(hold)
+
+
+def restore_state(state: State, command: RestoreState, now_us: int) -> Applied | Replayed | Refusal:  # noqa: ARG001
+    wallet_id, transactions, hash_, status, own_minimum, maximum, daily_debit = command
+    wallet = state.wallets.get(wallet_id)
+    if wallet is None:
+        return Refusal(refusals.no_wallet(wallet_id))
+    last = state.last[wallet_id]
+    if (last.seq, last.hash) != (transactions, hash_):
+        return Refusal(
+            _conflict(
+                f"wallet {wallet_id} ends with transaction {format_transaction_id(wallet_id, last.seq)} and the hash"
+                f" {last.hash.hex()}, where {format_transaction_id(wallet_id, transactions)} and {hash_.hex()} should be"
+            )
+        )
+    changed = wallet._replace(status=status, own_minimum=own_minimum, maximum=maximum, daily_debit=daily_debit)
+    if changed == wallet:
+        return Replayed(wallet)
+    # After this point the change is certain.
+    state.keep_wallet(changed)
+    return Applied(changed)
+
+
+def _conflict(message: str) -> RestoreConflict:
+    return RestoreConflict(message, hint=WHERE)
+
+
+def _same(known: Transaction, command: RestoreTransaction) -> bool:
+    return command == RestoreTransaction(
+        known.wallet_id, known.seq, known.is_credit, known.amount, known.at_us, known.note, known.key, *known[11:]
+    )

@@ -1,0 +1,138 @@
+"""Placing holds, capturing and voiding them, and listing them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wallet_cli.domain.address import MAX_ID, HoldId, WalletRef
+from wallet_cli.domain.commands import Applied, CaptureHold, PlaceHold, Replayed, VoidHold
+from wallet_cli.domain.model import Hold, Wallet
+from wallet_cli.domain.money import parse_amount
+from wallet_cli.domain.period import parse_duration
+from wallet_cli.domain.rules.refusals import no_hold
+from wallet_cli.services.answers import Answer, hold_answer
+from wallet_cli.services.context import Ledger
+from wallet_cli.services.pages import DEFAULT_LIMIT, check_limit, parse_after
+from wallet_cli.services.transactions import check_texts, posted
+from wallet_cli.services.wallets import find_account, find_wallet
+
+DEFAULT_EXPIRY = "7d"
+
+
+def add(
+    ledger: Ledger,
+    wallet: WalletRef,
+    amount: str,
+    *,
+    expires: str = DEFAULT_EXPIRY,
+    note: str | None = None,
+    key: str | None = None,
+) -> Answer:
+    """Keep an amount from being spent for a while; the answer is a `hold`.
+
+    Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
+    """
+    command, found = placing(ledger, wallet, amount, expires=expires, note=note, key=key)
+    return placed(ledger, ledger.carry_out(command, "hold add"), found)
+
+
+def placing(
+    ledger: Ledger,
+    wallet: WalletRef,
+    amount: str,
+    *,
+    expires: str = DEFAULT_EXPIRY,
+    note: str | None = None,
+    key: str | None = None,
+) -> tuple[PlaceHold, Wallet]:
+    """The command that places a hold, and the wallet. Raises NotFound or InvalidInput."""
+    check_texts(note, key, None)
+    lasts_us = parse_duration(expires)
+    found = find_wallet(ledger, wallet)
+    return PlaceHold(found.id, parse_amount(amount, found.currency), lasts_us, note, key), found
+
+
+def placed(ledger: Ledger, result: Applied | Replayed, wallet: Wallet) -> Answer:
+    """What placing or voiding a hold answers."""
+    assert isinstance(result.made, Hold)
+    return hold_answer(result.made, wallet, ledger.now_us(), replayed=isinstance(result, Replayed))
+
+
+def capture(
+    ledger: Ledger,
+    id_: HoldId,
+    amount: str | None = None,
+    *,
+    keep: bool = False,
+    note: str | None = None,
+    key: str | None = None,
+) -> Answer:
+    """Debit what a hold keeps, or a part of it; the answer is the `transaction`.
+
+    What is left is released, or still held with `keep`. Raises HoldNotFound, InvalidInput, and every refusal of the
+    rules.
+    """
+    command, wallet = capturing(ledger, id_, amount, keep=keep, note=note, key=key)
+    return posted(ledger.carry_out(command, "hold capture"), wallet)
+
+
+def capturing(
+    ledger: Ledger,
+    id_: HoldId,
+    amount: str | None = None,
+    *,
+    keep: bool = False,
+    note: str | None = None,
+    key: str | None = None,
+) -> tuple[CaptureHold, Wallet]:
+    """The command that captures a hold, and its wallet. Raises HoldNotFound or InvalidInput."""
+    check_texts(note, key, None)
+    wallet = _wallet_of(ledger, id_)
+    minor = parse_amount(amount, wallet.currency) if amount is not None else None
+    return CaptureHold(id_.wallet_id, id_.number, minor, keep, note, key), wallet
+
+
+def void(ledger: Ledger, id_: HoldId) -> Answer:
+    """Let go of what a hold keeps; the answer is the `hold`. Raises HoldNotFound or HoldNotOpen."""
+    command, wallet = voiding(ledger, id_)
+    return placed(ledger, ledger.carry_out(command, "hold void"), wallet)
+
+
+def voiding(ledger: Ledger, id_: HoldId) -> tuple[VoidHold, Wallet]:
+    """The command that voids a hold, and its wallet. Raises HoldNotFound."""
+    return VoidHold(id_.wallet_id, id_.number), _wallet_of(ledger, id_)
+
+
+def listed(ledger: Ledger, wallet: WalletRef, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Answer:
+    """A page of a wallet's holds, the newest first: `holds, next_cursor`. Raises NotFound or InvalidInput."""
+    check_limit(limit)
+    found = list(_holds(ledger, wallet, limit + 1, cursor))
+    return {
+        "holds": [answer for _, answer in found[:limit]],
+        "next_cursor": str(found[limit - 1][0]) if len(found) > limit else None,
+    }
+
+
+def streamed(
+    ledger: Ledger, wallet: WalletRef, limit: int | None = None, cursor: str | None = None
+) -> Iterator[Answer]:
+    """The same as `listed`, one at a time and all of them unless `limit` is given, in constant memory."""
+    if limit is not None:
+        check_limit(limit)
+    for _, answer in _holds(ledger, wallet, -1 if limit is None else limit, cursor):
+        yield answer
+
+
+def _holds(ledger: Ledger, ref: WalletRef, limit: int, cursor: str | None) -> Iterator[tuple[int, Answer]]:
+    before = parse_after(cursor) or MAX_ID
+    with ledger.store.snapshot():
+        wallet = find_account(ledger, ref).wallet
+        for hold in ledger.store.holds_before(wallet.id, before, limit):
+            yield hold.number, hold_answer(hold, wallet, ledger.now_us())
+
+
+def _wallet_of(ledger: Ledger, id_: HoldId) -> Wallet:
+    account = ledger.store.account(id_.wallet_id, ledger.now_us())
+    if account is None or id_.number > account.wallet.holds:
+        raise no_hold(*id_)
+    return account.wallet

@@ -1,0 +1,199 @@
+"""From a batch of commands to the state that they touch: what to read, in few statements, whatever the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Protocol, TypeVar
+
+from wallet_cli.domain.commands import (
+    AdmitOperator,
+    CaptureHold,
+    Command,
+    NoteUse,
+    OpenWallet,
+    Post,
+    Register,
+    RestoreHold,
+    RestoreState,
+    RestoreTransaction,
+    Reverse,
+    RevokeOperator,
+    SetLimits,
+    Single,
+    Transfer,
+    VoidHold,
+    each,
+)
+from wallet_cli.domain.model import Account, Hold, Operator, Transaction, User
+from wallet_cli.domain.period import day_start_us
+from wallet_cli.domain.rules import State
+
+AT_ONCE = 64
+"""How many accounts or keys one statement looks up."""
+
+T = TypeVar("T")
+
+
+class Reader(Protocol):
+    """What loading needs of a storage engine."""
+
+    def user_by_id(self, id_: int) -> User | None: ...
+    def user_by_e164(self, e164: str) -> User | None: ...
+    def account_of(self, user_id: int, type_: str, now_us: int) -> Account | None: ...
+    def accounts(self, ids: Sequence[int], now_us: int) -> list[Account]: ...
+    def keyed(self, pairs: Sequence[tuple[int, str]]) -> list[Transaction]: ...
+    def hold_by_key(self, wallet_id: int, key: str) -> Hold | None: ...
+    def hold(self, wallet_id: int, number: int) -> Hold | None: ...
+    def lapsed_holds(self, wallet_id: int, now_us: int) -> list[Hold]: ...
+    def transaction(self, wallet_id: int, seq: int) -> Transaction | None: ...
+    def reversed_amount(self, wallet_id: int, seq: int) -> int: ...
+    def last_seq_before(self, wallet_id: int, last: int, moment_us: int) -> int: ...
+    def operator_by_name(self, name: str) -> Operator | None: ...
+    def next_user_id(self) -> int: ...
+    def next_wallet_id(self) -> int: ...
+
+
+class Loader:
+    """Loads one batch into `state`. `now_us` is the time of the turn."""
+
+    def __init__(self, reader: Reader, state: State, now_us: int) -> None:
+        self._reader = reader
+        self._state = state
+        self._now_us = now_us
+
+    def load(self, commands: Sequence[Command]) -> State:
+        wallet_ids: set[int] = set()
+        keys: list[tuple[int, str]] = []
+        others: list[Single] = []
+        for command in each(commands):
+            if type(command) is Post:
+                wallet_ids.add(command.wallet_id)
+                if command.key is not None:
+                    keys.append((command.wallet_id, command.key))
+            else:
+                others.append(command)
+                wallet_ids.update(self._wallets_of(command))
+                keys += _keys_of(command)
+        if wallet_ids:
+            self._load_accounts(sorted(wallet_ids))
+        if keys:
+            self._load_keys(keys)
+        for command in others:
+            self._load_rest(command)
+        return self._state
+
+    def _wallets_of(self, command: Single) -> Iterator[int]:
+        """The wallets that a command touches; what a reversal touches is known once its original is read."""
+        if isinstance(command, Transfer):
+            yield command.source_id
+            yield command.target_id
+        elif isinstance(command, RestoreHold):
+            yield command.hold.wallet_id
+        elif isinstance(command, Reverse):
+            yield command.wallet_id
+            original = self._load_original(command.wallet_id, command.seq)
+            if original is not None and original.peer_wallet_id is not None and original.peer_seq is not None:
+                yield original.peer_wallet_id
+                self._load_original(original.peer_wallet_id, original.peer_seq)
+        elif not isinstance(command, Register | OpenWallet | AdmitOperator | RevokeOperator | NoteUse):
+            yield command.wallet_id
+
+    def _load_original(self, wallet_id: int, seq: int) -> Transaction | None:
+        original = self._reader.transaction(wallet_id, seq)
+        if original is not None:
+            self._state.history[wallet_id, seq] = original
+            self._state.reversed[wallet_id, seq] = self._reader.reversed_amount(wallet_id, seq)
+        return original
+
+    def _load_accounts(self, ids: Sequence[int]) -> None:
+        for account in self._reader.accounts(ids, self._now_us):
+            wallet, last, lapsed = account
+            self._state.add_wallet(wallet, last)
+            if lapsed:
+                self._state.lapsed[wallet.id] = tuple(self._reader.lapsed_holds(wallet.id, self._now_us))
+            if wallet.daily_debit is not None:
+                self._load_day_debits(wallet.id)
+
+    def _load_day_debits(self, wallet_id: int) -> None:
+        """What had been debited before the day of the last transaction."""
+        last = self._state.last.get(wallet_id)
+        if last is None or wallet_id in self._state.day_debits:
+            return
+        seq = self._reader.last_seq_before(wallet_id, last.seq, day_start_us(last.at_us)) if last.seq else 0
+        before = self._reader.transaction(wallet_id, seq) if seq else None
+        self._state.day_debits[wallet_id] = before.debit_total if before is not None else 0
+
+    def _load_keys(self, pairs: Sequence[tuple[int, str]]) -> None:
+        for prior in self._reader.keyed(pairs):
+            if prior.key is not None:
+                self._state.keys[prior.wallet_id, prior.key] = prior
+        for wallet_id, key in pairs:
+            wallet = self._state.wallets.get(wallet_id)
+            if wallet is not None and wallet.holds:
+                hold = self._reader.hold_by_key(wallet_id, key)
+                if hold is not None:
+                    self._state.keys[wallet_id, key] = hold
+
+    def _load_rest(self, command: Single) -> None:
+        state, reader = self._state, self._reader
+        if isinstance(command, CaptureHold | VoidHold):
+            _add_hold(state, reader.hold(command.wallet_id, command.number))
+        elif isinstance(command, SetLimits):
+            self._load_day_debits(command.wallet_id)
+        elif isinstance(command, Register):
+            state.next_user_id = reader.next_user_id()
+            _add_user(state, reader.user_by_e164(command.phone.e164))
+        elif isinstance(command, OpenWallet):
+            state.next_wallet_id = reader.next_wallet_id()
+            _add_user(state, reader.user_by_id(command.user_id))
+            _add_account(state, reader.account_of(command.user_id, command.type, self._now_us))
+        elif isinstance(command, RestoreTransaction):
+            last = state.last.get(command.wallet_id)
+            if last is not None and command.seq <= last.seq:
+                known = reader.transaction(command.wallet_id, command.seq)
+                if known is not None:
+                    state.history[command.wallet_id, command.seq] = known
+        elif isinstance(command, RestoreHold):
+            _add_hold(state, reader.hold(command.hold.wallet_id, command.hold.number))
+        elif isinstance(command, AdmitOperator | RevokeOperator | NoteUse):
+            operator = reader.operator_by_name(command.name)
+            if operator is not None:
+                state.operators[operator.name] = operator
+
+
+def in_chunks(things: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
+    """Lists of at most `size` things each, in order."""
+    rest = iter(things)
+    while chunk := list(islice(rest, size)):
+        yield chunk
+
+
+def _keys_of(command: Single) -> Iterator[tuple[int, str]]:
+    if isinstance(command, Transfer):
+        if command.key is not None:
+            yield command.source_id, command.key
+    elif isinstance(command, RestoreHold):
+        if command.hold.key is not None:
+            yield command.hold.wallet_id, command.hold.key
+    elif not isinstance(
+        command, Register | OpenWallet | AdmitOperator | RevokeOperator | NoteUse | RestoreState | SetLimits | VoidHold
+    ):
+        key = getattr(command, "key", None)
+        if key is not None:
+            yield command.wallet_id, key
+
+
+def _add_user(state: State, user: User | None) -> None:
+    if user is not None:
+        state.add_user(user)
+
+
+def _add_account(state: State, account: Account | None) -> None:
+    if account is not None and account.wallet.id not in state.wallets:
+        state.add_wallet(account.wallet, account.last)
+
+
+def _add_hold(state: State, hold: Hold | None) -> None:
+    if hold is not None:
+        state.add_hold(hold)
