@@ -108,7 +108,7 @@ def _runnable(function: Function) -> Callable[..., None]:
     def run(context: typer.Context, **values: Any) -> None:
         output, json, quiet = (values.pop(name) for name in _SHARED)
         asked = Format.json if json else output or Format.table
-        style = Style(asked if isinstance(asked, Format) else Format.table, quiet)
+        style = Style(Format(asked) if asked in list(Format) else Format.table, quiet)
         if "output" in signature.parameters:
             values["output"] = str(asked)
         flags: Mapping[str, str] = context.find_root().obj or {}

@@ -15,6 +15,7 @@ from enum import StrEnum
 from itertools import chain, islice
 from typing import Any, NamedTuple, TextIO
 
+from wallet_cli.domain.text import harmless
 from wallet_cli.errors import StorageError, WalletError
 
 UNCUT_COLUMNS = 10_000
@@ -66,16 +67,24 @@ class Document(NamedTuple):
     parts: Iterable[str] | Iterable[bytes]
 
 
-Answer = Record | Listing | Document
+class Pages(NamedTuple):
+    """For people: several things under one another, as they come. It is always tables."""
+
+    parts: Iterable[Record | Listing]
+
+
+Answer = Record | Listing | Document | Pages
 
 
 def render(answer: Answer, style: Style) -> None:
     """Print an answer to stdout. Raises StorageError where it cannot be written, BrokenPipeError where nobody reads."""
-    stream = answer.rows if isinstance(answer, Listing) else answer.parts if isinstance(answer, Document) else None
+    stream = answer.rows if isinstance(answer, Listing) else None if isinstance(answer, Record) else answer.parts
     try:
         with _writing():
             if isinstance(answer, Document):
                 _document(answer)
+            elif isinstance(answer, Pages):
+                _pages(answer)
             else:
                 _render(answer, style)
     finally:
@@ -91,6 +100,13 @@ def _document(answer: Document) -> None:
         else:
             # As it is, whatever the encoding and the line ends of the terminal: it is read by programs.
             sys.stdout.buffer.write(part.encode())
+
+
+def _pages(answer: Pages) -> None:
+    for number, part in enumerate(answer.parts):
+        if number:
+            _lines([""])
+        _render(part, Style())
 
 
 def flush() -> None:
@@ -162,24 +178,6 @@ def print_error(error: WalletError, form: Format) -> None:
 def notice(text: str) -> None:
     """Say something to the person at the terminal, beside the data."""
     print(harmless(text), file=sys.stderr)
-
-
-def harmless(text: str) -> str:
-    """Return text with control and formatting characters escaped, so that it cannot move, hide or colour anything."""
-    if text.isprintable():
-        return text
-    import unicodedata
-
-    return "".join(c if unicodedata.category(c) not in _HARMFUL else _escaped(c) for c in text)
-
-
-# Controls, surrogates, unassigned, private use, and the separators that break lines; but emoji joiners are formats too.
-_HARMFUL = {"Cc", "Cs", "Cn", "Co", "Zl", "Zp", "Cf"}
-_JOINERS = "\u200c\u200d"
-
-
-def _escaped(c: str) -> str:
-    return c if c in _JOINERS else c.encode("unicode_escape").decode("ascii")
 
 
 def _lines(lines: Iterable[str]) -> None:

@@ -142,9 +142,13 @@ def _check_text(text: str, what: str, limit: int) -> str:
     if len(text) > limit:
         raise InvalidInput(f"the {what} has {len(text)} characters", hint=f"at most {limit}")
     # Neither a NUL nor half a surrogate pair (how Python shows bytes that are not UTF-8) can be kept by every engine.
-    if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+    if "\0" in text or not (text.isascii() or text.isprintable() or _is_text(text)):
         raise InvalidInput(f"the {what} is not valid text: {shown(text)}", hint="UTF-8 with no NUL character")
     return text
+
+
+def _is_text(text: str) -> bool:
+    return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def parse_id(text: str) -> int:

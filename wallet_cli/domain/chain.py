@@ -4,9 +4,9 @@
     hash(n) = SHA-256(hash(n-1) ‖ canonical bytes of transaction n)
 
 Canonical bytes are fields joined by a space, integers in decimal; what a transaction need not have follows where it is
-there, texts as `name length:bytes`, in the order below, so that no two different rows have the same bytes. The idea is that of git and
-of certificate transparency; as there, it proves that history was not changed by accident or in part, while a keeper
-who rewrites a whole chain is found out by a head hash that somebody noted earlier.
+there, texts as `name length:bytes`, in the order below, so that no two different rows have the same bytes. The idea is
+that of git and of certificate transparency; as there, it proves that history was not changed by accident or in part,
+while a keeper who rewrites a whole chain is found out by a head hash that somebody noted earlier.
 """
 
 from __future__ import annotations

@@ -133,6 +133,8 @@ class RestoreTransaction(NamedTuple):
     reverses: int | None
     hold: int | None
     forced: bool
+    balance: int | None = None
+    """What has to be in the wallet after it, where that was said."""
 
 
 class RestoreHold(NamedTuple):

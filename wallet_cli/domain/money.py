@@ -20,7 +20,6 @@ MAX_AMOUNT_CHARS = 40
 MAX_EXPONENT = 8
 
 # Patterns are text until they are used: `re` keeps them compiled from then on, and start-up does not pay for them all.
-_DECIMAL = r"[0-9]+(?:\.[0-9]+)?"
 _CUSTOM = r"([A-Z0-9]{3,10})/([0-8])"
 
 # ISO 4217, list one: codes by their number of fraction digits. What the list marks "N.A." (gold, test codes, bond
@@ -100,25 +99,32 @@ def parse_daily_debit(text: str, currency: Currency) -> int:
     return minor
 
 
-def _parse_minor(text: str, currency: Currency, what: str) -> int:
+def parse_balance(text: str, currency: Currency) -> int:
+    """Read a balance as minor units; it may be larger than any single amount. Raises InvalidInput."""
+    return _parse_minor(text, currency, "balance", MAX_TOTAL_MINOR)
+
+
+def _parse_minor(text: str, currency: Currency, what: str, most: int = MAX_AMOUNT_MINOR) -> int:
     negative = text.startswith("-")
     digits = text[1:] if negative else text
-    if len(text) > MAX_AMOUNT_CHARS or not re.fullmatch(_DECIMAL, digits):
+    whole, point, fraction = digits.partition(".")
+    # Digits with at most one point, digits on both sides of it.
+    plain = whole.isdigit() and (fraction.isdigit() if point else True) and digits.isascii()
+    if not plain or len(text) > MAX_AMOUNT_CHARS:
         raise InvalidInput(
             f"the {what} is not a decimal number: {shown(text)}",
             hint="digits with at most one point, such as 20 or 19.99: no separators, no exponent",
         )
-    whole, _, fraction = digits.partition(".")
     if len(fraction) > currency.exponent:
         raise InvalidInput(
             f"the {what} has more fraction digits than {currency.unit} has ({currency.exponent}): {shown(text)}",
             hint=f"such as {format_minor(10**currency.exponent, currency)}",
         )
     minor = int(whole + fraction.ljust(currency.exponent, "0"))
-    if minor > MAX_AMOUNT_MINOR:
+    if minor > most:
         raise InvalidInput(
             f"the {what} is too large: {shown(text)}",
-            hint=f"the most is {format_minor(MAX_AMOUNT_MINOR, currency)} {currency.unit} at once",
+            hint=f"the most is {format_minor(most, currency)} {currency.unit} at once",
         )
     return -minor if negative else minor
 

@@ -107,6 +107,16 @@ def day_start_us(at_us: int) -> int:
     return at_us - at_us % DAY_US
 
 
+def parse_start(text: str, zone: tzinfo | None) -> int:
+    """The first moment of a written TIME; quickly where it is written as this program writes it."""
+    if len(text) == 27 and text[4] == text[7] == "-" and text[10] == "T" and text[19] == "." and text[26] == "Z":
+        try:
+            return (datetime.fromisoformat(text) - EPOCH) // MICROSECOND
+        except ValueError:
+            pass  # said in full by the slow way
+    return parse_time(text, zone).start_us
+
+
 def parse_period(start: str | None, end: str | None, zone: tzinfo | None) -> Period:
     """Read the two bounds of a period, either of which may be left out. Raises InvalidInput, also when reversed."""
     start_us = parse_time(start, zone).start_us if start is not None else None

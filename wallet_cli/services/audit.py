@@ -1,11 +1,16 @@
-"""Proving a ledger: every running total, sequence number, time and hash worked out again and compared."""
+"""Proving a ledger: every running total, sequence number, time and hash worked out again and compared.
+
+The walk of a wallet's chain shows what its rows say of themselves. What they say of others (the other leg of a
+transfer, what a reversal takes back, what a hold has captured, what a wallet's holds keep) is compared after it, in one
+statement each.
+"""
 
 from __future__ import annotations
 
 from wallet_cli.domain import chain
-from wallet_cli.domain.address import WalletName, format_transaction_id
+from wallet_cli.domain.address import MAX_ID, WalletName, format_hold_id, format_transaction_id
 from wallet_cli.domain.model import Transaction, Wallet
-from wallet_cli.domain.money import Currency, parse_currency
+from wallet_cli.domain.money import Currency, format_minor, parse_currency
 from wallet_cli.errors import InvalidInput, StorageError
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
@@ -13,15 +18,30 @@ from wallet_cli.services.wallets import find_account
 
 RESTORE = "the ledger was changed outside this program; restore a backup"
 
+OF_TRANSACTIONS = {
+    "legs": "the other leg of this transfer is missing, or is not its counterpart",
+    "reversals": "it does not reverse an earlier transaction, of the other kind, that is no reversal itself",
+    "overdone reversals": "its reversals come to more than itself",
+    "captures": "it captures a hold that is not there, or is no debit",
+}
+OF_HOLDS = {
+    "captured": "what it has captured is not what its captures come to",
+    "holds": "its status, its amounts and its times do not agree",
+}
+"""What may be wrong between rows (see sql.WRONG), in the words of an error."""
+
 
 def verify(ledger: Ledger, wallet: WalletName | None = None) -> Answer:
     """Check one wallet, or the whole ledger and the file under it: `ok, wallets, transactions`.
 
-    Reads one snapshot in constant memory, while others write. Raises StorageError that names the first bad row.
+    Reads one snapshot in constant memory, while others write. Raises StorageError that names the first bad row, in
+    `details.transaction`, `details.hold` or `details.wallet`.
     """
     with ledger.store.snapshot():
+        first, last = 0, MAX_ID
         if wallet is not None:
-            wallets = iter([find_account(ledger, wallet).wallet])
+            found = find_account(ledger, wallet).wallet
+            wallets, first, last = iter([found]), found.id, found.id
         else:
             _check_file(ledger)
             wallets = ledger.store.wallets()
@@ -29,6 +49,7 @@ def verify(ledger: Ledger, wallet: WalletName | None = None) -> Answer:
         for each in wallets:
             transactions += _check_wallet(ledger, each)
             checked += 1
+        _check_links(ledger, first, last)
     return {"ok": True, "wallets": checked, "transactions": transactions}
 
 
@@ -42,6 +63,10 @@ def _check_file(ledger: Ledger) -> None:
         raise StorageError(
             f"transaction {id_}: there is no wallet {stray[0]}", hint="restore a backup", transaction=id_
         )
+    stray = ledger.store.stray_hold()
+    if stray is not None:
+        id_ = format_hold_id(*stray)
+        raise StorageError(f"hold {id_}: there is no wallet {stray[0]}", hint="restore a backup", hold=id_)
 
 
 def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
@@ -57,14 +82,44 @@ def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
         for transaction in ledger.store.oldest_first(wallet.id):
             wrong = _wrong(last, transaction)
             if wrong is not None:
-                raise _bad_row(wallet, transaction.seq, wrong)
+                raise _bad_row(wallet.id, transaction.seq, wrong)
             last = transaction
     except _BadRow:
         raise
     except StorageError as error:
         seq = _first_unreadable(ledger, wallet, last.seq + 1)
-        raise _bad_row(wallet, seq, f"it cannot be read: {error.message}") from error
+        raise _bad_row(wallet.id, seq, f"it cannot be read: {error.message}") from error
     return last.seq
+
+
+def _check_links(ledger: Ledger, first: int, last: int) -> None:
+    """Compare what the rows of a range of wallets say of each other."""
+    for what, reason in OF_TRANSACTIONS.items():
+        place = ledger.store.first_wrong(what, first, last)
+        if place is not None:
+            raise _bad_row(*place, reason)
+    for what, reason in OF_HOLDS.items():
+        place = ledger.store.first_wrong(what, first, last)
+        if place is not None:
+            id_ = format_hold_id(*place)
+            raise _BadRow(f"hold {id_}: {reason}", hint=RESTORE, hold=id_, reason=reason)
+    wrong = ledger.store.first_wrong("wallets", first, last)
+    if wrong is not None:
+        raise _bad_wallet(ledger, *wrong)
+
+
+def _bad_wallet(
+    ledger: Ledger, wallet_id: int, held: int, holds: int, kept: int, counted: int, newest: int
+) -> StorageError:
+    """A wallet that says something else of its holds than they do."""
+    account = ledger.store.account(wallet_id, ledger.now_us())
+    assert account is not None
+    if held != kept:
+        said, true = format_minor(held, account.wallet.currency), format_minor(kept, account.wallet.currency)
+        reason = f"it says that {said} is held, and its open holds keep {true}"
+    else:
+        reason = f"it says that it has had {holds} holds, and there are {counted}, the last of them number {newest}"
+    return _BadRow(f"wallet {wallet_id}: {reason}", hint=RESTORE, wallet=wallet_id, reason=reason)
 
 
 def _first_unreadable(ledger: Ledger, wallet: Wallet, seq: int) -> int:
@@ -78,11 +133,11 @@ def _first_unreadable(ledger: Ledger, wallet: Wallet, seq: int) -> int:
 
 
 class _BadRow(StorageError):
-    """A row that is not what it should be; `details.transaction` names it."""
+    """A row that is not what it should be; `details` name it."""
 
 
-def _bad_row(wallet: Wallet, seq: int, reason: str) -> _BadRow:
-    id_ = format_transaction_id(wallet.id, seq)
+def _bad_row(wallet_id: int, seq: int, reason: str) -> _BadRow:
+    id_ = format_transaction_id(wallet_id, seq)
     return _BadRow(f"transaction {id_}: {reason}", hint=RESTORE, transaction=id_, reason=reason)
 
 

@@ -139,7 +139,7 @@ class Loader:
         state, reader = self._state, self._reader
         if isinstance(command, CaptureHold | VoidHold):
             _add_hold(state, reader.hold(command.wallet_id, command.number))
-        elif isinstance(command, SetLimits):
+        elif isinstance(command, SetLimits | RestoreState):
             self._load_day_debits(command.wallet_id)
         elif isinstance(command, Register):
             state.next_user_id = reader.next_user_id()

@@ -197,7 +197,18 @@ UPSERT_OPERATOR = (
 # Walks of the whole ledger, for `verify` and `export`.
 ALL_USERS = f"{_USER} ORDER BY u.id"
 ALL_WALLETS = f"{_WALLET} ORDER BY w.id"
-ALL_TRANSACTIONS = f"{_TRANSACTION} ORDER BY t.wallet_id, t.seq"
+NAMED_WALLETS = (
+    f"SELECT {_columns(WALLET_COLUMNS, 'w')}, u.phone_e164 FROM wallets w JOIN users u ON u.id = w.user_id"
+    " WHERE w.id BETWEEN :first AND :last ORDER BY w.id"
+)
+EXPORTED_COLUMNS = (
+    "wallet_id", "seq", "is_credit", "amount", "at_us", "note", "key",
+    "meta", "peer_wallet_id", "peer_seq", "reverses", "hold", "forced",
+)  # fmt: skip
+EXPORTED = (
+    f"SELECT {_columns(EXPORTED_COLUMNS, 't')}, t.credit_total - t.debit_total FROM transactions t"
+    " WHERE t.wallet_id BETWEEN :first AND :last ORDER BY t.wallet_id, t.seq"
+)
 ALL_HOLDS = f"{_HOLD} ORDER BY h.wallet_id, h.number"
 HOLDS_IN_ORDER = f"{_HOLD} WHERE h.wallet_id = :wallet_id ORDER BY h.number"
 OLDEST_FIRST = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id ORDER BY t.wallet_id, t.seq"
@@ -205,6 +216,86 @@ STRAY_TRANSACTIONS = (
     "SELECT t.wallet_id, t.seq FROM transactions t"
     " WHERE NOT EXISTS (SELECT 1 FROM wallets w WHERE w.id = t.wallet_id) ORDER BY t.wallet_id, t.seq LIMIT 1"
 )
+STRAY_HOLDS = (
+    "SELECT h.wallet_id, h.number FROM holds h"
+    " WHERE NOT EXISTS (SELECT 1 FROM wallets w WHERE w.id = h.wallet_id) ORDER BY h.wallet_id, h.number LIMIT 1"
+)
+
+# What one row cannot show of itself, for `verify`: each reads a range of wallets, and answers with the first bad row.
+_IN_RANGE = "BETWEEN :first AND :last"
+# A leg of a transfer whose other leg is not there, or is not its counterpart.
+WRONG_LEGS = f"""
+SELECT t.wallet_id, t.seq FROM transactions t
+WHERE t.wallet_id {_IN_RANGE} AND (t.peer_wallet_id IS NOT NULL OR t.peer_seq IS NOT NULL) AND NOT EXISTS (
+    SELECT 1 FROM transactions p, wallets a, wallets b
+    WHERE p.wallet_id = t.peer_wallet_id AND p.seq = t.peer_seq
+    AND p.peer_wallet_id = t.wallet_id AND p.peer_seq = t.seq AND p.wallet_id <> t.wallet_id
+    AND p.amount = t.amount AND p.is_credit <> t.is_credit AND (p.reverses IS NULL) = (t.reverses IS NULL)
+    AND a.id = t.wallet_id AND b.id = p.wallet_id AND a.currency = b.currency
+) ORDER BY t.wallet_id, t.seq LIMIT 1
+"""
+# A reversal of what is not there, came later, is a reversal itself, went the same way, or was a transfer to another.
+WRONG_REVERSALS = f"""
+SELECT t.wallet_id, t.seq FROM transactions t
+WHERE t.wallet_id {_IN_RANGE} AND t.reverses IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM transactions o WHERE o.wallet_id = t.wallet_id AND o.seq = t.reverses AND o.seq < t.seq
+    AND o.reverses IS NULL AND o.is_credit <> t.is_credit
+    AND coalesce(o.peer_wallet_id, 0) = coalesce(t.peer_wallet_id, 0)
+) ORDER BY t.wallet_id, t.seq LIMIT 1
+"""
+# A transaction of which more has been taken back than there was.
+OVERDONE_REVERSALS = f"""
+SELECT t.wallet_id, t.reverses FROM transactions t WHERE t.wallet_id {_IN_RANGE} AND t.reverses IS NOT NULL
+GROUP BY t.wallet_id, t.reverses HAVING sum(t.amount) >
+    (SELECT o.amount FROM transactions o WHERE o.wallet_id = t.wallet_id AND o.seq = t.reverses)
+ORDER BY t.wallet_id, t.reverses LIMIT 1
+"""
+# A capture that is no debit, or names no hold of its wallet.
+WRONG_CAPTURES = f"""
+SELECT t.wallet_id, t.seq FROM transactions t
+WHERE t.wallet_id {_IN_RANGE} AND t.hold IS NOT NULL AND (t.is_credit = 1 OR NOT EXISTS (
+    SELECT 1 FROM holds h WHERE h.wallet_id = t.wallet_id AND h.number = t.hold
+)) ORDER BY t.wallet_id, t.seq LIMIT 1
+"""
+# A hold that has captured something else than its captures.
+WRONG_CAPTURED = f"""
+SELECT h.wallet_id, h.number FROM holds h LEFT JOIN (
+    SELECT t.wallet_id AS wallet_id, t.hold AS hold, sum(t.amount) AS total FROM transactions t
+    WHERE t.wallet_id {_IN_RANGE} AND t.hold IS NOT NULL GROUP BY t.wallet_id, t.hold
+) c ON c.wallet_id = h.wallet_id AND c.hold = h.number
+WHERE h.wallet_id {_IN_RANGE} AND h.captured <> coalesce(c.total, 0) ORDER BY h.wallet_id, h.number LIMIT 1
+"""
+# A hold whose status, amounts and times do not agree.
+WRONG_HOLDS = f"""
+SELECT h.wallet_id, h.number FROM holds h WHERE h.wallet_id {_IN_RANGE} AND NOT (
+    h.captured BETWEEN 0 AND h.amount AND h.created_at_us < h.expires_at_us AND CASE h.status
+        WHEN 'open' THEN h.ended_at_us IS NULL AND h.captured < h.amount
+        WHEN 'captured' THEN h.ended_at_us >= h.created_at_us AND h.captured > 0
+        WHEN 'voided' THEN h.ended_at_us >= h.created_at_us AND h.captured < h.amount
+        ELSE h.status = 'expired' AND h.ended_at_us = h.expires_at_us AND h.captured < h.amount END IS TRUE
+) ORDER BY h.wallet_id, h.number LIMIT 1
+"""
+# A wallet that says something else of its holds than they do: what it says (held, how many), and what they do.
+WRONG_WALLETS = f"""
+SELECT w.id, w.held, w.holds, coalesce(h.kept, 0), coalesce(h.counted, 0), coalesce(h.newest, 0)
+FROM wallets w LEFT JOIN (
+    SELECT wallet_id, count(*) AS counted, max(number) AS newest,
+        sum(CASE WHEN status = 'open' THEN amount - captured ELSE 0 END) AS kept
+    FROM holds WHERE wallet_id {_IN_RANGE} GROUP BY wallet_id
+) h ON h.wallet_id = w.id
+WHERE w.id {_IN_RANGE} AND (w.held <> coalesce(h.kept, 0)
+    OR w.holds <> coalesce(h.counted, 0) OR w.holds <> coalesce(h.newest, 0))
+ORDER BY w.id LIMIT 1
+"""
+WRONG = {
+    "legs": WRONG_LEGS,
+    "reversals": WRONG_REVERSALS,
+    "overdone reversals": OVERDONE_REVERSALS,
+    "captures": WRONG_CAPTURES,
+    "captured": WRONG_CAPTURED,
+    "holds": WRONG_HOLDS,
+    "wallets": WRONG_WALLETS,
+}
 
 
 def wallet_values(wallet: Wallet) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -51,6 +52,9 @@ _INSERTS: dict[type, str] = {
     Transaction: sql.INSERT_TRANSACTION,
 }
 """In the order that foreign keys ask for."""
+
+_PLACE = itemgetter(0, 1)
+"""Wallet id and seq of a transaction."""
 
 T = TypeVar("T")
 
@@ -269,17 +273,27 @@ class SqliteStore:
             return self._each(sql.ALL_HOLDS, {}, sql.to_hold)
         return self._each(sql.HOLDS_IN_ORDER, {"wallet_id": wallet_id}, sql.to_hold)
 
-    def transaction_rows(self, wallet_id: int | None = None) -> Iterator[Sequence[Any]]:
-        """All transactions, or those of a wallet, by wallet and seq, as rows of TRANSACTION_COLUMNS: for many."""
+    def exported(self, first_wallet: int, last_wallet: int) -> Iterator[Sequence[Any]]:
+        """The transactions of a range of wallets, by wallet and seq, as rows of sql.EXPORTED."""
         with translating(self.path):
-            if wallet_id is None:
-                yield from self.connection.execute(sql.ALL_TRANSACTIONS)
-            else:
-                yield from self.connection.execute(sql.OLDEST_FIRST, {"wallet_id": wallet_id})
+            yield from self.connection.execute(sql.EXPORTED, {"first": first_wallet, "last": last_wallet})
+
+    def named_wallets(self, first_wallet: int, last_wallet: int) -> Iterator[tuple[Wallet, str]]:
+        """A range of wallets in the order of their ids, with their owners' E.164 numbers."""
+        values = {"first": first_wallet, "last": last_wallet}
+        return self._each(sql.NAMED_WALLETS, values, lambda row: (sql.to_wallet(row[:-1]), row[-1]))
 
     def stray_transaction(self) -> tuple[int, int] | None:
         """A transaction (wallet id, seq) of a wallet that is not there, if any."""
         return self._one(sql.STRAY_TRANSACTIONS, {}, tuple)
+
+    def stray_hold(self) -> tuple[int, int] | None:
+        """A hold (wallet id, number) of a wallet that is not there, if any."""
+        return self._one(sql.STRAY_HOLDS, {}, tuple)
+
+    def first_wrong(self, what: str, first_wallet: int, last_wallet: int) -> tuple[int, ...] | None:
+        """The first row, of a range of wallets, that does not agree with others; `what` is one of sql.WRONG."""
+        return self._one(sql.WRONG[what], {"first": first_wallet, "last": last_wallet}, tuple)
 
     def damage(self) -> str | None:
         """What SQLite finds wrong with the file itself, in its words; None where it is whole."""
@@ -318,6 +332,8 @@ class SqliteStore:
                 rows[type(thing)].append(thing)
         for kind, latest in changed.items():
             rows[kind] = list(latest.values())
+        # In the order in which they are stored: a large batch over many wallets is written a third faster.
+        rows[Transaction].sort(key=_PLACE)
         with translating(self.path):
             for kind, statement in _INSERTS.items():
                 if rows[kind]:

@@ -116,7 +116,6 @@ def reverse(state: State, command: Reverse, now_us: int) -> Applied | Replayed |
         made.append(
             state.append(last, is_credit, amount, at_us, note, own_key, meta, peer_id, peer_seq, reverses, forced=force)
         )
-        state.reversed[leg.id, reverses] = state.reversed.get((leg.id, reverses), 0) + amount
     return Applied(made[0])
 
 

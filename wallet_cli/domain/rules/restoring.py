@@ -10,7 +10,7 @@ from __future__ import annotations
 from wallet_cli.domain.address import format_hold_id, format_transaction_id
 from wallet_cli.domain.commands import Applied, Refusal, Replayed, RestoreHold, RestoreState, RestoreTransaction
 from wallet_cli.domain.model import OPEN, Transaction
-from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR
+from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import RestoreConflict
@@ -19,7 +19,9 @@ WHERE = "an export is read back, whole and in order, into an empty ledger or the
 
 
 def restore_transaction(state: State, command: RestoreTransaction, now_us: int) -> Applied | Replayed | Refusal:
-    wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced = command
+    wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced, balance = (
+        command
+    )
     wallet = state.wallets.get(wallet_id)
     if wallet is None:
         return Refusal(refusals.no_wallet(wallet_id))
@@ -42,6 +44,10 @@ def restore_transaction(state: State, command: RestoreTransaction, now_us: int) 
         return Refusal(refusals.time_conflict(last))
     if (last.credit_total if is_credit else last.debit_total) + amount > MAX_TOTAL_MINOR:
         return Refusal(refusals.overflow(wallet))
+    after = last.balance + (amount if is_credit else -amount)
+    if balance is not None and balance != after:
+        given, worked_out = format_minor(balance, wallet.currency), format_minor(after, wallet.currency)
+        return Refusal(_conflict(f"the balance after it is given as {given}, and would be {worked_out}"))
     # After this point the transaction is certain.
     transaction = state.append(
         last, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced
@@ -80,7 +86,7 @@ def restore_state(state: State, command: RestoreState, now_us: int) -> Applied |
         return Refusal(
             _conflict(
                 f"wallet {wallet_id} ends with transaction {format_transaction_id(wallet_id, last.seq)} and the hash"
-                f" {last.hash.hex()}, where {format_transaction_id(wallet_id, transactions)} and {hash_.hex()} should be"
+                f" {last.hash.hex()}; expected are {format_transaction_id(wallet_id, transactions)} and {hash_.hex()}"
             )
         )
     changed = wallet._replace(status=status, own_minimum=own_minimum, maximum=maximum, daily_debit=daily_debit)
@@ -96,6 +102,6 @@ def _conflict(message: str) -> RestoreConflict:
 
 
 def _same(known: Transaction, command: RestoreTransaction) -> bool:
-    return command == RestoreTransaction(
+    return command._replace(balance=None) == RestoreTransaction(
         known.wallet_id, known.seq, known.is_credit, known.amount, known.at_us, known.note, known.key, *known[11:]
     )

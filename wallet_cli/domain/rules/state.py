@@ -13,10 +13,10 @@ class State:
 
     `users` by id and `phones` by E.164 hold the users that the batch names, `wallets` and `owned` (by user id and type)
     its wallets, `last` the last transaction of each, `keys` what already bears one of its keys, `holds` those that it
-    names, `history` the transactions that it names by their place, and `operators` by name those that it names. For
-    wallets that ask for it, `lapsed` has the holds that are past their expiry and not yet noted as expired, and
-    `day_debits` the total of debits before the day of their last transaction. `reversed` is how much of a transaction
-    has been taken back. `made` is what the rules made and changed, in order, for the store to write.
+    names, `history` the transactions that it names by their place or makes, and `operators` by name those that it
+    names. For wallets that ask for it, `lapsed` has the holds that are past their expiry and not yet noted as expired,
+    and `day_debits` the total of debits before the day of their last transaction. `reversed` is how much of a
+    transaction has been taken back. `made` is what the rules made and changed, in order, for the store to write.
     """
 
     def __init__(self, policy: Policy, next_user_id: int = 1, next_wallet_id: int = 1) -> None:
@@ -61,6 +61,7 @@ class State:
     def make_wallet(self, wallet: Wallet) -> None:
         self.next_wallet_id = wallet.id + 1
         self.add_wallet(wallet, chain.unopened(wallet))
+        self.day_debits[wallet.id] = 0
         self.made.append(wallet)
 
     def keep_wallet(self, wallet: Wallet) -> None:
@@ -115,6 +116,9 @@ class State:
         if wallet_id in self.day_debits and day_start_us(at_us) != day_start_us(last.at_us):
             self.day_debits[wallet_id] = last.debit_total
         self.last[wallet_id] = transaction
+        self.history[wallet_id, seq] = transaction
+        if reverses is not None:
+            self.reversed[wallet_id, reverses] = self.reversed.get((wallet_id, reverses), 0) + amount
         if key is not None:
             self.keys[wallet_id, key] = transaction
         self.made.append(transaction)

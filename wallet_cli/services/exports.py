@@ -1,0 +1,338 @@
+"""The whole ledger as text, from one snapshot, in constant memory, while others write.
+
+`jsonl` is what `import` reads back: into an empty ledger it makes the same one, and exporting that gives the same
+bytes. First comes a line that says what this is, then users, wallets, all transactions (a wallet after the other, each
+in order), holds, and for each wallet the state in which it ended, with its head hash. `csv` is the transactions alone,
+for spreadsheets. The journals of other programs are in services/journals.py.
+
+A million lines are put together by hand rather than by a JSON library: it is what makes them as fast as reading them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from json.encoder import encode_basestring_ascii as quoted  # in C, where there is one
+from typing import Any, NamedTuple
+
+from wallet_cli.domain.address import MAX_ID, WalletRef, format_hold_id
+from wallet_cli.domain.model import Account, Hold, User, Wallet
+from wallet_cli.domain.money import Currency, format_minor
+from wallet_cli.domain.period import DAY_US, format_time
+from wallet_cli.errors import InvalidInput, StorageError, shown
+from wallet_cli.services.context import Ledger
+from wallet_cli.services.wallets import find_account
+
+FORMATS = ("jsonl", "csv", "hledger", "beancount")
+VERSION = 1
+"""Of the form of an export; a program that reads them refuses one that is newer."""
+
+LINES_AT_ONCE = 1000
+CSV_COLUMNS = (
+    "wallet", "amount", "kind", "at", "note", "key", "meta",
+    "id", "balance", "currency", "transfer", "reverses", "hold", "forced",
+)  # fmt: skip
+
+
+class Scope(NamedTuple):
+    """What is exported: wallets from one id to another, and whether that is the whole ledger."""
+
+    first: int
+    last: int
+    whole: bool
+
+
+Row = Sequence[Any]
+"""A transaction as storage/sql.py EXPORTED reads it."""
+
+
+def export(ledger: Ledger, form: str = "jsonl", wallet: WalletRef | None = None) -> Iterator[str]:
+    """The ledger, or one wallet of it, as text in parts of many lines. Raises InvalidInput, or NotFound for the wallet.
+
+    The first part is asked for at once, so that what is wrong is known before anything is written.
+    """
+    if form not in FORMATS:
+        raise InvalidInput(f"not a format of exports: {shown(form)}", hint=f"one of {', '.join(FORMATS)}")
+    with ledger.store.snapshot():
+        scope = Scope(1, MAX_ID, True)
+        if wallet is not None:
+            id_ = find_account(ledger, wallet).wallet.id
+            scope = Scope(id_, id_, False)
+        if form == "jsonl":
+            yield from _joined(_json_lines(ledger, scope))
+        elif form == "csv":
+            yield from _csv(ledger, scope)
+        else:
+            from wallet_cli.services import journals
+
+            yield from _joined(journals.journal(ledger, scope, form))
+
+
+def _joined(lines: Iterable[str]) -> Iterator[str]:
+    """Lines, which bring their own ends, in parts of many."""
+    rest = iter(lines)
+    while part := "".join(islice(rest, LINES_AT_ONCE)):
+        yield part
+
+
+# Where it belongs: each transaction with its wallet.
+
+
+class Named(NamedTuple):
+    """A wallet, and its WALLET as it is written in an export: by the owner's full number."""
+
+    wallet: Wallet
+    name: str
+
+
+def named_wallets(ledger: Ledger, scope: Scope) -> Iterator[Named]:
+    """The wallets in scope, in the order of their ids."""
+    for wallet, phone in ledger.store.named_wallets(scope.first, scope.last):
+        yield Named(wallet, f"{phone}/{wallet.type}")
+
+
+def by_wallet(ledger: Ledger, scope: Scope) -> Iterator[tuple[Named, Iterator[Row]]]:
+    """Each wallet in scope that has transactions, with them in order: to be read before the next one is asked for."""
+    wallets = named_wallets(ledger, scope)
+    rows = ledger.store.exported(scope.first, scope.last)
+    row = next(rows, None)
+    while row is not None:
+        wallet_id = row[0]
+        named = next((each for each in wallets if each.wallet.id == wallet_id), None)
+        if named is None:
+            raise StorageError(f"there is no wallet {wallet_id}", hint="`wallet verify` says more")
+        following: list[Row | None] = [None]
+        yield named, _of_one(row, rows, following)
+        row = following[0]
+
+
+def _of_one(row: Row, rows: Iterator[Row], following: list[Row | None]) -> Iterator[Row]:
+    """The rows of the first one's wallet; the one after them is left in `following`."""
+    wallet_id = row[0]
+    yield row
+    for each in rows:
+        if each[0] != wallet_id:
+            following[0] = each
+            return
+        yield each
+
+
+# JSON lines.
+
+
+def _json_lines(ledger: Ledger, scope: Scope) -> Iterator[str]:
+    yield _line({"record": "ledger", "version": VERSION})
+    if scope.whole:
+        users: Iterable[User] = ledger.store.users()
+    else:
+        users = _owners(ledger, scope)
+    yield from (_line(_user_record(user)) for user in users)
+    for named in named_wallets(ledger, scope):
+        yield _line(_wallet_record(named))
+    for named, rows in by_wallet(ledger, scope):
+        yield from _transaction_lines(named, rows)
+    yield from _hold_lines(ledger, scope)
+    yield from _state_lines(ledger, scope)
+
+
+def _owners(ledger: Ledger, scope: Scope) -> Iterator[User]:
+    for wallet, _ in ledger.store.named_wallets(scope.first, scope.last):
+        user = ledger.store.user_by_id(wallet.user_id)
+        assert user is not None
+        yield user
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, separators=(",", ":")) + "\n"
+
+
+def _user_record(user: User) -> dict[str, Any]:
+    return {
+        "record": "user",
+        "id": user.id,
+        "phone_number": user.phone_number,
+        "phone_e164": user.phone_e164,
+        "phone_region": user.phone_region,
+        "phone_national": user.phone_national,
+        "name": user.name,
+        "created_at": format_time(user.created_at_us),
+    }
+
+
+def _wallet_record(named: Named) -> dict[str, Any]:
+    wallet = named.wallet
+    return {
+        "record": "wallet",
+        "id": wallet.id,
+        "wallet": named.name,
+        "currency": wallet.currency.name,
+        "minimum_balance": _limit(wallet.own_minimum, wallet.currency),
+        "created_at": format_time(wallet.created_at_us),
+    }
+
+
+def _transaction_lines(named: Named, rows: Iterator[Row]) -> Iterator[str]:
+    money = money_text(named.wallet.currency)
+    wallet = quoted(named.name)
+    for wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced, _ in rows:
+        kind = "credit" if is_credit else "debit"
+        line = (
+            f'{{"id":"{wallet_id}-{seq}","wallet":{wallet},"kind":"{kind}","amount":"{money(amount)}",'
+            f'"at":"{DAYS[at_us // DAY_US]}{SECONDS[at_us // 1_000_000 % 86_400]}{at_us % 1_000_000:06}Z"'
+        )
+        if note is not None:
+            line += f',"note":{quoted(note)}'
+        if key is not None:
+            line += f',"key":{quoted(key)}'
+        if meta is not None:
+            line += f',"meta":{meta}'
+        if peer_id is not None:
+            line += f',"transfer":"{peer_id}-{peer_seq}"'
+        if reverses is not None:
+            line += f',"reverses":"{wallet_id}-{reverses}"'
+        if hold is not None:
+            line += f',"hold":"{format_hold_id(wallet_id, hold)}"'
+        if forced:
+            line += ',"forced":true'
+        yield line + "}\n"
+
+
+def _hold_lines(ledger: Ledger, scope: Scope) -> Iterator[str]:
+    holds = ledger.store.holds_in_order() if scope.whole else ledger.store.holds_in_order(scope.first)
+    wallets = named_wallets(ledger, scope)
+    named: Named | None = None
+    for hold in holds:
+        if named is None or named.wallet.id != hold.wallet_id:
+            named = next(each for each in wallets if each.wallet.id == hold.wallet_id)
+        yield _line(_hold_record(hold, named))
+
+
+def _hold_record(hold: Hold, named: Named) -> dict[str, Any]:
+    currency = named.wallet.currency
+    return {
+        "record": "hold",
+        "id": format_hold_id(hold.wallet_id, hold.number),
+        "wallet": named.name,
+        "amount": format_minor(hold.amount, currency),
+        "captured": format_minor(hold.captured, currency),
+        "status": hold.status,
+        "created_at": format_time(hold.created_at_us),
+        "expires_at": format_time(hold.expires_at_us),
+        "ended_at": None if hold.ended_at_us is None else format_time(hold.ended_at_us),
+        "note": hold.note,
+        "key": hold.key,
+    }
+
+
+def _state_lines(ledger: Ledger, scope: Scope) -> Iterator[str]:
+    names = named_wallets(ledger, scope)
+    if scope.whole:
+        accounts: Iterable[Account] = ledger.store.accounts_after(0, -1, ledger.now_us())
+    else:
+        accounts = ledger.store.accounts([scope.first], ledger.now_us())
+    for account, named in zip(accounts, names, strict=True):
+        yield _line(_state_record(account, named.name))
+
+
+def _state_record(account: Account, name: str) -> dict[str, Any]:
+    wallet, last = account.wallet, account.last
+    return {
+        "record": "state",
+        "wallet": name,
+        "status": wallet.status,
+        "minimum_balance": _limit(wallet.own_minimum, wallet.currency),
+        "maximum_balance": _limit(wallet.maximum, wallet.currency),
+        "daily_debit": _limit(wallet.daily_debit, wallet.currency),
+        "transactions": last.seq,
+        "hash": last.hash.hex(),
+    }
+
+
+def _limit(minor: int | None, currency: Currency) -> str | None:
+    return None if minor is None else format_minor(minor, currency)
+
+
+# CSV.
+
+
+def _csv(ledger: Ledger, scope: Scope) -> Iterator[str]:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for named, rows in by_wallet(ledger, scope):
+        lines = _csv_rows(named, rows)
+        while part := list(islice(lines, LINES_AT_ONCE)):
+            writer.writerows(part)
+            if buffer.tell() > LINES_AT_ONCE * 50:
+                yield buffer.getvalue()
+                buffer.seek(0)
+                buffer.truncate()
+    yield buffer.getvalue()
+
+
+def _csv_rows(named: Named, rows: Iterator[Row]) -> Iterator[Row]:
+    name, currency = named.name, named.wallet.currency
+    money, unit = money_text(currency), currency.name
+    for row in rows:
+        wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced, after = (
+            row
+        )
+        yield (
+            name,
+            money(amount),
+            "credit" if is_credit else "debit",
+            f"{DAYS[at_us // DAY_US]}{SECONDS[at_us // 1_000_000 % 86_400]}{at_us % 1_000_000:06}Z",
+            note,
+            key,
+            meta,
+            f"{wallet_id}-{seq}",
+            money(after),
+            unit,
+            None if peer_id is None else f"{peer_id}-{peer_seq}",
+            None if reverses is None else f"{wallet_id}-{reverses}",
+            None if hold is None else format_hold_id(wallet_id, hold),
+            "true" if forced else None,
+        )
+
+
+# Texts that come again and again.
+
+
+def money_text(currency: Currency) -> Callable[[int], str]:
+    """`format_minor` for one currency, at less than half its cost."""
+    exponent = currency.exponent
+    if not exponent:
+        return str
+    scale, width = 10**exponent, exponent
+
+    def text(minor: int) -> str:
+        if minor < 0:
+            return f"-{text(-minor)}"
+        return f"{minor // scale}.{minor % scale:0{width}}"
+
+    return text
+
+
+class _Days(dict[int, str]):
+    """`2026-11-22T` by the number of the day since 1970; few are ever asked for, and those again and again."""
+
+    def __missing__(self, day: int) -> str:
+        if len(self) > 10_000:
+            self.clear()
+        text = self[day] = format_time(day * DAY_US)[:11]
+        return text
+
+
+class _Seconds(dict[int, str]):
+    """`10:00:00.` by the second of the day."""
+
+    def __missing__(self, second: int) -> str:
+        text = self[second] = f"{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}."
+        return text
+
+
+DAYS = _Days()
+SECONDS = _Seconds()

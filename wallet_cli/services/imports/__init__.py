@@ -1,0 +1,380 @@
+"""Reading transactions in: line by line through the rules, in batches, safe to run again.
+
+Each line has a key, its own or one made of the file's digest and its number, so a line is applied once, however often
+an import is interrupted and started again. Lines of an export stand in their place instead (domain/rules/restoring.py).
+A line that is refused changes nothing, and the next one is read.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import BinaryIO, NamedTuple
+
+from wallet_cli.domain.address import PhoneDigits, WalletName, check_key, parse_wallet
+from wallet_cli.domain.commands import Applied, Command, OpenWallet, Refusal, Register, Replayed, Result
+from wallet_cli.domain.model import Wallet
+from wallet_cli.domain.money import parse_currency, parse_minimum
+from wallet_cli.domain.period import parse_start
+from wallet_cli.errors import (
+    InvalidInput,
+    NotFound,
+    UserExists,
+    UserNotFound,
+    WalletError,
+    WalletExists,
+    WalletNotFound,
+)
+from wallet_cli.services import exports, users
+from wallet_cli.services.answers import Answer
+from wallet_cli.services.context import Ledger
+from wallet_cli.services.imports import records
+from wallet_cli.services.imports.reading import RESTORED_COLUMNS, Line, read_lines
+from wallet_cli.services.wallets import find_wallet
+
+BATCH_LINES = 5000
+"""How many lines share a turn and a commit."""
+
+RESTORED = frozenset(RESTORED_COLUMNS)
+MAX_KNOWN_NAMES = 100_000
+DIGEST_CHARS = 16
+
+Report = Callable[[int, WalletError, str], None]
+"""Is told of each line that is refused: its number, why, and its text."""
+
+
+class Options(NamedTuple):
+    """`create` opens what is missing, `dry_run` changes nothing, `atomic` applies all lines or none."""
+
+    create: bool = False
+    dry_run: bool = False
+    atomic: bool = False
+
+
+def run(
+    ledger: Ledger,
+    source: BinaryIO,
+    options: Options = Options(),  # noqa: B008  (a tuple)
+    report: Report = lambda *_: None,
+    progress: Callable[[int], None] = lambda _: None,
+    name: str = "",
+) -> Answer:
+    """Import a file; the answer is `applied, replayed, refused, users_created, wallets_created`.
+
+    `applied` and `replayed` count transactions and holds. `progress` is told how many bytes have been read; `name`
+    tells the form of the file by its ending. Raises InvalidInput for a file that is empty or has a header that is not
+    understood, and Busy or StorageError where the ledger cannot be written; what was committed by then stays, and the
+    same import goes on from there.
+    """
+    with ExitStack() as stack:
+        if not source.seekable():
+            source = stack.enter_context(_spooled(source))
+        lines = read_lines(source, name)
+        if not options.dry_run and not options.atomic:
+            run = Run(ledger, source, options, report, lambda batch: ledger.executor.run(batch, "import"))
+            run.read(lines, progress)
+            return run.summary()
+        with ledger.executor.turn("import") as turn:
+            run = Run(ledger, source, options, report, turn.carry_out)
+            run.read(lines, progress)
+            if options.dry_run or run.refused:
+                turn.abandon()
+        return run.summary()
+
+
+def _spooled(source: BinaryIO) -> BinaryIO:
+    """What comes through a pipe, kept on disk: its digest has to be known before its first line is applied."""
+    spool = tempfile.TemporaryFile()  # noqa: SIM115  (closed by its user)
+    shutil.copyfileobj(source, spool)
+    spool.seek(0)
+    return spool
+
+
+class Run:
+    """One import under way. `carry_out` runs a batch of commands and answers each."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        source: BinaryIO,
+        options: Options,
+        report: Report,
+        carry_out: Callable[[Sequence[Command]], list[Result]],
+    ) -> None:
+        self._ledger = ledger
+        self._source = source
+        self._start = source.tell()
+        self._options = options
+        self._report = report
+        self._carry_out = carry_out
+        self._zone = ledger.settings.timezone
+        self._known: dict[str, Wallet] = {}
+        """Wallets by the text that names them, for what never changes about them."""
+        self._prefix = ""
+        self.applied = self.replayed = self.refused = 0
+        self.users_created = self.wallets_created = 0
+
+    def read(self, lines: Iterable[Line], progress: Callable[[int], None]) -> None:
+        works = {
+            "transaction": self._transactions,
+            "user": self._users,
+            "wallet": self._wallets,
+            "hold": self._restored,
+            "state": self._restored,
+            "ledger": self._headers,
+            "": self._unreadable,
+        }
+        for batch in _batches(lines):
+            works[batch[0].record](batch)
+            progress(self._source.tell() - self._start)
+
+    def summary(self) -> Answer:
+        abandoned = self._options.atomic and self.refused > 0
+        answer: Answer = {
+            "applied": 0 if abandoned else self.applied,
+            "replayed": self.replayed,
+            "refused": self.refused,
+            "users_created": 0 if abandoned else self.users_created,
+            "wallets_created": 0 if abandoned else self.wallets_created,
+        }
+        return answer | {"dry_run": True} if self._options.dry_run else answer
+
+    # A batch of each kind.
+
+    def _transactions(self, batch: list[Line]) -> None:
+        self._find_wallets(batch)
+        commands: list[Command] = []
+        asked: list[Line | tuple[Line, WalletError]] = []
+        for line in batch:
+            try:
+                commands.append(self._transaction(line))
+                asked.append(line)
+            except WalletError as error:
+                asked.append((line, error))
+        self._count(asked, self._carry_out(commands) if commands else [])
+
+    def _transaction(self, line: Line) -> Command:
+        fields = line.fields
+        wallet = self._wallet_of(line)
+        if not RESTORED.isdisjoint(fields):
+            if fields.get("currency", wallet.currency.name) != wallet.currency.name:
+                raise InvalidInput(f"wallet {wallet.id} is in {wallet.currency.name}", hint="one wallet, one currency")
+            if "id" in fields:
+                return records.restored_transaction(line, wallet, self._zone)
+            named = min(RESTORED.intersection(fields))
+            if named != "currency":
+                raise InvalidInput(f"{named} needs an id, as lines of an export have", hint=f"leave {named} out")
+        key = fields.get("key")
+        if key is None:
+            key = f"{self._prefix or self._make_prefix()}{line.number}"
+        else:
+            check_key(records.text(fields, "key"))
+        return records.post(line, wallet, key, self._zone)
+
+    def _restored(self, batch: list[Line]) -> None:
+        """Holds or states of an export."""
+        self._find_wallets(batch)
+        commands: list[Command] = []
+        asked: list[Line | tuple[Line, WalletError]] = []
+        for line in batch:
+            try:
+                wallet = self._wallet_of(line)
+                if line.record == "hold":
+                    commands.append(records.restored_hold(line, wallet, self._zone))
+                else:
+                    commands.append(records.restored_state(line, wallet))
+                asked.append(line)
+            except WalletError as error:
+                asked.append((line, error))
+        self._count(asked, self._carry_out(commands), counted=batch[0].record == "hold")
+
+    def _users(self, batch: list[Line]) -> None:
+        asked: list[tuple[Line, Register]] = []
+        for line in batch:
+            try:
+                asked.append((line, self._registration(line)))
+            except WalletError as error:
+                self._refuse(line, error)
+        for (line, command), result in zip(asked, self._carry_out([each for _, each in asked]), strict=True):
+            if isinstance(result, Applied):
+                self.users_created += 1
+            elif isinstance(result, Refusal) and not self._is_that_user(command, result.error):
+                self._refuse(line, result.error)
+
+    def _registration(self, line: Line) -> Register:
+        if "id" in line.fields or "phone_e164" in line.fields:
+            return records.restored_user(line, self._zone)
+        fields = line.fields
+        command = users.registration(
+            self._ledger, records.text(fields, "phone_number"), records.text_or_none(fields, "name")
+        )
+        at = records.text_or_none(fields, "created_at")
+        return command if at is None else command._replace(created_at_us=parse_start(at, self._zone))
+
+    def _is_that_user(self, command: Register, error: WalletError) -> bool:
+        """Whether a user who is there already is the one that a line asks for."""
+        if not isinstance(error, UserExists) or command.id is not None:
+            return False
+        known = self._ledger.store.user_by_e164(command.phone.e164)
+        return known is not None and command.name in (None, known.name)
+
+    def _wallets(self, batch: list[Line]) -> None:
+        asked: list[tuple[Line, OpenWallet]] = []
+        for line in batch:
+            try:
+                asked.append((line, self._opening(line)))
+            except WalletError as error:
+                self._refuse(line, error)
+        for (line, command), result in zip(asked, self._carry_out([each for _, each in asked]), strict=True):
+            if isinstance(result, Applied):
+                self.wallets_created += 1
+            elif isinstance(result, Refusal) and not self._is_that_wallet(command, result.error):
+                self._refuse(line, result.error)
+
+    def _opening(self, line: Line) -> OpenWallet:
+        fields = line.fields
+        name = parse_wallet(records.text(fields, "wallet"))
+        currency = records.text_or_none(fields, "currency")
+        unit = self._ledger.settings.currency if currency is None else parse_currency(currency)
+        minimum = None
+        if "minimum_balance" in fields:
+            minimum = parse_minimum(records.amount_text(fields, "minimum_balance"), unit)
+        if self._options.create:
+            self._register_missing([name])
+        user = users.find_user(self._ledger, name.user)
+        return OpenWallet(user.id, name.type, unit, minimum, *records.created_at(fields, self._zone))
+
+    def _is_that_wallet(self, command: OpenWallet, error: WalletError) -> bool:
+        if not isinstance(error, WalletExists) or command.id is not None:
+            return False
+        known = self._ledger.store.account_of(command.user_id, command.type, self._ledger.now_us())
+        return known is not None and known.wallet.currency == command.currency
+
+    def _headers(self, batch: list[Line]) -> None:
+        for line in batch:
+            try:
+                records.check_version(line, exports.VERSION)
+            except InvalidInput as error:
+                if line.number == 1:
+                    raise  # the whole file is of another form
+                self._refuse(line, error)
+
+    def _unreadable(self, batch: list[Line]) -> None:
+        for line in batch:
+            assert line.problem is not None
+            self._refuse(line, line.problem)
+
+    # Who and what is meant.
+
+    def _wallet_of(self, line: Line) -> Wallet:
+        """The wallet that a line names, looked up before; raises why there is none."""
+        name = records.text(line.fields, "wallet")
+        wallet = self._known.get(name)
+        return find_wallet(self._ledger, parse_wallet(name)) if wallet is None else wallet
+
+    def _find_wallets(self, batch: Sequence[Line]) -> None:
+        """Look up each wallet that a batch names and that is not known yet; open what is missing, if asked to."""
+        if len(self._known) > MAX_KNOWN_NAMES:
+            self._known.clear()
+        unknown = {
+            name: line.fields.get("currency")
+            for line in batch
+            if type(name := line.fields.get("wallet")) is str and name not in self._known
+        }
+        missing: dict[str, tuple[WalletName, object]] = {}
+        for text, currency in unknown.items():
+            try:
+                name = parse_wallet(text)
+                self._known[text] = find_wallet(self._ledger, name)
+            except (UserNotFound, WalletNotFound):
+                missing[text] = (name, currency)
+            except WalletError:
+                continue  # the line itself is told, when its turn comes
+        if missing and self._options.create:
+            self._open_missing(missing)
+
+    def _open_missing(self, missing: dict[str, tuple[WalletName, object]]) -> None:
+        self._register_missing([name for name, _ in missing.values()])
+        commands: list[OpenWallet] = []
+        for name, currency in missing.values():
+            try:
+                unit = parse_currency(currency) if isinstance(currency, str) else self._ledger.settings.currency
+                commands.append(OpenWallet(users.find_user(self._ledger, name.user).id, name.type, unit, None))
+            except (NotFound, InvalidInput):
+                continue
+        results = self._carry_out(commands) if commands else []
+        self.wallets_created += sum(isinstance(result, Applied) for result in results)
+        for text, (name, _) in missing.items():
+            try:
+                self._known[text] = find_wallet(self._ledger, name)
+            except WalletError:
+                continue
+
+    def _register_missing(self, names: Iterable[WalletName]) -> None:
+        """Register those who are named by a phone number that nobody has yet."""
+        commands: dict[str, Register] = {}
+        for name in names:
+            if not isinstance(name.user, PhoneDigits):
+                continue
+            try:
+                users.find_user(self._ledger, name.user)
+            except UserNotFound:
+                command = users.registration(self._ledger, name.user.typed)
+                commands[command.phone.e164] = command
+            except InvalidInput:
+                continue
+        if commands:
+            self.users_created += sum(isinstance(each, Applied) for each in self._carry_out(list(commands.values())))
+
+    def _make_prefix(self) -> str:
+        """What the keys of lines without one begin with: the digest of the file."""
+        import hashlib
+
+        here = self._source.tell()
+        self._source.seek(self._start)
+        digest = hashlib.file_digest(self._source, "sha256").hexdigest()  # type: ignore[arg-type]
+        self._source.seek(here)
+        self._prefix = f"import:{digest[:DIGEST_CHARS]}:"
+        return self._prefix
+
+    # What became of them.
+
+    def _count(
+        self, asked: Iterable[Line | tuple[Line, WalletError]], results: Sequence[Result], *, counted: bool = True
+    ) -> None:
+        """Count what a batch came to, in the order of its lines."""
+        rest = iter(results)
+        applied = replayed = 0
+        for each in asked:
+            if isinstance(each, Line):
+                result = next(rest)
+                if type(result) is Applied:
+                    applied += 1
+                elif type(result) is Replayed:
+                    replayed += 1
+                else:
+                    assert isinstance(result, Refusal)
+                    self._refuse(each, result.error)
+            else:
+                self._refuse(*each)
+        if counted:
+            self.applied += applied
+            self.replayed += replayed
+
+    def _refuse(self, line: Line, error: WalletError) -> None:
+        self.refused += 1
+        self._report(line.number, error, line.text)
+
+
+def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    """Lines of one kind next to each other, in lists of at most BATCH_LINES."""
+    batch: list[Line] = []
+    for line in lines:
+        if batch and (line.record != batch[0].record or len(batch) >= BATCH_LINES):
+            yield batch
+            batch = []
+        batch.append(line)
+    if batch:
+        yield batch

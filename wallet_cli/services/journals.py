@@ -1,0 +1,198 @@
+"""The ledger as a journal of plain-text accounting, so that programs that nobody here wrote can check the books.
+
+hledger (https://hledger.org/hledger.html, Journal) and beancount (its Language Syntax) read these. A wallet is an
+account; a credit comes from `equity:outside` and a debit goes there; the two legs of a transfer meet in
+`equity:transfers`, which has to come out as nothing. Each posting of an hledger journal asserts the balance after it.
+Beancount asserts balances at the start of a day only, so there each day's last balance is asserted as the next entry
+of the wallet opens another day, and once more at the end, with no tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from wallet_cli.domain.money import Currency
+from wallet_cli.domain.period import DAY_US, format_time
+from wallet_cli.errors import InvalidInput
+from wallet_cli.services.context import Ledger
+from wallet_cli.services.exports import DAYS, Named, Row, Scope, by_wallet, money_text, named_wallets
+
+FIRST_BEANCOUNT_YEAR, LAST_BEANCOUNT_YEAR = 1700, 2199
+"""Years that beancount's grammar knows."""
+
+DAY_BEFORE_ALL = date(FIRST_BEANCOUNT_YEAR, 1, 1)
+
+
+def journal(ledger: Ledger, scope: Scope, form: str) -> Iterator[str]:
+    """The lines of a journal, ends included. Raises InvalidInput for what its language has no words for."""
+    return _hledger(ledger, scope) if form == "hledger" else _beancount(ledger, scope)
+
+
+# hledger
+
+
+def _hledger(ledger: Ledger, scope: Scope) -> Iterator[str]:
+    yield "; A wallet ledger, for hledger. Each posting to a wallet asserts the balance after it.\n"
+    yield "decimal-mark .\n\n"
+    seen: set[Currency] = set()
+    for named in named_wallets(ledger, scope):
+        currency = named.wallet.currency
+        if currency not in seen:
+            seen.add(currency)
+            # Styled with no separators and with all of its digits, so that what is printed can be compared as text.
+            sample = money_text(currency)(1000 * 10**currency.exponent)
+            yield f"commodity {sample}{_dot(currency)} {_symbol(currency)}\n"
+        yield f"account {_hledger_account(named)}\n"
+    yield "account equity:outside\naccount equity:transfers\n"
+    for named, rows in by_wallet(ledger, scope):
+        yield from _hledger_entries(named, rows)
+
+
+def _hledger_entries(named: Named, rows: Iterator[Row]) -> Iterator[str]:
+    account, currency = _hledger_account(named), named.wallet.currency
+    money, symbol, dot = money_text(currency), _symbol(currency), _dot(currency)
+    for (
+        wallet_id,
+        seq,
+        is_credit,
+        amount,
+        at_us,
+        note,
+        key,
+        _,
+        peer_id,
+        peer_seq,
+        reverses,
+        hold,
+        forced,
+        after,
+    ) in rows:
+        sign, other_sign = ("", "-") if is_credit else ("-", "")
+        other = "equity:outside" if peer_id is None else "equity:transfers"
+        tags = "".join(
+            f", {name}:{value}"
+            for name, value in (
+                ("key", None if key is None else _plain(key)),
+                ("transfer", None if peer_id is None else f"{peer_id}-{peer_seq}"),
+                ("reverses", None if reverses is None else f"{wallet_id}-{reverses}"),
+                ("hold", None if hold is None else f"{wallet_id}-h{hold}"),
+                ("forced", "yes" if forced else None),
+            )
+            if value is not None
+        )
+        yield (
+            f"\n{DAYS[at_us // DAY_US][:10]} * ({wallet_id}-{seq}) {_plain(note or '')}\n"
+            f"    ; at:{format_time(at_us)}{tags}\n"
+            f"    {account}  {sign}{money(amount)}{dot} {symbol} = {money(after)}{dot} {symbol}\n"
+            f"    {other}  {other_sign}{money(amount)}{dot} {symbol}\n"
+        )
+
+
+def _hledger_account(named: Named) -> str:
+    return f"wallets:{named.wallet.user_id}:{named.wallet.type}"
+
+
+def _symbol(currency: Currency) -> str:
+    """A commodity; one with other characters than letters is quoted."""
+    return currency.name if currency.name.isalpha() else f'"{currency.name}"'
+
+
+def _dot(currency: Currency) -> str:
+    """A decimal mark for units with no fraction digits: `1000` alone leaves hledger to guess the style."""
+    return "" if currency.exponent else "."
+
+
+def _plain(text: str) -> str:
+    """User text for one line of a journal: what would end it, start a comment or a tag is replaced."""
+    cleaned = "".join(c if c.isprintable() and c not in ";|,:" else " " for c in text)
+    return " ".join(cleaned.split())
+
+
+# beancount
+
+
+def _beancount(ledger: Ledger, scope: Scope) -> Iterator[str]:
+    yield ";; A wallet ledger, for beancount. Balances are asserted for each day, and at the end.\n"
+    yield 'option "title" "wallet"\n\n'
+    # Both sides of every posting are written to the last digit: nothing may be taken for rounding.
+    yield 'option "inferred_tolerance_default" "*:0"\n\n'
+    for account in ("Equity:Outside", "Equity:Transfers"):
+        yield f"{DAY_BEFORE_ALL} open {account}\n"
+    for named in named_wallets(ledger, scope):
+        yield f"{DAY_BEFORE_ALL} open {_beancount_account(named)} {_commodity(named.wallet.currency)}\n"
+    for named, rows in by_wallet(ledger, scope):
+        yield from _beancount_entries(named, rows)
+
+
+def _beancount_entries(named: Named, rows: Iterator[Row]) -> Iterator[str]:
+    account, currency = _beancount_account(named), named.wallet.currency
+    money, unit = money_text(currency), _commodity(currency)
+    before: tuple[str, int] | None = None
+    for (
+        wallet_id,
+        seq,
+        is_credit,
+        amount,
+        at_us,
+        note,
+        key,
+        _,
+        peer_id,
+        peer_seq,
+        reverses,
+        hold,
+        forced,
+        after,
+    ) in rows:
+        day = DAYS[at_us // DAY_US][:10]
+        _check_year(day)
+        if before is not None and before[0] != day:
+            yield f"\n{day} balance {account}  {money(before[1])} ~ 0 {unit}\n"
+        before = day, after
+        sign, other_sign = ("", "-") if is_credit else ("-", "")
+        other = "Equity:Outside" if peer_id is None else "Equity:Transfers"
+        more = "".join(
+            f'  {name}: "{value}"\n'
+            for name, value in (
+                ("key", None if key is None else _string(key)),
+                ("transfer", None if peer_id is None else f"{peer_id}-{peer_seq}"),
+                ("reverses", None if reverses is None else f"{wallet_id}-{reverses}"),
+                ("hold", None if hold is None else f"{wallet_id}-h{hold}"),
+                ("forced", "yes" if forced else None),
+            )
+            if value is not None
+        )
+        yield (
+            f'\n{day} * "{_string(note or "")}"\n  id: "{wallet_id}-{seq}"\n  at: "{format_time(at_us)}"\n{more}'
+            f"  {account}  {sign}{money(amount)} {unit}\n"
+            f"  {other}  {other_sign}{money(amount)} {unit}\n"
+        )
+    if before is not None:
+        following = date.fromisoformat(before[0]) + timedelta(days=1)
+        _check_year(str(following))
+        yield f"\n{following} balance {account}  {money(before[1])} ~ 0 {unit}\n"
+
+
+def _beancount_account(named: Named) -> str:
+    """Parts of an account start with a capital and hold neither `_` nor `.`: the wallet's id is what is certain."""
+    return f"Assets:Wallets:U{named.wallet.user_id}:W{named.wallet.id}"
+
+
+def _commodity(currency: Currency) -> str:
+    """`INR`; for a unit of one's own `X.PTS.0`, which is nobody else's name: it starts and ends as beancount asks."""
+    return currency.name if currency.name.isalpha() else "X." + currency.name.replace("/", ".")
+
+
+def _check_year(day: str) -> None:
+    if not FIRST_BEANCOUNT_YEAR <= int(day[:4]) <= LAST_BEANCOUNT_YEAR:
+        raise InvalidInput(
+            f"beancount has no words for the year {day[:4]}",
+            hint=f"years {FIRST_BEANCOUNT_YEAR} to {LAST_BEANCOUNT_YEAR}; hledger knows all",
+        )
+
+
+def _string(text: str) -> str:
+    """User text within double quotes, on one line."""
+    cleaned = "".join(c if c.isprintable() else " " for c in text)
+    return cleaned.replace("\\", "\\\\").replace('"', '\\"')
