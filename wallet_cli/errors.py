@@ -30,6 +30,7 @@
     │   ├── RestoreConflict       restore_conflict       5         409
     │   └── TimeConflict          time_conflict          5         409
     ├── Busy                  busy                   6         503    retryable
+    │   └── Collision             busy                   6         503    retryable
     ├── StorageError          storage_error          7         503    retryable
     ├── InternalError         internal_error         1         500    retryable
     └── Interrupted           interrupted          130         –      retryable
@@ -213,6 +214,10 @@ class Busy(WalletError):
     exit_code = 6
     http_status = 503
     retryable = True
+
+
+class Collision(Busy):
+    """Others wrote to the same wallets at the same time, and the database undid this batch: it is carried out again."""
 
 
 class StorageError(WalletError):

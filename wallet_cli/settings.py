@@ -7,6 +7,7 @@ libraries that read the two files are imported only where there is a file to rea
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -239,4 +240,7 @@ def _read_config(path: Path) -> Mapping[str, str]:
 
 
 def _covered(setting: Setting, value: Value) -> str:
+    if setting.name == "db" and "://" in value.text:
+        # As storage/postgres.py shows it; that module loads a driver.
+        return re.sub(r"(//[^:/@]*):[^@]*@", r"\1@", re.sub(r"(password=)[^&\s]*", r"\1…", value.text))
     return "(set, not shown)" if setting.secret and value.source != "default" else value.text

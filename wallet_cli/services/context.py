@@ -4,24 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from wallet_cli.domain.address import OwnedWallet
 from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replayed, Result, Single
 from wallet_cli.domain.model import Policy, Wallet
 from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.settings import Settings
+from wallet_cli.storage import sql
 from wallet_cli.storage.ledger_file import ledger_path, open_store
 from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.writer.executor import Executor
-from wallet_cli.writer.turns import turn_lock
+from wallet_cli.writer.turns import RowLocks, turn_lock
 
 MAX_KNOWN_WALLETS = 10_000
+
+
+POSTGRES_SCHEMES = ("postgresql", "postgres")
+
+if TYPE_CHECKING:
+    from wallet_cli.storage.postgres import PostgresStore
+
+    Store = SqliteStore | PostgresStore
 
 
 class Ledger:
     """An open ledger: `store` to read, `executor` to write, and the settings that rule it."""
 
-    def __init__(self, settings: Settings, store: SqliteStore, executor: Executor) -> None:
+    def __init__(self, settings: Settings, store: Store, executor: Executor) -> None:
         self.settings = settings
         self.store = store
         self.executor = executor
@@ -60,10 +70,14 @@ def open_ledger(
     `notify` is told, in one line, when a ledger is made or migrated. `busy_timeout_s` bounds the wait for programs that
     write without taking turns (default: as long as for a turn). Raises StorageError, Busy or InvalidInput.
     """
-    if "://" in settings.db:
+    scheme = settings.db.partition("://")[0] if "://" in settings.db else ""
+    if scheme in POSTGRES_SCHEMES:
+        with _on_server(settings, notify) as ledger:
+            yield ledger
+        return
+    if scheme:
         raise InvalidInput(
-            f"this version keeps a ledger in a file, not at {shown(settings.db.partition('://')[0] + '://…')}",
-            hint="give a path",
+            f"a ledger is not kept at {shown(scheme + '://…')}", hint="give a path, or postgresql://user@host/database"
         )
     path = ledger_path(settings.db)
     if settings.db_is_default:
@@ -84,3 +98,22 @@ def open_ledger(
                 store.close()
         else:
             store.close()
+
+
+@contextmanager
+def _on_server(settings: Settings, notify: Callable[[str], None]) -> Iterator[Ledger]:
+    """A ledger in PostgreSQL, made there if there is none; row locks are its turns."""
+    try:
+        from wallet_cli.storage.postgres import PostgresStore
+    except ImportError as error:
+        raise InvalidInput(
+            f"PostgreSQL needs a package that is not installed: {error.name}", hint="pip install 'wallet-cli[postgres]'"
+        ) from None
+    timeout_s = settings.lock_timeout_s
+    store = PostgresStore(settings.db, timeout_s)
+    try:
+        if store.version() < sql.SCHEMA_VERSION:
+            store.migrate(notify)
+        yield Ledger(settings, store, Executor(store, RowLocks(), Policy(settings.minimum_balance), timeout_s))
+    finally:
+        store.close()

@@ -29,6 +29,9 @@ from wallet_cli.domain.model import Account, Hold, Operator, Transaction, User
 from wallet_cli.domain.period import day_start_us
 from wallet_cli.domain.rules import State
 
+CREATING = (Register, OpenWallet, AdmitOperator, RevokeOperator, NoteUse)
+"""What makes or changes things that are no wallet's."""
+
 AT_ONCE = 64
 """How many accounts or keys one statement looks up."""
 
@@ -37,6 +40,9 @@ T = TypeVar("T")
 
 class Reader(Protocol):
     """What loading needs of a storage engine."""
+
+    def lock(self, wallet_ids: Sequence[int], *, creating: bool) -> None:
+        """Keep others from writing to those wallets until the turn ends, and, if `creating`, from making new things."""
 
     def user_by_id(self, id_: int) -> User | None: ...
     def user_by_e164(self, e164: str) -> User | None: ...
@@ -75,8 +81,10 @@ class Loader:
                 others.append(command)
                 wallet_ids.update(self._wallets_of(command))
                 keys += _keys_of(command)
-        if wallet_ids:
-            self._load_accounts(sorted(wallet_ids))
+        ordered = sorted(wallet_ids)
+        self._reader.lock(ordered, creating=any(isinstance(command, CREATING) for command in others))
+        if ordered:
+            self._load_accounts(ordered)
         if keys:
             self._load_keys(keys)
         for command in others:
@@ -103,8 +111,19 @@ class Loader:
         original = self._reader.transaction(wallet_id, seq)
         if original is not None:
             self._state.history[wallet_id, seq] = original
-            self._state.reversed[wallet_id, seq] = self._reader.reversed_amount(wallet_id, seq)
         return original
+
+    def _load_reversed(self, command: Reverse) -> None:
+        """How much has been taken back so far: read once nobody else can add to it."""
+        state = self._state
+        original = state.history.get((command.wallet_id, command.seq))
+        if original is None:
+            return
+        legs = [(original.wallet_id, original.seq)]
+        if original.peer_wallet_id is not None and original.peer_seq is not None:
+            legs.append((original.peer_wallet_id, original.peer_seq))
+        for leg in legs:
+            state.reversed[leg] = self._reader.reversed_amount(*leg)
 
     def _load_accounts(self, ids: Sequence[int]) -> None:
         for account in self._reader.accounts(ids, self._now_us):
@@ -137,7 +156,9 @@ class Loader:
 
     def _load_rest(self, command: Single) -> None:
         state, reader = self._state, self._reader
-        if isinstance(command, CaptureHold | VoidHold):
+        if isinstance(command, Reverse):
+            self._load_reversed(command)
+        elif isinstance(command, CaptureHold | VoidHold):
             _add_hold(state, reader.hold(command.wallet_id, command.number))
         elif isinstance(command, SetLimits | RestoreState):
             self._load_day_debits(command.wallet_id)

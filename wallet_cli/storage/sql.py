@@ -71,11 +71,13 @@ USERS_AFTER = f"{_USER} WHERE u.id > :after ORDER BY u.id LIMIT :limit"
 
 TRANSACTION_BY_KEY = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.key = :key"
 TRANSACTION_BY_SEQ = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.seq = :seq"
-REVERSALS = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.reverses = :seq ORDER BY t.seq"
-REVERSED = (
-    "SELECT CAST(coalesce(sum(t.amount), 0) AS BIGINT) FROM transactions t"
-    " WHERE t.wallet_id = :wallet_id AND t.reverses = :seq"
+# Found by the index on `reverses` first: asked in one step, SQLite would rather read the whole wallet.
+_REVERSALS = (
+    "transactions r JOIN transactions t ON t.wallet_id = r.wallet_id AND t.seq = r.seq"
+    " WHERE r.wallet_id = :wallet_id AND r.reverses = :seq"
 )
+REVERSALS = f"SELECT {_columns(TRANSACTION_COLUMNS, 't')} FROM {_REVERSALS} ORDER BY t.seq"
+REVERSED = f"SELECT CAST(coalesce(sum(t.amount), 0) AS BIGINT) FROM {_REVERSALS}"
 NEWEST_FIRST = (
     f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.seq BETWEEN :first AND :last"
     " ORDER BY t.wallet_id DESC, t.seq DESC LIMIT :limit"
@@ -296,6 +298,15 @@ WRONG = {
     "holds": WRONG_HOLDS,
     "wallets": WRONG_WALLETS,
 }
+
+
+WALKS = frozenset(
+    {
+        ALL_USERS, ALL_WALLETS, ALL_HOLDS, HOLDS_IN_ORDER, OLDEST_FIRST, IN_ORDER, NAMED_WALLETS, EXPORTED,
+        ACCOUNTS_AFTER, ACCOUNTS_OF_USER_AFTER, USERS_AFTER,
+    }
+)  # fmt: skip
+"""What may read very much: a server is asked for it piece by piece."""
 
 
 def wallet_values(wallet: Wallet) -> tuple[Any, ...]:

@@ -86,6 +86,8 @@ def _translated(error: sqlite3.Error, path: Path) -> Busy | StorageError:
 class SqliteStore(Reading):
     """One connection to a ledger. Use it from one thread, and never across a fork."""
 
+    may_come_back = False
+
     def __init__(self, path: Path, busy_timeout_s: float) -> None:
         self.path = path
         with translating(path):
@@ -153,6 +155,9 @@ class SqliteStore(Reading):
 
     def begin(self) -> None:
         self._run("BEGIN IMMEDIATE")
+
+    def lock(self, wallet_ids: Sequence[int], *, creating: bool) -> None:
+        """Nothing to do: who has the turn has the whole file."""
 
     def load(self, commands: Sequence[Command], policy: Policy, now_us: int) -> State:
         return Loader(self, State(policy), now_us).load(commands)

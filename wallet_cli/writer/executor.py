@@ -13,12 +13,23 @@ from typing import Protocol
 
 from wallet_cli.domain import rules
 from wallet_cli.domain.commands import Command, Made, Result
-from wallet_cli.domain.model import Policy
-from wallet_cli.errors import Busy, StorageError
+from wallet_cli.domain.model import Policy, Transaction
+from wallet_cli.errors import Busy, Collision, StorageError
+
+MAX_TRIES = 50
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.002, 0.25
+"""How often a batch that collided is carried out again, and how long, at random, to wait before."""
+
+SETTLE_S, SETTLE_PAUSE_S = 15.0, 0.2
+"""How long to ask what became of a commit, and how long to wait between."""
 
 
 class Store(Protocol):
     """What the executor needs of a storage engine."""
+
+    @property
+    def may_come_back(self) -> bool:
+        """Whether a failure may pass by itself: a server can be reached again, a broken file stays broken."""
 
     def begin(self) -> None: ...
 
@@ -54,8 +65,8 @@ class Turn:
         self._store = store
         self._policy = policy
         self._clock = clock
-        self.last: Made | None = None
-        """The last thing written; None where there is nothing to commit."""
+        self.evidence: Made | None = None
+        """One of the things written, by which to see whether they are; None where there is nothing to commit."""
 
     def carry_out(self, commands: Sequence[Command]) -> list[Result]:
         """Decide a batch and write what it makes; a result a command, in order, that holds once it is committed."""
@@ -64,13 +75,13 @@ class Turn:
         results = rules.execute(state, commands, now_us)
         if state.made:
             self._store.write(state.made)
-            self.last = state.made[-1]
+            self.evidence = _evidence(state.made)
         return results
 
     def abandon(self) -> None:
         """Have nothing of this turn committed."""
         self._store.rollback()
-        self.last = None
+        self.evidence = None
 
 
 class Executor:
@@ -102,8 +113,18 @@ class Executor:
         StorageError if the ledger cannot be read or written; then nothing of the batch is applied, except after
         UnknownOutcome, where the keys tell.
         """
-        with self.turn(name, lock_timeout_s) as turn:
-            return turn.carry_out(commands)
+        until_s = time.monotonic() + (self.lock_timeout_s if lock_timeout_s is None else lock_timeout_s)
+        tries = 0
+        while True:
+            try:
+                with self.turn(name, lock_timeout_s) as turn:
+                    return turn.carry_out(commands)
+            except Collision:
+                # Others wrote to the same wallets, and the database undid this batch: decide it anew on what is there.
+                tries += 1
+                if tries >= MAX_TRIES or time.monotonic() > until_s:
+                    raise
+                time.sleep(_pause_s(tries))
 
     @contextmanager
     def turn(self, name: str, lock_timeout_s: float | None = None) -> Iterator[Turn]:
@@ -120,23 +141,49 @@ class Executor:
             except BaseException:
                 store.rollback()
                 raise
-            if turn.last is not None:
-                self._commit(turn.last)
+            if turn.evidence is not None:
+                self._commit(turn.evidence)
             else:
                 store.rollback()
 
-    def _commit(self, last: Made) -> None:
+    def _commit(self, evidence: Made) -> None:
         """Commit; when that fails, look whether it did (a batch is there whole or not at all)."""
         try:
             self.store.commit()
+        except Collision:
+            self.store.rollback()
+            raise  # the database says that it undid it
         except (StorageError, Busy) as error:
             try:
                 self.store.rollback()
-                there = self.store.holds(last)
-            except StorageError:
+                there = self._settled(evidence)
+            except (StorageError, Busy):
                 raise UnknownOutcome(
                     f"it is unknown whether this was written: {error.message}",
                     hint="send it again with the same key: it is applied once",
                 ) from error
             if not there:
                 raise
+
+    def _settled(self, evidence: Made) -> bool:
+        """Whether a batch is there, asked until somebody can say: a server that fell takes a moment to come back."""
+        until_s = time.monotonic() + SETTLE_S
+        while True:
+            try:
+                return self.store.holds(evidence)
+            except (StorageError, Busy):
+                if time.monotonic() > until_s or not self.store.may_come_back:
+                    raise
+                time.sleep(SETTLE_PAUSE_S)
+
+
+def _pause_s(tries: int) -> float:
+    """How long to wait before the next try: at random, so that those who collided do not meet again."""
+    import random  # only those who collide need it
+
+    return random.uniform(0, min(MAX_PAUSE_S, FIRST_PAUSE_S * 2**tries))  # noqa: S311
+
+
+def _evidence(made: Sequence[Made]) -> Made:
+    """What shows best that a batch was written: a transaction never changes, and nobody else writes the same one."""
+    return next((thing for thing in reversed(made) if isinstance(thing, Transaction)), made[-1])
