@@ -9,13 +9,14 @@ def harmless(text: str) -> str:
         return text
     import unicodedata
 
-    return "".join(c if unicodedata.category(c) not in _HARMFUL else _escaped(c) for c in text)
+    return "".join(escaped(c) if unicodedata.category(c) in _HARMFUL and c not in _JOINERS else c for c in text)
+
+
+def escaped(c: str) -> str:
+    """A character as Python would write it: `\\u202e`."""
+    return c.encode("unicode_escape").decode("ascii")
 
 
 # Controls, surrogates, unassigned, private use, and the separators that break lines; but emoji joiners are formats too.
 _HARMFUL = {"Cc", "Cs", "Cn", "Co", "Zl", "Zp", "Cf"}
 _JOINERS = "\u200c\u200d"
-
-
-def _escaped(c: str) -> str:
-    return c if c in _JOINERS else c.encode("unicode_escape").decode("ascii")
