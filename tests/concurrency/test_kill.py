@@ -10,7 +10,7 @@ import select
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -231,9 +231,9 @@ def forgets_keys() -> None:
         if commits == 2:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def load_without_keys(store: SqliteStore, commands: list[Command], policy: Policy) -> State:
+    def load_without_keys(store: SqliteStore, commands: Sequence[Command], policy: Policy, now_us: int) -> State:
         store.connection.execute("DROP INDEX IF EXISTS uq_transactions_wallet_id_key")
-        state = load(store, commands, policy)
+        state = load(store, commands, policy, now_us)
         state.keys.clear()
         return state
 

@@ -1,0 +1,394 @@
+"""A day's business in many processes at once, and two who want the same thing in the same moment."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pickle
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import pytest
+from support import business, processes
+
+from wallet_cli import settings
+from wallet_cli.domain import rules
+from wallet_cli.domain.address import parse_hold_id, parse_transaction_id, parse_wallet
+from wallet_cli.domain.commands import Applied, CaptureHold, Command, Made, Result, Transfer
+from wallet_cli.domain.model import EXPIRED, OPEN, Hold, Transaction
+from wallet_cli.domain.rules import State, postings
+from wallet_cli.domain.rules import holds as hold_rules
+from wallet_cli.errors import StorageError, WalletError
+from wallet_cli.services import audit, holds, transactions, users, wallets
+from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.storage.sqlite import SqliteStore
+from wallet_cli.writer.executor import Executor
+
+OPERATIONS = int(os.environ.get("WALLET_BUSINESS_OPERATIONS", "200000"))
+LONGEST_S = 1800
+"""On a machine that does much else; alone on two cores, a day's business takes a minute."""
+
+REFUSALS = {
+    "insufficient_funds",
+    "hold_not_open",
+    "capture_exceeds_hold",
+    "reversal_exceeds_original",
+    "not_reversible",
+}
+GUESSES = {"hold_not_found", "transaction_not_found"}
+"""Answers to a writer that guessed what the newest hold or transaction of the hot wallet is."""
+
+
+def reopened() -> AbstractContextManager[Ledger]:
+    """The ledger that the environment names."""
+    return open_ledger(settings.load({}), lambda _: None)
+
+
+# Many processes, a hundred wallets, one of which is hot.
+
+
+def all_day(folder: Path, plan: business.Plan, fault: str | None = None) -> tuple[business.Outcome, list[str]]:
+    """For `alone`: prepare a ledger, let everybody loose on it, and audit it; what happened, and what is wrong."""
+    clock = business.start_clock()
+    with reopened() as ledger:
+        business.prepare(ledger, plan, clock)
+    if fault is not None:
+        globals()[fault]()
+    outcome = business.run(folder, plan, clock)
+    with reopened() as ledger:
+        ledger.executor.clock = clock
+        return outcome, business.problems(ledger, plan, outcome)
+
+
+def test_a_days_business_adds_up(db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "ALONE_TIMEOUT_S", LONGEST_S)
+    outcome, problems = processes.alone(all_day, tmp_path, business.Plan(OPERATIONS))
+    print(f"{outcome.operations:,} operations, {outcome.seconds:.1f} s, {outcome.snapshots} snapshots")
+    assert problems == []
+    assert outcome.operations == OPERATIONS
+
+    # All that could happen did.
+    applied, refused = outcome.applied, outcome.refused
+    assert set(applied) == {"Post", "Transfer", "PlaceHold", "CaptureHold", "VoidHold", "Reverse"}
+    assert applied.total() > OPERATIONS / 2
+    assert REFUSALS <= set(refused) <= REFUSALS | GUESSES
+    assert sum(report.replayed for report in outcome.reports) > 0
+    assert outcome.snapshots > 2
+    with reopened() as ledger:
+        assert Counter(hold.status for hold in ledger.store.holds_in_order()).keys() == {
+            "open", "captured", "voided", "expired",
+        }  # fmt: skip
+        forced, hot, all_ = ledger.store.connection.execute(
+            "SELECT sum(forced), sum(wallet_id = 1 OR peer_wallet_id = 1), count(*) FROM transactions"
+        ).fetchall()[0]
+    assert forced > 0
+    assert hot > all_ / 3
+
+
+# The audit sees what it is for: the same day with a fault in it fails.
+
+
+def transfers_write_one_leg() -> None:
+    """A deliberate fault: a transfer takes and does not give."""
+
+    def one_leg(state: State, command: Transfer, now_us: int) -> Any:
+        last = state.last.get(command.target_id)
+        result = postings.transfer(state, command, now_us)
+        if isinstance(result, Applied) and last is not None:
+            state.made.remove(state.last[command.target_id])
+            state.last[command.target_id] = last
+        return result
+
+    rules._RULES[Transfer] = one_leg
+
+
+def captures_do_not_end_a_hold() -> None:
+    """A deliberate fault: what is captured is debited, and the hold stays as it was."""
+
+    def capture(state: State, command: CaptureHold, now_us: int) -> Any:
+        hold, wallet = state.holds.get((command.wallet_id, command.number)), state.wallets.get(command.wallet_id)
+        result = hold_rules.capture(state, command, now_us)
+        if isinstance(result, Applied) and hold is not None and wallet is not None:
+            state.keep_hold(hold)
+            state.keep_wallet(wallet)
+        return result
+
+    rules._RULES[CaptureHold] = capture
+
+
+def lapsed_holds_are_captured() -> None:
+    """A deliberate fault: that a hold has expired counts for nothing."""
+
+    def status_at(hold: Hold, now_us: int) -> str:
+        return OPEN if hold.status == EXPIRED else hold.status
+
+    hold_rules.status_at = status_at
+
+
+def floors_are_not_asked() -> None:
+    """A deliberate fault: a debit may take what is not there."""
+
+    def nothing(*_: object, **__: object) -> None:
+        return None
+
+    postings.debit_refused = nothing
+    hold_rules.debit_refused = nothing  # type: ignore[attr-defined]
+
+
+def loads_before_its_turn() -> None:
+    """A deliberate fault: decided on what was read before the turn, and written over what came in between."""
+    write = SqliteStore.write
+
+    def run(
+        self: Executor, commands: Sequence[Command], name: str, lock_timeout_s: float | None = None
+    ) -> list[Result]:
+        state = self.store.load(commands, self.policy, self.clock())
+        with self.turn(name, lock_timeout_s) as turn, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.store, "load", lambda *_: state)
+            return turn.carry_out(commands)
+
+    def write_over(store: SqliteStore, made: Sequence[Made]) -> None:
+        places = [(thing.wallet_id, thing.seq) for thing in made if isinstance(thing, Transaction)]
+        store.connection.executemany("DELETE FROM transactions WHERE wallet_id = ? AND seq = ?", places)
+        write(store, made)
+
+    Executor.run = run  # type: ignore[method-assign]
+    SqliteStore.write = write_over  # type: ignore[method-assign,assignment]
+
+
+def commits_a_turn_in_two() -> None:
+    """A deliberate fault: the last thing of a turn is committed by itself. In the end all of it is there."""
+    write = SqliteStore.write
+
+    def in_two(store: SqliteStore, made: Sequence[Made]) -> None:
+        write(store, made[:-1])
+        store.commit()
+        store.begin()
+        write(store, made[-1:])
+
+    SqliteStore.write = in_two  # type: ignore[method-assign,assignment]
+
+
+@pytest.mark.parametrize(
+    ("fault", "complaint"),
+    [
+        ("transfers_write_one_leg", "all wallets have"),
+        ("captures_do_not_end_a_hold", "was ended 2 times"),
+        ("lapsed_holds_are_captured", "and was captured at"),
+        ("floors_are_not_asked", "broke the floor"),
+        ("loads_before_its_turn", "the answers add up to"),
+        ("commits_a_turn_in_two", "reader 0: the leg"),
+    ],
+)
+def test_the_audit_finds_a_deliberate_fault(db: Path, tmp_path: Path, fault: str, complaint: str) -> None:
+    plan = business.Plan(3_000, writers=4, wallets=10, readers=1, read_every_s=0)
+    _, problems = processes.alone(all_day, tmp_path, plan, fault)
+    assert any(complaint in problem for problem in problems), problems
+
+
+# Two at once. Each has its ledger open and waits for the other at a gate, then both ask for the same thing.
+
+ROUNDS = int(os.environ.get("WALLET_DUEL_ROUNDS", "1000"))
+
+Ask = Callable[[Ledger, str], dict[str, Any]]
+
+
+def capture(ledger: Ledger, id_: str) -> dict[str, Any]:
+    return holds.capture(ledger, parse_hold_id(id_))
+
+
+def capture_with_a_key(ledger: Ledger, id_: str) -> dict[str, Any]:
+    return holds.capture(ledger, parse_hold_id(id_), key=f"of {id_}")
+
+
+def void(ledger: Ledger, id_: str) -> dict[str, Any]:
+    return holds.void(ledger, parse_hold_id(id_))
+
+
+def reverse(ledger: Ledger, id_: str) -> dict[str, Any]:
+    return transactions.reverse(ledger, parse_transaction_id(id_))
+
+
+def reverse_with_a_key(ledger: Ledger, id_: str) -> dict[str, Any]:
+    return transactions.reverse(ledger, parse_transaction_id(id_), key=f"of {id_}")
+
+
+def a_hold(ledger: Ledger) -> str:
+    return str(holds.add(ledger, parse_wallet("1/a"), "1.00")["id"])
+
+
+def a_credit(ledger: Ledger) -> str:
+    return str(transactions.add(ledger, parse_wallet("1/a"), "1.00", is_credit=True)["id"])
+
+
+def a_transfer(ledger: Ledger) -> str:
+    return str(transactions.transfer(ledger, parse_wallet("1/a"), parse_wallet("1/b"), "1.00")["id"])
+
+
+class Duel(NamedTuple):
+    """What both are after, what each asks for, and the code that the loser is told."""
+
+    over: Callable[[Ledger], str]
+    asks: tuple[Ask, Ask]
+    refusal: str | None
+    """None where the loser is given the winner's answer again, `replayed`."""
+
+
+DUELS = {
+    "two captures": Duel(a_hold, (capture, capture), "hold_not_open"),
+    "a capture and a void": Duel(a_hold, (capture, void), "hold_not_open"),
+    "two reversals of a credit": Duel(a_credit, (reverse, reverse), "reversal_exceeds_original"),
+    "two reversals of a transfer": Duel(a_transfer, (reverse, reverse), "reversal_exceeds_original"),
+    "two captures with one key": Duel(a_hold, (capture_with_a_key, capture_with_a_key), None),
+    "two reversals with one key": Duel(a_credit, (reverse_with_a_key, reverse_with_a_key), None),
+}
+
+EFFECTS: dict[Ask, tuple[tuple[int, int], tuple[int, int]]] = {
+    # What the winner leaves, in minor units: the change of each wallet's balance, and how many transactions it adds.
+    capture: ((-100, 0), (1, 0)),
+    capture_with_a_key: ((-100, 0), (1, 0)),
+    void: ((0, 0), (0, 0)),
+    reverse: ((-100, 0), (1, 0)),
+    reverse_with_a_key: ((-100, 0), (1, 0)),
+}
+OF_A_TRANSFER = ((100, -100), (1, 1))
+
+
+class Gate:
+    """Lets two processes through at once: each says which round it has come to, and goes on when both have."""
+
+    def __init__(self) -> None:
+        self.rounds = mmap.mmap(-1, 2 * mmap.PAGESIZE)
+
+    def meet(self, who: int, round_: int) -> None:
+        mine, other = (slice(side * mmap.PAGESIZE, side * mmap.PAGESIZE + 4) for side in (who, 1 - who))
+        self.rounds[mine] = round_.to_bytes(4, "little")
+        while int.from_bytes(self.rounds[other], "little") < round_:
+            os.sched_yield()
+
+
+def fight(who: int, ask: Ask, gate: Gate, questions: BinaryIO, answers: BinaryIO) -> None:
+    """One side of a duel: for each id that it is sent, ask, and send back the answer or the error."""
+    with reopened() as ledger:
+        for round_, line in enumerate(iter(questions.readline, b""), 1):
+            gate.meet(who, round_)
+            try:
+                said = (True, ask(ledger, line.decode().strip()))
+            except WalletError as error:
+                said = (False, error.as_json())
+            pickle.dump(said, answers)
+            answers.flush()
+
+
+class Side:
+    """A process that fights, and the pipes to it and from it. `others` are those that were started before."""
+
+    def __init__(self, who: int, ask: Ask, gate: Gate, others: Sequence[Side]) -> None:
+        question, mine = os.pipe()
+        theirs, told = os.pipe()
+        self.questions: BinaryIO = os.fdopen(mine, "wb", buffering=0)
+        self.answers: BinaryIO = os.fdopen(theirs, "rb")
+
+        def work() -> None:
+            # A side whose questions end is to see it, whoever else there is.
+            for side in (self, *others):
+                side.questions.close()
+            with os.fdopen(question, "rb") as questions, os.fdopen(told, "wb") as answers:
+                fight(who, ask, gate, questions, answers)
+
+        self.pid = processes.fork(work)
+        os.close(question)
+        os.close(told)
+
+
+def standing(ledger: Ledger) -> tuple[tuple[int, int], tuple[int, int], int]:
+    """Of both wallets the balance, in minor units, and the number of transactions; and what the first one holds."""
+    a, b = (wallets.find_account(ledger, parse_wallet(name)) for name in ("1/a", "1/b"))
+    return (a.last.balance, b.last.balance), (a.last.seq, b.last.seq), a.held
+
+
+def duels(name: str, rounds: int, fault: str | None = None) -> tuple[list[int], list[str]]:
+    """For `alone`: so many rounds of a duel. How often each side won, and what went wrong."""
+    duel = DUELS[name]
+    with reopened() as ledger:
+        users.register(ledger, "9886977544")
+        for type_ in "ab":
+            wallets.create(ledger, parse_wallet(f"1/{type_}"))
+            transactions.add(ledger, parse_wallet(f"1/{type_}"), "100000", is_credit=True)
+    if fault is not None:
+        globals()[fault]()
+    gate = Gate()
+    sides: list[Side] = []
+    for who in (0, 1):
+        sides.append(Side(who, duel.asks[who], gate, sides))
+    won, found = [0, 0], []
+    with reopened() as ledger:
+        for round_ in range(rounds):
+            id_ = duel.over(ledger)
+            before = standing(ledger)
+            for side in sides:
+                side.questions.write(f"{id_}\n".encode())
+            said = [pickle.load(side.answers) for side in sides]
+            found += [f"round {round_}, over {id_}: {wrong}" for wrong in judged(ledger, duel, id_, before, said, won)]
+        try:
+            audit.verify(ledger)
+        except StorageError as error:
+            found.append(f"verify: {error.message}")
+    for side in sides:
+        side.questions.close()
+        processes.join([side.pid])
+    return won, found
+
+
+def judged(ledger: Ledger, duel: Duel, id_: str, before: Any, said: list[Any], won: list[int]) -> list[str]:
+    """What was wrong in a round, given how the wallets stood before it and what both sides were told."""
+    winners = [who for who, (done, answer) in enumerate(said) if done and "replayed" not in answer]
+    if len(winners) != 1:
+        return [f"{len(winners)} won: {said}"]
+    winner = winners[0]
+    won[winner] += 1
+    (_, answer), (done, other) = said[winner], said[1 - winner]
+    found = []
+    if duel.refusal is None:
+        if not done or other != answer | {"replayed": True}:
+            found.append(f"the other was told {other}, and the first {answer}")
+    elif done or other["code"] != duel.refusal or not is_clear(other, answer, id_):
+        found.append(f"the other was told {other}")
+    changes, added = OF_A_TRANSFER if duel.over is a_transfer else EFFECTS[duel.asks[winner]]
+    (balances, numbers, held), after = before, standing(ledger)
+    expected = (
+        tuple(map(sum, zip(balances, changes, strict=True))),
+        tuple(map(sum, zip(numbers, added, strict=True))),
+        held - 100 if duel.over is a_hold else held,
+    )
+    if after != expected:
+        found.append(f"the wallets stand at {after}, not at {expected}")
+    return found
+
+
+def is_clear(error: dict[str, Any], answer: dict[str, Any], id_: str) -> bool:
+    """Whether a refusal names what was asked for, and says what became of it."""
+    details = error["details"]
+    if error["code"] == "hold_not_open":
+        became = details["status"] == ("voided" if "status" in answer else "captured")
+    else:
+        became = (details["reversed"], details["available"]) == ("1.00", "0.00")
+    return became and id_ in error["message"] and not error["retryable"]
+
+
+@pytest.mark.parametrize("name", DUELS)
+def test_of_two_at_once_exactly_one_wins(db: Path, name: str) -> None:
+    won, found = processes.alone(duels, name, ROUNDS)
+    assert found == []
+    assert sum(won) == ROUNDS
+    # They do meet: neither is always the first.
+    assert all(won), won
+
+
+@pytest.mark.parametrize("name", ["two captures", "a capture and a void", "two reversals of a credit"])
+def test_two_at_once_both_win_where_a_fault_lets_them(db: Path, name: str) -> None:
+    won, found = processes.alone(duels, name, 50, "loads_before_its_turn")
+    assert any("2 won" in problem for problem in found), won
