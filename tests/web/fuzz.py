@@ -21,6 +21,8 @@ if __name__ == "__main__":
 from support.server import Server
 from web.hostile import SECRET
 
+from wallet_cli.web.app import OPERATIONS
+
 DEFAULT_CASES = 5000
 TIMEOUT_S = 1800
 SEED = 20_261_122
@@ -53,6 +55,8 @@ def fuzz(folder: Path, examples: int) -> Outcome:
             opening = {"user_id": number, "wallet_id": number, "amount": 1000, "is_credit": True}
             assert api.post("/wallet/create", json={"user_id": number, "type": "type1"}).status_code == 201
             assert api.post("/transactions/create", json=opening).status_code == 201
+            hold = {"user_id": number, "wallet_id": number, "amount": 1}
+            assert api.post("/holds/create", json=hold).status_code == 201
         report = folder / "report.ndjson"
         options = f"--no-color --max-examples {examples} --seed {SEED} --generation-database none --continue-on-failure"
         done = subprocess.run(
@@ -98,8 +102,8 @@ def interactions(event: object) -> list[object]:
 def main() -> int:
     wanted = int(os.environ.get("WALLET_FUZZ_CASES", str(DEFAULT_CASES)))
     with tempfile.TemporaryDirectory() as folder:
-        # Nine operations; what is worked out from the document comes on top.
-        outcome = fuzz(Path(folder), -(-wanted // 9))
+        # What is worked out from the document comes on top.
+        outcome = fuzz(Path(folder), -(-wanted // len(OPERATIONS)))
     print(outcome.said)
     print("\n".join(outcome.faults))
     print(f"{outcome.cases} cases; schemathesis exit {outcome.code}; {len(outcome.faults)} faults in the log")

@@ -1,7 +1,8 @@
 """The hostile requests, each by name, with the status that it deserves.
 
 `{operator}`, `{reader}`, `{revoked}`, `{user}`, `{other}` stand for credentials (the operator key, the read-only one,
-the revoked one, the tokens of users 1 and 2). Wallet 1 is user 1's, wallet 2 is user 2's; each holds 100.00.
+the revoked one, the tokens of users 1 and 2). Wallet 1 is user 1's, wallet 2 is user 2's; each holds 100.00. Wallet 3
+is user 1's second one, wallet 4 their points; both are empty. Of wallet 2, hold 2-h1 keeps 10.00 and 2-h2 is voided.
 """
 
 from __future__ import annotations
@@ -31,6 +32,18 @@ USERS = "/api/v1/users"
 OPEN = "/api/v1/wallet/create"
 TOTAL = "/api/v1/transactions/get/total_in_period"
 TOKENS = "/api/v1/tokens"
+TRANSFER = "/api/v1/transfers/create"
+REVERSE = "/api/v1/transactions/reverse"
+HOLD = "/api/v1/holds/create"
+CAPTURE = "/api/v1/holds/capture"
+VOID = "/api/v1/holds/void"
+FREEZE = "/api/v1/wallet/freeze"
+UNFREEZE = "/api/v1/wallet/unfreeze"
+CLOSE = "/api/v1/wallet/close"
+LIMITS = "/api/v1/wallet/limits"
+WALLETS = "/api/v1/wallets"
+HOLDS = "/api/v1/holds/get/1/1"
+SHOW = "/api/v1/transactions/get/1/1/1"
 MINE = "/api/v1/wallet/get/1/main"
 LIST = "/api/v1/transactions/get/1/1"
 JSON = ("Content-Type", "application/json")
@@ -81,6 +94,34 @@ def post(name: str, status: int, path: str, body: Any, **more: Any) -> Hostile:
 def transaction(**fields: Any) -> dict[str, Any]:
     """The body of a good debit, but for `fields`."""
     return {"user_id": 1, "wallet_id": 1, "amount": "1.00", "is_credit": False} | fields
+
+
+IDS = {"user_id": 1, "wallet_id": 1}
+GOOD: dict[str, dict[str, Any]] = {
+    USERS: {"phone_number": "9886977599"},
+    OPEN: {"user_id": 1, "type": "new"},
+    CREATE: transaction(),
+    TOTAL: IDS,
+    TOKENS: {"user_id": 1},
+    TRANSFER: IDS | {"to_user_id": 1, "to_wallet_id": 3, "amount": "1.00"},
+    REVERSE: {"transaction": "1-1", "amount": "1.00"},
+    HOLD: IDS | {"amount": "1.00"},
+    CAPTURE: {"hold": "2-h1", "amount": "1.00"},
+    VOID: {"hold": "2-h1"},
+    FREEZE: IDS,
+    UNFREEZE: IDS,
+    CLOSE: IDS,
+    LIMITS: IDS | {"daily_debit": "5.00"},
+}
+"""A good body for each path that takes one of at most 64 KiB."""
+
+OPERATORS_ALONE = (USERS, OPEN, TOKENS, REVERSE, HOLD, CAPTURE, VOID, FREEZE, UNFREEZE, CLOSE, LIMITS)
+
+
+def with_literal(path: str, field: str, literal: str) -> bytes:
+    """The good body of a path, with a field exactly as it is written here."""
+    rest = {name: value for name, value in GOOD[path].items() if name != field}
+    return (json.dumps(rest)[:-1] + f',"{field}":{literal}}}').encode()
 
 
 def amount(literal: str) -> bytes:
@@ -280,9 +321,9 @@ def authorizations() -> Iterator[Hostile]:
     yield Hostile("authorization: good, and a token in the URL", 400, path=f"{MINE}?access_token={{user}}")
     yield Hostile("authorization: good, and a method to override", 405, "POST", headers=(("X-HTTP-Method", "GET"),))
     yield post("authorization: in the body", 401, TOTAL, {"user_id": 1, "wallet_id": 1, "token": "x"}, bearer=None)
-    for path in (USERS, OPEN, CREATE, BATCH, TOTAL, TOKENS):
+    for path in (BATCH, *GOOD):
         yield post(f"authorization: none for POST {path}", 401, path, {}, bearer=None)
-    for path in ("/api/v1/wallet/get/1", LIST):
+    for path in ("/api/v1/wallet/get/1", LIST, SHOW, HOLDS, USERS, f"{USERS}/1", WALLETS):
         yield Hostile(f"authorization: none for GET {path}", 401, path=path, bearer=None)
 
 
@@ -304,11 +345,22 @@ def others() -> Iterator[Hostile]:
         yield own(f"{method} transactions of user 2", 404, method, "/api/v1/transactions/get/2/2")
         yield own(f"{method} another's wallet by the own id", 404, method, "/api/v1/transactions/get/1/2")
         yield own(f"{method} the own wallet by another's id", 404, method, "/api/v1/transactions/get/2/1")
+        yield own(f"{method} a search in user 2's", 404, method, "/api/v1/transactions/get/2/2?kind=credit")
+        yield own(f"{method} a search in another's by the own id", 404, method, "/api/v1/transactions/get/1/2?min=1")
+        for ids in ("2/2/1", "1/2/1", "2/1/1", "3/3/1"):
+            yield own(f"{method} transaction {ids}", 404, method, f"/api/v1/transactions/get/{ids}")
+        for ids in ("2/2", "1/2", "2/1", "3/3"):
+            yield own(f"{method} holds of {ids}", 404, method, f"/api/v1/holds/get/{ids}")
+        for path in (USERS, f"{USERS}/1", f"{USERS}/2", f"{USERS}/77", WALLETS):
+            yield own(f"{method} {path}", 403, method, path)
     for user_id, wallet_id in ((2, 2), (1, 2), (2, 1), (3, 3)):
         ids = {"user_id": user_id, "wallet_id": wallet_id}
         yield own(f"total of {user_id}, {wallet_id}", 404, "POST", TOTAL, ids)
         yield own(f"debit of {user_id}, {wallet_id}", 404, "POST", CREATE, transaction(**ids))
         yield own(f"credit of {user_id}, {wallet_id}", 404, "POST", CREATE, transaction(**ids, is_credit=True))
+        yield own(f"transfer from {user_id}, {wallet_id}", 404, "POST", TRANSFER, GOOD[TRANSFER] | ids)
+        target = {"to_user_id": user_id, "to_wallet_id": wallet_id}
+        yield own(f"transfer to {user_id}, {wallet_id}", 404, "POST", TRANSFER, GOOD[TRANSFER] | target)
         all_or_none = {"atomic": True, "transactions": [transaction(), transaction(**ids)]}
         yield own(f"a batch with a debit of {user_id}, {wallet_id}", 404, "POST", BATCH, all_or_none)
     keyed = (("Idempotency-Key", "theirs"),)
@@ -316,8 +368,8 @@ def others() -> Iterator[Hostile]:
     yield own("credit of the own wallet", 403, "POST", CREATE, transaction(is_credit=True))
     batch = {"atomic": True, "transactions": [transaction(), transaction(is_credit=True)]}
     yield own("a batch with a credit", 403, "POST", BATCH, batch)
-    yield own("register somebody", 403, "POST", USERS, {"phone_number": "9886977599"})
-    yield own("open an own wallet", 403, "POST", OPEN, {"user_id": 1, "type": "new"})
+    for path in OPERATORS_ALONE:
+        yield own(f"POST {path}", 403, "POST", path, GOOD[path])
     yield own("open another's wallet", 403, "POST", OPEN, {"user_id": 2, "type": "new"})
     yield own("a longer token", 403, "POST", TOKENS, {"user_id": 1, "expires_minutes": 525_600})
     yield own("a token of user 2", 403, "POST", TOKENS, {"user_id": 2})
@@ -326,15 +378,11 @@ def others() -> Iterator[Hostile]:
     for method in ("PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
         yield own(f"{method} the wallet of user 2", 405, method, "/api/v1/wallet/get/2/main")
         yield own(f"{method} transactions of user 2", 405, method, "/api/v1/transactions/get/2/2")
-    for name, path, body in (
-        ("register", USERS, {"phone_number": "9886977599"}),
-        ("open a wallet", OPEN, {"user_id": 1, "type": "new"}),
-        ("debit", CREATE, transaction()),
-        ("credit", CREATE, transaction(is_credit=True)),
-        ("a batch", BATCH, {"transactions": [transaction()]}),
-        ("a token", TOKENS, {"user_id": 1}),
-    ):
-        yield post(f"read-only key: {name}", 403, path, body, bearer="{reader}")
+    batch = {"transactions": [transaction()]}
+    for path, body in {BATCH: batch, **GOOD}.items():
+        if path != TOTAL:
+            yield post(f"read-only key: POST {path}", 403, path, body, bearer="{reader}")
+    yield post("read-only key: credit", 403, CREATE, transaction(is_credit=True), bearer="{reader}")
 
 
 # --- fields ---------------------------------------------------------------------------------------------------------
@@ -513,6 +561,61 @@ def amounts() -> Iterator[Hostile]:
     yield post("no amount", 400, CREATE, nothing)
 
 
+def moved_amounts() -> Iterator[Hostile]:
+    """The same where an amount is moved, held, captured or taken back, and in limits."""
+    for path in (TRANSFER, REVERSE, HOLD, CAPTURE):
+        for literal in _literals(AMOUNTS):
+            if literal != "null" or path in (TRANSFER, HOLD):  # of a part, null is as good as nothing
+                yield post(f"{path} of {literal}", 400, path, with_literal(path, "amount", literal))
+        for name, literal in {
+            "5,000 digits": "9" * 5000,
+            "5,000 fraction digits": f'"0.{"1" * 5000}"',
+            "more than the largest": "10000000000000.01",
+            "nothing": "",
+        }.items():
+            yield post(f"{path} of {name}", 400, path, with_literal(path, "amount", literal))
+    for path in (TRANSFER, HOLD):
+        rest = {name: value for name, value in GOOD[path].items() if name != "amount"}
+        yield post(f"{path} of no amount", 400, path, rest)
+        yield post(f"{path} of more than there is", 409, path, with_literal(path, "amount", "100.01"))
+    yield post("a capture of more than is held", 409, CAPTURE, with_literal(CAPTURE, "amount", "10.01"))
+    yield post("a reversal of more than there was", 409, REVERSE, with_literal(REVERSE, "amount", "100.01"))
+    for field in ("minimum_balance", "maximum_balance", "daily_debit"):
+        for literal in (
+            *(
+                "null",
+                "true",
+                "[]",
+                "{}",
+                '""',
+                '"None"',
+                '"NONE"',
+                '"none "',
+                '"null"',
+                "0.001",
+                '"0.001"',
+                "1e3",
+                '"1e3"',
+            ),
+            *(
+                '"NaN"',
+                "NaN",
+                "Infinity",
+                "1e400",
+                "10000000000000.01",
+                "9" * 5000,
+                f'"{"9" * 5000}"',
+                '"5 "',
+                '"１"',
+                "05",
+            ),
+            *('"+5"', '"--5"', "-", '"\\ud800"', '"5\\u0000"', '"1,000"', '"unlimited"', ""),
+        ):
+            yield post(f"{field} {literal[:30]}", 400, LIMITS, with_literal(LIMITS, field, literal))
+    yield post("a daily debit below 0", 400, LIMITS, with_literal(LIMITS, "daily_debit", "-0.01"))
+    yield post("a maximum below the minimum", 400, LIMITS, with_literal(LIMITS, "maximum_balance", "-0.01"))
+
+
 def _literals(text: str) -> list[str]:
     """The words of a text; a space inside quotation marks belongs to the word."""
     words: list[str] = []
@@ -527,6 +630,187 @@ def _literals(text: str) -> list[str]:
             quoted = not quoted
         word += character
     return words
+
+
+# --- transfers, reversals, holds and the life of a wallet ------------------------------------------------------------
+
+METAS = {
+    "a string": '"a"',
+    "a number": "5",
+    "true": "true",
+    "a list": "[]",
+    "a list of an object": '[{"a":1}]',
+    "a fraction": '{"a":0.5}',
+    "a whole number as a fraction": '{"a":1.0}',
+    "an exponent": '{"a":1e2}',
+    "a fraction, deep inside": '{"a":[{"b":[0.1]}]}',
+    "a number beyond every float": '{"a":1e400}',
+    "a number of 5,000 digits": '{"a":' + "9" * 5000 + "}",
+    "NaN": '{"a":NaN}',
+    "-Infinity": '{"a":-Infinity}',
+    "a name twice": '{"a":1,"a":1}',
+    "a name twice, once escaped": '{"a":1,"\\u0061":1}',
+    "a name twice, deep inside": '{"a":{"b":1,"b":2}}',
+    "an empty name": '{"":1}',
+    "a name of 65 characters": '{"' + "a" * 65 + '":1}',
+    "a name with a line break": '{"a\\n":1}',
+    "a name with NUL": '{"a\\u0000":1}',
+    "a name of half a surrogate": '{"\\ud800":1}',
+    "text with NUL": '{"a":"\\u0000"}',
+    "text of half a surrogate": '{"a":["\\udc00"]}',
+    "4,097 bytes": '{"a":"' + "x" * (4097 - 8) + '"}',
+    "4 KiB that take 6 as ASCII": '{"a":"' + "é" * 1000 + '"}',
+    "9 levels": '{"a":' * 9 + "1" + "}" * 9,
+    "9 levels of lists": '{"a":' + "[" * 8 + "]" * 8 + "}",
+    "5,000 levels": '{"a":' + "[" * 5000 + "]" * 5000 + "}",
+    "no end": '{"a":1',
+    "a comma too many": '{"a":1,}',
+}
+
+
+def metas() -> Iterator[Hostile]:
+    for name, literal in METAS.items():
+        for path in (CREATE, TRANSFER, REVERSE):
+            yield post(f"meta of {path}: {name}", 400, path, with_literal(path, "meta", literal))
+        item = with_literal(CREATE, "meta", literal)
+        yield post(f"meta in a batch: {name}", 400, BATCH, b'{"atomic":true,"transactions":[' + item + b"]}")
+    for path in (HOLD, CAPTURE, VOID, OPEN, USERS):
+        yield post(f"meta where it is not known, {path}", 400, path, GOOD[path] | {"meta": {}})
+
+
+WRONG_IDS = (0, -1, 2**63, 2**64, 1.5, 1e300, "1", "", True, None, [], {}, [1])
+WRONG_FLAGS = ("true", "false", "yes", "", 1, 0, None, [], {})
+WRONG_TRANSACTIONS = (
+    *("", "1", "1-", "-1", "1-1-1", "1-x", "1--1", "１-1", "1-1\n", " 1-1", "1-1\0", "1_1", "0x1-1", "1.0-1", "1-h1"),
+    *(
+        "1-" + "9" * 19,
+        "9" * 19 + "-1",
+        "9" * 5000 + "-1",
+        "1-1' OR 1=1 --",
+        "\ud800",
+        5,
+        1.1,
+        True,
+        None,
+        [],
+        {},
+        ["1-1"],
+    ),
+)
+WRONG_HOLDS = (
+    *(
+        "",
+        "1",
+        "h1",
+        "1-h",
+        "-h1",
+        "1h1",
+        "1-H1",
+        "1-hh1",
+        "1-1",
+        "1-h-1",
+        "１-h1",
+        "1-h１",
+        "1-h1\n",
+        " 1-h1",
+        "1-h1\0",
+    ),
+    *(
+        "1-h" + "9" * 19,
+        "9" * 19 + "-h1",
+        "1-h" + "9" * 5000,
+        "1-h1' OR 1=1 --",
+        "\ud800",
+        5,
+        True,
+        None,
+        [],
+        {},
+        ["1-h1"],
+    ),
+)
+WRONG_DURATIONS = (
+    *(
+        "",
+        "0d",
+        "-1d",
+        "7",
+        "d",
+        "7 d",
+        "7D",
+        "1.5d",
+        "7d7d",
+        "７d",
+        "1y",
+        "P7D",
+        "forever",
+        "3661d",
+        "999999999w",
+        "7d\n",
+    ),
+    *("9" * 5000 + "d", "1e3d", "7d\0", "\ud800", 7, 7.5, True, [], {}),
+)
+WRONG_NOTES = (5, True, [], {}, "x" * 1001, "a\0b", "\ud800")
+
+
+def business() -> Iterator[Hostile]:
+    """The arguments of what moves, holds, takes back and closes."""
+    wrong: dict[str, dict[str, tuple[Any, ...]]] = {
+        TRANSFER: dict.fromkeys(("user_id", "wallet_id", "to_user_id", "to_wallet_id"), WRONG_IDS)
+        | {"note": WRONG_NOTES},
+        REVERSE: {"transaction": WRONG_TRANSACTIONS, "force": WRONG_FLAGS, "note": WRONG_NOTES},
+        HOLD: dict.fromkeys(IDS, WRONG_IDS) | {"expires": WRONG_DURATIONS, "note": WRONG_NOTES},
+        CAPTURE: {"hold": WRONG_HOLDS, "keep": WRONG_FLAGS, "note": WRONG_NOTES},
+        VOID: {"hold": WRONG_HOLDS},
+        LIMITS: dict.fromkeys(IDS, WRONG_IDS),
+        FREEZE: dict.fromkeys(IDS, WRONG_IDS),
+        UNFREEZE: dict.fromkeys(IDS, WRONG_IDS),
+        CLOSE: dict.fromkeys(IDS, WRONG_IDS),
+    }
+    for path, fields_ in wrong.items():
+        for field, values in fields_.items():
+            for value in values:
+                yield post(f"{path}: {field} is {json.dumps(value)[:30]}", 400, path, GOOD[path] | {field: value})
+            if field in GOOD[path]:
+                rest = {name: value for name, value in GOOD[path].items() if name != field}
+                yield post(f"{path}: no {field}", 400, path, rest)
+    for path in wrong:
+        first = next(iter(GOOD[path]))
+        again = json.dumps({first: GOOD[path][first]})[:-1].encode() + b","
+        yield post(f"{path}: {first} twice", 400, path, again + json.dumps(GOOD[path]).encode()[1:])
+        for name, value in {"id": 1, "force_": True, "status": "closed", "key": "k", "currency": "INR", "": 1}.items():
+            yield post(f"{path} with {name!r}", 400, path, GOOD[path] | {name: value})
+        yield post(f"{path} with a list for a body", 400, path, [GOOD[path]])
+        yield Hostile(f"{path} with a query", 400, "POST", f"{path}?force=true", json.dumps(GOOD[path]).encode())
+    for path in (TRANSFER, REVERSE, HOLD, CAPTURE):
+        for name, text in {"empty": "", "of 256 characters": "k" * 256, "not UTF-8": "\xff\xfe"}.items():
+            keyed = (("Idempotency-Key", text),)
+            yield post(f"{path} with an Idempotency-Key {name}", 400, path, GOOD[path], headers=keyed)
+    used = (("Idempotency-Key", "opening"),)
+    for path in (TRANSFER, REVERSE, HOLD):
+        yield post(f"{path} with the key of another request", 409, path, GOOD[path], headers=used)
+    yield post("a capture with the key of another request", 409, CAPTURE, GOOD[CAPTURE], headers=used)
+    yield from _not_there()
+
+
+def _not_there() -> Iterator[Hostile]:
+    """Well said, of what is not there or is not in a state for it."""
+    for user_id, wallet_id in ((1, 2), (1, 77), (77, 1), (2**63 - 1, 2**63 - 1)):
+        ids = {"user_id": user_id, "wallet_id": wallet_id}
+        for path in (TRANSFER, HOLD, FREEZE, UNFREEZE, CLOSE, LIMITS):
+            yield post(f"{path} of {user_id}, {wallet_id}", 404, path, GOOD[path] | ids)
+        target = {"to_user_id": user_id, "to_wallet_id": wallet_id}
+        yield post(f"a transfer to {user_id}, {wallet_id}", 404, TRANSFER, GOOD[TRANSFER] | target)
+    yield post("a transfer to itself", 400, TRANSFER, GOOD[TRANSFER] | {"to_wallet_id": 1})
+    yield post("a transfer into another currency", 400, TRANSFER, GOOD[TRANSFER] | {"to_wallet_id": 4})
+    for id_ in ("1-0", "1-2", "0-1", "77-1", "1-9223372036854775807", "9223372036854775807-1"):
+        yield post(f"a reversal of {id_}", 404, REVERSE, {"transaction": id_})
+    for id_ in ("2-h0", "2-h3", "0-h1", "1-h1", "77-h1", "2-h9223372036854775807"):
+        yield post(f"a capture of {id_}", 404, CAPTURE, {"hold": id_})
+        yield post(f"a void of {id_}", 404, VOID, {"hold": id_})
+    yield post("a capture of a voided hold", 409, CAPTURE, {"hold": "2-h2"})
+    yield post("a void of a voided hold", 409, VOID, {"hold": "2-h2"})
+    yield post("a close of a wallet with a balance", 409, CLOSE, IDS)
 
 
 # --- bodies ---------------------------------------------------------------------------------------------------------
@@ -608,7 +892,7 @@ def bodies() -> Iterator[Hostile]:
         BATCH,
         {"atomic": True, "transactions": [transaction(amount=60)] * 2},
     )
-    for path in (USERS, OPEN, CREATE, TOTAL, TOKENS):
+    for path in GOOD:
         yield post(f"200,000 levels for {path}", 413, path, b"[" * 200_000)
         yield post(f"a byte too many for {path}", 413, path, b" " * (BODY_LIMIT + 1))
         yield post(f"just as many bytes as allowed, for {path}", 400, path, b" " * BODY_LIMIT)
@@ -692,6 +976,31 @@ def paths() -> Iterator[Hostile]:
         "/api/v1/transactions/get/1/1%27": 400,
         "/api/v1/transactions/get/1/77": 404,
         "/api/v1/transactions/get/77/1": 404,
+        "/api/v1/transactions/get/1/1/0": 400,
+        "/api/v1/transactions/get/1/1/-1": 400,
+        "/api/v1/transactions/get/1/1/1.0": 400,
+        "/api/v1/transactions/get/1/1/1-1": 400,
+        "/api/v1/transactions/get/1/1/%d9%a1": 400,
+        "/api/v1/transactions/get/1/1/1%00": 400,
+        "/api/v1/transactions/get/1/1/9223372036854775808": 400,
+        "/api/v1/transactions/get/1/1/" + "9" * 5000: 400,
+        "/api/v1/transactions/get/1/1/2": 404,
+        "/api/v1/transactions/get/1/1/9223372036854775807": 404,
+        "/api/v1/transactions/get/1/2/1": 404,
+        "/api/v1/transactions/get/1/1/1/1": 404,
+        "/api/v1/holds/get/1": 404,
+        "/api/v1/holds/get/1/main": 400,
+        "/api/v1/holds/get/0/1": 400,
+        "/api/v1/holds/get/1/9223372036854775808": 400,
+        "/api/v1/holds/get/1/2": 404,
+        "/api/v1/holds/get/77/1": 404,
+        "/api/v1/users/0": 400,
+        "/api/v1/users/9886977544": 404,
+        "/api/v1/users/+919886977544": 400,
+        "/api/v1/users/me": 400,
+        "/api/v1/users/77": 404,
+        "/api/v1/users/1/1": 404,
+        "/api/v1/wallets/1": 404,
         "/.env": 404,
         "/.git/config": 404,
         "/wallet.db": 404,
@@ -738,17 +1047,90 @@ def paths() -> Iterator[Hostile]:
         "cursor=" + "9" * 5000 + "-1",
         "cursor=1-9223372036854775808",
         "cursor=' OR 1=1 --".replace(" ", "%20"),
-        "from=2024",
         "limit[]=5",
         "\xff\xfe",
+        "from=yesterday",
+        "from=2024-13",
+        "from=2024-01-01%00",
+        "from=" + "9" * 5000,
+        "to=x",
+        "to=2024-02-30",
+        "from=2024-05&to=2024-04",
+        "kind=Credit",
+        "kind=hold",
+        "kind=credit,debit",
+        "kind=credit&kind=debit",
+        "kind=credit%27%20OR%201=1%20--",
+        "kind[]=credit",
+        "kind=" + "x" * 5000,
+        "min=0",
+        "min=-1",
+        "min=0.001",
+        "min=1e2",
+        "min=NaN",
+        "min=%ef%bc%95",
+        "min=" + "9" * 5000,
+        "max=0",
+        "max=1%20",
+        "max=1%00",
+        "max=10000000000000.01",
+        "min=2&max=1",
+        "text=" + "x" * 1001,
+        "text=%00",
+        "text=%ed%a0%80",
+        "text=a&text=b",
+        "key=" + "k" * 256,
+        "key=a%0a",
+        "key=%00",
+        "note=x",
+        "is_credit=true",
+        "amount=5",
+        "forced=true",
     ):
         yield Hostile(f"query {query[:60]!r}{'…' * (len(query) > 60)}", 400, path=f"{LIST}?{query}")
-    for path in (MINE, "/api/v1/wallet/get/1"):
+    for path in (USERS, WALLETS, HOLDS):
+        for query in (
+            *(
+                "limit=0",
+                "limit=1001",
+                "limit=-1",
+                "limit=x",
+                "limit=%ef%bc%95",
+                "limit=5&limit=5",
+                "limit=" + "9" * 5000,
+            ),
+            *(
+                "cursor=0",
+                "cursor=-1",
+                "cursor=x",
+                "cursor=1-1",
+                "cursor=1.0",
+                "cursor=9223372036854775808",
+                "cursor=%00",
+            ),
+            *("cursor=" + "9" * 5000, "cursor=1&cursor=1", "kind=credit", "from=2024", "user_id=1", "LIMIT=5", "&&"),
+        ):
+            yield Hostile(f"query {query[:40]} of {path}", 400, path=f"{path}?{query}")
+    for path in (MINE, "/api/v1/wallet/get/1", SHOW, f"{USERS}/1"):
         yield Hostile(f"a query where there is none, {path}", 400, path=f"{path}?a=1")
-    for path in (USERS, OPEN, CREATE, BATCH, TOTAL, TOKENS):
-        for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
+    for path in (BATCH, *GOOD):
+        methods = ("PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+        for method in methods if path == USERS else ("GET", "HEAD", *methods):
             yield Hostile(f"{method} {path}", 405, method, path)
-    for path in (MINE, LIST, "/api/v1/wallet/get/1", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"):
+    for path in (
+        SHOW,
+        HOLDS,
+        WALLETS,
+        f"{USERS}/1",
+        MINE,
+        LIST,
+        "/api/v1/wallet/get/1",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+    ):
         for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
             yield Hostile(f"{method} {path}", 405, method, path)
     for method in ("PROPFIND", "MKCOL", "PURGE", "LINK", "SEARCH"):
@@ -897,5 +1279,5 @@ def wire() -> Iterator[Hostile]:
 
 def everything() -> list[Hostile]:
     """All of them."""
-    groups = (tokens, authorizations, others, fields, amounts, bodies, paths, wire)
+    groups = (tokens, authorizations, others, fields, amounts, moved_amounts, metas, business, bodies, paths, wire)
     return [hostile for group in groups for hostile in group()]

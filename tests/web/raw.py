@@ -68,10 +68,10 @@ def _receive(sock: socket.socket) -> bytes:
 
 
 def dump(path: Path) -> list[str]:
-    """All that a ledger says of users, wallets and transactions, from another connection."""
+    """All that a ledger says of users, wallets, holds and transactions, from another connection."""
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         return [
             repr(row)
-            for table in ("users", "wallets", "transactions")
+            for table in ("users", "wallets", "holds", "transactions")
             for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")
         ]

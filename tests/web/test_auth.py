@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator
@@ -25,13 +26,14 @@ from wallet_cli.services import operators
 from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.services.tokens import open_tokens
 from wallet_cli.web import site as site_module
+from wallet_cli.web.app import OPERATIONS
 from wallet_cli.web.site import Site
 
 CALLERS = ("operator", "read-only", "own user", "other user", "expired", "revoked", "none")
 
 
 class Place(NamedTuple):
-    """A server with a user, their wallet of 100.00, and every kind of caller."""
+    """A server with two users, a wallet of 100.00 each, two holds and two more wallets of user 1, and every caller."""
 
     server: Server
     clients: dict[str, httpx.Client]
@@ -49,6 +51,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             assert api.post("/wallet/create", json={"user_id": number, "type": "main"}).status_code == 201
             credit = {"user_id": number, "wallet_id": number, "amount": 100, "is_credit": True}
             assert api.post("/transactions/create", json=credit).status_code == 201
+        for type_ in ("savings", "spare"):
+            assert api.post("/wallet/create", json={"user_id": 1, "type": type_}).status_code == 201
+        for _ in range(2):
+            assert api.post("/holds/create", json=IDS | {"amount": "1.00"}).status_code == 201
         keys["own user"] = server.wallet("token 1 -q --expires 60").out.strip()
         keys["other user"] = api.post("/tokens", json={"user_id": 2, "expires_minutes": 60}).json()["data"]["token"]
         keys["expired"] = forge(claims(exp=int(time.time()) - 1))
@@ -58,6 +64,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 IDS = {"user_id": 1, "wallet_id": 1}
 DEBIT = IDS | {"amount": "0.01", "is_credit": False}
 CREDIT = IDS | {"amount": "0.01", "is_credit": True}
+# User 1 has a second wallet, 3; wallet 2 is user 2's.
+TO_OWN = IDS | {"to_user_id": 1, "to_wallet_id": 3, "amount": "0.01"}
+TO_OTHER = TO_OWN | {"to_user_id": 2, "to_wallet_id": 2}
+HOLD = IDS | {"amount": "0.01"}
+LIMITS = IDS | {"daily_debit": "1000.00"}
 
 # An operation on user 1 and wallet 1 (or on what is not there yet), and its status for each of CALLERS, in their order.
 TABLE: tuple[tuple[str, str, str, Any, str], ...] = (
@@ -79,6 +90,51 @@ TABLE: tuple[tuple[str, str, str, Any, str], ...] = (
     ("register", "POST", "/users", {"phone_number": "9886977541"}, "409 403 403 403 401 401 401"),
     ("create wallet", "POST", "/wallet/create", {"user_id": 1, "type": "main"}, "409 403 403 403 401 401 401"),
     ("token", "POST", "/tokens", {"user_id": 1}, "201 403 403 403 401 401 401"),
+    ("transfer between one's own", "POST", "/transfers/create", TO_OWN, "201 403 201 404 401 401 401"),
+    ("transfer to another", "POST", "/transfers/create", TO_OTHER, "201 403 404 404 401 401 401"),
+    (
+        "transfer by another's id",
+        "POST",
+        "/transfers/create",
+        TO_OTHER | {"to_user_id": 1},
+        "404 403 404 404 401 401 401",
+    ),
+    ("show", "GET", "/transactions/get/1/1/1", None, "200 200 200 404 401 401 401"),
+    ("show another's by the own id", "GET", "/transactions/get/1/2/1", None, "404 404 404 404 401 401 401"),
+    ("find", "GET", "/transactions/get/1/1?kind=credit&text=x", None, "200 200 200 404 401 401 401"),
+    (
+        "reverse",
+        "POST",
+        "/transactions/reverse",
+        {"transaction": "1-1", "amount": "0.01"},
+        "201 403 403 403 401 401 401",
+    ),
+    (
+        "reverse what is not there",
+        "POST",
+        "/transactions/reverse",
+        {"transaction": "77-1"},
+        "404 403 403 403 401 401 401",
+    ),
+    ("hold", "POST", "/holds/create", HOLD, "201 403 403 403 401 401 401"),
+    (
+        "capture",
+        "POST",
+        "/holds/capture",
+        {"hold": "1-h1", "amount": "0.01", "keep": True},
+        "201 403 403 403 401 401 401",
+    ),
+    ("void", "POST", "/holds/void", {"hold": "1-h2"}, "200 403 403 403 401 401 401"),
+    ("list holds", "GET", "/holds/get/1/1", None, "200 200 200 404 401 401 401"),
+    ("list another's holds by the own id", "GET", "/holds/get/1/2", None, "404 404 404 404 401 401 401"),
+    ("freeze", "POST", "/wallet/freeze", {"user_id": 1, "wallet_id": 4}, "200 403 403 403 401 401 401"),
+    ("unfreeze", "POST", "/wallet/unfreeze", IDS, "200 403 403 403 401 401 401"),
+    ("close", "POST", "/wallet/close", IDS, "409 403 403 403 401 401 401"),
+    ("limits", "POST", "/wallet/limits", LIMITS, "200 403 403 403 401 401 401"),
+    ("list users", "GET", "/users", None, "200 200 403 403 401 401 401"),
+    ("get a user", "GET", "/users/1", None, "200 200 403 403 401 401 401"),
+    ("get nobody", "GET", "/users/77", None, "404 404 403 403 401 401 401"),
+    ("list all wallets", "GET", "/wallets", None, "200 200 403 403 401 401 401"),
     ("get wallet of nobody", "GET", "/wallet/get/77/main", None, "404 404 404 404 401 401 401"),
     ("debit of nobody", "POST", "/transactions/create", DEBIT | {"wallet_id": 77}, "404 403 404 404 401 401 401"),
     ("a body that is wrong", "POST", "/transactions/create", {}, "400 403 400 400 401 401 401"),
@@ -102,6 +158,14 @@ def test_who_may_call(place: Place, method: str, path: str, body: Any, caller: s
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     if status >= 400:
         assert dump(place.server.db) == before
+
+
+def test_the_table_has_every_operation() -> None:
+    """And so nobody forgets to say who may call a new one."""
+    asked = [(method, path.partition("?")[0]) for _, method, path, *_ in TABLE]
+    for method, path, _ in OPERATIONS:
+        pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", path))
+        assert any(verb == method and pattern.fullmatch(known) for verb, known in asked), f"{method} {path}"
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"])

@@ -20,6 +20,7 @@ import pytest
 import schemathesis
 from support.processes import held
 from support.server import API, Server, surroundings, wallet
+from web.calls import Owned, balance, batch, failure, item, made, new_user, new_wallet, post
 from web.raw import dump, read_answer
 
 from wallet_cli.errors import WalletError
@@ -46,59 +47,6 @@ JWT_ACCESS_TOKEN_EXPIRES=5
 MINIMUM_BALANCE=20
 """
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("endpoints"), "--no-auth") as running:
-        yield running
-
-
-@pytest.fixture
-def api(server: Server) -> httpx.Client:
-    return server.api()
-
-
-Owned = tuple[int, int]
-
-
-@pytest.fixture
-def owned(api: httpx.Client) -> Owned:
-    """The ids of a user and of their empty wallet, which no other test knows."""
-    user_id = new_user(api)
-    made = api.post("/wallet/create", json={"user_id": user_id, "type": "main"})
-    assert made.status_code == 201, made.text
-    return user_id, made.json()["data"]["id"]
-
-
-def new_user(api: httpx.Client) -> int:
-    """Somebody new. The next free phone number is found by asking."""
-    for number in range(9_886_900_000, 9_886_999_999):
-        made = api.post("/users", json={"phone_number": str(number)})
-        if made.status_code == 201:
-            return int(made.json()["data"]["id"])
-        assert made.status_code == 409
-    raise AssertionError("no number is free")
-
-
-def post(api: httpx.Client, owned: Owned, amount: Any, *, is_credit: bool = True, key: str = "", **more: Any) -> Any:
-    """Credit or debit; the answer's status and body."""
-    body = {"user_id": owned[0], "wallet_id": owned[1], "amount": amount, "is_credit": is_credit} | more
-    headers = {"Idempotency-Key": key} if key else {}
-    return api.post("/transactions/create", json=body, headers=headers)
-
-
-def balance(api: httpx.Client, owned: Owned) -> str:
-    return str(api.get(f"/wallet/get/{owned[0]}/main").json()["data"]["balance"])
-
-
-def failure(answer: httpx.Response, status: int, code: str, *, retryable: bool = False) -> Any:
-    """The details of a refusal, whose envelope is as promised."""
-    assert answer.status_code == status, answer.text
-    body = answer.json()
-    assert {"message", "data", "code", "details", "retryable"} <= set(body)
-    assert (body["data"], body["code"], body["retryable"]) == (None, code, retryable)
-    return body["details"]
 
 
 # --- the seed -------------------------------------------------------------------------------------------------------
@@ -161,6 +109,8 @@ def test_the_lines_of_the_seed_in_order(tmp_path: Path, auth: bool) -> None:
         "available": "0.00",
         "minimum_balance": "0.00",
         "transactions": 0,
+        "maximum_balance": None,
+        "daily_debit": None,
     }
     assert found == opened | {"created_at": made[1]}
     assert created == {
@@ -329,7 +279,17 @@ def test_what_is_not_there(api: httpx.Client, owned: Owned) -> None:
 @pytest.mark.parametrize("slashes", ["/", "//"])
 def test_a_trailing_slash_is_accepted(api: httpx.Client, owned: Owned, slashes: str) -> None:
     user_id, wallet_id = owned
-    for path in (f"/wallet/get/{user_id}/main", f"/wallet/get/{user_id}", f"/transactions/get/{user_id}/{wallet_id}"):
+    made(post(api, owned, 1))
+    for path in (
+        f"/wallet/get/{user_id}/main",
+        f"/wallet/get/{user_id}",
+        f"/transactions/get/{user_id}/{wallet_id}",
+        f"/transactions/get/{user_id}/{wallet_id}/1",
+        f"/holds/get/{user_id}/{wallet_id}",
+        f"/users/{user_id}",
+        "/users",
+        "/wallets",
+    ):
         assert api.get(path + slashes).json() == api.get(path).json()
     ids = {"user_id": user_id, "wallet_id": wallet_id}
     for path, body, status in (
@@ -339,6 +299,15 @@ def test_a_trailing_slash_is_accepted(api: httpx.Client, owned: Owned, slashes: 
         ("/transactions/batch", {"transactions": [ids | {"amount": 1, "is_credit": True}]}, 200),
         ("/transactions/get/total_in_period", ids, 200),
         ("/tokens", {"user_id": user_id}, 201),
+        ("/holds/create", ids | {"amount": 1}, 201),
+        ("/holds/void", {"hold": f"{wallet_id}-h1"}, 200),
+        ("/holds/capture", {"hold": f"{wallet_id}-h2"}, 404),
+        ("/transactions/reverse", {"transaction": f"{wallet_id}-1", "amount": "0.01"}, 201),
+        ("/transfers/create", ids | {"to_user_id": user_id, "to_wallet_id": wallet_id, "amount": 1}, 400),
+        ("/wallet/limits", ids, 200),
+        ("/wallet/freeze", ids, 200),
+        ("/wallet/unfreeze", ids, 200),
+        ("/wallet/close", ids, 409),
     ):
         assert api.post(path + slashes, json=body).status_code == status
 
@@ -509,14 +478,6 @@ def test_totals(api: httpx.Client, owned: Owned) -> None:
 
 
 # --- batches --------------------------------------------------------------------------------------------------------
-
-
-def item(owned: Owned, amount: Any, *, is_credit: bool = True, **more: Any) -> dict[str, Any]:
-    return {"user_id": owned[0], "wallet_id": owned[1], "amount": amount, "is_credit": is_credit} | more
-
-
-def batch(api: httpx.Client, items: list[dict[str, Any]], **more: Any) -> httpx.Response:
-    return api.post("/transactions/batch", json={"transactions": items} | more)
 
 
 def test_a_batch_answers_each_item_in_order(api: httpx.Client, owned: Owned) -> None:
@@ -793,7 +754,7 @@ def leaves(error: type[WalletError]) -> Iterator[type[WalletError]]:
 
 
 # What the interface promises, and no operation of HTTP can answer: its table has them all the same.
-NOT_OVER_HTTP = {"interrupted", "key_exists", "key_not_found", "transaction_not_found"}
+NOT_OVER_HTTP = {"interrupted", "key_exists", "key_not_found", "restore_conflict"}
 
 
 def test_every_error_is_described() -> None:
@@ -824,6 +785,9 @@ def test_answers_are_as_described(api: httpx.Client, owned: Owned) -> None:
     """Of every operation, good answers and bad."""
     user_id, wallet_id = owned
     ids = {"user_id": user_id, "wallet_id": wallet_id}
+    other = new_wallet(api)
+    to_other = ids | {"to_user_id": other[0], "to_wallet_id": other[1]}
+    empty = dict(zip(ids, new_wallet(api), strict=True))
     seen = set()
 
     def check(answer: httpx.Response, path: str) -> None:
@@ -856,6 +820,45 @@ def test_answers_are_as_described(api: httpx.Client, owned: Owned) -> None:
             {"user_id": 1, "wallet_id": 10**9},
         ],
         "/tokens": [{"user_id": user_id}, {"user_id": 10**9}, {}],
+        "/transfers/create": [
+            to_other | {"amount": "1.00", "meta": {"order": 2**70}},
+            to_other | {"amount": "999.00"},
+            to_other | {"amount": "1.00", "to_wallet_id": 10**9},
+            to_other,
+        ],
+        "/transactions/reverse": [
+            {"transaction": f"{wallet_id}-1", "amount": "0.50", "force": True},
+            {"transaction": f"{wallet_id}-1", "amount": "9.00"},
+            {"transaction": f"{wallet_id}-99"},
+            {"transaction": "x"},
+        ],
+        "/holds/create": [
+            ids | {"amount": "0.50", "expires": "1d"},
+            ids | {"amount": "0.20"},
+            ids | {"amount": "99.00"},
+            ids | {"amount": "1.00", "wallet_id": 10**9},
+            ids | {"amount": "1.00", "expires": "soon"},
+        ],
+        "/holds/capture": [
+            {"hold": f"{wallet_id}-h1", "amount": "0.30"},
+            {"hold": f"{wallet_id}-h1"},
+            {"hold": f"{wallet_id}-h99"},
+            {},
+        ],
+        "/holds/void": [
+            {"hold": f"{wallet_id}-h2"},
+            {"hold": f"{wallet_id}-h2"},
+            {"hold": f"{wallet_id}-h99"},
+            {"hold": 5},
+        ],
+        "/wallet/limits": [
+            ids | {"minimum_balance": "-5", "maximum_balance": 1000, "daily_debit": "none"},
+            ids | {"daily_debit": None},
+            {"user_id": user_id, "wallet_id": 10**9},
+        ],
+        "/wallet/freeze": [ids, {"user_id": user_id, "wallet_id": 10**9}, {}],
+        "/wallet/unfreeze": [ids, {"user_id": user_id, "wallet_id": 10**9}, {}],
+        "/wallet/close": [ids, empty, {"user_id": user_id, "wallet_id": 10**9}, {}],
     }.items():
         for body in bodies:
             check(api.post(path, json=body), path)
@@ -863,11 +866,30 @@ def test_answers_are_as_described(api: httpx.Client, owned: Owned) -> None:
         check(api.post(path, content=b" " * 9_000_000, headers={"Content-Type": "application/json"}), path)
     body = item(owned, 5)
     for _ in range(2):
-        check(api.post("/transactions/create", json=body, headers={"Idempotency-Key": "k2"}), "/transactions/create")
+        keyed = {"Idempotency-Key": "k2"}
+        check(api.post("/transactions/create", json=body, headers=keyed), "/transactions/create")
+        keyed = {"Idempotency-Key": "k3"}
+        check(api.post("/transfers/create", json=to_other | {"amount": 1}, headers=keyed), "/transfers/create")
+        keyed = {"Idempotency-Key": "k4"}
+        check(api.post("/holds/create", json=ids | {"amount": "0.10"}, headers=keyed), "/holds/create")
+        keyed = {"Idempotency-Key": "k5"}
+        check(api.post("/holds/capture", json={"hold": f"{wallet_id}-h3"}, headers=keyed), "/holds/capture")
+        part = {"transaction": f"{wallet_id}-1", "amount": "0.01"}
+        keyed = {"Idempotency-Key": "k6"}
+        check(api.post("/transactions/reverse", json=part, headers=keyed), "/transactions/reverse")
     for path, kinds in {
         "/wallet/get/{user_id}": [(user_id,), (10**9,), ("x",)],
         "/wallet/get/{user_id}/{type}": [(user_id, "main"), (user_id, "no"), (user_id, "é")],
         "/transactions/get/{user_id}/{wallet_id}": [owned, (user_id, 10**9), ("x", "y")],
+        "/transactions/get/{user_id}/{wallet_id}/{seq}": [
+            *((*owned, seq) for seq in range(1, 11)),
+            (*owned, 99),
+            (*owned, "x"),
+        ],
+        "/holds/get/{user_id}/{wallet_id}": [owned, (user_id, 10**9), ("x", "y")],
+        "/users/{user_id}": [(user_id,), (10**9,), ("x",)],
+        "/users": [()],
+        "/wallets": [()],
     }.items():
         for values in kinds:
             names = re.findall(r"\{(\w+)\}", path)

@@ -27,10 +27,13 @@ CODES = {
     400: {"invalid_input"},
     401: {"unauthenticated"},
     403: {"forbidden"},
-    404: {"user_not_found", "wallet_not_found", "not_found"},
+    404: {"user_not_found", "wallet_not_found", "transaction_not_found", "hold_not_found", "not_found"},
     405: {"method_not_allowed"},
     408: {"request_timeout"},
-    409: {"insufficient_funds", "user_exists", "wallet_exists", "key_reused", "time_conflict"},
+    409: {
+        *("insufficient_funds", "user_exists", "wallet_exists", "key_reused", "time_conflict", "wallet_not_empty"),
+        *("hold_not_open", "capture_exceeds_hold", "reversal_exceeds_original"),
+    },
     413: {"too_large"},
     415: {"unsupported_media_type"},
 }
@@ -39,7 +42,7 @@ GOOD_REQUESTS = 200
 
 
 class Target(NamedTuple):
-    """A server with two users, and credentials of all kinds."""
+    """A server with two users, what hostile.py says that they have, and credentials of all kinds."""
 
     server: Server
     credentials: dict[str, str]
@@ -71,6 +74,12 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             assert made.status_code == 201
             token = api.post("/tokens", json={"user_id": number, "expires_minutes": 60})
             tokens.append(token.json()["data"]["token"])
+        for more in ({"type": "savings"}, {"type": "points", "currency": "PTS/0"}):
+            assert api.post("/wallet/create", json={"user_id": 1} | more).status_code == 201
+        for key in ("opening hold", "voided hold"):
+            hold = {"user_id": 2, "wallet_id": 2, "amount": "10.00"}
+            assert api.post("/holds/create", json=hold, headers={"Idempotency-Key": key}).status_code == 201
+        assert api.post("/holds/void", json={"hold": "2-h2"}).status_code == 200
         credentials = {
             "operator": operator,
             "operator_cut": operator[:-1],
@@ -146,7 +155,10 @@ def test_a_revoked_key_and_one_that_never_was_are_answered_alike(target: Target)
 
 def test_another_users_wallet_and_none_are_answered_alike(target: Target) -> None:
     """But for the number that was asked for, nothing tells what is another's from what is nobody's."""
-    for path in ("/api/v1/wallet/get/{0}/main", "/api/v1/wallet/get/{0}", "/api/v1/transactions/get/1/{0}"):
+    for path in (
+        *("/api/v1/wallet/get/{0}/main", "/api/v1/wallet/get/{0}", "/api/v1/transactions/get/1/{0}"),
+        *("/api/v1/transactions/get/1/{0}/1", "/api/v1/transactions/get/1/{0}?kind=credit", "/api/v1/holds/get/1/{0}"),
+    ):
         texts = []
         for number in (2, 77):
             answer = target.send(Hostile("other", 404, path=path.format(number), bearer="{user}"))

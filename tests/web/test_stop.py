@@ -93,7 +93,7 @@ def stop_again_and_again(folder: Path, stops: int, seed: int, number: int, *opti
         assert code == 0, started.stderr
         made += sum(answer.status == 201 for answer in load.answers)
     with open_ledger(settings.load({}), lambda _: None) as ledger:
-        account = ledger.store.account(1)
+        account = ledger.store.account(1, ledger.now_us())
     assert account is not None
     assert account.last.seq == made  # nothing was done that was not answered, nor answered and not done
 

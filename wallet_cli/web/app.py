@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,6 @@ from typing import NamedTuple
 from starlette.routing import Route, Router
 
 from wallet_cli.errors import InternalError, WalletError
-from wallet_cli.web import routes
 from wallet_cli.web.docs import docs_page
 from wallet_cli.web.exchange import (
     ClientLeft,
@@ -25,6 +24,7 @@ from wallet_cli.web.exchange import (
     Reply,
     Scope,
     Send,
+    Stream,
     header,
     send_bytes,
     send_failure,
@@ -33,10 +33,12 @@ from wallet_cli.web.exchange import (
 from wallet_cli.web.log import log, new_request_id, request_id
 from wallet_cli.web.openapi import API, openapi_json
 from wallet_cli.web.problems import MethodNotAllowed, NoSuchRoute
-from wallet_cli.web.routes import Call
+from wallet_cli.web.routes import batches, holds, transactions, users, wallets
+from wallet_cli.web.routes.call import Call
 from wallet_cli.web.site import Site
+from wallet_cli.web.streaming import CutShort, send_stream
 
-Handler = Callable[[Site, Call], Awaitable[Reply]]
+Handler = Callable[[Site, Call], Awaitable[Reply | Stream]]
 
 
 class Operation(NamedTuple):
@@ -47,41 +49,72 @@ class Operation(NamedTuple):
     handler: Handler
 
 
-OPERATIONS = (
-    Operation("POST", "/transactions/create", routes.create_transaction),
-    Operation("GET", "/wallet/get/{user_id}/{type}", routes.get_wallet),
-    Operation("GET", "/wallet/get/{user_id}", routes.get_wallets),
-    Operation("POST", "/transactions/batch", routes.create_transactions),
-    Operation("GET", "/transactions/get/{user_id}/{wallet_id}", routes.list_transactions),
-    Operation("POST", "/transactions/get/total_in_period", routes.total_in_period),
-    Operation("POST", "/users", routes.create_user),
-    Operation("POST", "/wallet/create", routes.create_wallet),
-    Operation("POST", "/tokens", routes.create_token),
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("POST", "/transactions/create", transactions.create_transaction),
+    Operation("GET", "/wallet/get/{user_id}/{type}", wallets.get_wallet),
+    Operation("GET", "/wallet/get/{user_id}", wallets.get_wallets),
+    Operation("POST", "/transactions/batch", batches.create_transactions),
+    Operation("GET", "/transactions/get/{user_id}/{wallet_id}", transactions.list_transactions),
+    Operation("GET", "/transactions/get/{user_id}/{wallet_id}/{seq}", transactions.get_transaction),
+    Operation("POST", "/transactions/get/total_in_period", transactions.total_in_period),
+    Operation("POST", "/transactions/reverse", transactions.reverse_transaction),
+    Operation("POST", "/transfers/create", transactions.create_transfer),
+    Operation("POST", "/holds/create", holds.create_hold),
+    Operation("POST", "/holds/capture", holds.capture_hold),
+    Operation("POST", "/holds/void", holds.void_hold),
+    Operation("GET", "/holds/get/{user_id}/{wallet_id}", holds.list_holds),
+    Operation("POST", "/users", users.create_user),
+    Operation("GET", "/users", users.list_users),
+    Operation("GET", "/users/{user_id}", users.get_user),
+    Operation("POST", "/wallet/create", wallets.create_wallet),
+    Operation("POST", "/wallet/freeze", wallets.freeze_wallet),
+    Operation("POST", "/wallet/unfreeze", wallets.unfreeze_wallet),
+    Operation("POST", "/wallet/close", wallets.close_wallet),
+    Operation("POST", "/wallet/limits", wallets.set_limits),
+    Operation("GET", "/wallets", wallets.list_wallets),
+    Operation("POST", "/tokens", users.create_token),
 )
+"""Those that are called most often come first: a path is looked for in this order."""
+
+
+def by_path(operations: Iterable[Operation]) -> dict[str, dict[str, Handler]]:
+    """The handlers at each path, by method."""
+    found: dict[str, dict[str, Handler]] = {}
+    for method, path, handler in operations:
+        found.setdefault(path, {})[method] = handler
+    return found
 
 
 class Endpoint:
-    """One operation as Starlette calls it."""
+    """What is at one path of the API, as Starlette calls it."""
 
-    def __init__(self, site: Site, operation: Operation) -> None:
+    def __init__(self, site: Site, path: str, handlers: dict[str, Handler]) -> None:
         self._site = site
-        self._operation = operation
+        self._path = path
+        self._handlers = handlers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        site, (method, path, handler) = self._site, self._operation
+        site, path = self._site, self._path
         started_s = time.perf_counter()
         id_, status, caller = "", 0, "-"
         try:
             id_ = request_id(header(scope, b"x-request-id"))
-            if scope["method"] != method and not (method == "GET" and scope["method"] == "HEAD"):
-                raise MethodNotAllowed(f"use {method} here")
+            handler = self._handler(scope["method"])
             who = site.door.caller(scope)
             caller = who.name
             reply = await handler(site, Call(scope, receive, who))
             status = reply.status
-            await send_reply(send, reply, id_, close=site.draining)
+            if isinstance(reply, Stream):
+                with site.streaming():
+                    head = scope["method"] == "HEAD"
+                    await send_stream(receive, send, reply, id_, head=head, close=site.draining)
+            else:
+                await send_reply(send, reply, id_, close=site.draining)
         except ClientLeft:
             status = 499
+        except CutShort as cut:
+            error = cut.__cause__
+            log("cut_short", request_id=id_, route=path, error=type(error).__name__, trace=_trace(error or cut))
         except WalletError as error:
             status = await self._fail(send, error, id_)
         except Exception as error:
@@ -100,11 +133,17 @@ class Endpoint:
                 milliseconds=round(seconds * 1000, 3),
             )
 
+    def _handler(self, method: str) -> Handler:
+        found = self._handlers.get("GET" if method == "HEAD" else method)
+        if found is None:
+            raise MethodNotAllowed(f"use {' or '.join(self._handlers)} here")
+        return found
+
     async def _fail(self, send: Send, error: WalletError, id_: str) -> int:
         self._site.metrics.refused(error.code)
         # What the caller may still be sending is not read: the connection cannot be used again.
         close = self._site.draining or error.http_status in (408, 413)
-        await send_failure(send, error, id_ or new_request_id(), close=close, allow=self._operation.method)
+        await send_failure(send, error, id_ or new_request_id(), close=close, allow=", ".join(self._handlers))
         return error.http_status
 
 
@@ -159,7 +198,7 @@ class Application:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        found = [Route(API + operation.path, Endpoint(site, operation)) for operation in OPERATIONS]
+        found = [Route(API + path, Endpoint(site, path, handlers)) for path, handlers in by_path(OPERATIONS).items()]
         found += [Route(path, Plain(site, page)) for path, page in PAGES.items()]
         self._router = Router(found, redirect_slashes=False, default=self._not_found, lifespan=self._lifespan)
 
@@ -184,7 +223,7 @@ class Application:
             await self.site.stop()
 
 
-def _trace(error: Exception) -> str | None:
+def _trace(error: BaseException) -> str | None:
     """Where it happened, with no values; with WALLET_DEBUG=1, all of it."""
     if os.environ.get("WALLET_DEBUG") == "1":
         return "".join(traceback.format_exception(error))

@@ -7,18 +7,26 @@ call, so that a revoked one is refused from then on, by every server on that led
 from __future__ import annotations
 
 import ipaddress
-from typing import NamedTuple
+import time
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from wallet_cli.domain.model import Operator
 from wallet_cli.errors import Forbidden, Unauthenticated
 from wallet_cli.services.operators import KEY_PREFIX, hash_key
 from wallet_cli.services.tokens import Tokens
-from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.web.exchange import Scope, header
+
+if TYPE_CHECKING:
+    from wallet_cli.services.context import Store
 
 LOOPBACK = "127.0.0.1"
 MAX_KEY_CHARS = 100
+
+REMEMBER_S = 1.0
+"""How long a server believes a key of a ledger on another host: so long after it was revoked it is refused."""
+
+MAX_REMEMBERED = 1000
 
 
 class Caller(NamedTuple):
@@ -38,8 +46,12 @@ class Caller(NamedTuple):
         return self.user_id is None or self.user_id == user_id
 
     def must_be_operator(self) -> None:
+        """For reading what is nobody's own: a key that may only read is enough."""
         if self.operator is None:
             raise Forbidden("only an operator may do this", hint="use an operator key: wallet key create NAME")
+
+    def must_be_writing_operator(self) -> None:
+        self.must_be_operator()
         self.must_write()
 
     def must_write(self) -> None:
@@ -54,9 +66,10 @@ LOCAL = Caller("local", None, True)
 class Doorkeeper:
     """Tells callers apart by their `Authorization` header."""
 
-    def __init__(self, store: SqliteStore, tokens: Tokens) -> None:
+    def __init__(self, store: Store, tokens: Tokens) -> None:
         self._store = store
         self._tokens = tokens
+        self._remembered: dict[str, tuple[float, Operator]] = {}
         self.used: set[str] = set()
         """Names of the operators seen since the last note of it was made in the ledger."""
 
@@ -73,13 +86,26 @@ class Doorkeeper:
         return Caller(None, self._tokens.user_of(credential), True)
 
     def _operator(self, key: str) -> Caller:
-        operator: Operator | None = None
-        if len(key) <= MAX_KEY_CHARS:
-            operator = self._store.operator_by_hash(hash_key(key))
+        operator = self._operator_of(key) if len(key) <= MAX_KEY_CHARS else None
         if operator is None or operator.revoked_at_us is not None:
             raise Unauthenticated("the key is not valid")
         self.used.add(operator.name)
         return Caller(operator.name, None, not operator.read_only)
+
+    def _operator_of(self, key: str) -> Operator | None:
+        """Looked up in a ledger beside us at each call; asked of another host once in REMEMBER_S."""
+        if self._store.is_local:
+            return self._store.operator_by_hash(hash_key(key))
+        now_s = time.monotonic()
+        until_s, known = self._remembered.get(key, (0.0, None))
+        if now_s < until_s:
+            return known
+        found = self._store.operator_by_hash(hash_key(key))
+        if found is not None:
+            if len(self._remembered) >= MAX_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[key] = now_s + REMEMBER_S, found
+        return found
 
 
 class OpenDoor:

@@ -2,7 +2,7 @@
 
 msgspec decodes and checks types in one pass (unknown fields, `true` for 1, `"5"` for 5 are errors); it keeps the last
 of two equal keys, so the standard library's parser looks for those first. An amount is kept as the text that it was
-written in, and never becomes a float.
+written in, and never becomes a float; so is metadata, whose whole numbers may be of any size.
 """
 
 from __future__ import annotations
@@ -11,13 +11,19 @@ import json
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from wallet_cli.domain.address import MAX_KEY_CHARS, MAX_NAME_CHARS, MAX_NOTE_CHARS
+from wallet_cli.domain.meta import MAX_META_BYTES, parse_json
 from wallet_cli.errors import InvalidInput
+from wallet_cli.services.holds import DEFAULT_EXPIRY
+from wallet_cli.services.wallets import NO_LIMIT
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 MAX_BATCH_ITEMS = 10_000
+
+NULL = b"null"
 
 T = TypeVar("T")
 
@@ -27,6 +33,39 @@ Amount = Annotated[
     msgspec.Meta(
         description="Decimal, greater than 0, as a JSON number or string; read exactly.",
         extra_json_schema={"type": ["number", "string"], "examples": [20, "19.99"]},
+    ),
+]
+Part = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        description="As an amount; all that is left of it, where it is left out.",
+        extra_json_schema={"type": ["number", "string", "null"], "examples": ["5.00"]},
+    ),
+]
+Limit = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        description=f"Decimal, as a JSON number or string; `{NO_LIMIT}` lifts it; left out, it stays as it is.",
+        extra_json_schema={"type": ["number", "string"], "examples": ["100.00"]},
+    ),
+]
+Metadata = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        description=(
+            f"A JSON object of your own, at most {MAX_META_BYTES:,} bytes: text, whole numbers, true, false, null, and"
+            ' lists and objects of such, as in `{"order": 1041}`.'
+        ),
+        extra_json_schema={"type": ["object", "null"]},
+    ),
+]
+TransactionName = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$", examples=["1-17"])]
+HoldName = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}-h[0-9]{1,19}$", examples=["1-h3"])]
+Duration = Annotated[
+    str,
+    msgspec.Meta(
+        description=f"How long it lasts: `90s`, `15m`, `12h`, `7d`, `2w`; {DEFAULT_EXPIRY} where it is left out.",
+        examples=[DEFAULT_EXPIRY],
     ),
 ]
 TypeName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_.\-]{1,32}$", examples=["type1"])]
@@ -60,6 +99,7 @@ class NewTransaction(Body):
     is_credit: bool
     note: Note | None = None
     at: Time | None = None
+    meta: Metadata | UnsetType = UNSET
 
 
 class BatchItem(NewTransaction):
@@ -69,6 +109,54 @@ class BatchItem(NewTransaction):
 class Batch(Body):
     transactions: Annotated[list[BatchItem], msgspec.Meta(min_length=1, max_length=MAX_BATCH_ITEMS)]
     atomic: bool = False
+
+
+class NewTransfer(Body):
+    user_id: Id
+    wallet_id: Id
+    to_user_id: Id
+    to_wallet_id: Id
+    amount: Amount
+    note: Note | None = None
+    meta: Metadata | UnsetType = UNSET
+
+
+class NewReversal(Body):
+    transaction: TransactionName
+    amount: Part | UnsetType = UNSET
+    note: Note | None = None
+    meta: Metadata | UnsetType = UNSET
+    force: bool = False
+
+
+class NewHold(Body):
+    user_id: Id
+    wallet_id: Id
+    amount: Amount
+    expires: Duration | None = None
+    note: Note | None = None
+
+
+class NewCapture(Body):
+    hold: HoldName
+    amount: Part | UnsetType = UNSET
+    keep: bool = False
+    note: Note | None = None
+
+
+class OneHold(Body):
+    hold: HoldName
+
+
+class OneWallet(Body):
+    user_id: Id
+    wallet_id: Id
+
+
+class NewLimits(OneWallet):
+    minimum_balance: Limit | UnsetType = UNSET
+    maximum_balance: Limit | UnsetType = UNSET
+    daily_debit: Limit | UnsetType = UNSET
 
 
 class TotalQuery(Body):
@@ -83,7 +171,21 @@ class TokenRequest(Body):
     expires_minutes: Annotated[int, msgspec.Meta(ge=1, le=525_600)] | None = None
 
 
-REQUESTS = (NewUser, NewWallet, NewTransaction, Batch, TotalQuery, TokenRequest)
+REQUESTS = (
+    NewUser,
+    NewWallet,
+    NewTransaction,
+    Batch,
+    NewTransfer,
+    NewReversal,
+    NewHold,
+    NewCapture,
+    OneHold,
+    OneWallet,
+    NewLimits,
+    TotalQuery,
+    TokenRequest,
+)
 """What an operation may be sent."""
 
 
@@ -113,6 +215,42 @@ def amount_text(raw: msgspec.Raw) -> str:
     if text[:1].isdigit() or text[:1] == b"-":
         return text.decode("ascii")
     raise InvalidInput("the amount is not a number or a string", hint='such as 20, 19.99 or "19.99"')
+
+
+def part_text(raw: msgspec.Raw | UnsetType) -> str | None:
+    """An amount that may be left out, as it was written. Raises InvalidInput as amount_text does."""
+    return None if raw is UNSET or bytes(raw) == NULL else amount_text(raw)
+
+
+def limit_text(raw: msgspec.Raw | UnsetType) -> str | None:
+    """A limit as it was written; None where it is left out. Raises InvalidInput, for null too.
+
+    One reader would take null for no limit, and another for no change.
+    """
+    if raw is UNSET:
+        return None
+    try:
+        return amount_text(raw)
+    except InvalidInput:
+        raise InvalidInput(
+            "a limit is a number or a string", hint=f'such as 100 or "100.00"; "{NO_LIMIT}" lifts it'
+        ) from None
+
+
+def meta_text(raw: msgspec.Raw | UnsetType) -> str | None:
+    """The text of a metadata object; None where there is none. Raises InvalidInput for any other JSON value."""
+    if raw is UNSET or bytes(raw) == NULL:
+        return None
+    text = bytes(raw).decode()
+    if not text.startswith("{"):
+        raise InvalidInput("the metadata is not a JSON object", hint='such as {"order": "1041"}')
+    return text
+
+
+def meta_of(raw: msgspec.Raw | UnsetType) -> dict[str, Any] | None:
+    """A metadata object; what may be in it is for domain/meta.py to say. Raises InvalidInput."""
+    text = meta_text(raw)
+    return None if text is None else parse_json(text)
 
 
 class _FormError(ValueError):

@@ -1,4 +1,4 @@
-"""One request and its answer: reading a bounded body, and the two envelopes.
+"""One request and its answer: reading a bounded body, the two envelopes, and answers that are no JSON value.
 
 success  {"message": …, "data": …}
 failure  {"message": …, "data": null, "code": …, "details": {…}, "retryable": …, "hint": …}
@@ -6,7 +6,8 @@ failure  {"message": …, "data": null, "code": …, "details": {…}, "retryabl
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+import json
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -30,8 +31,24 @@ class Reply(NamedTuple):
     data: Any
 
 
+class Stream(NamedTuple):
+    """What a handler answers where it is a file rather than a JSON value: bytes, a chunk at a time (streaming.py).
+
+    The iterator is read in a thread of its own, as fast as the caller takes the chunks, and closed there when all is
+    sent or the caller leaves. So it opens what it needs (`Site.reading`) when the first chunk is asked of it: a
+    generator does. What it raises before the first chunk is answered as any error is; after that the connection is cut,
+    so that nobody takes a part for the whole.
+    """
+
+    status: int
+    content_type: bytes
+    chunks: Iterator[bytes]
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Further ones, such as Content-Disposition."""
+
+
 class ClientLeft(Exception):
-    """The caller closed the connection before the request was whole."""
+    """The caller closed the connection before the request was whole, or the answer."""
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
@@ -94,7 +111,7 @@ def _checked(message: MutableMapping[str, Any], body: bytes | bytearray, limit: 
 
 
 async def send_reply(send: Send, reply: Reply, request_id: str, *, close: bool) -> None:
-    body = msgspec.json.encode({"message": reply.message, "data": reply.data})
+    body = encoded({"message": reply.message, "data": reply.data})
     await send_bytes(send, reply.status, body, b"application/json", request_id, close=close)
 
 
@@ -110,6 +127,14 @@ async def send_failure(
         extra.append((b"www-authenticate", b"Bearer"))
     body = msgspec.json.encode(failure(error))
     await send_bytes(send, error.http_status, body, b"application/json", request_id, close=close, extra=extra)
+
+
+def encoded(value: Any) -> bytes:
+    """A JSON value as bytes. The metadata of a transaction may hold whole numbers of more than 64 bits."""
+    try:
+        return msgspec.json.encode(value)
+    except OverflowError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def failure(error: WalletError) -> dict[str, Any]:
@@ -134,15 +159,23 @@ async def send_bytes(
     close: bool = False,
     extra: list[tuple[bytes, bytes]] | None = None,
 ) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    headers = answer_headers(content_type, request_id, length, *(extra or ()), close=close)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def answer_headers(
+    content_type: bytes, request_id: str, *more: tuple[bytes, bytes], close: bool
+) -> list[tuple[bytes, bytes]]:
+    """What every answer says of itself."""
     headers = [
         (b"content-type", content_type),
-        (b"content-length", b"%d" % len(body)),
         (b"x-request-id", request_id.encode("latin-1")),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
-        *(extra or ()),
+        *more,
     ]
     if close:
         headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return headers

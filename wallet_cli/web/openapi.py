@@ -3,133 +3,33 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from wallet_cli import __version__
+from wallet_cli.domain.address import MAX_NOTE_CHARS
+from wallet_cli.services.transactions import KINDS
 from wallet_cli.web import bodies
+from wallet_cli.web.schemas import ANSWERS, ERRORS, ID, REF, TEXT, object_of, ref
 
 API = "/api/v1"
-REF = "#/components/schemas/{name}"
-
-TEXT = {"type": "string"}
-TEXT_OR_NULL = {"type": ["string", "null"]}
-BOOLEAN = {"type": "boolean"}
-MONEY = {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$", "description": "Decimal, the currency's digits."}
-TIME = {"type": "string", "format": "date-time", "examples": ["2026-11-22T10:00:00.000000Z"]}
-TIME_OR_NULL = {"type": ["string", "null"], "format": "date-time"}
-ID = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
-COUNT = {"type": "integer", "minimum": 0}
 
 
-def _object(**fields: Any) -> dict[str, Any]:
-    """An object with these fields and no other; a name that ends in `_` may be missing."""
-    required = [name for name in fields if not name.endswith("_")]
-    fields = {name.rstrip("_"): schema for name, schema in fields.items()}
-    return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
+def _in_path(name: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": ID} | more
 
 
-ANSWERS: dict[str, Any] = {
-    "User": _object(id=ID, phone_number=TEXT, phone_e164=TEXT, name=TEXT_OR_NULL, created_at=TIME),
-    "Wallet": _object(
-        id=ID,
-        user_id=ID,
-        type=TEXT,
-        currency=TEXT,
-        status={"enum": ["active", "frozen", "closed"]},
-        balance=MONEY,
-        held=MONEY,
-        available=MONEY,
-        minimum_balance=MONEY,
-        transactions=COUNT,
-        created_at=TIME,
-    ),
-    "Transaction": _object(
-        id={"type": "string", "pattern": "^[0-9]+-[0-9]+$", "examples": ["1-17"]},
-        wallet_id=ID,
-        seq=ID,
-        kind={"enum": ["credit", "debit"]},
-        is_credit=BOOLEAN,
-        amount=MONEY,
-        balance=MONEY,
-        currency=TEXT,
-        at=TIME,
-        note=TEXT_OR_NULL,
-        key=TEXT_OR_NULL,
-        replayed_={"const": True},
-    ),
-    "TransactionList": _object(
-        transactions={"type": "array", "items": {"$ref": REF.format(name="Transaction")}}, next_cursor=TEXT_OR_NULL
-    ),
-    "Total": _object(
-        wallet_id=ID,
-        currency=TEXT,
-        **{"from": TIME_OR_NULL, "to": TIME_OR_NULL},
-        opening_balance=MONEY,
-        credit_total=MONEY,
-        debit_total=MONEY,
-        credit_count=COUNT,
-        debit_count=COUNT,
-        net=MONEY,
-        closing_balance=MONEY,
-    ),
-    "Token": _object(token=TEXT, token_type={"const": "Bearer"}, user_id=ID),
-    "WalletList": {"type": "array", "items": {"$ref": REF.format(name="Wallet")}},
-    "Failure": _object(
-        message=TEXT,
-        data={"type": "null"},
-        code={"type": "string", "examples": ["insufficient_funds"]},
-        details={"type": "object"},
-        retryable=BOOLEAN,
-        hint=TEXT_OR_NULL,
-    ),
-    "BatchAnswer": _object(
-        applied=COUNT,
-        replayed=COUNT,
-        refused=COUNT,
-        results={
-            "type": "array",
-            "items": {
-                "oneOf": [
-                    _object(status={"enum": [200, 201]}, data={"$ref": REF.format(name="Transaction")}),
-                    {
-                        "type": "object",
-                        "properties": {"status": {"type": "integer", "minimum": 400}},
-                        "required": ["status", "code", "message", "details", "retryable"],
-                    },
-                ]
-            },
-        },
-    ),
-}
+def _in_query(name: str, schema: dict[str, Any], description: str | None = None) -> dict[str, Any]:
+    """A parameter of the URL; an empty one counts as not given."""
+    found = {"name": name, "in": "query", "required": False, "allowEmptyValue": True, "schema": schema}
+    return found if description is None else found | {"description": description}
 
-ERRORS = {
-    400: "`invalid_input`: a field, the path or the query is not as described.",
-    401: "`unauthenticated`: no key or token, or one that is not valid.",
-    403: "`forbidden`: this caller may not do that.",
-    404: "`user_not_found`, `wallet_not_found`: it is not there, or not this caller's.",
-    405: "`method_not_allowed`: another method; `Allow` names it.",
-    408: "`request_timeout`: the body took too long.",
-    409: (
-        "`insufficient_funds` (details: `balance, available, minimum_balance, shortfall`), `wallet_not_active`,"
-        " `balance_overflow`, `user_exists`, `wallet_exists`, `key_reused` or `time_conflict`: nothing changed."
-    ),
-    413: "`too_large`: the body has more bytes than allowed.",
-    415: "`unsupported_media_type`: the body is not application/json.",
-    500: "`internal_error`: a fault of the server; safe to send again with the same key.",
-    503: "`busy` or `storage_error`: send again with the same key, after `Retry-After` seconds.",
-}
 
-USER_ID = {"name": "user_id", "in": "path", "required": True, "schema": ID}
-WALLET_ID = {"name": "wallet_id", "in": "path", "required": True, "schema": ID}
-TYPE = {
-    "name": "type",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string", "pattern": r"^[a-zA-Z0-9_.\-]{1,32}$"},
-    "example": "type1",
-}
+USER_ID = _in_path("user_id")
+WALLET_ID = _in_path("wallet_id")
+SEQ = _in_path("seq", description="The N of a transaction's id, `W-N`.")
+TYPE = _in_path("type", schema={"type": "string", "pattern": r"^[a-zA-Z0-9_.\-]{1,32}$"}, example="type1")
 KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -137,31 +37,47 @@ KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!-~]([ -~]*[!-~])?$"},
     "description": "Makes it safe to send again: the first answer is given again (200), nothing is applied twice.",
 }
-LIMIT = {
-    "name": "limit",
-    "in": "query",
-    "required": False,
-    "allowEmptyValue": True,
-    "schema": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20},
-}
-CURSOR = {
-    "name": "cursor",
-    "in": "query",
-    "required": False,
-    "allowEmptyValue": True,
-    "schema": {"type": "string", "pattern": "^([0-9]+-[0-9]+)?$"},
-    "description": "The `next_cursor` of the page before.",
-}
+LIMIT = _in_query("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20})
+
+
+def _cursor(pattern: str) -> dict[str, Any]:
+    return _in_query("cursor", {"type": "string", "pattern": pattern}, "The `next_cursor` of the page before.")
+
+
+PAGE = (LIMIT, _cursor("^([0-9]+)?$"))
+TRANSACTION_PAGE = (LIMIT, _cursor("^([0-9]+-[0-9]+)?$"))
+AMOUNT_TEXT = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?)?$"}
+FILTERS = (
+    _in_query("from", TEXT, "ISO 8601: from then on."),
+    _in_query("to", TEXT, "ISO 8601: up to the end of the unit that it is written in."),
+    _in_query("kind", {"type": "string", "pattern": f"^({'|'.join(KINDS)})?$"}, f"One of {', '.join(KINDS)}."),
+    _in_query("min", AMOUNT_TEXT, "Amounts from this on."),
+    _in_query("max", AMOUNT_TEXT, "Amounts up to this."),
+    _in_query("text", {"type": "string", "maxLength": MAX_NOTE_CHARS}, "Notes with this in them, in either case."),
+    _in_query("key", {"type": "string", "maxLength": 255}, "The one with this key."),
+)
 
 READ = (400, 401, 404, 405, 500, 503)
+GOVERN = (400, 401, 403, 404, 405, 500, 503)
 WRITE = (400, 401, 403, 404, 405, 408, 409, 413, 415, 500, 503)
 QUERY = (400, 401, 404, 405, 408, 413, 415, 500, 503)
+
+
+class File(NamedTuple):
+    """An answer that is no JSON value (exchange.Stream)."""
+
+    description: str
+    content_types: tuple[str, ...]
+
+
+Answer = tuple[str, str] | File
+"""What is answered: a description, and the name of a schema or the types of a file."""
 
 
 def _operation(
     id_: str,
     summary: str,
-    answers: dict[int, tuple[str, str]],
+    answers: dict[int, Answer],
     errors: tuple[int, ...],
     body: type | None = None,
     parameters: tuple[Any, ...] = (),
@@ -170,30 +86,69 @@ def _operation(
     if parameters:
         found["parameters"] = list(parameters)
     if body is not None:
-        schema = {"$ref": REF.format(name=body.__name__)}
-        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-    for status, (description, name) in answers.items():
-        envelope = _object(message=TEXT, data={"$ref": REF.format(name=name)})
-        found["responses"][str(status)] = _response(description, envelope)
+        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": ref(body.__name__)}}}
+    for status, answer in answers.items():
+        found["responses"][str(status)] = _success(answer)
     for status in errors:
-        found["responses"][str(status)] = _response(ERRORS[status], {"$ref": REF.format(name="Failure")})
+        found["responses"][str(status)] = _response(ERRORS[status], ref("Failure"))
     return found
+
+
+def _success(answer: Answer) -> dict[str, Any]:
+    if isinstance(answer, File):
+        content = {content_type: {"schema": TEXT} for content_type in answer.content_types}
+        return {"description": answer.description, "content": content}
+    description, name = answer
+    return _response(description, object_of(message=TEXT, data=ref(name)))
 
 
 def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def paths() -> dict[str, Any]:
-    """The operations, by path and method."""
+def _users() -> dict[str, Any]:
     return {
-        f"{API}/users": {
-            "post": _operation("createUser", "Register a user.", {201: ("Registered.", "User")}, WRITE, bodies.NewUser)
+        "/users": {
+            "post": _operation("createUser", "Register a user.", {201: ("Registered.", "User")}, WRITE, bodies.NewUser),
+            "get": _operation(
+                "listUsers",
+                "All users, in the order in which they registered. For operators.",
+                {200: ("A page.", "UserPage")},
+                GOVERN,
+                parameters=PAGE,
+            ),
         },
-        f"{API}/wallet/create": {
+        "/users/{user_id}": {
+            "get": _operation(
+                "getUser", "A user. For operators.", {200: ("The user.", "User")}, GOVERN, parameters=(USER_ID,)
+            )
+        },
+        "/tokens": {
+            "post": _operation(
+                "createToken", "A token for a user.", {201: ("Issued.", "Token")}, WRITE, bodies.TokenRequest
+            )
+        },
+    }
+
+
+def _wallets() -> dict[str, Any]:
+    def change(id_: str, summary: str, body: type = bodies.OneWallet) -> dict[str, Any]:
+        return {"post": _operation(id_, summary, {200: ("The wallet as it is now.", "Wallet")}, WRITE, body)}
+
+    return {
+        "/wallets": {
+            "get": _operation(
+                "listWallets",
+                "All wallets, in the order in which they were opened. For operators.",
+                {200: ("A page.", "WalletPage")},
+                GOVERN,
+                parameters=PAGE,
+            )
+        },
+        "/wallet/create": {
             "post": _operation("createWallet", "Open a wallet.", {201: ("Opened.", "Wallet")}, WRITE, bodies.NewWallet)
         },
-        f"{API}/wallet/get/{{user_id}}": {
+        "/wallet/get/{user_id}": {
             "get": _operation(
                 "getWallets",
                 "The wallets of a user.",
@@ -202,7 +157,7 @@ def paths() -> dict[str, Any]:
                 parameters=(USER_ID,),
             )
         },
-        f"{API}/wallet/get/{{user_id}}/{{type}}": {
+        "/wallet/get/{user_id}/{type}": {
             "get": _operation(
                 "getWallet",
                 "A wallet, with its balance.",
@@ -211,7 +166,16 @@ def paths() -> dict[str, Any]:
                 parameters=(USER_ID, TYPE),
             )
         },
-        f"{API}/transactions/create": {
+        "/wallet/limits": change("setLimits", "Set the limits that are given, and leave the others.", bodies.NewLimits),
+        "/wallet/freeze": change("freezeWallet", "Let nothing into or out of a wallet until it is unfrozen."),
+        "/wallet/unfreeze": change("unfreezeWallet", "Make a frozen wallet active again."),
+        "/wallet/close": change("closeWallet", "Close a wallet for good; its balance has to be 0, with no holds."),
+    }
+
+
+def _transactions() -> dict[str, Any]:
+    return {
+        "/transactions/create": {
             "post": _operation(
                 "createTransaction",
                 "Credit or debit a wallet; durable when answered.",
@@ -221,7 +185,7 @@ def paths() -> dict[str, Any]:
                 (KEY,),
             )
         },
-        f"{API}/transactions/batch": {
+        "/transactions/batch": {
             "post": _operation(
                 "createTransactions",
                 "Up to 10,000 transactions: a result an item, in order; or all or none, with `atomic`.",
@@ -230,16 +194,45 @@ def paths() -> dict[str, Any]:
                 bodies.Batch,
             )
         },
-        f"{API}/transactions/get/{{user_id}}/{{wallet_id}}": {
-            "get": _operation(
-                "listTransactions",
-                "Transactions, the newest first.",
-                {200: ("A page.", "TransactionList")},
-                READ,
-                parameters=(USER_ID, WALLET_ID, LIMIT, CURSOR),
+        "/transfers/create": {
+            "post": _operation(
+                "createTransfer",
+                "Move money from one wallet to another in one step; users, between their own. The key is the source's.",
+                {201: ("Done.", "Transfer"), 200: ("Done before, with this key.", "Transfer")},
+                WRITE,
+                bodies.NewTransfer,
+                (KEY,),
             )
         },
-        f"{API}/transactions/get/total_in_period": {
+        "/transactions/reverse": {
+            "post": _operation(
+                "reverseTransaction",
+                "Take a transaction back, or a part of it, by a new one. With `force`, past floors and limits.",
+                {201: ("Created.", "Transaction"), 200: ("Created before, with this key.", "Transaction")},
+                WRITE,
+                bodies.NewReversal,
+                (KEY,),
+            )
+        },
+        "/transactions/get/{user_id}/{wallet_id}": {
+            "get": _operation(
+                "listTransactions",
+                "Transactions, the newest first: all, or those that fit each parameter that is given.",
+                {200: ("A page.", "TransactionList")},
+                READ,
+                parameters=(USER_ID, WALLET_ID, *TRANSACTION_PAGE, *FILTERS),
+            )
+        },
+        "/transactions/get/{user_id}/{wallet_id}/{seq}": {
+            "get": _operation(
+                "getTransaction",
+                "A transaction, and how much of it has been reversed.",
+                {200: ("The transaction.", "TransactionDetail")},
+                READ,
+                parameters=(USER_ID, WALLET_ID, SEQ),
+            )
+        },
+        "/transactions/get/total_in_period": {
             "post": _operation(
                 "totalInPeriod",
                 "Credits and debits over a period.",
@@ -248,12 +241,52 @@ def paths() -> dict[str, Any]:
                 bodies.TotalQuery,
             )
         },
-        f"{API}/tokens": {
+    }
+
+
+def _holds() -> dict[str, Any]:
+    return {
+        "/holds/create": {
             "post": _operation(
-                "createToken", "A token for a user.", {201: ("Issued.", "Token")}, WRITE, bodies.TokenRequest
+                "createHold",
+                "Keep money of a wallet from being spent, to be captured later; frees itself when it expires.",
+                {201: ("Placed.", "Hold"), 200: ("Placed before, with this key.", "Hold")},
+                WRITE,
+                bodies.NewHold,
+                (KEY,),
+            )
+        },
+        "/holds/capture": {
+            "post": _operation(
+                "captureHold",
+                "Debit what a hold keeps, or a part of it; the rest is released, unless `keep`.",
+                {201: ("Created.", "Transaction"), 200: ("Created before, with this key.", "Transaction")},
+                WRITE,
+                bodies.NewCapture,
+                (KEY,),
+            )
+        },
+        "/holds/void": {
+            "post": _operation(
+                "voidHold", "Let go of what a hold keeps.", {200: ("Voided.", "Hold")}, WRITE, bodies.OneHold
+            )
+        },
+        "/holds/get/{user_id}/{wallet_id}": {
+            "get": _operation(
+                "listHolds",
+                "Holds of a wallet, the newest first, ended ones too.",
+                {200: ("A page.", "HoldList")},
+                READ,
+                parameters=(USER_ID, WALLET_ID, *PAGE),
             )
         },
     }
+
+
+def paths() -> dict[str, Any]:
+    """The operations, by path and method."""
+    subjects = _users() | _wallets() | _transactions() | _holds()
+    return {API + path: methods for path, methods in subjects.items()}
 
 
 def document() -> dict[str, Any]:

@@ -56,12 +56,14 @@ class BatchReport(NamedTuple):
 
 
 class Loop(NamedTuple):
-    """An event loop to take turns in: an executor used in it alone, which waits for nobody, and how to call there.
+    """An event loop to take turns in, and how to call there.
 
-    `soon` calls a function when the loop has seen to what it knows of; `soon_threadsafe` does it from elsewhere.
+    `executor` is used in the loop alone and waits for nobody; None where each turn means waiting for another host,
+    which is not for a loop. `soon` calls a function when the loop has seen to what it knows of; `soon_threadsafe` does
+    it from elsewhere.
     """
 
-    executor: Executor
+    executor: Executor | None
     soon: Callable[[Callable[[], None]], object]
     soon_threadsafe: Callable[[Callable[[], None]], object]
 
@@ -91,7 +93,8 @@ class Inbox:
         self._turn_s = 0.0
         self._scheduled = False
         self._turn_here = False
-        self._with_thread = loop is None
+        self._turns_in_loop = loop is not None and loop.executor is not None
+        self._with_thread = not self._turns_in_loop
         self._closing = False
         self._failure: WalletError | None = None
         self._changed = threading.Condition()
@@ -141,6 +144,7 @@ class Inbox:
 
     def _take_turn_here(self) -> None:
         assert self._loop is not None
+        assert self._loop.executor is not None
         with self._changed:
             self._scheduled = False
             if self._with_thread or not self._requests:
@@ -184,7 +188,7 @@ class Inbox:
     def _next_batch(self) -> list[Request]:
         """Wait for requests that are the thread's and take them; none when the inbox is closed and empty."""
         with self._changed:
-            if not self._requests and self._loop is not None and not self._closing:
+            if not self._requests and self._turns_in_loop and not self._closing:
                 self._with_thread = False
             while not (self._with_thread and self._requests):
                 if self._closing and not self._requests and not self._turn_here:

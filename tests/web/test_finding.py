@@ -1,0 +1,165 @@
+"""Finding users, wallets and transactions over HTTP; pages neither repeat nor skip while others write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from support.server import Server
+from web.calls import Owned, call, failure, ids, made, new_user, new_wallet, post, transfer
+
+# What a wallet holds for the table below: a transaction a line, the first is 1.
+HISTORY: tuple[dict[str, Any], ...] = (
+    {"amount": "10.00", "note": "Salary, April", "key": "s-4", "at": "2024-04-01"},
+    {"amount": "0.50", "is_credit": False, "note": "coffee 100%", "at": "2024-04-02T10:00"},
+    {"amount": "0.51", "is_credit": False, "note": "COFFEE_2", "at": "2024-04-03"},
+    {"amount": "20.00", "note": "salary, May", "key": "s-5", "at": "2024-05-01"},
+)
+# Then 5: a transfer out of 1.00; 6: a capture of 2.00; 7: a reversal of 2 (credit of 0.50).
+
+FOUND = (
+    ({}, "7 6 5 4 3 2 1"),
+    ({"kind": "credit"}, "7 4 1"),
+    ({"kind": "debit"}, "6 5 3 2"),
+    ({"kind": "transfer"}, "5"),
+    ({"kind": "capture"}, "6"),
+    ({"kind": "reversal"}, "7"),
+    ({"min": "0.51", "max": "2"}, "6 5 3"),
+    ({"min": "10.01"}, "4"),
+    ({"max": "0.50"}, "7 2"),
+    ({"text": "coffee"}, "3 2"),
+    ({"text": "%"}, "2"),
+    ({"text": "_"}, "3"),
+    ({"text": "SALARY", "from": "2024-05"}, "4"),
+    ({"key": "s-4"}, "1"),
+    ({"key": "s-6"}, ""),
+    ({"key": "s-4", "from": "2024-05"}, ""),
+    ({"from": "2024-04-02", "to": "2024-04-03"}, "3 2"),
+    ({"from": "2024-04-02T15:30:00+05:30", "to": "2024-04-02T10:00:00"}, "2"),
+    ({"to": "2024-04"}, "3 2 1"),
+    ({"kind": "credit", "limit": "1"}, "7"),
+    ({"kind": "", "min": "", "max": "", "text": "", "key": "", "from": "", "to": ""}, "7 6 5 4 3 2 1"),
+)
+
+
+@pytest.fixture(scope="module")
+def history(server: Server) -> Owned:
+    api = server.api()
+    owned, other = new_wallet(api), new_wallet(api)
+    for each in HISTORY:
+        made(post(api, owned, **each))
+    made(transfer(api, owned, other, "1.00"))
+    made(call(api, "/holds/capture", hold=made(call(api, "/holds/create", **ids(owned), amount=2))["id"]))
+    made(call(api, "/transactions/reverse", transaction=f"{owned[1]}-2"))
+    return owned
+
+
+@pytest.mark.parametrize(("given", "found"), FOUND, ids=str)
+def test_a_list_shows_what_fits_every_filter(
+    api: httpx.Client, history: Owned, given: dict[str, str], found: str
+) -> None:
+    page = made(api.get(f"/transactions/get/{history[0]}/{history[1]}", params=given), 200)
+    assert " ".join(str(each["seq"]) for each in page["transactions"]) == found
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"kind": "hold"},
+        {"kind": "Credit"},
+        {"min": "0"},
+        {"min": "1.001"},
+        {"max": "1e3"},
+        {"min": "2", "max": "1"},
+        {"from": "yesterday"},
+        {"from": "2024-05", "to": "2024-04"},
+        {"text": "x" * 1001},
+        {"key": "k" * 256},
+        {"note": "coffee"},
+        {"Kind": "credit"},
+    ],
+    ids=str,
+)
+def test_a_filter_that_cannot_be_read_or_is_not_known(api: httpx.Client, history: Owned, given: dict[str, str]) -> None:
+    failure(api.get(f"/transactions/get/{history[0]}/{history[1]}", params=given), 400, "invalid_input")
+
+
+def test_a_filter_on_a_wallet_that_is_not_there(api: httpx.Client, history: Owned) -> None:
+    for path in (f"/transactions/get/{history[0]}/999999", f"/transactions/get/999999/{history[1]}"):
+        failure(api.get(path, params={"kind": "credit"}), 404, "wallet_not_found")
+
+
+def test_one_transaction(api: httpx.Client, history: Owned) -> None:
+    """As the list has it, and how much of it has been reversed, by what."""
+    path = f"/transactions/get/{history[0]}/{history[1]}"
+    listed = made(api.get(path), 200)["transactions"]
+    for each in listed:
+        one = made(api.get(f"{path}/{each['seq']}"), 200)
+        taken_back = (each["amount"], [f"{history[1]}-7"]) if each["seq"] == 2 else ("0.00", [])
+        assert one == each | dict(zip(("reversed", "reversals"), taken_back, strict=True))
+
+
+def test_one_transaction_that_is_not_there_or_not_that_users(api: httpx.Client, history: Owned) -> None:
+    other = new_wallet(api)
+    for user_id, wallet_id, seq in (
+        (history[0], history[1], 8),
+        (history[0], history[1], 2**63 - 1),
+        (other[0], history[1], 1),
+        (history[0], 999_999, 1),
+        (999_999, history[1], 1),
+    ):
+        failure(api.get(f"/transactions/get/{user_id}/{wallet_id}/{seq}"), 404, "transaction_not_found")
+
+
+def pages(api: httpx.Client, path: str, name: str, between: Callable[[], object]) -> list[Any]:
+    """All of a list, two at a time; `between` is called after each page."""
+    found, cursor = [], ""
+    while True:
+        page = made(api.get(path, params={"limit": "2", "cursor": cursor}), 200)
+        assert set(page) == {name, "next_cursor"}
+        found += page[name]
+        if page["next_cursor"] is None:
+            return found
+        cursor = page["next_cursor"]
+        between()
+
+
+def test_users_a_page_at_a_time(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with Server(tmp_path_factory.mktemp("users"), "--no-auth") as server:
+        api = server.api()
+        for _ in range(5):
+            new_user(api)
+        more = iter(range(3))
+        found = pages(api, "/users", "users", lambda: next(more, None) is None or new_user(api))
+        assert [each["id"] for each in found] == list(range(1, 9))
+        for each in found:
+            assert made(api.get(f"/users/{each['id']}"), 200) == each
+        failure(api.get("/users/9"), 404, "user_not_found")
+
+
+def test_wallets_a_page_at_a_time(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with Server(tmp_path_factory.mktemp("wallets"), "--no-auth") as server:
+        api = server.api()
+        made(post(api, new_wallet(api), "5.00"))
+        for _ in range(4):
+            new_wallet(api)
+        more = iter(range(3))
+        found = pages(api, "/wallets", "wallets", lambda: next(more, None) is None or new_wallet(api))
+        assert [each["id"] for each in found] == list(range(1, 9))
+        for each in found:
+            assert made(api.get(f"/wallet/get/{each['user_id']}/{each['type']}"), 200) == each
+
+
+@pytest.mark.parametrize("path", ["/users", "/wallets"])
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "cursor=0", "cursor=1-1", "cursor=-1", "q=x"])
+def test_a_page_that_cannot_be_read(api: httpx.Client, path: str, query: str) -> None:
+    failure(api.get(f"{path}?{query}"), 400, "invalid_input")
+
+
+def test_two_methods_at_one_path(api: httpx.Client) -> None:
+    refused = api.put("/users", json={})
+    assert refused.headers["Allow"] == "POST, GET"
+    failure(refused, 405, "method_not_allowed")
+    assert api.head("/users").status_code == 200

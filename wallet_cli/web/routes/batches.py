@@ -1,0 +1,93 @@
+"""Many transactions in one request: a result an item, or all of them or none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from wallet_cli.domain.commands import AppliedTogether, Post, Refusal, Result, Together
+from wallet_cli.domain.model import Wallet
+from wallet_cli.errors import WalletError
+from wallet_cli.web.auth import Caller
+from wallet_cli.web.bodies import MAX_BATCH_BYTES, Batch, BatchItem, amount_text, decode, meta_text
+from wallet_cli.web.exchange import Reply, failure
+from wallet_cli.web.routes.call import Call
+from wallet_cli.web.routes.transactions import answered, posting
+from wallet_cli.web.site import Site
+
+ITEMS_AT_ONCE = 500
+"""How many items of a batch are worked on before other callers get a word in."""
+
+Prepared = tuple[Post, Wallet]
+
+
+async def create_transactions(site: Site, call: Call) -> Reply:
+    call.caller.must_write()
+    body = decode(await call.body(MAX_BATCH_BYTES), Batch)
+    call.query()
+    for each in body.transactions:
+        # Another JSON type is a fault of the body, as it is in every other field.
+        amount_text(each.amount)
+        meta_text(each.meta)
+    prepared = await _prepare_all(site, call.caller, body.transactions)
+    if body.atomic:
+        return await _atomic(site, prepared)
+    commands = [item[0] for item in prepared if not isinstance(item, WalletError)]
+    results = iter(await site.carry_out(commands) if commands else [])
+    answers: list[dict[str, Any]] = []
+    for number, item in enumerate(prepared):
+        if number % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
+            await asyncio.sleep(0)
+        answer = _refused(item) if isinstance(item, WalletError) else _item(next(results), item[1])
+        if "code" in answer:
+            site.metrics.refused(answer["code"])
+        answers.append(answer)
+    return Reply(200, "batch done", _summary(answers))
+
+
+async def _prepare_all(site: Site, caller: Caller, items: Sequence[BatchItem]) -> list[Prepared | WalletError]:
+    prepared: list[Prepared | WalletError] = []
+    for number, item in enumerate(items):
+        if number % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
+            await asyncio.sleep(0)
+        try:
+            prepared.append(posting(site, caller, item, item.key))
+        except WalletError as error:
+            prepared.append(error)
+    return prepared
+
+
+async def _atomic(site: Site, prepared: Sequence[Prepared | WalletError]) -> Reply:
+    """All of the items or none: the first refusal is the answer, with its `index`."""
+    ready: list[Prepared] = []
+    for index, item in enumerate(prepared):
+        if isinstance(item, WalletError):
+            item.details["index"] = index
+            raise item
+        ready.append(item)
+    result = (await site.carry_out([Together(tuple(command for command, _ in ready))]))[0]
+    if isinstance(result, Refusal):
+        raise result.error
+    assert isinstance(result, AppliedTogether)
+    answers = [_item(each, wallet) for each, (_, wallet) in zip(result.results, ready, strict=True)]
+    return Reply(200, "batch done, all of it", _summary(answers))
+
+
+def _item(result: Result, wallet: Wallet) -> dict[str, Any]:
+    if isinstance(result, Refusal):
+        return _refused(result.error)
+    assert not isinstance(result, AppliedTogether)
+    status, _, data = answered(result, wallet)
+    return {"status": status, "data": data}
+
+
+def _refused(error: WalletError) -> dict[str, Any]:
+    return {"status": error.http_status} | failure(error)
+
+
+def _summary(answers: list[dict[str, Any]]) -> dict[str, Any]:
+    statuses = [answer["status"] for answer in answers]
+    applied, replayed = statuses.count(201), statuses.count(200)
+    refused = len(statuses) - applied - replayed
+    return {"applied": applied, "replayed": replayed, "refused": refused, "results": answers}

@@ -1,0 +1,41 @@
+"""Registering users and finding them, and tokens for them."""
+
+from __future__ import annotations
+
+from wallet_cli.domain.address import UserId
+from wallet_cli.services import users
+from wallet_cli.services.answers import user_answer
+from wallet_cli.web.bodies import NewUser, TokenRequest, decode
+from wallet_cli.web.exchange import Reply
+from wallet_cli.web.routes.call import PAGE, Call, page
+from wallet_cli.web.site import Site
+
+
+async def create_user(site: Site, call: Call) -> Reply:
+    call.caller.must_be_writing_operator()
+    body = decode(await call.body(), NewUser)
+    call.query()
+    result = await site.carry_out_one(users.registration(site.ledger, body.phone_number, body.name))
+    return Reply(201, "user registered", users.registered(result))
+
+
+async def list_users(site: Site, call: Call) -> Reply:
+    call.caller.must_be_operator()
+    limit, cursor = page(call.query(*PAGE))
+    return Reply(200, "users", users.page_of(site.ledger, limit, cursor))
+
+
+async def get_user(site: Site, call: Call) -> Reply:
+    call.caller.must_be_operator()
+    user_id = call.path_id("user_id")
+    call.query()
+    return Reply(200, "user", user_answer(users.find_user(site.ledger, UserId(user_id))))
+
+
+async def create_token(site: Site, call: Call) -> Reply:
+    call.caller.must_be_writing_operator()
+    body = decode(await call.body(), TokenRequest)
+    call.query()
+    user = users.find_user(site.ledger, UserId(body.user_id))
+    token = site.tokens.issue(user.id, body.expires_minutes)
+    return Reply(201, "token issued", {"token": token, "token_type": "Bearer", "user_id": user.id})

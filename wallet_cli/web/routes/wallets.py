@@ -1,0 +1,73 @@
+"""Opening wallets, what they hold, their limits, and their life."""
+
+from __future__ import annotations
+
+from wallet_cli.domain.address import OwnedWallet, UserId, WalletName, parse_type
+from wallet_cli.domain.commands import SetStatus
+from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
+from wallet_cli.services import wallets
+from wallet_cli.web.bodies import NewLimits, NewWallet, OneWallet, decode, limit_text
+from wallet_cli.web.exchange import Reply
+from wallet_cli.web.routes.call import PAGE, Call, must_see, page
+from wallet_cli.web.site import Site
+
+
+async def create_wallet(site: Site, call: Call) -> Reply:
+    call.caller.must_be_writing_operator()
+    body = decode(await call.body(), NewWallet)
+    call.query()
+    name = WalletName(UserId(body.user_id), parse_type(body.type))
+    opening = wallets.opening(site.ledger, name, body.currency, body.minimum_balance)
+    return Reply(201, "wallet created", wallets.opened(site.ledger, await site.carry_out_one(opening)))
+
+
+async def get_wallet(site: Site, call: Call) -> Reply:
+    user_id, type_ = call.path_id("user_id"), parse_type(call.path("type"))
+    call.query()
+    must_see(call.caller, user_id)
+    return Reply(200, "wallet", wallets.balance(site.ledger, WalletName(UserId(user_id), type_)))
+
+
+async def get_wallets(site: Site, call: Call) -> Reply:
+    user_id = call.path_id("user_id")
+    call.query()
+    must_see(call.caller, user_id)
+    return Reply(200, "wallets", wallets.of_user(site.ledger, UserId(user_id)))
+
+
+async def list_wallets(site: Site, call: Call) -> Reply:
+    call.caller.must_be_operator()
+    limit, cursor = page(call.query(*PAGE))
+    return Reply(200, "wallets", wallets.page_of(site.ledger, None, limit, cursor))
+
+
+async def freeze_wallet(site: Site, call: Call) -> Reply:
+    return await _set_status(site, call, FROZEN, "wallet frozen")
+
+
+async def unfreeze_wallet(site: Site, call: Call) -> Reply:
+    return await _set_status(site, call, ACTIVE, "wallet active")
+
+
+async def close_wallet(site: Site, call: Call) -> Reply:
+    return await _set_status(site, call, CLOSED, "wallet closed")
+
+
+async def _set_status(site: Site, call: Call, status: str, message: str) -> Reply:
+    call.caller.must_be_writing_operator()
+    body = decode(await call.body(), OneWallet)
+    call.query()
+    wallet = wallets.find_wallet(site.ledger, OwnedWallet(body.wallet_id, body.user_id))
+    result = await site.carry_out_one(SetStatus(wallet.id, status))
+    return Reply(200, message, wallets.changed(site.ledger, result))
+
+
+async def set_limits(site: Site, call: Call) -> Reply:
+    call.caller.must_be_writing_operator()
+    body = decode(await call.body(), NewLimits)
+    call.query()
+    wallet = wallets.find_wallet(site.ledger, OwnedWallet(body.wallet_id, body.user_id))
+    command = wallets.limiting(
+        wallet, limit_text(body.minimum_balance), limit_text(body.maximum_balance), limit_text(body.daily_debit)
+    )
+    return Reply(200, "limits set", wallets.changed(site.ledger, await site.carry_out_one(command)))
