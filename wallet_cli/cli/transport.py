@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,7 @@ from wallet_cli.cli.output import Document, Format, Record, Style, json_text, no
 from wallet_cli.domain.address import parse_wallet
 from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
 from wallet_cli.services.context import Ledger
+from wallet_cli.storage.ledger_file import ledger_path
 
 STDIN = "-"
 
@@ -63,7 +65,7 @@ def import_(
         source = stack.enter_context(_opened(file))
         report = _to_stderr(style)
         if rejects is not None:
-            report = _to_file(stack.enter_context(_rejects_file(rejects, file)))
+            report = _to_file(stack.enter_context(_rejects_file(rejects, source, ledger)))
         progress = stack.enter_context(_progress(source, style))
         summary = imports.run(ledger, source, options, report, progress, name=file)
     return Record(summary, value="applied", exit_code=4 if summary["refused"] else 0)
@@ -104,11 +106,16 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _rejects_file(name: str, source: str) -> Iterator[TextIO]:
+def _rejects_file(name: str, source: BinaryIO, ledger: Ledger) -> Iterator[TextIO]:
     path = Path(name)
     try:
-        if source != STDIN and path.exists() and path.samefile(source):
-            raise InvalidInput("the rejects would be written over what is imported", hint="name another --rejects file")
+        if path.exists():
+            kept = {"what is imported": os.fstat(source.fileno())}
+            if "://" not in ledger.settings.db:
+                kept["the ledger"] = ledger_path(ledger.settings.db).stat()
+            for what, known in kept.items():
+                if os.path.samestat(path.stat(), known):
+                    raise InvalidInput(f"the rejects would be written over {what}", hint="name another --rejects file")
         file = path.open("w", encoding="ascii", newline="\n")
     except (OSError, ValueError) as error:
         raise _cannot("write", name, error) from None

@@ -87,4 +87,7 @@ def _check(value: Any, depth: int) -> None:
     elif isinstance(value, float):
         raise InvalidInput(f"metadata takes no fractions: {value}", hint=f'write it as text: "{value}"')
     elif value is not None and not isinstance(value, int):
-        raise InvalidInput("metadata takes text, whole numbers, true, false, null, lists and objects")
+        raise InvalidInput(
+            "metadata takes text, whole numbers, true, false, null, lists and objects",
+            hint='write a fraction as text: "1.5"',
+        )

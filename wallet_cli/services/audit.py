@@ -97,11 +97,13 @@ def _check_links(ledger: Ledger, first: int, last: int) -> None:
     for what, reason in OF_TRANSACTIONS.items():
         place = ledger.store.first_wrong(what, first, last)
         if place is not None:
-            raise _bad_row(*place, reason)
+            wallet_id, seq = place
+            raise _bad_row(wallet_id, seq, reason)
     for what, reason in OF_HOLDS.items():
         place = ledger.store.first_wrong(what, first, last)
         if place is not None:
-            id_ = format_hold_id(*place)
+            wallet_id, number = place
+            id_ = format_hold_id(wallet_id, number)
             raise _BadRow(f"hold {id_}: {reason}", hint=RESTORE, hold=id_, reason=reason)
     wrong = ledger.store.first_wrong("wallets", first, last)
     if wrong is not None:

@@ -2,8 +2,8 @@
 
 `jsonl` is what `import` reads back: into an empty ledger it makes the same one, and exporting that gives the same
 bytes. First comes a line that says what this is, then users, wallets, all transactions (a wallet after the other, each
-in order), holds, and for each wallet the state in which it ended, with its head hash. `csv` is the transactions alone,
-for spreadsheets. The journals of other programs are in services/journals.py.
+in order), holds, for each wallet the state in which it ended, with its head hash, and at the end how many records there
+were. `csv` is the transactions alone, for spreadsheets. The journals of other programs are in services/journals.py.
 
 A million lines are put together by hand rather than by a JSON library: it is what makes them as fast as reading them.
 """
@@ -11,7 +11,6 @@ A million lines are put together by hand rather than by a JSON library: it is wh
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -94,6 +93,13 @@ def named_wallets(ledger: Ledger, scope: Scope) -> Iterator[Named]:
         yield Named(wallet, f"{phone}/{wallet.type}")
 
 
+def accounts(ledger: Ledger, scope: Scope) -> Iterable[Account]:
+    """The wallets in scope with their last transactions, in the order of their ids."""
+    if scope.whole:
+        return ledger.store.accounts_after(0, -1, ledger.now_us())
+    return ledger.store.accounts([scope.first], ledger.now_us())
+
+
 def by_wallet(ledger: Ledger, scope: Scope) -> Iterator[tuple[Named, Iterator[Row]]]:
     """Each wallet in scope that has transactions, with them in order: to be read before the next one is asked for."""
     wallets = named_wallets(ledger, scope)
@@ -101,12 +107,17 @@ def by_wallet(ledger: Ledger, scope: Scope) -> Iterator[tuple[Named, Iterator[Ro
     row = next(rows, None)
     while row is not None:
         wallet_id = row[0]
-        named = next((each for each in wallets if each.wallet.id == wallet_id), None)
-        if named is None:
-            raise StorageError(f"there is no wallet {wallet_id}", hint="`wallet verify` says more")
         following: list[Row | None] = [None]
-        yield named, _of_one(row, rows, following)
+        yield _named(wallets, wallet_id), _of_one(row, rows, following)
         row = following[0]
+
+
+def _named(wallets: Iterator[Named], wallet_id: int) -> Named:
+    """The wallet of that id, among those that follow. Raises StorageError for a ledger that lacks it."""
+    named = next((each for each in wallets if each.wallet.id == wallet_id), None)
+    if named is None:
+        raise StorageError(f"there is no wallet {wallet_id}", hint="`wallet verify` says more")
+    return named
 
 
 def _of_one(row: Row, rows: Iterator[Row], following: list[Row | None]) -> Iterator[Row]:
@@ -124,6 +135,13 @@ def _of_one(row: Row, rows: Iterator[Row], following: list[Row | None]) -> Itera
 
 
 def _json_lines(ledger: Ledger, scope: Scope) -> Iterator[str]:
+    count = 0
+    for count, line in enumerate(_record_lines(ledger, scope), 1):  # noqa: B007  (the last one's is used)
+        yield line
+    yield _line({"record": "end", "records": count})
+
+
+def _record_lines(ledger: Ledger, scope: Scope) -> Iterator[str]:
     yield _line({"record": "ledger", "version": VERSION})
     if scope.whole:
         users: Iterable[User] = ledger.store.users()
@@ -141,7 +159,8 @@ def _json_lines(ledger: Ledger, scope: Scope) -> Iterator[str]:
 def _owners(ledger: Ledger, scope: Scope) -> Iterator[User]:
     for wallet, _ in ledger.store.named_wallets(scope.first, scope.last):
         user = ledger.store.user_by_id(wallet.user_id)
-        assert user is not None
+        if user is None:
+            raise StorageError(f"there is no user {wallet.user_id}", hint="`wallet verify` says more")
         yield user
 
 
@@ -206,7 +225,7 @@ def _hold_lines(ledger: Ledger, scope: Scope) -> Iterator[str]:
     named: Named | None = None
     for hold in holds:
         if named is None or named.wallet.id != hold.wallet_id:
-            named = next(each for each in wallets if each.wallet.id == hold.wallet_id)
+            named = _named(wallets, hold.wallet_id)
         yield _line(_hold_record(hold, named))
 
 
@@ -228,12 +247,7 @@ def _hold_record(hold: Hold, named: Named) -> dict[str, Any]:
 
 
 def _state_lines(ledger: Ledger, scope: Scope) -> Iterator[str]:
-    names = named_wallets(ledger, scope)
-    if scope.whole:
-        accounts: Iterable[Account] = ledger.store.accounts_after(0, -1, ledger.now_us())
-    else:
-        accounts = ledger.store.accounts([scope.first], ledger.now_us())
-    for account, named in zip(accounts, names, strict=True):
+    for account, named in zip(accounts(ledger, scope), named_wallets(ledger, scope), strict=True):
         yield _line(_state_record(account, named.name))
 
 
@@ -259,18 +273,28 @@ def _limit(minor: int | None, currency: Currency) -> str | None:
 
 
 def _csv(ledger: Ledger, scope: Scope) -> Iterator[str]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    lines = _CsvLines()
+    # Either half of this line end has a field quoted that holds it; a newline alone would leave a CR in the open.
+    writer = csv.writer(lines, lineterminator="\r\n")
     writer.writerow(CSV_COLUMNS)
     for named, rows in by_wallet(ledger, scope):
-        lines = _csv_rows(named, rows)
-        while part := list(islice(lines, LINES_AT_ONCE)):
+        rest = _csv_rows(named, rows)
+        while part := list(islice(rest, LINES_AT_ONCE)):
             writer.writerows(part)
-            if buffer.tell() > LINES_AT_ONCE * 50:
-                yield buffer.getvalue()
-                buffer.seek(0)
-                buffer.truncate()
-    yield buffer.getvalue()
+            if len(lines) >= LINES_AT_ONCE:
+                yield lines.taken()
+    yield lines.taken()
+
+
+class _CsvLines(list[str]):
+    """What a csv.writer writes, a line each; given out with line ends as everywhere else."""
+
+    write = list.append
+
+    def taken(self) -> str:
+        text = "".join([line[:-2] + "\n" for line in self])
+        self.clear()
+        return text
 
 
 def _csv_rows(named: Named, rows: Iterator[Row]) -> Iterator[Row]:

@@ -9,24 +9,52 @@ of the wallet opens another day, and once more at the end, with no tolerance.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, timedelta
+from typing import NamedTuple
 
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import DAY_US, format_time
 from wallet_cli.errors import InvalidInput
 from wallet_cli.services.context import Ledger
-from wallet_cli.services.exports import DAYS, Named, Row, Scope, by_wallet, money_text, named_wallets
+from wallet_cli.services.exports import DAYS, Named, Row, Scope, accounts, by_wallet, money_text, named_wallets
 
 FIRST_BEANCOUNT_YEAR, LAST_BEANCOUNT_YEAR = 1700, 2199
 """Years that beancount's grammar knows."""
 
 DAY_BEFORE_ALL = date(FIRST_BEANCOUNT_YEAR, 1, 1)
+FIRST_BEANCOUNT_US = (DAY_BEFORE_ALL - date(1970, 1, 1)).days * DAY_US
+END_OF_BEANCOUNT_US = (date(LAST_BEANCOUNT_YEAR + 1, 1, 1) - date(1970, 1, 1)).days * DAY_US
 
 
 def journal(ledger: Ledger, scope: Scope, form: str) -> Iterator[str]:
-    """The lines of a journal, ends included. Raises InvalidInput for what its language has no words for."""
+    """The lines of a journal, ends included.
+
+    Raises InvalidInput for what its language has no words for, before there is any line.
+    """
     return _hledger(ledger, scope) if form == "hledger" else _beancount(ledger, scope)
+
+
+class _End(NamedTuple):
+    """What is asserted of a whole ledger: the last day that it writes of, and the currencies of its wallets."""
+
+    day: str
+    currencies: Collection[Currency]
+
+
+def _end(ledger: Ledger, scope: Scope) -> _End | None:
+    """None for a single wallet, whose transfers have their other legs elsewhere, and where there is nothing."""
+    currencies: dict[Currency, None] = {}
+    last_us: int | None = None
+    for account in accounts(ledger, scope) if scope.whole else ():
+        currencies[account.wallet.currency] = None
+        if account.last.seq and (last_us is None or account.last.at_us > last_us):
+            last_us = account.last.at_us
+    return None if last_us is None else _End(_day(last_us), currencies)
+
+
+def _day(at_us: int) -> str:
+    return DAYS[at_us // DAY_US][:10]
 
 
 # hledger
@@ -47,6 +75,12 @@ def _hledger(ledger: Ledger, scope: Scope) -> Iterator[str]:
     yield "account equity:outside\naccount equity:transfers\n"
     for named, rows in by_wallet(ledger, scope):
         yield from _hledger_entries(named, rows)
+    end = _end(ledger, scope)
+    if end is not None:
+        yield f"\n{end.day} * both legs of every transfer are here\n"
+        for currency in end.currencies:
+            nothing = f"{money_text(currency)(0)}{_dot(currency)} {_symbol(currency)}"
+            yield f"    equity:transfers  {nothing} = {nothing}\n"
 
 
 def _hledger_entries(named: Named, rows: Iterator[Row]) -> Iterator[str]:
@@ -73,7 +107,7 @@ def _hledger_entries(named: Named, rows: Iterator[Row]) -> Iterator[str]:
         tags = "".join(
             f", {name}:{value}"
             for name, value in (
-                ("key", None if key is None else _plain(key)),
+                ("key", None if key is None else _plain(key, ",")),
                 ("transfer", None if peer_id is None else f"{peer_id}-{peer_seq}"),
                 ("reverses", None if reverses is None else f"{wallet_id}-{reverses}"),
                 ("hold", None if hold is None else f"{wallet_id}-h{hold}"),
@@ -82,7 +116,7 @@ def _hledger_entries(named: Named, rows: Iterator[Row]) -> Iterator[str]:
             if value is not None
         )
         yield (
-            f"\n{DAYS[at_us // DAY_US][:10]} * ({wallet_id}-{seq}) {_plain(note or '')}\n"
+            f"\n{DAYS[at_us // DAY_US][:10]} * ({wallet_id}-{seq}) {_plain(note or '', ';')}\n"
             f"    ; at:{format_time(at_us)}{tags}\n"
             f"    {account}  {sign}{money(amount)}{dot} {symbol} = {money(after)}{dot} {symbol}\n"
             f"    {other}  {other_sign}{money(amount)}{dot} {symbol}\n"
@@ -103,9 +137,9 @@ def _dot(currency: Currency) -> str:
     return "" if currency.exponent else "."
 
 
-def _plain(text: str) -> str:
-    """User text for one line of a journal: what would end it, start a comment or a tag is replaced."""
-    cleaned = "".join(c if c.isprintable() and c not in ";|,:" else " " for c in text)
+def _plain(text: str, end: str) -> str:
+    """User text for one line of a journal: control characters and what would end it there are replaced by spaces."""
+    cleaned = "".join(c if c.isprintable() and c != end else " " for c in text)
     return " ".join(cleaned.split())
 
 
@@ -113,6 +147,7 @@ def _plain(text: str) -> str:
 
 
 def _beancount(ledger: Ledger, scope: Scope) -> Iterator[str]:
+    _check_years(ledger, scope)
     yield ";; A wallet ledger, for beancount. Balances are asserted for each day, and at the end.\n"
     yield 'option "title" "wallet"\n\n'
     # Both sides of every posting are written to the last digit: nothing may be taken for rounding.
@@ -123,6 +158,12 @@ def _beancount(ledger: Ledger, scope: Scope) -> Iterator[str]:
         yield f"{DAY_BEFORE_ALL} open {_beancount_account(named)} {_commodity(named.wallet.currency)}\n"
     for named, rows in by_wallet(ledger, scope):
         yield from _beancount_entries(named, rows)
+    end = _end(ledger, scope)
+    if end is not None:
+        yield "\n"
+        for currency in end.currencies:
+            nothing, unit = money_text(currency)(0), _commodity(currency)
+            yield f"{_following(end.day)} balance Equity:Transfers  {nothing} ~ 0 {unit}\n"
 
 
 def _beancount_entries(named: Named, rows: Iterator[Row]) -> Iterator[str]:
@@ -146,7 +187,6 @@ def _beancount_entries(named: Named, rows: Iterator[Row]) -> Iterator[str]:
         after,
     ) in rows:
         day = DAYS[at_us // DAY_US][:10]
-        _check_year(day)
         if before is not None and before[0] != day:
             yield f"\n{day} balance {account}  {money(before[1])} ~ 0 {unit}\n"
         before = day, after
@@ -169,9 +209,7 @@ def _beancount_entries(named: Named, rows: Iterator[Row]) -> Iterator[str]:
             f"  {other}  {other_sign}{money(amount)} {unit}\n"
         )
     if before is not None:
-        following = date.fromisoformat(before[0]) + timedelta(days=1)
-        _check_year(str(following))
-        yield f"\n{following} balance {account}  {money(before[1])} ~ 0 {unit}\n"
+        yield f"\n{_following(before[0])} balance {account}  {money(before[1])} ~ 0 {unit}\n"
 
 
 def _beancount_account(named: Named) -> str:
@@ -184,10 +222,24 @@ def _commodity(currency: Currency) -> str:
     return currency.name if currency.name.isalpha() else "X." + currency.name.replace("/", ".")
 
 
-def _check_year(day: str) -> None:
-    if not FIRST_BEANCOUNT_YEAR <= int(day[:4]) <= LAST_BEANCOUNT_YEAR:
+def _following(day: str) -> str:
+    """The day after: a balance is asserted as of the start of a day."""
+    return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+
+
+def _check_years(ledger: Ledger, scope: Scope) -> None:
+    """Ask the first and the last transaction of each wallet: their times never go back."""
+    for account in accounts(ledger, scope):
+        if account.last.seq:
+            first = ledger.store.transaction(account.wallet.id, 1)
+            _check_year(account.last.at_us if first is None else first.at_us)
+            _check_year(account.last.at_us + DAY_US)
+
+
+def _check_year(at_us: int) -> None:
+    if not FIRST_BEANCOUNT_US <= at_us < END_OF_BEANCOUNT_US:
         raise InvalidInput(
-            f"beancount has no words for the year {day[:4]}",
+            f"beancount has no words for the year {format_time(at_us)[:4]}",
             hint=f"years {FIRST_BEANCOUNT_YEAR} to {LAST_BEANCOUNT_YEAR}; hledger knows all",
         )
 

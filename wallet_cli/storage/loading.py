@@ -41,13 +41,15 @@ T = TypeVar("T")
 class Reader(Protocol):
     """What loading needs of a storage engine."""
 
-    def lock(self, wallet_ids: Sequence[int], *, creating: bool) -> None:
-        """Keep others from writing to those wallets until the turn ends, and, if `creating`, from making new things."""
+    def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
+        """Keep others from writing to those wallets until the turn ends, and, if `creating`, from making new things.
+
+        Answers with the accounts that there are of those wallets, as they stand from then on.
+        """
 
     def user_by_id(self, id_: int) -> User | None: ...
     def user_by_e164(self, e164: str) -> User | None: ...
     def account_of(self, user_id: int, type_: str, now_us: int) -> Account | None: ...
-    def accounts(self, ids: Sequence[int], now_us: int) -> list[Account]: ...
     def keyed(self, pairs: Sequence[tuple[int, str]]) -> list[Transaction]: ...
     def hold_by_key(self, wallet_id: int, key: str) -> Hold | None: ...
     def hold(self, wallet_id: int, number: int) -> Hold | None: ...
@@ -81,10 +83,8 @@ class Loader:
                 others.append(command)
                 wallet_ids.update(self._wallets_of(command))
                 keys += _keys_of(command)
-        ordered = sorted(wallet_ids)
-        self._reader.lock(ordered, creating=any(isinstance(command, CREATING) for command in others))
-        if ordered:
-            self._load_accounts(ordered)
+        creating = any(isinstance(command, CREATING) for command in others)
+        self._add_accounts(self._reader.lock(sorted(wallet_ids), self._now_us, creating=creating))
         if keys:
             self._load_keys(keys)
         for command in others:
@@ -125,8 +125,8 @@ class Loader:
         for leg in legs:
             state.reversed[leg] = self._reader.reversed_amount(*leg)
 
-    def _load_accounts(self, ids: Sequence[int]) -> None:
-        for account in self._reader.accounts(ids, self._now_us):
+    def _add_accounts(self, accounts: Sequence[Account]) -> None:
+        for account in accounts:
             wallet, last, lapsed = account
             self._state.add_wallet(wallet, last)
             if lapsed:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -24,7 +25,7 @@ from psycopg import errors, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from wallet_cli.domain.commands import Command, Made
-from wallet_cli.domain.model import Hold, Operator, Policy, Transaction, User, Wallet
+from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
 from wallet_cli.domain.rules import State
 from wallet_cli.errors import Busy, Collision, InvalidInput, StorageError, WalletError
 from wallet_cli.storage import sql
@@ -37,14 +38,15 @@ CREATING_LOCK = 0x57414C54
 """`WALT`: the advisory lock of those who make users and wallets, whose ids follow each other without a gap."""
 
 CONNECT_TIMEOUT_S = 5
-SILENCE_TIMEOUT_MS = 10_000
+RECONNECT_PAUSE_S = 0.5
+SILENCE_TIMEOUT_MS = 5_000
 """How long sent bytes may stay without an answer from the other host before the connection counts as lost."""
 
 IDLE_IN_TURN_S = 30
 """How long the server keeps the locks of a program that it has not heard of."""
 
 STATEMENT_MARGIN_S = 10
-COPY_FROM_ROWS = 24
+COPY_FROM_ROWS = 200
 """From so many rows on, COPY is quicker than an INSERT for each."""
 
 OLDEST_SERVER = 150000
@@ -76,6 +78,7 @@ class PostgresStore(Reading):
     """
 
     closes_under_turn = False
+    is_local = False
     may_come_back = True
 
     def __init__(self, url: str, lock_timeout_s: float) -> None:
@@ -86,6 +89,8 @@ class PostgresStore(Reading):
         self._read_only = False
         self._in_batch = False
         self._in_snapshot = False
+        self._apart = self._ended = False
+        self._returning: threading.Thread | None = None
         self._doubtful = False
         """Whether the server said, of the last commit, that it may not have reached the standby."""
 
@@ -96,8 +101,32 @@ class PostgresStore(Reading):
         """The connection, made anew where there is none or it is broken."""
         if self._connection is None or self._connection.closed:
             self._in_batch = self._in_snapshot = False
+            if self._apart:
+                self._come_back()
+                raise Unreachable(f"the database cannot be reached: {self.name}", hint="try again, with the same key")
             self._connection = self._connect()
         return self._connection
+
+    def reconnect_apart(self) -> None:
+        """From now on, a connection that breaks is made anew by a thread, and until it is there asking fails at once.
+
+        For an event loop, which has others to see to.
+        """
+        self._apart = True
+
+    def _come_back(self) -> None:
+        """Have the connection made anew, unless that is under way."""
+        if self._returning is None or not self._returning.is_alive():
+            self._returning = threading.Thread(target=self._connect_in_the_end, name="wallet-reconnect", daemon=True)
+            self._returning.start()
+
+    def _connect_in_the_end(self) -> None:
+        while not self._ended:
+            try:
+                self._connection = self._connect()
+                return
+            except (StorageError, Busy):
+                time.sleep(RECONNECT_PAUSE_S)
 
     def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
         with self._translating():
@@ -122,6 +151,7 @@ class PostgresStore(Reading):
             self._doubtful = True
 
     def close(self) -> None:
+        self._ended = True
         if self._connection is not None:
             self._connection.close()
 
@@ -216,7 +246,11 @@ class PostgresStore(Reading):
     def load(self, commands: Sequence[Command], policy: Policy, now_us: int) -> State:
         return Loader(self, State(policy), now_us).load(commands)
 
-    def lock(self, wallet_ids: Sequence[int], *, creating: bool) -> None:
+    def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
+        """Begin, lock, and read what is locked, in one round trip.
+
+        The accounts are read by a statement of its own: it sees what whoever had the locks before has committed.
+        """
         parts = []
         if not self._in_batch:
             wait_ms = max(1, int(self._lock_timeout_s * 1000))
@@ -231,9 +265,25 @@ class PostgresStore(Reading):
         if wallet_ids:
             ids = ", ".join(map(str, wallet_ids))
             parts.append(f"SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE")
-        if parts:
-            self._run("; ".join(parts))
-        self._in_batch = True
+            parts.append(_with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us]))
+        if not parts:
+            return []
+        with self._translating():
+            cursor = self._first("; ".join(parts).encode())
+            self._in_batch = True
+            for _ in parts[1:]:
+                cursor.nextset()
+            return [sql.to_account(row) for row in cursor.fetchall()] if wallet_ids else []
+
+    def _first(self, statement: bytes) -> psycopg.Cursor[tuple[Any, ...]]:
+        """Run what begins a batch: where an idle connection turns out to be dead, nothing is lost by another one."""
+        idle = self._connection
+        try:
+            return self.connection.execute(statement)
+        except psycopg.OperationalError:
+            if idle is None or not idle.closed or self._in_batch:
+                raise
+            return self.connection.execute(statement)
 
     def write(self, made: Sequence[Made]) -> None:
         with self._translating(), self.connection.cursor() as cursor:
@@ -274,7 +324,7 @@ class PostgresStore(Reading):
         wallet_id = _wallet_of(made)
         self.begin()
         try:
-            self.lock([] if wallet_id is None else [wallet_id], creating=wallet_id is None)
+            self.lock([] if wallet_id is None else [wallet_id], 0, creating=wallet_id is None)
             there = self._is_there(made)
             if there:
                 # A commit of our own waits until the standby has it, and so all that was committed before.
@@ -402,6 +452,12 @@ def _translated(statement: str) -> bytes:
     text = statement.replace("%", "%%")
     text = re.sub(r"(?<![:\w]):(\w+)", r"%(\1)s", text)
     return text.replace("?", "%s").encode()
+
+
+def _with_numbers(statement: str, numbers: Sequence[int]) -> str:
+    """A statement with whole numbers in the place of its `?`: many statements at once take no parameters."""
+    rest = iter(numbers)
+    return re.sub(r"\?", lambda _: str(int(next(rest))), statement)
 
 
 def _bound(values: Values) -> Any:

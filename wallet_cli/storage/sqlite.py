@@ -27,7 +27,7 @@ else:
         import sqlite3
 
 from wallet_cli.domain.commands import Command, Made
-from wallet_cli.domain.model import Hold, Operator, Policy, Transaction, User, Wallet
+from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
 from wallet_cli.domain.rules import State
 from wallet_cli.errors import Busy, StorageError
 from wallet_cli.storage import sql
@@ -86,6 +86,7 @@ def _translated(error: sqlite3.Error, path: Path) -> Busy | StorageError:
 class SqliteStore(Reading):
     """One connection to a ledger. Use it from one thread, and never across a fork."""
 
+    is_local = True
     may_come_back = False
 
     def __init__(self, path: Path, busy_timeout_s: float) -> None:
@@ -156,8 +157,9 @@ class SqliteStore(Reading):
     def begin(self) -> None:
         self._run("BEGIN IMMEDIATE")
 
-    def lock(self, wallet_ids: Sequence[int], *, creating: bool) -> None:
-        """Nothing to do: who has the turn has the whole file."""
+    def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:  # noqa: ARG002
+        """There is nothing to lock: who has the turn has the whole file."""
+        return self.accounts(wallet_ids, now_us) if wallet_ids else []
 
     def load(self, commands: Sequence[Command], policy: Policy, now_us: int) -> State:
         return Loader(self, State(policy), now_us).load(commands)

@@ -63,6 +63,8 @@ class Site:
             open_ledger(self.settings, lambda text: log("ledger", message=text))
         )
         self.ledger.store.forbid_writes()
+        if not isinstance(self.ledger.store, SqliteStore):
+            self.ledger.store.reconnect_apart()
         self.door = Doorkeeper(self.ledger.store, self.tokens) if self._auth else OpenDoor()
         here = None
         if self.ledger.store.is_local:

@@ -107,7 +107,7 @@ def reverse(state: State, command: Reverse, now_us: int) -> Applied | Replayed |
             return Refusal(wrong)
     # After this point the reversal is certain.
     made: list[Transaction] = []
-    for number, ((leg, is_credit, reverses), last) in enumerate(zip(legs, lasts, strict=True)):
+    for number, ((_, is_credit, reverses), last) in enumerate(zip(legs, lasts, strict=True)):
         peer_id = peer_seq = None
         if len(legs) == 2:
             other = 1 - number

@@ -13,14 +13,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import BinaryIO, NamedTuple
 
-from wallet_cli.domain.address import PhoneDigits, WalletName, check_key, parse_wallet
-from wallet_cli.domain.commands import Applied, Command, OpenWallet, Refusal, Register, Replayed, Result
+from wallet_cli.domain.address import MAX_ID, PhoneDigits, WalletName, check_key, parse_wallet
+from wallet_cli.domain.commands import (
+    Applied,
+    Command,
+    OpenWallet,
+    Post,
+    Refusal,
+    Register,
+    Replayed,
+    RestoreHold,
+    RestoreState,
+    RestoreTransaction,
+    Result,
+)
 from wallet_cli.domain.model import Wallet
 from wallet_cli.domain.money import parse_currency, parse_minimum
 from wallet_cli.domain.period import parse_start
 from wallet_cli.errors import (
     InvalidInput,
     NotFound,
+    RestoreConflict,
+    StorageError,
     UserExists,
     UserNotFound,
     WalletError,
@@ -32,7 +46,7 @@ from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.imports import records
 from wallet_cli.services.imports.reading import RESTORED_COLUMNS, Line, read_lines
-from wallet_cli.services.wallets import find_wallet
+from wallet_cli.services.wallets import find_account, find_wallet
 
 BATCH_LINES = 5000
 """How many lines share a turn and a commit."""
@@ -40,6 +54,9 @@ BATCH_LINES = 5000
 RESTORED = frozenset(RESTORED_COLUMNS)
 MAX_KNOWN_NAMES = 100_000
 DIGEST_CHARS = 16
+
+Change = Post | RestoreTransaction | RestoreHold | RestoreState
+"""What a line about a wallet may ask for."""
 
 Report = Callable[[int, WalletError, str], None]
 """Is told of each line that is refused: its number, why, and its text."""
@@ -69,6 +86,7 @@ def run(
     same import goes on from there.
     """
     with ExitStack() as stack:
+        stack.enter_context(ledger.store.many_batches())
         if not source.seekable():
             source = stack.enter_context(_spooled(source))
         lines = read_lines(source, name)
@@ -87,8 +105,14 @@ def run(
 def _spooled(source: BinaryIO) -> BinaryIO:
     """What comes through a pipe, kept on disk: its digest has to be known before its first line is applied."""
     spool = tempfile.TemporaryFile()  # noqa: SIM115  (closed by its user)
-    shutil.copyfileobj(source, spool)
-    spool.seek(0)
+    try:
+        shutil.copyfileobj(source, spool)
+        spool.seek(0)
+    except OSError as error:
+        spool.close()
+        raise StorageError(
+            f"cannot keep what comes through the pipe: {error.strerror or error}", hint="or import a file"
+        ) from error
     return spool
 
 
@@ -111,7 +135,15 @@ class Run:
         self._carry_out = carry_out
         self._zone = ledger.settings.timezone
         self._known: dict[str, Wallet] = {}
-        """Wallets by the text that names them, for what never changes about them."""
+        """Wallets by the text that names them, as they were when it was first read."""
+        self._ends: dict[str, int] = {}
+        """The last seq that such a wallet had then, where it had transactions."""
+        self._broken: set[str] = set()
+        """Names of wallets of which a line of an export was refused."""
+        self._there: set[int] = set()
+        """Ids of wallets that are known to be there."""
+        self._records: int | None = None
+        """How many records of an export have been read, while its end is still to come."""
         self._prefix = ""
         self.applied = self.replayed = self.refused = 0
         self.users_created = self.wallets_created = 0
@@ -121,14 +153,21 @@ class Run:
             "transaction": self._transactions,
             "user": self._users,
             "wallet": self._wallets,
-            "hold": self._restored,
-            "state": self._restored,
+            "hold": self._holds,
+            "state": self._states,
             "ledger": self._headers,
+            "end": self._footers,
             "": self._unreadable,
         }
+        number = 0
         for batch in _batches(lines):
             works[batch[0].record](batch)
+            if self._records is not None:
+                self._records += len(batch)
+            number = batch[-1].number
             progress(self._source.tell() - self._start)
+        if self._records is not None:
+            self._refuse(Line(number + 1, "end", {}, ""), _cut_short())
 
     def summary(self) -> Answer:
         abandoned = self._options.atomic and self.refused > 0
@@ -144,25 +183,57 @@ class Run:
     # A batch of each kind.
 
     def _transactions(self, batch: list[Line]) -> None:
+        self._in_wallets(batch, self._transaction)
+
+    def _holds(self, batch: list[Line]) -> None:
+        self._in_wallets(batch, lambda line: records.restored_hold(line, self._wallet_of(line), self._zone))
+
+    def _states(self, batch: list[Line]) -> None:
+        self._in_wallets(batch, lambda line: records.restored_state(line, self._wallet_of(line)), counted=False)
+
+    def _in_wallets(self, batch: list[Line], read: Callable[[Line], Change], *, counted: bool = True) -> None:
+        """Carry out lines that are each about a wallet, which is looked up, or opened if that was asked for, before."""
         self._find_wallets(batch)
         commands: list[Command] = []
         asked: list[Line | tuple[Line, WalletError]] = []
         for line in batch:
             try:
-                commands.append(self._transaction(line))
-                asked.append(line)
+                command = read(line)
+                if type(command) is not Post:
+                    if self._goes_on(line, command):
+                        # Nothing is added to a wallet whose past is another one: that is compared first.
+                        self._count(asked, self._carry_out(commands), counted=counted)
+                        commands, asked = [], []
+                    self._check_unbroken(line)
             except WalletError as error:
                 asked.append((line, error))
-        self._count(asked, self._carry_out(commands) if commands else [])
+            else:
+                commands.append(command)
+                asked.append(line)
+        self._count(asked, self._carry_out(commands) if commands else [], counted=counted)
 
-    def _transaction(self, line: Line) -> Command:
+    def _goes_on(self, line: Line, command: Change) -> bool:
+        """Whether a line of an export is the first one after those that its wallet had already."""
+        name = line.fields["wallet"]
+        if isinstance(command, RestoreTransaction):
+            return name in self._ends and command.seq == self._ends[name] + 1
+        if isinstance(command, RestoreHold):
+            return name in self._known and 0 < self._known[name].holds == command.hold.number - 1
+        return False
+
+    def _check_unbroken(self, line: Line) -> None:
+        """Refuse what comes after a line of an export, of the same wallet, that was refused."""
+        if line.fields["wallet"] in self._broken:
+            raise RestoreConflict("an earlier line of this wallet was refused", hint="put that right first")
+
+    def _transaction(self, line: Line) -> Change:
         fields = line.fields
         wallet = self._wallet_of(line)
         if not RESTORED.isdisjoint(fields):
             if fields.get("currency", wallet.currency.name) != wallet.currency.name:
                 raise InvalidInput(f"wallet {wallet.id} is in {wallet.currency.name}", hint="one wallet, one currency")
             if "id" in fields:
-                return records.restored_transaction(line, wallet, self._zone)
+                return self._with_peer(records.restored_transaction(line, wallet, self._zone))
             named = min(RESTORED.intersection(fields))
             if named != "currency":
                 raise InvalidInput(f"{named} needs an id, as lines of an export have", hint=f"leave {named} out")
@@ -173,22 +244,19 @@ class Run:
             check_key(records.text(fields, "key"))
         return records.post(line, wallet, key, self._zone)
 
-    def _restored(self, batch: list[Line]) -> None:
-        """Holds or states of an export."""
-        self._find_wallets(batch)
-        commands: list[Command] = []
-        asked: list[Line | tuple[Line, WalletError]] = []
-        for line in batch:
-            try:
-                wallet = self._wallet_of(line)
-                if line.record == "hold":
-                    commands.append(records.restored_hold(line, wallet, self._zone))
-                else:
-                    commands.append(records.restored_state(line, wallet))
-                asked.append(line)
-            except WalletError as error:
-                asked.append((line, error))
-        self._count(asked, self._carry_out(commands), counted=batch[0].record == "hold")
+    def _with_peer(self, command: RestoreTransaction) -> RestoreTransaction:
+        """The same; raises RestoreConflict where it is a leg of a transfer, and the other one has no wallet here."""
+        id_ = command.peer_wallet_id
+        if id_ is not None and id_ not in self._there:
+            if id_ > MAX_ID or not self._ledger.store.accounts([id_], self._ledger.now_us()):
+                raise RestoreConflict(
+                    f"the other leg of this transfer is in wallet {id_}, which is not here",
+                    hint="transfers are read back with both of their wallets: export the whole ledger",
+                )
+            if len(self._there) > MAX_KNOWN_NAMES:
+                self._there.clear()
+            self._there.add(id_)
+        return command
 
     def _users(self, batch: list[Line]) -> None:
         asked: list[tuple[Line, Register]] = []
@@ -231,6 +299,8 @@ class Run:
             if isinstance(result, Applied):
                 self.wallets_created += 1
             elif isinstance(result, Refusal) and not self._is_that_wallet(command, result.error):
+                if command.id is not None:
+                    self._broken.add(line.fields["wallet"])
                 self._refuse(line, result.error)
 
     def _opening(self, line: Line) -> OpenWallet:
@@ -254,12 +324,23 @@ class Run:
 
     def _headers(self, batch: list[Line]) -> None:
         for line in batch:
+            if self._records is not None:
+                self._refuse(line, _cut_short())
             try:
                 records.check_version(line, exports.VERSION)
             except InvalidInput as error:
                 if line.number == 1:
                     raise  # the whole file is of another form
                 self._refuse(line, error)
+        self._records = 0
+
+    def _footers(self, batch: list[Line]) -> None:
+        for line in batch:
+            try:
+                records.check_count(line, self._records)
+            except WalletError as error:
+                self._refuse(line, error)
+            self._records = None
 
     def _unreadable(self, batch: list[Line]) -> None:
         for line in batch:
@@ -278,6 +359,7 @@ class Run:
         """Look up each wallet that a batch names and that is not known yet; open what is missing, if asked to."""
         if len(self._known) > MAX_KNOWN_NAMES:
             self._known.clear()
+            self._ends.clear()
         unknown = {
             name: line.fields.get("currency")
             for line in batch
@@ -286,10 +368,10 @@ class Run:
         missing: dict[str, tuple[WalletName, object]] = {}
         for text, currency in unknown.items():
             try:
-                name = parse_wallet(text)
-                self._known[text] = find_wallet(self._ledger, name)
+                wanted = parse_wallet(text)
+                self._know(text, wanted)
             except (UserNotFound, WalletNotFound):
-                missing[text] = (name, currency)
+                missing[text] = (wanted, currency)
             except WalletError:
                 continue  # the line itself is told, when its turn comes
         if missing and self._options.create:
@@ -308,9 +390,15 @@ class Run:
         self.wallets_created += sum(isinstance(result, Applied) for result in results)
         for text, (name, _) in missing.items():
             try:
-                self._known[text] = find_wallet(self._ledger, name)
+                self._know(text, name)
             except WalletError:
                 continue
+
+    def _know(self, text: str, name: WalletName) -> None:
+        wallet, last, _ = find_account(self._ledger, name)
+        self._known[text] = wallet
+        if last.seq:
+            self._ends[text] = last.seq
 
     def _register_missing(self, names: Iterable[WalletName]) -> None:
         """Register those who are named by a phone number that nobody has yet."""
@@ -356,6 +444,8 @@ class Run:
                     replayed += 1
                 else:
                     assert isinstance(result, Refusal)
+                    if "id" in each.fields:
+                        self._broken.add(each.fields["wallet"])
                     self._refuse(each, result.error)
             else:
                 self._refuse(*each)
@@ -365,7 +455,11 @@ class Run:
 
     def _refuse(self, line: Line, error: WalletError) -> None:
         self.refused += 1
-        self._report(line.number, error, line.text)
+        self._report(line.number, error, line.text.rstrip("\r\n"))
+
+
+def _cut_short() -> RestoreConflict:
+    return RestoreConflict("the export is cut short: its last line is missing", hint="get the whole of it, and go on")
 
 
 def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from typing import Any, BinaryIO, NamedTuple
 
-from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.errors import InvalidInput, StorageError, shown
 
 MAX_LINE_BYTES = 64 * 1024
 BOM = b"\xef\xbb\xbf"
@@ -37,8 +36,15 @@ RECORDS: dict[str, frozenset[str]] = {
     "state": frozenset(
         {"wallet", "status", "minimum_balance", "maximum_balance", "daily_debit", "transactions", "hash"}
     ),
+    "end": frozenset({"records"}),
 }  # fmt: skip
 """The fields that each kind of record may have."""
+
+
+class Fraction(NamedTuple):
+    """A JSON number that is not whole, as it was written: an amount is never a float, and is read digit by digit."""
+
+    text: str
 
 
 class Line(NamedTuple):
@@ -52,8 +58,6 @@ class Line(NamedTuple):
     fields: dict[str, Any]
     text: str
     problem: InvalidInput | None = None
-    is_last: bool = False
-    """What comes after it cannot be told apart any more: nothing more is read."""
 
 
 def read_lines(source: BinaryIO, name: str) -> Iterator[Line]:
@@ -78,14 +82,18 @@ def _is_csv(first: bytes, name: str) -> bool:
 
 
 class _Lines:
-    """The lines of a file as bytes, ends included; each at most MAX_LINE_BYTES, and one that is longer is marked."""
+    """The lines of a file as bytes, ends included; one of more than MAX_LINE_BYTES is cut short, and marked.
+
+    Iterating raises StorageError where the file cannot be read on.
+    """
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
         self._first: bytes | None = None
         self.number = 0
-        self.too_long: set[int] = set()
-        """The numbers of lines that were cut short; whoever has dealt with one forgets it."""
+        self.too_long: dict[int, bool] = {}
+        """The numbers of lines that were cut short, and whether the number of quotes in each was odd; whoever has
+        dealt with one forgets it."""
 
     def first(self) -> bytes | None:
         """The first line that is not blank, which will be read again; None where there is none."""
@@ -103,17 +111,27 @@ class _Lines:
             yield line
 
     def _read(self) -> bytes:
-        line = self._source.readline(MAX_LINE_BYTES + 1)
-        if not line:
-            return b""
-        self.number += 1
-        if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
-            self.too_long.add(self.number)
-            rest = line
-            while rest and not rest.endswith(b"\n"):
-                rest = self._source.readline(MAX_LINE_BYTES)
-            line = line[:100] + b"\n"
+        try:
+            line = self._source.readline(MAX_LINE_BYTES + 1)
+            if not line:
+                return b""
+            self.number += 1
+            if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+                line = self._cut(line)
+        except OSError as error:
+            raise StorageError(
+                f"cannot read line {self.number + 1} of what is imported: {error.strerror or error}",
+                hint="what was read by then stays; the same import goes on from there",
+            ) from error
         return line.removeprefix(BOM) if self.number == 1 else line
+
+    def _cut(self, line: bytes) -> bytes:
+        quotes, rest = line.count(b'"'), line
+        while rest and not rest.endswith(b"\n"):
+            rest = self._source.readline(MAX_LINE_BYTES)
+            quotes += rest.count(b'"')
+        self.too_long[self.number] = quotes % 2 == 1
+        return line[:100] + b"\n"
 
 
 def _too_long() -> InvalidInput:
@@ -124,12 +142,10 @@ def _too_long() -> InvalidInput:
 
 
 def _json_lines(lines: _Lines) -> Iterator[Line]:
-    decode = json.JSONDecoder(
-        object_pairs_hook=_pairs, parse_float=Decimal, parse_constant=_no_number
-    ).decode  # an amount is never a float
+    decode = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=Fraction, parse_constant=_no_number).decode
     for raw in lines:
         if lines.too_long and lines.number in lines.too_long:
-            lines.too_long.discard(lines.number)
+            del lines.too_long[lines.number]
             yield Line(lines.number, "", {}, _shown(raw), _too_long())
             continue
         try:
@@ -179,9 +195,10 @@ def _no_number(name: str) -> None:
 
 
 def _not_json(error: Exception) -> InvalidInput:
+    if isinstance(error, _FormError):
+        return InvalidInput(f"the line cannot be read: {error}", hint="one JSON object a line, each field once")
     where = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
-    what = f": {error}" if isinstance(error, _FormError) else ""
-    return InvalidInput(f"the line is not JSON{where}{what}", hint="one JSON object a line")
+    return InvalidInput(f"the line is not JSON{where}", hint="one JSON object a line")
 
 
 # CSV.
@@ -196,6 +213,9 @@ def _csv_lines(lines: _Lines) -> Iterator[Line]:
             # Bytes that are not UTF-8 are carried along as halves of surrogate pairs, to be found in their record.
             text = raw.decode("utf-8", "surrogateescape")
             seen.append(text)
+            if lines.too_long and lines.number in lines.too_long:
+                # Its record is refused. What counts is whether a quote is open after it.
+                text = '"\n' if lines.too_long[lines.number] else "\n"
             yield text
 
     reader = csv.reader(decoded(), strict=True)
@@ -256,7 +276,7 @@ def _bad_csv(start: int, end: int, what: str, text: str) -> Line:
             f"a quote is left open here: {what}; nothing after line {start - 1} was read",
             hint='a quote within quotes is written twice: "say ""hi"""',
         )
-        return Line(start, "", {}, _shown(text), problem, is_last=True)
+        return Line(start, "", {}, _shown(text), problem)
     return Line(
         start, "", {}, _shown(text), InvalidInput(f"the line is not CSV: {what}", hint="quote commas and quotes")
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import tzinfo
-from decimal import Decimal
 from typing import Any
 
 from wallet_cli.domain.address import (
@@ -28,11 +27,12 @@ from wallet_cli.domain.money import (
 from wallet_cli.domain.period import parse_start
 from wallet_cli.domain.phone import Phone, phone_digits
 from wallet_cli.errors import InvalidInput, RestoreConflict, shown
-from wallet_cli.services.imports.reading import Line
+from wallet_cli.services.imports.reading import Fraction, Line
 
-_E164 = r"\+[0-9]{3,15}"
+# As long as what is typed may be: some plans go beyond the 15 digits of E.164.
+_E164 = r"\+[0-9]{3,40}"
 _REGION = r"[A-Z]{2}"
-_NATIONAL = r"[0-9]{1,20}"
+_NATIONAL = r"[0-9]{1,40}"
 _HASH = r"[0-9a-f]{64}"
 KINDS = {"credit": True, "debit": False}
 
@@ -54,7 +54,9 @@ def amount_text(fields: dict[str, Any], name: str = "amount") -> str:
     value = fields.get(name)
     if type(value) is str:
         return value
-    if type(value) is int or type(value) is Decimal:
+    if type(value) is Fraction:
+        return value.text
+    if type(value) is int:
         return str(value)
     raise InvalidInput(
         f"{name} is missing" if value is None else f"{name} is not a number or a string",
@@ -67,7 +69,7 @@ def post(line: Line, wallet: Wallet, key: str | None, zone: tzinfo | None) -> Po
     get = line.fields.get
     amount, kind, note, at, meta = get("amount"), get("kind"), get("note"), get("at"), get("meta")
     minor = parse_amount(amount if type(amount) is str else amount_text(line.fields), wallet.currency)
-    is_credit = KINDS[kind] if kind == "credit" or kind == "debit" else _kind(line.fields)  # noqa: PLR1714
+    is_credit = KINDS[kind] if kind == "credit" or kind == "debit" else _kind(line.fields)
     if note is not None:
         check_note(note if type(note) is str else text(line.fields, "note"))
     at_us = None if at is None else parse_start(at if type(at) is str else text(line.fields, "at"), zone)
@@ -119,23 +121,37 @@ def restored_hold(line: Line, wallet: Wallet, zone: tzinfo | None) -> RestoreHol
     amount = parse_amount(amount_text(fields), currency)
     captured = parse_minimum(amount_text(fields, "captured"), currency)
     ended_at = text_or_none(fields, "ended_at")
-    if not 0 <= captured <= amount or (status == OPEN) != (ended_at is None):
-        raise InvalidInput("the hold contradicts itself", hint="captured is within the amount; an open one has no end")
     note, key = text_or_none(fields, "note"), text_or_none(fields, "key")
-    return RestoreHold(
-        Hold(
-            wallet_id,
-            number,
-            amount,
-            captured,
-            status,
-            parse_start(text(fields, "created_at"), zone),
-            parse_start(text(fields, "expires_at"), zone),
-            None if ended_at is None else parse_start(ended_at, zone),
-            None if note is None else check_note(note),
-            None if key is None else check_key(key),
-        )
+    hold = Hold(
+        wallet_id,
+        number,
+        amount,
+        captured,
+        status,
+        parse_start(text(fields, "created_at"), zone),
+        parse_start(text(fields, "expires_at"), zone),
+        None if ended_at is None else parse_start(ended_at, zone),
+        None if note is None else check_note(note),
+        None if key is None else check_key(key),
     )
+    if not _is_possible(hold):
+        raise InvalidInput(
+            f"hold {fields['id']} contradicts itself", hint="an open one has no end; captured is within the amount"
+        )
+    return RestoreHold(hold)
+
+
+def _is_possible(hold: Hold) -> bool:
+    """Whether amounts, times and status agree, as `verify` asks of them."""
+    if not 0 <= hold.captured <= hold.amount or hold.created_at_us >= hold.expires_at_us:
+        return False
+    if hold.status == OPEN:
+        return hold.ended_at_us is None and hold.kept > 0
+    if hold.ended_at_us is None or hold.ended_at_us < hold.created_at_us:
+        return False
+    if hold.status == CAPTURED:
+        return hold.captured > 0
+    return hold.kept > 0 and (hold.status == VOIDED or hold.ended_at_us == hold.expires_at_us)
 
 
 def restored_state(line: Line, wallet: Wallet) -> RestoreState:
@@ -191,6 +207,17 @@ def check_version(line: Line, newest: int) -> None:
     version = _whole(line.fields, "version")
     if version > newest:
         raise InvalidInput(f"this export is of a newer form, {version}", hint="upgrade wallet-cli")
+
+
+def check_count(line: Line, found: int | None) -> None:
+    """Check the last line of an export, which says how many records came before it: `found` is how many did."""
+    expected = _whole(line.fields, "records")
+    if found is None:
+        raise RestoreConflict("this ends an export that has no beginning", hint="get the whole of it, and go on")
+    if found != expected:
+        raise RestoreConflict(
+            f"the export had {expected} records, and {found} were read", hint="get the whole of it, as it was written"
+        )
 
 
 def _kind(fields: dict[str, Any]) -> bool:
