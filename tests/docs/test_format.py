@@ -18,7 +18,8 @@ TEXT = PAGE.read_text("utf-8")
 
 @pytest.fixture
 def story(db: Path) -> Path:
-    """A ledger with all kinds of rows: several wallets, keys, notes of more bytes than characters, an overdraft."""
+    """A ledger with all kinds of rows: several wallets, keys, notes of more bytes than characters, an overdraft,
+    metadata, a transfer, holds, and reversals of both."""
     for line in (
         "register 9886977544 --name Asha",
         "register '+44 20 7946 0958'",
@@ -30,6 +31,12 @@ def story(db: Path) -> Path:
         "tx add 1 0.01 --debit --key k",
         "tx add 2/points.x 7 --credit --at 1969-07-20T20:17:40.5Z",
         "tx add 2/points.x 7 --debit",
+        "tx add 1 1 --credit --meta 'größe=5 m' --key m",
+        "transfer 1 1/empty 20 --note rent --key t --meta a=b",
+        "tx reverse 1-5 5 --note back",
+        "hold add 1 30",
+        "hold capture 1-h1 10 --keep --key c",
+        "tx reverse 1-7 4 --force --key f",
     ):
         assert cli.run(line).code == 0, line
     return db
@@ -53,7 +60,7 @@ needs_strict = pytest.mark.skipif(sqlite3.sqlite_version_info < (3, 37), reason=
 @needs_strict
 def test_the_example_accepts_a_whole_ledger(story: Path) -> None:
     done = check(story)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "5 transactions are as they were written\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "12 transactions are as they were written\n", "")
 
 
 @needs_strict
@@ -67,6 +74,15 @@ def test_the_example_accepts_a_whole_ledger(story: Path) -> None:
         "UPDATE transactions SET at_us = at_us - 1 WHERE wallet_id = 2 AND seq = 1",
         "DELETE FROM transactions WHERE wallet_id = 1 AND seq = 1",
         "UPDATE wallets SET currency = 'USD' WHERE id = 1",
+        "UPDATE transactions SET meta = NULL WHERE wallet_id = 1 AND seq = 4",
+        "UPDATE transactions SET meta = '{}' WHERE wallet_id = 1 AND seq = 2",
+        "UPDATE transactions SET peer_wallet_id = 2 WHERE wallet_id = 1 AND seq = 5",
+        "UPDATE transactions SET peer_seq = 2 WHERE wallet_id = 1 AND seq = 5",
+        "UPDATE transactions SET peer_wallet_id = NULL, peer_seq = NULL WHERE wallet_id = 1 AND seq = 5",
+        "UPDATE transactions SET reverses = 4 WHERE wallet_id = 1 AND seq = 6",
+        "UPDATE transactions SET hold = 2 WHERE wallet_id = 1 AND seq = 7",
+        "UPDATE transactions SET forced = 0 WHERE wallet_id = 1 AND seq = 8",
+        "UPDATE transactions SET forced = 1 WHERE wallet_id = 1 AND seq = 1",
     ],
 )
 def test_the_example_finds_what_was_changed(change: str, story: Path) -> None:
@@ -78,7 +94,7 @@ def test_the_example_finds_what_was_changed(change: str, story: Path) -> None:
     assert re.fullmatch(r"transaction [12]-\d does not follow from what stands before it\n", done.stderr)
 
 
-@pytest.mark.parametrize("table", ["users", "wallets", "transactions", "operators"])
+@pytest.mark.parametrize("table", ["users", "wallets", "transactions", "holds", "operators"])
 def test_every_column_is_described_and_no_other(table: str, db: Path) -> None:
     connection = pysqlite3.connect(db)
     there = [(row[1], row[2], bool(row[3])) for row in connection.execute(f"PRAGMA table_info({table})")]

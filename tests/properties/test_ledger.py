@@ -5,16 +5,13 @@ test puts deliberate faults into the program and has the machine find each of th
 """
 
 from __future__ import annotations
-import __future__
 
-import inspect
 import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
@@ -28,12 +25,13 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support.faults import Fault, put_in
 
 from wallet_cli import settings as wallet_settings
-from wallet_cli.domain import rules
 from wallet_cli.domain.address import WalletName, parse_wallet
 from wallet_cli.domain.money import Currency, format_minor, parse_currency
 from wallet_cli.domain.period import format_end, format_time
+from wallet_cli.domain.rules import postings, state
 from wallet_cli.errors import WalletError
 from wallet_cli.services import answers, audit, transactions, users, wallets
 from wallet_cli.services.context import Ledger, open_ledger
@@ -449,46 +447,22 @@ def test_the_ledger_answers_as_a_naive_one_would(empty_ledger: Path) -> None:
     run_state_machine_as_test(machine_on(empty_ledger), settings=BOUNDED)
 
 
-class Fault(NamedTuple):
-    """One line of the program, and what is put in its place."""
-
-    module: ModuleType
-    name: str
-    right: str
-    wrong: str
-
-
 FAULTS = {
-    "the floor is off by one": Fault(rules, "_post", "debit_total < minimum", "debit_total < minimum - 1"),
-    "a key is not looked up": Fault(rules, "_post", "if prior is not None:", "if False:"),
-    "a key is taken for any amount": Fault(rules, "_same_request", "prior.amount == command.amount", "True"),
-    "a key is taken for any note": Fault(rules, "_same_request", "prior.note == command.note", "True"),
-    "history may run backwards": Fault(rules, "_post", "max(now_us, last.at_us)", "now_us"),
-    "an earlier time is taken": Fault(rules, "_post", "at_us < last.at_us", "False"),
-    "the totals lose a debit": Fault(rules, "_post", "debit_total += amount", "debit_total += amount - 1"),
+    "the floor is off by one": Fault(postings, "debit_refused", "amount < minimum", "amount < minimum - 1"),
+    "a key is not looked up": Fault(postings, "post", "if prior is not None:", "if False:"),
+    "a key is taken for any amount": Fault(postings, "_same_post", "prior.amount == command.amount", "True"),
+    "a key is taken for any note": Fault(postings, "_same_post", "prior.note == command.note", "True"),
+    "history may run backwards": Fault(postings, "post", "max(now_us, last.at_us)", "now_us"),
+    "an earlier time is taken": Fault(postings, "post", "at_us < last.at_us", "False"),
+    "the totals lose a debit": Fault(state, "State.append", "debit_total += amount", "debit_total += amount - 1"),
     "the bisection takes the moment itself": Fault(sql, "LAST_SEQ_BEFORE", "< :moment_us", "<= :moment_us"),
     "the bisection stops early": Fault(sql, "LAST_SEQ_BEFORE", "ELSE t.seq - 1", "ELSE t.seq - 2"),
     "the list is the oldest first": Fault(sql, "NEWEST_FIRST", "t.seq DESC", "t.seq ASC"),
     "a page repeats the one before": Fault(transactions, "_range", "seq - 1", "seq"),
-    "a page is the last one too soon": Fault(transactions, "listed", "> first", "> first + 1"),
+    "a page is the last one too soon": Fault(transactions, "listed", "> limit", "> limit + 1"),
     "a period loses its first": Fault(transactions, "_range", "opening.seq + 1", "opening.seq + 2"),
     "the count of debits is that of all": Fault(answers, "total_answer", ".debit_count - ", ".seq - "),
 }
-
-
-def put_in(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
-    thing = getattr(fault.module, fault.name)
-    text = thing if isinstance(thing, str) else inspect.getsource(thing)
-    assert fault.right in text, "the program has changed: change the fault with it"
-    text = text.replace(fault.right, fault.wrong)
-    if isinstance(thing, str):
-        monkeypatch.setattr(fault.module, fault.name, text)
-        return
-    namespace = dict(vars(fault.module))
-    exec(compile(text, f"<{fault.name}>", "exec", __future__.annotations.compiler_flag), namespace)
-    for module in (fault.module, transactions):
-        if getattr(module, fault.name, None) is thing:
-            monkeypatch.setattr(module, fault.name, namespace[fault.name])
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)

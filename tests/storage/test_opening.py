@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy
 from support import cli
 
 from wallet_cli import settings
@@ -18,7 +20,7 @@ from wallet_cli.errors import StorageError
 from wallet_cli.services.context import open_ledger
 from wallet_cli.storage import migrate, sql
 from wallet_cli.storage.ledger_file import open_store
-from wallet_cli.storage.sqlite import sqlite3
+from wallet_cli.storage.sqlite import APPLICATION_ID, sqlite3
 
 
 def mode(path: Path) -> int:
@@ -236,6 +238,122 @@ def test_an_older_ledger_is_migrated_after_a_backup(db: Path) -> None:
             (1, 1, 10000, "k")
         ]
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def older(path: Path, to: str) -> None:
+    """Make an empty ledger of an earlier version of this program."""
+    engine = sqlalchemy.create_engine(f"sqlite:///{path}", module=sqlite3)
+    with engine.begin() as connection:
+        migrate.upgrade(connection, to=to)
+    engine.dispose()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={int(to)}")
+
+
+WALLET_COLUMNS = "id, user_id, type, currency, exponent, status, own_minimum, created_at_us"
+TRANSACTION_COLUMNS = (
+    "wallet_id, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, hash"
+)
+TABLES = {
+    "users": "id, phone_number, phone_e164, phone_region, phone_national, name, created_at_us",
+    "wallets": WALLET_COLUMNS,
+    "transactions": TRANSACTION_COLUMNS,
+    "operators": "name, key_hash, read_only, created_at_us, revoked_at_us, last_used_at_us",
+}
+"""All that schema 2 has."""
+
+
+def rows(path: Path) -> dict[str, list[Any]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {
+            table: connection.execute(f"SELECT {names} FROM {table} ORDER BY 1, 2").fetchall()
+            for table, names in TABLES.items()
+        }
+
+
+@pytest.fixture
+def schema_2(db: Path, tmp_path: Path) -> Path:
+    """The test's ledger, as the version before holds had it: written by this one, copied into the older schema."""
+    for line in (
+        "register 9886977544 --name Asha",
+        "create 1 --minimum-balance 20",
+        "create 1/points --currency PTS/0",
+        "tx add 1 500 --credit --note '👍 Salary' --key salary",
+        "tx add 1 120.50 --debit",
+        "tx add 1/points 7 --credit --at 1969-07-20T20:17:40.5Z",
+        "key create till-1 -q",
+    ):
+        assert cli.run(line).code == 0, line
+    newer = tmp_path / "newer.db"
+    db.rename(newer)
+    older(db, "0002")
+    with closing(sqlite3.connect(db, isolation_level=None)) as connection:
+        connection.execute("ATTACH DATABASE ? AS newer", (str(newer),))
+        for table, names in TABLES.items():
+            connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM newer.{table}")
+    newer.unlink()
+    return db
+
+
+def test_a_ledger_of_before_there_were_holds_goes_on_with_its_history_unchanged(schema_2: Path) -> None:
+    backup = schema_2.with_name("wallet.db.backup-v2")
+    before = rows(schema_2)
+    assert [len(found) for found in before.values()] == [1, 2, 3, 1]
+    done = cli.run("verify --json")
+    assert done.json == {"ok": True, "wallets": 2, "transactions": 3}
+    assert done.err == (f"migrated the ledger from schema 2 to {sql.SCHEMA_VERSION}; the old one is kept: {backup}\n")
+    assert (version(schema_2), version(backup)) == (sql.SCHEMA_VERSION, 2)
+    # Hashes and all: what was there is there as it was, in the ledger and in its backup.
+    assert rows(schema_2) == rows(backup) == before
+    assert mode(backup) == 0o600
+    # It has no holds and no limits, and can have them.
+    wallet = cli.run("balance 1 --json").json
+    assert [wallet[name] for name in ("balance", "held", "available", "maximum_balance", "daily_debit")] == [
+        *("379.50", "0.00", "359.50"),
+        *(None, None),
+    ]
+    for line in (
+        "tx add 1 500 --credit --note '👍 Salary' --key salary",
+        "hold add 1 50",
+        "hold capture 1-h1",
+        "tx reverse 1-2 20",
+        "limits 1 --daily-debit 5",
+    ):
+        assert cli.run(line).code == 0, line
+    assert cli.run("verify --json").json == {"ok": True, "wallets": 2, "transactions": 5}
+
+
+def test_a_ledger_of_the_first_version_is_brought_all_the_way(tmp_path: Path, empty_ledger: Path) -> None:
+    path = tmp_path / "first.db"
+    older(path, "0001")
+    done = cli.run(f"--db {path} register 9886977544 -q")
+    assert (done.code, done.out) == (0, "1\n")
+    assert "from schema 1 to" in done.err
+    assert version(path) == sql.SCHEMA_VERSION
+    with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(empty_ledger)) as new:
+        assert ddl(old) == ddl(new)
+
+
+def ddl(connection: Any) -> list[Any]:
+    return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+
+
+def test_a_migration_that_is_cut_short_leaves_the_older_ledger_whole(
+    schema_2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = rows(schema_2)
+
+    def cut_short(connection: Any, **more: Any) -> None:
+        migrate_upgrade(connection, **more)
+        raise StorageError("cut short")
+
+    migrate_upgrade = migrate.upgrade
+    monkeypatch.setattr(migrate, "upgrade", cut_short)
+    assert cli.run("verify --json").code == 7
+    assert (version(schema_2), rows(schema_2)) == (2, before)
+    monkeypatch.undo()
+    assert cli.run(f"--db {schema_2} verify -q").out == "3\n"
 
 
 def test_a_backup_opens_with_the_version_that_made_it(

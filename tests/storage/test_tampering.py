@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support.cli import run
 
+from wallet_cli.domain import chain
+from wallet_cli.storage import sql
 from wallet_cli.storage.sqlite import sqlite3
 
 
@@ -47,6 +49,8 @@ SWAP_FACTS = tuple(
     f"UPDATE transactions SET (is_credit, amount, note) = ({values}) WHERE {row(seq)}"
     for seq, values in ((2, "0, 3000, NULL"), (3, "0, 2000, 'tea'"))
 )
+
+COLUMNS = "wallet_id, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, hash"
 
 TAMPERING = {
     "an amount": ([f"UPDATE transactions SET amount = 60000 WHERE {row(1)}"], "1-1"),
@@ -89,14 +93,16 @@ TAMPERING = {
     "the facts of two rows exchanged": (SWAP_FACTS, "1-2"),
     "a row added at the end": (
         [
-            "INSERT INTO transactions SELECT wallet_id, 6, 1, 100, credit_total + 100, debit_total, credit_count + 1,"
+            f"INSERT INTO transactions ({COLUMNS})"
+            " SELECT wallet_id, 6, 1, 100, credit_total + 100, debit_total, credit_count + 1,"
             f" at_us, NULL, NULL, zeroblob(32) FROM transactions WHERE {row(5)}"
         ],
         "1-6",
     ),
     "a row copied to the end": (
         [
-            "INSERT INTO transactions SELECT wallet_id, 6, is_credit, amount, credit_total, debit_total, credit_count,"
+            f"INSERT INTO transactions ({COLUMNS})"
+            " SELECT wallet_id, 6, is_credit, amount, credit_total, debit_total, credit_count,"
             f" at_us, note, NULL, hash FROM transactions WHERE {row(5)}"
         ],
         "1-6",
@@ -171,3 +177,211 @@ def test_a_missing_row_stops_a_balance_in_the_past_rather_than_guessing(history:
     done = run("balance 1 --at 2000-01-01 --json")
     assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error")
     assert "verify" in done.error["hint"]
+
+
+MADE: list[bytes] = []
+"""The ledger below, once it has been made."""
+
+
+@pytest.fixture
+def business(db: Path) -> Path:
+    """A ledger with all that links rows to each other: wallet 1 and its savings, 2; holds in each state."""
+    if MADE:
+        db.write_bytes(MADE[0])
+        return db
+    for line in (
+        "register 9886977544",
+        "create 1",
+        "create 1/savings",
+        "tx add 1 500 --credit --meta order=1041",  # 1-1
+        "transfer 1 1/savings 100",  # 1-2 and 2-1
+        "tx reverse 1-2 40",  # 1-3 and 2-2
+        "hold add 1 50",  # 1-h1
+        "hold add 1 60",  # 1-h2
+        "hold capture 1-h1 20 --keep",  # 1-4
+        "hold capture 1-h1 10",  # 1-5
+        "hold add 1 5",  # 1-h3
+        "hold void 1-h3",
+        "tx add 1 7 --debit",  # 1-6
+        "tx reverse 1-6 3",  # 1-7
+        "tx reverse 1-6 4 --force",  # 1-8
+    ):
+        assert run(line).code == 0, line
+    assert run("verify --json").json == {"ok": True, "wallets": 2, "transactions": 10}
+    MADE.append(db.read_bytes())
+    return db
+
+
+def rewrite(path: Path) -> None:
+    """What a keeper would do who knows the format: work out all totals and hashes again, so that each chain holds."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints=ON")
+        for wallet in map(sql.to_wallet, connection.execute(sql.ALL_WALLETS).fetchall()):
+            last = chain.unopened(wallet)
+            rows = connection.execute(sql.OLDEST_FIRST, {"wallet_id": wallet.id}).fetchall()
+            for each in map(sql.to_transaction, rows):
+                credit, debit = (each.amount, 0) if each.is_credit else (0, each.amount)
+                totals = (last.credit_total + credit, last.debit_total + debit, last.credit_count + each.is_credit)
+                facts = (each.seq, each.is_credit, each.amount, *totals, each.at_us, each.note, each.key)
+                hash_ = chain.link(last.hash, *facts, chain.extras(*each[11:]))
+                connection.execute(
+                    "UPDATE transactions SET credit_total = ?, debit_total = ?, credit_count = ?, hash = ?"
+                    " WHERE wallet_id = ? AND seq = ?",
+                    (*totals, hash_, wallet.id, each.seq),
+                )
+                last = each._replace(credit_total=totals[0], debit_total=totals[1], credit_count=totals[2], hash=hash_)
+
+
+def hold(number: int, wallet_id: int = 1) -> str:
+    return f"wallet_id = {wallet_id} AND number = {number}"
+
+
+def posting(change: str, seq: int, wallet_id: int = 1) -> str:
+    return f"UPDATE transactions SET {change} WHERE {row(seq, wallet_id)}"
+
+
+def holding(change: str, number: int) -> str:
+    return f"UPDATE holds SET {change} WHERE {hold(number)}"
+
+
+IN_THE_HASH = {
+    "metadata": (posting('meta = \'{"order":"1042"}\'', 1), "1-1"),
+    "metadata taken away": (posting("meta = NULL", 1), "1-1"),
+    "metadata added": (posting("meta = '{}'", 2), "1-2"),
+    "the wallet of the other leg": (posting("peer_wallet_id = 3", 2), "1-2"),
+    "the place of the other leg": (posting("peer_seq = 2", 2), "1-2"),
+    "a transfer made a debit": (posting("peer_wallet_id = NULL, peer_seq = NULL", 2), "1-2"),
+    "what is reversed": (posting("reverses = 4", 7), "1-7"),
+    "a reversal made a credit": (posting("reverses = NULL", 7), "1-7"),
+    "the hold of a capture": (posting("hold = 2", 4), "1-4"),
+    "a capture made a debit": (posting("hold = NULL", 4), "1-4"),
+    "that it was forced": (posting("forced = 0", 8), "1-8"),
+    "that it was not forced": (posting("forced = 1", 7), "1-7"),
+}
+
+
+@pytest.mark.parametrize(("statement", "first_bad"), IN_THE_HASH.values(), ids=IN_THE_HASH)
+def test_the_hash_covers_metadata_and_links(business: Path, statement: str, first_bad: str) -> None:
+    tamper(business, statement)
+    done = run("verify --json")
+    assert (done.code, done.out) == (7, "")
+    assert done.error["details"] == {"transaction": first_bad, "reason": "the hash is wrong"}
+
+
+LINKS = {
+    # The end of a chain can be cut off with nothing in the chain to show it; the other leg does.
+    "the other leg cut off": ([f"DELETE FROM transactions WHERE {row(2, 2)}"], "transaction", "1-3"),
+    "a leg with another amount": ([posting("amount = amount + 1", 1, 2)], "transaction", "1-2"),
+    "a leg the same way": ([posting("is_credit = 0", 1, 2)], "transaction", "1-2"),
+    "a leg that points elsewhere": ([posting("peer_seq = 3", 1, 2)], "transaction", "1-2"),
+    "a leg that points nowhere": ([posting("peer_wallet_id = 99", 2)], "transaction", "1-2"),
+    "a leg that names half a place": ([posting("peer_seq = NULL", 2)], "transaction", "1-2"),
+    "a leg that is its own counterpart": ([posting("peer_wallet_id = 1, peer_seq = 2", 2)], "transaction", "1-2"),
+    "a leg that is none any more": ([posting("peer_wallet_id = NULL, peer_seq = NULL", 1, 2)], "transaction", "1-2"),
+    "a leg in another currency": (["UPDATE wallets SET currency = 'USD' WHERE id = 2"], "transaction", "1-2"),
+    "a leg reversed on one side": ([posting("reverses = NULL", 2, 2)], "transaction", "1-3"),
+    "a reversal of nothing": ([posting("reverses = 99", 7)], "transaction", "1-7"),
+    "a reversal of itself": ([posting("reverses = 7", 7)], "transaction", "1-7"),
+    "a reversal of what came later": ([posting("reverses = 6", 3)], "transaction", "1-3"),
+    "a reversal of a reversal": (
+        [posting("is_credit = 0, reverses = 7", 8)],
+        "transaction",
+        "1-8",
+    ),
+    "a reversal the same way": ([posting("reverses = 1", 7)], "transaction", "1-7"),
+    "a reversal of one leg alone": ([posting("reverses = 2", 7)], "transaction", "1-7"),
+    "more reversed than there was": ([posting("amount = amount + 1", 7)], "transaction", "1-6"),
+    "less to reverse than was": ([posting("amount = amount - 1", 6)], "transaction", "1-6"),
+    "a capture of no hold": ([posting("hold = 9", 4)], "transaction", "1-4"),
+    "a capture that is a credit": ([posting("is_credit = 1", 4)], "transaction", "1-4"),
+    "a capture of another amount": ([posting("amount = amount + 1", 4)], "hold", "1-h1"),
+    "a capture that is none any more": ([posting("hold = NULL", 5)], "hold", "1-h1"),
+    "a capture of another hold": ([posting("hold = 3", 5)], "hold", "1-h1"),
+    "a hold that has captured more": ([holding("captured = captured + 1", 1)], "hold", "1-h1"),
+    "a hold that has captured with no capture": ([holding("captured = 1", 2)], "hold", "1-h2"),
+    "a void that became a capture": ([holding("status = 'captured'", 3)], "hold", "1-h3"),
+    "a void that became an expiry": ([holding("status = 'expired'", 3)], "hold", "1-h3"),
+    "a hold that ended before it began": ([holding("ended_at_us = created_at_us - 1", 3)], "hold", "1-h3"),
+    "a hold that expired before it began": ([holding("expires_at_us = created_at_us", 2)], "hold", "1-h2"),
+    "a hold for a wallet that is not there": ([holding("wallet_id = 9", 2)], "hold", "9-h2"),
+    "an ended hold opened again": ([holding("status = 'open', ended_at_us = NULL", 3)], "wallet", 1),
+    "an open hold ended": ([holding("status = 'voided', ended_at_us = created_at_us", 2)], "wallet", 1),
+    "a hold for more": ([holding("amount = amount + 1", 2)], "wallet", 1),
+    "an open hold deleted": ([f"DELETE FROM holds WHERE {hold(2)}"], "wallet", 1),
+    "an ended hold deleted": ([f"DELETE FROM holds WHERE {hold(3)}"], "wallet", 1),
+    "a gap in the numbers of holds": ([holding("number = 4", 3)], "wallet", 1),
+    "a wallet that holds more": (["UPDATE wallets SET held = held + 1 WHERE id = 1"], "wallet", 1),
+    "a wallet that holds with no hold": (["UPDATE wallets SET held = 1 WHERE id = 2"], "wallet", 2),
+    "a wallet that has had more holds": (["UPDATE wallets SET holds = 4 WHERE id = 1"], "wallet", 1),
+    "a wallet that has had fewer holds": (["UPDATE wallets SET holds = 0 WHERE id = 1"], "wallet", 1),
+}
+
+
+@pytest.mark.parametrize(("statements", "kind", "first_bad"), LINKS.values(), ids=LINKS)
+def test_rows_that_do_not_agree_are_named_though_each_chain_holds(
+    business: Path, statements: list[str], kind: str, first_bad: str | int
+) -> None:
+    tamper(business, *statements)
+    rewrite(business)
+    done = run("verify --json")
+    assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error")
+    assert done.error["details"].get(kind) == first_bad
+    assert done.error["message"].startswith(f"{kind} {first_bad}: ")
+    plain = run("verify")
+    assert (plain.code, plain.out) == (7, "")
+    assert f"{kind} {first_bad}" in plain.err
+
+
+def test_a_chain_that_is_rewritten_with_nothing_changed_is_the_same_chain(business: Path) -> None:
+    with closing(sqlite3.connect(business)) as connection:
+        before = connection.execute("SELECT * FROM transactions").fetchall()
+    rewrite(business)
+    with closing(sqlite3.connect(business)) as connection:
+        assert connection.execute("SELECT * FROM transactions").fetchall() == before
+    assert run("verify -q").out == "10\n"
+
+
+def test_one_wallet_is_checked_with_what_it_is_linked_to(business: Path) -> None:
+    tamper(business, posting("amount = amount + 1", 2))
+    rewrite(business)
+    assert run("verify 1 --json").error["details"]["transaction"] == "1-2"
+    assert run("verify 1/savings --json").error["details"]["transaction"] == "2-1"
+    tamper(business, posting("amount = amount - 1", 2), holding("captured = captured - 1", 1))
+    rewrite(business)
+    assert run("verify 1 --json").error["details"]["hold"] == "1-h1"
+    assert run("verify 1/savings --json").json == {"ok": True, "wallets": 1, "transactions": 2}
+
+
+@pytest.mark.parametrize(
+    ("change", "number"),
+    [
+        ("ended_at_us = created_at_us", 2),
+        ("ended_at_us = NULL", 3),
+        ("status = 'gone'", 3),
+        ("captured = amount", 2),
+        ("captured = -1", 3),
+    ],
+)
+def test_a_hold_that_no_constraint_would_take_is_found_and_named_where_the_wallet_is_checked(
+    business: Path, change: str, number: int
+) -> None:
+    tamper(business, holding(change, number))
+    if change.startswith("captured"):
+        # The captures would be found first.
+        tamper(business, posting(f"hold = {number}, amount = (SELECT captured FROM holds WHERE {hold(number)})", 6))
+        tamper(business, "UPDATE transactions SET reverses = NULL")
+        tamper(business, posting("peer_wallet_id = NULL, peer_seq = NULL", 3))
+        tamper(business, posting("peer_wallet_id = NULL, peer_seq = NULL", 2, 2))
+        rewrite(business)
+    assert run("verify 1 --json").error["details"]["hold"] == f"1-h{number}"
+    assert run("verify").code == 7
+
+
+def test_a_hold_that_has_lapsed_and_a_limit_that_was_changed_are_no_tampering(business: Path) -> None:
+    tamper(
+        business,
+        holding("created_at_us = 10, expires_at_us = 20", 2),
+        "UPDATE wallets SET status = 'frozen', own_minimum = 100, maximum = 5, daily_debit = 0",
+    )
+    assert run("verify -q").out == "10\n"
+    assert run("balance 1 --json").json["held"] == "0.00"

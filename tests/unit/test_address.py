@@ -6,6 +6,7 @@ import pytest
 
 from wallet_cli.domain.address import (
     MAX_ID,
+    HoldId,
     PhoneDigits,
     TransactionId,
     UserId,
@@ -14,7 +15,9 @@ from wallet_cli.domain.address import (
     check_key,
     check_name,
     check_note,
+    format_hold_id,
     format_transaction_id,
+    parse_hold_id,
     parse_transaction_id,
     parse_type,
     parse_user,
@@ -116,6 +119,45 @@ def test_a_transaction_id_reads_as_it_is_written() -> None:
     "text", ["", "1", "-", "1-", "-1", "1-1-1", "a-b", "1- 1", "１-１", "1-1\n", f"{MAX_ID + 1}-1", "9" * 99 + "-1"]
 )
 def test_anything_else_is_no_transaction_id(text: str) -> None:
+    with pytest.raises(InvalidInput, match="not a transaction id"):
+        parse_transaction_id(text)
+
+
+def test_a_hold_id_reads_as_it_is_written() -> None:
+    assert format_hold_id(12, 7) == "12-h7"
+    assert parse_hold_id("12-h7") == HoldId(12, 7)
+    assert parse_hold_id(f"{MAX_ID}-h{MAX_ID}") == (MAX_ID, MAX_ID)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "1",
+        "1-1",
+        "h1",
+        "1-h",
+        "-h1",
+        "1-H1",
+        "1h1",
+        "1-h-1",
+        "1-h1-1",
+        "1-h 1",
+        "１-h１",
+        "1-h1\n",
+        "1-h" + "9" * 99,
+        f"{MAX_ID + 1}-h1",
+        f"1-h{MAX_ID + 1}",
+    ],
+)
+def test_anything_else_is_no_hold_id(text: str) -> None:
+    with pytest.raises(InvalidInput, match="not a hold id") as caught:
+        parse_hold_id(text)
+    assert len(caught.value.message) < 200
+
+
+@pytest.mark.parametrize("text", ["1-h1", "1-h"])
+def test_a_hold_is_no_transaction(text: str) -> None:
     with pytest.raises(InvalidInput, match="not a transaction id"):
         parse_transaction_id(text)
 

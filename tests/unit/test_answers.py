@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from wallet_cli.domain import chain
-from wallet_cli.domain.model import Account, Policy, Transaction, User, Wallet
+from wallet_cli.domain.model import Account, Hold, Policy, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import Period
-from wallet_cli.services.answers import total_answer, transaction_answer, user_answer, wallet_answer
+from wallet_cli.services.answers import hold_answer, total_answer, transaction_answer, user_answer, wallet_answer
 
 AT_US = 1_795_341_600_000_000  # 2026-11-22T10:00:00Z
 INR_WALLET = Wallet(7, 1, "main", Currency("INR", 2), "active", None, AT_US)
@@ -42,7 +46,23 @@ def test_a_wallet() -> None:
         ("minimum_balance", "20.00"),
         ("transactions", 3),
         ("created_at", "2026-11-22T10:00:00.000000Z"),
+        ("maximum_balance", None),
+        ("daily_debit", None),
     ]
+
+
+def test_a_wallet_with_limits_and_holds() -> None:
+    wallet = INR_WALLET._replace(own_minimum=-500, maximum=100_000, daily_debit=0, held=3_000, holds=2)
+    account = Account(wallet, transaction(3, False, 1, 50_000, 12_050, 2), lapsed=1_000)
+    answer = wallet_answer(account, Policy("20"))
+    assert (answer["balance"], answer["held"], answer["available"]) == ("379.50", "20.00", "364.50")
+    assert (answer["minimum_balance"], answer["maximum_balance"], answer["daily_debit"]) == ("-5.00", "1000.00", "0.00")
+
+
+def test_more_held_than_there_is_leaves_nothing_available() -> None:
+    account = Account(INR_WALLET._replace(held=50_000), transaction(3, False, 1, 50_000, 12_050, 2))
+    assert (answer := wallet_answer(account, Policy()))["available"] == "0.00"
+    assert answer["held"] == "500.00"
 
 
 def test_a_wallet_with_less_than_its_minimum_has_nothing_available() -> None:
@@ -84,6 +104,68 @@ def test_a_replayed_transaction_says_so_last() -> None:
     again = transaction_answer(transaction(1, True, 5, 5, 0, 1), INR_WALLET, replayed=True)
     assert (first["kind"], first["is_credit"], first["note"], first["key"]) == ("credit", True, None, None)
     assert list(again.items()) == [*first.items(), ("replayed", True)]
+
+
+def test_what_a_transaction_need_not_have_stands_last_where_it_has_it() -> None:
+    plain = transaction(5, False, 5, 50, 10, 2)
+    usual = list(transaction_answer(plain, INR_WALLET).items())
+
+    def more(**fields: Any) -> list[tuple[str, Any]]:
+        items = list(transaction_answer(plain._replace(**fields), INR_WALLET).items())
+        assert items[: len(usual)] == usual
+        return items[len(usual) :]
+
+    assert more() == []
+    assert more(meta='{"order":"1041","n":[1,true,null]}') == [("meta", {"order": "1041", "n": [1, True, None]})]
+    assert more(peer_wallet_id=9, peer_seq=2) == [("transfer", "9-2")]
+    assert more(reverses=3) == [("reverses", "7-3")]
+    assert more(hold=4) == [("hold", "7-h4")]
+    assert more(forced=True) == [("forced", True)]
+    everything = more(meta='{"a":1}', peer_wallet_id=9, peer_seq=2, reverses=3, hold=4, forced=True)
+    assert [name for name, _ in everything] == ["meta", "transfer", "reverses", "hold", "forced"]
+    again = transaction_answer(plain._replace(forced=True), INR_WALLET, replayed=True)
+    assert list(again)[-2:] == ["forced", "replayed"]
+
+
+HOLD = Hold(7, 3, 5_000, 1_000, "open", AT_US, AT_US + 10, None, "room 12", "h-1")
+
+
+def test_a_hold() -> None:
+    assert list(hold_answer(HOLD, INR_WALLET, AT_US).items()) == [
+        ("id", "7-h3"),
+        ("wallet_id", 7),
+        ("status", "open"),
+        ("amount", "50.00"),
+        ("captured", "10.00"),
+        ("held", "40.00"),
+        ("currency", "INR"),
+        ("created_at", "2026-11-22T10:00:00.000000Z"),
+        ("expires_at", "2026-11-22T10:00:00.000010Z"),
+        ("ended_at", None),
+        ("note", "room 12"),
+        ("key", "h-1"),
+    ]
+    again = hold_answer(HOLD, INR_WALLET, AT_US, replayed=True)
+    assert list(again.items())[-1] == ("replayed", True)
+
+
+@pytest.mark.parametrize(
+    ("status", "ended_us", "now_us", "told", "held", "ended_at"),
+    [
+        ("open", None, 9, "open", "40.00", None),
+        # Whether it has been noted or not, it has expired at the same moment.
+        ("open", None, 10, "expired", "0.00", "2026-11-22T10:00:00.000010Z"),
+        ("expired", 10, 99, "expired", "0.00", "2026-11-22T10:00:00.000010Z"),
+        ("captured", 5, 99, "captured", "0.00", "2026-11-22T10:00:00.000005Z"),
+        ("voided", 7, 99, "voided", "0.00", "2026-11-22T10:00:00.000007Z"),
+    ],
+)
+def test_a_hold_keeps_something_while_it_is_open(
+    status: str, ended_us: int | None, now_us: int, told: str, held: str, ended_at: str | None
+) -> None:
+    hold = HOLD._replace(status=status, ended_at_us=None if ended_us is None else AT_US + ended_us)
+    answer = hold_answer(hold, INR_WALLET, AT_US + now_us)
+    assert (answer["status"], answer["held"], answer["ended_at"]) == (told, held, ended_at)
 
 
 def test_a_total() -> None:

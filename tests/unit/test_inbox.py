@@ -25,6 +25,7 @@ class FakeExecutor:
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
+        self.retries = 0
         self.errors: dict[int, BaseException] = {}
         """What to raise, by the number of the batch."""
         self.begun = threading.Semaphore(0)

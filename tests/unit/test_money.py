@@ -12,6 +12,8 @@ from wallet_cli.domain.money import (
     format_minor,
     parse_amount,
     parse_currency,
+    parse_daily_debit,
+    parse_maximum,
     parse_minimum,
 )
 from wallet_cli.errors import InvalidInput
@@ -119,6 +121,30 @@ def test_a_minimum_may_be_zero_or_an_overdraft(text: str, currency: Currency, mi
 def test_a_bad_minimum_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="minimum balance"):
         parse_minimum(text, INR)
+
+
+@pytest.mark.parametrize(
+    ("text", "minor"), [("0", 0), ("20", 2000), ("-5", -500), ("10000000000000", MAX_AMOUNT_MINOR)]
+)
+def test_a_maximum_may_be_zero_or_below(text: str, minor: int) -> None:
+    assert parse_maximum(text, INR) == minor
+
+
+@pytest.mark.parametrize("text", ["", "1.005", "10000000000000.01", "1e3", "NaN", "none"])
+def test_a_bad_maximum_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="maximum balance"):
+        parse_maximum(text, INR)
+
+
+@pytest.mark.parametrize(("text", "minor"), [("0", 0), ("0.01", 1), ("10000000000000", MAX_AMOUNT_MINOR)])
+def test_a_days_debits_may_be_none_at_all(text: str, minor: int) -> None:
+    assert parse_daily_debit(text, INR) == minor
+
+
+@pytest.mark.parametrize("text", ["", "-0.01", "-5", "1.005", "10000000000000.01", "1e3", "NaN", "none"])
+def test_a_bad_limit_of_a_days_debits_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="daily debit"):
+        parse_daily_debit(text, INR)
 
 
 @pytest.mark.parametrize(

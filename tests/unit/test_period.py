@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from wallet_cli.domain.period import FIRST_US, LAST_US, Period, Span, format_end, format_time, parse_period, parse_time
+from wallet_cli.domain.period import (
+    DAY_US,
+    FIRST_US,
+    LAST_US,
+    MAX_DURATION_DAYS,
+    Period,
+    Span,
+    day_start_us,
+    format_end,
+    format_time,
+    parse_duration,
+    parse_period,
+    parse_start,
+    parse_time,
+)
 from wallet_cli.errors import InvalidInput
 
 UTC = ZoneInfo("UTC")
@@ -223,3 +238,91 @@ def test_a_time_is_written_in_utc_to_the_microsecond() -> None:
     assert format_end(1_795_341_600_000_000) == "2026-11-22T09:59:59.999999Z"
     assert format_time(FIRST_US) == "0001-01-01T00:00:00.000000Z"
     assert format_time(LAST_US) == "9999-12-31T23:59:59.999999Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "length_us"),
+    [
+        ("1s", 1_000_000),
+        ("90s", 90_000_000),
+        ("15m", 15 * 60_000_000),
+        ("12h", 12 * 3_600_000_000),
+        ("7d", 7 * DAY_US),
+        ("2w", 14 * DAY_US),
+        ("007d", 7 * DAY_US),
+        (f"{MAX_DURATION_DAYS}d", MAX_DURATION_DAYS * DAY_US),
+    ],
+)
+def test_a_length_of_time_is_a_number_and_a_unit(text: str, length_us: int) -> None:
+    assert parse_duration(text) == length_us
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *["", "d", "7", "0d", "-7d", "+7d", "7 d", " 7d", "7D", "1.5d", "7y", "7d12h", "１d", "7d\n", "P7D", "1e3s"],
+        *[f"{MAX_DURATION_DAYS + 1}d", f"{MAX_DURATION_DAYS * 24 + 1}h", "9" * 5000 + "s"],
+    ],
+    ids=lambda text: ascii(text)[:32],
+)
+def test_any_other_length_of_time_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="not a length of time") as caught:
+        parse_duration(text)
+    assert len(caught.value.message) < 200
+
+
+@pytest.mark.parametrize(
+    ("at_us", "start_us"),
+    [
+        (0, 0),
+        (1, 0),
+        (DAY_US - 1, 0),
+        (DAY_US, DAY_US),
+        (-1, -DAY_US),
+        (-DAY_US, -DAY_US),
+        (-DAY_US - 1, -2 * DAY_US),
+        (FIRST_US, FIRST_US),
+    ],
+)
+def test_a_day_begins_at_midnight_utc(at_us: int, start_us: int) -> None:
+    assert day_start_us(at_us) == start_us
+    assert format_time(day_start_us(at_us)).endswith("T00:00:00.000000Z")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-04-19T05:40:01.123456Z",
+        "1969-07-20T20:17:40.500000Z",
+        "0001-01-01T00:00:00.000000Z",
+        "9999-12-31T23:59:59.999999Z",
+        "2024-04-19",
+        "2024-04-19T05:40:00+05:30",
+    ],
+)
+def test_the_quick_way_to_the_first_moment_of_a_time_is_that_of_the_slow_one(text: str) -> None:
+    assert parse_start(text, BERLIN) == parse_time(text, BERLIN).start_us
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-02-30T05:40:01.123456Z",
+        "2024-04-19T25:40:01.123456Z",
+        "2024-04-19T05:40:01.12345xZ",
+        "2024-W16-5T05:40:01.12Z",
+        "2024-04-19T054001.123456789",
+        "２024-04-19T05:40:01.123456Z",
+        "2024-04-19T05:40:60.000000Z",
+        "",
+    ],
+)
+def test_what_is_no_time_is_none_the_quick_way_either(text: str) -> None:
+    def outcome(read: Callable[[str, tzinfo | None], object]) -> object:
+        try:
+            found = read(text, UTC)
+        except InvalidInput as error:
+            return error.message
+        return found.start_us if isinstance(found, Span) else found
+
+    assert outcome(parse_start) == outcome(parse_time)

@@ -1,4 +1,4 @@
-"""The rules, as tables: an event a row, its result last.
+"""The rules of credits and debits, as tables: an event a row, its result last. Of the rest: test_rules_*.py.
 
 A `post` row says when its turn comes and what is asked; the columns are
 
@@ -18,7 +18,20 @@ import pytest
 
 from wallet_cli.domain import chain
 from wallet_cli.domain.address import format_transaction_id
-from wallet_cli.domain.commands import Applied, Command, OpenWallet, Post, Refusal, Register, Replayed, Result
+from wallet_cli.domain.commands import (
+    Applied,
+    CaptureHold,
+    Command,
+    OpenWallet,
+    PlaceHold,
+    Post,
+    Refusal,
+    Register,
+    Replayed,
+    Result,
+    Reverse,
+    Transfer,
+)
 from wallet_cli.domain.model import Policy, Transaction, Wallet
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, Currency
 from wallet_cli.domain.period import FIRST_US
@@ -357,7 +370,8 @@ def test_a_transaction_carries_the_running_totals_of_its_wallet() -> None:
         """
     )
     last = state.last[1]
-    assert last[:-1] == (1, 3, True, 5, 105, 30, 2, 3, "note", "k")
+    assert last[:10] == (1, 3, True, 5, 105, 30, 2, 3, "note", "k")
+    assert last[11:] == (None, None, None, None, None, False)
     assert (last.balance, last.debit_count) == (75, 1)
 
 
@@ -398,20 +412,32 @@ GOLDEN = {
     "a debit with a note": "b733c15a01401861a89c417d83f65c46c00a3e70c02d660ec14d6af058d16ea9",
     "with a key": "2f6e17a0fd25ea93c9c5d573a68e6e65a96a720be4409b97536839f60dfaa209",
     "with both, beyond ASCII": "b30e4fabb74301ed712191b6efa006bffe0e61b9e91e6597db0012f7300dda89",
+    "with metadata": "33356a7bdb4a1cabfe0a28d84bae06305b48a4d11bde01d27744d73e733f4103",
+    "a leg of a transfer": "2597e6dc773b1e04a48430104d93e74c885f8d62eac2f41012a44fbb0a25ef1e",
+    "a capture": "4a407270cf3832271df1bc7f577ec7529075ae635b14cfb9f44e0000d017bc05",
+    "a forced reversal, with all that can be said": "3ca7038f1d9b02a122f8949d527c6a1fdead7556b26d1973a5ef50d4fa48e176",
 }
 GOLDEN_BATCH = [
     Post(3, True, 50_000, None, None, -1),
     Post(3, False, 12_050, "Groceries", None, None),
     Post(3, True, 1, None, "salary-1", None),
     Post(3, True, 1, "ché 🧾 key 1:x\n", "ключ", None),
+    Post(3, True, 1, meta='{"order":"1041"}'),
+    Transfer(3, 4, 30, key="rent"),
+    PlaceHold(3, 20, 1),
+    CaptureHold(3, 1, 15),
+    Reverse(3, 6, 10, "back", "undo", True, '{"a":1}'),
 ]
 
 
 def golden_hashes() -> list[bytes]:
     state = State(Policy())
     state.add_wallet(GOLDEN_WALLET, chain.unopened(GOLDEN_WALLET))
+    other = GOLDEN_WALLET._replace(id=4, type="main")
+    state.add_wallet(other, chain.unopened(other)._replace(seq=8))
     results = execute(state, GOLDEN_BATCH, 1_795_341_600_000_001)
-    return [chain.genesis(GOLDEN_WALLET)] + [made(result).hash for result in results]
+    made_ = [made(result) for result in results]
+    return [chain.genesis(GOLDEN_WALLET)] + [each.hash for each in made_ if isinstance(each, Transaction)]
 
 
 def test_the_hash_chain_has_the_format_that_ledgers_on_disk_have() -> None:
@@ -426,6 +452,10 @@ def test_the_hash_chain_is_plain_sha_256_over_the_documented_bytes() -> None:
         " 2 debit 12050 50000 12050 1 1795341600000001 note 9:Groceries",
         " 3 credit 1 50001 12050 2 1795341600000001 key 8:salary-1",
         " 4 credit 1 50002 12050 3 1795341600000001 note 18:ché 🧾 key 1:x\n key 8:ключ",
+        ' 5 credit 1 50003 12050 4 1795341600000001 meta 16:{"order":"1041"}',
+        " 6 debit 30 50003 12080 4 1795341600000001 key 4:rent peer 4-9",
+        " 7 debit 15 50003 12095 4 1795341600000001 hold 1",
+        ' 8 credit 10 50013 12095 5 1795341600000001 note 4:back key 4:undo meta 7:{"a":1} peer 4-10 reverses 6 forced',
     ):
         head = hashlib.sha256(head + facts.encode()).digest()
         expected.append(head)
@@ -438,6 +468,49 @@ def test_every_field_of_a_transaction_is_in_its_hash(field: int) -> None:
     other: list[Any] = [bytes(31) + b"x", 2, False, 6, 6, 1, 0, 8, "Note", "Key"]
     changed = [*facts[:field], other[field], *facts[field + 1 :]]
     assert chain.link(*changed) != chain.link(*facts)
+
+
+FIELDS = tuple(field for field in Transaction._fields if field not in ("wallet_id", "hash"))
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_transaction_follows_what_came_before_it_and_with_any_other_field_does_not(field: str) -> None:
+    """The wallet is in the first hash of all; every other field, one that is added later too, is in the row's own."""
+    row = Transaction(3, 1, True, 5, 5, 0, 1, 7, "note", "key", bytes(32), '{"a":1}', 4, 5, 6, 7, True)
+    assert len(row) == len(Transaction._fields)
+    row = row._replace(hash=chain.link(bytes(32), *row[1:10], chain.extras(*row[11:])))
+    assert chain.follows(bytes(32), row)
+    value = getattr(row, field)
+    other = not value if isinstance(value, bool) else value + 1 if isinstance(value, int) else f"{value} "
+    assert not chain.follows(bytes(32), row._replace(**{field: other}))
+    if not isinstance(value, bool | int) or field in ("peer_wallet_id", "reverses", "hold"):
+        assert not chain.follows(bytes(32), row._replace(**{field: None}))
+
+
+def test_a_transaction_with_nothing_more_to_say_has_the_hash_that_it_always_had() -> None:
+    assert chain.extras(None, None, None, None, None, False) == ""
+
+
+def test_nothing_passes_for_something_else_in_what_follows_the_key() -> None:
+    def hash_of(key: str | None, *extras: Any) -> bytes:
+        return chain.link(bytes(32), 1, True, 5, 5, 0, 1, 7, None, key, chain.extras(*extras))
+
+    rows: list[tuple[Any, ...]] = [
+        (None, None, None, None, None, None, False),
+        ("a", None, None, None, None, None, False),
+        ("a", '{"b":1}', None, None, None, None, False),
+        ('a meta 7:{"b":1}', None, None, None, None, None, False),
+        (None, None, 1, 2, None, None, False),
+        (None, None, None, None, 1, None, False),
+        (None, None, None, None, None, 1, False),
+        (None, None, None, None, None, None, True),
+        ("a forced", None, None, None, None, None, False),
+        ("a", '{"b":" peer 1-2"}', None, None, None, None, False),
+        ("a", '{"b":1}', 1, 2, None, None, False),
+        ("a", None, 11, 2, None, None, False),
+        ("a", None, 1, 12, None, None, False),
+    ]
+    assert len({hash_of(*row) for row in rows}) == len(rows)
 
 
 def test_a_note_cannot_pass_for_a_key() -> None:

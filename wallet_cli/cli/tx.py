@@ -78,9 +78,10 @@ def reverse(
     note: NoteOption = None,
     key: KeyOption = None,
     force: Annotated[bool, typer.Option("--force", help="Past floors and limits; recorded as such.")] = False,
+    meta: MetaOption = None,
 ) -> Record:
     """Take a transaction back, or a part of it, by a new one; nothing is ever edited or deleted."""
-    return Record(transactions.reverse(ledger, parse_transaction_id(id_), amount, note=note, key=key, force=force))
+    return Record(transactions.reverse(ledger, parse_transaction_id(id_), amount, note=note, key=key, force=force, meta=_pairs(meta)))
 
 
 def show(ledger: Ledger, id_: IdArgument) -> Record:

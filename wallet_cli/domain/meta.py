@@ -67,7 +67,7 @@ def _none_such(name: str) -> None:
 
 
 def _check(value: Any, depth: int) -> None:
-    if depth > MAX_META_DEPTH:
+    if depth > MAX_META_DEPTH and isinstance(value, Mapping | list):
         raise InvalidInput("the metadata is nested too deeply", hint=f"at most {MAX_META_DEPTH} levels")
     if isinstance(value, Mapping):
         for key, inner in value.items():

@@ -1,0 +1,417 @@
+"""A naive ledger: lists, added up from the start each time. It answers what the real one has to answer."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from wallet_cli.domain.commands import (
+    SAME,
+    CaptureHold,
+    PlaceHold,
+    Post,
+    Reverse,
+    SetLimits,
+    SetStatus,
+    Single,
+    Transfer,
+    VoidHold,
+)
+from wallet_cli.domain.money import Currency, format_minor
+from wallet_cli.domain.period import DAY_US, format_time
+
+Place = tuple[int, int]
+"""A wallet, and the number of a transaction or a hold of it."""
+
+
+class Entry(NamedTuple):
+    is_credit: bool
+    amount: int
+    at_us: int
+    note: str | None = None
+    key: str | None = None
+    meta: str | None = None
+    peer: Place | None = None
+    reverses: int | None = None
+    hold: int | None = None
+    forced: bool = False
+
+
+class Kept(NamedTuple):
+    """A hold."""
+
+    amount: int
+    captured: int
+    status: str
+    created_us: int
+    expires_us: int
+    ended_us: int | None
+    note: str | None
+    key: str | None
+
+    def at(self, now_us: int) -> Kept:
+        """As it is at a moment, whether or not anybody has noted it."""
+        if self.status == "open" and self.expires_us <= now_us:
+            return self._replace(status="expired", ended_us=self.expires_us)
+        return self
+
+
+class Account:
+    """A wallet as lists of what happened."""
+
+    def __init__(self, id_: int, currency: Currency) -> None:
+        self.id = id_
+        self.currency = currency
+        self.status = "active"
+        self.minimum: int | None = None
+        self.maximum: int | None = None
+        self.daily: int | None = None
+        self.entries: list[Entry] = []
+        self.holds: list[Kept] = []
+
+    def balance(self, seq: int | None = None) -> int:
+        return sum(e.amount if e.is_credit else -e.amount for e in self.entries[:seq])
+
+    def held(self, now_us: int) -> int:
+        holds = [hold.at(now_us) for hold in self.holds]
+        return sum(hold.amount - hold.captured for hold in holds if hold.status == "open")
+
+    def last_us(self) -> int:
+        return max((entry.at_us for entry in self.entries), default=0)
+
+    def reversals(self, seq: int) -> list[int]:
+        return [number for number, entry in enumerate(self.entries, 1) if entry.reverses == seq]
+
+    def reversed(self, seq: int) -> int:
+        return sum(self.entries[number - 1].amount for number in self.reversals(seq))
+
+    def note(self, now_us: int) -> None:
+        """A write notes which holds have lapsed: they stay so, though the clock may be set back."""
+        self.holds = [hold.at(now_us) for hold in self.holds]
+
+    def add(self, entry: Entry, now_us: int) -> Place:
+        self.entries.append(entry)
+        self.note(now_us)
+        return self.id, len(self.entries)
+
+    # Why not.
+
+    def credit_refused(self, amount: int) -> str | None:
+        return "limit_exceeded" if self.maximum is not None and self.balance() + amount > self.maximum else None
+
+    def debit_refused(self, amount: int, at_us: int, held: int) -> str | None:
+        today = [e.amount for e in self.entries if not e.is_credit and e.at_us // DAY_US == at_us // DAY_US]
+        if self.daily is not None and sum(today) + amount > self.daily:
+            return "limit_exceeded"
+        return "insufficient_funds" if self.balance() - held - amount < (self.minimum or 0) else None
+
+    # What goes out.
+
+    def text(self, minor: int | None) -> str | None:
+        return None if minor is None else format_minor(minor, self.currency)
+
+    def answer(self, now_us: int) -> dict[str, Any]:
+        balance, held, minimum = self.balance(), self.held(now_us), self.minimum or 0
+        return {
+            "id": self.id,
+            "currency": self.currency.name,
+            "status": self.status,
+            "balance": self.text(balance),
+            "held": self.text(held),
+            "available": self.text(max(0, balance - held - minimum)),
+            "minimum_balance": self.text(minimum),
+            "transactions": len(self.entries),
+            "maximum_balance": self.text(self.maximum),
+            "daily_debit": self.text(self.daily),
+        }
+
+    def transaction(self, seq: int) -> dict[str, Any]:
+        entry = self.entries[seq - 1]
+        answer = {
+            "id": f"{self.id}-{seq}",
+            "wallet_id": self.id,
+            "seq": seq,
+            "kind": "credit" if entry.is_credit else "debit",
+            "is_credit": entry.is_credit,
+            "amount": self.text(entry.amount),
+            "balance": self.text(self.balance(seq)),
+            "currency": self.currency.name,
+            "at": format_time(entry.at_us),
+            "note": entry.note,
+            "key": entry.key,
+        }
+        if entry.meta is not None:
+            answer["meta"] = json.loads(entry.meta)
+        if entry.peer is not None:
+            answer["transfer"] = "{}-{}".format(*entry.peer)
+        if entry.reverses is not None:
+            answer["reverses"] = f"{self.id}-{entry.reverses}"
+        if entry.hold is not None:
+            answer["hold"] = f"{self.id}-h{entry.hold}"
+        return answer | {"forced": True} if entry.forced else answer
+
+    def hold(self, number: int, now_us: int) -> dict[str, Any]:
+        hold = self.holds[number - 1].at(now_us)
+        return {
+            "id": f"{self.id}-h{number}",
+            "wallet_id": self.id,
+            "status": hold.status,
+            "amount": self.text(hold.amount),
+            "captured": self.text(hold.captured),
+            "held": self.text(hold.amount - hold.captured if hold.status == "open" else 0),
+            "currency": self.currency.name,
+            "created_at": format_time(hold.created_us),
+            "expires_at": format_time(hold.expires_us),
+            "ended_at": None if hold.ended_us is None else format_time(hold.ended_us),
+            "note": hold.note,
+            "key": hold.key,
+        }
+
+
+class Decision(NamedTuple):
+    """`word` is `applied`, `replayed` or the code of a refusal; then what was made: a kind, and its place."""
+
+    word: str
+    kind: str = ""
+    wallet_id: int = 0
+    number: int = 0
+
+
+class Naive:
+    """Wallets, in the order of their ids."""
+
+    def __init__(self, currencies: Sequence[Currency]) -> None:
+        self.accounts = {id_: Account(id_, currency) for id_, currency in enumerate(currencies, 1)}
+        self.now_us = 0
+
+    def decide(self, command: Single) -> Decision:
+        """What comes of a command, having done it."""
+        rules: dict[type, Callable[[Any], Decision]] = {
+            Post: self.post,
+            Transfer: self.transfer,
+            Reverse: self.reverse,
+            PlaceHold: self.place,
+            CaptureHold: self.capture,
+            VoidHold: self.void,
+            SetStatus: self.set_status,
+            SetLimits: self.set_limits,
+        }
+        return rules[type(command)](command)
+
+    def decide_together(self, commands: Sequence[Single]) -> tuple[list[Decision], int | None]:
+        """A group: what comes of each, or the refusal alone and where it stands, with nothing done."""
+        before = copy.deepcopy(self.accounts)
+        decisions: list[Decision] = []
+        for index, command in enumerate(commands):
+            decision = self.decide(command)
+            if not decision.kind:
+                self.accounts = before
+                return [decision], index
+            decisions.append(decision)
+        return decisions, None
+
+    def post(self, c: Post) -> Decision:
+        account = self.accounts.get(c.wallet_id)
+        if account is None:
+            return Decision("wallet_not_found")
+        if account.status != "active":
+            return Decision("wallet_not_active")
+        used = self._used(account, c.key, lambda e: self._plain(e, c))
+        if used is not None:
+            return used
+        at_us = max(self.now_us, account.last_us()) if c.at_us is None else c.at_us
+        if c.at_us is not None and c.at_us > self.now_us:
+            return Decision("invalid_input")
+        if at_us < account.last_us():
+            return Decision("time_conflict")
+        held = account.held(self.now_us)
+        wrong = account.credit_refused(c.amount) if c.is_credit else account.debit_refused(c.amount, at_us, held)
+        if wrong is not None:
+            return Decision(wrong)
+        entry = Entry(c.is_credit, c.amount, at_us, c.note, c.key, c.meta)
+        return Decision("applied", "transaction", *account.add(entry, self.now_us))
+
+    @staticmethod
+    def _plain(entry: Entry, c: Post) -> bool:
+        return entry == Entry(c.is_credit, c.amount, entry.at_us, c.note, c.key, c.meta) and (
+            c.at_us is None or c.at_us == entry.at_us
+        )
+
+    def transfer(self, c: Transfer) -> Decision:
+        source, target = self.accounts.get(c.source_id), self.accounts.get(c.target_id)
+        if source is None or target is None:
+            return Decision("wallet_not_found")
+        if source is target:
+            return Decision("invalid_input")
+        if source.status != "active" or target.status != "active":
+            return Decision("wallet_not_active")
+
+        def same(entry: Entry) -> bool:
+            to = entry.peer is not None and entry.peer[0] == target.id and entry.reverses is None
+            return to and (entry.amount, entry.note, entry.meta) == (c.amount, c.note, c.meta)
+
+        used = self._used(source, c.key, same)
+        if used is not None:
+            return used
+        if source.currency != target.currency:
+            return Decision("invalid_input")
+        at_us = max(self.now_us, source.last_us(), target.last_us())
+        wrong = source.debit_refused(c.amount, at_us, source.held(self.now_us)) or target.credit_refused(c.amount)
+        if wrong is not None:
+            return Decision(wrong)
+        there = target.id, len(target.entries) + 1
+        here = source.add(Entry(False, c.amount, at_us, c.note, c.key, c.meta, there), self.now_us)
+        target.add(Entry(True, c.amount, at_us, c.note, None, c.meta, here), self.now_us)
+        return Decision("applied", "transaction", *here)
+
+    def reverse(self, c: Reverse) -> Decision:
+        account = self.accounts.get(c.wallet_id)
+        if account is None or not 1 <= c.seq <= len(account.entries):
+            return Decision("transaction_not_found")
+        original = account.entries[c.seq - 1]
+        sides = [(account, c.seq, not original.is_credit)]
+        if original.peer is not None:
+            sides.append((self.accounts[original.peer[0]], original.peer[1], original.is_credit))
+        if any(side.status != "active" for side, _, _ in sides):
+            return Decision("wallet_not_active")
+
+        def same(e: Entry) -> bool:
+            return (e.reverses, e.note, e.meta, e.forced) == (c.seq, c.note, c.meta, c.force) and (
+                c.amount is None or c.amount == e.amount
+            )
+
+        used = self._used(account, c.key, same)
+        if used is not None:
+            return used
+        if original.reverses is not None:
+            return Decision("not_reversible")
+        left = original.amount - account.reversed(c.seq)
+        amount = left if c.amount is None else c.amount
+        if amount > left or not left:
+            return Decision("reversal_exceeds_original")
+        at_us = max(self.now_us, *(side.last_us() for side, _, _ in sides))
+        for side, _, is_credit in sides:
+            held = side.held(self.now_us)
+            wrong = side.credit_refused(amount) if is_credit else side.debit_refused(amount, at_us, held)
+            if wrong is not None and not c.force:
+                return Decision(wrong)
+        places = [(side.id, len(side.entries) + 1) for side, _, _ in sides]
+        peers = [None] if len(sides) == 1 else [places[1], places[0]]
+        keys = [c.key, None]
+        for (side, seq, is_credit), peer, key in zip(sides, peers, keys, strict=False):
+            side.add(Entry(is_credit, amount, at_us, c.note, key, c.meta, peer, seq, None, c.force), self.now_us)
+        return Decision("applied", "transaction", *places[0])
+
+    def place(self, c: PlaceHold) -> Decision:
+        account = self.accounts.get(c.wallet_id)
+        if account is None:
+            return Decision("wallet_not_found")
+        if account.status != "active":
+            return Decision("wallet_not_active")
+
+        def same(hold: Kept) -> bool:
+            lasts_us = hold.expires_us - hold.created_us
+            return (hold.amount, hold.note, lasts_us) == (c.amount, c.note, c.lasts_us)
+
+        used = self._used(account, c.key, same_hold=same)
+        if used is not None:
+            return used
+        if account.balance() - account.held(self.now_us) - c.amount < (account.minimum or 0):
+            return Decision("insufficient_funds")
+        account.note(self.now_us)
+        account.holds.append(Kept(c.amount, 0, "open", self.now_us, self.now_us + c.lasts_us, None, c.note, c.key))
+        return Decision("applied", "hold", account.id, len(account.holds))
+
+    def capture(self, c: CaptureHold) -> Decision:
+        account = self.accounts.get(c.wallet_id)
+        if account is None or not 1 <= c.number <= len(account.holds):
+            return Decision("hold_not_found")
+        if account.status != "active":
+            return Decision("wallet_not_active")
+
+        def same(e: Entry) -> bool:
+            return (e.hold, e.note) == (c.number, c.note) and (c.amount is None or c.amount == e.amount)
+
+        used = self._used(account, c.key, same)
+        if used is not None:
+            return used
+        hold = account.holds[c.number - 1].at(self.now_us)
+        if hold.status != "open":
+            return Decision("hold_not_open")
+        left = hold.amount - hold.captured
+        amount = left if c.amount is None else c.amount
+        if amount > left:
+            return Decision("capture_exceeds_hold")
+        at_us = max(self.now_us, account.last_us())
+        wrong = account.debit_refused(amount, at_us, 0)
+        if wrong is not None:
+            return Decision(wrong)
+        hold = hold._replace(captured=hold.captured + amount)
+        if amount == left or not c.keep:
+            hold = hold._replace(status="captured", ended_us=at_us)
+        account.holds[c.number - 1] = hold
+        entry = Entry(False, amount, at_us, c.note, c.key, hold=c.number)
+        return Decision("applied", "transaction", *account.add(entry, self.now_us))
+
+    def void(self, c: VoidHold) -> Decision:
+        account = self.accounts.get(c.wallet_id)
+        if account is None or not 1 <= c.number <= len(account.holds):
+            return Decision("hold_not_found")
+        if account.status == "closed":
+            return Decision("wallet_not_active")
+        hold = account.holds[c.number - 1].at(self.now_us)
+        if hold.status != "open":
+            return Decision("hold_not_open")
+        account.holds[c.number - 1] = hold._replace(status="voided", ended_us=max(self.now_us, hold.created_us))
+        account.note(self.now_us)
+        return Decision("applied", "hold", account.id, c.number)
+
+    def set_status(self, c: SetStatus) -> Decision:
+        account = self.accounts.get(c.wallet_id)
+        if account is None:
+            return Decision("wallet_not_found")
+        if account.status == c.status:
+            return Decision("applied", "wallet", account.id)
+        if account.status == "closed":
+            return Decision("wallet_not_active")
+        if c.status == "closed" and (account.balance() or account.held(self.now_us)):
+            return Decision("wallet_not_empty")
+        account.status = c.status
+        account.note(self.now_us)
+        return Decision("applied", "wallet", account.id)
+
+    def set_limits(self, c: SetLimits) -> Decision:
+        account = self.accounts.get(c.wallet_id)
+        if account is None:
+            return Decision("wallet_not_found")
+        if account.status == "closed":
+            return Decision("wallet_not_active")
+        minimum = account.minimum if c.own_minimum is SAME else c.own_minimum
+        maximum = account.maximum if c.maximum is SAME else c.maximum
+        if isinstance(maximum, int) and maximum < (minimum or 0):
+            return Decision("invalid_input")
+        account.minimum, account.maximum = minimum, maximum
+        account.daily = account.daily if c.daily_debit is SAME else c.daily_debit
+        return Decision("applied", "wallet", account.id)
+
+    def _used(
+        self,
+        account: Account,
+        key: str | None,
+        same_entry: Callable[[Entry], bool] = lambda _: False,
+        same_hold: Callable[[Kept], bool] = lambda _: False,
+    ) -> Decision | None:
+        """What comes of a key that something of the wallet bears already."""
+        if key is None:
+            return None
+        for seq, entry in enumerate(account.entries, 1):
+            if entry.key == key:
+                same = same_entry(entry)
+                return Decision("replayed", "transaction", account.id, seq) if same else Decision("key_reused")
+        for number, hold in enumerate(account.holds, 1):
+            if hold.key == key:
+                same = same_hold(hold)
+                return Decision("replayed", "hold", account.id, number) if same else Decision("key_reused")
+        return None
