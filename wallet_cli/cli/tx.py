@@ -81,7 +81,11 @@ def reverse(
     meta: MetaOption = None,
 ) -> Record:
     """Take a transaction back, or a part of it, by a new one; nothing is ever edited or deleted."""
-    return Record(transactions.reverse(ledger, parse_transaction_id(id_), amount, note=note, key=key, force=force, meta=_pairs(meta)))
+    return Record(
+        transactions.reverse(
+            ledger, parse_transaction_id(id_), amount, note=note, key=key, force=force, meta=_pairs(meta)
+        )
+    )
 
 
 def show(ledger: Ledger, id_: IdArgument) -> Record:
