@@ -1,8 +1,8 @@
 """Import and export as whole processes, against the bare database and the bare `csv` module in the same run.
 
-Limits: `wallet import` of 1,000,000 lines at least 0.5 × bare `executemany` of the same rows into the same tables, under
-200 MB of memory; `wallet export` at least 0.5 × reading the rows and writing them with `csv`. WALLET_BENCH_LINES sets
-another number of lines. Rows are inserted as `import` made them and in the order of the file, once in a single
+Limits: `wallet import` of 1,000,000 lines at least 0.5 × bare `executemany` of the same rows into the same tables,
+under 200 MB of memory; `wallet export` at least 0.5 × reading the rows and writing them with `csv`. WALLET_BENCH_LINES
+sets another number of lines. Rows are inserted as `import` made them and in the order of the file, once in a single
 transaction and once in transactions of as many rows as a batch of `import` has, each of which is synced.
 """
 

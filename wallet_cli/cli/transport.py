@@ -23,6 +23,8 @@ STDIN = "-"
 
 class ExportFormat(StrEnum):
     jsonl = "jsonl"
+    json = "json"
+    """The same: a ledger has no end that could close a list before it is written."""
     csv = "csv"
     hledger = "hledger"
     beancount = "beancount"
@@ -42,7 +44,7 @@ def export(
     from wallet_cli.services import exports
 
     form = output if output in exports.FORMATS else "jsonl"
-    return Document(exports.export(ledger, str(form), None if wallet is None else parse_wallet(wallet)))
+    return Document(ledger.call(exports.export, str(form), None if wallet is None else parse_wallet(wallet)))
 
 
 def import_(
@@ -67,7 +69,7 @@ def import_(
         if rejects is not None:
             report = _to_file(stack.enter_context(_rejects_file(rejects, source, ledger)))
         progress = stack.enter_context(_progress(source, style))
-        summary = imports.run(ledger, source, options, report, progress, name=file)
+        summary = ledger.call(imports.run, source, options, report, progress, name=file)
     return Record(summary, value="applied", exit_code=4 if summary["refused"] else 0)
 
 

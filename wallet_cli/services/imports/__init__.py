@@ -88,21 +88,22 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(ledger.store.many_batches())
         if not source.seekable():
-            source = stack.enter_context(_spooled(source))
+            source = stack.enter_context(spooled(source))
+        start = source.tell()
         lines = read_lines(source, name)
         if not options.dry_run and not options.atomic:
-            run = Run(ledger, source, options, report, lambda batch: ledger.executor.run(batch, "import"))
+            run = Run(ledger, source, options, report, lambda batch: ledger.executor.run(batch, "import"), start=start)
             run.read(lines, progress)
             return run.summary()
         with ledger.executor.turn("import") as turn:
-            run = Run(ledger, source, options, report, turn.carry_out)
+            run = Run(ledger, source, options, report, turn.carry_out, start=start)
             run.read(lines, progress)
             if options.dry_run or run.refused:
                 turn.abandon()
         return run.summary()
 
 
-def _spooled(source: BinaryIO) -> BinaryIO:
+def spooled(source: BinaryIO) -> BinaryIO:
     """What comes through a pipe, kept on disk: its digest has to be known before its first line is applied."""
     spool = tempfile.TemporaryFile()  # noqa: SIM115  (closed by its user)
     try:
@@ -126,10 +127,17 @@ class Run:
         options: Options,
         report: Report,
         carry_out: Callable[[Sequence[Command]], list[Result]],
+        prefix: str = "",
+        broken: Iterable[str] = (),
+        start: int | None = None,
     ) -> None:
+        """`prefix` is what keys begin with, where it is known already; `broken` as it was left by an earlier part.
+
+        `start` is where the file begins, where some of it has been read already.
+        """
         self._ledger = ledger
         self._source = source
-        self._start = source.tell()
+        self._start = source.tell() if start is None else start
         self._options = options
         self._report = report
         self._carry_out = carry_out
@@ -138,13 +146,13 @@ class Run:
         """Wallets by the text that names them, as they were when it was first read."""
         self._ends: dict[str, int] = {}
         """The last seq that such a wallet had then, where it had transactions."""
-        self._broken: set[str] = set()
+        self.broken: set[str] = set(broken)
         """Names of wallets of which a line of an export was refused."""
         self._there: set[int] = set()
         """Ids of wallets that are known to be there."""
         self._records: int | None = None
         """How many records of an export have been read, while its end is still to come."""
-        self._prefix = ""
+        self._prefix = prefix
         self.applied = self.replayed = self.refused = 0
         self.users_created = self.wallets_created = 0
 
@@ -206,7 +214,8 @@ class Run:
                         commands, asked = [], []
                     self._check_unbroken(line)
             except WalletError as error:
-                asked.append((line, error))
+                # Without its traceback, which would keep this whole batch for as long as the error is kept.
+                asked.append((line, error.with_traceback(None)))
             else:
                 commands.append(command)
                 asked.append(line)
@@ -223,7 +232,7 @@ class Run:
 
     def _check_unbroken(self, line: Line) -> None:
         """Refuse what comes after a line of an export, of the same wallet, that was refused."""
-        if line.fields["wallet"] in self._broken:
+        if line.fields["wallet"] in self.broken:
             raise RestoreConflict("an earlier line of this wallet was refused", hint="put that right first")
 
     def _transaction(self, line: Line) -> Change:
@@ -300,7 +309,7 @@ class Run:
                 self.wallets_created += 1
             elif isinstance(result, Refusal) and not self._is_that_wallet(command, result.error):
                 if command.id is not None:
-                    self._broken.add(line.fields["wallet"])
+                    self.broken.add(line.fields["wallet"])
                 self._refuse(line, result.error)
 
     def _opening(self, line: Line) -> OpenWallet:
@@ -360,11 +369,12 @@ class Run:
         if len(self._known) > MAX_KNOWN_NAMES:
             self._known.clear()
             self._ends.clear()
-        unknown = {
-            name: line.fields.get("currency")
-            for line in batch
-            if type(name := line.fields.get("wallet")) is str and name not in self._known
-        }
+        unknown: dict[str, object] = {}
+        """Names, each with the first currency that a line gives it."""
+        for line in batch:
+            name = line.fields.get("wallet")
+            if type(name) is str and name not in self._known and unknown.get(name) is None:
+                unknown[name] = line.fields.get("currency")
         missing: dict[str, tuple[WalletName, object]] = {}
         for text, currency in unknown.items():
             try:
@@ -445,7 +455,7 @@ class Run:
                 else:
                     assert isinstance(result, Refusal)
                     if "id" in each.fields:
-                        self._broken.add(each.fields["wallet"])
+                        self.broken.add(each.fields["wallet"])
                     self._refuse(each, result.error)
             else:
                 self._refuse(*each)

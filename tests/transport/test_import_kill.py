@@ -1,0 +1,211 @@
+"""`kill -9` at random moments of an import, which is run again each time: in the end, the ledger of one clean run."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support import cli, processes
+from transport.ledgers import EVERYTHING, START_US, exported, step, tell
+
+from wallet_cli import settings
+from wallet_cli.domain.commands import Command
+from wallet_cli.domain.model import Policy
+from wallet_cli.domain.rules import State
+from wallet_cli.services import imports
+from wallet_cli.services.context import open_ledger
+from wallet_cli.storage.sqlite import SqliteStore
+
+KILLS = 20
+LINES = 4000
+LINES_A_BATCH = 40
+"""So that there are a hundred commits for a kill to come between."""
+
+Row = tuple[object, ...]
+
+
+# Files to import
+
+
+def write_csv(path: Path, *, keys: bool) -> None:
+    """Lines of users and wallets that are not there yet, with keys of their own or without.
+
+    Some are refused, each for what it is. What is refused for want of money would be tried again when the import is run
+    again, and might pass then: a refused line leaves its key free.
+    """
+    drawn = random.Random(3)
+    seen = set()
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["wallet", "amount", "kind", "at", "note", "key"])
+        for number in range(LINES):
+            day = 1 + number * 28 // LINES
+            wallet = f"98869775{drawn.randrange(10 + number // 100):02}/{drawn.choice(['main', 'b'])}"
+            kind = drawn.choice(["credit", "credit", "debit"]) if wallet in seen else "credit"
+            amount = drawn.randrange(900) if wallet in seen else 1_000_000
+            seen.add(wallet)
+            note = f"line {number},\nand more" if number % 7 == 0 else ""
+            key = f"k{number - number % 50 if number % 50 == 1 else number}" if keys else ""
+            writer.writerow([wallet, amount, kind, f"2024-02-{day:02}", note, key])
+
+
+def write_export(path: Path, empty: Path) -> None:
+    """An export with whatever a ledger may hold, and many transactions."""
+    made = path.with_name("made.db")
+    shutil.copyfile(empty, made)
+    drawn = random.Random(4)
+    with open_ledger(settings.load({"db": str(made)}), lambda _: None) as ledger:
+        tell(ledger, EVERYTHING)
+        ledger.executor.clock = lambda: START_US + 10**13
+        commands = [
+            imports.Post(drawn.choice([1, 2, 4]), True, drawn.randrange(1, 999), f"n{number}", f"x{number}")
+            for number in range(LINES)
+        ]
+        ledger.executor.run(commands, "writing")
+        tell_more = [step("hold", number % 4) for number in range(60)]
+        tell(ledger, tell_more)
+        path.write_text(exported(ledger), "utf-8")
+
+
+# Importing, and being killed
+
+
+def run_import(path: Path, fault: str | None) -> int:
+    imports.BATCH_LINES = LINES_A_BATCH  # type: ignore[misc]
+    if fault is not None:
+        globals()[fault]()
+    return cli.run(["import", str(path), "--create", "-q"]).code
+
+
+def killed(path: Path, kills: int, fault: str | None = None) -> list[bool]:
+    """Import a file `kills` times, and kill each at a random moment; whether it was still at work. For `alone`."""
+    drawn = random.Random(kills)
+    begun = time.perf_counter()
+    ledger = os.environ["WALLET_DB"]
+    os.environ["WALLET_DB"] = ledger + ".undisturbed"
+    processes.reap(processes.fork(lambda: run_import(path, None)))
+    length_s = time.perf_counter() - begun
+    os.environ["WALLET_DB"] = ledger
+    cut = []
+    for _ in range(kills):
+        pid = processes.fork(lambda: run_import(path, fault))
+        until = time.perf_counter() + drawn.random() * length_s * 0.6
+        while time.perf_counter() < until:
+            pass
+        os.kill(pid, signal.SIGKILL)
+        cut.append(processes.reap(pid) == -signal.SIGKILL)
+    return cut
+
+
+# What it comes to
+
+
+def rows(db: Path) -> Iterator[Row]:
+    """What a ledger says of its users, wallets and transactions, but for when its users and wallets were made."""
+    with open_ledger(settings.load({"db": str(db)}), lambda _: None) as ledger:
+        for user in ledger.store.users():
+            yield user._replace(created_at_us=0)
+        for wallet in ledger.store.wallets():
+            yield wallet._replace(created_at_us=0)
+        yield from map(tuple, ledger.store.exported(1, 10**6))
+        yield from map(tuple, ledger.store.holds_in_order())
+
+
+def text_of(db: Path) -> str:
+    with open_ledger(settings.load({"db": str(db)}), lambda _: None) as ledger:
+        return exported(ledger)
+
+
+Files = Callable[[str], Path]
+
+
+@pytest.fixture
+def file_of(tmp_path: Path, empty_ledger: Path) -> Files:
+    def make(kind: str) -> Path:
+        path = tmp_path / f"{kind}.{'jsonl' if kind == 'export' else 'csv'}"
+        if kind == "export":
+            write_export(path, empty_ledger)
+        else:
+            write_csv(path, keys=kind == "keys")
+        return path
+
+    return make
+
+
+def differences(db: Path, path: Path, tmp_path: Path) -> list[str]:
+    """Run the import once more, to its end: in what that differs from one that was never disturbed."""
+    last = cli.run(["import", str(path), "--create", "--json"])
+    clean = tmp_path / "clean.db"
+    undisturbed = cli.run(["--db", str(clean), "import", str(path), "--create", "--json"])
+    counts, wanted = last.json, undisturbed.json
+    same = {
+        "exit code": last.code == undisturbed.code,
+        "verify": cli.run("verify").code == 0,
+        "rows": list(rows(db)) == list(rows(clean)),
+        "refused": counts["refused"] == wanted["refused"],
+        "applied": counts["applied"] + counts["replayed"] == wanted["applied"] + wanted["replayed"],
+    }
+    return [what for what, is_so in same.items() if not is_so]
+
+
+@pytest.mark.parametrize("kind", ["keys", "no keys", "export"])
+def test_killed_20_times_and_run_again(kind: str, file_of: Files, db: Path, tmp_path: Path) -> None:
+    path = file_of(kind)
+    cut = processes.alone(killed, path, KILLS)
+    assert any(cut)
+    assert differences(db, path, tmp_path) == []
+    if kind == "export":
+        assert text_of(db) == path.read_text("utf-8")
+
+
+# The check sees what it is for.
+
+
+def forgets_keys() -> None:
+    """A deliberate fault: keys are not looked up, nor unique."""
+    load = SqliteStore.load
+
+    def load_without_keys(store: SqliteStore, commands: list[Command], policy: Policy, now_us: int) -> State:
+        store.connection.execute("DROP INDEX IF EXISTS uq_transactions_wallet_id_key")
+        state = load(store, commands, policy, now_us)
+        state.keys.clear()
+        return state
+
+    SqliteStore.load = load_without_keys  # type: ignore[method-assign,assignment]
+
+
+def makes_other_keys() -> None:
+    """A deliberate fault: the keys of lines that have none are others in every run."""
+    numbers = itertools.count(time.perf_counter_ns())
+    imports.Run._make_prefix = lambda _: f"import:{next(numbers)}:"  # type: ignore[method-assign,misc]
+
+
+def restores_anywhere() -> None:
+    """A deliberate fault: a line of an export is put after what is there, wherever it stood."""
+    restored = imports.Run._transaction
+
+    def at_the_end(run: imports.Run, line: imports.Line) -> imports.Change:
+        command = restored(run, line)
+        assert isinstance(command, imports.RestoreTransaction)
+        return imports.Post(
+            command.wallet_id, command.is_credit, command.amount, command.note, None, command.at_us, command.meta
+        )
+
+    imports.Run._transaction = at_the_end  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"), [("keys", "forgets_keys"), ("no keys", "makes_other_keys"), ("export", "restores_anywhere")]
+)
+def test_a_deliberate_fault_is_found(kind: str, fault: str, file_of: Files, db: Path, tmp_path: Path) -> None:
+    path = file_of(kind)
+    processes.alone(killed, path, 3, fault)
+    assert "rows" in differences(db, path, tmp_path)

@@ -1,0 +1,208 @@
+"""An export, imported into an empty ledger and exported again, is the same bytes; and again, and nothing is applied."""
+
+from __future__ import annotations
+
+import csv
+import io
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from transport.ledgers import BOUNDED, EVERYTHING, HUNT, START_US, Step, exported, imported, opened, stories, tell
+
+from wallet_cli import settings as wallet_settings
+from wallet_cli.domain.address import parse_wallet
+from wallet_cli.domain.commands import Post
+from wallet_cli.services import audit, exports, imports, transactions
+from wallet_cli.services.context import Ledger, open_ledger
+
+seen: Counter[str] = Counter()
+"""Which things the random ledgers had, so that what is promised of them is promised of something."""
+
+
+def note_what_is_there(text: str) -> None:
+    for word in (
+        '"status":"open"', '"status":"captured"', '"status":"voided"', '"status":"expired"', '"transfer"', '"reverses"',
+        '"hold"', '"forced"', '"meta"', '"key"', '"status":"frozen"', '"status":"closed"', '"currency":"PTS/8"',
+        '"currency":"JPY"', '"minimum_balance":"-', '"daily_debit":"',
+    ):  # fmt: skip
+        seen[word] += word in text
+
+
+def check_round_trip(template: Path, story: list[Step]) -> None:
+    with opened(template) as first, opened(template, START_US * 2) as second:
+        tell(first, story)
+        text = exported(first)
+        note_what_is_there(text)
+        transactions_and_holds = len(list(first.store.exported(1, 99))) + len(list(first.store.holds_in_order()))
+
+        assert imported(second, text).counts == (transactions_and_holds, 0, 0)
+        assert exported(second) == text
+        for form in ("csv", "hledger", "beancount"):
+            assert exported(second, form) == exported(first, form)
+        assert audit.verify(first) == audit.verify(second)
+
+        for ledger in (first, second):
+            ledger.executor.clock = lambda: START_US * 2
+            again = imported(ledger, text)
+            assert again.counts == (0, transactions_and_holds, 0)
+            assert (again.summary["users_created"], again.summary["wallets_created"]) == (0, 0)
+            assert exported(ledger) == text
+
+
+def test_any_ledger_comes_back_as_the_same_bytes(empty_ledger: Path) -> None:
+    @settings(BOUNDED, max_examples=60)
+    @given(stories)
+    def check(story: list[Step]) -> None:
+        check_round_trip(empty_ledger, story)
+
+    seen.clear()
+    check()
+    check_round_trip(empty_ledger, [*EVERYTHING])
+    assert [word for word, times in seen.items() if times == 0] == []
+
+
+def test_a_csv_export_is_replayed_line_by_line(empty_ledger: Path) -> None:
+    """Imported where it came from: every line is known; but CSV has no empty note, only none."""
+
+    @settings(BOUNDED, max_examples=20)
+    @given(stories)
+    def check(story: list[Step]) -> None:
+        story = [step._replace(note=step.note or None) for step in story]
+        with opened(empty_ledger) as ledger:
+            tell(ledger, story)
+            ledger.executor.clock = lambda: START_US * 2
+            before = exported(ledger)
+            count = len(list(ledger.store.exported(1, 99)))
+            assert imported(ledger, exported(ledger, "csv")).counts == (0, count, 0)
+            assert exported(ledger) == before
+
+    check()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["forgets_notes_that_are_empty", "forgets_lapsed_holds", "forgets_what_is_forced"],
+)
+def test_a_deliberate_fault_is_found(fault: str, empty_ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    globals()[fault](monkeypatch)
+
+    @settings(HUNT)
+    @given(stories)
+    def check(story: list[Step]) -> None:
+        check_round_trip(empty_ledger, story)
+
+    with pytest.raises(AssertionError):
+        check()
+
+
+def forgets_notes_that_are_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    restored = imports.records.restored_transaction
+
+    def faulty(*arguments: object) -> object:
+        command = restored(*arguments)  # type: ignore[arg-type]
+        return command._replace(note=command.note or None)
+
+    monkeypatch.setattr(imports.records, "restored_transaction", faulty)
+
+
+def forgets_lapsed_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    restored = imports.records.restored_hold
+
+    def faulty(*arguments: object) -> object:
+        hold = restored(*arguments).hold  # type: ignore[arg-type]
+        if hold.status == "open":
+            hold = hold._replace(status="expired", ended_at_us=hold.expires_at_us)
+        return imports.RestoreHold(hold)
+
+    monkeypatch.setattr(imports.records, "restored_hold", faulty)
+
+
+def forgets_what_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    restored = imports.records.restored_transaction
+    monkeypatch.setattr(imports.records, "restored_transaction", lambda *a: restored(*a)._replace(forced=False))
+
+
+# One wallet alone
+
+
+def test_one_wallet_alone(empty_ledger: Path) -> None:
+    """Its owner, itself, and its own transactions and holds, in the same lines as in the whole export."""
+
+    @settings(BOUNDED, max_examples=15)
+    @given(stories)
+    def check(story: list[Step]) -> None:
+        with opened(empty_ledger) as ledger:
+            tell(ledger, story)
+            whole = exported(ledger).splitlines()
+            header_row, *rows = read_csv(exported(ledger, "csv"))
+            for named in list(exports.named_wallets(ledger, exports.Scope(1, 99, True))):
+                lines = exported(ledger, wallet=named.name).splitlines()
+                about = [line for line in whole if f'"wallet":"{named.name}"' in line]
+                header, user, *own, end = lines
+                assert own == about
+                assert header == whole[0]
+                assert user in whole
+                assert end == f'{{"record":"end","records":{len(lines) - 1}}}'
+                own_rows = [row for row in rows if row[0] == named.name]
+                assert read_csv(exported(ledger, "csv", named.name)) == [header_row, *own_rows]
+
+    check()
+
+
+def read_csv(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+
+
+def test_a_wallet_alone_is_read_back_where_it_was_the_first(empty_ledger: Path) -> None:
+    with opened(empty_ledger) as first, opened(empty_ledger) as second:
+        tell(first, [])
+        text = exported(first, wallet="id:1")
+        assert imported(second, text).counts == (1, 0, 0)
+        assert exported(second) == text
+
+
+def test_a_leg_of_a_transfer_is_not_read_back_without_the_other(empty_ledger: Path) -> None:
+    with opened(empty_ledger) as first, opened(empty_ledger) as second:
+        tell(first, [])
+        transactions.transfer(first, parse_wallet("id:1"), parse_wallet("id:1/a.b"), "5")
+        outcome = imported(second, exported(first, wallet="id:1"))
+        assert outcome.refusals == [(5, "restore_conflict"), (6, "restore_conflict")]
+        assert audit.verify(second)["transactions"] == 1
+
+
+# While others write
+
+
+@pytest.mark.parametrize("form", exports.FORMATS)
+def test_an_export_is_of_one_moment_while_others_write(form: str, db: Path, empty_ledger: Path) -> None:
+    """What is written between its first line and its last is not in it."""
+    with open_ledger(wallet_settings.load({"db": str(db)}), lambda _: None) as ledger:
+        tell(ledger, [])
+        for _ in range(400):
+            ledger.carry_out(Post(1, True, 100, "x" * 100, None), "writing")
+        before = exported(ledger, form)
+        parts = exports.export(ledger, form)
+        first = next(parts)
+        written = threading.Thread(target=write_more, args=(db,))
+        written.start()
+        written.join(60)
+        assert first + "".join(parts) == before
+        assert exported(ledger, form) != before
+
+
+def write_more(db: Path) -> None:
+    with open_ledger(wallet_settings.load({"db": str(db)}), lambda _: None) as ledger:
+        clock_us = START_US * 2
+        ledger.executor.clock = lambda: clock_us
+        for number in range(20):
+            ledger.carry_out(Post(number % 4 + 1, True, 1, None, None), "writing")
+        transactions.transfer(ledger, parse_wallet("id:1"), parse_wallet("id:1/a.b"), "5")
+
+
+def test_an_empty_ledger_is_a_header_and_an_end(ledger: Ledger) -> None:
+    assert exported(ledger) == '{"record":"ledger","version":1}\n{"record":"end","records":1}\n'
+    assert exported(ledger, "csv").count("\n") == 1
+    assert imported(ledger, exported(ledger)).counts == (0, 0, 0)
