@@ -46,8 +46,12 @@ TAIL = """\
   unless set). As the end of a period it covers all of the unit that it is written in: `--to 2024-04-30` includes that
   whole day. Bounds are echoed in UTC, an end as the last microsecond inside.
 - **Transaction id**: `W-N`, the N-th transaction of wallet W. N runs 1, 2, 3 … without a gap.
-- **Key**: 1 to 255 printable characters, unique within the wallet. The same key with the same request returns the
-  first answer, with `"replayed": true`, and applies nothing; with another request it is refused.
+- **Hold id**: `W-hN`, the N-th hold of wallet W.
+- **Length of time**: digits and one of `s m h d w`, such as `90s`, `12h` or `7d`; at most 3660 days.
+- **Metadata**: `name=value`; names of 1 to 64 printable characters, each once, at most 4 KiB in all as JSON.
+- **Key**: 1 to 255 printable characters, unique within the wallet, across transactions and holds; the key of a transfer
+  is one of the wallet that pays. The same key with the same request returns the first answer, with `"replayed": true`,
+  and applies nothing; with another request it is refused.
 
 ## Answers
 
@@ -57,13 +61,22 @@ are UTC, `2026-11-22T10:00:00.000000Z`. Fields may be added; none is renamed or 
 | answer | of | fields |
 |---|---|---|
 | user | `register` | `id, phone_number, phone_e164, name, created_at` |
-| wallet | `create`, `balance` | `id, user_id, type, currency, status, balance, held, available, minimum_balance, \
-transactions, created_at`, and `at` with `--at` |
-| transaction | `tx add` | `id, wallet_id, seq, kind, is_credit, amount, balance, currency, at, note, key`, and \
-`replayed` where the key had been used |
-| list | `tx list` | `transactions, next_cursor`; `jsonl` and `csv` stream one transaction a line |
+| wallet | `create`, `balance`, `limits`, `freeze`, `unfreeze`, `close` | `id, user_id, type, currency, status, \
+balance, held, available, minimum_balance, transactions, created_at, maximum_balance, daily_debit`, and `at` with \
+`--at` |
+| transaction | `tx add`, `tx show`, `tx reverse`, `hold capture` | `id, wallet_id, seq, kind, is_credit, amount, \
+balance, currency, at, note, key`, where it has them `meta, transfer, reverses, hold, forced`, and `replayed` where \
+the key had been used; with `tx show` also `reversed, reversals` |
+| transfer | `transfer` | `id` (of the debit), `debit` and `credit`, a transaction each, and `replayed` |
+| hold | `hold add`, `hold void` | `id, wallet_id, status, amount, captured, held, currency, created_at, expires_at, \
+ended_at, note, key`, and `replayed`; `status` is `open`, `captured`, `voided` or `expired` |
+| list | `tx list`, `hold list`, `list`, `users` | `transactions`, `holds`, `wallets` or `users`, and `next_cursor`; \
+`jsonl` and `csv` stream one a line |
 | total | `tx total` | `wallet_id, currency, from, to, opening_balance, credit_total, debit_total, credit_count, \
 debit_count, net, closing_balance` |
+| statement | `statement` | `wallet_id, user_id, type, currency, phone_e164, name`, those of a total, `totals` (a \
+list of `kind, count, amount`), `transactions` |
+| summary | `import` | `applied, replayed, refused, users_created, wallets_created`, and `dry_run` |
 | check | `verify` | `ok, wallets, transactions` |
 | settings | `config show` | a list of `name, value, source` |
 | key | `key create`, `key list`, `key revoke` | `name, read_only, created_at, last_used_at, revoked_at`, and `key` \
@@ -111,8 +124,8 @@ gives out at `/openapi.json`; a running server shows the same at `/docs`, which 
 
 - **Who may call.** `Authorization: Bearer`, then an operator key (`wallet key create NAME`) or a user token
   (`wallet token USER`, or `POST /tokens`). An operator may do everything; one made with `--read-only` may read. A user
-  may read their own wallets and debit them; what is another user's is not there (404), and to register, open wallets or
-  credit is forbidden (403).
+  may read their own wallets, debit them and transfer between them; what is another user's is not there (404), and all
+  else (to register, open wallets, credit, hold, reverse, limit) is forbidden (403).
 - **Bodies** are JSON objects with the fields below and no other, `Content-Type: application/json`, in UTF-8. A field
   that is given twice, is unknown, or has another type (`"5"` for 5, `true` for 1) is `invalid_input`.
 - **Amounts** may be sent as JSON numbers, which are read digit by digit and never as a float, or as strings; they are
@@ -168,6 +181,14 @@ def fields(schema: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def content_of(content: dict[str, Any]) -> str:
+    """What is answered: data by the name of its schema, files by their types."""
+    kinds = [f"`{kind}`" for kind in content if kind != "application/json"]
+    if "application/json" in content:
+        kinds.insert(0, type_of(content["application/json"]["schema"]["properties"]["data"]))
+    return ", ".join(kinds)
+
+
 def operation_text(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
     parts = [f"### {method.upper()} {path}", operation["summary"]]
     if "parameters" in operation:
@@ -177,13 +198,17 @@ def operation_text(method: str, path: str, operation: dict[str, Any], schemas: d
             rows.append(f"| `{each['name']}` | {each['in']} | {cell(type_of(each['schema']))} | {about} |")
         parts.append("\n".join(rows))
     if "requestBody" in operation:
-        name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
-        parts += [f"Body, `{name}`:", fields(schemas[name])]
-    answers = []
-    for status, response in operation["responses"].items():
-        schema = response["content"]["application/json"]["schema"]
-        if int(status) < 400:
-            answers.append(f"{status} {type_of(schema['properties']['data'])}")
+        content = operation["requestBody"]["content"]
+        if "application/json" in content:
+            name = content["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            parts += [f"Body, `{name}`:", fields(schemas[name])]
+        else:
+            parts.append(f"Body: {' or '.join(f'`{kind}`' for kind in content)}, in UTF-8.")
+    answers = [
+        f"{status} {content_of(response['content'])}"
+        for status, response in operation["responses"].items()
+        if int(status) < 400
+    ]
     failures = ", ".join(status for status in operation["responses"] if int(status) >= 400)
     parts.append(f"Answers {' or '.join(answers)}. Fails with {failures}.")
     return "\n\n".join(parts) + "\n"

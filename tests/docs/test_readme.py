@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -108,6 +109,17 @@ def curl_knows_json() -> bool:
     return found is not None and (int(found[1]), int(found[2])) >= (7, 82)
 
 
+NEEDED = ("hledger", "bean-check")
+"""Programs of others that a story may show: it is left out where one is not installed."""
+
+
+def missing_programs(story: list[Shown], path: str | None = None) -> list[str]:
+    """The programs that a story shows, and this machine does not have."""
+    shown = [program for program in NEEDED if any(each.command.startswith(f"{program} ") for each in story)]
+    own = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return [program for program in shown if shutil.which(program, path=own if path is None else path) is None]
+
+
 CASES = [
     pytest.param(document, number, id=f"{document.name}-{number + 1}")
     for document in DOCUMENTS
@@ -129,6 +141,9 @@ def test_what_a_document_shows_is_what_is_printed(document: Path, number: int, s
     story = stories(text)[number]
     if any("curl " in shown.command for shown in story) and not curl_knows_json():
         pytest.skip("needs curl 7.82")
+    missing = missing_programs(story)
+    if missing:
+        pytest.skip(f"needs {' and '.join(missing)}")
     if os.environ.get("WALLET_RECORD"):
         document.write_text(recorded(text, story, session), "utf-8")
         return
@@ -195,6 +210,12 @@ def test_a_document_that_is_wrong_is_caught(right: str, wrong: str, session: Ses
 )
 def test_only_times_of_today_vary(expected: str, actual: str, same: bool, tmp_path: Path) -> None:
     assert is_shown(expected, actual, tmp_path) is same
+
+
+def test_a_story_is_left_out_only_where_a_program_that_it_shows_is_missing() -> None:
+    text = "```console\n$ hledger -f a.journal bal\n$ bean-check a.beancount\n$ wallet users\n```\n"
+    assert missing_programs(stories(text)[0], path="") == ["hledger", "bean-check"]
+    assert missing_programs(stories(DOCUMENT)[0], path="") == []
 
 
 def test_recording_a_document_puts_right_what_it_shows(session: Session) -> None:

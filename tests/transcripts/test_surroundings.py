@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from support import cli
-from support.transcript import dump, is_one_error, lines
+from support.engines import Address, dump
+from support.transcript import is_one_error, lines
 
 from wallet_cli.services import wallets
 
@@ -20,11 +21,12 @@ BIN = Path(sys.executable).parent
 NOBODY = 65534
 TIMEOUT_S = 60
 
+a_file = pytest.mark.on_file("what happens to the file, or its disk")
 needs_dev_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 
 
 @pytest.fixture
-def story(db: Path) -> Path:
+def story(db: Address) -> Address:
     """A ledger with one wallet that holds 5.00."""
     for line in ("register 9886977544", "create 1", "tx add 1 5 --credit"):
         assert cli.run(line).code == 0
@@ -90,6 +92,7 @@ def test_a_reader_who_leaves_early_is_no_error(command: str, story: Path) -> Non
 # Disks and files
 
 
+@a_file
 @pytest.mark.parametrize("command", ["balance 1", "tx add 1 5 --credit", "register 9886977545"])
 def test_a_ledger_that_cannot_grow_is_left_whole(command: str, story: Path) -> None:
     """A limit on the size of files stands for the disk: no write beyond a few kilobytes succeeds."""
@@ -116,6 +119,7 @@ def full_disk(tmp_path: Path, story: Path) -> Iterator[str]:
     shutil.rmtree(tmp_path / "disk", ignore_errors=True)
 
 
+@a_file
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="this system has no unshare")
 @pytest.mark.parametrize("command", ["tx add 1 5 --credit --key k", "--db new.db register 9886977545"])
 def test_a_full_disk_is_a_storage_error_that_changes_nothing(command: str, full_disk: str) -> None:
@@ -164,6 +168,7 @@ def reachable() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@a_file
 @pytest.mark.parametrize(
     ("file_mode", "folder_mode", "command"),
     [
@@ -199,6 +204,7 @@ def test_a_ledger_that_may_not_be_used_is_a_storage_error(
     assert dump(ledger) == before
 
 
+@a_file
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, file names are text")
 def test_a_path_that_is_not_utf_8_is_a_path(story: Path) -> None:
     done = bash(r"cp wallet.db $'\xff.db'; wallet --db $'\xff.db' balance 1 -q")
