@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent.parent))
+    sys.path.insert(0, str(Path(__file__).parent.parent))  # TESTS, before it has its name
 
 from support.server import Server
 from web.hostile import SECRET
 
 from wallet_cli.web.app import OPERATIONS
 
+TESTS = Path(__file__).parent.parent
 DEFAULT_CASES = 5000
 TIMEOUT_S = 1800
 SEED = 20_261_122
@@ -68,6 +69,7 @@ def fuzz(folder: Path, examples: int) -> Outcome:
                 *("--report", "ndjson", "--report-ndjson-path", str(report)),
             ],
             cwd=folder,
+            env=os.environ | {"SCHEMATHESIS_HOOKS": "web.fuzz_hooks", "PYTHONPATH": str(TESTS)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -46,6 +46,10 @@ HOLDS = "/api/v1/holds/get/1/1"
 SHOW = "/api/v1/transactions/get/1/1/1"
 MINE = "/api/v1/wallet/get/1/main"
 LIST = "/api/v1/transactions/get/1/1"
+STATEMENT = "/api/v1/wallet/statement/1/1"
+EXPORT = "/api/v1/export"
+EXPORT_ONE = "/api/v1/export/1/1"
+IMPORT = "/api/v1/import"
 JSON = ("Content-Type", "application/json")
 
 
@@ -114,6 +118,10 @@ GOOD: dict[str, dict[str, Any]] = {
     LIMITS: IDS | {"daily_debit": "5.00"},
 }
 """A good body for each path that takes one of at most 64 KiB."""
+
+FILE = b"wallet,amount,kind\n1/main,1.00,credit\n"
+LINE = b'{"wallet":"1/main","amount":"1.00","kind":"credit"}\n'
+"""A good file as CSV, and a line of one as JSON lines."""
 
 OPERATORS_ALONE = (USERS, OPEN, TOKENS, REVERSE, HOLD, CAPTURE, VOID, FREEZE, UNFREEZE, CLOSE, LIMITS)
 
@@ -323,7 +331,19 @@ def authorizations() -> Iterator[Hostile]:
     yield post("authorization: in the body", 401, TOTAL, {"user_id": 1, "wallet_id": 1, "token": "x"}, bearer=None)
     for path in (BATCH, *GOOD):
         yield post(f"authorization: none for POST {path}", 401, path, {}, bearer=None)
-    for path in ("/api/v1/wallet/get/1", LIST, SHOW, HOLDS, USERS, f"{USERS}/1", WALLETS):
+    yield post("authorization: none for an import", 401, IMPORT, FILE, bearer=None, content_type="text/csv")
+    for path in (
+        "/api/v1/wallet/get/1",
+        LIST,
+        SHOW,
+        HOLDS,
+        USERS,
+        f"{USERS}/1",
+        WALLETS,
+        STATEMENT,
+        EXPORT,
+        EXPORT_ONE,
+    ):
         yield Hostile(f"authorization: none for GET {path}", 401, path=path, bearer=None)
 
 
@@ -351,7 +371,12 @@ def others() -> Iterator[Hostile]:
             yield own(f"{method} transaction {ids}", 404, method, f"/api/v1/transactions/get/{ids}")
         for ids in ("2/2", "1/2", "2/1", "3/3"):
             yield own(f"{method} holds of {ids}", 404, method, f"/api/v1/holds/get/{ids}")
+            for form in ("", "json", "csv", "html", "pdf"):
+                path = f"/api/v1/wallet/statement/{ids}?format={form}"
+                yield own(f"{method} statement of {ids} as {form or 'nothing'}", 404, method, path)
         for path in (USERS, f"{USERS}/1", f"{USERS}/2", f"{USERS}/77", WALLETS):
+            yield own(f"{method} {path}", 403, method, path)
+        for path in (EXPORT, f"{EXPORT}?format=csv", EXPORT_ONE, f"{EXPORT}/2/2", f"{EXPORT}/77/77"):
             yield own(f"{method} {path}", 403, method, path)
     for user_id, wallet_id in ((2, 2), (1, 2), (2, 1), (3, 3)):
         ids = {"user_id": user_id, "wallet_id": wallet_id}
@@ -382,6 +407,10 @@ def others() -> Iterator[Hostile]:
     for path, body in {BATCH: batch, **GOOD}.items():
         if path != TOTAL:
             yield post(f"read-only key: POST {path}", 403, path, body, bearer="{reader}")
+    for query in ("", "?dry_run=true", "?create=true&atomic=true"):
+        for bearer_ in ("{user}", "{other}", "{reader}"):
+            name = f"{bearer_[1:-1]}: an import{query}"
+            yield post(name, 403, IMPORT + query, FILE, bearer=bearer_, content_type="text/csv")
     yield post("read-only key: credit", 403, CREATE, transaction(is_credit=True), bearer="{reader}")
 
 
@@ -919,6 +948,134 @@ def bodies() -> Iterator[Hostile]:
     yield post("gzip, and said to be", 400, CREATE, b"\x1f\x8b\x08\x00" + b"\0" * 20, headers=encoded)
 
 
+# --- files ----------------------------------------------------------------------------------------------------------
+
+CSV, NDJSON = "text/csv", "application/x-ndjson"
+WRONG_HEADERS = {
+    "of one column": b"wallet",
+    "with no wallet": b"amount,kind\n1.00,credit",
+    "with a column twice": b"wallet,amount,kind,amount\n1/main,1.00,credit,2.00",
+    "with an unknown column": b"wallet,amount,kind,balance_after\n1/main,1.00,credit,5.00",
+    "in capitals": b"WALLET,AMOUNT,KIND\n1/main,1.00,credit",
+    "with semicolons": b"wallet;amount;kind\n1/main;1.00;credit",
+    "with tabs": b"wallet\tamount\tkind\n1/main\t1.00\tcredit",
+    "full-width": "ｗallet,amount,kind\n1/main,1.00,credit".encode(),
+    "with NUL": b"wallet,amount,kind\0\n1/main,1.00,credit",
+    "not UTF-8": b"wallet,amount,kind,\xff\n1/main,1.00,credit,x",
+    "of UTF-16": "wallet,amount,kind\n1/main,1.00,credit".encode("utf-16"),
+    "of UTF-32": "wallet,amount,kind\n1/main,1.00,credit".encode("utf-32"),
+    "with two BOMs": b"\xef\xbb\xbf\xef\xbb\xbf" + FILE,
+    "with a quote left open": b'wallet,"amount,kind\n1/main,1.00,credit\n',
+    "of a million characters": b"x" * 1_000_000 + b"\n1/main,1.00,credit",
+    "of a million columns": b"," * 1_000_000,
+    "that is a transaction": b"1/main,1.00,credit",
+    "that is JSON": LINE,
+    "of gzip": b"\x1f\x8b\x08\x00" + b"\0" * 20,
+    "of NULs": b"\0" * 1000,
+    "of HTML": b"<!doctype html><title>x</title>",
+}
+
+
+def files() -> Iterator[Hostile]:
+    """Files that are none, and their types; what is wrong with single lines is told in tests/web/test_import.py."""
+
+    def imported(name: str, status: int, text: bytes, kind: str | None = CSV, **more: Any) -> Hostile:
+        return post(f"import: {name}", status, IMPORT, text, content_type=kind, **more)
+
+    for kind in (CSV, NDJSON):
+        for name, text in {
+            "nothing": b"",
+            "a space": b" ",
+            "blank lines": b"\n" * 1000,
+            "blank lines of CRLF": b"\r\n" * 1000,
+            "a BOM": b"\xef\xbb\xbf",
+            "a BOM and a blank line": b"\xef\xbb\xbf\r\n",
+        }.items():
+            yield imported(f"{name}, {kind}", 400, text, kind)
+        yield imported(f"a byte too many, {kind}", 413, b" " * (BATCH_LIMIT + 1), kind)
+        yield imported(f"just as many bytes as allowed, {kind}", 400, b" " * BATCH_LIMIT, kind)
+    for name, text in WRONG_HEADERS.items():
+        yield imported(f"a header {name}", 400, text)
+    yield imported("of a newer form", 400, b'{"record":"ledger","version":2}\n' + LINE, NDJSON)
+    for kind in (
+        *("application/json", "text/plain", "application/octet-stream", "application/x-www-form-urlencoded"),
+        *("multipart/form-data; boundary=x", "application/jsonl", "application/ndjson", "text/csvx", "application/csv"),
+        *("text/csv, application/x-ndjson", "text/*", "*/*", "", "\xff", "text/csv\xff", "application/gzip"),
+        *("text/csv; charset=utf-16", "text/csv; charset=iso-8859-1", "text/csv;CHARSET=latin1", "text/csv; charset="),
+        *('text/csv; charset="windows-1252"', "text/csv; header=present; charset=utf-7", "text/csv; charset=utf-8-sig"),
+        "application/x-ndjson; charset=utf-32",
+    ):
+        yield imported(f"content type {kind!r}", 415, FILE, kind)
+    yield imported("no content type", 415, FILE, None)
+    yield imported("two content types", 400, FILE, CSV, headers=(("Content-Type", NDJSON),))
+    for query in (
+        *("create=1", "create=yes", "create=True", "create=TRUE", "create=true%20", "create=%00", "create=none"),
+        *("dry_run=1", "dry_run=on", "dry_run=true&dry_run=false", "dry-run=true", "dryrun=true", "atomic=0"),
+        *("atomic=false&atomic=false", "ATOMIC=true", "atomic[]=true", "atomic=" + "x" * 5000, "create=%ff"),
+        *("rejects=/etc/passwd", "name=x.csv", "format=csv", "user_id=1", "create", "&&", "=", "\xff"),
+    ):
+        name = f"query {query[:40]!r} of an import"
+        yield Hostile(name, 400, "POST", f"{IMPORT}?{query}", FILE, content_type=CSV)
+    yield from _downloads()
+
+
+def _downloads() -> Iterator[Hostile]:
+    """Statements and exports that cannot be made."""
+    forms = ("xlsx", "JSON", "json,csv", "jsonl%00", "json%20", "../json", "html%0d%0aX-A:%20b", "x" * 5000, "%ff")
+    for form in forms:
+        for path in (STATEMENT, EXPORT, EXPORT_ONE):
+            yield Hostile(f"format {form[:20]} of {path}", 400, path=f"{path}?format={form}")
+    for form in ("table", "jsonl", "hledger", "beancount"):
+        yield Hostile(f"a statement as {form}", 400, path=f"{STATEMENT}?format={form}")
+    for form in ("table", "json", "html", "pdf", "ledger"):
+        yield Hostile(f"an export as {form}", 400, path=f"{EXPORT}?format={form}")
+    for path in (EXPORT, EXPORT_ONE):
+        for query in (
+            "from=2024",
+            "limit=5",
+            "user_id=1",
+            "format=csv&format=csv",
+            "FORMAT=csv",
+            "wallet=1/main",
+            "&&",
+        ):
+            yield Hostile(f"query {query} of {path}", 400, path=f"{path}?{query}")
+    for query in (
+        *("from=yesterday", "from=2024-13", "from=2024-01-01%00", "from=" + "9" * 5000, "to=x", "to=2024-02-30"),
+        *("from=2024-05&to=2024-04", "from=2024&from=2024", "limit=5", "cursor=1-1", "kind=credit", "at=2024", "&&"),
+    ):
+        for form in ("json", "csv", "html", "pdf"):
+            name = f"query {query[:30]} of a statement as {form}"
+            yield Hostile(name, 400, path=f"{STATEMENT}?format={form}&{query}")
+    for path in ("/api/v1/wallet/statement", EXPORT):
+        for ids, status in {
+            "1": 404,
+            "1/2": 404,
+            "2/1": 404,
+            "1/77": 404,
+            "77/1": 404,
+            "9223372036854775807/9223372036854775807": 404,
+            "1/1/1": 404,
+            "0/1": 400,
+            "1/0": 400,
+            "-1/1": 400,
+            "1/1.0": 400,
+            "1/main": 400,
+            "1/%d9%a1": 400,
+            "1/1%00": 400,
+            "1/9223372036854775808": 400,
+            "1/" + "9" * 5000: 400,
+            "1/..%2f1": 404,
+            "1/..": 400,
+        }.items():
+            yield Hostile(f"{path} of {ids[:50]}", status, path=f"{path}/{ids}")
+    for path in (STATEMENT, EXPORT, EXPORT_ONE):
+        for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
+            yield Hostile(f"{method} {path}", 405, method, path)
+    for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
+        yield Hostile(f"{method} {IMPORT}", 405, method, IMPORT)
+
+
 # --- paths and verbs ------------------------------------------------------------------------------------------------
 
 
@@ -1213,6 +1370,15 @@ def wire() -> Iterator[Hostile]:
     yield raw("chunks: without end, one byte each", 413, chunked(b"1\r\n \r\n" * (BODY_LIMIT + 10)))
     yield raw("chunks: an extension of 100,000 bytes", 400, chunked(b"5;" + b"x" * 100_000 + b"\r\nhello\r\n0\r\n\r\n"))
     yield raw("chunks: trailers of 100,000 bytes", 400, chunked(b"2\r\n{}\r\n0\r\nX: " + b"y" * 100_000 + b"\r\n\r\n"))
+    sent = line.replace(b"transactions/create", b"import") + host + auth.replace(b"application/json", b"text/csv")
+    yield raw("an import: cut, and the client leaves", 0, sent + b"Content-Length: 500\r\n\r\n" + FILE, finish=True)
+    in_chunks = sent + b"Transfer-Encoding: chunked\r\n\r\n"
+    part = b"%x\r\n%s\r\n" % (len(FILE), FILE)
+    yield raw("an import: chunks, cut, and the client leaves", 0, in_chunks + part, finish=True)
+    yield raw("an import: chunks, cut within one, and the client leaves", 0, in_chunks + part[:-5], finish=True)
+    yield raw("an import: a chunk that is none", 400, in_chunks + part + b"zz\r\n")
+    yield raw("an import: no chunks", 400, in_chunks + b"0\r\n\r\n")
+    yield raw("an import: a petabyte, and no body", 413, sent + b"Content-Length: 1000000000000000\r\n\r\n")
     for name, text in {
         "a folded header": b"X-A: a\r\n b\r\n",
         "a folded Authorization": b"Authorization: Bearer\r\n {operator}\r\n",
@@ -1279,5 +1445,18 @@ def wire() -> Iterator[Hostile]:
 
 def everything() -> list[Hostile]:
     """All of them."""
-    groups = (tokens, authorizations, others, fields, amounts, moved_amounts, metas, business, bodies, paths, wire)
+    groups = (
+        tokens,
+        authorizations,
+        others,
+        fields,
+        amounts,
+        moved_amounts,
+        metas,
+        business,
+        bodies,
+        files,
+        paths,
+        wire,
+    )
     return [hostile for group in groups for hostile in group()]

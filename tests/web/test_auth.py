@@ -69,6 +69,8 @@ TO_OWN = IDS | {"to_user_id": 1, "to_wallet_id": 3, "amount": "0.01"}
 TO_OTHER = TO_OWN | {"to_user_id": 2, "to_wallet_id": 2}
 HOLD = IDS | {"amount": "0.01"}
 LIMITS = IDS | {"daily_debit": "1000.00"}
+PART = b'{"numbers": [2]}\n{"wallet": "1/main", "amount": "0.01", "kind": "credit", "key": "part"}\n'
+FILE = b"wallet,amount,kind\n1/main,0.01,credit\n"
 
 # An operation on user 1 and wallet 1 (or on what is not there yet), and its status for each of CALLERS, in their order.
 TABLE: tuple[tuple[str, str, str, Any, str], ...] = (
@@ -135,6 +137,27 @@ TABLE: tuple[tuple[str, str, str, Any, str], ...] = (
     ("get a user", "GET", "/users/1", None, "200 200 403 403 401 401 401"),
     ("get nobody", "GET", "/users/77", None, "404 404 403 403 401 401 401"),
     ("list all wallets", "GET", "/wallets", None, "200 200 403 403 401 401 401"),
+    ("statement", "GET", "/wallet/statement/1/1", None, "200 200 200 404 401 401 401"),
+    ("statement as a page", "GET", "/wallet/statement/1/1?format=html", None, "200 200 200 404 401 401 401"),
+    ("another's statement by the own id", "GET", "/wallet/statement/1/2", None, "404 404 404 404 401 401 401"),
+    ("export", "GET", "/export", None, "200 200 403 403 401 401 401"),
+    ("export a wallet", "GET", "/export/1/1?format=csv", None, "200 200 403 403 401 401 401"),
+    ("export nobody's", "GET", "/export/77/1", None, "404 404 403 403 401 401 401"),
+    ("import", "POST", "/import", FILE, "200 403 403 403 401 401 401"),
+    ("try an import", "POST", "/import?dry_run=true", FILE, "200 403 403 403 401 401 401"),
+    ("import what is no file", "POST", "/import", b"", "400 403 403 403 401 401 401"),
+    ("import a part", "POST", "/import/part", PART, "200 403 403 403 401 401 401"),
+    ("find a user", "GET", "/lookup/user?user=9886977541", None, "200 200 200 404 401 401 401"),
+    ("find nobody", "GET", "/lookup/user?user=9886977549", None, "404 404 404 404 401 401 401"),
+    ("find a wallet", "GET", "/lookup/wallet?wallet=9886977541", None, "200 200 200 404 401 401 401"),
+    ("find a wallet in the past", "GET", "/lookup/wallet?wallet=1/main&at=2020", None, "200 200 200 404 401 401 401"),
+    ("find a user's wallets", "GET", "/lookup/wallets?user=id:1", None, "200 200 200 404 401 401 401"),
+    ("find a transaction", "GET", "/lookup/transaction?id=1-1", None, "200 200 200 404 401 401 401"),
+    ("verify", "GET", "/verify", None, "200 200 403 403 401 401 401"),
+    ("verify a wallet", "GET", "/verify?wallet=1", None, "200 200 403 403 401 401 401"),
+    ("list keys", "GET", "/keys", None, "200 200 403 403 401 401 401"),
+    ("make a key", "POST", "/keys", {"name": "revoked"}, "409 403 403 403 401 401 401"),
+    ("revoke a key", "POST", "/keys/revoke", {"name": "revoked"}, "200 403 403 403 401 401 401"),
     ("get wallet of nobody", "GET", "/wallet/get/77/main", None, "404 404 404 404 401 401 401"),
     ("debit of nobody", "POST", "/transactions/create", DEBIT | {"wallet_id": 77}, "404 403 404 404 401 401 401"),
     ("a body that is wrong", "POST", "/transactions/create", {}, "400 403 400 400 401 401 401"),
@@ -152,7 +175,12 @@ ROWS = [
 @pytest.mark.parametrize(("method", "path", "body", "caller", "status"), ROWS)
 def test_who_may_call(place: Place, method: str, path: str, body: Any, caller: str, status: int) -> None:
     before = dump(place.server.db)
-    answer = place.clients[caller].request(method, path, json=body)
+    client = place.clients[caller]
+    if isinstance(body, bytes):
+        kind = "application/x-ndjson" if body.startswith(b"{") else "text/csv"
+        answer = client.request(method, path, content=body, headers={"Content-Type": kind})
+    else:
+        answer = client.request(method, path, json=body)
     assert answer.status_code == status, answer.text
     if status == 401:
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")

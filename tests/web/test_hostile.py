@@ -158,6 +158,7 @@ def test_another_users_wallet_and_none_are_answered_alike(target: Target) -> Non
     for path in (
         *("/api/v1/wallet/get/{0}/main", "/api/v1/wallet/get/{0}", "/api/v1/transactions/get/1/{0}"),
         *("/api/v1/transactions/get/1/{0}/1", "/api/v1/transactions/get/1/{0}?kind=credit", "/api/v1/holds/get/1/{0}"),
+        *("/api/v1/wallet/statement/1/{0}", "/api/v1/wallet/statement/1/{0}?format=pdf"),
     ):
         texts = []
         for number in (2, 77):

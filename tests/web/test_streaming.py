@@ -28,7 +28,7 @@ from wallet_cli.web.exchange import Reply, Stream
 from wallet_cli.web.protocol import bounded_protocol
 from wallet_cli.web.routes.call import Call
 from wallet_cli.web.site import Site
-from wallet_cli.web.streaming import send_stream
+from wallet_cli.web.streaming import CHUNK_CHARS, in_chunks, send_stream
 
 TIMEOUT_S = 30
 
@@ -235,6 +235,32 @@ def test_there_are_only_so_many_at_once(db: Path, monkeypatch: pytest.MonkeyPatc
             go_on.set()
             assert list(received) == [b"last"]
         assert client.get("/file").content == b"firstlast"
+
+
+@pytest.mark.parametrize("sizes", [[], [0], [1], [CHUNK_CHARS - 1, 1], [CHUNK_CHARS, 1], [1] * (2 * CHUNK_CHARS + 5)])
+def test_parts_of_text_are_sent_in_chunks_that_are_worth_it(sizes: list[int]) -> None:
+    parts = ["é" * size for size in sizes]
+    chunks = [chunk.decode() for chunk in in_chunks(iter(parts))]
+    assert "".join(chunks) == "".join(parts)
+    assert all(len(chunk) >= CHUNK_CHARS for chunk in chunks[:-1])
+    assert len(chunks) == sum(sizes) // CHUNK_CHARS + 1
+
+
+def test_who_is_not_read_to_the_end_is_let_go_of() -> None:
+    closed = threading.Event()
+
+    def parts() -> Iterator[str]:
+        try:
+            while True:
+                yield "x" * CHUNK_CHARS
+        finally:
+            closed.set()
+
+    chunks = in_chunks(parts())
+    assert next(chunks)
+    assert not closed.is_set()
+    chunks.close()  # type: ignore[attr-defined]
+    assert closed.is_set()
 
 
 def test_the_next_chunk_is_not_made_before_there_is_room_for_it() -> None:

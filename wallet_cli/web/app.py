@@ -33,7 +33,18 @@ from wallet_cli.web.exchange import (
 from wallet_cli.web.log import log, new_request_id, request_id
 from wallet_cli.web.openapi import API, openapi_json
 from wallet_cli.web.problems import MethodNotAllowed, NoSuchRoute
-from wallet_cli.web.routes import batches, holds, transactions, users, wallets
+from wallet_cli.web.routes import (
+    batches,
+    holds,
+    lookup,
+    operators,
+    parts,
+    statements,
+    transactions,
+    transport,
+    users,
+    wallets,
+)
 from wallet_cli.web.routes.call import Call
 from wallet_cli.web.site import Site
 from wallet_cli.web.streaming import CutShort, send_stream
@@ -73,6 +84,19 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("POST", "/wallet/limits", wallets.set_limits),
     Operation("GET", "/wallets", wallets.list_wallets),
     Operation("POST", "/tokens", users.create_token),
+    Operation("GET", "/wallet/statement/{user_id}/{wallet_id}", statements.get_statement),
+    Operation("GET", "/export", transport.export_ledger),
+    Operation("GET", "/export/{user_id}/{wallet_id}", transport.export_wallet),
+    Operation("POST", "/import", transport.import_file),
+    Operation("GET", "/lookup/wallet", lookup.find_wallet),
+    Operation("GET", "/lookup/user", lookup.find_user),
+    Operation("GET", "/lookup/wallets", lookup.find_wallets),
+    Operation("GET", "/lookup/transaction", lookup.find_transaction),
+    Operation("POST", "/import/part", parts.import_part),
+    Operation("GET", "/verify", lookup.verify),
+    Operation("GET", "/keys", operators.list_keys),
+    Operation("POST", "/keys", operators.create_key),
+    Operation("POST", "/keys/revoke", operators.revoke_key),
 )
 """Those that are called most often come first: a path is looked for in this order."""
 
@@ -105,7 +129,7 @@ class Endpoint:
             reply = await handler(site, Call(scope, receive, who))
             status = reply.status
             if isinstance(reply, Stream):
-                with site.streaming():
+                with site.streaming(who):
                     head = scope["method"] == "HEAD"
                     await send_stream(receive, send, reply, id_, head=head, close=site.draining)
             else:

@@ -6,11 +6,11 @@ call, so that a revoked one is refused from then on, by every server on that led
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from wallet_cli.domain.host import is_loopback
 from wallet_cli.domain.model import Operator
 from wallet_cli.errors import Forbidden, Unauthenticated
 from wallet_cli.services.operators import KEY_PREFIX, hash_key
@@ -127,13 +127,3 @@ class OpenDoor:
         if origin is not None and origin.decode("latin-1") != f"http://{host}":
             raise Forbidden("--no-auth does not answer web pages from elsewhere", hint="use an operator key")
         return LOCAL
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or address is this machine's own."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -25,6 +25,8 @@ MAX_BATCH_ITEMS = 10_000
 
 NULL = b"null"
 
+REGION_WORDS = "The country of a number with no `+`; the server's setting where it is left out."
+
 T = TypeVar("T")
 
 Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
@@ -69,6 +71,7 @@ Duration = Annotated[
     ),
 ]
 TypeName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_.\-]{1,32}$", examples=["type1"])]
+KeyName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_.\-]{1,64}$", examples=["till"])]
 Time = Annotated[
     str, msgspec.Meta(description="ISO 8601; UTC where it has no offset.", examples=["2024-04-19T05:27:13"])
 ]
@@ -83,6 +86,7 @@ class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 class NewUser(Body):
     phone_number: Annotated[str, msgspec.Meta(examples=["9886977544"])]
     name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)] | None = None
+    phone_region: Annotated[str, msgspec.Meta(description=REGION_WORDS, examples=["IN"])] | None = None
 
 
 class NewWallet(Body):
@@ -166,6 +170,32 @@ class TotalQuery(Body):
     end_date: Time | None = None
 
 
+class NewKey(Body):
+    name: KeyName
+    read_only: bool = False
+
+
+class OneKey(Body):
+    name: KeyName
+
+
+class PartHead(Body):
+    """What goes before the lines of a part of an import."""
+
+    numbers: Annotated[list[Annotated[int, msgspec.Meta(ge=1)]], msgspec.Meta(min_length=1)]
+    """The number of each line in its file."""
+    prefix: Annotated[str, msgspec.Meta(max_length=MAX_KEY_CHARS - 20)] = ""
+    broken: list[str] = []
+    """Wallets of which a line of an export was refused in an earlier part."""
+    refused: bool = False
+    """Whether a line of the file was refused already."""
+    create: bool = False
+    dry_run: bool = False
+    atomic: bool = False
+    phone_region: str | None = None
+    currency: str | None = None
+
+
 class TokenRequest(Body):
     user_id: Id
     expires_minutes: Annotated[int, msgspec.Meta(ge=1, le=525_600)] | None = None
@@ -184,6 +214,8 @@ REQUESTS = (
     OneWallet,
     NewLimits,
     TotalQuery,
+    NewKey,
+    OneKey,
     TokenRequest,
 )
 """What an operation may be sent."""

@@ -60,8 +60,7 @@ def _section(path: str, method: str, operation: dict[str, Any], spec: dict[str, 
     )
     shown = ""
     if body is not None:
-        name = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
-        shown = f"<p>Body: <a href='#schema-{name}'>{name}</a></p>{_json(_example(spec, name))}"
+        shown = _body(body["content"], spec)
     return (
         f"<h2 id='{operation['operationId']}'><span class='method {method}'>{method.upper()}</span>{escape(path)}</h2>"
         f"<p>{_prose(operation['summary'])}</p>"
@@ -69,6 +68,17 @@ def _section(path: str, method: str, operation: dict[str, Any], spec: dict[str, 
         + shown
         + f"<details><summary>Answers</summary><table>{answers}</table></details>"
     )
+
+
+def _body(content: dict[str, Any], spec: dict[str, Any]) -> str:
+    json = content.get("application/json")
+    if json is None:
+        return "".join(
+            f"<p>Body: <code>{escape(kind)}</code></p><pre>{escape(file['example'])}</pre>"
+            for kind, file in content.items()
+        )
+    name = json["schema"]["$ref"].rpartition("/")[2]
+    return f"<p>Body: <a href='#schema-{name}'>{name}</a></p>{_json(_example(spec, name))}"
 
 
 def _example(spec: dict[str, Any], name: str) -> Any:

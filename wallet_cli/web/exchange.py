@@ -7,7 +7,7 @@ failure  {"message": …, "data": null, "code": …, "details": {…}, "retryabl
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -17,6 +17,7 @@ from wallet_cli.errors import InvalidInput, WalletError
 from wallet_cli.web.problems import BodyTooLarge, UnsupportedMediaType
 
 RETRY_AFTER_S = b"1"
+JSON_TYPE = "application/json"
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -78,15 +79,26 @@ def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
     return {name: value for name, value in found.items() if value}
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole JSON body, of at most `limit` bytes; how long it may take is for the protocol to say.
-
-    Raises UnsupportedMediaType, BodyTooLarge (before reading it, where its length is said), or ClientLeft.
-    """
-    content_type = header(scope, b"content-type")
+def media_type(scope: Scope, known: Sequence[str]) -> str:
+    """The type of the body, which is one of `known`, and in UTF-8. Raises UnsupportedMediaType."""
+    given = (header(scope, b"content-type") or b"").decode("latin-1").lower()
+    name, _, parameters = given.partition(";")
+    name = name.strip()
     # None at all is refused too: it is what a browser sends for a page that asks nobody whether it may.
-    if content_type is None or content_type.partition(b";")[0].strip().lower() != b"application/json":
-        raise UnsupportedMediaType("the body is not application/json", hint="Content-Type: application/json")
+    if name not in known:
+        raise UnsupportedMediaType(f"the body is not {' or '.join(known)}", hint=f"Content-Type: {known[0]}")
+    for parameter in parameters.split(";"):
+        word, _, value = parameter.partition("=")
+        if word.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
+            raise UnsupportedMediaType("the body is not in UTF-8", hint=f"Content-Type: {name}; charset=utf-8")
+    return name
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole body, of at most `limit` bytes; how long it may take is for the protocol to say.
+
+    Raises BodyTooLarge (before reading it, where its length is said), or ClientLeft.
+    """
     length = header(scope, b"content-length")
     if length is not None and int(length) > limit:
         raise BodyTooLarge(f"the body has more than {limit} bytes")
@@ -163,6 +175,11 @@ async def send_bytes(
     headers = answer_headers(content_type, request_id, length, *(extra or ()), close=close)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def attachment(name: str) -> tuple[bytes, bytes]:
+    """The header that gives a file its name, which is plain: letters, digits, dots and dashes."""
+    return b"content-disposition", f'attachment; filename="{name}"'.encode("ascii")
 
 
 def answer_headers(

@@ -40,6 +40,11 @@ class Metrics:
         self._commit = Histogram(
             "wallet_commit_seconds", "Time of one turn: read, decide, write, commit", registry=registry
         )
+        self._retries = Counter(
+            "wallet_retries_total",
+            "Batches carried out again after a collision with another server's",
+            registry=registry,
+        )
         self._depth = Gauge(
             "wallet_inbox_commands", "Commands waiting for a turn", multiprocess_mode="livesum", registry=registry
         )
@@ -54,13 +59,15 @@ class Metrics:
         found[0].inc()
         found[1].observe(seconds)
 
-    def refused(self, code: str) -> None:
-        self._refusals.labels(code).inc()
+    def refused(self, code: str, times: int = 1) -> None:
+        self._refusals.labels(code).inc(times)
 
     def batch(self, report: BatchReport) -> None:
         self._batch_size.observe(report.commands)
         self._turn_wait.observe(report.waited_s - report.took_s)
         self._commit.observe(report.took_s)
+        if report.retries:
+            self._retries.inc(report.retries)
 
     def page(self, depth: int) -> bytes:
         """The page, of this process or, where there are several workers, of all of them."""

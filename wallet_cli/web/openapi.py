@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from wallet_cli import __version__
 from wallet_cli.domain.address import MAX_NOTE_CHARS
 from wallet_cli.services.transactions import KINDS
 from wallet_cli.web import bodies
+from wallet_cli.web.routes import parts, statements, transport
 from wallet_cli.web.schemas import ANSWERS, ERRORS, ID, REF, TEXT, object_of, ref
 
 API = "/api/v1"
@@ -57,21 +59,53 @@ FILTERS = (
     _in_query("key", {"type": "string", "maxLength": 255}, "The one with this key."),
 )
 
+PERIOD = FILTERS[:2]
+
+
+def _format(known: Collection[str], default: str) -> dict[str, Any]:
+    schema = {"type": "string", "pattern": f"^({'|'.join(known)})?$", "default": default}
+    return _in_query("format", schema, f"One of {', '.join(known)}.")
+
+
+def _flag(name: str, description: str) -> dict[str, Any]:
+    return _in_query(name, {"type": "string", "pattern": "^(true|false)?$", "default": "false"}, description)
+
+
+REQUIRED = {"required": True, "allowEmptyValue": False}
+USER = _in_query("user", TEXT, "A phone number, or a user id, as in `id:1`.") | REQUIRED
+WALLET = _in_query("wallet", TEXT, "USER or USER/TYPE, as in `9886977544/savings`.") | REQUIRED
+REGION = _in_query("region", TEXT, bodies.REGION_WORDS)
+AT = _in_query("at", TEXT, "ISO 8601: the balance at the end of the unit that it is written in.")
+
 READ = (400, 401, 404, 405, 500, 503)
 GOVERN = (400, 401, 403, 404, 405, 500, 503)
+EXPORT = (400, 401, 403, 405, 500, 503)
 WRITE = (400, 401, 403, 404, 405, 408, 409, 413, 415, 500, 503)
+IMPORT = (400, 401, 403, 405, 408, 413, 415, 500, 503)
 QUERY = (400, 401, 404, 405, 408, 413, 415, 500, 503)
 
 
 class File(NamedTuple):
-    """An answer that is no JSON value (exchange.Stream)."""
+    """An answer that is no JSON value (exchange.Stream): its types, and the schema of data that it may be instead."""
 
     description: str
     content_types: tuple[str, ...]
+    schema: str | None = None
 
 
 Answer = tuple[str, str] | File
 """What is answered: a description, and the name of a schema or the types of a file."""
+
+Body = type | dict[str, str]
+"""What is sent: JSON of that type, or a file of one of these types, each with an example."""
+
+IMPORT_EXAMPLES = {
+    "application/x-ndjson": '{"wallet": "1/type1", "amount": "19.99", "kind": "credit", "key": "order-7"}\n',
+    "text/csv": "wallet,amount,kind,note\n1/type1,5.00,debit,Lunch\n",
+}
+
+
+PART_EXAMPLE = '{"numbers": [7]}\n' + IMPORT_EXAMPLES["application/x-ndjson"]
 
 
 def _operation(
@@ -79,14 +113,14 @@ def _operation(
     summary: str,
     answers: dict[int, Answer],
     errors: tuple[int, ...],
-    body: type | None = None,
+    body: Body | None = None,
     parameters: tuple[Any, ...] = (),
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"operationId": id_, "summary": summary, "responses": {}}
     if parameters:
         found["parameters"] = list(parameters)
     if body is not None:
-        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": ref(body.__name__)}}}
+        found["requestBody"] = {"required": True, "content": _content(body)}
     for status, answer in answers.items():
         found["responses"][str(status)] = _success(answer)
     for status in errors:
@@ -94,12 +128,24 @@ def _operation(
     return found
 
 
+def _content(body: Body) -> dict[str, Any]:
+    if isinstance(body, dict):
+        return {kind: {"schema": TEXT, "example": example} for kind, example in body.items()}
+    return {"application/json": {"schema": ref(body.__name__)}}
+
+
 def _success(answer: Answer) -> dict[str, Any]:
-    if isinstance(answer, File):
-        content = {content_type: {"schema": TEXT} for content_type in answer.content_types}
-        return {"description": answer.description, "content": content}
-    description, name = answer
-    return _response(description, object_of(message=TEXT, data=ref(name)))
+    if not isinstance(answer, File):
+        description, name = answer
+        return _response(description, _envelope(name))
+    content: dict[str, Any] = {kind: {"schema": TEXT} for kind in answer.content_types}
+    if answer.schema is not None:
+        content = {"application/json": {"schema": _envelope(answer.schema)}} | content
+    return {"description": answer.description, "content": content}
+
+
+def _envelope(name: str) -> dict[str, Any]:
+    return object_of(message=TEXT, data=ref(name))
 
 
 def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -283,9 +329,134 @@ def _holds() -> dict[str, Any]:
     }
 
 
+def _files() -> dict[str, Any]:
+    streamed = "It is of one moment, and sent as it is read; what cannot be sent whole ends before its end."
+    exported = File(
+        f"The file. {streamed}", tuple(dict.fromkeys(kind.decode() for kind, _ in transport.EXPORTS.values()))
+    )
+    form = _format(transport.EXPORTS, "jsonl")
+    return {
+        "/wallet/statement/{user_id}/{wallet_id}": {
+            "get": _operation(
+                "getStatement",
+                "A wallet over a period: its balances, totals by kind, and every transaction, the oldest first.",
+                {
+                    200: File(
+                        f"The statement; as csv, its lines alone. {streamed}",
+                        tuple(kind.decode() for name, (kind, _) in statements.FORMS.items() if name != "json"),
+                        "Statement",
+                    )
+                },
+                READ,
+                parameters=(USER_ID, WALLET_ID, *PERIOD, _format(statements.FORMS, "json")),
+            )
+        },
+        "/export": {
+            "get": _operation(
+                "exportLedger",
+                "The whole ledger as a file: jsonl can be imported again, hledger and beancount check the others. For"
+                " operators.",
+                {200: exported},
+                EXPORT,
+                parameters=(form,),
+            )
+        },
+        "/export/{user_id}/{wallet_id}": {
+            "get": _operation(
+                "exportWallet",
+                "One wallet as a file. For operators.",
+                {200: exported},
+                GOVERN,
+                parameters=(USER_ID, WALLET_ID, form),
+            )
+        },
+        "/import": {
+            "post": _operation(
+                "importFile",
+                "Read transactions in, from JSON lines or CSV of at most 8 MiB, each line through the same rules; what"
+                " was read before is not applied again. After 503, what was applied stays: send the same file again."
+                " For operators.",
+                {200: ("What became of its lines; where some were refused, too.", "ImportAnswer")},
+                IMPORT,
+                {kind: IMPORT_EXAMPLES[kind] for kind in transport.IMPORTS},
+                (
+                    _flag("create", "Register users and open wallets that are missing."),
+                    _flag("dry_run", "Through the same rules, and change nothing."),
+                    _flag("atomic", "All lines, or none where one is refused."),
+                ),
+            )
+        },
+    }
+
+
+def _lookups() -> dict[str, Any]:
+    def found(id_: str, summary: str, answer: str, *parameters: dict[str, Any]) -> dict[str, Any]:
+        return {"get": _operation(id_, summary, {200: ("It.", answer)}, READ, parameters=parameters)}
+
+    return {
+        "/lookup/user": found("findUser", "A user as people name one.", "User", USER, REGION),
+        "/lookup/wallet": found(
+            "findWallet", "A wallet as people name one, now or at the end of a time past.", "Wallet", WALLET, REGION, AT
+        ),
+        "/lookup/wallets": found(
+            "findWallets", "The wallets of a user as people name one.", "WalletPage", USER, REGION, *PAGE
+        ),
+        "/lookup/transaction": found(
+            "findTransaction",
+            "A transaction by its id, and how much of it has been reversed.",
+            "TransactionDetail",
+            _in_query("id", {"type": "string", "pattern": "^[0-9]+-[0-9]+$"}, "As in `1-17`.") | REQUIRED,
+        ),
+    }
+
+
+def _operators() -> dict[str, Any]:
+    return {
+        "/keys": {
+            "get": _operation("listKeys", "All operator keys. For operators.", {200: ("Keys.", "KeyList")}, GOVERN),
+            "post": _operation(
+                "createKey",
+                "Make an operator key, which is shown this once. For operators.",
+                {201: ("Made.", "NewKeyAnswer")},
+                WRITE,
+                bodies.NewKey,
+            ),
+        },
+        "/keys/revoke": {
+            "post": _operation(
+                "revokeKey",
+                "Refuse an operator key from now on. For operators.",
+                {200: ("Revoked.", "KeyAnswer")},
+                WRITE,
+                bodies.OneKey,
+            )
+        },
+        "/verify": {
+            "get": _operation(
+                "verify",
+                "Work out every total, sequence number and hash again, of one wallet or of all; 503 names the first bad"
+                " row. For operators.",
+                {200: ("All is well.", "Verified")},
+                GOVERN,
+                parameters=(_in_query("wallet", TEXT, "One wallet alone, as people name it."), REGION),
+            )
+        },
+        "/import/part": {
+            "post": _operation(
+                "importPart",
+                "Lines of a file that somebody reads elsewhere, as `wallet import` does from afar: a line that says"
+                " what goes with them, then they, as JSON. For operators.",
+                {200: ("What became of them.", "PartAnswer")},
+                IMPORT,
+                {parts.PART_TYPE: PART_EXAMPLE},
+            )
+        },
+    }
+
+
 def paths() -> dict[str, Any]:
     """The operations, by path and method."""
-    subjects = _users() | _wallets() | _transactions() | _holds()
+    subjects = _users() | _wallets() | _transactions() | _holds() | _files() | _lookups() | _operators()
     return {API + path: methods for path, methods in subjects.items()}
 
 

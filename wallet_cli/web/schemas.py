@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from wallet_cli.services import statements
+
 REF = "#/components/schemas/{name}"
 
 TEXT = {"type": "string"}
@@ -56,6 +58,14 @@ TRANSACTION_FIELDS: dict[str, Any] = {
     "forced_": {"const": True, "description": "An operator had it pass floors and limits."},
 }
 
+KEY_FIELDS: dict[str, Any] = {
+    "name": TEXT,
+    "read_only": BOOLEAN,
+    "created_at": TIME,
+    "last_used_at": TIME_OR_NULL,
+    "revoked_at": TIME_OR_NULL,
+}
+
 ANSWERS: dict[str, Any] = {
     "User": object_of(id=ID, phone_number=TEXT, phone_e164=TEXT, name=TEXT_OR_NULL, created_at=TIME),
     "UserPage": object_of(users=list_of(ref("User")), next_cursor=TEXT_OR_NULL),
@@ -73,6 +83,7 @@ ANSWERS: dict[str, Any] = {
         created_at=TIME,
         maximum_balance=MONEY_OR_NULL,
         daily_debit=MONEY_OR_NULL,
+        at_=TIME | {"description": "The moment that it was asked for, where it was."},
     ),
     "WalletList": list_of(ref("Wallet")),
     "WalletPage": object_of(wallets=list_of(ref("Wallet")), next_cursor=TEXT_OR_NULL),
@@ -112,7 +123,60 @@ ANSWERS: dict[str, Any] = {
         net=MONEY,
         closing_balance=MONEY,
     ),
+    "Statement": object_of(
+        wallet_id=ID,
+        user_id=ID,
+        type=TEXT,
+        currency=TEXT,
+        phone_e164=TEXT,
+        name=TEXT_OR_NULL,
+        **{"from": TIME_OR_NULL, "to": TIME_OR_NULL},
+        opening_balance=MONEY,
+        closing_balance=MONEY,
+        credit_total=MONEY,
+        debit_total=MONEY,
+        credit_count=COUNT,
+        debit_count=COUNT,
+        net=MONEY,
+        totals=list_of(object_of(kind={"enum": list(statements.KINDS)}, count=ID, amount=MONEY))
+        | {"description": "Of each kind that occurs."},
+        transactions=list_of(ref("Transaction")) | {"description": "The oldest first."},
+    ),
+    "ImportAnswer": object_of(
+        applied=COUNT | {"description": "Transactions and holds."},
+        replayed=COUNT | {"description": "Those that had been applied before."},
+        refused=COUNT | {"description": "Lines."},
+        users_created=COUNT,
+        wallets_created=COUNT,
+        dry_run_={"const": True, "description": "Nothing was changed."},
+        rejects=list_of(
+            object_of(
+                line=ID,
+                code={"type": "string", "examples": ["insufficient_funds", "restore_conflict"]},
+                message=TEXT,
+                hint=TEXT_OR_NULL,
+            )
+        )
+        | {"description": "Why lines were refused, the first 1,000 of them; `code` is one of those of the failures."},
+    ),
     "Token": object_of(token=TEXT, token_type={"const": "Bearer"}, user_id=ID),
+    "KeyList": list_of(ref("KeyAnswer")),
+    "KeyAnswer": object_of(**KEY_FIELDS),
+    "NewKeyAnswer": object_of(key=TEXT, **KEY_FIELDS),
+    "Verified": object_of(ok=BOOLEAN, wallets=COUNT, transactions=COUNT),
+    "PartAnswer": object_of(
+        applied=COUNT,
+        replayed=COUNT,
+        refused=COUNT,
+        users_created=COUNT,
+        wallets_created=COUNT,
+        broken=list_of(TEXT),
+        rejects=list_of(
+            object_of(
+                line=ID, code=TEXT, message=TEXT, hint=TEXT_OR_NULL, retryable=BOOLEAN, details={"type": "object"}
+            )
+        ),
+    ),
     "Failure": object_of(
         message=TEXT,
         data={"type": "null"},
@@ -157,7 +221,10 @@ ERRORS = {
         " `wallet_exists`, `key_reused` or `time_conflict`: nothing changed."
     ),
     413: "`too_large`: the body has more bytes than allowed.",
-    415: "`unsupported_media_type`: the body is not application/json.",
+    415: "`unsupported_media_type`: the body is not of the type that is described, or not in UTF-8.",
     500: "`internal_error`: a fault of the server; safe to send again with the same key.",
-    503: "`busy` or `storage_error`: send again with the same key, after `Retry-After` seconds.",
+    503: (
+        "`busy` or `storage_error`: send again with the same key, after `Retry-After` seconds. `ledger_moved` (details:"
+        " `state, since`, and where it went): the ledger takes no writes here."
+    ),
 }

@@ -10,8 +10,10 @@ import asyncio
 import gc
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TypeVar
 
 from wallet_cli.domain.commands import Applied, Command, NoteUse, Replayed, Result, Single
@@ -20,7 +22,7 @@ from wallet_cli.services.context import Ledger, accepted, open_ledger
 from wallet_cli.services.tokens import Tokens
 from wallet_cli.settings import Settings
 from wallet_cli.storage.sqlite import SqliteStore
-from wallet_cli.web.auth import Doorkeeper, OpenDoor
+from wallet_cli.web.auth import Caller, Doorkeeper, OpenDoor
 from wallet_cli.web.log import log
 from wallet_cli.web.metrics import Metrics
 from wallet_cli.writer.executor import Executor
@@ -30,11 +32,21 @@ SWITCH_INTERVAL_S = 0.0005
 """How long a thread keeps the interpreter from another where a thread writes; at Python's own 5 ms a batch of six round
 trips took 30 ms longer."""
 
+PULSE_EVERY_S = 1.0
+MAX_AWAY_S = 1.0
+"""How long a database on another host may have been away before writes are refused at once, and not queued."""
+
 NOTE_USE_EVERY_S = 30.0
 HANDLER_MARGIN_S = 10.0
 MIN_FREE_BYTES = 16 * 1024 * 1024
 MAX_STREAMS = 16
 """How many streamed answers may be under way at once: each has a thread and a connection of its own."""
+
+MAX_USER_STREAMS = 2
+"""How many of them may be one user's: who reads slowly keeps the others waiting for nothing."""
+
+MAX_IMPORTS = 2
+"""How many imports may be under way at once: each has a thread, a connection, and a file in memory."""
 
 T = TypeVar("T")
 
@@ -53,7 +65,9 @@ class Site:
         self._auth = auth
         self._resources = ExitStack()
         self._chores: list[asyncio.Task[None]] = []
-        self._streams = 0
+        self._streams: Counter[Caller] = Counter()
+        self._imports = 0
+        self._importers = ThreadPoolExecutor(MAX_IMPORTS, "wallet-import")
 
     def start(self) -> None:
         """Open the ledger and start the writer; raises what opening raises."""
@@ -78,6 +92,8 @@ class Site:
         self.inbox.start()
         self._resources.callback(self.inbox.close)
         self._chores = [loop.create_task(self._note_use_for_ever())]
+        if not self.ledger.store.is_local:
+            self._chores.append(loop.create_task(self._feel_pulse_for_ever()))
         # What is loaded now stays: the collector need not look at it again with every few requests.
         gc.collect()
         gc.freeze()
@@ -88,11 +104,18 @@ class Site:
         for chore in self._chores:
             chore.cancel()
         await self._note_use()
+        await asyncio.to_thread(self._importers.shutdown)
         await asyncio.to_thread(self.inbox.close)
         self._resources.close()
 
     async def carry_out(self, commands: Sequence[Command]) -> list[Result]:
-        """Run commands in the next turn; on return they are on disk. Raises Busy at once where the inbox is full."""
+        """Run commands in the next turn; on return they are on disk.
+
+        Raises Busy at once where the inbox is full, and StorageError where the database is known to be away.
+        """
+        store = self.ledger.store
+        if not isinstance(store, SqliteStore) and store.away_s() > MAX_AWAY_S:
+            store.ping()  # which says so
         future: asyncio.Future[list[Result]] = self.loop.create_future()
 
         def answer(results: list[Result] | WalletError) -> None:
@@ -135,15 +158,43 @@ class Site:
         return await asyncio.to_thread(work)
 
     @contextmanager
-    def streaming(self) -> Iterator[None]:
+    def streaming(self, caller: Caller) -> Iterator[None]:
         """Room for one streamed answer, for the length of a `with` block. Raises Busy where there is none."""
-        if self._streams >= MAX_STREAMS:
+        if self._streams.total() >= MAX_STREAMS:
             raise Busy(f"{MAX_STREAMS} long answers are under way", hint="try again when one has ended")
-        self._streams += 1
+        if caller.operator is None and self._streams[caller] >= MAX_USER_STREAMS:
+            raise Busy(f"{MAX_USER_STREAMS} long answers to you are under way", hint="try again when one has ended")
+        self._streams[caller] += 1
         try:
             yield
         finally:
-            self._streams -= 1
+            self._streams[caller] -= 1
+            self._streams += Counter()  # forget those who have none
+
+    @contextmanager
+    def importing(self) -> Iterator[None]:
+        """Room for one import, for the length of a `with` block. Raises Busy where there is none."""
+        if self.draining:
+            raise Busy("the server is shutting down", hint="send it again")
+        if self._imports >= MAX_IMPORTS:
+            raise Busy(f"{MAX_IMPORTS} imports are under way", hint="send it again when one has ended")
+        self._imports += 1
+        try:
+            yield
+        finally:
+            self._imports -= 1
+
+    async def write_apart(self, write: Callable[[Ledger], T]) -> T:
+        """What `write` answers, in a thread, which takes turns with all others as another process would.
+
+        For an import: the loop goes on, and the inbox is not filled.
+        """
+
+        def work() -> T:
+            with open_ledger(self.settings, lambda text: log("ledger", message=text)) as ledger:
+                return write(ledger)
+
+        return await self.loop.run_in_executor(self._importers, work)
 
     async def check_ready(self) -> None:
         """Take a turn and begin a write, and look for room on the disk. Raises Busy or StorageError."""
@@ -159,6 +210,15 @@ class Site:
         """An executor with a connection of its own."""
         with open_ledger(self.settings, lambda text: log("ledger", message=text), busy_timeout_s) as ledger:
             yield ledger.executor
+
+    async def _feel_pulse_for_ever(self) -> None:
+        """Notice that the database is away before anybody asks, so that nobody is kept waiting for it for long."""
+        store = self.ledger.store
+        assert not isinstance(store, SqliteStore)
+        while True:
+            await asyncio.sleep(PULSE_EVERY_S)
+            with suppress(StorageError, Busy):
+                store.ping()
 
     async def _note_use_for_ever(self) -> None:
         while True:

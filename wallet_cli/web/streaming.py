@@ -8,11 +8,32 @@ too long is cut off by the protocol (protocol.py).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from wallet_cli.web.exchange import ClientLeft, Receive, Send, Stream, answer_headers
 from wallet_cli.web.log import log
+
+CHUNK_CHARS = 64 * 1024
+"""What is shorter is sent whole, so that nothing can go wrong with it half-way."""
+
+
+def in_chunks(parts: Iterator[str]) -> Iterator[bytes]:
+    """Text that comes in parts, as UTF-8 in chunks that are worth sending; closes `parts` when it is closed."""
+    waiting: list[str] = []
+    size = 0
+    try:
+        for part in parts:
+            waiting.append(part)
+            size += len(part)
+            if size >= CHUNK_CHARS:
+                yield "".join(waiting).encode()
+                waiting.clear()
+                size = 0
+        yield "".join(waiting).encode()
+    finally:
+        if isinstance(parts, Generator):
+            parts.close()
 
 
 class CutShort(Exception):

@@ -7,7 +7,7 @@ from wallet_cli.services import users
 from wallet_cli.services.answers import user_answer
 from wallet_cli.web.bodies import NewUser, TokenRequest, decode
 from wallet_cli.web.exchange import Reply
-from wallet_cli.web.routes.call import PAGE, Call, page
+from wallet_cli.web.routes.call import PAGE, Call, as_told, page
 from wallet_cli.web.site import Site
 
 
@@ -15,7 +15,8 @@ async def create_user(site: Site, call: Call) -> Reply:
     call.caller.must_be_writing_operator()
     body = decode(await call.body(), NewUser)
     call.query()
-    result = await site.carry_out_one(users.registration(site.ledger, body.phone_number, body.name))
+    ledger = as_told(site.ledger, phone_region=body.phone_region)
+    result = await site.carry_out_one(users.registration(ledger, body.phone_number, body.name))
     return Reply(201, "user registered", users.registered(result))
 
 

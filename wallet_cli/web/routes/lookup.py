@@ -1,0 +1,72 @@
+"""Looking things up as people name them: a USER by phone number, a WALLET by its owner's, a transaction by its id.
+
+What belongs to another user is answered as what is not there, in the same words.
+"""
+
+from __future__ import annotations
+
+from wallet_cli.domain.address import UserName, parse_transaction_id, parse_user, parse_wallet
+from wallet_cli.domain.model import User
+from wallet_cli.errors import InvalidInput
+from wallet_cli.services import audit, transactions, users, wallets
+from wallet_cli.services.answers import Answer, user_answer
+from wallet_cli.services.context import Ledger
+from wallet_cli.web.auth import Caller
+from wallet_cli.web.exchange import Reply
+from wallet_cli.web.routes.call import PAGE, Call, as_told, page
+from wallet_cli.web.site import Site
+
+
+async def find_user(site: Site, call: Call) -> Reply:
+    given = call.query("user", "region")
+    ledger = as_told(site.ledger, phone_region=given.get("region"))
+    return Reply(200, "user", user_answer(_seen(ledger, call.caller, parse_user(_asked(given, "user")))))
+
+
+async def find_wallet(site: Site, call: Call) -> Reply:
+    given = call.query("wallet", "region", "at")
+    name = parse_wallet(_asked(given, "wallet"))
+    ledger = as_told(site.ledger, phone_region=given.get("region"))
+    if call.caller.operator is None:
+        _seen(ledger, call.caller, name.user)
+    return Reply(200, "wallet", wallets.balance(ledger, name, given.get("at")))
+
+
+async def find_wallets(site: Site, call: Call) -> Reply:
+    given = call.query("user", "region", *PAGE)
+    name = parse_user(_asked(given, "user"))
+    limit, cursor = page(given)
+    ledger = as_told(site.ledger, phone_region=given.get("region"))
+    _seen(ledger, call.caller, name)
+    return Reply(200, "wallets", wallets.page_of(ledger, name, limit, cursor))
+
+
+async def find_transaction(site: Site, call: Call) -> Reply:
+    id_ = parse_transaction_id(_asked(call.query("id"), "id"))
+    return Reply(200, "transaction", transactions.show(site.ledger, id_, call.caller.user_id))
+
+
+async def verify(site: Site, call: Call) -> Reply:
+    call.caller.must_be_operator()
+    given = call.query("wallet", "region")
+    name = parse_wallet(given["wallet"]) if "wallet" in given else None
+
+    def verified(ledger: Ledger) -> Answer:
+        return audit.verify(as_told(ledger, phone_region=given.get("region")), name)
+
+    return Reply(200, "verified", await site.read_apart(verified))
+
+
+def _asked(given: dict[str, str], name: str) -> str:
+    """A parameter that has to be there."""
+    if name not in given:
+        raise InvalidInput(f"the parameter {name} is missing in the URL", hint=f"?{name}=…")
+    return given[name]
+
+
+def _seen(ledger: Ledger, caller: Caller, name: UserName) -> User:
+    """The user of that name, if the caller may see them. Raises UserNotFound."""
+    user = users.find_user(ledger, name)
+    if not caller.sees(user.id):
+        raise users.no_user(name)
+    return user

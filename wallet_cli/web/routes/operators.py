@@ -1,0 +1,30 @@
+"""Operator keys: made, listed and revoked, by operators."""
+
+from __future__ import annotations
+
+from wallet_cli.services import operators
+from wallet_cli.web.bodies import NewKey, OneKey, decode
+from wallet_cli.web.exchange import Reply
+from wallet_cli.web.routes.call import Call
+from wallet_cli.web.site import Site
+
+
+async def create_key(site: Site, call: Call) -> Reply:
+    call.caller.must_be_writing_operator()
+    body = decode(await call.body(), NewKey)
+    call.query()
+    key, command = operators.admission(body.name, read_only=body.read_only)
+    return Reply(201, "key made; it is shown this once", operators.admitted(key, await site.carry_out_one(command)))
+
+
+async def list_keys(site: Site, call: Call) -> Reply:
+    call.caller.must_be_operator()
+    call.query()
+    return Reply(200, "keys", operators.listed(site.ledger))
+
+
+async def revoke_key(site: Site, call: Call) -> Reply:
+    call.caller.must_be_writing_operator()
+    body = decode(await call.body(), OneKey)
+    call.query()
+    return Reply(200, "key revoked", operators.changed(await site.carry_out_one(operators.revocation(body.name))))

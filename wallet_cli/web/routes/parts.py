@@ -1,0 +1,88 @@
+"""A part of a file that is imported from afar: whoever reads the file keeps its line numbers, its keys and its sums.
+
+The first line of a part says what goes with it (bodies.PartHead); the others are lines of an import, as JSON.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+from wallet_cli.domain.address import check_key
+from wallet_cli.errors import InvalidInput, WalletError
+from wallet_cli.services import imports
+from wallet_cli.services.answers import Answer
+from wallet_cli.services.context import Ledger
+from wallet_cli.services.imports.reading import read_lines
+from wallet_cli.web.bodies import MAX_BATCH_BYTES, PartHead, decode
+from wallet_cli.web.exchange import Reply
+from wallet_cli.web.routes.call import Call, as_told
+from wallet_cli.web.routes.transport import Import
+from wallet_cli.web.site import Site
+
+PART_TYPE = "application/x-ndjson"
+NAME = "part.jsonl"
+"""Tells the form of a part as a file's name would."""
+
+
+async def import_part(site: Site, call: Call) -> Reply:
+    call.caller.must_be_writing_operator()
+    call.query()
+    with site.importing():
+        _, body = await call.file((PART_TYPE,), MAX_BATCH_BYTES)
+        first, _, lines = body.partition(b"\n")
+        head = decode(first, PartHead)
+        if not lines.endswith(b"\n") or lines.count(b"\n") != len(head.numbers):
+            raise InvalidInput("the numbers are not those of the lines", hint="a number for each line, each line whole")
+        check_key(head.prefix + "1")
+        work = Part(site, head, lines)
+        answer = await site.write_apart(work.run)
+    for code, times in work.codes.items():
+        site.metrics.refused(code, times)
+    return Reply(200, "part done", answer)
+
+
+class Part(Import):
+    """One part under way, in its thread."""
+
+    def __init__(self, site: Site, head: PartHead, lines: bytes) -> None:
+        super().__init__(site, imports.Options(head.create, head.dry_run, head.atomic), lines, NAME)
+        self._head = head
+
+    def run(self, ledger: Ledger) -> Answer:
+        """What became of the lines, counted as if nothing had been undone, and each that was refused."""
+        head = self._head
+        told = as_told(ledger, phone_region=head.phone_region, currency=head.currency)
+        source = BytesIO(self._body)
+        lines = (line._replace(number=head.numbers[line.number - 1]) for line in read_lines(source, self._name))
+
+        def between_batches(done: int) -> None:
+            if done < len(self._body):
+                self._check_time(ledger)
+
+        with ledger.store.many_batches():
+            if not self._options.dry_run and not self._options.atomic:
+
+                def carry_out(batch: Any) -> Any:
+                    return ledger.executor.run(batch, "import")
+
+                run = imports.Run(told, source, self._options, self._report, carry_out, head.prefix, head.broken)
+                run.read(lines, between_batches)
+            else:
+                with ledger.executor.turn("import") as turn:
+                    run = imports.Run(
+                        told, source, self._options, self._report, turn.carry_out, head.prefix, head.broken
+                    )
+                    run.read(lines, between_batches)
+                    if self._options.dry_run or head.refused or run.refused:
+                        turn.abandon()
+        counted = {name: getattr(run, name) for name in COUNTED}
+        return counted | {"broken": sorted(run.broken), "rejects": self.rejects}
+
+    def _report(self, line: int, error: WalletError, _text: str) -> None:
+        """All of them: the lines of a part are few."""
+        self.codes[error.code] += 1
+        self.rejects.append({"line": line} | error.as_json())
+
+
+COUNTED = ("applied", "replayed", "refused", "users_created", "wallets_created")

@@ -1,0 +1,121 @@
+"""The ledger out as a file, and transactions in from one."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+from wallet_cli.domain.address import OwnedWallet
+from wallet_cli.errors import Busy, InvalidInput, WalletError, shown
+from wallet_cli.services import exports, imports
+from wallet_cli.services.answers import Answer
+from wallet_cli.services.context import Ledger
+from wallet_cli.web.bodies import MAX_BATCH_BYTES
+from wallet_cli.web.exchange import Reply, Stream, attachment
+from wallet_cli.web.routes.call import Call, flag
+from wallet_cli.web.site import Site
+from wallet_cli.web.streaming import in_chunks
+
+EXPORTS = {
+    "jsonl": (b"application/x-ndjson", "jsonl"),
+    "csv": (b"text/csv; charset=utf-8", "csv"),
+    "hledger": (b"text/plain; charset=utf-8", "journal"),
+    "beancount": (b"text/plain; charset=utf-8", "beancount"),
+}
+"""The type of each format of exports, and what its file's name ends in."""
+
+IMPORTS = {"application/x-ndjson": "import.jsonl", "text/csv": "import.csv"}
+"""The types that are read, and a name that tells the form."""
+
+OPTIONS = ("create", "dry_run", "atomic")
+MAX_REJECTS = 1000
+"""How many refused lines are told one by one; all of them are counted."""
+
+
+async def export_ledger(site: Site, call: Call) -> Stream:
+    call.caller.must_be_operator()
+    return _export(site, call, None, "ledger")
+
+
+async def export_wallet(site: Site, call: Call) -> Stream:
+    call.caller.must_be_operator()
+    ref = OwnedWallet(call.path_id("wallet_id"), call.path_id("user_id"))
+    return _export(site, call, ref, f"wallet-{ref.wallet_id}")
+
+
+def _export(site: Site, call: Call, wallet: OwnedWallet | None, name: str) -> Stream:
+    form = call.query("format").get("format", "jsonl")
+    if form not in EXPORTS:
+        raise InvalidInput(f"not a format of exports: {shown(form)}", hint=f"one of {', '.join(EXPORTS)}")
+    content_type, ending = EXPORTS[form]
+
+    def chunks() -> Iterator[bytes]:
+        with site.reading() as ledger:
+            yield from in_chunks(exports.export(ledger, form, wallet))
+
+    return Stream(200, content_type, chunks(), (attachment(f"{name}.{ending}"),))
+
+
+async def import_file(site: Site, call: Call) -> Reply:
+    call.caller.must_be_writing_operator()
+    given = call.query(*OPTIONS)
+    options = imports.Options(*(flag(given, name) for name in OPTIONS))
+    with site.importing():
+        kind, body = await call.file(tuple(IMPORTS), MAX_BATCH_BYTES)
+        work = Import(site, options, body, IMPORTS[kind])
+        answer = await site.write_apart(work.run)
+    for code, times in work.codes.items():
+        site.metrics.refused(code, times)
+    return Reply(200, _message(options, answer), answer | {"rejects": work.rejects})
+
+
+class Import:
+    """One import under way: `run` is called in its thread, and everything else from there."""
+
+    def __init__(self, site: Site, options: imports.Options, body: bytes, name: str) -> None:
+        self.rejects: list[dict[str, Any]] = []
+        self.codes: Counter[str] = Counter()
+        self._site = site
+        self._options = options
+        self._body = body
+        self._name = name
+        self._until_s = time.monotonic() + site.deadline_s
+
+    def run(self, ledger: Ledger) -> Answer:
+        """Raises InvalidInput for a file that cannot be read at all; Busy where it cannot go on to its end.
+
+        All that was committed by then stays, and sending the same file again goes on from there; of what is to be
+        applied whole or not at all, nothing is.
+        """
+
+        def between_batches(done: int) -> None:
+            if done < len(self._body):
+                self._check_time(ledger)
+
+        return imports.run(ledger, BytesIO(self._body), self._options, self._report, between_batches, self._name)
+
+    def _check_time(self, ledger: Ledger) -> None:
+        """End it where the server is to stop or the time for an answer is up; no turn is waited for beyond that."""
+        left_s = self._until_s - time.monotonic()
+        if self._site.draining:
+            raise Busy("the server is shutting down: not all of the file was read", hint="send it again")
+        if left_s <= 0:
+            raise Busy("no time for all of the file: not all of it was read", hint="send it again, to go on from there")
+        ledger.executor.lock_timeout_s = min(ledger.executor.lock_timeout_s, left_s)
+
+    def _report(self, line: int, error: WalletError, _text: str) -> None:
+        self.codes[error.code] += 1
+        if len(self.rejects) < MAX_REJECTS:
+            told = {"line": line, "code": error.code, "message": error.message, "hint": error.hint}
+            self.rejects.append(told)
+
+
+def _message(options: imports.Options, answer: Answer) -> str:
+    if options.dry_run:
+        return "nothing was changed: this is what an import would do"
+    if options.atomic and answer["refused"]:
+        return "nothing was changed: a line was refused"
+    return "import done"
