@@ -7,13 +7,13 @@ libraries that read the two files are imported only where there is a file to rea
 from __future__ import annotations
 
 import os
-import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wallet_cli.domain.money import Currency, parse_currency, parse_minimum
-from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.errors import InvalidInput, shown, shown_url
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -33,8 +33,13 @@ class Setting(NamedTuple):
     secret: bool = False
 
 
+MAX_TOKEN_FILE_BYTES = 8192
+
 DB_DEFAULT = "(data folder)/wallet.db"
 MADE_WHEN_NEEDED = "(made when first needed)"
+TOKEN_DEFAULT = "(from the token file)"  # noqa: S105  (no token)
+TOKEN_FILE_DEFAULT = "(beside the config file)/token"  # noqa: S105
+CA_FILE_DEFAULT = "(the well-known ones)"
 SETTINGS = (
     Setting("db", ("WALLET_DB",), DB_DEFAULT),
     Setting("currency", ("WALLET_CURRENCY",), "INR"),
@@ -45,6 +50,9 @@ SETTINGS = (
     Setting("env", ("FLASK_ENV", "WALLET_ENV"), "production"),
     Setting("timezone", ("WALLET_TIMEZONE",), "system"),
     Setting("lock_timeout", ("WALLET_LOCK_TIMEOUT",), "30"),
+    Setting("token", ("WALLET_TOKEN",), TOKEN_DEFAULT, secret=True),
+    Setting("token_file", ("WALLET_TOKEN_FILE",), TOKEN_FILE_DEFAULT),
+    Setting("ca_file", ("WALLET_CA_FILE",), CA_FILE_DEFAULT),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -133,6 +141,31 @@ class Settings:
             raise self._wrong("lock_timeout", hint)
         return seconds
 
+    @property
+    def token(self) -> str | None:
+        """The key or token for a ledger on another machine: the setting, else what the token file holds, if any.
+
+        Raises InvalidInput for a file that cannot be read, or that others than its owner may.
+        """
+        value = self.values["token"]
+        if value.source != "default":
+            return value.text
+        named = self.given("token_file")
+        if named is not None:
+            return _read_token(Path(named))
+        path = config_path().with_name("token")
+        return _read_token(path) if path.is_file() else None
+
+    @property
+    def ca_file(self) -> str | None:
+        """A file of certificates of one's own authority, to be trusted beside the well-known ones."""
+        return self.given("ca_file")
+
+    def given(self, name: str) -> str | None:
+        """The text of a setting that somebody chose; None where its default rules."""
+        value = self.values[name]
+        return None if value.source == "default" else value.text
+
     def shown(self) -> list[dict[str, str]]:
         """`name, value, source` of each, secrets covered."""
         return [
@@ -210,6 +243,30 @@ def _find(
     return Value(setting.default, "default")
 
 
+def _read_token(path: Path) -> str:
+    """The token that a file holds. Raises InvalidInput, which never shows any of it."""
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            found = file.read(MAX_TOKEN_FILE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidInput(f"cannot read the token file {path}: {reason}", hint="WALLET_TOKEN_FILE names it") from None
+    if mode & 0o177:
+        raise InvalidInput(f"the token file {path} has mode {mode:04o}: others may use it", hint=f"chmod 600 {path}")
+    token = found.strip()
+    if not token or len(found) > MAX_TOKEN_FILE_BYTES or not token.isascii():
+        raise InvalidInput(f"the token file {path} holds no token", hint="one line: an operator key, or a user token")
+    return token.decode("ascii")
+
+
+def check_expires_minutes(minutes: int) -> int:
+    """Return for how long a user token is to be good, if that is possible. Raises InvalidInput."""
+    if not 1 <= minutes <= MAX_EXPIRES_MINUTES:
+        raise InvalidInput(f"a token cannot be good for {minutes} minutes", hint=f"1 to {MAX_EXPIRES_MINUTES}")
+    return minutes
+
+
 def _read_dotenv(path: Path) -> Mapping[str, str | None]:
     if not os.path.isfile(path):  # noqa: PTH113  (False also where the folder may not be looked into)
         return {}
@@ -240,7 +297,6 @@ def _read_config(path: Path) -> Mapping[str, str]:
 
 
 def _covered(setting: Setting, value: Value) -> str:
-    if setting.name == "db" and "://" in value.text:
-        # As storage/postgres.py shows it; that module loads a driver.
-        return re.sub(r"(//[^:/@]*):[^@]*@", r"\1@", re.sub(r"(password=)[^&\s]*", r"\1…", value.text))
+    if setting.name == "db" and (":/" in value.text or "password" in value.text):
+        return shown_url(value.text)
     return "(set, not shown)" if setting.secret and value.source != "default" else value.text

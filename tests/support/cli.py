@@ -37,7 +37,7 @@ class _Text(io.TextIOWrapper):
     def text(self) -> str:
         buffer = self.buffer
         assert isinstance(buffer, io.BytesIO)
-        return buffer.getvalue().decode("utf-8")
+        return buffer.getvalue().decode("utf-8", "surrogateescape")
 
 
 def run(line: str | list[str]) -> Outcome:

@@ -827,6 +827,8 @@ def test_answers_are_as_described(api: httpx.Client, owned: Owned) -> None:
             {"user_id": 1, "wallet_id": 10**9},
         ],
         "/tokens": [{"user_id": user_id}, {"user_id": 10**9}, {}],
+        "/keys": [{"name": "described"}, {"name": "described"}, {"name": "no spaces"}],
+        "/keys/revoke": [{"name": "described"}, {"name": "nobody"}, {}],
         "/transfers/create": [
             to_other | {"amount": "1.00", "meta": {"order": 2**70}},
             to_other | {"amount": "999.00"},
@@ -907,6 +909,19 @@ def test_answers_are_as_described(api: httpx.Client, owned: Owned) -> None:
     for path, kinds_ in {"/wallet/statement/{user_id}/{wallet_id}": STATEMENTS, "/export": EXPORTS}.items():
         for kind in (*kinds_, "xlsx"):
             check(api.get(path.format(user_id=user_id, wallet_id=wallet_id), params={"format": kind}), path)
+    for path, queries in {
+        "/lookup/user": [{"user": f"id:{user_id}"}, {"user": "77777"}, {}],
+        "/lookup/wallet": [{"wallet": f"id:{user_id}"}, {"wallet": f"id:{user_id}", "at": "2024"}, {"wallet": "77777"}],
+        "/lookup/wallets": [{"user": f"id:{user_id}"}, {"user": "77777"}, {"user": "x"}],
+        "/lookup/transaction": [{"id": f"{wallet_id}-1"}, {"id": f"{wallet_id}-999"}, {"id": "x"}],
+        "/verify": [{}, {"wallet": f"id:{user_id}"}, {"wallet": "77777"}],
+        "/keys": [{}],
+    }.items():
+        for query in queries:
+            check(api.get(path, params=query), path)
+    lines = f'{{"numbers":[1]}}\n{{"wallet":"{user_id}/main","amount":"x","kind":"credit"}}\n'
+    for part in (lines, lines.replace('"x"', '"1.00"'), "", " " * 9_000_000):
+        check(api.post("/import/part", content=part, headers={"Content-Type": "application/x-ndjson"}), "/import/part")
     rows = f"wallet,amount,kind,key\n{user_id}/main,1.00,credit,a\n{user_id}/main,1.001,credit,b\n"
     for file, type_, query in (
         (rows, "text/csv", {}),

@@ -49,6 +49,7 @@ TREE: dict[str, str | Group] = {
     "import": "wallet_cli.cli.transport:import_",
     "export": "wallet_cli.cli.transport:export",
     "wallet": Group("Open wallets.", {"create": "wallet_cli.cli.wallet:create"}),
+    "move": "wallet_cli.cli.move:move",
     "serve": "wallet_cli.cli.serve:serve",
     "key": Group(
         "Make, list and revoke operator keys for `wallet serve`.",

@@ -11,13 +11,17 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from importlib import import_module
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
 
 from wallet_cli.cli.output import Answer, Format, Record, Style, notice, render
+
+if TYPE_CHECKING:
+    from wallet_cli.services.context import Ledger
 
 OutputOption = Annotated[Format | None, typer.Option("--output", "-o", help="How to print.", show_default="table")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as -o json.")]
@@ -117,10 +121,7 @@ def _runnable(function: Function) -> Callable[..., None]:
         if "ledger" not in given:
             _show(function(**values), style)
             return
-        from wallet_cli import settings
-        from wallet_cli.services.context import open_ledger
-
-        with open_ledger(settings.load(flags), notice) as ledger:
+        with _opened(flags) as ledger:
             _show(function(ledger=ledger, **values), style)
 
     own = [
@@ -132,6 +133,21 @@ def _runnable(function: Function) -> Callable[..., None]:
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     run.__signature__ = inspect.Signature([context, *own, *shared])  # type: ignore[attr-defined]
     return run
+
+
+def _opened(flags: Mapping[str, str]) -> AbstractContextManager[Ledger]:
+    """The ledger that the settings name: here, or on another machine."""
+    from wallet_cli import settings
+
+    chosen = settings.load(flags)
+    if "://" in chosen.db:
+        from wallet_cli.remote import is_remote, open_remote
+
+        if is_remote(chosen.db):
+            return open_remote(chosen)
+    from wallet_cli.services.context import open_ledger
+
+    return open_ledger(chosen, notice)
 
 
 def _shared(name: str, annotation: Any, default: Any) -> inspect.Parameter:

@@ -42,7 +42,7 @@ def add(
     key: KeyOption = None,
 ) -> Record:
     """Keep money of a wallet from being spent, to be captured later; frees itself when it expires."""
-    return Record(holds.add(ledger, parse_wallet(wallet), amount, expires=expires, note=note, key=key))
+    return Record(ledger.call(holds.add, parse_wallet(wallet), amount, expires=expires, note=note, key=key))
 
 
 def capture(
@@ -54,12 +54,12 @@ def capture(
     key: KeyOption = None,
 ) -> Record:
     """Debit what a hold keeps, or a part of it; the rest is released, unless --keep."""
-    return Record(holds.capture(ledger, parse_hold_id(hold), amount, keep=keep, note=note, key=key))
+    return Record(ledger.call(holds.capture, parse_hold_id(hold), amount, keep=keep, note=note, key=key))
 
 
 def void(ledger: Ledger, hold: HoldArgument) -> Record:
     """Let go of what a hold keeps."""
-    return Record(holds.void(ledger, parse_hold_id(hold)))
+    return Record(ledger.call(holds.void, parse_hold_id(hold)))
 
 
 def list_(
@@ -68,6 +68,6 @@ def list_(
     """List a wallet's holds, the newest first, ended ones too."""
     name = parse_wallet(wallet)
     if style.streams:
-        return Listing(holds.streamed(ledger, name, limit, cursor), CSV_COLUMNS)
-    page = holds.listed(ledger, name, pages.DEFAULT_LIMIT if limit is None else limit, cursor)
+        return Listing(ledger.call(holds.streamed, name, limit, cursor), CSV_COLUMNS)
+    page = ledger.call(holds.listed, name, pages.DEFAULT_LIMIT if limit is None else limit, cursor)
     return Listing(page["holds"], TABLE_COLUMNS, page=page)

@@ -9,10 +9,8 @@ import typer
 from wallet_cli.cli.command import UserArgument
 from wallet_cli.cli.output import Listing, Record, notice
 from wallet_cli.domain.address import parse_user
-from wallet_cli.errors import InvalidInput
-from wallet_cli.services import operators
+from wallet_cli.services import access, operators
 from wallet_cli.services.context import Ledger
-from wallet_cli.services.users import find_user
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="1 to 64 letters, digits, '_', '.' or '-'.", show_default=False)
@@ -26,18 +24,18 @@ def create(
     read_only: Annotated[bool, typer.Option("--read-only", help="A key that may only read.")] = False,
 ) -> Record:
     """Make an operator key for `wallet serve`; it is shown this once."""
-    return Record(operators.create(ledger, name, read_only=read_only), value="key")
+    return Record(ledger.call(operators.create, name, read_only=read_only), value="key")
 
 
 def list_(ledger: Ledger) -> Listing:
     """List the operator keys."""
-    rows = operators.listed(ledger)
+    rows = ledger.call(operators.listed)
     return Listing(rows, COLUMNS, value="name", page={"keys": rows})
 
 
 def revoke(ledger: Ledger, name: NameArgument) -> Record:
     """Refuse an operator key from now on."""
-    return Record(operators.revoke(ledger, name), value="name")
+    return Record(ledger.call(operators.revoke, name), value="name")
 
 
 def token(
@@ -48,15 +46,4 @@ def token(
     ] = None,
 ) -> Record:
     """Issue a token with which a user may read their wallets and take money out of them."""
-    try:
-        from wallet_cli.services.tokens import open_tokens
-    except ImportError as error:
-        raise InvalidInput(
-            f"tokens need a package that is not installed: {error.name}", hint="pip install 'wallet-cli[serve]'"
-        ) from None
-    tokens, warning = open_tokens(ledger.settings)
-    if warning:
-        notice(f"warning: {warning}")
-    known = find_user(ledger, parse_user(user))
-    issued = tokens.issue(known.id, expires)
-    return Record({"token": issued, "token_type": "Bearer", "user_id": known.id}, value="token")
+    return Record(ledger.call(access.issue, parse_user(user), expires, notice), value="token")

@@ -24,12 +24,12 @@ def register(
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept a user who is registered already.")] = False,
 ) -> Record:
     """Register a user by phone number."""
-    return Record(service.register(ledger, phone, name, exist_ok=exist_ok))
+    return Record(ledger.call(service.register, phone, name, exist_ok=exist_ok))
 
 
 def users(ledger: Ledger, style: Style, limit: LimitOption = None, cursor: CursorOption = None) -> Listing:
     """List the users, in the order in which they registered."""
     if style.streams:
-        return Listing(service.all_of(ledger, limit, cursor), COLUMNS)
-    page = service.page_of(ledger, pages.DEFAULT_LIMIT if limit is None else limit, cursor)
+        return Listing(ledger.call(service.all_of, limit, cursor), COLUMNS)
+    page = ledger.call(service.page_of, pages.DEFAULT_LIMIT if limit is None else limit, cursor)
     return Listing(page["users"], COLUMNS, page=page)

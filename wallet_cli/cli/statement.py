@@ -50,14 +50,14 @@ def statement(
     """A wallet's statement: balances, every line with its running balance, and totals by kind."""
     ref = parse_wallet(wallet)
     if style.quiet:
-        with statements.opened(ledger, ref, start, end) as opened:
+        with ledger.call(statements.opened, ref, start, end) as opened:
             return Record(statements.head_answer(opened), value="closing_balance")
     if output == Output.json:
-        return Document(_with_newline(statements.json_parts(ledger, ref, start, end)))
+        return Document(_json(ledger, ref, start, end))
     if output in (Output.html, Output.pdf):
         return _document(ledger, ref, start, end, is_pdf=output == Output.pdf)
     if style.streams:
-        return Listing(statements.streamed(ledger, ref, start, end), CSV_COLUMNS)
+        return Listing(_lines(ledger, ref, start, end), CSV_COLUMNS)
     return Pages(_tables(ledger, ref, start, end))
 
 
@@ -67,24 +67,30 @@ def _document(ledger: Ledger, ref: WalletRef, start: str | None, end: str | None
     if is_pdf:
         if sys.stdout.isatty():
             raise InvalidInput("a PDF is nothing for a terminal", hint="write it to a file: … -o pdf > statement.pdf")
-        with statements.opened(ledger, ref, start, end) as opened:
+        with ledger.call(statements.opened, ref, start, end) as opened:
             return Document([documents.pdf(opened)])
 
     def parts() -> Iterator[str]:
-        with statements.opened(ledger, ref, start, end) as opened:
+        with ledger.call(statements.opened, ref, start, end) as opened:
             yield from documents.html(opened)
 
     return Document(parts())
 
 
-def _with_newline(parts: Iterator[str]) -> Iterator[str]:
-    yield from parts
+def _json(ledger: Ledger, ref: WalletRef, start: str | None, end: str | None) -> Iterator[str]:
+    with ledger.call(statements.opened, ref, start, end) as opened:
+        yield from statements.json_of(opened)
     yield "\n"
+
+
+def _lines(ledger: Ledger, ref: WalletRef, start: str | None, end: str | None) -> Iterator[dict[str, object]]:
+    with ledger.call(statements.opened, ref, start, end) as opened:
+        yield from statements.lines_answer(opened)
 
 
 def _tables(ledger: Ledger, ref: WalletRef, start: str | None, end: str | None) -> Iterator[Record | Listing]:
     """The head, the lines and the totals. The kind of a line is told as the totals tell it."""
-    with statements.opened(ledger, ref, start, end) as opened:
+    with ledger.call(statements.opened, ref, start, end) as opened:
         survey = opened.survey()
         yield Record(statements.head_answer(opened))
         rows = _rows(opened)

@@ -52,7 +52,7 @@ def add(
     if credit == debit:
         raise InvalidInput("give one of --credit and --debit", hint="wallet tx add --help")
     name, pairs = parse_wallet(wallet), _pairs(meta)
-    return Record(transactions.add(ledger, name, amount, is_credit=credit, note=note, key=key, at=at, meta=pairs))
+    return Record(ledger.call(transactions.add, name, amount, is_credit=credit, note=note, key=key, at=at, meta=pairs))
 
 
 def transfer(
@@ -65,8 +65,8 @@ def transfer(
     meta: MetaOption = None,
 ) -> Record:
     """Move money from one wallet to another, in one step; within one currency."""
-    answer = transactions.transfer(
-        ledger, parse_wallet(source), parse_wallet(target), amount, note=note, key=key, meta=_pairs(meta)
+    answer = ledger.call(
+        transactions.transfer, parse_wallet(source), parse_wallet(target), amount, note=note, key=key, meta=_pairs(meta)
     )
     return Record(answer)
 
@@ -82,15 +82,15 @@ def reverse(
 ) -> Record:
     """Take a transaction back, or a part of it, by a new one; nothing is ever edited or deleted."""
     return Record(
-        transactions.reverse(
-            ledger, parse_transaction_id(id_), amount, note=note, key=key, force=force, meta=_pairs(meta)
+        ledger.call(
+            transactions.reverse, parse_transaction_id(id_), amount, note=note, key=key, force=force, meta=_pairs(meta)
         )
     )
 
 
 def show(ledger: Ledger, id_: IdArgument) -> Record:
     """Show one transaction, what it belongs to, and how much of it has been reversed."""
-    return Record(transactions.show(ledger, parse_transaction_id(id_)))
+    return Record(ledger.call(transactions.show, parse_transaction_id(id_)))
 
 
 def list_(
@@ -119,16 +119,16 @@ def list_(
     """List a wallet's transactions, the newest first."""
     name, wanted = parse_wallet(wallet), transactions.Wanted(kind, least, most, text, key)
     if style.streams:
-        return Listing(transactions.streamed(ledger, name, start, end, limit, cursor, wanted), CSV_COLUMNS)
-    page = transactions.listed(
-        ledger, name, start, end, pages.DEFAULT_LIMIT if limit is None else limit, cursor, wanted
+        return Listing(ledger.call(transactions.streamed, name, start, end, limit, cursor, wanted), CSV_COLUMNS)
+    page = ledger.call(
+        transactions.listed, name, start, end, pages.DEFAULT_LIMIT if limit is None else limit, cursor, wanted
     )
     return Listing(page["transactions"], TABLE_COLUMNS, page=page)
 
 
 def total(ledger: Ledger, wallet: WalletArgument, start: FromOption = None, end: ToOption = None) -> Record:
     """Total a wallet's credits and debits over a period."""
-    return Record(transactions.total(ledger, parse_wallet(wallet), start, end), value="net")
+    return Record(ledger.call(transactions.total, parse_wallet(wallet), start, end), value="net")
 
 
 def _pairs(meta: list[str] | None) -> dict[str, str] | None:

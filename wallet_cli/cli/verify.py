@@ -19,4 +19,4 @@ def verify(
     ] = None,
 ) -> Record:
     """Work out every total, sequence number and hash again; exit 7 naming the first bad row."""
-    return Record(audit.verify(ledger, None if wallet is None else parse_wallet(wallet)), value="transactions")
+    return Record(ledger.call(audit.verify, None if wallet is None else parse_wallet(wallet)), value="transactions")

@@ -35,7 +35,7 @@ def create(
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept a wallet that is there already.")] = False,
 ) -> Record:
     """Open a wallet; a user has at most one of each type."""
-    return Record(wallets.create(ledger, parse_wallet(wallet), currency, minimum_balance, exist_ok=exist_ok))
+    return Record(ledger.call(wallets.create, parse_wallet(wallet), currency, minimum_balance, exist_ok=exist_ok))
 
 
 def list_(
@@ -50,8 +50,8 @@ def list_(
     """List wallets, in the order in which they were opened."""
     name = None if user is None else parse_user(user)
     if style.streams:
-        return Listing(wallets.all_of(ledger, name, limit, cursor), CSV_COLUMNS)
-    page = wallets.page_of(ledger, name, pages.DEFAULT_LIMIT if limit is None else limit, cursor)
+        return Listing(ledger.call(wallets.all_of, name, limit, cursor), CSV_COLUMNS)
+    page = ledger.call(wallets.page_of, name, pages.DEFAULT_LIMIT if limit is None else limit, cursor)
     return Listing(page["wallets"], TABLE_COLUMNS, page=page)
 
 
@@ -64,7 +64,7 @@ def balance(
     ] = None,
 ) -> Record:
     """What a wallet holds, now or at a time past."""
-    return Record(wallets.balance(ledger, parse_wallet(wallet), at), value="balance")
+    return Record(ledger.call(wallets.balance, parse_wallet(wallet), at), value="balance")
 
 
 def limits(
@@ -84,20 +84,20 @@ def limits(
     """Show a wallet's limits, or set those that are given; `none` lifts one."""
     name = parse_wallet(wallet)
     if minimum_balance is maximum_balance is daily_debit is None:
-        return Record(wallets.balance(ledger, name))
-    return Record(wallets.set_limits(ledger, name, minimum_balance, maximum_balance, daily_debit))
+        return Record(ledger.call(wallets.balance, name))
+    return Record(ledger.call(wallets.set_limits, name, minimum_balance, maximum_balance, daily_debit))
 
 
 def freeze(ledger: Ledger, wallet: WalletArgument) -> Record:
     """Let nothing into or out of a wallet until it is unfrozen."""
-    return Record(wallets.set_status(ledger, parse_wallet(wallet), FROZEN))
+    return Record(ledger.call(wallets.set_status, parse_wallet(wallet), FROZEN))
 
 
 def unfreeze(ledger: Ledger, wallet: WalletArgument) -> Record:
     """Make a frozen wallet active again."""
-    return Record(wallets.set_status(ledger, parse_wallet(wallet), ACTIVE))
+    return Record(ledger.call(wallets.set_status, parse_wallet(wallet), ACTIVE))
 
 
 def close(ledger: Ledger, wallet: WalletArgument) -> Record:
     """Close a wallet for good; its balance has to be 0, with no holds."""
-    return Record(wallets.set_status(ledger, parse_wallet(wallet), CLOSED))
+    return Record(ledger.call(wallets.set_status, parse_wallet(wallet), CLOSED))

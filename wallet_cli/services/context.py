@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from wallet_cli.domain.address import OwnedWallet
 from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replayed, Result, Single
@@ -18,6 +19,9 @@ from wallet_cli.writer.executor import Executor
 from wallet_cli.writer.turns import RowLocks, turn_lock
 
 MAX_KNOWN_WALLETS = 10_000
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 POSTGRES_SCHEMES = ("postgresql", "postgres")
@@ -38,6 +42,10 @@ class Ledger:
         self.policy = executor.policy
         self.known_wallets: dict[OwnedWallet, Wallet] = {}
         """Wallets found by id and owner, for what never changes about them."""
+
+    def call(self, service: Callable[Concatenate[Ledger, P], T], *args: P.args, **named: P.kwargs) -> T:
+        """What a service answers, called with this ledger. One that is on another machine has it answered there."""
+        return service(self, *args, **named)
 
     def remember(self, ref: OwnedWallet, wallet: Wallet) -> None:
         if len(self.known_wallets) >= MAX_KNOWN_WALLETS:
@@ -63,22 +71,26 @@ def accepted(result: Result) -> Applied | Replayed:
 
 @contextmanager
 def open_ledger(
-    settings: Settings, notify: Callable[[str], None], busy_timeout_s: float | None = None
+    settings: Settings, notify: Callable[[str], None], busy_timeout_s: float | None = None, *, arriving: bool = False
 ) -> Iterator[Ledger]:
     """Open the ledger that the settings name, for the length of a `with` block.
 
     `notify` is told, in one line, when a ledger is made or migrated. `busy_timeout_s` bounds the wait for programs that
-    write without taking turns (default: as long as for a turn). Raises StorageError, Busy or InvalidInput.
+    write without taking turns (default: as long as for a turn). Raises StorageError, Busy or InvalidInput; and, unless
+    `arriving`, LedgerMoved for one that is not all there yet (services/moving.py): what is missing is no answer.
     """
     scheme = settings.db.partition("://")[0] if "://" in settings.db else ""
     if scheme in POSTGRES_SCHEMES:
-        with _on_server(settings, notify) as ledger:
+        with _on_server(settings, notify, arriving) as ledger:
             yield ledger
         return
     if scheme:
         raise InvalidInput(
             f"a ledger is not kept at {shown(scheme + '://…')}", hint="give a path, or postgresql://user@host/database"
         )
+    if re.match(r"postgres(ql)?:|(host|hostaddr|port|dbname|user|service) ?=", settings.db):
+        # Such a file could be made; and its name, with a password in it, be printed.
+        raise InvalidInput("a ledger on a server is named by a URL", hint="postgresql://user@host/database")
     path = ledger_path(settings.db)
     if settings.db_is_default:
         try:
@@ -91,6 +103,8 @@ def open_ledger(
         path, timeout_s if busy_timeout_s is None else busy_timeout_s, lambda name: lock.turn(timeout_s, name), notify
     )
     try:
+        if not arriving:
+            store.check_whole()
         yield Ledger(settings, store, Executor(store, lock, Policy(settings.minimum_balance), timeout_s))
     finally:
         if store.closes_under_turn:
@@ -101,7 +115,7 @@ def open_ledger(
 
 
 @contextmanager
-def _on_server(settings: Settings, notify: Callable[[str], None]) -> Iterator[Ledger]:
+def _on_server(settings: Settings, notify: Callable[[str], None], arriving: bool) -> Iterator[Ledger]:
     """A ledger in PostgreSQL, made there if there is none; row locks are its turns."""
     try:
         from wallet_cli.storage.postgres import PostgresStore
@@ -114,6 +128,8 @@ def _on_server(settings: Settings, notify: Callable[[str], None]) -> Iterator[Le
     try:
         if store.version() < sql.SCHEMA_VERSION:
             store.migrate(notify)
+        if not arriving:
+            store.check_whole()
         yield Ledger(settings, store, Executor(store, RowLocks(), Policy(settings.minimum_balance), timeout_s))
     finally:
         store.close()

@@ -6,7 +6,7 @@ import secrets
 
 from wallet_cli.domain.address import check_operator_name
 from wallet_cli.domain.chain import sha256
-from wallet_cli.domain.commands import AdmitOperator, RevokeOperator
+from wallet_cli.domain.commands import AdmitOperator, Applied, Replayed, RevokeOperator
 from wallet_cli.domain.model import Operator
 from wallet_cli.domain.period import format_time
 from wallet_cli.services.answers import Answer
@@ -18,17 +18,34 @@ KEY_BYTES = 32
 
 def create(ledger: Ledger, name: str, *, read_only: bool = False) -> Answer:
     """Make a key; the answer is the only place where it ever stands. Raises InvalidInput or KeyExists."""
+    key, command = admission(name, read_only=read_only)
+    return admitted(key, ledger.carry_out(command, "key create"))
+
+
+def admission(name: str, *, read_only: bool) -> tuple[str, AdmitOperator]:
+    """A new key, and the command that has it accepted. Raises InvalidInput."""
     check_operator_name(name)
     key = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
-    result = ledger.carry_out(AdmitOperator(name, hash_key(key), read_only), "key create")
-    assert isinstance(result.made, Operator)
-    return {"key": key} | operator_answer(result.made)
+    return key, AdmitOperator(name, hash_key(key), read_only)
+
+
+def admitted(key: str, result: Applied | Replayed) -> Answer:
+    """What making a key answers."""
+    return {"key": key} | changed(result)
 
 
 def revoke(ledger: Ledger, name: str) -> Answer:
     """Refuse a key from now on. Raises KeyNotFound."""
-    check_operator_name(name)
-    result = ledger.carry_out(RevokeOperator(name), "key revoke")
+    return changed(ledger.carry_out(revocation(name), "key revoke"))
+
+
+def revocation(name: str) -> RevokeOperator:
+    """The command that has a key refused. Raises InvalidInput."""
+    return RevokeOperator(check_operator_name(name))
+
+
+def changed(result: Applied | Replayed) -> Answer:
+    """What a change of a key answers, without the key."""
     assert isinstance(result.made, Operator)
     return operator_answer(result.made)
 

@@ -235,14 +235,19 @@ def json_parts(ledger: Ledger, ref: WalletRef, start: str | None = None, end: st
 
     The fields of `head_answer`, then `totals`, then `transactions`. Raises as `opened` does, before the first part.
     """
+    with opened(ledger, ref, start, end) as statement:
+        yield from json_of(statement)
+
+
+def json_of(statement: Statement) -> Iterator[str]:
+    """The same, of a statement that is open."""
     import json
 
-    with opened(ledger, ref, start, end) as statement:
-        answer = head_answer(statement) | {"totals": totals_answer(statement, statement.survey()), "transactions": []}
-        text = json.dumps(answer)
-        yield text[: -len("]}")]
-        separator = ""
-        for line in lines_answer(statement):
-            yield separator + json.dumps(line)
-            separator = ", "
-        yield "]}"
+    answer = head_answer(statement) | {"totals": totals_answer(statement, statement.survey()), "transactions": []}
+    text = json.dumps(answer)
+    yield text[: -len("]}")]
+    separator = ""
+    for line in lines_answer(statement):
+        yield separator + json.dumps(line)
+        separator = ", "
+    yield "]}"

@@ -16,7 +16,7 @@ import jwt
 
 from wallet_cli.domain.address import parse_id
 from wallet_cli.errors import InvalidInput, StorageError, Unauthenticated
-from wallet_cli.settings import MAX_EXPIRES_MINUTES, Settings, data_folder
+from wallet_cli.settings import Settings, check_expires_minutes, data_folder
 
 ALGORITHM = "HS256"
 ISSUER = "wallet"
@@ -39,9 +39,7 @@ class Tokens:
 
     def issue(self, user_id: int, expires_minutes: int | None = None) -> str:
         """A token for a user, good for `expires_minutes` (default: the setting). Raises InvalidInput."""
-        minutes = self._expires_minutes if expires_minutes is None else expires_minutes
-        if not 1 <= minutes <= MAX_EXPIRES_MINUTES:
-            raise InvalidInput(f"a token cannot be good for {minutes} minutes", hint=f"1 to {MAX_EXPIRES_MINUTES}")
+        minutes = check_expires_minutes(self._expires_minutes if expires_minutes is None else expires_minutes)
         now_s = int(time.time())
         claims = {
             "iss": ISSUER,

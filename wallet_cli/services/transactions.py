@@ -237,7 +237,7 @@ def listed(
         account = find_account(ledger, wallet)
         first, last = _range(ledger, account, period, cursor)
         found = list(
-            ledger.store.newest_first(account.wallet.id, first, last, limit + 1, _filter(wanted, account.wallet))
+            ledger.store.newest_first(account.wallet.id, first, last, limit + 1, filter_of(wanted, account.wallet))
         )
     page = found[:limit]
     return {
@@ -264,12 +264,12 @@ def streamed(
         first, last = _range(ledger, account, period, cursor)
         most = -1 if limit is None else limit
         for transaction in ledger.store.newest_first(
-            account.wallet.id, first, last, most, _filter(wanted, account.wallet)
+            account.wallet.id, first, last, most, filter_of(wanted, account.wallet)
         ):
             yield transaction_answer(transaction, account.wallet)
 
 
-def _filter(wanted: Wanted, wallet: Wallet) -> Filter | None:
+def filter_of(wanted: Wanted, wallet: Wallet) -> Filter | None:
     """What is wanted, checked; None for everything."""
     if wanted == EVERYTHING:
         return None
@@ -316,7 +316,7 @@ def _range(ledger: Ledger, account: Account, period: Period, cursor: str | None)
     opening, closing = bounds(ledger, account, period)
     first, last = opening.seq + 1, closing.seq
     if cursor is not None:
-        wallet_id, seq = _parse_cursor(cursor)
+        wallet_id, seq = parse_cursor(cursor)
         if wallet_id != account.wallet.id or not 1 <= seq <= account.last.seq:
             raise InvalidInput(
                 f"not a cursor of this list: {shown(cursor)}", hint="give the next_cursor of the page before, unchanged"
@@ -325,7 +325,8 @@ def _range(ledger: Ledger, account: Account, period: Period, cursor: str | None)
     return first, last
 
 
-def _parse_cursor(text: str) -> tuple[int, int]:
+def parse_cursor(text: str) -> tuple[int, int]:
+    """The wallet and the seq that a page of transactions goes on before. Raises InvalidInput."""
     try:
         return parse_transaction_id(text)
     except InvalidInput:

@@ -60,13 +60,17 @@ def find_user(ledger: Ledger, name: UserName) -> User:
     """The user that a person named; raises UserNotFound, or InvalidInput for an impossible phone number."""
     if isinstance(name, UserId):
         user = ledger.store.user_by_id(name.id)
-        text = f"id {name.id}"
     else:
         user = _find_by_phone(ledger, name.digits, name.typed)
-        text = f"phone number {shown(name.typed)}"
     if user is None:
-        raise UserNotFound(f"there is no user with the {text}", hint="wallet register PHONE makes one")
+        raise no_user(name)
     return user
+
+
+def no_user(name: UserName) -> UserNotFound:
+    """There is no such user."""
+    text = f"id {name.id}" if isinstance(name, UserId) else f"phone number {shown(name.typed)}"
+    return UserNotFound(f"there is no user with the {text}", hint="wallet register PHONE makes one")
 
 
 def _find_by_phone(ledger: Ledger, digits: str, typed: str) -> User | None:

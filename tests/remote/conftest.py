@@ -1,0 +1,33 @@
+"""A server that the tests of a module share, and the ledger of each test in a file beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from remote.place import SECRET, Place
+from support.server import Server
+
+from wallet_cli.remote import server as server_module
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("afar"), environ={"JWT_SECRET_KEY": SECRET}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def module_place(served: Server, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(served, tmp_path_factory.mktemp("file") / "wallet.db")
+
+
+@pytest.fixture
+def place(module_place: Place) -> Place:
+    return module_place
+
+
+@pytest.fixture(autouse=True)
+def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses before another try are there, and short."""
+    monkeypatch.setattr(server_module, "FIRST_PAUSE_S", 0.001)

@@ -1,0 +1,135 @@
+"""One ledger, asked in two ways: as a file, and from afar through a `wallet serve` on it.
+
+Before each command line the file is made a copy of what is served, so both ways start from the same; what the two
+leave behind is compared, with what no two runs share (times of now, new keys and tokens) put out of sight.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import httpx
+from support.cli import Outcome, run
+from support.server import Server
+
+SECRET = "a secret of no less than thirty-two bytes"
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_SECRET = re.compile(r"wk_[\w-]{43}|eyJ[\w-]+\.[\w-]+\.[\w-]+")
+SINCE = "2026-01-01"
+"""Times after this are of now, as all that the tests write down lies before it."""
+
+
+class Case(NamedTuple):
+    """A user and a wallet of theirs that no other test knows, with what is in it: see `Place.case`."""
+
+    phone: str
+    user: int
+    wallet: int
+    spare: int
+    """The id of a second wallet, `spare`, which is empty."""
+
+    def fill(self, line: str) -> list[str]:
+        """A command line with `{phone}`, `{user}`, `{wallet}`, `{spare}` and `{now}` in it."""
+        return [part.format(**self._asdict()) for part in shlex.split(line)]
+
+
+class Both(NamedTuple):
+    """What the two ways left behind."""
+
+    file: Outcome
+    afar: Outcome
+
+
+class Place:
+    """A server with keys, the folder of the copy, and ways to ask them."""
+
+    def __init__(self, server: Server, copy: Path) -> None:
+        self.server = server
+        self.copy = copy
+        self.key = server.key("afar")
+        self.api: httpx.Client = server.api(self.key)
+        self._cases = 0
+
+    def case(self) -> Case:
+        """1-1 is a credit of 100.00 with the key `first`, 1-2 a debit of 10.00, both in 2024; 1-h1 holds 5.00."""
+        user = self._new_user()
+        wallet, spare = (self._post("/wallet/create", user_id=user["id"], type=type_) for type_ in ("main", "spare"))
+        owned = {"user_id": user["id"], "wallet_id": wallet["id"]}
+        at = {"at": "2024-04-30T20:00:00Z"}
+        self._post("/transactions/create", "first", **owned, amount="100", is_credit=True, **at)
+        self._post("/transactions/create", **owned, amount="10", is_credit=False, note="Groceries", **at)
+        self._post("/holds/create", "hold", **owned, amount="5")
+        return Case(user["phone_number"], user["id"], wallet["id"], spare["id"])
+
+    def _new_user(self) -> Any:
+        self._cases += 1
+        return self._post("/users", phone_number=str(9_886_500_000 + self._cases), name="Ashá")
+
+    def _post(self, path: str, key: str = "", **body: Any) -> Any:
+        answer = self.api.post(path, json=body, headers={"Idempotency-Key": key} if key else {})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["data"]
+
+    def both(self, arguments: list[str], environ: Mapping[str, str] | None = None) -> Both:
+        """Run a command line in both ways, the clock of this process standing still."""
+        self.refresh()
+        with standing_clock():
+            file = self.on_file(arguments, environ)
+            afar = self.from_afar(arguments, environ)
+        return Both(file, afar)
+
+    def refresh(self) -> None:
+        """Make the copy what is served now."""
+        for ending in ("", "-wal", "-shm"):  # the lock file stays: somebody may have the turn
+            self.copy.with_name(self.copy.name + ending).unlink(missing_ok=True)
+        with (
+            contextlib.closing(sqlite3.connect(f"file:{self.server.db}?mode=ro", uri=True)) as served,
+            contextlib.closing(sqlite3.connect(self.copy)) as copy,
+        ):
+            served.backup(copy)
+        self.copy.chmod(0o600)
+
+    def on_file(self, arguments: list[str], environ: Mapping[str, str] | None = None) -> Outcome:
+        return self._run(arguments, {"WALLET_DB": str(self.copy), "JWT_SECRET_KEY": SECRET}, environ)
+
+    def from_afar(self, arguments: list[str], environ: Mapping[str, str] | None = None) -> Outcome:
+        return self._run(arguments, {"WALLET_DB": self.server.url, "WALLET_TOKEN": self.key}, environ)
+
+    def _run(self, arguments: list[str], where: Mapping[str, str], environ: Mapping[str, str] | None) -> Outcome:
+        with mock.patch.dict(os.environ, {**where, **(environ or {})}):
+            return run(arguments)
+
+
+@contextlib.contextmanager
+def standing_clock() -> Iterator[None]:
+    """Both ways make a document within the same second; the server's clock goes on."""
+    import time
+
+    now = time.time_ns()
+    with mock.patch("time.time_ns", return_value=now):
+        yield
+
+
+def comparable(outcome: Outcome) -> Outcome:
+    """An outcome without what no two runs share."""
+    return Outcome(outcome.code, _plain(outcome.out), _plain(outcome.err))
+
+
+def _plain(text: str) -> str:
+    text = _TIME.sub(lambda found: found[0] if found[0] < SINCE else "(now)", text)
+    return _SECRET.sub("(secret)", text)
+
+
+def same(both: Both) -> Outcome:
+    """What both left behind, which has to be the same; it is returned for a closer look."""
+    assert comparable(both.afar) == comparable(both.file)
+    return both.file

@@ -1,0 +1,157 @@
+"""Looking things up as people name them, proving the ledger, operator keys, and parts of an import, over HTTP."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from support.server import Server
+from web.calls import Owned, balance, failure, ids, made, new_wallet, post
+
+PART = {"Content-Type": "application/x-ndjson"}
+
+
+@pytest.fixture
+def phone(api: httpx.Client, owned: Owned) -> str:
+    return str(api.get(f"/users/{owned[0]}").json()["data"]["phone_number"])
+
+
+def test_users_by_all_their_names(api: httpx.Client, owned: Owned, phone: str) -> None:
+    user = made(api.get(f"/users/{owned[0]}"), 200)
+    for name in (phone, f"{phone[:5]} {phone[5:]}", f"+91{phone}", f"id:{owned[0]}"):
+        assert made(api.get("/lookup/user", params={"user": name}), 200) == user
+    failure(api.get("/lookup/user", params={"user": phone, "region": "GB"}), 404, "user_not_found")
+    failure(api.get("/lookup/user", params={"user": "9", "region": "XX"}), 404, "user_not_found")
+    failure(api.get("/lookup/user", params={"user": "9886000000", "region": "XX"}), 400, "invalid_input")
+    failure(api.get("/lookup/user"), 400, "invalid_input")
+
+
+def test_wallets_by_their_owners_name(api: httpx.Client, owned: Owned, phone: str) -> None:
+    made(post(api, owned, "10.00", at="2024-04-30T10:00:00Z"))
+    wallet = made(api.get(f"/wallet/get/{owned[0]}/main"), 200)
+    for name in (phone, f"{phone}/main", f"id:{owned[0]}/main"):
+        assert made(api.get("/lookup/wallet", params={"wallet": name}), 200) == wallet
+    before = made(api.get("/lookup/wallet", params={"wallet": phone, "at": "2024-04-29"}), 200)
+    assert (before["balance"], before["at"]) == ("0.00", "2024-04-29T23:59:59.999999Z")
+    page = made(api.get("/lookup/wallets", params={"user": phone, "limit": "1"}), 200)
+    assert page == {"wallets": [wallet], "next_cursor": None}
+    failure(api.get("/lookup/wallet", params={"wallet": f"{phone}/none"}), 404, "wallet_not_found")
+    failure(api.get("/lookup/wallet", params={"wallet": phone, "at": "soon"}), 400, "invalid_input")
+
+
+def test_a_transaction_by_its_id(api: httpx.Client, owned: Owned) -> None:
+    id_ = made(post(api, owned, "10.00"))["id"]
+    found = made(api.get("/lookup/transaction", params={"id": id_}), 200)
+    assert found == made(api.get(f"/transactions/get/{owned[0]}/{owned[1]}/1"), 200)
+    failure(api.get("/lookup/transaction", params={"id": f"{owned[1]}-2"}), 404, "transaction_not_found")
+    failure(api.get("/lookup/transaction", params={"id": "x"}), 400, "invalid_input")
+
+
+def test_a_region_of_ones_own_registers_there(api: httpx.Client) -> None:
+    made_there = made(api.post("/users", json={"phone_number": "20 7946 0321", "phone_region": "GB"}))
+    assert made_there["phone_e164"] == "+442079460321"
+    failure(api.post("/users", json={"phone_number": "20 7946 0322", "phone_region": "XX"}), 400, "invalid_input")
+
+
+def test_verify_says_what_it_has_looked_at(api: httpx.Client, owned: Owned, phone: str) -> None:
+    made(post(api, owned, "10.00"))
+    assert made(api.get("/verify", params={"wallet": phone}), 200) == {"ok": True, "wallets": 1, "transactions": 1}
+    assert made(api.get("/verify"), 200)["ok"] is True
+
+
+def test_keys_are_made_listed_and_revoked(api: httpx.Client, server: Server) -> None:
+    key = made(api.post("/keys", json={"name": "lookup-till", "read_only": True}))
+    assert key["key"].startswith("wk_")
+    names = [each["name"] for each in made(api.get("/keys"), 200)]
+    assert "lookup-till" in names
+    assert key["key"] not in api.get("/keys").text
+    failure(api.post("/keys", json={"name": "lookup-till"}), 409, "key_exists")
+    first = made(api.post("/keys/revoke", json={"name": "lookup-till"}), 200)
+    assert made(api.post("/keys/revoke", json={"name": "lookup-till"}), 200) == first
+    failure(api.post("/keys/revoke", json={"name": "nobody"}), 404, "key_not_found")
+    assert key["key"] not in server.stderr
+
+
+# --- keys that no plain header keeps ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("encoded", "key"), [("UTF-8''%20a%20", " a "), ("utf-8''z%C3%A9", "zé"), ("UTF-8''a", "a")])
+def test_an_encoded_key(api: httpx.Client, owned: Owned, encoded: str, key: str) -> None:
+    body = ids(owned) | {"amount": "1.00", "is_credit": True}
+    first = made(api.post("/transactions/create", json=body, headers={"Idempotency-Key*": encoded}))
+    assert first["key"] == key
+    again = made(api.post("/transactions/create", json=body, headers={"Idempotency-Key*": encoded}), 200)
+    assert again == first | {"replayed": True}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Idempotency-Key*": "a"},
+        {"Idempotency-Key*": "UTF-8''"},
+        {"Idempotency-Key*": "UTF-8''%00"},
+        {"Idempotency-Key*": "UTF-8''%FF"},
+        {"Idempotency-Key*": "UTF-8''a", "Idempotency-Key": "a"},
+    ],
+)
+def test_an_encoded_key_that_is_none(api: httpx.Client, owned: Owned, headers: dict[str, str]) -> None:
+    body = ids(owned) | {"amount": "1.00", "is_credit": True}
+    failure(api.post("/transactions/create", json=body, headers=headers), 400, "invalid_input")
+    assert balance(api, owned) == "0.00"
+
+
+# --- parts of an import ----------------------------------------------------------------------------------------------
+
+
+def part(api: httpx.Client, head: dict[str, Any], *lines: dict[str, Any]) -> httpx.Response:
+    text = "".join(json.dumps(each) + "\n" for each in (head, *lines))
+    return api.post("/import/part", content=text.encode(), headers=PART)
+
+
+def line_of(owned: Owned, amount: str, **more: Any) -> dict[str, Any]:
+    return {"wallet": f"id:{owned[0]}/main", "amount": amount, "kind": "credit", **more}
+
+
+def test_a_part_keeps_the_numbers_and_keys_of_its_file(api: httpx.Client, owned: Owned) -> None:
+    head = {"numbers": [7, 9], "prefix": "import:cafe:"}
+    lines = (line_of(owned, "5.00"), line_of(owned, "x"))
+    for applied, replayed in ((1, 0), (0, 1)):
+        done = made(part(api, head, *lines), 200)
+        assert (done["applied"], done["replayed"], done["refused"]) == (applied, replayed, 1)
+        assert [(each["line"], each["code"]) for each in done["rejects"]] == [(9, "invalid_input")]
+    listed = made(api.get(f"/transactions/get/{owned[0]}/{owned[1]}"), 200)
+    assert [each["key"] for each in listed["transactions"]] == ["import:cafe:7"]
+
+
+@pytest.mark.parametrize("option", [{"dry_run": True}, {"atomic": True, "refused": True}])
+def test_a_part_that_is_to_change_nothing(api: httpx.Client, owned: Owned, option: dict[str, bool]) -> None:
+    done = made(part(api, {"numbers": [1], "prefix": "p", **option}, line_of(owned, "5.00")), 200)
+    assert done["applied"] == 1  # as if nothing had been undone: who reads the file knows that it was
+    assert balance(api, owned) == "0.00"
+
+
+def test_a_wallet_that_was_broken_stays_so(api: httpx.Client) -> None:
+    owned = new_wallet(api)
+    line = line_of(owned, "5.00", id=f"{owned[1]}-1", at="2024-01-01T00:00:00Z")
+    done = made(part(api, {"numbers": [1], "broken": [line["wallet"]]}, line), 200)
+    assert [each["code"] for each in done["rejects"]] == ["restore_conflict"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}\n{}\n",
+        b'{"numbers": []}\n',
+        b'{"numbers": [1]}\n',
+        b'{"numbers": [1, 2]}\n{}\n',
+        b'{"numbers": [1]}\n{}',
+        b'{"numbers": [0]}\n{}\n',
+        b'{"numbers": [1], "prefix": "\\u0000"}\n{}\n',
+        b'{"numbers": [1], "unknown": 1}\n{}\n',
+    ],
+)
+def test_a_part_that_cannot_be_read(api: httpx.Client, body: bytes) -> None:
+    failure(api.post("/import/part", content=body, headers=PART), 400, "invalid_input")

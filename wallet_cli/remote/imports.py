@@ -1,0 +1,206 @@
+"""Reading transactions in, by way of a server: the file is read here, and its lines are sent in parts.
+
+Line numbers, keys (the digest of the whole file and the number) and sums are the file's, whatever the parts are, and
+so an import that was begun here goes on there, and the other way round. A part may be sent again, as each line may;
+what a try did whose answer was lost then counts as read before.
+
+All lines or none, and a dry run, are one turn of the server, and so one part: a file that is larger is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from datetime import UTC, tzinfo
+from typing import Any, BinaryIO
+
+from wallet_cli.domain.commands import Command, Result
+from wallet_cli.domain.period import format_time, parse_start
+from wallet_cli.errors import InvalidInput, WalletError
+from wallet_cli.remote import RemoteLedger
+from wallet_cli.remote.failures import error_of
+from wallet_cli.services import imports
+from wallet_cli.services.answers import Answer
+from wallet_cli.services.imports import Options, Report
+from wallet_cli.services.imports.reading import Fraction, Line, read_lines
+
+PART_TYPE = "application/x-ndjson"
+PART_LINES = imports.BATCH_LINES
+PART_BYTES = 1024 * 1024
+WHOLE_BYTES = 7 * 1024 * 1024
+"""The most that a server takes at once is 8 MiB, with what goes before the lines."""
+
+TIMES = ("at", "created_at", "expires_at", "ended_at")
+
+Refused = tuple[Line, WalletError]
+
+
+def run(
+    ledger: RemoteLedger,
+    source: BinaryIO,
+    options: Options = Options(),  # noqa: B008  (a tuple)
+    report: Report = lambda *_: None,
+    progress: Callable[[int], None] = lambda _: None,
+    name: str = "",
+) -> Answer:
+    with ExitStack() as stack:
+        if not source.seekable():
+            source = stack.enter_context(imports.spooled(source))
+        reading = RemoteRun(ledger, source, options, report)
+        reading.read(read_lines(source, name), progress)
+        reading.flush()
+        return reading.summary()
+
+
+class RemoteRun(imports.Run):
+    """An import of which this side reads the lines and counts, and the server does the rest."""
+
+    def __init__(self, ledger: RemoteLedger, source: BinaryIO, options: Options, report: Report) -> None:
+        super().__init__(ledger, source, options, report, _nothing)
+        self._server = ledger.server
+        self._whole = options.dry_run or options.atomic
+        self._told = {
+            "create": options.create,
+            "dry_run": options.dry_run,
+            "atomic": options.atomic,
+            "phone_region": ledger.region,
+            "currency": ledger.settings.given("currency"),
+        }
+        self._waiting: list[Line | Refused] = []
+        self._written: list[bytes] = []
+        """The lines that wait to be sent, as they will be."""
+        self._size = 0
+
+    def _transactions(self, batch: list[Line]) -> None:
+        self._keep(batch)
+
+    _users = _wallets = _holds = _states = _transactions
+
+    def _keep(self, batch: Sequence[Line]) -> None:
+        for line in batch:
+            try:
+                written = _written(line, self._zone)
+            except InvalidInput as error:
+                self._refuse(line, error)
+                continue
+            if self._size + len(written) > self._most_bytes or len(self._written) >= self._most_lines:
+                self._make_room()
+            self._waiting.append(line)
+            self._written.append(written)
+            self._size += len(written)
+
+    @property
+    def _most_bytes(self) -> int:
+        return WHOLE_BYTES if self._whole else PART_BYTES
+
+    @property
+    def _most_lines(self) -> float:
+        return float("inf") if self._whole else PART_LINES
+
+    def _make_room(self) -> None:
+        if self._whole:
+            raise InvalidInput(
+                f"from afar, --atomic and --dry-run are for files of at most {WHOLE_BYTES // 2**20} MiB",
+                hint="without them it can be sent in parts: a line is applied once, however often it is read",
+            )
+        self.flush()
+
+    def _refuse(self, line: Line, error: WalletError) -> None:
+        """What is refused here is told in its turn, between what the server refuses."""
+        self._waiting.append((line, error))
+        if not self._whole and len(self._waiting) > 2 * PART_LINES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send the lines that wait, and tell what was refused, in the order of the file."""
+        waiting, lines = self._waiting, self._written
+        self._waiting, self._written, self._size = [], [], 0
+        sent = {each.number: each for each in waiting if isinstance(each, Line)}
+        refused: dict[int, Refused] = {each[0].number: each for each in waiting if not isinstance(each, Line)}
+        if sent:
+            answer = self._send(sent, lines, refused=self.refused > 0 or bool(refused))
+            for each in answer["rejects"]:
+                line = sent[each["line"]]
+                refused[line.number] = (line, error_of(400, each, self._server.url))
+            self._add(answer)
+        for number in sorted(refused):
+            super()._refuse(*refused[number])
+
+    def _send(self, sent: dict[int, Line], lines: list[bytes], *, refused: bool) -> Answer:
+        names = {line.fields.get("wallet") for line in sent.values()}
+        head = self._told | {
+            "numbers": list(sent),
+            "prefix": self._prefix_for(sent.values()),
+            "broken": [name for name in names if isinstance(name, str) and name in self.broken],
+            "refused": refused,
+        }
+        first = json.dumps({name: value for name, value in head.items() if value is not None}).encode("ascii")
+        answer: Answer = self._server.send("/import/part", b"".join([first, b"\n", *lines]), PART_TYPE)
+        return answer
+
+    def _prefix_for(self, lines: Iterable[Line]) -> str:
+        """The digest of the file is worked out where a line needs it for its key."""
+        needed = any(line.record == "transaction" and line.fields.keys().isdisjoint({"key", "id"}) for line in lines)
+        return self._prefix or (self._make_prefix() if needed else "")
+
+    def _add(self, answer: Answer) -> None:
+        self.applied += answer["applied"]
+        self.replayed += answer["replayed"]
+        self.users_created += answer["users_created"]
+        self.wallets_created += answer["wallets_created"]
+        self.broken.update(answer["broken"])
+
+
+def _nothing(_commands: Sequence[Command]) -> list[Result]:
+    raise AssertionError("nothing is carried out here")
+
+
+def _written(line: Line, zone: tzinfo | None) -> bytes:
+    """A line as it is sent: JSON, with its times in UTC. Raises InvalidInput for a time that is none here."""
+    fields: dict[str, Any] = {"record": line.record} | line.fields
+    for name in TIMES:
+        if isinstance(fields.get(name), str):
+            fields[name] = _in_utc(fields[name], zone)
+    try:
+        return f"{json_of(fields)}\n".encode()
+    except UnicodeEncodeError:  # half of a surrogate pair: the server says what is wrong with it
+        return f"{json_of(fields, ascii_only=True)}\n".encode()
+
+
+def _in_utc(text: str, zone: tzinfo | None) -> str:
+    try:
+        return format_time(parse_start(text, zone))
+    except InvalidInput as error:
+        here = error
+    try:
+        parse_start(text, UTC)
+    except InvalidInput:
+        return text  # no time anywhere: the server says so, in its turn
+    raise here
+
+
+def json_of(value: Any, *, ascii_only: bool = False) -> str:
+    """JSON text of what reading.py made of a line: a Fraction as the number that it was."""
+    return "".join(_json_parts(value, ascii_only))
+
+
+def _json_parts(value: Any, ascii_only: bool) -> Iterator[str]:
+    if isinstance(value, Fraction):
+        yield value.text
+    elif isinstance(value, dict):
+        separator = "{"
+        for name, inner in value.items():
+            yield separator + json.dumps(name, ensure_ascii=ascii_only) + ":"
+            yield from _json_parts(inner, ascii_only)
+            separator = ","
+        yield "}" if value else "{}"
+    elif isinstance(value, list):
+        separator = "["
+        for inner in value:
+            yield separator
+            yield from _json_parts(inner, ascii_only)
+            separator = ","
+        yield "]" if value else "[]"
+    else:
+        yield json.dumps(value, ensure_ascii=ascii_only)

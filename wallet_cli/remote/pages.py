@@ -1,0 +1,20 @@
+"""A list that comes in pages, one thing at a time and in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from wallet_cli.services.answers import Answer
+from wallet_cli.services.pages import MAX_LIMIT
+
+
+def one_by_one(
+    page_of: Callable[[int, str | None], Answer], name: str, limit: int | None, cursor: str | None
+) -> Iterator[Answer]:
+    """The things called `name` on the pages of a list: all of them, or at most `limit`."""
+    while True:
+        page = page_of(MAX_LIMIT if limit is None else limit, cursor)
+        yield from page[name]
+        cursor = page["next_cursor"]
+        if cursor is None or limit is not None:
+            return

@@ -1,0 +1,344 @@
+"""One server, asked over HTTP: what is sent, how long is waited, and what may be sent again.
+
+A request goes out again only where that cannot do anything twice: one that reads, one that has a key which was there
+before its first try, one whose repetition changes nothing, or one that never left because there was no connection.
+A key is never made up here: it would stand in the transaction for ever, and no file has such keys. So a write with no
+key whose answer is lost is told as that: its outcome is unknown.
+
+The certificate of a server is always checked, a token goes over an open line to nobody but this machine itself, and
+redirects are told, not followed.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import ssl
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from wallet_cli import __version__
+from wallet_cli.domain.host import is_loopback
+from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
+from wallet_cli.remote.failures import error_of, not_a_server
+from wallet_cli.settings import Settings
+
+API = "/api/v1"
+CONNECT_TIMEOUT_S = 5.0
+ANSWER_MARGIN_S = 15.0
+"""How much longer than for a turn an answer is waited for."""
+
+MAX_TRIES = 5
+FIRST_PAUSE_S = 0.2
+MAX_PAUSE_S = 5.0
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+UNAVAILABLE = (502, 503, 504)
+
+T = TypeVar("T")
+Query = Mapping[str, str | None]
+
+
+class NotSent(Exception):
+    """There was no connection, so nothing was asked."""
+
+
+class Lost(Exception):
+    """The connection broke, or no answer came in time: whether it was done is not known."""
+
+
+class Unavailable(Exception):
+    """The server, or what stands before it, answers that it cannot now."""
+
+    def __init__(self, error: WalletError, after_s: float) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.after_s = after_s
+        """How long it asks to be left alone."""
+
+
+class Request(NamedTuple):
+    """What is asked. `again` says that it may be sent twice; `patience_s` bounds the wait for the answer."""
+
+    method: str
+    path: str
+    query: Query
+    content: bytes | None = None
+    content_type: str = "application/json"
+    key: str | None = None
+    again: bool = True
+    patience_s: float | None = None
+
+
+class Server:
+    """A server's address and a way to ask it; a context manager, which closes the connections."""
+
+    def __init__(self, url: str, client: httpx.Client, lock_timeout_s: float) -> None:
+        self.url = url
+        self._client = client
+        self._lock_timeout_s = lock_timeout_s
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Raises InvalidInput for an address, a token or a file of certificates that cannot be used."""
+        url = checked_url(settings.db)
+        secure = url.startswith("https:")
+        headers = {"User-Agent": f"wallet-cli/{__version__}", "Accept": "application/json, */*"}
+        token = settings.token
+        if token is not None:
+            if not re.fullmatch(r"[!-~]+", token):
+                raise InvalidInput("the token is not one: it has spaces, or characters that none has")
+            headers["Authorization"] = f"Bearer {token}"
+        lock_timeout_s = settings.lock_timeout_s
+        client = httpx.Client(
+            headers=headers,
+            timeout=httpx.Timeout(lock_timeout_s + ANSWER_MARGIN_S, connect=CONNECT_TIMEOUT_S),
+            verify=_trusted(settings.ca_file) if secure else False,
+            follow_redirects=False,
+            # Proxies of the environment see an open line's token; through one, TLS goes as it is.
+            trust_env=secure,
+        )
+        return cls(url, client, lock_timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    # What is asked.
+
+    def get(self, path: str, *, patience_s: float | None = None, again: bool = True, **query: str | None) -> Any:
+        """The data at a path; parameters that are None are left out. Raises the error that the server answers."""
+        return self._patiently(Request("GET", path, query, again=again, patience_s=patience_s), self._data)
+
+    def post(self, path: str, body: Mapping[str, Any], *, key: str | None = None, again: bool = False) -> Any:
+        """The data that a body is answered with. It is sent again where it has a key, or `again` says that it may."""
+        given = {name: value for name, value in body.items() if value is not None}
+        content = json.dumps(given).encode("ascii")
+        request = Request("POST", path, {}, content, key=key, again=again or key is not None)
+        return self._patiently(request, self._data)
+
+    def send(self, path: str, content: bytes, content_type: str) -> Any:
+        """The data that a file is answered with, each line of which is safe to send again."""
+        return self._patiently(Request("POST", path, {}, content, content_type), self._data)
+
+    @contextmanager
+    def stream(self, path: str, kinds: Collection[str], **query: str | None) -> Iterator[Iterator[bytes]]:
+        """What is at a path, of one of these types, in chunks as they come.
+
+        Raises StorageError for what is of another type, and for what ends before its end.
+        """
+        request = Request("GET", path, query)
+        with closing(self._patiently(request, self._opened)) as response:
+            if response.headers.get("content-type", "").partition(";")[0] not in kinds:
+                raise not_a_server(response.status_code, self.url)
+            yield self._chunks(response)
+
+    # How.
+
+    def _patiently(self, request: Request, ask: Callable[[Request], T]) -> T:
+        """Ask, and again where that is safe and may help, with pauses that grow and differ from client to client."""
+        until_s = time.monotonic() + self._lock_timeout_s
+        for tried in range(1, MAX_TRIES + 1):
+            pause_s = min(MAX_PAUSE_S, FIRST_PAUSE_S * 2**tried) * random.uniform(0.5, 1.0)  # noqa: S311
+            try:
+                return ask(request)
+            except NotSent as error:
+                told: WalletError = self._unreached(error)
+                again = True
+            except Lost as error:
+                told = self._lost(request, error)
+                again = request.again
+            except Unavailable as error:
+                told = error.error
+                again = request.again
+                pause_s = max(pause_s, error.after_s)
+            if not again or tried == MAX_TRIES or time.monotonic() + pause_s >= until_s:
+                raise told
+            time.sleep(pause_s)
+        raise AssertionError("the last try has returned or raised")
+
+    def _opened(self, request: Request) -> httpx.Response:
+        """The response to a request, its body still to be read. Raises for every status but that of a success."""
+        try:
+            response = self._client.send(self._built(request), stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+            certificate = _certificate_problem(error)
+            if certificate is not None:
+                raise StorageError(
+                    f"the certificate of {self.url} is not trusted: {certificate}",
+                    hint="WALLET_CA_FILE names a file with the certificate of your own authority",
+                ) from None
+            raise NotSent(_reason(error)) from None
+        except httpx.LocalProtocolError:
+            raise InvalidInput("the request cannot be written as HTTP") from None
+        except httpx.TransportError as error:
+            raise Lost(_reason(error)) from None
+        if response.is_success:
+            return response
+        with closing(response):
+            raise self._problem(response)
+
+    def _problem(self, response: httpx.Response) -> Exception:
+        """What a response that is no success tells of."""
+        status = response.status_code
+        if response.is_redirect:
+            where = response.headers.get("location", "")
+            return StorageError(
+                f"the server at {self.url} sends to another address: {shown(where)}",
+                hint="if that is the right one, set WALLET_DB to it, without /api/v1 and what follows",
+            )
+        answer = self._json(response, b"".join(self._chunks(response, MAX_ANSWER_BYTES)))
+        error = error_of(status, answer, self.url) if isinstance(answer, dict) else not_a_server(status, self.url)
+        if status in UNAVAILABLE and error.retryable:
+            return Unavailable(error, _seconds(response.headers.get("retry-after", "")))
+        return error
+
+    def _data(self, request: Request) -> Any:
+        with closing(self._opened(request)) as response:
+            patience_s = request.patience_s or self._lock_timeout_s + 2 * ANSWER_MARGIN_S
+            body = b"".join(self._chunks(response, MAX_ANSWER_BYTES, time.monotonic() + patience_s, Lost))
+        answer = self._json(response, body)
+        if not isinstance(answer, dict) or not {"message", "data"} <= answer.keys():
+            raise not_a_server(response.status_code, self.url)
+        return answer["data"]
+
+    def _built(self, request: Request) -> httpx.Request:
+        headers = dict([_key_header(request.key)]) if request.key is not None else {}
+        if request.content is not None:
+            headers["Content-Type"] = request.content_type
+        timeout = self._client.timeout
+        if request.patience_s is not None:
+            timeout = httpx.Timeout(request.patience_s, connect=CONNECT_TIMEOUT_S)
+        return self._client.build_request(
+            request.method,
+            self.url + API + request.path,
+            params={name: value for name, value in request.query.items() if value is not None},
+            content=request.content,
+            headers=headers,
+            timeout=timeout,
+        )
+
+    def _chunks(
+        self,
+        response: httpx.Response,
+        most: int | None = None,
+        until_s: float | None = None,
+        broken: type[Lost] | None = None,
+    ) -> Iterator[bytes]:
+        """The body, a chunk at a time. Where it ends too soon, `broken` is raised; StorageError where none is given."""
+        size = 0
+        try:
+            for chunk in response.iter_bytes():
+                size += len(chunk)
+                if most is not None and size > most:
+                    raise not_a_server(response.status_code, self.url)
+                if until_s is not None and time.monotonic() > until_s:
+                    raise httpx.ReadTimeout("the answer did not end in time")
+                yield chunk
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            if broken is not None:
+                raise broken(_reason(error)) from None
+            raise StorageError(
+                f"the answer of {self.url} was cut short: {_reason(error)}", hint="what was printed is not all of it"
+            ) from None
+
+    def _json(self, response: httpx.Response, body: bytes) -> Any:
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            error = not_a_server(response.status_code, self.url)
+        if response.status_code in UNAVAILABLE:
+            raise Unavailable(error, _seconds(response.headers.get("retry-after", "")))
+        raise error
+
+    def _unreached(self, error: Exception) -> StorageError:
+        return StorageError(f"cannot reach {self.url}: {error}", hint="check WALLET_DB, and that `wallet serve` runs")
+
+    def _lost(self, request: Request, error: Exception) -> StorageError:
+        if request.method == "GET":
+            return StorageError(f"no answer from {self.url}: {error}", hint="try again")
+        hint = (
+            "send it again: nothing is done twice" if request.again else "look first; with --key, it can be sent again"
+        )
+        return StorageError(f"no answer from {self.url}: {error}; whether it was done is unknown", hint=hint)
+
+
+def checked_url(text: str) -> str:
+    """The address of a server, without a slash at its end. Raises InvalidInput, which shows no password."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+        httpx.URL(text)
+    except (ValueError, httpx.InvalidURL):
+        raise InvalidInput(
+            "the address of the ledger cannot be read", hint="https://host, or https://host:port/path"
+        ) from None
+    if parts.username is not None or parts.password is not None:
+        raise InvalidInput(
+            "a name or a password has no place in the address of a ledger", hint="the token goes into WALLET_TOKEN"
+        )
+    if not host or parts.query or parts.fragment or port == 0:
+        raise InvalidInput(
+            f"not the address of a ledger: {shown(text)}", hint="https://host, or https://host:port/path"
+        )
+    if parts.scheme.lower() == "http" and not is_loopback(host):
+        raise InvalidInput(
+            f"http:// to {shown(host)} would send the token in the clear", hint="https://, or a tunnel to this machine"
+        )
+    return f"{parts.scheme.lower()}://{parts.netloc}{parts.path}".rstrip("/")
+
+
+def _trusted(ca_file: str | None) -> ssl.SSLContext:
+    """The well-known authorities, or those of SSL_CERT_FILE, and one's own. Raises InvalidInput."""
+    try:
+        context = httpx.create_ssl_context()
+        if ca_file is not None:
+            context.load_verify_locations(ca_file)
+    except (OSError, ValueError) as error:
+        name = ca_file if ca_file is not None else "SSL_CERT_FILE"
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise InvalidInput(
+            f"cannot read certificates from {shown(name)}: {reason}", hint="a file in PEM form"
+        ) from None
+    return context
+
+
+def _key_header(key: str) -> tuple[str, str]:
+    """The header that a key goes out in: any but the plainest one encoded, as RFC 8187 has it."""
+    if key.isascii() and key == key.strip():
+        return "Idempotency-Key", key
+    return "Idempotency-Key*", f"UTF-8''{quote(key, safe='')}"
+
+
+def _certificate_problem(error: BaseException) -> str | None:
+    """What is wrong with a certificate, where that is behind an error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message or str(cause)
+        if isinstance(cause, ssl.SSLError):
+            return f"no TLS can be agreed on ({cause.reason or cause})"
+        cause = cause.__cause__ or cause.__context__
+    return None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "it took too long"
+    text = str(error) or type(error).__name__
+    return re.sub(r"^\[Errno -?\d+\] ", "", text)
+
+
+def _seconds(text: str) -> float:
+    """What Retry-After says, where it is a number of seconds."""
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0

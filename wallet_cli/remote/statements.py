@@ -1,0 +1,197 @@
+"""Statements by way of a server: the same Statement, its lines read from there as often as they are asked for.
+
+So what is printed is made here, in every form, in the time zone of whoever reads it. A server sends a statement as one
+JSON object, with its lines at the end; they are read one at a time, in constant memory. All readings show the same
+lines: nothing is ever put between transactions, and what has come since is beyond the last seq of the first reading.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import chain as joined
+from typing import Any, NamedTuple
+
+from wallet_cli.domain.address import WalletRef, format_transaction_id, parse_hold_id, parse_transaction_id
+from wallet_cli.domain.chain import unopened
+from wallet_cli.domain.meta import canonical
+from wallet_cli.domain.model import Transaction, User, Wallet
+from wallet_cli.domain.money import parse_balance
+from wallet_cli.domain.period import Period, parse_period, parse_start
+from wallet_cli.errors import StorageError
+from wallet_cli.remote import RemoteLedger
+from wallet_cli.remote.transactions import bounds_of, total_of
+from wallet_cli.remote.wallets import find_wallet
+from wallet_cli.services.answers import Answer
+from wallet_cli.services.statements import Statement
+
+LINES = ', "transactions": ['
+"""What the lines stand behind. Within a text, these quotes would have backslashes before them."""
+
+MAX_HEAD_CHARS = 1024 * 1024
+
+
+class Parts(NamedTuple):
+    """A statement as it is sent: what stands before the lines, and them as they come."""
+
+    head: Answer
+    lines: Iterator[Answer]
+
+
+@contextmanager
+def opened(
+    ledger: RemoteLedger, ref: WalletRef, start: str | None = None, end: str | None = None
+) -> Iterator[Statement]:
+    zone = ledger.settings.timezone
+    period = parse_period(start, end, zone)
+    wallet = find_wallet(ledger, ref)
+    with ExitStack() as first_reading:
+        parts = first_reading.enter_context(_asked(ledger, wallet, period))
+        head, first = parts.head, next(parts.lines, None)
+        opening = _opening(ledger, wallet, period, head, first)
+        closing = _closing(ledger, wallet, opening, head)
+        rest = iter([] if first is None else joined([first], parts.lines))
+        unread = [rest]
+
+        def read() -> Iterator[Transaction]:
+            if unread:
+                yield from _transactions(wallet, opening, closing, unread.pop())
+                first_reading.close()
+                return
+            with _asked(ledger, wallet, period) as again:
+                yield from _transactions(wallet, opening, closing, again.lines)
+
+        user = User(wallet.user_id, head["phone_e164"], head["phone_e164"], None, None, head["name"], 0)
+        yield Statement(user, wallet, period, opening, closing, time.time_ns() // 1000, zone, read)
+
+
+@contextmanager
+def _asked(ledger: RemoteLedger, wallet: Wallet, period: Period) -> Iterator[Parts]:
+    path = f"/wallet/statement/{wallet.user_id}/{wallet.id}"
+    with ledger.server.stream(path, ("application/json",), **bounds_of(period)) as chunks:
+        yield _parts(_Text(chunks))
+
+
+class _Text:
+    """A text that comes in chunks: what has come of it and is still to be read."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self.text = ""
+
+    def more(self) -> None:
+        """Wait for more of it. Raises StorageError at its end: nobody asks who has all of a statement."""
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            raise StorageError("the server sent something else than a statement", hint="check WALLET_DB")
+        self.text += self._decoder.decode(chunk)
+
+
+def _parts(source: _Text) -> Parts:
+    while (end := source.text.find(LINES)) < 0:
+        if len(source.text) > MAX_HEAD_CHARS:
+            raise StorageError("the server sent something else than a statement", hint="check WALLET_DB")
+        source.more()
+    head = json.loads(source.text[:end] + "}}")["data"]
+    source.text = source.text[end + len(LINES) :]
+    return Parts(head, _lines(source))
+
+
+def _lines(source: _Text) -> Iterator[Answer]:
+    decode = json.JSONDecoder().raw_decode
+    at = 0
+    while True:
+        while at < len(source.text) and source.text[at] in ", ":
+            at += 1
+        if source.text.startswith("]", at):
+            return
+        try:
+            line, at = decode(source.text, at)
+        except ValueError:  # it has not come to its end yet
+            source.text, at = source.text[at:], 0
+            source.more()
+        else:
+            yield line
+
+
+def _opening(ledger: RemoteLedger, wallet: Wallet, period: Period, head: Answer, first: Answer | None) -> Transaction:
+    """The state before the period, as far as a statement shows it: its seq, and totals that make its balance."""
+    if first is not None:
+        seq = first["seq"] - 1
+    elif period.start_us is None:
+        seq = 0
+    else:
+        before = total_of(ledger, wallet, Period(None, period.start_us))
+        seq = before["credit_count"] + before["debit_count"]
+    balance = parse_balance(head["opening_balance"], wallet.currency)
+    return unopened(wallet)._replace(seq=seq, credit_total=max(balance, 0), debit_total=max(-balance, 0))
+
+
+def _closing(ledger: RemoteLedger, wallet: Wallet, opening: Transaction, head: Answer) -> Transaction:
+    """The state at the end, and the time of the last line."""
+
+    def sum_of(name: str) -> int:
+        return parse_balance(head[name], wallet.currency)
+
+    closing = opening._replace(
+        seq=opening.seq + head["credit_count"] + head["debit_count"],
+        credit_total=opening.credit_total + sum_of("credit_total"),
+        debit_total=opening.debit_total + sum_of("debit_total"),
+        credit_count=opening.credit_count + head["credit_count"],
+    )
+    if closing.seq == opening.seq:
+        return closing
+    last = ledger.server.get("/lookup/transaction", id=format_transaction_id(wallet.id, closing.seq))
+    return closing._replace(at_us=_at_us(last))
+
+
+def _transactions(
+    wallet: Wallet, opening: Transaction, closing: Transaction, lines: Iterator[Answer]
+) -> Iterator[Transaction]:
+    """The lines up to the closing one."""
+    last = opening
+    while last.seq < closing.seq:
+        line = next(lines, None)
+        if line is None:
+            return
+        last = _transaction(wallet, last, line)
+        yield last
+
+
+def _transaction(wallet: Wallet, last: Transaction, line: Answer) -> Transaction:
+    amount, is_credit, meta = parse_balance(line["amount"], wallet.currency), line["is_credit"], line.get("meta")
+    peer = _id(line, "transfer", parse_transaction_id)
+    reverses = _id(line, "reverses", parse_transaction_id)
+    hold = _id(line, "hold", parse_hold_id)
+    return Transaction(
+        wallet.id,
+        line["seq"],
+        is_credit,
+        amount,
+        last.credit_total + (amount if is_credit else 0),
+        last.debit_total + (0 if is_credit else amount),
+        last.credit_count + is_credit,
+        _at_us(line),
+        line["note"],
+        line["key"],
+        b"",
+        None if meta is None else canonical(meta),
+        peer[0] if peer else None,
+        peer[1] if peer else None,
+        reverses[1] if reverses else None,
+        hold[1] if hold else None,
+        line.get("forced", False),
+    )
+
+
+def _id(line: Answer, name: str, parse: Callable[[str], Any]) -> tuple[int, int] | None:
+    found: tuple[int, int] | None = parse(line[name]) if name in line else None
+    return found
+
+
+def _at_us(line: Answer) -> int:
+    return parse_start(line["at"], None)

@@ -1,0 +1,29 @@
+"""A token for a user, as whoever keeps the ledger gives it. What signs it is imported when one is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wallet_cli.domain.address import UserName
+from wallet_cli.errors import InvalidInput
+from wallet_cli.services.answers import Answer
+from wallet_cli.services.context import Ledger
+from wallet_cli.services.users import find_user
+
+
+def issue(ledger: Ledger, name: UserName, expires_minutes: int | None, notify: Callable[[str], None]) -> Answer:
+    """A token with which a user may read their wallets and take money out of them: `token, token_type, user_id`.
+
+    `notify` is told what is wrong with the secret where that is let pass. Raises UserNotFound or InvalidInput.
+    """
+    try:
+        from wallet_cli.services.tokens import open_tokens
+    except ImportError as error:
+        raise InvalidInput(
+            f"tokens need a package that is not installed: {error.name}", hint="pip install 'wallet-cli[serve]'"
+        ) from None
+    tokens, warning = open_tokens(ledger.settings)
+    if warning:
+        notify(f"warning: {warning}")
+    known = find_user(ledger, name)
+    return {"token": tokens.issue(known.id, expires_minutes), "token_type": "Bearer", "user_id": known.id}
