@@ -32,6 +32,7 @@
     ├── Busy                  busy                   6         503    retryable
     │   └── Collision             busy                   6         503    retryable
     ├── StorageError          storage_error          7         503    retryable
+    ├── LedgerMoved           ledger_moved           9         503
     ├── InternalError         internal_error         1         500    retryable
     └── Interrupted           interrupted          130         –      retryable
 
@@ -41,6 +42,7 @@ answer. `retryable` says whether the same request with the same key may be sent 
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 SHOWN_CHARS = 60
@@ -229,6 +231,18 @@ class StorageError(WalletError):
     retryable = True
 
 
+class LedgerMoved(WalletError):
+    """The ledger takes no writes: it has moved, is being moved, or has not all arrived yet.
+
+    `details` are `state` (`moved`, `moving` or `arriving`), `since`, and where it went: `to`, or `from` where it comes
+    from.
+    """
+
+    code = "ledger_moved"
+    exit_code = 9
+    http_status = 503
+
+
 class InternalError(WalletError):
     retryable = True
 
@@ -254,3 +268,10 @@ def shown(text: str) -> str:
     """Return user text as it may stand in a one-line message: quoted, control characters escaped, cut when long."""
     cut = text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
     return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut) + "'"
+
+
+def shown_url(url: str) -> str:
+    """Return the URL of a database or a server as it may be printed: with no password, however it is written."""
+    # Up to the last `@`: one that stands in a password as it is does not end it.
+    url = re.sub(r"(:/{1,2}[^:/@?]*):.*@", r"\1@", url)
+    return re.sub(r"(password ?= ?)('(\\.|[^'])*'|[^&\s]*)", r"\1…", url)

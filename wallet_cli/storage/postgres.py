@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -27,10 +27,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from wallet_cli.domain.commands import Command, Made
 from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
 from wallet_cli.domain.rules import State
-from wallet_cli.errors import Busy, Collision, InvalidInput, StorageError, WalletError
+from wallet_cli.errors import Busy, Collision, InvalidInput, StorageError, WalletError, shown_url
 from wallet_cli.storage import sql
+from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.reading import Reading, Values
+from wallet_cli.storage.marks import refusal
+from wallet_cli.storage.reading import Values
+from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
 
 APPLICATION_NAME = "wallet"
@@ -46,6 +49,18 @@ IDLE_IN_TURN_S = 30
 """How long the server keeps the locks of a program that it has not heard of."""
 
 STATEMENT_MARGIN_S = 10
+"""How much longer than the wait for a lock a statement may take, by the server's own clock."""
+
+HEARING_MARGIN_S = 5
+"""How long after a statement's own time-out nothing may be heard of it: then nobody is there to keep that."""
+
+QUICK_SILENCE_S = 2.0
+"""How long an event loop waits for an answer that should take a millisecond: others wait with it."""
+
+LONG_SILENCE_S = 86_400.0
+"""How long a statement over a whole table may take."""
+
+MAX_READ_TRIES = 20
 COPY_FROM_ROWS = 200
 """From so many rows on, COPY is quicker than an INSERT for each."""
 
@@ -56,11 +71,35 @@ DEFAULTS: Mapping[str, Any] = {
     "application_name": APPLICATION_NAME,
     # Of several hosts, the one that is the primary.
     "target_session_attrs": "read-write",
+    # Whatever the role or the environment say: text is written and read as it is.
+    "client_encoding": "UTF8",
     "tcp_user_timeout": SILENCE_TIMEOUT_MS,
     "keepalives_idle": 10,
     "keepalives_interval": 3,
     "keepalives_count": 3,
 }
+
+URL_HINT = "postgresql://user:password@host:5432/database; write @ / : ? # % of a password as %40 %2F %3A %3F %23 %25"
+
+WRONG_OPTION = re.compile(r"invalid .*value|could not match|invalid port number")
+"""What the driver says of the options in a URL, when it connects."""
+
+HINTS = {
+    r"certificate file": "sslrootcert= names the file; sslrootcert=system takes the well-known ones",
+    r"certificate": "sslrootcert= names the certificate of whoever has signed the server's",
+    r"does not support SSL": "switch TLS on at the server, or take sslmode= out of the URL",
+    r"no encryption|pg_hba\.conf": "add sslmode=require to the URL, or have the server's pg_hba.conf let you in",
+    r"SSL": "the server and the URL have to agree on sslmode=",
+    r"too many|connection slots": "wait, or allow more connections",
+    r"password|authentication|role .* (does not exist|is not permitted)": "check the user and the password",
+    r"database .* does not exist": "check the database's name, or CREATE DATABASE",
+    r"permission denied for database": "GRANT CONNECT ON DATABASE … TO the role",
+    r"permission denied for schema": "GRANT CREATE ON SCHEMA … TO the role: it makes the tables of the ledger",
+    r"permission denied": "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA … TO the role",
+    r"read-only|recovery|standby": "this server takes no writes: the URL has to name the primary",
+    r"No space left": "free some space on the server's disk",
+}
+"""By what is said: what to do about it. The first that fits counts."""
 
 T = TypeVar("T")
 Notify = Callable[[str], None]
@@ -70,7 +109,37 @@ class Unreachable(StorageError):
     """There is no talking to the server, now."""
 
 
-class PostgresStore(Reading):
+class _Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that does not wait for ever: `silence_s` after the last byte from the server it counts as lost.
+
+    The kernel notices when another host does not acknowledge what was sent; not when something between the two does so
+    in its place, and passes nothing on.
+    """
+
+    silence_s = float(CONNECT_TIMEOUT_S)
+
+    def wait(self, gen: Generator[Any, Any, T], *rest: Any, **more: Any) -> T:
+        return super().wait(_heard(gen, self.silence_s), *rest, **more)
+
+
+def _heard(gen: Generator[Any, Any, T], silence_s: float) -> Generator[Any, Any, T]:
+    """The same conversation, given up when nothing has come for so long."""
+    until_s = time.monotonic() + silence_s
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if ready:
+                until_s = time.monotonic() + silence_s
+            elif time.monotonic() > until_s:
+                raise psycopg.OperationalError(f"nothing was heard of the database for {silence_s:g} s")
+            wanted = gen.send(ready)
+    except StopIteration as end:
+        answer: T = end.value
+        return answer
+
+
+class PostgresStore(Copying):
     """A ledger on a server, over one connection at a time. Use it from one thread, and never across a fork.
 
     `lock_timeout_s` bounds the wait for a row lock. Raises StorageError where the server cannot be reached, or what is
@@ -85,7 +154,9 @@ class PostgresStore(Reading):
         self._conninfo = _conninfo(url)
         self.name = shown_url(url)
         self._lock_timeout_s = lock_timeout_s
-        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
+        self._silence_s = lock_timeout_s + STATEMENT_MARGIN_S + HEARING_MARGIN_S
+        self._connection: _Connection | None = None
+        self._away_since_s: float | None = None
         self._read_only = False
         self._in_batch = False
         self._in_snapshot = False
@@ -97,7 +168,7 @@ class PostgresStore(Reading):
     # The connection.
 
     @property
-    def connection(self) -> psycopg.Connection[tuple[Any, ...]]:
+    def connection(self) -> _Connection:
         """The connection, made anew where there is none or it is broken."""
         if self._connection is None or self._connection.closed:
             self._in_batch = self._in_snapshot = False
@@ -110,12 +181,26 @@ class PostgresStore(Reading):
     def reconnect_apart(self) -> None:
         """From now on, a connection that breaks is made anew by a thread, and until it is there asking fails at once.
 
-        For an event loop, which has others to see to.
+        For an event loop, which has others to see to; it waits QUICK_SILENCE_S for an answer.
         """
         self._apart = True
+        self._silence_s = QUICK_SILENCE_S
+        if self._connection is not None:
+            self._connection.silence_s = QUICK_SILENCE_S
+
+    def away_s(self) -> float:
+        """How long it has been known that there is no connection, and one is being made apart; 0 while there is one."""
+        since_s = self._away_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
+
+    def ping(self) -> None:
+        """Ask the server for nothing. Raises StorageError or Busy where it does not answer."""
+        self._run("SELECT")
 
     def _come_back(self) -> None:
         """Have the connection made anew, unless that is under way."""
+        if self._away_since_s is None:
+            self._away_since_s = time.monotonic()
         if self._returning is None or not self._returning.is_alive():
             self._returning = threading.Thread(target=self._connect_in_the_end, name="wallet-reconnect", daemon=True)
             self._returning.start()
@@ -124,30 +209,39 @@ class PostgresStore(Reading):
         while not self._ended:
             try:
                 self._connection = self._connect()
+                self._away_since_s = None
                 return
             except (StorageError, Busy):
                 time.sleep(RECONNECT_PAUSE_S)
 
-    def _connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+    def _connect(self) -> _Connection:
         with self._translating():
-            connection = psycopg.connect(self._conninfo, autocommit=True)
+            connection = _Connection.connect(self._conninfo, autocommit=True)
             try:
                 if connection.info.server_version < OLDEST_SERVER:
                     version = connection.info.server_version // 10_000
                     raise StorageError(f"PostgreSQL {version} is too old", hint="15 or newer")
+                encoding = connection.info.parameter_status("server_encoding")
+                if encoding not in (None, "UTF8"):
+                    raise StorageError(
+                        f"this database keeps text as {encoding}: {self.name}",
+                        hint="CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+                    )
                 connection.add_notice_handler(self._noticed)
                 row = connection.execute("SELECT pg_backend_pid()").fetchone()
                 assert row is not None
                 if row[0] != connection.info.backend_pid:
                     # Somebody stands between who gives each transaction another session: nothing may stay behind there.
                     connection.prepare_threshold = None
+                connection.silence_s = self._silence_s
             except BaseException:
                 connection.close()
                 raise
         return connection
 
     def _noticed(self, notice: errors.Diagnostic) -> None:
-        if "synchronous replication" in (notice.message_primary or ""):
+        # Of a COMMIT: that it no longer waited for the standby. Its words are in the server's language.
+        if notice.severity_nonlocalized == "WARNING":
             self._doubtful = True
 
     def close(self) -> None:
@@ -232,8 +326,15 @@ class PostgresStore(Reading):
 
     @contextmanager
     def many_batches(self) -> Iterator[None]:
-        """For a run of large batches: the server needs no telling."""
-        yield
+        """For a run of large batches, whose statements may take long."""
+        usual_s, self._silence_s = self._silence_s, LONG_SILENCE_S
+        self.connection.silence_s = self._silence_s
+        try:
+            yield
+        finally:
+            self._silence_s = usual_s
+            if self._connection is not None:
+                self._connection.silence_s = usual_s
 
     # Writing: see writer/executor.py for the order.
 
@@ -246,19 +347,26 @@ class PostgresStore(Reading):
     def load(self, commands: Sequence[Command], policy: Policy, now_us: int) -> State:
         return Loader(self, State(policy), now_us).load(commands)
 
-    def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
+    def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool, settling: bool = False) -> list[Account]:
         """Begin, lock, and read what is locked, in one round trip.
 
         The accounts are read by a statement of its own: it sees what whoever had the locks before has committed.
+        Raises LedgerMoved where the ledger is marked as one that takes no writes, unless it is only to be seen
+        (`settling`) what became of a commit.
         """
         parts = []
         if not self._in_batch:
-            wait_ms = max(1, int(self._lock_timeout_s * 1000))
+            wait_ms = self._wait_ms
             parts += [
-                "BEGIN",
+                # What has been committed while the locks were waited for is what is asked for then.
+                "BEGIN ISOLATION LEVEL READ COMMITTED" if settling else "BEGIN",
                 f"SET LOCAL lock_timeout = {wait_ms}",
                 f"SET LOCAL statement_timeout = {wait_ms + STATEMENT_MARGIN_S * 1000}",
                 f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TURN_S}s'",
+                # Whoever changes the mark waits for this to end. And it takes no snapshot: what is read of the mark
+                # after it is as it stands from then on, at any isolation level.
+                "LOCK TABLE ledger IN ROW SHARE MODE",
+                sql.REFUSING,
             ]
         if creating:
             parts.append(f"SELECT pg_advisory_xact_lock({CREATING_LOCK})")
@@ -271,8 +379,11 @@ class PostgresStore(Reading):
         with self._translating():
             cursor = self._first("; ".join(parts).encode())
             self._in_batch = True
-            for _ in parts[1:]:
-                cursor.nextset()
+            for part in parts:
+                if part is sql.REFUSING and cursor.rowcount and not settling:
+                    raise refusal(cursor.fetchall()[0])
+                if part is not parts[-1]:
+                    cursor.nextset()
             return [sql.to_account(row) for row in cursor.fetchall()] if wallet_ids else []
 
     def _first(self, statement: bytes) -> psycopg.Cursor[tuple[Any, ...]]:
@@ -287,22 +398,35 @@ class PostgresStore(Reading):
 
     def write(self, made: Sequence[Made]) -> None:
         with self._translating(), self.connection.cursor() as cursor:
+            clock_stopped = False
             for statement, rows in rows_of(made):
+                clock_stopped = False
                 if statement is sql.INSERT_TRANSACTION and len(rows) >= COPY_FROM_ROWS:
-                    self._copy(cursor, rows)
+                    self._copy(cursor, map(_plain, rows), sql.TRANSACTIONS)
+                elif len(rows) == 1:
+                    cursor.execute(_translated(statement), _plain(rows[0]))
                 else:
                     cursor.executemany(_translated(statement), [_plain(row) for row in rows])
+                    clock_stopped = True
+            if clock_stopped:
+                # The driver ends many with a Flush, at which PostgreSQL no longer counts how long a turn is idle: were
+                # nothing more heard of this program, its locks would stay. Anything sent starts that anew.
+                cursor.execute(b"")
 
     @staticmethod
-    def _copy(cursor: psycopg.Cursor[tuple[Any, ...]], rows: Rows) -> None:
-        columns = ", ".join(sql.TRANSACTION_COLUMNS)
-        with cursor.copy(f"COPY transactions ({columns}) FROM STDIN") as copy:
+    def _copy(cursor: psycopg.Cursor[tuple[Any, ...]], rows: Iterable[Sequence[Any]], to: Copied) -> None:
+        with cursor.copy(f"COPY {to.table} ({', '.join(to.columns)}) FROM STDIN") as copy:
             for row in rows:
-                copy.write_row(_plain(row))
+                copy.write_row(row)
 
     def commit(self) -> None:
         self._doubtful = False
-        self._run("COMMIT")
+        connection = self._connection
+        with self._translating():
+            # A new connection would have nothing to commit, and say that it did; as would one whose batch has failed.
+            if connection is None or connection.info.transaction_status != pq.TransactionStatus.INTRANS:
+                raise psycopg.OperationalError("the connection was lost before the commit")
+            connection.execute(b"COMMIT")
         self._in_batch = False
         if self._doubtful:
             raise Unreachable("the standby has not confirmed the commit", hint="send it again with the same key")
@@ -316,6 +440,15 @@ class PostgresStore(Reading):
             with suppress(StorageError, Busy):  # a broken connection has nothing left to roll back
                 self._run("ROLLBACK")
 
+    def vouch(self) -> bool:
+        """A commit of its own waits until the standby has it, and so all that was committed before.
+
+        What is seen here may be more than that: a server shows what it committed without its standby when somebody
+        cancelled the wait, or when it came back from a crash.
+        """
+        self._run("SELECT pg_current_xact_id()")
+        return True
+
     def holds(self, made: Made) -> bool:
         """Whether a row of a batch whose commit failed is there, once no other transaction can still be writing it.
 
@@ -324,11 +457,10 @@ class PostgresStore(Reading):
         wallet_id = _wallet_of(made)
         self.begin()
         try:
-            self.lock([] if wallet_id is None else [wallet_id], 0, creating=wallet_id is None)
+            self.lock([] if wallet_id is None else [wallet_id], 0, creating=not _is_in_wallet(made), settling=True)
             there = self._is_there(made)
             if there:
-                # A commit of our own waits until the standby has it, and so all that was committed before.
-                self._run("SELECT pg_current_xact_id()")
+                self.vouch()
                 self.commit()
         finally:
             self.rollback()
@@ -350,6 +482,51 @@ class PostgresStore(Reading):
         account = self.account(made.id, 0)
         return account is not None and account.wallet == made
 
+    # Moving (storage/copying.py).
+
+    @property
+    def address(self) -> str:
+        return self.name
+
+    @property
+    def _wait_ms(self) -> int:
+        """How long to wait for a lock."""
+        return max(1, int(self._lock_timeout_s * 1000))
+
+    def identity(self) -> tuple[Any, ...]:
+        found = self._one(
+            "SELECT system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database()),"
+            " 'ledger'::regclass::oid FROM pg_control_system()",
+            {},
+            tuple,
+        )
+        assert found is not None
+        return found
+
+    def _begin_alone(self) -> None:
+        self.begin()
+        parts = (
+            "BEGIN",
+            f"SET LOCAL lock_timeout = {self._wait_ms}",
+            f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TURN_S}s'",
+            "LOCK TABLE ledger IN EXCLUSIVE MODE",
+        )
+        with self._translating():
+            self._first("; ".join(parts).encode())
+        self._in_batch = True
+
+    def _change(self, statement: str, values: Values) -> None:
+        with self._translating():
+            self.connection.execute(_translated(statement), values)
+
+    def add_rows(self, copied: Copied, rows: Rows) -> None:
+        with self._translating(), self.connection.cursor() as cursor:
+            self._copy(cursor, rows, copied)
+
+    def settle(self) -> None:
+        for copied in sql.COPIED:
+            self._run(f"ANALYZE {copied.table}")
+
     # How statements are run.
 
     def _run(self, statement: str) -> None:
@@ -357,22 +534,30 @@ class PostgresStore(Reading):
             self.connection.execute(statement.encode())
 
     def _one(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> T | None:
-        with self._translating():
-            row = self.connection.execute(_translated(statement), _bound(values)).fetchone()
+        row = self._read(statement, values).fetchone()
         return None if row is None else make(row)
 
     def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Iterator[T]:
-        with self._translating():
-            connection = self.connection
-            if self._in_snapshot and statement in sql.WALKS:
-                with connection.cursor(name=_cursor_name()) as walk:
-                    walk.itersize = 2000
-                    for row in walk.execute(_translated(statement), _bound(values)):
-                        yield make(row)
-                return
-            rows = connection.execute(_translated(statement), _bound(values)).fetchall()
-        for row in rows:
+        if self._in_snapshot and statement in sql.WALKS:
+            with self._translating(), self.connection.cursor(name=_cursor_name()) as walk:
+                walk.itersize = 2000
+                for row in walk.execute(_translated(statement), _bound(values)):
+                    yield make(row)
+            return
+        for row in self._read(statement, values).fetchall():
             yield make(row)
+
+    def _read(self, statement: str, values: Values) -> psycopg.Cursor[tuple[Any, ...]]:
+        """Run a statement that reads. Where it is a transaction of its own, one that collides is run again."""
+        tries = 1 if self._in_batch or self._in_snapshot else MAX_READ_TRIES
+        while True:
+            try:
+                with self._translating():
+                    return self.connection.execute(_translated(statement), _bound(values))
+            except Collision:
+                tries -= 1
+                if not tries:
+                    raise
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
@@ -397,23 +582,18 @@ class PostgresStore(Reading):
                 f"the database has tables of other programs with these names: {self.name}",
                 hint="give the ledger a database of its own",
             )
-        message = f"{_reason(error)}: {self.name}"
-        if isinstance(error, errors.InsufficientPrivilege):
-            return StorageError(message, hint="the database role needs more rights")
+        reason = _reason(error)
+        if isinstance(error, psycopg.OperationalError) and WRONG_OPTION.match(reason):
+            return InvalidInput(f"not a PostgreSQL URL: {reason}", hint=URL_HINT)
+        message = f"{reason}: {self.name}"
+        hint = next((hint for words, hint in HINTS.items() if re.search(words, reason)), None)
+        if isinstance(error, errors.DiskFull | errors.InsufficientPrivilege):
+            return StorageError(message, hint=hint)
         if isinstance(error, psycopg.OperationalError | errors.ReadOnlySqlTransaction | psycopg.InterfaceError):
             if self._connection is not None:
                 self._connection.close()
-            hints = {
-                "role": "check the user and the password",
-                "password": "check the user and the password",
-                "authentication": "check the user and the password",
-                "does not exist": "check the database's name",
-                "SSL": "add sslmode=require to the URL, or check the certificate",
-                "encryption": "add sslmode=require to the URL",
-            }
-            hint = next((hint for word, hint in hints.items() if word in message), "is the server there? " + retry)
-            return Unreachable(message, hint=hint)
-        return StorageError(message, hint="WALLET_DEBUG=1 shows more")
+            return Unreachable(message, hint=hint or f"is the server there? {retry}")
+        return StorageError(message, hint=hint or "WALLET_DEBUG=1 shows more")
 
 
 class NoSuchTable(StorageError):
@@ -425,25 +605,27 @@ def _reason(error: psycopg.Error) -> str:
     if error.diag.message_primary:
         return error.diag.message_primary
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    # Of several hosts or causes, what the server itself said comes last.
+    # Of several hosts or ways to one, what a server itself said counts more than that another was not reached.
     line = next((line for line in reversed(lines) if "FATAL:" in line), lines[0])
-    return line.rpartition("FATAL:")[2].strip()
-
-
-def shown_url(url: str) -> str:
-    """A URL as it may be printed: with no password."""
-    return re.sub(r"(//[^:/@]*):[^@]*@", r"\1@", re.sub(r"(password=)[^&\s]*", r"\1…", url))
+    # Where it tried to connect to is in the URL.
+    return re.sub(
+        r"^(connection (failed|is bad): )?(connection to server .*? failed: )?(FATAL: *|fe_sendauth: )?", "", line
+    )
 
 
 def _conninfo(url: str) -> str:
+    """What the driver takes. Raises InvalidInput, with nothing of the URL: where it is cut wrongly, its parts are not
+    what they seem, and may hold the password.
+    """
+    before_options = url.partition("://")[2].partition("?")[0]
     try:
-        given = conninfo_to_dict(url)
-        return make_conninfo(**{**DEFAULTS, **{name: value for name, value in given.items() if value is not None}})
+        given = {name: value for name, value in conninfo_to_dict(url).items() if value is not None}
+        ports = str(given.get("port", ""))
+        if not re.fullmatch(r"\d{0,5}(,\d{0,5})*", ports) or not re.fullmatch(r"([^@/]*@)?[^@]*", before_options):
+            raise InvalidInput("not a PostgreSQL URL", hint=URL_HINT)
+        return make_conninfo(**{**DEFAULTS, **given})
     except psycopg.ProgrammingError:
-        # What the driver says may quote the URL, password and all.
-        raise InvalidInput(
-            f"not a PostgreSQL URL: {shown_url(url)}", hint="postgresql://user:password@host:5432/database"
-        ) from None
+        raise InvalidInput("not a PostgreSQL URL", hint=URL_HINT) from None
 
 
 @lru_cache(maxsize=1024)
@@ -470,6 +652,11 @@ def _bound(values: Values) -> Any:
 def _plain(row: Sequence[Any]) -> tuple[Any, ...]:
     """A row with its truth values as the whole numbers that both engines keep."""
     return tuple(int(value) if isinstance(value, bool) else value for value in row)
+
+
+def _is_in_wallet(made: Made) -> bool:
+    """Whether the row of its wallet is locked by whoever writes it; a new wallet has none yet."""
+    return isinstance(made, Transaction | Hold)
 
 
 def _wallet_of(made: Made) -> int | None:

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from wallet_cli.domain import chain
 from wallet_cli.domain.model import Account, Hold, Operator, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
+from wallet_cli.storage.marks import Mark
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """The newest migration; kept in each ledger, where one cheap read finds it."""
 
 ROWS_AT_ONCE = 32
@@ -29,6 +30,7 @@ WALLET_COLUMNS = (
 TRANSACTION_COLUMNS = tuple(Transaction._fields)
 HOLD_COLUMNS = tuple(Hold._fields)
 OPERATOR_COLUMNS = tuple(Operator._fields)
+MARK_COLUMNS = tuple(Mark._fields)
 
 
 def _columns(names: Sequence[str], table: str) -> str:
@@ -300,6 +302,59 @@ WRONG = {
 }
 
 
+# What the ledger knows of itself (storage/marks.py). A batch asks for the state alone, and mostly there is none.
+MARK = f"SELECT {_columns(MARK_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
+REFUSING = f"{MARK} AND l.state IS NOT NULL"
+SET_MARK = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in MARK_COLUMNS)} WHERE id = 1"
+
+
+class Copied(NamedTuple):
+    """A table as `wallet move` copies it: piece by piece, in the order of its key, which is whole numbers."""
+
+    table: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+
+    @property
+    def after(self) -> str:
+        """Reads the next rows: the key after which, then how many, by position."""
+        key, marks = ", ".join(self.key), ", ".join("?" * len(self.key))
+        if len(self.key) > 1:
+            key, marks = f"({key})", f"({marks})"
+        order = ", ".join(self.key)
+        return f"SELECT {', '.join(self.columns)} FROM {self.table} WHERE {key} > {marks} ORDER BY {order} LIMIT ?"
+
+    @property
+    def last(self) -> str:
+        """Reads the highest key."""
+        order = ", ".join(f"{name} DESC" for name in self.key)
+        return f"SELECT {', '.join(self.key)} FROM {self.table} ORDER BY {order} LIMIT 1"
+
+    @property
+    def insert(self) -> str:
+        return INSERT_TRANSACTION if self.table == "transactions" else _insert(self.table, self.columns)
+
+    @property
+    def how_many(self) -> str:
+        return f"SELECT count(*) FROM {self.table}"
+
+    @property
+    def clear(self) -> str:
+        return f"DELETE FROM {self.table}"
+
+
+# In the order that foreign keys ask for.
+TRANSACTIONS = Copied("transactions", TRANSACTION_COLUMNS, ("wallet_id", "seq"))
+COPIED = (
+    Copied("users", USER_COLUMNS, ("id",)),
+    Copied("wallets", WALLET_COLUMNS, ("id",)),
+    Copied("holds", HOLD_COLUMNS, ("wallet_id", "number")),
+    TRANSACTIONS,
+)
+INSERT_OPERATOR = _insert("operators", OPERATOR_COLUMNS)
+CLEAR_OPERATORS = "DELETE FROM operators"
+
+
 WALKS = frozenset(
     {
         ALL_USERS, ALL_WALLETS, ALL_HOLDS, HOLDS_IN_ORDER, OLDEST_FIRST, IN_ORDER, NAMED_WALLETS, EXPORTED,
@@ -313,6 +368,12 @@ def wallet_values(wallet: Wallet) -> tuple[Any, ...]:
     """A wallet as UPSERT_WALLET takes it."""
     id_, user_id, type_, currency, *rest = wallet
     return (id_, user_id, type_, currency.name, currency.exponent, *rest)
+
+
+def operator_values(operator: Operator) -> list[Any]:
+    """An operator as INSERT_OPERATOR takes it on either engine."""
+    name, key_hash, read_only, *times = operator
+    return [name, key_hash, int(read_only), *times]
 
 
 def to_operator(row: Sequence[Any]) -> Operator:

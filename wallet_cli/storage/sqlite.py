@@ -31,9 +31,12 @@ from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction
 from wallet_cli.domain.rules import State
 from wallet_cli.errors import Busy, StorageError
 from wallet_cli.storage import sql
+from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.reading import Reading, Values
-from wallet_cli.storage.writing import rows_of
+from wallet_cli.storage.marks import refusal
+from wallet_cli.storage.reading import Values
+from wallet_cli.storage.sql import Copied
+from wallet_cli.storage.writing import Rows, rows_of
 
 __all__ = ["APPLICATION_ID", "SqliteStore", "connect", "set_up", "sqlite3", "translating"]
 
@@ -83,7 +86,7 @@ def _translated(error: sqlite3.Error, path: Path) -> Busy | StorageError:
     return StorageError(f"{what}: {path}", hint=hint)
 
 
-class SqliteStore(Reading):
+class SqliteStore(Copying):
     """One connection to a ledger. Use it from one thread, and never across a fork."""
 
     is_local = True
@@ -155,9 +158,15 @@ class SqliteStore(Reading):
     # Writing: see writer/executor.py for the order.
 
     def begin(self) -> None:
-        self._run("BEGIN IMMEDIATE")
+        """Begin a batch. Raises LedgerMoved where the ledger is marked as one that takes no writes."""
+        with translating(self.path):
+            self.connection.execute("BEGIN IMMEDIATE")
+            marked = self.connection.execute(sql.REFUSING).fetchone()
+        if marked is not None:
+            self.rollback()
+            raise refusal(marked)
 
-    def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:  # noqa: ARG002
+    def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
         """There is nothing to lock: who has the turn has the whole file."""
         return self.accounts(wallet_ids, now_us) if wallet_ids else []
 
@@ -188,6 +197,10 @@ class SqliteStore(Reading):
         if self.connection.in_transaction:
             self._run("ROLLBACK")
 
+    def vouch(self) -> bool:
+        """What can be read here is on the disk."""
+        return False
+
     def holds(self, made: Made) -> bool:
         if isinstance(made, Transaction):
             return self.transaction(made.wallet_id, made.seq) == made
@@ -200,6 +213,27 @@ class SqliteStore(Reading):
             return self.operator_by_name(made.name) == made
         assert isinstance(made, User)
         return self.user_by_id(made.id) == made
+
+    # Moving (storage/copying.py).
+
+    @property
+    def address(self) -> str:
+        return str(self.path)
+
+    def identity(self) -> tuple[Any, ...]:
+        found = self.path.stat()
+        return (found.st_dev, found.st_ino)
+
+    def _begin_alone(self) -> None:
+        self._run("BEGIN IMMEDIATE")
+
+    def _change(self, statement: str, values: Values) -> None:
+        with translating(self.path):
+            self.connection.execute(statement, values)
+
+    def add_rows(self, copied: Copied, rows: Rows) -> None:
+        with translating(self.path):
+            self._insert(copied.insert, rows)
 
     # How statements are run.
 

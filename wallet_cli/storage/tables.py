@@ -192,3 +192,23 @@ class TransactionRow(SQLModel, table=True):
     reverses: int | None = Field(sa_column=_added("reverses", Int64, "reverses >= 1"))
     hold: int | None = Field(sa_column=_added("hold", Int64, "hold >= 1"))
     forced: int = Field(sa_column=_added("forced", Integer(), "forced IN (0, 1)", "0"))
+
+
+class LedgerRow(SQLModel, table=True):
+    __tablename__: ClassVar[Any] = "ledger"
+    __table_args__ = (
+        # There is one, about the ledger itself.
+        CheckConstraint("id = 1", name="id"),
+        CheckConstraint("state IN ('moving', 'moved', 'arriving')", name="state"),
+        CheckConstraint("(state IS NULL) = (other IS NULL)", name="other"),
+        CheckConstraint("(state IS NULL) = (move IS NULL)", name="move"),
+        CheckConstraint("(state IS NULL) = (since_us IS NULL)", name="since_us"),
+        {"sqlite_strict": True},
+    )
+
+    id: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    state: str | None = Field(sa_column=Column(Text))
+    other: str | None = Field(sa_column=Column(Text))
+    move: str | None = Field(sa_column=Column(Text))
+    since_us: int | None = Field(sa_column=Column(Int64))
+    origin: str | None = Field(sa_column=Column(Text))

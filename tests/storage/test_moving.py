@@ -1,0 +1,736 @@
+"""Moving a ledger: all of it arrives, at most one of the two takes writes, whoever is killed when, and a copy that is
+not the same is found out."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple
+
+import pytest
+from support import cli, engines, faults, postgres, processes
+from support.engines import Address
+from support.faults import Fault
+from support.server import Server
+
+from wallet_cli import settings
+from wallet_cli.errors import Busy, LedgerMoved, StorageError
+from wallet_cli.services import moving
+from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.storage.copying import Copying
+from wallet_cli.storage.marks import Mark
+from wallet_cli.storage.postgres import PostgresStore
+from wallet_cli.storage.sql import COPIED
+
+needs_postgres = pytest.mark.skipif(postgres.why_not() is not None, reason=str(postgres.why_not()))
+
+
+class Way(NamedTuple):
+    """From which engine to which."""
+
+    source: str
+    target: str
+
+
+FILES = Way("file", "file")
+WAYS = [
+    pytest.param(way, marks=[needs_postgres] if "postgres" in way else [], id="-to-".join(way))
+    for way in (FILES, Way("file", "postgres"), Way("postgres", "file"), Way("postgres", "postgres"))
+]
+each_way = pytest.mark.parametrize("way", WAYS)
+from_or_to_a_file = pytest.mark.parametrize("way", WAYS[:-1])
+
+BUSINESS = """
+register 9886977544 --name 'Asha 🧾'
+register '+44 20 7946 0958'
+create 1 --minimum-balance 20
+create 1/points --currency PTS/0
+create 2 --currency INR
+tx add 1 500 --credit --note '👍 Salary' --key salary --at 2024-04-19T05:27:13Z
+tx add 1 120.50 --debit --meta order=1041
+tx add 1/points 7 --credit --at 1969-07-20T20:17:40.5Z
+transfer 1 2 30 --key rent
+tx reverse 1-2 20
+hold add 1 50 --key tab
+hold capture 1-h1 10 --keep
+hold add 1 1 --expires 1m --note lapses
+hold add 2 5
+hold void 3-h1
+tx add 2 1.01 --debit
+limits 2 --maximum-balance 1000 --daily-debit 50
+freeze 2
+key create till-1
+key create Zoe --read-only
+key create a.b
+key revoke till-1
+"""
+"""Something of everything that a ledger can hold."""
+
+WRITES = """
+register 9886977545
+create 2/savings
+tx add 1 1 --credit
+tx add 1 1 --debit --key new
+tx add 1 100000 --debit
+transfer 1 2 1
+tx reverse 1-1
+hold add 1 1
+limits 1 --daily-debit 5
+unfreeze 2
+key create another
+"""
+
+
+def place(kind: str, folder: Path, name: str) -> str:
+    """Where a new ledger may be made."""
+    return str(folder / f"{name}.db") if kind == "file" else postgres.databases().new()
+
+
+def filled(kind: str, folder: Path) -> str:
+    """A ledger with all of BUSINESS in it."""
+    address = place(kind, folder, "old")
+    if kind == "file":
+        shutil.copyfile(_filled_file(), address)
+    else:
+        _copy_of_filled(address)
+    return address
+
+
+@cache
+def _filled_file() -> Path:
+    path = postgres.run_folder() / f"filled-{os.getpid()}.db"
+    run_lines(str(path), BUSINESS)
+    return path
+
+
+def _copy_of_filled(address: str) -> None:
+    """The same in a database: row by row, as twenty commands would take long."""
+    with opened(str(_filled_file())) as source, opened(address) as target, target.store.exclusively():
+        for copied in COPIED:
+            target.store.add_rows(copied, source.store.rows_after(copied, (0,) * len(copied.key), 1000))
+        target.store.add_operators(source.store.operators())
+
+
+def run_lines(address: str, lines: str) -> None:
+    for line in lines.split("\n"):
+        if line:
+            done = cli.run(f"--db '{address}' {line}")
+            assert done.code == 0, (line, done.err)
+
+
+def run(address: str, line: str) -> cli.Outcome:
+    return cli.run(f"--db '{address}' {line}")
+
+
+def contents(address: str) -> list[Any]:
+    """All that a ledger holds, but what it knows of itself."""
+    with opened(address) as ledger:
+        held = [list(ledger.store.accounts_after(0, -1, 0)), sorted(ledger.store.operators())]
+    return [run(address, "export").out, held]
+
+
+@contextmanager
+def opened(address: str) -> Iterator[Ledger]:
+    with open_ledger(settings.load({"db": address}), lambda _: None, arriving=True) as ledger:
+        yield ledger
+
+
+def mark(address: str) -> Mark:
+    with opened(address) as ledger:
+        return ledger.store.mark()
+
+
+def takes_writes(address: str) -> bool:
+    """By beginning a batch, as any writer would."""
+    with opened(address) as ledger:
+        try:
+            ledger.executor.run([], "trying")
+        except LedgerMoved:
+            return False
+        return True
+
+
+def is_there(address: str) -> bool:
+    """Whether there is a ledger with something in it."""
+    if "://" not in address and not Path(address).exists():
+        return False
+    with opened(address) as ledger:
+        return not ledger.store.is_empty()
+
+
+def move(source: str, target: str, watch: moving.Watch = lambda *_: None) -> dict[str, Any]:
+    return moving.move(settings.load({"db": source}), target, lambda _: None, watch)
+
+
+def cancel(source: str, target: str | None = None) -> dict[str, Any]:
+    return moving.cancel(settings.load({"db": source}), target, lambda _: None)
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "BATCH_ROWS", 2)
+
+
+# There, whole
+
+
+@each_way
+@pytest.mark.usefixtures("small_batches")
+def test_all_of_it_arrives_there_and_back(way: Way, tmp_path: Path) -> None:
+    old, new, back = filled(way.source, tmp_path), place(way.target, tmp_path, "new"), place("file", tmp_path, "back")
+    before = contents(old)
+    done = run(old, f"move --to '{new}' --json")
+    addresses = {"from": mark(new).other or done.json["from"], "to": mark(old).other}
+    assert done.json == {"moved": True, **addresses, "users": 2, "wallets": 3, "transactions": 8, "holds": 3}
+    assert contents(new) == before
+    assert run(new, f"move --to {back} -q").code == 0
+    assert contents(back) == before
+    assert run(back, "verify -q").out == "8\n"
+
+
+@each_way
+def test_the_old_one_takes_no_writes_and_says_where_it_went(way: Way, tmp_path: Path) -> None:
+    old, new = filled(way.source, tmp_path), place(way.target, tmp_path, "new")
+    before = contents(old)
+    assert run(old, f"move --to '{new}'").code == 0
+    for line in WRITES.strip().split("\n"):
+        done = run(old, f"{line} --json")
+        assert (done.code, done.out, done.error["code"]) == (9, "", "ledger_moved"), line
+        assert done.error["details"] == {
+            "state": "moved",
+            "to": mark(old).other,
+            "since": done.error["details"]["since"],
+        }
+        assert not done.error["retryable"]
+    assert contents(old) == before
+    assert run(old, "balance 1 -q").out == "359.50\n"
+    # The new one is a ledger like any other.
+    assert run(new, "tx add 1 1 --credit -q").out == "1-6\n"
+    assert run(new, "verify -q").out == "9\n"
+
+
+def test_an_empty_ledger_moves_too(tmp_path: Path) -> None:
+    old, new = str(tmp_path / "old.db"), str(tmp_path / "new.db")
+    done = run(old, f"move --to {new} --json")
+    assert [done.json[name] for name in ("moved", "users", "transactions")] == [True, 0, 0]
+    assert (takes_writes(old), takes_writes(new)) == (False, True)
+
+
+def test_to_say_it_again_is_to_have_it_said_again(tmp_path: Path) -> None:
+    old, new = filled("file", tmp_path), str(tmp_path / "new.db")
+    first = move(old, new)
+    assert run(new, "tx add 1 1 --credit").code == 0
+    (tmp_path / "link.db").symlink_to(new)
+    assert move(old, str(tmp_path / "link.db")) == first
+    assert run(new, "verify -q").out == "9\n"
+
+
+def test_progress_is_told_and_ends_at_all(tmp_path: Path) -> None:
+    told: list[tuple[str, int, int | None]] = []
+    move(filled("file", tmp_path), str(tmp_path / "new.db"), lambda *step: told.append(step))
+    copying = [(done, total) for what, done, total in told if what == "copying"]
+    assert copying[0] == (0, 16)
+    assert copying[-1] == (16, 16)
+    assert sorted(copying) == copying
+    assert [what for what, _, _ in told][-2:] == ["comparing", "verifying"]
+
+
+@needs_postgres
+def test_a_password_is_neither_printed_nor_written_down(tmp_path: Path) -> None:
+    secret = "s3cret-pa55"
+    url = postgres.databases().new()
+    with_password = url.replace("@", f":{secret}@", 1)
+    assert secret in with_password
+    old, back = filled("file", tmp_path), str(tmp_path / "back.db")
+    said = [run(old, f"move --to '{with_password}'"), run(old, "tx add 1 1 --credit"), run(with_password, "verify")]
+    said += [run(with_password, f"move --to '{back}' --json"), run(with_password, "tx add 1 1 --credit")]
+    assert [done.code for done in said] == [0, 9, 0, 0, 9]
+    assert secret not in str(said)
+    for address in (old, url, back):
+        assert secret not in str(engines.dump(address if "://" in address else Path(address)))
+
+
+# What is refused
+
+
+def started(source: str, target: str) -> None:
+    """Begin a move, and end after the first batch."""
+
+    class Enough(Exception):
+        pass
+
+    def watch(_what: str, done: int, _total: int | None) -> None:
+        if done:
+            raise Enough
+
+    with pytest.raises(Enough):
+        move(source, target, watch)
+
+
+def not_empty(folder: Path) -> str:
+    return str(shutil.copyfile(_filled_file(), folder / "other.db"))
+
+
+def itself(folder: Path) -> str:
+    return str(folder / "old.db")
+
+
+def itself_by_another_name(folder: Path) -> str:
+    (folder / "link.db").symlink_to(folder / "old.db")
+    return str(folder / "link.db")
+
+
+def itself_by_a_hard_link(folder: Path) -> str:
+    os.link(folder / "old.db", folder / "hard.db")
+    return str(folder / "hard.db")
+
+
+def one_that_moved(folder: Path) -> str:
+    move(str(folder / "empty.db"), str(folder / "elsewhere.db"))
+    return str(folder / "empty.db")
+
+
+def one_that_waits_for_another(folder: Path) -> str:
+    started(not_empty(folder), str(folder / "new.db"))
+    return str(folder / "new.db")
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        (not_empty, "with something in it"),
+        (itself, "the same ledger"),
+        (itself_by_another_name, "the same ledger"),
+        (itself_by_a_hard_link, "the same ledger"),
+        (one_that_moved, "is not free: this ledger has moved to"),
+        (one_that_waits_for_another, "is not free: this ledger is not all here"),
+        (lambda _: "https://wallet.example.com", "does not move to or from 'https://…'"),
+        (lambda _: "", "not said where to"),
+    ],
+)
+def test_where_it_cannot_go_it_stays(target: Callable[[Path], str], says: str, tmp_path: Path) -> None:
+    old = filled("file", tmp_path)
+    to = target(tmp_path)
+    before = engines.dump(Path(old))
+    done = run(old, f"move --to '{to}' --json")
+    assert (done.code, done.error["code"]) == (2, "invalid_input")
+    assert says in done.error["message"]
+    assert done.error["hint"]
+    assert engines.dump(Path(old)) == before
+    assert takes_writes(old)
+
+
+@needs_postgres
+def test_a_database_is_itself_however_it_is_written(tmp_path: Path) -> None:
+    old = filled("postgres", tmp_path)
+    other = old + ("&" if "?" in old else "?") + "application_name=other"
+    done = run(old, f"move --to '{other}' --json")
+    assert (done.code, done.error["code"]) == (2, "invalid_input")
+    assert "the same ledger" in done.error["message"]
+
+
+def test_a_move_is_to_one_place_alone(tmp_path: Path) -> None:
+    old, new, other = filled("file", tmp_path), str(tmp_path / "new.db"), str(tmp_path / "other.db")
+    started(old, new)
+    for _ in range(2):
+        done = run(old, f"move --to {other} --json")
+        assert (done.code, done.error["code"]) == (9, "ledger_moved")
+        assert done.error["details"]["to"] == new
+        assert not Path(other).exists(), "it cannot go there: nothing is made"
+        run(old, f"move --to {new}")
+
+
+def test_what_is_still_arriving_cannot_be_used(tmp_path: Path) -> None:
+    old, new = filled("file", tmp_path), str(tmp_path / "new.db")
+    started(old, new)
+    for line in ("tx add 1 1 --credit", "balance 1", "verify", f"move --to {tmp_path}/third.db", "move --cancel"):
+        done = run(new, f"{line} --json")
+        assert (done.code, done.error["code"]) == (9, "ledger_moved")
+        assert done.error["details"] == {
+            "state": "arriving",
+            "from": old,
+            "since": done.error["details"]["since"],
+        }
+
+
+def test_a_server_that_runs_says_it_too(tmp_path: Path) -> None:
+    old, new = filled("file", tmp_path), str(tmp_path / "new.db")
+    with Server(tmp_path, "--no-auth", environ={"WALLET_DB": old}) as server:
+        client = server.client()
+        body = {"user_id": 1, "wallet_id": 1, "amount": 1, "is_credit": True}
+        assert client.post("/api/v1/transactions/create", json=body).status_code == 201
+        assert run(old, f"move --to {new}").code == 0
+        answer = client.post("/api/v1/transactions/create", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (503, "ledger_moved")
+        assert answer.json()["details"]["to"] == new
+        assert client.get("/readyz").status_code == 503
+        assert client.get("/api/v1/wallet/get/1/main").json()["data"]["balance"] == "360.50"
+    assert run(new, "balance 1 -q").out == "360.50\n"
+
+
+# Called off
+
+
+@each_way
+@pytest.mark.usefixtures("small_batches")
+def test_called_off_the_old_one_takes_writes_again_and_the_new_one_is_free(way: Way, tmp_path: Path) -> None:
+    old, new = filled(way.source, tmp_path), place(way.target, tmp_path, "new")
+    before = contents(old)
+    started(old, new)
+    assert is_there(new)
+    assert (takes_writes(old), takes_writes(new)) == (False, False)
+    assert run(old, f"move --cancel --to '{new}' --json").json["moved"] is False
+    assert (takes_writes(old), takes_writes(new)) == (True, True)
+    assert not is_there(new)
+    assert contents(old) == before
+    # Then all that is new goes with it.
+    assert run(old, "tx add 1 1 --credit").code == 0
+    assert run(old, f"move --to '{new}'").code == 0
+    assert run(new, "balance 1 -q").out == "360.50\n"
+
+
+def test_what_has_arrived_is_not_called_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = filled("file", tmp_path), str(tmp_path / "new.db")
+    monkeypatch.setattr(moving, "_close", lambda *_: sys.exit("killed"))
+    with pytest.raises(SystemExit):
+        move(old, new)
+    monkeypatch.undo()
+    assert (takes_writes(old), takes_writes(new)) == (False, True)
+    assert run(new, "tx add 1 1 --credit").code == 0
+    done = run(old, "move --cancel --json")
+    assert (done.code, done.error["code"], takes_writes(old)) == (9, "ledger_moved", False)
+    assert run(old, f"move --to {new}").code == 0
+    assert (mark(old).state, takes_writes(new)) == ("moved", True)
+    assert run(new, "balance 1 -q").out == "360.50\n"
+    assert run(old, "move --cancel").code == 9
+
+
+def test_only_what_is_under_way_to_there_is_called_off(tmp_path: Path) -> None:
+    old, new, other = filled("file", tmp_path), str(tmp_path / "new.db"), not_empty(tmp_path)
+    assert (run(old, "move --cancel --json").error["code"], takes_writes(old)) == ("invalid_input", True)
+    started(old, new)
+    for wrong in (other, str(tmp_path / "third.db")):
+        done = run(old, f"move --cancel --to {wrong} --json")
+        assert (done.code, done.error["code"]) == (2, "invalid_input")
+        assert not takes_writes(old)
+    assert is_there(other)
+    assert run(old, "move --cancel").code == 0
+
+
+@each_way
+@pytest.mark.usefixtures("small_batches")
+def test_a_move_that_is_called_off_while_it_runs_ends(way: Way, tmp_path: Path) -> None:
+    called_off_while_it_runs(way, tmp_path)
+
+
+def called_off_while_it_runs(way: Way, folder: Path) -> None:
+    old, new = filled(way.source, folder), place(way.target, folder, "new")
+    cancelled = []
+
+    def watch(what: str, done: int, _total: int | None) -> None:
+        if what == "copying" and done and not cancelled:
+            cancelled.append(cancel(old, new))
+
+    with pytest.raises(Busy):
+        move(old, new, watch)
+    assert (takes_writes(old), is_there(new)) == (True, False)
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_it_would_be_seen_if_a_move_went_on_after_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = "if (mark.state, mark.move) != (ARRIVING, name):"
+    faults.put_in(monkeypatch, Fault(moving, "_check_arriving", check, "if False:"))
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        called_off_while_it_runs(FILES, tmp_path)
+
+
+@each_way
+@pytest.mark.usefixtures("small_batches")
+def test_two_at_once_move_it_once(way: Way, tmp_path: Path) -> None:
+    old, new = filled(way.source, tmp_path), place(way.target, tmp_path, "new")
+    before = contents(old)
+    with opened(new):
+        pass  # made
+    ended: list[object] = []
+
+    def go() -> None:
+        # Who began at the same moment as another is told so, and tries again.
+        while True:
+            try:
+                ended.append(move(old, new)["moved"])
+                return
+            except Busy:
+                assert not (takes_writes(old) and is_there(new))
+
+    threads = [threading.Thread(target=go) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert ended == [True] * 3
+    assert contents(new) == before
+    assert (takes_writes(old), takes_writes(new)) == (False, True)
+
+
+# Those who write at that moment
+
+
+@needs_postgres
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+def test_who_waited_for_the_mark_sees_it(isolation: str) -> None:
+    """A batch that began its turn before the mark was there, and had to wait, is told: its snapshot is not older."""
+    url = postgres.databases().new()
+    run_lines(url, "register 9886977544\ncreate 1")
+    name = url.partition("?")[0].rpartition("/")[2]
+    postgres.databases().execute(f"ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'")
+    told: list[cli.Outcome] = []
+    with opened(url) as marking:
+        with marking.store.exclusively():
+            writer = threading.Thread(target=lambda: told.append(run(url, "tx add 1 1 --credit")))
+            writer.start()
+            waiting = f"SELECT 1 FROM pg_stat_activity WHERE datname = '{name}' AND wait_event_type = 'Lock'"
+            while not postgres.databases().execute(waiting):
+                assert writer.is_alive()
+            marking.store.set_mark(Mark("moving", "elsewhere", "name", 1, None))
+        writer.join(30)
+    assert [done.code for done in told] == [LedgerMoved.exit_code]
+    assert run(url, "tx list 1 -q").out == ""
+
+
+@needs_postgres
+def test_who_has_the_turn_is_waited_for() -> None:
+    url = postgres.databases().new()
+    run_lines(url, "register 9886977544\ncreate 1")
+    with opened(url) as writer:
+        with writer.executor.turn("writing") as turn:
+            turn.carry_out([])
+            with open_ledger(settings.load({"db": url}, {"WALLET_LOCK_TIMEOUT": "0.1"}), lambda _: None) as marking:
+                assert isinstance(marking.store, PostgresStore)
+                with pytest.raises(Busy), marking.store.exclusively():
+                    pass
+        with writer.store.exclusively():
+            pass
+
+
+# The proof
+
+ALTERED = [
+    ("UPDATE users SET name = 'Eve' WHERE id = 2", "user 2"),
+    ("UPDATE users SET created_at_us = created_at_us + 1 WHERE id = 1", "user 1"),
+    ("UPDATE wallets SET own_minimum = NULL WHERE id = 1", "wallet 1"),
+    ("UPDATE wallets SET maximum = maximum + 1 WHERE id = 3", "wallet 3"),
+    ("UPDATE wallets SET status = 'active' WHERE id = 3", "wallet 3"),
+    ("UPDATE transactions SET note = 'Rent' WHERE wallet_id = 1 AND seq = 1", "transaction 1-1"),
+    ("UPDATE transactions SET key = NULL WHERE wallet_id = 1 AND seq = 1", "transaction 1-1"),
+    ("UPDATE transactions SET at_us = at_us - 1 WHERE wallet_id = 1 AND seq = 1", "transaction 1-1"),
+    ("UPDATE transactions SET amount = amount + 1 WHERE wallet_id = 3 AND seq = 2", "wallet 3"),
+    ("DELETE FROM transactions WHERE wallet_id = 1 AND seq = 2", "8 transactions became 7"),
+    ("UPDATE holds SET note = NULL WHERE wallet_id = 1 AND number = 2", "hold 1-h2"),
+    ("UPDATE holds SET expires_at_us = expires_at_us + 1 WHERE number = 1", "hold 1-h1"),
+    ("DELETE FROM holds WHERE wallet_id = 3", "3 holds became 2"),
+    ("UPDATE operators SET read_only = 1 - read_only WHERE name = 'a.b'", "operator a.b"),
+    ("DELETE FROM operators WHERE name = 'a.b'", "operator a.b"),
+    ("INSERT INTO users VALUES (3, '1', '+1', NULL, NULL, NULL, 0)", "2 users became 3"),
+]
+
+
+def alter(monkeypatch: pytest.MonkeyPatch, address: str, statement: str) -> None:
+    """Have a row altered on the way: after it is copied, before it is looked at."""
+
+    def settle(_store: Copying) -> None:
+        where: Address = address if "://" in address else Path(address)
+        engines.execute(where, statement)
+
+    for store in (Copying, PostgresStore):
+        monkeypatch.setattr(store, "settle", settle)
+
+
+@pytest.mark.parametrize(("statement", "names"), ALTERED)
+@pytest.mark.parametrize("target", ["file", pytest.param("postgres", marks=needs_postgres)])
+def test_a_copy_that_is_not_the_same_is_found_out(
+    target: str, statement: str, names: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = filled("file", tmp_path), place(target, tmp_path, "new")
+    before = contents(old)
+    alter(monkeypatch, new, statement)
+    with pytest.raises(StorageError) as found:
+        move(old, new)
+    assert names in found.value.message
+    assert found.value.hint
+    # Neither takes writes; called off, all is as it was.
+    monkeypatch.undo()
+    assert (takes_writes(old), takes_writes(new)) == (False, False)
+    cancel(old, new)
+    assert move(old, new)["moved"]
+    assert contents(new) == before
+
+
+def test_it_would_be_seen_if_the_new_one_were_opened_before_the_proof(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults.put_in(
+        monkeypatch, Fault(moving, "move", "_prove(old, new, watch)", "_open(new, name), _prove(old, new, watch)")
+    )
+    with pytest.raises(AssertionError):
+        test_a_copy_that_is_not_the_same_is_found_out("file", *ALTERED[0], tmp_path, monkeypatch)
+
+
+# Killed
+
+PHASES = ("_named", "_copy", "_prove", "_open", "_close", "_answer")
+"""The functions that a move goes through, in order: kills are spread over each."""
+
+KILLS_A_PHASE = 10
+
+
+class Kills:
+    """Counts what happens in a process, and kills it at the n-th thing: a call, within Python or out of it, or a return
+    from outside, such as from COMMIT."""
+
+    def __init__(self, at: int | None = None) -> None:
+        self.count = 0
+        self.at = at
+        self.begins: dict[str, int] = {}
+
+    def __call__(self, frame: FrameType, event: str, _argument: object) -> None:
+        file = frame.f_code.co_filename
+        if event == "return" or ("wallet_cli" not in file and "psycopg" not in file):
+            return
+        self.count += 1
+        if self.count == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        name = frame.f_code.co_name
+        if event == "call" and name in PHASES and file.endswith("moving.py"):
+            self.begins.setdefault(name, self.count)
+
+
+def moved_under(kills: Kills, old: str, new: str) -> None:
+    sys.setprofile(kills)
+    try:
+        move(old, new)
+    finally:
+        sys.setprofile(None)
+
+
+def points(way: Way, folder: Path, chance: random.Random) -> list[int]:
+    """When to kill: at random moments of each phase, as a move that is left alone goes through them."""
+    counter = Kills()
+    (folder / "dry").mkdir()
+    old, new = filled(way.source, folder / "dry"), place(way.target, folder / "dry", "new")
+    moved_under(counter, old, new)
+    begins = [counter.begins[name] for name in PHASES]
+    return [
+        chance.randrange(first, last)
+        for first, last in pairwise(begins)
+        for _ in range(KILLS_A_PHASE)
+    ]  # fmt: skip
+
+
+def killed_and_gone_on(way: Way, folder: Path, seed: int) -> dict[str, int]:
+    """Kill a move at each of many moments, see that at most one ledger takes writes, and go on or call it off.
+
+    Answers with how often each state was met.
+    """
+    moving.BATCH_ROWS = 2
+    chance = random.Random(seed)
+    met: dict[str, int] = {}
+    for number, at in enumerate(points(way, folder, chance)):
+        here = folder / str(number)
+        here.mkdir()
+        old, new = filled(way.source, here), place(way.target, here, "new")
+        before = contents(old)
+        code = processes.reap(processes.fork(lambda at=at, old=old, new=new: moved_under(Kills(at), old, new)))  # type: ignore[misc]
+        assert code in (-signal.SIGKILL, 0), code
+        one = _one_takes_writes(old, new, code)
+        met[str(one)] = met.get(str(one), 0) + 1
+        between = None
+        if one is not None:
+            assert contents(one) == before, "what takes writes is whole"
+            between = run(one, "tx add 1 1 --credit --key between --at 2099-01-01T00:00:00Z -q").out
+            before = contents(one)
+        if mark(old).state == "moving" and chance.random() < 0.3:
+            _called_off(old, new, before)
+        assert move(old, new)["moved"]
+        assert (takes_writes(old), takes_writes(new)) == (False, True)
+        assert mark(old).state == "moved"
+        assert contents(new) == before
+        if between is not None:
+            assert run(new, "tx add 1 1 --credit --key between --at 2099-01-01T00:00:00Z -q").out == between
+        _forget(new)
+        _forget(old)
+        shutil.rmtree(here)
+    return met
+
+
+def _one_takes_writes(old: str, new: str, code: int) -> str | None:
+    """Which of the two takes writes, after a move was killed; a new one with nothing in it is none yet."""
+    there = is_there(new)
+    both = [address for address in (old, new) if (address == old or there) and takes_writes(address)]
+    assert len(both) <= 1, (code, mark(old), mark(new))
+    return both[0] if both else None
+
+
+def _called_off(old: str, new: str, before: list[Any]) -> None:
+    arrived = mark(new).origin == mark(old).move
+    try:
+        cancel(old, new)
+    except LedgerMoved:
+        assert arrived
+        return
+    assert not arrived
+    assert (takes_writes(old), is_there(new)) == (True, False)
+    assert contents(old) == before
+
+
+def _forget(address: str) -> None:
+    if "://" in address:
+        postgres.databases().forget(address)
+
+
+@from_or_to_a_file
+def test_killed_at_any_moment_it_goes_on_and_there_are_never_two(way: Way, tmp_path: Path) -> None:
+    met = processes.alone(killed_and_gone_on, way, tmp_path, 5)
+    assert sum(met.values()) == KILLS_A_PHASE * (len(PHASES) - 1)
+    assert len(met) >= 3, "before, while and after neither took writes"
+
+
+UNSAFE = {
+    "what has arrived can be called off": Fault(moving, "_take_back", "if there.origin == known.move:", "if False:"),
+    "the new one is opened before it is whole": Fault(
+        moving, "move", "_copy(old, new, name, watch)", "_open(new, name), _copy(old, new, name, watch)"
+    ),
+    "the old one is opened in the end": Fault(
+        moving,
+        "_close",
+        "old.store.set_mark(mark._replace(state=MOVED, since_us=old.now_us()))",
+        "old.store.set_mark(Mark())",
+    ),
+    "the old one is opened before the new one is": Fault(
+        moving, "_prove", "audit.verify(new)", "_alone(old).__enter__(); old.store.set_mark(Mark()); old.store.commit()"
+    ),
+}
+
+
+def with_a_fault(name: str, way: Way, folder: Path) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        faults.put_in(patch, UNSAFE[name])
+        try:
+            killed_and_gone_on(way, folder, 5)
+        except (AssertionError, Busy) as error:
+            return type(error).__name__
+    return ""
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_it_would_be_seen_if(name: str, tmp_path: Path) -> None:
+    assert processes.alone(with_a_fault, name, FILES, tmp_path)

@@ -1,0 +1,104 @@
+"""What `wallet move` needs of a ledger, whatever the engine: its mark, and its tables piece by piece.
+
+Rows are copied as they are, hashes and all, in the order of their keys. So how far a copy has come is its highest key.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from wallet_cli.domain.model import Operator
+from wallet_cli.storage import sql
+from wallet_cli.storage.marks import ARRIVING, Mark, refusal
+from wallet_cli.storage.reading import Reading, Values
+from wallet_cli.storage.sql import COPIED, Copied
+from wallet_cli.storage.writing import Rows
+
+Key = tuple[int, ...]
+
+
+class Copying(Reading):
+    """The steps of a move, of which `exclusively` makes one transaction; a store says how they are run."""
+
+    @property
+    @abstractmethod
+    def address(self) -> str:
+        """Where the ledger is, as it may be shown and written down: with no password."""
+
+    @abstractmethod
+    def identity(self) -> tuple[Any, ...]:
+        """What no other ledger has, however the address of this one is written."""
+
+    @abstractmethod
+    def _begin_alone(self) -> None:
+        """Begin a transaction while no batch is under way, and let none begin before it ends."""
+
+    @abstractmethod
+    def _change(self, statement: str, values: Values) -> None:
+        """Run a statement that changes something."""
+
+    @abstractmethod
+    def add_rows(self, copied: Copied, rows: Rows) -> None:
+        """Insert rows of that table as they are."""
+
+    @abstractmethod
+    def commit(self) -> None: ...
+
+    @abstractmethod
+    def rollback(self) -> None: ...
+
+    @contextmanager
+    def exclusively(self) -> Iterator[Mark]:
+        """Be the only writer for the length of a `with` block, which is one transaction; given the mark as it stands.
+
+        On SQLite, take the turn first. Raises Busy where others do not end in time.
+        """
+        self._begin_alone()
+        try:
+            yield self.mark()
+            self.commit()
+        except BaseException:
+            self.rollback()
+            raise
+
+    def check_whole(self) -> None:
+        """Raises LedgerMoved for a ledger that has not all arrived yet."""
+        marked = self._one(sql.REFUSING, {}, Mark._make)
+        if marked is not None and marked.state == ARRIVING:
+            raise refusal(marked)
+
+    def mark(self) -> Mark:
+        return self._one(sql.MARK, {}, Mark._make) or Mark()
+
+    def set_mark(self, mark: Mark) -> None:
+        self._change(sql.SET_MARK, mark._asdict())
+
+    def count(self, copied: Copied) -> int:
+        return int(self._one(copied.how_many, {}, lambda row: row[0]) or 0)
+
+    def last_key(self, copied: Copied) -> Key:
+        """The highest key there is; zeros, which come before all of them, where there is no row."""
+        return self._one(copied.last, {}, tuple) or (0,) * len(copied.key)
+
+    def rows_after(self, copied: Copied, key: Key, limit: int) -> Rows:
+        """The next rows in the order of their keys, at most `limit`."""
+        return list(self._each(copied.after, [*key, limit], lambda row: row))
+
+    def is_empty(self) -> bool:
+        return not self.operators() and not any(any(self.last_key(copied)) for copied in COPIED)
+
+    def add_operators(self, operators: Sequence[Operator]) -> None:
+        for operator in operators:
+            self._change(sql.INSERT_OPERATOR, sql.operator_values(operator))
+
+    def clear(self) -> None:
+        """Remove all that the ledger holds."""
+        self._change(sql.CLEAR_OPERATORS, {})
+        for copied in reversed(COPIED):
+            self._change(copied.clear, {})
+
+    def settle(self) -> None:
+        """After very much was put in: let the engine learn what there is, so that it plans well."""

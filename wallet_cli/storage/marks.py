@@ -1,0 +1,58 @@
+"""What a ledger knows of itself: whether it has moved, is being moved, or is still arriving from another.
+
+It is one row. A batch reads it within its turn, and whoever changes it has all turns ended first: so nobody writes to a
+ledger that has been marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from wallet_cli.errors import LedgerMoved
+
+MOVING, MOVED, ARRIVING = "moving", "moved", "arriving"
+
+
+class Mark(NamedTuple):
+    """The row. With no `state`, the ledger is like any other, and takes writes.
+
+    `move` is the random name of the move that the state is of, which both ends bear; `other` the address of the other
+    end, with no password; `since_us` when the state began. `origin` is the move that brought the ledger here whole, and
+    stays.
+    """
+
+    state: str | None = None
+    other: str | None = None
+    move: str | None = None
+    since_us: int | None = None
+    origin: str | None = None
+
+
+def refusal(row: Sequence[Any]) -> LedgerMoved:
+    """What a writer is told by a mark that has a state."""
+    from wallet_cli.domain.period import format_time
+
+    mark = Mark._make(row)
+    since = format_time(mark.since_us or 0)
+    if mark.state == ARRIVING:
+        return LedgerMoved(
+            f"this ledger is not all here: it is being moved from {mark.other}",
+            hint="`wallet move` finishes it, there",
+            **{"state": ARRIVING, "from": mark.other, "since": since},
+        )
+    if mark.state == MOVING:
+        return LedgerMoved(
+            f"this ledger is being moved to {mark.other}, and takes no writes",
+            hint="`wallet move --to …` once more finishes it; `wallet move --cancel` calls it off",
+            state=MOVING,
+            to=mark.other,
+            since=since,
+        )
+    return LedgerMoved(
+        f"this ledger has moved to {mark.other}",
+        hint="use that one: --db, or WALLET_DB",
+        state=mark.state,
+        to=mark.other,
+        since=since,
+    )
