@@ -1,13 +1,18 @@
-"""Fixtures: every test has a folder, an empty ledger and settings of its own, whatever the machine's are."""
+"""Fixtures: every test has a folder, an empty ledger and settings of its own, whatever the machine's are.
+
+A test that uses one of `engine`, `db`, `wallet` and `ledger` is run on a file and on PostgreSQL, unless it is marked
+`on_file("why")`. `-k postgres` runs those on PostgreSQL alone, `-m "not postgres"` all others.
+"""
 
 from __future__ import annotations
 
-import shutil
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import cli
+from support import cli, engines, postgres
+from support.engines import Address, Engine
 
 from wallet_cli import settings
 from wallet_cli.services.context import Ledger, open_ledger
@@ -15,13 +20,48 @@ from wallet_cli.services.context import Ledger, open_ledger
 VARIABLES = [name for setting in settings.SETTINGS for name in setting.variables]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        postgres.begin_run()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        postgres.end_run()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what has a ledger on each engine, one after the other in each module, as servers are a module's."""
+    if not os.environ.get("BOTH"):
+        return
+    if "engine" in metafunc.fixturenames and metafunc.definition.get_closest_marker("on_file") is None:
+        missing = postgres.why_not()
+        marks = [pytest.mark.postgres, pytest.mark.skipif(missing is not None, reason=str(missing))]
+        names = [pytest.param(name, marks=marks if name == "postgres" else []) for name in engines.NAMES]
+        metafunc.parametrize("engine", names, indirect=True, scope="module")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out, on PostgreSQL, those of a table of tests that are marked one by one."""
+    items[:] = [item for item in items if not (_on_postgres(item) and item.get_closest_marker("on_file"))]
+
+
+def _on_postgres(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and item.get_closest_marker("postgres") is not None
+
+
+@pytest.fixture(scope="module")
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """What the ledgers of a test are kept in."""
+    engine = engines.begin(getattr(request, "param", "file"))
+    yield engine
+    engines.end(engine)
+
+
 @pytest.fixture(scope="session")
-def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger just made, to copy from: making one takes half a second, for the migrations."""
-    path = tmp_path_factory.mktemp("template") / "wallet.db"
-    with open_ledger(settings.load({"db": str(path)}, {}), lambda _: None):
-        pass
-    return path
+def empty_ledger() -> Path:
+    """A ledger just made, in a file, to copy from."""
+    return engines.empty_file()
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +69,8 @@ def clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty working directory and home, no settings, and UTC."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        monkeypatch.delenv(name)
     monkeypatch.delenv("WALLET_DEBUG", raising=False)
     for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
@@ -38,23 +80,22 @@ def clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def db(tmp_path: Path, empty_ledger: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The path of an empty ledger, which is also what WALLET_DB names."""
-    path = tmp_path / "wallet.db"
-    shutil.copyfile(empty_ledger, path)
-    path.chmod(0o600)
-    monkeypatch.setenv("WALLET_DB", str(path))
-    return path
+def db(tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
+    """An empty ledger, which is also what WALLET_DB names: a path, or the URL of a database."""
+    address = engine.new(tmp_path)
+    monkeypatch.setenv("WALLET_DB", str(address))
+    yield address
+    engine.forget(tmp_path)
 
 
 @pytest.fixture
-def wallet(db: Path) -> Callable[[str | list[str]], cli.Outcome]:
+def wallet(db: Address) -> Callable[[str | list[str]], cli.Outcome]:
     """Runs a command line on the test's ledger: `wallet("tx add 1 5 --credit")`."""
     return cli.run
 
 
 @pytest.fixture
-def ledger(db: Path) -> Iterator[Ledger]:
+def ledger(db: Address) -> Iterator[Ledger]:
     """The test's ledger, open."""
     with open_ledger(settings.load({"db": str(db)}), lambda _: None) as opened:
         yield opened

@@ -14,8 +14,11 @@ from typing import Any
 
 import pytest
 from support import cli, processes
+from support.engines import Engine
 
-FOR_S = 12.0
+FOR_S = {"file": 12.0, "postgres": 5.0}
+"""By engine."""
+
 STEPS = 200
 """How many places in the middle of a command are interrupted, evenly spread over the lines that it runs."""
 EDGE = 60
@@ -48,7 +51,7 @@ def opened(wallet: Run) -> Run:
     return wallet
 
 
-def test_random_moments_of_a_whole_process(opened: Run) -> None:
+def test_random_moments_of_a_whole_process(opened: Run, engine: Engine) -> None:
     drawn = random.Random(2)
     whole = processes.Wallet(add("undisturbed"))
     whole.begun()
@@ -56,7 +59,7 @@ def test_random_moments_of_a_whole_process(opened: Run) -> None:
     assert whole.finish().code == 0
     length_s = time.monotonic() - begun
     outcomes = []
-    until = begun + FOR_S
+    until = begun + FOR_S[engine.name]
     while time.monotonic() < until:
         key = f"k{len(outcomes)}"
         run = processes.Wallet(add(key))
@@ -138,6 +141,7 @@ def test_every_part_of_a_command(opened: Run) -> None:
     assert opened("verify").code == 0
 
 
+@pytest.mark.on_file("tests/storage/test_postgres_turns.py waits for a row")
 def test_ctrl_c_while_another_has_the_turn(opened: Run, db: Path) -> None:
     from wallet_cli.writer.file_lock import TurnLock
 

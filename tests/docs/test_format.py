@@ -12,6 +12,8 @@ import pysqlite3
 import pytest
 from support import cli
 
+pytestmark = pytest.mark.on_file("the format of the file")
+
 PAGE = Path(__file__).parent.parent.parent / "docs" / "format.md"
 TEXT = PAGE.read_text("utf-8")
 

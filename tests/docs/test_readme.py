@@ -21,6 +21,8 @@ import pytest
 from support import transcript
 from support.transcript import WILDCARD, Session
 
+pytestmark = pytest.mark.on_file("the sessions in the documents are told of a file")
+
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

@@ -22,6 +22,8 @@ from wallet_cli.storage import migrate, sql
 from wallet_cli.storage.ledger_file import open_store
 from wallet_cli.storage.sqlite import APPLICATION_ID, sqlite3
 
+pytestmark = pytest.mark.on_file("test_postgres_opening.py opens databases")
+
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)

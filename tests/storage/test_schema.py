@@ -20,6 +20,8 @@ from wallet_cli.storage.loading import AT_ONCE
 from wallet_cli.storage.migrate import MIGRATIONS
 from wallet_cli.storage.sqlite import APPLICATION_ID, sqlite3
 
+pytestmark = pytest.mark.on_file("test_postgres_opening.py and test_postgres_plans.py have the other schema")
+
 
 @pytest.fixture
 def raw(db: Path) -> Iterator[Any]:

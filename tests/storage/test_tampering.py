@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from support.cli import run
+from support.engines import Address, Engine, dump, unchecked
 
 from wallet_cli.domain import chain
 from wallet_cli.storage import sql
-from wallet_cli.storage.sqlite import sqlite3
 
 
 @pytest.fixture
-def history(db: Path) -> Path:
+def history(db: Address, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Address:
     """Two wallets, 1 with five transactions and 2 with two."""
-    for line in (
+    lines = (
         "register 9886977544",
         "create 1",
         "create 1/points --currency PTS/0",
@@ -27,18 +26,18 @@ def history(db: Path) -> Path:
         "tx add 1 1 --debit --key last",
         "tx add 1/points 5 --credit",
         "tx add 1/points 5 --credit",
-    ):
-        assert run(line).code == 0
+    )
+    address = engine.copy("history", lines, tmp_path)
+    monkeypatch.setenv("WALLET_DB", str(address))
     assert run("verify --json").json == {"ok": True, "wallets": 2, "transactions": 7}
-    return db
+    return address
 
 
-def tamper(path: Path, *statements: str) -> None:
-    """Change the file with plain SQL, and none of the constraints that the program would set."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA ignore_check_constraints=ON")
+def tamper(address: Address, *statements: str) -> None:
+    """Change the ledger with plain SQL, and none of the constraints that the program would set."""
+    with unchecked(address) as raw:
         for statement in statements:
-            connection.execute(statement)
+            raw.execute(statement)
 
 
 def row(seq: int, wallet_id: int = 1) -> str:
@@ -69,7 +68,6 @@ TAMPERING = {
     "a time before the one before": ([f"UPDATE transactions SET at_us = 0 WHERE {row(3)}"], "1-3"),
     "a note": ([f"UPDATE transactions SET note = 'June' WHERE {row(1)}"], "1-1"),
     "a note taken away": ([f"UPDATE transactions SET note = NULL WHERE {row(2)}"], "1-2"),
-    "a note that is not text": ([f"UPDATE transactions SET note = CAST(x'ff' AS TEXT) WHERE {row(2)}"], "1-2"),
     "a key": ([f"UPDATE transactions SET key = 'free' WHERE {row(1)}"], "1-1"),
     "a hash": ([f"UPDATE transactions SET hash = zeroblob(32) WHERE {row(3)}"], "1-3"),
     "the first row deleted": ([f"DELETE FROM transactions WHERE {row(1)}"], "1-2"),
@@ -117,8 +115,18 @@ TAMPERING = {
 }
 
 
-@pytest.mark.parametrize(("statements", "first_bad"), TAMPERING.values(), ids=TAMPERING)
-def test_verify_names_the_first_bad_row(history: Path, statements: list[str], first_bad: str) -> None:
+NOT_TEXT = pytest.param(
+    [f"UPDATE transactions SET note = CAST(x'ff' AS TEXT) WHERE {row(2)}"],
+    "1-2",
+    id="a note that is not text",
+    marks=pytest.mark.on_file("PostgreSQL lets no such text in"),
+)
+
+
+@pytest.mark.parametrize(
+    ("statements", "first_bad"), [*(pytest.param(*each, id=name) for name, each in TAMPERING.items()), NOT_TEXT]
+)
+def test_verify_names_the_first_bad_row(history: Address, statements: list[str], first_bad: str) -> None:
     tamper(history, *statements)
     done = run("verify --json")
     assert (done.code, done.out) == (7, "")
@@ -131,26 +139,27 @@ def test_verify_names_the_first_bad_row(history: Path, statements: list[str], fi
 
 
 @pytest.mark.parametrize("exponent", [0, 3])
-def test_a_balance_cannot_be_multiplied_by_moving_its_decimal_point(history: Path, exponent: int) -> None:
+def test_a_balance_cannot_be_multiplied_by_moving_its_decimal_point(history: Address, exponent: int) -> None:
     tamper(history, f"UPDATE wallets SET exponent = {exponent} WHERE id = 1")
     done = run("verify --json")
     assert (done.code, done.out) == (7, "")
     assert "wallet 1" in done.error["message"]
 
 
-def test_one_wallet_can_be_checked_alone(history: Path) -> None:
+def test_one_wallet_can_be_checked_alone(history: Address) -> None:
     tamper(history, f"UPDATE transactions SET amount = 6 WHERE {row(2, 2)}")
     assert run("verify 1 --json").json == {"ok": True, "wallets": 1, "transactions": 5}
     assert run("verify 1/points --json").error["details"]["transaction"] == "2-2"
     assert run("verify 1/points").code == 7
 
 
-def test_what_may_change_about_a_wallet_is_no_tampering(history: Path) -> None:
+def test_what_may_change_about_a_wallet_is_no_tampering(history: Address) -> None:
     tamper(history, "UPDATE wallets SET status = 'frozen', own_minimum = 100", "UPDATE users SET name = 'Asha'")
     assert run("verify -q").out == "7\n"
 
 
-def test_a_damaged_file_is_named(history: Path) -> None:
+@pytest.mark.on_file("a damaged file")
+def test_a_damaged_file_is_named(history: Address) -> None:
     tamper(history, "PRAGMA wal_checkpoint(TRUNCATE)")
     # The key stands in the table and in the index: change the table's alone, and the index no longer agrees.
     original = history.read_bytes()
@@ -162,7 +171,8 @@ def test_a_damaged_file_is_named(history: Path) -> None:
     assert run("verify -q").out == "7\n"
 
 
-def test_a_file_that_lost_its_middle_is_an_error_and_no_answer(history: Path) -> None:
+@pytest.mark.on_file("a damaged file")
+def test_a_file_that_lost_its_middle_is_an_error_and_no_answer(history: Address) -> None:
     tamper(history, "PRAGMA wal_checkpoint(TRUNCATE)")
     data = bytearray(history.read_bytes())
     data[4096:] = bytes(len(data) - 4096)
@@ -172,24 +182,17 @@ def test_a_file_that_lost_its_middle_is_an_error_and_no_answer(history: Path) ->
         assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error"), line
 
 
-def test_a_missing_row_stops_a_balance_in_the_past_rather_than_guessing(history: Path) -> None:
+def test_a_missing_row_stops_a_balance_in_the_past_rather_than_guessing(history: Address) -> None:
     tamper(history, f"DELETE FROM transactions WHERE {row(3)}")
     done = run("balance 1 --at 2000-01-01 --json")
     assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error")
     assert "verify" in done.error["hint"]
 
 
-MADE: list[bytes] = []
-"""The ledger below, once it has been made."""
-
-
 @pytest.fixture
-def business(db: Path) -> Path:
+def business(db: Address, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Address:
     """A ledger with all that links rows to each other: wallet 1 and its savings, 2; holds in each state."""
-    if MADE:
-        db.write_bytes(MADE[0])
-        return db
-    for line in (
+    lines = (
         "register 9886977544",
         "create 1",
         "create 1/savings",
@@ -205,26 +208,24 @@ def business(db: Path) -> Path:
         "tx add 1 7 --debit",  # 1-6
         "tx reverse 1-6 3",  # 1-7
         "tx reverse 1-6 4 --force",  # 1-8
-    ):
-        assert run(line).code == 0, line
+    )
+    address = engine.copy("business", lines, tmp_path)
+    monkeypatch.setenv("WALLET_DB", str(address))
     assert run("verify --json").json == {"ok": True, "wallets": 2, "transactions": 10}
-    MADE.append(db.read_bytes())
-    return db
+    return address
 
 
-def rewrite(path: Path) -> None:
+def rewrite(address: Address) -> None:
     """What a keeper would do who knows the format: work out all totals and hashes again, so that each chain holds."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA ignore_check_constraints=ON")
-        for wallet in map(sql.to_wallet, connection.execute(sql.ALL_WALLETS).fetchall()):
+    with unchecked(address) as raw:
+        for wallet in map(sql.to_wallet, raw.execute(sql.ALL_WALLETS)):
             last = chain.unopened(wallet)
-            rows = connection.execute(sql.OLDEST_FIRST, {"wallet_id": wallet.id}).fetchall()
-            for each in map(sql.to_transaction, rows):
+            for each in map(sql.to_transaction, raw.execute(sql.OLDEST_FIRST, {"wallet_id": wallet.id})):
                 credit, debit = (each.amount, 0) if each.is_credit else (0, each.amount)
                 totals = (last.credit_total + credit, last.debit_total + debit, last.credit_count + each.is_credit)
                 facts = (each.seq, each.is_credit, each.amount, *totals, each.at_us, each.note, each.key)
                 hash_ = chain.link(last.hash, *facts, chain.extras(*each[11:]))
-                connection.execute(
+                raw.execute(
                     "UPDATE transactions SET credit_total = ?, debit_total = ?, credit_count = ?, hash = ?"
                     " WHERE wallet_id = ? AND seq = ?",
                     (*totals, hash_, wallet.id, each.seq),
@@ -261,7 +262,7 @@ IN_THE_HASH = {
 
 
 @pytest.mark.parametrize(("statement", "first_bad"), IN_THE_HASH.values(), ids=IN_THE_HASH)
-def test_the_hash_covers_metadata_and_links(business: Path, statement: str, first_bad: str) -> None:
+def test_the_hash_covers_metadata_and_links(business: Address, statement: str, first_bad: str) -> None:
     tamper(business, statement)
     done = run("verify --json")
     assert (done.code, done.out) == (7, "")
@@ -319,7 +320,7 @@ LINKS = {
 
 @pytest.mark.parametrize(("statements", "kind", "first_bad"), LINKS.values(), ids=LINKS)
 def test_rows_that_do_not_agree_are_named_though_each_chain_holds(
-    business: Path, statements: list[str], kind: str, first_bad: str | int
+    business: Address, statements: list[str], kind: str, first_bad: str | int
 ) -> None:
     tamper(business, *statements)
     rewrite(business)
@@ -332,16 +333,14 @@ def test_rows_that_do_not_agree_are_named_though_each_chain_holds(
     assert f"{kind} {first_bad}" in plain.err
 
 
-def test_a_chain_that_is_rewritten_with_nothing_changed_is_the_same_chain(business: Path) -> None:
-    with closing(sqlite3.connect(business)) as connection:
-        before = connection.execute("SELECT * FROM transactions").fetchall()
+def test_a_chain_that_is_rewritten_with_nothing_changed_is_the_same_chain(business: Address) -> None:
+    before = dump(business)
     rewrite(business)
-    with closing(sqlite3.connect(business)) as connection:
-        assert connection.execute("SELECT * FROM transactions").fetchall() == before
+    assert dump(business) == before
     assert run("verify -q").out == "10\n"
 
 
-def test_one_wallet_is_checked_with_what_it_is_linked_to(business: Path) -> None:
+def test_one_wallet_is_checked_with_what_it_is_linked_to(business: Address) -> None:
     tamper(business, posting("amount = amount + 1", 2))
     rewrite(business)
     assert run("verify 1 --json").error["details"]["transaction"] == "1-2"
@@ -363,7 +362,7 @@ def test_one_wallet_is_checked_with_what_it_is_linked_to(business: Path) -> None
     ],
 )
 def test_a_hold_that_no_constraint_would_take_is_found_and_named_where_the_wallet_is_checked(
-    business: Path, change: str, number: int
+    business: Address, change: str, number: int
 ) -> None:
     tamper(business, holding(change, number))
     if change.startswith("captured"):
@@ -377,7 +376,7 @@ def test_a_hold_that_no_constraint_would_take_is_found_and_named_where_the_walle
     assert run("verify").code == 7
 
 
-def test_a_hold_that_has_lapsed_and_a_limit_that_was_changed_are_no_tampering(business: Path) -> None:
+def test_a_hold_that_has_lapsed_and_a_limit_that_was_changed_are_no_tampering(business: Address) -> None:
     tamper(
         business,
         holding("created_at_us = 10, expires_at_us = 20", 2),

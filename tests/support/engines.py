@@ -1,0 +1,250 @@
+"""The engines that a ledger may be kept in: tests that are about no engine are run on each of them.
+
+A test that asks for the fixture `engine`, itself or by way of `db`, `wallet` or `ledger`, is run once an engine. While
+it runs, `ledger_in(folder)` says where the ledger of a folder is: in the folder, or in a database that only it knows.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pysqlite3
+
+from support import cli, postgres
+from wallet_cli import settings
+from wallet_cli.services.context import open_ledger
+from wallet_cli.storage.postgres import _translated
+
+NAMES = ("file", "postgres")
+
+Address = Path | str
+"""What WALLET_DB is set to: a path, or a URL."""
+
+
+class Engine(ABC):
+    """Where ledgers are kept; `name` is one of NAMES."""
+
+    name: str
+
+    @abstractmethod
+    def ledger_in(self, folder: Path) -> Address:
+        """Where the ledger of a folder is, or will be."""
+
+    @abstractmethod
+    def new(self, folder: Path) -> Address:
+        """A new, empty ledger, which is that of the folder."""
+
+    @abstractmethod
+    def nothing(self, folder: Path) -> Address:
+        """The ledger of a folder, in which there is none yet."""
+
+    @abstractmethod
+    def copy(self, name: str, lines: Sequence[str], folder: Path) -> Address:
+        """The ledger of the folder is a copy of one in which those commands were run, once a run of tests: `name`."""
+
+    @abstractmethod
+    def forget(self, folder: Path) -> None:
+        """The ledger of a folder is not needed any more."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """No ledger is."""
+
+
+class Files(Engine):
+    name = "file"
+
+    def ledger_in(self, folder: Path) -> Path:
+        return folder / "wallet.db"
+
+    def new(self, folder: Path) -> Path:
+        path = self.ledger_in(folder)
+        shutil.copyfile(empty_file(), path)
+        path.chmod(0o600)
+        return path
+
+    def nothing(self, folder: Path) -> Path:
+        return self.ledger_in(folder)
+
+    def copy(self, name: str, lines: Sequence[str], folder: Path) -> Path:
+        made = postgres.run_folder() / f"{name}.db"
+        with postgres.one_at_a_time(name):
+            if not made.exists():
+                shutil.copyfile(empty_file(), made)
+                tell(made, lines)
+        return Path(shutil.copyfile(made, self.ledger_in(folder)))
+
+    def forget(self, folder: Path) -> None:
+        """It goes with the folder."""
+
+    def end(self) -> None:
+        """They go with their folders."""
+
+
+class Databases(Engine):
+    name = "postgres"
+
+    def __init__(self) -> None:
+        self._known: dict[Path, str] = {}
+
+    def ledger_in(self, folder: Path) -> str:
+        folder = folder.resolve()
+        if folder not in self._known:
+            self._known[folder] = postgres.databases().new()
+        return self._known[folder]
+
+    def new(self, folder: Path) -> str:
+        return self.ledger_in(folder)
+
+    def copy(self, name: str, lines: Sequence[str], folder: Path) -> str:
+        made = postgres.made_once(name, lambda url: tell(url, lines))
+        return self._now(folder, postgres.databases().new(of=made))
+
+    def nothing(self, folder: Path) -> str:
+        return self._now(folder, postgres.databases().new(empty=True))
+
+    def _now(self, folder: Path, url: str) -> str:
+        self.forget(folder)
+        self._known[folder.resolve()] = url
+        return url
+
+    def forget(self, folder: Path) -> None:
+        known = self._known.pop(folder.resolve(), None)
+        if known is not None:
+            postgres.databases().forget(known)
+
+    def end(self) -> None:
+        for folder in list(self._known):
+            self.forget(folder)
+
+
+@cache
+def empty_file() -> Path:
+    """A ledger just made, to copy from: making one takes half a second, for the migrations."""
+    path = Path(postgres.run_folder()) / "wallet.db"
+    with postgres.one_at_a_time("making"):
+        if not path.exists():
+            with open_ledger(settings.load({"db": str(path)}, {}), lambda _: None):
+                pass
+    return path
+
+
+def tell(address: Address, lines: Sequence[str]) -> None:
+    """Run some commands on a ledger, each of which has to succeed."""
+    for line in lines:
+        done = cli.run(["--db", str(address), *shlex.split(line)])
+        assert done.code == 0, (line, done.err)
+
+
+_current: list[Engine] = [Files()]
+
+
+def begin(name: str) -> Engine:
+    """Let tests have their ledgers on this engine, until `end`."""
+    _current.append(Databases() if name == "postgres" else Files())
+    return _current[-1]
+
+
+def end(engine: Engine) -> None:
+    _current.remove(engine)
+    engine.end()
+
+
+def ledger_in(folder: Path) -> Address:
+    """Where the ledger of a folder is, on the engine of the test that runs."""
+    return _current[-1].ledger_in(folder)
+
+
+# As other programs see a ledger
+
+
+def dump(address: Address) -> list[object]:
+    """Every row of every table of a ledger, and its schema."""
+    if isinstance(address, str):
+        with psycopg.connect(address, autocommit=True) as server:
+            schema = server.execute(POSTGRES_SCHEMA).fetchall()
+            tables = sorted({row[0] for row in schema})
+            read = 'SELECT * FROM "{0}" ORDER BY "{0}"::text'
+            return [schema, *(server.execute(read.format(name).encode()).fetchall() for name in tables)]
+    if not address.is_file():
+        return []
+    connection: Any = pysqlite3.connect(address)
+    try:
+        schema = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
+        tables = [name for kind, name, _ in schema if kind == "table"]
+        return [schema, *(connection.execute(f'SELECT * FROM "{name}"').fetchall() for name in tables)]
+    finally:
+        connection.close()
+
+
+POSTGRES_SCHEMA = """
+SELECT table_name, column_name, data_type FROM information_schema.columns
+WHERE table_schema = current_schema ORDER BY table_name, ordinal_position
+"""
+
+
+def execute(address: Address, script: str) -> None:
+    """Let another program run some statements on a ledger; to break foreign keys, it asks as it would ask SQLite."""
+    if isinstance(address, str):
+        with psycopg.connect(address, autocommit=True) as server:
+            for statement in script.split(";"):
+                server.execute((UNCHECKED if "PRAGMA foreign_keys" in statement else statement).encode())
+        return
+    connection: Any = pysqlite3.connect(address, isolation_level=None)
+    try:
+        connection.executescript(script)
+    finally:
+        connection.close()
+
+
+UNCHECKED = """
+DO $$
+DECLARE known record;
+BEGIN
+    FOR known IN SELECT conrelid::regclass AS relation, conname FROM pg_constraint
+        WHERE contype IN ('c', 'f') AND connamespace = current_schema::regnamespace LOOP
+        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', known.relation, known.conname);
+    END LOOP;
+END
+$$
+"""
+"""Lets nothing but keys stand in the way of a change."""
+
+
+class Raw:
+    """A ledger as another program sees it, which keeps to no constraint; statements are SQLite's, with `?` or names."""
+
+    def __init__(self, connection: Any, is_server: bool) -> None:
+        self._connection = connection
+        self._is_server = is_server
+
+    def execute(self, statement: str, values: Any = ()) -> list[Any]:
+        if self._is_server:
+            statement = statement.replace("zeroblob(32)", "decode(repeat('00', 32), 'hex')")
+            cursor = self._connection.execute(_translated(statement), values)
+            return list(cursor.fetchall()) if cursor.description else []
+        return list(self._connection.execute(statement, values).fetchall())
+
+
+@contextmanager
+def unchecked(address: Address) -> Iterator[Raw]:
+    """Change a ledger with plain SQL, and none of the constraints that the program would set."""
+    if isinstance(address, str):
+        with psycopg.connect(address, autocommit=True) as server:
+            server.execute(UNCHECKED.encode())
+            yield Raw(server, True)
+        return
+    connection: Any = pysqlite3.connect(address, isolation_level=None)
+    try:
+        connection.execute("PRAGMA ignore_check_constraints=ON")
+        yield Raw(connection, False)
+    finally:
+        connection.close()
