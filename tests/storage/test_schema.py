@@ -56,7 +56,7 @@ def test_migrations_make_the_schema_of_the_tables(db: Path) -> None:
         expected = schema(declared)
         assert schema(migrated) == expected
     engine.dispose()
-    assert {"users", "wallets", "holds", "transactions", "operators"} <= set(expected)
+    assert {"ledger", "users", "wallets", "holds", "transactions", "operators"} <= set(expected)
     assert {"uq_transactions_wallet_id_key", "ix_transactions_wallet_id_reverses"} <= set(expected)
     assert {"uq_holds_wallet_id_key", "ix_holds_open"} <= set(expected)
     for name in ("transactions", "holds"):
@@ -80,7 +80,7 @@ def test_every_table_is_strict(raw: Any) -> None:
     listed = raw.execute("SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table'")
     strict = {name: bool(value) for name, value in listed if not name.startswith(("sqlite_", "alembic_"))}
     assert set(strict.values()) == {True}
-    assert set(strict) == {"users", "wallets", "holds", "transactions", "operators"}
+    assert set(strict) == {"ledger", "users", "wallets", "holds", "transactions", "operators"}
 
 
 TRANSACTION: dict[str, Any] = {

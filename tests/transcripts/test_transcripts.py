@@ -46,6 +46,8 @@ ONLY_LINES_GET = {"restore_conflict"}
 ON_A_FILE = {
     "bad_input/ledgers": "what is not a ledger is a path",
     "commands/config-show": "where the settings name no ledger, it is a file",
+    "commands/move": "where it goes is a path",
+    "errors/ledger_moved": "where it went is a path",
     "commands/demo": "the ledger of the demonstration is a file",
     "errors/busy": "who has the turn is told by the lock of a file",
     "errors/interrupted": "turns are waited for at the lock of a file",
