@@ -14,7 +14,7 @@ COPY wallet_cli wallet_cli
 # files between stages changes their times.
 RUN /tools/bin/pip wheel --quiet --no-cache-dir --no-deps --wheel-dir /wheels . \
  && /tools/bin/pip --python /opt/wallet/bin/python install --quiet --no-cache-dir --no-compile \
-      "$(echo /wheels/wallet_cli-*.whl)[serve]" \
+      "$(echo /wheels/wallet_cli-*.whl)[serve,postgres]" \
  && /opt/wallet/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/wallet/lib
 
 FROM ${BASE}

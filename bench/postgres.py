@@ -38,6 +38,7 @@ from support.postgres import programs
 
 ROUNDS = int(os.environ.get("WALLET_BENCH_ROUNDS", "7"))
 SIZED_ROWS = int(os.environ.get("WALLET_BENCH_ROWS", "1000000"))
+SIZED_WALLETS = SIZED_ROWS // 10
 PEERS = Path(__file__).parent / "peers"
 WALLETS = 100
 BATCH = 1_000
@@ -54,6 +55,14 @@ request = function()
         count % WALLETS + 1))
 end
 """
+
+
+ONE_WALLET_A_USER = (
+    "INSERT INTO users SELECT n, '98' || 70000000 + n, '+9198' || 70000000 + n, 'IN', '98' || 70000000 + n, NULL, 0"
+    " FROM generate_series(2, COUNT) n",
+    "INSERT INTO wallets (id, user_id, type, currency, exponent, status, created_at_us)"
+    " SELECT n, n, 'main', 'INR', 2, 'active', 0 FROM generate_series(101, COUNT) n",
+)
 
 
 class Bench(NamedTuple):
@@ -86,17 +95,14 @@ class Bench(NamedTuple):
 
     def pgbench(self, database: str, *options: str, seconds: int) -> float:
         """Transactions a second of PEER_CLIENTS clients."""
-        command = [
-            programs() / "pgbench",
-            "-c",
-            str(PEER_CLIENTS),
-            "-T",
-            str(seconds),
-            *options,
-            self.cluster.url(database),
-        ]
+        load = ["-c", str(PEER_CLIENTS), "-T", str(seconds), *options]
+        command = [programs() / "pgbench", *load, self.cluster.url(database)]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         return float(re.findall(r"tps = ([\d.]+)", said)[0])
+
+    def log_bytes(self) -> int:
+        """How much PostgreSQL has written to its log since it was made."""
+        return int(self.cluster.execute("SELECT pg_current_wal_lsn() - '0/0'")[0][0])
 
 
 def posted(wallet_id: int) -> dict[str, object]:
@@ -171,7 +177,10 @@ def measure(bench: Bench, api: str, other: str, hot_database: str) -> None:
         seconds = SECONDS if round_ else 1
         peer = bench.pgbench("bench", seconds=seconds)
         hot_peer = bench.pgbench(hot_database, "-n", "-f", str(PEERS / "hot_wallet.sql"), seconds=seconds)
-        durable, hot_rate = create.load(seconds=seconds), hot.load(seconds=seconds)
+        before = bench.log_bytes()
+        durable = create.load(seconds=seconds)
+        log = (bench.log_bytes() - before) / (durable.rate * seconds)
+        hot_rate = hot.load(seconds=seconds)
         batched = batch.load(BATCH_CONNECTIONS, seconds).rate * BATCH
         two = both((create, beside), seconds)
         found = {
@@ -179,6 +188,7 @@ def measure(bench: Bench, api: str, other: str, hot_database: str) -> None:
             "durable": durable.rate,
             "p50": durable.p50,
             "p99": durable.p99,
+            "log": log,
             "durable / peer": durable.rate / peer,
             "batched": batched,
             "batched / peer": batched / peer,
@@ -198,6 +208,7 @@ def measure(bench: Bench, api: str, other: str, hot_database: str) -> None:
     figure(f"durable POST, {CONNECTIONS} connections, {WALLETS} wallets", mid("durable"), "/s")
     figure("durable POST, p50", mid("p50"), "ms")
     figure("durable POST, p99", mid("p99"), "ms")
+    figure("durable POST, bytes in PostgreSQL's log, checkpoints and all", mid("log"), "B")
     figure("durable POST / pgbench TPC-B-like", mid("durable / peer"), "x", at_least=1.2)
     figure(f"batches of {BATCH:,}: transactions", mid("batched"), "/s")
     figure("batches / pgbench TPC-B-like", mid("batched / peer"), "x", at_least=4)
@@ -209,14 +220,17 @@ def measure(bench: Bench, api: str, other: str, hot_database: str) -> None:
 
 
 def sizes(cluster: Cluster) -> None:
-    """What SIZED_ROWS transactions over WALLETS wallets take on disk, each with a key of 13 characters."""
+    """What SIZED_ROWS transactions take on disk and in the log, each with a key of 13 characters; and SIZED_WALLETS."""
     url = prepare(cluster, WALLETS)
+    database = url.rpartition("/")[2]
+    cluster.execute("CHECKPOINT")
+    [(before,)] = cluster.execute("SELECT pg_current_wal_lsn()::text")
     with ledger(url) as opened:
         for first in range(0, SIZED_ROWS, 10_000):
             numbers = range(first, min(first + 10_000, SIZED_ROWS))
             posts = [Post(number % WALLETS + 1, True, 2000, None, f"order-{number:07}") for number in numbers]
             opened.executor.run(posts, "filling")
-    database = url.rpartition("/")[2]
+    [(log,)] = cluster.execute(f"SELECT pg_current_wal_lsn() - '{before}'")
     cluster.execute("VACUUM ANALYZE transactions", database)
     asked = "pg_table_size('transactions')", "pg_relation_size('pk_transactions')"
     keys = "pg_relation_size('uq_transactions_wallet_id_key')"
@@ -225,6 +239,12 @@ def sizes(cluster: Cluster) -> None:
     figure("  its primary key", primary / SIZED_ROWS, "B")
     figure("  the index of keys, where each has one of 13 characters", keyed / SIZED_ROWS, "B")
     figure("  all of it", (table + primary + keyed) / SIZED_ROWS, "B")
+    figure("  in the log, by 10,000 a commit", float(log) / SIZED_ROWS, "B")
+    for statement in ONE_WALLET_A_USER:
+        cluster.execute(statement.replace("COUNT", str(SIZED_WALLETS)), database)
+    for table in ("users", "wallets"):
+        [(size,)] = cluster.execute(f"SELECT pg_total_relation_size('{table}')", database)
+        figure(f"bytes of {table} each, at {SIZED_WALLETS:,}, with indexes", size / SIZED_WALLETS, "B")
 
 
 if __name__ == "__main__":

@@ -6,13 +6,10 @@ test puts deliberate faults into the program and has the machine find each of th
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -25,6 +22,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support import engines
+from support.engines import Engine
 from support.faults import Fault, put_in
 
 from wallet_cli import settings as wallet_settings
@@ -127,15 +126,10 @@ bounds = st.none() | moments
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    template: ClassVar[Path]
-    """An empty ledger to copy."""
-
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
-        folder = self.stack.enter_context(tempfile.TemporaryDirectory(prefix="wallet-machine-"))
-        self.path = Path(folder) / "wallet.db"
-        shutil.copyfile(self.template, self.path)
+        self.address = self.stack.enter_context(engines.lent())
         self.now_us = START_US
         self.registered: list[int] = []
         """Indices into PHONES, in the order of registration: user ids less one."""
@@ -143,7 +137,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.open()
 
     def open(self) -> None:
-        given = wallet_settings.load({"db": str(self.path), "timezone": "UTC"}, {})
+        given = wallet_settings.load({"db": str(self.address), "timezone": "UTC"}, {})
         self.opened = ExitStack()
         self.ledger: Ledger = self.opened.enter_context(open_ledger(given, lambda _: None))
         self.ledger.executor.clock = lambda: self.now_us
@@ -432,19 +426,11 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_left_open(self) -> None:
-        assert not self.ledger.store.connection.in_transaction
+        assert not engines.in_transaction(self.ledger)
 
 
-def machine_on(template: Path) -> type[LedgerMachine]:
-    class Machine(LedgerMachine):
-        pass
-
-    Machine.template = template
-    return Machine
-
-
-def test_the_ledger_answers_as_a_naive_one_would(empty_ledger: Path) -> None:
-    run_state_machine_as_test(machine_on(empty_ledger), settings=BOUNDED)
+def test_the_ledger_answers_as_a_naive_one_would(engine: Engine) -> None:
+    run_state_machine_as_test(LedgerMachine, settings=BOUNDED)
 
 
 FAULTS = {
@@ -465,9 +451,10 @@ FAULTS = {
 }
 
 
+@pytest.mark.on_file("the faults are in the rules, and the model is the same")
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_a_deliberate_fault_is_found(empty_ledger: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
+def test_a_deliberate_fault_is_found(engine: Engine, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     put_in(monkeypatch, fault)
     # An answer that differs, or a constraint or a check of the program's own that is broken.
     with pytest.raises((AssertionError, WalletError)):
-        run_state_machine_as_test(machine_on(empty_ledger), settings=HUNT)
+        run_state_machine_as_test(LedgerMachine, settings=HUNT)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections import Counter
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import engines
+from support.engines import Engine
 from support.statements import Page, in_time, peaks_are_kept
 
 from wallet_cli import documents
@@ -101,11 +100,9 @@ class Story:
 
 
 @contextmanager
-def fresh(template: Path) -> Any:
-    with tempfile.TemporaryDirectory(prefix="wallet-statement-") as folder:
-        path = Path(folder) / "wallet.db"
-        shutil.copyfile(template, path)
-        given_settings = wallet_settings.load({"db": str(path), "timezone": "UTC"}, {})
+def fresh() -> Any:
+    with engines.lent() as address:
+        given_settings = wallet_settings.load({"db": str(address), "timezone": "UTC"}, {})
         with open_ledger(given_settings, lambda _: None) as ledger:
             yield ledger
 
@@ -120,9 +117,9 @@ bounds = st.none() | st.integers(-1, 30)
 @given(steps=steps, currency=st.sampled_from(CURRENCIES), start=bounds, end=bounds)
 @BOUNDED
 def test_a_statement_adds_up(
-    empty_ledger: Path, steps: list[Any], currency: str, start: int | None, end: int | None
+    engine: Engine, steps: list[Any], currency: str, start: int | None, end: int | None
 ) -> None:
-    with fresh(empty_ledger) as ledger:
+    with fresh() as ledger:
         story = Story(ledger, currency)
         for step in steps:
             story.do(*step)
@@ -187,14 +184,15 @@ FAULTS = {
 }
 
 
+@pytest.mark.on_file("the faults are in the rules, and the model is the same")
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_a_deliberate_fault_is_found(empty_ledger: Path, monkeypatch: pytest.MonkeyPatch, fault: Any) -> None:
+def test_a_deliberate_fault_is_found(engine: Engine, monkeypatch: pytest.MonkeyPatch, fault: Any) -> None:
     name, wrong = fault
     monkeypatch.setattr(statements, name, wrong)
     story = (
         ("credit", 300, None, 1), ("debit", 100, None, 1), ("transfer_out", 40, "tea", 1), ("reversal", 2, None, 1),
     )  # fmt: skip
-    with fresh(empty_ledger) as ledger:
+    with fresh() as ledger:
         told = Story(ledger, "INR")
         for step in story:
             told.do(*step)

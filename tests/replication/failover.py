@@ -38,10 +38,13 @@ ANSWERS_AFTER_A_KILL = 100
 MAX_DELAY_S = 0.004
 """A batch takes about this long, so that a kill may fall anywhere in it."""
 CUT_EVERY = 4
-"""In one round of so many, the standby is cut off first, for so long that waits for it are cancelled."""
+"""In one round of so many, the standby is cut off first, and somebody impatient cancels all that waits for it."""
+CUT_S, CANCEL_EVERY_S = 25.0, 0.3
 LOCK_TIMEOUT_S = 2
-CUT_S = 20
 WAIT_S = 120
+
+CANCEL = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+"""Then the commit stands on the primary alone, with a warning, and is there for all to read."""
 
 NODE = {
     "wal_level": "replica",
@@ -167,7 +170,9 @@ async def round_(nodes: Sequence[Node], clients: Stubborn, drawn: random.Random,
     await clients.answers(drawn.randint(*ANSWERS_BEFORE_A_KILL))
     if cut:
         primary.link.fall_silent()
-        await asyncio.sleep(CUT_S)
+        for _ in range(round(CUT_S / CANCEL_EVERY_S)):
+            await asyncio.to_thread(primary.cluster.sql, CANCEL)
+            await asyncio.sleep(CANCEL_EVERY_S)
     await asyncio.sleep(drawn.random() * MAX_DELAY_S)
     acknowledged = len(clients.answered)
     primary.cluster.kill()

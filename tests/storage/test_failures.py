@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support import engines
 from support.cli import run
 
 from wallet_cli import settings
@@ -207,13 +207,6 @@ def pay(ledger: Ledger) -> dict[str, object]:
     return transactions.add(ledger, WALLET, "30", is_credit=False, key="rent")
 
 
-def in_transaction(ledger: Ledger) -> bool:
-    connection: Any = ledger.store.connection
-    if ledger.store.is_local:
-        return bool(connection.in_transaction)
-    return bool(connection.info.transaction_status)  # IDLE is 0
-
-
 def balance(ledger: Ledger) -> str:
     return str(wallets.balance(ledger, WALLET)["balance"])
 
@@ -298,7 +291,7 @@ def test_a_failure_before_the_commit_applies_nothing(
         broken.setattr(opened.store, step, fails)
         with pytest.raises(StorageError):
             pay(opened)
-    assert not in_transaction(opened)
+    assert not engines.in_transaction(opened)
     assert balance(opened) == "100.00"
     assert "replayed" not in pay(opened)
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,17 @@ import pysqlite3
 
 from support import cli, postgres
 from wallet_cli import settings
-from wallet_cli.services.context import open_ledger
+from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.storage.postgres import _translated
 
 NAMES = ("file", "postgres")
 
 Address = Path | str
 """What WALLET_DB is set to: a path, or a URL."""
+
+
+EMPTIED = ("transactions", "holds", "wallets", "users", "operators")
+"""Tables, in the order in which foreign keys let them be emptied."""
 
 
 class Engine(ABC):
@@ -45,6 +50,10 @@ class Engine(ABC):
     @abstractmethod
     def nothing(self, folder: Path) -> Address:
         """The ledger of a folder, in which there is none yet."""
+
+    @abstractmethod
+    def lent(self) -> AbstractContextManager[Address]:
+        """An empty ledger for the length of a `with` block, in which its tables stay as they are: for very many."""
 
     @abstractmethod
     def copy(self, name: str, lines: Sequence[str], folder: Path) -> Address:
@@ -71,6 +80,11 @@ class Files(Engine):
         path.chmod(0o600)
         return path
 
+    @contextmanager
+    def lent(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="wallet-lent-") as folder:
+            yield self.new(Path(folder))
+
     def nothing(self, folder: Path) -> Path:
         return self.ledger_in(folder)
 
@@ -94,6 +108,7 @@ class Databases(Engine):
 
     def __init__(self) -> None:
         self._known: dict[Path, str] = {}
+        self._spare: list[str] = []
 
     def ledger_in(self, folder: Path) -> str:
         folder = folder.resolve()
@@ -107,6 +122,14 @@ class Databases(Engine):
     def copy(self, name: str, lines: Sequence[str], folder: Path) -> str:
         made = postgres.made_once(name, lambda url: tell(url, lines))
         return self._now(folder, postgres.databases().new(of=made))
+
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        url = self._spare.pop() if self._spare else postgres.databases().new()
+        yield url
+        with psycopg.connect(url, autocommit=True) as server:
+            server.execute("; ".join(f"DELETE FROM {name}" for name in EMPTIED).encode())
+        self._spare.append(url)
 
     def nothing(self, folder: Path) -> str:
         return self._now(folder, postgres.databases().new(empty=True))
@@ -124,6 +147,9 @@ class Databases(Engine):
     def end(self) -> None:
         for folder in list(self._known):
             self.forget(folder)
+        for url in self._spare:
+            postgres.databases().forget(url)
+        self._spare.clear()
 
 
 @cache
@@ -161,6 +187,17 @@ def end(engine: Engine) -> None:
 def ledger_in(folder: Path) -> Address:
     """Where the ledger of a folder is, on the engine of the test that runs."""
     return _current[-1].ledger_in(folder)
+
+
+def lent() -> AbstractContextManager[Address]:
+    """An empty ledger, on the engine of the test that runs, for the length of a `with` block."""
+    return _current[-1].lent()
+
+
+def in_transaction(ledger: Ledger) -> bool:
+    """Whether a transaction of the database was left open."""
+    connection: Any = ledger.store.connection
+    return bool(connection.in_transaction if ledger.store.is_local else connection.info.transaction_status)  # IDLE: 0
 
 
 # As other programs see a ledger

@@ -7,15 +7,13 @@ holds lapse, and some of them before anybody has written that down.
 from __future__ import annotations
 
 import io
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from support import engines
 
 from wallet_cli import settings as wallet_settings
 from wallet_cli.domain.address import HoldId, parse_transaction_id, parse_wallet
@@ -48,7 +46,7 @@ BOUNDED = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-HUNT = settings(BOUNDED, max_examples=200, phases=[Phase.generate], report_multiple_bugs=False)
+HUNT = settings(BOUNDED, max_examples=1500, phases=[Phase.generate], report_multiple_bugs=False)
 """For faults that are there: the first example that shows one is enough."""
 
 # Text that journals, CSV and JSON have words for of their own.
@@ -107,12 +105,11 @@ stories = st.lists(steps, min_size=12, max_size=60)
 
 
 @contextmanager
-def opened(template: Path, now_us: int | None = None) -> Iterator[Ledger]:
-    """An empty ledger in a folder of its own; by the machine's clock, or by one that stands still at `now_us`."""
-    with tempfile.TemporaryDirectory(prefix="wallet-transport-") as folder:
-        path = Path(folder) / "wallet.db"
-        shutil.copyfile(template, path)
-        with open_ledger(wallet_settings.load({"db": str(path), "timezone": "UTC"}, {}), lambda _: None) as ledger:
+def opened(now_us: int | None = None) -> Iterator[Ledger]:
+    """An empty ledger; by the machine's clock, or by one that stands still at `now_us`."""
+    with engines.lent() as address:
+        given = wallet_settings.load({"db": str(address), "timezone": "UTC"}, {})
+        with open_ledger(given, lambda _: None) as ledger:
             if now_us is not None:
                 ledger.executor.clock = lambda: now_us
             yield ledger

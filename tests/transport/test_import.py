@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from support import cli, processes
+from support.engines import Address, Engine
 from transport.ledgers import START_US, exported, imported, opened, tell
 
 from wallet_cli.domain.address import parse_wallet
@@ -284,18 +285,18 @@ def test_a_file_that_cannot_be_read_on_is_a_storage_error(opened_wallet: Ledger)
 # What an export may not have become
 
 
-def restored(empty: Path, text: str, *, into: str = "") -> tuple[list[tuple[int, str]], str]:
+def restored(text: str, *, into: str = "") -> tuple[list[tuple[int, str]], str]:
     """Import what an export has become into a ledger that holds `into`; what was refused, and the ledger then."""
-    with opened(empty, now_us=START_US * 2) as ledger:
+    with opened(now_us=START_US * 2) as ledger:
         if into:
             imported(ledger, into)
         return imported(ledger, text).refusals, exported(ledger)
 
 
 @pytest.fixture
-def whole(empty_ledger: Path) -> str:
+def whole(engine: Engine) -> str:
     """An export: a wallet with two transactions, one of which moved money to another, which has one."""
-    with opened(empty_ledger) as ledger:
+    with opened() as ledger:
         ledger.executor.clock = lambda: START_US
         users.register(ledger, "9886977544")
         wallets.create(ledger, parse_wallet("id:1"))
@@ -331,10 +332,10 @@ CHANGES: dict[str, tuple[Callable[[list[str]], list[str]], list[int]]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_an_export_that_is_not_as_it_was_is_told_apart(change: str, whole: str, empty_ledger: Path) -> None:
+def test_an_export_that_is_not_as_it_was_is_told_apart(change: str, whole: str, engine: Engine) -> None:
     edit, expected = CHANGES[change]
     lines = edit(whole.splitlines())
-    refusals, then = restored(empty_ledger, "\n".join(lines) + "\n")
+    refusals, then = restored("\n".join(lines) + "\n")
     assert [line for line, _ in refusals] == expected
     if not expected:
         assert then == whole
@@ -342,13 +343,13 @@ def test_an_export_that_is_not_as_it_was_is_told_apart(change: str, whole: str, 
     assert codes <= {"restore_conflict", "invalid_input", "user_not_found", "wallet_not_found"}
     # Put right, it goes on: what was right is there, and the rest follows; unless something wrong was taken up.
     if expected and change in ("no end", "cut in the middle", "cut in a line", "a state gone", "a hash"):
-        assert restored(empty_ledger, whole, into="\n".join(lines)) == ([], whole)
+        assert restored(whole, into="\n".join(lines)) == ([], whole)
 
 
-def test_another_past_is_not_gone_on_with(whole: str, empty_ledger: Path) -> None:
+def test_another_past_is_not_gone_on_with(whole: str, engine: Engine) -> None:
     """Where a wallet had other transactions, what came later in the export is not put on top of them."""
     longer = whole.splitlines()
-    with opened(empty_ledger) as ledger:
+    with opened() as ledger:
         imported(ledger, whole.replace('"amount":"5.00"', '"amount":"9.00"'))
         before = [line for line in exported(ledger).splitlines() if '"id":"1-' in line and "record" not in line]
         more = longer[5].replace("1-2", "1-3").replace(',"transfer":"2-1"', "")
@@ -357,8 +358,8 @@ def test_another_past_is_not_gone_on_with(whole: str, empty_ledger: Path) -> Non
         assert [line for line in exported(ledger).splitlines() if '"id":"1-' in line and "record" not in line] == before
 
 
-def test_a_ledger_with_other_users_takes_nothing(whole: str, empty_ledger: Path) -> None:
-    with opened(empty_ledger) as other, opened(empty_ledger) as ledger:
+def test_a_ledger_with_other_users_takes_nothing(whole: str, engine: Engine) -> None:
+    with opened() as other, opened() as ledger:
         tell(other, [])
         users.register(ledger, "9886977599")
         wallets.create(ledger, parse_wallet("id:1"))
@@ -456,7 +457,7 @@ def test_records_of_users_and_wallets_may_be_written_by_hand(opened_wallet: Ledg
 
 
 @pytest.fixture
-def story(db: Path) -> Path:
+def story(db: Address) -> Path:
     assert cli.run("register 9886977544").code == 0
     assert cli.run("create 1").code == 0
     return db
@@ -468,7 +469,7 @@ def shell(line: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=environment, check=False)
 
 
-def test_what_comes_through_a_pipe_has_the_keys_of_the_file(story: Path, tmp_path: Path) -> None:
+def test_what_comes_through_a_pipe_has_the_keys_of_the_file(story: Address, tmp_path: Path) -> None:
     (tmp_path / "lines.csv").write_bytes(HEADER + OK * 3)
     piped = shell("cat lines.csv | wallet import - --json")
     assert (json.loads(piped.stdout)["applied"], piped.stderr) == (3, "")
@@ -482,8 +483,9 @@ def test_what_comes_through_a_pipe_has_the_keys_of_the_file(story: Path, tmp_pat
         assert "3" not in again.stdout.replace('"replayed": 3', "")
 
 
+@pytest.mark.on_file("what is at a path, the ledger too")
 @pytest.mark.parametrize("target", ["lines.csv", "./wallet.db", "link", "folder", "no/where", "/dev/full"])
-def test_rejects_go_where_they_do_no_harm(target: str, story: Path, tmp_path: Path) -> None:
+def test_rejects_go_where_they_do_no_harm(target: str, story: Address, tmp_path: Path) -> None:
     (tmp_path / "lines.csv").write_bytes(HEADER + b"1,0,credit,\n")
     (tmp_path / "link").symlink_to("lines.csv")
     (tmp_path / "folder").mkdir()
@@ -496,7 +498,7 @@ def test_rejects_go_where_they_do_no_harm(target: str, story: Path, tmp_path: Pa
     assert story.read_bytes() == before
 
 
-def test_rejects_have_the_line_as_it_was(story: Path, tmp_path: Path) -> None:
+def test_rejects_have_the_line_as_it_was(story: Address, tmp_path: Path) -> None:
     (tmp_path / "lines.csv").write_bytes(
         HEADER + '1,0,credit,"é\n2"\r\n1,5,credit,\xff\n'.encode() + b"1,\xff,credit,\n"
     )
@@ -532,7 +534,7 @@ def watched(arguments: str) -> tuple[str, int]:
     return written.decode(), process.wait(60)
 
 
-def test_a_bar_is_shown_on_a_terminal_alone(story: Path, tmp_path: Path) -> None:
+def test_a_bar_is_shown_on_a_terminal_alone(story: Address, tmp_path: Path) -> None:
     (tmp_path / "lines.csv").write_bytes(HEADER + OK * 100)
     shown, code = watched("import lines.csv")
     assert code == 0
@@ -542,7 +544,8 @@ def test_a_bar_is_shown_on_a_terminal_alone(story: Path, tmp_path: Path) -> None
     assert shell("wallet import lines.csv").stderr == ""
 
 
-def test_busy_is_exit_6_and_it_goes_on_from_there(story: Path, tmp_path: Path) -> None:
+@pytest.mark.on_file("the lock beside a file")
+def test_busy_is_exit_6_and_it_goes_on_from_there(story: Address, tmp_path: Path) -> None:
     (tmp_path / "lines.csv").write_bytes(HEADER + OK * 3)
     with processes.held(TurnLock, story.with_name(story.name + ".lock")):
         busy = shell("WALLET_LOCK_TIMEOUT=0.05 wallet import lines.csv --json")
@@ -574,7 +577,7 @@ imports.Run._count = counting
 
 @pytest.mark.parametrize(("options", "kept"), [([], 50), (["--atomic"], 0), (["--dry-run"], 0)])
 def test_ctrl_c_in_the_middle_is_exit_130_and_it_goes_on_from_there(
-    options: list[str], kept: int, story: Path, tmp_path: Path
+    options: list[str], kept: int, story: Address, tmp_path: Path
 ) -> None:
     (tmp_path / "lines.csv").write_bytes(HEADER + OK * 200)
     waits = HAS_DONE_FIVE.replace("sys.stdin.read()", "__import__('signal').pause()")
@@ -606,7 +609,7 @@ MAX_MEMORY_KB = 150 * 1024
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says how much memory a process had")
-def test_memory_does_not_grow_with_the_file(story: Path, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_file(story: Address, tmp_path: Path) -> None:
     """200,000 lines, 40 MB: of these every tenth is applied, and the others are refused, which is no less."""
     note = "n" * 180
     lines = [f"1,{0 if number % 10 else 5},credit,{number}{note}\n" for number in range(200_000)]

@@ -6,7 +6,6 @@ import csv
 import itertools
 import os
 import random
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from support import cli, processes
-from transport.ledgers import EVERYTHING, START_US, exported, step, tell
+from support.engines import Address, Engine
+from transport.ledgers import EVERYTHING, START_US, exported, opened, step, tell
 
 from wallet_cli import settings
 from wallet_cli.domain.commands import Command
@@ -22,14 +22,18 @@ from wallet_cli.domain.model import Policy
 from wallet_cli.domain.rules import State
 from wallet_cli.services import imports
 from wallet_cli.services.context import open_ledger
+from wallet_cli.storage.postgres import PostgresStore
 from wallet_cli.storage.sqlite import SqliteStore
 
-KILLS = 20
+KILLS = {"file": 20, "postgres": 8}
+"""By engine."""
+
 LINES = 4000
 LINES_A_BATCH = 40
 """So that there are a hundred commits for a kill to come between."""
 
 Row = tuple[object, ...]
+Store = SqliteStore | PostgresStore
 
 
 # Files to import
@@ -57,12 +61,10 @@ def write_csv(path: Path, *, keys: bool) -> None:
             writer.writerow([wallet, amount, kind, f"2024-02-{day:02}", note, key])
 
 
-def write_export(path: Path, empty: Path) -> None:
+def write_export(path: Path) -> None:
     """An export with whatever a ledger may hold, and many transactions."""
-    made = path.with_name("made.db")
-    shutil.copyfile(empty, made)
     drawn = random.Random(4)
-    with open_ledger(settings.load({"db": str(made)}), lambda _: None) as ledger:
+    with opened() as ledger:
         tell(ledger, EVERYTHING)
         ledger.executor.clock = lambda: START_US + 10**13
         commands = [
@@ -85,13 +87,16 @@ def run_import(path: Path, fault: str | None) -> int:
     return cli.run(["import", str(path), "--create", "-q"]).code
 
 
-def killed(path: Path, kills: int, fault: str | None = None) -> list[bool]:
-    """Import a file `kills` times, and kill each at a random moment; whether it was still at work. For `alone`."""
+def killed(path: Path, kills: int, undisturbed: Address, fault: str | None = None) -> list[bool]:
+    """Import a file `kills` times, and kill each at a random moment; whether it was still at work. For `alone`.
+
+    How long an import takes is seen on another ledger.
+    """
     drawn = random.Random(kills)
     begun = time.perf_counter()
     ledger = os.environ["WALLET_DB"]
-    os.environ["WALLET_DB"] = ledger + ".undisturbed"
-    processes.reap(processes.fork(lambda: run_import(path, None)))
+    os.environ["WALLET_DB"] = str(undisturbed)
+    processes.join([processes.fork(lambda: run_import(path, None) % 4)])  # 4: some lines are refused
     length_s = time.perf_counter() - begun
     os.environ["WALLET_DB"] = ledger
     cut = []
@@ -108,7 +113,7 @@ def killed(path: Path, kills: int, fault: str | None = None) -> list[bool]:
 # What it comes to
 
 
-def rows(db: Path) -> Iterator[Row]:
+def rows(db: Address) -> Iterator[Row]:
     """What a ledger says of its users, wallets and transactions, but for when its users and wallets were made."""
     with open_ledger(settings.load({"db": str(db)}), lambda _: None) as ledger:
         for user in ledger.store.users():
@@ -119,7 +124,7 @@ def rows(db: Path) -> Iterator[Row]:
         yield from map(tuple, ledger.store.holds_in_order())
 
 
-def text_of(db: Path) -> str:
+def text_of(db: Address) -> str:
     with open_ledger(settings.load({"db": str(db)}), lambda _: None) as ledger:
         return exported(ledger)
 
@@ -128,11 +133,11 @@ Files = Callable[[str], Path]
 
 
 @pytest.fixture
-def file_of(tmp_path: Path, empty_ledger: Path) -> Files:
+def file_of(tmp_path: Path, engine: Engine) -> Files:
     def make(kind: str) -> Path:
         path = tmp_path / f"{kind}.{'jsonl' if kind == 'export' else 'csv'}"
         if kind == "export":
-            write_export(path, empty_ledger)
+            write_export(path)
         else:
             write_csv(path, keys=kind == "keys")
         return path
@@ -140,7 +145,13 @@ def file_of(tmp_path: Path, empty_ledger: Path) -> Files:
     return make
 
 
-def differences(db: Path, path: Path, tmp_path: Path) -> list[str]:
+@pytest.fixture
+def undisturbed(engine: Engine) -> Iterator[Address]:
+    with engine.lent() as address:
+        yield address
+
+
+def differences(db: Address, path: Path, tmp_path: Path) -> list[str]:
     """Run the import once more, to its end: in what that differs from one that was never disturbed."""
     last = cli.run(["import", str(path), "--create", "--json"])
     clean = tmp_path / "clean.db"
@@ -157,9 +168,11 @@ def differences(db: Path, path: Path, tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", ["keys", "no keys", "export"])
-def test_killed_20_times_and_run_again(kind: str, file_of: Files, db: Path, tmp_path: Path) -> None:
+def test_killed_many_times_and_run_again(
+    kind: str, file_of: Files, db: Address, undisturbed: Address, tmp_path: Path, engine: Engine
+) -> None:
     path = file_of(kind)
-    cut = processes.alone(killed, path, KILLS)
+    cut = processes.alone(killed, path, KILLS[engine.name], undisturbed)
     assert any(cut)
     assert differences(db, path, tmp_path) == []
     if kind == "export":
@@ -171,15 +184,16 @@ def test_killed_20_times_and_run_again(kind: str, file_of: Files, db: Path, tmp_
 
 def forgets_keys() -> None:
     """A deliberate fault: keys are not looked up, nor unique."""
-    load = SqliteStore.load
+    engine = PostgresStore if "://" in os.environ["WALLET_DB"] else SqliteStore
+    load = engine.load
 
-    def load_without_keys(store: SqliteStore, commands: list[Command], policy: Policy, now_us: int) -> State:
+    def load_without_keys(store: Store, commands: list[Command], policy: Policy, now_us: int) -> State:
         store.connection.execute("DROP INDEX IF EXISTS uq_transactions_wallet_id_key")
         state = load(store, commands, policy, now_us)
         state.keys.clear()
         return state
 
-    SqliteStore.load = load_without_keys  # type: ignore[method-assign,assignment]
+    engine.load = load_without_keys  # type: ignore[method-assign,assignment]
 
 
 def makes_other_keys() -> None:
@@ -205,7 +219,9 @@ def restores_anywhere() -> None:
 @pytest.mark.parametrize(
     ("kind", "fault"), [("keys", "forgets_keys"), ("no keys", "makes_other_keys"), ("export", "restores_anywhere")]
 )
-def test_a_deliberate_fault_is_found(kind: str, fault: str, file_of: Files, db: Path, tmp_path: Path) -> None:
+def test_a_deliberate_fault_is_found(
+    kind: str, fault: str, file_of: Files, db: Address, undisturbed: Address, tmp_path: Path
+) -> None:
     path = file_of(kind)
-    processes.alone(killed, path, 3, fault)
+    processes.alone(killed, path, 3, undisturbed, fault)
     assert "rows" in differences(db, path, tmp_path)

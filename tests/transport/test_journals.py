@@ -13,11 +13,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from support.engines import Engine
 from transport.ledgers import BOUNDED, EVERYTHING, HOSTILE, Step, exported, opened, step, stories, tell
 
 from wallet_cli.domain.address import parse_wallet
@@ -136,24 +136,25 @@ CHECKERS = {
         ),
     ),
 }
+FIRST_WALLET = {"hledger": "wallets:1:main", "beancount": "Assets:Wallets:U1:W1"}
 each_checker = pytest.mark.parametrize("form", [pytest.param("hledger", marks=needs_hledger), "beancount"])
 
 
 @each_checker
-def test_it_finds_nothing_wrong_and_the_same_balances(form: str, empty_ledger: Path) -> None:
+def test_it_finds_nothing_wrong_and_the_same_balances(form: str, engine: Engine) -> None:
     errors, balances, own = CHECKERS[form]
 
     @settings(BOUNDED, max_examples=25)
     @given(stories)
     def check(story: list[Step]) -> None:
-        with opened(empty_ledger) as ledger:
+        with opened() as ledger:
             tell(ledger, [*EVERYTHING, *story])
             journal = exported(ledger, form)
             assert errors(journal) == ""
             assert balances(journal) == own(ledger)
             alone = exported(ledger, form, "id:1")
             assert errors(alone) == ""
-            account = next(iter(own(ledger)))[0]
+            account = own.keywords["account"](next(ledger.store.wallets()))
             assert {where: amount for where, amount in balances(alone).items() if where[0] == account} == {
                 where: amount for where, amount in own(ledger).items() if where[0] == account
             }
@@ -189,9 +190,9 @@ BEANCOUNT_BALANCE = r"(?m)(?<=  )-?[\d.]+(?= ~)"
         pytest.param("beancount", BEANCOUNT_BALANCE, id="beancount-balance"),
     ],
 )
-def test_any_number_that_is_off_by_one_minor_unit_is_found(form: str, pattern: str, empty_ledger: Path) -> None:
+def test_any_number_that_is_off_by_one_minor_unit_is_found(form: str, pattern: str, engine: Engine) -> None:
     errors, _, _ = CHECKERS[form]
-    with opened(empty_ledger) as ledger:
+    with opened() as ledger:
         tell(ledger, EVERYTHING)
         journal = exported(ledger, form)
     places = list(re.finditer(pattern, journal))
@@ -202,10 +203,10 @@ def test_any_number_that_is_off_by_one_minor_unit_is_found(form: str, pattern: s
 
 
 @each_checker
-def test_an_entry_that_is_off_on_both_sides_is_found(form: str, empty_ledger: Path) -> None:
+def test_an_entry_that_is_off_on_both_sides_is_found(form: str, engine: Engine) -> None:
     """It balances; what is asserted of the wallet does not hold any more. So it is for a leg of a transfer."""
     errors, _, _ = CHECKERS[form]
-    with opened(empty_ledger) as ledger:
+    with opened() as ledger:
         tell(ledger, EVERYTHING)
         journal = exported(ledger, form)
     entries = journal.split("\n\n")
@@ -220,10 +221,10 @@ def test_an_entry_that_is_off_on_both_sides_is_found(form: str, empty_ledger: Pa
 
 
 @each_checker
-def test_transfers_have_to_come_out_as_nothing(form: str, empty_ledger: Path) -> None:
+def test_transfers_have_to_come_out_as_nothing(form: str, engine: Engine) -> None:
     """A leg that is booked as if it came from outside leaves every wallet right, and is found."""
     errors, _, _ = CHECKERS[form]
-    with opened(empty_ledger) as ledger:
+    with opened() as ledger:
         tell(ledger, [step("transfer", 0, 1, 50)])
         journal = exported(ledger, form)
         alone = exported(ledger, form, "id:1")
@@ -243,15 +244,15 @@ TRANSFERS_OF_BEANCOUNT = ("Equity:Transfers", "Equity:Outside")
 
 
 @pytest.mark.parametrize("form", ["hledger", "beancount"])
-def test_user_text_stays_on_its_line(form: str, empty_ledger: Path) -> None:
+def test_user_text_stays_on_its_line(form: str, engine: Engine) -> None:
     """However hostile, it is one line of the entry that it belongs to."""
 
-    with opened(empty_ledger) as ledger:
+    with opened() as ledger:
         tell(ledger, [])
         plain = exported(ledger, form)
         tell_notes(ledger, ["x"] * len(HOSTILE))
         plain = exported(ledger, form)
-    with opened(empty_ledger) as ledger:
+    with opened() as ledger:
         tell(ledger, [])
         tell_notes(ledger, HOSTILE)
         hostile = exported(ledger, form)
@@ -264,11 +265,11 @@ def tell_notes(ledger: Ledger, notes: Any) -> None:
         transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, note=note)
 
 
-def test_what_beancount_reads_of_a_note_and_a_key_is_what_was_written(empty_ledger: Path) -> None:
+def test_what_beancount_reads_of_a_note_and_a_key_is_what_was_written(engine: Engine) -> None:
     from beancount.core import data
 
     note, key = 'a "quoted" \\ note; = 5 INR @ {x} 𝔘', 'key "1" \\ ; x'
-    with opened(empty_ledger) as ledger:
+    with opened() as ledger:
         tell(ledger, [])
         transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, note=note, key=key)
         entries, errors = beancount(exported(ledger, "beancount", "id:1"))
@@ -278,12 +279,12 @@ def test_what_beancount_reads_of_a_note_and_a_key_is_what_was_written(empty_ledg
 
 
 @needs_hledger
-def test_what_hledger_reads_of_a_note_and_a_key(empty_ledger: Path) -> None:
+def test_what_hledger_reads_of_a_note_and_a_key(engine: Engine) -> None:
     """A semicolon ends a description, a comma a tag; both are spaces there. All else is as it was written."""
     import json
 
     note, key = 'a "quoted" \\ note; = 5 INR @ {x} 𝔘: y, (z)', "key:1 ; x, y"
-    with opened(empty_ledger) as ledger:
+    with opened() as ledger:
         tell(ledger, [])
         transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, note=note, key=key)
         printed = json.loads(hledger(exported(ledger, "hledger", "id:1"), "print", "-O", "json").stdout)
@@ -293,7 +294,7 @@ def test_what_hledger_reads_of_a_note_and_a_key(empty_ledger: Path) -> None:
 
 
 @each_checker
-def test_types_that_differ_in_little_are_accounts_of_their_own(form: str, empty_ledger: Path) -> None:
+def test_types_that_differ_in_little_are_accounts_of_their_own(form: str, engine: Engine) -> None:
     errors, balances, own = CHECKERS[form]
     types = [
         "a",
@@ -313,7 +314,7 @@ def test_types_that_differ_in_little_are_accounts_of_their_own(form: str, empty_
         "x" * 32,
         "X" * 32,
     ]
-    with opened(empty_ledger) as ledger:
+    with opened() as ledger:
         users.register(ledger, "9886977544")
         for number, type_ in enumerate(types, 1):
             name = parse_wallet(f"id:1/{type_}")
@@ -329,9 +330,9 @@ def test_types_that_differ_in_little_are_accounts_of_their_own(form: str, empty_
 
 
 @each_checker
-def test_the_largest_amounts_are_exact(form: str, empty_ledger: Path) -> None:
+def test_the_largest_amounts_are_exact(form: str, engine: Engine) -> None:
     errors, balances, own = CHECKERS[form]
-    with opened(empty_ledger) as ledger:
+    with opened() as ledger:
         users.register(ledger, "9886977544")
         for currency in ("INR", "JPY", "KWD", "PTS/0", "PTS/8", "1X2/3"):
             id_ = wallets.create(ledger, parse_wallet(f"id:1/{currency.replace('/', '.')}"), currency, "-1")["id"]
@@ -351,9 +352,9 @@ def at(year_and_more: str) -> Callable[[Ledger], None]:
 
 
 @pytest.mark.parametrize("time", ["0001-01-01", "0999-12-31", "1699-12-31T23:59:59.999999Z"])
-def test_beancount_has_no_words_for_some_years(time: str, empty_ledger: Path) -> None:
+def test_beancount_has_no_words_for_some_years(time: str, engine: Engine) -> None:
     """That is said before anything is written; hledger has words for them."""
-    with opened(empty_ledger) as ledger:
+    with opened() as ledger:
         users.register(ledger, "9886977544")
         wallets.create(ledger, parse_wallet("id:1"))
         at(time)(ledger)
@@ -373,8 +374,8 @@ def test_beancount_has_no_words_for_some_years(time: str, empty_ledger: Path) ->
         ("2200-01-01", False),
     ],
 )
-def test_the_first_and_the_last_day_of_beancount(time: str, written: bool, empty_ledger: Path) -> None:
-    with opened(empty_ledger, now_us=8_000_000_000_000_000) as ledger:
+def test_the_first_and_the_last_day_of_beancount(time: str, written: bool, engine: Engine) -> None:
+    with opened(now_us=8_000_000_000_000_000) as ledger:
         users.register(ledger, "9886977544")
         wallets.create(ledger, parse_wallet("id:1"))
         at(time)(ledger)

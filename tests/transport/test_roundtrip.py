@@ -6,10 +6,10 @@ import csv
 import io
 import threading
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
+from support.engines import Address, Engine
 from transport.ledgers import BOUNDED, EVERYTHING, HUNT, START_US, Step, exported, imported, opened, stories, tell
 
 from wallet_cli import settings as wallet_settings
@@ -31,8 +31,8 @@ def note_what_is_there(text: str) -> None:
         seen[word] += word in text
 
 
-def check_round_trip(template: Path, story: list[Step]) -> None:
-    with opened(template) as first, opened(template, START_US * 2) as second:
+def check_round_trip(story: list[Step]) -> None:
+    with opened() as first, opened(START_US * 2) as second:
         tell(first, story)
         text = exported(first)
         note_what_is_there(text)
@@ -52,26 +52,26 @@ def check_round_trip(template: Path, story: list[Step]) -> None:
             assert exported(ledger) == text
 
 
-def test_any_ledger_comes_back_as_the_same_bytes(empty_ledger: Path) -> None:
+def test_any_ledger_comes_back_as_the_same_bytes(engine: Engine) -> None:
     @settings(BOUNDED, max_examples=60)
     @given(stories)
     def check(story: list[Step]) -> None:
-        check_round_trip(empty_ledger, story)
+        check_round_trip(story)
 
     seen.clear()
     check()
-    check_round_trip(empty_ledger, [*EVERYTHING])
+    check_round_trip([*EVERYTHING])
     assert [word for word, times in seen.items() if times == 0] == []
 
 
-def test_a_csv_export_is_replayed_line_by_line(empty_ledger: Path) -> None:
+def test_a_csv_export_is_replayed_line_by_line(engine: Engine) -> None:
     """Imported where it came from: every line is known; but CSV has no empty note, only none."""
 
     @settings(BOUNDED, max_examples=20)
     @given(stories)
     def check(story: list[Step]) -> None:
         story = [step._replace(note=step.note or None) for step in story]
-        with opened(empty_ledger) as ledger:
+        with opened() as ledger:
             tell(ledger, story)
             ledger.executor.clock = lambda: START_US * 2
             before = exported(ledger)
@@ -82,17 +82,18 @@ def test_a_csv_export_is_replayed_line_by_line(empty_ledger: Path) -> None:
     check()
 
 
+@pytest.mark.on_file("the faults are in what is written and read, and the check is the same")
 @pytest.mark.parametrize(
     "fault",
     ["forgets_notes_that_are_empty", "forgets_lapsed_holds", "forgets_what_is_forced"],
 )
-def test_a_deliberate_fault_is_found(fault: str, empty_ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deliberate_fault_is_found(fault: str, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     globals()[fault](monkeypatch)
 
     @settings(HUNT)
     @given(stories)
     def check(story: list[Step]) -> None:
-        check_round_trip(empty_ledger, story)
+        check_round_trip(story)
 
     with pytest.raises(AssertionError):
         check()
@@ -128,13 +129,13 @@ def forgets_what_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
 # One wallet alone
 
 
-def test_one_wallet_alone(empty_ledger: Path) -> None:
+def test_one_wallet_alone(engine: Engine) -> None:
     """Its owner, itself, and its own transactions and holds, in the same lines as in the whole export."""
 
     @settings(BOUNDED, max_examples=15)
     @given(stories)
     def check(story: list[Step]) -> None:
-        with opened(empty_ledger) as ledger:
+        with opened() as ledger:
             tell(ledger, story)
             whole = exported(ledger).splitlines()
             header_row, *rows = read_csv(exported(ledger, "csv"))
@@ -156,16 +157,16 @@ def read_csv(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline=""), strict=True))
 
 
-def test_a_wallet_alone_is_read_back_where_it_was_the_first(empty_ledger: Path) -> None:
-    with opened(empty_ledger) as first, opened(empty_ledger) as second:
+def test_a_wallet_alone_is_read_back_where_it_was_the_first(engine: Engine) -> None:
+    with opened() as first, opened() as second:
         tell(first, [])
         text = exported(first, wallet="id:1")
         assert imported(second, text).counts == (1, 0, 0)
         assert exported(second) == text
 
 
-def test_a_leg_of_a_transfer_is_not_read_back_without_the_other(empty_ledger: Path) -> None:
-    with opened(empty_ledger) as first, opened(empty_ledger) as second:
+def test_a_leg_of_a_transfer_is_not_read_back_without_the_other(engine: Engine) -> None:
+    with opened() as first, opened() as second:
         tell(first, [])
         transactions.transfer(first, parse_wallet("id:1"), parse_wallet("id:1/a.b"), "5")
         outcome = imported(second, exported(first, wallet="id:1"))
@@ -177,7 +178,7 @@ def test_a_leg_of_a_transfer_is_not_read_back_without_the_other(empty_ledger: Pa
 
 
 @pytest.mark.parametrize("form", exports.FORMATS)
-def test_an_export_is_of_one_moment_while_others_write(form: str, db: Path, empty_ledger: Path) -> None:
+def test_an_export_is_of_one_moment_while_others_write(form: str, db: Address, engine: Engine) -> None:
     """What is written between its first line and its last is not in it."""
     with open_ledger(wallet_settings.load({"db": str(db)}), lambda _: None) as ledger:
         tell(ledger, [])
@@ -193,7 +194,7 @@ def test_an_export_is_of_one_moment_while_others_write(form: str, db: Path, empt
         assert exported(ledger, form) != before
 
 
-def write_more(db: Path) -> None:
+def write_more(db: Address) -> None:
     with open_ledger(wallet_settings.load({"db": str(db)}), lambda _: None) as ledger:
         clock_us = START_US * 2
         ledger.executor.clock = lambda: clock_us

@@ -1,0 +1,198 @@
+"""What docs/ and compose.yaml tell one to do with PostgreSQL is done: roles, partitions, a primary for a standby."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from servers.cluster import Cluster, scratch_cluster
+from support import cli, postgres
+
+from wallet_cli import settings
+from wallet_cli.services.context import open_ledger
+from wallet_cli.storage.postgres import PostgresStore
+
+pytestmark = postgres.MARKS
+
+ROOT = Path(__file__).parents[2]
+
+STORY = """
+register 9886977544 --name Asha
+create 1
+create 1/savings
+tx add 1 500 --credit --key salary
+tx add 1 500 --credit --key salary
+tx add 1 20 --debit --note Tea
+transfer 1 1/savings 100 --key pocket
+hold add 1 50
+hold capture 1-h1 20
+hold add 1 10
+hold void 1-h2
+tx reverse 1-2
+limits 1 --daily-debit 400
+freeze 1/savings
+unfreeze 1/savings
+key create till
+key revoke till
+balance 1
+tx list 1
+tx total 1
+statement 1
+users
+verify
+export
+"""
+
+
+def sql_of(document: str, count: int) -> list[str]:
+    """The blocks of SQL of a document."""
+    found = re.findall(r"^```sql\n(.*?)^```", (ROOT / "docs" / document).read_text(), re.MULTILINE | re.DOTALL)
+    assert len(found) >= count
+    return found[:count]
+
+
+def run_sql(url: str, script: str) -> None:
+    """As psql would: one statement after the other; or all at once, where one of them has statements within."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in [script] if "$$" in script else script.split(";\n"):
+            if statement.strip():
+                connection.execute(statement.encode())
+
+
+def tell(story: str, *options: str) -> None:
+    for line in story.strip().splitlines():
+        done = cli.run([*options, *re.findall(r"\S+", line)])
+        assert done.code == 0, (line, done.err)
+
+
+# Roles.
+
+
+def test_the_role_of_a_server_can_do_all_that_it_needs_and_change_no_history(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making, granting = sql_of("postgres.md", 2)
+    run_sql(cluster.url(), making)
+    monkeypatch.setenv("WALLET_DB", cluster.url("wallet", user="wallet_owner"))
+    assert cli.run("verify").code == 0
+    run_sql(cluster.url("wallet", user="wallet_owner"), granting)
+    as_server = cluster.url("wallet", user="wallet")
+    monkeypatch.setenv("WALLET_DB", as_server)
+    tell(STORY)
+    with psycopg.connect(as_server, autocommit=True) as connection:
+        for statement in ("UPDATE transactions SET amount = 1", "DELETE FROM transactions", "DELETE FROM wallets"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+
+
+# Partitions.
+
+
+def test_a_partitioned_ledger_is_used_as_any_other(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    [partitioning] = sql_of("scale.md", 1)
+    database = cluster.new_database()
+    monkeypatch.setenv("WALLET_DB", cluster.url(database))
+    # Some of the story is there before.
+    tell("\n".join(STORY.strip().splitlines()[:8]))
+    before = cli.run("export").out
+    run_sql(cluster.url(database), partitioning)
+    assert cli.run("export").out == before
+    tell("\n".join(STORY.strip().splitlines()[8:]))
+    [(partitions, kind)] = cluster.execute(
+        "SELECT count(*), min(p.relkind::text) FROM pg_inherits JOIN pg_class p ON p.oid = inhparent"
+        " WHERE p.relname = 'transactions'",
+        database,
+    )
+    assert (partitions, kind) == (64, "p")
+
+
+@pytest.mark.parametrize(
+    "name", ["ix_transactions_wallet_id_reverses", "pk_transactions", "uq_transactions_wallet_id_key"]
+)
+def test_a_partitioned_ledger_has_the_same_indexes(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    asked = f"SELECT replace(replace(indexdef, ' ONLY', ''), 'public.', '') FROM pg_indexes WHERE indexname = '{name}'"
+    database = cluster.new_database()
+    monkeypatch.setenv("WALLET_DB", cluster.url(database))
+    with open_ledger(settings.load({}), lambda _: None):
+        pass
+    [plain] = cluster.execute(asked, database)
+    run_sql(cluster.url(database), sql_of("scale.md", 1)[0])
+    assert cluster.execute(asked, database) == [plain]
+
+
+# The compose file.
+
+
+@pytest.fixture(scope="module")
+def composed() -> Any:
+    yaml: Any = pytest.importorskip("yaml")
+    return yaml.safe_load((ROOT / "compose.yaml").read_text())
+
+
+def settings_of(command: list[str]) -> dict[str, str]:
+    """What `-cname=value` says in a command line."""
+    return dict(re.findall(r"-c(\w+)=(\S+)", " ".join(command)))
+
+
+def test_the_compose_file_names_what_there_is(composed: Any) -> None:
+    services = composed["services"]
+    assert set(services) == {"primary", "standby", "server1", "server2"}
+    for service in services.values():
+        # No registry's host: whoever runs it chooses where images come from.
+        assert re.fullmatch(r"[a-z-]+(:\d+)?", service["image"])
+        assert {volume.partition(":")[0] for volume in service.get("volumes", ())} <= set(composed["volumes"])
+        for name, value in service["environment"].items():
+            if "PASSWORD" in name or "SECRET" in name:
+                assert re.fullmatch(r"\$\{\w+:\?.*\}", value), f"{name} has a default"
+    for name in ("server1", "server2"):
+        url = services[name]["environment"]["WALLET_DB"]
+        assert urlsplit(url).netloc == "wallet@primary,standby"
+        PostgresStore(url, 1).close()  # it can be read
+        assert all(port.startswith("127.0.0.1:") for port in services[name]["ports"])
+
+
+def test_the_primary_of_the_compose_file_waits_for_the_standby_that_it_has(
+    composed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The script of its first start, run on a server with its settings; then the standby's copy, of that server."""
+    primary, standby = composed["services"]["primary"], composed["services"]["standby"]
+    script = composed["configs"]["first_start"]["content"].replace("$$", "$")
+    copying = standby["command"][-1].replace("$$", "$")
+    with scratch_cluster({"max_wal_senders": "4", "fsync": "off"} | settings_of(primary["command"])) as cluster:
+        environ = postgres.environment() | {
+            "PATH": f"{postgres.programs()}:{os.environ['PATH']}",
+            "PGDATA": str(cluster.data),
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(cluster.tcp_port),
+            "POSTGRES_USER": "postgres",
+            "POSTGRES_DB": "postgres",
+            "REPLICATION_PASSWORD": "it's secret",
+        }
+        access = (cluster.data / "pg_hba.conf").read_text()
+        subprocess.run(["bash", "-euc", script], env=environ, check=True, capture_output=True)
+        assert "synchronous_standby_names" in (cluster.data / "postgresql.auto.conf").read_text()
+        added = (cluster.data / "pg_hba.conf").read_text().removeprefix(access)
+        assert added == "host replication replicator all scram-sha-256\n"
+
+        # As in the container, but that the primary has another address, and nobody has to become another user.
+        taken = re.search(r"gosu postgres (pg_basebackup .*?)\n\s*fi", copying, re.DOTALL)
+        assert taken is not None
+        copy = taken[1].replace("host=primary", f"host=127.0.0.1 port={cluster.tcp_port}")
+        target = tmp_path / "copy"
+        cluster.execute("SELECT pg_reload_conf()")
+        given = environ | {"PGDATA": str(target), "PGPASSWORD": "it's secret"}
+        done = subprocess.run(["bash", "-euc", copy], env=given, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert (target / "standby.signal").exists()
+        written = (target / "postgresql.auto.conf").read_text()
+        [names] = cluster.execute("SHOW synchronous_standby_names")[0]
+        assert f"application_name={names}" in written
+        assert f"primary_slot_name = '{names}'" in written
