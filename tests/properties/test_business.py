@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -22,7 +22,6 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from support import engines
 from support.engines import Engine
 from support.faults import Fault, put_in
 from support.naive import Account, Decision, Entry, Kept, Naive
@@ -123,10 +122,13 @@ def outcome(call: Any) -> Any:
 
 
 class BusinessMachine(RuleBasedStateMachine):
+    engine: ClassVar[Engine]
+    """What its ledgers are kept in."""
+
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
-        address = self.stack.enter_context(engines.lent())
+        address = self.stack.enter_context(self.engine.lent())
         given = wallet_settings.load({"db": str(address), "timezone": "UTC"}, {})
         self.ledger: Ledger = self.stack.enter_context(open_ledger(given, lambda _: None))
         self.model = Naive([parse_currency(currency) for currency in TYPES.values()])
@@ -502,8 +504,17 @@ class BusinessMachine(RuleBasedStateMachine):
         assert audit.verify(self.ledger) == {"ok": True, "wallets": len(TYPES), "transactions": count}
 
 
+def machine_on(engine: Engine) -> type[BusinessMachine]:
+    class Machine(BusinessMachine):
+        pass
+
+    Machine.engine = engine
+    return Machine
+
+
 def test_the_ledger_answers_as_a_naive_one_would(engine: Engine) -> None:
-    run_state_machine_as_test(BusinessMachine, settings=BOUNDED)
+    bounded = settings(BOUNDED, max_examples=engine.fewer(BOUNDED.max_examples))
+    run_state_machine_as_test(machine_on(engine), settings=bounded)
 
 
 FAULTS = {
@@ -579,4 +590,4 @@ def test_a_deliberate_fault_is_found(engine: Engine, monkeypatch: pytest.MonkeyP
     put_in(monkeypatch, fault)
     # An answer that differs, or a constraint or a check of the program's own that is broken.
     with pytest.raises((AssertionError, WalletError)):
-        run_state_machine_as_test(BusinessMachine, settings=HUNT)
+        run_state_machine_as_test(machine_on(engine), settings=HUNT)

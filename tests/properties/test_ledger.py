@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -126,10 +126,13 @@ bounds = st.none() | moments
 
 
 class LedgerMachine(RuleBasedStateMachine):
+    engine: ClassVar[Engine]
+    """What its ledgers are kept in."""
+
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
-        self.address = self.stack.enter_context(engines.lent())
+        self.address = self.stack.enter_context(self.engine.lent())
         self.now_us = START_US
         self.registered: list[int] = []
         """Indices into PHONES, in the order of registration: user ids less one."""
@@ -429,8 +432,17 @@ class LedgerMachine(RuleBasedStateMachine):
         assert not engines.in_transaction(self.ledger)
 
 
+def machine_on(engine: Engine) -> type[LedgerMachine]:
+    class Machine(LedgerMachine):
+        pass
+
+    Machine.engine = engine
+    return Machine
+
+
 def test_the_ledger_answers_as_a_naive_one_would(engine: Engine) -> None:
-    run_state_machine_as_test(LedgerMachine, settings=BOUNDED)
+    bounded = settings(BOUNDED, max_examples=engine.fewer(BOUNDED.max_examples))
+    run_state_machine_as_test(machine_on(engine), settings=bounded)
 
 
 FAULTS = {
@@ -457,4 +469,4 @@ def test_a_deliberate_fault_is_found(engine: Engine, monkeypatch: pytest.MonkeyP
     put_in(monkeypatch, fault)
     # An answer that differs, or a constraint or a check of the program's own that is broken.
     with pytest.raises((AssertionError, WalletError)):
-        run_state_machine_as_test(LedgerMachine, settings=HUNT)
+        run_state_machine_as_test(machine_on(engine), settings=HUNT)

@@ -13,7 +13,7 @@ import pickle
 import select
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +34,7 @@ CONNECTIONS = 8
 TERMINALS = 3
 TERMINALS_PART = 60
 """One operation in so many is made in each terminal: a command line takes longer than a request."""
+MAX_IDLE_S = 2.0
 BATCH_SHARE, BATCH_SIZES = 0.06, (10, 60)
 LIVES_S = ((1, 1), (600, 40_000))
 AT_FAULT = frozenset({"busy", "storage_error", "internal_error"})
@@ -85,11 +86,15 @@ class RealWriter(Writer):
 class Caller(RealWriter):
     """One who sends requests, one after the other, to whichever server."""
 
+    def __init__(self, plan: Plan, number: int) -> None:
+        super().__init__(plan, number)
+        self.connections: dict[Address, tuple[Connection, float]] = {}
+        """And when it was asked last."""
+
     async def call(self, servers: Sequence[Address], operations: int) -> Report:
-        connections = [await Connection.open(address) for address in servers]
         left = operations
         while left:
-            connection = self.random.choice(connections)
+            connection = await self._connection(self.random.choice(servers))
             if self.random.random() < BATCH_SHARE:
                 left -= await self._batch(connection, min(left, self.random.randint(*BATCH_SIZES)))
                 continue
@@ -97,9 +102,21 @@ class Caller(RealWriter):
             left -= 1
             path, body, key = request_of(command)
             self._heard(command, await connection.post(API + path, body, key))
-        for connection in connections:
+        for connection, _ in self.connections.values():
             await connection.close()
         return self.report
+
+    async def _connection(self, server: Address) -> Connection:
+        """One that the server has not had time to find idle."""
+        connection, used_s = self.connections.get(server, (None, 0.0))
+        if connection is not None and time.monotonic() - used_s > MAX_IDLE_S:
+            await connection.close()
+            connection = None
+        while connection is None:
+            with suppress(TimeoutError):  # on a busy machine; nothing was asked yet
+                connection = await Connection.open(server)
+        self.connections[server] = connection, time.monotonic()
+        return connection
 
     async def _batch(self, connection: Connection, size: int) -> int:
         """Many credits and debits in one request; how many."""

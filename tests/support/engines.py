@@ -40,6 +40,10 @@ class Engine(ABC):
     name: str
 
     @abstractmethod
+    def fewer(self, examples: int) -> int:
+        """How many of so many random examples are enough: most faults are in the rules, and found on a file sooner."""
+
+    @abstractmethod
     def ledger_in(self, folder: Path) -> Address:
         """Where the ledger of a folder is, or will be."""
 
@@ -70,6 +74,9 @@ class Engine(ABC):
 
 class Files(Engine):
     name = "file"
+
+    def fewer(self, examples: int) -> int:
+        return examples
 
     def ledger_in(self, folder: Path) -> Path:
         return folder / "wallet.db"
@@ -109,6 +116,9 @@ class Databases(Engine):
     def __init__(self) -> None:
         self._known: dict[Path, str] = {}
         self._spare: list[str] = []
+
+    def fewer(self, examples: int) -> int:
+        return max(5, examples // 4)
 
     def ledger_in(self, folder: Path) -> str:
         folder = folder.resolve()

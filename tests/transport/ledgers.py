@@ -121,7 +121,7 @@ def step(word: str, first: int = 0, second: int = 0, amount: int = 1, *, flag: b
 
 EVERYTHING = (
     step("hold", amount=7), step("wait", 4, 6), step("hold", amount=5), step("capture", amount=2), step("hold"),
-    step("void"), step("transfer", 0, 1, 50), step("reverse", 0, 1), step("force", 0, 4, flag=True), step("hold", 1),
+    step("void"), step("transfer", 0, 1, 50), step("reverse", 0, 1), step("force", 0, 2, flag=True), step("hold", 1),
     step("wait", 4, 6), step("open", 3, 1), step("close", 4), step("freeze", 2),
 )  # fmt: skip
 """A hold of each status, one that lapsed and was noted and one that nobody noted, and whatever else there is."""

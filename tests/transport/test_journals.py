@@ -144,7 +144,7 @@ each_checker = pytest.mark.parametrize("form", [pytest.param("hledger", marks=ne
 def test_it_finds_nothing_wrong_and_the_same_balances(form: str, engine: Engine) -> None:
     errors, balances, own = CHECKERS[form]
 
-    @settings(BOUNDED, max_examples=25)
+    @settings(BOUNDED, max_examples=engine.fewer(25))
     @given(stories)
     def check(story: list[Step]) -> None:
         with opened() as ledger:

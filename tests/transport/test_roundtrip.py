@@ -53,7 +53,7 @@ def check_round_trip(story: list[Step]) -> None:
 
 
 def test_any_ledger_comes_back_as_the_same_bytes(engine: Engine) -> None:
-    @settings(BOUNDED, max_examples=60)
+    @settings(BOUNDED, max_examples=engine.fewer(60))
     @given(stories)
     def check(story: list[Step]) -> None:
         check_round_trip(story)

@@ -12,6 +12,7 @@ with its wallet's row locked, so that a commit which is still under way has ende
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -100,6 +101,9 @@ HINTS = {
     r"No space left": "free some space on the server's disk",
 }
 """By what is said: what to do about it. The first that fits counts."""
+
+# Of a batch that collided, the driver would say on stderr that it ignores what comes after.
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 T = TypeVar("T")
 Notify = Callable[[str], None]
