@@ -441,8 +441,9 @@ class PostgresStore(Copying):
         if connection is None or connection.closed:
             return
         if connection.info.transaction_status != pq.TransactionStatus.IDLE:
-            with suppress(StorageError, Busy):  # a broken connection has nothing left to roll back
-                self._run("ROLLBACK")
+            # Not as any statement: so the driver forgets what it takes for prepared, which may never have been.
+            with suppress(StorageError, Busy), self._translating():  # a broken connection has nothing to roll back
+                connection.rollback()
 
     def vouch(self) -> bool:
         """A commit of its own waits until the standby has it, and so all that was committed before.
