@@ -17,7 +17,6 @@ from wallet_cli.services.context import open_ledger
 pytestmark = postgres.MARKS
 
 ROWS = 10
-"""More than the driver sends before it prepares a statement."""
 
 
 def test_a_batch_that_collides_leaves_no_statement_that_is_not_there(cluster: Cluster) -> None:
@@ -33,10 +32,11 @@ def test_a_batch_that_collides_leaves_no_statement_that_is_not_there(cluster: Cl
         [first] = run([Post(1, True, 1)], "first")
         assert isinstance(first, Applied)
         assert isinstance(first.made, Transaction)
-        # One whose first row collides, so that the server skips those after it, and what prepares them.
+        # One whose first row collides, so that the server skips those after it, and what prepares them: its amount is
+        # no small number, and so it is another statement than theirs.
         store.begin()
         store.lock([1], 0, creating=False)
         with pytest.raises(Collision):
-            store.write([first.made] * ROWS)
+            store.write([first.made._replace(amount=10**12), *[first.made] * ROWS])
         store.rollback()
         assert {type(result) for result in run([Post(1, True, 1)] * ROWS, "after")} == {Applied}
