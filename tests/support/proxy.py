@@ -110,6 +110,8 @@ class Proxy:
                     self.cuts += 1
                     self.refusing = self._then_refusing
                     pump.cancel()
+                    # Until it has stopped reading, nobody else may.
+                    await asyncio.wait([pump])
                     await self._end(cut, data, writer, answers, server)
                     return
                 server.write(data)
