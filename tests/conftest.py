@@ -32,8 +32,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what has a ledger on each engine, one after the other in each module, as servers are a module's."""
-    if not os.environ.get("BOTH"):
-        return
     if "engine" in metafunc.fixturenames and metafunc.definition.get_closest_marker("on_file") is None:
         missing = postgres.why_not()
         marks = [pytest.mark.postgres, pytest.mark.skipif(missing is not None, reason=str(missing))]

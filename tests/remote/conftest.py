@@ -6,13 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 from remote.place import SECRET, Place
+from support.engines import Engine
 from support.server import Server
 
 from wallet_cli.remote import server as server_module
 
 
+@pytest.fixture(autouse=True, scope="module")
+def on_each_engine(engine: Engine) -> None:
+    """What is served is kept on one engine, and then on the other."""
+
+
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def served(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("afar"), environ={"JWT_SECRET_KEY": SECRET}) as server:
         yield server
 

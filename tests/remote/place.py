@@ -1,4 +1,4 @@
-"""One ledger, asked in two ways: as a file, and from afar through a `wallet serve` on it.
+"""One ledger, asked in two ways: as a file, and from afar through a `wallet serve` on it, or on a database.
 
 Before each command line the file is made a copy of what is served, so both ways start from the same; what the two
 leave behind is compared, with what no two runs share (times of now, new keys and tokens) put out of sight.
@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import shlex
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,9 +18,12 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import httpx
+import psycopg
+from support import engines
 from support.cli import Outcome, run
 from support.server import Server
 
+TABLES = ("users", "wallets", "transactions", "holds", "operators", "ledger")
 SECRET = "a secret of no less than thirty-two bytes"
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
@@ -91,11 +95,14 @@ class Place:
         """Make the copy what is served now."""
         for ending in ("", "-wal", "-shm"):  # the lock file stays: somebody may have the turn
             self.copy.with_name(self.copy.name + ending).unlink(missing_ok=True)
-        with (
-            contextlib.closing(sqlite3.connect(f"file:{self.server.db}?mode=ro", uri=True)) as served,
-            contextlib.closing(sqlite3.connect(self.copy)) as copy,
-        ):
-            served.backup(copy)
+        if isinstance(self.server.db, Path):
+            with (
+                contextlib.closing(sqlite3.connect(f"file:{self.server.db}?mode=ro", uri=True)) as served,
+                contextlib.closing(sqlite3.connect(self.copy)) as copy,
+            ):
+                served.backup(copy)
+        else:
+            copy_rows(self.server.db, Path(shutil.copyfile(engines.empty_file(), self.copy)))
         self.copy.chmod(0o600)
 
     def on_file(self, arguments: list[str], environ: Mapping[str, str] | None = None) -> Outcome:
@@ -107,6 +114,18 @@ class Place:
     def _run(self, arguments: list[str], where: Mapping[str, str], environ: Mapping[str, str] | None) -> Outcome:
         with mock.patch.dict(os.environ, {**where, **(environ or {})}):
             return run(arguments)
+
+
+def copy_rows(url: str, path: Path) -> None:
+    """Write every row of a database into a ledger just made, in a file, which then says the same."""
+    with psycopg.connect(url) as served, contextlib.closing(sqlite3.connect(path)) as copy:
+        for table in TABLES:
+            rows = served.execute(f"SELECT * FROM {table}".encode())
+            names = [column.name for column in rows.description or ()]
+            copy.execute(f"DELETE FROM {table}")
+            marks = ", ".join("?" * len(names))
+            copy.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", rows)
+        copy.commit()
 
 
 @contextlib.contextmanager

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from pathlib import Path
 
 import pytest
 from remote.place import SECRET, Place, same
+from support import engines
 from support.server import Server
 
 from wallet_cli.writer.file_lock import TurnLock
@@ -17,13 +17,14 @@ def place_of(server: Server, folder: Path) -> Place:
     return Place(server, folder / "copy" / "wallet.db")
 
 
+@pytest.mark.on_file("says who has the turn, which PostgreSQL does not")
 def test_busy_is_told_in_the_same_words(tmp_path: Path) -> None:
     (tmp_path / "copy").mkdir()
     patience = {"WALLET_LOCK_TIMEOUT": "0.2", "JWT_SECRET_KEY": SECRET}
     with Server(tmp_path, environ=patience) as server, contextlib.ExitStack() as held:
         place = place_of(server, tmp_path)
         case = place.case()
-        for ledger in (server.db, place.copy):
+        for ledger in (Path(server.db), place.copy):
             held.enter_context(TurnLock(ledger.with_name(ledger.name + ".lock")).turn(30, "another"))
         for form in ("", "--json"):
             both = place.both(case.fill(f"tx add {{phone}} 1 --credit {form}"), {"WALLET_LOCK_TIMEOUT": "0.2"})
@@ -44,9 +45,7 @@ def test_a_ledger_that_was_tampered_with(tmp_path: Path, damage: str) -> None:
     with Server(tmp_path, environ={"JWT_SECRET_KEY": SECRET}) as server:
         place = place_of(server, tmp_path)
         case = place.case()
-        with contextlib.closing(sqlite3.connect(server.db)) as connection:
-            connection.execute(damage)
-            connection.commit()
+        engines.execute(server.db, damage)
         for form in ("", "--json"):
             for line in (f"verify {form}", f"verify {{phone}} {form}"):
                 assert same(place.both(case.fill(line))).code == 7

@@ -1,4 +1,4 @@
-"""What docs/ and compose.yaml tell one to do with PostgreSQL is done: roles, partitions, a primary for a standby."""
+"""What docs/ and compose.yaml tell one to do with PostgreSQL is done: roles, partitions, shards, a primary."""
 
 from __future__ import annotations
 
@@ -126,6 +126,42 @@ def test_a_partitioned_ledger_has_the_same_indexes(
     [plain] = cluster.execute(asked, database)
     run_sql(cluster.url(database), sql_of("scale.md", 1)[0])
     assert cluster.execute(asked, database) == [plain]
+
+
+# Shards.
+
+CITUS = """
+CREATE FUNCTION create_reference_table(regclass) RETURNS void LANGUAGE sql AS '';
+CREATE FUNCTION create_distributed_table(
+    divided regclass, distribution_column text, shard_count int DEFAULT NULL, colocate_with regclass DEFAULT NULL
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE unique_index regclass;
+BEGIN
+    FOR unique_index IN SELECT indexrelid::regclass FROM pg_index WHERE indrelid = divided AND indisunique
+        AND NOT (SELECT attnum FROM pg_attribute WHERE attrelid = divided AND attname = distribution_column)
+            = ANY (indkey::int2[]) LOOP
+        RAISE EXCEPTION '% does not contain %', unique_index, distribution_column;
+    END LOOP;
+END
+$$;
+"""
+"""As much of Citus as knows which tables and columns there are, and what it would refuse to divide."""
+
+
+def test_a_ledger_whose_types_are_kept_by_the_turn_can_be_divided_and_is_used_as_any_other(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, without_constraint, dividing = sql_of("scale.md", 3)
+    database = cluster.new_database()
+    monkeypatch.setenv("WALLET_DB", cluster.url(database))
+    tell("verify")
+    run_sql(cluster.url(database), CITUS)
+    with pytest.raises(psycopg.errors.RaiseException, match="uq_wallets_user_id_type does not contain id"):
+        run_sql(cluster.url(database), dividing)
+    run_sql(cluster.url(database), without_constraint)
+    run_sql(cluster.url(database), dividing)
+    tell(STORY)
+    assert cli.run("create 1/savings").code == 5  # there is one already
 
 
 # The compose file.

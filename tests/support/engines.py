@@ -10,7 +10,7 @@ import shlex
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
@@ -19,10 +19,11 @@ from typing import Any
 import psycopg
 import pysqlite3
 
-from support import cli, postgres
+from support import cli, postgres, processes
 from wallet_cli import settings
 from wallet_cli.services.context import Ledger, open_ledger
-from wallet_cli.storage.postgres import _translated
+from wallet_cli.storage.postgres import CREATING_LOCK, _translated
+from wallet_cli.writer.file_lock import TurnLock
 
 NAMES = ("file", "postgres")
 
@@ -204,6 +205,20 @@ def lent() -> AbstractContextManager[Address]:
     return _current[-1].lent()
 
 
+@contextmanager
+def turn_held(address: Address) -> Iterator[Callable[[], object]]:
+    """Another has the turn of all wallets that there are; it gives it up when told to, or at the end of the block."""
+    if isinstance(address, str):
+        with psycopg.connect(address) as other:
+            other.execute(f"SELECT pg_advisory_xact_lock({CREATING_LOCK})")
+            other.execute("SELECT FROM wallets ORDER BY id FOR UPDATE")
+            yield other.rollback
+    else:
+        with processes.held(TurnLock, address.with_name(address.name + ".lock")) as holder:
+            assert holder.stdin is not None
+            yield holder.stdin.close
+
+
 def in_transaction(ledger: Ledger) -> bool:
     """Whether a transaction of the database was left open."""
     connection: Any = ledger.store.connection
@@ -236,6 +251,18 @@ POSTGRES_SCHEMA = """
 SELECT table_name, column_name, data_type FROM information_schema.columns
 WHERE table_schema = current_schema ORDER BY table_name, ordinal_position
 """
+
+
+def rows(address: Address, statement: str) -> list[tuple[Any, ...]]:
+    """What another program reads in a ledger."""
+    if isinstance(address, str):
+        with psycopg.connect(address, autocommit=True) as server:
+            return list(server.execute(statement.encode()).fetchall())
+    connection: Any = pysqlite3.connect(f"file:{address}?mode=ro", uri=True)
+    try:
+        return list(connection.execute(statement).fetchall())
+    finally:
+        connection.close()
 
 
 def execute(address: Address, script: str) -> None:

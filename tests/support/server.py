@@ -25,7 +25,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from support import engines
 from support.cli import Outcome
+from support.engines import Address
 from wallet_cli import settings
 
 API = "/api/v1"
@@ -37,13 +39,17 @@ VARIABLES = {name for setting in settings.SETTINGS for name in setting.variables
 
 
 def surroundings(folder: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An environment in which nothing of this machine's settings is seen: home and ledger are in `folder`."""
+    """An environment in which nothing of this machine's settings is seen; home is in `folder`, the ledger is its."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in VARIABLES and not name.startswith(("WALLET_", "XDG_", "PROMETHEUS_"))
     }
-    return kept | {"HOME": str(folder / "home"), "WALLET_DB": str(folder / "wallet.db"), "TZ": "UTC"} | dict(more or {})
+    return (
+        kept
+        | {"HOME": str(folder / "home"), "WALLET_DB": str(engines.ledger_in(folder)), "TZ": "UTC"}
+        | dict(more or {})
+    )
 
 
 def wallet(folder: Path, line: str | Sequence[str], environ: Mapping[str, str] | None = None) -> Outcome:
@@ -63,15 +69,16 @@ def wallet(folder: Path, line: str | Sequence[str], environ: Mapping[str, str] |
 class Server:
     """`wallet serve OPTIONS`, on a free port of 127.0.0.1 unless `options` say otherwise.
 
-    `folder` is its working directory, its home, and where its ledger is. `start` returns when it listens; it raises
-    AssertionError, with what was said on stderr, if it does not.
+    `folder` is its working directory, and its home; its ledger is that of the folder, on the engine of the test that
+    runs. `start` returns when it listens; it raises AssertionError, with what was said on stderr, if it does not.
     """
 
     def __init__(self, folder: Path, *options: str, environ: Mapping[str, str] | None = None) -> None:
         self.folder = folder
         self.options = options
         self.environ = dict(environ or {})
-        self.db = Path(surroundings(folder, environ)["WALLET_DB"])
+        db = surroundings(folder, environ)["WALLET_DB"]
+        self.db: Address = db if "://" in db else Path(db)
         self.url = ""
         self.lines: list[str] = []
         """What was written to stderr, since the first start."""

@@ -6,12 +6,18 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from support.engines import Engine
 from support.server import Server
 from web.calls import Owned, new_wallet
 
 
+@pytest.fixture(autouse=True, scope="module")
+def on_each_engine(engine: Engine) -> None:
+    """Every server of these tests has its ledgers on one engine, and then on the other."""
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("endpoints"), "--no-auth") as running:
         yield running
 

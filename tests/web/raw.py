@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import sqlite3
-from pathlib import Path
 from typing import Any, NamedTuple
+
+from support import engines
+from support.engines import Address
 
 TIMEOUT_S = 30
 
@@ -67,11 +68,10 @@ def _receive(sock: socket.socket) -> bytes:
         return b""
 
 
-def dump(path: Path) -> list[str]:
+def dump(ledger: Address) -> list[str]:
     """All that a ledger says of users, wallets, holds and transactions, from another connection."""
-    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        return [
-            repr(row)
-            for table in ("users", "wallets", "holds", "transactions")
-            for row in connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2")
-        ]
+    return [
+        repr(row)
+        for table in ("users", "wallets", "holds", "transactions")
+        for row in engines.rows(ledger, f"SELECT * FROM {table} ORDER BY 1, 2")
+    ]

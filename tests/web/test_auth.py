@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import httpx
 import jwt
 import pytest
+from support import engines
+from support.engines import Engine
 from support.server import Server, wallet
 from web.hostile import SECRET, claims, forge
 from web.raw import dump
@@ -220,14 +222,21 @@ def test_the_scheme_is_read_in_any_case(place: Place) -> None:
 # --- keys -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_key_that_is_revoked_is_refused_at_once_by_a_server_that_runs(tmp_path: Path) -> None:
+REVOKED_WITHIN_S = 1 + 5
+"""A server in another place hears of it within a second; the rest is for a machine that does much else."""
+
+
+def test_a_key_that_is_revoked_is_refused_at_once_by_a_server_that_runs(tmp_path: Path, engine: Engine) -> None:
     with Server(tmp_path) as server:
         key, other = server.key("till"), server.key("back-office")
         client, beside = server.api(key), server.api(other)
         assert client.get("/wallet/get/1").status_code == 404  # in, and on a connection that stays open
         revoked = server.wallet("key revoke till")
         assert revoked.code == 0
-        assert client.get("/wallet/get/1").status_code == 401
+        until_s = time.monotonic() + (REVOKED_WITHIN_S if engine.name == "postgres" else 0)
+        while (status := client.get("/wallet/get/1").status_code) == 404 and time.monotonic() < until_s:
+            pass
+        assert status == 401
         assert beside.get("/wallet/get/1").status_code == 404
         assert server.wallet("key create till").code == 5  # a name is not given again
         assert server.api(server.key("till-2")).get("/wallet/get/1").status_code == 404  # a new key works at once
@@ -243,9 +252,12 @@ def test_a_key_is_shown_once_and_stored_hashed(tmp_path: Path) -> None:
         listed = server.wallet("key list --json")
         assert [each["name"] for each in json.loads(listed.out)["keys"]] == ["till"]
         files = [path for path in tmp_path.rglob("*") if path.is_file()]
-        assert server.db in files
         contents = [path.read_bytes() for path in files]
-        assert any(operators.hash_key(key) in content for content in contents)
+        if isinstance(server.db, Path):
+            assert server.db in files
+            assert any(operators.hash_key(key) in content for content in contents)
+        [(stored,)] = engines.rows(server.db, "SELECT key_hash FROM operators WHERE name = 'till'")
+        assert stored == operators.hash_key(key)
         for said in (listed.out, listed.err, server.stderr):
             assert key not in said
         for secret in (key, key.removeprefix("wk_")):

@@ -666,6 +666,7 @@ def test_health_and_readiness(server: Server) -> None:
         assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
 
 
+@pytest.mark.on_file("the turn of a whole ledger; on PostgreSQL a wallet that is locked hinders nobody else")
 def test_not_ready_while_another_has_the_turn(tmp_path: Path) -> None:
     """Health is about the process, readiness about writing. It says who is in the way, and is well again after."""
     with Server(tmp_path, "--no-auth", environ={"WALLET_LOCK_TIMEOUT": "0.2"}) as server:

@@ -114,6 +114,7 @@ def test_there_are_enough_and_each_has_a_name() -> None:
     assert len(set(names)) == len(names), {name for name in names if names.count(name) > 1}
 
 
+@pytest.mark.on_file("3,000 requests that are refused before a ledger is asked, or by the rules")
 @pytest.mark.parametrize("request_", HOSTILE, ids=[ascii(each.name) for each in HOSTILE])
 def test_hostile(target: Target, request_: Hostile) -> None:
     before = dump(target.server.db)
@@ -190,6 +191,7 @@ def test_endless_chunks_are_cut_off(target: Target) -> None:
     assert dump(target.server.db) == before
 
 
+@pytest.mark.on_file("what is refused before a ledger is asked")
 def test_what_does_not_come_is_not_waited_for(target: Target) -> None:
     """Headers that are not whole in time end the connection; a body that is not, with 408."""
     before = dump(target.server.db)
@@ -220,6 +222,7 @@ def open_files(wanted: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.on_file("what is refused before a ledger is asked")
 def test_half_sent_headers_on_a_thousand_connections(tmp_path: Path) -> None:
     """They cost the server a thousand small objects, and a client that behaves does not notice them."""
     options = ("--no-auth", "--max-connections", str(SLOW_CONNECTIONS + 10))
@@ -246,6 +249,7 @@ def test_half_sent_headers_on_a_thousand_connections(tmp_path: Path) -> None:
         assert client.get("/wallet/get/1/main").json()["data"]["transactions"] == GOOD_REQUESTS
 
 
+@pytest.mark.on_file("what is refused before a ledger is asked")
 def test_more_connections_than_allowed(tmp_path: Path) -> None:
     """The one too many is told so at once, before it asks; those who are in are served; and room is room again."""
     with Server(tmp_path, "--no-auth", "--max-connections", "5") as server:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from support import cli, server
+from support.engines import Engine
 from support.load import CREATE, Connection, UnansweredError, transaction
 from support.server import Server
 
@@ -111,8 +112,8 @@ def folder(wallet: Callable[[str], cli.Outcome], tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("seed", range(KILLS // KILLS_A_TEST))
-def test_every_201_is_in_the_ledger_once_after_a_kill(folder: Path, seed: int) -> None:
-    kill_again_and_again(folder, KILLS_A_TEST, seed)
+def test_every_201_is_in_the_ledger_once_after_a_kill(folder: Path, engine: Engine, seed: int) -> None:
+    kill_again_and_again(folder, engine.fewer(KILLS_A_TEST), seed)
 
 
 # The same test has to find a server that breaks the promise.
@@ -144,6 +145,7 @@ start()
 """
 
 
+@pytest.mark.on_file("takes a transaction apart as SQLite has it; tests/servers has one for PostgreSQL")
 def test_a_server_that_answers_before_it_commits_is_found_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "PROGRAM", [sys.executable, "-X", "utf8", "-c", ANSWERS_BEFORE_IT_COMMITS])
     with pytest.raises(AssertionError, match="answered with 201 and not in the ledger"):

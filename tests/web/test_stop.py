@@ -10,13 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import cli, processes
+from support import cli, engines
+from support.engines import Engine
 from support.load import CREATE, Answer, Connection, UnansweredError, transaction
 from support.server import Server
 
 from wallet_cli import settings
 from wallet_cli.services.context import open_ledger
-from wallet_cli.writer.file_lock import TurnLock
 
 CONNECTIONS = 16
 STOPS = 50
@@ -99,8 +99,8 @@ def stop_again_and_again(folder: Path, stops: int, seed: int, number: int, *opti
 
 
 @pytest.mark.parametrize("seed", range(STOPS // STOPS_A_TEST))
-def test_every_request_sent_is_answered(folder: Path, seed: int) -> None:
-    stop_again_and_again(folder, STOPS_A_TEST, seed, signal.SIGTERM)
+def test_every_request_sent_is_answered(folder: Path, engine: Engine, seed: int) -> None:
+    stop_again_and_again(folder, engine.fewer(STOPS_A_TEST), seed, signal.SIGTERM)
 
 
 def test_sigint_is_as_good(folder: Path) -> None:
@@ -140,13 +140,12 @@ async def _refused(server: Server) -> None:
 def test_what_waits_for_its_turn_is_still_written_and_answered(folder: Path, number: int, options: list[str]) -> None:
     async def story(server: Server) -> Answer:
         # The turn is another process's, so the request waits; then the signal comes, and then the turn is given up.
-        with processes.held(TurnLock, server.db.with_name("wallet.db.lock")) as holder:
+        with engines.turn_held(server.db) as give_up:
             connection, waiting = await _waiting(server)
             server.process.send_signal(number)
             await _refused(server)
             assert not waiting.done()
-            assert holder.stdin is not None
-            holder.stdin.close()
+            give_up()
             answer = await waiting
             await connection.close()
             return answer
@@ -161,7 +160,7 @@ def test_what_waits_for_its_turn_is_still_written_and_answered(folder: Path, num
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_it_at_once(folder: Path, number: int) -> None:
     async def story(server: Server) -> None:
-        with processes.held(TurnLock, server.db.with_name("wallet.db.lock")):
+        with engines.turn_held(server.db):
             connection, waiting = await _waiting(server)
             server.process.send_signal(number)
             await _refused(server)
@@ -179,7 +178,7 @@ def test_a_second_signal_ends_it_at_once(folder: Path, number: int) -> None:
 
 def test_a_second_signal_ends_all_workers_at_once(folder: Path) -> None:
     async def story(server: Server) -> None:
-        with processes.held(TurnLock, server.db.with_name("wallet.db.lock")):
+        with engines.turn_held(server.db):
             connection, waiting = await _waiting(server)
             server.process.send_signal(signal.SIGTERM)
             await _refused(server)
