@@ -376,6 +376,7 @@ filelock.FileLock.acquire = announced
 """
 
 
+@pytest.mark.on_file("the turn of a file")
 @pytest.mark.parametrize(
     ("lock", "patch"), [(TurnLock, WAITS_IN_KERNEL), (PollingTurnLock, WAITS_BY_POLLING)], ids=["kernel", "polling"]
 )
