@@ -27,7 +27,7 @@ from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.writer.executor import Executor
 
-pytestmark = pytest.mark.on_file("its faults and its turns are of SQLite; tests/servers has a day of many on PostgreSQL")
+pytestmark = pytest.mark.on_file("its faults are of SQLite; tests/servers has a day of many on PostgreSQL")
 
 OPERATIONS = int(os.environ.get("WALLET_BUSINESS_OPERATIONS", "200000"))
 LONGEST_S = 1800

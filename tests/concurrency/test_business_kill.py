@@ -25,7 +25,7 @@ from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.writer.file_lock import TurnLock
 
-pytestmark = pytest.mark.on_file("its faults and its turns are of SQLite; tests/servers has a day of many on PostgreSQL")
+pytestmark = pytest.mark.on_file("its faults are of SQLite; tests/servers has a day of many on PostgreSQL")
 
 WRITERS = 6
 KILLS = 300
