@@ -321,7 +321,8 @@ class Naive:
         if account.balance() - account.held(self.now_us) - c.amount < (account.minimum or 0):
             return Decision("insufficient_funds")
         account.note(self.now_us)
-        account.holds.append(Kept(c.amount, 0, "open", self.now_us, self.now_us + c.lasts_us, None, c.note, c.key))
+        at_us = max(self.now_us, account.last_us())
+        account.holds.append(Kept(c.amount, 0, "open", at_us, at_us + c.lasts_us, None, c.note, c.key))
         return Decision("applied", "hold", account.id, len(account.holds))
 
     def capture(self, c: CaptureHold) -> Decision:
@@ -337,14 +338,14 @@ class Naive:
         used = self._used(account, c.key, same)
         if used is not None:
             return used
-        hold = account.holds[c.number - 1].at(self.now_us)
+        at_us = max(self.now_us, account.last_us())
+        hold = account.holds[c.number - 1].at(at_us)
         if hold.status != "open":
             return Decision("hold_not_open")
         left = hold.amount - hold.captured
         amount = left if c.amount is None else c.amount
         if amount > left:
             return Decision("capture_exceeds_hold")
-        at_us = max(self.now_us, account.last_us())
         wrong = account.debit_refused(amount, at_us, 0)
         if wrong is not None:
             return Decision(wrong)
@@ -361,10 +362,11 @@ class Naive:
             return Decision("hold_not_found")
         if account.status == "closed":
             return Decision("wallet_not_active")
-        hold = account.holds[c.number - 1].at(self.now_us)
+        at_us = max(self.now_us, account.last_us())
+        hold = account.holds[c.number - 1].at(at_us)
         if hold.status != "open":
             return Decision("hold_not_open")
-        account.holds[c.number - 1] = hold._replace(status="voided", ended_us=max(self.now_us, hold.created_us))
+        account.holds[c.number - 1] = hold._replace(status="voided", ended_us=max(at_us, hold.created_us))
         account.note(self.now_us)
         return Decision("applied", "hold", account.id, c.number)
 

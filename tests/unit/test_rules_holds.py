@@ -267,9 +267,16 @@ TABLES = {
          50 hold     1          30    10 -   -    → applied 1-h1 open 30 0
          50 hold     1          30   100 -   -    → applied 1-h2 open 30 0
          40 void     1-h1                         → applied 1-h1 voided 30 0
-         40 row 1-h1 → voided 50
+         40 row 1-h1 → voided 100
          40 capture  1-h2        -   -   -   -    → applied 1-3 71
          40 row 1-h2 → captured 100
+    """,
+    "time: a hold does not end before what was captured of it, whoever's clock is behind": """
+        wallet 1 active - 100
+         11 hold     1          30   100 -   -    → applied 1-h1 open 30 0
+         50 capture  1-h1       10   keep -  -    → applied 1-2 90
+         40 void     1-h1                         → applied 1-h1 voided 30 10
+         40 row 1-h1 → voided 50
     """,
 }
 

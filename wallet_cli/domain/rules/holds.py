@@ -3,6 +3,9 @@
 A hold keeps money from being spent and moves none; capturing it is a debit. It ends once: captured, voided, or by
 itself when its time is up. Nobody has to be there for that: from its expiry on it counts for nothing, and the next
 write to its wallet notes that it is expired.
+
+What time it is, is the wallet's to say: a writer whose clock is behind goes by the wallet's last transaction, or a hold
+would end before what was captured of it.
 """
 
 from __future__ import annotations
@@ -45,7 +48,8 @@ def place(state: State, command: PlaceHold, now_us: int) -> Applied | Replayed |
     # After this point the hold is certain.
     state.free_lapsed(wallet_id)
     wallet = state.wallets[wallet_id]
-    hold = Hold(wallet_id, wallet.holds + 1, amount, 0, OPEN, now_us, now_us + lasts_us, None, note, key)
+    at_us = state.time_in(wallet_id, now_us)
+    hold = Hold(wallet_id, wallet.holds + 1, amount, 0, OPEN, at_us, at_us + lasts_us, None, note, key)
     state.keep_wallet(wallet._replace(held=wallet.held + amount, holds=hold.number))
     state.keep_hold(hold)
     return Applied(hold)
@@ -63,7 +67,8 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
         if prior is not None:
             same = _same_capture(prior, command)
             return Replayed(prior) if same else Refusal(refusals.key_reused(prior))
-    status = status_at(hold, now_us)
+    at_us = state.time_in(wallet_id, now_us)
+    status = status_at(hold, at_us)
     if status != OPEN:
         return Refusal(refusals.hold_not_open(hold, status))
     if asked is not None and not 0 < asked <= MAX_AMOUNT_MINOR:
@@ -72,7 +77,6 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
     if amount > hold.kept:
         return Refusal(refusals.capture_exceeds(wallet, hold, amount))
     last = state.last[wallet_id]
-    at_us = max(now_us, last.at_us)
     # It has been held for this; but the wallet's minimum may have been raised since.
     wrong = debit_refused(state, wallet, last, amount, at_us, held=0)
     if wrong is not None:
@@ -97,13 +101,14 @@ def void(state: State, command: VoidHold, now_us: int) -> Applied | Replayed | R
         return Refusal(refusals.no_hold(*command))
     if wallet.status == CLOSED:
         return Refusal(refusals.not_active(wallet))
-    status = status_at(hold, now_us)
+    at_us = state.time_in(wallet.id, now_us)
+    status = status_at(hold, at_us)
     if status != OPEN:
         return Refusal(refusals.hold_not_open(hold, status))
     # After this point the end of the hold is certain. It frees money and moves none: a frozen wallet's may end too.
     state.free_lapsed(wallet.id)
     wallet = state.wallets[wallet.id]
-    voided = hold._replace(status=VOIDED, ended_at_us=max(now_us, hold.created_at_us))
+    voided = hold._replace(status=VOIDED, ended_at_us=max(at_us, hold.created_at_us))
     state.keep_wallet(wallet._replace(held=wallet.held - hold.kept))
     state.keep_hold(voided)
     return Applied(voided)

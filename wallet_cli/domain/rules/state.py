@@ -126,6 +126,10 @@ class State:
             self.free_lapsed(wallet_id)
         return transaction
 
+    def time_in(self, wallet_id: int, now_us: int) -> int:
+        """What time it is in a wallet: that of its last transaction, where the writer's clock is behind it."""
+        return max(now_us, self.last[wallet_id].at_us)
+
     # Holds that have lapsed.
 
     def held(self, wallet: Wallet) -> int:
