@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from support import cli, processes
-from support.engines import Address, Engine
+from support.engines import Address, Engine, Store, store_class
 
 from wallet_cli import settings
 from wallet_cli.domain.address import format_transaction_id
@@ -24,8 +24,6 @@ from wallet_cli.domain.commands import Command, Post
 from wallet_cli.domain.model import Policy, Transaction
 from wallet_cli.domain.rules import State
 from wallet_cli.services.context import open_ledger
-from wallet_cli.storage.postgres import PostgresStore
-from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.writer.file_lock import TurnLock
 
 WRITERS = 8
@@ -36,7 +34,6 @@ MAX_SPIN_S = 0.003
 """A command takes about this long, so that a kill may fall anywhere in it."""
 
 Fault = Callable[[], None]
-Store = SqliteStore | PostgresStore
 
 
 # A writer: one command after another, each with a key of its own, and a file of what was acknowledged.
@@ -207,11 +204,6 @@ def test_kills_among_8_writers(prepared: Address, tmp_path: Path, engine: Engine
         for number, (_, id_) in enumerate(answered[writer][-3:], max(0, len(answered[writer]) - 3)):
             assert through_the_command_line(writer, number) == id_
     assert problems(tmp_path, prepared, WRITERS) == []
-
-
-def store_class() -> type[Store]:
-    """That of the engine which the ledger is on."""
-    return PostgresStore if "://" in os.environ["WALLET_DB"] else SqliteStore
 
 
 # The check sees what it is for: the same run with a fault in it fails.

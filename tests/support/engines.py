@@ -6,6 +6,7 @@ it runs, `ledger_in(folder)` says where the ledger of a folder is: in the folder
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import tempfile
@@ -22,7 +23,8 @@ import pysqlite3
 from support import cli, postgres, processes
 from wallet_cli import settings
 from wallet_cli.services.context import Ledger, open_ledger
-from wallet_cli.storage.postgres import CREATING_LOCK, _translated
+from wallet_cli.storage.postgres import CREATING_LOCK, PostgresStore, _translated
+from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.writer.file_lock import TurnLock
 
 NAMES = ("file", "postgres")
@@ -217,6 +219,21 @@ def turn_held(address: Address) -> Iterator[Callable[[], object]]:
         with processes.held(TurnLock, address.with_name(address.name + ".lock")) as holder:
             assert holder.stdin is not None
             yield holder.stdin.close
+
+
+Store = SqliteStore | PostgresStore
+
+
+def store_class() -> type[Store]:
+    """What keeps the ledger that WALLET_DB names: where deliberate faults are put."""
+    return PostgresStore if "://" in os.environ["WALLET_DB"] else SqliteStore
+
+
+def begin_by_itself(store: Store) -> None:
+    """Begin a transaction as a batch does, with no locks of it: on PostgreSQL it is the locks that begin one."""
+    store.begin()
+    if isinstance(store, PostgresStore):
+        store.lock([], 0, creating=False)
 
 
 def in_transaction(ledger: Ledger) -> bool:
