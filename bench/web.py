@@ -143,7 +143,7 @@ class Bench:
         quiet = subprocess.DEVNULL
         with running(command, cwd=PEERS, env=environ, stdout=quiet, stderr=quiet) as process:
             url = f"http://127.0.0.1:{port}"
-            self._when(lambda: _answers(url + "/written"))
+            self._when(lambda: answers(url + "/written"))
             yield url, process.pid
 
     @staticmethod
@@ -186,10 +186,10 @@ def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen[byt
 
 def url_in(log: Path) -> str | None:
     found = re.search(r"http://[\d.]+:\d+", log.read_text())
-    return found[0] if found and _answers(found[0] + "/healthz") else None
+    return found[0] if found and answers(found[0] + "/healthz") else None
 
 
-def _answers(url: str) -> bytes | None:
+def answers(url: str) -> bytes | None:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return bytes(answer.read())
@@ -243,7 +243,7 @@ def measure(bench: Bench, url: str, pid: int, peer: str, peer_pid: int) -> None:
         seconds = SECONDS if round_ else 1
         os.kill(peer_pid, signal.SIGCONT)
         peers = flask.load(seconds=seconds)
-        written = json.loads(_answers(peer + "/written") or b"{}")
+        written = json.loads(answers(peer + "/written") or b"{}")
         # It still has much to write; the others are measured without that.
         os.kill(peer_pid, signal.SIGSTOP)
         durable, nothing, reads = (target.load(seconds=seconds) for target in (create, noop, balance))

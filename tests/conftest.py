@@ -1,7 +1,7 @@
 """Fixtures: every test has a folder, an empty ledger and settings of its own, whatever the machine's are.
 
-A test that uses one of `engine`, `db`, `wallet` and `ledger` is run on a file, and with WALLET_TEST_ENGINES=both on
-PostgreSQL too, unless it is marked `on_file("why")`. `-m postgres` runs those on PostgreSQL alone.
+A test that uses one of `engine`, `db`, `wallet` and `ledger` is run on a file and on PostgreSQL, unless it is marked
+`on_file("why")`. `-m postgres` runs those on PostgreSQL alone, `-m "not postgres"` all others.
 """
 
 from __future__ import annotations
@@ -32,8 +32,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what has a ledger on each engine, one after the other in each module, as servers are a module's."""
-    if os.environ.get("WALLET_TEST_ENGINES") != "both":
-        return
     if "engine" in metafunc.fixturenames and metafunc.definition.get_closest_marker("on_file") is None:
         missing = postgres.why_not()
         marks = [pytest.mark.postgres, pytest.mark.skipif(missing is not None, reason=str(missing))]

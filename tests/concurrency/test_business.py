@@ -202,7 +202,7 @@ def test_the_audit_finds_a_deliberate_fault(
     db: Address, tmp_path: Path, engine: Engine, fault: str, complaint: str
 ) -> None:
     # On PostgreSQL a turn in two collides with most others, and is carried out again and again.
-    operations = 300 if (engine.name, fault) == ("postgres", "commits_a_turn_in_two") else 3_000
+    operations = 100 if (engine.name, fault) == ("postgres", "commits_a_turn_in_two") else 3_000
     plan = business.Plan(operations, writers=4, wallets=10, readers=1, read_every_s=0)
     _, problems = processes.alone(all_day, tmp_path, plan, fault)
     assert any(complaint in problem for problem in problems), problems

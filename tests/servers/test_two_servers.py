@@ -19,7 +19,7 @@ from servers.pair import serving
 from support import business, processes, server
 from support.server import Server
 
-OPERATIONS = int(os.environ.get("WALLET_SERVERS_OPERATIONS", "20000"))
+OPERATIONS = int(os.environ.get("WALLET_SERVERS_OPERATIONS", "8000"))
 LONGEST_S = 1800
 PLAN = business.Plan(OPERATIONS, read_every_s=0.5)
 

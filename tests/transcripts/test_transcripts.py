@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ ONLY_LINES_GET = {"restore_conflict"}
 
 ON_A_FILE = {
     "bad_input/ledgers": "what is not a ledger is a path",
+    "bad_input/rejects": "a ledger that a file could be written over is a file",
     "commands/config-show": "where the settings name no ledger, it is a file",
     "commands/move": "where it goes is a path",
     "errors/ledger_moved": "where it went is a path",
@@ -85,6 +87,7 @@ def test_story(path: Path, session: Session, engine: Engine) -> None:
 # What has to have a story
 
 
+@cache
 def errors_raised() -> dict[str, type[errors.WalletError]]:
     """The error classes that some part of this version makes, by code."""
     made = set()

@@ -13,7 +13,10 @@ from web.calls import Owned, new_wallet
 
 @pytest.fixture(autouse=True, scope="module")
 def on_each_engine(engine: Engine) -> None:
-    """Every server of these tests has its ledgers on one engine, and then on the other."""
+    """Every server of these tests has its ledgers on one engine, and then on the other.
+
+    What is a module's and has a server asks for `engine` itself, so that it ends with it.
+    """
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ class Place(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with Server(tmp_path_factory.mktemp("auth"), environ={"JWT_SECRET_KEY": SECRET}) as server:
         keys = {name: server.key(name) for name in ("operator", "revoked")}
         keys["read-only"] = server.key("reader", "--read-only")

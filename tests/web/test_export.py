@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support.engines import Engine
 from support.server import Server
 from web.calls import Owned, call, failure, ids, made, new_user, new_wallet, post, transfer
 
@@ -31,7 +32,7 @@ NDJSON = {"Content-Type": "application/x-ndjson"}
 
 
 @pytest.fixture(scope="module")
-def books(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def books(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose ledger has something of everything, and does not change."""
     with Server(tmp_path_factory.mktemp("books"), "--no-auth") as server:
         api = server.api()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from support.engines import Engine
 from support.server import Server
 from web import hostile
 from web.hostile import CREATE, SECRET, Hostile, amount, transaction
@@ -59,7 +60,7 @@ class Target(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def target(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder = tmp_path_factory.mktemp("hostile")
     with Server(folder, "--access-log", environ={"JWT_SECRET_KEY": SECRET}) as server:
         operator, reader, revoked = server.key("till"), server.key("reader", "--read-only"), server.key("gone")
@@ -318,7 +319,7 @@ def test_no_web_page_reads_from_a_server_without_keys(open_server: Server) -> No
 
 
 @pytest.fixture(scope="module")
-def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def open_server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("open"), "--no-auth") as server:
         yield server
 
