@@ -255,8 +255,9 @@ def is_killed_between_two_commits() -> None:
 def test_the_check_finds_a_deliberate_fault(prepared: Address, tmp_path: Path) -> None:
     processes.alone(kill_writers, tmp_path, 2, 20, "is_killed_between_two_commits")
     found = problems(tmp_path, 2)
-    assert any("without its other leg" in problem for problem in found), found
-    assert any("its open holds keep" in problem for problem in found), found
+    # It depends on the moment whether it was a transfer or a capture that was cut in two.
+    halves = ("without its other leg", "its open holds keep")
+    assert any(half in problem for half in halves for problem in found), found
 
 
 # The moments that no kill can be aimed at.

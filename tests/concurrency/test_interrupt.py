@@ -16,12 +16,12 @@ import pytest
 from support import cli, processes
 from support.engines import Engine
 
-FOR_S = {"file": 12.0, "postgres": 5.0}
+FOR_S = {"file": 10.0, "postgres": 4.0}
 """By engine."""
 
-STEPS = 200
+STEPS = {"file": 200, "postgres": 60}
 """How many places in the middle of a command are interrupted, evenly spread over the lines that it runs."""
-EDGE = 60
+EDGE = {"file": 60, "postgres": 20}
 """How many of its first and of its last lines are interrupted, each of them."""
 
 Run = Callable[[str], cli.Outcome]
@@ -114,20 +114,20 @@ def lines_in(runner: processes.Runner) -> int:
     return low - 1
 
 
-def interrupted_everywhere(steps: int) -> list[tuple[int, cli.Outcome]]:
+def interrupted_everywhere(steps: int, edge: int) -> list[tuple[int, cli.Outcome]]:
     runner = processes.Runner()
     lines = lines_in(runner)
-    middle = range(EDGE, lines - EDGE, (lines - 2 * EDGE) // steps + 1)
+    middle = range(edge, lines - edge, (lines - 2 * edge) // steps + 1)
     found = []
     # The first line is the one on which `try` begins: before it Python's own words stand, as while it starts.
-    for line in [*range(2, EDGE), *middle, *range(lines - EDGE, lines + 1)]:
+    for line in [*range(2, edge), *middle, *range(lines - edge, lines + 1)]:
         outcome = runner.finish(runner.start(add(f"line{line}"), interrupt_at(line)))
         found.append((line, outcome))
     return found
 
 
-def test_every_part_of_a_command(opened: Run) -> None:
-    found = processes.alone(interrupted_everywhere, STEPS)
+def test_every_part_of_a_command(opened: Run, engine: Engine) -> None:
+    found = processes.alone(interrupted_everywhere, STEPS[engine.name], EDGE[engine.name])
     wrong = []
     done = []
     for line, outcome in found:

@@ -14,6 +14,8 @@ from support.cli import Outcome
 
 from wallet_cli.remote.server import Server
 
+pytestmark = pytest.mark.on_file("what is sent again does not ask where the ledger is kept")
+
 TROUBLES = ("cut before", "cut after", "cut within", "502", "503")
 
 # Writes that can have a key: the line, and how many transactions it makes in the wallet of a case; else it is a hold.

@@ -13,6 +13,8 @@ from remote.place import Place
 from remote.proxy import ANSWERS, CERTIFICATES, Proxy
 from support.cli import Outcome
 
+pytestmark = pytest.mark.on_file("what goes wrong on the way does not ask where the ledger is kept")
+
 TOKEN = "wk_a-token-that-nobody-has-0123456789abcdefgh"
 
 

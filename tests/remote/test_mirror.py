@@ -27,6 +27,8 @@ import json
 print(json.dumps([code, sorted(name for name in sys.modules if name in ("httpx", "ssl") or "remote" in name)]))
 """
 
+pytestmark = pytest.mark.on_file("the services, and what stands for them from afar")
+
 
 def called() -> Iterator[tuple[str, str]]:
     """The module and the name of each service that stands in a `ledger.call(…)` of a command."""

@@ -109,5 +109,5 @@ def test_a_day_without_row_locks_is_found_out(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "PROGRAM", [sys.executable, "-X", "utf8", "-c", NO_ROW_LOCKS])
-    seen = a_day(tmp_path, cluster, "read committed", monkeypatch, 6_000)
+    seen = a_day(tmp_path, cluster, "read committed", monkeypatch, 3_000)
     assert seen.problems

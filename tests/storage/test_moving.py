@@ -590,7 +590,7 @@ def test_it_would_be_seen_if_the_new_one_were_opened_before_the_proof(
 PHASES = ("_named", "_copy", "_prove", "_open", "_close", "_answer")
 """The functions that a move goes through, in order: kills are spread over each."""
 
-KILLS_A_PHASE = 10
+KILLS_A_PHASE = 6
 
 
 class Kills:

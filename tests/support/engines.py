@@ -33,10 +33,6 @@ Address = Path | str
 """What WALLET_DB is set to: a path, or a URL."""
 
 
-EMPTIED = ("transactions", "holds", "wallets", "users", "operators")
-"""Tables, in the order in which foreign keys let them be emptied."""
-
-
 class Engine(ABC):
     """Where ledgers are kept; `name` is one of NAMES."""
 
@@ -141,7 +137,7 @@ class Databases(Engine):
         url = self._spare.pop() if self._spare else postgres.databases().new()
         yield url
         with psycopg.connect(url, autocommit=True) as server:
-            server.execute("; ".join(f"DELETE FROM {name}" for name in EMPTIED).encode())
+            server.execute("; ".join(f"DELETE FROM {name}" for name in postgres.TABLES).encode())
         self._spare.append(url)
 
     def nothing(self, folder: Path) -> str:
@@ -270,14 +266,14 @@ WHERE table_schema = current_schema ORDER BY table_name, ordinal_position
 """
 
 
-def rows(address: Address, statement: str) -> list[tuple[Any, ...]]:
-    """What another program reads in a ledger."""
+def rows(address: Address, *statements: str) -> list[tuple[Any, ...]]:
+    """What another program reads in a ledger, by one statement after the other."""
     if isinstance(address, str):
         with psycopg.connect(address, autocommit=True) as server:
-            return list(server.execute(statement.encode()).fetchall())
+            return [row for each in statements for row in server.execute(each.encode()).fetchall()]
     connection: Any = pysqlite3.connect(f"file:{address}?mode=ro", uri=True)
     try:
-        return list(connection.execute(statement).fetchall())
+        return [row for each in statements for row in connection.execute(each).fetchall()]
     finally:
         connection.close()
 

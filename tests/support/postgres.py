@@ -356,27 +356,65 @@ def one_at_a_time(what: str) -> Iterator[None]:
 # Databases for tests
 
 
+TABLES = ("transactions", "holds", "wallets", "users", "operators")
+"""Of a ledger, in the order in which foreign keys let them be emptied."""
+
+FEW_ROWS = 5_000
+"""More than these in a table leave too much behind for the next test."""
+
+AS_MADE = """
+SELECT md5(string_agg(line, E'\\n' ORDER BY line)) FROM (
+    SELECT concat_ws(' ', oid::regclass, relkind, relacl, reloptions) FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace
+    UNION ALL SELECT concat_ws(' ', attrelid::regclass, attname, atttypid::regtype, attnotnull, attacl)
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid WHERE relnamespace = 'public'::regnamespace
+    UNION ALL SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid)) FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace
+    UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT concat_ws(' ', tgrelid::regclass, tgname) FROM pg_trigger WHERE NOT tgisinternal
+    UNION ALL SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL SELECT concat_ws(' ', nspname, nspacl) FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp_'
+    UNION ALL SELECT setconfig::text FROM pg_db_role_setting
+        WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+    UNION ALL SELECT ledger::text FROM ledger
+    UNION ALL SELECT version_num FROM alembic_version
+) lines(line)
+"""
+"""One value for everything in a database but the rows of those tables."""
+
+
 class Databases:
-    """The server of the run, as one process of it uses it. Not across a fork."""
+    """The server of the run, as one process of it uses it. Not across a fork.
+
+    A database that a test leaves as it was made, but for rows, is emptied for the next: that takes a tenth of the time
+    that dropping it and making another does.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._connection = psycopg.connect(url, autocommit=True)
         self._made = 0
         self._old: list[str] = []
+        self._spare: list[str] = []
+        self._as_made: str | None = None
         atexit.register(self._connection.close)
 
     def new(self, *, empty: bool = False, of: str | None = None) -> str:
         """The URL of a new database with an empty ledger; a copy `of` another; or, if `empty`, with no table at all."""
-        self._drop_old()
+        self._clear_old()
+        if self._spare and not empty and of is None:
+            return named(self.url, self._spare.pop())
         self._made += 1
         name = f"{_prefix()}{os.getpid()}_{self._made}"
         template = "template0" if empty else f"{_prefix()}template" if of is None else _name(of)
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        if self._as_made is None and not empty and of is None:
+            with psycopg.connect(named(self.url, name), autocommit=True) as made:
+                self._as_made = _value(made, AS_MADE)
         return named(self.url, name)
 
     def forget(self, url: str) -> None:
-        """Drop a database, later: the sessions of those who used it end a moment after they do."""
+        """Drop or empty a database, later: the sessions of those who used it end a moment after they do."""
         self._old.append(_name(url))
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
@@ -384,10 +422,32 @@ class Databases:
         cursor = self._connection.execute(statement.encode())
         return cursor.fetchall() if cursor.description else []
 
-    def _drop_old(self) -> None:
+    def _clear_old(self) -> None:
         while self._old:
-            self.execute(f"DROP DATABASE IF EXISTS {self._old[-1]} WITH (FORCE)")
+            if self._emptied(self._old[-1]):
+                self._spare.append(self._old[-1])
+            else:
+                self.execute(f"DROP DATABASE IF EXISTS {self._old[-1]} WITH (FORCE)")
             self._old.pop()
+
+    def _emptied(self, name: str) -> bool:
+        """Empty a database, if that makes it as good as a new one."""
+        self.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
+        try:
+            with psycopg.connect(named(self.url, name), autocommit=True) as old:
+                old.execute("SET lock_timeout = '1s'")
+                return _value(old, AS_MADE) == self._as_made and all(
+                    old.execute(f"DELETE FROM {table}".encode()).rowcount < FEW_ROWS for table in TABLES
+                )
+        except psycopg.Error:  # it is gone, or was never a ledger
+            return False
+
+
+def _value(connection: psycopg.Connection[tuple[Any, ...]], statement: str) -> Any:
+    """The one value of a statement's one row."""
+    row = connection.execute(statement.encode()).fetchone()
+    assert row is not None
+    return row[0]
 
 
 def _name(url: str) -> str:

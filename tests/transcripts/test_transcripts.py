@@ -57,13 +57,15 @@ ON_A_FILE = {
 }
 """Stories that are not told on PostgreSQL, and why; tests/storage/test_postgres_errors.py has its own."""
 
+BAD_INPUT = "what is refused before a ledger is asked, and by the rules; tests/remote and tests/web ask PostgreSQL"
+
 
 def name_of(path: Path) -> str:
     return str(path.relative_to(FOLDER).with_suffix(""))
 
 
 def story(path: Path) -> ParameterSet:
-    reason = ON_A_FILE.get(name_of(path))
+    reason = ON_A_FILE.get(name_of(path), BAD_INPUT if path.parent.name == "bad_input" else None)
     return pytest.param(path, id=name_of(path), marks=[pytest.mark.on_file(reason)] if reason else [])
 
 

@@ -70,8 +70,5 @@ def _receive(sock: socket.socket) -> bytes:
 
 def dump(ledger: Address) -> list[str]:
     """All that a ledger says of users, wallets, holds and transactions, from another connection."""
-    return [
-        repr(row)
-        for table in ("users", "wallets", "holds", "transactions")
-        for row in engines.rows(ledger, f"SELECT * FROM {table} ORDER BY 1, 2")
-    ]
+    tables = ("users", "wallets", "holds", "transactions")
+    return [repr(row) for row in engines.rows(ledger, *(f"SELECT * FROM {table} ORDER BY 1, 2" for table in tables))]

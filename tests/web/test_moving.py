@@ -55,6 +55,7 @@ def test_a_transfer_that_is_refused_moves_nothing(
     other, points = new_wallet(api), new_wallet(api, currency="PTS/0")
     made(post(api, owned, "10.00", key="used"))
     before = dump(server.db)
+    change = dict(change)
     target = {"itself": owned, "points": points}.get(change.pop("to", ""), other)
     body = ids(owned) | {"to_user_id": target[0], "to_wallet_id": target[1], "amount": "1.00"} | change
     failure(call(api, "/transfers/create", body.pop("key", ""), **body), status, code)
