@@ -52,15 +52,25 @@ def admit_no_more(listener: socket.socket) -> None:
     Closing a port resets the connections that the kernel has made and nobody has accepted yet; a client that has sent
     its request on one does not know what became of it. So nobody new is let in first: on Linux, with the right to, by a
     filter that drops what opens a connection (the client tries again, and finds the port closed); elsewhere by a queue
-    that holds one at the most.
+    that holds one at the most. Not by both: a shorter queue also drops the end of a handshake that has begun, whose
+    client takes the connection for made.
     """
-    listener.listen(0)
-    if sys.platform == "linux":
-        program = ctypes.create_string_buffer(DROP_SYN)
-        with suppress(PermissionError):
-            listener.setsockopt(
-                socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(DROP_SYN) // 8, ctypes.addressof(program))
-            )
+    if not _drop_what_opens(listener):
+        listener.listen(0)
+
+
+def _drop_what_opens(listener: socket.socket) -> bool:
+    """Whether a filter could be set that drops the packets that open a connection."""
+    if sys.platform != "linux":
+        return False
+    program = ctypes.create_string_buffer(DROP_SYN)
+    try:
+        listener.setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HL", len(DROP_SYN) // 8, ctypes.addressof(program))
+        )
+    except PermissionError:
+        return False
+    return True
 
 
 def accept_rest(listener: socket.socket) -> Iterator[socket.socket]:
