@@ -16,6 +16,7 @@ import pytest
 from support import processes
 from support.auditor import Auditor, Place
 from support.engines import Address, Engine, Store, begin_by_itself, store_class
+from support.sizes import size
 
 from wallet_cli import settings
 from wallet_cli.domain.address import parse_hold_id, parse_transaction_id, parse_wallet
@@ -26,7 +27,7 @@ from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.writer.file_lock import TurnLock
 
 WRITERS = 6
-KILLS = {"file": 300, "postgres": 100}
+KILLS = {"file": size(200, 300), "postgres": size(75, 300)}
 """By engine."""
 MAX_SPIN_S = 0.003
 """A command takes about this long, so that a kill may fall anywhere in it."""

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from support import cli, processes
 from support.engines import Address, Engine
+from support.sizes import size
 
 WORKERS = 16
-COMMANDS_EACH = {"file": 200, "postgres": 50}
+COMMANDS_EACH = {"file": size(100, 200), "postgres": size(40, 200)}
 """By engine: to fork and to connect takes longer than a commit, and is the same each time."""
 
 MINIMUM = Decimal("-25.00")

@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 from support import cli, processes
 from support.engines import Engine
+from support.sizes import size
 
-FOR_S = {"file": 10.0, "postgres": 4.0}
+FOR_S = {"file": size(5, 10), "postgres": size(3, 10)}
 """By engine."""
 
-STEPS = {"file": 200, "postgres": 60}
+STEPS = {"file": size(150, 200), "postgres": size(40, 200)}
 """How many places in the middle of a command are interrupted, evenly spread over the lines that it runs."""
-EDGE = {"file": 60, "postgres": 20}
+EDGE = {"file": size(40, 60), "postgres": size(15, 60)}
 """How many of its first and of its last lines are interrupted, each of them."""
 
 Run = Callable[[str], cli.Outcome]

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from support import cli, processes
 from support.engines import Address, Engine, Store, store_class
+from support.sizes import size
 
 from wallet_cli import settings
 from wallet_cli.domain.address import format_transaction_id
@@ -27,7 +28,7 @@ from wallet_cli.services.context import open_ledger
 from wallet_cli.writer.file_lock import TurnLock
 
 WRITERS = 8
-KILLS = {"file": 300, "postgres": 100}
+KILLS = {"file": size(200, 300), "postgres": size(75, 300)}
 """By engine."""
 
 MAX_SPIN_S = 0.003

@@ -1,12 +1,11 @@
 """One of two servers killed under load, and the network to PostgreSQL cut: nothing is lost, nothing is applied twice.
 
-50 kills are `WALLET_SERVER_KILLS=50`; the default run makes fewer of the same.
+WALLET_TEST_WHOLE=1 makes 50 kills and cuts of 10 s, and the default run fewer and shorter ones.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
 import sys
@@ -23,15 +22,16 @@ from servers.proxy import Proxy
 from servers.stubborn import Stubborn
 from support import server
 from support.server import API, Server
+from support.sizes import size
 
-KILLS = int(os.environ.get("WALLET_SERVER_KILLS", "10"))
+KILLS = size(8, 50)
 ANSWERS_BEFORE_A_KILL = (1, 300)
 ANSWERS_AFTER_A_KILL = 30
 MAX_DELAY_S = 0.004
 """A batch takes about this long, so that a kill may fall anywhere in it."""
 
-CUT_S = 10
-LOCK_TIMEOUT_S = 5
+CUT_S = size(4, 10)
+LOCK_TIMEOUT_S = size(2, 5)
 PROBE_PAUSE_S = 0.2
 
 

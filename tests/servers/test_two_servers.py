@@ -1,11 +1,10 @@
 """Two servers and three terminals on one PostgreSQL, by either isolation: the ledger is whole, and nobody was told 503.
 
-100,000 operations a level are `WALLET_SERVERS_OPERATIONS=100000`; the default run makes fewer of the same.
+WALLET_TEST_WHOLE=1 makes 100,000 operations a level, and the default run fewer of the same.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from collections import Counter
@@ -18,8 +17,9 @@ from servers.cluster import Cluster
 from servers.pair import serving
 from support import business, processes, server
 from support.server import Server
+from support.sizes import size
 
-OPERATIONS = int(os.environ.get("WALLET_SERVERS_OPERATIONS", "8000"))
+OPERATIONS = size(8_000, 100_000)
 LONGEST_S = 1800
 PLAN = business.Plan(OPERATIONS, read_every_s=0.5)
 

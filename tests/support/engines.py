@@ -21,6 +21,7 @@ import psycopg
 import pysqlite3
 
 from support import cli, postgres, processes
+from support.sizes import WHOLE
 from wallet_cli import settings
 from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.storage.postgres import CREATING_LOCK, PostgresStore, _translated
@@ -117,7 +118,7 @@ class Databases(Engine):
         self._spare: list[str] = []
 
     def fewer(self, examples: int) -> int:
-        return max(5, examples // 4)
+        return examples if WHOLE else max(5, examples // 4)
 
     def ledger_in(self, folder: Path) -> str:
         folder = folder.resolve()

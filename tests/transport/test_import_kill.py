@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support import cli, processes
 from support.engines import Address, Engine
+from support.sizes import size
 from transport.ledgers import EVERYTHING, START_US, exported, opened, step, tell
 
 from wallet_cli import settings
@@ -25,7 +26,7 @@ from wallet_cli.services.context import open_ledger
 from wallet_cli.storage.postgres import PostgresStore
 from wallet_cli.storage.sqlite import SqliteStore
 
-KILLS = {"file": 20, "postgres": 8}
+KILLS = {"file": 20, "postgres": size(6, 20)}
 """By engine."""
 
 LINES = 4000

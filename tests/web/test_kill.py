@@ -15,13 +15,14 @@ import pytest
 from support import cli, server
 from support.load import CREATE, Connection, UnansweredError, transaction
 from support.server import Server
+from support.sizes import size
 
 from wallet_cli import settings
 from wallet_cli.domain.address import format_transaction_id
 from wallet_cli.services.context import open_ledger
 
 CONNECTIONS = 16
-KILLS = 50
+KILLS = size(20, 50)
 KILLS_A_TEST = 10
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.on_file("fewer do")) for seed in range(1, KILLS // KILLS_A_TEST))]
 ANSWERS_BEFORE_A_KILL = (1, 300)

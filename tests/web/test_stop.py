@@ -13,12 +13,13 @@ import pytest
 from support import cli, engines
 from support.load import CREATE, Answer, Connection, UnansweredError, transaction
 from support.server import Server
+from support.sizes import size
 
 from wallet_cli import settings
 from wallet_cli.services.context import open_ledger
 
 CONNECTIONS = 16
-STOPS = 50
+STOPS = size(20, 50)
 STOPS_A_TEST = 10
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.on_file("fewer do")) for seed in range(1, STOPS // STOPS_A_TEST))]
 ANSWERS_BEFORE_A_STOP = (1, 300)
