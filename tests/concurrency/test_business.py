@@ -211,7 +211,7 @@ def test_the_audit_finds_a_deliberate_fault(
 
 # Two at once. Each has its ledger open and waits for the other at a gate, then both ask for the same thing.
 
-ROUNDS = {"file": 1000, "postgres": size(200, 1000)}
+ROUNDS = {"file": size(300, 1000), "postgres": size(100, 1000)}
 """By engine."""
 
 Ask = Callable[[Ledger, str], dict[str, Any]]

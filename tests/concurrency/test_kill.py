@@ -28,7 +28,7 @@ from wallet_cli.services.context import open_ledger
 from wallet_cli.writer.file_lock import TurnLock
 
 WRITERS = 8
-KILLS = {"file": size(200, 300), "postgres": size(75, 300)}
+KILLS = {"file": size(100, 300), "postgres": size(50, 300)}
 """By engine."""
 
 MAX_SPIN_S = 0.003

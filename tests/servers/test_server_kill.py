@@ -30,8 +30,8 @@ ANSWERS_AFTER_A_KILL = 30
 MAX_DELAY_S = 0.004
 """A batch takes about this long, so that a kill may fall anywhere in it."""
 
-CUT_S = size(4, 10)
-LOCK_TIMEOUT_S = size(2, 5)
+CUT_S = size(2, 10)
+LOCK_TIMEOUT_S = size(1, 5)
 PROBE_PAUSE_S = 0.2
 
 

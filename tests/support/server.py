@@ -34,6 +34,8 @@ API = "/api/v1"
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
 CLIENT_TIMEOUT_S = 60
+LIMITS = httpx.Limits(keepalive_expiry=None)
+"""What was idle is not closed: where threads share a client, one may close what another has just picked."""
 PROGRAM = [sys.executable, "-X", "utf8", "-m", "wallet_cli"]
 VARIABLES = {name for setting in settings.SETTINGS for name in setting.variables}
 
@@ -127,7 +129,9 @@ class Server:
     def client(self, bearer: str | None = None, base: str = "") -> httpx.Client:
         """A client of its own connections, closed with the server; `bearer` is a key or a token."""
         headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
-        made = httpx.Client(base_url=self.url + base, headers=headers, timeout=CLIENT_TIMEOUT_S, trust_env=False)
+        made = httpx.Client(
+            base_url=self.url + base, headers=headers, timeout=CLIENT_TIMEOUT_S, limits=LIMITS, trust_env=False
+        )
         self._clients.append(made)
         return made
 
@@ -152,7 +156,11 @@ class Server:
         return done.out.strip()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send a signal, wait for the end, and return the exit code (minus the signal, where that ended it)."""
+        """Send a signal, wait for the end, and return the exit code (minus the signal, where that ended it).
+
+        Its clients hang up first: for the idle ones a server would wait a moment.
+        """
+        self._hang_up()
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self._ended()
@@ -169,9 +177,12 @@ class Server:
             self.process.kill()
             self.process.wait()
             self._reader.join(STOP_TIMEOUT_S)
-            for client in self._clients:
-                client.close()
-            self._clients.clear()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        for client in self._clients:
+            client.close()
+        self._clients.clear()
 
     def _read(self) -> None:
         stream = self.process.stderr

@@ -26,7 +26,7 @@ from wallet_cli.services.context import open_ledger
 from wallet_cli.storage.postgres import PostgresStore
 from wallet_cli.storage.sqlite import SqliteStore
 
-KILLS = {"file": 20, "postgres": size(6, 20)}
+KILLS = {"file": size(10, 20), "postgres": size(6, 20)}
 """By engine."""
 
 LINES = 4000
@@ -108,6 +108,9 @@ def killed(path: Path, kills: int, undisturbed: Address, fault: str | None = Non
             pass
         os.kill(pid, signal.SIGKILL)
         cut.append(processes.reap(pid) == -signal.SIGKILL)
+    if fault is not None:
+        # However early the kills were, there is something to do twice.
+        processes.reap(processes.fork(lambda: run_import(path, fault)))
     return cut
 
 

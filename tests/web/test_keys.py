@@ -13,11 +13,12 @@ import pytest
 from support import cli
 from support.load import CREATE, Answer, Connection, UnansweredError, transaction
 from support.server import Server
+from support.sizes import size
 
 from wallet_cli import settings
 from wallet_cli.services.context import open_ledger
 
-KEYS = 1_000
+KEYS = size(400, 1_000)
 AT_ONCE = 8
 GROUPS = 8
 """So many keys are being sent at the same time, each on AT_ONCE connections."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.sizes import size
 from web.fuzz import fuzz
 
-LEAST_CASES = 600
-EXAMPLES = 25
+LEAST_CASES = 500
+EXAMPLES = size(15, 100)
 
 
 @pytest.mark.on_file("answers are made of the same values on either engine, and all endpoints are asked on both")
