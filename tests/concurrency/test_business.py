@@ -28,7 +28,7 @@ from wallet_cli.services import audit, holds, transactions, users, wallets
 from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.writer.executor import Executor
 
-OPERATIONS = {"file": size(40_000, 200_000), "postgres": size(10_000, 200_000)}
+OPERATIONS = {"file": size(30_000, 200_000), "postgres": size(6_000, 200_000)}
 """A day's, by engine."""
 OPERATIONS_TO_A_FAULT = {"file": 3_000, "postgres": 2_000}
 """Enough for each deliberate fault to do its harm."""

@@ -91,8 +91,14 @@ DONE: tuple[tuple[str, str], ...] = (
     ("verify", "verify"),
     ("verify", "verify {phone}"),
 )
-FORMATS = ("", "-o json", "-o jsonl", "-o csv", "-q")
-IDS = ("table", "json", "jsonl", "csv", "quiet")
+_MORE = [pytest.mark.on_file("the same answers, in other clothes")]
+FORMATS = (
+    pytest.param("", id="table"),
+    pytest.param("-o json", id="json"),
+    pytest.param("-o jsonl", id="jsonl", marks=_MORE),
+    pytest.param("-o csv", id="csv", marks=_MORE),
+    pytest.param("-q", id="quiet", marks=_MORE),
+)
 
 # Formats of their own.
 DOCUMENTS: tuple[tuple[str, str], ...] = (
@@ -257,7 +263,7 @@ def test_the_table_has_every_command() -> None:
     assert {command for command, _ in DONE} | ELSEWHERE == set(commands())
 
 
-@pytest.mark.parametrize("form", FORMATS, ids=IDS)
+@pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("line", [line for _, line in DONE])
 def test_what_is_done_is_the_same(place: Place, line: str, form: str) -> None:
     form = form.replace("-o jsonl", "--format jsonl") if line.startswith("export") else form

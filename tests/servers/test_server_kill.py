@@ -24,7 +24,7 @@ from support import server
 from support.server import API, Server
 from support.sizes import size
 
-KILLS = size(8, 50)
+KILLS = size(5, 50)
 ANSWERS_BEFORE_A_KILL = (1, 300)
 ANSWERS_AFTER_A_KILL = 30
 MAX_DELAY_S = 0.004

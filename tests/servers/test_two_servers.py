@@ -19,7 +19,7 @@ from support import business, processes, server
 from support.server import Server
 from support.sizes import size
 
-OPERATIONS = size(6_000, 100_000)
+OPERATIONS = size(4_000, 100_000)
 LONGEST_S = 1800
 PLAN = business.Plan(OPERATIONS, read_every_s=0.5)
 
@@ -109,5 +109,5 @@ def test_a_day_without_row_locks_is_found_out(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "PROGRAM", [sys.executable, "-X", "utf8", "-c", NO_ROW_LOCKS])
-    seen = a_day(tmp_path, cluster, "read committed", monkeypatch, 3_000)
+    seen = a_day(tmp_path, cluster, "read committed", monkeypatch, 1_500)
     assert seen.problems

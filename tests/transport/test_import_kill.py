@@ -29,9 +29,9 @@ from wallet_cli.storage.sqlite import SqliteStore
 KILLS = {"file": size(10, 20), "postgres": size(6, 20)}
 """By engine."""
 
-LINES = 4000
+LINES = size(2000, 4000)
 LINES_A_BATCH = 40
-"""So that there are a hundred commits for a kill to come between."""
+"""So that there are fifty commits or more for a kill to come between."""
 
 Row = tuple[object, ...]
 Store = SqliteStore | PostgresStore

@@ -22,8 +22,8 @@ from wallet_cli.domain.address import format_transaction_id
 from wallet_cli.services.context import open_ledger
 
 CONNECTIONS = 16
-KILLS = size(20, 50)
-KILLS_A_TEST = 10
+KILLS = size(10, 50)
+KILLS_A_TEST = 5
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.on_file("fewer do")) for seed in range(1, KILLS // KILLS_A_TEST))]
 ANSWERS_BEFORE_A_KILL = (1, 300)
 MAX_DELAY_S = 0.004
