@@ -277,7 +277,7 @@ def test_documents_are_the_same(place: Place, line: str) -> None:
     assert same(ask(place, line)).code == 0
 
 
-@pytest.mark.parametrize("form", ["", "--json"], ids=["table", "json"])
+@pytest.mark.parametrize("form", [pytest.param("", id="table", marks=_MORE), pytest.param("--json", id="json")])
 @pytest.mark.parametrize(("code", "line"), REFUSED)
 def test_what_is_refused_is_the_same(place: Place, code: str, line: str, form: str) -> None:
     done = same(ask(place, f"{line} {form}"))

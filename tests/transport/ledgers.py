@@ -46,7 +46,7 @@ BOUNDED = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-HUNT = settings(BOUNDED, max_examples=1500, phases=[Phase.generate], report_multiple_bugs=False)
+HUNT = settings(BOUNDED, max_examples=1500, phases=[Phase.explicit, Phase.generate], report_multiple_bugs=False)
 """For faults that are there: the first example that shows one is enough."""
 
 # Text that journals, CSV and JSON have words for of their own.

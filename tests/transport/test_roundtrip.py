@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from support.engines import Address, Engine
 from transport.ledgers import BOUNDED, EVERYTHING, HUNT, START_US, Step, exported, imported, opened, stories, tell
 
@@ -91,6 +91,7 @@ def test_a_deliberate_fault_is_found(fault: str, engine: Engine, monkeypatch: py
     globals()[fault](monkeypatch)
 
     @settings(HUNT)
+    @example([*EVERYTHING])
     @given(stories)
     def check(story: list[Step]) -> None:
         check_round_trip(story)
