@@ -32,6 +32,20 @@ def test_busy_is_told_in_the_same_words(tmp_path: Path) -> None:
         assert same(place.both(case.fill("balance {phone}"))).code == 0
 
 
+@pytest.mark.parametrize("form", ["", "--json"], ids=["table", "json"])
+def test_a_ledger_that_moved_is_read_and_says_where_it_went(tmp_path: Path, form: str) -> None:
+    (tmp_path / "copy").mkdir()
+    with Server(tmp_path, environ={"JWT_SECRET_KEY": SECRET}) as server:
+        place = place_of(server, tmp_path)
+        case = place.case()
+        assert server.wallet(["move", "--to", str(tmp_path / "new.db")]).code == 0
+        for line in ("tx add {phone} 1 --credit", "register 9886977545", "freeze {phone}"):
+            both = place.both(case.fill(f"{line} {form}"))
+            assert same(both).code == 9
+            assert str(tmp_path / "new.db") in both.afar.err
+        assert same(place.both(case.fill(f"balance {{phone}} {form}"))).code == 0
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -88,7 +88,7 @@ def root(
     context: typer.Context,
     db: Annotated[
         str | None,
-        typer.Option("--db", metavar="DB", help="The ledger: a path. Also WALLET_DB.", show_default=False),
+        typer.Option("--db", metavar="DB", help="The ledger: a path, or a URL. Also WALLET_DB.", show_default=False),
     ] = None,
     version: Annotated[  # noqa: ARG001  (its callback does it)
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
