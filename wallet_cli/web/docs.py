@@ -51,7 +51,7 @@ def _section(path: str, method: str, operation: dict[str, Any], spec: dict[str, 
     body = operation.get("requestBody")
     parameters = "".join(
         f"<tr><td><code>{escape(p['name'])}</code></td><td>{p['in']}{', required' if p['required'] else ''}</td>"
-        f"<td>{escape(p.get('description', ''))}</td></tr>"
+        f"<td>{_prose(p.get('description', ''))}</td></tr>"
         for p in operation.get("parameters", ())
     )
     answers = "".join(
