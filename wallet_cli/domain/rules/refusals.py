@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wallet_cli.domain.address import format_hold_id, format_transaction_id
-from wallet_cli.domain.model import FROZEN, Hold, Transaction, Wallet, available
+from wallet_cli.domain.model import CAPTURED, FROZEN, Hold, Transaction, Wallet, available
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
 from wallet_cli.domain.period import day_start_us, format_time
 from wallet_cli.errors import (
@@ -146,7 +146,7 @@ def hold_not_open(hold: Hold, status: str) -> HoldNotOpen:
     ended_at = hold.expires_at_us if hold.ended_at_us is None else hold.ended_at_us
     return HoldNotOpen(
         f"hold {format_hold_id(hold.wallet_id, hold.number)} {words[status]}",
-        hint="what it kept is free; place another",
+        hint="place another" if status == CAPTURED else "what it kept is free; place another",
         status=status,
         ended_at=format_time(ended_at),
     )
