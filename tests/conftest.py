@@ -6,6 +6,7 @@ A test that uses one of `engine`, `db`, `wallet` and `ledger` is run on a file a
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,6 +43,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out, on PostgreSQL, those of a table of tests that are marked one by one."""
     items[:] = [item for item in items if not (_on_postgres(item) and item.get_closest_marker("on_file"))]
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests have been collected and stay: garbage is not looked for among them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _on_postgres(item: pytest.Item) -> bool:

@@ -28,7 +28,7 @@ from wallet_cli.services import audit, holds, transactions, users, wallets
 from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.writer.executor import Executor
 
-OPERATIONS = {"file": size(30_000, 200_000), "postgres": size(6_000, 200_000)}
+OPERATIONS = {"file": size(15_000, 200_000), "postgres": size(4_000, 200_000)}
 """A day's, by engine."""
 OPERATIONS_TO_A_FAULT = {"file": 3_000, "postgres": 2_000}
 """Enough for each deliberate fault to do its harm."""
@@ -211,7 +211,7 @@ def test_the_audit_finds_a_deliberate_fault(
 
 # Two at once. Each has its ledger open and waits for the other at a gate, then both ask for the same thing.
 
-ROUNDS = {"file": size(300, 1000), "postgres": size(100, 1000)}
+ROUNDS = {"file": size(150, 1000), "postgres": size(50, 1000)}
 """By engine."""
 
 Ask = Callable[[Ledger, str], dict[str, Any]]

@@ -27,7 +27,7 @@ from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.writer.file_lock import TurnLock
 
 WRITERS = 6
-KILLS = {"file": size(100, 300), "postgres": size(50, 300)}
+KILLS = {"file": size(60, 300), "postgres": size(25, 300)}
 """By engine."""
 MAX_SPIN_S = 0.003
 """A command takes about this long, so that a kill may fall anywhere in it."""

@@ -17,12 +17,12 @@ from support import cli, processes
 from support.engines import Engine
 from support.sizes import size
 
-FOR_S = {"file": size(3, 10), "postgres": size(2, 10)}
+FOR_S = {"file": size(2, 10), "postgres": size(1, 10)}
 """By engine."""
 
-STEPS = {"file": size(100, 200), "postgres": size(30, 200)}
+STEPS = {"file": size(60, 200), "postgres": size(20, 200)}
 """How many places in the middle of a command are interrupted, evenly spread over the lines that it runs."""
-EDGE = {"file": size(30, 60), "postgres": size(10, 60)}
+EDGE = {"file": size(20, 60), "postgres": size(8, 60)}
 """How many of its first and of its last lines are interrupted, each of them."""
 
 Run = Callable[[str], cli.Outcome]

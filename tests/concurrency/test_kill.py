@@ -28,7 +28,7 @@ from wallet_cli.services.context import open_ledger
 from wallet_cli.writer.file_lock import TurnLock
 
 WRITERS = 8
-KILLS = {"file": size(100, 300), "postgres": size(50, 300)}
+KILLS = {"file": size(60, 300), "postgres": size(25, 300)}
 """By engine."""
 
 MAX_SPIN_S = 0.003

@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 from support.engines import Engine
 from support.faults import Fault, put_in
 from support.naive import Account, Decision, Entry, Kept, Naive
+from support.sizes import size
 
 from wallet_cli import settings as wallet_settings
 from wallet_cli.domain import rules
@@ -65,7 +66,7 @@ TYPES = {"main": "INR", "savings": "INR", "yen": "JPY"}
 OWNED = [OwnedWallet(id_, 1) for id_ in range(1, len(TYPES) + 1)]
 
 BOUNDED = settings(
-    max_examples=80,
+    max_examples=size(50, 80),
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 from support import engines
 from support.engines import Engine
 from support.faults import Fault, put_in
+from support.sizes import size
 
 from wallet_cli import settings as wallet_settings
 from wallet_cli.domain.address import WalletName, parse_wallet
@@ -45,7 +46,7 @@ NOTES = (None, "", "tea", "[/b]\x1b🧾")
 BIG = 10**15
 
 BOUNDED = settings(
-    max_examples=60,
+    max_examples=size(40, 60),
     stateful_step_count=30,
     deadline=None,
     derandomize=True,

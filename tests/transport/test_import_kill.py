@@ -26,7 +26,7 @@ from wallet_cli.services.context import open_ledger
 from wallet_cli.storage.postgres import PostgresStore
 from wallet_cli.storage.sqlite import SqliteStore
 
-KILLS = {"file": size(10, 20), "postgres": size(6, 20)}
+KILLS = {"file": size(7, 20), "postgres": size(4, 20)}
 """By engine."""
 
 LINES = size(2000, 4000)

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from support.engines import Engine
+from support.sizes import size
 from transport.ledgers import BOUNDED, EVERYTHING, HOSTILE, Step, exported, opened, step, stories, tell
 
 from wallet_cli.domain.address import parse_wallet
@@ -144,7 +145,7 @@ each_checker = pytest.mark.parametrize("form", [pytest.param("hledger", marks=ne
 def test_it_finds_nothing_wrong_and_the_same_balances(form: str, engine: Engine) -> None:
     errors, balances, own = CHECKERS[form]
 
-    @settings(BOUNDED, max_examples=engine.fewer(25))
+    @settings(BOUNDED, max_examples=engine.fewer(size(15, 25)))
     @given(stories)
     def check(story: list[Step]) -> None:
         with opened() as ledger:

@@ -10,6 +10,7 @@ from collections import Counter
 import pytest
 from hypothesis import example, given, settings
 from support.engines import Address, Engine
+from support.sizes import size
 from transport.ledgers import BOUNDED, EVERYTHING, HUNT, START_US, Step, exported, imported, opened, stories, tell
 
 from wallet_cli import settings as wallet_settings
@@ -53,7 +54,7 @@ def check_round_trip(story: list[Step]) -> None:
 
 
 def test_any_ledger_comes_back_as_the_same_bytes(engine: Engine) -> None:
-    @settings(BOUNDED, max_examples=engine.fewer(60))
+    @settings(BOUNDED, max_examples=engine.fewer(size(30, 60)))
     @given(stories)
     def check(story: list[Step]) -> None:
         check_round_trip(story)

@@ -18,7 +18,7 @@ from support.sizes import size
 from wallet_cli import settings
 from wallet_cli.services.context import open_ledger
 
-KEYS = size(400, 1_000)
+KEYS = size(200, 1_000)
 AT_ONCE = 8
 GROUPS = 8
 """So many keys are being sent at the same time, each on AT_ONCE connections."""

@@ -11,8 +11,8 @@ import pytest
 from support.sizes import size
 from web.fuzz import fuzz
 
-LEAST_CASES = 400
-EXAMPLES = size(10, 100)
+LEAST_CASES = 250
+EXAMPLES = size(6, 100)
 
 
 @pytest.mark.on_file("answers are made of the same values on either engine, and all endpoints are asked on both")
