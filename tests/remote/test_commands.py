@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 from remote.place import Both, Place, comparable, same
+from support.failures import tree
 
-from wallet_cli import errors
 from wallet_cli.cli.app import TREE
 from wallet_cli.cli.command import Group
-from wallet_cli.errors import WalletError
 
 # What is done, by command. Each is run in every format.
 DONE: tuple[tuple[str, str], ...] = (
@@ -286,13 +285,6 @@ def test_what_is_refused_is_the_same(place: Place, code: str, line: str, form: s
         told = json.loads(done.err.splitlines()[-1])
         assert told["error"]["code"] == code
         assert done.out == "" or line.startswith("import")
-
-
-def tree(root: type[WalletError] = WalletError) -> Iterator[type[WalletError]]:
-    for each in root.__subclasses__():
-        if each.__module__ == errors.__name__:
-            yield each
-            yield from tree(each)
 
 
 def exit_code_of(code: str) -> int:
