@@ -160,7 +160,9 @@ class Server:
 
         Its clients hang up first: for the idle ones a server would wait a moment.
         """
-        self._hang_up()
+        for client in self._clients:
+            client.close()
+        self._clients.clear()
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self._ended()
@@ -177,12 +179,6 @@ class Server:
             self.process.kill()
             self.process.wait()
             self._reader.join(STOP_TIMEOUT_S)
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        for client in self._clients:
-            client.close()
-        self._clients.clear()
 
     def _read(self) -> None:
         stream = self.process.stderr

@@ -11,7 +11,7 @@ import pytest
 from support.sizes import size
 from web.fuzz import fuzz
 
-LEAST_CASES = 250
+LEAST_CASES = size(250, 1000)
 EXAMPLES = size(6, 100)
 
 
