@@ -230,6 +230,17 @@ class BusinessMachine(RuleBasedStateMachine):
         else:
             self.ask(VoidHold(wallet_id, number) if by == "void" else CaptureHold(wallet_id, number))
 
+    @rule(place=places, back_us=st.integers(1, SECOND_US), part=parts, keep=st.booleans(), void=st.booleans())
+    def end_a_hold_by_a_clock_that_is_behind(
+        self, place: PlaceHold, back_us: int, part: int | None, keep: bool, void: bool
+    ) -> None:
+        """Behind that of whoever placed it a second after all else."""
+        self.model.now_us += SECOND_US
+        self.ask(place)
+        self.model.now_us -= back_us
+        newest = len(self.model.accounts[place.wallet_id].holds)
+        self.ask(VoidHold(place.wallet_id, newest) if void else CaptureHold(place.wallet_id, newest, part, keep))
+
     def open_holds(self) -> list[tuple[int, int]]:
         return [
             (account.id, number)

@@ -338,8 +338,9 @@ class Naive:
         used = self._used(account, c.key, same)
         if used is not None:
             return used
-        at_us = max(self.now_us, account.last_us())
-        hold = account.holds[c.number - 1].at(at_us)
+        hold = account.holds[c.number - 1]
+        at_us = max(self.now_us, account.last_us(), hold.created_us)
+        hold = hold.at(at_us)
         if hold.status != "open":
             return Decision("hold_not_open")
         left = hold.amount - hold.captured
@@ -362,11 +363,12 @@ class Naive:
             return Decision("hold_not_found")
         if account.status == "closed":
             return Decision("wallet_not_active")
-        at_us = max(self.now_us, account.last_us())
-        hold = account.holds[c.number - 1].at(at_us)
+        hold = account.holds[c.number - 1]
+        at_us = max(self.now_us, account.last_us(), hold.created_us)
+        hold = hold.at(at_us)
         if hold.status != "open":
             return Decision("hold_not_open")
-        account.holds[c.number - 1] = hold._replace(status="voided", ended_us=max(at_us, hold.created_us))
+        account.holds[c.number - 1] = hold._replace(status="voided", ended_us=at_us)
         account.note(self.now_us)
         return Decision("applied", "hold", account.id, c.number)
 

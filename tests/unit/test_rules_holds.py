@@ -278,12 +278,37 @@ TABLES = {
          40 void     1-h1                         → applied 1-h1 voided 30 10
          40 row 1-h1 → voided 50
     """,
+    "time: a hold does not end before it was placed, whoever's clock is behind": """
+        wallet 1 active - 100
+         50 hold     1          30   100 -   -    → applied 1-h1 open 30 0
+         50 hold     1          30   100 -   -    → applied 1-h2 open 30 0
+         50 hold     1          30   100 -   -    → applied 1-h3 open 30 0
+         40 void     1-h1                         → applied 1-h1 voided 30 0
+         40 row 1-h1 → voided 50
+         41 capture  1-h2       10   keep -  -    → applied 1-2 90
+         42 capture  1-h2        -   -   -   -    → applied 1-3 70
+         42 row 1-h2 → captured 50
+         43 capture  1-h3        -   -   -   -    → applied 1-4 40
+         43 row 1-h3 → captured 50
+         49 credit   1           1   - - -        → applied 1-5 41
+    """,
 }
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_the_rules(table: str) -> None:
     play(table)
+
+
+def test_a_capture_is_not_dated_before_its_hold() -> None:
+    book = play(
+        """
+        wallet 1 active - 100
+         50 hold     1          30   100 -   -    → applied 1-h1 open 30 0
+         40 capture  1-h1        -   -   -   -    → applied 1-2 70
+        """
+    )
+    assert book.last(1).at_us == 50
 
 
 def test_a_capture_is_a_debit_that_names_its_hold() -> None:

@@ -4,8 +4,8 @@ A hold keeps money from being spent and moves none; capturing it is a debit. It 
 itself when its time is up. Nobody has to be there for that: from its expiry on it counts for nothing, and the next
 write to its wallet notes that it is expired.
 
-What time it is, is the wallet's to say: a writer whose clock is behind goes by the wallet's last transaction, or a hold
-would end before what was captured of it.
+What time it is, is the wallet's to say: a writer whose clock is behind goes by the wallet's last transaction, and by
+the hold itself, or a hold would end before what was captured of it, or before it was placed.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
         if prior is not None:
             same = _same_capture(prior, command)
             return Replayed(prior) if same else Refusal(refusals.key_reused(prior))
-    at_us = state.time_in(wallet_id, now_us)
+    at_us = _time_for(state, hold, now_us)
     status = status_at(hold, at_us)
     if status != OPEN:
         return Refusal(refusals.hold_not_open(hold, status))
@@ -101,17 +101,22 @@ def void(state: State, command: VoidHold, now_us: int) -> Applied | Replayed | R
         return Refusal(refusals.no_hold(*command))
     if wallet.status == CLOSED:
         return Refusal(refusals.not_active(wallet))
-    at_us = state.time_in(wallet.id, now_us)
+    at_us = _time_for(state, hold, now_us)
     status = status_at(hold, at_us)
     if status != OPEN:
         return Refusal(refusals.hold_not_open(hold, status))
     # After this point the end of the hold is certain. It frees money and moves none: a frozen wallet's may end too.
     state.free_lapsed(wallet.id)
     wallet = state.wallets[wallet.id]
-    voided = hold._replace(status=VOIDED, ended_at_us=max(at_us, hold.created_at_us))
+    voided = hold._replace(status=VOIDED, ended_at_us=at_us)
     state.keep_wallet(wallet._replace(held=wallet.held - hold.kept))
     state.keep_hold(voided)
     return Applied(voided)
+
+
+def _time_for(state: State, hold: Hold, now_us: int) -> int:
+    """What time it is for a hold: that at which it was placed, where the writer's clock is behind it."""
+    return max(state.time_in(hold.wallet_id, now_us), hold.created_at_us)
 
 
 def _same_hold(prior: Transaction | Hold, command: PlaceHold) -> bool:
