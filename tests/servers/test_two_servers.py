@@ -19,9 +19,9 @@ from support import business, processes, server
 from support.server import Server
 from support.sizes import size
 
-OPERATIONS = size(2_500, 100_000)
+OPERATIONS = size(4_000, 100_000)
 LONGEST_S = 1800
-PLAN = business.Plan(OPERATIONS, read_every_s=0.5)
+PLAN = business.Plan(OPERATIONS, read_every_s=0.5, opening=business.MAX_AMOUNT)
 
 SERIALIZATION_FAILURE = "40001"
 COLLISIONS = (SERIALIZATION_FAILURE, "40P01", "23505")
@@ -72,6 +72,7 @@ def test_two_servers_and_three_terminals_add_up(
 ) -> None:
     outcome, problems, retries, collisions = a_day(tmp_path, cluster, isolation, monkeypatch, OPERATIONS)
     print(f"{isolation}: {outcome.operations:,} operations, {outcome.seconds:.1f} s, {outcome.snapshots} snapshots")
+    print(f"  refused: {dict(outcome.refused)}")
     print(f"  carried out again by the servers: {retries}; undone by PostgreSQL: {dict(collisions)}")
     # Among them would be an answer of 503 or 500, or its like in a terminal.
     assert problems == []

@@ -66,6 +66,10 @@ class RealWriter(Writer):
         """As much out as in: most operations here are these, and wallets are to run dry."""
         return Post(self.wallet(), self.random.random() < 0.5, self.amount(), None, key)
 
+    def part(self) -> int | None:
+        """As likely too much as not: most operations here are batches, which leaves few others to be refused."""
+        return None if self.random.random() < 0.4 else self.random.randint(1, business.MAX_AMOUNT)
+
     def hold(self, key: str | None) -> Single:
         lives = self.random.choices(LIVES_S, [30, 70])[0]
         return PlaceHold(self.wallet(), self.amount(), self.random.randint(*lives) * 1_000_000, None, key)

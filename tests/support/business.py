@@ -52,7 +52,6 @@ LEAD_US = 60 * 24 * 3600 * 1_000_000
 LIVES_S = ((30, 600), (600, 40_000), (10**6, 10**7))
 """How long holds last, in seconds of that clock: some lapse at once, some in time, and some outlast it all."""
 
-OPENING = 20_000
 HOT_OPENING = 1_000_000
 FLOORS = {3: -5_000, 7: 2_000}
 """The floor of a wallet in minor units, by the last digit of its id; 0 for the others."""
@@ -62,7 +61,8 @@ READ_EVERY_S = 0.2
 
 
 class Plan(NamedTuple):
-    """How much is to happen. `read_every_s` is a reader's pause between two snapshots."""
+    """How much is to happen. `read_every_s` is a reader's pause between two snapshots, and `opening` what each wallet
+    but the hot one begins with, in minor units: little, if few operations are to run it dry."""
 
     operations: int
     writers: int = 16
@@ -70,6 +70,11 @@ class Plan(NamedTuple):
     readers: int = 2
     read_every_s: float = READ_EVERY_S
     seed: int = 4
+    opening: int = 20_000
+
+    def opened(self) -> Counter[int]:
+        """What each wallet begins with."""
+        return Counter({id_: HOT_OPENING if id_ == HOT else self.opening for id_ in range(1, self.wallets + 1)})
 
 
 class Effect(NamedTuple):
@@ -345,15 +350,10 @@ def prepare(ledger: Ledger, plan: Plan, clock: Callable[[], int]) -> None:
     currency = parse_currency("INR")
     ids = range(1, plan.wallets + 1)
     opened = [OpenWallet(USER, f"w{id_}", currency, FLOORS.get(id_ % 10, 0)) for id_ in ids]
-    credited = [Post(id_, True, HOT_OPENING if id_ == HOT else OPENING) for id_ in ids]
+    credited = [Post(id_, True, amount) for id_, amount in plan.opened().items()]
     for commands in (opened, credited):
         for result in ledger.executor.run(commands, "opening"):
             assert isinstance(result, Applied), result
-
-
-def opened(plan: Plan) -> int:
-    """What `prepare` puts into all wallets together."""
-    return HOT_OPENING + (plan.wallets - 1) * OPENING
 
 
 def run(folder: Path, plan: Plan, clock: Callable[[], int]) -> Outcome:
@@ -427,13 +427,13 @@ def problems(ledger: Ledger, plan: Plan, outcome: Outcome) -> list[str]:
 
 def _unlike_the_answers(auditor: Auditor, plan: Plan, reports: list[Report]) -> list[str]:
     found = []
-    expected = Counter({id_: HOT_OPENING if id_ == HOT else OPENING for id_ in range(1, plan.wallets + 1)})
+    expected = plan.opened()
+    came_in = expected.total() + sum(report.outside for report in reports)
     for report in reports:
         expected.update(report.changes)
     for id_, balance in expected.items():
         if balance != auditor.balances[id_]:
             found.append(f"wallet {id_} has {auditor.balances[id_]}, and the answers add up to {balance}")
-    came_in = opened(plan) + sum(report.outside for report in reports)
     if auditor.balances.total() != came_in:
         found.append(f"all wallets have {auditor.balances.total()}, and {came_in} was acknowledged")
     there = sum(map(len, auditor.changes.values()))
