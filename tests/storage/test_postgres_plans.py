@@ -18,7 +18,8 @@ from support import postgres
 
 from wallet_cli.storage import sql
 from wallet_cli.storage.loading import AT_ONCE
-from wallet_cli.storage.postgres import PostgresStore, _bound, _translated
+from wallet_cli.storage.postgres import PostgresStore
+from wallet_cli.storage.wire import bound, translated
 
 pytestmark = postgres.MARKS
 
@@ -236,8 +237,8 @@ def explained(connection: psycopg.Connection[tuple[Any, ...]], options: str, sta
 @pytest.mark.parametrize("name", HOT_STATEMENTS)
 def test_a_hot_statement_uses_its_index(filled: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
     plan = HOT_STATEMENTS[name]
-    values = _bound(plan.values)
-    found = explained(filled, "ANALYZE, TIMING OFF, SUMMARY OFF, BUFFERS OFF", _translated(text_of(name)), values)
+    values = bound(plan.values)
+    found = explained(filled, "ANALYZE, TIMING OFF, SUMMARY OFF, BUFFERS OFF", translated(text_of(name)), values)
     assert found.whole_tables == []
     assert found.indexes <= set(plan.indexes.split())
     assert bool(found.indexes) == bool(plan.indexes)
@@ -282,7 +283,7 @@ FILTERS = {
 def test_a_filter_reads_no_other_wallet(filled: psycopg.Connection[tuple[Any, ...]], wanted: sql.Filter) -> None:
     statement, more = sql.filtered(wanted)
     values = PAGE | {"wallet_id": 777, "last": EACH} | more
-    found = explained(filled, "ANALYZE, TIMING OFF, SUMMARY OFF, BUFFERS OFF", _translated(statement), values)
+    found = explained(filled, "ANALYZE, TIMING OFF, SUMMARY OFF, BUFFERS OFF", translated(statement), values)
     assert found.whole_tables == []
     assert found.indexes <= {SEQ, KEY, REVERSES}
     assert found.rows <= EACH

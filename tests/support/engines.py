@@ -24,8 +24,9 @@ from support import cli, postgres, processes
 from support.sizes import WHOLE
 from wallet_cli import settings
 from wallet_cli.services.context import Ledger, open_ledger
-from wallet_cli.storage.postgres import CREATING_LOCK, PostgresStore, _translated
+from wallet_cli.storage.postgres import CREATING_LOCK, PostgresStore
 from wallet_cli.storage.sqlite import SqliteStore
+from wallet_cli.storage.wire import translated
 from wallet_cli.writer.file_lock import TurnLock
 
 NAMES = ("file", "postgres")
@@ -317,7 +318,7 @@ class Raw:
     def execute(self, statement: str, values: Any = ()) -> list[Any]:
         if self._is_server:
             statement = statement.replace("zeroblob(32)", "decode(repeat('00', 32), 'hex')")
-            cursor = self._connection.execute(_translated(statement), values)
+            cursor = self._connection.execute(translated(statement), values)
             return list(cursor.fetchall()) if cursor.description else []
         return list(self._connection.execute(statement, values).fetchall())
 

@@ -16,14 +16,12 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors, pq
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from wallet_cli.domain.commands import Command, Made
 from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
@@ -35,17 +33,13 @@ from wallet_cli.storage.loading import Loader
 from wallet_cli.storage.marks import refusal
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
+from wallet_cli.storage.wire import URL_HINT, Connection, bound, conninfo_of, plain, translated, with_numbers
 from wallet_cli.storage.writing import Rows, rows_of
 
-APPLICATION_NAME = "wallet"
 CREATING_LOCK = 0x57414C54
 """`WALT`: the advisory lock of those who make users and wallets, whose ids follow each other without a gap."""
 
-CONNECT_TIMEOUT_S = 5
 RECONNECT_PAUSE_S = 0.5
-SILENCE_TIMEOUT_MS = 5_000
-"""How long sent bytes may stay without an answer from the other host before the connection counts as lost."""
-
 IDLE_IN_TURN_S = 30
 """How long the server keeps the locks of a program that it has not heard of."""
 
@@ -66,21 +60,6 @@ COPY_FROM_ROWS = 200
 """From so many rows on, COPY is quicker than an INSERT for each."""
 
 OLDEST_SERVER = 150000
-
-DEFAULTS: Mapping[str, Any] = {
-    "connect_timeout": CONNECT_TIMEOUT_S,
-    "application_name": APPLICATION_NAME,
-    # Of several hosts, the one that is the primary.
-    "target_session_attrs": "read-write",
-    # Whatever the role or the environment say: text is written and read as it is.
-    "client_encoding": "UTF8",
-    "tcp_user_timeout": SILENCE_TIMEOUT_MS,
-    "keepalives_idle": 10,
-    "keepalives_interval": 3,
-    "keepalives_count": 3,
-}
-
-URL_HINT = "postgresql://user:password@host:5432/database; write @ / : ? # % of a password as %40 %2F %3A %3F %23 %25"
 
 WRONG_OPTION = re.compile(r"invalid .*value|could not match|invalid port number")
 """What the driver says of the options in a URL, when it connects."""
@@ -113,36 +92,6 @@ class Unreachable(StorageError):
     """There is no talking to the server, now."""
 
 
-class _Connection(psycopg.Connection[tuple[Any, ...]]):
-    """A connection that does not wait for ever: `silence_s` after the last byte from the server it counts as lost.
-
-    The kernel notices when another host does not acknowledge what was sent; not when something between the two does so
-    in its place, and passes nothing on.
-    """
-
-    silence_s = float(CONNECT_TIMEOUT_S)
-
-    def wait(self, gen: Generator[Any, Any, T], *rest: Any, **more: Any) -> T:
-        return super().wait(_heard(gen, self.silence_s), *rest, **more)
-
-
-def _heard(gen: Generator[Any, Any, T], silence_s: float) -> Generator[Any, Any, T]:
-    """The same conversation, given up when nothing has come for so long."""
-    until_s = time.monotonic() + silence_s
-    try:
-        wanted = next(gen)
-        while True:
-            ready = yield wanted
-            if ready:
-                until_s = time.monotonic() + silence_s
-            elif time.monotonic() > until_s:
-                raise psycopg.OperationalError(f"nothing was heard of the database for {silence_s:g} s")
-            wanted = gen.send(ready)
-    except StopIteration as end:
-        answer: T = end.value
-        return answer
-
-
 class PostgresStore(Copying):
     """A ledger on a server, over one connection at a time. Use it from one thread, and never across a fork.
 
@@ -155,11 +104,11 @@ class PostgresStore(Copying):
     may_come_back = True
 
     def __init__(self, url: str, lock_timeout_s: float) -> None:
-        self._conninfo = _conninfo(url)
+        self._conninfo = conninfo_of(url)
         self.name = shown_url(url)
         self._lock_timeout_s = lock_timeout_s
         self._silence_s = lock_timeout_s + STATEMENT_MARGIN_S + HEARING_MARGIN_S
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
         self._away_since_s: float | None = None
         self._read_only = False
         self._in_batch = False
@@ -172,7 +121,7 @@ class PostgresStore(Copying):
     # The connection.
 
     @property
-    def connection(self) -> _Connection:
+    def connection(self) -> Connection:
         """The connection, made anew where there is none or it is broken."""
         if self._connection is None or self._connection.closed:
             self._in_batch = self._in_snapshot = False
@@ -218,9 +167,9 @@ class PostgresStore(Copying):
             except (StorageError, Busy):
                 time.sleep(RECONNECT_PAUSE_S)
 
-    def _connect(self) -> _Connection:
+    def _connect(self) -> Connection:
         with self._translating():
-            connection = _Connection.connect(self._conninfo, autocommit=True)
+            connection = Connection.connect(self._conninfo, autocommit=True)
             try:
                 if connection.info.server_version < OLDEST_SERVER:
                     version = connection.info.server_version // 10_000
@@ -377,7 +326,7 @@ class PostgresStore(Copying):
         if wallet_ids:
             ids = ", ".join(map(str, wallet_ids))
             parts.append(f"SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE")
-            parts.append(_with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us]))
+            parts.append(with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us]))
         if not parts:
             return []
         with self._translating():
@@ -406,11 +355,11 @@ class PostgresStore(Copying):
             for statement, rows in rows_of(made):
                 clock_stopped = False
                 if statement is sql.INSERT_TRANSACTION and len(rows) >= COPY_FROM_ROWS:
-                    self._copy(cursor, map(_plain, rows), sql.TRANSACTIONS)
+                    self._copy(cursor, map(plain, rows), sql.TRANSACTIONS)
                 elif len(rows) == 1:
-                    cursor.execute(_translated(statement), _plain(rows[0]))
+                    cursor.execute(translated(statement), plain(rows[0]))
                 else:
-                    cursor.executemany(_translated(statement), [_plain(row) for row in rows])
+                    cursor.executemany(translated(statement), [plain(row) for row in rows])
                     clock_stopped = True
             if clock_stopped:
                 # The driver ends many with a Flush, at which PostgreSQL no longer counts how long a turn is idle: were
@@ -522,7 +471,7 @@ class PostgresStore(Copying):
 
     def _change(self, statement: str, values: Values) -> None:
         with self._translating():
-            self.connection.execute(_translated(statement), values)
+            self.connection.execute(translated(statement), values)
 
     def add_rows(self, copied: Copied, rows: Rows) -> None:
         with self._translating(), self.connection.cursor() as cursor:
@@ -546,7 +495,7 @@ class PostgresStore(Copying):
         if self._in_snapshot and statement in sql.WALKS:
             with self._translating(), self.connection.cursor(name=_cursor_name()) as walk:
                 walk.itersize = 2000
-                for row in walk.execute(_translated(statement), _bound(values)):
+                for row in walk.execute(translated(statement), bound(values)):
                     yield make(row)
             return
         for row in self._read(statement, values).fetchall():
@@ -558,7 +507,7 @@ class PostgresStore(Copying):
         while True:
             try:
                 with self._translating():
-                    return self.connection.execute(_translated(statement), _bound(values))
+                    return self.connection.execute(translated(statement), bound(values))
             except Collision:
                 tries -= 1
                 if not tries:
@@ -616,47 +565,6 @@ def _reason(error: psycopg.Error) -> str:
     return re.sub(
         r"^(connection (failed|is bad): )?(connection to server .*? failed: )?(FATAL: *|fe_sendauth: )?", "", line
     )
-
-
-def _conninfo(url: str) -> str:
-    """What the driver takes. Raises InvalidInput, with nothing of the URL: where it is cut wrongly, its parts are not
-    what they seem, and may hold the password.
-    """
-    before_options = url.partition("://")[2].partition("?")[0]
-    try:
-        given = {name: value for name, value in conninfo_to_dict(url).items() if value is not None}
-        ports = str(given.get("port", ""))
-        if not re.fullmatch(r"\d{0,5}(,\d{0,5})*", ports) or not re.fullmatch(r"([^@/]*@)?[^@]*", before_options):
-            raise InvalidInput("not a PostgreSQL URL", hint=URL_HINT)
-        return make_conninfo(**{**DEFAULTS, **given})
-    except psycopg.ProgrammingError:
-        raise InvalidInput("not a PostgreSQL URL", hint=URL_HINT) from None
-
-
-@lru_cache(maxsize=1024)
-def _translated(statement: str) -> bytes:
-    """A statement with `:named` or `?` parameters as the driver takes it."""
-    text = statement.replace("%", "%%")
-    text = re.sub(r"(?<![:\w]):(\w+)", r"%(\1)s", text)
-    return text.replace("?", "%s").encode()
-
-
-def _with_numbers(statement: str, numbers: Sequence[int]) -> str:
-    """A statement with whole numbers in the place of its `?`: many statements at once take no parameters."""
-    rest = iter(numbers)
-    return re.sub(r"\?", lambda _: str(int(next(rest))), statement)
-
-
-def _bound(values: Values) -> Any:
-    """Values as the driver takes them: no limit is NULL, not -1."""
-    if isinstance(values, dict) and values.get("limit") == -1:
-        return values | {"limit": None}
-    return values
-
-
-def _plain(row: Sequence[Any]) -> tuple[Any, ...]:
-    """A row with its truth values as the whole numbers that both engines keep."""
-    return tuple(int(value) if isinstance(value, bool) else value for value in row)
 
 
 def _is_in_wallet(made: Made) -> bool:

@@ -1,0 +1,109 @@
+"""The wire to PostgreSQL: a connection that does not wait for ever, and statements as it takes them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Generator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from wallet_cli.errors import InvalidInput
+from wallet_cli.storage.reading import Values
+
+APPLICATION_NAME = "wallet"
+CONNECT_TIMEOUT_S = 5
+SILENCE_TIMEOUT_MS = 5_000
+"""How long sent bytes may stay without an answer from the other host before the connection counts as lost."""
+
+
+DEFAULTS: Mapping[str, Any] = {
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "application_name": APPLICATION_NAME,
+    # Of several hosts, the one that is the primary.
+    "target_session_attrs": "read-write",
+    # Whatever the role or the environment say: text is written and read as it is.
+    "client_encoding": "UTF8",
+    "tcp_user_timeout": SILENCE_TIMEOUT_MS,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+}
+
+URL_HINT = "postgresql://user:password@host:5432/database; write @ / : ? # % of a password as %40 %2F %3A %3F %23 %25"
+
+T = TypeVar("T")
+
+
+class Connection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that does not wait for ever: `silence_s` after the last byte from the server it counts as lost.
+
+    The kernel notices when another host does not acknowledge what was sent; not when something between the two does so
+    in its place, and passes nothing on.
+    """
+
+    silence_s = float(CONNECT_TIMEOUT_S)
+
+    def wait(self, gen: Generator[Any, Any, T], *rest: Any, **more: Any) -> T:
+        return super().wait(_heard(gen, self.silence_s), *rest, **more)
+
+
+def _heard(gen: Generator[Any, Any, T], silence_s: float) -> Generator[Any, Any, T]:
+    """The same conversation, given up when nothing has come for so long."""
+    until_s = time.monotonic() + silence_s
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if ready:
+                until_s = time.monotonic() + silence_s
+            elif time.monotonic() > until_s:
+                raise psycopg.OperationalError(f"nothing was heard of the database for {silence_s:g} s")
+            wanted = gen.send(ready)
+    except StopIteration as end:
+        answer: T = end.value
+        return answer
+
+
+def conninfo_of(url: str) -> str:
+    """What the driver takes. Raises InvalidInput, with nothing of the URL: where it is cut wrongly, its parts are not
+    what they seem, and may hold the password.
+    """
+    before_options = url.partition("://")[2].partition("?")[0]
+    try:
+        given = {name: value for name, value in conninfo_to_dict(url).items() if value is not None}
+        ports = str(given.get("port", ""))
+        if not re.fullmatch(r"\d{0,5}(,\d{0,5})*", ports) or not re.fullmatch(r"([^@/]*@)?[^@]*", before_options):
+            raise InvalidInput("not a PostgreSQL URL", hint=URL_HINT)
+        return make_conninfo(**{**DEFAULTS, **given})
+    except psycopg.ProgrammingError:
+        raise InvalidInput("not a PostgreSQL URL", hint=URL_HINT) from None
+
+
+@lru_cache(maxsize=1024)
+def translated(statement: str) -> bytes:
+    """A statement with `:named` or `?` parameters as the driver takes it."""
+    text = statement.replace("%", "%%")
+    text = re.sub(r"(?<![:\w]):(\w+)", r"%(\1)s", text)
+    return text.replace("?", "%s").encode()
+
+
+def with_numbers(statement: str, numbers: Sequence[int]) -> str:
+    """A statement with whole numbers in the place of its `?`: many statements at once take no parameters."""
+    rest = iter(numbers)
+    return re.sub(r"\?", lambda _: str(int(next(rest))), statement)
+
+
+def bound(values: Values) -> Any:
+    """Values as the driver takes them: no limit is NULL, not -1."""
+    if isinstance(values, dict) and values.get("limit") == -1:
+        return values | {"limit": None}
+    return values
+
+
+def plain(row: Sequence[Any]) -> tuple[Any, ...]:
+    """A row with its truth values as the whole numbers that both engines keep."""
+    return tuple(int(value) if isinstance(value, bool) else value for value in row)
