@@ -33,7 +33,7 @@ from wallet_cli.storage.loading import Loader
 from wallet_cli.storage.marks import refusal
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
-from wallet_cli.storage.wire import URL_HINT, Connection, bound, conninfo_of, plain, translated, with_numbers
+from wallet_cli.storage.wire import URL_HINT, Connection, bound, conninfo_of, plain, spelled, translated, with_numbers
 from wallet_cli.storage.writing import Rows, rows_of
 
 CREATING_LOCK = 0x57414C54
@@ -57,7 +57,7 @@ LONG_SILENCE_S = 86_400.0
 
 MAX_READ_TRIES = 20
 COPY_FROM_ROWS = 200
-"""From so many rows on, COPY is quicker than an INSERT for each."""
+"""From so many rows on, COPY is as quick as one INSERT of them all, and takes less memory."""
 
 OLDEST_SERVER = 150000
 
@@ -112,6 +112,8 @@ class PostgresStore(Copying):
         self._away_since_s: float | None = None
         self._read_only = False
         self._in_batch = False
+        self._unsent: list[bytes] = []
+        """Statements of this batch that go with the next that is sent."""
         self._in_snapshot = False
         self._apart = self._ended = False
         self._returning: threading.Thread | None = None
@@ -296,6 +298,7 @@ class PostgresStore(Copying):
         if self._read_only:
             raise StorageError("this connection only reads")
         self._in_batch = False
+        self._unsent = []
 
     def load(self, commands: Sequence[Command], policy: Policy, now_us: int) -> State:
         return Loader(self, State(policy), now_us).load(commands)
@@ -329,6 +332,7 @@ class PostgresStore(Copying):
             parts.append(with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us]))
         if not parts:
             return []
+        self._send_unsent()
         with self._translating():
             cursor = self._first("; ".join(parts).encode())
             self._in_batch = True
@@ -350,21 +354,25 @@ class PostgresStore(Copying):
             return self.connection.execute(statement)
 
     def write(self, made: Sequence[Made]) -> None:
-        with self._translating(), self.connection.cursor() as cursor:
-            clock_stopped = False
-            for statement, rows in rows_of(made):
-                clock_stopped = False
-                if statement is sql.INSERT_TRANSACTION and len(rows) >= COPY_FROM_ROWS:
+        """Spell out what is to be written: it goes with the commit, in one round trip, unless more is asked before.
+
+        Many rows go at once, by COPY.
+        """
+        for statement, rows in rows_of(made):
+            if statement is sql.INSERT_TRANSACTION and len(rows) >= COPY_FROM_ROWS:
+                self._send_unsent()
+                with self._translating(), self.connection.cursor() as cursor:
                     self._copy(cursor, map(plain, rows), sql.TRANSACTIONS)
-                elif len(rows) == 1:
-                    cursor.execute(translated(statement), plain(rows[0]))
-                else:
-                    cursor.executemany(translated(statement), [plain(row) for row in rows])
-                    clock_stopped = True
-            if clock_stopped:
-                # The driver ends many with a Flush, at which PostgreSQL no longer counts how long a turn is idle: were
-                # nothing more heard of this program, its locks would stay. Anything sent starts that anew.
-                cursor.execute(b"")
+            else:
+                with self._translating():
+                    self._unsent.append(spelled(statement, rows, self.connection.pgconn))
+
+    def _send_unsent(self) -> None:
+        """Have written what `write` has left for the commit, so that what is asked next sees it."""
+        if self._unsent:
+            statements, self._unsent = b"; ".join(self._unsent), []
+            with self._translating():
+                self.connection.execute(statements, prepare=False)
 
     @staticmethod
     def _copy(cursor: psycopg.Cursor[tuple[Any, ...]], rows: Iterable[Sequence[Any]], to: Copied) -> None:
@@ -379,13 +387,15 @@ class PostgresStore(Copying):
             # A new connection would have nothing to commit, and say that it did; as would one whose batch has failed.
             if connection is None or connection.info.transaction_status != pq.TransactionStatus.INTRANS:
                 raise psycopg.OperationalError("the connection was lost before the commit")
-            connection.execute(b"COMMIT")
+            statements, self._unsent = b"; ".join([*self._unsent, b"COMMIT"]), []
+            connection.execute(statements, prepare=False)
         self._in_batch = False
         if self._doubtful:
             raise Unreachable("the standby has not confirmed the commit", hint="send it again with the same key")
 
     def rollback(self) -> None:
         self._in_batch = False
+        self._unsent = []
         connection = self._connection
         if connection is None or connection.closed:
             return
@@ -484,6 +494,7 @@ class PostgresStore(Copying):
     # How statements are run.
 
     def _run(self, statement: str) -> None:
+        self._send_unsent()
         with self._translating():
             self.connection.execute(statement.encode())
 
@@ -503,6 +514,7 @@ class PostgresStore(Copying):
 
     def _read(self, statement: str, values: Values) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run a statement that reads. Where it is a transaction of its own, one that collides is run again."""
+        self._send_unsent()
         tries = 1 if self._in_batch or self._in_snapshot else MAX_READ_TRIES
         while True:
             try:

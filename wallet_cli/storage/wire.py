@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from wallet_cli.errors import InvalidInput
@@ -95,6 +96,33 @@ def with_numbers(statement: str, numbers: Sequence[int]) -> str:
     """A statement with whole numbers in the place of its `?`: many statements at once take no parameters."""
     rest = iter(numbers)
     return re.sub(r"\?", lambda _: str(int(next(rest))), statement)
+
+
+def spelled(statement: str, rows: Iterable[Sequence[Any]], connection: pq.abc.PGconn) -> bytes:
+    """An INSERT of one row, with `?` for each value, as one of all `rows`, their values written out.
+
+    PostgreSQL reads such a text three times as fast as it carries out one prepared statement a row, and it can be sent
+    together with what comes after it. `connection` knows how the server wants text quoted. Raises psycopg.DataError for
+    text that PostgreSQL does not keep.
+    """
+    before, _, marks_on = statement.partition("VALUES (")
+    after = marks_on.partition(")")[2]
+    quote = pq.Escaping(connection).escape_literal
+    written = ", ".join([f"({', '.join([_literal(value, quote) for value in row])})" for row in rows])
+    return f"{before}VALUES {written}{after}".encode()
+
+
+def _literal(value: object, quote: Callable[[bytes], bytes]) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, bytes):
+        return rf"E'\\x{value.hex()}'"
+    assert isinstance(value, str)
+    if "\0" in value:
+        raise psycopg.DataError("PostgreSQL keeps no text with NUL (0x00) in it")
+    return quote(value.encode()).decode()
 
 
 def bound(values: Values) -> Any:

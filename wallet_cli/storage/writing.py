@@ -28,6 +28,7 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
     """Statements and the rows for each; of what changed more than once in the batch, the last state alone."""
     rows: dict[type, Rows] = {kind: [] for kind in _STATEMENTS}
     wallets: dict[int, Sequence[Any]] = {}
+    operators: dict[str, Sequence[Any]] = {}
     holds: dict[tuple[int, int], Sequence[Any]] = {}
     for thing in made:
         if type(thing) is Transaction:
@@ -36,9 +37,12 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
             wallets[thing.id] = sql.wallet_values(thing)
         elif isinstance(thing, Hold):
             holds[thing.wallet_id, thing.number] = thing
+        elif isinstance(thing, Operator):
+            operators[thing.name] = thing
         else:
             rows[type(thing)].append(thing)
     rows[Wallet] += wallets.values()
+    rows[Operator] += operators.values()
     rows[Hold] += holds.values()
     # In the order in which they are stored: a large batch over many wallets is written a third faster.
     rows[Transaction].sort(key=_PLACE)
