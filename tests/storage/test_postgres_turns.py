@@ -140,7 +140,8 @@ def test_a_batch_that_is_undone_for_another_writer_is_carried_out_again(url: str
 def test_a_batch_of_a_deadlock_is_carried_out_again(url: str, other: Connection, isolation: str) -> None:
     """40P01: the other has what the batch wants, and wants what the batch has; PostgreSQL ends the batch's turn."""
     name = url.partition("?")[0].rpartition("/")[2]
-    postgres.databases().execute(f"ALTER DATABASE {name} SET deadlock_timeout = '20ms'")
+    # Who waits looks for a deadlock once, after so long: by then the other has to wait too.
+    postgres.databases().execute(f"ALTER DATABASE {name} SET deadlock_timeout = '1s'")
     postgres.isolated(url, isolation)
     other.execute("SET LOCAL deadlock_timeout = '60s'")
     other.execute("SELECT FROM wallets WHERE id = 2 FOR UPDATE")
