@@ -231,6 +231,10 @@ class StorageError(WalletError):
     retryable = True
 
 
+class Unreachable(StorageError):
+    """There is no talking to the database, now."""
+
+
 class LedgerMoved(WalletError):
     """The ledger takes no writes: it has moved, is being moved, or has not all arrived yet.
 

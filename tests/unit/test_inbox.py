@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from greenlet import getcurrent, greenlet
 
 from wallet_cli.domain.commands import Command, NoteUse, Refusal, Result
-from wallet_cli.errors import Busy, InternalError, StorageError, WalletError
+from wallet_cli.errors import Busy, InternalError, StorageError, Unreachable, WalletError
 from wallet_cli.writer import inbox as inbox_module
 from wallet_cli.writer.executor import UnknownOutcome
 from wallet_cli.writer.inbox import QUICK_COMMANDS, BatchReport, Inbox, Loop
@@ -429,6 +430,124 @@ def test_closing_carries_out_what_the_loop_had_not_come_to(looped: Desk, here: F
     here.tick()  # too late: there is nothing left
     assert looped.answers == [("a", ["a"]), ("b", ["b"])]
     assert here.executor.batches == []
+
+
+# With an event loop whose turns step aside while they wait: for a database on another host.
+
+
+class SteppingAside(FakeExecutor):
+    """An executor in a loop, whose batch ends when the test takes it up again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end.release(1000)
+        self.aside: deque[greenlet] = deque()
+
+    def run(self, commands: Sequence[Command], name: str, lock_timeout_s: float | None = None) -> list[Result]:
+        assert lock_timeout_s is None  # it may wait as long as anybody
+        turn = getcurrent()
+        self.aside.append(turn)
+        assert turn.parent is not None
+        turn.parent.switch()
+        return super().run(commands, name, lock_timeout_s)
+
+    def end(self) -> None:
+        """Let the turn that is under way end."""
+        self.aside.popleft().switch()
+
+
+@pytest.fixture
+def patient(here: FakeLoop) -> Iterator[Desk]:
+    here.executor = SteppingAside()
+    made = Desk(loop=here.loop._replace(executor=here.executor, aside=lambda work: greenlet(work).switch()))  # type: ignore[arg-type]
+    made.inbox.start()
+    yield made
+    made.let(1000)
+    made.close()
+
+
+def test_what_arrives_while_a_turn_waits_is_the_next_and_there_is_one_at_a_time(patient: Desk, here: FakeLoop) -> None:
+    executor = here.executor
+    assert isinstance(executor, SteppingAside)
+    patient.send("a")
+    here.tick()
+    for who in "bc":
+        patient.send(who)
+        here.tick()
+    assert (len(executor.aside), patient.inbox.depth(), patient.answers) == (1, 2, [])
+    executor.end()
+    assert patient.answers == [("a", ["a"])]
+    here.tick()
+    assert (len(executor.aside), patient.inbox.depth()) == (1, 0)
+    executor.end()
+    assert executor.batches == [["a"], ["b", "c"]]
+    assert patient.executor.batches == []
+
+
+def test_a_turn_that_waits_may_be_slow(patient: Desk, here: FakeLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_module, "QUICK_TURN_S", -1.0)
+    assert isinstance(here.executor, SteppingAside)
+    patient.send("a")
+    here.tick()
+    here.executor.end()
+    assert here.executor.batches == [["a"]]
+
+
+def test_a_large_batch_is_the_threads_there_too(patient: Desk, here: FakeLoop) -> None:
+    names = [str(number) for number in range(QUICK_COMMANDS + 1)]
+    patient.send("large", *names)
+    here.tick()
+    patient.begun()
+    patient.let(1)
+    here.answer_one_batch()
+    assert patient.answers == [("large", names)]
+
+
+def test_where_a_connection_is_lost_the_thread_makes_a_new_one(patient: Desk, here: FakeLoop) -> None:
+    assert isinstance(here.executor, SteppingAside)
+    away = Unreachable("it is away")
+    here.executor.errors[0] = patient.executor.errors[1] = away
+    for who in "ab":
+        patient.send(who)
+    here.tick()
+    here.executor.end()
+    patient.begun()
+    patient.send("c")
+    here.tick()
+    assert patient.answers == []
+    patient.let(2)
+    here.answer_one_batch()
+    here.answer_one_batch()
+    assert patient.executor.batches == [["a", "b"], ["c"]]
+    assert patient.answers == [("a", ["a"]), ("b", ["b"]), ("c", away)]  # and says so where it cannot
+
+
+@pytest.mark.parametrize("error", [UnknownOutcome("who knows"), Busy("others have it"), StorageError("disk full")])
+def test_what_a_turn_has_waited_for_in_vain_is_its_answer(patient: Desk, here: FakeLoop, error: WalletError) -> None:
+    """Carried out again, it might be applied twice, or the callers wait twice as long."""
+    assert isinstance(here.executor, SteppingAside)
+    here.executor.errors[0] = error
+    patient.send("a")
+    here.tick()
+    here.executor.end()
+    assert patient.answers == [("a", error)]
+    assert patient.executor.batches == []
+
+
+def test_closing_waits_for_the_turn_that_waits(patient: Desk, here: FakeLoop) -> None:
+    assert isinstance(here.executor, SteppingAside)
+    patient.send("a")
+    here.tick()
+    closing = threading.Thread(target=patient.inbox.close)
+    closing.start()
+    patient.let(1)
+    patient.executor.begun.acquire(timeout=0.05)  # the thread has nothing to do, and stays
+    assert closing.is_alive()
+    here.executor.end()
+    closing.join(TIMEOUT_S)
+    assert not closing.is_alive()
+    assert patient.answers == [("a", ["a"])]
+    assert patient.executor.batches == []
 
 
 # What is told about it.

@@ -26,14 +26,24 @@ from psycopg import errors, pq
 from wallet_cli.domain.commands import Command, Made
 from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
 from wallet_cli.domain.rules import State
-from wallet_cli.errors import Busy, Collision, InvalidInput, StorageError, WalletError, shown_url
+from wallet_cli.errors import Busy, Collision, InvalidInput, StorageError, Unreachable, WalletError, shown_url
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.loading import Loader
 from wallet_cli.storage.marks import refusal
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
-from wallet_cli.storage.wire import URL_HINT, Connection, bound, conninfo_of, plain, spelled, translated, with_numbers
+from wallet_cli.storage.wire import (
+    URL_HINT,
+    Connection,
+    UntilReady,
+    bound,
+    conninfo_of,
+    plain,
+    spelled,
+    translated,
+    with_numbers,
+)
 from wallet_cli.storage.writing import Rows, rows_of
 
 CREATING_LOCK = 0x57414C54
@@ -88,10 +98,6 @@ T = TypeVar("T")
 Notify = Callable[[str], None]
 
 
-class Unreachable(StorageError):
-    """There is no talking to the server, now."""
-
-
 class PostgresStore(Copying):
     """A ledger on a server, over one connection at a time. Use it from one thread, and never across a fork.
 
@@ -116,6 +122,7 @@ class PostgresStore(Copying):
         """Statements of this batch that go with the next that is sent."""
         self._in_snapshot = False
         self._apart = self._ended = False
+        self._until_ready: UntilReady | None = None
         self._returning: threading.Thread | None = None
         self._doubtful = False
         """Whether the server said, of the last commit, that it may not have reached the standby."""
@@ -142,6 +149,15 @@ class PostgresStore(Copying):
         self._silence_s = QUICK_SILENCE_S
         if self._connection is not None:
             self._connection.silence_s = QUICK_SILENCE_S
+
+    def wait_by(self, until_ready: UntilReady) -> None:
+        """From now on, wait for the server so. A connection that breaks is made anew apart: making one is not waited
+        for so.
+        """
+        self._apart = True
+        self._until_ready = until_ready
+        if self._connection is not None:
+            self._connection.until_ready = until_ready
 
     def away_s(self) -> float:
         """How long it has been known that there is no connection, and one is being made apart; 0 while there is one."""
@@ -189,6 +205,7 @@ class PostgresStore(Copying):
                     # Somebody stands between who gives each transaction another session: nothing may stay behind there.
                     connection.prepare_threshold = None
                 connection.silence_s = self._silence_s
+                connection.until_ready = self._until_ready
             except BaseException:
                 connection.close()
                 raise

@@ -36,7 +36,13 @@ DEFAULTS: Mapping[str, Any] = {
 
 URL_HINT = "postgresql://user:password@host:5432/database; write @ / : ? # % of a password as %40 %2F %3A %3F %23 %25"
 
+WAKE_S = 0.1
+"""How often a wait looks at the clock."""
+
 T = TypeVar("T")
+UntilReady = Callable[[int, int, float], int]
+"""Waits for a file: its number, what for (bits of `selectors`), and for how many seconds at most. Answers with what it
+is ready for; 0 when the time is up."""
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
@@ -47,9 +53,25 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     """
 
     silence_s = float(CONNECT_TIMEOUT_S)
+    until_ready: UntilReady | None = None
+    """How it waits where others go on meanwhile; else the thread waits."""
 
     def wait(self, gen: Generator[Any, Any, T], *rest: Any, **more: Any) -> T:
-        return super().wait(_heard(gen, self.silence_s), *rest, **more)
+        heard = _heard(gen, self.silence_s)
+        if self.until_ready is None:
+            return super().wait(heard, *rest, **more)
+        return _driven(heard, self.pgconn.socket, self.until_ready)
+
+
+def _driven(gen: Generator[Any, Any, T], file: int, until_ready: UntilReady) -> T:
+    """Hold a conversation to its end."""
+    try:
+        wanted = next(gen)
+        while True:
+            wanted = gen.send(until_ready(file, wanted, WAKE_S))
+    except StopIteration as end:
+        answer: T = end.value
+        return answer
 
 
 def _heard(gen: Generator[Any, Any, T], silence_s: float) -> Generator[Any, Any, T]:

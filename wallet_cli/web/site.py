@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import TypeVar
 
 from wallet_cli.domain.commands import Applied, Command, NoteUse, Replayed, Result, Single
@@ -73,22 +73,12 @@ class Site:
         """Open the ledger and start the writer; raises what opening raises."""
         loop = asyncio.get_running_loop()
         self.loop = loop
-        self.ledger: Ledger = self._resources.enter_context(
-            open_ledger(self.settings, lambda text: log("ledger", message=text))
-        )
+        self.ledger: Ledger = self._resources.enter_context(self._open())
         self.ledger.store.forbid_writes()
         if not isinstance(self.ledger.store, SqliteStore):
             self.ledger.store.reconnect_apart()
         self.door = Doorkeeper(self.ledger.store, self.tokens) if self._auth else OpenDoor()
-        here = None
-        if self.ledger.store.is_local:
-            here = self._resources.enter_context(self._open_executor(busy_timeout_s=0.0))
-        else:
-            # The thread that writes waits for the network again and again, and for the interpreter after each time.
-            sys.setswitchinterval(SWITCH_INTERVAL_S)
-        self.inbox = Inbox(
-            self._open_executor, "serve", Loop(here, loop.call_soon, loop.call_soon_threadsafe), self.metrics.batch
-        )
+        self.inbox = Inbox(self._open_executor, "serve", self._open_turns(), self.metrics.batch)
         self.inbox.start()
         self._resources.callback(self.inbox.close)
         self._chores = [loop.create_task(self._note_use_for_ever())]
@@ -144,7 +134,7 @@ class Site:
 
         For what reads more than a few rows, which is not for the event loop to wait for.
         """
-        with open_ledger(self.settings, lambda text: log("ledger", message=text)) as ledger:
+        with self._open() as ledger:
             ledger.store.forbid_writes()
             yield ledger
 
@@ -191,7 +181,7 @@ class Site:
         """
 
         def work() -> T:
-            with open_ledger(self.settings, lambda text: log("ledger", message=text)) as ledger:
+            with self._open() as ledger:
                 return write(ledger)
 
         return await self.loop.run_in_executor(self._importers, work)
@@ -205,10 +195,29 @@ class Site:
         if free < MIN_FREE_BYTES:
             raise StorageError("the disk is nearly full", free_bytes=free)
 
+    def _open(self, busy_timeout_s: float | None = None) -> AbstractContextManager[Ledger]:
+        """The ledger, by a connection of its own."""
+        return open_ledger(self.settings, lambda text: log("ledger", message=text), busy_timeout_s)
+
+    def _open_turns(self) -> Loop:
+        """Turns in the event loop, on a connection of their own."""
+        ledger = self._resources.enter_context(self._open(busy_timeout_s=0.0))
+        soon, soon_threadsafe = self.loop.call_soon, self.loop.call_soon_threadsafe
+        if isinstance(ledger.store, SqliteStore):
+            return Loop(ledger.executor, soon, soon_threadsafe)
+        from wallet_cli.web.fibers import Fibers
+
+        fibers = Fibers(self.loop)
+        ledger.store.wait_by(fibers.until_ready)
+        ledger.executor.sleep = fibers.sleep
+        # The thread with the large batches waits for the network again and again, and for the interpreter each time.
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        return Loop(ledger.executor, soon, soon_threadsafe, fibers.run)
+
     @contextmanager
-    def _open_executor(self, busy_timeout_s: float | None = None) -> Iterator[Executor]:
-        """An executor with a connection of its own."""
-        with open_ledger(self.settings, lambda text: log("ledger", message=text), busy_timeout_s) as ledger:
+    def _open_executor(self) -> Iterator[Executor]:
+        """An executor for the thread that writes."""
+        with self._open() as ledger:
             yield ledger.executor
 
     async def _feel_pulse_for_ever(self) -> None:

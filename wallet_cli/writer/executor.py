@@ -99,7 +99,7 @@ class Executor:
     """Runs batches of commands on a store, one of `turns` each.
 
     `policy` holds the rules that settings choose; `lock_timeout_s` bounds the wait for a turn; `clock` gives
-    microseconds since 1970.
+    microseconds since 1970. `sleep` waits for some seconds before a batch is carried out again.
     """
 
     def __init__(
@@ -115,6 +115,7 @@ class Executor:
         self.policy = policy
         self.lock_timeout_s = lock_timeout_s
         self.clock = clock
+        self.sleep: Callable[[float], None] = time.sleep
         self.retries = 0
         """How often a batch was carried out again, because it had collided with another writer's."""
 
@@ -138,7 +139,7 @@ class Executor:
                 if tries >= MAX_TRIES or time.monotonic() > until_s:
                     raise
                 self.retries += 1
-                time.sleep(_pause_s(tries))
+                self.sleep(_pause_s(tries))
 
     @contextmanager
     def turn(self, name: str, lock_timeout_s: float | None = None) -> Iterator[Turn]:
@@ -196,7 +197,7 @@ class Executor:
             except (StorageError, Busy):
                 if time.monotonic() > until_s or not self.store.may_come_back:
                     raise
-                time.sleep(SETTLE_PAUSE_S)
+                self.sleep(SETTLE_PAUSE_S)
 
 
 def _pause_s(tries: int) -> float:

@@ -7,7 +7,8 @@ a queue that grows only makes everybody late.
 A batch is carried out where its callers are, in their event loop, as long as that is quick: a second thread would fight
 the loop for the interpreter at each statement (1.4 × fewer writes a second at 64 connections). Where it is not quick
 (another process has the turn, the disk is slow, the batch is large) the batch goes to a thread of its own, which may
-wait, and so does all that arrives until the thread is done.
+wait, and so does all that arrives until the thread is done. A database on another host is waited for in the loop too,
+by a turn that steps aside meanwhile; the thread has the large batches, and makes a new connection when one is lost.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from wallet_cli.domain.commands import Command, Result, each
-from wallet_cli.errors import Busy, InternalError, WalletError
+from wallet_cli.errors import Busy, InternalError, Unreachable, WalletError
 from wallet_cli.writer.executor import Executor
 
 MAX_WAITING_COMMANDS = 20_000
@@ -62,14 +63,15 @@ class BatchReport(NamedTuple):
 class Loop(NamedTuple):
     """An event loop to take turns in, and how to call there.
 
-    `executor` is used in the loop alone and waits for nobody; None where each turn means waiting for another host,
-    which is not for a loop. `soon` calls a function when the loop has seen to what it knows of; `soon_threadsafe` does
-    it from elsewhere.
+    `executor` is used in the loop alone. `soon` calls a function when the loop has seen to what it knows of;
+    `soon_threadsafe` does it from elsewhere. `aside` calls a function that steps aside wherever it waits, and returns
+    when it does so or ends; where there is none, a turn in the loop waits for nobody.
     """
 
-    executor: Executor | None
+    executor: Executor
     soon: Callable[[Callable[[], None]], object]
     soon_threadsafe: Callable[[Callable[[], None]], object]
+    aside: Callable[[Callable[[], None]], object] | None = None
 
 
 class Inbox:
@@ -97,8 +99,7 @@ class Inbox:
         self._turn_s = 0.0
         self._scheduled = False
         self._turn_here = False
-        self._turns_in_loop = loop is not None and loop.executor is not None
-        self._with_thread = not self._turns_in_loop
+        self._with_thread = loop is None
         self._closing = False
         self._failure: WalletError | None = None
         self._changed = threading.Condition()
@@ -142,22 +143,31 @@ class Inbox:
 
     def _schedule(self) -> None:
         """Have a turn taken in the loop, after all that the loop has read by then has been submitted too."""
-        if self._loop is not None and not self._scheduled:
+        if self._loop is not None and not self._scheduled and not self._turn_here:
             self._scheduled = True
             self._loop.soon(self._take_turn_here)
 
     def _take_turn_here(self) -> None:
         assert self._loop is not None
-        assert self._loop.executor is not None
         with self._changed:
             self._scheduled = False
             if self._with_thread or not self._requests:
                 return
             batch = self._take_batch()
             self._turn_here = True
+        if self._loop.aside is None:
+            self._turn(self._loop.executor, batch, waits=False)
+        else:
+            executor = self._loop.executor
+            self._loop.aside(lambda: self._turn(executor, batch, waits=True))
+
+    def _turn(self, executor: Executor, batch: Sequence[Request], *, waits: bool) -> None:
+        """A turn in the loop; while it waits, nobody else takes one there."""
         results = None
-        if _size(batch) <= QUICK_COMMANDS and self._turn_s <= QUICK_TURN_S:
-            results = self._carry_out(self._loop.executor, batch, 0.0)
+        if _size(batch) <= QUICK_COMMANDS and (waits or self._turn_s <= QUICK_TURN_S):
+            results = self._carry_out(executor, batch, None if waits else 0.0)
+            if isinstance(results, Unreachable):
+                results = None  # nothing of it was applied, and the thread can wait for a new connection
         with self._changed:
             self._turn_here = False
             if results is None:
@@ -192,7 +202,7 @@ class Inbox:
     def _next_batch(self) -> list[Request]:
         """Wait for requests that are the thread's and take them; none when the inbox is closed and empty."""
         with self._changed:
-            if not self._requests and self._turns_in_loop and not self._closing:
+            if not self._requests and self._loop is not None and not self._closing:
                 self._with_thread = False
             while not (self._with_thread and self._requests):
                 if self._closing and not self._requests and not self._turn_here:
