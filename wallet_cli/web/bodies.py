@@ -221,10 +221,27 @@ REQUESTS = (
 """What an operation may be sent."""
 
 
+class _FormError(ValueError):
+    pass
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise _FormError("a field is given twice")
+
+
+def _no(_name: str) -> None:
+    raise _FormError("NaN and Infinity are not JSON")
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_once, parse_int=len, parse_float=len, parse_constant=_no)
+"""Reads a text for what is wrong with it, and no number."""
+
+
 def decode(body: bytes, into: type[T]) -> T:
     """Read a JSON body. Raises InvalidInput for anything that is not exactly what `into` describes."""
     try:
-        json.loads(body.decode("utf-8"), object_pairs_hook=_once, parse_int=len, parse_float=len, parse_constant=_no)
+        _STRICT.decode(body.decode("utf-8"))
         return msgspec.json.decode(body, type=into)
     except UnicodeDecodeError:
         raise InvalidInput("the body is not UTF-8") from None
@@ -283,16 +300,3 @@ def meta_of(raw: msgspec.Raw | UnsetType) -> dict[str, Any] | None:
     """A metadata object; what may be in it is for domain/meta.py to say. Raises InvalidInput."""
     text = meta_text(raw)
     return None if text is None else parse_json(text)
-
-
-class _FormError(ValueError):
-    pass
-
-
-def _once(pairs: list[tuple[str, Any]]) -> None:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise _FormError("a field is given twice")
-
-
-def _no(_name: str) -> None:
-    raise _FormError("NaN and Infinity are not JSON")
