@@ -666,6 +666,15 @@ def test_health_and_readiness(server: Server) -> None:
         assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
 
 
+def test_a_small_answer_comes_in_one_piece(server: Server) -> None:
+    with server.connection() as sock:
+        for _ in range(3):
+            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            head, _, body = sock.recv(65536).partition(b"\r\n\r\n")
+            assert f"content-length: {len(body)}".encode() in head
+            assert body
+
+
 @pytest.mark.on_file("the turn of a whole ledger; on PostgreSQL a wallet that is locked hinders nobody else")
 def test_not_ready_while_another_has_the_turn(tmp_path: Path) -> None:
     """Health is about the process, readiness about writing. It says who is in the way, and is well again after."""

@@ -3,13 +3,13 @@
 A connection beyond the bound is answered 503 and closed before anything is read from it. A request that is not whole in
 time is answered 408 if its body is late, and closed: a thousand half-sent requests cost a thousand small objects for
 ten seconds and no more. On shutdown a connection that is idle is given a moment in which a request that is on its way
-is still answered.
+is still answered. And the head and the body of an answer, which uvicorn writes one after the other, are sent as one.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -26,13 +26,48 @@ MAX_CONNECTIONS = 1000
 LINGER_S = 0.5
 
 
+class JoiningTransport:
+    """A transport that sends what is written in two parts as one: a system call, and a packet, less an answer.
+
+    What is written waits for what comes next, no longer than until the loop has seen to what it knows of.
+    """
+
+    __slots__ = ("_held", "_loop", "_transport", "is_closing")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: bytes | None = None
+        self.is_closing = transport.is_closing
+
+    def write(self, data: bytes) -> None:
+        if self._held is None:
+            self._held = data
+            self._loop.call_soon(self._send_held)
+        else:
+            held, self._held = self._held, None
+            self._transport.writelines((held, data))
+
+    def _send_held(self) -> None:
+        if self._held is not None and not self.is_closing():
+            held, self._held = self._held, None
+            self._transport.write(held)
+
+    def close(self) -> None:
+        self._send_held()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
     max_connections = MAX_CONNECTIONS
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, JoiningTransport(transport, self.loop)))
         self._deadline: asyncio.TimerHandle | None = None
         self._header_bytes = 0
         self._in_request = False
