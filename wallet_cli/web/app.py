@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from starlette.routing import Route, Router
+from starlette.types import ASGIApp
 
 from wallet_cli.errors import InternalError, WalletError
 from wallet_cli.web.docs import docs_page
@@ -222,13 +223,23 @@ class Application:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        found = [Route(API + path, Endpoint(site, path, handlers)) for path, handlers in by_path(OPERATIONS).items()]
-        found += [Route(path, Plain(site, page)) for path, page in PAGES.items()]
-        self._router = Router(found, redirect_slashes=False, default=self._not_found, lifespan=self._lifespan)
+        found: dict[str, ASGIApp] = {
+            API + path: Endpoint(site, path, handlers) for path, handlers in by_path(OPERATIONS).items()
+        }
+        found |= {path: Plain(site, page) for path, page in PAGES.items()}
+        self._whole = {path: page for path, page in found.items() if "{" not in path}
+        """What is at a path with no parameters, which needs no search."""
+        routes = [Route(path, page) for path, page in found.items()]
+        self._router = Router(routes, redirect_slashes=False, default=self._not_found, lifespan=self._lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and len(scope["path"]) > 1 and scope["path"].endswith("/"):
-            scope["path"] = scope["path"].rstrip("/")  # a trailing slash is accepted
+        if scope["type"] == "http":
+            if len(scope["path"]) > 1 and scope["path"].endswith("/"):
+                scope["path"] = scope["path"].rstrip("/")  # a trailing slash is accepted
+            page = self._whole.get(scope["path"])
+            if page is not None:
+                await page(scope, receive, send)
+                return
         await self._router(scope, receive, send)
 
     async def _not_found(self, scope: Scope, _receive: Receive, send: Send) -> None:

@@ -54,10 +54,13 @@ class ClientLeft(Exception):
 
 def header(scope: Scope, name: bytes) -> bytes | None:
     """The value of a header (lower-case name); None where it is missing. Raises InvalidInput where it is repeated."""
-    values = [value for key, value in scope["headers"] if key == name]
-    if len(values) > 1:
-        raise InvalidInput(f"the header {name.decode()} is given {len(values)} times")
-    return values[0] if values else None
+    found: bytes | None = None
+    for key, value in scope["headers"]:
+        if key == name:
+            if found is not None:
+                raise InvalidInput(f"the header {name.decode()} is given more than once")
+            found = value
+    return found
 
 
 def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
