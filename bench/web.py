@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 from common import done, fact, figure, median, open_wallet, scratch, wallet_command
 
+from wallet_cli.domain.model import Transaction
 from wallet_cli.storage import sql
 from wallet_cli.storage.sqlite import connect, set_up
 
@@ -163,7 +164,8 @@ class Bench:
         connection = connect(path, 0.0)
         set_up(connection)
         now_us = time.time_ns() // 1000
-        rows = [(1, n, True, 2000, 2000 * n, 0, n, now_us, None, None, os.urandom(32)) for n in range(1, SINGLES + 1)]
+        numbers = range(1, SINGLES + 1)
+        rows = [Transaction(1, n, True, 2000, 2000 * n, 0, n, now_us, None, None, os.urandom(32)) for n in numbers]
         begun = time.perf_counter()
         for row in rows:
             connection.execute("BEGIN IMMEDIATE")
