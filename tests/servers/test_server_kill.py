@@ -22,7 +22,7 @@ from servers.proxy import Proxy
 from servers.stubborn import Stubborn
 from support import server
 from support.server import API, Server
-from support.sizes import size
+from support.sizes import WHOLE, size
 
 KILLS = size(5, 50)
 ANSWERS_BEFORE_A_KILL = (1, 300)
@@ -170,10 +170,22 @@ async def cut(proxy: Proxy, clients: Stubborn, probes: Probes, how: str) -> None
     print(f"{how}: tries in vain {in_vain}, {len(clients.answered):,} answered, {clients.replayed} done before")
 
 
+IN_A_HURRY = """
+from wallet_cli.__main__ import start
+from wallet_cli.storage import postgres
+
+postgres.STATEMENT_MARGIN_S = postgres.HEARING_MARGIN_S = 1
+start()
+"""
+"""A server that takes silence for a break sooner: in the default run, which cuts the network for less long too."""
+
+
 @pytest.mark.parametrize("how", ["fall_silent", "break_off"])
 def test_a_cut_network_is_a_503_and_passes(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
+    if not WHOLE:
+        monkeypatch.setattr(server, "PROGRAM", [sys.executable, "-X", "utf8", "-c", IN_A_HURRY])
     database = cluster.new_database()
     monkeypatch.setenv("WALLET_DB", cluster.url(database))
     stubborn.prepare()

@@ -8,11 +8,13 @@ import json
 import re
 import resource
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from support import server as support_server
 from support.engines import Engine
 from support.server import Server
 from web import hostile
@@ -192,22 +194,32 @@ def test_endless_chunks_are_cut_off(target: Target) -> None:
     assert dump(target.server.db) == before
 
 
+IN_A_HURRY = """
+from wallet_cli.__main__ import start
+from wallet_cli.web import protocol
+
+protocol.HEADER_DEADLINE_S = protocol.BODY_DEADLINE_S = 1.0
+start()
+"""
+
+
 @pytest.mark.on_file("what is refused before a ledger is asked")
-def test_what_does_not_come_is_not_waited_for(target: Target) -> None:
+def test_what_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Headers that are not whole in time end the connection; a body that is not, with 408."""
-    before = dump(target.server.db)
-    operator = target.credentials["operator"].encode()
-    top = f"POST {CREATE} HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode() + b"Authorization: Bearer " + operator
-    with target.server.connection() as headers, target.server.connection() as body, target.server.connection() as idle:
-        headers.sendall(top)
-        body.sendall(top + b"\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{")
-        late = read_answer(body)
-        assert late is not None
-        assert late.status == 408
-        assert_failure(late)
-        assert headers.recv(1) == b""
-        assert idle.recv(1) == b""
-    assert dump(target.server.db) == before
+    monkeypatch.setattr(support_server, "PROGRAM", [sys.executable, "-X", "utf8", "-c", IN_A_HURRY])
+    top = f"POST {CREATE} HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode()
+    with Server(tmp_path, "--no-auth") as server:
+        before = dump(server.db)
+        with server.connection() as headers, server.connection() as body, server.connection() as idle:
+            headers.sendall(top)
+            body.sendall(top + b"Content-Type: application/json\r\nContent-Length: 50\r\n\r\n{")
+            late = read_answer(body)
+            assert late is not None
+            assert late.status == 408
+            assert_failure(late)
+            assert headers.recv(1) == b""
+            assert idle.recv(1) == b""
+        assert dump(server.db) == before
 
 
 @contextlib.contextmanager
