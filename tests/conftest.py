@@ -16,7 +16,7 @@ from support import cli, engines, postgres
 from support.engines import Address, Engine
 
 from wallet_cli import settings
-from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.services.context import Ledger
 
 VARIABLES = [name for setting in settings.SETTINGS for name in setting.variables]
 
@@ -102,5 +102,5 @@ def wallet(db: Address) -> Callable[[str | list[str]], cli.Outcome]:
 @pytest.fixture
 def ledger(db: Address) -> Iterator[Ledger]:
     """The test's ledger, open."""
-    with open_ledger(settings.load({"db": str(db)}), lambda _: None) as opened:
+    with engines.opened(db) as opened:
         yield opened

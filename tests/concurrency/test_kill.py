@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from support import cli, processes
-from support.engines import Address, Engine, Store, store_class
+from support.engines import Address, Engine, Store, opened, store_class
 from support.sizes import size
 
 from wallet_cli import settings
@@ -175,7 +175,7 @@ def problems(folder: Path, db: Address, writers: int) -> list[str]:
         # What nobody was told of is at most the one that each was killed in.
         known |= {request(writer, number)[1] for number in range(len(answered) + 1)}
     found += [f"{key} is there and was never sent" for key in applied.keys() - known]
-    with open_ledger(settings.load({"db": str(db)}), lambda _: None) as ledger:
+    with opened(db) as ledger:
         damage = ledger.store.damage()
         if damage is not None:
             found.append(f"damaged: {damage}")

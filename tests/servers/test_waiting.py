@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,14 @@ from servers import stubborn
 from servers.cluster import Cluster
 from support import postgres
 from support.server import Server
+from support.waiting import WAIT_S, wait_for
 
 pytestmark = postgres.MARKS
 
 LOCK_TIMEOUT_S = 2
-WAIT_S = 30.0
 WRITERS = "application_name = 'waiting' AND pid <> pg_backend_pid()"
 
+Response = Future[httpx.Response]
 Other = psycopg.Connection[tuple[Any, ...]]
 
 
@@ -56,17 +56,19 @@ def credit(api: httpx.Client, wallet_id: int, key: str) -> httpx.Response:
     return api.post("/transactions/create", json=body, headers={"Idempotency-Key": key})
 
 
-def wait_for(what: Callable[[], bool]) -> None:
-    """Return when something is so; it is asked again and again, as nobody tells."""
-    until_s = time.monotonic() + WAIT_S
-    while not what():
-        assert time.monotonic() < until_s
-
-
 def waiting(cluster: Cluster, database: str) -> int:
     """How many of the server's sessions wait for a lock."""
     asked = f"SELECT count(*) FROM pg_stat_activity WHERE {WRITERS} AND wait_event_type = 'Lock'"
     return int(cluster.execute(asked, database)[0][0])
+
+
+def waits_in_its_turn(
+    pool: ThreadPoolExecutor, cluster: Cluster, database: str, api: httpx.Client, key: str
+) -> Response:
+    """Credit wallet 1, whose row another has; returns when the server's turn waits for it."""
+    asked = pool.submit(credit, api, 1, key)
+    wait_for(lambda: waiting(cluster, database) == 1)
+    return asked
 
 
 def test_others_are_answered_while_a_turn_waits_for_a_row(
@@ -75,8 +77,7 @@ def test_others_are_answered_while_a_turn_waits_for_a_row(
     other.execute("SELECT FROM wallets WHERE id = 1 FOR UPDATE")
     api = server.api()
     with ThreadPoolExecutor(3) as pool:
-        first: Future[httpx.Response] = pool.submit(credit, api, 1, "first")
-        wait_for(lambda: waiting(cluster, database) == 1)
+        first = waits_in_its_turn(pool, cluster, database, api, "first")
         # The turn is one alone: whoever comes is in the next batch.
         later = [pool.submit(credit, api, number, f"later{number}") for number in (1, 2)]
         for _ in range(20):
@@ -109,11 +110,10 @@ def test_sessions_that_are_ended_by_the_database_cost_nobody_an_answer(
     assert credit(api, 1, "before").status_code == 201
     with ThreadPoolExecutor(1) as pool:
         for number in range(3):
-            asked: Future[httpx.Response] | None = None
+            asked: Response | None = None
             if not idle:
                 other.execute("SELECT FROM wallets WHERE id = 1 FOR UPDATE")
-                asked = pool.submit(credit, api, 1, f"k{number}")
-                wait_for(lambda: waiting(cluster, database) == 1)
+                asked = waits_in_its_turn(pool, cluster, database, api, f"k{number}")
             cluster.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {WRITERS}", database)
             other.rollback()
             response = asked.result(WAIT_S) if asked is not None else credit(api, 1, f"k{number}")
@@ -128,8 +128,7 @@ def test_a_turn_that_steps_aside_is_gone_on_with_after_a_stop(
     other.execute("SELECT FROM wallets WHERE id = 1 FOR UPDATE")
     api = server.api()
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(credit, api, 1, "k")
-        wait_for(lambda: waiting(cluster, database) == 1)
+        asked = waits_in_its_turn(pool, cluster, database, api, "k")
         server.process.terminate()
         other.rollback()
         assert asked.result(WAIT_S).status_code == 201

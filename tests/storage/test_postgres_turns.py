@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 import signal
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,13 +15,13 @@ from typing import Any
 import psycopg
 import pytest
 from support import cli, faults, postgres, processes
+from support.engines import opened
 from support.faults import Fault
+from support.waiting import WAIT_S, wait_for
 
-from wallet_cli import settings
 from wallet_cli.domain.commands import Applied, Command, PlaceHold, Post, Transfer
 from wallet_cli.domain.model import Transaction
 from wallet_cli.errors import StorageError
-from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.storage import postgres as storage
 from wallet_cli.writer import executor
 
@@ -30,7 +29,6 @@ pytestmark = postgres.MARKS
 
 ISOLATIONS = ("read committed", "repeatable read", "serializable")
 WALLETS = 4
-WAIT_S = 30.0
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -65,12 +63,6 @@ def other(url: str) -> Iterator[Connection]:
         connection.rollback()
 
 
-@contextmanager
-def opened(url: str) -> Iterator[Ledger]:
-    with open_ledger(settings.load({"db": url}), lambda _: None) as ledger:
-        yield ledger
-
-
 def waiting(url: str) -> int:
     """How many sessions wait for a lock."""
     with psycopg.connect(url, autocommit=True) as connection:
@@ -88,13 +80,6 @@ def beside(work: Callable[[], Any]) -> Iterator[list[Any]]:
         result = pool.submit(work)
         yield done
         done.append(result.result(WAIT_S))
-
-
-def wait_for(what: Callable[[], bool]) -> None:
-    """Return when something is so; it is asked again and again, as nobody tells."""
-    until_s = time.monotonic() + WAIT_S
-    while not what():
-        assert time.monotonic() < until_s
 
 
 BATCH: list[Command] = [
@@ -375,7 +360,7 @@ def pooled(url: str, tmp_path: Path) -> Iterator[str]:
 
 def test_a_ledger_behind_a_pool_is_used_as_any_other(pooled: str) -> None:
     """One command after another, each a connection; what is read piece by piece stays in one session."""
-    with open_ledger(settings.load({"db": pooled}), lambda _: None) as ledger:
+    with opened(pooled) as ledger:
         session = ledger.store.connection
         assert session.info.backend_pid != session.execute("SELECT pg_backend_pid()").fetchall()[0][0]
     for line in (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -12,14 +11,13 @@ from hypothesis import settings as drawing
 from hypothesis import strategies as st
 from psycopg import sql
 from support import cli, postgres
+from support.engines import opened
 
-from wallet_cli import settings
 from wallet_cli.domain.commands import AdmitOperator, Applied, Command, NoteUse, OpenWallet, PlaceHold, Post, Result
 from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.money import parse_currency
 from wallet_cli.errors import Collision, StorageError
 from wallet_cli.services import users
-from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.storage import postgres as storage
 from wallet_cli.storage import sql as statements
 from wallet_cli.storage import wire
@@ -41,12 +39,6 @@ def url() -> Iterator[str]:
         ledger.executor.run([OpenWallet(1, "main", parse_currency("INR"), None)], "opening")
     yield made
     postgres.databases().forget(made)
-
-
-@contextmanager
-def opened(url: str) -> Iterator[Ledger]:
-    with open_ledger(settings.load({"db": url}), lambda _: None) as ledger:
-        yield ledger
 
 
 def applied(result: Result) -> Transaction:

@@ -163,6 +163,13 @@ class Databases(Engine):
         self._spare.clear()
 
 
+@contextmanager
+def opened(address: Address) -> Iterator[Ledger]:
+    """The ledger at an address, for the length of a `with` block; whoever opens it is told nothing."""
+    with open_ledger(settings.load({"db": str(address)}), lambda _: None) as ledger:
+        yield ledger
+
+
 @cache
 def empty_file() -> Path:
     """A ledger just made, to copy from: making one takes half a second, for the migrations."""

@@ -12,17 +12,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import cli, processes
+from support import cli, engines, processes
 from support.engines import Address, Engine
 from support.sizes import size
 from transport.ledgers import EVERYTHING, START_US, exported, opened, step, tell
 
-from wallet_cli import settings
 from wallet_cli.domain.commands import Command
 from wallet_cli.domain.model import Policy
 from wallet_cli.domain.rules import State
 from wallet_cli.services import imports
-from wallet_cli.services.context import open_ledger
 from wallet_cli.storage.postgres import PostgresStore
 from wallet_cli.storage.sqlite import SqliteStore
 
@@ -120,7 +118,7 @@ def killed(path: Path, kills: int, undisturbed: Address, fault: str | None = Non
 
 def rows(db: Address) -> Iterator[Row]:
     """What a ledger says of its users, wallets and transactions, but for when its users and wallets were made."""
-    with open_ledger(settings.load({"db": str(db)}), lambda _: None) as ledger:
+    with engines.opened(db) as ledger:
         for user in ledger.store.users():
             yield user._replace(created_at_us=0)
         for wallet in ledger.store.wallets():
@@ -130,7 +128,7 @@ def rows(db: Address) -> Iterator[Row]:
 
 
 def text_of(db: Address) -> str:
-    with open_ledger(settings.load({"db": str(db)}), lambda _: None) as ledger:
+    with engines.opened(db) as ledger:
         return exported(ledger)
 
 

@@ -1,0 +1,16 @@
+"""Waiting for what nobody tells of: it is asked again and again, and no time is taken for enough."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+WAIT_S = 30.0
+"""After so long it will not come."""
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    """Return when something is so."""
+    until_s = time.monotonic() + WAIT_S
+    while not what():
+        assert time.monotonic() < until_s
