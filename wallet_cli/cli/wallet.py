@@ -9,16 +9,17 @@ import typer
 
 from wallet_cli.cli.command import CursorOption, LimitOption, WalletArgument
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.domain.address import parse_user, parse_wallet
+from wallet_cli.domain.address import parse_new_wallet, parse_user, parse_wallet
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
 from wallet_cli.services import pages, wallets
+from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
 
 CSV_COLUMNS = (
     "id", "user_id", "type", "currency", "status", "balance", "held", "available", "minimum_balance", "transactions",
-    "created_at", "maximum_balance", "daily_debit",
+    "created_at", "maximum_balance", "daily_debit", "wallet",
 )  # fmt: skip
-TABLE_COLUMNS = ("id", "user_id", "type", "status", "balance", "held", "available", "currency", "transactions")
+TABLE_COLUMNS = ("wallet", "status", "balance", "held", "available", "currency", "transactions")
 
 
 def create(
@@ -35,7 +36,8 @@ def create(
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept a wallet that is there already.")] = False,
 ) -> Record:
     """Open a wallet; a user has at most one of each type."""
-    return Record(ledger.call(wallets.create, parse_wallet(wallet), currency, minimum_balance, exist_ok=exist_ok))
+    name = parse_new_wallet(wallet)
+    return _shown(ledger.call(wallets.create, name, currency, minimum_balance, exist_ok=exist_ok))
 
 
 def list_(
@@ -84,20 +86,25 @@ def limits(
     """Show a wallet's limits, or set those that are given; `none` lifts one."""
     name = parse_wallet(wallet)
     if minimum_balance is maximum_balance is daily_debit is None:
-        return Record(ledger.call(wallets.balance, name))
-    return Record(ledger.call(wallets.set_limits, name, minimum_balance, maximum_balance, daily_debit))
+        return _shown(ledger.call(wallets.balance, name))
+    return _shown(ledger.call(wallets.set_limits, name, minimum_balance, maximum_balance, daily_debit))
 
 
 def freeze(ledger: Ledger, wallet: WalletArgument) -> Record:
     """Let nothing into or out of a wallet until it is unfrozen."""
-    return Record(ledger.call(wallets.set_status, parse_wallet(wallet), FROZEN))
+    return _shown(ledger.call(wallets.set_status, parse_wallet(wallet), FROZEN))
 
 
 def unfreeze(ledger: Ledger, wallet: WalletArgument) -> Record:
     """Make a frozen wallet active again."""
-    return Record(ledger.call(wallets.set_status, parse_wallet(wallet), ACTIVE))
+    return _shown(ledger.call(wallets.set_status, parse_wallet(wallet), ACTIVE))
 
 
 def close(ledger: Ledger, wallet: WalletArgument) -> Record:
     """Close a wallet for good; its balance has to be 0, with no holds."""
-    return Record(ledger.call(wallets.set_status, parse_wallet(wallet), CLOSED))
+    return _shown(ledger.call(wallets.set_status, parse_wallet(wallet), CLOSED))
+
+
+def _shown(answer: Answer) -> Record:
+    """A wallet; `-q` prints what the next command takes for it."""
+    return Record(answer, value="wallet")

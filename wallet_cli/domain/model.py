@@ -8,7 +8,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+from wallet_cli.domain.address import format_wallet
 from wallet_cli.domain.money import Currency, parse_minimum
+from wallet_cli.errors import Mention
 
 ACTIVE = "active"
 FROZEN = "frozen"
@@ -89,6 +91,16 @@ class Wallet(NamedTuple):
     """What its open holds keep, those included that have lapsed and nobody has noted yet."""
     holds: int = 0
     """How many holds it ever had; the next one's number less one."""
+
+    @property
+    def name(self) -> str:
+        """The WALLET that it is: `2/main`."""
+        return format_wallet(self.user_id, self.type)
+
+    @property
+    def mention(self) -> Mention:
+        """It, in the message of an error."""
+        return Mention(self.id, self.name)
 
 
 class Hold(NamedTuple):

@@ -10,6 +10,7 @@ from wallet_cli.errors import (
     Busy,
     Forbidden,
     InvalidInput,
+    Mention,
     NotFound,
     Refused,
     StorageError,
@@ -66,7 +67,25 @@ def error_of(status: int, answer: dict[str, Any], url: str) -> WalletError:
         known = type("UnknownError", (base,), {"code": code})
     error = known(message, hint=TOKEN_HINT if known is Unauthenticated else hint)
     error.details = details if isinstance(details, dict) else {}
+    error.parts = _parts(message, answer.get("wallets"))
     return error
+
+
+def _parts(message: str, wallets: Any) -> tuple[str | Mention, ...]:
+    """The message, with the wallets that it speaks of where the server says that they stand (see web/exchange.py)."""
+    parts: list[str | Mention] = []
+    end = 0
+    for each in wallets if isinstance(wallets, list) else []:
+        try:
+            id_, name, at = each["id"], each["wallet"], each["at"]
+            is_there = at >= end and message.startswith(name, at)
+        except (TypeError, KeyError):
+            is_there = False
+        if not is_there:
+            return (message,)
+        parts += [message[end:at], Mention(id_, name)]
+        end = at + len(name)
+    return (*parts, message[end:])
 
 
 def other_version(url: str) -> StorageError:

@@ -14,6 +14,7 @@ from wallet_cli.services.answers import Answer
 from wallet_cli.services.holds import DEFAULT_EXPIRY
 from wallet_cli.services.pages import DEFAULT_LIMIT, check_limit, parse_after
 from wallet_cli.services.transactions import check_texts
+from wallet_cli.services.wallets import naming
 
 
 def add(
@@ -30,7 +31,8 @@ def add(
     found = find_wallet(ledger, wallet)
     parse_amount(amount, found.currency)
     body = ids(found) | {"amount": amount, "expires": expires, "note": note}
-    placed: Answer = ledger.server.post("/holds/create", body, key=key)
+    with naming((wallet, found)):
+        placed: Answer = ledger.server.post("/holds/create", body, key=key)
     return placed
 
 

@@ -16,6 +16,7 @@ from wallet_cli.remote.wallets import find_wallet, ids
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.pages import DEFAULT_LIMIT, MAX_LIMIT, check_limit
 from wallet_cli.services.transactions import EVERYTHING, Wanted, check_texts, filter_of, parse_cursor
+from wallet_cli.services.wallets import naming
 
 
 def add(
@@ -34,7 +35,8 @@ def add(
     found = find_wallet(ledger, wallet)
     parse_amount(amount, found.currency)
     body = ids(found) | {"amount": amount, "is_credit": is_credit, "note": note, "at": moment, "meta": meta or None}
-    made: Answer = ledger.server.post("/transactions/create", body, key=key)
+    with naming((wallet, found)):
+        made: Answer = ledger.server.post("/transactions/create", body, key=key)
     return made
 
 
@@ -53,7 +55,8 @@ def transfer(
     parse_amount(amount, out.currency)
     to = {"to_user_id": into.user_id, "to_wallet_id": into.id}
     body = ids(out) | to | {"amount": amount, "note": note, "meta": meta or None}
-    made: Answer = ledger.server.post("/transfers/create", body, key=key)
+    with naming((source, out), (target, into)):
+        made: Answer = ledger.server.post("/transfers/create", body, key=key)
     return made
 
 

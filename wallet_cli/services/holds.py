@@ -14,7 +14,7 @@ from wallet_cli.services.answers import Answer, hold_answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.pages import DEFAULT_LIMIT, check_limit, parse_after
 from wallet_cli.services.transactions import check_texts, posted
-from wallet_cli.services.wallets import find_account, find_wallet
+from wallet_cli.services.wallets import find_account, find_wallet, naming
 
 DEFAULT_EXPIRY = "7d"
 
@@ -33,7 +33,8 @@ def add(
     Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
     """
     command, found = placing(ledger, wallet, amount, expires=expires, note=note, key=key)
-    return placed(ledger, ledger.carry_out(command, "hold add"), found)
+    with naming((wallet, found)):
+        return placed(ledger, ledger.carry_out(command, "hold add"), found)
 
 
 def placing(

@@ -23,7 +23,7 @@ from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.services.answers import Answer, total_answer, transaction_answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.pages import DEFAULT_LIMIT, check_limit
-from wallet_cli.services.wallets import find_account, find_wallet, state_before
+from wallet_cli.services.wallets import find_account, find_wallet, naming, state_before
 from wallet_cli.storage.sql import ORIGINS, Filter
 
 
@@ -43,7 +43,8 @@ def add(
     Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
     """
     command, found = posting(ledger, wallet, amount, is_credit=is_credit, note=note, key=key, at=at, meta=meta)
-    return posted(ledger.carry_out(command, "tx add"), found)
+    with naming((wallet, found)):
+        return posted(ledger.carry_out(command, "tx add"), found)
 
 
 def posting(
@@ -98,7 +99,8 @@ def transfer(
     Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
     """
     command, wallets = transferring(ledger, source, target, amount, note=note, key=key, meta=meta)
-    return transferred(ledger, ledger.carry_out(command, "transfer"), wallets)
+    with naming((source, wallets[0]), (target, wallets[1])):
+        return transferred(ledger, ledger.carry_out(command, "transfer"), wallets)
 
 
 def transferring(

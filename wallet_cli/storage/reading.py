@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
+from wallet_cli.domain.address import format_wallet_id
 from wallet_cli.domain.model import Account, Hold, Operator, Transaction, User, Wallet
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
@@ -102,7 +103,7 @@ class Reading(ABC):
             sql.LAST_SEQ_BEFORE, {"wallet_id": wallet_id, "last": last, "moment_us": moment_us}, lambda row: row[0]
         )
         if found is None:
-            raise StorageError(f"a transaction of wallet {wallet_id} is missing", hint="`wallet verify` names it")
+            raise StorageError(f"a transaction of wallet {format_wallet_id(wallet_id)} is missing", hint="`wallet verify` names it")
         return int(found)
 
     def newest_first(

@@ -2,6 +2,9 @@
 
 success  {"message": …, "data": …}
 failure  {"message": …, "data": null, "code": …, "details": {…}, "retryable": …, "hint": …}
+
+A failure whose message speaks of wallets has `wallets` too: each as `id`, `wallet` (its name there) and `at`, where in
+the message the name begins, counted in characters. So a caller can say it with the name that a person gave.
 """
 
 from __future__ import annotations
@@ -154,7 +157,7 @@ def encoded(value: Any) -> bytes:
 
 def failure(error: WalletError) -> dict[str, Any]:
     """The envelope of a failure."""
-    return {
+    told = {
         "message": error.message,
         "data": None,
         "code": error.code,
@@ -162,6 +165,19 @@ def failure(error: WalletError) -> dict[str, Any]:
         "retryable": error.retryable,
         "hint": error.hint,
     }
+    mentions = _mentions(error)
+    return told | {"wallets": mentions} if mentions else told
+
+
+def _mentions(error: WalletError) -> list[dict[str, Any]]:
+    mentions, at = [], 0
+    for part in error.parts:
+        if isinstance(part, str):
+            at += len(part)
+        else:
+            mentions.append({"id": part.wallet_id, "wallet": part.name, "at": at})
+            at += len(part.name)
+    return mentions
 
 
 async def send_bytes(

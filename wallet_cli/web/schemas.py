@@ -20,6 +20,7 @@ ID = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
 COUNT = {"type": "integer", "minimum": 0}
 TRANSACTION_ID = {"type": "string", "pattern": "^[0-9]+-[0-9]+$", "examples": ["1-17"]}
 HOLD_ID = {"type": "string", "pattern": "^[0-9]+-h[0-9]+$", "examples": ["1-h3"]}
+WALLET = {"type": "string", "description": "USER/TYPE, which names it.", "examples": ["2/main"]}
 REPLAYED = {"const": True, "description": "The key had been used for the same request before."}
 
 
@@ -83,6 +84,7 @@ ANSWERS: dict[str, Any] = {
         created_at=TIME,
         maximum_balance=MONEY_OR_NULL,
         daily_debit=MONEY_OR_NULL,
+        wallet=WALLET,
         at_=TIME | {"description": "The moment that it was asked for, where it was."},
     ),
     "WalletList": list_of(ref("Wallet")),
@@ -122,6 +124,7 @@ ANSWERS: dict[str, Any] = {
         debit_count=COUNT,
         net=MONEY,
         closing_balance=MONEY,
+        wallet=WALLET,
     ),
     "Statement": object_of(
         wallet_id=ID,
@@ -138,6 +141,7 @@ ANSWERS: dict[str, Any] = {
         credit_count=COUNT,
         debit_count=COUNT,
         net=MONEY,
+        wallet=WALLET,
         totals=list_of(object_of(kind={"enum": list(statements.KINDS)}, count=ID, amount=MONEY))
         | {"description": "Of each kind that occurs."},
         transactions=list_of(ref("Transaction")) | {"description": "The oldest first."},
@@ -184,6 +188,8 @@ ANSWERS: dict[str, Any] = {
         details={"type": "object"},
         retryable=BOOLEAN,
         hint=TEXT_OR_NULL,
+        wallets_=list_of(object_of(id=ID, wallet=WALLET, at=COUNT))
+        | {"description": "Which wallets the message speaks of, and at which character of it the name begins."},
     ),
     "BatchAnswer": object_of(
         applied=COUNT,

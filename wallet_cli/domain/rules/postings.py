@@ -45,7 +45,9 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
     if source is None or target is None:
         return Refusal(refusals.no_wallet(source_id if source is None else target_id))
     if source_id == target_id:
-        return Refusal(InvalidInput(f"wallet {source_id} cannot be transferred to itself", hint="name another wallet"))
+        return Refusal(
+            InvalidInput(("wallet ", source.mention, " cannot be transferred to itself"), hint="name another wallet")
+        )
     for wallet in (source, target):
         if wallet.status != ACTIVE:
             return Refusal(refusals.not_active(wallet))
@@ -56,7 +58,10 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
     if source.currency != target.currency:
         return Refusal(
             InvalidInput(
-                f"wallet {source_id} is in {source.currency.name} and wallet {target_id} in {target.currency.name}",
+                (
+                    *("wallet ", source.mention, f" is in {source.currency.name} and "),
+                    *("wallet ", target.mention, f" in {target.currency.name}"),
+                ),
                 hint="transfers are within one currency",
             )
         )

@@ -65,7 +65,7 @@ def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Rep
             return Replayed(known)
         return Refusal(
             WalletExists(
-                f"user {user_id} has a wallet of type {type_} already, wallet {known.id} in {known.currency.name}",
+                ("there is a wallet ", known.mention, f" already, in {known.currency.name}"),
                 hint="--exist-ok accepts one in the same currency",
             )
         )
@@ -172,7 +172,7 @@ def _no_key(name: str) -> KeyNotFound:
 
 def _out_of_place(what: str, id_: int, next_id: int) -> RestoreConflict:
     return RestoreConflict(
-        f"this restores {what} {id_}, and the next {what} of this ledger is {next_id}",
+        f"this restores the {what} with the id {id_}, and the next id here is {next_id}",
         hint="an export is read back, whole and in order, into an empty ledger or the one that it came from",
         expected=next_id,
     )

@@ -13,7 +13,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import BinaryIO, NamedTuple
 
-from wallet_cli.domain.address import MAX_ID, PhoneDigits, WalletName, check_key, parse_wallet
+from wallet_cli.domain.address import (
+    MAX_ID,
+    PhoneDigits,
+    TypedWallet,
+    WalletName,
+    check_key,
+    format_wallet_id,
+    parse_new_wallet,
+    parse_wallet,
+)
 from wallet_cli.domain.commands import (
     Applied,
     Command,
@@ -240,7 +249,9 @@ class Run:
         wallet = self._wallet_of(line)
         if not RESTORED.isdisjoint(fields):
             if fields.get("currency", wallet.currency.name) != wallet.currency.name:
-                raise InvalidInput(f"wallet {wallet.id} is in {wallet.currency.name}", hint="one wallet, one currency")
+                raise InvalidInput(
+                    ("wallet ", wallet.mention, f" is in {wallet.currency.name}"), hint="one wallet, one currency"
+                )
             if "id" in fields:
                 return self._with_peer(records.restored_transaction(line, wallet, self._zone))
             named = min(RESTORED.intersection(fields))
@@ -259,7 +270,7 @@ class Run:
         if id_ is not None and id_ not in self._there:
             if id_ > MAX_ID or not self._ledger.store.accounts([id_], self._ledger.now_us()):
                 raise RestoreConflict(
-                    f"the other leg of this transfer is in wallet {id_}, which is not here",
+                    f"the other leg of this transfer is in wallet {format_wallet_id(id_)}, which is not here",
                     hint="transfers are read back with both of their wallets: export the whole ledger",
                 )
             if len(self._there) > MAX_KNOWN_NAMES:
@@ -314,7 +325,7 @@ class Run:
 
     def _opening(self, line: Line) -> OpenWallet:
         fields = line.fields
-        name = parse_wallet(records.text(fields, "wallet"))
+        name = parse_new_wallet(records.text(fields, "wallet"))
         currency = records.text_or_none(fields, "currency")
         unit = self._ledger.settings.currency if currency is None else parse_currency(currency)
         minimum = None
@@ -381,7 +392,8 @@ class Run:
                 wanted = parse_wallet(text)
                 self._know(text, wanted)
             except (UserNotFound, WalletNotFound):
-                missing[text] = (wanted, currency)
+                if isinstance(wanted, WalletName):
+                    missing[text] = (wanted, currency)
             except WalletError:
                 continue  # the line itself is told, when its turn comes
         if missing and self._options.create:
@@ -404,7 +416,7 @@ class Run:
             except WalletError:
                 continue
 
-    def _know(self, text: str, name: WalletName) -> None:
+    def _know(self, text: str, name: TypedWallet) -> None:
         wallet, last, _ = find_account(self._ledger, name)
         self._known[text] = wallet
         if last.seq:
@@ -464,6 +476,9 @@ class Run:
             self.replayed += replayed
 
     def _refuse(self, line: Line, error: WalletError) -> None:
+        name = line.fields.get("wallet")
+        if type(name) is str and name in self._known:
+            error.name_wallets({self._known[name].id: name})
         self.refused += 1
         self._report(line.number, error, line.text.rstrip("\r\n"))
 

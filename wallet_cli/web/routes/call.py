@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from wallet_cli.domain.address import OwnedWallet, check_key, parse_id
+from wallet_cli.domain.address import OwnedWallet, check_key, format_wallet_id, parse_id
 from wallet_cli.errors import InvalidInput, UserNotFound, WalletNotFound, shown
 from wallet_cli.services import pages
 from wallet_cli.services.context import Ledger
@@ -113,4 +113,4 @@ def must_see(caller: Caller, user_id: int) -> None:
 def must_see_wallet(caller: Caller, wallet: OwnedWallet) -> None:
     """Raises WalletNotFound for another user's wallet, as for one that is not there."""
     if not caller.sees(wallet.user_id):
-        raise WalletNotFound(f"user {wallet.user_id} has no wallet {wallet.wallet_id}")
+        raise WalletNotFound(f"user {wallet.user_id} has no wallet {format_wallet_id(wallet.wallet_id)}")
