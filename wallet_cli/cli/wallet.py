@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from wallet_cli.cli.command import CursorOption, LimitOption, WalletArgument
+from wallet_cli.cli.command import WalletArgument
+from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.domain.address import parse_new_wallet, parse_user, parse_wallet
+from wallet_cli.domain.address import format_wallet_id, parse_new_wallet, parse_user, parse_wallet
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
-from wallet_cli.services import pages, wallets
+from wallet_cli.services import wallets
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
 
@@ -48,13 +49,19 @@ def list_(
     ] = None,
     limit: LimitOption = None,
     cursor: CursorOption = None,
+    all_: AllOption = False,
 ) -> Listing:
     """List wallets, in the order in which they were opened."""
     name = None if user is None else parse_user(user)
-    if style.streams:
-        return Listing(ledger.call(wallets.all_of, name, limit, cursor), CSV_COLUMNS)
-    page = ledger.call(wallets.page_of, name, pages.DEFAULT_LIMIT if limit is None else limit, cursor)
-    return Listing(page["wallets"], TABLE_COLUMNS, page=page)
+    return listing(
+        "wallets",
+        style,
+        Part(limit, cursor, all_),
+        Columns(CSV_COLUMNS, TABLE_COLUMNS),
+        lambda *page: ledger.call(wallets.page_of, name, *page),
+        lambda after: ledger.call(wallets.all_of, name, None, after),
+        "wallet",
+    )
 
 
 def balance(
@@ -66,7 +73,7 @@ def balance(
     ] = None,
 ) -> Record:
     """What a wallet holds, now or at a time past."""
-    return Record(ledger.call(wallets.balance, parse_wallet(wallet), at), value="balance")
+    return _shown(ledger.call(wallets.balance, parse_wallet(wallet), at), value="balance")
 
 
 def limits(
@@ -105,6 +112,7 @@ def close(ledger: Ledger, wallet: WalletArgument) -> Record:
     return _shown(ledger.call(wallets.set_status, parse_wallet(wallet), CLOSED))
 
 
-def _shown(answer: Answer) -> Record:
-    """A wallet; `-q` prints what the next command takes for it."""
-    return Record(answer, value="wallet")
+def _shown(answer: Answer, value: str = "wallet") -> Record:
+    """A wallet; people get names of it that the next command takes."""
+    card = {"wallet": answer["wallet"]} | answer | {"id": format_wallet_id(answer["id"])}
+    return Record(answer, value, card=card)

@@ -18,3 +18,8 @@ def one_by_one(
         cursor = page["next_cursor"]
         if cursor is None or limit is not None:
             return
+
+
+def part_of(limit: int, cursor: str | None, counted: bool) -> dict[str, str | None]:
+    """The parameters that ask for a page."""
+    return {"limit": str(limit), "cursor": cursor, "count": "true" if counted else None}

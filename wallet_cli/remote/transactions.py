@@ -11,7 +11,7 @@ from wallet_cli.domain.model import Wallet
 from wallet_cli.domain.money import parse_amount
 from wallet_cli.domain.period import Period, format_end, format_time, parse_period, parse_time
 from wallet_cli.remote import RemoteLedger
-from wallet_cli.remote.pages import one_by_one
+from wallet_cli.remote.pages import one_by_one, part_of
 from wallet_cli.remote.wallets import find_wallet, ids
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.pages import DEFAULT_LIMIT, MAX_LIMIT, check_limit
@@ -90,14 +90,17 @@ def listed(
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
     wanted: Wanted = EVERYTHING,
+    *,
+    counted: bool = False,
 ) -> Answer:
     check_limit(limit)
     query = _Query(ledger, wallet, start, end, cursor, wanted)
     if wanted.text != "":
-        return query.page(limit, cursor)
+        return query.page(limit, cursor, counted)
     found = list(islice(_with_notes(query, cursor), limit + 1))
     more = found[limit - 1]["id"] if len(found) > limit else None
-    return {"transactions": found[:limit], "next_cursor": more}
+    page: Answer = {"transactions": found[:limit], "next_cursor": more}
+    return page | {"count": None} if counted else page
 
 
 def streamed(
@@ -140,8 +143,8 @@ class _Query:
         self._path = f"/transactions/get/{wallet.user_id}/{wallet.id}"
         self._query = {"kind": kind, "min": least, "max": most, "text": text, "key": key} | bounds_of(period)
 
-    def page(self, limit: int, cursor: str | None) -> Answer:
-        page: Answer = self._server.get(self._path, **self._query, limit=str(limit), cursor=cursor)
+    def page(self, limit: int, cursor: str | None, counted: bool = False) -> Answer:
+        page: Answer = self._server.get(self._path, **self._query, **part_of(limit, cursor, counted))
         return page
 
 

@@ -11,7 +11,7 @@ from wallet_cli.domain.money import Currency, parse_currency, parse_minimum
 from wallet_cli.domain.period import format_end, parse_time
 from wallet_cli.errors import WalletExists
 from wallet_cli.remote import RemoteLedger, user_text
-from wallet_cli.remote.pages import one_by_one
+from wallet_cli.remote.pages import one_by_one, part_of
 from wallet_cli.remote.users import find_user
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.pages import check_limit, parse_after
@@ -104,10 +104,12 @@ def set_limits(
     return changed
 
 
-def page_of(ledger: RemoteLedger, name: UserName | None, limit: int, cursor: str | None) -> Answer:
+def page_of(
+    ledger: RemoteLedger, name: UserName | None, limit: int, cursor: str | None, counted: bool = False
+) -> Answer:
     check_limit(limit)
     parse_after(cursor)
-    part = {"limit": str(limit), "cursor": cursor}
+    part = part_of(limit, cursor, counted)
     page: Answer = (
         ledger.server.get("/wallets", **part)
         if name is None

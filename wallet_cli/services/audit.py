@@ -64,13 +64,17 @@ def _check_file(ledger: Ledger) -> None:
     stray = ledger.store.stray_transaction()
     if stray is not None:
         id_ = format_transaction_id(*stray)
-        raise StorageError(
-            f"transaction {id_}: there is no wallet {format_wallet_id(stray[0])}", hint="restore a backup", transaction=id_
-        )
+        raise _stray("transaction", id_, stray[0])
     stray = ledger.store.stray_hold()
     if stray is not None:
         id_ = format_hold_id(*stray)
-        raise StorageError(f"hold {id_}: there is no wallet {format_wallet_id(stray[0])}", hint="restore a backup", hold=id_)
+        raise _stray("hold", id_, stray[0])
+
+
+def _stray(what: str, id_: str, wallet_id: int) -> StorageError:
+    return StorageError(
+        f"{what} {id_}: there is no wallet {format_wallet_id(wallet_id)}", hint="restore a backup", **{what: id_}
+    )
 
 
 def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:

@@ -104,14 +104,24 @@ def voiding(ledger: Ledger, id_: HoldId) -> tuple[VoidHold, Wallet]:
     return VoidHold(id_.wallet_id, id_.number), _wallet_of(ledger, id_)
 
 
-def listed(ledger: Ledger, wallet: WalletRef, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Answer:
-    """A page of a wallet's holds, the newest first: `holds, next_cursor`. Raises NotFound or InvalidInput."""
+def listed(
+    ledger: Ledger,
+    wallet: WalletRef,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    counted: bool = False,
+) -> Answer:
+    """A page of a wallet's holds, the newest first: `holds, next_cursor`; `count` of all if `counted`.
+
+    Raises NotFound or InvalidInput.
+    """
     check_limit(limit)
     found = list(_holds(ledger, wallet, limit + 1, cursor))
-    return {
+    page: Answer = {
         "holds": [answer for _, answer in found[:limit]],
         "next_cursor": str(found[limit - 1][0]) if len(found) > limit else None,
     }
+    return page | {"count": find_account(ledger, wallet).wallet.holds} if counted else page
 
 
 def streamed(

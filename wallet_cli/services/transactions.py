@@ -226,9 +226,13 @@ def listed(
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
     wanted: Wanted = EVERYTHING,
+    *,
+    counted: bool = False,
 ) -> Answer:
     """A page of a wallet's transactions, the newest first: `transactions, next_cursor`.
 
+    If `counted`, also `count`: how many the whole list has; None where more than a period chooses them, as only
+    reading all of it would tell.
     A cursor names the last transaction of the page before, so pages neither repeat nor skip while others write.
     Raises InvalidInput for a limit outside 1–1000, a reversed period, a filter that cannot be read, or a cursor of
     another wallet.
@@ -237,15 +241,19 @@ def listed(
     period = parse_period(start, end, ledger.settings.timezone)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
-        first, last = _range(ledger, account, period, cursor)
+        opening, closing = bounds(ledger, account, period)
+        first, last = _range(account, opening, closing, cursor)
         found = list(
             ledger.store.newest_first(account.wallet.id, first, last, limit + 1, filter_of(wanted, account.wallet))
         )
     page = found[:limit]
-    return {
+    answer: Answer = {
         "transactions": [transaction_answer(transaction, account.wallet) for transaction in page],
         "next_cursor": format_transaction_id(account.wallet.id, page[-1].seq) if len(found) > limit else None,
     }
+    if not counted:
+        return answer
+    return answer | {"count": closing.seq - opening.seq if wanted == EVERYTHING else None}
 
 
 def streamed(
@@ -263,7 +271,7 @@ def streamed(
     period = parse_period(start, end, ledger.settings.timezone)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
-        first, last = _range(ledger, account, period, cursor)
+        first, last = _range(account, *bounds(ledger, account, period), cursor)
         most = -1 if limit is None else limit
         for transaction in ledger.store.newest_first(
             account.wallet.id, first, last, most, filter_of(wanted, account.wallet)
@@ -313,9 +321,8 @@ def bounds(ledger: Ledger, account: Account, period: Period) -> tuple[Transactio
     return opening or unopened(account.wallet), closing
 
 
-def _range(ledger: Ledger, account: Account, period: Period, cursor: str | None) -> tuple[int, int]:
+def _range(account: Account, opening: Transaction, closing: Transaction, cursor: str | None) -> tuple[int, int]:
     """The first and last seq of what a list shows: those of the period, before the cursor."""
-    opening, closing = bounds(ledger, account, period)
     first, last = opening.seq + 1, closing.seq
     if cursor is not None:
         wallet_id, seq = parse_cursor(cursor)

@@ -139,14 +139,20 @@ def changed(ledger: Ledger, result: Applied | Replayed) -> Answer:
     return wallet_answer(account, ledger.policy)
 
 
-def page_of(ledger: Ledger, name: UserName | None, limit: int, cursor: str | None) -> Answer:
-    """A page of wallets, all or a user's, in the order in which they were opened: `wallets, next_cursor`."""
+def page_of(ledger: Ledger, name: UserName | None, limit: int, cursor: str | None, counted: bool = False) -> Answer:
+    """A page of wallets, all or a user's, in the order in which they were opened: `wallets, next_cursor`.
+
+    Also `count` of all of them, if `counted`.
+    """
     check_limit(limit)
     found = list(_accounts(ledger, name, limit + 1, cursor))
-    return {
+    page: Answer = {
         "wallets": [wallet_answer(account, ledger.policy) for account in found[:limit]],
         "next_cursor": str(found[limit - 1].wallet.id) if len(found) > limit else None,
     }
+    if not counted:
+        return page
+    return page | {"count": ledger.store.wallet_count(None if name is None else find_user(ledger, name).id)}
 
 
 def all_of(ledger: Ledger, name: UserName | None, limit: int | None, cursor: str | None) -> Iterator[Answer]:

@@ -40,6 +40,15 @@ def object_of(**fields: Any) -> dict[str, Any]:
     return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
 
 
+def page_of(**things: Any) -> dict[str, Any]:
+    """A page of a list."""
+    count = {
+        "type": ["integer", "null"],
+        "description": "With `count=true`: of the whole list; null where filters choose from it.",
+    }
+    return object_of(**things, next_cursor=TEXT_OR_NULL, count_=count)
+
+
 TRANSACTION_FIELDS: dict[str, Any] = {
     "id": TRANSACTION_ID,
     "wallet_id": ID,
@@ -69,7 +78,7 @@ KEY_FIELDS: dict[str, Any] = {
 
 ANSWERS: dict[str, Any] = {
     "User": object_of(id=ID, phone_number=TEXT, phone_e164=TEXT, name=TEXT_OR_NULL, created_at=TIME),
-    "UserPage": object_of(users=list_of(ref("User")), next_cursor=TEXT_OR_NULL),
+    "UserPage": page_of(users=list_of(ref("User"))),
     "Wallet": object_of(
         id=ID,
         user_id=ID,
@@ -88,14 +97,14 @@ ANSWERS: dict[str, Any] = {
         at_=TIME | {"description": "The moment that it was asked for, where it was."},
     ),
     "WalletList": list_of(ref("Wallet")),
-    "WalletPage": object_of(wallets=list_of(ref("Wallet")), next_cursor=TEXT_OR_NULL),
+    "WalletPage": page_of(wallets=list_of(ref("Wallet"))),
     "Transaction": object_of(**TRANSACTION_FIELDS, replayed_=REPLAYED),
     "TransactionDetail": object_of(
         **TRANSACTION_FIELDS,
         reversed=MONEY | {"description": "How much of it has been taken back."},
         reversals=list_of(TRANSACTION_ID) | {"description": "By which transactions."},
     ),
-    "TransactionList": object_of(transactions=list_of(ref("Transaction")), next_cursor=TEXT_OR_NULL),
+    "TransactionList": page_of(transactions=list_of(ref("Transaction"))),
     "Transfer": object_of(id=TRANSACTION_ID, debit=ref("Transaction"), credit=ref("Transaction"), replayed_=REPLAYED),
     "Hold": object_of(
         id=HOLD_ID,
@@ -112,7 +121,7 @@ ANSWERS: dict[str, Any] = {
         key=TEXT_OR_NULL,
         replayed_=REPLAYED,
     ),
-    "HoldList": object_of(holds=list_of(ref("Hold")), next_cursor=TEXT_OR_NULL),
+    "HoldList": page_of(holds=list_of(ref("Hold"))),
     "Total": object_of(
         wallet_id=ID,
         currency=TEXT,

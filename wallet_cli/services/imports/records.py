@@ -284,5 +284,8 @@ def _same_wallet(wallet: Wallet, wallet_id: int) -> None:
 def _within(wallet_id: int, id_: tuple[int, int]) -> int:
     """The number of a thing of the same wallet."""
     if id_[0] != wallet_id:
-        raise InvalidInput(f"this belongs to wallet {format_wallet_id(id_[0])}, not {format_wallet_id(wallet_id)}", hint="reversals stay within a wallet")
+        raise InvalidInput(
+            f"this belongs to wallet {format_wallet_id(id_[0])}, not {format_wallet_id(wallet_id)}",
+            hint="reversals stay within a wallet",
+        )
     return id_[1]

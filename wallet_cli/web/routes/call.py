@@ -68,9 +68,11 @@ class Page(NamedTuple):
 
     limit: int
     cursor: str | None
+    counted: bool
+    """Whether to say how many things are in the whole list."""
 
 
-PAGE = ("limit", "cursor")
+PAGE = ("limit", "cursor", "count")
 
 
 def page(given: dict[str, str]) -> Page:
@@ -78,7 +80,7 @@ def page(given: dict[str, str]) -> Page:
     limit = given.get("limit", str(pages.DEFAULT_LIMIT))
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 4):
         raise InvalidInput(f"the limit is not a number: {shown(limit)}", hint=f"1 to {pages.MAX_LIMIT}")
-    return Page(int(limit), given.get("cursor"))
+    return Page(int(limit), given.get("cursor"), flag(given, "count"))
 
 
 FLAGS = {"true": True, "false": False}

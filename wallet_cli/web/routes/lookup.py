@@ -38,10 +38,10 @@ async def find_wallet(site: Site, call: Call) -> Reply:
 async def find_wallets(site: Site, call: Call) -> Reply:
     given = call.query("user", "region", *PAGE)
     name = parse_user(_asked(given, "user"))
-    limit, cursor = page(given)
+    part = page(given)
     ledger = as_told(site.ledger, phone_region=given.get("region"))
     _seen(ledger, call.caller, name)
-    return Reply(200, "wallets", wallets.page_of(ledger, name, limit, cursor))
+    return Reply(200, "wallets", wallets.page_of(ledger, name, *part))
 
 
 async def find_transaction(site: Site, call: Call) -> Reply:

@@ -115,12 +115,12 @@ async def list_transactions(site: Site, call: Call) -> Reply:
     ref = OwnedWallet(call.path_id("wallet_id"), call.path_id("user_id"))
     given = call.query(*PAGE, *FILTERS)
     must_see(call.caller, ref.user_id)
-    limit, cursor = page(given)
+    limit, cursor, counted = page(given)
     start, end, *wanted = (given.get(name) for name in FILTERS)
     chosen = Wanted(*wanted)
 
     def listed(ledger: Ledger) -> Answer:
-        return transactions.listed(ledger, ref, start, end, limit, cursor, chosen)
+        return transactions.listed(ledger, ref, start, end, limit, cursor, chosen, counted=counted)
 
     # A key has an index; what fits any other filter may be far back, and is looked for while others are served.
     quick = chosen._replace(key=None) == transactions.EVERYTHING
