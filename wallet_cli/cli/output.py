@@ -67,8 +67,8 @@ class Record(NamedTuple):
 class Listing(NamedTuple):
     """Many things: `rows`, which may be a stream; the columns of a table or of CSV; what `-q` prints of each.
 
-    `page` is the whole answer as JSON, where it is one; else `name` is what the rows are called there. `cut` says on
-    stderr that there are more.
+    `page` is the whole answer as JSON, where it is one; `name` is what the rows are called in one that is written as
+    they come. `cut` says on stderr that there are more.
     """
 
     rows: Iterable[Mapping[str, Any]]
@@ -169,10 +169,10 @@ def _render(answer: Record | Listing, style: Style) -> None:
         _lines(_text(row[value] if isinstance(value, str) else value(row)) for row in rows)
     elif style.is_json:
         data = answer.data if isinstance(answer, Record) else answer.page
-        if isinstance(answer, Listing) and data is None:
+        if isinstance(answer, Listing) and answer.name:
             _json_list(rows, answer.name)
         else:
-            _lines([json_text(data)])
+            _lines([json_text(list(rows) if data is None else data)])
     elif style.format is Format.jsonl:
         _lines(json_text(row) for row in rows)
     elif style.format is Format.csv:
