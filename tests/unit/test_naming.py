@@ -25,7 +25,8 @@ from wallet_cli.domain.address import (
     parse_wallet,
 )
 from wallet_cli.errors import InvalidInput, Mention, WalletNotActive
-from wallet_cli.web.exchange import failure
+from wallet_cli.remote.failures import error_of
+from wallet_cli.web.exchange import failure, mentions_of
 
 Wallet = Callable[[str], Outcome]
 
@@ -274,7 +275,27 @@ def test_an_error_is_named_for_whoever_is_told() -> None:
 
 
 def test_a_failure_says_where_its_message_speaks_of_wallets() -> None:
-    told = failure(WalletNotActive(("ünd ", Mention(3, "2/main"), " and ", Mention(4, "w4"), " x")))
-    assert [told["message"][each["at"] :].startswith(each["wallet"]) for each in told["wallets"]] == [True, True]
-    assert [each["id"] for each in told["wallets"]] == [3, 4]
-    assert "wallets" not in failure(WalletNotActive("none"))
+    error = WalletNotActive(("ünd ", Mention(3, "2/main"), " and ", Mention(4, "w4"), " x"))
+    told = mentions_of(error)
+    assert told is not None
+    mentions = json.loads(told)
+    assert [error.message[each["at"] :].startswith(each["wallet"]) for each in mentions] == [True, True]
+    assert [each["id"] for each in mentions] == [3, 4]
+    assert mentions_of(WalletNotActive("none")) is None
+    again = error_of(409, failure(error), "http://x", told.decode())
+    again.name_wallets({3: "9886977544", 4: "w4"})
+    assert again.message == "ünd 9886977544 and w4 x"
+
+
+@pytest.mark.parametrize(
+    "mentions",
+    [
+        "", "{", "[1]", "5", "null", '[{"id": 3}]', '[{"id": 3, "wallet": "2/main", "at": 5}]', "[" * 100_000,
+        '[{"id": 3, "wallet": "2/main", "at": -7}]', '[{"id": 3, "wallet": "2/main", "at": "x"}]',
+    ],
+    ids=lambda text: text[:40],
+)  # fmt: skip
+def test_a_server_that_says_it_wrongly_is_told_in_its_own_words(mentions: str) -> None:
+    error = error_of(409, failure(WalletNotActive("wallet 2/main is frozen")), "http://x", mentions)
+    error.name_wallets({3: "other"})
+    assert error.message == "wallet 2/main is frozen"

@@ -198,7 +198,10 @@ class Server:
                 hint="if that is the right one, set WALLET_DB to it, without /api/v1 and what follows",
             )
         answer = self._json(response, b"".join(self._chunks(response, MAX_ANSWER_BYTES)))
-        error = error_of(status, answer, self.url) if isinstance(answer, dict) else not_a_server(status, self.url)
+        if isinstance(answer, dict):
+            error = error_of(status, answer, self.url, response.headers.get("wallet-mentions", "[]"))
+        else:
+            error = not_a_server(status, self.url)
         if status in UNAVAILABLE and error.retryable:
             return Unavailable(error, _seconds(response.headers.get("retry-after", "")))
         return error

@@ -197,8 +197,6 @@ ANSWERS: dict[str, Any] = {
         details={"type": "object"},
         retryable=BOOLEAN,
         hint=TEXT_OR_NULL,
-        wallets_=list_of(object_of(id=ID, wallet=WALLET, at=COUNT))
-        | {"description": "Which wallets the message speaks of, and at which character of it the name begins."},
     ),
     "BatchAnswer": object_of(
         applied=COUNT,
