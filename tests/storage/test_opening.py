@@ -11,16 +11,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
-import sqlalchemy
 from support import cli
 
 from wallet_cli import settings
 from wallet_cli.errors import StorageError
 from wallet_cli.services.context import open_ledger
 from wallet_cli.storage import migrate, sql
+from wallet_cli.storage.dbapi import transaction
 from wallet_cli.storage.ledger_file import open_store
-from wallet_cli.storage.sqlite import APPLICATION_ID, sqlite3
+from wallet_cli.storage.sqlite import APPLICATION_ID
 
 pytestmark = pytest.mark.on_file("test_postgres_opening.py opens databases")
 
@@ -105,16 +106,15 @@ def short_file(path: Path) -> None:
 
 
 def truncated_ledger(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
         connection.execute("CREATE TABLE t (x)")
     os.truncate(path, 60)
 
 
 def other_database(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
         connection.execute("CREATE TABLE transactions (x)")
         connection.execute("INSERT INTO transactions VALUES (1)")
-        connection.commit()
 
 
 def pipe(path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_home_that_nobody_has_is_one_clear_error() -> None:
 
 
 def test_a_ledger_of_a_newer_version_is_refused_unchanged(db: Path) -> None:
-    with closing(sqlite3.connect(db)) as connection:
+    with closing(apsw.Connection(str(db))) as connection:
         connection.execute(f"PRAGMA user_version = {sql.SCHEMA_VERSION + 1}")
     before = db.read_bytes()
     for line in ("register 9886977544", "balance 1", "verify"):
@@ -210,12 +210,12 @@ def later_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: Path) -> 
 
 
 def columns(path: Path) -> list[str]:
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
         return [row[0] for row in connection.execute("SELECT name FROM pragma_table_info('users')")]
 
 
 def version(path: Path) -> int:
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
@@ -235,7 +235,7 @@ def test_an_older_ledger_is_migrated_after_a_backup(db: Path) -> None:
     assert mode(backup) == 0o600
     assert version(backup) == old
     assert "colour" not in columns(backup)
-    with closing(sqlite3.connect(backup)) as connection:
+    with closing(apsw.Connection(str(backup))) as connection:
         assert connection.execute("SELECT wallet_id, seq, amount, key FROM transactions").fetchall() == [
             (1, 1, 10000, "k")
         ]
@@ -244,11 +244,9 @@ def test_an_older_ledger_is_migrated_after_a_backup(db: Path) -> None:
 
 def older(path: Path, to: str) -> None:
     """Make an empty ledger of an earlier version of this program."""
-    engine = sqlalchemy.create_engine(f"sqlite:///{path}", module=sqlite3)
-    with engine.begin() as connection:
-        migrate.upgrade(connection, to=to)
-    engine.dispose()
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
+        with transaction(connection) as wrapped:
+            migrate.upgrade(wrapped, to=to)
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={int(to)}")
 
@@ -267,7 +265,7 @@ TABLES = {
 
 
 def rows(path: Path) -> dict[str, list[Any]]:
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
         return {
             table: connection.execute(f"SELECT {names} FROM {table} ORDER BY 1, 2").fetchall()
             for table, names in TABLES.items()
@@ -290,7 +288,7 @@ def schema_2(db: Path, tmp_path: Path) -> Path:
     newer = tmp_path / "newer.db"
     db.rename(newer)
     older(db, "0002")
-    with closing(sqlite3.connect(db, isolation_level=None)) as connection:
+    with closing(apsw.Connection(str(db))) as connection:
         connection.execute("ATTACH DATABASE ? AS newer", (str(newer),))
         for table, names in TABLES.items():
             connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM newer.{table}")
@@ -333,7 +331,7 @@ def test_a_ledger_of_the_first_version_is_brought_all_the_way(tmp_path: Path, em
     assert (done.code, done.out) == (0, "1\n")
     assert "from schema 1 to" in done.err
     assert version(path) == sql.SCHEMA_VERSION
-    with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(empty_ledger)) as new:
+    with closing(apsw.Connection(str(path))) as old, closing(apsw.Connection(str(empty_ledger))) as new:
         assert ddl(old) == ddl(new)
 
 
@@ -407,7 +405,7 @@ def test_of_two_processes_one_makes_the_ledger(tmp_path: Path, empty_ledger: Pat
 
 
 def test_an_old_sqlite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
-    with pytest.raises(StorageError, match="too old"):
+    monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.51.2")
+    with pytest.raises(StorageError, match=r"SQLite 3\.51\.2 is too old"):
         open_store(tmp_path / "w.db", 0.0, no_turn, print)
     assert list(tmp_path.iterdir()) == []

@@ -17,8 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import apsw
 import psycopg
-import pysqlite3
 
 from support import cli, postgres, processes
 from support.sizes import WHOLE
@@ -260,7 +260,7 @@ def dump(address: Address) -> list[object]:
             return [schema, *(server.execute(read.format(name).encode()).fetchall() for name in tables)]
     if not address.is_file():
         return []
-    connection: Any = pysqlite3.connect(address)
+    connection: Any = apsw.Connection(str(address))
     try:
         schema = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
         tables = [name for kind, name, _ in schema if kind == "table"]
@@ -280,7 +280,7 @@ def rows(address: Address, *statements: str) -> list[tuple[Any, ...]]:
     if isinstance(address, str):
         with psycopg.connect(address, autocommit=True) as server:
             return [row for each in statements for row in server.execute(each.encode()).fetchall()]
-    connection: Any = pysqlite3.connect(f"file:{address}?mode=ro", uri=True)
+    connection: Any = apsw.Connection(str(address), apsw.SQLITE_OPEN_READONLY)
     try:
         return [row for each in statements for row in connection.execute(each).fetchall()]
     finally:
@@ -294,9 +294,9 @@ def execute(address: Address, script: str) -> None:
             for statement in script.split(";"):
                 server.execute((UNCHECKED if "PRAGMA foreign_keys" in statement else statement).encode())
         return
-    connection: Any = pysqlite3.connect(address, isolation_level=None)
+    connection: Any = apsw.Connection(str(address))
     try:
-        connection.executescript(script)
+        connection.execute(script)
     finally:
         connection.close()
 
@@ -338,7 +338,7 @@ def unchecked(address: Address) -> Iterator[Raw]:
             server.execute(UNCHECKED.encode())
             yield Raw(server, True)
         return
-    connection: Any = pysqlite3.connect(address, isolation_level=None)
+    connection: Any = apsw.Connection(str(address))
     try:
         connection.execute("PRAGMA ignore_check_constraints=ON")
         yield Raw(connection, False)

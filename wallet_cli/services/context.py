@@ -107,11 +107,7 @@ def open_ledger(
             store.check_whole()
         yield Ledger(settings, store, Executor(store, lock, Policy(settings.minimum_balance), timeout_s))
     finally:
-        if store.closes_under_turn:
-            with lock.turn(timeout_s, "closing"):
-                store.close()
-        else:
-            store.close()
+        store.close()
 
 
 @contextmanager

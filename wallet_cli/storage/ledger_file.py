@@ -12,13 +12,11 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import apsw
+
 from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.storage import sql
-from wallet_cli.storage.sqlite import APPLICATION_ID, SqliteStore, connect, set_up, sqlite3, translating
-
-OLDEST_SQLITE = (3, 37, 0)
-"""The first with STRICT tables."""
-
+from wallet_cli.storage.sqlite import APPLICATION_ID, SqliteStore, check_library, connect, set_up, translating
 
 _BESIDE = ("-wal", "-shm")
 """What SQLite keeps beside a file that is in use."""
@@ -46,8 +44,7 @@ def open_store(path: Path, busy_timeout_s: float, turn: Turn, notify: Notify) ->
     programs that write to the file without taking turns. Raises StorageError for a path that is not, and cannot
     become, a ledger of this version.
     """
-    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        raise StorageError(f"SQLite {sqlite3.sqlite_version} is too old", hint="pip install pysqlite3")
+    check_library()
     if not _is_file(path):
         with turn("making the ledger"):
             if not _is_file(path):
@@ -126,38 +123,30 @@ def _migrate(store: SqliteStore, notify: Notify) -> None:
     notify(f"migrated the ledger from schema {version} to {sql.SCHEMA_VERSION}; the old one is kept: {backup}")
 
 
-def _back_up(connection: sqlite3.Connection, target: Path) -> None:
+def _back_up(connection: apsw.Connection, target: Path) -> None:
     """Copy a live ledger through SQLite: copying the file itself would miss what is still in the log."""
     target.unlink(missing_ok=True)
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    copy = sqlite3.connect(target)
+    copy = connect(target, 0.0)
     try:
-        connection.backup(copy)
+        with copy.backup("main", connection, "main") as backup:
+            backup.step()
     finally:
         copy.close()
     _sync(target)
 
 
-def _upgrade(connection: sqlite3.Connection) -> None:
+def _upgrade(connection: apsw.Connection) -> None:
     """Run the missing migrations in one transaction, and note the new version in the header of the file."""
-    import sqlalchemy
-
+    from wallet_cli.storage.dbapi import transaction
     from wallet_cli.storage.migrate import upgrade
 
-    engine = sqlalchemy.create_engine(
-        "sqlite://", module=sqlite3, creator=lambda: connection, poolclass=sqlalchemy.StaticPool
-    )
     # Rebuilding a table drops the old one, which foreign keys would object to.
     connection.execute("PRAGMA foreign_keys=OFF")
-    try:
-        with engine.begin() as wrapped:
-            # Begun by hand, and only here: SQLAlchemy's first connect rolls back whatever was begun before it.
-            connection.execute("BEGIN IMMEDIATE")
-            upgrade(wrapped)
-            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
-    except sqlalchemy.exc.DBAPIError as error:
-        raise error.orig or error from error
+    with transaction(connection) as wrapped:
+        upgrade(wrapped)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
     connection.execute("PRAGMA foreign_keys=ON")
 
 

@@ -105,7 +105,6 @@ class PostgresStore(Copying):
     there is not a ledger of this version, and InvalidInput for a URL that cannot be read.
     """
 
-    closes_under_turn = False
     is_local = False
     may_come_back = True
 
