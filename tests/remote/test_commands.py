@@ -297,7 +297,16 @@ OF_LINES = {"restore_conflict"}
 ALONE = {"balance_overflow"}
 """Those with a test of their own."""
 
-NO_REFUSAL = {"unauthenticated", "forbidden", "busy", "storage_error", "ledger_moved", "internal_error", "interrupted"}
+NO_REFUSAL = {
+    "unauthenticated",
+    "forbidden",
+    "busy",
+    "storage_error",
+    "ledger_moved",
+    "ledger_not_found",
+    "internal_error",
+    "interrupted",
+}
 """Those of the callers, and of what may happen to a whole ledger: test_troubles.py and test_connection.py have them."""
 
 

@@ -21,6 +21,7 @@ from wallet_cli.services.context import open_ledger
 from wallet_cli.storage import migrate, sql
 from wallet_cli.storage.dbapi import transaction
 from wallet_cli.storage.ledger_file import open_store
+from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sqlite import APPLICATION_ID
 
 pytestmark = pytest.mark.on_file("test_postgres_opening.py opens databases")
@@ -399,7 +400,7 @@ def test_of_two_processes_one_makes_the_ledger(tmp_path: Path, empty_ledger: Pat
         shutil.copyfile(empty_ledger, path)
         yield
 
-    open_store(path, 0.0, turn_that_comes_late, told.append).close()
+    open_store(path, 0.0, turn_that_comes_late, told.append, Purpose.MAKE).close()
     assert told == []
     assert path.read_bytes()[:16] == empty_ledger.read_bytes()[:16]
 

@@ -25,6 +25,7 @@ from support.sizes import WHOLE
 from wallet_cli import settings
 from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.storage.postgres import CREATING_LOCK, PostgresStore
+from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.storage.wire import translated
 from wallet_cli.writer.file_lock import TurnLock
@@ -176,7 +177,7 @@ def empty_file() -> Path:
     path = Path(postgres.run_folder()) / "wallet.db"
     with postgres.one_at_a_time("making"):
         if not path.exists():
-            with open_ledger(settings.load({"db": str(path)}, {}), lambda _: None):
+            with open_ledger(settings.load({"db": str(path)}, {}), lambda _: None, purpose=Purpose.MAKE):
                 pass
     return path
 

@@ -25,7 +25,7 @@ from wallet_cli.errors import Busy, StorageError
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import refusal
+from wallet_cli.storage.marks import Mark, refusal, schema_changed
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
@@ -60,6 +60,8 @@ class translating:  # noqa: N801  (reads as a word in `with`)
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, apsw.Error):
             raise _translated(error, self.path) from error
+        if isinstance(error, UnicodeDecodeError):
+            raise StorageError(f"text that is not UTF-8: {self.path}", hint="restore a backup") from error
 
 
 HINTS: dict[type[apsw.Error], str] = {
@@ -85,17 +87,9 @@ class SqliteStore(Copying):
     is_local = True
     may_come_back = False
 
-    def __init__(self, path: Path, busy_timeout_s: float) -> None:
+    def __init__(self, path: Path, connection: apsw.Connection) -> None:
         self.path = path
-        with translating(path):
-            self.connection = connect(path, busy_timeout_s)
-            try:
-                # Before anything that would change a file which is not ours.
-                self.version()
-                set_up(self.connection)
-            except BaseException:
-                self.connection.close()
-                raise
+        self.connection = connection
 
     def forbid_writes(self) -> None:
         """Let this connection only read, whatever is asked of it."""
@@ -113,7 +107,11 @@ class SqliteStore(Copying):
         if application_id != APPLICATION_ID:
             raise StorageError(f"this is a database, but not a wallet ledger: {self.path}", hint="check --db")
         if version > sql.SCHEMA_VERSION:
-            raise _newer(self.path, version)
+            raise StorageError(
+                f"this ledger was made by a newer wallet (schema {version}; this one knows {sql.SCHEMA_VERSION}):"
+                f" {self.path}",
+                hint="upgrade wallet-cli",
+            )
         return int(version)
 
     def damage(self) -> str | None:
@@ -145,12 +143,14 @@ class SqliteStore(Copying):
 
     def begin(self) -> None:
         """Begin a batch. Raises LedgerMoved where the ledger is marked as one that takes no writes."""
-        with translating(self.path):
-            self.connection.execute("BEGIN IMMEDIATE")
-            marked = self.connection.execute(sql.REFUSING).fetchone()
-        if marked is not None:
+        self._begin_alone()
+        try:
+            marked = self._one(sql.REFUSING, {}, Mark._make)
+            if marked is not None:
+                raise refusal(marked)
+        except BaseException:
             self.rollback()
-            raise refusal(marked)
+            raise
 
     def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
         """There is nothing to lock: who has the turn has the whole file."""
@@ -209,6 +209,10 @@ class SqliteStore(Copying):
 
     def _begin_alone(self) -> None:
         self._run("BEGIN IMMEDIATE")
+        (version,) = self._rows("PRAGMA user_version")[0]
+        if version != sql.SCHEMA_VERSION:
+            self.rollback()
+            raise schema_changed(version, self.address)
 
     def _change(self, statement: str, values: Values) -> None:
         with translating(self.path):
@@ -239,9 +243,14 @@ class SqliteStore(Copying):
                 yield make(row)
 
 
-def connect(path: Path, busy_timeout_s: float, flags: int = apsw.SQLITE_OPEN_READWRITE) -> apsw.Connection:
-    """A connection to a file that is there, unless `flags` say that it is made. Transactions are begun by hand."""
-    connection = apsw.Connection(f"file:{quote(os.fsencode(path))}", flags | apsw.SQLITE_OPEN_URI)
+def connect(
+    path: Path, busy_timeout_s: float, flags: int = apsw.SQLITE_OPEN_READWRITE, options: str = ""
+) -> apsw.Connection:
+    """A connection to a file that is there, unless `flags` say that it is made. Transactions are begun by hand.
+
+    `options` are those of an SQLite URI: `?immutable=1`.
+    """
+    connection = apsw.Connection(f"file:{quote(os.fsencode(path))}{options}", flags | apsw.SQLITE_OPEN_URI)
     connection.set_busy_timeout(round(busy_timeout_s * 1000))
     return connection
 
@@ -249,6 +258,20 @@ def connect(path: Path, busy_timeout_s: float, flags: int = apsw.SQLITE_OPEN_REA
 def set_up(connection: apsw.Connection) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def upgrade(connection: apsw.Connection) -> None:
+    """Run the missing migrations in one transaction, and note the new version in the header of the file."""
+    from wallet_cli.storage.dbapi import transaction
+    from wallet_cli.storage.migrate import upgrade as run_migrations
+
+    # Rebuilding a table drops the old one, which foreign keys would object to.
+    connection.execute("PRAGMA foreign_keys=OFF")
+    with transaction(connection) as wrapped:
+        run_migrations(wrapped)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
     connection.execute("PRAGMA foreign_keys=ON")
 
 
@@ -264,10 +287,3 @@ def check_library() -> None:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
-
-
-def _newer(path: Path, version: int) -> StorageError:
-    return StorageError(
-        f"this ledger was made by a newer wallet (schema {version}; this one knows {sql.SCHEMA_VERSION}): {path}",
-        hint="upgrade wallet-cli",
-    )
