@@ -16,7 +16,7 @@ from typing import Any
 
 import apsw
 import pytest
-from support import cli, engines
+from support import cli, engines, processes
 
 from wallet_cli import settings
 from wallet_cli.cli.app import TREE
@@ -165,7 +165,10 @@ def kept_read_only(path: Path) -> Iterator[Path]:
 
 AS_NOBODY = """
 import os, sys
+sys.path.insert(0, sys.argv.pop(1))
+from support import processes
 from wallet_cli.cli.app import main
+processes.import_wallet()  # the interpreter's own modules may be where only root may look
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(int(sys.argv[1]))
@@ -177,7 +180,7 @@ sys.exit(main(sys.argv[2:]))
 
 def as_nobody(path: Path, line: str) -> cli.Outcome:
     """Run a command as somebody who may write nothing there: root may write everywhere."""
-    arguments = [sys.executable, "-c", AS_NOBODY, str(NOBODY), "--db", str(path), *line.split()]
+    arguments = [sys.executable, "-c", AS_NOBODY, str(processes.TESTS), str(NOBODY), "--db", str(path), *line.split()]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
     return cli.Outcome(done.returncode, done.stdout, done.stderr)
 
@@ -211,7 +214,7 @@ def test_one_that_is_in_use_is_read_as_it_is_now(ledger_file: Path) -> None:
         for each in ("", "-wal", "-shm"):  # the very files, by another name
             Path(f"{path}{each}").unlink(missing_ok=True)
             os.link(f"{ledger_file}{each}", f"{path}{each}")
-            os.chmod(f"{path}{each}", 0o444)
+            Path(f"{path}{each}").chmod(0o444)
         assert cli.run("tx add 1 1 --credit").code == 0
         assert as_nobody(path, "balance 1 -q") == (0, "101.00\n", "")
 
@@ -324,7 +327,7 @@ def test_what_a_ledger_is_opened_for_says_what_may_be_made(tmp_path: Path, targe
     path.symlink_to("gone.db") if target == "link" else os.mkfifo(path)
     for purpose in (Purpose.READ, Purpose.WRITE):
         with (
-            pytest.raises(Exception, match="no ledger|not a file"),
+            pytest.raises(Exception, match=r"no ledger|not a file"),
             open_ledger(settings.load({"db": str(path)}), lambda _: None, purpose=purpose),
         ):
             pass

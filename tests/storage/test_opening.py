@@ -27,6 +27,10 @@ from wallet_cli.storage.sqlite import APPLICATION_ID
 pytestmark = pytest.mark.on_file("test_postgres_opening.py opens databases")
 
 
+WRITES = "limits 1 --daily-debit none"
+"""A command that changes a ledger as little as it can."""
+
+
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
@@ -224,7 +228,7 @@ def version(path: Path) -> int:
 def test_an_older_ledger_is_migrated_after_a_backup(db: Path) -> None:
     old = sql.SCHEMA_VERSION - 1
     backup = db.with_name(f"wallet.db.backup-v{old}")
-    done = cli.run("balance 1 --json")
+    done = cli.run(WRITES + " --json")
     assert (done.code, done.json["balance"]) == (0, "100.00")
     assert done.err == (f"migrated the ledger from schema {old} to {old + 1}; the old one is kept: {backup}\n")
     assert version(db) == old + 1
@@ -301,8 +305,8 @@ def test_a_ledger_of_before_there_were_holds_goes_on_with_its_history_unchanged(
     backup = schema_2.with_name("wallet.db.backup-v2")
     before = rows(schema_2)
     assert [len(found) for found in before.values()] == [1, 2, 3, 1]
-    done = cli.run("verify --json")
-    assert done.json == {"ok": True, "wallets": 2, "transactions": 3}
+    done = cli.run(WRITES)
+    assert cli.run("verify --json").json == {"ok": True, "wallets": 2, "transactions": 3}
     assert done.err == (f"migrated the ledger from schema 2 to {sql.SCHEMA_VERSION}; the old one is kept: {backup}\n")
     assert (version(schema_2), version(backup)) == (sql.SCHEMA_VERSION, 2)
     # Hashes and all: what was there is there as it was, in the ledger and in its backup.
@@ -351,6 +355,7 @@ def test_a_migration_that_is_cut_short_leaves_the_older_ledger_whole(
 
     migrate_upgrade = migrate.upgrade
     monkeypatch.setattr(migrate, "upgrade", cut_short)
+    assert cli.run(WRITES).code == 7
     assert cli.run("verify --json").code == 7
     assert (version(schema_2), rows(schema_2)) == (2, before)
     monkeypatch.undo()
@@ -360,7 +365,7 @@ def test_a_migration_that_is_cut_short_leaves_the_older_ledger_whole(
 def test_a_backup_opens_with_the_version_that_made_it(
     db: Path, later_version: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert cli.run("verify").code == 0
+    assert cli.run(WRITES).code == 0
     monkeypatch.undo()
     backup = db.with_name(f"wallet.db.backup-v{sql.SCHEMA_VERSION}")
     assert cli.run(f"--db {backup} balance 1 -q") == (0, "100.00\n", "")
@@ -368,9 +373,10 @@ def test_a_backup_opens_with_the_version_that_made_it(
 
 def test_a_migration_that_fails_leaves_the_ledger_as_it_was(db: Path, later_version: Path) -> None:
     later_version.write_text(LATER + "    op.execute('SELECT no_such_function()')\n")
-    done = cli.run("balance 1 --json")
-    assert done.code != 0
-    assert done.out == ""
+    for line in (WRITES, "balance 1 --json"):
+        done = cli.run(line)
+        assert done.code != 0
+        assert done.out == ""
     assert version(db) == sql.SCHEMA_VERSION - 1
     assert "colour" not in columns(db)
     later_version.write_text(LATER)
