@@ -18,14 +18,14 @@ from urllib.parse import quote
 
 import apsw
 
-from wallet_cli.domain.commands import Command, Made
-from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
+from wallet_cli.domain.commands import Command, Made, Restoring
+from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, Wallet
 from wallet_cli.domain.rules import State
 from wallet_cli.errors import Busy, StorageError
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import Mark, refusal, schema_changed
+from wallet_cli.storage.marks import is_restoring, schema_changed
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
@@ -145,9 +145,7 @@ class SqliteStore(Copying):
         """Begin a batch. Raises LedgerMoved where the ledger is marked as one that takes no writes."""
         self._begin_alone()
         try:
-            marked = self._one(sql.REFUSING, {}, Mark._make)
-            if marked is not None:
-                raise refusal(marked)
+            self.restoring = is_restoring(self._one(sql.REFUSING, {}, tuple))
         except BaseException:
             self.rollback()
             raise
@@ -163,6 +161,7 @@ class SqliteStore(Copying):
         with translating(self.path):
             for statement, rows in rows_of(made):
                 self._insert(statement, rows)
+        self._note_restoring(made)
 
     def _insert(self, statement: str, rows: list[Sequence[Any]]) -> None:
         """Insert rows, many in one statement where there are many: each statement lets other threads in."""
@@ -194,7 +193,8 @@ class SqliteStore(Copying):
             return account is not None and account.wallet == made
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
-        assert isinstance(made, User)
+        if isinstance(made, Restoring):
+            return self.is_restoring() == made.active
         return self.user_by_id(made.id) == made
 
     # Moving (storage/copying.py).
