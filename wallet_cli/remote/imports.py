@@ -10,6 +10,7 @@ All lines or none, and a dry run, are one turn of the server, and so one part: a
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, tzinfo
@@ -23,7 +24,9 @@ from wallet_cli.remote.failures import error_of
 from wallet_cli.services import imports
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.imports import Options, Report
-from wallet_cli.services.imports.reading import Fraction, Line, read_lines
+from wallet_cli.services.imports.checking import Decide, Found, How, Looked, look, refuse
+from wallet_cli.services.imports.dialect import Dialect
+from wallet_cli.services.imports.reading import Fraction, Line
 
 PART_TYPE = "application/x-ndjson"
 PART_LINES = imports.BATCH_LINES
@@ -43,21 +46,67 @@ def run(
     report: Report = lambda *_: None,
     progress: Callable[[int], None] = lambda _: None,
     name: str = "",
+    dialect: Dialect = Dialect(),  # noqa: B008  (a tuple)
+    decide: Decide = refuse,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Answer:
     with ExitStack() as stack:
         if not source.seekable():
             source = stack.enter_context(imports.spooled(source))
-        reading = RemoteRun(ledger, source, options, report)
-        reading.read(read_lines(source, name), progress)
+        zone = ledger.settings.timezone
+        how = How(name, dialect, zone, time.time_ns() // 1000, options.duplicates, options.sort)
+
+        def find(lines: Sequence[Line], prefix: str) -> Iterator[Found]:
+            yield from _found(ledger, lines, prefix)
+
+        looked = look(stack, source, how, find, decide, tell)
+        reading = RemoteRun(ledger, looked, options, report)
+        reading.read(looked.lines, progress)
         reading.flush()
         return reading.summary()
+
+
+def _found(ledger: RemoteLedger, lines: Sequence[Line], prefix: str) -> Iterator[Found]:
+    """Which of some lines the server has something like: asked without what that does not depend on."""
+    written: list[bytes] = []
+    numbers: list[int] = []
+    size = 0
+    for line in lines:
+        fields = {name: line.fields[name] for name in COMPARED if name in line.fields}
+        try:
+            part = _written(line._replace(fields=fields), ledger.settings.timezone)
+        except InvalidInput:
+            continue  # its line is told so
+        if size + len(part) > PART_BYTES:
+            yield from _ask(ledger, numbers, written, prefix)
+            written, numbers, size = [], [], 0
+        size += len(part)
+        written.append(part)
+        numbers.append(line.number)
+    yield from _ask(ledger, numbers, written, prefix)
+
+
+def _ask(ledger: RemoteLedger, numbers: Sequence[int], lines: Sequence[bytes], prefix: str) -> Iterator[Found]:
+    if not numbers:
+        return
+    head = {"numbers": numbers, "prefix": prefix, "find": True}
+    if ledger.region is not None:
+        head["phone_region"] = ledger.region
+    first = json.dumps(head).encode("ascii")
+    answer = ledger.server.send("/import/part", b"".join([first, b"\n", *lines]), PART_TYPE)
+    for number, how_often, content in answer["found"]:
+        yield Found(number, how_often, content)
+
+
+COMPARED = ("wallet", "amount", "kind", "at", "note")
 
 
 class RemoteRun(imports.Run):
     """An import of which this side reads the lines and counts, and the server does the rest."""
 
-    def __init__(self, ledger: RemoteLedger, source: BinaryIO, options: Options, report: Report) -> None:
-        super().__init__(ledger, source, options, report, _nothing)
+    def __init__(self, ledger: RemoteLedger, looked: Looked, options: Options, report: Report) -> None:
+        prefix, skipped, start = looked.prefix, looked.skipped, looked.start
+        super().__init__(ledger, looked.source, options, report, _nothing, prefix, (), skipped, start)
         self._server = ledger.server
         self._whole = options.dry_run or options.atomic
         self._told = {
@@ -124,8 +173,10 @@ class RemoteRun(imports.Run):
                 line = sent[each["line"]]
                 refused[line.number] = (line, error_of(400, each, self._server.url))
             self._add(answer)
-        for number in sorted(refused):
-            super()._refuse(*refused[number])
+        for each in waiting:  # in the order in which lines are applied
+            number = each.number if isinstance(each, Line) else each[0].number
+            if number in refused:
+                super()._refuse(*refused[number])
 
     def _send(self, sent: dict[int, Line], lines: list[bytes], *, refused: bool) -> Answer:
         names = {line.fields.get("wallet") for line in sent.values()}

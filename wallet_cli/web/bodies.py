@@ -192,6 +192,8 @@ class PartHead(Body):
     create: bool = False
     dry_run: bool = False
     atomic: bool = False
+    find: bool = False
+    """Nothing is applied: which of the lines are there already is what is asked."""
     phone_region: str | None = None
     currency: str | None = None
 

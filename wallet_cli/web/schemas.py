@@ -148,6 +148,7 @@ ANSWERS: dict[str, Any] = {
         refused=COUNT | {"description": "Lines."},
         users_created=COUNT,
         wallets_created=COUNT,
+        skipped_=COUNT | {"description": "Lines that were there already, with `duplicates=skip`."},
         dry_run_={"const": True, "description": "Nothing was changed."},
         rejects=list_of(
             object_of(

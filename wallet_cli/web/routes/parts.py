@@ -13,6 +13,7 @@ from wallet_cli.errors import InvalidInput, WalletError
 from wallet_cli.services import imports
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
+from wallet_cli.services.imports.checking import LedgerLook
 from wallet_cli.services.imports.reading import read_lines
 from wallet_cli.web.bodies import MAX_BATCH_BYTES, PartHead, decode
 from wallet_cli.web.exchange import Reply
@@ -55,6 +56,9 @@ class Part(Import):
         told = as_told(ledger, phone_region=head.phone_region, currency=head.currency)
         source = BytesIO(self._body)
         lines = (line._replace(number=head.numbers[line.number - 1]) for line in read_lines(source, self._name))
+
+        if head.find:
+            return {"found": [list(each) for each in LedgerLook(told).find(list(lines), head.prefix)]}
 
         def between_batches(done: int) -> None:
             if done < len(self._body):
