@@ -221,7 +221,7 @@ FILES = {
     "lines.csv": (
         "wallet,amount,kind,note,meta,at\n"
         '{phone},5.00,credit,"two\nlines",,\n'
-        '9886422222/new,7,credit,,"{""x"": 1}",2025-04-01T10:00\n'
+        '{phone}/new,7,credit,,"{""x"": 1}",2025-04-01T10:00\n'
         "{phone},1,gift,,,\n"
         "{phone},1,credit\n"
         "{phone},999999,debit,,,\n"

@@ -133,6 +133,10 @@ def import_(
         progress = stack.enter_context(_progress(source, style))
         decide = _decide(duplicates)
         summary = ledger.call(imports.run, source, options, report, progress, file, dialect, decide, notice)
+    if save_profile is not None:
+        from wallet_cli.services.imports import profiles
+
+        notice(f"kept as profile {save_profile}: {profiles.write(save_profile, dialect)}")
     return Record(summary, value="applied", exit_code=4 if summary["refused"] else 0)
 
 
@@ -149,7 +153,7 @@ def _dialect(
         chosen["map"] = list(columns)
     found = dialect(**{"columns" if name == "map" else name: value for name, value in chosen.items()})
     if save_profile is not None:
-        notice(f"kept as profile {save_profile}: {profiles.write(save_profile, found)}")
+        profiles.path_of(save_profile)
     return found
 
 

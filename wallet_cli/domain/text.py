@@ -16,13 +16,9 @@ def harmless(text: str) -> str:
 
 def no_formula(text: str) -> str:
     """Text as a cell for people: what a spreadsheet would run as a formula begins with `'`; a number is as it is."""
-    start = text.lstrip()[:1] or text[:1]
-    if (
-        start
-        and (start in _FORMULA or text[0] in "\t\r\n")
-        and not re.fullmatch(r"[+-][0-9]+(\.[0-9]+)?", text, re.ASCII)
-    ):
-        return f"'{text}"
+    start = text.lstrip()[:1]
+    if (start and start in _FORMULA) or text[:1] in ("\t", "\r", "\n"):
+        return text if re.fullmatch(_HARMLESS, text, re.ASCII) else f"'{text}"
     return text
 
 
@@ -33,6 +29,8 @@ def escaped(c: str) -> str:
 
 # The wide forms count too: spreadsheets in East Asia read them. White space before a sign is looked through.
 _FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212"
+# A number, with or without a fraction; a phone number; an option's name.
+_HARMLESS = r"[+-][0-9]+(\.[0-9]+)?|\+[0-9]+( [0-9]+)*|--[a-z_-]+"
 # Controls, surrogates, unassigned, private use, and the separators that break lines; but emoji joiners are formats too.
 _HARMFUL = {"Cc", "Cs", "Cn", "Co", "Zl", "Zp", "Cf"}
 _JOINERS = "\u200c\u200d"

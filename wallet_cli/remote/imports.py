@@ -24,7 +24,7 @@ from wallet_cli.remote.failures import error_of
 from wallet_cli.services import imports
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.imports import Options, Report
-from wallet_cli.services.imports.checking import Decide, Found, How, Looked, look, refuse
+from wallet_cli.services.imports.checking import Decide, Earlier, Found, How, Looked, look, refuse
 from wallet_cli.services.imports.dialect import Dialect
 from wallet_cli.services.imports.reading import Fraction, Line
 
@@ -56,46 +56,50 @@ def run(
         zone = ledger.settings.timezone
         how = How(name, dialect, zone, time.time_ns() // 1000, options.duplicates, options.sort)
 
-        def find(lines: Sequence[Line], prefix: str) -> Iterator[Found]:
-            yield from _found(ledger, lines, prefix)
-
-        looked = look(stack, source, how, find, decide, tell)
+        looked = look(stack, source, how, RemoteLook(ledger), decide, tell)
         reading = RemoteRun(ledger, looked, options, report)
         reading.read(looked.lines, progress)
         reading.flush()
         return reading.summary()
 
 
-def _found(ledger: RemoteLedger, lines: Sequence[Line], prefix: str) -> Iterator[Found]:
-    """Which of some lines the server has something like: asked without what that does not depend on."""
-    written: list[bytes] = []
-    numbers: list[int] = []
-    size = 0
-    for line in lines:
-        fields = {name: line.fields[name] for name in COMPARED if name in line.fields}
-        try:
-            part = _written(line._replace(fields=fields), ledger.settings.timezone)
-        except InvalidInput:
-            continue  # its line is told so
-        if size + len(part) > PART_BYTES:
-            yield from _ask(ledger, numbers, written, prefix)
-            written, numbers, size = [], [], 0
-        size += len(part)
-        written.append(part)
-        numbers.append(line.number)
-    yield from _ask(ledger, numbers, written, prefix)
+class RemoteLook:
+    """The server looks lines up: each is asked about without what the answer does not depend on."""
 
+    def __init__(self, ledger: RemoteLedger) -> None:
+        self._ledger = ledger
 
-def _ask(ledger: RemoteLedger, numbers: Sequence[int], lines: Sequence[bytes], prefix: str) -> Iterator[Found]:
-    if not numbers:
-        return
-    head = {"numbers": numbers, "prefix": prefix, "find": True}
-    if ledger.region is not None:
-        head["phone_region"] = ledger.region
-    first = json.dumps(head).encode("ascii")
-    answer = ledger.server.send("/import/part", b"".join([first, b"\n", *lines]), PART_TYPE)
-    for number, how_often, content in answer["found"]:
-        yield Found(number, how_often, content)
+    def find(self, lines: Sequence[Line], prefix: str) -> Iterator[Found]:
+        written: list[bytes] = []
+        numbers: list[int] = []
+        size = 0
+        for line in lines:
+            fields = {name: line.fields[name] for name in COMPARED if name in line.fields}
+            try:
+                part = _written(line._replace(fields=fields), self._ledger.settings.timezone)
+            except InvalidInput:
+                continue  # its line is told so
+            if size + len(part) > PART_BYTES:
+                yield from self._found(numbers, written, prefix)
+                written, numbers, size = [], [], 0
+            size += len(part)
+            written.append(part)
+            numbers.append(line.number)
+        yield from self._found(numbers, written, prefix)
+
+    def earlier(self, wallets: Sequence[str], prefix: str) -> Iterator[Earlier]:
+        lines = [f"{json.dumps({'wallet': name})}\n".encode() for name in wallets]
+        for number, *rest in self._ask("earlier", list(range(1, len(lines) + 1)), lines, prefix):
+            yield Earlier(wallets[number - 1], *rest)
+
+    def _found(self, numbers: Sequence[int], lines: Sequence[bytes], prefix: str) -> Iterator[Found]:
+        if numbers:
+            yield from (Found(*each) for each in self._ask("lines", numbers, lines, prefix))
+
+    def _ask(self, what: str, numbers: Sequence[int], lines: Sequence[bytes], prefix: str) -> Any:
+        told = {"numbers": numbers, "prefix": prefix, "find": what, "phone_region": self._ledger.region}
+        head = json.dumps({name: value for name, value in told.items() if value is not None}).encode("ascii")
+        return self._ledger.server.send("/import/part", b"".join([head, b"\n", *lines]), PART_TYPE)["found"]
 
 
 COMPARED = ("wallet", "amount", "kind", "at", "note")

@@ -45,15 +45,14 @@ from wallet_cli.services import exports, users
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.imports import records
-from wallet_cli.services.imports.checking import Decide, How, LedgerLook, digest_prefix, look, refuse
+from wallet_cli.services.imports.checking import RESTORED, Decide, How, LedgerLook, digest_prefix, look, refuse
 from wallet_cli.services.imports.dialect import Dialect
-from wallet_cli.services.imports.reading import RESTORED_COLUMNS, Line
+from wallet_cli.services.imports.reading import Line
 from wallet_cli.services.wallets import find_account, find_wallet
 
 BATCH_LINES = 5000
 """How many lines share a turn and a commit."""
 
-RESTORED = frozenset(RESTORED_COLUMNS)
 MAX_KNOWN_NAMES = 100_000
 
 Change = Post | RestoreTransaction | RestoreHold | RestoreState
@@ -104,7 +103,7 @@ def run(
         if not source.seekable():
             source = stack.enter_context(spooled(source))
         how = How(name, dialect, ledger.settings.timezone, ledger.now_us(), options.duplicates, options.sort)
-        looked = look(stack, source, how, LedgerLook(ledger).find, decide, tell)
+        looked = look(stack, source, how, LedgerLook(ledger), decide, tell)
         source = looked.source
         if not options.dry_run and not options.atomic:
             carry_out: CarryOut = lambda batch: ledger.executor.run(batch, "import")  # noqa: E731

@@ -7,23 +7,25 @@ already, are told: which of two equal ones is meant is not for a program to say.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import tzinfo
 from hashlib import blake2b, file_digest
 from itertools import chain, islice
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from wallet_cli.domain.address import parse_wallet
 from wallet_cli.domain.commands import Post
 from wallet_cli.domain.model import Transaction, Wallet
+from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import parse_start
 from wallet_cli.errors import InvalidInput, TimeConflict, WalletError, shown
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.imports import records
 from wallet_cli.services.imports.dialect import Dialect, FormFault, as_utf8
-from wallet_cli.services.imports.reading import Line, Reader
+from wallet_cli.services.imports.reading import RESTORED_COLUMNS, Line, Reader
 from wallet_cli.services.wallets import find_account
 
 DUPLICATES = ("ask", "skip", "add")
@@ -34,8 +36,9 @@ DIGEST_CHARS = 16
 LINES_AT_ONCE = 5000
 ROWS_AT_ONCE = 256
 MAX_NAMES = 1_000_000
-MAX_TIMELESS = 100_000
-"""How many of a wallet's last transactions a line without a time is compared with."""
+MAX_TIMELESS = 10_000
+"""How many of a wallet's last transactions lines without a time are compared with."""
+WALLETS_AT_ONCE = 10
 
 
 class Duplicates(NamedTuple):
@@ -56,8 +59,28 @@ class Found(NamedTuple):
 Decide = Callable[[Duplicates], str]
 """Is told of lines that are there already; answers `skip` or `add`, or raises."""
 
-Find = Callable[[Sequence[Line], str], Iterable[Found]]
-"""Which of some lines are there; also given what the keys of this file's lines begin with."""
+
+class Earlier(NamedTuple):
+    """What an earlier import, told by its digest, applied to a wallet that is named as in `wallet`: how often what.
+
+    `last` is the number of the last of its lines for that wallet.
+    """
+
+    wallet: str
+    digest: str
+    content: str
+    how_often: int
+    last: int
+
+
+class Look(Protocol):
+    """Looks lines up in a ledger; `prefix` is what the keys of this file's lines begin with."""
+
+    def find(self, lines: Sequence[Line], prefix: str) -> Iterable[Found]:
+        """Which of some lines, that say when they were, are there."""
+
+    def earlier(self, wallets: Sequence[str], prefix: str) -> Iterable[Earlier]:
+        """What earlier imports of other files applied to some wallets."""
 
 
 def refuse(found: Duplicates) -> str:
@@ -96,7 +119,7 @@ class How(NamedTuple):
 
 
 def look(
-    stack: ExitStack, source: BinaryIO, how: How, find: Find, decide: Decide, tell: Callable[[str], None]
+    stack: ExitStack, source: BinaryIO, how: How, ledger: Look, decide: Decide, tell: Callable[[str], None]
 ) -> Looked:
     """Look through a file, which can be read twice, from where it stands. Nothing is changed.
 
@@ -132,7 +155,7 @@ def look(
         if text is source:
             text.seek(begin)
         if how.duplicates != "add":
-            skipped = _already_there(reader(), how, find, prefix, decide)
+            skipped = _already_there(reader, how, ledger, prefix, decide)
     lines = _in_order(reader(), order)
     if skipped:
         lines = (line for line in lines if line.number not in skipped)
@@ -248,23 +271,91 @@ def _in_order(reader: Reader, order: Iterable[tuple[int, int]] | None) -> Iterat
 # What is there already.
 
 
-def _already_there(reader: Reader, how: How, find: Find, prefix: str, decide: Decide) -> frozenset[int]:
+def _already_there(reader: Callable[[], Reader], how: How, ledger: Look, prefix: str, decide: Decide) -> frozenset[int]:
     """The numbers of lines to be left out. Two equal lines are both there only where the ledger has two."""
     there: set[int] = set()
-    first: Line | None = None
     used: Counter[str] = Counter()
-    unkeyed = (line for line in reader if line.record == "transaction" and line.fields.keys().isdisjoint({"key", "id"}))
-    while batch := list(islice(unkeyed, LINES_AT_ONCE)):
-        for number, how_often, content in find(batch, prefix):
+    wallets: dict[str, None] = {}
+    """Wallets of lines that do not say when they were."""
+    timed = (line for line in _unkeyed(reader()) if "at" in line.fields or _noted(line, wallets))
+    while batch := list(islice(timed, LINES_AT_ONCE)):
+        for number, how_often, content in ledger.find(batch, prefix):
             if used[content] < how_often:
                 used[content] += 1
                 there.add(number)
-                if first is None:
-                    first = next(line for line in batch if line.number == number)
-    if first is None:
+    names = iter(wallets)
+    while some := list(islice(names, WALLETS_AT_ONCE)):
+        earlier = list(ledger.earlier(some, prefix))
+        if earlier:
+            there.update(_saved_again(_unkeyed(reader()), earlier))
+    if not there:
         return frozenset()
-    answer = how.duplicates if how.duplicates == "skip" else decide(Duplicates(len(there), first))
-    return frozenset(there) if answer == "skip" else frozenset()
+    if how.duplicates != "skip":
+        number = min(there)
+        first = next(line for line in reader() if line.number == number)
+        if decide(Duplicates(len(there), first)) != "skip":
+            return frozenset()
+    return frozenset(there)
+
+
+def _unkeyed(reader: Iterable[Line]) -> Iterator[Line]:
+    return (line for line in reader if line.record == "transaction" and line.fields.keys().isdisjoint(_KEYED))
+
+
+RESTORED = frozenset(RESTORED_COLUMNS)
+_KEYED = frozenset({"key", "id"})
+
+
+def _noted(line: Line, wallets: dict[str, None]) -> bool:
+    """Note whose line it is; False."""
+    name = line.fields.get("wallet")
+    if type(name) is str and len(wallets) < MAX_NAMES:
+        wallets[name] = None
+    return False
+
+
+def _saved_again(lines: Iterable[Line], earlier: Sequence[Earlier]) -> Iterator[int]:
+    """The numbers of lines with no time that an earlier import applied, all of which is in this file.
+
+    A file that was saved again, or that has grown, has all that it had, and little else as far as it went then. One
+    that has only something in common with another, such as an allowance that is the same each month, is another file.
+    """
+    all_numbers = array("q")
+    known: defaultdict[str, dict[str, list[int]]] = defaultdict(dict)
+    imports: defaultdict[str, list[Earlier]] = defaultdict(list)
+    for each in earlier:
+        known[each.wallet][each.content] = []
+        imports[each.digest].append(each)
+    for line in lines:
+        if "at" in line.fields:
+            continue
+        all_numbers.append(line.number)
+        name = line.fields.get("wallet")
+        if type(name) is str and name in known:
+            numbers = known[name].get(_written(line.fields))
+            if numbers is not None:
+                numbers.append(line.number)
+    for one in imports.values():
+        taken = [number for each in one for number in known[each.wallet][each.content][: each.how_often]]
+        then = bisect_right(all_numbers, max([each.last for each in one] + taken))
+        is_there = all(len(known[each.wallet][each.content]) >= each.how_often for each in one)
+        if is_there and 2 * sum(each.how_often for each in one) >= then:
+            for each in one:
+                numbers = known[each.wallet][each.content]
+                yield from numbers[: each.how_often]
+                known[each.wallet][each.content] = numbers[each.how_often :]
+
+
+def _written(fields: dict[str, Any]) -> str:
+    """What a line asks for, in the words of `_content`, whatever its currency is; nothing for one to be refused."""
+    kind = fields.get("kind")
+    if kind not in ("credit", "debit") or not RESTORED.isdisjoint(fields):
+        return ""
+    try:
+        amount = records.amount_text(fields)
+    except InvalidInput:
+        return ""
+    return _content(kind, amount, fields.get("note"))
 
 
 class LedgerLook:
@@ -274,7 +365,6 @@ class LedgerLook:
         self._ledger = ledger
         self._zone = ledger.settings.timezone
         self._wallets: dict[str, tuple[Wallet, Transaction] | None] = {}
-        self._timeless: dict[int, Counter[str]] = {}
 
     def find(self, lines: Sequence[Line], prefix: str) -> Iterator[Found]:
         asked: defaultdict[int, list[tuple[Line, Post]]] = defaultdict(list)
@@ -291,13 +381,7 @@ class LedgerLook:
     def _post(self, line: Line) -> Post | None:
         """What a line asks for, where its wallet could have it already."""
         name = line.fields.get("wallet")
-        if type(name) is not str:
-            return None
-        if name not in self._wallets:
-            if len(self._wallets) >= LINES_AT_ONCE * 20:
-                self._wallets.clear()
-            self._wallets[name] = self._account(name)
-        known = self._wallets[name]
+        known = self._account(name) if type(name) is str else None
         if known is None:
             return None
         wallet, last = known
@@ -305,28 +389,50 @@ class LedgerLook:
             post = records.post(line, wallet, None, self._zone)
         except WalletError:
             return None  # its line is told so
-        return post if post.at_us is None or post.at_us <= last.at_us else None
+        return post if post.at_us is not None and post.at_us <= last.at_us else None
 
     def _account(self, name: str) -> tuple[Wallet, Transaction] | None:
-        try:
-            wallet, last, _ = find_account(self._ledger, parse_wallet(name))
-        except WalletError:
-            return None
-        return (wallet, last) if last.seq else None
+        """A wallet that has transactions, and the last one; as it was when it was first asked for."""
+        if name not in self._wallets:
+            if len(self._wallets) >= LINES_AT_ONCE * 20:
+                self._wallets.clear()
+            try:
+                wallet, last, _ = find_account(self._ledger, parse_wallet(name))
+            except WalletError:
+                self._wallets[name] = None
+            else:
+                self._wallets[name] = (wallet, last) if last.seq else None
+        return self._wallets[name]
 
     def _in_wallet(self, id_: int, lines: Sequence[tuple[Line, Post]], prefix: str) -> Iterator[Found]:
         last = next(known[1] for known in self._wallets.values() if known is not None and known[0].id == id_)
         times = sorted({post.at_us for _, post in lines if post.at_us is not None})
         there = Counter(
-            _content(id_, row.at_us, row.is_credit, row.amount, row.note)
-            for row in self._rows_at(id_, last.seq, times)
-            if row.key is None or not prefix or not row.key.startswith(prefix)
+            _dated(row.at_us, row) for row in self._rows_at(id_, last.seq, times) if not _is_own(row, prefix)
         )
         for line, post in lines:
-            content = _content(id_, post.at_us, post.is_credit, post.amount, post.note)
-            found = (there if post.at_us is not None else self._of_imports(id_, last.seq, prefix))[content]
-            if found:
-                yield Found(line.number, found, content)
+            content = _dated(post.at_us, post)
+            if there[content]:
+                yield Found(line.number, there[content], f"{id_}/{content}")
+
+    def earlier(self, wallets: Sequence[str], prefix: str) -> Iterator[Earlier]:
+        for name in wallets:
+            known = self._account(name)
+            if known is None:
+                continue
+            wallet, last = known
+            rows = self._ledger.store.newest_first(wallet.id, 1, last.seq, MAX_TIMELESS)
+            counted: Counter[tuple[str, str]] = Counter()
+            ends: dict[str, int] = {}
+            for row in rows:
+                if row.key is not None and row.key.startswith(KEY_START) and not _is_own(row, prefix):
+                    kind = "credit" if row.is_credit else "debit"
+                    content = _content(kind, format_minor(row.amount, wallet.currency), row.note)
+                    digest, _, number = row.key.rpartition(":")
+                    counted[digest, content] += 1
+                    ends[digest] = max(ends.get(digest, 0), int(number) if number.isdecimal() else 0)
+            for (digest, content), how_often in counted.items():
+                yield Earlier(name, digest, content, how_often, ends[digest])
 
     def _rows_at(self, id_: int, last: int, times: Sequence[int]) -> Iterator[Transaction]:
         """The transactions of a wallet that were at one of those moments: found, and read on while they are close."""
@@ -348,21 +454,20 @@ class LedgerLook:
                 if times[index] > rows[-1].at_us:
                     break
 
-    def _of_imports(self, id_: int, last: int, prefix: str) -> Counter[str]:
-        """What earlier imports applied to a wallet, with no regard to when."""
-        if id_ not in self._timeless:
-            if sum(map(len, self._timeless.values())) > 5 * MAX_TIMELESS:
-                self._timeless.clear()
-            self._timeless[id_] = Counter(
-                _content(id_, None, row.is_credit, row.amount, row.note)
-                for row in self._ledger.store.newest_first(id_, 1, last, MAX_TIMELESS)
-                if row.key is not None and row.key.startswith(KEY_START) and not (prefix and row.key.startswith(prefix))
-            )
-        return self._timeless[id_]
+
+def _is_own(row: Transaction, prefix: str) -> bool:
+    """Whether a transaction is one that this file made."""
+    return bool(prefix) and row.key is not None and row.key.startswith(prefix)
 
 
-def _content(wallet_id: int, at_us: int | None, is_credit: bool, amount: int, note: str | None) -> str:
-    """All that makes two lines the same; a note that was saved again may have other line ends."""
-    spaced = " ".join((note or "").split())
-    digest = blake2b(spaced.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
-    return f"{wallet_id}/{at_us}/{'+' if is_credit else '-'}{amount}/{digest}"
+def _dated(at_us: int | None, what: Transaction | Post) -> str:
+    return f"{at_us}/{_content('credit' if what.is_credit else 'debit', str(what.amount), what.note)}"
+
+
+def _content(kind: str, amount: str, note: object) -> str:
+    """What makes two lines of a wallet the same; a note that was saved again may have other line ends."""
+    if "." in amount:
+        amount = amount.rstrip("0").rstrip(".")
+    amount = amount.lstrip("0")
+    spaced = " ".join(note.split()) if isinstance(note, str) else ""
+    return f"{kind[0]}{amount}/{blake2b(spaced.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"

@@ -424,13 +424,12 @@ class _Csv:
     def _hint(self, missing: Sequence[str]) -> str:
         if "".join(self._seen).startswith(("PK\3\4", "\udcd0\udccf\x11")):
             return "it is a workbook: save it as CSV in the spreadsheet first"
-        if missing == ["wallet"] or missing == ["kind"]:
-            less = {
-                "wallet": "--wallet WALLET, for all lines",
-                "kind": "or --map 'COLUMN=signed_amount', below 0 a debit",
-            }
-            return f"columns: {', '.join((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))}; {less[missing[0]]}"
-        return f"columns: {', '.join((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))}"
+        more = "--map says what columns of other programs are"
+        if missing == ["wallet"]:
+            more = "--wallet WALLET, for all lines"
+        elif missing == ["kind"]:
+            more = "or --map 'COLUMN=signed_amount', below 0 a debit"
+        return f"columns: {', '.join((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))}; {more}"
 
     def _shown_header(self) -> str:
         return shown(_shown("".join(self._seen)))
