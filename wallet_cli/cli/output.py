@@ -205,11 +205,16 @@ def _csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     stream = iter(rows)
     # A stream may yet be refused: not a line before its first row is there.
     first = list(islice(stream, 1))
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
+    line = io.StringIO()
+    # Either half of this line end has a cell quoted that holds it; the lines themselves end as everywhere else.
+    writer = csv.writer(line, lineterminator="\r\n")
     shown = harmless if sys.stdout.isatty() else str
-    for row in chain(first, stream):
-        writer.writerow([shown(no_formula(_text(row.get(column)))) for column in columns])
+    cells = ([shown(no_formula(_text(row.get(column)))) for column in columns] for row in chain(first, stream))
+    for row in chain([columns], cells):
+        writer.writerow(row)
+        sys.stdout.write(line.getvalue()[:-2] + "\n")
+        line.seek(0)
+        line.truncate()
 
 
 def _card(data: Mapping[str, Any]) -> None:

@@ -172,7 +172,7 @@ ANSWERS: dict[str, Any] = {
         users_created=COUNT,
         wallets_created=COUNT,
         broken=list_of(TEXT),
-        found_=list_of({"type": "array"})
+        found_=list_of({"type": "array", "items": {"type": ["integer", "string"]}})
         | {
             "description": "With `find`: the number of a line, how often that is there, and what it is; or what earlier"
             " imports applied to its wallet: their digest, what, and how often."
