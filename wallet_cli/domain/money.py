@@ -20,7 +20,8 @@ MAX_AMOUNT_CHARS = 40
 MAX_EXPONENT = 8
 
 # Patterns are text until they are used: `re` keeps them compiled from then on, and start-up does not pay for them all.
-_CUSTOM = r"([A-Z0-9]{3,10})/([0-8])"
+_CODE = r"[A-Z0-9]{3,10}"
+_CUSTOM = rf"({_CODE})/([0-8])"
 
 # ISO 4217, list one: codes by their number of fraction digits. What the list marks "N.A." (gold, test codes, bond
 # units) has no fraction digits to know and is written CODE/N like any other unit.
@@ -39,6 +40,10 @@ _ISO_4217_EXPONENTS = {
 }
 ISO_4217 = {code: exponent for exponent, codes in _ISO_4217_EXPONENTS.items() for code in codes.split()}
 
+# What has left that list since 2011, with the digits that it had. No wallet is opened in one by its code alone; but
+# wallets and exports that name one stay readable. A code that leaves the list above moves here.
+FORMER = {"BYR": 0} | dict.fromkeys("ANG BGN CUC EEK HRK LTL LVL MRO SLL STD USS VEF ZMK ZWL".split(), 2)
+
 
 class Currency(NamedTuple):
     """A unit of value: `name` as it is written (`INR`, `PTS/0`) and its number of fraction digits."""
@@ -51,6 +56,19 @@ class Currency(NamedTuple):
         """The name as it stands beside an amount: `PTS` for `PTS/0`."""
         return self.name.partition("/")[0]
 
+    @property
+    def written(self) -> str:
+        """As text that says the digits too, by itself or by the tables here: `INR`, `HRK`; `XAA/3`, if XAA has 2."""
+        try:
+            known = parse_stored(self.name)
+        except InvalidInput:
+            known = None
+        return self.name if known == self else f"{self.unit}/{self.exponent}"
+
+    def is_same(self, other: Currency) -> bool:
+        """Whether amounts of both are of one unit: `XAA/3` of before it had a code of ISO's, and `XAA` with 3 digits."""
+        return self.unit == other.unit and self.exponent == other.exponent
+
 
 def parse_currency(text: str) -> Currency:
     """Read an ISO 4217 code, or `CODE/N` for any other unit with N fraction digits.
@@ -60,6 +78,10 @@ def parse_currency(text: str) -> Currency:
     if text in ISO_4217:
         return Currency(text, ISO_4217[text])
     custom = re.fullmatch(_CUSTOM, text)
+    if text in FORMER:
+        raise InvalidInput(
+            f"{text} has left ISO 4217", hint=f"{text}/{FORMER[text]} names it as a unit with {FORMER[text]} digits"
+        )
     if custom is None:
         raise InvalidInput(
             f"not a currency: {shown(text)}",
@@ -71,6 +93,33 @@ def parse_currency(text: str) -> Currency:
     if ISO_4217[code] == int(digits):
         return Currency(code, ISO_4217[code])
     raise InvalidInput(f"{code} has {ISO_4217[code]} fraction digits, not {digits}", hint=f"write {code} alone")
+
+
+def parse_stored(text: str, digits: int | None = None) -> Currency:
+    """Read the currency of a wallet that was opened before, by whatever was a currency then.
+
+    `digits` is its number of fraction digits, where that was said beside it. Raises InvalidInput.
+    """
+    custom = re.fullmatch(_CUSTOM, text)
+    if custom is not None:
+        exponent: int | None = int(custom[2])
+    else:
+        exponent = ISO_4217.get(text, FORMER.get(text))
+        if digits is not None and re.fullmatch(_CODE, text):
+            exponent = digits
+    if exponent is None or digits not in (None, exponent) or not 0 <= exponent <= MAX_EXPONENT:
+        raise InvalidInput(
+            f"it is not known how many fraction digits {shown(text)} has"
+            if exponent is None
+            else f"{shown(text)} does not have {digits} fraction digits",
+            hint='say it beside the currency: "digits": 2',
+        )
+    return Currency(text, exponent)
+
+
+def parse_told(text: str, amount: str) -> Currency:
+    """The currency of a wallet as an answer names it: what is told of an amount has exactly its fraction digits."""
+    return Currency(text, len(amount.partition(".")[2]))
 
 
 def parse_amount(text: str, currency: Currency) -> int:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from datetime import UTC, tzinfo
+from datetime import UTC
 from typing import Any, BinaryIO
 
 from wallet_cli.domain.commands import Command, Result
-from wallet_cli.domain.period import format_time, parse_start
+from wallet_cli.domain.period import Zone, format_time, parse_start
 from wallet_cli.errors import InvalidInput, WalletError
 from wallet_cli.remote import RemoteLedger
 from wallet_cli.remote.failures import error_of
@@ -156,7 +156,7 @@ def _nothing(_commands: Sequence[Command]) -> list[Result]:
     raise AssertionError("nothing is carried out here")
 
 
-def _written(line: Line, zone: tzinfo | None) -> bytes:
+def _written(line: Line, zone: Zone) -> bytes:
     """A line as it is sent: JSON, with its times in UTC. Raises InvalidInput for a time that is none here."""
     fields: dict[str, Any] = {"record": line.record} | line.fields
     for name in TIMES:
@@ -168,7 +168,7 @@ def _written(line: Line, zone: tzinfo | None) -> bytes:
         return f"{json_of(fields, ascii_only=True)}\n".encode()
 
 
-def _in_utc(text: str, zone: tzinfo | None) -> str:
+def _in_utc(text: str, zone: Zone) -> str:
     try:
         return format_time(parse_start(text, zone))
     except InvalidInput as error:

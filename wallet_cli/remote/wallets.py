@@ -55,7 +55,7 @@ def chosen_currency(ledger: RemoteLedger, currency: str | None) -> Currency | No
 
 
 def balance(ledger: RemoteLedger, wallet: WalletRef, at: str | None = None) -> Answer:
-    moment = None if at is None else format_end(parse_time(at, ledger.settings.timezone).end_us)
+    moment = None if at is None else format_end(parse_time(at, ledger.zone_of_times).end_us)
     found: Answer = ledger.server.get("/lookup/wallet", wallet=written(wallet), region=ledger.region, at=moment)
     return found
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from wallet_cli.domain.address import OwnedWallet
 from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replayed, Result, Single
-from wallet_cli.domain.model import Policy, Wallet
+from wallet_cli.domain.model import LedgerFacts, Policy, Wallet
 from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.settings import Settings
 from wallet_cli.storage import sql
@@ -36,12 +38,43 @@ class Ledger:
     """An open ledger: `store` to read, `executor` to write, and the settings that rule it."""
 
     def __init__(self, settings: Settings, store: Store, executor: Executor) -> None:
-        self.settings = settings
+        self.chosen = settings
+        """The settings, but for those that the ledger itself says."""
         self.store = store
         self.executor = executor
-        self.policy = executor.policy
+        self.times_are_utc = False
+        """Whether a time with no offset is in UTC, as over HTTP, and not in the ledger's time zone."""
+        self._known_facts = LedgerFacts()
+        self._known_settings = settings
         self.known_wallets: dict[OwnedWallet, Wallet] = {}
         """Wallets found by id and owner, for what never changes about them."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force here, as the ledger says them now."""
+        facts = self.store.facts()
+        if facts != self._known_facts:
+            self._known_facts, self._known_settings = facts, self.chosen.within(facts)
+        return self._known_settings
+
+    def told(self, settings: Settings) -> Ledger:
+        """The same ledger, with other settings."""
+        other = copy.copy(self)
+        other.chosen = other._known_settings = settings
+        other._known_facts = LedgerFacts()
+        return other
+
+    @property
+    def policy(self) -> Policy:
+        return self.executor.policy.within(self.store.facts())
+
+    def zone(self) -> tzinfo:
+        """The time zone of the ledger's days. Raises StorageError where this machine does not know it."""
+        return self.policy.tz
+
+    def zone_of_times(self) -> tzinfo:
+        """The time zone of a time that is written with no offset."""
+        return UTC if self.times_are_utc else self.zone()
 
     def call(self, service: Callable[Concatenate[Ledger, P], T], *args: P.args, **named: P.kwargs) -> T:
         """What a service answers, called with this ledger. One that is on another machine has it answered there."""
@@ -67,6 +100,19 @@ def accepted(result: Result) -> Applied | Replayed:
         raise result.error
     assert not isinstance(result, AppliedTogether)
     return result
+
+
+def chosen_policy(settings: Settings) -> Policy:
+    """The rules that the settings choose; what they leave open, the ledger says. Raises InvalidInput."""
+    return Policy(None if settings.given("minimum_balance") is None else settings.minimum_balance)
+
+
+def first_settings(settings: Settings, notify: Callable[[str], None]) -> LedgerFacts:
+    """What a ledger that is made now keeps of the settings. Raises InvalidInput for a wrong one."""
+    facts = settings.of_new_ledger()
+    if settings.timezone is None:
+        notify("the system's time zone has no IANA name, so the ledger's is UTC: `wallet ledger set timezone ZONE`")
+    return facts
 
 
 @contextmanager
@@ -100,12 +146,16 @@ def open_ledger(
     timeout_s = settings.lock_timeout_s
     lock = turn_lock(path.with_name(path.name + ".lock"))
     store = open_store(
-        path, timeout_s if busy_timeout_s is None else busy_timeout_s, lambda name: lock.turn(timeout_s, name), notify
+        path,
+        timeout_s if busy_timeout_s is None else busy_timeout_s,
+        lambda name: lock.turn(timeout_s, name),
+        notify,
+        lambda: first_settings(settings, notify),
     )
     try:
         if not arriving:
             store.check_whole()
-        yield Ledger(settings, store, Executor(store, lock, Policy(settings.minimum_balance), timeout_s))
+        yield Ledger(settings, store, Executor(store, lock, chosen_policy(settings), timeout_s))
     finally:
         if store.closes_under_turn:
             with lock.turn(timeout_s, "closing"):
@@ -127,9 +177,9 @@ def _on_server(settings: Settings, notify: Callable[[str], None], arriving: bool
     store = PostgresStore(settings.db, timeout_s)
     try:
         if store.version() < sql.SCHEMA_VERSION:
-            store.migrate(notify)
+            store.migrate(notify, lambda: first_settings(settings, notify))
         if not arriving:
             store.check_whole()
-        yield Ledger(settings, store, Executor(store, RowLocks(), Policy(settings.minimum_balance), timeout_s))
+        yield Ledger(settings, store, Executor(store, RowLocks(), chosen_policy(settings), timeout_s))
     finally:
         store.close()

@@ -61,7 +61,7 @@ def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:
     """What a wallet holds now, or held at the end of the TIME `at`; the answer is a `wallet`, with `at` if given."""
     if at is None:
         return wallet_answer(find_account(ledger, wallet), ledger.policy)
-    moment_us = parse_time(at, ledger.settings.timezone).end_us
+    moment_us = parse_time(at, ledger.zone_of_times).end_us
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         # What was held then is not told: a balance in the past is for looking back, not for spending.

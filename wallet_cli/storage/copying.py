@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from wallet_cli.domain.model import Operator
+from wallet_cli.domain.model import LedgerFacts, Operator
 from wallet_cli.storage import sql
 from wallet_cli.storage.marks import ARRIVING, Mark, refusal
 from wallet_cli.storage.reading import Reading, Values
@@ -66,15 +66,20 @@ class Copying(Reading):
 
     def check_whole(self) -> None:
         """Raises LedgerMoved for a ledger that has not all arrived yet."""
-        marked = self._one(sql.REFUSING, {}, Mark._make)
-        if marked is not None and marked.state == ARRIVING:
-            raise refusal(marked)
+        mark = self.itself().mark
+        if mark.state == ARRIVING:
+            raise refusal(mark)
 
     def mark(self) -> Mark:
-        return self._one(sql.MARK, {}, Mark._make) or Mark()
+        return self.itself().mark
 
     def set_mark(self, mark: Mark) -> None:
         self._change(sql.SET_MARK, mark._asdict())
+
+    def set_facts(self, facts: LedgerFacts) -> None:
+        """Have the ledger be the one of that id, with those settings."""
+        self._change(sql.SET_FACTS, facts._asdict())
+        self._facts = None
 
     def count(self, copied: Copied) -> int:
         return int(self._one(copied.how_many, {}, lambda row: row[0]) or 0)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.storage import sql
 from wallet_cli.storage.sqlite import APPLICATION_ID, SqliteStore, connect, set_up, sqlite3, translating
@@ -27,6 +28,9 @@ _BESIDE = ("-wal", "-shm")
 Notify = Callable[[str], None]
 
 
+First = Callable[[], LedgerFacts]
+"""The settings that a new ledger is given, asked for where one is made, or an older one has none."""
+
 Turn = Callable[[str], AbstractContextManager[None]]
 """Takes the right to write, given what for."""
 
@@ -39,7 +43,9 @@ def ledger_path(text: str) -> Path:
         raise InvalidInput(f"not a path: {shown(text)}", hint=str(error)) from None
 
 
-def open_store(path: Path, busy_timeout_s: float, turn: Turn, notify: Notify) -> SqliteStore:
+def open_store(
+    path: Path, busy_timeout_s: float, turn: Turn, notify: Notify, first: First = LedgerFacts
+) -> SqliteStore:
     """Open the ledger at `path`; make it if there is none, and bring an older one to this program's schema.
 
     `turn` is taken to make or to migrate, and `notify` is told of it in one line. `busy_timeout_s` bounds the wait for
@@ -51,13 +57,13 @@ def open_store(path: Path, busy_timeout_s: float, turn: Turn, notify: Notify) ->
     if not _is_file(path):
         with turn("making the ledger"):
             if not _is_file(path):
-                _make(path)
+                _make(path, first())
                 notify(f"made a new ledger: {path}")
     store = SqliteStore(path, busy_timeout_s)
     try:
         if store.version() < sql.SCHEMA_VERSION:
             with turn("migrating the ledger"):
-                _migrate(store, notify)
+                _migrate(store, notify, first)
     except BaseException:
         store.close()
         raise
@@ -81,7 +87,7 @@ def _is_file(path: Path) -> bool:
     return found.st_size > 0
 
 
-def _make(path: Path) -> None:
+def _make(path: Path, facts: LedgerFacts) -> None:
     """Make an empty ledger under another name and move it into place: there whole, or not at all."""
     new = path.with_name(path.name + ".new")
     try:
@@ -91,7 +97,7 @@ def _make(path: Path) -> None:
             connection = connect(new, 0.0)
             try:
                 set_up(connection)
-                _upgrade(connection)
+                _upgrade(connection, facts)
             finally:
                 connection.close()
         _sync(new)
@@ -112,18 +118,37 @@ def _remove(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _migrate(store: SqliteStore, notify: Notify) -> None:
+def _migrate(store: SqliteStore, notify: Notify, first: First) -> None:
     version = store.version()
     if version >= sql.SCHEMA_VERSION:
         return  # another process did, while this one waited for its turn
     backup = store.path.with_name(f"{store.path.name}.backup-v{version}")
+    facts = first_of_older(version, first)
     try:
         with translating(store.path):
             _back_up(store.connection, backup)
-            _upgrade(store.connection)
+            _upgrade(store.connection, facts)
     except OSError as error:
         raise StorageError(f"cannot back up the ledger: {error.strerror}: {backup}", hint="free some space") from None
-    notify(f"migrated the ledger from schema {version} to {sql.SCHEMA_VERSION}; the old one is kept: {backup}")
+    notify(
+        f"migrated the ledger from schema {version} to {sql.SCHEMA_VERSION}; the old one is kept: {backup}"
+        + words_of_zone(facts)
+    )
+
+
+SETTINGS_SINCE = 5
+"""The schema from which on a ledger keeps settings."""
+
+
+def first_of_older(version: int, first: First) -> LedgerFacts:
+    """What a ledger of an older schema is given: a time zone, or its days would be others for each who asks."""
+    return LedgerFacts(timezone=first().timezone) if version < SETTINGS_SINCE else LedgerFacts()
+
+
+def words_of_zone(facts: LedgerFacts) -> str:
+    if facts.timezone is None:
+        return ""
+    return f"; its days are those of {facts.timezone}: `wallet ledger set timezone ZONE` changes that"
 
 
 def _back_up(connection: sqlite3.Connection, target: Path) -> None:
@@ -138,8 +163,11 @@ def _back_up(connection: sqlite3.Connection, target: Path) -> None:
     _sync(target)
 
 
-def _upgrade(connection: sqlite3.Connection) -> None:
-    """Run the missing migrations in one transaction, and note the new version in the header of the file."""
+def _upgrade(connection: sqlite3.Connection, facts: LedgerFacts) -> None:
+    """Run the missing migrations in one transaction, and note the new version in the header of the file.
+
+    `facts` are settings that the ledger is to keep from then on.
+    """
     import sqlalchemy
 
     from wallet_cli.storage.migrate import upgrade
@@ -154,6 +182,8 @@ def _upgrade(connection: sqlite3.Connection) -> None:
             # Begun by hand, and only here: SQLAlchemy's first connect rolls back whatever was begun before it.
             connection.execute("BEGIN IMMEDIATE")
             upgrade(wrapped)
+            for statement, row in sql.settings_of(facts):
+                connection.execute(statement, row)
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
     except sqlalchemy.exc.DBAPIError as error:

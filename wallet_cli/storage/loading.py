@@ -19,17 +19,17 @@ from wallet_cli.domain.commands import (
     RestoreTransaction,
     Reverse,
     RevokeOperator,
+    SetLedger,
     SetLimits,
     Single,
     Transfer,
     VoidHold,
     each,
 )
-from wallet_cli.domain.model import Account, Hold, Operator, Transaction, User
-from wallet_cli.domain.period import day_start_us
+from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User
 from wallet_cli.domain.rules import State
 
-CREATING = (Register, OpenWallet, AdmitOperator, RevokeOperator, NoteUse)
+CREATING = (Register, OpenWallet, AdmitOperator, RevokeOperator, NoteUse, SetLedger)
 """What makes or changes things that are no wallet's."""
 
 AT_ONCE = 64
@@ -47,6 +47,7 @@ class Reader(Protocol):
         Answers with the accounts that there are of those wallets, as they stand from then on.
         """
 
+    def facts_of_turn(self) -> LedgerFacts: ...
     def user_by_id(self, id_: int) -> User | None: ...
     def user_by_e164(self, e164: str) -> User | None: ...
     def account_of(self, user_id: int, type_: str, now_us: int) -> Account | None: ...
@@ -84,7 +85,10 @@ class Loader:
                 wallet_ids.update(self._wallets_of(command))
                 keys += _keys_of(command)
         creating = any(isinstance(command, CREATING) for command in others)
-        self._add_accounts(self._reader.lock(sorted(wallet_ids), self._now_us, creating=creating))
+        accounts = self._reader.lock(sorted(wallet_ids), self._now_us, creating=creating)
+        # What the ledger says of itself is read with the turn: another program may have changed it.
+        self._state.policy = self._state.policy.within(self._reader.facts_of_turn())
+        self._add_accounts(accounts)
         if keys:
             self._load_keys(keys)
         for command in others:
@@ -104,7 +108,7 @@ class Loader:
             if original is not None and original.peer_wallet_id is not None and original.peer_seq is not None:
                 yield original.peer_wallet_id
                 self._load_original(original.peer_wallet_id, original.peer_seq)
-        elif not isinstance(command, Register | OpenWallet | AdmitOperator | RevokeOperator | NoteUse):
+        elif not isinstance(command, CREATING):
             yield command.wallet_id
 
     def _load_original(self, wallet_id: int, seq: int) -> Transaction | None:
@@ -139,7 +143,11 @@ class Loader:
         last = self._state.last.get(wallet_id)
         if last is None or wallet_id in self._state.day_debits:
             return
-        seq = self._reader.last_seq_before(wallet_id, last.seq, day_start_us(last.at_us)) if last.seq else 0
+        seq = (
+            self._reader.last_seq_before(wallet_id, last.seq, self._state.policy.day_of(last.at_us).start_us)
+            if last.seq
+            else 0
+        )
         before = self._reader.transaction(wallet_id, seq) if seq else None
         self._state.day_debits[wallet_id] = before.debit_total if before is not None else 0
 
@@ -197,9 +205,7 @@ def _keys_of(command: Single) -> Iterator[tuple[int, str]]:
     elif isinstance(command, RestoreHold):
         if command.hold.key is not None:
             yield command.hold.wallet_id, command.hold.key
-    elif not isinstance(
-        command, Register | OpenWallet | AdmitOperator | RevokeOperator | NoteUse | RestoreState | SetLimits | VoidHold
-    ):
+    elif not isinstance(command, (*CREATING, RestoreState, SetLimits, VoidHold)):
         key = getattr(command, "key", None)
         if key is not None:
             yield command.wallet_id, key

@@ -1,4 +1,4 @@
-"""What a ledger knows of itself: whether it has moved, is being moved, or is still arriving from another.
+"""What a ledger knows of itself: its own settings, and whether it has moved, is being moved, or is still arriving.
 
 It is one row. A batch reads it within its turn, and whoever changes it has all turns ended first: so nobody writes to a
 ledger that has been marked.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.errors import LedgerMoved
 
 MOVING, MOVED, ARRIVING = "moving", "moved", "arriving"
@@ -29,11 +30,24 @@ class Mark(NamedTuple):
     origin: str | None = None
 
 
-def refusal(row: Sequence[Any]) -> LedgerMoved:
+class Itself(NamedTuple):
+    """The whole row, as one statement reads it (sql.ITSELF)."""
+
+    mark: Mark = Mark()
+    facts: LedgerFacts = LedgerFacts()
+
+
+def to_itself(row: Sequence[Any] | None) -> Itself:
+    """A ledger that lacks its row says nothing of itself."""
+    if row is None:
+        return Itself()
+    return Itself(Mark._make(row[: len(Mark._fields)]), LedgerFacts._make(row[len(Mark._fields) :]))
+
+
+def refusal(mark: Mark) -> LedgerMoved:
     """What a writer is told by a mark that has a state."""
     from wallet_cli.domain.period import format_time
 
-    mark = Mark._make(row)
     since = format_time(mark.since_us or 0)
     if mark.state == ARRIVING:
         return LedgerMoved(

@@ -24,11 +24,22 @@ import psycopg
 from psycopg import errors, pq
 
 from wallet_cli.domain.commands import Command, Made
-from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
+from wallet_cli.domain.model import (
+    Account,
+    Hold,
+    LedgerFacts,
+    LedgerSetting,
+    Operator,
+    Policy,
+    Transaction,
+    User,
+    Wallet,
+)
 from wallet_cli.domain.rules import State
 from wallet_cli.errors import Busy, Collision, InvalidInput, StorageError, Unreachable, WalletError, shown_url
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
+from wallet_cli.storage.ledger_file import First, first_of_older, words_of_zone
 from wallet_cli.storage.loading import Loader
 from wallet_cli.storage.marks import refusal
 from wallet_cli.storage.reading import Values
@@ -108,6 +119,8 @@ class PostgresStore(Copying):
     closes_under_turn = False
     is_local = False
     may_come_back = True
+    facts_last_s = 1.0
+    """Asking is a round trip: a server that reads does not make it for each request."""
 
     def __init__(self, url: str, lock_timeout_s: float) -> None:
         self._conninfo = conninfo_of(url)
@@ -241,8 +254,11 @@ class PostgresStore(Copying):
             )
         return int(found)
 
-    def migrate(self, notify: Notify) -> None:
-        """Make the tables, or bring older ones up to date, in one transaction that one server makes at a time."""
+    def migrate(self, notify: Notify, first: First = LedgerFacts) -> None:
+        """Make the tables, or bring older ones up to date, in one transaction that one server makes at a time.
+
+        `first` tells what settings a new ledger is given.
+        """
         import sqlalchemy
 
         from wallet_cli.storage.migrate import upgrade
@@ -251,6 +267,7 @@ class PostgresStore(Copying):
             "postgresql+psycopg://", creator=lambda: self.connection, poolclass=sqlalchemy.StaticPool
         )
         before = 0
+        facts = LedgerFacts()
         with self._translating():
             connection = self.connection
             connection.autocommit = False
@@ -258,7 +275,10 @@ class PostgresStore(Copying):
                 with engine.begin() as wrapped:
                     wrapped.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock({CREATING_LOCK})"))
                     before = self._version_within(connection)
+                    facts = first_of_older(before, first) if before else first()
                     upgrade(wrapped)
+                    for statement, row in sql.settings_of(facts):
+                        connection.execute(translated(statement), row)
             except sqlalchemy.exc.DBAPIError as error:
                 raise error.orig or error from error
             finally:
@@ -268,7 +288,9 @@ class PostgresStore(Copying):
         if not before:
             notify(f"made a new ledger: {self.name}")
         elif before < sql.SCHEMA_VERSION:
-            notify(f"migrated the ledger from schema {before} to {sql.SCHEMA_VERSION}: {self.name}")
+            notify(
+                f"migrated the ledger from schema {before} to {sql.SCHEMA_VERSION}: {self.name}{words_of_zone(facts)}"
+            )
 
     @staticmethod
     def _version_within(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
@@ -339,7 +361,7 @@ class PostgresStore(Copying):
                 # Whoever changes the mark waits for this to end. And it takes no snapshot: what is read of the mark
                 # after it is as it stands from then on, at any isolation level.
                 "LOCK TABLE ledger IN ROW SHARE MODE",
-                sql.REFUSING,
+                sql.ITSELF,
             ]
         if creating:
             parts.append(f"SELECT pg_advisory_xact_lock({CREATING_LOCK})")
@@ -354,8 +376,10 @@ class PostgresStore(Copying):
             cursor = self._first("; ".join(parts).encode())
             self._in_batch = True
             for part in parts:
-                if part is sql.REFUSING and cursor.rowcount and not settling:
-                    raise refusal(cursor.fetchall()[0])
+                if part is sql.ITSELF:
+                    mark = self._know(cursor.fetchone()).mark
+                    if mark.state is not None and not settling:
+                        raise refusal(mark)
                 if part is not parts[-1]:
                     cursor.nextset()
             return [sql.to_account(row) for row in cursor.fetchall()] if wallet_ids else []
@@ -375,6 +399,8 @@ class PostgresStore(Copying):
 
         Many rows go at once, by COPY.
         """
+        if any(type(each) is LedgerSetting for each in made):
+            self._facts = None
         for statement, rows in rows_of(made):
             if statement is sql.INSERT_TRANSACTION and len(rows) >= COPY_FROM_ROWS:
                 self._send_unsent()
@@ -455,6 +481,8 @@ class PostgresStore(Copying):
             return self.user_by_id(made.id) == made
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
+        if isinstance(made, LedgerSetting):
+            return getattr(self.itself().facts, made.name) == made.value
         if isinstance(made, Hold):
             known = self.hold(made.wallet_id, made.number)
             if known is None or made.ended_at_us is not None:

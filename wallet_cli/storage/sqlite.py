@@ -27,7 +27,7 @@ else:
         import sqlite3
 
 from wallet_cli.domain.commands import Command, Made
-from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
+from wallet_cli.domain.model import Account, Hold, LedgerSetting, Operator, Policy, Transaction, User, Wallet
 from wallet_cli.domain.rules import State
 from wallet_cli.errors import Busy, StorageError
 from wallet_cli.storage import sql
@@ -161,10 +161,10 @@ class SqliteStore(Copying):
         """Begin a batch. Raises LedgerMoved where the ledger is marked as one that takes no writes."""
         with translating(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
-            marked = self.connection.execute(sql.REFUSING).fetchone()
-        if marked is not None:
+            mark = self._know(self.connection.execute(sql.ITSELF).fetchone()).mark
+        if mark.state is not None:
             self.rollback()
-            raise refusal(marked)
+            raise refusal(mark)
 
     def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
         """There is nothing to lock: who has the turn has the whole file."""
@@ -177,6 +177,8 @@ class SqliteStore(Copying):
         with translating(self.path):
             for statement, rows in rows_of(made):
                 self._insert(statement, rows)
+        if any(type(each) is LedgerSetting for each in made):
+            self._facts = None
 
     def _insert(self, statement: str, rows: list[Sequence[Any]]) -> None:
         """Insert rows, many in one statement where there are many: each statement lets other threads in."""
@@ -211,6 +213,8 @@ class SqliteStore(Copying):
             return account is not None and account.wallet == made
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
+        if isinstance(made, LedgerSetting):
+            return getattr(self.itself().facts, made.name) == made.value
         assert isinstance(made, User)
         return self.user_by_id(made.id) == made
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from wallet_cli.domain.commands import Applied, Post, Refusal, Replayed, Reverse, Transfer
 from wallet_cli.domain.model import ACTIVE, Hold, Transaction, Wallet
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR
-from wallet_cli.domain.period import day_start_us
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import InvalidInput, WalletError
@@ -53,10 +52,10 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
         prior = state.keys.get((source_id, key, user_key))
         if prior is not None:
             return _again(prior, _same_transfer(prior, command))
-    if source.currency != target.currency:
+    if not source.currency.is_same(target.currency):
         return Refusal(
             InvalidInput(
-                f"wallet {source_id} is in {source.currency.name} and wallet {target_id} in {target.currency.name}",
+                f"wallet {source_id} is in {source.currency.written} and wallet {target_id} in {target.currency.written}",
                 hint="transfers are within one currency",
             )
         )
@@ -138,10 +137,9 @@ def debit_refused(
     if last.debit_total + amount > MAX_TOTAL_MINOR:
         return refusals.overflow(wallet)
     if wallet.daily_debit is not None:
-        same_day = day_start_us(at_us) == day_start_us(last.at_us)
-        debited = last.debit_total - state.day_debits[wallet.id] if same_day else 0
+        debited = last.debit_total - state.day_debits[wallet.id] if state.is_same_day(at_us, last) else 0
         if debited + amount > wallet.daily_debit:
-            return refusals.above_daily_debit(wallet, debited, wallet.daily_debit, amount, at_us)
+            return refusals.above_daily_debit(wallet, debited, wallet.daily_debit, amount, at_us, state.policy)
     try:
         minimum = state.policy.minimum_of(wallet)
     except InvalidInput as error:  # the setting does not fit this wallet's currency

@@ -5,7 +5,6 @@ from __future__ import annotations
 from wallet_cli.domain import chain
 from wallet_cli.domain.commands import Made
 from wallet_cli.domain.model import EXPIRED, Hold, Operator, Policy, Transaction, User, Wallet
-from wallet_cli.domain.period import day_start_us
 
 
 class State:
@@ -121,7 +120,7 @@ class State:
             wallet_id, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, hash_,
             meta, peer_wallet_id, peer_seq, reverses, hold, forced, user_key,
         )  # fmt: skip
-        if wallet_id in self.day_debits and day_start_us(at_us) != day_start_us(last.at_us):
+        if wallet_id in self.day_debits and not self.is_same_day(at_us, last):
             self.day_debits[wallet_id] = last.debit_total
         self.last[wallet_id] = transaction
         self.history[wallet_id, seq] = transaction
@@ -133,6 +132,10 @@ class State:
         if wallet_id in self.lapsed:
             self.free_lapsed(wallet_id)
         return transaction
+
+    def is_same_day(self, at_us: int, last: Transaction) -> bool:
+        """Whether a moment from `last` on is within the same day of the ledger."""
+        return at_us < self.policy.day_of(last.at_us).end_us
 
     def time_in(self, wallet_id: int, now_us: int) -> int:
         """What time it is in a wallet: that of its last transaction, where the writer's clock is behind it."""

@@ -141,7 +141,7 @@ class Run:
         self._options = options
         self._report = report
         self._carry_out = carry_out
-        self._zone = ledger.settings.timezone
+        self._zone = ledger.zone_of_times
         self._known: dict[str, Wallet] = {}
         """Wallets by the text that names them, as they were when it was first read."""
         self._ends: dict[str, int] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import tzinfo
 from typing import Any
 
 from wallet_cli.domain.address import (
@@ -24,7 +23,7 @@ from wallet_cli.domain.money import (
     parse_maximum,
     parse_minimum,
 )
-from wallet_cli.domain.period import parse_start
+from wallet_cli.domain.period import Zone, parse_start
 from wallet_cli.domain.phone import Phone, phone_digits
 from wallet_cli.errors import InvalidInput, RestoreConflict, shown
 from wallet_cli.services.imports.reading import Fraction, Line
@@ -64,7 +63,7 @@ def amount_text(fields: dict[str, Any], name: str = "amount") -> str:
     )
 
 
-def post(line: Line, wallet: Wallet, key: str | None, zone: tzinfo | None) -> Post:
+def post(line: Line, wallet: Wallet, key: str | None, zone: Zone) -> Post:
     """A line that is to go through the rules."""
     get = line.fields.get
     amount, kind, note, at, meta = get("amount"), get("kind"), get("note"), get("at"), get("meta")
@@ -76,7 +75,7 @@ def post(line: Line, wallet: Wallet, key: str | None, zone: tzinfo | None) -> Po
     return Post(wallet.id, is_credit, minor, note, key, at_us, None if meta is None else _meta(meta))
 
 
-def restored_transaction(line: Line, wallet: Wallet, zone: tzinfo | None) -> RestoreTransaction:
+def restored_transaction(line: Line, wallet: Wallet, zone: Zone) -> RestoreTransaction:
     """A line of an export, which says where it stood."""
     fields, currency = line.fields, wallet.currency
     wallet_id, seq = parse_transaction_id(text(fields, "id"))
@@ -114,7 +113,7 @@ def restored_transaction(line: Line, wallet: Wallet, zone: tzinfo | None) -> Res
     )
 
 
-def restored_hold(line: Line, wallet: Wallet, zone: tzinfo | None) -> RestoreHold:
+def restored_hold(line: Line, wallet: Wallet, zone: Zone) -> RestoreHold:
     fields, currency = line.fields, wallet.currency
     wallet_id, number = parse_hold_id(text(fields, "id"))
     _same_wallet(wallet, wallet_id)
@@ -175,7 +174,7 @@ def restored_state(line: Line, wallet: Wallet) -> RestoreState:
     )
 
 
-def restored_user(line: Line, zone: tzinfo | None) -> Register:
+def restored_user(line: Line, zone: Zone) -> Register:
     """A user of an export, with their number as it had been worked out."""
     fields = line.fields
     typed = text(fields, "phone_number")
@@ -197,7 +196,7 @@ def restored_user(line: Line, zone: tzinfo | None) -> Register:
     )
 
 
-def created_at(fields: dict[str, Any], zone: tzinfo | None) -> tuple[int | None, int | None]:
+def created_at(fields: dict[str, Any], zone: Zone) -> tuple[int | None, int | None]:
     """When a restored wallet was opened, and its id; nothing for one that is to be opened now."""
     if "id" not in fields and "created_at" not in fields:
         return None, None
