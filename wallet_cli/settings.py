@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wallet_cli.domain.model import LedgerFacts
-from wallet_cli.domain.money import Currency, parse_currency, parse_minimum
+from wallet_cli.domain.money import MAX_EXPONENT, Currency, parse_currency, parse_minimum
 from wallet_cli.domain.period import UTC_NAME, check_zone
 from wallet_cli.errors import InvalidInput, shown, shown_url
 
@@ -59,6 +59,8 @@ SETTINGS = (
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
+ANY_CURRENCY = Currency("any", MAX_EXPONENT)
+
 LEDGER_SETTINGS = LedgerFacts._fields[1:]
 """What a ledger keeps of them."""
 
@@ -101,7 +103,7 @@ class Settings:
         """Decimal text, checked for form; each wallet reads it in its own currency."""
         text = self.values["minimum_balance"].text
         try:
-            parse_minimum(text, Currency("any", 8))
+            parse_minimum(text, ANY_CURRENCY)
         except InvalidInput as error:
             raise self._wrong("minimum_balance", error.hint) from None
         return text

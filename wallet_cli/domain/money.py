@@ -42,7 +42,11 @@ ISO_4217 = {code: exponent for exponent, codes in _ISO_4217_EXPONENTS.items() fo
 
 # What has left that list since 2011, with the digits that it had. No wallet is opened in one by its code alone; but
 # wallets and exports that name one stay readable. A code that leaves the list above moves here.
-FORMER = {"BYR": 0} | dict.fromkeys("ANG BGN CUC EEK HRK LTL LVL MRO SLL STD USS VEF ZMK ZWL".split(), 2)
+FORMER = {
+    code: exponent
+    for exponent, codes in {0: "BYR", 2: "ANG BGN CUC EEK HRK LTL LVL MRO SLL STD USS VEF ZMK ZWL"}.items()
+    for code in codes.split()
+}
 
 
 class Currency(NamedTuple):
@@ -57,16 +61,17 @@ class Currency(NamedTuple):
         return self.name.partition("/")[0]
 
     @property
+    def is_plain(self) -> bool:
+        """Whether its name says its digits, by itself or by the tables here."""
+        return parse_name(self.name) == self
+
+    @property
     def written(self) -> str:
-        """As text that says the digits too, by itself or by the tables here: `INR`, `HRK`; `XAA/3`, if XAA has 2."""
-        try:
-            known = parse_stored(self.name)
-        except InvalidInput:
-            known = None
-        return self.name if known == self else f"{self.unit}/{self.exponent}"
+        """Text that says the digits too: `INR`, `PTS/0`; `INR/3`, where a wallet has kept more than INR has now."""
+        return self.name if self.is_plain else f"{self.unit}/{self.exponent}"
 
     def is_same(self, other: Currency) -> bool:
-        """Whether amounts of both are of one unit: `XAA/3` of before it had a code of ISO's, and `XAA` with 3 digits."""
+        """Whether both count the same units: `XAA/3` of before ISO listed it, and `XAA` with 3 digits."""
         return self.unit == other.unit and self.exponent == other.exponent
 
 
@@ -100,21 +105,24 @@ def parse_stored(text: str, digits: int | None = None) -> Currency:
 
     `digits` is its number of fraction digits, where that was said beside it. Raises InvalidInput.
     """
+    named = parse_name(text)
+    if digits is None and named is not None:
+        return named
+    if digits is not None and re.fullmatch(_CODE, text) and 0 <= digits <= MAX_EXPONENT:
+        return Currency(text, digits)  # a bare code: what it has now says nothing of what it had then
+    if named is not None and named.exponent == digits:
+        return named
+    raise InvalidInput(
+        f"not a currency: {shown(text)}" if digits is None else f"{shown(text)} cannot have {digits} fraction digits",
+        hint='an old code needs its digits beside it: "currency": "ABC", "digits": 2',
+    )
+
+
+def parse_name(text: str) -> Currency | None:
+    """What a name means by itself, or by the tables here, of today and before; None where it is in none."""
     custom = re.fullmatch(_CUSTOM, text)
-    if custom is not None:
-        exponent: int | None = int(custom[2])
-    else:
-        exponent = ISO_4217.get(text, FORMER.get(text))
-        if digits is not None and re.fullmatch(_CODE, text):
-            exponent = digits
-    if exponent is None or digits not in (None, exponent) or not 0 <= exponent <= MAX_EXPONENT:
-        raise InvalidInput(
-            f"it is not known how many fraction digits {shown(text)} has"
-            if exponent is None
-            else f"{shown(text)} does not have {digits} fraction digits",
-            hint='say it beside the currency: "digits": 2',
-        )
-    return Currency(text, exponent)
+    exponent = int(custom[2]) if custom is not None else ISO_4217.get(text, FORMER.get(text))
+    return None if exponent is None else Currency(text, exponent)
 
 
 def parse_told(text: str, amount: str) -> Currency:

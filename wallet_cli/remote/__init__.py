@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from datetime import tzinfo
+from importlib import import_module
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from wallet_cli.domain.address import UserId, UserName, WalletName

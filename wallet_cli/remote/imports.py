@@ -10,7 +10,7 @@ All lines or none, and a dry run, are one turn of the server, and so one part: a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC
 from typing import Any, BinaryIO
@@ -60,7 +60,7 @@ class RemoteRun(imports.Run):
         super().__init__(ledger, source, options, report, _nothing)
         self._server = ledger.server
         self._whole = options.dry_run or options.atomic
-        self._told = {
+        self._told: dict[str, Any] = {
             "create": options.create,
             "dry_run": options.dry_run,
             "atomic": options.atomic,
@@ -76,6 +76,10 @@ class RemoteRun(imports.Run):
         self._keep(batch)
 
     _users = _wallets = _holds = _states = _transactions
+
+    def take_settings(self, settings: Mapping[str, str | None]) -> None:
+        """They go with each part: a ledger takes them while it is empty."""
+        self._told["ledger"] = {name: value for name, value in settings.items() if value is not None}
 
     def _keep(self, batch: Sequence[Line]) -> None:
         for line in batch:

@@ -1,7 +1,7 @@
 """Statements by way of a server: the same Statement, its lines read from there as often as they are asked for.
 
-So what is printed is made here, in every form, in the time zone of the ledger, as there. A server sends a statement as one
-JSON object, with its lines at the end; they are read one at a time, in constant memory. All readings show the same
+So what is printed is made here, in every form, in the time zone of the ledger. A server sends a statement as one JSON
+object, with its lines at the end; they are read one at a time, in constant memory. All readings show the same
 lines: nothing is ever put between transactions, and what has come since is beyond the last seq of the first reading.
 """
 

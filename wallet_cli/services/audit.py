@@ -10,7 +10,7 @@ from __future__ import annotations
 from wallet_cli.domain import chain
 from wallet_cli.domain.address import MAX_ID, WalletName, format_hold_id, format_transaction_id
 from wallet_cli.domain.model import Transaction, Wallet
-from wallet_cli.domain.money import Currency, format_minor, parse_currency
+from wallet_cli.domain.money import Currency, format_minor, parse_stored
 from wallet_cli.errors import InvalidInput, StorageError
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
@@ -71,7 +71,7 @@ def _check_file(ledger: Ledger) -> None:
 
 def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
     """Walk the chain of one wallet from its first transaction; return how many there are."""
-    if not _is_known(wallet.currency):
+    if not _can_be(wallet.currency):
         raise StorageError(
             f"wallet {wallet.id}: {wallet.currency.name} does not have {wallet.currency.exponent} fraction digits",
             hint=RESTORE,
@@ -143,10 +143,13 @@ def _bad_row(wallet_id: int, seq: int, reason: str) -> _BadRow:
     return _BadRow(f"transaction {id_}: {reason}", hint=RESTORE, transaction=id_, reason=reason)
 
 
-def _is_known(currency: Currency) -> bool:
-    """Whether a currency still has the fraction digits of its name: they say where every amount's point is."""
+def _can_be(currency: Currency) -> bool:
+    """Whether a wallet can have been opened in it: a name that says its digits has those, and a bare code any.
+
+    What ISO 4217 lists today is not asked: codes leave it, join it and change, and what is in a wallet stays.
+    """
     try:
-        return parse_currency(currency.name) == currency
+        return parse_stored(currency.name, currency.exponent) == currency
     except InvalidInput:
         return False
 

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from wallet_cli.domain.address import OwnedWallet
 from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replayed, Result, Single
 from wallet_cli.domain.model import LedgerFacts, Policy, Wallet
-from wallet_cli.errors import InvalidInput, StorageError, shown
+from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
 from wallet_cli.settings import Settings
 from wallet_cli.storage import sql
-from wallet_cli.storage.ledger_file import ledger_path, open_store
+from wallet_cli.storage.ledger_file import facts_in, ledger_path, open_store
 from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.writer.executor import Executor
 from wallet_cli.writer.turns import RowLocks, turn_lock
 
 MAX_KNOWN_WALLETS = 10_000
+LOOK_TIMEOUT_S = 2.0
+"""How long those who only look at a ledger wait for it."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -115,6 +117,28 @@ def first_settings(settings: Settings, notify: Callable[[str], None]) -> LedgerF
     return facts
 
 
+def known_facts(settings: Settings) -> LedgerFacts:
+    """What the ledger that the settings name says of itself, if it is here and can be read; nothing is made for it."""
+    try:
+        if not _scheme(settings.db):
+            return facts_in(ledger_path(settings.db), LOOK_TIMEOUT_S)
+        if _scheme(settings.db) not in POSTGRES_SCHEMES:
+            return LedgerFacts()  # a server is not called for this
+        from wallet_cli.storage.postgres import PostgresStore
+
+        store = PostgresStore(settings.db, LOOK_TIMEOUT_S)
+        try:
+            return store.itself().facts if store.version() == sql.SCHEMA_VERSION else LedgerFacts()
+        finally:
+            store.close()
+    except (WalletError, ImportError):
+        return LedgerFacts()
+
+
+def _scheme(db: str) -> str:
+    return db.partition("://")[0] if "://" in db else ""
+
+
 @contextmanager
 def open_ledger(
     settings: Settings, notify: Callable[[str], None], busy_timeout_s: float | None = None, *, arriving: bool = False
@@ -125,7 +149,7 @@ def open_ledger(
     write without taking turns (default: as long as for a turn). Raises StorageError, Busy or InvalidInput; and, unless
     `arriving`, LedgerMoved for one that is not all there yet (services/moving.py): what is missing is no answer.
     """
-    scheme = settings.db.partition("://")[0] if "://" in settings.db else ""
+    scheme = _scheme(settings.db)
     if scheme in POSTGRES_SCHEMES:
         with _on_server(settings, notify, arriving) as ledger:
             yield ledger

@@ -93,7 +93,11 @@ class Copying(Reading):
         return list(self._each(copied.after, [*key, limit], lambda row: row))
 
     def is_empty(self) -> bool:
-        return not self.operators() and not any(any(self.last_key(copied)) for copied in COPIED)
+        return not self.operators() and not self.has_rows()
+
+    def has_rows(self) -> bool:
+        """Whether there is a user, a wallet, a hold or a transaction."""
+        return any(any(self.last_key(copied)) for copied in COPIED)
 
     def add_operators(self, operators: Sequence[Operator]) -> None:
         for operator in operators:

@@ -15,6 +15,7 @@ from pathlib import Path
 from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.storage import sql
+from wallet_cli.storage.marks import to_itself
 from wallet_cli.storage.sqlite import APPLICATION_ID, SqliteStore, connect, set_up, sqlite3, translating
 
 OLDEST_SQLITE = (3, 37, 0)
@@ -68,6 +69,24 @@ def open_store(
         store.close()
         raise
     return store
+
+
+def facts_in(path: Path, busy_timeout_s: float) -> LedgerFacts:
+    """What a ledger of this schema says of itself, read by a connection that changes nothing; else nothing.
+
+    Raises StorageError or Busy for a file that cannot be read.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return LedgerFacts()
+    with translating(path):
+        connection = connect(path, busy_timeout_s, "ro")
+        try:
+            header = "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
+            if connection.execute(header).fetchone() != (APPLICATION_ID, sql.SCHEMA_VERSION):
+                return LedgerFacts()
+            return to_itself(connection.execute(sql.ITSELF).fetchone()).facts
+        finally:
+            connection.close()
 
 
 def _is_file(path: Path) -> bool:

@@ -482,7 +482,7 @@ class PostgresStore(Copying):
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
         if isinstance(made, LedgerSetting):
-            return getattr(self.itself().facts, made.name) == made.value
+            return bool(getattr(self.itself().facts, made.name) == made.value)
         if isinstance(made, Hold):
             known = self.hold(made.wallet_id, made.number)
             if known is None or made.ended_at_us is not None:

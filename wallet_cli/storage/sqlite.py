@@ -214,7 +214,7 @@ class SqliteStore(Copying):
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
         if isinstance(made, LedgerSetting):
-            return getattr(self.itself().facts, made.name) == made.value
+            return bool(getattr(self.itself().facts, made.name) == made.value)
         assert isinstance(made, User)
         return self.user_by_id(made.id) == made
 
@@ -260,10 +260,10 @@ class SqliteStore(Copying):
                 yield make(row)
 
 
-def connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
-    # mode=rw: opening never makes a file. Transactions are begun by hand.
+def connect(path: Path, busy_timeout_s: float, mode: str = "rw") -> sqlite3.Connection:
+    # Not mode=rwc: opening never makes a file. Transactions are begun by hand.
     return sqlite3.connect(
-        f"file:{quote(os.fsencode(path))}?mode=rw", uri=True, timeout=busy_timeout_s, isolation_level=None
+        f"file:{quote(os.fsencode(path))}?mode={mode}", uri=True, timeout=busy_timeout_s, isolation_level=None
     )
 
 

@@ -53,9 +53,10 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
         if prior is not None:
             return _again(prior, _same_transfer(prior, command))
     if not source.currency.is_same(target.currency):
+        one, other = source.currency.written, target.currency.written
         return Refusal(
             InvalidInput(
-                f"wallet {source_id} is in {source.currency.written} and wallet {target_id} in {target.currency.written}",
+                f"wallet {source_id} is in {one} and wallet {target_id} in {other}",
                 hint="transfers are within one currency",
             )
         )

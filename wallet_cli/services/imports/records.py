@@ -17,16 +17,21 @@ from wallet_cli.domain.commands import Post, Register, RestoreHold, RestoreState
 from wallet_cli.domain.meta import canonical, parse_json
 from wallet_cli.domain.model import ACTIVE, CAPTURED, CLOSED, EXPIRED, FROZEN, OPEN, VOIDED, Hold, Wallet
 from wallet_cli.domain.money import (
+    Currency,
     parse_amount,
     parse_balance,
     parse_daily_debit,
     parse_maximum,
     parse_minimum,
+    parse_name,
+    parse_stored,
 )
 from wallet_cli.domain.period import Zone, parse_start
 from wallet_cli.domain.phone import Phone, phone_digits
 from wallet_cli.errors import InvalidInput, RestoreConflict, shown
 from wallet_cli.services.imports.reading import Fraction, Line
+from wallet_cli.services.ledgers import checked
+from wallet_cli.settings import LEDGER_SETTINGS
 
 # As long as what is typed may be: some plans go beyond the 15 digits of E.164.
 _E164 = r"\+[0-9]{3,40}"
@@ -201,6 +206,25 @@ def created_at(fields: dict[str, Any], zone: Zone) -> tuple[int | None, int | No
     if "id" not in fields and "created_at" not in fields:
         return None, None
     return parse_start(text(fields, "created_at"), zone), _whole(fields, "id")
+
+
+def digits(fields: dict[str, Any]) -> int | None:
+    """The fraction digits of a restored wallet's currency, where its name alone does not say them."""
+    return None if "digits" not in fields else _whole(fields, "digits")
+
+
+def is_of(named: object, currency: Currency) -> bool:
+    """Whether a line that names a currency means that of its wallet, whose own name for it always counts."""
+    if named == currency.name:
+        return True
+    known = parse_name(named) if isinstance(named, str) else None
+    return known is not None and known.is_same(currency)
+
+
+def ledger_settings(fields: dict[str, Any]) -> dict[str, str | None] | None:
+    """The settings of the ledger that was exported, checked; None in an export of before ledgers had any."""
+    given = {name: text(fields, name) for name in LEDGER_SETTINGS if name in fields}
+    return {name: checked(name, value, parse_stored) for name, value in given.items()} or None
 
 
 def check_version(line: Line, newest: int) -> None:

@@ -13,6 +13,7 @@ from wallet_cli.errors import InvalidInput, WalletError
 from wallet_cli.services import imports
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
+from wallet_cli.services.imports import records
 from wallet_cli.services.imports.reading import read_lines
 from wallet_cli.web.bodies import MAX_BATCH_BYTES, PartHead, decode
 from wallet_cli.web.exchange import Reply
@@ -67,17 +68,24 @@ class Part(Import):
                     return ledger.executor.run(batch, "import")
 
                 run = imports.Run(told, source, self._options, self._report, carry_out, head.prefix, head.broken)
+                self._take_settings(run)
                 run.read(lines, between_batches)
             else:
                 with ledger.executor.turn("import") as turn:
                     run = imports.Run(
                         told, source, self._options, self._report, turn.carry_out, head.prefix, head.broken
                     )
+                    self._take_settings(run)
                     run.read(lines, between_batches)
                     if self._options.dry_run or head.refused or run.refused:
                         turn.abandon()
         counted = {name: getattr(run, name) for name in COUNTED}
         return counted | {"broken": sorted(run.broken), "rejects": self.rejects}
+
+    def _take_settings(self, run: imports.Run) -> None:
+        settings = records.ledger_settings(dict(self._head.ledger or {}))
+        if settings is not None:
+            run.take_settings(settings)
 
     def _report(self, line: int, error: WalletError, _text: str) -> None:
         """All of them: the lines of a part are few."""
