@@ -27,6 +27,7 @@ from wallet_cli.domain.commands import (
     each,
 )
 from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User
+from wallet_cli.domain.period import day_start_us
 from wallet_cli.domain.rules import State
 
 CREATING = (Register, OpenWallet, AdmitOperator, RevokeOperator, NoteUse, SetLedger)
@@ -144,7 +145,7 @@ class Loader:
         if last is None or wallet_id in self._state.day_debits:
             return
         seq = (
-            self._reader.last_seq_before(wallet_id, last.seq, self._state.policy.day_of(last.at_us).start_us)
+            self._reader.last_seq_before(wallet_id, last.seq, day_start_us(last.at_us, self._state.policy.tz))
             if last.seq
             else 0
         )
