@@ -27,3 +27,7 @@ def show(ledger: Ledger) -> Record:
 def set_(ledger: Ledger, key: KeyArgument, value: ValueArgument) -> Record:
     """Change a setting that the ledger keeps; what has happened stays as it was."""
     return Record(ledger.call(ledgers.change, key, value), value=key)
+
+
+# A minimum below 0 is no option.
+set_.context_settings = {"ignore_unknown_options": True}  # type: ignore[attr-defined]

@@ -41,7 +41,8 @@ _ISO_4217_EXPONENTS = {
 ISO_4217 = {code: exponent for exponent, codes in _ISO_4217_EXPONENTS.items() for code in codes.split()}
 
 # What has left that list since 2011, with the digits that it had. No wallet is opened in one by its code alone; but
-# wallets and exports that name one stay readable. A code that leaves the list above moves here.
+# wallets and exports that name one stay readable. A code that leaves the list above moves here, and the digits of one
+# whose digits change.
 FORMER = {
     code: exponent
     for exponent, codes in {0: "BYR", 2: "ANG BGN CUC EEK HRK LTL LVL MRO SLL STD USS VEF ZMK ZWL"}.items()
@@ -64,6 +65,16 @@ class Currency(NamedTuple):
     def is_plain(self) -> bool:
         """Whether its name says its digits, by itself or by the tables here."""
         return parse_name(self.name) == self
+
+    @property
+    def can_be(self) -> bool:
+        """Whether a wallet can have been opened in it, today or before: whether its name ever had these digits.
+
+        Of a code that no table here knows any digits may be right: it may have left ISO 4217 since.
+        """
+        custom = re.fullmatch(_CUSTOM, self.name)
+        known = {int(custom[2])} if custom else {table[self.name] for table in (ISO_4217, FORMER) if self.name in table}
+        return not known or self.exponent in known
 
     @property
     def written(self) -> str:
