@@ -6,7 +6,7 @@ The wallets here are in what has left the list (HRK, with and without a table th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,7 +33,7 @@ HELD = {
 
 
 @pytest.fixture
-def old(db: Address, wallet: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
+def old(db: Address, wallet: Run, monkeypatch: pytest.MonkeyPatch) -> Address:
     """A ledger whose wallets were opened, and used, while these were currencies; the table is another one now."""
     then = {name: digits for name, digits, _ in HELD.values() if "/" not in name}
     with monkeypatch.context() as past:
@@ -47,7 +47,7 @@ def old(db: Address, wallet: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[A
             assert wallet(f"limits 1/{type_} --minimum-balance -{amount} --daily-debit {amount}").code == 0
     monkeypatch.setattr(money, "FORMER", money.FORMER | {"ISK": 2})
     monkeypatch.setattr(money, "ISO_4217", money.ISO_4217 | {"XYZ": 3, "XYW": 2})
-    yield db
+    return db
 
 
 @pytest.mark.parametrize("type_", HELD)
