@@ -143,7 +143,7 @@ def _json_lines(ledger: Ledger, scope: Scope) -> Iterator[str]:
 
 
 def _record_lines(ledger: Ledger, scope: Scope) -> Iterator[str]:
-    yield _line({"record": "ledger", "version": VERSION} | (_own_settings(ledger) if scope.whole else {}))
+    yield _line({"record": "ledger", "version": VERSION} | _own_settings(ledger))
     if scope.whole:
         users: Iterable[User] = ledger.store.users()
     else:
