@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from wallet_cli.domain.commands import Made
 from wallet_cli.domain.model import LedgerFacts, Operator
 from wallet_cli.storage import sql
 from wallet_cli.storage.marks import ARRIVING, Mark, refusal
 from wallet_cli.storage.reading import Reading, Values
 from wallet_cli.storage.sql import COPIED, Copied
-from wallet_cli.storage.writing import Rows
+from wallet_cli.storage.writing import Rows, restoring_of
 
 Key = tuple[int, ...]
 
@@ -72,6 +73,19 @@ class Copying(Reading):
 
     def mark(self) -> Mark:
         return self.itself().mark
+
+    restoring = False
+    """Whether an export is being read back into the ledger, as of this turn."""
+
+    def is_restoring(self) -> bool:
+        return self.itself().restoring
+
+    def _note_restoring(self, made: Sequence[Made]) -> None:
+        """Write whether the ledger is being restored, where that changes."""
+        active = restoring_of(made)
+        if active is not None:
+            self._change(sql.SET_RESTORING, {"restoring": int(active)})
+            self.restoring = active
 
     def set_mark(self, mark: Mark) -> None:
         self._change(sql.SET_MARK, mark._asdict())

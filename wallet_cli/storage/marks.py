@@ -34,6 +34,8 @@ class Itself(NamedTuple):
     """The whole row, as one statement reads it (sql.ITSELF)."""
 
     mark: Mark = Mark()
+    restoring: bool = False
+    """Whether an export is being read back into the ledger."""
     facts: LedgerFacts = LedgerFacts()
 
 
@@ -41,7 +43,8 @@ def to_itself(row: Sequence[Any] | None) -> Itself:
     """A ledger that lacks its row says nothing of itself."""
     if row is None:
         return Itself()
-    return Itself(Mark._make(row[: len(Mark._fields)]), LedgerFacts._make(row[len(Mark._fields) :]))
+    end = len(Mark._fields)
+    return Itself(Mark._make(row[:end]), bool(row[end]), LedgerFacts._make(row[end + 1 :]))
 
 
 def refusal(mark: Mark) -> LedgerMoved:

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import errors, pq
 
-from wallet_cli.domain.commands import Command, Made
+from wallet_cli.domain.commands import Command, Made, Restoring
 from wallet_cli.domain.model import (
     Account,
     Hold,
@@ -350,6 +350,7 @@ class PostgresStore(Copying):
         (`settling`) what became of a commit.
         """
         parts = []
+        asking = False
         if not self._in_batch:
             wait_ms = self._wait_ms
             parts += [
@@ -361,13 +362,17 @@ class PostgresStore(Copying):
                 # Whoever changes the mark waits for this to end. And it takes no snapshot: what is read of the mark
                 # after it is as it stands from then on, at any isolation level.
                 "LOCK TABLE ledger IN ROW SHARE MODE",
-                sql.ITSELF,
             ]
+            asking = True
         if creating:
             parts.append(f"SELECT pg_advisory_xact_lock({CREATING_LOCK})")
         if wallet_ids:
             ids = ", ".join(map(str, wallet_ids))
             parts.append(f"SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE")
+        if asking:
+            # Once the locks are had: an export that began to be read back while they were waited for is seen.
+            parts.append(sql.ITSELF)
+        if wallet_ids:
             parts.append(with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us]))
         if not parts:
             return []
@@ -377,9 +382,10 @@ class PostgresStore(Copying):
             self._in_batch = True
             for part in parts:
                 if part is sql.ITSELF:
-                    mark = self._know(cursor.fetchone()).mark
-                    if mark.state is not None and not settling:
-                        raise refusal(mark)
+                    itself = self._know(cursor.fetchone())
+                    if itself.mark.state is not None and not settling:
+                        raise refusal(itself.mark)
+                    self.restoring = itself.restoring
                 if part is not parts[-1]:
                     cursor.nextset()
             return [sql.to_account(row) for row in cursor.fetchall()] if wallet_ids else []
@@ -409,6 +415,7 @@ class PostgresStore(Copying):
             else:
                 with self._translating():
                     self._unsent.append(spelled(statement, rows, self.connection.pgconn))
+        self._note_restoring(made)
 
     def _send_unsent(self) -> None:
         """Have written what `write` has left for the commit, so that what is asked next sees it."""
@@ -479,6 +486,8 @@ class PostgresStore(Copying):
             return self.transaction(made.wallet_id, made.seq) == made
         if isinstance(made, User):
             return self.user_by_id(made.id) == made
+        if isinstance(made, Restoring):
+            return self.is_restoring() == made.active
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
         if isinstance(made, LedgerSetting):

@@ -116,6 +116,9 @@ OPERATOR_BY_HASH = f"{_OPERATOR} WHERE o.key_hash = :key_hash"
 OPERATOR_BY_NAME = f"{_OPERATOR} WHERE o.name = :name"
 ALL_OPERATORS = f"{_OPERATOR} ORDER BY o.name"
 
+USER_BY_KEY = f"{_USER} WHERE u.key = :key"
+WALLET_BY_KEY = f"{_WALLET} WHERE w.user_id = :user_id AND w.key = :key"
+
 LAST_USER_ID = "SELECT max(id) FROM users"
 LAST_WALLET_ID = "SELECT max(id) FROM wallets"
 
@@ -308,13 +311,15 @@ WRONG = {
 
 
 # What the ledger knows of itself (storage/marks.py): read with each batch, for its state and for its own settings.
-ITSELF = f"SELECT {_columns(MARK_COLUMNS, 'l')}, {_columns(FACT_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
+_ITSELF_COLUMNS = (*MARK_COLUMNS, "restoring", *FACT_COLUMNS)
+ITSELF = f"SELECT {_columns(_ITSELF_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
 SET_FACTS = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in FACT_COLUMNS)} WHERE id = 1"
 # One column each: two who set different ones do not undo each other's.
 SET_SETTING = {
     name: f"{_insert('ledger', ('id', name))} ON CONFLICT (id) DO UPDATE SET {name} = excluded.{name}"
     for name in SETTING_COLUMNS
 }
+SET_RESTORING = "UPDATE ledger SET restoring = :restoring WHERE id = 1"
 SET_MARK = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in MARK_COLUMNS)} WHERE id = 1"
 
 

@@ -26,8 +26,8 @@ else:
     except ImportError:
         import sqlite3
 
-from wallet_cli.domain.commands import Command, Made
-from wallet_cli.domain.model import Account, Hold, LedgerSetting, Operator, Policy, Transaction, User, Wallet
+from wallet_cli.domain.commands import Command, Made, Restoring
+from wallet_cli.domain.model import Account, Hold, LedgerSetting, Operator, Policy, Transaction, Wallet
 from wallet_cli.domain.rules import State
 from wallet_cli.errors import Busy, StorageError
 from wallet_cli.storage import sql
@@ -161,10 +161,11 @@ class SqliteStore(Copying):
         """Begin a batch. Raises LedgerMoved where the ledger is marked as one that takes no writes."""
         with translating(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
-            mark = self._know(self.connection.execute(sql.ITSELF).fetchone()).mark
-        if mark.state is not None:
+            itself = self._know(self.connection.execute(sql.ITSELF).fetchone())
+        if itself.mark.state is not None:
             self.rollback()
-            raise refusal(mark)
+            raise refusal(itself.mark)
+        self.restoring = itself.restoring
 
     def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
         """There is nothing to lock: who has the turn has the whole file."""
@@ -179,6 +180,7 @@ class SqliteStore(Copying):
                 self._insert(statement, rows)
         if any(type(each) is LedgerSetting for each in made):
             self._facts = None
+        self._note_restoring(made)
 
     def _insert(self, statement: str, rows: list[Sequence[Any]]) -> None:
         """Insert rows, many in one statement where there are many: each statement lets other threads in."""
@@ -215,7 +217,8 @@ class SqliteStore(Copying):
             return self.operator_by_name(made.name) == made
         if isinstance(made, LedgerSetting):
             return bool(getattr(self.itself().facts, made.name) == made.value)
-        assert isinstance(made, User)
+        if isinstance(made, Restoring):
+            return self.is_restoring() == made.active
         return self.user_by_id(made.id) == made
 
     # Moving (storage/copying.py).

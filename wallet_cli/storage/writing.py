@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from wallet_cli.domain.commands import Made
+from wallet_cli.domain.commands import Made, Restoring
 from wallet_cli.domain.model import Hold, LedgerSetting, Operator, Transaction, User, Wallet
 from wallet_cli.storage import sql
 
@@ -42,6 +42,8 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
             operators[thing.name] = thing
         elif isinstance(thing, LedgerSetting):
             settings[thing.name] = thing.value
+        elif isinstance(thing, Restoring):
+            continue  # see restoring_of
         else:
             rows[type(thing)].append(thing)
     rows[Wallet] += wallets.values()
@@ -54,3 +56,8 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
             yield statement, rows[kind]
     for name, value in settings.items():
         yield sql.SET_SETTING[name], [(1, value)]
+
+
+def restoring_of(made: Sequence[Made]) -> bool | None:
+    """Whether the ledger is being restored after this; None where that does not change."""
+    return next((thing.active for thing in reversed(made) if isinstance(thing, Restoring)), None)

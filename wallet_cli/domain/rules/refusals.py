@@ -123,16 +123,18 @@ def above_maximum(wallet: Wallet, balance: int, maximum: int, amount: int) -> Li
 
 
 def above_daily_debit(
-    wallet: Wallet, debited: int, limit: int, amount: int, at_us: int, policy: Policy
+    wallet: Wallet, debited: int, held: int, limit: int, amount: int, at_us: int, policy: Policy
 ) -> LimitExceeded:
     def text(minor: int) -> str:
         return format_minor(minor, wallet.currency)
 
-    free, shortfall = max(0, limit - debited), debited + amount - limit
+    free, shortfall = max(0, limit - debited - held), debited + held + amount - limit
+    beside = f" beside the {text(held)} that holds keep" if held else ""
+    more = {"held": text(held)} if held else {}
     day = policy.day_of(at_us).text
     return LimitExceeded(
         f"wallet {wallet.id} may be debited {text(limit)} {wallet.currency.unit} a day and has {text(free)} left on"
-        f" {day} ({policy.zone}): {text(shortfall)} too much",
+        f" {day} ({policy.zone}){beside}: {text(shortfall)} too much",
         hint="take less, wait for the next day, or raise it: wallet limits WALLET --daily-debit A",
         limit="daily_debit",
         daily_debit=text(limit),
@@ -140,6 +142,7 @@ def above_daily_debit(
         debited=text(debited),
         available=text(free),
         shortfall=text(shortfall),
+        **more,
     )
 
 
