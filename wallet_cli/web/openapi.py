@@ -429,6 +429,21 @@ def _lookups() -> dict[str, Any]:
 
 def _operators() -> dict[str, Any]:
     return {
+        "/ledger": {
+            "get": _operation(
+                "getLedger",
+                "The ledger's id, and the settings that it keeps for all who use it.",
+                {200: ("The ledger.", "Ledger")},
+                (400, 401, 405, 500, 503),
+            ),
+            "post": _operation(
+                "setLedger",
+                "Change the settings that are given; what has happened stays as it was. For operators.",
+                {200: ("The ledger as it is now.", "Ledger")},
+                IMPORT,
+                bodies.NewLedgerSettings,
+            ),
+        },
         "/keys": {
             "get": _operation("listKeys", "All operator keys. For operators.", {200: ("Keys.", "KeyList")}, GOVERN),
             "post": _operation(

@@ -13,6 +13,7 @@ from wallet_cli.errors import InvalidInput, WalletError
 from wallet_cli.services import imports
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
+from wallet_cli.services.imports import records
 from wallet_cli.services.imports.checking import WALLETS_AT_ONCE, LedgerLook
 from wallet_cli.services.imports.reading import Line, read_lines
 from wallet_cli.web.bodies import MAX_BATCH_BYTES, PartHead, decode
@@ -72,12 +73,14 @@ class Part(Import):
                     return ledger.executor.run(batch, "import")
 
                 run = imports.Run(told, source, self._options, self._report, carry_out, head.prefix, head.broken)
+                self._take_settings(run)
                 run.read(lines, between_batches)
             else:
                 with ledger.executor.turn("import") as turn:
                     run = imports.Run(
                         told, source, self._options, self._report, turn.carry_out, head.prefix, head.broken
                     )
+                    self._take_settings(run)
                     run.read(lines, between_batches)
                     if self._options.dry_run or head.refused or run.refused:
                         turn.abandon()
@@ -92,6 +95,11 @@ class Part(Import):
         numbers = {line.fields["wallet"]: line.number for line in lines if isinstance(line.fields.get("wallet"), str)}
         earlier = look.earlier(list(numbers)[:WALLETS_AT_ONCE], self._head.prefix)
         return [[numbers[each.wallet], *each[1:]] for each in earlier]
+
+    def _take_settings(self, run: imports.Run) -> None:
+        settings = records.ledger_settings(dict(self._head.ledger or {}))
+        if settings is not None:
+            run.take_settings(settings)
 
     def _report(self, line: int, error: WalletError, _text: str) -> None:
         """All of them: the lines of a part are few."""
