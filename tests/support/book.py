@@ -130,7 +130,7 @@ class Book:
         for hold in self.holds.values():
             state.add_hold(hold)
             if hold.key is not None:
-                state.keys[hold.wallet_id, hold.key] = hold
+                state.keys[hold.wallet_id, hold.key, False] = hold
         return state
 
     def _load_wallet(self, state: State, wallet: Wallet, now_us: int) -> None:
@@ -140,7 +140,7 @@ class Book:
             state.history[wallet.id, each.seq] = each
             state.reversed[wallet.id, each.seq] = sum(other.amount for other in history if other.reverses == each.seq)
             if each.key is not None:
-                state.keys[wallet.id, each.key] = each
+                state.keys[wallet.id, each.key, each.user_key] = each
         lapsed = self._lapsed(wallet.id, now_us)
         if lapsed:
             state.lapsed[wallet.id] = lapsed

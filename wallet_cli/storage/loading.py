@@ -146,13 +146,13 @@ class Loader:
     def _load_keys(self, pairs: Sequence[tuple[int, str]]) -> None:
         for prior in self._reader.keyed(pairs):
             if prior.key is not None:
-                self._state.keys[prior.wallet_id, prior.key] = prior
+                self._state.keys[prior.wallet_id, prior.key, prior.user_key] = prior
         for wallet_id, key in pairs:
             wallet = self._state.wallets.get(wallet_id)
             if wallet is not None and wallet.holds:
                 hold = self._reader.hold_by_key(wallet_id, key)
                 if hold is not None:
-                    self._state.keys[wallet_id, key] = hold
+                    self._state.keys[wallet_id, key, False] = hold
 
     def _load_rest(self, command: Single) -> None:
         state, reader = self._state, self._reader

@@ -16,7 +16,7 @@ from wallet_cli.domain.model import Account, Hold, Operator, Transaction, User, 
 from wallet_cli.domain.money import Currency
 from wallet_cli.storage.marks import Mark
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """The newest migration; kept in each ledger, where one cheap read finds it."""
 
 ROWS_AT_ONCE = 32
@@ -25,7 +25,7 @@ ROWS_AT_ONCE = 32
 USER_COLUMNS = tuple(User._fields)
 WALLET_COLUMNS = (
     "id", "user_id", "type", "currency", "exponent", "status", "own_minimum", "created_at_us",
-    "maximum", "daily_debit", "held", "holds",
+    "maximum", "daily_debit", "held", "holds", "key",
 )  # fmt: skip
 TRANSACTION_COLUMNS = tuple(Transaction._fields)
 HOLD_COLUMNS = tuple(Hold._fields)
@@ -207,7 +207,7 @@ NAMED_WALLETS = (
 )
 EXPORTED_COLUMNS = (
     "wallet_id", "seq", "is_credit", "amount", "at_us", "note", "key",
-    "meta", "peer_wallet_id", "peer_seq", "reverses", "hold", "forced",
+    "meta", "peer_wallet_id", "peer_seq", "reverses", "hold", "forced", "user_key",
 )  # fmt: skip
 EXPORTED = (
     f"SELECT {_columns(EXPORTED_COLUMNS, 't')}, t.credit_total - t.debit_total FROM transactions t"
@@ -391,7 +391,7 @@ def to_wallet(row: Sequence[Any]) -> Wallet:
 
 
 def to_transaction(row: Sequence[Any]) -> Transaction:
-    return Transaction._make((row[0], row[1], bool(row[2]), *row[3:-1], bool(row[-1])))
+    return Transaction._make((row[0], row[1], bool(row[2]), *row[3:-2], bool(row[-2]), bool(row[-1])))
 
 
 def to_hold(row: Sequence[Any]) -> Hold:

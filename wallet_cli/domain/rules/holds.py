@@ -32,7 +32,7 @@ def place(state: State, command: PlaceHold, now_us: int) -> Applied | Replayed |
     if wallet.status != ACTIVE:
         return Refusal(refusals.not_active(wallet))
     if key is not None:
-        prior = state.keys.get((wallet_id, key))
+        prior = state.keys.get((wallet_id, key, False))
         if prior is not None:
             same = _same_hold(prior, command)
             return Replayed(prior) if same else Refusal(refusals.key_reused(prior))
@@ -63,7 +63,7 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
     if wallet.status != ACTIVE:
         return Refusal(refusals.not_active(wallet))
     if key is not None:
-        prior = state.keys.get((wallet_id, key))
+        prior = state.keys.get((wallet_id, key, False))
         if prior is not None:
             same = _same_capture(prior, command)
             return Replayed(prior) if same else Refusal(refusals.key_reused(prior))

@@ -12,14 +12,14 @@ from wallet_cli.errors import InvalidInput, WalletError
 
 
 def post(state: State, command: Post, now_us: int) -> Applied | Replayed | Refusal:
-    wallet_id, is_credit, amount, note, key, at_us, meta = command
+    wallet_id, is_credit, amount, note, key, at_us, meta, user_key = command
     wallet = state.wallets.get(wallet_id)
     if wallet is None:
         return Refusal(refusals.no_wallet(wallet_id))
     if wallet.status != ACTIVE:
         return Refusal(refusals.not_active(wallet))
     if key is not None:
-        prior = state.keys.get((wallet_id, key))
+        prior = state.keys.get((wallet_id, key, user_key))
         if prior is not None:
             return _again(prior, _same_post(prior, command))
     if not 0 < amount <= MAX_AMOUNT_MINOR:
@@ -36,11 +36,11 @@ def post(state: State, command: Post, now_us: int) -> Applied | Replayed | Refus
     if wrong is not None:
         return Refusal(wrong)
     # After this point the transaction is certain.
-    return Applied(state.append(last, is_credit, amount, at_us, note, key, meta))
+    return Applied(state.append(last, is_credit, amount, at_us, note, key, meta, user_key=user_key))
 
 
 def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed | Refusal:
-    source_id, target_id, amount, note, key, meta = command
+    source_id, target_id, amount, note, key, meta, user_key = command
     source, target = state.wallets.get(source_id), state.wallets.get(target_id)
     if source is None or target is None:
         return Refusal(refusals.no_wallet(source_id if source is None else target_id))
@@ -50,7 +50,7 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
         if wallet.status != ACTIVE:
             return Refusal(refusals.not_active(wallet))
     if key is not None:
-        prior = state.keys.get((source_id, key))
+        prior = state.keys.get((source_id, key, user_key))
         if prior is not None:
             return _again(prior, _same_transfer(prior, command))
     if source.currency != target.currency:
@@ -68,7 +68,7 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
     if wrong is not None:
         return Refusal(wrong)
     # After this point both legs are certain.
-    debit = state.append(out, False, amount, at_us, note, key, meta, target_id, into.seq + 1)
+    debit = state.append(out, False, amount, at_us, note, key, meta, target_id, into.seq + 1, user_key=user_key)
     state.append(into, True, amount, at_us, note, None, meta, source_id, debit.seq)
     return Applied(debit)
 
@@ -87,7 +87,7 @@ def reverse(state: State, command: Reverse, now_us: int) -> Applied | Replayed |
         if leg.status != ACTIVE:
             return Refusal(refusals.not_active(leg))
     if key is not None:
-        prior = state.keys.get((wallet_id, key))
+        prior = state.keys.get((wallet_id, key, False))
         if prior is not None:
             return _again(prior, _same_reversal(prior, command))
     if original.reverses is not None:

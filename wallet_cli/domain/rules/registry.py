@@ -31,7 +31,7 @@ from wallet_cli.errors import (
 
 
 def register(state: State, command: Register, now_us: int) -> Applied | Replayed | Refusal:
-    phone, name, created_at_us, id_ = command
+    phone, name, created_at_us, id_, key = command
     user = User(
         state.next_user_id if id_ is None else id_,
         phone.typed,
@@ -40,6 +40,7 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
         phone.national,
         name,
         now_us if created_at_us is None else created_at_us,
+        key,
     )
     known = state.phones.get(phone.e164)
     if known is not None:
@@ -56,7 +57,7 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
 
 
 def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Replayed | Refusal:
-    user_id, type_, currency, own_minimum, created_at_us, id_ = command
+    user_id, type_, currency, own_minimum, created_at_us, id_, key = command
     if user_id not in state.users:
         return Refusal(UserNotFound(f"there is no user {user_id}", hint="wallet register PHONE makes one"))
     known = state.owned.get((user_id, type_))
@@ -77,6 +78,7 @@ def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Rep
         ACTIVE,
         own_minimum,
         now_us if created_at_us is None else created_at_us,
+        key=key,
     )
     if wallet.id != state.next_wallet_id:
         return Refusal(_out_of_place("wallet", wallet.id, state.next_wallet_id))

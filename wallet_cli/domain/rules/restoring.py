@@ -19,9 +19,10 @@ WHERE = "an export is read back, whole and in order, into an empty ledger or the
 
 
 def restore_transaction(state: State, command: RestoreTransaction, now_us: int) -> Applied | Replayed | Refusal:
-    wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced, balance = (
-        command
-    )
+    (
+        wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced,
+        user_key, balance,
+    ) = command  # fmt: skip
     wallet = state.wallets.get(wallet_id)
     if wallet is None:
         return Refusal(refusals.no_wallet(wallet_id))
@@ -34,8 +35,8 @@ def restore_transaction(state: State, command: RestoreTransaction, now_us: int) 
     if seq != last.seq + 1:
         missing = format_transaction_id(wallet_id, last.seq + 1)
         return Refusal(_conflict(f"transaction {missing} has to come first"))
-    if key is not None and (wallet_id, key) in state.keys:
-        return Refusal(refusals.key_reused(state.keys[wallet_id, key]))
+    if key is not None and (wallet_id, key, user_key) in state.keys:
+        return Refusal(refusals.key_reused(state.keys[wallet_id, key, user_key]))
     if not 0 < amount <= MAX_AMOUNT_MINOR:
         return Refusal(refusals.bad_amount())
     if at_us > now_us:
@@ -50,7 +51,7 @@ def restore_transaction(state: State, command: RestoreTransaction, now_us: int) 
         return Refusal(_conflict(f"the balance after it is given as {given}, and would be {worked_out}"))
     # After this point the transaction is certain.
     transaction = state.append(
-        last, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced
+        last, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced, user_key
     )
     state.history[wallet_id, seq] = transaction
     return Applied(transaction)
@@ -67,8 +68,8 @@ def restore_hold(state: State, command: RestoreHold, now_us: int) -> Applied | R
         return Replayed(known) if known == hold else Refusal(_conflict(f"hold {id_} is there, and is another one"))
     if hold.number != wallet.holds + 1:
         return Refusal(_conflict(f"hold {format_hold_id(hold.wallet_id, wallet.holds + 1)} has to come first"))
-    if hold.key is not None and (hold.wallet_id, hold.key) in state.keys:
-        return Refusal(refusals.key_reused(state.keys[hold.wallet_id, hold.key]))
+    if hold.key is not None and (hold.wallet_id, hold.key, False) in state.keys:
+        return Refusal(refusals.key_reused(state.keys[hold.wallet_id, hold.key, False]))
     # After this point the hold is certain.
     kept = hold.kept if hold.status == OPEN else 0
     state.keep_wallet(wallet._replace(held=wallet.held + kept, holds=hold.number))

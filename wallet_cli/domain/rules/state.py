@@ -28,7 +28,7 @@ class State:
         self.wallets: dict[int, Wallet] = {}
         self.owned: dict[tuple[int, str], Wallet] = {}
         self.last: dict[int, Transaction] = {}
-        self.keys: dict[tuple[int, str], Transaction | Hold] = {}
+        self.keys: dict[tuple[int, str, bool], Transaction | Hold] = {}
         self.holds: dict[tuple[int, int], Hold] = {}
         self.lapsed: dict[int, tuple[Hold, ...]] = {}
         self.history: dict[tuple[int, int], Transaction] = {}
@@ -73,7 +73,7 @@ class State:
         """Make or change a hold."""
         self.add_hold(hold)
         if hold.key is not None:
-            self.keys[hold.wallet_id, hold.key] = hold
+            self.keys[hold.wallet_id, hold.key, False] = hold
         self.made.append(hold)
 
     def keep_operator(self, operator: Operator) -> None:
@@ -94,6 +94,7 @@ class State:
         reverses: int | None = None,
         hold: int | None = None,
         forced: bool = False,
+        user_key: bool = False,
     ) -> Transaction:
         """Add the transaction that follows `last`, the last one of its wallet; it has been checked."""
         wallet_id, seq = last.wallet_id, last.seq + 1
@@ -104,14 +105,21 @@ class State:
         else:
             debit_total += amount
         more = ""
-        if meta is not None or peer_wallet_id is not None or reverses is not None or hold is not None or forced:
-            more = chain.extras(meta, peer_wallet_id, peer_seq, reverses, hold, forced)
+        if (
+            meta is not None
+            or peer_wallet_id is not None
+            or reverses is not None
+            or hold is not None
+            or forced
+            or user_key
+        ):
+            more = chain.extras(meta, peer_wallet_id, peer_seq, reverses, hold, forced, user_key)
         hash_ = chain.link(
             last.hash, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, more
         )
         transaction = Transaction(
             wallet_id, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, hash_,
-            meta, peer_wallet_id, peer_seq, reverses, hold, forced,
+            meta, peer_wallet_id, peer_seq, reverses, hold, forced, user_key,
         )  # fmt: skip
         if wallet_id in self.day_debits and day_start_us(at_us) != day_start_us(last.at_us):
             self.day_debits[wallet_id] = last.debit_total
@@ -120,7 +128,7 @@ class State:
         if reverses is not None:
             self.reversed[wallet_id, reverses] = self.reversed.get((wallet_id, reverses), 0) + amount
         if key is not None:
-            self.keys[wallet_id, key] = transaction
+            self.keys[wallet_id, key, user_key] = transaction
         self.made.append(transaction)
         if wallet_id in self.lapsed:
             self.free_lapsed(wallet_id)

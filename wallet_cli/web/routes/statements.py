@@ -20,7 +20,7 @@ from wallet_cli.web.streaming import in_chunks
 
 CSV_COLUMNS = (
     "id", "wallet_id", "seq", "kind", "is_credit", "amount", "balance", "currency", "at", "note", "key",
-    "meta", "transfer", "reverses", "hold", "forced",
+    "meta", "transfer", "reverses", "hold", "forced", "user_key",
 )  # fmt: skip
 
 ALONE = (b"content-security-policy", f"{POLICY}; frame-ancestors 'none'; sandbox".encode())
