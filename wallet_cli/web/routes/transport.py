@@ -63,8 +63,8 @@ async def import_file(site: Site, call: Call) -> Reply:
     call.caller.must_be_writing_operator()
     given = call.query(*OPTIONS)
     options = imports.Options(*(flag(given, name) for name in OPTIONS))
+    kind, body = await call.file(tuple(IMPORTS), MAX_BATCH_BYTES)
     with site.importing():
-        kind, body = await call.file(tuple(IMPORTS), MAX_BATCH_BYTES)
         work = Import(site, options, body, IMPORTS[kind])
         answer = await site.write_apart(work.run)
     for code, times in work.codes.items():
