@@ -1237,7 +1237,7 @@ def paths() -> Iterator[Hostile]:
         "text=%ed%a0%80",
         "text=a&text=b",
         "key=" + "k" * 256,
-        "key=a%0a",
+        "key=a%0ab",
         "key=%00",
         "note=x",
         "is_credit=true",

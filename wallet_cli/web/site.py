@@ -24,6 +24,7 @@ from wallet_cli.settings import Settings
 from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.web.auth import Caller, Doorkeeper, OpenDoor
 from wallet_cli.web.log import log
+from wallet_cli.web.long_work import LongWork
 from wallet_cli.web.metrics import Metrics
 from wallet_cli.writer.executor import Executor
 from wallet_cli.writer.inbox import Inbox, Loop
@@ -78,6 +79,7 @@ class Site:
         if not isinstance(self.ledger.store, SqliteStore):
             self.ledger.store.reconnect_apart()
         self.door = Doorkeeper(self.ledger.store, self.tokens) if self._auth else OpenDoor()
+        self.long_work = LongWork()
         self.inbox = Inbox(self._open_executor, "serve", self._open_turns(), self.metrics.batch)
         self.inbox.start()
         self._resources.callback(self.inbox.close)

@@ -8,9 +8,9 @@ from datetime import tzinfo
 from typing import Any
 
 from wallet_cli.domain.address import (
-    check_stored_key,
     check_name,
     check_note,
+    check_stored_key,
     parse_hold_id,
     parse_transaction_id,
 )
