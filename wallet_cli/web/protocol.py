@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import struct
 from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Any, cast
@@ -206,7 +208,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deaf or self.transport.is_closing():
             self._dropped_bytes += len(data)
             if self._dropped_bytes > MAX_DROPPED_BYTES:
-                self.transport.abort()
+                self._cut_off()
             return
         self._heard = False
         self._feed(data)
@@ -257,7 +259,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._heard = True
         self._count(len(name) + len(value))
         if self._in_body:
-            return  # a trailer field: whoever checked the headers has not seen it
+            # A trailer field, which whoever checked the headers has not seen. The parser lets one of them end the
+            # connection all the same: it is not left to wait for what will not be read.
+            if name.lower() == b"connection":
+                self._is_last, self.cycle.keep_alive = True, False
+            return
         name, value = name.lower(), value.strip(b" \t")
         if name in WATCHED:
             if name == b"expect":
@@ -417,12 +423,19 @@ class BoundedProtocol(HttpToolsProtocol):
             transport.close()
         unsent = transport.get_write_buffer_size() > 0
         seconds = WRITE_DEADLINE_S if unsent else HANG_UP_DEADLINE_S
-        self._deadline = self.loop.call_later(seconds, transport.abort)
+        self._deadline = self.loop.call_later(seconds, self._cut_off)
+
+    def _cut_off(self) -> None:
+        """End it at once, in the kernel too, which would keep what nobody reads for some minutes."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     def pause_writing(self) -> None:
         """The caller does not read its answer; it is not kept for ever."""
         super().pause_writing()
-        self._write_deadline = self.loop.call_later(WRITE_DEADLINE_S, self.transport.abort)
+        self._write_deadline = self.loop.call_later(WRITE_DEADLINE_S, self._cut_off)
 
     def resume_writing(self) -> None:
         if self._write_deadline is not None:
@@ -457,6 +470,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self.shared.idle.setdefault(self)
         if self._deaf:
             state = ""
+            if self._running is None:
+                self.transport.close()  # nothing is due any more
+                return
         elif self._in_body:
             state = BODY
         elif self._in_request or self.cycle is None:
