@@ -8,6 +8,7 @@ written in, and never becomes a float; so is metadata, whose whole numbers may b
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
@@ -114,13 +115,6 @@ class BatchItem(NewTransaction):
 
 class Batch(Body):
     transactions: Annotated[list[BatchItem], msgspec.Meta(min_length=1, max_length=MAX_BATCH_ITEMS)]
-    atomic: bool = False
-
-
-class _BatchFrame(Body):
-    """A batch whose items are left as they were written."""
-
-    transactions: msgspec.Raw
     atomic: bool = False
 
 
@@ -254,43 +248,92 @@ def decode(body: bytes, into: type[T]) -> T:
         return msgspec.json.decode(body, type=into)
 
 
-def decode_batch(body: bytes) -> Batch:
-    """Read a batch, but for `check_batch`. Raises InvalidInput as `decode` does, in a time that is short at any size:
-
-    what is not as it should be ends the reading where it stands.
-    """
-    with _faults_told():
-        batch = msgspec.json.decode(body, type=Batch)
-    for each in batch.transactions:
-        # Another JSON type is a fault of the body, as it is in every other field.
-        amount_text(each.amount)
-        meta_text(each.meta)
-    return batch
-
-
-def check_batch(body: bytes) -> Iterator[None]:
-    """Look for what `decode_batch` does not see, such as a field given twice: a short step at a time.
+def read_batch(body: bytes, batch: Batch) -> Iterator[None]:
+    """Read a batch into an empty one, a transaction at a time, as strictly as `decode` does: each step is short.
 
     Raises InvalidInput.
     """
     with _faults_told():
-        items = msgspec.json.decode(body, type=_BatchFrame).transactions
-        # Around the items stand the two names, true or false, and white space: so they begin at the first bracket.
-        start = body.index(b"[")
-        end = start + len(bytes(items))
-        if body[start:end] != bytes(items):
-            raise _FormError("a field is given twice")
-        yield
-        around = body[:start] + NULL + body[end:]
-        if len(around) > MAX_BODY_BYTES:
-            raise _FormError("there is too much around the transactions")
-        _STRICT.decode(around.decode("utf-8"))
-        for raw in msgspec.json.decode(items, type=list[msgspec.Raw]):
-            item = bytes(raw)
-            if len(item) > MAX_BODY_BYTES:
-                raise InvalidInput(f"a transaction of the batch has more than {MAX_BODY_BYTES} bytes")
-            _STRICT.decode(item.decode("utf-8"))
-            yield
+        text = body.decode("utf-8")
+        seen: set[str] = set()
+        at, mark = _after(text, 0, "{")
+        while mark != "}":
+            name, at = _value(text, at)
+            if not isinstance(name, str) or name not in BATCH_FIELDS:
+                raise InvalidInput("the body is not as expected: it has a field that no batch has", hint=BODIES_HINT)
+            if name in seen:
+                raise _FormError("a field is given twice")
+            seen.add(name)
+            at, _ = _after(text, at, ":")
+            if name == "atomic":
+                value, at = _value(text, at)
+                batch.atomic = msgspec.convert(value, bool)
+            else:
+                at, mark = _after(text, at, "[")
+                while mark != "]":
+                    start, number = at, len(batch.transactions)
+                    if number >= MAX_BATCH_ITEMS:
+                        raise InvalidInput(f"the batch has more than {MAX_BATCH_ITEMS} transactions", hint=BODIES_HINT)
+                    if not number and text[at : at + 1] == "]":
+                        raise InvalidInput("the batch has no transactions", hint=BODIES_HINT)
+                    if text[at : at + 1] != "{":
+                        raise InvalidInput(f"item {number} of the batch is not an object", hint=BODIES_HINT)
+                    _, at = _value(text, start)
+                    batch.transactions.append(_item(text[start:at], number))
+                    at, mark = _after(text, at, ",]")
+                    yield
+            at, mark = _after(text, at, ",}")
+        if at < len(text):
+            raise json.JSONDecodeError("", text, at)
+        if "transactions" not in seen:
+            raise InvalidInput("the body is not as expected: it has no transactions", hint=BODIES_HINT)
+
+
+BATCH_FIELDS = frozenset(Batch.__struct_fields__)
+BODIES_HINT = "/docs shows each body"
+_SPACE = re.compile(r"[ \t\n\r]*")
+WINDOWS = (1024, MAX_BODY_BYTES)
+"""How much of a batch is looked at to find where a value ends: most are short, and none may be longer than a body."""
+
+
+def _after(text: str, at: int, marks: str) -> tuple[int, str]:
+    """Where the next thing begins behind one of these marks, and the mark; white space does not count."""
+    match = _SPACE.match(text, at)
+    at = match.end() if match else at
+    if text[at : at + 1] not in tuple(marks):
+        raise json.JSONDecodeError("", text, at)
+    match = _SPACE.match(text, at + 1)
+    return (match.end() if match else at + 1), text[at]
+
+
+def _value(text: str, at: int) -> tuple[Any, int]:
+    """The JSON value that begins there, an object, a string, true or false, and where it ends."""
+    for size in WINDOWS:
+        window = text[at : at + size]
+        if window[:1] not in ("{", '"', "t", "f"):
+            break
+        try:
+            value, length = _STRICT.raw_decode(window)
+        except json.JSONDecodeError:
+            if at + size >= len(text):
+                break
+        else:
+            return value, at + length
+    else:
+        raise InvalidInput(f"a transaction of the batch is not JSON, or has more than {MAX_BODY_BYTES} characters")
+    raise json.JSONDecodeError("", text, at)
+
+
+def _item(text: str, number: int) -> BatchItem:
+    try:
+        item = msgspec.json.decode(text, type=BatchItem)
+    except msgspec.ValidationError as error:
+        where = str(error).replace("`$", f"`$.transactions[{number}]")
+        raise InvalidInput(f"the body is not as expected: {where}", hint=BODIES_HINT) from None
+    # Another JSON type is a fault of the body, as it is in every other field.
+    amount_text(item.amount)
+    meta_text(item.meta)
+    return item
 
 
 @contextmanager

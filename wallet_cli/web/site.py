@@ -204,6 +204,9 @@ class Site:
     def _open_turns(self) -> Loop:
         """Turns in the event loop, on a connection of their own."""
         ledger = self._resources.enter_context(self._open(busy_timeout_s=0.0))
+        # The loop and the thread with the large batches wait for the interpreter at each turn of the loop, and at each
+        # answer of the network.
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         soon, soon_threadsafe = self.loop.call_soon, self.loop.call_soon_threadsafe
         if isinstance(ledger.store, SqliteStore):
             return Loop(ledger.executor, soon, soon_threadsafe)
@@ -212,8 +215,6 @@ class Site:
         fibers = Fibers(self.loop)
         ledger.store.wait_by(fibers.until_ready)
         ledger.executor.sleep = fibers.sleep
-        # The thread with the large batches waits for the network again and again, and for the interpreter each time.
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
         return Loop(ledger.executor, soon, soon_threadsafe, fibers.run)
 
     @contextmanager

@@ -9,7 +9,7 @@ from wallet_cli.domain.commands import AppliedTogether, Post, Refusal, Result, T
 from wallet_cli.domain.model import Wallet
 from wallet_cli.errors import WalletError
 from wallet_cli.web.auth import Caller
-from wallet_cli.web.bodies import MAX_BATCH_BYTES, BatchItem, check_batch, decode_batch
+from wallet_cli.web.bodies import MAX_BATCH_BYTES, Batch, BatchItem, read_batch
 from wallet_cli.web.exchange import Reply, failure
 from wallet_cli.web.long_work import Pause
 from wallet_cli.web.routes.call import Call
@@ -28,8 +28,8 @@ async def create_transactions(site: Site, call: Call) -> Reply:
     call.query()
     site.long_work.must_have_room()
     async with site.long_work.turn() as pause:
-        batch = decode_batch(body)
-        for _ in check_batch(body):
+        batch = Batch(transactions=[])
+        for _ in read_batch(body, batch):
             await pause()
         prepared = await _prepare_all(site, call.caller, batch.transactions, pause)
     if batch.atomic:
