@@ -325,7 +325,7 @@ def authorizations() -> Iterator[Hostile]:
     yield auth("as X-Forwarded-User", 401, ("X-Forwarded-User", "till"), ("X-Forwarded-For", "127.0.0.1"))
     yield auth("a token in the URL", 401, path=f"{MINE}?access_token={{user}}")
     yield auth("a key in the URL", 401, path=f"{MINE}?key={{operator}}")
-    yield auth("a key in the user part of the URL", 401, path=f"http://{{operator}}:@127.0.0.1{MINE}")
+    yield auth("a key in the user part of the URL", 400, path=f"http://{{operator}}:@127.0.0.1{MINE}")
     yield Hostile("authorization: good, and a token in the URL", 400, path=f"{MINE}?access_token={{user}}")
     yield Hostile("authorization: good, and a method to override", 405, "POST", headers=(("X-HTTP-Method", "GET"),))
     yield post("authorization: in the body", 401, TOTAL, {"user_id": 1, "wallet_id": 1, "token": "x"}, bearer=None)
@@ -1237,7 +1237,7 @@ def paths() -> Iterator[Hostile]:
         "text=%ed%a0%80",
         "text=a&text=b",
         "key=" + "k" * 256,
-        "key=a%0a",
+        "key=a%0ab",
         "key=%00",
         "note=x",
         "is_credit=true",
@@ -1350,6 +1350,14 @@ def wire() -> Iterator[Hostile]:
         "chunked and something": b"Transfer-Encoding: chunked, identity\r\n",
         "gzip": b"Transfer-Encoding: gzip\r\n",
         "xchunked": b"Transfer-Encoding: xchunked\r\n",
+        "identity": b"Transfer-Encoding: identity\r\n",
+        "identity and chunked": b"Transfer-Encoding: identity, chunked\r\n",
+        "gzip and chunked": b"Transfer-Encoding: gzip, chunked\r\n",
+        "chunked with a parameter": b"Transfer-Encoding: chunked;q=1\r\n",
+        "empty and chunked": b"Transfer-Encoding: ,chunked\r\n",
+        "in two headers": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        "in two headers, one of them identity": b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+        "chunked, and TE with chunked": b"Transfer-Encoding: chunked\r\nTE: identity, chunked\r\n",
         "with a space before the colon": b"Transfer-Encoding : chunked\r\n",
         "with a tab before it": b"\tTransfer-Encoding: chunked\r\n",
     }.items():
@@ -1427,9 +1435,51 @@ def wire() -> Iterator[Hostile]:
     yield raw("an SSH greeting", 400, b"SSH-2.0-OpenSSH_9.0\r\n")
     yield raw("CONNECT", 400, b"CONNECT elsewhere.example:443 HTTP/1.1\r\n" + host + b"\r\n")
     yield raw("OPTIONS *", 404, b"OPTIONS * HTTP/1.1\r\n" + host + b"\r\n")
-    yield raw("an absolute URI of another host", 401, b"GET http://elsewhere.example" + get[4:] + host + b"\r\n")
+    yield raw("an absolute URI of another host", 400, b"GET http://elsewhere.example" + get[4:] + host + b"\r\n")
     yield raw("an absolute URI of nothing", 404, b"GET http://127.0.0.1/nothing HTTP/1.1\r\n" + host + b"\r\n")
     yield raw("an absolute URI of a file", 400, b"GET file:///etc/passwd HTTP/1.1\r\n" + host + b"\r\n")
+    yield raw("an absolute URI of another port", 400, b"GET http://127.0.0.1:81" + get[4:] + host + b"\r\n")
+    yield raw("an absolute URI with a user", 400, b"GET http://a@127.0.0.1" + get[4:] + host + b"\r\n")
+    yield raw("an absolute URI of the same host and port", 401, b"GET HTTP://127.0.0.1:80" + get[4:] + host + b"\r\n")
+    for name, lines in {
+        "no Host": b"",
+        "two Hosts": b"Host: 127.0.0.1\r\nHost: elsewhere.example\r\n",
+        "two Hosts that agree": b"Host: 127.0.0.1\r\nhost: 127.0.0.1\r\n",
+        "two hosts in a Host": b"Host: 127.0.0.1, elsewhere.example\r\n",
+        "two hosts in a Host with no space": b"Host: 127.0.0.1,elsewhere.example\r\n",
+        "a Host with a space in it": b"Host: 127.0.0.1 elsewhere.example\r\n",
+        "an empty Host": b"Host:\r\n",
+        "a Host of [": b"Host: [\r\n",
+        "a Host of ]": b"Host: ]\r\n",
+        "a Host of []": b"Host: []\r\n",
+        "a Host of [::1": b"Host: [::1\r\n",
+        "a Host of [:::::]": b"Host: [:::::]\r\n",
+        "a Host of [127.0.0.1]": b"Host: [127.0.0.1]\r\n",
+        "a Host with a user": b"Host: a@127.0.0.1\r\n",
+        "a Host with a path": b"Host: 127.0.0.1/a\r\n",
+        "a Host with a query": b"Host: 127.0.0.1?a\r\n",
+        "a Host with a port of letters": b"Host: 127.0.0.1:http\r\n",
+        "a Host with a port that is none": b"Host: 127.0.0.1:65536\r\n",
+        "a Host with two ports": b"Host: 127.0.0.1:80:80\r\n",
+        "a Host beyond ASCII": "Host: \u00fc\r\n".encode(),
+        "a Host with %": b"Host: 127.0.0.1%00\r\n",
+    }.items():
+        yield raw(name, 400, get + lines + b"Authorization: Bearer {operator}\r\n\r\n")
+    for version in (b"0.9", b"2.0", b"1.2", b"3.0", b"1.10"):
+        yield raw(f"version {version.decode()}", 400, get.replace(b"1.1", version) + host + b"\r\n")
+    old = line.replace(b"HTTP/1.1", b"HTTP/1.0") + auth
+    yield raw("chunks in HTTP/1.0", 400, old + b"Transfer-Encoding: chunked\r\n\r\n" + whole)
+    yield raw("line ends without end", 400, b"\r\n" * 400_000)
+    yield raw(
+        "trailers that are headers",
+        401,
+        line
+        + host
+        + b"Content-Type: application/json\r\n"
+        + b"Transfer-Encoding: chunked\r\n\r\n"
+        + whole[:-2]
+        + b"Authorization: Bearer {operator}\r\n\r\n",
+    )
     upgrade = b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     switch = b"Host: 127.0.0.1\r\nConnection: Upgrade\r\n"
     yield raw("an upgrade to WebSocket", 401, get + switch + upgrade + b"\r\n")

@@ -314,8 +314,12 @@ def _trusted(ca_file: str | None) -> ssl.SSLContext:
 
 
 def _key_header(key: str) -> tuple[str, str]:
-    """The header that a key goes out in: any but the plainest one encoded, as RFC 8187 has it."""
-    if key.isascii() and key == key.strip():
+    """The header that a key goes out in: any but the plainest one encoded, as RFC 8187 has it.
+
+    One that begins with a quote is: in the plain header, quotes around a key are not a part of it.
+    """
+    key = key.strip()
+    if key.isascii() and not key.startswith('"'):
         return "Idempotency-Key", key
     return "Idempotency-Key*", f"UTF-8''{quote(key, safe='')}"
 

@@ -32,7 +32,6 @@ from wallet_cli.web.supervisor import METRICS_FOLDER_VARIABLE, supervise
 if TYPE_CHECKING:
     from wallet_cli.web.site import Site
 
-KEEP_ALIVE_S = 30
 DRAIN_S = 30
 MAX_WORKERS = 64
 ACCEPT_REST_S = 0.05
@@ -114,7 +113,6 @@ class Worker(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 backlog=BACKLOG,
-                timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=DRAIN_S,
             )
         )

@@ -24,6 +24,7 @@ from wallet_cli.settings import Settings
 from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.web.auth import Caller, Doorkeeper, OpenDoor
 from wallet_cli.web.log import log
+from wallet_cli.web.long_work import LongWork
 from wallet_cli.web.metrics import Metrics
 from wallet_cli.writer.executor import Executor
 from wallet_cli.writer.inbox import Inbox, Loop
@@ -78,6 +79,7 @@ class Site:
         if not isinstance(self.ledger.store, SqliteStore):
             self.ledger.store.reconnect_apart()
         self.door = Doorkeeper(self.ledger.store, self.tokens) if self._auth else OpenDoor()
+        self.long_work = LongWork()
         self.inbox = Inbox(self._open_executor, "serve", self._open_turns(), self.metrics.batch)
         self.inbox.start()
         self._resources.callback(self.inbox.close)
@@ -205,6 +207,9 @@ class Site:
     def _open_turns(self) -> Loop:
         """Turns in the event loop, on a connection of their own."""
         ledger = self._resources.enter_context(self._open(busy_timeout_s=0.0))
+        # The loop and the thread with the large batches wait for the interpreter at each turn of the loop, and at each
+        # answer of the network.
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         soon, soon_threadsafe = self.loop.call_soon, self.loop.call_soon_threadsafe
         if isinstance(ledger.store, SqliteStore):
             return Loop(ledger.executor, soon, soon_threadsafe)
@@ -213,8 +218,6 @@ class Site:
         fibers = Fibers(self.loop)
         ledger.store.wait_by(fibers.until_ready)
         ledger.executor.sleep = fibers.sleep
-        # The thread with the large batches waits for the network again and again, and for the interpreter each time.
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
         return Loop(ledger.executor, soon, soon_threadsafe, fibers.run)
 
     @contextmanager

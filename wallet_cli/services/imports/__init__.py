@@ -276,7 +276,7 @@ class Run:
         if key is None:
             key = f"{self._prefix or self._make_prefix()}{line.number}"
         else:
-            check_key(records.text(fields, "key"))
+            key = check_key(records.text(fields, "key"))
         return records.post(line, wallet, key, self._zone)
 
     def _with_peer(self, command: RestoreTransaction) -> RestoreTransaction:

@@ -30,13 +30,13 @@ NAME = "part.jsonl"
 async def import_part(site: Site, call: Call) -> Reply:
     call.caller.must_be_writing_operator()
     call.query()
+    _, body = await call.file((PART_TYPE,), MAX_BATCH_BYTES)
     with site.importing():
-        _, body = await call.file((PART_TYPE,), MAX_BATCH_BYTES)
         first, _, lines = body.partition(b"\n")
         head = decode(first, PartHead)
         if not lines.endswith(b"\n") or lines.count(b"\n") != len(head.numbers):
             raise InvalidInput("the numbers are not those of the lines", hint="a number for each line, each line whole")
-        check_key(head.prefix + "1")
+        head.prefix = check_key(head.prefix + "1")[:-1]
         work = Part(site, head, lines)
         answer = await site.write_apart(work.run)
     for code, times in work.codes.items():

@@ -72,13 +72,13 @@ async def import_file(site: Site, call: Call) -> Reply:
         raise InvalidInput(f"not what to do with duplicates: {shown(duplicates)}", hint="duplicates=skip or add")
     create, dry_run, atomic = (flag(given, name) for name in FLAGS)
     options = imports.Options(create, dry_run, atomic, duplicates, flag(given, "sort"))
+    try:
+        delimiter, decimal, dates, encoding, columns, wallet = map(given.get, DIALECT)
+        written = dialect(delimiter, decimal, dates, encoding, [columns] if columns else [], wallet)
+    except InvalidInput as error:
+        raise in_query(error) from None
+    kind, body = await call.file(tuple(IMPORTS), MAX_BATCH_BYTES)
     with site.importing():
-        kind, body = await call.file(tuple(IMPORTS), MAX_BATCH_BYTES)
-        try:
-            delimiter, decimal, dates, encoding, columns, wallet = map(given.get, DIALECT)
-            written = dialect(delimiter, decimal, dates, encoding, [columns] if columns else [], wallet)
-        except InvalidInput as error:
-            raise in_query(error) from None
         work = Import(site, options, body, IMPORTS[kind], written)
         answer = await site.write_apart(work.run)
     for code, times in work.codes.items():
