@@ -25,7 +25,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from wallet_cli import __version__
-from wallet_cli.domain.host import is_loopback
+from wallet_cli.domain.host import host_of, is_loopback
 from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
 from wallet_cli.remote.failures import error_of, not_a_server
 from wallet_cli.settings import Settings
@@ -90,7 +90,7 @@ class Server:
         url = checked_url(settings.db)
         secure = url.startswith("https:")
         headers = {"User-Agent": f"wallet-cli/{__version__}", "Accept": "application/json, */*"}
-        token = settings.token
+        token = settings.token_for(host_of(url) or "")
         if token is not None:
             if not re.fullmatch(r"[!-~]+", token):
                 raise InvalidInput("the token is not one: it has spaces, or characters that none has")

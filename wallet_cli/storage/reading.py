@@ -32,6 +32,13 @@ class Reading(ABC):
     def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Iterator[T]:
         """Each row of what a statement reads, made into a thing, as they come."""
 
+    def ledger_id(self) -> str:
+        """The UUID of this ledger, which no other has. Raises StorageError where it is missing."""
+        found = self._one(sql.LEDGER_ID, {}, lambda row: row[0])
+        if found is None:
+            raise StorageError("the id of this ledger is missing", hint="`wallet verify` says more; restore a backup")
+        return str(found)
+
     def user_by_id(self, id_: int) -> User | None:
         return self._one(sql.USER_BY_ID, {"id": id_}, sql.to_user)
 

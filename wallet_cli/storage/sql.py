@@ -305,6 +305,7 @@ WRONG = {
 # What the ledger knows of itself (storage/marks.py). A batch asks for the state alone, and mostly there is none.
 MARK = f"SELECT {_columns(MARK_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
 REFUSING = f"{MARK} AND l.state IS NOT NULL"
+LEDGER_ID = "SELECT l.uuid FROM ledger l WHERE l.id = 1"
 SET_MARK = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in MARK_COLUMNS)} WHERE id = 1"
 
 

@@ -55,7 +55,7 @@ def serve(options: ServeOptions) -> int:
 
     Raises InvalidInput for options or settings that are unsafe, StorageError for a port that cannot be had.
     """
-    settings = _settings(options)
+    settings = _settings(options, lambda text: log("warning", message=text))
     _check(options)
     _, warning = open_tokens(settings)
     if warning:
@@ -166,9 +166,9 @@ class Worker(uvicorn.Server):
         return made
 
 
-def _settings(options: ServeOptions) -> Settings:
+def _settings(options: ServeOptions, notify: Callable[[str], None] | None = None) -> Settings:
     # Over HTTP, a time with no offset is UTC, whatever the machine's zone.
-    return all_settings.load(options.flags | {"timezone": "UTC"})
+    return all_settings.load(options.flags | {"timezone": "UTC"}, notify=notify)
 
 
 def _check(options: ServeOptions) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wallet_cli.domain.address import UserId
 from wallet_cli.services import users
 from wallet_cli.services.answers import user_answer
+from wallet_cli.web.auth import LOCAL
 from wallet_cli.web.bodies import NewUser, TokenRequest, decode
 from wallet_cli.web.exchange import Reply
 from wallet_cli.web.routes.call import PAGE, Call, as_told, page
@@ -38,5 +39,6 @@ async def create_token(site: Site, call: Call) -> Reply:
     body = decode(await call.body(), TokenRequest)
     call.query()
     user = users.find_user(site.ledger, UserId(body.user_id))
-    token = site.tokens.issue(user.id, body.expires_minutes)
+    issued_to = None if call.caller is LOCAL else call.caller.operator
+    token = site.tokens.issue(site.ledger.store.ledger_id(), user.id, body.expires_minutes, issued_to)
     return Reply(201, "token issued", {"token": token, "token_type": "Bearer", "user_id": user.id})
