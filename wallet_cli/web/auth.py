@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from wallet_cli.domain.host import is_loopback
 from wallet_cli.domain.model import Operator
-from wallet_cli.errors import Forbidden, Unauthenticated
+from wallet_cli.errors import Forbidden, InvalidInput, Unauthenticated
 from wallet_cli.services.operators import KEY_PREFIX, hash_key
-from wallet_cli.services.tokens import Tokens
+from wallet_cli.services.tokens import Tokens, subject_of
 from wallet_cli.web.exchange import Scope, header
 
 if TYPE_CHECKING:
@@ -69,6 +69,26 @@ class Caller(NamedTuple):
 
 LOCAL = Caller("local", None, True)
 """Everybody, on a server that was started with --no-auth."""
+
+
+def claimed(scope: Scope) -> str:
+    """Whom a caller says that they are, for the log: a piece of a key's hash, or a token's subject; never a secret."""
+    try:
+        authorization = header(scope, b"authorization")
+    except InvalidInput:
+        return "more than one"
+    if authorization is None:
+        return "nobody"
+    credential = authorization.decode("latin-1").partition(" ")[2]
+    if credential.startswith(KEY_PREFIX):
+        return f"key:{hash_key(credential[:MAX_KEY_CHARS]).hex()[:8]}"
+    return f"user:{subject_of(credential)}"
+
+
+def address_of(scope: Scope) -> str:
+    """The address that a request comes from; behind a proxy, that of the proxy."""
+    client = scope.get("client")
+    return str(client[0]) if client else "-"
 
 
 class Doorkeeper:

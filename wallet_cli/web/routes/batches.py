@@ -9,7 +9,6 @@ from typing import Any
 from wallet_cli.domain.commands import AppliedTogether, Post, Refusal, Result, Together
 from wallet_cli.domain.model import Wallet
 from wallet_cli.errors import WalletError
-from wallet_cli.web.auth import Caller
 from wallet_cli.web.bodies import MAX_BATCH_BYTES, Batch, BatchItem, amount_text, decode, meta_text
 from wallet_cli.web.exchange import Reply, failure
 from wallet_cli.web.routes.call import Call
@@ -30,7 +29,7 @@ async def create_transactions(site: Site, call: Call) -> Reply:
         # Another JSON type is a fault of the body, as it is in every other field.
         amount_text(each.amount)
         meta_text(each.meta)
-    prepared = await _prepare_all(site, call.caller, body.transactions)
+    prepared = await _prepare_all(site, call, body.transactions)
     if body.atomic:
         return await _atomic(site, prepared)
     commands = [item[0] for item in prepared if not isinstance(item, WalletError)]
@@ -46,14 +45,15 @@ async def create_transactions(site: Site, call: Call) -> Reply:
     return Reply(200, "batch done", _summary(answers))
 
 
-async def _prepare_all(site: Site, caller: Caller, items: Sequence[BatchItem]) -> list[Prepared | WalletError]:
+async def _prepare_all(site: Site, call: Call, items: Sequence[BatchItem]) -> list[Prepared | WalletError]:
     prepared: list[Prepared | WalletError] = []
     for number, item in enumerate(items):
         if number % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
             await asyncio.sleep(0)
         try:
-            prepared.append(posting(site, caller, item, item.key))
+            prepared.append(posting(site, call.caller, item, item.key))
         except WalletError as error:
+            site.note_refusal(error, call.scope, call.caller, "")
             prepared.append(error)
     return prepared
 
