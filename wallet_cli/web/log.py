@@ -17,7 +17,7 @@ from typing import Any
 from wallet_cli.domain.period import format_time
 
 MAX_REQUEST_ID_CHARS = 64
-REPEAT_EVERY_S = 60.0
+REPEAT_EVERY_S = 30.0
 MAX_KINDS = 1000
 """How many kinds of lines are told apart in that time."""
 
@@ -50,7 +50,7 @@ class LogHandler(logging.Handler):
 
 
 class Repeated:
-    """Lines that strangers can cause, so that they cannot fill the log: the first of a kind at once, and then, once a
+    """Lines that strangers can cause, so that they cannot fill the log: the first of a kind at once, and then, every half
     minute, how many more there were.
     """
 
