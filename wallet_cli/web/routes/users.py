@@ -8,7 +8,7 @@ from wallet_cli.services.answers import user_answer
 from wallet_cli.web.auth import LOCAL
 from wallet_cli.web.bodies import NewUser, TokenRequest, decode
 from wallet_cli.web.exchange import Reply
-from wallet_cli.web.routes.call import PAGE, Call, as_told, page
+from wallet_cli.web.routes.call import PAGE, Call, as_told, made, page
 from wallet_cli.web.site import Site
 
 
@@ -17,8 +17,9 @@ async def create_user(site: Site, call: Call) -> Reply:
     body = decode(await call.body(), NewUser)
     call.query()
     ledger = as_told(site.ledger, phone_region=body.phone_region)
-    result = await site.carry_out_one(users.registration(ledger, body.phone_number, body.name))
-    return Reply(201, "user registered", users.registered(result))
+    command = users.registration(ledger, body.phone_number, body.name)._replace(key=call.key())
+    result = await site.carry_out_one(command)
+    return made(result, "user registered", users.registered(result))
 
 
 async def list_users(site: Site, call: Call) -> Reply:
