@@ -275,13 +275,14 @@ def load(
     config.toml in the user's config folder). `notify` is told, in one line each, what of a `.env` is ignored. Raises
     InvalidInput for a file that cannot be read, and for a name in the config file that is no setting.
     """
+    of_flags = _of_flags(flags)
     named = flags.get("env_file")
     if named is not None:
         variables = _of_env_file(Path(named))
     else:
         variables = _of_dotenv((folder or Path()) / ".env", notify or _unheard)
     places = (_of_variables(environ, ""), variables, _of_config(config or config_path(environ)))
-    found = [_of_flags(flags), *(place.values for place in places)]
+    found = [of_flags, *(place.values for place in places)]
     values = {}
     for setting in SETTINGS:
         given = (each[setting.name] for each in found if setting.name in each)
