@@ -740,7 +740,7 @@ def test_strangers_are_told_no_paths_and_no_processes(tmp_path: Path) -> None:
         api = server.api(key)
         assert api.post("/users", json={"phone_number": "9886977544"}).status_code == 201
         assert api.post("/wallet/create", json={"user_id": 1, "type": "main"}).status_code == 201
-        token = server.wallet("token 1 -q").out.strip()
+        token = wallet(tmp_path, "token 1 -q", {"JWT_SECRET_KEY": SECRET}).out.strip()
         assert isinstance(server.db, Path)
         with held(TurnLock, server.db.with_name("wallet.db.lock"), "settling") as holder:
             answers = [

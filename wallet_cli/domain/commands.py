@@ -161,6 +161,10 @@ class RestoreState(NamedTuple):
     daily_debit: int | None
 
 
+class EndRestore(NamedTuple):
+    """Let a restored ledger take writes, once all that its rows refer to is seen to be there."""
+
+
 class AdmitOperator(NamedTuple):
     name: str
     key_hash: bytes
@@ -191,6 +195,7 @@ Single = (
     | RestoreTransaction
     | RestoreHold
     | RestoreState
+    | EndRestore
     | AdmitOperator
     | RevokeOperator
     | NoteUse
@@ -205,19 +210,31 @@ class Together(NamedTuple):
 
 Command = Single | Together
 
-Made = User | Wallet | Transaction | Hold | Operator
+
+class Restoring(NamedTuple):
+    """Whether an export is being read back into the ledger, which takes nothing else until its end is read."""
+
+    active: bool
+
+
+Made = User | Wallet | Transaction | Hold | Operator | Restoring
 
 
 class Applied(NamedTuple):
-    """The command is carried out, and this is what it made or changed: of a transfer, the debit."""
+    """The command is carried out, and this is what it made or changed: of a transfer, the debit.
+
+    `beside` is what is answered with it: of a transfer the credit, of a change of a wallet its last transaction.
+    """
 
     made: Made
+    beside: Transaction | None = None
 
 
 class Replayed(NamedTuple):
     """It had been done before, with the same key or in the same place: nothing is applied; what it made then."""
 
     made: Made
+    beside: Transaction | None = None
 
 
 class AppliedTogether(NamedTuple):

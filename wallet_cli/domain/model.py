@@ -96,6 +96,11 @@ class Wallet(NamedTuple):
     key: str | None = None
     """The idempotency key of its opening."""
 
+    @property
+    def name(self) -> str:
+        """WALLET text that names it: `2/main`."""
+        return f"{self.user_id}/{self.type}"
+
 
 class Hold(NamedTuple):
     """Money of a wallet that is spoken for: authorised, to be captured later or let go."""

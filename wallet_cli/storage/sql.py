@@ -113,6 +113,9 @@ OPERATOR_BY_HASH = f"{_OPERATOR} WHERE o.key_hash = :key_hash"
 OPERATOR_BY_NAME = f"{_OPERATOR} WHERE o.name = :name"
 ALL_OPERATORS = f"{_OPERATOR} ORDER BY o.name"
 
+USER_BY_KEY = f"{_USER} WHERE u.key = :key"
+WALLET_BY_KEY = f"{_WALLET} WHERE w.user_id = :user_id AND w.key = :key"
+
 LAST_USER_ID = "SELECT max(id) FROM users"
 LAST_WALLET_ID = "SELECT max(id) FROM wallets"
 
@@ -304,7 +307,12 @@ WRONG = {
 
 # What the ledger knows of itself (storage/marks.py). A batch asks for the state alone, and mostly there is none.
 MARK = f"SELECT {_columns(MARK_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
-REFUSING = f"{MARK} AND l.state IS NOT NULL"
+# With `restoring` behind the columns of the mark.
+REFUSING = (
+    f"SELECT {_columns((*MARK_COLUMNS, 'restoring'), 'l')} FROM ledger l"
+    " WHERE l.id = 1 AND (l.state IS NOT NULL OR l.restoring = 1)"
+)
+SET_RESTORING = "UPDATE ledger SET restoring = :restoring WHERE id = 1"
 LEDGER_ID = "SELECT l.uuid FROM ledger l WHERE l.id = 1"
 SET_MARK = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in MARK_COLUMNS)} WHERE id = 1"
 

@@ -86,7 +86,7 @@ async def create_transfer(site: Site, call: Call) -> Reply:
         meta=meta_of(body.meta),
     )
     result = await site.carry_out_one(command._replace(user_key=call.caller.is_user and key is not None))
-    answer = transactions.transferred(site.ledger, result, both)
+    answer = transactions.transferred(result, both)
     if isinstance(result, Replayed):
         return Reply(200, "transfer done before, with this key", answer)
     return Reply(201, "transfer done", answer)

@@ -19,7 +19,7 @@ async def create_wallet(site: Site, call: Call) -> Reply:
     name = WalletName(UserId(body.user_id), parse_type(body.type))
     command = wallets.opening(site.ledger, name, body.currency, body.minimum_balance)._replace(key=call.key())
     result = await site.carry_out_one(command)
-    return made(result, "wallet created", wallets.opened(site.ledger, result))
+    return made(result, "wallet created", wallets.changed(site.ledger, result))
 
 
 async def get_wallet(site: Site, call: Call) -> Reply:
