@@ -46,7 +46,7 @@ OTHERS_WRITE = 0o022
 ELSEWHERE = re.compile(
     r"(?is).*://|\s*(postgres(ql)?:|//|\\\\|(host|hostaddr|port|dbname|user|password|passfile|service)\s*=)"
 )
-"""How the address of a ledger on another machine begins: a URL, what the driver of PostgreSQL takes, a network share."""
+"""How the address of a ledger on another machine begins: a URL, what PostgreSQL's driver takes, a network share."""
 
 DB_DEFAULT = "(data folder)/wallet.db"
 MADE_WHEN_NEEDED = "(made when first needed)"
@@ -184,7 +184,7 @@ class Settings:
         return seconds
 
     def token_for(self, host: str) -> str | None:
-        """The key or token for the ledger at a host (`name:port`): the setting's, else the token file's, if there is any.
+        """The key or token for the ledger at a host (`name:port`): the setting's, else the token file's, if any.
 
         It is for the host that its file says. Where that says none, it is for the ledger that is named where the token
         is: WALLET_TOKEN goes with WALLET_DB; or else for the one that the other settings name. Raises InvalidInput

@@ -135,7 +135,8 @@ def test_pieces_are_whole_whatever_they_are_cut_into(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "chunked, chunked", "identity"])
 def test_codings_of_the_transfer_are_not_unpacked(coding: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: {coding}\r\n\r\n"
+    lines = ["HTTP/1.1 200 OK", "Connection: close", "Content-Type: application/json", f"Transfer-Encoding: {coding}"]
+    head = "\r\n".join([*lines, "", ""])
     with stranger(head.encode() + LAYERED) as url:
         assert asked(url, monkeypatch).code == 7
 

@@ -70,7 +70,8 @@ SHADOWS = (
     f"CREATE TABLE {ROLE}.operators (LIKE public.operators INCLUDING ALL)",
     f"CREATE TABLE {ROLE}.ledger (LIKE public.ledger INCLUDING ALL)",
     f"INSERT INTO {ROLE}.ledger SELECT * FROM public.ledger",
-    f"INSERT INTO {ROLE}.operators (name, key_hash, read_only, created_at_us) SELECT 'mine', decode(repeat('00', 32), 'hex'), 0, 1",
+    f"INSERT INTO {ROLE}.operators (name, key_hash, read_only, created_at_us)"
+    " SELECT 'mine', decode(repeat('00', 32), 'hex'), 0, 1",
     f"CREATE FUNCTION {ROLE}.length(bigint) RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'",
     f"GRANT ALL ON ALL TABLES IN SCHEMA {ROLE} TO PUBLIC",
 )

@@ -199,7 +199,7 @@ def test_a_dotenv_of_another_user_is_ignored(tmp_path: Path, whose: str) -> None
 
 def test_a_dotenv_of_roots_is_another_users_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("WALLET_CURRENCY=EUR\n")
-    monkeypatch.setattr(os, "geteuid", lambda: os.stat(tmp_path).st_uid + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
     assert told(tmp_path, {}, {})[0].currency.name == "INR"
 
 

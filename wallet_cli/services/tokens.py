@@ -140,15 +140,20 @@ def open_tokens(settings: Settings) -> tuple[Tokens, str | None]:
     text = settings.jwt_secret_key
     warning = None
     secret = _kept_secret(data_folder() / "jwt_secret_key") if text is None else text
-    wrong = _weakness(secret) or settings.exposed("jwt_secret_key")
+    weak, exposed_by = _weakness(secret), settings.exposed("jwt_secret_key")
+    wrong = weak or exposed_by
     if wrong is not None:
         # Said below, in this program's words.
         warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
         if settings.env != DEVELOPMENT:
             raise InvalidInput(
                 f"the setting jwt_secret_key {wrong}",
-                hint="set JWT_SECRET_KEY to 32 random bytes or more, in a file that is yours alone (chmod 600), or leave"
-                " it out and one is made; FLASK_ENV=development accepts it for local work",
+                hint=(
+                    "set JWT_SECRET_KEY to 32 random bytes or more, or leave it out and one is made"
+                    if weak
+                    else "chmod 600"
+                )
+                + "; FLASK_ENV=development accepts it for local work",
             )
         warning = f"jwt_secret_key {wrong}: fit for development only"
     expires_minutes, max_minutes = settings.jwt_access_token_expires_minutes, settings.jwt_max_token_expires_minutes

@@ -200,7 +200,6 @@ class Plain:
             return
         await send_bytes(send, status, body, content_type, id_, close=self._site.draining)
 
-
     def _caller(self, scope: Scope, id_: str) -> Caller | None:
         """Who asks, if they say so."""
         try:

@@ -50,8 +50,8 @@ class LogHandler(logging.Handler):
 
 
 class Repeated:
-    """Lines that strangers can cause, so that they cannot fill the log: the first of a kind at once, and then, every half
-    minute, how many more there were.
+    """Lines that strangers can cause, written so that they cannot fill the log: the first of a kind at once, and then,
+    every half minute, how many more there were.
     """
 
     def __init__(self) -> None:
