@@ -520,9 +520,10 @@ def _shared() -> Cluster:
 def _make_template(url: str) -> None:
     from wallet_cli import settings
     from wallet_cli.services.context import open_ledger
+    from wallet_cli.storage.purpose import Purpose
 
     name = f"{_prefix()}template"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'".encode())
-    with open_ledger(settings.load({"db": named(url, name)}, {}), lambda _: None):
+    with open_ledger(settings.load({"db": named(url, name)}, {}), lambda _: None, purpose=Purpose.MAKE):
         pass

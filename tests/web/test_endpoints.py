@@ -768,7 +768,7 @@ def leaves(error: type[WalletError]) -> Iterator[type[WalletError]]:
 
 # What the interface promises, and no operation of HTTP can answer: its table has them all the same.
 # `restore_conflict` is told of a line of an import, whose answer is 200 all the same.
-NOT_OVER_HTTP = {"interrupted", "key_exists", "key_not_found", "restore_conflict"}
+NOT_OVER_HTTP = {"interrupted", "key_exists", "key_not_found", "ledger_not_found", "restore_conflict"}
 
 
 def test_every_error_is_described() -> None:

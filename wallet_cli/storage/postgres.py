@@ -26,11 +26,21 @@ from psycopg import errors, pq
 from wallet_cli.domain.commands import Command, Made, Restoring
 from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
 from wallet_cli.domain.rules import State
-from wallet_cli.errors import Busy, Collision, InvalidInput, StorageError, Unreachable, WalletError, shown_url
+from wallet_cli.errors import (
+    Busy,
+    Collision,
+    InvalidInput,
+    LedgerNotFound,
+    StorageError,
+    Unreachable,
+    WalletError,
+    shown_url,
+)
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import is_restoring
+from wallet_cli.storage.marks import is_restoring, schema_changed
+from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.wire import (
@@ -72,6 +82,12 @@ COPY_FROM_ROWS = 200
 
 OLDEST_SERVER = 150000
 
+VERSION = "SELECT version_num FROM alembic_version"
+"""The schema's."""
+
+LEDGER_SINCE = 4
+"""The schema from which on a ledger has the table of its mark."""
+
 WRONG_OPTION = re.compile(r"invalid .*value|could not match|invalid port number")
 """What the driver says of the options in a URL, when it connects."""
 
@@ -106,7 +122,6 @@ class PostgresStore(Copying):
     there is not a ledger of this version, and InvalidInput for a URL that cannot be read.
     """
 
-    closes_under_turn = False
     is_local = False
     may_come_back = True
 
@@ -235,7 +250,7 @@ class PostgresStore(Copying):
     def version(self) -> int:
         """The schema version; 0 where there is no ledger yet. Raises StorageError for what is no ledger, or newer."""
         try:
-            found = self._one("SELECT version_num FROM alembic_version", {}, lambda row: str(row[0]))
+            found = self._one(VERSION, {}, lambda row: str(row[0]))
         except NoSuchTable:
             return 0
         if found is None or not re.fullmatch(r"\d{4}", found):
@@ -247,6 +262,21 @@ class PostgresStore(Copying):
                 hint="upgrade wallet-cli",
             )
         return int(found)
+
+    def prepare(self, purpose: Purpose, notify: Notify) -> None:
+        """See that there is a ledger of this program's schema, making or migrating it as far as the purpose allows."""
+        version = self.version()
+        if not version and purpose is not Purpose.MAKE:
+            raise LedgerNotFound(f"there is no ledger in this database: {self.name}", hint=HOW_TO_MAKE)
+        if purpose is Purpose.READ:
+            if version < sql.SCHEMA_VERSION:
+                raise StorageError(
+                    f"this ledger has schema {version}, and this wallet reads {sql.SCHEMA_VERSION}: {self.name}",
+                    hint="the next command that writes migrates it, as `wallet serve` does",
+                )
+            self.forbid_writes()
+        elif version < sql.SCHEMA_VERSION:
+            self.migrate(notify)
 
     def migrate(self, notify: Notify) -> None:
         """Make the tables, or bring older ones up to date, in one transaction that one server makes at a time."""
@@ -267,6 +297,9 @@ class PostgresStore(Copying):
                         wrapped.execute(sqlalchemy.text(self._pin))
                     wrapped.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock({CREATING_LOCK})"))
                     before = self._version_within(connection)
+                    if before >= LEDGER_SINCE:
+                        # Ends all batches: those that begin later see the new version, and are refused.
+                        wrapped.execute(sqlalchemy.text("LOCK TABLE ledger IN EXCLUSIVE MODE"))
                     upgrade(wrapped)
             except sqlalchemy.exc.DBAPIError as error:
                 raise error.orig or error from error
@@ -284,7 +317,7 @@ class PostgresStore(Copying):
         row = connection.execute("SELECT to_regclass('alembic_version') IS NOT NULL").fetchone()
         if row is None or not row[0]:
             return 0
-        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        found = connection.execute(VERSION).fetchone()
         return int(found[0]) if found is not None else 0
 
     def damage(self) -> str | None:
@@ -358,7 +391,7 @@ class PostgresStore(Copying):
             parts.append(f"SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE")
         if asking:
             # Once the locks are had: an export that began to be read back while they were waited for is seen.
-            parts.append(sql.REFUSING)
+            parts += [sql.REFUSING, VERSION]
         if wallet_ids:
             parts.append(with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us]))
         if not parts:
@@ -370,9 +403,17 @@ class PostgresStore(Copying):
             for part in parts:
                 if part is sql.REFUSING and not settling:
                     self.restoring = is_restoring(cursor.fetchone())
+                if part is VERSION and not settling:
+                    self._check_unchanged(cursor.fetchall())
                 if part is not parts[-1]:
                     cursor.nextset()
             return [sql.to_account(row) for row in cursor.fetchall()] if wallet_ids else []
+
+    def _check_unchanged(self, versions: Sequence[Sequence[Any]]) -> None:
+        """Raises StorageError where another program has changed the schema since this store was opened."""
+        version = int(versions[0][0])
+        if version != sql.SCHEMA_VERSION:
+            raise schema_changed(version, self.name)
 
     def _first(self, statement: bytes) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run what begins a batch: where an idle connection turns out to be dead, nothing is lost by another one."""
@@ -508,10 +549,14 @@ class PostgresStore(Copying):
             f"SET LOCAL lock_timeout = {self._wait_ms}",
             f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TURN_S}s'",
             "LOCK TABLE ledger IN EXCLUSIVE MODE",
+            VERSION,
         )
         with self._translating():
-            self._first("; ".join(parts).encode())
-        self._in_batch = True
+            cursor = self._first("; ".join(parts).encode())
+            self._in_batch = True
+            while cursor.nextset():
+                pass
+            self._check_unchanged(cursor.fetchall())
 
     def _change(self, statement: str, values: Values) -> None:
         with self._translating():

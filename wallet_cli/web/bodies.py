@@ -8,7 +8,7 @@ written in, and never becomes a float; so is metadata, whose whole numbers may b
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -193,6 +193,8 @@ class PartHead(Body):
     create: bool = False
     dry_run: bool = False
     atomic: bool = False
+    find: Literal["lines", "earlier"] | None = None
+    """Nothing is applied: which of the lines are there, or what earlier imports applied to their wallets, is asked."""
     phone_region: str | None = None
     currency: str | None = None
 

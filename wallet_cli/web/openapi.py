@@ -404,10 +404,27 @@ def _files() -> dict[str, Any]:
                     _flag("create", "Register users and open wallets that are missing."),
                     _flag("dry_run", "Through the same rules, and change nothing."),
                     _flag("atomic", "All lines, or none where one is refused."),
+                    _flag("sort", "Apply the lines in the order of their times."),
+                    _in_query(
+                        "duplicates",
+                        {"type": "string", "enum": list(transport.DUPLICATES)},
+                        "What to do with lines without a key that are there already; without it, the file is refused.",
+                    ),
+                    *(_in_query(name, TEXT, words) for name, words in DIALECT_WORDS.items()),
                 ),
             )
         },
     }
+
+
+DIALECT_WORDS = {
+    "delimiter": "CSV: what separates columns; without it, the header shows.",
+    "decimal": "CSV: the decimal sign, `,` or `.`; the other one is for groups of digits.",
+    "dates": "CSV: `dmy` for 31/12/2024, `mdy` for 12/31/2024.",
+    "encoding": "CSV: such as `cp1252`; without it, UTF-8, or what its byte order mark says.",
+    "map": "CSV: columns of other programs, as in `Betrag=amount,Datum=at`.",
+    "wallet": "CSV: the wallet of every line, where the file has no column for it.",
+}
 
 
 def _lookups() -> dict[str, Any]:

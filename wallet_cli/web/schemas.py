@@ -152,6 +152,7 @@ ANSWERS: dict[str, Any] = {
         refused=COUNT | {"description": "Lines."},
         users_created=COUNT,
         wallets_created=COUNT,
+        skipped_=COUNT | {"description": "Lines that were there already, with `duplicates=skip`."},
         dry_run_={"const": True, "description": "Nothing was changed."},
         rejects=list_of(
             object_of(
@@ -175,6 +176,11 @@ ANSWERS: dict[str, Any] = {
         users_created=COUNT,
         wallets_created=COUNT,
         broken=list_of(TEXT),
+        found_=list_of({"type": "array", "items": {"type": ["integer", "string"]}})
+        | {
+            "description": "With `find`: the number of a line, how often that is there, and what it is; or what earlier"
+            " imports applied to its wallet: their digest, what, and how often."
+        },
         rejects=list_of(
             object_of(
                 line=ID, code=TEXT, message=TEXT, hint=TEXT_OR_NULL, retryable=BOOLEAN, details={"type": "object"}

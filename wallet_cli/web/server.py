@@ -23,6 +23,7 @@ from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.services.context import open_ledger
 from wallet_cli.services.tokens import open_tokens
 from wallet_cli.settings import Settings
+from wallet_cli.storage.purpose import Purpose
 from wallet_cli.web.listener import BACKLOG, accept_rest, admit_no_more, listen
 from wallet_cli.web.log import log, take_over_logging
 from wallet_cli.web.protocol import bounded_protocol
@@ -204,7 +205,7 @@ def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
     """
     check_region(settings.phone_region)
     parse_minimum(settings.minimum_balance, settings.currency)
-    with open_ledger(settings, lambda text: log("ledger", message=text)) as ledger:
+    with open_ledger(settings, lambda text: log("ledger", message=text), purpose=Purpose.MAKE) as ledger:
         if options.auth and not any(each.revoked_at_us is None for each in ledger.store.operators()):
             log(
                 "no_operator_key",
