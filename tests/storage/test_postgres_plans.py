@@ -169,6 +169,7 @@ READS_EVERYTHING = {
     "ALL_OPERATORS": "operators are few",
     "STRAY_TRANSACTIONS": "what `verify` looks for has no index, as foreign keys do not let it be",
     "STRAY_HOLDS": "likewise",
+    "LEDGER_ID": "a table with one row",
     "MARK": "a table with one row",
     "ITSELF": "a table with one row",
     "SET_MARK": "a table with one row",

@@ -142,7 +142,7 @@ def _opened(flags: Mapping[str, str], purpose: Purpose) -> AbstractContextManage
     """The ledger that the settings name: here, or on another machine."""
     from wallet_cli import settings
 
-    chosen = settings.load(flags)
+    chosen = settings.load(flags, notify=notice)
     if "://" in chosen.db:
         from wallet_cli.remote import is_remote, open_remote
 

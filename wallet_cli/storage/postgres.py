@@ -56,6 +56,7 @@ from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.wire import (
     URL_HINT,
+    WHICH_SCHEMA,
     Connection,
     UntilReady,
     bound,
@@ -152,6 +153,8 @@ class PostgresStore(Copying):
         self._apart = self._ended = False
         self._until_ready: UntilReady | None = None
         self._returning: threading.Thread | None = None
+        self._pin = ""
+        """The statement that each transaction begins with, where it may be in any session: see WHICH_SCHEMA."""
         self._doubtful = False
         """Whether the server said, of the last commit, that it may not have reached the standby."""
 
@@ -227,11 +230,15 @@ class PostgresStore(Copying):
                         hint="CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
                     )
                 connection.add_notice_handler(self._noticed)
-                row = connection.execute("SELECT pg_backend_pid()").fetchone()
+                row = connection.execute(WHICH_SCHEMA).fetchone()
                 assert row is not None
-                if row[0] != connection.info.backend_pid:
+                pid, path = row
+                if pid != connection.info.backend_pid:
                     # Somebody stands between who gives each transaction another session: nothing may stay behind there.
                     connection.prepare_threshold = None
+                    self._pin = f"SET LOCAL search_path = {path}" if path else ""
+                elif path:
+                    connection.execute(f"SET search_path = {path}".encode())
                 connection.silence_s = self._silence_s
                 connection.until_ready = self._until_ready
             except BaseException:
@@ -303,6 +310,8 @@ class PostgresStore(Copying):
             connection.autocommit = False
             try:
                 with engine.begin() as wrapped:
+                    if self._pin:
+                        wrapped.execute(sqlalchemy.text(self._pin))
                     wrapped.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock({CREATING_LOCK})"))
                     before = self._version_within(connection)
                     if before >= LEDGER_SINCE:
@@ -343,7 +352,7 @@ class PostgresStore(Copying):
         if self._in_snapshot or self._in_batch:
             yield
             return
-        self._run("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        self._run("; ".join(self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")))
         self._in_snapshot = True
         try:
             yield
@@ -388,7 +397,7 @@ class PostgresStore(Copying):
             wait_ms = self._wait_ms
             parts += [
                 # What has been committed while the locks were waited for is what is asked for then.
-                "BEGIN ISOLATION LEVEL READ COMMITTED" if settling else "BEGIN",
+                *self._begun("BEGIN ISOLATION LEVEL READ COMMITTED" if settling else "BEGIN"),
                 f"SET LOCAL lock_timeout = {wait_ms}",
                 f"SET LOCAL statement_timeout = {wait_ms + STATEMENT_MARGIN_S * 1000}",
                 f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TURN_S}s'",
@@ -565,7 +574,7 @@ class PostgresStore(Copying):
     def _begin_alone(self) -> None:
         self.begin()
         parts = (
-            "BEGIN",
+            *self._begun("BEGIN"),
             f"SET LOCAL lock_timeout = {self._wait_ms}",
             f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TURN_S}s'",
             "LOCK TABLE ledger IN EXCLUSIVE MODE",
@@ -588,7 +597,7 @@ class PostgresStore(Copying):
 
     def settle(self) -> None:
         for copied in sql.COPIED:
-            self._run(f"ANALYZE {copied.table}")
+            self._run(f"{self._pin}; ANALYZE {copied.table}" if self._pin else f"ANALYZE {copied.table}")
 
     # How statements are run.
 
@@ -618,11 +627,25 @@ class PostgresStore(Copying):
         while True:
             try:
                 with self._translating():
-                    return self.connection.execute(translated(statement), bound(values))
+                    return self._executed(translated(statement), bound(values))
             except Collision:
                 tries -= 1
                 if not tries:
                     raise
+
+    def _executed(self, statement: bytes, values: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+        connection = self.connection
+        if not self._pin or self._in_batch or self._in_snapshot:
+            return connection.execute(statement, values)
+        # Several statements at once take no parameters, so they are written out.
+        cursor = psycopg.ClientCursor(connection)
+        cursor.execute(self._pin.encode().replace(b"%", b"%%") + b"; " + statement, values)
+        cursor.nextset()
+        return cursor
+
+    def _begun(self, begin: str) -> list[str]:
+        """The statements that begin a transaction."""
+        return [begin, self._pin] if self._pin else [begin]
 
     @contextmanager
     def _translating(self) -> Iterator[None]:

@@ -78,6 +78,7 @@ KeyName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_.\-]{1,64}$", exampl
 Time = Annotated[
     str, msgspec.Meta(description="ISO 8601; UTC where it has no offset.", examples=["2024-04-19T05:27:13"])
 ]
+PastTime = Annotated[Time, msgspec.Meta(description="ISO 8601; UTC where it has no offset. For operators alone.")]
 Note = Annotated[str, msgspec.Meta(max_length=MAX_NOTE_CHARS)]
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_KEY_CHARS)]
 
@@ -105,7 +106,7 @@ class NewTransaction(Body):
     amount: Amount
     is_credit: bool
     note: Note | None = None
-    at: Time | None = None
+    at: PastTime | None = None
     meta: Metadata | UnsetType = UNSET
 
 

@@ -68,7 +68,9 @@ KEY_FIELDS: dict[str, Any] = {
 }
 
 ANSWERS: dict[str, Any] = {
-    "User": object_of(id=ID, phone_number=TEXT, phone_e164=TEXT, name=TEXT_OR_NULL, created_at=TIME),
+    "User": object_of(
+        id=ID, phone_number=TEXT, phone_e164=TEXT, name=TEXT_OR_NULL, created_at=TIME, replayed_=REPLAYED
+    ),
     "Ledger": object_of(
         id=TEXT | {"format": "uuid"},
         schema={"type": "integer", "minimum": 1},
@@ -93,6 +95,7 @@ ANSWERS: dict[str, Any] = {
         maximum_balance=MONEY_OR_NULL,
         daily_debit=MONEY_OR_NULL,
         at_=TIME | {"description": "The moment that it was asked for, where it was."},
+        replayed_=REPLAYED,
     ),
     "WalletList": list_of(ref("Wallet")),
     "WalletPage": object_of(wallets=list_of(ref("Wallet")), next_cursor=TEXT_OR_NULL),

@@ -55,7 +55,7 @@ def serve(options: ServeOptions) -> int:
 
     Raises InvalidInput for options or settings that are unsafe, StorageError for a port that cannot be had.
     """
-    settings = _settings(options)
+    settings = _settings(options, lambda text: log("warning", message=text))
     _check(options)
     _, warning = open_tokens(settings)
     if warning:
@@ -165,8 +165,8 @@ class Worker(uvicorn.Server):
         return made
 
 
-def _settings(options: ServeOptions) -> Settings:
-    return all_settings.load(options.flags)
+def _settings(options: ServeOptions, notify: Callable[[str], None] | None = None) -> Settings:
+    return all_settings.load(options.flags, notify=notify)
 
 
 def _check(options: ServeOptions) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from wallet_cli.domain.address import OwnedWallet, check_key, parse_id
+from wallet_cli.domain.commands import Applied, Replayed
 from wallet_cli.errors import InvalidInput, UserNotFound, WalletNotFound, shown
 from wallet_cli.services import pages
 from wallet_cli.services.context import Ledger
 from wallet_cli.settings import Settings, Value
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.bodies import MAX_BODY_BYTES
-from wallet_cli.web.exchange import JSON_TYPE, Receive, Scope, header, media_type, query, read_body
+from wallet_cli.web.exchange import JSON_TYPE, Receive, Reply, Scope, header, media_type, query, read_body
 
 UTF8 = b"UTF-8''"
 QUOTED = re.compile(rb'"((?:[^"\\]|\\["\\])*)"')
@@ -96,6 +97,13 @@ def flag(given: dict[str, str], name: str) -> bool:
             f"{name} is neither true nor false: {shown(given[name])}", hint=f"{name}=true, or leave it out"
         )
     return value
+
+
+def made(result: Applied | Replayed, message: str, answer: dict[str, Any]) -> Reply:
+    """The answer to what makes a user or a wallet, which a key may have made before."""
+    if isinstance(result, Replayed):
+        return Reply(200, f"{message} before, with this key", answer | {"replayed": True})
+    return Reply(201, message, answer)
 
 
 def as_told(ledger: Ledger, **told: str | None) -> Ledger:
