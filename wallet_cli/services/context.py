@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from wallet_cli.domain.address import OwnedWallet
 from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replayed, Result, Single
 from wallet_cli.domain.model import Policy, Wallet
 from wallet_cli.errors import InvalidInput, StorageError, shown
-from wallet_cli.settings import Settings
+from wallet_cli.settings import Settings, Value
 from wallet_cli.storage import sql
 from wallet_cli.storage.ledger_file import ledger_path, open_store
 from wallet_cli.storage.sqlite import SqliteStore
@@ -59,6 +60,16 @@ class Ledger:
     def carry_out(self, command: Single, name: str) -> Applied | Replayed:
         """Run one command in a turn of its own; raises the error of a refusal."""
         return accepted(self.executor.run([command], name)[0])
+
+
+def as_told(ledger: Ledger, **told: str | None) -> Ledger:
+    """The same ledger, with settings that a caller chose in the place of its own."""
+    chosen = {name: Value(text, "the request") for name, text in told.items() if text is not None}
+    if not chosen:
+        return ledger
+    other = copy.copy(ledger)
+    other.settings = Settings({**ledger.settings.values, **chosen})
+    return other
 
 
 def accepted(result: Result) -> Applied | Replayed:

@@ -1,8 +1,8 @@
 """Statements: a wallet over a period, every line with its running balance, and totals by kind.
 
-The lines are read as often as somebody asks for them, each time the same ones, and never kept: a statement of a million
-lines takes no more memory than one of ten. They are read in pieces: what a ledger holds is never changed, so no snapshot
-is kept open for whoever prints them, which would keep SQLite's log from being taken back.
+The lines are read as often as somebody asks for them, each time the same ones, and never kept: a statement of a
+million lines takes no more memory than one of ten. They are read in pieces: what a ledger holds is never changed, so no
+snapshot is kept open for whoever prints them, which would let SQLite's log grow.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ call, so that a revoked one is refused from then on, by every server on that led
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from wallet_cli.domain.host import is_loopback
@@ -16,9 +17,6 @@ from wallet_cli.errors import Forbidden, Unauthenticated
 from wallet_cli.services.operators import KEY_PREFIX, hash_key
 from wallet_cli.services.tokens import Tokens
 from wallet_cli.web.exchange import Scope, header
-
-if TYPE_CHECKING:
-    from wallet_cli.services.context import Store
 
 LOOPBACK = "127.0.0.1"
 MAX_KEY_CHARS = 100
@@ -66,8 +64,10 @@ LOCAL = Caller("local", None, True)
 class Doorkeeper:
     """Tells callers apart by their `Authorization` header."""
 
-    def __init__(self, store: Store, tokens: Tokens) -> None:
-        self._store = store
+    def __init__(self, find: Callable[[bytes], Operator | None], tokens: Tokens, *, is_local: bool) -> None:
+        self._find = find
+        """Finds an operator in the ledger by the hash of their key."""
+        self._is_local = is_local
         self._tokens = tokens
         self._remembered: dict[str, tuple[float, Operator]] = {}
         self.used: set[str] = set()
@@ -94,13 +94,13 @@ class Doorkeeper:
 
     def _operator_of(self, key: str) -> Operator | None:
         """Looked up in a ledger beside us at each call; asked of another host once in REMEMBER_S."""
-        if self._store.is_local:
-            return self._store.operator_by_hash(hash_key(key))
+        if self._is_local:
+            return self._find(hash_key(key))
         now_s = time.monotonic()
         until_s, known = self._remembered.get(key, (0.0, None))
         if now_s < until_s:
             return known
-        found = self._store.operator_by_hash(hash_key(key))
+        found = self._find(hash_key(key))
         if found is not None:
             if len(self._remembered) >= MAX_REMEMBERED:
                 self._remembered.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -10,8 +9,6 @@ from urllib.parse import unquote_to_bytes
 from wallet_cli.domain.address import OwnedWallet, check_key, parse_id
 from wallet_cli.errors import InvalidInput, UserNotFound, WalletNotFound, shown
 from wallet_cli.services import pages
-from wallet_cli.services.context import Ledger
-from wallet_cli.settings import Settings, Value
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.bodies import MAX_BODY_BYTES
 from wallet_cli.web.exchange import JSON_TYPE, Receive, Scope, header, media_type, query, read_body
@@ -92,16 +89,6 @@ def flag(given: dict[str, str], name: str) -> bool:
             f"{name} is neither true nor false: {shown(given[name])}", hint=f"{name}=true, or leave it out"
         )
     return value
-
-
-def as_told(ledger: Ledger, **told: str | None) -> Ledger:
-    """The same ledger, with settings that a caller chose in the place of the server's."""
-    chosen = {name: Value(text, "the request") for name, text in told.items() if text is not None}
-    if not chosen:
-        return ledger
-    other = copy.copy(ledger)
-    other.settings = Settings({**ledger.settings.values, **chosen})
-    return other
 
 
 def must_see(caller: Caller, user_id: int) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from wallet_cli.domain.address import UserId
 from wallet_cli.services import users
 from wallet_cli.services.answers import user_answer
+from wallet_cli.services.context import as_told
 from wallet_cli.web.bodies import NewUser, TokenRequest, decode
 from wallet_cli.web.exchange import Reply
-from wallet_cli.web.routes.call import PAGE, Call, as_told, page
+from wallet_cli.web.routes.call import PAGE, Call, page
 from wallet_cli.web.site import Site
 
 
