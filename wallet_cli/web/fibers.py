@@ -33,22 +33,21 @@ class Aside:
     def __await__(self) -> Generator[Any, Any, Any]:
         go_on: Callable[[], Any] = partial(self._work.send, None)
         while True:
+            is_end, found = yield from self._stretch(go_on)
+            if is_end:
+                return found
             try:
-                waits_for = yield from self._stretch(go_on)
-            except StopIteration as end:
-                return end.value
-            try:
-                got = yield waits_for
+                got = yield found
             except BaseException as error:
                 go_on = partial(self._work.throw, error)
             else:
                 go_on = partial(self._work.send, got)
 
-    def _stretch(self, go_on: Callable[[], Any]) -> Generator[Any, Any, Any]:
-        """One stretch; answers with what the coroutine waits for at its end, and raises what it raises."""
-        fiber = greenlet(go_on)
+    def _stretch(self, go_on: Callable[[], Any]) -> Generator[Any, Any, tuple[bool, Any]]:
+        """One stretch: whether it is the last, and what the coroutine answers, or waits for. Raises what it raises."""
+        fiber = greenlet(_ended_or_not)
         try:
-            found = fiber.switch()
+            found = fiber.switch(go_on)
             while not fiber.dead:
                 try:
                     got = yield from found.__await__()
@@ -56,9 +55,17 @@ class Aside:
                     found = fiber.throw(error)
                 else:
                     found = fiber.switch(got)
-            return found
+            answer: tuple[bool, Any] = found
+            return answer
         finally:
             self._ended(fiber)
+
+
+def _ended_or_not(go_on: Callable[[], Any]) -> tuple[bool, Any]:
+    try:
+        return False, go_on()
+    except StopIteration as end:
+        return True, end.value
 
 
 def wait_for(future: asyncio.Future[T]) -> T:
