@@ -24,7 +24,7 @@ from wallet_cli.web.fibers import Aside, until_ready_aside, wait_for
 if TYPE_CHECKING:
     from wallet_cli.services.context import Store
 
-CONNECTIONS = 8
+CONNECTIONS = 6
 """How many short reads are asked of the database at once."""
 
 MAX_WAITING = 1000

@@ -31,7 +31,7 @@ from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.settings import Settings
 from wallet_cli.storage.sqlite import SqliteStore
 
-NICENESS = 15
+NICENESS = 19
 """The event loop comes first: its callers wait for a millisecond's work, these for a second's."""
 
 HEAD = struct.Struct("!cI")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE_S = 30
 DRAIN_S = 30
-LONG_READ_GRACE_S = 3.0
+LONG_READ_GRACE_S = 2.0
 """How long a server that is to stop goes on with what takes long to read."""
 
 MAX_WORKERS = 64
