@@ -85,6 +85,7 @@ def test_the_example_accepts_a_whole_ledger(story: Path) -> None:
         "UPDATE transactions SET hold = 2 WHERE wallet_id = 1 AND seq = 7",
         "UPDATE transactions SET forced = 0 WHERE wallet_id = 1 AND seq = 8",
         "UPDATE transactions SET forced = 1 WHERE wallet_id = 1 AND seq = 1",
+        "UPDATE transactions SET user_key = 1 WHERE wallet_id = 1 AND seq = 3",
     ],
 )
 def test_the_example_finds_what_was_changed(change: str, story: Path) -> None:

@@ -541,7 +541,7 @@ ALTERED = [
     ("DELETE FROM holds WHERE wallet_id = 3", "3 holds became 2"),
     ("UPDATE operators SET read_only = 1 - read_only WHERE name = 'a.b'", "operator a.b"),
     ("DELETE FROM operators WHERE name = 'a.b'", "operator a.b"),
-    ("INSERT INTO users VALUES (3, '1', '+1', NULL, NULL, NULL, 0)", "2 users became 3"),
+    ("INSERT INTO users VALUES (3, '1', '+1', NULL, NULL, NULL, 0, NULL)", "2 users became 3"),
 ]
 
 

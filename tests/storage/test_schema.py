@@ -28,9 +28,9 @@ def raw(db: Path) -> Iterator[Any]:
     """The test's ledger through SQLite alone, with one user and one wallet in it."""
     with closing(sqlite3.connect(db, isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("INSERT INTO users VALUES (1, '1', '+911', 'IN', '1', NULL, 0)")
+        connection.execute("INSERT INTO users VALUES (1, '1', '+911', 'IN', '1', NULL, 0, NULL)")
         for id_, type_ in ((1, "main"), (2, "savings")):
-            facts = (id_, 1, type_, "INR", 2, "active", None, 0, None, None, 0, 0)
+            facts = (id_, 1, type_, "INR", 2, "active", None, 0, None, None, 0, 0, None)
             connection.execute(sql.UPSERT_WALLET, facts)
         yield connection
 
@@ -57,7 +57,7 @@ def test_migrations_make_the_schema_of_the_tables(db: Path) -> None:
         assert schema(migrated) == expected
     engine.dispose()
     assert {"ledger", "users", "wallets", "holds", "transactions", "operators"} <= set(expected)
-    assert {"uq_transactions_wallet_id_key", "ix_transactions_wallet_id_reverses"} <= set(expected)
+    assert {"uq_transactions_wallet_id_key_user_key", "ix_transactions_wallet_id_reverses"} <= set(expected)
     assert {"uq_holds_wallet_id_key", "ix_holds_open"} <= set(expected)
     for name in ("transactions", "holds"):
         assert expected[name].endswith("WITHOUT ROWID, STRICT")
@@ -101,6 +101,7 @@ TRANSACTION: dict[str, Any] = {
     "reverses": 1,
     "hold": 1,
     "forced": 1,
+    "user_key": 0,
 }
 MAY_BE_NULL = ("note", "key", "meta", "peer_wallet_id", "peer_seq", "reverses", "hold")
 WALLET: dict[str, Any] = {
@@ -296,9 +297,9 @@ def test_rows_of_before_there_was_more_to_say_say_that_there_is_nothing(raw: Any
         " VALUES (3, 1, 1, 5, 5, 0, 1, 0, zeroblob(32))"
     )
     (wallet,) = [each for each in map(sql.to_wallet, raw.execute(sql.ALL_WALLETS)) if each.id == 3]
-    assert wallet[7:] == (None, None, 0, 0)
+    assert wallet[7:] == (None, None, 0, 0, None)
     (transaction,) = map(sql.to_transaction, raw.execute(sql.OLDEST_FIRST, {"wallet_id": 3}))
-    assert transaction[11:] == (None, None, None, None, None, False)
+    assert transaction[11:] == (None, None, None, None, None, False, False)
 
 
 def test_a_wallet_with_history_and_a_user_with_wallets_cannot_be_deleted(raw: Any) -> None:

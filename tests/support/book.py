@@ -50,6 +50,7 @@ from wallet_cli.domain.commands import (
     Post,
     Refusal,
     RestoreHold,
+    RestoreState,
     RestoreTransaction,
     Result,
     Reverse,
@@ -67,6 +68,8 @@ from wallet_cli.domain.rules import State, execute
 from wallet_cli.domain.rules.holds import status_at
 
 INR = Currency("INR", 2)
+RESTORES = (RestoreTransaction, RestoreHold, RestoreState)
+"""What the book takes at any time, as if it had been empty when an export began to be read back into it."""
 NAMES = {"MAX": MAX_AMOUNT_MINOR, "TOTAL": MAX_TOTAL_MINOR, "DAY": DAY_US, "2DAY": 2 * DAY_US}
 
 
@@ -130,7 +133,7 @@ class Book:
         for hold in self.holds.values():
             state.add_hold(hold)
             if hold.key is not None:
-                state.keys[hold.wallet_id, hold.key] = hold
+                state.keys[hold.wallet_id, hold.key, False] = hold
         return state
 
     def _load_wallet(self, state: State, wallet: Wallet, now_us: int) -> None:
@@ -140,7 +143,7 @@ class Book:
             state.history[wallet.id, each.seq] = each
             state.reversed[wallet.id, each.seq] = sum(other.amount for other in history if other.reverses == each.seq)
             if each.key is not None:
-                state.keys[wallet.id, each.key] = each
+                state.keys[wallet.id, each.key, each.user_key] = each
         lapsed = self._lapsed(wallet.id, now_us)
         if lapsed:
             state.lapsed[wallet.id] = lapsed
@@ -154,6 +157,7 @@ class Book:
     def carry_out(self, commands: Sequence[Command], now_us: int) -> list[Result]:
         """Decide a batch and write down what it made; what is refused or replayed has to make and change nothing."""
         state = self.load(now_us)
+        state.restoring = any(isinstance(command, RESTORES) for command in commands)
         before = everything(state)
         results = execute(state, commands, now_us)
         if not any(isinstance(result, Applied | AppliedTogether) for result in results):

@@ -259,8 +259,8 @@ def test_a_minimum_that_the_currency_cannot_hold_stops_debits_alone() -> None:
 PRECEDENCE = """
     now  kind  wallet amount key  note at   → result
      50  debit 9      MAX+1  used -    60   → wallet_not_found
-     50  debit 2      MAX+1  used -    60   → wallet_not_active
-     50  debit 1      MAX+1  used -    60   → key_reused
+     50  debit 2      MAX+1  used -    60   → key_reused
+     50  debit 2      MAX+1  free -    60   → wallet_not_active
      50  debit 1      MAX+1  free -    60   → invalid_input
      50  debit 1         10  free -    60   → invalid_input
      50  debit 1         10  free -     5   → time_conflict
@@ -277,7 +277,7 @@ def test_the_first_rule_that_is_broken_is_the_one_that_answers() -> None:
     open_wallet(state, 2, "frozen", None, MAX_TOTAL_MINOR - 5, MAX_TOTAL_MINOR - 5)
     open_wallet(state, 3, "active", None, 15, 10)
     for wallet_id in (1, 2, 3, 9):
-        state.keys[wallet_id, "used"] = Transaction(wallet_id, 1, True, 1, 1, 0, 1, 1, None, "used", bytes(32))
+        state.keys[wallet_id, "used", False] = Transaction(wallet_id, 1, True, 1, 1, 0, 1, 1, None, "used", bytes(32))
     said = []
     for row in PRECEDENCE.splitlines()[2:]:
         event, _, expected = row.partition("→")
@@ -371,7 +371,7 @@ def test_a_transaction_carries_the_running_totals_of_its_wallet() -> None:
     )
     last = state.last[1]
     assert last[:10] == (1, 3, True, 5, 105, 30, 2, 3, "note", "k")
-    assert last[11:] == (None, None, None, None, None, False)
+    assert last[11:] == (None, None, None, None, None, False, False)
     assert (last.balance, last.debit_count) == (75, 1)
 
 
@@ -476,7 +476,7 @@ FIELDS = tuple(field for field in Transaction._fields if field not in ("wallet_i
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_transaction_follows_what_came_before_it_and_with_any_other_field_does_not(field: str) -> None:
     """The wallet is in the first hash of all; every other field, one that is added later too, is in the row's own."""
-    row = Transaction(3, 1, True, 5, 5, 0, 1, 7, "note", "key", bytes(32), '{"a":1}', 4, 5, 6, 7, True)
+    row = Transaction(3, 1, True, 5, 5, 0, 1, 7, "note", "key", bytes(32), '{"a":1}', 4, 5, 6, 7, True, True)
     assert len(row) == len(Transaction._fields)
     row = row._replace(hash=chain.link(bytes(32), *row[1:10], chain.extras(*row[11:])))
     assert chain.follows(bytes(32), row)

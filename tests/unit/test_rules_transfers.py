@@ -168,8 +168,8 @@ PRECEDENCE = """
     now transfer from to amount key note → result
      50 transfer 9    9   MAX+1 used -   → wallet_not_found
      50 transfer 2    2   MAX+1 used -   → invalid_input
-     50 transfer 2    3   MAX+1 used -   → wallet_not_active
-     50 transfer 1    3   MAX+1 used -   → key_reused
+     50 transfer 2    3   MAX+1 used -   → key_reused
+     50 transfer 2    3   MAX+1 free -   → wallet_not_active
      50 transfer 1    3   MAX+1 free -   → invalid_input
      50 transfer 1    6   MAX+1 free -   → invalid_input
      50 transfer 1    6      10 free -   → balance_overflow

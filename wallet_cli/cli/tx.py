@@ -26,7 +26,7 @@ from wallet_cli.services.context import Ledger
 
 CSV_COLUMNS = (
     "id", "wallet_id", "seq", "kind", "is_credit", "amount", "balance", "currency", "at", "note", "key",
-    "meta", "transfer", "reverses", "hold", "forced",
+    "meta", "transfer", "reverses", "hold", "forced", "user_key",
 )  # fmt: skip
 TABLE_COLUMNS = ("id", "at", "kind", "amount", "balance", "note", "key")
 

@@ -67,6 +67,7 @@ def extras(
     reverses: int | None,
     hold: int | None,
     forced: bool,
+    user_key: bool = False,
 ) -> str:
     """The last part of a transaction's canonical text: metadata and links; empty where there are none."""
     text = "" if meta is None else f" meta {len(meta.encode())}:{meta}"
@@ -76,7 +77,9 @@ def extras(
         text += f" reverses {reverses}"
     if hold is not None:
         text += f" hold {hold}"
-    return text + " forced" if forced else text
+    if forced:
+        text += " forced"
+    return text + " user-key" if user_key else text
 
 
 def follows(previous: bytes, transaction: Transaction) -> bool:

@@ -19,6 +19,7 @@ class Register(NamedTuple):
     name: str | None
     created_at_us: int | None = None
     id: int | None = None
+    key: str | None = None
 
 
 class OpenWallet(NamedTuple):
@@ -30,10 +31,14 @@ class OpenWallet(NamedTuple):
     own_minimum: int | None
     created_at_us: int | None = None
     id: int | None = None
+    key: str | None = None
 
 
 class Post(NamedTuple):
-    """Credit or debit a wallet. `at_us` is None for now; `key` makes it safe to send again."""
+    """Credit or debit a wallet. `at_us` is None for now; `key` makes it safe to send again.
+
+    `user_key`: the key was given under a user's token. Such keys and those of operators are two sets.
+    """
 
     wallet_id: int
     is_credit: bool
@@ -42,6 +47,7 @@ class Post(NamedTuple):
     key: str | None = None
     at_us: int | None = None
     meta: str | None = None
+    user_key: bool = False
 
 
 class Transfer(NamedTuple):
@@ -53,6 +59,7 @@ class Transfer(NamedTuple):
     note: str | None = None
     key: str | None = None
     meta: str | None = None
+    user_key: bool = False
 
 
 class Reverse(NamedTuple):
@@ -133,6 +140,7 @@ class RestoreTransaction(NamedTuple):
     reverses: int | None
     hold: int | None
     forced: bool
+    user_key: bool = False
     balance: int | None = None
     """What has to be in the wallet after it, where that was said."""
 
@@ -151,6 +159,10 @@ class RestoreState(NamedTuple):
     own_minimum: int | None
     maximum: int | None
     daily_debit: int | None
+
+
+class EndRestore(NamedTuple):
+    """Let a restored ledger take writes, once all that its rows refer to is seen to be there."""
 
 
 class AdmitOperator(NamedTuple):
@@ -183,6 +195,7 @@ Single = (
     | RestoreTransaction
     | RestoreHold
     | RestoreState
+    | EndRestore
     | AdmitOperator
     | RevokeOperator
     | NoteUse
@@ -197,19 +210,31 @@ class Together(NamedTuple):
 
 Command = Single | Together
 
-Made = User | Wallet | Transaction | Hold | Operator
+
+class Restoring(NamedTuple):
+    """Whether an export is being read back into the ledger, which takes nothing else until its end is read."""
+
+    active: bool
+
+
+Made = User | Wallet | Transaction | Hold | Operator | Restoring
 
 
 class Applied(NamedTuple):
-    """The command is carried out, and this is what it made or changed: of a transfer, the debit."""
+    """The command is carried out, and this is what it made or changed: of a transfer, the debit.
+
+    `beside` is what is answered with it: of a transfer the credit, of a change of a wallet its last transaction.
+    """
 
     made: Made
+    beside: Transaction | None = None
 
 
 class Replayed(NamedTuple):
     """It had been done before, with the same key or in the same place: nothing is applied; what it made then."""
 
     made: Made
+    beside: Transaction | None = None
 
 
 class AppliedTogether(NamedTuple):

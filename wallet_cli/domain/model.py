@@ -30,6 +30,8 @@ class User(NamedTuple):
     """With the region: digits that mean this number there (see domain/phone.py)."""
     name: str | None
     created_at_us: int
+    key: str | None = None
+    """The idempotency key of the registration."""
 
 
 class Transaction(NamedTuple):
@@ -62,6 +64,8 @@ class Transaction(NamedTuple):
     """The number of the hold of this wallet that this one captures, in part or whole."""
     forced: bool = False
     """An operator had it pass where a floor or a limit would have refused it."""
+    user_key: bool = False
+    """Whether `key` is one of the user's own; those of operators are another set."""
 
     @property
     def balance(self) -> int:
@@ -89,6 +93,13 @@ class Wallet(NamedTuple):
     """What its open holds keep, those included that have lapsed and nobody has noted yet."""
     holds: int = 0
     """How many holds it ever had; the next one's number less one."""
+    key: str | None = None
+    """The idempotency key of its opening."""
+
+    @property
+    def name(self) -> str:
+        """WALLET text that names it: `2/main`."""
+        return f"{self.user_id}/{self.type}"
 
 
 class Hold(NamedTuple):

@@ -185,6 +185,7 @@ def _transaction(wallet: Wallet, last: Transaction, line: Answer) -> Transaction
         reverses[1] if reverses else None,
         hold[1] if hold else None,
         line.get("forced", False),
+        line.get("user_key", False),
     )
 
 

@@ -48,7 +48,7 @@ def wallet_answer(account: Account, policy: Policy) -> Answer:
 
 
 def transaction_answer(transaction: Transaction, wallet: Wallet, *, replayed: bool = False) -> Answer:
-    """`meta`, `transfer`, `reverses`, `hold` and `forced` stand there where the transaction has them."""
+    """`meta`, `transfer`, `reverses`, `hold`, `forced` and `user_key` stand there where the transaction has them."""
     answer: Answer = {
         "id": format_transaction_id(transaction.wallet_id, transaction.seq),
         "wallet_id": transaction.wallet_id,
@@ -70,7 +70,7 @@ def transaction_answer(transaction: Transaction, wallet: Wallet, *, replayed: bo
 
 
 MORE = Transaction._fields.index("meta")
-NOTHING_MORE = (None, None, None, None, None, False)
+NOTHING_MORE = (None, None, None, None, None, False, False)
 
 
 def _more_of(transaction: Transaction) -> Answer:
@@ -87,6 +87,8 @@ def _more_of(transaction: Transaction) -> Answer:
         more["hold"] = format_hold_id(transaction.wallet_id, transaction.hold)
     if transaction.forced:
         more["forced"] = True
+    if transaction.user_key:
+        more["user_key"] = True
     return more
 
 

@@ -32,7 +32,7 @@ VERSION = 1
 LINES_AT_ONCE = 1000
 CSV_COLUMNS = (
     "wallet", "amount", "kind", "at", "note", "key", "meta",
-    "id", "balance", "currency", "transfer", "reverses", "hold", "forced",
+    "id", "balance", "currency", "transfer", "reverses", "hold", "forced", "user_key",
 )  # fmt: skip
 
 
@@ -178,6 +178,7 @@ def _user_record(user: User) -> dict[str, Any]:
         "phone_national": user.phone_national,
         "name": user.name,
         "created_at": format_time(user.created_at_us),
+        **({} if user.key is None else {"key": user.key}),
     }
 
 
@@ -190,13 +191,18 @@ def _wallet_record(named: Named) -> dict[str, Any]:
         "currency": wallet.currency.name,
         "minimum_balance": _limit(wallet.own_minimum, wallet.currency),
         "created_at": format_time(wallet.created_at_us),
+        **({} if wallet.key is None else {"key": wallet.key}),
     }
 
 
 def _transaction_lines(named: Named, rows: Iterator[Row]) -> Iterator[str]:
     money = money_text(named.wallet.currency)
     wallet = quoted(named.name)
-    for wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced, _ in rows:
+    for row in rows:
+        (
+            wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced,
+            user_key, _,
+        ) = row  # fmt: skip
         kind = "credit" if is_credit else "debit"
         line = (
             f'{{"id":"{wallet_id}-{seq}","wallet":{wallet},"kind":"{kind}","amount":"{money(amount)}",'
@@ -216,6 +222,8 @@ def _transaction_lines(named: Named, rows: Iterator[Row]) -> Iterator[str]:
             line += f',"hold":"{format_hold_id(wallet_id, hold)}"'
         if forced:
             line += ',"forced":true'
+        if user_key:
+            line += ',"user_key":true'
         yield line + "}\n"
 
 
@@ -301,9 +309,10 @@ def _csv_rows(named: Named, rows: Iterator[Row]) -> Iterator[Row]:
     name, currency = named.name, named.wallet.currency
     money, unit = money_text(currency), currency.name
     for row in rows:
-        wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced, after = (
-            row
-        )
+        (
+            wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced,
+            user_key, after,
+        ) = row  # fmt: skip
         yield (
             name,
             money(amount),
@@ -319,6 +328,7 @@ def _csv_rows(named: Named, rows: Iterator[Row]) -> Iterator[Row]:
             None if reverses is None else f"{wallet_id}-{reverses}",
             None if hold is None else format_hold_id(wallet_id, hold),
             "true" if forced else None,
+            "true" if user_key else None,
         )
 
 

@@ -54,8 +54,12 @@ def placing(
 
 def placed(ledger: Ledger, result: Applied | Replayed, wallet: Wallet) -> Answer:
     """What placing or voiding a hold answers."""
-    assert isinstance(result.made, Hold)
-    return hold_answer(result.made, wallet, ledger.now_us(), replayed=isinstance(result, Replayed))
+    hold = result.made
+    assert isinstance(hold, Hold)
+    if isinstance(result, Replayed):
+        # As it was answered then, though it may have expired since.
+        return hold_answer(hold, wallet, hold.created_at_us, replayed=True)
+    return hold_answer(hold, wallet, ledger.now_us())
 
 
 def capture(

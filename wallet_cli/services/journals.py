@@ -100,6 +100,7 @@ def _hledger_entries(named: Named, rows: Iterator[Row]) -> Iterator[str]:
         reverses,
         hold,
         forced,
+        _user_key,
         after,
     ) in rows:
         sign, other_sign = ("", "-") if is_credit else ("-", "")
@@ -184,6 +185,7 @@ def _beancount_entries(named: Named, rows: Iterator[Row]) -> Iterator[str]:
         reverses,
         hold,
         forced,
+        _user_key,
         after,
     ) in rows:
         day = DAYS[at_us // DAY_US][:10]

@@ -19,7 +19,7 @@ from wallet_cli.domain.model import Account, Transaction, Wallet
 from wallet_cli.domain.money import format_minor, parse_amount
 from wallet_cli.domain.period import Period, parse_period, parse_time
 from wallet_cli.domain.rules.refusals import no_transaction
-from wallet_cli.errors import InvalidInput, StorageError, shown
+from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.services.answers import Answer, total_answer, transaction_answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.pages import DEFAULT_LIMIT, FIRST_PIECE, MAX_PIECE, check_limit, pieces_back
@@ -98,7 +98,7 @@ def transfer(
     Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
     """
     command, wallets = transferring(ledger, source, target, amount, note=note, key=key, meta=meta)
-    return transferred(ledger, ledger.carry_out(command, "transfer"), wallets)
+    return transferred(ledger.carry_out(command, "transfer"), wallets)
 
 
 def transferring(
@@ -117,11 +117,11 @@ def transferring(
     return Transfer(out.id, into.id, parse_amount(amount, out.currency), note, key, text), (out, into)
 
 
-def transferred(ledger: Ledger, result: Applied | Replayed, wallets: tuple[Wallet, Wallet]) -> Answer:
+def transferred(result: Applied | Replayed, wallets: tuple[Wallet, Wallet]) -> Answer:
     """What a transfer answers: both legs; `id` is that of the debit."""
-    debit = result.made
+    debit, credit = result
     assert isinstance(debit, Transaction)
-    credit = _peer(ledger, debit)
+    assert credit is not None
     again = isinstance(result, Replayed)
     answer: Answer = {
         "id": format_transaction_id(debit.wallet_id, debit.seq),
@@ -129,17 +129,6 @@ def transferred(ledger: Ledger, result: Applied | Replayed, wallets: tuple[Walle
         "credit": transaction_answer(credit, wallets[1]),
     }
     return answer | {"replayed": True} if again else answer
-
-
-def _peer(ledger: Ledger, leg: Transaction) -> Transaction:
-    """The other leg of a transfer."""
-    assert leg.peer_wallet_id is not None
-    assert leg.peer_seq is not None
-    found = ledger.store.transaction(leg.peer_wallet_id, leg.peer_seq)
-    if found is None:
-        id_ = format_transaction_id(leg.peer_wallet_id, leg.peer_seq)
-        raise StorageError(f"transaction {id_} is missing", hint="`wallet verify` says more")
-    return found
 
 
 def reverse(

@@ -35,7 +35,7 @@ def create(
     """
     command = opening(ledger, name, currency, minimum_balance)
     try:
-        return opened(ledger, ledger.carry_out(command, "create"))
+        return changed(ledger, ledger.carry_out(command, "create"))
     except WalletExists:
         known = ledger.store.account_of(command.user_id, command.type, ledger.now_us())
         if not exist_ok or known is None or (currency is not None and known.wallet.currency != command.currency):
@@ -48,13 +48,6 @@ def opening(ledger: Ledger, name: WalletName, currency: str | None, minimum_bala
     unit = parse_currency(currency) if currency is not None else ledger.settings.currency
     own_minimum = parse_minimum(minimum_balance, unit) if minimum_balance is not None else None
     return OpenWallet(find_user(ledger, name.user).id, name.type, unit, own_minimum)
-
-
-def opened(ledger: Ledger, result: Applied | Replayed) -> Answer:
-    """What opening a wallet answers."""
-    wallet = result.made
-    assert isinstance(wallet, Wallet)
-    return wallet_answer(Account(wallet, chain.unopened(wallet)), ledger.policy)
 
 
 def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:
@@ -115,11 +108,10 @@ def limiting(
 
 
 def changed(ledger: Ledger, result: Applied | Replayed) -> Answer:
-    """What a change of a wallet answers: the wallet, as it is now."""
-    assert isinstance(result.made, Wallet)
-    account = ledger.store.account(result.made.id, ledger.now_us())
-    assert account is not None
-    return wallet_answer(account, ledger.policy)
+    """What opening or changing a wallet answers: the wallet, as that left it."""
+    wallet, last = result
+    assert isinstance(wallet, Wallet)
+    return wallet_answer(Account(wallet, last or chain.unopened(wallet)), ledger.policy)
 
 
 def page_of(ledger: Ledger, name: UserName | None, limit: int, cursor: str | None) -> Answer:

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from wallet_cli.domain.commands import Made
 from wallet_cli.domain.model import Operator
 from wallet_cli.storage import sql
-from wallet_cli.storage.marks import ARRIVING, Mark, refusal
+from wallet_cli.storage.marks import ARRIVING, Mark, is_restoring, refusal
 from wallet_cli.storage.reading import Reading, Values
 from wallet_cli.storage.sql import COPIED, Copied
-from wallet_cli.storage.writing import Rows
+from wallet_cli.storage.writing import Rows, restoring_of
 
 Key = tuple[int, ...]
 
@@ -66,12 +67,25 @@ class Copying(Reading):
 
     def check_whole(self) -> None:
         """Raises LedgerMoved for a ledger that has not all arrived yet."""
-        marked = self._one(sql.REFUSING, {}, Mark._make)
-        if marked is not None and marked.state == ARRIVING:
-            raise refusal(marked)
+        mark = self.mark()
+        if mark.state == ARRIVING:
+            raise refusal(mark)
 
     def mark(self) -> Mark:
         return self._one(sql.MARK, {}, Mark._make) or Mark()
+
+    restoring = False
+    """Whether an export is being read back into the ledger, as of this turn."""
+
+    def is_restoring(self) -> bool:
+        return is_restoring(self._one(sql.REFUSING, {}, tuple))
+
+    def _note_restoring(self, made: Sequence[Made]) -> None:
+        """Write whether the ledger is being restored, where that changes."""
+        active = restoring_of(made)
+        if active is not None:
+            self._change(sql.SET_RESTORING, {"restoring": int(active)})
+            self.restoring = active
 
     def set_mark(self, mark: Mark) -> None:
         self._change(sql.SET_MARK, mark._asdict())

@@ -29,11 +29,23 @@ class Mark(NamedTuple):
     origin: str | None = None
 
 
-def refusal(row: Sequence[Any]) -> LedgerMoved:
+def is_restoring(row: Sequence[Any] | None) -> bool:
+    """Whether an export is being read back into the ledger. `row` is one of sql.REFUSING, if there is one.
+
+    Raises LedgerMoved for a ledger that takes no writes.
+    """
+    if row is None:
+        return False
+    mark = Mark._make(row[:-1])
+    if mark.state is not None:
+        raise refusal(mark)
+    return bool(row[-1])
+
+
+def refusal(mark: Mark) -> LedgerMoved:
     """What a writer is told by a mark that has a state."""
     from wallet_cli.domain.period import format_time
 
-    mark = Mark._make(row)
     since = format_time(mark.since_us or 0)
     if mark.state == ARRIVING:
         return LedgerMoved(

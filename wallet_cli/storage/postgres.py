@@ -23,14 +23,14 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import errors, pq
 
-from wallet_cli.domain.commands import Command, Made
+from wallet_cli.domain.commands import Command, Made, Restoring
 from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
 from wallet_cli.domain.rules import State
 from wallet_cli.errors import Busy, Collision, InvalidInput, StorageError, Unreachable, WalletError, shown_url
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import refusal
+from wallet_cli.storage.marks import is_restoring
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.wire import (
@@ -352,6 +352,7 @@ class PostgresStore(Copying):
         (`settling`) what became of a commit.
         """
         parts = []
+        asking = False
         if not self._in_batch:
             wait_ms = self._wait_ms
             parts += [
@@ -363,13 +364,17 @@ class PostgresStore(Copying):
                 # Whoever changes the mark waits for this to end. And it takes no snapshot: what is read of the mark
                 # after it is as it stands from then on, at any isolation level.
                 "LOCK TABLE ledger IN ROW SHARE MODE",
-                sql.REFUSING,
             ]
+            asking = True
         if creating:
             parts.append(f"SELECT pg_advisory_xact_lock({CREATING_LOCK})")
         if wallet_ids:
             ids = ", ".join(map(str, wallet_ids))
             parts.append(f"SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE")
+        if asking:
+            # Once the locks are had: an export that began to be read back while they were waited for is seen.
+            parts.append(sql.REFUSING)
+        if wallet_ids:
             parts.append(with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us]))
         if not parts:
             return []
@@ -378,8 +383,8 @@ class PostgresStore(Copying):
             cursor = self._first("; ".join(parts).encode())
             self._in_batch = True
             for part in parts:
-                if part is sql.REFUSING and cursor.rowcount and not settling:
-                    raise refusal(cursor.fetchall()[0])
+                if part is sql.REFUSING and not settling:
+                    self.restoring = is_restoring(cursor.fetchone())
                 if part is not parts[-1]:
                     cursor.nextset()
             return [sql.to_account(row) for row in cursor.fetchall()] if wallet_ids else []
@@ -407,6 +412,7 @@ class PostgresStore(Copying):
             else:
                 with self._translating():
                     self._unsent.append(spelled(statement, rows, self.connection.pgconn))
+        self._note_restoring(made)
 
     def _send_unsent(self) -> None:
         """Have written what `write` has left for the commit, so that what is asked next sees it."""
@@ -477,6 +483,8 @@ class PostgresStore(Copying):
             return self.transaction(made.wallet_id, made.seq) == made
         if isinstance(made, User):
             return self.user_by_id(made.id) == made
+        if isinstance(made, Restoring):
+            return self.is_restoring() == made.active
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
         if isinstance(made, Hold):

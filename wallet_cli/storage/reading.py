@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, TypeVar
 
+from wallet_cli.domain.address import MAX_ID
 from wallet_cli.domain.model import Account, Hold, Operator, Transaction, User, Wallet
 from wallet_cli.domain.text import containing
 from wallet_cli.errors import StorageError
@@ -41,6 +42,14 @@ class Reading(ABC):
 
     def user_by_national(self, region: str, national: str) -> User | None:
         return self._one(sql.USER_BY_NATIONAL, {"region": region, "national": national}, sql.to_user)
+
+    def user_by_key(self, key: str) -> User | None:
+        """The user whom a request with that idempotency key registered."""
+        return self._one(sql.USER_BY_KEY, {"key": key}, sql.to_user)
+
+    def wallet_by_key(self, user_id: int, key: str) -> Wallet | None:
+        """The wallet of a user that a request with that idempotency key opened."""
+        return self._one(sql.WALLET_BY_KEY, {"user_id": user_id, "key": key}, sql.to_wallet)
 
     def users_after(self, after: int, limit: int) -> Iterator[User]:
         """Users in the order of their ids, from the one after `after` on, at most `limit` (-1: all)."""
@@ -195,6 +204,14 @@ class Reading(ABC):
     def stray_hold(self) -> tuple[int, int] | None:
         """A hold (wallet id, number) of a wallet that is not there, if any."""
         return self._one(sql.STRAY_HOLDS, {}, tuple)
+
+    def first_wrong_at_all(self) -> tuple[str, tuple[int, ...]] | None:
+        """Which of sql.WRONG finds a row anywhere, and its place; None where none does."""
+        for what in sql.WRONG:
+            place = self.first_wrong(what, 0, MAX_ID)
+            if place is not None:
+                return what, place
+        return None
 
     def first_wrong(self, what: str, first_wallet: int, last_wallet: int) -> tuple[int, ...] | None:
         """The first row, of a range of wallets, that does not agree with others; `what` is one of sql.WRONG."""

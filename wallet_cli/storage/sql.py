@@ -15,7 +15,7 @@ from wallet_cli.domain.model import Account, Hold, Operator, Transaction, User, 
 from wallet_cli.domain.money import Currency
 from wallet_cli.storage.marks import Mark
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """The newest migration; kept in each ledger, where one cheap read finds it."""
 
 ROWS_AT_ONCE = 32
@@ -24,7 +24,7 @@ ROWS_AT_ONCE = 32
 USER_COLUMNS = tuple(User._fields)
 WALLET_COLUMNS = (
     "id", "user_id", "type", "currency", "exponent", "status", "own_minimum", "created_at_us",
-    "maximum", "daily_debit", "held", "holds",
+    "maximum", "daily_debit", "held", "holds", "key",
 )  # fmt: skip
 TRANSACTION_COLUMNS = tuple(Transaction._fields)
 NOTE = TRANSACTION_COLUMNS.index("note")
@@ -112,6 +112,9 @@ SELECT low FROM halves WHERE low = high
 OPERATOR_BY_HASH = f"{_OPERATOR} WHERE o.key_hash = :key_hash"
 OPERATOR_BY_NAME = f"{_OPERATOR} WHERE o.name = :name"
 ALL_OPERATORS = f"{_OPERATOR} ORDER BY o.name"
+
+USER_BY_KEY = f"{_USER} WHERE u.key = :key"
+WALLET_BY_KEY = f"{_WALLET} WHERE w.user_id = :user_id AND w.key = :key"
 
 LAST_USER_ID = "SELECT max(id) FROM users"
 LAST_WALLET_ID = "SELECT max(id) FROM wallets"
@@ -207,7 +210,7 @@ NAMED_WALLETS = (
 )
 EXPORTED_COLUMNS = (
     "wallet_id", "seq", "is_credit", "amount", "at_us", "note", "key",
-    "meta", "peer_wallet_id", "peer_seq", "reverses", "hold", "forced",
+    "meta", "peer_wallet_id", "peer_seq", "reverses", "hold", "forced", "user_key",
 )  # fmt: skip
 EXPORTED = (
     f"SELECT {_columns(EXPORTED_COLUMNS, 't')}, t.credit_total - t.debit_total FROM transactions t"
@@ -304,7 +307,12 @@ WRONG = {
 
 # What the ledger knows of itself (storage/marks.py). A batch asks for the state alone, and mostly there is none.
 MARK = f"SELECT {_columns(MARK_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
-REFUSING = f"{MARK} AND l.state IS NOT NULL"
+# With `restoring` behind the columns of the mark.
+REFUSING = (
+    f"SELECT {_columns((*MARK_COLUMNS, 'restoring'), 'l')} FROM ledger l"
+    " WHERE l.id = 1 AND (l.state IS NOT NULL OR l.restoring = 1)"
+)
+SET_RESTORING = "UPDATE ledger SET restoring = :restoring WHERE id = 1"
 SET_MARK = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in MARK_COLUMNS)} WHERE id = 1"
 
 
@@ -391,7 +399,7 @@ def to_wallet(row: Sequence[Any]) -> Wallet:
 
 
 def to_transaction(row: Sequence[Any]) -> Transaction:
-    return Transaction._make((row[0], row[1], bool(row[2]), *row[3:-1], bool(row[-1])))
+    return Transaction._make((row[0], row[1], bool(row[2]), *row[3:-2], bool(row[-2]), bool(row[-1])))
 
 
 def to_hold(row: Sequence[Any]) -> Hold:

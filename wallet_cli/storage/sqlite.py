@@ -26,14 +26,14 @@ else:
     except ImportError:
         import sqlite3
 
-from wallet_cli.domain.commands import Command, Made
-from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
+from wallet_cli.domain.commands import Command, Made, Restoring
+from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, Wallet
 from wallet_cli.domain.rules import State
-from wallet_cli.errors import Busy, StorageError
+from wallet_cli.errors import Busy, LedgerMoved, StorageError
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import refusal
+from wallet_cli.storage.marks import is_restoring
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
@@ -162,9 +162,11 @@ class SqliteStore(Copying):
         with translating(self.path):
             self.connection.execute("BEGIN IMMEDIATE")
             marked = self.connection.execute(sql.REFUSING).fetchone()
-        if marked is not None:
+        try:
+            self.restoring = is_restoring(marked)
+        except LedgerMoved:
             self.rollback()
-            raise refusal(marked)
+            raise
 
     def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
         """There is nothing to lock: who has the turn has the whole file."""
@@ -177,6 +179,7 @@ class SqliteStore(Copying):
         with translating(self.path):
             for statement, rows in rows_of(made):
                 self._insert(statement, rows)
+        self._note_restoring(made)
 
     def _insert(self, statement: str, rows: list[Sequence[Any]]) -> None:
         """Insert rows, many in one statement where there are many: each statement lets other threads in."""
@@ -211,7 +214,8 @@ class SqliteStore(Copying):
             return account is not None and account.wallet == made
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
-        assert isinstance(made, User)
+        if isinstance(made, Restoring):
+            return self.is_restoring() == made.active
         return self.user_by_id(made.id) == made
 
     # Moving (storage/copying.py).

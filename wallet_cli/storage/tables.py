@@ -17,6 +17,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, I
 from sqlalchemy import UniqueConstraint as Unique
 from sqlmodel import Field, SQLModel
 
+from wallet_cli.domain.address import MAX_KEY_CHARS
 from wallet_cli.domain.meta import MAX_META_BYTES
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_EXPONENT, MAX_TOTAL_MINOR
 
@@ -39,6 +40,16 @@ def _added(name: str, type_: Any, check: str, default: str | None = None) -> Col
     return Column(type_, CheckConstraint(check, name=name), nullable=nullable, server_default=default and text(default))
 
 
+def _unique_keys(table: str, *columns: str) -> Index:
+    """No two rows with the same key; rows without a key are left out."""
+    with_key = text("key IS NOT NULL")
+    name = f"uq_{table}_{'_'.join(columns)}"
+    return Index(name, *columns, unique=True, sqlite_where=with_key, postgresql_where=with_key)
+
+
+_SETTING = "length({}) BETWEEN 1 AND 255"
+
+
 class UserRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "users"
     __table_args__ = (
@@ -47,6 +58,7 @@ class UserRow(SQLModel, table=True):
         Unique("phone_region", "phone_national"),
         CheckConstraint("phone_e164 LIKE '+%'", name="phone_e164"),
         CheckConstraint("(phone_region IS NULL) = (phone_national IS NULL)", name="phone_national"),
+        _unique_keys("users", "key"),
         {"sqlite_strict": True},
     )
 
@@ -57,12 +69,14 @@ class UserRow(SQLModel, table=True):
     phone_national: str | None = Field(sa_column=Column(Text))
     name: str | None = Field(sa_column=Column(Text))
     created_at_us: int = Field(sa_column=Column(Int64, nullable=False))
+    key: str | None = Field(sa_column=_added("key", Text, f"length(key) BETWEEN 1 AND {MAX_KEY_CHARS}"))
 
 
 class WalletRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "wallets"
     __table_args__ = (
         Unique("user_id", "type"),
+        _unique_keys("wallets", "user_id", "key"),
         CheckConstraint("length(type) BETWEEN 1 AND 32", name="type"),
         CheckConstraint(f"exponent BETWEEN 0 AND {MAX_EXPONENT}", name="exponent"),
         CheckConstraint("status IN ('active', 'frozen', 'closed')", name="status"),
@@ -86,19 +100,13 @@ class WalletRow(SQLModel, table=True):
     )
     held: int = Field(sa_column=_added("held", Int64, f"held BETWEEN 0 AND {MAX_TOTAL_MINOR}", "0"))
     holds: int = Field(sa_column=_added("holds", Int64, "holds >= 0", "0"))
+    key: str | None = Field(sa_column=_added("key", Text, f"length(key) BETWEEN 1 AND {MAX_KEY_CHARS}"))
 
 
 class HoldRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "holds"
     __table_args__ = (
-        Index(
-            "uq_holds_wallet_id_key",
-            "wallet_id",
-            "key",
-            unique=True,
-            sqlite_where=text("key IS NOT NULL"),
-            postgresql_where=text("key IS NOT NULL"),
-        ),
+        _unique_keys("holds", "wallet_id", "key"),
         # Those that have lapsed are found by it, however many have ended.
         Index(
             "ix_holds_open",
@@ -149,14 +157,7 @@ class OperatorRow(SQLModel, table=True):
 class TransactionRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "transactions"
     __table_args__ = (
-        Index(
-            "uq_transactions_wallet_id_key",
-            "wallet_id",
-            "key",
-            unique=True,
-            sqlite_where=text("key IS NOT NULL"),
-            postgresql_where=text("key IS NOT NULL"),
-        ),
+        _unique_keys("transactions", "wallet_id", "key", "user_key"),
         Index(
             "ix_transactions_wallet_id_reverses",
             "wallet_id",
@@ -192,6 +193,7 @@ class TransactionRow(SQLModel, table=True):
     reverses: int | None = Field(sa_column=_added("reverses", Int64, "reverses >= 1"))
     hold: int | None = Field(sa_column=_added("hold", Int64, "hold >= 1"))
     forced: int = Field(sa_column=_added("forced", Integer(), "forced IN (0, 1)", "0"))
+    user_key: int = Field(sa_column=_added("user_key", Integer(), "user_key IN (0, 1)", "0"))
 
 
 class LedgerRow(SQLModel, table=True):
@@ -212,3 +214,9 @@ class LedgerRow(SQLModel, table=True):
     move: str | None = Field(sa_column=Column(Text))
     since_us: int | None = Field(sa_column=Column(Int64))
     origin: str | None = Field(sa_column=Column(Text))
+    uuid: str | None = Field(sa_column=_added("uuid", Text, "length(uuid) = 36"))
+    currency: str | None = Field(sa_column=_added("currency", Text, _SETTING.format("currency")))
+    phone_region: str | None = Field(sa_column=_added("phone_region", Text, _SETTING.format("phone_region")))
+    minimum_balance: str | None = Field(sa_column=_added("minimum_balance", Text, _SETTING.format("minimum_balance")))
+    timezone: str | None = Field(sa_column=_added("timezone", Text, _SETTING.format("timezone")))
+    restoring: int = Field(sa_column=_added("restoring", Integer(), "restoring IN (0, 1)", "0"))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from wallet_cli.domain.commands import Made
+from wallet_cli.domain.commands import Made, Restoring
 from wallet_cli.domain.model import Hold, Operator, Transaction, User, Wallet
 from wallet_cli.storage import sql
 
@@ -39,6 +39,8 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
             holds[thing.wallet_id, thing.number] = thing
         elif isinstance(thing, Operator):
             operators[thing.name] = thing
+        elif isinstance(thing, Restoring):
+            continue  # see restoring_of
         else:
             rows[type(thing)].append(thing)
     rows[Wallet] += wallets.values()
@@ -49,3 +51,8 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
     for kind, statement in _STATEMENTS.items():
         if rows[kind]:
             yield statement, rows[kind]
+
+
+def restoring_of(made: Sequence[Made]) -> bool | None:
+    """Whether the ledger is being restored after this; None where that does not change."""
+    return next((thing.active for thing in reversed(made) if isinstance(thing, Restoring)), None)

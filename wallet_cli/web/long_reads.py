@@ -29,7 +29,7 @@ CHUNK_CHARS = 64 * 1024
 
 CSV_COLUMNS = (
     "id", "wallet_id", "seq", "kind", "is_credit", "amount", "balance", "currency", "at", "note", "key",
-    "meta", "transfer", "reverses", "hold", "forced",
+    "meta", "transfer", "reverses", "hold", "forced", "user_key",
 )  # fmt: skip
 
 

@@ -56,6 +56,7 @@ TRANSACTION_FIELDS: dict[str, Any] = {
     "reverses_": TRANSACTION_ID | {"description": "What it takes back, in part or whole."},
     "hold_": HOLD_ID | {"description": "The hold that it captures, in part or whole."},
     "forced_": {"const": True, "description": "An operator had it pass floors and limits."},
+    "user_key_": {"const": True, "description": "The key is one of the user's own, apart from those of operators."},
 }
 
 KEY_FIELDS: dict[str, Any] = {

@@ -122,15 +122,17 @@ def above_maximum(wallet: Wallet, balance: int, maximum: int, amount: int) -> Li
     )
 
 
-def above_daily_debit(wallet: Wallet, debited: int, limit: int, amount: int, at_us: int) -> LimitExceeded:
+def above_daily_debit(wallet: Wallet, debited: int, held: int, limit: int, amount: int, at_us: int) -> LimitExceeded:
     def text(minor: int) -> str:
         return format_minor(minor, wallet.currency)
 
-    free, shortfall = max(0, limit - debited), debited + amount - limit
+    free, shortfall = max(0, limit - debited - held), debited + held + amount - limit
+    beside = f" beside the {text(held)} that holds keep" if held else ""
+    more = {"held": text(held)} if held else {}
     day = format_time(day_start_us(at_us))[:10]
     return LimitExceeded(
         f"wallet {wallet.id} may be debited {text(limit)} {wallet.currency.unit} a day and has {text(free)} left on"
-        f" {day} (UTC): {text(shortfall)} too much",
+        f" {day} (UTC){beside}: {text(shortfall)} too much",
         hint="take less, wait for the next day, or raise it: wallet limits WALLET --daily-debit A",
         limit="daily_debit",
         daily_debit=text(limit),
@@ -138,6 +140,7 @@ def above_daily_debit(wallet: Wallet, debited: int, limit: int, amount: int, at_
         debited=text(debited),
         available=text(free),
         shortfall=text(shortfall),
+        **more,
     )
 
 

@@ -17,6 +17,7 @@ from wallet_cli.domain.address import MAX_ID, PhoneDigits, WalletName, check_key
 from wallet_cli.domain.commands import (
     Applied,
     Command,
+    EndRestore,
     OpenWallet,
     Post,
     Refusal,
@@ -349,7 +350,17 @@ class Run:
                 records.check_count(line, self._records)
             except WalletError as error:
                 self._refuse(line, error)
+            else:
+                self._end_restore(line)
             self._records = None
+
+    def _end_restore(self, line: Line) -> None:
+        """Have a restored ledger take writes again, unless something of it was refused."""
+        if self.refused:
+            return  # each was told; the rest is still to come
+        (result,) = self._carry_out([EndRestore()])
+        if isinstance(result, Refusal):
+            self._refuse(line, result.error)
 
     def _unreadable(self, batch: list[Line]) -> None:
         for line in batch:

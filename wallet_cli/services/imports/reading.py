@@ -18,16 +18,16 @@ BOM = b"\xef\xbb\xbf"
 
 REQUIRED_COLUMNS = ("wallet", "amount", "kind")
 OPTIONAL_COLUMNS = ("at", "note", "key", "meta")
-RESTORED_COLUMNS = ("id", "balance", "currency", "transfer", "reverses", "hold", "forced")
+RESTORED_COLUMNS = ("id", "balance", "currency", "transfer", "reverses", "hold", "forced", "user_key")
 COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *RESTORED_COLUMNS)
 
 RECORDS: dict[str, frozenset[str]] = {
     "transaction": frozenset(COLUMNS),
     "ledger": frozenset({"version"}),
     "user": frozenset(
-        {"id", "phone_number", "phone_e164", "phone_region", "phone_national", "name", "created_at"}
+        {"id", "phone_number", "phone_e164", "phone_region", "phone_national", "name", "created_at", "key"}
     ),
-    "wallet": frozenset({"id", "wallet", "currency", "minimum_balance", "created_at"}),
+    "wallet": frozenset({"id", "wallet", "currency", "minimum_balance", "created_at", "key"}),
     "hold": frozenset(
         {
             "id", "wallet", "amount", "captured", "status", "created_at", "expires_at", "ended_at", "note", "key",

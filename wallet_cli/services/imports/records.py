@@ -109,6 +109,7 @@ def restored_transaction(line: Line, wallet: Wallet, zone: tzinfo | None) -> Res
         reverses,
         hold,
         _flag(fields, "forced"),
+        _flag(fields, "user_key"),
         None if "balance" not in fields else parse_balance(amount_text(fields, "balance"), currency),
     )
 

@@ -82,7 +82,7 @@ async def create_transfer(site: Site, call: Call) -> Reply:
         meta=meta_of(body.meta),
     )
     result = await site.carry_out_one(command)
-    answer = transactions.transferred(site.ledger, result, both)
+    answer = transactions.transferred(result, both)
     if isinstance(result, Replayed):
         return Reply(200, "transfer done before, with this key", answer)
     return Reply(201, "transfer done", answer)

@@ -18,7 +18,7 @@ async def create_wallet(site: Site, call: Call) -> Reply:
     call.query()
     name = WalletName(UserId(body.user_id), parse_type(body.type))
     opening = wallets.opening(site.ledger, name, body.currency, body.minimum_balance)
-    return Reply(201, "wallet created", wallets.opened(site.ledger, await site.carry_out_one(opening)))
+    return Reply(201, "wallet created", wallets.changed(site.ledger, await site.carry_out_one(opening)))
 
 
 async def get_wallet(site: Site, call: Call) -> Reply:
