@@ -213,14 +213,28 @@ def listed(
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
     wanted: Wanted = EVERYTHING,
-    examined: int | None = None,
 ) -> Answer:
     """A page of a wallet's transactions, the newest first: `transactions, next_cursor`.
 
-    A cursor names the last transaction that was looked at, so pages neither repeat nor skip while others write. Where
-    at most so many may be `examined`, a page may have fewer than `limit`, or none, and still a cursor to go on from.
+    A cursor names the last transaction that was looked at, so pages neither repeat nor skip while others write.
     Raises InvalidInput for a limit outside 1–1000, a reversed period, a filter that cannot be read, or a cursor of
     another wallet.
+    """
+    return searched(ledger, wallet, start, end, limit, cursor, wanted, None)
+
+
+def searched(
+    ledger: Ledger,
+    wallet: WalletRef,
+    start: str | None,
+    end: str | None,
+    limit: int,
+    cursor: str | None,
+    wanted: Wanted,
+    examined: int | None,
+) -> Answer:
+    """The same, where at most so many transactions are `examined`: then a page may have fewer than `limit`, or none,
+    and still a cursor to go on from.
     """
     check_limit(limit)
     search = _search(ledger, wallet, start, end, cursor, wanted)

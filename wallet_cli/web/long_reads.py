@@ -45,7 +45,7 @@ class Searched(NamedTuple):
 
 
 def search(ledger: Ledger, asked: Searched) -> Answer:
-    return transactions.listed(ledger, *asked, examined=MAX_EXAMINED)
+    return transactions.searched(ledger, *asked, MAX_EXAMINED)
 
 
 def verify(ledger: Ledger, name: WalletName | None, region: str | None) -> Answer:
