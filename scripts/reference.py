@@ -223,6 +223,7 @@ def limits() -> str:
          "400, or the connection is closed"),
         ("time for a body to arrive", f"{protocol.BODY_DEADLINE_S:.0f} s", "408"),
         ("time for an answer", f"`lock_timeout` and {site.HANDLER_MARGIN_S:.0f} s", "503"),
+        ("long reads", "[a table of their own](serve.md#what-a-request-may-cost)", "503 with `Retry-After`, at once"),
         ("time for an answer to be read", f"{protocol.WRITE_DEADLINE_S:.0f} s", "the connection is closed"),
         ("an idle connection", f"{protocol.KEEP_ALIVE_S:.0f} s", "the connection is closed"),
         ("connections of a process", f"{protocol.MAX_CONNECTIONS:,}; `--max-connections`", "503, with nothing read"),

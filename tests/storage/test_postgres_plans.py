@@ -181,7 +181,7 @@ READS_EVERYTHING = {
 LOCKED = "SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE"
 """As PostgresStore.lock puts it together: it is where a batch takes its turn."""
 
-NO_STATEMENTS = {"ESCAPE"}
+NO_STATEMENTS = {"NOTE"}
 
 
 def text_of(name: str) -> str:

@@ -313,7 +313,7 @@ def test_a_wallet_with_history_and_a_user_with_wallets_cannot_be_deleted(raw: An
 STATEMENTS = {
     name: text
     for name, text in vars(sql).items()
-    if name.isupper() and not name.startswith("_") and isinstance(text, str) and name != "ESCAPE"
+    if name.isupper() and not name.startswith("_") and isinstance(text, str)
 }
 FILTERS = {
     "nothing": sql.Filter(),

@@ -91,7 +91,7 @@ def listed(
     check_limit(limit)
     query = _Query(ledger, wallet, start, end, cursor, wanted)
     if wanted.text != "":
-        return query.page(limit, cursor)
+        return query.filled(limit, cursor)
     found = list(islice(_with_notes(query, cursor), limit + 1))
     more = found[limit - 1]["id"] if len(found) > limit else None
     return {"transactions": found[:limit], "next_cursor": more}
@@ -140,6 +140,16 @@ class _Query:
     def page(self, limit: int, cursor: str | None) -> Answer:
         page: Answer = self._server.get(self._path, **self._query, limit=str(limit), cursor=cursor)
         return page
+
+    def filled(self, limit: int, cursor: str | None) -> Answer:
+        """A page as full as there is enough for: a server looks at so many transactions at a time, and no more."""
+        found: list[Answer] = []
+        while True:
+            page = self.page(limit - len(found), cursor)
+            found += page["transactions"]
+            cursor = page["next_cursor"]
+            if cursor is None or len(found) >= limit:
+                return {"transactions": found, "next_cursor": cursor}
 
 
 def _with_notes(query: _Query, cursor: str | None) -> Iterator[Answer]:

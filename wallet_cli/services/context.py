@@ -14,7 +14,7 @@ from wallet_cli.domain.address import OwnedWallet
 from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replayed, Result, Single
 from wallet_cli.domain.model import LedgerFacts, Policy, Wallet
 from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
-from wallet_cli.settings import Settings
+from wallet_cli.settings import Settings, Value
 from wallet_cli.storage import sql
 from wallet_cli.storage.ledger_file import facts_in, ledger_path, open_store
 from wallet_cli.storage.purpose import Purpose
@@ -96,6 +96,14 @@ class Ledger:
     def carry_out(self, command: Single, name: str) -> Applied | Replayed:
         """Run one command in a turn of its own; raises the error of a refusal."""
         return accepted(self.executor.run([command], name)[0])
+
+
+def as_told(ledger: Ledger, **told: str | None) -> Ledger:
+    """The same ledger, with settings that a caller chose in the place of its own."""
+    chosen = {name: Value(text, "the request") for name, text in told.items() if text is not None}
+    if not chosen:
+        return ledger
+    return ledger.told(Settings({**ledger.chosen.values, **chosen}))
 
 
 def accepted(result: Result) -> Applied | Replayed:

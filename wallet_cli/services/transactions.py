@@ -22,7 +22,7 @@ from wallet_cli.domain.rules.refusals import no_transaction
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.services.answers import Answer, total_answer, transaction_answer
 from wallet_cli.services.context import Ledger
-from wallet_cli.services.pages import DEFAULT_LIMIT, check_limit
+from wallet_cli.services.pages import DEFAULT_LIMIT, FIRST_PIECE, MAX_PIECE, check_limit, pieces_back
 from wallet_cli.services.wallets import find_account, find_wallet, state_before
 from wallet_cli.storage.sql import ORIGINS, Filter
 
@@ -191,7 +191,7 @@ class Wanted(NamedTuple):
     """Which transactions a list is to show, as text: each that is given has to fit.
 
     `kind` is credit, debit, transfer, capture or reversal; `least` and `most` bound the amount; `text` is in the note,
-    letters of either case alike.
+    letters of either case alike, in any language.
     """
 
     kind: str | None = None
@@ -216,22 +216,37 @@ def listed(
 ) -> Answer:
     """A page of a wallet's transactions, the newest first: `transactions, next_cursor`.
 
-    A cursor names the last transaction of the page before, so pages neither repeat nor skip while others write.
+    A cursor names the last transaction that was looked at, so pages neither repeat nor skip while others write.
     Raises InvalidInput for a limit outside 1–1000, a reversed period, a filter that cannot be read, or a cursor of
     another wallet.
     """
+    return searched(ledger, wallet, start, end, limit, cursor, wanted, None)
+
+
+def searched(
+    ledger: Ledger,
+    wallet: WalletRef,
+    start: str | None,
+    end: str | None,
+    limit: int,
+    cursor: str | None,
+    wanted: Wanted,
+    examined: int | None,
+) -> Answer:
+    """The same, where at most so many transactions are `examined`: then a page may have fewer than `limit`, or none,
+    and still a cursor to go on from.
+    """
     check_limit(limit)
-    period = parse_period(start, end, ledger.zone_of_times)
-    with ledger.store.snapshot():
-        account = find_account(ledger, wallet)
-        first, last = _range(ledger, account, period, cursor)
-        found = list(
-            ledger.store.newest_first(account.wallet.id, first, last, limit + 1, filter_of(wanted, account.wallet))
-        )
+    search = _search(ledger, wallet, start, end, cursor, wanted)
+    first = search.first
+    if examined is not None and search.is_long:
+        search = search._replace(first=max(first, search.last - examined + 1))
+    found = list(_found(ledger, search, limit + 1))
     page = found[:limit]
+    on: int | None = page[-1].seq if len(found) > limit else search.first if search.first > first else None
     return {
-        "transactions": [transaction_answer(transaction, account.wallet) for transaction in page],
-        "next_cursor": format_transaction_id(account.wallet.id, page[-1].seq) if len(found) > limit else None,
+        "transactions": [transaction_answer(transaction, search.wallet) for transaction in page],
+        "next_cursor": None if on is None else format_transaction_id(search.wallet.id, on),
     }
 
 
@@ -247,15 +262,51 @@ def streamed(
     """The same as `listed`, one at a time and all of them unless `limit` is given, in constant memory."""
     if limit is not None:
         check_limit(limit)
+    search = _search(ledger, wallet, start, end, cursor, wanted)
+    for transaction in _found(ledger, search, limit):
+        yield transaction_answer(transaction, search.wallet)
+
+
+class _Search(NamedTuple):
+    """Which transactions are looked at, and which of them are wanted."""
+
+    wallet: Wallet
+    first: int
+    last: int
+    wanted: Filter | None
+
+    @property
+    def is_long(self) -> bool:
+        """Whether more may be looked at than are wanted; a key has an index."""
+        return self.wanted is not None and self.wanted.key is None
+
+
+def _search(
+    ledger: Ledger, wallet: WalletRef, start: str | None, end: str | None, cursor: str | None, wanted: Wanted
+) -> _Search:
     period = parse_period(start, end, ledger.zone_of_times)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         first, last = _range(ledger, account, period, cursor)
-        most = -1 if limit is None else limit
-        for transaction in ledger.store.newest_first(
-            account.wallet.id, first, last, most, filter_of(wanted, account.wallet)
-        ):
-            yield transaction_answer(transaction, account.wallet)
+    return _Search(account.wallet, first, last, filter_of(wanted, account.wallet))
+
+
+def _found(ledger: Ledger, search: _Search, most: int | None) -> Iterator[Transaction]:
+    """What a search finds, the newest first, at most so many."""
+    wallet_id, wanted = search.wallet.id, search.wanted
+    if wanted is not None and wanted.key is not None:
+        size = max(1, search.last - search.first + 1)
+    else:
+        size = MAX_PIECE if most is None else most if wanted is None else max(most, FIRST_PIECE)
+    left = -1 if most is None else most
+    for low, high in pieces_back(search.first, search.last, size):
+        # Each piece is read whole before it is given out: nothing stays open for a reader who is slow.
+        found = list(ledger.store.newest_first(wallet_id, low, high, left, wanted))
+        yield from found
+        if most is not None:
+            left -= len(found)
+            if not left:
+                return
 
 
 def filter_of(wanted: Wanted, wallet: Wallet) -> Filter | None:

@@ -84,6 +84,9 @@ HEARING_MARGIN_S = 5
 QUICK_SILENCE_S = 2.0
 """How long an event loop waits for an answer that should take a millisecond: others wait with it."""
 
+GONE_CHECK_MS = 1_000
+"""How often the server looks, during a long read, whether whoever asked is still there."""
+
 LONG_SILENCE_S = 86_400.0
 """How long a statement over a whole table may take."""
 
@@ -167,7 +170,7 @@ class PostgresStore(Copying):
             self._in_batch = self._in_snapshot = False
             if self._apart:
                 self._come_back()
-                raise Unreachable(f"the database cannot be reached: {self.name}", hint="try again, with the same key")
+                raise self.unreachable()
             self._connection = self._connect()
         return self._connection
 
@@ -194,6 +197,27 @@ class PostgresStore(Copying):
         """How long it has been known that there is no connection, and one is being made apart; 0 while there is one."""
         since_s = self._away_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
+
+    def unreachable(self) -> Unreachable:
+        return Unreachable(f"the database cannot be reached: {self.name}", hint="try again, with the same key")
+
+    def is_there(self) -> bool:
+        """Whether there is a connection, as far as is known here; where there is none, one is being made apart."""
+        connection = self._connection
+        if connection is not None and not connection.closed:
+            try:
+                connection.pgconn.consume_input()  # an end that has come is seen by it
+                return True
+            except psycopg.OperationalError:
+                connection.close()
+        self._come_back()
+        return False
+
+    def end_reads_after(self, seconds: float) -> None:
+        """Let no statement take longer, nor go on for long when this end is gone."""
+        if self.connection.prepare_threshold is not None:  # else the session is not only ours
+            self._run(f"SET statement_timeout = {int(seconds * 1000)}")
+            self._run(f"SET client_connection_check_interval = {GONE_CHECK_MS}")
 
     def ping(self) -> None:
         """Ask the server for nothing. Raises StorageError or Busy where it does not answer."""

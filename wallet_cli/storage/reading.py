@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from wallet_cli.domain.address import MAX_ID
 from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet
+from wallet_cli.domain.text import containing
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
 from wallet_cli.storage.loading import in_chunks
@@ -153,11 +154,15 @@ class Reading(ABC):
     ) -> Iterator[Transaction]:
         """Transactions `first` to `last` of a wallet that are `wanted`, the newest first, at most `limit` (-1: all)."""
         values: dict[str, Any] = {"wallet_id": wallet_id, "first": first, "last": last, "limit": limit}
-        statement = sql.NEWEST_FIRST
-        if wanted is not None:
-            statement, more = sql.filtered(wanted)
-            values |= more
-        return self._each(statement, values, sql.to_transaction)
+        if wanted is None:
+            return self._each(sql.NEWEST_FIRST, values, sql.to_transaction)
+        statement, more = sql.filtered(wanted)
+        if wanted.text is None:
+            return self._each(statement, values | more, sql.to_transaction)
+        rows = self._each(statement, values | more | {"limit": -1}, lambda row: row)
+        fits = containing(wanted.text)
+        found = (sql.to_transaction(row) for row in rows if fits(row[sql.NOTE]))
+        return found if limit < 0 else islice(found, limit)
 
     def in_order(self, wallet_id: int, first: int, last: int) -> Iterator[Transaction]:
         """Transactions `first` to `last` of a wallet, the oldest first."""

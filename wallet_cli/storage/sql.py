@@ -6,7 +6,6 @@ reads more than it answers: a wallet's state is its last row, a moment is found 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -28,6 +27,7 @@ WALLET_COLUMNS = (
     "maximum", "daily_debit", "held", "holds", "key",
 )  # fmt: skip
 TRANSACTION_COLUMNS = tuple(Transaction._fields)
+NOTE = TRANSACTION_COLUMNS.index("note")
 HOLD_COLUMNS = tuple(Hold._fields)
 OPERATOR_COLUMNS = tuple(Operator._fields)
 MARK_COLUMNS = tuple(Mark._fields)
@@ -142,8 +142,8 @@ def transactions_by_keys(count: int) -> str:
 class Filter(NamedTuple):
     """Which transactions of a wallet are wanted: each field that is given has to fit.
 
-    `is_credit`; `origin`, one of ORIGINS; amounts from `least` to `most`, in minor units; `text` in the note, letters
-    of either case alike; `key`.
+    `is_credit`; `origin`, one of ORIGINS; amounts from `least` to `most`, in minor units; `text` in the note, as
+    domain/text.py compares texts; `key`.
     """
 
     is_credit: bool | None = None
@@ -161,11 +161,12 @@ ORIGINS = {
 }
 """How a transaction came about, where it was not just a credit or a debit."""
 
-ESCAPE = "\\"
-
 
 def filtered(wanted: Filter) -> tuple[str, dict[str, Any]]:
-    """NEWEST_FIRST for what is wanted alone, and the further values that it takes."""
+    """NEWEST_FIRST for what is wanted alone, and the further values that it takes.
+
+    Of what is wanted in the note, only that there is one: engines fold letters each in its way, so the reader compares.
+    """
     tests: list[str] = []
     values: dict[str, Any] = {}
 
@@ -179,8 +180,7 @@ def filtered(wanted: Filter) -> tuple[str, dict[str, Any]]:
     ask("t.amount <= :most", "most", wanted.most)
     ask("t.key = :key", "key", wanted.key)
     if wanted.text is not None:
-        escaped = re.sub(r"([\\%_])", r"\\\1", wanted.text.lower())
-        ask(f"lower(t.note) LIKE :text ESCAPE '{ESCAPE}'", "text", f"%{escaped}%")
+        tests.append("t.note IS NOT NULL")
     if wanted.origin is not None:
         tests.append(ORIGINS[wanted.origin])
     where = "".join(f" AND {test}" for test in tests)

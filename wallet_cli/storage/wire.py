@@ -80,7 +80,13 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         heard = _heard(gen, self.silence_s)
         if self.until_ready is None:
             return super().wait(heard, *rest, **more)
-        return _driven(heard, self.pgconn.socket, self.until_ready)
+        try:
+            return _driven(heard, self.pgconn.socket, self.until_ready)
+        except Exception:
+            raise
+        except BaseException:
+            self.pgconn.finish()  # nobody waits for the rest of the answer, which would be taken for the next one
+            raise
 
 
 def _driven(gen: Generator[Any, Any, T], file: int, until_ready: UntilReady) -> T:

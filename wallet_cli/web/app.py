@@ -6,12 +6,9 @@ envelope, what is counted and what is logged.
 
 from __future__ import annotations
 
-import os
 import time
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 from starlette.routing import Route, Router
@@ -35,6 +32,8 @@ from wallet_cli.web.exchange import (
 from wallet_cli.web.log import log, new_request_id, request_id
 from wallet_cli.web.openapi import API, openapi_json
 from wallet_cli.web.problems import MethodNotAllowed, NoSuchRoute, for_strangers
+from wallet_cli.web.read_worker import where
+from wallet_cli.web.readers import ReadFailed
 from wallet_cli.web.routes import (
     batches,
     holds,
@@ -123,6 +122,9 @@ class Endpoint:
         self._handlers = handlers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._site.waiting_aside(self._answer(scope, receive, send))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         site, path = self._site, self._path
         started_s = time.perf_counter()
         id_, status, caller, who = "", 0, "-", None
@@ -134,21 +136,22 @@ class Endpoint:
             reply = await handler(site, Call(scope, receive, who))
             status = reply.status
             if isinstance(reply, Stream):
-                with site.streaming(who):
-                    head = scope["method"] == "HEAD"
-                    await send_stream(receive, send, reply, id_, head=head, close=site.draining)
+                head = scope["method"] == "HEAD"
+                await send_stream(site.readers, receive, send, who, reply, id_, head=head, close=site.draining)
             else:
                 await send_reply(send, reply, id_, close=site.draining)
         except ClientLeft:
             status = 499
         except CutShort as cut:
             error = cut.__cause__
-            log("cut_short", request_id=id_, route=path, error=type(error).__name__, trace=_trace(error or cut))
+            name, trace = _told(error or cut)
+            log("cut_short", request_id=id_, route=path, error=name, trace=trace)
         except WalletError as error:
             site.note_refusal(error, scope, who, id_)
             status = await self._fail(send, error if _is_operator(who) else for_strangers(error), id_)
         except Exception as error:
-            log("internal_error", request_id=id_, route=path, error=type(error).__name__, trace=_trace(error))
+            name, trace = _told(error)
+            log("internal_error", request_id=id_, route=path, error=name, trace=trace)
             status = await self._fail(send, InternalError("an unexpected error; it is in the log"), id_)
         seconds = time.perf_counter() - started_s
         site.metrics.answered(path, status, seconds)
@@ -225,7 +228,7 @@ async def readyz(site: Site) -> tuple[int, bytes, bytes]:
 
 
 async def metrics(site: Site) -> tuple[int, bytes, bytes]:
-    return 200, b"text/plain; version=0.0.4; charset=utf-8", site.metrics.page(site.inbox.depth())
+    return 200, b"text/plain; version=0.0.4; charset=utf-8", site.metrics.page(site.inbox.depth(), site.readers)
 
 
 async def openapi(_site: Site) -> tuple[int, bytes, bytes]:
@@ -279,9 +282,8 @@ class Application:
             await self.site.stop()
 
 
-def _trace(error: BaseException) -> str | None:
-    """Where it happened, with no values; with WALLET_DEBUG=1, all of it."""
-    if os.environ.get("WALLET_DEBUG") == "1":
-        return "".join(traceback.format_exception(error))
-    frames = traceback.extract_tb(error.__traceback__)
-    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-5:]))
+def _told(error: BaseException) -> tuple[str, str]:
+    """An error as the log tells of it: its class, and where it happened, here or in the process of a long read."""
+    if isinstance(error, ReadFailed):
+        return error.name, error.where
+    return type(error).__name__, where(error)

@@ -94,10 +94,12 @@ def address_of(scope: Scope) -> str:
 class Doorkeeper:
     """Tells callers apart by their `Authorization` header."""
 
-    def __init__(self, store: Store, tokens: Tokens) -> None:
+    def __init__(self, store: Callable[[], Store], tokens: Tokens) -> None:
+        """`store` is the connection to read by at this moment."""
         self._store = store
+        self._is_local = store().is_local
         self._tokens = tokens
-        self._ledger_id = store.ledger_id()
+        self._ledger_id = store().ledger_id()
         self._remembered: dict[bytes | str, tuple[float, Operator]] = {}
         self.used: set[str] = set()
         """Names of the operators seen since the last note of it was made in the ledger."""
@@ -115,7 +117,11 @@ class Doorkeeper:
         return self._user(credential)
 
     def _operator(self, key: str) -> Caller:
-        operator = self._known(hash_key(key), self._store.operator_by_hash) if len(key) <= MAX_KEY_CHARS else None
+        operator = (
+            self._known(hash_key(key), lambda hash_: self._store().operator_by_hash(hash_))
+            if len(key) <= MAX_KEY_CHARS
+            else None
+        )
         if operator is None or operator.revoked_at_us is not None:
             raise Unauthenticated("the key is not valid")
         self.used.add(operator.name)
@@ -124,7 +130,7 @@ class Doorkeeper:
     def _user(self, token: str) -> Caller:
         user_id, issued_to = self._tokens.bearer_of(token, self._ledger_id)
         if issued_to is not None:
-            operator = self._known(issued_to, self._store.operator_by_name)
+            operator = self._known(issued_to, lambda name: self._store().operator_by_name(name))
             if operator is None or operator.revoked_at_us is not None:
                 raise Unauthenticated("the token is not valid")
         return Caller(None, user_id, True)
@@ -133,7 +139,7 @@ class Doorkeeper:
         """An operator, by the hash of a key or by name: read from a ledger on this machine at each call; asked of
         another host once in REMEMBER_S.
         """
-        if self._store.is_local:
+        if self._is_local:
             return read(name)
         now_s = time.monotonic()
         until_s, known = self._remembered.get(name, (0.0, None))

@@ -36,15 +36,15 @@ class Reply(NamedTuple):
 class Stream(NamedTuple):
     """What a handler answers where it is a file rather than a JSON value: bytes, a chunk at a time (streaming.py).
 
-    The iterator is read in a thread of its own, as fast as the caller takes the chunks, and closed there when all is
-    sent or the caller leaves. So it opens what it needs (`Site.reading`) when the first chunk is asked of it: a
-    generator does. What it raises before the first chunk is answered as any error is; after that the connection is cut,
-    so that nobody takes a part for the whole.
+    `work(ledger, *given)` makes the chunks, in a process of its own (readers.py), and has to be picklable. What it
+    raises before the first chunk is answered as any error is; after that the connection is cut, so that nobody takes a
+    part for the whole.
     """
 
     status: int
     content_type: bytes
-    chunks: Iterator[bytes]
+    work: Callable[..., Iterator[bytes]]
+    given: tuple[Any, ...] = ()
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """Further ones, such as Content-Disposition."""
 

@@ -12,6 +12,7 @@ from wallet_cli import __version__
 from wallet_cli.domain.address import MAX_NOTE_CHARS
 from wallet_cli.services.transactions import KINDS
 from wallet_cli.web import bodies
+from wallet_cli.web.long_reads import MAX_EXAMINED
 from wallet_cli.web.routes import parts, statements, transport
 from wallet_cli.web.schemas import ANSWERS, ERRORS, ID, REF, TEXT, object_of, ref
 
@@ -284,7 +285,9 @@ def _transactions() -> dict[str, Any]:
         "/transactions/get/{user_id}/{wallet_id}": {
             "get": _operation(
                 "listTransactions",
-                "Transactions, the newest first: all, or those that fit each parameter that is given.",
+                "Transactions, the newest first: all, or those that fit each parameter that is given. A request goes"
+                f" over at most {MAX_EXAMINED:,} of them, so with parameters a page may have fewer than `limit`, or"
+                " none, and a `next_cursor` all the same: go on until that is null.",
                 {200: ("A page.", "TransactionList")},
                 READ,
                 parameters=(USER_ID, WALLET_ID, *TRANSACTION_PAGE, *FILTERS),
@@ -364,7 +367,7 @@ def _files() -> dict[str, Any]:
                 {
                     200: File(
                         f"The statement; as csv, its lines alone. {streamed}",
-                        tuple(kind.decode() for name, (kind, _) in statements.FORMS.items() if name != "json"),
+                        tuple(kind.decode() for name, kind in statements.FORMS.items() if name != "json"),
                         "Statement",
                     )
                 },

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from wallet_cli.web.site import Site
 
 DRAIN_S = 30
+LONG_READ_GRACE_S = 2.0
+"""How long a server that is to stop goes on with what takes long to read."""
+
 MAX_WORKERS = 64
 ACCEPT_REST_S = 0.05
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -146,16 +149,27 @@ class Worker(uvicorn.Server):
         [listener] = sockets
         if self._alone:  # where there are several, their supervisor has done it for all
             admit_no_more(listener)
+        loop = asyncio.get_running_loop()
+        loop.call_later(LONG_READ_GRACE_S, self._end_long_reads)
         await asyncio.sleep(ACCEPT_REST_S)
         rest = listener.dup()
         for server in self.servers:
             server.close()
-        loop = asyncio.get_running_loop()
         for connection in accept_rest(rest):
             await loop.connect_accepted_socket(self._protocol, connection)
         rest.close()
         await super().shutdown(sockets=sockets)
         log("stopped")
+
+    def _end_long_reads(self) -> None:
+        """End the long reads, and cut off those who have not yet taken what was answered."""
+        assert self.site is not None
+        self.site.readers.end_all()
+        for connection in list(self.server_state.connections):
+            cycle = getattr(connection, "cycle", None)
+            is_answering = cycle is not None and cycle.response_started and not cycle.response_complete
+            if is_answering or connection.transport.get_write_buffer_size():
+                connection.transport.abort()
 
     def _protocol(self) -> asyncio.Protocol:
         """A connection's protocol, as uvicorn makes it."""

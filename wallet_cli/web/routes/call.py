@@ -11,8 +11,6 @@ from wallet_cli.domain.address import OwnedWallet, check_key, parse_id
 from wallet_cli.domain.commands import Applied, Replayed
 from wallet_cli.errors import InvalidInput, UserNotFound, WalletNotFound, shown
 from wallet_cli.services import pages
-from wallet_cli.services.context import Ledger
-from wallet_cli.settings import Settings, Value
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.bodies import MAX_BODY_BYTES
 from wallet_cli.web.exchange import JSON_TYPE, Receive, Reply, Scope, header, media_type, query, read_body
@@ -104,14 +102,6 @@ def made(result: Applied | Replayed, message: str, answer: dict[str, Any]) -> Re
     if isinstance(result, Replayed):
         return Reply(200, f"{message} before, with this key", answer | {"replayed": True})
     return Reply(201, message, answer)
-
-
-def as_told(ledger: Ledger, **told: str | None) -> Ledger:
-    """The same ledger, with settings that a caller chose in the place of the server's."""
-    chosen = {name: Value(text, "the request") for name, text in told.items() if text is not None}
-    if not chosen:
-        return ledger
-    return ledger.told(Settings({**ledger.chosen.values, **chosen}))
 
 
 def must_see(caller: Caller, user_id: int) -> None:

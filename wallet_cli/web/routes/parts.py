@@ -12,13 +12,13 @@ from wallet_cli.domain.address import check_key
 from wallet_cli.errors import InvalidInput, WalletError
 from wallet_cli.services import imports
 from wallet_cli.services.answers import Answer
-from wallet_cli.services.context import Ledger
+from wallet_cli.services.context import Ledger, as_told
 from wallet_cli.services.imports import records
 from wallet_cli.services.imports.checking import WALLETS_AT_ONCE, LedgerLook
 from wallet_cli.services.imports.reading import Line, read_lines
 from wallet_cli.web.bodies import MAX_BATCH_BYTES, PartHead, decode
 from wallet_cli.web.exchange import Reply
-from wallet_cli.web.routes.call import Call, as_told
+from wallet_cli.web.routes.call import Call
 from wallet_cli.web.routes.transport import Import
 from wallet_cli.web.site import Site
 

@@ -7,9 +7,8 @@ from wallet_cli.domain.commands import Applied, Post, Replayed
 from wallet_cli.domain.model import Wallet
 from wallet_cli.errors import Forbidden
 from wallet_cli.services import transactions
-from wallet_cli.services.answers import Answer
-from wallet_cli.services.context import Ledger
 from wallet_cli.services.transactions import Wanted
+from wallet_cli.web import long_reads
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.bodies import (
     NewReversal,
@@ -22,6 +21,7 @@ from wallet_cli.web.bodies import (
     part_text,
 )
 from wallet_cli.web.exchange import Reply
+from wallet_cli.web.readers import SEARCHES
 from wallet_cli.web.routes.call import PAGE, Call, must_see, must_see_wallet, page
 from wallet_cli.web.site import Site
 
@@ -123,12 +123,13 @@ async def list_transactions(site: Site, call: Call) -> Reply:
     start, end, *wanted = (given.get(name) for name in FILTERS)
     chosen = Wanted(*wanted)
 
-    def listed(ledger: Ledger) -> Answer:
-        return transactions.listed(ledger, ref, start, end, limit, cursor, chosen)
-
     # A key has an index; what fits any other filter may be far back, and is looked for while others are served.
-    quick = chosen._replace(key=None) == transactions.EVERYTHING
-    return Reply(200, "transactions", listed(site.ledger) if quick else await site.read_apart(listed))
+    if chosen._replace(key=None) == transactions.EVERYTHING:
+        found = transactions.listed(site.ledger, ref, start, end, limit, cursor, chosen)
+    else:
+        asked = long_reads.Searched(ref, start, end, limit, cursor, chosen)
+        found = await site.readers.answer(call.receive, SEARCHES, call.caller, long_reads.search, asked)
+    return Reply(200, "transactions", found)
 
 
 async def total_in_period(site: Site, call: Call) -> Reply:
