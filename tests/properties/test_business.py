@@ -377,7 +377,9 @@ class BusinessMachine(RuleBasedStateMachine):
         """What the model knows too; of a refusal, its code."""
         if isinstance(answer, str):
             return answer
-        return {name: value for name, value in answer.items() if name not in ("user_id", "type", "created_at")}
+        return {
+            name: value for name, value in answer.items() if name not in ("user_id", "type", "created_at", "wallet")
+        }
 
     @rule(batch=st.lists(commands, min_size=2, max_size=6))
     def several_at_once(self, batch: list[Single]) -> None:

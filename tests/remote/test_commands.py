@@ -25,6 +25,7 @@ DONE: tuple[tuple[str, str], ...] = (
     ("register", "register {phone} --exist-ok"),
     ("users", "users"),
     ("users", "users --limit 2"),
+    ("users", "users --all"),
     ("users", "users --limit 1000 --cursor 1"),
     ("create", "create {phone}/savings"),
     ("create", "create id:{user}/points --currency PTS/0 --minimum-balance -5"),
@@ -34,11 +35,14 @@ DONE: tuple[tuple[str, str], ...] = (
     ("list", "list"),
     ("list", "list {phone}"),
     ("list", "list id:{user} --limit 1"),
+    ("list", "list --limit 1"),
+    ("list", "list --all"),
     ("balance", "balance {phone}"),
     ("balance", "balance id:{user}/spare"),
     ("balance", "balance {phone} --at 2024-04-30"),
     ("balance", "balance {phone} --at 2024-05-01T01"),
     ("balance", "balance {phone} --at 2023"),
+    ("balance", "balance w{wallet}"),
     ("limits", "limits {phone}"),
     ("limits", "limits {phone} --minimum-balance -50 --maximum-balance 1000 --daily-debit 20.50"),
     ("limits", "limits {phone} --minimum-balance none"),
@@ -46,12 +50,16 @@ DONE: tuple[tuple[str, str], ...] = (
     ("unfreeze", "unfreeze {phone}"),
     ("close", "close {phone}/spare"),
     ("tx add", "tx add {phone} 5 --credit"),
+    ("tx add", "tx add w{wallet} 5 --credit"),
     ("tx add", "tx add {phone} 5.25 --debit --note 'a b <é>' --key k-1 --meta order=1041 --meta who='Zoë'"),
     ("tx add", "tx add {phone} 1 --credit --at 2025-01-01 --key ' spaced é '"),
     ("tx add", "tx add {phone} 100 --credit --key first --at 2024-04-30T20:00:00Z"),
     ("tx show", "tx show {wallet}-1"),
     ("tx list", "tx list {phone}"),
     ("tx list", "tx list {phone} --limit 1"),
+    ("tx list", "tx list w{wallet} --limit 1 --from 2024-04-30"),
+    ("tx list", "tx list {phone} --limit 1 --min 5"),
+    ("tx list", "tx list {phone} --all"),
     ("tx list", "tx list {phone} --cursor {wallet}-2"),
     ("tx list", "tx list {phone} --from 2024-04-30 --to 2024-05-01T01:29 --kind debit --min 5 --max 10 --text GROC"),
     ("tx list", "tx list {phone} --text ''"),
@@ -378,6 +386,21 @@ def test_lists_of_many_pages_are_streamed_whole(place: Place) -> None:
         same(place.both(case.fill(line)))
     listed = place.from_afar(case.fill("tx list {phone} -q -o jsonl")).out.split()
     assert listed == [f"{case.wallet}-{seq}" for seq in range(2502, 0, -1)]
+
+
+@pytest.mark.parametrize("name", ["{phone}", "{phone}/main", "id:{user}", "id:{user}/main", "w{wallet}"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("tx add NAME 500 --debit", "hold add NAME 500", "transfer NAME {phone}/spare 500", "transfer NAME NAME 1"),
+        *("transfer {phone}/spare NAME 500", "close NAME", "verify w99999", "balance w99999"),
+    ],
+)
+def test_a_refusal_names_the_wallet_as_it_was_asked_for(place: Place, line: str, name: str) -> None:
+    case = place.case()
+    done = same(place.both(case.fill(line.replace("NAME", name))))
+    named = line.split(" 500")[0].split()[1 if line.startswith("transfer") else -1]
+    assert f" wallet {case.fill(named.replace('NAME', name))[0]}" in f" {done.err.replace('error: ', '')}"
 
 
 def test_an_export_comes_back_the_same_from_afar(place: Place) -> None:

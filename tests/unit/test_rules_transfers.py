@@ -150,8 +150,8 @@ def test_what_is_refused_names_the_wallet_that_stands_against_it() -> None:
     def message(command: Transfer) -> str:
         return book.carry_out([command], 11)[0].error.message  # type: ignore[union-attr]
 
-    assert "wallet 9" in message(Transfer(1, 9, 1))
-    assert "wallet 2" in message(Transfer(1, 2, 1))
+    assert "wallet w9" in message(Transfer(1, 9, 1))
+    assert f"wallet {book.wallets[2].name}" in message(Transfer(1, 2, 1))
     assert "USD" in message(Transfer(1, 3, 1))
     assert "EUR" in message(Transfer(1, 3, 1))
 

@@ -161,6 +161,8 @@ TABLE: tuple[tuple[str, str, str, Any, str], ...] = (
     ("find a user", "GET", "/lookup/user?user=9886977541", None, "200 200 200 404 401 401 401"),
     ("find nobody", "GET", "/lookup/user?user=9886977549", None, "404 404 404 404 401 401 401"),
     ("find a wallet", "GET", "/lookup/wallet?wallet=9886977541", None, "200 200 200 404 401 401 401"),
+    ("find a wallet by its id", "GET", "/lookup/wallet?wallet=w1", None, "200 200 200 404 401 401 401"),
+    ("find no wallet by its id", "GET", "/lookup/wallet?wallet=w99", None, "404 404 404 404 401 401 401"),
     ("find a wallet in the past", "GET", "/lookup/wallet?wallet=1/main&at=2020", None, "200 200 200 404 401 401 401"),
     ("find a user's wallets", "GET", "/lookup/wallets?user=id:1", None, "200 200 200 404 401 401 401"),
     ("find a transaction", "GET", "/lookup/transaction?id=1-1", None, "200 200 200 404 401 401 401"),

@@ -113,6 +113,7 @@ def test_the_lines_of_the_seed_in_order(tmp_path: Path, auth: bool) -> None:
         "transactions": 0,
         "maximum_balance": None,
         "daily_debit": None,
+        "wallet": "1/type1",
     }
     assert found == opened | {"created_at": made[1]}
     assert created == {
@@ -140,6 +141,7 @@ def test_the_lines_of_the_seed_in_order(tmp_path: Path, auth: bool) -> None:
         "debit_count": 0,
         "net": "0.00",
         "closing_balance": "0.00",
+        "wallet": "1/type1",
     }
 
 
@@ -470,6 +472,7 @@ def test_totals(api: httpx.Client, owned: Owned) -> None:
         "debit_count": 1,
         "net": "13.05",
         "closing_balance": "113.05",
+        "wallet": f"{owned[0]}/main",
     }
     assert total(start_date=inside["from"], end_date=inside["to"]) == inside
     assert total(start_date="2024-04-19T10:57:13+05:30", end_date="2024-04-19T11:10:00+05:30") == inside

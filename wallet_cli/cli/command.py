@@ -31,7 +31,7 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the
 
 WalletArgument = Annotated[
     str,
-    typer.Argument(metavar="WALLET", help="USER or USER/TYPE: 9886977544, 1/savings, id:1/main.", show_default=False),
+    typer.Argument(metavar="WALLET", help="USER, USER/TYPE or wN: 9886977544, 1/savings, w3.", show_default=False),
 ]
 UserArgument = Annotated[
     str, typer.Argument(metavar="USER", help="A phone number, or a user id: 9886977544, 1, id:1.", show_default=False)
@@ -58,11 +58,6 @@ MetaOption = Annotated[
     list[str] | None,
     typer.Option("--meta", metavar="K=V", help="Metadata, as often as you like; 4 KiB in all.", show_default=False),
 ]
-LimitOption = Annotated[
-    int | None,
-    typer.Option("--limit", metavar="N", help="1 to 1000; jsonl and csv stream all.", show_default="20"),
-]
-CursorOption = Annotated[str | None, typer.Option("--cursor", metavar="C", help="Go on after a page: its next_cursor.")]
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 

@@ -73,7 +73,7 @@ def title(statement: Statement) -> str:
 def wallet_line(statement: Statement) -> str:
     wallet, user = statement.wallet, statement.user
     phone = f"{user.phone_e164} · " if user.name else ""
-    return f"{phone}wallet {wallet.id}, {wallet.type} · {wallet.currency.name}"
+    return f"{phone}wallet {wallet.name} · {wallet.currency.name}"
 
 
 def period_words(statement: Statement) -> tuple[str, str]:

@@ -9,9 +9,10 @@ from datetime import tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
+from wallet_cli.domain.address import format_wallet
 from wallet_cli.domain.money import Currency, parse_minimum
 from wallet_cli.domain.period import UTC_NAME, Day, day_of, zone_of
-from wallet_cli.errors import InvalidInput, StorageError
+from wallet_cli.errors import InvalidInput, Mention, StorageError
 
 ACTIVE = "active"
 FROZEN = "frozen"
@@ -101,8 +102,13 @@ class Wallet(NamedTuple):
 
     @property
     def name(self) -> str:
-        """WALLET text that names it: `2/main`."""
-        return f"{self.user_id}/{self.type}"
+        """The WALLET that it is: `2/main`."""
+        return format_wallet(self.user_id, self.type)
+
+    @property
+    def mention(self) -> Mention:
+        """It, in the message of an error."""
+        return Mention(self.id, self.name)
 
 
 class Hold(NamedTuple):

@@ -14,7 +14,7 @@ from datetime import tzinfo
 from importlib import import_module
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from wallet_cli.domain.address import UserId, UserName, WalletName
+from wallet_cli.domain.address import UserId, UserName
 from wallet_cli.domain.model import Policy
 from wallet_cli.domain.period import UTC_NAME
 from wallet_cli.errors import InvalidInput
@@ -93,8 +93,3 @@ def open_remote(settings: Settings) -> Iterator[RemoteLedger]:
 def user_text(name: UserName) -> str:
     """A USER, as it is written."""
     return f"id:{name.id}" if isinstance(name, UserId) else name.typed
-
-
-def wallet_text(name: WalletName) -> str:
-    """A WALLET, as it is written."""
-    return f"{user_text(name.user)}/{name.type}"

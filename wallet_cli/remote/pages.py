@@ -24,3 +24,8 @@ def one_by_one(
             left -= len(page[name])
         if cursor is None or left == 0:
             return
+
+
+def part_of(limit: int, cursor: str | None, counted: bool) -> dict[str, str | None]:
+    """The parameters that ask for a page."""
+    return {"limit": str(limit), "cursor": cursor, "count": "true" if counted else None}

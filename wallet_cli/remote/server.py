@@ -215,7 +215,10 @@ class Server:
             )
         until_s = time.monotonic() + self._lock_timeout_s + ANSWER_MARGIN_S
         answer = self._json(response, b"".join(self._chunks(response, MAX_ANSWER_BYTES, until_s)))
-        error = error_of(status, answer, self.url) if isinstance(answer, dict) else not_a_server(status, self.url)
+        if isinstance(answer, dict):
+            error = error_of(status, answer, self.url, response.headers.get("wallet-mentions", "[]"))
+        else:
+            error = not_a_server(status, self.url)
         if status in UNAVAILABLE and error.retryable:
             return Unavailable(error, _seconds(response.headers.get("retry-after", "")))
         return error

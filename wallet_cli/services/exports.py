@@ -17,7 +17,7 @@ from itertools import islice
 from json.encoder import encode_basestring_ascii as quoted  # in C, where there is one
 from typing import Any, NamedTuple
 
-from wallet_cli.domain.address import MAX_ID, WalletRef, format_hold_id
+from wallet_cli.domain.address import MAX_ID, WalletRef, format_hold_id, format_wallet_id
 from wallet_cli.domain.model import Account, Hold, User, Wallet
 from wallet_cli.domain.money import Currency, format_minor
 from wallet_cli.domain.period import DAY_US, format_time
@@ -117,7 +117,7 @@ def _named(wallets: Iterator[Named], wallet_id: int) -> Named:
     """The wallet of that id, among those that follow. Raises StorageError for a ledger that lacks it."""
     named = next((each for each in wallets if each.wallet.id == wallet_id), None)
     if named is None:
-        raise StorageError(f"there is no wallet {wallet_id}", hint="`wallet verify` says more")
+        raise StorageError(f"there is no wallet {format_wallet_id(wallet_id)}", hint="`wallet verify` says more")
     return named
 
 

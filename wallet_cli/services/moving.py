@@ -262,7 +262,7 @@ def _name_of(thing: User | Account | Hold | Operator) -> str:
     if isinstance(thing, User):
         return f"user {thing.id}"
     if isinstance(thing, Account):
-        return f"wallet {thing.wallet.id}"
+        return f"wallet {thing.wallet.name}"
     if isinstance(thing, Hold):
         return f"hold {format_hold_id(thing.wallet_id, thing.number)}"
     return f"operator {thing.name}"

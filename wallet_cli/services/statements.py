@@ -100,7 +100,7 @@ class Statement(NamedTuple):
             curve.add(Point(line.seq, line.at_us, line.balance))
         if (credit_total, debit_total) != (self.closing.credit_total, self.closing.debit_total):
             raise StorageError(
-                f"the transactions of wallet {self.wallet.id} do not add up to its balance",
+                ("the transactions of wallet ", self.wallet.mention, " do not add up to its balance"),
                 hint="`wallet verify` says more",
             )
         totals = tuple(KindTotal(kind, counts[kind], sums[kind]) for kind in KINDS if counts[kind])
@@ -209,7 +209,7 @@ def head_answer(statement: Statement) -> Answer:
     }
     fields = (
         "from", "to", "opening_balance", "closing_balance",
-        "credit_total", "debit_total", "credit_count", "debit_count", "net",
+        "credit_total", "debit_total", "credit_count", "debit_count", "net", "wallet",
     )  # fmt: skip
     return whose | {name: total[name] for name in fields}
 

@@ -23,7 +23,7 @@ from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.services.answers import Answer, total_answer, transaction_answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.pages import DEFAULT_LIMIT, FIRST_PIECE, MAX_PIECE, check_limit, pieces_back
-from wallet_cli.services.wallets import find_account, find_wallet, state_before
+from wallet_cli.services.wallets import find_account, find_wallet, naming, state_before
 from wallet_cli.storage.sql import ORIGINS, Filter
 
 
@@ -43,7 +43,8 @@ def add(
     Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
     """
     command, found = posting(ledger, wallet, amount, is_credit=is_credit, note=note, key=key, at=at, meta=meta)
-    return posted(ledger.carry_out(command, "tx add"), found)
+    with naming((wallet, found)):
+        return posted(ledger.carry_out(command, "tx add"), found)
 
 
 def posting(
@@ -98,7 +99,8 @@ def transfer(
     Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
     """
     command, wallets = transferring(ledger, source, target, amount, note=note, key=key, meta=meta)
-    return transferred(ledger.carry_out(command, "transfer"), wallets)
+    with naming((source, wallets[0]), (target, wallets[1])):
+        return transferred(ledger.carry_out(command, "transfer"), wallets)
 
 
 def transferring(
@@ -213,14 +215,18 @@ def listed(
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
     wanted: Wanted = EVERYTHING,
+    *,
+    counted: bool = False,
 ) -> Answer:
     """A page of a wallet's transactions, the newest first: `transactions, next_cursor`.
 
+    If `counted`, also `count`: how many the whole list has; None where more than a period chooses them, as only
+    reading all of it would tell.
     A cursor names the last transaction that was looked at, so pages neither repeat nor skip while others write.
     Raises InvalidInput for a limit outside 1–1000, a reversed period, a filter that cannot be read, or a cursor of
     another wallet.
     """
-    return searched(ledger, wallet, start, end, limit, cursor, wanted, None)
+    return searched(ledger, wallet, start, end, limit, cursor, wanted, None, counted=counted)
 
 
 def searched(
@@ -232,6 +238,8 @@ def searched(
     cursor: str | None,
     wanted: Wanted,
     examined: int | None,
+    *,
+    counted: bool = False,
 ) -> Answer:
     """The same, where at most so many transactions are `examined`: then a page may have fewer than `limit`, or none,
     and still a cursor to go on from.
@@ -244,10 +252,13 @@ def searched(
     found = list(_found(ledger, search, limit + 1))
     page = found[:limit]
     on: int | None = page[-1].seq if len(found) > limit else search.first if search.first > first else None
-    return {
+    answer: Answer = {
         "transactions": [transaction_answer(transaction, search.wallet) for transaction in page],
         "next_cursor": None if on is None else format_transaction_id(search.wallet.id, on),
     }
+    if not counted:
+        return answer
+    return answer | {"count": search.whole}
 
 
 def streamed(
@@ -274,6 +285,8 @@ class _Search(NamedTuple):
     first: int
     last: int
     wanted: Filter | None
+    whole: int | None
+    """How many there are in all, where every one is wanted."""
 
     @property
     def is_long(self) -> bool:
@@ -287,8 +300,10 @@ def _search(
     period = parse_period(start, end, ledger.zone_of_times)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
-        first, last = _range(ledger, account, period, cursor)
-    return _Search(account.wallet, first, last, filter_of(wanted, account.wallet))
+        opening, closing = bounds(ledger, account, period)
+    first, last = _range(account, opening, closing, cursor)
+    count = closing.seq - opening.seq if wanted == EVERYTHING else None
+    return _Search(account.wallet, first, last, filter_of(wanted, account.wallet), count)
 
 
 def _found(ledger: Ledger, search: _Search, most: int | None) -> Iterator[Transaction]:
@@ -351,9 +366,8 @@ def bounds(ledger: Ledger, account: Account, period: Period) -> tuple[Transactio
     return opening or unopened(account.wallet), closing
 
 
-def _range(ledger: Ledger, account: Account, period: Period, cursor: str | None) -> tuple[int, int]:
+def _range(account: Account, opening: Transaction, closing: Transaction, cursor: str | None) -> tuple[int, int]:
     """The first and last seq of what a list shows: those of the period, before the cursor."""
-    opening, closing = bounds(ledger, account, period)
     first, last = opening.seq + 1, closing.seq
     if cursor is not None:
         wallet_id, seq = parse_cursor(cursor)

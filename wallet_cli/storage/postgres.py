@@ -635,7 +635,7 @@ class PostgresStore(Copying):
         return None if row is None else make(row)
 
     def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Iterator[T]:
-        if self._in_snapshot and statement in sql.WALKS:
+        if self._in_snapshot and sql.reads_much(statement, values):
             with self._translating(), self.connection.cursor(name=_cursor_name()) as walk:
                 walk.itersize = 2000
                 for row in walk.execute(translated(statement), bound(values)):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, TypeVar
 
-from wallet_cli.domain.address import MAX_ID
+from wallet_cli.domain.address import MAX_ID, format_wallet_id
 from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet
 from wallet_cli.domain.text import containing
 from wallet_cli.errors import StorageError
@@ -146,7 +146,9 @@ class Reading(ABC):
             sql.LAST_SEQ_BEFORE, {"wallet_id": wallet_id, "last": last, "moment_us": moment_us}, lambda row: row[0]
         )
         if found is None:
-            raise StorageError(f"a transaction of wallet {wallet_id} is missing", hint="`wallet verify` names it")
+            raise StorageError(
+                f"a transaction of wallet {format_wallet_id(wallet_id)} is missing", hint="`wallet verify` names it"
+            )
         return int(found)
 
     def newest_first(
@@ -200,6 +202,16 @@ class Reading(ABC):
     def reversed_amount(self, wallet_id: int, seq: int) -> int:
         """How much of a transaction has been taken back, in minor units."""
         return int(self._one(sql.REVERSED, {"wallet_id": wallet_id, "seq": seq}, lambda row: row[0]) or 0)
+
+    def user_count(self) -> int:
+        """How many users there are: their ids are 1, 2, 3 … without a gap."""
+        return self.next_user_id() - 1
+
+    def wallet_count(self, user_id: int | None = None) -> int:
+        """How many wallets there are, whose ids have no gap either; or how many a user has."""
+        if user_id is None:
+            return self.next_wallet_id() - 1
+        return int(self._one(sql.COUNT_OF_USER, {"user_id": user_id}, lambda row: row[0]) or 0)
 
     def next_user_id(self) -> int:
         return self._next_id(sql.LAST_USER_ID)

@@ -71,6 +71,7 @@ ACCOUNT_OWNED = f"{_ACCOUNT} WHERE w.id = :id AND w.user_id = :user_id"
 ACCOUNTS_OF_USER = f"{_ACCOUNT} WHERE w.user_id = :user_id ORDER BY w.id"
 ACCOUNTS_AFTER = f"{_ACCOUNT} WHERE w.id > :after ORDER BY w.id LIMIT :limit"
 ACCOUNTS_OF_USER_AFTER = f"{_ACCOUNT} WHERE w.user_id = :user_id AND w.id > :after ORDER BY w.id LIMIT :limit"
+COUNT_OF_USER = "SELECT count(*) FROM wallets w WHERE w.user_id = :user_id"
 WALLET_OWNED = f"{_WALLET} WHERE w.id = :id AND w.user_id = :user_id"
 USERS_AFTER = f"{_USER} WHERE u.id > :after ORDER BY u.id LIMIT :limit"
 
@@ -381,10 +382,14 @@ CLEAR_OPERATORS = "DELETE FROM operators"
 WALKS = frozenset(
     {
         ALL_USERS, ALL_WALLETS, ALL_HOLDS, HOLDS_IN_ORDER, OLDEST_FIRST, IN_ORDER, NAMED_WALLETS, EXPORTED,
-        ACCOUNTS_AFTER, ACCOUNTS_OF_USER_AFTER, USERS_AFTER,
     }
 )  # fmt: skip
-"""What may read very much: a server is asked for it piece by piece."""
+NO_LIMIT = -1
+
+
+def reads_much(statement: str, values: Any) -> bool:
+    """Whether a statement may read very much: a server is asked for it piece by piece."""
+    return statement in WALKS or (isinstance(values, dict) and values.get("limit") == NO_LIMIT)
 
 
 def wallet_values(wallet: Wallet) -> tuple[Any, ...]:

@@ -43,10 +43,12 @@ class Searched(NamedTuple):
     limit: int
     cursor: str | None
     wanted: Wanted
+    counted: bool
 
 
 def search(ledger: Ledger, asked: Searched) -> Answer:
-    return transactions.searched(ledger, *asked, MAX_EXAMINED)
+    *_, counted = asked
+    return transactions.searched(ledger, *asked[:-1], MAX_EXAMINED, counted=counted)
 
 
 def verify(ledger: Ledger, name: WalletName | None, region: str | None) -> Answer:

@@ -50,8 +50,9 @@ def _cursor(pattern: str) -> dict[str, Any]:
     return _in_query("cursor", {"type": "string", "pattern": pattern}, "The `next_cursor` of the page before.")
 
 
-PAGE = (LIMIT, _cursor("^([0-9]+)?$"))
-TRANSACTION_PAGE = (LIMIT, _cursor("^([0-9]+-[0-9]+)?$"))
+COUNT = _in_query("count", {"enum": ["true", "false", ""]}, "`true`: say how many things the whole list has.")
+PAGE = (LIMIT, _cursor("^([0-9]+)?$"), COUNT)
+TRANSACTION_PAGE = (LIMIT, _cursor("^([0-9]+-[0-9]+)?$"), COUNT)
 AMOUNT_TEXT = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?)?$"}
 FILTERS = (
     _in_query("from", TEXT, "ISO 8601: from then on."),

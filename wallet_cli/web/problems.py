@@ -63,7 +63,7 @@ def for_strangers(error: WalletError) -> WalletError:
     for kind, words in FOR_STRANGERS:
         if isinstance(error, kind) and (error.details or kind is not Busy):
             told = copy.copy(error)
-            told.message, told.details = words, {}
+            told.parts, told.details = (words,), {}
             told.hint = "try again, with the same key" if error.retryable else None
             return told
     return error

@@ -44,7 +44,9 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
     if source is None or target is None:
         return Refusal(refusals.no_wallet(source_id if source is None else target_id))
     if source_id == target_id:
-        return Refusal(InvalidInput(f"wallet {source_id} cannot be transferred to itself", hint="name another wallet"))
+        return Refusal(
+            InvalidInput(("wallet ", source.mention, " cannot be transferred to itself"), hint="name another wallet")
+        )
     if key is not None:
         prior = state.keys.get((source_id, key, user_key))
         if prior is not None:
@@ -56,7 +58,7 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
         one, other = source.currency.written, target.currency.written
         return Refusal(
             InvalidInput(
-                f"wallet {source_id} is in {one} and wallet {target_id} in {other}",
+                ("wallet ", source.mention, f" is in {one} and wallet ", target.mention, f" in {other}"),
                 hint="transfers are within one currency",
             )
         )

@@ -26,6 +26,7 @@ from wallet_cli.errors import (
     KeyExists,
     KeyNotFound,
     KeyReused,
+    Mention,
     RestoreConflict,
     UserExists,
     UserNotFound,
@@ -74,14 +75,14 @@ def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Rep
         prior = state.wallet_keys.get((user_id, key))
         if prior is not None:
             same = (prior.type, prior.currency, prior.own_minimum) == (type_, currency, own_minimum)
-            return _opened_before(state, prior) if same else Refusal(_used_for(f"wallet {prior.name}"))
+            return _opened_before(state, prior) if same else Refusal(_used_for("wallet ", prior.mention))
     known = state.owned.get((user_id, type_))
     if known is not None:
         if (known.id, known.created_at_us, known.currency) == (id_, created_at_us, currency):
             return _opened_before(state, known)
         return Refusal(
             WalletExists(
-                f"user {user_id} has a wallet of type {type_} already, wallet {known.id} in {known.currency.name}",
+                ("there is a wallet ", known.mention, f" already, in {known.currency.name}"),
                 hint="--exist-ok accepts one in the same currency",
             )
         )
@@ -204,9 +205,9 @@ def _opened_before(state: State, wallet: Wallet) -> Replayed:
     return Replayed(wallet, state.last[wallet.id])
 
 
-def _used_for(what: str) -> KeyReused:
+def _used_for(*what: str | Mention) -> KeyReused:
     return KeyReused(
-        f"this key was used for another request, {what}",
+        ("this key was used for another request, ", *what),
         hint="send the same request to have its answer again, or take a new key",
     )
 
@@ -222,7 +223,7 @@ def _place_refused(state: State, what: str, id_: int | None, next_id: int) -> Wa
 
 def _out_of_place(what: str, id_: int, next_id: int) -> RestoreConflict:
     return RestoreConflict(
-        f"this restores {what} {id_}, and the next {what} of this ledger is {next_id}",
+        f"this restores the {what} with the id {id_}, and the next id here is {next_id}",
         hint="an export is read back, whole and in order, into an empty ledger or the one that it came from",
         expected=next_id,
     )

@@ -23,7 +23,7 @@ from wallet_cli.domain.model import OPEN, Transaction
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.state import State
-from wallet_cli.errors import RestoreConflict
+from wallet_cli.errors import Mention, RestoreConflict
 
 WHERE = "an export is read back, whole and in order, into an empty ledger or the one that it came from"
 
@@ -102,8 +102,10 @@ def restore_state(state: State, command: RestoreState, now_us: int) -> Applied |
     if (last.seq, last.hash) != (transactions, hash_):
         return Refusal(
             _conflict(
-                f"wallet {wallet_id} ends with transaction {format_transaction_id(wallet_id, last.seq)} and the hash"
-                f" {last.hash.hex()}; expected are {format_transaction_id(wallet_id, transactions)} and {hash_.hex()}"
+                "wallet ",
+                wallet.mention,
+                f" ends with transaction {format_transaction_id(wallet_id, last.seq)} and the hash"
+                f" {last.hash.hex()}; expected are {format_transaction_id(wallet_id, transactions)} and {hash_.hex()}",
             )
         )
     changed = wallet._replace(status=status, own_minimum=own_minimum, maximum=maximum, daily_debit=daily_debit)
@@ -148,7 +150,7 @@ def incomplete() -> RestoreConflict:
     )
 
 
-def _conflict(message: str) -> RestoreConflict:
+def _conflict(*message: str | Mention) -> RestoreConflict:
     return RestoreConflict(message, hint=WHERE)
 
 

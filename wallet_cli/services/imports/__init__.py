@@ -13,7 +13,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import ExitStack
 from typing import BinaryIO, NamedTuple
 
-from wallet_cli.domain.address import MAX_ID, PhoneDigits, WalletName, check_key, parse_wallet
+from wallet_cli.domain.address import (
+    MAX_ID,
+    PhoneDigits,
+    TypedWallet,
+    WalletName,
+    check_key,
+    format_wallet_id,
+    parse_new_wallet,
+    parse_wallet,
+)
 from wallet_cli.domain.commands import (
     Applied,
     Command,
@@ -265,7 +274,7 @@ class Run:
         if not RESTORED.isdisjoint(fields):
             if not records.is_of(fields.get("currency", wallet.currency.name), wallet.currency):
                 raise InvalidInput(
-                    f"wallet {wallet.id} is in {wallet.currency.written}", hint="one wallet, one currency"
+                    ("wallet ", wallet.mention, f" is in {wallet.currency.written}"), hint="one wallet, one currency"
                 )
             if "id" in fields:
                 return self._with_peer(records.restored_transaction(line, wallet, self._zone))
@@ -285,7 +294,7 @@ class Run:
         if id_ is not None and id_ not in self._there:
             if id_ > MAX_ID or not self._ledger.store.accounts([id_], self._ledger.now_us()):
                 raise RestoreConflict(
-                    f"the other leg of this transfer is in wallet {id_}, which is not here",
+                    f"the other leg of this transfer is in wallet {format_wallet_id(id_)}, which is not here",
                     hint="transfers are read back with both of their wallets: export the whole ledger",
                 )
             if len(self._there) > MAX_KNOWN_NAMES:
@@ -340,7 +349,7 @@ class Run:
 
     def _opening(self, line: Line) -> OpenWallet:
         fields = line.fields
-        name = parse_wallet(records.text(fields, "wallet"))
+        name = parse_new_wallet(records.text(fields, "wallet"))
         currency = records.text_or_none(fields, "currency")
         if currency is None:
             unit = self._ledger.settings.currency
@@ -437,7 +446,8 @@ class Run:
                 wanted = parse_wallet(text)
                 self._know(text, wanted)
             except (UserNotFound, WalletNotFound):
-                missing[text] = (wanted, currency)
+                if isinstance(wanted, WalletName):
+                    missing[text] = (wanted, currency)
             except WalletError:
                 continue  # the line itself is told, when its turn comes
         if missing and self._options.create:
@@ -460,7 +470,7 @@ class Run:
             except WalletError:
                 continue
 
-    def _know(self, text: str, name: WalletName) -> None:
+    def _know(self, text: str, name: TypedWallet) -> None:
         wallet, last, _ = find_account(self._ledger, name)
         self._known[text] = wallet
         if last.seq:
@@ -516,6 +526,9 @@ class Run:
             self.replayed += replayed
 
     def _refuse(self, line: Line, error: WalletError) -> None:
+        name = line.fields.get("wallet")
+        if type(name) is str and name in self._known:
+            error.name_wallets({self._known[name].id: name})
         self.refused += 1
         self._report(line.number, error, line.text.rstrip("\r\n"))
 

@@ -10,6 +10,7 @@ from wallet_cli.domain.address import (
     check_name,
     check_note,
     check_stored_key,
+    format_wallet_id,
     parse_hold_id,
     parse_transaction_id,
 )
@@ -295,7 +296,11 @@ def _matching(fields: dict[str, Any], name: str, pattern: str) -> str:
 def _same_wallet(wallet: Wallet, wallet_id: int) -> None:
     if wallet.id != wallet_id:
         raise RestoreConflict(
-            f"this was wallet {wallet_id}, and the wallet of that name is {wallet.id} here",
+            (
+                f"this was wallet {format_wallet_id(wallet_id)}, and wallet ",
+                wallet.mention,
+                f" is {format_wallet_id(wallet.id)} here",
+            ),
             hint="an export is read back into an empty ledger, or the one that it came from; leave id out to add anew",
         )
 
@@ -303,5 +308,8 @@ def _same_wallet(wallet: Wallet, wallet_id: int) -> None:
 def _within(wallet_id: int, id_: tuple[int, int]) -> int:
     """The number of a thing of the same wallet."""
     if id_[0] != wallet_id:
-        raise InvalidInput(f"this belongs to wallet {id_[0]}, not {wallet_id}", hint="reversals stay within a wallet")
+        raise InvalidInput(
+            f"this belongs to wallet {format_wallet_id(id_[0])}, not {format_wallet_id(wallet_id)}",
+            hint="reversals stay within a wallet",
+        )
     return id_[1]

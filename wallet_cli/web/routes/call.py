@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from wallet_cli.domain.address import OwnedWallet, check_key, parse_id
+from wallet_cli.domain.address import OwnedWallet, check_key, format_wallet_id, parse_id
 from wallet_cli.domain.commands import Applied, Replayed
 from wallet_cli.errors import InvalidInput, UserNotFound, WalletNotFound, shown
 from wallet_cli.services import pages
@@ -71,9 +71,11 @@ class Page(NamedTuple):
 
     limit: int
     cursor: str | None
+    counted: bool
+    """Whether to say how many things are in the whole list."""
 
 
-PAGE = ("limit", "cursor")
+PAGE = ("limit", "cursor", "count")
 
 
 def page(given: dict[str, str]) -> Page:
@@ -81,7 +83,7 @@ def page(given: dict[str, str]) -> Page:
     limit = given.get("limit", str(pages.DEFAULT_LIMIT))
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 4):
         raise InvalidInput(f"the limit is not a number: {shown(limit)}", hint=f"1 to {pages.MAX_LIMIT}")
-    return Page(int(limit), given.get("cursor"))
+    return Page(int(limit), given.get("cursor"), flag(given, "count"))
 
 
 FLAGS = {"true": True, "false": False}
@@ -113,4 +115,4 @@ def must_see(caller: Caller, user_id: int) -> None:
 def must_see_wallet(caller: Caller, wallet: OwnedWallet) -> None:
     """Raises WalletNotFound for another user's wallet, as for one that is not there."""
     if not caller.sees(wallet.user_id):
-        raise WalletNotFound(f"user {wallet.user_id} has no wallet {wallet.wallet_id}")
+        raise WalletNotFound(f"user {wallet.user_id} has no wallet {format_wallet_id(wallet.wallet_id)}")

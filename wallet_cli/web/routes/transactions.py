@@ -119,15 +119,15 @@ async def list_transactions(site: Site, call: Call) -> Reply:
     ref = OwnedWallet(call.path_id("wallet_id"), call.path_id("user_id"))
     given = call.query(*PAGE, *FILTERS)
     must_see(call.caller, ref.user_id)
-    limit, cursor = page(given)
+    limit, cursor, counted = page(given)
     start, end, *wanted = (given.get(name) for name in FILTERS)
     chosen = Wanted(*wanted)
 
     # A key has an index; what fits any other filter may be far back, and is looked for while others are served.
     if chosen._replace(key=None) == transactions.EVERYTHING:
-        found = transactions.listed(site.ledger, ref, start, end, limit, cursor, chosen)
+        found = transactions.listed(site.ledger, ref, start, end, limit, cursor, chosen, counted=counted)
     else:
-        asked = long_reads.Searched(ref, start, end, limit, cursor, chosen)
+        asked = long_reads.Searched(ref, start, end, limit, cursor, chosen, counted)
         found = await site.readers.answer(call.receive, SEARCHES, call.caller, long_reads.search, asked)
     return Reply(200, "transactions", found)
 

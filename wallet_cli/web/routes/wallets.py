@@ -38,8 +38,7 @@ async def get_wallets(site: Site, call: Call) -> Reply:
 
 async def list_wallets(site: Site, call: Call) -> Reply:
     call.caller.must_be_operator()
-    limit, cursor = page(call.query(*PAGE))
-    return Reply(200, "wallets", wallets.page_of(site.ledger, None, limit, cursor))
+    return Reply(200, "wallets", wallets.page_of(site.ledger, None, *page(call.query(*PAGE))))
 
 
 async def freeze_wallet(site: Site, call: Call) -> Reply:
