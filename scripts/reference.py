@@ -224,7 +224,7 @@ def limits() -> str:
         ("time for a body to arrive", f"{protocol.BODY_DEADLINE_S:.0f} s", "408"),
         ("time for an answer", f"`lock_timeout` and {site.HANDLER_MARGIN_S:.0f} s", "503"),
         ("time for an answer to be read", f"{protocol.WRITE_DEADLINE_S:.0f} s", "the connection is closed"),
-        ("an idle connection", f"{server.KEEP_ALIVE_S} s", "the connection is closed"),
+        ("an idle connection", f"{protocol.KEEP_ALIVE_S:.0f} s", "the connection is closed"),
         ("connections of a process", f"{protocol.MAX_CONNECTIONS:,}; `--max-connections`", "503, with nothing read"),
         ("commands that wait for their turn", f"{inbox.MAX_WAITING_COMMANDS:,}", "503 with `Retry-After`, at once"),
         ("finishing after SIGTERM", f"{server.DRAIN_S} s; a second signal ends it at once", "–"),

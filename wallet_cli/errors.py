@@ -11,7 +11,8 @@
     │   ├── WalletNotFound        wallet_not_found       3         404
     │   ├── TransactionNotFound   transaction_not_found  3         404
     │   ├── HoldNotFound          hold_not_found         3         404
-    │   └── KeyNotFound           key_not_found          3         404
+    │   ├── KeyNotFound           key_not_found          3         404
+    │   └── LedgerNotFound        ledger_not_found       3         404
     ├── Refused
     │   ├── InsufficientFunds     insufficient_funds     4         409
     │   ├── WalletNotActive       wallet_not_active      4         409
@@ -123,6 +124,12 @@ class KeyNotFound(NotFound):
     """There is no operator key of that name."""
 
     code = "key_not_found"
+
+
+class LedgerNotFound(NotFound):
+    """There is no ledger at that path or in that database, and this command does not make one."""
+
+    code = "ledger_not_found"
 
 
 class Refused(WalletError):

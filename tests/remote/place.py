@@ -11,12 +11,12 @@ import os
 import re
 import shlex
 import shutil
-import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
+import apsw
 import httpx
 import psycopg
 from support import engines
@@ -100,10 +100,11 @@ class Place:
             self.copy.with_name(self.copy.name + ending).unlink(missing_ok=True)
         if isinstance(self.server.db, Path):
             with (
-                contextlib.closing(sqlite3.connect(f"file:{self.server.db}?mode=ro", uri=True)) as served,
-                contextlib.closing(sqlite3.connect(self.copy)) as copy,
+                contextlib.closing(apsw.Connection(str(self.server.db), apsw.SQLITE_OPEN_READONLY)) as served,
+                contextlib.closing(apsw.Connection(str(self.copy))) as copy,
+                copy.backup("main", served, "main") as backup,
             ):
-                served.backup(copy)
+                backup.step()
         else:
             copy_rows(self.server.db, Path(shutil.copyfile(engines.empty_file(), self.copy)))
         self.copy.chmod(0o600)
@@ -121,14 +122,13 @@ class Place:
 
 def copy_rows(url: str, path: Path) -> None:
     """Write every row of a database into a ledger just made, in a file, which then says the same."""
-    with psycopg.connect(url) as served, contextlib.closing(sqlite3.connect(path)) as copy:
+    with psycopg.connect(url) as served, contextlib.closing(apsw.Connection(str(path))) as copy, copy:
         for table in (*TABLES, "ledger"):  # with its id and its settings
             rows = served.execute(f"SELECT * FROM {table}".encode())
             names = [column.name for column in rows.description or ()]
             copy.execute(f"DELETE FROM {table}")
             marks = ", ".join("?" * len(names))
             copy.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", rows)
-        copy.commit()
 
 
 @contextlib.contextmanager

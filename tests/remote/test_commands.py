@@ -227,7 +227,7 @@ FILES = {
     "lines.csv": (
         "wallet,amount,kind,note,meta,at\n"
         '{phone},5.00,credit,"two\nlines",,\n'
-        '9886422222/new,7,credit,,"{""x"": 1}",2025-04-01T10:00\n'
+        '{phone}/new,7,credit,,"{""x"": 1}",2025-04-01T10:00\n'
         "{phone},1,gift,,,\n"
         "{phone},1,credit\n"
         "{phone},999999,debit,,,\n"
@@ -303,7 +303,16 @@ OF_LINES = {"restore_conflict"}
 ALONE = {"balance_overflow"}
 """Those with a test of their own."""
 
-NO_REFUSAL = {"unauthenticated", "forbidden", "busy", "storage_error", "ledger_moved", "internal_error", "interrupted"}
+NO_REFUSAL = {
+    "unauthenticated",
+    "forbidden",
+    "busy",
+    "storage_error",
+    "ledger_moved",
+    "ledger_not_found",
+    "internal_error",
+    "interrupted",
+}
 """Those of the callers, and of what may happen to a whole ledger: test_troubles.py and test_connection.py have them."""
 
 
@@ -397,3 +406,36 @@ def test_what_needs_the_ledger_itself_says_so(place: Place, line: str) -> None:
     done = place.from_afar(line.split())
     assert (done.code, done.out) == (2, "")
     assert "error: " in done.err
+
+
+SAVED = "Tag;Betrag;Text\n03.01.2024;-1,50;Tee\n02.01.2024;1.000,00;Lohn\n02.01.2024;1.000,00;Lohn\n"
+
+
+def test_a_bank_s_file_is_read_the_same_and_told_when_it_is_saved_again(place: Place) -> None:
+    outcomes = []
+    for where in (place.on_file, place.from_afar):
+        case = place.case()
+        place.refresh()
+        written = ["--map", "Tag=at,Betrag=signed_amount,Text=note", "--decimal", ",", "--dates", "dmy"]
+        written += ["--wallet", f"{case.phone}/bank"]
+        Path("bank.csv").write_text(SAVED, "utf-8")
+        Path("again.csv").write_text(SAVED.replace("\n", "\r\n"), "utf-16")
+        Path("timeless.csv").write_text(f"wallet,amount,kind\n{case.phone}/bank,7,credit\n")
+        Path("timeless again.csv").write_text(f"kind;amount;wallet\ncredit;7.00;{case.phone}/bank\n")
+        done = [where(["create", f"{case.phone}/bank", "-q"], IN_TONGA).code]
+        for file, *more in (
+            ("bank.csv",),
+            ("again.csv",),
+            ("again.csv", "--duplicates", "skip"),
+            ("again.csv", "--dry-run"),
+            ("bank.csv",),
+        ):
+            ran = where(["import", file, *written, *more, "--json"], IN_TONGA)
+            done.append((ran.code, ran.out, ran.err))
+        for file in ("timeless.csv", "timeless again.csv"):
+            ran = where(["import", file, "--json"], IN_TONGA)
+            done.append((ran.code, ran.out, ran.err.replace(case.phone, "PHONE")))
+        outcomes.append(done)
+    assert outcomes[0] == outcomes[1]
+    codes = [code if isinstance(code, int) else code[0] for code in outcomes[0]]
+    assert codes == [0, 0, 2, 0, 2, 0, 0, 2]

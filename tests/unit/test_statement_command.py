@@ -59,7 +59,6 @@ def test_a_pdf_without_its_package_says_what_to_install(wallet: Wallet, monkeypa
 def test_a_line_that_is_gone_is_told_before_anything_is_printed(wallet: Wallet, ledger: Ledger, output: str) -> None:
     """csv and jsonl are the lines alone, as they are: `verify` is for those."""
     ledger.store.connection.execute("DELETE FROM transactions WHERE seq = 3")
-    ledger.store.connection.commit()
     told = wallet(f"statement 1 -o {output}")
     if output in ("csv", "jsonl"):
         assert told.code == 0

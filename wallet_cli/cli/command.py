@@ -19,9 +19,11 @@ import typer
 from typer.core import TyperGroup
 
 from wallet_cli.cli.output import Answer, Format, Record, Style, notice, render
+from wallet_cli.cli.purposes import purpose_of
 
 if TYPE_CHECKING:
     from wallet_cli.services.context import Ledger
+    from wallet_cli.storage.purpose import Purpose
 
 OutputOption = Annotated[Format | None, typer.Option("--output", "-o", help="How to print.", show_default="table")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as -o json.")]
@@ -121,7 +123,8 @@ def _runnable(function: Function) -> Callable[..., None]:
         if "ledger" not in given:
             _show(function(**values), style)
             return
-        with _opened(flags) as ledger:
+        purpose = purpose_of(context.command_path.partition(" ")[2], values)
+        with _opened(flags, purpose) as ledger:
             _show(function(ledger=ledger, **values), style)
 
     own = [
@@ -135,11 +138,11 @@ def _runnable(function: Function) -> Callable[..., None]:
     return run
 
 
-def _opened(flags: Mapping[str, str]) -> AbstractContextManager[Ledger]:
+def _opened(flags: Mapping[str, str], purpose: Purpose) -> AbstractContextManager[Ledger]:
     """The ledger that the settings name: here, or on another machine."""
     from wallet_cli import settings
 
-    chosen = settings.load(flags)
+    chosen = settings.load(flags, notify=notice)
     if "://" in chosen.db:
         from wallet_cli.remote import is_remote, open_remote
 
@@ -147,7 +150,7 @@ def _opened(flags: Mapping[str, str]) -> AbstractContextManager[Ledger]:
             return open_remote(chosen)
     from wallet_cli.services.context import open_ledger
 
-    return open_ledger(chosen, notice)
+    return open_ledger(chosen, notice, purpose=purpose)
 
 
 def _shared(name: str, annotation: Any, default: Any) -> inspect.Parameter:

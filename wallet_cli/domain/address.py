@@ -73,7 +73,8 @@ def parse_user(text: str) -> UserName:
     digits = phone_digits(text)
     if digits.startswith("+") or len(digits) >= PHONE_DIGITS:
         return PhoneDigits(text, digits)
-    return UserId(parse_id(digits))
+    # 1.5 is no user: only a number is spaced out in more ways than these.
+    return UserId(parse_id(text if text.strip("0123456789 ()-") else digits))
 
 
 def parse_wallet(text: str) -> WalletName:
@@ -122,7 +123,18 @@ def check_operator_name(text: str) -> str:
 
 
 def check_key(text: str) -> str:
-    """Return an idempotency key: 1–255 printable characters. Raises InvalidInput."""
+    """Return an idempotency key: 1–255 printable characters, without the white space at its ends, which never counts.
+
+    Raises InvalidInput.
+    """
+    return check_stored_key(text.strip())
+
+
+def check_stored_key(text: str) -> str:
+    """Return a key exactly as it is: earlier versions kept spaces at its ends, and a restored one is what it was.
+
+    Raises InvalidInput.
+    """
     if not 1 <= len(text) <= MAX_KEY_CHARS or not text.isprintable():
         raise InvalidInput(f"not a key: {shown(text)}", hint=f"1 to {MAX_KEY_CHARS} printable characters")
     return text

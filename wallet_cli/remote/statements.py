@@ -33,6 +33,7 @@ LINES = ', "transactions": ['
 """What the lines stand behind. Within a text, these quotes would have backslashes before them."""
 
 MAX_HEAD_CHARS = 1024 * 1024
+"""How long what comes before the lines may be, and each of them."""
 
 
 class Parts(NamedTuple):
@@ -113,6 +114,8 @@ def _lines(source: _Text) -> Iterator[Answer]:
         try:
             line, at = decode(source.text, at)
         except ValueError:  # it has not come to its end yet
+            if len(source.text) - at > MAX_HEAD_CHARS:
+                raise StorageError("the server sent something else than a statement", hint="check WALLET_DB") from None
             source.text, at = source.text[at:], 0
             source.more()
         else:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, tzinfo
+from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from wallet_cli.domain.address import OwnedWallet
@@ -16,6 +17,7 @@ from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
 from wallet_cli.settings import Settings
 from wallet_cli.storage import sql
 from wallet_cli.storage.ledger_file import facts_in, ledger_path, open_store
+from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.writer.executor import Executor
 from wallet_cli.writer.turns import RowLocks, turn_lock
@@ -141,17 +143,23 @@ def _scheme(db: str) -> str:
 
 @contextmanager
 def open_ledger(
-    settings: Settings, notify: Callable[[str], None], busy_timeout_s: float | None = None, *, arriving: bool = False
+    settings: Settings,
+    notify: Callable[[str], None],
+    busy_timeout_s: float | None = None,
+    *,
+    purpose: Purpose = Purpose.WRITE,
+    arriving: bool = False,
 ) -> Iterator[Ledger]:
     """Open the ledger that the settings name, for the length of a `with` block.
 
     `notify` is told, in one line, when a ledger is made or migrated. `busy_timeout_s` bounds the wait for programs that
-    write without taking turns (default: as long as for a turn). Raises StorageError, Busy or InvalidInput; and, unless
-    `arriving`, LedgerMoved for one that is not all there yet (services/moving.py): what is missing is no answer.
+    write without taking turns (default: as long as for a turn). Raises LedgerNotFound where there is none, unless the
+    `purpose` is MAKE; StorageError, Busy or InvalidInput; and, unless `arriving`, LedgerMoved for one that is not all
+    there yet (services/moving.py): what is missing is no answer.
     """
     scheme = _scheme(settings.db)
     if scheme in POSTGRES_SCHEMES:
-        with _on_server(settings, notify, arriving) as ledger:
+        with _on_server(settings, notify, purpose, arriving) as ledger:
             yield ledger
         return
     if scheme:
@@ -162,18 +170,19 @@ def open_ledger(
         # Such a file could be made; and its name, with a password in it, be printed.
         raise InvalidInput("a ledger on a server is named by a URL", hint="postgresql://user@host/database")
     path = ledger_path(settings.db)
-    if settings.db_is_default:
+    if settings.db_is_default and purpose is Purpose.MAKE:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"cannot make the folder {path.parent}: {error.strerror}", hint="or give --db") from None
     timeout_s = settings.lock_timeout_s
-    lock = turn_lock(path.with_name(path.name + ".lock"))
+    lock = turn_lock(Path(f"{path}.lock"))
     store = open_store(
         path,
         timeout_s if busy_timeout_s is None else busy_timeout_s,
         lambda name: lock.turn(timeout_s, name),
         notify,
+        purpose,
         lambda: first_settings(settings, notify),
     )
     try:
@@ -181,16 +190,12 @@ def open_ledger(
             store.check_whole()
         yield Ledger(settings, store, Executor(store, lock, chosen_policy(settings), timeout_s))
     finally:
-        if store.closes_under_turn:
-            with lock.turn(timeout_s, "closing"):
-                store.close()
-        else:
-            store.close()
+        store.close()
 
 
 @contextmanager
-def _on_server(settings: Settings, notify: Callable[[str], None], arriving: bool) -> Iterator[Ledger]:
-    """A ledger in PostgreSQL, made there if there is none; row locks are its turns."""
+def _on_server(settings: Settings, notify: Callable[[str], None], purpose: Purpose, arriving: bool) -> Iterator[Ledger]:
+    """A ledger in PostgreSQL; row locks are its turns."""
     try:
         from wallet_cli.storage.postgres import PostgresStore
     except ImportError as error:
@@ -200,8 +205,7 @@ def _on_server(settings: Settings, notify: Callable[[str], None], arriving: bool
     timeout_s = settings.lock_timeout_s
     store = PostgresStore(settings.db, timeout_s)
     try:
-        if store.version() < sql.SCHEMA_VERSION:
-            store.migrate(notify, lambda: first_settings(settings, notify))
+        store.prepare(purpose, notify, lambda: first_settings(settings, notify))
         if not arriving:
             store.check_whole()
         yield Ledger(settings, store, Executor(store, RowLocks(), chosen_policy(settings), timeout_s))

@@ -58,23 +58,23 @@ def posting(
     meta: Mapping[str, Any] | None = None,
 ) -> tuple[Post, Wallet]:
     """The command that credits or debits a wallet, and the wallet. Raises NotFound or InvalidInput."""
-    text = check_texts(note, key, meta)
+    key, text = check_texts(note, key, meta)
     at_us = parse_time(at, ledger.zone_of_times).start_us if at is not None else None
     found = find_wallet(ledger, wallet)
     return Post(found.id, is_credit, parse_amount(amount, found.currency), note, key, at_us, text), found
 
 
-def check_texts(note: str | None, key: str | None, meta: Mapping[str, Any] | None) -> str | None:
-    """Check what may go with any posting; returns the metadata as it is kept. Raises InvalidInput."""
+def check_texts(note: str | None, key: str | None, meta: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
+    """Check what may go with any posting; returns the key and the metadata as they are kept. Raises InvalidInput."""
     if note is not None:
         check_note(note)
     if key is not None:
-        check_key(key)
+        key = check_key(key)
     if not meta:
-        return None
+        return key, None
     from wallet_cli.domain.meta import canonical
 
-    return canonical(meta)
+    return key, canonical(meta)
 
 
 def posted(result: Applied | Replayed, wallet: Wallet) -> Answer:
@@ -112,7 +112,7 @@ def transferring(
     meta: Mapping[str, Any] | None = None,
 ) -> tuple[Transfer, tuple[Wallet, Wallet]]:
     """The command that moves an amount, and both wallets. Raises NotFound or InvalidInput."""
-    text = check_texts(note, key, meta)
+    key, text = check_texts(note, key, meta)
     out, into = find_wallet(ledger, source), find_wallet(ledger, target)
     return Transfer(out.id, into.id, parse_amount(amount, out.currency), note, key, text), (out, into)
 
@@ -161,7 +161,7 @@ def reversing(
     meta: Mapping[str, Any] | None = None,
 ) -> tuple[Reverse, Wallet]:
     """The command that takes a transaction back, and its wallet. Raises TransactionNotFound or InvalidInput."""
-    text = check_texts(note, key, meta)
+    key, text = check_texts(note, key, meta)
     account = ledger.store.account(id_.wallet_id, ledger.now_us())
     if account is None or id_.seq > account.last.seq:
         raise no_transaction(*id_)

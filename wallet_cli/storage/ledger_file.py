@@ -12,14 +12,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from wallet_cli.domain.model import LedgerFacts
-from wallet_cli.errors import InvalidInput, StorageError, shown
-from wallet_cli.storage import sql
-from wallet_cli.storage.marks import to_itself
-from wallet_cli.storage.sqlite import APPLICATION_ID, SqliteStore, connect, set_up, sqlite3, translating
+import apsw
 
-OLDEST_SQLITE = (3, 37, 0)
-"""The first with STRICT tables."""
+from wallet_cli.domain.model import LedgerFacts
+from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, shown
+from wallet_cli.storage import sql
+from wallet_cli.storage.open_to_read import open_to_read
+from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
+from wallet_cli.storage.sqlite import SqliteStore, check_library, connect, set_up, translating, upgrade
+
+NOT_LINKED = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
+"""For a file just made, which somebody else who may write to the folder could put a link in the place of."""
 
 
 _BESIDE = ("-wal", "-shm")
@@ -39,62 +42,73 @@ Turn = Callable[[str], AbstractContextManager[None]]
 def ledger_path(text: str) -> Path:
     """The one path of a ledger, however it is named: its lock has to be the same for all. Raises InvalidInput."""
     try:
+        if "\0" in text:
+            raise ValueError("a NUL in it")
         return Path(os.path.realpath(Path(text).expanduser()))
-    except (RuntimeError, ValueError) as error:  # ~nobody, a NUL
+    except (RuntimeError, ValueError) as error:  # ~nobody
         raise InvalidInput(f"not a path: {shown(text)}", hint=str(error)) from None
 
 
 def open_store(
-    path: Path, busy_timeout_s: float, turn: Turn, notify: Notify, first: First = LedgerFacts
+    path: Path,
+    busy_timeout_s: float,
+    turn: Turn,
+    notify: Notify,
+    purpose: Purpose = Purpose.WRITE,
+    first: First = LedgerFacts,
 ) -> SqliteStore:
-    """Open the ledger at `path`; make it if there is none, and bring an older one to this program's schema.
+    """Open the ledger at `path`: for MAKE, make it if there is none; but for READ, bring an older one up to date.
+
 
     `turn` is taken to make or to migrate, and `notify` is told of it in one line. `busy_timeout_s` bounds the wait for
-    programs that write to the file without taking turns. Raises StorageError for a path that is not, and cannot
-    become, a ledger of this version.
+    programs that write to the file without taking turns. Raises LedgerNotFound where there is none and none is made,
+    and StorageError for a path that is not, and cannot become, a ledger of this version.
     """
-    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        raise StorageError(f"SQLite {sqlite3.sqlite_version} is too old", hint="pip install pysqlite3")
-    if not _is_file(path):
+    check_library()
+    if not _is_file(path, purpose):
+        if purpose is not Purpose.MAKE:
+            raise LedgerNotFound(f"there is no ledger at {path}", hint=HOW_TO_MAKE)
         with turn("making the ledger"):
-            if not _is_file(path):
+            if not _is_file(path, purpose):
                 _make(path, first())
                 notify(f"made a new ledger: {path}")
-    store = SqliteStore(path, busy_timeout_s)
-    try:
-        if store.version() < sql.SCHEMA_VERSION:
-            with turn("migrating the ledger"):
-                _migrate(store, notify, first)
-    except BaseException:
-        store.close()
-        raise
+    if purpose is Purpose.READ:
+        return open_to_read(path, busy_timeout_s, notify)
+    with translating(path):
+        store = SqliteStore(path, connect(path, busy_timeout_s))
+        try:
+            # Asked before anything that would change a file which is not ours.
+            store.version()
+            set_up(store.connection)
+            if store.version() < sql.SCHEMA_VERSION:
+                with turn("migrating the ledger"):
+                    _migrate(store, notify, first)
+        except BaseException:
+            store.close()
+            raise
     return store
 
 
 def facts_in(path: Path, busy_timeout_s: float) -> LedgerFacts:
-    """What a ledger of this schema says of itself, read by a connection that changes nothing; else nothing.
+    """What a ledger says of itself, read by a connection that changes nothing; nothing where there is none.
 
     Raises StorageError or Busy for a file that cannot be read.
     """
     if not path.is_file() or not path.stat().st_size:
         return LedgerFacts()
-    with translating(path):
-        connection = connect(path, busy_timeout_s, "ro")
-        try:
-            header = "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
-            if connection.execute(header).fetchone() != (APPLICATION_ID, sql.SCHEMA_VERSION):
-                return LedgerFacts()
-            return to_itself(connection.execute(sql.ITSELF).fetchone()).facts
-        finally:
-            connection.close()
+    store = open_to_read(path, busy_timeout_s, lambda _: None)
+    try:
+        return store.itself().facts
+    finally:
+        store.close()
 
 
-def _is_file(path: Path) -> bool:
+def _is_file(path: Path, purpose: Purpose) -> bool:
     """Whether there is something to open; an empty file, such as mktemp makes, is nothing yet. Raises StorageError."""
     try:
         found = path.stat()
     except FileNotFoundError:
-        if path.parent.is_dir():
+        if purpose is not Purpose.MAKE or path.parent.is_dir():
             return False
         raise StorageError(f"there is no folder {path.parent}", hint="make it, or check --db") from None
     except OSError as error:
@@ -113,10 +127,10 @@ def _make(path: Path, facts: LedgerFacts) -> None:
         _remove(new)
         os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with translating(new):
-            connection = connect(new, 0.0)
+            connection = connect(new, 0.0, NOT_LINKED)
             try:
                 set_up(connection)
-                _upgrade(connection, facts)
+                upgrade(connection, facts)
             finally:
                 connection.close()
         _sync(new)
@@ -146,7 +160,7 @@ def _migrate(store: SqliteStore, notify: Notify, first: First) -> None:
     try:
         with translating(store.path):
             _back_up(store.connection, backup)
-            _upgrade(store.connection, facts)
+            upgrade(store.connection, facts)
     except OSError as error:
         raise StorageError(f"cannot back up the ledger: {error.strerror}: {backup}", hint="free some space") from None
     notify(
@@ -170,44 +184,17 @@ def words_of_zone(facts: LedgerFacts) -> str:
     return f"; its days are those of {facts.timezone}: `wallet ledger set timezone ZONE` changes that"
 
 
-def _back_up(connection: sqlite3.Connection, target: Path) -> None:
+def _back_up(connection: apsw.Connection, target: Path) -> None:
     """Copy a live ledger through SQLite: copying the file itself would miss what is still in the log."""
     target.unlink(missing_ok=True)
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    copy = sqlite3.connect(target)
+    copy = connect(target, 0.0, NOT_LINKED)
     try:
-        connection.backup(copy)
+        with copy.backup("main", connection, "main") as backup:
+            backup.step()
     finally:
         copy.close()
     _sync(target)
-
-
-def _upgrade(connection: sqlite3.Connection, facts: LedgerFacts) -> None:
-    """Run the missing migrations in one transaction, and note the new version in the header of the file.
-
-    `facts` are settings that the ledger is to keep from then on.
-    """
-    import sqlalchemy
-
-    from wallet_cli.storage.migrate import upgrade
-
-    engine = sqlalchemy.create_engine(
-        "sqlite://", module=sqlite3, creator=lambda: connection, poolclass=sqlalchemy.StaticPool
-    )
-    # Rebuilding a table drops the old one, which foreign keys would object to.
-    connection.execute("PRAGMA foreign_keys=OFF")
-    try:
-        with engine.begin() as wrapped:
-            # Begun by hand, and only here: SQLAlchemy's first connect rolls back whatever was begun before it.
-            connection.execute("BEGIN IMMEDIATE")
-            upgrade(wrapped)
-            for statement, row in sql.settings_of(facts):
-                connection.execute(statement, row)
-            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
-    except sqlalchemy.exc.DBAPIError as error:
-        raise error.orig or error from error
-    connection.execute("PRAGMA foreign_keys=ON")
 
 
 def _sync(path: Path) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from wallet_cli.domain.model import LedgerFacts
-from wallet_cli.errors import LedgerMoved
+from wallet_cli.errors import LedgerMoved, StorageError
+from wallet_cli.storage import sql
 
 MOVING, MOVED, ARRIVING = "moving", "moved", "arriving"
 
@@ -72,4 +73,13 @@ def refusal(mark: Mark) -> LedgerMoved:
         state=mark.state,
         to=mark.other,
         since=since,
+    )
+
+
+def schema_changed(version: int, address: str) -> StorageError:
+    """The error of a process that has had a ledger open while another one changed its schema."""
+    return StorageError(
+        f"another wallet has changed this ledger to schema {version}, and this process writes schema"
+        f" {sql.SCHEMA_VERSION}: {address}",
+        hint="start this process again, with the version of wallet-cli that changed it",
     )

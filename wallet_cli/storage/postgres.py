@@ -36,16 +36,27 @@ from wallet_cli.domain.model import (
     Wallet,
 )
 from wallet_cli.domain.rules import State
-from wallet_cli.errors import Busy, Collision, InvalidInput, StorageError, Unreachable, WalletError, shown_url
+from wallet_cli.errors import (
+    Busy,
+    Collision,
+    InvalidInput,
+    LedgerNotFound,
+    StorageError,
+    Unreachable,
+    WalletError,
+    shown_url,
+)
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.ledger_file import First, first_of_older, words_of_zone
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import refusal
+from wallet_cli.storage.marks import refusal, schema_changed
+from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.wire import (
     URL_HINT,
+    WHICH_SCHEMA,
     Connection,
     UntilReady,
     bound,
@@ -82,6 +93,12 @@ COPY_FROM_ROWS = 200
 
 OLDEST_SERVER = 150000
 
+VERSION = "SELECT version_num FROM alembic_version"
+"""The schema's."""
+
+LEDGER_SINCE = 4
+"""The schema from which on a ledger has the table of its mark."""
+
 WRONG_OPTION = re.compile(r"invalid .*value|could not match|invalid port number")
 """What the driver says of the options in a URL, when it connects."""
 
@@ -116,7 +133,6 @@ class PostgresStore(Copying):
     there is not a ledger of this version, and InvalidInput for a URL that cannot be read.
     """
 
-    closes_under_turn = False
     is_local = False
     may_come_back = True
     facts_last_s = 1.0
@@ -137,6 +153,8 @@ class PostgresStore(Copying):
         self._apart = self._ended = False
         self._until_ready: UntilReady | None = None
         self._returning: threading.Thread | None = None
+        self._pin = ""
+        """The statement that each transaction begins with, where it may be in any session: see WHICH_SCHEMA."""
         self._doubtful = False
         """Whether the server said, of the last commit, that it may not have reached the standby."""
 
@@ -212,11 +230,15 @@ class PostgresStore(Copying):
                         hint="CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
                     )
                 connection.add_notice_handler(self._noticed)
-                row = connection.execute("SELECT pg_backend_pid()").fetchone()
+                row = connection.execute(WHICH_SCHEMA).fetchone()
                 assert row is not None
-                if row[0] != connection.info.backend_pid:
+                pid, path = row
+                if pid != connection.info.backend_pid:
                     # Somebody stands between who gives each transaction another session: nothing may stay behind there.
                     connection.prepare_threshold = None
+                    self._pin = f"SET LOCAL search_path = {path}" if path else ""
+                elif path:
+                    connection.execute(f"SET search_path = {path}".encode())
                 connection.silence_s = self._silence_s
                 connection.until_ready = self._until_ready
             except BaseException:
@@ -241,7 +263,7 @@ class PostgresStore(Copying):
     def version(self) -> int:
         """The schema version; 0 where there is no ledger yet. Raises StorageError for what is no ledger, or newer."""
         try:
-            found = self._one("SELECT version_num FROM alembic_version", {}, lambda row: str(row[0]))
+            found = self._one(VERSION, {}, lambda row: str(row[0]))
         except NoSuchTable:
             return 0
         if found is None or not re.fullmatch(r"\d{4}", found):
@@ -253,6 +275,21 @@ class PostgresStore(Copying):
                 hint="upgrade wallet-cli",
             )
         return int(found)
+
+    def prepare(self, purpose: Purpose, notify: Notify, first: First = LedgerFacts) -> None:
+        """See that there is a ledger of this program's schema, making or migrating it as far as the purpose allows."""
+        version = self.version()
+        if not version and purpose is not Purpose.MAKE:
+            raise LedgerNotFound(f"there is no ledger in this database: {self.name}", hint=HOW_TO_MAKE)
+        if purpose is Purpose.READ:
+            if version < sql.SCHEMA_VERSION:
+                raise StorageError(
+                    f"this ledger has schema {version}, and this wallet reads {sql.SCHEMA_VERSION}: {self.name}",
+                    hint="the next command that writes migrates it, as `wallet serve` does",
+                )
+            self.forbid_writes()
+        elif version < sql.SCHEMA_VERSION:
+            self.migrate(notify, first)
 
     def migrate(self, notify: Notify, first: First = LedgerFacts) -> None:
         """Make the tables, or bring older ones up to date, in one transaction that one server makes at a time.
@@ -273,8 +310,13 @@ class PostgresStore(Copying):
             connection.autocommit = False
             try:
                 with engine.begin() as wrapped:
+                    if self._pin:
+                        wrapped.execute(sqlalchemy.text(self._pin))
                     wrapped.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock({CREATING_LOCK})"))
                     before = self._version_within(connection)
+                    if before >= LEDGER_SINCE:
+                        # Ends all batches: those that begin later see the new version, and are refused.
+                        wrapped.execute(sqlalchemy.text("LOCK TABLE ledger IN EXCLUSIVE MODE"))
                     facts = first_of_older(before, first) if before else first()
                     upgrade(wrapped)
                     for statement, row in sql.settings_of(facts):
@@ -297,7 +339,7 @@ class PostgresStore(Copying):
         row = connection.execute("SELECT to_regclass('alembic_version') IS NOT NULL").fetchone()
         if row is None or not row[0]:
             return 0
-        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        found = connection.execute(VERSION).fetchone()
         return int(found[0]) if found is not None else 0
 
     def damage(self) -> str | None:
@@ -310,7 +352,7 @@ class PostgresStore(Copying):
         if self._in_snapshot or self._in_batch:
             yield
             return
-        self._run("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        self._run("; ".join(self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")))
         self._in_snapshot = True
         try:
             yield
@@ -355,7 +397,7 @@ class PostgresStore(Copying):
             wait_ms = self._wait_ms
             parts += [
                 # What has been committed while the locks were waited for is what is asked for then.
-                "BEGIN ISOLATION LEVEL READ COMMITTED" if settling else "BEGIN",
+                *self._begun("BEGIN ISOLATION LEVEL READ COMMITTED" if settling else "BEGIN"),
                 f"SET LOCAL lock_timeout = {wait_ms}",
                 f"SET LOCAL statement_timeout = {wait_ms + STATEMENT_MARGIN_S * 1000}",
                 f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TURN_S}s'",
@@ -371,7 +413,7 @@ class PostgresStore(Copying):
             parts.append(f"SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE")
         if asking:
             # Once the locks are had: an export that began to be read back while they were waited for is seen.
-            parts.append(sql.ITSELF)
+            parts += [sql.ITSELF, VERSION]
         if wallet_ids:
             parts.append(with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us]))
         if not parts:
@@ -386,9 +428,17 @@ class PostgresStore(Copying):
                     if itself.mark.state is not None and not settling:
                         raise refusal(itself.mark)
                     self.restoring = itself.restoring
+                if part is VERSION and not settling:
+                    self._check_unchanged(cursor.fetchall())
                 if part is not parts[-1]:
                     cursor.nextset()
             return [sql.to_account(row) for row in cursor.fetchall()] if wallet_ids else []
+
+    def _check_unchanged(self, versions: Sequence[Sequence[Any]]) -> None:
+        """Raises StorageError where another program has changed the schema since this store was opened."""
+        version = int(versions[0][0])
+        if version != sql.SCHEMA_VERSION:
+            raise schema_changed(version, self.name)
 
     def _first(self, statement: bytes) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run what begins a batch: where an idle connection turns out to be dead, nothing is lost by another one."""
@@ -524,14 +574,18 @@ class PostgresStore(Copying):
     def _begin_alone(self) -> None:
         self.begin()
         parts = (
-            "BEGIN",
+            *self._begun("BEGIN"),
             f"SET LOCAL lock_timeout = {self._wait_ms}",
             f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TURN_S}s'",
             "LOCK TABLE ledger IN EXCLUSIVE MODE",
+            VERSION,
         )
         with self._translating():
-            self._first("; ".join(parts).encode())
-        self._in_batch = True
+            cursor = self._first("; ".join(parts).encode())
+            self._in_batch = True
+            while cursor.nextset():
+                pass
+            self._check_unchanged(cursor.fetchall())
 
     def _change(self, statement: str, values: Values) -> None:
         with self._translating():
@@ -543,7 +597,7 @@ class PostgresStore(Copying):
 
     def settle(self) -> None:
         for copied in sql.COPIED:
-            self._run(f"ANALYZE {copied.table}")
+            self._run(f"{self._pin}; ANALYZE {copied.table}" if self._pin else f"ANALYZE {copied.table}")
 
     # How statements are run.
 
@@ -573,11 +627,25 @@ class PostgresStore(Copying):
         while True:
             try:
                 with self._translating():
-                    return self.connection.execute(translated(statement), bound(values))
+                    return self._executed(translated(statement), bound(values))
             except Collision:
                 tries -= 1
                 if not tries:
                     raise
+
+    def _executed(self, statement: bytes, values: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+        connection = self.connection
+        if not self._pin or self._in_batch or self._in_snapshot:
+            return connection.execute(statement, values)
+        # Several statements at once take no parameters, so they are written out.
+        cursor = psycopg.ClientCursor(connection)
+        cursor.execute(self._pin.encode().replace(b"%", b"%%") + b"; " + statement, values)
+        cursor.nextset()
+        return cursor
+
+    def _begun(self, begin: str) -> list[str]:
+        """The statements that begin a transaction."""
+        return [begin, self._pin] if self._pin else [begin]
 
     @contextmanager
     def _translating(self) -> Iterator[None]:

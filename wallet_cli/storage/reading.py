@@ -60,6 +60,13 @@ class Reading(ABC):
         self._facts, self._facts_read_s = found.facts, time.monotonic()
         return found
 
+    def ledger_id(self) -> str:
+        """The UUID of this ledger, which no other has. Raises StorageError where it is missing."""
+        found = self.facts().uuid
+        if found is None:
+            raise StorageError("the id of this ledger is missing", hint="`wallet verify` says more; restore a backup")
+        return found
+
     def user_by_id(self, id_: int) -> User | None:
         return self._one(sql.USER_BY_ID, {"id": id_}, sql.to_user)
 

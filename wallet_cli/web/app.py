@@ -18,6 +18,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from wallet_cli.errors import InternalError, WalletError
+from wallet_cli.web.auth import Caller
 from wallet_cli.web.docs import docs_page
 from wallet_cli.web.exchange import (
     ClientLeft,
@@ -33,7 +34,7 @@ from wallet_cli.web.exchange import (
 )
 from wallet_cli.web.log import log, new_request_id, request_id
 from wallet_cli.web.openapi import API, openapi_json
-from wallet_cli.web.problems import MethodNotAllowed, NoSuchRoute
+from wallet_cli.web.problems import MethodNotAllowed, NoSuchRoute, for_strangers
 from wallet_cli.web.routes import (
     batches,
     holds,
@@ -124,7 +125,7 @@ class Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         site, path = self._site, self._path
         started_s = time.perf_counter()
-        id_, status, caller = "", 0, "-"
+        id_, status, caller, who = "", 0, "-", None
         try:
             id_ = request_id(header(scope, b"x-request-id"))
             handler = self._handler(scope["method"])
@@ -144,7 +145,8 @@ class Endpoint:
             error = cut.__cause__
             log("cut_short", request_id=id_, route=path, error=type(error).__name__, trace=_trace(error or cut))
         except WalletError as error:
-            status = await self._fail(send, error, id_)
+            site.note_refusal(error, scope, who, id_)
+            status = await self._fail(send, error if _is_operator(who) else for_strangers(error), id_)
         except Exception as error:
             log("internal_error", request_id=id_, route=path, error=type(error).__name__, trace=_trace(error))
             status = await self._fail(send, InternalError("an unexpected error; it is in the log"), id_)
@@ -175,8 +177,12 @@ class Endpoint:
         return error.http_status
 
 
+def _is_operator(who: Caller | None) -> bool:
+    return who is not None and not who.is_user
+
+
 class Plain:
-    """A page outside the API: no key, no envelope."""
+    """A page outside the API, with no envelope. It needs no key; with one of an operator, it says why it fails."""
 
     def __init__(self, site: Site, page: Callable[[Site], Awaitable[tuple[int, bytes, bytes]]]) -> None:
         self._site = site
@@ -190,9 +196,21 @@ class Plain:
         try:
             status, content_type, body = await self._page(self._site)
         except WalletError as error:
-            await send_failure(send, error, id_, close=self._site.draining)
+            who = self._caller(scope, id_)
+            self._site.note_refusal(error, scope, who, id_)
+            told = error if _is_operator(who) else for_strangers(error)
+            await send_failure(send, told, id_, close=self._site.draining)
             return
         await send_bytes(send, status, body, content_type, id_, close=self._site.draining)
+
+    def _caller(self, scope: Scope, id_: str) -> Caller | None:
+        """Who asks, if they say so."""
+        try:
+            given = header(scope, b"authorization") is not None
+            return self._site.door.caller(scope) if given else None
+        except WalletError as error:
+            self._site.note_refusal(error, scope, None, id_)
+            return None
 
 
 async def healthz(_site: Site) -> tuple[int, bytes, bytes]:
@@ -201,7 +219,7 @@ async def healthz(_site: Site) -> tuple[int, bytes, bytes]:
 
 
 async def readyz(site: Site) -> tuple[int, bytes, bytes]:
-    """It can take a turn and write."""
+    """It can take a turn and write. Why not is in the log: anybody may ask."""
     await site.check_ready()
     return 200, b"application/json", b'{"status":"ready"}'
 

@@ -37,7 +37,10 @@ KEY = {
     "in": "header",
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!-~]([ -~]*[!-~])?$"},
-    "description": "Makes it safe to send again: the first answer is given again (200), nothing is applied twice.",
+    "description": (
+        "Makes it safe to send again: the first answer is given again (200), nothing is applied twice. The keys of"
+        " users' tokens and those of operators are two sets."
+    ),
 }
 LIMIT = _in_query("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20})
 
@@ -155,7 +158,14 @@ def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
 def _users() -> dict[str, Any]:
     return {
         "/users": {
-            "post": _operation("createUser", "Register a user.", {201: ("Registered.", "User")}, WRITE, bodies.NewUser),
+            "post": _operation(
+                "createUser",
+                "Register a user.",
+                {201: ("Registered.", "User"), 200: ("Registered before, with this key.", "User")},
+                WRITE,
+                bodies.NewUser,
+                (KEY,),
+            ),
             "get": _operation(
                 "listUsers",
                 "All users, in the order in which they registered. For operators.",
@@ -171,7 +181,11 @@ def _users() -> dict[str, Any]:
         },
         "/tokens": {
             "post": _operation(
-                "createToken", "A token for a user.", {201: ("Issued.", "Token")}, WRITE, bodies.TokenRequest
+                "createToken",
+                "A token for a user, good for this ledger. It ends with the key that asked for it.",
+                {201: ("Issued.", "Token")},
+                WRITE,
+                bodies.TokenRequest,
             )
         },
     }
@@ -192,7 +206,14 @@ def _wallets() -> dict[str, Any]:
             )
         },
         "/wallet/create": {
-            "post": _operation("createWallet", "Open a wallet.", {201: ("Opened.", "Wallet")}, WRITE, bodies.NewWallet)
+            "post": _operation(
+                "createWallet",
+                "Open a wallet. Each user's wallets have keys of their own.",
+                {201: ("Opened.", "Wallet"), 200: ("Opened before, with this key.", "Wallet")},
+                WRITE,
+                bodies.NewWallet,
+                (KEY,),
+            )
         },
         "/wallet/get/{user_id}": {
             "get": _operation(
@@ -383,10 +404,27 @@ def _files() -> dict[str, Any]:
                     _flag("create", "Register users and open wallets that are missing."),
                     _flag("dry_run", "Through the same rules, and change nothing."),
                     _flag("atomic", "All lines, or none where one is refused."),
+                    _flag("sort", "Apply the lines in the order of their times."),
+                    _in_query(
+                        "duplicates",
+                        {"type": "string", "enum": list(transport.DUPLICATES)},
+                        "What to do with lines without a key that are there already; without it, the file is refused.",
+                    ),
+                    *(_in_query(name, TEXT, words) for name, words in DIALECT_WORDS.items()),
                 ),
             )
         },
     }
+
+
+DIALECT_WORDS = {
+    "delimiter": "CSV: what separates columns; without it, the header shows.",
+    "decimal": "CSV: the decimal sign, `,` or `.`; the other one is for groups of digits.",
+    "dates": "CSV: `dmy` for 31/12/2024, `mdy` for 12/31/2024.",
+    "encoding": "CSV: such as `cp1252`; without it, UTF-8, or what its byte order mark says.",
+    "map": "CSV: columns of other programs, as in `Betrag=amount,Datum=at`.",
+    "wallet": "CSV: the wallet of every line, where the file has no column for it.",
+}
 
 
 def _lookups() -> dict[str, Any]:

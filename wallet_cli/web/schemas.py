@@ -68,7 +68,9 @@ KEY_FIELDS: dict[str, Any] = {
 }
 
 ANSWERS: dict[str, Any] = {
-    "User": object_of(id=ID, phone_number=TEXT, phone_e164=TEXT, name=TEXT_OR_NULL, created_at=TIME),
+    "User": object_of(
+        id=ID, phone_number=TEXT, phone_e164=TEXT, name=TEXT_OR_NULL, created_at=TIME, replayed_=REPLAYED
+    ),
     "Ledger": object_of(
         id=TEXT | {"format": "uuid"},
         schema={"type": "integer", "minimum": 1},
@@ -93,6 +95,7 @@ ANSWERS: dict[str, Any] = {
         maximum_balance=MONEY_OR_NULL,
         daily_debit=MONEY_OR_NULL,
         at_=TIME | {"description": "The moment that it was asked for, where it was."},
+        replayed_=REPLAYED,
     ),
     "WalletList": list_of(ref("Wallet")),
     "WalletPage": object_of(wallets=list_of(ref("Wallet")), next_cursor=TEXT_OR_NULL),
@@ -157,6 +160,7 @@ ANSWERS: dict[str, Any] = {
         refused=COUNT | {"description": "Lines."},
         users_created=COUNT,
         wallets_created=COUNT,
+        skipped_=COUNT | {"description": "Lines that were there already, with `duplicates=skip`."},
         dry_run_={"const": True, "description": "Nothing was changed."},
         rejects=list_of(
             object_of(
@@ -180,6 +184,11 @@ ANSWERS: dict[str, Any] = {
         users_created=COUNT,
         wallets_created=COUNT,
         broken=list_of(TEXT),
+        found_=list_of({"type": "array", "items": {"type": ["integer", "string"]}})
+        | {
+            "description": "With `find`: the number of a line, how often that is there, and what it is; or what earlier"
+            " imports applied to its wallet: their digest, what, and how often."
+        },
         rejects=list_of(
             object_of(
                 line=ID, code=TEXT, message=TEXT, hint=TEXT_OR_NULL, retryable=BOOLEAN, details={"type": "object"}

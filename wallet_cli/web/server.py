@@ -23,6 +23,7 @@ from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.services.context import open_ledger
 from wallet_cli.services.tokens import open_tokens
 from wallet_cli.settings import Settings
+from wallet_cli.storage.purpose import Purpose
 from wallet_cli.web.listener import BACKLOG, accept_rest, admit_no_more, listen
 from wallet_cli.web.log import log, take_over_logging
 from wallet_cli.web.protocol import bounded_protocol
@@ -31,7 +32,6 @@ from wallet_cli.web.supervisor import METRICS_FOLDER_VARIABLE, supervise
 if TYPE_CHECKING:
     from wallet_cli.web.site import Site
 
-KEEP_ALIVE_S = 30
 DRAIN_S = 30
 MAX_WORKERS = 64
 ACCEPT_REST_S = 0.05
@@ -55,7 +55,7 @@ def serve(options: ServeOptions) -> int:
 
     Raises InvalidInput for options or settings that are unsafe, StorageError for a port that cannot be had.
     """
-    settings = _settings(options)
+    settings = _settings(options, lambda text: log("warning", message=text))
     _check(options)
     _, warning = open_tokens(settings)
     if warning:
@@ -113,7 +113,6 @@ class Worker(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 backlog=BACKLOG,
-                timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=DRAIN_S,
             )
         )
@@ -166,8 +165,8 @@ class Worker(uvicorn.Server):
         return made
 
 
-def _settings(options: ServeOptions) -> Settings:
-    return all_settings.load(options.flags)
+def _settings(options: ServeOptions, notify: Callable[[str], None] | None = None) -> Settings:
+    return all_settings.load(options.flags, notify=notify)
 
 
 def _check(options: ServeOptions) -> None:
@@ -201,7 +200,7 @@ def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
 
     Settings that every request needs are looked at here: a wrong one is the operator's to mend, not a caller's.
     """
-    with open_ledger(settings, lambda text: log("ledger", message=text)) as ledger:
+    with open_ledger(settings, lambda text: log("ledger", message=text), purpose=Purpose.MAKE) as ledger:
         check_region(ledger.settings.phone_region)
         parse_minimum(ledger.settings.minimum_balance, ledger.settings.currency)
         if options.auth and not any(each.revoked_at_us is None for each in ledger.store.operators()):

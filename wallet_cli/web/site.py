@@ -22,9 +22,12 @@ from wallet_cli.services.context import Ledger, accepted, open_ledger
 from wallet_cli.services.tokens import Tokens
 from wallet_cli.settings import Settings
 from wallet_cli.storage.sqlite import SqliteStore
-from wallet_cli.web.auth import Caller, Doorkeeper, OpenDoor
-from wallet_cli.web.log import log
+from wallet_cli.web.auth import Caller, Doorkeeper, OpenDoor, address_of, claimed
+from wallet_cli.web.exchange import Scope
+from wallet_cli.web.log import Repeated, log
+from wallet_cli.web.long_work import LongWork
 from wallet_cli.web.metrics import Metrics
+from wallet_cli.web.problems import for_strangers
 from wallet_cli.writer.executor import Executor
 from wallet_cli.writer.inbox import Inbox, Loop
 
@@ -58,6 +61,7 @@ class Site:
         self.settings = settings
         self.tokens = tokens
         self.metrics = Metrics()
+        self.repeated = Repeated()
         self.access_log = access_log
         self.draining = False
         self.deadline_s = settings.lock_timeout_s + HANDLER_MARGIN_S
@@ -78,6 +82,7 @@ class Site:
         if not isinstance(self.ledger.store, SqliteStore):
             self.ledger.store.reconnect_apart()
         self.door = Doorkeeper(self.ledger.store, self.tokens) if self._auth else OpenDoor()
+        self.long_work = LongWork()
         self.inbox = Inbox(self._open_executor, "serve", self._open_turns(), self.metrics.batch)
         self.inbox.start()
         self._resources.callback(self.inbox.close)
@@ -93,6 +98,7 @@ class Site:
         """Write what was accepted, answer it, and close the ledger."""
         for chore in self._chores:
             chore.cancel()
+        self.repeated.flush()
         await self._note_use()
         await asyncio.to_thread(self._importers.shutdown)
         await asyncio.to_thread(self.inbox.close)
@@ -127,6 +133,18 @@ class Site:
     async def carry_out_one(self, command: Single) -> Applied | Replayed:
         """Run one command; raises the error of a refusal."""
         return accepted((await self.carry_out([command]))[0])
+
+    def note_refusal(self, error: WalletError, scope: Scope, who: Caller | None, request_id: str) -> None:
+        """Leave a trace of a wrong key, of a right that somebody does not have, and of what strangers are not told.
+
+        `who` is None where the caller is not known.
+        """
+        once = {"request_id": request_id}
+        if error.http_status in (401, 403):
+            caller = claimed(scope) if who is None else who.name
+            self.repeated.log(error.code, once, address=address_of(scope), caller=caller, reason=error.message)
+        elif for_strangers(error) is not error:
+            self.repeated.log("failed", once, code=error.code, reason=error.message)
 
     @contextmanager
     def reading(self) -> Iterator[Ledger]:
@@ -205,6 +223,9 @@ class Site:
     def _open_turns(self) -> Loop:
         """Turns in the event loop, on a connection of their own."""
         ledger = self._resources.enter_context(self._open(busy_timeout_s=0.0))
+        # The loop and the thread with the large batches wait for the interpreter at each turn of the loop, and at each
+        # answer of the network.
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         soon, soon_threadsafe = self.loop.call_soon, self.loop.call_soon_threadsafe
         if isinstance(ledger.store, SqliteStore):
             return Loop(ledger.executor, soon, soon_threadsafe)
@@ -213,8 +234,6 @@ class Site:
         fibers = Fibers(self.loop)
         ledger.store.wait_by(fibers.until_ready)
         ledger.executor.sleep = fibers.sleep
-        # The thread with the large batches waits for the network again and again, and for the interpreter each time.
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
         return Loop(ledger.executor, soon, soon_threadsafe, fibers.run)
 
     @contextmanager
@@ -235,6 +254,7 @@ class Site:
     async def _note_use_for_ever(self) -> None:
         while True:
             await asyncio.sleep(NOTE_USE_EVERY_S)
+            self.repeated.flush()
             await self._note_use()
 
     async def _note_use(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import BinaryIO, NamedTuple
 
@@ -47,20 +47,21 @@ from wallet_cli.services import exports, users
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.imports import records
-from wallet_cli.services.imports.reading import RESTORED_COLUMNS, Line, read_lines
+from wallet_cli.services.imports.checking import RESTORED, Decide, How, LedgerLook, digest_prefix, look, refuse
+from wallet_cli.services.imports.dialect import Dialect
+from wallet_cli.services.imports.reading import Line
 from wallet_cli.services.wallets import find_account, find_wallet
 from wallet_cli.settings import LEDGER_SETTINGS
 
 BATCH_LINES = 5000
 """How many lines share a turn and a commit."""
 
-RESTORED = frozenset(RESTORED_COLUMNS)
 MAX_KNOWN_NAMES = 100_000
-DIGEST_CHARS = 16
 
 Change = Post | RestoreTransaction | RestoreHold | RestoreState
 """What a line about a wallet may ask for."""
 
+CarryOut = Callable[[Sequence[Command]], list[Result]]
 Given = tuple[object, bool] | None
 """The currency that a line names, and whether it is one of an export."""
 
@@ -69,11 +70,17 @@ Report = Callable[[int, WalletError, str], None]
 
 
 class Options(NamedTuple):
-    """`create` opens what is missing, `dry_run` changes nothing, `atomic` applies all lines or none."""
+    """`create` opens what is missing, `dry_run` changes nothing, `atomic` applies all lines or none.
+
+    `duplicates` (one of checking.DUPLICATES) is what to do with lines that are there already; `sort` puts lines in the
+    order of their times.
+    """
 
     create: bool = False
     dry_run: bool = False
     atomic: bool = False
+    duplicates: str | None = None
+    sort: bool = False
 
 
 def run(
@@ -83,27 +90,34 @@ def run(
     report: Report = lambda *_: None,
     progress: Callable[[int], None] = lambda _: None,
     name: str = "",
+    dialect: Dialect = Dialect(),  # noqa: B008  (a tuple)
+    decide: Decide = refuse,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Answer:
-    """Import a file; the answer is `applied, replayed, refused, users_created, wallets_created`.
+    """Import a file; the answer is `applied, replayed, refused, users_created, wallets_created`, and `skipped` where
+    `duplicates` are left out.
 
-    `applied` and `replayed` count transactions and holds. `progress` is told how many bytes have been read; `name`
-    tells the form of the file by its ending. Raises InvalidInput for a file that is empty or has a header that is not
-    understood, and Busy or StorageError where the ledger cannot be written; what was committed by then stays, and the
-    same import goes on from there.
+    `applied` and `replayed` count transactions and holds. `progress` is told how many bytes have been read, `tell` how
+    the file is read where that was not asked for; `name` tells the form of the file by its ending, `dialect` how its
+    CSV is written. `decide` is asked about lines that are there already. Raises InvalidInput for a file that is empty,
+    or that cannot be read for certain, before anything is applied; Busy or StorageError where the ledger cannot be
+    written: what was committed by then stays, and the same import goes on from there.
     """
     with ExitStack() as stack:
         stack.enter_context(ledger.store.many_batches())
         if not source.seekable():
             source = stack.enter_context(spooled(source))
-        start = source.tell()
-        lines = read_lines(source, name)
+        how = How(name, dialect, ledger.zone_of_times, ledger.now_us(), options.duplicates, options.sort)
+        looked = look(stack, source, how, LedgerLook(ledger), decide, tell)
+        source = looked.source
         if not options.dry_run and not options.atomic:
-            run = Run(ledger, source, options, report, lambda batch: ledger.executor.run(batch, "import"), start=start)
-            run.read(lines, progress)
+            carry_out: CarryOut = lambda batch: ledger.executor.run(batch, "import")  # noqa: E731
+            run = Run(ledger, source, options, report, carry_out, looked.prefix, (), looked.skipped, looked.start)
+            run.read(looked.lines, progress)
             return run.summary()
         with ledger.executor.turn("import") as turn:
-            run = Run(ledger, source, options, report, turn.carry_out, start=start)
-            run.read(lines, progress)
+            run = Run(ledger, source, options, report, turn.carry_out, looked.prefix, (), looked.skipped, looked.start)
+            run.read(looked.lines, progress)
             if options.dry_run or run.refused:
                 turn.abandon()
         return run.summary()
@@ -132,18 +146,20 @@ class Run:
         source: BinaryIO,
         options: Options,
         report: Report,
-        carry_out: Callable[[Sequence[Command]], list[Result]],
+        carry_out: CarryOut,
         prefix: str = "",
         broken: Iterable[str] = (),
+        skipped: Collection[int] = (),
         start: int | None = None,
     ) -> None:
-        """`prefix` is what keys begin with, where it is known already; `broken` as it was left by an earlier part.
+        """`prefix` is what keys of lines that have none begin with; `broken` as it was left by an earlier part.
 
-        `start` is where the file begins, where some of it has been read already.
+        `skipped` are lines that were left out; `start` is where the file begins, where some of it has been read.
         """
         self._ledger = ledger
         self._source = source
         self._start = source.tell() if start is None else start
+        self._skipped = skipped
         self._options = options
         self._report = report
         self._carry_out = carry_out
@@ -192,6 +208,8 @@ class Run:
             "users_created": 0 if abandoned else self.users_created,
             "wallets_created": 0 if abandoned else self.wallets_created,
         }
+        if self._options.duplicates == "skip" or self._skipped:
+            answer["skipped"] = len(self._skipped)
         return answer | {"dry_run": True} if self._options.dry_run else answer
 
     # A batch of each kind.
@@ -258,7 +276,7 @@ class Run:
         if key is None:
             key = f"{self._prefix or self._make_prefix()}{line.number}"
         else:
-            check_key(records.text(fields, "key"))
+            key = check_key(records.text(fields, "key"))
         return records.post(line, wallet, key, self._zone)
 
     def _with_peer(self, command: RestoreTransaction) -> RestoreTransaction:
@@ -465,14 +483,10 @@ class Run:
             self.users_created += sum(isinstance(each, Applied) for each in self._carry_out(list(commands.values())))
 
     def _make_prefix(self) -> str:
-        """What the keys of lines without one begin with: the digest of the file."""
-        import hashlib
-
+        """The same for a file that was taken for an export, and has lines of its own."""
         here = self._source.tell()
-        self._source.seek(self._start)
-        digest = hashlib.file_digest(self._source, "sha256").hexdigest()  # type: ignore[arg-type]
+        self._prefix = digest_prefix(self._source, self._start)
         self._source.seek(here)
-        self._prefix = f"import:{digest[:DIGEST_CHARS]}:"
         return self._prefix
 
     # What became of them.

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from wallet_cli.domain.address import (
-    check_key,
     check_name,
     check_note,
+    check_stored_key,
     parse_hold_id,
     parse_transaction_id,
 )
@@ -89,7 +89,7 @@ def restored_transaction(line: Line, wallet: Wallet, zone: Zone) -> RestoreTrans
     if note is not None:
         check_note(note)
     if key is not None:
-        check_key(key)
+        check_stored_key(key)
     peer_id = peer_seq = reverses = hold = None
     if "transfer" in fields:
         peer_id, peer_seq = parse_transaction_id(text(fields, "transfer"))
@@ -137,7 +137,7 @@ def restored_hold(line: Line, wallet: Wallet, zone: Zone) -> RestoreHold:
         parse_start(text(fields, "expires_at"), zone),
         None if ended_at is None else parse_start(ended_at, zone),
         None if note is None else check_note(note),
-        None if key is None else check_key(key),
+        None if key is None else check_stored_key(key),
     )
     if not _is_possible(hold):
         raise InvalidInput(

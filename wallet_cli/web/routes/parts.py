@@ -14,7 +14,8 @@ from wallet_cli.services import imports
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.imports import records
-from wallet_cli.services.imports.reading import read_lines
+from wallet_cli.services.imports.checking import WALLETS_AT_ONCE, LedgerLook
+from wallet_cli.services.imports.reading import Line, read_lines
 from wallet_cli.web.bodies import MAX_BATCH_BYTES, PartHead, decode
 from wallet_cli.web.exchange import Reply
 from wallet_cli.web.routes.call import Call, as_told
@@ -29,13 +30,13 @@ NAME = "part.jsonl"
 async def import_part(site: Site, call: Call) -> Reply:
     call.caller.must_be_writing_operator()
     call.query()
+    _, body = await call.file((PART_TYPE,), MAX_BATCH_BYTES)
     with site.importing():
-        _, body = await call.file((PART_TYPE,), MAX_BATCH_BYTES)
         first, _, lines = body.partition(b"\n")
         head = decode(first, PartHead)
         if not lines.endswith(b"\n") or lines.count(b"\n") != len(head.numbers):
             raise InvalidInput("the numbers are not those of the lines", hint="a number for each line, each line whole")
-        check_key(head.prefix + "1")
+        head.prefix = check_key(head.prefix + "1")[:-1]
         work = Part(site, head, lines)
         answer = await site.write_apart(work.run)
     for code, times in work.codes.items():
@@ -56,6 +57,10 @@ class Part(Import):
         told = as_told(ledger, phone_region=head.phone_region, currency=head.currency)
         source = BytesIO(self._body)
         lines = (line._replace(number=head.numbers[line.number - 1]) for line in read_lines(source, self._name))
+
+        if head.find is not None:
+            nothing: Answer = dict.fromkeys(COUNTED, 0) | {"broken": [], "rejects": []}
+            return nothing | {"found": self._found(told, list(lines))}
 
         def between_batches(done: int) -> None:
             if done < len(self._body):
@@ -81,6 +86,15 @@ class Part(Import):
                         turn.abandon()
         counted = {name: getattr(run, name) for name in COUNTED}
         return counted | {"broken": sorted(run.broken), "rejects": self.rejects}
+
+    def _found(self, told: Ledger, lines: list[Line]) -> list[list[Any]]:
+        """What is there of the lines, or of their wallets: a list each, its first the number of the line."""
+        look = LedgerLook(told)
+        if self._head.find == "lines":
+            return [list(each) for each in look.find(lines, self._head.prefix)]
+        numbers = {line.fields["wallet"]: line.number for line in lines if isinstance(line.fields.get("wallet"), str)}
+        earlier = look.earlier(list(numbers)[:WALLETS_AT_ONCE], self._head.prefix)
+        return [[numbers[each.wallet], *each[1:]] for each in earlier]
 
     def _take_settings(self, run: imports.Run) -> None:
         settings = records.ledger_settings(dict(self._head.ledger or {}))

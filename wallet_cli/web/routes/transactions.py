@@ -40,6 +40,9 @@ def posting(site: Site, caller: Caller, body: NewTransaction, key: str | None) -
     """The command that a body asks for, once the caller is known to be allowed to ask, and its wallet."""
     ref = OwnedWallet(body.wallet_id, body.user_id)
     must_see_wallet(caller, ref)
+    if body.at is not None and caller.is_user:
+        # Which day a debit is of decides which daily limit it counts in.
+        raise Forbidden("only an operator may say when a transaction was", hint="leave `at` out")
     command, wallet = transactions.posting(
         site.ledger,
         ref,
@@ -50,9 +53,9 @@ def posting(site: Site, caller: Caller, body: NewTransaction, key: str | None) -
         at=body.at,
         meta=meta_of(body.meta),
     )
-    if body.is_credit and caller.operator is None:
+    if body.is_credit and caller.is_user:
         raise Forbidden("only an operator may credit a wallet")
-    return command, wallet
+    return command._replace(user_key=caller.is_user and key is not None), wallet
 
 
 def answered(result: Applied | Replayed, wallet: Wallet) -> Reply:
@@ -72,16 +75,17 @@ async def create_transfer(site: Site, call: Call) -> Reply:
     # A user moves money between their own wallets alone: into another's, it would be a credit.
     must_see_wallet(call.caller, source)
     must_see_wallet(call.caller, target)
+    key = call.key()
     command, both = transactions.transferring(
         site.ledger,
         source,
         target,
         amount_text(body.amount),
         note=body.note,
-        key=call.key(),
+        key=key,
         meta=meta_of(body.meta),
     )
-    result = await site.carry_out_one(command)
+    result = await site.carry_out_one(command._replace(user_key=call.caller.is_user and key is not None))
     answer = transactions.transferred(result, both)
     if isinstance(result, Replayed):
         return Reply(200, "transfer done before, with this key", answer)
