@@ -21,8 +21,8 @@ from wallet_cli import settings
 from wallet_cli.domain import period
 from wallet_cli.domain.address import parse_wallet
 from wallet_cli.domain.commands import OpenWallet, Post, SetLimits
-from wallet_cli.errors import InsufficientFunds, LedgerMoved, LimitExceeded
-from wallet_cli.services import exports, imports, ledgers, transactions, users, wallets
+from wallet_cli.errors import InsufficientFunds, LedgerMoved, LimitExceeded, StorageError
+from wallet_cli.services import exports, imports, ledgers, moving, transactions, users, wallets
 from wallet_cli.services.context import Ledger
 from wallet_cli.storage.ledger_file import facts_in
 
@@ -230,13 +230,21 @@ def test_a_change_is_a_write_like_any_other(tmp_path: Path) -> None:
     assert cli.run(["--db", str(tmp_path / "new.db"), "ledger", "show", "-q"]).out == id_
 
 
-def test_a_move_that_is_called_off_leaves_another_ledger(tmp_path: Path) -> None:
+def test_a_move_that_is_called_off_leaves_another_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two ledgers never have one id: what was on its way there is not there."""
-    ids = set()
-    for name in ("one", "two"):
-        assert cli.run(["--db", str(tmp_path / name), "register", "9886977544"]).code == 0
-        ids.add(cli.run(["--db", str(tmp_path / name), "ledger", "show", "-q"]).out)
-    assert len(ids) == 2
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    shutil.copyfile(engines.empty_file(), old)
+    assert cli.run(["--db", str(old), "register", "9886977544"]).code == 0
+
+    def fails(*_: object) -> None:
+        raise StorageError("the proof cannot be had")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(moving, "_prove", fails)
+        assert cli.run(["--db", str(old), "move", "--to", str(new)]).code == StorageError.exit_code
+    assert facts_in(new, 0.0).uuid == facts_in(old, 0.0).uuid
+    assert cli.run(["--db", str(old), "move", "--cancel"]).code == 0
+    assert facts_in(new, 0.0).uuid not in (None, facts_in(old, 0.0).uuid)
 
 
 # Days

@@ -169,10 +169,10 @@ READS_EVERYTHING = {
     "ALL_OPERATORS": "operators are few",
     "STRAY_TRANSACTIONS": "what `verify` looks for has no index, as foreign keys do not let it be",
     "STRAY_HOLDS": "likewise",
-    "LEDGER_ID": "a table with one row",
-    "MARK": "a table with one row",
     "ITSELF": "a table with one row",
     "SET_MARK": "a table with one row",
+    "SET_FACTS": "a table with one row",
+    "SET_RESTORING": "a table with one row",
     "CLEAR_OPERATORS": "operators are few, and all of them go",
     "INSERT_TRANSACTIONS": "SQLite alone: what PostgreSQL gets in large numbers it gets by COPY",
 }
