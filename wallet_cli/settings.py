@@ -1,4 +1,4 @@
-"""Settings, and where each came from: flag > environment > `.env` in the working directory > config.toml > default.
+"""Settings, and where each came from: flag > environment > `.env` > config.toml > what the ledger says > default.
 
 Each is text until somebody needs it, and is checked then: a wrong time zone does not keep anybody from paying. The
 libraries that read the two files are imported only where there is a file to read.
@@ -10,13 +10,12 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from wallet_cli.domain.money import Currency, parse_currency, parse_minimum
+from wallet_cli.domain.model import LedgerFacts
+from wallet_cli.domain.money import MAX_EXPONENT, Currency, parse_currency, parse_minimum
+from wallet_cli.domain.period import UTC_NAME, check_zone
 from wallet_cli.errors import InvalidInput, shown, shown_url
-
-if TYPE_CHECKING:
-    from datetime import tzinfo
 
 APP_NAME = "wallet"
 MAX_LOCK_TIMEOUT_S = 86_400.0
@@ -37,6 +36,10 @@ MAX_TOKEN_FILE_BYTES = 8192
 
 DB_DEFAULT = "(data folder)/wallet.db"
 MADE_WHEN_NEEDED = "(made when first needed)"
+SYSTEM_ZONE = "system"
+LEDGER = "ledger"
+"""The source of what nobody chose here, and the ledger itself says."""
+
 TOKEN_DEFAULT = "(from the token file)"  # noqa: S105  (no token)
 TOKEN_FILE_DEFAULT = "(beside the config file)/token"  # noqa: S105
 CA_FILE_DEFAULT = "(the well-known ones)"
@@ -48,13 +51,18 @@ SETTINGS = (
     Setting("jwt_secret_key", ("JWT_SECRET_KEY",), MADE_WHEN_NEEDED, secret=True),
     Setting("jwt_access_token_expires", ("JWT_ACCESS_TOKEN_EXPIRES",), "5"),
     Setting("env", ("FLASK_ENV", "WALLET_ENV"), "production"),
-    Setting("timezone", ("WALLET_TIMEZONE",), "system"),
+    Setting("timezone", ("WALLET_TIMEZONE",), SYSTEM_ZONE),
     Setting("lock_timeout", ("WALLET_LOCK_TIMEOUT",), "30"),
     Setting("token", ("WALLET_TOKEN",), TOKEN_DEFAULT, secret=True),
     Setting("token_file", ("WALLET_TOKEN_FILE",), TOKEN_FILE_DEFAULT),
     Setting("ca_file", ("WALLET_CA_FILE",), CA_FILE_DEFAULT),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+ANY_CURRENCY = Currency("any", MAX_EXPONENT)
+
+LEDGER_SETTINGS = LedgerFacts._fields[1:]
+"""What a ledger keeps of them."""
 
 
 class Value(NamedTuple):
@@ -95,23 +103,43 @@ class Settings:
         """Decimal text, checked for form; each wallet reads it in its own currency."""
         text = self.values["minimum_balance"].text
         try:
-            parse_minimum(text, Currency("any", 8))
+            parse_minimum(text, ANY_CURRENCY)
         except InvalidInput as error:
             raise self._wrong("minimum_balance", error.hint) from None
         return text
 
     @property
-    def timezone(self) -> tzinfo | None:
-        """The zone of times with no offset; None is the system's."""
+    def timezone(self) -> str | None:
+        """The IANA name of the time zone that a new ledger is given; None where the system's has no such name.
+
+        The days of a ledger that is there are its own.
+        """
         name = self.values["timezone"].text
-        if name == BY_NAME["timezone"].default:
-            return None
-        from zoneinfo import ZoneInfo
+        if name == SYSTEM_ZONE:
+            return system_zone()
+        try:
+            return check_zone(name)
+        except InvalidInput as error:
+            raise self._wrong("timezone", error.hint) from None
+
+    def of_new_ledger(self) -> LedgerFacts:
+        """What a ledger that is made now keeps of these settings. Raises InvalidInput for a wrong one."""
+        from wallet_cli.domain.phone import check_region
 
         try:
-            return ZoneInfo(name)
-        except (OSError, ValueError, LookupError):
-            raise self._wrong("timezone", "an IANA name, such as Asia/Kolkata, or UTC") from None
+            region = check_region(self.phone_region)
+        except InvalidInput as error:
+            raise self._wrong("phone_region", error.hint) from None
+        return LedgerFacts(None, self.currency.name, region, self.minimum_balance, self.timezone or UTC_NAME)
+
+    def within(self, facts: LedgerFacts) -> Settings:
+        """The same in a ledger: what nobody chose is as the ledger says, and its time zone is its own."""
+        values = dict(self.values)
+        for name in LEDGER_SETTINGS:
+            text = getattr(facts, name)
+            if text is not None and (name == "timezone" or values[name].source in ("default", LEDGER)):
+                values[name] = Value(text, LEDGER)
+        return Settings(values)
 
     @property
     def env(self) -> str:
@@ -162,9 +190,9 @@ class Settings:
         return self.given("ca_file")
 
     def given(self, name: str) -> str | None:
-        """The text of a setting that somebody chose; None where its default rules."""
+        """The text of a setting that somebody chose here; None where the ledger or the default rules."""
         value = self.values[name]
-        return None if value.source == "default" else value.text
+        return None if value.source in ("default", LEDGER) else value.text
 
     def shown(self) -> list[dict[str, str]]:
         """`name, value, source` of each, secrets covered."""
@@ -213,6 +241,21 @@ def data_folder() -> Path:
     import platformdirs
 
     return platformdirs.user_data_path(APP_NAME)
+
+
+def system_zone() -> str | None:
+    """The IANA name of the system's time zone, by TZ or its files; None where it has none, as `IST-5:30` has not."""
+    import warnings
+
+    import tzlocal  # a new ledger alone needs it
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            name = str(tzlocal.reload_localzone())
+        return UTC_NAME if name == "Etc/UTC" else check_zone(name)
+    except (LookupError, ValueError, OSError, InvalidInput):
+        return None
 
 
 def _find(

@@ -170,7 +170,7 @@ READS_EVERYTHING = {
     "STRAY_TRANSACTIONS": "what `verify` looks for has no index, as foreign keys do not let it be",
     "STRAY_HOLDS": "likewise",
     "MARK": "a table with one row",
-    "REFUSING": "a table with one row",
+    "ITSELF": "a table with one row",
     "SET_MARK": "a table with one row",
     "CLEAR_OPERATORS": "operators are few, and all of them go",
     "INSERT_TRANSACTIONS": "SQLite alone: what PostgreSQL gets in large numbers it gets by COPY",

@@ -61,6 +61,10 @@ TREE: dict[str, str | Group] = {
     ),
     "token": "wallet_cli.cli.key:token",
     "verify": "wallet_cli.cli.verify:verify",
+    "ledger": Group(
+        "See and change what the ledger itself says.",
+        {"show": "wallet_cli.cli.ledger:show", "set": "wallet_cli.cli.ledger:set_"},
+    ),
     "config": Group("See the settings and where they come from.", {"show": "wallet_cli.cli.config:show"}),
     "demo": "wallet_cli.cli.demo:demo",
 }

@@ -98,7 +98,7 @@ def lazy_group(tree: Mapping[str, str | Group]) -> type[TyperGroup]:
 
 def _command(function: Function, name: str) -> Any:
     app = typer.Typer()
-    app.command(name, context_settings=CONTEXT)(_runnable(function))
+    app.command(name, context_settings=CONTEXT | getattr(function, "context_settings", {}))(_runnable(function))
     return typer.main.get_command_from_info(
         app.registered_commands[0], pretty_exceptions_short=False, rich_markup_mode=app.rich_markup_mode
     )

@@ -10,4 +10,7 @@ from wallet_cli.cli.output import Listing
 
 def show(flags: Mapping[str, str]) -> Listing:
     """Print each setting and where it came from."""
-    return Listing(settings.load(flags).shown(), ("name", "value", "source"), value="value")
+    from wallet_cli.services.context import known_facts
+
+    chosen = settings.load(flags)
+    return Listing(chosen.within(known_facts(chosen)).shown(), ("name", "value", "source"), value="value")

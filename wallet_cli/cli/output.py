@@ -1,7 +1,7 @@
 """All printing: answers to stdout in four shapes, errors and notices to stderr.
 
-JSON is ASCII, so that no note can carry a control character to a terminal; tables show such characters escaped, and
-never read markup in what people wrote. Rich is imported for tables alone.
+JSON is ASCII, so that no note can carry a control character to a terminal; tables show such characters escaped, as does
+all else on a terminal, and never read markup in what people wrote. Rich is imported for tables alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from enum import StrEnum
 from itertools import chain, islice
 from typing import Any, NamedTuple, TextIO
 
-from wallet_cli.domain.text import harmless
+from wallet_cli.domain.text import harmless, no_formula
 from wallet_cli.errors import StorageError, WalletError
 
 UNCUT_COLUMNS = 10_000
@@ -97,6 +97,8 @@ def _document(answer: Document) -> None:
     for part in answer.parts:
         if isinstance(part, bytes):
             sys.stdout.buffer.write(part)
+        elif sys.stdout.isatty():
+            sys.stdout.write("\n".join(map(harmless, part.split("\n"))))
         else:
             # As it is, whatever the encoding and the line ends of the terminal: it is read by programs.
             sys.stdout.buffer.write(part.encode())
@@ -144,7 +146,8 @@ def silence(stream: TextIO) -> None:
 def _render(answer: Record | Listing, style: Style) -> None:
     rows = [answer.data] if isinstance(answer, Record) else answer.rows
     if style.quiet:
-        _lines(_text(row[answer.value]) for row in rows)
+        shown = harmless if sys.stdout.isatty() else str
+        _lines(shown(_text(row[answer.value])) for row in rows)
     elif style.format is Format.json:
         data = answer.data if isinstance(answer, Record) else answer.page
         _lines([json_text(list(rows) if data is None else data)])
@@ -202,10 +205,16 @@ def _csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     stream = iter(rows)
     # A stream may yet be refused: not a line before its first row is there.
     first = list(islice(stream, 1))
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
-    for row in chain(first, stream):
-        writer.writerow([_text(row.get(column)) for column in columns])
+    line = io.StringIO()
+    # Either half of this line end has a cell quoted that holds it; the lines themselves end as everywhere else.
+    writer = csv.writer(line, lineterminator="\r\n")
+    shown = harmless if sys.stdout.isatty() else str
+    cells = ([shown(no_formula(_text(row.get(column)))) for column in columns] for row in chain(first, stream))
+    for row in chain([columns], cells):
+        writer.writerow(row)
+        sys.stdout.write(line.getvalue()[:-2] + "\n")
+        line.seek(0)
+        line.truncate()
 
 
 def _card(data: Mapping[str, Any]) -> None:

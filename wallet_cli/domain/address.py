@@ -73,7 +73,8 @@ def parse_user(text: str) -> UserName:
     digits = phone_digits(text)
     if digits.startswith("+") or len(digits) >= PHONE_DIGITS:
         return PhoneDigits(text, digits)
-    return UserId(parse_id(digits))
+    # 1.5 is no user: only a number is spaced out in more ways than these.
+    return UserId(parse_id(text if text.strip("0123456789 ()-") else digits))
 
 
 def parse_wallet(text: str) -> WalletName:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def harmless(text: str) -> str:
     """Return text with control and formatting characters escaped, so that it cannot move, hide or colour anything."""
@@ -12,11 +14,23 @@ def harmless(text: str) -> str:
     return "".join(escaped(c) if unicodedata.category(c) in _HARMFUL and c not in _JOINERS else c for c in text)
 
 
+def no_formula(text: str) -> str:
+    """Text as a cell for people: what a spreadsheet would run as a formula begins with `'`; a number is as it is."""
+    start = text.lstrip()[:1]
+    if (start and start in _FORMULA) or text[:1] in ("\t", "\r", "\n"):
+        return text if re.fullmatch(_HARMLESS, text, re.ASCII) else f"'{text}"
+    return text
+
+
 def escaped(c: str) -> str:
     """A character as Python would write it: `\\u202e`."""
     return c.encode("unicode_escape").decode("ascii")
 
 
+# The wide forms count too: spreadsheets in East Asia read them. White space before a sign is looked through.
+_FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212"
+# A number, with or without a fraction; a phone number; an option's name.
+_HARMLESS = r"[+-][0-9]+(\.[0-9]+)?|\+[0-9]+( [0-9]+)*|--[a-z_-]+"
 # Controls, surrogates, unassigned, private use, and the separators that break lines; but emoji joiners are formats too.
 _HARMFUL = {"Cc", "Cs", "Cn", "Co", "Zl", "Zp", "Cf"}
 _JOINERS = "\u200c\u200d"

@@ -30,7 +30,7 @@ def add(
     meta: Mapping[str, Any] | None = None,
 ) -> Answer:
     check_texts(note, key, meta)
-    moment = None if at is None else format_time(parse_time(at, ledger.settings.timezone).start_us)
+    moment = None if at is None else format_time(parse_time(at, ledger.zone_of_times).start_us)
     found = find_wallet(ledger, wallet)
     parse_amount(amount, found.currency)
     body = ids(found) | {"amount": amount, "is_credit": is_credit, "note": note, "at": moment, "meta": meta or None}
@@ -127,7 +127,7 @@ class _Query:
         cursor: str | None,
         wanted: Wanted,
     ) -> None:
-        period = parse_period(start, end, ledger.settings.timezone)
+        period = parse_period(start, end, ledger.zone_of_times)
         wallet = find_wallet(ledger, ref)
         if cursor is not None:
             parse_cursor(cursor)
@@ -157,7 +157,7 @@ def bounds_of(period: Period) -> dict[str, str | None]:
 
 
 def total(ledger: RemoteLedger, wallet: WalletRef, start: str | None = None, end: str | None = None) -> Answer:
-    period = parse_period(start, end, ledger.settings.timezone)
+    period = parse_period(start, end, ledger.zone_of_times)
     return total_of(ledger, find_wallet(ledger, wallet), period)
 
 

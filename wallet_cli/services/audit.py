@@ -10,8 +10,8 @@ from __future__ import annotations
 from wallet_cli.domain import chain
 from wallet_cli.domain.address import MAX_ID, WalletName, format_hold_id, format_transaction_id
 from wallet_cli.domain.model import Transaction, Wallet
-from wallet_cli.domain.money import Currency, format_minor, parse_currency
-from wallet_cli.errors import InvalidInput, StorageError
+from wallet_cli.domain.money import format_minor
+from wallet_cli.errors import StorageError
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.wallets import find_account
@@ -71,7 +71,7 @@ def _check_file(ledger: Ledger) -> None:
 
 def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
     """Walk the chain of one wallet from its first transaction; return how many there are."""
-    if not _is_known(wallet.currency):
+    if not wallet.currency.can_be:
         raise StorageError(
             f"wallet {wallet.id}: {wallet.currency.name} does not have {wallet.currency.exponent} fraction digits",
             hint=RESTORE,
@@ -141,14 +141,6 @@ class _BadRow(StorageError):
 def _bad_row(wallet_id: int, seq: int, reason: str) -> _BadRow:
     id_ = format_transaction_id(wallet_id, seq)
     return _BadRow(f"transaction {id_}: {reason}", hint=RESTORE, transaction=id_, reason=reason)
-
-
-def _is_known(currency: Currency) -> bool:
-    """Whether a currency still has the fraction digits of its name: they say where every amount's point is."""
-    try:
-        return parse_currency(currency.name) == currency
-    except InvalidInput:
-        return False
 
 
 def _wrong(last: Transaction, transaction: Transaction) -> str | None:

@@ -55,7 +55,7 @@ def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
                 if new.store.mark().origin != name:
                     _copy(old, new, name, watch)
                     _prove(old, new, watch)
-                    _open(new, name)
+                    _open(old, new, name)
                 _close(old, name)
                 return _answer(old, new, moved=True)
 
@@ -161,10 +161,11 @@ def _check_arriving(mark: Mark, name: str) -> None:
         raise Busy("the move was ended or called off by somebody else", hint="look, and try again")
 
 
-def _open(new: Ledger, name: str) -> None:
-    """Let the new ledger take writes."""
+def _open(old: Ledger, new: Ledger, name: str) -> None:
+    """Let the new ledger take writes, and in the same moment have the id and the settings of the old one."""
     with _alone(new) as mark:
         _check_arriving(mark, name)
+        new.store.set_facts(old.store.itself().facts)
         new.store.set_mark(Mark(origin=name))
 
 

@@ -67,8 +67,8 @@ class Statement(NamedTuple):
     closing: Transaction
     """The state at its end."""
     made_at_us: int
-    zone: tzinfo | None
-    """The zone that people are shown times in; None is the system's."""
+    zone: tzinfo
+    """The time zone of the ledger, in which people are shown times."""
     read: Callable[[], Iterator[Transaction]]
 
     @property
@@ -165,8 +165,8 @@ def opened(ledger: Ledger, ref: WalletRef, start: str | None = None, end: str | 
 
     Raises UserNotFound, WalletNotFound, or InvalidInput for a period that cannot be read.
     """
-    zone = ledger.settings.timezone
-    period = parse_period(start, end, zone)
+    zone = ledger.zone()
+    period = parse_period(start, end, ledger.zone_of_times)
     with ledger.store.snapshot():
         account = find_account(ledger, ref)
         wallet = account.wallet

@@ -59,7 +59,7 @@ def posting(
 ) -> tuple[Post, Wallet]:
     """The command that credits or debits a wallet, and the wallet. Raises NotFound or InvalidInput."""
     text = check_texts(note, key, meta)
-    at_us = parse_time(at, ledger.settings.timezone).start_us if at is not None else None
+    at_us = parse_time(at, ledger.zone_of_times).start_us if at is not None else None
     found = find_wallet(ledger, wallet)
     return Post(found.id, is_credit, parse_amount(amount, found.currency), note, key, at_us, text), found
 
@@ -221,7 +221,7 @@ def listed(
     another wallet.
     """
     check_limit(limit)
-    period = parse_period(start, end, ledger.settings.timezone)
+    period = parse_period(start, end, ledger.zone_of_times)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         first, last = _range(ledger, account, period, cursor)
@@ -247,7 +247,7 @@ def streamed(
     """The same as `listed`, one at a time and all of them unless `limit` is given, in constant memory."""
     if limit is not None:
         check_limit(limit)
-    period = parse_period(start, end, ledger.settings.timezone)
+    period = parse_period(start, end, ledger.zone_of_times)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         first, last = _range(ledger, account, period, cursor)
@@ -286,7 +286,7 @@ def filter_of(wanted: Wanted, wallet: Wallet) -> Filter | None:
 
 def total(ledger: Ledger, wallet: WalletRef, start: str | None = None, end: str | None = None) -> Answer:
     """What a wallet took in and gave out over a period; two rows of the ledger, however many lie between."""
-    period = parse_period(start, end, ledger.settings.timezone)
+    period = parse_period(start, end, ledger.zone_of_times)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         opening, closing = bounds(ledger, account, period)

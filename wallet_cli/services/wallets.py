@@ -38,7 +38,11 @@ def create(
         return changed(ledger, ledger.carry_out(command, "create"))
     except WalletExists:
         known = ledger.store.account_of(command.user_id, command.type, ledger.now_us())
-        if not exist_ok or known is None or (currency is not None and known.wallet.currency != command.currency):
+        if (
+            not exist_ok
+            or known is None
+            or (currency is not None and not known.wallet.currency.is_same(command.currency))
+        ):
             raise
         return wallet_answer(known, ledger.policy)
 
@@ -54,7 +58,7 @@ def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:
     """What a wallet holds now, or held at the end of the TIME `at`; the answer is a `wallet`, with `at` if given."""
     if at is None:
         return wallet_answer(find_account(ledger, wallet), ledger.policy)
-    moment_us = parse_time(at, ledger.settings.timezone).end_us
+    moment_us = parse_time(at, ledger.zone_of_times).end_us
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         # What was held then is not told: a balance in the past is for looking back, not for spending.
@@ -66,7 +70,8 @@ def of_user(ledger: Ledger, name: UserName) -> list[Answer]:
     """All wallets of a user, in the order in which they were opened."""
     with ledger.store.snapshot():
         user = find_user(ledger, name)
-        return [wallet_answer(account, ledger.policy) for account in ledger.store.accounts_of(user.id, ledger.now_us())]
+        policy = ledger.policy
+        return [wallet_answer(account, policy) for account in ledger.store.accounts_of(user.id, ledger.now_us())]
 
 
 def set_status(ledger: Ledger, ref: WalletRef, status: str) -> Answer:
@@ -118,8 +123,9 @@ def page_of(ledger: Ledger, name: UserName | None, limit: int, cursor: str | Non
     """A page of wallets, all or a user's, in the order in which they were opened: `wallets, next_cursor`."""
     check_limit(limit)
     found = list(_accounts(ledger, name, limit + 1, cursor))
+    policy = ledger.policy
     return {
-        "wallets": [wallet_answer(account, ledger.policy) for account in found[:limit]],
+        "wallets": [wallet_answer(account, policy) for account in found[:limit]],
         "next_cursor": str(found[limit - 1].wallet.id) if len(found) > limit else None,
     }
 
@@ -128,8 +134,9 @@ def all_of(ledger: Ledger, name: UserName | None, limit: int | None, cursor: str
     """The same as `page_of`, one at a time and all of them unless `limit` is given, in constant memory."""
     if limit is not None:
         check_limit(limit)
+    policy = ledger.policy
     for account in _accounts(ledger, name, -1 if limit is None else limit, cursor):
-        yield wallet_answer(account, ledger.policy)
+        yield wallet_answer(account, policy)
 
 
 def _accounts(ledger: Ledger, name: UserName | None, limit: int, cursor: str | None) -> Iterator[Account]:

@@ -24,7 +24,17 @@ import psycopg
 from psycopg import errors, pq
 
 from wallet_cli.domain.commands import Command, Made, Restoring
-from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
+from wallet_cli.domain.model import (
+    Account,
+    Hold,
+    LedgerFacts,
+    LedgerSetting,
+    Operator,
+    Policy,
+    Transaction,
+    User,
+    Wallet,
+)
 from wallet_cli.domain.rules import State
 from wallet_cli.errors import (
     Busy,
@@ -38,8 +48,9 @@ from wallet_cli.errors import (
 )
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
+from wallet_cli.storage.ledger_file import First, first_of_older, words_of_zone
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import is_restoring, schema_changed
+from wallet_cli.storage.marks import refusal, schema_changed
 from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
@@ -123,6 +134,8 @@ class PostgresStore(Copying):
 
     is_local = False
     may_come_back = True
+    facts_last_s = 1.0
+    """Asking is a round trip: a server that reads does not make it for each request."""
 
     def __init__(self, url: str, lock_timeout_s: float) -> None:
         self._conninfo = conninfo_of(url)
@@ -256,7 +269,7 @@ class PostgresStore(Copying):
             )
         return int(found)
 
-    def prepare(self, purpose: Purpose, notify: Notify) -> None:
+    def prepare(self, purpose: Purpose, notify: Notify, first: First = LedgerFacts) -> None:
         """See that there is a ledger of this program's schema, making or migrating it as far as the purpose allows."""
         version = self.version()
         if not version and purpose is not Purpose.MAKE:
@@ -269,10 +282,13 @@ class PostgresStore(Copying):
                 )
             self.forbid_writes()
         elif version < sql.SCHEMA_VERSION:
-            self.migrate(notify)
+            self.migrate(notify, first)
 
-    def migrate(self, notify: Notify) -> None:
-        """Make the tables, or bring older ones up to date, in one transaction that one server makes at a time."""
+    def migrate(self, notify: Notify, first: First = LedgerFacts) -> None:
+        """Make the tables, or bring older ones up to date, in one transaction that one server makes at a time.
+
+        `first` tells what settings a new ledger is given.
+        """
         import sqlalchemy
 
         from wallet_cli.storage.migrate import upgrade
@@ -281,6 +297,7 @@ class PostgresStore(Copying):
             "postgresql+psycopg://", creator=lambda: self.connection, poolclass=sqlalchemy.StaticPool
         )
         before = 0
+        facts = LedgerFacts()
         with self._translating():
             connection = self.connection
             connection.autocommit = False
@@ -291,7 +308,10 @@ class PostgresStore(Copying):
                     if before >= LEDGER_SINCE:
                         # Ends all batches: those that begin later see the new version, and are refused.
                         wrapped.execute(sqlalchemy.text("LOCK TABLE ledger IN EXCLUSIVE MODE"))
+                    facts = first_of_older(before, first) if before else first()
                     upgrade(wrapped)
+                    for statement, row in sql.settings_of(facts):
+                        connection.execute(translated(statement), row)
             except sqlalchemy.exc.DBAPIError as error:
                 raise error.orig or error from error
             finally:
@@ -301,7 +321,9 @@ class PostgresStore(Copying):
         if not before:
             notify(f"made a new ledger: {self.name}")
         elif before < sql.SCHEMA_VERSION:
-            notify(f"migrated the ledger from schema {before} to {sql.SCHEMA_VERSION}: {self.name}")
+            notify(
+                f"migrated the ledger from schema {before} to {sql.SCHEMA_VERSION}: {self.name}{words_of_zone(facts)}"
+            )
 
     @staticmethod
     def _version_within(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
@@ -382,7 +404,7 @@ class PostgresStore(Copying):
             parts.append(f"SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE")
         if asking:
             # Once the locks are had: an export that began to be read back while they were waited for is seen.
-            parts += [sql.REFUSING, VERSION]
+            parts += [sql.ITSELF, VERSION]
         if wallet_ids:
             parts.append(with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us]))
         if not parts:
@@ -392,8 +414,11 @@ class PostgresStore(Copying):
             cursor = self._first("; ".join(parts).encode())
             self._in_batch = True
             for part in parts:
-                if part is sql.REFUSING and not settling:
-                    self.restoring = is_restoring(cursor.fetchone())
+                if part is sql.ITSELF:
+                    itself = self._know(cursor.fetchone())
+                    if itself.mark.state is not None and not settling:
+                        raise refusal(itself.mark)
+                    self.restoring = itself.restoring
                 if part is VERSION and not settling:
                     self._check_unchanged(cursor.fetchall())
                 if part is not parts[-1]:
@@ -421,6 +446,8 @@ class PostgresStore(Copying):
 
         Many rows go at once, by COPY.
         """
+        if any(type(each) is LedgerSetting for each in made):
+            self._facts = None
         for statement, rows in rows_of(made):
             if statement is sql.INSERT_TRANSACTION and len(rows) >= COPY_FROM_ROWS:
                 self._send_unsent()
@@ -504,6 +531,8 @@ class PostgresStore(Copying):
             return self.is_restoring() == made.active
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
+        if isinstance(made, LedgerSetting):
+            return bool(getattr(self.itself().facts, made.name) == made.value)
         if isinstance(made, Hold):
             known = self.hold(made.wallet_id, made.number)
             if known is None or made.ended_at_us is not None:

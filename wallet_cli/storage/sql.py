@@ -7,12 +7,12 @@ reads more than it answers: a wallet's state is its last row, a moment is found 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from wallet_cli.domain import chain
-from wallet_cli.domain.model import Account, Hold, Operator, Transaction, User, Wallet
+from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.storage.marks import Mark
 
@@ -31,6 +31,9 @@ TRANSACTION_COLUMNS = tuple(Transaction._fields)
 HOLD_COLUMNS = tuple(Hold._fields)
 OPERATOR_COLUMNS = tuple(Operator._fields)
 MARK_COLUMNS = tuple(Mark._fields)
+FACT_COLUMNS = tuple(LedgerFacts._fields)
+SETTING_COLUMNS = FACT_COLUMNS[1:]
+"""What can be set of them; the id stays."""
 
 
 def _columns(names: Sequence[str], table: str) -> str:
@@ -242,7 +245,9 @@ WHERE t.wallet_id {_IN_RANGE} AND (t.peer_wallet_id IS NOT NULL OR t.peer_seq IS
     WHERE p.wallet_id = t.peer_wallet_id AND p.seq = t.peer_seq
     AND p.peer_wallet_id = t.wallet_id AND p.peer_seq = t.seq AND p.wallet_id <> t.wallet_id
     AND p.amount = t.amount AND p.is_credit <> t.is_credit AND (p.reverses IS NULL) = (t.reverses IS NULL)
-    AND a.id = t.wallet_id AND b.id = p.wallet_id AND a.currency = b.currency
+    AND a.id = t.wallet_id AND b.id = p.wallet_id AND a.exponent = b.exponent
+    AND (a.currency = b.currency OR a.currency || '/' || a.exponent = b.currency
+        OR a.currency = b.currency || '/' || b.exponent)
 ) ORDER BY t.wallet_id, t.seq LIMIT 1
 """
 # A reversal of what is not there, came later, is a reversal itself, went the same way, or was a transfer to another.
@@ -309,15 +314,25 @@ WRONG = {
 }
 
 
-# What the ledger knows of itself (storage/marks.py). A batch asks for the state alone, and mostly there is none.
-MARK = f"SELECT {_columns(MARK_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
-# With `restoring` behind the columns of the mark.
-REFUSING = (
-    f"SELECT {_columns((*MARK_COLUMNS, 'restoring'), 'l')} FROM ledger l"
-    " WHERE l.id = 1 AND (l.state IS NOT NULL OR l.restoring = 1)"
-)
+# What the ledger knows of itself (storage/marks.py): read with each batch, for its state and for its own settings.
+_ITSELF_COLUMNS = (*MARK_COLUMNS, "restoring", *FACT_COLUMNS)
+ITSELF = f"SELECT {_columns(_ITSELF_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
+SET_FACTS = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in FACT_COLUMNS)} WHERE id = 1"
+# One column each: two who set different ones do not undo each other's.
+SET_SETTING = {
+    name: f"{_insert('ledger', ('id', name))} ON CONFLICT (id) DO UPDATE SET {name} = excluded.{name}"
+    for name in SETTING_COLUMNS
+}
 SET_RESTORING = "UPDATE ledger SET restoring = :restoring WHERE id = 1"
 SET_MARK = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in MARK_COLUMNS)} WHERE id = 1"
+
+
+def settings_of(facts: LedgerFacts) -> Iterator[tuple[str, tuple[int, str]]]:
+    """Statements that set what is given of them, and the row for each."""
+    for name in SETTING_COLUMNS:
+        value = getattr(facts, name)
+        if value is not None:
+            yield SET_SETTING[name], (1, value)
 
 
 class Copied(NamedTuple):

@@ -37,6 +37,7 @@ from wallet_cli.web.problems import MethodNotAllowed, NoSuchRoute
 from wallet_cli.web.routes import (
     batches,
     holds,
+    ledger,
     lookup,
     operators,
     parts,
@@ -95,6 +96,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/lookup/transaction", lookup.find_transaction),
     Operation("POST", "/import/part", parts.import_part),
     Operation("GET", "/verify", lookup.verify),
+    Operation("GET", "/ledger", ledger.get_ledger),
+    Operation("POST", "/ledger", ledger.set_ledger),
     Operation("GET", "/keys", operators.list_keys),
     Operation("POST", "/keys", operators.create_key),
     Operation("POST", "/keys/revoke", operators.revoke_key),

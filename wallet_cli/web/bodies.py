@@ -8,7 +8,7 @@ written in, and never becomes a float; so is metadata, whose whole numbers may b
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -163,6 +163,15 @@ class NewLimits(OneWallet):
     daily_debit: Limit | UnsetType = UNSET
 
 
+class NewLedgerSettings(Body):
+    """Those that are left out stay as they are; `none` leaves one to the program's default."""
+
+    currency: Annotated[str, msgspec.Meta(examples=["INR", "PTS/0", NO_LIMIT])] | None = None
+    phone_region: Annotated[str, msgspec.Meta(examples=["IN"])] | None = None
+    minimum_balance: Limit | UnsetType = UNSET
+    timezone: Annotated[str, msgspec.Meta(examples=["Asia/Kolkata"])] | None = None
+
+
 class TotalQuery(Body):
     user_id: Id
     wallet_id: Id
@@ -192,8 +201,12 @@ class PartHead(Body):
     create: bool = False
     dry_run: bool = False
     atomic: bool = False
+    find: Literal["lines", "earlier"] | None = None
+    """Nothing is applied: which of the lines are there, or what earlier imports applied to their wallets, is asked."""
     phone_region: str | None = None
     currency: str | None = None
+    ledger: dict[str, str] | None = None
+    """The settings of the ledger that was exported."""
 
 
 class TokenRequest(Body):
@@ -213,6 +226,7 @@ REQUESTS = (
     OneHold,
     OneWallet,
     NewLimits,
+    NewLedgerSettings,
     TotalQuery,
     NewKey,
     OneKey,

@@ -383,10 +383,27 @@ def _files() -> dict[str, Any]:
                     _flag("create", "Register users and open wallets that are missing."),
                     _flag("dry_run", "Through the same rules, and change nothing."),
                     _flag("atomic", "All lines, or none where one is refused."),
+                    _flag("sort", "Apply the lines in the order of their times."),
+                    _in_query(
+                        "duplicates",
+                        {"type": "string", "enum": list(transport.DUPLICATES)},
+                        "What to do with lines without a key that are there already; without it, the file is refused.",
+                    ),
+                    *(_in_query(name, TEXT, words) for name, words in DIALECT_WORDS.items()),
                 ),
             )
         },
     }
+
+
+DIALECT_WORDS = {
+    "delimiter": "CSV: what separates columns; without it, the header shows.",
+    "decimal": "CSV: the decimal sign, `,` or `.`; the other one is for groups of digits.",
+    "dates": "CSV: `dmy` for 31/12/2024, `mdy` for 12/31/2024.",
+    "encoding": "CSV: such as `cp1252`; without it, UTF-8, or what its byte order mark says.",
+    "map": "CSV: columns of other programs, as in `Betrag=amount,Datum=at`.",
+    "wallet": "CSV: the wallet of every line, where the file has no column for it.",
+}
 
 
 def _lookups() -> dict[str, Any]:
@@ -412,6 +429,21 @@ def _lookups() -> dict[str, Any]:
 
 def _operators() -> dict[str, Any]:
     return {
+        "/ledger": {
+            "get": _operation(
+                "getLedger",
+                "The ledger's id, and the settings that it keeps for all who use it.",
+                {200: ("The ledger.", "Ledger")},
+                (400, 401, 405, 500, 503),
+            ),
+            "post": _operation(
+                "setLedger",
+                "Change the settings that are given; what has happened stays as it was. For operators.",
+                {200: ("The ledger as it is now.", "Ledger")},
+                IMPORT,
+                bodies.NewLedgerSettings,
+            ),
+        },
         "/keys": {
             "get": _operation("listKeys", "All operator keys. For operators.", {200: ("Keys.", "KeyList")}, GOVERN),
             "post": _operation(

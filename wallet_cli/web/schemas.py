@@ -69,6 +69,14 @@ KEY_FIELDS: dict[str, Any] = {
 
 ANSWERS: dict[str, Any] = {
     "User": object_of(id=ID, phone_number=TEXT, phone_e164=TEXT, name=TEXT_OR_NULL, created_at=TIME),
+    "Ledger": object_of(
+        id=TEXT | {"format": "uuid"},
+        schema={"type": "integer", "minimum": 1},
+        currency=TEXT_OR_NULL | {"description": "Of a wallet for which none is given; null: the program's default."},
+        phone_region=TEXT_OR_NULL | {"description": "Of numbers with no `+`."},
+        minimum_balance=MONEY_OR_NULL | {"description": "No debit goes below it, unless the wallet has its own."},
+        timezone=TEXT_OR_NULL | {"description": "Whose days its days are, an IANA name; null: UTC."},
+    ),
     "UserPage": object_of(users=list_of(ref("User")), next_cursor=TEXT_OR_NULL),
     "Wallet": object_of(
         id=ID,
@@ -149,6 +157,7 @@ ANSWERS: dict[str, Any] = {
         refused=COUNT | {"description": "Lines."},
         users_created=COUNT,
         wallets_created=COUNT,
+        skipped_=COUNT | {"description": "Lines that were there already, with `duplicates=skip`."},
         dry_run_={"const": True, "description": "Nothing was changed."},
         rejects=list_of(
             object_of(
@@ -172,6 +181,11 @@ ANSWERS: dict[str, Any] = {
         users_created=COUNT,
         wallets_created=COUNT,
         broken=list_of(TEXT),
+        found_=list_of({"type": "array", "items": {"type": ["integer", "string"]}})
+        | {
+            "description": "With `find`: the number of a line, how often that is there, and what it is; or what earlier"
+            " imports applied to its wallet: their digest, what, and how often."
+        },
         rejects=list_of(
             object_of(
                 line=ID, code=TEXT, message=TEXT, hint=TEXT_OR_NULL, retryable=BOOLEAN, details={"type": "object"}

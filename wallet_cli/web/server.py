@@ -168,8 +168,7 @@ class Worker(uvicorn.Server):
 
 
 def _settings(options: ServeOptions) -> Settings:
-    # Over HTTP, a time with no offset is UTC, whatever the machine's zone.
-    return all_settings.load(options.flags | {"timezone": "UTC"})
+    return all_settings.load(options.flags)
 
 
 def _check(options: ServeOptions) -> None:
@@ -203,9 +202,9 @@ def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
 
     Settings that every request needs are looked at here: a wrong one is the operator's to mend, not a caller's.
     """
-    check_region(settings.phone_region)
-    parse_minimum(settings.minimum_balance, settings.currency)
     with open_ledger(settings, lambda text: log("ledger", message=text), purpose=Purpose.MAKE) as ledger:
+        check_region(ledger.settings.phone_region)
+        parse_minimum(ledger.settings.minimum_balance, ledger.settings.currency)
         if options.auth and not any(each.revoked_at_us is None for each in ledger.store.operators()):
             log(
                 "no_operator_key",

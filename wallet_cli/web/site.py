@@ -13,7 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TypeVar
 
 from wallet_cli.domain.commands import Applied, Command, NoteUse, Replayed, Result, Single
@@ -195,9 +195,12 @@ class Site:
         if free < MIN_FREE_BYTES:
             raise StorageError("the disk is nearly full", free_bytes=free)
 
-    def _open(self, busy_timeout_s: float | None = None) -> AbstractContextManager[Ledger]:
+    @contextmanager
+    def _open(self, busy_timeout_s: float | None = None) -> Iterator[Ledger]:
         """The ledger, by a connection of its own."""
-        return open_ledger(self.settings, lambda text: log("ledger", message=text), busy_timeout_s)
+        with open_ledger(self.settings, lambda text: log("ledger", message=text), busy_timeout_s) as ledger:
+            ledger.times_are_utc = True  # whatever the ledger's zone: who sends one need not know that
+            yield ledger
 
     def _open_turns(self) -> Loop:
         """Turns in the event loop, on a connection of their own."""

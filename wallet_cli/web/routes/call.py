@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -99,9 +98,7 @@ def as_told(ledger: Ledger, **told: str | None) -> Ledger:
     chosen = {name: Value(text, "the request") for name, text in told.items() if text is not None}
     if not chosen:
         return ledger
-    other = copy.copy(ledger)
-    other.settings = Settings({**ledger.settings.values, **chosen})
-    return other
+    return ledger.told(Settings({**ledger.chosen.values, **chosen}))
 
 
 def must_see(caller: Caller, user_id: int) -> None:

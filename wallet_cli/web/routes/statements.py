@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from wallet_cli import documents
 from wallet_cli.documents.page import POLICY
 from wallet_cli.domain.address import OwnedWallet
+from wallet_cli.domain.text import no_formula
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.services import statements
 from wallet_cli.services.context import Ledger
@@ -77,7 +78,7 @@ def _csv(ledger: Ledger, asked: Asked) -> Iterator[bytes]:
         writer.writerow(CSV_COLUMNS)
         for row in statements.streamed(ledger, *asked):
             yield line.text[:-2] + "\n"
-            writer.writerow([_cell(row.get(column)) for column in CSV_COLUMNS])
+            writer.writerow([no_formula(_cell(row.get(column))) for column in CSV_COLUMNS])
         yield line.text[:-2] + "\n"
 
     return in_chunks(parts())
