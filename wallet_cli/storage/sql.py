@@ -181,7 +181,7 @@ def filtered(wanted: Filter) -> tuple[str, dict[str, Any]]:
     ask("t.is_credit = :is_credit", "is_credit", None if wanted.is_credit is None else int(wanted.is_credit))
     ask("t.amount >= :least", "least", wanted.least)
     ask("t.amount <= :most", "most", wanted.most)
-    ask("t.key = :key", "key", wanted.key)
+    ask(f"t.key = :key {_BY_EITHER_KEY}", "key", wanted.key)
     if wanted.text is not None:
         escaped = re.sub(r"([\\%_])", r"\\\1", wanted.text.lower())
         ask(f"lower(t.note) LIKE :text ESCAPE '{ESCAPE}'", "text", f"%{escaped}%")
