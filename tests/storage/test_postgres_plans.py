@@ -89,7 +89,7 @@ class Plan(NamedTuple):
 
 USER, USER_KEY = "pk_users", "uq_users_phone_e164"
 WALLET, OWNER = "pk_wallets", "uq_wallets_user_id_type"
-SEQ, KEY = "pk_transactions", "uq_transactions_wallet_id_key"
+SEQ, KEY = "pk_transactions", "uq_transactions_wallet_id_key_user_key"
 REVERSES = "ix_transactions_wallet_id_reverses"
 HOLD, HOLD_KEY, OPEN = "pk_holds", "uq_holds_wallet_id_key", "ix_holds_open"
 OPERATOR, OPERATOR_KEY = "pk_operators", "uq_operators_key_hash"

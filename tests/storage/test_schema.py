@@ -367,6 +367,14 @@ def test_no_hot_statement_scans_or_sorts(raw: Any, name: str) -> None:
     assert name in SORTED or not any("TEMP B-TREE" in step for step in steps)
 
 
+@pytest.mark.parametrize("statement", [sql.TRANSACTION_BY_KEY, sql.transactions_by_keys(5)])
+def test_a_key_is_looked_up_by_all_of_its_index(raw: Any, statement: str) -> None:
+    steps = plan(raw, statement)
+    assert any(
+        "uq_transactions_wallet_id_key_user_key (wallet_id=? AND key=? AND user_key=?)" in step for step in steps
+    )
+
+
 def test_a_scan_would_be_seen(raw: Any) -> None:
     assert any(step.startswith("SCAN") for step in plan(raw, "SELECT * FROM transactions WHERE at_us < 1"))
 

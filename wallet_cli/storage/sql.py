@@ -75,7 +75,10 @@ COUNT_OF_USER = "SELECT count(*) FROM wallets w WHERE w.user_id = :user_id"
 WALLET_OWNED = f"{_WALLET} WHERE w.id = :id AND w.user_id = :user_id"
 USERS_AFTER = f"{_USER} WHERE u.id > :after ORDER BY u.id LIMIT :limit"
 
-TRANSACTION_BY_KEY = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.key = :key"
+_BY_EITHER_KEY = "AND t.user_key IN (0, 1)"
+"""All of the index of keys: by a part of it, SQLite takes the primary key instead, and reads the whole wallet."""
+
+TRANSACTION_BY_KEY = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.key = :key {_BY_EITHER_KEY}"
 TRANSACTION_BY_SEQ = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.seq = :seq"
 # Found by the index on `reverses` first: asked in one step, SQLite would rather read the whole wallet.
 _REVERSALS = (
@@ -137,7 +140,8 @@ def transactions_by_keys(count: int) -> str:
     """Reads what bears one of `count` keys at once: wallet id and key of each, by position."""
     pairs = ", ".join(["(?, ?)"] * count)
     by_key = "FROM pairs p JOIN transactions t ON t.wallet_id = p.wallet_id AND t.key = p.key AND t.key IS NOT NULL"
-    return f"WITH pairs (wallet_id, key) AS (VALUES {pairs}) SELECT {_columns(TRANSACTION_COLUMNS, 't')} {by_key}"
+    asked = f"SELECT {_columns(TRANSACTION_COLUMNS, 't')} {by_key} {_BY_EITHER_KEY}"
+    return f"WITH pairs (wallet_id, key) AS (VALUES {pairs}) {asked}"
 
 
 class Filter(NamedTuple):
@@ -179,7 +183,7 @@ def filtered(wanted: Filter) -> tuple[str, dict[str, Any]]:
     ask("t.is_credit = :is_credit", "is_credit", None if wanted.is_credit is None else int(wanted.is_credit))
     ask("t.amount >= :least", "least", wanted.least)
     ask("t.amount <= :most", "most", wanted.most)
-    ask("t.key = :key", "key", wanted.key)
+    ask(f"t.key = :key {_BY_EITHER_KEY}", "key", wanted.key)
     if wanted.text is not None:
         tests.append("t.note IS NOT NULL")
     if wanted.origin is not None:
