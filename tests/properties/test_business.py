@@ -600,7 +600,6 @@ FAULTS = {
         state, "State.restore", "value.copy() if isinstance(value, dict | list) else value", "value"
     ),
     "the least is left out": Fault(sql, "filtered", ">= :least", "> :least"),
-    "a percent sign stands for anything": Fault(sql, "filtered", 'r"([\\\\%_])"', 'r"([\\\\_])"'),
     "the reversals of another": Fault(sql, "REVERSALS", "r.reverses = :seq", "r.reverses <= :seq"),
 }
 

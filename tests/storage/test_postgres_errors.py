@@ -215,6 +215,7 @@ CASES = {
         user("stranger", "empty"),
         "permission denied for schema public",
         "GRANT CREATE ON SCHEMA … TO the role: it makes the tables of the ledger",
+        "register 9886977544",
     ),
     "a server that takes no writes": Case(owner("halted"), "session is read-only", TO_THE_PRIMARY),
     "a write to a server that takes none": Case(
@@ -236,6 +237,7 @@ CASES = {
         owner("others"),
         "the database has tables of other programs with these names",
         "give the ledger a database of its own",
+        "register 9886977544",
     ),
     "text that not everything can be written in": Case(
         owner("latin"), "this database keeps text as LATIN1", "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"

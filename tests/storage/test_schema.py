@@ -313,7 +313,7 @@ def test_a_wallet_with_history_and_a_user_with_wallets_cannot_be_deleted(raw: An
 STATEMENTS = {
     name: text
     for name, text in vars(sql).items()
-    if name.isupper() and not name.startswith("_") and isinstance(text, str) and name != "ESCAPE"
+    if name.isupper() and not name.startswith("_") and isinstance(text, str)
 }
 FILTERS = {
     "nothing": sql.Filter(),
@@ -365,6 +365,14 @@ def test_no_hot_statement_scans_or_sorts(raw: Any, name: str) -> None:
     steps = [step.replace(pairs, "SCAN pairs") for step in plan(raw, STATEMENTS[name])]
     assert [step for step in steps if re.match(f"SCAN (?!{WITHIN})", step)] == []
     assert name in SORTED or not any("TEMP B-TREE" in step for step in steps)
+
+
+@pytest.mark.parametrize("statement", [sql.TRANSACTION_BY_KEY, sql.transactions_by_keys(5)])
+def test_a_key_is_looked_up_by_all_of_its_index(raw: Any, statement: str) -> None:
+    steps = plan(raw, statement)
+    assert any(
+        "uq_transactions_wallet_id_key_user_key (wallet_id=? AND key=? AND user_key=?)" in step for step in steps
+    )
 
 
 def test_a_scan_would_be_seen(raw: Any) -> None:

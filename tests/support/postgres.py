@@ -484,6 +484,13 @@ def named(url: str, database: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
 
 
+def connected_as(url: str, role: str) -> str:
+    """The same database as another role, over the socket of the run's server."""
+    parts = urlsplit(url)
+    netloc = f"{role}@{parts.netloc.rpartition('@')[2]}"
+    return urlunsplit(parts._replace(netloc=netloc))
+
+
 @cache
 def databases() -> Databases:
     """The server of this run, started by the first who asks, with a database to copy."""

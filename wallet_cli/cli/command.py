@@ -93,7 +93,7 @@ def lazy_group(tree: Mapping[str, str | Group]) -> type[TyperGroup]:
 
 def _command(function: Function, name: str) -> Any:
     app = typer.Typer()
-    app.command(name, context_settings=CONTEXT)(_runnable(function))
+    app.command(name, context_settings=CONTEXT | getattr(function, "context_settings", {}))(_runnable(function))
     return typer.main.get_command_from_info(
         app.registered_commands[0], pretty_exceptions_short=False, rich_markup_mode=app.rich_markup_mode
     )
@@ -137,7 +137,7 @@ def _opened(flags: Mapping[str, str], purpose: Purpose) -> AbstractContextManage
     """The ledger that the settings name: here, or on another machine."""
     from wallet_cli import settings
 
-    chosen = settings.load(flags)
+    chosen = settings.load(flags, notify=notice)
     if "://" in chosen.db:
         from wallet_cli.remote import is_remote, open_remote
 

@@ -87,7 +87,7 @@ def limits(
         str | None, typer.Option("--maximum-balance", metavar="A", help="No credit goes above it.")
     ] = None,
     daily_debit: Annotated[
-        str | None, typer.Option("--daily-debit", metavar="A", help="The most that a day's debits (UTC) may take.")
+        str | None, typer.Option("--daily-debit", metavar="A", help="The most that debits of a day may take.")
     ] = None,
 ) -> Record:
     """Show a wallet's limits, or set those that are given; `none` lifts one."""

@@ -184,7 +184,18 @@ def check_operator_name(text: str) -> str:
 
 
 def check_key(text: str) -> str:
-    """Return an idempotency key: 1–255 printable characters. Raises InvalidInput."""
+    """Return an idempotency key: 1–255 printable characters, without the white space at its ends, which never counts.
+
+    Raises InvalidInput.
+    """
+    return check_stored_key(text.strip())
+
+
+def check_stored_key(text: str) -> str:
+    """Return a key exactly as it is: earlier versions kept spaces at its ends, and a restored one is what it was.
+
+    Raises InvalidInput.
+    """
     if not 1 <= len(text) <= MAX_KEY_CHARS or not text.isprintable():
         raise InvalidInput(f"not a key: {shown(text)}", hint=f"1 to {MAX_KEY_CHARS} printable characters")
     return text

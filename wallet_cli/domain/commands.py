@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
-from wallet_cli.domain.model import Hold, Operator, Transaction, User, Wallet
+from wallet_cli.domain.model import Hold, LedgerSetting, Operator, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import Phone
 from wallet_cli.errors import WalletError
@@ -181,6 +181,13 @@ class NoteUse(NamedTuple):
     name: str
 
 
+class SetLedger(NamedTuple):
+    """Change a setting that the ledger keeps; the value has been checked, and None leaves it to the program."""
+
+    name: str
+    value: str | None
+
+
 Single = (
     Register
     | OpenWallet
@@ -199,6 +206,7 @@ Single = (
     | AdmitOperator
     | RevokeOperator
     | NoteUse
+    | SetLedger
 )
 
 
@@ -217,7 +225,7 @@ class Restoring(NamedTuple):
     active: bool
 
 
-Made = User | Wallet | Transaction | Hold | Operator | Restoring
+Made = User | Wallet | Transaction | Hold | Operator | LedgerSetting | Restoring
 
 
 class Applied(NamedTuple):

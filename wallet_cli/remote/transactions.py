@@ -31,7 +31,7 @@ def add(
     meta: Mapping[str, Any] | None = None,
 ) -> Answer:
     check_texts(note, key, meta)
-    moment = None if at is None else format_time(parse_time(at, ledger.settings.timezone).start_us)
+    moment = None if at is None else format_time(parse_time(at, ledger.zone_of_times).start_us)
     found = find_wallet(ledger, wallet)
     parse_amount(amount, found.currency)
     body = ids(found) | {"amount": amount, "is_credit": is_credit, "note": note, "at": moment, "meta": meta or None}
@@ -96,7 +96,7 @@ def listed(
     check_limit(limit)
     query = _Query(ledger, wallet, start, end, cursor, wanted)
     if wanted.text != "":
-        return query.page(limit, cursor, counted)
+        return query.filled(limit, cursor, counted)
     found = list(islice(_with_notes(query, cursor), limit + 1))
     more = found[limit - 1]["id"] if len(found) > limit else None
     page: Answer = {"transactions": found[:limit], "next_cursor": more}
@@ -133,7 +133,7 @@ class _Query:
         cursor: str | None,
         wanted: Wanted,
     ) -> None:
-        period = parse_period(start, end, ledger.settings.timezone)
+        period = parse_period(start, end, ledger.zone_of_times)
         wallet = find_wallet(ledger, ref)
         if cursor is not None:
             parse_cursor(cursor)
@@ -146,6 +146,16 @@ class _Query:
     def page(self, limit: int, cursor: str | None, counted: bool = False) -> Answer:
         page: Answer = self._server.get(self._path, **self._query, **part_of(limit, cursor, counted))
         return page
+
+    def filled(self, limit: int, cursor: str | None, counted: bool = False) -> Answer:
+        """A page as full as there is enough for: a server looks at so many transactions at a time, and no more."""
+        found: list[Answer] = []
+        while True:
+            page = self.page(limit - len(found), cursor, counted)
+            found += page["transactions"]
+            cursor = page["next_cursor"]
+            if cursor is None or len(found) >= limit:
+                return page | {"transactions": found}
 
 
 def _with_notes(query: _Query, cursor: str | None) -> Iterator[Answer]:
@@ -163,7 +173,7 @@ def bounds_of(period: Period) -> dict[str, str | None]:
 
 
 def total(ledger: RemoteLedger, wallet: WalletRef, start: str | None = None, end: str | None = None) -> Answer:
-    period = parse_period(start, end, ledger.settings.timezone)
+    period = parse_period(start, end, ledger.zone_of_times)
     return total_of(ledger, find_wallet(ledger, wallet), period)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from wallet_cli.domain.address import OwnedWallet, UserName, WalletName, WalletRef
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN, Wallet
-from wallet_cli.domain.money import Currency, parse_currency, parse_minimum
+from wallet_cli.domain.money import Currency, parse_currency, parse_minimum, parse_told
 from wallet_cli.domain.period import format_end, parse_time
 from wallet_cli.errors import WalletExists
 from wallet_cli.remote import RemoteLedger, user_text
@@ -41,7 +41,7 @@ def create(
         made: Answer = ledger.server.post("/wallet/create", body, again=exist_ok)
     except WalletExists:
         made = balance(ledger, name)
-        if not exist_ok or (currency is not None and made["currency"] != parse_currency(currency).name):
+        if not exist_ok or (currency is not None and not told_currency(made).is_same(parse_currency(currency))):
             with naming((name, _wallet(made))):
                 raise
     return made
@@ -55,7 +55,7 @@ def chosen_currency(ledger: RemoteLedger, currency: str | None) -> Currency | No
 
 
 def balance(ledger: RemoteLedger, wallet: WalletRef, at: str | None = None) -> Answer:
-    moment = None if at is None else format_end(parse_time(at, ledger.settings.timezone).end_us)
+    moment = None if at is None else format_end(parse_time(at, ledger.zone_of_times).end_us)
     found: Answer = ledger.server.get("/lookup/wallet", wallet=written(wallet), region=ledger.region, at=moment)
     return found
 
@@ -72,9 +72,12 @@ def find_wallet(ledger: RemoteLedger, ref: WalletRef) -> Wallet:
 
 
 def _wallet(found: Answer) -> Wallet:
-    return Wallet(
-        found["id"], found["user_id"], found["type"], parse_currency(found["currency"]), found["status"], None, 0
-    )
+    return Wallet(found["id"], found["user_id"], found["type"], told_currency(found), found["status"], None, 0)
+
+
+def told_currency(wallet: Answer) -> Currency:
+    """The currency of a wallet that a server answered with: the server's tables may be of another year."""
+    return parse_told(wallet["currency"], wallet["balance"])
 
 
 def ids(wallet: Wallet) -> dict[str, Any]:

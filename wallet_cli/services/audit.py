@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from wallet_cli.domain import chain
 from wallet_cli.domain.address import MAX_ID, TypedWallet, format_hold_id, format_transaction_id, format_wallet_id
 from wallet_cli.domain.model import Transaction, Wallet
-from wallet_cli.domain.money import Currency, format_minor, parse_currency
-from wallet_cli.errors import InvalidInput, StorageError
+from wallet_cli.domain.money import format_minor
+from wallet_cli.errors import StorageError
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.wallets import find_account, naming
@@ -79,7 +79,7 @@ def _stray(what: str, id_: str, wallet_id: int) -> StorageError:
 
 def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
     """Walk the chain of one wallet from its first transaction; return how many there are."""
-    if not _is_known(wallet.currency):
+    if not wallet.currency.can_be:
         raise StorageError(
             (
                 "wallet ",
@@ -153,14 +153,6 @@ class _BadRow(StorageError):
 def _bad_row(wallet_id: int, seq: int, reason: str) -> _BadRow:
     id_ = format_transaction_id(wallet_id, seq)
     return _BadRow(f"transaction {id_}: {reason}", hint=RESTORE, transaction=id_, reason=reason)
-
-
-def _is_known(currency: Currency) -> bool:
-    """Whether a currency still has the fraction digits of its name: they say where every amount's point is."""
-    try:
-        return parse_currency(currency.name) == currency
-    except InvalidInput:
-        return False
 
 
 def _wrong(last: Transaction, transaction: Transaction) -> str | None:

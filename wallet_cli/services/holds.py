@@ -47,7 +47,7 @@ def placing(
     key: str | None = None,
 ) -> tuple[PlaceHold, Wallet]:
     """The command that places a hold, and the wallet. Raises NotFound or InvalidInput."""
-    check_texts(note, key, None)
+    key, _ = check_texts(note, key, None)
     lasts_us = parse_duration(expires)
     found = find_wallet(ledger, wallet)
     return PlaceHold(found.id, parse_amount(amount, found.currency), lasts_us, note, key), found
@@ -91,7 +91,7 @@ def capturing(
     key: str | None = None,
 ) -> tuple[CaptureHold, Wallet]:
     """The command that captures a hold, and its wallet. Raises HoldNotFound or InvalidInput."""
-    check_texts(note, key, None)
+    key, _ = check_texts(note, key, None)
     wallet = _wallet_of(ledger, id_)
     minor = parse_amount(amount, wallet.currency) if amount is not None else None
     return CaptureHold(id_.wallet_id, id_.number, minor, keep, note, key), wallet

@@ -12,6 +12,7 @@ from the new ledger, nothing of that move can finish, though it may still be run
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
@@ -188,6 +189,8 @@ def _take_back(new: Ledger, known: Mark) -> None:
             )
         if (there.state, there.move) == (ARRIVING, known.move):
             new.store.clear()
+            # No two ledgers have one id.
+            new.store.set_facts(new.store.itself().facts._replace(uuid=str(uuid.uuid4())))
             new.store.set_mark(Mark(origin=there.origin))
         elif new.store.address != known.other:
             raise _elsewhere(known, new.store.address)
@@ -219,6 +222,8 @@ def _copy(old: Ledger, new: Ledger, name: str, watch: Watch) -> None:
         _check_arriving(mark, name)
         there = {operator.name for operator in new.store.operators()}
         new.store.add_operators([operator for operator in old.store.operators() if operator.name not in there])
+        # What moves is the ledger itself: its id and its settings.
+        new.store.set_facts(old.store.itself().facts)
     new.store.settle()
 
 
@@ -234,6 +239,8 @@ def _prove(old: Ledger, new: Ledger, watch: Watch) -> None:
         counts = old.store.count(copied), new.store.count(copied)
         if counts[0] != counts[1]:
             raise _differs(f"{counts[0]} {copied.table} became {counts[1]}")
+    if old.store.itself().facts != new.store.itself().facts:
+        raise _differs("what the ledger says of itself")
     total = sum(old.store.count(copied) for copied in COPIED if copied.table != "transactions")
     now_us = old.now_us()
     with old.store.snapshot(), new.store.snapshot():

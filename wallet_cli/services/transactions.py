@@ -22,7 +22,7 @@ from wallet_cli.domain.rules.refusals import no_transaction
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.services.answers import Answer, total_answer, transaction_answer
 from wallet_cli.services.context import Ledger
-from wallet_cli.services.pages import DEFAULT_LIMIT, check_limit
+from wallet_cli.services.pages import DEFAULT_LIMIT, FIRST_PIECE, MAX_PIECE, check_limit, pieces_back
 from wallet_cli.services.wallets import find_account, find_wallet, naming, state_before
 from wallet_cli.storage.sql import ORIGINS, Filter
 
@@ -59,23 +59,23 @@ def posting(
     meta: Mapping[str, Any] | None = None,
 ) -> tuple[Post, Wallet]:
     """The command that credits or debits a wallet, and the wallet. Raises NotFound or InvalidInput."""
-    text = check_texts(note, key, meta)
-    at_us = parse_time(at, ledger.settings.timezone).start_us if at is not None else None
+    key, text = check_texts(note, key, meta)
+    at_us = parse_time(at, ledger.zone_of_times).start_us if at is not None else None
     found = find_wallet(ledger, wallet)
     return Post(found.id, is_credit, parse_amount(amount, found.currency), note, key, at_us, text), found
 
 
-def check_texts(note: str | None, key: str | None, meta: Mapping[str, Any] | None) -> str | None:
-    """Check what may go with any posting; returns the metadata as it is kept. Raises InvalidInput."""
+def check_texts(note: str | None, key: str | None, meta: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
+    """Check what may go with any posting; returns the key and the metadata as they are kept. Raises InvalidInput."""
     if note is not None:
         check_note(note)
     if key is not None:
-        check_key(key)
+        key = check_key(key)
     if not meta:
-        return None
+        return key, None
     from wallet_cli.domain.meta import canonical
 
-    return canonical(meta)
+    return key, canonical(meta)
 
 
 def posted(result: Applied | Replayed, wallet: Wallet) -> Answer:
@@ -114,7 +114,7 @@ def transferring(
     meta: Mapping[str, Any] | None = None,
 ) -> tuple[Transfer, tuple[Wallet, Wallet]]:
     """The command that moves an amount, and both wallets. Raises NotFound or InvalidInput."""
-    text = check_texts(note, key, meta)
+    key, text = check_texts(note, key, meta)
     out, into = find_wallet(ledger, source), find_wallet(ledger, target)
     return Transfer(out.id, into.id, parse_amount(amount, out.currency), note, key, text), (out, into)
 
@@ -163,7 +163,7 @@ def reversing(
     meta: Mapping[str, Any] | None = None,
 ) -> tuple[Reverse, Wallet]:
     """The command that takes a transaction back, and its wallet. Raises TransactionNotFound or InvalidInput."""
-    text = check_texts(note, key, meta)
+    key, text = check_texts(note, key, meta)
     account = ledger.store.account(id_.wallet_id, ledger.now_us())
     if account is None or id_.seq > account.last.seq:
         raise no_transaction(*id_)
@@ -193,7 +193,7 @@ class Wanted(NamedTuple):
     """Which transactions a list is to show, as text: each that is given has to fit.
 
     `kind` is credit, debit, transfer, capture or reversal; `least` and `most` bound the amount; `text` is in the note,
-    letters of either case alike.
+    letters of either case alike, in any language.
     """
 
     kind: str | None = None
@@ -222,27 +222,43 @@ def listed(
 
     If `counted`, also `count`: how many the whole list has; None where more than a period chooses them, as only
     reading all of it would tell.
-    A cursor names the last transaction of the page before, so pages neither repeat nor skip while others write.
+    A cursor names the last transaction that was looked at, so pages neither repeat nor skip while others write.
     Raises InvalidInput for a limit outside 1–1000, a reversed period, a filter that cannot be read, or a cursor of
     another wallet.
     """
+    return searched(ledger, wallet, start, end, limit, cursor, wanted, None, counted=counted)
+
+
+def searched(
+    ledger: Ledger,
+    wallet: WalletRef,
+    start: str | None,
+    end: str | None,
+    limit: int,
+    cursor: str | None,
+    wanted: Wanted,
+    examined: int | None,
+    *,
+    counted: bool = False,
+) -> Answer:
+    """The same, where at most so many transactions are `examined`: then a page may have fewer than `limit`, or none,
+    and still a cursor to go on from.
+    """
     check_limit(limit)
-    period = parse_period(start, end, ledger.settings.timezone)
-    with ledger.store.snapshot():
-        account = find_account(ledger, wallet)
-        opening, closing = bounds(ledger, account, period)
-        first, last = _range(account, opening, closing, cursor)
-        found = list(
-            ledger.store.newest_first(account.wallet.id, first, last, limit + 1, filter_of(wanted, account.wallet))
-        )
+    search = _search(ledger, wallet, start, end, cursor, wanted)
+    first = search.first
+    if examined is not None and search.is_long:
+        search = search._replace(first=max(first, search.last - examined + 1))
+    found = list(_found(ledger, search, limit + 1))
     page = found[:limit]
+    on: int | None = page[-1].seq if len(found) > limit else search.first if search.first > first else None
     answer: Answer = {
-        "transactions": [transaction_answer(transaction, account.wallet) for transaction in page],
-        "next_cursor": format_transaction_id(account.wallet.id, page[-1].seq) if len(found) > limit else None,
+        "transactions": [transaction_answer(transaction, search.wallet) for transaction in page],
+        "next_cursor": None if on is None else format_transaction_id(search.wallet.id, on),
     }
     if not counted:
         return answer
-    return answer | {"count": closing.seq - opening.seq if wanted == EVERYTHING else None}
+    return answer | {"count": search.whole}
 
 
 def streamed(
@@ -257,15 +273,55 @@ def streamed(
     """The same as `listed`, one at a time and all of them unless `limit` is given, in constant memory."""
     if limit is not None:
         check_limit(limit)
-    period = parse_period(start, end, ledger.settings.timezone)
+    search = _search(ledger, wallet, start, end, cursor, wanted)
+    for transaction in _found(ledger, search, limit):
+        yield transaction_answer(transaction, search.wallet)
+
+
+class _Search(NamedTuple):
+    """Which transactions are looked at, and which of them are wanted."""
+
+    wallet: Wallet
+    first: int
+    last: int
+    wanted: Filter | None
+    whole: int | None
+    """How many there are in all, where every one is wanted."""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether more may be looked at than are wanted; a key has an index."""
+        return self.wanted is not None and self.wanted.key is None
+
+
+def _search(
+    ledger: Ledger, wallet: WalletRef, start: str | None, end: str | None, cursor: str | None, wanted: Wanted
+) -> _Search:
+    period = parse_period(start, end, ledger.zone_of_times)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
-        first, last = _range(account, *bounds(ledger, account, period), cursor)
-        most = -1 if limit is None else limit
-        for transaction in ledger.store.newest_first(
-            account.wallet.id, first, last, most, filter_of(wanted, account.wallet)
-        ):
-            yield transaction_answer(transaction, account.wallet)
+        opening, closing = bounds(ledger, account, period)
+    first, last = _range(account, opening, closing, cursor)
+    count = closing.seq - opening.seq if wanted == EVERYTHING else None
+    return _Search(account.wallet, first, last, filter_of(wanted, account.wallet), count)
+
+
+def _found(ledger: Ledger, search: _Search, most: int | None) -> Iterator[Transaction]:
+    """What a search finds, the newest first, at most so many."""
+    wallet_id, wanted = search.wallet.id, search.wanted
+    if wanted is not None and wanted.key is not None:
+        size = max(1, search.last - search.first + 1)
+    else:
+        size = MAX_PIECE if most is None else most if wanted is None else max(most, FIRST_PIECE)
+    left = -1 if most is None else most
+    for low, high in pieces_back(search.first, search.last, size):
+        # Each piece is read whole before it is given out: nothing stays open for a reader who is slow.
+        found = list(ledger.store.newest_first(wallet_id, low, high, left, wanted))
+        yield from found
+        if most is not None:
+            left -= len(found)
+            if not left:
+                return
 
 
 def filter_of(wanted: Wanted, wallet: Wallet) -> Filter | None:
@@ -296,7 +352,7 @@ def filter_of(wanted: Wanted, wallet: Wallet) -> Filter | None:
 
 def total(ledger: Ledger, wallet: WalletRef, start: str | None = None, end: str | None = None) -> Answer:
     """What a wallet took in and gave out over a period; two rows of the ledger, however many lie between."""
-    period = parse_period(start, end, ledger.settings.timezone)
+    period = parse_period(start, end, ledger.zone_of_times)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         opening, closing = bounds(ledger, account, period)

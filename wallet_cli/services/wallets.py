@@ -50,7 +50,7 @@ def create(
         known = ledger.store.account_of(command.user_id, command.type, ledger.now_us())
         if known is None:
             raise
-        if not exist_ok or (currency is not None and known.wallet.currency != command.currency):
+        if not exist_ok or (currency is not None and not known.wallet.currency.is_same(command.currency)):
             with naming((name, known.wallet)):
                 raise
         return wallet_answer(known, ledger.policy)
@@ -67,7 +67,7 @@ def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:
     """What a wallet holds now, or held at the end of the TIME `at`; the answer is a `wallet`, with `at` if given."""
     if at is None:
         return wallet_answer(find_account(ledger, wallet), ledger.policy)
-    moment_us = parse_time(at, ledger.settings.timezone).end_us
+    moment_us = parse_time(at, ledger.zone_of_times).end_us
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         # What was held then is not told: a balance in the past is for looking back, not for spending.
@@ -79,7 +79,8 @@ def of_user(ledger: Ledger, name: UserName) -> list[Answer]:
     """All wallets of a user, in the order in which they were opened."""
     with ledger.store.snapshot():
         user = find_user(ledger, name)
-        return [wallet_answer(account, ledger.policy) for account in ledger.store.accounts_of(user.id, ledger.now_us())]
+        policy = ledger.policy
+        return [wallet_answer(account, policy) for account in ledger.store.accounts_of(user.id, ledger.now_us())]
 
 
 def set_status(ledger: Ledger, ref: WalletRef, status: str) -> Answer:
@@ -138,8 +139,9 @@ def page_of(ledger: Ledger, name: UserName | None, limit: int, cursor: str | Non
     """
     check_limit(limit)
     found = list(_accounts(ledger, name, limit + 1, cursor))
+    policy = ledger.policy
     page: Answer = {
-        "wallets": [wallet_answer(account, ledger.policy) for account in found[:limit]],
+        "wallets": [wallet_answer(account, policy) for account in found[:limit]],
         "next_cursor": str(found[limit - 1].wallet.id) if len(found) > limit else None,
     }
     if not counted:
@@ -151,8 +153,9 @@ def all_of(ledger: Ledger, name: UserName | None, limit: int | None, cursor: str
     """The same as `page_of`, one at a time and all of them unless `limit` is given, in constant memory."""
     if limit is not None:
         check_limit(limit)
+    policy = ledger.policy
     for account in _accounts(ledger, name, -1 if limit is None else limit, cursor):
-        yield wallet_answer(account, ledger.policy)
+        yield wallet_answer(account, policy)
 
 
 def _accounts(ledger: Ledger, name: UserName | None, limit: int, cursor: str | None) -> Iterator[Account]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import apsw
 
+from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, shown
 from wallet_cli.storage import sql
 from wallet_cli.storage.open_to_read import open_to_read
@@ -31,6 +32,9 @@ _BESIDE = ("-wal", "-shm")
 Notify = Callable[[str], None]
 
 
+First = Callable[[], LedgerFacts]
+"""The settings that a new ledger is given, asked for where one is made, or an older one has none."""
+
 Turn = Callable[[str], AbstractContextManager[None]]
 """Takes the right to write, given what for."""
 
@@ -46,9 +50,15 @@ def ledger_path(text: str) -> Path:
 
 
 def open_store(
-    path: Path, busy_timeout_s: float, turn: Turn, notify: Notify, purpose: Purpose = Purpose.WRITE
+    path: Path,
+    busy_timeout_s: float,
+    turn: Turn,
+    notify: Notify,
+    purpose: Purpose = Purpose.WRITE,
+    first: First = LedgerFacts,
 ) -> SqliteStore:
     """Open the ledger at `path`: for MAKE, make it if there is none; but for READ, bring an older one up to date.
+
 
     `turn` is taken to make or to migrate, and `notify` is told of it in one line. `busy_timeout_s` bounds the wait for
     programs that write to the file without taking turns. Raises LedgerNotFound where there is none and none is made,
@@ -60,7 +70,7 @@ def open_store(
             raise LedgerNotFound(f"there is no ledger at {path}", hint=HOW_TO_MAKE)
         with turn("making the ledger"):
             if not _is_file(path, purpose):
-                _make(path)
+                _make(path, first())
                 notify(f"made a new ledger: {path}")
     if purpose is Purpose.READ:
         return open_to_read(path, busy_timeout_s, notify)
@@ -72,11 +82,25 @@ def open_store(
             set_up(store.connection)
             if store.version() < sql.SCHEMA_VERSION:
                 with turn("migrating the ledger"):
-                    _migrate(store, notify)
+                    _migrate(store, notify, first)
         except BaseException:
             store.close()
             raise
     return store
+
+
+def facts_in(path: Path, busy_timeout_s: float) -> LedgerFacts:
+    """What a ledger says of itself, read by a connection that changes nothing; nothing where there is none.
+
+    Raises StorageError or Busy for a file that cannot be read.
+    """
+    if not path.is_file() or not path.stat().st_size:
+        return LedgerFacts()
+    store = open_to_read(path, busy_timeout_s, lambda _: None)
+    try:
+        return store.itself().facts
+    finally:
+        store.close()
 
 
 def _is_file(path: Path, purpose: Purpose) -> bool:
@@ -96,7 +120,7 @@ def _is_file(path: Path, purpose: Purpose) -> bool:
     return found.st_size > 0
 
 
-def _make(path: Path) -> None:
+def _make(path: Path, facts: LedgerFacts) -> None:
     """Make an empty ledger under another name and move it into place: there whole, or not at all."""
     new = path.with_name(path.name + ".new")
     try:
@@ -106,7 +130,7 @@ def _make(path: Path) -> None:
             connection = connect(new, 0.0, NOT_LINKED)
             try:
                 set_up(connection)
-                upgrade(connection)
+                upgrade(connection, facts)
             finally:
                 connection.close()
         _sync(new)
@@ -127,18 +151,37 @@ def _remove(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _migrate(store: SqliteStore, notify: Notify) -> None:
+def _migrate(store: SqliteStore, notify: Notify, first: First) -> None:
     version = store.version()
     if version >= sql.SCHEMA_VERSION:
         return  # another process did, while this one waited for its turn
     backup = store.path.with_name(f"{store.path.name}.backup-v{version}")
+    facts = first_of_older(version, first)
     try:
         with translating(store.path):
             _back_up(store.connection, backup)
-            upgrade(store.connection)
+            upgrade(store.connection, facts)
     except OSError as error:
         raise StorageError(f"cannot back up the ledger: {error.strerror}: {backup}", hint="free some space") from None
-    notify(f"migrated the ledger from schema {version} to {sql.SCHEMA_VERSION}; the old one is kept: {backup}")
+    notify(
+        f"migrated the ledger from schema {version} to {sql.SCHEMA_VERSION}; the old one is kept: {backup}"
+        + words_of_zone(facts)
+    )
+
+
+SETTINGS_SINCE = 5
+"""The schema from which on a ledger keeps settings."""
+
+
+def first_of_older(version: int, first: First) -> LedgerFacts:
+    """What a ledger of an older schema is given: a time zone, or its days would be others for each who asks."""
+    return LedgerFacts(timezone=first().timezone) if version < SETTINGS_SINCE else LedgerFacts()
+
+
+def words_of_zone(facts: LedgerFacts) -> str:
+    if facts.timezone is None:
+        return ""
+    return f"; its days are those of {facts.timezone}: `wallet ledger set timezone ZONE` changes that"
 
 
 def _back_up(connection: apsw.Connection, target: Path) -> None:

@@ -21,17 +21,18 @@ from wallet_cli.domain.commands import (
     RestoreTransaction,
     Reverse,
     RevokeOperator,
+    SetLedger,
     SetLimits,
     Single,
     Transfer,
     VoidHold,
     each,
 )
-from wallet_cli.domain.model import Account, Hold, Operator, Transaction, User, Wallet
+from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet
 from wallet_cli.domain.period import day_start_us
 from wallet_cli.domain.rules import State
 
-CREATING = (Register, OpenWallet, AdmitOperator, RevokeOperator, NoteUse, EndRestore)
+CREATING = (Register, OpenWallet, AdmitOperator, RevokeOperator, NoteUse, EndRestore, SetLedger)
 """What makes or changes things that are no wallet's."""
 
 AT_ONCE = 64
@@ -53,6 +54,7 @@ class Reader(Protocol):
     def restoring(self) -> bool:
         """Whether an export is being read back into the ledger, once `lock` has answered."""
 
+    def facts_of_turn(self) -> LedgerFacts: ...
     def first_wrong_at_all(self) -> tuple[str, tuple[int, ...]] | None: ...
     def user_by_key(self, key: str) -> User | None: ...
     def wallet_by_key(self, user_id: int, key: str) -> Wallet | None: ...
@@ -93,8 +95,11 @@ class Loader:
                 wallet_ids.update(self._wallets_of(command))
                 keys += _keys_of(command)
         creating = any(isinstance(command, CREATING) for command in others)
-        self._add_accounts(self._reader.lock(sorted(wallet_ids), self._now_us, creating=creating))
+        accounts = self._reader.lock(sorted(wallet_ids), self._now_us, creating=creating)
+        # What the ledger says of itself is read with the turn: another program may have changed it.
+        self._state.policy = self._state.policy.within(self._reader.facts_of_turn())
         self._state.restoring = self._reader.restoring
+        self._add_accounts(accounts)
         if keys:
             self._load_keys(keys)
         for command in others:
@@ -160,7 +165,11 @@ class Loader:
         last = self._state.last.get(wallet_id)
         if last is None or wallet_id in self._state.day_debits:
             return
-        seq = self._reader.last_seq_before(wallet_id, last.seq, day_start_us(last.at_us)) if last.seq else 0
+        seq = (
+            self._reader.last_seq_before(wallet_id, last.seq, day_start_us(last.at_us, self._state.policy.tz))
+            if last.seq
+            else 0
+        )
         before = self._reader.transaction(wallet_id, seq) if seq else None
         self._state.day_debits[wallet_id] = before.debit_total if before is not None else 0
 
@@ -248,18 +257,7 @@ def _keys_of(command: Single) -> Iterator[tuple[int, str]]:
     elif isinstance(command, RestoreHold):
         if command.hold.key is not None:
             yield command.hold.wallet_id, command.hold.key
-    elif not isinstance(
-        command,
-        Register
-        | OpenWallet
-        | AdmitOperator
-        | RevokeOperator
-        | NoteUse
-        | RestoreState
-        | EndRestore
-        | SetLimits
-        | VoidHold,
-    ):
+    elif not isinstance(command, (*CREATING, RestoreState, SetLimits, VoidHold)):
         key = getattr(command, "key", None)
         if key is not None:
             yield command.wallet_id, key

@@ -1,4 +1,4 @@
-"""What a ledger knows of itself: whether it has moved, is being moved, or is still arriving from another.
+"""What a ledger knows of itself: its own settings, and whether it has moved, is being moved, or is still arriving.
 
 It is one row. A batch reads it within its turn, and whoever changes it has all turns ended first: so nobody writes to a
 ledger that has been marked.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.errors import LedgerMoved, StorageError
 from wallet_cli.storage import sql
 
@@ -30,17 +31,21 @@ class Mark(NamedTuple):
     origin: str | None = None
 
 
-def is_restoring(row: Sequence[Any] | None) -> bool:
-    """Whether an export is being read back into the ledger. `row` is one of sql.REFUSING, if there is one.
+class Itself(NamedTuple):
+    """The whole row, as one statement reads it (sql.ITSELF)."""
 
-    Raises LedgerMoved for a ledger that takes no writes.
-    """
+    mark: Mark = Mark()
+    restoring: bool = False
+    """Whether an export is being read back into the ledger."""
+    facts: LedgerFacts = LedgerFacts()
+
+
+def to_itself(row: Sequence[Any] | None) -> Itself:
+    """A ledger that lacks its row says nothing of itself."""
     if row is None:
-        return False
-    mark = Mark._make(row[:-1])
-    if mark.state is not None:
-        raise refusal(mark)
-    return bool(row[-1])
+        return Itself()
+    end = len(Mark._fields)
+    return Itself(Mark._make(row[:end]), bool(row[end]), LedgerFacts._make(row[end + 1 :]))
 
 
 def refusal(mark: Mark) -> LedgerMoved:

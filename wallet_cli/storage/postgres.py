@@ -24,7 +24,17 @@ import psycopg
 from psycopg import errors, pq
 
 from wallet_cli.domain.commands import Command, Made, Restoring
-from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
+from wallet_cli.domain.model import (
+    Account,
+    Hold,
+    LedgerFacts,
+    LedgerSetting,
+    Operator,
+    Policy,
+    Transaction,
+    User,
+    Wallet,
+)
 from wallet_cli.domain.rules import State
 from wallet_cli.errors import (
     Busy,
@@ -38,13 +48,15 @@ from wallet_cli.errors import (
 )
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
+from wallet_cli.storage.ledger_file import First, first_of_older, words_of_zone
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import is_restoring, schema_changed
+from wallet_cli.storage.marks import refusal, schema_changed
 from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.wire import (
     URL_HINT,
+    WHICH_SCHEMA,
     Connection,
     UntilReady,
     bound,
@@ -71,6 +83,9 @@ HEARING_MARGIN_S = 5
 
 QUICK_SILENCE_S = 2.0
 """How long an event loop waits for an answer that should take a millisecond: others wait with it."""
+
+GONE_CHECK_MS = 1_000
+"""How often the server looks, during a long read, whether whoever asked is still there."""
 
 LONG_SILENCE_S = 86_400.0
 """How long a statement over a whole table may take."""
@@ -123,6 +138,8 @@ class PostgresStore(Copying):
 
     is_local = False
     may_come_back = True
+    facts_last_s = 1.0
+    """Asking is a round trip: a server that reads does not make it for each request."""
 
     def __init__(self, url: str, lock_timeout_s: float) -> None:
         self._conninfo = conninfo_of(url)
@@ -139,6 +156,8 @@ class PostgresStore(Copying):
         self._apart = self._ended = False
         self._until_ready: UntilReady | None = None
         self._returning: threading.Thread | None = None
+        self._pin = ""
+        """The statement that each transaction begins with, where it may be in any session: see WHICH_SCHEMA."""
         self._doubtful = False
         """Whether the server said, of the last commit, that it may not have reached the standby."""
 
@@ -151,7 +170,7 @@ class PostgresStore(Copying):
             self._in_batch = self._in_snapshot = False
             if self._apart:
                 self._come_back()
-                raise Unreachable(f"the database cannot be reached: {self.name}", hint="try again, with the same key")
+                raise self.unreachable()
             self._connection = self._connect()
         return self._connection
 
@@ -178,6 +197,27 @@ class PostgresStore(Copying):
         """How long it has been known that there is no connection, and one is being made apart; 0 while there is one."""
         since_s = self._away_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
+
+    def unreachable(self) -> Unreachable:
+        return Unreachable(f"the database cannot be reached: {self.name}", hint="try again, with the same key")
+
+    def is_there(self) -> bool:
+        """Whether there is a connection, as far as is known here; where there is none, one is being made apart."""
+        connection = self._connection
+        if connection is not None and not connection.closed:
+            try:
+                connection.pgconn.consume_input()  # an end that has come is seen by it
+                return True
+            except psycopg.OperationalError:
+                connection.close()
+        self._come_back()
+        return False
+
+    def end_reads_after(self, seconds: float) -> None:
+        """Let no statement take longer, nor go on for long when this end is gone."""
+        if self.connection.prepare_threshold is not None:  # else the session is not only ours
+            self._run(f"SET statement_timeout = {int(seconds * 1000)}")
+            self._run(f"SET client_connection_check_interval = {GONE_CHECK_MS}")
 
     def ping(self) -> None:
         """Ask the server for nothing. Raises StorageError or Busy where it does not answer."""
@@ -214,11 +254,15 @@ class PostgresStore(Copying):
                         hint="CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
                     )
                 connection.add_notice_handler(self._noticed)
-                row = connection.execute("SELECT pg_backend_pid()").fetchone()
+                row = connection.execute(WHICH_SCHEMA).fetchone()
                 assert row is not None
-                if row[0] != connection.info.backend_pid:
+                pid, path = row
+                if pid != connection.info.backend_pid:
                     # Somebody stands between who gives each transaction another session: nothing may stay behind there.
                     connection.prepare_threshold = None
+                    self._pin = f"SET LOCAL search_path = {path}" if path else ""
+                elif path:
+                    connection.execute(f"SET search_path = {path}".encode())
                 connection.silence_s = self._silence_s
                 connection.until_ready = self._until_ready
             except BaseException:
@@ -256,7 +300,7 @@ class PostgresStore(Copying):
             )
         return int(found)
 
-    def prepare(self, purpose: Purpose, notify: Notify) -> None:
+    def prepare(self, purpose: Purpose, notify: Notify, first: First = LedgerFacts) -> None:
         """See that there is a ledger of this program's schema, making or migrating it as far as the purpose allows."""
         version = self.version()
         if not version and purpose is not Purpose.MAKE:
@@ -269,10 +313,13 @@ class PostgresStore(Copying):
                 )
             self.forbid_writes()
         elif version < sql.SCHEMA_VERSION:
-            self.migrate(notify)
+            self.migrate(notify, first)
 
-    def migrate(self, notify: Notify) -> None:
-        """Make the tables, or bring older ones up to date, in one transaction that one server makes at a time."""
+    def migrate(self, notify: Notify, first: First = LedgerFacts) -> None:
+        """Make the tables, or bring older ones up to date, in one transaction that one server makes at a time.
+
+        `first` tells what settings a new ledger is given.
+        """
         import sqlalchemy
 
         from wallet_cli.storage.migrate import upgrade
@@ -281,17 +328,23 @@ class PostgresStore(Copying):
             "postgresql+psycopg://", creator=lambda: self.connection, poolclass=sqlalchemy.StaticPool
         )
         before = 0
+        facts = LedgerFacts()
         with self._translating():
             connection = self.connection
             connection.autocommit = False
             try:
                 with engine.begin() as wrapped:
+                    if self._pin:
+                        wrapped.execute(sqlalchemy.text(self._pin))
                     wrapped.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock({CREATING_LOCK})"))
                     before = self._version_within(connection)
                     if before >= LEDGER_SINCE:
                         # Ends all batches: those that begin later see the new version, and are refused.
                         wrapped.execute(sqlalchemy.text("LOCK TABLE ledger IN EXCLUSIVE MODE"))
+                    facts = first_of_older(before, first) if before else first()
                     upgrade(wrapped)
+                    for statement, row in sql.settings_of(facts):
+                        connection.execute(translated(statement), row)
             except sqlalchemy.exc.DBAPIError as error:
                 raise error.orig or error from error
             finally:
@@ -301,7 +354,9 @@ class PostgresStore(Copying):
         if not before:
             notify(f"made a new ledger: {self.name}")
         elif before < sql.SCHEMA_VERSION:
-            notify(f"migrated the ledger from schema {before} to {sql.SCHEMA_VERSION}: {self.name}")
+            notify(
+                f"migrated the ledger from schema {before} to {sql.SCHEMA_VERSION}: {self.name}{words_of_zone(facts)}"
+            )
 
     @staticmethod
     def _version_within(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
@@ -321,7 +376,7 @@ class PostgresStore(Copying):
         if self._in_snapshot or self._in_batch:
             yield
             return
-        self._run("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        self._run("; ".join(self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")))
         self._in_snapshot = True
         try:
             yield
@@ -366,7 +421,7 @@ class PostgresStore(Copying):
             wait_ms = self._wait_ms
             parts += [
                 # What has been committed while the locks were waited for is what is asked for then.
-                "BEGIN ISOLATION LEVEL READ COMMITTED" if settling else "BEGIN",
+                *self._begun("BEGIN ISOLATION LEVEL READ COMMITTED" if settling else "BEGIN"),
                 f"SET LOCAL lock_timeout = {wait_ms}",
                 f"SET LOCAL statement_timeout = {wait_ms + STATEMENT_MARGIN_S * 1000}",
                 f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TURN_S}s'",
@@ -382,7 +437,7 @@ class PostgresStore(Copying):
             parts.append(f"SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE")
         if asking:
             # Once the locks are had: an export that began to be read back while they were waited for is seen.
-            parts += [sql.REFUSING, VERSION]
+            parts += [sql.ITSELF, VERSION]
         if wallet_ids:
             parts.append(with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us]))
         if not parts:
@@ -392,8 +447,11 @@ class PostgresStore(Copying):
             cursor = self._first("; ".join(parts).encode())
             self._in_batch = True
             for part in parts:
-                if part is sql.REFUSING and not settling:
-                    self.restoring = is_restoring(cursor.fetchone())
+                if part is sql.ITSELF:
+                    itself = self._know(cursor.fetchone())
+                    if itself.mark.state is not None and not settling:
+                        raise refusal(itself.mark)
+                    self.restoring = itself.restoring
                 if part is VERSION and not settling:
                     self._check_unchanged(cursor.fetchall())
                 if part is not parts[-1]:
@@ -421,6 +479,8 @@ class PostgresStore(Copying):
 
         Many rows go at once, by COPY.
         """
+        if any(type(each) is LedgerSetting for each in made):
+            self._facts = None
         for statement, rows in rows_of(made):
             if statement is sql.INSERT_TRANSACTION and len(rows) >= COPY_FROM_ROWS:
                 self._send_unsent()
@@ -504,6 +564,8 @@ class PostgresStore(Copying):
             return self.is_restoring() == made.active
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
+        if isinstance(made, LedgerSetting):
+            return bool(getattr(self.itself().facts, made.name) == made.value)
         if isinstance(made, Hold):
             known = self.hold(made.wallet_id, made.number)
             if known is None or made.ended_at_us is not None:
@@ -536,7 +598,7 @@ class PostgresStore(Copying):
     def _begin_alone(self) -> None:
         self.begin()
         parts = (
-            "BEGIN",
+            *self._begun("BEGIN"),
             f"SET LOCAL lock_timeout = {self._wait_ms}",
             f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TURN_S}s'",
             "LOCK TABLE ledger IN EXCLUSIVE MODE",
@@ -559,7 +621,7 @@ class PostgresStore(Copying):
 
     def settle(self) -> None:
         for copied in sql.COPIED:
-            self._run(f"ANALYZE {copied.table}")
+            self._run(f"{self._pin}; ANALYZE {copied.table}" if self._pin else f"ANALYZE {copied.table}")
 
     # How statements are run.
 
@@ -589,11 +651,25 @@ class PostgresStore(Copying):
         while True:
             try:
                 with self._translating():
-                    return self.connection.execute(translated(statement), bound(values))
+                    return self._executed(translated(statement), bound(values))
             except Collision:
                 tries -= 1
                 if not tries:
                     raise
+
+    def _executed(self, statement: bytes, values: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+        connection = self.connection
+        if not self._pin or self._in_batch or self._in_snapshot:
+            return connection.execute(statement, values)
+        # Several statements at once take no parameters, so they are written out.
+        cursor = psycopg.ClientCursor(connection)
+        cursor.execute(self._pin.encode().replace(b"%", b"%%") + b"; " + statement, values)
+        cursor.nextset()
+        return cursor
+
+    def _begun(self, begin: str) -> list[str]:
+        """The statements that begin a transaction."""
+        return [begin, self._pin] if self._pin else [begin]
 
     @contextmanager
     def _translating(self) -> Iterator[None]:

@@ -5,16 +5,19 @@ A store says how statements are run (`_one`, `_each`), and how several of them a
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from wallet_cli.domain.address import MAX_ID, format_wallet_id
-from wallet_cli.domain.model import Account, Hold, Operator, Transaction, User, Wallet
+from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet
+from wallet_cli.domain.text import containing
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
 from wallet_cli.storage.loading import in_chunks
+from wallet_cli.storage.marks import Itself, to_itself
 from wallet_cli.storage.sql import Filter
 
 T = TypeVar("T")
@@ -25,6 +28,12 @@ Values = dict[str, Any] | list[Any]
 class Reading(ABC):
     """The questions; a store answers them."""
 
+    facts_last_s = 0.0
+    """How old what is known of the ledger's own settings may be when a reader asks. A batch reads them anew."""
+
+    _facts: LedgerFacts | None = None
+    _facts_read_s = 0.0
+
     @abstractmethod
     def _one(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> T | None:
         """The first row of what a statement reads, made into a thing; None where there is none."""
@@ -32,6 +41,32 @@ class Reading(ABC):
     @abstractmethod
     def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Iterator[T]:
         """Each row of what a statement reads, made into a thing, as they come."""
+
+    def facts(self) -> LedgerFacts:
+        """The ledger's id and its own settings."""
+        if self._facts is None or time.monotonic() - self._facts_read_s >= self.facts_last_s:
+            return self.itself().facts
+        return self._facts
+
+    def facts_of_turn(self) -> LedgerFacts:
+        """The same, as they were read when the turn began or were set since."""
+        return self.itself().facts if self._facts is None else self._facts
+
+    def itself(self) -> Itself:
+        """What the ledger knows of itself, read now."""
+        return self._know(self._one(sql.ITSELF, {}, tuple))
+
+    def _know(self, row: Sequence[Any] | None) -> Itself:
+        found = to_itself(row)
+        self._facts, self._facts_read_s = found.facts, time.monotonic()
+        return found
+
+    def ledger_id(self) -> str:
+        """The UUID of this ledger, which no other has. Raises StorageError where it is missing."""
+        found = self.facts().uuid
+        if found is None:
+            raise StorageError("the id of this ledger is missing", hint="`wallet verify` says more; restore a backup")
+        return found
 
     def user_by_id(self, id_: int) -> User | None:
         return self._one(sql.USER_BY_ID, {"id": id_}, sql.to_user)
@@ -121,11 +156,15 @@ class Reading(ABC):
     ) -> Iterator[Transaction]:
         """Transactions `first` to `last` of a wallet that are `wanted`, the newest first, at most `limit` (-1: all)."""
         values: dict[str, Any] = {"wallet_id": wallet_id, "first": first, "last": last, "limit": limit}
-        statement = sql.NEWEST_FIRST
-        if wanted is not None:
-            statement, more = sql.filtered(wanted)
-            values |= more
-        return self._each(statement, values, sql.to_transaction)
+        if wanted is None:
+            return self._each(sql.NEWEST_FIRST, values, sql.to_transaction)
+        statement, more = sql.filtered(wanted)
+        if wanted.text is None:
+            return self._each(statement, values | more, sql.to_transaction)
+        rows = self._each(statement, values | more | {"limit": -1}, lambda row: row)
+        fits = containing(wanted.text)
+        found = (sql.to_transaction(row) for row in rows if fits(row[sql.NOTE]))
+        return found if limit < 0 else islice(found, limit)
 
     def in_order(self, wallet_id: int, first: int, last: int) -> Iterator[Transaction]:
         """Transactions `first` to `last` of a wallet, the oldest first."""

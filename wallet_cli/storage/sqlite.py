@@ -19,13 +19,13 @@ from urllib.parse import quote
 import apsw
 
 from wallet_cli.domain.commands import Command, Made, Restoring
-from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, Wallet
+from wallet_cli.domain.model import Account, Hold, LedgerFacts, LedgerSetting, Operator, Policy, Transaction, Wallet
 from wallet_cli.domain.rules import State
 from wallet_cli.errors import Busy, StorageError
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import is_restoring, schema_changed
+from wallet_cli.storage.marks import refusal, schema_changed
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
@@ -144,11 +144,12 @@ class SqliteStore(Copying):
     def begin(self) -> None:
         """Begin a batch. Raises LedgerMoved where the ledger is marked as one that takes no writes."""
         self._begin_alone()
-        try:
-            self.restoring = is_restoring(self._one(sql.REFUSING, {}, tuple))
-        except BaseException:
+        with translating(self.path):
+            itself = self._know(self.connection.execute(sql.ITSELF).fetchone())
+        if itself.mark.state is not None:
             self.rollback()
-            raise
+            raise refusal(itself.mark)
+        self.restoring = itself.restoring
 
     def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
         """There is nothing to lock: who has the turn has the whole file."""
@@ -161,6 +162,8 @@ class SqliteStore(Copying):
         with translating(self.path):
             for statement, rows in rows_of(made):
                 self._insert(statement, rows)
+        if any(type(each) is LedgerSetting for each in made):
+            self._facts = None
         self._note_restoring(made)
 
     def _insert(self, statement: str, rows: list[Sequence[Any]]) -> None:
@@ -193,6 +196,8 @@ class SqliteStore(Copying):
             return account is not None and account.wallet == made
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
+        if isinstance(made, LedgerSetting):
+            return bool(getattr(self.itself().facts, made.name) == made.value)
         if isinstance(made, Restoring):
             return self.is_restoring() == made.active
         return self.user_by_id(made.id) == made
@@ -261,8 +266,11 @@ def set_up(connection: apsw.Connection) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
 
 
-def upgrade(connection: apsw.Connection) -> None:
-    """Run the missing migrations in one transaction, and note the new version in the header of the file."""
+def upgrade(connection: apsw.Connection, facts: LedgerFacts = LedgerFacts()) -> None:  # noqa: B008  (a tuple)
+    """Run the missing migrations in one transaction, and note the new version in the header of the file.
+
+    `facts` are settings that the ledger is to keep from then on.
+    """
     from wallet_cli.storage.dbapi import transaction
     from wallet_cli.storage.migrate import upgrade as run_migrations
 
@@ -270,6 +278,8 @@ def upgrade(connection: apsw.Connection) -> None:
     connection.execute("PRAGMA foreign_keys=OFF")
     with transaction(connection) as wrapped:
         run_migrations(wrapped)
+        for statement, row in sql.settings_of(facts):
+            connection.execute(statement, row)
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
     connection.execute("PRAGMA foreign_keys=ON")

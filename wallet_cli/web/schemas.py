@@ -78,7 +78,17 @@ KEY_FIELDS: dict[str, Any] = {
 }
 
 ANSWERS: dict[str, Any] = {
-    "User": object_of(id=ID, phone_number=TEXT, phone_e164=TEXT, name=TEXT_OR_NULL, created_at=TIME),
+    "User": object_of(
+        id=ID, phone_number=TEXT, phone_e164=TEXT, name=TEXT_OR_NULL, created_at=TIME, replayed_=REPLAYED
+    ),
+    "Ledger": object_of(
+        id=TEXT | {"format": "uuid"},
+        schema={"type": "integer", "minimum": 1},
+        currency=TEXT_OR_NULL | {"description": "Of a wallet for which none is given; null: the program's default."},
+        phone_region=TEXT_OR_NULL | {"description": "Of numbers with no `+`."},
+        minimum_balance=MONEY_OR_NULL | {"description": "No debit goes below it, unless the wallet has its own."},
+        timezone=TEXT_OR_NULL | {"description": "Whose days its days are, an IANA name; null: UTC."},
+    ),
     "UserPage": page_of(users=list_of(ref("User"))),
     "Wallet": object_of(
         id=ID,
@@ -96,6 +106,7 @@ ANSWERS: dict[str, Any] = {
         daily_debit=MONEY_OR_NULL,
         wallet=WALLET,
         at_=TIME | {"description": "The moment that it was asked for, where it was."},
+        replayed_=REPLAYED,
     ),
     "WalletList": list_of(ref("Wallet")),
     "WalletPage": page_of(wallets=list_of(ref("Wallet"))),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from wallet_cli.domain.commands import Applied, Post, Refusal, Replayed, Reverse, Transfer
 from wallet_cli.domain.model import ACTIVE, Hold, Transaction, Wallet
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR
-from wallet_cli.domain.period import day_start_us
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import InvalidInput, WalletError
@@ -55,13 +54,11 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
     for wallet in (source, target):
         if wallet.status != ACTIVE:
             return Refusal(refusals.not_active(wallet))
-    if source.currency != target.currency:
+    if not source.currency.is_same(target.currency):
+        one, other = source.currency.written, target.currency.written
         return Refusal(
             InvalidInput(
-                (
-                    *("wallet ", source.mention, f" is in {source.currency.name} and "),
-                    *("wallet ", target.mention, f" in {target.currency.name}"),
-                ),
+                ("wallet ", source.mention, f" is in {one} and wallet ", target.mention, f" in {other}"),
                 hint="transfers are within one currency",
             )
         )
@@ -155,10 +152,9 @@ def spending_refused(
     """
     held = state.held(wallet) if wallet.held and not captured else 0
     if wallet.daily_debit is not None and not captured:
-        same_day = day_start_us(at_us) == day_start_us(last.at_us)
-        debited = last.debit_total - state.day_debits[wallet.id] if same_day else 0
+        debited = last.debit_total - state.day_debits[wallet.id] if state.is_same_day(at_us, last) else 0
         if debited + held + amount > wallet.daily_debit:
-            return refusals.above_daily_debit(wallet, debited, held, wallet.daily_debit, amount, at_us)
+            return refusals.above_daily_debit(wallet, debited, held, wallet.daily_debit, amount, at_us, state.policy)
     try:
         minimum = state.policy.minimum_of(wallet)
     except InvalidInput as error:  # the setting does not fit this wallet's currency

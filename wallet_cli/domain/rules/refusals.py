@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from wallet_cli.domain.address import format_hold_id, format_transaction_id, format_wallet_id
-from wallet_cli.domain.model import CAPTURED, FROZEN, Hold, Transaction, Wallet, available
+from wallet_cli.domain.model import CAPTURED, FROZEN, Hold, Policy, Transaction, Wallet, available
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
-from wallet_cli.domain.period import day_start_us, format_time
+from wallet_cli.domain.period import format_time
 from wallet_cli.errors import (
     BalanceOverflow,
     CaptureExceedsHold,
@@ -132,20 +132,22 @@ def above_maximum(wallet: Wallet, balance: int, maximum: int, amount: int) -> Li
     )
 
 
-def above_daily_debit(wallet: Wallet, debited: int, held: int, limit: int, amount: int, at_us: int) -> LimitExceeded:
+def above_daily_debit(
+    wallet: Wallet, debited: int, held: int, limit: int, amount: int, at_us: int, policy: Policy
+) -> LimitExceeded:
     def text(minor: int) -> str:
         return format_minor(minor, wallet.currency)
 
     free, shortfall = max(0, limit - debited - held), debited + held + amount - limit
     beside = f" beside the {text(held)} that holds keep" if held else ""
     more = {"held": text(held)} if held else {}
-    day = format_time(day_start_us(at_us))[:10]
+    day = policy.day_of(at_us).text
     return LimitExceeded(
         (
             "wallet ",
             wallet.mention,
             f" may be debited {text(limit)} {wallet.currency.unit} a day and has {text(free)} left on"
-            f" {day} (UTC){beside}: {text(shortfall)} too much",
+            f" {day} ({policy.zone}){beside}: {text(shortfall)} too much",
         ),
         hint="take less, wait for the next day, or raise it: wallet limits WALLET --daily-debit A",
         limit="daily_debit",

@@ -12,10 +12,11 @@ from wallet_cli.domain.commands import (
     Register,
     Replayed,
     RevokeOperator,
+    SetLedger,
     SetLimits,
     SetStatus,
 )
-from wallet_cli.domain.model import ACTIVE, CLOSED, Operator, User, Wallet
+from wallet_cli.domain.model import ACTIVE, CLOSED, LedgerSetting, Operator, User, Wallet
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.restoring import incomplete, may_restore
@@ -177,6 +178,13 @@ def note_use(state: State, command: NoteUse, now_us: int) -> Applied | Refusal:
     if known is None:
         return Refusal(_no_key(command.name))
     return _keep(state, known._replace(last_used_at_us=now_us))
+
+
+def set_ledger(state: State, command: SetLedger, now_us: int) -> Applied:  # noqa: ARG001
+    """What has happened stays as it was: only what comes is decided by another time zone or minimum."""
+    setting = LedgerSetting(*command)
+    state.made.append(setting)
+    return Applied(setting)
 
 
 def _keep(state: State, operator: Operator) -> Applied:

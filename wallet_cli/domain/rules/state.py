@@ -8,7 +8,6 @@ from typing import Any
 from wallet_cli.domain import chain
 from wallet_cli.domain.commands import Made, Restoring
 from wallet_cli.domain.model import EXPIRED, Hold, Operator, Policy, Transaction, User, Wallet
-from wallet_cli.domain.period import day_start_us
 
 _NOTHING: Any = object()
 
@@ -138,7 +137,7 @@ class State:
         transaction = Transaction(
             wallet_id, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, hash_, *rest
         )
-        if wallet_id in self.day_debits and day_start_us(at_us) != day_start_us(last.at_us):
+        if wallet_id in self.day_debits and not self.is_same_day(at_us, last):
             self._put(self.day_debits, wallet_id, last.debit_total)
         self._put(self.last, wallet_id, transaction)
         self._put(self.history, (wallet_id, seq), transaction)
@@ -151,6 +150,10 @@ class State:
         if wallet_id in self.lapsed:
             self.free_lapsed(wallet_id)
         return transaction
+
+    def is_same_day(self, at_us: int, last: Transaction) -> bool:
+        """Whether a moment from `last` on is within the same day of the ledger."""
+        return at_us < self.policy.day_of(last.at_us).end_us
 
     def time_in(self, wallet_id: int, now_us: int) -> int:
         """What time it is in a wallet: that of its last transaction, where the writer's clock is behind it."""

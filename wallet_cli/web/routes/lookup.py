@@ -8,12 +8,14 @@ from __future__ import annotations
 from wallet_cli.domain.address import UserName, WalletName, parse_transaction_id, parse_user, parse_wallet
 from wallet_cli.domain.model import User
 from wallet_cli.errors import InvalidInput
-from wallet_cli.services import audit, transactions, users, wallets
-from wallet_cli.services.answers import Answer, user_answer
-from wallet_cli.services.context import Ledger
+from wallet_cli.services import transactions, users, wallets
+from wallet_cli.services.answers import user_answer
+from wallet_cli.services.context import Ledger, as_told
+from wallet_cli.web import long_reads
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.exchange import Reply
-from wallet_cli.web.routes.call import PAGE, Call, as_told, page
+from wallet_cli.web.readers import PROOFS
+from wallet_cli.web.routes.call import PAGE, Call, page
 from wallet_cli.web.site import Site
 
 
@@ -54,10 +56,8 @@ async def verify(site: Site, call: Call) -> Reply:
     given = call.query("wallet", "region")
     name = parse_wallet(given["wallet"]) if "wallet" in given else None
 
-    def verified(ledger: Ledger) -> Answer:
-        return audit.verify(as_told(ledger, phone_region=given.get("region")), name)
-
-    return Reply(200, "verified", await site.read_apart(verified))
+    answer = await site.readers.answer(call.receive, PROOFS, call.caller, long_reads.verify, name, given.get("region"))
+    return Reply(200, "verified", answer)
 
 
 def _asked(given: dict[str, str], name: str) -> str:
