@@ -121,6 +121,7 @@ HOT_STATEMENTS = {
         f"{OWNER} {SEQ} {OPEN}", {"user_id": 7000, "after": 13_999, "limit": 50, "now_us": NOW_US}, 6
     ),
     "WALLET_OWNED": Plan(WALLET, {"id": 13_999, "user_id": 7000}),
+    "COUNT_OF_USER": Plan(OWNER, {"user_id": 7000}, 2),
     "accounts_by_ids(1)": Plan(f"{WALLET} {SEQ} {OPEN}", [12_345, NOW_US], 4),
     f"accounts_by_ids({AT_ONCE})": Plan(f"{WALLET} {SEQ} {OPEN}", [*MANY, NOW_US], 3 * AT_ONCE + HOT_HOLDS // 100),
     "TRANSACTION_BY_KEY": Plan(KEY, {"wallet_id": 1, "key": "order-1-123444"}),
