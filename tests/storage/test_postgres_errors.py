@@ -21,6 +21,7 @@ from support.transcript import is_one_error, lines
 
 from wallet_cli import settings
 from wallet_cli.services.context import open_ledger
+from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sql import SCHEMA_VERSION
 
 pytestmark = postgres.MARKS
@@ -77,7 +78,8 @@ def host() -> Iterator[Host]:
                 cluster.execute(f"CREATE DATABASE {name} OWNER owner")
             cluster.execute("CREATE DATABASE latin OWNER owner ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
             for name in ("ledger", "newer", "halted"):
-                with open_ledger(settings.load({"db": cluster.url(name, "owner", PASSWORD)}, {}), lambda _: None):
+                chosen = settings.load({"db": cluster.url(name, "owner", PASSWORD)}, {})
+                with open_ledger(chosen, lambda _: None, purpose=Purpose.MAKE):
                     pass
             cluster.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader", "ledger")
             cluster.execute("UPDATE alembic_version SET version_num = '0099'", "newer")
@@ -213,6 +215,7 @@ CASES = {
         user("stranger", "empty"),
         "permission denied for schema public",
         "GRANT CREATE ON SCHEMA … TO the role: it makes the tables of the ledger",
+        "register 9886977544",
     ),
     "a server that takes no writes": Case(owner("halted"), "session is read-only", TO_THE_PRIMARY),
     "a write to a server that takes none": Case(
@@ -234,6 +237,7 @@ CASES = {
         owner("others"),
         "the database has tables of other programs with these names",
         "give the ledger a database of its own",
+        "register 9886977544",
     ),
     "text that not everything can be written in": Case(
         owner("latin"), "this database keeps text as LATIN1", "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"

@@ -89,7 +89,7 @@ class Plan(NamedTuple):
 
 USER, USER_KEY = "pk_users", "uq_users_phone_e164"
 WALLET, OWNER = "pk_wallets", "uq_wallets_user_id_type"
-SEQ, KEY = "pk_transactions", "uq_transactions_wallet_id_key"
+SEQ, KEY = "pk_transactions", "uq_transactions_wallet_id_key_user_key"
 REVERSES = "ix_transactions_wallet_id_reverses"
 HOLD, HOLD_KEY, OPEN = "pk_holds", "uq_holds_wallet_id_key", "ix_holds_open"
 OPERATOR, OPERATOR_KEY = "pk_operators", "uq_operators_key_hash"
@@ -169,9 +169,10 @@ READS_EVERYTHING = {
     "ALL_OPERATORS": "operators are few",
     "STRAY_TRANSACTIONS": "what `verify` looks for has no index, as foreign keys do not let it be",
     "STRAY_HOLDS": "likewise",
-    "MARK": "a table with one row",
-    "REFUSING": "a table with one row",
+    "ITSELF": "a table with one row",
     "SET_MARK": "a table with one row",
+    "SET_FACTS": "a table with one row",
+    "SET_RESTORING": "a table with one row",
     "CLEAR_OPERATORS": "operators are few, and all of them go",
     "INSERT_TRANSACTIONS": "SQLite alone: what PostgreSQL gets in large numbers it gets by COPY",
 }
@@ -180,7 +181,7 @@ READS_EVERYTHING = {
 LOCKED = "SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE"
 """As PostgresStore.lock puts it together: it is where a batch takes its turn."""
 
-NO_STATEMENTS = {"ESCAPE"}
+NO_STATEMENTS = {"NOTE"}
 
 
 def text_of(name: str) -> str:

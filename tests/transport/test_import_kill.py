@@ -21,6 +21,7 @@ from wallet_cli.domain.commands import Command
 from wallet_cli.domain.model import Policy
 from wallet_cli.domain.rules import State
 from wallet_cli.services import imports
+from wallet_cli.services.imports import checking
 from wallet_cli.storage.postgres import PostgresStore
 from wallet_cli.storage.sqlite import SqliteStore
 
@@ -156,7 +157,7 @@ def undisturbed(engine: Engine) -> Iterator[Address]:
 
 def differences(db: Address, path: Path, tmp_path: Path) -> list[str]:
     """Run the import once more, to its end: in what that differs from one that was never disturbed."""
-    last = cli.run(["import", str(path), "--create", "--json"])
+    last = cli.run(["import", str(path), "--create", "--duplicates", "add", "--json"])
     clean = tmp_path / "clean.db"
     undisturbed = cli.run(["--db", str(clean), "import", str(path), "--create", "--json"])
     counts, wanted = last.json, undisturbed.json
@@ -191,7 +192,7 @@ def forgets_keys() -> None:
     load = engine.load
 
     def load_without_keys(store: Store, commands: list[Command], policy: Policy, now_us: int) -> State:
-        store.connection.execute("DROP INDEX IF EXISTS uq_transactions_wallet_id_key")
+        store.connection.execute("DROP INDEX IF EXISTS uq_transactions_wallet_id_key_user_key")
         state = load(store, commands, policy, now_us)
         state.keys.clear()
         return state
@@ -202,19 +203,24 @@ def forgets_keys() -> None:
 def makes_other_keys() -> None:
     """A deliberate fault: the keys of lines that have none are others in every run."""
     numbers = itertools.count(time.perf_counter_ns())
-    imports.Run._make_prefix = lambda _: f"import:{next(numbers)}:"  # type: ignore[method-assign,misc]
+    checking.digest_prefix = lambda *_: f"import:{next(numbers)}:"
+    checking._already_there = lambda *_: frozenset()
 
 
 def restores_anywhere() -> None:
     """A deliberate fault: a line of an export is put after what is there, wherever it stood."""
     restored = imports.Run._transaction
+    seqs: dict[int, Iterator[int]] = {}
 
     def at_the_end(run: imports.Run, line: imports.Line) -> imports.Change:
         command = restored(run, line)
         assert isinstance(command, imports.RestoreTransaction)
-        return imports.Post(
-            command.wallet_id, command.is_credit, command.amount, command.note, None, command.at_us, command.meta
-        )
+        id_ = command.wallet_id
+        if id_ not in seqs:
+            account = run._ledger.store.account(id_, 0)
+            assert account is not None
+            seqs[id_] = itertools.count(account.last.seq + 1)
+        return command._replace(seq=next(seqs[id_]))
 
     imports.Run._transaction = at_the_end  # type: ignore[method-assign]
 

@@ -89,7 +89,7 @@ def test_anything_else_is_no_user(text: str) -> None:
     ],
 )
 def test_a_wallet_is_a_user_and_a_type(text: str, user: UserName, type_: str) -> None:
-    assert parse_wallet(text) == WalletName(user, type_)
+    assert parse_wallet(text) == WalletName(user, type_, text)
 
 
 @pytest.mark.parametrize("text", ["", "/", "1/", "/main", "1/a/b", "1/a b", "1/é", "1/" + "x" * 33, "1/main\n", "1//a"])

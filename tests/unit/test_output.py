@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from wallet_cli.cli.output import Format, Listing, Record, Style, harmless, notice, print_error, render
+from wallet_cli.cli.output import Document, Format, Listing, Record, Style, harmless, notice, print_error, render
 from wallet_cli.errors import InsufficientFunds, InvalidInput, shown
 
 Row = dict[str, Any]
@@ -164,3 +164,35 @@ def test_an_error_in_json_is_one_object_on_stderr(form: Format, capsys: pytest.C
 def test_a_notice_goes_beside_the_data(capsys: pytest.CaptureFixture[str]) -> None:
     notice("made\x07 it")
     assert capsys.readouterr() == ("", "made\\x07 it\n")
+
+
+FORMULAS = ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "＝1+1", "＋1", "－1", "＠x", " =1", "-")
+NUMBERS = ("-5.00", "+919886977544", "5", "-0.05", "+44 20 7946 0958", "a=1", "", "'=1", "2024-04-01")
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_csv_has_no_cell_that_a_spreadsheet_runs(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    render(Listing([{"note": text}], ("note",)), Style(Format.csv))
+    render(Record({"note": text}), Style(Format.csv))
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out, newline="")))
+    assert rows == [["note"], [f"'{text}"]] * 2
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_what_no_spreadsheet_runs_is_as_it_was_in_csv(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    render(Listing([{"id": 1, "note": text}], ("id", "note")), Style(Format.csv))
+    assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [["id", "note"], ["1", text]]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_is_sent_nothing_that_moves_it(
+    terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    nasty = "a\x1b[31m\x9b2J\u202eb\u2066\x07é"
+    render(Listing([{"note": nasty}], ("note",)), Style(Format.csv))
+    render(Listing([{"note": nasty}], ("note",), value="note"), Style(quiet=True))
+    render(Document([f"; {nasty}\n", "second\n"]), Style())
+    out = capsys.readouterr().out
+    told = "a\\x1b[31m\\x9b2J\\u202eb\\u2066\\x07é" if terminal else nasty
+    assert out == f"note\n{told}\n{told}\n; {told}\nsecond\n"

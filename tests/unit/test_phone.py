@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from wallet_cli.domain.address import parse_user
 from wallet_cli.domain.phone import Phone, check_region, parse_phone, phone_digits
 from wallet_cli.errors import InvalidInput
 
@@ -21,6 +22,31 @@ from wallet_cli.errors import InvalidInput
         ("(212) 555-0100", "US", "+12125550100"),
         ("+1 212 555 0100", "IN", "+12125550100"),
         ("020 7946 0000", "GB", "+442079460000"),
+        # As it is copied out of a web page, a chat, a business card: dots, spaces and dashes of all kinds, brackets.
+        ("98869.77544", "IN", "+919886977544"),
+        ("98869\u00a077544", "IN", "+919886977544"),
+        ("+91\u202f98869\u200977544", "IN", "+919886977544"),
+        ("+91\u201298869\u201177544", "US", "+919886977544"),
+        ("+91\u221298869\u201377544", "US", "+919886977544"),
+        ("[+91] 98869 77544", "US", "+919886977544"),
+        ("\u202a+91 98869 77544\u202c", "US", "+919886977544"),
+        ("\u200e+919886977544\u2069", "US", "+919886977544"),
+        ("９８８６９７７５４４", "IN", "+919886977544"),
+        ("＋９１ ９８８６９ ７７５４４", "US", "+919886977544"),
+        ("९८८६९७७५४४", "IN", "+919886977544"),
+        ("٩٨٨٦٩٧٧٥٤٤", "IN", "+919886977544"),
+        ("+44 (0)20 7946 0000", "IN", "+442079460000"),
+        ("0091 98869 77544", "IN", "+919886977544"),
+        # Mexico has dropped what was dialled before mobile numbers; Argentina's 9 is part of the number.
+        ("+52 1 55 1234 5678", "IN", "+525512345678"),
+        ("+52 55 1234 5678", "IN", "+525512345678"),
+        ("1 55 1234 5678", "MX", "+525512345678"),
+        ("044 55 1234 5678", "MX", "+525512345678"),
+        ("55 1234 5678", "MX", "+525512345678"),
+        ("+54 9 11 2345 6789", "IN", "+5491123456789"),
+        ("011 15 2345 6789", "AR", "+5491123456789"),
+        ("+54 11 2345 6789", "IN", "+541123456789"),
+        ("+39 06 1234 5678", "IN", "+390612345678"),
         # An Italian number keeps its leading zero.
         ("02 1234 5678", "IT", "+390212345678"),
     ],
@@ -61,8 +87,9 @@ def test_a_number_of_no_region_has_no_short_digits() -> None:
         "()",
         "abc",
         "98869-HELLO",
-        "98869.77544",
-        "９８８６９７７５４４",
+        "98869/77544",
+        "98869，77544",
+        "①②③④⑤⑥⑦⑧⑨⓪",
         "98869\t77544",
         "9886977544\n",
         "++919886977544",
@@ -94,3 +121,10 @@ def test_a_region_is_one_that_exists(text: str) -> None:
     assert check_region("IN") == "IN"
     with pytest.raises(InvalidInput, match="not a phone region"):
         check_region(text)
+
+
+@pytest.mark.parametrize("text", ["1.5", "1\u00a05", "\u202a15\u202c", "１５", "1\u20135"])
+def test_only_a_number_is_spaced_out_like_that(text: str) -> None:
+    """An id is a run of digits: 1.5 is not user 15."""
+    with pytest.raises(InvalidInput, match="not an id"):
+        parse_user(text)

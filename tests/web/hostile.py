@@ -16,6 +16,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 SECRET = "a secret for the tests alone, of more than 32 bytes"
+LEDGER = "0e4b3c1a-9d6f-4c55-8a77-2f1f2a5d7e10"
+"""The id of the ledger that is attacked, so that tokens for it can be made by hand."""
+
 PUBLIC_PEM = (
     b"-----BEGIN PUBLIC KEY-----\n"
     b"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9\n"
@@ -147,7 +150,7 @@ def b64(data: bytes) -> str:
 def claims(**changes: Any) -> dict[str, Any]:
     """The claims of a good token of user 1, with changes; a claim whose change is `...` is left out."""
     now = int(time.time())
-    good = {"iss": "wallet", "aud": "wallet-api", "sub": "1", "type": "user", "iat": now, "exp": now + 86_400}
+    good = {"iss": "wallet", "aud": LEDGER, "sub": "1", "type": "user", "iat": now, "exp": now + 86_400}
     return {name: value for name, value in (good | changes).items() if value is not ...}
 
 
@@ -213,6 +216,39 @@ def tokens() -> Iterator[Hostile]:
         "expires at null": {"exp": None},
         "expires at a list": {"exp": [now + 300]},
         "never expires": {"exp": ...},
+        "expires in text": {"exp": str(now + 300)},
+        "expires within a second": {"exp": now + 300.5},
+        "expires at a round fraction": {"exp": now + 300.0},
+        "expires at true": {"exp": True},
+        "expires at 1e308": {"exp": 1e308},
+        "expires at 2^63": {"exp": 2**63},
+        "expires in the year 10000": {"iat": 253_402_300_700, "exp": 253_402_300_800},
+        "expires at a number of 2,000 digits": {"exp": 10**2000},
+        "lasts longer than any may": {"exp": now + 86_401},
+        "lasts for years": {"exp": now + 10**9},
+        "ends before it begins": {"iat": now + 2, "exp": now + 1},
+        "issued in text": {"iat": str(now)},
+        "issued within a second": {"iat": now - 0.5},
+        "issued at false": {"iat": False},
+        "issued in 1970, good until now": {"iat": 0},
+        "issued before 1970": {"iat": -1},
+        "issued at minus infinity": {"iat": float("-inf")},
+        "issued at infinity": {"iat": float("inf")},
+        "issued at 1e308": {"iat": 1e308},
+        "issued at null": {"iat": None},
+        "issued a minute ahead": {"iat": now + 60, "exp": now + 120},
+        "not valid before infinity": {"nbf": float("inf")},
+        "not valid before text": {"nbf": str(now)},
+        "not valid before null": {"nbf": None},
+        "not valid before 1970": {"nbf": -1},
+        "not valid before true": {"nbf": True},
+        "of a key that is not there": {"key": "nobody"},
+        "of a key that is revoked": {"key": "gone"},
+        "of no key's name": {"key": "' OR 1=1 --"},
+        "of an empty key": {"key": ""},
+        "of a key with NUL": {"key": "till\0"},
+        "of a key in a list": {"key": ["till"]},
+        "of a key that is a number": {"key": 1},
         "not valid before tomorrow": {"nbf": now + 86_400},
         "not valid before NaN": {"nbf": float("nan")},
         "not valid before words": {"nbf": "x"},
@@ -225,9 +261,12 @@ def tokens() -> Iterator[Hostile]:
         "issuer null": {"iss": None},
         "no issuer": {"iss": ...},
         "another audience": {"aud": "another-api"},
-        "audiences, one of them right": {"aud": ["wallet-api", "x"]},
+        "of another ledger": {"aud": LEDGER[:-1] + "1"},
+        "of no ledger, as there once were": {"aud": "wallet-api"},
+        "of the ledger in capitals": {"aud": LEDGER.upper()},
+        "audiences, one of them right": {"aud": [LEDGER, "x"]},
         "audience null": {"aud": None},
-        "audience an object": {"aud": {"wallet-api": 1}},
+        "audience an object": {"aud": {LEDGER: 1}},
         "no audience": {"aud": ...},
         "another type": {"type": "refresh"},
         "type operator": {"type": "operator"},

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from support import engines
 from support.engines import Engine
 from support.server import Server
 from web import hostile
@@ -62,6 +63,7 @@ class Target(NamedTuple):
 @pytest.fixture(scope="module")
 def target(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder = tmp_path_factory.mktemp("hostile")
+    engines.execute(engine.new(folder), f"UPDATE ledger SET uuid = '{hostile.LEDGER}'")
     with Server(folder, "--access-log", environ={"JWT_SECRET_KEY": SECRET}) as server:
         operator, reader, revoked = server.key("till"), server.key("reader", "--read-only"), server.key("gone")
         assert server.wallet("key revoke gone").code == 0
@@ -161,13 +163,14 @@ def test_another_users_wallet_and_none_are_answered_alike(target: Target) -> Non
         *("/api/v1/wallet/get/{0}/main", "/api/v1/wallet/get/{0}", "/api/v1/transactions/get/1/{0}"),
         *("/api/v1/transactions/get/1/{0}/1", "/api/v1/transactions/get/1/{0}?kind=credit", "/api/v1/holds/get/1/{0}"),
         *("/api/v1/wallet/statement/1/{0}", "/api/v1/wallet/statement/1/{0}?format=pdf"),
+        "/api/v1/lookup/wallet?wallet=w{0}",
     ):
         texts = []
         for number in (2, 77):
             answer = target.send(Hostile("other", 404, path=path.format(number), bearer="{user}"))
             assert answer is not None
             assert answer.status == 404
-            texts.append(answer.body.replace(b" %d" % number, b" N"))
+            texts.append(answer.body.replace(b" w%d" % number, b" N").replace(b" %d" % number, b" N"))
         assert texts[0] == texts[1]
 
 

@@ -156,14 +156,11 @@ HOSTILE: tuple[tuple[str, str, bytes, str, int], ...] = (
     ("cut in the middle of a line", NDJSON, b'{G}\n{"wallet":"{w}","amou', "2", 1),
     ("cut in the middle of a line", CSV, b"wallet,amount,kind\n{w},1,credit\n{w},1", "3", 1),
     ("invalid UTF-8", NDJSON, b'{G}\n{"wallet":"{w}","amount":1,"kind":"credit","note":"\xff"}\n{G}\n', "2", 2),
-    ("invalid UTF-8", CSV, b"wallet,amount,kind,note\n{w},1,credit,\xff\n{w},1,credit,x\n", "2", 1),
-    ("a surrogate in UTF-8", CSV, b"wallet,amount,kind,note\n{w},1,credit,\xed\xa0\x80\n{w},1,credit,x\n", "2", 1),
     ("half a surrogate", NDJSON, b'{"wallet":"{w}","amount":1,"kind":"credit","note":"\\ud800"}\n{G}\n', "1", 1),
     ("a line of a million", NDJSON, b"{G}\n" + b"x" * 1_000_000 + b"\n{G}\n", "2", 2),
     ("a line of a million", CSV, b"wallet,amount,kind\n{w},1," + b"x" * 1_000_000 + b"\n{w},1,credit\n", "2", 1),
     ("a note of a million", NDJSON, b'{"wallet":"{w}","note":"' + b"x" * 1_000_000 + b'"}\n{G}\n', "1", 1),
     ("60,000 levels", NDJSON, b'{"meta":' + b"[" * 60_000 + b"\n{G}\n", "1", 1),
-    ("a quote left open", CSV, b'wallet,amount,kind\n{w},1,credit\n{w},1,"credit\n{w},1,credit\n', "3", 1),
     ("columns missing", CSV, b"wallet,amount,kind\n{w},1\n{w},1,credit\n{w}\n", "2 4", 1),
     ("a column too many", CSV, b"wallet,amount,kind\n{w},1,credit,x\n{w},1,credit\n", "2", 1),
     ("NUL", CSV, b"wallet,amount,kind,note\n{w},1,credit,a\0b\n{w},1,credit,x\n", "2", 1),
@@ -187,6 +184,45 @@ HOSTILE: tuple[tuple[str, str, bytes, str, int], ...] = (
     ),
     ("an export cut short", NDJSON, b'{"record":"ledger","version":1}\n{G}\n', "3", 1),
 )
+
+
+WHOLE = {
+    b"wallet,amount,kind,note\n{w},1,credit,x\n{w},1,credit,\xff\n": "line 3: the line is not UTF-8: byte ",
+    b'wallet,amount,kind\n{w},1,credit\n{w},1,"credit\n{w},1,credit\n': "line 3: a quote is left open",
+    b'wallet,amount,kind\n{w},1,credit\n{w},"1,50",credit\n': "line 3: the amount could be two numbers: '1,50'",
+    b"wallet,amount,kind,at\n{w},1,credit,\n{w},1,credit,03/04/2024\n": "line 3: the date could be two days",
+}
+
+
+@pytest.mark.parametrize("text", WHOLE, ids=WHOLE.get)
+def test_what_is_uncertain_refuses_the_whole_file(text: bytes, api: httpx.Client, owned: Owned) -> None:
+    """The hint names what a request can say, and no option of a command."""
+    answer = send(api, text.replace(b"{w}", f"{owned[0]}/main".encode()), CSV)
+    body = answer.json()
+    assert (answer.status_code, body["code"]) == (400, "invalid_input")
+    assert body["message"].startswith(WHOLE[text])
+    assert "--" not in body["hint"]
+    assert balance(api, owned) == "0.00"
+
+
+def test_what_is_uncertain_is_said_in_the_query(api: httpx.Client, owned: Owned) -> None:
+    text = "Datum;Betrag;Text\n31.12.2024;1.234,50;Lohn\n30.12.2024;1.000,00;Lohn\n".encode("utf-16")
+    written = {
+        "map": "Betrag=signed_amount,Datum=at,Text=note",
+        "decimal": ",",
+        "dates": "dmy",
+        "wallet": f"{owned[0]}/main",
+    }
+    assert made(send(api, text, CSV, **written), 200)["applied"] == 2
+    assert balance(api, owned) == "2234.50"
+    again = text[:2] + text[2:].replace(b"\n\0", b"\r\0\n\0")
+    failure(send(api, again, CSV, **written), 400, "invalid_input")
+    assert made(send(api, again, CSV, **written, duplicates="skip"), 200)["skipped"] == 2
+    assert balance(api, owned) == "2234.50"
+    added = made(send(api, again, CSV, **written, duplicates="add", sort="true"), 200)
+    assert (added["applied"], added["rejects"][0]["code"]) == (1, "time_conflict")
+    failure(send(api, again, CSV, duplicates="perhaps"), 400, "invalid_input")
+    failure(send(api, again, CSV, **written | {"decimal": "x"}), 400, "invalid_input")
 
 
 @pytest.mark.parametrize(

@@ -32,12 +32,16 @@ def test_users_by_all_their_names(api: httpx.Client, owned: Owned, phone: str) -
 def test_wallets_by_their_owners_name(api: httpx.Client, owned: Owned, phone: str) -> None:
     made(post(api, owned, "10.00", at="2024-04-30T10:00:00Z"))
     wallet = made(api.get(f"/wallet/get/{owned[0]}/main"), 200)
-    for name in (phone, f"{phone}/main", f"id:{owned[0]}/main"):
+    for name in (phone, f"{phone}/main", f"id:{owned[0]}/main", f"w{owned[1]}", wallet["wallet"]):
         assert made(api.get("/lookup/wallet", params={"wallet": name}), 200) == wallet
+    for name in ("w0", f"W{owned[1]}", f"w0{owned[1]}", f"w{owned[1]}/main", "w" + "9" * 20):
+        failure(api.get("/lookup/wallet", params={"wallet": name}), 400, "invalid_input")
     before = made(api.get("/lookup/wallet", params={"wallet": phone, "at": "2024-04-29"}), 200)
     assert (before["balance"], before["at"]) == ("0.00", "2024-04-29T23:59:59.999999Z")
     page = made(api.get("/lookup/wallets", params={"user": phone, "limit": "1"}), 200)
     assert page == {"wallets": [wallet], "next_cursor": None}
+    counted = made(api.get("/lookup/wallets", params={"user": phone, "limit": "1", "count": "true"}), 200)
+    assert counted == page | {"count": 1}
     failure(api.get("/lookup/wallet", params={"wallet": f"{phone}/none"}), 404, "wallet_not_found")
     failure(api.get("/lookup/wallet", params={"wallet": phone, "at": "soon"}), 400, "invalid_input")
 
@@ -233,3 +237,27 @@ def test_a_wallet_that_was_broken_stays_so(api: httpx.Client) -> None:
 )
 def test_a_part_that_cannot_be_read(api: httpx.Client, body: bytes) -> None:
     failure(api.post("/import/part", content=body, headers=PART), 400, "invalid_input")
+
+
+def test_a_list_says_how_long_it_is_where_that_is_asked(api: httpx.Client, owned: Owned) -> None:
+    for _ in range(3):
+        made(post(api, owned, "1.00"))
+    users, wallets = (api.get(path, params={"limit": "1", "count": "true"}) for path in ("/users", "/wallets"))
+    assert made(users, 200)["count"] >= 1
+    assert made(wallets, 200)["count"] >= 1
+    path = f"/transactions/get/{owned[0]}/{owned[1]}"
+    assert made(api.get(path, params={"limit": "1", "count": "true"}), 200)["count"] == 3
+    assert made(api.get(path, params={"limit": "1", "count": "true", "kind": "debit"}), 200)["count"] is None
+    assert made(api.get(f"/holds/get/{owned[0]}/{owned[1]}", params={"count": "true"}), 200)["count"] == 0
+    assert "count" not in made(api.get(path, params={"limit": "1", "count": "false"}), 200)
+    failure(api.get(path, params={"count": "yes"}), 400, "invalid_input")
+
+
+def test_a_refusal_says_which_wallets_it_speaks_of(api: httpx.Client, owned: Owned) -> None:
+    """In a header, so that the failure itself stays as it is."""
+    refused = post(api, owned, "1.00", is_credit=False)
+    message = refused.json()["message"]
+    (mention,) = json.loads(refused.headers["wallet-mentions"])
+    assert mention["id"] == owned[1]
+    assert message[mention["at"] :].startswith(mention["wallet"])
+    assert mention["wallet"] == f"{owned[0]}/main"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
 
 import typer
 
@@ -18,7 +20,17 @@ from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
 from wallet_cli.services.context import Ledger
 from wallet_cli.storage.ledger_file import ledger_path
 
+if TYPE_CHECKING:
+    from wallet_cli.services.imports.checking import Duplicates as Found
+    from wallet_cli.services.imports.dialect import Dialect
+
 STDIN = "-"
+
+
+class Duplicates(StrEnum):
+    ask = "ask"
+    skip = "skip"
+    add = "add"
 
 
 class ExportFormat(StrEnum):
@@ -58,19 +70,109 @@ def import_(
         str | None,
         typer.Option("--rejects", metavar="FILE", help="Write refused lines here, as JSON lines.", show_default=False),
     ] = None,
+    duplicates: Annotated[
+        Duplicates | None,
+        typer.Option(
+            "--duplicates",
+            help="Lines without a key that are there already; asked on a terminal, else the file is refused.",
+            show_default=False,
+        ),
+    ] = None,
+    sort: Annotated[bool, typer.Option("--sort", help="Apply the lines in the order of their times.")] = False,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="COLUMN=FIELD",
+            help="CSV: what other columns are: 'Betrag=amount,Datum=at'.",
+            show_default=False,
+        ),
+    ] = None,
+    wallet: Annotated[
+        str | None,
+        typer.Option("--wallet", metavar="WALLET", help="CSV: of every line, where no column is.", show_default=False),
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            "--delimiter", metavar="C", help="CSV: between columns: , ; | or tab.", show_default="as the header has it"
+        ),
+    ] = None,
+    decimal: Annotated[
+        str | None,
+        typer.Option("--decimal", metavar="C", help="CSV: the decimal sign, , or a point.", show_default=False),
+    ] = None,
+    dates: Annotated[
+        str | None,
+        typer.Option("--dates", metavar="dmy|mdy", help="CSV: 31/12/2024, or 12/31/2024.", show_default="YYYY-MM-DD"),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option("--encoding", metavar="NAME", help="CSV: such as cp1252.", show_default="utf-8, or by its mark"),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", metavar="NAME", help="CSV: options kept in import/NAME.toml.", show_default=False),
+    ] = None,
+    save_profile: Annotated[
+        str | None,
+        typer.Option("--save-profile", metavar="NAME", help="CSV: keep these options there.", show_default=False),
+    ] = None,
 ) -> Record:
     """Read transactions in; a line that was read before is not applied again."""
     from wallet_cli.services import imports
 
-    options = imports.Options(create, dry_run, atomic)
+    given = {"delimiter": delimiter, "decimal": decimal, "dates": dates, "encoding": encoding, "wallet": wallet}
+    dialect = _dialect(given, columns or [], profile, save_profile)
+    options = imports.Options(create, dry_run, atomic, duplicates and str(duplicates), sort)
     with ExitStack() as stack:
         source = stack.enter_context(_opened(file))
         report = _to_stderr(style)
         if rejects is not None:
             report = _to_file(stack.enter_context(_rejects_file(rejects, source, ledger)))
         progress = stack.enter_context(_progress(source, style))
-        summary = ledger.call(imports.run, source, options, report, progress, name=file)
+        decide = _decide(duplicates)
+        summary = ledger.call(imports.run, source, options, report, progress, file, dialect, decide, notice)
+    if save_profile is not None:
+        from wallet_cli.services.imports import profiles
+
+        notice(f"kept as profile {save_profile}: {profiles.write(save_profile, dialect)}")
     return Record(summary, value="applied", exit_code=4 if summary["refused"] else 0)
+
+
+def _dialect(
+    given: Mapping[str, str | None], columns: Sequence[str], profile: str | None, save_profile: str | None
+) -> Dialect:
+    """How the file is written, by the options and by the profile, of which options take the place."""
+    from wallet_cli.services.imports import profiles
+    from wallet_cli.services.imports.dialect import dialect
+
+    kept = {} if profile is None else profiles.read(profile)
+    chosen = kept | {name: value for name, value in given.items() if value is not None}
+    if columns:
+        chosen["map"] = list(columns)
+    found = dialect(**{"columns" if name == "map" else name: value for name, value in chosen.items()})
+    if save_profile is not None:
+        profiles.path_of(save_profile)
+    return found
+
+
+def _decide(duplicates: Duplicates | None) -> Callable[[Found], str]:
+    """Ask what to do with lines that are there already, where somebody can answer; `add` where that was said."""
+    from wallet_cli.services.imports.checking import refuse
+
+    def ask(found: Found) -> str:
+        if duplicates not in (None, Duplicates.ask) or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return refuse(found)
+        first = found.first
+        notice(f"in the ledger already: {found.lines} of the lines without a key; the first is line {first.number}:")
+        notice(first.text.rstrip())
+        print("skip them, add them again, or stop? [skip/add/STOP] ", end="", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline().strip().lower()
+        words = [word for word in ("skip", "add") if answer and word.startswith(answer)]
+        return words[0] if words else refuse(found)
+
+    return ask
 
 
 Report = Callable[[int, WalletError, str], None]
@@ -109,17 +211,32 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _rejects_file(name: str, source: BinaryIO, ledger: Ledger) -> Iterator[TextIO]:
+    """A file for its owner alone: it has people's payments in it. What was there is emptied, a link is not followed."""
     path = Path(name)
+    # /dev/stderr and /dev/fd/63 are links, and nobody else's.
+    follow = 0 if path.parts[:2] == ("/", "dev") else getattr(os, "O_NOFOLLOW", 0)
     try:
-        if path.exists():
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | follow, 0o600)
+        try:
+            here = os.fstat(fd)
             kept = {"what is imported": os.fstat(source.fileno())}
             if "://" not in ledger.settings.db:
                 kept["the ledger"] = ledger_path(ledger.settings.db).stat()
             for what, known in kept.items():
-                if os.path.samestat(path.stat(), known):
+                if os.path.samestat(here, known):
                     raise InvalidInput(f"the rejects would be written over {what}", hint="name another --rejects file")
-        file = path.open("w", encoding="ascii", newline="\n")
-    except (OSError, ValueError) as error:
+            if stat.S_ISREG(here.st_mode):
+                os.fchmod(fd, 0o600)
+                os.ftruncate(fd, 0)
+        except BaseException:
+            os.close(fd)
+            raise
+        file = os.fdopen(fd, "w", encoding="ascii", newline="\n")
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            raise InvalidInput(f"cannot write {shown(name)}: it is a symbolic link", hint="name a file") from None
+        raise _cannot("write", name, error) from None
+    except ValueError as error:
         raise _cannot("write", name, error) from None
     try:
         with file:

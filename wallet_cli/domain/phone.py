@@ -7,7 +7,7 @@ waits until a number has to be worked out; a number that the ledger has seen bef
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from wallet_cli.errors import InvalidInput, shown
 
@@ -15,6 +15,13 @@ MAX_PHONE_CHARS = 40
 
 _PHONE = r"\+?[0-9 ()\-]+"
 _IGNORED = str.maketrans("", "", " ()-")
+_MEXICAN = r"\+52[0-9]{10}"
+_OLD_MEXICAN = r"(?:1|01|044|045)([0-9]{10})"
+"""What was dialled before mobile numbers of Mexico until 2019; what follows is the number."""
+_PLUS = "+\uff0b\ufe62"
+_SEPARATORS = " ()[]-.\u2212\u00b7\u2024\uff0e\uff08\uff09\uff3b\uff3d"
+_SPACING = {"Zs", "Pd", "Cf"}
+"""Spaces of every width, dashes of every length, and marks of direction, which nobody sees."""
 
 
 class Phone(NamedTuple):
@@ -32,13 +39,35 @@ class Phone(NamedTuple):
 
 
 def phone_digits(text: str) -> str:
-    """Return the number without spaces, dashes and brackets: digits, with a leading `+` if it had one.
+    """Return the number without spaces, dashes, dots and brackets: ASCII digits, with a leading `+` if it had one.
 
-    Raises InvalidInput for anything that is not written as a phone number.
+    Digits of any script are read. Raises InvalidInput for anything that is not written as a phone number.
     """
-    if len(text) > MAX_PHONE_CHARS or not re.fullmatch(_PHONE, text):
-        raise InvalidInput(f"not a phone number: {shown(text)}", hint="such as 9886977544 or '+91 98869 77544'")
-    return text.translate(_IGNORED)
+    if len(text) <= MAX_PHONE_CHARS:
+        digits = text.translate(_IGNORED) if re.fullmatch(_PHONE, text) else _digits(text)
+        if digits is not None:
+            return digits
+    raise InvalidInput(f"not a phone number: {shown(text)}", hint="such as 9886977544 or '+91 98869 77544'")
+
+
+def _digits(text: str) -> str | None:
+    """The same for what is written in another way; None where it is no number."""
+    import unicodedata
+
+    found = ""
+    for c in text:
+        if unicodedata.category(c) == "Nd":
+            found += str(unicodedata.decimal(c))
+        elif c in _PLUS and not found:
+            found = "+"
+        elif c not in _SEPARATORS and unicodedata.category(c) not in _SPACING:
+            return None
+    return found if found.strip("+") else None
+
+
+def other_forms(e164: str) -> tuple[str, ...]:
+    """Numbers that mean the same, as earlier versions may have kept them."""
+    return (f"+521{e164[3:]}",) if re.fullmatch(_MEXICAN, e164) else ()
 
 
 def parse_phone(text: str, region: str) -> Phone:
@@ -54,6 +83,8 @@ def parse_phone(text: str, region: str) -> Phone:
         number = phonenumbers.parse(digits, region)
     except phonenumbers.NumberParseException:
         number = None
+    else:
+        number = _as_dialled_now(phonenumbers, number)
     possible = phonenumbers.ValidationResult.IS_POSSIBLE
     if number is None or phonenumbers.is_possible_number_with_reason(number) != possible:
         where = "" if digits.startswith("+") else f" in region {region}"
@@ -83,6 +114,15 @@ def check_region(text: str) -> str:
 def _means(phonenumbers: object, digits: str, region: str, number: object) -> bool:
     """Whether `digits`, typed in `region`, are worked out to be `number`."""
     try:
-        return bool(phonenumbers.parse(digits, region) == number)  # type: ignore[attr-defined]
+        found = _as_dialled_now(phonenumbers, phonenumbers.parse(digits, region))  # type: ignore[attr-defined]
+        return bool(found == number)
     except phonenumbers.NumberParseException:  # type: ignore[attr-defined]
         return False
+
+
+def _as_dialled_now(phonenumbers: Any, number: Any) -> Any:
+    """The number without what a country's plan has dropped: +52 1 55… is +52 55…"""
+    if number.country_code != 52:
+        return number
+    old = re.fullmatch(_OLD_MEXICAN, phonenumbers.national_significant_number(number))
+    return number if old is None else phonenumbers.parse(f"+52{old[1]}")

@@ -10,20 +10,23 @@ All lines or none, and a dry run, are one turn of the server, and so one part: a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC, tzinfo
+from datetime import UTC
 from typing import Any, BinaryIO
 
 from wallet_cli.domain.commands import Command, Result
-from wallet_cli.domain.period import format_time, parse_start
+from wallet_cli.domain.period import Zone, format_time, parse_start
 from wallet_cli.errors import InvalidInput, WalletError
 from wallet_cli.remote import RemoteLedger
 from wallet_cli.remote.failures import error_of
 from wallet_cli.services import imports
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.imports import Options, Report
-from wallet_cli.services.imports.reading import Fraction, Line, read_lines
+from wallet_cli.services.imports.checking import Decide, Earlier, Found, How, Looked, look, refuse
+from wallet_cli.services.imports.dialect import Dialect
+from wallet_cli.services.imports.reading import Fraction, Line
 
 PART_TYPE = "application/x-ndjson"
 PART_LINES = imports.BATCH_LINES
@@ -43,24 +46,74 @@ def run(
     report: Report = lambda *_: None,
     progress: Callable[[int], None] = lambda _: None,
     name: str = "",
+    dialect: Dialect = Dialect(),  # noqa: B008  (a tuple)
+    decide: Decide = refuse,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Answer:
     with ExitStack() as stack:
         if not source.seekable():
             source = stack.enter_context(imports.spooled(source))
-        reading = RemoteRun(ledger, source, options, report)
-        reading.read(read_lines(source, name), progress)
+        zone = ledger.zone_of_times
+        how = How(name, dialect, zone, time.time_ns() // 1000, options.duplicates, options.sort)
+
+        looked = look(stack, source, how, RemoteLook(ledger), decide, tell)
+        reading = RemoteRun(ledger, looked, options, report)
+        reading.read(looked.lines, progress)
         reading.flush()
         return reading.summary()
+
+
+class RemoteLook:
+    """The server looks lines up: each is asked about without what the answer does not depend on."""
+
+    def __init__(self, ledger: RemoteLedger) -> None:
+        self._ledger = ledger
+
+    def find(self, lines: Sequence[Line], prefix: str) -> Iterator[Found]:
+        written: list[bytes] = []
+        numbers: list[int] = []
+        size = 0
+        for line in lines:
+            fields = {name: line.fields[name] for name in COMPARED if name in line.fields}
+            try:
+                part = _written(line._replace(fields=fields), self._ledger.zone_of_times)
+            except InvalidInput:
+                continue  # its line is told so
+            if size + len(part) > PART_BYTES:
+                yield from self._found(numbers, written, prefix)
+                written, numbers, size = [], [], 0
+            size += len(part)
+            written.append(part)
+            numbers.append(line.number)
+        yield from self._found(numbers, written, prefix)
+
+    def earlier(self, wallets: Sequence[str], prefix: str) -> Iterator[Earlier]:
+        lines = [f"{json.dumps({'wallet': name})}\n".encode() for name in wallets]
+        for number, *rest in self._ask("earlier", list(range(1, len(lines) + 1)), lines, prefix):
+            yield Earlier(wallets[number - 1], *rest)
+
+    def _found(self, numbers: Sequence[int], lines: Sequence[bytes], prefix: str) -> Iterator[Found]:
+        if numbers:
+            yield from (Found(*each) for each in self._ask("lines", numbers, lines, prefix))
+
+    def _ask(self, what: str, numbers: Sequence[int], lines: Sequence[bytes], prefix: str) -> Any:
+        told = {"numbers": numbers, "prefix": prefix, "find": what, "phone_region": self._ledger.region}
+        head = json.dumps({name: value for name, value in told.items() if value is not None}).encode("ascii")
+        return self._ledger.server.send("/import/part", b"".join([head, b"\n", *lines]), PART_TYPE)["found"]
+
+
+COMPARED = ("wallet", "amount", "kind", "at", "note")
 
 
 class RemoteRun(imports.Run):
     """An import of which this side reads the lines and counts, and the server does the rest."""
 
-    def __init__(self, ledger: RemoteLedger, source: BinaryIO, options: Options, report: Report) -> None:
-        super().__init__(ledger, source, options, report, _nothing)
+    def __init__(self, ledger: RemoteLedger, looked: Looked, options: Options, report: Report) -> None:
+        prefix, skipped, start = looked.prefix, looked.skipped, looked.start
+        super().__init__(ledger, looked.source, options, report, _nothing, prefix, (), skipped, start)
         self._server = ledger.server
         self._whole = options.dry_run or options.atomic
-        self._told = {
+        self._told: dict[str, Any] = {
             "create": options.create,
             "dry_run": options.dry_run,
             "atomic": options.atomic,
@@ -76,6 +129,10 @@ class RemoteRun(imports.Run):
         self._keep(batch)
 
     _users = _wallets = _holds = _states = _transactions
+
+    def take_settings(self, settings: Mapping[str, str | None]) -> None:
+        """They go with each part: a ledger takes them while it is empty."""
+        self._told["ledger"] = {name: value for name, value in settings.items() if value is not None}
 
     def _keep(self, batch: Sequence[Line]) -> None:
         for line in batch:
@@ -124,8 +181,10 @@ class RemoteRun(imports.Run):
                 line = sent[each["line"]]
                 refused[line.number] = (line, error_of(400, each, self._server.url))
             self._add(answer)
-        for number in sorted(refused):
-            super()._refuse(*refused[number])
+        for each in waiting:  # in the order in which lines are applied
+            number = each.number if isinstance(each, Line) else each[0].number
+            if number in refused:
+                super()._refuse(*refused[number])
 
     def _send(self, sent: dict[int, Line], lines: list[bytes], *, refused: bool) -> Answer:
         names = {line.fields.get("wallet") for line in sent.values()}
@@ -156,7 +215,7 @@ def _nothing(_commands: Sequence[Command]) -> list[Result]:
     raise AssertionError("nothing is carried out here")
 
 
-def _written(line: Line, zone: tzinfo | None) -> bytes:
+def _written(line: Line, zone: Zone) -> bytes:
     """A line as it is sent: JSON, with its times in UTC. Raises InvalidInput for a time that is none here."""
     fields: dict[str, Any] = {"record": line.record} | line.fields
     for name in TIMES:
@@ -168,7 +227,7 @@ def _written(line: Line, zone: tzinfo | None) -> bytes:
         return f"{json_of(fields, ascii_only=True)}\n".encode()
 
 
-def _in_utc(text: str, zone: tzinfo | None) -> str:
+def _in_utc(text: str, zone: Zone) -> str:
     try:
         return format_time(parse_start(text, zone))
     except InvalidInput as error:

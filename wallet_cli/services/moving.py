@@ -12,6 +12,7 @@ from the new ledger, nothing of that move can finish, though it may still be run
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
@@ -26,6 +27,7 @@ from wallet_cli.services.context import POSTGRES_SCHEMES, Ledger, open_ledger
 from wallet_cli.settings import Settings, Value
 from wallet_cli.storage.ledger_file import ledger_path
 from wallet_cli.storage.marks import ARRIVING, MOVED, MOVING, Mark, refusal
+from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sql import COPIED
 
 BATCH_ROWS = 10_000
@@ -46,7 +48,7 @@ def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
         known = old.store.mark()
         if known.state == ARRIVING or (known.state is not None and _leads_nowhere(known, to)):
             raise refusal(known)
-        with _opened(settings, to, notify) as new:
+        with _opened(settings, to, notify, Purpose.MAKE) as new:
             if old.store.identity() == new.store.identity():
                 raise InvalidInput(f"that is the same ledger: {new.store.address}", hint="move it somewhere else")
             name = _named(old, new)
@@ -72,7 +74,11 @@ def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
             raise refusal(known)
         if to and _leads_nowhere(known, to):
             raise _elsewhere(known, to)
-        with _opened(settings, to or known.other, notify) as new, old.store.many_batches(), new.store.many_batches():
+        with (
+            _opened(settings, to or known.other, notify, Purpose.MAKE) as new,
+            old.store.many_batches(),
+            new.store.many_batches(),
+        ):
             _take_back(new, known)
             with _alone(old) as mark:
                 _expect(mark, known)
@@ -81,7 +87,7 @@ def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
 
 
 @contextmanager
-def _opened(settings: Settings, db: str, notify: Notify) -> Iterator[Ledger]:
+def _opened(settings: Settings, db: str, notify: Notify, purpose: Purpose = Purpose.WRITE) -> Iterator[Ledger]:
     """A ledger that is kept here, or in a database that is talked to from here."""
     if not db:
         raise InvalidInput("it is not said where to", hint="wallet move --to URL")
@@ -93,7 +99,7 @@ def _opened(settings: Settings, db: str, notify: Notify) -> Iterator[Ledger]:
         )
     # The ledger of the settings may be one that is made in a folder that is made; any other is just where it is said.
     of_it = settings if db == settings.db else Settings({**settings.values, "db": Value(db, "--to")})
-    with open_ledger(of_it, notify, arriving=True) as ledger:
+    with open_ledger(of_it, notify, purpose=purpose, arriving=True) as ledger:
         yield ledger
 
 
@@ -183,6 +189,8 @@ def _take_back(new: Ledger, known: Mark) -> None:
             )
         if (there.state, there.move) == (ARRIVING, known.move):
             new.store.clear()
+            # No two ledgers have one id.
+            new.store.set_facts(new.store.itself().facts._replace(uuid=str(uuid.uuid4())))
             new.store.set_mark(Mark(origin=there.origin))
         elif new.store.address != known.other:
             raise _elsewhere(known, new.store.address)
@@ -214,6 +222,8 @@ def _copy(old: Ledger, new: Ledger, name: str, watch: Watch) -> None:
         _check_arriving(mark, name)
         there = {operator.name for operator in new.store.operators()}
         new.store.add_operators([operator for operator in old.store.operators() if operator.name not in there])
+        # What moves is the ledger itself: its id and its settings.
+        new.store.set_facts(old.store.itself().facts)
     new.store.settle()
 
 
@@ -229,6 +239,8 @@ def _prove(old: Ledger, new: Ledger, watch: Watch) -> None:
         counts = old.store.count(copied), new.store.count(copied)
         if counts[0] != counts[1]:
             raise _differs(f"{counts[0]} {copied.table} became {counts[1]}")
+    if old.store.itself().facts != new.store.itself().facts:
+        raise _differs("what the ledger says of itself")
     total = sum(old.store.count(copied) for copied in COPIED if copied.table != "transactions")
     now_us = old.now_us()
     with old.store.snapshot(), new.store.snapshot():
@@ -256,7 +268,7 @@ def _name_of(thing: User | Account | Hold | Operator) -> str:
     if isinstance(thing, User):
         return f"user {thing.id}"
     if isinstance(thing, Account):
-        return f"wallet {thing.wallet.id}"
+        return f"wallet {thing.wallet.name}"
     if isinstance(thing, Hold):
         return f"hold {format_hold_id(thing.wallet_id, thing.number)}"
     return f"operator {thing.name}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from wallet_cli.domain.address import UserId, UserName, check_name
 from wallet_cli.domain.commands import Applied, Register, Replayed
 from wallet_cli.domain.model import User
-from wallet_cli.domain.phone import check_region, parse_phone
+from wallet_cli.domain.phone import check_region, other_forms, parse_phone
 from wallet_cli.errors import UserExists, UserNotFound, shown
 from wallet_cli.services.answers import Answer, user_answer
 from wallet_cli.services.context import Ledger
@@ -29,6 +29,9 @@ def register(ledger: Ledger, phone_number: str, name: str | None = None, *, exis
 def registration(ledger: Ledger, phone_number: str, name: str | None = None) -> Register:
     """The command that registers a user. Raises InvalidInput."""
     phone = parse_phone(phone_number, check_region(ledger.settings.phone_region))
+    known = _in_other_form(ledger, phone.e164)
+    if known is not None:  # it is that user's number, and so refused in its turn
+        phone = phone._replace(e164=known.phone_e164)
     return Register(phone, name if name is None else check_name(name))
 
 
@@ -38,22 +41,24 @@ def registered(result: Applied | Replayed) -> Answer:
     return user_answer(result.made)
 
 
-def page_of(ledger: Ledger, limit: int, cursor: str | None) -> Answer:
-    """A page of users, in the order in which they registered: `users, next_cursor`."""
+def page_of(ledger: Ledger, limit: int, cursor: str | None, counted: bool = False) -> Answer:
+    """A page of users, in the order in which they registered: `users, next_cursor`; `count` of all if `counted`."""
     check_limit(limit)
     found = list(ledger.store.users_after(parse_after(cursor), limit + 1))
-    return {
+    page: Answer = {
         "users": [user_answer(user) for user in found[:limit]],
         "next_cursor": str(found[limit - 1].id) if len(found) > limit else None,
     }
+    return page | {"count": ledger.store.user_count()} if counted else page
 
 
 def all_of(ledger: Ledger, limit: int | None, cursor: str | None) -> Iterator[Answer]:
     """The same as `page_of`, one at a time and all of them unless `limit` is given, in constant memory."""
     if limit is not None:
         check_limit(limit)
-    for user in ledger.store.users_after(parse_after(cursor), -1 if limit is None else limit):
-        yield user_answer(user)
+    with ledger.store.snapshot():
+        for user in ledger.store.users_after(parse_after(cursor), -1 if limit is None else limit):
+            yield user_answer(user)
 
 
 def find_user(ledger: Ledger, name: UserName) -> User:
@@ -80,4 +85,12 @@ def _find_by_phone(ledger: Ledger, digits: str, typed: str) -> User | None:
         known = ledger.store.user_by_e164(digits)
     else:
         known = ledger.store.user_by_national(region, digits)
-    return known or ledger.store.user_by_e164(parse_phone(typed, check_region(region)).e164)
+    if known is not None:
+        return known
+    e164 = parse_phone(typed, check_region(region)).e164
+    return ledger.store.user_by_e164(e164) or _in_other_form(ledger, e164)
+
+
+def _in_other_form(ledger: Ledger, e164: str) -> User | None:
+    """The user of a number that an earlier version kept in another form; None where there is none."""
+    return next(filter(None, map(ledger.store.user_by_e164, other_forms(e164))), None)

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -78,6 +78,7 @@ KeyName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_.\-]{1,64}$", exampl
 Time = Annotated[
     str, msgspec.Meta(description="ISO 8601; UTC where it has no offset.", examples=["2024-04-19T05:27:13"])
 ]
+PastTime = Annotated[Time, msgspec.Meta(description="ISO 8601; UTC where it has no offset. For operators alone.")]
 Note = Annotated[str, msgspec.Meta(max_length=MAX_NOTE_CHARS)]
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_KEY_CHARS)]
 
@@ -105,7 +106,7 @@ class NewTransaction(Body):
     amount: Amount
     is_credit: bool
     note: Note | None = None
-    at: Time | None = None
+    at: PastTime | None = None
     meta: Metadata | UnsetType = UNSET
 
 
@@ -166,6 +167,15 @@ class NewLimits(OneWallet):
     daily_debit: Limit | UnsetType = UNSET
 
 
+class NewLedgerSettings(Body):
+    """Those that are left out stay as they are; `none` leaves one to the program's default."""
+
+    currency: Annotated[str, msgspec.Meta(examples=["INR", "PTS/0", NO_LIMIT])] | None = None
+    phone_region: Annotated[str, msgspec.Meta(examples=["IN"])] | None = None
+    minimum_balance: Limit | UnsetType = UNSET
+    timezone: Annotated[str, msgspec.Meta(examples=["Asia/Kolkata"])] | None = None
+
+
 class TotalQuery(Body):
     user_id: Id
     wallet_id: Id
@@ -195,8 +205,12 @@ class PartHead(Body):
     create: bool = False
     dry_run: bool = False
     atomic: bool = False
+    find: Literal["lines", "earlier"] | None = None
+    """Nothing is applied: which of the lines are there, or what earlier imports applied to their wallets, is asked."""
     phone_region: str | None = None
     currency: str | None = None
+    ledger: dict[str, str] | None = None
+    """The settings of the ledger that was exported."""
 
 
 class TokenRequest(Body):
@@ -216,6 +230,7 @@ REQUESTS = (
     OneHold,
     OneWallet,
     NewLimits,
+    NewLedgerSettings,
     TotalQuery,
     NewKey,
     OneKey,

@@ -2,6 +2,10 @@
 
 success  {"message": …, "data": …}
 failure  {"message": …, "data": null, "code": …, "details": {…}, "retryable": …, "hint": …}
+
+A failure whose message speaks of wallets lists them in the header `Wallet-Mentions`, as JSON: each as `id`, `wallet`
+(its name in the message) and `at`, where the name begins, counted in characters. So a client whose user called a wallet
+by another name can say that one.
 """
 
 from __future__ import annotations
@@ -36,15 +40,15 @@ class Reply(NamedTuple):
 class Stream(NamedTuple):
     """What a handler answers where it is a file rather than a JSON value: bytes, a chunk at a time (streaming.py).
 
-    The iterator is read in a thread of its own, as fast as the caller takes the chunks, and closed there when all is
-    sent or the caller leaves. So it opens what it needs (`Site.reading`) when the first chunk is asked of it: a
-    generator does. What it raises before the first chunk is answered as any error is; after that the connection is cut,
-    so that nobody takes a part for the whole.
+    `work(ledger, *given)` makes the chunks, in a process of its own (readers.py), and has to be picklable. What it
+    raises before the first chunk is answered as any error is; after that the connection is cut, so that nobody takes a
+    part for the whole.
     """
 
     status: int
     content_type: bytes
-    chunks: Iterator[bytes]
+    work: Callable[..., Iterator[bytes]]
+    given: tuple[Any, ...] = ()
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """Further ones, such as Content-Disposition."""
 
@@ -166,6 +170,9 @@ async def send_failure(
         extra.append((b"retry-after", RETRY_AFTER_S))
     if error.http_status == 401:
         extra.append((b"www-authenticate", b"Bearer"))
+    mentions = mentions_of(error)
+    if mentions is not None:
+        extra.append((b"wallet-mentions", mentions))
     body = msgspec.json.encode(failure(error))
     await send_bytes(send, error.http_status, body, b"application/json", request_id, close=close, extra=extra)
 
@@ -188,6 +195,19 @@ def failure(error: WalletError) -> dict[str, Any]:
         "retryable": error.retryable,
         "hint": error.hint,
     }
+
+
+def mentions_of(error: WalletError) -> bytes | None:
+    """The value of `Wallet-Mentions`; None where the message speaks of no wallet."""
+    mentions: list[dict[str, Any]] = []
+    at = 0
+    for part in error.parts:
+        if isinstance(part, str):
+            at += len(part)
+        else:
+            mentions.append({"id": part.wallet_id, "wallet": part.name, "at": at})
+            at += len(part.name)
+    return json.dumps(mentions, separators=(",", ":")).encode("ascii") if mentions else None
 
 
 async def send_bytes(

@@ -9,14 +9,24 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import BinaryIO, NamedTuple
 
-from wallet_cli.domain.address import MAX_ID, PhoneDigits, WalletName, check_key, parse_wallet
+from wallet_cli.domain.address import (
+    MAX_ID,
+    PhoneDigits,
+    TypedWallet,
+    WalletName,
+    check_key,
+    format_wallet_id,
+    parse_new_wallet,
+    parse_wallet,
+)
 from wallet_cli.domain.commands import (
     Applied,
     Command,
+    EndRestore,
     OpenWallet,
     Post,
     Refusal,
@@ -26,9 +36,10 @@ from wallet_cli.domain.commands import (
     RestoreState,
     RestoreTransaction,
     Result,
+    SetLedger,
 )
 from wallet_cli.domain.model import Wallet
-from wallet_cli.domain.money import parse_currency, parse_minimum
+from wallet_cli.domain.money import Currency, parse_currency, parse_minimum, parse_stored
 from wallet_cli.domain.period import parse_start
 from wallet_cli.errors import (
     InvalidInput,
@@ -45,29 +56,40 @@ from wallet_cli.services import exports, users
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.imports import records
-from wallet_cli.services.imports.reading import RESTORED_COLUMNS, Line, read_lines
+from wallet_cli.services.imports.checking import RESTORED, Decide, How, LedgerLook, digest_prefix, look, refuse
+from wallet_cli.services.imports.dialect import Dialect
+from wallet_cli.services.imports.reading import Line
 from wallet_cli.services.wallets import find_account, find_wallet
+from wallet_cli.settings import LEDGER_SETTINGS
 
 BATCH_LINES = 5000
 """How many lines share a turn and a commit."""
 
-RESTORED = frozenset(RESTORED_COLUMNS)
 MAX_KNOWN_NAMES = 100_000
-DIGEST_CHARS = 16
 
 Change = Post | RestoreTransaction | RestoreHold | RestoreState
 """What a line about a wallet may ask for."""
+
+CarryOut = Callable[[Sequence[Command]], list[Result]]
+Given = tuple[object, bool] | None
+"""The currency that a line names, and whether it is one of an export."""
 
 Report = Callable[[int, WalletError, str], None]
 """Is told of each line that is refused: its number, why, and its text."""
 
 
 class Options(NamedTuple):
-    """`create` opens what is missing, `dry_run` changes nothing, `atomic` applies all lines or none."""
+    """`create` opens what is missing, `dry_run` changes nothing, `atomic` applies all lines or none.
+
+    `duplicates` (one of checking.DUPLICATES) is what to do with lines that are there already; `sort` puts lines in the
+    order of their times.
+    """
 
     create: bool = False
     dry_run: bool = False
     atomic: bool = False
+    duplicates: str | None = None
+    sort: bool = False
 
 
 def run(
@@ -77,27 +99,34 @@ def run(
     report: Report = lambda *_: None,
     progress: Callable[[int], None] = lambda _: None,
     name: str = "",
+    dialect: Dialect = Dialect(),  # noqa: B008  (a tuple)
+    decide: Decide = refuse,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Answer:
-    """Import a file; the answer is `applied, replayed, refused, users_created, wallets_created`.
+    """Import a file; the answer is `applied, replayed, refused, users_created, wallets_created`, and `skipped` where
+    `duplicates` are left out.
 
-    `applied` and `replayed` count transactions and holds. `progress` is told how many bytes have been read; `name`
-    tells the form of the file by its ending. Raises InvalidInput for a file that is empty or has a header that is not
-    understood, and Busy or StorageError where the ledger cannot be written; what was committed by then stays, and the
-    same import goes on from there.
+    `applied` and `replayed` count transactions and holds. `progress` is told how many bytes have been read, `tell` how
+    the file is read where that was not asked for; `name` tells the form of the file by its ending, `dialect` how its
+    CSV is written. `decide` is asked about lines that are there already. Raises InvalidInput for a file that is empty,
+    or that cannot be read for certain, before anything is applied; Busy or StorageError where the ledger cannot be
+    written: what was committed by then stays, and the same import goes on from there.
     """
     with ExitStack() as stack:
         stack.enter_context(ledger.store.many_batches())
         if not source.seekable():
             source = stack.enter_context(spooled(source))
-        start = source.tell()
-        lines = read_lines(source, name)
+        how = How(name, dialect, ledger.zone_of_times, ledger.now_us(), options.duplicates, options.sort)
+        looked = look(stack, source, how, LedgerLook(ledger), decide, tell)
+        source = looked.source
         if not options.dry_run and not options.atomic:
-            run = Run(ledger, source, options, report, lambda batch: ledger.executor.run(batch, "import"), start=start)
-            run.read(lines, progress)
+            carry_out: CarryOut = lambda batch: ledger.executor.run(batch, "import")  # noqa: E731
+            run = Run(ledger, source, options, report, carry_out, looked.prefix, (), looked.skipped, looked.start)
+            run.read(looked.lines, progress)
             return run.summary()
         with ledger.executor.turn("import") as turn:
-            run = Run(ledger, source, options, report, turn.carry_out, start=start)
-            run.read(lines, progress)
+            run = Run(ledger, source, options, report, turn.carry_out, looked.prefix, (), looked.skipped, looked.start)
+            run.read(looked.lines, progress)
             if options.dry_run or run.refused:
                 turn.abandon()
         return run.summary()
@@ -126,22 +155,24 @@ class Run:
         source: BinaryIO,
         options: Options,
         report: Report,
-        carry_out: Callable[[Sequence[Command]], list[Result]],
+        carry_out: CarryOut,
         prefix: str = "",
         broken: Iterable[str] = (),
+        skipped: Collection[int] = (),
         start: int | None = None,
     ) -> None:
-        """`prefix` is what keys begin with, where it is known already; `broken` as it was left by an earlier part.
+        """`prefix` is what keys of lines that have none begin with; `broken` as it was left by an earlier part.
 
-        `start` is where the file begins, where some of it has been read already.
+        `skipped` are lines that were left out; `start` is where the file begins, where some of it has been read.
         """
         self._ledger = ledger
         self._source = source
         self._start = source.tell() if start is None else start
+        self._skipped = skipped
         self._options = options
         self._report = report
         self._carry_out = carry_out
-        self._zone = ledger.settings.timezone
+        self._zone = ledger.zone_of_times
         self._known: dict[str, Wallet] = {}
         """Wallets by the text that names them, as they were when it was first read."""
         self._ends: dict[str, int] = {}
@@ -186,6 +217,8 @@ class Run:
             "users_created": 0 if abandoned else self.users_created,
             "wallets_created": 0 if abandoned else self.wallets_created,
         }
+        if self._options.duplicates == "skip" or self._skipped:
+            answer["skipped"] = len(self._skipped)
         return answer | {"dry_run": True} if self._options.dry_run else answer
 
     # A batch of each kind.
@@ -239,8 +272,10 @@ class Run:
         fields = line.fields
         wallet = self._wallet_of(line)
         if not RESTORED.isdisjoint(fields):
-            if fields.get("currency", wallet.currency.name) != wallet.currency.name:
-                raise InvalidInput(f"wallet {wallet.id} is in {wallet.currency.name}", hint="one wallet, one currency")
+            if not records.is_of(fields.get("currency", wallet.currency.name), wallet.currency):
+                raise InvalidInput(
+                    ("wallet ", wallet.mention, f" is in {wallet.currency.written}"), hint="one wallet, one currency"
+                )
             if "id" in fields:
                 return self._with_peer(records.restored_transaction(line, wallet, self._zone))
             named = min(RESTORED.intersection(fields))
@@ -259,7 +294,7 @@ class Run:
         if id_ is not None and id_ not in self._there:
             if id_ > MAX_ID or not self._ledger.store.accounts([id_], self._ledger.now_us()):
                 raise RestoreConflict(
-                    f"the other leg of this transfer is in wallet {id_}, which is not here",
+                    f"the other leg of this transfer is in wallet {format_wallet_id(id_)}, which is not here",
                     hint="transfers are read back with both of their wallets: export the whole ledger",
                 )
             if len(self._there) > MAX_KNOWN_NAMES:
@@ -314,9 +349,14 @@ class Run:
 
     def _opening(self, line: Line) -> OpenWallet:
         fields = line.fields
-        name = parse_wallet(records.text(fields, "wallet"))
+        name = parse_new_wallet(records.text(fields, "wallet"))
         currency = records.text_or_none(fields, "currency")
-        unit = self._ledger.settings.currency if currency is None else parse_currency(currency)
+        if currency is None:
+            unit = self._ledger.settings.currency
+        elif "id" in fields or "digits" in fields:
+            unit = parse_stored(currency, records.digits(fields))
+        else:
+            unit = parse_currency(currency)
         minimum = None
         if "minimum_balance" in fields:
             minimum = parse_minimum(records.amount_text(fields, "minimum_balance"), unit)
@@ -329,7 +369,7 @@ class Run:
         if not isinstance(error, WalletExists) or command.id is not None:
             return False
         known = self._ledger.store.account_of(command.user_id, command.type, self._ledger.now_us())
-        return known is not None and known.wallet.currency == command.currency
+        return known is not None and known.wallet.currency.is_same(command.currency)
 
     def _headers(self, batch: list[Line]) -> None:
         for line in batch:
@@ -341,7 +381,20 @@ class Run:
                 if line.number == 1:
                     raise  # the whole file is of another form
                 self._refuse(line, error)
+            try:
+                settings = records.ledger_settings(line.fields)
+                if settings is not None:
+                    self.take_settings(settings)
+            except InvalidInput as error:
+                self._refuse(line, error)
         self._records = 0
+
+    def take_settings(self, settings: Mapping[str, str | None]) -> None:
+        """Have an empty ledger keep the settings of the one that was exported."""
+        if self._ledger.store.has_rows():
+            return
+        for result in self._carry_out([SetLedger(name, settings.get(name)) for name in LEDGER_SETTINGS]):
+            assert isinstance(result, Applied)
 
     def _footers(self, batch: list[Line]) -> None:
         for line in batch:
@@ -349,7 +402,17 @@ class Run:
                 records.check_count(line, self._records)
             except WalletError as error:
                 self._refuse(line, error)
+            else:
+                self._end_restore(line)
             self._records = None
+
+    def _end_restore(self, line: Line) -> None:
+        """Have a restored ledger take writes again, unless something of it was refused."""
+        if self.refused:
+            return  # each was told; the rest is still to come
+        (result,) = self._carry_out([EndRestore()])
+        if isinstance(result, Refusal):
+            self._refuse(line, result.error)
 
     def _unreadable(self, batch: list[Line]) -> None:
         for line in batch:
@@ -369,30 +432,33 @@ class Run:
         if len(self._known) > MAX_KNOWN_NAMES:
             self._known.clear()
             self._ends.clear()
-        unknown: dict[str, object] = {}
+        unknown: dict[str, Given] = {}
         """Names, each with the first currency that a line gives it."""
         for line in batch:
             name = line.fields.get("wallet")
             if type(name) is str and name not in self._known and unknown.get(name) is None:
-                unknown[name] = line.fields.get("currency")
-        missing: dict[str, tuple[WalletName, object]] = {}
+                currency = line.fields.get("currency")
+                # A line of an export names what was a currency when its wallet was opened.
+                unknown[name] = None if currency is None else (currency, "id" in line.fields)
+        missing: dict[str, tuple[WalletName, Given]] = {}
         for text, currency in unknown.items():
             try:
                 wanted = parse_wallet(text)
                 self._know(text, wanted)
             except (UserNotFound, WalletNotFound):
-                missing[text] = (wanted, currency)
+                if isinstance(wanted, WalletName):
+                    missing[text] = (wanted, currency)
             except WalletError:
                 continue  # the line itself is told, when its turn comes
         if missing and self._options.create:
             self._open_missing(missing)
 
-    def _open_missing(self, missing: dict[str, tuple[WalletName, object]]) -> None:
+    def _open_missing(self, missing: dict[str, tuple[WalletName, Given]]) -> None:
         self._register_missing([name for name, _ in missing.values()])
         commands: list[OpenWallet] = []
         for name, currency in missing.values():
             try:
-                unit = parse_currency(currency) if isinstance(currency, str) else self._ledger.settings.currency
+                unit = self._ledger.settings.currency if currency is None else _opened_in(*currency)
                 commands.append(OpenWallet(users.find_user(self._ledger, name.user).id, name.type, unit, None))
             except (NotFound, InvalidInput):
                 continue
@@ -404,7 +470,7 @@ class Run:
             except WalletError:
                 continue
 
-    def _know(self, text: str, name: WalletName) -> None:
+    def _know(self, text: str, name: TypedWallet) -> None:
         wallet, last, _ = find_account(self._ledger, name)
         self._known[text] = wallet
         if last.seq:
@@ -427,14 +493,10 @@ class Run:
             self.users_created += sum(isinstance(each, Applied) for each in self._carry_out(list(commands.values())))
 
     def _make_prefix(self) -> str:
-        """What the keys of lines without one begin with: the digest of the file."""
-        import hashlib
-
+        """The same for a file that was taken for an export, and has lines of its own."""
         here = self._source.tell()
-        self._source.seek(self._start)
-        digest = hashlib.file_digest(self._source, "sha256").hexdigest()  # type: ignore[arg-type]
+        self._prefix = digest_prefix(self._source, self._start)
         self._source.seek(here)
-        self._prefix = f"import:{digest[:DIGEST_CHARS]}:"
         return self._prefix
 
     # What became of them.
@@ -464,8 +526,17 @@ class Run:
             self.replayed += replayed
 
     def _refuse(self, line: Line, error: WalletError) -> None:
+        name = line.fields.get("wallet")
+        if type(name) is str and name in self._known:
+            error.name_wallets({self._known[name].id: name})
         self.refused += 1
         self._report(line.number, error, line.text.rstrip("\r\n"))
+
+
+def _opened_in(currency: object, was_there: bool) -> Currency:
+    if not isinstance(currency, str):
+        raise InvalidInput("the currency is not text", hint='"currency": "…"')
+    return parse_stored(currency) if was_there else parse_currency(currency)
 
 
 def _cut_short() -> RestoreConflict:

@@ -1,17 +1,19 @@
 """From bytes to lines: JSON lines or CSV, each with its number, in constant memory, whatever the bytes are.
 
-A line that cannot be read is a line with a problem, and the next one is read; only what makes all the rest uncertain
-(a quote that is left open, a header that is not understood) ends the reading.
+A line that cannot be read is a line with a problem, and the next one is read; what makes all the rest uncertain (a
+header that is not understood, a quote that is left open, amounts that could be two numbers) is a FormFault.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 from wallet_cli.errors import InvalidInput, StorageError, shown
+from wallet_cli.services.imports.dialect import DELIMITERS, ENDS, Dialect, FormFault, is_ambiguous, plain, two_meanings
 
 MAX_LINE_BYTES = 64 * 1024
 BOM = b"\xef\xbb\xbf"
@@ -23,11 +25,11 @@ COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *RESTORED_COLUMNS)
 
 RECORDS: dict[str, frozenset[str]] = {
     "transaction": frozenset(COLUMNS),
-    "ledger": frozenset({"version"}),
+    "ledger": frozenset({"version", "currency", "phone_region", "minimum_balance", "timezone"}),
     "user": frozenset(
         {"id", "phone_number", "phone_e164", "phone_region", "phone_national", "name", "created_at", "key"}
     ),
-    "wallet": frozenset({"id", "wallet", "currency", "minimum_balance", "created_at", "key"}),
+    "wallet": frozenset({"id", "wallet", "currency", "digits", "minimum_balance", "created_at", "key"}),
     "hold": frozenset(
         {
             "id", "wallet", "amount", "captured", "status", "created_at", "expires_at", "ended_at", "note", "key",
@@ -51,6 +53,7 @@ class Line(NamedTuple):
     """One record: the number of its (first) line, its kind, its fields, and its text as it was.
 
     Fields that are empty in CSV and null in JSON are not there. `problem` is why it cannot be read, where it cannot.
+    `offset` is the byte that it begins at.
     """
 
     number: int
@@ -58,20 +61,58 @@ class Line(NamedTuple):
     fields: dict[str, Any]
     text: str
     problem: InvalidInput | None = None
+    offset: int = 0
 
 
 def read_lines(source: BinaryIO, name: str) -> Iterator[Line]:
-    """The records of a file. `name` tells its form by its ending; else its first character does.
+    """The records of a file, in its order; see Reader."""
+    return iter(Reader(source, name))
 
-    Raises InvalidInput for a file that is empty, or whose header is not understood.
+
+class Reader:
+    """The records of a file in UTF-8. `name` tells its form by its ending; else its first character does.
+
+    Raises InvalidInput for a file that is empty, whose header is not understood, or that a dialect does not fit.
     """
-    lines = _Lines(source)
-    first = lines.first()
-    if first is None:
-        raise InvalidInput("there is nothing to import: the file is empty", hint="JSON lines, or CSV with a header")
-    if _is_csv(first, name):
-        return _csv_lines(lines)
-    return _json_lines(lines)
+
+    def __init__(self, source: BinaryIO, name: str, dialect: Dialect = Dialect()) -> None:  # noqa: B008  (a tuple)
+        self._source = source
+        lines = _Lines(source)
+        first = lines.first()
+        if first is None:
+            raise InvalidInput("there is nothing to import: the file is empty", hint="JSON lines, or CSV with a header")
+        self.is_csv = _is_csv(first, name)
+        self.notices: list[str] = []
+        """What somebody should know of how the file is read."""
+        self._csv: _Csv | None = None
+        if self.is_csv:
+            self._csv = _Csv(lines, first, dialect)
+            self.notices += self._csv.notices
+        elif dialect != Dialect():
+            raise InvalidInput("this is how CSV is read, and the file is JSON lines", hint="leave those options out")
+        self.is_export = not self.is_csv and _begins_export(first)
+        """Whether it seems to be an export: then each transaction has its place, and none is looked for."""
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[Line]:
+        return _json_lines(self._lines) if self._csv is None else self._csv.read(self._lines)
+
+    def doubtful(self) -> Line | None:
+        return None if self._csv is None else self._csv.doubtful()
+
+    def at(self, offset: int, number: int) -> Line:
+        """The record that begins at a byte, which is in the line of that number."""
+        self._source.seek(offset)
+        lines = _Lines(self._source, number - 1)
+        return next(_json_lines(lines) if self._csv is None else self._csv.read(lines))
+
+
+def _begins_export(first: bytes) -> bool:
+    try:
+        found = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.get("record") == "ledger"
 
 
 def _is_csv(first: bytes, name: str) -> bool:
@@ -87,10 +128,12 @@ class _Lines:
     Iterating raises StorageError where the file cannot be read on.
     """
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: BinaryIO, number: int = 0) -> None:
         self._source = source
         self._first: bytes | None = None
-        self.number = 0
+        self.number = number
+        self.offset = self._next = source.tell()
+        """Where the last line that was read begins."""
         self.too_long: dict[int, bool] = {}
         """The numbers of lines that were cut short, and whether the number of quotes in each was odd; whoever has
         dealt with one forgets it."""
@@ -102,6 +145,10 @@ class _Lines:
                 self._first = line
                 return line
         return None
+
+    def skip(self) -> None:
+        """Leave the first line out."""
+        self._first = None
 
     def __iter__(self) -> Iterator[bytes]:
         if self._first is not None:
@@ -116,6 +163,8 @@ class _Lines:
             if not line:
                 return b""
             self.number += 1
+            self.offset = self._next
+            self._next += len(line)
             if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
                 line = self._cut(line)
         except OSError as error:
@@ -129,6 +178,7 @@ class _Lines:
         quotes, rest = line.count(b'"'), line
         while rest and not rest.endswith(b"\n"):
             rest = self._source.readline(MAX_LINE_BYTES)
+            self._next += len(rest)
             quotes += rest.count(b'"')
         self.too_long[self.number] = quotes % 2 == 1
         return line[:100] + b"\n"
@@ -146,7 +196,7 @@ def _json_lines(lines: _Lines) -> Iterator[Line]:
     for raw in lines:
         if lines.too_long and lines.number in lines.too_long:
             del lines.too_long[lines.number]
-            yield Line(lines.number, "", {}, _shown(raw), _too_long())
+            yield Line(lines.number, "", {}, _shown(raw), _too_long(), lines.offset)
             continue
         try:
             text = raw.decode("utf-8")
@@ -155,28 +205,29 @@ def _json_lines(lines: _Lines) -> Iterator[Line]:
             found = decode(text)
         except UnicodeDecodeError as error:
             problem = InvalidInput(f"the line is not UTF-8, at byte {error.start + 1}", hint="save it as UTF-8")
-            yield Line(lines.number, "", {}, _shown(raw), problem)
+            yield Line(lines.number, "", {}, _shown(raw), problem, lines.offset)
             continue
         except (ValueError, RecursionError) as error:
-            yield Line(lines.number, "", {}, _shown(raw), _not_json(error))
+            yield Line(lines.number, "", {}, _shown(raw), _not_json(error), lines.offset)
             continue
-        yield _json_line(lines.number, found, text.rstrip("\r\n"))
+        yield _json_line(lines.number, found, text.rstrip("\r\n"), lines.offset)
 
 
-def _json_line(number: int, found: Any, text: str) -> Line:
+def _json_line(number: int, found: Any, text: str, offset: int) -> Line:
     if not isinstance(found, dict):
         problem = InvalidInput("the line is not a JSON object", hint='{"wallet": …, "amount": …, "kind": "credit"}')
-        return Line(number, "", {}, text, problem)
+        return Line(number, "", {}, text, problem, offset)
     record = found.pop("record", "transaction")
     known = RECORDS.get(record) if isinstance(record, str) else None
     if known is None:
         problem = InvalidInput(f"not a kind of record: {shown(str(record))}", hint=f"one of {', '.join(RECORDS)}")
-        return Line(number, "", {}, text, problem)
+        return Line(number, "", {}, text, problem, offset)
     if not found.keys() <= known:
         unknown = min(found.keys() - known)
         problem = InvalidInput(f"unknown field: {shown(unknown)}", hint=f"known: {', '.join(sorted(known))}")
-        return Line(number, "", {}, text, problem)
-    return Line(number, record, {name: value for name, value in found.items() if value is not None}, text)
+        return Line(number, "", {}, text, problem, offset)
+    fields = {name: value for name, value in found.items() if value is not None}
+    return Line(number, record, fields, text, None, offset)
 
 
 class _FormError(ValueError):
@@ -203,83 +254,262 @@ def _not_json(error: Exception) -> InvalidInput:
 
 # CSV.
 
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+_EXACT = frozenset({"note", "meta"})
+"""Fields whose white space is theirs."""
 
-def _csv_lines(lines: _Lines) -> Iterator[Line]:
-    seen: list[str] = []
-    """The lines of the record that is being read."""
 
-    def decoded() -> Iterator[str]:
+class _Csv:
+    """How the rows of a file are read: what separates its columns, and what each is."""
+
+    def __init__(self, lines: _Lines, first: bytes, dialect: Dialect) -> None:
+        self.notices: list[str] = []
+        self._seen: list[str] = []
+        """The lines of the record that is being read."""
+        self._start = 0
+        """Where that begins."""
+        self._unsure: Line | None = None
+        """The first line whose amount could be two numbers, unless others say what the point is."""
+        self._point_is_decimal = dialect.decimal is not None
+        delimiter = dialect.delimiter
+        told = _SEPARATOR_LINE.fullmatch(first.decode("utf-8", "surrogateescape").strip())
+        if told and told[1] in DELIMITERS:  # Excel's own way to say it
+            lines.skip()
+            first = lines.first() or b""
+            delimiter = delimiter or told[1]
+        mapped = dialect.columns or {}
+        self._delimiter = delimiter or _delimiter_of(first.decode("utf-8", "surrogateescape"), mapped)
+        if self._delimiter != "," and dialect.delimiter is None:
+            self.notices.append(f"columns are separated by {DELIMITERS[self._delimiter]}")
+        self._dialect = dialect._replace(delimiter=self._delimiter)
+        header = self._first_row(lines)
+        self._cells = len(header)
+        self._names = self._named(header, mapped)
+        """What each column is; None where it is not read."""
+        self._is_restored = "id" in self._names
+
+    def read(self, lines: _Lines) -> Iterator[Line]:
+        seen = self._seen
+        reader = csv.reader(self._decoded(lines), delimiter=self._delimiter, strict=True)
+        while True:
+            start = lines.number + 1
+            seen.clear()
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                yield self._bad(start, lines.number, str(error))
+                if lines.number > start or "end of data" in str(error):
+                    return
+                continue
+            if row is None:
+                return
+            start = lines.number - len(seen) + 1
+            if lines.too_long and any(number in lines.too_long for number in range(start, lines.number + 1)):
+                lines.too_long.clear()
+                yield Line(start, "", {}, _shown("".join(seen)), _too_long(), self._start)
+                continue
+            if not any(row) or not "".join(row).strip(ENDS):
+                continue  # spreadsheets pad with rows of nothing
+            text = "".join(seen)
+            try:
+                if not text.isascii():
+                    _check_utf8(start, seen)
+                fields = self._fields(row)
+            except InvalidInput as problem:
+                yield Line(start, "", {}, _shown(text), problem.with_traceback(None), self._start)
+            else:
+                line = Line(start, "transaction", fields, text, None, self._start)
+                if not self._point_is_decimal and "." in fields.get("amount", "") and "id" not in fields:
+                    self._look_at_point(line)
+                yield line
+
+    def doubtful(self) -> Line | None:
+        """A line whose amount could be two numbers, where nothing in all that was read says which."""
+        if self._point_is_decimal or self._unsure is None:
+            return None
+        return self._unsure._replace(problem=two_meanings(self._unsure.fields["amount"]))
+
+    def _look_at_point(self, line: Line) -> None:
+        if not is_ambiguous(line.fields["amount"]):
+            self._point_is_decimal = True
+        elif self._unsure is None:
+            self._unsure = line
+
+    def _decoded(self, lines: _Lines) -> Iterator[str]:
         for raw in lines:
             # Bytes that are not UTF-8 are carried along as halves of surrogate pairs, to be found in their record.
             text = raw.decode("utf-8", "surrogateescape")
-            seen.append(text)
+            if not self._seen:
+                self._start = lines.offset
+            self._seen.append(text)
             if lines.too_long and lines.number in lines.too_long:
                 # Its record is refused. What counts is whether a quote is open after it.
                 text = '"\n' if lines.too_long[lines.number] else "\n"
             yield text
 
-    reader = csv.reader(decoded(), strict=True)
-    header = _header(reader, seen)
-    width = len(header)
-    while True:
-        start = lines.number + 1
-        seen.clear()
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            yield _bad_csv(start, lines.number, str(error), "".join(seen))
-            if lines.number > start or "end of data" in str(error):
-                return
-            continue
-        if row is None:
-            return
-        start = lines.number - len(seen) + 1
-        if lines.too_long and any(number in lines.too_long for number in range(start, lines.number + 1)):
-            lines.too_long.clear()
-            yield Line(start, "", {}, _shown("".join(seen)), _too_long())
-            continue
-        if not row:
-            continue
-        text = "".join(seen)
-        if not text.isascii() and any("\udc80" <= c <= "\udcff" for c in text):
-            yield Line(start, "", {}, _shown(text), InvalidInput("the line is not UTF-8", hint="save it as UTF-8"))
-        elif len(row) != width:
-            problem = InvalidInput(f"the line has {len(row)} columns, the header {width}", hint="quote commas")
-            yield Line(start, "", {}, _shown(text), problem)
+    def _bad(self, start: int, end: int, what: str) -> Line:
+        text = "".join(self._seen)
+        if end > start or "end of data" in what:
+            problem: InvalidInput = FormFault(
+                f"a quote is left open here: {what}", hint='a quote within quotes is written twice: "say ""hi"""'
+            )
         else:
-            fields = {name: value for name, value in zip(header, row, strict=True) if value != ""}
-            yield Line(start, "transaction", fields, text)
+            problem = InvalidInput(f"the line is not CSV: {what}", hint="quote commas and quotes")
+        return Line(start, "", {}, _shown(text), problem, self._start)
+
+    # The header.
+
+    def _first_row(self, lines: _Lines) -> list[str]:
+        try:
+            header = next(csv.reader(self._decoded(lines), delimiter=self._delimiter, strict=True))
+        except (csv.Error, StopIteration):
+            header = []
+        if header:
+            _check_utf8(lines.number - len(self._seen) + 1, self._seen)
+        self._most_cells = len(header)
+        while header and not header[-1].strip(ENDS):
+            header.pop()  # spreadsheets pad the header too
+        return header
+
+    def _named(self, header: Sequence[str], mapped: Mapping[str, str]) -> list[str | None]:
+        known = COLUMNS if not mapped else (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, "currency")
+        names: list[str | None] = []
+        ignored = []
+        for column in header:
+            name = plain(column)
+            target = mapped.get(name, name if name in known and name not in mapped.values() else None)
+            if target is None:
+                ignored.append(column.strip(ENDS))
+            names.append(target)
+        lost = [name for name in mapped if name not in map(plain, header)]
+        if lost:
+            raise InvalidInput(
+                f"there is no column {shown(lost[0])} in the header: {self._shown_header()}",
+                hint="--map names columns as the header does",
+            )
+        self._check(names)
+        if ignored:
+            if not mapped:
+                raise InvalidInput(
+                    f"unknown column: {shown(ignored[0])}",
+                    hint=f"known: {', '.join(COLUMNS)}; --map says what columns of other programs are",
+                )
+            self.notices.append(f"columns that are not read: {', '.join(map(shown, ignored))}")
+        return names
+
+    def _check(self, names: Sequence[str | None]) -> None:
+        """Check that there is all that a line needs, once."""
+        given = [name for name in names if name is not None]
+        amounts = {"amount", "signed_amount", "credit", "debit"}.intersection(given)
+        needed = ["wallet"] if self._dialect.wallet is None else []
+        needed += ["amount"] if not amounts else []
+        needed += ["kind"] if amounts <= {"amount"} else []
+        missing = [name for name in needed if name not in given]
+        if missing:
+            about = self._shown_header()
+            raise InvalidInput(f"the header has no column {', '.join(missing)}: {about}", hint=self._hint(missing))
+        twice = next((name for name in given if given.count(name) > 1), None)
+        if twice is not None:
+            raise InvalidInput(f"a column is there twice: {twice}", hint="one column for each name")
+        if amounts not in ({"amount"}, {"signed_amount"}, {"credit", "debit"}) or (
+            "kind" in given and amounts != {"amount"}
+        ):
+            raise InvalidInput(
+                f"the amount is there twice: {', '.join(sorted({*amounts, *({'kind'} & set(given))}))}",
+                hint="amount with kind; or signed_amount alone; or credit and debit",
+            )
+        if self._dialect.wallet is not None and "wallet" in given:
+            raise InvalidInput("the file has a column wallet", hint="leave --wallet out")
+
+    def _hint(self, missing: Sequence[str]) -> str:
+        if "".join(self._seen).startswith(("PK\3\4", "\udcd0\udccf\x11")):
+            return "it is a workbook: save it as CSV in the spreadsheet first"
+        more = "--map says what columns of other programs are"
+        if missing == ["wallet"]:
+            more = "--wallet WALLET, for all lines"
+        elif missing == ["kind"]:
+            more = "or --map 'COLUMN=signed_amount', below 0 a debit"
+        return f"columns: {', '.join((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))}; {more}"
+
+    def _shown_header(self) -> str:
+        return shown(_shown("".join(self._seen)))
+
+    # A row.
+
+    def _fields(self, row: list[str]) -> dict[str, Any]:
+        width = self._cells
+        if len(row) != width and (
+            not width < len(row) <= self._most_cells or any(cell.strip(ENDS) for cell in row[width:])
+        ):
+            raise InvalidInput(
+                f"the line has {len(row)} columns, the header {width}",
+                hint=f"quote what has {DELIMITERS[self._delimiter]} in it",
+            )
+        fields: dict[str, Any] = {}
+        for name, value in zip(self._names, row, strict=False):
+            if name is None:
+                continue
+            if name not in _EXACT:
+                value = value.strip(ENDS) if name != "key" or not self._is_restored else value
+            if value != "":
+                fields[name] = value
+        dialect = self._dialect
+        if dialect.wallet is not None:
+            fields["wallet"] = dialect.wallet
+        if "amount" in fields:
+            fields["amount"] = dialect.amount(fields["amount"])
+            if dialect.decimal is not None and "balance" in fields:
+                fields["balance"] = dialect.amount(fields["balance"], signed=True)
+        elif not fields.keys().isdisjoint(_OTHER_AMOUNTS):
+            _one_amount(fields, dialect)
+        if "at" in fields:
+            fields["at"] = dialect.time(fields["at"])
+        return fields
 
 
-def _header(reader: Iterator[list[str]], seen: Sequence[str]) -> list[str]:
-    try:
-        header = [name.strip() for name in next(reader)]
-    except (csv.Error, StopIteration):
-        header = []
-    missing = [name for name in REQUIRED_COLUMNS if name not in header]
-    if missing:
-        raise InvalidInput(
-            f"the header has no column {', '.join(missing)}: {shown(_shown(''.join(seen)))}",
-            hint=f"columns: {', '.join((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))}",
-        )
-    unknown = [name for name in header if name not in COLUMNS]
-    if unknown:
-        raise InvalidInput(f"unknown column: {shown(unknown[0])}", hint=f"known: {', '.join(COLUMNS)}")
-    if len(set(header)) != len(header):
-        raise InvalidInput("a column is there twice", hint="one column for each name")
-    return header
+_OTHER_AMOUNTS = frozenset({"signed_amount", "credit", "debit"})
 
 
-def _bad_csv(start: int, end: int, what: str, text: str) -> Line:
-    if end > start or "end of data" in what:
-        problem = InvalidInput(
-            f"a quote is left open here: {what}; nothing after line {start - 1} was read",
-            hint='a quote within quotes is written twice: "say ""hi"""',
-        )
-        return Line(start, "", {}, _shown(text), problem)
-    return Line(
-        start, "", {}, _shown(text), InvalidInput(f"the line is not CSV: {what}", hint="quote commas and quotes")
-    )
+def _one_amount(fields: dict[str, Any], dialect: Dialect) -> None:
+    """Put an amount and a kind in the place of what another program has for them."""
+    given = {name: fields.pop(name) for name in _OTHER_AMOUNTS if name in fields}
+    amounts = {name: dialect.amount(value, signed=True) for name, value in given.items()}
+    if len(amounts) == 2:  # a column that has nothing to say may have a 0
+        amounts = {name: value for name, value in amounts.items() if value.strip("-0.")}
+    if len(amounts) != 1:
+        raise InvalidInput("the line has a credit and a debit", hint="one of the two columns is empty, or 0")
+    ((kind, amount),) = amounts.items()
+    if kind == "signed_amount":
+        kind = "debit" if amount.startswith("-") else "credit"
+    # Some write what was taken with a minus in its own column.
+    fields["kind"], fields["amount"] = kind, amount.removeprefix("-") if kind == "debit" else amount
+
+
+def _delimiter_of(header: str, mapped: Mapping[str, str]) -> str:
+    """What separates the columns of a header: what makes most names of it that are known."""
+
+    def known(delimiter: str) -> int:
+        try:
+            (names,) = csv.reader([header], delimiter=delimiter)
+        except (csv.Error, ValueError):
+            return 0
+        return sum(name in mapped or name in COLUMNS for name in map(plain, names))
+
+    return max(DELIMITERS, key=known)
+
+
+def _check_utf8(start: int, seen: Sequence[str]) -> None:
+    """Raise FormFault for a record with bytes that are not UTF-8: which, and where."""
+    for number, text in enumerate(seen, start):
+        at = next((at for at, c in enumerate(text) if "\udc80" <= c <= "\udcff"), None)
+        if at is not None:
+            byte = len(text[:at].encode("utf-8", "surrogateescape")) + 1
+            value = text[at].encode("utf-8", "surrogateescape").hex()
+            where = f"byte {byte} of line {number}" if len(seen) > 1 else f"byte {byte}"
+            raise FormFault(
+                f"the line is not UTF-8: {where} is {value}",
+                hint="save it as UTF-8, or say how it is written: --encoding cp1252, such as Excel for Windows writes",
+            )
 
 
 def _shown(text: str | bytes) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 from wallet_cli.domain.commands import AppliedTogether, Post, Refusal, Result, Together
 from wallet_cli.domain.model import Wallet
 from wallet_cli.errors import WalletError
-from wallet_cli.web.auth import Caller
 from wallet_cli.web.bodies import MAX_BATCH_BYTES, Batch, BatchItem, read_batch
 from wallet_cli.web.exchange import Reply, failure
 from wallet_cli.web.long_work import Pause
@@ -31,7 +30,7 @@ async def create_transactions(site: Site, call: Call) -> Reply:
         batch = Batch(transactions=[])
         for _ in read_batch(body, batch):
             await pause()
-        prepared = await _prepare_all(site, call.caller, batch.transactions, pause)
+        prepared = await _prepare_all(site, call, batch.transactions, pause)
     if batch.atomic:
         return await _atomic(site, prepared)
     commands = [item[0] for item in prepared if not isinstance(item, WalletError)]
@@ -48,14 +47,15 @@ async def create_transactions(site: Site, call: Call) -> Reply:
 
 
 async def _prepare_all(
-    site: Site, caller: Caller, items: Sequence[BatchItem], pause: Pause
+    site: Site, call: Call, items: Sequence[BatchItem], pause: Pause
 ) -> list[Prepared | WalletError]:
     prepared: list[Prepared | WalletError] = []
     for item in items:
         await pause()
         try:
-            prepared.append(posting(site, caller, item, item.key))
+            prepared.append(posting(site, call.caller, item, item.key))
         except WalletError as error:
+            site.note_refusal(error, call.scope, call.caller, "")
             prepared.append(error)
     return prepared
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from wallet_cli.domain.address import OwnedWallet, check_key, parse_id
+from wallet_cli.domain.address import OwnedWallet, check_key, format_wallet_id, parse_id
+from wallet_cli.domain.commands import Applied, Replayed
 from wallet_cli.errors import InvalidInput, UserNotFound, WalletNotFound, shown
 from wallet_cli.services import pages
-from wallet_cli.services.context import Ledger
-from wallet_cli.settings import Settings, Value
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.bodies import MAX_BODY_BYTES
-from wallet_cli.web.exchange import JSON_TYPE, Receive, Scope, header, media_type, query, read_body
+from wallet_cli.web.exchange import JSON_TYPE, Receive, Reply, Scope, header, media_type, query, read_body
 
 UTF8 = b"UTF-8''"
 QUOTED = re.compile(rb'"((?:[^"\\]|\\["\\])*)"')
@@ -73,9 +71,11 @@ class Page(NamedTuple):
 
     limit: int
     cursor: str | None
+    counted: bool
+    """Whether to say how many things are in the whole list."""
 
 
-PAGE = ("limit", "cursor")
+PAGE = ("limit", "cursor", "count")
 
 
 def page(given: dict[str, str]) -> Page:
@@ -83,7 +83,7 @@ def page(given: dict[str, str]) -> Page:
     limit = given.get("limit", str(pages.DEFAULT_LIMIT))
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 4):
         raise InvalidInput(f"the limit is not a number: {shown(limit)}", hint=f"1 to {pages.MAX_LIMIT}")
-    return Page(int(limit), given.get("cursor"))
+    return Page(int(limit), given.get("cursor"), flag(given, "count"))
 
 
 FLAGS = {"true": True, "false": False}
@@ -99,14 +99,11 @@ def flag(given: dict[str, str], name: str) -> bool:
     return value
 
 
-def as_told(ledger: Ledger, **told: str | None) -> Ledger:
-    """The same ledger, with settings that a caller chose in the place of the server's."""
-    chosen = {name: Value(text, "the request") for name, text in told.items() if text is not None}
-    if not chosen:
-        return ledger
-    other = copy.copy(ledger)
-    other.settings = Settings({**ledger.settings.values, **chosen})
-    return other
+def made(result: Applied | Replayed, message: str, answer: dict[str, Any]) -> Reply:
+    """The answer to what makes a user or a wallet, which a key may have made before."""
+    if isinstance(result, Replayed):
+        return Reply(200, f"{message} before, with this key", answer | {"replayed": True})
+    return Reply(201, message, answer)
 
 
 def must_see(caller: Caller, user_id: int) -> None:
@@ -118,4 +115,4 @@ def must_see(caller: Caller, user_id: int) -> None:
 def must_see_wallet(caller: Caller, wallet: OwnedWallet) -> None:
     """Raises WalletNotFound for another user's wallet, as for one that is not there."""
     if not caller.sees(wallet.user_id):
-        raise WalletNotFound(f"user {wallet.user_id} has no wallet {wallet.wallet_id}")
+        raise WalletNotFound(f"user {wallet.user_id} has no wallet {format_wallet_id(wallet.wallet_id)}")

@@ -12,11 +12,13 @@ from wallet_cli.domain.address import check_key
 from wallet_cli.errors import InvalidInput, WalletError
 from wallet_cli.services import imports
 from wallet_cli.services.answers import Answer
-from wallet_cli.services.context import Ledger
-from wallet_cli.services.imports.reading import read_lines
+from wallet_cli.services.context import Ledger, as_told
+from wallet_cli.services.imports import records
+from wallet_cli.services.imports.checking import WALLETS_AT_ONCE, LedgerLook
+from wallet_cli.services.imports.reading import Line, read_lines
 from wallet_cli.web.bodies import MAX_BATCH_BYTES, PartHead, decode
 from wallet_cli.web.exchange import Reply
-from wallet_cli.web.routes.call import Call, as_told
+from wallet_cli.web.routes.call import Call
 from wallet_cli.web.routes.transport import Import
 from wallet_cli.web.site import Site
 
@@ -56,6 +58,10 @@ class Part(Import):
         source = BytesIO(self._body)
         lines = (line._replace(number=head.numbers[line.number - 1]) for line in read_lines(source, self._name))
 
+        if head.find is not None:
+            nothing: Answer = dict.fromkeys(COUNTED, 0) | {"broken": [], "rejects": []}
+            return nothing | {"found": self._found(told, list(lines))}
+
         def between_batches(done: int) -> None:
             if done < len(self._body):
                 self._check_time(ledger)
@@ -67,17 +73,33 @@ class Part(Import):
                     return ledger.executor.run(batch, "import")
 
                 run = imports.Run(told, source, self._options, self._report, carry_out, head.prefix, head.broken)
+                self._take_settings(run)
                 run.read(lines, between_batches)
             else:
                 with ledger.executor.turn("import") as turn:
                     run = imports.Run(
                         told, source, self._options, self._report, turn.carry_out, head.prefix, head.broken
                     )
+                    self._take_settings(run)
                     run.read(lines, between_batches)
                     if self._options.dry_run or head.refused or run.refused:
                         turn.abandon()
         counted = {name: getattr(run, name) for name in COUNTED}
         return counted | {"broken": sorted(run.broken), "rejects": self.rejects}
+
+    def _found(self, told: Ledger, lines: list[Line]) -> list[list[Any]]:
+        """What is there of the lines, or of their wallets: a list each, its first the number of the line."""
+        look = LedgerLook(told)
+        if self._head.find == "lines":
+            return [list(each) for each in look.find(lines, self._head.prefix)]
+        numbers = {line.fields["wallet"]: line.number for line in lines if isinstance(line.fields.get("wallet"), str)}
+        earlier = look.earlier(list(numbers)[:WALLETS_AT_ONCE], self._head.prefix)
+        return [[numbers[each.wallet], *each[1:]] for each in earlier]
+
+    def _take_settings(self, run: imports.Run) -> None:
+        settings = records.ledger_settings(dict(self._head.ledger or {}))
+        if settings is not None:
+            run.take_settings(settings)
 
     def _report(self, line: int, error: WalletError, _text: str) -> None:
         """All of them: the lines of a part are few."""

@@ -1,0 +1,421 @@
+"""CSV as people's programs write it: read, or refused as a whole, with the line and what to do; never half applied."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import stat
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import cli, processes
+from support.engines import Address
+from transport.ledgers import BOUNDED, imported, opened
+
+from wallet_cli.domain.address import parse_wallet
+from wallet_cli.errors import InvalidInput, TimeConflict
+from wallet_cli.services import imports, transactions, users, wallets
+from wallet_cli.services.answers import Answer
+from wallet_cli.services.context import Ledger
+from wallet_cli.services.imports.dialect import dialect
+
+HEADER = b"wallet,amount,kind,note\n"
+
+
+@pytest.fixture
+def owned(ledger: Ledger) -> Ledger:
+    users.register(ledger, "9886977544")
+    wallets.create(ledger, parse_wallet("id:1"))
+    return ledger
+
+
+def read(ledger: Ledger, file: bytes, duplicates: str | None = None, *, sort: bool = False, **written: str) -> Answer:
+    """Import a file that is written in some way; `map` is what --map has."""
+    columns = [written.pop("map")] if "map" in written else []
+    options = imports.Options(duplicates=duplicates, sort=sort)
+    return imports.run(ledger, io.BytesIO(file), options, dialect=dialect(columns=columns, **written))
+
+
+def held(ledger: Ledger) -> list[tuple[int, str | None]]:
+    """Each amount with its sign, and note."""
+    return [(row[3] if row[2] else -row[3], row[5]) for row in ledger.store.exported(1, 99)]
+
+
+READ: dict[str, tuple[bytes, dict[str, str], list[tuple[int, str | None]]]] = {
+    "semicolons": (b"wallet;amount;kind\n1;5;credit\n", {}, [(500, None)]),
+    "tabs": (b"wallet\tamount\tkind\n1\t5\tcredit\n", {}, [(500, None)]),
+    "bars": (b"wallet|amount|kind\n1|5|credit\n", {}, [(500, None)]),
+    "a separator line": (b"sep=;\r\nwallet;amount;kind\r\n1;5;credit\r\n", {}, [(500, None)]),
+    "a separator that is said": (b"wallet;amount;kind\n1;5;credit\n", {"delimiter": "semicolon"}, [(500, None)]),
+    "a padded header": (b"Wallet, AMOUNT ,\xc2\xa0Kind,,\n1,5,credit,,\n,,,,\n", {}, [(500, None)]),
+    "quoted names": (b'\xef\xbb\xbf"wallet";"Amount";"kind"\n"1";"5";"credit"\n', {}, [(500, None)]),
+    "utf-16": ("wallet;amount;kind;note\r\n1;5;credit;é€\r\n".encode("utf-16"), {}, [(500, "é€")]),
+    "utf-16, the other way": (b"\xfe\xff" + "wallet,amount,kind\n1,5,credit\n".encode("utf-16-be"), {}, [(500, None)]),
+    "utf-16 without its mark": (
+        "wallet,amount,kind\n1,5,credit\n".encode("utf-16-le"),
+        {"encoding": "utf-16-le"},
+        [(500, None)],
+    ),
+    "cp1252": (b"wallet,amount,kind,note\n1,5,credit,\x80 caf\xe9\n", {"encoding": "cp1252"}, [(500, "€ café")]),
+    "old line ends": (b"wallet,amount,kind\r1,5,credit\r1,6,credit\r", {}, [(500, None), (600, None)]),
+    "decimal commas": (
+        "wallet;amount;kind\n1;1.234,50;credit\n1;1234,5;credit\n1;1 234,5;credit\n1;1\u00a0234,5;credit\n"
+        "1;1\u202f234,5;credit\n1;1'234,5;credit\n1;1.234;credit\n1;7;credit\n".encode(),
+        {"decimal": ","},
+        [(123450, None)] * 6 + [(123400, None), (700, None)],
+    ),
+    "decimal points": (
+        b'wallet,amount,kind\n1,"1,234.50",credit\n1,"12,34,567.89",credit\n1,"1,234",credit\n1,0.5,credit\n',
+        {"decimal": "."},
+        [(123450, None), (123456789, None), (123400, None), (50, None)],
+    ),
+    "a point, where others show what it is": (
+        b"wallet,amount,kind\n1,5.00,credit\n1,7.000,credit\n1,1.5,credit\n",
+        {},
+        [(500, None), (150, None)],
+    ),
+    "days first": (
+        b"wallet,amount,kind,at\n1,1,credit,1/2/2024\n1,2,credit,02.03.2024 9:05\n1,3,credit,2024-12-31\n",
+        {"dates": "dmy"},
+        [(100, None), (200, None), (300, None)],
+    ),
+    "months first": (
+        b"wallet,amount,kind,at\n1,1,credit,12/31/2023\n1,2,credit,1/2/2024 11:05 PM\n",
+        {"dates": "mdy"},
+        [(100, None), (200, None)],
+    ),
+    "a signed amount": (
+        "Tag;Betrag;Saldo\n1.2.2024;500,00;x\n2.2.2024;-1,50;y\n3.2.2024;2,50-;z\n4.2.2024;(3);\n5.2.2024;\u22124;\n".encode(),
+        {"map": "Tag=at,Betrag=signed_amount", "wallet": "1", "decimal": ",", "dates": "dmy"},
+        [(50000, None), (-150, None), (-250, None), (-300, None), (-400, None)],
+    ),
+    "a column for what comes in, and one for what goes out": (
+        b"Paid in,Paid out,Details\n500.00,,a\n0.00,1.50,b\n,-2.50,c\n",
+        {"map": "Paid in=credit,PAID OUT=debit,details=note", "wallet": "1"},
+        [(50000, "a"), (-150, "b"), (-250, "c")],
+    ),
+    "a bank's own id and currency": (
+        b"id,wallet,amount,kind,Balance,forced\nx,1,5,credit,y,z\n",
+        {"map": "amount=amount"},
+        [(500, None)],
+    ),
+    "a name with a comma": (b'wallet,"Sum, gross",kind\n1,5,credit\n', {"map": '"Sum, gross=amount"'}, [(500, None)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READ)
+def test_read(name: str, owned: Ledger) -> None:
+    file, written, expected = READ[name]
+    summary = read(owned, file, **written)
+    assert held(owned) == expected
+    assert summary["applied"] == len(expected)
+    assert read(owned, file, **written)["replayed"] == len(expected)
+
+
+# A line that is fine comes before each, and is not applied.
+WHOLE: dict[str, tuple[bytes, dict[str, str], str]] = {
+    "not utf-8": (b"1,5,credit,\xff\n", {}, "line 3: the line is not UTF-8: byte 12 is ff"),
+    "not utf-8, later in a line of many": (b'1,5,credit,"a\nb\xff"\n', {}, "byte 2 of line 4 is ff"),
+    "half a surrogate pair": (b"1,5,credit,\xed\xa0\x80\n", {}, "line 3: the line is not UTF-8"),
+    "a quote left open": (b'1,5,credit,"open\n' + b"1,5,credit,x\n" * 3, {}, "line 3: a quote is left open"),
+    "a quote left open, and another later": (b'1,5,credit,"open\n1,5,credit,"x"\n', {}, "line 3: a quote is left open"),
+    "a comma": (b'1,"1,50",credit,\n', {}, "line 3: the amount could be two numbers: '1,50'"),
+    "commas and a point": (b'1,"1,234.50",credit,\n', {}, "line 3: the amount could be two numbers"),
+    "groups": ("1,1\u00a0234,credit,\n".encode(), {}, "line 3: the amount could be two numbers"),
+    "a point with three digits": (b"1,1.234,credit,\n", {}, "line 3: the amount could be two numbers: '1.234'"),
+    "the wrong group": (b'1,"1.23",credit,\n', {"decimal": ","}, "line 3: the amount is not a number whose decimal"),
+    "the other group": (b'1,"1.234,50",credit,\n', {"decimal": "."}, "line 3: the amount is not a number whose"),
+    "a currency": ("1,€5,credit,\n".encode(), {}, "line 3: the amount has a currency in it"),
+    "a currency after it": (b"1,5.00 EUR,credit,\n", {}, "line 3: the amount has a currency in it"),
+    "a minus after it": (b"1,5-,credit,\n", {}, "line 3: the amount has a sign"),
+    "brackets": (b"1,(5),credit,\n", {}, "line 3: the amount has a sign"),
+    "no such character": (b"1,5,credit,\x81\n", {"encoding": "cp1252"}, "line 3 is not cp1252: byte 81"),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_refused_as_a_whole(name: str, owned: Ledger) -> None:
+    lines, written, message = WHOLE[name]
+    for more in (b"", b"1,5,credit,more\n"):
+        with pytest.raises(InvalidInput) as raised:
+            read(owned, HEADER + b"1,5,credit,first\n" + lines + more, **written)
+        assert message in raised.value.message
+        assert "nothing was applied" in raised.value.message
+        assert raised.value.hint
+    assert held(owned) == []
+
+
+DATES = (
+    ("31/12/2024", "", "could be two days"),
+    ("31.12.2024", "", "could be two days"),
+    ("31-12-2024", "", "could be two days"),
+    ("31/12/24", "dmy", "has not four digits"),
+    ("31/12/2024", "mdy", "has no month 31"),
+    ("45657", "dmy", "a spreadsheet's number of days"),
+    ("45657.5", "", "a spreadsheet's number of days"),
+)
+
+
+@pytest.mark.parametrize(("date", "dates", "message"), DATES)
+def test_dates_that_are_not_certain(date: str, dates: str, message: str, owned: Ledger) -> None:
+    file = f"wallet,amount,kind,at\n1,1,credit,2024-01-01\n1,1,credit,{date}\n".encode()
+    with pytest.raises(InvalidInput, match=f"line 3: .*{message}"):
+        read(owned, file, **({"dates": dates} if dates else {}))
+    assert held(owned) == []
+
+
+# Order
+
+
+def lines(*days: str, note: str = "") -> bytes:
+    """A file of credits, of 1.00 and so on, on days of January."""
+    text = "wallet,amount,kind,at,note\n"
+    for number, day in enumerate(days, 1):
+        wallet, _, day_of = day.rpartition(":")
+        text += f"{wallet or '1'},{number},credit,2024-01-{day_of},{note}\n"
+    return text.encode()
+
+
+@pytest.mark.parametrize("columns", ["csv", "jsonl", "notes of two lines"])
+def test_the_newest_first_is_read_from_its_end(columns: str, owned: Ledger) -> None:
+    file = lines("03", "02", "02", "01", note='"x\ny"' if columns.startswith("notes") else "")
+    if columns == "jsonl":
+        rows = csv.DictReader(io.StringIO(file.decode()))
+        file = "".join(json.dumps({name: value or None for name, value in row.items()}) + "\n" for row in rows).encode()
+    told: list[str] = []
+    summary = imports.run(owned, io.BytesIO(file), tell=told.append)
+    assert [amount for amount, _ in held(owned)] == [400, 300, 200, 100]
+    assert (summary["applied"], len(told)) == (4, 1)
+    assert imported(owned, file).counts == (0, 4, 0)
+
+
+def test_each_wallet_has_its_own_order(owned: Ledger) -> None:
+    wallets.create(owned, parse_wallet("id:1/b"))
+    assert imported(owned, lines("1:02", "1/b:01", "1:03", "1/b:02")).counts == (4, 0, 0)
+
+
+def test_no_order_is_refused_unless_it_is_to_be_sorted(owned: Ledger) -> None:
+    file = lines("02", "03", "01", "03", "03")
+    with pytest.raises(TimeConflict, match=r"line 4 is earlier .* line 3 is later"):
+        read(owned, file)
+    assert held(owned) == []
+    read(owned, file, sort=True)
+    assert [amount for amount, _ in held(owned)] == [300, 100, 200, 400, 500]
+
+
+def test_users_and_wallets_come_before_what_is_read_from_the_end(owned: Ledger) -> None:
+    file = b"".join(
+        [
+            b'{"record":"wallet","wallet":"1/new"}\n',
+            b'{"wallet":"1/new","amount":1,"kind":"credit","at":"2024-01-02"}\n',
+            b'{"wallet":"1/new","amount":2,"kind":"credit","at":"2024-01-01"}\n',
+        ]
+    )
+    assert imported(owned, file).counts == (2, 0, 0)
+
+
+# What is there already
+
+SAVED_AGAIN = {
+    "line ends": lambda file: file.replace(b"\n", b"\r\n"),
+    "a mark": lambda file: b"\xef\xbb\xbf" + file,
+    "semicolons": lambda file: file.replace(b",", b";"),
+    "utf-16": lambda file: file.decode().encode("utf-16"),
+    "quotes": lambda file: b"\n".join(b",".join(b'"%b"' % each for each in row.split(b",")) for row in file.split()),
+    "other columns first": lambda file: b"\n".join(b",".join(row.split(b",")[::-1]) for row in file.split()),
+    "the newest first": lambda file: b"\n".join([file.split()[0], *file.split()[:0:-1]]),
+    "grown": lambda file: file + b"1,9,credit,2024-01-09,\n",
+    "as JSON": lambda file: "".join(
+        json.dumps({name: value or None for name, value in row.items()}) + "\n"
+        for row in csv.DictReader(io.StringIO(file.decode()))
+    ).encode(),
+}
+
+
+@pytest.mark.parametrize("change", SAVED_AGAIN)
+@pytest.mark.parametrize("timed", [True, False])
+def test_saved_again_it_is_told(change: str, timed: bool, owned: Ledger) -> None:
+    file, again = lines("01", "01", "02", "03"), b""
+    if not timed:
+        file = file.replace(b",at", b"").replace(b",2024-01-01", b"").replace(b",2024-01-02", b"")
+        file = file.replace(b",2024-01-03", b"")
+    again = SAVED_AGAIN[change](file)
+    if not timed:
+        again = again.replace(b",2024-01-09", b"")
+    imported(owned, file)
+    before = held(owned)
+    with pytest.raises(InvalidInput, match="4 lines are in the ledger already, the first is line"):
+        read(owned, again)
+    assert held(owned) == before
+    new = 1 if change == "grown" else 0
+    skipped = read(owned, again, "skip")
+    assert (skipped["skipped"], skipped["applied"]) == (4, new)
+    assert len(held(owned)) == len(before) + new
+
+
+def test_two_that_are_the_same_are_two(owned: Ledger) -> None:
+    """Two coffees in a minute: of a file, both are applied; in the ledger, as many are there as it has."""
+    coffee = b"1,3,credit,2024-01-01T10:00,coffee\n"
+    head = b"wallet,amount,kind,at,note\n"
+    assert imported(owned, head + coffee * 2).counts == (2, 0, 0)
+    assert imported(owned, head + coffee * 2).counts == (0, 2, 0)
+    three = head + b"\n" + coffee * 3
+    with pytest.raises(InvalidInput, match="2 lines are"):
+        read(owned, three)
+    assert read(owned, three, "skip")["applied"] == 1
+    assert len(held(owned)) == 3
+
+
+def test_what_is_in_common_with_another_file_is_no_duplicate(owned: Ledger) -> None:
+    """Lines without a time, such as an allowance that is the same each month."""
+    first = HEADER + b"1,5,credit,allowance\n1,7,credit,May\n"
+    second = HEADER + b"1,5,credit,allowance\n1,8,credit,June\n"
+    assert imported(owned, first).counts == (2, 0, 0)
+    assert imported(owned, second).counts == (2, 0, 0)
+
+
+def test_what_was_stopped_goes_on_without_being_asked(owned: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = lines("01", "01", "02", "03", "03")
+    monkeypatch.setattr(imports, "BATCH_LINES", 2)
+    run = owned.executor.run
+    done: list[object] = []
+
+    def twice(batch: object, name: str) -> object:
+        done.append(batch)
+        if len(done) > 2:
+            raise KeyboardInterrupt
+        return run(batch, name)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(owned.executor, "run", twice)
+    with pytest.raises(KeyboardInterrupt):
+        imported(owned, file)
+    monkeypatch.setattr(owned.executor, "run", run)
+    assert imported(owned, file).counts == (1, 4, 0)
+
+
+def test_what_was_typed_counts_too_and_what_has_a_key_does_not(owned: Ledger) -> None:
+    transactions.add(owned, parse_wallet("1"), "5", is_credit=True, note="a  b", at="2024-01-01")
+    with pytest.raises(InvalidInput, match="1 line is"):
+        read(owned, b"wallet,amount,kind,at,note\n1,5.00,credit,2024-01-01,a b\n")
+    assert imported(owned, b"wallet,amount,kind,at,note,key\n1,5.00,credit,2024-01-01,a b,k\n").counts == (1, 0, 0)
+
+
+def test_many_at_one_moment_and_far_apart_are_found(owned: Ledger) -> None:
+    """More than is read at a time, before, at and after the moments that are looked for."""
+    text = "wallet,amount,kind,at\n"
+    for day, times in (("01", 300), ("02", 600), ("03", 300), ("04", 1)):
+        text += "".join(f"1,{number + 1},credit,2024-01-{day}\n" for number in range(times))
+    assert imported(owned, text).counts == (1201, 0, 0)
+    wanted = "wallet,amount,kind,at\n1,300,credit,2024-01-01\n1,600,credit,2024-01-02\n1,1,credit,2024-01-04\n"
+    with pytest.raises(InvalidInput, match="3 lines are"):
+        read(owned, wanted.encode())
+
+
+# Whatever a ledger holds, however it is written
+
+
+@st.composite
+def written(draw: st.DrawFn) -> tuple[list[tuple[int, datetime, str]], bytes, dict[str, str]]:
+    """Amounts below 0 are debits; the file that says them in some way; how to read it."""
+    amounts = draw(st.lists(st.integers(-(10**7), 10**9).filter(bool), min_size=1, max_size=12))
+    amounts.insert(0, 10**9)
+    note = st.text(st.characters(exclude_characters="\0\r\n\x1a", codec="utf-8"), max_size=8)
+    rows = [(amount, datetime(2024, 1, 1 + number, number % 12), draw(note)) for number, amount in enumerate(amounts)]
+    delimiter = draw(st.sampled_from(",;\t|"))
+    decimal = draw(st.sampled_from(".,"))
+    group = draw(st.sampled_from(["", ".", ",", " ", "\u00a0", "\u202f", "'"]).filter(lambda c: c != decimal))
+    dates = draw(st.sampled_from(["%d/%m/%Y %H:%M", "%m/%d/%Y %I:%M %p", "%d.%m.%Y %H:%M:%S", "%Y-%m-%dT%H:%M"]))
+    encoding = draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter, lineterminator=draw(st.sampled_from(["\n", "\r\n"])))
+    pad = draw(st.sampled_from([[], [""], ["", ""]]))
+    writer.writerow([*draw(st.sampled_from([("Wert", "Tag", "Text"), (" WERT", "tag ", "\u00a0text")])), "Mehr", *pad])
+    told = rows[::-1] if draw(st.booleans()) else rows
+    for amount, at, text in told:
+        number = f"{amount / 100:,.2f}".replace(",", "\1").replace(".", decimal).replace("\1", group)
+        writer.writerow([number, at.strftime(dates), text, "x", *pad])
+        if draw(st.booleans()):
+            writer.writerow(["", "", "", "", *pad])
+    how = {"map": "wert=signed_amount,tag=at,text=note", "decimal": decimal, "wallet": "1"}
+    how["dates"] = "mdy" if dates.startswith("%m") else "dmy"
+    return rows, out.getvalue().encode(encoding), how
+
+
+@BOUNDED
+@given(written())
+def test_every_dialect_makes_the_same_ledger(
+    case: tuple[list[tuple[int, datetime, str]], bytes, dict[str, str]],
+) -> None:
+    rows, file, how = case
+    with opened() as ledger:
+        users.register(ledger, "9886977544")
+        wallets.create(ledger, parse_wallet("id:1"))
+        assert read(ledger, file, **how)["refused"] == 0
+        assert held(ledger) == [(amount, note or None) for amount, _, note in rows]
+        assert read(ledger, file, **how)["replayed"] == len(rows)
+
+
+# Files that are made
+
+
+@pytest.mark.on_file("what is at a path")
+def test_rejects_are_for_their_owner_alone(db: Address, tmp_path: Path) -> None:
+    assert cli.run("register 9886977544").code == 0
+    (tmp_path / "lines.csv").write_bytes(b"wallet,amount,kind\n1,5,credit\n")
+    (tmp_path / "there").write_text("before " * 100)
+    (tmp_path / "there").chmod(0o644)
+    (tmp_path / "elsewhere").write_text("mine")
+    (tmp_path / "link").symlink_to("elsewhere")
+    (tmp_path / "nowhere").symlink_to("not there")
+    os.umask(0o022)
+    for name in ("new", "there"):
+        assert cli.run(f"import lines.csv --rejects {name}").code == 4
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+        assert json.loads((tmp_path / name).read_text())["line"] == 2
+    for name in ("link", "nowhere"):
+        assert cli.run(f"import lines.csv --rejects {name}").code == 2
+    assert (tmp_path / "elsewhere").read_text() == "mine"
+    assert not (tmp_path / "not there").exists()
+
+
+def answered(arguments: list[str], answer: str) -> tuple[str, int]:
+    """What a command says on a terminal on which somebody types an answer; and its exit code."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [*processes.PYTHON, "-m", "wallet_cli", *arguments], stdin=follower, stdout=subprocess.DEVNULL, stderr=follower
+    )
+    os.close(follower)
+    os.write(leader, f"{answer}\n".encode())
+    written = b""
+    while True:
+        try:
+            part = os.read(leader, 65536)
+        except OSError:  # how Linux says that nobody has the terminal any more
+            break
+        if not part:
+            break
+        written += part
+    os.close(leader)
+    return written.decode(), process.wait(60)
+
+
+@pytest.mark.on_file("the same answers")
+@pytest.mark.parametrize(("answer", "code", "count"), [("", 2, 1), ("no", 2, 1), ("skip", 0, 1), ("add", 0, 2)])
+def test_on_a_terminal_it_is_asked(answer: str, code: int, count: int, db: Address, tmp_path: Path) -> None:
+    file = b"wallet,amount,kind,at,note\n9886977544,5,credit,2024-01-01,\x1b[31mred\n"
+    (tmp_path / "lines.csv").write_bytes(file)
+    (tmp_path / "again.csv").write_bytes(file.replace(b"\n", b"\r\n"))
+    assert cli.run("import lines.csv --create").code == 0
+    said, ended = answered(["import", "again.csv"], answer)
+    assert ended == code, said
+    assert "in the ledger already: 1 of the lines" in said
+    assert "skip them, add them again, or stop?" in said
+    assert "\x1b[31mred" not in said
+    assert len(cli.run("tx list 9886977544 -q").out.split()) == count
