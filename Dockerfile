@@ -10,10 +10,11 @@ WORKDIR /src
 RUN python3 -m venv /tools && python3 -m venv --without-pip /opt/wallet
 COPY pyproject.toml README.md LICENSE ./
 COPY wallet_cli wallet_cli
+# Every package comes as a wheel, on x86-64 and on ARM: a compiler would be a fault here, and is not looked for.
 # Byte code is compiled here, since nothing can be written at run time, and is checked by its hash, since copying
 # files between stages changes their times.
 RUN /tools/bin/pip wheel --quiet --no-cache-dir --no-deps --wheel-dir /wheels . \
- && /tools/bin/pip --python /opt/wallet/bin/python install --quiet --no-cache-dir --no-compile \
+ && /tools/bin/pip --python /opt/wallet/bin/python install --quiet --no-cache-dir --no-compile --only-binary :all: \
       "$(echo /wheels/wallet_cli-*.whl)[serve,postgres]" \
  && /opt/wallet/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/wallet/lib
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from wallet_cli import settings
 from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.storage.purpose import Purpose
 
 ROUNDS = 21
 
@@ -65,7 +66,7 @@ def scratch() -> Iterator[Path]:
 
 @contextmanager
 def ledger(path: Path) -> Iterator[Ledger]:
-    with open_ledger(settings.load({"db": str(path)}), lambda _: None) as opened:
+    with open_ledger(settings.load({"db": str(path)}), lambda _: None, purpose=Purpose.MAKE) as opened:
         yield opened
 
 

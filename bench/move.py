@@ -115,7 +115,8 @@ def main() -> None:
         print(json.dumps(answer))
         figure("to a file, proven: transactions", count / taken, "/s")
         bare = folder / "bare.db"
-        run([*wallet_command(), "--db", str(bare), "users"])
+        with ledger(bare):
+            pass  # made
         figure("to a file by bare executemany", count / bare_insert(first, bare), "/s")
         fact("the export from the file is the same", same(before, exported(str(back), folder / "back.jsonl")))
         fact("the database left behind takes no writes", refuses(there))

@@ -37,6 +37,7 @@ from wallet_cli.domain.commands import Applied, Command, OpenWallet, Post
 from wallet_cli.domain.money import parse_currency
 from wallet_cli.services import audit
 from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.storage.purpose import Purpose
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from servers.cluster import Cluster, scratch_cluster
@@ -147,7 +148,7 @@ def body(value: object) -> str:
 
 @contextmanager
 def ledger(url: str) -> Iterator[Ledger]:
-    with open_ledger(settings.load({"db": url}), lambda _: None) as opened:
+    with open_ledger(settings.load({"db": url}), lambda _: None, purpose=Purpose.MAKE) as opened:
         yield opened
 
 

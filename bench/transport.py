@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from common import done, fact, figure, ledger, run, scratch, wallet_command
+from common import done, fact, figure, ledger, scratch, wallet_command
 
 from wallet_cli.services.imports import BATCH_LINES
 from wallet_cli.storage import sql
@@ -94,7 +94,8 @@ def main() -> None:
     with scratch() as folder:
         file, empty, db = folder / "lines.csv", folder / "empty.db", folder / "wallet.db"
         write(file)
-        run([*wallet_command(), "--db", str(empty), "users", "-q"])
+        with ledger(empty):
+            pass  # made
         taken, memory = process(["import", str(file), "--create", "--json"], folder / "summary.json")
         print((folder / "summary.json").read_text().strip())
         figure("import", LINES / taken, "/s")

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import apsw
 import filelock
 from common import done, figure, median, percentile, scratch
 
-from wallet_cli.storage.sqlite import sqlite3
+from wallet_cli.storage.sqlite import connect
 from wallet_cli.writer.file_lock import TurnLock
 from wallet_cli.writer.polling_lock import PollingTurnLock
 
@@ -55,7 +56,7 @@ def plain_filelock(path: Path) -> Take:
 
 
 def busy_handler(path: Path) -> Take:
-    connection = sqlite3.connect(path, timeout=TIMEOUT_S, isolation_level=None)
+    connection = connect(path, TIMEOUT_S, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
     connection.execute("PRAGMA journal_mode=WAL")
 
     @contextmanager

@@ -42,9 +42,9 @@ TAIL = """\
 - **AMOUNT**: digits with at most one point, greater than 0, no more fraction digits than the currency has, no
   exponent, no separators, at most 10^15 minor units.
 - **Currency**: an ISO 4217 code, or `CODE/N` for any other unit: 3 to 10 of `A-Z 0-9`, and N fraction digits, 0 to 8.
-- **TIME**: ISO 8601, from a year to a microsecond. With no offset, it is in the `timezone` setting (the system's,
-  unless set). As the end of a period it covers all of the unit that it is written in: `--to 2024-04-30` includes that
-  whole day. Bounds are echoed in UTC, an end as the last microsecond inside.
+- **TIME**: ISO 8601, from a year to a microsecond. With no offset, it is in the ledger's time zone (`wallet ledger set
+  timezone ZONE`). As the end of a period it covers all of the unit that it is written in: `--to 2024-04-30` includes
+  that whole day. Bounds are echoed in UTC, an end as the last microsecond inside.
 - **Transaction id**: `W-N`, the N-th transaction of wallet W. N runs 1, 2, 3 … without a gap.
 - **Hold id**: `W-hN`, the N-th hold of wallet W.
 - **Length of time**: digits and one of `s m h d w`, such as `90s`, `12h` or `7d`; at most 3660 days.
@@ -223,8 +223,9 @@ def limits() -> str:
          "400, or the connection is closed"),
         ("time for a body to arrive", f"{protocol.BODY_DEADLINE_S:.0f} s", "408"),
         ("time for an answer", f"`lock_timeout` and {site.HANDLER_MARGIN_S:.0f} s", "503"),
+        ("long reads", "[a table of their own](serve.md#what-a-request-may-cost)", "503 with `Retry-After`, at once"),
         ("time for an answer to be read", f"{protocol.WRITE_DEADLINE_S:.0f} s", "the connection is closed"),
-        ("an idle connection", f"{server.KEEP_ALIVE_S} s", "the connection is closed"),
+        ("an idle connection", f"{protocol.KEEP_ALIVE_S:.0f} s", "the connection is closed"),
         ("connections of a process", f"{protocol.MAX_CONNECTIONS:,}; `--max-connections`", "503, with nothing read"),
         ("commands that wait for their turn", f"{inbox.MAX_WAITING_COMMANDS:,}", "503 with `Retry-After`, at once"),
         ("finishing after SIGTERM", f"{server.DRAIN_S} s; a second signal ends it at once", "–"),

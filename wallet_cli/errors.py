@@ -11,7 +11,8 @@
     │   ├── WalletNotFound        wallet_not_found       3         404
     │   ├── TransactionNotFound   transaction_not_found  3         404
     │   ├── HoldNotFound          hold_not_found         3         404
-    │   └── KeyNotFound           key_not_found          3         404
+    │   ├── KeyNotFound           key_not_found          3         404
+    │   └── LedgerNotFound        ledger_not_found       3         404
     ├── Refused
     │   ├── InsufficientFunds     insufficient_funds     4         409
     │   ├── WalletNotActive       wallet_not_active      4         409
@@ -43,15 +44,28 @@ answer. `retryable` says whether the same request with the same key may be sent 
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 SHOWN_CHARS = 60
+
+
+class Mention(NamedTuple):
+    """A wallet that a message speaks of: its id, and its name for whoever has not named it."""
+
+    wallet_id: int
+    name: str
+
+
+Message = str | tuple[str | Mention, ...]
+"""What an error says; in parts where it speaks of wallets."""
 
 
 class WalletError(Exception):
     """The root of the tree: a message for a person, a code for a program.
 
-    `hint` says what to do next; `details` are JSON values that go with the code (amounts as strings).
+    `hint` says what to do next; `details` are JSON values that go with the code (amounts as strings). A message names
+    a wallet as whoever reads it does: who found the wallet by a name says so, with `name_wallets`.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -59,11 +73,23 @@ class WalletError(Exception):
     http_status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, hint: str | None = None, **details: Any) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, message: Message, *, hint: str | None = None, **details: Any) -> None:
+        self.parts = (message,) if isinstance(message, str) else message
+        super().__init__(self.message)
         self.hint = hint
         self.details = details
+
+    @property
+    def message(self) -> str:
+        return "".join(part if isinstance(part, str) else part.name for part in self.parts)
+
+    def name_wallets(self, names: Mapping[int, str]) -> None:
+        """Call the wallets that the message speaks of by these names (by id)."""
+        self.parts = tuple(
+            part if isinstance(part, str) else part._replace(name=names.get(part.wallet_id, part.name))
+            for part in self.parts
+        )
+        self.args = (self.message,)
 
     def as_json(self) -> dict[str, Any]:
         """The error as both faces print it: `code, message, hint, retryable, details`."""
@@ -123,6 +149,12 @@ class KeyNotFound(NotFound):
     """There is no operator key of that name."""
 
     code = "key_not_found"
+
+
+class LedgerNotFound(NotFound):
+    """There is no ledger at that path or in that database, and this command does not make one."""
+
+    code = "ledger_not_found"
 
 
 class Refused(WalletError):

@@ -1,4 +1,7 @@
-"""Settings, and where each came from: flag > environment > `.env` in the working directory > config.toml > default.
+"""Settings, and where each came from: flag > environment > `.env` > config.toml > what the ledger says > default.
+
+A `.env` is of whatever folder one stands in: it may not say where tokens and passwords go, and counts only where nobody
+else can have written it. A file that `--env-file` names takes its place, and may say all.
 
 Each is text until somebody needs it, and is checked then: a wrong time zone does not keep anybody from paying. The
 libraries that read the two files are imported only where there is a file to read.
@@ -7,16 +10,16 @@ libraries that read the two files are imported only where there is a file to rea
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from wallet_cli.domain.money import Currency, parse_currency, parse_minimum
+from wallet_cli.domain.model import LedgerFacts
+from wallet_cli.domain.money import MAX_EXPONENT, Currency, parse_currency, parse_minimum
+from wallet_cli.domain.period import UTC_NAME, check_zone
 from wallet_cli.errors import InvalidInput, shown, shown_url
-
-if TYPE_CHECKING:
-    from datetime import tzinfo
 
 APP_NAME = "wallet"
 MAX_LOCK_TIMEOUT_S = 86_400.0
@@ -31,12 +34,25 @@ class Setting(NamedTuple):
     variables: tuple[str, ...]
     default: str
     secret: bool = False
+    trusted: bool = False
+    """Whether a `.env` may not set it: it is sent to others, or says whom to believe."""
 
 
 MAX_TOKEN_FILE_BYTES = 8192
+MAX_ENV_FILE_BYTES = 65_536
+OTHERS_WRITE = 0o022
+
+ELSEWHERE = re.compile(
+    r"(?is).*://|\s*(postgres(ql)?:|//|\\\\|(host|hostaddr|port|dbname|user|password|passfile|service)\s*=)"
+)
+"""How the address of a ledger on another machine begins: a URL, what PostgreSQL's driver takes, a network share."""
 
 DB_DEFAULT = "(data folder)/wallet.db"
 MADE_WHEN_NEEDED = "(made when first needed)"
+SYSTEM_ZONE = "system"
+LEDGER = "ledger"
+"""The source of what nobody chose here, and the ledger itself says."""
+
 TOKEN_DEFAULT = "(from the token file)"  # noqa: S105  (no token)
 TOKEN_FILE_DEFAULT = "(beside the config file)/token"  # noqa: S105
 CA_FILE_DEFAULT = "(the well-known ones)"
@@ -47,14 +63,20 @@ SETTINGS = (
     Setting("minimum_balance", ("MINIMUM_BALANCE", "WALLET_MINIMUM_BALANCE"), "0"),
     Setting("jwt_secret_key", ("JWT_SECRET_KEY",), MADE_WHEN_NEEDED, secret=True),
     Setting("jwt_access_token_expires", ("JWT_ACCESS_TOKEN_EXPIRES",), "5"),
+    Setting("jwt_max_token_expires", ("JWT_MAX_TOKEN_EXPIRES",), "1440"),
     Setting("env", ("FLASK_ENV", "WALLET_ENV"), "production"),
-    Setting("timezone", ("WALLET_TIMEZONE",), "system"),
+    Setting("timezone", ("WALLET_TIMEZONE",), SYSTEM_ZONE),
     Setting("lock_timeout", ("WALLET_LOCK_TIMEOUT",), "30"),
-    Setting("token", ("WALLET_TOKEN",), TOKEN_DEFAULT, secret=True),
-    Setting("token_file", ("WALLET_TOKEN_FILE",), TOKEN_FILE_DEFAULT),
-    Setting("ca_file", ("WALLET_CA_FILE",), CA_FILE_DEFAULT),
+    Setting("token", ("WALLET_TOKEN",), TOKEN_DEFAULT, secret=True, trusted=True),
+    Setting("token_file", ("WALLET_TOKEN_FILE",), TOKEN_FILE_DEFAULT, trusted=True),
+    Setting("ca_file", ("WALLET_CA_FILE",), CA_FILE_DEFAULT, trusted=True),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+ANY_CURRENCY = Currency("any", MAX_EXPONENT)
+
+LEDGER_SETTINGS = LedgerFacts._fields[1:]
+"""What a ledger keeps of them."""
 
 
 class Value(NamedTuple):
@@ -64,11 +86,27 @@ class Value(NamedTuple):
     source: str
 
 
+class Place(NamedTuple):
+    """What one place says of settings, by name; and the mode of its file, where it is one."""
+
+    values: Mapping[str, Value] = {}
+    mode: int = 0
+
+    def exposed(self, name: str) -> str | None:
+        """What others may do to a setting that is kept here, and should not, if so."""
+        secret = BY_NAME[name].secret
+        if os.name != "posix" or not self.mode & (0o077 if secret else OTHERS_WRITE):
+            return None
+        return f"is in a file of mode {stat.S_IMODE(self.mode):04o}: others may {'read' if secret else 'write'} it"
+
+
 class Settings:
     """The values in force. Each property checks its own and raises InvalidInput, naming the source of a wrong one."""
 
-    def __init__(self, values: Mapping[str, Value]) -> None:
+    def __init__(self, values: Mapping[str, Value], places: Sequence[Place] = ()) -> None:
         self.values = values
+        self._places = places
+        """Where values are kept: the environment, a file of variables, the config file."""
 
     @property
     def db(self) -> str:
@@ -95,23 +133,43 @@ class Settings:
         """Decimal text, checked for form; each wallet reads it in its own currency."""
         text = self.values["minimum_balance"].text
         try:
-            parse_minimum(text, Currency("any", 8))
+            parse_minimum(text, ANY_CURRENCY)
         except InvalidInput as error:
             raise self._wrong("minimum_balance", error.hint) from None
         return text
 
     @property
-    def timezone(self) -> tzinfo | None:
-        """The zone of times with no offset; None is the system's."""
+    def timezone(self) -> str | None:
+        """The IANA name of the time zone that a new ledger is given; None where the system's has no such name.
+
+        The days of a ledger that is there are its own.
+        """
         name = self.values["timezone"].text
-        if name == BY_NAME["timezone"].default:
-            return None
-        from zoneinfo import ZoneInfo
+        if name == SYSTEM_ZONE:
+            return system_zone()
+        try:
+            return check_zone(name)
+        except InvalidInput as error:
+            raise self._wrong("timezone", error.hint) from None
+
+    def of_new_ledger(self) -> LedgerFacts:
+        """What a ledger that is made now keeps of these settings. Raises InvalidInput for a wrong one."""
+        from wallet_cli.domain.phone import check_region
 
         try:
-            return ZoneInfo(name)
-        except (OSError, ValueError, LookupError):
-            raise self._wrong("timezone", "an IANA name, such as Asia/Kolkata, or UTC") from None
+            region = check_region(self.phone_region)
+        except InvalidInput as error:
+            raise self._wrong("phone_region", error.hint) from None
+        return LedgerFacts(None, self.currency.name, region, self.minimum_balance, self.timezone or UTC_NAME)
+
+    def within(self, facts: LedgerFacts) -> Settings:
+        """The same in a ledger: what nobody chose is as the ledger says, and its time zone is its own."""
+        values = dict(self.values)
+        for name in LEDGER_SETTINGS:
+            text = getattr(facts, name)
+            if text is not None and (name == "timezone" or values[name].source in ("default", LEDGER)):
+                values[name] = Value(text, LEDGER)
+        return Settings(values)
 
     @property
     def env(self) -> str:
@@ -119,15 +177,27 @@ class Settings:
 
     @property
     def jwt_secret_key(self) -> str | None:
-        """The secret of user tokens; None where it is to be made."""
+        """The secret of user tokens; None where it is to be made. Whether it is `exposed` is for its user to ask."""
         value = self.values["jwt_secret_key"]
         return None if value.source == "default" else value.text
 
     @property
     def jwt_access_token_expires_minutes(self) -> int:
-        text = self.values["jwt_access_token_expires"].text
+        minutes = self._minutes("jwt_access_token_expires")
+        most = self.jwt_max_token_expires_minutes
+        if minutes > most:
+            raise self._wrong("jwt_access_token_expires", f"at most {most}, which is jwt_max_token_expires")
+        return minutes
+
+    @property
+    def jwt_max_token_expires_minutes(self) -> int:
+        """How long any user token may be good."""
+        return self._minutes("jwt_max_token_expires")
+
+    def _minutes(self, name: str) -> int:
+        text = self.values[name].text
         if not (text.isascii() and text.isdigit() and 1 <= int(text[:7]) <= MAX_EXPIRES_MINUTES):
-            raise self._wrong("jwt_access_token_expires", f"minutes, 1 to {MAX_EXPIRES_MINUTES}")
+            raise self._wrong(name, f"minutes, 1 to {MAX_EXPIRES_MINUTES}")
         return int(text)
 
     @property
@@ -141,20 +211,61 @@ class Settings:
             raise self._wrong("lock_timeout", hint)
         return seconds
 
-    @property
-    def token(self) -> str | None:
-        """The key or token for a ledger on another machine: the setting, else what the token file holds, if any.
+    def token_for(self, host: str) -> str | None:
+        """The key or token for the ledger at a host (`name:port`): the setting's, else the token file's, if any.
 
-        Raises InvalidInput for a file that cannot be read, or that others than its owner may.
+        It is for the host that its file says. Where that says none, it is for the ledger that is named where the token
+        is: WALLET_TOKEN goes with WALLET_DB; or else for the one that the other settings name. Raises InvalidInput
+        where it is for another host, for a file that cannot be read, or that others than its owner may.
         """
+        from wallet_cli.domain.host import host_of
+
         value = self.values["token"]
-        if value.source != "default":
-            return value.text
-        named = self.given("token_file")
-        if named is not None:
-            return _read_token(Path(named))
-        path = config_path().with_name("token")
-        return _read_token(path) if path.is_file() else None
+        if value.source == "default":
+            value = self.values["token_file"]
+            path = Path(value.text) if value.source != "default" else config_path().with_name("token")
+            if value.source == "default" and not path.is_file():
+                return None
+            held = _read_tokens(path)
+            if not isinstance(held, str):
+                return held.get(host)
+            token = held
+        else:
+            wrong = self.exposed("token")
+            if wrong is not None:
+                raise InvalidInput(f"the setting token {wrong} (from {value.source})", hint="chmod 600")
+            token = value.text
+        place = self._ledger_beside(value)
+        if place is not None:
+            named = place.values["db"]
+            if host_of(named.text) != host:
+                raise InvalidInput(
+                    f"the token is for {host_of(named.text)} (from {named.source}), and this ledger is at {host}",
+                    hint=f"set WALLET_TOKEN and WALLET_DB together; or WALLET_TOKEN_FILE, with a line: {host} wk_…",
+                )
+            wrong = place.exposed("db")
+            if wrong is not None:
+                raise InvalidInput(f"the setting db {wrong} (from {named.source})", hint="chmod go-w")
+        return token
+
+    def _ledger_beside(self, token: Value) -> Place | None:
+        """The place that names the remote ledger which a token is for: that of the token (the config file, for the
+        default token file), else the first that names one.
+        """
+        from wallet_cli.domain.host import host_of
+
+        own = [place for place in self._places if token in (place.values.get("token"), place.values.get("token_file"))]
+        beside = self._places[-1:] if token.source == "default" else own
+        for place in (*beside, *self._places):
+            named = place.values.get("db")
+            if named is not None and host_of(named.text) is not None:
+                return place
+        return None
+
+    def exposed(self, name: str) -> str | None:
+        """What is wrong with the file that the value of a setting is from, if anything is."""
+        value = self.values[name]
+        return next((place.exposed(name) for place in self._places if place.values.get(name) is value), None)
 
     @property
     def ca_file(self) -> str | None:
@@ -162,9 +273,9 @@ class Settings:
         return self.given("ca_file")
 
     def given(self, name: str) -> str | None:
-        """The text of a setting that somebody chose; None where its default rules."""
+        """The text of a setting that somebody chose here; None where the ledger or the default rules."""
         value = self.values[name]
-        return None if value.source == "default" else value.text
+        return None if value.source in ("default", LEDGER) else value.text
 
     def shown(self) -> list[dict[str, str]]:
         """`name, value, source` of each, secrets covered."""
@@ -183,20 +294,28 @@ def load(
     environ: Mapping[str, str] = os.environ,
     folder: Path | None = None,
     config: Path | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> Settings:
     """Gather the settings; an empty variable counts as unset.
 
-    `flags` are values given on the command line, by setting; `folder` is where a `.env` may be (default: the working
-    directory) and `config` the config file (default: config.toml in the user's config folder). Raises InvalidInput for
-    a file that cannot be read, and for a name in the config file that is no setting.
+    `flags` are values given on the command line, by setting, and `env_file` the file to read in the place of a `.env`;
+    `folder` is where a `.env` may be (default: the working directory) and `config` the config file (default:
+    config.toml in the user's config folder). `notify` is told, in one line each, what of a `.env` is ignored. Raises
+    InvalidInput for a file that cannot be read, and for a name in the config file that is no setting.
     """
-    dotenv = _read_dotenv((folder or Path()) / ".env")
-    config = config or config_path(environ)
-    file = _read_config(config)
+    of_flags = _of_flags(flags)
+    named = flags.get("env_file")
+    if named is not None:
+        variables = _of_env_file(Path(named))
+    else:
+        variables = _of_dotenv((folder or Path()) / ".env", notify or _unheard)
+    places = (_of_variables(environ, ""), variables, _of_config(config or config_path(environ)))
+    found = [of_flags, *(place.values for place in places)]
     values = {}
     for setting in SETTINGS:
-        values[setting.name] = _find(setting, flags, environ, dotenv, file, config)
-    return Settings(values)
+        given = (each[setting.name] for each in found if setting.name in each)
+        values[setting.name] = next(given, None) or Value(_default(setting), "default")
+    return Settings(values, places)
 
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -215,36 +334,147 @@ def data_folder() -> Path:
     return platformdirs.user_data_path(APP_NAME)
 
 
-def _find(
-    setting: Setting,
-    flags: Mapping[str, str],
-    environ: Mapping[str, str],
-    dotenv: Mapping[str, str | None],
-    file: Mapping[str, str],
-    config: Path,
-) -> Value:
-    if setting.name in flags:
-        if not flags[setting.name]:
-            raise InvalidInput(
-                f"--{setting.name} is empty", hint=f"leave it out for the default, or give a {setting.name}"
-            )
-        return Value(flags[setting.name], f"--{setting.name}")
-    for name in setting.variables:
-        if environ.get(name):
-            return Value(environ[name], name)
-    for name in setting.variables:
-        text = dotenv.get(name)
-        if text:
-            return Value(text, f".env: {name}")
-    if setting.name in file:
-        return Value(file[setting.name], str(config))
-    if setting.name == "db":
-        return Value(str(data_folder() / "wallet.db"), "default")
-    return Value(setting.default, "default")
+def system_zone() -> str | None:
+    """The IANA name of the system's time zone, by TZ or its files; None where it has none, as `IST-5:30` has not."""
+    import warnings
+
+    import tzlocal  # a new ledger alone needs it
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            name = str(tzlocal.reload_localzone())
+        return UTC_NAME if name == "Etc/UTC" else check_zone(name)
+    except (LookupError, ValueError, OSError, InvalidInput):
+        return None
 
 
-def _read_token(path: Path) -> str:
-    """The token that a file holds. Raises InvalidInput, which never shows any of it."""
+def _default(setting: Setting) -> str:
+    return str(data_folder() / "wallet.db") if setting.name == "db" else setting.default
+
+
+def _of_flags(flags: Mapping[str, str]) -> Mapping[str, Value]:
+    for name, text in flags.items():
+        if not text:
+            option = name.replace("_", "-")
+            raise InvalidInput(f"--{option} is empty", hint=f"leave it out for the default, or give a {name}")
+    return {name: Value(text, f"--{name}") for name, text in flags.items() if name in BY_NAME}
+
+
+def _of_variables(variables: Mapping[str, str | None], where: str, mode: int = 0) -> Place:
+    """The settings that variables hold; `where` goes before their names, and `mode` is that of their file."""
+    found = {}
+    for setting in SETTINGS:
+        for name in setting.variables:
+            text = variables.get(name)
+            if text:
+                found[setting.name] = Value(text, where + name)
+                break
+    return Place(found, mode)
+
+
+def _of_dotenv(path: Path, notify: Callable[[str], None]) -> Place:
+    """What a `.env` says that one may have come upon by standing in some folder.
+
+    So it names nobody who is sent a token or a password, and none of those; and is ignored where somebody else may have
+    written it.
+    """
+    if not os.path.isfile(path):  # noqa: PTH113  (False also where the folder may not be looked into)
+        return Place()
+    try:
+        wrong = _foreign(path.lstat()) or _foreign(path.stat())
+        if wrong is None:
+            variables, found = _read_variables(path)
+            wrong = _foreign(found)  # of the file that was read, which may be another by now
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if wrong is not None:
+        notify(f"ignored {path}: {wrong}; --env-file {path} reads it all the same")
+        return Place()
+    allowed = {}
+    for name, text in variables.items():
+        refused = _refused_in_dotenv(name, text or "")
+        if refused:
+            notify(f"ignored {name} in {path}: {refused}; set it in the environment, or --env-file {path}")
+        else:
+            allowed[name] = text
+    return _of_variables(allowed, f"{path.name}: ", found.st_mode)
+
+
+def _foreign(found: os.stat_result) -> str | None:
+    """Why a file may say what its reader does not mean, if so."""
+    if os.name != "posix":
+        return None
+    if found.st_uid != os.geteuid():
+        return "it belongs to another user"
+    if not stat.S_ISLNK(found.st_mode) and found.st_mode & OTHERS_WRITE:
+        return f"others may write to it (mode {stat.S_IMODE(found.st_mode):04o})"
+    return None
+
+
+def _refused_in_dotenv(name: str, text: str) -> str | None:
+    """Why a `.env` may not set a variable to that text, if so."""
+    setting = next((each for each in SETTINGS if name in each.variables), None)
+    if not text:
+        return None
+    if name.startswith("PG"):
+        return "a .env does not say how to reach a database"
+    if setting is not None and setting.trusted:
+        return f"a .env may not set {setting.name}"
+    if setting is not None and setting.name == "db" and ELSEWHERE.match(text):
+        return "a .env may not name a ledger on another machine"
+    return None
+
+
+def _of_env_file(path: Path) -> Place:
+    """What a file says that was named: all of it counts. What it says of PostgreSQL goes to that driver."""
+    try:
+        variables, found = _read_variables(path)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    if variables.get("PGPASSWORD") and exposed(found):
+        raise InvalidInput(f"{path}, which holds PGPASSWORD, {exposed(found)}", hint=f"chmod 600 {path}")
+    for name, text in variables.items():
+        if name.startswith("PG") and text:
+            os.environ.setdefault(name, text)
+    return _of_variables(variables, f"{path}: ", found.st_mode)
+
+
+def _read_variables(path: Path) -> tuple[Mapping[str, str | None], os.stat_result]:
+    """The variables in a file, and what the system says of the file. Raises OSError or InvalidInput."""
+    import io
+
+    import dotenv
+
+    with path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        text = file.read(MAX_ENV_FILE_BYTES + 1)
+    try:
+        if len(text) > MAX_ENV_FILE_BYTES:
+            raise ValueError(f"it has more than {MAX_ENV_FILE_BYTES} bytes")
+        # Values as they stand: a `$` in a secret is a `$`.
+        return dotenv.dotenv_values(stream=io.StringIO(text.decode("utf-8")), interpolate=False), found
+    except ValueError as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error
+        raise InvalidInput(f"cannot read {path}: {reason}", hint="a line is NAME=value") from None
+
+
+def _unreadable(path: Path, error: OSError) -> InvalidInput:
+    return InvalidInput(f"cannot read {path}: {error.strerror or error}", hint="a line is NAME=value")
+
+
+def _unheard(_text: str) -> None:
+    """For those who have been told already, or have nobody to tell."""
+
+
+def exposed(found: os.stat_result) -> str | None:
+    """What is wrong with a file of a secret that others than its owner may use, if so."""
+    mode = stat.S_IMODE(found.st_mode)
+    return f"has mode {mode:04o}: others may use it" if os.name == "posix" and mode & 0o077 else None
+
+
+def _read_tokens(path: Path) -> str | dict[str, str]:
+    """The token that a file holds, or the token of each host. Raises InvalidInput, which never shows any of it."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -254,38 +484,41 @@ def _read_token(path: Path) -> str:
         raise InvalidInput(f"cannot read the token file {path}: {reason}", hint="WALLET_TOKEN_FILE names it") from None
     if mode & 0o177:
         raise InvalidInput(f"the token file {path} has mode {mode:04o}: others may use it", hint=f"chmod 600 {path}")
-    token = found.strip()
-    if not token or len(found) > MAX_TOKEN_FILE_BYTES or not token.isascii():
-        raise InvalidInput(f"the token file {path} holds no token", hint="one line: an operator key, or a user token")
-    return token.decode("ascii")
+    lines = [line.split() for line in found.splitlines() if line.strip()] if found.isascii() else []
+    hint = "one line: an operator key, or a user token; or lines of a host and its token: example.org wk_…"
+    if len(found) > MAX_TOKEN_FILE_BYTES or not lines:
+        raise InvalidInput(f"the token file {path} holds no token", hint=hint)
+    if len(lines) == 1 and len(lines[0]) == 1:
+        return lines[0][0].decode("ascii")
+    from wallet_cli.domain.host import host_of
+
+    tokens: dict[str, str] = {}
+    for line in lines:
+        host = host_of(f"https://{line[0].decode('ascii')}") if len(line) == 2 else None
+        if host is None or host in tokens:
+            raise InvalidInput(f"the token file {path} cannot be read", hint=hint)
+        tokens[host] = line[1].decode("ascii")
+    return tokens
 
 
-def check_expires_minutes(minutes: int) -> int:
+def check_expires_minutes(minutes: int, most: int = MAX_EXPIRES_MINUTES) -> int:
     """Return for how long a user token is to be good, if that is possible. Raises InvalidInput."""
-    if not 1 <= minutes <= MAX_EXPIRES_MINUTES:
-        raise InvalidInput(f"a token cannot be good for {minutes} minutes", hint=f"1 to {MAX_EXPIRES_MINUTES}")
+    if not 1 <= minutes <= most:
+        raise InvalidInput(
+            f"a token cannot be good for {minutes} minutes", hint=f"1 to {most}; jwt_max_token_expires bounds it"
+        )
     return minutes
 
 
-def _read_dotenv(path: Path) -> Mapping[str, str | None]:
-    if not os.path.isfile(path):  # noqa: PTH113  (False also where the folder may not be looked into)
-        return {}
-    import dotenv
-
-    try:
-        # Values as they stand: a `$` in a secret is a `$`.
-        return dotenv.dotenv_values(path, interpolate=False)
-    except (OSError, ValueError) as error:
-        raise InvalidInput(f"cannot read {path}: {error}", hint="a line is NAME=value") from None
-
-
-def _read_config(path: Path) -> Mapping[str, str]:
+def _of_config(path: Path) -> Place:
     if not os.path.isfile(path):  # noqa: PTH113
-        return {}
+        return Place()
     import tomllib
 
     try:
-        found: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            found: dict[str, Any] = tomllib.loads(file.read().decode("utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidInput(f"cannot read {path}: {error}", hint='it is TOML: name = "value"') from None
     for name, value in found.items():
@@ -293,7 +526,7 @@ def _read_config(path: Path) -> Mapping[str, str]:
             raise InvalidInput(f"{path}: there is no setting {shown(name)}", hint=f"there are: {', '.join(BY_NAME)}")
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise InvalidInput(f"{path}: {name} is not text or a number", hint=f'{name} = "…"')
-    return {name: str(value) for name, value in found.items()}
+    return Place({name: Value(str(value), str(path)) for name, value in found.items()}, mode)
 
 
 def _covered(setting: Setting, value: Value) -> str:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pysqlite3
+import apsw
 import pytest
 from support import cli
 
@@ -89,7 +89,7 @@ def test_the_example_accepts_a_whole_ledger(story: Path) -> None:
     ],
 )
 def test_the_example_finds_what_was_changed(change: str, story: Path) -> None:
-    connection = pysqlite3.connect(story, isolation_level=None)
+    connection = apsw.Connection(str(story))
     connection.execute(change)
     connection.close()
     done = check(story)
@@ -99,7 +99,7 @@ def test_the_example_finds_what_was_changed(change: str, story: Path) -> None:
 
 @pytest.mark.parametrize("table", ["users", "wallets", "transactions", "holds", "operators"])
 def test_every_column_is_described_and_no_other(table: str, db: Path) -> None:
-    connection = pysqlite3.connect(db)
+    connection = apsw.Connection(str(db))
     there = [(row[1], row[2], bool(row[3])) for row in connection.execute(f"PRAGMA table_info({table})")]
     connection.close()
     section = TEXT.split(f"### `{table}`")[1].split("\n#")[0]
@@ -108,7 +108,7 @@ def test_every_column_is_described_and_no_other(table: str, db: Path) -> None:
 
 
 def test_the_header_is_as_described(db: Path) -> None:
-    connection = pysqlite3.connect(db)
+    connection = apsw.Connection(str(db))
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     connection.close()

@@ -359,6 +359,7 @@ class LedgerMachine(RuleBasedStateMachine):
             "debit_count": len(debits),
             "net": account.text(sum(credits_) - sum(debits)),
             "closing_balance": account.text(opening + sum(credits_) - sum(debits)),
+            "wallet": f"{self.registered.index(phone) + 1}/{type_}",
         }
 
     def totalled(self, phone: int, type_: str, start: int | None, end: int | None) -> dict[str, Any]:

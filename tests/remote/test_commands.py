@@ -25,6 +25,7 @@ DONE: tuple[tuple[str, str], ...] = (
     ("register", "register {phone} --exist-ok"),
     ("users", "users"),
     ("users", "users --limit 2"),
+    ("users", "users --all"),
     ("users", "users --limit 1000 --cursor 1"),
     ("create", "create {phone}/savings"),
     ("create", "create id:{user}/points --currency PTS/0 --minimum-balance -5"),
@@ -34,11 +35,14 @@ DONE: tuple[tuple[str, str], ...] = (
     ("list", "list"),
     ("list", "list {phone}"),
     ("list", "list id:{user} --limit 1"),
+    ("list", "list --limit 1"),
+    ("list", "list --all"),
     ("balance", "balance {phone}"),
     ("balance", "balance id:{user}/spare"),
     ("balance", "balance {phone} --at 2024-04-30"),
     ("balance", "balance {phone} --at 2024-05-01T01"),
     ("balance", "balance {phone} --at 2023"),
+    ("balance", "balance w{wallet}"),
     ("limits", "limits {phone}"),
     ("limits", "limits {phone} --minimum-balance -50 --maximum-balance 1000 --daily-debit 20.50"),
     ("limits", "limits {phone} --minimum-balance none"),
@@ -46,12 +50,16 @@ DONE: tuple[tuple[str, str], ...] = (
     ("unfreeze", "unfreeze {phone}"),
     ("close", "close {phone}/spare"),
     ("tx add", "tx add {phone} 5 --credit"),
+    ("tx add", "tx add w{wallet} 5 --credit"),
     ("tx add", "tx add {phone} 5.25 --debit --note 'a b <é>' --key k-1 --meta order=1041 --meta who='Zoë'"),
     ("tx add", "tx add {phone} 1 --credit --at 2025-01-01 --key ' spaced é '"),
     ("tx add", "tx add {phone} 100 --credit --key first --at 2024-04-30T20:00:00Z"),
     ("tx show", "tx show {wallet}-1"),
     ("tx list", "tx list {phone}"),
     ("tx list", "tx list {phone} --limit 1"),
+    ("tx list", "tx list w{wallet} --limit 1 --from 2024-04-30"),
+    ("tx list", "tx list {phone} --limit 1 --min 5"),
+    ("tx list", "tx list {phone} --all"),
     ("tx list", "tx list {phone} --cursor {wallet}-2"),
     ("tx list", "tx list {phone} --from 2024-04-30 --to 2024-05-01T01:29 --kind debit --min 5 --max 10 --text GROC"),
     ("tx list", "tx list {phone} --text ''"),
@@ -87,6 +95,8 @@ DONE: tuple[tuple[str, str], ...] = (
     ("key revoke", "key revoke afar-2"),
     ("token", "token {phone}"),
     ("token", "token id:{user} --expires 60"),
+    ("ledger show", "ledger show"),
+    ("ledger set", "ledger set timezone Asia/Kolkata"),
     ("verify", "verify"),
     ("verify", "verify {phone}"),
 )
@@ -122,6 +132,10 @@ REFUSED: tuple[tuple[str, str], ...] = (
     ("invalid_input", "create {phone}/x --minimum-balance 1.234"),
     ("invalid_input", "create {phone}/x --currency PTS/0 --minimum-balance 1.5"),
     ("invalid_input", "create {phone}/a.b+c"),
+    ("invalid_input", "create {phone}/x --currency HRK"),
+    ("invalid_input", "ledger set timezone Mars/Base"),
+    ("invalid_input", "ledger set colour red"),
+    ("invalid_input", "ledger set minimum_balance 0.005"),
     ("invalid_input", "balance {phone} --at yesterday"),
     ("invalid_input", "balance 123456789012345678901234567890123456789012"),
     ("invalid_input", "limits {phone} --maximum-balance -1"),
@@ -234,8 +248,8 @@ FILES = {
     "cut.jsonl": '{"record": "ledger", "version": 1}\n',
 }
 
-IN_KOLKATA = {"WALLET_TIMEZONE": "Asia/Kolkata"}
-"""Midnight there is no midnight in UTC: a time that were read on the other side would show."""
+IN_TONGA = {"WALLET_TIMEZONE": "Pacific/Tongatapu"}
+"""The time zone of who asks counts for nothing: days and times are the ledger's, from here and from afar."""
 
 
 def commands(tree: Mapping[str, str | Group] = TREE, prefix: str = "") -> Iterator[str]:
@@ -246,7 +260,7 @@ def commands(tree: Mapping[str, str | Group] = TREE, prefix: str = "") -> Iterat
             yield prefix + name
 
 
-def ask(place: Place, line: str, environ: Mapping[str, str] = IN_KOLKATA) -> Both:
+def ask(place: Place, line: str, environ: Mapping[str, str] = IN_TONGA) -> Both:
     case = place.case()
     for name, text in FILES.items():
         Path(name).write_text(text.replace("{phone}", case.phone), "utf-8")
@@ -297,7 +311,16 @@ OF_LINES = {"restore_conflict"}
 ALONE = {"balance_overflow"}
 """Those with a test of their own."""
 
-NO_REFUSAL = {"unauthenticated", "forbidden", "busy", "storage_error", "ledger_moved", "internal_error", "interrupted"}
+NO_REFUSAL = {
+    "unauthenticated",
+    "forbidden",
+    "busy",
+    "storage_error",
+    "ledger_moved",
+    "ledger_not_found",
+    "internal_error",
+    "interrupted",
+}
 """Those of the callers, and of what may happen to a whole ledger: test_troubles.py and test_connection.py have them."""
 
 
@@ -328,7 +351,7 @@ def test_rejects_are_the_same(place: Place) -> None:
         case = place.case()
         Path("lines.jsonl").write_text(FILES["lines.jsonl"].replace("{phone}", case.phone), "utf-8")
         place.refresh()
-        done = where(["import", "lines.jsonl", "--rejects", "rejects.jsonl", "--json"], IN_KOLKATA)
+        done = where(["import", "lines.jsonl", "--rejects", "rejects.jsonl", "--json"], IN_TONGA)
         rejects = [json.loads(line) for line in Path("rejects.jsonl").read_text("utf-8").splitlines()]
         outcomes.append((done.code, done.err, [(each["line"], each["code"], each["hint"]) for each in rejects]))
     assert outcomes[0] == outcomes[1]
@@ -347,9 +370,7 @@ def test_the_settings_of_whoever_asks_rule(place: Place) -> None:
     assert place.from_afar(["balance", number]).code == 3
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"WALLET_PHONE_REGION": "XX"}, {"WALLET_CURRENCY": "x"}, {"WALLET_TIMEZONE": "Mars"}]
-)
+@pytest.mark.parametrize("wrong", [{"WALLET_PHONE_REGION": "XX"}, {"WALLET_CURRENCY": "x"}])
 def test_wrong_settings_are_told_in_the_same_words(place: Place, wrong: dict[str, str]) -> None:
     case = place.case()
     lines = (["register", "9886499999"], ["create", f"{case.phone}/m"], ["tx", "list", case.phone, "--from", "2024"])
@@ -365,6 +386,21 @@ def test_lists_of_many_pages_are_streamed_whole(place: Place) -> None:
         same(place.both(case.fill(line)))
     listed = place.from_afar(case.fill("tx list {phone} -q -o jsonl")).out.split()
     assert listed == [f"{case.wallet}-{seq}" for seq in range(2502, 0, -1)]
+
+
+@pytest.mark.parametrize("name", ["{phone}", "{phone}/main", "id:{user}", "id:{user}/main", "w{wallet}"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("tx add NAME 500 --debit", "hold add NAME 500", "transfer NAME {phone}/spare 500", "transfer NAME NAME 1"),
+        *("transfer {phone}/spare NAME 500", "close NAME", "verify w99999", "balance w99999"),
+    ],
+)
+def test_a_refusal_names_the_wallet_as_it_was_asked_for(place: Place, line: str, name: str) -> None:
+    case = place.case()
+    done = same(place.both(case.fill(line.replace("NAME", name))))
+    named = line.split(" 500")[0].split()[1 if line.startswith("transfer") else -1]
+    assert f" wallet {case.fill(named.replace('NAME', name))[0]}" in f" {done.err.replace('error: ', '')}"
 
 
 def test_an_export_comes_back_the_same_from_afar(place: Place) -> None:
@@ -409,7 +445,7 @@ def test_a_bank_s_file_is_read_the_same_and_told_when_it_is_saved_again(place: P
         Path("again.csv").write_text(SAVED.replace("\n", "\r\n"), "utf-16")
         Path("timeless.csv").write_text(f"wallet,amount,kind\n{case.phone}/bank,7,credit\n")
         Path("timeless again.csv").write_text(f"kind;amount;wallet\ncredit;7.00;{case.phone}/bank\n")
-        done = [where(["create", f"{case.phone}/bank", "-q"], IN_KOLKATA).code]
+        done = [where(["create", f"{case.phone}/bank", "-q"], IN_TONGA).code]
         for file, *more in (
             ("bank.csv",),
             ("again.csv",),
@@ -417,10 +453,10 @@ def test_a_bank_s_file_is_read_the_same_and_told_when_it_is_saved_again(place: P
             ("again.csv", "--dry-run"),
             ("bank.csv",),
         ):
-            ran = where(["import", file, *written, *more, "--json"], IN_KOLKATA)
+            ran = where(["import", file, *written, *more, "--json"], IN_TONGA)
             done.append((ran.code, ran.out, ran.err))
         for file in ("timeless.csv", "timeless again.csv"):
-            ran = where(["import", file, "--json"], IN_KOLKATA)
+            ran = where(["import", file, "--json"], IN_TONGA)
             done.append((ran.code, ran.out, ran.err.replace(case.phone, "PHONE")))
         outcomes.append(done)
     assert outcomes[0] == outcomes[1]

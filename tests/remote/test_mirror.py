@@ -18,6 +18,7 @@ import wallet_cli.cli
 from wallet_cli import settings
 from wallet_cli.remote import is_remote, mirror_of
 from wallet_cli.services.context import open_ledger
+from wallet_cli.storage.purpose import Purpose
 
 PROGRAM = """
 import sys
@@ -79,7 +80,7 @@ def test_what_is_afar(db: str, remote: bool) -> None:
 
 
 def test_a_command_on_a_file_loads_nothing_for_afar(tmp_path: Path) -> None:
-    with open_ledger(settings.load({"db": str(tmp_path / "wallet.db")}), lambda _: None):
+    with open_ledger(settings.load({"db": str(tmp_path / "wallet.db")}), lambda _: None, purpose=Purpose.MAKE):
         pass  # to make one takes what no other command needs
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, "--db", str(tmp_path / "wallet.db"), "balance", "1", "--json"],

@@ -188,6 +188,10 @@ def test_the_compose_file_names_what_there_is(composed: Any) -> None:
         for name, value in service["environment"].items():
             if "PASSWORD" in name or "SECRET" in name:
                 assert re.fullmatch(r"\$\{\w+:\?.*\}", value), f"{name} has a default"
+    # The servers have no password of a superuser's.
+    secrets = {name: set(service["environment"].values()) for name, service in services.items()}
+    assert secrets["primary"] & secrets["server1"] == {"${WALLET_DB_PASSWORD:?set it}"}
+    assert "POSTGRES_USER" not in services["primary"]["environment"]
     for name in ("server1", "server2"):
         url = services[name]["environment"]["WALLET_DB"]
         assert urlsplit(url).netloc == "wallet@primary,standby"
@@ -211,12 +215,20 @@ def test_the_primary_of_the_compose_file_waits_for_the_standby_that_it_has(
             "POSTGRES_USER": "postgres",
             "POSTGRES_DB": "postgres",
             "REPLICATION_PASSWORD": "it's secret",
+            "WALLET_DB_PASSWORD": "so's this",
         }
         access = (cluster.data / "pg_hba.conf").read_text()
         subprocess.run(["bash", "-euc", script], env=environ, check=True, capture_output=True)
         assert "synchronous_standby_names" in (cluster.data / "postgresql.auto.conf").read_text()
         added = (cluster.data / "pg_hba.conf").read_text().removeprefix(access)
         assert added == "host replication replicator all scram-sha-256\n"
+
+        # The role of the servers makes its tables and does all else, in a database that no other role gets into.
+        may = "rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls"
+        assert cluster.execute(f"SELECT {may} FROM pg_roles WHERE rolname = 'wallet'") == [(False,)]
+        assert cluster.execute("SELECT has_database_privilege('replicator', 'wallet', 'CONNECT')") == [(False,)]
+        monkeypatch.setenv("WALLET_DB", cluster.url("wallet", user="wallet"))
+        tell(STORY)
 
         # As in the container, but that the primary has another address, and nobody has to become another user.
         taken = re.search(r"gosu postgres (pg_basebackup .*?)\n\s*fi", copying, re.DOTALL)

@@ -75,13 +75,13 @@ def test_others_are_answered_while_a_turn_waits_for_a_row(
     cluster: Cluster, database: str, server: Server, other: Other
 ) -> None:
     other.execute("SELECT FROM wallets WHERE id = 1 FOR UPDATE")
-    api = server.api()
+    api, plain = server.api(), server.client()
     with ThreadPoolExecutor(3) as pool:
         first = waits_in_its_turn(pool, cluster, database, api, "first")
         # The turn is one alone: whoever comes is in the next batch.
         later = [pool.submit(credit, api, number, f"later{number}") for number in (1, 2)]
         for _ in range(20):
-            assert server.client().get("/healthz").status_code == 200
+            assert plain.get("/healthz").status_code == 200
             assert api.get("/wallet/get/1/w1").status_code == 200
         assert not any(each.done() for each in (first, *later))
         assert waiting(cluster, database) == 1

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 from support import engines
 from support.cli import run
@@ -21,7 +22,6 @@ from wallet_cli.errors import StorageError
 from wallet_cli.services import transactions, users, wallets
 from wallet_cli.services.audit import verify
 from wallet_cli.services.context import Ledger, open_ledger
-from wallet_cli.storage.sqlite import sqlite3
 from wallet_cli.writer import executor
 from wallet_cli.writer.executor import Executor, UnknownOutcome
 from wallet_cli.writer.turns import turn_lock
@@ -54,7 +54,7 @@ def run_limited(lines: list[str], limit: int, environ: dict[str, str] | None = N
 
 def assert_whole(path: Path, acknowledged: set[str]) -> None:
     """The file is sound, and holds exactly what was acknowledged."""
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert {key for (key,) in connection.execute("SELECT key FROM transactions")} == acknowledged
     assert run("verify").code == 0

@@ -31,6 +31,7 @@ from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.marks import Mark
 from wallet_cli.storage.postgres import PostgresStore
+from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sql import COPIED
 
 needs_postgres = pytest.mark.skipif(postgres.why_not() is not None, reason=str(postgres.why_not()))
@@ -142,8 +143,14 @@ def contents(address: str) -> list[Any]:
 
 @contextmanager
 def opened(address: str) -> Iterator[Ledger]:
-    with open_ledger(settings.load({"db": address}), lambda _: None, arriving=True) as ledger:
+    with open_ledger(settings.load({"db": address}), lambda _: None, purpose=Purpose.MAKE, arriving=True) as ledger:
         yield ledger
+
+
+def made(path: Path) -> Path:
+    """A new ledger, with nothing in it."""
+    with opened(str(path)):
+        return path
 
 
 def mark(address: str) -> Mark:
@@ -221,7 +228,7 @@ def test_the_old_one_takes_no_writes_and_says_where_it_went(way: Way, tmp_path: 
 
 
 def test_an_empty_ledger_moves_too(tmp_path: Path) -> None:
-    old, new = str(tmp_path / "old.db"), str(tmp_path / "new.db")
+    old, new = str(made(tmp_path / "old.db")), str(tmp_path / "new.db")
     done = run(old, f"move --to {new} --json")
     assert [done.json[name] for name in ("moved", "users", "transactions")] == [True, 0, 0]
     assert (takes_writes(old), takes_writes(new)) == (False, True)
@@ -297,6 +304,7 @@ def itself_by_a_hard_link(folder: Path) -> str:
 
 
 def one_that_moved(folder: Path) -> str:
+    made(folder / "empty.db")
     move(str(folder / "empty.db"), str(folder / "elsewhere.db"))
     return str(folder / "empty.db")
 

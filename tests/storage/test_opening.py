@@ -11,18 +11,24 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
-import sqlalchemy
 from support import cli
 
 from wallet_cli import settings
 from wallet_cli.errors import StorageError
 from wallet_cli.services.context import open_ledger
 from wallet_cli.storage import migrate, sql
+from wallet_cli.storage.dbapi import transaction
 from wallet_cli.storage.ledger_file import open_store
-from wallet_cli.storage.sqlite import APPLICATION_ID, sqlite3
+from wallet_cli.storage.purpose import Purpose
+from wallet_cli.storage.sqlite import APPLICATION_ID
 
 pytestmark = pytest.mark.on_file("test_postgres_opening.py opens databases")
+
+
+WRITES = "limits 1 --daily-debit none"
+"""A command that changes a ledger as little as it can."""
 
 
 def mode(path: Path) -> int:
@@ -105,16 +111,15 @@ def short_file(path: Path) -> None:
 
 
 def truncated_ledger(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
         connection.execute("CREATE TABLE t (x)")
     os.truncate(path, 60)
 
 
 def other_database(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
         connection.execute("CREATE TABLE transactions (x)")
         connection.execute("INSERT INTO transactions VALUES (1)")
-        connection.commit()
 
 
 def pipe(path: Path) -> None:
@@ -172,7 +177,7 @@ def test_a_home_that_nobody_has_is_one_clear_error() -> None:
 
 
 def test_a_ledger_of_a_newer_version_is_refused_unchanged(db: Path) -> None:
-    with closing(sqlite3.connect(db)) as connection:
+    with closing(apsw.Connection(str(db))) as connection:
         connection.execute(f"PRAGMA user_version = {sql.SCHEMA_VERSION + 1}")
     before = db.read_bytes()
     for line in ("register 9886977544", "balance 1", "verify"):
@@ -210,12 +215,12 @@ def later_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: Path) -> 
 
 
 def columns(path: Path) -> list[str]:
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
         return [row[0] for row in connection.execute("SELECT name FROM pragma_table_info('users')")]
 
 
 def version(path: Path) -> int:
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
@@ -223,7 +228,7 @@ def version(path: Path) -> int:
 def test_an_older_ledger_is_migrated_after_a_backup(db: Path) -> None:
     old = sql.SCHEMA_VERSION - 1
     backup = db.with_name(f"wallet.db.backup-v{old}")
-    done = cli.run("balance 1 --json")
+    done = cli.run(WRITES + " --json")
     assert (done.code, done.json["balance"]) == (0, "100.00")
     assert done.err == (f"migrated the ledger from schema {old} to {old + 1}; the old one is kept: {backup}\n")
     assert version(db) == old + 1
@@ -235,7 +240,7 @@ def test_an_older_ledger_is_migrated_after_a_backup(db: Path) -> None:
     assert mode(backup) == 0o600
     assert version(backup) == old
     assert "colour" not in columns(backup)
-    with closing(sqlite3.connect(backup)) as connection:
+    with closing(apsw.Connection(str(backup))) as connection:
         assert connection.execute("SELECT wallet_id, seq, amount, key FROM transactions").fetchall() == [
             (1, 1, 10000, "k")
         ]
@@ -244,11 +249,9 @@ def test_an_older_ledger_is_migrated_after_a_backup(db: Path) -> None:
 
 def older(path: Path, to: str) -> None:
     """Make an empty ledger of an earlier version of this program."""
-    engine = sqlalchemy.create_engine(f"sqlite:///{path}", module=sqlite3)
-    with engine.begin() as connection:
-        migrate.upgrade(connection, to=to)
-    engine.dispose()
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
+        with transaction(connection) as wrapped:
+            migrate.upgrade(wrapped, to=to)
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={int(to)}")
 
@@ -267,7 +270,7 @@ TABLES = {
 
 
 def rows(path: Path) -> dict[str, list[Any]]:
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(apsw.Connection(str(path))) as connection:
         return {
             table: connection.execute(f"SELECT {names} FROM {table} ORDER BY 1, 2").fetchall()
             for table, names in TABLES.items()
@@ -290,7 +293,7 @@ def schema_2(db: Path, tmp_path: Path) -> Path:
     newer = tmp_path / "newer.db"
     db.rename(newer)
     older(db, "0002")
-    with closing(sqlite3.connect(db, isolation_level=None)) as connection:
+    with closing(apsw.Connection(str(db))) as connection:
         connection.execute("ATTACH DATABASE ? AS newer", (str(newer),))
         for table, names in TABLES.items():
             connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM newer.{table}")
@@ -302,8 +305,8 @@ def test_a_ledger_of_before_there_were_holds_goes_on_with_its_history_unchanged(
     backup = schema_2.with_name("wallet.db.backup-v2")
     before = rows(schema_2)
     assert [len(found) for found in before.values()] == [1, 2, 3, 1]
-    done = cli.run("verify --json")
-    assert done.json == {"ok": True, "wallets": 2, "transactions": 3}
+    done = cli.run(WRITES)
+    assert cli.run("verify --json").json == {"ok": True, "wallets": 2, "transactions": 3}
     assert done.err == (f"migrated the ledger from schema 2 to {sql.SCHEMA_VERSION}; the old one is kept: {backup}\n")
     assert (version(schema_2), version(backup)) == (sql.SCHEMA_VERSION, 2)
     # Hashes and all: what was there is there as it was, in the ledger and in its backup.
@@ -333,7 +336,7 @@ def test_a_ledger_of_the_first_version_is_brought_all_the_way(tmp_path: Path, em
     assert (done.code, done.out) == (0, "1\n")
     assert "from schema 1 to" in done.err
     assert version(path) == sql.SCHEMA_VERSION
-    with closing(sqlite3.connect(path)) as old, closing(sqlite3.connect(empty_ledger)) as new:
+    with closing(apsw.Connection(str(path))) as old, closing(apsw.Connection(str(empty_ledger))) as new:
         assert ddl(old) == ddl(new)
 
 
@@ -352,6 +355,7 @@ def test_a_migration_that_is_cut_short_leaves_the_older_ledger_whole(
 
     migrate_upgrade = migrate.upgrade
     monkeypatch.setattr(migrate, "upgrade", cut_short)
+    assert cli.run(WRITES).code == 7
     assert cli.run("verify --json").code == 7
     assert (version(schema_2), rows(schema_2)) == (2, before)
     monkeypatch.undo()
@@ -361,7 +365,7 @@ def test_a_migration_that_is_cut_short_leaves_the_older_ledger_whole(
 def test_a_backup_opens_with_the_version_that_made_it(
     db: Path, later_version: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert cli.run("verify").code == 0
+    assert cli.run(WRITES).code == 0
     monkeypatch.undo()
     backup = db.with_name(f"wallet.db.backup-v{sql.SCHEMA_VERSION}")
     assert cli.run(f"--db {backup} balance 1 -q") == (0, "100.00\n", "")
@@ -369,9 +373,10 @@ def test_a_backup_opens_with_the_version_that_made_it(
 
 def test_a_migration_that_fails_leaves_the_ledger_as_it_was(db: Path, later_version: Path) -> None:
     later_version.write_text(LATER + "    op.execute('SELECT no_such_function()')\n")
-    done = cli.run("balance 1 --json")
-    assert done.code != 0
-    assert done.out == ""
+    for line in (WRITES, "balance 1 --json"):
+        done = cli.run(line)
+        assert done.code != 0
+        assert done.out == ""
     assert version(db) == sql.SCHEMA_VERSION - 1
     assert "colour" not in columns(db)
     later_version.write_text(LATER)
@@ -401,13 +406,13 @@ def test_of_two_processes_one_makes_the_ledger(tmp_path: Path, empty_ledger: Pat
         shutil.copyfile(empty_ledger, path)
         yield
 
-    open_store(path, 0.0, turn_that_comes_late, told.append).close()
+    open_store(path, 0.0, turn_that_comes_late, told.append, Purpose.MAKE).close()
     assert told == []
     assert path.read_bytes()[:16] == empty_ledger.read_bytes()[:16]
 
 
 def test_an_old_sqlite_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 36, 0))
-    with pytest.raises(StorageError, match="too old"):
+    monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.51.2")
+    with pytest.raises(StorageError, match=r"SQLite 3\.51\.2 is too old"):
         open_store(tmp_path / "w.db", 0.0, no_turn, print)
     assert list(tmp_path.iterdir()) == []

@@ -21,6 +21,7 @@ from support.transcript import is_one_error, lines
 
 from wallet_cli import settings
 from wallet_cli.services.context import open_ledger
+from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sql import SCHEMA_VERSION
 
 pytestmark = postgres.MARKS
@@ -77,7 +78,8 @@ def host() -> Iterator[Host]:
                 cluster.execute(f"CREATE DATABASE {name} OWNER owner")
             cluster.execute("CREATE DATABASE latin OWNER owner ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
             for name in ("ledger", "newer", "halted"):
-                with open_ledger(settings.load({"db": cluster.url(name, "owner", PASSWORD)}, {}), lambda _: None):
+                chosen = settings.load({"db": cluster.url(name, "owner", PASSWORD)}, {})
+                with open_ledger(chosen, lambda _: None, purpose=Purpose.MAKE):
                     pass
             cluster.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader", "ledger")
             cluster.execute("UPDATE alembic_version SET version_num = '0099'", "newer")

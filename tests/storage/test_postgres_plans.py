@@ -169,8 +169,9 @@ READS_EVERYTHING = {
     "ALL_OPERATORS": "operators are few",
     "STRAY_TRANSACTIONS": "what `verify` looks for has no index, as foreign keys do not let it be",
     "STRAY_HOLDS": "likewise",
+    "LEDGER_ID": "a table with one row",
     "MARK": "a table with one row",
-    "REFUSING": "a table with one row",
+    "ITSELF": "a table with one row",
     "SET_MARK": "a table with one row",
     "CLEAR_OPERATORS": "operators are few, and all of them go",
     "INSERT_TRANSACTIONS": "SQLite alone: what PostgreSQL gets in large numbers it gets by COPY",
@@ -180,7 +181,7 @@ READS_EVERYTHING = {
 LOCKED = "SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE"
 """As PostgresStore.lock puts it together: it is where a batch takes its turn."""
 
-NO_STATEMENTS = {"ESCAPE"}
+NO_STATEMENTS = {"NOTE"}
 
 
 def text_of(name: str) -> str:

@@ -50,6 +50,7 @@ from wallet_cli.domain.commands import (
     Post,
     Refusal,
     RestoreHold,
+    RestoreState,
     RestoreTransaction,
     Result,
     Reverse,
@@ -67,6 +68,8 @@ from wallet_cli.domain.rules import State, execute
 from wallet_cli.domain.rules.holds import status_at
 
 INR = Currency("INR", 2)
+RESTORES = (RestoreTransaction, RestoreHold, RestoreState)
+"""What the book takes at any time, as if it had been empty when an export began to be read back into it."""
 NAMES = {"MAX": MAX_AMOUNT_MINOR, "TOTAL": MAX_TOTAL_MINOR, "DAY": DAY_US, "2DAY": 2 * DAY_US}
 
 
@@ -154,6 +157,7 @@ class Book:
     def carry_out(self, commands: Sequence[Command], now_us: int) -> list[Result]:
         """Decide a batch and write down what it made; what is refused or replayed has to make and change nothing."""
         state = self.load(now_us)
+        state.restoring = any(isinstance(command, RESTORES) for command in commands)
         before = everything(state)
         results = execute(state, commands, now_us)
         if not any(isinstance(result, Applied | AppliedTogether) for result in results):

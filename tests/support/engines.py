@@ -17,14 +17,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import apsw
 import psycopg
-import pysqlite3
 
 from support import cli, postgres, processes
 from support.sizes import WHOLE
 from wallet_cli import settings
 from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.storage.postgres import CREATING_LOCK, PostgresStore
+from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.storage.wire import translated
 from wallet_cli.writer.file_lock import TurnLock
@@ -176,7 +177,7 @@ def empty_file() -> Path:
     path = Path(postgres.run_folder()) / "wallet.db"
     with postgres.one_at_a_time("making"):
         if not path.exists():
-            with open_ledger(settings.load({"db": str(path)}, {}), lambda _: None):
+            with open_ledger(settings.load({"db": str(path)}, {}), lambda _: None, purpose=Purpose.MAKE):
                 pass
     return path
 
@@ -260,7 +261,7 @@ def dump(address: Address) -> list[object]:
             return [schema, *(server.execute(read.format(name).encode()).fetchall() for name in tables)]
     if not address.is_file():
         return []
-    connection: Any = pysqlite3.connect(address)
+    connection: Any = apsw.Connection(str(address))
     try:
         schema = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
         tables = [name for kind, name, _ in schema if kind == "table"]
@@ -280,7 +281,7 @@ def rows(address: Address, *statements: str) -> list[tuple[Any, ...]]:
     if isinstance(address, str):
         with psycopg.connect(address, autocommit=True) as server:
             return [row for each in statements for row in server.execute(each.encode()).fetchall()]
-    connection: Any = pysqlite3.connect(f"file:{address}?mode=ro", uri=True)
+    connection: Any = apsw.Connection(str(address), apsw.SQLITE_OPEN_READONLY)
     try:
         return [row for each in statements for row in connection.execute(each).fetchall()]
     finally:
@@ -294,9 +295,9 @@ def execute(address: Address, script: str) -> None:
             for statement in script.split(";"):
                 server.execute((UNCHECKED if "PRAGMA foreign_keys" in statement else statement).encode())
         return
-    connection: Any = pysqlite3.connect(address, isolation_level=None)
+    connection: Any = apsw.Connection(str(address))
     try:
-        connection.executescript(script)
+        connection.execute(script)
     finally:
         connection.close()
 
@@ -338,7 +339,7 @@ def unchecked(address: Address) -> Iterator[Raw]:
             server.execute(UNCHECKED.encode())
             yield Raw(server, True)
         return
-    connection: Any = pysqlite3.connect(address, isolation_level=None)
+    connection: Any = apsw.Connection(str(address))
     try:
         connection.execute("PRAGMA ignore_check_constraints=ON")
         yield Raw(connection, False)

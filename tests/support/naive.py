@@ -37,6 +37,7 @@ class Entry(NamedTuple):
     reverses: int | None = None
     hold: int | None = None
     forced: bool = False
+    user_key: bool = False
 
 
 class Kept(NamedTuple):
@@ -103,8 +104,11 @@ class Account:
 
     def debit_refused(self, amount: int, at_us: int, held: int) -> str | None:
         today = [e.amount for e in self.entries if not e.is_credit and e.at_us // DAY_US == at_us // DAY_US]
-        if self.daily is not None and sum(today) + amount > self.daily:
+        if self.daily is not None and sum(today) + held + amount > self.daily:
             return "limit_exceeded"
+        return self.funds_refused(amount, held)
+
+    def funds_refused(self, amount: int, held: int = 0) -> str | None:
         return "insufficient_funds" if self.balance() - held - amount < (self.minimum or 0) else None
 
     # What goes out.
@@ -150,7 +154,18 @@ class Account:
             answer["reverses"] = f"{self.id}-{entry.reverses}"
         if entry.hold is not None:
             answer["hold"] = f"{self.id}-h{entry.hold}"
-        return answer | {"forced": True} if entry.forced else answer
+        if entry.forced:
+            answer["forced"] = True
+        return answer | {"user_key": True} if entry.user_key else answer
+
+    def placed(self, number: int) -> dict[str, Any]:
+        """A hold as it was when it was placed."""
+        before, hold = self.holds, self.holds[number - 1]
+        self.holds = [hold._replace(captured=0, status="open", ended_us=None)] * number
+        try:
+            return self.hold(number, hold.created_us)
+        finally:
+            self.holds = before
 
     def hold(self, number: int, now_us: int) -> dict[str, Any]:
         hold = self.holds[number - 1].at(now_us)
@@ -216,11 +231,11 @@ class Naive:
         account = self.accounts.get(c.wallet_id)
         if account is None:
             return Decision("wallet_not_found")
-        if account.status != "active":
-            return Decision("wallet_not_active")
-        used = self._used(account, c.key, lambda e: self._plain(e, c))
+        used = self._used(account, c.key, lambda e: self._plain(e, c), user_key=c.user_key)
         if used is not None:
             return used
+        if account.status != "active":
+            return Decision("wallet_not_active")
         at_us = max(self.now_us, account.last_us()) if c.at_us is None else c.at_us
         if c.at_us is not None and c.at_us > self.now_us:
             return Decision("invalid_input")
@@ -230,12 +245,12 @@ class Naive:
         wrong = account.credit_refused(c.amount) if c.is_credit else account.debit_refused(c.amount, at_us, held)
         if wrong is not None:
             return Decision(wrong)
-        entry = Entry(c.is_credit, c.amount, at_us, c.note, c.key, c.meta)
+        entry = Entry(c.is_credit, c.amount, at_us, c.note, c.key, c.meta, user_key=c.user_key)
         return Decision("applied", "transaction", *account.add(entry, self.now_us))
 
     @staticmethod
     def _plain(entry: Entry, c: Post) -> bool:
-        return entry == Entry(c.is_credit, c.amount, entry.at_us, c.note, c.key, c.meta) and (
+        return entry == Entry(c.is_credit, c.amount, entry.at_us, c.note, c.key, c.meta, user_key=c.user_key) and (
             c.at_us is None or c.at_us == entry.at_us
         )
 
@@ -245,16 +260,16 @@ class Naive:
             return Decision("wallet_not_found")
         if source is target:
             return Decision("invalid_input")
-        if source.status != "active" or target.status != "active":
-            return Decision("wallet_not_active")
 
         def same(entry: Entry) -> bool:
             to = entry.peer is not None and entry.peer[0] == target.id and entry.reverses is None
             return to and (entry.amount, entry.note, entry.meta) == (c.amount, c.note, c.meta)
 
-        used = self._used(source, c.key, same)
+        used = self._used(source, c.key, same, user_key=c.user_key)
         if used is not None:
             return used
+        if source.status != "active" or target.status != "active":
+            return Decision("wallet_not_active")
         if source.currency != target.currency:
             return Decision("invalid_input")
         at_us = max(self.now_us, source.last_us(), target.last_us())
@@ -262,7 +277,7 @@ class Naive:
         if wrong is not None:
             return Decision(wrong)
         there = target.id, len(target.entries) + 1
-        here = source.add(Entry(False, c.amount, at_us, c.note, c.key, c.meta, there), self.now_us)
+        here = source.add(Entry(False, c.amount, at_us, c.note, c.key, c.meta, there, user_key=c.user_key), self.now_us)
         target.add(Entry(True, c.amount, at_us, c.note, None, c.meta, here), self.now_us)
         return Decision("applied", "transaction", *here)
 
@@ -274,8 +289,6 @@ class Naive:
         sides = [(account, c.seq, not original.is_credit)]
         if original.peer is not None:
             sides.append((self.accounts[original.peer[0]], original.peer[1], original.is_credit))
-        if any(side.status != "active" for side, _, _ in sides):
-            return Decision("wallet_not_active")
 
         def same(e: Entry) -> bool:
             return (e.reverses, e.note, e.meta, e.forced) == (c.seq, c.note, c.meta, c.force) and (
@@ -285,6 +298,8 @@ class Naive:
         used = self._used(account, c.key, same)
         if used is not None:
             return used
+        if any(side.status != "active" for side, _, _ in sides):
+            return Decision("wallet_not_active")
         if original.reverses is not None:
             return Decision("not_reversible")
         left = original.amount - account.reversed(c.seq)
@@ -308,8 +323,6 @@ class Naive:
         account = self.accounts.get(c.wallet_id)
         if account is None:
             return Decision("wallet_not_found")
-        if account.status != "active":
-            return Decision("wallet_not_active")
 
         def same(hold: Kept) -> bool:
             lasts_us = hold.expires_us - hold.created_us
@@ -318,10 +331,13 @@ class Naive:
         used = self._used(account, c.key, same_hold=same)
         if used is not None:
             return used
-        if account.balance() - account.held(self.now_us) - c.amount < (account.minimum or 0):
-            return Decision("insufficient_funds")
-        account.note(self.now_us)
+        if account.status != "active":
+            return Decision("wallet_not_active")
         at_us = max(self.now_us, account.last_us())
+        wrong = account.debit_refused(c.amount, at_us, account.held(self.now_us))
+        if wrong is not None:
+            return Decision(wrong)
+        account.note(self.now_us)
         account.holds.append(Kept(c.amount, 0, "open", at_us, at_us + c.lasts_us, None, c.note, c.key))
         return Decision("applied", "hold", account.id, len(account.holds))
 
@@ -329,8 +345,6 @@ class Naive:
         account = self.accounts.get(c.wallet_id)
         if account is None or not 1 <= c.number <= len(account.holds):
             return Decision("hold_not_found")
-        if account.status != "active":
-            return Decision("wallet_not_active")
 
         def same(e: Entry) -> bool:
             return (e.hold, e.note) == (c.number, c.note) and (c.amount is None or c.amount == e.amount)
@@ -338,6 +352,8 @@ class Naive:
         used = self._used(account, c.key, same)
         if used is not None:
             return used
+        if account.status != "active":
+            return Decision("wallet_not_active")
         hold = account.holds[c.number - 1]
         at_us = max(self.now_us, account.last_us(), hold.created_us)
         hold = hold.at(at_us)
@@ -347,7 +363,7 @@ class Naive:
         amount = left if c.amount is None else c.amount
         if amount > left:
             return Decision("capture_exceeds_hold")
-        wrong = account.debit_refused(amount, at_us, 0)
+        wrong = account.funds_refused(amount)
         if wrong is not None:
             return Decision(wrong)
         hold = hold._replace(captured=hold.captured + amount)
@@ -406,16 +422,18 @@ class Naive:
         key: str | None,
         same_entry: Callable[[Entry], bool] = lambda _: False,
         same_hold: Callable[[Kept], bool] = lambda _: False,
+        *,
+        user_key: bool = False,
     ) -> Decision | None:
         """What comes of a key that something of the wallet bears already."""
         if key is None:
             return None
         for seq, entry in enumerate(account.entries, 1):
-            if entry.key == key:
+            if entry.key == key and entry.user_key == user_key:
                 same = same_entry(entry)
                 return Decision("replayed", "transaction", account.id, seq) if same else Decision("key_reused")
         for number, hold in enumerate(account.holds, 1):
-            if hold.key == key:
+            if hold.key == key and not user_key:
                 same = same_hold(hold)
                 return Decision("replayed", "hold", account.id, number) if same else Decision("key_reused")
         return None

@@ -484,6 +484,13 @@ def named(url: str, database: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
 
 
+def connected_as(url: str, role: str) -> str:
+    """The same database as another role, over the socket of the run's server."""
+    parts = urlsplit(url)
+    netloc = f"{role}@{parts.netloc.rpartition('@')[2]}"
+    return urlunsplit(parts._replace(netloc=netloc))
+
+
 @cache
 def databases() -> Databases:
     """The server of this run, started by the first who asks, with a database to copy."""
@@ -513,9 +520,10 @@ def _shared() -> Cluster:
 def _make_template(url: str) -> None:
     from wallet_cli import settings
     from wallet_cli.services.context import open_ledger
+    from wallet_cli.storage.purpose import Purpose
 
     name = f"{_prefix()}template"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'".encode())
-    with open_ledger(settings.load({"db": named(url, name)}, {}), lambda _: None):
+    with open_ledger(settings.load({"db": named(url, name)}, {}), lambda _: None, purpose=Purpose.MAKE):
         pass

@@ -72,7 +72,7 @@ def answer(fd: int) -> None:
 
 # What a run of `wallet` imports, at once or on the way, whatever the engine.
 IMPORTED = """
-csv json tomllib zoneinfo dotenv platformdirs pysqlite3 wallet_cli.__main__ wallet_cli.settings
+csv json tomllib zoneinfo dotenv platformdirs apsw wallet_cli.__main__ wallet_cli.settings
 wallet_cli.cli.app wallet_cli.cli.register wallet_cli.cli.tx wallet_cli.cli.verify wallet_cli.cli.wallet
 wallet_cli.services.audit wallet_cli.services.context wallet_cli.storage.sqlite wallet_cli.storage.postgres
 """

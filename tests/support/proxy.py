@@ -50,6 +50,11 @@ class Proxy:
         """How often a wire was cut."""
         self.refusing = 0
         """How many of those who come are sent away at once, from now on."""
+        self.delay_s = 0.0
+        """How long what is sent to the server is on its way, from now on."""
+        self._asking: set[asyncio.Task[None]] = set()
+        self.most_asking = 0
+        """On how many wires an answer was waited for at once, at most."""
 
     def at(self, word: bytes, cut: Cut, refusing: int = 0) -> None:
         """Cut the wire over which this word goes next, once; after that, send so many away who come."""
@@ -102,7 +107,9 @@ class Proxy:
             writer.write(b"S")
             await writer.start_tls(self._tls)
         answers, server = await asyncio.open_unix_connection(self._upstream)
-        pump = asyncio.create_task(_pass_on(answers, writer))
+        wire = asyncio.current_task()
+        assert wire is not None
+        pump = asyncio.create_task(self._pass_on(answers, writer, wire))
         try:
             while data := await reader.read(READ_BYTES):
                 if self._cut is not None and self._word in data:
@@ -114,8 +121,13 @@ class Proxy:
                     await asyncio.wait([pump])
                     await self._end(cut, data, writer, answers, server)
                     return
+                self._asking.add(wire)
+                self.most_asking = max(self.most_asking, len(self._asking))
+                if self.delay_s:
+                    await asyncio.sleep(self.delay_s)
                 server.write(data)
         finally:
+            self._asking.discard(wire)
             pump.cancel()
             server.close()
 
@@ -136,9 +148,11 @@ class Proxy:
         server.write(data)
         await answers.read(READ_BYTES)
 
-
-async def _pass_on(answers: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await answers.read(READ_BYTES):
-            writer.write(data)
-        writer.close()
+    async def _pass_on(
+        self, answers: asyncio.StreamReader, writer: asyncio.StreamWriter, wire: asyncio.Task[None]
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := await answers.read(READ_BYTES):
+                self._asking.discard(wire)
+                writer.write(data)
+            writer.close()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import cli, processes
@@ -19,7 +20,7 @@ from support.engines import Address, Engine
 from transport.ledgers import START_US, exported, imported, opened, tell
 
 from wallet_cli.domain.address import parse_wallet
-from wallet_cli.errors import InvalidInput, StorageError
+from wallet_cli.errors import InvalidInput, RestoreConflict, StorageError
 from wallet_cli.services import imports, transactions, users, wallets
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.imports.reading import MAX_LINE_BYTES, read_lines
@@ -375,8 +376,43 @@ def test_a_hold_that_contradicts_itself_is_refused(opened_wallet: Ledger) -> Non
     ]  # fmt: skip
     for change in wrong:
         outcome = imported(opened_wallet, json.dumps(hold | change))
-        assert [code for _, code in outcome.refusals] in (["invalid_input"], ["restore_conflict"]), change
-    assert imported(opened_wallet, json.dumps(hold)).counts == (1, 0, 0)
+        elsewhere = change.get("id") in ("2-h1", "1-h2")
+        assert [code for _, code in outcome.refusals] == ["restore_conflict" if elsewhere else "invalid_input"], change
+    # What contradicts nothing is no way into a ledger that was not empty either.
+    assert imported(opened_wallet, json.dumps(hold)).refusals == [(1, "restore_conflict")]
+
+
+LOOSE = {
+    "a hold that is not there": {"hold": "1-h1"},
+    "an original that is not there": {"reverses": "1-9", "kind": "credit"},
+    "an original of the same kind": {"reverses": "1-2"},
+    "a leg that is not there": {"transfer": "2-9"},
+}
+
+
+@pytest.mark.parametrize("loose", LOOSE)
+def test_an_export_that_refers_to_what_is_not_there_makes_no_ledger(loose: str, engine: Engine) -> None:
+    """Its rows are looked through at its end; the ledger takes no writes until it is whole."""
+    row = {"id": "1-3", "wallet": "id:1", "kind": "debit", "amount": "1.00", "at": "2024-01-02T00:00:00Z"}
+    lines: list[dict[str, Any]] = [
+        {"record": "ledger", "version": 1},
+        {"record": "user", "id": 1, "phone_number": "1", "phone_e164": "+911234567", "created_at": "2024-01-01"},
+        {"record": "wallet", "id": 1, "wallet": "id:1", "currency": "INR", "created_at": "2024-01-01"},
+        {"record": "wallet", "id": 2, "wallet": "id:1/b", "currency": "INR", "created_at": "2024-01-01"},
+        row | {"id": "1-1", "kind": "credit", "amount": "9.00", "at": "2024-01-01T00:00:00Z"},
+        row | {"id": "1-2"},
+        row | LOOSE[loose],
+        {"record": "end", "records": 7},
+    ]
+    with opened() as ledger:
+        outcome = imported(ledger, "\n".join(json.dumps(line) for line in lines))
+        assert outcome.refusals == [(8, "restore_conflict")]
+        with pytest.raises(RestoreConflict, match="incomplete"):
+            transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True)
+    with opened() as ledger:
+        good = [*lines[:6], {"record": "end", "records": 6}]
+        assert imported(ledger, "\n".join(json.dumps(line) for line in good)).refusals == []
+        assert transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True)["id"] == "1-3"
 
 
 # Options

@@ -192,7 +192,7 @@ def forgets_keys() -> None:
     load = engine.load
 
     def load_without_keys(store: Store, commands: list[Command], policy: Policy, now_us: int) -> State:
-        store.connection.execute("DROP INDEX IF EXISTS uq_transactions_wallet_id_key")
+        store.connection.execute("DROP INDEX IF EXISTS uq_transactions_wallet_id_key_user_key")
         state = load(store, commands, policy, now_us)
         state.keys.clear()
         return state
@@ -210,13 +210,17 @@ def makes_other_keys() -> None:
 def restores_anywhere() -> None:
     """A deliberate fault: a line of an export is put after what is there, wherever it stood."""
     restored = imports.Run._transaction
+    seqs: dict[int, Iterator[int]] = {}
 
     def at_the_end(run: imports.Run, line: imports.Line) -> imports.Change:
         command = restored(run, line)
         assert isinstance(command, imports.RestoreTransaction)
-        return imports.Post(
-            command.wallet_id, command.is_credit, command.amount, command.note, None, command.at_us, command.meta
-        )
+        id_ = command.wallet_id
+        if id_ not in seqs:
+            account = run._ledger.store.account(id_, 0)
+            assert account is not None
+            seqs[id_] = itertools.count(account.last.seq + 1)
+        return command._replace(seq=next(seqs[id_]))
 
     imports.Run._transaction = at_the_end  # type: ignore[method-assign]
 

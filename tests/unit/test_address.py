@@ -89,7 +89,7 @@ def test_anything_else_is_no_user(text: str) -> None:
     ],
 )
 def test_a_wallet_is_a_user_and_a_type(text: str, user: UserName, type_: str) -> None:
-    assert parse_wallet(text) == WalletName(user, type_)
+    assert parse_wallet(text) == WalletName(user, type_, text)
 
 
 @pytest.mark.parametrize("text", ["", "/", "1/", "/main", "1/a/b", "1/a b", "1/é", "1/" + "x" * 33, "1/main\n", "1//a"])
@@ -162,13 +162,18 @@ def test_a_hold_is_no_transaction(text: str) -> None:
         parse_transaction_id(text)
 
 
-@pytest.mark.parametrize("text", ["k", " ", "salary-1", "é", "鍵", "🔑", "[/b]", "' OR 1=1 --", "x" * 255])
+@pytest.mark.parametrize("text", ["k", "a b", "salary-1", "é", "鍵", "🔑", "[/b]", "' OR 1=1 --", "x" * 255])
 def test_a_key_is_1_to_255_printable_characters_kept_as_they_are(text: str) -> None:
     assert check_key(text) == text
 
 
+@pytest.mark.parametrize("text", ["k ", " k", "  k  ", "\tk", "k\t \n", "\u00a0k", "k" + " " * 300])
+def test_white_space_at_the_ends_of_a_key_never_counts(text: str) -> None:
+    assert check_key(text) == "k"
+
+
 @pytest.mark.parametrize(
-    "text", ["", "x" * 256, "a\nb", "a\x00", "\x1b[31m", "\t", "\x7f", "\u202e", "\udcff", "\u2028"]
+    "text", ["", " ", "x" * 256, "a\nb", "a\x00", "\x1b[31m", "\t", "\x7f", "\u202e", "\udcff", "\u2028"]
 )
 def test_any_other_key_is_refused_in_one_harmless_line(text: str) -> None:
     with pytest.raises(InvalidInput, match="not a key") as caught:

@@ -48,6 +48,7 @@ def test_a_wallet() -> None:
         ("created_at", "2026-11-22T10:00:00.000000Z"),
         ("maximum_balance", None),
         ("daily_debit", None),
+        ("wallet", INR_WALLET.name),
     ]
 
 
@@ -184,6 +185,7 @@ def test_a_total() -> None:
         ("debit_count", 2),
         ("net", "1.70"),
         ("closing_balance", "2.70"),
+        ("wallet", INR_WALLET.name),
     ]
 
 

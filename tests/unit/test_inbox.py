@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from greenlet import getcurrent, greenlet
 
-from wallet_cli.domain.commands import Command, NoteUse, Refusal, Result
+from wallet_cli.domain.commands import Command, NoteUse, Refusal, Result, Together
 from wallet_cli.errors import Busy, InternalError, StorageError, Unreachable, WalletError
 from wallet_cli.writer import inbox as inbox_module
 from wallet_cli.writer.executor import UnknownOutcome
@@ -211,6 +211,48 @@ def test_the_bound_counts_commands_not_requests() -> None:
     desk.let(2)
     desk.close()
     assert [who for who, _ in desk.answers] == ["with the executor", "nine", "one"]
+
+
+def test_the_bound_counts_each_command_of_a_group() -> None:
+    """Else hundreds of groups of thousands would be let in as hundreds."""
+    desk = Desk(capacity=10)
+    desk.inbox.start()
+    desk.send("with the executor")
+    desk.begun()
+    group = Together(tuple(NoteUse("one") for _ in range(6)))
+    told: list[object] = []
+    desk.inbox.submit([group], told.append)
+    assert desk.inbox.depth() == 6
+    with pytest.raises(Busy):
+        desk.inbox.submit([group], told.append)
+    with pytest.raises(Busy):
+        desk.send("five", *"abcde")
+    desk.send("four", *"abcd")
+    with pytest.raises(Busy):
+        desk.inbox.must_have_room()
+    desk.executor.errors[1] = StorageError("this executor knows no groups")
+    desk.let(2)
+    desk.close()
+    assert len(told) == 1
+    assert desk.inbox.depth() == 0
+
+
+def test_the_bound_counts_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_module, "MAX_WAITING_BYTES", 10_000)
+    desk = Desk()
+    desk.inbox.start()
+    desk.send("with the executor")
+    desk.begun()
+    desk.send("long", "x" * 6000)
+    with pytest.raises(Busy):
+        desk.send("too long", "x" * 6000)
+    desk.send("short")
+    desk.let(1)
+    desk.begun()
+    desk.send("again", "x" * 6000)
+    desk.let(2)
+    desk.close()
+    assert [who for who, _ in desk.answers] == ["with the executor", "long", "short", "again"]
 
 
 def test_a_request_larger_than_the_bound_is_taken_when_nothing_waits() -> None:

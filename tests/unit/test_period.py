@@ -7,6 +7,8 @@ from datetime import tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wallet_cli.domain.period import (
     DAY_US,
@@ -15,6 +17,8 @@ from wallet_cli.domain.period import (
     MAX_DURATION_DAYS,
     Period,
     Span,
+    check_zone,
+    day_of,
     day_start_us,
     format_end,
     format_time,
@@ -22,6 +26,7 @@ from wallet_cli.domain.period import (
     parse_period,
     parse_start,
     parse_time,
+    zone_of,
 )
 from wallet_cli.errors import InvalidInput
 
@@ -287,6 +292,99 @@ def test_any_other_length_of_time_is_refused(text: str) -> None:
 def test_a_day_begins_at_midnight_utc(at_us: int, start_us: int) -> None:
     assert day_start_us(at_us) == start_us
     assert format_time(day_start_us(at_us)).endswith("T00:00:00.000000Z")
+
+
+HOUR_US = 3_600_000_000
+
+
+@pytest.mark.parametrize(
+    ("zone", "at", "day", "start", "hours"),
+    [
+        ("UTC", "2024-04-30T23:59:59.999999Z", "2024-04-30", "2024-04-30T00:00:00", 24),
+        ("Asia/Kolkata", "2024-04-30T18:29:59.999999Z", "2024-04-30", "2024-04-29T18:30:00", 24),
+        ("Asia/Kolkata", "2024-04-30T18:30:00Z", "2024-05-01", "2024-04-30T18:30:00", 24),
+        ("America/New_York", "2024-03-10T12:00:00Z", "2024-03-10", "2024-03-10T05:00:00", 23),
+        ("America/New_York", "2024-11-03T12:00:00Z", "2024-11-03", "2024-11-03T04:00:00", 25),
+        # The clocks of Lord Howe go forward by half an hour.
+        ("Australia/Lord_Howe", "2024-10-05T20:00:00Z", "2024-10-06", "2024-10-05T13:30:00", 23.5),
+        # Samoa had no 30 December 2011.
+        ("Pacific/Apia", "2011-12-30T09:59:59Z", "2011-12-29", "2011-12-29T10:00:00", 24),
+        ("Pacific/Apia", "2011-12-30T10:00:00Z", "2011-12-31", "2011-12-30T10:00:00", 24),
+        # Midnight is skipped: the day starts at 01:00, an hour after which it would have.
+        ("America/Sao_Paulo", "2018-11-04T12:00:00Z", "2018-11-04", "2018-11-04T03:00:00", 23),
+        # From 23:30 to 00:30: at half past, and not when half an hour of the new day is over.
+        ("America/Toronto", "1919-03-31T04:45:00Z", "1919-03-31", "1919-03-31T04:30:00", 23.5),
+        # 24:00 becomes 23:00, which is of the same day once more.
+        ("America/Sao_Paulo", "2018-02-18T02:30:00Z", "2018-02-17", "2018-02-17T02:00:00", 25),
+        # Midnight comes twice, a minute after the first one: all that follows that is of the new day.
+        ("America/St_Johns", "2010-11-07T03:00:00Z", "2010-11-07", "2010-11-07T02:30:00", 25),
+        # The first and last hours that there are have no date everywhere.
+        ("America/New_York", "0001-01-01T00:00:00Z", "0001-01-01", "0001-01-01T00:00:00", None),
+        ("Asia/Kolkata", "9999-12-31T23:00:00Z", "9999-12-31", "9999-12-30T18:30:00", None),
+    ],
+)
+def test_the_day_of_a_moment(zone: str, at: str, day: str, start: str, hours: float | None) -> None:
+    at_us = parse_start(at, UTC)
+    found = day_of(at_us, zone_of(zone))
+    assert found.text == day
+    assert format_time(found.start_us) == f"{start}.000000Z"
+    assert day_start_us(at_us, zone_of(zone)) == found.start_us
+    assert hours is None or found.end_us - found.start_us == hours * HOUR_US
+    if hours is not None:
+        assert parse_time(day, zone_of(zone)) == Span(found.start_us, found.end_us)
+
+
+ODD_ZONES = (
+    *("UTC", "Asia/Kolkata", "America/New_York", "Pacific/Apia", "Australia/Lord_Howe", "America/Sao_Paulo"),
+    *("America/St_Johns", "Africa/Cairo", "Pacific/Kiritimati", "America/Toronto", "Antarctica/Troll", "Europe/Dublin"),
+)
+
+
+@given(st.sampled_from(ODD_ZONES), st.integers(parse_start("1900", UTC), parse_start("2100", UTC)))
+def test_a_day_is_what_its_date_means_and_the_next_one_follows_it(zone: str, at_us: int) -> None:
+    place = zone_of(zone)
+    day = day_of(at_us, place)
+    assert day.start_us <= at_us < day.end_us
+    assert parse_time(day.text, place) == Span(day.start_us, day.end_us)
+    assert day_of(day.start_us, place) == day_of(day.end_us - 1, place) == day
+    following = day_of(day.end_us, place)
+    assert following.start_us == day.end_us
+    assert following.text > day.text
+    # A month has the days that its name begins the names of.
+    assert parse_time(day.text[:7], place).start_us <= day.start_us < parse_time(day.text[:7], place).end_us
+
+
+@given(st.sampled_from(("America/St_Johns", "America/Sao_Paulo", "America/Toronto", "Pacific/Apia")), st.data())
+def test_days_follow_each_other_around_each_change_of_the_clocks(zone: str, data: st.DataObject) -> None:
+    place = zone_of(zone)
+    year = data.draw(st.integers(1900, 2037))
+    at_us = parse_start(f"{year}", UTC)
+    while at_us < parse_start(f"{year + 1}", UTC):
+        day = day_of(at_us, place)
+        assert day.start_us <= at_us < day.end_us
+        at_us = day.end_us
+
+
+def test_a_zone_is_asked_for_only_where_a_time_has_no_offset() -> None:
+    asked = []
+
+    def zone() -> tzinfo:
+        asked.append(1)
+        return KOLKATA
+
+    assert parse_time("2024-04-30T00:00Z", zone).start_us == parse_start("2024-04-30", UTC)
+    assert parse_period("2024-04-30T00:00+00:00", "2024-04-30T12Z", zone).start_us
+    assert not asked
+    assert parse_start("2024-04-30", zone) == parse_start("2024-04-30", KOLKATA)
+    assert asked
+
+
+@pytest.mark.parametrize(
+    "name", ["", "system", "Mars/Base", "../UTC", "/etc/localtime", "right/UTC", "posix/UTC", "utc", "IST-5:30", "A\0"]
+)
+def test_what_is_no_time_zone(name: str) -> None:
+    with pytest.raises(InvalidInput):
+        check_zone(name)
 
 
 @pytest.mark.parametrize(

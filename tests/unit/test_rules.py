@@ -259,8 +259,8 @@ def test_a_minimum_that_the_currency_cannot_hold_stops_debits_alone() -> None:
 PRECEDENCE = """
     now  kind  wallet amount key  note at   → result
      50  debit 9      MAX+1  used -    60   → wallet_not_found
-     50  debit 2      MAX+1  used -    60   → wallet_not_active
-     50  debit 1      MAX+1  used -    60   → key_reused
+     50  debit 2      MAX+1  used -    60   → key_reused
+     50  debit 2      MAX+1  free -    60   → wallet_not_active
      50  debit 1      MAX+1  free -    60   → invalid_input
      50  debit 1         10  free -    60   → invalid_input
      50  debit 1         10  free -     5   → time_conflict

@@ -122,7 +122,7 @@ def test_a_group_that_is_sent_again_is_answered_again() -> None:
     state = book.load(21)
     before = everything(state)
     (again,) = execute(state, [group], 21)
-    assert again == AppliedTogether(tuple(Replayed(each.made) for each in first.results))
+    assert again == AppliedTogether(tuple(Replayed(each.made, each.beside) for each in first.results))
     assert everything(state) == before
 
 

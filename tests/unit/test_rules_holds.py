@@ -170,12 +170,40 @@ TABLES = {
          12 capture  1-h2        -   -   -   -    → applied 1-3 -50
          12 look 1 → active -50 0 0
     """,
-    "capture: the day's limit holds, placing asks nothing of it": """
-        wallet 1 active - 100 daily=20
-         11 hold     1          30   100 -   -    → applied 1-h1 open 30 0
-         12 capture  1-h1        -   -   -   -    → limit_exceeded daily_debit
-         12 capture  1-h1       20   keep -  -    → applied 1-2 80
-         12 capture  1-h1        1   keep -  -    → limit_exceeded daily_debit
+    "the day's limit: what is held counts from when it is placed, so a capture always fits": """
+        wallet 1 active - 100 daily=30
+         11 hold     1          31   100 -   -    → limit_exceeded daily_debit
+         11 hold     1          20   100 -   -    → applied 1-h1 open 20 0
+         12 debit    1          11   -   -   -    → limit_exceeded daily_debit
+         12 hold     1          11   100 -   -    → limit_exceeded daily_debit
+         12 debit    1          10   -   -   -    → applied 1-2 90
+         12 capture  1-h1       15   keep -  -    → applied 1-3 75
+         12 debit    1           1   -   -   -    → limit_exceeded daily_debit
+         12 capture  1-h1        5   -   -   -    → applied 1-4 70
+         12 debit    1           1   -   -   -    → limit_exceeded daily_debit
+    """,
+    "the day's limit: what is let go of counts no more": """
+        wallet 1 active - 100 daily=30
+         11 hold     1          20   100 -   -    → applied 1-h1 open 20 0
+         12 debit    1          30   -   -   -    → limit_exceeded daily_debit
+         12 void     1-h1                         → applied 1-h1 voided 20 0
+         12 debit    1          30   -   -   -    → applied 1-2 70
+    """,
+    "the day's limit: an open hold counts on later days too, and one that has lapsed does not": """
+        wallet 1 active - 100 daily=30
+         11 hold     1          20  2DAY -   -    → applied 1-h1 open 20 0
+        DAY debit    1          11   -   -   -    → limit_exceeded daily_debit
+        DAY debit    1          10   -   -   -    → applied 1-2 90
+        DAY capture  1-h1       20   -   -   -    → applied 1-3 70
+       2DAY hold     1          20     9 -   -    → applied 1-h2 open 20 0
+       2DAY+9 debit  1          30   -   -   -    → applied 1-4 40
+    """,
+    "the day's limit: one that is lowered stops no capture of what was held before": """
+        wallet 1 active - 100
+         11 hold     1          20   100 -   -    → applied 1-h1 open 20 0
+         12 limits   1   =   =   5                → applied 1 active
+         12 debit    1           1   -   -   -    → limit_exceeded daily_debit
+         12 capture  1-h1       20   -   -   -    → applied 1-2 80
     """,
     "capture: the totals keep to their bound": """
         wallet 1 active - TOTAL TOTAL-5
@@ -233,9 +261,9 @@ TABLES = {
          12 hold     1          30    99 k   car  → key_reused
          12 hold     1          30   100 k   -    → key_reused
          12 look 1 → active 100 30 70
-        # The answer to a hold that has ended since is the hold as it is now.
+        # The answer to a hold that has ended since is what was answered then.
          13 void     1-h1                         → applied 1-h1 voided 30 0
-         13 hold     1          30   100 k   car  → replayed 1-h1 voided 30 0
+         13 hold     1          30   100 k   car  → replayed 1-h1 open 30 0
          13 look 1 → active 100 0 100
     """,
     "key: of a capture": """
@@ -384,7 +412,7 @@ def test_holds_of_one_batch_see_each_other() -> None:
         "insufficient_funds",
         "applied 1-3 30",
         "applied 1-h3 open 30 0",
-        "replayed 1-h1 expired 30 0",
+        "replayed 1-h1 open 30 0",
     ]
     play("20 row 1 → 30 3", book=book)
 
@@ -393,18 +421,20 @@ def test_holds_of_one_batch_see_each_other() -> None:
 PLACING = """
     wallet 1 active - 15 10 used=used
     wallet 2 frozen - 15 10 used=used
+    wallet 3 active - 15 10 daily=4
     now hold wallet amount lasts key note → result
      50 hold 9      MAX+1    10 used -    → wallet_not_found
-     50 hold 2      MAX+1    10 used -    → wallet_not_active
-     50 hold 1      MAX+1    10 used -    → key_reused
+     50 hold 2      MAX+1    10 used -    → key_reused
+     50 hold 2      MAX+1    10 free -    → wallet_not_active
      50 hold 1      MAX+1    10 free -    → invalid_input
+     50 hold 3          6    10 free -    → limit_exceeded daily_debit
      50 hold 1          6    10 free -    → insufficient_funds
      50 hold 1          5    10 free -    → applied 1-h1 open 5 0
 """
 CAPTURING = """
-    wallet 1 active -90 TOTAL-5 TOTAL-5 used=used daily=3
-    wallet 2 active -90 TOTAL-5 TOTAL-5 used=used daily=3
-    wallet 3 active -90 15 15 used=used daily=3
+    wallet 1 active -90 TOTAL-5 TOTAL-5 used=used
+    wallet 2 active -90 TOTAL-5 TOTAL-5 used=used
+    wallet 3 active -90 15 15 used=used
     wallet 4 active -90 15 15 used=used
      20 hold 1         20    99 -    -    → applied 1-h1 open 20 0
      20 hold 2         20    99 -    -    → applied 2-h1 open 20 0
@@ -414,18 +444,18 @@ CAPTURING = """
      20 void 2-h1                         → applied 2-h1 voided 20 0
      20 limits 1 0 = =                    → applied 1 active
      20 limits 2 0 = =                    → applied 2 active
-     20 limits 3 0 = =                    → applied 3 active
+     20 limits 3 = = 3                    → applied 3 active
      20 limits 4 0 = =                    → applied 4 active
      20 status 1 frozen                   → applied 1 frozen
     now capture hold amount keep key note → result
      50 capture 9-h1  MAX+1 -    used -   → hold_not_found
-     50 capture 1-h1  MAX+1 -    used -   → wallet_not_active
-     50 capture 2-h1  MAX+1 -    used -   → key_reused
+     50 capture 1-h1  MAX+1 -    used -   → key_reused
+     50 capture 1-h1  MAX+1 -    free -   → wallet_not_active
      50 capture 2-h1  MAX+1 -    free -   → hold_not_open
      50 capture 2-h2  MAX+1 -    free -   → invalid_input
      50 capture 2-h2     21 -    free -   → capture_exceeds_hold
      50 capture 2-h2     20 -    free -   → balance_overflow
-     50 capture 3-h1     20 -    free -   → limit_exceeded daily_debit
+     50 capture 3-h1     20 -    free -   → applied 3-3 -20
      50 capture 4-h1     20 -    free -   → insufficient_funds
      50 credit  4        20 - - -         → applied 4-3 20
      50 capture 4-h1     20 -    free -   → applied 4-4 0

@@ -9,7 +9,10 @@ from support.book import INR, Book, everything, play
 
 from wallet_cli.domain.commands import (
     Applied,
+    CaptureHold,
+    EndRestore,
     OpenWallet,
+    PlaceHold,
     Post,
     Refusal,
     Register,
@@ -17,9 +20,13 @@ from wallet_cli.domain.commands import (
     RestoreHold,
     RestoreState,
     RestoreTransaction,
+    Restoring,
     Result,
     Reverse,
     SetLimits,
+    SetStatus,
+    Transfer,
+    VoidHold,
 )
 from wallet_cli.domain.model import Hold, Policy, Transaction, User, Wallet
 from wallet_cli.domain.phone import Phone
@@ -218,12 +225,76 @@ def test_a_conflict_over_the_end_of_a_wallet_names_both_hashes() -> None:
     assert book.last(1).hash.hex() in result.error.message
 
 
+def empty() -> State:
+    state = State(Policy())
+    state.empty = True
+    return state
+
+
+# What every kind of restoring would do to a ledger that was not empty when it began, and what it may do.
+RESTORED: dict[str, tuple[Any, Any]] = {
+    "a user": (
+        Register(Phone("3", "+913", None, None), None, 5, 2),
+        Register(Phone("1", "+911", None, None), None, 0, 1),
+    ),
+    "a wallet": (OpenWallet(1, "x", INR, None, 5, 2), OpenWallet(1, "type1", INR, None, 0, 1)),
+    "a transaction": (
+        RestoreTransaction(1, 2, False, 500, 20, None, None, None, None, None, None, None, False),
+        RestoreTransaction(1, 1, True, 100, 10, None, None, None, None, None, None, None, False),
+    ),
+    "a hold": (
+        RestoreHold(Hold(1, 2, 9, 0, "open", 20, 99, None, None, None)),
+        RestoreHold(Hold(1, 1, 10, 0, "open", 11, 110, None, None, None)),
+    ),
+}
+
+
+@pytest.mark.parametrize("status", ["active", "frozen", "closed"])
+@pytest.mark.parametrize("what", RESTORED)
+def test_restoring_is_no_second_way_to_write(what: str, status: str) -> None:
+    book = play("wallet 1 active - 100\n 11 hold 1 10 99 - - → applied 1-h1 open 10 0")
+    state = book.load(50)
+    state.wallets[1] = state.wallets[1]._replace(status=status)
+    new, there = RESTORED[what]
+    assert [told(result) for result in execute(state, [new, there], 50)] == ["restore_conflict", "replayed"]
+    assert state.made == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{"status": "active"}, {"own_minimum": -500}, {"maximum": None}, {"daily_debit": None}]
+)
+def test_a_state_changes_no_wallet_of_a_ledger_that_was_not_empty(changes: dict[str, Any]) -> None:
+    book = play("wallet 1 closed 0 max=5 daily=5")
+    last = book.last(1)
+    same = RestoreState(1, last.seq, last.hash, "closed", 0, 5, 5)
+    state = book.load(50)
+    results = execute(state, [same._replace(**changes), same], 50)
+    assert [told(result) for result in results] == ["restore_conflict", "replayed"]
+
+
+def test_while_an_export_is_read_back_nothing_else_is_written() -> None:
+    state = play("wallet 1 active - 100\nwallet 2 active - 100\n 11 hold 1 10 99 - - → applied 1-h1 open 10 0").load(50)
+    state.restoring = True
+    others: list[Any] = [
+        Register(PHONE, None), OpenWallet(1, "new", INR, None), Post(1, True, 1), Transfer(1, 2, 1), Reverse(1, 1),
+        PlaceHold(1, 1, 9), CaptureHold(1, 1), VoidHold(1, 1), SetStatus(1, "frozen"), SetLimits(1, 5),
+    ]  # fmt: skip
+    results = execute(state, others, 50)
+    # Their number is taken: the first is refused before that.
+    assert {told(result) for result in results} <= {"restore_conflict", "user_exists"}
+    assert state.made == []
+    state.fault = "transaction 1-1 refers to what is not there"
+    assert [told(result) for result in execute(state, [EndRestore()], 50)] == ["restore_conflict"]
+    state.fault = None
+    assert [told(result) for result in execute(state, [EndRestore(), Post(1, True, 1)], 50)] == ["applied", "applied"]
+
+
 PHONE = Phone("1", "+911", None, None)
 OTHER = Phone("2", "+912", None, None)
 
 
 def test_users_and_wallets_are_restored_with_their_ids_and_times() -> None:
-    state = State(Policy())
+    state = empty()
     batch = [
         Register(OTHER, None, 7, 2),
         Register(PHONE, "Asha", 5, 1),
@@ -258,6 +329,7 @@ def test_users_and_wallets_are_restored_with_their_ids_and_times() -> None:
         "applied",
     ]
     assert state.made == [
+        Restoring(True),
         User(1, "1", "+911", None, None, "Asha", 5),
         User(2, "2", "+912", None, None, None, 7),
         Wallet(1, 1, "main", INR, "active", None, 6),
@@ -267,7 +339,7 @@ def test_users_and_wallets_are_restored_with_their_ids_and_times() -> None:
 
 def test_a_whole_ledger_is_restored_in_one_batch_and_goes_on_from_there() -> None:
     """What a batch restores counts for what follows in it: status, limits of the day, what has been taken back."""
-    state = State(Policy())
+    state = empty()
     history: list[Any] = [
         Register(PHONE, None, 5, 1),
         OpenWallet(1, "main", INR, None, 6, 1),
@@ -276,8 +348,8 @@ def test_a_whole_ledger_is_restored_in_one_batch_and_goes_on_from_there() -> Non
         RestoreHold(Hold(1, 1, 10, 0, "open", 20, 900, None, None, "h")),
     ]
     execute(state, history, 50)
+    execute(state, [RestoreState(1, 2, state.last[1].hash, "active", 0, 100, 50), EndRestore()], 50)
     batch: list[Any] = [
-        RestoreState(1, 2, state.last[1].hash, "active", 0, 100, 40),
         Post(1, False, 11),
         Post(1, False, 10),
         Post(1, True, 41),
@@ -288,7 +360,6 @@ def test_a_whole_ledger_is_restored_in_one_batch_and_goes_on_from_there() -> Non
         Reverse(1, 1, 50),
     ]
     assert [told(result) for result in execute(state, batch, 50)] == [
-        "applied",
         "limit_exceeded",
         "applied",
         "limit_exceeded",
@@ -330,6 +401,8 @@ def test_what_is_refused_or_replayed_changes_nothing() -> None:
     before = everything(state)
     last = book.last(1)
     same = RestoreState(1, last.seq, last.hash, "active", None, None, None)
+    state.restoring = True
+    before = everything(state)
     results = execute(state, [again(last), RestoreHold(book.holds[1, 1]), same, same._replace(transactions=7)], 50)
     assert [told(result) for result in results] == ["replayed", "replayed", "replayed", "restore_conflict"]
     assert everything(state) == before

@@ -115,7 +115,7 @@ TABLES = {
          12 reverse 1-2     59  -    -   -    → applied 1-3 99 2-3 0
     """,
     "force passes floors, holds and limits, and is recorded": """
-        wallet 1 active 20 100 daily=10
+        wallet 1 active 20 100 daily=30
          11 hold    1    30 100 - -               → applied 1-h1 open 30 0
          11 reverse 1-1      -  -    -   -    → limit_exceeded daily_debit
          11 reverse 1-1      -  force -  -    → applied 1-2 0 forced
@@ -272,8 +272,8 @@ PRECEDENCE = """
      20 reverse 2-1      2  force -   -    → applied 2-3 -2 forced
     now reverse id  amount force key note → result
      50 reverse 9-9  MAX+1  -    used -    → transaction_not_found
-     50 reverse 1-1  MAX+1  -    used -    → wallet_not_active
-     50 reverse 2-3  MAX+1  -    used -    → key_reused
+     50 reverse 1-1  MAX+1  -    used -    → key_reused
+     50 reverse 1-1  MAX+1  -    free -    → wallet_not_active
      50 reverse 2-3  MAX+1  -    free -    → not_reversible
      50 reverse 2-1  MAX+1  -    free -    → invalid_input
      50 reverse 3-1     11  -    free -    → reversal_exceeds_original

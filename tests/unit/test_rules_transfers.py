@@ -150,8 +150,8 @@ def test_what_is_refused_names_the_wallet_that_stands_against_it() -> None:
     def message(command: Transfer) -> str:
         return book.carry_out([command], 11)[0].error.message  # type: ignore[union-attr]
 
-    assert "wallet 9" in message(Transfer(1, 9, 1))
-    assert "wallet 2" in message(Transfer(1, 2, 1))
+    assert "wallet w9" in message(Transfer(1, 9, 1))
+    assert f"wallet {book.wallets[2].name}" in message(Transfer(1, 2, 1))
     assert "USD" in message(Transfer(1, 3, 1))
     assert "EUR" in message(Transfer(1, 3, 1))
 
@@ -168,8 +168,8 @@ PRECEDENCE = """
     now transfer from to amount key note → result
      50 transfer 9    9   MAX+1 used -   → wallet_not_found
      50 transfer 2    2   MAX+1 used -   → invalid_input
-     50 transfer 2    3   MAX+1 used -   → wallet_not_active
-     50 transfer 1    3   MAX+1 used -   → key_reused
+     50 transfer 2    3   MAX+1 used -   → key_reused
+     50 transfer 2    3   MAX+1 free -   → wallet_not_active
      50 transfer 1    3   MAX+1 free -   → invalid_input
      50 transfer 1    6   MAX+1 free -   → invalid_input
      50 transfer 1    6      10 free -   → balance_overflow

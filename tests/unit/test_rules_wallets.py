@@ -179,14 +179,14 @@ TABLES = {
         wallet 1 active - 1000
         wallet 2 active -
              11 limits   1 = = 100       → applied 1 active
-             11 hold     1  500 99 - -   → applied 1-h1 open 500 0
+             11 hold     1   30 99 - -   → applied 1-h1 open 30 0
              12 transfer 1 2 30 - -      → applied 1-2 970 2-1 30
-             12 capture  1-h1 30 keep - - → applied 1-3 940
+             12 capture  1-h1 30 - - -   → applied 1-3 940
              12 reverse  1-1 30 - - -    → applied 1-4 910
              12 debit    1   11 - - -    → limit_exceeded daily_debit
              12 debit    1   10 - - -    → applied 1-5 900
              12 transfer 1 2 1 - -       → limit_exceeded daily_debit
-             12 capture  1-h1 1 - - -    → limit_exceeded daily_debit
+             12 hold     1   1 99 - -    → limit_exceeded daily_debit
              12 reverse  1-1 1 - - -     → limit_exceeded daily_debit
              12 reverse  1-1 1 force - - → applied 1-6 899 forced
     """,
@@ -316,8 +316,8 @@ CREDITING = """
     wallet 3 active - 15 15 max=3
     now credit wallet amount key note at → result
      50 credit 9      MAX+1  used -   60 → wallet_not_found
-     50 credit 2      MAX+1  used -   60 → wallet_not_active
-     50 credit 1      MAX+1  used -   60 → key_reused
+     50 credit 2      MAX+1  used -   60 → key_reused
+     50 credit 2      MAX+1  free -   60 → wallet_not_active
      50 credit 1      MAX+1  free -   60 → invalid_input
      50 credit 1          6  free -    5 → time_conflict
      50 credit 1          6  free -   50 → balance_overflow
@@ -331,8 +331,8 @@ DEBITING = """
     wallet 3 active - 15 15
     now debit  wallet amount key note at → result
      50 debit  9      MAX+1  used -   60 → wallet_not_found
-     50 debit  2      MAX+1  used -   60 → wallet_not_active
-     50 debit  1      MAX+1  used -   60 → key_reused
+     50 debit  2      MAX+1  used -   60 → key_reused
+     50 debit  2      MAX+1  free -   60 → wallet_not_active
      50 debit  1      MAX+1  free -   60 → invalid_input
      50 debit  1          6  free -    5 → time_conflict
      50 debit  1          6  free -   50 → balance_overflow

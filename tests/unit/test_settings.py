@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from wallet_cli import settings
+from wallet_cli.domain.host import host_of
 from wallet_cli.errors import InvalidInput
+from wallet_cli.services.tokens import open_tokens
 
 SEED_DOTENV = """\
 JWT_SECRET_KEY='ScuqXHWTSBlzE6Zlp3jE2iExBqrRSTm8KbWw+IbA/oc='
@@ -91,3 +94,273 @@ def test_a_config_file_that_cannot_be_meant_is_refused(tmp_path: Path, text: str
     (tmp_path / "config.toml").write_text(text)
     with pytest.raises(InvalidInput, match=r"config\.toml"):
         load(tmp_path, {}, {})
+
+
+# --- a .env that one happens to stand beside ------------------------------------------------------------------------
+
+
+def told(tmp_path: Path, flags: dict[str, str], environ: dict[str, str]) -> tuple[settings.Settings, list[str]]:
+    said: list[str] = []
+    found = settings.load(flags, environ, folder=tmp_path, config=tmp_path / "config.toml", notify=said.append)
+    return found, said
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "WALLET_DB=https://evil.example.org",
+        "WALLET_DB=http://127.0.0.1:5000",
+        "WALLET_DB=HTTPS://evil.example.org",
+        "WALLET_DB=postgresql://evil.example.org/wallet",
+        "WALLET_DB='postgres://evil.example.org/wallet'",
+        "export WALLET_DB=postgresql://evil.example.org/wallet",
+        "WALLET_DB='host=evil.example.org dbname=wallet'",
+        "WALLET_DB=' hostaddr = 192.0.2.1'",
+        "WALLET_DB=service=evil",
+        "WALLET_DB=//evil.example.org/share/wallet.db",
+        r"WALLET_DB=\\evil.example.org\share\wallet.db",
+        "WALLET_DB=file://evil.example.org/wallet.db",
+        "WALLET_TOKEN=wk_x",
+        "WALLET_TOKEN_FILE=/home/me/.local/share/wallet/jwt_secret_key",
+        "WALLET_CA_FILE=evil.pem",
+        "PGHOST=evil.example.org",
+        "PGPASSFILE=x",
+        "PGSERVICE=x",
+        "PGSSLROOTCERT=x",
+    ],
+)
+def test_a_dotenv_names_nobody_elsewhere_and_no_secret_of_them(tmp_path: Path, line: str) -> None:
+    """Each is ignored and said so once; what else stands there counts."""
+    (tmp_path / ".env").write_text(f"{line}\nWALLET_CURRENCY=EUR\n")
+    before = dict(os.environ)
+    found, said = told(tmp_path, {}, {})
+    name = line.removeprefix("export ").partition("=")[0]
+    assert found.currency.name == "EUR"
+    for setting in ("db", "token", "token_file", "ca_file"):
+        assert found.values[setting].source == "default"
+    assert len(said) == 1
+    assert name in said[0]
+    assert "\n" not in said[0]
+    assert "wk_x" not in said[0]
+    assert dict(os.environ) == before
+
+
+def test_what_a_dotenv_may_not_say_does_not_hide_what_the_config_file_says(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('db = "https://mine.example.org"\n')
+    (tmp_path / ".env").write_text("WALLET_DB=https://evil.example.org\nWALLET_TOKEN=\nPGHOST=\n")
+    found, said = told(tmp_path, {}, {})
+    assert found.db == "https://mine.example.org"
+    assert len(said) == 1  # what is empty is unset
+
+
+@pytest.mark.parametrize("path", ["wallet.db", "data/my=wallet.db", "/var/lib/wallet.db", "../wallet.db", "c:x"])
+def test_a_path_in_a_dotenv_is_plain(tmp_path: Path, path: str) -> None:
+    (tmp_path / ".env").write_text(f"WALLET_DB='{path}'\n")
+    found, said = told(tmp_path, {}, {})
+    assert (found.db, said) == (path, [])
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o646, 0o666, 0o620, 0o602])
+def test_a_dotenv_that_others_may_write_is_ignored(tmp_path: Path, mode: int) -> None:
+    env = tmp_path / ".env"
+    env.write_text("WALLET_CURRENCY=EUR\n")
+    env.chmod(mode)
+    found, said = told(tmp_path, {}, {})
+    assert found.currency.name == "INR"
+    assert len(said) == 1
+    assert "others may write" in said[0]
+
+
+def test_a_dotenv_that_links_to_one_that_others_may_write_is_ignored(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.write_text("WALLET_CURRENCY=EUR\n")
+    there.chmod(0o666)
+    (tmp_path / ".env").symlink_to(there)
+    found, said = told(tmp_path, {}, {})
+    assert (found.currency.name, len(said)) == ("INR", 1)
+    there.chmod(0o644)
+    assert told(tmp_path, {}, {})[0].currency.name == "EUR"
+
+
+@pytest.mark.parametrize("whose", ["the file", "the link", "what it links to"])
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_dotenv_of_another_user_is_ignored(tmp_path: Path, whose: str) -> None:
+    env = tmp_path / ".env"
+    there = env if whose == "the file" else tmp_path / "there"
+    there.write_text("WALLET_CURRENCY=EUR\n")
+    if there is not env:
+        env.symlink_to(there)
+    os.chown(env if whose == "the link" else there, 12345, 12345, follow_symlinks=False)
+    found, said = told(tmp_path, {}, {})
+    assert found.currency.name == "INR"
+    assert len(said) == 1
+    assert "another user" in said[0]
+
+
+def test_a_dotenv_of_roots_is_another_users_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("WALLET_CURRENCY=EUR\n")
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    assert told(tmp_path, {}, {})[0].currency.name == "INR"
+
+
+def test_a_dotenv_that_is_no_file_or_too_much_of_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".env")
+    assert told(tmp_path, {}, {})[1] == []
+    (tmp_path / ".env").unlink()
+    (tmp_path / ".env").write_text("A=" + "x" * 100_000)
+    with pytest.raises(InvalidInput, match="more than"):
+        load(tmp_path, {}, {})
+    (tmp_path / ".env").write_bytes(b"A=\xff")
+    with pytest.raises(InvalidInput, match="UTF-8"):
+        load(tmp_path, {}, {})
+
+
+# --- a file that was named ------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_was_named_is_read_in_the_place_of_a_dotenv_and_says_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PGHOST", "PGPASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".env").write_text("WALLET_CURRENCY=EUR\nWALLET_TOKEN=x\n")
+    named = tmp_path / "mine.env"
+    named.write_text("WALLET_DB=https://mine.example.org\nWALLET_TOKEN=wk_y\nPGHOST=db\nPGPASSWORD=z\n")
+    named.chmod(0o600)
+    found, said = told(tmp_path, {"env_file": str(named)}, {})
+    assert (found.db, found.currency.name, said) == ("https://mine.example.org", "INR", [])
+    assert found.token_for("mine.example.org:443") == "wk_y"
+    assert (os.environ.pop("PGHOST"), os.environ.pop("PGPASSWORD")) == ("db", "z")
+    assert told(tmp_path, {"env_file": str(named)}, {"WALLET_DB": "x"})[0].db == "x"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+def test_a_file_with_secrets_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
+    """When the secret is asked for: which it is, no message says."""
+    named = tmp_path / "mine.env"
+    for text in ("WALLET_TOKEN=wk_y", "JWT_SECRET_KEY=" + "s" * 40):
+        named.write_text(text + "\n")
+        named.chmod(mode)
+        found = load(tmp_path, {"env_file": str(named)}, {})
+        with pytest.raises(InvalidInput, match=f"{mode:04o}") as refused:
+            found.token_for("mine.example.org:443") if "TOKEN" in text else open_tokens(found)
+        assert text.partition("=")[2] not in str(refused.value)
+    named.write_text("PGPASSWORD=z\n")
+    with pytest.raises(InvalidInput, match="PGPASSWORD"):
+        load(tmp_path, {"env_file": str(named)}, {})
+    assert "PGPASSWORD" not in os.environ
+    config = tmp_path / "config.toml"
+    for text in ('token = "wk_y"', f'jwt_secret_key = "{"s" * 40}"'):
+        config.write_text(text)
+        config.chmod(mode)
+        with pytest.raises(InvalidInput, match=f"{mode:04o}"):
+            load(tmp_path, {}, {}).token_for("h:443") if "token" in text else open_tokens(load(tmp_path, {}, {}))
+        config.chmod(0o600)
+        if "token" in text:
+            assert load(tmp_path, {}, {}).token_for("h:443") == "wk_y"
+        else:
+            open_tokens(load(tmp_path, {}, {}))
+
+
+def test_the_secret_in_a_dotenv_that_others_may_read_is_for_development(tmp_path: Path) -> None:
+    env = tmp_path / ".env"
+    env.write_text(f"JWT_SECRET_KEY={'s' * 40}\n")
+    env.chmod(0o644)
+    with pytest.raises(InvalidInput, match="0644"):
+        open_tokens(load(tmp_path, {}, {}))
+    _, warning = open_tokens(load(tmp_path, {}, {"FLASK_ENV": "development"}))
+    assert warning is not None
+    assert "0644" in warning
+    env.chmod(0o600)
+    assert open_tokens(load(tmp_path, {}, {}))[1] is None
+
+
+def test_an_env_file_that_cannot_be_read(tmp_path: Path) -> None:
+    for name in ("none", "."):
+        with pytest.raises(InvalidInput, match="cannot read"):
+            load(tmp_path, {"env_file": str(tmp_path / name)}, {})
+    with pytest.raises(InvalidInput, match="--env-file is empty"):
+        load(tmp_path, {"env_file": ""}, {})
+
+
+# --- whom a token is for --------------------------------------------------------------------------------------------
+
+HERE, EVIL = "mine.example.org:443", "evil.example.org:443"
+
+
+@pytest.mark.parametrize(
+    ("config", "environ", "flag", "sent"),
+    [
+        # The token of the environment is for the ledger of the environment, else for that of the config file.
+        ("", {"WALLET_TOKEN": "t", "WALLET_DB": f"https://{HERE}"}, None, True),
+        ("", {"WALLET_TOKEN": "t", "WALLET_DB": "https://Mine.example.org/till"}, None, True),
+        ("", {"WALLET_TOKEN": "t", "WALLET_DB": f"https://{HERE}"}, "https://evil.example.org", False),
+        ("", {"WALLET_TOKEN": "t", "WALLET_DB": f"https://{HERE}"}, "https://mine.example.org:444", False),
+        ("", {"WALLET_TOKEN": "t", "WALLET_DB": f"https://{HERE}"}, "https://mine.example.org.evil.example.org", False),
+        (f'db = "https://{HERE}"', {"WALLET_TOKEN": "t"}, "https://evil.example.org", False),
+        (f'db = "https://{HERE}"', {"WALLET_TOKEN": "t"}, None, True),
+        # Where only the command names one, both were given to it.
+        ("", {"WALLET_TOKEN": "t"}, "https://mine.example.org", True),
+        ("", {"WALLET_TOKEN": "t", "WALLET_DB": "wallet.db"}, "https://mine.example.org", True),
+        # That of the config file is for the ledger of the config file.
+        (f'db = "https://{HERE}"\ntoken = "t"', {}, None, True),
+        (f'db = "https://{HERE}"\ntoken = "t"', {"WALLET_DB": "https://evil.example.org"}, None, False),
+        (f'db = "https://{HERE}"\ntoken = "t"', {}, "https://evil.example.org", False),
+        (f'db = "https://{HERE}"\ntoken_file = "FILE"', {"WALLET_DB": "https://evil.example.org"}, None, False),
+        ('token_file = "FILE"', {"WALLET_DB": f"https://{HERE}"}, "https://evil.example.org", False),
+        ('token_file = "FILE"', {"WALLET_DB": f"https://{HERE}"}, None, True),
+    ],
+)
+def test_a_token_is_for_the_ledger_that_is_named_beside_it(
+    tmp_path: Path, config: str, environ: dict[str, str], flag: str | None, sent: bool
+) -> None:
+    file = tmp_path / "kept.token"
+    file.write_text("t\n")
+    file.chmod(0o600)
+    (tmp_path / "config.toml").write_text(config.replace("FILE", str(file)))
+    (tmp_path / "config.toml").chmod(0o600)
+    found = load(tmp_path, {} if flag is None else {"db": flag}, environ)
+    host = host_of(found.db)
+    assert host is not None
+    if sent:
+        assert found.token_for(host) == "t"
+    else:
+        with pytest.raises(InvalidInput, match="the token is for"):
+            found.token_for(host)
+
+
+def test_a_token_file_may_say_the_host_of_each(tmp_path: Path) -> None:
+    file = tmp_path / "kept.token"
+    file.write_text("mine.example.org  t1\n\nlocalhost:5000 t2\n[::1]:5000 t3\n")
+    file.chmod(0o600)
+    found = load(tmp_path, {}, {"WALLET_TOKEN_FILE": str(file), "WALLET_DB": "https://evil.example.org"})
+    hosts = (HERE, "localhost:5000", "[::1]:5000", EVIL, "mine.example.org:444", "localhost:80")
+    assert [found.token_for(host) for host in hosts] == ["t1", "t2", "t3", None, None, None]
+
+
+@pytest.mark.parametrize("text", ["a b c", "t1\nt2", "a t1\nt2", "a t1\na t2", "a t1\nA:443 t2", "/ t1", "a:x t1"])
+def test_a_token_file_that_can_be_read_in_two_ways_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "kept.token"
+    file.write_text(text)
+    file.chmod(0o600)
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        load(tmp_path, {}, {"WALLET_TOKEN_FILE": str(file)}).token_for(HERE)
+
+
+def test_a_config_file_that_others_may_write_does_not_say_whom_a_token_is_for(tmp_path: Path) -> None:
+    file, config = tmp_path / "kept.token", tmp_path / "config.toml"
+    file.write_text("t\n")
+    file.chmod(0o600)
+    config.write_text(f'db = "https://{EVIL}"\n')
+    config.chmod(0o666)
+    with pytest.raises(InvalidInput, match="0666"):
+        load(tmp_path, {}, {"WALLET_TOKEN_FILE": str(file)}).token_for(EVIL)
+
+
+def test_no_token_may_be_made_for_longer_than_the_bound(tmp_path: Path) -> None:
+    found = load(tmp_path, {}, {"JWT_ACCESS_TOKEN_EXPIRES": "61", "JWT_MAX_TOKEN_EXPIRES": "60"})
+    with pytest.raises(InvalidInput, match="jwt_access_token_expires"):
+        open_tokens(found)
+    for text in ("0", "525601", "x", "1.5", "-1"):
+        with pytest.raises(InvalidInput, match="jwt_max_token_expires"):
+            open_tokens(load(tmp_path, {}, {"JWT_MAX_TOKEN_EXPIRES": text}))

@@ -11,7 +11,7 @@ import pytest
 from support import cli
 from support.cli import Outcome
 
-from wallet_cli.cli import statement
+from wallet_cli.cli import output
 from wallet_cli.services.context import Ledger
 
 Wallet = Callable[[str], Outcome]
@@ -27,7 +27,7 @@ def five_lines(wallet: Wallet) -> None:
 
 def test_a_long_table_is_several_each_with_its_head(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = wallet("statement 1").out
-    monkeypatch.setattr(statement, "ROWS_A_TABLE", 2)
+    monkeypatch.setattr(output, "ROWS_A_TABLE", 2)
     parted = wallet("statement 1").out
     assert (whole.count("id  "), parted.count("id  ")) == (whole.count("id  "), whole.count("id  ") + 2)
     assert [line for line in parted.splitlines() if line.startswith("1-")] == [
@@ -59,7 +59,6 @@ def test_a_pdf_without_its_package_says_what_to_install(wallet: Wallet, monkeypa
 def test_a_line_that_is_gone_is_told_before_anything_is_printed(wallet: Wallet, ledger: Ledger, output: str) -> None:
     """csv and jsonl are the lines alone, as they are: `verify` is for those."""
     ledger.store.connection.execute("DELETE FROM transactions WHERE seq = 3")
-    ledger.store.connection.commit()
     told = wallet(f"statement 1 -o {output}")
     if output in ("csv", "jsonl"):
         assert told.code == 0

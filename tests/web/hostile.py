@@ -16,6 +16,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 SECRET = "a secret for the tests alone, of more than 32 bytes"
+LEDGER = "0e4b3c1a-9d6f-4c55-8a77-2f1f2a5d7e10"
+"""The id of the ledger that is attacked, so that tokens for it can be made by hand."""
+
 PUBLIC_PEM = (
     b"-----BEGIN PUBLIC KEY-----\n"
     b"MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9\n"
@@ -147,7 +150,7 @@ def b64(data: bytes) -> str:
 def claims(**changes: Any) -> dict[str, Any]:
     """The claims of a good token of user 1, with changes; a claim whose change is `...` is left out."""
     now = int(time.time())
-    good = {"iss": "wallet", "aud": "wallet-api", "sub": "1", "type": "user", "iat": now, "exp": now + 86_400}
+    good = {"iss": "wallet", "aud": LEDGER, "sub": "1", "type": "user", "iat": now, "exp": now + 86_400}
     return {name: value for name, value in (good | changes).items() if value is not ...}
 
 
@@ -213,6 +216,39 @@ def tokens() -> Iterator[Hostile]:
         "expires at null": {"exp": None},
         "expires at a list": {"exp": [now + 300]},
         "never expires": {"exp": ...},
+        "expires in text": {"exp": str(now + 300)},
+        "expires within a second": {"exp": now + 300.5},
+        "expires at a round fraction": {"exp": now + 300.0},
+        "expires at true": {"exp": True},
+        "expires at 1e308": {"exp": 1e308},
+        "expires at 2^63": {"exp": 2**63},
+        "expires in the year 10000": {"iat": 253_402_300_700, "exp": 253_402_300_800},
+        "expires at a number of 2,000 digits": {"exp": 10**2000},
+        "lasts longer than any may": {"exp": now + 86_401},
+        "lasts for years": {"exp": now + 10**9},
+        "ends before it begins": {"iat": now + 2, "exp": now + 1},
+        "issued in text": {"iat": str(now)},
+        "issued within a second": {"iat": now - 0.5},
+        "issued at false": {"iat": False},
+        "issued in 1970, good until now": {"iat": 0},
+        "issued before 1970": {"iat": -1},
+        "issued at minus infinity": {"iat": float("-inf")},
+        "issued at infinity": {"iat": float("inf")},
+        "issued at 1e308": {"iat": 1e308},
+        "issued at null": {"iat": None},
+        "issued a minute ahead": {"iat": now + 60, "exp": now + 120},
+        "not valid before infinity": {"nbf": float("inf")},
+        "not valid before text": {"nbf": str(now)},
+        "not valid before null": {"nbf": None},
+        "not valid before 1970": {"nbf": -1},
+        "not valid before true": {"nbf": True},
+        "of a key that is not there": {"key": "nobody"},
+        "of a key that is revoked": {"key": "gone"},
+        "of no key's name": {"key": "' OR 1=1 --"},
+        "of an empty key": {"key": ""},
+        "of a key with NUL": {"key": "till\0"},
+        "of a key in a list": {"key": ["till"]},
+        "of a key that is a number": {"key": 1},
         "not valid before tomorrow": {"nbf": now + 86_400},
         "not valid before NaN": {"nbf": float("nan")},
         "not valid before words": {"nbf": "x"},
@@ -225,9 +261,12 @@ def tokens() -> Iterator[Hostile]:
         "issuer null": {"iss": None},
         "no issuer": {"iss": ...},
         "another audience": {"aud": "another-api"},
-        "audiences, one of them right": {"aud": ["wallet-api", "x"]},
+        "of another ledger": {"aud": LEDGER[:-1] + "1"},
+        "of no ledger, as there once were": {"aud": "wallet-api"},
+        "of the ledger in capitals": {"aud": LEDGER.upper()},
+        "audiences, one of them right": {"aud": [LEDGER, "x"]},
         "audience null": {"aud": None},
-        "audience an object": {"aud": {"wallet-api": 1}},
+        "audience an object": {"aud": {LEDGER: 1}},
         "no audience": {"aud": ...},
         "another type": {"type": "refresh"},
         "type operator": {"type": "operator"},
@@ -325,7 +364,7 @@ def authorizations() -> Iterator[Hostile]:
     yield auth("as X-Forwarded-User", 401, ("X-Forwarded-User", "till"), ("X-Forwarded-For", "127.0.0.1"))
     yield auth("a token in the URL", 401, path=f"{MINE}?access_token={{user}}")
     yield auth("a key in the URL", 401, path=f"{MINE}?key={{operator}}")
-    yield auth("a key in the user part of the URL", 401, path=f"http://{{operator}}:@127.0.0.1{MINE}")
+    yield auth("a key in the user part of the URL", 400, path=f"http://{{operator}}:@127.0.0.1{MINE}")
     yield Hostile("authorization: good, and a token in the URL", 400, path=f"{MINE}?access_token={{user}}")
     yield Hostile("authorization: good, and a method to override", 405, "POST", headers=(("X-HTTP-Method", "GET"),))
     yield post("authorization: in the body", 401, TOTAL, {"user_id": 1, "wallet_id": 1, "token": "x"}, bearer=None)
@@ -1237,7 +1276,7 @@ def paths() -> Iterator[Hostile]:
         "text=%ed%a0%80",
         "text=a&text=b",
         "key=" + "k" * 256,
-        "key=a%0a",
+        "key=a%0ab",
         "key=%00",
         "note=x",
         "is_credit=true",
@@ -1350,6 +1389,14 @@ def wire() -> Iterator[Hostile]:
         "chunked and something": b"Transfer-Encoding: chunked, identity\r\n",
         "gzip": b"Transfer-Encoding: gzip\r\n",
         "xchunked": b"Transfer-Encoding: xchunked\r\n",
+        "identity": b"Transfer-Encoding: identity\r\n",
+        "identity and chunked": b"Transfer-Encoding: identity, chunked\r\n",
+        "gzip and chunked": b"Transfer-Encoding: gzip, chunked\r\n",
+        "chunked with a parameter": b"Transfer-Encoding: chunked;q=1\r\n",
+        "empty and chunked": b"Transfer-Encoding: ,chunked\r\n",
+        "in two headers": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        "in two headers, one of them identity": b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
+        "chunked, and TE with chunked": b"Transfer-Encoding: chunked\r\nTE: identity, chunked\r\n",
         "with a space before the colon": b"Transfer-Encoding : chunked\r\n",
         "with a tab before it": b"\tTransfer-Encoding: chunked\r\n",
     }.items():
@@ -1427,9 +1474,51 @@ def wire() -> Iterator[Hostile]:
     yield raw("an SSH greeting", 400, b"SSH-2.0-OpenSSH_9.0\r\n")
     yield raw("CONNECT", 400, b"CONNECT elsewhere.example:443 HTTP/1.1\r\n" + host + b"\r\n")
     yield raw("OPTIONS *", 404, b"OPTIONS * HTTP/1.1\r\n" + host + b"\r\n")
-    yield raw("an absolute URI of another host", 401, b"GET http://elsewhere.example" + get[4:] + host + b"\r\n")
+    yield raw("an absolute URI of another host", 400, b"GET http://elsewhere.example" + get[4:] + host + b"\r\n")
     yield raw("an absolute URI of nothing", 404, b"GET http://127.0.0.1/nothing HTTP/1.1\r\n" + host + b"\r\n")
     yield raw("an absolute URI of a file", 400, b"GET file:///etc/passwd HTTP/1.1\r\n" + host + b"\r\n")
+    yield raw("an absolute URI of another port", 400, b"GET http://127.0.0.1:81" + get[4:] + host + b"\r\n")
+    yield raw("an absolute URI with a user", 400, b"GET http://a@127.0.0.1" + get[4:] + host + b"\r\n")
+    yield raw("an absolute URI of the same host and port", 401, b"GET HTTP://127.0.0.1:80" + get[4:] + host + b"\r\n")
+    for name, lines in {
+        "no Host": b"",
+        "two Hosts": b"Host: 127.0.0.1\r\nHost: elsewhere.example\r\n",
+        "two Hosts that agree": b"Host: 127.0.0.1\r\nhost: 127.0.0.1\r\n",
+        "two hosts in a Host": b"Host: 127.0.0.1, elsewhere.example\r\n",
+        "two hosts in a Host with no space": b"Host: 127.0.0.1,elsewhere.example\r\n",
+        "a Host with a space in it": b"Host: 127.0.0.1 elsewhere.example\r\n",
+        "an empty Host": b"Host:\r\n",
+        "a Host of [": b"Host: [\r\n",
+        "a Host of ]": b"Host: ]\r\n",
+        "a Host of []": b"Host: []\r\n",
+        "a Host of [::1": b"Host: [::1\r\n",
+        "a Host of [:::::]": b"Host: [:::::]\r\n",
+        "a Host of [127.0.0.1]": b"Host: [127.0.0.1]\r\n",
+        "a Host with a user": b"Host: a@127.0.0.1\r\n",
+        "a Host with a path": b"Host: 127.0.0.1/a\r\n",
+        "a Host with a query": b"Host: 127.0.0.1?a\r\n",
+        "a Host with a port of letters": b"Host: 127.0.0.1:http\r\n",
+        "a Host with a port that is none": b"Host: 127.0.0.1:65536\r\n",
+        "a Host with two ports": b"Host: 127.0.0.1:80:80\r\n",
+        "a Host beyond ASCII": "Host: \u00fc\r\n".encode(),
+        "a Host with %": b"Host: 127.0.0.1%00\r\n",
+    }.items():
+        yield raw(name, 400, get + lines + b"Authorization: Bearer {operator}\r\n\r\n")
+    for version in (b"0.9", b"2.0", b"1.2", b"3.0", b"1.10"):
+        yield raw(f"version {version.decode()}", 400, get.replace(b"1.1", version) + host + b"\r\n")
+    old = line.replace(b"HTTP/1.1", b"HTTP/1.0") + auth
+    yield raw("chunks in HTTP/1.0", 400, old + b"Transfer-Encoding: chunked\r\n\r\n" + whole)
+    yield raw("line ends without end", 400, b"\r\n" * 400_000)
+    yield raw(
+        "trailers that are headers",
+        401,
+        line
+        + host
+        + b"Content-Type: application/json\r\n"
+        + b"Transfer-Encoding: chunked\r\n\r\n"
+        + whole[:-2]
+        + b"Authorization: Bearer {operator}\r\n\r\n",
+    )
     upgrade = b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     switch = b"Host: 127.0.0.1\r\nConnection: Upgrade\r\n"
     yield raw("an upgrade to WebSocket", 401, get + switch + upgrade + b"\r\n")

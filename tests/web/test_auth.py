@@ -8,9 +8,10 @@ import os
 import re
 import stat
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,17 +20,23 @@ import jwt
 import pytest
 from support import engines
 from support.engines import Engine
+from support.processes import held
 from support.server import Server, wallet
-from web.hostile import SECRET, claims, forge
+from web.hostile import LEDGER, SECRET, claims, forge
 from web.raw import dump
 
 from wallet_cli import settings
+from wallet_cli.errors import LedgerMoved, StorageError
 from wallet_cli.services import operators
 from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.services.tokens import open_tokens
+from wallet_cli.web import bodies, problems
+from wallet_cli.web import log as log_module
 from wallet_cli.web import site as site_module
 from wallet_cli.web.app import OPERATIONS
+from wallet_cli.web.exchange import failure
 from wallet_cli.web.site import Site
+from wallet_cli.writer.file_lock import TurnLock
 
 CALLERS = ("operator", "read-only", "own user", "other user", "expired", "revoked", "none")
 
@@ -43,7 +50,9 @@ class Place(NamedTuple):
 
 @pytest.fixture(scope="module")
 def place(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with Server(tmp_path_factory.mktemp("auth"), environ={"JWT_SECRET_KEY": SECRET}) as server:
+    folder = tmp_path_factory.mktemp("auth")
+    engines.execute(engine.new(folder), f"UPDATE ledger SET uuid = '{LEDGER}'")
+    with Server(folder, environ={"JWT_SECRET_KEY": SECRET}) as server:
         keys = {name: server.key(name) for name in ("operator", "revoked")}
         keys["read-only"] = server.key("reader", "--read-only")
         assert server.wallet("key revoke revoked").code == 0
@@ -152,6 +161,8 @@ TABLE: tuple[tuple[str, str, str, Any, str], ...] = (
     ("find a user", "GET", "/lookup/user?user=9886977541", None, "200 200 200 404 401 401 401"),
     ("find nobody", "GET", "/lookup/user?user=9886977549", None, "404 404 404 404 401 401 401"),
     ("find a wallet", "GET", "/lookup/wallet?wallet=9886977541", None, "200 200 200 404 401 401 401"),
+    ("find a wallet by its id", "GET", "/lookup/wallet?wallet=w1", None, "200 200 200 404 401 401 401"),
+    ("find no wallet by its id", "GET", "/lookup/wallet?wallet=w99", None, "404 404 404 404 401 401 401"),
     ("find a wallet in the past", "GET", "/lookup/wallet?wallet=1/main&at=2020", None, "200 200 200 404 401 401 401"),
     ("find a user's wallets", "GET", "/lookup/wallets?user=id:1", None, "200 200 200 404 401 401 401"),
     ("find a transaction", "GET", "/lookup/transaction?id=1-1", None, "200 200 200 404 401 401 401"),
@@ -336,8 +347,9 @@ def test_what_a_token_says(place: Place, source: str) -> None:
         issued = answer.json()["data"]
     assert set(issued) == {"token", "token_type", "user_id"}
     assert (issued["token_type"], issued["user_id"]) == ("Bearer", 1)
-    said = jwt.decode(issued["token"], SECRET, algorithms=["HS256"], audience="wallet-api", issuer="wallet")
-    assert set(said) == {"iss", "aud", "sub", "type", "iat", "exp", "jti"}
+    said = jwt.decode(issued["token"], SECRET, algorithms=["HS256"], audience=LEDGER, issuer="wallet")
+    assert set(said) == {"iss", "aud", "sub", "type", "iat", "exp", "jti"} | ({"key"} if source == "HTTP" else set())
+    assert said.get("key") == ("operator" if source == "HTTP" else None)
     assert (said["sub"], said["type"]) == ("1", "user")
     assert before_s <= said["iat"] <= time.time()
     assert said["exp"] - said["iat"] == 7 * 60
@@ -353,7 +365,7 @@ def test_a_token_is_good_for_as_long_as_the_setting_says(tmp_path: Path) -> None
         assert said["exp"] - said["iat"] == minutes * 60
 
 
-@pytest.mark.parametrize(("arguments", "code"), [("1 --expires 0", 2), ("1 --expires 525601", 2), ("2", 3), ("+1", 2)])
+@pytest.mark.parametrize(("arguments", "code"), [("1 --expires 0", 2), ("1 --expires 1441", 2), ("2", 3), ("+1", 2)])
 def test_tokens_that_are_not_given(tmp_path: Path, arguments: str, code: int) -> None:
     assert wallet(tmp_path, "register 9886977544").code == 0
     done = wallet(tmp_path, f"token {arguments}")
@@ -405,5 +417,360 @@ def test_many_processes_make_one_secret(tmp_path: Path) -> None:
     with ThreadPoolExecutor(6) as pool:
         tokens = list(pool.map(lambda _: wallet(tmp_path, "token 1 -q").out.strip(), range(6)))
     secret = secret_file(tmp_path).read_text()
+    [(ledger_id,)] = engines.rows(engines.ledger_in(tmp_path), "SELECT uuid FROM ledger")
     for token in tokens:
-        assert jwt.decode(token, secret, algorithms=["HS256"], audience="wallet-api")["sub"] == "1"
+        assert jwt.decode(token, secret, algorithms=["HS256"], audience=ledger_id)["sub"] == "1"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660])
+def test_the_secret_that_is_kept_is_refused_where_others_may_read_it(tmp_path: Path, mode: int) -> None:
+    assert wallet(tmp_path, "register 9886977544").code == 0
+    assert wallet(tmp_path, "token 1").code == 0
+    secret_file(tmp_path).chmod(mode)
+    for line in ("token 1", "serve --port 0"):
+        done = wallet(tmp_path, line)
+        assert (done.code, done.out) == (2, "")
+        assert f"mode {mode:04o}" in done.err
+        assert "chmod 600" in done.err
+
+
+# --- for how long, for which ledger, and by whose key ---------------------------------------------------------------
+
+
+def test_a_token_is_good_for_one_ledger(tmp_path: Path, engine: Engine) -> None:
+    """Two ledgers have the same secret, as those of one folder and one machine have; each has a user 1."""
+    tokens, servers = [], []
+    with ExitStack() as running:
+        for number in (1, 2):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            # Made for this test alone, as the others are copies of one.
+            engines.execute(engine.new(folder), f"UPDATE ledger SET uuid = '{LEDGER[:-1]}{number}'")
+            server = running.enter_context(Server(folder, environ={"JWT_SECRET_KEY": SECRET}))
+            assert server.wallet("register 9886977544").code == 0
+            assert server.wallet("create 1").code == 0
+            servers.append(server)
+            tokens.append(server.wallet("token 1 -q").out.strip())
+        for mine, server in enumerate(servers):
+            for of, token in enumerate(tokens):
+                status = server.api(token).get("/wallet/get/1/main").status_code
+                assert status == (200 if of == mine else 401)
+
+
+def test_each_ledger_that_is_made_has_an_id_of_its_own(tmp_path: Path) -> None:
+    found = set()
+    for name in ("a.db", "b.db"):
+        assert wallet(tmp_path, f"--db {name} register 9886977544").code == 0
+        [(ledger_id,)] = engines.rows(tmp_path / name, "SELECT uuid FROM ledger")
+        assert str(uuid.UUID(ledger_id)) == ledger_id
+        found.add(ledger_id)
+    assert len(found) == 2
+
+
+def test_a_token_ends_with_the_key_that_asked_for_it(tmp_path: Path, engine: Engine) -> None:
+    """At once, on a connection that stays open; those of other keys, and of the terminal, go on."""
+    with Server(tmp_path, environ={"JWT_SECRET_KEY": SECRET}) as server:
+        first, second = server.key("till"), server.key("office")
+        api = server.api(first)
+        assert api.post("/users", json={"phone_number": "9886977544"}).status_code == 201
+        assert api.post("/wallet/create", json={"user_id": 1, "type": "main"}).status_code == 201
+
+        def asked(key: str) -> httpx.Client:
+            answer = server.api(key).post("/tokens", json={"user_id": 1, "expires_minutes": 60})
+            return server.api(answer.json()["data"]["token"])
+
+        callers = [asked(first), asked(second), server.api(server.wallet("token 1 -q").out.strip())]
+        assert [caller.get("/wallet/get/1/main").status_code for caller in callers] == [200, 200, 200]
+        assert server.wallet("key revoke till").code == 0
+        until_s = time.monotonic() + (REVOKED_WITHIN_S if engine.name == "postgres" else 0)
+        while callers[0].get("/wallet/get/1/main").status_code == 200 and time.monotonic() < until_s:
+            pass
+        assert [caller.get("/wallet/get/1/main").status_code for caller in callers] == [401, 200, 200]
+        refused = callers[0].post("/transactions/create", json=DEBIT)
+        assert refused.status_code == 401
+
+
+def test_no_token_lives_longer_than_the_bound(tmp_path: Path) -> None:
+    """It is the bound in force that counts: one that was made under another ends with it."""
+    with Server(tmp_path, environ={"JWT_SECRET_KEY": SECRET, "JWT_MAX_TOKEN_EXPIRES": "90"}) as server:
+        api = server.api(server.key("till"))
+        assert api.post("/users", json={"phone_number": "9886977544"}).status_code == 201
+        long = api.post("/tokens", json={"user_id": 1, "expires_minutes": 91})
+        assert (long.status_code, long.json()["code"]) == (400, "invalid_input")
+        assert "jwt_max_token_expires" in long.text
+        token = api.post("/tokens", json={"user_id": 1, "expires_minutes": 90}).json()["data"]["token"]
+        assert server.api(token).get("/wallet/get/1").status_code == 200
+        server.stop()
+        server.environ["JWT_MAX_TOKEN_EXPIRES"] = "89"
+        server.start()
+        assert server.api(token).get("/wallet/get/1").status_code == 401
+        done = server.wallet("token 1 --expires 90 --json")
+        assert (done.code, "jwt_max_token_expires" in done.err) == (2, True)
+
+
+def test_with_no_auth_a_token_names_no_key(tmp_path: Path) -> None:
+    """Nobody's key asked for it; an operator may even be called as everybody is then."""
+    with Server(tmp_path, "--no-auth", environ={"JWT_SECRET_KEY": SECRET}) as server:
+        server.key("local")
+        assert server.wallet("key revoke local").code == 0
+        assert server.api().post("/users", json={"phone_number": "9886977544"}).status_code == 201
+        token = server.api().post("/tokens", json={"user_id": 1}).json()["data"]["token"]
+        assert "key" not in jwt.decode(token, options={"verify_signature": False})
+
+
+# --- what users supply ----------------------------------------------------------------------------------------------
+
+BINDING = {"at"}
+"""Facts that bind the one who gives them: a day, and so a daily limit."""
+
+FREE = {"user_id", "wallet_id", "to_user_id", "to_wallet_id", "amount", "is_credit", "note", "meta", "key"}
+FREE |= {"transactions", "atomic", "start_date", "end_date"}
+
+
+def test_every_field_that_a_user_may_send_is_known_to_bind_nobody() -> None:
+    """A new one is to be thought of here: whether it may be theirs to say."""
+    bodies_of_users = (bodies.NewTransaction, bodies.BatchItem, bodies.Batch, bodies.NewTransfer, bodies.TotalQuery)
+    assert {field for body in bodies_of_users for field in body.__struct_fields__} == FREE | BINDING
+    for name, method, path, body, statuses in TABLE:
+        if method == "POST" and statuses.split()[2] in ("200", "201"):
+            kind = {
+                "/transactions/create": bodies.NewTransaction,
+                "/transactions/batch": bodies.Batch,
+                "/transfers/create": bodies.NewTransfer,
+                "/transactions/get/total_in_period": bodies.TotalQuery,
+            }[path]
+            assert kind in bodies_of_users, (name, body)
+
+
+@pytest.mark.parametrize("at", ["2020-01-01T00:00:00Z", "2024-04-19", "now", "x", ""])
+def test_a_user_says_nowhere_when_a_transaction_was(place: Place, at: str) -> None:
+    """Single, in a batch, and in one that is atomic; operators may."""
+    before = dump(place.server.db)
+    user = place.clients["own user"]
+    dated = DEBIT | {"at": at}
+    single = user.post("/transactions/create", json=dated)
+    assert (single.status_code, single.json()["code"]) == (403, "forbidden")
+    atomic = user.post("/transactions/batch", json={"transactions": [DEBIT, dated], "atomic": True})
+    assert (atomic.status_code, atomic.json()["code"], atomic.json()["details"]) == (403, "forbidden", {"index": 1})
+    results = user.post("/transactions/batch", json={"transactions": [dated]}).json()["data"]["results"]
+    assert [each["status"] for each in results] == [403]
+    for path, body in (("/transfers/create", TO_OWN), ("/transactions/get/total_in_period", IDS)):
+        assert user.post(path, json=body | {"at": at}).status_code == 400
+    assert dump(place.server.db) == before
+    assert user.post("/transactions/create", json=DEBIT | {"at": None}).status_code == 201
+
+
+def test_a_daily_limit_holds_whatever_a_user_says(tmp_path: Path) -> None:
+    """6,000 went out under a limit of 100, a past day at a time."""
+    with Server(tmp_path, environ={"JWT_SECRET_KEY": SECRET}) as server:
+        api = server.api(server.key("till"))
+        assert api.post("/users", json={"phone_number": "9886977544"}).status_code == 201
+        assert api.post("/wallet/create", json={"user_id": 1, "type": "main"}).status_code == 201
+        assert api.post("/wallet/limits", json=IDS | {"daily_debit": "100"}).status_code == 200
+        first = IDS | {"amount": "10000", "is_credit": True, "at": "2020-01-01T00:00:00Z"}
+        assert api.post("/transactions/create", json=first).status_code == 201
+        user = server.api(server.wallet("token 1 -q").out.strip())
+        days = [DEBIT | {"amount": "100", "at": f"2020-02-{day:02}T00:00:00Z"} for day in range(1, 29)]
+        for body in days:
+            assert user.post("/transactions/create", json=body).status_code == 403
+        user.post("/transactions/batch", json={"transactions": days})
+        assert user.post("/transactions/create", json=DEBIT | {"amount": "100"}).status_code == 201
+        assert user.post("/transactions/create", json=DEBIT).json()["code"] == "limit_exceeded"
+        assert user.get("/wallet/get/1/main").json()["data"]["balance"] == "9900.00"
+
+
+# --- keys of users and of operators ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[tuple[httpx.Client, httpx.Client, Server]]:
+    """An operator, and user 1 with 1,000.00 in wallet 1, and wallet 2."""
+    with Server(tmp_path, environ={"JWT_SECRET_KEY": SECRET}) as server:
+        api = server.api(server.key("till"))
+        assert api.post("/users", json={"phone_number": "9886977544"}).status_code == 201
+        for type_ in ("main", "spare"):
+            assert api.post("/wallet/create", json={"user_id": 1, "type": type_}).status_code == 201
+        assert api.post("/transactions/create", json=CREDIT | {"amount": "1000"}).status_code == 201
+        yield api, server.api(server.wallet("token 1 -q --expires 60").out.strip()), server
+
+
+WAYS = ("single", "batch", "atomic", "transfer")
+
+
+def send(client: httpx.Client, way: str, key: str, amount: str) -> tuple[int, Any]:
+    """A debit of that amount by that key; its status and data, or code."""
+    if way == "transfer":
+        body = IDS | {"to_user_id": 1, "to_wallet_id": 2, "amount": amount}
+        answer = client.post("/transfers/create", json=body, headers={"Idempotency-Key": key})
+    elif way == "single":
+        answer = client.post("/transactions/create", json=DEBIT | {"amount": amount}, headers={"Idempotency-Key": key})
+    else:
+        items = [DEBIT | {"amount": amount, "key": key}]
+        answer = client.post("/transactions/batch", json={"transactions": items, "atomic": way == "atomic"})
+        if answer.status_code == 200:
+            [result] = answer.json()["data"]["results"]
+            return result["status"], result["data"] or result["code"]
+    return answer.status_code, answer.json()["data"] or answer.json()["code"]
+
+
+@pytest.mark.parametrize("theirs", WAYS)
+@pytest.mark.parametrize("ours", WAYS)
+def test_a_users_key_pays_for_no_charge_and_blocks_none(
+    shop: tuple[httpx.Client, httpx.Client, Server], theirs: str, ours: str
+) -> None:
+    """The user's debit by `order-7` is not the shop's charge by it, of the same amount or of another."""
+    operator, user, _ = shop
+    for key, amount in (("order-7", "20"), ("order-8", "1")):
+        assert send(user, theirs, key, amount)[0] == 201
+        status, charged = send(operator, ours, key, "20")
+        assert (status, "replayed" in charged) == (201, False)
+        # Each meets only its own, and whoever comes first is no different.
+        status, again = send(user, theirs, key, amount)
+        assert (status, again["replayed"]) == (200, True)
+        status, again = send(operator, ours, key, "20")
+        assert (status, again["replayed"], again["id"]) == (200, True, charged["id"])
+        assert send(user, theirs, key, "3") == (409, "key_reused")
+        assert send(operator, ours, key, "3") == (409, "key_reused")
+    assert send(operator, ours, "order-9", "20")[0] == 201
+    assert send(user, theirs, "order-9", "20")[0] == 201
+    listed = operator.get("/transactions/get/1/1", params={"key": "order-7"}).json()["data"]["transactions"]
+    assert sorted(each.get("user_key", False) for each in listed) == [False, True]
+
+
+def test_a_debit_of_a_user_with_no_key_says_nothing_of_keys(shop: tuple[httpx.Client, httpx.Client, Server]) -> None:
+    _, user, server = shop
+    for way in ("single", "transfer"):
+        path, body = ("/transactions/create", DEBIT) if way == "single" else ("/transfers/create", TO_OWN)
+        body = body | {"to_wallet_id": 2} if way == "transfer" else body
+        data = user.post(path, json=body).json()["data"]
+        assert "user_key" not in data.get("debit", data)
+    assert server.wallet("verify").code == 0
+
+
+def test_through_the_remote_client_a_users_keys_are_their_own(
+    shop: tuple[httpx.Client, httpx.Client, Server],
+) -> None:
+    operator, user, server = shop
+    environ = {"WALLET_DB": server.url, "WALLET_TOKEN": user.headers["Authorization"].split()[1]}
+    assert wallet(server.folder, "tx add 1 20 --debit --key order-7", environ).code == 0
+    status, charged = send(operator, "single", "order-7", "20")
+    assert (status, "replayed" in charged) == (201, False)
+    again = json.loads(wallet(server.folder, "tx add 1 20 --debit --key order-7 --json", environ).out)
+    assert (again["replayed"], again["user_key"]) == (True, True)
+    assert wallet(server.folder, "tx add 1 20 --debit --at 2020-01-01", environ).code == 8
+    assert server.wallet("verify").code == 0
+
+
+# --- what is left behind by those who may not -----------------------------------------------------------------------
+
+
+def events(server: Server, *codes: str) -> list[dict[str, Any]]:
+    return [line for line in server.log if line["event"] in codes]
+
+
+def test_wrong_keys_and_missing_rights_leave_a_trace_and_no_secret(tmp_path: Path) -> None:
+    with Server(tmp_path, environ={"JWT_SECRET_KEY": SECRET}) as server:
+        till, reader, gone = server.key("till"), server.key("reader", "--read-only"), server.key("gone")
+        assert server.wallet("register 9886977544").code == 0
+        assert server.wallet("key revoke gone").code == 0
+        token = server.wallet("token 1 -q").out.strip()
+        forged = jwt.encode({"sub": "7"}, "x" * 32, algorithm="HS256")
+        wrong = "wk_" + "x" * 43
+        credentials = (None, wrong, gone, forged, "garbage", "x" * 5000, token, reader)
+        for credential in credentials:
+            answer = server.api(credential).post("/users", json={"phone_number": "9886977545"})
+            assert answer.status_code == (403 if credential in (token, reader) else 401)
+        told = events(server, "unauthenticated", "forbidden")
+        assert [(line["event"], line["caller"]) for line in told] == [
+            ("unauthenticated", "nobody"),
+            ("unauthenticated", f"key:{operators.hash_key(wrong).hex()[:8]}"),
+            ("unauthenticated", f"key:{operators.hash_key(gone).hex()[:8]}"),
+            ("unauthenticated", "user:7"),
+            ("unauthenticated", "user:?"),
+            ("unauthenticated", "user:?"),
+            ("forbidden", "user:1"),
+            ("forbidden", "operator:reader"),
+        ]
+        assert {line["address"] for line in told} == {"127.0.0.1"}
+        assert all({"time", "request_id", "reason"} <= line.keys() for line in told)
+        for secret in (till, reader, gone, token, forged, wrong, SECRET):
+            assert secret not in server.stderr
+        counted = server.client().get("/metrics").text
+        assert 'wallet_refusals_total{code="unauthenticated"} 6.0' in counted
+        assert 'wallet_refusals_total{code="forbidden"} 2.0' in counted
+
+
+def test_nobody_can_fill_the_log(tmp_path: Path) -> None:
+    """The first of each kind at once, and then how many more there were; of very many kinds, only how many."""
+    with Server(tmp_path, environ={"JWT_SECRET_KEY": SECRET}) as server:
+        api = server.api("wk_" + "x" * 43)
+        for _ in range(50):
+            assert api.get("/wallet/get/1").status_code == 401
+        client = server.api()
+        for number in range(1200):
+            headers = {"Authorization": f"Bearer wk_{number}"}
+            assert client.get("/wallet/get/1", headers=headers).status_code == 401
+        assert server.stop() == 0
+        told = events(server, "unauthenticated")
+        assert len(told) < 1010
+        [more] = [line for line in told if line.get("caller", "").startswith("key:") and "more" in line]
+        assert more["more"] == 49
+        assert sum(line.get("more", 1) for line in told) == 1250
+
+
+def test_what_repeats_is_counted_anew_after_a_while(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(log_module.time, "monotonic", lambda: now[0])
+    repeated = log_module.Repeated()
+    for at in (0.0, 1.0, 2.0, 31.0, 32.0):
+        now[0] = at
+        repeated.log("forbidden", {"request_id": str(at)}, caller="user:1")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(line.get("request_id"), line.get("more")) for line in lines] == [("0.0", None), (None, 2), ("31.0", None)]
+
+
+# --- what strangers are told ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.on_file("what is in the way has a path and a process here")
+def test_strangers_are_told_no_paths_and_no_processes(tmp_path: Path) -> None:
+    """/readyz to anybody, and a write to a user; an operator is told who is in the way, and the log says it too."""
+    with Server(tmp_path, environ={"JWT_SECRET_KEY": SECRET, "WALLET_LOCK_TIMEOUT": "0.2"}) as server:
+        key = server.key("till")
+        api = server.api(key)
+        assert api.post("/users", json={"phone_number": "9886977544"}).status_code == 201
+        assert api.post("/wallet/create", json={"user_id": 1, "type": "main"}).status_code == 201
+        token = wallet(tmp_path, "token 1 -q", {"JWT_SECRET_KEY": SECRET}).out.strip()
+        assert isinstance(server.db, Path)
+        with held(TurnLock, server.db.with_name("wallet.db.lock"), "settling") as holder:
+            answers = [
+                server.client().get("/readyz"),
+                server.client("wk_wrong").get("/readyz"),
+                server.client(token).get("/readyz"),
+                server.api(token).post("/transactions/create", json=DEBIT),
+            ]
+            for answer in answers:
+                assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+                assert answer.json()["details"] == {}
+                assert answer.json()["retryable"]
+                for told in (str(tmp_path), "wallet.db", "settling", str(holder.pid)):
+                    assert told not in answer.text
+            for answer in (server.client(key).get("/readyz"), api.post("/transactions/create", json=CREDIT)):
+                assert answer.status_code == 503
+                assert answer.json()["details"]["holder"]["pid"] == holder.pid
+        assert any(str(holder.pid) in line["reason"] for line in events(server, "failed"))
+        assert server.client().get("/readyz").status_code == 200
+
+
+def test_strangers_are_not_told_where_the_database_is(tmp_path: Path, engine: Engine) -> None:
+    """Neither by /readyz, nor where a key is looked up that is nobody's."""
+    with Server(tmp_path, environ={"JWT_SECRET_KEY": SECRET}) as server:
+        url = str(server.db)
+        error = problems.for_strangers(StorageError(f"cannot be reached: {url}", hint=f"look at {url}", path=url))
+        assert url not in json.dumps(failure(error))
+        assert (error.code, error.http_status, error.retryable) == ("storage_error", 503, True)
+        moved = problems.for_strangers(LedgerMoved(f"moved to {url}", hint=url, to=url))
+        assert url not in json.dumps(failure(moved))
+        assert moved.code == "ledger_moved"

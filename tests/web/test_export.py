@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx
 import pytest
 from support.engines import Engine
 from support.server import Server
+from support.waiting import wait_for
 from web.calls import Owned, call, failure, ids, made, new_user, new_wallet, post, transfer
 
-from wallet_cli import settings
-from wallet_cli.errors import Busy
-from wallet_cli.services.tokens import open_tokens
-from wallet_cli.web.auth import LOCAL, Caller
-from wallet_cli.web.site import MAX_STREAMS, MAX_USER_STREAMS, Site
+from wallet_cli.storage.sqlite import sqlite3
 
 TYPES = {
     "jsonl": ("application/x-ndjson", "jsonl"),
@@ -160,19 +158,38 @@ def test_nobody_waits_for_who_reads_slowly(tmp_path: Path) -> None:
                 assert unchunked(body) == before
 
 
-def test_one_user_cannot_have_all_the_places(db: Path) -> None:
-    chosen = settings.load({"db": str(db)})
-    site = Site(chosen, open_tokens(chosen)[0], auth=True, access_log=False)
-    first, second = (Caller(None, number, True) for number in (1, 2))
-    with ExitStack() as stack:
-        for _ in range(MAX_USER_STREAMS):
-            stack.enter_context(site.streaming(first))
-        with pytest.raises(Busy):
-            stack.enter_context(site.streaming(first))
-        stack.enter_context(site.streaming(second))
-        for _ in range(MAX_STREAMS - MAX_USER_STREAMS - 1):
-            stack.enter_context(site.streaming(LOCAL))
-        with pytest.raises(Busy):
-            stack.enter_context(site.streaming(LOCAL))
-    with site.streaming(first):
-        pass
+@pytest.mark.on_file("the log of a server's database is its own to see to")
+def test_a_slow_reader_does_not_keep_the_log_from_being_taken_back(engine: Engine, tmp_path: Path) -> None:
+    """Its answer is made to the end and kept for it; from then on no snapshot is open."""
+    with Server(tmp_path, "--no-auth") as server, ExitStack() as stack:
+        api = server.api()
+        owned = new_wallet(api)
+        rows = f"{owned[0]}/main,1.00,credit,{'n' * 100}\n" * LINES
+        made(api.post("/import", content=f"wallet,amount,kind,note\n{rows}", headers=CSV), 200)
+        paths = ["/export", f"/wallet/statement/{owned[0]}/{owned[1]}"]
+        slow = [asked(server, stack, path) for path in (*paths, f"{paths[1]}?format=html")]
+        for _ in range(20):
+            made(post(api, owned, "2.00"))
+        wait_for(lambda: is_taken_back(tmp_path / "wallet.db"))
+        for answer in map(rest_of, slow):
+            assert answer.endswith(b"0\r\n\r\n")  # and it is whole
+
+
+def is_taken_back(db: Path) -> bool:
+    """Whether all of the log could be taken back into the file: nobody reads an older state."""
+    with closing(sqlite3.connect(db)) as connection:
+        (blocked, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not blocked and db.with_name(f"{db.name}-wal").stat().st_size == 0
+
+
+def test_a_slow_reader_does_not_keep_a_server_from_stopping(engine: Engine, tmp_path: Path) -> None:
+    with Server(tmp_path, "--no-auth") as server, ExitStack() as stack:
+        api = server.api()
+        owned = new_wallet(api)
+        rows = f"{owned[0]}/main,1.00,credit,{'n' * 100}\n" * LINES
+        made(api.post("/import", content=f"wallet,amount,kind,note\n{rows}", headers=CSV), 200)
+        for _ in range(3):
+            asked(server, stack, "/export")
+        began_s = time.monotonic()
+        assert server.stop() == 0
+        assert time.monotonic() - began_s < 10

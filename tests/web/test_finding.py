@@ -10,6 +10,11 @@ import pytest
 from support.server import Server
 from web.calls import Owned, call, failure, ids, made, new_user, new_wallet, post, transfer
 
+from wallet_cli import settings
+from wallet_cli.domain.address import OwnedWallet
+from wallet_cli.services import transactions
+from wallet_cli.services.context import open_ledger
+
 # What a wallet holds for the table below: a transaction a line, the first is 1.
 HISTORY: tuple[dict[str, Any], ...] = (
     {"amount": "10.00", "note": "Salary, April", "key": "s-4", "at": "2024-04-01"},
@@ -163,3 +168,69 @@ def test_two_methods_at_one_path(api: httpx.Client) -> None:
     assert refused.headers["Allow"] == "POST, GET"
     failure(refused, 405, "method_not_allowed")
     assert api.head("/users").status_code == 200
+
+
+NOTES = (
+    "ÄRZTE Rechnung",
+    "Hauptstra\u00dfe",
+    "\u0130STANBUL",
+    "\uff23\uff21\uff26\uff25",
+    "\u03bf\u03b4\u03cc\u03c2",
+    "a\\b",
+    "😀" * 1000,
+)
+READ_AS = (
+    ("a\u0308rzte", 1),
+    ("ÄRZTE RECHNUNG", 1),
+    ("STRASSE", 2),
+    ("istanbul", 3),
+    ("cafe", 4),
+    ("\u039f\u0394\u038c\u03a3", 5),
+    ("\\", 6),
+    ("😀" * 1000, 7),
+)
+
+
+@pytest.fixture(scope="module")
+def noted(server: Server) -> Owned:
+    api = server.api()
+    owned = new_wallet(api)
+    for note in NOTES:
+        made(post(api, owned, "1.00", note=note))
+    return owned
+
+
+@pytest.mark.parametrize(("text", "seq"), READ_AS, ids=[str(seq) for _, seq in READ_AS])
+def test_a_note_is_found_as_people_read_it_on_each_engine_and_remotely(
+    server: Server, noted: Owned, text: str, seq: int
+) -> None:
+    page = made(server.api().get(f"/transactions/get/{noted[0]}/{noted[1]}", params={"text": text}), 200)
+    assert [each["seq"] for each in page["transactions"]] == [seq]
+    for options in ([], ["--db", server.url]):
+        done = server.wallet([*options, "tx", "list", f"id:{noted[0]}", "--text", text, "-q"])
+        assert (done.code, done.out) == (0, f"{noted[1]}-{seq}\n"), done.err
+
+
+def test_a_request_goes_over_so_many_transactions_and_tells_where_to_go_on(
+    server: Server,
+) -> None:
+    api = server.api()
+    owned = new_wallet(api)
+    for number in range(25):
+        made(post(api, owned, "1.00", note="needle" if number in (0, 1, 24) else "hay"))
+    with open_ledger(settings.load({"db": str(server.db)}), lambda _: None) as ledger:
+        ref = OwnedWallet(owned[1], owned[0])
+        wanted = transactions.Wanted(text="NEEDLE")
+        found: list[int] = []
+        pages, cursor = 0, None
+        while True:
+            page = transactions.searched(ledger, ref, None, None, 2, cursor, wanted, 10)
+            found += [each["seq"] for each in page["transactions"]]
+            pages, cursor = pages + 1, page["next_cursor"]
+            if cursor is None:
+                break
+        assert (found, pages) == ([25, 2, 1], 3)
+        whole = transactions.listed(ledger, ref, limit=3, wanted=wanted)
+        assert ([each["seq"] for each in whole["transactions"]], whole["next_cursor"]) == ([25, 2, 1], None)
+        keyed = transactions.searched(ledger, ref, None, None, 20, None, transactions.Wanted(key="none"), 1)
+        assert keyed == {"transactions": [], "next_cursor": None}

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from support.server import Server
 from web.calls import Owned, balance, failure, ids, made, new_wallet, post
+from web.raw import exchange
 
 PART = {"Content-Type": "application/x-ndjson"}
 
@@ -31,12 +32,16 @@ def test_users_by_all_their_names(api: httpx.Client, owned: Owned, phone: str) -
 def test_wallets_by_their_owners_name(api: httpx.Client, owned: Owned, phone: str) -> None:
     made(post(api, owned, "10.00", at="2024-04-30T10:00:00Z"))
     wallet = made(api.get(f"/wallet/get/{owned[0]}/main"), 200)
-    for name in (phone, f"{phone}/main", f"id:{owned[0]}/main"):
+    for name in (phone, f"{phone}/main", f"id:{owned[0]}/main", f"w{owned[1]}", wallet["wallet"]):
         assert made(api.get("/lookup/wallet", params={"wallet": name}), 200) == wallet
+    for name in ("w0", f"W{owned[1]}", f"w0{owned[1]}", f"w{owned[1]}/main", "w" + "9" * 20):
+        failure(api.get("/lookup/wallet", params={"wallet": name}), 400, "invalid_input")
     before = made(api.get("/lookup/wallet", params={"wallet": phone, "at": "2024-04-29"}), 200)
     assert (before["balance"], before["at"]) == ("0.00", "2024-04-29T23:59:59.999999Z")
     page = made(api.get("/lookup/wallets", params={"user": phone, "limit": "1"}), 200)
     assert page == {"wallets": [wallet], "next_cursor": None}
+    counted = made(api.get("/lookup/wallets", params={"user": phone, "limit": "1", "count": "true"}), 200)
+    assert counted == page | {"count": 1}
     failure(api.get("/lookup/wallet", params={"wallet": f"{phone}/none"}), 404, "wallet_not_found")
     failure(api.get("/lookup/wallet", params={"wallet": phone, "at": "soon"}), 400, "invalid_input")
 
@@ -74,10 +79,87 @@ def test_keys_are_made_listed_and_revoked(api: httpx.Client, server: Server) -> 
     assert key["key"] not in server.stderr
 
 
+# --- a + that is not escaped ------------------------------------------------------------------------------------------
+
+
+def test_a_number_never_begins_with_a_space(api: httpx.Client, owned: Owned) -> None:
+    """`?wallet=+65…` names the number of Singapore, not the one of India with the same digits."""
+    singapore = made(api.post("/users", json={"phone_number": "+6598765432"}))
+    india = made(api.post("/users", json={"phone_number": "6598765432"}))
+    assert singapore["phone_e164"] != india["phone_e164"]
+    for user in (singapore, india):
+        made(api.post("/wallet/create", json={"user_id": user["id"], "type": "main"}))
+    for number in ("+6598765432", "%2B6598765432", "%206598765432", "+65+9876+5432"):
+        assert made(api.get(f"/lookup/user?user={number}"), 200)["id"] == singapore["id"]
+        assert made(api.get(f"/lookup/wallet?wallet={number}"), 200)["user_id"] == singapore["id"]
+        assert made(api.get(f"/lookup/wallet?wallet={number}/main"), 200)["user_id"] == singapore["id"]
+        found = made(api.get(f"/lookup/wallets?user={number}"), 200)["wallets"]
+        assert [wallet["user_id"] for wallet in found] == [singapore["id"]]
+        assert made(api.get(f"/verify?wallet={number}"), 200)["wallets"] == 1
+    assert made(api.get("/lookup/user?user=6598765432"), 200)["id"] == india["id"]
+    for number in ("++6598765432", "%09%2B6598765432", "%C2%A06598765432", "%0A6598765432", "+-6598765432"):
+        failure(api.get(f"/lookup/user?user={number}"), 400, "invalid_input")
+
+
+def test_an_offset_of_a_time_never_begins_with_a_space(api: httpx.Client, owned: Owned) -> None:
+    """`?from=…+05:30` is that offset; a space between a date and a time of day is one."""
+    at = "2024-04-19T05:00:00+05:30"
+    made(api.post("/transactions/create", json=ids(owned) | {"amount": "1.00", "is_credit": True, "at": at}))
+    path = f"/wallet/statement/{owned[0]}/{owned[1]}"
+
+    def count(query: str) -> int:
+        return len(made(api.get(f"{path}?{query}"), 200)["transactions"])
+
+    for offset in ("+05:30", "%2B05:30", "%2005:30", "+0530"):
+        for clock in ("T05:00:00", "+05:00", "T05:00:00.000000"):
+            assert count(f"from=2024-04-19{clock}{offset}&to=2024-04-19T05:00:01{offset}") == 1
+        assert count(f"from=2024-04-19T05:00:01{offset}&to=2024-04-20") == 0
+        wallet = api.get(f"/lookup/wallet?wallet=id:{owned[0]}&at=2024-04-19T04:59:59{offset}")
+        assert made(wallet, 200)["balance"] == "0.00"
+    assert count("from=2024-04-18+23:30&to=2024-04-18+23:31") == 1
+
+
+# --- white space and quotes around a key ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["order-7 ", "  order-7", "order-7 \t", '"order-7"', ' "order-7" ', '" order-7 "', "order-7\t"],
+)
+def test_white_space_and_quotes_around_a_key_never_count(
+    server: Server, api: httpx.Client, owned: Owned, other: str
+) -> None:
+    body = ids(owned) | {"amount": "1.00", "is_credit": True}
+    first = made(api.post("/transactions/create", json=body, headers={"Idempotency-Key": "order-7"}))
+    text = json.dumps(body).encode()
+    head = f"POST /api/v1/transactions/create HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(text)}\r\n"
+    head += f"Content-Type: application/json\r\nIdempotency-Key:{other}\r\n\r\n"  # what httpx would not send
+    answer = exchange(server.address, head.encode() + text)
+    assert answer is not None
+    assert answer.json["data"] == first | {"replayed": True}
+    batch = made(api.post("/transactions/batch", json={"transactions": [body | {"key": " order-7 "}]}), 200)
+    assert batch["replayed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "key"),
+    [('"a\\"b"', 'a"b'), ('"a\\\\b"', "a\\b"), ('"', '"'), ('"a', '"a'), ('a"', 'a"'), ('"a"b"', '"a"b"')],
+)
+def test_a_quoted_key(api: httpx.Client, owned: Owned, sent: str, key: str) -> None:
+    body = ids(owned) | {"amount": "1.00", "is_credit": True}
+    assert made(api.post("/transactions/create", json=body, headers={"Idempotency-Key": sent}))["key"] == key
+
+
+@pytest.mark.parametrize("sent", ['""', '" "', '"a\x01"', ""])
+def test_a_quoted_key_that_is_none(api: httpx.Client, owned: Owned, sent: str) -> None:
+    body = ids(owned) | {"amount": "1.00", "is_credit": True}
+    failure(api.post("/transactions/create", json=body, headers={"Idempotency-Key": sent}), 400, "invalid_input")
+
+
 # --- keys that no plain header keeps ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("encoded", "key"), [("UTF-8''%20a%20", " a "), ("utf-8''z%C3%A9", "zé"), ("UTF-8''a", "a")])
+@pytest.mark.parametrize(("encoded", "key"), [("UTF-8''%20a%20", "a"), ("utf-8''z%C3%A9", "zé"), ("UTF-8''a", "a")])
 def test_an_encoded_key(api: httpx.Client, owned: Owned, encoded: str, key: str) -> None:
     body = ids(owned) | {"amount": "1.00", "is_credit": True}
     first = made(api.post("/transactions/create", json=body, headers={"Idempotency-Key*": encoded}))
@@ -155,3 +237,27 @@ def test_a_wallet_that_was_broken_stays_so(api: httpx.Client) -> None:
 )
 def test_a_part_that_cannot_be_read(api: httpx.Client, body: bytes) -> None:
     failure(api.post("/import/part", content=body, headers=PART), 400, "invalid_input")
+
+
+def test_a_list_says_how_long_it_is_where_that_is_asked(api: httpx.Client, owned: Owned) -> None:
+    for _ in range(3):
+        made(post(api, owned, "1.00"))
+    users, wallets = (api.get(path, params={"limit": "1", "count": "true"}) for path in ("/users", "/wallets"))
+    assert made(users, 200)["count"] >= 1
+    assert made(wallets, 200)["count"] >= 1
+    path = f"/transactions/get/{owned[0]}/{owned[1]}"
+    assert made(api.get(path, params={"limit": "1", "count": "true"}), 200)["count"] == 3
+    assert made(api.get(path, params={"limit": "1", "count": "true", "kind": "debit"}), 200)["count"] is None
+    assert made(api.get(f"/holds/get/{owned[0]}/{owned[1]}", params={"count": "true"}), 200)["count"] == 0
+    assert "count" not in made(api.get(path, params={"limit": "1", "count": "false"}), 200)
+    failure(api.get(path, params={"count": "yes"}), 400, "invalid_input")
+
+
+def test_a_refusal_says_which_wallets_it_speaks_of(api: httpx.Client, owned: Owned) -> None:
+    """In a header, so that the failure itself stays as it is."""
+    refused = post(api, owned, "1.00", is_credit=False)
+    message = refused.json()["message"]
+    (mention,) = json.loads(refused.headers["wallet-mentions"])
+    assert mention["id"] == owned[1]
+    assert message[mention["at"] :].startswith(mention["wallet"])
+    assert mention["wallet"] == f"{owned[0]}/main"

@@ -61,6 +61,10 @@ TREE: dict[str, str | Group] = {
     ),
     "token": "wallet_cli.cli.key:token",
     "verify": "wallet_cli.cli.verify:verify",
+    "ledger": Group(
+        "See and change what the ledger itself says.",
+        {"show": "wallet_cli.cli.ledger:show", "set": "wallet_cli.cli.ledger:set_"},
+    ),
     "config": Group("See the settings and where they come from.", {"show": "wallet_cli.cli.config:show"}),
     "demo": "wallet_cli.cli.demo:demo",
 }
@@ -90,12 +94,19 @@ def root(
         str | None,
         typer.Option("--db", metavar="DB", help="The ledger: a path, or a URL. Also WALLET_DB.", show_default=False),
     ] = None,
+    env_file: Annotated[
+        str | None,
+        typer.Option(
+            "--env-file", metavar="FILE", help="Variables to read in the place of .env, and trust.", show_default=False
+        ),
+    ] = None,
     version: Annotated[  # noqa: ARG001  (its callback does it)
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Stored value that people can trust: wallets, credits, debits and balances in one file."""
-    context.obj = {} if db is None else {"db": db}
+    given = {"db": db, "env_file": env_file}
+    context.obj = {name: text for name, text in given.items() if text is not None}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,9 +19,11 @@ import typer
 from typer.core import TyperGroup
 
 from wallet_cli.cli.output import Answer, Format, Record, Style, notice, render
+from wallet_cli.cli.purposes import purpose_of
 
 if TYPE_CHECKING:
     from wallet_cli.services.context import Ledger
+    from wallet_cli.storage.purpose import Purpose
 
 OutputOption = Annotated[Format | None, typer.Option("--output", "-o", help="How to print.", show_default="table")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as -o json.")]
@@ -29,7 +31,7 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the
 
 WalletArgument = Annotated[
     str,
-    typer.Argument(metavar="WALLET", help="USER or USER/TYPE: 9886977544, 1/savings, id:1/main.", show_default=False),
+    typer.Argument(metavar="WALLET", help="USER, USER/TYPE or wN: 9886977544, 1/savings, w3.", show_default=False),
 ]
 UserArgument = Annotated[
     str, typer.Argument(metavar="USER", help="A phone number, or a user id: 9886977544, 1, id:1.", show_default=False)
@@ -56,11 +58,6 @@ MetaOption = Annotated[
     list[str] | None,
     typer.Option("--meta", metavar="K=V", help="Metadata, as often as you like; 4 KiB in all.", show_default=False),
 ]
-LimitOption = Annotated[
-    int | None,
-    typer.Option("--limit", metavar="N", help="1 to 1000; jsonl and csv stream all.", show_default="20"),
-]
-CursorOption = Annotated[str | None, typer.Option("--cursor", metavar="C", help="Go on after a page: its next_cursor.")]
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -96,7 +93,7 @@ def lazy_group(tree: Mapping[str, str | Group]) -> type[TyperGroup]:
 
 def _command(function: Function, name: str) -> Any:
     app = typer.Typer()
-    app.command(name, context_settings=CONTEXT)(_runnable(function))
+    app.command(name, context_settings=CONTEXT | getattr(function, "context_settings", {}))(_runnable(function))
     return typer.main.get_command_from_info(
         app.registered_commands[0], pretty_exceptions_short=False, rich_markup_mode=app.rich_markup_mode
     )
@@ -121,7 +118,8 @@ def _runnable(function: Function) -> Callable[..., None]:
         if "ledger" not in given:
             _show(function(**values), style)
             return
-        with _opened(flags) as ledger:
+        purpose = purpose_of(context.command_path.partition(" ")[2], values)
+        with _opened(flags, purpose) as ledger:
             _show(function(ledger=ledger, **values), style)
 
     own = [
@@ -135,11 +133,11 @@ def _runnable(function: Function) -> Callable[..., None]:
     return run
 
 
-def _opened(flags: Mapping[str, str]) -> AbstractContextManager[Ledger]:
+def _opened(flags: Mapping[str, str], purpose: Purpose) -> AbstractContextManager[Ledger]:
     """The ledger that the settings name: here, or on another machine."""
     from wallet_cli import settings
 
-    chosen = settings.load(flags)
+    chosen = settings.load(flags, notify=notice)
     if "://" in chosen.db:
         from wallet_cli.remote import is_remote, open_remote
 
@@ -147,7 +145,7 @@ def _opened(flags: Mapping[str, str]) -> AbstractContextManager[Ledger]:
             return open_remote(chosen)
     from wallet_cli.services.context import open_ledger
 
-    return open_ledger(chosen, notice)
+    return open_ledger(chosen, notice, purpose=purpose)
 
 
 def _shared(name: str, annotation: Any, default: Any) -> inspect.Parameter:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from wallet_cli import settings
-from wallet_cli.cli.output import Listing
+from wallet_cli.cli.output import Listing, notice
 
 
 def show(flags: Mapping[str, str]) -> Listing:
     """Print each setting and where it came from."""
-    return Listing(settings.load(flags).shown(), ("name", "value", "source"), value="value")
+    from wallet_cli.services.context import known_facts
+
+    chosen = settings.load(flags, notify=notice)
+    return Listing(chosen.within(known_facts(chosen)).shown(), ("name", "value", "source"), value="value")

@@ -8,16 +8,15 @@ import typer
 
 from wallet_cli.cli.command import (
     AmountArgument,
-    CursorOption,
     KeyOption,
-    LimitOption,
     NoteOption,
     PartArgument,
     WalletArgument,
 )
+from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.address import parse_hold_id, parse_wallet
-from wallet_cli.services import holds, pages
+from wallet_cli.services import holds
 from wallet_cli.services.context import Ledger
 
 CSV_COLUMNS = (
@@ -63,11 +62,20 @@ def void(ledger: Ledger, hold: HoldArgument) -> Record:
 
 
 def list_(
-    ledger: Ledger, style: Style, wallet: WalletArgument, limit: LimitOption = None, cursor: CursorOption = None
+    ledger: Ledger,
+    style: Style,
+    wallet: WalletArgument,
+    limit: LimitOption = None,
+    cursor: CursorOption = None,
+    all_: AllOption = False,
 ) -> Listing:
     """List a wallet's holds, the newest first, ended ones too."""
     name = parse_wallet(wallet)
-    if style.streams:
-        return Listing(ledger.call(holds.streamed, name, limit, cursor), CSV_COLUMNS)
-    page = ledger.call(holds.listed, name, pages.DEFAULT_LIMIT if limit is None else limit, cursor)
-    return Listing(page["holds"], TABLE_COLUMNS, page=page)
+    return listing(
+        "holds",
+        style,
+        Part(limit, cursor, all_),
+        Columns(CSV_COLUMNS, TABLE_COLUMNS),
+        lambda *page: ledger.call(holds.listed, name, *page),
+        lambda after: ledger.call(holds.streamed, name, None, after),
+    )

@@ -9,17 +9,21 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from itertools import chain, islice
 from typing import Any, NamedTuple, TextIO
 
+from wallet_cli.domain.address import format_wallet_id
 from wallet_cli.domain.text import harmless, no_formula
 from wallet_cli.errors import StorageError, WalletError
 
 UNCUT_COLUMNS = 10_000
 """How wide a table may be where there is no terminal to fit it to."""
+
+ROWS_A_TABLE = 500
+"""A table has to be held whole to be drawn: a longer list is several, each with its head."""
 
 
 class Format(StrEnum):
@@ -40,25 +44,39 @@ class Style(NamedTuple):
         """Whether all of a list is printed, one thing a line as it comes, rather than a page."""
         return self.format in (Format.jsonl, Format.csv)
 
+    @property
+    def is_json(self) -> bool:
+        """Whether the answer is one JSON value."""
+        return self.format is Format.json
+
+
+Value = str | Callable[[Mapping[str, Any]], Any]
+"""What `-q` prints of a thing: the field of that name, or what is made of it."""
+
 
 class Record(NamedTuple):
-    """One thing. `value` names the field that `-q` prints; `exit_code` is for what was done in part only."""
+    """One thing, and what `-q` prints of it; `exit_code` is for what was done in part only."""
 
     data: Mapping[str, Any]
-    value: str = "id"
+    value: Value = "id"
     exit_code: int = 0
+    card: Mapping[str, Any] | None = None
+    """What people are shown instead of `data`."""
 
 
 class Listing(NamedTuple):
-    """Many things: `rows`, which may be a stream; the columns of a table and of CSV; the field that `-q` prints.
+    """Many things: `rows`, which may be a stream; the columns of a table or of CSV; what `-q` prints of each.
 
-    `page` is the whole answer as JSON, where it is one.
+    `page` is the whole answer as JSON, where it is one; `name` is what the rows are called in one that is written as
+    they come. `cut` says on stderr that there are more.
     """
 
     rows: Iterable[Mapping[str, Any]]
     columns: Sequence[str]
-    value: str = "id"
+    value: Value = "id"
     page: Mapping[str, Any] | None = None
+    name: str = ""
+    cut: str | None = None
 
 
 class Document(NamedTuple):
@@ -87,6 +105,9 @@ def render(answer: Answer, style: Style) -> None:
                 _pages(answer)
             else:
                 _render(answer, style)
+        if isinstance(answer, Listing) and answer.cut is not None:
+            flush()  # who has closed the pipe has read what they wanted
+            notice(answer.cut)
     finally:
         # A stream that was not read to its end still has the ledger open.
         if isinstance(stream, Generator):
@@ -146,17 +167,21 @@ def silence(stream: TextIO) -> None:
 def _render(answer: Record | Listing, style: Style) -> None:
     rows = [answer.data] if isinstance(answer, Record) else answer.rows
     if style.quiet:
+        value = answer.value
         shown = harmless if sys.stdout.isatty() else str
-        _lines(shown(_text(row[answer.value])) for row in rows)
-    elif style.format is Format.json:
+        _lines(shown(_text(row[value] if isinstance(value, str) else value(row))) for row in rows)
+    elif style.is_json:
         data = answer.data if isinstance(answer, Record) else answer.page
-        _lines([json_text(list(rows) if data is None else data)])
+        if isinstance(answer, Listing) and answer.name:
+            _json_list(rows, answer.name)
+        else:
+            _lines([json_text(list(rows) if data is None else data)])
     elif style.format is Format.jsonl:
         _lines(json_text(row) for row in rows)
     elif style.format is Format.csv:
         _csv(rows, list(answer.data) if isinstance(answer, Record) else answer.columns)
     elif isinstance(answer, Record):
-        _card(answer.data)
+        _card(answer.data if answer.card is None else answer.card)
     else:
         _table(rows, answer.columns)
 
@@ -166,6 +191,19 @@ def json_text(value: Any) -> str:
     import json
 
     return json.dumps(value, separators=(", ", ": "))
+
+
+def _json_list(rows: Iterable[Mapping[str, Any]], name: str) -> None:
+    """All rows as the one and last page of a list, in constant memory."""
+    stream = iter(rows)
+    # A stream may yet be refused: nothing before its first row is there.
+    first = next(stream, None)
+    separator = ""
+    sys.stdout.write(f'{{"{name}": [')
+    for row in () if first is None else chain([first], stream):
+        sys.stdout.write(separator + json_text(row))
+        separator = ", "
+    sys.stdout.write('], "next_cursor": null}\n')
 
 
 def print_error(error: WalletError, form: Format) -> None:
@@ -235,10 +273,20 @@ def _fields(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
         if isinstance(value, dict) and name != "meta":
             yield from _fields(value, f"{prefix}{name}.")
         elif value is not None and value != []:
-            yield prefix + name, value
+            # A bare id would be read as a user's where a WALLET is taken.
+            yield prefix + name, format_wallet_id(value) if name == "wallet_id" else value
 
 
 def _table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    stream = iter(rows)
+    part = list(islice(stream, ROWS_A_TABLE))
+    _one_table(part, columns)
+    while part := list(islice(stream, ROWS_A_TABLE)):
+        _lines([""])
+        _one_table(part, columns)
+
+
+def _one_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
     from rich import box
     from rich.table import Table
 

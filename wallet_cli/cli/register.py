@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-from wallet_cli.cli.command import CursorOption, LimitOption
+from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.services import pages
+from wallet_cli.domain.address import format_user
 from wallet_cli.services import users as service
 from wallet_cli.services.context import Ledger
 
@@ -24,12 +25,24 @@ def register(
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept a user who is registered already.")] = False,
 ) -> Record:
     """Register a user by phone number."""
-    return Record(ledger.call(service.register, phone, name, exist_ok=exist_ok))
+    return Record(ledger.call(service.register, phone, name, exist_ok=exist_ok), value=_user)
 
 
-def users(ledger: Ledger, style: Style, limit: LimitOption = None, cursor: CursorOption = None) -> Listing:
+def users(
+    ledger: Ledger, style: Style, limit: LimitOption = None, cursor: CursorOption = None, all_: AllOption = False
+) -> Listing:
     """List the users, in the order in which they registered."""
-    if style.streams:
-        return Listing(ledger.call(service.all_of, limit, cursor), COLUMNS)
-    page = ledger.call(service.page_of, pages.DEFAULT_LIMIT if limit is None else limit, cursor)
-    return Listing(page["users"], COLUMNS, page=page)
+    return listing(
+        "users",
+        style,
+        Part(limit, cursor, all_),
+        Columns(COLUMNS, COLUMNS),
+        lambda *page: ledger.call(service.page_of, *page),
+        lambda after: ledger.call(service.all_of, None, after),
+        _user,
+    )
+
+
+def _user(answer: Mapping[str, Any]) -> str:
+    """What `-q` prints: a USER, whatever its id."""
+    return format_user(answer["id"])

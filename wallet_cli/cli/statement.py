@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
-from itertools import islice
 from typing import Annotated
 
 import typer
@@ -22,9 +21,6 @@ from wallet_cli.services.statements import Statement
 
 TABLE_COLUMNS = ("id", "at", "kind", "amount", "balance", "note", "key")
 TOTAL_COLUMNS = ("kind", "count", "amount")
-
-ROWS_A_TABLE = 500
-"""A table has to be held whole to be drawn: a longer statement is several, each with its head."""
 
 
 class Output(StrEnum):
@@ -93,9 +89,8 @@ def _tables(ledger: Ledger, ref: WalletRef, start: str | None, end: str | None) 
     with ledger.call(statements.opened, ref, start, end) as opened:
         survey = opened.survey()
         yield Record(statements.head_answer(opened))
-        rows = _rows(opened)
-        for _ in range(0, opened.line_count, ROWS_A_TABLE):
-            yield Listing(list(islice(rows, ROWS_A_TABLE)), TABLE_COLUMNS)
+        if opened.line_count:
+            yield Listing(_rows(opened), TABLE_COLUMNS)
         if survey.totals:
             yield Listing(statements.totals_answer(opened, survey), TOTAL_COLUMNS)
 

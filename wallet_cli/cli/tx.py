@@ -8,20 +8,19 @@ import typer
 
 from wallet_cli.cli.command import (
     AmountArgument,
-    CursorOption,
     FromOption,
     KeyOption,
-    LimitOption,
     MetaOption,
     NoteOption,
     PartArgument,
     ToOption,
     WalletArgument,
 )
+from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.address import parse_transaction_id, parse_wallet
 from wallet_cli.errors import InvalidInput
-from wallet_cli.services import pages, transactions
+from wallet_cli.services import transactions
 from wallet_cli.services.context import Ledger
 
 CSV_COLUMNS = (
@@ -115,15 +114,20 @@ def list_(
     key: Annotated[str | None, typer.Option("--key", help="The one with this key.", show_default=False)] = None,
     limit: LimitOption = None,
     cursor: CursorOption = None,
+    all_: AllOption = False,
 ) -> Listing:
     """List a wallet's transactions, the newest first."""
     name, wanted = parse_wallet(wallet), transactions.Wanted(kind, least, most, text, key)
-    if style.streams:
-        return Listing(ledger.call(transactions.streamed, name, start, end, limit, cursor, wanted), CSV_COLUMNS)
-    page = ledger.call(
-        transactions.listed, name, start, end, pages.DEFAULT_LIMIT if limit is None else limit, cursor, wanted
+    return listing(
+        "transactions",
+        style,
+        Part(limit, cursor, all_),
+        Columns(CSV_COLUMNS, TABLE_COLUMNS),
+        lambda most, after, counted: ledger.call(
+            transactions.listed, name, start, end, most, after, wanted, counted=counted
+        ),
+        lambda after: ledger.call(transactions.streamed, name, start, end, None, after, wanted),
     )
-    return Listing(page["transactions"], TABLE_COLUMNS, page=page)
 
 
 def total(ledger: Ledger, wallet: WalletArgument, start: FromOption = None, end: ToOption = None) -> Record:

@@ -7,18 +7,20 @@ from typing import Annotated
 
 import typer
 
-from wallet_cli.cli.command import CursorOption, LimitOption, WalletArgument
+from wallet_cli.cli.command import WalletArgument
+from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.domain.address import parse_user, parse_wallet
+from wallet_cli.domain.address import format_wallet_id, parse_new_wallet, parse_user, parse_wallet
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
-from wallet_cli.services import pages, wallets
+from wallet_cli.services import wallets
+from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
 
 CSV_COLUMNS = (
     "id", "user_id", "type", "currency", "status", "balance", "held", "available", "minimum_balance", "transactions",
-    "created_at", "maximum_balance", "daily_debit",
+    "created_at", "maximum_balance", "daily_debit", "wallet",
 )  # fmt: skip
-TABLE_COLUMNS = ("id", "user_id", "type", "status", "balance", "held", "available", "currency", "transactions")
+TABLE_COLUMNS = ("wallet", "status", "balance", "held", "available", "currency", "transactions")
 
 
 def create(
@@ -35,7 +37,8 @@ def create(
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept a wallet that is there already.")] = False,
 ) -> Record:
     """Open a wallet; a user has at most one of each type."""
-    return Record(ledger.call(wallets.create, parse_wallet(wallet), currency, minimum_balance, exist_ok=exist_ok))
+    name = parse_new_wallet(wallet)
+    return _shown(ledger.call(wallets.create, name, currency, minimum_balance, exist_ok=exist_ok))
 
 
 def list_(
@@ -46,13 +49,19 @@ def list_(
     ] = None,
     limit: LimitOption = None,
     cursor: CursorOption = None,
+    all_: AllOption = False,
 ) -> Listing:
     """List wallets, in the order in which they were opened."""
     name = None if user is None else parse_user(user)
-    if style.streams:
-        return Listing(ledger.call(wallets.all_of, name, limit, cursor), CSV_COLUMNS)
-    page = ledger.call(wallets.page_of, name, pages.DEFAULT_LIMIT if limit is None else limit, cursor)
-    return Listing(page["wallets"], TABLE_COLUMNS, page=page)
+    return listing(
+        "wallets",
+        style,
+        Part(limit, cursor, all_),
+        Columns(CSV_COLUMNS, TABLE_COLUMNS),
+        lambda *page: ledger.call(wallets.page_of, name, *page),
+        lambda after: ledger.call(wallets.all_of, name, None, after),
+        "wallet",
+    )
 
 
 def balance(
@@ -64,7 +73,7 @@ def balance(
     ] = None,
 ) -> Record:
     """What a wallet holds, now or at a time past."""
-    return Record(ledger.call(wallets.balance, parse_wallet(wallet), at), value="balance")
+    return _shown(ledger.call(wallets.balance, parse_wallet(wallet), at), value="balance")
 
 
 def limits(
@@ -78,26 +87,32 @@ def limits(
         str | None, typer.Option("--maximum-balance", metavar="A", help="No credit goes above it.")
     ] = None,
     daily_debit: Annotated[
-        str | None, typer.Option("--daily-debit", metavar="A", help="The most that a day's debits (UTC) may take.")
+        str | None, typer.Option("--daily-debit", metavar="A", help="The most that debits of a day may take.")
     ] = None,
 ) -> Record:
     """Show a wallet's limits, or set those that are given; `none` lifts one."""
     name = parse_wallet(wallet)
     if minimum_balance is maximum_balance is daily_debit is None:
-        return Record(ledger.call(wallets.balance, name))
-    return Record(ledger.call(wallets.set_limits, name, minimum_balance, maximum_balance, daily_debit))
+        return _shown(ledger.call(wallets.balance, name))
+    return _shown(ledger.call(wallets.set_limits, name, minimum_balance, maximum_balance, daily_debit))
 
 
 def freeze(ledger: Ledger, wallet: WalletArgument) -> Record:
     """Let nothing into or out of a wallet until it is unfrozen."""
-    return Record(ledger.call(wallets.set_status, parse_wallet(wallet), FROZEN))
+    return _shown(ledger.call(wallets.set_status, parse_wallet(wallet), FROZEN))
 
 
 def unfreeze(ledger: Ledger, wallet: WalletArgument) -> Record:
     """Make a frozen wallet active again."""
-    return Record(ledger.call(wallets.set_status, parse_wallet(wallet), ACTIVE))
+    return _shown(ledger.call(wallets.set_status, parse_wallet(wallet), ACTIVE))
 
 
 def close(ledger: Ledger, wallet: WalletArgument) -> Record:
     """Close a wallet for good; its balance has to be 0, with no holds."""
-    return Record(ledger.call(wallets.set_status, parse_wallet(wallet), CLOSED))
+    return _shown(ledger.call(wallets.set_status, parse_wallet(wallet), CLOSED))
+
+
+def _shown(answer: Answer, value: str = "wallet") -> Record:
+    """A wallet; people get names of it that the next command takes."""
+    card = {"wallet": answer["wallet"]} | answer | {"id": format_wallet_id(answer["id"])}
+    return Record(answer, value, card=card)

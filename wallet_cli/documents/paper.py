@@ -7,6 +7,7 @@ Latin-1, and so every figure, is set in Helvetica, which each reader of PDF has;
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import combining
 
 from wallet_cli import __version__
 from wallet_cli.documents import words
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 
 MAX_LINES = 50_000
 """A PDF is made in memory: about 1,800 pages."""
+
+MAX_EFFORT = 3_000_000
+OTHER_SCRIPT_EFFORT = 20
+"""How much text there may be: each character counts one, and one that is not in Latin-1, which has to be looked for in
+fonts and shaped, so many. It is what half a minute is enough for."""
+
+MAX_WIDTHS = 50_000
+JOINERS = "\u200c\u200d\ufe0f"
 
 # Millimetres on A4.
 WIDTH, HEIGHT = 210.0, 297.0
@@ -62,6 +71,9 @@ class Style(NamedTuple):
         return self.size * LINE * MM
 
 
+Look = tuple[tuple[str, ...], Style]
+"""What a text is set in."""
+
 TITLE = Style(17, bold=True)
 BIG_BOLD = Style(11.5, bold=True)
 BODY = Style(8.5)
@@ -96,6 +108,12 @@ def drawn(statement: Statement, shelf: Shelf | None = None) -> bytes:
         raise InvalidInput(
             f"a PDF has at most {MAX_LINES} transactions, and there are {statement.line_count}",
             hint="give a shorter period, or take html or csv",
+            lines=statement.line_count,
+            most=MAX_LINES,
+        )
+    if sum(map(effort, statement.lines())) > MAX_EFFORT:
+        raise InvalidInput(
+            "a PDF of so many and so long notes takes too long", hint="give a shorter period, or take html or csv"
         )
     survey = statement.survey()
     paper = Paper(fpdf.FPDF(format="A4"), statement, shelf or Shelf())
@@ -105,6 +123,17 @@ def drawn(statement: Statement, shelf: Shelf | None = None) -> bytes:
     paper.kinds(survey)
     paper.lines()
     return bytes(paper.pdf.output())
+
+
+def effort(line: Transaction) -> int:
+    """What the texts of a line cost to set."""
+    total = 0
+    for text in (line.note, line.key):
+        if text is not None:
+            total += len(text)
+            if not text.isascii():
+                total += (OTHER_SCRIPT_EFFORT - 1) * sum(c > "\xff" for c in text)
+    return total
 
 
 def latin(text: str) -> str:
@@ -118,6 +147,7 @@ class Paper:
     def __init__(self, pdf: FPDF, statement: Statement, shelf: Shelf) -> None:
         self.pdf, self.statement, self.shelf = pdf, statement, shelf
         self.clock, self.currency = Clock(statement.zone), statement.wallet.currency
+        self.widths: dict[tuple[str, Look], float] = {}
         self.heading: tuple[str, ...] = ()
         """Of the table that is being drawn: again on each page."""
         pdf.set_auto_page_break(auto=False)
@@ -171,10 +201,51 @@ class Paper:
         self.use(tuple(fonts), style)
         if not fonts and self.pdf.get_string_width(text) <= width:
             return Set([text], (), style)
-        lines = self.pdf.multi_cell(width, text=text, align="L", dry_run=True, output="LINES")
+        lines = self.broken(text, width, (tuple(fonts), style))
         self.pdf.set_text_shaping(use_shaping_engine=False)
-        assert isinstance(lines, list)
-        return Set([str(line) for line in lines], tuple(fonts), style)
+        return Set(lines, tuple(fonts), style)
+
+    def broken(self, text: str, width: float, look: Look) -> list[str]:
+        """Text in lines of a width, broken at spaces, and within a word that is wider than a line.
+
+        A word is measured once, whole: fpdf2's own way measures each character, and shapes it where it needs shaping.
+        """
+        space = self.word_width(" ", look)
+        lines: list[str] = []
+        line, used = "", 0.0
+        for word in text.split(" "):
+            wide = self.word_width(word, look)
+            if line and used + space + wide <= width:
+                line, used = f"{line} {word}", used + space + wide
+                continue
+            if line:
+                lines.append(line)
+            while wide > width and len(word) > 1:
+                cut = self.fitting(word, wide, width, look)
+                lines.append(word[:cut])
+                word = word[cut:]
+                wide = self.word_width(word, look)
+            line, used = word, wide
+        lines.append(line)
+        return lines
+
+    def fitting(self, word: str, wide: float, width: float, look: Look) -> int:
+        """How many characters of a word fit on a line: at least one, and no mark without its letter."""
+        cut = max(1, min(len(word) - 1, int(len(word) * width / wide)))
+        while cut > 1 and self.word_width(word[:cut], look) > width:
+            cut = max(1, cut * 9 // 10)
+        while cut > 1 and (combining(word[cut]) or word[cut] in JOINERS or word[cut - 1] in JOINERS):
+            cut -= 1
+        return cut
+
+    def word_width(self, word: str, look: Look) -> float:
+        """In the fonts and the style that are taken up, which are `look`."""
+        known = self.widths.get((word, look))
+        if known is None:
+            if len(self.widths) >= MAX_WIDTHS:
+                self.widths.clear()
+            known = self.widths[word, look] = self.pdf.get_string_width(word)
+        return known
 
     def use(self, fonts: tuple[str, ...], style: Style) -> None:
         """Take these fonts up; with none, Helvetica."""

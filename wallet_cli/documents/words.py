@@ -35,9 +35,9 @@ def money(minor: int, currency: Currency, *, whole: bool = False) -> str:
 
 
 class Clock(NamedTuple):
-    """Tells times in a zone; None is the system's."""
+    """Tells times in a zone."""
 
-    zone: tzinfo | None
+    zone: tzinfo
 
     def moment(self, at_us: int) -> datetime:
         utc = EPOCH + timedelta(microseconds=at_us)
@@ -54,9 +54,10 @@ class Clock(NamedTuple):
     def words(self, at_us: int) -> str:
         return " ".join(self.stamp(at_us))
 
-    def name(self, at_us: int) -> str:
-        """The zone's own name, or what the system calls it at a moment."""
-        return str(self.zone) if self.zone is not None else str(self.moment(at_us).tzname())
+    @property
+    def name(self) -> str:
+        """The zone's own name."""
+        return str(self.zone)
 
     def bound(self, at_us: int, *, is_end: bool = False) -> str:
         """A bound of a period: the day, where it falls between two days; else the last second that is inside."""
@@ -72,7 +73,7 @@ def title(statement: Statement) -> str:
 def wallet_line(statement: Statement) -> str:
     wallet, user = statement.wallet, statement.user
     phone = f"{user.phone_e164} · " if user.name else ""
-    return f"{phone}wallet {wallet.id}, {wallet.type} · {wallet.currency.name}"
+    return f"{phone}wallet {wallet.name} · {wallet.currency.name}"
 
 
 def period_words(statement: Statement) -> tuple[str, str]:
@@ -87,7 +88,7 @@ def period_words(statement: Statement) -> tuple[str, str]:
 def closing_words(statement: Statement) -> str:
     """When it was made, and in which zone its times are."""
     clock, made_us = Clock(statement.zone), statement.made_at_us
-    return f"Made {clock.words(made_us)}. Times are in {clock.name(made_us)}."
+    return f"Made {clock.words(made_us)}. Times are in {clock.name}."
 
 
 def lines_words(count: int) -> str:

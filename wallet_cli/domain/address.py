@@ -16,11 +16,14 @@ MAX_NAME_CHARS = 200
 PHONE_DIGITS = 7
 """From this many digits on, a run of digits is a phone number; a shorter one is an id."""
 
+_FIRST_LONG_ID = 10 ** (PHONE_DIGITS - 1)
+
 _ID = r"[0-9]{1,19}"
 _TYPE = r"[a-zA-Z0-9_.\-]{1,32}"
 _OPERATOR_NAME = r"[a-zA-Z0-9_.\-]{1,64}"
 _TRANSACTION_ID = r"([0-9]{1,19})-([0-9]{1,19})"
 _HOLD_ID = r"([0-9]{1,19})-h([0-9]{1,19})"
+_WALLET_ID = r"w([1-9][0-9]{0,18})"
 
 
 class UserId(NamedTuple):
@@ -40,6 +43,27 @@ UserName = UserId | PhoneDigits
 class WalletName(NamedTuple):
     user: UserName
     type: str
+    typed: str | None = None
+    """What somebody wrote to name it; None where nobody did."""
+
+    @property
+    def user_text(self) -> str:
+        return format_user(self.user.id) if isinstance(self.user, UserId) else self.user.typed
+
+    @property
+    def text(self) -> str:
+        """The name as it is told to whoever asked."""
+        return self.typed or f"{self.user_text}/{self.type}"
+
+
+class WalletId(NamedTuple):
+    """A wallet by its id alone: `w7`."""
+
+    wallet_id: int
+
+    @property
+    def text(self) -> str:
+        return format_wallet_id(self.wallet_id)
 
 
 class OwnedWallet(NamedTuple):
@@ -49,7 +73,10 @@ class OwnedWallet(NamedTuple):
     user_id: int
 
 
-WalletRef = WalletName | OwnedWallet
+TypedWallet = WalletName | WalletId
+"""What a WALLET may be."""
+
+WalletRef = TypedWallet | OwnedWallet
 
 
 class TransactionId(NamedTuple):
@@ -77,10 +104,44 @@ def parse_user(text: str) -> UserName:
     return UserId(parse_id(text if text.strip("0123456789 ()-") else digits))
 
 
-def parse_wallet(text: str) -> WalletName:
-    """Read a WALLET: `USER` or `USER/TYPE`."""
+def format_user(user_id: int) -> str:
+    """A USER by id. A long one needs `id:`, or it would be read as a phone number."""
+    return f"{user_id}" if user_id < _FIRST_LONG_ID else f"id:{user_id}"
+
+
+def parse_wallet(text: str) -> TypedWallet:
+    """Read a WALLET: `USER`, `USER/TYPE`, or `wN`, the wallet with the id N."""
+    if text[:1] in ("w", "W"):
+        return WalletId(_parse_wallet_id(text))
     user, slash, type_ = text.partition("/")
-    return WalletName(parse_user(user), parse_type(type_) if slash else DEFAULT_TYPE)
+    return WalletName(parse_user(user), parse_type(type_) if slash else DEFAULT_TYPE, text)
+
+
+def parse_new_wallet(text: str) -> WalletName:
+    """Read the WALLET that is to be opened: its id is not chosen, so `wN` is no name for it."""
+    name = parse_wallet(text)
+    if isinstance(name, WalletId):
+        raise InvalidInput(f"{text} cannot be chosen: a new wallet gets the next id", hint="name it USER or USER/TYPE")
+    return name
+
+
+def _parse_wallet_id(text: str) -> int:
+    match = re.fullmatch(_WALLET_ID, text)
+    if match is None or int(match[1]) > MAX_ID:
+        raise InvalidInput(
+            f"not a wallet id: {shown(text)}", hint="w and the number, such as w7; or USER/TYPE, such as 2/main"
+        )
+    return int(match[1])
+
+
+def format_wallet(user_id: int, type_: str) -> str:
+    """A WALLET as every answer names it: `2/main`."""
+    return f"{format_user(user_id)}/{type_}"
+
+
+def format_wallet_id(wallet_id: int) -> str:
+    """A WALLET of which only the id is known: `w7`."""
+    return f"w{wallet_id}"
 
 
 def parse_type(text: str) -> str:
@@ -123,7 +184,18 @@ def check_operator_name(text: str) -> str:
 
 
 def check_key(text: str) -> str:
-    """Return an idempotency key: 1–255 printable characters. Raises InvalidInput."""
+    """Return an idempotency key: 1–255 printable characters, without the white space at its ends, which never counts.
+
+    Raises InvalidInput.
+    """
+    return check_stored_key(text.strip())
+
+
+def check_stored_key(text: str) -> str:
+    """Return a key exactly as it is: earlier versions kept spaces at its ends, and a restored one is what it was.
+
+    Raises InvalidInput.
+    """
     if not 1 <= len(text) <= MAX_KEY_CHARS or not text.isprintable():
         raise InvalidInput(f"not a key: {shown(text)}", hint=f"1 to {MAX_KEY_CHARS} printable characters")
     return text

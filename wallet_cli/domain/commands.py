@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
-from wallet_cli.domain.model import Hold, Operator, Transaction, User, Wallet
+from wallet_cli.domain.model import Hold, LedgerSetting, Operator, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import Phone
 from wallet_cli.errors import WalletError
@@ -161,6 +161,10 @@ class RestoreState(NamedTuple):
     daily_debit: int | None
 
 
+class EndRestore(NamedTuple):
+    """Let a restored ledger take writes, once all that its rows refer to is seen to be there."""
+
+
 class AdmitOperator(NamedTuple):
     name: str
     key_hash: bytes
@@ -177,6 +181,13 @@ class NoteUse(NamedTuple):
     name: str
 
 
+class SetLedger(NamedTuple):
+    """Change a setting that the ledger keeps; the value has been checked, and None leaves it to the program."""
+
+    name: str
+    value: str | None
+
+
 Single = (
     Register
     | OpenWallet
@@ -191,9 +202,11 @@ Single = (
     | RestoreTransaction
     | RestoreHold
     | RestoreState
+    | EndRestore
     | AdmitOperator
     | RevokeOperator
     | NoteUse
+    | SetLedger
 )
 
 
@@ -205,19 +218,31 @@ class Together(NamedTuple):
 
 Command = Single | Together
 
-Made = User | Wallet | Transaction | Hold | Operator
+
+class Restoring(NamedTuple):
+    """Whether an export is being read back into the ledger, which takes nothing else until its end is read."""
+
+    active: bool
+
+
+Made = User | Wallet | Transaction | Hold | Operator | LedgerSetting | Restoring
 
 
 class Applied(NamedTuple):
-    """The command is carried out, and this is what it made or changed: of a transfer, the debit."""
+    """The command is carried out, and this is what it made or changed: of a transfer, the debit.
+
+    `beside` is what is answered with it: of a transfer the credit, of a change of a wallet its last transaction.
+    """
 
     made: Made
+    beside: Transaction | None = None
 
 
 class Replayed(NamedTuple):
     """It had been done before, with the same key or in the same place: nothing is applied; what it made then."""
 
     made: Made
+    beside: Transaction | None = None
 
 
 class AppliedTogether(NamedTuple):

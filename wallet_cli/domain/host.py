@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+from urllib.parse import urlsplit
+
+PORTS = {"https": 443, "http": 80}
 
 
 def is_loopback(host: str) -> bool:
@@ -13,3 +16,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def host_of(url: str) -> str | None:
+    """The host and port of an http or https address, as `example.org:443`; None where there is none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not host or parts.scheme not in PORTS:
+        return None
+    return f"{f'[{host}]' if ':' in host else host}:{port if port is not None else PORTS[parts.scheme]}"

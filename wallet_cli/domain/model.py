@@ -5,10 +5,14 @@ NamedTuples rather than dataclasses: making the class costs a seventh of it at s
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
+from wallet_cli.domain.address import format_wallet
 from wallet_cli.domain.money import Currency, parse_minimum
+from wallet_cli.domain.period import UTC_NAME, Day, day_of, zone_of
+from wallet_cli.errors import InvalidInput, Mention, StorageError
 
 ACTIVE = "active"
 FROZEN = "frozen"
@@ -88,13 +92,23 @@ class Wallet(NamedTuple):
     maximum: int | None = None
     """What no credit takes the balance above."""
     daily_debit: int | None = None
-    """The most that debits take within one day, UTC."""
+    """The most that debits take within one day of the ledger's time zone."""
     held: int = 0
     """What its open holds keep, those included that have lapsed and nobody has noted yet."""
     holds: int = 0
     """How many holds it ever had; the next one's number less one."""
     key: str | None = None
     """The idempotency key of its opening."""
+
+    @property
+    def name(self) -> str:
+        """The WALLET that it is: `2/main`."""
+        return format_wallet(self.user_id, self.type)
+
+    @property
+    def mention(self) -> Mention:
+        """It, in the message of an error."""
+        return Mention(self.id, self.name)
 
 
 class Hold(NamedTuple):
@@ -144,16 +158,56 @@ class Account(NamedTuple):
         return self.wallet.held - self.lapsed
 
 
-class Policy(NamedTuple):
-    """The rules that the settings choose. `minimum_balance` is decimal text, read in each wallet's currency."""
+class LedgerFacts(NamedTuple):
+    """What a ledger says of itself: its id, and its own settings as text; None where it says nothing."""
 
-    minimum_balance: str = "0"
+    uuid: str | None = None
+    currency: str | None = None
+    phone_region: str | None = None
+    minimum_balance: str | None = None
+    timezone: str | None = None
+
+
+class LedgerSetting(NamedTuple):
+    """One of the settings that a ledger keeps; None for what the program has by itself."""
+
+    name: str
+    value: str | None
+
+
+class Policy(NamedTuple):
+    """The rules that settings choose. `minimum_balance` is decimal text, read in each wallet's currency.
+
+    None stands for the minimum that the ledger says. `zone` is the IANA name of the time zone of its days.
+    """
+
+    minimum_balance: str | None = None
+    zone: str = UTC_NAME
+
+    def within(self, facts: LedgerFacts) -> Policy:
+        """The same in a ledger: a minimum that nobody chose, and the time zone, are the ledger's."""
+        minimum = facts.minimum_balance if self.minimum_balance is None else self.minimum_balance
+        return Policy(minimum, facts.timezone or UTC_NAME)
 
     def minimum_of(self, wallet: Wallet) -> int:
         """The floor for debits in minor units: the wallet's own, or the setting's. Raises InvalidInput."""
         if wallet.own_minimum is not None:
             return wallet.own_minimum
-        return _minimum(self.minimum_balance, wallet.currency)
+        return _minimum(self.minimum_balance or "0", wallet.currency)
+
+    @property
+    def tz(self) -> tzinfo:
+        """The time zone. Raises StorageError where this machine does not know it."""
+        try:
+            return zone_of(self.zone)
+        except InvalidInput:
+            raise StorageError(
+                f"this machine does not know the ledger's time zone, {self.zone}", hint="pip install --upgrade tzdata"
+            ) from None
+
+    def day_of(self, at_us: int) -> Day:
+        """The day of the ledger that a moment is in."""
+        return day_of(at_us, self.tz)
 
 
 @lru_cache(maxsize=256)

@@ -20,7 +20,8 @@ MAX_AMOUNT_CHARS = 40
 MAX_EXPONENT = 8
 
 # Patterns are text until they are used: `re` keeps them compiled from then on, and start-up does not pay for them all.
-_CUSTOM = r"([A-Z0-9]{3,10})/([0-8])"
+_CODE = r"[A-Z0-9]{3,10}"
+_CUSTOM = rf"({_CODE})/([0-8])"
 
 # ISO 4217, list one: codes by their number of fraction digits. What the list marks "N.A." (gold, test codes, bond
 # units) has no fraction digits to know and is written CODE/N like any other unit.
@@ -39,6 +40,15 @@ _ISO_4217_EXPONENTS = {
 }
 ISO_4217 = {code: exponent for exponent, codes in _ISO_4217_EXPONENTS.items() for code in codes.split()}
 
+# What has left that list since 2011, with the digits that it had. No wallet is opened in one by its code alone; but
+# wallets and exports that name one stay readable. A code that leaves the list above moves here, and the digits of one
+# whose digits change.
+FORMER = {
+    code: exponent
+    for exponent, codes in {0: "BYR", 2: "ANG BGN CUC EEK HRK LTL LVL MRO SLL STD USS VEF ZMK ZWL"}.items()
+    for code in codes.split()
+}
+
 
 class Currency(NamedTuple):
     """A unit of value: `name` as it is written (`INR`, `PTS/0`) and its number of fraction digits."""
@@ -51,6 +61,30 @@ class Currency(NamedTuple):
         """The name as it stands beside an amount: `PTS` for `PTS/0`."""
         return self.name.partition("/")[0]
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether its name says its digits, by itself or by the tables here."""
+        return parse_name(self.name) == self
+
+    @property
+    def can_be(self) -> bool:
+        """Whether a wallet can have been opened in it, today or before: whether its name ever had these digits.
+
+        Of a code that no table here knows any digits may be right: it may have left ISO 4217 since.
+        """
+        custom = re.fullmatch(_CUSTOM, self.name)
+        known = {int(custom[2])} if custom else {table[self.name] for table in (ISO_4217, FORMER) if self.name in table}
+        return not known or self.exponent in known
+
+    @property
+    def written(self) -> str:
+        """Text that says the digits too: `INR`, `PTS/0`; `INR/3`, where a wallet has kept more than INR has now."""
+        return self.name if self.is_plain else f"{self.unit}/{self.exponent}"
+
+    def is_same(self, other: Currency) -> bool:
+        """Whether both count the same units: `XAA/3` of before ISO listed it, and `XAA` with 3 digits."""
+        return self.unit == other.unit and self.exponent == other.exponent
+
 
 def parse_currency(text: str) -> Currency:
     """Read an ISO 4217 code, or `CODE/N` for any other unit with N fraction digits.
@@ -60,6 +94,10 @@ def parse_currency(text: str) -> Currency:
     if text in ISO_4217:
         return Currency(text, ISO_4217[text])
     custom = re.fullmatch(_CUSTOM, text)
+    if text in FORMER:
+        raise InvalidInput(
+            f"{text} has left ISO 4217", hint=f"{text}/{FORMER[text]} names it as a unit with {FORMER[text]} digits"
+        )
     if custom is None:
         raise InvalidInput(
             f"not a currency: {shown(text)}",
@@ -71,6 +109,36 @@ def parse_currency(text: str) -> Currency:
     if ISO_4217[code] == int(digits):
         return Currency(code, ISO_4217[code])
     raise InvalidInput(f"{code} has {ISO_4217[code]} fraction digits, not {digits}", hint=f"write {code} alone")
+
+
+def parse_stored(text: str, digits: int | None = None) -> Currency:
+    """Read the currency of a wallet that was opened before, by whatever was a currency then.
+
+    `digits` is its number of fraction digits, where that was said beside it. Raises InvalidInput.
+    """
+    named = parse_name(text)
+    if digits is None and named is not None:
+        return named
+    if digits is not None and re.fullmatch(_CODE, text) and 0 <= digits <= MAX_EXPONENT:
+        return Currency(text, digits)  # a bare code: what it has now says nothing of what it had then
+    if named is not None and named.exponent == digits:
+        return named
+    raise InvalidInput(
+        f"not a currency: {shown(text)}" if digits is None else f"{shown(text)} cannot have {digits} fraction digits",
+        hint='an old code needs its digits beside it: "currency": "ABC", "digits": 2',
+    )
+
+
+def parse_name(text: str) -> Currency | None:
+    """What a name means by itself, or by the tables here, of today and before; None where it is in none."""
+    custom = re.fullmatch(_CUSTOM, text)
+    exponent = int(custom[2]) if custom is not None else ISO_4217.get(text, FORMER.get(text))
+    return None if exponent is None else Currency(text, exponent)
+
+
+def parse_told(text: str, amount: str) -> Currency:
+    """The currency of a wallet as an answer names it: what is told of an amount has exactly its fraction digits."""
+    return Currency(text, len(amount.partition(".")[2]))
 
 
 def parse_amount(text: str, currency: Currency) -> int:

@@ -7,7 +7,8 @@ write the last moment that they mean, so a time used as an end covers all of the
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -28,13 +29,28 @@ _TIME = (
 
 DAY_US = 86_400_000_000
 MAX_DURATION_DAYS = 3660
+ZONE_HINT = "an IANA name, such as Asia/Kolkata, or UTC"
 _DURATION = r"(\d{1,9})([smhdw])"
 _UNIT_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": DAY_US, "w": 7 * DAY_US}
+
+
+UTC_NAME = "UTC"
+
+Zone = tzinfo | Callable[[], tzinfo]
+"""A time zone, or how to learn it: it is asked for only where a text has no offset."""
 
 
 class Span(NamedTuple):
     """What a written TIME covers: its first moment, and the first one after it. Microseconds since 1970, UTC."""
 
+    start_us: int
+    end_us: int
+
+
+class Day(NamedTuple):
+    """A day of a time zone: its date, its first moment, and the first one after it. Microseconds since 1970, UTC."""
+
+    text: str
     start_us: int
     end_us: int
 
@@ -46,11 +62,11 @@ class Period(NamedTuple):
     end_us: int | None
 
 
-def parse_time(text: str, zone: tzinfo | None) -> Span:
+def parse_time(text: str, zone: Zone) -> Span:
     """Read an ISO 8601 time of any precision from year to microsecond.
 
-    `zone` is used where the text has no offset; `None` is the system's. Raises InvalidInput for text that is not a
-    time, and for a time that does not exist: 30 February, or an hour skipped when the clocks go forward.
+    `zone` is used where the text has no offset. Raises InvalidInput for text that is not a time, and for a time that
+    does not exist: 30 February, or an hour or a day skipped when the clocks go forward.
     """
     match = re.fullmatch(_TIME, text, re.ASCII) if len(text) <= MAX_TIME_CHARS else None
     if match is None:
@@ -71,15 +87,14 @@ def parse_time(text: str, zone: tzinfo | None) -> Span:
             int(part["second"] or 0),
             int((part["fraction"] or "0").ljust(6, "0")[:6]),
         )
-        if part["offset"]:
-            zone = _offset(part["offset"])
-        start_us = _utc_us(naive, zone, fold=0)
+        place = _offset(part["offset"]) if part["offset"] else zone if isinstance(zone, tzinfo) else zone()
+        start_us = _utc_us(naive, place, fold=0) if part["hour"] else _midnight_us(naive, place)
         # A day whose midnight is skipped starts when the clocks have gone forward; an hour that is skipped is nothing.
-        if part["hour"] and not part["offset"] and _wall_time(start_us, zone) != naive:
+        if part["hour"] and not part["offset"] and _wall_time(start_us, place) != naive:
             raise InvalidInput(
                 f"this time does not exist: {shown(text)}", hint="the clocks go forward over it; give an offset"
             )
-        end_us = _end_us(naive, zone, part)
+        end_us = _end_us(naive, place, part)
     except (ValueError, OverflowError):
         raise impossible from None
     if not FIRST_US <= start_us < end_us <= LAST_US + 1:
@@ -102,12 +117,72 @@ def parse_duration(text: str) -> int:
     return length_us
 
 
-def day_start_us(at_us: int) -> int:
-    """The midnight, UTC, that a moment's day began with."""
-    return at_us - at_us % DAY_US
+@lru_cache(maxsize=64)
+def zone_of(name: str) -> tzinfo:
+    """The time zone of an IANA name. Raises InvalidInput."""
+    if name == UTC_NAME:
+        return UTC
+    from zoneinfo import ZoneInfo  # its import is not for those who keep to UTC to wait for
+
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, LookupError):
+        raise InvalidInput(f"not a time zone: {shown(name)}", hint=ZONE_HINT) from None
 
 
-def parse_start(text: str, zone: tzinfo | None) -> int:
+def check_zone(name: str) -> str:
+    """Return the name of a time zone, if it is one of the IANA's; raises InvalidInput.
+
+    Other files that lie beside them (`localtime`, `right/UTC`) are of one machine, or count leap seconds.
+    """
+    from importlib.resources import files
+
+    # The list of the package, not what this machine has besides: the ledger may be used on another one.
+    if name not in (files("tzdata") / "zones").read_text("ascii").split():
+        raise InvalidInput(f"not a time zone: {shown(name)}", hint=ZONE_HINT)
+    zone_of(name)
+    return name
+
+
+def day_of(at_us: int, zone: tzinfo) -> Day:
+    """The day of `zone` that a moment is in.
+
+    Days are what lies between one midnight and the next: they follow each other without a gap, though a wall clock that
+    is set back at midnight shows the day before once more.
+    """
+    if zone is UTC:
+        start_us = at_us - at_us % DAY_US
+        return Day(format_time(start_us)[:10], start_us, start_us + DAY_US)
+    try:
+        day = _wall_time(at_us, zone).date()
+    except OverflowError:  # in the first or last hours that there are, a zone may have no date
+        day = date.min if at_us < 0 else date.max
+    while at_us < (start_us := _date_us(day, zone)) and day > date.min:
+        day -= timedelta(days=1)
+    while at_us >= (end_us := _date_us(day + timedelta(days=1), zone) if day < date.max else LAST_US + 1):
+        if day == date.max:
+            break
+        day, start_us = day + timedelta(days=1), end_us
+    return Day(day.isoformat(), start_us, end_us)
+
+
+def day_start_us(at_us: int, zone: tzinfo = UTC) -> int:
+    """The midnight that a moment's day began with."""
+    return day_of(at_us, zone).start_us
+
+
+@lru_cache(maxsize=1024)
+def _date_us(day: date, zone: tzinfo) -> int:
+    """When a day begins, as far as there are moments."""
+    if day == date.min:
+        return FIRST_US
+    try:
+        return _midnight_us(datetime(day.year, day.month, day.day), zone)
+    except OverflowError:
+        return LAST_US + 1
+
+
+def parse_start(text: str, zone: Zone) -> int:
     """The first moment of a written TIME; quickly where it is written as this program writes it."""
     if len(text) == 27 and text[4] == text[7] == "-" and text[10] == "T" and text[19] == "." and text[26] == "Z":
         try:
@@ -117,7 +192,7 @@ def parse_start(text: str, zone: tzinfo | None) -> int:
     return parse_time(text, zone).start_us
 
 
-def parse_period(start: str | None, end: str | None, zone: tzinfo | None) -> Period:
+def parse_period(start: str | None, end: str | None, zone: Zone) -> Period:
     """Read the two bounds of a period, either of which may be left out. Raises InvalidInput, also when reversed."""
     start_us = parse_time(start, zone).start_us if start is not None else None
     end_us = parse_time(end, zone).end_us if end is not None else None
@@ -150,26 +225,40 @@ def _offset(text: str) -> tzinfo:
     return timezone(-size if text[0] == "-" else size)
 
 
-def _utc_us(naive: datetime, zone: tzinfo | None, fold: int) -> int:
+def _utc_us(naive: datetime, zone: tzinfo, fold: int) -> int:
     """Microseconds of a wall time; `fold` picks the first or second of an hour that happens twice."""
-    local = naive.replace(fold=fold)
-    aware = local.astimezone() if zone is None else local.replace(tzinfo=zone)
-    return (aware - EPOCH) // MICROSECOND
+    return (naive.replace(tzinfo=zone, fold=fold) - EPOCH) // MICROSECOND
 
 
-def _wall_time(at_us: int, zone: tzinfo | None) -> datetime:
+def _midnight_us(midnight: datetime, zone: tzinfo) -> int:
+    """When a day begins: at its first midnight, or when the clocks go forward over that."""
+    start_us = _utc_us(midnight, zone, fold=0)
+    earlier_us = _utc_us(midnight, zone, fold=1)
+    if earlier_us >= start_us or _wall_time(start_us, zone) == midnight:
+        return start_us
+    # Skipped: by the clock of before it comes too late, by that of after too early. Between them the clock jumps.
+    while start_us - earlier_us > 1:
+        middle_us = (earlier_us + start_us) // 2
+        if _wall_time(middle_us, zone) < midnight:
+            earlier_us = middle_us
+        else:
+            start_us = middle_us
+    return start_us
+
+
+def _wall_time(at_us: int, zone: tzinfo) -> datetime:
     moment = EPOCH + timedelta(microseconds=at_us)
     return moment.astimezone(zone).replace(tzinfo=None, fold=0)
 
 
-def _end_us(naive: datetime, zone: tzinfo | None, part: dict[str, str | None]) -> int:
+def _end_us(naive: datetime, zone: tzinfo, part: dict[str, str | None]) -> int:
     """The first moment after the unit that the time is written in."""
     if part["hour"]:
         # Within a day the unit is a stretch of time; of two equal hours the second ends later.
         return _utc_us(naive, zone, fold=1) + _length(part) // MICROSECOND
     # A day, a month or a year ends at the next one's midnight, which may be 23 or 25 hours after its own.
     try:
-        return _utc_us(_following(naive, part), zone, fold=0)
+        return _midnight_us(_following(naive, part), zone)
     except (ValueError, OverflowError):
         return LAST_US + 1  # the last day, month and year that there are
 

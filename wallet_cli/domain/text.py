@@ -1,8 +1,9 @@
-"""What people wrote, made safe to show."""
+"""What people wrote: made safe to show, and compared as people read it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 
 def harmless(text: str) -> str:
@@ -34,3 +35,30 @@ _HARMLESS = r"[+-][0-9]+(\.[0-9]+)?|\+[0-9]+( [0-9]+)*|--[a-z_-]+"
 # Controls, surrogates, unassigned, private use, and the separators that break lines; but emoji joiners are formats too.
 _HARMFUL = {"Cc", "Cs", "Cn", "Co", "Zl", "Zp", "Cf"}
 _JOINERS = "\u200c\u200d"
+
+
+# Searching
+
+
+def containing(wanted: str) -> Callable[[str], bool]:
+    """A test of texts: whether one contains `wanted`, as people read it (see `fold`). What is there exactly counts too.
+
+    No character stands for another. The time it takes is linear in the text.
+    """
+    folded = fold(wanted)
+    return lambda text: folded in fold(text) or wanted in text
+
+
+def fold(text: str) -> str:
+    """Text as it is compared: without the difference of upper and lower case, and in one spelling of each character.
+
+    `ÄRZTE` is `ärzte`, `STRASSE` is `straße`, a final sigma is a sigma, and full width is half width. Accents count,
+    whether they are one character with their letter or two. The Turkish letters I are one, with a dot or without: which
+    one a capital stands for depends on a language that no note names. Folding twice changes nothing more.
+    """
+    if text.isascii():
+        return text.lower()
+    from unicodedata import normalize
+
+    lower = normalize("NFKC", text).casefold()
+    return normalize("NFKC", lower.replace("i\u0307", "i").replace("\u0131", "i"))

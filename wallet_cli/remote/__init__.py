@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import tzinfo
 from importlib import import_module
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from wallet_cli.domain.address import UserId, UserName, WalletName
+from wallet_cli.domain.address import UserId, UserName
+from wallet_cli.domain.model import Policy
+from wallet_cli.domain.period import UTC_NAME
 from wallet_cli.errors import InvalidInput
 from wallet_cli.services.context import Ledger
 from wallet_cli.settings import Settings
@@ -34,9 +37,25 @@ class RemoteLedger(Ledger):
     """A ledger with no store and no executor of its own: every service that it is called with is answered elsewhere."""
 
     def __init__(self, settings: Settings, server: Any) -> None:
-        self.settings = settings
+        self.chosen = settings
         self.server = server
         """A server.Server; that module loads the HTTP library."""
+        self._zone: tzinfo | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """Those of here alone: what nobody chose is for the server to say."""
+        return self.chosen
+
+    def zone(self) -> tzinfo:
+        """The time zone of the ledger's days, which the server is asked for once, where it is needed."""
+        if self._zone is None:
+            answer = self.server.get("/ledger")
+            self._zone = Policy(zone=answer["timezone"] or UTC_NAME).tz
+        return self._zone
+
+    def zone_of_times(self) -> tzinfo:
+        return self.zone()
 
     def call(self, service: Callable[Concatenate[Ledger, P], T], *args: P.args, **named: P.kwargs) -> T:
         return mirror_of(service)(self, *args, **named)
@@ -74,8 +93,3 @@ def open_remote(settings: Settings) -> Iterator[RemoteLedger]:
 def user_text(name: UserName) -> str:
     """A USER, as it is written."""
     return f"id:{name.id}" if isinstance(name, UserId) else name.typed
-
-
-def wallet_text(name: WalletName) -> str:
-    """A WALLET, as it is written."""
-    return f"{user_text(name.user)}/{name.type}"

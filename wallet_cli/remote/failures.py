@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from wallet_cli.errors import (
     Busy,
     Forbidden,
     InvalidInput,
+    Mention,
     NotFound,
     Refused,
     StorageError,
@@ -52,8 +54,8 @@ BY_STATUS: dict[int, type[WalletError]] = {
 """For codes that this program does not know yet."""
 
 
-def error_of(status: int, answer: dict[str, Any], url: str) -> WalletError:
-    """The error that the envelope of a failure tells of."""
+def error_of(status: int, answer: dict[str, Any], url: str, mentions: str = "[]") -> WalletError:
+    """The error that the envelope of a failure tells of; `mentions` is what its header Wallet-Mentions says."""
     code, message, hint, details = (answer.get(name) for name in ("code", "message", "hint", "details"))
     if not isinstance(code, str) or not isinstance(message, str):
         return not_a_server(status, url)
@@ -66,7 +68,27 @@ def error_of(status: int, answer: dict[str, Any], url: str) -> WalletError:
         known = type("UnknownError", (base,), {"code": code})
     error = known(message, hint=TOKEN_HINT if known is Unauthenticated else hint)
     error.details = details if isinstance(details, dict) else {}
+    error.parts = _parts(message, mentions)
     return error
+
+
+def _parts(message: str, mentions: str) -> tuple[str | Mention, ...]:
+    """The message, with the wallets that it speaks of where the server says that they stand (see web/exchange.py).
+
+    Without them where that is not so: it is only about what they are called.
+    """
+    parts: list[str | Mention] = []
+    end = 0
+    try:
+        for each in json.loads(mentions):
+            id_, name, at = int(each["id"]), str(each["wallet"]), int(each["at"])
+            if at < end or not message.startswith(name, at):
+                return (message,)
+            parts += [message[end:at], Mention(id_, name)]
+            end = at + len(name)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return (message,)
+    return (*parts, message[end:])
 
 
 def other_version(url: str) -> StorageError:

@@ -8,12 +8,13 @@ from wallet_cli.domain.address import HoldId, WalletRef, format_hold_id
 from wallet_cli.domain.money import parse_amount
 from wallet_cli.domain.period import parse_duration
 from wallet_cli.remote import RemoteLedger
-from wallet_cli.remote.pages import one_by_one
+from wallet_cli.remote.pages import one_by_one, part_of
 from wallet_cli.remote.wallets import find_wallet, ids
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.holds import DEFAULT_EXPIRY
 from wallet_cli.services.pages import DEFAULT_LIMIT, check_limit, parse_after
 from wallet_cli.services.transactions import check_texts
+from wallet_cli.services.wallets import naming
 
 
 def add(
@@ -30,7 +31,8 @@ def add(
     found = find_wallet(ledger, wallet)
     parse_amount(amount, found.currency)
     body = ids(found) | {"amount": amount, "expires": expires, "note": note}
-    placed: Answer = ledger.server.post("/holds/create", body, key=key)
+    with naming((wallet, found)):
+        placed: Answer = ledger.server.post("/holds/create", body, key=key)
     return placed
 
 
@@ -54,11 +56,17 @@ def void(ledger: RemoteLedger, id_: HoldId) -> Answer:
     return voided
 
 
-def listed(ledger: RemoteLedger, wallet: WalletRef, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Answer:
+def listed(
+    ledger: RemoteLedger,
+    wallet: WalletRef,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    counted: bool = False,
+) -> Answer:
     check_limit(limit)
     parse_after(cursor)
     found = find_wallet(ledger, wallet)
-    return _page(ledger, f"/holds/get/{found.user_id}/{found.id}", limit, cursor)
+    return _page(ledger, f"/holds/get/{found.user_id}/{found.id}", limit, cursor, counted)
 
 
 def streamed(
@@ -72,6 +80,6 @@ def streamed(
     yield from one_by_one(lambda *part: _page(ledger, path, *part), "holds", limit, cursor)
 
 
-def _page(ledger: RemoteLedger, path: str, limit: int, cursor: str | None) -> Answer:
-    page: Answer = ledger.server.get(path, limit=str(limit), cursor=cursor)
+def _page(ledger: RemoteLedger, path: str, limit: int, cursor: str | None, counted: bool = False) -> Answer:
+    page: Answer = ledger.server.get(path, **part_of(limit, cursor, counted))
     return page

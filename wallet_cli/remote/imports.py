@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC, tzinfo
+from datetime import UTC
 from typing import Any, BinaryIO
 
 from wallet_cli.domain.commands import Command, Result
-from wallet_cli.domain.period import format_time, parse_start
+from wallet_cli.domain.period import Zone, format_time, parse_start
 from wallet_cli.errors import InvalidInput, WalletError
 from wallet_cli.remote import RemoteLedger
 from wallet_cli.remote.failures import error_of
@@ -53,7 +53,7 @@ def run(
     with ExitStack() as stack:
         if not source.seekable():
             source = stack.enter_context(imports.spooled(source))
-        zone = ledger.settings.timezone
+        zone = ledger.zone_of_times
         how = How(name, dialect, zone, time.time_ns() // 1000, options.duplicates, options.sort)
 
         looked = look(stack, source, how, RemoteLook(ledger), decide, tell)
@@ -76,7 +76,7 @@ class RemoteLook:
         for line in lines:
             fields = {name: line.fields[name] for name in COMPARED if name in line.fields}
             try:
-                part = _written(line._replace(fields=fields), self._ledger.settings.timezone)
+                part = _written(line._replace(fields=fields), self._ledger.zone_of_times)
             except InvalidInput:
                 continue  # its line is told so
             if size + len(part) > PART_BYTES:
@@ -113,7 +113,7 @@ class RemoteRun(imports.Run):
         super().__init__(ledger, looked.source, options, report, _nothing, prefix, (), skipped, start)
         self._server = ledger.server
         self._whole = options.dry_run or options.atomic
-        self._told = {
+        self._told: dict[str, Any] = {
             "create": options.create,
             "dry_run": options.dry_run,
             "atomic": options.atomic,
@@ -129,6 +129,10 @@ class RemoteRun(imports.Run):
         self._keep(batch)
 
     _users = _wallets = _holds = _states = _transactions
+
+    def take_settings(self, settings: Mapping[str, str | None]) -> None:
+        """They go with each part: a ledger takes them while it is empty."""
+        self._told["ledger"] = {name: value for name, value in settings.items() if value is not None}
 
     def _keep(self, batch: Sequence[Line]) -> None:
         for line in batch:
@@ -211,7 +215,7 @@ def _nothing(_commands: Sequence[Command]) -> list[Result]:
     raise AssertionError("nothing is carried out here")
 
 
-def _written(line: Line, zone: tzinfo | None) -> bytes:
+def _written(line: Line, zone: Zone) -> bytes:
     """A line as it is sent: JSON, with its times in UTC. Raises InvalidInput for a time that is none here."""
     fields: dict[str, Any] = {"record": line.record} | line.fields
     for name in TIMES:
@@ -223,7 +227,7 @@ def _written(line: Line, zone: tzinfo | None) -> bytes:
         return f"{json_of(fields, ascii_only=True)}\n".encode()
 
 
-def _in_utc(text: str, zone: tzinfo | None) -> str:
+def _in_utc(text: str, zone: Zone) -> str:
     try:
         return format_time(parse_start(text, zone))
     except InvalidInput as error:

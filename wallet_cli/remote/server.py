@@ -5,8 +5,9 @@ before its first try, one whose repetition changes nothing, or one that never le
 A key is never made up here: it would stand in the transaction for ever, and no file has such keys. So a write with no
 key whose answer is lost is told as that: its outcome is unknown.
 
-The certificate of a server is always checked, a token goes over an open line to nobody but this machine itself, and
-redirects are told, not followed.
+The certificate of a server is always checked, a token goes to the host that it is for and over an open line to nobody
+but this machine itself, and redirects are told, not followed. Answers are asked for as they are, with no encoding: what
+comes with gzip all the same is unpacked here, piece by piece, and no further than an answer may be long.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from __future__ import annotations
 import json
 import random
 import re
+import socket
 import ssl
+import threading
 import time
+import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote, urlsplit
@@ -25,7 +29,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from wallet_cli import __version__
-from wallet_cli.domain.host import is_loopback
+from wallet_cli.domain.host import host_of, is_loopback
 from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
 from wallet_cli.remote.failures import error_of, not_a_server
 from wallet_cli.settings import Settings
@@ -39,6 +43,11 @@ MAX_TRIES = 5
 FIRST_PAUSE_S = 0.2
 MAX_PAUSE_S = 5.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_PIECE_BYTES = 65_536
+"""How much of a gzip is unpacked at a time."""
+
+GZIP = 16 + zlib.MAX_WBITS
+PLAIN = ("", "identity")
 UNAVAILABLE = (502, 503, 504)
 
 T = TypeVar("T")
@@ -83,14 +92,20 @@ class Server:
         self.url = url
         self._client = client
         self._lock_timeout_s = lock_timeout_s
+        self._line: Any = None
+        """The connection, as the HTTP library has it."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Raises InvalidInput for an address, a token or a file of certificates that cannot be used."""
         url = checked_url(settings.db)
         secure = url.startswith("https:")
-        headers = {"User-Agent": f"wallet-cli/{__version__}", "Accept": "application/json, */*"}
-        token = settings.token
+        headers = {
+            "User-Agent": f"wallet-cli/{__version__}",
+            "Accept": "application/json, */*",
+            "Accept-Encoding": "identity",
+        }
+        token = settings.token_for(host_of(url) or "")
         if token is not None:
             if not re.fullmatch(r"[!-~]+", token):
                 raise InvalidInput("the token is not one: it has spaces, or characters that none has")
@@ -170,7 +185,8 @@ class Server:
     def _opened(self, request: Request) -> httpx.Response:
         """The response to a request, its body still to be read. Raises for every status but that of a success."""
         try:
-            response = self._client.send(self._built(request), stream=True)
+            with self._cut_after(self._patience_s(request)):
+                response = self._client.send(self._built(request), stream=True)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             certificate = _certificate_problem(error)
             if certificate is not None:
@@ -197,16 +213,49 @@ class Server:
                 f"the server at {self.url} sends to another address: {shown(where)}",
                 hint="if that is the right one, set WALLET_DB to it, without /api/v1 and what follows",
             )
-        answer = self._json(response, b"".join(self._chunks(response, MAX_ANSWER_BYTES)))
-        error = error_of(status, answer, self.url) if isinstance(answer, dict) else not_a_server(status, self.url)
+        until_s = time.monotonic() + self._lock_timeout_s + ANSWER_MARGIN_S
+        answer = self._json(response, b"".join(self._chunks(response, MAX_ANSWER_BYTES, until_s)))
+        if isinstance(answer, dict):
+            error = error_of(status, answer, self.url, response.headers.get("wallet-mentions", "[]"))
+        else:
+            error = not_a_server(status, self.url)
         if status in UNAVAILABLE and error.retryable:
             return Unavailable(error, _seconds(response.headers.get("retry-after", "")))
         return error
 
+    def _patience_s(self, request: Request) -> float:
+        """How long the head of an answer may take, and then its body."""
+        return request.patience_s or self._lock_timeout_s + 2 * ANSWER_MARGIN_S
+
+    @contextmanager
+    def _cut_after(self, seconds: float) -> Iterator[None]:
+        """Cut the connection when a `with` block takes longer. The HTTP library bounds each wait, and not their sum."""
+
+        def cut() -> None:
+            with suppress(OSError):  # it is closed already
+                if self._line is not None:
+                    self._line.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(seconds, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except httpx.TransportError:
+            if timer.finished.is_set():
+                raise httpx.ReadTimeout("the answer did not begin in time") from None
+            raise
+        finally:
+            timer.cancel()
+
+    def _traced(self, event: str, info: Mapping[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._line = info["return_value"]
+
     def _data(self, request: Request) -> Any:
         with closing(self._opened(request)) as response:
-            patience_s = request.patience_s or self._lock_timeout_s + 2 * ANSWER_MARGIN_S
-            body = b"".join(self._chunks(response, MAX_ANSWER_BYTES, time.monotonic() + patience_s, Lost))
+            until_s = time.monotonic() + self._patience_s(request)
+            body = b"".join(self._chunks(response, MAX_ANSWER_BYTES, until_s, Lost))
         answer = self._json(response, body)
         if not isinstance(answer, dict) or not {"message", "data"} <= answer.keys():
             raise not_a_server(response.status_code, self.url)
@@ -226,6 +275,7 @@ class Server:
             content=request.content,
             headers=headers,
             timeout=timeout,
+            extensions={"trace": self._traced},
         )
 
     def _chunks(
@@ -235,10 +285,20 @@ class Server:
         until_s: float | None = None,
         broken: type[Lost] | None = None,
     ) -> Iterator[bytes]:
-        """The body, a chunk at a time. Where it ends too soon, `broken` is raised; StorageError where none is given."""
+        """The body, a chunk at a time, of at most `most` bytes once it is unpacked.
+
+        What has no such bound is read only as it is: each byte has come over the line. Where it ends too soon, `broken`
+        is raised; StorageError where none is given.
+        """
+        encoding = response.headers.get("content-encoding", "").strip().lower()
+        chunks = response.iter_raw()
+        if encoding in ("gzip", "x-gzip") and most is not None:
+            chunks = _unpacked(chunks)
+        elif encoding not in PLAIN:
+            raise not_a_server(response.status_code, self.url)
         size = 0
         try:
-            for chunk in response.iter_bytes():
+            for chunk in chunks:
                 size += len(chunk)
                 if most is not None and size > most:
                     raise not_a_server(response.status_code, self.url)
@@ -298,6 +358,25 @@ def checked_url(text: str) -> str:
     return f"{parts.scheme.lower()}://{parts.netloc}{parts.path}".rstrip("/")
 
 
+def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """What was packed by gzip, in pieces of at most MAX_PIECE_BYTES. Raises httpx.DecodingError."""
+    unpack = zlib.decompressobj(GZIP)
+    try:
+        for chunk in chunks:
+            more = True
+            while more:
+                if unpack.eof:
+                    raise httpx.DecodingError("there is more after the end of its gzip")
+                piece = unpack.decompress(chunk, MAX_PIECE_BYTES)
+                yield piece
+                chunk = unpack.unconsumed_tail or unpack.unused_data
+                more = bool(chunk) or (len(piece) == MAX_PIECE_BYTES and not unpack.eof)
+    except zlib.error as error:
+        raise httpx.DecodingError(str(error)) from None
+    if not unpack.eof:
+        raise httpx.DecodingError("its gzip has no end")
+
+
 def _trusted(ca_file: str | None) -> ssl.SSLContext:
     """The well-known authorities, or those of SSL_CERT_FILE, and one's own. Raises InvalidInput."""
     try:
@@ -314,8 +393,12 @@ def _trusted(ca_file: str | None) -> ssl.SSLContext:
 
 
 def _key_header(key: str) -> tuple[str, str]:
-    """The header that a key goes out in: any but the plainest one encoded, as RFC 8187 has it."""
-    if key.isascii() and key == key.strip():
+    """The header that a key goes out in: any but the plainest one encoded, as RFC 8187 has it.
+
+    One that begins with a quote is: in the plain header, quotes around a key are not a part of it.
+    """
+    key = key.strip()
+    if key.isascii() and not key.startswith('"'):
         return "Idempotency-Key", key
     return "Idempotency-Key*", f"UTF-8''{quote(key, safe='')}"
 

@@ -1,7 +1,7 @@
 """Statements by way of a server: the same Statement, its lines read from there as often as they are asked for.
 
-So what is printed is made here, in every form, in the time zone of whoever reads it. A server sends a statement as one
-JSON object, with its lines at the end; they are read one at a time, in constant memory. All readings show the same
+So what is printed is made here, in every form, in the time zone of the ledger. A server sends a statement as one JSON
+object, with its lines at the end; they are read one at a time, in constant memory. All readings show the same
 lines: nothing is ever put between transactions, and what has come since is beyond the last seq of the first reading.
 """
 
@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC
 from itertools import chain as joined
 from typing import Any, NamedTuple
 
@@ -32,6 +33,7 @@ LINES = ', "transactions": ['
 """What the lines stand behind. Within a text, these quotes would have backslashes before them."""
 
 MAX_HEAD_CHARS = 1024 * 1024
+"""How long what comes before the lines may be, and each of them."""
 
 
 class Parts(NamedTuple):
@@ -45,7 +47,7 @@ class Parts(NamedTuple):
 def opened(
     ledger: RemoteLedger, ref: WalletRef, start: str | None = None, end: str | None = None
 ) -> Iterator[Statement]:
-    zone = ledger.settings.timezone
+    zone = ledger.zone()
     period = parse_period(start, end, zone)
     wallet = find_wallet(ledger, ref)
     with ExitStack() as first_reading:
@@ -112,6 +114,8 @@ def _lines(source: _Text) -> Iterator[Answer]:
         try:
             line, at = decode(source.text, at)
         except ValueError:  # it has not come to its end yet
+            if len(source.text) - at > MAX_HEAD_CHARS:
+                raise StorageError("the server sent something else than a statement", hint="check WALLET_DB") from None
             source.text, at = source.text[at:], 0
             source.more()
         else:
@@ -195,4 +199,4 @@ def _id(line: Answer, name: str, parse: Callable[[str], Any]) -> tuple[int, int]
 
 
 def _at_us(line: Answer) -> int:
-    return parse_start(line["at"], None)
+    return parse_start(line["at"], UTC)

@@ -11,11 +11,12 @@ from wallet_cli.domain.model import Wallet
 from wallet_cli.domain.money import parse_amount
 from wallet_cli.domain.period import Period, format_end, format_time, parse_period, parse_time
 from wallet_cli.remote import RemoteLedger
-from wallet_cli.remote.pages import one_by_one
+from wallet_cli.remote.pages import one_by_one, part_of
 from wallet_cli.remote.wallets import find_wallet, ids
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.pages import DEFAULT_LIMIT, MAX_LIMIT, check_limit
 from wallet_cli.services.transactions import EVERYTHING, Wanted, check_texts, filter_of, parse_cursor
+from wallet_cli.services.wallets import naming
 
 
 def add(
@@ -30,11 +31,12 @@ def add(
     meta: Mapping[str, Any] | None = None,
 ) -> Answer:
     check_texts(note, key, meta)
-    moment = None if at is None else format_time(parse_time(at, ledger.settings.timezone).start_us)
+    moment = None if at is None else format_time(parse_time(at, ledger.zone_of_times).start_us)
     found = find_wallet(ledger, wallet)
     parse_amount(amount, found.currency)
     body = ids(found) | {"amount": amount, "is_credit": is_credit, "note": note, "at": moment, "meta": meta or None}
-    made: Answer = ledger.server.post("/transactions/create", body, key=key)
+    with naming((wallet, found)):
+        made: Answer = ledger.server.post("/transactions/create", body, key=key)
     return made
 
 
@@ -53,7 +55,8 @@ def transfer(
     parse_amount(amount, out.currency)
     to = {"to_user_id": into.user_id, "to_wallet_id": into.id}
     body = ids(out) | to | {"amount": amount, "note": note, "meta": meta or None}
-    made: Answer = ledger.server.post("/transfers/create", body, key=key)
+    with naming((source, out), (target, into)):
+        made: Answer = ledger.server.post("/transfers/create", body, key=key)
     return made
 
 
@@ -87,14 +90,17 @@ def listed(
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
     wanted: Wanted = EVERYTHING,
+    *,
+    counted: bool = False,
 ) -> Answer:
     check_limit(limit)
     query = _Query(ledger, wallet, start, end, cursor, wanted)
     if wanted.text != "":
-        return query.page(limit, cursor)
+        return query.filled(limit, cursor, counted)
     found = list(islice(_with_notes(query, cursor), limit + 1))
     more = found[limit - 1]["id"] if len(found) > limit else None
-    return {"transactions": found[:limit], "next_cursor": more}
+    page: Answer = {"transactions": found[:limit], "next_cursor": more}
+    return page | {"count": None} if counted else page
 
 
 def streamed(
@@ -127,7 +133,7 @@ class _Query:
         cursor: str | None,
         wanted: Wanted,
     ) -> None:
-        period = parse_period(start, end, ledger.settings.timezone)
+        period = parse_period(start, end, ledger.zone_of_times)
         wallet = find_wallet(ledger, ref)
         if cursor is not None:
             parse_cursor(cursor)
@@ -137,9 +143,19 @@ class _Query:
         self._path = f"/transactions/get/{wallet.user_id}/{wallet.id}"
         self._query = {"kind": kind, "min": least, "max": most, "text": text, "key": key} | bounds_of(period)
 
-    def page(self, limit: int, cursor: str | None) -> Answer:
-        page: Answer = self._server.get(self._path, **self._query, limit=str(limit), cursor=cursor)
+    def page(self, limit: int, cursor: str | None, counted: bool = False) -> Answer:
+        page: Answer = self._server.get(self._path, **self._query, **part_of(limit, cursor, counted))
         return page
+
+    def filled(self, limit: int, cursor: str | None, counted: bool = False) -> Answer:
+        """A page as full as there is enough for: a server looks at so many transactions at a time, and no more."""
+        found: list[Answer] = []
+        while True:
+            page = self.page(limit - len(found), cursor, counted)
+            found += page["transactions"]
+            cursor = page["next_cursor"]
+            if cursor is None or len(found) >= limit:
+                return page | {"transactions": found}
 
 
 def _with_notes(query: _Query, cursor: str | None) -> Iterator[Answer]:
@@ -157,7 +173,7 @@ def bounds_of(period: Period) -> dict[str, str | None]:
 
 
 def total(ledger: RemoteLedger, wallet: WalletRef, start: str | None = None, end: str | None = None) -> Answer:
-    period = parse_period(start, end, ledger.settings.timezone)
+    period = parse_period(start, end, ledger.zone_of_times)
     return total_of(ledger, find_wallet(ledger, wallet), period)
 
 

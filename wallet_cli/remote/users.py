@@ -8,7 +8,7 @@ from wallet_cli.domain.address import UserName, check_name
 from wallet_cli.domain.phone import phone_digits
 from wallet_cli.errors import UserExists
 from wallet_cli.remote import RemoteLedger, user_text
-from wallet_cli.remote.pages import one_by_one
+from wallet_cli.remote.pages import one_by_one, part_of
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.pages import check_limit, parse_after
 
@@ -28,10 +28,10 @@ def register(ledger: RemoteLedger, phone_number: str, name: str | None = None, *
     return made
 
 
-def page_of(ledger: RemoteLedger, limit: int, cursor: str | None) -> Answer:
+def page_of(ledger: RemoteLedger, limit: int, cursor: str | None, counted: bool = False) -> Answer:
     check_limit(limit)
     parse_after(cursor)
-    page: Answer = ledger.server.get("/users", limit=str(limit), cursor=cursor)
+    page: Answer = ledger.server.get("/users", **part_of(limit, cursor, counted))
     return page
 
 

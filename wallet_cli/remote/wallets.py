@@ -7,14 +7,15 @@ from typing import Any
 
 from wallet_cli.domain.address import OwnedWallet, UserName, WalletName, WalletRef
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN, Wallet
-from wallet_cli.domain.money import Currency, parse_currency, parse_minimum
+from wallet_cli.domain.money import Currency, parse_currency, parse_minimum, parse_told
 from wallet_cli.domain.period import format_end, parse_time
 from wallet_cli.errors import WalletExists
-from wallet_cli.remote import RemoteLedger, user_text, wallet_text
-from wallet_cli.remote.pages import one_by_one
+from wallet_cli.remote import RemoteLedger, user_text
+from wallet_cli.remote.pages import one_by_one, part_of
 from wallet_cli.remote.users import find_user
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.pages import check_limit, parse_after
+from wallet_cli.services.wallets import naming
 
 CHANGES = {ACTIVE: "unfreeze", FROZEN: "freeze", CLOSED: "close"}
 
@@ -39,11 +40,10 @@ def create(
     try:
         made: Answer = ledger.server.post("/wallet/create", body, again=exist_ok)
     except WalletExists:
-        if not exist_ok:
-            raise
         made = balance(ledger, name)
-        if currency is not None and made["currency"] != parse_currency(currency).name:
-            raise
+        if not exist_ok or (currency is not None and not told_currency(made).is_same(parse_currency(currency))):
+            with naming((name, _wallet(made))):
+                raise
     return made
 
 
@@ -55,7 +55,7 @@ def chosen_currency(ledger: RemoteLedger, currency: str | None) -> Currency | No
 
 
 def balance(ledger: RemoteLedger, wallet: WalletRef, at: str | None = None) -> Answer:
-    moment = None if at is None else format_end(parse_time(at, ledger.settings.timezone).end_us)
+    moment = None if at is None else format_end(parse_time(at, ledger.zone_of_times).end_us)
     found: Answer = ledger.server.get("/lookup/wallet", wallet=written(wallet), region=ledger.region, at=moment)
     return found
 
@@ -63,15 +63,21 @@ def balance(ledger: RemoteLedger, wallet: WalletRef, at: str | None = None) -> A
 def written(wallet: WalletRef) -> str:
     """A wallet as people name it: commands know no other name."""
     assert not isinstance(wallet, OwnedWallet)
-    return wallet_text(wallet)
+    return wallet.text
 
 
 def find_wallet(ledger: RemoteLedger, ref: WalletRef) -> Wallet:
     """What never changes of a wallet: id, owner, type and currency. The rest is not to be relied on."""
-    found = balance(ledger, ref)
-    return Wallet(
-        found["id"], found["user_id"], found["type"], parse_currency(found["currency"]), found["status"], None, 0
-    )
+    return _wallet(balance(ledger, ref))
+
+
+def _wallet(found: Answer) -> Wallet:
+    return Wallet(found["id"], found["user_id"], found["type"], told_currency(found), found["status"], None, 0)
+
+
+def told_currency(wallet: Answer) -> Currency:
+    """The currency of a wallet that a server answered with: the server's tables may be of another year."""
+    return parse_told(wallet["currency"], wallet["balance"])
 
 
 def ids(wallet: Wallet) -> dict[str, Any]:
@@ -81,7 +87,9 @@ def ids(wallet: Wallet) -> dict[str, Any]:
 
 def set_status(ledger: RemoteLedger, ref: WalletRef, status: str) -> Answer:
     # What is so already stays so: it may be sent again.
-    changed: Answer = ledger.server.post(f"/wallet/{CHANGES[status]}", ids(find_wallet(ledger, ref)), again=True)
+    found = find_wallet(ledger, ref)
+    with naming((ref, found)):
+        changed: Answer = ledger.server.post(f"/wallet/{CHANGES[status]}", ids(found), again=True)
     return changed
 
 
@@ -93,14 +101,18 @@ def set_limits(
     daily_debit: str | None = None,
 ) -> Answer:
     limits = {"minimum_balance": minimum_balance, "maximum_balance": maximum_balance, "daily_debit": daily_debit}
-    changed: Answer = ledger.server.post("/wallet/limits", ids(find_wallet(ledger, ref)) | limits, again=True)
+    found = find_wallet(ledger, ref)
+    with naming((ref, found)):
+        changed: Answer = ledger.server.post("/wallet/limits", ids(found) | limits, again=True)
     return changed
 
 
-def page_of(ledger: RemoteLedger, name: UserName | None, limit: int, cursor: str | None) -> Answer:
+def page_of(
+    ledger: RemoteLedger, name: UserName | None, limit: int, cursor: str | None, counted: bool = False
+) -> Answer:
     check_limit(limit)
     parse_after(cursor)
-    part = {"limit": str(limit), "cursor": cursor}
+    part = part_of(limit, cursor, counted)
     page: Answer = (
         ledger.server.get("/wallets", **part)
         if name is None

@@ -26,4 +26,5 @@ def issue(ledger: Ledger, name: UserName, expires_minutes: int | None, notify: C
     if warning:
         notify(f"warning: {warning}")
     known = find_user(ledger, name)
-    return {"token": tokens.issue(known.id, expires_minutes), "token_type": "Bearer", "user_id": known.id}
+    token = tokens.issue(ledger.store.ledger_id(), known.id, expires_minutes)
+    return {"token": token, "token_type": "Bearer", "user_id": known.id}

@@ -24,6 +24,7 @@ def user_answer(user: User) -> Answer:
 
 
 def wallet_answer(account: Account, policy: Policy) -> Answer:
+    """`wallet` is what names it on the command line; a transaction and a hold are named by their own ids."""
     wallet, last = account.wallet, account.last
     minimum = policy.minimum_of(wallet)
 
@@ -44,6 +45,7 @@ def wallet_answer(account: Account, policy: Policy) -> Answer:
         "created_at": format_time(wallet.created_at_us),
         "maximum_balance": text(wallet.maximum),
         "daily_debit": text(wallet.daily_debit),
+        "wallet": wallet.name,
     }
 
 
@@ -135,4 +137,5 @@ def total_answer(wallet: Wallet, period: Period, opening: Transaction, closing: 
         "debit_count": closing.debit_count - opening.debit_count,
         "net": text(credit_total - debit_total),
         "closing_balance": text(closing.balance),
+        "wallet": wallet.name,
     }

@@ -7,14 +7,16 @@ statement each.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from wallet_cli.domain import chain
-from wallet_cli.domain.address import MAX_ID, WalletName, format_hold_id, format_transaction_id
+from wallet_cli.domain.address import MAX_ID, TypedWallet, format_hold_id, format_transaction_id, format_wallet_id
 from wallet_cli.domain.model import Transaction, Wallet
-from wallet_cli.domain.money import Currency, format_minor, parse_currency
-from wallet_cli.errors import InvalidInput, StorageError
+from wallet_cli.domain.money import format_minor
+from wallet_cli.errors import StorageError
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
-from wallet_cli.services.wallets import find_account
+from wallet_cli.services.wallets import find_account, naming
 
 RESTORE = "the ledger was changed outside this program; restore a backup"
 
@@ -31,16 +33,18 @@ OF_HOLDS = {
 """What may be wrong between rows (see sql.WRONG), in the words of an error."""
 
 
-def verify(ledger: Ledger, wallet: WalletName | None = None) -> Answer:
+def verify(ledger: Ledger, wallet: TypedWallet | None = None) -> Answer:
     """Check one wallet, or the whole ledger and the file under it: `ok, wallets, transactions`.
 
     Reads one snapshot in constant memory, while others write. Raises StorageError that names the first bad row, in
     `details.transaction`, `details.hold` or `details.wallet`.
     """
-    with ledger.store.snapshot():
+    with ExitStack() as stack:
+        stack.enter_context(ledger.store.snapshot())
         first, last = 0, MAX_ID
         if wallet is not None:
             found = find_account(ledger, wallet).wallet
+            stack.enter_context(naming((wallet, found)))
             wallets, first, last = iter([found]), found.id, found.id
         else:
             _check_file(ledger)
@@ -60,20 +64,28 @@ def _check_file(ledger: Ledger) -> None:
     stray = ledger.store.stray_transaction()
     if stray is not None:
         id_ = format_transaction_id(*stray)
-        raise StorageError(
-            f"transaction {id_}: there is no wallet {stray[0]}", hint="restore a backup", transaction=id_
-        )
+        raise _stray("transaction", id_, stray[0])
     stray = ledger.store.stray_hold()
     if stray is not None:
         id_ = format_hold_id(*stray)
-        raise StorageError(f"hold {id_}: there is no wallet {stray[0]}", hint="restore a backup", hold=id_)
+        raise _stray("hold", id_, stray[0])
+
+
+def _stray(what: str, id_: str, wallet_id: int) -> StorageError:
+    return StorageError(
+        f"{what} {id_}: there is no wallet {format_wallet_id(wallet_id)}", hint="restore a backup", **{what: id_}
+    )
 
 
 def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
     """Walk the chain of one wallet from its first transaction; return how many there are."""
-    if not _is_known(wallet.currency):
+    if not wallet.currency.can_be:
         raise StorageError(
-            f"wallet {wallet.id}: {wallet.currency.name} does not have {wallet.currency.exponent} fraction digits",
+            (
+                "wallet ",
+                wallet.mention,
+                f": {wallet.currency.name} does not have {wallet.currency.exponent} fraction digits",
+            ),
             hint=RESTORE,
             wallet=wallet.id,
         )
@@ -121,7 +133,7 @@ def _bad_wallet(
         reason = f"it says that {said} is held, and its open holds keep {true}"
     else:
         reason = f"it says that it has had {holds} holds, and there are {counted}, the last of them number {newest}"
-    return _BadRow(f"wallet {wallet_id}: {reason}", hint=RESTORE, wallet=wallet_id, reason=reason)
+    return _BadRow(("wallet ", account.wallet.mention, f": {reason}"), hint=RESTORE, wallet=wallet_id, reason=reason)
 
 
 def _first_unreadable(ledger: Ledger, wallet: Wallet, seq: int) -> int:
@@ -141,14 +153,6 @@ class _BadRow(StorageError):
 def _bad_row(wallet_id: int, seq: int, reason: str) -> _BadRow:
     id_ = format_transaction_id(wallet_id, seq)
     return _BadRow(f"transaction {id_}: {reason}", hint=RESTORE, transaction=id_, reason=reason)
-
-
-def _is_known(currency: Currency) -> bool:
-    """Whether a currency still has the fraction digits of its name: they say where every amount's point is."""
-    try:
-        return parse_currency(currency.name) == currency
-    except InvalidInput:
-        return False
 
 
 def _wrong(last: Transaction, transaction: Transaction) -> str | None:

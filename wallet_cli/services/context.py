@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, tzinfo
+from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from wallet_cli.domain.address import OwnedWallet
 from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replayed, Result, Single
-from wallet_cli.domain.model import Policy, Wallet
-from wallet_cli.errors import InvalidInput, StorageError, shown
-from wallet_cli.settings import Settings
+from wallet_cli.domain.model import LedgerFacts, Policy, Wallet
+from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
+from wallet_cli.settings import Settings, Value
 from wallet_cli.storage import sql
-from wallet_cli.storage.ledger_file import ledger_path, open_store
+from wallet_cli.storage.ledger_file import facts_in, ledger_path, open_store
+from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.writer.executor import Executor
 from wallet_cli.writer.turns import RowLocks, turn_lock
 
 MAX_KNOWN_WALLETS = 10_000
+LOOK_TIMEOUT_S = 2.0
+"""How long those who only look at a ledger wait for it."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,12 +42,43 @@ class Ledger:
     """An open ledger: `store` to read, `executor` to write, and the settings that rule it."""
 
     def __init__(self, settings: Settings, store: Store, executor: Executor) -> None:
-        self.settings = settings
+        self.chosen = settings
+        """The settings, but for those that the ledger itself says."""
         self.store = store
         self.executor = executor
-        self.policy = executor.policy
+        self.times_are_utc = False
+        """Whether a time with no offset is in UTC, as over HTTP, and not in the ledger's time zone."""
+        self._known_facts = LedgerFacts()
+        self._known_settings = settings
         self.known_wallets: dict[OwnedWallet, Wallet] = {}
         """Wallets found by id and owner, for what never changes about them."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force here, as the ledger says them now."""
+        facts = self.store.facts()
+        if facts != self._known_facts:
+            self._known_facts, self._known_settings = facts, self.chosen.within(facts)
+        return self._known_settings
+
+    def told(self, settings: Settings) -> Ledger:
+        """The same ledger, with other settings."""
+        other = copy.copy(self)
+        other.chosen = other._known_settings = settings
+        other._known_facts = LedgerFacts()
+        return other
+
+    @property
+    def policy(self) -> Policy:
+        return self.executor.policy.within(self.store.facts())
+
+    def zone(self) -> tzinfo:
+        """The time zone of the ledger's days. Raises StorageError where this machine does not know it."""
+        return self.policy.tz
+
+    def zone_of_times(self) -> tzinfo:
+        """The time zone of a time that is written with no offset."""
+        return UTC if self.times_are_utc else self.zone()
 
     def call(self, service: Callable[Concatenate[Ledger, P], T], *args: P.args, **named: P.kwargs) -> T:
         """What a service answers, called with this ledger. One that is on another machine has it answered there."""
@@ -61,6 +98,14 @@ class Ledger:
         return accepted(self.executor.run([command], name)[0])
 
 
+def as_told(ledger: Ledger, **told: str | None) -> Ledger:
+    """The same ledger, with settings that a caller chose in the place of its own."""
+    chosen = {name: Value(text, "the request") for name, text in told.items() if text is not None}
+    if not chosen:
+        return ledger
+    return ledger.told(Settings({**ledger.chosen.values, **chosen}))
+
+
 def accepted(result: Result) -> Applied | Replayed:
     """The result of a single command, if it was not refused; raises the error of a refusal."""
     if isinstance(result, Refusal):
@@ -69,19 +114,60 @@ def accepted(result: Result) -> Applied | Replayed:
     return result
 
 
+def chosen_policy(settings: Settings) -> Policy:
+    """The rules that the settings choose; what they leave open, the ledger says. Raises InvalidInput."""
+    return Policy(None if settings.given("minimum_balance") is None else settings.minimum_balance)
+
+
+def first_settings(settings: Settings, notify: Callable[[str], None]) -> LedgerFacts:
+    """What a ledger that is made now keeps of the settings. Raises InvalidInput for a wrong one."""
+    facts = settings.of_new_ledger()
+    if settings.timezone is None:
+        notify("the system's time zone has no IANA name, so the ledger's is UTC: `wallet ledger set timezone ZONE`")
+    return facts
+
+
+def known_facts(settings: Settings) -> LedgerFacts:
+    """What the ledger that the settings name says of itself, if it is here and can be read; nothing is made for it."""
+    try:
+        if not _scheme(settings.db):
+            return facts_in(ledger_path(settings.db), LOOK_TIMEOUT_S)
+        if _scheme(settings.db) not in POSTGRES_SCHEMES:
+            return LedgerFacts()  # a server is not called for this
+        from wallet_cli.storage.postgres import PostgresStore
+
+        store = PostgresStore(settings.db, LOOK_TIMEOUT_S)
+        try:
+            return store.itself().facts if store.version() == sql.SCHEMA_VERSION else LedgerFacts()
+        finally:
+            store.close()
+    except (WalletError, ImportError):
+        return LedgerFacts()
+
+
+def _scheme(db: str) -> str:
+    return db.partition("://")[0] if "://" in db else ""
+
+
 @contextmanager
 def open_ledger(
-    settings: Settings, notify: Callable[[str], None], busy_timeout_s: float | None = None, *, arriving: bool = False
+    settings: Settings,
+    notify: Callable[[str], None],
+    busy_timeout_s: float | None = None,
+    *,
+    purpose: Purpose = Purpose.WRITE,
+    arriving: bool = False,
 ) -> Iterator[Ledger]:
     """Open the ledger that the settings name, for the length of a `with` block.
 
     `notify` is told, in one line, when a ledger is made or migrated. `busy_timeout_s` bounds the wait for programs that
-    write without taking turns (default: as long as for a turn). Raises StorageError, Busy or InvalidInput; and, unless
-    `arriving`, LedgerMoved for one that is not all there yet (services/moving.py): what is missing is no answer.
+    write without taking turns (default: as long as for a turn). Raises LedgerNotFound where there is none, unless the
+    `purpose` is MAKE; StorageError, Busy or InvalidInput; and, unless `arriving`, LedgerMoved for one that is not all
+    there yet (services/moving.py): what is missing is no answer.
     """
-    scheme = settings.db.partition("://")[0] if "://" in settings.db else ""
+    scheme = _scheme(settings.db)
     if scheme in POSTGRES_SCHEMES:
-        with _on_server(settings, notify, arriving) as ledger:
+        with _on_server(settings, notify, purpose, arriving) as ledger:
             yield ledger
         return
     if scheme:
@@ -92,31 +178,32 @@ def open_ledger(
         # Such a file could be made; and its name, with a password in it, be printed.
         raise InvalidInput("a ledger on a server is named by a URL", hint="postgresql://user@host/database")
     path = ledger_path(settings.db)
-    if settings.db_is_default:
+    if settings.db_is_default and purpose is Purpose.MAKE:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"cannot make the folder {path.parent}: {error.strerror}", hint="or give --db") from None
     timeout_s = settings.lock_timeout_s
-    lock = turn_lock(path.with_name(path.name + ".lock"))
+    lock = turn_lock(Path(f"{path}.lock"))
     store = open_store(
-        path, timeout_s if busy_timeout_s is None else busy_timeout_s, lambda name: lock.turn(timeout_s, name), notify
+        path,
+        timeout_s if busy_timeout_s is None else busy_timeout_s,
+        lambda name: lock.turn(timeout_s, name),
+        notify,
+        purpose,
+        lambda: first_settings(settings, notify),
     )
     try:
         if not arriving:
             store.check_whole()
-        yield Ledger(settings, store, Executor(store, lock, Policy(settings.minimum_balance), timeout_s))
+        yield Ledger(settings, store, Executor(store, lock, chosen_policy(settings), timeout_s))
     finally:
-        if store.closes_under_turn:
-            with lock.turn(timeout_s, "closing"):
-                store.close()
-        else:
-            store.close()
+        store.close()
 
 
 @contextmanager
-def _on_server(settings: Settings, notify: Callable[[str], None], arriving: bool) -> Iterator[Ledger]:
-    """A ledger in PostgreSQL, made there if there is none; row locks are its turns."""
+def _on_server(settings: Settings, notify: Callable[[str], None], purpose: Purpose, arriving: bool) -> Iterator[Ledger]:
+    """A ledger in PostgreSQL; row locks are its turns."""
     try:
         from wallet_cli.storage.postgres import PostgresStore
     except ImportError as error:
@@ -126,10 +213,9 @@ def _on_server(settings: Settings, notify: Callable[[str], None], arriving: bool
     timeout_s = settings.lock_timeout_s
     store = PostgresStore(settings.db, timeout_s)
     try:
-        if store.version() < sql.SCHEMA_VERSION:
-            store.migrate(notify)
+        store.prepare(purpose, notify, lambda: first_settings(settings, notify))
         if not arriving:
             store.check_whole()
-        yield Ledger(settings, store, Executor(store, RowLocks(), Policy(settings.minimum_balance), timeout_s))
+        yield Ledger(settings, store, Executor(store, RowLocks(), chosen_policy(settings), timeout_s))
     finally:
         store.close()

@@ -17,13 +17,14 @@ from itertools import islice
 from json.encoder import encode_basestring_ascii as quoted  # in C, where there is one
 from typing import Any, NamedTuple
 
-from wallet_cli.domain.address import MAX_ID, WalletRef, format_hold_id
+from wallet_cli.domain.address import MAX_ID, WalletRef, format_hold_id, format_wallet_id
 from wallet_cli.domain.model import Account, Hold, User, Wallet
 from wallet_cli.domain.money import Currency, format_minor
 from wallet_cli.domain.period import DAY_US, format_time
 from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.wallets import find_account
+from wallet_cli.settings import LEDGER_SETTINGS
 
 FORMATS = ("jsonl", "csv", "hledger", "beancount")
 VERSION = 1
@@ -116,7 +117,7 @@ def _named(wallets: Iterator[Named], wallet_id: int) -> Named:
     """The wallet of that id, among those that follow. Raises StorageError for a ledger that lacks it."""
     named = next((each for each in wallets if each.wallet.id == wallet_id), None)
     if named is None:
-        raise StorageError(f"there is no wallet {wallet_id}", hint="`wallet verify` says more")
+        raise StorageError(f"there is no wallet {format_wallet_id(wallet_id)}", hint="`wallet verify` says more")
     return named
 
 
@@ -142,7 +143,7 @@ def _json_lines(ledger: Ledger, scope: Scope) -> Iterator[str]:
 
 
 def _record_lines(ledger: Ledger, scope: Scope) -> Iterator[str]:
-    yield _line({"record": "ledger", "version": VERSION})
+    yield _line({"record": "ledger", "version": VERSION} | _own_settings(ledger))
     if scope.whole:
         users: Iterable[User] = ledger.store.users()
     else:
@@ -154,6 +155,12 @@ def _record_lines(ledger: Ledger, scope: Scope) -> Iterator[str]:
         yield from _transaction_lines(named, rows)
     yield from _hold_lines(ledger, scope)
     yield from _state_lines(ledger, scope)
+
+
+def _own_settings(ledger: Ledger) -> dict[str, str]:
+    """The settings that the ledger keeps. Its id is not among them: what is restored elsewhere is another ledger."""
+    facts = ledger.store.itself().facts
+    return {name: getattr(facts, name) for name in LEDGER_SETTINGS if getattr(facts, name) is not None}
 
 
 def _owners(ledger: Ledger, scope: Scope) -> Iterator[User]:
@@ -189,6 +196,7 @@ def _wallet_record(named: Named) -> dict[str, Any]:
         "id": wallet.id,
         "wallet": named.name,
         "currency": wallet.currency.name,
+        **({} if wallet.currency.is_plain else {"digits": wallet.currency.exponent}),
         "minimum_balance": _limit(wallet.own_minimum, wallet.currency),
         "created_at": format_time(wallet.created_at_us),
         **({} if wallet.key is None else {"key": wallet.key}),
@@ -307,7 +315,7 @@ class _CsvLines(list[str]):
 
 def _csv_rows(named: Named, rows: Iterator[Row]) -> Iterator[Row]:
     name, currency = named.name, named.wallet.currency
-    money, unit = money_text(currency), currency.name
+    money, unit = money_text(currency), currency.written
     for row in rows:
         (
             wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced,

@@ -14,7 +14,7 @@ from wallet_cli.services.answers import Answer, hold_answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.pages import DEFAULT_LIMIT, check_limit, parse_after
 from wallet_cli.services.transactions import check_texts, posted
-from wallet_cli.services.wallets import find_account, find_wallet
+from wallet_cli.services.wallets import find_account, find_wallet, naming
 
 DEFAULT_EXPIRY = "7d"
 
@@ -33,7 +33,8 @@ def add(
     Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
     """
     command, found = placing(ledger, wallet, amount, expires=expires, note=note, key=key)
-    return placed(ledger, ledger.carry_out(command, "hold add"), found)
+    with naming((wallet, found)):
+        return placed(ledger, ledger.carry_out(command, "hold add"), found)
 
 
 def placing(
@@ -46,7 +47,7 @@ def placing(
     key: str | None = None,
 ) -> tuple[PlaceHold, Wallet]:
     """The command that places a hold, and the wallet. Raises NotFound or InvalidInput."""
-    check_texts(note, key, None)
+    key, _ = check_texts(note, key, None)
     lasts_us = parse_duration(expires)
     found = find_wallet(ledger, wallet)
     return PlaceHold(found.id, parse_amount(amount, found.currency), lasts_us, note, key), found
@@ -54,8 +55,12 @@ def placing(
 
 def placed(ledger: Ledger, result: Applied | Replayed, wallet: Wallet) -> Answer:
     """What placing or voiding a hold answers."""
-    assert isinstance(result.made, Hold)
-    return hold_answer(result.made, wallet, ledger.now_us(), replayed=isinstance(result, Replayed))
+    hold = result.made
+    assert isinstance(hold, Hold)
+    if isinstance(result, Replayed):
+        # As it was answered then, though it may have expired since.
+        return hold_answer(hold, wallet, hold.created_at_us, replayed=True)
+    return hold_answer(hold, wallet, ledger.now_us())
 
 
 def capture(
@@ -86,7 +91,7 @@ def capturing(
     key: str | None = None,
 ) -> tuple[CaptureHold, Wallet]:
     """The command that captures a hold, and its wallet. Raises HoldNotFound or InvalidInput."""
-    check_texts(note, key, None)
+    key, _ = check_texts(note, key, None)
     wallet = _wallet_of(ledger, id_)
     minor = parse_amount(amount, wallet.currency) if amount is not None else None
     return CaptureHold(id_.wallet_id, id_.number, minor, keep, note, key), wallet
@@ -103,14 +108,24 @@ def voiding(ledger: Ledger, id_: HoldId) -> tuple[VoidHold, Wallet]:
     return VoidHold(id_.wallet_id, id_.number), _wallet_of(ledger, id_)
 
 
-def listed(ledger: Ledger, wallet: WalletRef, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Answer:
-    """A page of a wallet's holds, the newest first: `holds, next_cursor`. Raises NotFound or InvalidInput."""
+def listed(
+    ledger: Ledger,
+    wallet: WalletRef,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    counted: bool = False,
+) -> Answer:
+    """A page of a wallet's holds, the newest first: `holds, next_cursor`; `count` of all if `counted`.
+
+    Raises NotFound or InvalidInput.
+    """
     check_limit(limit)
     found = list(_holds(ledger, wallet, limit + 1, cursor))
-    return {
+    page: Answer = {
         "holds": [answer for _, answer in found[:limit]],
         "next_cursor": str(found[limit - 1][0]) if len(found) > limit else None,
     }
+    return page | {"count": find_account(ledger, wallet).wallet.holds} if counted else page
 
 
 def streamed(

@@ -10,21 +10,19 @@ of the wallet opens another day, and once more at the end, with no tolerance.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import date, timedelta
+from datetime import date, timedelta, tzinfo
 from typing import NamedTuple
 
-from wallet_cli.domain.money import Currency
-from wallet_cli.domain.period import DAY_US, format_time
+from wallet_cli.domain.money import ISO_4217, Currency
+from wallet_cli.domain.period import Day, day_of, format_time
 from wallet_cli.errors import InvalidInput
 from wallet_cli.services.context import Ledger
-from wallet_cli.services.exports import DAYS, Named, Row, Scope, accounts, by_wallet, money_text, named_wallets
+from wallet_cli.services.exports import Named, Row, Scope, accounts, by_wallet, money_text, named_wallets
 
 FIRST_BEANCOUNT_YEAR, LAST_BEANCOUNT_YEAR = 1700, 2199
 """Years that beancount's grammar knows."""
 
 DAY_BEFORE_ALL = date(FIRST_BEANCOUNT_YEAR, 1, 1)
-FIRST_BEANCOUNT_US = (DAY_BEFORE_ALL - date(1970, 1, 1)).days * DAY_US
-END_OF_BEANCOUNT_US = (date(LAST_BEANCOUNT_YEAR + 1, 1, 1) - date(1970, 1, 1)).days * DAY_US
 
 
 def journal(ledger: Ledger, scope: Scope, form: str) -> Iterator[str]:
@@ -44,17 +42,32 @@ class _End(NamedTuple):
 
 def _end(ledger: Ledger, scope: Scope) -> _End | None:
     """None for a single wallet, whose transfers have their other legs elsewhere, and where there is nothing."""
-    currencies: dict[Currency, None] = {}
+    currencies: dict[str, Currency] = {}
     last_us: int | None = None
     for account in accounts(ledger, scope) if scope.whole else ():
-        currencies[account.wallet.currency] = None
+        currencies.setdefault(unit_name(account.wallet.currency), account.wallet.currency)
         if account.last.seq and (last_us is None or account.last.at_us > last_us):
             last_us = account.last.at_us
-    return None if last_us is None else _End(_day(last_us), currencies)
+    return None if last_us is None else _End(Calendar(ledger.zone()).day(last_us), currencies.values())
 
 
-def _day(at_us: int) -> str:
-    return DAYS[at_us // DAY_US][:10]
+def unit_name(currency: Currency) -> str:
+    """One name for all wallets whose money can meet: `INR` and `PTS/0`, but also `HRK/2` of one that says `HRK`."""
+    return currency.unit if ISO_4217.get(currency.unit) == currency.exponent else f"{currency.unit}/{currency.exponent}"
+
+
+class Calendar:
+    """Tells the days of a time zone, of moments that mostly follow each other."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+        self._last = Day("", 0, 0)
+
+    def day(self, at_us: int) -> str:
+        """`2024-04-30`"""
+        if not self._last.start_us <= at_us < self._last.end_us:
+            self._last = day_of(at_us, self._zone)
+        return self._last.text
 
 
 # hledger
@@ -63,18 +76,19 @@ def _day(at_us: int) -> str:
 def _hledger(ledger: Ledger, scope: Scope) -> Iterator[str]:
     yield "; A wallet ledger, for hledger. Each posting to a wallet asserts the balance after it.\n"
     yield "decimal-mark .\n\n"
-    seen: set[Currency] = set()
+    seen: set[str] = set()
+    calendar = Calendar(ledger.zone())
     for named in named_wallets(ledger, scope):
         currency = named.wallet.currency
-        if currency not in seen:
-            seen.add(currency)
+        if unit_name(currency) not in seen:
+            seen.add(unit_name(currency))
             # Styled with no separators and with all of its digits, so that what is printed can be compared as text.
             sample = money_text(currency)(1000 * 10**currency.exponent)
             yield f"commodity {sample}{_dot(currency)} {_symbol(currency)}\n"
         yield f"account {_hledger_account(named)}\n"
     yield "account equity:outside\naccount equity:transfers\n"
     for named, rows in by_wallet(ledger, scope):
-        yield from _hledger_entries(named, rows)
+        yield from _hledger_entries(named, rows, calendar)
     end = _end(ledger, scope)
     if end is not None:
         yield f"\n{end.day} * both legs of every transfer are here\n"
@@ -83,7 +97,7 @@ def _hledger(ledger: Ledger, scope: Scope) -> Iterator[str]:
             yield f"    equity:transfers  {nothing} = {nothing}\n"
 
 
-def _hledger_entries(named: Named, rows: Iterator[Row]) -> Iterator[str]:
+def _hledger_entries(named: Named, rows: Iterator[Row], calendar: Calendar) -> Iterator[str]:
     account, currency = _hledger_account(named), named.wallet.currency
     money, symbol, dot = money_text(currency), _symbol(currency), _dot(currency)
     for (
@@ -117,7 +131,7 @@ def _hledger_entries(named: Named, rows: Iterator[Row]) -> Iterator[str]:
             if value is not None
         )
         yield (
-            f"\n{DAYS[at_us // DAY_US][:10]} * ({wallet_id}-{seq}) {_plain(note or '', ';')}\n"
+            f"\n{calendar.day(at_us)} * ({wallet_id}-{seq}) {_plain(note or '', ';')}\n"
             f"    ; at:{format_time(at_us)}{tags}\n"
             f"    {account}  {sign}{money(amount)}{dot} {symbol} = {money(after)}{dot} {symbol}\n"
             f"    {other}  {other_sign}{money(amount)}{dot} {symbol}\n"
@@ -130,7 +144,8 @@ def _hledger_account(named: Named) -> str:
 
 def _symbol(currency: Currency) -> str:
     """A commodity; one with other characters than letters is quoted."""
-    return currency.name if currency.name.isalpha() else f'"{currency.name}"'
+    name = unit_name(currency)
+    return name if name.isalpha() else f'"{name}"'
 
 
 def _dot(currency: Currency) -> str:
@@ -148,7 +163,8 @@ def _plain(text: str, end: str) -> str:
 
 
 def _beancount(ledger: Ledger, scope: Scope) -> Iterator[str]:
-    _check_years(ledger, scope)
+    calendar = Calendar(ledger.zone())
+    _check_years(ledger, scope, calendar)
     yield ";; A wallet ledger, for beancount. Balances are asserted for each day, and at the end.\n"
     yield 'option "title" "wallet"\n\n'
     # Both sides of every posting are written to the last digit: nothing may be taken for rounding.
@@ -158,7 +174,7 @@ def _beancount(ledger: Ledger, scope: Scope) -> Iterator[str]:
     for named in named_wallets(ledger, scope):
         yield f"{DAY_BEFORE_ALL} open {_beancount_account(named)} {_commodity(named.wallet.currency)}\n"
     for named, rows in by_wallet(ledger, scope):
-        yield from _beancount_entries(named, rows)
+        yield from _beancount_entries(named, rows, calendar)
     end = _end(ledger, scope)
     if end is not None:
         yield "\n"
@@ -167,7 +183,7 @@ def _beancount(ledger: Ledger, scope: Scope) -> Iterator[str]:
             yield f"{_following(end.day)} balance Equity:Transfers  {nothing} ~ 0 {unit}\n"
 
 
-def _beancount_entries(named: Named, rows: Iterator[Row]) -> Iterator[str]:
+def _beancount_entries(named: Named, rows: Iterator[Row], calendar: Calendar) -> Iterator[str]:
     account, currency = _beancount_account(named), named.wallet.currency
     money, unit = money_text(currency), _commodity(currency)
     before: tuple[str, int] | None = None
@@ -188,7 +204,7 @@ def _beancount_entries(named: Named, rows: Iterator[Row]) -> Iterator[str]:
         _user_key,
         after,
     ) in rows:
-        day = DAYS[at_us // DAY_US][:10]
+        day = calendar.day(at_us)
         if before is not None and before[0] != day:
             yield f"\n{day} balance {account}  {money(before[1])} ~ 0 {unit}\n"
         before = day, after
@@ -221,7 +237,8 @@ def _beancount_account(named: Named) -> str:
 
 def _commodity(currency: Currency) -> str:
     """`INR`; for a unit of one's own `X.PTS.0`, which is nobody else's name: it starts and ends as beancount asks."""
-    return currency.name if currency.name.isalpha() else "X." + currency.name.replace("/", ".")
+    name = unit_name(currency)
+    return name if name.isalpha() else "X." + name.replace("/", ".")
 
 
 def _following(day: str) -> str:
@@ -229,19 +246,21 @@ def _following(day: str) -> str:
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
-def _check_years(ledger: Ledger, scope: Scope) -> None:
+def _check_years(ledger: Ledger, scope: Scope, calendar: Calendar) -> None:
     """Ask the first and the last transaction of each wallet: their times never go back."""
     for account in accounts(ledger, scope):
         if account.last.seq:
             first = ledger.store.transaction(account.wallet.id, 1)
-            _check_year(account.last.at_us if first is None else first.at_us)
-            _check_year(account.last.at_us + DAY_US)
+            _check_year(calendar.day(account.last.at_us if first is None else first.at_us))
+            _check_year(calendar.day(account.last.at_us), following=1)
 
 
-def _check_year(at_us: int) -> None:
-    if not FIRST_BEANCOUNT_US <= at_us < END_OF_BEANCOUNT_US:
+def _check_year(day: str, following: int = 0) -> None:
+    """Whether beancount knows a day, and, where a balance is asserted at its end, the one that follows."""
+    year = int(day[:4]) + (following if day.endswith("-12-31") else 0)
+    if not FIRST_BEANCOUNT_YEAR <= year <= LAST_BEANCOUNT_YEAR:
         raise InvalidInput(
-            f"beancount has no words for the year {format_time(at_us)[:4]}",
+            f"beancount has no words for the year {year:04}",
             hint=f"years {FIRST_BEANCOUNT_YEAR} to {LAST_BEANCOUNT_YEAR}; hledger knows all",
         )
 

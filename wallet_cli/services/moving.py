@@ -26,6 +26,7 @@ from wallet_cli.services.context import POSTGRES_SCHEMES, Ledger, open_ledger
 from wallet_cli.settings import Settings, Value
 from wallet_cli.storage.ledger_file import ledger_path
 from wallet_cli.storage.marks import ARRIVING, MOVED, MOVING, Mark, refusal
+from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sql import COPIED
 
 BATCH_ROWS = 10_000
@@ -46,7 +47,7 @@ def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
         known = old.store.mark()
         if known.state == ARRIVING or (known.state is not None and _leads_nowhere(known, to)):
             raise refusal(known)
-        with _opened(settings, to, notify) as new:
+        with _opened(settings, to, notify, Purpose.MAKE) as new:
             if old.store.identity() == new.store.identity():
                 raise InvalidInput(f"that is the same ledger: {new.store.address}", hint="move it somewhere else")
             name = _named(old, new)
@@ -54,7 +55,7 @@ def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
                 if new.store.mark().origin != name:
                     _copy(old, new, name, watch)
                     _prove(old, new, watch)
-                    _open(new, name)
+                    _open(old, new, name)
                 _close(old, name)
                 return _answer(old, new, moved=True)
 
@@ -72,7 +73,11 @@ def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
             raise refusal(known)
         if to and _leads_nowhere(known, to):
             raise _elsewhere(known, to)
-        with _opened(settings, to or known.other, notify) as new, old.store.many_batches(), new.store.many_batches():
+        with (
+            _opened(settings, to or known.other, notify, Purpose.MAKE) as new,
+            old.store.many_batches(),
+            new.store.many_batches(),
+        ):
             _take_back(new, known)
             with _alone(old) as mark:
                 _expect(mark, known)
@@ -81,7 +86,7 @@ def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
 
 
 @contextmanager
-def _opened(settings: Settings, db: str, notify: Notify) -> Iterator[Ledger]:
+def _opened(settings: Settings, db: str, notify: Notify, purpose: Purpose = Purpose.WRITE) -> Iterator[Ledger]:
     """A ledger that is kept here, or in a database that is talked to from here."""
     if not db:
         raise InvalidInput("it is not said where to", hint="wallet move --to URL")
@@ -93,7 +98,7 @@ def _opened(settings: Settings, db: str, notify: Notify) -> Iterator[Ledger]:
         )
     # The ledger of the settings may be one that is made in a folder that is made; any other is just where it is said.
     of_it = settings if db == settings.db else Settings({**settings.values, "db": Value(db, "--to")})
-    with open_ledger(of_it, notify, arriving=True) as ledger:
+    with open_ledger(of_it, notify, purpose=purpose, arriving=True) as ledger:
         yield ledger
 
 
@@ -156,10 +161,11 @@ def _check_arriving(mark: Mark, name: str) -> None:
         raise Busy("the move was ended or called off by somebody else", hint="look, and try again")
 
 
-def _open(new: Ledger, name: str) -> None:
-    """Let the new ledger take writes."""
+def _open(old: Ledger, new: Ledger, name: str) -> None:
+    """Let the new ledger take writes, and in the same moment have the id and the settings of the old one."""
     with _alone(new) as mark:
         _check_arriving(mark, name)
+        new.store.set_facts(old.store.itself().facts)
         new.store.set_mark(Mark(origin=name))
 
 
@@ -256,7 +262,7 @@ def _name_of(thing: User | Account | Hold | Operator) -> str:
     if isinstance(thing, User):
         return f"user {thing.id}"
     if isinstance(thing, Account):
-        return f"wallet {thing.wallet.id}"
+        return f"wallet {thing.wallet.name}"
     if isinstance(thing, Hold):
         return f"hold {format_hold_id(thing.wallet_id, thing.number)}"
     return f"operator {thing.name}"

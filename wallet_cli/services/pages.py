@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from wallet_cli.domain.address import MAX_ID
 from wallet_cli.errors import InvalidInput, shown
 
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 20
+
+FIRST_PIECE, MAX_PIECE = 500, 4_000
+"""How many transactions one statement goes over where few of them may be wanted: it ends soon, and lets go of the
+snapshot that it was read from, however slowly its answer is taken."""
 
 
 def check_limit(limit: int) -> None:
@@ -21,3 +27,20 @@ def parse_after(cursor: str | None) -> int:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 19 and 1 <= int(cursor) <= MAX_ID):
         raise InvalidInput(f"not a cursor: {shown(cursor)}", hint="give the next_cursor of the page before, unchanged")
     return int(cursor)
+
+
+def pieces(first: int, last: int, size: int = MAX_PIECE) -> Iterator[tuple[int, int]]:
+    """The numbers from `first` to `last` piece by piece, in order: the first and the last of each.
+
+    Transactions are never changed nor put between others: read in pieces, they are the same as read at once.
+    """
+    for low in range(first, last + 1, size):
+        yield low, min(low + size - 1, last)
+
+
+def pieces_back(first: int, last: int, size: int) -> Iterator[tuple[int, int]]:
+    """The same from the end, in pieces that grow from `size` on: the first one may do."""
+    while last >= first:
+        low = max(first, last - size + 1)
+        yield low, last
+        last, size = low - 1, min(2 * size, max(size, MAX_PIECE))

@@ -1,7 +1,8 @@
 """Statements: a wallet over a period, every line with its running balance, and totals by kind.
 
-The lines are read as often as somebody asks for them, each time from the same snapshot, and never kept: a statement of
-a million lines takes no more memory than one of ten.
+The lines are read as often as somebody asks for them, each time the same ones, and never kept: a statement of a
+million lines takes no more memory than one of ten. They are read in pieces: what a ledger holds is never changed, so no
+snapshot is kept open for whoever prints them, which would let SQLite's log grow.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from wallet_cli.domain.period import Period, parse_period
 from wallet_cli.errors import StorageError
 from wallet_cli.services.answers import Answer, total_answer, transaction_answer
 from wallet_cli.services.context import Ledger
+from wallet_cli.services.pages import pieces
 from wallet_cli.services.transactions import bounds
 from wallet_cli.services.wallets import find_account
 
@@ -57,7 +59,7 @@ class Survey(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """A wallet over a period, open for as long as its snapshot is."""
+    """A wallet over a period, for as long as the ledger that it is read from is open."""
 
     user: User
     wallet: Wallet
@@ -67,8 +69,8 @@ class Statement(NamedTuple):
     closing: Transaction
     """The state at its end."""
     made_at_us: int
-    zone: tzinfo | None
-    """The zone that people are shown times in; None is the system's."""
+    zone: tzinfo
+    """The time zone of the ledger, in which people are shown times."""
     read: Callable[[], Iterator[Transaction]]
 
     @property
@@ -98,7 +100,7 @@ class Statement(NamedTuple):
             curve.add(Point(line.seq, line.at_us, line.balance))
         if (credit_total, debit_total) != (self.closing.credit_total, self.closing.debit_total):
             raise StorageError(
-                f"the transactions of wallet {self.wallet.id} do not add up to its balance",
+                ("the transactions of wallet ", self.wallet.mention, " do not add up to its balance"),
                 hint="`wallet verify` says more",
             )
         totals = tuple(KindTotal(kind, counts[kind], sums[kind]) for kind in KINDS if counts[kind])
@@ -161,12 +163,12 @@ class _Curve:
 
 @contextmanager
 def opened(ledger: Ledger, ref: WalletRef, start: str | None = None, end: str | None = None) -> Iterator[Statement]:
-    """A statement, and one snapshot of the ledger for as long as the `with` block lasts.
+    """A statement, as the ledger was when it was opened; to be read in the `with` block.
 
     Raises UserNotFound, WalletNotFound, or InvalidInput for a period that cannot be read.
     """
-    zone = ledger.settings.timezone
-    period = parse_period(start, end, zone)
+    zone = ledger.zone()
+    period = parse_period(start, end, ledger.zone_of_times)
     with ledger.store.snapshot():
         account = find_account(ledger, ref)
         wallet = account.wallet
@@ -175,10 +177,11 @@ def opened(ledger: Ledger, ref: WalletRef, start: str | None = None, end: str | 
             raise StorageError(f"user {wallet.user_id} is missing", hint="`wallet verify` says more")
         opening, closing = bounds(ledger, account, period)
 
-        def read() -> Iterator[Transaction]:
-            return ledger.store.in_order(wallet.id, opening.seq + 1, closing.seq)
+    def read() -> Iterator[Transaction]:
+        for first, last in pieces(opening.seq + 1, closing.seq):
+            yield from list(ledger.store.in_order(wallet.id, first, last))
 
-        yield Statement(user, wallet, period, opening, closing, ledger.now_us(), zone, read)
+    yield Statement(user, wallet, period, opening, closing, ledger.now_us(), zone, read)
 
 
 def kind_of(line: Transaction) -> str:
@@ -206,7 +209,7 @@ def head_answer(statement: Statement) -> Answer:
     }
     fields = (
         "from", "to", "opening_balance", "closing_balance",
-        "credit_total", "debit_total", "credit_count", "debit_count", "net",
+        "credit_total", "debit_total", "credit_count", "debit_count", "net", "wallet",
     )  # fmt: skip
     return whose | {name: total[name] for name in fields}
 

@@ -19,11 +19,11 @@ from wallet_cli.domain.model import Account, Transaction, Wallet
 from wallet_cli.domain.money import format_minor, parse_amount
 from wallet_cli.domain.period import Period, parse_period, parse_time
 from wallet_cli.domain.rules.refusals import no_transaction
-from wallet_cli.errors import InvalidInput, StorageError, shown
+from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.services.answers import Answer, total_answer, transaction_answer
 from wallet_cli.services.context import Ledger
-from wallet_cli.services.pages import DEFAULT_LIMIT, check_limit
-from wallet_cli.services.wallets import find_account, find_wallet, state_before
+from wallet_cli.services.pages import DEFAULT_LIMIT, FIRST_PIECE, MAX_PIECE, check_limit, pieces_back
+from wallet_cli.services.wallets import find_account, find_wallet, naming, state_before
 from wallet_cli.storage.sql import ORIGINS, Filter
 
 
@@ -43,7 +43,8 @@ def add(
     Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
     """
     command, found = posting(ledger, wallet, amount, is_credit=is_credit, note=note, key=key, at=at, meta=meta)
-    return posted(ledger.carry_out(command, "tx add"), found)
+    with naming((wallet, found)):
+        return posted(ledger.carry_out(command, "tx add"), found)
 
 
 def posting(
@@ -58,23 +59,23 @@ def posting(
     meta: Mapping[str, Any] | None = None,
 ) -> tuple[Post, Wallet]:
     """The command that credits or debits a wallet, and the wallet. Raises NotFound or InvalidInput."""
-    text = check_texts(note, key, meta)
-    at_us = parse_time(at, ledger.settings.timezone).start_us if at is not None else None
+    key, text = check_texts(note, key, meta)
+    at_us = parse_time(at, ledger.zone_of_times).start_us if at is not None else None
     found = find_wallet(ledger, wallet)
     return Post(found.id, is_credit, parse_amount(amount, found.currency), note, key, at_us, text), found
 
 
-def check_texts(note: str | None, key: str | None, meta: Mapping[str, Any] | None) -> str | None:
-    """Check what may go with any posting; returns the metadata as it is kept. Raises InvalidInput."""
+def check_texts(note: str | None, key: str | None, meta: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
+    """Check what may go with any posting; returns the key and the metadata as they are kept. Raises InvalidInput."""
     if note is not None:
         check_note(note)
     if key is not None:
-        check_key(key)
+        key = check_key(key)
     if not meta:
-        return None
+        return key, None
     from wallet_cli.domain.meta import canonical
 
-    return canonical(meta)
+    return key, canonical(meta)
 
 
 def posted(result: Applied | Replayed, wallet: Wallet) -> Answer:
@@ -98,7 +99,8 @@ def transfer(
     Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
     """
     command, wallets = transferring(ledger, source, target, amount, note=note, key=key, meta=meta)
-    return transferred(ledger, ledger.carry_out(command, "transfer"), wallets)
+    with naming((source, wallets[0]), (target, wallets[1])):
+        return transferred(ledger.carry_out(command, "transfer"), wallets)
 
 
 def transferring(
@@ -112,16 +114,16 @@ def transferring(
     meta: Mapping[str, Any] | None = None,
 ) -> tuple[Transfer, tuple[Wallet, Wallet]]:
     """The command that moves an amount, and both wallets. Raises NotFound or InvalidInput."""
-    text = check_texts(note, key, meta)
+    key, text = check_texts(note, key, meta)
     out, into = find_wallet(ledger, source), find_wallet(ledger, target)
     return Transfer(out.id, into.id, parse_amount(amount, out.currency), note, key, text), (out, into)
 
 
-def transferred(ledger: Ledger, result: Applied | Replayed, wallets: tuple[Wallet, Wallet]) -> Answer:
+def transferred(result: Applied | Replayed, wallets: tuple[Wallet, Wallet]) -> Answer:
     """What a transfer answers: both legs; `id` is that of the debit."""
-    debit = result.made
+    debit, credit = result
     assert isinstance(debit, Transaction)
-    credit = _peer(ledger, debit)
+    assert credit is not None
     again = isinstance(result, Replayed)
     answer: Answer = {
         "id": format_transaction_id(debit.wallet_id, debit.seq),
@@ -129,17 +131,6 @@ def transferred(ledger: Ledger, result: Applied | Replayed, wallets: tuple[Walle
         "credit": transaction_answer(credit, wallets[1]),
     }
     return answer | {"replayed": True} if again else answer
-
-
-def _peer(ledger: Ledger, leg: Transaction) -> Transaction:
-    """The other leg of a transfer."""
-    assert leg.peer_wallet_id is not None
-    assert leg.peer_seq is not None
-    found = ledger.store.transaction(leg.peer_wallet_id, leg.peer_seq)
-    if found is None:
-        id_ = format_transaction_id(leg.peer_wallet_id, leg.peer_seq)
-        raise StorageError(f"transaction {id_} is missing", hint="`wallet verify` says more")
-    return found
 
 
 def reverse(
@@ -172,7 +163,7 @@ def reversing(
     meta: Mapping[str, Any] | None = None,
 ) -> tuple[Reverse, Wallet]:
     """The command that takes a transaction back, and its wallet. Raises TransactionNotFound or InvalidInput."""
-    text = check_texts(note, key, meta)
+    key, text = check_texts(note, key, meta)
     account = ledger.store.account(id_.wallet_id, ledger.now_us())
     if account is None or id_.seq > account.last.seq:
         raise no_transaction(*id_)
@@ -202,7 +193,7 @@ class Wanted(NamedTuple):
     """Which transactions a list is to show, as text: each that is given has to fit.
 
     `kind` is credit, debit, transfer, capture or reversal; `least` and `most` bound the amount; `text` is in the note,
-    letters of either case alike.
+    letters of either case alike, in any language.
     """
 
     kind: str | None = None
@@ -224,26 +215,50 @@ def listed(
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
     wanted: Wanted = EVERYTHING,
+    *,
+    counted: bool = False,
 ) -> Answer:
     """A page of a wallet's transactions, the newest first: `transactions, next_cursor`.
 
-    A cursor names the last transaction of the page before, so pages neither repeat nor skip while others write.
+    If `counted`, also `count`: how many the whole list has; None where more than a period chooses them, as only
+    reading all of it would tell.
+    A cursor names the last transaction that was looked at, so pages neither repeat nor skip while others write.
     Raises InvalidInput for a limit outside 1–1000, a reversed period, a filter that cannot be read, or a cursor of
     another wallet.
     """
+    return searched(ledger, wallet, start, end, limit, cursor, wanted, None, counted=counted)
+
+
+def searched(
+    ledger: Ledger,
+    wallet: WalletRef,
+    start: str | None,
+    end: str | None,
+    limit: int,
+    cursor: str | None,
+    wanted: Wanted,
+    examined: int | None,
+    *,
+    counted: bool = False,
+) -> Answer:
+    """The same, where at most so many transactions are `examined`: then a page may have fewer than `limit`, or none,
+    and still a cursor to go on from.
+    """
     check_limit(limit)
-    period = parse_period(start, end, ledger.settings.timezone)
-    with ledger.store.snapshot():
-        account = find_account(ledger, wallet)
-        first, last = _range(ledger, account, period, cursor)
-        found = list(
-            ledger.store.newest_first(account.wallet.id, first, last, limit + 1, filter_of(wanted, account.wallet))
-        )
+    search = _search(ledger, wallet, start, end, cursor, wanted)
+    first = search.first
+    if examined is not None and search.is_long:
+        search = search._replace(first=max(first, search.last - examined + 1))
+    found = list(_found(ledger, search, limit + 1))
     page = found[:limit]
-    return {
-        "transactions": [transaction_answer(transaction, account.wallet) for transaction in page],
-        "next_cursor": format_transaction_id(account.wallet.id, page[-1].seq) if len(found) > limit else None,
+    on: int | None = page[-1].seq if len(found) > limit else search.first if search.first > first else None
+    answer: Answer = {
+        "transactions": [transaction_answer(transaction, search.wallet) for transaction in page],
+        "next_cursor": None if on is None else format_transaction_id(search.wallet.id, on),
     }
+    if not counted:
+        return answer
+    return answer | {"count": search.whole}
 
 
 def streamed(
@@ -258,15 +273,55 @@ def streamed(
     """The same as `listed`, one at a time and all of them unless `limit` is given, in constant memory."""
     if limit is not None:
         check_limit(limit)
-    period = parse_period(start, end, ledger.settings.timezone)
+    search = _search(ledger, wallet, start, end, cursor, wanted)
+    for transaction in _found(ledger, search, limit):
+        yield transaction_answer(transaction, search.wallet)
+
+
+class _Search(NamedTuple):
+    """Which transactions are looked at, and which of them are wanted."""
+
+    wallet: Wallet
+    first: int
+    last: int
+    wanted: Filter | None
+    whole: int | None
+    """How many there are in all, where every one is wanted."""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether more may be looked at than are wanted; a key has an index."""
+        return self.wanted is not None and self.wanted.key is None
+
+
+def _search(
+    ledger: Ledger, wallet: WalletRef, start: str | None, end: str | None, cursor: str | None, wanted: Wanted
+) -> _Search:
+    period = parse_period(start, end, ledger.zone_of_times)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
-        first, last = _range(ledger, account, period, cursor)
-        most = -1 if limit is None else limit
-        for transaction in ledger.store.newest_first(
-            account.wallet.id, first, last, most, filter_of(wanted, account.wallet)
-        ):
-            yield transaction_answer(transaction, account.wallet)
+        opening, closing = bounds(ledger, account, period)
+    first, last = _range(account, opening, closing, cursor)
+    count = closing.seq - opening.seq if wanted == EVERYTHING else None
+    return _Search(account.wallet, first, last, filter_of(wanted, account.wallet), count)
+
+
+def _found(ledger: Ledger, search: _Search, most: int | None) -> Iterator[Transaction]:
+    """What a search finds, the newest first, at most so many."""
+    wallet_id, wanted = search.wallet.id, search.wanted
+    if wanted is not None and wanted.key is not None:
+        size = max(1, search.last - search.first + 1)
+    else:
+        size = MAX_PIECE if most is None else most if wanted is None else max(most, FIRST_PIECE)
+    left = -1 if most is None else most
+    for low, high in pieces_back(search.first, search.last, size):
+        # Each piece is read whole before it is given out: nothing stays open for a reader who is slow.
+        found = list(ledger.store.newest_first(wallet_id, low, high, left, wanted))
+        yield from found
+        if most is not None:
+            left -= len(found)
+            if not left:
+                return
 
 
 def filter_of(wanted: Wanted, wallet: Wallet) -> Filter | None:
@@ -297,7 +352,7 @@ def filter_of(wanted: Wanted, wallet: Wallet) -> Filter | None:
 
 def total(ledger: Ledger, wallet: WalletRef, start: str | None = None, end: str | None = None) -> Answer:
     """What a wallet took in and gave out over a period; two rows of the ledger, however many lie between."""
-    period = parse_period(start, end, ledger.settings.timezone)
+    period = parse_period(start, end, ledger.zone_of_times)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         opening, closing = bounds(ledger, account, period)
@@ -311,9 +366,8 @@ def bounds(ledger: Ledger, account: Account, period: Period) -> tuple[Transactio
     return opening or unopened(account.wallet), closing
 
 
-def _range(ledger: Ledger, account: Account, period: Period, cursor: str | None) -> tuple[int, int]:
+def _range(account: Account, opening: Transaction, closing: Transaction, cursor: str | None) -> tuple[int, int]:
     """The first and last seq of what a list shows: those of the period, before the cursor."""
-    opening, closing = bounds(ledger, account, period)
     first, last = opening.seq + 1, closing.seq
     if cursor is not None:
         wallet_id, seq = parse_cursor(cursor)

@@ -41,22 +41,24 @@ def registered(result: Applied | Replayed) -> Answer:
     return user_answer(result.made)
 
 
-def page_of(ledger: Ledger, limit: int, cursor: str | None) -> Answer:
-    """A page of users, in the order in which they registered: `users, next_cursor`."""
+def page_of(ledger: Ledger, limit: int, cursor: str | None, counted: bool = False) -> Answer:
+    """A page of users, in the order in which they registered: `users, next_cursor`; `count` of all if `counted`."""
     check_limit(limit)
     found = list(ledger.store.users_after(parse_after(cursor), limit + 1))
-    return {
+    page: Answer = {
         "users": [user_answer(user) for user in found[:limit]],
         "next_cursor": str(found[limit - 1].id) if len(found) > limit else None,
     }
+    return page | {"count": ledger.store.user_count()} if counted else page
 
 
 def all_of(ledger: Ledger, limit: int | None, cursor: str | None) -> Iterator[Answer]:
     """The same as `page_of`, one at a time and all of them unless `limit` is given, in constant memory."""
     if limit is not None:
         check_limit(limit)
-    for user in ledger.store.users_after(parse_after(cursor), -1 if limit is None else limit):
-        yield user_answer(user)
+    with ledger.store.snapshot():
+        for user in ledger.store.users_after(parse_after(cursor), -1 if limit is None else limit):
+            yield user_answer(user)
 
 
 def find_user(ledger: Ledger, name: UserName) -> User:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from wallet_cli.domain import chain
-from wallet_cli.domain.address import OwnedWallet, UserId, UserName, WalletName, WalletRef, format_transaction_id
+from wallet_cli.domain.address import (
+    OwnedWallet,
+    UserId,
+    UserName,
+    WalletId,
+    WalletName,
+    WalletRef,
+    format_transaction_id,
+    format_wallet_id,
+)
 from wallet_cli.domain.commands import SAME, Applied, OpenWallet, Replayed, Same, SetLimits, SetStatus
 from wallet_cli.domain.model import Account, Transaction, Wallet
 from wallet_cli.domain.money import Currency, parse_currency, parse_daily_debit, parse_maximum, parse_minimum
 from wallet_cli.domain.period import format_end, parse_time
-from wallet_cli.errors import StorageError, WalletExists, WalletNotFound
+from wallet_cli.errors import StorageError, WalletError, WalletExists, WalletNotFound
 from wallet_cli.services.answers import Answer, wallet_answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.pages import check_limit, parse_after
@@ -35,11 +45,14 @@ def create(
     """
     command = opening(ledger, name, currency, minimum_balance)
     try:
-        return opened(ledger, ledger.carry_out(command, "create"))
+        return changed(ledger, ledger.carry_out(command, "create"))
     except WalletExists:
         known = ledger.store.account_of(command.user_id, command.type, ledger.now_us())
-        if not exist_ok or known is None or (currency is not None and known.wallet.currency != command.currency):
+        if known is None:
             raise
+        if not exist_ok or (currency is not None and not known.wallet.currency.is_same(command.currency)):
+            with naming((name, known.wallet)):
+                raise
         return wallet_answer(known, ledger.policy)
 
 
@@ -50,18 +63,11 @@ def opening(ledger: Ledger, name: WalletName, currency: str | None, minimum_bala
     return OpenWallet(find_user(ledger, name.user).id, name.type, unit, own_minimum)
 
 
-def opened(ledger: Ledger, result: Applied | Replayed) -> Answer:
-    """What opening a wallet answers."""
-    wallet = result.made
-    assert isinstance(wallet, Wallet)
-    return wallet_answer(Account(wallet, chain.unopened(wallet)), ledger.policy)
-
-
 def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:
     """What a wallet holds now, or held at the end of the TIME `at`; the answer is a `wallet`, with `at` if given."""
     if at is None:
         return wallet_answer(find_account(ledger, wallet), ledger.policy)
-    moment_us = parse_time(at, ledger.settings.timezone).end_us
+    moment_us = parse_time(at, ledger.zone_of_times).end_us
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         # What was held then is not told: a balance in the past is for looking back, not for spending.
@@ -73,7 +79,8 @@ def of_user(ledger: Ledger, name: UserName) -> list[Answer]:
     """All wallets of a user, in the order in which they were opened."""
     with ledger.store.snapshot():
         user = find_user(ledger, name)
-        return [wallet_answer(account, ledger.policy) for account in ledger.store.accounts_of(user.id, ledger.now_us())]
+        policy = ledger.policy
+        return [wallet_answer(account, policy) for account in ledger.store.accounts_of(user.id, ledger.now_us())]
 
 
 def set_status(ledger: Ledger, ref: WalletRef, status: str) -> Answer:
@@ -81,7 +88,9 @@ def set_status(ledger: Ledger, ref: WalletRef, status: str) -> Answer:
 
     Raises WalletNotActive for a closed one, WalletNotEmpty where money or a hold is left in one that is to be closed.
     """
-    return changed(ledger, ledger.carry_out(SetStatus(find_wallet(ledger, ref).id, status), status))
+    found = find_wallet(ledger, ref)
+    with naming((ref, found)):
+        return changed(ledger, ledger.carry_out(SetStatus(found.id, status), status))
 
 
 def set_limits(
@@ -92,8 +101,10 @@ def set_limits(
     daily_debit: str | None = None,
 ) -> Answer:
     """Change the limits that are given, `none` lifting one; the answer is the `wallet`. Raises InvalidInput."""
-    command = limiting(find_wallet(ledger, ref), minimum_balance, maximum_balance, daily_debit)
-    return changed(ledger, ledger.carry_out(command, "limits"))
+    found = find_wallet(ledger, ref)
+    command = limiting(found, minimum_balance, maximum_balance, daily_debit)
+    with naming((ref, found)):
+        return changed(ledger, ledger.carry_out(command, "limits"))
 
 
 def limiting(
@@ -115,29 +126,36 @@ def limiting(
 
 
 def changed(ledger: Ledger, result: Applied | Replayed) -> Answer:
-    """What a change of a wallet answers: the wallet, as it is now."""
-    assert isinstance(result.made, Wallet)
-    account = ledger.store.account(result.made.id, ledger.now_us())
-    assert account is not None
-    return wallet_answer(account, ledger.policy)
+    """What opening or changing a wallet answers: the wallet, as that left it."""
+    wallet, last = result
+    assert isinstance(wallet, Wallet)
+    return wallet_answer(Account(wallet, last or chain.unopened(wallet)), ledger.policy)
 
 
-def page_of(ledger: Ledger, name: UserName | None, limit: int, cursor: str | None) -> Answer:
-    """A page of wallets, all or a user's, in the order in which they were opened: `wallets, next_cursor`."""
+def page_of(ledger: Ledger, name: UserName | None, limit: int, cursor: str | None, counted: bool = False) -> Answer:
+    """A page of wallets, all or a user's, in the order in which they were opened: `wallets, next_cursor`.
+
+    Also `count` of all of them, if `counted`.
+    """
     check_limit(limit)
     found = list(_accounts(ledger, name, limit + 1, cursor))
-    return {
-        "wallets": [wallet_answer(account, ledger.policy) for account in found[:limit]],
+    policy = ledger.policy
+    page: Answer = {
+        "wallets": [wallet_answer(account, policy) for account in found[:limit]],
         "next_cursor": str(found[limit - 1].wallet.id) if len(found) > limit else None,
     }
+    if not counted:
+        return page
+    return page | {"count": ledger.store.wallet_count(None if name is None else find_user(ledger, name).id)}
 
 
 def all_of(ledger: Ledger, name: UserName | None, limit: int | None, cursor: str | None) -> Iterator[Answer]:
     """The same as `page_of`, one at a time and all of them unless `limit` is given, in constant memory."""
     if limit is not None:
         check_limit(limit)
+    policy = ledger.policy
     for account in _accounts(ledger, name, -1 if limit is None else limit, cursor):
-        yield wallet_answer(account, ledger.policy)
+        yield wallet_answer(account, policy)
 
 
 def _accounts(ledger: Ledger, name: UserName | None, limit: int, cursor: str | None) -> Iterator[Account]:
@@ -154,13 +172,19 @@ def find_account(ledger: Ledger, ref: WalletRef) -> Account:
         if account is None:
             raise _not_owned(ref)
         return account
+    if isinstance(ref, WalletId):
+        account = ledger.store.account(ref.wallet_id, ledger.now_us())
+        if account is None:
+            raise no_wallet(ref)
+        return account
     user_id = ref.user.id if isinstance(ref.user, UserId) else find_user(ledger, ref.user).id
     account = ledger.store.account_of(user_id, ref.type, ledger.now_us())
     if account is None:
         # Whether there is a user of that id matters only where there is no wallet.
         find_user(ledger, UserId(user_id))
         raise WalletNotFound(
-            f"user {user_id} has no wallet of type {ref.type}", hint=f"wallet create id:{user_id}/{ref.type} opens it"
+            f"user {ref.user_text} has no wallet of type {ref.type}",
+            hint=f"wallet create id:{user_id}/{ref.type} opens it",
         )
     return account
 
@@ -181,8 +205,23 @@ def find_wallet(ledger: Ledger, ref: WalletRef) -> Wallet:
     return wallet
 
 
+def no_wallet(ref: WalletId) -> WalletNotFound:
+    """There is no such wallet."""
+    return WalletNotFound(f"there is no wallet {ref.text}", hint="wallet list says which there are")
+
+
 def _not_owned(ref: OwnedWallet) -> WalletNotFound:
-    return WalletNotFound(f"user {ref.user_id} has no wallet {ref.wallet_id}")
+    return WalletNotFound(f"user {ref.user_id} has no wallet {format_wallet_id(ref.wallet_id)}")
+
+
+@contextmanager
+def naming(*asked: tuple[WalletRef, Wallet]) -> Iterator[None]:
+    """Have the errors of a `with` block name these wallets as they were asked for."""
+    try:
+        yield
+    except WalletError as error:
+        error.name_wallets({wallet.id: ref.text for ref, wallet in asked if not isinstance(ref, OwnedWallet)})
+        raise
 
 
 def state_before(ledger: Ledger, account: Account, moment_us: int) -> Transaction:

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from wallet_cli.domain.model import Operator
+from wallet_cli.domain.commands import Made
+from wallet_cli.domain.model import LedgerFacts, Operator
 from wallet_cli.storage import sql
 from wallet_cli.storage.marks import ARRIVING, Mark, refusal
 from wallet_cli.storage.reading import Reading, Values
 from wallet_cli.storage.sql import COPIED, Copied
-from wallet_cli.storage.writing import Rows
+from wallet_cli.storage.writing import Rows, restoring_of
 
 Key = tuple[int, ...]
 
@@ -66,15 +67,33 @@ class Copying(Reading):
 
     def check_whole(self) -> None:
         """Raises LedgerMoved for a ledger that has not all arrived yet."""
-        marked = self._one(sql.REFUSING, {}, Mark._make)
-        if marked is not None and marked.state == ARRIVING:
-            raise refusal(marked)
+        mark = self.itself().mark
+        if mark.state == ARRIVING:
+            raise refusal(mark)
 
     def mark(self) -> Mark:
-        return self._one(sql.MARK, {}, Mark._make) or Mark()
+        return self.itself().mark
+
+    restoring = False
+    """Whether an export is being read back into the ledger, as of this turn."""
+
+    def is_restoring(self) -> bool:
+        return self.itself().restoring
+
+    def _note_restoring(self, made: Sequence[Made]) -> None:
+        """Write whether the ledger is being restored, where that changes."""
+        active = restoring_of(made)
+        if active is not None:
+            self._change(sql.SET_RESTORING, {"restoring": int(active)})
+            self.restoring = active
 
     def set_mark(self, mark: Mark) -> None:
         self._change(sql.SET_MARK, mark._asdict())
+
+    def set_facts(self, facts: LedgerFacts) -> None:
+        """Have the ledger be the one of that id, with those settings."""
+        self._change(sql.SET_FACTS, facts._asdict())
+        self._facts = None
 
     def count(self, copied: Copied) -> int:
         return int(self._one(copied.how_many, {}, lambda row: row[0]) or 0)
@@ -88,7 +107,11 @@ class Copying(Reading):
         return list(self._each(copied.after, [*key, limit], lambda row: row))
 
     def is_empty(self) -> bool:
-        return not self.operators() and not any(any(self.last_key(copied)) for copied in COPIED)
+        return not self.operators() and not self.has_rows()
+
+    def has_rows(self) -> bool:
+        """Whether there is a user, a wallet, a hold or a transaction."""
+        return any(any(self.last_key(copied)) for copied in COPIED)
 
     def add_operators(self, operators: Sequence[Operator]) -> None:
         for operator in operators:

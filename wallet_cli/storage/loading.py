@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol, TypeVar
 
+from wallet_cli.domain.address import format_hold_id, format_transaction_id
 from wallet_cli.domain.commands import (
     AdmitOperator,
     CaptureHold,
     Command,
+    EndRestore,
     NoteUse,
     OpenWallet,
     Post,
@@ -19,17 +21,18 @@ from wallet_cli.domain.commands import (
     RestoreTransaction,
     Reverse,
     RevokeOperator,
+    SetLedger,
     SetLimits,
     Single,
     Transfer,
     VoidHold,
     each,
 )
-from wallet_cli.domain.model import Account, Hold, Operator, Transaction, User
+from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet
 from wallet_cli.domain.period import day_start_us
 from wallet_cli.domain.rules import State
 
-CREATING = (Register, OpenWallet, AdmitOperator, RevokeOperator, NoteUse)
+CREATING = (Register, OpenWallet, AdmitOperator, RevokeOperator, NoteUse, EndRestore, SetLedger)
 """What makes or changes things that are no wallet's."""
 
 AT_ONCE = 64
@@ -47,6 +50,14 @@ class Reader(Protocol):
         Answers with the accounts that there are of those wallets, as they stand from then on.
         """
 
+    @property
+    def restoring(self) -> bool:
+        """Whether an export is being read back into the ledger, once `lock` has answered."""
+
+    def facts_of_turn(self) -> LedgerFacts: ...
+    def first_wrong_at_all(self) -> tuple[str, tuple[int, ...]] | None: ...
+    def user_by_key(self, key: str) -> User | None: ...
+    def wallet_by_key(self, user_id: int, key: str) -> Wallet | None: ...
     def user_by_id(self, id_: int) -> User | None: ...
     def user_by_e164(self, e164: str) -> User | None: ...
     def account_of(self, user_id: int, type_: str, now_us: int) -> Account | None: ...
@@ -84,7 +95,11 @@ class Loader:
                 wallet_ids.update(self._wallets_of(command))
                 keys += _keys_of(command)
         creating = any(isinstance(command, CREATING) for command in others)
-        self._add_accounts(self._reader.lock(sorted(wallet_ids), self._now_us, creating=creating))
+        accounts = self._reader.lock(sorted(wallet_ids), self._now_us, creating=creating)
+        # What the ledger says of itself is read with the turn: another program may have changed it.
+        self._state.policy = self._state.policy.within(self._reader.facts_of_turn())
+        self._state.restoring = self._reader.restoring
+        self._add_accounts(accounts)
         if keys:
             self._load_keys(keys)
         for command in others:
@@ -104,8 +119,19 @@ class Loader:
             if original is not None and original.peer_wallet_id is not None and original.peer_seq is not None:
                 yield original.peer_wallet_id
                 self._load_original(original.peer_wallet_id, original.peer_seq)
-        elif not isinstance(command, Register | OpenWallet | AdmitOperator | RevokeOperator | NoteUse):
+        elif not isinstance(command, CREATING):
             yield command.wallet_id
+
+    def _is_empty(self) -> bool:
+        return self._reader.next_user_id() == 1 and self._reader.next_wallet_id() == 1
+
+    def _load_replayed_peer(self, command: Transfer) -> None:
+        """The credit of a transfer that was done before with the same key: it is part of the answer."""
+        if command.key is None:
+            return
+        prior = self._state.keys.get((command.source_id, command.key, command.user_key))
+        if isinstance(prior, Transaction) and prior.peer_wallet_id is not None and prior.peer_seq is not None:
+            self._load_original(prior.peer_wallet_id, prior.peer_seq)
 
     def _load_original(self, wallet_id: int, seq: int) -> Transaction | None:
         original = self._reader.transaction(wallet_id, seq)
@@ -139,7 +165,11 @@ class Loader:
         last = self._state.last.get(wallet_id)
         if last is None or wallet_id in self._state.day_debits:
             return
-        seq = self._reader.last_seq_before(wallet_id, last.seq, day_start_us(last.at_us)) if last.seq else 0
+        seq = (
+            self._reader.last_seq_before(wallet_id, last.seq, day_start_us(last.at_us, self._state.policy.tz))
+            if last.seq
+            else 0
+        )
         before = self._reader.transaction(wallet_id, seq) if seq else None
         self._state.day_debits[wallet_id] = before.debit_total if before is not None else 0
 
@@ -156,31 +186,52 @@ class Loader:
 
     def _load_rest(self, command: Single) -> None:
         state, reader = self._state, self._reader
-        if isinstance(command, Reverse):
+        if isinstance(command, Transfer):
+            self._load_replayed_peer(command)
+        elif isinstance(command, Reverse):
             self._load_reversed(command)
         elif isinstance(command, CaptureHold | VoidHold):
             _add_hold(state, reader.hold(command.wallet_id, command.number))
-        elif isinstance(command, SetLimits | RestoreState):
+        elif isinstance(command, SetLimits):
             self._load_day_debits(command.wallet_id)
         elif isinstance(command, Register):
             state.next_user_id = reader.next_user_id()
+            state.empty = state.next_user_id == 1 and reader.next_wallet_id() == 1
             _add_user(state, reader.user_by_e164(command.phone.e164))
+            if command.key is not None:
+                _add_user(state, reader.user_by_key(command.key))
         elif isinstance(command, OpenWallet):
-            state.next_wallet_id = reader.next_wallet_id()
-            _add_user(state, reader.user_by_id(command.user_id))
-            _add_account(state, reader.account_of(command.user_id, command.type, self._now_us))
-        elif isinstance(command, RestoreTransaction):
-            last = state.last.get(command.wallet_id)
-            if last is not None and command.seq <= last.seq:
-                known = reader.transaction(command.wallet_id, command.seq)
-                if known is not None:
-                    state.history[command.wallet_id, command.seq] = known
-        elif isinstance(command, RestoreHold):
-            _add_hold(state, reader.hold(command.hold.wallet_id, command.hold.number))
+            self._load_opening(command)
         elif isinstance(command, AdmitOperator | RevokeOperator | NoteUse):
             operator = reader.operator_by_name(command.name)
             if operator is not None:
                 state.operators[operator.name] = operator
+        else:
+            self._load_restored(command)
+
+    def _load_opening(self, command: OpenWallet) -> None:
+        state, reader = self._state, self._reader
+        state.next_wallet_id = reader.next_wallet_id()
+        _add_user(state, reader.user_by_id(command.user_id))
+        _add_account(state, reader.account_of(command.user_id, command.type, self._now_us))
+        if command.key is not None:
+            known = reader.wallet_by_key(command.user_id, command.key)
+            if known is not None:
+                _add_account(state, reader.account_of(known.user_id, known.type, self._now_us))
+
+    def _load_restored(self, command: Single) -> None:
+        state, reader = self._state, self._reader
+        if isinstance(command, RestoreTransaction):
+            last = state.last.get(command.wallet_id)
+            if last is not None and command.seq <= last.seq:
+                self._load_original(command.wallet_id, command.seq)
+        elif isinstance(command, RestoreHold):
+            _add_hold(state, reader.hold(command.hold.wallet_id, command.hold.number))
+        elif isinstance(command, RestoreState):
+            self._load_day_debits(command.wallet_id)
+        elif isinstance(command, EndRestore) and state.restoring:
+            wrong = reader.first_wrong_at_all()
+            state.fault = None if wrong is None else _fault(*wrong)
 
 
 def in_chunks(things: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
@@ -190,6 +241,15 @@ def in_chunks(things: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
         yield chunk
 
 
+def _fault(what: str, place: tuple[int, ...]) -> str:
+    """In words: which row does not agree with others (see sql.WRONG)."""
+    if what == "wallets":
+        return f"wallet w{place[0]} does not say of its holds what they do"
+    if what in ("holds", "captured"):
+        return f"hold {format_hold_id(*place)} does not agree with its captures and times"
+    return f"transaction {format_transaction_id(*place)} refers to what is not there, or is not its counterpart"
+
+
 def _keys_of(command: Single) -> Iterator[tuple[int, str]]:
     if isinstance(command, Transfer):
         if command.key is not None:
@@ -197,9 +257,7 @@ def _keys_of(command: Single) -> Iterator[tuple[int, str]]:
     elif isinstance(command, RestoreHold):
         if command.hold.key is not None:
             yield command.hold.wallet_id, command.hold.key
-    elif not isinstance(
-        command, Register | OpenWallet | AdmitOperator | RevokeOperator | NoteUse | RestoreState | SetLimits | VoidHold
-    ):
+    elif not isinstance(command, (*CREATING, RestoreState, SetLimits, VoidHold)):
         key = getattr(command, "key", None)
         if key is not None:
             yield command.wallet_id, key

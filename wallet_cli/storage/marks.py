@@ -1,4 +1,4 @@
-"""What a ledger knows of itself: whether it has moved, is being moved, or is still arriving from another.
+"""What a ledger knows of itself: its own settings, and whether it has moved, is being moved, or is still arriving.
 
 It is one row. A batch reads it within its turn, and whoever changes it has all turns ended first: so nobody writes to a
 ledger that has been marked.
@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from wallet_cli.errors import LedgerMoved
+from wallet_cli.domain.model import LedgerFacts
+from wallet_cli.errors import LedgerMoved, StorageError
+from wallet_cli.storage import sql
 
 MOVING, MOVED, ARRIVING = "moving", "moved", "arriving"
 
@@ -29,11 +31,27 @@ class Mark(NamedTuple):
     origin: str | None = None
 
 
-def refusal(row: Sequence[Any]) -> LedgerMoved:
+class Itself(NamedTuple):
+    """The whole row, as one statement reads it (sql.ITSELF)."""
+
+    mark: Mark = Mark()
+    restoring: bool = False
+    """Whether an export is being read back into the ledger."""
+    facts: LedgerFacts = LedgerFacts()
+
+
+def to_itself(row: Sequence[Any] | None) -> Itself:
+    """A ledger that lacks its row says nothing of itself."""
+    if row is None:
+        return Itself()
+    end = len(Mark._fields)
+    return Itself(Mark._make(row[:end]), bool(row[end]), LedgerFacts._make(row[end + 1 :]))
+
+
+def refusal(mark: Mark) -> LedgerMoved:
     """What a writer is told by a mark that has a state."""
     from wallet_cli.domain.period import format_time
 
-    mark = Mark._make(row)
     since = format_time(mark.since_us or 0)
     if mark.state == ARRIVING:
         return LedgerMoved(
@@ -55,4 +73,13 @@ def refusal(row: Sequence[Any]) -> LedgerMoved:
         state=mark.state,
         to=mark.other,
         since=since,
+    )
+
+
+def schema_changed(version: int, address: str) -> StorageError:
+    """The error of a process that has had a ledger open while another one changed its schema."""
+    return StorageError(
+        f"another wallet has changed this ledger to schema {version}, and this process writes schema"
+        f" {sql.SCHEMA_VERSION}: {address}",
+        hint="start this process again, with the version of wallet-cli that changed it",
     )

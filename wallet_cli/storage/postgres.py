@@ -23,18 +23,40 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import errors, pq
 
-from wallet_cli.domain.commands import Command, Made
-from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
+from wallet_cli.domain.commands import Command, Made, Restoring
+from wallet_cli.domain.model import (
+    Account,
+    Hold,
+    LedgerFacts,
+    LedgerSetting,
+    Operator,
+    Policy,
+    Transaction,
+    User,
+    Wallet,
+)
 from wallet_cli.domain.rules import State
-from wallet_cli.errors import Busy, Collision, InvalidInput, StorageError, Unreachable, WalletError, shown_url
+from wallet_cli.errors import (
+    Busy,
+    Collision,
+    InvalidInput,
+    LedgerNotFound,
+    StorageError,
+    Unreachable,
+    WalletError,
+    shown_url,
+)
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
+from wallet_cli.storage.ledger_file import First, first_of_older, words_of_zone
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import refusal
+from wallet_cli.storage.marks import refusal, schema_changed
+from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.wire import (
     URL_HINT,
+    WHICH_SCHEMA,
     Connection,
     UntilReady,
     bound,
@@ -62,6 +84,9 @@ HEARING_MARGIN_S = 5
 QUICK_SILENCE_S = 2.0
 """How long an event loop waits for an answer that should take a millisecond: others wait with it."""
 
+GONE_CHECK_MS = 1_000
+"""How often the server looks, during a long read, whether whoever asked is still there."""
+
 LONG_SILENCE_S = 86_400.0
 """How long a statement over a whole table may take."""
 
@@ -70,6 +95,12 @@ COPY_FROM_ROWS = 200
 """From so many rows on, COPY is as quick as one INSERT of them all, and takes less memory."""
 
 OLDEST_SERVER = 150000
+
+VERSION = "SELECT version_num FROM alembic_version"
+"""The schema's."""
+
+LEDGER_SINCE = 4
+"""The schema from which on a ledger has the table of its mark."""
 
 WRONG_OPTION = re.compile(r"invalid .*value|could not match|invalid port number")
 """What the driver says of the options in a URL, when it connects."""
@@ -105,9 +136,10 @@ class PostgresStore(Copying):
     there is not a ledger of this version, and InvalidInput for a URL that cannot be read.
     """
 
-    closes_under_turn = False
     is_local = False
     may_come_back = True
+    facts_last_s = 1.0
+    """Asking is a round trip: a server that reads does not make it for each request."""
 
     def __init__(self, url: str, lock_timeout_s: float) -> None:
         self._conninfo = conninfo_of(url)
@@ -124,6 +156,8 @@ class PostgresStore(Copying):
         self._apart = self._ended = False
         self._until_ready: UntilReady | None = None
         self._returning: threading.Thread | None = None
+        self._pin = ""
+        """The statement that each transaction begins with, where it may be in any session: see WHICH_SCHEMA."""
         self._doubtful = False
         """Whether the server said, of the last commit, that it may not have reached the standby."""
 
@@ -136,7 +170,7 @@ class PostgresStore(Copying):
             self._in_batch = self._in_snapshot = False
             if self._apart:
                 self._come_back()
-                raise Unreachable(f"the database cannot be reached: {self.name}", hint="try again, with the same key")
+                raise self.unreachable()
             self._connection = self._connect()
         return self._connection
 
@@ -163,6 +197,27 @@ class PostgresStore(Copying):
         """How long it has been known that there is no connection, and one is being made apart; 0 while there is one."""
         since_s = self._away_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
+
+    def unreachable(self) -> Unreachable:
+        return Unreachable(f"the database cannot be reached: {self.name}", hint="try again, with the same key")
+
+    def is_there(self) -> bool:
+        """Whether there is a connection, as far as is known here; where there is none, one is being made apart."""
+        connection = self._connection
+        if connection is not None and not connection.closed:
+            try:
+                connection.pgconn.consume_input()  # an end that has come is seen by it
+                return True
+            except psycopg.OperationalError:
+                connection.close()
+        self._come_back()
+        return False
+
+    def end_reads_after(self, seconds: float) -> None:
+        """Let no statement take longer, nor go on for long when this end is gone."""
+        if self.connection.prepare_threshold is not None:  # else the session is not only ours
+            self._run(f"SET statement_timeout = {int(seconds * 1000)}")
+            self._run(f"SET client_connection_check_interval = {GONE_CHECK_MS}")
 
     def ping(self) -> None:
         """Ask the server for nothing. Raises StorageError or Busy where it does not answer."""
@@ -199,11 +254,15 @@ class PostgresStore(Copying):
                         hint="CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
                     )
                 connection.add_notice_handler(self._noticed)
-                row = connection.execute("SELECT pg_backend_pid()").fetchone()
+                row = connection.execute(WHICH_SCHEMA).fetchone()
                 assert row is not None
-                if row[0] != connection.info.backend_pid:
+                pid, path = row
+                if pid != connection.info.backend_pid:
                     # Somebody stands between who gives each transaction another session: nothing may stay behind there.
                     connection.prepare_threshold = None
+                    self._pin = f"SET LOCAL search_path = {path}" if path else ""
+                elif path:
+                    connection.execute(f"SET search_path = {path}".encode())
                 connection.silence_s = self._silence_s
                 connection.until_ready = self._until_ready
             except BaseException:
@@ -228,7 +287,7 @@ class PostgresStore(Copying):
     def version(self) -> int:
         """The schema version; 0 where there is no ledger yet. Raises StorageError for what is no ledger, or newer."""
         try:
-            found = self._one("SELECT version_num FROM alembic_version", {}, lambda row: str(row[0]))
+            found = self._one(VERSION, {}, lambda row: str(row[0]))
         except NoSuchTable:
             return 0
         if found is None or not re.fullmatch(r"\d{4}", found):
@@ -241,8 +300,26 @@ class PostgresStore(Copying):
             )
         return int(found)
 
-    def migrate(self, notify: Notify) -> None:
-        """Make the tables, or bring older ones up to date, in one transaction that one server makes at a time."""
+    def prepare(self, purpose: Purpose, notify: Notify, first: First = LedgerFacts) -> None:
+        """See that there is a ledger of this program's schema, making or migrating it as far as the purpose allows."""
+        version = self.version()
+        if not version and purpose is not Purpose.MAKE:
+            raise LedgerNotFound(f"there is no ledger in this database: {self.name}", hint=HOW_TO_MAKE)
+        if purpose is Purpose.READ:
+            if version < sql.SCHEMA_VERSION:
+                raise StorageError(
+                    f"this ledger has schema {version}, and this wallet reads {sql.SCHEMA_VERSION}: {self.name}",
+                    hint="the next command that writes migrates it, as `wallet serve` does",
+                )
+            self.forbid_writes()
+        elif version < sql.SCHEMA_VERSION:
+            self.migrate(notify, first)
+
+    def migrate(self, notify: Notify, first: First = LedgerFacts) -> None:
+        """Make the tables, or bring older ones up to date, in one transaction that one server makes at a time.
+
+        `first` tells what settings a new ledger is given.
+        """
         import sqlalchemy
 
         from wallet_cli.storage.migrate import upgrade
@@ -251,14 +328,23 @@ class PostgresStore(Copying):
             "postgresql+psycopg://", creator=lambda: self.connection, poolclass=sqlalchemy.StaticPool
         )
         before = 0
+        facts = LedgerFacts()
         with self._translating():
             connection = self.connection
             connection.autocommit = False
             try:
                 with engine.begin() as wrapped:
+                    if self._pin:
+                        wrapped.execute(sqlalchemy.text(self._pin))
                     wrapped.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock({CREATING_LOCK})"))
                     before = self._version_within(connection)
+                    if before >= LEDGER_SINCE:
+                        # Ends all batches: those that begin later see the new version, and are refused.
+                        wrapped.execute(sqlalchemy.text("LOCK TABLE ledger IN EXCLUSIVE MODE"))
+                    facts = first_of_older(before, first) if before else first()
                     upgrade(wrapped)
+                    for statement, row in sql.settings_of(facts):
+                        connection.execute(translated(statement), row)
             except sqlalchemy.exc.DBAPIError as error:
                 raise error.orig or error from error
             finally:
@@ -268,14 +354,16 @@ class PostgresStore(Copying):
         if not before:
             notify(f"made a new ledger: {self.name}")
         elif before < sql.SCHEMA_VERSION:
-            notify(f"migrated the ledger from schema {before} to {sql.SCHEMA_VERSION}: {self.name}")
+            notify(
+                f"migrated the ledger from schema {before} to {sql.SCHEMA_VERSION}: {self.name}{words_of_zone(facts)}"
+            )
 
     @staticmethod
     def _version_within(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
         row = connection.execute("SELECT to_regclass('alembic_version') IS NOT NULL").fetchone()
         if row is None or not row[0]:
             return 0
-        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        found = connection.execute(VERSION).fetchone()
         return int(found[0]) if found is not None else 0
 
     def damage(self) -> str | None:
@@ -288,7 +376,7 @@ class PostgresStore(Copying):
         if self._in_snapshot or self._in_batch:
             yield
             return
-        self._run("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        self._run("; ".join(self._begun("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")))
         self._in_snapshot = True
         try:
             yield
@@ -328,24 +416,29 @@ class PostgresStore(Copying):
         (`settling`) what became of a commit.
         """
         parts = []
+        asking = False
         if not self._in_batch:
             wait_ms = self._wait_ms
             parts += [
                 # What has been committed while the locks were waited for is what is asked for then.
-                "BEGIN ISOLATION LEVEL READ COMMITTED" if settling else "BEGIN",
+                *self._begun("BEGIN ISOLATION LEVEL READ COMMITTED" if settling else "BEGIN"),
                 f"SET LOCAL lock_timeout = {wait_ms}",
                 f"SET LOCAL statement_timeout = {wait_ms + STATEMENT_MARGIN_S * 1000}",
                 f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TURN_S}s'",
                 # Whoever changes the mark waits for this to end. And it takes no snapshot: what is read of the mark
                 # after it is as it stands from then on, at any isolation level.
                 "LOCK TABLE ledger IN ROW SHARE MODE",
-                sql.REFUSING,
             ]
+            asking = True
         if creating:
             parts.append(f"SELECT pg_advisory_xact_lock({CREATING_LOCK})")
         if wallet_ids:
             ids = ", ".join(map(str, wallet_ids))
             parts.append(f"SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE")
+        if asking:
+            # Once the locks are had: an export that began to be read back while they were waited for is seen.
+            parts += [sql.ITSELF, VERSION]
+        if wallet_ids:
             parts.append(with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us]))
         if not parts:
             return []
@@ -354,11 +447,22 @@ class PostgresStore(Copying):
             cursor = self._first("; ".join(parts).encode())
             self._in_batch = True
             for part in parts:
-                if part is sql.REFUSING and cursor.rowcount and not settling:
-                    raise refusal(cursor.fetchall()[0])
+                if part is sql.ITSELF:
+                    itself = self._know(cursor.fetchone())
+                    if itself.mark.state is not None and not settling:
+                        raise refusal(itself.mark)
+                    self.restoring = itself.restoring
+                if part is VERSION and not settling:
+                    self._check_unchanged(cursor.fetchall())
                 if part is not parts[-1]:
                     cursor.nextset()
             return [sql.to_account(row) for row in cursor.fetchall()] if wallet_ids else []
+
+    def _check_unchanged(self, versions: Sequence[Sequence[Any]]) -> None:
+        """Raises StorageError where another program has changed the schema since this store was opened."""
+        version = int(versions[0][0])
+        if version != sql.SCHEMA_VERSION:
+            raise schema_changed(version, self.name)
 
     def _first(self, statement: bytes) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run what begins a batch: where an idle connection turns out to be dead, nothing is lost by another one."""
@@ -375,6 +479,8 @@ class PostgresStore(Copying):
 
         Many rows go at once, by COPY.
         """
+        if any(type(each) is LedgerSetting for each in made):
+            self._facts = None
         for statement, rows in rows_of(made):
             if statement is sql.INSERT_TRANSACTION and len(rows) >= COPY_FROM_ROWS:
                 self._send_unsent()
@@ -383,6 +489,7 @@ class PostgresStore(Copying):
             else:
                 with self._translating():
                     self._unsent.append(spelled(statement, rows, self.connection.pgconn))
+        self._note_restoring(made)
 
     def _send_unsent(self) -> None:
         """Have written what `write` has left for the commit, so that what is asked next sees it."""
@@ -453,8 +560,12 @@ class PostgresStore(Copying):
             return self.transaction(made.wallet_id, made.seq) == made
         if isinstance(made, User):
             return self.user_by_id(made.id) == made
+        if isinstance(made, Restoring):
+            return self.is_restoring() == made.active
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
+        if isinstance(made, LedgerSetting):
+            return bool(getattr(self.itself().facts, made.name) == made.value)
         if isinstance(made, Hold):
             known = self.hold(made.wallet_id, made.number)
             if known is None or made.ended_at_us is not None:
@@ -487,14 +598,18 @@ class PostgresStore(Copying):
     def _begin_alone(self) -> None:
         self.begin()
         parts = (
-            "BEGIN",
+            *self._begun("BEGIN"),
             f"SET LOCAL lock_timeout = {self._wait_ms}",
             f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TURN_S}s'",
             "LOCK TABLE ledger IN EXCLUSIVE MODE",
+            VERSION,
         )
         with self._translating():
-            self._first("; ".join(parts).encode())
-        self._in_batch = True
+            cursor = self._first("; ".join(parts).encode())
+            self._in_batch = True
+            while cursor.nextset():
+                pass
+            self._check_unchanged(cursor.fetchall())
 
     def _change(self, statement: str, values: Values) -> None:
         with self._translating():
@@ -506,7 +621,7 @@ class PostgresStore(Copying):
 
     def settle(self) -> None:
         for copied in sql.COPIED:
-            self._run(f"ANALYZE {copied.table}")
+            self._run(f"{self._pin}; ANALYZE {copied.table}" if self._pin else f"ANALYZE {copied.table}")
 
     # How statements are run.
 
@@ -520,7 +635,7 @@ class PostgresStore(Copying):
         return None if row is None else make(row)
 
     def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Iterator[T]:
-        if self._in_snapshot and statement in sql.WALKS:
+        if self._in_snapshot and sql.reads_much(statement, values):
             with self._translating(), self.connection.cursor(name=_cursor_name()) as walk:
                 walk.itersize = 2000
                 for row in walk.execute(translated(statement), bound(values)):
@@ -536,11 +651,25 @@ class PostgresStore(Copying):
         while True:
             try:
                 with self._translating():
-                    return self.connection.execute(translated(statement), bound(values))
+                    return self._executed(translated(statement), bound(values))
             except Collision:
                 tries -= 1
                 if not tries:
                     raise
+
+    def _executed(self, statement: bytes, values: Any) -> psycopg.Cursor[tuple[Any, ...]]:
+        connection = self.connection
+        if not self._pin or self._in_batch or self._in_snapshot:
+            return connection.execute(statement, values)
+        # Several statements at once take no parameters, so they are written out.
+        cursor = psycopg.ClientCursor(connection)
+        cursor.execute(self._pin.encode().replace(b"%", b"%%") + b"; " + statement, values)
+        cursor.nextset()
+        return cursor
+
+    def _begun(self, begin: str) -> list[str]:
+        """The statements that begin a transaction."""
+        return [begin, self._pin] if self._pin else [begin]
 
     @contextmanager
     def _translating(self) -> Iterator[None]:

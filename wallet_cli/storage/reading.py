@@ -5,15 +5,19 @@ A store says how statements are run (`_one`, `_each`), and how several of them a
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, TypeVar
 
-from wallet_cli.domain.model import Account, Hold, Operator, Transaction, User, Wallet
+from wallet_cli.domain.address import MAX_ID, format_wallet_id
+from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet
+from wallet_cli.domain.text import containing
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
 from wallet_cli.storage.loading import in_chunks
+from wallet_cli.storage.marks import Itself, to_itself
 from wallet_cli.storage.sql import Filter
 
 T = TypeVar("T")
@@ -24,6 +28,12 @@ Values = dict[str, Any] | list[Any]
 class Reading(ABC):
     """The questions; a store answers them."""
 
+    facts_last_s = 0.0
+    """How old what is known of the ledger's own settings may be when a reader asks. A batch reads them anew."""
+
+    _facts: LedgerFacts | None = None
+    _facts_read_s = 0.0
+
     @abstractmethod
     def _one(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> T | None:
         """The first row of what a statement reads, made into a thing; None where there is none."""
@@ -31,6 +41,32 @@ class Reading(ABC):
     @abstractmethod
     def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Iterator[T]:
         """Each row of what a statement reads, made into a thing, as they come."""
+
+    def facts(self) -> LedgerFacts:
+        """The ledger's id and its own settings."""
+        if self._facts is None or time.monotonic() - self._facts_read_s >= self.facts_last_s:
+            return self.itself().facts
+        return self._facts
+
+    def facts_of_turn(self) -> LedgerFacts:
+        """The same, as they were read when the turn began or were set since."""
+        return self.itself().facts if self._facts is None else self._facts
+
+    def itself(self) -> Itself:
+        """What the ledger knows of itself, read now."""
+        return self._know(self._one(sql.ITSELF, {}, tuple))
+
+    def _know(self, row: Sequence[Any] | None) -> Itself:
+        found = to_itself(row)
+        self._facts, self._facts_read_s = found.facts, time.monotonic()
+        return found
+
+    def ledger_id(self) -> str:
+        """The UUID of this ledger, which no other has. Raises StorageError where it is missing."""
+        found = self.facts().uuid
+        if found is None:
+            raise StorageError("the id of this ledger is missing", hint="`wallet verify` says more; restore a backup")
+        return found
 
     def user_by_id(self, id_: int) -> User | None:
         return self._one(sql.USER_BY_ID, {"id": id_}, sql.to_user)
@@ -40,6 +76,14 @@ class Reading(ABC):
 
     def user_by_national(self, region: str, national: str) -> User | None:
         return self._one(sql.USER_BY_NATIONAL, {"region": region, "national": national}, sql.to_user)
+
+    def user_by_key(self, key: str) -> User | None:
+        """The user whom a request with that idempotency key registered."""
+        return self._one(sql.USER_BY_KEY, {"key": key}, sql.to_user)
+
+    def wallet_by_key(self, user_id: int, key: str) -> Wallet | None:
+        """The wallet of a user that a request with that idempotency key opened."""
+        return self._one(sql.WALLET_BY_KEY, {"user_id": user_id, "key": key}, sql.to_wallet)
 
     def users_after(self, after: int, limit: int) -> Iterator[User]:
         """Users in the order of their ids, from the one after `after` on, at most `limit` (-1: all)."""
@@ -102,7 +146,9 @@ class Reading(ABC):
             sql.LAST_SEQ_BEFORE, {"wallet_id": wallet_id, "last": last, "moment_us": moment_us}, lambda row: row[0]
         )
         if found is None:
-            raise StorageError(f"a transaction of wallet {wallet_id} is missing", hint="`wallet verify` names it")
+            raise StorageError(
+                f"a transaction of wallet {format_wallet_id(wallet_id)} is missing", hint="`wallet verify` names it"
+            )
         return int(found)
 
     def newest_first(
@@ -110,11 +156,15 @@ class Reading(ABC):
     ) -> Iterator[Transaction]:
         """Transactions `first` to `last` of a wallet that are `wanted`, the newest first, at most `limit` (-1: all)."""
         values: dict[str, Any] = {"wallet_id": wallet_id, "first": first, "last": last, "limit": limit}
-        statement = sql.NEWEST_FIRST
-        if wanted is not None:
-            statement, more = sql.filtered(wanted)
-            values |= more
-        return self._each(statement, values, sql.to_transaction)
+        if wanted is None:
+            return self._each(sql.NEWEST_FIRST, values, sql.to_transaction)
+        statement, more = sql.filtered(wanted)
+        if wanted.text is None:
+            return self._each(statement, values | more, sql.to_transaction)
+        rows = self._each(statement, values | more | {"limit": -1}, lambda row: row)
+        fits = containing(wanted.text)
+        found = (sql.to_transaction(row) for row in rows if fits(row[sql.NOTE]))
+        return found if limit < 0 else islice(found, limit)
 
     def in_order(self, wallet_id: int, first: int, last: int) -> Iterator[Transaction]:
         """Transactions `first` to `last` of a wallet, the oldest first."""
@@ -153,6 +203,16 @@ class Reading(ABC):
         """How much of a transaction has been taken back, in minor units."""
         return int(self._one(sql.REVERSED, {"wallet_id": wallet_id, "seq": seq}, lambda row: row[0]) or 0)
 
+    def user_count(self) -> int:
+        """How many users there are: their ids are 1, 2, 3 … without a gap."""
+        return self.next_user_id() - 1
+
+    def wallet_count(self, user_id: int | None = None) -> int:
+        """How many wallets there are, whose ids have no gap either; or how many a user has."""
+        if user_id is None:
+            return self.next_wallet_id() - 1
+        return int(self._one(sql.COUNT_OF_USER, {"user_id": user_id}, lambda row: row[0]) or 0)
+
     def next_user_id(self) -> int:
         return self._next_id(sql.LAST_USER_ID)
 
@@ -190,6 +250,14 @@ class Reading(ABC):
     def stray_hold(self) -> tuple[int, int] | None:
         """A hold (wallet id, number) of a wallet that is not there, if any."""
         return self._one(sql.STRAY_HOLDS, {}, tuple)
+
+    def first_wrong_at_all(self) -> tuple[str, tuple[int, ...]] | None:
+        """Which of sql.WRONG finds a row anywhere, and its place; None where none does."""
+        for what in sql.WRONG:
+            place = self.first_wrong(what, 0, MAX_ID)
+            if place is not None:
+                return what, place
+        return None
 
     def first_wrong(self, what: str, first_wallet: int, last_wallet: int) -> tuple[int, ...] | None:
         """The first row, of a range of wallets, that does not agree with others; `what` is one of sql.WRONG."""

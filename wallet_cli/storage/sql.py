@@ -6,13 +6,12 @@ reads more than it answers: a wallet's state is its last row, a moment is found 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from wallet_cli.domain import chain
-from wallet_cli.domain.model import Account, Hold, Operator, Transaction, User, Wallet
+from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.storage.marks import Mark
 
@@ -28,9 +27,13 @@ WALLET_COLUMNS = (
     "maximum", "daily_debit", "held", "holds", "key",
 )  # fmt: skip
 TRANSACTION_COLUMNS = tuple(Transaction._fields)
+NOTE = TRANSACTION_COLUMNS.index("note")
 HOLD_COLUMNS = tuple(Hold._fields)
 OPERATOR_COLUMNS = tuple(Operator._fields)
 MARK_COLUMNS = tuple(Mark._fields)
+FACT_COLUMNS = tuple(LedgerFacts._fields)
+SETTING_COLUMNS = FACT_COLUMNS[1:]
+"""What can be set of them; the id stays."""
 
 
 def _columns(names: Sequence[str], table: str) -> str:
@@ -68,6 +71,7 @@ ACCOUNT_OWNED = f"{_ACCOUNT} WHERE w.id = :id AND w.user_id = :user_id"
 ACCOUNTS_OF_USER = f"{_ACCOUNT} WHERE w.user_id = :user_id ORDER BY w.id"
 ACCOUNTS_AFTER = f"{_ACCOUNT} WHERE w.id > :after ORDER BY w.id LIMIT :limit"
 ACCOUNTS_OF_USER_AFTER = f"{_ACCOUNT} WHERE w.user_id = :user_id AND w.id > :after ORDER BY w.id LIMIT :limit"
+COUNT_OF_USER = "SELECT count(*) FROM wallets w WHERE w.user_id = :user_id"
 WALLET_OWNED = f"{_WALLET} WHERE w.id = :id AND w.user_id = :user_id"
 USERS_AFTER = f"{_USER} WHERE u.id > :after ORDER BY u.id LIMIT :limit"
 
@@ -113,6 +117,9 @@ OPERATOR_BY_HASH = f"{_OPERATOR} WHERE o.key_hash = :key_hash"
 OPERATOR_BY_NAME = f"{_OPERATOR} WHERE o.name = :name"
 ALL_OPERATORS = f"{_OPERATOR} ORDER BY o.name"
 
+USER_BY_KEY = f"{_USER} WHERE u.key = :key"
+WALLET_BY_KEY = f"{_WALLET} WHERE w.user_id = :user_id AND w.key = :key"
+
 LAST_USER_ID = "SELECT max(id) FROM users"
 LAST_WALLET_ID = "SELECT max(id) FROM wallets"
 
@@ -136,8 +143,8 @@ def transactions_by_keys(count: int) -> str:
 class Filter(NamedTuple):
     """Which transactions of a wallet are wanted: each field that is given has to fit.
 
-    `is_credit`; `origin`, one of ORIGINS; amounts from `least` to `most`, in minor units; `text` in the note, letters
-    of either case alike; `key`.
+    `is_credit`; `origin`, one of ORIGINS; amounts from `least` to `most`, in minor units; `text` in the note, as
+    domain/text.py compares texts; `key`.
     """
 
     is_credit: bool | None = None
@@ -155,11 +162,12 @@ ORIGINS = {
 }
 """How a transaction came about, where it was not just a credit or a debit."""
 
-ESCAPE = "\\"
-
 
 def filtered(wanted: Filter) -> tuple[str, dict[str, Any]]:
-    """NEWEST_FIRST for what is wanted alone, and the further values that it takes."""
+    """NEWEST_FIRST for what is wanted alone, and the further values that it takes.
+
+    Of what is wanted in the note, only that there is one: engines fold letters each in its way, so the reader compares.
+    """
     tests: list[str] = []
     values: dict[str, Any] = {}
 
@@ -173,8 +181,7 @@ def filtered(wanted: Filter) -> tuple[str, dict[str, Any]]:
     ask("t.amount <= :most", "most", wanted.most)
     ask("t.key = :key", "key", wanted.key)
     if wanted.text is not None:
-        escaped = re.sub(r"([\\%_])", r"\\\1", wanted.text.lower())
-        ask(f"lower(t.note) LIKE :text ESCAPE '{ESCAPE}'", "text", f"%{escaped}%")
+        tests.append("t.note IS NOT NULL")
     if wanted.origin is not None:
         tests.append(ORIGINS[wanted.origin])
     where = "".join(f" AND {test}" for test in tests)
@@ -235,7 +242,9 @@ WHERE t.wallet_id {_IN_RANGE} AND (t.peer_wallet_id IS NOT NULL OR t.peer_seq IS
     WHERE p.wallet_id = t.peer_wallet_id AND p.seq = t.peer_seq
     AND p.peer_wallet_id = t.wallet_id AND p.peer_seq = t.seq AND p.wallet_id <> t.wallet_id
     AND p.amount = t.amount AND p.is_credit <> t.is_credit AND (p.reverses IS NULL) = (t.reverses IS NULL)
-    AND a.id = t.wallet_id AND b.id = p.wallet_id AND a.currency = b.currency
+    AND a.id = t.wallet_id AND b.id = p.wallet_id AND a.exponent = b.exponent
+    AND (a.currency = b.currency OR a.currency || '/' || a.exponent = b.currency
+        OR a.currency = b.currency || '/' || b.exponent)
 ) ORDER BY t.wallet_id, t.seq LIMIT 1
 """
 # A reversal of what is not there, came later, is a reversal itself, went the same way, or was a transfer to another.
@@ -302,10 +311,25 @@ WRONG = {
 }
 
 
-# What the ledger knows of itself (storage/marks.py). A batch asks for the state alone, and mostly there is none.
-MARK = f"SELECT {_columns(MARK_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
-REFUSING = f"{MARK} AND l.state IS NOT NULL"
+# What the ledger knows of itself (storage/marks.py): read with each batch, for its state and for its own settings.
+_ITSELF_COLUMNS = (*MARK_COLUMNS, "restoring", *FACT_COLUMNS)
+ITSELF = f"SELECT {_columns(_ITSELF_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
+SET_FACTS = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in FACT_COLUMNS)} WHERE id = 1"
+# One column each: two who set different ones do not undo each other's.
+SET_SETTING = {
+    name: f"{_insert('ledger', ('id', name))} ON CONFLICT (id) DO UPDATE SET {name} = excluded.{name}"
+    for name in SETTING_COLUMNS
+}
+SET_RESTORING = "UPDATE ledger SET restoring = :restoring WHERE id = 1"
 SET_MARK = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in MARK_COLUMNS)} WHERE id = 1"
+
+
+def settings_of(facts: LedgerFacts) -> Iterator[tuple[str, tuple[int, str]]]:
+    """Statements that set what is given of them, and the row for each."""
+    for name in SETTING_COLUMNS:
+        value = getattr(facts, name)
+        if value is not None:
+            yield SET_SETTING[name], (1, value)
 
 
 class Copied(NamedTuple):
@@ -358,10 +382,14 @@ CLEAR_OPERATORS = "DELETE FROM operators"
 WALKS = frozenset(
     {
         ALL_USERS, ALL_WALLETS, ALL_HOLDS, HOLDS_IN_ORDER, OLDEST_FIRST, IN_ORDER, NAMED_WALLETS, EXPORTED,
-        ACCOUNTS_AFTER, ACCOUNTS_OF_USER_AFTER, USERS_AFTER,
     }
 )  # fmt: skip
-"""What may read very much: a server is asked for it piece by piece."""
+NO_LIMIT = -1
+
+
+def reads_much(statement: str, values: Any) -> bool:
+    """Whether a statement may read very much: a server is asked for it piece by piece."""
+    return statement in WALKS or (isinstance(values, dict) and values.get("limit") == NO_LIMIT)
 
 
 def wallet_values(wallet: Wallet) -> tuple[Any, ...]:

@@ -13,38 +13,31 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-if TYPE_CHECKING:
-    import sqlite3
-else:
-    # pysqlite3 bundles a current SQLite. Those from 3.7.0 to 3.51.2 have the WAL-reset bug, which can lose acknowledged
-    # commits when many processes write and checkpoint.
-    try:
-        import pysqlite3 as sqlite3
-    except ImportError:
-        import sqlite3
+import apsw
 
-from wallet_cli.domain.commands import Command, Made
-from wallet_cli.domain.model import Account, Hold, Operator, Policy, Transaction, User, Wallet
+from wallet_cli.domain.commands import Command, Made, Restoring
+from wallet_cli.domain.model import Account, Hold, LedgerFacts, LedgerSetting, Operator, Policy, Transaction, Wallet
 from wallet_cli.domain.rules import State
 from wallet_cli.errors import Busy, StorageError
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import refusal
+from wallet_cli.storage.marks import refusal, schema_changed
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
 
-__all__ = ["APPLICATION_ID", "SqliteStore", "connect", "set_up", "sqlite3", "translating"]
-
 APPLICATION_ID = 0x57414C54
 """`WALT`, in the header of each ledger file: tells it from any other SQLite database."""
 
-WAL_RESET_FIXED = (3, 51, 3)
-"""The first without the WAL-reset bug."""
+OLDEST_SQLITE = "3.51.3"
+"""The first without the WAL-reset bug, which can lose acknowledged commits where many processes write and checkpoint.
+
+`apsw` brings a newer one along, unless somebody has built it against the system's.
+"""
 
 
 CACHE_KB, CHECKPOINT_PAGES = 2000, 1000
@@ -65,25 +58,27 @@ class translating:  # noqa: N801  (reads as a word in `with`)
         pass
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, apsw.Error):
             raise _translated(error, self.path) from error
+        if isinstance(error, UnicodeDecodeError):
+            raise StorageError(f"text that is not UTF-8: {self.path}", hint="restore a backup") from error
 
 
-def _translated(error: sqlite3.Error, path: Path) -> Busy | StorageError:
-    what = str(error)
-    if "locked" in what or "busy" in what:
+HINTS: dict[type[apsw.Error], str] = {
+    apsw.NotADBError: "check --db",
+    apsw.CantOpenError: "check that the file and its folder may be read and written",
+    apsw.ReadOnlyError: "check that the file and its folder may be written",
+    apsw.FullError: "free some space; nothing was written",
+    apsw.CorruptError: "restore a backup",
+    apsw.SQLError: "restore a backup",  # a table or a column that is not there: the statements themselves are right
+    apsw.IOError: "is the disk full, or failing? nothing was written",
+}
+
+
+def _translated(error: apsw.Error, path: Path) -> Busy | StorageError:
+    if isinstance(error, (apsw.BusyError, apsw.LockedError)):
         return Busy(f"another program is writing to {path}", hint="try again, with the same key", holder=None)
-    hints = {
-        "not a database": "check --db",
-        "unable to open": "check that the file and its folder may be read and written",
-        "readonly": "check that the file and its folder may be written",
-        "full": "free some space; nothing was written",
-        "malformed": "restore a backup",
-        "no such table": "restore a backup",
-        "disk I/O": "is the disk full, or failing? nothing was written",
-    }
-    hint = next((hint for words, hint in hints.items() if words in what), "WALLET_DEBUG=1 shows more")
-    return StorageError(f"{what}: {path}", hint=hint)
+    return StorageError(f"{error}: {path}", hint=HINTS.get(type(error), "WALLET_DEBUG=1 shows more"))
 
 
 class SqliteStore(Copying):
@@ -92,22 +87,9 @@ class SqliteStore(Copying):
     is_local = True
     may_come_back = False
 
-    def __init__(self, path: Path, busy_timeout_s: float) -> None:
+    def __init__(self, path: Path, connection: apsw.Connection) -> None:
         self.path = path
-        with translating(path):
-            self.connection = connect(path, busy_timeout_s)
-            try:
-                # Before anything that would change a file which is not ours.
-                self.version()
-                set_up(self.connection)
-            except BaseException:
-                self.connection.close()
-                raise
-
-    @property
-    def closes_under_turn(self) -> bool:
-        """Whether closing, which may checkpoint, has to take a turn (see WAL_RESET_FIXED)."""
-        return sqlite3.sqlite_version_info < WAL_RESET_FIXED
+        self.connection = connection
 
     def forbid_writes(self) -> None:
         """Let this connection only read, whatever is asked of it."""
@@ -125,7 +107,11 @@ class SqliteStore(Copying):
         if application_id != APPLICATION_ID:
             raise StorageError(f"this is a database, but not a wallet ledger: {self.path}", hint="check --db")
         if version > sql.SCHEMA_VERSION:
-            raise _newer(self.path, version)
+            raise StorageError(
+                f"this ledger was made by a newer wallet (schema {version}; this one knows {sql.SCHEMA_VERSION}):"
+                f" {self.path}",
+                hint="upgrade wallet-cli",
+            )
         return int(version)
 
     def damage(self) -> str | None:
@@ -146,25 +132,24 @@ class SqliteStore(Copying):
     def many_batches(self) -> Iterator[None]:
         """For a run of large batches over much of the file: more of it in memory, and checkpoints less often."""
         self._run(f"PRAGMA cache_size=-{BULK_CACHE_KB}")
-        if not self.closes_under_turn:
-            self._run(f"PRAGMA wal_autocheckpoint={BULK_CHECKPOINT_PAGES}")
+        self._run(f"PRAGMA wal_autocheckpoint={BULK_CHECKPOINT_PAGES}")
         try:
             yield
         finally:
             self._run(f"PRAGMA cache_size=-{CACHE_KB}")
-            if not self.closes_under_turn:
-                self._run(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+            self._run(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
 
     # Writing: see writer/executor.py for the order.
 
     def begin(self) -> None:
         """Begin a batch. Raises LedgerMoved where the ledger is marked as one that takes no writes."""
+        self._begin_alone()
         with translating(self.path):
-            self.connection.execute("BEGIN IMMEDIATE")
-            marked = self.connection.execute(sql.REFUSING).fetchone()
-        if marked is not None:
+            itself = self._know(self.connection.execute(sql.ITSELF).fetchone())
+        if itself.mark.state is not None:
             self.rollback()
-            raise refusal(marked)
+            raise refusal(itself.mark)
+        self.restoring = itself.restoring
 
     def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
         """There is nothing to lock: who has the turn has the whole file."""
@@ -177,6 +162,9 @@ class SqliteStore(Copying):
         with translating(self.path):
             for statement, rows in rows_of(made):
                 self._insert(statement, rows)
+        if any(type(each) is LedgerSetting for each in made):
+            self._facts = None
+        self._note_restoring(made)
 
     def _insert(self, statement: str, rows: list[Sequence[Any]]) -> None:
         """Insert rows, many in one statement where there are many: each statement lets other threads in."""
@@ -189,9 +177,6 @@ class SqliteStore(Copying):
 
     def commit(self) -> None:
         self._run("COMMIT")
-        if self.closes_under_turn:
-            # Checkpoints are safe from the WAL-reset bug where only the one who has the turn makes them.
-            self._run("PRAGMA wal_checkpoint")
 
     def rollback(self) -> None:
         if self.connection.in_transaction:
@@ -211,7 +196,10 @@ class SqliteStore(Copying):
             return account is not None and account.wallet == made
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
-        assert isinstance(made, User)
+        if isinstance(made, LedgerSetting):
+            return bool(getattr(self.itself().facts, made.name) == made.value)
+        if isinstance(made, Restoring):
+            return self.is_restoring() == made.active
         return self.user_by_id(made.id) == made
 
     # Moving (storage/copying.py).
@@ -226,6 +214,10 @@ class SqliteStore(Copying):
 
     def _begin_alone(self) -> None:
         self._run("BEGIN IMMEDIATE")
+        (version,) = self._rows("PRAGMA user_version")[0]
+        if version != sql.SCHEMA_VERSION:
+            self.rollback()
+            raise schema_changed(version, self.address)
 
     def _change(self, statement: str, values: Values) -> None:
         with translating(self.path):
@@ -256,23 +248,52 @@ class SqliteStore(Copying):
                 yield make(row)
 
 
-def connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
-    # mode=rw: opening never makes a file. Transactions are begun by hand.
-    return sqlite3.connect(
-        f"file:{quote(os.fsencode(path))}?mode=rw", uri=True, timeout=busy_timeout_s, isolation_level=None
-    )
+def connect(
+    path: Path, busy_timeout_s: float, flags: int = apsw.SQLITE_OPEN_READWRITE, options: str = ""
+) -> apsw.Connection:
+    """A connection to a file that is there, unless `flags` say that it is made. Transactions are begun by hand.
+
+    `options` are those of an SQLite URI: `?immutable=1`.
+    """
+    connection = apsw.Connection(f"file:{quote(os.fsencode(path))}{options}", flags | apsw.SQLITE_OPEN_URI)
+    connection.set_busy_timeout(round(busy_timeout_s * 1000))
+    return connection
 
 
-def set_up(connection: sqlite3.Connection) -> None:
+def set_up(connection: apsw.Connection) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
-    if sqlite3.sqlite_version_info < WAL_RESET_FIXED:
-        connection.execute("PRAGMA wal_autocheckpoint=0")
 
 
-def _newer(path: Path, version: int) -> StorageError:
-    return StorageError(
-        f"this ledger was made by a newer wallet (schema {version}; this one knows {sql.SCHEMA_VERSION}): {path}",
-        hint="upgrade wallet-cli",
-    )
+def upgrade(connection: apsw.Connection, facts: LedgerFacts = LedgerFacts()) -> None:  # noqa: B008  (a tuple)
+    """Run the missing migrations in one transaction, and note the new version in the header of the file.
+
+    `facts` are settings that the ledger is to keep from then on.
+    """
+    from wallet_cli.storage.dbapi import transaction
+    from wallet_cli.storage.migrate import upgrade as run_migrations
+
+    # Rebuilding a table drops the old one, which foreign keys would object to.
+    connection.execute("PRAGMA foreign_keys=OFF")
+    with transaction(connection) as wrapped:
+        run_migrations(wrapped)
+        for statement, row in sql.settings_of(facts):
+            connection.execute(statement, row)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def check_library() -> None:
+    """Raises StorageError where the SQLite that `apsw` has been built with is not safe."""
+    version = apsw.sqlite_lib_version()
+    if _numbers(version) < _numbers(OLDEST_SQLITE):
+        raise StorageError(
+            f"SQLite {version} is too old: it may lose what was written ({OLDEST_SQLITE} or newer is safe)",
+            hint="pip install --force-reinstall --only-binary apsw apsw",
+        )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))

@@ -34,6 +34,26 @@ DEFAULTS: Mapping[str, Any] = {
     "keepalives_count": 3,
 }
 
+WHICH_SCHEMA = """
+SELECT pg_catalog.pg_backend_pid(), (
+    SELECT pg_catalog.quote_ident(n.nspname) || ', pg_temp'
+    FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS listed (name, place)
+    JOIN pg_catalog.pg_namespace n ON n.nspname = listed.name
+    JOIN pg_catalog.pg_roles owner ON owner.oid = n.nspowner
+    WHERE n.nspname <> current_user
+        OR pg_catalog.strpos(pg_catalog.current_setting('search_path'), '$user') = 0
+        OR owner.rolname IN (current_user, 'pg_database_owner')
+        OR owner.rolsuper
+        OR owner.oid = (SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+    ORDER BY listed.place LIMIT 1
+)
+"""
+"""The process that serves a connection, and the search path that its ledger is found by, to stay for good: the first
+schema of the path that the role, the database or the URL has set. One that is there only because it has the role's name
+(`$user`) counts if it is not a stranger's, who would put other tables in front of the ledger's. Temporary tables come
+last; what PostgreSQL itself has comes first, as long as no path says otherwise.
+"""
+
 URL_HINT = "postgresql://user:password@host:5432/database; write @ / : ? # % of a password as %40 %2F %3A %3F %23 %25"
 
 WAKE_S = 0.1
@@ -60,7 +80,13 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         heard = _heard(gen, self.silence_s)
         if self.until_ready is None:
             return super().wait(heard, *rest, **more)
-        return _driven(heard, self.pgconn.socket, self.until_ready)
+        try:
+            return _driven(heard, self.pgconn.socket, self.until_ready)
+        except Exception:
+            raise
+        except BaseException:
+            self.pgconn.finish()  # nobody waits for the rest of the answer, which would be taken for the next one
+            raise
 
 
 def _driven(gen: Generator[Any, Any, T], file: int, until_ready: UntilReady) -> T:

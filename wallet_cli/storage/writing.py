@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from wallet_cli.domain.commands import Made
-from wallet_cli.domain.model import Hold, Operator, Transaction, User, Wallet
+from wallet_cli.domain.commands import Made, Restoring
+from wallet_cli.domain.model import Hold, LedgerSetting, Operator, Transaction, User, Wallet
 from wallet_cli.storage import sql
 
 Rows = list[Sequence[Any]]
@@ -30,6 +30,7 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
     wallets: dict[int, Sequence[Any]] = {}
     operators: dict[str, Sequence[Any]] = {}
     holds: dict[tuple[int, int], Sequence[Any]] = {}
+    settings: dict[str, str | None] = {}
     for thing in made:
         if type(thing) is Transaction:
             rows[Transaction].append(thing)
@@ -39,6 +40,10 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
             holds[thing.wallet_id, thing.number] = thing
         elif isinstance(thing, Operator):
             operators[thing.name] = thing
+        elif isinstance(thing, LedgerSetting):
+            settings[thing.name] = thing.value
+        elif isinstance(thing, Restoring):
+            continue  # see restoring_of
         else:
             rows[type(thing)].append(thing)
     rows[Wallet] += wallets.values()
@@ -49,3 +54,10 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
     for kind, statement in _STATEMENTS.items():
         if rows[kind]:
             yield statement, rows[kind]
+    for name, value in settings.items():
+        yield sql.SET_SETTING[name], [(1, value)]
+
+
+def restoring_of(made: Sequence[Made]) -> bool | None:
+    """Whether the ledger is being restored after this; None where that does not change."""
+    return next((thing.active for thing in reversed(made) if isinstance(thing, Restoring)), None)

@@ -6,18 +6,16 @@ envelope, what is counted and what is logged.
 
 from __future__ import annotations
 
-import os
 import time
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import NamedTuple
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from wallet_cli.errors import InternalError, WalletError
+from wallet_cli.web.auth import Caller
 from wallet_cli.web.docs import docs_page
 from wallet_cli.web.exchange import (
     ClientLeft,
@@ -33,10 +31,13 @@ from wallet_cli.web.exchange import (
 )
 from wallet_cli.web.log import log, new_request_id, request_id
 from wallet_cli.web.openapi import API, openapi_json
-from wallet_cli.web.problems import MethodNotAllowed, NoSuchRoute
+from wallet_cli.web.problems import MethodNotAllowed, NoSuchRoute, for_strangers
+from wallet_cli.web.read_worker import where
+from wallet_cli.web.readers import ReadFailed
 from wallet_cli.web.routes import (
     batches,
     holds,
+    ledger,
     lookup,
     operators,
     parts,
@@ -95,6 +96,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/lookup/transaction", lookup.find_transaction),
     Operation("POST", "/import/part", parts.import_part),
     Operation("GET", "/verify", lookup.verify),
+    Operation("GET", "/ledger", ledger.get_ledger),
+    Operation("POST", "/ledger", ledger.set_ledger),
     Operation("GET", "/keys", operators.list_keys),
     Operation("POST", "/keys", operators.create_key),
     Operation("POST", "/keys/revoke", operators.revoke_key),
@@ -119,9 +122,12 @@ class Endpoint:
         self._handlers = handlers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._site.waiting_aside(self._answer(scope, receive, send))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         site, path = self._site, self._path
         started_s = time.perf_counter()
-        id_, status, caller = "", 0, "-"
+        id_, status, caller, who = "", 0, "-", None
         try:
             id_ = request_id(header(scope, b"x-request-id"))
             handler = self._handler(scope["method"])
@@ -130,20 +136,22 @@ class Endpoint:
             reply = await handler(site, Call(scope, receive, who))
             status = reply.status
             if isinstance(reply, Stream):
-                with site.streaming(who):
-                    head = scope["method"] == "HEAD"
-                    await send_stream(receive, send, reply, id_, head=head, close=site.draining)
+                head = scope["method"] == "HEAD"
+                await send_stream(site.readers, receive, send, who, reply, id_, head=head, close=site.draining)
             else:
                 await send_reply(send, reply, id_, close=site.draining)
         except ClientLeft:
             status = 499
         except CutShort as cut:
             error = cut.__cause__
-            log("cut_short", request_id=id_, route=path, error=type(error).__name__, trace=_trace(error or cut))
+            name, trace = _told(error or cut)
+            log("cut_short", request_id=id_, route=path, error=name, trace=trace)
         except WalletError as error:
-            status = await self._fail(send, error, id_)
+            site.note_refusal(error, scope, who, id_)
+            status = await self._fail(send, error if _is_operator(who) else for_strangers(error), id_)
         except Exception as error:
-            log("internal_error", request_id=id_, route=path, error=type(error).__name__, trace=_trace(error))
+            name, trace = _told(error)
+            log("internal_error", request_id=id_, route=path, error=name, trace=trace)
             status = await self._fail(send, InternalError("an unexpected error; it is in the log"), id_)
         seconds = time.perf_counter() - started_s
         site.metrics.answered(path, status, seconds)
@@ -172,8 +180,12 @@ class Endpoint:
         return error.http_status
 
 
+def _is_operator(who: Caller | None) -> bool:
+    return who is not None and not who.is_user
+
+
 class Plain:
-    """A page outside the API: no key, no envelope."""
+    """A page outside the API, with no envelope. It needs no key; with one of an operator, it says why it fails."""
 
     def __init__(self, site: Site, page: Callable[[Site], Awaitable[tuple[int, bytes, bytes]]]) -> None:
         self._site = site
@@ -187,9 +199,21 @@ class Plain:
         try:
             status, content_type, body = await self._page(self._site)
         except WalletError as error:
-            await send_failure(send, error, id_, close=self._site.draining)
+            who = self._caller(scope, id_)
+            self._site.note_refusal(error, scope, who, id_)
+            told = error if _is_operator(who) else for_strangers(error)
+            await send_failure(send, told, id_, close=self._site.draining)
             return
         await send_bytes(send, status, body, content_type, id_, close=self._site.draining)
+
+    def _caller(self, scope: Scope, id_: str) -> Caller | None:
+        """Who asks, if they say so."""
+        try:
+            given = header(scope, b"authorization") is not None
+            return self._site.door.caller(scope) if given else None
+        except WalletError as error:
+            self._site.note_refusal(error, scope, None, id_)
+            return None
 
 
 async def healthz(_site: Site) -> tuple[int, bytes, bytes]:
@@ -198,13 +222,13 @@ async def healthz(_site: Site) -> tuple[int, bytes, bytes]:
 
 
 async def readyz(site: Site) -> tuple[int, bytes, bytes]:
-    """It can take a turn and write."""
+    """It can take a turn and write. Why not is in the log: anybody may ask."""
     await site.check_ready()
     return 200, b"application/json", b'{"status":"ready"}'
 
 
 async def metrics(site: Site) -> tuple[int, bytes, bytes]:
-    return 200, b"text/plain; version=0.0.4; charset=utf-8", site.metrics.page(site.inbox.depth())
+    return 200, b"text/plain; version=0.0.4; charset=utf-8", site.metrics.page(site.inbox.depth(), site.readers)
 
 
 async def openapi(_site: Site) -> tuple[int, bytes, bytes]:
@@ -258,9 +282,8 @@ class Application:
             await self.site.stop()
 
 
-def _trace(error: BaseException) -> str | None:
-    """Where it happened, with no values; with WALLET_DEBUG=1, all of it."""
-    if os.environ.get("WALLET_DEBUG") == "1":
-        return "".join(traceback.format_exception(error))
-    frames = traceback.extract_tb(error.__traceback__)
-    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-5:]))
+def _told(error: BaseException) -> tuple[str, str]:
+    """An error as the log tells of it: its class, and where it happened, here or in the process of a long read."""
+    if isinstance(error, ReadFailed):
+        return error.name, error.where
+    return type(error).__name__, where(error)

@@ -1,20 +1,22 @@
 """Who calls, and what they may do: operators by key, users by token.
 
 Keys are 32 random bytes, so one plain SHA-256 is enough to store them by; they are looked up in the ledger at each
-call, so that a revoked one is refused from then on, by every server on that ledger.
+call, so that a revoked one is refused from then on, by every server on that ledger; and so is the key that a token was
+issued to, which the token names.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from wallet_cli.domain.host import is_loopback
 from wallet_cli.domain.model import Operator
-from wallet_cli.errors import Forbidden, Unauthenticated
+from wallet_cli.errors import Forbidden, InvalidInput, Unauthenticated
 from wallet_cli.services.operators import KEY_PREFIX, hash_key
-from wallet_cli.services.tokens import Tokens
+from wallet_cli.services.tokens import Tokens, subject_of
 from wallet_cli.web.exchange import Scope, header
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ REMEMBER_S = 1.0
 """How long a server believes a key of a ledger on another host: so long after it was revoked it is refused."""
 
 MAX_REMEMBERED = 1000
+
+T = TypeVar("T", bytes, str)
 
 
 class Caller(NamedTuple):
@@ -41,13 +45,17 @@ class Caller(NamedTuple):
         """For logs: never a phone number or a token."""
         return f"operator:{self.operator}" if self.operator is not None else f"user:{self.user_id}"
 
+    @property
+    def is_user(self) -> bool:
+        return self.operator is None
+
     def sees(self, user_id: int) -> bool:
         """Whether what belongs to a user is there at all for this caller."""
         return self.user_id is None or self.user_id == user_id
 
     def must_be_operator(self) -> None:
         """For reading what is nobody's own: a key that may only read is enough."""
-        if self.operator is None:
+        if self.is_user:
             raise Forbidden("only an operator may do this", hint="use an operator key: wallet key create NAME")
 
     def must_be_writing_operator(self) -> None:
@@ -63,13 +71,36 @@ LOCAL = Caller("local", None, True)
 """Everybody, on a server that was started with --no-auth."""
 
 
+def claimed(scope: Scope) -> str:
+    """Whom a caller says that they are, for the log: a piece of a key's hash, or a token's subject; never a secret."""
+    try:
+        authorization = header(scope, b"authorization")
+    except InvalidInput:
+        return "more than one"
+    if authorization is None:
+        return "nobody"
+    credential = authorization.decode("latin-1").partition(" ")[2]
+    if credential.startswith(KEY_PREFIX):
+        return f"key:{hash_key(credential[:MAX_KEY_CHARS]).hex()[:8]}"
+    return f"user:{subject_of(credential)}"
+
+
+def address_of(scope: Scope) -> str:
+    """The address that a request comes from; behind a proxy, that of the proxy."""
+    client = scope.get("client")
+    return str(client[0]) if client else "-"
+
+
 class Doorkeeper:
     """Tells callers apart by their `Authorization` header."""
 
-    def __init__(self, store: Store, tokens: Tokens) -> None:
+    def __init__(self, store: Callable[[], Store], tokens: Tokens) -> None:
+        """`store` is the connection to read by at this moment."""
         self._store = store
+        self._is_local = store().is_local
         self._tokens = tokens
-        self._remembered: dict[str, tuple[float, Operator]] = {}
+        self._ledger_id = store().ledger_id()
+        self._remembered: dict[bytes | str, tuple[float, Operator]] = {}
         self.used: set[str] = set()
         """Names of the operators seen since the last note of it was made in the ledger."""
 
@@ -83,28 +114,42 @@ class Doorkeeper:
             raise Unauthenticated("not a bearer key or token", hint="Authorization: Bearer …")
         if credential.startswith(KEY_PREFIX):
             return self._operator(credential)
-        return Caller(None, self._tokens.user_of(credential), True)
+        return self._user(credential)
 
     def _operator(self, key: str) -> Caller:
-        operator = self._operator_of(key) if len(key) <= MAX_KEY_CHARS else None
+        operator = (
+            self._known(hash_key(key), lambda hash_: self._store().operator_by_hash(hash_))
+            if len(key) <= MAX_KEY_CHARS
+            else None
+        )
         if operator is None or operator.revoked_at_us is not None:
             raise Unauthenticated("the key is not valid")
         self.used.add(operator.name)
         return Caller(operator.name, None, not operator.read_only)
 
-    def _operator_of(self, key: str) -> Operator | None:
-        """Looked up in a ledger beside us at each call; asked of another host once in REMEMBER_S."""
-        if self._store.is_local:
-            return self._store.operator_by_hash(hash_key(key))
+    def _user(self, token: str) -> Caller:
+        user_id, issued_to = self._tokens.bearer_of(token, self._ledger_id)
+        if issued_to is not None:
+            operator = self._known(issued_to, lambda name: self._store().operator_by_name(name))
+            if operator is None or operator.revoked_at_us is not None:
+                raise Unauthenticated("the token is not valid")
+        return Caller(None, user_id, True)
+
+    def _known(self, name: T, read: Callable[[T], Operator | None]) -> Operator | None:
+        """An operator, by the hash of a key or by name: read from a ledger on this machine at each call; asked of
+        another host once in REMEMBER_S.
+        """
+        if self._is_local:
+            return read(name)
         now_s = time.monotonic()
-        until_s, known = self._remembered.get(key, (0.0, None))
+        until_s, known = self._remembered.get(name, (0.0, None))
         if now_s < until_s:
             return known
-        found = self._store.operator_by_hash(hash_key(key))
+        found = read(name)
         if found is not None:
             if len(self._remembered) >= MAX_REMEMBERED:
                 self._remembered.clear()
-            self._remembered[key] = now_s + REMEMBER_S, found
+            self._remembered[name] = now_s + REMEMBER_S, found
         return found
 
 

@@ -8,6 +8,9 @@ written in, and never becomes a float; so is metadata, whose whole numbers may b
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -75,6 +78,7 @@ KeyName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_.\-]{1,64}$", exampl
 Time = Annotated[
     str, msgspec.Meta(description="ISO 8601; UTC where it has no offset.", examples=["2024-04-19T05:27:13"])
 ]
+PastTime = Annotated[Time, msgspec.Meta(description="ISO 8601; UTC where it has no offset. For operators alone.")]
 Note = Annotated[str, msgspec.Meta(max_length=MAX_NOTE_CHARS)]
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_KEY_CHARS)]
 
@@ -102,7 +106,7 @@ class NewTransaction(Body):
     amount: Amount
     is_credit: bool
     note: Note | None = None
-    at: Time | None = None
+    at: PastTime | None = None
     meta: Metadata | UnsetType = UNSET
 
 
@@ -163,6 +167,15 @@ class NewLimits(OneWallet):
     daily_debit: Limit | UnsetType = UNSET
 
 
+class NewLedgerSettings(Body):
+    """Those that are left out stay as they are; `none` leaves one to the program's default."""
+
+    currency: Annotated[str, msgspec.Meta(examples=["INR", "PTS/0", NO_LIMIT])] | None = None
+    phone_region: Annotated[str, msgspec.Meta(examples=["IN"])] | None = None
+    minimum_balance: Limit | UnsetType = UNSET
+    timezone: Annotated[str, msgspec.Meta(examples=["Asia/Kolkata"])] | None = None
+
+
 class TotalQuery(Body):
     user_id: Id
     wallet_id: Id
@@ -196,6 +209,8 @@ class PartHead(Body):
     """Nothing is applied: which of the lines are there, or what earlier imports applied to their wallets, is asked."""
     phone_region: str | None = None
     currency: str | None = None
+    ledger: dict[str, str] | None = None
+    """The settings of the ledger that was exported."""
 
 
 class TokenRequest(Body):
@@ -215,6 +230,7 @@ REQUESTS = (
     OneHold,
     OneWallet,
     NewLimits,
+    NewLedgerSettings,
     TotalQuery,
     NewKey,
     OneKey,
@@ -242,9 +258,104 @@ _STRICT = json.JSONDecoder(object_pairs_hook=_once, parse_int=len, parse_float=l
 
 def decode(body: bytes, into: type[T]) -> T:
     """Read a JSON body. Raises InvalidInput for anything that is not exactly what `into` describes."""
-    try:
+    with _faults_told():
         _STRICT.decode(body.decode("utf-8"))
         return msgspec.json.decode(body, type=into)
+
+
+def read_batch(body: bytes, batch: Batch) -> Iterator[None]:
+    """Read a batch into an empty one, a transaction at a time, as strictly as `decode` does: each step is short.
+
+    Raises InvalidInput.
+    """
+    with _faults_told():
+        text = body.decode("utf-8")
+        seen: set[str] = set()
+        at, mark = _after(text, 0, "{")
+        while mark != "}":
+            name, at = _value(text, at)
+            if not isinstance(name, str) or name not in BATCH_FIELDS:
+                raise InvalidInput("the body is not as expected: it has a field that no batch has", hint=BODIES_HINT)
+            if name in seen:
+                raise _FormError("a field is given twice")
+            seen.add(name)
+            at, _ = _after(text, at, ":")
+            if name == "atomic":
+                value, at = _value(text, at)
+                batch.atomic = msgspec.convert(value, bool)
+            else:
+                at, mark = _after(text, at, "[")
+                while mark != "]":
+                    start, number = at, len(batch.transactions)
+                    if number >= MAX_BATCH_ITEMS:
+                        raise InvalidInput(f"the batch has more than {MAX_BATCH_ITEMS} transactions", hint=BODIES_HINT)
+                    if not number and text[at : at + 1] == "]":
+                        raise InvalidInput("the batch has no transactions", hint=BODIES_HINT)
+                    if text[at : at + 1] != "{":
+                        raise InvalidInput(f"item {number} of the batch is not an object", hint=BODIES_HINT)
+                    _, at = _value(text, start)
+                    batch.transactions.append(_item(text[start:at], number))
+                    at, mark = _after(text, at, ",]")
+                    yield
+            at, mark = _after(text, at, ",}")
+        if at < len(text):
+            raise json.JSONDecodeError("", text, at)
+        if "transactions" not in seen:
+            raise InvalidInput("the body is not as expected: it has no transactions", hint=BODIES_HINT)
+
+
+BATCH_FIELDS = frozenset(Batch.__struct_fields__)
+BODIES_HINT = "/docs shows each body"
+_SPACE = re.compile(r"[ \t\n\r]*")
+WINDOWS = (1024, MAX_BODY_BYTES)
+"""How much of a batch is looked at to find where a value ends: most are short, and none may be longer than a body."""
+
+
+def _after(text: str, at: int, marks: str) -> tuple[int, str]:
+    """Where the next thing begins behind one of these marks, and the mark; white space does not count."""
+    match = _SPACE.match(text, at)
+    at = match.end() if match else at
+    if text[at : at + 1] not in tuple(marks):
+        raise json.JSONDecodeError("", text, at)
+    match = _SPACE.match(text, at + 1)
+    return (match.end() if match else at + 1), text[at]
+
+
+def _value(text: str, at: int) -> tuple[Any, int]:
+    """The JSON value that begins there, an object, a string, true or false, and where it ends."""
+    for size in WINDOWS:
+        window = text[at : at + size]
+        if window[:1] not in ("{", '"', "t", "f"):
+            break
+        try:
+            value, length = _STRICT.raw_decode(window)
+        except json.JSONDecodeError:
+            if at + size >= len(text):
+                break
+        else:
+            return value, at + length
+    else:
+        raise InvalidInput(f"a transaction of the batch is not JSON, or has more than {MAX_BODY_BYTES} characters")
+    raise json.JSONDecodeError("", text, at)
+
+
+def _item(text: str, number: int) -> BatchItem:
+    try:
+        item = msgspec.json.decode(text, type=BatchItem)
+    except msgspec.ValidationError as error:
+        where = str(error).replace("`$", f"`$.transactions[{number}]")
+        raise InvalidInput(f"the body is not as expected: {where}", hint=BODIES_HINT) from None
+    # Another JSON type is a fault of the body, as it is in every other field.
+    amount_text(item.amount)
+    meta_text(item.meta)
+    return item
+
+
+@contextmanager
+def _faults_told() -> Iterator[None]:
+    """Tells what is wrong with a body as InvalidInput."""
+    try:
+        yield
     except UnicodeDecodeError:
         raise InvalidInput("the body is not UTF-8") from None
     except RecursionError:

@@ -2,18 +2,23 @@
 
 success  {"message": …, "data": …}
 failure  {"message": …, "data": null, "code": …, "details": {…}, "retryable": …, "hint": …}
+
+A failure whose message speaks of wallets lists them in the header `Wallet-Mentions`, as JSON: each as `id`, `wallet`
+(its name in the message) and `at`, where the name begins, counted in characters. So a client whose user called a wallet
+by another name can say that one.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from wallet_cli.errors import InvalidInput, WalletError
+from wallet_cli.errors import InvalidInput, WalletError, shown
 from wallet_cli.web.problems import BodyTooLarge, UnsupportedMediaType
 
 RETRY_AFTER_S = b"1"
@@ -35,15 +40,15 @@ class Reply(NamedTuple):
 class Stream(NamedTuple):
     """What a handler answers where it is a file rather than a JSON value: bytes, a chunk at a time (streaming.py).
 
-    The iterator is read in a thread of its own, as fast as the caller takes the chunks, and closed there when all is
-    sent or the caller leaves. So it opens what it needs (`Site.reading`) when the first chunk is asked of it: a
-    generator does. What it raises before the first chunk is answered as any error is; after that the connection is cut,
-    so that nobody takes a part for the whole.
+    `work(ledger, *given)` makes the chunks, in a process of its own (readers.py), and has to be picklable. What it
+    raises before the first chunk is answered as any error is; after that the connection is cut, so that nobody takes a
+    part for the whole.
     """
 
     status: int
     content_type: bytes
-    chunks: Iterator[bytes]
+    work: Callable[..., Iterator[bytes]]
+    given: tuple[Any, ...] = ()
     headers: tuple[tuple[bytes, bytes], ...] = ()
     """Further ones, such as Content-Disposition."""
 
@@ -63,8 +68,20 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return found
 
 
+NUMBERS = frozenset(("user", "wallet", "id", "phone", "phone_number"))
+"""Parameters that may begin with a phone number, which never begins with a space."""
+
+TIMES = frozenset(("at", "from", "to", "start_date", "end_date"))
+SPACED_OFFSET = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d[\d:.,]*) (\d\d(?::?\d\d)?)", re.ASCII)
+"""A time of day, a space, and what can only be an offset from UTC."""
+
+
 def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
-    """The parameters of the URL; an empty one counts as not given. Raises InvalidInput for one unknown or repeated."""
+    """The parameters of the URL; an empty one counts as not given. Raises InvalidInput for one unknown or repeated.
+
+    In a URL a `+` that is not written `%2B` is a space. Where a number or an offset from UTC has to follow, it can only
+    have been a `+`.
+    """
     if not scope["query_string"]:
         return {}
     try:
@@ -79,7 +96,20 @@ def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
     unknown = set(found) - known
     if unknown:
         raise InvalidInput("unknown parameter in the URL", hint=f"known: {', '.join(sorted(known)) or 'none'}")
-    return {name: value for name, value in found.items() if value}
+    return {name: _with_plus(name, value) for name, value in found.items() if value}
+
+
+def _with_plus(name: str, value: str) -> str:
+    """A value whose `+` has become a space, put right. Raises InvalidInput for other white space before a number."""
+    if " " not in value and value.isprintable():
+        return value
+    if name in NUMBERS and not value[:1].isalnum() and value[:1] not in "+([":
+        if not re.match(" [0-9]", value):
+            raise InvalidInput(f"{name} does not begin with a digit or +: {shown(value)}", hint="write + as %2B")
+        return "+" + value[1:]
+    if name in TIMES and (match := SPACED_OFFSET.fullmatch(value)):
+        return f"{match[1]}+{match[2]}"
+    return value
 
 
 def media_type(scope: Scope, known: Sequence[str]) -> str:
@@ -140,6 +170,9 @@ async def send_failure(
         extra.append((b"retry-after", RETRY_AFTER_S))
     if error.http_status == 401:
         extra.append((b"www-authenticate", b"Bearer"))
+    mentions = mentions_of(error)
+    if mentions is not None:
+        extra.append((b"wallet-mentions", mentions))
     body = msgspec.json.encode(failure(error))
     await send_bytes(send, error.http_status, body, b"application/json", request_id, close=close, extra=extra)
 
@@ -162,6 +195,19 @@ def failure(error: WalletError) -> dict[str, Any]:
         "retryable": error.retryable,
         "hint": error.hint,
     }
+
+
+def mentions_of(error: WalletError) -> bytes | None:
+    """The value of `Wallet-Mentions`; None where the message speaks of no wallet."""
+    mentions: list[dict[str, Any]] = []
+    at = 0
+    for part in error.parts:
+        if isinstance(part, str):
+            at += len(part)
+        else:
+            mentions.append({"id": part.wallet_id, "wallet": part.name, "at": at})
+            at += len(part.name)
+    return json.dumps(mentions, separators=(",", ":")).encode("ascii") if mentions else None
 
 
 async def send_bytes(

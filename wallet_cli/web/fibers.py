@@ -8,11 +8,84 @@ plain code under asyncio in this way.)
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
+from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE
-from typing import Any
+from typing import Any, TypeVar
 
 from greenlet import getcurrent, greenlet
+
+T = TypeVar("T")
+
+
+class Aside:
+    """A coroutine whose plain code may wait: awaiting this is awaiting the coroutine.
+
+    Each stretch of it, from one `await` to the next, runs as a fiber. Where that calls `until_ready`, the task waits as
+    it would at an `await`. `ended` is called after each stretch, with its fiber.
+    """
+
+    def __init__(self, work: Coroutine[Any, Any, T], ended: Callable[[greenlet], None]) -> None:
+        self._work = work
+        self._ended = ended
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        go_on: Callable[[], Any] = partial(self._work.send, None)
+        while True:
+            is_end, found = yield from self._stretch(go_on)
+            if is_end:
+                return found
+            try:
+                got = yield found
+            except BaseException as error:
+                go_on = partial(self._work.throw, error)
+            else:
+                go_on = partial(self._work.send, got)
+
+    def _stretch(self, go_on: Callable[[], Any]) -> Generator[Any, Any, tuple[bool, Any]]:
+        """One stretch: whether it is the last, and what the coroutine answers, or waits for. Raises what it raises."""
+        fiber = greenlet(_ended_or_not)
+        try:
+            found = fiber.switch(go_on)
+            while not fiber.dead:
+                try:
+                    got = yield from found.__await__()
+                except BaseException as error:
+                    found = fiber.throw(error)
+                else:
+                    found = fiber.switch(got)
+            answer: tuple[bool, Any] = found
+            return answer
+        finally:
+            self._ended(fiber)
+
+
+def _ended_or_not(go_on: Callable[[], Any]) -> tuple[bool, Any]:
+    try:
+        return False, go_on()
+    except StopIteration as end:
+        return True, end.value
+
+
+def wait_for(future: asyncio.Future[T]) -> T:
+    """Wait for a future, in the plain code of an Aside."""
+    parent = getcurrent().parent
+    assert parent is not None, "the loop itself cannot wait"
+    answer: T = parent.switch(future)
+    return answer
+
+
+def until_ready_aside(loop: asyncio.AbstractEventLoop, file: int, wanted: int, timeout_s: float) -> int:
+    """Wait, in the plain code of an Aside, until a file is ready; as Fibers.until_ready."""
+    future: asyncio.Future[int] = loop.create_future()
+
+    def ready(what: int) -> None:
+        if not future.done():
+            future.set_result(what)
+
+    with _watched(loop, file, wanted, timeout_s, ready):
+        return wait_for(future)
 
 
 class Fibers:
@@ -27,25 +100,33 @@ class Fibers:
 
     def until_ready(self, file: int, wanted: int, timeout_s: float) -> int:
         """Wait, in a fiber, until a file is ready: for what of `wanted` (bits of `selectors`), or 0 when time is up."""
-        loop, resume = self._loop, _resuming()
-        if wanted & EVENT_READ:
-            loop.add_reader(file, resume, EVENT_READ)
-        if wanted & EVENT_WRITE:
-            loop.add_writer(file, resume, EVENT_WRITE)
-        timer = loop.call_later(timeout_s, resume, 0)
-        try:
+        with _watched(self._loop, file, wanted, timeout_s, _resuming()):
             return int(_suspend())
-        finally:
-            timer.cancel()
-            if wanted & EVENT_READ:
-                loop.remove_reader(file)
-            if wanted & EVENT_WRITE:
-                loop.remove_writer(file)
 
     def sleep(self, seconds: float) -> None:
         """Wait, in a fiber, for so long."""
         self._loop.call_later(seconds, _resuming(), 0)
         _suspend()
+
+
+@contextmanager
+def _watched(
+    loop: asyncio.AbstractEventLoop, file: int, wanted: int, timeout_s: float, ready: Callable[[int], Any]
+) -> Iterator[None]:
+    """For the length of a `with` block, `ready` is called with what a file is ready for, or 0 when time is up."""
+    if wanted & EVENT_READ:
+        loop.add_reader(file, ready, EVENT_READ)
+    if wanted & EVENT_WRITE:
+        loop.add_writer(file, ready, EVENT_WRITE)
+    timer = loop.call_later(timeout_s, ready, 0)
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if wanted & EVENT_READ:
+            loop.remove_reader(file)
+        if wanted & EVENT_WRITE:
+            loop.remove_writer(file)
 
 
 def _resuming() -> Callable[[int], Any]:

@@ -17,6 +17,9 @@ from typing import Any
 from wallet_cli.domain.period import format_time
 
 MAX_REQUEST_ID_CHARS = 64
+REPEAT_EVERY_S = 30.0
+MAX_KINDS = 1000
+"""How many kinds of lines are told apart in that time."""
 
 _count = itertools.count(1)
 _start = ""
@@ -44,6 +47,37 @@ class LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         log(record.levelname.lower(), source=record.name, message=record.msg)
+
+
+class Repeated:
+    """Lines that strangers can cause, written so that they cannot fill the log: the first of a kind at once, and then,
+    every half minute, how many more there were.
+    """
+
+    def __init__(self) -> None:
+        self._since_s = time.monotonic()
+        self._times: dict[tuple[tuple[str, Any], ...], int] = {}
+
+    def log(self, event: str, once: dict[str, Any], **kind: Any) -> None:
+        """`kind` says which lines are alike; `once` is what only the first of them tells."""
+        if time.monotonic() - self._since_s >= REPEAT_EVERY_S:
+            self.flush()
+        same = (("event", event), *sorted(kind.items()))
+        if same not in self._times and len(self._times) >= MAX_KINDS:
+            same = (("event", event), ("others", True))
+            kind, once = {"others": True}, {}
+        if same not in self._times:
+            log(event, **kind, **once)
+            self._times[same] = 0
+        else:
+            self._times[same] += 1
+
+    def flush(self) -> None:
+        """Tell how many more there were, and begin anew."""
+        times, self._times, self._since_s = self._times, {}, time.monotonic()
+        for kind, more in times.items():
+            if more:
+                log(**dict(kind), more=more)
 
 
 def take_over_logging() -> None:

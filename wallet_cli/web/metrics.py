@@ -7,6 +7,7 @@ import os
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from wallet_cli.web.readers import Readers
 from wallet_cli.web.supervisor import METRICS_FOLDER_VARIABLE
 from wallet_cli.writer.inbox import BatchReport
 
@@ -48,6 +49,10 @@ class Metrics:
         self._depth = Gauge(
             "wallet_inbox_commands", "Commands waiting for a turn", multiprocess_mode="livesum", registry=registry
         )
+        self._reads = Gauge("wallet_long_reads", "Long reads under way", multiprocess_mode="livesum", registry=registry)
+        self._reads_waiting = Gauge(
+            "wallet_long_reads_waiting", "Long reads that wait", multiprocess_mode="livesum", registry=registry
+        )
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, route: str, status: int, seconds: float) -> None:
@@ -69,9 +74,11 @@ class Metrics:
         if report.retries:
             self._retries.inc(report.retries)
 
-    def page(self, depth: int) -> bytes:
+    def page(self, depth: int, readers: Readers) -> bytes:
         """The page, of this process or, where there are several workers, of all of them."""
         self._depth.set(depth)
+        self._reads.set(readers.under_way)
+        self._reads_waiting.set(readers.waiting)
         if os.environ.get(METRICS_FOLDER_VARIABLE):
             together = CollectorRegistry()
             MultiProcessCollector(together)  # type: ignore[no-untyped-call]

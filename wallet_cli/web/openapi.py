@@ -12,6 +12,7 @@ from wallet_cli import __version__
 from wallet_cli.domain.address import MAX_NOTE_CHARS
 from wallet_cli.services.transactions import KINDS
 from wallet_cli.web import bodies
+from wallet_cli.web.long_reads import MAX_EXAMINED
 from wallet_cli.web.routes import parts, statements, transport
 from wallet_cli.web.schemas import ANSWERS, ERRORS, ID, REF, TEXT, object_of, ref
 
@@ -37,7 +38,10 @@ KEY = {
     "in": "header",
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!-~]([ -~]*[!-~])?$"},
-    "description": "Makes it safe to send again: the first answer is given again (200), nothing is applied twice.",
+    "description": (
+        "Makes it safe to send again: the first answer is given again (200), nothing is applied twice. The keys of"
+        " users' tokens and those of operators are two sets."
+    ),
 }
 LIMIT = _in_query("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 20})
 
@@ -46,8 +50,9 @@ def _cursor(pattern: str) -> dict[str, Any]:
     return _in_query("cursor", {"type": "string", "pattern": pattern}, "The `next_cursor` of the page before.")
 
 
-PAGE = (LIMIT, _cursor("^([0-9]+)?$"))
-TRANSACTION_PAGE = (LIMIT, _cursor("^([0-9]+-[0-9]+)?$"))
+COUNT = _in_query("count", {"enum": ["true", "false", ""]}, "`true`: say how many things the whole list has.")
+PAGE = (LIMIT, _cursor("^([0-9]+)?$"), COUNT)
+TRANSACTION_PAGE = (LIMIT, _cursor("^([0-9]+-[0-9]+)?$"), COUNT)
 AMOUNT_TEXT = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?)?$"}
 FILTERS = (
     _in_query("from", TEXT, "ISO 8601: from then on."),
@@ -155,7 +160,14 @@ def _response(description: str, schema: dict[str, Any]) -> dict[str, Any]:
 def _users() -> dict[str, Any]:
     return {
         "/users": {
-            "post": _operation("createUser", "Register a user.", {201: ("Registered.", "User")}, WRITE, bodies.NewUser),
+            "post": _operation(
+                "createUser",
+                "Register a user.",
+                {201: ("Registered.", "User"), 200: ("Registered before, with this key.", "User")},
+                WRITE,
+                bodies.NewUser,
+                (KEY,),
+            ),
             "get": _operation(
                 "listUsers",
                 "All users, in the order in which they registered. For operators.",
@@ -171,7 +183,11 @@ def _users() -> dict[str, Any]:
         },
         "/tokens": {
             "post": _operation(
-                "createToken", "A token for a user.", {201: ("Issued.", "Token")}, WRITE, bodies.TokenRequest
+                "createToken",
+                "A token for a user, good for this ledger. It ends with the key that asked for it.",
+                {201: ("Issued.", "Token")},
+                WRITE,
+                bodies.TokenRequest,
             )
         },
     }
@@ -192,7 +208,14 @@ def _wallets() -> dict[str, Any]:
             )
         },
         "/wallet/create": {
-            "post": _operation("createWallet", "Open a wallet.", {201: ("Opened.", "Wallet")}, WRITE, bodies.NewWallet)
+            "post": _operation(
+                "createWallet",
+                "Open a wallet. Each user's wallets have keys of their own.",
+                {201: ("Opened.", "Wallet"), 200: ("Opened before, with this key.", "Wallet")},
+                WRITE,
+                bodies.NewWallet,
+                (KEY,),
+            )
         },
         "/wallet/get/{user_id}": {
             "get": _operation(
@@ -263,7 +286,9 @@ def _transactions() -> dict[str, Any]:
         "/transactions/get/{user_id}/{wallet_id}": {
             "get": _operation(
                 "listTransactions",
-                "Transactions, the newest first: all, or those that fit each parameter that is given.",
+                "Transactions, the newest first: all, or those that fit each parameter that is given. A request goes"
+                f" over at most {MAX_EXAMINED:,} of them, so with parameters a page may have fewer than `limit`, or"
+                " none, and a `next_cursor` all the same: go on until that is null.",
                 {200: ("A page.", "TransactionList")},
                 READ,
                 parameters=(USER_ID, WALLET_ID, *TRANSACTION_PAGE, *FILTERS),
@@ -343,7 +368,7 @@ def _files() -> dict[str, Any]:
                 {
                     200: File(
                         f"The statement; as csv, its lines alone. {streamed}",
-                        tuple(kind.decode() for name, (kind, _) in statements.FORMS.items() if name != "json"),
+                        tuple(kind.decode() for name, kind in statements.FORMS.items() if name != "json"),
                         "Statement",
                     )
                 },
@@ -429,6 +454,21 @@ def _lookups() -> dict[str, Any]:
 
 def _operators() -> dict[str, Any]:
     return {
+        "/ledger": {
+            "get": _operation(
+                "getLedger",
+                "The ledger's id, and the settings that it keeps for all who use it.",
+                {200: ("The ledger.", "Ledger")},
+                (400, 401, 405, 500, 503),
+            ),
+            "post": _operation(
+                "setLedger",
+                "Change the settings that are given; what has happened stays as it was. For operators.",
+                {200: ("The ledger as it is now.", "Ledger")},
+                IMPORT,
+                bodies.NewLedgerSettings,
+            ),
+        },
         "/keys": {
             "get": _operation("listKeys", "All operator keys. For operators.", {200: ("Keys.", "KeyList")}, GOVERN),
             "post": _operation(

@@ -13,7 +13,9 @@
 
 from __future__ import annotations
 
-from wallet_cli.errors import WalletError
+import copy
+
+from wallet_cli.errors import Busy, LedgerMoved, StorageError, WalletError
 
 
 class RequestProblem(WalletError):
@@ -44,3 +46,24 @@ class BodyTooLarge(RequestProblem):
 class UnsupportedMediaType(RequestProblem):
     code = "unsupported_media_type"
     http_status = 415
+
+
+FOR_STRANGERS: tuple[tuple[type[WalletError], str], ...] = (
+    (Busy, "the server is busy"),
+    (LedgerMoved, "this ledger takes no writes here"),
+    (StorageError, "the ledger cannot be read or written now; of a write, the outcome may be unknown"),
+)
+"""What operators are told of these names paths, addresses and processes of the server's machine; of Busy, only what has
+details does.
+"""
+
+
+def for_strangers(error: WalletError) -> WalletError:
+    """An error as it is told to those who have no operator key; how to try again is the same."""
+    for kind, words in FOR_STRANGERS:
+        if isinstance(error, kind) and (error.details or kind is not Busy):
+            told = copy.copy(error)
+            told.parts, told.details = (words,), {}
+            told.hint = "try again, with the same key" if error.retryable else None
+            return told
+    return error

@@ -1,29 +1,109 @@
-"""uvicorn's HTTP protocol with what it leaves to others: deadlines, a bound on connections, a soft end.
+"""uvicorn's HTTP protocol, made strict: one reading of each request, a deadline for each state, bounds over all.
 
-A connection beyond the bound is answered 503 and closed before anything is read from it. A request that is not whole in
-time is answered 408 if its body is late, and closed: a thousand half-sent requests cost a thousand small objects for
-ten seconds and no more. On shutdown a connection that is idle is given a moment in which a request that is on its way
-is still answered. And the head and the body of an answer, which uvicorn writes one after the other, are sent as one.
+**One reading.** What could be read in two ways, by a proxy and by us, is refused, and the connection closed. Who asks
+for another protocol is answered in this one, and nothing behind that request is read. Trailer fields are dropped. An
+answer never overtakes the one before it, a refusal's neither.
+
+**Deadlines.** A connection is always in one state that has one (docs/serve.md lists them); `_settle` sets it.
+
+**Bounds.** Beyond `max_connections` the one that has been idle longest makes room; where none is idle, the new one is
+answered 503. Bodies of all connections together have a bound too (`Connections`).
+
+And the head and the body of an answer, which uvicorn writes one after the other, are sent as one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
+import struct
+from functools import lru_cache
+from ipaddress import IPv6Address
 from typing import Any, cast
 
+import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from wallet_cli.errors import Busy, InvalidInput, WalletError
-from wallet_cli.web.exchange import failure
+from wallet_cli.web.exchange import RETRY_AFTER_S, failure
 from wallet_cli.web.problems import TooSlow
 
 HEADER_DEADLINE_S = 10.0
 BODY_DEADLINE_S = 10.0
+KEEP_ALIVE_S = 30.0
 WRITE_DEADLINE_S = 30.0
+HANG_UP_DEADLINE_S = 2.0
+"""How long a caller who is still sending has to read that it was refused. Closed at once, it might never see it."""
+
+MAX_DROPPED_BYTES = 8 * 1024 * 1024
+"""How much of what it still sends is taken and dropped."""
+
 MAX_HEADER_BYTES = 32 * 1024
 MAX_CONNECTIONS = 1000
+MAX_PIPELINED = 100
+"""How many requests may wait behind one that is being answered; the connection is closed after the last of them."""
+
+SMALL_BODY_BYTES = 64 * 1024
+"""So much a connection may always hold."""
+
+MAX_LARGE_BODIES_BYTES = 64 * 1024 * 1024
+"""How much all connections together may hold beyond that, from the first byte until the request is answered."""
+
+QUEUED_REQUEST_BYTES = 4096
+"""What a request that waits behind another takes, about."""
+
 LINGER_S = 0.5
+
+WATCHED = frozenset((b"host", b"content-length", b"transfer-encoding", b"te", b"upgrade", b"http2-settings", b"expect"))
+"""Headers that say where a request is for, where it ends, and in what it is to be answered."""
+
+HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{0,5}))?")
+DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
+
+HEAD, BODY, IDLE = "head", "body", "idle"
+
+
+class Connections:
+    """What the connections of one process share."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.idle: dict[BoundedProtocol, None] = {}
+        """Those with no request in progress, the longest idle first."""
+        self._large: dict[BoundedProtocol, int] = {}
+        """Bytes held beyond SMALL_BODY_BYTES, the oldest first."""
+        self._held = 0
+
+    def make_room(self) -> bool:
+        """Close the connection that has been idle longest; whether there was one.
+
+        One that has not taken all of its answer yet is not idle.
+        """
+        for connection in self.idle:
+            if connection.transport.get_write_buffer_size() == 0:
+                connection.transport.close()
+                return True
+        return False
+
+    def hold(self, connection: BoundedProtocol, size: int) -> None:
+        """Count so many bytes as held. Beyond the bound, the body that has been coming in longest is refused.
+
+        Who sends at a usual speed has sent it all before it is the oldest.
+        """
+        self._held += size - self._large.get(connection, 0)
+        self._large[connection] = size
+        while self._held > MAX_LARGE_BODIES_BYTES:
+            slowest = next((each for each in self._large if each.is_receiving), connection)
+            self.let_go(slowest)
+            slowest.refuse(Busy("too many large requests at once", hint="send it again in a moment"))
+            if slowest is connection:
+                return
+
+    def let_go(self, connection: BoundedProtocol) -> None:
+        self._held -= self._large.pop(connection, 0)
 
 
 class JoiningTransport:
@@ -32,15 +112,23 @@ class JoiningTransport:
     What is written waits for what comes next, no longer than until the loop has seen to what it knows of.
     """
 
-    __slots__ = ("_held", "_loop", "_transport", "is_closing")
+    __slots__ = ("_closed", "_held", "_loop", "_protocol", "_transport")
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, protocol: BoundedProtocol
+    ) -> None:
         self._transport = transport
         self._loop = loop
+        self._protocol = protocol
         self._held: bytes | None = None
-        self.is_closing = transport.is_closing
+        self._closed = False
+
+    def is_closing(self) -> bool:
+        return self._closed or self._transport.is_closing()
 
     def write(self, data: bytes) -> None:
+        if self._closed:
+            return
         if self._held is None:
             self._held = data
             self._loop.call_soon(self._send_held)
@@ -54,47 +142,113 @@ class JoiningTransport:
             self._transport.write(held)
 
     def close(self) -> None:
-        self._send_held()
-        self._transport.close()
+        """Send what is written, and close, as the protocol finds right."""
+        if not self.is_closing():
+            self._send_held()
+            self._closed = True
+            self._protocol.hang_up(self._transport)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
 
+class BodyAlone:
+    """What a parser is to tell of a request whose head another one has read."""
+
+    def __init__(self, protocol: BoundedProtocol) -> None:
+        self.on_body = protocol.on_body
+        self.on_message_complete = protocol.on_message_complete
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
-    max_connections = MAX_CONNECTIONS
+    shared = Connections(MAX_CONNECTIONS)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast(asyncio.Transport, JoiningTransport(transport, self.loop)))
+        super().connection_made(cast(asyncio.Transport, JoiningTransport(transport, self.loop, self)))
+        self._state = ""
         self._deadline: asyncio.TimerHandle | None = None
-        self._header_bytes = 0
+        self._write_deadline: asyncio.TimerHandle | None = None
         self._in_request = False
         self._in_body = False
-        if len(self.connections) > self.max_connections:
-            self._refuse(Busy("too many connections", hint="try again"))
+        self._is_last = False
+        """Whether the connection ends with the request that is being read."""
+        self._deaf = False
+        """Whether nothing more is read from it; what still comes is dropped."""
+        self._other_protocol = False
+        self._refusal: WalletError | None = None
+        self._is_ending = False
+        """Whether it is to be closed, with `_refusal` if there is one, after the answers that are due."""
+        self._running: RequestResponseCycle | None = None
+        self._fault = ""
+        self._heard = False
+        self._unheard_bytes = 0
+        self._header_bytes = 0
+        self._held_bytes = 0
+        self._dropped_bytes = 0
+        self._watched: dict[bytes, bytes] = {}
+        if len(self.connections) > self.shared.most and not self.shared.make_room():
+            self._end(Busy("too many connections", hint="try again"))
             return
-        self._arm(HEADER_DEADLINE_S)
+        self._settle()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self.resume_writing()
+        self.shared.idle.pop(self, None)
+        self.pipeline.clear()
+        if self._running is None:
+            self.shared.let_go(self)
         super().connection_lost(exc)
 
+    # What comes in.
+
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._deaf or self.transport.is_closing():
+            self._dropped_bytes += len(data)
+            if self._dropped_bytes > MAX_DROPPED_BYTES:
+                self._cut_off()
             return
-        super().data_received(data)
-        if self.transport.is_closing() or self._deadline is not None:
+        self._heard = False
+        self._feed(data)
+        # A part of a header is not told of before it is whole; nor is what stands between two requests.
+        self._unheard_bytes = 0 if self._heard else self._unheard_bytes + len(data)
+        if self._unheard_bytes > MAX_HEADER_BYTES and not self._deaf:
+            self.refuse(InvalidInput("the headers are too large", hint=HEAD_HINT))
+        self._settle()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as stopped:
+            self._stay_plain(data[stopped.args[0] :])
+        except httptools.HttpParserError:
+            if not self._deaf:  # else it was we who stopped it
+                self.refuse(InvalidInput(self._fault or "this is not an HTTP request", hint=HEAD_HINT))
+
+    def _stay_plain(self, rest: bytes) -> None:
+        """Read the body of a request that asks for another protocol: the parser takes it for what that one begins with.
+
+        It is read by a new parser, as what the headers say that it is.
+        """
+        if not self._other_protocol:
             return
-        if self._in_body:
-            self._arm(BODY_DEADLINE_S)
-        elif self._in_request:
-            self._arm(HEADER_DEADLINE_S)
+        self._other_protocol = False
+        name = b"transfer-encoding" if b"transfer-encoding" in self._watched else b"content-length"
+        self.parser = httptools.HttpRequestParser(BodyAlone(self))
+        self._feed(b"POST / HTTP/1.1\r\n%s: %s\r\n\r\n" % (name, self._watched[name]))
+        if rest:
+            self._feed(rest)
 
     def on_message_begin(self) -> None:
+        if self._deaf:
+            raise ValueError("nothing is read behind the last request")
+        if self._state == IDLE:
+            self._disarm()
         self._in_request = True
         self._header_bytes = 0
+        self._watched = {}
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -102,38 +256,191 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._heard = True
         self._count(len(name) + len(value))
-        super().on_header(name, value)
+        if self._in_body:
+            # A trailer field, which whoever checked the headers has not seen. The parser lets one of them end the
+            # connection all the same: it is not left to wait for what will not be read.
+            if name.lower() == b"connection":
+                self._is_last, self.cycle.keep_alive = True, False
+            return
+        name, value = name.lower(), value.strip(b" \t")
+        if name in WATCHED:
+            if name == b"expect":
+                self.expect_100_continue = value.lower() == b"100-continue"
+            self._watched[name] = value if name not in self._watched else self._watched[name] + b"," + value
+        self.headers.append((name, value))
 
     def _count(self, size: int) -> None:
         self._header_bytes += size
         if self._header_bytes > MAX_HEADER_BYTES:
-            raise ValueError("the headers are too large")  # the parser passes it on as its own error
+            self._fault = "the headers are too large"
+            raise ValueError(self._fault)  # the parser passes it on as its own error
 
     def on_headers_complete(self) -> None:
-        if self.parser.get_http_version() not in ("1.0", "1.1"):
-            raise ValueError("not a version of HTTP that is spoken here")
+        self._heard = True
+        version = self.parser.get_http_version()
+        self._fault = self._fault_of_head(version)
+        if self._fault:
+            raise ValueError(self._fault)
         self._disarm()
-        self._in_body = True
         super().on_headers_complete()
+        self._in_body = True
+        watched = self._watched
+        if b"upgrade" in watched or b"http2-settings" in watched:
+            self.cycle.keep_alive = False
+            length = watched.get(b"content-length", b"0")
+            self._other_protocol = self.parser.should_upgrade() and (
+                b"transfer-encoding" in watched or bool(length.strip(b"0"))
+            )
+        if self.pipeline:
+            if len(self.pipeline) >= MAX_PIPELINED:
+                self.cycle.keep_alive = False
+            self._hold(QUEUED_REQUEST_BYTES)
+        self._is_last = not self.cycle.keep_alive
+
+    def _fault_of_head(self, version: str) -> str:
+        """What is wrong with the head of a request; empty where nothing is."""
+        watched = self._watched
+        if version not in ("1.0", "1.1"):
+            return "this version of HTTP is not spoken here"
+        host = watched.get(b"host")
+        if host is None:
+            if version == "1.1":
+                return "the Host header is missing"
+        elif not is_host(host):
+            return "the Host header is not one host"
+        coding = watched.get(b"transfer-encoding")
+        if coding is not None and (coding.lower() != b"chunked" or version == "1.0" or b"content-length" in watched):
+            return "the Transfer-Encoding is not chunked alone"
+        if b"te" in watched and b"chunked" in watched[b"te"].lower():
+            return "TE does not name chunked"
+        if not self.url.startswith(b"/") and self.url != b"*" and not _agrees(self.url, host):
+            return "the URL is not of this host"
+        return ""
+
+    def on_body(self, body: bytes) -> None:
+        self._heard = True
+        cycle = self.cycle
+        if self._deaf or cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.message_event.set()
+        self._hold(len(body))
 
     def on_message_complete(self) -> None:
+        self._heard = True
+        if self._deaf or self._other_protocol:
+            return
         self._disarm()
         self._in_body = False
         self._in_request = False
+        self._deaf = self._is_last
         super().on_message_complete()
 
-    def send_400_response(self, msg: str) -> None:
-        """What uvicorn calls for a request that is not HTTP."""
-        self._refuse(InvalidInput(msg.rstrip("."), hint="HTTP/1.1, with at most 32 KiB of headers"))
+    # Memory.
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether a body is coming in that nobody has answered."""
+        return self._in_body and not self.cycle.response_started
+
+    def _hold(self, size: int) -> None:
+        self._held_bytes += size
+        if self._held_bytes > SMALL_BODY_BYTES:
+            self.shared.hold(self, self._held_bytes - SMALL_BODY_BYTES)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        task = self.loop.create_task(cycle.run_asgi(app))
+        self.tasks.add(task)
+        task.add_done_callback(self._handled)
+
+    def _handled(self, task: asyncio.Task[None]) -> None:
+        """A request is done with, whether or not its caller is still there: only now is its body let go of."""
+        self.tasks.discard(task)
+        if self._held_bytes and (self._running is None or self.transport.is_closing()):
+            self._held_bytes = 0
+            self.shared.let_go(self)
+
+    # Answers.
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        self._running = None
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._is_ending:
+            self._end(self._refusal)
+        else:
+            self._settle()
+
+    def refuse(self, error: WalletError | None) -> None:
+        """Read no more; close after the answers that are due, with `error` as the last where one is due to this."""
+        self._deaf = True
+        self._disarm()
+        unfinished = self.cycle if self._in_body else None
+        if unfinished is not None:
+            if self.pipeline and self.pipeline[0][0] is unfinished:
+                self.pipeline.popleft()
+            if unfinished.response_started:
+                error = None
+            unfinished.disconnected = True  # for its handler, who waits for the body
+            unfinished.message_event.set()
+        if self._running is None or self._running is unfinished:
+            self._end(error)
+        else:
+            self._is_ending, self._refusal = True, error
+
+    def _end(self, error: WalletError | None) -> None:
+        """Close, and answer without the application first where there is an error."""
+        self._deaf = True
+        if error is not None:
+            body = msgspec.json.encode(failure(error))
+            retry = b"retry-after: %s\r\n" % RETRY_AFTER_S if error.retryable else b""
+            head = b"content-type: application/json\r\n%sconnection: close\r\ncontent-length: %d\r\n\r\n"
+            self.transport.write(STATUS_LINE[error.http_status] + head % (retry, len(body)) + body)
+        self.transport.close()
+
+    def hang_up(self, transport: asyncio.Transport) -> None:
+        """Close the connection below, once what was written is sent.
+
+        Of a caller who is still sending it goes on taking for a moment: else the kernel answers with a reset, and the
+        caller loses the refusal before it has read it.
+        """
+        self._disarm()
+        self.shared.idle.pop(self, None)
+        if self._in_request and not transport.is_closing():
+            self._deaf = True
+            self.flow.resume_reading()
+            transport.write_eof()
+        else:
+            transport.close()
+        unsent = transport.get_write_buffer_size() > 0
+        seconds = WRITE_DEADLINE_S if unsent else HANG_UP_DEADLINE_S
+        self._deadline = self.loop.call_later(seconds, self._cut_off)
+
+    def _cut_off(self) -> None:
+        """End it at once, in the kernel too, which would keep what nobody reads for some minutes."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     def pause_writing(self) -> None:
         """The caller does not read its answer; it is not kept for ever."""
         super().pause_writing()
-        self._write_deadline = self.loop.call_later(WRITE_DEADLINE_S, self.transport.abort)
+        self._write_deadline = self.loop.call_later(WRITE_DEADLINE_S, self._cut_off)
 
     def resume_writing(self) -> None:
-        self._write_deadline.cancel()
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None
         super().resume_writing()
 
     def shutdown(self) -> None:
@@ -151,34 +458,72 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.cycle.keep_alive = False
 
-    def _arm(self, seconds: float) -> None:
-        self._deadline = self.loop.call_later(seconds, self._too_slow)
+    # Deadlines.
+
+    def _settle(self) -> None:
+        """See in which state the connection is, and give it that state's deadline if it has just come into it."""
+        if self.transport.is_closing():
+            return
+        if self._running is not None:
+            self.shared.idle.pop(self, None)
+        else:
+            self.shared.idle.setdefault(self)
+        if self._deaf:
+            state = ""
+            if self._running is None:
+                self.transport.close()  # nothing is due any more
+                return
+        elif self._in_body:
+            state = BODY
+        elif self._in_request or self.cycle is None:
+            state = HEAD
+        else:
+            state = "" if self._running is not None else IDLE
+        if state != self._state:
+            self._disarm()
+            self._state = state
+            if state:
+                seconds = {HEAD: HEADER_DEADLINE_S, BODY: BODY_DEADLINE_S, IDLE: KEEP_ALIVE_S}[state]
+                self._deadline = self.loop.call_later(seconds, self._too_slow)
 
     def _disarm(self) -> None:
+        self._state = ""
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
     def _too_slow(self) -> None:
+        late = self._state == BODY
         self._deadline = None
-        if self.transport.is_closing():
-            return
-        if self._in_body and not self.cycle.response_started:
-            self._refuse(TooSlow(f"the body took longer than {BODY_DEADLINE_S:g} s", hint="send it again"))
-        else:
-            self.transport.close()
+        text = f"the body took longer than {BODY_DEADLINE_S:g} s"
+        self.refuse(TooSlow(text, hint="send it again") if late else None)
 
-    def _refuse(self, error: WalletError) -> None:
-        """Answer without the application, and close."""
-        body = msgspec.json.encode(failure(error))
-        head = (
-            b"content-type: application/json\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-            % len(body)
-        )
-        self.transport.write(STATUS_LINE[error.http_status] + head + body)
-        self.transport.close()
+
+HEAD_HINT = "HTTP/1.1, with one Host and at most 32 KiB of headers"
+
+
+@lru_cache(maxsize=256)
+def is_host(value: bytes) -> bool:
+    """Whether it is the name or the address of one host, with or without a port."""
+    match = HOST.fullmatch(value)
+    if match is None or int(match[2] or 0) > 65_535:
+        return False
+    try:
+        return match[1] is None or bool(IPv6Address(match[1].decode()))
+    except ValueError:
+        return False
+
+
+def _agrees(url: bytes, host: bytes | None) -> bool:
+    """Whether a whole URL is of the host that the Host header names."""
+    scheme, _, rest = url.partition(b"://")
+    port = DEFAULT_PORTS.get(scheme.lower())
+    if port is None:
+        return False
+    authority = re.split(rb"[/?#]", rest, maxsplit=1)[0]
+    return host is None or authority.lower().removesuffix(port) == host.lower().removesuffix(port)
 
 
 def bounded_protocol(max_connections: int) -> type[Any]:
-    """The protocol with a bound of its own."""
-    return type("BoundedProtocol", (BoundedProtocol,), {"max_connections": max_connections})
+    """The protocol of one process, with a bound of its own on its connections."""
+    return type("BoundedProtocol", (BoundedProtocol,), {"shared": Connections(max_connections)})

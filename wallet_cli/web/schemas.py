@@ -20,6 +20,7 @@ ID = {"type": "integer", "minimum": 1, "maximum": 2**63 - 1}
 COUNT = {"type": "integer", "minimum": 0}
 TRANSACTION_ID = {"type": "string", "pattern": "^[0-9]+-[0-9]+$", "examples": ["1-17"]}
 HOLD_ID = {"type": "string", "pattern": "^[0-9]+-h[0-9]+$", "examples": ["1-h3"]}
+WALLET = {"type": "string", "description": "USER/TYPE, which names it.", "examples": ["2/main"]}
 REPLAYED = {"const": True, "description": "The key had been used for the same request before."}
 
 
@@ -37,6 +38,15 @@ def object_of(**fields: Any) -> dict[str, Any]:
     required = [name for name in fields if not name.endswith("_")]
     fields = {name.rstrip("_"): schema for name, schema in fields.items()}
     return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
+
+
+def page_of(**things: Any) -> dict[str, Any]:
+    """A page of a list."""
+    count = {
+        "type": ["integer", "null"],
+        "description": "With `count=true`: of the whole list; null where filters choose from it.",
+    }
+    return object_of(**things, next_cursor=TEXT_OR_NULL, count_=count)
 
 
 TRANSACTION_FIELDS: dict[str, Any] = {
@@ -68,8 +78,18 @@ KEY_FIELDS: dict[str, Any] = {
 }
 
 ANSWERS: dict[str, Any] = {
-    "User": object_of(id=ID, phone_number=TEXT, phone_e164=TEXT, name=TEXT_OR_NULL, created_at=TIME),
-    "UserPage": object_of(users=list_of(ref("User")), next_cursor=TEXT_OR_NULL),
+    "User": object_of(
+        id=ID, phone_number=TEXT, phone_e164=TEXT, name=TEXT_OR_NULL, created_at=TIME, replayed_=REPLAYED
+    ),
+    "Ledger": object_of(
+        id=TEXT | {"format": "uuid"},
+        schema={"type": "integer", "minimum": 1},
+        currency=TEXT_OR_NULL | {"description": "Of a wallet for which none is given; null: the program's default."},
+        phone_region=TEXT_OR_NULL | {"description": "Of numbers with no `+`."},
+        minimum_balance=MONEY_OR_NULL | {"description": "No debit goes below it, unless the wallet has its own."},
+        timezone=TEXT_OR_NULL | {"description": "Whose days its days are, an IANA name; null: UTC."},
+    ),
+    "UserPage": page_of(users=list_of(ref("User"))),
     "Wallet": object_of(
         id=ID,
         user_id=ID,
@@ -84,17 +104,19 @@ ANSWERS: dict[str, Any] = {
         created_at=TIME,
         maximum_balance=MONEY_OR_NULL,
         daily_debit=MONEY_OR_NULL,
+        wallet=WALLET,
         at_=TIME | {"description": "The moment that it was asked for, where it was."},
+        replayed_=REPLAYED,
     ),
     "WalletList": list_of(ref("Wallet")),
-    "WalletPage": object_of(wallets=list_of(ref("Wallet")), next_cursor=TEXT_OR_NULL),
+    "WalletPage": page_of(wallets=list_of(ref("Wallet"))),
     "Transaction": object_of(**TRANSACTION_FIELDS, replayed_=REPLAYED),
     "TransactionDetail": object_of(
         **TRANSACTION_FIELDS,
         reversed=MONEY | {"description": "How much of it has been taken back."},
         reversals=list_of(TRANSACTION_ID) | {"description": "By which transactions."},
     ),
-    "TransactionList": object_of(transactions=list_of(ref("Transaction")), next_cursor=TEXT_OR_NULL),
+    "TransactionList": page_of(transactions=list_of(ref("Transaction"))),
     "Transfer": object_of(id=TRANSACTION_ID, debit=ref("Transaction"), credit=ref("Transaction"), replayed_=REPLAYED),
     "Hold": object_of(
         id=HOLD_ID,
@@ -111,7 +133,7 @@ ANSWERS: dict[str, Any] = {
         key=TEXT_OR_NULL,
         replayed_=REPLAYED,
     ),
-    "HoldList": object_of(holds=list_of(ref("Hold")), next_cursor=TEXT_OR_NULL),
+    "HoldList": page_of(holds=list_of(ref("Hold"))),
     "Total": object_of(
         wallet_id=ID,
         currency=TEXT,
@@ -123,6 +145,7 @@ ANSWERS: dict[str, Any] = {
         debit_count=COUNT,
         net=MONEY,
         closing_balance=MONEY,
+        wallet=WALLET,
     ),
     "Statement": object_of(
         wallet_id=ID,
@@ -139,6 +162,7 @@ ANSWERS: dict[str, Any] = {
         credit_count=COUNT,
         debit_count=COUNT,
         net=MONEY,
+        wallet=WALLET,
         totals=list_of(object_of(kind={"enum": list(statements.KINDS)}, count=ID, amount=MONEY))
         | {"description": "Of each kind that occurs."},
         transactions=list_of(ref("Transaction")) | {"description": "The oldest first."},

@@ -23,6 +23,7 @@ from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.services.context import open_ledger
 from wallet_cli.services.tokens import open_tokens
 from wallet_cli.settings import Settings
+from wallet_cli.storage.purpose import Purpose
 from wallet_cli.web.listener import BACKLOG, accept_rest, admit_no_more, listen
 from wallet_cli.web.log import log, take_over_logging
 from wallet_cli.web.protocol import bounded_protocol
@@ -31,8 +32,10 @@ from wallet_cli.web.supervisor import METRICS_FOLDER_VARIABLE, supervise
 if TYPE_CHECKING:
     from wallet_cli.web.site import Site
 
-KEEP_ALIVE_S = 30
 DRAIN_S = 30
+LONG_READ_GRACE_S = 2.0
+"""How long a server that is to stop goes on with what takes long to read."""
+
 MAX_WORKERS = 64
 ACCEPT_REST_S = 0.05
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -55,7 +58,7 @@ def serve(options: ServeOptions) -> int:
 
     Raises InvalidInput for options or settings that are unsafe, StorageError for a port that cannot be had.
     """
-    settings = _settings(options)
+    settings = _settings(options, lambda text: log("warning", message=text))
     _check(options)
     _, warning = open_tokens(settings)
     if warning:
@@ -113,7 +116,6 @@ class Worker(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 backlog=BACKLOG,
-                timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=DRAIN_S,
             )
         )
@@ -147,16 +149,27 @@ class Worker(uvicorn.Server):
         [listener] = sockets
         if self._alone:  # where there are several, their supervisor has done it for all
             admit_no_more(listener)
+        loop = asyncio.get_running_loop()
+        loop.call_later(LONG_READ_GRACE_S, self._end_long_reads)
         await asyncio.sleep(ACCEPT_REST_S)
         rest = listener.dup()
         for server in self.servers:
             server.close()
-        loop = asyncio.get_running_loop()
         for connection in accept_rest(rest):
             await loop.connect_accepted_socket(self._protocol, connection)
         rest.close()
         await super().shutdown(sockets=sockets)
         log("stopped")
+
+    def _end_long_reads(self) -> None:
+        """End the long reads, and cut off those who have not yet taken what was answered."""
+        assert self.site is not None
+        self.site.readers.end_all()
+        for connection in list(self.server_state.connections):
+            cycle = getattr(connection, "cycle", None)
+            is_answering = cycle is not None and cycle.response_started and not cycle.response_complete
+            if is_answering or connection.transport.get_write_buffer_size():
+                connection.transport.abort()
 
     def _protocol(self) -> asyncio.Protocol:
         """A connection's protocol, as uvicorn makes it."""
@@ -166,9 +179,8 @@ class Worker(uvicorn.Server):
         return made
 
 
-def _settings(options: ServeOptions) -> Settings:
-    # Over HTTP, a time with no offset is UTC, whatever the machine's zone.
-    return all_settings.load(options.flags | {"timezone": "UTC"})
+def _settings(options: ServeOptions, notify: Callable[[str], None] | None = None) -> Settings:
+    return all_settings.load(options.flags, notify=notify)
 
 
 def _check(options: ServeOptions) -> None:
@@ -202,9 +214,9 @@ def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
 
     Settings that every request needs are looked at here: a wrong one is the operator's to mend, not a caller's.
     """
-    check_region(settings.phone_region)
-    parse_minimum(settings.minimum_balance, settings.currency)
-    with open_ledger(settings, lambda text: log("ledger", message=text)) as ledger:
+    with open_ledger(settings, lambda text: log("ledger", message=text), purpose=Purpose.MAKE) as ledger:
+        check_region(ledger.settings.phone_region)
+        parse_minimum(ledger.settings.minimum_balance, ledger.settings.currency)
         if options.auth and not any(each.revoked_at_us is None for each in ledger.store.operators()):
             log(
                 "no_operator_key",

@@ -1,7 +1,8 @@
 """What a running server holds: the ledger to read, the inbox to write, who may come in, and what is counted.
 
-The event loop reads through a connection of its own, a few microseconds at a time, and sees every write that was
-acknowledged; it writes through another one, or leaves that to a thread (writer/inbox.py).
+The event loop reads a file through a connection of its own, a few microseconds at a time, and a database through
+several (read_connections.py); it sees every write that was acknowledged. It writes through another one, or leaves that
+to a thread (writer/inbox.py). What takes long to read is left to other processes (readers.py).
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import asyncio
 import gc
 import shutil
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from typing import TypeVar
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wallet_cli.domain.commands import Applied, Command, NoteUse, Replayed, Result, Single
 from wallet_cli.errors import Busy, StorageError, WalletError
@@ -22,11 +23,19 @@ from wallet_cli.services.context import Ledger, accepted, open_ledger
 from wallet_cli.services.tokens import Tokens
 from wallet_cli.settings import Settings
 from wallet_cli.storage.sqlite import SqliteStore
-from wallet_cli.web.auth import Caller, Doorkeeper, OpenDoor
-from wallet_cli.web.log import log
+from wallet_cli.web.auth import Caller, Doorkeeper, OpenDoor, address_of, claimed
+from wallet_cli.web.exchange import Scope
+from wallet_cli.web.log import Repeated, log
+from wallet_cli.web.long_work import LongWork
 from wallet_cli.web.metrics import Metrics
+from wallet_cli.web.problems import for_strangers
+from wallet_cli.web.readers import Readers
 from wallet_cli.writer.executor import Executor
 from wallet_cli.writer.inbox import Inbox, Loop
+
+if TYPE_CHECKING:
+    from wallet_cli.storage.postgres import PostgresStore
+    from wallet_cli.web.read_connections import ReadConnections
 
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread keeps the interpreter from another where a thread writes; at Python's own 5 ms a batch of six round
@@ -39,12 +48,6 @@ MAX_AWAY_S = 1.0
 NOTE_USE_EVERY_S = 30.0
 HANDLER_MARGIN_S = 10.0
 MIN_FREE_BYTES = 16 * 1024 * 1024
-MAX_STREAMS = 16
-"""How many streamed answers may be under way at once: each has a thread and a connection of its own."""
-
-MAX_USER_STREAMS = 2
-"""How many of them may be one user's: who reads slowly keeps the others waiting for nothing."""
-
 MAX_IMPORTS = 2
 """How many imports may be under way at once: each has a thread, a connection, and a file in memory."""
 
@@ -58,6 +61,7 @@ class Site:
         self.settings = settings
         self.tokens = tokens
         self.metrics = Metrics()
+        self.repeated = Repeated()
         self.access_log = access_log
         self.draining = False
         self.deadline_s = settings.lock_timeout_s + HANDLER_MARGIN_S
@@ -65,24 +69,27 @@ class Site:
         self._auth = auth
         self._resources = ExitStack()
         self._chores: list[asyncio.Task[None]] = []
-        self._streams: Counter[Caller] = Counter()
         self._imports = 0
         self._importers = ThreadPoolExecutor(MAX_IMPORTS, "wallet-import")
+        self._connections: ReadConnections | None = None
+        self.readers = Readers(settings)
 
     def start(self) -> None:
         """Open the ledger and start the writer; raises what opening raises."""
         loop = asyncio.get_running_loop()
         self.loop = loop
-        self.ledger: Ledger = self._resources.enter_context(self._open())
-        self.ledger.store.forbid_writes()
-        if not isinstance(self.ledger.store, SqliteStore):
-            self.ledger.store.reconnect_apart()
-        self.door = Doorkeeper(self.ledger.store, self.tokens) if self._auth else OpenDoor()
+        self._own = self._resources.enter_context(self._open())
+        self._own.store.forbid_writes()
+        self.ledger = self._own
+        if not isinstance(self._own.store, SqliteStore):
+            self._read_aside(self._own, self._own.store)
+        self.door = Doorkeeper(lambda: self.ledger.store, self.tokens) if self._auth else OpenDoor()
+        self.long_work = LongWork()
         self.inbox = Inbox(self._open_executor, "serve", self._open_turns(), self.metrics.batch)
         self.inbox.start()
         self._resources.callback(self.inbox.close)
         self._chores = [loop.create_task(self._note_use_for_ever())]
-        if not self.ledger.store.is_local:
+        if not self._own.store.is_local:
             self._chores.append(loop.create_task(self._feel_pulse_for_ever()))
         # What is loaded now stays: the collector need not look at it again with every few requests.
         gc.collect()
@@ -93,9 +100,11 @@ class Site:
         """Write what was accepted, answer it, and close the ledger."""
         for chore in self._chores:
             chore.cancel()
+        self.repeated.flush()
         await self._note_use()
         await asyncio.to_thread(self._importers.shutdown)
         await asyncio.to_thread(self.inbox.close)
+        await asyncio.to_thread(self.readers.close)
         self._resources.close()
 
     async def carry_out(self, commands: Sequence[Command]) -> list[Result]:
@@ -103,9 +112,9 @@ class Site:
 
         Raises Busy at once where the inbox is full, and StorageError where the database is known to be away.
         """
-        store = self.ledger.store
+        store = self._own.store
         if not isinstance(store, SqliteStore) and store.away_s() > MAX_AWAY_S:
-            store.ping()  # which says so
+            raise store.unreachable()
         future: asyncio.Future[list[Result]] = self.loop.create_future()
 
         def answer(results: list[Result] | WalletError) -> None:
@@ -128,38 +137,21 @@ class Site:
         """Run one command; raises the error of a refusal."""
         return accepted((await self.carry_out([command]))[0])
 
-    @contextmanager
-    def reading(self) -> Iterator[Ledger]:
-        """A connection of its own that only reads, to be used in the thread that opens it.
+    def note_refusal(self, error: WalletError, scope: Scope, who: Caller | None, request_id: str) -> None:
+        """Leave a trace of a wrong key, of a right that somebody does not have, and of what strangers are not told.
 
-        For what reads more than a few rows, which is not for the event loop to wait for.
+        `who` is None where the caller is not known.
         """
-        with self._open() as ledger:
-            ledger.store.forbid_writes()
-            yield ledger
+        once = {"request_id": request_id}
+        if error.http_status in (401, 403):
+            caller = claimed(scope) if who is None else who.name
+            self.repeated.log(error.code, once, address=address_of(scope), caller=caller, reason=error.message)
+        elif for_strangers(error) is not error:
+            self.repeated.log("failed", once, code=error.code, reason=error.message)
 
-    async def read_apart(self, read: Callable[[Ledger], T]) -> T:
-        """What `read` makes of the ledger, in a thread."""
-
-        def work() -> T:
-            with self.reading() as ledger:
-                return read(ledger)
-
-        return await asyncio.to_thread(work)
-
-    @contextmanager
-    def streaming(self, caller: Caller) -> Iterator[None]:
-        """Room for one streamed answer, for the length of a `with` block. Raises Busy where there is none."""
-        if self._streams.total() >= MAX_STREAMS:
-            raise Busy(f"{MAX_STREAMS} long answers are under way", hint="try again when one has ended")
-        if caller.operator is None and self._streams[caller] >= MAX_USER_STREAMS:
-            raise Busy(f"{MAX_USER_STREAMS} long answers to you are under way", hint="try again when one has ended")
-        self._streams[caller] += 1
-        try:
-            yield
-        finally:
-            self._streams[caller] -= 1
-            self._streams += Counter()  # forget those who have none
+    def waiting_aside(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]:
+        """The same, where what is read of the ledger is waited for while the loop goes on, if it has to be."""
+        return work if self._connections is None else self._connections.aside(work)
 
     @contextmanager
     def importing(self) -> Iterator[None]:
@@ -189,19 +181,43 @@ class Site:
     async def check_ready(self) -> None:
         """Take a turn and begin a write, and look for room on the disk. Raises Busy or StorageError."""
         await self.carry_out([])
-        if not isinstance(self.ledger.store, SqliteStore):
+        if not isinstance(self._own.store, SqliteStore):
             return  # its disk is the server's to watch
-        free = shutil.disk_usage(self.ledger.store.path.parent).free
+        free = shutil.disk_usage(self._own.store.path.parent).free
         if free < MIN_FREE_BYTES:
             raise StorageError("the disk is nearly full", free_bytes=free)
 
-    def _open(self, busy_timeout_s: float | None = None) -> AbstractContextManager[Ledger]:
+    @contextmanager
+    def _open(self, busy_timeout_s: float | None = None) -> Iterator[Ledger]:
         """The ledger, by a connection of its own."""
-        return open_ledger(self.settings, lambda text: log("ledger", message=text), busy_timeout_s)
+        with open_ledger(self.settings, lambda text: log("ledger", message=text), busy_timeout_s) as ledger:
+            ledger.times_are_utc = True  # whatever the ledger's zone: who sends one need not know that
+            yield ledger
+
+    def _read_aside(self, ledger: Ledger, pulse: PostgresStore) -> None:
+        """Read by several connections, each waited for aside; the first one is left to feel the pulse."""
+        from wallet_cli.storage.postgres import PostgresStore
+        from wallet_cli.web.fibers import until_ready_aside
+        from wallet_cli.web.read_connections import LentLedger, ReadConnections
+
+        def make() -> PostgresStore:
+            store = PostgresStore(self.settings.db, self.settings.lock_timeout_s)
+            store.forbid_writes()
+            store.ping()
+            return store
+
+        pulse.reconnect_apart()
+        pulse.wait_by(partial(until_ready_aside, self.loop))
+        self._connections = ReadConnections(self.loop, make)
+        self._resources.callback(self._connections.close)
+        self.ledger = LentLedger(ledger, self._connections)
 
     def _open_turns(self) -> Loop:
         """Turns in the event loop, on a connection of their own."""
         ledger = self._resources.enter_context(self._open(busy_timeout_s=0.0))
+        # The loop and the thread with the large batches wait for the interpreter at each turn of the loop, and at each
+        # answer of the network.
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         soon, soon_threadsafe = self.loop.call_soon, self.loop.call_soon_threadsafe
         if isinstance(ledger.store, SqliteStore):
             return Loop(ledger.executor, soon, soon_threadsafe)
@@ -210,8 +226,6 @@ class Site:
         fibers = Fibers(self.loop)
         ledger.store.wait_by(fibers.until_ready)
         ledger.executor.sleep = fibers.sleep
-        # The thread with the large batches waits for the network again and again, and for the interpreter each time.
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
         return Loop(ledger.executor, soon, soon_threadsafe, fibers.run)
 
     @contextmanager
@@ -222,16 +236,21 @@ class Site:
 
     async def _feel_pulse_for_ever(self) -> None:
         """Notice that the database is away before anybody asks, so that nobody is kept waiting for it for long."""
-        store = self.ledger.store
+        store = self._own.store
         assert not isinstance(store, SqliteStore)
+
+        async def ping() -> None:
+            store.ping()
+
         while True:
             await asyncio.sleep(PULSE_EVERY_S)
             with suppress(StorageError, Busy):
-                store.ping()
+                await self.waiting_aside(ping())
 
     async def _note_use_for_ever(self) -> None:
         while True:
             await asyncio.sleep(NOTE_USE_EVERY_S)
+            self.repeated.flush()
             await self._note_use()
 
     async def _note_use(self) -> None:

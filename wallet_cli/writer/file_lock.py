@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -29,6 +30,9 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Opens no symbolic link, and does not wait for the other end of a pipe."""
 
 HAVE_FLOCK = fcntl is not None
 
@@ -88,12 +92,23 @@ class TurnLock:
     def _open(self) -> int:
         try:
             # Python opens descriptors close-on-exec: a child process never inherits the turn.
-            return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o600)
         except OSError as error:
+            if self.path.is_symlink():
+                raise self._foreign("is a symbolic link") from None
             raise StorageError(
                 f"cannot open the lock {self.path}: {error.strerror}",
                 hint="writing needs a folder that you may write to",
             ) from None
+        found = os.fstat(fd)
+        # Whoever may write to the folder can put something of somebody else's there, for the holder's line to spoil.
+        if not stat.S_ISREG(found.st_mode) or found.st_size > tickets.LOCK_FILE_BYTES:
+            os.close(fd)
+            raise self._foreign("is not a lock of this program")
+        return fd
+
+    def _foreign(self, what: str) -> StorageError:
+        return StorageError(f"the lock {self.path} {what}", hint="look at it, and remove it if nobody needs it")
 
     def _take(self, fd: int, timeout_s: float) -> bool:
         """Take the turn; False if the time runs out first. Where others wait, get in line behind them."""

@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from sys import getsizeof
 from typing import NamedTuple
 
 from wallet_cli.domain.commands import Command, Result, each
@@ -25,6 +26,7 @@ from wallet_cli.errors import Busy, InternalError, Unreachable, WalletError
 from wallet_cli.writer.executor import Executor
 
 MAX_WAITING_COMMANDS = 20_000
+MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_BATCH_COMMANDS = 10_000
 
 QUICK_COMMANDS = 500
@@ -40,11 +42,16 @@ OpenExecutor = Callable[[], AbstractContextManager[Executor]]
 
 
 class Request(NamedTuple):
-    """Commands of one caller, carried out next to each other, and how to answer."""
+    """Commands of one caller, carried out next to each other, and how to answer.
+
+    `size` is how many they are, those of groups counted, and at least 1; `bytes` is what they take in memory.
+    """
 
     commands: Sequence[Command]
     answer: Answer
     arrived_s: float
+    size: int
+    bytes: int
 
 
 class BatchReport(NamedTuple):
@@ -96,6 +103,7 @@ class Inbox:
         self._capacity = capacity
         self._requests: deque[Request] = deque()
         self._waiting_commands = 0
+        self._waiting_bytes = 0
         self._turn_s = 0.0
         self._scheduled = False
         self._turn_here = False
@@ -116,17 +124,36 @@ class Inbox:
 
     def submit(self, commands: Sequence[Command], answer: Answer) -> None:
         """Leave commands to be carried out; raises Busy, at once, if the inbox is full or closed."""
+        size = taken = 0
+        for command in each(commands):
+            size += 1
+            taken += sum(map(getsizeof, command))
+        request = Request(commands, answer, time.perf_counter(), max(1, size), taken)
         with self._changed:
             if self._closing:
                 raise Busy("the server is shutting down", hint="try again, with the same key")
-            if self._waiting_commands and self._waiting_commands + len(commands) > self._capacity:
-                raise Busy(f"{self._waiting_commands} writes are waiting already", hint="try again, with the same key")
-            self._waiting_commands += max(1, len(commands))
-            self._requests.append(Request(commands, answer, time.perf_counter()))
+            self._check_room(size, taken)
+            self._count(request, 1)
+            self._requests.append(request)
             if self._with_thread:
                 self._changed.notify()
             else:
                 self._schedule()
+
+    def must_have_room(self) -> None:
+        """Raises Busy where no command more would be taken."""
+        self._check_room(1, 0)
+
+    def _check_room(self, size: int, taken: int) -> None:
+        """One request is always taken, whatever its size; more than one, up to the bounds."""
+        if not self._waiting_commands:
+            return
+        if self._waiting_commands + size > self._capacity or self._waiting_bytes + taken > MAX_WAITING_BYTES:
+            raise Busy(f"{self._waiting_commands} writes are waiting already", hint="try again, with the same key")
+
+    def _count(self, request: Request, times: int) -> None:
+        self._waiting_commands += times * request.size
+        self._waiting_bytes += times * request.bytes
 
     def depth(self) -> int:
         """How many commands are waiting."""
@@ -182,7 +209,8 @@ class Inbox:
     def _give_back(self, batch: Sequence[Request]) -> None:
         """Leave a batch, and what comes after it, to the thread."""
         self._requests.extendleft(reversed(batch))
-        self._waiting_commands += sum(max(1, len(request.commands)) for request in batch)
+        for request in batch:
+            self._count(request, 1)
         self._with_thread = True
         self._changed.notify()
 
@@ -214,10 +242,10 @@ class Inbox:
         """All that waits, up to the bound on a batch."""
         batch: list[Request] = []
         size = 0
-        while self._requests and (not batch or size + len(self._requests[0].commands) <= MAX_BATCH_COMMANDS):
+        while self._requests and (not batch or size + self._requests[0].size <= MAX_BATCH_COMMANDS):
             request = self._requests.popleft()
-            size += len(request.commands)
-            self._waiting_commands -= max(1, len(request.commands))
+            size += request.size
+            self._count(request, -1)
             batch.append(request)
         return batch
 
@@ -240,7 +268,7 @@ class Inbox:
         ended_s = time.perf_counter()
         self._turn_s += (ended_s - started_s - self._turn_s) / 8
         waited_s, took_s = ended_s - batch[0].arrived_s, ended_s - started_s
-        self._report(BatchReport(len(commands), len(batch), waited_s, took_s, executor.retries - retried_before))
+        self._report(BatchReport(_size(batch), len(batch), waited_s, took_s, executor.retries - retried_before))
         return results
 
     def _answer(self, batch: Sequence[Request], results: list[Result] | WalletError) -> None:
@@ -252,7 +280,7 @@ class Inbox:
 
 def _size(batch: Sequence[Request]) -> int:
     """How many single commands a batch holds, those of groups counted."""
-    return sum(1 for request in batch for _ in each(request.commands))
+    return sum(request.size for request in batch)
 
 
 def _answer_all(batch: Sequence[Request], results: list[Result] | WalletError) -> None:

@@ -1,8 +1,9 @@
 """The rules: state and a batch of commands in, one result for each out.
 
 Every check of a command stands before its first effect, in this order of precedence:
-exists → active → key → amount → time → overflow → limits → funds. A refusal leaves the state as it was and does not
-touch its neighbours in the batch. The shape is that of TigerBeetle's state machine.
+exists → key → active → amount → time → overflow → limits → funds. What can change since a request was applied stands
+after its key, so that sent again it has its first answer. A refusal leaves the state as it was and does not touch its
+neighbours in the batch. The shape is that of TigerBeetle's state machine.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from wallet_cli.domain.commands import (
     AppliedTogether,
     CaptureHold,
     Command,
+    EndRestore,
     NoteUse,
     OpenWallet,
     PlaceHold,
@@ -29,6 +31,7 @@ from wallet_cli.domain.commands import (
     Result,
     Reverse,
     RevokeOperator,
+    SetLedger,
     SetLimits,
     SetStatus,
     Single,
@@ -57,10 +60,18 @@ _RULES: dict[type, Callable[[State, Any, int], Decision]] = {
     AdmitOperator: registry.admit,
     RevokeOperator: registry.revoke,
     NoteUse: registry.note_use,
+    SetLedger: registry.set_ledger,
     RestoreTransaction: restoring.restore_transaction,
     RestoreHold: restoring.restore_hold,
     RestoreState: restoring.restore_state,
+    EndRestore: restoring.end_restore,
 }
+
+_WHILE_RESTORING = (
+    Register, OpenWallet, RestoreTransaction, RestoreHold, RestoreState, EndRestore,
+    AdmitOperator, RevokeOperator, NoteUse,
+)  # fmt: skip
+"""What a ledger takes while an export is read back into it: the first two only where they restore."""
 
 
 def execute(state: State, commands: Iterable[Command], now_us: int) -> list[Result]:
@@ -76,18 +87,24 @@ def execute(state: State, commands: Iterable[Command], now_us: int) -> list[Resu
 
 
 def _decide(state: State, command: Single, now_us: int) -> Decision:
-    return _RULES[type(command)](state, command, now_us)
+    kind = type(command)
+    if state.restoring and kind not in _WHILE_RESTORING:
+        return Refusal(restoring.incomplete())
+    return _RULES[kind](state, command, now_us)
 
 
 def _together(state: State, group: Together, now_us: int) -> Result:
     """All or nothing. The error of the first refusal says which one it was, in `details.index`."""
-    before = state.copy()
+    take_back = state.undo_from_here()
     results: list[Applied | Replayed] = []
-    for index, command in enumerate(group.commands):
-        result = _decide(state, command, now_us)
-        if isinstance(result, Refusal):
-            state.restore(before)
-            result.error.details["index"] = index
-            return result
-        results.append(result)
+    try:
+        for index, command in enumerate(group.commands):
+            result = _decide(state, command, now_us)
+            if isinstance(result, Refusal):
+                take_back()
+                result.error.details["index"] = index
+                return result
+            results.append(result)
+    finally:
+        state.keep_changes()
     return AppliedTogether(tuple(results))

@@ -14,9 +14,8 @@ from wallet_cli.domain.commands import Applied, CaptureHold, PlaceHold, Refusal,
 from wallet_cli.domain.model import ACTIVE, CAPTURED, CLOSED, EXPIRED, OPEN, VOIDED, Hold, Transaction
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR
 from wallet_cli.domain.rules import refusals
-from wallet_cli.domain.rules.postings import debit_refused
+from wallet_cli.domain.rules.postings import debit_refused, spending_refused
 from wallet_cli.domain.rules.state import State
-from wallet_cli.errors import InvalidInput
 
 
 def status_at(hold: Hold, now_us: int) -> str:
@@ -29,26 +28,21 @@ def place(state: State, command: PlaceHold, now_us: int) -> Applied | Replayed |
     wallet = state.wallets.get(wallet_id)
     if wallet is None:
         return Refusal(refusals.no_wallet(wallet_id))
-    if wallet.status != ACTIVE:
-        return Refusal(refusals.not_active(wallet))
     if key is not None:
         prior = state.keys.get((wallet_id, key, False))
         if prior is not None:
-            same = _same_hold(prior, command)
-            return Replayed(prior) if same else Refusal(refusals.key_reused(prior))
+            return _placed_before(prior, command)
+    if wallet.status != ACTIVE:
+        return Refusal(refusals.not_active(wallet))
     if not 0 < amount <= MAX_AMOUNT_MINOR:
         return Refusal(refusals.bad_amount())
-    try:
-        minimum = state.policy.minimum_of(wallet)
-    except InvalidInput as error:  # the setting does not fit this wallet's currency
-        return Refusal(error)
-    balance, held = state.last[wallet_id].balance, state.held(wallet)
-    if balance - held - amount < minimum:
-        return Refusal(refusals.insufficient_funds(wallet, balance, held, minimum, amount))
+    at_us = state.time_in(wallet_id, now_us)
+    wrong = spending_refused(state, wallet, state.last[wallet_id], amount, at_us)
+    if wrong is not None:
+        return Refusal(wrong)
     # After this point the hold is certain.
     state.free_lapsed(wallet_id)
     wallet = state.wallets[wallet_id]
-    at_us = state.time_in(wallet_id, now_us)
     hold = Hold(wallet_id, wallet.holds + 1, amount, 0, OPEN, at_us, at_us + lasts_us, None, note, key)
     state.keep_wallet(wallet._replace(held=wallet.held + amount, holds=hold.number))
     state.keep_hold(hold)
@@ -60,13 +54,13 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
     hold, wallet = state.holds.get((wallet_id, number)), state.wallets.get(wallet_id)
     if hold is None or wallet is None:
         return Refusal(refusals.no_hold(wallet_id, number))
-    if wallet.status != ACTIVE:
-        return Refusal(refusals.not_active(wallet))
     if key is not None:
         prior = state.keys.get((wallet_id, key, False))
         if prior is not None:
             same = _same_capture(prior, command)
             return Replayed(prior) if same else Refusal(refusals.key_reused(prior))
+    if wallet.status != ACTIVE:
+        return Refusal(refusals.not_active(wallet))
     at_us = _time_for(state, hold, now_us)
     status = status_at(hold, at_us)
     if status != OPEN:
@@ -78,7 +72,7 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
         return Refusal(refusals.capture_exceeds(wallet, hold, amount))
     last = state.last[wallet_id]
     # It has been held for this; but the wallet's minimum may have been raised since.
-    wrong = debit_refused(state, wallet, last, amount, at_us, held=0)
+    wrong = debit_refused(state, wallet, last, amount, at_us, captured=True)
     if wrong is not None:
         return Refusal(wrong)
     # After this point the capture is certain.
@@ -119,13 +113,16 @@ def _time_for(state: State, hold: Hold, now_us: int) -> int:
     return max(state.time_in(hold.wallet_id, now_us), hold.created_at_us)
 
 
-def _same_hold(prior: Transaction | Hold, command: PlaceHold) -> bool:
-    return (
+def _placed_before(prior: Transaction | Hold, command: PlaceHold) -> Replayed | Refusal:
+    """The same request is answered as it was then, whatever has become of the hold since."""
+    if (
         isinstance(prior, Hold)
         and prior.amount == command.amount
         and prior.note == command.note
         and prior.expires_at_us - prior.created_at_us == command.lasts_us
-    )
+    ):
+        return Replayed(prior._replace(captured=0, status=OPEN, ended_at_us=None))
+    return Refusal(refusals.key_reused(prior))
 
 
 def _same_capture(prior: Transaction | Hold, command: CaptureHold) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from wallet_cli.domain.commands import Applied, Post, Refusal, Replayed, Reverse, Transfer
 from wallet_cli.domain.model import ACTIVE, Hold, Transaction, Wallet
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR
-from wallet_cli.domain.period import day_start_us
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import InvalidInput, WalletError
@@ -16,12 +15,12 @@ def post(state: State, command: Post, now_us: int) -> Applied | Replayed | Refus
     wallet = state.wallets.get(wallet_id)
     if wallet is None:
         return Refusal(refusals.no_wallet(wallet_id))
-    if wallet.status != ACTIVE:
-        return Refusal(refusals.not_active(wallet))
     if key is not None:
         prior = state.keys.get((wallet_id, key, user_key))
         if prior is not None:
             return _again(prior, _same_post(prior, command))
+    if wallet.status != ACTIVE:
+        return Refusal(refusals.not_active(wallet))
     if not 0 < amount <= MAX_AMOUNT_MINOR:
         return Refusal(refusals.bad_amount())
     last = state.last[wallet_id]
@@ -45,18 +44,21 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
     if source is None or target is None:
         return Refusal(refusals.no_wallet(source_id if source is None else target_id))
     if source_id == target_id:
-        return Refusal(InvalidInput(f"wallet {source_id} cannot be transferred to itself", hint="name another wallet"))
-    for wallet in (source, target):
-        if wallet.status != ACTIVE:
-            return Refusal(refusals.not_active(wallet))
+        return Refusal(
+            InvalidInput(("wallet ", source.mention, " cannot be transferred to itself"), hint="name another wallet")
+        )
     if key is not None:
         prior = state.keys.get((source_id, key, user_key))
         if prior is not None:
-            return _again(prior, _same_transfer(prior, command))
-    if source.currency != target.currency:
+            return _again(prior, _same_transfer(prior, command), _peer(state, prior))
+    for wallet in (source, target):
+        if wallet.status != ACTIVE:
+            return Refusal(refusals.not_active(wallet))
+    if not source.currency.is_same(target.currency):
+        one, other = source.currency.written, target.currency.written
         return Refusal(
             InvalidInput(
-                f"wallet {source_id} is in {source.currency.name} and wallet {target_id} in {target.currency.name}",
+                ("wallet ", source.mention, f" is in {one} and wallet ", target.mention, f" in {other}"),
                 hint="transfers are within one currency",
             )
         )
@@ -69,8 +71,8 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
         return Refusal(wrong)
     # After this point both legs are certain.
     debit = state.append(out, False, amount, at_us, note, key, meta, target_id, into.seq + 1, user_key=user_key)
-    state.append(into, True, amount, at_us, note, None, meta, source_id, debit.seq)
-    return Applied(debit)
+    credit = state.append(into, True, amount, at_us, note, None, meta, source_id, debit.seq)
+    return Applied(debit, credit)
 
 
 def reverse(state: State, command: Reverse, now_us: int) -> Applied | Replayed | Refusal:
@@ -83,13 +85,13 @@ def reverse(state: State, command: Reverse, now_us: int) -> Applied | Replayed |
     legs = [(wallet, not original.is_credit, seq)]
     if original.peer_wallet_id is not None and original.peer_seq is not None:
         legs.append((state.wallets[original.peer_wallet_id], original.is_credit, original.peer_seq))
-    for leg, _, _ in legs:
-        if leg.status != ACTIVE:
-            return Refusal(refusals.not_active(leg))
     if key is not None:
         prior = state.keys.get((wallet_id, key, False))
         if prior is not None:
             return _again(prior, _same_reversal(prior, command))
+    for leg, _, _ in legs:
+        if leg.status != ACTIVE:
+            return Refusal(refusals.not_active(leg))
     if original.reverses is not None:
         return Refusal(refusals.not_reversible(original))
     taken_back = state.reversed.get((wallet_id, seq), 0)
@@ -129,25 +131,34 @@ def credit_refused(wallet: Wallet, last: Transaction, amount: int) -> WalletErro
 
 
 def debit_refused(
-    state: State, wallet: Wallet, last: Transaction, amount: int, at_us: int, held: int | None = None
+    state: State, wallet: Wallet, last: Transaction, amount: int, at_us: int, *, captured: bool = False
 ) -> WalletError | None:
     """Why a debit of this amount may not follow `last`; None where it may.
 
-    `held` is what may not be touched (default: all that the wallet's holds keep).
+    What is captured of a hold has been within the daily limit, and out of reach of other debits, since it was placed.
     """
     if last.debit_total + amount > MAX_TOTAL_MINOR:
         return refusals.overflow(wallet)
-    if wallet.daily_debit is not None:
-        same_day = day_start_us(at_us) == day_start_us(last.at_us)
-        debited = last.debit_total - state.day_debits[wallet.id] if same_day else 0
-        if debited + amount > wallet.daily_debit:
-            return refusals.above_daily_debit(wallet, debited, wallet.daily_debit, amount, at_us)
+    return spending_refused(state, wallet, last, amount, at_us, captured=captured)
+
+
+def spending_refused(
+    state: State, wallet: Wallet, last: Transaction, amount: int, at_us: int, *, captured: bool = False
+) -> WalletError | None:
+    """Why this amount may be neither taken nor held now; None where it may.
+
+    What open holds keep counts within the daily limit from the day they were placed on, until they end: so a capture
+    always fits.
+    """
+    held = state.held(wallet) if wallet.held and not captured else 0
+    if wallet.daily_debit is not None and not captured:
+        debited = last.debit_total - state.day_debits[wallet.id] if state.is_same_day(at_us, last) else 0
+        if debited + held + amount > wallet.daily_debit:
+            return refusals.above_daily_debit(wallet, debited, held, wallet.daily_debit, amount, at_us, state.policy)
     try:
         minimum = state.policy.minimum_of(wallet)
     except InvalidInput as error:  # the setting does not fit this wallet's currency
         return error
-    if held is None:
-        held = state.held(wallet) if wallet.held else 0
     if last.balance - held - amount < minimum:
         return refusals.insufficient_funds(wallet, last.balance, held, minimum, amount)
     return None
@@ -162,9 +173,16 @@ def _reversal_refused(
     return refusals.overflow(wallet) if total + amount > MAX_TOTAL_MINOR else None
 
 
-def _again(prior: Transaction | Hold, same: bool) -> Replayed | Refusal:
+def _again(prior: Transaction | Hold, same: bool, beside: Transaction | None = None) -> Replayed | Refusal:
     """A key that was used before: the same request has its first answer again."""
-    return Replayed(prior) if same else Refusal(refusals.key_reused(prior))
+    return Replayed(prior, beside) if same else Refusal(refusals.key_reused(prior))
+
+
+def _peer(state: State, leg: Transaction | Hold) -> Transaction | None:
+    """The other leg of a transfer."""
+    if not isinstance(leg, Transaction) or leg.peer_wallet_id is None or leg.peer_seq is None:
+        return None
+    return state.history.get((leg.peer_wallet_id, leg.peer_seq))
 
 
 def _same_post(prior: Transaction | Hold, command: Post) -> bool:

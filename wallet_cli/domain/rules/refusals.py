@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from wallet_cli.domain.address import format_hold_id, format_transaction_id
-from wallet_cli.domain.model import CAPTURED, FROZEN, Hold, Transaction, Wallet, available
+from wallet_cli.domain.address import format_hold_id, format_transaction_id, format_wallet_id
+from wallet_cli.domain.model import CAPTURED, FROZEN, Hold, Policy, Transaction, Wallet, available
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
-from wallet_cli.domain.period import day_start_us, format_time
+from wallet_cli.domain.period import format_time
 from wallet_cli.errors import (
     BalanceOverflow,
     CaptureExceedsHold,
@@ -15,6 +15,7 @@ from wallet_cli.errors import (
     InvalidInput,
     KeyReused,
     LimitExceeded,
+    Mention,
     NotReversible,
     ReversalExceedsOriginal,
     TimeConflict,
@@ -26,7 +27,9 @@ from wallet_cli.errors import (
 
 
 def no_wallet(wallet_id: int) -> WalletNotFound:
-    return WalletNotFound(f"there is no wallet {wallet_id}", hint="wallet create WALLET opens one")
+    return WalletNotFound(
+        ("there is no wallet ", Mention(wallet_id, format_wallet_id(wallet_id))), hint="wallet create WALLET opens one"
+    )
 
 
 def no_transaction(wallet_id: int, seq: int) -> TransactionNotFound:
@@ -41,7 +44,7 @@ def no_hold(wallet_id: int, number: int) -> HoldNotFound:
 
 def not_active(wallet: Wallet) -> WalletNotActive:
     return WalletNotActive(
-        f"wallet {wallet.id} is {wallet.status}",
+        ("wallet ", wallet.mention, f" is {wallet.status}"),
         hint="a frozen wallet can be read, but not changed"
         if wallet.status == FROZEN
         else "a closed wallet stays closed",
@@ -78,7 +81,7 @@ def time_conflict(last: Transaction) -> TimeConflict:
 def overflow(wallet: Wallet) -> BalanceOverflow:
     most = format_minor(MAX_TOTAL_MINOR, wallet.currency)
     return BalanceOverflow(
-        f"the totals of wallet {wallet.id} would pass {most} {wallet.currency.unit}",
+        ("the totals of wallet ", wallet.mention, f" would pass {most} {wallet.currency.unit}"),
         hint="go on in another wallet of the user",
         most=most,
     )
@@ -94,8 +97,11 @@ def insufficient_funds(wallet: Wallet, balance: int, held: int, minimum: int, am
     beside = f" beside the {text(held)} that holds keep" if held else ""
     more = {"held": text(held)} if held else {}
     return InsufficientFunds(
-        f"wallet {wallet.id} has {text(free)} {wallet.currency.unit} available{floor}{beside}:"
-        f" {text(shortfall)} too little",
+        (
+            "wallet ",
+            wallet.mention,
+            f" has {text(free)} {wallet.currency.unit} available{floor}{beside}: {text(shortfall)} too little",
+        ),
         hint="credit it first, or take less",
         balance=text(balance),
         available=text(free),
@@ -111,8 +117,12 @@ def above_maximum(wallet: Wallet, balance: int, maximum: int, amount: int) -> Li
 
     free, shortfall = max(0, maximum - balance), balance + amount - maximum
     return LimitExceeded(
-        f"wallet {wallet.id} may hold {text(maximum)} {wallet.currency.unit} and can take {text(free)} more:"
-        f" {text(shortfall)} too much",
+        (
+            "wallet ",
+            wallet.mention,
+            f" may hold {text(maximum)} {wallet.currency.unit} and can take {text(free)} more:"
+            f" {text(shortfall)} too much",
+        ),
         hint="credit less, or raise it: wallet limits WALLET --maximum-balance A",
         limit="maximum_balance",
         maximum_balance=text(maximum),
@@ -122,15 +132,23 @@ def above_maximum(wallet: Wallet, balance: int, maximum: int, amount: int) -> Li
     )
 
 
-def above_daily_debit(wallet: Wallet, debited: int, limit: int, amount: int, at_us: int) -> LimitExceeded:
+def above_daily_debit(
+    wallet: Wallet, debited: int, held: int, limit: int, amount: int, at_us: int, policy: Policy
+) -> LimitExceeded:
     def text(minor: int) -> str:
         return format_minor(minor, wallet.currency)
 
-    free, shortfall = max(0, limit - debited), debited + amount - limit
-    day = format_time(day_start_us(at_us))[:10]
+    free, shortfall = max(0, limit - debited - held), debited + held + amount - limit
+    beside = f" beside the {text(held)} that holds keep" if held else ""
+    more = {"held": text(held)} if held else {}
+    day = policy.day_of(at_us).text
     return LimitExceeded(
-        f"wallet {wallet.id} may be debited {text(limit)} {wallet.currency.unit} a day and has {text(free)} left on"
-        f" {day} (UTC): {text(shortfall)} too much",
+        (
+            "wallet ",
+            wallet.mention,
+            f" may be debited {text(limit)} {wallet.currency.unit} a day and has {text(free)} left on"
+            f" {day} ({policy.zone}){beside}: {text(shortfall)} too much",
+        ),
         hint="take less, wait for the next day, or raise it: wallet limits WALLET --daily-debit A",
         limit="daily_debit",
         daily_debit=text(limit),
@@ -138,6 +156,7 @@ def above_daily_debit(wallet: Wallet, debited: int, limit: int, amount: int, at_
         debited=text(debited),
         available=text(free),
         shortfall=text(shortfall),
+        **more,
     )
 
 
@@ -195,7 +214,11 @@ def reversal_exceeds(wallet: Wallet, original: Transaction, taken_back: int, amo
 def not_empty(wallet: Wallet, balance: int, held: int) -> WalletNotEmpty:
     balance_text, held_text = format_minor(balance, wallet.currency), format_minor(held, wallet.currency)
     return WalletNotEmpty(
-        f"wallet {wallet.id} has a balance of {balance_text} {wallet.currency.unit} and holds that keep {held_text}",
+        (
+            "wallet ",
+            wallet.mention,
+            f" has a balance of {balance_text} {wallet.currency.unit} and holds that keep {held_text}",
+        ),
         hint="bring the balance to 0 and void its holds first",
         balance=balance_text,
         held=held_text,

@@ -12,20 +12,25 @@ from wallet_cli.domain.commands import (
     Register,
     Replayed,
     RevokeOperator,
+    SetLedger,
     SetLimits,
     SetStatus,
 )
-from wallet_cli.domain.model import ACTIVE, CLOSED, Operator, User, Wallet
+from wallet_cli.domain.model import ACTIVE, CLOSED, LedgerSetting, Operator, User, Wallet
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.rules import refusals
+from wallet_cli.domain.rules.restoring import incomplete, may_restore
 from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import (
     InvalidInput,
     KeyExists,
     KeyNotFound,
+    KeyReused,
+    Mention,
     RestoreConflict,
     UserExists,
     UserNotFound,
+    WalletError,
     WalletExists,
 )
 
@@ -42,6 +47,11 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
         now_us if created_at_us is None else created_at_us,
         key,
     )
+    if key is not None:
+        prior = state.user_keys.get(key)
+        if prior is not None:
+            same = (prior.phone_e164, prior.name) == (user.phone_e164, user.name) and id_ in (None, prior.id)
+            return Replayed(prior) if same else Refusal(_used_for(f"the registration of user {prior.id}"))
     known = state.phones.get(phone.e164)
     if known is not None:
         if known == user:
@@ -49,8 +59,9 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
         return Refusal(
             UserExists(f"{phone.e164} is registered already, as user {known.id}", hint="--exist-ok accepts that")
         )
-    if user.id != state.next_user_id:
-        return Refusal(_out_of_place("user", user.id, state.next_user_id))
+    wrong = _place_refused(state, "user", id_, state.next_user_id)
+    if wrong is not None:
+        return Refusal(wrong)
     # After this point the user is certain.
     state.make_user(user)
     return Applied(user)
@@ -60,13 +71,18 @@ def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Rep
     user_id, type_, currency, own_minimum, created_at_us, id_, key = command
     if user_id not in state.users:
         return Refusal(UserNotFound(f"there is no user {user_id}", hint="wallet register PHONE makes one"))
+    if key is not None:
+        prior = state.wallet_keys.get((user_id, key))
+        if prior is not None:
+            same = (prior.type, prior.currency, prior.own_minimum) == (type_, currency, own_minimum)
+            return _opened_before(state, prior) if same else Refusal(_used_for("wallet ", prior.mention))
     known = state.owned.get((user_id, type_))
     if known is not None:
         if (known.id, known.created_at_us, known.currency) == (id_, created_at_us, currency):
-            return Replayed(known)
+            return _opened_before(state, known)
         return Refusal(
             WalletExists(
-                f"user {user_id} has a wallet of type {type_} already, wallet {known.id} in {known.currency.name}",
+                ("there is a wallet ", known.mention, f" already, in {known.currency.name}"),
                 hint="--exist-ok accepts one in the same currency",
             )
         )
@@ -80,8 +96,9 @@ def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Rep
         now_us if created_at_us is None else created_at_us,
         key=key,
     )
-    if wallet.id != state.next_wallet_id:
-        return Refusal(_out_of_place("wallet", wallet.id, state.next_wallet_id))
+    wrong = _place_refused(state, "wallet", id_, state.next_wallet_id)
+    if wrong is not None:
+        return Refusal(wrong)
     try:
         state.policy.minimum_of(wallet)
     except InvalidInput as error:  # the setting does not fit this currency
@@ -98,7 +115,7 @@ def set_status(state: State, command: SetStatus, now_us: int) -> Applied | Refus
     if wallet is None:
         return Refusal(refusals.no_wallet(wallet_id))
     if wallet.status == status:
-        return Applied(wallet)
+        return _changed(state, wallet)
     if wallet.status == CLOSED:
         return Refusal(refusals.not_active(wallet))
     if status == CLOSED:
@@ -109,7 +126,7 @@ def set_status(state: State, command: SetStatus, now_us: int) -> Applied | Refus
     state.free_lapsed(wallet_id)
     changed = state.wallets[wallet_id]._replace(status=status)
     state.keep_wallet(changed)
-    return Applied(changed)
+    return _changed(state, changed)
 
 
 def set_limits(state: State, command: SetLimits, now_us: int) -> Applied | Refusal:  # noqa: ARG001
@@ -140,7 +157,7 @@ def set_limits(state: State, command: SetLimits, now_us: int) -> Applied | Refus
     # After this point the change is certain.
     if changed != wallet:
         state.keep_wallet(changed)
-    return Applied(changed)
+    return _changed(state, changed)
 
 
 def admit(state: State, command: AdmitOperator, now_us: int) -> Applied | Refusal:
@@ -163,6 +180,13 @@ def note_use(state: State, command: NoteUse, now_us: int) -> Applied | Refusal:
     return _keep(state, known._replace(last_used_at_us=now_us))
 
 
+def set_ledger(state: State, command: SetLedger, now_us: int) -> Applied:  # noqa: ARG001
+    """What has happened stays as it was: only what comes is decided by another time zone or minimum."""
+    setting = LedgerSetting(*command)
+    state.made.append(setting)
+    return Applied(setting)
+
+
 def _keep(state: State, operator: Operator) -> Applied:
     state.keep_operator(operator)
     return Applied(operator)
@@ -172,9 +196,34 @@ def _no_key(name: str) -> KeyNotFound:
     return KeyNotFound(f"there is no key of the name {name}", hint="wallet key list")
 
 
+def _changed(state: State, wallet: Wallet) -> Applied:
+    """A wallet as it stands now, with its last transaction."""
+    return Applied(wallet._replace(held=state.held(wallet)), state.last[wallet.id])
+
+
+def _opened_before(state: State, wallet: Wallet) -> Replayed:
+    return Replayed(wallet, state.last[wallet.id])
+
+
+def _used_for(*what: str | Mention) -> KeyReused:
+    return KeyReused(
+        ("this key was used for another request, ", *what),
+        hint="send the same request to have its answer again, or take a new key",
+    )
+
+
+def _place_refused(state: State, what: str, id_: int | None, next_id: int) -> WalletError | None:
+    """Why a user or a wallet may not be added here: `id_` is given where one is restored."""
+    if id_ is None:
+        return incomplete() if state.restoring else None
+    if id_ != next_id:
+        return _out_of_place(what, id_, next_id)
+    return may_restore(state)
+
+
 def _out_of_place(what: str, id_: int, next_id: int) -> RestoreConflict:
     return RestoreConflict(
-        f"this restores {what} {id_}, and the next {what} of this ledger is {next_id}",
+        f"this restores the {what} with the id {id_}, and the next id here is {next_id}",
         hint="an export is read back, whole and in order, into an empty ledger or the one that it came from",
         expected=next_id,
     )

@@ -1,19 +1,29 @@
 """Reading an export back: history as it was, each thing in its place, then the state that it ended in.
 
-Floors, limits and times are not asked again, for they may have been others when it happened; what can be worked out
-(totals, hashes) is, and the head hash has to come out as it was. What is there already is replayed, so that a restore
-that was interrupted can be run again.
+Floors, limits and times are not asked again, for they may have been others when it happened; so it is for an empty
+ledger alone, which then takes nothing else until the end of the export has been read and all that its rows refer to is
+seen to be there. What can be worked out (totals, hashes) is, and the head hash has to come out as it was. What is there
+already, and identical, is replayed, so that a restore that was interrupted can be run again.
 """
 
 from __future__ import annotations
 
 from wallet_cli.domain.address import format_hold_id, format_transaction_id
-from wallet_cli.domain.commands import Applied, Refusal, Replayed, RestoreHold, RestoreState, RestoreTransaction
+from wallet_cli.domain.commands import (
+    Applied,
+    EndRestore,
+    Refusal,
+    Replayed,
+    RestoreHold,
+    RestoreState,
+    RestoreTransaction,
+    Restoring,
+)
 from wallet_cli.domain.model import OPEN, Transaction
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.state import State
-from wallet_cli.errors import RestoreConflict
+from wallet_cli.errors import Mention, RestoreConflict
 
 WHERE = "an export is read back, whole and in order, into an empty ledger or the one that it came from"
 
@@ -49,6 +59,9 @@ def restore_transaction(state: State, command: RestoreTransaction, now_us: int) 
     if balance is not None and balance != after:
         given, worked_out = format_minor(balance, wallet.currency), format_minor(after, wallet.currency)
         return Refusal(_conflict(f"the balance after it is given as {given}, and would be {worked_out}"))
+    wrong = may_restore(state)
+    if wrong is not None:
+        return Refusal(wrong)
     # After this point the transaction is certain.
     transaction = state.append(
         last, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced, user_key
@@ -70,6 +83,9 @@ def restore_hold(state: State, command: RestoreHold, now_us: int) -> Applied | R
         return Refusal(_conflict(f"hold {format_hold_id(hold.wallet_id, wallet.holds + 1)} has to come first"))
     if hold.key is not None and (hold.wallet_id, hold.key, False) in state.keys:
         return Refusal(refusals.key_reused(state.keys[hold.wallet_id, hold.key, False]))
+    wrong = may_restore(state)
+    if wrong is not None:
+        return Refusal(wrong)
     # After this point the hold is certain.
     kept = hold.kept if hold.status == OPEN else 0
     state.keep_wallet(wallet._replace(held=wallet.held + kept, holds=hold.number))
@@ -86,19 +102,55 @@ def restore_state(state: State, command: RestoreState, now_us: int) -> Applied |
     if (last.seq, last.hash) != (transactions, hash_):
         return Refusal(
             _conflict(
-                f"wallet {wallet_id} ends with transaction {format_transaction_id(wallet_id, last.seq)} and the hash"
-                f" {last.hash.hex()}; expected are {format_transaction_id(wallet_id, transactions)} and {hash_.hex()}"
+                "wallet ",
+                wallet.mention,
+                f" ends with transaction {format_transaction_id(wallet_id, last.seq)} and the hash"
+                f" {last.hash.hex()}; expected are {format_transaction_id(wallet_id, transactions)} and {hash_.hex()}",
             )
         )
     changed = wallet._replace(status=status, own_minimum=own_minimum, maximum=maximum, daily_debit=daily_debit)
     if changed == wallet:
         return Replayed(wallet)
+    wrong = may_restore(state)
+    if wrong is not None:
+        return Refusal(wrong)
     # After this point the change is certain.
     state.keep_wallet(changed)
     return Applied(changed)
 
 
-def _conflict(message: str) -> RestoreConflict:
+def end_restore(state: State, command: EndRestore, now_us: int) -> Applied | Replayed | Refusal:  # noqa: ARG001
+    """Let the ledger take writes: all that its rows refer to has to be there."""
+    if not state.restoring:
+        return Replayed(Restoring(False))
+    if state.fault is not None:
+        return Refusal(_conflict(f"this export contradicts itself: {state.fault}"))
+    state.set_restoring(False)
+    return Applied(Restoring(False))
+
+
+def may_restore(state: State) -> RestoreConflict | None:
+    """Why nothing can be restored into this ledger; None where it can. The first thing begins it."""
+    if state.restoring:
+        return None
+    if not state.empty:
+        return RestoreConflict(
+            "this ledger holds other things already, and this is not one of them",
+            hint="read an export back into a new ledger: wallet --db NEW import FILE",
+        )
+    state.empty = False
+    state.set_restoring(True)
+    return None
+
+
+def incomplete() -> RestoreConflict:
+    return RestoreConflict(
+        "this ledger is incomplete: an export is being read back into it",
+        hint="import the whole export again: it goes on where it ended",
+    )
+
+
+def _conflict(*message: str | Mention) -> RestoreConflict:
     return RestoreConflict(message, hint=WHERE)
 
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
+from typing import Any
+
 from wallet_cli.domain import chain
-from wallet_cli.domain.commands import Made
+from wallet_cli.domain.commands import Made, Restoring
 from wallet_cli.domain.model import EXPIRED, Hold, Operator, Policy, Transaction, User, Wallet
-from wallet_cli.domain.period import day_start_us
+
+_NOTHING: Any = object()
 
 
 class State:
     """Loaded by a store, moved on by `execute`.
 
     `users` by id and `phones` by E.164 hold the users that the batch names, `wallets` and `owned` (by user id and type)
-    its wallets, `last` the last transaction of each, `keys` what already bears one of its keys, `holds` those that it
-    names, `history` the transactions that it names by their place or makes, and `operators` by name those that it
-    names. For wallets that ask for it, `lapsed` has the holds that are past their expiry and not yet noted as expired,
-    and `day_debits` the total of debits before the day of their last transaction. `reversed` is how much of a
-    transaction has been taken back. `made` is what the rules made and changed, in order, for the store to write.
+    its wallets, `last` the last transaction of each, `holds` those that it names, `history` the transactions that it
+    names by their place or makes, and `operators` by name those that it names. `keys` is what already bears one of its
+    keys: by wallet id, key, and whether it is a user's; `user_keys` likewise the users by the key of their
+    registration, `wallet_keys` the wallets by owner and key. For wallets that ask for it, `lapsed` has the holds that
+    are past their expiry and not yet noted as expired, and `day_debits` the total of debits before the day of their
+    last transaction. `reversed` is how much of a transaction has been taken back. `restoring` says whether an export is
+    being read back into the ledger, `empty` whether it has no users and wallets, and `fault` what is wrong between the
+    rows of one that has been read back, where a batch asks. `made` is what the rules made and changed, in order, for
+    the store to write.
     """
 
     def __init__(self, policy: Policy, next_user_id: int = 1, next_wallet_id: int = 1) -> None:
@@ -25,8 +33,10 @@ class State:
         self.next_wallet_id = next_wallet_id
         self.users: dict[int, User] = {}
         self.phones: dict[str, User] = {}
+        self.user_keys: dict[str, User] = {}
         self.wallets: dict[int, Wallet] = {}
         self.owned: dict[tuple[int, str], Wallet] = {}
+        self.wallet_keys: dict[tuple[int, str], Wallet] = {}
         self.last: dict[int, Transaction] = {}
         self.keys: dict[tuple[int, str, bool], Transaction | Hold] = {}
         self.holds: dict[tuple[int, int], Hold] = {}
@@ -35,21 +45,30 @@ class State:
         self.reversed: dict[tuple[int, int], int] = {}
         self.day_debits: dict[int, int] = {}
         self.operators: dict[str, Operator] = {}
+        self.restoring = False
+        self.empty = False
+        self.fault: str | None = None
         self.made: list[Made] = []
+        self._undo: list[tuple[dict[Any, Any], Hashable, Any]] | None = None
+        """What a group has changed so far, newest last: mapping, key, and the value before."""
 
     # What is there, for a store to load.
 
     def add_user(self, user: User) -> None:
-        self.users[user.id] = user
-        self.phones[user.phone_e164] = user
+        self._put(self.users, user.id, user)
+        self._put(self.phones, user.phone_e164, user)
+        if user.key is not None:
+            self._put(self.user_keys, user.key, user)
 
     def add_wallet(self, wallet: Wallet, last: Transaction) -> None:
-        self.wallets[wallet.id] = wallet
-        self.owned[wallet.user_id, wallet.type] = wallet
-        self.last[wallet.id] = last
+        self._put(self.wallets, wallet.id, wallet)
+        self._put(self.owned, (wallet.user_id, wallet.type), wallet)
+        self._put(self.last, wallet.id, last)
+        if wallet.key is not None:
+            self._put(self.wallet_keys, (wallet.user_id, wallet.key), wallet)
 
     def add_hold(self, hold: Hold) -> None:
-        self.holds[hold.wallet_id, hold.number] = hold
+        self._put(self.holds, (hold.wallet_id, hold.number), hold)
 
     # What the rules make of it.
 
@@ -61,7 +80,7 @@ class State:
     def make_wallet(self, wallet: Wallet) -> None:
         self.next_wallet_id = wallet.id + 1
         self.add_wallet(wallet, chain.unopened(wallet))
-        self.day_debits[wallet.id] = 0
+        self._put(self.day_debits, wallet.id, 0)
         self.made.append(wallet)
 
     def keep_wallet(self, wallet: Wallet) -> None:
@@ -73,12 +92,16 @@ class State:
         """Make or change a hold."""
         self.add_hold(hold)
         if hold.key is not None:
-            self.keys[hold.wallet_id, hold.key, False] = hold
+            self._put(self.keys, (hold.wallet_id, hold.key, False), hold)
         self.made.append(hold)
 
     def keep_operator(self, operator: Operator) -> None:
-        self.operators[operator.name] = operator
+        self._put(self.operators, operator.name, operator)
         self.made.append(operator)
+
+    def set_restoring(self, active: bool) -> None:
+        self.restoring = active
+        self.made.append(Restoring(active))
 
     def append(
         self,
@@ -105,34 +128,32 @@ class State:
         else:
             debit_total += amount
         more = ""
-        if (
-            meta is not None
-            or peer_wallet_id is not None
-            or reverses is not None
-            or hold is not None
-            or forced
-            or user_key
-        ):
-            more = chain.extras(meta, peer_wallet_id, peer_seq, reverses, hold, forced, user_key)
+        rest = (meta, peer_wallet_id, peer_seq, reverses, hold, forced, user_key)
+        if rest != _NO_MORE:
+            more = chain.extras(*rest)
         hash_ = chain.link(
             last.hash, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, more
         )
         transaction = Transaction(
-            wallet_id, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, hash_,
-            meta, peer_wallet_id, peer_seq, reverses, hold, forced, user_key,
-        )  # fmt: skip
-        if wallet_id in self.day_debits and day_start_us(at_us) != day_start_us(last.at_us):
-            self.day_debits[wallet_id] = last.debit_total
-        self.last[wallet_id] = transaction
-        self.history[wallet_id, seq] = transaction
+            wallet_id, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, hash_, *rest
+        )
+        if wallet_id in self.day_debits and not self.is_same_day(at_us, last):
+            self._put(self.day_debits, wallet_id, last.debit_total)
+        self._put(self.last, wallet_id, transaction)
+        self._put(self.history, (wallet_id, seq), transaction)
         if reverses is not None:
-            self.reversed[wallet_id, reverses] = self.reversed.get((wallet_id, reverses), 0) + amount
+            place = wallet_id, reverses
+            self._put(self.reversed, place, self.reversed.get(place, 0) + amount)
         if key is not None:
-            self.keys[wallet_id, key, user_key] = transaction
+            self._put(self.keys, (wallet_id, key, user_key), transaction)
         self.made.append(transaction)
         if wallet_id in self.lapsed:
             self.free_lapsed(wallet_id)
         return transaction
+
+    def is_same_day(self, at_us: int, last: Transaction) -> bool:
+        """Whether a moment from `last` on is within the same day of the ledger."""
+        return at_us < self.policy.day_of(last.at_us).end_us
 
     def time_in(self, wallet_id: int, now_us: int) -> int:
         """What time it is in a wallet: that of its last transaction, where the writer's clock is behind it."""
@@ -142,28 +163,49 @@ class State:
 
     def held(self, wallet: Wallet) -> int:
         """What a wallet's holds keep now: those that have lapsed keep nothing, whoever has or has not noted it."""
-        if wallet.id not in self.lapsed:
-            return wallet.held
-        return wallet.held - sum(hold.kept for hold in self.lapsed[wallet.id])
+        lapsed = self.lapsed.get(wallet.id)
+        return wallet.held if not lapsed else wallet.held - sum(hold.kept for hold in lapsed)
 
     def free_lapsed(self, wallet_id: int) -> None:
         """Note, with a write that is made anyway, which holds have lapsed."""
-        lapsed = self.lapsed.pop(wallet_id, ())
+        lapsed = self.lapsed.get(wallet_id, ())
+        if not lapsed:
+            return
+        self._put(self.lapsed, wallet_id, ())
         for hold in lapsed:
             self.keep_hold(hold._replace(status=EXPIRED, ended_at_us=hold.expires_at_us))
-        if lapsed:
-            wallet = self.wallets[wallet_id]
-            self.keep_wallet(wallet._replace(held=wallet.held - sum(hold.kept for hold in lapsed)))
+        wallet = self.wallets[wallet_id]
+        self.keep_wallet(wallet._replace(held=wallet.held - sum(hold.kept for hold in lapsed)))
 
     # All or nothing.
 
-    def copy(self) -> State:
-        """A state that moves on by itself; what it holds is immutable."""
-        made = State(self.policy)
-        made.restore(self)
-        return made
+    def undo_from_here(self) -> Callable[[], None]:
+        """Note what is changed from here on; what is returned takes all of it back, at the cost of these changes alone.
 
-    def restore(self, other: State) -> None:
-        """Become what `other` is."""
-        for name, value in vars(other).items():
-            setattr(self, name, value.copy() if isinstance(value, dict | list) else value)
+        `keep_changes` ends that.
+        """
+        undo: list[tuple[dict[Any, Any], Hashable, Any]] = []
+        self._undo = undo
+        ids, restoring, made = (self.next_user_id, self.next_wallet_id), self.restoring, len(self.made)
+
+        def take_back() -> None:
+            for mapping, key, before in reversed(undo):
+                if before is _NOTHING:
+                    del mapping[key]
+                else:
+                    mapping[key] = before
+            (self.next_user_id, self.next_wallet_id), self.restoring = ids, restoring
+            del self.made[made:]
+
+        return take_back
+
+    def keep_changes(self) -> None:
+        self._undo = None
+
+    def _put(self, mapping: dict[Any, Any], key: Hashable, value: Any) -> None:
+        if self._undo is not None:
+            self._undo.append((mapping, key, mapping.get(key, _NOTHING)))
+        mapping[key] = value
+
+
+_NO_MORE = (None, None, None, None, None, False, False)

@@ -9,14 +9,24 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import BinaryIO, NamedTuple
 
-from wallet_cli.domain.address import MAX_ID, PhoneDigits, WalletName, check_key, parse_wallet
+from wallet_cli.domain.address import (
+    MAX_ID,
+    PhoneDigits,
+    TypedWallet,
+    WalletName,
+    check_key,
+    format_wallet_id,
+    parse_new_wallet,
+    parse_wallet,
+)
 from wallet_cli.domain.commands import (
     Applied,
     Command,
+    EndRestore,
     OpenWallet,
     Post,
     Refusal,
@@ -26,9 +36,10 @@ from wallet_cli.domain.commands import (
     RestoreState,
     RestoreTransaction,
     Result,
+    SetLedger,
 )
 from wallet_cli.domain.model import Wallet
-from wallet_cli.domain.money import parse_currency, parse_minimum
+from wallet_cli.domain.money import Currency, parse_currency, parse_minimum, parse_stored
 from wallet_cli.domain.period import parse_start
 from wallet_cli.errors import (
     InvalidInput,
@@ -49,6 +60,7 @@ from wallet_cli.services.imports.checking import RESTORED, Decide, How, LedgerLo
 from wallet_cli.services.imports.dialect import Dialect
 from wallet_cli.services.imports.reading import Line
 from wallet_cli.services.wallets import find_account, find_wallet
+from wallet_cli.settings import LEDGER_SETTINGS
 
 BATCH_LINES = 5000
 """How many lines share a turn and a commit."""
@@ -59,6 +71,8 @@ Change = Post | RestoreTransaction | RestoreHold | RestoreState
 """What a line about a wallet may ask for."""
 
 CarryOut = Callable[[Sequence[Command]], list[Result]]
+Given = tuple[object, bool] | None
+"""The currency that a line names, and whether it is one of an export."""
 
 Report = Callable[[int, WalletError, str], None]
 """Is told of each line that is refused: its number, why, and its text."""
@@ -102,7 +116,7 @@ def run(
         stack.enter_context(ledger.store.many_batches())
         if not source.seekable():
             source = stack.enter_context(spooled(source))
-        how = How(name, dialect, ledger.settings.timezone, ledger.now_us(), options.duplicates, options.sort)
+        how = How(name, dialect, ledger.zone_of_times, ledger.now_us(), options.duplicates, options.sort)
         looked = look(stack, source, how, LedgerLook(ledger), decide, tell)
         source = looked.source
         if not options.dry_run and not options.atomic:
@@ -158,7 +172,7 @@ class Run:
         self._options = options
         self._report = report
         self._carry_out = carry_out
-        self._zone = ledger.settings.timezone
+        self._zone = ledger.zone_of_times
         self._known: dict[str, Wallet] = {}
         """Wallets by the text that names them, as they were when it was first read."""
         self._ends: dict[str, int] = {}
@@ -258,8 +272,10 @@ class Run:
         fields = line.fields
         wallet = self._wallet_of(line)
         if not RESTORED.isdisjoint(fields):
-            if fields.get("currency", wallet.currency.name) != wallet.currency.name:
-                raise InvalidInput(f"wallet {wallet.id} is in {wallet.currency.name}", hint="one wallet, one currency")
+            if not records.is_of(fields.get("currency", wallet.currency.name), wallet.currency):
+                raise InvalidInput(
+                    ("wallet ", wallet.mention, f" is in {wallet.currency.written}"), hint="one wallet, one currency"
+                )
             if "id" in fields:
                 return self._with_peer(records.restored_transaction(line, wallet, self._zone))
             named = min(RESTORED.intersection(fields))
@@ -269,7 +285,7 @@ class Run:
         if key is None:
             key = f"{self._prefix or self._make_prefix()}{line.number}"
         else:
-            check_key(records.text(fields, "key"))
+            key = check_key(records.text(fields, "key"))
         return records.post(line, wallet, key, self._zone)
 
     def _with_peer(self, command: RestoreTransaction) -> RestoreTransaction:
@@ -278,7 +294,7 @@ class Run:
         if id_ is not None and id_ not in self._there:
             if id_ > MAX_ID or not self._ledger.store.accounts([id_], self._ledger.now_us()):
                 raise RestoreConflict(
-                    f"the other leg of this transfer is in wallet {id_}, which is not here",
+                    f"the other leg of this transfer is in wallet {format_wallet_id(id_)}, which is not here",
                     hint="transfers are read back with both of their wallets: export the whole ledger",
                 )
             if len(self._there) > MAX_KNOWN_NAMES:
@@ -333,9 +349,14 @@ class Run:
 
     def _opening(self, line: Line) -> OpenWallet:
         fields = line.fields
-        name = parse_wallet(records.text(fields, "wallet"))
+        name = parse_new_wallet(records.text(fields, "wallet"))
         currency = records.text_or_none(fields, "currency")
-        unit = self._ledger.settings.currency if currency is None else parse_currency(currency)
+        if currency is None:
+            unit = self._ledger.settings.currency
+        elif "id" in fields or "digits" in fields:
+            unit = parse_stored(currency, records.digits(fields))
+        else:
+            unit = parse_currency(currency)
         minimum = None
         if "minimum_balance" in fields:
             minimum = parse_minimum(records.amount_text(fields, "minimum_balance"), unit)
@@ -348,7 +369,7 @@ class Run:
         if not isinstance(error, WalletExists) or command.id is not None:
             return False
         known = self._ledger.store.account_of(command.user_id, command.type, self._ledger.now_us())
-        return known is not None and known.wallet.currency == command.currency
+        return known is not None and known.wallet.currency.is_same(command.currency)
 
     def _headers(self, batch: list[Line]) -> None:
         for line in batch:
@@ -360,7 +381,20 @@ class Run:
                 if line.number == 1:
                     raise  # the whole file is of another form
                 self._refuse(line, error)
+            try:
+                settings = records.ledger_settings(line.fields)
+                if settings is not None:
+                    self.take_settings(settings)
+            except InvalidInput as error:
+                self._refuse(line, error)
         self._records = 0
+
+    def take_settings(self, settings: Mapping[str, str | None]) -> None:
+        """Have an empty ledger keep the settings of the one that was exported."""
+        if self._ledger.store.has_rows():
+            return
+        for result in self._carry_out([SetLedger(name, settings.get(name)) for name in LEDGER_SETTINGS]):
+            assert isinstance(result, Applied)
 
     def _footers(self, batch: list[Line]) -> None:
         for line in batch:
@@ -368,7 +402,17 @@ class Run:
                 records.check_count(line, self._records)
             except WalletError as error:
                 self._refuse(line, error)
+            else:
+                self._end_restore(line)
             self._records = None
+
+    def _end_restore(self, line: Line) -> None:
+        """Have a restored ledger take writes again, unless something of it was refused."""
+        if self.refused:
+            return  # each was told; the rest is still to come
+        (result,) = self._carry_out([EndRestore()])
+        if isinstance(result, Refusal):
+            self._refuse(line, result.error)
 
     def _unreadable(self, batch: list[Line]) -> None:
         for line in batch:
@@ -388,30 +432,33 @@ class Run:
         if len(self._known) > MAX_KNOWN_NAMES:
             self._known.clear()
             self._ends.clear()
-        unknown: dict[str, object] = {}
+        unknown: dict[str, Given] = {}
         """Names, each with the first currency that a line gives it."""
         for line in batch:
             name = line.fields.get("wallet")
             if type(name) is str and name not in self._known and unknown.get(name) is None:
-                unknown[name] = line.fields.get("currency")
-        missing: dict[str, tuple[WalletName, object]] = {}
+                currency = line.fields.get("currency")
+                # A line of an export names what was a currency when its wallet was opened.
+                unknown[name] = None if currency is None else (currency, "id" in line.fields)
+        missing: dict[str, tuple[WalletName, Given]] = {}
         for text, currency in unknown.items():
             try:
                 wanted = parse_wallet(text)
                 self._know(text, wanted)
             except (UserNotFound, WalletNotFound):
-                missing[text] = (wanted, currency)
+                if isinstance(wanted, WalletName):
+                    missing[text] = (wanted, currency)
             except WalletError:
                 continue  # the line itself is told, when its turn comes
         if missing and self._options.create:
             self._open_missing(missing)
 
-    def _open_missing(self, missing: dict[str, tuple[WalletName, object]]) -> None:
+    def _open_missing(self, missing: dict[str, tuple[WalletName, Given]]) -> None:
         self._register_missing([name for name, _ in missing.values()])
         commands: list[OpenWallet] = []
         for name, currency in missing.values():
             try:
-                unit = parse_currency(currency) if isinstance(currency, str) else self._ledger.settings.currency
+                unit = self._ledger.settings.currency if currency is None else _opened_in(*currency)
                 commands.append(OpenWallet(users.find_user(self._ledger, name.user).id, name.type, unit, None))
             except (NotFound, InvalidInput):
                 continue
@@ -423,7 +470,7 @@ class Run:
             except WalletError:
                 continue
 
-    def _know(self, text: str, name: WalletName) -> None:
+    def _know(self, text: str, name: TypedWallet) -> None:
         wallet, last, _ = find_account(self._ledger, name)
         self._known[text] = wallet
         if last.seq:
@@ -479,8 +526,17 @@ class Run:
             self.replayed += replayed
 
     def _refuse(self, line: Line, error: WalletError) -> None:
+        name = line.fields.get("wallet")
+        if type(name) is str and name in self._known:
+            error.name_wallets({self._known[name].id: name})
         self.refused += 1
         self._report(line.number, error, line.text.rstrip("\r\n"))
+
+
+def _opened_in(currency: object, was_there: bool) -> Currency:
+    if not isinstance(currency, str):
+        raise InvalidInput("the currency is not text", hint='"currency": "…"')
+    return parse_stored(currency) if was_there else parse_currency(currency)
 
 
 def _cut_short() -> RestoreConflict:

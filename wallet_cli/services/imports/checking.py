@@ -11,7 +11,6 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from datetime import tzinfo
 from hashlib import blake2b, file_digest
 from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple, Protocol
@@ -20,7 +19,7 @@ from wallet_cli.domain.address import parse_wallet
 from wallet_cli.domain.commands import Post
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.money import format_minor
-from wallet_cli.domain.period import parse_start
+from wallet_cli.domain.period import Zone, parse_start
 from wallet_cli.errors import InvalidInput, TimeConflict, WalletError, shown
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.imports import records
@@ -112,7 +111,7 @@ class How(NamedTuple):
 
     name: str
     dialect: Dialect
-    zone: tzinfo | None
+    zone: Zone
     now_us: int
     duplicates: str | None
     sort: bool
@@ -363,7 +362,7 @@ class LedgerLook:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._zone = ledger.settings.timezone
+        self._zone = ledger.zone_of_times
         self._wallets: dict[str, tuple[Wallet, Transaction] | None] = {}
 
     def find(self, lines: Sequence[Line], prefix: str) -> Iterator[Found]:

@@ -25,11 +25,11 @@ COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *RESTORED_COLUMNS)
 
 RECORDS: dict[str, frozenset[str]] = {
     "transaction": frozenset(COLUMNS),
-    "ledger": frozenset({"version"}),
+    "ledger": frozenset({"version", "currency", "phone_region", "minimum_balance", "timezone"}),
     "user": frozenset(
         {"id", "phone_number", "phone_e164", "phone_region", "phone_national", "name", "created_at", "key"}
     ),
-    "wallet": frozenset({"id", "wallet", "currency", "minimum_balance", "created_at", "key"}),
+    "wallet": frozenset({"id", "wallet", "currency", "digits", "minimum_balance", "created_at", "key"}),
     "hold": frozenset(
         {
             "id", "wallet", "amount", "captured", "status", "created_at", "expires_at", "ended_at", "note", "key",

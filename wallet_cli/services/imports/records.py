@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import tzinfo
 from typing import Any
 
 from wallet_cli.domain.address import (
-    check_key,
     check_name,
     check_note,
+    check_stored_key,
+    format_wallet_id,
     parse_hold_id,
     parse_transaction_id,
 )
@@ -18,16 +18,21 @@ from wallet_cli.domain.commands import Post, Register, RestoreHold, RestoreState
 from wallet_cli.domain.meta import canonical, parse_json
 from wallet_cli.domain.model import ACTIVE, CAPTURED, CLOSED, EXPIRED, FROZEN, OPEN, VOIDED, Hold, Wallet
 from wallet_cli.domain.money import (
+    Currency,
     parse_amount,
     parse_balance,
     parse_daily_debit,
     parse_maximum,
     parse_minimum,
+    parse_name,
+    parse_stored,
 )
-from wallet_cli.domain.period import parse_start
+from wallet_cli.domain.period import Zone, parse_start
 from wallet_cli.domain.phone import Phone, phone_digits
 from wallet_cli.errors import InvalidInput, RestoreConflict, shown
 from wallet_cli.services.imports.reading import Fraction, Line
+from wallet_cli.services.ledgers import checked
+from wallet_cli.settings import LEDGER_SETTINGS
 
 # As long as what is typed may be: some plans go beyond the 15 digits of E.164.
 _E164 = r"\+[0-9]{3,40}"
@@ -64,7 +69,7 @@ def amount_text(fields: dict[str, Any], name: str = "amount") -> str:
     )
 
 
-def post(line: Line, wallet: Wallet, key: str | None, zone: tzinfo | None) -> Post:
+def post(line: Line, wallet: Wallet, key: str | None, zone: Zone) -> Post:
     """A line that is to go through the rules."""
     get = line.fields.get
     amount, kind, note, at, meta = get("amount"), get("kind"), get("note"), get("at"), get("meta")
@@ -76,7 +81,7 @@ def post(line: Line, wallet: Wallet, key: str | None, zone: tzinfo | None) -> Po
     return Post(wallet.id, is_credit, minor, note, key, at_us, None if meta is None else _meta(meta))
 
 
-def restored_transaction(line: Line, wallet: Wallet, zone: tzinfo | None) -> RestoreTransaction:
+def restored_transaction(line: Line, wallet: Wallet, zone: Zone) -> RestoreTransaction:
     """A line of an export, which says where it stood."""
     fields, currency = line.fields, wallet.currency
     wallet_id, seq = parse_transaction_id(text(fields, "id"))
@@ -85,7 +90,7 @@ def restored_transaction(line: Line, wallet: Wallet, zone: tzinfo | None) -> Res
     if note is not None:
         check_note(note)
     if key is not None:
-        check_key(key)
+        check_stored_key(key)
     peer_id = peer_seq = reverses = hold = None
     if "transfer" in fields:
         peer_id, peer_seq = parse_transaction_id(text(fields, "transfer"))
@@ -114,7 +119,7 @@ def restored_transaction(line: Line, wallet: Wallet, zone: tzinfo | None) -> Res
     )
 
 
-def restored_hold(line: Line, wallet: Wallet, zone: tzinfo | None) -> RestoreHold:
+def restored_hold(line: Line, wallet: Wallet, zone: Zone) -> RestoreHold:
     fields, currency = line.fields, wallet.currency
     wallet_id, number = parse_hold_id(text(fields, "id"))
     _same_wallet(wallet, wallet_id)
@@ -133,7 +138,7 @@ def restored_hold(line: Line, wallet: Wallet, zone: tzinfo | None) -> RestoreHol
         parse_start(text(fields, "expires_at"), zone),
         None if ended_at is None else parse_start(ended_at, zone),
         None if note is None else check_note(note),
-        None if key is None else check_key(key),
+        None if key is None else check_stored_key(key),
     )
     if not _is_possible(hold):
         raise InvalidInput(
@@ -175,7 +180,7 @@ def restored_state(line: Line, wallet: Wallet) -> RestoreState:
     )
 
 
-def restored_user(line: Line, zone: tzinfo | None) -> Register:
+def restored_user(line: Line, zone: Zone) -> Register:
     """A user of an export, with their number as it had been worked out."""
     fields = line.fields
     typed = text(fields, "phone_number")
@@ -197,11 +202,30 @@ def restored_user(line: Line, zone: tzinfo | None) -> Register:
     )
 
 
-def created_at(fields: dict[str, Any], zone: tzinfo | None) -> tuple[int | None, int | None]:
+def created_at(fields: dict[str, Any], zone: Zone) -> tuple[int | None, int | None]:
     """When a restored wallet was opened, and its id; nothing for one that is to be opened now."""
     if "id" not in fields and "created_at" not in fields:
         return None, None
     return parse_start(text(fields, "created_at"), zone), _whole(fields, "id")
+
+
+def digits(fields: dict[str, Any]) -> int | None:
+    """The fraction digits of a restored wallet's currency, where its name alone does not say them."""
+    return None if "digits" not in fields else _whole(fields, "digits")
+
+
+def is_of(named: object, currency: Currency) -> bool:
+    """Whether a line that names a currency means that of its wallet, whose own name for it always counts."""
+    if named == currency.name:
+        return True
+    known = parse_name(named) if isinstance(named, str) else None
+    return known is not None and known.is_same(currency)
+
+
+def ledger_settings(fields: dict[str, Any]) -> dict[str, str | None] | None:
+    """The settings of the ledger that was exported, checked; None in an export of before ledgers had any."""
+    given = {name: text(fields, name) for name in LEDGER_SETTINGS if name in fields}
+    return {name: checked(name, value, parse_stored) for name, value in given.items()} or None
 
 
 def check_version(line: Line, newest: int) -> None:
@@ -272,7 +296,11 @@ def _matching(fields: dict[str, Any], name: str, pattern: str) -> str:
 def _same_wallet(wallet: Wallet, wallet_id: int) -> None:
     if wallet.id != wallet_id:
         raise RestoreConflict(
-            f"this was wallet {wallet_id}, and the wallet of that name is {wallet.id} here",
+            (
+                f"this was wallet {format_wallet_id(wallet_id)}, and wallet ",
+                wallet.mention,
+                f" is {format_wallet_id(wallet.id)} here",
+            ),
             hint="an export is read back into an empty ledger, or the one that it came from; leave id out to add anew",
         )
 
@@ -280,5 +308,8 @@ def _same_wallet(wallet: Wallet, wallet_id: int) -> None:
 def _within(wallet_id: int, id_: tuple[int, int]) -> int:
     """The number of a thing of the same wallet."""
     if id_[0] != wallet_id:
-        raise InvalidInput(f"this belongs to wallet {id_[0]}, not {wallet_id}", hint="reversals stay within a wallet")
+        raise InvalidInput(
+            f"this belongs to wallet {format_wallet_id(id_[0])}, not {format_wallet_id(wallet_id)}",
+            hint="reversals stay within a wallet",
+        )
     return id_[1]

@@ -2,58 +2,60 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from wallet_cli.domain.commands import AppliedTogether, Post, Refusal, Result, Together
 from wallet_cli.domain.model import Wallet
 from wallet_cli.errors import WalletError
-from wallet_cli.web.auth import Caller
-from wallet_cli.web.bodies import MAX_BATCH_BYTES, Batch, BatchItem, amount_text, decode, meta_text
+from wallet_cli.web.bodies import MAX_BATCH_BYTES, Batch, BatchItem, read_batch
 from wallet_cli.web.exchange import Reply, failure
+from wallet_cli.web.long_work import Pause
 from wallet_cli.web.routes.call import Call
 from wallet_cli.web.routes.transactions import answered, posting
 from wallet_cli.web.site import Site
-
-ITEMS_AT_ONCE = 500
-"""How many items of a batch are worked on before other callers get a word in."""
 
 Prepared = tuple[Post, Wallet]
 
 
 async def create_transactions(site: Site, call: Call) -> Reply:
     call.caller.must_write()
-    body = decode(await call.body(MAX_BATCH_BYTES), Batch)
+    # What would be refused after all is refused before it is read: once it is here, it takes memory and time.
+    site.inbox.must_have_room()
+    site.long_work.must_have_room()
+    body = await call.body(MAX_BATCH_BYTES)
     call.query()
-    for each in body.transactions:
-        # Another JSON type is a fault of the body, as it is in every other field.
-        amount_text(each.amount)
-        meta_text(each.meta)
-    prepared = await _prepare_all(site, call.caller, body.transactions)
-    if body.atomic:
+    site.long_work.must_have_room()
+    async with site.long_work.turn() as pause:
+        batch = Batch(transactions=[])
+        for _ in read_batch(body, batch):
+            await pause()
+        prepared = await _prepare_all(site, call, batch.transactions, pause)
+    if batch.atomic:
         return await _atomic(site, prepared)
     commands = [item[0] for item in prepared if not isinstance(item, WalletError)]
     results = iter(await site.carry_out(commands) if commands else [])
     answers: list[dict[str, Any]] = []
-    for number, item in enumerate(prepared):
-        if number % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
-            await asyncio.sleep(0)
-        answer = _refused(item) if isinstance(item, WalletError) else _item(next(results), item[1])
-        if "code" in answer:
-            site.metrics.refused(answer["code"])
-        answers.append(answer)
+    async with site.long_work.turn() as pause:
+        for item in prepared:
+            await pause()
+            answer = _refused(item) if isinstance(item, WalletError) else _item(next(results), item[1])
+            if "code" in answer:
+                site.metrics.refused(answer["code"])
+            answers.append(answer)
     return Reply(200, "batch done", _summary(answers))
 
 
-async def _prepare_all(site: Site, caller: Caller, items: Sequence[BatchItem]) -> list[Prepared | WalletError]:
+async def _prepare_all(
+    site: Site, call: Call, items: Sequence[BatchItem], pause: Pause
+) -> list[Prepared | WalletError]:
     prepared: list[Prepared | WalletError] = []
-    for number, item in enumerate(items):
-        if number % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1:
-            await asyncio.sleep(0)
+    for item in items:
+        await pause()
         try:
-            prepared.append(posting(site, caller, item, item.key))
+            prepared.append(posting(site, call.caller, item, item.key))
         except WalletError as error:
+            site.note_refusal(error, call.scope, call.caller, "")
             prepared.append(error)
     return prepared
 
@@ -70,7 +72,11 @@ async def _atomic(site: Site, prepared: Sequence[Prepared | WalletError]) -> Rep
     if isinstance(result, Refusal):
         raise result.error
     assert isinstance(result, AppliedTogether)
-    answers = [_item(each, wallet) for each, (_, wallet) in zip(result.results, ready, strict=True)]
+    answers = []
+    async with site.long_work.turn() as pause:
+        for each, (_, wallet) in zip(result.results, ready, strict=True):
+            await pause()
+            answers.append(_item(each, wallet))
     return Reply(200, "batch done, all of it", _summary(answers))
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import copy
+import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from wallet_cli.domain.address import OwnedWallet, check_key, parse_id
+from wallet_cli.domain.address import OwnedWallet, check_key, format_wallet_id, parse_id
+from wallet_cli.domain.commands import Applied, Replayed
 from wallet_cli.errors import InvalidInput, UserNotFound, WalletNotFound, shown
 from wallet_cli.services import pages
-from wallet_cli.services.context import Ledger
-from wallet_cli.settings import Settings, Value
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.bodies import MAX_BODY_BYTES
-from wallet_cli.web.exchange import JSON_TYPE, Receive, Scope, header, media_type, query, read_body
+from wallet_cli.web.exchange import JSON_TYPE, Receive, Reply, Scope, header, media_type, query, read_body
 
 UTF8 = b"UTF-8''"
+QUOTED = re.compile(rb'"((?:[^"\\]|\\["\\])*)"')
+"""A string of a structured field (RFC 8941), as a draft for this header has it."""
 
 
 class Call(NamedTuple):
@@ -45,9 +46,9 @@ class Call(NamedTuple):
         return query(self.scope, frozenset(known))
 
     def key(self) -> str | None:
-        """The `Idempotency-Key`, checked.
+        """The `Idempotency-Key`, checked; quotes around it are not a part of it.
 
-        Spaces at its ends, which no header keeps, stand in `Idempotency-Key*`, in the form of RFC 8187.
+        `Idempotency-Key*` has it in the form of RFC 8187: a key beyond ASCII, or one that has quotes around it.
         """
         value = header(self.scope, b"idempotency-key")
         encoded = header(self.scope, b"idempotency-key*")
@@ -55,6 +56,8 @@ class Call(NamedTuple):
             if value is not None or not encoded.upper().startswith(UTF8):
                 raise InvalidInput("the Idempotency-Key cannot be read", hint="one of both; Idempotency-Key*: UTF-8''…")
             value = unquote_to_bytes(encoded[len(UTF8) :])
+        elif value is not None and (quoted := QUOTED.fullmatch(value)):
+            value = re.sub(rb"\\(.)", rb"\1", quoted[1])
         if value is None:
             return None
         try:
@@ -68,9 +71,11 @@ class Page(NamedTuple):
 
     limit: int
     cursor: str | None
+    counted: bool
+    """Whether to say how many things are in the whole list."""
 
 
-PAGE = ("limit", "cursor")
+PAGE = ("limit", "cursor", "count")
 
 
 def page(given: dict[str, str]) -> Page:
@@ -78,7 +83,7 @@ def page(given: dict[str, str]) -> Page:
     limit = given.get("limit", str(pages.DEFAULT_LIMIT))
     if not (limit.isascii() and limit.isdigit() and len(limit) <= 4):
         raise InvalidInput(f"the limit is not a number: {shown(limit)}", hint=f"1 to {pages.MAX_LIMIT}")
-    return Page(int(limit), given.get("cursor"))
+    return Page(int(limit), given.get("cursor"), flag(given, "count"))
 
 
 FLAGS = {"true": True, "false": False}
@@ -94,14 +99,11 @@ def flag(given: dict[str, str], name: str) -> bool:
     return value
 
 
-def as_told(ledger: Ledger, **told: str | None) -> Ledger:
-    """The same ledger, with settings that a caller chose in the place of the server's."""
-    chosen = {name: Value(text, "the request") for name, text in told.items() if text is not None}
-    if not chosen:
-        return ledger
-    other = copy.copy(ledger)
-    other.settings = Settings({**ledger.settings.values, **chosen})
-    return other
+def made(result: Applied | Replayed, message: str, answer: dict[str, Any]) -> Reply:
+    """The answer to what makes a user or a wallet, which a key may have made before."""
+    if isinstance(result, Replayed):
+        return Reply(200, f"{message} before, with this key", answer | {"replayed": True})
+    return Reply(201, message, answer)
 
 
 def must_see(caller: Caller, user_id: int) -> None:
@@ -113,4 +115,4 @@ def must_see(caller: Caller, user_id: int) -> None:
 def must_see_wallet(caller: Caller, wallet: OwnedWallet) -> None:
     """Raises WalletNotFound for another user's wallet, as for one that is not there."""
     if not caller.sees(wallet.user_id):
-        raise WalletNotFound(f"user {wallet.user_id} has no wallet {wallet.wallet_id}")
+        raise WalletNotFound(f"user {wallet.user_id} has no wallet {format_wallet_id(wallet.wallet_id)}")

@@ -56,6 +56,6 @@ async def void_hold(site: Site, call: Call) -> Reply:
 
 async def list_holds(site: Site, call: Call) -> Reply:
     ref = OwnedWallet(call.path_id("wallet_id"), call.path_id("user_id"))
-    limit, cursor = page(call.query(*PAGE))
+    part = page(call.query(*PAGE))
     must_see(call.caller, ref.user_id)
-    return Reply(200, "holds", holds.listed(site.ledger, ref, limit, cursor))
+    return Reply(200, "holds", holds.listed(site.ledger, ref, *part))

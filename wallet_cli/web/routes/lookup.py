@@ -5,15 +5,17 @@ What belongs to another user is answered as what is not there, in the same words
 
 from __future__ import annotations
 
-from wallet_cli.domain.address import UserName, parse_transaction_id, parse_user, parse_wallet
+from wallet_cli.domain.address import UserName, WalletName, parse_transaction_id, parse_user, parse_wallet
 from wallet_cli.domain.model import User
 from wallet_cli.errors import InvalidInput
-from wallet_cli.services import audit, transactions, users, wallets
-from wallet_cli.services.answers import Answer, user_answer
-from wallet_cli.services.context import Ledger
+from wallet_cli.services import transactions, users, wallets
+from wallet_cli.services.answers import user_answer
+from wallet_cli.services.context import Ledger, as_told
+from wallet_cli.web import long_reads
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.exchange import Reply
-from wallet_cli.web.routes.call import PAGE, Call, as_told, page
+from wallet_cli.web.readers import PROOFS
+from wallet_cli.web.routes.call import PAGE, Call, page
 from wallet_cli.web.site import Site
 
 
@@ -28,17 +30,20 @@ async def find_wallet(site: Site, call: Call) -> Reply:
     name = parse_wallet(_asked(given, "wallet"))
     ledger = as_told(site.ledger, phone_region=given.get("region"))
     if call.caller.operator is None:
-        _seen(ledger, call.caller, name.user)
+        if isinstance(name, WalletName):
+            _seen(ledger, call.caller, name.user)
+        elif not call.caller.sees(wallets.find_wallet(ledger, name).user_id):
+            raise wallets.no_wallet(name)
     return Reply(200, "wallet", wallets.balance(ledger, name, given.get("at")))
 
 
 async def find_wallets(site: Site, call: Call) -> Reply:
     given = call.query("user", "region", *PAGE)
     name = parse_user(_asked(given, "user"))
-    limit, cursor = page(given)
+    part = page(given)
     ledger = as_told(site.ledger, phone_region=given.get("region"))
     _seen(ledger, call.caller, name)
-    return Reply(200, "wallets", wallets.page_of(ledger, name, limit, cursor))
+    return Reply(200, "wallets", wallets.page_of(ledger, name, *part))
 
 
 async def find_transaction(site: Site, call: Call) -> Reply:
@@ -51,10 +56,8 @@ async def verify(site: Site, call: Call) -> Reply:
     given = call.query("wallet", "region")
     name = parse_wallet(given["wallet"]) if "wallet" in given else None
 
-    def verified(ledger: Ledger) -> Answer:
-        return audit.verify(as_told(ledger, phone_region=given.get("region")), name)
-
-    return Reply(200, "verified", await site.read_apart(verified))
+    answer = await site.readers.answer(call.receive, PROOFS, call.caller, long_reads.verify, name, given.get("region"))
+    return Reply(200, "verified", answer)
 
 
 def _asked(given: dict[str, str], name: str) -> str:

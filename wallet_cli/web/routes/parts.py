@@ -12,12 +12,13 @@ from wallet_cli.domain.address import check_key
 from wallet_cli.errors import InvalidInput, WalletError
 from wallet_cli.services import imports
 from wallet_cli.services.answers import Answer
-from wallet_cli.services.context import Ledger
+from wallet_cli.services.context import Ledger, as_told
+from wallet_cli.services.imports import records
 from wallet_cli.services.imports.checking import WALLETS_AT_ONCE, LedgerLook
 from wallet_cli.services.imports.reading import Line, read_lines
 from wallet_cli.web.bodies import MAX_BATCH_BYTES, PartHead, decode
 from wallet_cli.web.exchange import Reply
-from wallet_cli.web.routes.call import Call, as_told
+from wallet_cli.web.routes.call import Call
 from wallet_cli.web.routes.transport import Import
 from wallet_cli.web.site import Site
 
@@ -29,13 +30,13 @@ NAME = "part.jsonl"
 async def import_part(site: Site, call: Call) -> Reply:
     call.caller.must_be_writing_operator()
     call.query()
+    _, body = await call.file((PART_TYPE,), MAX_BATCH_BYTES)
     with site.importing():
-        _, body = await call.file((PART_TYPE,), MAX_BATCH_BYTES)
         first, _, lines = body.partition(b"\n")
         head = decode(first, PartHead)
         if not lines.endswith(b"\n") or lines.count(b"\n") != len(head.numbers):
             raise InvalidInput("the numbers are not those of the lines", hint="a number for each line, each line whole")
-        check_key(head.prefix + "1")
+        head.prefix = check_key(head.prefix + "1")[:-1]
         work = Part(site, head, lines)
         answer = await site.write_apart(work.run)
     for code, times in work.codes.items():
@@ -72,12 +73,14 @@ class Part(Import):
                     return ledger.executor.run(batch, "import")
 
                 run = imports.Run(told, source, self._options, self._report, carry_out, head.prefix, head.broken)
+                self._take_settings(run)
                 run.read(lines, between_batches)
             else:
                 with ledger.executor.turn("import") as turn:
                     run = imports.Run(
                         told, source, self._options, self._report, turn.carry_out, head.prefix, head.broken
                     )
+                    self._take_settings(run)
                     run.read(lines, between_batches)
                     if self._options.dry_run or head.refused or run.refused:
                         turn.abandon()
@@ -92,6 +95,11 @@ class Part(Import):
         numbers = {line.fields["wallet"]: line.number for line in lines if isinstance(line.fields.get("wallet"), str)}
         earlier = look.earlier(list(numbers)[:WALLETS_AT_ONCE], self._head.prefix)
         return [[numbers[each.wallet], *each[1:]] for each in earlier]
+
+    def _take_settings(self, run: imports.Run) -> None:
+        settings = records.ledger_settings(dict(self._head.ledger or {}))
+        if settings is not None:
+            run.take_settings(settings)
 
     def _report(self, line: int, error: WalletError, _text: str) -> None:
         """All of them: the lines of a part are few."""

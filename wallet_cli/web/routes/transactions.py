@@ -7,9 +7,8 @@ from wallet_cli.domain.commands import Applied, Post, Replayed
 from wallet_cli.domain.model import Wallet
 from wallet_cli.errors import Forbidden
 from wallet_cli.services import transactions
-from wallet_cli.services.answers import Answer
-from wallet_cli.services.context import Ledger
 from wallet_cli.services.transactions import Wanted
+from wallet_cli.web import long_reads
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.bodies import (
     NewReversal,
@@ -22,6 +21,7 @@ from wallet_cli.web.bodies import (
     part_text,
 )
 from wallet_cli.web.exchange import Reply
+from wallet_cli.web.readers import SEARCHES
 from wallet_cli.web.routes.call import PAGE, Call, must_see, must_see_wallet, page
 from wallet_cli.web.site import Site
 
@@ -40,6 +40,9 @@ def posting(site: Site, caller: Caller, body: NewTransaction, key: str | None) -
     """The command that a body asks for, once the caller is known to be allowed to ask, and its wallet."""
     ref = OwnedWallet(body.wallet_id, body.user_id)
     must_see_wallet(caller, ref)
+    if body.at is not None and caller.is_user:
+        # Which day a debit is of decides which daily limit it counts in.
+        raise Forbidden("only an operator may say when a transaction was", hint="leave `at` out")
     command, wallet = transactions.posting(
         site.ledger,
         ref,
@@ -50,9 +53,9 @@ def posting(site: Site, caller: Caller, body: NewTransaction, key: str | None) -
         at=body.at,
         meta=meta_of(body.meta),
     )
-    if body.is_credit and caller.operator is None:
+    if body.is_credit and caller.is_user:
         raise Forbidden("only an operator may credit a wallet")
-    return command, wallet
+    return command._replace(user_key=caller.is_user and key is not None), wallet
 
 
 def answered(result: Applied | Replayed, wallet: Wallet) -> Reply:
@@ -72,17 +75,18 @@ async def create_transfer(site: Site, call: Call) -> Reply:
     # A user moves money between their own wallets alone: into another's, it would be a credit.
     must_see_wallet(call.caller, source)
     must_see_wallet(call.caller, target)
+    key = call.key()
     command, both = transactions.transferring(
         site.ledger,
         source,
         target,
         amount_text(body.amount),
         note=body.note,
-        key=call.key(),
+        key=key,
         meta=meta_of(body.meta),
     )
-    result = await site.carry_out_one(command)
-    answer = transactions.transferred(site.ledger, result, both)
+    result = await site.carry_out_one(command._replace(user_key=call.caller.is_user and key is not None))
+    answer = transactions.transferred(result, both)
     if isinstance(result, Replayed):
         return Reply(200, "transfer done before, with this key", answer)
     return Reply(201, "transfer done", answer)
@@ -115,16 +119,17 @@ async def list_transactions(site: Site, call: Call) -> Reply:
     ref = OwnedWallet(call.path_id("wallet_id"), call.path_id("user_id"))
     given = call.query(*PAGE, *FILTERS)
     must_see(call.caller, ref.user_id)
-    limit, cursor = page(given)
+    limit, cursor, counted = page(given)
     start, end, *wanted = (given.get(name) for name in FILTERS)
     chosen = Wanted(*wanted)
 
-    def listed(ledger: Ledger) -> Answer:
-        return transactions.listed(ledger, ref, start, end, limit, cursor, chosen)
-
     # A key has an index; what fits any other filter may be far back, and is looked for while others are served.
-    quick = chosen._replace(key=None) == transactions.EVERYTHING
-    return Reply(200, "transactions", listed(site.ledger) if quick else await site.read_apart(listed))
+    if chosen._replace(key=None) == transactions.EVERYTHING:
+        found = transactions.listed(site.ledger, ref, start, end, limit, cursor, chosen, counted=counted)
+    else:
+        asked = long_reads.Searched(ref, start, end, limit, cursor, chosen, counted)
+        found = await site.readers.answer(call.receive, SEARCHES, call.caller, long_reads.search, asked)
+    return Reply(200, "transactions", found)
 
 
 async def total_in_period(site: Site, call: Call) -> Reply:

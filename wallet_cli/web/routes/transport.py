@@ -5,21 +5,20 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
 from wallet_cli.domain.address import OwnedWallet
 from wallet_cli.errors import Busy, InvalidInput, TimeConflict, WalletError, shown
-from wallet_cli.services import exports, imports
+from wallet_cli.services import imports
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.imports.dialect import Dialect, dialect
+from wallet_cli.web import long_reads
 from wallet_cli.web.bodies import MAX_BATCH_BYTES
 from wallet_cli.web.exchange import Reply, Stream, attachment
 from wallet_cli.web.routes.call import Call, flag
 from wallet_cli.web.site import Site
-from wallet_cli.web.streaming import in_chunks
 
 EXPORTS = {
     "jsonl": (b"application/x-ndjson", "jsonl"),
@@ -40,28 +39,23 @@ MAX_REJECTS = 1000
 """How many refused lines are told one by one; all of them are counted."""
 
 
-async def export_ledger(site: Site, call: Call) -> Stream:
+async def export_ledger(_site: Site, call: Call) -> Stream:
     call.caller.must_be_operator()
-    return _export(site, call, None, "ledger")
+    return _export(call, None, "ledger")
 
 
-async def export_wallet(site: Site, call: Call) -> Stream:
+async def export_wallet(_site: Site, call: Call) -> Stream:
     call.caller.must_be_operator()
     ref = OwnedWallet(call.path_id("wallet_id"), call.path_id("user_id"))
-    return _export(site, call, ref, f"wallet-{ref.wallet_id}")
+    return _export(call, ref, f"wallet-{ref.wallet_id}")
 
 
-def _export(site: Site, call: Call, wallet: OwnedWallet | None, name: str) -> Stream:
+def _export(call: Call, wallet: OwnedWallet | None, name: str) -> Stream:
     form = call.query("format").get("format", "jsonl")
     if form not in EXPORTS:
         raise InvalidInput(f"not a format of exports: {shown(form)}", hint=f"one of {', '.join(EXPORTS)}")
     content_type, ending = EXPORTS[form]
-
-    def chunks() -> Iterator[bytes]:
-        with site.reading() as ledger:
-            yield from in_chunks(exports.export(ledger, form, wallet))
-
-    return Stream(200, content_type, chunks(), (attachment(f"{name}.{ending}"),))
+    return Stream(200, content_type, long_reads.export, (form, wallet), (attachment(f"{name}.{ending}"),))
 
 
 async def import_file(site: Site, call: Call) -> Reply:
@@ -72,13 +66,13 @@ async def import_file(site: Site, call: Call) -> Reply:
         raise InvalidInput(f"not what to do with duplicates: {shown(duplicates)}", hint="duplicates=skip or add")
     create, dry_run, atomic = (flag(given, name) for name in FLAGS)
     options = imports.Options(create, dry_run, atomic, duplicates, flag(given, "sort"))
+    try:
+        delimiter, decimal, dates, encoding, columns, wallet = map(given.get, DIALECT)
+        written = dialect(delimiter, decimal, dates, encoding, [columns] if columns else [], wallet)
+    except InvalidInput as error:
+        raise in_query(error) from None
+    kind, body = await call.file(tuple(IMPORTS), MAX_BATCH_BYTES)
     with site.importing():
-        kind, body = await call.file(tuple(IMPORTS), MAX_BATCH_BYTES)
-        try:
-            delimiter, decimal, dates, encoding, columns, wallet = map(given.get, DIALECT)
-            written = dialect(delimiter, decimal, dates, encoding, [columns] if columns else [], wallet)
-        except InvalidInput as error:
-            raise in_query(error) from None
         work = Import(site, options, body, IMPORTS[kind], written)
         answer = await site.write_apart(work.run)
     for code, times in work.codes.items():

@@ -5,9 +5,11 @@ from __future__ import annotations
 from wallet_cli.domain.address import UserId
 from wallet_cli.services import users
 from wallet_cli.services.answers import user_answer
+from wallet_cli.services.context import as_told
+from wallet_cli.web.auth import LOCAL
 from wallet_cli.web.bodies import NewUser, TokenRequest, decode
 from wallet_cli.web.exchange import Reply
-from wallet_cli.web.routes.call import PAGE, Call, as_told, page
+from wallet_cli.web.routes.call import PAGE, Call, made, page
 from wallet_cli.web.site import Site
 
 
@@ -16,14 +18,14 @@ async def create_user(site: Site, call: Call) -> Reply:
     body = decode(await call.body(), NewUser)
     call.query()
     ledger = as_told(site.ledger, phone_region=body.phone_region)
-    result = await site.carry_out_one(users.registration(ledger, body.phone_number, body.name))
-    return Reply(201, "user registered", users.registered(result))
+    command = users.registration(ledger, body.phone_number, body.name)._replace(key=call.key())
+    result = await site.carry_out_one(command)
+    return made(result, "user registered", users.registered(result))
 
 
 async def list_users(site: Site, call: Call) -> Reply:
     call.caller.must_be_operator()
-    limit, cursor = page(call.query(*PAGE))
-    return Reply(200, "users", users.page_of(site.ledger, limit, cursor))
+    return Reply(200, "users", users.page_of(site.ledger, *page(call.query(*PAGE))))
 
 
 async def get_user(site: Site, call: Call) -> Reply:
@@ -38,5 +40,6 @@ async def create_token(site: Site, call: Call) -> Reply:
     body = decode(await call.body(), TokenRequest)
     call.query()
     user = users.find_user(site.ledger, UserId(body.user_id))
-    token = site.tokens.issue(user.id, body.expires_minutes)
+    issued_to = None if call.caller is LOCAL else call.caller.operator
+    token = site.tokens.issue(site.ledger.store.ledger_id(), user.id, body.expires_minutes, issued_to)
     return Reply(201, "token issued", {"token": token, "token_type": "Bearer", "user_id": user.id})

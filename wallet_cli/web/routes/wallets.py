@@ -8,7 +8,7 @@ from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
 from wallet_cli.services import wallets
 from wallet_cli.web.bodies import NewLimits, NewWallet, OneWallet, decode, limit_text
 from wallet_cli.web.exchange import Reply
-from wallet_cli.web.routes.call import PAGE, Call, must_see, page
+from wallet_cli.web.routes.call import PAGE, Call, made, must_see, page
 from wallet_cli.web.site import Site
 
 
@@ -17,8 +17,9 @@ async def create_wallet(site: Site, call: Call) -> Reply:
     body = decode(await call.body(), NewWallet)
     call.query()
     name = WalletName(UserId(body.user_id), parse_type(body.type))
-    opening = wallets.opening(site.ledger, name, body.currency, body.minimum_balance)
-    return Reply(201, "wallet created", wallets.opened(site.ledger, await site.carry_out_one(opening)))
+    command = wallets.opening(site.ledger, name, body.currency, body.minimum_balance)._replace(key=call.key())
+    result = await site.carry_out_one(command)
+    return made(result, "wallet created", wallets.changed(site.ledger, result))
 
 
 async def get_wallet(site: Site, call: Call) -> Reply:
@@ -37,8 +38,7 @@ async def get_wallets(site: Site, call: Call) -> Reply:
 
 async def list_wallets(site: Site, call: Call) -> Reply:
     call.caller.must_be_operator()
-    limit, cursor = page(call.query(*PAGE))
-    return Reply(200, "wallets", wallets.page_of(site.ledger, None, limit, cursor))
+    return Reply(200, "wallets", wallets.page_of(site.ledger, None, *page(call.query(*PAGE))))
 
 
 async def freeze_wallet(site: Site, call: Call) -> Reply:

@@ -1,0 +1,188 @@
+"""What a server may send that is meant to harm whoever asks it: each ends in one error, in little memory and time."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import resource
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.cli import Outcome, run
+
+from wallet_cli.remote import server as server_module
+
+pytestmark = pytest.mark.on_file("what a stranger answers does not ask where a ledger is kept")
+
+USERS = b'{"message": "users", "data": {"users": [], "next_cursor": null}}'
+TOKEN = "wk_a-token-that-nobody-has-0123456789abcdefgh"
+MEBIBYTE = 1024 * 1024
+
+
+def answer(body: bytes, *headers: str) -> bytes:
+    lines = ["HTTP/1.1 200 OK", "Connection: close", "Content-Type: application/json", *headers]
+    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+
+
+@contextlib.contextmanager
+def stranger(*parts: bytes, pause_s: float = 0.0) -> Iterator[str]:
+    """The address of somebody who answers every request with these bytes, with a pause after each part."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    over = threading.Event()
+
+    def serve() -> None:
+        while True:
+            try:
+                caller, _ = listener.accept()
+            except OSError:
+                return
+            with contextlib.suppress(OSError), caller:
+                caller.recv(65_536)
+                for part in parts:
+                    caller.sendall(part)
+                    if pause_s and over.wait(pause_s):
+                        return
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def asked(url: str, monkeypatch: pytest.MonkeyPatch, line: str = "users") -> Outcome:
+    monkeypatch.setenv("WALLET_DB", url)
+    monkeypatch.setenv("WALLET_TOKEN", TOKEN)
+    monkeypatch.setenv("WALLET_LOCK_TIMEOUT", "0.1")
+    return run(line.split())
+
+
+def bomb(size: int) -> bytes:
+    """So many spaces, packed: about a thousandth of it."""
+    pack = zlib.compressobj(9, zlib.DEFLATED, 31)
+    piece = b" " * MEBIBYTE
+    return b"".join([pack.compress(piece) for _ in range(size // MEBIBYTE)]) + pack.flush()
+
+
+BOMB = bomb(128 * MEBIBYTE)
+LAYERED = gzip.compress(BOMB)
+
+
+@pytest.mark.parametrize("line", ["users", "export", "statement 1", "tx add 1 1 --debit --key k"])
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (BOMB, ["Content-Encoding: gzip"]),
+        (LAYERED, ["Content-Encoding: gzip, gzip"]),
+        (LAYERED, ["Content-Encoding: gzip", "Content-Encoding: gzip"]),
+        (LAYERED, ["Content-Encoding: gzip"]),
+        (zlib.compress(USERS), ["Content-Encoding: deflate"]),
+        (USERS, ["Content-Encoding: br"]),
+        (USERS, ["Content-Encoding: zstd"]),
+        (USERS, ["Content-Encoding: identity, gzip"]),
+        (USERS, ["Content-Encoding: gzip"]),
+        (gzip.compress(USERS)[:-6], ["Content-Encoding: gzip"]),
+        (gzip.compress(USERS) + gzip.compress(b" "), ["Content-Encoding: gzip"]),
+        (gzip.compress(USERS) + b"more", ["Content-Encoding: gzip"]),
+    ],
+    ids=["one layer", "two layers", "two headers", "hidden layer", "deflate", "br", "zstd", "list", "none", "cut",
+         "two members", "more"],
+)  # fmt: skip
+def test_what_is_packed_is_never_unpacked_beyond_the_bound(
+    line: str, body: bytes, headers: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """128 MiB are behind 128 KiB, or behind less than 1 KiB of two layers."""
+    monkeypatch.setattr(server_module, "MAX_ANSWER_BYTES", MEBIBYTE)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    started_s = time.monotonic()
+    with stranger(answer(body, *headers)) as url:
+        done = asked(url, monkeypatch, line)
+    assert (done.code, done.out) == (7, ""), done
+    assert done.err.startswith("error: ")
+    assert TOKEN not in done.err
+    assert time.monotonic() - started_s < 20
+    # In KiB; the bomb itself is in this process.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 48 * 1024
+
+
+def test_one_layer_within_the_bound_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that packs although nobody asked it to."""
+    for encoding in ("gzip", "x-gzip", "GZIP"):
+        with stranger(answer(gzip.compress(USERS), f"Content-Encoding: {encoding}")) as url:
+            assert asked(url, monkeypatch).code == 0
+    with stranger(answer(USERS, "Content-Encoding: identity")) as url:
+        assert asked(url, monkeypatch).code == 0
+
+
+def test_pieces_are_whole_whatever_they_are_cut_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = bytes(range(256)) * 4096
+    packed = gzip.compress(text)
+    for size in (1, 7, len(packed)):
+        chunks = (packed[at : at + size] for at in range(0, len(packed), size))
+        pieces = list(server_module._unpacked(chunks))
+        assert b"".join(pieces) == text
+        assert max(map(len, pieces)) <= server_module.MAX_PIECE_BYTES
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "chunked, chunked", "identity"])
+def test_codings_of_the_transfer_are_not_unpacked(coding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["HTTP/1.1 200 OK", "Connection: close", "Content-Type: application/json", f"Transfer-Encoding: {coding}"]
+    head = "\r\n".join([*lines, "", ""])
+    with stranger(head.encode() + LAYERED) as url:
+        assert asked(url, monkeypatch).code == 7
+
+
+def test_nobody_is_asked_to_pack(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def once() -> None:
+            caller, _ = listener.accept()
+            with caller:
+                heard.append(caller.recv(65_536))
+                caller.sendall(answer(USERS))
+
+        thread = threading.Thread(target=once)
+        thread.start()
+        assert asked(f"http://127.0.0.1:{listener.getsockname()[1]}", monkeypatch).code == 0
+        thread.join()
+    assert b"accept-encoding: identity\r\n" in heard[0].lower()
+
+
+@pytest.mark.parametrize("line", ["users", "export", "tx add 1 1 --debit --key k"])
+@pytest.mark.parametrize("where", ["head", "body", "failure"])
+def test_an_answer_that_comes_a_byte_at_a_time_has_a_deadline(
+    line: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each wait is short; it is the sum of them that is bounded."""
+    monkeypatch.setattr(server_module, "ANSWER_MARGIN_S", 0.3)
+    if (line, where) == ("export", "body"):
+        pytest.skip("a file may take as long as it takes, while it comes")
+    slow = [b"X", b": ", *[b"x"] * 1000]
+    status = b"409 Conflict" if where == "failure" else b"200 OK"
+    start = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\n" % status
+    head = start if where == "head" else start + b"Content-Length: 5000\r\n\r\n"
+    started_s = time.monotonic()
+    with stranger(head, *slow, pause_s=0.1) as url:
+        done = asked(url, monkeypatch, line)
+    assert (done.code, done.out) == (7, ""), done
+    assert time.monotonic() - started_s < 15
+
+
+def test_a_statement_whose_line_has_no_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from wallet_cli.errors import StorageError
+    from wallet_cli.remote import statements
+
+    monkeypatch.setattr(statements, "MAX_HEAD_CHARS", 1000)
+    endless = (b'"' if number == 0 else b"x" * 100 for number in range(10**9))
+    with pytest.raises(StorageError, match="something else"):
+        next(statements._lines(statements._Text(endless)))

@@ -1,0 +1,334 @@
+"""Commands that read leave a ledger as it is, to the byte, and those that do not make one make nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+from support import cli, engines, processes
+
+from wallet_cli import settings
+from wallet_cli.cli.app import TREE
+from wallet_cli.cli.command import Group
+from wallet_cli.cli.purposes import MAKING, READING, READING_WITHOUT_OPTIONS
+from wallet_cli.errors import StorageError
+from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.storage import open_to_read as reading
+from wallet_cli.storage import sql
+from wallet_cli.storage.purpose import Purpose
+from wallet_cli.writer.file_lock import TurnLock
+
+NOBODY = 65534
+on_file = pytest.mark.on_file("the bytes of a file")
+
+READERS = [
+    *("users", "list 1", "balance 1", "limits 1", "tx list 1", "tx show 1-1", "tx total 1", "hold list 1"),
+    *("statement 1", "export", "verify", "key list"),
+]
+OTHERS = [
+    *(
+        "tx add 1 5 --credit",
+        "tx reverse 1-1",
+        "transfer 1 1/x 5",
+        "hold add 1 5",
+        "hold capture 1-h1",
+        "hold void 1-h1",
+    ),
+    *("limits 1 --daily-debit 5", "freeze 1", "unfreeze 1", "close 1", "key create k", "key revoke k", "token 1"),
+    *("move --to new.db", "move --cancel"),
+]
+
+
+def commands() -> Iterator[str]:
+    for name, found in TREE.items():
+        yield from (f"{name} {each}" for each in found.commands) if isinstance(found, Group) else (name,)
+
+
+def test_the_lists_name_commands_that_there_are() -> None:
+    known = set(commands())
+    lists = (MAKING, READING, frozenset(READING_WITHOUT_OPTIONS))
+    assert all(each <= known for each in lists)
+    assert sum(map(len, lists)) == len(frozenset().union(*lists))
+    assert {" ".join(line.split()[: 2 if line.split()[0] in ("tx", "hold", "key") else 1]) for line in READERS} == (
+        READING | frozenset(READING_WITHOUT_OPTIONS)
+    )
+
+
+@pytest.mark.parametrize("line", READERS + OTHERS)
+def test_a_ledger_that_is_not_there_is_not_made(line: str, engine: engines.Engine, tmp_path: Path) -> None:
+    address = engine.nothing(tmp_path)
+    before = engines.dump(address)
+    done = cli.run(f"--db '{address}' {line} --json")
+    assert (done.code, done.out, done.error["code"]) == (3, "", "ledger_not_found"), done.err
+    assert "wallet register" in done.error["hint"]
+    assert (engines.dump(address), list(tmp_path.iterdir())) == (before, [])
+
+
+@on_file
+def test_nor_is_the_data_folder() -> None:
+    assert cli.run("balance 1").code == 3
+    assert not settings.data_folder().exists()
+
+
+@pytest.mark.parametrize("line", ["register 9886977544", "create 1", "wallet create 1", "import lines.csv"])
+def test_commands_that_begin_a_ledger_make_it(line: str, engine: engines.Engine, tmp_path: Path) -> None:
+    (tmp_path / "lines.csv").write_text("wallet,amount,kind\n")
+    address = engine.nothing(tmp_path)
+    assert "made a new ledger" in cli.run(f"--db '{address}' {line}").err
+    assert cli.run(f"--db '{address}' verify -q").out == "0\n"
+
+
+# What is there already.
+
+
+@pytest.fixture
+def ledger_file(db: Path) -> Path:
+    for line in ("register 9886977544", "create 1", "tx add 1 100 --credit --key k"):
+        assert cli.run(line).code == 0
+    return db
+
+
+def as_it_is(_path: Path) -> None:
+    pass
+
+
+def a_backup(path: Path) -> None:
+    """As SQLite makes one: not in WAL mode."""
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("VACUUM INTO ?", (str(path) + ".copy",))
+    Path(str(path) + ".copy").replace(path)
+
+
+def left_by_a_kill(path: Path) -> None:
+    """With the last transaction in the log beside it."""
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("UPDATE users SET name = 'Asha'")
+        kept = {beside: beside.read_bytes() for beside in path.parent.glob("wallet.db*") if beside.suffix != ".lock"}
+    for beside, data in kept.items():
+        beside.write_bytes(data)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """What is in the files; `-shm` is SQLite's index of the log, which it makes anew."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.suffix != ".db-shm"}
+
+
+@on_file
+@pytest.mark.parametrize("state", [as_it_is, a_backup, left_by_a_kill])
+@pytest.mark.parametrize("alone", [False, True])
+def test_reading_changes_not_a_byte_and_takes_no_turn(
+    ledger_file: Path, state: Callable[[Path], None], alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state(ledger_file)
+    ledger_file.with_name("wallet.db.lock").unlink()
+    folder = ledger_file.parent
+    before, stood = contents(folder), ledger_file.stat()
+    if alone:
+        monkeypatch.setattr(os, "access", lambda *_: False)
+    for line in READERS:
+        done = cli.run(line)
+        assert done.code == 0, (line, done.err)
+    assert contents(folder) == before
+    assert ledger_file.stat().st_mtime_ns == stood.st_mtime_ns
+    if state is left_by_a_kill:
+        assert "Asha" in cli.run("users --json").out
+    else:
+        assert not ledger_file.with_name("wallet.db-shm").exists()
+
+
+@contextmanager
+def kept_read_only(path: Path) -> Iterator[Path]:
+    """A copy of a ledger and of its log, that nobody but root may write: files 0444 in a folder 0555."""
+    folder = Path(tempfile.mkdtemp(prefix="wallet-read-only-"))
+    try:
+        for beside in path.parent.glob("wallet.db*"):
+            if beside.suffix in (".db", ".db-wal"):
+                shutil.copyfile(beside, folder / beside.name)
+                (folder / beside.name).chmod(0o444)
+        folder.chmod(0o555)
+        yield folder / path.name
+    finally:
+        folder.chmod(0o700)
+        shutil.rmtree(folder)
+
+
+AS_NOBODY = """
+import os, sys
+sys.path.insert(0, sys.argv.pop(1))
+from support import processes
+from wallet_cli.cli.app import main
+processes.import_wallet()  # the interpreter's own modules may be where only root may look
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(int(sys.argv[1]))
+    os.setuid(int(sys.argv[1]))
+os.chdir("/")
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def as_nobody(path: Path, line: str) -> cli.Outcome:
+    """Run a command as somebody who may write nothing there: root may write everywhere."""
+    arguments = [sys.executable, "-c", AS_NOBODY, str(processes.TESTS), str(NOBODY), "--db", str(path), *line.split()]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    return cli.Outcome(done.returncode, done.stdout, done.stderr)
+
+
+@on_file
+@pytest.mark.parametrize("state", [as_it_is, a_backup])
+def test_a_ledger_that_nobody_may_write_can_be_read(ledger_file: Path, state: Callable[[Path], None]) -> None:
+    state(ledger_file)
+    with kept_read_only(ledger_file) as path:
+        assert as_nobody(path, "balance 1 -q") == (0, "100.00\n", "")
+        assert as_nobody(path, "verify -q") == (0, "1\n", "")
+        refused = as_nobody(path, "tx add 1 1 --credit --json")
+        assert (refused.code, json.loads(refused.err)["error"]["code"]) == (7, "storage_error")
+        assert [each.name for each in path.parent.iterdir()] == ["wallet.db"]
+
+
+@on_file
+def test_a_log_that_cannot_be_read_is_not_left_out_in_silence(ledger_file: Path) -> None:
+    left_by_a_kill(ledger_file)
+    with kept_read_only(ledger_file) as path:
+        done = as_nobody(path, "balance 1 --json")
+        assert (done.code, done.out) == (7, "")
+        assert "wallet.db-wal" in json.loads(done.err)["error"]["message"]
+
+
+@on_file
+def test_one_that_is_in_use_is_read_as_it_is_now(ledger_file: Path) -> None:
+    with open_ledger(settings.load({}), lambda _: None) as writer, kept_read_only(ledger_file) as path:
+        writer.executor.run([], "opening")
+        path.parent.chmod(0o755)
+        for each in ("", "-wal", "-shm"):  # the very files, by another name
+            Path(f"{path}{each}").unlink(missing_ok=True)
+            os.link(f"{ledger_file}{each}", f"{path}{each}")
+            Path(f"{path}{each}").chmod(0o444)
+        assert cli.run("tx add 1 1 --credit").code == 0
+        assert as_nobody(path, "balance 1 -q") == (0, "101.00\n", "")
+
+
+@on_file
+def test_what_was_read_while_the_file_was_written_is_no_answer(
+    ledger_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    store = reading.open_to_read(ledger_file, 0.0, print)
+    with closing(apsw.Connection(str(ledger_file))) as other:
+        other.execute("UPDATE users SET name = 'Asha'")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with pytest.raises(StorageError, match="wrote to the ledger while it was read"):
+        store.close()
+
+
+@on_file
+def test_of_an_older_schema_a_copy_is_read(ledger_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The newest migration, taken back: what it did is not of interest here, but that it is done to the copy alone.
+    with closing(apsw.Connection(str(ledger_file))) as connection:
+        connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION - 1}")
+    done: list[Any] = []
+    monkeypatch.setattr(
+        reading, "upgrade", lambda copy: done.append(copy.execute("SELECT amount FROM transactions").get)
+    )
+    before = contents(ledger_file.parent)
+    told = cli.run("balance 1 -q")
+    assert (told.code, told.out, done) == (0, "100.00\n", [10000])
+    assert told.err.startswith(f"this ledger has schema {sql.SCHEMA_VERSION - 1}, and is read in a copy")
+    assert contents(ledger_file.parent) == before
+
+
+def test_a_process_notices_that_another_has_migrated_its_ledger(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = os.environ["WALLET_DB"]
+    later = sql.SCHEMA_VERSION + 1
+    change = f"PRAGMA user_version={later}"
+    if "://" in address:
+        change = f"UPDATE alembic_version SET version_num = '{later:04}'"
+    ledger.executor.run([], "before")
+    engines.execute(address if "://" in address else Path(address), change)
+    for begin in (lambda: ledger.executor.run([], "writing"), lambda: ledger.store.exclusively().__enter__()):
+        with pytest.raises(StorageError, match=f"to schema {later}"):
+            begin()
+        ledger.store.rollback()
+        assert not engines.in_transaction(ledger)
+
+
+# What somebody who may write to the folder puts there.
+
+
+def a_link(path: Path, theirs: Path) -> None:
+    path.symlink_to(theirs)
+
+
+def a_dangling_link(path: Path, theirs: Path) -> None:
+    path.symlink_to(theirs.with_name("not-there"))
+
+
+def another_name(path: Path, theirs: Path) -> None:
+    os.link(theirs, path)
+
+
+def a_pipe(path: Path, _theirs: Path) -> None:
+    os.mkfifo(path)
+
+
+@on_file
+@pytest.mark.parametrize("put", [a_link, a_dangling_link, another_name, a_pipe])
+def test_a_lock_that_is_something_else_is_left_alone(db: Path, put: Callable[[Path, Path], None]) -> None:
+    theirs = db.with_name("theirs")
+    theirs.write_text("their words\n" * 100)
+    put(db.with_name("wallet.db.lock"), theirs)
+    done = cli.run("register 9886977544 --json")
+    assert (done.code, done.error["code"]) == (7, "storage_error")
+    assert "wallet.db.lock" in done.error["message"]
+    assert theirs.read_text() == "their words\n" * 100
+    assert not db.with_name("not-there").exists()
+
+
+@on_file
+def test_a_lock_that_many_waited_for_is_still_one(db: Path) -> None:
+    lock = db.with_name("wallet.db.lock")
+    lock.write_bytes(b"x" * 272)  # the holder's line, and the two counters of those who wait
+    with TurnLock(lock).turn(0, "again"):
+        pass
+
+
+@on_file
+@pytest.mark.parametrize("put", [a_link, a_dangling_link, another_name])
+@pytest.mark.parametrize("name", ["new.db.new", "new.db.new-wal"])
+def test_a_new_ledger_is_made_in_no_file_of_others(
+    tmp_path: Path, put: Callable[[Path, Path], None], name: str
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_text("their words")
+    put(tmp_path / name, theirs)
+    assert cli.run(f"--db {tmp_path}/new.db register 9886977544 -q").out == "1\n"
+    assert theirs.read_text() == "their words"
+    assert not (tmp_path / "not-there").exists()
+    assert stat.S_ISREG((tmp_path / "new.db").lstat().st_mode)
+
+
+@on_file
+@pytest.mark.parametrize("target", ["link", "pipe"])
+def test_what_a_ledger_is_opened_for_says_what_may_be_made(tmp_path: Path, target: str) -> None:
+    path = tmp_path / "wallet.db"
+    path.symlink_to("gone.db") if target == "link" else os.mkfifo(path)
+    for purpose in (Purpose.READ, Purpose.WRITE):
+        with (
+            pytest.raises(Exception, match=r"no ledger|not a file"),
+            open_ledger(settings.load({"db": str(path)}), lambda _: None, purpose=purpose),
+        ):
+            pass
+    assert [each.name for each in tmp_path.iterdir()] == ["wallet.db"]

@@ -1,0 +1,196 @@
+"""No list ends without a word: what programs read is whole, and a table that is cut says so on stderr."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import pytest
+from support.cli import Outcome
+
+from wallet_cli.cli import output
+from wallet_cli.cli.output import Format, Style
+from wallet_cli.domain.address import UserId, WalletName, parse_wallet
+from wallet_cli.services import holds, transactions, users, wallets
+from wallet_cli.services.context import Ledger
+from wallet_cli.services.pages import DEFAULT_LIMIT
+
+Wallet = Callable[[str], Outcome]
+
+MANY = 53
+
+
+class Listed(NamedTuple):
+    """A command that lists, what its list is called in JSON, and of how many things it knows."""
+
+    line: str
+    name: str
+    count: int | None = MANY
+
+
+LISTS = [
+    Listed("users", "users"),
+    Listed("list", "wallets"),
+    Listed("list 1", "wallets"),
+    Listed("tx list 1/t1", "transactions"),
+    Listed("tx list 1/t1 --from 2020", "transactions"),
+    Listed("tx list 1/t1 --kind credit", "transactions", None),
+    Listed("hold list 1/t1", "holds"),
+]
+
+every_list = pytest.mark.parametrize("listed", LISTS, ids=lambda listed: listed.line)
+
+
+@pytest.fixture
+def full(ledger: Ledger, wallet: Wallet) -> Wallet:
+    """53 of everything. Made with no disk to wait for: it is read here."""
+    for number in range(MANY):
+        users.register(ledger, f"98869{number:05}")
+        wallets.create(ledger, WalletName(UserId(1), f"t{number + 1}"))
+        name = parse_wallet("1/t1")
+        transactions.add(ledger, name, "5", is_credit=True)
+        holds.add(ledger, name, "1")
+    return wallet
+
+
+@every_list
+def test_a_table_that_is_cut_says_of_how_many(full: Wallet, listed: Listed) -> None:
+    shown = full(listed.line)
+    assert len(shown.out.splitlines()) == 1 + DEFAULT_LIMIT
+    of = "20 shown" if listed.count is None else f"20 of {listed.count}"
+    assert shown.err == f"{of}; --all shows the rest\n"
+    cut = full(f"{listed.line} --limit 5")
+    assert len(cut.out.splitlines()) == 1 + 5
+    assert cut.err == shown.err.replace("20", "5", 1)
+
+
+@every_list
+def test_a_table_of_all_is_all(full: Wallet, listed: Listed) -> None:
+    shown = full(f"{listed.line} --all")
+    assert (len(shown.out.splitlines()), shown.err) == (1 + MANY, "")
+
+
+@every_list
+def test_what_programs_read_is_whole(full: Wallet, listed: Listed) -> None:
+    names = full(f"{listed.line} -q")
+    assert (len(set(names.out.splitlines())), names.err) == (MANY, "")
+    lines = full(f"{listed.line} -o jsonl")
+    assert (len(lines.out.splitlines()), lines.err) == (MANY, "")
+    table = full(f"{listed.line} -o csv")
+    assert (len(table.out.splitlines()), table.err) == (1 + MANY, "")
+    for form in ("-q", "-o jsonl", "-o csv"):
+        assert full(f"{listed.line} {form} --all") == full(f"{listed.line} {form}")
+
+
+@every_list
+def test_a_limit_cuts_them_and_says_so(full: Wallet, listed: Listed) -> None:
+    of = "7 shown" if listed.count is None else f"7 of {listed.count}"
+    for form, head in (("-q", 0), ("-o jsonl", 0), ("-o csv", 1)):
+        cut = full(f"{listed.line} {form} --limit 7")
+        assert (len(cut.out.splitlines()), cut.err) == (head + 7, f"{of}; --all shows the rest\n")
+        whole = full(f"{listed.line} {form} --limit {MANY}")
+        assert (len(whole.out.splitlines()), whole.err) == (head + MANY, "")
+
+
+@every_list
+def test_json_is_a_page_or_all_of_it_in_one_object(full: Wallet, listed: Listed) -> None:
+    page = full(f"{listed.line} --json")
+    assert (list(page.json), len(page.json[listed.name]), page.err) == ([listed.name, "next_cursor"], 20, "")
+    rest = full(f"{listed.line} --json --all --cursor {page.json['next_cursor']}").json
+    whole = full(f"{listed.line} --json --all")
+    assert (list(whole.json), whole.json["next_cursor"], whole.err) == ([listed.name, "next_cursor"], None, "")
+    assert page.json[listed.name] + rest[listed.name] == whole.json[listed.name]
+    assert len(whole.out.splitlines()) == 1
+
+
+@every_list
+def test_all_and_a_limit_contradict_each_other(full: Wallet, listed: Listed) -> None:
+    refused = full(f"{listed.line} --all --limit 3")
+    assert (refused.code, refused.out) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [("users", "users"), ("list", "wallets"), ("tx list 1", "transactions"), ("hold list 1", "holds")],
+)
+def test_an_empty_list_is_one(wallet: Wallet, line: str, name: str) -> None:
+    for made in ("register 9886977544", "create 1") if line.endswith("1") else ():
+        wallet(made)
+    assert wallet(f"{line} --json --all").out == f'{{"{name}": [], "next_cursor": null}}\n'
+    assert wallet(f"{line} -q").out == ""
+    assert wallet(line).err == ""
+
+
+@pytest.mark.parametrize("form", ["--json --all", "-q", "--all"])
+def test_a_list_that_is_refused_prints_nothing(wallet: Wallet, form: str) -> None:
+    refused = wallet(f"tx list 9 {form}")
+    assert (refused.code, refused.out) == (3, "")
+
+
+@pytest.mark.on_file("a pipe of the system")
+def test_a_reader_that_leaves_ends_it_quietly(full: Wallet) -> None:
+    for line in (*LISTS, Listed("users --all", "users"), Listed("users --json --all", "users")):
+        with subprocess.Popen(
+            [sys.executable, "-m", "wallet_cli", *line.line.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.close()
+            assert (process.stderr.read(), process.wait(60)) == (b"", 0)
+
+
+def test_a_list_while_others_write_has_each_thing_once(full: Wallet, ledger: Ledger) -> None:
+    """Those that were there when it began: each once, in order, whatever comes meanwhile."""
+    before = {each["id"] for each in users.all_of(ledger, None, None)}
+    reader = users.all_of(ledger, None, None)
+    seen = [next(reader)["id"]]
+
+    def write() -> None:
+        for number in range(5):
+            assert full(f"register 98868{number:05}").code == 0
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    writer.join(60)
+    seen += [each["id"] for each in reader]
+    assert len(seen) == len(set(seen))
+    assert before <= set(seen)
+
+
+@pytest.mark.parametrize(
+    ("style", "ahead"),
+    [
+        (Style(quiet=True), 1),
+        (Style(Format.json), 2),
+        (Style(Format.jsonl), 1),
+        (Style(Format.csv), 1),
+        (Style(), output.ROWS_A_TABLE),
+    ],
+    ids=["-q", "json", "jsonl", "csv", "table"],
+)
+def test_a_long_list_is_printed_as_it_comes(style: Style, ahead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it takes no more memory than a short one: no row is read long before it is written."""
+    read = written = most = 0
+
+    def rows() -> Iterator[dict[str, int]]:
+        nonlocal read, most
+        for number in range(3 * output.ROWS_A_TABLE):
+            read += 1
+            most = max(most, read - written)
+            yield {"id": 1_000_000 + number}
+
+    class Out(io.StringIO):
+        def write(self, text: str) -> int:
+            nonlocal written
+            written += len(re.findall("1[0-9]{6}", text))
+            return len(text)
+
+    monkeypatch.setattr(sys, "stdout", Out())
+    output.render(output.Listing(rows(), ("id",), name="things"), style)
+    assert (read, written) == (3 * output.ROWS_A_TABLE, 3 * output.ROWS_A_TABLE)
+    assert most <= ahead

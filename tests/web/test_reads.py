@@ -1,0 +1,183 @@
+"""Long reads have bounds: how many, for whom, for how long; and they end with their caller, whatever they are doing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.engines import Address
+from web import works
+from web.works import living
+
+from wallet_cli import settings
+from wallet_cli.errors import Busy, UserNotFound
+from wallet_cli.web.auth import Caller
+from wallet_cli.web.exchange import ClientLeft
+from wallet_cli.web.readers import Lane, Readers, ReadFailed
+
+ONE, OTHER = Caller("one", None, True), Caller("other", None, True)
+USUAL = Lane(at_once=2, waiting=4, for_one=2, seconds=60.0)
+
+Story = Callable[[Readers], Awaitable[None]]
+
+
+async def there() -> dict[str, Any]:
+    """What a server hears of a caller who waits for the answer."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+@pytest.fixture
+def run(db: Address) -> Callable[[Story], None]:
+    """Runs a story with the readers of a server."""
+
+    def run(story: Story) -> None:
+        async def all_of_it() -> None:
+            readers = Readers(settings.load({"db": str(db)}))
+            try:
+                await asyncio.wait_for(story(readers), works.WAIT_S)
+                assert (readers.under_way, readers.waiting) == (0, 0)
+            finally:
+                await asyncio.to_thread(readers.close)
+
+        asyncio.run(all_of_it())
+
+    return run
+
+
+async def until(what: Callable[[], bool]) -> None:
+    while not what():
+        await asyncio.sleep(0.01)
+
+
+def asking(readers: Readers, folder: Path, lane: Lane = USUAL, caller: Caller = ONE) -> asyncio.Task[Any]:
+    """A read that goes on until there is a file `go` in the folder."""
+    folder.mkdir(exist_ok=True)
+    return asyncio.create_task(readers.answer(there, lane, caller, works.waits, folder))
+
+
+def test_an_answer_and_an_error_come_back(run: Callable[[Story], None]) -> None:
+    async def story(readers: Readers) -> None:
+        assert await readers.answer(there, USUAL, ONE, works.at_once, "ä") == "ä"
+        with pytest.raises(UserNotFound) as refused:
+            await readers.answer(there, USUAL, ONE, works.refuses)
+        assert (refused.value.message, refused.value.hint, refused.value.details) == ("no", "ask", {"id": 7})
+        with pytest.raises(ReadFailed) as failed:
+            await readers.answer(there, USUAL, ONE, works.fails)
+        assert failed.value.name == "ZeroDivisionError"
+        assert "works.py" in failed.value.where
+
+    run(story)
+
+
+@pytest.mark.parametrize("work", [works.spinning, works.in_sql, works.waits])
+def test_the_deadline_ends_it_whatever_it_is_doing(
+    run: Callable[[Story], None], tmp_path: Path, work: Callable[..., Any]
+) -> None:
+    async def story(readers: Readers) -> None:
+        began = asyncio.create_task(until(lambda: bool(living(tmp_path))))
+        with pytest.raises(Busy, match="no answer within 2 s"):
+            await readers.answer(there, USUAL._replace(seconds=2.0), ONE, work, tmp_path)
+        await began
+        await until(lambda: not living(tmp_path))
+
+    run(story)
+
+
+@pytest.mark.parametrize("work", [works.spinning, works.in_sql, works.waits])
+def test_it_ends_when_its_caller_leaves(run: Callable[[Story], None], tmp_path: Path, work: Callable[..., Any]) -> None:
+    async def leaving() -> dict[str, Any]:
+        await until(lambda: bool(living(tmp_path)))
+        return {"type": "http.disconnect"}
+
+    async def story(readers: Readers) -> None:
+        with pytest.raises(ClientLeft):
+            await readers.answer(leaving, USUAL, ONE, work, tmp_path)
+        await until(lambda: not living(tmp_path))
+
+    run(story)
+
+
+def test_who_leaves_while_waiting_for_a_turn_takes_none(run: Callable[[Story], None], tmp_path: Path) -> None:
+    async def gone() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def story(readers: Readers) -> None:
+        lane = USUAL._replace(at_once=1)
+        first = asking(readers, tmp_path, lane)
+        await until(lambda: bool(living(tmp_path)))
+        with pytest.raises(ClientLeft):
+            await readers.answer(gone, lane, ONE, works.at_once, "never")
+        (tmp_path / "go").touch()
+        assert await first == "done"
+        assert await readers.answer(there, lane, ONE, works.at_once, "next") == "next"
+
+    run(story)
+
+
+def test_a_stop_ends_those_under_way_and_those_that_wait(run: Callable[[Story], None], tmp_path: Path) -> None:
+    async def story(readers: Readers) -> None:
+        lane = USUAL._replace(at_once=1)
+        tasks = [asking(readers, tmp_path, lane), asking(readers, tmp_path, lane)]
+        await until(lambda: bool(living(tmp_path)) and readers.waiting == 1)
+        readers.end_all()
+        for task in tasks:
+            with pytest.raises(Busy, match="shutting down"):
+                await task
+        with pytest.raises(Busy, match="shutting down"):
+            await readers.answer(there, lane, ONE, works.at_once, "late")
+        await until(lambda: not living(tmp_path))
+
+    run(story)
+
+
+def test_beyond_the_queue_it_is_refused_at_once(run: Callable[[Story], None], tmp_path: Path) -> None:
+    async def story(readers: Readers) -> None:
+        lane = Lane(at_once=1, waiting=2, for_one=1, seconds=60.0)
+        tasks = [asking(readers, tmp_path, lane, Caller(str(number), None, True)) for number in range(3)]
+        await until(lambda: readers.under_way == 1 and readers.waiting == 2)
+        with pytest.raises(Busy):
+            await readers.answer(there, lane, Caller("last", None, True), works.at_once, "never")
+        (tmp_path / "go").touch()
+        assert await asyncio.gather(*tasks) == ["done"] * 3
+
+    run(story)
+
+
+def test_one_caller_cannot_have_all_the_places(run: Callable[[Story], None], tmp_path: Path) -> None:
+    """Beyond their share they wait, while others who come later have theirs at once."""
+
+    async def story(readers: Readers) -> None:
+        lane = Lane(at_once=2, waiting=4, for_one=1, seconds=60.0)
+        tasks = [asking(readers, tmp_path, lane) for _ in range(3)]
+        await until(lambda: readers.under_way == 1 and readers.waiting == 2)
+        with pytest.raises(Busy, match="for you"):
+            await readers.answer(there, lane, ONE, works.at_once, "never")
+        assert await readers.answer(there, lane, OTHER, works.at_once, "theirs") == "theirs"
+        (tmp_path / "go").touch()
+        assert await asyncio.gather(*tasks) == ["done"] * 3
+
+    run(story)
+
+
+def test_a_read_whose_process_is_killed_fails_and_the_next_one_does_not(
+    run: Callable[[Story], None], tmp_path: Path
+) -> None:
+    async def story(readers: Readers) -> None:
+        task = asking(readers, tmp_path)
+        await until(lambda: bool(living(tmp_path)))
+        os.kill(living(tmp_path)[0], signal.SIGKILL)
+        with pytest.raises(ReadFailed):
+            await task
+        assert await readers.answer(there, USUAL, ONE, works.at_once, "next") == "next"
+        assert readers._program is not None
+        readers._program.kill()
+        readers._program.wait()
+        assert await readers.answer(there, USUAL, ONE, works.at_once, "a new program") == "a new program"
+
+    run(story)

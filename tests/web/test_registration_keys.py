@@ -1,0 +1,61 @@
+"""`Idempotency-Key` where users and wallets are made: sent again, nothing is made twice and nothing is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from web.calls import call, failure, made, new_user
+
+KEYS = iter(range(10**6))
+
+
+def fresh() -> str:
+    return f"registration-{next(KEYS)}"
+
+
+def test_a_registration_that_is_sent_again_is_answered_again(api: httpx.Client) -> None:
+    key, body = fresh(), {"phone_number": "9886800001", "name": "Asha"}
+    first = made(call(api, "/users", key, **body))
+    assert "replayed" not in first
+    assert made(call(api, "/users", key, **body), 200) == first | {"replayed": True}
+    # The same number in another form, and spaces around the key, are the same request.
+    again = api.post("/users", json=body | {"phone_number": "+91 98868 00001"}, headers={"Idempotency-Key": key})
+    assert made(again, 200)["id"] == first["id"]
+    failure(call(api, "/users", key, **body | {"name": "Another"}), 409, "key_reused")
+    failure(call(api, "/users", key, **body | {"phone_number": "9886800002"}), 409, "key_reused")
+    failure(call(api, "/users", fresh(), **body), 409, "user_exists")
+    failure(call(api, "/users", **body), 409, "user_exists")
+
+
+def test_a_refused_registration_leaves_its_key_free(api: httpx.Client) -> None:
+    key = fresh()
+    assert call(api, "/users", key, phone_number="9886800003").status_code == 201
+    other = fresh()
+    failure(call(api, "/users", other, phone_number="9886800003"), 409, "user_exists")
+    assert call(api, "/users", other, phone_number="9886800004").status_code == 201
+
+
+def test_a_wallet_that_is_opened_again_is_answered_again(api: httpx.Client) -> None:
+    key, user_id = fresh(), new_user(api)
+    body: dict[str, Any] = {"user_id": user_id, "type": "main", "currency": "EUR"}
+    first = made(call(api, "/wallet/create", key, **body))
+    again = made(call(api, "/wallet/create", key, **body), 200)
+    assert (again["replayed"], again["id"]) == (True, first["id"])
+    failure(call(api, "/wallet/create", key, **body | {"currency": "USD"}), 409, "key_reused")
+    failure(call(api, "/wallet/create", key, **body | {"type": "spare"}), 409, "key_reused")
+    failure(call(api, "/wallet/create", **body), 409, "wallet_exists")
+    # Whatever has become of it since.
+    ids = {"user_id": user_id, "wallet_id": first["id"]}
+    assert call(api, "/wallet/close", **ids).status_code == 200
+    assert made(call(api, "/wallet/create", key, **body), 200)["id"] == first["id"]
+    # Another user's keys are others.
+    assert call(api, "/wallet/create", key, **body | {"user_id": new_user(api)}).status_code == 201
+
+
+@pytest.mark.parametrize("path", ["/users", "/wallet/create"])
+@pytest.mark.parametrize("key", ["x" * 256, "a\tb"])
+def test_a_key_that_is_none_is_refused(api: httpx.Client, path: str, key: str) -> None:
+    body = {"phone_number": "9886800009"} if path == "/users" else {"user_id": 1, "type": "never"}
+    failure(call(api, path, key, **body), 400, "invalid_input")

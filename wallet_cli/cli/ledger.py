@@ -1,0 +1,33 @@
+"""`wallet ledger show` and `set`"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from wallet_cli.cli.output import Record
+from wallet_cli.services import ledgers
+from wallet_cli.services.context import Ledger
+
+KeyArgument = Annotated[
+    str,
+    typer.Argument(metavar="KEY", help="currency, phone_region, minimum_balance or timezone.", show_default=False),
+]
+ValueArgument = Annotated[
+    str, typer.Argument(metavar="VALUE", help="`none` leaves it to the program's default.", show_default=False)
+]
+
+
+def show(ledger: Ledger) -> Record:
+    """Show the ledger's id, and the settings that it keeps for all who use it."""
+    return Record(ledger.call(ledgers.show))
+
+
+def set_(ledger: Ledger, key: KeyArgument, value: ValueArgument) -> Record:
+    """Change a setting that the ledger keeps; what has happened stays as it was."""
+    return Record(ledger.call(ledgers.change, key, value), value=key)
+
+
+# A minimum below 0 is no option.
+set_.context_settings = {"ignore_unknown_options": True}  # type: ignore[attr-defined]

@@ -1,0 +1,68 @@
+"""What all commands that list things share: how much of a list is printed, and how one that is cut says so.
+
+A table and `--json` show one page. What programs read line by line (`-q`, jsonl, csv) is whole, unless `--limit` cuts
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, NamedTuple
+
+import typer
+
+from wallet_cli.cli.output import Listing, Style, Value
+from wallet_cli.errors import InvalidInput
+from wallet_cli.services.answers import Answer
+from wallet_cli.services.pages import DEFAULT_LIMIT
+
+LimitOption = Annotated[
+    int | None,
+    typer.Option("--limit", metavar="N", help="1 to 1000.", show_default="20; -q, jsonl and csv: all"),
+]
+CursorOption = Annotated[str | None, typer.Option("--cursor", metavar="C", help="Go on after a page: its next_cursor.")]
+AllOption = Annotated[bool, typer.Option("--all", help="The whole list, in a table or with --json too.")]
+
+
+class Part(NamedTuple):
+    """Which part of a list was asked for."""
+
+    limit: int | None
+    cursor: str | None
+    all: bool
+
+
+class Columns(NamedTuple):
+    csv: Sequence[str]
+    table: Sequence[str]
+
+
+def listing(
+    name: str,
+    style: Style,
+    part: Part,
+    columns: Columns,
+    page: Callable[[int, str | None, bool], Answer],
+    whole: Callable[[str | None], Iterator[Answer]],
+    value: Value = "id",
+) -> Listing:
+    """A list, called `name` in JSON. `page` gets one page by limit and cursor, with `count` where that is told.
+
+    `whole` gets everything after a cursor, as it comes. Raises InvalidInput for --all with --limit.
+    """
+    if part.all and part.limit is not None:
+        raise InvalidInput("--all and --limit contradict each other", hint="give one of them")
+    chosen = columns.csv if style.streams else columns.table
+    if part.all or (part.limit is None and (style.streams or style.quiet)):
+        return Listing(whole(part.cursor), chosen, value, name=name)
+    limit = DEFAULT_LIMIT if part.limit is None else part.limit
+    # The page of --json has its next_cursor: it is not cut without a word.
+    told = style.quiet or not style.is_json
+    answer = page(limit, part.cursor, told)
+    rows = answer[name]
+    cut = _cut(len(rows), answer["count"]) if told and answer["next_cursor"] is not None else None
+    return Listing(rows, chosen, value, page=answer, cut=cut)
+
+
+def _cut(shown: int, count: int | None) -> str:
+    return f"{shown} of {count}; --all shows the rest" if count is not None else f"{shown} shown; --all shows the rest"

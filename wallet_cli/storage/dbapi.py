@@ -1,0 +1,111 @@
+"""As much of Python's DB-API on a connection of `apsw` as SQLAlchemy needs to migrate a ledger.
+
+Alembic rebuilds a table from what it reads of it in the database, so that SQL made offline would not do. And Python's
+own `sqlite3` would not either: where two copies of SQLite in a process have the same file open, closing one drops the
+locks of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import apsw
+import sqlalchemy
+
+
+class _Cursor:
+    """Has read all rows of a statement when it has run it: no statement is left open in a transaction."""
+
+    arraysize = 1
+    lastrowid = None
+    description: Any = None
+    rowcount = -1
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._rows: list[Any] = []
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> None:
+        cursor = self._connection.cursor()
+        self.description = None
+
+        def describe(cursor: apsw.Cursor, _statement: str, _values: Any) -> bool:
+            # Asked of here, before the first row: a cursor that has none tells no more once it has run.
+            columns = cursor.get_description()
+            self.description = [(column[0], *[None] * 6) for column in columns] or None
+            return True
+
+        cursor.exec_trace = describe
+        before = self._connection.total_changes()
+        self._rows = cursor.execute(statement, values).fetchall()
+        self.rowcount = self._connection.total_changes() - before
+
+    def executemany(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        self._connection.executemany(statement, rows)
+
+    def fetchone(self) -> Any:
+        return self._rows.pop(0) if self._rows else None
+
+    def fetchmany(self, size: int = arraysize) -> list[Any]:
+        found, self._rows = self._rows[:size], self._rows[size:]
+        return found
+
+    def fetchall(self) -> list[Any]:
+        found, self._rows = self._rows, []
+        return found
+
+    def close(self) -> None:
+        self._rows = []
+
+
+class _Connection:
+    """Commits and rolls back what was begun by hand."""
+
+    isolation_level = None
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def cursor(self) -> _Cursor:
+        return _Cursor(self._connection)
+
+    def commit(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def create_function(self, name: str, arguments: int, function: Callable[..., Any], *, deterministic: bool) -> None:
+        self._connection.create_scalar_function(name, function, arguments, deterministic=deterministic)
+
+    def close(self) -> None:
+        """It is closed by whoever has opened it."""
+
+
+_MODULE: Any = SimpleNamespace(
+    __name__="apsw",
+    paramstyle="qmark",
+    sqlite_version_info=tuple(map(int, apsw.sqlite_lib_version().split("."))),
+    Error=apsw.Error,
+    ProgrammingError=apsw.MisuseError,
+)
+
+
+@contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[sqlalchemy.Connection]:
+    """A transaction on this connection as SQLAlchemy sees one: committed at the end of the block, or rolled back."""
+    engine = sqlalchemy.create_engine(
+        "sqlite://", module=_MODULE, creator=lambda: _Connection(connection), poolclass=sqlalchemy.StaticPool
+    )
+    try:
+        with engine.begin() as wrapped:
+            # Begun by hand, and only here: SQLAlchemy's first connect rolls back whatever was begun before it.
+            connection.execute("BEGIN IMMEDIATE")
+            yield wrapped
+    except sqlalchemy.exc.DBAPIError as error:
+        raise error.orig or error from error

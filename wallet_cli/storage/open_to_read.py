@@ -1,0 +1,115 @@
+"""Opening a ledger in a file to read it alone: what is there stays as it is, to the byte.
+
+A ledger at rest is one file. SQLite reads it by way of two more, `-wal` and `-shm`, which it makes for that and takes
+away again: so it is read where the folder may be written. Where it may not be (a backup on a read-only disk, somebody
+else's ledger), the file is read by itself, as one that nobody changes, and whether that was so is asked at the end.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+
+from wallet_cli.errors import StorageError
+from wallet_cli.storage import sql
+from wallet_cli.storage.sqlite import SqliteStore, connect, translating, upgrade
+
+UNFINISHED = ("-wal", "-journal")
+"""What holds a part of the ledger, when there is something in it."""
+
+
+class _FileAlone(SqliteStore):
+    """A ledger that is read with no lock on it, because none can be had.
+
+    Whoever may write it can do so meanwhile. What they commit goes into a log beside the file, which is not looked at:
+    what is read is as of the opening. But when they bring the log into the file, pages could be read of two moments.
+    So the file has to be the same at the end; else what was read is no answer.
+    """
+
+    def __init__(self, path: Path, busy_timeout_s: float) -> None:
+        self._before = _state(path)
+        super().__init__(path, connect(path, busy_timeout_s, apsw.SQLITE_OPEN_READONLY, "?immutable=1"))
+
+    def close(self) -> None:
+        super().close()
+        if _state(self.path) != self._before:
+            raise StorageError(f"somebody wrote to the ledger while it was read: {self.path}", hint="read it again")
+
+
+def open_to_read(path: Path, busy_timeout_s: float, notify: Callable[[str], None]) -> SqliteStore:
+    """Open the ledger in a file that is there; of an older schema, a copy in this program's, which goes when closed.
+
+    `notify` is told of a copy. Raises StorageError for what is no ledger, is newer, or cannot be read as it is.
+    """
+    with translating(path):
+        store = _opened(path, busy_timeout_s)
+        try:
+            version = store.version()
+            if version < sql.SCHEMA_VERSION:
+                store = _copied(store)
+                notify(
+                    f"this ledger has schema {version}, and is read in a copy that has {sql.SCHEMA_VERSION}:"
+                    " the next command that writes migrates it"
+                )
+            store.forbid_writes()
+        except BaseException:
+            store.connection.close()
+            raise
+    return store
+
+
+def _opened(path: Path, busy_timeout_s: float) -> SqliteStore:
+    unfinished = [beside for beside in map(path.name.__add__, UNFINISHED) if _has_something(path.with_name(beside))]
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK):
+        store = SqliteStore(path, connect(path, busy_timeout_s))
+        if unfinished:
+            # What a program that was killed left there is read where it is: the last to close does not tidy it up.
+            store.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        return store
+    if not unfinished:
+        return _FileAlone(path, busy_timeout_s)
+    # Somebody is writing to it, or was killed: SQLite can read it if what they keep beside it is there and readable.
+    store = SqliteStore(path, connect(path, busy_timeout_s, apsw.SQLITE_OPEN_READONLY))
+    try:
+        store.connection.execute("PRAGMA schema_version").fetchall()
+    except (apsw.CantOpenError, apsw.ReadOnlyError) as error:
+        store.close()
+        raise StorageError(
+            f"a part of this ledger is in {unfinished[0]}, which cannot be read where nothing may be written: {path}",
+            hint=f"copy {path.name} and {unfinished[0]} to a folder that you may write to, and read it there",
+        ) from error
+    return store
+
+
+def _copied(store: SqliteStore) -> SqliteStore:
+    """The ledger as it would be once migrated, in a temporary file of SQLite's: small ones stay in memory."""
+    copy = SqliteStore(store.path, apsw.Connection(""))
+    try:
+        with copy.connection.backup("main", store.connection, "main") as backup:
+            backup.step()
+        store.close()
+        upgrade(copy.connection)
+    except BaseException:
+        copy.connection.close()
+        raise
+    return copy
+
+
+def _has_something(path: Path) -> bool:
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from None
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -1,0 +1,220 @@
+"""Long reads, each in a process: what it costs is not taken from the event loop, and it ends when nobody wants it.
+
+The server starts this program once, when the first long read is asked for. It waits for sockets, one a read, and forks
+a process for each: all is imported by then, so that takes a few milliseconds. A read is over when its socket is closed,
+by either end: a caller who has left, a deadline or a stop all end a read by closing it, whatever it is doing, in
+Python, in SQLite or in a driver.
+
+On the socket: the server sends one Read, pickled, behind its length. Back come frames: a kind, a length, and as many
+bytes (`Kind`). It is sent to nobody but this program, and only things of this program are in it.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import signal
+import socket
+import struct
+import threading
+import time
+import traceback
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import Any, NamedTuple
+
+from wallet_cli.errors import Busy, WalletError
+from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.settings import Settings
+from wallet_cli.storage.purpose import Purpose
+from wallet_cli.storage.sqlite import SqliteStore
+
+NICENESS = 19
+"""The event loop comes first: its callers wait for a millisecond's work, these for a second's."""
+
+HEAD = struct.Struct("!cI")
+LENGTH = struct.Struct("!I")
+SPOOL_BYTES = 4 * 1024 * 1024
+"""How much of an answer is kept in memory, compressed, for a caller who reads more slowly than it is made; the rest is
+kept in a temporary file. So a snapshot of the ledger is open no longer than the answer takes to make."""
+
+MAX_SPOOL_BYTES = 1024 * 1024 * 1024
+MAX_MAKING_S = 600.0
+"""How long an answer may take to make, and so how long its snapshot may be open."""
+
+
+class Kind:
+    """What a frame holds."""
+
+    VALUE = b"V"
+    """The whole answer, pickled."""
+    CHUNK = b"C"
+    """A chunk of an answer that is a stream of bytes."""
+    END = b"N"
+    """Nothing: the stream is whole."""
+    REFUSED = b"R"
+    """A WalletError, as its class and its fields, pickled."""
+    FAILED = b"F"
+    """What went wrong, as the name of its class and where it happened, pickled."""
+
+
+class Read(NamedTuple):
+    """What is to be read: `work(ledger, *given)` answers with a value, or with chunks of bytes."""
+
+    settings: Settings
+    work: Callable[..., Any]
+    given: tuple[Any, ...]
+    seconds: float
+    """How long it may take, sending included; the server ends it then, and this process itself a moment later."""
+
+
+def main(control: int) -> None:
+    """Fork a process for each socket that comes, until the server is gone. Returns in none of them."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how one ended
+    os.nice(NICENESS)
+    with socket.socket(fileno=control) as server:
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(server, 1, 1)
+            if not message:
+                os._exit(0)
+            if os.fork() == 0:
+                server.close()
+                _carry_out(socket.socket(fileno=descriptors[0]))
+            os.close(descriptors[0])
+
+
+def _carry_out(connection: socket.socket) -> None:
+    """One read, in its process, which ends here."""
+    try:
+        read: Read = pickle.loads(_received(connection))  # noqa: S301  (from the server that started this program)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, read.seconds + 5)
+        threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
+        out = _Out(connection)
+        try:
+            with open_ledger(read.settings, lambda _: None, purpose=Purpose.READ) as ledger:
+                ledger.times_are_utc = True
+                _answer(out, ledger, read)
+            out.flush()
+        except WalletError as error:
+            fields = (type(error).__module__, type(error).__qualname__, error.message, error.hint, error.details)
+            out.last(Kind.REFUSED, pickle.dumps(fields))
+        except Exception as error:
+            out.last(Kind.FAILED, pickle.dumps((type(error).__name__, where(error))))
+        connection.shutdown(socket.SHUT_WR)
+    finally:
+        os._exit(0)
+
+
+def _answer(out: _Out, ledger: Ledger, read: Read) -> None:
+    store, until_s = ledger.store, time.monotonic() + min(read.seconds, MAX_MAKING_S)
+    store.forbid_writes()
+    if isinstance(store, SqliteStore):
+        out.folder = str(store.path.parent)
+    else:
+        store.end_reads_after(min(read.seconds, MAX_MAKING_S))
+    made = read.work(ledger, *read.given)
+    if not isinstance(made, Iterator):
+        out.put(Kind.VALUE, pickle.dumps(made))
+        return
+    for chunk in made:
+        if chunk:
+            out.put(Kind.CHUNK, chunk)
+        if time.monotonic() > until_s:
+            raise Busy("the answer took too long to make", hint="ask for a shorter period, or for one wallet")
+    out.put(Kind.END, b"")
+
+
+class _Out:
+    """Frames on their way to the server, which takes them as fast as the caller takes the answer."""
+
+    folder: str | None = None
+    """Where a temporary file may be made: beside the ledger, or else where the system has them."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._rest = memoryview(b"")
+        """What is left of the frame that is being sent."""
+        self._spool: SpooledTemporaryFile[bytes] | None = None
+        """Frames that wait, compressed, each behind its length."""
+        self._read_to = self._written_to = 0
+
+    def put(self, kind: bytes, content: bytes) -> None:
+        """Send a frame, or keep it until there is room. Raises Busy or OSError where that cannot be."""
+        frame = HEAD.pack(kind, len(content)) + content
+        if self._send():
+            self._rest = memoryview(frame)
+            self._push()
+            return
+        if self._spool is None:
+            self._spool = SpooledTemporaryFile(SPOOL_BYTES, dir=self.folder)  # noqa: SIM115  (it ends with this process)
+        packed = zlib.compress(frame, 1)
+        if self._written_to + len(packed) > MAX_SPOOL_BYTES:
+            raise Busy("the answer is read too slowly", hint="read it as it comes, or ask for less")
+        self._spool.seek(self._written_to)
+        self._written_to += self._spool.write(LENGTH.pack(len(packed)) + packed)
+
+    def flush(self) -> None:
+        """Send all that waits."""
+        while not self._send():
+            select.select([], [self._connection], [])
+
+    def last(self, kind: bytes, content: bytes) -> None:
+        """In the place of the rest of an answer: what is wrong. What waits is given up, but for a frame begun."""
+        self._read_to = self._written_to
+        self.flush()
+        self._rest = memoryview(HEAD.pack(kind, len(content)) + content)
+        self.flush()
+
+    def _send(self) -> bool:
+        """Send what there is room for; whether that was all."""
+        self._push()
+        while not self._rest and self._read_to < self._written_to:
+            assert self._spool is not None
+            self._spool.seek(self._read_to)
+            (length,) = LENGTH.unpack(self._spool.read(LENGTH.size))
+            self._rest = memoryview(zlib.decompress(self._spool.read(length)))
+            self._read_to += LENGTH.size + length
+            self._push()
+        return not self._rest
+
+    def _push(self) -> None:
+        while self._rest:
+            try:
+                sent = self._connection.send(self._rest, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return
+            self._rest = self._rest[sent:]
+
+
+def _end_with(connection: socket.socket) -> None:
+    """End this process when the server closes its end: there is nobody to answer any more."""
+    while connection.recv(1):
+        pass
+    os._exit(0)
+
+
+def _received(connection: socket.socket) -> bytes:
+    (length,) = LENGTH.unpack(_exactly(connection, LENGTH.size))
+    return _exactly(connection, length)
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes:
+    found = bytearray()
+    while len(found) < count:
+        part = connection.recv(count - len(found))
+        if not part:
+            os._exit(0)
+        found += part
+    return bytes(found)
+
+
+def where(error: BaseException) -> str:
+    """Where it happened, with no values; with WALLET_DEBUG=1, all of it."""
+    if os.environ.get("WALLET_DEBUG") == "1":
+        return "".join(traceback.format_exception(error))
+    frames = traceback.extract_tb(error.__traceback__)
+    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-5:]))

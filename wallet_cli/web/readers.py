@@ -1,0 +1,336 @@
+"""Reads that may take long: how many at once, for how long, and for whom. They are carried out by read_worker.py.
+
+Each has a deadline, and ends when its caller leaves, when the deadline comes, or a moment after the server is told to
+stop. Beyond the bounds the answer is Busy, at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import pickle
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, NamedTuple
+
+from wallet_cli.errors import Busy, WalletError
+from wallet_cli.settings import Settings
+from wallet_cli.web.auth import Caller
+from wallet_cli.web.exchange import ClientLeft, Receive
+from wallet_cli.web.read_worker import HEAD, LENGTH, Kind, Read
+
+STOPPING = "the server is shutting down"
+
+
+class Lane(NamedTuple):
+    """The bounds of one kind of reads."""
+
+    at_once: int
+    waiting: int
+    """How many may wait for their turn."""
+    for_one: int
+    """How many of those at once may be one caller's; as many of theirs, and a few more, may wait."""
+    seconds: float
+    """How long one may take, from when it is asked for."""
+
+
+SEARCHES = Lane(4, 32, 2, 20.0)
+"""Lists with filters."""
+
+PROOFS = Lane(1, 4, 1, 600.0)
+"""`verify`, which goes over all there is."""
+
+STREAMS = Lane(16, 0, 8, 3600.0)
+"""Statements, documents and exports: an answer under way waits for whoever reads it, mostly, and costs nothing then.
+How long it may take to make is read_worker's MAX_MAKING_S."""
+
+MAX_USER_STREAMS = 2
+"""How many streams may be one user's, who is no operator."""
+
+HINT = "try again when one has ended"
+
+
+class ReadFailed(Exception):
+    """A read went wrong in its process: the name of the error's class, and where."""
+
+    def __init__(self, name: str, where: str) -> None:
+        super().__init__(name)
+        self.name, self.where = name, where
+
+
+class _Queue:
+    """The reads of one lane: those under way, and those that wait, in arrival order."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self.running: Counter[Caller] = Counter()
+        self.waiting: list[tuple[Caller, asyncio.Future[None]]] = []
+
+    def has_room(self, caller: Caller) -> bool:
+        return self.running.total() < self.lane.at_once and self.running[caller] < most_for(self.lane, caller)
+
+    @asynccontextmanager
+    async def turn(self, caller: Caller) -> AsyncIterator[None]:
+        """Wait for a turn, and have it for the length of a `with` block. Raises Busy where too many wait."""
+        if not self.has_room(caller):
+            await self._wait(caller)
+        self.running[caller] += 1
+        try:
+            yield
+        finally:
+            self.running[caller] -= 1
+            self.running += Counter()  # forget those who have none
+            self._call_next()
+
+    async def _wait(self, caller: Caller) -> None:
+        own = sum(each == caller for each, _ in self.waiting)
+        if self.running.total() + len(self.waiting) >= self.lane.at_once + self.lane.waiting:
+            raise Busy("too many long reads are asked for", hint=HINT)
+        if self.running[caller] + own >= most_for(self.lane, caller) + self.lane.waiting // 2:
+            raise Busy("too many long reads for you are under way", hint=HINT)
+        place = (caller, asyncio.get_running_loop().create_future())
+        self.waiting.append(place)
+        try:
+            await place[1]
+        except BaseException:
+            if place in self.waiting:
+                self.waiting.remove(place)
+            else:
+                self._give_back(caller)
+            raise
+        # Whoever called has counted it, so that nobody else comes between.
+        self.running[caller] -= 1
+
+    def _give_back(self, caller: Caller) -> None:
+        self.running[caller] -= 1
+        self._call_next()
+
+    def _call_next(self) -> None:
+        for place in list(self.waiting):
+            caller, future = place
+            if future.done():
+                self.waiting.remove(place)
+            elif self.has_room(caller):
+                self.waiting.remove(place)
+                self.running[caller] += 1
+                future.set_result(None)
+
+    def end(self) -> None:
+        """Send away all who wait."""
+        for _, future in self.waiting:
+            if not future.done():
+                future.set_exception(Busy(STOPPING, hint="send it again"))
+
+
+def most_for(lane: Lane, caller: Caller) -> int:
+    """How many reads of a lane one caller may have under way."""
+    if lane is STREAMS and caller.operator is None:
+        return min(MAX_USER_STREAMS, lane.at_once)
+    return min(lane.for_one, lane.at_once)
+
+
+class Readers:
+    """The long reads of one server process; all of it is for its event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._control: socket.socket | None = None
+        self._program: subprocess.Popen[bytes] | None = None
+        self._queues: dict[Lane, _Queue] = {}
+        self._under_way: set[Reading] = set()
+        self._stopping = False
+
+    @property
+    def under_way(self) -> int:
+        """How many reads are being carried out."""
+        return len(self._under_way)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return sum(len(queue.waiting) for queue in self._queues.values())
+
+    @asynccontextmanager
+    async def reading(
+        self, receive: Receive, lane: Lane, caller: Caller, work: Callable[..., Any], *given: Any
+    ) -> AsyncIterator[Reading]:
+        """One read, under way for the length of a `with` block. `work` and what it is given have to be picklable.
+
+        Raises Busy beyond the bounds of the lane and, in the block too, when the time is up or the server stops, and
+        ClientLeft when the caller leaves (`receive` tells of that).
+        """
+        if self._stopping:
+            raise Busy(STOPPING, hint="send it again")
+        queue = self._queues.setdefault(lane, _Queue(lane))
+        read = Read(self._settings, work, given, lane.seconds)
+        with _in_time(lane.seconds) as deadline:
+            async with deadline, _while_there(receive), queue.turn(caller):
+                reading = await self._begin(read)
+                self._under_way.add(reading)
+                try:
+                    yield reading
+                finally:
+                    self._under_way.discard(reading)
+                    reading.close()
+
+    async def answer(self, receive: Receive, lane: Lane, caller: Caller, work: Callable[..., Any], *given: Any) -> Any:
+        """What `work(ledger, *given)` answers. Raises what it raises, and as `reading` does."""
+        async with self.reading(receive, lane, caller, work, *given) as reading:
+            return await reading.value()
+
+    def end_all(self) -> None:
+        """End what is under way, and begin nothing any more."""
+        self._stopping = True
+        for queue in self._queues.values():
+            queue.end()
+        for reading in list(self._under_way):
+            reading.end(Busy(STOPPING, hint="send it again"))
+
+    def close(self) -> None:
+        """End the program that carries reads out."""
+        self.end_all()
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._program is not None:
+            self._program.wait()
+            self._program = None
+
+    async def _begin(self, read: Read) -> Reading:
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._hand_over(theirs)
+            ours.setblocking(False)
+            reader, writer = await asyncio.open_unix_connection(sock=ours)
+        except BaseException:
+            ours.close()
+            raise
+        text = pickle.dumps(read)
+        writer.write(LENGTH.pack(len(text)) + text)
+        return Reading(reader, writer)
+
+    def _hand_over(self, connection: socket.socket) -> None:
+        """Give a read's socket to the program; it is started where it is not there, or not any more."""
+        for _ in range(2):
+            if self._control is None or self._program is None or self._program.poll() is not None:
+                self._start()
+            assert self._control is not None
+            try:
+                socket.send_fds(self._control, [b"r"], [connection.fileno()])
+                return
+            except OSError:
+                self._control.close()
+                self._control = None
+        raise Busy("long reads cannot be carried out now", hint="try again")
+
+    def _start(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            # It leaves the signals of a stop to this process, from its first moment on. And it loads nothing from the
+            # working directory, but by this program's own path.
+            code = (
+                "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+                " signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+                f" sys.path[:] = {sys.path!r}; from wallet_cli.web.read_worker import main; main({theirs.fileno()})"
+            )
+            self._program = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-P", "-c", code], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            )
+
+
+class Reading:
+    """One read under way. It is ended by closing it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._ended: WalletError | None = None
+
+    async def value(self) -> Any:
+        """The answer, where it is one value."""
+        kind, content = await self._frame()
+        assert kind == Kind.VALUE
+        return pickle.loads(content)  # noqa: S301  (from this program's own process)
+
+    async def chunk(self) -> bytes | None:
+        """The next chunk, where the answer is a stream; None at its end."""
+        kind, content = await self._frame()
+        return content if kind == Kind.CHUNK else None
+
+    async def _frame(self) -> tuple[bytes, bytes]:
+        try:
+            kind, length = HEAD.unpack(await self._reader.readexactly(HEAD.size))
+            content = await self._reader.readexactly(length)
+        except (asyncio.IncompleteReadError, OSError) as error:
+            raise self._ended or ReadFailed(type(error).__name__, "its process has ended") from None
+        if kind == Kind.REFUSED:
+            raise _error(*pickle.loads(content))  # noqa: S301
+        if kind == Kind.FAILED:
+            raise ReadFailed(*pickle.loads(content))  # noqa: S301
+        return kind, content
+
+    def end(self, error: WalletError) -> None:
+        """End it: whoever waits for it is told this error."""
+        self._ended = error
+        self._writer.transport.abort()
+
+    def close(self) -> None:
+        self._writer.transport.abort()
+
+
+def _error(module: str, name: str, message: str, hint: str | None, details: dict[str, Any]) -> WalletError:
+    """A WalletError as it was raised in the other process."""
+    kind: type[WalletError] = getattr(importlib.import_module(module), name)
+    error = kind.__new__(kind)
+    WalletError.__init__(error, message, hint=hint, **details)
+    return error
+
+
+@contextmanager
+def _in_time(seconds: float) -> Iterator[asyncio.Timeout]:
+    """A deadline, and the error of whoever misses it."""
+    deadline = asyncio.timeout(seconds)
+    try:
+        yield deadline
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise Busy(f"no answer within {seconds:g} s", hint="ask for less: a shorter period, or one wallet") from None
+
+
+@asynccontextmanager
+async def _while_there(receive: Receive) -> AsyncIterator[None]:
+    """For the length of a `with` block, notice when the caller leaves: the block is ended then, with ClientLeft."""
+    task = asyncio.current_task()
+    assert task is not None
+    has_left = False
+
+    def leave(_: asyncio.Task[None]) -> None:
+        nonlocal has_left
+        has_left = True
+        task.cancel()
+
+    leaving = asyncio.create_task(_until_gone(receive))
+    leaving.add_done_callback(leave)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not has_left:
+            raise
+        task.uncancel()
+        raise ClientLeft from None
+    finally:
+        leaving.remove_done_callback(leave)
+        leaving.cancel()
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

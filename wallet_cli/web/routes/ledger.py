@@ -1,0 +1,33 @@
+"""What the ledger says of itself: anybody who may call may read it, and operators change it."""
+
+from __future__ import annotations
+
+from wallet_cli.errors import InvalidInput
+from wallet_cli.services import ledgers
+from wallet_cli.services.context import accepted
+from wallet_cli.settings import LEDGER_SETTINGS
+from wallet_cli.web.bodies import NewLedgerSettings, decode, limit_text
+from wallet_cli.web.exchange import Reply
+from wallet_cli.web.routes.call import Call
+from wallet_cli.web.site import Site
+
+
+async def get_ledger(site: Site, call: Call) -> Reply:
+    call.query()
+    return Reply(200, "ledger", ledgers.ledger_answer(site.ledger.store.itself().facts))
+
+
+async def set_ledger(site: Site, call: Call) -> Reply:
+    call.caller.must_be_writing_operator()
+    body = decode(await call.body(), NewLedgerSettings)
+    call.query()
+    texts = {name: getattr(body, name) for name in LEDGER_SETTINGS} | {
+        "minimum_balance": limit_text(body.minimum_balance)
+    }
+    given = {name: text for name, text in texts.items() if text is not None}
+    if not given:
+        raise InvalidInput("no setting is given", hint=f"one of {', '.join(LEDGER_SETTINGS)}")
+    commands = ledgers.changes(site.ledger, given)
+    for result in await site.carry_out(commands):
+        accepted(result)
+    return Reply(200, "ledger set", ledgers.changed(site.ledger, commands))
