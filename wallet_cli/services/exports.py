@@ -57,6 +57,7 @@ def export(ledger: Ledger, form: str = "jsonl", wallet: WalletRef | None = None)
     if form not in FORMATS:
         raise InvalidInput(f"not a format of exports: {shown(form)}", hint=f"one of {', '.join(FORMATS)}")
     with ledger.store.snapshot():
+        ledger.must_be_whole()
         scope = Scope(1, MAX_ID, True)
         if wallet is not None:
             id_ = find_account(ledger, wallet).wallet.id

@@ -19,7 +19,7 @@ from wallet_cli.domain.commands import (
 from wallet_cli.domain.model import ACTIVE, CLOSED, LedgerSetting, Operator, User, Wallet
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.rules import refusals
-from wallet_cli.domain.rules.restoring import incomplete, may_restore
+from wallet_cli.domain.rules.restoring import WHERE, incomplete, may_restore
 from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import (
     InvalidInput,
@@ -232,6 +232,6 @@ def _place_refused(state: State, what: str, id_: int | None, next_id: int) -> Wa
 def _out_of_place(what: str, id_: int, next_id: int) -> RestoreConflict:
     return RestoreConflict(
         f"this restores the {what} with the id {id_}, and the next id here is {next_id}",
-        hint="an export is read back, whole and in order, into an empty ledger or the one that it came from",
+        hint=WHERE,
         expected=next_id,
     )

@@ -308,7 +308,7 @@ def _same_wallet(wallet: Wallet, wallet_id: int) -> None:
                 wallet.mention,
                 f" is {format_wallet_id(wallet.id)} here",
             ),
-            hint="an export is read back into an empty ledger, or the one that it came from; leave id out to add anew",
+            hint="an export is read back into a new ledger; leave id out to add the line to this one",
         )
 
 
