@@ -37,8 +37,9 @@ TAIL = """\
 ## Words
 
 - **USER**: a phone number, or a user id. What starts with `+` or has 7 digits or more is a phone number (spaces,
-  dashes and brackets do not count); a shorter run of digits is an id; `id:N` is always an id.
-- **WALLET**: `USER` or `USER/TYPE`; the type is `main` when left out, else 1 to 32 of `a-z A-Z 0-9 _ . -`.
+  dashes, dots and brackets do not count); a shorter run of digits is an id; `id:N` is always an id.
+- **WALLET**: `USER` or `USER/TYPE`; the type is `main` when left out, else 1 to 32 of `a-z A-Z 0-9 _ . -`. `wN` is
+  the wallet with the id N.
 - **AMOUNT**: digits with at most one point, greater than 0, no more fraction digits than the currency has, no
   exponent, no separators, at most 10^15 minor units.
 - **Currency**: an ISO 4217 code, or `CODE/N` for any other unit: 3 to 10 of `A-Z 0-9`, and N fraction digits, 0 to 8.
@@ -50,8 +51,9 @@ TAIL = """\
 - **Length of time**: digits and one of `s m h d w`, such as `90s`, `12h` or `7d`; at most 3660 days.
 - **Metadata**: `name=value`; names of 1 to 64 printable characters, each once, at most 4 KiB in all as JSON.
 - **Key**: 1 to 255 printable characters, unique within the wallet, across transactions and holds; the key of a transfer
-  is one of the wallet that pays. The same key with the same request returns the first answer, with `"replayed": true`,
-  and applies nothing; with another request it is refused.
+  is one of the wallet that pays. Spaces at its ends do not count. The keys of users' tokens and those of operators
+  are two sets. The same key with the same request returns the first answer, with `"replayed": true`, whatever became
+  of the wallet since, and applies nothing; with another request it is refused.
 
 ## Answers
 
@@ -62,22 +64,24 @@ are UTC, `2026-11-22T10:00:00.000000Z`. Fields may be added; none is renamed or 
 |---|---|---|
 | user | `register` | `id, phone_number, phone_e164, name, created_at` |
 | wallet | `create`, `balance`, `limits`, `freeze`, `unfreeze`, `close` | `id, user_id, type, currency, status, \
-balance, held, available, minimum_balance, transactions, created_at, maximum_balance, daily_debit`, and `at` with \
-`--at` |
+balance, held, available, minimum_balance, transactions, created_at, maximum_balance, daily_debit, \
+wallet`, and `at` with `--at` |
 | transaction | `tx add`, `tx show`, `tx reverse`, `hold capture` | `id, wallet_id, seq, kind, is_credit, amount, \
-balance, currency, at, note, key`, where it has them `meta, transfer, reverses, hold, forced`, and `replayed` where \
-the key had been used; with `tx show` also `reversed, reversals` |
+balance, currency, at, note, key`, where it has them `meta, transfer, reverses, hold, forced, user_key`, and \
+`replayed` where the key had been used; with `tx show` also `reversed, reversals` |
 | transfer | `transfer` | `id` (of the debit), `debit` and `credit`, a transaction each, and `replayed` |
 | hold | `hold add`, `hold void` | `id, wallet_id, status, amount, captured, held, currency, created_at, expires_at, \
 ended_at, note, key`, and `replayed`; `status` is `open`, `captured`, `voided` or `expired` |
 | list | `tx list`, `hold list`, `list`, `users` | `transactions`, `holds`, `wallets` or `users`, and `next_cursor`; \
 `jsonl` and `csv` stream one a line |
 | total | `tx total` | `wallet_id, currency, from, to, opening_balance, credit_total, debit_total, credit_count, \
-debit_count, net, closing_balance` |
+debit_count, net, closing_balance, wallet` |
 | statement | `statement` | `wallet_id, user_id, type, currency, phone_e164, name`, those of a total, `totals` (a \
 list of `kind, count, amount`), `transactions` |
-| summary | `import` | `applied, replayed, refused, users_created, wallets_created`, and `dry_run` |
+| summary | `import` | `applied, replayed, refused, users_created, wallets_created`, `dry_run`, and `skipped` with \
+`--duplicates skip` |
 | check | `verify` | `ok, wallets, transactions` |
+| ledger | `ledger show`, `ledger set` | `id, schema, currency, phone_region, minimum_balance, timezone, db` |
 | settings | `config show` | a list of `name, value, source` |
 | key | `key create`, `key list`, `key revoke` | `name, read_only, created_at, last_used_at, revoked_at`, and `key` \
 once, when it is made |

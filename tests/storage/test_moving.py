@@ -588,7 +588,7 @@ def test_it_would_be_seen_if_the_new_one_were_opened_before_the_proof(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults.put_in(
-        monkeypatch, Fault(moving, "move", "_prove(old, new, watch)", "_open(new, name), _prove(old, new, watch)")
+        monkeypatch, Fault(moving, "move", "_prove(old, new, watch)", "_open(old, new, name), _prove(old, new, watch)")
     )
     with pytest.raises(AssertionError):
         test_a_copy_that_is_not_the_same_is_found_out("file", *ALTERED[0], tmp_path, monkeypatch)
@@ -718,7 +718,7 @@ def test_killed_at_any_moment_it_goes_on_and_there_are_never_two(way: Way, tmp_p
 UNSAFE = {
     "what has arrived can be called off": Fault(moving, "_take_back", "if there.origin == known.move:", "if False:"),
     "the new one is opened before it is whole": Fault(
-        moving, "move", "_copy(old, new, name, watch)", "_open(new, name), _copy(old, new, name, watch)"
+        moving, "move", "_copy(old, new, name, watch)", "_open(old, new, name), _copy(old, new, name, watch)"
     ),
     "the old one is opened in the end": Fault(
         moving,

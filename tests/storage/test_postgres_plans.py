@@ -144,7 +144,7 @@ HOT_STATEMENTS = {
     "LOCKED": Plan(WALLET, {}, 2 * AT_ONCE),
     # What writes finds by index what is there already.
     "INSERT_USER": Plan("", (WALLETS + 1, "1", "+911", "IN", "1", None, 0), 0),
-    "UPSERT_WALLET": Plan(WALLET, (1, 1, "main", "INR", 2, "active", None, 0, None, None, 0, 0, None), 1),
+    "UPSERT_WALLET": Plan(WALLET, (1, 1, "main", "INR", 2, "active", None, 0, None, None, 0, 0, None, None), 1),
     "UPSERT_HOLD": Plan(HOLD, (1, 12_300, 500, 0, "open", 1, 2, None, None, None), 1),
     "INSERT_TRANSACTION": Plan("", A_TRANSACTION, 0),
     "UPSERT_OPERATOR": Plan(OPERATOR, ("operator 7", bytes(32), 0, 1, None, None), 1),

@@ -31,7 +31,7 @@ def raw(db: Path) -> Iterator[Any]:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("INSERT INTO users VALUES (1, '1', '+911', 'IN', '1', NULL, 0, NULL)")
         for id_, type_ in ((1, "main"), (2, "savings")):
-            facts = (id_, 1, type_, "INR", 2, "active", None, 0, None, None, 0, 0, None)
+            facts = (id_, 1, type_, "INR", 2, "active", None, 0, None, None, 0, 0, None, None)
             connection.execute(sql.UPSERT_WALLET, facts)
         yield connection
 
@@ -297,7 +297,7 @@ def test_rows_of_before_there_was_more_to_say_say_that_there_is_nothing(raw: Any
         " VALUES (3, 1, 1, 5, 5, 0, 1, 0, zeroblob(32))"
     )
     (wallet,) = [each for each in map(sql.to_wallet, raw.execute(sql.ALL_WALLETS)) if each.id == 3]
-    assert wallet[7:] == (None, None, 0, 0, None)
+    assert wallet[7:] == (None, None, 0, 0, None, None)
     (transaction,) = map(sql.to_transaction, raw.execute(sql.OLDEST_FIRST, {"wallet_id": 3}))
     assert transaction[11:] == (None, None, None, None, None, False, False)
 

@@ -419,3 +419,10 @@ def test_on_a_terminal_it_is_asked(answer: str, code: int, count: int, db: Addre
     assert "skip them, add them again, or stop?" in said
     assert "\x1b[31mred" not in said
     assert len(cli.run("tx list 9886977544 -q").out.split()) == count
+
+
+def test_what_was_applied_is_replayed_whatever_has_become_of_its_wallet(owned: Ledger) -> None:
+    file = lines("01", "02")
+    assert imported(owned, file).counts == (2, 0, 0)
+    wallets.set_status(owned, parse_wallet("1"), "frozen")
+    assert imported(owned, file).counts == (0, 2, 0)

@@ -99,6 +99,8 @@ PRINTS: dict[str, tuple[str | None, str]] = {
     "key list": (KEY, "key list"),
     "key revoke": (KEY, "key revoke bar"),
     "verify": (None, "verify"),
+    "ledger show": (None, "ledger show"),
+    "ledger set": (None, "ledger set timezone UTC"),
 }
 """What `-q` prints of each command, and a command line of it; None for a value that no command takes."""
 

@@ -36,6 +36,13 @@ class FakeTransport:
         return f"the {name}"
 
 
+class Protocol:
+    """Hangs up as it is told to."""
+
+    def hang_up(self, transport: FakeTransport) -> None:
+        transport.close()
+
+
 Case = Callable[[JoiningTransport, FakeTransport], Awaitable[None]]
 
 
@@ -89,7 +96,7 @@ async def a_question(joining: JoiningTransport, below: FakeTransport) -> None:
 def test_joining(case: Case) -> None:
     async def main() -> None:
         below = FakeTransport()
-        joining = JoiningTransport(below, asyncio.get_running_loop())  # type: ignore[arg-type]
+        joining = JoiningTransport(below, asyncio.get_running_loop(), Protocol())  # type: ignore[arg-type]
         await case(joining, below)
         before = list(below.sent)
         await asyncio.sleep(0)

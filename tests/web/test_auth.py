@@ -282,6 +282,7 @@ def test_keys_are_random_and_long(ledger: Ledger) -> None:
 
 
 def test_a_key_without_q_is_shown_with_its_name(tmp_path: Path) -> None:
+    assert wallet(tmp_path, "register 9886977544").code == 0  # which makes the ledger
     made = json.loads(wallet(tmp_path, "key create till --read-only --json").out)
     assert (made["name"], made["read_only"], made["last_used_at"], made["revoked_at"]) == ("till", True, None, None)
     assert "key" in made

@@ -46,12 +46,30 @@ def test_a_wallet_that_is_opened_again_is_answered_again(api: httpx.Client) -> N
     failure(call(api, "/wallet/create", key, **body | {"currency": "USD"}), 409, "key_reused")
     failure(call(api, "/wallet/create", key, **body | {"type": "spare"}), 409, "key_reused")
     failure(call(api, "/wallet/create", **body), 409, "wallet_exists")
-    # Whatever has become of it since.
+    # Whatever has become of it since: the answer is what it was.
     ids = {"user_id": user_id, "wallet_id": first["id"]}
+    limits = {"minimum_balance": "-20", "maximum_balance": "500", "daily_debit": "50"}
+    assert call(api, "/wallet/limits", **ids | limits).status_code == 200
+    assert made(call(api, "/wallet/create", key, **body), 200) == first | {"replayed": True}
+    failure(call(api, "/wallet/create", key, **body | {"minimum_balance": "-20"}), 409, "key_reused")
     assert call(api, "/wallet/close", **ids).status_code == 200
-    assert made(call(api, "/wallet/create", key, **body), 200)["id"] == first["id"]
+    assert made(call(api, "/wallet/create", key, **body), 200) == first | {"replayed": True}
     # Another user's keys are others.
     assert call(api, "/wallet/create", key, **body | {"user_id": new_user(api)}).status_code == 201
+
+
+def test_settings_that_change_make_no_other_request_of_it(api: httpx.Client) -> None:
+    user = {"phone_number": "9886800017"}
+    first_user = made(call(api, "/users", "first-user", **user))
+    wallet = {"user_id": first_user["id"], "type": "main", "minimum_balance": "20"}
+    first_wallet = made(call(api, "/wallet/create", "first-wallet", **wallet))
+    before = api.get("/ledger").json()["data"]
+    try:
+        assert call(api, "/ledger", currency="JPY", phone_region="GB").status_code == 200
+        assert made(call(api, "/users", "first-user", **user), 200) == first_user | {"replayed": True}
+        assert made(call(api, "/wallet/create", "first-wallet", **wallet), 200) == first_wallet | {"replayed": True}
+    finally:
+        assert call(api, "/ledger", currency=before["currency"], phone_region=before["phone_region"]).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/users", "/wallet/create"])

@@ -15,7 +15,7 @@ MAKING = frozenset({"register", "create", "wallet create", "import"})
 READING = frozenset(
     {
         *("users", "list", "balance", "statement", "export", "verify"),
-        *("tx show", "tx list", "tx total", "hold list", "key list"),
+        *("tx show", "tx list", "tx total", "hold list", "key list", "ledger show"),
     }
 )
 READING_WITHOUT_OPTIONS = {"limits": ("minimum_balance", "maximum_balance", "daily_debit")}

@@ -23,7 +23,10 @@ class Register(NamedTuple):
 
 
 class OpenWallet(NamedTuple):
-    """Open a wallet. `created_at_us` and `id` are given where one is restored, else None."""
+    """Open a wallet. `created_at_us` and `id` are given where one is restored, else None.
+
+    `currency_given`: the request names the currency; else it is the one that a setting has now.
+    """
 
     user_id: int
     type: str
@@ -32,6 +35,7 @@ class OpenWallet(NamedTuple):
     created_at_us: int | None = None
     id: int | None = None
     key: str | None = None
+    currency_given: bool = True
 
 
 class Post(NamedTuple):

@@ -99,6 +99,8 @@ class Wallet(NamedTuple):
     """How many holds it ever had; the next one's number less one."""
     key: str | None = None
     """The idempotency key of its opening."""
+    opening_minimum: int | None = None
+    """Its own minimum when it was opened."""
 
     @property
     def name(self) -> str:

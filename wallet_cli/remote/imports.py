@@ -158,7 +158,7 @@ class RemoteRun(imports.Run):
     def _make_room(self) -> None:
         if self._whole:
             raise InvalidInput(
-                f"from afar, --atomic and --dry-run are for files of at most {WHOLE_BYTES // 2**20} MiB",
+                f"remotely, --atomic and --dry-run are for files of at most {WHOLE_BYTES // 2**20} MiB",
                 hint="without them it can be sent in parts: a line is applied once, however often it is read",
             )
         self.flush()

@@ -41,6 +41,7 @@ def verify(ledger: Ledger, wallet: TypedWallet | None = None) -> Answer:
     """
     with ExitStack() as stack:
         stack.enter_context(ledger.store.snapshot())
+        ledger.must_be_whole()
         first, last = 0, MAX_ID
         if wallet is not None:
             found = find_account(ledger, wallet).wallet

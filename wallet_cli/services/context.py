@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from wallet_cli.domain.address import OwnedWallet
 from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replayed, Result, Single
 from wallet_cli.domain.model import LedgerFacts, Policy, Wallet
+from wallet_cli.domain.rules.restoring import incomplete
 from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
 from wallet_cli.settings import Settings, Value
 from wallet_cli.storage import sql
@@ -83,6 +84,11 @@ class Ledger:
     def call(self, service: Callable[Concatenate[Ledger, P], T], *args: P.args, **named: P.kwargs) -> T:
         """What a service answers, called with this ledger. One that is on another machine has it answered there."""
         return service(self, *args, **named)
+
+    def must_be_whole(self) -> None:
+        """Raises RestoreConflict while an export is being read back: what is missing is neither proven nor copied."""
+        if self.store.is_restoring():
+            raise incomplete()
 
     def remember(self, ref: OwnedWallet, wallet: Wallet) -> None:
         if len(self.known_wallets) >= MAX_KNOWN_WALLETS:

@@ -57,6 +57,7 @@ def export(ledger: Ledger, form: str = "jsonl", wallet: WalletRef | None = None)
     if form not in FORMATS:
         raise InvalidInput(f"not a format of exports: {shown(form)}", hint=f"one of {', '.join(FORMATS)}")
     with ledger.store.snapshot():
+        ledger.must_be_whole()
         scope = Scope(1, MAX_ID, True)
         if wallet is not None:
             id_ = find_account(ledger, wallet).wallet.id
@@ -191,13 +192,15 @@ def _user_record(user: User) -> dict[str, Any]:
 
 def _wallet_record(named: Named) -> dict[str, Any]:
     wallet = named.wallet
+    # With a key, as it was asked for: the state at the end of the export has what it is now.
+    minimum = wallet.own_minimum if wallet.key is None else wallet.opening_minimum
     return {
         "record": "wallet",
         "id": wallet.id,
         "wallet": named.name,
         "currency": wallet.currency.name,
         **({} if wallet.currency.is_plain else {"digits": wallet.currency.exponent}),
-        "minimum_balance": _limit(wallet.own_minimum, wallet.currency),
+        "minimum_balance": _limit(minimum, wallet.currency),
         "created_at": format_time(wallet.created_at_us),
         **({} if wallet.key is None else {"key": wallet.key}),
     }

@@ -51,6 +51,7 @@ def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
         with _opened(settings, to, notify, Purpose.MAKE) as new:
             if old.store.identity() == new.store.identity():
                 raise InvalidInput(f"that is the same ledger: {new.store.address}", hint="move it somewhere else")
+            old.must_be_whole()
             name = _named(old, new)
             with old.store.many_batches(), new.store.many_batches():
                 if new.store.mark().origin != name:

@@ -60,7 +60,8 @@ def opening(ledger: Ledger, name: WalletName, currency: str | None, minimum_bala
     """The command that opens a wallet. Raises InvalidInput or UserNotFound."""
     unit = parse_currency(currency) if currency is not None else ledger.settings.currency
     own_minimum = parse_minimum(minimum_balance, unit) if minimum_balance is not None else None
-    return OpenWallet(find_user(ledger, name.user).id, name.type, unit, own_minimum)
+    user_id = find_user(ledger, name.user).id
+    return OpenWallet(user_id, name.type, unit, own_minimum, currency_given=currency is not None)
 
 
 def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:

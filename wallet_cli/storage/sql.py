@@ -24,7 +24,7 @@ ROWS_AT_ONCE = 32
 USER_COLUMNS = tuple(User._fields)
 WALLET_COLUMNS = (
     "id", "user_id", "type", "currency", "exponent", "status", "own_minimum", "created_at_us",
-    "maximum", "daily_debit", "held", "holds", "key",
+    "maximum", "daily_debit", "held", "holds", "key", "opening_minimum",
 )  # fmt: skip
 TRANSACTION_COLUMNS = tuple(Transaction._fields)
 NOTE = TRANSACTION_COLUMNS.index("note")

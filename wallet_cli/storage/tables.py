@@ -101,6 +101,11 @@ class WalletRow(SQLModel, table=True):
     held: int = Field(sa_column=_added("held", Int64, f"held BETWEEN 0 AND {MAX_TOTAL_MINOR}", "0"))
     holds: int = Field(sa_column=_added("holds", Int64, "holds >= 0", "0"))
     key: str | None = Field(sa_column=_added("key", Text, f"length(key) BETWEEN 1 AND {MAX_KEY_CHARS}"))
+    opening_minimum: int | None = Field(
+        sa_column=_added(
+            "opening_minimum", Int64, f"opening_minimum BETWEEN -{MAX_AMOUNT_MINOR} AND {MAX_AMOUNT_MINOR}"
+        )
+    )
 
 
 class HoldRow(SQLModel, table=True):

@@ -94,12 +94,12 @@ def address_of(scope: Scope) -> str:
 class Doorkeeper:
     """Tells callers apart by their `Authorization` header."""
 
-    def __init__(self, store: Callable[[], Store], tokens: Tokens) -> None:
+    def __init__(self, store: Callable[[], Store], tokens: Tokens, ledger_id: str, *, is_local: bool) -> None:
         """`store` is the connection to read by at this moment."""
         self._store = store
-        self._is_local = store().is_local
+        self._is_local = is_local
         self._tokens = tokens
-        self._ledger_id = store().ledger_id()
+        self._ledger_id = ledger_id
         self._remembered: dict[bytes | str, tuple[float, Operator]] = {}
         self.used: set[str] = set()
         """Names of the operators seen since the last note of it was made in the ledger."""
@@ -117,11 +117,9 @@ class Doorkeeper:
         return self._user(credential)
 
     def _operator(self, key: str) -> Caller:
-        operator = (
-            self._known(hash_key(key), lambda hash_: self._store().operator_by_hash(hash_))
-            if len(key) <= MAX_KEY_CHARS
-            else None
-        )
+        operator = None
+        if len(key) <= MAX_KEY_CHARS:
+            operator = self._known(hash_key(key), lambda hash_: self._store().operator_by_hash(hash_))
         if operator is None or operator.revoked_at_us is not None:
             raise Unauthenticated("the key is not valid")
         self.used.add(operator.name)

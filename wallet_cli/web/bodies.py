@@ -306,19 +306,17 @@ def read_batch(body: bytes, batch: Batch) -> Iterator[None]:
 
 BATCH_FIELDS = frozenset(Batch.__struct_fields__)
 BODIES_HINT = "/docs shows each body"
-_SPACE = re.compile(r"[ \t\n\r]*")
+_MARK = re.compile(r"[ \t\n\r]*([][{}:,])[ \t\n\r]*")
 WINDOWS = (1024, MAX_BODY_BYTES)
 """How much of a batch is looked at to find where a value ends: most are short, and none may be longer than a body."""
 
 
 def _after(text: str, at: int, marks: str) -> tuple[int, str]:
     """Where the next thing begins behind one of these marks, and the mark; white space does not count."""
-    match = _SPACE.match(text, at)
-    at = match.end() if match else at
-    if text[at : at + 1] not in tuple(marks):
+    match = _MARK.match(text, at)
+    if match is None or match[1] not in marks:
         raise json.JSONDecodeError("", text, at)
-    match = _SPACE.match(text, at + 1)
-    return (match.end() if match else at + 1), text[at]
+    return match.end(), match[1]
 
 
 def _value(text: str, at: int) -> tuple[Any, int]:

@@ -100,10 +100,8 @@ def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
 
 
 def _with_plus(name: str, value: str) -> str:
-    """A value whose `+` has become a space, put right. Raises InvalidInput for other white space before a number."""
-    if " " not in value and value.isprintable():
-        return value
-    if name in NUMBERS and not value[:1].isalnum() and value[:1] not in "+([":
+    """A value whose `+` has become a space, put right. Raises InvalidInput for any other space before a number."""
+    if name in NUMBERS and value.startswith(" "):
         if not re.match(" [0-9]", value):
             raise InvalidInput(f"{name} does not begin with a digit or +: {shown(value)}", hint="write + as %2B")
         return "+" + value[1:]

@@ -501,7 +501,7 @@ def _operators() -> dict[str, Any]:
         "/import/part": {
             "post": _operation(
                 "importPart",
-                "Lines of a file that somebody reads elsewhere, as `wallet import` does from afar: a line that says"
+                "Lines of a file that somebody reads elsewhere, as `wallet import` does remotely: a line that says"
                 " what goes with them, then they, as JSON. For operators.",
                 {200: ("What became of them.", "PartAnswer")},
                 IMPORT,

@@ -81,9 +81,12 @@ class Site:
         self._own = self._resources.enter_context(self._open())
         self._own.store.forbid_writes()
         self.ledger = self._own
+        # Asked now: once the store is read aside, the loop itself cannot wait for it.
+        ledger_id, is_local = self._own.store.ledger_id(), self._own.store.is_local
         if not isinstance(self._own.store, SqliteStore):
             self._read_aside(self._own, self._own.store)
-        self.door = Doorkeeper(lambda: self.ledger.store, self.tokens) if self._auth else OpenDoor()
+        doorkeeper = Doorkeeper(lambda: self.ledger.store, self.tokens, ledger_id, is_local=is_local)
+        self.door = doorkeeper if self._auth else OpenDoor()
         self.long_work = LongWork()
         self.inbox = Inbox(self._open_executor, "serve", self._open_turns(), self.metrics.batch)
         self.inbox.start()

@@ -19,7 +19,7 @@ from wallet_cli.domain.commands import (
 from wallet_cli.domain.model import ACTIVE, CLOSED, LedgerSetting, Operator, User, Wallet
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.rules import refusals
-from wallet_cli.domain.rules.restoring import incomplete, may_restore
+from wallet_cli.domain.rules.restoring import WHERE, incomplete, may_restore
 from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import (
     InvalidInput,
@@ -50,7 +50,9 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
     if key is not None:
         prior = state.user_keys.get(key)
         if prior is not None:
-            same = (prior.phone_e164, prior.name) == (user.phone_e164, user.name) and id_ in (None, prior.id)
+            # The number as it was typed: a region that is set since does not make it another one.
+            number = user.phone_number == prior.phone_number or user.phone_e164 == prior.phone_e164
+            same = number and user.name == prior.name and id_ in (None, prior.id)
             return Replayed(prior) if same else Refusal(_used_for(f"the registration of user {prior.id}"))
     known = state.phones.get(phone.e164)
     if known is not None:
@@ -68,18 +70,21 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
 
 
 def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Replayed | Refusal:
-    user_id, type_, currency, own_minimum, created_at_us, id_, key = command
+    user_id, type_, currency, own_minimum, created_at_us, id_, key, currency_given = command
     if user_id not in state.users:
         return Refusal(UserNotFound(f"there is no user {user_id}", hint="wallet register PHONE makes one"))
     if key is not None:
         prior = state.wallet_keys.get((user_id, key))
         if prior is not None:
-            same = (prior.type, prior.currency, prior.own_minimum) == (type_, currency, own_minimum)
-            return _opened_before(state, prior) if same else Refusal(_used_for("wallet ", prior.mention))
+            # What was asked for then; neither a setting that gives a currency nor a limit set since counts.
+            same = (prior.type, prior.opening_minimum) == (type_, own_minimum)
+            if same and (prior.currency == currency or not currency_given):
+                return Replayed(_as_opened(prior))
+            return Refusal(_used_for("wallet ", prior.mention))
     known = state.owned.get((user_id, type_))
     if known is not None:
         if (known.id, known.created_at_us, known.currency) == (id_, created_at_us, currency):
-            return _opened_before(state, known)
+            return Replayed(known, state.last[known.id])
         return Refusal(
             WalletExists(
                 ("there is a wallet ", known.mention, f" already, in {known.currency.name}"),
@@ -95,6 +100,7 @@ def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Rep
         own_minimum,
         now_us if created_at_us is None else created_at_us,
         key=key,
+        opening_minimum=own_minimum,
     )
     wrong = _place_refused(state, "wallet", id_, state.next_wallet_id)
     if wrong is not None:
@@ -201,8 +207,10 @@ def _changed(state: State, wallet: Wallet) -> Applied:
     return Applied(wallet._replace(held=state.held(wallet)), state.last[wallet.id])
 
 
-def _opened_before(state: State, wallet: Wallet) -> Replayed:
-    return Replayed(wallet, state.last[wallet.id])
+def _as_opened(wallet: Wallet) -> Wallet:
+    return wallet._replace(
+        status=ACTIVE, own_minimum=wallet.opening_minimum, maximum=None, daily_debit=None, held=0, holds=0
+    )
 
 
 def _used_for(*what: str | Mention) -> KeyReused:
@@ -224,6 +232,6 @@ def _place_refused(state: State, what: str, id_: int | None, next_id: int) -> Wa
 def _out_of_place(what: str, id_: int, next_id: int) -> RestoreConflict:
     return RestoreConflict(
         f"this restores the {what} with the id {id_}, and the next id here is {next_id}",
-        hint="an export is read back, whole and in order, into an empty ledger or the one that it came from",
+        hint=WHERE,
         expected=next_id,
     )

@@ -25,7 +25,7 @@ from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import Mention, RestoreConflict
 
-WHERE = "an export is read back, whole and in order, into an empty ledger or the one that it came from"
+WHERE = "an export is read back, whole and in order, into a new ledger: wallet --db NEW import FILE"
 
 
 def restore_transaction(state: State, command: RestoreTransaction, now_us: int) -> Applied | Replayed | Refusal:

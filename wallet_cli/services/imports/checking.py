@@ -135,8 +135,6 @@ def look(
         return Reader(text, how.name, how.dialect._replace(encoding=None))
 
     first = reader()
-    for notice in first.notices:
-        tell(notice)
     if first.is_export:
         return Looked(iter(reader()), text, begin)
     seen = _survey(first, how)
@@ -145,7 +143,7 @@ def look(
         if seen.rises and not how.sort:
             raise _mixed(seen)
         if not seen.rises:
-            tell("the newest line comes first: the file is read from its end")
+            first.notices.append("the newest line comes first: the file is read from its end")
         order = _index(reader(), how, newest_first=seen.falls > seen.rises, sort=how.sort and seen.rises > 0)
     prefix = ""
     skipped: frozenset[int] = frozenset()
@@ -155,6 +153,8 @@ def look(
             text.seek(begin)
         if how.duplicates != "add":
             skipped = _already_there(reader, how, ledger, prefix, decide)
+    for notice in first.notices:  # where it is refused, why is all that is told
+        tell(notice)
     lines = _in_order(reader(), order)
     if skipped:
         lines = (line for line in lines if line.number not in skipped)

@@ -199,7 +199,14 @@ def restored_user(line: Line, zone: Zone) -> Register:
         None if name is None else check_name(name),
         parse_start(text(fields, "created_at"), zone),
         _whole(fields, "id"),
+        opening_key(fields),
     )
+
+
+def opening_key(fields: dict[str, Any]) -> str | None:
+    """The key with which a restored user or wallet was made, where it had one."""
+    key = text_or_none(fields, "key")
+    return None if key is None else check_stored_key(key)
 
 
 def created_at(fields: dict[str, Any], zone: Zone) -> tuple[int | None, int | None]:
@@ -301,7 +308,7 @@ def _same_wallet(wallet: Wallet, wallet_id: int) -> None:
                 wallet.mention,
                 f" is {format_wallet_id(wallet.id)} here",
             ),
-            hint="an export is read back into an empty ledger, or the one that it came from; leave id out to add anew",
+            hint="an export is read back into a new ledger; leave id out to add the line to this one",
         )
 
 

@@ -1,4 +1,4 @@
-"""A part of a file that is imported from afar: whoever reads the file keeps its line numbers, its keys and its sums.
+"""A part of a file that is imported remotely: whoever reads the file keeps its line numbers, its keys and its sums.
 
 The first line of a part says what goes with it (bodies.PartHead); the others are lines of an import, as JSON.
 """

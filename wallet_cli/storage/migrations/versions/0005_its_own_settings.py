@@ -12,6 +12,8 @@ MAX_TEXT = 255
 
 
 def add(table: str, name: str, type_: str, check: str, default: str | None = None) -> None:
+    if type_ == "BIGINT" and op.get_bind().dialect.name == "sqlite":
+        type_ = "INTEGER"
     rule = f"CONSTRAINT ck_{table}_{name} CHECK ({check})"
     tail = "" if default is None else f" DEFAULT {default} NOT NULL"
     op.execute(f"ALTER TABLE {table} ADD COLUMN {name} {type_}{tail} {rule}")
@@ -27,6 +29,7 @@ def upgrade() -> None:
     op.execute(f"UPDATE ledger SET uuid = '{uuid.uuid4()}' WHERE id = 1")
     add("users", "key", "TEXT", f"length(key) BETWEEN 1 AND {MAX_TEXT}")
     add("wallets", "key", "TEXT", f"length(key) BETWEEN 1 AND {MAX_TEXT}")
+    add("wallets", "opening_minimum", "BIGINT", "opening_minimum BETWEEN -1000000000000000 AND 1000000000000000")
     add("transactions", "user_key", "INTEGER", "user_key IN (0, 1)", "0")
     op.drop_index("uq_transactions_wallet_id_key", "transactions")
     for table, columns in (

@@ -1,0 +1,117 @@
+"""A batch is read an item at a time, as strictly as any body, and in short steps whatever is in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from wallet_cli.errors import InvalidInput
+from wallet_cli.web.bodies import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_BODY_BYTES, Batch, decode, read_batch
+
+ITEM: dict[str, Any] = {
+    "user_id": 1,
+    "wallet_id": 1,
+    "amount": "1.00",
+    "is_credit": True,
+    "note": 'a "]}, é\n',
+    "key": "k",
+}
+TEXT = json.dumps(ITEM)
+LONG = ITEM | {"note": "é" * 1000, "meta": {"a": "x" * 3000}}
+
+
+def read(body: bytes) -> tuple[Batch, int]:
+    """The batch, and in how many steps it was read."""
+    batch = Batch(transactions=[])
+    return batch, sum(1 for _ in read_batch(body, batch))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps({"transactions": [ITEM]}),
+        json.dumps({"transactions": [ITEM, LONG] * 50, "atomic": True}),
+        json.dumps({"atomic": False, "transactions": [LONG]}, ensure_ascii=False, indent=3),
+        f'\r\n{{\t"transactions" : [ {TEXT} ,\n{TEXT}\n] , "atomic" : true }} ',
+        f'{{"\\u0061tomic":true,"transactions":[{TEXT}]}}',
+    ],
+)
+def test_it_is_read_as_any_body_is(body: str) -> None:
+    batch, steps = read(body.encode())
+    assert batch == decode(body.encode(), Batch)
+    assert steps == len(batch.transactions)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("", " ", "{}", "[]", "null", "1", '"a"', "{", '{"transactions"', '{"transactions":', '{"transactions":['),
+        *(
+            '{"atomic":true}',
+            '{"transactions":[]}',
+            '{"transactions":{}}',
+            '{"transactions":null}',
+            '{"transactions":1}',
+        ),
+        *(f'{{"transactions":[{item}]}}' for item in ("null", "1", "[]", "{}", '"a"', "true", TEXT + ",", "," + TEXT)),
+        *(f'{{"transactions":[{TEXT}]{end}' for end in ("", ",", ",}", "}}", "}x", '},{"atomic":true}', "]}")),
+        *(f'{{"transactions":[{TEXT}],"{name}":true}}' for name in ("transactions", "at", "", "Atomic")),
+        f'{{"transactions":[{TEXT}],"transactions":[{TEXT}]}}',
+        f'{{"atomic":true,"transactions":[{TEXT}],"atomic":true}}',
+        *(f'{{"transactions":[{TEXT}],"atomic":{value}}}' for value in ("1", '"true"', "null", "truer", "[]", "{}")),
+        f'{{"transactions":[{TEXT} {TEXT}]}}',
+        f'{{"transactions":[{TEXT[:-1]},"key":"other"}}]}}',
+        f'{{"transactions":[{TEXT[:-1]},"\\u006bey":"other"}}]}}',
+        f'{{"transactions":[{TEXT[:-1]},"meta":{{"a":1,"a":2}}}}]}}',
+        f'{{"transactions":[{TEXT[:-1]},"meta":[]}}]}}',
+        f'{{"transactions":[{TEXT[:-1]},"meta":{{"a":NaN}}}}]}}',
+        f'{{"transactions":[{TEXT.replace("1.00", "1.00" + " " * MAX_BODY_BYTES)}]}}',
+        f"{{transactions:[{TEXT}]}}",
+        f"{{'transactions':[{TEXT}]}}",
+        f'{{"transactions":[{TEXT}/**/]}}',
+        f'\ufeff{{"transactions":[{TEXT}]}}',
+        f'\u00a0{{"transactions":[{TEXT}]}}',
+        '{"transactions":[' + "[" * 100_000,
+        '{"transactions":[{"meta":' + '{"a":' * 9000,
+        f'{{"transactions":[{",".join([TEXT] * (MAX_BATCH_ITEMS + 1))}]}}',
+    ],
+    ids=lambda body: ascii(body[:60]),
+)
+def test_anything_else_is_refused(body: str) -> None:
+    with pytest.raises(InvalidInput):
+        read(body.encode())
+
+
+def test_what_is_not_utf_8_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="UTF-8"):
+        read(b'{"transactions":["\xff"]}')
+
+
+FILLING = {
+    "objects": b'{"transactions":[%s{}]}' % (b"{}," * (MAX_BATCH_BYTES // 3 - 10)),
+    "numbers": b'{"transactions":[%s1]}' % (b"1," * (MAX_BATCH_BYTES // 2 - 20)),
+    "a field": b'{"transactions":[{%s"note":"a"}]}' % (b'"note":"a",' * (MAX_BATCH_BYTES // 11 - 10)),
+    "an amount": b'{"transactions":[{"amount":[%s1]}]}' % (b"1," * (MAX_BATCH_BYTES // 2 - 20)),
+    "names": b'{%s"atomic":true}' % (b'"atomic":true,' * (MAX_BATCH_BYTES // 14 - 10)),
+}
+
+
+@pytest.mark.parametrize("name", FILLING)
+def test_a_body_full_of_one_thing_is_refused_where_it_begins(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No step looks at more than a body's length of it: 2.7 million objects took a second, and the loop stood still."""
+    looked_at = 0
+
+    class Counting(json.JSONDecoder):
+        def raw_decode(self, s: str, idx: int = 0) -> Any:
+            nonlocal looked_at
+            looked_at += len(s)
+            return super().raw_decode(s, idx)
+
+    from wallet_cli.web import bodies
+
+    monkeypatch.setattr(bodies, "_STRICT", Counting(object_pairs_hook=bodies._once, parse_int=len, parse_float=len))
+    with pytest.raises(InvalidInput):
+        read(FILLING[name])
+    assert looked_at < 4 * MAX_BODY_BYTES
