@@ -104,7 +104,7 @@ PRINTS: dict[str, tuple[str | None, str]] = {
 }
 """What `-q` prints of each command, and a command line of it; None for a value that no command takes."""
 
-PRINT_NO_NAMES = {"import", "export", "move", "serve", "token", "config show", "ledger show", "ledger set", "demo"}
+PRINT_NO_NAMES = {"import", "export", "move", "serve", "token", "config show", "demo"}
 
 
 @pytest.fixture
