@@ -156,6 +156,7 @@ def _back_to_schema_4(path: Path) -> None:
             ("ledger", "uuid currency phone_region minimum_balance timezone restoring"),
             ("users", "key"),
             ("wallets", "key"),
+            ("wallets", "opening_minimum"),
             ("transactions", "user_key"),
         ):
             for column in columns.split():

@@ -537,12 +537,12 @@ ALTERED = [
     ("UPDATE users SET name = 'Eve' WHERE id = 2", "user 2"),
     ("UPDATE users SET created_at_us = created_at_us + 1 WHERE id = 1", "user 1"),
     ("UPDATE wallets SET own_minimum = NULL WHERE id = 1", "wallet 1"),
-    ("UPDATE wallets SET maximum = maximum + 1 WHERE id = 3", "wallet 3"),
-    ("UPDATE wallets SET status = 'active' WHERE id = 3", "wallet 3"),
+    ("UPDATE wallets SET maximum = maximum + 1 WHERE id = 3", "wallet 2/main"),
+    ("UPDATE wallets SET status = 'active' WHERE id = 3", "wallet 2/main"),
     ("UPDATE transactions SET note = 'Rent' WHERE wallet_id = 1 AND seq = 1", "transaction 1-1"),
     ("UPDATE transactions SET key = NULL WHERE wallet_id = 1 AND seq = 1", "transaction 1-1"),
     ("UPDATE transactions SET at_us = at_us - 1 WHERE wallet_id = 1 AND seq = 1", "transaction 1-1"),
-    ("UPDATE transactions SET amount = amount + 1 WHERE wallet_id = 3 AND seq = 2", "wallet 3"),
+    ("UPDATE transactions SET amount = amount + 1 WHERE wallet_id = 3 AND seq = 2", "wallet 2/main"),
     ("DELETE FROM transactions WHERE wallet_id = 1 AND seq = 2", "8 transactions became 7"),
     ("UPDATE holds SET note = NULL WHERE wallet_id = 1 AND number = 2", "hold 1-h2"),
     ("UPDATE holds SET expires_at_us = expires_at_us + 1 WHERE number = 1", "hold 1-h1"),
@@ -588,7 +588,7 @@ def test_it_would_be_seen_if_the_new_one_were_opened_before_the_proof(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults.put_in(
-        monkeypatch, Fault(moving, "move", "_prove(old, new, watch)", "_open(old, new, name), _prove(old, new, watch)")
+        monkeypatch, Fault(moving, "move", "_prove(old, new, watch)", "_open(new, name), _prove(old, new, watch)")
     )
     with pytest.raises(AssertionError):
         test_a_copy_that_is_not_the_same_is_found_out("file", *ALTERED[0], tmp_path, monkeypatch)
@@ -718,7 +718,7 @@ def test_killed_at_any_moment_it_goes_on_and_there_are_never_two(way: Way, tmp_p
 UNSAFE = {
     "what has arrived can be called off": Fault(moving, "_take_back", "if there.origin == known.move:", "if False:"),
     "the new one is opened before it is whole": Fault(
-        moving, "move", "_copy(old, new, name, watch)", "_open(old, new, name), _copy(old, new, name, watch)"
+        moving, "move", "_copy(old, new, name, watch)", "_open(new, name), _copy(old, new, name, watch)"
     ),
     "the old one is opened in the end": Fault(
         moving,
