@@ -444,7 +444,8 @@ def _read_variables(path: Path) -> tuple[Mapping[str, str | None], os.stat_resul
     """The variables in a file, and what the system says of the file. Raises OSError or InvalidInput."""
     import io
 
-    import dotenv
+    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
 
     with path.open("rb") as file:
         found = os.fstat(file.fileno())
@@ -452,8 +453,13 @@ def _read_variables(path: Path) -> tuple[Mapping[str, str | None], os.stat_resul
     try:
         if len(text) > MAX_ENV_FILE_BYTES:
             raise ValueError(f"it has more than {MAX_ENV_FILE_BYTES} bytes")
+        content = text.decode("utf-8")
+        # A line that is passed over could be the one that names the ledger.
+        wrong = next((each.original for each in parse_stream(io.StringIO(content)) if each.error), None)
+        if wrong is not None:
+            raise ValueError(f"line {wrong.line} is not NAME=value")
         # Values as they stand: a `$` in a secret is a `$`.
-        return dotenv.dotenv_values(stream=io.StringIO(text.decode("utf-8")), interpolate=False), found
+        return dotenv_values(stream=io.StringIO(content), interpolate=False), found
     except ValueError as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error
         raise InvalidInput(f"cannot read {path}: {reason}", hint="a line is NAME=value") from None

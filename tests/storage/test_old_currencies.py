@@ -106,12 +106,13 @@ def test_it_moves(old: Address, tmp_path: Path, wallet: Run) -> None:
 def test_an_export_of_while_it_was_listed_is_read(ledger: engines.Ledger, tmp_path: Path) -> None:
     """As it was written then: with no digits, which the table said."""
     lines = (
+        '{"record":"ledger","version":1}\n'
         '{"record":"user","id":1,"phone_number":"9886977544","phone_e164":"+919886977544","phone_region":"IN",'
         '"phone_national":"9886977544","name":null,"created_at":"2020-01-01T00:00:00.000000Z"}\n'
         '{"record":"wallet","id":1,"wallet":"+919886977544/main","currency":"HRK","minimum_balance":null,'
         '"created_at":"2020-01-01T00:00:00.000000Z"}\n'
         '{"id":"1-1","wallet":"+919886977544/main","kind":"credit","amount":"10.25",'
-        '"at":"2020-01-01T00:00:00.000000Z"}\n'
+        '"at":"2020-01-01T00:00:00.000000Z"}\n{"record":"end","records":4}\n'
     )
     (tmp_path / "x.jsonl").write_text(lines)
     with (tmp_path / "x.jsonl").open("rb") as file:
@@ -130,8 +131,8 @@ def test_old_and_new_names_of_one_unit_can_be_exchanged(old: Address, wallet: Ru
     assert wallet("transfer 1/joined 1/new 0.255").code == 0
     assert wallet("create 1/joined --exist-ok --currency XYZ").code == 0
     for line, words in (
-        ("transfer 1/joined-otherwise 1/other 1", "is in XYW/0 and wallet 13 in XYW"),
-        ("transfer 1/changed 1/crown 1", "is in ISK/2 and wallet 14 in ISK"),
+        ("transfer 1/joined-otherwise 1/other 1", "is in XYW/0 and wallet 1/other in XYW"),
+        ("transfer 1/changed 1/crown 1", "is in ISK/2 and wallet 1/crown in ISK"),
         ("create 1/joined-otherwise --exist-ok --currency XYW", "already"),
     ):
         done = wallet(line)

@@ -34,7 +34,7 @@ on_file = pytest.mark.on_file("the bytes of a file")
 
 READERS = [
     *("users", "list 1", "balance 1", "limits 1", "tx list 1", "tx show 1-1", "tx total 1", "hold list 1"),
-    *("statement 1", "export", "verify", "key list"),
+    *("statement 1", "export", "verify", "key list", "ledger show"),
 ]
 OTHERS = [
     *(
@@ -60,9 +60,9 @@ def test_the_lists_name_commands_that_there_are() -> None:
     lists = (MAKING, READING, frozenset(READING_WITHOUT_OPTIONS))
     assert all(each <= known for each in lists)
     assert sum(map(len, lists)) == len(frozenset().union(*lists))
-    assert {" ".join(line.split()[: 2 if line.split()[0] in ("tx", "hold", "key") else 1]) for line in READERS} == (
-        READING | frozenset(READING_WITHOUT_OPTIONS)
-    )
+    assert {
+        " ".join(line.split()[: 2 if line.split()[0] in ("tx", "hold", "key", "ledger") else 1]) for line in READERS
+    } == (READING | frozenset(READING_WITHOUT_OPTIONS))
 
 
 @pytest.mark.parametrize("line", READERS + OTHERS)

@@ -104,7 +104,7 @@ FEW = {"first": 3, "last": 22}
 """What `verify` and `export` ask for at once: a range of wallets."""
 
 A_TRANSACTION = (
-    12_345, EACH + 1, 1, 100, 1400, 1200, 14, NOW_US, None, "a key", bytes(32), None, None, None, None, None, 0,
+    12_345, EACH + 1, 1, 100, 1400, 1200, 14, NOW_US, None, "a key", bytes(32), None, None, None, None, None, 0, 0,
 )  # fmt: skip
 
 HOT_STATEMENTS = {
@@ -143,7 +143,9 @@ HOT_STATEMENTS = {
     "LAST_WALLET_ID": Plan(WALLET, {}),
     "LOCKED": Plan(WALLET, {}, 2 * AT_ONCE),
     # What writes finds by index what is there already.
-    "INSERT_USER": Plan("", (WALLETS + 1, "1", "+911", "IN", "1", None, 0), 0),
+    "INSERT_USER": Plan("", (WALLETS + 1, "1", "+911", "IN", "1", None, 0, None), 0),
+    "USER_BY_KEY": Plan("uq_users_key", {"key": "k"}),
+    "WALLET_BY_KEY": Plan("uq_wallets_user_id_key", {"user_id": 1, "key": "k"}),
     "UPSERT_WALLET": Plan(WALLET, (1, 1, "main", "INR", 2, "active", None, 0, None, None, 0, 0, None, None), 1),
     "UPSERT_HOLD": Plan(HOLD, (1, 12_300, 500, 0, "open", 1, 2, None, None, None), 1),
     "INSERT_TRANSACTION": Plan("", A_TRANSACTION, 0),

@@ -60,6 +60,8 @@ def run(
         reading = RemoteRun(ledger, looked, options, report)
         reading.read(looked.lines, progress)
         reading.flush()
+        reading.check_ended()
+        reading.flush()
         return reading.summary()
 
 
@@ -129,6 +131,10 @@ class RemoteRun(imports.Run):
         self._keep(batch)
 
     _users = _wallets = _holds = _states = _transactions
+
+    def _end_restore(self, line: Line) -> None:
+        """The server is told of the end behind all that comes before it."""
+        self._keep([line])
 
     def take_settings(self, settings: Mapping[str, str | None]) -> None:
         """They go with each part: a ledger takes them while it is empty."""

@@ -45,7 +45,7 @@ def no_hold(wallet_id: int, number: int) -> HoldNotFound:
 def not_active(wallet: Wallet) -> WalletNotActive:
     return WalletNotActive(
         ("wallet ", wallet.mention, f" is {wallet.status}"),
-        hint="a frozen wallet can be read, but not changed"
+        hint="no money goes in or out until it is unfrozen"
         if wallet.status == FROZEN
         else "a closed wallet stays closed",
         status=wallet.status,

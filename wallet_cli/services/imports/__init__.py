@@ -160,10 +160,12 @@ class Run:
         broken: Iterable[str] = (),
         skipped: Collection[int] = (),
         start: int | None = None,
+        refused_before: bool | None = None,
     ) -> None:
         """`prefix` is what keys of lines that have none begin with; `broken` as it was left by an earlier part.
 
         `skipped` are lines that were left out; `start` is where the file begins, where some of it has been read.
+        `refused_before` is given for a part of a file: whether a line of an earlier one was refused.
         """
         self._ledger = ledger
         self._source = source
@@ -183,6 +185,10 @@ class Run:
         """Ids of wallets that are known to be there."""
         self._records: int | None = None
         """How many records of an export have been read, while its end is still to come."""
+        self._is_export = False
+        """Whether lines of an export have been read whose end has not."""
+        self._number = 0
+        self._is_part, self._refused_before = refused_before is not None, refused_before
         self._prefix = prefix
         self.applied = self.replayed = self.refused = 0
         self.users_created = self.wallets_created = 0
@@ -201,12 +207,22 @@ class Run:
         number = 0
         for batch in _batches(lines):
             works[batch[0].record](batch)
+            if "id" in batch[0].fields:
+                self._is_export = True
             if self._records is not None:
                 self._records += len(batch)
             number = batch[-1].number
             progress(self._source.tell() - self._start)
+        self._number = number
         if self._records is not None:
             self._refuse(Line(number + 1, "end", {}, ""), _cut_short())
+        self.check_ended()
+
+    def check_ended(self) -> None:
+        """Refuse an export of which something was read back, and no end: its ledger takes nothing else until then."""
+        made = self.applied or self.users_created or self.wallets_created
+        if self._is_export and made and not self.refused and not self._is_part:
+            self._refuse(Line(self._number + 1, "end", {}, ""), _cut_short())
 
     def summary(self) -> Answer:
         abandoned = self._options.atomic and self.refused > 0
@@ -400,16 +416,18 @@ class Run:
     def _footers(self, batch: list[Line]) -> None:
         for line in batch:
             try:
-                records.check_count(line, self._records)
+                if not self._is_part:
+                    records.check_count(line, self._records)
             except WalletError as error:
                 self._refuse(line, error)
             else:
                 self._end_restore(line)
             self._records = None
+            self._is_export = False
 
     def _end_restore(self, line: Line) -> None:
         """Have a restored ledger take writes again, unless something of it was refused."""
-        if self.refused:
+        if self.refused or self._refused_before:
             return  # each was told; the rest is still to come
         (result,) = self._carry_out([EndRestore()])
         if isinstance(result, Refusal):

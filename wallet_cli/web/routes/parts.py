@@ -72,20 +72,24 @@ class Part(Import):
                 def carry_out(batch: Any) -> Any:
                     return ledger.executor.run(batch, "import")
 
-                run = imports.Run(told, source, self._options, self._report, carry_out, head.prefix, head.broken)
+                run = self._run(told, source, carry_out)
                 self._take_settings(run)
                 run.read(lines, between_batches)
             else:
                 with ledger.executor.turn("import") as turn:
-                    run = imports.Run(
-                        told, source, self._options, self._report, turn.carry_out, head.prefix, head.broken
-                    )
+                    run = self._run(told, source, turn.carry_out)
                     self._take_settings(run)
                     run.read(lines, between_batches)
                     if self._options.dry_run or head.refused or run.refused:
                         turn.abandon()
         counted = {name: getattr(run, name) for name in COUNTED}
         return counted | {"broken": sorted(run.broken), "rejects": self.rejects}
+
+    def _run(self, told: Ledger, source: BytesIO, carry_out: imports.CarryOut) -> imports.Run:
+        head, options = self._head, self._options
+        return imports.Run(
+            told, source, options, self._report, carry_out, head.prefix, head.broken, refused_before=head.refused
+        )
 
     def _found(self, told: Ledger, lines: list[Line]) -> list[list[Any]]:
         """What is there of the lines, or of their wallets: a list each, its first the number of the line."""
