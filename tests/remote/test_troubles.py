@@ -145,7 +145,8 @@ def test_all_or_nothing_is_of_one_part(place: Place, option: str, monkeypatch: p
     text = "wallet,amount,kind\n" + f"{case.phone},0.01,credit\n" * 6000
     Path("lines.csv").write_text(text)
     assert same(place.both(["import", "lines.csv", option, "--json"])).json["applied"] == 6000
-    Path("bad.csv").write_text(text + f"{case.phone},x,credit\n" + text.partition("\n")[2])
+    other = text.replace("0.01", "0.02")
+    Path("bad.csv").write_text(other + f"{case.phone},x,credit\n" + other.partition("\n")[2])
     done = same(place.both(["import", "bad.csv", option, "--json"]))
     assert (done.code, done.json["applied"]) == (4, 0 if option == "--atomic" else 12_000)
     monkeypatch.setattr("wallet_cli.remote.imports.WHOLE_BYTES", 10_000)

@@ -21,6 +21,7 @@ from wallet_cli.domain.money import parse_currency
 from wallet_cli.errors import StorageError
 from wallet_cli.services import audit, users
 from wallet_cli.services.context import open_ledger
+from wallet_cli.storage.purpose import Purpose
 
 CLIENTS = 16
 WALLETS = 4
@@ -146,7 +147,7 @@ class Stubborn:
 
 def prepare() -> None:
     """Open the wallets of one user in the ledger that the environment names, and put money into them."""
-    with open_ledger(settings.load({}), lambda _: None) as ledger:
+    with open_ledger(settings.load({}), lambda _: None, purpose=Purpose.MAKE) as ledger:
         users.register(ledger, "9886977544")
         currency = parse_currency("INR")
         ids = range(1, WALLETS + 1)
@@ -167,7 +168,7 @@ def problems(*clients: Stubborn) -> list[str]:
         if request.target is not None:
             balances[request.target] += request.amount * 100
             legs += 1
-    with open_ledger(settings.load({}), lambda _: None) as ledger:
+    with open_ledger(settings.load({}), lambda _: None, purpose=Purpose.MAKE) as ledger:
         rows = [row for id_ in range(1, WALLETS + 1) for row in ledger.store.oldest_first(id_)]
         kept = {(row.wallet_id, row.key): row.seq for row in rows if row.key is not None}
         lost = {

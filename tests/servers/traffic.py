@@ -26,6 +26,7 @@ from wallet_cli import settings
 from wallet_cli.domain.address import format_hold_id, format_transaction_id
 from wallet_cli.domain.commands import CaptureHold, PlaceHold, Post, Reverse, Single, Transfer, VoidHold
 from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.storage.purpose import Purpose
 
 API = "/api/v1"
 CLIENTS = 2
@@ -229,7 +230,7 @@ def line_of(command: Single) -> list[str]:
 
 def opened() -> AbstractContextManager[Ledger]:
     """The ledger that the environment names."""
-    return open_ledger(settings.load({}), lambda _: None)
+    return open_ledger(settings.load({}), lambda _: None, purpose=Purpose.MAKE)
 
 
 def day(folder: Path, plan: Plan, asked: Day) -> tuple[business.Outcome, list[str]]:

@@ -541,7 +541,7 @@ def fields() -> Iterator[Hostile]:
         "9886977599\0",
         "988697759a",
     )
-    for value in (*phones, "'; DROP TABLE users; --", "<script>alert(1)</script>", "\u202e9886977599"):
+    for value in (*phones, "'; DROP TABLE users; --", "<script>alert(1)</script>"):
         yield post(f"a phone number {json.dumps(value)[:40]}", 400, USERS, {"phone_number": value})
     yield post("a phone number of half a surrogate", 400, USERS, b'{"phone_number":"\\ud800"}')
     yield post("a phone number that is there", 409, USERS, {"phone_number": "9886977544"})
@@ -995,7 +995,6 @@ WRONG_HEADERS = {
     "with no wallet": b"amount,kind\n1.00,credit",
     "with a column twice": b"wallet,amount,kind,amount\n1/main,1.00,credit,2.00",
     "with an unknown column": b"wallet,amount,kind,balance_after\n1/main,1.00,credit,5.00",
-    "in capitals": b"WALLET,AMOUNT,KIND\n1/main,1.00,credit",
     "with semicolons": b"wallet;amount;kind\n1/main;1.00;credit",
     "with tabs": b"wallet\tamount\tkind\n1/main\t1.00\tcredit",
     "full-width": "ｗallet,amount,kind\n1/main,1.00,credit".encode(),

@@ -22,6 +22,7 @@ from support import engines
 from support.engines import Engine
 from support.processes import held
 from support.server import Server, wallet
+from support.waiting import wait_for
 from web.hostile import LEDGER, SECRET, claims, forge
 from web.raw import dump
 
@@ -34,6 +35,7 @@ from wallet_cli.web import bodies, problems
 from wallet_cli.web import log as log_module
 from wallet_cli.web import site as site_module
 from wallet_cli.web.app import OPERATIONS
+from wallet_cli.web.auth import Caller
 from wallet_cli.web.exchange import failure
 from wallet_cli.web.site import Site
 from wallet_cli.writer.file_lock import TurnLock
@@ -100,6 +102,8 @@ TABLE: tuple[tuple[str, str, str, Any, str], ...] = (
         {"transactions": [CREDIT], "atomic": True},
         "200 403 403 404 401 401 401",
     ),
+    ("what the ledger says", "GET", "/ledger", None, "200 200 200 200 401 401 401"),
+    ("set the ledger", "POST", "/ledger", {"minimum_balance": "0"}, "200 403 403 403 401 401 401"),
     ("register", "POST", "/users", {"phone_number": "9886977541"}, "409 403 403 403 401 401 401"),
     ("create wallet", "POST", "/wallet/create", {"user_id": 1, "type": "main"}, "409 403 403 403 401 401 401"),
     ("token", "POST", "/tokens", {"user_id": 1}, "201 403 403 403 401 401 401"),
@@ -308,7 +312,11 @@ def test_the_last_use_of_a_key_is_noted(db: Path, monkeypatch: pytest.MonkeyPatc
         site.start()
         try:
             scope = {"headers": [(b"authorization", f"Bearer {key}".encode())]}
-            assert site.door.caller(scope).operator == "till"
+
+            async def caller() -> Caller:
+                return site.door.caller(scope)
+
+            assert (await site.waiting_aside(caller())).operator == "till"
             assert site.door.used == {"till"}
             async with asyncio.timeout(30):
                 while site.door.used or last_used()["till"] is None:
@@ -681,6 +689,7 @@ def test_wrong_keys_and_missing_rights_leave_a_trace_and_no_secret(tmp_path: Pat
         for credential in credentials:
             answer = server.api(credential).post("/users", json={"phone_number": "9886977545"})
             assert answer.status_code == (403 if credential in (token, reader) else 401)
+        wait_for(lambda: len(events(server, "unauthenticated", "forbidden")) >= len(credentials))
         told = events(server, "unauthenticated", "forbidden")
         assert [(line["event"], line["caller"]) for line in told] == [
             ("unauthenticated", "nobody"),

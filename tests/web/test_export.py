@@ -10,14 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import apsw
 import httpx
 import pytest
 from support.engines import Engine
 from support.server import Server
 from support.waiting import wait_for
 from web.calls import Owned, call, failure, ids, made, new_user, new_wallet, post, transfer
-
-from wallet_cli.storage.sqlite import sqlite3
 
 TYPES = {
     "jsonl": ("application/x-ndjson", "jsonl"),
@@ -177,7 +176,7 @@ def test_a_slow_reader_does_not_keep_the_log_from_being_taken_back(engine: Engin
 
 def is_taken_back(db: Path) -> bool:
     """Whether all of the log could be taken back into the file: nobody reads an older state."""
-    with closing(sqlite3.connect(db)) as connection:
+    with closing(apsw.Connection(str(db))) as connection:
         (blocked, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not blocked and db.with_name(f"{db.name}-wal").stat().st_size == 0
 

@@ -17,7 +17,7 @@ async def create_wallet(site: Site, call: Call) -> Reply:
     body = decode(await call.body(), NewWallet)
     call.query()
     name = WalletName(UserId(body.user_id), parse_type(body.type))
-    command = wallets.opening(site.ledger, name, body.currency, body.minimum_balance)._replace(key=call.key())
+    command = wallets.opening(site.ledger, name, body.currency, body.minimum_balance, call.key())
     result = await site.carry_out_one(command)
     return made(result, "wallet created", wallets.changed(site.ledger, result))
 
