@@ -215,7 +215,8 @@ class PartHead(Body):
 
 class TokenRequest(Body):
     user_id: Id
-    expires_minutes: Annotated[int, msgspec.Meta(ge=1, le=525_600)] | None = None
+    expires_minutes: int | None = None
+    """At least 1, and at most what the server allows."""
 
 
 REQUESTS = (
