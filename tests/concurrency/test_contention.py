@@ -134,7 +134,7 @@ def test_one_opens_a_wallet(wallet: Run, tmp_path: Path) -> None:
     outcomes = at_once(tmp_path, [["create", "1/savings", "--json"]] * 8)
     assert sorted(outcome.code for outcome in outcomes) == [0] + [5] * 7
     assert {outcome.error["code"] for outcome in outcomes if outcome.code} == {"wallet_exists"}
-    assert wallet("create 1/other -q").out == "2\n"
+    assert wallet("create 1/other --json").json["id"] == 2
 
 
 def test_one_key_sent_by_all_is_applied_once(opened: Run, tmp_path: Path) -> None:

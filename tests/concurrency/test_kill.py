@@ -238,7 +238,7 @@ def forgets_keys() -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def load_without_keys(store: Store, commands: Sequence[Command], policy: Policy, now_us: int) -> State:
-        store.connection.execute("DROP INDEX IF EXISTS uq_transactions_wallet_id_key")
+        store.connection.execute("DROP INDEX IF EXISTS uq_transactions_wallet_id_key_user_key")
         state = load(store, commands, policy, now_us)
         state.keys.clear()
         return state

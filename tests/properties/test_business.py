@@ -540,7 +540,7 @@ def test_the_ledger_answers_as_a_naive_one_would(engine: Engine) -> None:
 
 FAULTS = {
     "capturing ignores the minimum": Fault(hold_rules, "capture", "if wrong is not None:", "if False:"),
-    "a capture is refused for what it holds itself": Fault(hold_rules, "capture", "at_us, held=0)", "at_us)"),
+    "a capture is refused for what it holds itself": Fault(hold_rules, "capture", ", captured=True)", ")"),
     "a capture with keep lets go of the rest": Fault(hold_rules, "capture", "if keep and captured.kept:", "if False:"),
     "a capture without keep keeps the rest": Fault(
         hold_rules, "capture", "if keep and captured.kept:", "if captured.kept:"
@@ -548,24 +548,35 @@ FAULTS = {
     "a capture takes more than is held": Fault(hold_rules, "capture", "if amount > hold.kept:", "if False:"),
     "a hold is captured twice": Fault(hold_rules, "capture", "if status != OPEN:", "if status == VOIDED:"),
     "an expired hold still counts where one writes": Fault(
-        state, "State.held", "wallet.held - sum(hold.kept for hold in self.lapsed[wallet.id])", "wallet.held"
+        state, "State.held", "wallet.held - sum(hold.kept for hold in lapsed)", "wallet.held"
     ),
     "an expired hold still counts where one reads": Fault(
         sql, "ACCOUNTS_OF_USER", "expires_at_us <= :now_us", "expires_at_us < :now_us - 99"
     ),
     "a hold expires a microsecond late": Fault(hold_rules, "status_at", "<= now_us", "< now_us"),
-    "a lapsed hold is freed twice": Fault(state, "State.free_lapsed", "self.lapsed.pop(", "self.lapsed.get("),
+    "a lapsed hold is freed twice": Fault(state, "State.free_lapsed", "self._put(self.lapsed, wallet_id, ())", "pass"),
     "a void frees nothing": Fault(hold_rules, "void", "wallet.held - hold.kept", "wallet.held"),
     "a void frees what was captured too": Fault(
         hold_rules, "void", "wallet.held - hold.kept", "wallet.held - hold.amount"
     ),
     "what is held can be spent": Fault(
-        postings, "debit_refused", "last.balance - held - amount", "last.balance - amount"
+        postings, "spending_refused", "last.balance - held - amount", "last.balance - amount"
     ),
-    "what is held can be held again": Fault(hold_rules, "place", "balance - held - amount", "balance - amount"),
+    "what is held can be held again": Fault(
+        hold_rules, "place", "at_us)\n    if wrong", "at_us, captured=True)\n    if wrong"
+    ),
+    "what is held is outside the day's limit": Fault(
+        postings, "spending_refused", "debited + held + amount > ", "debited + amount > "
+    ),
+    "a key is asked of an active wallet alone": Fault(
+        postings, "post", "if key is not None:", "if key is not None and wallet.status == ACTIVE:"
+    ),
+    "a hold placed before is told as it is now": Fault(
+        hold_rules, "_placed_before", "prior._replace(captured=0, status=OPEN, ended_at_us=None)", "prior"
+    ),
     "a reversal is not bounded by the original": Fault(postings, "reverse", "0 < amount <= left", "0 < amount"),
     "a batch forgets what it took back": Fault(
-        state, "State.append", "self.reversed[wallet_id, reverses] = self.reversed", "self.reversed"
+        state, "State.append", "self._put(self.reversed, place, ", "(self.reversed, place, "
     ),
     "a reversal is reversed": Fault(postings, "reverse", "if original.reverses is not None:", "if False:"),
     "one leg of a transfer is taken back": Fault(
@@ -573,16 +584,22 @@ FAULTS = {
     ),
     "a reversal needs no force": Fault(postings, "_reversal_refused", "if not force:", "if False:"),
     "force is not recorded": Fault(postings, "reverse", "forced=force", "forced=False"),
-    "a transfer credits nothing": Fault(postings, "transfer", "state.append(into, True, ", "(into, True, "),
+    "a transfer credits nothing": Fault(
+        postings, "transfer", "credit = state.append(into, True, ", "credit = (into, True, "
+    ),
     "a transfer credits one more": Fault(postings, "transfer", "into, True, amount,", "into, True, amount + 1,"),
     "a transfer ignores the target's maximum": Fault(
         postings, "transfer", " or credit_refused(target, into, amount)", ""
     ),
     "the maximum is off by one": Fault(postings, "credit_refused", "> wallet.maximum", "> wallet.maximum + 1"),
-    "the day's limit counts yesterday": Fault(postings, "debit_refused", "if same_day else 0", "if True else 0"),
-    "the day's limit forgets today": Fault(postings, "debit_refused", "if same_day else 0", "if False else 0"),
+    "the day's limit counts yesterday": Fault(
+        postings, "spending_refused", "if state.is_same_day(at_us, last) else 0", "if True else 0"
+    ),
+    "the day's limit forgets today": Fault(
+        postings, "spending_refused", "if state.is_same_day(at_us, last) else 0", "if False else 0"
+    ),
     "a batch takes its days for one": Fault(
-        state, "State.append", "self.day_debits[wallet_id] = last.debit_total", "pass"
+        state, "State.append", "self._put(self.day_debits, wallet_id, last.debit_total)", "pass"
     ),
     "closing with a hold": Fault(registry, "set_status", "if balance or held:", "if balance:"),
     "closing with money": Fault(registry, "set_status", "if balance or held:", "if held:"),
@@ -595,9 +612,9 @@ FAULTS = {
     "a key of a hold is free for a debit": Fault(
         postings, "post", "if prior is not None:", "if isinstance(prior, Transaction):"
     ),
-    "a group is not rolled back": Fault(rules, "_together", "state.restore(before)", "pass"),
+    "a group is not rolled back": Fault(rules, "_together", "take_back()\n", "pass\n"),
     "a group of which a part is kept": Fault(
-        state, "State.restore", "value.copy() if isinstance(value, dict | list) else value", "value"
+        state, "State.undo_from_here", "in reversed(undo)", "in reversed(undo[1:])"
     ),
     "the least is left out": Fault(sql, "filtered", ">= :least", "> :least"),
     "the reversals of another": Fault(sql, "REVERSALS", "r.reverses = :seq", "r.reverses <= :seq"),

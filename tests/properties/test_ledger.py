@@ -448,7 +448,7 @@ def test_the_ledger_answers_as_a_naive_one_would(engine: Engine) -> None:
 
 
 FAULTS = {
-    "the floor is off by one": Fault(postings, "debit_refused", "amount < minimum", "amount < minimum - 1"),
+    "the floor is off by one": Fault(postings, "spending_refused", "amount < minimum", "amount < minimum - 1"),
     "a key is not looked up": Fault(postings, "post", "if prior is not None:", "if False:"),
     "a key is taken for any amount": Fault(postings, "_same_post", "prior.amount == command.amount", "True"),
     "a key is taken for any note": Fault(postings, "_same_post", "prior.note == command.note", "True"),
@@ -459,7 +459,7 @@ FAULTS = {
     "the bisection stops early": Fault(sql, "LAST_SEQ_BEFORE", "ELSE t.seq - 1", "ELSE t.seq - 2"),
     "the list is the oldest first": Fault(sql, "NEWEST_FIRST", "t.seq DESC", "t.seq ASC"),
     "a page repeats the one before": Fault(transactions, "_range", "seq - 1", "seq"),
-    "a page is the last one too soon": Fault(transactions, "listed", "> limit", "> limit + 1"),
+    "a page is the last one too soon": Fault(transactions, "searched", "> limit else", "> limit + 1 else"),
     "a period loses its first": Fault(transactions, "_range", "opening.seq + 1", "opening.seq + 2"),
     "the count of debits is that of all": Fault(answers, "total_answer", ".debit_count - ", ".seq - "),
 }

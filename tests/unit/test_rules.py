@@ -323,7 +323,7 @@ def test_a_user_has_one_wallet_of_a_type_and_must_exist() -> None:
     ]
     nobody, _, main, again, points = execute(state, batch, 7)
     assert refused(nobody).code == "user_not_found"
-    assert made(main) == Wallet(1, 1, "main", INR, "active", 2000, 7)
+    assert made(main) == Wallet(1, 1, "main", INR, "active", 2000, 7, opening_minimum=2000)
     assert refused(again).code == "wallet_exists"
     assert made(points) == Wallet(2, 1, "points", Currency("PTS/0", 0), "active", None, 7)
 

@@ -333,7 +333,7 @@ def test_users_and_wallets_are_restored_with_their_ids_and_times() -> None:
         User(1, "1", "+911", None, None, "Asha", 5),
         User(2, "2", "+912", None, None, None, 7),
         Wallet(1, 1, "main", INR, "active", None, 6),
-        Wallet(2, 2, "main", INR, "active", -5, 8),
+        Wallet(2, 2, "main", INR, "active", -5, 8, opening_minimum=-5),
     ]
 
 

@@ -995,7 +995,6 @@ WRONG_HEADERS = {
     "with no wallet": b"amount,kind\n1.00,credit",
     "with a column twice": b"wallet,amount,kind,amount\n1/main,1.00,credit,2.00",
     "with an unknown column": b"wallet,amount,kind,balance_after\n1/main,1.00,credit,5.00",
-    "with semicolons": b"wallet;amount;kind\n1/main;1.00;credit",
     "with tabs": b"wallet\tamount\tkind\n1/main\t1.00\tcredit",
     "full-width": "ｗallet,amount,kind\n1/main,1.00,credit".encode(),
     "with NUL": b"wallet,amount,kind\0\n1/main,1.00,credit",
