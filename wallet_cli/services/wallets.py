@@ -60,13 +60,12 @@ def opening(
     ledger: Ledger, name: WalletName, currency: str | None, minimum_balance: str | None, key: str | None = None
 ) -> OpenWallet:
     """The command that opens a wallet. Raises InvalidInput or UserNotFound."""
+    unit = parse_currency(currency) if currency is not None else ledger.settings.currency
     user_id = find_user(ledger, name.user).id
-    # Sent again, a request that named no currency means the one that it got.
-    prior = None if key is None or currency is not None else ledger.store.wallet_by_key(user_id, key)
-    if currency is not None:
-        unit = parse_currency(currency)
-    else:
-        unit = ledger.settings.currency if prior is None else prior.currency
+    if key is not None and currency is None:
+        # Sent again, a request that named no currency means the one that it got.
+        prior = ledger.store.wallet_by_key(user_id, key)
+        unit = unit if prior is None else prior.currency
     own_minimum = parse_minimum(minimum_balance, unit) if minimum_balance is not None else None
     return OpenWallet(user_id, name.type, unit, own_minimum, key=key, currency_given=currency is not None)
 

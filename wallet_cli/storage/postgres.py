@@ -327,24 +327,28 @@ class PostgresStore(Copying):
         engine = sqlalchemy.create_engine(
             "postgresql+psycopg://", creator=lambda: self.connection, poolclass=sqlalchemy.StaticPool
         )
-        before = 0
+        before, known = 0, self.version()
         facts = LedgerFacts()
         with self._translating():
             connection = self.connection
             connection.autocommit = False
             try:
                 with engine.begin() as wrapped:
+                    # What another has made while the lock was waited for is seen then.
+                    wrapped.execute(sqlalchemy.text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"))
                     if self._pin:
                         wrapped.execute(sqlalchemy.text(self._pin))
+                    if LEDGER_SINCE <= known < sql.SCHEMA_VERSION:
+                        # Ends all batches: those that begin later see the new version, and are refused. In their
+                        # order: the table first, then the lock of those who make users and wallets.
+                        wrapped.execute(sqlalchemy.text("LOCK TABLE ledger IN EXCLUSIVE MODE"))
                     wrapped.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock({CREATING_LOCK})"))
                     before = self._version_within(connection)
-                    if before >= LEDGER_SINCE:
-                        # Ends all batches: those that begin later see the new version, and are refused.
-                        wrapped.execute(sqlalchemy.text("LOCK TABLE ledger IN EXCLUSIVE MODE"))
-                    facts = first_of_older(before, first) if before else first()
-                    upgrade(wrapped)
-                    for statement, row in sql.settings_of(facts):
-                        connection.execute(translated(statement), row)
+                    if before < sql.SCHEMA_VERSION:
+                        facts = first_of_older(before, first) if before else first()
+                        upgrade(wrapped)
+                        for statement, row in sql.settings_of(facts):
+                            connection.execute(translated(statement), row)
             except sqlalchemy.exc.DBAPIError as error:
                 raise error.orig or error from error
             finally:
