@@ -585,7 +585,10 @@ FAULTS = {
     "a reversal needs no force": Fault(postings, "_reversal_refused", "if not force:", "if False:"),
     "force is not recorded": Fault(postings, "reverse", "forced=force", "forced=False"),
     "a transfer credits nothing": Fault(
-        postings, "transfer", "credit = state.append(into, True, ", "credit = (into, True, "
+        postings,
+        "transfer",
+        "credit = state.append(into, True, amount, at_us, note, None, meta, source_id, debit.seq)",
+        "credit = debit",
     ),
     "a transfer credits one more": Fault(postings, "transfer", "into, True, amount,", "into, True, amount + 1,"),
     "a transfer ignores the target's maximum": Fault(

@@ -40,6 +40,8 @@ SATS = Currency("BTC/8", 8)
         ("0.00000001", SATS, 1),
         ("10000000000000.00", INR, MAX_AMOUNT_MINOR),
         ("1000000000000000", JPY, MAX_AMOUNT_MINOR),
+        ("1500.0", JPY, 1500),
+        ("1.000", INR, 100),
         # More digits than a float holds.
         ("1234567890123.45", INR, 123456789012345),
     ],
@@ -56,9 +58,9 @@ def test_an_amount_is_read_exactly(text: str, currency: Currency, minor: int) ->
         ("-5", INR, "greater than 0"),
         ("-0", INR, "greater than 0"),
         ("1.005", INR, "more fraction digits than INR has"),
-        ("1.0", JPY, "more fraction digits than JPY has"),
+        ("1.5", JPY, "more fraction digits than JPY has"),
         # Also where the digits too many are zeros: what is not kept is not accepted.
-        ("1.000", INR, "more fraction digits"),
+        ("1.001", INR, "more fraction digits"),
         ("0.0001", BHD, "more fraction digits"),
         ("0.5", Currency("PTS/0", 0), "more fraction digits than PTS has"),
         ("10000000000000.01", INR, "too large"),

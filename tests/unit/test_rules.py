@@ -244,12 +244,13 @@ def test_the_minimum_of_the_setting_is_read_in_the_wallets_currency_and_yields_t
     )
 
 
-def test_a_minimum_that_the_currency_cannot_hold_stops_debits_alone() -> None:
+def test_a_minimum_finer_than_the_currency_is_the_least_at_or_above_it() -> None:
     play(
         """
         wallet 1 active -
           1 credit 1        2001 -   -    -  → applied 1-1 2001
-          1 debit  1           1 -   -    -  → invalid_input
+          1 debit  1        2001 -   -    -  → insufficient_funds
+          1 debit  1        2000 -   -    -  → applied 1-2 1
         """,
         policy="0.005",
     )

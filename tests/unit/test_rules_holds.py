@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.book import Book, everything, play
+from support.book import everything, play
 
 from wallet_cli.domain.commands import CaptureHold, PlaceHold, Refusal
 from wallet_cli.domain.rules import execute
@@ -477,22 +477,6 @@ def test_voiding_asks_whether_it_exists_then_whether_the_wallet_is_closed_then_w
          12 void 1-h1                      → wallet_not_active
         """
     )
-
-
-def test_a_minimum_that_the_currency_cannot_hold_stops_holds_and_captures() -> None:
-    book = Book("0.005")
-    play(
-        """
-        wallet 1 active - 100
-         11 hold    1 30 100 - -           → invalid_input
-         11 limits  1 0 = =                → applied 1 active
-         11 hold    1 30 100 - -           → applied 1-h1 open 30 0
-        """,
-        book=book,
-    )
-    # Nothing but the wallet's own minimum has it work; without it, the setting's rules again.
-    book.wallets[1] = book.wallets[1]._replace(own_minimum=None)
-    play("12 capture 1-h1 - - - -          → invalid_input", book=book)
 
 
 def test_a_refusal_with_lapsed_holds_notes_nothing() -> None:

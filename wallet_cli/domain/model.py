@@ -214,7 +214,10 @@ class Policy(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _minimum(text: str, currency: Currency) -> int:
-    return parse_minimum(text, currency)
+    """A setting's minimum in a currency; where that has fewer digits than it is written with, the next amount up."""
+    digits = max(currency.exponent, len(text.partition(".")[2]))
+    minor = parse_minimum(text, Currency(currency.name, digits))
+    return -(-minor // int(10 ** (digits - currency.exponent)))
 
 
 def available(balance: int, minimum: int, held: int = 0) -> int:

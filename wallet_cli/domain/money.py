@@ -183,12 +183,12 @@ def _parse_minor(text: str, currency: Currency, what: str, most: int = MAX_AMOUN
             f"the {what} is not a decimal number: {shown(text)}",
             hint="digits with at most one point, such as 20 or 19.99: no separators, no exponent",
         )
-    if len(fraction) > currency.exponent:
+    if fraction[currency.exponent :].strip("0"):
         raise InvalidInput(
             f"the {what} has more fraction digits than {currency.unit} has ({currency.exponent}): {shown(text)}",
             hint=f"such as {format_minor(10**currency.exponent, currency)}",
         )
-    minor = int(whole + fraction.ljust(currency.exponent, "0"))
+    minor = int(whole + fraction[: currency.exponent].ljust(currency.exponent, "0"))
     if minor > most:
         raise InvalidInput(
             f"the {what} is too large: {shown(text)}",
