@@ -407,7 +407,9 @@ def answered(arguments: list[str], answer: str) -> tuple[str, int]:
 
 
 @pytest.mark.on_file("the same answers")
-@pytest.mark.parametrize(("answer", "code", "count"), [("", 2, 1), ("no", 2, 1), ("skip", 0, 1), ("add", 0, 2)])
+@pytest.mark.parametrize(
+    ("answer", "code", "count"), [("", 2, 1), ("no\nstop", 2, 1), ("skip", 0, 1), ("skipp\nadd", 0, 2)]
+)
 def test_on_a_terminal_it_is_asked(answer: str, code: int, count: int, db: Address, tmp_path: Path) -> None:
     file = b"wallet,amount,kind,at,note\n9886977544,5,credit,2024-01-01,\x1b[31mred\n"
     (tmp_path / "lines.csv").write_bytes(file)

@@ -167,10 +167,13 @@ def _decide(duplicates: Duplicates | None) -> Callable[[Found], str]:
         first = found.first
         notice(f"in the ledger already: {found.lines} of the lines without a key; the first is line {first.number}:")
         notice(first.text.rstrip())
-        print("skip them, add them again, or stop? [skip/add/STOP] ", end="", file=sys.stderr, flush=True)
-        answer = sys.stdin.readline().strip().lower()
-        words = [word for word in ("skip", "add") if answer and word.startswith(answer)]
-        return words[0] if words else refuse(found)
+        while True:
+            print("skip them, add them again, or stop? [skip/add/STOP] ", end="", file=sys.stderr, flush=True)
+            answer = sys.stdin.readline().strip().lower()
+            word = next((each for each in ("skip", "add", "stop") if each.startswith(answer)), "") if answer else "stop"
+            if word:
+                return refuse(found) if word == "stop" else word
+            notice(f"not one of them: {answer!r}")
 
     return ask
 
@@ -260,9 +263,17 @@ def _progress(source: BinaryIO, style: Style) -> Iterator[Callable[[int], None]]
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("importing", total=_size(source))
-        yield lambda done: bar.update(task, completed=done)
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task("importing", total=_size(source))
+
+    def show(done: int) -> None:
+        bar.start()  # once there is something to show: what is asked before that stands alone
+        bar.update(task, completed=done)
+
+    try:
+        yield show
+    finally:
+        bar.stop()
 
 
 def _size(source: BinaryIO) -> int | None:
