@@ -79,7 +79,7 @@ READ: dict[str, tuple[bytes, dict[str, str], list[tuple[int, str | None]]]] = {
     "a point, where others show what it is": (
         b"wallet,amount,kind\n1,5.00,credit\n1,7.000,credit\n1,1.5,credit\n",
         {},
-        [(500, None), (150, None)],
+        [(500, None), (700, None), (150, None)],
     ),
     "days first": (
         b"wallet,amount,kind,at\n1,1,credit,1/2/2024\n1,2,credit,02.03.2024 9:05\n1,3,credit,2024-12-31\n",
