@@ -147,7 +147,8 @@ def check(story: Story, start: int | None, end: int | None) -> None:
         None if first_us is None else format_time(first_us),
         None if last_us is None else format_time(last_us),
     )
-    answer = json.loads("".join(statements.json_parts(story.ledger, *asked)))
+    with statements.opened(story.ledger, *asked) as statement:
+        answer = json.loads("".join(statements.json_of(statement)))
     assert (answer["opening_balance"], answer["closing_balance"]) == (text(opening), text(opening + net))
     assert answer["net"] == text(net)
     assert answer["credit_total"] == text(sum(max(0, e.change) for e in inside))

@@ -6,16 +6,14 @@ import csv
 import io
 import json
 import os
-import pty
 import stat
-import subprocess
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import cli, processes
+from support import cli, processes, terminal
 from support.engines import Address
 from transport.ledgers import BOUNDED, imported, opened
 
@@ -385,27 +383,6 @@ def test_rejects_are_for_their_owner_alone(db: Address, tmp_path: Path) -> None:
     assert not (tmp_path / "not there").exists()
 
 
-def answered(arguments: list[str], answer: str) -> tuple[str, int]:
-    """What a command says on a terminal on which somebody types an answer; and its exit code."""
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [*processes.PYTHON, "-m", "wallet_cli", *arguments], stdin=follower, stdout=subprocess.DEVNULL, stderr=follower
-    )
-    os.close(follower)
-    os.write(leader, f"{answer}\n".encode())
-    written = b""
-    while True:
-        try:
-            part = os.read(leader, 65536)
-        except OSError:  # how Linux says that nobody has the terminal any more
-            break
-        if not part:
-            break
-        written += part
-    os.close(leader)
-    return written.decode(), process.wait(60)
-
-
 @pytest.mark.on_file("the same answers")
 @pytest.mark.parametrize(
     ("answer", "code", "count"), [("", 2, 1), ("no\nstop", 2, 1), ("skip", 0, 1), ("skipp\nadd", 0, 2)]
@@ -415,7 +392,7 @@ def test_on_a_terminal_it_is_asked(answer: str, code: int, count: int, db: Addre
     (tmp_path / "lines.csv").write_bytes(file)
     (tmp_path / "again.csv").write_bytes(file.replace(b"\n", b"\r\n"))
     assert cli.run("import lines.csv --create").code == 0
-    said, ended = answered(["import", "again.csv"], answer)
+    said, ended = terminal.shown([*processes.PYTHON, "-m", "wallet_cli", "import", "again.csv"], f"{answer}\n")
     assert ended == code, said
     assert "in the ledger already: 1 of the lines" in said
     assert "skip them, add them again, or stop?" in said

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import pty
 import shlex
 import signal
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import cli, processes
+from support import cli, processes, terminal
 from support.engines import Address, Engine
 from transport.ledgers import START_US, exported, imported, opened, tell
 
@@ -544,24 +543,8 @@ def test_rejects_have_the_line_as_it_was(story: Address, tmp_path: Path) -> None
 
 def watched(arguments: str) -> tuple[str, int]:
     """What a command writes to stderr, where that is a terminal; and its exit code."""
-    leader, follower = pty.openpty()
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"}
-    process = subprocess.Popen(
-        [*processes.PYTHON, "-m", "wallet_cli", *shlex.split(arguments)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=follower, env=environment,
-    )  # fmt: skip
-    os.close(follower)
-    written = b""
-    while True:
-        try:
-            part = os.read(leader, 65536)
-        except OSError:  # how Linux says that nobody has the terminal any more
-            break
-        if not part:
-            break
-        written += part
-    os.close(leader)
-    return written.decode(), process.wait(60)
+    return terminal.shown([*processes.PYTHON, "-m", "wallet_cli", *shlex.split(arguments)], environ=environment)
 
 
 def test_a_bar_is_shown_on_a_terminal_alone(story: Address, tmp_path: Path) -> None:

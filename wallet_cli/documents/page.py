@@ -14,7 +14,6 @@ from wallet_cli.documents.chart import svg
 from wallet_cli.documents.words import Clock, money
 from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.period import format_time
-from wallet_cli.errors import InvalidInput
 from wallet_cli.services.statements import Statement, Survey
 
 ROWS_A_PART = 200
@@ -72,13 +71,7 @@ footer { margin-top: 1.6rem; font-size: .85rem }
 
 def parts(statement: Statement) -> Iterator[str]:
     """The page, from its head to its end. Raises InvalidInput for more lines than a page can have."""
-    if statement.line_count > MAX_LINES:
-        raise InvalidInput(
-            f"a page has at most {MAX_LINES} transactions, and there are {statement.line_count}",
-            hint="give a shorter period, or take csv",
-            lines=statement.line_count,
-            most=MAX_LINES,
-        )
+    statement.must_have_at_most(MAX_LINES, "a page", "give a shorter period, or take csv")
     survey = statement.survey()
     yield _top(statement)
     yield _summary(statement, survey)

@@ -104,13 +104,7 @@ def drawn(statement: Statement, shelf: Shelf | None = None) -> bytes:
         raise InvalidInput(
             f"a PDF needs a package that is not installed: {error.name}", hint="pip install 'wallet-cli[pdf]'"
         ) from None
-    if statement.line_count > MAX_LINES:
-        raise InvalidInput(
-            f"a PDF has at most {MAX_LINES} transactions, and there are {statement.line_count}",
-            hint="give a shorter period, or take html or csv",
-            lines=statement.line_count,
-            most=MAX_LINES,
-        )
+    statement.must_have_at_most(MAX_LINES, "a PDF", "give a shorter period, or take html or csv")
     if sum(map(effort, statement.lines())) > MAX_EFFORT:
         raise InvalidInput(
             "a PDF of so many and so long notes takes too long", hint="give a shorter period, or take html or csv"

@@ -16,7 +16,7 @@ from wallet_cli.domain.address import WalletRef
 from wallet_cli.domain.model import Transaction, User, Wallet
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import Period, parse_period
-from wallet_cli.errors import StorageError
+from wallet_cli.errors import InvalidInput, StorageError
 from wallet_cli.services.answers import Answer, total_answer, transaction_answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.pages import pieces
@@ -81,6 +81,16 @@ class Statement(NamedTuple):
     def lines(self) -> Iterator[Transaction]:
         """The transactions of the period, the oldest first."""
         return self.read()
+
+    def must_have_at_most(self, most: int, what: str, hint: str) -> None:
+        """Raises InvalidInput for more lines than `what` is made of, before any is read."""
+        if self.line_count > most:
+            raise InvalidInput(
+                f"{what} has at most {most} transactions, and there are {self.line_count}",
+                hint=hint,
+                lines=self.line_count,
+                most=most,
+            )
 
     def survey(self) -> Survey:
         """Read all lines once. Raises StorageError where they do not lead from the opening to the closing balance."""
@@ -233,17 +243,11 @@ def streamed(ledger: Ledger, ref: WalletRef, start: str | None = None, end: str 
         yield from lines_answer(statement)
 
 
-def json_parts(ledger: Ledger, ref: WalletRef, start: str | None = None, end: str | None = None) -> Iterator[str]:
+def json_of(statement: Statement) -> Iterator[str]:
     """A whole statement as one JSON object, in parts as they come, in constant memory.
 
-    The fields of `head_answer`, then `totals`, then `transactions`. Raises as `opened` does, before the first part.
+    The fields of `head_answer`, then `totals`, then `transactions`.
     """
-    with opened(ledger, ref, start, end) as statement:
-        yield from json_of(statement)
-
-
-def json_of(statement: Statement) -> Iterator[str]:
-    """The same, of a statement that is open."""
     import json
 
     answer = head_answer(statement) | {"totals": totals_answer(statement, statement.survey()), "transactions": []}

@@ -122,9 +122,6 @@ class Loader:
         elif not isinstance(command, CREATING):
             yield command.wallet_id
 
-    def _is_empty(self) -> bool:
-        return self._reader.next_user_id() == 1 and self._reader.next_wallet_id() == 1
-
     def _load_replayed_peer(self, command: Transfer) -> None:
         """The credit of a transfer that was done before with the same key: it is part of the answer."""
         if command.key is None:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from wallet_cli import documents
 from wallet_cli.domain.address import OwnedWallet, WalletName
 from wallet_cli.domain.text import no_formula
-from wallet_cli.errors import InvalidInput
 from wallet_cli.services import audit, exports, statements, transactions
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger, as_told
@@ -70,13 +69,7 @@ class Asked(NamedTuple):
 def statement(ledger: Ledger, form: str, asked: Asked) -> Iterator[bytes]:
     """A statement, in one of STATEMENTS. Raises InvalidInput, before anything is answered, where it is too long."""
     with statements.opened(ledger, *asked) as opened:
-        if opened.line_count > MAX_STATEMENT_LINES:
-            raise InvalidInput(
-                f"a statement has at most {MAX_STATEMENT_LINES} transactions, and there are {opened.line_count}",
-                hint="ask for a shorter period, with from and to",
-                lines=opened.line_count,
-                most=MAX_STATEMENT_LINES,
-            )
+        opened.must_have_at_most(MAX_STATEMENT_LINES, "a statement", "ask for a shorter period, with from and to")
         yield from STATEMENTS[form](opened)
 
 

@@ -53,13 +53,18 @@ def not_active(wallet: Wallet) -> WalletNotActive:
 
 
 def key_reused(prior: Transaction | Hold) -> KeyReused:
-    hint = "send the same request to have its answer again, or take a new key"
     if isinstance(prior, Hold):
         hold = format_hold_id(prior.wallet_id, prior.number)
-        return KeyReused(f"this key was used for another request, hold {hold}", hint=hint, hold=hold)
+        return key_used_for(f"hold {hold}", hold=hold)
     transaction = format_transaction_id(prior.wallet_id, prior.seq)
+    return key_used_for(f"transaction {transaction}", transaction=transaction)
+
+
+def key_used_for(*what: str | Mention, **details: str) -> KeyReused:
     return KeyReused(
-        f"this key was used for another request, transaction {transaction}", hint=hint, transaction=transaction
+        ("this key was used for another request, ", *what),
+        hint="send the same request to have its answer again, or take a new key",
+        **details,
     )
 
 

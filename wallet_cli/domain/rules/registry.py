@@ -25,8 +25,6 @@ from wallet_cli.errors import (
     InvalidInput,
     KeyExists,
     KeyNotFound,
-    KeyReused,
-    Mention,
     RestoreConflict,
     UserExists,
     UserNotFound,
@@ -53,7 +51,7 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
             # The number as it was typed: a region that is set since does not make it another one.
             number = user.phone_number == prior.phone_number or user.phone_e164 == prior.phone_e164
             same = number and user.name == prior.name and id_ in (None, prior.id)
-            return Replayed(prior) if same else Refusal(_used_for(f"the registration of user {prior.id}"))
+            return Replayed(prior) if same else Refusal(refusals.key_used_for(f"the registration of user {prior.id}"))
     known = state.phones.get(phone.e164)
     if known is not None:
         if known == user:
@@ -80,7 +78,7 @@ def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Rep
             same = (prior.type, prior.opening_minimum) == (type_, own_minimum)
             if same and (prior.currency == currency or not currency_given):
                 return Replayed(_as_opened(prior))
-            return Refusal(_used_for("wallet ", prior.mention))
+            return Refusal(refusals.key_used_for("wallet ", prior.mention))
     known = state.owned.get((user_id, type_))
     if known is not None:
         if (known.id, known.created_at_us, known.currency) == (id_, created_at_us, currency):
@@ -210,13 +208,6 @@ def _changed(state: State, wallet: Wallet) -> Applied:
 def _as_opened(wallet: Wallet) -> Wallet:
     return wallet._replace(
         status=ACTIVE, own_minimum=wallet.opening_minimum, maximum=None, daily_debit=None, held=0, holds=0
-    )
-
-
-def _used_for(*what: str | Mention) -> KeyReused:
-    return KeyReused(
-        ("this key was used for another request, ", *what),
-        hint="send the same request to have its answer again, or take a new key",
     )
 
 
