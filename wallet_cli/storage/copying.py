@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from wallet_cli.domain.commands import Made
-from wallet_cli.domain.model import LedgerFacts, Operator
+from wallet_cli.domain.commands import Made, Restoring
+from wallet_cli.domain.model import LedgerFacts, LedgerSetting, Operator
 from wallet_cli.storage import sql
 from wallet_cli.storage.marks import ARRIVING, Mark, refusal
 from wallet_cli.storage.reading import Reading, Values
 from wallet_cli.storage.sql import COPIED, Copied
-from wallet_cli.storage.writing import Rows, restoring_of
+from wallet_cli.storage.writing import Rows
 
 Key = tuple[int, ...]
 
@@ -80,12 +80,23 @@ class Copying(Reading):
     def is_restoring(self) -> bool:
         return self.itself().restoring
 
-    def _note_restoring(self, made: Sequence[Made]) -> None:
-        """Write whether the ledger is being restored, where that changes."""
-        active = restoring_of(made)
-        if active is not None:
-            self._change(sql.SET_RESTORING, {"restoring": int(active)})
-            self.restoring = active
+    def _note_of_ledger(self, made: Sequence[Made]) -> None:
+        """Of what a batch made, what is about the ledger itself: write whether it is being restored, where that
+        changes, and forget settings that are others now.
+        """
+        for thing in made:
+            if type(thing) is LedgerSetting:
+                self._facts = None
+            elif type(thing) is Restoring:
+                self._change(sql.SET_RESTORING, {"restoring": int(thing.active)})
+                self.restoring = thing.active
+
+    def _says(self, made: Restoring | LedgerSetting) -> bool:
+        """Whether the ledger says that of itself now."""
+        itself = self.itself()
+        if isinstance(made, Restoring):
+            return itself.restoring == made.active
+        return bool(getattr(itself.facts, made.name) == made.value)
 
     def set_mark(self, mark: Mark) -> None:
         self._change(sql.SET_MARK, mark._asdict())

@@ -483,8 +483,6 @@ class PostgresStore(Copying):
 
         Many rows go at once, by COPY.
         """
-        if any(type(each) is LedgerSetting for each in made):
-            self._facts = None
         for statement, rows in rows_of(made):
             if statement is sql.INSERT_TRANSACTION and len(rows) >= COPY_FROM_ROWS:
                 self._send_unsent()
@@ -493,7 +491,7 @@ class PostgresStore(Copying):
             else:
                 with self._translating():
                     self._unsent.append(spelled(statement, rows, self.connection.pgconn))
-        self._note_restoring(made)
+        self._note_of_ledger(made)
 
     def _send_unsent(self) -> None:
         """Have written what `write` has left for the commit, so that what is asked next sees it."""
@@ -564,12 +562,10 @@ class PostgresStore(Copying):
             return self.transaction(made.wallet_id, made.seq) == made
         if isinstance(made, User):
             return self.user_by_id(made.id) == made
-        if isinstance(made, Restoring):
-            return self.is_restoring() == made.active
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
-        if isinstance(made, LedgerSetting):
-            return bool(getattr(self.itself().facts, made.name) == made.value)
+        if isinstance(made, Restoring | LedgerSetting):
+            return self._says(made)
         if isinstance(made, Hold):
             known = self.hold(made.wallet_id, made.number)
             if known is None or made.ended_at_us is not None:

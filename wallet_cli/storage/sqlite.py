@@ -162,9 +162,7 @@ class SqliteStore(Copying):
         with translating(self.path):
             for statement, rows in rows_of(made):
                 self._insert(statement, rows)
-        if any(type(each) is LedgerSetting for each in made):
-            self._facts = None
-        self._note_restoring(made)
+        self._note_of_ledger(made)
 
     def _insert(self, statement: str, rows: list[Sequence[Any]]) -> None:
         """Insert rows, many in one statement where there are many: each statement lets other threads in."""
@@ -196,10 +194,8 @@ class SqliteStore(Copying):
             return account is not None and account.wallet == made
         if isinstance(made, Operator):
             return self.operator_by_name(made.name) == made
-        if isinstance(made, LedgerSetting):
-            return bool(getattr(self.itself().facts, made.name) == made.value)
-        if isinstance(made, Restoring):
-            return self.is_restoring() == made.active
+        if isinstance(made, Restoring | LedgerSetting):
+            return self._says(made)
         return self.user_by_id(made.id) == made
 
     # Moving (storage/copying.py).

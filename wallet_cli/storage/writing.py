@@ -43,7 +43,7 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
         elif isinstance(thing, LedgerSetting):
             settings[thing.name] = thing.value
         elif isinstance(thing, Restoring):
-            continue  # see restoring_of
+            continue  # no row is added: see Copying._note_of_ledger
         else:
             rows[type(thing)].append(thing)
     rows[Wallet] += wallets.values()
@@ -56,8 +56,3 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
             yield statement, rows[kind]
     for name, value in settings.items():
         yield sql.SET_SETTING[name], [(1, value)]
-
-
-def restoring_of(made: Sequence[Made]) -> bool | None:
-    """Whether the ledger is being restored after this; None where that does not change."""
-    return next((thing.active for thing in reversed(made) if isinstance(thing, Restoring)), None)
