@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support import cli, engines, processes
-from support.engines import Address, Engine
+from support.engines import Address, Engine, Store, store_class
 from support.sizes import size
 from transport.ledgers import EVERYTHING, START_US, exported, opened, step, tell
 
@@ -22,18 +22,16 @@ from wallet_cli.domain.model import Policy
 from wallet_cli.domain.rules import State
 from wallet_cli.services import imports
 from wallet_cli.services.imports import checking
-from wallet_cli.storage.postgres import PostgresStore
-from wallet_cli.storage.sqlite import SqliteStore
 
 KILLS = {"file": size(7, 20), "postgres": size(4, 20)}
 """By engine."""
 
 LINES = size(2000, 4000)
 LINES_A_BATCH = 40
-"""So that there are fifty commits or more for a kill to come between."""
+COMMITS = LINES // LINES_A_BATCH
+"""Of one import, at least: there are fifty or more for a kill to come between."""
 
 Row = tuple[object, ...]
-Store = SqliteStore | PostgresStore
 
 
 # Files to import
@@ -87,7 +85,7 @@ def run_import(path: Path, fault: str | None) -> int:
     return cli.run(["import", str(path), "--create", "-q"]).code
 
 
-def killed(path: Path, kills: int, undisturbed: Address, fault: str | None = None) -> list[bool]:
+def killed(path: Path, kills: int, undisturbed: Address) -> list[bool]:
     """Import a file `kills` times, and kill each at a random moment; whether it was still at work. For `alone`.
 
     How long an import takes is seen on another ledger.
@@ -101,17 +99,33 @@ def killed(path: Path, kills: int, undisturbed: Address, fault: str | None = Non
     os.environ["WALLET_DB"] = ledger
     cut = []
     for _ in range(kills):
-        pid = processes.fork(lambda: run_import(path, fault))
-        until = time.perf_counter() + drawn.random() * length_s * 0.6
-        while time.perf_counter() < until:
-            pass
+        pid = processes.fork(lambda: run_import(path, None))
+        time.sleep(drawn.random() * length_s * 0.6)
         os.kill(pid, signal.SIGKILL)
         cut.append(processes.reap(pid) == -signal.SIGKILL)
-    if fault is not None:
-        # However early the kills were, something is done twice.
-        for _ in range(2):
-            processes.reap(processes.fork(lambda: run_import(path, fault)))
     return cut
+
+
+def killed_with_a_fault(path: Path, fault: str) -> None:
+    """Import a file with a deliberate fault: killed in its midst twice, and run again twice. For `alone`."""
+    for commits in (COMMITS // 4, COMMITS // 2):
+        assert processes.reap(processes.fork(lambda n=commits: run_and_die(path, fault, n))) == -signal.SIGKILL
+    for _ in range(2):
+        processes.reap(processes.fork(lambda: run_import(path, fault)))
+
+
+def run_and_die(path: Path, fault: str, commits: int) -> int:
+    """Import with a fault, and die right after so many commits."""
+    engine = store_class()
+    commit, numbers = engine.commit, itertools.count(1)
+
+    def commit_and_die(store: Store) -> None:
+        commit(store)
+        if next(numbers) == commits:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    engine.commit = commit_and_die  # type: ignore[method-assign,assignment]
+    return run_import(path, fault)
 
 
 # What it comes to
@@ -188,7 +202,7 @@ def test_killed_many_times_and_run_again(
 
 def forgets_keys() -> None:
     """A deliberate fault: keys are not looked up, nor unique."""
-    engine = PostgresStore if "://" in os.environ["WALLET_DB"] else SqliteStore
+    engine = store_class()
     load = engine.load
 
     def load_without_keys(store: Store, commands: list[Command], policy: Policy, now_us: int) -> State:
@@ -228,9 +242,7 @@ def restores_anywhere() -> None:
 @pytest.mark.parametrize(
     ("kind", "fault"), [("keys", "forgets_keys"), ("no keys", "makes_other_keys"), ("export", "restores_anywhere")]
 )
-def test_a_deliberate_fault_is_found(
-    kind: str, fault: str, file_of: Files, db: Address, undisturbed: Address, tmp_path: Path
-) -> None:
+def test_a_deliberate_fault_is_found(kind: str, fault: str, file_of: Files, db: Address, tmp_path: Path) -> None:
     path = file_of(kind)
-    processes.alone(killed, path, 2, undisturbed, fault)
+    processes.alone(killed_with_a_fault, path, fault)
     assert "rows" in differences(db, path, tmp_path)
