@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -74,7 +74,11 @@ BOUNDED = settings(
     print_blob=False,
     suppress_health_check=list(HealthCheck),
 )
-HUNT = settings(BOUNDED, max_examples=2000, phases=[Phase.generate], report_multiple_bugs=False)
+HUNT = settings(BOUNDED, max_examples=4, derandomize=False, phases=[Phase.generate], report_multiple_bugs=False)
+"""A few examples from each seed: many short runs meet a fault sooner than one long run."""
+
+HUNTS = 400
+"""Seeds to try before a fault counts as one that is not found."""
 
 wallet_ids = st.sampled_from([1, 1, 1, 2, 2, 3])
 amounts = st.integers(1, 40)
@@ -624,10 +628,26 @@ FAULTS = {
 }
 
 
+MET_LATE = {
+    "capturing ignores the minimum": 43,
+    "a key of a hold is free for a debit": 6,
+    "a group of which a part is kept": 11,
+    "a transfer ignores the target's maximum": 16,
+    "the least is left out": 18,
+}
+"""The seed to begin with for a fault that few examples meet; after a change of the machine another may be better."""
+
+
 @pytest.mark.on_file("the faults are in the rules, and the model is the same")
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_a_deliberate_fault_is_found(engine: Engine, monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
-    put_in(monkeypatch, fault)
-    # An answer that differs, or a constraint or a check of the program's own that is broken.
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_deliberate_fault_is_found(engine: Engine, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    put_in(monkeypatch, FAULTS[name])
+    # An answer that differs, or a constraint or a check of the program that is broken.
     with pytest.raises((AssertionError, WalletError)):
-        run_state_machine_as_test(machine_on(engine), settings=HUNT)
+        hunt(engine, MET_LATE.get(name, 0))
+
+
+def hunt(engine: Engine, first: int) -> None:
+    """Run the machine from one seed after the other, until one fails."""
+    for number in range(first, first + HUNTS):
+        run_state_machine_as_test(seed(number)(machine_on(engine)), settings=HUNT)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.cli import Outcome
+from support.engines import Engine
 
 from wallet_cli.cli.app import TREE
 from wallet_cli.cli.command import Group
@@ -107,15 +109,17 @@ PRINTS: dict[str, tuple[str | None, str]] = {
 PRINT_NO_NAMES = {"import", "export", "move", "serve", "token", "config show", "demo"}
 
 
+CROSSING = (
+    *("register 988697754" + str(number) for number in range(1, 5)),
+    *("create 3", "create 2", "create 1", "create 4", "create 1/empty"),
+    *("tx add 3 500 --credit", "hold add 3 5", "hold add 3 6", "key create bar"),
+)
+
+
 @pytest.fixture
-def shop(wallet: Wallet) -> Wallet:
+def shop(wallet: Wallet, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Wallet:
     """Users and wallets whose ids cross: the wallet with the id 1 is user 3's, and so on."""
-    for line in (
-        *("register 988697754" + str(number) for number in range(1, 5)),
-        *("create 3", "create 2", "create 1", "create 4", "create 1/empty"),
-        *("tx add 3 500 --credit", "hold add 3 5", "hold add 3 6", "key create bar"),
-    ):
-        assert wallet(line).code == 0, line
+    monkeypatch.setenv("WALLET_DB", str(engine.copy("crossing", CROSSING, tmp_path)))
     return wallet
 
 

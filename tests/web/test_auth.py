@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import re
@@ -591,30 +592,64 @@ def test_a_daily_limit_holds_whatever_a_user_says(tmp_path: Path) -> None:
 # --- keys of users and of operators ---------------------------------------------------------------------------------
 
 
+class Shop(NamedTuple):
+    """An operator, and a user of no other test with 1,000.00 in the first of two wallets."""
+
+    server: Server
+    operator: httpx.Client
+    user: httpx.Client
+    id: int
+    wallets: tuple[int, int]
+
+    @property
+    def ids(self) -> dict[str, int]:
+        return {"user_id": self.id, "wallet_id": self.wallets[0]}
+
+    @property
+    def transfer(self) -> dict[str, int]:
+        return self.ids | {"to_user_id": self.id, "to_wallet_id": self.wallets[1]}
+
+
+@pytest.fixture(scope="module")
+def counter(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, httpx.Client]]:
+    folder = tmp_path_factory.mktemp("counter")
+    engine.new(folder)
+    with Server(folder, environ={"JWT_SECRET_KEY": SECRET}) as server:
+        yield server, server.api(server.key("till"))
+
+
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[tuple[httpx.Client, httpx.Client, Server]]:
-    """An operator, and user 1 with 1,000.00 in wallet 1, and wallet 2."""
-    with Server(tmp_path, environ={"JWT_SECRET_KEY": SECRET}) as server:
-        api = server.api(server.key("till"))
-        assert api.post("/users", json={"phone_number": "9886977544"}).status_code == 201
-        for type_ in ("main", "spare"):
-            assert api.post("/wallet/create", json={"user_id": 1, "type": type_}).status_code == 201
-        assert api.post("/transactions/create", json=CREDIT | {"amount": "1000"}).status_code == 201
-        yield api, server.api(server.wallet("token 1 -q --expires 60").out.strip()), server
+def shop(counter: tuple[Server, httpx.Client]) -> Shop:
+    server, api = counter
+
+    def made(path: str, body: dict[str, Any]) -> Any:
+        answer = api.post(path, json=body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["data"]
+
+    user = made("/users", {"phone_number": f"98869{next(PHONES):05}"})["id"]
+    first, second = (made("/wallet/create", {"user_id": user, "type": type_})["id"] for type_ in ("main", "spare"))
+    made("/transactions/create", {"user_id": user, "wallet_id": first, "amount": "1000", "is_credit": True})
+    token = made("/tokens", {"user_id": user, "expires_minutes": 60})["token"]
+    return Shop(server, api, server.api(token), user, (first, second))
+
+
+PHONES = itertools.count(77541)
 
 
 WAYS = ("single", "batch", "atomic", "transfer")
 
 
-def send(client: httpx.Client, way: str, key: str, amount: str) -> tuple[int, Any]:
+def send(shop: Shop, client: httpx.Client, way: str, key: str, amount: str) -> tuple[int, Any]:
     """A debit of that amount by that key; its status and data, or code."""
     if way == "transfer":
-        body = IDS | {"to_user_id": 1, "to_wallet_id": 2, "amount": amount}
+        body = shop.transfer | {"amount": amount}
         answer = client.post("/transfers/create", json=body, headers={"Idempotency-Key": key})
     elif way == "single":
-        answer = client.post("/transactions/create", json=DEBIT | {"amount": amount}, headers={"Idempotency-Key": key})
+        debit = DEBIT | shop.ids | {"amount": amount}
+        answer = client.post("/transactions/create", json=debit, headers={"Idempotency-Key": key})
     else:
-        items = [DEBIT | {"amount": amount, "key": key}]
+        items = [DEBIT | shop.ids | {"amount": amount, "key": key}]
         answer = client.post("/transactions/batch", json={"transactions": items, "atomic": way == "atomic"})
         if answer.status_code == 200:
             [result] = answer.json()["data"]["results"]
@@ -624,49 +659,47 @@ def send(client: httpx.Client, way: str, key: str, amount: str) -> tuple[int, An
 
 @pytest.mark.parametrize("theirs", WAYS)
 @pytest.mark.parametrize("ours", WAYS)
-def test_a_users_key_pays_for_no_charge_and_blocks_none(
-    shop: tuple[httpx.Client, httpx.Client, Server], theirs: str, ours: str
-) -> None:
+def test_a_users_key_pays_for_no_charge_and_blocks_none(shop: Shop, theirs: str, ours: str) -> None:
     """The user's debit by `order-7` is not the shop's charge by it, of the same amount or of another."""
-    operator, user, _ = shop
+    operator, user = shop.operator, shop.user
     for key, amount in (("order-7", "20"), ("order-8", "1")):
-        assert send(user, theirs, key, amount)[0] == 201
-        status, charged = send(operator, ours, key, "20")
+        assert send(shop, user, theirs, key, amount)[0] == 201
+        status, charged = send(shop, operator, ours, key, "20")
         assert (status, "replayed" in charged) == (201, False)
         # Each meets only its own, and whoever comes first is no different.
-        status, again = send(user, theirs, key, amount)
+        status, again = send(shop, user, theirs, key, amount)
         assert (status, again["replayed"]) == (200, True)
-        status, again = send(operator, ours, key, "20")
+        status, again = send(shop, operator, ours, key, "20")
         assert (status, again["replayed"], again["id"]) == (200, True, charged["id"])
-        assert send(user, theirs, key, "3") == (409, "key_reused")
-        assert send(operator, ours, key, "3") == (409, "key_reused")
-    assert send(operator, ours, "order-9", "20")[0] == 201
-    assert send(user, theirs, "order-9", "20")[0] == 201
-    listed = operator.get("/transactions/get/1/1", params={"key": "order-7"}).json()["data"]["transactions"]
+        assert send(shop, user, theirs, key, "3") == (409, "key_reused")
+        assert send(shop, operator, ours, key, "3") == (409, "key_reused")
+    assert send(shop, operator, ours, "order-9", "20")[0] == 201
+    assert send(shop, user, theirs, "order-9", "20")[0] == 201
+    listed = operator.get(f"/transactions/get/{shop.id}/{shop.wallets[0]}", params={"key": "order-7"}).json()["data"][
+        "transactions"
+    ]
     assert sorted(each.get("user_key", False) for each in listed) == [False, True]
 
 
-def test_a_debit_of_a_user_with_no_key_says_nothing_of_keys(shop: tuple[httpx.Client, httpx.Client, Server]) -> None:
-    _, user, server = shop
+def test_a_debit_of_a_user_with_no_key_says_nothing_of_keys(shop: Shop) -> None:
     for way in ("single", "transfer"):
         path, body = ("/transactions/create", DEBIT) if way == "single" else ("/transfers/create", TO_OWN)
-        body = body | {"to_wallet_id": 2} if way == "transfer" else body
-        data = user.post(path, json=body).json()["data"]
+        body = body | (shop.ids if way == "single" else shop.transfer)
+        data = shop.user.post(path, json=body).json()["data"]
         assert "user_key" not in data.get("debit", data)
-    assert server.wallet("verify").code == 0
+    assert shop.server.wallet("verify").code == 0
 
 
-def test_through_the_remote_client_a_users_keys_are_their_own(
-    shop: tuple[httpx.Client, httpx.Client, Server],
-) -> None:
-    operator, user, server = shop
+def test_through_the_remote_client_a_users_keys_are_their_own(shop: Shop) -> None:
+    server, operator, user = shop.server, shop.operator, shop.user
     environ = {"WALLET_DB": server.url, "WALLET_TOKEN": user.headers["Authorization"].split()[1]}
-    assert wallet(server.folder, "tx add 1 20 --debit --key order-7", environ).code == 0
-    status, charged = send(operator, "single", "order-7", "20")
+    line = f"tx add id:{shop.id}"
+    assert wallet(server.folder, line + " 20 --debit --key order-7", environ).code == 0
+    status, charged = send(shop, operator, "single", "order-7", "20")
     assert (status, "replayed" in charged) == (201, False)
-    again = json.loads(wallet(server.folder, "tx add 1 20 --debit --key order-7 --json", environ).out)
+    again = json.loads(wallet(server.folder, line + " 20 --debit --key order-7 --json", environ).out)
     assert (again["replayed"], again["user_key"]) == (True, True)
-    assert wallet(server.folder, "tx add 1 20 --debit --at 2020-01-01", environ).code == 8
+    assert wallet(server.folder, line + " 20 --debit --at 2020-01-01", environ).code == 8
     assert server.wallet("verify").code == 0
 
 
