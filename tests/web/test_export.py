@@ -94,8 +94,9 @@ def test_of_a_wallet_that_is_not_there(api: httpx.Client, owned: Owned) -> None:
 
 # --- slow readers -----------------------------------------------------------------------------------------------------
 
-LINES = 30_000
-"""So many, of 200 bytes and more, that no buffer between server and client holds them."""
+LINES = 9_000
+NOTE = "n" * 800
+"""So many, and so long, that no buffer between server and client holds them."""
 
 
 def asked(server: Server, stack: ExitStack, path: str) -> socket.socket:
@@ -135,7 +136,7 @@ def test_nobody_waits_for_who_reads_slowly(tmp_path: Path) -> None:
     with Server(tmp_path, "--no-auth") as server, ExitStack() as stack:
         api = server.api()
         owned = new_wallet(api)
-        rows = f"{owned[0]}/main,1.00,credit,{'n' * 100}\n" * LINES
+        rows = f"{owned[0]}/main,1.00,credit,{NOTE}\n" * LINES
         file = f"wallet,amount,kind,note\n{rows}"
         assert made(api.post("/import", content=file, headers=CSV), 200)["applied"] == LINES
         before = api.get("/export").content
@@ -163,7 +164,7 @@ def test_a_slow_reader_does_not_keep_the_log_from_being_taken_back(engine: Engin
     with Server(tmp_path, "--no-auth") as server, ExitStack() as stack:
         api = server.api()
         owned = new_wallet(api)
-        rows = f"{owned[0]}/main,1.00,credit,{'n' * 100}\n" * LINES
+        rows = f"{owned[0]}/main,1.00,credit,{NOTE}\n" * LINES
         made(api.post("/import", content=f"wallet,amount,kind,note\n{rows}", headers=CSV), 200)
         paths = ["/export", f"/wallet/statement/{owned[0]}/{owned[1]}"]
         slow = [asked(server, stack, path) for path in (*paths, f"{paths[1]}?format=html")]
@@ -185,7 +186,7 @@ def test_a_slow_reader_does_not_keep_a_server_from_stopping(engine: Engine, tmp_
     with Server(tmp_path, "--no-auth") as server, ExitStack() as stack:
         api = server.api()
         owned = new_wallet(api)
-        rows = f"{owned[0]}/main,1.00,credit,{'n' * 100}\n" * LINES
+        rows = f"{owned[0]}/main,1.00,credit,{NOTE}\n" * LINES
         made(api.post("/import", content=f"wallet,amount,kind,note\n{rows}", headers=CSV), 200)
         for _ in range(3):
             asked(server, stack, "/export")
