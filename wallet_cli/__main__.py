@@ -8,7 +8,7 @@ import signal
 import sys
 from contextlib import suppress
 
-from wallet_cli.errors import Interrupted, was_interrupted
+from wallet_cli.errors import InternalError, Interrupted, StorageError, was_interrupted
 
 
 def start() -> None:
@@ -22,13 +22,16 @@ def start() -> None:
         sys.unraisablehook = _unraisable
         _fill_closed_streams()
         from wallet_cli.cli.app import main
+        from wallet_cli.cli.output import watch_stdout
 
+        watch_stdout()
         code = main()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done: too late to stop
+    except SystemExit:
+        raise  # what prints a script for a shell's completion ends the program so
     except BaseException as error:
-        if not was_interrupted(error):
-            raise
-        code = Interrupted.exit_code  # before main() could take care of it, or after
+        # Before main() could take care of it, or after.
+        code = Interrupted.exit_code if was_interrupted(error) else _cannot_start(error)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # main() has said what it could
             stream.flush()
@@ -43,6 +46,15 @@ def _fill_closed_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         # What a terminal's encoding lacks is shown as an escape.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _cannot_start(error: BaseException) -> int:
+    """A part of the program or of a library is missing, or cannot be read: nothing has been done yet."""
+    if os.environ.get("WALLET_DEBUG") == "1":
+        raise error
+    with suppress(OSError, ValueError):
+        print(f"error: wallet cannot start: {error or type(error).__name__}", file=sys.stderr)
+    return StorageError.exit_code if isinstance(error, OSError) else InternalError.exit_code
 
 
 def _unraisable(problem: sys.UnraisableHookArgs) -> None:

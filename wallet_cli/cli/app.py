@@ -6,14 +6,23 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption
 
 from wallet_cli.cli.command import CONTEXT, Group, lazy_group
-from wallet_cli.cli.output import Format, cannot_write, flush, print_error, silence
-from wallet_cli.errors import InternalError, Interrupted, InvalidInput, WalletError, shown, was_interrupted
+from wallet_cli.cli.output import Format, ReaderLeftError, UnwritableError, cannot_write, print_error
+from wallet_cli.errors import (
+    InternalError,
+    Interrupted,
+    InvalidInput,
+    StorageError,
+    WalletError,
+    shown,
+    was_interrupted,
+)
 
 TREE: dict[str, str | Group] = {
     "register": "wallet_cli.cli.register:register",
@@ -69,6 +78,8 @@ TREE: dict[str, str | Group] = {
     "demo": "wallet_cli.cli.demo:demo",
 }
 
+KEY_TELLS = "if it was a write, the same key tells whether it is done"
+
 COMPLETION_VARIABLE = "_WALLET_COMPLETE"
 
 app = typer.Typer(
@@ -118,23 +129,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         try:
             code = _run(arguments)
-            flush()
+            sys.stdout.flush()
             return code
-        except BrokenPipeError:
-            return _reader_left()
+        except ReaderLeftError:
+            return 0  # `wallet … | head` has what it wanted: end quietly, as the work is done
         except SystemExit as stop:
             # Rich ends the program when nobody reads its help any more.
-            if isinstance(stop.__context__, BrokenPipeError):
-                return _reader_left()
+            if isinstance(stop.__context__, ReaderLeftError):
+                return 0
             raise
     except WalletError as error:
         return _fail(error, arguments)
     except (Exception, KeyboardInterrupt) as error:
         if was_interrupted(error):
-            told = Interrupted("interrupted", hint="if it was a write, the same key tells whether it is done")
+            told = Interrupted("interrupted", hint=KEY_TELLS)
             return _fail(told, arguments)
-        if isinstance(error, OSError) and error.filename is None:
-            # Files are opened by name; what has none is a stream: help, which others print, could not be written.
+        if isinstance(error, UnwritableError):
             return _fail(cannot_write(error), arguments)
         if os.environ.get("WALLET_DEBUG") == "1":
             raise
@@ -159,11 +169,8 @@ def _run(arguments: list[str]) -> int:
 
 
 def _fail(error: WalletError, arguments: Sequence[str]) -> int:
-    try:
+    with suppress(OSError):  # where nobody can be told any more, the exit code still says it
         print_error(error, _format_asked_for(arguments))
-    except OSError:
-        # Nobody can be told any more; the exit code still says it.
-        silence(sys.stderr)
     return error.exit_code
 
 
@@ -179,16 +186,13 @@ def _usage_error(error: typer.TyperException, arguments: Sequence[str]) -> Inval
     return InvalidInput(error.format_message().rstrip("."), hint=f"{path} --help")
 
 
-def _unexpected(error: BaseException) -> InternalError:
+def _unexpected(error: BaseException) -> WalletError:
+    if isinstance(error, OSError):
+        # Of a file of Python's own or of a library, say: it could come at any time, so nothing is said of a write.
+        return StorageError(f"the system says: {error}", hint=KEY_TELLS)
     return InternalError(
         f"unexpected {type(error).__name__}: {error}", hint="WALLET_DEBUG=1 shows where; please report it"
     )
-
-
-def _reader_left() -> int:
-    """`wallet … | head` has what it wanted: end quietly, as the work is done."""
-    silence(sys.stdout)
-    return 0
 
 
 def _format_asked_for(arguments: Sequence[str]) -> Format:

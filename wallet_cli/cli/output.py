@@ -7,13 +7,12 @@ all else on a terminal, and never read markup in what people wrote. Rich is impo
 from __future__ import annotations
 
 import io
-import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from enum import StrEnum
 from itertools import chain, islice
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from wallet_cli.domain.address import format_wallet_id
 from wallet_cli.domain.text import harmless, no_formula
@@ -94,19 +93,53 @@ class Pages(NamedTuple):
 Answer = Record | Listing | Document | Pages
 
 
+class UnwritableError(OSError):
+    """Stdout takes nothing: the disk behind it is full, say."""
+
+
+class ReaderLeftError(BrokenPipeError):
+    """Nobody reads stdout any more."""
+
+
+class Stdout(io.FileIO):
+    """Stdout below its buffer: what it cannot write is told apart from every other failure of a file."""
+
+    def write(self, data: Any) -> int | None:
+        try:
+            return super().write(data)
+        except OSError as error:
+            kind = ReaderLeftError if isinstance(error, BrokenPipeError) else UnwritableError
+            raise kind(error.errno, error.strerror) from error
+
+
+def watch_stdout() -> None:
+    """Have writing to stdout raise UnwritableError or ReaderLeftError where that fails, whoever prints."""
+    usual: Any = sys.stdout
+    unbuffered = isinstance(usual.buffer, io.FileIO)  # PYTHONUNBUFFERED
+    if sys.stdout is not sys.__stdout__ or not (unbuffered or type(getattr(usual.buffer, "raw", None)) is io.FileIO):
+        return  # one that nobody can read; or a console of Windows, which is written to in another way
+    raw = Stdout(usual.fileno(), "w", closefd=False)
+    sys.stdout = io.TextIOWrapper(
+        raw if unbuffered else io.BufferedWriter(raw),
+        encoding=usual.encoding,
+        errors=usual.errors,
+        line_buffering=usual.line_buffering,
+        write_through=unbuffered,
+    )
+
+
 def render(answer: Answer, style: Style) -> None:
-    """Print an answer to stdout. Raises StorageError where it cannot be written, BrokenPipeError where nobody reads."""
+    """Print an answer to stdout. Raises UnwritableError where it takes nothing, ReaderLeftError where nobody reads."""
     stream = answer.rows if isinstance(answer, Listing) else None if isinstance(answer, Record) else answer.parts
     try:
-        with _writing():
-            if isinstance(answer, Document):
-                _document(answer)
-            elif isinstance(answer, Pages):
-                _pages(answer)
-            else:
-                _render(answer, style)
+        if isinstance(answer, Document):
+            _document(answer)
+        elif isinstance(answer, Pages):
+            _pages(answer)
+        else:
+            _render(answer, style)
         if isinstance(answer, Listing) and answer.cut is not None:
-            flush()  # who has closed the pipe has read what they wanted
+            sys.stdout.flush()  # who has closed the pipe has read what they wanted
             notice(answer.cut)
     finally:
         # A stream that was not read to its end still has the ledger open.
@@ -132,36 +165,12 @@ def _pages(answer: Pages) -> None:
         _render(part, Style())
 
 
-def flush() -> None:
-    """Send what is in stdout's buffer on its way; raises as `render` does."""
-    with _writing():
-        sys.stdout.flush()
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise cannot_write(error) from error
-
-
-def cannot_write(error: OSError) -> StorageError:
-    """What to say where stdout is full or broken; what is still in its buffer is given up."""
-    silence(sys.stdout)
+def cannot_write(error: UnwritableError) -> StorageError:
+    """What to say where stdout is full or broken. It is printed to when all else is done."""
     return StorageError(
         f"cannot write the answer: {error.strerror or error}",
         hint="a write that was asked for is done: the same key has its answer again",
     )
-
-
-def silence(stream: TextIO) -> None:
-    """Send what is still in a stream's buffer nowhere, so that the interpreter's last flush does not fail again."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
 
 
 def _render(answer: Record | Listing, style: Style) -> None:
@@ -217,8 +226,9 @@ def print_error(error: WalletError, form: Format) -> None:
 
 
 def notice(text: str) -> None:
-    """Say something to the person at the terminal, beside the data."""
-    print(harmless(text), file=sys.stderr)
+    """Say something to the person at the terminal, beside the data. Where it cannot be said, the work goes on."""
+    with suppress(OSError):
+        print(harmless(text), file=sys.stderr)
 
 
 def _lines(lines: Iterable[str]) -> None:

@@ -184,7 +184,7 @@ Report = Callable[[int, WalletError, str], None]
 def _to_stderr(style: Style) -> Report:
     def report(line: int, error: WalletError, _text: str) -> None:
         if style.format in (Format.json, Format.jsonl):
-            print(json_text({"line": line, "error": error.as_json()}), file=sys.stderr)
+            notice(json_text({"line": line, "error": error.as_json()}))
         else:
             notice(f"line {line}: {error.code}: {error.message}")
 
