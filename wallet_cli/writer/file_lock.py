@@ -11,6 +11,7 @@ the fallback.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -35,6 +36,9 @@ NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 """Opens no symbolic link, and does not wait for the other end of a pipe."""
 
 HAVE_FLOCK = fcntl is not None
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+"""What a file system says that has no locks, or whose lock service is not there."""
 
 MAX_TIMEOUT_S = 86_400.0
 RING_EVERY_S = 0.05
@@ -64,11 +68,16 @@ class TurnLock:
         """Hold the turn for the length of a `with` block.
 
         Waits at most `timeout_s` seconds (0: not at all), then raises Busy, naming the holder. `command` is what
-        others will be told while this holder has it. Raises StorageError where the lock file cannot be opened.
+        others will be told while this holder has it. Raises StorageError where the lock file cannot be opened or
+        locked.
         """
         fd = self._open()
         try:
-            if not self._take(fd, min(timeout_s, MAX_TIMEOUT_S)):
+            try:
+                taken = self._take(fd, min(timeout_s, MAX_TIMEOUT_S))
+            except OSError as error:
+                raise self._unlockable(error) from error
+            if not taken:
                 raise self._busy(timeout_s)
             _write_holder(fd, command)
             yield
@@ -82,12 +91,11 @@ class TurnLock:
             with self.path.open("rb") as file:
                 line = file.read(HOLDER_BYTES).decode("utf-8", "replace")
             pid, since, command = line.rstrip().split(" ", 2)
-            os.kill(int(pid), 0)
-        except PermissionError:
-            pass  # running, as another user
+            with suppress(PermissionError):  # it runs, as another user
+                os.kill(int(pid), 0)
+            return Holder(int(pid), command, since)
         except (OSError, ValueError, OverflowError):
             return None
-        return Holder(int(pid), command, since)
 
     def _open(self) -> int:
         try:
@@ -109,6 +117,13 @@ class TurnLock:
 
     def _foreign(self, what: str) -> StorageError:
         return StorageError(f"the lock {self.path} {what}", hint="look at it, and remove it if nobody needs it")
+
+    def _unlockable(self, error: OSError) -> StorageError:
+        if error.errno in NO_LOCKS:
+            hint = "locks do not work there: keep the ledger on another file system, such as a disk of this machine"
+        else:
+            hint = "nothing was written"
+        return StorageError(f"cannot take the lock {self.path}: {error.strerror}", hint=hint)
 
     def _take(self, fd: int, timeout_s: float) -> bool:
         """Take the turn; False if the time runs out first. Where others wait, get in line behind them."""
@@ -205,19 +220,24 @@ def _wait_in_helper(fd: int, timeout_s: float) -> bool:
     decided = threading.Lock()
     arrived = threading.Event()
     given_up = False
+    failure: OSError | None = None
 
     def wait() -> None:
+        nonlocal failure
         try:
             _wait(duplicate)
-            with decided:
-                if given_up:
-                    fcntl.flock(duplicate, fcntl.LOCK_UN)
-                arrived.set()
-        finally:
-            os.close(duplicate)
+        except OSError as error:
+            failure = error
+        with decided:
+            if given_up and failure is None:
+                fcntl.flock(duplicate, fcntl.LOCK_UN)
+            arrived.set()
+        os.close(duplicate)
 
     threading.Thread(target=wait, name="wallet-turn", daemon=True).start()
     arrived.wait(timeout_s)
     with decided:
         given_up = not arrived.is_set()
+    if failure is not None:
+        raise failure
     return not given_up
