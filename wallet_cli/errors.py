@@ -255,12 +255,22 @@ class Collision(Busy):
 
 
 class StorageError(WalletError):
-    """The ledger cannot be read or written. After a write, the outcome may be unknown: the same key tells."""
+    """The ledger cannot be read or written: nothing was written, but where it is an UnknownOutcome."""
 
     code = "storage_error"
     exit_code = 7
     http_status = 503
     retryable = True
+
+
+class UnknownOutcome(StorageError):
+    """A commit failed, and nobody can tell whether the ledger holds, or will hold, what was written."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"it is unknown whether this was written: {why}",
+            hint="send it again with the same key: it is applied once; without a key, look first whether it is there",
+        )
 
 
 class Unreachable(StorageError):

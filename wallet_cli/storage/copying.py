@@ -12,6 +12,7 @@ from typing import Any
 
 from wallet_cli.domain.commands import Made, Restoring
 from wallet_cli.domain.model import LedgerFacts, LedgerSetting, Operator
+from wallet_cli.errors import StorageError, UnknownOutcome
 from wallet_cli.storage import sql
 from wallet_cli.storage.marks import ARRIVING, Mark, refusal
 from wallet_cli.storage.reading import Reading, Values
@@ -61,6 +62,9 @@ class Copying(Reading):
         try:
             yield self.mark()
             self.commit()
+        except UnknownOutcome as error:
+            self.rollback()
+            raise StorageError(error.message, hint="run it again: it goes on from what is there") from error
         except BaseException:
             self.rollback()
             raise

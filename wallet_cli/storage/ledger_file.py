@@ -19,7 +19,7 @@ from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, shown
 from wallet_cli.storage import sql
 from wallet_cli.storage.open_to_read import open_to_read
 from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
-from wallet_cli.storage.sqlite import SqliteStore, check_library, connect, set_up, translating, upgrade
+from wallet_cli.storage.sqlite import SqliteStore, check_library, connect, set_up, sync, translating, upgrade
 
 NOT_LINKED = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
 """For a file just made, which somebody else who may write to the folder could put a link in the place of."""
@@ -133,12 +133,12 @@ def _make(path: Path, facts: LedgerFacts) -> None:
                 upgrade(connection, facts)
             finally:
                 connection.close()
-        _sync(new)
+        sync(new)
         for suffix in _BESIDE:
             # Left by a ledger that was deleted without them: SQLite would replay its log into the new one.
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         new.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise StorageError(f"cannot make the ledger: {error.strerror}: {path}", hint="check --db") from None
     finally:
@@ -194,12 +194,4 @@ def _back_up(connection: apsw.Connection, target: Path) -> None:
             backup.step()
     finally:
         copy.close()
-    _sync(target)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    sync(target)

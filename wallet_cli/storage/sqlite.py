@@ -21,7 +21,7 @@ import apsw
 from wallet_cli.domain.commands import Command, Made, Restoring
 from wallet_cli.domain.model import Account, Hold, LedgerFacts, LedgerSetting, Operator, Policy, Transaction, Wallet
 from wallet_cli.domain.rules import State
-from wallet_cli.errors import Busy, StorageError
+from wallet_cli.errors import Busy, StorageError, UnknownOutcome
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.loading import Loader
@@ -44,6 +44,8 @@ CACHE_KB, CHECKPOINT_PAGES = 2000, 1000
 """As SQLite has them by itself."""
 
 BULK_CACHE_KB, BULK_CHECKPOINT_PAGES = 65_536, 10_000
+
+SYNC_FAILED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 T = TypeVar("T")
 
@@ -68,10 +70,10 @@ HINTS: dict[type[apsw.Error], str] = {
     apsw.NotADBError: "check --db",
     apsw.CantOpenError: "check that the file and its folder may be read and written",
     apsw.ReadOnlyError: "check that the file and its folder may be written",
-    apsw.FullError: "free some space; nothing was written",
+    apsw.FullError: "free some space",
     apsw.CorruptError: "restore a backup",
     apsw.SQLError: "restore a backup",  # a table or a column that is not there: the statements themselves are right
-    apsw.IOError: "is the disk full, or failing? nothing was written",
+    apsw.IOError: "is the disk full, or failing?",
 }
 
 
@@ -90,6 +92,8 @@ class SqliteStore(Copying):
     def __init__(self, path: Path, connection: apsw.Connection) -> None:
         self.path = path
         self.connection = connection
+        self._sync_failed = False
+        """Whether a sync of this connection failed, and the log has not been begun anew since."""
 
     def forbid_writes(self) -> None:
         """Let this connection only read, whatever is asked of it."""
@@ -143,6 +147,8 @@ class SqliteStore(Copying):
 
     def begin(self) -> None:
         """Begin a batch. Raises LedgerMoved where the ledger is marked as one that takes no writes."""
+        if self._sync_failed:
+            self._begin_log_anew()
         self._begin_alone()
         with translating(self.path):
             itself = self._know(self.connection.execute(sql.ITSELF).fetchone())
@@ -174,14 +180,62 @@ class SqliteStore(Copying):
             self.connection.executemany(statement, rows[whole:])
 
     def commit(self) -> None:
-        self._run("COMMIT")
+        """Commit. Raises UnknownOutcome where that failed in the middle, and may yet turn out to be done.
+
+        What has been written to the log by then stays there, unseen, until the next commit writes over it. When all
+        who have the ledger open end before that, the next to open it reads the log from its start, and finds it.
+        """
+        try:
+            self.connection.execute("COMMIT")
+        except (apsw.BusyError, apsw.ConstraintError) as error:  # found before anything is written
+            raise _translated(error, self.path) from error
+        except apsw.Error as error:
+            failed = _translated(error, self.path)
+            self._sync_failed = getattr(error, "extendedresult", None) in SYNC_FAILED
+            try:
+                self.rollback()
+                self._begin_log_anew()
+            except StorageError:
+                raise UnknownOutcome(failed.message) from error
+            raise StorageError(failed.message, hint=f"nothing was written; {failed.hint}") from error
+
+    def _begin_log_anew(self) -> None:
+        """Bring all of the log into the file, and empty it: nothing of a commit that failed can come back.
+
+        It is also what a failed sync calls for. The system may drop the pages that it could not write, and say of the
+        next sync that all is well; here they are written once more, to another file. Raises StorageError where it
+        cannot be done now: while somebody reads what the log has, for one.
+        """
+        (patience_ms,) = self._rows("PRAGMA busy_timeout")[0]
+        self.connection.set_busy_timeout(0)
+        try:
+            (busy, _, _) = self._rows("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+            if busy:
+                raise StorageError(
+                    f"a sync failed, and the log cannot be emptied while others use it: {self.path}",
+                    hint="try again, with the same key: nothing was written",
+                )
+            self._sync_log()
+        except Busy as error:
+            raise StorageError(error.message, hint=error.hint) from error
+        finally:
+            self.connection.set_busy_timeout(patience_ms)
+        self._sync_failed = False
+
+    def _sync_log(self) -> None:
+        log = self.path.with_name(f"{self.path.name}-wal")
+        try:
+            sync(log)
+        except OSError as error:
+            raise StorageError(f"cannot sync {log}: {error.strerror}", hint="is the disk full, or failing?") from error
 
     def rollback(self) -> None:
         if self.connection.in_transaction:
             self._run("ROLLBACK")
 
     def vouch(self) -> bool:
-        """What can be read here is on the disk."""
+        """Sync the log: what is read there may be of somebody who was killed before their own sync."""
+        self._sync_log()
         return False
 
     def holds(self, made: Made) -> bool:
@@ -242,6 +296,15 @@ class SqliteStore(Copying):
         with translating(self.path):
             for row in self.connection.execute(statement, values):
                 yield make(row)
+
+
+def sync(path: Path) -> None:
+    """Have what is in a file or folder on the disk. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def connect(

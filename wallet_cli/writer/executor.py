@@ -14,7 +14,7 @@ from typing import Protocol
 from wallet_cli.domain import rules
 from wallet_cli.domain.commands import AppliedTogether, Command, Made, Replayed, Result
 from wallet_cli.domain.model import Policy, Transaction
-from wallet_cli.errors import Busy, Collision, StorageError
+from wallet_cli.errors import Busy, Collision, StorageError, UnknownOutcome
 
 MAX_TRIES = 50
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.002, 0.25
@@ -39,7 +39,8 @@ class Store(Protocol):
     def write(self, made: Sequence[Made]) -> None:
         """Add what was made, and change what was changed; on return it is written, but not yet committed."""
 
-    def commit(self) -> None: ...
+    def commit(self) -> None:
+        """Raises UnknownOutcome where that failed, and reading what is there now would not tell what will be."""
 
     def rollback(self) -> None: ...
 
@@ -58,10 +59,6 @@ class Turns(Protocol):
 
     def turn(self, timeout_s: float, command: str) -> AbstractContextManager[None]:
         """Hold it for the length of a `with` block; raises Busy."""
-
-
-class UnknownOutcome(StorageError):
-    """The commit failed, and the ledger could not be asked whether it holds what was written."""
 
 
 class Turn:
@@ -176,15 +173,15 @@ class Executor:
         except Collision:
             self.store.rollback()
             raise  # the database says that it undid it
+        except UnknownOutcome:
+            self.store.rollback()
+            raise
         except (StorageError, Busy) as error:
             try:
                 self.store.rollback()
                 there = self._settled(evidence)
             except (StorageError, Busy):
-                raise UnknownOutcome(
-                    f"it is unknown whether this was written: {error.message}",
-                    hint="send it again with the same key: it is applied once",
-                ) from error
+                raise UnknownOutcome(error.message) from error
             if not there:
                 raise
 
