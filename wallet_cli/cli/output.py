@@ -104,7 +104,7 @@ class ReaderLeftError(BrokenPipeError):
 class Stdout(io.FileIO):
     """Stdout below its buffer: what it cannot write is told apart from every other failure of a file."""
 
-    def write(self, data: Any) -> int | None:
+    def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
         except OSError as error:

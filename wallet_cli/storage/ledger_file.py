@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -121,7 +121,25 @@ def _is_file(path: Path, purpose: Purpose) -> bool:
 
 
 def _make(path: Path, facts: LedgerFacts) -> None:
-    """Make an empty ledger under another name and move it into place: there whole, or not at all."""
+    """Make an empty ledger: there whole, or not at all."""
+    try:
+        with _made_whole(path) as connection:
+            upgrade(connection, facts)
+            connection.execute("PRAGMA journal_mode=WAL")
+            for suffix in _BESIDE:
+                # Left by a ledger that was deleted without them: SQLite would replay its log into the new one.
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make the ledger: {error.strerror}: {path}", hint="check --db") from None
+
+
+@contextmanager
+def _made_whole(path: Path) -> Iterator[apsw.Connection]:
+    """A connection to a new database, which is at `path` on the disk once the `with` block has ended well.
+
+    It is made under another name, and without a log: closing a connection brings the log into the file, and does not
+    say when it cannot. Raises OSError; what SQLite raises is translated.
+    """
     new = path.with_name(path.name + ".new")
     try:
         _remove(new)
@@ -129,20 +147,17 @@ def _make(path: Path, facts: LedgerFacts) -> None:
         with translating(new):
             connection = connect(new, 0.0, NOT_LINKED)
             try:
-                set_up(connection)
-                upgrade(connection, facts)
+                connection.execute("PRAGMA journal_mode=MEMORY")
+                yield connection
             finally:
                 connection.close()
         sync(new)
-        for suffix in _BESIDE:
-            # Left by a ledger that was deleted without them: SQLite would replay its log into the new one.
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
         new.replace(path)
         sync(path.parent)
-    except OSError as error:
-        raise StorageError(f"cannot make the ledger: {error.strerror}: {path}", hint="check --db") from None
-    finally:
-        _remove(new)
+    except BaseException:
+        with suppress(OSError):  # it is in nobody's way, and the next one to make a ledger here removes it
+            _remove(new)
+        raise
 
 
 def _remove(path: Path) -> None:
@@ -186,12 +201,5 @@ def words_of_zone(facts: LedgerFacts) -> str:
 
 def _back_up(connection: apsw.Connection, target: Path) -> None:
     """Copy a live ledger through SQLite: copying the file itself would miss what is still in the log."""
-    target.unlink(missing_ok=True)
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    copy = connect(target, 0.0, NOT_LINKED)
-    try:
-        with copy.backup("main", connection, "main") as backup:
-            backup.step()
-    finally:
-        copy.close()
-    sync(target)
+    with _made_whole(target) as copy, copy.backup("main", connection, "main") as backup:
+        backup.step()
