@@ -19,7 +19,16 @@ from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, shown
 from wallet_cli.storage import sql
 from wallet_cli.storage.open_to_read import open_to_read
 from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
-from wallet_cli.storage.sqlite import SqliteStore, check_library, connect, set_up, sync, translating, upgrade
+from wallet_cli.storage.sqlite import (
+    SqliteStore,
+    check_library,
+    connect,
+    open_file,
+    set_up,
+    sync,
+    translating,
+    upgrade,
+)
 
 NOT_LINKED = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
 """For a file just made, which somebody else who may write to the folder could put a link in the place of."""
@@ -75,7 +84,7 @@ def open_store(
     if purpose is Purpose.READ:
         return open_to_read(path, busy_timeout_s, notify)
     with translating(path):
-        store = SqliteStore(path, connect(path, busy_timeout_s))
+        store = open_file(path, busy_timeout_s)
         try:
             # Asked before anything that would change a file which is not ours.
             store.version()

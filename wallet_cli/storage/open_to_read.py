@@ -15,7 +15,7 @@ import apsw
 
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
-from wallet_cli.storage.sqlite import SqliteStore, connect, translating, upgrade
+from wallet_cli.storage.sqlite import SqliteStore, connect, open_file, translating, upgrade
 
 UNFINISHED = ("-wal", "-journal")
 """What holds a part of the ledger, when there is something in it."""
@@ -64,7 +64,7 @@ def open_to_read(path: Path, busy_timeout_s: float, notify: Callable[[str], None
 def _opened(path: Path, busy_timeout_s: float) -> SqliteStore:
     unfinished = [beside for beside in map(path.name.__add__, UNFINISHED) if _has_something(path.with_name(beside))]
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK):
-        store = SqliteStore(path, connect(path, busy_timeout_s))
+        store = open_file(path, busy_timeout_s)
         if unfinished:
             # What a program that was killed left there is read where it is: the last to close does not tidy it up.
             store.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)

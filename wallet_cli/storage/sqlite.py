@@ -9,8 +9,9 @@ not know of it.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,6 +45,9 @@ CACHE_KB, CHECKPOINT_PAGES = 2000, 1000
 """As SQLite has them by itself."""
 
 BULK_CACHE_KB, BULK_CHECKPOINT_PAGES = 65_536, 10_000
+
+SURE_BLOCK_BYTES = 4096
+"""Where the disk has blocks this large or larger, SQLite makes sure of room for the log's index by itself."""
 
 SYNC_FAILED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
@@ -94,6 +98,8 @@ class SqliteStore(Copying):
         self.connection = connection
         self._sync_failed = False
         """Whether a sync of this connection failed, and the log has not been begun anew since."""
+        self.small_blocks = False
+        """Whether room for the log's index has to be made before each write (wal_index.py)."""
 
     def forbid_writes(self) -> None:
         """Let this connection only read, whatever is asked of it."""
@@ -149,6 +155,9 @@ class SqliteStore(Copying):
         """Begin a batch. Raises LedgerMoved where the ledger is marked as one that takes no writes."""
         if self._sync_failed:
             self._begin_log_anew()
+        if self.small_blocks:
+            with _room_made(self.path):
+                pass
         self._begin_alone()
         with translating(self.path):
             itself = self._know(self.connection.execute(sql.ITSELF).fetchone())
@@ -317,6 +326,26 @@ def connect(
     connection = apsw.Connection(f"file:{quote(os.fsencode(path))}{options}", flags | apsw.SQLITE_OPEN_URI)
     connection.set_busy_timeout(round(busy_timeout_s * 1000))
     return connection
+
+
+def open_file(path: Path, busy_timeout_s: float) -> SqliteStore:
+    """The ledger in a file that is there, whose folder may be written."""
+    try:
+        small_blocks = sys.platform == "linux" and os.statvfs(path).f_frsize < SURE_BLOCK_BYTES
+    except OSError as error:
+        raise StorageError(f"cannot open the ledger: {error.strerror}: {path}", hint="check --db") from error
+    with _room_made(path) if small_blocks else nullcontext():
+        store = SqliteStore(path, connect(path, busy_timeout_s))
+        store.small_blocks = small_blocks
+        if small_blocks:
+            store.connection.execute("PRAGMA schema_version").fetchall()  # opens the index
+    return store
+
+
+def _room_made(path: Path) -> AbstractContextManager[None]:
+    from wallet_cli.storage.wal_index import room_made  # few file systems need it
+
+    return room_made(path)
 
 
 def set_up(connection: apsw.Connection) -> None:

@@ -49,13 +49,15 @@ def wait_in_line(fd: int) -> int | None:
     """
     if not HAVE_TICKETS:
         return None
+    from wallet_cli.storage.byte_locks import lock, unlock  # only those who wait need it
+
     with suppress(OSError):
-        _lock(fd, GUARD_BYTE)
+        lock(fd, GUARD_BYTE)
         ticket = int.from_bytes(os.pread(fd, 8, COUNTERS_AT), "little") + 1
         os.pwrite(fd, ticket.to_bytes(8, "little"), COUNTERS_AT)
-        _lock(fd, FIRST_TICKET_BYTE + ticket)
-        _unlock(fd, GUARD_BYTE)
-        _lock(fd, FIRST_TICKET_BYTE + ticket - 1)
+        lock(fd, FIRST_TICKET_BYTE + ticket)
+        unlock(fd, GUARD_BYTE)
+        lock(fd, FIRST_TICKET_BYTE + ticket - 1)
         return ticket
     return None
 
@@ -64,19 +66,3 @@ def served(fd: int, ticket: int) -> None:
     """Note that the holder of a ticket has its turn."""
     with suppress(OSError):
         os.pwrite(fd, ticket.to_bytes(8, "little"), COUNTERS_AT + 8)
-
-
-def _lock(fd: int, byte: int) -> None:
-    """Lock one byte, for the open file behind `fd`; sleeps until it is free."""
-    fcntl.fcntl(fd, fcntl.F_OFD_SETLKW, _range(fcntl.F_WRLCK, byte))
-
-
-def _unlock(fd: int, byte: int) -> None:
-    fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _range(fcntl.F_UNLCK, byte))
-
-
-def _range(kind: int, byte: int) -> bytes:
-    """Linux's `struct flock` for one byte: type, whence (from the start), start, length, process id (none)."""
-    import struct  # only those who wait need it
-
-    return struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, 1, 0)
