@@ -78,6 +78,7 @@ HINTS: dict[type[apsw.Error], str] = {
     apsw.CorruptError: "restore a backup",
     apsw.SQLError: "restore a backup",  # a table or a column that is not there: the statements themselves are right
     apsw.IOError: "is the disk full, or failing?",
+    apsw.ProtocolError: "locks fail there: keep the ledger on another file system, such as a disk of this machine",
 }
 
 
