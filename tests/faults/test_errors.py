@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from faults.commands import SCENARIOS, inject
-from support import injection, processes
+from faults.serving import Faulty
+from support import cli, injection, processes
 from support.figures import figure
 from support.sizes import size
 
@@ -30,6 +32,9 @@ KINDS = {
     "fcntl": ["error=ENOLCK", "error=EIO"],
     "mmap": ["error=ENOMEM"],
 }
+SERVED = [("pwrite64", 24), ("fdatasync", 9), ("flock", 16)]
+"""What a server calls, and about how often in a round of requests."""
+
 NAMES = [scenario.name for scenario in SCENARIOS]
 
 
@@ -42,3 +47,24 @@ def test_an_error_at_any_call_is_told_and_heals(tmp_path: Path) -> None:
     assert told["refused"]
     assert told["unknown"]
     figure("errors", told.total(), **told)
+
+
+@pytest.mark.on_file("PostgreSQL's own files are its own")
+def test_a_server_tells_what_became_of_a_write_that_failed(
+    wallet: Callable[[str], cli.Outcome], tmp_path: Path
+) -> None:
+    for line in ("register 9886977544", "create 1"):
+        assert wallet(line).code == 0
+    rounds = size(6, 130)
+    faulty = Faulty(tmp_path)
+    for number in range(rounds):
+        call, calls = SERVED[number % len(SERVED)]
+        kind = KINDS[call][number // len(SERVED) % len(KINDS[call])]
+        # Until the end of the round, in every other round of each call.
+        lasts = "+" if number // len(SERVED) % 2 == 0 else ""
+        faulty.round(list(KINDS), f"{call}:{kind}:when={1 + number * 7 % calls}{lasts}")
+    assert wallet("balance 1 -q").out == f"{faulty.sent}.00\n"
+    assert wallet("verify").code == 0
+    assert faulty.told["done"]
+    assert faulty.told["refused"] + faulty.told["unknown"]
+    figure("errors of serve", rounds, **faulty.told)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from faults.commands import SCENARIOS, inject
-from support import injection, processes
+from faults.serving import Faulty
+from support import cli, injection, processes
 from support.figures import figure
 from support.sizes import size
 
@@ -16,6 +18,9 @@ pytestmark = [
 ]
 
 CALLS = ["openat", "pwrite64", "write", "fsync", "fdatasync", "ftruncate", "unlink", "rename", "mmap", "flock"]
+SERVED = [("pwrite64", 24), ("fdatasync", 9), ("flock", 16)]
+"""What a server calls, and about how often in a round of requests."""
+
 NAMES = [scenario.name for scenario in SCENARIOS]
 
 
@@ -27,3 +32,21 @@ def test_a_command_that_is_killed_at_any_call_is_done_or_not(tmp_path: Path) -> 
     told = processes.alone(kill, tmp_path, NAMES, size(130, 5000))
     assert told["killed"] > told.total() / 2
     figure("kills", told.total(), **told)
+
+
+@pytest.mark.on_file("PostgreSQL's own files are its own")
+def test_a_server_that_is_killed_at_any_call_keeps_what_it_answered(
+    wallet: Callable[[str], cli.Outcome], tmp_path: Path
+) -> None:
+    for line in ("register 9886977544", "create 1"):
+        assert wallet(line).code == 0
+    rounds = size(4, 110)
+    faulty = Faulty(tmp_path)
+    for number in range(rounds):
+        call, calls = SERVED[number % len(SERVED)]
+        faulty.round(CALLS, f"{call}:signal=SIGKILL:when={1 + number * 7 % calls}")
+    assert wallet("balance 1 -q").out == f"{faulty.sent}.00\n"
+    assert wallet("verify").code == 0
+    assert faulty.told["done"]
+    assert faulty.told["killed"]
+    figure("kills of serve", rounds, **faulty.told)

@@ -85,7 +85,10 @@ HINTS: dict[type[apsw.Error], str] = {
 def _translated(error: apsw.Error, path: Path) -> Busy | StorageError:
     if isinstance(error, (apsw.BusyError, apsw.LockedError)):
         return Busy(f"another program is writing to {path}", hint="try again, with the same key", holder=None)
-    return StorageError(f"{error}: {path}", hint=HINTS.get(type(error), "WALLET_DEBUG=1 shows more"))
+    words = str(error)
+    if words == "not an error":  # asked of the wrong one of two connections, of a file that is copied
+        words = str(apsw.mapping_extended_result_codes.get(getattr(error, "extendedresult", 0), type(error).__name__))
+    return StorageError(f"{words}: {path}", hint=HINTS.get(type(error), "WALLET_DEBUG=1 shows more"))
 
 
 class SqliteStore(Copying):
