@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from support.cli import Outcome
+from support.sizes import size
 
 TESTS = Path(__file__).parent.parent
-ALONE_TIMEOUT_S = 300
+ALONE_TIMEOUT_S = size(300, 7200)
 PYTHON = [sys.executable, "-X", "utf8"]
 
 
