@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import re
 import signal
@@ -398,3 +400,37 @@ def test_ctrl_c_ends_the_wait_and_leaves_nothing(
     assert wallet("verify").code == 0
     assert attempt(lock(db.with_name(db.name + ".lock")), PATIENCE_S) is None
     assert wallet("tx add 1 5 --credit --json --key k").json.get("replayed") is None
+
+
+@pytest.mark.parametrize("taken", [False, True])
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EIO])
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_a_lock_that_cannot_be_had_is_a_storage_error_at_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int, taken: bool, in_thread: bool
+) -> None:
+    def broken(fd: int, operation: int) -> None:
+        if operation == fcntl.LOCK_EX or (operation != fcntl.LOCK_UN and not taken):
+            raise OSError(number, os.strerror(number))
+        if operation != fcntl.LOCK_UN:
+            raise BlockingIOError(errno.EAGAIN, "taken")
+
+    caught: list[StorageError] = []
+
+    def take() -> None:
+        try:
+            with TurnLock(path).turn(PATIENCE_S, "writing"):
+                pass
+        except StorageError as error:
+            caught.append(error)
+
+    monkeypatch.setattr(fcntl, "flock", broken)
+    started_s = time.monotonic()
+    if in_thread:
+        thread = threading.Thread(target=take)
+        thread.start()
+        thread.join()
+    else:
+        take()
+    assert time.monotonic() - started_s < PATIENCE_S
+    assert os.strerror(number) in caught[0].message
+    assert ("another file system" in (caught[0].hint or "")) is (number != errno.EIO)

@@ -251,7 +251,7 @@ def inject(folder: Path, names: Sequence[str], kinds: Kinds, wanted: int, *, las
                 injected = injection.run(runner, shlex.split(scenario.line), log, tuple(kinds), fault)
             word = judged(place, before, after, injected)
             told[word if injected.times else "not reached"] += 1
-        except AssertionError as error:
+        except (AssertionError, apsw.Error) as error:
             wrong.append(f"{scenario.name}, {fault}: {error}")
         place.leave()
     assert not wrong, "\n".join(wrong)

@@ -10,12 +10,14 @@ import pytest
 from faults.commands import SCENARIOS, inject
 from faults.serving import Faulty
 from support import cli, injection, processes
+from support.faults import Fault, put_in
 from support.figures import figure
 from support.sizes import size
 
-pytestmark = [
-    pytest.mark.skipif(injection.why_not() is not None, reason=str(injection.why_not())),
-]
+from wallet_cli.storage import sqlite
+
+WHY_NOT = injection.why_not()
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
 KINDS = {
     "openat": ["error=EMFILE", "error=EACCES", "error=EIO", "error=ENOSPC"],
@@ -42,11 +44,24 @@ def fail(folder: Path, names: list[str], wanted: int) -> Counter[str]:
     return inject(folder, names, KINDS, wanted, lasting=True)
 
 
+def fail_and_be_sure(folder: Path) -> Counter[str]:
+    """With a deliberate fault: what cannot be read after a commit that failed is told as not written."""
+    right, wrong = "raise UnknownOutcome(failed.message)", "raise failed"
+    with pytest.MonkeyPatch.context() as patch:
+        put_in(patch, Fault(sqlite, "SqliteStore.commit", right, wrong))
+        return inject(folder, ["credit"], {"fdatasync": ["error=EIO"]}, 20, lasting=True)
+
+
 def test_an_error_at_any_call_is_told_and_heals(tmp_path: Path) -> None:
     told = processes.alone(fail, tmp_path, NAMES, size(100, 3000))
     assert told["refused"]
     assert told["unknown"]
     figure("errors", told.total(), **told)
+
+
+def test_a_write_that_is_told_as_not_written_and_is_there_later_is_found(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"credit, fdatasync.*told refused"):
+        processes.alone(fail_and_be_sure, tmp_path)
 
 
 @pytest.mark.on_file("PostgreSQL's own files are its own")

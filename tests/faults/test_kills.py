@@ -10,12 +10,14 @@ import pytest
 from faults.commands import SCENARIOS, inject
 from faults.serving import Faulty
 from support import cli, injection, processes
+from support.faults import Fault, put_in
 from support.figures import figure
 from support.sizes import size
 
-pytestmark = [
-    pytest.mark.skipif(injection.why_not() is not None, reason=str(injection.why_not())),
-]
+from wallet_cli.storage import ledger_file
+
+WHY_NOT = injection.why_not()
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
 
 CALLS = ["openat", "pwrite64", "write", "fsync", "fdatasync", "ftruncate", "unlink", "rename", "mmap", "flock"]
 SERVED = [("pwrite64", 24), ("fdatasync", 9), ("flock", 16)]
@@ -28,10 +30,23 @@ def kill(folder: Path, names: list[str], wanted: int) -> Counter[str]:
     return inject(folder, names, {call: ["signal=SIGKILL"] for call in CALLS}, wanted, lasting=False)
 
 
+def kill_in_place(folder: Path) -> Counter[str]:
+    """With a deliberate fault: a new ledger is made under the name that it is to have."""
+    right, wrong = 'path.with_name(path.name + ".new")', "path"
+    with pytest.MonkeyPatch.context() as patch:
+        put_in(patch, Fault(ledger_file, "_made_whole", right, wrong))
+        return kill(folder, ["first run"], 40)
+
+
 def test_a_command_that_is_killed_at_any_call_is_done_or_not(tmp_path: Path) -> None:
     told = processes.alone(kill, tmp_path, NAMES, size(130, 5000))
     assert told["killed"] > told.total() / 2
     figure("kills", told.total(), **told)
+
+
+def test_a_ledger_that_a_kill_leaves_half_made_is_found(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"first run, .*SIGKILL"):
+        processes.alone(kill_in_place, tmp_path)
 
 
 @pytest.mark.on_file("PostgreSQL's own files are its own")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -22,6 +23,8 @@ from wallet_cli.errors import StorageError, UnknownOutcome
 from wallet_cli.services import transactions, users, wallets
 from wallet_cli.services.audit import verify
 from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.storage import sqlite
+from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.writer import executor
 from wallet_cli.writer.executor import Executor
 from wallet_cli.writer.turns import turn_lock
@@ -294,6 +297,110 @@ def test_a_failure_before_the_commit_applies_nothing(
     assert not engines.in_transaction(opened)
     assert balance(opened) == "100.00"
     assert "replayed" not in pay(opened)
+
+
+class FailsAtCommit:
+    """A connection whose commits fail, as SQLite tells it, and do nothing; all else is done."""
+
+    def __init__(self, connection: apsw.Connection, code: int) -> None:
+        self.connection = connection
+        self.error = apsw.exception_for(code)
+
+    def execute(self, statement: str, *values: object) -> apsw.Cursor:
+        if statement == "COMMIT":
+            self.connection.execute("ROLLBACK")
+            raise self.error
+        return self.connection.execute(statement, *values)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.connection, name)
+
+
+@pytest.mark.on_file("SQLite's errors")
+@pytest.mark.parametrize("code", [apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_FULL])
+def test_a_commit_that_failed_in_the_middle_is_unknown_while_its_log_is_there(
+    opened: Ledger, db: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    store = opened.store
+    assert isinstance(store, SqliteStore)
+    usual = store.connection
+    with closing(apsw.Connection(str(db))) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM users").fetchall()  # and the log cannot be emptied
+        monkeypatch.setattr(store, "connection", FailsAtCommit(usual, code))
+        with pytest.raises(UnknownOutcome, match="unknown whether this was written"):
+            pay(opened)
+        monkeypatch.setattr(store, "connection", usual)
+        if code == apsw.SQLITE_IOERR_FSYNC:
+            # What the system has dropped, a later sync would pass over.
+            with pytest.raises(StorageError, match="a sync failed") as caught:
+                pay(opened)
+            assert not isinstance(caught.value, UnknownOutcome)
+    assert "replayed" not in pay(opened)
+    assert balance(opened) == "70.00"
+
+
+@pytest.mark.on_file("SQLite's errors")
+def test_a_commit_that_failed_is_certain_once_the_log_is_empty(
+    opened: Ledger, db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = opened.store.connection
+    monkeypatch.setattr(opened.store, "connection", FailsAtCommit(usual, apsw.SQLITE_IOERR_FSYNC))
+    with pytest.raises(StorageError) as caught:
+        pay(opened)
+    assert not isinstance(caught.value, UnknownOutcome)
+    assert "nothing was written" in (caught.value.hint or "")
+    assert db.with_name(f"{db.name}-wal").stat().st_size == 0
+    monkeypatch.setattr(opened.store, "connection", usual)
+    assert "replayed" not in pay(opened)
+
+
+@pytest.mark.on_file("its log")
+def test_a_replay_is_answered_when_the_log_is_on_the_disk(
+    opened: Ledger, db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever wrote it there may have been killed before the sync."""
+    pay(opened)
+    synced: list[Path] = []
+    monkeypatch.setattr(sqlite, "sync", synced.append)
+    assert pay(opened)["replayed"] is True
+    assert synced == [db.with_name(f"{db.name}-wal")]
+
+    def broken(path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(sqlite, "sync", broken)
+    with pytest.raises(StorageError, match="cannot sync"):
+        pay(opened)
+
+
+@pytest.mark.on_file("its log")
+def test_room_for_the_index_of_the_log_is_made_where_blocks_are_small(
+    db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "SURE_BLOCK_BYTES", 2**30)
+    index = db.with_name(f"{db.name}-shm")
+    with open_ledger(settings.load({}), lambda _: None) as one:
+        users.register(one, "9886977544")
+        found = index.stat()
+        assert found.st_blocks * 512 >= found.st_size == 4 * 32_768
+        with open_ledger(settings.load({}), lambda _: None) as other:
+            assert users.register(other, "9886977545")["id"] == 2
+        assert users.register(one, "9886977546")["id"] == 3
+        assert not run_limited(["register 9886977547"], 2**20)[0][0]
+    # Whoever is the last to close it tidies up, as anywhere.
+    assert sorted(path.name for path in db.parent.glob(f"{db.name}*")) == [db.name, f"{db.name}.lock"]
+
+    def full(fd: int, start: int, length: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    for line in ("balance 1 --json", "register 9886977548 --json"):
+        done = run(line)
+        assert (done.code, done.error["code"]) == (7, "storage_error")
+        assert "cannot make room" in done.error["message"]
+    monkeypatch.undo()
+    assert run(f"--db {db} users -q").out.split() == ["1", "2", "3", "4"]
 
 
 def test_another_writers_row_in_the_same_place_is_not_taken_for_ones_own(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from support.engines import Address, dump
 from support.transcript import is_one_error, lines
 
 from wallet_cli.services import wallets
+from wallet_cli.storage.sqlite import SqliteStore
 
 BIN = Path(sys.executable).parent
 NOBODY = 65534
@@ -81,6 +83,34 @@ def test_closed_streams_do_not_change_what_is_done(command: str, code: int, clos
     assert done.returncode in (code, 7 if code == 0 and closed.startswith(">") else code)
     if "tx add" in command:
         assert cli.run("balance 1 -q").out == "12.00\n"
+
+
+@a_file
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EPIPE])
+@pytest.mark.parametrize("line", ["balance 1 --json", "tx add 1 7 --credit --json"])
+def test_only_what_cannot_be_printed_is_told_as_an_answer_that_is_lost(
+    line: str, number: int, story: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of the system from anywhere else says nothing of the answer, and is no success."""
+
+    def broken(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(SqliteStore, "version", broken)
+    done = cli.run(line)
+    assert (done.code, done.error["code"]) == (7, "storage_error")
+    assert os.strerror(number) in done.error["message"]
+    assert "answer" not in done.error["message"]
+    assert "it is done" not in done.error["hint"].replace("whether it is done", "")
+
+
+def test_notices_that_nobody_reads_stop_no_work(story: Path, tmp_path: Path) -> None:
+    line = '{"wallet": "%s", "kind": "credit", "amount": "1", "key": "k%d"}\n'
+    wallets = ["9/main", "1/main"] * 20
+    (tmp_path / "lines.jsonl").write_text("".join(line % (name, number) for number, name in enumerate(wallets)))
+    done = bash("wallet import lines.jsonl -q 2> >(true); echo $?")
+    assert done.stdout.split() == ["20", "4"]
+    assert cli.run("balance 1 -q").out == "25.00\n"
 
 
 @pytest.mark.parametrize("command", ["tx list 1 -o jsonl", "tx list 1", "balance 1", "demo", "--help"])
