@@ -8,7 +8,7 @@ import shlex
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -202,7 +202,7 @@ def _told(outcome: cli.Outcome) -> str:
     if outcome.code == 0:
         return "done"
     assert outcome.code in (2, 6, 7), outcome
-    if not outcome.err:
+    if "error: " not in outcome.err:
         return "unknown"  # stderr takes nothing either
     # These say that nobody knows, or that it is done and could not be told.
     unknown = ("it is unknown whether", "the same key tells whether", "cannot write the answer")
@@ -215,16 +215,43 @@ Kinds = Mapping[str, Sequence[str]]
 """By system call, what may be injected into it, as strace has it: `error=EIO`."""
 
 
-def inject(folder: Path, names: Sequence[str], kinds: Kinds, wanted: int, *, lasting: bool) -> Counter[str]:
-    """Inject faults into so many calls of those commands, evenly over all there are: what came of it, by word.
+class Case(NamedTuple):
+    """A fault in the `at`-th call of its kind that a command makes; and what the ledger holds before it, and after."""
 
-    `lasting` has every second fault stay, call after call. For `processes.alone`, which may fork.
+    scenario: Scenario
+    before: State
+    after: State
+    call: str
+    at: int
+
+
+def spread(groups: Iterable[Sequence[Case]], wanted: int) -> list[Case]:
+    """So many of all cases, as evenly over the groups as they are large, and evenly over each."""
+    chosen: list[Case] = []
+    in_order = sorted(groups, key=len)
+    for number, group in enumerate(in_order):
+        share = min(len(group), (wanted - len(chosen)) // (len(in_order) - number))
+        chosen += [group[each * len(group) // share] for each in range(share)]
+    return chosen
+
+
+class Way(NamedTuple):
+    """Whether a fault stays, call after call; and whether another process has the ledger open, and is killed then."""
+
+    lasting: bool = False
+    held: bool = False
+
+
+def inject(folder: Path, names: Sequence[str], kinds: Kinds, wanted: int, ways: Sequence[Way]) -> Counter[str]:
+    """Inject faults into so many calls of those commands, evenly over what there is: what came of it, by word.
+
+    It is done in these ways, one after the other. For `processes.alone`, which may fork.
     """
     os.environ["WALLET_LOCK_TIMEOUT"] = "1"
     make_ledgers(folder)
     runner = Runner()
     log = folder / "calls"
-    cases: list[tuple[Scenario, State, State, str, int]] = []
+    cases: dict[str, list[Case]] = {call: [] for call in kinds}
     for scenario in (each for each in SCENARIOS if each.name in names):
         place = Place(folder, folder / "once", scenario)
         before = state(place.path)
@@ -235,16 +262,15 @@ def inject(folder: Path, names: Sequence[str], kinds: Kinds, wanted: int, *, las
         assert injection.run(runner, shlex.split(scenario.line), log, tuple(kinds)).outcome.code == 0
         place.leave()
         for call, times in counted(log).items():
-            cases += [(scenario, before, after, call, number) for number in range(1, times + 1)]
+            cases[call] += [Case(scenario, before, after, call, number + 1) for number in range(times)]
     told: Counter[str] = Counter()
     wrong: list[str] = []
-    step = max(1.0, len(cases) / wanted)
-    for number in range(min(wanted, len(cases))):
-        scenario, before, after, call, at = cases[int(number * step)]
+    for number, (scenario, before, after, call, at) in enumerate(spread(cases.values(), wanted)):
         kind = kinds[call][number % len(kinds[call])]
-        when = f"{at}+" if lasting and number % 2 else str(at)
+        way = ways[number % len(ways)]
+        when = f"{at}+" if way.lasting else str(at)
         place = Place(folder, folder / str(number), scenario)
-        used = held_open(place.path) if scenario.ledger == "story" and number % 3 == 0 else nullcontext()
+        used = held_open(place.path) if way.held and scenario.ledger == "story" else nullcontext()
         fault = f"{call}:{kind}:when={when}"
         try:
             with used:

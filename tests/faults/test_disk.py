@@ -197,7 +197,7 @@ def spread(first: int, last: int, count: int) -> list[int]:
 
 @pytest.mark.skipif(NO_TMPFS is not None, reason=str(NO_TMPFS))
 def test_on_a_full_disk_what_is_told_holds(tmp_path: Path) -> None:
-    sizes = spread(8, 480, size(7, 60))
+    sizes = spread(8, 480, size(5, 60))
     told = processes.alone(fill, tmp_path, sizes)
     assert told["refused"]
     assert told["done"]
@@ -206,7 +206,7 @@ def test_on_a_full_disk_what_is_told_holds(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(NO_EXT4 is not None, reason=str(NO_EXT4))
 def test_a_full_disk_of_small_blocks_ends_no_process(tmp_path: Path) -> None:
-    sizes = spread(0, 480, size(6, 40))
+    sizes = spread(0, 480, size(5, 40))
     told = processes.alone(fill_small_blocks, tmp_path, sizes)
     assert told["refused"]
     assert told["done"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faults.commands import SCENARIOS, inject
+from faults.commands import SCENARIOS, Way, inject
 from faults.serving import Faulty
 from support import cli, injection, processes
 from support.faults import Fault, put_in
@@ -37,23 +37,24 @@ KINDS = {
 SERVED = [("pwrite64", 24), ("fdatasync", 9), ("flock", 16)]
 """What a server calls, and about how often in a round of requests."""
 
+WAYS = [Way(), Way(lasting=True), Way(held=True), Way(lasting=True), Way(lasting=True, held=True)]
 NAMES = [scenario.name for scenario in SCENARIOS]
 
 
-def fail(folder: Path, names: list[str], wanted: int) -> Counter[str]:
-    return inject(folder, names, KINDS, wanted, lasting=True)
+def fail(folder: Path, wanted: int) -> Counter[str]:
+    return inject(folder, NAMES, KINDS, wanted, WAYS)
 
 
 def fail_and_be_sure(folder: Path) -> Counter[str]:
-    """With a deliberate fault: what cannot be read after a commit that failed is told as not written."""
-    right, wrong = "raise UnknownOutcome(failed.message)", "raise failed"
+    """With a deliberate fault: what cannot be read after a commit that failed is told as not written, and stays."""
+    right, wrong = "self._begin_log_anew()", "pass"
     with pytest.MonkeyPatch.context() as patch:
         put_in(patch, Fault(sqlite, "SqliteStore.commit", right, wrong))
-        return inject(folder, ["credit"], {"fdatasync": ["error=EIO"]}, 20, lasting=True)
+        return inject(folder, ["credit"], {"fdatasync": ["error=EIO"]}, 20, [Way(held=True)])
 
 
 def test_an_error_at_any_call_is_told_and_heals(tmp_path: Path) -> None:
-    told = processes.alone(fail, tmp_path, NAMES, size(100, 3000))
+    told = processes.alone(fail, tmp_path, size(80, 3000))
     assert told["refused"]
     assert told["unknown"]
     figure("errors", told.total(), **told)
@@ -70,7 +71,7 @@ def test_a_server_tells_what_became_of_a_write_that_failed(
 ) -> None:
     for line in ("register 9886977544", "create 1"):
         assert wallet(line).code == 0
-    rounds = size(6, 130)
+    rounds = size(5, 130)
     faulty = Faulty(tmp_path)
     for number in range(rounds):
         call, calls = SERVED[number % len(SERVED)]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faults.commands import SCENARIOS, inject
+from faults.commands import SCENARIOS, Way, inject
 from faults.serving import Faulty
 from support import cli, injection, processes
 from support.faults import Fault, put_in
@@ -26,8 +26,8 @@ SERVED = [("pwrite64", 24), ("fdatasync", 9), ("flock", 16)]
 NAMES = [scenario.name for scenario in SCENARIOS]
 
 
-def kill(folder: Path, names: list[str], wanted: int) -> Counter[str]:
-    return inject(folder, names, {call: ["signal=SIGKILL"] for call in CALLS}, wanted, lasting=False)
+def kill(folder: Path, wanted: int) -> Counter[str]:
+    return inject(folder, NAMES, {call: ["signal=SIGKILL"] for call in CALLS}, wanted, [Way(), Way(), Way(held=True)])
 
 
 def kill_in_place(folder: Path) -> Counter[str]:
@@ -35,11 +35,11 @@ def kill_in_place(folder: Path) -> Counter[str]:
     right, wrong = 'path.with_name(path.name + ".new")', "path"
     with pytest.MonkeyPatch.context() as patch:
         put_in(patch, Fault(ledger_file, "_made_whole", right, wrong))
-        return kill(folder, ["first run"], 40)
+        return inject(folder, ["first run"], {"pwrite64": ["signal=SIGKILL"]}, 10, [Way()])
 
 
 def test_a_command_that_is_killed_at_any_call_is_done_or_not(tmp_path: Path) -> None:
-    told = processes.alone(kill, tmp_path, NAMES, size(130, 5000))
+    told = processes.alone(kill, tmp_path, size(100, 5000))
     assert told["killed"] > told.total() / 2
     figure("kills", told.total(), **told)
 
@@ -55,7 +55,7 @@ def test_a_server_that_is_killed_at_any_call_keeps_what_it_answered(
 ) -> None:
     for line in ("register 9886977544", "create 1"):
         assert wallet(line).code == 0
-    rounds = size(4, 110)
+    rounds = size(3, 110)
     faulty = Faulty(tmp_path)
     for number in range(rounds):
         call, calls = SERVED[number % len(SERVED)]
