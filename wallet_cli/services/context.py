@@ -17,6 +17,7 @@ from wallet_cli.domain.rules.restoring import incomplete
 from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
 from wallet_cli.settings import Settings, Value
 from wallet_cli.storage import sql
+from wallet_cli.storage.folders import make_folder
 from wallet_cli.storage.ledger_file import facts_in, ledger_path, open_store
 from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sqlite import SqliteStore
@@ -186,7 +187,7 @@ def open_ledger(
     path = ledger_path(settings.db)
     if settings.db_is_default and purpose is Purpose.MAKE:
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(path.parent)
         except OSError as error:
             raise StorageError(f"cannot make the folder {path.parent}: {error.strerror}", hint="or give --db") from None
     timeout_s = settings.lock_timeout_s
