@@ -17,6 +17,8 @@ import apsw
 from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, shown
 from wallet_cli.storage import sql
+from wallet_cli.storage.folders import sync
+from wallet_cli.storage.in_place import BESIDE, UNFINISHED, check_one_name, has_something, identity_of
 from wallet_cli.storage.open_to_read import open_to_read
 from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.sqlite import SqliteStore, check_library, connect, set_up, translating, upgrade
@@ -24,10 +26,8 @@ from wallet_cli.storage.sqlite import SqliteStore, check_library, connect, set_u
 NOT_LINKED = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
 """For a file just made, which somebody else who may write to the folder could put a link in the place of."""
 
-
-_BESIDE = ("-wal", "-shm")
-"""What SQLite keeps beside a file that is in use."""
-
+TAKEN_NAMES = (*BESIDE, "-journal", ".lock", ".lock.poll", ".new")
+"""How the names of files end that belong to a ledger."""
 
 Notify = Callable[[str], None]
 
@@ -44,9 +44,21 @@ def ledger_path(text: str) -> Path:
     try:
         if "\0" in text:
             raise ValueError("a NUL in it")
-        return Path(os.path.realpath(Path(text).expanduser()))
+        path = Path(os.path.realpath(Path(text).expanduser()))
     except (RuntimeError, ValueError) as error:  # ~nobody
         raise InvalidInput(f"not a path: {shown(text)}", hint=str(error)) from None
+    ending = next((each for each in TAKEN_NAMES if path.name.endswith(each)), None)
+    if ending is not None:
+        raise InvalidInput(
+            f"a ledger's name cannot end in {ending}, as that of a file beside a ledger does: {shown(text)}",
+            hint="name the ledger itself",
+        )
+    return path
+
+
+def names_of(path: Path) -> set[str]:
+    """The names of all files of a ledger, whether they are there or not."""
+    return {f"{path}{ending}" for ending in ("", *TAKEN_NAMES)}
 
 
 def open_store(
@@ -74,12 +86,14 @@ def open_store(
                 notify(f"made a new ledger: {path}")
     if purpose is Purpose.READ:
         return open_to_read(path, busy_timeout_s, notify)
+    before = identity_of(path.stat())
     with translating(path):
         store = SqliteStore(path, connect(path, busy_timeout_s))
         try:
             # Asked before anything that would change a file which is not ours.
             store.version()
             set_up(store.connection)
+            store.watch_files(before)
             if store.version() < sql.SCHEMA_VERSION:
                 with turn("migrating the ledger"):
                     _migrate(store, notify, first)
@@ -117,12 +131,20 @@ def _is_file(path: Path, purpose: Purpose) -> bool:
         raise StorageError(f"this is a folder, not a ledger: {path}", hint=f"--db {path / 'wallet.db'}")
     if not stat.S_ISREG(found.st_mode):
         raise StorageError(f"this is not a file: {path}", hint="check --db")
+    check_one_name(path, found)
     return found.st_size > 0
 
 
 def _make(path: Path, facts: LedgerFacts) -> None:
     """Make an empty ledger under another name and move it into place: there whole, or not at all."""
     new = path.with_name(path.name + ".new")
+    for suffix in UNFINISHED:
+        # SQLite would bring it into the new one. Somebody may have it open, or look for what was written last in it.
+        if has_something(left := path.with_name(path.name + suffix)):
+            raise StorageError(
+                f"there is no ledger here, but the log of one, with what was written last: {left}",
+                hint=f"put {path.name} back beside it; or, if nobody needs it, remove it",
+            )
     try:
         _remove(new)
         os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -133,12 +155,11 @@ def _make(path: Path, facts: LedgerFacts) -> None:
                 upgrade(connection, facts)
             finally:
                 connection.close()
-        _sync(new)
-        for suffix in _BESIDE:
-            # Left by a ledger that was deleted without them: SQLite would replay its log into the new one.
+        sync(new)
+        for suffix in BESIDE:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         new.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise StorageError(f"cannot make the ledger: {error.strerror}: {path}", hint="check --db") from None
     finally:
@@ -147,7 +168,7 @@ def _make(path: Path, facts: LedgerFacts) -> None:
 
 def _remove(path: Path) -> None:
     """Remove a database file that nobody has open, and what SQLite keeps beside it."""
-    for suffix in ("", *_BESIDE):
+    for suffix in ("", *BESIDE, "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
@@ -186,7 +207,7 @@ def words_of_zone(facts: LedgerFacts) -> str:
 
 def _back_up(connection: apsw.Connection, target: Path) -> None:
     """Copy a live ledger through SQLite: copying the file itself would miss what is still in the log."""
-    target.unlink(missing_ok=True)
+    _remove(target)
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     copy = connect(target, 0.0, NOT_LINKED)
     try:
@@ -194,12 +215,5 @@ def _back_up(connection: apsw.Connection, target: Path) -> None:
             backup.step()
     finally:
         copy.close()
-    _sync(target)
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    sync(target)
+    sync(target.parent)

@@ -15,10 +15,8 @@ import apsw
 
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
+from wallet_cli.storage.in_place import UNFINISHED, Identity, has_something, identity_of
 from wallet_cli.storage.sqlite import SqliteStore, connect, translating, upgrade
-
-UNFINISHED = ("-wal", "-journal")
-"""What holds a part of the ledger, when there is something in it."""
 
 
 class _FileAlone(SqliteStore):
@@ -62,25 +60,45 @@ def open_to_read(path: Path, busy_timeout_s: float, notify: Callable[[str], None
 
 
 def _opened(path: Path, busy_timeout_s: float) -> SqliteStore:
-    unfinished = [beside for beside in map(path.name.__add__, UNFINISHED) if _has_something(path.with_name(beside))]
+    """The ledger by a connection that has begun to read, one way or the other."""
+    before = identity_of(path.stat())
+    unfinished = [beside for beside in map(path.name.__add__, UNFINISHED) if has_something(path.with_name(beside))]
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK):
-        store = SqliteStore(path, connect(path, busy_timeout_s))
-        if unfinished:
-            # What a program that was killed left there is read where it is: the last to close does not tidy it up.
-            store.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        return store
+        # What a program that was killed left there is read where it is: the last to close does not tidy it up.
+        store = _begun(path, connect(path, busy_timeout_s), before, tidy=not unfinished)
+        if store is not None:
+            return store
     if not unfinished:
-        return _FileAlone(path, busy_timeout_s)
+        alone = _FileAlone(path, busy_timeout_s)
+        alone.watch_files(before, log=False)
+        return alone
     # Somebody is writing to it, or was killed: SQLite can read it if what they keep beside it is there and readable.
-    store = SqliteStore(path, connect(path, busy_timeout_s, apsw.SQLITE_OPEN_READONLY))
-    try:
-        store.connection.execute("PRAGMA schema_version").fetchall()
-    except (apsw.CantOpenError, apsw.ReadOnlyError) as error:
-        store.close()
+    store = _begun(path, connect(path, busy_timeout_s, apsw.SQLITE_OPEN_READONLY), before, tidy=False)
+    if store is None:
         raise StorageError(
             f"a part of this ledger is in {unfinished[0]}, which cannot be read where nothing may be written: {path}",
             hint=f"copy {path.name} and {unfinished[0]} to a folder that you may write to, and read it there",
-        ) from error
+        )
+    return store
+
+
+def _begun(path: Path, connection: apsw.Connection, before: Identity, *, tidy: bool) -> SqliteStore | None:
+    """A store that has read by this connection; None where SQLite cannot, as what it needs beside it cannot be made.
+
+    That is tried, because what may be written is not only a matter of permissions, which are asked before.
+    """
+    store = SqliteStore(path, connection)
+    try:
+        if not tidy:
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        connection.execute("PRAGMA schema_version").fetchall()
+        store.watch_files(before)
+    except (apsw.CantOpenError, apsw.ReadOnlyError):
+        connection.close()
+        return None
+    except BaseException:
+        connection.close()
+        raise
     return store
 
 
@@ -96,15 +114,6 @@ def _copied(store: SqliteStore) -> SqliteStore:
         copy.connection.close()
         raise
     return copy
-
-
-def _has_something(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from None
 
 
 def _state(path: Path) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ from wallet_cli.domain.rules import State
 from wallet_cli.errors import Busy, StorageError
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
+from wallet_cli.storage.in_place import Identity, InPlace, identity_of
 from wallet_cli.storage.loading import Loader
 from wallet_cli.storage.marks import refusal, schema_changed
 from wallet_cli.storage.reading import Values
@@ -90,12 +91,30 @@ class SqliteStore(Copying):
     def __init__(self, path: Path, connection: apsw.Connection) -> None:
         self.path = path
         self.connection = connection
+        self.in_place: InPlace | None = None
+        """Whether the ledger's names stand for what is open; None for a temporary copy."""
+
+    def watch_files(self, before: Identity, *, log: bool = True) -> None:
+        """Have each turn ask whether the ledger's names stand for the files that are open: for a connection that has
+        read, so that its `log` is there. `before` is what its name stood for before it was opened.
+        """
+        self.in_place = InPlace(self.path, self.connection, before, log=log)
+
+    def check_in_place(self) -> None:
+        """Raises StorageError where the ledger, or what belongs to it, was moved, removed, replaced or linked."""
+        if self.in_place is not None:
+            self.in_place.check()
 
     def forbid_writes(self) -> None:
         """Let this connection only read, whatever is asked of it."""
         self._run("PRAGMA query_only=ON")
 
     def close(self) -> None:
+        try:
+            self.check_in_place()
+        except StorageError:
+            # The log is not of the file that is there now: neither bring it in, nor remove it.
+            self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self.connection.close()
 
     def version(self) -> int:
@@ -175,6 +194,8 @@ class SqliteStore(Copying):
 
     def commit(self) -> None:
         self._run("COMMIT")
+        if self.in_place is not None:
+            self.in_place.check_ledger()
 
     def rollback(self) -> None:
         if self.connection.in_transaction:
@@ -185,6 +206,7 @@ class SqliteStore(Copying):
         return False
 
     def holds(self, made: Made) -> bool:
+        self.check_in_place()
         if isinstance(made, Transaction):
             return self.transaction(made.wallet_id, made.seq) == made
         if isinstance(made, Hold):
@@ -204,11 +226,11 @@ class SqliteStore(Copying):
     def address(self) -> str:
         return str(self.path)
 
-    def identity(self) -> tuple[Any, ...]:
-        found = self.path.stat()
-        return (found.st_dev, found.st_ino)
+    def identity(self) -> Identity:
+        return identity_of(self.path.stat()) if self.in_place is None else self.in_place.file
 
     def _begin_alone(self) -> None:
+        self.check_in_place()
         self._run("BEGIN IMMEDIATE")
         (version,) = self._rows("PRAGMA user_version")[0]
         if version != sql.SCHEMA_VERSION:

@@ -31,10 +31,11 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-"""Opens no symbolic link, and does not wait for the other end of a pipe."""
+NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""Opens no symbolic link, does not wait for the other end of a pipe, and takes bytes as they are."""
 
 HAVE_FLOCK = fcntl is not None
+HAVE_PWRITE = hasattr(os, "pwrite")
 
 MAX_TIMEOUT_S = 86_400.0
 RING_EVERY_S = 0.05
@@ -70,7 +71,9 @@ class TurnLock:
         try:
             if not self._take(fd, min(timeout_s, MAX_TIMEOUT_S)):
                 raise self._busy(timeout_s)
-            _write_holder(fd, command)
+            if not os.fstat(fd).st_nlink:
+                raise Busy(f"the lock {self.path} was removed while it was waited for", hint="try again")
+            _write_at(fd, _holder_line(command), 0)
             yield
         finally:
             # Also when an exception or a signal cut the wait or the turn short.
@@ -102,9 +105,9 @@ class TurnLock:
             ) from None
         found = os.fstat(fd)
         # Whoever may write to the folder can put something of somebody else's there, for the holder's line to spoil.
-        if not stat.S_ISREG(found.st_mode) or found.st_size > tickets.LOCK_FILE_BYTES:
+        if not stat.S_ISREG(found.st_mode) or found.st_size > tickets.LOCK_FILE_BYTES or found.st_nlink > 1:
             os.close(fd)
-            raise self._foreign("is not a lock of this program")
+            raise self._foreign("is not a lock of this program" if found.st_nlink <= 1 else "has a second name")
         return fd
 
     def _foreign(self, what: str) -> StorageError:
@@ -112,6 +115,14 @@ class TurnLock:
 
     def _take(self, fd: int, timeout_s: float) -> bool:
         """Take the turn; False if the time runs out first. Where others wait, get in line behind them."""
+        try:
+            return self._taken(fd, timeout_s)
+        except OSError as error:
+            raise StorageError(
+                f"cannot lock {self.path}: {error.strerror}", hint="keep the ledger on a disk of this machine"
+            ) from None
+
+    def _taken(self, fd: int, timeout_s: float) -> bool:
         if (timeout_s <= 0 or not tickets.anybody_waits(fd)) and _is_free(fd):
             return True
         if timeout_s <= 0:
@@ -137,11 +148,20 @@ class TurnLock:
         )
 
 
-def _write_holder(fd: int, command: str) -> None:
-    """Say who has the turn, as a courtesy to those who wait: on a full disk they are told less."""
+def _holder_line(command: str) -> bytes:
+    """Who has the turn, for those who wait to be told."""
     line = f"{os.getpid()} {format_time(time.time_ns() // 1000)} {command}".encode()[: HOLDER_BYTES - 1]
+    return line.ljust(HOLDER_BYTES - 1) + b"\n"
+
+
+def _write_at(fd: int, content: bytes, place: int) -> None:
+    """Write what nobody's promise hangs on: on a full disk it is left out."""
     with suppress(OSError):
-        os.pwrite(fd, line.ljust(HOLDER_BYTES - 1) + b"\n", 0)
+        if HAVE_PWRITE:
+            os.pwrite(fd, content, place)
+        else:
+            os.lseek(fd, place, os.SEEK_SET)
+            os.write(fd, content)
 
 
 def _is_free(fd: int) -> bool:
