@@ -21,6 +21,7 @@ from wallet_cli.storage.folders import make_folder
 from wallet_cli.storage.ledger_file import facts_in, ledger_path, open_store
 from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sqlite import SqliteStore
+from wallet_cli.storage.witness import check_witness
 from wallet_cli.writer.executor import Executor
 from wallet_cli.writer.turns import RowLocks, turn_lock
 
@@ -192,6 +193,7 @@ def open_ledger(
             raise StorageError(f"cannot make the folder {path.parent}: {error.strerror}", hint="or give --db") from None
     timeout_s = settings.lock_timeout_s
     lock = turn_lock(Path(f"{path}.lock"))
+    witness = lock.witness()  # before the ledger is read, or what others write meanwhile would seem to be missing
     store = open_store(
         path,
         timeout_s if busy_timeout_s is None else busy_timeout_s,
@@ -199,10 +201,12 @@ def open_ledger(
         notify,
         purpose,
         lambda: first_settings(settings, notify),
+        witness,
     )
     try:
         if not arriving:
             store.check_whole()
+        check_witness(store, witness, str(path))
         yield Ledger(settings, store, Executor(store, lock, chosen_policy(settings), timeout_s))
     finally:
         store.close()

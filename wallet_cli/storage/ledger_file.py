@@ -22,6 +22,7 @@ from wallet_cli.storage.in_place import BESIDE, UNFINISHED, check_one_name, has_
 from wallet_cli.storage.open_to_read import open_to_read
 from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.sqlite import SqliteStore, check_library, connect, set_up, translating, upgrade
+from wallet_cli.storage.witness import Witness, check_log
 
 NOT_LINKED = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
 """For a file just made, which somebody else who may write to the folder could put a link in the place of."""
@@ -68,13 +69,15 @@ def open_store(
     notify: Notify,
     purpose: Purpose = Purpose.WRITE,
     first: First = LedgerFacts,
+    witness: Witness | None = None,
 ) -> SqliteStore:
     """Open the ledger at `path`: for MAKE, make it if there is none; but for READ, bring an older one up to date.
 
 
     `turn` is taken to make or to migrate, and `notify` is told of it in one line. `busy_timeout_s` bounds the wait for
-    programs that write to the file without taking turns. Raises LedgerNotFound where there is none and none is made,
-    and StorageError for a path that is not, and cannot become, a ledger of this version.
+    programs that write to the file without taking turns; `witness` is what is noted beside it. Raises LedgerNotFound
+    where there is none and none is made, and StorageError for a path that is not, and cannot become, a ledger of this
+    version.
     """
     check_library()
     if not _is_file(path, purpose):
@@ -85,11 +88,12 @@ def open_store(
                 _make(path, first())
                 notify(f"made a new ledger: {path}")
     if purpose is Purpose.READ:
-        return open_to_read(path, busy_timeout_s, notify)
+        return open_to_read(path, busy_timeout_s, notify, witness)
     before = identity_of(path.stat())
     with translating(path):
         store = SqliteStore(path, connect(path, busy_timeout_s))
         try:
+            check_log(path, store.connection, witness)
             # Asked before anything that would change a file which is not ours.
             store.version()
             set_up(store.connection)

@@ -17,6 +17,7 @@ from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
 from wallet_cli.storage.in_place import UNFINISHED, Identity, has_something, identity_of
 from wallet_cli.storage.sqlite import SqliteStore, connect, translating, upgrade
+from wallet_cli.storage.witness import Witness, check_log
 
 
 class _FileAlone(SqliteStore):
@@ -37,13 +38,15 @@ class _FileAlone(SqliteStore):
             raise StorageError(f"somebody wrote to the ledger while it was read: {self.path}", hint="read it again")
 
 
-def open_to_read(path: Path, busy_timeout_s: float, notify: Callable[[str], None]) -> SqliteStore:
+def open_to_read(
+    path: Path, busy_timeout_s: float, notify: Callable[[str], None], witness: Witness | None = None
+) -> SqliteStore:
     """Open the ledger in a file that is there; of an older schema, a copy in this program's, which goes when closed.
 
     `notify` is told of a copy. Raises StorageError for what is no ledger, is newer, or cannot be read as it is.
     """
     with translating(path):
-        store = _opened(path, busy_timeout_s)
+        store = _opened(path, busy_timeout_s, witness)
         try:
             version = store.version()
             if version < sql.SCHEMA_VERSION:
@@ -59,13 +62,13 @@ def open_to_read(path: Path, busy_timeout_s: float, notify: Callable[[str], None
     return store
 
 
-def _opened(path: Path, busy_timeout_s: float) -> SqliteStore:
+def _opened(path: Path, busy_timeout_s: float, witness: Witness | None) -> SqliteStore:
     """The ledger by a connection that has begun to read, one way or the other."""
     before = identity_of(path.stat())
     unfinished = [beside for beside in map(path.name.__add__, UNFINISHED) if has_something(path.with_name(beside))]
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK):
         # What a program that was killed left there is read where it is: the last to close does not tidy it up.
-        store = _begun(path, connect(path, busy_timeout_s), before, tidy=not unfinished)
+        store = _begun(path, connect(path, busy_timeout_s), before, witness, tidy=not unfinished)
         if store is not None:
             return store
     if not unfinished:
@@ -73,7 +76,7 @@ def _opened(path: Path, busy_timeout_s: float) -> SqliteStore:
         alone.watch_files(before, log=False)
         return alone
     # Somebody is writing to it, or was killed: SQLite can read it if what they keep beside it is there and readable.
-    store = _begun(path, connect(path, busy_timeout_s, apsw.SQLITE_OPEN_READONLY), before, tidy=False)
+    store = _begun(path, connect(path, busy_timeout_s, apsw.SQLITE_OPEN_READONLY), before, witness, tidy=False)
     if store is None:
         raise StorageError(
             f"a part of this ledger is in {unfinished[0]}, which cannot be read where nothing may be written: {path}",
@@ -82,13 +85,16 @@ def _opened(path: Path, busy_timeout_s: float) -> SqliteStore:
     return store
 
 
-def _begun(path: Path, connection: apsw.Connection, before: Identity, *, tidy: bool) -> SqliteStore | None:
+def _begun(
+    path: Path, connection: apsw.Connection, before: Identity, witness: Witness | None, *, tidy: bool
+) -> SqliteStore | None:
     """A store that has read by this connection; None where SQLite cannot, as what it needs beside it cannot be made.
 
     That is tried, because what may be written is not only a matter of permissions, which are asked before.
     """
     store = SqliteStore(path, connection)
     try:
+        check_log(path, connection, witness)
         if not tidy:
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         connection.execute("PRAGMA schema_version").fetchall()

@@ -22,8 +22,12 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.period import format_time
-from wallet_cli.errors import Busy, StorageError
+from wallet_cli.errors import Busy, StorageError, WalletError
+from wallet_cli.storage.copying import Copying
+from wallet_cli.storage.in_place import Identity, identity_of
+from wallet_cli.storage.witness import WITNESS_BYTES, Witness, witness_of
 from wallet_cli.writer import tickets
 
 try:
@@ -42,6 +46,12 @@ RING_EVERY_S = 0.05
 HOLDER_BYTES = 256
 """A holder's line is padded to this length, so that it replaces the one before in a single write."""
 
+WITNESS_AT = tickets.COUNTERS_END
+"""Behind the counters of those who wait: what was committed last (storage/witness.py)."""
+
+LOCK_FILE_BYTES = WITNESS_AT + WITNESS_BYTES
+"""How long a lock file gets: the locked bytes are beyond its end."""
+
 
 class Holder(NamedTuple):
     """Who has the turn: process id, the command that it runs, and since when (as in JSON)."""
@@ -59,6 +69,9 @@ class TurnLock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._fd = -1
+        """The lock file, while this one has the turn or waits for it."""
+        self._file: Identity = (0, 0)
 
     @contextmanager
     def turn(self, timeout_s: float, command: str) -> Iterator[None]:
@@ -67,7 +80,7 @@ class TurnLock:
         Waits at most `timeout_s` seconds (0: not at all), then raises Busy, naming the holder. `command` is what
         others will be told while this holder has it. Raises StorageError where the lock file cannot be opened.
         """
-        fd = self._open()
+        fd = self._fd = self._open()
         try:
             if not self._take(fd, min(timeout_s, MAX_TIMEOUT_S)):
                 raise self._busy(timeout_s)
@@ -78,6 +91,28 @@ class TurnLock:
         finally:
             # Also when an exception or a signal cut the wait or the turn short.
             self._give_up(fd)
+
+    def note(self, store: Copying, committed: Transaction) -> None:
+        """Note in the lock file, within a turn, what was committed last; where there is no room, what was before stays.
+
+        It is not synced: after a power cut the note may be older than the ledger, which is as good as none.
+        """
+        with suppress(WalletError):
+            uuid, file = store.facts_of_turn().uuid, store.identity()
+            _write_at(self._fd, witness_of(committed, uuid, self._file, file).packed(), WITNESS_AT)
+
+    def witness(self) -> Witness | None:
+        """What was noted last, by anybody; None where there is nothing, or it cannot be read."""
+        try:
+            fd = os.open(self.path, os.O_RDONLY | NO_LINK)
+        except OSError:
+            return None
+        try:
+            return Witness.unpacked(os.read(fd, LOCK_FILE_BYTES)[WITNESS_AT:])
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
 
     def holder(self) -> Holder | None:
         """Who wrote their name into the lock last, if they are still running; None where nobody can be named."""
@@ -105,9 +140,10 @@ class TurnLock:
             ) from None
         found = os.fstat(fd)
         # Whoever may write to the folder can put something of somebody else's there, for the holder's line to spoil.
-        if not stat.S_ISREG(found.st_mode) or found.st_size > tickets.LOCK_FILE_BYTES or found.st_nlink > 1:
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LOCK_FILE_BYTES or found.st_nlink > 1:
             os.close(fd)
             raise self._foreign("is not a lock of this program" if found.st_nlink <= 1 else "has a second name")
+        self._file = identity_of(found)
         return fd
 
     def _foreign(self, what: str) -> StorageError:
