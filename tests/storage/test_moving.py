@@ -298,11 +298,6 @@ def itself_by_another_name(folder: Path) -> str:
     return str(folder / "link.db")
 
 
-def itself_by_a_hard_link(folder: Path) -> str:
-    os.link(folder / "old.db", folder / "hard.db")
-    return str(folder / "hard.db")
-
-
 def one_that_moved(folder: Path) -> str:
     made(folder / "empty.db")
     move(str(folder / "empty.db"), str(folder / "elsewhere.db"))
@@ -320,7 +315,6 @@ def one_that_waits_for_another(folder: Path) -> str:
         (not_empty, "with something in it"),
         (itself, "the same ledger"),
         (itself_by_another_name, "the same ledger"),
-        (itself_by_a_hard_link, "the same ledger"),
         (one_that_moved, "is not free: this ledger has moved to"),
         (one_that_waits_for_another, "is not free: this ledger is not all here"),
         (lambda _: "https://wallet.example.com", "does not move to or from 'https://…'"),

@@ -18,7 +18,7 @@ from support import cli
 from wallet_cli import settings
 from wallet_cli.errors import StorageError
 from wallet_cli.services.context import open_ledger
-from wallet_cli.storage import migrate, sql
+from wallet_cli.storage import folders, ledger_file, migrate, sql
 from wallet_cli.storage.dbapi import transaction
 from wallet_cli.storage.ledger_file import open_store
 from wallet_cli.storage.purpose import Purpose
@@ -58,6 +58,23 @@ def test_the_first_run_makes_a_private_ledger_in_a_private_folder_and_says_so(tm
     assert mode(folder) == 0o700
     assert {file.name: mode(file) for file in folder.iterdir()} == {"wallet.db": 0o600, "wallet.db.lock": 0o600}
     assert cli.run("create 1 --json").err == ""
+
+
+def test_each_new_folder_is_synced_into_the_one_above(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+
+    def noted(path: Path) -> None:
+        synced.append(path)
+        sync(path)
+
+    sync = folders.sync
+    for module in (folders, ledger_file):
+        monkeypatch.setattr(module, "sync", noted)
+    assert cli.run("register 9886977544").code == 0
+    home = settings.data_folder()
+    above = [each for each in (home, *home.parents) if each.is_relative_to(tmp_path)]
+    assert above[-1] == tmp_path
+    assert {each for each in synced if each.is_dir()} == set(above)
 
 
 def test_the_log_beside_an_open_ledger_is_private_too(db: Path) -> None:

@@ -18,7 +18,7 @@ from wallet_cli.cli.output import Document, Format, Record, Style, json_text, no
 from wallet_cli.domain.address import parse_wallet
 from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
 from wallet_cli.services.context import Ledger
-from wallet_cli.storage.ledger_file import ledger_path
+from wallet_cli.storage.ledger_file import ledger_path, names_of
 
 if TYPE_CHECKING:
     from wallet_cli.services.imports.checking import Duplicates as Found
@@ -218,16 +218,15 @@ def _rejects_file(name: str, source: BinaryIO, ledger: Ledger) -> Iterator[TextI
     path = Path(name)
     # /dev/stderr and /dev/fd/63 are links, and nobody else's.
     follow = 0 if path.parts[:2] == ("/", "dev") else getattr(os, "O_NOFOLLOW", 0)
+    # By name: what belongs to the ledger is not opened, as closing it would drop SQLite's locks.
+    if "://" not in ledger.settings.db and os.path.realpath(path) in names_of(ledger_path(ledger.settings.db)):
+        raise _written_over("the ledger")
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | follow, 0o600)
         try:
             here = os.fstat(fd)
-            kept = {"what is imported": os.fstat(source.fileno())}
-            if "://" not in ledger.settings.db:
-                kept["the ledger"] = ledger_path(ledger.settings.db).stat()
-            for what, known in kept.items():
-                if os.path.samestat(here, known):
-                    raise InvalidInput(f"the rejects would be written over {what}", hint="name another --rejects file")
+            if os.path.samestat(here, os.fstat(source.fileno())):
+                raise _written_over("what is imported")
             if stat.S_ISREG(here.st_mode):
                 os.fchmod(fd, 0o600)
                 os.ftruncate(fd, 0)
@@ -246,6 +245,10 @@ def _rejects_file(name: str, source: BinaryIO, ledger: Ledger) -> Iterator[TextI
             yield file
     except OSError as error:
         raise StorageError(f"cannot write {shown(name)}: {error.strerror}", hint="free some space") from None
+
+
+def _written_over(what: str) -> InvalidInput:
+    return InvalidInput(f"the rejects would be written over {what}", hint="name another --rejects file")
 
 
 def _cannot(what: str, name: str, error: OSError | ValueError) -> InvalidInput:

@@ -17,9 +17,11 @@ from wallet_cli.domain.rules.restoring import incomplete
 from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
 from wallet_cli.settings import Settings, Value
 from wallet_cli.storage import sql
+from wallet_cli.storage.folders import make_folder
 from wallet_cli.storage.ledger_file import facts_in, ledger_path, open_store
 from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sqlite import SqliteStore
+from wallet_cli.storage.last_commit import check_last_commit
 from wallet_cli.writer.executor import Executor
 from wallet_cli.writer.turns import RowLocks, turn_lock
 
@@ -186,11 +188,14 @@ def open_ledger(
     path = ledger_path(settings.db)
     if settings.db_is_default and purpose is Purpose.MAKE:
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(path.parent)
         except OSError as error:
             raise StorageError(f"cannot make the folder {path.parent}: {error.strerror}", hint="or give --db") from None
     timeout_s = settings.lock_timeout_s
     lock = turn_lock(Path(f"{path}.lock"))
+    last_commit = (
+        lock.last_commit()
+    )  # before the ledger is read, or what others write meanwhile would seem to be missing
     store = open_store(
         path,
         timeout_s if busy_timeout_s is None else busy_timeout_s,
@@ -198,10 +203,12 @@ def open_ledger(
         notify,
         purpose,
         lambda: first_settings(settings, notify),
+        last_commit,
     )
     try:
         if not arriving:
             store.check_whole()
+        check_last_commit(store, last_commit, str(path))
         yield Ledger(settings, store, Executor(store, lock, chosen_policy(settings), timeout_s))
     finally:
         store.close()

@@ -21,6 +21,7 @@ import jwt
 from wallet_cli.domain.address import check_operator_name, parse_id
 from wallet_cli.errors import InvalidInput, StorageError, Unauthenticated
 from wallet_cli.settings import Settings, check_expires_minutes, data_folder, exposed
+from wallet_cli.storage.folders import make_folder
 
 ALGORITHM = "HS256"
 ISSUER = "wallet"
@@ -172,7 +173,7 @@ def _kept_secret(path: Path) -> str:
     """The secret kept at `path`, made once: written under another name first, so that no reader sees half of it."""
     try:
         if not path.exists():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(path.parent)
             new = path.with_name(f"{path.name}.{os.getpid()}")
             fd = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(fd, "w") as file:

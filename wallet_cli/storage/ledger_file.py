@@ -17,26 +17,18 @@ import apsw
 from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, shown
 from wallet_cli.storage import sql
+from wallet_cli.storage.folders import sync
+from wallet_cli.storage.in_place import BESIDE, UNFINISHED, check_one_name, has_something, identity_of
 from wallet_cli.storage.open_to_read import open_to_read
 from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
-from wallet_cli.storage.sqlite import (
-    SqliteStore,
-    check_library,
-    connect,
-    open_file,
-    set_up,
-    sync,
-    translating,
-    upgrade,
-)
+from wallet_cli.storage.sqlite import SqliteStore, check_library, connect, open_file, set_up, translating, upgrade
+from wallet_cli.storage.last_commit import LastCommit
 
 NOT_LINKED = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
 """For a file just made, which somebody else who may write to the folder could put a link in the place of."""
 
-
-_BESIDE = ("-wal", "-shm")
-"""What SQLite keeps beside a file that is in use."""
-
+TAKEN_NAMES = (*BESIDE, "-journal", ".lock", ".lock.poll", ".new")
+"""How the names of files end that belong to a ledger."""
 
 Notify = Callable[[str], None]
 
@@ -53,9 +45,21 @@ def ledger_path(text: str) -> Path:
     try:
         if "\0" in text:
             raise ValueError("a NUL in it")
-        return Path(os.path.realpath(Path(text).expanduser()))
+        path = Path(os.path.realpath(Path(text).expanduser()))
     except (RuntimeError, ValueError) as error:  # ~nobody
         raise InvalidInput(f"not a path: {shown(text)}", hint=str(error)) from None
+    ending = next((each for each in TAKEN_NAMES if path.name.endswith(each)), None)
+    if ending is not None:
+        raise InvalidInput(
+            f"a ledger's name cannot end in {ending}, as that of a file beside a ledger does: {shown(text)}",
+            hint="name the ledger itself",
+        )
+    return path
+
+
+def names_of(path: Path) -> set[str]:
+    """The names of all files of a ledger, whether they are there or not."""
+    return {f"{path}{ending}" for ending in ("", *TAKEN_NAMES)}
 
 
 def open_store(
@@ -65,13 +69,15 @@ def open_store(
     notify: Notify,
     purpose: Purpose = Purpose.WRITE,
     first: First = LedgerFacts,
+    last_commit: LastCommit | None = None,
 ) -> SqliteStore:
     """Open the ledger at `path`: for MAKE, make it if there is none; but for READ, bring an older one up to date.
 
 
     `turn` is taken to make or to migrate, and `notify` is told of it in one line. `busy_timeout_s` bounds the wait for
-    programs that write to the file without taking turns. Raises LedgerNotFound where there is none and none is made,
-    and StorageError for a path that is not, and cannot become, a ledger of this version.
+    programs that write to the file without taking turns; `last_commit` is what is noted beside it. Raises LedgerNotFound
+    where there is none and none is made, and StorageError for a path that is not, and cannot become, a ledger of this
+    version.
     """
     check_library()
     if not _is_file(path, purpose):
@@ -82,13 +88,15 @@ def open_store(
                 _make(path, first())
                 notify(f"made a new ledger: {path}")
     if purpose is Purpose.READ:
-        return open_to_read(path, busy_timeout_s, notify)
+        return open_to_read(path, busy_timeout_s, notify, last_commit)
+    before = identity_of(path.stat())
     with translating(path):
-        store = open_file(path, busy_timeout_s)
+        store = open_file(path, busy_timeout_s, last_commit)
         try:
             # Asked before anything that would change a file which is not ours.
             store.version()
             set_up(store.connection)
+            store.watch_files(before)
             if store.version() < sql.SCHEMA_VERSION:
                 with turn("migrating the ledger"):
                     _migrate(store, notify, first)
@@ -126,18 +134,23 @@ def _is_file(path: Path, purpose: Purpose) -> bool:
         raise StorageError(f"this is a folder, not a ledger: {path}", hint=f"--db {path / 'wallet.db'}")
     if not stat.S_ISREG(found.st_mode):
         raise StorageError(f"this is not a file: {path}", hint="check --db")
+    check_one_name(path, found)
     return found.st_size > 0
 
 
 def _make(path: Path, facts: LedgerFacts) -> None:
     """Make an empty ledger: there whole, or not at all."""
+    for suffix in UNFINISHED:
+        # SQLite would bring it into the new one. Somebody may have it open, or look for what was written last in it.
+        if has_something(left := path.with_name(path.name + suffix)):
+            raise StorageError(
+                f"there is no ledger here, but the log of one, with what was written last: {left}",
+                hint=f"put {path.name} back beside it; or, if nobody needs it, remove it",
+            )
     try:
         with _made_whole(path) as connection:
             upgrade(connection, facts)
             connection.execute("PRAGMA journal_mode=WAL")
-            for suffix in _BESIDE:
-                # Left by a ledger that was deleted without them: SQLite would replay its log into the new one.
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"cannot make the ledger: {error.strerror}: {path}", hint="check --db") from None
 
@@ -161,6 +174,9 @@ def _made_whole(path: Path) -> Iterator[apsw.Connection]:
             finally:
                 connection.close()
         sync(new)
+        for suffix in (*BESIDE, "-journal"):
+            # Left by a database that was deleted without them: SQLite would bring its log into the new one.
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
         new.replace(path)
         sync(path.parent)
     except BaseException:
@@ -171,7 +187,7 @@ def _made_whole(path: Path) -> Iterator[apsw.Connection]:
 
 def _remove(path: Path) -> None:
     """Remove a database file that nobody has open, and what SQLite keeps beside it."""
-    for suffix in ("", *_BESIDE):
+    for suffix in ("", *BESIDE, "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 

@@ -15,10 +15,9 @@ import apsw
 
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
+from wallet_cli.storage.in_place import UNFINISHED, Identity, has_something, identity_of
 from wallet_cli.storage.sqlite import SqliteStore, connect, open_file, translating, upgrade
-
-UNFINISHED = ("-wal", "-journal")
-"""What holds a part of the ledger, when there is something in it."""
+from wallet_cli.storage.last_commit import LastCommit
 
 
 class _FileAlone(SqliteStore):
@@ -39,13 +38,15 @@ class _FileAlone(SqliteStore):
             raise StorageError(f"somebody wrote to the ledger while it was read: {self.path}", hint="read it again")
 
 
-def open_to_read(path: Path, busy_timeout_s: float, notify: Callable[[str], None]) -> SqliteStore:
+def open_to_read(
+    path: Path, busy_timeout_s: float, notify: Callable[[str], None], last_commit: LastCommit | None = None
+) -> SqliteStore:
     """Open the ledger in a file that is there; of an older schema, a copy in this program's, which goes when closed.
 
     `notify` is told of a copy. Raises StorageError for what is no ledger, is newer, or cannot be read as it is.
     """
     with translating(path):
-        store = _opened(path, busy_timeout_s)
+        store = _opened(path, busy_timeout_s, last_commit)
         try:
             version = store.version()
             if version < sql.SCHEMA_VERSION:
@@ -61,26 +62,54 @@ def open_to_read(path: Path, busy_timeout_s: float, notify: Callable[[str], None
     return store
 
 
-def _opened(path: Path, busy_timeout_s: float) -> SqliteStore:
-    unfinished = [beside for beside in map(path.name.__add__, UNFINISHED) if _has_something(path.with_name(beside))]
+def _opened(path: Path, busy_timeout_s: float, last_commit: LastCommit | None) -> SqliteStore:
+    """The ledger by a connection that has begun to read, one way or the other."""
+    before = identity_of(path.stat())
+    unfinished = [beside for beside in map(path.name.__add__, UNFINISHED) if has_something(path.with_name(beside))]
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK):
-        store = open_file(path, busy_timeout_s)
-        if unfinished:
-            # What a program that was killed left there is read where it is: the last to close does not tidy it up.
-            store.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        return store
+        # What a program that was killed left there is read where it is: the last to close does not tidy it up.
+        store = _begun(path, busy_timeout_s, before, last_commit, tidy=not unfinished)
+        if store is not None:
+            return store
     if not unfinished:
-        return _FileAlone(path, busy_timeout_s)
+        alone = _FileAlone(path, busy_timeout_s)
+        alone.watch_files(before, log=False)
+        return alone
     # Somebody is writing to it, or was killed: SQLite can read it if what they keep beside it is there and readable.
-    store = SqliteStore(path, connect(path, busy_timeout_s, apsw.SQLITE_OPEN_READONLY))
-    try:
-        store.connection.execute("PRAGMA schema_version").fetchall()
-    except (apsw.CantOpenError, apsw.ReadOnlyError) as error:
-        store.close()
+    store = _begun(path, busy_timeout_s, before, last_commit, apsw.SQLITE_OPEN_READONLY, tidy=False)
+    if store is None:
         raise StorageError(
             f"a part of this ledger is in {unfinished[0]}, which cannot be read where nothing may be written: {path}",
             hint=f"copy {path.name} and {unfinished[0]} to a folder that you may write to, and read it there",
-        ) from error
+        )
+    return store
+
+
+def _begun(
+    path: Path,
+    busy_timeout_s: float,
+    before: Identity,
+    last_commit: LastCommit | None,
+    flags: int = apsw.SQLITE_OPEN_READWRITE,
+    *,
+    tidy: bool,
+) -> SqliteStore | None:
+    """A store that has begun to read; None where SQLite cannot, as what it needs beside the file cannot be made.
+
+    That is tried, because what may be written is not only a matter of permissions, which are asked before.
+    """
+    store = open_file(path, busy_timeout_s, last_commit, flags)
+    try:
+        if not tidy:
+            store.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        store.connection.execute("PRAGMA schema_version").fetchall()
+        store.watch_files(before)
+    except (apsw.CantOpenError, apsw.ReadOnlyError):
+        store.connection.close()
+        return None
+    except BaseException:
+        store.connection.close()
+        raise
     return store
 
 
@@ -96,15 +125,6 @@ def _copied(store: SqliteStore) -> SqliteStore:
         copy.connection.close()
         raise
     return copy
-
-
-def _has_something(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from None
 
 
 def _state(path: Path) -> tuple[int, ...]:

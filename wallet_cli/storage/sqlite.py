@@ -25,10 +25,13 @@ from wallet_cli.domain.rules import State
 from wallet_cli.errors import Busy, StorageError, UnknownOutcome
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
+from wallet_cli.storage.folders import sync
+from wallet_cli.storage.in_place import Identity, InPlace, identity_of
 from wallet_cli.storage.loading import Loader
 from wallet_cli.storage.marks import refusal, schema_changed
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
+from wallet_cli.storage.last_commit import LastCommit, check_log
 from wallet_cli.storage.writing import Rows, rows_of
 
 APPLICATION_ID = 0x57414C54
@@ -104,12 +107,30 @@ class SqliteStore(Copying):
         """Whether a sync of this connection failed, and the log has not been begun anew since."""
         self.small_blocks = False
         """Whether room for the log's index has to be made before each write (wal_index.py)."""
+        self.in_place: InPlace | None = None
+        """Whether the ledger's names stand for what is open; None for a temporary copy."""
+
+    def watch_files(self, before: Identity, *, log: bool = True) -> None:
+        """Have each turn ask whether the ledger's names stand for the files that are open: for a connection that has
+        read, so that its `log` is there. `before` is what its name stood for before it was opened.
+        """
+        self.in_place = InPlace(self.path, self.connection, before, log=log)
+
+    def check_in_place(self) -> None:
+        """Raises StorageError where the ledger, or what belongs to it, was moved, removed, replaced or linked."""
+        if self.in_place is not None:
+            self.in_place.check()
 
     def forbid_writes(self) -> None:
         """Let this connection only read, whatever is asked of it."""
         self._run("PRAGMA query_only=ON")
 
     def close(self) -> None:
+        try:
+            self.check_in_place()
+        except StorageError:
+            # The log is not of the file that is there now: neither bring it in, nor remove it.
+            self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self.connection.close()
 
     def version(self) -> int:
@@ -211,6 +232,8 @@ class SqliteStore(Copying):
             except StorageError:
                 raise UnknownOutcome(failed.message) from error
             raise StorageError(failed.message, hint=f"nothing was written; {failed.hint}") from error
+        if self.in_place is not None:
+            self.in_place.check_ledger()
 
     def _begin_log_anew(self) -> None:
         """Bring all of the log into the file, and empty it: nothing of a commit that failed can come back.
@@ -252,6 +275,7 @@ class SqliteStore(Copying):
         return False
 
     def holds(self, made: Made) -> bool:
+        self.check_in_place()
         if isinstance(made, Transaction):
             return self.transaction(made.wallet_id, made.seq) == made
         if isinstance(made, Hold):
@@ -271,11 +295,11 @@ class SqliteStore(Copying):
     def address(self) -> str:
         return str(self.path)
 
-    def identity(self) -> tuple[Any, ...]:
-        found = self.path.stat()
-        return (found.st_dev, found.st_ino)
+    def identity(self) -> Identity:
+        return identity_of(self.path.stat()) if self.in_place is None else self.in_place.file
 
     def _begin_alone(self) -> None:
+        self.check_in_place()
         self._run("BEGIN IMMEDIATE")
         (version,) = self._rows("PRAGMA user_version")[0]
         if version != sql.SCHEMA_VERSION:
@@ -311,15 +335,6 @@ class SqliteStore(Copying):
                 yield make(row)
 
 
-def sync(path: Path) -> None:
-    """Have what is in a file or folder on the disk. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def connect(
     path: Path, busy_timeout_s: float, flags: int = apsw.SQLITE_OPEN_READWRITE, options: str = ""
 ) -> apsw.Connection:
@@ -332,18 +347,32 @@ def connect(
     return connection
 
 
-def open_file(path: Path, busy_timeout_s: float) -> SqliteStore:
-    """The ledger in a file that is there, whose folder may be written."""
+def open_file(
+    path: Path, busy_timeout_s: float, last_commit: LastCommit | None, flags: int = apsw.SQLITE_OPEN_READWRITE
+) -> SqliteStore:
+    """The ledger in a file that is there, whose folder may be written unless `flags` say READONLY.
+
+    `last_commit` is what is noted beside it. Raises StorageError for a log that is of another file.
+    """
+    small_blocks = flags == apsw.SQLITE_OPEN_READWRITE and _has_small_blocks(path)
+    with _room_made(path) if small_blocks else nullcontext():
+        store = SqliteStore(path, connect(path, busy_timeout_s, flags))
+        store.small_blocks = small_blocks
+        try:
+            check_log(path, store.connection, last_commit)
+            if small_blocks:
+                store.connection.execute("PRAGMA schema_version").fetchall()  # opens the index
+        except BaseException:
+            store.connection.close()
+            raise
+    return store
+
+
+def _has_small_blocks(path: Path) -> bool:
     try:
-        small_blocks = sys.platform == "linux" and os.statvfs(path).f_frsize < SURE_BLOCK_BYTES
+        return sys.platform == "linux" and os.statvfs(path).f_frsize < SURE_BLOCK_BYTES
     except OSError as error:
         raise StorageError(f"cannot open the ledger: {error.strerror}: {path}", hint="check --db") from error
-    with _room_made(path) if small_blocks else nullcontext():
-        store = SqliteStore(path, connect(path, busy_timeout_s))
-        store.small_blocks = small_blocks
-        if small_blocks:
-            store.connection.execute("PRAGMA schema_version").fetchall()  # opens the index
-    return store
 
 
 def _room_made(path: Path) -> AbstractContextManager[None]:

@@ -133,6 +133,7 @@ class Endpoint:
             handler = self._handler(scope["method"])
             who = site.door.caller(scope)
             caller = who.name
+            site.check_in_place()
             reply = await handler(site, Call(scope, receive, who))
             status = reply.status
             if isinstance(reply, Stream):

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 from wallet_cli.errors import Busy, WalletError
 from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.settings import Settings
+from wallet_cli.storage.in_place import Identity, check_same
 from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sqlite import SqliteStore
 
@@ -69,6 +70,8 @@ class Read(NamedTuple):
     given: tuple[Any, ...]
     seconds: float
     """How long it may take, sending included; the server ends it then, and this process itself a moment later."""
+    file: Identity | None
+    """What the server has open, if it is a file: no other is read in its name."""
 
 
 def main(control: int) -> None:
@@ -113,6 +116,7 @@ def _answer(out: _Out, ledger: Ledger, read: Read) -> None:
     store, until_s = ledger.store, time.monotonic() + min(read.seconds, MAX_MAKING_S)
     store.forbid_writes()
     if isinstance(store, SqliteStore):
+        check_same(store.path, store.identity(), read.file)
         out.folder = str(store.path.parent)
     else:
         store.end_reads_after(min(read.seconds, MAX_MAKING_S))

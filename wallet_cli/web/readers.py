@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from wallet_cli.errors import Busy, WalletError
 from wallet_cli.settings import Settings
+from wallet_cli.storage.in_place import Identity
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.exchange import ClientLeft, Receive
 from wallet_cli.web.read_worker import HEAD, LENGTH, Kind, Read
@@ -138,6 +139,8 @@ class Readers:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.file: Identity | None = None
+        """The file to read, if it is one: another at its place is not read."""
         self._control: socket.socket | None = None
         self._program: subprocess.Popen[bytes] | None = None
         self._queues: dict[Lane, _Queue] = {}
@@ -166,7 +169,7 @@ class Readers:
         if self._stopping:
             raise Busy(STOPPING, hint="send it again")
         queue = self._queues.setdefault(lane, _Queue(lane))
-        read = Read(self._settings, work, given, lane.seconds)
+        read = Read(self._settings, work, given, lane.seconds, self.file)
         with _in_time(lane.seconds) as deadline:
             async with deadline, _while_there(receive), queue.turn(caller):
                 reading = await self._begin(read)

@@ -22,6 +22,7 @@ from wallet_cli.errors import Busy, StorageError, WalletError
 from wallet_cli.services.context import Ledger, accepted, open_ledger
 from wallet_cli.services.tokens import Tokens
 from wallet_cli.settings import Settings
+from wallet_cli.storage.in_place import check_same
 from wallet_cli.storage.sqlite import SqliteStore
 from wallet_cli.web.auth import Caller, Doorkeeper, OpenDoor, address_of, claimed
 from wallet_cli.web.exchange import Scope
@@ -81,6 +82,8 @@ class Site:
         self._own = self._resources.enter_context(self._open())
         self._own.store.forbid_writes()
         self.ledger = self._own
+        if isinstance(self._own.store, SqliteStore):
+            self.readers.file = self._own.store.identity()
         # Asked now: once the store is read aside, the loop itself cannot wait for it.
         ledger_id, is_local = self._own.store.ledger_id(), self._own.store.is_local
         if not isinstance(self._own.store, SqliteStore):
@@ -152,6 +155,11 @@ class Site:
         elif for_strangers(error) is not error:
             self.repeated.log("failed", once, code=error.code, reason=error.message)
 
+    def check_in_place(self) -> None:
+        """Raises StorageError where the file of the ledger is not there any more, or is another one."""
+        if isinstance(self._own.store, SqliteStore):
+            self._own.store.check_in_place()
+
     def waiting_aside(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]:
         """The same, where what is read of the ledger is waited for while the loop goes on, if it has to be."""
         return work if self._connections is None else self._connections.aside(work)
@@ -194,6 +202,8 @@ class Site:
     def _open(self, busy_timeout_s: float | None = None) -> Iterator[Ledger]:
         """The ledger, by a connection of its own."""
         with open_ledger(self.settings, lambda text: log("ledger", message=text), busy_timeout_s) as ledger:
+            if isinstance(ledger.store, SqliteStore):
+                check_same(ledger.store.path, ledger.store.identity(), self.readers.file)
             ledger.times_are_utc = True  # whatever the ledger's zone: who sends one need not know that
             yield ledger
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from wallet_cli.domain import rules
 from wallet_cli.domain.commands import AppliedTogether, Command, Made, Replayed, Result
@@ -59,6 +59,9 @@ class Turns(Protocol):
 
     def turn(self, timeout_s: float, command: str) -> AbstractContextManager[None]:
         """Hold it for the length of a `with` block; raises Busy."""
+
+    def note(self, store: Any, committed: Transaction) -> None:
+        """Within a turn: note outside the ledger what was committed in it, as far as that can be done."""
 
 
 class Turn:
@@ -155,6 +158,8 @@ class Executor:
                 raise
             if turn.evidence is not None:
                 self._commit(turn.evidence)
+                if isinstance(turn.evidence, Transaction):
+                    self.turns.note(store, turn.evidence)
             else:
                 self._end(turn.vouches)
 

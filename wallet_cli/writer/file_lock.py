@@ -23,8 +23,12 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.period import format_time
-from wallet_cli.errors import Busy, StorageError
+from wallet_cli.errors import Busy, StorageError, WalletError
+from wallet_cli.storage.copying import Copying
+from wallet_cli.storage.in_place import Identity, identity_of
+from wallet_cli.storage.last_commit import LAST_COMMIT_BYTES, LastCommit, last_commit_of
 from wallet_cli.writer import tickets
 
 try:
@@ -32,10 +36,11 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-"""Opens no symbolic link, and does not wait for the other end of a pipe."""
+NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""Opens no symbolic link, does not wait for the other end of a pipe, and takes bytes as they are."""
 
 HAVE_FLOCK = fcntl is not None
+HAVE_PWRITE = hasattr(os, "pwrite")
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 """What a file system says that has no locks, or whose lock service is not there."""
@@ -44,6 +49,12 @@ MAX_TIMEOUT_S = 86_400.0
 RING_EVERY_S = 0.05
 HOLDER_BYTES = 256
 """A holder's line is padded to this length, so that it replaces the one before in a single write."""
+
+LAST_COMMIT_AT = tickets.COUNTERS_END
+"""Behind the counters of those who wait: what was committed last (storage/last_commit.py)."""
+
+LOCK_FILE_BYTES = LAST_COMMIT_AT + LAST_COMMIT_BYTES
+"""How long a lock file gets: the locked bytes are beyond its end."""
 
 
 class Holder(NamedTuple):
@@ -62,6 +73,9 @@ class TurnLock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._fd = -1
+        """The lock file, while this one has the turn or waits for it."""
+        self._file: Identity = (0, 0)
 
     @contextmanager
     def turn(self, timeout_s: float, command: str) -> Iterator[None]:
@@ -71,7 +85,7 @@ class TurnLock:
         others will be told while this holder has it. Raises StorageError where the lock file cannot be opened or
         locked.
         """
-        fd = self._open()
+        fd = self._fd = self._open()
         try:
             try:
                 taken = self._take(fd, min(timeout_s, MAX_TIMEOUT_S))
@@ -79,11 +93,35 @@ class TurnLock:
                 raise self._unlockable(error) from error
             if not taken:
                 raise self._busy(timeout_s)
-            _write_holder(fd, command)
+            if not os.fstat(fd).st_nlink:
+                raise Busy(f"the lock {self.path} was removed while it was waited for", hint="try again")
+            _write_at(fd, _holder_line(command), 0)
             yield
         finally:
             # Also when an exception or a signal cut the wait or the turn short.
             self._give_up(fd)
+
+    def note(self, store: Copying, committed: Transaction) -> None:
+        """Note in the lock file, within a turn, what was committed last; where there is no room, what was before stays.
+
+        It is not synced: after a power cut the note may be older than the ledger, which is as good as none.
+        """
+        with suppress(WalletError):
+            uuid, file = store.facts_of_turn().uuid, store.identity()
+            _write_at(self._fd, last_commit_of(committed, uuid, self._file, file).packed(), LAST_COMMIT_AT)
+
+    def last_commit(self) -> LastCommit | None:
+        """What was noted last, by anybody; None where there is nothing, or it cannot be read."""
+        try:
+            fd = os.open(self.path, os.O_RDONLY | NO_LINK)
+        except OSError:
+            return None
+        try:
+            return LastCommit.unpacked(os.read(fd, LOCK_FILE_BYTES)[LAST_COMMIT_AT:])
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
 
     def holder(self) -> Holder | None:
         """Who wrote their name into the lock last, if they are still running; None where nobody can be named."""
@@ -110,9 +148,10 @@ class TurnLock:
             ) from None
         found = os.fstat(fd)
         # Whoever may write to the folder can put something of somebody else's there, for the holder's line to spoil.
-        if not stat.S_ISREG(found.st_mode) or found.st_size > tickets.LOCK_FILE_BYTES:
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LOCK_FILE_BYTES or found.st_nlink > 1:
             os.close(fd)
-            raise self._foreign("is not a lock of this program")
+            raise self._foreign("is not a lock of this program" if found.st_nlink <= 1 else "has a second name")
+        self._file = identity_of(found)
         return fd
 
     def _foreign(self, what: str) -> StorageError:
@@ -127,6 +166,14 @@ class TurnLock:
 
     def _take(self, fd: int, timeout_s: float) -> bool:
         """Take the turn; False if the time runs out first. Where others wait, get in line behind them."""
+        try:
+            return self._taken(fd, timeout_s)
+        except OSError as error:
+            raise StorageError(
+                f"cannot lock {self.path}: {error.strerror}", hint="keep the ledger on a disk of this machine"
+            ) from None
+
+    def _taken(self, fd: int, timeout_s: float) -> bool:
         if (timeout_s <= 0 or not tickets.anybody_waits(fd)) and _is_free(fd):
             return True
         if timeout_s <= 0:
@@ -152,11 +199,20 @@ class TurnLock:
         )
 
 
-def _write_holder(fd: int, command: str) -> None:
-    """Say who has the turn, as a courtesy to those who wait: on a full disk they are told less."""
+def _holder_line(command: str) -> bytes:
+    """Who has the turn, for those who wait to be told."""
     line = f"{os.getpid()} {format_time(time.time_ns() // 1000)} {command}".encode()[: HOLDER_BYTES - 1]
+    return line.ljust(HOLDER_BYTES - 1) + b"\n"
+
+
+def _write_at(fd: int, content: bytes, place: int) -> None:
+    """Write what nobody's promise hangs on: on a full disk it is left out."""
     with suppress(OSError):
-        os.pwrite(fd, line.ljust(HOLDER_BYTES - 1) + b"\n", 0)
+        if HAVE_PWRITE:
+            os.pwrite(fd, content, place)
+        else:
+            os.lseek(fd, place, os.SEEK_SET)
+            os.write(fd, content)
 
 
 def _is_free(fd: int) -> bool:

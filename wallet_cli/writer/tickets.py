@@ -27,8 +27,7 @@ except ImportError:  # Windows
 COUNTERS_AT = 256
 """Two 8-byte numbers in the lock file, after the holder's line: the last ticket given out, and the last one served."""
 
-LOCK_FILE_BYTES = COUNTERS_AT + 16
-"""How long a lock file gets: the locked bytes are beyond its end."""
+COUNTERS_END = COUNTERS_AT + 16
 
 GUARD_BYTE = 2**32
 FIRST_TICKET_BYTE = 2**33

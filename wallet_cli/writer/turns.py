@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from wallet_cli.domain.model import Transaction
+from wallet_cli.storage.copying import Copying
 from wallet_cli.writer import file_lock
 from wallet_cli.writer.file_lock import TurnLock
 
@@ -24,3 +26,6 @@ class RowLocks:
     def turn(self, timeout_s: float, command: str) -> AbstractContextManager[None]:
         """Nothing to wait for here."""
         return nullcontext()
+
+    def note(self, store: Copying, committed: Transaction) -> None:
+        """A server keeps its log itself."""

@@ -11,6 +11,7 @@ from typing import Any
 from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.services.imports.dialect import Dialect, dialect
 from wallet_cli.settings import config_path
+from wallet_cli.storage.folders import make_folder
 
 NAMES = ("delimiter", "decimal", "dates", "encoding", "wallet")
 MAX_BYTES = 64 * 1024
@@ -67,7 +68,7 @@ def write(name: str, kept: Dialect) -> Path:
     if kept.columns:
         lines += ["", "[map]", *(f"{_toml(column)} = {_toml(target)}" for column, target in kept.columns.items())]
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "w", encoding="utf-8") as file:
