@@ -48,7 +48,7 @@ class LastCommit(NamedTuple):
 
     @staticmethod
     def unpacked(found: bytes) -> LastCommit | None:
-        """None for what is not all a last_commit."""
+        """None for what is not the whole of a note."""
         told, sum_ = found[:-SUM_BYTES], found[-SUM_BYTES:]
         if len(found) != LAST_COMMIT_BYTES or not told.startswith(MAGIC) or _sum(told) != sum_:
             return None
@@ -62,7 +62,7 @@ def _sum(told: bytes) -> bytes:
 
 
 def digest_of(uuid: str | None) -> bytes:
-    """How a last_commit names a ledger."""
+    """How a note names a ledger."""
     return bytes(sha256(str(uuid).encode()).digest()[:16])
 
 
@@ -71,7 +71,7 @@ def last_commit_of(transaction: Transaction, uuid: str | None, lock: Identity, f
 
 
 def check_last_commit(store: Reading, last_commit: LastCommit | None, where: str) -> None:
-    """Raises StorageError where a ledger lacks what a last_commit read before it names. Another ledger's says nothing."""
+    """Raises StorageError where a ledger lacks what a note, read before it, names. Another ledger's says nothing."""
     if last_commit is None or last_commit.ledger != digest_of(store.facts_of_turn().uuid):
         return
     found = store.transaction(last_commit.wallet_id, last_commit.seq)

@@ -19,10 +19,10 @@ from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, shown
 from wallet_cli.storage import sql
 from wallet_cli.storage.folders import sync
 from wallet_cli.storage.in_place import BESIDE, UNFINISHED, check_one_name, has_something, identity_of
+from wallet_cli.storage.last_commit import LastCommit
 from wallet_cli.storage.open_to_read import open_to_read
 from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.sqlite import SqliteStore, check_library, connect, open_file, set_up, translating, upgrade
-from wallet_cli.storage.last_commit import LastCommit
 
 NOT_LINKED = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
 """For a file just made, which somebody else who may write to the folder could put a link in the place of."""
@@ -75,9 +75,9 @@ def open_store(
 
 
     `turn` is taken to make or to migrate, and `notify` is told of it in one line. `busy_timeout_s` bounds the wait for
-    programs that write to the file without taking turns; `last_commit` is what is noted beside it. Raises LedgerNotFound
-    where there is none and none is made, and StorageError for a path that is not, and cannot become, a ledger of this
-    version.
+    programs that write to the file without taking turns; `last_commit` is what is noted beside it. Raises
+    LedgerNotFound where there is none and none is made, and StorageError for a path that is not, and cannot become, a
+    ledger of this version.
     """
     check_library()
     if not _is_file(path, purpose):

@@ -16,8 +16,8 @@ import apsw
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
 from wallet_cli.storage.in_place import UNFINISHED, Identity, has_something, identity_of
-from wallet_cli.storage.sqlite import SqliteStore, connect, open_file, translating, upgrade
 from wallet_cli.storage.last_commit import LastCommit
+from wallet_cli.storage.sqlite import SqliteStore, connect, open_file, translating, upgrade
 
 
 class _FileAlone(SqliteStore):

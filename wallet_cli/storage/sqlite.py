@@ -27,11 +27,11 @@ from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.folders import sync
 from wallet_cli.storage.in_place import Identity, InPlace, identity_of
+from wallet_cli.storage.last_commit import LastCommit, check_log
 from wallet_cli.storage.loading import Loader
 from wallet_cli.storage.marks import refusal, schema_changed
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
-from wallet_cli.storage.last_commit import LastCommit, check_log
 from wallet_cli.storage.writing import Rows, rows_of
 
 APPLICATION_ID = 0x57414C54

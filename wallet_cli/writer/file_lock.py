@@ -166,14 +166,6 @@ class TurnLock:
 
     def _take(self, fd: int, timeout_s: float) -> bool:
         """Take the turn; False if the time runs out first. Where others wait, get in line behind them."""
-        try:
-            return self._taken(fd, timeout_s)
-        except OSError as error:
-            raise StorageError(
-                f"cannot lock {self.path}: {error.strerror}", hint="keep the ledger on a disk of this machine"
-            ) from None
-
-    def _taken(self, fd: int, timeout_s: float) -> bool:
         if (timeout_s <= 0 or not tickets.anybody_waits(fd)) and _is_free(fd):
             return True
         if timeout_s <= 0:
