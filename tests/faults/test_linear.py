@@ -213,7 +213,7 @@ def record(places: Sequence[Place], addresses: Sequence[tuple[str, int]], fault:
         with os.fdopen(pipe, "w") as file:
             for place in places:
                 # No two amounts of a history are the same, so that no answer could be another's.
-                amounts = iter(drawn.sample(range(number, 100 * CLIENTS, CLIENTS), OPERATIONS_EACH))
+                amounts = iter(drawn.sample(range(number + 1, 100 * CLIENTS, CLIENTS), OPERATIONS_EACH))
                 with_kills = place.number % KILLED_EVERY == KILLED_EVERY - 1
                 placed: list[tuple[int, int]] = []
                 barrier.wait(BARRIER_S)

@@ -12,6 +12,7 @@ import os
 import random
 import re
 import shutil
+import stat
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -34,12 +35,12 @@ from wallet_cli.domain.address import parse_wallet
 from wallet_cli.errors import WalletError
 from wallet_cli.services import transactions
 from wallet_cli.services.context import Ledger, open_ledger
-from wallet_cli.storage import ledger_file, sqlite
+from wallet_cli.storage import sqlite
 from wallet_cli.storage.sqlite import SqliteStore
 
 pytestmark = pytest.mark.on_file("PostgreSQL has its own disk")
 
-CUTS = size(12, 504)
+CUTS = size(14, 504)
 CONTROL_CUTS = size(12, 60)
 """Of a fault, at most: the first harm that is found is enough."""
 WRITERS = size(3, 5)
@@ -144,8 +145,28 @@ class Migration(Terminals):
                 connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM newer.{table}")
         newer.unlink()
         path.chmod(0o600)
-        for suffix in ("-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        alone(path)
+
+
+class Restored(Terminals):
+    """The same on a backup that was put in the place of the ledger: the first to write brings it into WAL mode."""
+
+    @staticmethod
+    def prepare(root: Path) -> None:
+        Work.prepare(root)
+        path = root / "wallet.db"
+        newer = path.rename(root / "newer.db")
+        with closing(apsw.Connection(str(newer))) as connection:
+            connection.execute("VACUUM INTO ?", (str(path),))
+        newer.unlink()
+        path.chmod(0o600)
+        alone(path)
+
+
+def alone(path: Path) -> None:
+    """Leave nothing beside a ledger."""
+    for suffix in ("-wal", "-shm", ".lock"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 class Serving(Work):
@@ -283,7 +304,7 @@ def run_all(commands: Sequence[Sequence[str]], fault: str | None) -> None:
         assert done.code == 0, done.err
 
 
-WORKS: list[type[Work]] = [Terminals, Serving, Importing, FirstRun, Migration, Moving]
+WORKS: list[type[Work]] = [Terminals, Serving, Importing, FirstRun, Migration, Restored, Moving]
 
 
 # The power is cut, and the ledger opened.
@@ -425,8 +446,13 @@ def answers_before_it_commits() -> None:
 
 def leaves_the_folder_unsynced() -> None:
     """A deliberate fault: a new ledger is synced, and its name is not."""
-    sync = ledger_file._sync
-    ledger_file._sync = lambda path: None if path.is_dir() else sync(path)
+    sync = os.fsync
+
+    def of_files(fd: int) -> None:
+        if not stat.S_ISDIR(os.fstat(fd).st_mode):
+            sync(fd)
+
+    os.fsync = of_files
 
 
 @pytest.mark.parametrize(
@@ -450,5 +476,5 @@ def test_a_fault_loses_what_was_acknowledged(
         harmed += bool(found)
         if wrong and not WHOLE:
             break
-    assert any("was acknowledged and is lost" in problem for problem in wrong)
+    assert wrong != []
     figure("power cut: controls", tried, fault=fault, harmed=harmed)
