@@ -23,6 +23,7 @@ from support import cli, processes
 from wallet_cli.errors import Busy, StorageError
 from wallet_cli.writer.file_lock import HOLDER_BYTES, TurnLock
 from wallet_cli.writer.polling_lock import PollingTurnLock
+from wallet_cli.writer.tickets import COUNTERS_AT
 from wallet_cli.writer.turns import turn_lock
 
 LOCKS = [TurnLock, PollingTurnLock]
@@ -194,6 +195,19 @@ def test_the_turn_comes_when_it_is_given_up(
         # Given up while somebody waits, or just before; either way the turn comes.
         threading.Thread(target=holder.stdin.close).start()
         assert place(lambda: attempt(lock(path), PATIENCE_S)) is None
+
+
+@pytest.mark.parametrize("counter", [2**63 - 2, 2**63, 2**64 - 1, int.from_bytes(b"\xa5" * 8, "little")])
+def test_whatever_a_power_cut_left_in_the_lock_it_works(path: Path, counter: int) -> None:
+    # It is not synced: where the file grew, old data of the disk may be in it.
+    path.write_bytes(b"\xa5" * COUNTERS_AT + counter.to_bytes(8, "little") + b"\xa5" * 8)
+    assert TurnLock(path).holder() is None
+    for _ in range(2):
+        with processes.held(TurnLock, path) as holder:
+            assert holder.stdin is not None
+            assert isinstance(attempt(TurnLock(path), 0.05), Busy)
+            threading.Thread(target=holder.stdin.close).start()
+            assert attempt(TurnLock(path), PATIENCE_S) is None
 
 
 @both

@@ -31,6 +31,8 @@ COUNTERS_END = COUNTERS_AT + 16
 
 GUARD_BYTE = 2**32
 FIRST_TICKET_BYTE = 2**33
+TICKETS = 2**60
+"""How many there are, before they begin again. The file is not synced: after a power cut any number may be in it."""
 
 
 def anybody_waits(fd: int) -> bool:
@@ -52,7 +54,7 @@ def wait_in_line(fd: int) -> int | None:
 
     with suppress(OSError):
         lock(fd, GUARD_BYTE)
-        ticket = int.from_bytes(os.pread(fd, 8, COUNTERS_AT), "little") + 1
+        ticket = int.from_bytes(os.pread(fd, 8, COUNTERS_AT), "little") % TICKETS + 1
         os.pwrite(fd, ticket.to_bytes(8, "little"), COUNTERS_AT)
         lock(fd, FIRST_TICKET_BYTE + ticket)
         unlock(fd, GUARD_BYTE)
