@@ -345,6 +345,13 @@ def test_a_commit_that_no_standby_ever_has_is_unknown(primary: Primary, monkeypa
     assert cli.run(["--db", primary.url, *line.split(), "--json"]).json["replayed"] is True
 
 
+@pytest.mark.parametrize("line", ["register 9886977547", "create 1/unsure", "key create unsure"])
+def test_so_is_one_that_locks_no_wallet(primary: Primary, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    """Whoever asks what became of it has written nothing, and would wait for nobody."""
+    monkeypatch.setattr(executor, "SETTLE_S", 0.5)
+    unconfirmed(primary, line)
+
+
 def test_it_is_heard_of_where_warnings_are_not_wanted(primary: Primary, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "SETTLE_S", 0.5)
     primary.cluster.execute("ALTER DATABASE postgres SET client_min_messages = error")

@@ -558,7 +558,7 @@ class PostgresStore(Copying):
         What is seen here may be more than that: a server shows what it committed without its standby when somebody
         cancelled the wait, or when it came back from a crash.
         """
-        self._run("SELECT pg_current_xact_id()")
+        self._run(session.IN_THE_LOG)
         return True
 
     def holds(self, made: Made) -> bool:

@@ -58,6 +58,9 @@ def before_commit(commits_by: str) -> tuple[str, ...]:
     return f"SET LOCAL synchronous_commit = {durable}", "SET LOCAL client_min_messages = warning"
 
 
+IN_THE_LOG = "SELECT pg_logical_emit_message(true, 'wallet', '')"
+"""Writes to the log: the commit of a transaction that has not, waits for neither the disk nor the standby."""
+
 FALSE = {
     ("session_replication_role", "replica"): "foreign keys are not checked",
     ("zero_damaged_pages", "on"): "a damaged page is read as an empty one",
