@@ -6,6 +6,7 @@ Each case is tried on a connection of one's own and behind a pool that changes s
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -372,3 +373,37 @@ def test_a_server_that_connects_anew_says_why_it_does_not_use_the_database(url: 
         execute(url, "ALTER TABLE holds SET LOGGED")
         wait_for(store.is_there)
         store.ping()
+
+
+# Another ledger comes in the place of the one that was opened.
+
+
+def test_another_ledger_in_its_place_is_neither_read_nor_written(url: str) -> None:
+    """As after a restore, or behind a pool that was told of another server."""
+    databases, name = postgres.databases(), postgres.database_in(url)
+    other = databases.new(empty=True)
+    engines.tell(other, STORY)
+    with engines.opened(url) as ledger:
+        ledger.executor.run([Post(1, True, 1)], "one")
+        for old, new in ((name, f"{name}_old"), (postgres.database_in(other), name)):
+            end_sessions(old)
+            databases.execute(f"ALTER DATABASE {old} RENAME TO {new}")
+        for _ in range(2):
+            with pytest.raises(StorageError, match="another ledger is in the place of the one that was opened"):
+                ledger.executor.run([Post(1, True, 1)], "one")
+            with pytest.raises(StorageError, match="another ledger"):
+                assert ledger.settings
+    assert run(url, *READ.split()).out == "500.00\n"
+    databases.execute(f"DROP DATABASE {name}_old")
+
+
+def test_behind_a_pool_another_ledger_is_noticed_within_a_second(url: str) -> None:
+    """The connection to the pool stays, and leads elsewhere."""
+    with postgres.pooled(url, sessions=1) as through, engines.opened(through) as ledger:
+        assert ledger.settings
+        execute(url, "UPDATE ledger SET uuid = gen_random_uuid()::text")
+        with pytest.raises(StorageError, match="another ledger"):
+            ledger.executor.run([Post(1, True, 1)], "one")
+        time.sleep(ledger.store.facts_last_s)
+        with pytest.raises(StorageError, match="another ledger"):
+            assert ledger.settings

@@ -50,7 +50,7 @@ from wallet_cli.storage import session, sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.ledger_file import First, first_of_older, words_of_zone
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import refusal, schema_changed
+from wallet_cli.storage.marks import Itself, refusal, schema_changed
 from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
@@ -161,6 +161,8 @@ class PostgresStore(Copying):
         self._returning: threading.Thread | None = None
         self._pins: tuple[str, ...] = ()
         """The statements that each transaction begins with, where it may be in any session: see storage/session.py."""
+        self._id: str | None = None
+        """The ledger's, which it keeps: but for one that is just arriving."""
         self._refused: StorageError | None = None
         """Why the database, which was reached, is not used."""
         self._doubtful = False
@@ -287,6 +289,7 @@ class PostgresStore(Copying):
             found = _last_row(connection, *self._pins, session.WHAT_IS_SET)
             connection.execute("ROLLBACK")
         self.warnings = session.check(found, self.name)
+        self._facts = None  # a server that was put in the place of another may have another ledger
 
     def _noticed(self, notice: errors.Diagnostic) -> None:
         # Of a COMMIT: that it no longer waited for the standby. Its words are in the server's language.
@@ -301,6 +304,20 @@ class PostgresStore(Copying):
     def forbid_writes(self) -> None:
         """Let this store only read, whatever is asked of it."""
         self._read_only = True
+
+    def check_whole(self) -> None:
+        super().check_whole()
+        self._id = self.facts().uuid
+
+    def _know(self, row: Sequence[Any] | None) -> Itself:
+        found = super()._know(row)
+        if None not in (self._id, found.facts.uuid) and self._id != found.facts.uuid:
+            self._facts = None
+            raise StorageError(
+                f"another ledger is in the place of the one that was opened: {self.name}",
+                hint="see which one is meant; this process has to be started again to use the other",
+            )
+        return found
 
     def version(self) -> int:
         """The schema version; 0 where there is no ledger yet. Raises StorageError for what is no ledger, or newer."""
