@@ -106,17 +106,21 @@ class Stubborn:
     async def _send(self, request: Request, connections: dict[Address, Connection]) -> None:
         """Until there is an answer; a server that did not give one is asked last."""
         turn = self._random.randrange(len(self.addresses))
+        in_doubt = False
         while True:
             address = self.addresses[turn % len(self.addresses)]
             answer = await self._try(request, address, connections)
             if answer is not None and answer.status in (200, 201):
                 self.answered[request] = request.id_in(answer)
                 self.replayed += answer.status == 200
+                if answer.status == 200 and not in_doubt:
+                    self.complaints.append(f"{request} was said not to be applied, and had been: {answer}")
                 self.news.set()
                 return
             if answer is not None and not (answer.status == 503 and answer.body["code"] in AGAIN):
                 self.complaints.append(f"{request} was answered {answer}")
                 return
+            in_doubt |= answer is None or "unknown" in answer.body["message"]
             turn += 1
             await asyncio.sleep(PAUSE_S)
 

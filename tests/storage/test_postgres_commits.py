@@ -327,17 +327,36 @@ def test_a_commit_that_no_standby_has_is_told_once_one_has(primary: Primary, lin
     assert cli.run(["--db", primary.url, "verify"]).code == 0
 
 
-def test_a_commit_that_no_standby_ever_has_is_unknown(primary: Primary, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executor, "SETTLE_S", 0.5)
+def unconfirmed(primary: Primary, line: str) -> None:
+    """Run a command whose commit no standby ever has: what became of it is unknown."""
     primary.wants_standby(True)
-    line = ["--db", primary.url, "tx", "add", "1", "5", "--credit", "--key", "unsure", "--json"]
     with waits_cancelled(primary, then_without_standby=False) as cancelled:
-        done = cli.run(line)
+        done = cli.run(["--db", primary.url, *line.split(), "--json"])
     assert len(cancelled) >= 2  # it was asked more than once
     assert (done.code, done.error["code"]) == (7, "storage_error")
     assert "it is unknown whether this was written: the standby has not confirmed the commit" in done.error["message"]
     primary.wants_standby(False)
-    assert cli.run(line).json["replayed"] is True
+
+
+def test_a_commit_that_no_standby_ever_has_is_unknown(primary: Primary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "SETTLE_S", 0.5)
+    line = "tx add 1 5 --credit --key unsure"
+    unconfirmed(primary, line)
+    assert cli.run(["--db", primary.url, *line.split(), "--json"]).json["replayed"] is True
+
+
+@pytest.mark.parametrize("line", ["register 9886977547", "create 1/unsure", "key create unsure"])
+def test_so_is_one_that_locks_no_wallet(primary: Primary, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    """Whoever asks what became of it has written nothing, and would wait for nobody."""
+    monkeypatch.setattr(executor, "SETTLE_S", 0.5)
+    unconfirmed(primary, line)
+
+
+def test_it_is_heard_of_where_warnings_are_not_wanted(primary: Primary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executor, "SETTLE_S", 0.5)
+    primary.cluster.execute("ALTER DATABASE postgres SET client_min_messages = error")
+    unconfirmed(primary, "tx add 1 5 --credit --key unheard")
+    primary.cluster.execute("ALTER DATABASE postgres RESET client_min_messages")
 
 
 def test_a_notice_that_is_not_heeded_would_be_found(primary: Primary, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 
 import psycopg
@@ -16,7 +15,6 @@ from wallet_cli.storage.postgres import PostgresStore
 
 pytestmark = pytest.mark.postgres
 
-POOLER = shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
 ROLE = "till_of_the_tests"
 OTHER = "stranger_of_the_tests"
 
@@ -26,7 +24,7 @@ def url() -> Iterator[str]:
     """A database with no ledger yet, as a role that is no superuser and owns it."""
     databases = postgres.databases()
     made = databases.new(empty=True)
-    name = postgres._name(made)
+    name = postgres.database_in(made)
     for role in (ROLE, OTHER):
         with contextlib.suppress(psycopg.errors.DuplicateObject):
             databases.execute(f"CREATE ROLE {role} LOGIN")
@@ -42,10 +40,8 @@ def way(url: str, request: pytest.FixtureRequest) -> Iterator[str]:
     if request.param == "direct":
         yield url
         return
-    if POOLER is None:
-        pytest.skip("pgbouncer is not installed")
     assert run(url, "register 9886977544").code == 0  # the pool is of a database that is there
-    with postgres.pooled(POOLER, url, sessions=2) as through:
+    with postgres.pooled(url, sessions=2) as through:
         yield through
 
 
@@ -54,7 +50,7 @@ def run(url: str, line: str) -> cli.Outcome:
 
 
 def as_superuser(url: str, *statements: str) -> None:
-    superuser = postgres.named(postgres.databases().url, postgres._name(url))
+    superuser = postgres.named(postgres.databases().url, postgres.database_in(url))
     with psycopg.connect(superuser, autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement.encode())
@@ -93,12 +89,10 @@ def test_a_schema_with_the_name_of_the_role_shadows_nothing(way: str, url: str) 
 
 def test_every_statement_of_a_pool_finds_the_same_tables(url: str) -> None:
     """Whichever session serves it, and whatever others have left behind there."""
-    if POOLER is None:
-        pytest.skip("pgbouncer is not installed")
     assert run(url, "register 9886977542 -q").code == 0
     as_superuser(url, *SHADOWS)
     with (
-        postgres.pooled(POOLER, url, sessions=1) as through,
+        postgres.pooled(url, sessions=1) as through,
         open_ledger(settings.load({"db": through}, {}), lambda _: None) as ledger,
     ):
         assert isinstance(ledger.store, PostgresStore)

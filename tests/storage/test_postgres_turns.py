@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -343,18 +342,12 @@ def test_one_after_the_other_with_clocks_a_minute_apart(url: str) -> None:
 # Behind a pool
 
 
-POOLER = shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
-"""Debian has it in /usr/sbin, which is not on everybody's PATH."""
-
-
 @pytest.fixture
 def pooled(url: str, tmp_path: Path) -> Iterator[str]:
     """The ledger behind pgbouncer, which gives each transaction whichever of two sessions is free."""
-    if POOLER is None:
-        pytest.skip("pgbouncer is not installed")
     if postgres.is_given():
         pytest.skip("needs a server on a socket of this machine")
-    with postgres.pooled(POOLER, url, sessions=2) as through:
+    with postgres.pooled(url, sessions=2) as through:
         yield through
 
 

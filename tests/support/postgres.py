@@ -16,6 +16,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -23,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -31,6 +32,7 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 GIVEN = "WALLET_TEST_DB"
 RUN = "WALLET_TEST_RUN"
@@ -104,7 +106,7 @@ def _open_to_all(folder: Path) -> bool:
 
 
 @cache
-def _somebody() -> dict[str, Any]:
+def somebody() -> dict[str, Any]:
     """As whom a server runs, for subprocess: PostgreSQL does not run as root."""
     if os.geteuid() != 0:
         return {}
@@ -133,14 +135,15 @@ class Cluster:
         self.folder = folder
         self.data = folder / "data"
         self.settings = dict(settings)
-        self.access = list(access) or ["local all all trust", "host all all 127.0.0.1/32 trust"]
+        trust = "local all all trust", "local replication all trust", "host all all 127.0.0.1/32 trust"
+        self.access = list(access or trust)
         self.port = port
 
     def start(self) -> Self:
         """Make the cluster if there is none yet, start it, and return when it answers."""
         if not self.data.exists():
             if os.geteuid() == 0:
-                os.chown(self.folder, _somebody()["user"], _somebody()["group"])
+                os.chown(self.folder, somebody()["user"], somebody()["group"])
             options = ["--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
             self.program("initdb", "-D", self.data, "-U", SUPERUSER, *options)
         self.configure()
@@ -162,7 +165,7 @@ class Cluster:
         path = self.data / name
         path.write_text(text)
         if os.geteuid() == 0:
-            os.chown(path, _somebody()["user"], _somebody()["group"])
+            os.chown(path, somebody()["user"], somebody()["group"])
 
     def reload(self) -> None:
         self.configure()
@@ -172,6 +175,23 @@ class Cluster:
         """Stop it; `fast` writes down what is in memory first."""
         if (self.data / "postmaster.pid").exists():
             self.program("pg_ctl", "stop", "-w", "-t", START_TIMEOUT_S, "-m", mode, "-D", self.data)
+
+    def kill(self) -> None:
+        """`kill -9` of all its processes at once: what they had not written is lost."""
+        pid_file = self.data / "postmaster.pid"
+        first = int(pid_file.read_text().split()[0])
+        os.kill(first, signal.SIGSTOP)  # so that it starts none in the place of those
+        for pid in [first, *self.children()]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        # Its number may stay taken until somebody asks how it ended.
+        for lock in (pid_file, *self.folder.glob(".s.PGSQL.*.lock")):
+            lock.unlink()
+
+    def children(self) -> list[int]:
+        """The processes that the first one has started."""
+        first = (self.data / "postmaster.pid").read_text().split()[0]
+        return [int(pid) for pid in Path(f"/proc/{first}/task/{first}/children").read_text().split()]
 
     def program(self, name: str, *arguments: object) -> None:
         """Run one of PostgreSQL's programs as whoever runs the server; raises AssertionError with what it says."""
@@ -185,7 +205,7 @@ class Cluster:
                 env=environment(),
                 timeout=START_TIMEOUT_S * 2,
                 check=False,
-                **_somebody(),
+                **somebody(),
             )
             said.seek(0)
             assert done.returncode == 0, f"{name}: {said.read().decode()}"
@@ -236,36 +256,43 @@ def free_port() -> int:
 # Between a program and its server
 
 
+POOLER = shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
+"""The program, or None. Debian has it in /usr/sbin, which is not on everybody's PATH."""
+
+
 @contextmanager
-def pooled(program: str, url: str, sessions: int) -> Iterator[str]:
+def pooled(url: str, sessions: int, mode: str = "transaction") -> Iterator[str]:
     """The same database through pgbouncer, which gives each transaction any one of so many sessions."""
+    if POOLER is None:
+        pytest.skip("pgbouncer is not installed")
     port = free_port()
-    parts = urlsplit(url)
-    there = f"host={socket_file().parent} dbname={_name(url)} user={parts.username}"
+    known = conninfo_to_dict(url)
+    there = " ".join(f"{name}={known[name]}" for name in ("host", "port", "dbname", "user") if name in known)
     with cluster_folder() as folder:
         settings = {
             "listen_addr": "127.0.0.1",
             "listen_port": port,
             "unix_socket_dir": "",
             "auth_type": "any",
-            "pool_mode": "transaction",
+            "pool_mode": mode,
             "default_pool_size": sessions,
+            "server_login_retry": 0.1,
             "logfile": folder / "log",
             "pidfile": folder / "pid",
         }
         lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
-        (folder / "ini").write_text(f"[databases]\n{_name(url)} = {there}\n[pgbouncer]\n{lines}")
+        (folder / "ini").write_text(f"[databases]\n{database_in(url)} = {there}\n[pgbouncer]\n{lines}")
         if os.geteuid() == 0:
-            os.chown(folder, _somebody()["user"], _somebody()["group"])
+            os.chown(folder, somebody()["user"], somebody()["group"])
         with subprocess.Popen(
-            [program, "-q", folder / "ini"],
+            [POOLER, "-q", folder / "ini"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            **_somebody(),
+            **somebody(),
         ) as process:
             try:
-                through = f"postgresql://{parts.username}@127.0.0.1:{port}/{_name(url)}"
+                through = f"postgresql://{known['user']}@127.0.0.1:{port}/{database_in(url)}"
                 _await(process, through, folder / "log")
                 yield through
             finally:
@@ -406,7 +433,7 @@ class Databases:
             return named(self.url, self._spare.pop())
         self._made += 1
         name = f"{_prefix()}{os.getpid()}_{self._made}"
-        template = "template0" if empty else f"{_prefix()}template" if of is None else _name(of)
+        template = "template0" if empty else f"{_prefix()}template" if of is None else database_in(of)
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         if self._as_made is None and not empty and of is None:
             with psycopg.connect(named(self.url, name), autocommit=True) as made:
@@ -415,7 +442,7 @@ class Databases:
 
     def forget(self, url: str) -> None:
         """Drop or empty a database, later: the sessions of those who used it end a moment after they do."""
-        self._old.append(_name(url))
+        self._old.append(database_in(url))
 
     def execute(self, statement: str) -> list[tuple[Any, ...]]:
         """Run one statement on the server, as whoever may make databases."""
@@ -450,14 +477,14 @@ def _value(connection: psycopg.Connection[tuple[Any, ...]], statement: str) -> A
     return row[0]
 
 
-def _name(url: str) -> str:
+def database_in(url: str) -> str:
     """The name of the database in a URL."""
     return urlsplit(url).path[1:]
 
 
 def isolated(url: str, level: str) -> None:
     """Let transactions in a database be of that isolation, unless they say otherwise."""
-    databases().execute(f"ALTER DATABASE {_name(url)} SET default_transaction_isolation = '{level}'")
+    databases().execute(f"ALTER DATABASE {database_in(url)} SET default_transaction_isolation = '{level}'")
 
 
 def socket_file() -> Path:

@@ -46,17 +46,16 @@ from wallet_cli.errors import (
     WalletError,
     shown_url,
 )
-from wallet_cli.storage import sql
+from wallet_cli.storage import session, sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.ledger_file import First, first_of_older, words_of_zone
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import refusal, schema_changed
+from wallet_cli.storage.marks import Itself, refusal, schema_changed
 from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.wire import (
     URL_HINT,
-    WHICH_SCHEMA,
     Connection,
     UntilReady,
     bound,
@@ -96,8 +95,8 @@ COPY_FROM_ROWS = 200
 
 OLDEST_SERVER = 150000
 
-VERSION = "SELECT version_num FROM alembic_version"
-"""The schema's."""
+VERSION = f"SELECT version_num, {session.COMMITS_BY} FROM alembic_version"
+"""The schema's, and how a commit would be made."""
 
 LEDGER_SINCE = 4
 """The schema from which on a ledger has the table of its mark."""
@@ -116,6 +115,8 @@ HINTS = {
     r"database .* does not exist": "check the database's name, or CREATE DATABASE",
     r"permission denied for database": "GRANT CONNECT ON DATABASE … TO the role",
     r"permission denied for schema": "GRANT CREATE ON SCHEMA … TO the role: it makes the tables of the ledger",
+    r"row-level security": "a ledger is whole or no ledger: take the policies away, or give the role BYPASSRLS",
+    r"due to .*time-?out": "raise that time-out for the role, the database or the server",
     r"permission denied": "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA … TO the role",
     r"read-only|recovery|standby": "this server takes no writes: the URL has to name the primary",
     r"No space left": "free some space on the server's disk",
@@ -152,12 +153,18 @@ class PostgresStore(Copying):
         self._in_batch = False
         self._unsent: list[bytes] = []
         """Statements of this batch that go with the next that is sent."""
+        self._before_commit: tuple[str, ...] = ()
+        """Statements of this transaction that make its commit a durable one: see storage/session.py."""
         self._in_snapshot = False
         self._apart = self._ended = False
         self._until_ready: UntilReady | None = None
         self._returning: threading.Thread | None = None
-        self._pin = ""
-        """The statement that each transaction begins with, where it may be in any session: see WHICH_SCHEMA."""
+        self._pins: tuple[str, ...] = ()
+        """The statements that each transaction begins with, where it may be in any session: see storage/session.py."""
+        self._id: str | None = None
+        """The ledger's, which it keeps: but for one that is just arriving."""
+        self._refused: StorageError | None = None
+        """Why the database, which was reached, is not used."""
         self._doubtful = False
         """Whether the server said, of the last commit, that it may not have reached the standby."""
 
@@ -198,7 +205,9 @@ class PostgresStore(Copying):
         since_s = self._away_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
-    def unreachable(self) -> Unreachable:
+    def unreachable(self) -> StorageError:
+        if self._refused is not None:
+            return StorageError(self._refused.message, hint=self._refused.hint)
         return Unreachable(f"the database cannot be reached: {self.name}", hint="try again, with the same key")
 
     def is_there(self) -> bool:
@@ -235,10 +244,13 @@ class PostgresStore(Copying):
         while not self._ended:
             try:
                 self._connection = self._connect()
-                self._away_since_s = None
+                self._away_since_s = self._refused = None
                 return
-            except (StorageError, Busy):
-                time.sleep(RECONNECT_PAUSE_S)
+            except (Unreachable, Busy):
+                self._refused = None
+            except StorageError as error:
+                self._refused = error
+            time.sleep(RECONNECT_PAUSE_S)
 
     def _connect(self) -> Connection:
         with self._translating():
@@ -254,21 +266,30 @@ class PostgresStore(Copying):
                         hint="CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
                     )
                 connection.add_notice_handler(self._noticed)
-                row = connection.execute(WHICH_SCHEMA).fetchone()
-                assert row is not None
-                pid, path = row
-                if pid != connection.info.backend_pid:
-                    # Somebody stands between who gives each transaction another session: nothing may stay behind there.
-                    connection.prepare_threshold = None
-                    self._pin = f"SET LOCAL search_path = {path}" if path else ""
-                elif path:
-                    connection.execute(f"SET search_path = {path}".encode())
+                self._set_up(connection)
                 connection.silence_s = self._silence_s
                 connection.until_ready = self._until_ready
             except BaseException:
                 connection.close()
                 raise
         return connection
+
+    def _set_up(self, connection: Connection) -> None:
+        """Set what a session has to have set. Raises StorageError for one in which an answer could be false."""
+        pid, path = _last_row(connection, session.BY_DEFAULT, session.WHICH_SCHEMA)
+        settings = session.settings_of(path)
+        if pid == connection.info.backend_pid:
+            found = _last_row(connection, *(f"SET {each}" for each in settings), session.WHAT_IS_SET)
+        else:
+            # Somebody stands between who gives each transaction another session: nothing may stay behind there. And
+            # who gives each statement another one lets nobody begin a transaction.
+            connection.prepare_threshold = None
+            self._pins = tuple(f"SET LOCAL {each}" for each in settings)
+            connection.execute("BEGIN")
+            found = _last_row(connection, *self._pins, session.WHAT_IS_SET)
+            connection.execute("ROLLBACK")
+        self.warnings = session.check(found, self.name)
+        self._facts = None  # a server that was put in the place of another may have another ledger
 
     def _noticed(self, notice: errors.Diagnostic) -> None:
         # Of a COMMIT: that it no longer waited for the standby. Its words are in the server's language.
@@ -283,6 +304,20 @@ class PostgresStore(Copying):
     def forbid_writes(self) -> None:
         """Let this store only read, whatever is asked of it."""
         self._read_only = True
+
+    def check_whole(self) -> None:
+        super().check_whole()
+        self._id = self.facts().uuid
+
+    def _know(self, row: Sequence[Any] | None) -> Itself:
+        found = super()._know(row)
+        if None not in (self._id, found.facts.uuid) and self._id != found.facts.uuid:
+            self._facts = None
+            raise StorageError(
+                f"another ledger is in the place of the one that was opened: {self.name}",
+                hint="see which one is meant; this process has to be started again to use the other",
+            )
+        return found
 
     def version(self) -> int:
         """The schema version; 0 where there is no ledger yet. Raises StorageError for what is no ledger, or newer."""
@@ -336,8 +371,8 @@ class PostgresStore(Copying):
                 with engine.begin() as wrapped:
                     # What another has made while the lock was waited for is seen then.
                     wrapped.execute(sqlalchemy.text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"))
-                    if self._pin:
-                        wrapped.execute(sqlalchemy.text(self._pin))
+                    for pin in self._pins:
+                        wrapped.execute(sqlalchemy.text(pin))
                     if LEDGER_SINCE <= known < sql.SCHEMA_VERSION:
                         # Ends all batches: those that begin later see the new version, and are refused. In their
                         # order: the table first, then the lock of those who make users and wallets.
@@ -349,6 +384,9 @@ class PostgresStore(Copying):
                         upgrade(wrapped)
                         for statement, row in sql.settings_of(facts):
                             connection.execute(translated(statement), row)
+                    self._heed_version(connection.execute(VERSION).fetchall())
+                    for statement in self._before_commit:
+                        wrapped.execute(sqlalchemy.text(statement))
             except sqlalchemy.exc.DBAPIError as error:
                 raise error.orig or error from error
             finally:
@@ -456,17 +494,18 @@ class PostgresStore(Copying):
                     if itself.mark.state is not None and not settling:
                         raise refusal(itself.mark)
                     self.restoring = itself.restoring
-                if part is VERSION and not settling:
-                    self._check_unchanged(cursor.fetchall())
+                if part is VERSION:
+                    self._heed_version(cursor.fetchall(), settling=settling)
                 if part is not parts[-1]:
                     cursor.nextset()
             return [sql.to_account(row) for row in cursor.fetchall()] if wallet_ids else []
 
-    def _check_unchanged(self, versions: Sequence[Sequence[Any]]) -> None:
-        """Raises StorageError where another program has changed the schema since this store was opened."""
-        version = int(versions[0][0])
-        if version != sql.SCHEMA_VERSION:
-            raise schema_changed(version, self.name)
+    def _heed_version(self, rows: Sequence[Sequence[Any]], *, settling: bool = False) -> None:
+        """Note how to commit. Raises StorageError where another program has changed the schema since the opening."""
+        version, commits_by = rows[0]
+        self._before_commit = session.before_commit(commits_by)
+        if int(version) != sql.SCHEMA_VERSION and not settling:
+            raise schema_changed(int(version), self.name)
 
     def _first(self, statement: bytes) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run what begins a batch: where an idle connection turns out to be dead, nothing is lost by another one."""
@@ -513,7 +552,7 @@ class PostgresStore(Copying):
             # A new connection would have nothing to commit, and say that it did; as would one whose batch has failed.
             if connection is None or connection.info.transaction_status != pq.TransactionStatus.INTRANS:
                 raise psycopg.OperationalError("the connection was lost before the commit")
-            statements, self._unsent = b"; ".join([*self._unsent, b"COMMIT"]), []
+            statements, self._unsent = b"; ".join([*self._unsent, *map(str.encode, self._before_commit), b"COMMIT"]), []
             connection.execute(statements, prepare=False)
         self._in_batch = False
         if self._doubtful:
@@ -536,7 +575,7 @@ class PostgresStore(Copying):
         What is seen here may be more than that: a server shows what it committed without its standby when somebody
         cancelled the wait, or when it came back from a crash.
         """
-        self._run("SELECT pg_current_xact_id()")
+        self._run(session.IN_THE_LOG)
         return True
 
     def holds(self, made: Made) -> bool:
@@ -609,7 +648,7 @@ class PostgresStore(Copying):
             self._in_batch = True
             while cursor.nextset():
                 pass
-            self._check_unchanged(cursor.fetchall())
+            self._heed_version(cursor.fetchall())
 
     def _change(self, statement: str, values: Values) -> None:
         with self._translating():
@@ -621,7 +660,7 @@ class PostgresStore(Copying):
 
     def settle(self) -> None:
         for copied in sql.COPIED:
-            self._run(f"{self._pin}; ANALYZE {copied.table}" if self._pin else f"ANALYZE {copied.table}")
+            self._run("; ".join([*self._pins, f"ANALYZE {copied.table}"]))
 
     # How statements are run.
 
@@ -659,17 +698,18 @@ class PostgresStore(Copying):
 
     def _executed(self, statement: bytes, values: Any) -> psycopg.Cursor[tuple[Any, ...]]:
         connection = self.connection
-        if not self._pin or self._in_batch or self._in_snapshot:
+        if not self._pins or self._in_batch or self._in_snapshot:
             return connection.execute(statement, values)
         # Several statements at once take no parameters, so they are written out.
         cursor = psycopg.ClientCursor(connection)
-        cursor.execute(self._pin.encode().replace(b"%", b"%%") + b"; " + statement, values)
-        cursor.nextset()
+        cursor.execute("; ".join([*self._pins, ""]).encode().replace(b"%", b"%%") + statement, values)
+        for _ in self._pins:
+            cursor.nextset()
         return cursor
 
     def _begun(self, begin: str) -> list[str]:
         """The statements that begin a transaction."""
-        return [begin, self._pin] if self._pin else [begin]
+        return [begin, *self._pins]
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
@@ -695,6 +735,11 @@ class PostgresStore(Copying):
                 hint="give the ledger a database of its own",
             )
         reason = _reason(error)
+        if "statement pooling" in reason:
+            return StorageError(
+                f"this pool gives each statement another session, and a ledger needs transactions: {self.name}",
+                hint="pool_mode = transaction, or session",
+            )
         if isinstance(error, psycopg.OperationalError) and WRONG_OPTION.match(reason):
             return InvalidInput(f"not a PostgreSQL URL: {reason}", hint=URL_HINT)
         message = f"{reason}: {self.name}"
@@ -706,6 +751,16 @@ class PostgresStore(Copying):
                 self._connection.close()
             return Unreachable(message, hint=hint or f"is the server there? {retry}")
         return StorageError(message, hint=hint or "WALLET_DEBUG=1 shows more")
+
+
+def _last_row(connection: Connection, *statements: str) -> Sequence[Any]:
+    """What the last of some statements reads, all sent in one message."""
+    cursor = connection.execute("; ".join(statements).encode())
+    while cursor.nextset():
+        pass
+    row = cursor.fetchone()
+    assert row is not None
+    return row
 
 
 class NoSuchTable(StorageError):

@@ -31,6 +31,9 @@ class Reading(ABC):
     facts_last_s = 0.0
     """How old what is known of the ledger's own settings may be when a reader asks. A batch reads them anew."""
 
+    warnings: Sequence[str] = ()
+    """What of the place where the ledger is kept puts it in danger."""
+
     _facts: LedgerFacts | None = None
     _facts_read_s = 0.0
 

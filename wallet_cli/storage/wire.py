@@ -26,33 +26,15 @@ DEFAULTS: Mapping[str, Any] = {
     "application_name": APPLICATION_NAME,
     # Of several hosts, the one that is the primary.
     "target_session_attrs": "read-write",
-    # Whatever the role or the environment say: text is written and read as it is.
-    "client_encoding": "UTF8",
     "tcp_user_timeout": SILENCE_TIMEOUT_MS,
     "keepalives_idle": 10,
     "keepalives_interval": 3,
     "keepalives_count": 3,
 }
-
-WHICH_SCHEMA = """
-SELECT pg_catalog.pg_backend_pid(), (
-    SELECT pg_catalog.quote_ident(n.nspname) || ', pg_temp'
-    FROM pg_catalog.unnest(pg_catalog.current_schemas(false)) WITH ORDINALITY AS listed (name, place)
-    JOIN pg_catalog.pg_namespace n ON n.nspname = listed.name
-    JOIN pg_catalog.pg_roles owner ON owner.oid = n.nspowner
-    WHERE n.nspname <> current_user
-        OR pg_catalog.strpos(pg_catalog.current_setting('search_path'), '$user') = 0
-        OR owner.rolname IN (current_user, 'pg_database_owner')
-        OR owner.rolsuper
-        OR owner.oid = (SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
-    ORDER BY listed.place LIMIT 1
-)
-"""
-"""The process that serves a connection, and the search path that its ledger is found by, to stay for good: the first
-schema of the path that the role, the database or the URL has set. One that is there only because it has the role's name
-(`$user`) counts if it is not a stranger's, who would put other tables in front of the ledger's. Temporary tables come
-last; what PostgreSQL itself has comes first, as long as no path says otherwise.
-"""
+ALWAYS: Mapping[str, Any] = {
+    # Whatever the role, the environment or the URL say: text is written and read as it is.
+    "client_encoding": "UTF8",
+}
 
 URL_HINT = "postgresql://user:password@host:5432/database; write @ / : ? # % of a password as %40 %2F %3A %3F %23 %25"
 
@@ -127,7 +109,7 @@ def conninfo_of(url: str) -> str:
         ports = str(given.get("port", ""))
         if not re.fullmatch(r"\d{0,5}(,\d{0,5})*", ports) or not re.fullmatch(r"([^@/]*@)?[^@]*", before_options):
             raise InvalidInput("not a PostgreSQL URL", hint=URL_HINT)
-        return make_conninfo(**{**DEFAULTS, **given})
+        return make_conninfo(**{**DEFAULTS, **given, **ALWAYS})
     except psycopg.ProgrammingError:
         raise InvalidInput("not a PostgreSQL URL", hint=URL_HINT) from None
 

@@ -217,6 +217,8 @@ def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
     with open_ledger(settings, lambda text: log("ledger", message=text), purpose=Purpose.MAKE) as ledger:
         check_region(ledger.settings.phone_region)
         parse_minimum(ledger.settings.minimum_balance, ledger.settings.currency)
+        for warning in ledger.store.warnings:
+            log("warning", message=warning)
         if options.auth and not any(each.revoked_at_us is None for each in ledger.store.operators()):
             log(
                 "no_operator_key",

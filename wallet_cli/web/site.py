@@ -216,7 +216,7 @@ class Site:
         def make() -> PostgresStore:
             store = PostgresStore(self.settings.db, self.settings.lock_timeout_s)
             store.forbid_writes()
-            store.ping()
+            store.check_whole()
             return store
 
         pulse.reconnect_apart()
