@@ -525,7 +525,7 @@ def _of_config(path: Path) -> Place:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             found: dict[str, Any] = tomllib.loads(file.read().decode("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(f"cannot read {path}: {error}", hint='it is TOML: name = "value"') from None
     for name, value in found.items():
         if name not in BY_NAME:

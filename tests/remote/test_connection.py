@@ -43,6 +43,8 @@ def refused(done: Outcome, exit_code: int, *words: str, secret: str = TOKEN) -> 
         ("https://example.org:99999", "cannot be read"),
         ("https://[::1", "cannot be read"),
         ("http://localhost:0", "not the address of a ledger"),
+        ("http://[::1]11", "not the address of a ledger"),
+        ("https://x'y", "not the address of a ledger"),
         ("ftp://example.org", "a ledger is not kept at"),
     ],
 )

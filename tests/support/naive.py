@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_CEILING, Decimal
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from wallet_cli.domain.commands import (
     SAME,
@@ -19,11 +22,55 @@ from wallet_cli.domain.commands import (
     Transfer,
     VoidHold,
 )
-from wallet_cli.domain.money import Currency, format_minor
-from wallet_cli.domain.period import DAY_US, format_time
+from wallet_cli.domain.money import Currency, format_minor, parse_currency
+from wallet_cli.domain.period import format_end, format_time
 
 Place = tuple[int, int]
 """A wallet, and the number of a transaction or a hold of it."""
+
+DEFAULTS = {"currency": "INR", "phone_region": "IN", "minimum_balance": "0", "timezone": "UTC"}
+PREFIXES = {"IN": "+91", "US": "+1"}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Facts(dict[str, str | None]):
+    """The settings that the ledger keeps, as text; None for what the program has by itself."""
+
+    def __init__(self) -> None:
+        super().__init__(DEFAULTS)
+
+    def now(self, name: str) -> str:
+        return self[name] or DEFAULTS[name]
+
+    def local(self, at_us: int, zone: str | None = None) -> datetime:
+        """A moment by a clock in a time zone; in the ledger's, where none is named."""
+        return (EPOCH + timedelta(microseconds=at_us)).astimezone(ZoneInfo(zone or self.now("timezone")))
+
+    def date(self, at_us: int) -> date:
+        return self.local(at_us).date()
+
+    def number(self, typed: str) -> str:
+        """What a phone number means; spaces and dashes count for nothing."""
+        digits = typed.replace(" ", "").replace("-", "")
+        return digits if digits.startswith("+") else PREFIXES[self.now("phone_region")] + digits
+
+
+class Person(NamedTuple):
+    id: int
+    typed: str
+    e164: str
+    name: str | None
+    created_us: int
+    key: str | None
+
+    def answer(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "phone_number": self.typed,
+            "phone_e164": self.e164,
+            "name": self.name,
+            "created_at": format_time(self.created_us),
+        }
 
 
 class Entry(NamedTuple):
@@ -62,18 +109,55 @@ class Kept(NamedTuple):
 class Account:
     """A wallet as lists of what happened."""
 
-    def __init__(self, id_: int, currency: Currency) -> None:
+    def __init__(
+        self,
+        id_: int,
+        user_id: int,
+        type_: str,
+        currency: Currency,
+        facts: Facts,
+        created_us: int,
+        minimum: int | None = None,
+        key: str | None = None,
+    ) -> None:
         self.id = id_
+        self.user_id = user_id
+        self.type = type_
         self.currency = currency
+        self.facts = facts
+        self.created_us = created_us
+        self.key = key
         self.status = "active"
-        self.minimum: int | None = None
+        self.minimum = self.opening_minimum = minimum
         self.maximum: int | None = None
         self.daily: int | None = None
         self.entries: list[Entry] = []
         self.holds: list[Kept] = []
 
+    @property
+    def name(self) -> str:
+        return f"{self.user_id}/{self.type}"
+
     def balance(self, seq: int | None = None) -> int:
         return sum(e.amount if e.is_credit else -e.amount for e in self.entries[:seq])
+
+    def floor(self) -> int:
+        """What no debit takes it below: its own minimum, or the ledger's, to the next amount up."""
+        if self.minimum is not None:
+            return self.minimum
+        units = Decimal(self.facts.now("minimum_balance")) * 10**self.currency.exponent
+        return int(units.to_integral_value(ROUND_CEILING))
+
+    def free(self, now_us: int) -> int:
+        return self.balance() - self.held(now_us) - self.floor()
+
+    def within(self, first_us: int | None, last_us: int | None) -> list[int]:
+        """The seqs of what lies between two moments, those included."""
+        return [
+            seq
+            for seq, e in enumerate(self.entries, 1)
+            if (first_us is None or first_us <= e.at_us) and (last_us is None or e.at_us <= last_us)
+        ]
 
     def held(self, now_us: int) -> int:
         holds = [hold.at(now_us) for hold in self.holds]
@@ -103,13 +187,14 @@ class Account:
         return "limit_exceeded" if self.maximum is not None and self.balance() + amount > self.maximum else None
 
     def debit_refused(self, amount: int, at_us: int, held: int) -> str | None:
-        today = [e.amount for e in self.entries if not e.is_credit and e.at_us // DAY_US == at_us // DAY_US]
+        date = self.facts.date
+        today = [e.amount for e in self.entries if not e.is_credit and date(e.at_us) == date(at_us)]
         if self.daily is not None and sum(today) + held + amount > self.daily:
             return "limit_exceeded"
         return self.funds_refused(amount, held)
 
     def funds_refused(self, amount: int, held: int = 0) -> str | None:
-        return "insufficient_funds" if self.balance() - held - amount < (self.minimum or 0) else None
+        return "insufficient_funds" if self.balance() - held - amount < self.floor() else None
 
     # What goes out.
 
@@ -117,9 +202,11 @@ class Account:
         return None if minor is None else format_minor(minor, self.currency)
 
     def answer(self, now_us: int) -> dict[str, Any]:
-        balance, held, minimum = self.balance(), self.held(now_us), self.minimum or 0
+        balance, held, minimum = self.balance(), self.held(now_us), self.floor()
         return {
             "id": self.id,
+            "user_id": self.user_id,
+            "type": self.type,
             "currency": self.currency.name,
             "status": self.status,
             "balance": self.text(balance),
@@ -127,9 +214,54 @@ class Account:
             "available": self.text(max(0, balance - held - minimum)),
             "minimum_balance": self.text(minimum),
             "transactions": len(self.entries),
+            "created_at": format_time(self.created_us),
             "maximum_balance": self.text(self.maximum),
             "daily_debit": self.text(self.daily),
+            "wallet": self.name,
         }
+
+    def opened(self, now_us: int) -> dict[str, Any]:
+        """As it was when it was opened."""
+        as_new = Account(
+            self.id, self.user_id, self.type, self.currency, self.facts, self.created_us, self.opening_minimum
+        )
+        return as_new.answer(now_us)
+
+    def past(self, last_us: int) -> dict[str, Any]:
+        """As it was after a moment; what was held then is not told."""
+        then = copy.copy(self)
+        then.entries, then.holds = [self.entries[seq - 1] for seq in self.within(None, last_us)], []
+        return then.answer(last_us) | {"at": format_time(last_us)}
+
+    def total(self, first_us: int | None, last_us: int | None) -> dict[str, Any]:
+        inside = [self.entries[seq - 1] for seq in self.within(first_us, last_us)]
+        opening = 0 if first_us is None else self.balance(len(self.within(None, first_us - 1)))
+        credits_, debits = ([e.amount for e in inside if e.is_credit is each] for each in (True, False))
+        net = sum(credits_) - sum(debits)
+        return {
+            "wallet_id": self.id,
+            "currency": self.currency.name,
+            "from": None if first_us is None else format_time(first_us),
+            "to": None if last_us is None else format_end(last_us + 1),
+            "opening_balance": self.text(opening),
+            "credit_total": self.text(sum(credits_)),
+            "debit_total": self.text(sum(debits)),
+            "credit_count": len(credits_),
+            "debit_count": len(debits),
+            "net": self.text(net),
+            "closing_balance": self.text(opening + net),
+            "wallet": self.name,
+        }
+
+    def kind(self, seq: int) -> str:
+        """What a line of a statement is."""
+        entry = self.entries[seq - 1]
+        side = "in" if entry.is_credit else "out"
+        if entry.reverses is not None:
+            return f"reversal_{side}"
+        if entry.peer is not None:
+            return f"transfer_{side}"
+        return "capture" if entry.hold is not None else "credit" if entry.is_credit else "debit"
 
     def transaction(self, seq: int) -> dict[str, Any]:
         entry = self.entries[seq - 1]
@@ -195,11 +327,65 @@ class Decision(NamedTuple):
 
 
 class Naive:
-    """Wallets, in the order of their ids."""
+    """People and wallets, in the order of their ids."""
 
-    def __init__(self, currencies: Sequence[Currency]) -> None:
-        self.accounts = {id_: Account(id_, currency) for id_, currency in enumerate(currencies, 1)}
-        self.now_us = 0
+    def __init__(self, now_us: int) -> None:
+        self.now_us = now_us
+        self.facts = Facts()
+        self.people: list[Person] = []
+        self.accounts: dict[int, Account] = {}
+
+    # Who there is.
+
+    def person(self, typed: str) -> Person | None:
+        return next((each for each in self.people if each.e164 == self.facts.number(typed)), None)
+
+    def register(self, typed: str, name: str | None = None, key: str | None = None) -> Decision:
+        e164 = self.facts.number(typed)
+        prior = next((each for each in self.people if key is not None and each.key == key), None)
+        if prior is not None:
+            same = name == prior.name and (typed == prior.typed or e164 == prior.e164)
+            return Decision("replayed", "user", 0, prior.id) if same else Decision("key_reused")
+        if self.person(typed) is not None:
+            return Decision("user_exists")
+        self.people.append(Person(len(self.people) + 1, typed, e164, name, self.now_us, key))
+        return Decision("applied", "user", 0, len(self.people))
+
+    def open(
+        self, user_id: int, type_: str, currency: str | None = None, minimum: str | None = None, key: str | None = None
+    ) -> Decision:
+        if not 1 <= user_id <= len(self.people):
+            return Decision("user_not_found")
+        own = [each for each in self.accounts.values() if each.user_id == user_id]
+        prior = next((each for each in own if key is not None and each.key == key), None)
+        unit = prior.currency if prior and currency is None else parse_currency(currency or self.facts.now("currency"))
+        floor = None if minimum is None else Decimal(minimum) * 10**unit.exponent
+        if floor is not None and floor != int(floor):
+            return Decision("invalid_input")
+        least = None if floor is None else int(floor)
+        if prior is not None:
+            same = (prior.type, prior.currency, prior.opening_minimum) == (type_, unit, least)
+            return Decision("replayed", "wallet", prior.id) if same else Decision("key_reused")
+        if any(each.type == type_ for each in own):
+            return Decision("wallet_exists")
+        id_ = len(self.accounts) + 1
+        self.accounts[id_] = Account(id_, user_id, type_, unit, self.facts, self.now_us, least, key)
+        return Decision("applied", "wallet", id_)
+
+    def set_ledger(self, name: str, value: str | None) -> Decision:
+        """Change what the ledger says of itself."""
+        if name == "timezone" and value is None:
+            return Decision("invalid_input")
+        said = Facts()
+        said.update(self.facts | {name: value})
+        if name in ("currency", "minimum_balance"):
+            digits = parse_currency(said.now("currency")).exponent
+            if (least := Decimal(said.now("minimum_balance")) * 10**digits) != int(least):
+                return Decision("invalid_input")
+        self.facts[name] = value
+        return Decision("applied", "ledger")
+
+    # What happens in wallets.
 
     def decide(self, command: Single) -> Decision:
         """What comes of a command, having done it."""
@@ -217,7 +403,7 @@ class Naive:
 
     def decide_together(self, commands: Sequence[Single]) -> tuple[list[Decision], int | None]:
         """A group: what comes of each, or the refusal alone and where it stands, with nothing done."""
-        before = copy.deepcopy(self.accounts)
+        before = self.kept()
         decisions: list[Decision] = []
         for index, command in enumerate(commands):
             decision = self.decide(command)
@@ -226,6 +412,10 @@ class Naive:
                 return [decision], index
             decisions.append(decision)
         return decisions, None
+
+    def kept(self) -> dict[int, Account]:
+        """All wallets as they are now, to go back to."""
+        return copy.deepcopy(self.accounts, {id(self.facts): self.facts})
 
     def post(self, c: Post) -> Decision:
         account = self.accounts.get(c.wallet_id)
@@ -410,9 +600,11 @@ class Naive:
             return Decision("wallet_not_active")
         minimum = account.minimum if c.own_minimum is SAME else c.own_minimum
         maximum = account.maximum if c.maximum is SAME else c.maximum
-        if isinstance(maximum, int) and maximum < (minimum or 0):
+        before, account.minimum = account.minimum, minimum if isinstance(minimum, int) else None
+        if isinstance(maximum, int) and maximum < account.floor():
+            account.minimum = before
             return Decision("invalid_input")
-        account.minimum, account.maximum = minimum, maximum
+        account.maximum = maximum if isinstance(maximum, int) else None
         account.daily = account.daily if c.daily_debit is SAME else c.daily_debit
         return Decision("applied", "wallet", account.id)
 

@@ -22,7 +22,9 @@ from wallet_cli.errors import InvalidInput, TimeConflict
 from wallet_cli.services import imports, transactions, users, wallets
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
-from wallet_cli.services.imports.dialect import dialect
+from wallet_cli.services.imports import profiles
+from wallet_cli.services.imports.dialect import dialect, plain
+from wallet_cli.services.imports.reading import read_lines
 
 HEADER = b"wallet,amount,kind,note\n"
 
@@ -405,3 +407,23 @@ def test_what_was_applied_is_replayed_whatever_has_become_of_its_wallet(owned: L
     assert imported(owned, file).counts == (2, 0, 0)
     wallets.set_status(owned, parse_wallet("1"), "frozen")
     assert imported(owned, file).counts == (0, 2, 0)
+
+
+def test_a_profile_that_is_nested_too_deeply_is_refused() -> None:
+    path = profiles.path_of("deep")
+    path.parent.mkdir(parents=True)
+    path.write_text("decimal = " + "[" * 2000)
+    with pytest.raises(InvalidInput, match="cannot read the profile"):
+        profiles.read("deep")
+
+
+def test_what_is_wrong_with_a_row_moves_no_terminal() -> None:
+    """The csv module quotes what separates the columns: a tab is shown as such."""
+    line, *_ = read_lines(io.BytesIO(b'wallet\tamount\tkind\n1\t"5" \tcredit\n'), "a.csv")
+    assert line.problem is not None
+    assert line.problem.message == "the line is not CSV: '\\t' expected after '\"'"
+
+
+@pytest.mark.parametrize("name", ["Betrag", "  BETRAG\u00a0 ", "\ufeffBetrag\x1d", "betrag\u202e\x1f "])
+def test_the_name_of_a_column_counts_without_what_nobody_sees(name: str) -> None:
+    assert plain(name) == plain(plain(name)) == "betrag"

@@ -101,6 +101,8 @@ def test_a_number_of_no_region_has_no_short_digits() -> None:
         "+919886977",
         "+9199988697754412",
         "+999123456789",
+        # Written as +910091988697544, which would be read as another number.
+        "00091988697544",
         "9" * 41,
         "9" * 5000,
     ],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from wallet_cli.errors import InvalidInput
-from wallet_cli.web.bodies import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_BODY_BYTES, Batch, decode, read_batch
+from wallet_cli.web.bodies import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_BODY_BYTES, Batch, BatchItem, decode, read_batch
 
 ITEM: dict[str, Any] = {
     "user_id": 1,
@@ -82,6 +82,16 @@ def test_it_is_read_as_any_body_is(body: str) -> None:
 def test_anything_else_is_refused(body: str) -> None:
     with pytest.raises(InvalidInput):
         read(body.encode())
+
+
+@pytest.mark.parametrize("name", ["am\\u001b[2Junt", "am\x7funt", "x" * 50_000])
+def test_a_field_that_is_not_known_is_told_as_far_as_it_can_be_read(name: str) -> None:
+    body = f'{{"{name}":1,{TEXT[1:]}'
+    for refused in (lambda: decode(body.encode(), BatchItem), lambda: read(f'{{"transactions":[{body}]}}'.encode())):
+        with pytest.raises(InvalidInput, match="unknown field") as caught:
+            refused()
+        assert caught.value.message.isprintable()
+        assert len(caught.value.message) < 300
 
 
 def test_what_is_not_utf_8_is_refused() -> None:

@@ -89,7 +89,7 @@ def test_a_wrong_value_is_refused_when_used_and_names_its_source(
         getattr(found, attribute)
 
 
-@pytest.mark.parametrize("text", ["databse = 'x'\n", "db = ['x']\n", "db = true\n", "db = \n"])
+@pytest.mark.parametrize("text", ["databse = 'x'\n", "db = ['x']\n", "db = true\n", "db = \n", "db = " + "[" * 2000])
 def test_a_config_file_that_cannot_be_meant_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.toml").write_text(text)
     with pytest.raises(InvalidInput, match=r"config\.toml"):
@@ -327,6 +327,26 @@ def test_a_token_is_for_the_ledger_that_is_named_beside_it(
     else:
         with pytest.raises(InvalidInput, match="the token is for"):
             found.token_for(host)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://example.org", "example.org:443"),
+        ("http://user@EXAMPLE.org:5000/path", "example.org:5000"),
+        ("https://[::1]:5000", "[::1]:5000"),
+        ("https://till_1.example.org.", "till_1.example.org.:443"),
+        # What stands beside the brackets, or is no name, would be another host than the one that is called.
+        ("https://example.org[::1]:5000", None),
+        ("https://[::1]5000", None),
+        ("https://x[:@]:1", None),
+        ("https://a b", None),
+        ("https://a'b", None),
+        ("https://a\\b", None),
+    ],
+)
+def test_the_host_that_a_token_is_for(url: str, host: str | None) -> None:
+    assert host_of(url) == host
 
 
 def test_a_token_file_may_say_the_host_of_each(tmp_path: Path) -> None:

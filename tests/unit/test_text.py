@@ -90,6 +90,11 @@ def test_folding_twice_changes_nothing_more() -> None:
             assert fold(once) == once
 
 
+@pytest.mark.parametrize("text", ["\u0130\u0307", "\u0131\u0307", "i\u0307\u0307", "I\u0307\u0307\u0307x"])
+def test_letters_with_dots_too_many_are_folded_once(text: str) -> None:
+    assert fold(fold(text)) == fold(text) == fold("i" + text.lstrip("iI\u0130\u0131\u0307"))
+
+
 def test_it_is_linear_in_the_text() -> None:
     """Texts that such searches are slow on: a thousand characters against a thousand, as long as a note can be."""
     began_s = time.process_time()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 PORTS = {"https": 443, "http": 80}
+_PLACE = r"(\[[0-9a-zA-Z:.%]+\]|[\w.\-]+)(:[0-9]*)?"
 
 
 def is_loopback(host: str) -> bool:
@@ -25,6 +27,7 @@ def host_of(url: str) -> str | None:
         host, port = parts.hostname, parts.port
     except ValueError:
         return None
-    if not host or parts.scheme not in PORTS:
+    # urlsplit takes `a[::1]b` for `::1`, and any text for a name: another host than the one that is called.
+    if not host or parts.scheme not in PORTS or not re.fullmatch(_PLACE, parts.netloc.rpartition("@")[2]):
         return None
     return f"{f'[{host}]' if ':' in host else host}:{port if port is not None else PORTS[parts.scheme]}"

@@ -85,14 +85,18 @@ def parse_phone(text: str, region: str) -> Phone:
         number = None
     else:
         number = _as_dialled_now(phonenumbers, number)
-    possible = phonenumbers.ValidationResult.IS_POSSIBLE
-    if number is None or phonenumbers.is_possible_number_with_reason(number) != possible:
+    if number is not None:
+        e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+        possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
+        # With zeros too many before it, a number is written as one that is read as another one.
+        if not possible or not _means(phonenumbers, e164, region, number):
+            number = None
+    if number is None:
         where = "" if digits.startswith("+") else f" in region {region}"
         raise InvalidInput(
             f"not a possible phone number{where}: {shown(text)}",
             hint="check the digits, or give it with its country code, such as +919886977544",
         )
-    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
     if not digits.startswith("+"):
         return Phone(text, e164, region, digits)
     home = phonenumbers.region_code_for_number(number)

@@ -61,4 +61,4 @@ def fold(text: str) -> str:
     from unicodedata import normalize
 
     lower = normalize("NFKC", text).casefold()
-    return normalize("NFKC", lower.replace("i\u0307", "i").replace("\u0131", "i"))
+    return normalize("NFKC", re.sub("[i\u0131]\u0307*", "i", lower))

@@ -347,7 +347,7 @@ def checked_url(text: str) -> str:
         raise InvalidInput(
             "a name or a password has no place in the address of a ledger", hint="the token goes into WALLET_TOKEN"
         )
-    if not host or parts.query or parts.fragment or port == 0:
+    if host_of(text) is None or parts.query or parts.fragment or port == 0:
         raise InvalidInput(
             f"not the address of a ledger: {shown(text)}", hint="https://host, or https://host:port/path"
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from wallet_cli.domain.address import UserId, UserName, check_name
 from wallet_cli.domain.commands import Applied, Register, Replayed
 from wallet_cli.domain.model import User
-from wallet_cli.domain.phone import check_region, other_forms, parse_phone
+from wallet_cli.domain.phone import Phone, check_region, other_forms, parse_phone
 from wallet_cli.errors import UserExists, UserNotFound, shown
 from wallet_cli.services.answers import Answer, user_answer
 from wallet_cli.services.context import Ledger
@@ -26,13 +26,18 @@ def register(ledger: Ledger, phone_number: str, name: str | None = None, *, exis
         return user_answer(known)
 
 
-def registration(ledger: Ledger, phone_number: str, name: str | None = None) -> Register:
+def registration(ledger: Ledger, phone_number: str, name: str | None = None, key: str | None = None) -> Register:
     """The command that registers a user. Raises InvalidInput."""
-    phone = parse_phone(phone_number, check_region(ledger.settings.phone_region))
-    known = _in_other_form(ledger, phone.e164)
-    if known is not None:  # it is that user's number, and so refused in its turn
-        phone = phone._replace(e164=known.phone_e164)
-    return Register(phone, name if name is None else check_name(name))
+    prior = None if key is None else ledger.store.user_by_key(key)
+    if prior is not None and prior.phone_number == phone_number:
+        # Sent again, a number is the one that it was, though it may be none in the region that is set now.
+        phone = Phone(phone_number, prior.phone_e164, prior.phone_region, prior.phone_national)
+    else:
+        phone = parse_phone(phone_number, check_region(ledger.settings.phone_region))
+        known = _in_other_form(ledger, phone.e164)
+        if known is not None:  # it is that user's number, and so refused in its turn
+            phone = phone._replace(e164=known.phone_e164)
+    return Register(phone, name if name is None else check_name(name), key=key)
 
 
 def registered(result: Applied | Replayed) -> Answer:

@@ -18,6 +18,7 @@ from msgspec import UNSET, UnsetType
 
 from wallet_cli.domain.address import MAX_KEY_CHARS, MAX_NAME_CHARS, MAX_NOTE_CHARS
 from wallet_cli.domain.meta import MAX_META_BYTES, parse_json
+from wallet_cli.domain.text import harmless
 from wallet_cli.errors import InvalidInput
 from wallet_cli.services.holds import DEFAULT_EXPIRY
 from wallet_cli.services.wallets import NO_LIMIT
@@ -307,6 +308,7 @@ def read_batch(body: bytes, batch: Batch) -> Iterator[None]:
 
 BATCH_FIELDS = frozenset(Batch.__struct_fields__)
 BODIES_HINT = "/docs shows each body"
+MAX_TOLD_CHARS = 200
 _MARK = re.compile(r"[ \t\n\r]*([][{}:,])[ \t\n\r]*")
 WINDOWS = (1024, MAX_BODY_BYTES)
 """How much of a batch is looked at to find where a value ends: most are short, and none may be longer than a body."""
@@ -342,12 +344,18 @@ def _item(text: str, number: int) -> BatchItem:
     try:
         item = msgspec.json.decode(text, type=BatchItem)
     except msgspec.ValidationError as error:
-        where = str(error).replace("`$", f"`$.transactions[{number}]")
+        where = _told(error).replace("`$", f"`$.transactions[{number}]")
         raise InvalidInput(f"the body is not as expected: {where}", hint=BODIES_HINT) from None
     # Another JSON type is a fault of the body, as it is in every other field.
     amount_text(item.amount)
     meta_text(item.meta)
     return item
+
+
+def _told(error: msgspec.ValidationError) -> str:
+    """What msgspec says, which quotes the body: any name of a field, however long it is and whatever is in it."""
+    said = harmless(str(error))
+    return said if len(said) <= MAX_TOLD_CHARS else said[:MAX_TOLD_CHARS] + "…"
 
 
 @contextmanager
@@ -360,7 +368,7 @@ def _faults_told() -> Iterator[None]:
     except RecursionError:
         raise InvalidInput("the body is nested too deeply") from None
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"the body is not as expected: {error}", hint="/docs shows each body") from None
+        raise InvalidInput(f"the body is not as expected: {_told(error)}", hint=BODIES_HINT) from None
     except ValueError as error:
         # Where the text is wrong, never the text: it may hold a secret.
         where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""

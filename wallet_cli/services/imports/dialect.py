@@ -158,7 +158,7 @@ def dialect(
 
 def plain(name: str) -> str:
     """The name of a column, in any case and however it is spaced."""
-    return " ".join(name.strip(ENDS).replace("\u00a0", " ").split()).casefold()
+    return " ".join(name.split()).strip(ENDS).casefold()
 
 
 def is_ambiguous(amount: str) -> bool:

@@ -38,7 +38,7 @@ def read(name: str) -> dict[str, Any]:
         raise InvalidInput(
             f"there is no profile {shown(name)}: {path}", hint=f"--save-profile {name} makes it"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(f"cannot read the profile {path}: {error}", hint='it is TOML: decimal = ","') from None
     unknown = sorted(found.keys() - {*NAMES, "map"})
     if unknown:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
+from wallet_cli.domain.text import harmless
 from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.services.imports.dialect import DELIMITERS, ENDS, Dialect, FormFault, is_ambiguous, plain, two_meanings
 
@@ -297,7 +298,7 @@ class _Csv:
             try:
                 row = next(reader, None)
             except csv.Error as error:
-                yield self._bad(start, lines.number, str(error))
+                yield self._bad(start, lines.number, harmless(str(error)))
                 if lines.number > start or "end of data" in str(error):
                     return
                 continue

@@ -18,7 +18,7 @@ async def create_user(site: Site, call: Call) -> Reply:
     body = decode(await call.body(), NewUser)
     call.query()
     ledger = as_told(site.ledger, phone_region=body.phone_region)
-    command = users.registration(ledger, body.phone_number, body.name)._replace(key=call.key())
+    command = users.registration(ledger, body.phone_number, body.name, call.key())
     result = await site.carry_out_one(command)
     return made(result, "user registered", users.registered(result))
 
