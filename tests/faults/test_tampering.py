@@ -340,6 +340,13 @@ class Found(NamedTuple):
     missed: list[tuple[Edit, set[tuple[str, str]]]]
 
 
+def fresh(folder: Path, name: str) -> Path:
+    """Where a ledger may be put that is another one: what stood beside the last one there knows what it had."""
+    for left in folder.glob(f"{name}.db*"):
+        left.unlink()
+    return folder / f"{name}.db"
+
+
 def hunt(life: Life, edits: Sequence[Edit], folder: Path) -> Found:
     """Have `verify` look at each damaged copy."""
     before = contents(life.now, folder)
@@ -347,9 +354,7 @@ def hunt(life: Life, edits: Sequence[Edit], folder: Path) -> Found:
     missed = []
     path = folder / "damaged.db"
     for edit in edits:
-        for left in folder.glob("damaged.db*"):
-            left.unlink()
-        path.write_bytes(edit.data)
+        fresh(folder, "damaged").write_bytes(edit.data)
         if verdict(path) is not None:
             found += 1
             continue
@@ -406,7 +411,7 @@ def sql_edit(life: Life, folder: Path, statement: str) -> Edit:
 
 def after(life: Life, folder: Path, command: Command) -> Life:
     """Two moments: that of now, and the one after a command."""
-    path = folder / "after.db"
+    path = fresh(folder, "after")
     path.write_bytes(life.now)
     with opened(path) as ledger:
         assert not isinstance(ledger.executor.run([command], "after")[0], Refusal)
