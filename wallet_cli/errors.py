@@ -273,6 +273,17 @@ class UnknownOutcome(StorageError):
         )
 
 
+class Damaged(StorageError):
+    """What is in the ledger is not what was written there, or contradicts itself. The message begins with DAMAGED."""
+
+    DAMAGED = "this ledger is damaged: "
+
+    @property
+    def finding(self) -> str:
+        """What was seen."""
+        return self.message.removeprefix(self.DAMAGED)
+
+
 class Unreachable(StorageError):
     """There is no talking to the database, now."""
 

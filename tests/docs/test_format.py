@@ -97,7 +97,7 @@ def test_the_example_finds_what_was_changed(change: str, story: Path) -> None:
     assert re.fullmatch(r"transaction [12]-\d does not follow from what stands before it\n", done.stderr)
 
 
-@pytest.mark.parametrize("table", ["users", "wallets", "transactions", "holds", "operators"])
+@pytest.mark.parametrize("table", ["users", "wallets", "transactions", "holds", "operators", "witnesses"])
 def test_every_column_is_described_and_no_other(table: str, db: Path) -> None:
     connection = apsw.Connection(str(db))
     there = [(row[1], row[2], bool(row[3])) for row in connection.execute(f"PRAGMA table_info({table})")]

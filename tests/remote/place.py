@@ -23,7 +23,7 @@ from support import engines
 from support.cli import Outcome, run
 from support.server import Server
 
-TABLES = ("users", "wallets", "transactions", "holds", "operators", "ledger")
+TABLES = ("users", "wallets", "transactions", "holds", "witnesses", "operators", "ledger")
 SECRET = "a secret of no less than thirty-two bytes"
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")

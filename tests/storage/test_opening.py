@@ -359,6 +359,41 @@ def test_a_ledger_of_the_first_version_is_brought_all_the_way(tmp_path: Path, em
         assert ddl(old) == ddl(new)
 
 
+@pytest.mark.parametrize("to", ["0002", "0003", "0004", "0005"])
+def test_a_ledger_of_each_earlier_schema_is_given_its_witnesses(db: Path, tmp_path: Path, to: str) -> None:
+    for line in (
+        "register 9886977544",
+        "create 1 --minimum-balance 20",
+        "create 1/empty",
+        "tx add 1 500 --credit --key salary",
+        "tx add 1 120.50 --debit",
+        "freeze 1/empty",
+    ):
+        assert cli.run(line).code == 0, line
+    newer = tmp_path / "newer.db"
+    db.rename(newer)
+    older(db, to)
+    with closing(apsw.Connection(str(db))) as connection:
+        connection.execute("ATTACH DATABASE ? AS newer", (str(newer),))
+        for table in ("users", "wallets", "transactions"):
+            names = [
+                name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+            ]
+            listed = ", ".join(names)
+            connection.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM newer.{table}")
+    # Read as it is, and then migrated.
+    assert cli.run("verify --json").json == {"ok": True, "wallets": 2, "transactions": 2}
+    assert version(db) == int(to)
+    assert cli.run("tx add 1 1 --credit -q").out == "1-3\n"
+    assert cli.run("verify --json").json == {"ok": True, "wallets": 2, "transactions": 3}
+    assert cli.run(f"--db {newer} tx add 1 1 --credit -q").out == "1-3\n"
+    asked = "SELECT wallet_id, seq, hash IS NULL, status, own_minimum, maximum, daily_debit, held, holds FROM witnesses"
+    with closing(apsw.Connection(str(db))) as migrated, closing(apsw.Connection(str(newer))) as new:
+        found = migrated.execute(asked).fetchall()
+        assert found == new.execute(asked).fetchall()
+        assert [row[:4] for row in found] == [(1, 3, 0, "active"), (2, 0, 1, "frozen")]
+
+
 def ddl(connection: Any) -> list[Any]:
     return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
 

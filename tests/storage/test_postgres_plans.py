@@ -55,6 +55,9 @@ FROM (
 ) all_of_them;
 UPDATE wallets SET holds = 1 WHERE id % {HOLDS_EVERY} = 2;
 UPDATE wallets SET holds = {HOT_HOLDS}, held = {HOT_HOLDS // 100 * 500} WHERE id = 1;
+INSERT INTO witnesses SELECT w.id, t.seq, t.hash, w.status, w.own_minimum, w.maximum, w.daily_debit, w.held, w.holds
+    FROM wallets w JOIN transactions t ON t.wallet_id = w.id
+    AND t.seq = (SELECT max(seq) FROM transactions WHERE wallet_id = w.id);
 INSERT INTO operators SELECT 'operator ' || n, sha256(n::text::bytea), 0, 1, NULL, NULL FROM generate_series(1, 5000) n;
 """
 
@@ -91,6 +94,7 @@ USER, USER_KEY = "pk_users", "uq_users_phone_e164"
 WALLET, OWNER = "pk_wallets", "uq_wallets_user_id_type"
 SEQ, KEY = "pk_transactions", "uq_transactions_wallet_id_key_user_key"
 REVERSES = "ix_transactions_wallet_id_reverses"
+WITNESS = "pk_witnesses"
 HOLD, HOLD_KEY, OPEN = "pk_holds", "uq_holds_wallet_id_key", "ix_holds_open"
 OPERATOR, OPERATOR_KEY = "pk_operators", "uq_operators_key_hash"
 
@@ -112,18 +116,22 @@ HOT_STATEMENTS = {
     "USER_BY_E164": Plan(USER_KEY, {"e164": "+919000012345"}),
     "USER_BY_NATIONAL": Plan("uq_users_phone_region_phone_national", {"region": "IN", "national": "9000012345"}),
     "USERS_AFTER": Plan(USER, {"after": 12_345, "limit": 50}, 51),
-    "ACCOUNT_BY_ID": Plan(f"{WALLET} {SEQ} {OPEN}", {"id": 1, "now_us": NOW_US}, HOT_HOLDS // 100 + 4),
-    "ACCOUNT_BY_OWNER": Plan(f"{OWNER} {SEQ} {OPEN}", {"user_id": 7000, "type": "main", "now_us": NOW_US}, 4),
-    "ACCOUNT_OWNED": Plan(f"{WALLET} {SEQ} {OPEN}", {"id": 13_999, "user_id": 7000, "now_us": NOW_US}, 4),
-    "ACCOUNTS_OF_USER": Plan(f"{OWNER} {SEQ} {OPEN}", {"user_id": 7000, "now_us": NOW_US}, 6),
-    "ACCOUNTS_AFTER": Plan(f"{WALLET} {SEQ} {OPEN}", {"after": 12_345, "limit": 50, "now_us": NOW_US}, 154),
+    "ACCOUNT_BY_ID": Plan(f"{WALLET} {SEQ} {OPEN} {WITNESS}", {"id": 1, "now_us": NOW_US}, HOT_HOLDS // 100 + 6),
+    "ACCOUNT_BY_OWNER": Plan(f"{OWNER} {SEQ} {OPEN} {WITNESS}", {"user_id": 7000, "type": "main", "now_us": NOW_US}, 5),
+    "ACCOUNT_OWNED": Plan(f"{WALLET} {SEQ} {OPEN} {WITNESS}", {"id": 13_999, "user_id": 7000, "now_us": NOW_US}, 5),
+    "ACCOUNTS_OF_USER": Plan(f"{OWNER} {SEQ} {OPEN} {WITNESS}", {"user_id": 7000, "now_us": NOW_US}, 8),
+    "ACCOUNTS_AFTER": Plan(f"{WALLET} {SEQ} {OPEN} {WITNESS}", {"after": 12_345, "limit": 50, "now_us": NOW_US}, 204),
     "ACCOUNTS_OF_USER_AFTER": Plan(
-        f"{OWNER} {SEQ} {OPEN}", {"user_id": 7000, "after": 13_999, "limit": 50, "now_us": NOW_US}, 6
+        f"{OWNER} {SEQ} {OPEN} {WITNESS}", {"user_id": 7000, "after": 13_999, "limit": 50, "now_us": NOW_US}, 8
     ),
+    "WALLET_BY_ID": Plan(WALLET, {"id": 13_999}),
+    "WALLET_BY_OWNER": Plan(OWNER, {"user_id": 7000, "type": "main"}),
     "WALLET_OWNED": Plan(WALLET, {"id": 13_999, "user_id": 7000}),
     "COUNT_OF_USER": Plan(OWNER, {"user_id": 7000}, 2),
-    "accounts_by_ids(1)": Plan(f"{WALLET} {SEQ} {OPEN}", [12_345, NOW_US], 4),
-    f"accounts_by_ids({AT_ONCE})": Plan(f"{WALLET} {SEQ} {OPEN}", [*MANY, NOW_US], 3 * AT_ONCE + HOT_HOLDS // 100),
+    "accounts_by_ids(1)": Plan(f"{WALLET} {SEQ} {OPEN} {WITNESS}", [12_345, NOW_US], 6),
+    f"accounts_by_ids({AT_ONCE})": Plan(
+        f"{WALLET} {SEQ} {OPEN} {WITNESS}", [*MANY, NOW_US], 5 * AT_ONCE + HOT_HOLDS // 100
+    ),
     "TRANSACTION_BY_KEY": Plan(KEY, {"wallet_id": 1, "key": "order-1-123444"}),
     "TRANSACTION_BY_SEQ": Plan(SEQ, WHERE),
     "transactions_by_keys(1)": Plan(KEY, [1, "order-1-123444"]),
@@ -147,6 +155,9 @@ HOT_STATEMENTS = {
     "USER_BY_KEY": Plan("uq_users_key", {"key": "k"}),
     "WALLET_BY_KEY": Plan("uq_wallets_user_id_key", {"user_id": 1, "key": "k"}),
     "UPSERT_WALLET": Plan(WALLET, (1, 1, "main", "INR", 2, "active", None, 0, None, None, 0, 0, None, None), 1),
+    "UPSERT_WITNESS": Plan(WITNESS, (1, "active", None, None, None, 0, 0), 1),
+    "UPSERT_HEAD": Plan(WITNESS, (1, 12, bytes(32)), 1),
+    "WITNESS": Plan(WITNESS, {"wallet_id": 777}),
     "UPSERT_HOLD": Plan(HOLD, (1, 12_300, 500, 0, "open", 1, 2, None, None, None), 1),
     "INSERT_TRANSACTION": Plan("", A_TRANSACTION, 0),
     "UPSERT_OPERATOR": Plan(OPERATOR, ("operator 7", bytes(32), 0, 1, None, None), 1),
@@ -172,6 +183,8 @@ READS_EVERYTHING = {
     "ALL_OPERATORS": "operators are few",
     "STRAY_TRANSACTIONS": "what `verify` looks for has no index, as foreign keys do not let it be",
     "STRAY_HOLDS": "likewise",
+    "STRAY_WITNESSES": "likewise",
+    "SET_DAMAGED": "a table with one row",
     "ITSELF": "a table with one row",
     "SET_MARK": "a table with one row",
     "SET_FACTS": "a table with one row",

@@ -383,7 +383,7 @@ def one_at_a_time(what: str) -> Iterator[None]:
 # Databases for tests
 
 
-TABLES = ("transactions", "holds", "wallets", "users", "operators")
+TABLES = ("witnesses", "transactions", "holds", "wallets", "users", "operators")
 """Of a ledger, in the order in which foreign keys let them be emptied."""
 
 FEW_ROWS = 5_000

@@ -20,7 +20,7 @@ except ImportError:
     except ImportError:  # an interpreter without them: slower to start, the same bytes
         from hashlib import sha256
 
-__all__ = ["extras", "follows", "genesis", "link", "sha256", "unopened"]
+__all__ = ["extras", "follows", "genesis", "is_whole", "link", "sha256", "unopened"]
 
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.period import FIRST_US
@@ -80,6 +80,13 @@ def extras(
     if forced:
         text += " forced"
     return text + " user-key" if user_key else text
+
+
+def is_whole(wallet: Wallet, before: bytes | None, last: Transaction) -> bool:
+    """Whether the last transaction of a wallet follows `before`, the hash of the one before it, if there is one."""
+    if last.seq <= 1:
+        return last.seq == 0 or follows(genesis(wallet), last)
+    return before is not None and follows(before, last)
 
 
 def follows(previous: bytes, transaction: Transaction) -> bool:

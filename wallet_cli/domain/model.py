@@ -145,15 +145,39 @@ class Operator(NamedTuple):
     last_used_at_us: int | None
 
 
+class Witness(NamedTuple):
+    """What changes about a wallet, and its last transaction, as a second place says them; `seq` 0 before the first."""
+
+    wallet_id: int
+    seq: int
+    hash: bytes | None
+    status: str
+    own_minimum: int | None
+    maximum: int | None
+    daily_debit: int | None
+    held: int
+    holds: int
+
+    @classmethod
+    def of(cls, wallet: Wallet, last: Transaction) -> Witness:
+        """What it has to say of them."""
+        return cls(
+            *(wallet.id, last.seq, last.hash if last.seq else None, wallet.status, wallet.own_minimum),
+            *(wallet.maximum, wallet.daily_debit, wallet.held, wallet.holds),
+        )
+
+
 class Account(NamedTuple):
     """A wallet and its last transaction; before the first one, `last` has seq 0 and empty totals.
 
     `lapsed` is the part of what the wallet holds that open holds past their expiry keep, and that is free again.
+    `before` is the hash of the transaction before the last one, where there is one and it was read.
     """
 
     wallet: Wallet
     last: Transaction
     lapsed: int = 0
+    before: bytes | None = None
 
     @property
     def held(self) -> int:

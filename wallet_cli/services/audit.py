@@ -7,16 +7,16 @@ statement each.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from wallet_cli.domain import chain
 from wallet_cli.domain.address import MAX_ID, TypedWallet, format_hold_id, format_transaction_id, format_wallet_id
-from wallet_cli.domain.model import Transaction, Wallet
+from wallet_cli.domain.model import Transaction, Wallet, Witness
 from wallet_cli.domain.money import format_minor
-from wallet_cli.errors import StorageError
+from wallet_cli.errors import Damaged, StorageError, WalletError
 from wallet_cli.services.answers import Answer
-from wallet_cli.services.context import Ledger
-from wallet_cli.services.wallets import find_account, naming
+from wallet_cli.services.context import LOOK_TIMEOUT_S, Ledger, open_ledger
+from wallet_cli.services.wallets import find_wallet, naming
 
 RESTORE = "the ledger was changed outside this program; restore a backup"
 
@@ -32,24 +32,65 @@ OF_HOLDS = {
 }
 """What may be wrong between rows (see sql.WRONG), in the words of an error."""
 
+OF_INDEXES = {
+    "keys": ("transaction", "it and the index of keys do not agree"),
+    "reversals": ("transaction", "it and the index of reversals do not agree"),
+    "keys of holds": ("hold", "it and the index of the keys of holds do not agree"),
+    "open holds": ("hold", "it and the index of open holds do not agree"),
+    "keys of wallets": ("wallet", "it and the index of the keys of wallets do not agree"),
+    "keys of users": ("user", "it and the index of the keys of users do not agree"),
+}
+"""Where a row or its entry in an index may be lost (see sql.UNINDEXED): of what thing, and in the words of an error."""
+
 
 def verify(ledger: Ledger, wallet: TypedWallet | None = None) -> Answer:
     """Check one wallet, or the whole ledger and the file under it: `ok, wallets, transactions`.
 
-    Reads one snapshot in constant memory, while others write. Raises StorageError that names the first bad row, in
-    `details.transaction`, `details.hold` or `details.wallet`.
+    Reads one snapshot in constant memory, while others write. Raises Damaged that names the first bad row, in
+    `details.transaction`, `details.hold`, `details.wallet` or `details.user`; the ledger then takes no more writes,
+    until the whole of it is found right.
     """
+    try:
+        answer = _verified(ledger, wallet)
+    except Damaged as error:
+        _note(ledger, error.message)
+        raise
+    if wallet is None and ledger.store.itself().damaged is not None:
+        _note(ledger, None)
+    return answer
+
+
+def _note(ledger: Ledger, damaged: str | None) -> None:
+    """Mark the ledger as damaged, or as whole again, by another connection, as this one only reads.
+
+    Where it cannot be written to soon, or has moved, each write has to see it by itself; an older one is not migrated.
+    """
+    if ledger.store.is_copy:
+        return
+    with (
+        suppress(WalletError),
+        open_ledger(ledger.chosen, lambda _: None, LOOK_TIMEOUT_S) as writing,
+        writing.executor.turns.turn(LOOK_TIMEOUT_S, "verify"),
+        writing.store.exclusively(),
+    ):
+        writing.store.set_damaged(damaged)
+
+
+def _verified(ledger: Ledger, wallet: TypedWallet | None) -> Answer:
     with ExitStack() as stack:
         stack.enter_context(ledger.store.snapshot())
         ledger.must_be_whole()
         first, last = 0, MAX_ID
         if wallet is not None:
-            found = find_account(ledger, wallet).wallet
+            found = find_wallet(ledger, wallet)
             stack.enter_context(naming((wallet, found)))
             wallets, first, last = iter([found]), found.id, found.id
         else:
-            _check_file(ledger)
             wallets = ledger.store.wallets()
+        _check_indexes(ledger, first, last)
+        if wallet is None:
+            _check_file(ledger)
+            _read_the_rest(ledger)
         checked = transactions = 0
         for each in wallets:
             transactions += _check_wallet(ledger, each)
@@ -61,7 +102,7 @@ def verify(ledger: Ledger, wallet: TypedWallet | None = None) -> Answer:
 def _check_file(ledger: Ledger) -> None:
     damage = ledger.store.damage()
     if damage is not None:
-        raise StorageError(f"the file is damaged: {damage}", hint="restore a backup")
+        raise Damaged(f"the file is damaged: {damage}", hint="restore a backup")
     stray = ledger.store.stray_transaction()
     if stray is not None:
         id_ = format_transaction_id(*stray)
@@ -70,10 +111,45 @@ def _check_file(ledger: Ledger) -> None:
     if stray is not None:
         id_ = format_hold_id(*stray)
         raise _stray("hold", id_, stray[0])
+    lost = ledger.store.stray_witness()
+    if lost is not None:
+        raise Damaged(f"wallet {format_wallet_id(lost)} is missing", hint=RESTORE, wallet=lost, reason="it is missing")
 
 
-def _stray(what: str, id_: str, wallet_id: int) -> StorageError:
-    return StorageError(
+def _read_the_rest(ledger: Ledger) -> None:
+    """See that what no chain covers is there and can be read: the ledger's id, users, holds, operators."""
+    if ledger.store.itself().facts.uuid is None:
+        raise Damaged("the id of this ledger is missing", hint=RESTORE)
+    for what, rows in (
+        ("user", ledger.store.users()),
+        ("hold", ledger.store.holds_in_order()),
+        ("operator key", iter(ledger.store.operators())),
+    ):
+        try:
+            for _ in rows:
+                pass
+        except StorageError as error:
+            raise Damaged(f"a {what} cannot be read: {error.message}", hint=RESTORE) from error
+
+
+def _check_indexes(ledger: Ledger, first: int, last: int) -> None:
+    """Compare what is looked up by an index with what the index has, both ways, for a range of wallets."""
+    for what, (kind, reason) in OF_INDEXES.items():
+        if kind == "user" and first:
+            continue  # they are no wallet's
+        place = ledger.store.first_unindexed(what, first, last)
+        if place is None:
+            continue
+        if kind == "transaction":
+            raise _bad_row(place[0], place[1], reason)
+        if kind == "hold":
+            raise _bad_hold(place[0], place[1], reason)
+        name = format_wallet_id(place[0]) if kind == "wallet" else f"{place[0]}"
+        raise _BadRow(f"{kind} {name}: {reason}", hint=RESTORE, **{kind: place[0]}, reason=reason)
+
+
+def _stray(what: str, id_: str, wallet_id: int) -> Damaged:
+    return Damaged(
         f"{what} {id_}: there is no wallet {format_wallet_id(wallet_id)}", hint="restore a backup", **{what: id_}
     )
 
@@ -81,15 +157,8 @@ def _stray(what: str, id_: str, wallet_id: int) -> StorageError:
 def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
     """Walk the chain of one wallet from its first transaction; return how many there are."""
     if not wallet.currency.can_be:
-        raise StorageError(
-            (
-                "wallet ",
-                wallet.mention,
-                f": {wallet.currency.name} does not have {wallet.currency.exponent} fraction digits",
-            ),
-            hint=RESTORE,
-            wallet=wallet.id,
-        )
+        reason = f"{wallet.currency.name} does not have {wallet.currency.exponent} fraction digits"
+        raise _bad_wallet(wallet, reason)
     last = chain.unopened(wallet)
     try:
         for transaction in ledger.store.oldest_first(wallet.id):
@@ -102,7 +171,24 @@ def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
     except StorageError as error:
         seq = _first_unreadable(ledger, wallet, last.seq + 1)
         raise _bad_row(wallet.id, seq, f"it cannot be read: {error.message}") from error
+    _compare_with_witness(wallet, last, ledger.store.witness(wallet.id))
     return last.seq
+
+
+def _compare_with_witness(wallet: Wallet, last: Transaction, witness: Witness | None) -> None:
+    """A chain does not show that its end is missing, nor a wallet that its row is an older one: a second place does."""
+    if witness is None:
+        raise _bad_wallet(wallet, "its witness is missing")
+    true = Witness.of(wallet, last)
+    if witness.seq > last.seq:
+        raise _bad_row(wallet.id, last.seq + 1, f"it is missing: there were {witness.seq} in this wallet")
+    if witness.seq < last.seq:
+        raise _bad_row(wallet.id, witness.seq + 1, "the witness of its wallet does not know of it")
+    if witness.hash != true.hash:
+        raise _bad_row(wallet.id, last.seq, "it is not the one of which the witness of its wallet knows")
+    if witness != true:
+        differ = [name for name in Witness._fields if getattr(witness, name) != getattr(true, name)]
+        raise _bad_wallet(wallet, f"its witness says something else of its {' and '.join(differ)}")
 
 
 def _check_links(ledger: Ledger, first: int, last: int) -> None:
@@ -115,26 +201,23 @@ def _check_links(ledger: Ledger, first: int, last: int) -> None:
     for what, reason in OF_HOLDS.items():
         place = ledger.store.first_wrong(what, first, last)
         if place is not None:
-            wallet_id, number = place
-            id_ = format_hold_id(wallet_id, number)
-            raise _BadRow(f"hold {id_}: {reason}", hint=RESTORE, hold=id_, reason=reason)
+            raise _bad_hold(place[0], place[1], reason)
     wrong = ledger.store.first_wrong("wallets", first, last)
     if wrong is not None:
-        raise _bad_wallet(ledger, *wrong)
+        raise _wrong_holds(ledger, *wrong)
 
 
-def _bad_wallet(
+def _wrong_holds(
     ledger: Ledger, wallet_id: int, held: int, holds: int, kept: int, counted: int, newest: int
-) -> StorageError:
+) -> Damaged:
     """A wallet that says something else of its holds than they do."""
-    account = ledger.store.account(wallet_id, ledger.now_us())
-    assert account is not None
+    wallet = ledger.store.wallet(wallet_id)
+    assert wallet is not None
     if held != kept:
-        said, true = format_minor(held, account.wallet.currency), format_minor(kept, account.wallet.currency)
-        reason = f"it says that {said} is held, and its open holds keep {true}"
-    else:
-        reason = f"it says that it has had {holds} holds, and there are {counted}, the last of them number {newest}"
-    return _BadRow(("wallet ", account.wallet.mention, f": {reason}"), hint=RESTORE, wallet=wallet_id, reason=reason)
+        said, true = format_minor(held, wallet.currency), format_minor(kept, wallet.currency)
+        return _bad_wallet(wallet, f"it says that {said} is held, and its open holds keep {true}")
+    reason = f"it says that it has had {holds} holds, and there are {counted}, the last of them number {newest}"
+    return _bad_wallet(wallet, reason)
 
 
 def _first_unreadable(ledger: Ledger, wallet: Wallet, seq: int) -> int:
@@ -147,13 +230,22 @@ def _first_unreadable(ledger: Ledger, wallet: Wallet, seq: int) -> int:
     return seq
 
 
-class _BadRow(StorageError):
+class _BadRow(Damaged):
     """A row that is not what it should be; `details` name it."""
 
 
 def _bad_row(wallet_id: int, seq: int, reason: str) -> _BadRow:
     id_ = format_transaction_id(wallet_id, seq)
     return _BadRow(f"transaction {id_}: {reason}", hint=RESTORE, transaction=id_, reason=reason)
+
+
+def _bad_hold(wallet_id: int, number: int, reason: str) -> _BadRow:
+    id_ = format_hold_id(wallet_id, number)
+    return _BadRow(f"hold {id_}: {reason}", hint=RESTORE, hold=id_, reason=reason)
+
+
+def _bad_wallet(wallet: Wallet, reason: str) -> _BadRow:
+    return _BadRow(("wallet ", wallet.mention, f": {reason}"), hint=RESTORE, wallet=wallet.id, reason=reason)
 
 
 def _wrong(last: Transaction, transaction: Transaction) -> str | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 
 from wallet_cli.domain import chain
 from wallet_cli.domain.address import (
     OwnedWallet,
+    TypedWallet,
     UserId,
     UserName,
     WalletId,
@@ -28,6 +31,8 @@ from wallet_cli.services.users import find_user
 
 NO_LIMIT = "none"
 """Lifts a limit; the minimum is then the setting's."""
+
+T = TypeVar("T")
 
 
 def create(
@@ -174,26 +179,34 @@ def _accounts(ledger: Ledger, name: UserName | None, limit: int, cursor: str | N
 
 def find_account(ledger: Ledger, ref: WalletRef) -> Account:
     """The wallet that somebody named, and its last transaction; raises UserNotFound or WalletNotFound."""
-    if isinstance(ref, OwnedWallet):
-        account = ledger.store.account_owned(ref.wallet_id, ref.user_id, ledger.now_us())
-        if account is None:
-            raise _not_owned(ref)
-        return account
-    if isinstance(ref, WalletId):
-        account = ledger.store.account(ref.wallet_id, ledger.now_us())
-        if account is None:
-            raise no_wallet(ref)
-        return account
-    user_id = ref.user.id if isinstance(ref.user, UserId) else find_user(ledger, ref.user).id
-    account = ledger.store.account_of(user_id, ref.type, ledger.now_us())
+    store, now_us = ledger.store, ledger.now_us()
+    if not isinstance(ref, OwnedWallet):
+        return _found(ledger, ref, lambda id_: store.account(id_, now_us), partial(store.account_of, now_us=now_us))
+    account = store.account_owned(ref.wallet_id, ref.user_id, now_us)
     if account is None:
+        raise _not_owned(ref)
+    return account
+
+
+def _found(
+    ledger: Ledger, ref: TypedWallet, by_id: Callable[[int], T | None], by_owner: Callable[[int, str], T | None]
+) -> T:
+    """What is asked of the wallet that somebody named, by its id, or by its owner and type."""
+    if isinstance(ref, WalletId):
+        found = by_id(ref.wallet_id)
+        if found is None:
+            raise no_wallet(ref)
+        return found
+    user_id = ref.user.id if isinstance(ref.user, UserId) else find_user(ledger, ref.user).id
+    found = by_owner(user_id, ref.type)
+    if found is None:
         # Whether there is a user of that id matters only where there is no wallet.
         find_user(ledger, UserId(user_id))
         raise WalletNotFound(
             f"user {ref.user_text} has no wallet of type {ref.type}",
             hint=f"wallet create id:{user_id}/{ref.type} opens it",
         )
-    return account
+    return found
 
 
 def find_wallet(ledger: Ledger, ref: WalletRef) -> Wallet:
@@ -202,7 +215,7 @@ def find_wallet(ledger: Ledger, ref: WalletRef) -> Wallet:
     A wallet that was found by its id and owner is remembered, as neither can change.
     """
     if not isinstance(ref, OwnedWallet):
-        return find_account(ledger, ref).wallet
+        return _found(ledger, ref, ledger.store.wallet, ledger.store.wallet_of)
     wallet = ledger.known_wallets.get(ref)
     if wallet is None:
         wallet = ledger.store.wallet_owned(ref.wallet_id, ref.user_id)

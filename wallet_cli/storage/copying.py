@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from wallet_cli.domain.commands import Made, Restoring
 from wallet_cli.domain.model import LedgerFacts, LedgerSetting, Operator
-from wallet_cli.errors import StorageError, UnknownOutcome
+from wallet_cli.errors import Busy, StorageError, UnknownOutcome
 from wallet_cli.storage import sql
 from wallet_cli.storage.marks import ARRIVING, Mark, refusal
 from wallet_cli.storage.reading import Reading, Values
@@ -104,6 +104,14 @@ class Copying(Reading):
 
     def set_mark(self, mark: Mark) -> None:
         self._change(sql.SET_MARK, mark._asdict())
+
+    def set_damaged(self, damaged: str | None) -> None:
+        self._change(sql.SET_DAMAGED, {"damaged": damaged})
+
+    def note_damage(self, damaged: str) -> None:
+        """Let the ledger take no more writes, if it can still be written to: else each write has to see it anew."""
+        with suppress(StorageError, Busy), self.exclusively():
+            self.set_damaged(damaged)
 
     def set_facts(self, facts: LedgerFacts) -> None:
         """Have the ledger be the one of that id, with those settings."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol, TypeVar
 
+from wallet_cli.domain import chain
 from wallet_cli.domain.address import format_hold_id, format_transaction_id
 from wallet_cli.domain.commands import (
     AdmitOperator,
@@ -31,6 +32,7 @@ from wallet_cli.domain.commands import (
 from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet
 from wallet_cli.domain.period import day_start_us
 from wallet_cli.domain.rules import State
+from wallet_cli.storage.sql import damaged
 
 CREATING = (Register, OpenWallet, AdmitOperator, RevokeOperator, NoteUse, EndRestore, SetLedger)
 """What makes or changes things that are no wallet's."""
@@ -150,7 +152,9 @@ class Loader:
 
     def _add_accounts(self, accounts: Sequence[Account]) -> None:
         for account in accounts:
-            wallet, last, lapsed = account
+            wallet, last, lapsed, before = account
+            if not chain.is_whole(wallet, before, last):
+                raise damaged(wallet, f"ends with transaction {last.seq}, whose hash is wrong")
             self._state.add_wallet(wallet, last)
             if lapsed:
                 self._state.lapsed[wallet.id] = tuple(self._reader.lapsed_holds(wallet.id, self._now_us))

@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from wallet_cli.domain.model import LedgerFacts
-from wallet_cli.errors import LedgerMoved, StorageError
+from wallet_cli.errors import Damaged, LedgerMoved, StorageError
 from wallet_cli.storage import sql
 
 MOVING, MOVED, ARRIVING = "moving", "moved", "arriving"
+
+
+MENDED = "restore a backup; `wallet verify` lets it take writes again where it finds nothing wrong"
 
 
 class Mark(NamedTuple):
@@ -37,6 +40,8 @@ class Itself(NamedTuple):
     mark: Mark = Mark()
     restoring: bool = False
     """Whether an export is being read back into the ledger."""
+    damaged: str | None = None
+    """What was seen of the ledger that cannot be; None where nothing was."""
     facts: LedgerFacts = LedgerFacts()
 
 
@@ -45,7 +50,15 @@ def to_itself(row: Sequence[Any] | None) -> Itself:
     if row is None:
         return Itself()
     end = len(Mark._fields)
-    return Itself(Mark._make(row[:end]), bool(row[end]), LedgerFacts._make(row[end + 1 :]))
+    return Itself(Mark._make(row[:end]), bool(row[end]), row[end + 1], LedgerFacts._make(row[end + 2 :]))
+
+
+def check_writable(itself: Itself) -> None:
+    """Raises LedgerMoved or Damaged where the ledger takes no writes."""
+    if itself.mark.state is not None:
+        raise refusal(itself.mark)
+    if itself.damaged is not None:
+        raise Damaged(f"{Damaged.DAMAGED}it takes no writes, because {itself.damaged}", hint=MENDED)
 
 
 def refusal(mark: Mark) -> LedgerMoved:

@@ -116,6 +116,7 @@ def _begun(
 def _copied(store: SqliteStore) -> SqliteStore:
     """The ledger as it would be once migrated, in a temporary file of SQLite's: small ones stay in memory."""
     copy = SqliteStore(store.path, apsw.Connection(""))
+    copy.is_copy = True
     try:
         with copy.connection.backup("main", store.connection, "main") as backup:
             backup.step()

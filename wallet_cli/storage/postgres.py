@@ -50,7 +50,7 @@ from wallet_cli.storage import session, sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.ledger_file import First, first_of_older, words_of_zone
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import Itself, refusal, schema_changed
+from wallet_cli.storage.marks import Itself, check_writable, schema_changed
 from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
@@ -491,8 +491,8 @@ class PostgresStore(Copying):
             for part in parts:
                 if part is sql.ITSELF:
                     itself = self._know(cursor.fetchone())
-                    if itself.mark.state is not None and not settling:
-                        raise refusal(itself.mark)
+                    if not settling:
+                        check_writable(itself)
                     self.restoring = itself.restoring
                 if part is VERSION:
                     self._heed_version(cursor.fetchall(), settling=settling)

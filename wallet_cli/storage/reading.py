@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import Any, TypeVar
 
 from wallet_cli.domain.address import MAX_ID, format_wallet_id
-from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet
+from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet, Witness
 from wallet_cli.domain.text import containing
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
@@ -33,6 +33,9 @@ class Reading(ABC):
 
     warnings: Sequence[str] = ()
     """What of the place where the ledger is kept puts it in danger."""
+
+    is_copy = False
+    """Whether it is a copy, to read a ledger of an older schema by: what is written there is lost."""
 
     _facts: LedgerFacts | None = None
     _facts_read_s = 0.0
@@ -113,6 +116,12 @@ class Reading(ABC):
     def account_owned(self, wallet_id: int, user_id: int, now_us: int) -> Account | None:
         values = {"id": wallet_id, "user_id": user_id, "now_us": now_us}
         return self._one(sql.ACCOUNT_OWNED, values, sql.to_account)
+
+    def wallet(self, wallet_id: int) -> Wallet | None:
+        return self._one(sql.WALLET_BY_ID, {"id": wallet_id}, sql.to_wallet)
+
+    def wallet_of(self, user_id: int, type_: str) -> Wallet | None:
+        return self._one(sql.WALLET_BY_OWNER, {"user_id": user_id, "type": type_}, sql.to_wallet)
 
     def wallet_owned(self, wallet_id: int, user_id: int) -> Wallet | None:
         return self._one(sql.WALLET_OWNED, {"id": wallet_id, "user_id": user_id}, sql.to_wallet)
@@ -253,6 +262,20 @@ class Reading(ABC):
     def stray_hold(self) -> tuple[int, int] | None:
         """A hold (wallet id, number) of a wallet that is not there, if any."""
         return self._one(sql.STRAY_HOLDS, {}, tuple)
+
+    def stray_witness(self) -> int | None:
+        """A witness of a wallet that is not there, if any."""
+        return self._one(sql.STRAY_WITNESSES, {}, lambda row: int(row[0]))
+
+    def witness(self, wallet_id: int) -> Witness | None:
+        return self._one(sql.WITNESS, {"wallet_id": wallet_id}, Witness._make)
+
+    def first_unindexed(self, what: str, first: int, last: int) -> tuple[int, ...] | None:
+        """The first place, of a range of wallets or users, where a table and its index do not agree.
+
+        `what` is one of sql.UNINDEXED. A server sees to its own indexes.
+        """
+        return None
 
     def first_wrong_at_all(self) -> tuple[str, tuple[int, ...]] | None:
         """Which of sql.WRONG finds a row anywhere, and its place; None where none does."""

@@ -75,7 +75,7 @@ RISKY = {
 """Settings of the server, with which all is well until the machine fails."""
 
 _NAMES = tuple(name for name, _ in (*FALSE, *RISKY))
-_TABLES = ("alembic_version", "ledger", "operators", *(copied.table for copied in sql.COPIED))
+_TABLES = ("alembic_version", "ledger", "operators", "witnesses", *(copied.table for copied in sql.COPIED))
 
 WHAT_IS_SET = f"""
 SELECT {", ".join(f"current_setting('{name}')" for name in _NAMES)}, (

@@ -11,11 +11,12 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from wallet_cli.domain import chain
-from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet
+from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet, Witness
 from wallet_cli.domain.money import Currency
+from wallet_cli.errors import Damaged
 from wallet_cli.storage.marks import Mark
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """The newest migration; kept in each ledger, where one cheap read finds it."""
 
 ROWS_AT_ONCE = 32
@@ -28,6 +29,10 @@ WALLET_COLUMNS = (
 )  # fmt: skip
 TRANSACTION_COLUMNS = tuple(Transaction._fields)
 NOTE = TRANSACTION_COLUMNS.index("note")
+WITNESS_COLUMNS = tuple(Witness._fields)
+CHANGING_COLUMNS = WITNESS_COLUMNS[3:]
+"""What changes about a wallet; its witness says it too."""
+
 HOLD_COLUMNS = tuple(Hold._fields)
 OPERATOR_COLUMNS = tuple(Operator._fields)
 MARK_COLUMNS = tuple(Mark._fields)
@@ -53,25 +58,38 @@ _HOLD = f"SELECT {_columns(HOLD_COLUMNS, 'h')} FROM holds h"
 
 # What open holds past their expiry still count for in `wallets.held`: free again, whether or not it has been noted.
 _LAPSED = "h.wallet_id = w.id AND h.status = 'open' AND h.expires_at_us <= :now_us"
-_ACCOUNT = (
+# Whether a wallet and its last transaction are those that were written last: the witness is on another page than each.
+_SAME = " AND ".join(f"x.{name} IS NOT DISTINCT FROM w.{name}" for name in CHANGING_COLUMNS)
+_AGREES = (
+    "CASE WHEN EXISTS (SELECT 1 FROM witnesses x WHERE x.wallet_id = w.id AND x.seq = coalesce(t.seq, 0)"
+    f" AND x.hash IS NOT DISTINCT FROM t.hash AND {_SAME}) THEN 1 ELSE 0 END"
+)
+_BEFORE = "(SELECT p.hash FROM transactions p WHERE p.wallet_id = t.wallet_id AND p.seq = t.seq - 1)"
+_FOR_DECISION = (
     f"SELECT {_columns(WALLET_COLUMNS, 'w')}, {_columns(TRANSACTION_COLUMNS, 't')},"
     " CASE WHEN w.held = 0 THEN 0 ELSE"
-    f" (SELECT CAST(coalesce(sum(h.amount - h.captured), 0) AS BIGINT) FROM holds h WHERE {_LAPSED}) END"
+    f" (SELECT CAST(coalesce(sum(h.amount - h.captured), 0) AS BIGINT) FROM holds h WHERE {_LAPSED}) END,"
+    f" {_BEFORE}, {_AGREES}"
     " FROM wallets w LEFT JOIN transactions t ON t.wallet_id = w.id"
     " AND t.seq = (SELECT max(seq) FROM transactions WHERE wallet_id = w.id)"
 )
+_ACCOUNT = _FOR_DECISION.replace(_BEFORE, "NULL")
+"""For what is only shown: nobody works the hash of its last transaction out again."""
+
 
 USER_BY_ID = f"{_USER} WHERE u.id = :id"
 USER_BY_E164 = f"{_USER} WHERE u.phone_e164 = :e164"
 USER_BY_NATIONAL = f"{_USER} WHERE u.phone_region = :region AND u.phone_national = :national"
 
-ACCOUNT_BY_ID = f"{_ACCOUNT} WHERE w.id = :id"
+ACCOUNT_BY_ID = f"{_FOR_DECISION} WHERE w.id = :id"
 ACCOUNT_BY_OWNER = f"{_ACCOUNT} WHERE w.user_id = :user_id AND w.type = :type"
 ACCOUNT_OWNED = f"{_ACCOUNT} WHERE w.id = :id AND w.user_id = :user_id"
 ACCOUNTS_OF_USER = f"{_ACCOUNT} WHERE w.user_id = :user_id ORDER BY w.id"
 ACCOUNTS_AFTER = f"{_ACCOUNT} WHERE w.id > :after ORDER BY w.id LIMIT :limit"
 ACCOUNTS_OF_USER_AFTER = f"{_ACCOUNT} WHERE w.user_id = :user_id AND w.id > :after ORDER BY w.id LIMIT :limit"
 COUNT_OF_USER = "SELECT count(*) FROM wallets w WHERE w.user_id = :user_id"
+WALLET_BY_ID = f"{_WALLET} WHERE w.id = :id"
+WALLET_BY_OWNER = f"{_WALLET} WHERE w.user_id = :user_id AND w.type = :type"
 WALLET_OWNED = f"{_WALLET} WHERE w.id = :id AND w.user_id = :user_id"
 USERS_AFTER = f"{_USER} WHERE u.id > :after ORDER BY u.id LIMIT :limit"
 
@@ -131,7 +149,9 @@ LAST_WALLET_ID = "SELECT max(id) FROM wallets"
 def accounts_by_ids(count: int) -> str:
     """Reads `count` accounts at once: the ids, then the moment of what is held, by position."""
     ids = ", ".join(["(?)"] * count)
-    account = _ACCOUNT.replace(":now_us", "?").replace("FROM wallets w", "FROM ids JOIN wallets w ON w.id = ids.id")
+    account = _FOR_DECISION.replace(":now_us", "?").replace(
+        "FROM wallets w", "FROM ids JOIN wallets w ON w.id = ids.id"
+    )
     return f"WITH ids (id) AS (VALUES {ids}) {account}"
 
 
@@ -198,6 +218,13 @@ UPSERT_WALLET = (
     " own_minimum = excluded.own_minimum, maximum = excluded.maximum, daily_debit = excluded.daily_debit,"
     " held = excluded.held, holds = excluded.holds"
 )
+UPSERT_WITNESS = _insert("witnesses", ("wallet_id", *CHANGING_COLUMNS)) + (
+    f" ON CONFLICT (wallet_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in CHANGING_COLUMNS)}"
+)
+UPSERT_HEAD = (
+    _insert("witnesses", ("wallet_id", "seq", "hash"))
+    + " ON CONFLICT (wallet_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash"
+)
 UPSERT_HOLD = (
     _insert("holds", HOLD_COLUMNS) + " ON CONFLICT (wallet_id, number) DO UPDATE"
     " SET captured = excluded.captured, status = excluded.status, ended_at_us = excluded.ended_at_us"
@@ -235,6 +262,11 @@ STRAY_HOLDS = (
     "SELECT h.wallet_id, h.number FROM holds h"
     " WHERE NOT EXISTS (SELECT 1 FROM wallets w WHERE w.id = h.wallet_id) ORDER BY h.wallet_id, h.number LIMIT 1"
 )
+STRAY_WITNESSES = (
+    "SELECT x.wallet_id FROM witnesses x"
+    " WHERE NOT EXISTS (SELECT 1 FROM wallets w WHERE w.id = x.wallet_id) ORDER BY x.wallet_id LIMIT 1"
+)
+WITNESS = f"SELECT {_columns(WITNESS_COLUMNS, 'x')} FROM witnesses x WHERE x.wallet_id = :wallet_id"
 
 # What one row cannot show of itself, for `verify`: each reads a range of wallets, and answers with the first bad row.
 _IN_RANGE = "BETWEEN :first AND :last"
@@ -304,6 +336,40 @@ WHERE w.id {_IN_RANGE} AND (w.held <> coalesce(h.kept, 0)
     OR w.holds <> coalesce(h.counted, 0) OR w.holds <> coalesce(h.newest, 0))
 ORDER BY w.id LIMIT 1
 """
+
+
+def _unindexed(table: str, index: str, place: tuple[str, ...], columns: tuple[str, ...], having: str) -> str:
+    """Reads the first entry of an index with no such row in its table, or row with no such entry in the index.
+
+    SQLite alone: each side is read by itself, which only it can be told. Its own check does not count the entries of an
+    index that leaves rows out, and so does not miss the rows of a page that was put back to an older state.
+    """
+    same = " AND ".join(f"r.{name} = i.{name}" for name in (*place, *columns))
+    by, at = place[0], ", ".join
+    # A table that is stored by its key is an index itself to SQLite, and has to be named as one.
+    itself = "NOT INDEXED" if place == ("id",) else f"INDEXED BY sqlite_autoindex_{table}_1"
+    entries = f"{table} i INDEXED BY {index} WHERE {having.format('i')}"
+    rows = f"{table} r {itself} WHERE {having.format('r')}"
+    return (
+        f"SELECT * FROM (SELECT {at(f'i.{name}' for name in place)} FROM {entries} AND i.{by} {_IN_RANGE}"
+        f" AND NOT EXISTS (SELECT 1 FROM {rows} AND {same}) LIMIT 1)"
+        f" UNION ALL SELECT * FROM (SELECT {at(f'r.{name}' for name in place)} FROM {rows} AND r.{by} {_IN_RANGE}"
+        f" AND NOT EXISTS (SELECT 1 FROM {entries} AND {same}) LIMIT 1) LIMIT 1"
+    )
+
+
+_IN_WALLET, _NUMBERED, _WITH_KEY = ("wallet_id", "seq"), ("wallet_id", "number"), "{0}.key IS NOT NULL"
+_KEYS, _REVERSES = "uq_transactions_wallet_id_key_user_key", "ix_transactions_wallet_id_reverses"
+UNINDEXED = {
+    "keys": _unindexed("transactions", _KEYS, _IN_WALLET, ("key", "user_key"), _WITH_KEY),
+    "reversals": _unindexed("transactions", _REVERSES, _IN_WALLET, ("reverses",), "{0}.reverses IS NOT NULL"),
+    "keys of holds": _unindexed("holds", "uq_holds_wallet_id_key", _NUMBERED, ("key",), _WITH_KEY),
+    "open holds": _unindexed("holds", "ix_holds_open", _NUMBERED, ("expires_at_us",), "{0}.status = 'open'"),
+    "keys of wallets": _unindexed("wallets", "uq_wallets_user_id_key", ("id",), ("user_id", "key"), _WITH_KEY),
+    "keys of users": _unindexed("users", "uq_users_key", ("id",), ("key",), _WITH_KEY),
+}
+"""By what is looked up: finds where a table and an index that leaves rows out do not agree."""
+
 WRONG = {
     "legs": WRONG_LEGS,
     "reversals": WRONG_REVERSALS,
@@ -316,7 +382,7 @@ WRONG = {
 
 
 # What the ledger knows of itself (storage/marks.py): read with each batch, for its state and for its own settings.
-_ITSELF_COLUMNS = (*MARK_COLUMNS, "restoring", *FACT_COLUMNS)
+_ITSELF_COLUMNS = (*MARK_COLUMNS, "restoring", "damaged", *FACT_COLUMNS)
 ITSELF = f"SELECT {_columns(_ITSELF_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
 SET_FACTS = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in FACT_COLUMNS)} WHERE id = 1"
 # One column each: two who set different ones do not undo each other's.
@@ -324,6 +390,7 @@ SET_SETTING = {
     name: f"{_insert('ledger', ('id', name))} ON CONFLICT (id) DO UPDATE SET {name} = excluded.{name}"
     for name in SETTING_COLUMNS
 }
+SET_DAMAGED = "UPDATE ledger SET damaged = :damaged WHERE id = 1"
 SET_RESTORING = "UPDATE ledger SET restoring = :restoring WHERE id = 1"
 SET_MARK = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in MARK_COLUMNS)} WHERE id = 1"
 
@@ -378,6 +445,7 @@ COPIED = (
     Copied("wallets", WALLET_COLUMNS, ("id",)),
     Copied("holds", HOLD_COLUMNS, ("wallet_id", "number")),
     TRANSACTIONS,
+    Copied("witnesses", WITNESS_COLUMNS, ("wallet_id",)),
 )
 INSERT_OPERATOR = _insert("operators", OPERATOR_COLUMNS)
 CLEAR_OPERATORS = "DELETE FROM operators"
@@ -400,6 +468,12 @@ def wallet_values(wallet: Wallet) -> tuple[Any, ...]:
     """A wallet as UPSERT_WALLET takes it."""
     id_, user_id, type_, currency, *rest = wallet
     return (id_, user_id, type_, currency.name, currency.exponent, *rest)
+
+
+def witness_values(wallet: Wallet) -> tuple[Any, ...]:
+    """A wallet as UPSERT_WITNESS takes it."""
+    id_, _, _, *changing = Witness.of(wallet, chain.unopened(wallet))
+    return (id_, *changing)
 
 
 def operator_values(operator: Operator) -> list[Any]:
@@ -430,8 +504,19 @@ def to_hold(row: Sequence[Any]) -> Hold:
     return Hold._make(row)
 
 
+def damaged(wallet: Wallet, what: str) -> Damaged:
+    """The error of a wallet that cannot be what was written."""
+    message = (f"{Damaged.DAMAGED}wallet ", wallet.mention, f" {what}")
+    return Damaged(message, hint="`wallet verify` says where; restore a backup", wallet=wallet.id)
+
+
 def to_account(row: Sequence[Any]) -> Account:
-    """A wallet, its last transaction, and what has lapsed of its holds, from one joined row."""
+    """A wallet, its last transaction, and what has lapsed of its holds, from one joined row.
+
+    Raises Damaged where its witness says something else.
+    """
     wallet = to_wallet(row[: len(WALLET_COLUMNS)])
-    last = row[len(WALLET_COLUMNS) : -1]
-    return Account(wallet, to_transaction(last) if last[0] is not None else chain.unopened(wallet), row[-1])
+    if not row[-1]:
+        raise damaged(wallet, "is not as it was written last")
+    last = row[len(WALLET_COLUMNS) : -3]
+    return Account(wallet, to_transaction(last) if last[0] is not None else chain.unopened(wallet), row[-3], row[-2])

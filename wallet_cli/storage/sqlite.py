@@ -22,14 +22,14 @@ import apsw
 from wallet_cli.domain.commands import Command, Made, Restoring
 from wallet_cli.domain.model import Account, Hold, LedgerFacts, LedgerSetting, Operator, Policy, Transaction, Wallet
 from wallet_cli.domain.rules import State
-from wallet_cli.errors import Busy, StorageError, UnknownOutcome
+from wallet_cli.errors import Busy, Damaged, StorageError, UnknownOutcome
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.folders import sync
 from wallet_cli.storage.in_place import Identity, InPlace, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_log
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import refusal, schema_changed
+from wallet_cli.storage.marks import check_writable, schema_changed
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
@@ -70,7 +70,8 @@ class translating:  # noqa: N801  (reads as a word in `with`)
         if isinstance(error, apsw.Error):
             raise _translated(error, self.path) from error
         if isinstance(error, UnicodeDecodeError):
-            raise StorageError(f"text that is not UTF-8: {self.path}", hint="restore a backup") from error
+            message = f"{Damaged.DAMAGED}text that is not UTF-8: {self.path}"
+            raise Damaged(message, hint="restore a backup") from error
 
 
 HINTS: dict[type[apsw.Error], str] = {
@@ -78,16 +79,31 @@ HINTS: dict[type[apsw.Error], str] = {
     apsw.CantOpenError: "check that the file and its folder may be read and written",
     apsw.ReadOnlyError: "check that the file and its folder may be written",
     apsw.FullError: "free some space",
-    apsw.CorruptError: "restore a backup",
     apsw.SQLError: "restore a backup",  # a table or a column that is not there: the statements themselves are right
     apsw.IOError: "is the disk full, or failing?",
     apsw.ProtocolError: "locks fail there: keep the ledger on another file system, such as a disk of this machine",
 }
 
 
+UNFOUND = (
+    apsw.SQLITE_CONSTRAINT_PRIMARYKEY,
+    apsw.SQLITE_CONSTRAINT_ROWID,
+    apsw.SQLITE_CONSTRAINT_UNIQUE,
+    apsw.SQLITE_CONSTRAINT_FOREIGNKEY,
+)
+
+
 def _translated(error: apsw.Error, path: Path) -> Busy | StorageError:
     if isinstance(error, (apsw.BusyError, apsw.LockedError)):
         return Busy(f"another program is writing to {path}", hint="try again, with the same key", holder=None)
+    if isinstance(error, apsw.CorruptError):
+        return Damaged(f"{Damaged.DAMAGED}{error}: {path}", hint="restore a backup")
+    if isinstance(error, apsw.ConstraintError) and getattr(error, "extendedresult", 0) in UNFOUND:
+        # The rules looked, and found no such row: a table and its index do not agree.
+        return StorageError(
+            f"{Damaged.DAMAGED}something is there that could not be found ({error}): {path}",
+            hint="`wallet verify` says where; restore a backup",
+        )
     words = str(error)
     if words == "not an error":  # asked of the wrong one of two connections, of a file that is copied
         words = str(apsw.mapping_extended_result_codes.get(getattr(error, "extendedresult", 0), type(error).__name__))
@@ -154,6 +170,9 @@ class SqliteStore(Copying):
         found = self._one("PRAGMA integrity_check(1)", {}, lambda row: str(row[0]))
         return None if found == "ok" else found
 
+    def first_unindexed(self, what: str, first: int, last: int) -> tuple[int, ...] | None:
+        return self._one(sql.UNINDEXED[what], {"first": first, "last": last}, tuple)
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Let all that is read in a `with` block be of one moment, while others write."""
@@ -186,9 +205,11 @@ class SqliteStore(Copying):
         self._begin_alone()
         with translating(self.path):
             itself = self._know(self.connection.execute(sql.ITSELF).fetchone())
-        if itself.mark.state is not None:
+        try:
+            check_writable(itself)
+        except BaseException:
             self.rollback()
-            raise refusal(itself.mark)
+            raise
         self.restoring = itself.restoring
 
     def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
@@ -344,6 +365,9 @@ def connect(
     """
     connection = apsw.Connection(f"file:{quote(os.fsencode(path))}{options}", flags | apsw.SQLITE_OPEN_URI)
     connection.set_busy_timeout(round(busy_timeout_s * 1000))
+    # Plans do not hang on the values asked for; else SQLite prepares a statement anew for each other value, which takes
+    # ten times as long as what it does.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     return connection
 
 

@@ -47,6 +47,15 @@ def _unique_keys(table: str, *columns: str) -> Index:
     return Index(name, *columns, unique=True, sqlite_where=with_key, postgresql_where=with_key)
 
 
+def _second_place(table: str, *columns: str) -> Index:
+    """What changes about a row, in an index that nobody asks: SQLite's own check of a file compares the two.
+
+    So a page that was put back to an older state is found. A server sees to its own pages.
+    """
+    return Index(f"ix_{table}_again", *columns).ddl_if(dialect="sqlite")
+
+
+LEDGER_SETTINGS = ("currency", "phone_region", "minimum_balance", "timezone")
 _SETTING = "length({}) BETWEEN 1 AND 255"
 
 
@@ -108,6 +117,29 @@ class WalletRow(SQLModel, table=True):
     )
 
 
+class WitnessRow(SQLModel, table=True):
+    """What changes about a wallet, and its last transaction, in a second place: on other pages than the first."""
+
+    __tablename__: ClassVar[Any] = "witnesses"
+    __table_args__ = (
+        CheckConstraint("seq >= 0", name="seq"),
+        CheckConstraint("length(hash) = 32", name="hash"),
+        CheckConstraint("(seq = 0) = (hash IS NULL)", name="first"),
+        {"sqlite_strict": True, "sqlite_with_rowid": False},
+    )
+
+    wallet_id: int = Field(sa_column=Column(Int64, ForeignKey("wallets.id"), primary_key=True, autoincrement=False))
+    seq: int = Field(sa_column=Column(Int64, nullable=False, server_default=text("0")))
+    hash: bytes | None = Field(sa_column=Column(LargeBinary))
+    # Whatever a wallet says: its own table has the rules.
+    status: str | None = Field(sa_column=Column(Text))
+    own_minimum: int | None = Field(sa_column=Column(Int64))
+    maximum: int | None = Field(sa_column=Column(Int64))
+    daily_debit: int | None = Field(sa_column=Column(Int64))
+    held: int | None = Field(sa_column=Column(Int64))
+    holds: int | None = Field(sa_column=Column(Int64))
+
+
 class HoldRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "holds"
     __table_args__ = (
@@ -145,6 +177,7 @@ class OperatorRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "operators"
     __table_args__ = (
         Unique("key_hash"),
+        _second_place("operators", "name", "read_only", "revoked_at_us"),
         CheckConstraint("length(name) BETWEEN 1 AND 64", name="name"),
         CheckConstraint("length(key_hash) = 32", name="key_hash"),
         CheckConstraint("read_only IN (0, 1)", name="read_only"),
@@ -210,6 +243,7 @@ class LedgerRow(SQLModel, table=True):
         CheckConstraint("(state IS NULL) = (other IS NULL)", name="other"),
         CheckConstraint("(state IS NULL) = (move IS NULL)", name="move"),
         CheckConstraint("(state IS NULL) = (since_us IS NULL)", name="since_us"),
+        _second_place("ledger", "state", "move", "origin", "uuid", *LEDGER_SETTINGS, "restoring", "damaged"),
         {"sqlite_strict": True},
     )
 
@@ -225,3 +259,4 @@ class LedgerRow(SQLModel, table=True):
     minimum_balance: str | None = Field(sa_column=_added("minimum_balance", Text, _SETTING.format("minimum_balance")))
     timezone: str | None = Field(sa_column=_added("timezone", Text, _SETTING.format("timezone")))
     restoring: int = Field(sa_column=_added("restoring", Integer(), "restoring IN (0, 1)", "0"))
+    damaged: str | None = Field(sa_column=_added("damaged", Text, "length(damaged) >= 1"))

@@ -23,11 +23,14 @@ _STATEMENTS: dict[type, str] = {
 _PLACE = itemgetter(0, 1)
 """Wallet id and seq of a transaction."""
 
+_HASH = sql.TRANSACTION_COLUMNS.index("hash")
+
 
 def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
     """Statements and the rows for each; of what changed more than once in the batch, the last state alone."""
     rows: dict[type, Rows] = {kind: [] for kind in _STATEMENTS}
     wallets: dict[int, Sequence[Any]] = {}
+    witnesses: dict[int, Sequence[Any]] = {}
     operators: dict[str, Sequence[Any]] = {}
     holds: dict[tuple[int, int], Sequence[Any]] = {}
     settings: dict[str, str | None] = {}
@@ -36,6 +39,7 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
             rows[Transaction].append(thing)
         elif isinstance(thing, Wallet):
             wallets[thing.id] = sql.wallet_values(thing)
+            witnesses[thing.id] = sql.witness_values(thing)
         elif isinstance(thing, Hold):
             holds[thing.wallet_id, thing.number] = thing
         elif isinstance(thing, Operator):
@@ -54,5 +58,10 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
     for kind, statement in _STATEMENTS.items():
         if rows[kind]:
             yield statement, rows[kind]
+    # After the wallets, which they refer to. Each has its wallet's last transaction: the rows are in order.
+    if witnesses:
+        yield sql.UPSERT_WITNESS, list(witnesses.values())
+    if rows[Transaction]:
+        yield sql.UPSERT_HEAD, list({row[0]: (row[0], row[1], row[_HASH]) for row in rows[Transaction]}.values())
     for name, value in settings.items():
         yield sql.SET_SETTING[name], [(1, value)]

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from wallet_cli.domain import rules
 from wallet_cli.domain.commands import AppliedTogether, Command, Made, Replayed, Result
 from wallet_cli.domain.model import Policy, Transaction
-from wallet_cli.errors import Busy, Collision, StorageError, UnknownOutcome
+from wallet_cli.errors import Busy, Collision, Damaged, StorageError, UnknownOutcome
 
 MAX_TRIES = 50
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.002, 0.25
@@ -43,6 +43,9 @@ class Store(Protocol):
         """Raises UnknownOutcome where that failed, and reading what is there now would not tell what will be."""
 
     def rollback(self) -> None: ...
+
+    def note_damage(self, damaged: str) -> None:
+        """Let the ledger take no more writes, because of what was seen of it in a turn that is still held."""
 
     def vouch(self) -> bool:
         """Ready the turn to vouch for what was there already, as is answered to whoever sends something again.
@@ -153,8 +156,10 @@ class Executor:
             turn = Turn(store, self.policy, self.clock)
             try:
                 yield turn
-            except BaseException:
+            except BaseException as error:
                 store.rollback()
+                if isinstance(error, Damaged):
+                    store.note_damage(error.finding)
                 raise
             if turn.evidence is not None:
                 self._commit(turn.evidence)

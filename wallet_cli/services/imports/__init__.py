@@ -490,7 +490,7 @@ class Run:
                 continue
 
     def _know(self, text: str, name: TypedWallet) -> None:
-        wallet, last, _ = find_account(self._ledger, name)
+        wallet, last, *_ = find_account(self._ledger, name)
         self._known[text] = wallet
         if last.seq:
             self._ends[text] = last.seq

@@ -396,7 +396,7 @@ class LedgerLook:
             if len(self._wallets) >= LINES_AT_ONCE * 20:
                 self._wallets.clear()
             try:
-                wallet, last, _ = find_account(self._ledger, parse_wallet(name))
+                wallet, last, *_ = find_account(self._ledger, parse_wallet(name))
             except WalletError:
                 self._wallets[name] = None
             else:

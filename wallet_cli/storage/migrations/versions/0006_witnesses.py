@@ -1,0 +1,46 @@
+"""A second place for what a wallet's next decision is built on, and a mark for a ledger seen to be damaged.
+
+A witness is filled from what is there: what had been lost before cannot be told from it.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+INT64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "witnesses",
+        sa.Column("wallet_id", INT64, autoincrement=False, nullable=False),
+        sa.Column("seq", INT64, server_default=sa.text("0"), nullable=False),
+        sa.Column("hash", sa.LargeBinary),
+        sa.Column("status", sa.Text),
+        sa.Column("own_minimum", INT64),
+        sa.Column("maximum", INT64),
+        sa.Column("daily_debit", INT64),
+        sa.Column("held", INT64),
+        sa.Column("holds", INT64),
+        sa.PrimaryKeyConstraint("wallet_id", name=op.f("pk_witnesses")),
+        sa.CheckConstraint("seq >= 0", name=op.f("ck_witnesses_seq")),
+        sa.CheckConstraint("length(hash) = 32", name=op.f("ck_witnesses_hash")),
+        sa.CheckConstraint("(seq = 0) = (hash IS NULL)", name=op.f("ck_witnesses_first")),
+        sa.ForeignKeyConstraint(["wallet_id"], ["wallets.id"], name=op.f("fk_witnesses_wallet_id")),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.execute(
+        "INSERT INTO witnesses"
+        " SELECT w.id, coalesce(t.seq, 0), t.hash, w.status, w.own_minimum, w.maximum, w.daily_debit, w.held, w.holds"
+        " FROM wallets w LEFT JOIN transactions t ON t.wallet_id = w.id"
+        " AND t.seq = (SELECT max(seq) FROM transactions WHERE wallet_id = w.id)"
+    )
+    op.execute("ALTER TABLE ledger ADD COLUMN damaged TEXT CONSTRAINT ck_ledger_damaged CHECK (length(damaged) >= 1)")
+    if op.get_bind().dialect.name == "sqlite":
+        settings = ["currency", "phone_region", "minimum_balance", "timezone"]
+        of_ledger = ["state", "move", "origin", "uuid", *settings, "restoring", "damaged"]
+        op.create_index("ix_ledger_again", "ledger", of_ledger)
+        op.create_index("ix_operators_again", "operators", ["name", "read_only", "revoked_at_us"])
