@@ -332,3 +332,8 @@ def shown_url(url: str) -> str:
     # Up to the last `@`: one that stands in a password as it is does not end it.
     url = re.sub(r"(:/{1,2}[^:/@?]*):.*@", r"\1@", url)
     return re.sub(r"(password ?= ?)('(\\.|[^'])*'|[^&\s]*)", r"\1…", url)
+
+
+def beyond_time() -> StorageError:
+    """What to say where the clock is beyond the last moment that this program can count to."""
+    return StorageError("this machine's clock says a year after 2261", hint="set it; nothing was written")

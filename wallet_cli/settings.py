@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.domain.money import MAX_EXPONENT, Currency, parse_currency, parse_minimum
-from wallet_cli.domain.period import UTC_NAME, check_zone
+from wallet_cli.domain.period import DAY_US, UTC_NAME, check_zone, parse_duration
 from wallet_cli.errors import InvalidInput, shown, shown_url
 
 APP_NAME = "wallet"
@@ -67,6 +67,7 @@ SETTINGS = (
     Setting("env", ("FLASK_ENV", "WALLET_ENV"), "production"),
     Setting("timezone", ("WALLET_TIMEZONE",), SYSTEM_ZONE),
     Setting("lock_timeout", ("WALLET_LOCK_TIMEOUT",), "30"),
+    Setting("clock_skew", ("WALLET_CLOCK_SKEW",), "1d"),
     Setting("token", ("WALLET_TOKEN",), TOKEN_DEFAULT, secret=True, trusted=True),
     Setting("token_file", ("WALLET_TOKEN_FILE",), TOKEN_FILE_DEFAULT, trusted=True),
     Setting("ca_file", ("WALLET_CA_FILE",), CA_FILE_DEFAULT, trusted=True),
@@ -210,6 +211,19 @@ class Settings:
         if not 0 <= seconds <= MAX_LOCK_TIMEOUT_S:
             raise self._wrong("lock_timeout", hint)
         return seconds
+
+    @property
+    def clock_skew_us(self) -> int | None:
+        """How far clocks may be apart before one is doubted (domain/rules/clocks.py); None for `off`."""
+        value = self.values["clock_skew"]
+        if value.source == "default":
+            return DAY_US
+        if value.text == "off":
+            return None
+        try:
+            return parse_duration(value.text)
+        except InvalidInput as error:
+            raise self._wrong("clock_skew", f"off, or {error.hint}") from None
 
     def token_for(self, host: str) -> str | None:
         """The key or token for the ledger at a host (`name:port`): the setting's, else the token file's, if any.

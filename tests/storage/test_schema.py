@@ -348,8 +348,8 @@ SORTED = {"ACCOUNTS_OF_USER", "ACCOUNTS_OF_USER_AFTER", "LAPSED_HOLDS", "WRONG_C
 """A person's few wallets are sorted, and the few holds that nobody has noted as expired; `verify` groups captures by
 their holds. History never is."""
 
-WITHIN = r"halves|ids|pairs|CONSTANT|[0-9]+-ROW VALUES|[0-9]+ CONSTANT ROWS"
-"""What a statement may go over: the halves that a bisection made itself, and what it was given."""
+WITHIN = r"halves|resets?|ids|pairs|CONSTANT|[0-9]+-ROW VALUES|[0-9]+ CONSTANT ROWS"
+"""What a statement may go over: the halves and resets that a bisection found itself, and what it was given."""
 
 
 def parameters(statement: str) -> Any:

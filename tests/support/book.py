@@ -102,7 +102,7 @@ class Book:
     """What a store would hold, in lists."""
 
     def __init__(self, policy: str = "0") -> None:
-        self.policy = Policy(policy)
+        self.policy = Policy(policy, clock_skew_us=DAY_US)
         self.users = [User(1, "1", "+911", None, None, None, 0)]
         self.wallets: dict[int, Wallet] = {}
         self.transactions: dict[int, list[Transaction]] = {}

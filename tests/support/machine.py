@@ -82,7 +82,16 @@ numbers = st.integers(1, 6)
 limits = st.sampled_from([SAME, SAME, None, 0, 5, 20, 60])
 
 posts = st.builds(
-    Post, wallet_ids, st.sampled_from([True, True, False]), amounts, notes, keys, st.none(), metas, st.booleans()
+    Post,
+    wallet_ids,
+    st.sampled_from([True, True, False]),
+    amounts,
+    notes,
+    keys,
+    st.none(),
+    metas,
+    st.booleans(),
+    st.just(False),
 )
 transfers = st.builds(Transfer, wallet_ids, wallet_ids, amounts, notes, keys, metas, st.booleans())
 reverses = st.builds(

@@ -20,6 +20,7 @@ from wallet_cli.errors import (
     InvalidInput,
     StorageError,
     WalletError,
+    beyond_time,
     shown,
     was_interrupted,
 )
@@ -146,6 +147,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _fail(told, arguments)
         if isinstance(error, UnwritableError):
             return _fail(cannot_write(error), arguments)
+        if isinstance(error, OverflowError) and "timestamp" in str(error):
+            return _fail(beyond_time(), arguments)  # wherever the time was asked for
         if os.environ.get("WALLET_DEBUG") == "1":
             raise
         return _fail(_unexpected(error), arguments)

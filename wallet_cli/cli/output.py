@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from enum import StrEnum
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -108,8 +108,13 @@ class Stdout(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
-            kind = ReaderLeftError if isinstance(error, BrokenPipeError) else UnwritableError
-            raise kind(error.errno, error.strerror) from error
+            raise unprintable(error) from error
+
+
+def unprintable(error: OSError) -> UnwritableError | ReaderLeftError:
+    """The error of writing to stdout, told apart from every other failure of a file."""
+    kind = ReaderLeftError if isinstance(error, BrokenPipeError) else UnwritableError
+    return kind(error.errno, error.strerror)
 
 
 def watch_stdout() -> None:
@@ -132,12 +137,13 @@ def render(answer: Answer, style: Style) -> None:
     """Print an answer to stdout. Raises UnwritableError where it takes nothing, ReaderLeftError where nobody reads."""
     stream = answer.rows if isinstance(answer, Listing) else None if isinstance(answer, Record) else answer.parts
     try:
-        if isinstance(answer, Document):
-            _document(answer)
-        elif isinstance(answer, Pages):
-            _pages(answer)
-        else:
-            _render(answer, style)
+        with _spooled(answer):
+            if isinstance(answer, Document):
+                _document(answer)
+            elif isinstance(answer, Pages):
+                _pages(answer)
+            else:
+                _render(answer, style)
         if isinstance(answer, Listing) and answer.cut is not None:
             sys.stdout.flush()  # who has closed the pipe has read what they wanted
             notice(answer.cut)
@@ -145,6 +151,15 @@ def render(answer: Answer, style: Style) -> None:
         # A stream that was not read to its end still has the ledger open.
         if isinstance(stream, Generator):
             stream.close()
+
+
+def _spooled(answer: Answer) -> AbstractContextManager[None]:
+    """What is longer is printed so that the ledger does not wait for whoever reads it."""
+    if isinstance(answer, Record):
+        return nullcontext()
+    from wallet_cli.cli.slow_readers import spooled_stdout
+
+    return spooled_stdout()
 
 
 def _document(answer: Document) -> None:

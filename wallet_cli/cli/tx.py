@@ -46,12 +46,27 @@ def add(
         str | None, typer.Option("--at", metavar="TIME", help="When it happened, if earlier.", show_default="now")
     ] = None,
     meta: MetaOption = None,
+    reset_time: Annotated[
+        bool, typer.Option("--reset-time", help="The last time is a wrong clock's, and ahead: go on from now.")
+    ] = False,
 ) -> Record:
     """Credit or debit a wallet; the answer is on disk before it is printed."""
     if credit == debit:
         raise InvalidInput("give one of --credit and --debit", hint="wallet tx add --help")
     name, pairs = parse_wallet(wallet), _pairs(meta)
-    return Record(ledger.call(transactions.add, name, amount, is_credit=credit, note=note, key=key, at=at, meta=pairs))
+    return Record(
+        ledger.call(
+            transactions.add,
+            name,
+            amount,
+            is_credit=credit,
+            note=note,
+            key=key,
+            at=at,
+            meta=pairs,
+            reset_time=reset_time,
+        )
+    )
 
 
 def transfer(

@@ -42,6 +42,7 @@ class Post(NamedTuple):
     """Credit or debit a wallet. `at_us` is None for now; `key` makes it safe to send again.
 
     `user_key`: the key was given under a user's token. Such keys and those of operators are two sets.
+    `resets_time`: the wallet's last time was a wrong clock's, and it goes on from now (rules/clocks.py).
     """
 
     wallet_id: int
@@ -52,6 +53,7 @@ class Post(NamedTuple):
     at_us: int | None = None
     meta: str | None = None
     user_key: bool = False
+    resets_time: bool = False
 
 
 class Transfer(NamedTuple):

@@ -205,15 +205,17 @@ class Policy(NamedTuple):
     """The rules that settings choose. `minimum_balance` is decimal text, read in each wallet's currency.
 
     None stands for the minimum that the ledger says. `zone` is the IANA name of the time zone of its days.
+    `clock_skew_us` is how far clocks may be apart (rules/clocks.py); None where no clock is doubted.
     """
 
     minimum_balance: str | None = None
     zone: str = UTC_NAME
+    clock_skew_us: int | None = None
 
     def within(self, facts: LedgerFacts) -> Policy:
         """The same in a ledger: a minimum that nobody chose, and the time zone, are the ledger's."""
         minimum = facts.minimum_balance if self.minimum_balance is None else self.minimum_balance
-        return Policy(minimum, facts.timezone or UTC_NAME)
+        return self._replace(minimum_balance=minimum, zone=facts.timezone or UTC_NAME)
 
     def minimum_of(self, wallet: Wallet) -> int:
         """The floor for debits in minor units: the wallet's own, or the setting's. Raises InvalidInput."""

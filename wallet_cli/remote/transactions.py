@@ -10,6 +10,7 @@ from wallet_cli.domain.address import TransactionId, WalletRef, format_transacti
 from wallet_cli.domain.model import Wallet
 from wallet_cli.domain.money import parse_amount
 from wallet_cli.domain.period import Period, format_end, format_time, parse_period, parse_time
+from wallet_cli.errors import InvalidInput
 from wallet_cli.remote import RemoteLedger
 from wallet_cli.remote.pages import one_by_one, part_of
 from wallet_cli.remote.wallets import find_wallet, ids
@@ -29,7 +30,10 @@ def add(
     key: str | None = None,
     at: str | None = None,
     meta: Mapping[str, Any] | None = None,
+    reset_time: bool = False,
 ) -> Answer:
+    if reset_time:
+        raise InvalidInput("a wallet's time is reset where the ledger is, not over HTTP", hint="run it on the server")
     check_texts(note, key, meta)
     moment = None if at is None else format_time(parse_time(at, ledger.zone_of_times).start_us)
     found = find_wallet(ledger, wallet)

@@ -13,6 +13,7 @@ from wallet_cli.domain import chain
 from wallet_cli.domain.address import MAX_ID, TypedWallet, format_hold_id, format_transaction_id, format_wallet_id
 from wallet_cli.domain.model import Transaction, Wallet, Witness
 from wallet_cli.domain.money import format_minor
+from wallet_cli.domain.rules.clocks import is_reset
 from wallet_cli.errors import Damaged, StorageError, WalletError
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import LOOK_TIMEOUT_S, Ledger, open_ledger
@@ -159,10 +160,15 @@ def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
     if not wallet.currency.can_be:
         reason = f"{wallet.currency.name} does not have {wallet.currency.exponent} fraction digits"
         raise _bad_wallet(wallet, reason)
-    last = chain.unopened(wallet)
+    last, resets = chain.unopened(wallet), 0
     try:
         for transaction in ledger.store.oldest_first(wallet.id):
             wrong = _wrong(last, transaction)
+            if wrong is None and transaction.at_us < last.at_us:
+                resets += 1
+                wrong = (
+                    None if is_reset(transaction, resets) else "its time is before that of the transaction before it"
+                )
             if wrong is not None:
                 raise _bad_row(wallet.id, transaction.seq, wrong)
             last = transaction
@@ -259,8 +265,6 @@ def _wrong(last: Transaction, transaction: Transaction) -> str | None:
         return "the running total of debits is wrong"
     if transaction.credit_count != last.credit_count + is_credit:
         return "the running count of credits is wrong"
-    if transaction.at_us < last.at_us:
-        return "its time is before that of the transaction before it"
     if not chain.follows(last.hash, transaction):
         return "the hash is wrong"
     return None

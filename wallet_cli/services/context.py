@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from wallet_cli.domain.address import OwnedWallet
 from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replayed, Result, Single
 from wallet_cli.domain.model import LedgerFacts, Policy, Wallet
+from wallet_cli.domain.rules.clocks import first_refused
 from wallet_cli.domain.rules.restoring import incomplete
-from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
+from wallet_cli.errors import Busy, InvalidInput, StorageError, WalletError, shown
 from wallet_cli.settings import Settings, Value
 from wallet_cli.storage import sql
 from wallet_cli.storage.folders import make_folder
 from wallet_cli.storage.last_commit import check_last_commit
 from wallet_cli.storage.ledger_file import facts_in, ledger_path, open_store
 from wallet_cli.storage.purpose import Purpose
-from wallet_cli.storage.sqlite import SqliteStore
-from wallet_cli.writer.executor import Executor
+from wallet_cli.storage.sqlite import MAX_LOG_BYTES, SqliteStore, log_bytes
+from wallet_cli.writer.executor import Executor, system_us
 from wallet_cli.writer.turns import RowLocks, turn_lock
 
 MAX_KNOWN_WALLETS = 10_000
@@ -124,11 +125,18 @@ def accepted(result: Result) -> Applied | Replayed:
 
 def chosen_policy(settings: Settings) -> Policy:
     """The rules that the settings choose; what they leave open, the ledger says. Raises InvalidInput."""
-    return Policy(None if settings.given("minimum_balance") is None else settings.minimum_balance)
+    minimum = None if settings.given("minimum_balance") is None else settings.minimum_balance
+    return Policy(minimum, clock_skew_us=settings.clock_skew_us)
 
 
 def first_settings(settings: Settings, notify: Callable[[str], None]) -> LedgerFacts:
-    """What a ledger that is made now keeps of the settings. Raises InvalidInput for a wrong one."""
+    """What a ledger that is made now keeps of the settings.
+
+    Raises InvalidInput for a wrong one, and StorageError where the clock cannot be right.
+    """
+    wrong = None if settings.clock_skew_us is None else first_refused(system_us())
+    if wrong is not None:
+        raise wrong
     facts = settings.of_new_ledger()
     if settings.timezone is None:
         notify("the system's time zone has no IANA name, so the ledger's is UTC: `wallet ledger set timezone ZONE`")
@@ -168,10 +176,10 @@ def open_ledger(
 ) -> Iterator[Ledger]:
     """Open the ledger that the settings name, for the length of a `with` block.
 
-    `notify` is told, in one line, when a ledger is made or migrated. `busy_timeout_s` bounds the wait for programs that
-    write without taking turns (default: as long as for a turn). Raises LedgerNotFound where there is none, unless the
-    `purpose` is MAKE; StorageError, Busy or InvalidInput; and, unless `arriving`, LedgerMoved for one that is not all
-    there yet (services/moving.py): what is missing is no answer.
+    `notify` is told, in one line, when a ledger is made or migrated, or has a log that cannot be cut. `busy_timeout_s`
+    bounds the wait for programs that write without taking turns (default: as long as for a turn). Raises LedgerNotFound
+    where there is none, unless the `purpose` is MAKE; StorageError, Busy or InvalidInput; and, unless `arriving`,
+    LedgerMoved for one that is not all there yet (services/moving.py): what is missing is no answer.
     """
     scheme = _scheme(settings.db)
     if scheme in POSTGRES_SCHEMES:
@@ -212,6 +220,20 @@ def open_ledger(
         yield Ledger(settings, store, Executor(store, lock, chosen_policy(settings), timeout_s))
     finally:
         store.close()
+        if purpose is not Purpose.READ and log_bytes(path) > MAX_LOG_BYTES:
+            _cut_log(path, notify)
+
+
+def _cut_log(path: Path, notify: Callable[[str], None]) -> None:
+    """Cut a log that has grown, or tell who prevents it. Whatever comes of it, what the command did is done."""
+    from wallet_cli.storage.log_file import cut_log
+
+    try:
+        told = cut_log(path)
+    except (StorageError, Busy) as error:
+        told = error.message
+    if told is not None:
+        notify(told)
 
 
 @contextmanager

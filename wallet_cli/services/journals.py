@@ -70,6 +70,23 @@ class Calendar:
         return self._last.text
 
 
+Reset = tuple[int, int]
+"""The seq and the time of a transaction that resets its wallet's time (domain/rules/clocks.py)."""
+
+
+def _resets(ledger: Ledger, scope: Scope) -> dict[int, list[Reset]]:
+    """The resets of each wallet that has had one, in order."""
+    found: dict[int, list[Reset]] = {}
+    for wallet_id, seq, at_us in ledger.store.all_resets(scope.first, scope.last):
+        found.setdefault(wallet_id, []).append((seq, at_us))
+    return found
+
+
+def _counts_us(seq: int, at_us: int, resets: list[Reset]) -> int:
+    """The time that a transaction counts as of: where a clock was ahead, that of the reset."""
+    return min(at_us, *(time for number, time in resets if number > seq), at_us) if resets else at_us
+
+
 # hledger
 
 
@@ -87,8 +104,9 @@ def _hledger(ledger: Ledger, scope: Scope) -> Iterator[str]:
             yield f"commodity {sample}{_dot(currency)} {_symbol(currency)}\n"
         yield f"account {_hledger_account(named)}\n"
     yield "account equity:outside\naccount equity:transfers\n"
+    resets = _resets(ledger, scope)
     for named, rows in by_wallet(ledger, scope):
-        yield from _hledger_entries(named, rows, calendar)
+        yield from _hledger_entries(named, rows, calendar, resets.get(named.wallet.id, []))
     end = _end(ledger, scope)
     if end is not None:
         yield f"\n{end.day} * both legs of every transfer are here\n"
@@ -97,7 +115,7 @@ def _hledger(ledger: Ledger, scope: Scope) -> Iterator[str]:
             yield f"    equity:transfers  {nothing} = {nothing}\n"
 
 
-def _hledger_entries(named: Named, rows: Iterator[Row], calendar: Calendar) -> Iterator[str]:
+def _hledger_entries(named: Named, rows: Iterator[Row], calendar: Calendar, resets: list[Reset]) -> Iterator[str]:
     account, currency = _hledger_account(named), named.wallet.currency
     money, symbol, dot = money_text(currency), _symbol(currency), _dot(currency)
     for (
@@ -131,7 +149,7 @@ def _hledger_entries(named: Named, rows: Iterator[Row], calendar: Calendar) -> I
             if value is not None
         )
         yield (
-            f"\n{calendar.day(at_us)} * ({wallet_id}-{seq}) {_plain(note or '', ';')}\n"
+            f"\n{calendar.day(_counts_us(seq, at_us, resets))} * ({wallet_id}-{seq}) {_plain(note or '', ';')}\n"
             f"    ; at:{format_time(at_us)}{tags}\n"
             f"    {account}  {sign}{money(amount)}{dot} {symbol} = {money(after)}{dot} {symbol}\n"
             f"    {other}  {other_sign}{money(amount)}{dot} {symbol}\n"
@@ -173,8 +191,9 @@ def _beancount(ledger: Ledger, scope: Scope) -> Iterator[str]:
         yield f"{DAY_BEFORE_ALL} open {account}\n"
     for named in named_wallets(ledger, scope):
         yield f"{DAY_BEFORE_ALL} open {_beancount_account(named)} {_commodity(named.wallet.currency)}\n"
+    resets = _resets(ledger, scope)
     for named, rows in by_wallet(ledger, scope):
-        yield from _beancount_entries(named, rows, calendar)
+        yield from _beancount_entries(named, rows, calendar, resets.get(named.wallet.id, []))
     end = _end(ledger, scope)
     if end is not None:
         yield "\n"
@@ -183,7 +202,7 @@ def _beancount(ledger: Ledger, scope: Scope) -> Iterator[str]:
             yield f"{_following(end.day)} balance Equity:Transfers  {nothing} ~ 0 {unit}\n"
 
 
-def _beancount_entries(named: Named, rows: Iterator[Row], calendar: Calendar) -> Iterator[str]:
+def _beancount_entries(named: Named, rows: Iterator[Row], calendar: Calendar, resets: list[Reset]) -> Iterator[str]:
     account, currency = _beancount_account(named), named.wallet.currency
     money, unit = money_text(currency), _commodity(currency)
     before: tuple[str, int] | None = None
@@ -204,7 +223,7 @@ def _beancount_entries(named: Named, rows: Iterator[Row], calendar: Calendar) ->
         _user_key,
         after,
     ) in rows:
-        day = calendar.day(at_us)
+        day = calendar.day(_counts_us(seq, at_us, resets))
         if before is not None and before[0] != day:
             yield f"\n{day} balance {account}  {money(before[1])} ~ 0 {unit}\n"
         before = day, after

@@ -42,8 +42,8 @@ def changes(ledger: Ledger, given: Mapping[str, str]) -> list[SetLedger]:
 
 
 def changed(ledger: Ledger, commands: list[SetLedger]) -> Answer:
-    """What a change answers: the ledger, with what was set as it was set."""
-    return ledger_answer(ledger.store.itself().facts._replace(**dict(commands)))
+    """What a change answers: the ledger, with what was set as it was set. Nothing more is read for that."""
+    return ledger_answer(ledger.store.facts_of_turn()._replace(**dict(commands)))
 
 
 def ledger_answer(facts: LedgerFacts) -> Answer:

@@ -37,12 +37,20 @@ def add(
     key: str | None = None,
     at: str | None = None,
     meta: Mapping[str, Any] | None = None,
+    reset_time: bool = False,
 ) -> Answer:
     """Credit or debit a wallet; the answer is a `transaction`, `replayed` if the key had been used for it before.
 
+    `reset_time`: the wallet's last time was a wrong clock's, and it goes on from now (domain/rules/clocks.py).
     Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
     """
+    if reset_time and not (is_credit and key is None and at is None):
+        raise InvalidInput(
+            "a time is reset by a credit, with no key and no time of its own",
+            hint="wallet tx add WALLET AMOUNT --credit --reset-time; wallet tx reverse ID takes the amount back",
+        )
     command, found = posting(ledger, wallet, amount, is_credit=is_credit, note=note, key=key, at=at, meta=meta)
+    command = command._replace(resets_time=reset_time)
     with naming((wallet, found)):
         return posted(ledger.carry_out(command, "tx add"), found)
 

@@ -138,10 +138,11 @@ def limiting(
 
 
 def changed(ledger: Ledger, result: Applied | Replayed) -> Answer:
-    """What opening or changing a wallet answers: the wallet, as that left it."""
+    """What opening or changing a wallet answers: the wallet, as that left it. Nothing more is read for that."""
     wallet, last = result
     assert isinstance(wallet, Wallet)
-    return wallet_answer(Account(wallet, last or chain.unopened(wallet)), ledger.policy)
+    policy = ledger.executor.policy.within(ledger.store.facts_of_turn())
+    return wallet_answer(Account(wallet, last or chain.unopened(wallet)), policy)
 
 
 def page_of(ledger: Ledger, name: UserName | None, limit: int, cursor: str | None, counted: bool = False) -> Answer:

@@ -32,6 +32,7 @@ from wallet_cli.domain.commands import (
 from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet
 from wallet_cli.domain.period import day_start_us
 from wallet_cli.domain.rules import State
+from wallet_cli.domain.rules.clocks import EARLIEST_US, LATEST_FIRST_US, OF_PROGRAM, REST_US, reset_key
 from wallet_cli.storage.sql import damaged
 
 CREATING = (Register, OpenWallet, AdmitOperator, RevokeOperator, NoteUse, EndRestore, SetLedger)
@@ -56,6 +57,13 @@ class Reader(Protocol):
     def restoring(self) -> bool:
         """Whether an export is being read back into the ledger, once `lock` has answered."""
 
+    @property
+    def server_us(self) -> int | None:
+        """What the clock of the database server says, once `lock` has answered; None where there is no server."""
+
+    def written_us(self) -> int:
+        """When the ledger was last written, where there is no server."""
+
     def facts_of_turn(self) -> LedgerFacts: ...
     def first_wrong_at_all(self) -> tuple[str, tuple[int, ...]] | None: ...
     def user_by_key(self, key: str) -> User | None: ...
@@ -69,6 +77,7 @@ class Reader(Protocol):
     def lapsed_holds(self, wallet_id: int, now_us: int) -> list[Hold]: ...
     def transaction(self, wallet_id: int, seq: int) -> Transaction | None: ...
     def reversed_amount(self, wallet_id: int, seq: int) -> int: ...
+    def resets(self, wallet_id: int) -> int: ...
     def last_seq_before(self, wallet_id: int, last: int, moment_us: int) -> int: ...
     def operator_by_name(self, name: str) -> Operator | None: ...
     def next_user_id(self) -> int: ...
@@ -92,6 +101,8 @@ class Loader:
                 wallet_ids.add(command.wallet_id)
                 if command.key is not None:
                     keys.append((command.wallet_id, command.key))
+                if command.resets_time:
+                    others.append(command)
             else:
                 others.append(command)
                 wallet_ids.update(self._wallets_of(command))
@@ -106,7 +117,26 @@ class Loader:
             self._load_keys(keys)
         for command in others:
             self._load_rest(command)
+        self._doubt_clock()
         return self._state
+
+    def _doubt_clock(self) -> None:
+        """Ask another clock, where the ledger does not show that this one can be right (domain/rules/clocks.py)."""
+        state, now_us, server_us = self._state, self._now_us, self._reader.server_us
+        skew_us = state.policy.clock_skew_us
+        if skew_us is None or state.restoring:
+            return
+        if server_us is not None:
+            if abs(server_us - now_us) > skew_us:
+                state.clock_doubt = "the database server's", server_us
+            return
+        since_us = now_us - max(REST_US, skew_us)
+        if now_us < EARLIEST_US or (state.empty and now_us > LATEST_FIRST_US):
+            state.clock_doubt = OF_PROGRAM
+        elif not state.empty and not any(last.at_us > since_us for last in state.last.values()):
+            written_us = self._reader.written_us()
+            if written_us <= since_us:
+                state.clock_doubt = "this ledger was last written at", written_us
 
     def _wallets_of(self, command: Single) -> Iterator[int]:
         """The wallets that a command touches; what a reversal touches is known once its original is read."""
@@ -189,6 +219,8 @@ class Loader:
         state, reader = self._state, self._reader
         if isinstance(command, Transfer):
             self._load_replayed_peer(command)
+        elif isinstance(command, Post):
+            self._load_resets(command.wallet_id)
         elif isinstance(command, Reverse):
             self._load_reversed(command)
         elif isinstance(command, CaptureHold | VoidHold):
@@ -209,6 +241,11 @@ class Loader:
                 state.operators[operator.name] = operator
         else:
             self._load_restored(command)
+
+    def _load_resets(self, wallet_id: int) -> None:
+        """How often the wallet's time has been reset, and whether the next reset's key is there, as somebody's own."""
+        resets = self._state.resets[wallet_id] = self._reader.resets(wallet_id)
+        self._load_keys([(wallet_id, reset_key(resets + 1))])
 
     def _load_opening(self, command: OpenWallet) -> None:
         state, reader = self._state, self._reader

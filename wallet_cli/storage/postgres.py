@@ -95,6 +95,7 @@ COPY_FROM_ROWS = 200
 
 OLDEST_SERVER = 150000
 
+CLOCK = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
 VERSION = f"SELECT version_num, {session.COMMITS_BY} FROM alembic_version"
 """The schema's, and how a commit would be made."""
 
@@ -165,6 +166,8 @@ class PostgresStore(Copying):
         """The ledger's, which it keeps: but for one that is just arriving."""
         self._refused: StorageError | None = None
         """Why the database, which was reached, is not used."""
+        self.server_us: int | None = None
+        """What the server's clock said when the batch began."""
         self._doubtful = False
         """Whether the server said, of the last commit, that it may not have reached the standby."""
 
@@ -479,7 +482,7 @@ class PostgresStore(Copying):
             parts.append(f"SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE")
         if asking:
             # Once the locks are had: an export that began to be read back while they were waited for is seen.
-            parts += [sql.ITSELF, VERSION]
+            parts += [sql.ITSELF, VERSION, CLOCK]
         if wallet_ids:
             parts.append(with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us]))
         if not parts:
@@ -496,9 +499,15 @@ class PostgresStore(Copying):
                     self.restoring = itself.restoring
                 if part is VERSION:
                     self._heed_version(cursor.fetchall(), settling=settling)
+                if part is CLOCK:
+                    (self.server_us,) = cursor.fetchall()[0]
                 if part is not parts[-1]:
                     cursor.nextset()
             return [sql.to_account(row) for row in cursor.fetchall()] if wallet_ids else []
+
+    def written_us(self) -> int:
+        """The server's clock says more (`server_us`)."""
+        raise NotImplementedError
 
     def _heed_version(self, rows: Sequence[Sequence[Any]], *, settling: bool = False) -> None:
         """Note how to commit. Raises StorageError where another program has changed the schema since the opening."""

@@ -163,6 +163,14 @@ class Reading(ABC):
             )
         return int(found)
 
+    def resets(self, wallet_id: int) -> int:
+        """How often the time of a wallet has been reset."""
+        return self._one(sql.RESETS, {"wallet_id": wallet_id}, lambda row: int(row[0])) or 0
+
+    def all_resets(self, first_wallet: int, last_wallet: int) -> list[tuple[int, int, int]]:
+        """The transactions of a range of wallets that reset a time: wallet id, seq and time, in order."""
+        return list(self._each(sql.ALL_RESETS, {"first": first_wallet, "last": last_wallet}, tuple))
+
     def newest_first(
         self, wallet_id: int, first: int, last: int, limit: int, wanted: Filter | None = None
     ) -> Iterator[Transaction]:

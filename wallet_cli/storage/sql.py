@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from wallet_cli.domain import chain
 from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet, Witness
 from wallet_cli.domain.money import Currency
+from wallet_cli.domain.period import FIRST_US
+from wallet_cli.domain.rules import clocks
 from wallet_cli.errors import Damaged
 from wallet_cli.storage.marks import Mark
 
@@ -120,11 +122,27 @@ LAPSED_HOLDS = (
     f"{_HOLD} WHERE h.wallet_id = :wallet_id AND h.status = 'open' AND h.expires_at_us <= :now_us ORDER BY h.number"
 )
 
-# The last transaction before a moment: `at_us` never runs backwards, so halve (low, high] until one seq is left.
-# Some twenty look-ups by primary key for a million transactions, and no second index to keep.
-LAST_SEQ_BEFORE = """
-WITH RECURSIVE halves (low, high) AS (
-    SELECT CAST(0 AS BIGINT), CAST(:last AS BIGINT)
+# Where the time of a wallet was reset, found by the keys of that (domain/rules/clocks.py); first comes its beginning.
+_RESETS = f"""
+WITH RECURSIVE resets (number, seq, at_us) AS (
+    SELECT CAST(0 AS BIGINT), CAST(0 AS BIGINT), CAST({FIRST_US} AS BIGINT)
+    UNION ALL
+    SELECT resets.number + 1, t.seq, t.at_us FROM resets JOIN transactions t
+    ON t.wallet_id = :wallet_id AND t.key = '{clocks.RESET_KEY}' || (resets.number + 1)
+    AND t.user_key = 0 AND t.forced = 1
+)"""
+ALL_RESETS = (
+    "SELECT t.wallet_id, t.seq, t.at_us FROM transactions t WHERE t.wallet_id BETWEEN :first AND :last"
+    " AND t.forced = 1 AND t.reverses IS NULL ORDER BY t.wallet_id, t.seq"
+)
+RESETS = f"{_RESETS} SELECT max(number) FROM resets"
+
+# The last transaction before a moment. `at_us` runs backwards at a reset alone: all before the last reset that lies
+# before the moment counts as before it. From there to the next one, halve (low, high] until one seq is left. Some
+# twenty look-ups by primary key for a million transactions, and no second index to keep.
+LAST_SEQ_BEFORE = f"""{_RESETS}, halves (low, high) AS (
+    SELECT reset.seq, coalesce((SELECT min(seq) - 1 FROM resets WHERE seq > reset.seq AND seq <= :last), :last)
+    FROM (SELECT max(seq) AS seq FROM resets WHERE (number = 0 OR at_us < :moment_us) AND seq <= :last) reset
     UNION ALL
     SELECT CASE WHEN t.at_us < :moment_us THEN t.seq ELSE low END,
            CASE WHEN t.at_us < :moment_us THEN high ELSE t.seq - 1 END

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,6 +53,12 @@ SURE_BLOCK_BYTES = 4096
 """Where the disk has blocks this large or larger, SQLite makes sure of room for the log's index by itself."""
 
 SYNC_FAILED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
+
+USUAL_LOG_BYTES = 8 * 1024 * 1024
+"""To what size SQLite cuts a log that begins anew."""
+
+MAX_LOG_BYTES = 64 * 1024 * 1024
+"""From what size on a log is cut by force, or it is said who prevents that (log_file.py)."""
 
 T = TypeVar("T")
 
@@ -114,6 +120,7 @@ class SqliteStore(Copying):
     """One connection to a ledger. Use it from one thread, and never across a fork."""
 
     is_local = True
+    server_us = None
     may_come_back = False
 
     def __init__(self, path: Path, connection: apsw.Connection) -> None:
@@ -211,6 +218,14 @@ class SqliteStore(Copying):
             self.rollback()
             raise
         self.restoring = itself.restoring
+
+    def written_us(self) -> int:
+        """When the ledger was last written, by the clock of the file system."""
+        found = [self.path.stat()]
+        with suppress(OSError):
+            found.append(self.path.with_name(f"{self.path.name}-wal").stat())
+        # An empty log is one that a reader has just made.
+        return max(each.st_mtime_ns // 1000 for each in found if each.st_size)
 
     def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
         """There is nothing to lock: who has the turn has the whole file."""
@@ -409,6 +424,15 @@ def set_up(connection: apsw.Connection) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute(f"PRAGMA journal_size_limit={USUAL_LOG_BYTES}")
+
+
+def log_bytes(path: Path) -> int:
+    """How large the log beside a ledger is; 0 where there is none."""
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size
+    except OSError:
+        return 0
 
 
 def upgrade(connection: apsw.Connection, facts: LedgerFacts = LedgerFacts()) -> None:  # noqa: B008  (a tuple)

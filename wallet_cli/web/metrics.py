@@ -53,6 +53,16 @@ class Metrics:
         self._reads_waiting = Gauge(
             "wallet_long_reads_waiting", "Long reads that wait", multiprocess_mode="livesum", registry=registry
         )
+        self._log_bytes = Gauge(
+            "wallet_log_bytes", "SQLite's log beside the ledger", multiprocess_mode="livemax", registry=registry
+        )
+        self._log_pinned = Gauge(
+            "wallet_log_pinned",
+            "Whether the log has grown and a reader keeps it from being cut",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.log_bytes, self.is_log_pinned = 0, False
         self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, route: str, status: int, seconds: float) -> None:
@@ -79,6 +89,8 @@ class Metrics:
         self._depth.set(depth)
         self._reads.set(readers.under_way)
         self._reads_waiting.set(readers.waiting)
+        self._log_bytes.set(self.log_bytes)
+        self._log_pinned.set(self.is_log_pinned)
         if os.environ.get(METRICS_FOLDER_VARIABLE):
             together = CollectorRegistry()
             MultiProcessCollector(together)  # type: ignore[no-untyped-call]

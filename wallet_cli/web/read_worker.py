@@ -20,14 +20,13 @@ import struct
 import threading
 import time
 import traceback
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
 from typing import Any, NamedTuple
 
 from wallet_cli.errors import Busy, WalletError
 from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.services.spool import Spool
 from wallet_cli.settings import Settings
 from wallet_cli.storage.in_place import Identity, check_same
 from wallet_cli.storage.purpose import Purpose
@@ -38,11 +37,6 @@ NICENESS = 19
 
 HEAD = struct.Struct("!cI")
 LENGTH = struct.Struct("!I")
-SPOOL_BYTES = 4 * 1024 * 1024
-"""How much of an answer is kept in memory, compressed, for a caller who reads more slowly than it is made; the rest is
-kept in a temporary file. So a snapshot of the ledger is open no longer than the answer takes to make."""
-
-MAX_SPOOL_BYTES = 1024 * 1024 * 1024
 MAX_MAKING_S = 600.0
 """How long an answer may take to make, and so how long its snapshot may be open."""
 
@@ -142,9 +136,8 @@ class _Out:
         self._connection = connection
         self._rest = memoryview(b"")
         """What is left of the frame that is being sent."""
-        self._spool: SpooledTemporaryFile[bytes] | None = None
-        """Frames that wait, compressed, each behind its length."""
-        self._read_to = self._written_to = 0
+        self._spool: Spool | None = None
+        """Frames that wait."""
 
     def put(self, kind: bytes, content: bytes) -> None:
         """Send a frame, or keep it until there is room. Raises Busy or OSError where that cannot be."""
@@ -153,13 +146,9 @@ class _Out:
             self._rest = memoryview(frame)
             self._push()
             return
-        if self._spool is None:
-            self._spool = SpooledTemporaryFile(SPOOL_BYTES, dir=self.folder)  # noqa: SIM115  (it ends with this process)
-        packed = zlib.compress(frame, 1)
-        if self._written_to + len(packed) > MAX_SPOOL_BYTES:
+        self._spool = self._spool or Spool(self.folder)
+        if not self._spool.put(frame):
             raise Busy("the answer is read too slowly", hint="read it as it comes, or ask for less")
-        self._spool.seek(self._written_to)
-        self._written_to += self._spool.write(LENGTH.pack(len(packed)) + packed)
 
     def flush(self) -> None:
         """Send all that waits."""
@@ -168,7 +157,8 @@ class _Out:
 
     def last(self, kind: bytes, content: bytes) -> None:
         """In the place of the rest of an answer: what is wrong. What waits is given up, but for a frame begun."""
-        self._read_to = self._written_to
+        if self._spool is not None:
+            self._spool.clear()
         self.flush()
         self._rest = memoryview(HEAD.pack(kind, len(content)) + content)
         self.flush()
@@ -176,12 +166,8 @@ class _Out:
     def _send(self) -> bool:
         """Send what there is room for; whether that was all."""
         self._push()
-        while not self._rest and self._read_to < self._written_to:
-            assert self._spool is not None
-            self._spool.seek(self._read_to)
-            (length,) = LENGTH.unpack(self._spool.read(LENGTH.size))
-            self._rest = memoryview(zlib.decompress(self._spool.read(length)))
-            self._read_to += LENGTH.size + length
+        while not self._rest and self._spool is not None and not self._spool.is_empty:
+            self._rest = memoryview(self._spool.take())
             self._push()
         return not self._rest
 

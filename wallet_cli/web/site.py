@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wallet_cli.domain.commands import Applied, Command, NoteUse, Replayed, Result, Single
@@ -23,7 +24,8 @@ from wallet_cli.services.context import Ledger, accepted, open_ledger
 from wallet_cli.services.tokens import Tokens
 from wallet_cli.settings import Settings
 from wallet_cli.storage.in_place import check_same
-from wallet_cli.storage.sqlite import SqliteStore
+from wallet_cli.storage.log_file import cut_log
+from wallet_cli.storage.sqlite import MAX_LOG_BYTES, SqliteStore, log_bytes
 from wallet_cli.web.auth import Caller, Doorkeeper, OpenDoor, address_of, claimed
 from wallet_cli.web.exchange import Scope
 from wallet_cli.web.log import Repeated, log
@@ -47,6 +49,7 @@ MAX_AWAY_S = 1.0
 """How long a database on another host may have been away before writes are refused at once, and not queued."""
 
 NOTE_USE_EVERY_S = 30.0
+BOUND_LOG_EVERY_S = 2.0
 HANDLER_MARGIN_S = 10.0
 MIN_FREE_BYTES = 16 * 1024 * 1024
 MAX_IMPORTS = 2
@@ -95,7 +98,9 @@ class Site:
         self.inbox.start()
         self._resources.callback(self.inbox.close)
         self._chores = [loop.create_task(self._note_use_for_ever())]
-        if not self._own.store.is_local:
+        if isinstance(self._own.store, SqliteStore):
+            self._chores.append(loop.create_task(self._bound_log_for_ever(self._own.store.path)))
+        else:
             self._chores.append(loop.create_task(self._feel_pulse_for_ever()))
         # What is loaded now stays: the collector need not look at it again with every few requests.
         gc.collect()
@@ -259,6 +264,21 @@ class Site:
             await asyncio.sleep(PULSE_EVERY_S)
             with suppress(StorageError, Busy):
                 await self.waiting_aside(ping())
+
+    async def _bound_log_for_ever(self, path: Path) -> None:
+        """Cut a log that has grown because somebody read an old state of the ledger, once they have read on."""
+        while True:
+            await asyncio.sleep(BOUND_LOG_EVERY_S)
+            self.metrics.log_bytes = log_bytes(path)
+            self.metrics.is_log_pinned = False
+            if self.metrics.log_bytes > MAX_LOG_BYTES:
+                try:
+                    told = await asyncio.to_thread(cut_log, path)
+                except (StorageError, Busy) as error:
+                    told = error.message
+                if told is not None:
+                    self.metrics.is_log_pinned = True
+                    self.repeated.log("log_pinned", {"message": told})
 
     async def _note_use_for_ever(self) -> None:
         while True:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from wallet_cli.domain import rules
 from wallet_cli.domain.commands import AppliedTogether, Command, Made, Replayed, Result
 from wallet_cli.domain.model import Policy, Transaction
-from wallet_cli.errors import Busy, Collision, Damaged, StorageError, UnknownOutcome
+from wallet_cli.errors import Busy, Collision, Damaged, StorageError, UnknownOutcome, beyond_time
 
 MAX_TRIES = 50
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.002, 0.25
@@ -22,6 +22,17 @@ FIRST_PAUSE_S, MAX_PAUSE_S = 0.002, 0.25
 
 SETTLE_S, SETTLE_PAUSE_S = 15.0, 0.2
 """How long to ask what became of a commit, and how long to wait between."""
+
+
+def system_us() -> int:
+    """The time of this machine, in microseconds since 1970. Raises StorageError where it cannot be one."""
+    try:
+        now_us = time.time_ns() // 1000
+    except OverflowError:
+        raise beyond_time() from None
+    if now_us < 0:
+        raise StorageError("this machine's clock says a year before 1970", hint="set it; nothing was written")
+    return now_us
 
 
 class Store(Protocol):
@@ -82,7 +93,9 @@ class Turn:
     def carry_out(self, commands: Sequence[Command]) -> list[Result]:
         """Decide a batch and write what it makes; a result a command, in order, that holds once it is committed."""
         now_us = self._clock()
-        state = self._store.load(commands, self._policy, now_us)
+        # A clock that was given is meant; the machine's may be wrong (rules/clocks.py).
+        policy = self._policy if self._clock is system_us else self._policy._replace(clock_skew_us=None)
+        state = self._store.load(commands, policy, now_us)
         results = rules.execute(state, commands, now_us)
         if state.made:
             self._store.write(state.made)
@@ -111,7 +124,7 @@ class Executor:
         turns: Turns,
         policy: Policy,
         lock_timeout_s: float,
-        clock: Callable[[], int] = lambda: time.time_ns() // 1000,
+        clock: Callable[[], int] = system_us,
     ) -> None:
         self.store = store
         self.turns = turns

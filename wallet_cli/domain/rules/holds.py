@@ -14,6 +14,7 @@ from wallet_cli.domain.commands import Applied, CaptureHold, PlaceHold, Refusal,
 from wallet_cli.domain.model import ACTIVE, CAPTURED, CLOSED, EXPIRED, OPEN, VOIDED, Hold, Transaction
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR
 from wallet_cli.domain.rules import refusals
+from wallet_cli.domain.rules.clocks import clock_refused
 from wallet_cli.domain.rules.postings import debit_refused, spending_refused
 from wallet_cli.domain.rules.state import State
 
@@ -36,6 +37,9 @@ def place(state: State, command: PlaceHold, now_us: int) -> Applied | Replayed |
         return Refusal(refusals.not_active(wallet))
     if not 0 < amount <= MAX_AMOUNT_MINOR:
         return Refusal(refusals.bad_amount())
+    doubt = clock_refused(state, now_us, wallet_id)
+    if doubt is not None:
+        return Refusal(doubt)
     at_us = state.time_in(wallet_id, now_us)
     wrong = spending_refused(state, wallet, state.last[wallet_id], amount, at_us)
     if wrong is not None:
@@ -61,6 +65,9 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
             return Replayed(prior) if same else Refusal(refusals.key_reused(prior))
     if wallet.status != ACTIVE:
         return Refusal(refusals.not_active(wallet))
+    doubt = clock_refused(state, now_us, wallet_id)
+    if doubt is not None:
+        return Refusal(doubt)
     at_us = _time_for(state, hold, now_us)
     status = status_at(hold, at_us)
     if status != OPEN:
@@ -82,7 +89,7 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
     if keep and captured.kept:
         released = 0
     else:
-        captured = captured._replace(status=CAPTURED, ended_at_us=at_us)
+        captured = captured._replace(status=CAPTURED, ended_at_us=max(at_us, hold.created_at_us))
     wallet = state.wallets[wallet_id]
     state.keep_wallet(wallet._replace(held=wallet.held - amount - released))
     state.keep_hold(captured)
@@ -102,15 +109,20 @@ def void(state: State, command: VoidHold, now_us: int) -> Applied | Replayed | R
     # After this point the end of the hold is certain. It frees money and moves none: a frozen wallet's may end too.
     state.free_lapsed(wallet.id)
     wallet = state.wallets[wallet.id]
-    voided = hold._replace(status=VOIDED, ended_at_us=at_us)
+    voided = hold._replace(status=VOIDED, ended_at_us=max(at_us, hold.created_at_us))
     state.keep_wallet(wallet._replace(held=wallet.held - hold.kept))
     state.keep_hold(voided)
     return Applied(voided)
 
 
 def _time_for(state: State, hold: Hold, now_us: int) -> int:
-    """What time it is for a hold: that at which it was placed, where the writer's clock is behind it."""
-    return max(state.time_in(hold.wallet_id, now_us), hold.created_at_us)
+    """What time it is for a hold: that at which it was placed, where the writer's clock is behind it.
+
+    One that was placed under a clock far ahead does not take its wallet there.
+    """
+    at_us, skew_us = state.time_in(hold.wallet_id, now_us), state.policy.clock_skew_us
+    is_far = skew_us is not None and hold.created_at_us - at_us > skew_us
+    return at_us if is_far else max(at_us, hold.created_at_us)
 
 
 def _placed_before(prior: Transaction | Hold, command: PlaceHold) -> Replayed | Refusal:

@@ -6,12 +6,13 @@ from wallet_cli.domain.commands import Applied, Post, Refusal, Replayed, Reverse
 from wallet_cli.domain.model import ACTIVE, Hold, Transaction, Wallet
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR
 from wallet_cli.domain.rules import refusals
+from wallet_cli.domain.rules.clocks import clock_refused, reset_key
 from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import InvalidInput, WalletError
 
 
 def post(state: State, command: Post, now_us: int) -> Applied | Replayed | Refusal:
-    wallet_id, is_credit, amount, note, key, at_us, meta, user_key = command
+    wallet_id, is_credit, amount, note, key, at_us, meta, user_key, resets_time = command
     wallet = state.wallets.get(wallet_id)
     if wallet is None:
         return Refusal(refusals.no_wallet(wallet_id))
@@ -23,6 +24,11 @@ def post(state: State, command: Post, now_us: int) -> Applied | Replayed | Refus
         return Refusal(refusals.not_active(wallet))
     if not 0 < amount <= MAX_AMOUNT_MINOR:
         return Refusal(refusals.bad_amount())
+    if resets_time:
+        return _reset_time(state, command, now_us)
+    doubt = clock_refused(state, now_us, wallet_id)
+    if doubt is not None:
+        return Refusal(doubt)
     last = state.last[wallet_id]
     if at_us is None:
         # A clock that was set back must not make history run backwards.
@@ -36,6 +42,20 @@ def post(state: State, command: Post, now_us: int) -> Applied | Replayed | Refus
         return Refusal(wrong)
     # After this point the transaction is certain.
     return Applied(state.append(last, is_credit, amount, at_us, note, key, meta, user_key=user_key))
+
+
+def _reset_time(state: State, command: Post, now_us: int) -> Applied | Refusal:
+    """Record a credit at the real time in a wallet that is ahead of it, whose time goes on from there."""
+    wallet, last = state.wallets[command.wallet_id], state.last[command.wallet_id]
+    if last.at_us <= now_us:
+        return Refusal(refusals.not_ahead(wallet, last))
+    key = reset_key(state.resets[wallet.id] + 1)
+    prior = state.keys.get((wallet.id, key, False))
+    wrong = refusals.key_reused(prior) if prior is not None else credit_refused(wallet, last, command.amount)
+    if wrong is not None:
+        return Refusal(wrong)
+    # After this point the transaction is certain.
+    return Applied(state.append(last, True, command.amount, now_us, command.note, key, command.meta, forced=True))
 
 
 def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed | Refusal:
@@ -64,6 +84,9 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
         )
     if not 0 < amount <= MAX_AMOUNT_MINOR:
         return Refusal(refusals.bad_amount())
+    doubt = clock_refused(state, now_us, source_id, target_id)
+    if doubt is not None:
+        return Refusal(doubt)
     out, into = state.last[source_id], state.last[target_id]
     at_us = max(now_us, out.at_us, into.at_us)
     wrong = debit_refused(state, source, out, amount, at_us) or credit_refused(target, into, amount)
@@ -101,6 +124,9 @@ def reverse(state: State, command: Reverse, now_us: int) -> Applied | Replayed |
         return Refusal(refusals.bad_amount())
     if not 0 < amount <= left:
         return Refusal(refusals.reversal_exceeds(wallet, original, taken_back, amount))
+    doubt = clock_refused(state, now_us, *(leg.id for leg, _, _ in legs))
+    if doubt is not None:
+        return Refusal(doubt)
     lasts = [state.last[leg.id] for leg, _, _ in legs]
     at_us = max(now_us, *(last.at_us for last in lasts))
     for (leg, is_credit, _), last in zip(legs, lasts, strict=True):

@@ -76,10 +76,26 @@ def in_the_future(at_us: int) -> InvalidInput:
     return InvalidInput(f"{format_time(at_us)} lies in the future", hint="--at is for what has happened")
 
 
+def restored_in_the_future(at_us: int) -> InvalidInput:
+    return InvalidInput(
+        f"{format_time(at_us)} lies in the future",
+        hint="set this machine's clock; where it is right, and the export has a wrong time: WALLET_CLOCK_SKEW=off",
+    )
+
+
 def time_conflict(last: Transaction) -> TimeConflict:
     at = format_time(last.at_us)
     return TimeConflict(
         f"the wallet's last transaction is later, at {at}", hint="history is added to at its end only", last_at=at
+    )
+
+
+def not_ahead(wallet: Wallet, last: Transaction) -> TimeConflict:
+    at = format_time(last.at_us)
+    return TimeConflict(
+        ("the time of wallet ", wallet.mention, f" is not ahead: its last transaction is at {at}"),
+        hint="leave --reset-time out",
+        last_at=at,
     )
 
 

@@ -19,6 +19,7 @@ from wallet_cli.domain.commands import (
 from wallet_cli.domain.model import ACTIVE, CLOSED, LedgerSetting, Operator, User, Wallet
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.rules import refusals
+from wallet_cli.domain.rules.clocks import clock_refused
 from wallet_cli.domain.rules.restoring import WHERE, incomplete, may_restore
 from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import (
@@ -60,6 +61,8 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
             UserExists(f"{phone.e164} is registered already, as user {known.id}", hint="--exist-ok accepts that")
         )
     wrong = _place_refused(state, "user", id_, state.next_user_id)
+    if created_at_us is None:
+        wrong = wrong or clock_refused(state, now_us)
     if wrong is not None:
         return Refusal(wrong)
     # After this point the user is certain.
@@ -101,6 +104,8 @@ def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Rep
         opening_minimum=own_minimum,
     )
     wrong = _place_refused(state, "wallet", id_, state.next_wallet_id)
+    if created_at_us is None:
+        wrong = wrong or clock_refused(state, now_us)
     if wrong is not None:
         return Refusal(wrong)
     try:

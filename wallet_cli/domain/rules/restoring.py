@@ -22,6 +22,7 @@ from wallet_cli.domain.commands import (
 from wallet_cli.domain.model import OPEN, Transaction
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
 from wallet_cli.domain.rules import refusals
+from wallet_cli.domain.rules.clocks import RESET_KEY
 from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import Mention, RestoreConflict
 
@@ -49,9 +50,10 @@ def restore_transaction(state: State, command: RestoreTransaction, now_us: int) 
         return Refusal(refusals.key_reused(state.keys[wallet_id, key, user_key]))
     if not 0 < amount <= MAX_AMOUNT_MINOR:
         return Refusal(refusals.bad_amount())
-    if at_us > now_us:
-        return Refusal(refusals.in_the_future(at_us))
-    if at_us < last.at_us:
+    if at_us > now_us and state.policy.clock_skew_us is not None:
+        return Refusal(refusals.restored_in_the_future(at_us))
+    resets_time = forced and reverses is None and key is not None and key.startswith(RESET_KEY)
+    if at_us < last.at_us and not resets_time:
         return Refusal(refusals.time_conflict(last))
     if (last.credit_total if is_credit else last.debit_total) + amount > MAX_TOTAL_MINOR:
         return Refusal(refusals.overflow(wallet))

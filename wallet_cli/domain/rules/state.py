@@ -23,8 +23,9 @@ class State:
     are past their expiry and not yet noted as expired, and `day_debits` the total of debits before the day of their
     last transaction. `reversed` is how much of a transaction has been taken back. `restoring` says whether an export is
     being read back into the ledger, `empty` whether it has no users and wallets, and `fault` what is wrong between the
-    rows of one that has been read back, where a batch asks. `made` is what the rules made and changed, in order, for
-    the store to write.
+    rows of one that has been read back, where a batch asks. `clock_doubt` is what contradicts the turn's clock, in
+    words, and the time that it says; `resets` how often the time of a wallet has been reset. `made` is what the rules
+    made and changed, in order, for the store to write.
     """
 
     def __init__(self, policy: Policy, next_user_id: int = 1, next_wallet_id: int = 1) -> None:
@@ -48,6 +49,8 @@ class State:
         self.restoring = False
         self.empty = False
         self.fault: str | None = None
+        self.clock_doubt: tuple[str, int] | None = None
+        self.resets: dict[int, int] = {}
         self.made: list[Made] = []
         self._undo: list[tuple[dict[Any, Any], Hashable, Any]] | None = None
         """What a group has changed so far, newest last: mapping, key, and the value before."""

@@ -1,0 +1,334 @@
+"""Clocks that are wrong: back, forward, apart, at a leap second, in 2038, 2262 and 9999; and the way out of one.
+
+Each case runs one command in a process whose clock libfaketime sets. It is refused, and then nothing has changed; or it
+is done, and then nothing is frozen: a debit at the right clock has the right time, within a daily limit of its day.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import cli, engines
+from support.cli import Outcome
+from support.engines import Address, Engine
+from support.figures import figure
+from support.server import Server
+from support.server import wallet as run
+from support.sizes import size
+
+from wallet_cli.domain.address import parse_hold_id, parse_wallet
+from wallet_cli.domain.commands import Post
+from wallet_cli.domain.period import DAY_US, format_time, parse_time
+from wallet_cli.domain.rules.clocks import REST_US
+from wallet_cli.errors import StorageError
+from wallet_cli.services import audit, exports, holds, imports, transactions, wallets
+from wallet_cli.services.context import Ledger
+from wallet_cli.writer import executor
+
+LIBRARY = next(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"), None) if Path("/usr/lib").is_dir() else None
+needs_faketime = pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed: Debian package faketime")
+
+AHEAD = ("@2028-06-01 00:00:00", "@2038-01-19 03:14:06", "@2100-01-01 00:00:00", "@2261-12-31 00:00:00")
+BEYOND = ("@2262-06-01 00:00:00", "@9999-12-31 00:00:00")
+BEFORE = ("@1960-01-01 00:00:00", "@1970-01-01 00:00:00", "@2016-12-31 23:59:59", "-3d", "-700d")
+APART = ("+90s", "-90s", "+20h", "-20h")
+CLOCKS = AHEAD + BEYOND + BEFORE + APART
+COMMANDS = (
+    "tx add 1 1 --debit",
+    "tx add 1 1 --credit --key again",
+    "transfer 1 2 1",
+    "hold add 1 1 --expires 1h",
+    "hold capture 1-h1",
+    "tx reverse 1-1 1",
+    "register 9886977999",
+    "create 1/other",
+    "import late.csv",
+)
+
+
+def faked(clock: str) -> dict[str, str]:
+    return {"LD_PRELOAD": str(LIBRARY), "FAKETIME": clock, "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
+
+
+def us(text: str) -> int:
+    return parse_time(text, lambda: pytest.fail("it has an offset")).start_us
+
+
+NOW_US = us("2026-11-27T12:00:00Z")
+FAR_US = us("2100-01-01T00:00:00Z")
+
+
+@pytest.fixture
+def story(engine: Engine, tmp_path: Path) -> Address:
+    """Two wallets with money, one of them with a daily limit and a hold; not touched for an hour."""
+    lines = ["register 9886977544", "create 1", "register 9886977555", "create 2", "limits 1 --daily-debit 50"]
+    lines += ["tx add 1 100 --credit", "tx add 2 100 --credit", "hold add 1 5"]
+    (tmp_path / "late.csv").write_text("wallet,amount,kind\n1,1,credit\n")
+    return engine.copy("clocks", lines, tmp_path)
+
+
+def what_is_wrong(
+    folder: Path, address: Address, clock: str, command: str, environ: dict[str, str] | None = None
+) -> str | None:
+    """What is wrong after one command under a clock, if something is: the harness's judgement."""
+
+    def here(line: str) -> Outcome:
+        """Run a command at the right clock."""
+        return cli.run(["--db", str(address), *line.split()])
+
+    before = here("export").out
+    done = run(folder, command, faked(clock) | (environ or {}))
+    if done.code:
+        # An import tells of each line that is refused, and ends with 4.
+        if done.code != (4 if command.startswith("import") else 7) or "clock says" not in done.err:
+            return f"it ended with {done.code}: {done.err}"
+        if here("export").out != before:
+            return "it was refused, and changed something"
+    elif clock in BEYOND or clock in AHEAD:
+        return "it was done, under a clock that nobody can have meant"
+    for wallet in ("1", "2"):
+        paid = here(f"tx add {wallet} 1 --debit --json")
+        if paid.code:
+            return f"a debit at the right clock is refused: {paid.err}"
+        behind_s = abs(us(paid.json["at"]) / 1e6 - time.time())
+        if behind_s > 21 * 3600:
+            return f"a debit at the right clock is recorded at {paid.json['at']}"
+    verified = here("verify")
+    return verified.err if verified.code else None
+
+
+@needs_faketime
+def test_no_clock_freezes_a_wallet(engine: Engine, story: Address, tmp_path: Path) -> None:
+    count = size(4, 100)
+    every = [(clock, command) for command in COMMANDS for clock in CLOCKS]
+    chosen = random.Random(12).sample(every, count)
+    for number, (clock, command) in enumerate(chosen):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        shutil.copy(tmp_path / "late.csv", folder)
+        wrong = what_is_wrong(folder, engine.copy("clocks", [], folder), clock, command)
+        assert wrong is None, f"`wallet {command}` under {clock}: {wrong}"
+        engine.forget(folder)
+    figure("clocks", count, frozen=0, engine=engine.name)
+
+
+@needs_faketime
+def test_harness_sees_a_program_that_doubts_no_clock(engine: Engine, story: Address, tmp_path: Path) -> None:
+    wrong = what_is_wrong(tmp_path, story, AHEAD[2], COMMANDS[0], {"WALLET_CLOCK_SKEW": "off"})
+    assert wrong is not None
+
+
+@needs_faketime
+@pytest.mark.on_file("a first run of a database is the same")
+@pytest.mark.parametrize("clock", [BEFORE[0], BEFORE[2], AHEAD[2], *BEYOND])
+def test_first_run_under_a_clock_that_cannot_be_right(tmp_path: Path, engine: Engine, clock: str) -> None:
+    done = run(tmp_path, "register 9886977544", faked(clock))
+    assert (done.code, "clock says" in done.err) == (7, True)
+    assert not engine.ledger_in(tmp_path).exists()  # type: ignore[union-attr]
+
+
+@needs_faketime
+@pytest.mark.on_file("a first run of a database is the same")
+def test_first_run_in_2038(tmp_path: Path, engine: Engine) -> None:
+    assert run(tmp_path, "register 9886977544", faked(AHEAD[1])).code == 0
+
+
+def at(ledger: Ledger, now_us: int, *, off: bool = False) -> Ledger:
+    """The ledger, at another time, as the machine's clock says it; `off`: which nobody is to doubt."""
+    executor.system_us = ledger.executor.clock = lambda: now_us
+    ledger.executor.policy = ledger.executor.policy._replace(clock_skew_us=None if off else DAY_US)
+    return ledger
+
+
+def add(ledger: Ledger, amount: str, *, is_credit: bool = False, **more: object) -> dict[str, object]:
+    return transactions.add(ledger, parse_wallet("1"), amount, is_credit=is_credit, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def begun(story: Address, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+    monkeypatch.setattr(executor, "system_us", executor.system_us)  # put back at the end
+    with engines.opened(story) as ledger:
+        yield ledger
+
+
+@pytest.mark.on_file("a server has a clock of its own to compare with")
+@pytest.mark.parametrize("days", [30, 366, 399])
+def test_ledger_that_rested_goes_on(begun: Ledger, story: Path, days: int) -> None:
+    now_us = time.time_ns() // 1000 + days * DAY_US
+    assert add(at(begun, now_us), "1")["at"] == format_time(now_us)
+
+
+@pytest.mark.on_file("a server has a clock of its own to compare with")
+def test_longer_rest_is_confirmed_once(begun: Ledger, story: Path) -> None:
+    now_us = time.time_ns() // 1000 + REST_US + 2 * DAY_US
+    os.utime(story)
+    with pytest.raises(StorageError, match="last written at"):
+        add(at(begun, now_us), "1")
+    add(at(begun, now_us, off=True), "1")
+    assert add(at(begun, now_us), "1")["at"] == format_time(now_us)
+
+
+@pytest.mark.on_file("a server has a clock of its own to compare with")
+def test_customer_who_comes_back_after_years(begun: Ledger, story: Path) -> None:
+    """The wallet has rested, and the ledger has not: somebody wrote to it today, as the file says."""
+    now_us = time.time_ns() // 1000 + 3000 * DAY_US
+    os.utime(story, ns=(now_us * 1000, now_us * 1000))
+    assert add(at(begun, now_us), "1")["at"] == format_time(now_us)
+
+
+def test_server_of_the_database_says_another_time(engine: Engine, begun: Ledger) -> None:
+    if engine.name == "file":
+        pytest.skip("it has no server")
+    for days in (-2, 2):
+        with pytest.raises(StorageError, match="the database server's"):
+            add(at(begun, time.time_ns() // 1000 + days * DAY_US), "1")
+    add(at(begun, time.time_ns() // 1000 + DAY_US // 2), "1")
+
+
+def test_way_out_of_a_wallet_that_is_ahead(engine: Engine, begun: Ledger, tmp_path: Path) -> None:
+    now_us = time.time_ns() // 1000
+    holds.add(at(begun, FAR_US, off=True), parse_wallet("1"), "5", expires="1h")
+    add(begun, "40")
+    for refused in (
+        lambda: add(at(begun, now_us), "1"),
+        lambda: transactions.transfer(begun, parse_wallet("2"), parse_wallet("1"), "1"),
+        lambda: holds.add(begun, parse_wallet("1"), "1"),
+        lambda: holds.capture(begun, parse_hold_id("1-h2")),
+    ):
+        with pytest.raises(StorageError, match="2100-01-01") as told:
+            refused()
+        assert "--reset-time" in str(told.value.hint)
+    reset = add(begun, "1", is_credit=True, reset_time=True)
+    assert (reset["at"], reset["key"], reset["forced"]) == (format_time(now_us), "time-reset:1", True)
+
+    # What was debited ahead counts on the day of the reset, and no longer.
+    with pytest.raises(Exception, match="a day and has"):
+        add(begun, "10")
+    tomorrow_us = now_us + DAY_US - 1
+    assert add(at(begun, tomorrow_us), "40")["at"] == format_time(tomorrow_us)
+    # A hold of 2100 is captured and voided at the real time, and takes the wallet nowhere.
+    captured = holds.capture(begun, parse_hold_id("1-h2"), "2", keep=True)
+    assert captured["at"] == format_time(tomorrow_us)
+    holds.void(begun, parse_hold_id("1-h2"))
+    # A time in the past is given again.
+    at(begun, tomorrow_us + 3)
+    assert add(begun, "1", is_credit=True, at=format_time(tomorrow_us + 1))["at"] == format_time(tomorrow_us + 1)
+    with pytest.raises(Exception, match="not ahead"):
+        add(begun, "1", is_credit=True, reset_time=True)
+    assert audit.verify(begun)["ok"]
+
+    total = transactions.total(begun, parse_wallet("1"), None, format_time(now_us - 1))
+    assert (total["credit_total"], total["debit_total"]) == ("100.00", "0.00")
+    total = transactions.total(begun, parse_wallet("1"), format_time(now_us), format_time(now_us))
+    assert (total["credit_total"], total["debit_total"]) == ("1.00", "40.00")
+    assert total["closing_balance"] == "61.00"
+
+    # Programs that nobody here wrote find each balance as it is asserted, on the days that things count as of.
+    for form in ("hledger", "beancount"):
+        days = re.findall(
+            r"^(\d{4}-\d\d-\d\d) \\*", "".join(exports.export(begun, form, parse_wallet("1"))), re.MULTILINE
+        )
+        assert days == sorted(days)
+        assert days[-1] < "2100"
+
+    text = "".join(exports.export(begun))
+    other = tmp_path / "other"
+    other.mkdir()
+    with engines.opened(engine.new(other)) as copy:
+        at(copy, now_us + 2 * DAY_US, off=True)
+        refused: list[object] = []
+        imports.run(copy, io.BytesIO(text.encode()), report=lambda *told: refused.append(told))
+        assert not refused
+        assert "".join(exports.export(copy)) == text
+        assert audit.verify(copy)["ok"]
+    engine.forget(other)
+
+
+@pytest.mark.parametrize("seed", range(size(5, 50)))
+def test_moments_are_found_however_often_time_was_reset(begun: Ledger, seed: int) -> None:
+    chance = random.Random(seed)
+    now_us, times = NOW_US, []
+    account = wallets.find_account(begun, parse_wallet("2"))
+    first = account.last.seq
+    base_us = account.last.at_us
+    for _ in range(chance.randint(5, 40)):
+        last_us = times[-1] if times else base_us
+        now_us = max(now_us, base_us) + chance.randint(0, 3)
+        if last_us > now_us:
+            at_us, resets = now_us, True
+        else:
+            at_us, resets = (now_us + chance.randint(1, 30) if chance.random() < 0.2 else now_us), False
+        at(begun, at_us, off=True)
+        begun.executor.run([Post(2, True, 1, resets_time=resets)], "test")
+        times.append(at_us)
+    last = first + len(times)
+    for moment_us in {moment + near for moment in times for near in (-1, 0, 1) if moment + near > base_us}:
+        # What was recorded ahead counts as of the earliest time that follows it.
+        expected = first + sum(1 for i in range(len(times)) if min(times[i:]) < moment_us)
+        assert begun.store.last_seq_before(2, last, moment_us) == expected
+    assert audit.verify(begun)["ok"]
+
+
+def test_users_and_http_cannot_reset_a_time(engine: Engine, story: Address, tmp_path: Path) -> None:
+    with Server(tmp_path, "--no-auth") as server:
+        body = {"user_id": 1, "wallet_id": 1, "amount": 1, "is_credit": True, "reset_time": True}
+        assert server.api().post("/transactions/create", json=body).status_code == 400
+        done = run(tmp_path, "tx add 1 1 --credit --reset-time", {"WALLET_DB": server.url})
+        assert (done.code, "not over HTTP" in done.err) == (2, True)
+
+
+@needs_faketime
+def test_server_lives_through_jumps(engine: Engine, story: Address, tmp_path: Path) -> None:
+    clock = tmp_path / "clock"
+
+    def jump(to: str) -> None:
+        new = tmp_path / "clock.new"
+        new.write_text(to + "\n")
+        new.replace(clock)
+
+    jump("+0")
+    environ = faked("") | {"FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_NO_CACHE": "1"}
+    del environ["FAKETIME"]
+    key = run(tmp_path, "key create till -q").out.strip()
+    with Server(tmp_path, environ=environ) as server:
+        token = run(tmp_path, "token 1 -q").out.strip()
+        operator, user = server.api(key), server.api(token)
+
+        def write() -> tuple[int, str]:
+            answer = operator.post(
+                "/transactions/create", json={"user_id": 1, "wallet_id": 1, "amount": 1, "is_credit": True}
+            )
+            return answer.status_code, answer.text
+
+        def read(who: object) -> int:
+            return who.get("/wallet/get/1/main").status_code  # type: ignore[attr-defined, no-any-return]
+
+        assert (write()[0], read(user)) == (201, 200)
+        jump("+2h")
+        assert (write()[0], read(user), read(operator)) == (201, 401, 200)  # its time is up by the wall's clock
+        jump("-2h")
+        assert (write()[0], read(operator)) == (201, 200)
+        jump("+30000d")
+        status, text = write()
+        assert (status, "clock" in text, read(operator)) == (503, True, 200)
+        jump("-3d")
+        assert (write()[0], read(operator)) == (503, 200)
+        jump("+0")
+        assert (write()[0], read(operator)) == (201, 200)
+    assert run(tmp_path, "verify").code == 0
+
+
+@needs_faketime
+@pytest.mark.on_file("it says the same of each")
+@pytest.mark.parametrize("clock", BEYOND)
+def test_reads_beyond_time_say_so(story: Address, tmp_path: Path, clock: str) -> None:
+    done = run(tmp_path, "balance 1", faked(clock))
+    assert (done.code, "a year after 2261" in done.err) == (7, True)

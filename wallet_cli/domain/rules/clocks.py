@@ -1,0 +1,86 @@
+"""Whether a turn's clock can be right, and how a wallet gets its time back after one that was not.
+
+Time in a wallet does not go back by itself. So one command under a clock of 2100 would keep its daily limit, its holds
+and `--at` there until then. A clock is doubted where the ledger contradicts it:
+
+- ahead: nothing in the wallets of the batch, nor the file itself, is younger than REST_US. A ledger may rest; the clock
+  of a machine that rests with it cannot be told from a wrong one, so a rest that is longer has to be confirmed once.
+- apart: the database server says another time.
+- behind: the wallet's last transaction lies in the future.
+
+Within `Policy.clock_skew_us`, a clock that is behind goes by the wallet's last time, so that history keeps its order.
+
+The way out for a wallet that is ahead is a transaction that resets its time: it is recorded at the real time, as
+`forced`, under a key of this module, by which it is found (storage/sql.py LAST_SEQ_BEFORE). What was recorded ahead
+stays as it was written, and counts in periods and limits as of the reset.
+"""
+
+from __future__ import annotations
+
+from wallet_cli.domain.model import Transaction
+from wallet_cli.domain.period import DAY_US, format_time
+from wallet_cli.domain.rules.state import State
+from wallet_cli.errors import StorageError
+
+REST_US = 400 * DAY_US
+"""How long a ledger may rest before somebody has to say that the clock is right: a year's, and a month more."""
+
+EARLIEST_US = 1_577_836_800_000_000
+"""2020-01-01: this program is younger."""
+
+OF_PROGRAM = ("this program is of", 1_793_491_200_000_000)
+"""2026-11-01."""
+
+LATEST_FIRST_US = OF_PROGRAM[1] + 20 * 366 * DAY_US
+"""Beyond it a ledger is not begun without a word: there is nothing else in it to compare a clock with."""
+
+RESET_KEY = "time-reset:"
+"""How the keys of transactions that reset a wallet's time begin; the number of the reset follows."""
+
+CONFIRM = "set this machine's clock; where it is right, say so once: WALLET_CLOCK_SKEW=off"
+
+
+def clock_refused(state: State, now_us: int, *wallet_ids: int) -> StorageError | None:
+    """Why nothing may be recorded in these wallets at the time of the turn; None where it may."""
+    skew_us = state.policy.clock_skew_us
+    if skew_us is None:
+        return None
+    if state.clock_doubt is not None:
+        return _doubted(now_us, state.clock_doubt)
+    for wallet_id in wallet_ids:
+        last = state.last[wallet_id]
+        if last.at_us - now_us > skew_us:
+            mention = state.wallets[wallet_id].mention
+            return StorageError(
+                (
+                    "the last transaction of wallet ",
+                    mention,
+                    f" is at {format_time(last.at_us)}, and this machine's clock says {format_time(now_us)}",
+                ),
+                hint="set this machine's clock; where it is right and the wallet's time is not:"
+                " wallet tx add WALLET AMOUNT --credit --reset-time",
+                clock=format_time(now_us),
+                last_at=format_time(last.at_us),
+            )
+    return None
+
+
+def first_refused(now_us: int) -> StorageError | None:
+    """Why a ledger is not begun at this time; None where it may be."""
+    return None if EARLIEST_US <= now_us <= LATEST_FIRST_US else _doubted(now_us, OF_PROGRAM)
+
+
+def is_reset(transaction: Transaction, number: int) -> bool:
+    """Whether a transaction resets the time of its wallet, as the reset of that number."""
+    return transaction.forced and transaction.reverses is None and transaction.key == reset_key(number)
+
+
+def reset_key(number: int) -> str:
+    return f"{RESET_KEY}{number}"
+
+
+def _doubted(now_us: int, doubt: tuple[str, int]) -> StorageError:
+    what, seen_us = doubt
+    now, seen = format_time(now_us), format_time(seen_us)
+    said = f"and {what} {seen}"
+    return StorageError(f"this machine's clock says {now}, {said}", hint=CONFIRM, clock=now, seen=seen)

@@ -1,0 +1,62 @@
+"""SQLite's log beside a ledger: how large it is, bringing it into the file, and who keeps it from being used again.
+
+Each commit goes to the end of the log, and the log begins anew once all of it is in the file and nobody reads what was
+there before. A reader with an old snapshot, such as a program that was stopped in the middle of one, pins it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from wallet_cli.storage.sqlite import connect, log_bytes, translating
+
+READ_BYTES = range(123, 128)
+"""The bytes of the -shm that readers lock."""
+
+LOCKS = Path("/proc/locks")
+
+
+def cut_log(path: Path) -> str | None:
+    """Bring the log into the file and cut it, without waiting for anybody; who prevents that, in words, if so.
+
+    Raises StorageError or Busy.
+    """
+    with translating(path):
+        connection = connect(path, 0.0)
+        try:
+            ((is_busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            connection.close()
+    if not is_busy:
+        return None
+    readers = [f"{pid} ({_program(pid)})" for pid in pinned_by(path)]
+    if not readers and LOCKS.exists():
+        return None  # somebody is writing just now
+    who = f"process {', '.join(readers)}" if readers else "another program"
+    size = log_bytes(path) // 1024 // 1024
+    return f"the log of the ledger has grown to {size} MiB, because {who} reads an old state of it: {path}-wal"
+
+
+def pinned_by(path: Path) -> list[int]:
+    """The processes that read the ledger now, as far as the system says."""
+    try:
+        shared = path.with_name(f"{path.name}-shm").stat()
+        locks = LOCKS.read_text()
+    except OSError:
+        return []
+    place = f"{os.major(shared.st_dev):02x}:{os.minor(shared.st_dev):02x}:{shared.st_ino}"
+    found = set()
+    for line in locks.splitlines():
+        # 12: POSIX  ADVISORY  READ 6789 08:10:1234 124 124
+        kind, *_, pid, file, first, last = line.split()[1:]
+        if kind == "POSIX" and file == place and last != "EOF" and int(first) in READ_BYTES and int(pid) > 0:
+            found.add(int(pid))
+    return sorted(found)
+
+
+def _program(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return "ended"
