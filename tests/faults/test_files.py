@@ -481,7 +481,7 @@ def test_where_there_are_no_locks_nothing_is_written(filled: Path, monkeypatch: 
 
     with monkeypatch.context() as there:
         there.setattr("fcntl.flock", no_locks)
-        refused(filled, WRITE, "cannot lock")
+        refused(filled, WRITE, "cannot take the lock")
     assert cli.run(READ).out == "100.00\n"
 
 

@@ -204,6 +204,8 @@ class SqliteStore(Copying):
 
     def begin(self) -> None:
         """Begin a batch. Raises LedgerMoved where the ledger is marked as one that takes no writes."""
+        if self._sync_failed or self.small_blocks:
+            self.check_in_place()  # before anything is written to what the names stand for
         if self._sync_failed:
             self._begin_log_anew()
         if self.small_blocks:
@@ -264,6 +266,7 @@ class SqliteStore(Copying):
             self._sync_failed = getattr(error, "extendedresult", None) in SYNC_FAILED
             try:
                 self.rollback()
+                self.check_in_place()
                 self._begin_log_anew()
             except StorageError:
                 raise UnknownOutcome(failed.message) from error
