@@ -54,11 +54,12 @@ def to_itself(row: Sequence[Any] | None) -> Itself:
 
 
 def check_writable(itself: Itself) -> None:
-    """Raises LedgerMoved or Damaged where the ledger takes no writes."""
+    """Raises LedgerMoved, or StorageError for one that is damaged, where the ledger takes no writes."""
     if itself.mark.state is not None:
         raise refusal(itself.mark)
     if itself.damaged is not None:
-        raise Damaged(f"{Damaged.DAMAGED}it takes no writes, because {itself.damaged}", hint=MENDED)
+        # Not as Damaged: this has been noted.
+        raise StorageError(f"{Damaged.DAMAGED}it takes no writes, because {itself.damaged}", hint=MENDED)
 
 
 def refusal(mark: Mark) -> LedgerMoved:
