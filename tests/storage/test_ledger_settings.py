@@ -143,6 +143,7 @@ def test_an_older_ledger_is_given_a_time_zone_alone(tmp_path: Path, monkeypatch:
 
 def _back_to_schema_4(path: Path) -> None:
     with sqlite3.connect(path) as file:
+        file.executescript("DROP INDEX ix_ledger_again; DROP INDEX ix_operators_again; DROP TABLE witnesses")
         for table, columns in (
             ("users", "key"),
             ("wallets", "user_id_key"),
@@ -153,7 +154,7 @@ def _back_to_schema_4(path: Path) -> None:
             "CREATE UNIQUE INDEX uq_transactions_wallet_id_key ON transactions (wallet_id, key) WHERE key IS NOT NULL"
         )
         for table, columns in (
-            ("ledger", "uuid currency phone_region minimum_balance timezone restoring"),
+            ("ledger", "uuid currency phone_region minimum_balance timezone restoring damaged"),
             ("users", "key"),
             ("wallets", "key"),
             ("wallets", "opening_minimum"),

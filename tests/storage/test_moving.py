@@ -247,8 +247,8 @@ def test_progress_is_told_and_ends_at_all(tmp_path: Path) -> None:
     told: list[tuple[str, int, int | None]] = []
     move(filled("file", tmp_path), str(tmp_path / "new.db"), lambda *step: told.append(step))
     copying = [(done, total) for what, done, total in told if what == "copying"]
-    assert copying[0] == (0, 16)
-    assert copying[-1] == (16, 16)
+    assert copying[0] == (0, 19)
+    assert copying[-1] == (19, 19)
     assert sorted(copying) == copying
     assert [what for what, _, _ in told][-2:] == ["comparing", "verifying"]
 

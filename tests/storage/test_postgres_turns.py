@@ -19,9 +19,12 @@ from support.faults import Fault
 from support.waiting import WAIT_S, wait_for
 
 from wallet_cli.domain.commands import Applied, Command, PlaceHold, Post, Transfer
-from wallet_cli.domain.model import Transaction
+from wallet_cli.domain.model import Policy, Transaction
+from wallet_cli.domain.rules import State
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import postgres as storage
+from wallet_cli.storage import sql
+from wallet_cli.storage.wire import plain, translated
 from wallet_cli.writer import executor
 
 pytestmark = postgres.MARKS
@@ -81,6 +84,24 @@ def beside(work: Callable[[], Any]) -> Iterator[list[Any]]:
         done.append(result.result(WAIT_S))
 
 
+def limit(other: Connection, wallet_id: int) -> None:
+    """Let another program set a wallet's limit, in both places."""
+    other.execute("UPDATE wallets SET daily_debit = 5000 WHERE id = %s", (wallet_id,))
+    other.execute("UPDATE witnesses SET daily_debit = 5000 WHERE wallet_id = %s", (wallet_id,))
+
+
+def append(other: Connection, wallet_id: int) -> None:
+    """Let another program credit a wallet that has one transaction, as the rules would."""
+    first = other.execute(translated(sql.TRANSACTION_BY_SEQ), {"wallet_id": wallet_id, "seq": 1}).fetchone()
+    assert first is not None
+    last = sql.to_transaction(first)
+    state = State(Policy())
+    state.last[wallet_id] = last
+    made = state.append(last, True, 1, last.at_us, None, None)
+    other.execute(translated(sql.INSERT_TRANSACTION), plain(made))
+    other.execute("UPDATE witnesses SET seq = 2, hash = %s WHERE wallet_id = %s", (made.hash, wallet_id))
+
+
 BATCH: list[Command] = [
     Post(1, False, 1000, None, "a"),
     Transfer(1, 2, 500, None, "b"),
@@ -112,7 +133,7 @@ def whole(url: str, transactions: int) -> None:
 def test_a_batch_that_is_undone_for_another_writer_is_carried_out_again(url: str, other: Connection) -> None:
     """40001: at an isolation that sees the past, a row that another changed meanwhile cannot be locked."""
     postgres.isolated(url, "repeatable read")
-    other.execute("UPDATE wallets SET daily_debit = 5000 WHERE id = 2")
+    limit(other, 2)
     with beside(lambda: carry_out(url)) as done:
         wait_for(lambda: waiting(url) == 1)
         other.commit()
@@ -183,7 +204,7 @@ def test_collisions_reach_nobody(url: str, isolation: str) -> None:
 def test_a_collision_too_many_is_told(url: str, other: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "MAX_TRIES", 1)
     postgres.isolated(url, "repeatable read")
-    other.execute("UPDATE wallets SET daily_debit = 5000 WHERE id = 1")
+    limit(other, 1)
     with beside(lambda: cli.run("tx add 1/w1 5 --credit --key k --json")) as done:
         wait_for(lambda: waiting(url) == 1)
         other.commit()
@@ -201,11 +222,7 @@ def collide_at_the_commit(url: str, other: Connection, monkeypatch: pytest.Monke
     other.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
     other.execute("SET LOCAL session_replication_role = replica")  # a foreign key would wait for the wallet's lock
     other.execute("SELECT * FROM holds WHERE wallet_id = 2")
-    other.execute(
-        "INSERT INTO transactions"
-        " SELECT wallet_id, 9, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, hash"
-        " FROM transactions WHERE wallet_id = 1"
-    )
+    append(other, 2)
     with opened(url) as ledger, monkeypatch.context() as patched:
         commit = ledger.store.commit
 
