@@ -163,7 +163,7 @@ class Auditor:
     # What holds in every snapshot.
 
     def _check_total(self, accounts: list[Account]) -> None:
-        for wallet, last, _ in accounts:
+        for wallet, last, *_ in accounts:
             if last.balance != self.balances[wallet.id]:
                 self._complain(
                     f"wallet {wallet.id} says {last.balance}, its history adds up to {self.balances[wallet.id]}"
