@@ -181,7 +181,7 @@ class Auditor:
         """What is held is what open holds keep; and beside it the floor stands, unless an operator forced it."""
         kept = {wallet_id: (all_, now) for wallet_id, all_, now in _asked(ledger, KEPT, now_us)}
         for account in accounts:
-            wallet, last, _ = account
+            wallet, last, *_ = account
             if (wallet.held, account.held) != kept.get(wallet.id, (0, 0)):
                 said = (wallet.held, account.held)
                 self._complain(f"wallet {wallet.id} holds {said}, its open holds keep {kept.get(wallet.id, (0, 0))}")

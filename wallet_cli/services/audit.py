@@ -164,11 +164,10 @@ def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
     try:
         for transaction in ledger.store.oldest_first(wallet.id):
             wrong = _wrong(last, transaction)
-            if wrong is None and transaction.at_us < last.at_us:
+            if transaction.at_us < last.at_us:
                 resets += 1
-                wrong = (
-                    None if is_reset(transaction, resets) else "its time is before that of the transaction before it"
-                )
+                if not is_reset(transaction, resets):
+                    wrong = "its time is before that of the transaction before it"
             if wrong is not None:
                 raise _bad_row(wallet.id, transaction.seq, wrong)
             last = transaction

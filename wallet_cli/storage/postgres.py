@@ -405,7 +405,10 @@ class PostgresStore(Copying):
 
     @staticmethod
     def _version_within(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
-        row = connection.execute("SELECT to_regclass('alembic_version') IS NOT NULL").fetchone()
+        # Read from a table: what a session remembers of names is only looked at anew when it locks one.
+        row = connection.execute(
+            "SELECT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = to_regclass('alembic_version'))"
+        ).fetchone()
         if row is None or not row[0]:
             return 0
         found = connection.execute(VERSION).fetchone()
