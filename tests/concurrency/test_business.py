@@ -158,7 +158,7 @@ def loads_before_its_turn(loaded: Callable[[], object] = lambda: None) -> None:
     def run(
         self: Executor, commands: Sequence[Command], name: str, lock_timeout_s: float | None = None
     ) -> list[Result]:
-        state = self.store.load(commands, self.policy, self.clock())
+        state = self.store.load(commands, self.policy._replace(clock_skew_us=None), self.clock())
         if not self.store.is_local:
             self.store.rollback()  # it has the locks
         loaded()

@@ -96,7 +96,7 @@ def test_a_file_with_a_second_link_is_refused_by_either_name(filled: Path, line:
     os.link(filled, other)
     before = contents(filled.parent)
     for name in (filled, other):
-        assert "link" in refused(name, line, "second name")
+        assert "-samefile" in refused(name, line, "second name")
     assert contents(filled.parent) == before
     other.unlink()
     assert cli.run(READ).out == "100.00\n"
@@ -264,6 +264,20 @@ def test_a_server_whose_file_is_gone_says_so_and_goes_on_saying_so(filled: Path,
     assert left(tmp_path) == after
 
 
+def test_a_server_that_has_seen_its_file_gone_is_not_ready_again_when_it_is_back(filled: Path, tmp_path: Path) -> None:
+    with Server(tmp_path, "--no-auth", environ={"WALLET_DB": str(filled)}) as server:
+        body = {"user_id": 1, "wallet_id": 1, "amount": 1, "is_credit": True}
+        moved = filled.with_name("moved.db")
+        filled.rename(moved)
+        assert server.api().post("/transactions/create", json=body).status_code == 503
+        moved.rename(filled)
+        for _ in range(3):
+            assert server.api().post("/transactions/create", json=body).status_code == 503
+            assert server.client().get("/readyz").status_code == 503
+    with Server(tmp_path, "--no-auth", environ={"WALLET_DB": str(filled)}) as server:
+        assert server.api().post("/transactions/create", json=body).status_code == 201
+
+
 def test_a_file_that_was_put_back_has_all_that_was_answered(filled: Path) -> None:
     with engines.opened(filled) as ledger:
         ledger.executor.run([], "opening")
@@ -327,7 +341,10 @@ def test_no_ledger_is_made_beside_the_log_of_another(filled: Path) -> None:
         assert cli.run(WRITE).code == 0
         filled.rename(filled.with_name("moved.db"))
         log = beside(filled, "-wal").read_bytes()
-        assert "remove it" in refused(filled, "register 9886977545", "the log of one")
+        for line in ("register 9886977545", "create 1/other"):
+            assert "put wallet.db back" in refused(filled, line, "is gone")
+        beside(filled, ".lock").rename(filled.with_name("lock"))
+        assert "to another folder" in refused(filled, "register 9886977545", "the log of one")
         assert beside(filled, "-wal").read_bytes() == log
         assert ledger.store.path == filled
     assert not filled.exists()
@@ -374,7 +391,7 @@ def test_a_log_is_not_brought_into_a_copy_that_was_put_in_the_place(filled: Path
         put(filled, tmp_path / "backup.db")
         before = contents(filled.parent)
         for line in (WRITE, READ):
-            assert "keep it elsewhere" in refused(filled, line, "wallet.db-wal is of another file")
+            assert "and keep them" in refused(filled, line, "wallet.db-wal is of another file")
         assert contents(filled.parent).items() >= before.items()
 
 

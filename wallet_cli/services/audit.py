@@ -7,6 +7,7 @@ statement each.
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, suppress
 
 from wallet_cli.domain import chain
@@ -19,7 +20,7 @@ from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import LOOK_TIMEOUT_S, Ledger, open_ledger
 from wallet_cli.services.wallets import find_wallet, naming
 
-RESTORE = "the ledger was changed outside this program; restore a backup"
+RESTORE = "the ledger was changed outside this program, or the disk is failing; restore a backup"
 
 OF_TRANSACTIONS = {
     "legs": "the other leg of this transfer is missing, or is not its counterpart",
@@ -54,7 +55,7 @@ def verify(ledger: Ledger, wallet: TypedWallet | None = None) -> Answer:
     try:
         answer = _verified(ledger, wallet)
     except Damaged as error:
-        _note(ledger, error.message)
+        _note(ledger, error.finding)
         raise
     if wallet is None and ledger.store.itself().damaged is not None:
         _note(ledger, None)
@@ -88,6 +89,7 @@ def _verified(ledger: Ledger, wallet: TypedWallet | None) -> Answer:
             wallets, first, last = iter([found]), found.id, found.id
         else:
             wallets = ledger.store.wallets()
+            stack.callback(_give_up, wallets)  # or it would keep a lock that noting the damage has to wait for
         _check_indexes(ledger, first, last)
         if wallet is None:
             _check_file(ledger)
@@ -98,6 +100,11 @@ def _verified(ledger: Ledger, wallet: TypedWallet | None) -> Answer:
             checked += 1
         _check_links(ledger, first, last)
     return {"ok": True, "wallets": checked, "transactions": transactions}
+
+
+def _give_up(rows: Iterator[Wallet]) -> None:
+    if isinstance(rows, Generator):
+        rows.close()
 
 
 def _check_file(ledger: Ledger) -> None:
@@ -141,6 +148,8 @@ def _check_indexes(ledger: Ledger, first: int, last: int) -> None:
         place = ledger.store.first_unindexed(what, first, last)
         if place is None:
             continue
+        if not all(isinstance(each, int) for each in place):  # rows of something else: a page of another table
+            raise Damaged(f"the index of {what} is damaged", hint=RESTORE)
         if kind == "transaction":
             raise _bad_row(place[0], place[1], reason)
         if kind == "hold":

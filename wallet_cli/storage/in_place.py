@@ -33,7 +33,9 @@ WRITTEN_BY = slice(18, 20)
 """The bytes of the header that say how the file is written and read: in WAL mode, or not."""
 BY_LOG, NO_LOG = b"\2\2", b"\1\1"
 
-PUT_BACK = "nothing was written; stop what uses it, put it back with its -wal, and start again"
+PUT_BACK = (
+    "nothing was written; stop what uses it, put it back with its -wal (unless you put a backup there), and start again"
+)
 
 INDEX_EVERY_S = 1.0
 """How often the log's index is looked for; nothing that was answered hangs on it alone."""
@@ -59,7 +61,7 @@ def check_one_name(path: Path, found: os.stat_result) -> None:
 def _linked(path: Path | str) -> StorageError:
     return StorageError(
         f"the ledger file has a second name (hard link): {path}",
-        hint="remove the other link, or use a copy of the file",
+        hint=f"find it with `find FOLDER -samefile {Path(path).name}`, and remove the one that you do not use",
     )
 
 
@@ -95,6 +97,10 @@ def check_same(path: Path, found: Identity, known: Identity | None) -> None:
     """Raises StorageError where a ledger that was opened once more is another file than was `known`, if one was."""
     if known not in (None, found):
         raise StorageError(f"{REPLACED}: {path}", hint=PUT_BACK)
+
+
+class FileGone(StorageError):
+    """The names of a ledger do not stand for what a process has open, and will not until it is started again."""
 
 
 class InPlace:
@@ -154,7 +160,7 @@ class InPlace:
 
     def _lose(self, what: str) -> None:
         self._lost = what
-        raise StorageError(f"{what}: {self._path}", hint=PUT_BACK)
+        raise FileGone(f"{what}: {self._path}", hint=PUT_BACK)
 
 
 def has_something(path: Path) -> bool:

@@ -103,6 +103,6 @@ def check_log(path: Path, connection: apsw.Connection, last_commit: LastCommit |
         if other:
             raise StorageError(
                 f"{log.name} is of another file, in the place of which this one was put: {path}",
-                hint=f"what was written last may be in it alone: keep it elsewhere, or remove it; or, if it is of this"
-                f" file, stop what uses it and remove {lock.name}",
+                hint=f"if you put a backup here, move {log.name}, {path.name}-shm and {lock.name} to another folder,"
+                " and keep them: what was written last may be there alone",
             )

@@ -81,6 +81,7 @@ def open_store(
     """
     check_library()
     if not _is_file(path, purpose):
+        _check_not_lost(path, purpose, last_commit)
         if purpose is not Purpose.MAKE:
             raise LedgerNotFound(f"there is no ledger at {path}", hint=HOW_TO_MAKE)
         with turn("making the ledger"):
@@ -138,6 +139,17 @@ def _is_file(path: Path, purpose: Purpose) -> bool:
     return found.st_size > 0
 
 
+def _check_not_lost(path: Path, purpose: Purpose, last_commit: LastCommit | None) -> None:
+    """Raises LedgerNotFound, or StorageError for MAKE, where the lock knows of a ledger that is gone."""
+    if last_commit is None:
+        return
+    kind = StorageError if purpose is Purpose.MAKE else LedgerNotFound
+    raise kind(
+        f"the ledger that was here is gone: {path}",
+        hint=f"put {path.name} back, or a backup; to begin anew, move {path.name}.lock to another folder",
+    )
+
+
 def _make(path: Path, facts: LedgerFacts) -> None:
     """Make an empty ledger: there whole, or not at all."""
     for suffix in UNFINISHED:
@@ -145,7 +157,8 @@ def _make(path: Path, facts: LedgerFacts) -> None:
         if has_something(left := path.with_name(path.name + suffix)):
             raise StorageError(
                 f"there is no ledger here, but the log of one, with what was written last: {left}",
-                hint=f"put {path.name} back beside it; or, if nobody needs it, remove it",
+                hint=f"put {path.name} back beside it; to begin anew, move the log to another folder: it may hold"
+                " payments that are nowhere else",
             )
     try:
         with _made_whole(path) as connection:

@@ -23,7 +23,7 @@ from wallet_cli.errors import Busy, StorageError, WalletError
 from wallet_cli.services.context import Ledger, accepted, open_ledger
 from wallet_cli.services.tokens import Tokens
 from wallet_cli.settings import Settings
-from wallet_cli.storage.in_place import check_same
+from wallet_cli.storage.in_place import FileGone, check_same
 from wallet_cli.storage.log_file import cut_log
 from wallet_cli.storage.sqlite import MAX_LOG_BYTES, SqliteStore, log_bytes
 from wallet_cli.web.auth import Caller, Doorkeeper, OpenDoor, address_of, claimed
@@ -74,6 +74,7 @@ class Site:
         self._resources = ExitStack()
         self._chores: list[asyncio.Task[None]] = []
         self._imports = 0
+        self._gone: FileGone | None = None
         self._importers = ThreadPoolExecutor(MAX_IMPORTS, "wallet-import")
         self._connections: ReadConnections | None = None
         self.readers = Readers(settings)
@@ -132,6 +133,8 @@ class Site:
             if future.done():
                 return  # the caller has left; what it asked for is done all the same
             if isinstance(results, WalletError):
+                if isinstance(results, FileGone):
+                    self._gone = results
                 future.set_exception(results)
             else:
                 future.set_result(results)
@@ -161,9 +164,18 @@ class Site:
             self.repeated.log("failed", once, code=error.code, reason=error.message)
 
     def check_in_place(self) -> None:
-        """Raises StorageError where the file of the ledger is not there any more, or is another one."""
+        """Raises StorageError where the file of the ledger is not there any more, or is another one.
+
+        What one connection has once seen holds for all, until the server is started again.
+        """
+        if self._gone is not None:
+            raise FileGone(self._gone.message, hint=self._gone.hint)
         if isinstance(self._own.store, SqliteStore):
-            self._own.store.check_in_place()
+            try:
+                self._own.store.check_in_place()
+            except FileGone as error:
+                self._gone = error
+                raise
 
     def waiting_aside(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]:
         """The same, where what is read of the ledger is waited for while the loop goes on, if it has to be."""
@@ -196,6 +208,7 @@ class Site:
 
     async def check_ready(self) -> None:
         """Take a turn and begin a write, and look for room on the disk. Raises Busy or StorageError."""
+        self.check_in_place()
         await self.carry_out([])
         if not isinstance(self._own.store, SqliteStore):
             return  # its disk is the server's to watch

@@ -37,7 +37,7 @@ LATEST_FIRST_US = OF_PROGRAM[1] + 20 * 366 * DAY_US
 RESET_KEY = "time-reset:"
 """How the keys of transactions that reset a wallet's time begin; the number of the reset follows."""
 
-CONFIRM = "set this machine's clock; where it is right, say so once: WALLET_CLOCK_SKEW=off"
+CONFIRM = "set this machine's clock; only where it is right, run the command once with WALLET_CLOCK_SKEW=off before it"
 
 
 def clock_refused(state: State, now_us: int, *wallet_ids: int) -> StorageError | None:
@@ -57,8 +57,8 @@ def clock_refused(state: State, now_us: int, *wallet_ids: int) -> StorageError |
                     mention,
                     f" is at {format_time(last.at_us)}, and this machine's clock says {format_time(now_us)}",
                 ),
-                hint="set this machine's clock; where it is right and the wallet's time is not:"
-                " wallet tx add WALLET AMOUNT --credit --reset-time",
+                hint="set this machine's clock; only where it is right and the wallet's time is not:"
+                " wallet tx add WALLET 0.01 --credit --reset-time, then wallet tx reverse of what that prints",
                 clock=format_time(now_us),
                 last_at=format_time(last.at_us),
             )
