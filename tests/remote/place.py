@@ -23,6 +23,8 @@ from support import engines
 from support.cli import Outcome, run
 from support.server import Server
 
+from wallet_cli.writer.file_lock import LAST_COMMIT_AT
+
 TABLES = ("users", "wallets", "transactions", "holds", "witnesses", "operators", "ledger")
 SECRET = "a secret of no less than thirty-two bytes"
 
@@ -96,8 +98,11 @@ class Place:
 
     def refresh(self) -> None:
         """Make the copy what is served now."""
-        for ending in ("", "-wal", "-shm"):  # the lock file stays: somebody may have the turn
+        for ending in ("", "-wal", "-shm"):
             self.copy.with_name(self.copy.name + ending).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            # The lock stays, as somebody may have the turn; what it knows of the copy before goes.
+            os.truncate(self.copy.with_name(f"{self.copy.name}.lock"), LAST_COMMIT_AT)
         if isinstance(self.server.db, Path):
             with (
                 contextlib.closing(apsw.Connection(str(self.server.db), apsw.SQLITE_OPEN_READONLY)) as served,

@@ -28,6 +28,7 @@ from support.sizes import size
 
 TESTS = Path(__file__).parent.parent
 ALONE_TIMEOUT_S = size(300, 7200)
+ANSWER = "from support import processes; processes.answer"
 PYTHON = [sys.executable, "-X", "utf8"]
 
 
@@ -39,7 +40,7 @@ def alone(function: Callable[..., Any], *arguments: Any) -> Any:
     with tempfile.TemporaryFile() as answer:
         request = pickle.dumps((str(TESTS), inspect.getfile(function), function.__qualname__, arguments))
         fd = answer.fileno()
-        code = f"import sys; sys.path.insert(0, {str(TESTS)!r}); from support import processes; processes.answer({fd})"
+        code = f"import sys; sys.path.insert(0, {str(TESTS)!r}); sys.path.append({str(TESTS.parent)!r}); {ANSWER}({fd})"
         done = subprocess.run(
             [*PYTHON, "-c", code], input=request, capture_output=True, pass_fds=[fd], timeout=ALONE_TIMEOUT_S
         )
