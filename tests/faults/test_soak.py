@@ -64,6 +64,8 @@ def level(server: Server) -> Level:
         except OSError:  # it has ended meanwhile
             continue
         fields = dict(line.split(":", 1) for line in status.splitlines())
+        if "VmRSS" not in fields:  # it is just ending
+            continue
         rss += int(fields["VmRSS"].split()[0]) * 1024
         threads += int(fields["Threads"])
     return Level(rss, descriptors, threads, log_bytes(Path(server.db)))

@@ -39,7 +39,7 @@ FAULTS = {
         state, "State.held", "wallet.held - sum(hold.kept for hold in lapsed)", "wallet.held"
     ),
     "an expired hold still counts where one reads": Fault(
-        sql, "ACCOUNTS_OF_USER", "expires_at_us <= :now_us", "expires_at_us < :now_us - 99"
+        sql, "ACCOUNTS_AFTER", "expires_at_us <= :now_us", "expires_at_us < :now_us - 99"
     ),
     "a hold expires a microsecond late": Fault(hold_rules, "status_at", "<= now_us", "< now_us"),
     "a lapsed hold is freed twice": Fault(state, "State.free_lapsed", "self._put(self.lapsed, wallet_id, ())", "pass"),

@@ -140,7 +140,10 @@ HOT_STATEMENTS = {
     "REVERSED": Plan(f"{REVERSES} {SEQ}", WHERE),
     "NEWEST_FIRST": Plan(SEQ, PAGE, 51),
     "IN_ORDER": Plan(SEQ, PAGE | {"first": 400_001, "last": 400_100}, 101),
-    "LAST_SEQ_BEFORE": Plan(SEQ, {"wallet_id": 1, "last": HOT, "moment_us": BEGAN_US + 123_456 * SECOND_US}, 25),
+    "RESETS": Plan(KEY, {"wallet_id": 1}, 5),
+    "LAST_SEQ_BEFORE": Plan(
+        f"{SEQ} {KEY}", {"wallet_id": 1, "last": HOT, "moment_us": BEGAN_US + 123_456 * SECOND_US}, 25
+    ),
     "HOLD_BY_NUMBER": Plan(HOLD, WHERE),
     "HOLD_BY_KEY": Plan(HOLD_KEY, {"wallet_id": 1, "key": "hold-12300"}),
     "HOLDS_BEFORE": Plan(HOLD, {"wallet_id": 1, "before": 12_300, "limit": 50}, 51),
@@ -177,6 +180,7 @@ HOT_STATEMENTS = {
 }
 
 READS_EVERYTHING = {
+    "ALL_RESETS": "a walk, by journals",
     "ALL_USERS": "a walk, by `verify`, `export` and `move`",
     "ALL_WALLETS": "a walk, by `verify` and `export`",
     "ALL_HOLDS": "a walk, by `export`",
