@@ -195,22 +195,28 @@ def spread(first: int, last: int, count: int) -> list[int]:
     return [first + (last - first) * number // (count - 1) for number in range(count)]
 
 
-@pytest.mark.skipif(NO_TMPFS is not None, reason=str(NO_TMPFS))
-def test_on_a_full_disk_what_is_told_holds(tmp_path: Path) -> None:
-    sizes = spread(8, 480, size(5, 60))
-    told = processes.alone(fill, tmp_path, sizes)
+@pytest.mark.parametrize(
+    ("fill_it", "sizes", "row"),
+    [
+        pytest.param(
+            *(fill, spread(8, 480, size(5, 60)), "full disk"),
+            marks=pytest.mark.skipif(NO_TMPFS is not None, reason=str(NO_TMPFS)),
+            id="tmpfs",
+        ),
+        pytest.param(
+            *(fill_small_blocks, spread(0, 480, size(5, 40)), "full disk of small blocks"),
+            marks=pytest.mark.skipif(NO_EXT4 is not None, reason=str(NO_EXT4)),
+            id="small blocks",
+        ),
+    ],
+)
+def test_on_a_full_disk_what_is_told_holds_and_no_process_ends(
+    fill_it: Callable[[Path, list[int]], Counter[str]], sizes: list[int], row: str, tmp_path: Path
+) -> None:
+    told = processes.alone(fill_it, tmp_path, sizes)
     assert told["refused"]
     assert told["done"]
-    figure("full disk", len(sizes), **told)
-
-
-@pytest.mark.skipif(NO_EXT4 is not None, reason=str(NO_EXT4))
-def test_a_full_disk_of_small_blocks_ends_no_process(tmp_path: Path) -> None:
-    sizes = spread(0, 480, size(5, 40))
-    told = processes.alone(fill_small_blocks, tmp_path, sizes)
-    assert told["refused"]
-    assert told["done"]
-    figure("full disk of small blocks", len(sizes), **told)
+    figure(row, len(sizes), **told)
 
 
 @pytest.mark.skipif(NO_TMPFS is not None, reason=str(NO_TMPFS))

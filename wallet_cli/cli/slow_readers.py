@@ -32,8 +32,8 @@ BUFFER_BYTES = 64 * 1024
 def spooled_stdout() -> Iterator[None]:
     """In a `with` block, sys.stdout does not wait for its reader; at the end all is handed over.
 
-    A file is written as it is: it takes what it is given. Raises UnwritableError where it
-    takes nothing, ReaderLeftError where nobody reads.
+    A file is written as it is: it takes what it is given. Raises UnwritableError where stdout takes nothing,
+    ReaderLeftError where nobody reads.
     """
     usual = sys.stdout
     try:

@@ -19,6 +19,7 @@ from wallet_cli.errors import Busy, InvalidInput, StorageError, WalletError, sho
 from wallet_cli.settings import Settings, Value
 from wallet_cli.storage import sql
 from wallet_cli.storage.folders import make_folder
+from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.last_commit import check_last_commit
 from wallet_cli.storage.ledger_file import facts_in, ledger_path, open_store
 from wallet_cli.storage.purpose import Purpose
@@ -200,10 +201,9 @@ def open_ledger(
         except OSError as error:
             raise StorageError(f"cannot make the folder {path.parent}: {error.strerror}", hint="or give --db") from None
     timeout_s = settings.lock_timeout_s
-    lock = turn_lock(Path(f"{path}.lock"))
-    last_commit = (
-        lock.last_commit()
-    )  # before the ledger is read, or what others write meanwhile would seem to be missing
+    lock = turn_lock(beside(path, ".lock"))
+    # Before the ledger is read, or what others write meanwhile would seem to be missing.
+    last_commit = lock.last_commit()
     store = open_store(
         path,
         timeout_s if busy_timeout_s is None else busy_timeout_s,

@@ -163,6 +163,11 @@ class InPlace:
         raise FileGone(f"{what}: {self._path}", hint=PUT_BACK)
 
 
+def beside(path: Path, ending: str) -> Path:
+    """The file with that ending that belongs to a ledger: `wallet.db-wal`, `wallet.db.lock`."""
+    return path.with_name(path.name + ending)
+
+
 def has_something(path: Path) -> bool:
     """Whether a file is there and is not empty. Raises StorageError where that cannot be seen."""
     try:

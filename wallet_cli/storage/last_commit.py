@@ -14,7 +14,7 @@ from wallet_cli.domain.address import format_transaction_id
 from wallet_cli.domain.chain import sha256
 from wallet_cli.domain.model import Transaction
 from wallet_cli.errors import StorageError
-from wallet_cli.storage.in_place import NO_LOG, WRITTEN_BY, Identity, has_something, header, identity_of
+from wallet_cli.storage.in_place import NO_LOG, WRITTEN_BY, Identity, beside, has_something, header, identity_of
 from wallet_cli.storage.reading import Reading
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def check_log(path: Path, connection: apsw.Connection, last_commit: LastCommit |
     For a connection that has read nothing yet. A copy made by SQLite is not in WAL mode, and has no log; and where the
     file was replaced since its last transaction, and the lock beside it was not, the log was not replaced either.
     """
-    log, lock = Path(f"{path}-wal"), Path(f"{path}.lock")
+    log, lock = beside(path, "-wal"), beside(path, ".lock")
     if not has_something(log):
         return
     with suppress(FileNotFoundError):

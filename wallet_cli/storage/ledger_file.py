@@ -18,7 +18,7 @@ from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, shown
 from wallet_cli.storage import sql
 from wallet_cli.storage.folders import sync
-from wallet_cli.storage.in_place import BESIDE, UNFINISHED, check_one_name, has_something, identity_of
+from wallet_cli.storage.in_place import BESIDE, UNFINISHED, beside, check_one_name, has_something, identity_of
 from wallet_cli.storage.last_commit import LastCommit
 from wallet_cli.storage.open_to_read import open_to_read
 from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
@@ -154,7 +154,7 @@ def _make(path: Path, facts: LedgerFacts) -> None:
     """Make an empty ledger: there whole, or not at all."""
     for suffix in UNFINISHED:
         # SQLite would bring it into the new one. Somebody may have it open, or look for what was written last in it.
-        if has_something(left := path.with_name(path.name + suffix)):
+        if has_something(left := beside(path, suffix)):
             raise StorageError(
                 f"there is no ledger here, but the log of one, with what was written last: {left}",
                 hint=f"put {path.name} back beside it; to begin anew, move the log to another folder: it may hold"
@@ -175,7 +175,7 @@ def _made_whole(path: Path) -> Iterator[apsw.Connection]:
     It is made under another name, and without a log: closing a connection brings the log into the file, and does not
     say when it cannot. Raises OSError; what SQLite raises is translated.
     """
-    new = path.with_name(path.name + ".new")
+    new = beside(path, ".new")
     try:
         _remove(new)
         os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -189,7 +189,7 @@ def _made_whole(path: Path) -> Iterator[apsw.Connection]:
         sync(new)
         for suffix in (*BESIDE, "-journal"):
             # Left by a database that was deleted without them: SQLite would bring its log into the new one.
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+            beside(path, suffix).unlink(missing_ok=True)
         new.replace(path)
         sync(path.parent)
     except BaseException:
@@ -201,14 +201,14 @@ def _made_whole(path: Path) -> Iterator[apsw.Connection]:
 def _remove(path: Path) -> None:
     """Remove a database file that nobody has open, and what SQLite keeps beside it."""
     for suffix in ("", *BESIDE, "-journal"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+        beside(path, suffix).unlink(missing_ok=True)
 
 
 def _migrate(store: SqliteStore, notify: Notify, first: First) -> None:
     version = store.version()
     if version >= sql.SCHEMA_VERSION:
         return  # another process did, while this one waited for its turn
-    backup = store.path.with_name(f"{store.path.name}.backup-v{version}")
+    backup = beside(store.path, f".backup-v{version}")
     facts = first_of_older(version, first)
     try:
         with translating(store.path):

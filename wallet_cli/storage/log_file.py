@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.sqlite import connect, log_bytes, translating
 
 READ_BYTES = range(123, 128)
@@ -41,7 +42,7 @@ def cut_log(path: Path) -> str | None:
 def pinned_by(path: Path) -> list[int]:
     """The processes that read the ledger now, as far as the system says."""
     try:
-        shared = path.with_name(f"{path.name}-shm").stat()
+        shared = beside(path, "-shm").stat()
         locks = LOCKS.read_text()
     except OSError:
         return []

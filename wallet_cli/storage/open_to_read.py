@@ -15,7 +15,7 @@ import apsw
 
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
-from wallet_cli.storage.in_place import UNFINISHED, Identity, has_something, identity_of
+from wallet_cli.storage.in_place import UNFINISHED, Identity, beside, has_something, identity_of
 from wallet_cli.storage.last_commit import LastCommit
 from wallet_cli.storage.sqlite import SqliteStore, connect, open_file, translating, upgrade
 
@@ -65,7 +65,7 @@ def open_to_read(
 def _opened(path: Path, busy_timeout_s: float, last_commit: LastCommit | None) -> SqliteStore:
     """The ledger by a connection that has begun to read, one way or the other."""
     before = identity_of(path.stat())
-    unfinished = [beside for beside in map(path.name.__add__, UNFINISHED) if has_something(path.with_name(beside))]
+    unfinished = [path.name + ending for ending in UNFINISHED if has_something(beside(path, ending))]
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK):
         # What a program that was killed left there is read where it is: the last to close does not tidy it up.
         store = _begun(path, busy_timeout_s, before, last_commit, tidy=not unfinished)

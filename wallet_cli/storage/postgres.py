@@ -508,6 +508,9 @@ class PostgresStore(Copying):
                     cursor.nextset()
             return [sql.to_account(row) for row in cursor.fetchall()] if wallet_ids else []
 
+    def check_in_place(self) -> None:
+        """A server sees to its own files."""
+
     def written_us(self) -> int:
         """The server's clock says more (`server_us`)."""
         raise NotImplementedError

@@ -278,6 +278,10 @@ class Reading(ABC):
     def witness(self, wallet_id: int) -> Witness | None:
         return self._one(sql.WITNESS, {"wallet_id": wallet_id}, Witness._make)
 
+    @abstractmethod
+    def check_in_place(self) -> None:
+        """Raises StorageError where the names of a ledger in a file stand for other files than those that are open."""
+
     def first_unindexed(self, what: str, first: int, last: int) -> tuple[int, ...] | None:
         """The first place, of a range of wallets or users, where a table and its index do not agree.
 

@@ -26,7 +26,7 @@ from wallet_cli.errors import Busy, Damaged, StorageError, UnknownOutcome
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.folders import sync
-from wallet_cli.storage.in_place import Identity, InPlace, identity_of
+from wallet_cli.storage.in_place import Identity, InPlace, beside, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_log
 from wallet_cli.storage.loading import Loader
 from wallet_cli.storage.marks import check_writable, schema_changed
@@ -225,7 +225,7 @@ class SqliteStore(Copying):
         """When the ledger was last written, by the clock of the file system."""
         found = [self.path.stat()]
         with suppress(OSError):
-            found.append(self.path.with_name(f"{self.path.name}-wal").stat())
+            found.append(beside(self.path, "-wal").stat())
         # An empty log is one that a reader has just made.
         return max(each.st_mtime_ns // 1000 for each in found if each.st_size)
 
@@ -298,7 +298,7 @@ class SqliteStore(Copying):
         self._sync_failed = False
 
     def _sync_log(self) -> None:
-        log = self.path.with_name(f"{self.path.name}-wal")
+        log = beside(self.path, "-wal")
         try:
             sync(log)
         except OSError as error:
@@ -433,7 +433,7 @@ def set_up(connection: apsw.Connection) -> None:
 def log_bytes(path: Path) -> int:
     """How large the log beside a ledger is; 0 where there is none."""
     try:
-        return path.with_name(f"{path.name}-wal").stat().st_size
+        return beside(path, "-wal").stat().st_size
     except OSError:
         return 0
 

@@ -19,6 +19,7 @@ from sqlmodel import Field, SQLModel
 
 from wallet_cli.domain.address import MAX_KEY_CHARS
 from wallet_cli.domain.meta import MAX_META_BYTES
+from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_EXPONENT, MAX_TOTAL_MINOR
 
 # SQLite's STRICT tables take INTEGER, which holds 64 bits there; elsewhere that is BIGINT.
@@ -55,7 +56,6 @@ def _second_place(table: str, *columns: str) -> Index:
     return Index(f"ix_{table}_again", *columns).ddl_if(dialect="sqlite")
 
 
-LEDGER_SETTINGS = ("currency", "phone_region", "minimum_balance", "timezone")
 _SETTING = "length({}) BETWEEN 1 AND 255"
 
 
@@ -243,7 +243,7 @@ class LedgerRow(SQLModel, table=True):
         CheckConstraint("(state IS NULL) = (other IS NULL)", name="other"),
         CheckConstraint("(state IS NULL) = (move IS NULL)", name="move"),
         CheckConstraint("(state IS NULL) = (since_us IS NULL)", name="since_us"),
-        _second_place("ledger", "state", "move", "origin", "uuid", *LEDGER_SETTINGS, "restoring", "damaged"),
+        _second_place("ledger", "state", "move", "origin", *LedgerFacts._fields, "restoring", "damaged"),
         {"sqlite_strict": True},
     )
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from wallet_cli.errors import StorageError
 from wallet_cli.storage.byte_locks import lock, lock_if_free, unlock
+from wallet_cli.storage.in_place import beside
 
 FIRST_BYTE = 128
 """What SQLite locks to know whether it is the first to open the index (UNIX_SHM_DMS)."""
@@ -40,13 +41,13 @@ def room_made(path: Path) -> Iterator[None]:
 
     In the block SQLite takes its own lock on it. Raises StorageError where the disk has no room.
     """
-    index = path.with_name(f"{path.name}-shm")
+    index = beside(path, "-shm")
     try:
         fd = _descriptor(index, path)
         if lock_if_free(fd, FIRST_BYTE):
             os.ftruncate(fd, 0)  # as SQLite does: what somebody left there who was killed is not to be believed
         try:
-            log = path.with_name(f"{path.name}-wal")
+            log = beside(path, "-wal")
             frames = log.stat().st_size // FRAME_BYTES if log.exists() else 0
             os.posix_fallocate(fd, 0, (1 + (frames + MARGIN_FRAMES) // REGION_FRAMES) * REGION_BYTES)
             lock(fd, FIRST_BYTE, fcntl.F_RDLCK)

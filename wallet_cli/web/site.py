@@ -170,12 +170,11 @@ class Site:
         """
         if self._gone is not None:
             raise FileGone(self._gone.message, hint=self._gone.hint)
-        if isinstance(self._own.store, SqliteStore):
-            try:
-                self._own.store.check_in_place()
-            except FileGone as error:
-                self._gone = error
-                raise
+        try:
+            self._own.store.check_in_place()
+        except FileGone as error:
+            self._gone = error
+            raise
 
     def waiting_aside(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]:
         """The same, where what is read of the ledger is waited for while the loop goes on, if it has to be."""
