@@ -32,7 +32,7 @@ def kill(folder: Path, wanted: int) -> Counter[str]:
 
 def kill_in_place(folder: Path) -> Counter[str]:
     """With a deliberate fault: a new ledger is made under the name that it is to have."""
-    right, wrong = 'path.with_name(path.name + ".new")', "path"
+    right, wrong = 'beside(path, ".new")', "path"
     with pytest.MonkeyPatch.context() as patch:
         put_in(patch, Fault(ledger_file, "_made_whole", right, wrong))
         return inject(folder, ["first run"], {"pwrite64": ["signal=SIGKILL"]}, 10, [Way()])

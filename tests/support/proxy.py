@@ -14,7 +14,7 @@ import ssl
 import struct
 import threading
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
 READ_BYTES = 65_536
@@ -75,6 +75,7 @@ class Proxy:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(_quiet_about_tls)
         server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()
@@ -156,3 +157,9 @@ class Proxy:
                 self._asking.discard(wire)
                 writer.write(data)
             writer.close()
+
+
+def _quiet_about_tls(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A program that refuses the certificate ends the wire: that is what is tested, and no error to print."""
+    if not isinstance(context.get("exception"), ssl.SSLError | ConnectionError):
+        loop.default_exception_handler(context)

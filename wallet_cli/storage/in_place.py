@@ -165,7 +165,7 @@ class InPlace:
 
 def beside(path: Path, ending: str) -> Path:
     """The file with that ending that belongs to a ledger: `wallet.db-wal`, `wallet.db.lock`."""
-    return path.with_name(path.name + ending)
+    return path.parent / (path.name + ending)
 
 
 def has_something(path: Path) -> bool:
