@@ -12,7 +12,7 @@ import random
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,12 +25,13 @@ from support.server import wallet as run
 from support.sizes import size
 
 from wallet_cli.domain.address import parse_hold_id, parse_wallet
-from wallet_cli.domain.commands import Post
+from wallet_cli.domain.commands import SAME, AdmitOperator, NoteUse, Post, Refusal, RevokeOperator, SetLimits, SetStatus
 from wallet_cli.domain.period import DAY_US, format_time, parse_time
 from wallet_cli.domain.rules.clocks import REST_US
 from wallet_cli.errors import StorageError
 from wallet_cli.services import audit, exports, holds, imports, transactions, wallets
 from wallet_cli.services.context import Ledger
+from wallet_cli.storage.in_place import beside
 from wallet_cli.writer import executor
 
 LIBRARY = next(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"), None) if Path("/usr/lib").is_dir() else None
@@ -174,6 +175,49 @@ def test_longer_rest_is_confirmed_once(begun: Ledger, story: Path) -> None:
         add(at(begun, now_us), "1")
     add(at(begun, now_us, off=True), "1")
     assert add(at(begun, now_us), "1")["at"] == format_time(now_us)
+
+
+def use_key(ledger: Ledger) -> None:
+    ledger.executor.run([NoteUse("till")], "serve")
+
+
+def freeze(ledger: Ledger) -> None:
+    ledger.executor.run([SetStatus(2, "frozen")], "freeze")
+
+
+def limit(ledger: Ledger) -> None:
+    ledger.executor.run([SetLimits(2, SAME, 10_000, SAME)], "limits")
+
+
+def revoke(ledger: Ledger) -> None:
+    ledger.executor.run([RevokeOperator("till")], "key revoke")
+
+
+def checkpoint(ledger: Ledger) -> None:
+    ledger.store.connection.wal_checkpoint()  # type: ignore[union-attr]
+
+
+@pytest.mark.on_file("a server has a clock of its own to compare with")
+@pytest.mark.parametrize("write", [use_key, freeze, limit, revoke, checkpoint])
+def test_what_else_writes_under_a_wrong_clock_makes_it_no_truer(
+    begun: Ledger, story: Path, write: Callable[[Ledger], None]
+) -> None:
+    """The times of the files are then those of the wrong clock."""
+    begun.executor.run([AdmitOperator("till", bytes(32), read_only=False)], "key create")
+    before = begun.store.last_commit()  # type: ignore[union-attr]
+    far = at(begun, FAR_US)
+    write(far)
+    for path in (story, beside(story, "-wal")):
+        os.utime(path, ns=(FAR_US * 1000, FAR_US * 1000))
+    with pytest.raises(StorageError, match="last written at"):
+        add(far, "1")
+    (made,) = far.executor.run([AdmitOperator("other", b"k" * 32, read_only=False)], "key create")
+    assert isinstance(made, Refusal)
+    assert "last written at" in made.error.message
+    after = begun.store.last_commit()  # type: ignore[union-attr]
+    assert before is not None
+    assert after is not None
+    assert after.at_us == before.at_us
 
 
 @pytest.mark.on_file("a server has a clock of its own to compare with")

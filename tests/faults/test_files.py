@@ -14,13 +14,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
+from storage.test_opening import older
 from support import cli, engines, processes
 from support.figures import figure
 from support.server import PROGRAM, Server, surroundings
@@ -354,10 +355,10 @@ def test_no_ledger_is_made_beside_the_log_of_another(filled: Path) -> None:
 
 
 @contextmanager
-def killed(path: Path) -> Iterator[None]:
+def killed(path: Path, lines: Sequence[str] = (WRITE, WRITE)) -> Iterator[None]:
     """As a process leaves a ledger that was killed after it had answered: with the last of it in the log."""
     with engines.opened(path):
-        engines.tell(path, [WRITE, WRITE])
+        engines.tell(path, list(lines))
         kept = contents(path.parent)
     for name, data in kept.items():
         (path.parent / name).write_bytes(data)
@@ -372,6 +373,72 @@ def test_a_log_that_was_deleted_is_missed_until_it_is_put_back(filled: Path) -> 
         log.rename(beside(filled, "-wal"))
         assert cli.run(READ).out == "102.00\n"
         assert cli.run("verify -q").out == "3\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "register 9886977545",
+        "create 1/other",
+        "hold add 1 5",
+        "freeze 1",
+        "limits 1 --maximum-balance 500",
+        "key create till",
+        "ledger set timezone Asia/Tokyo",
+    ],
+)
+def test_a_deleted_log_is_missed_where_it_held_no_transaction(filled: Path, line: str) -> None:
+    with killed(filled, [line]):
+        log = beside(filled, "-wal").rename(filled.with_name("log"))
+        for asked in (WRITE, READ, "verify", "export"):
+            assert "wallet.db-wal" in refused(filled, asked, "changes that were committed")
+        log.rename(beside(filled, "-wal"))
+        assert cli.run("verify -q").code == 0
+
+
+def test_a_copy_of_an_older_schema_is_neither_read_nor_migrated(filled: Path) -> None:
+    filled.unlink()
+    kept = filled.with_name("kept.lock")
+    shutil.copyfile(beside(filled, ".lock"), kept)
+    older(filled, "0005")
+    kept.replace(beside(filled, ".lock"))
+    before = contents(filled.parent)
+    for line in (WRITE, READ, "register 9886977545"):
+        assert f"remove {filled}.lock" in refused(filled, line, "of schema 5, is older than what was committed here")
+    assert contents(filled.parent) == before
+    beside(filled, ".lock").unlink()
+    assert cli.run("register 9886977545").code == 0
+
+
+def empty(log: Path) -> None:
+    os.truncate(log, 0)
+
+
+def cut_in_the_middle(log: Path) -> None:
+    os.truncate(log, log.stat().st_size - 1)
+
+
+@pytest.mark.parametrize("cut", [empty, cut_in_the_middle])
+@pytest.mark.parametrize("turns", [1, 3])
+def test_a_log_that_is_cut_in_use_takes_no_more(filled: Path, cut: Callable[[Path], None], turns: int) -> None:
+    with engines.opened(filled) as ledger:
+        for _ in range(turns):
+            ledger.executor.run([CREDIT], "pay")
+        cut(beside(filled, "-wal"))
+        with pytest.raises(StorageError, match=r"wallet\.db-wal was cut while it was in use"):
+            ledger.executor.run([CREDIT], "pay")
+        with pytest.raises(StorageError, match="was cut"):
+            ledger.executor.run([CREDIT], "pay")
+
+
+def test_a_log_that_others_cut_as_they_should_is_no_harm(filled: Path) -> None:
+    with engines.opened(filled) as ledger, engines.opened(filled) as other:
+        for _ in range(3):
+            ledger.executor.run([CREDIT], "pay")
+            other.store.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            assert beside(filled, "-wal").stat().st_size == 0
+            other.executor.run([CREDIT], "pay")
+    assert cli.run(READ).out == "106.00\n"
 
 
 def test_an_older_copy_is_missed_unless_the_lock_went_too(filled: Path, tmp_path: Path) -> None:
@@ -444,9 +511,9 @@ def test_a_lock_of_another_ledger_says_nothing_of_this_one(filled: Path, lock: C
 
 
 def test_each_bit_of_the_note_is_under_its_sum() -> None:
-    whole = LastCommit(b"l" * 16, (1, 2), (3, 2**70), 5, 6, b"h" * 32).packed()
+    whole = LastCommit(b"l" * 32, (1, 2), (3, 2**70), 4, 5, 6, 7, b"h" * 32).packed()
     assert len(whole) == LAST_COMMIT_BYTES
-    assert LastCommit.unpacked(whole) == LastCommit(b"l" * 16, (1, 2), (3, 2**70), 5, 6, b"h" * 32)
+    assert LastCommit.unpacked(whole) == LastCommit(b"l" * 32, (1, 2), (3, 2**70), 4, 5, 6, 7, b"h" * 32)
     assert LastCommit.unpacked(whole[:-1]) is None
     for bit in range(8 * LAST_COMMIT_BYTES):
         edited = bytearray(whole)

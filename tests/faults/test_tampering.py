@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import apsw
 import pytest
-from support import figures
+from support import engines, figures
 from support.engines import opened
 from support.faults import Fault, put_in
 from support.sizes import size
@@ -46,7 +46,10 @@ from wallet_cli.errors import Damaged, InternalError, StorageError, WalletError
 from wallet_cli.services import audit
 from wallet_cli.services.context import open_ledger
 from wallet_cli.storage import loading, sql, sqlite
+from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.purpose import Purpose
+from wallet_cli.storage.reading import Reading
+from wallet_cli.storage.sqlite import SqliteStore
 
 pytestmark = pytest.mark.on_file("pages of a file")
 
@@ -552,6 +555,39 @@ def test_a_last_hash_that_is_not_checked_is_missed(life: Life, tmp_path: Path, m
         test_nothing_is_decided_on_a_row_that_was_changed(life, tmp_path, "amount")
 
 
+def revived(db: Path) -> tuple[int, int]:
+    """How many pages one can put back after a key was revoked, and how many of them give it its rights again."""
+    engines.tell(db, ["register 9886977544", "create 1", "key create till", "key create other"])
+    with opened(db) as ledger:
+        (key_hash,) = (each.key_hash for each in ledger.store.operators() if each.name == "till")
+    before = db.read_bytes()
+    engines.tell(db, ["key revoke till"])
+    after = db.read_bytes()
+    places = [at for at in range(0, len(before), PAGE) if before[at:][:PAGE] != after[at:][:PAGE]]
+    valid = 0
+    for at in places:
+        db.write_bytes(after[:at] + before[at : at + PAGE] + after[at + PAGE :])
+        try:
+            with opened(db) as ledger:
+                found = ledger.store.operator_by_hash(key_hash)
+                valid += found is not None and found.revoked_at_us is None
+        except WalletError:
+            continue
+    return len(places), valid
+
+
+def test_no_page_that_was_lost_gives_a_revoked_key_its_rights_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages, valid = revived(tmp_path / "wallet.db")
+    assert pages > 1
+    assert valid == 0
+    monkeypatch.setattr(
+        SqliteStore, "operator_by_hash", Reading.operator_by_hash
+    )  # a deliberate fault: one place is asked
+    assert revived(tmp_path / "faulty.db")[1] > 0
+
+
 def test_what_an_index_did_not_find_is_told_as_damage(life: Life, tmp_path: Path) -> None:
     """And not with the words of a constraint alone."""
     path = tmp_path / "unfound.db"
@@ -572,6 +608,7 @@ def test_verify_keeps_writers_from_a_damaged_ledger_and_lets_them_back(life: Lif
     assert verdict(path) is not None
     assert refused(path, Post(1, True, 5)).message.startswith("this ledger is damaged: it takes no writes, because ")
     path.write_bytes(life.now)
+    beside(path, ".lock").unlink()
     with opened(path) as ledger:
         ledger.store.note_damage("somebody saw something")
         with pytest.raises(StorageError, match="because somebody saw something"):

@@ -20,6 +20,7 @@ from wallet_cli.errors import StorageError
 from wallet_cli.services.context import open_ledger
 from wallet_cli.storage import folders, ledger_file, migrate, sql
 from wallet_cli.storage.dbapi import transaction
+from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.ledger_file import open_store
 from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sqlite import APPLICATION_ID
@@ -265,7 +266,8 @@ def test_an_older_ledger_is_migrated_after_a_backup(db: Path) -> None:
 
 
 def older(path: Path, to: str) -> None:
-    """Make an empty ledger of an earlier version of this program."""
+    """Make an empty ledger of an earlier version of this program, whose lock knows of no commit."""
+    beside(path, ".lock").unlink(missing_ok=True)
     with closing(apsw.Connection(str(path))) as connection:
         with transaction(connection) as wrapped:
             migrate.upgrade(wrapped, to=to)

@@ -72,8 +72,7 @@ def _note(ledger: Ledger, damaged: str | None) -> None:
     with (
         suppress(WalletError),
         open_ledger(ledger.chosen, lambda _: None, LOOK_TIMEOUT_S) as writing,
-        writing.executor.turns.turn(LOOK_TIMEOUT_S, "verify"),
-        writing.store.exclusively(),
+        writing.executor.exclusively("verify", LOOK_TIMEOUT_S),
     ):
         writing.store.set_damaged(damaged)
 

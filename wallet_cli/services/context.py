@@ -217,6 +217,7 @@ def open_ledger(
         if not arriving:
             store.check_whole()
         check_last_commit(store, last_commit, str(path))
+        store.last_commit = lock.last_commit
         yield Ledger(settings, store, Executor(store, lock, chosen_policy(settings), timeout_s))
     finally:
         store.close()

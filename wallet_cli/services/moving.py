@@ -107,8 +107,7 @@ def _opened(settings: Settings, db: str, notify: Notify, purpose: Purpose = Purp
 @contextmanager
 def _alone(ledger: Ledger) -> Iterator[Mark]:
     """Be the only writer for the length of a `with` block, which is one transaction; given the mark as it stands."""
-    executor = ledger.executor
-    with executor.turns.turn(executor.lock_timeout_s, "moving the ledger"), ledger.store.exclusively() as mark:
+    with ledger.executor.exclusively("moving the ledger") as mark:
         yield mark
 
 

@@ -61,6 +61,7 @@ class Copying(Reading):
         self._begin_alone()
         try:
             yield self.mark()
+            self._count_change()
             self.commit()
         except UnknownOutcome as error:
             self.rollback()
@@ -77,6 +78,12 @@ class Copying(Reading):
 
     def mark(self) -> Mark:
         return self.itself().mark
+
+    changes = 0
+    """How many commits had no transaction, as of this turn (marks.Itself), where the ledger is a file."""
+
+    def _count_change(self) -> None:
+        """Count a commit with no transaction. A server keeps its log itself, so nobody asks it."""
 
     restoring = False
     """Whether an export is being read back into the ledger, as of this turn."""

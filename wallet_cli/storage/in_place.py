@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple, NoReturn
+
+import apsw
 
 from wallet_cli.errors import StorageError
-
-if TYPE_CHECKING:
-    import apsw
 
 Identity = tuple[int, int]
 """Device and inode: what a file is, whatever its name."""
@@ -39,6 +39,11 @@ PUT_BACK = (
 
 INDEX_EVERY_S = 1.0
 """How often the log's index is looked for; nothing that was answered hangs on it alone."""
+
+LOG_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
+"""What stands before the log's pages, and before each of them."""
+
+LOOKS_AT_LOG = 10
 
 REPLACED = "the ledger file was replaced by another one while it was in use"
 
@@ -99,6 +104,29 @@ def check_same(path: Path, found: Identity, known: Identity | None) -> None:
         raise StorageError(f"{REPLACED}: {path}", hint=PUT_BACK)
 
 
+class _Beside(NamedTuple):
+    """A file beside a ledger, as it was when its name was first looked at."""
+
+    name: str
+    file: Identity
+
+    def __str__(self) -> str:
+        return Path(self.name).name
+
+
+def _found(name: str) -> _Beside | None:
+    found = _stat(name)
+    return None if found is None else _Beside(name, identity_of(found))
+
+
+def _stat(name: str) -> os.stat_result | None:
+    """None where there is no such file, or it cannot be seen."""
+    try:
+        return os.stat(name)  # noqa: PTH116  (in each turn; a Path takes half as long again)
+    except OSError:
+        return None
+
+
 class FileGone(StorageError):
     """The names of a ledger do not stand for what a process has open, and will not until it is started again."""
 
@@ -114,8 +142,9 @@ class InPlace:
         self.file = before
         self._path = str(path)
         self._connection = connection
-        names = [self._path + suffix for suffix in BESIDE] if log else []
-        self._beside = [(name, known) for name in names if (known := _at(name)) is not None]
+        self._log, self._index = (_found(self._path + suffix) if log else None for suffix in BESIDE)
+        self._log_bytes = 0
+        """How long the log was when it was looked at last."""
         self._index_seen_s = 0.0
         self._mode = header(connection)[WRITTEN_BY]
         self._size = 0
@@ -126,20 +155,51 @@ class InPlace:
     def check(self) -> None:
         """Raises StorageError where the ledger, its log or the log's index was moved, removed, replaced or linked."""
         self.check_ledger()
+        self.check_log()
         now_s = time.monotonic()
-        all_of_them = now_s - self._index_seen_s >= INDEX_EVERY_S
-        for name, known in self._beside if all_of_them else self._beside[:1]:
-            if _at(name) != known:
-                self._lose(f"{Path(name).name} was moved, removed or replaced while it was in use")
-        if all_of_them:
+        if self._index is not None and now_s - self._index_seen_s >= INDEX_EVERY_S:
+            self._same(self._index)
             self._index_seen_s = now_s
+
+    def check_log(self) -> None:
+        """The same of the log alone, which is also seen to be shorter than what is in it."""
+        if self._log is None:
+            return
+        seen = self._same(self._log).st_size
+        if seen < self._log_bytes:
+            with suppress(apsw.LockedError):  # not asked within a transaction: the next turn does
+                if not self._is_log_whole(self._log):
+                    self._lose(f"{self._log} was cut while it was in use")
+                self._log_bytes = seen
+        else:
+            self._log_bytes = seen
+
+    def _same(self, beside: _Beside) -> os.stat_result:
+        found = _stat(beside.name)
+        if found is None or identity_of(found) != beside.file:
+            self._lose(f"{beside} was moved, removed or replaced while it was in use")
+        return found
+
+    def _is_log_whole(self, log: _Beside) -> bool:
+        """Whether the log is as long as its index says, asked until both are of one moment.
+
+        Those who use the ledger cut the log too, once all of it is in the file.
+        """
+        page_bytes = int(self._connection.pragma("page_size"))
+        for _ in range(LOOKS_AT_LOG):
+            frames, _ = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+            found = _stat(log.name)
+            in_it = LOG_HEADER_BYTES + frames * (FRAME_HEADER_BYTES + page_bytes) if frames > 0 else 0
+            if found is None or found.st_size >= in_it:
+                return True
+        return False
 
     def check_ledger(self) -> None:
         """The same of the ledger's own name alone."""
         if self._lost is not None:
             self._lose(self._lost)
         try:
-            found = os.stat(self._path)  # noqa: PTH116  (in each turn; a Path takes half as long again)
+            found = os.stat(self._path)  # noqa: PTH116  (likewise)
         except (FileNotFoundError, NotADirectoryError):
             self._lose("the ledger file was moved or removed while it was in use")
         except OSError as error:
@@ -158,7 +218,7 @@ class InPlace:
             self._lose("the ledger file was overwritten by another program while it was in use")
         self._written_ns, self._size = found.st_mtime_ns, found.st_size
 
-    def _lose(self, what: str) -> None:
+    def _lose(self, what: str) -> NoReturn:
         self._lost = what
         raise FileGone(f"{what}: {self._path}", hint=PUT_BACK)
 
@@ -176,14 +236,6 @@ def has_something(path: Path) -> bool:
         return False
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror}", hint="check its permissions") from None
-
-
-def _at(name: str) -> Identity | None:
-    """The file of that name; None where there is none, or it cannot be seen."""
-    try:
-        return identity_of(os.stat(name))  # noqa: PTH116  (likewise)
-    except OSError:
-        return None
 
 
 def header(connection: apsw.Connection) -> bytes:

@@ -1,7 +1,8 @@
 """What was committed last, noted outside the ledger: it shows when a log was deleted, or an older copy put in place.
 
 A ledger whose log is gone is whole, only older, and nothing in it can tell. The note is made after the commit, so it
-may be behind, and is never ahead; and as nothing is ever taken out of a ledger, what it names has to be there.
+may be behind, and is never ahead; and as nothing is ever taken out of a ledger, what it names has to be there. It also
+keeps the last time that was believed: the times of files are those of whatever clock the machine had.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wallet_cli.domain.address import format_transaction_id
 from wallet_cli.domain.chain import sha256
-from wallet_cli.domain.model import Transaction
 from wallet_cli.errors import StorageError
 from wallet_cli.storage.in_place import NO_LOG, WRITTEN_BY, Identity, beside, has_something, header, identity_of
 from wallet_cli.storage.reading import Reading
@@ -20,29 +20,38 @@ from wallet_cli.storage.reading import Reading
 if TYPE_CHECKING:
     import apsw
 
+NOTED_SINCE = 6
+"""The schema from which on there are notes."""
+
 MAGIC = b"WLT1"
 SUM_BYTES = 8
+DIGEST_BYTES = HASH_BYTES = 32
 NUMBER_BYTES = 16
-HASH_AT = 4 + 16 + 6 * NUMBER_BYTES
-LAST_COMMIT_BYTES = HASH_AT + 32 + SUM_BYTES
+NUMBERS_AT = len(MAGIC) + DIGEST_BYTES
+HASH_AT = NUMBERS_AT + 8 * NUMBER_BYTES
+LAST_COMMIT_BYTES = HASH_AT + HASH_BYTES + SUM_BYTES
 
 
 class LastCommit(NamedTuple):
-    """A transaction that was committed in the ledger whose id has the digest `ledger`.
+    """What was committed last in the ledger whose id has the digest `ledger`.
 
-    `lock` is the file that this is noted in, and `file` that of the ledger.
+    `lock` is the file that this is noted in, and `file` that of the ledger. `wallet_id`, `seq` and `hash` are those of
+    the last transaction (zeros where there was none), `changes` counts the commits that had none (marks.Itself), and
+    `at_us` is the last time that a commit was made at by a clock that was not in doubt.
     """
 
     ledger: bytes
     lock: Identity
     file: Identity
-    wallet_id: int
-    seq: int
-    hash: bytes
+    changes: int = 0
+    at_us: int = 0
+    wallet_id: int = 0
+    seq: int = 0
+    hash: bytes = bytes(HASH_BYTES)
 
     def packed(self) -> bytes:
         """With a sum behind it, as a power cut may leave half of a write."""
-        numbers = (*self.lock, *self.file, self.wallet_id, self.seq)
+        numbers = (*self.lock, *self.file, self.changes, self.at_us, self.wallet_id, self.seq)
         told = b"".join((MAGIC, self.ledger, *[each.to_bytes(NUMBER_BYTES, "little") for each in numbers], self.hash))
         return told + _sum(told)
 
@@ -52,9 +61,14 @@ class LastCommit(NamedTuple):
         told, sum_ = found[:-SUM_BYTES], found[-SUM_BYTES:]
         if len(found) != LAST_COMMIT_BYTES or not told.startswith(MAGIC) or _sum(told) != sum_:
             return None
-        numbers = [int.from_bytes(told[at : at + NUMBER_BYTES], "little") for at in range(20, HASH_AT, NUMBER_BYTES)]
-        lock_device, lock, device, file, wallet_id, seq = numbers
-        return LastCommit(told[4:20], (lock_device, lock), (device, file), wallet_id, seq, told[HASH_AT:])
+        places = range(NUMBERS_AT, HASH_AT, NUMBER_BYTES)
+        numbers = [int.from_bytes(told[at : at + NUMBER_BYTES], "little") for at in places]
+        lock, file, (changes, at_us, wallet_id, seq) = (numbers[0], numbers[1]), (numbers[2], numbers[3]), numbers[4:]
+        return LastCommit(told[len(MAGIC) : NUMBERS_AT], lock, file, changes, at_us, wallet_id, seq, told[HASH_AT:])
+
+    def is_of(self, uuid: str | None) -> bool:
+        """Whether it is about the ledger of that id."""
+        return self.ledger == digest_of(uuid)
 
 
 def _sum(told: bytes) -> bytes:
@@ -63,26 +77,36 @@ def _sum(told: bytes) -> bytes:
 
 def digest_of(uuid: str | None) -> bytes:
     """How a note names a ledger."""
-    return bytes(sha256(str(uuid).encode()).digest()[:16])
-
-
-def last_commit_of(transaction: Transaction, uuid: str | None, lock: Identity, file: Identity) -> LastCommit:
-    return LastCommit(digest_of(uuid), lock, file, transaction.wallet_id, transaction.seq, transaction.hash)
+    return bytes(sha256(str(uuid).encode()).digest())
 
 
 def check_last_commit(store: Reading, last_commit: LastCommit | None, where: str) -> None:
     """Raises StorageError where a ledger lacks what a note, read before it, names. Another ledger's says nothing."""
-    if last_commit is None or last_commit.ledger != digest_of(store.facts_of_turn().uuid):
+    itself = store.itself()
+    if last_commit is None or not last_commit.is_of(itself.facts.uuid):
         return
-    found = store.transaction(last_commit.wallet_id, last_commit.seq)
-    if found is None or found.hash != last_commit.hash:
-        id_ = format_transaction_id(last_commit.wallet_id, last_commit.seq)
-        raise StorageError(
-            f"transactions that were committed are missing, {id_} the last of them: {where}",
-            hint=f"if {where}-wal was deleted or left elsewhere, put it back; if this is an older copy, put here on"
-            f" purpose, stop what uses it and remove {where}.lock",
-            transaction=id_,
-        )
+    if last_commit.seq:
+        found = store.transaction(last_commit.wallet_id, last_commit.seq)
+        if found is None or found.hash != last_commit.hash:
+            id_ = format_transaction_id(last_commit.wallet_id, last_commit.seq)
+            raise _missing(f"transactions that were committed are missing, {id_} the last of them", where, id_)
+    if itself.changes < last_commit.changes:
+        raise _missing("changes that were committed (of users, wallets, holds, keys or settings) are missing", where)
+
+
+def check_not_older(version: int, last_commit: LastCommit | None, where: str) -> None:
+    """Raises StorageError for a ledger of before there were notes, beside a lock that has one: a newer one was here."""
+    if last_commit is not None and version < NOTED_SINCE:
+        raise _missing(f"this copy of the ledger, of schema {version}, is older than what was committed here", where)
+
+
+def _missing(what: str, where: str, id_: str | None = None) -> StorageError:
+    return StorageError(
+        f"{what}: {where}",
+        hint=f"if {where}-wal was deleted or left elsewhere, put it back; if this is an older copy, put here on"
+        f" purpose, stop what uses it and remove {where}.lock",
+        **({} if id_ is None else {"transaction": id_}),
+    )
 
 
 def check_log(path: Path, connection: apsw.Connection, last_commit: LastCommit | None) -> None:

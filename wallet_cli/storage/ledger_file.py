@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import apsw
@@ -19,7 +20,7 @@ from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, shown
 from wallet_cli.storage import sql
 from wallet_cli.storage.folders import sync
 from wallet_cli.storage.in_place import BESIDE, UNFINISHED, beside, check_one_name, has_something, identity_of
-from wallet_cli.storage.last_commit import LastCommit
+from wallet_cli.storage.last_commit import LastCommit, check_not_older
 from wallet_cli.storage.open_to_read import open_to_read
 from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.sqlite import SqliteStore, check_library, connect, open_file, set_up, translating, upgrade
@@ -95,7 +96,7 @@ def open_store(
         store = open_file(path, busy_timeout_s, last_commit)
         try:
             # Asked before anything that would change a file which is not ours.
-            store.version()
+            check_not_older(store.version(), last_commit, str(path))
             set_up(store.connection)
             store.watch_files(before)
             if store.version() < sql.SCHEMA_VERSION:
@@ -208,18 +209,28 @@ def _migrate(store: SqliteStore, notify: Notify, first: First) -> None:
     version = store.version()
     if version >= sql.SCHEMA_VERSION:
         return  # another process did, while this one waited for its turn
-    backup = beside(store.path, f".backup-v{version}")
+    backup = _free_name(store.path, f".backup-v{version}")
     facts = first_of_older(version, first)
     try:
         with translating(store.path):
             _back_up(store.connection, backup)
-            upgrade(store.connection, facts)
+            try:
+                upgrade(store.connection, facts)
+            except BaseException:
+                backup.unlink()  # it is of what is still there
+                raise
     except OSError as error:
         raise StorageError(f"cannot back up the ledger: {error.strerror}: {backup}", hint="free some space") from None
     notify(
         f"migrated the ledger from schema {version} to {sql.SCHEMA_VERSION}; the old one is kept: {backup}"
         + words_of_zone(facts)
     )
+
+
+def _free_name(path: Path, ending: str) -> Path:
+    """A name beside a ledger that no file has: an older backup is not written over."""
+    names = (beside(path, ending if not number else f"{ending}-{number + 1}") for number in count())
+    return next(name for name in names if not os.path.lexists(name))
 
 
 SETTINGS_SINCE = 5

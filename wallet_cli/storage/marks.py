@@ -42,6 +42,8 @@ class Itself(NamedTuple):
     """Whether an export is being read back into the ledger."""
     damaged: str | None = None
     """What was seen of the ledger that cannot be; None where nothing was."""
+    changes: int = 0
+    """How often something was committed here with no transaction in it: a deleted log is missed by it."""
     facts: LedgerFacts = LedgerFacts()
 
 
@@ -50,7 +52,7 @@ def to_itself(row: Sequence[Any] | None) -> Itself:
     if row is None:
         return Itself()
     end = len(Mark._fields)
-    return Itself(Mark._make(row[:end]), bool(row[end]), row[end + 1], LedgerFacts._make(row[end + 2 :]))
+    return Itself(Mark._make(row[:end]), bool(row[end]), row[end + 1], row[end + 2], LedgerFacts._make(row[end + 3 :]))
 
 
 def check_writable(itself: Itself) -> None:

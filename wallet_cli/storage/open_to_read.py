@@ -16,7 +16,7 @@ import apsw
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
 from wallet_cli.storage.in_place import UNFINISHED, Identity, beside, has_something, identity_of
-from wallet_cli.storage.last_commit import LastCommit
+from wallet_cli.storage.last_commit import LastCommit, check_not_older
 from wallet_cli.storage.sqlite import SqliteStore, connect, open_file, translating, upgrade
 
 
@@ -50,6 +50,7 @@ def open_to_read(
         try:
             version = store.version()
             if version < sql.SCHEMA_VERSION:
+                check_not_older(version, last_commit, str(path))
                 store = _copied(store)
                 notify(
                     f"this ledger has schema {version}, and is read in a copy that has {sql.SCHEMA_VERSION}:"

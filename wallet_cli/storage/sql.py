@@ -153,6 +153,11 @@ SELECT low FROM halves WHERE low = high
 """
 
 OPERATOR_BY_HASH = f"{_OPERATOR} WHERE o.key_hash = :key_hash"
+# A page of either that was lost would give a key its rights again.
+OPERATOR_IN_INDEX = (
+    "SELECT 1 FROM operators o INDEXED BY ix_operators_again"
+    " WHERE o.name = :name AND o.read_only = :read_only AND o.revoked_at_us IS :revoked_at_us"
+)
 OPERATOR_BY_NAME = f"{_OPERATOR} WHERE o.name = :name"
 ALL_OPERATORS = f"{_OPERATOR} ORDER BY o.name"
 
@@ -400,7 +405,7 @@ WRONG = {
 
 
 # What the ledger knows of itself (storage/marks.py): read with each batch, for its state and for its own settings.
-_ITSELF_COLUMNS = (*MARK_COLUMNS, "restoring", "damaged", *FACT_COLUMNS)
+_ITSELF_COLUMNS = (*MARK_COLUMNS, "restoring", "damaged", "changes", *FACT_COLUMNS)
 ITSELF = f"SELECT {_columns(_ITSELF_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
 SET_FACTS = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in FACT_COLUMNS)} WHERE id = 1"
 # One column each: two who set different ones do not undo each other's.
@@ -410,6 +415,9 @@ SET_SETTING = {
 }
 SET_DAMAGED = "UPDATE ledger SET damaged = :damaged WHERE id = 1"
 SET_RESTORING = "UPDATE ledger SET restoring = :restoring WHERE id = 1"
+COUNT_CHANGE = (
+    "INSERT INTO ledger (id, changes) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET changes = ledger.changes + 1"
+)
 SET_MARK = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in MARK_COLUMNS)} WHERE id = 1"
 
 

@@ -29,7 +29,7 @@ from wallet_cli.storage.folders import sync
 from wallet_cli.storage.in_place import Identity, InPlace, beside, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_log
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import check_writable, schema_changed
+from wallet_cli.storage.marks import Itself, check_writable, schema_changed
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
@@ -130,6 +130,8 @@ class SqliteStore(Copying):
         """Whether a sync of this connection failed, and the log has not been begun anew since."""
         self.small_blocks = False
         """Whether room for the log's index has to be made before each write (wal_index.py)."""
+        self.last_commit: Callable[[], LastCommit | None] = lambda: None
+        """What is noted beside the ledger now."""
         self.in_place: InPlace | None = None
         """Whether the ledger's names stand for what is open; None for a temporary copy."""
 
@@ -180,6 +182,18 @@ class SqliteStore(Copying):
     def first_unindexed(self, what: str, first: int, last: int) -> tuple[int, ...] | None:
         return self._one(sql.UNINDEXED[what], {"first": first, "last": last}, tuple)
 
+    def operator_by_hash(self, key_hash: bytes) -> Operator | None:
+        """Raises Damaged where the table and its index say different things of the key."""
+        found = super().operator_by_hash(key_hash)
+        if found is not None:
+            rights = {"name": found.name, "read_only": found.read_only, "revoked_at_us": found.revoked_at_us}
+            if self._one(sql.OPERATOR_IN_INDEX, rights, tuple) is None:
+                raise Damaged(
+                    f"{Damaged.DAMAGED}the key {found.name} is not what it was",
+                    hint="`wallet verify`; restore a backup",
+                )
+        return found
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Let all that is read in a `with` block be of one moment, while others write."""
@@ -221,8 +235,20 @@ class SqliteStore(Copying):
             raise
         self.restoring = itself.restoring
 
+    def _know(self, row: Sequence[Any] | None) -> Itself:
+        found = super()._know(row)
+        self.changes = found.changes
+        return found
+
+    def _count_change(self) -> None:
+        self._change(sql.COUNT_CHANGE, {})
+        self.changes += 1
+
     def written_us(self) -> int:
-        """When the ledger was last written, by the clock of the file system."""
+        """When the ledger was last written, at a time that was believed; else by the clock of the file system."""
+        noted = self.last_commit()
+        if noted is not None and noted.at_us and noted.is_of(self.facts_of_turn().uuid):
+            return noted.at_us
         found = [self.path.stat()]
         with suppress(OSError):
             found.append(beside(self.path, "-wal").stat())
@@ -241,6 +267,8 @@ class SqliteStore(Copying):
             for statement, rows in rows_of(made):
                 self._insert(statement, rows)
         self._note_of_ledger(made)
+        if not any(type(thing) is Transaction for thing in made):
+            self._count_change()
 
     def _insert(self, statement: str, rows: list[Sequence[Any]]) -> None:
         """Insert rows, many in one statement where there are many: each statement lets other threads in."""
@@ -273,6 +301,7 @@ class SqliteStore(Copying):
             raise StorageError(failed.message, hint=f"nothing was written; {failed.hint}") from error
         if self.in_place is not None:
             self.in_place.check_ledger()
+            self.in_place.check_log()
 
     def _begin_log_anew(self) -> None:
         """Bring all of the log into the file, and empty it: nothing of a commit that failed can come back.

@@ -243,7 +243,7 @@ class LedgerRow(SQLModel, table=True):
         CheckConstraint("(state IS NULL) = (other IS NULL)", name="other"),
         CheckConstraint("(state IS NULL) = (move IS NULL)", name="move"),
         CheckConstraint("(state IS NULL) = (since_us IS NULL)", name="since_us"),
-        _second_place("ledger", "state", "move", "origin", *LedgerFacts._fields, "restoring", "damaged"),
+        _second_place("ledger", "state", "move", "origin", *LedgerFacts._fields, "restoring", "damaged", "changes"),
         {"sqlite_strict": True},
     )
 
@@ -259,4 +259,5 @@ class LedgerRow(SQLModel, table=True):
     minimum_balance: str | None = Field(sa_column=_added("minimum_balance", Text, _SETTING.format("minimum_balance")))
     timezone: str | None = Field(sa_column=_added("timezone", Text, _SETTING.format("timezone")))
     restoring: int = Field(sa_column=_added("restoring", Integer(), "restoring IN (0, 1)", "0"))
+    changes: int = Field(sa_column=_added("changes", Int64, "changes >= 0", "0"))
     damaged: str | None = Field(sa_column=_added("damaged", Text, "length(damaged) >= 1"))

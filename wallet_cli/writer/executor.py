@@ -15,6 +15,8 @@ from wallet_cli.domain import rules
 from wallet_cli.domain.commands import AppliedTogether, Command, Made, Replayed, Result
 from wallet_cli.domain.model import Policy, Transaction
 from wallet_cli.errors import Busy, Collision, Damaged, StorageError, UnknownOutcome, beyond_time
+from wallet_cli.storage.marks import Mark
+from wallet_cli.writer.file_lock import Time
 
 MAX_TRIES = 50
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.002, 0.25
@@ -55,6 +57,9 @@ class Store(Protocol):
 
     def rollback(self) -> None: ...
 
+    def exclusively(self) -> AbstractContextManager[Mark]:
+        """One transaction, as the only writer; given the mark of the ledger as it stands."""
+
     def note_damage(self, damaged: str) -> None:
         """Let the ledger take no more writes, because of what was seen of it in a turn that is still held."""
 
@@ -74,8 +79,8 @@ class Turns(Protocol):
     def turn(self, timeout_s: float, command: str) -> AbstractContextManager[None]:
         """Hold it for the length of a `with` block; raises Busy."""
 
-    def note(self, store: Any, committed: Transaction) -> None:
-        """Within a turn: note outside the ledger what was committed in it, as far as that can be done."""
+    def note(self, store: Any, committed: Made | None, time: Time | None = None) -> None:
+        """Within a turn: note outside the ledger what was committed in it, and when, as far as that can be done."""
 
 
 class Turn:
@@ -89,6 +94,8 @@ class Turn:
         """One of the things written, by which to see whether they are; None where nothing is."""
         self.vouches = False
         """Whether what was there already is vouched for by the commit."""
+        self.time: Time | None = None
+        """When the turn is; None where its clock is in doubt, or nobody goes by it."""
 
     def carry_out(self, commands: Sequence[Command]) -> list[Result]:
         """Decide a batch and write what it makes; a result a command, in order, that holds once it is committed."""
@@ -96,6 +103,8 @@ class Turn:
         # A clock that was given is meant; the machine's may be wrong (rules/clocks.py).
         policy = self._policy if self._clock is system_us else self._policy._replace(clock_skew_us=None)
         state = self._store.load(commands, policy, now_us)
+        if state.clock_doubt is None and not state.restoring:
+            self.time = Time(now_us, is_confirmed=policy.clock_skew_us is None)
         results = rules.execute(state, commands, now_us)
         if state.made:
             self._store.write(state.made)
@@ -176,10 +185,20 @@ class Executor:
                 raise
             if turn.evidence is not None:
                 self._commit(turn.evidence)
-                if isinstance(turn.evidence, Transaction):
-                    self.turns.note(store, turn.evidence)
+                self.turns.note(store, turn.evidence, turn.time)
             else:
                 self._end(turn.vouches)
+
+    @contextmanager
+    def exclusively(self, name: str, lock_timeout_s: float | None = None) -> Iterator[Mark]:
+        """Hold a turn for the length of a `with` block, in which the ledger's own row is changed, by no commands.
+
+        Given its mark as it stands. Raises as `run` does.
+        """
+        with self.turns.turn(self.lock_timeout_s if lock_timeout_s is None else lock_timeout_s, name):
+            with self.store.exclusively() as mark:
+                yield mark
+            self.turns.note(self.store, None)
 
     def _end(self, vouches: bool) -> None:
         """End a turn that wrote nothing."""

@@ -23,12 +23,13 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from wallet_cli.domain.commands import Made
 from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.period import format_time
 from wallet_cli.errors import Busy, StorageError, WalletError
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.in_place import Identity, identity_of
-from wallet_cli.storage.last_commit import LAST_COMMIT_BYTES, LastCommit, last_commit_of
+from wallet_cli.storage.last_commit import LAST_COMMIT_BYTES, LastCommit, digest_of
 from wallet_cli.writer import tickets
 
 try:
@@ -55,6 +56,13 @@ LAST_COMMIT_AT = tickets.COUNTERS_END
 
 LOCK_FILE_BYTES = LAST_COMMIT_AT + LAST_COMMIT_BYTES
 """How long a lock file gets: the locked bytes are beyond its end."""
+
+
+class Time(NamedTuple):
+    """When a turn was, by a clock that nothing contradicts; `is_confirmed` where somebody has said that it is right."""
+
+    us: int
+    is_confirmed: bool
 
 
 class Holder(NamedTuple):
@@ -101,14 +109,24 @@ class TurnLock:
             # Also when an exception or a signal cut the wait or the turn short.
             self._give_up(fd)
 
-    def note(self, store: Copying, committed: Transaction) -> None:
+    def note(self, store: Copying, committed: Made | None, time: Time | None = None) -> None:
         """Note in the lock file, within a turn, what was committed last; where there is no room, what was before stays.
 
-        It is not synced: after a power cut the note may be older than the ledger, which is as good as none.
+        `committed` is a part of it: a transaction, if it has one. It is not synced: after a power cut the note may be
+        older than the ledger, which is as good as none.
         """
         with suppress(WalletError):
-            uuid, file = store.facts_of_turn().uuid, store.identity()
-            _write_at(self._fd, last_commit_of(committed, uuid, self._file, file).packed(), LAST_COMMIT_AT)
+            uuid = store.facts_of_turn().uuid
+            before = _noted(self._fd)
+            if before is None or not before.is_of(uuid):
+                before = LastCommit(digest_of(uuid), self._file, store.identity())
+            at_us = before.at_us
+            if time is not None:
+                at_us = time.us if time.is_confirmed else max(at_us, time.us)
+            now = before._replace(lock=self._file, file=store.identity(), changes=store.changes, at_us=at_us)
+            if isinstance(committed, Transaction):
+                now = now._replace(wallet_id=committed.wallet_id, seq=committed.seq, hash=committed.hash)
+            _write_at(self._fd, now.packed(), LAST_COMMIT_AT)
 
     def last_commit(self) -> LastCommit | None:
         """What was noted last, by anybody; None where there is nothing, or it cannot be read."""
@@ -117,9 +135,7 @@ class TurnLock:
         except OSError:
             return None
         try:
-            return LastCommit.unpacked(os.read(fd, LOCK_FILE_BYTES)[LAST_COMMIT_AT:])
-        except OSError:
-            return None
+            return _noted(fd)
         finally:
             os.close(fd)
 
@@ -205,6 +221,16 @@ def _write_at(fd: int, content: bytes, place: int) -> None:
         else:
             os.lseek(fd, place, os.SEEK_SET)
             os.write(fd, content)
+
+
+def _noted(fd: int) -> LastCommit | None:
+    try:
+        if HAVE_PWRITE:
+            return LastCommit.unpacked(os.pread(fd, LAST_COMMIT_BYTES, LAST_COMMIT_AT))
+        os.lseek(fd, LAST_COMMIT_AT, os.SEEK_SET)
+        return LastCommit.unpacked(os.read(fd, LAST_COMMIT_BYTES))
+    except OSError:
+        return None
 
 
 def _is_free(fd: int) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from wallet_cli.domain.model import Transaction
+from wallet_cli.domain.commands import Made
 from wallet_cli.storage.copying import Copying
 from wallet_cli.writer import file_lock
-from wallet_cli.writer.file_lock import TurnLock
+from wallet_cli.writer.file_lock import Time, TurnLock
 
 
 def turn_lock(path: Path) -> TurnLock:
@@ -27,5 +27,5 @@ class RowLocks:
         """Nothing to wait for here."""
         return nullcontext()
 
-    def note(self, store: Copying, committed: Transaction) -> None:
+    def note(self, store: Copying, committed: Made | None, time: Time | None = None) -> None:
         """A server keeps its log itself."""

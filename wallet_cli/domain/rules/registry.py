@@ -172,6 +172,9 @@ def set_limits(state: State, command: SetLimits, now_us: int) -> Applied | Refus
 def admit(state: State, command: AdmitOperator, now_us: int) -> Applied | Refusal:
     if command.name in state.operators:
         return Refusal(KeyExists(f"there is a key of the name {command.name} already", hint="take another name"))
+    wrong = clock_refused(state, now_us)
+    if wrong is not None:
+        return Refusal(wrong)
     return _keep(state, Operator(command.name, command.key_hash, command.read_only, now_us, None, None))
 
 

@@ -38,9 +38,14 @@ def upgrade() -> None:
         " FROM wallets w LEFT JOIN transactions t ON t.wallet_id = w.id"
         " AND t.seq = (SELECT max(seq) FROM transactions WHERE wallet_id = w.id)"
     )
+    whole = "BIGINT" if op.get_bind().dialect.name == "postgresql" else "INTEGER"
+    op.execute(
+        f"ALTER TABLE ledger ADD COLUMN changes {whole} DEFAULT 0 NOT NULL"
+        " CONSTRAINT ck_ledger_changes CHECK (changes >= 0)"
+    )
     op.execute("ALTER TABLE ledger ADD COLUMN damaged TEXT CONSTRAINT ck_ledger_damaged CHECK (length(damaged) >= 1)")
     if op.get_bind().dialect.name == "sqlite":
         settings = ["currency", "phone_region", "minimum_balance", "timezone"]
-        of_ledger = ["state", "move", "origin", "uuid", *settings, "restoring", "damaged"]
+        of_ledger = ["state", "move", "origin", "uuid", *settings, "restoring", "damaged", "changes"]
         op.create_index("ix_ledger_again", "ledger", of_ledger)
         op.create_index("ix_operators_again", "operators", ["name", "read_only", "revoked_at_us"])
