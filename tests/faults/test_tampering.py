@@ -582,9 +582,7 @@ def test_no_page_that_was_lost_gives_a_revoked_key_its_rights_again(
     pages, valid = revived(tmp_path / "wallet.db")
     assert pages > 1
     assert valid == 0
-    monkeypatch.setattr(
-        SqliteStore, "operator_by_hash", Reading.operator_by_hash
-    )  # a deliberate fault: one place is asked
+    monkeypatch.setattr(SqliteStore, "operator_by_hash", Reading.operator_by_hash)  # one place is asked
     assert revived(tmp_path / "faulty.db")[1] > 0
 
 
