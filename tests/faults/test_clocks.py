@@ -88,8 +88,9 @@ def what_is_wrong(
     before = here("export").out
     done = run(folder, command, faked(clock) | (environ or {}))
     if done.code:
-        # An import tells of each line that is refused, and ends with 4.
-        if done.code != (4 if command.startswith("import") else 7) or "clock says" not in done.err:
+        # An import tells of each line that is refused, and ends with 4; where there is no such time, it does not begin.
+        refused = (4, 7) if command.startswith("import") else (7,)
+        if done.code not in refused or "clock says" not in done.err:
             return f"it ended with {done.code}: {done.err}"
         if here("export").out != before:
             return "it was refused, and changed something"
