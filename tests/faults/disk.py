@@ -18,6 +18,10 @@ from typing import NamedTuple
 
 import pytest
 
+from wallet_cli.storage.in_place import identity_of
+from wallet_cli.storage.last_commit import LastCommit
+from wallet_cli.writer.file_lock import LAST_COMMIT_AT
+
 SECTOR_BYTES = 512
 """What a disk writes whole or not at all. Bytes beside those that are written stay, as SQLite assumes too."""
 
@@ -260,7 +264,8 @@ class Disk:
     def write(self, drawn: random.Random | None = None) -> None:
         """Make the folder what it is after a power cut here; as it is without one, where nothing is `drawn`.
 
-        Files that are there are written anew in place, so that they stay the same files.
+        What is made anew has another inode than when it was recorded, and a lock notes that of the ledger beside it: so
+        the notes are told the new ones.
         """
         names = reachable(self.names if drawn is None else self._after_a_cut(drawn))
         for path, found in reversed(list(below(self.root))):
@@ -276,6 +281,11 @@ class Disk:
                 contents[file] = file.now() if drawn is None else file.after_a_cut(drawn)
             where.write_bytes(contents[file])
             where.chmod(0o600)
+        paths = {id(file): self.root / path for path, file in names.items()}
+        now = {inode: paths[id(file)] for inode, file in self._of_inode.items() if id(file) in paths}
+        for path in names:
+            if path.endswith(".lock"):
+                _name_anew(self.root / path, now)
 
     def _after_a_cut(self, drawn: random.Random) -> Names:
         names = dict(self.durable)
@@ -290,3 +300,13 @@ class Disk:
         for naming in kept:
             rename(names, naming)
         return names
+
+
+def _name_anew(lock: Path, now: dict[int, Path]) -> None:
+    """Have the note in a lock name files by the inodes that they have now."""
+    content = lock.read_bytes()
+    note = LastCommit.unpacked(content[LAST_COMMIT_AT:])
+    if note is None or note.file[1] not in now:
+        return
+    told = note._replace(lock=identity_of(lock.stat()), file=identity_of(now[note.file[1]].stat())).packed()
+    lock.write_bytes(content[:LAST_COMMIT_AT] + told)

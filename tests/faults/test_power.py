@@ -110,14 +110,18 @@ def write_at_once(writers: int, each: int, fault: str | None) -> None:
 
     def write(writer: int) -> None:
         runner = processes.Runner()
-        for number in range(each):
-            done = runner.run(adding(key(writer + 1, number)))
+
+        def run(line: list[str]) -> None:
+            done = runner.run(line)
             while done.code and fault == answers_before_it_commits.__name__:
                 # Another's commit is late, and behind the note of it: that is told, until it comes.
-                done = runner.run(adding(key(writer + 1, number)))
+                done = runner.run(line)
             assert done.code == 0, done.err
+
+        for number in range(each):
+            run(adding(key(writer + 1, number)))
             if number % 3 == writer % 3:
-                assert runner.run(["balance", "1"]).code == 0
+                run(["balance", "1"])
 
     processes.race([lambda writer=writer: write(writer) for writer in range(writers)])  # type: ignore[misc]
 
