@@ -204,7 +204,9 @@ def full_disk(tmp_path: Path, story: Path) -> Iterator[str]:
 
 @a_file
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="this system has no unshare")
-@pytest.mark.parametrize("command", ["tx add 1 5 --credit --key k", "--db new.db register 9886977545"])
+@pytest.mark.parametrize(
+    "command", ["tx add 1 5 --credit --key k", "--db new.db register 9886977545", "balance 1", "users -q"]
+)
 def test_a_full_disk_is_a_storage_error_that_changes_nothing(command: str, full_disk: str) -> None:
     script = f"{full_disk} wallet {command}; echo $? >&2; rm fill; wallet balance 1 -q && wallet verify -q; ls"
     done = subprocess.run(
@@ -220,6 +222,7 @@ def test_a_full_disk_is_a_storage_error_that_changes_nothing(command: str, full_
     assert is_one_error(error)
     # "cannot write the answer: … if it was a write, it is done" would be a lie here.
     assert "answer" not in error[0]
+    assert error[1] == "hint: free some space"
     assert done.stdout.splitlines()[:2] == ["6.00", "2"]
     assert "new.db" not in done.stdout.splitlines()
 

@@ -37,7 +37,7 @@ DONE = {
     "hold void": ON_HOLD,
     "import": "the import has ended: run it again without `--duplicates add`, and no line is applied twice",
     "move": "what was asked for is done: the same command tells how it stands",
-    "key create": "the key is made, and cannot be shown again: `wallet key revoke {name}`, then make one of another name",
+    "key create": "the key is made, and cannot be shown again: `wallet key revoke {name}`, and make another",
     "key revoke": "the key is revoked: `wallet key list` shows it",
     "token": "the token is lost, and ends by itself: ask for another one",
     "ledger set": "the setting is changed: `wallet ledger show` shows it",
