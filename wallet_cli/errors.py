@@ -112,6 +112,10 @@ class InvalidInput(WalletError):
     http_status = 400
 
 
+class MissingPackage(InvalidInput):
+    """What was asked for needs a package that is not installed (installing.py)."""
+
+
 class Unauthenticated(WalletError):
     """It is not known who calls: no key or token, or one that is not valid."""
 

@@ -244,9 +244,9 @@ def _on_server(settings: Settings, notify: Callable[[str], None], purpose: Purpo
     try:
         from wallet_cli.storage.postgres import PostgresStore
     except ImportError as error:
-        raise InvalidInput(
-            f"PostgreSQL needs a package that is not installed: {error.name}", hint="pip install 'wallet-cli[postgres]'"
-        ) from None
+        from wallet_cli.installing import missing
+
+        raise missing("PostgreSQL needs", error, "postgres") from None
     timeout_s = settings.lock_timeout_s
     store = PostgresStore(settings.db, timeout_s)
     try:

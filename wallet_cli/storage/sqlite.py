@@ -513,9 +513,11 @@ def check_library() -> None:
     """Raises StorageError where the SQLite that `apsw` has been built with is not safe."""
     version = apsw.sqlite_lib_version()
     if _numbers(version) < _numbers(OLDEST_SQLITE):
+        from wallet_cli.installing import install
+
         raise StorageError(
             f"SQLite {version} is too old: it may lose what was written ({OLDEST_SQLITE} or newer is safe)",
-            hint="pip install --force-reinstall --only-binary apsw apsw",
+            hint=install("--force-reinstall --only-binary apsw apsw"),
         )
 
 
