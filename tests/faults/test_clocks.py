@@ -287,7 +287,7 @@ def test_way_out_of_a_wallet_that_is_ahead(engine: Engine, begun: Ledger, tmp_pa
     other = tmp_path / "other"
     other.mkdir()
     with engines.opened(engine.new(other)) as copy:
-        refused: list[StorageError] = []
+        refused: list[object] = []
 
         def read_back() -> None:
             imports.run(copy, io.BytesIO(text.encode()), report=lambda _line, error, _text: refused.append(error))
