@@ -39,10 +39,14 @@ def start() -> None:
 
 
 def _fill_closed_streams() -> None:
-    """Put something in the place of streams that the caller closed, before the ledger could be opened there."""
+    """Put something in the place of streams that the caller closed, before the ledger could be opened there.
+
+    What is for stderr is not missed. Stdout gets what cannot be written to: an answer that nobody gets is an error.
+    """
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "r+"))  # noqa: PTH123, SIM115
+            access = os.O_RDONLY if name == "stdout" else os.O_RDWR
+            setattr(sys, name, open(os.open(os.devnull, access), "r" if name == "stdin" else "w"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         # What a terminal's encoding lacks is shown as an escape.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

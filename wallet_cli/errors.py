@@ -43,11 +43,15 @@ answer. `retryable` says whether the same request with the same key may be sent 
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 SHOWN_CHARS = 60
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+MAKE_ROOM = "free some space"
 
 
 class Mention(NamedTuple):
@@ -106,6 +110,10 @@ class InvalidInput(WalletError):
     code = "invalid_input"
     exit_code = 2
     http_status = 400
+
+
+class MissingPackage(InvalidInput):
+    """What was asked for needs a package that is not installed (installing.py)."""
 
 
 class Unauthenticated(WalletError):
@@ -319,6 +327,11 @@ def was_interrupted(error: BaseException) -> bool:
             return True
         cause = cause.__cause__ or cause.__context__
     return False
+
+
+def hint_of(error: OSError, otherwise: str) -> str:
+    """What to do where a file could not be written: make room, if that is what lacks, else `otherwise`."""
+    return MAKE_ROOM if error.errno in NO_ROOM else otherwise
 
 
 def shown(text: str) -> str:

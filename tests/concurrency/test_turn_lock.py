@@ -337,6 +337,58 @@ def test_the_file_stays_and_is_the_owners_alone(lock: type[TurnLock], path: Path
         assert stat.S_IMODE(path.with_name(name).stat().st_mode) == 0o600, name
 
 
+NOBODY = 65534
+by_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+
+
+@pytest.mark.parametrize(("ledger", "lock"), [(0o600, 0o600), (0o644, 0o600), (0o660, 0o660), (0o440, 0o600)])
+def test_whoever_may_write_to_the_ledger_may_take_the_turn_and_no_others(path: Path, ledger: int, lock: int) -> None:
+    path.with_suffix("").touch()
+    path.with_suffix("").chmod(ledger)
+    with TurnLock(path).turn(0, "first"):
+        assert stat.S_IMODE(path.stat().st_mode) == lock
+
+
+@by_root
+def test_a_lock_that_root_makes_belongs_to_whoever_the_ledger_belongs_to(path: Path) -> None:
+    path.with_suffix("").touch()
+    os.chown(path.with_suffix(""), NOBODY, NOBODY)
+    with TurnLock(path).turn(0, "first"):
+        assert (path.stat().st_uid, path.stat().st_gid) == (NOBODY, NOBODY)
+
+
+def test_a_lock_that_somebody_else_made_is_not_given_away(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty file that is there may be a link to anything, put there for root to open."""
+    path.with_suffix("").touch()
+    path.touch()
+    given: list[int] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda fd, *_: given.append(fd))
+    with TurnLock(path).turn(0, "first"):
+        assert not given
+    path.unlink()
+    with TurnLock(path).turn(0, "first"):
+        assert given
+
+
+@by_root
+def test_a_lock_of_another_owner_than_the_ledger_is_told_with_what_to_do(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.with_suffix("").touch()
+    path.touch()
+    os.chown(path.with_suffix(""), NOBODY, NOBODY)
+
+    def refused(*_: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(StorageError, match="Permission denied") as raised, TurnLock(path).turn(0, "first"):
+        pytest.fail("it may not be opened")
+    owner = path.with_suffix("").owner()
+    assert raised.value.hint == f"it belongs to root, and the ledger to {owner}: `sudo chown {owner} {path}`"
+
+
 @both
 def test_a_holder_is_named_on_one_line_of_fixed_length(lock: type[TurnLock], path: Path) -> None:
     for command in ("x" * 1_000, "tx add", "ж" * 200):

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.on_file("test_postgres_opening.py opens databases")
 
 
 WRITES = "limits 1 --daily-debit none"
+NOBODY = 65534
 """A command that changes a ledger as little as it can."""
 
 
@@ -263,6 +264,17 @@ def test_an_older_ledger_is_migrated_after_a_backup(db: Path) -> None:
             (1, 1, 10000, "k")
         ]
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.usefixtures("later_version")
+def test_what_root_makes_beside_somebodys_ledger_is_theirs(db: Path) -> None:
+    db.with_name("wallet.db.lock").unlink()
+    os.chown(db, NOBODY, NOBODY)
+    assert cli.run(WRITES).code == 0
+    made = {found.name: found.stat().st_uid for found in db.parent.glob("wallet.db*")}
+    assert made.keys() > {"wallet.db", "wallet.db.lock"}
+    assert set(made.values()) == {NOBODY}, made
 
 
 def older(path: Path, to: str) -> None:

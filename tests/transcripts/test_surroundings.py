@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,11 @@ from support import cli
 from support.engines import Address, dump
 from support.transcript import is_one_error, lines
 
+from wallet_cli.cli.app import TREE
+from wallet_cli.cli.command import Group
+from wallet_cli.cli.lost_answers import KEY_ANSWERS, READ, WITHOUT_LEDGER, cannot_write
+from wallet_cli.cli.output import UnwritableError
+from wallet_cli.cli.purposes import READING
 from wallet_cli.services import wallets
 from wallet_cli.storage.sqlite import SqliteStore
 
@@ -50,13 +57,59 @@ def bash(line: str) -> subprocess.CompletedProcess[str]:
 # Outputs that cannot be written
 
 
-@needs_dev_full
-@pytest.mark.parametrize("command", ["balance 1", "balance 1 --json", "tx list 1 -o csv", "--help", "demo"])
-def test_an_answer_that_cannot_be_written_is_an_error(command: str, story: Path) -> None:
-    done = bash(f"wallet {command} > /dev/full")
+UNPRINTABLE = [pytest.param("> /dev/full", marks=needs_dev_full), ">&-", "<&- >&-"]
+
+
+@pytest.mark.parametrize("nowhere", UNPRINTABLE)
+@pytest.mark.parametrize("command", ["balance 1", "tx list 1 -o csv", "export", "config show", "--help", "demo"])
+def test_an_answer_that_cannot_be_written_is_an_error(command: str, nowhere: str, story: Path) -> None:
+    done = bash(f"wallet {command} {nowhere}")
     assert done.returncode == 7
     assert "cannot write the answer" in done.stderr
+    assert "no write was asked for" in done.stderr
     assert is_one_error(lines(done.stderr))
+
+
+@pytest.mark.parametrize("nowhere", UNPRINTABLE)
+@pytest.mark.parametrize(
+    ("command", "told", "seen_by", "seen"),
+    [
+        ("tx add 1 2 --credit --key k", "the same key has its answer", "tx add 1 2 --credit --key k -q", "1-2"),
+        ("tx add 1 2 --credit", "the write is done: `wallet tx list WALLET`", "tx list 1 -q", "1-2"),
+        ("key create till", "`wallet key revoke till`", "key revoke till -q", "till"),
+        ("limits 1 --maximum-balance 9", "the limits are set", "limits 1 -o csv", ",9.00,"),
+    ],
+)
+def test_where_an_answer_is_lost_it_is_said_what_was_done(
+    command: str, told: str, seen_by: str, seen: str, nowhere: str, story: Path
+) -> None:
+    done = bash(f"wallet {command} {nowhere}")
+    assert done.returncode == 7
+    assert told in done.stderr
+    assert is_one_error(lines(done.stderr))
+    assert seen in cli.run(seen_by).out
+
+
+def commands(tree: Mapping[str, str | Group], before: str = "") -> Iterator[tuple[str, str]]:
+    """All commands by their words, each with where its function is."""
+    for word, found in tree.items():
+        if isinstance(found, Group):
+            yield from commands(found.commands, f"{before}{word} ")
+        else:
+            yield f"{before}{word}", found
+
+
+@pytest.mark.parametrize(("command", "place"), list(commands(TREE)))
+def test_every_command_knows_what_to_say_of_a_lost_answer(command: str, place: str) -> None:
+    """A command that reads does not speak of a write, and no key is spoken of where none was given."""
+    module, _, function = place.partition(":")
+    names = set(inspect.signature(getattr(import_module(module), function)).parameters)
+    values = dict.fromkeys(names, "1") | {"dry_run": False}
+    unkeyed = cannot_write(UnwritableError(errno.ENOSPC, "full"), command, values | {"key": None}).hint
+    keyed = cannot_write(UnwritableError(errno.ENOSPC, "full"), command, values).hint
+    assert (unkeyed == READ) == (command in READING or command in WITHOUT_LEDGER)
+    assert "same key" not in str(unkeyed)
+    assert (keyed == KEY_ANSWERS) == ("key" in names and command not in {"tx list", "ledger set"})
 
 
 @needs_dev_full
@@ -72,15 +125,15 @@ def test_an_error_that_nobody_can_be_told_is_still_an_exit_code(command: str, co
     assert bash(f"wallet {command} > /dev/full 2>&1").returncode == code
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize(
     ("command", "code"), [("balance 1 -q", 0), ("balance 9", 3), ("tx add 1 7 --credit --key k -q", 0)]
 )
 def test_closed_streams_do_not_change_what_is_done(command: str, code: int, closed: str, story: Path) -> None:
-    """As cron and daemons may start a program: what is written nowhere was not asked for, or cannot be written."""
+    """As cron and daemons may start a program. Only an answer that nobody can get is an error."""
     done = bash(f"wallet {command} {closed}")
     assert "Traceback" not in done.stderr
-    assert done.returncode in (code, 7 if code == 0 and closed.startswith(">") else code)
+    assert done.returncode == (7 if code == 0 and ">&-" in closed.replace("2>&-", "") else code)
     if "tx add" in command:
         assert cli.run("balance 1 -q").out == "12.00\n"
 
@@ -151,7 +204,9 @@ def full_disk(tmp_path: Path, story: Path) -> Iterator[str]:
 
 @a_file
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="this system has no unshare")
-@pytest.mark.parametrize("command", ["tx add 1 5 --credit --key k", "--db new.db register 9886977545"])
+@pytest.mark.parametrize(
+    "command", ["tx add 1 5 --credit --key k", "--db new.db register 9886977545", "balance 1", "users -q"]
+)
 def test_a_full_disk_is_a_storage_error_that_changes_nothing(command: str, full_disk: str) -> None:
     script = f"{full_disk} wallet {command}; echo $? >&2; rm fill; wallet balance 1 -q && wallet verify -q; ls"
     done = subprocess.run(
@@ -167,6 +222,7 @@ def test_a_full_disk_is_a_storage_error_that_changes_nothing(command: str, full_
     assert is_one_error(error)
     # "cannot write the answer: … if it was a write, it is done" would be a lie here.
     assert "answer" not in error[0]
+    assert error[1] == "hint: free some space"
     assert done.stdout.splitlines()[:2] == ["6.00", "2"]
     assert "new.db" not in done.stdout.splitlines()
 

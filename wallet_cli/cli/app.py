@@ -13,7 +13,7 @@ import typer
 from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption
 
 from wallet_cli.cli.command import CONTEXT, Group, lazy_group
-from wallet_cli.cli.output import Format, ReaderLeftError, UnwritableError, cannot_write, print_error
+from wallet_cli.cli.output import Format, ReaderLeftError, UnwritableError, print_error
 from wallet_cli.errors import (
     InternalError,
     Interrupted,
@@ -79,7 +79,7 @@ TREE: dict[str, str | Group] = {
     "demo": "wallet_cli.cli.demo:demo",
 }
 
-KEY_TELLS = "if it was a write, the same key tells whether it is done"
+KEY_TELLS = "if it was a write, the same key tells whether it is done; without a key, look whether it is there"
 
 COMPLETION_VARIABLE = "_WALLET_COMPLETE"
 
@@ -146,6 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             told = Interrupted("interrupted", hint=KEY_TELLS)
             return _fail(told, arguments)
         if isinstance(error, UnwritableError):
+            from wallet_cli.cli.lost_answers import cannot_write
+
             return _fail(cannot_write(error), arguments)
         if isinstance(error, OverflowError) and "timestamp" in str(error):
             return _fail(beyond_time(), arguments)  # wherever the time was asked for

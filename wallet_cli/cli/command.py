@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from importlib import import_module
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from wallet_cli.cli.output import Answer, Format, Record, Style, notice, render
+from wallet_cli.cli.output import Answer, Format, Record, Style, UnwritableError, notice, render
 from wallet_cli.cli.purposes import purpose_of
 
 if TYPE_CHECKING:
@@ -115,12 +116,20 @@ def _runnable(function: Function) -> Callable[..., None]:
         flags: Mapping[str, str] = context.find_root().obj or {}
         offered = {"style": style, "flags": flags}
         values |= {name: value for name, value in offered.items() if name in given}
-        if "ledger" not in given:
-            _show(function(**values), style)
-            return
-        purpose = purpose_of(context.command_path.partition(" ")[2], values)
-        with _opened(flags, purpose) as ledger:
-            _show(function(ledger=ledger, **values), style)
+        command = context.command_path.partition(" ")[2]
+        try:
+            if "ledger" not in given:
+                code = _show(function(**values), style)
+            else:
+                with _opened(flags, purpose_of(command, values)) as ledger:
+                    code = _show(function(ledger=ledger, **values), style)
+            sys.stdout.flush()
+        except UnwritableError as error:
+            from wallet_cli.cli.lost_answers import cannot_write
+
+            raise cannot_write(error, command, values) from error
+        if code:
+            raise typer.Exit(code)
 
     own = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
@@ -159,9 +168,9 @@ _SHARED = {
 }
 
 
-def _show(answer: Answer | None, style: Style) -> None:
+def _show(answer: Answer | None, style: Style) -> int:
+    """Print an answer, if there is one; returns the exit code."""
     if answer is None:
-        return
+        return 0
     render(answer, style)
-    if isinstance(answer, Record) and answer.exit_code:
-        raise typer.Exit(answer.exit_code)
+    return answer.exit_code if isinstance(answer, Record) else 0

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from wallet_cli.domain.address import format_wallet_id
 from wallet_cli.domain.text import harmless, no_formula
-from wallet_cli.errors import StorageError, WalletError
+from wallet_cli.errors import WalletError
 
 UNCUT_COLUMNS = 10_000
 """How wide a table may be where there is no terminal to fit it to."""
@@ -121,8 +121,8 @@ def watch_stdout() -> None:
     """Have writing to stdout raise UnwritableError or ReaderLeftError where that fails, whoever prints."""
     usual: Any = sys.stdout
     unbuffered = isinstance(usual.buffer, io.FileIO)  # PYTHONUNBUFFERED
-    if sys.stdout is not sys.__stdout__ or not (unbuffered or type(getattr(usual.buffer, "raw", None)) is io.FileIO):
-        return  # one that nobody can read; or a console of Windows, which is written to in another way
+    if not (unbuffered or type(getattr(usual.buffer, "raw", None)) is io.FileIO):
+        return  # a console of Windows, which is written to in another way
     raw = Stdout(usual.fileno(), "w", closefd=False)
     sys.stdout = io.TextIOWrapper(
         raw if unbuffered else io.BufferedWriter(raw),
@@ -178,14 +178,6 @@ def _pages(answer: Pages) -> None:
         if number:
             _lines([""])
         _render(part, Style())
-
-
-def cannot_write(error: UnwritableError) -> StorageError:
-    """What to say where stdout is full or broken. It is printed to when all else is done."""
-    return StorageError(
-        f"cannot write the answer: {error.strerror or error}",
-        hint="a write that was asked for is done: the same key has its answer again",
-    )
 
 
 def _render(answer: Record | Listing, style: Style) -> None:

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from wallet_cli.errors import InvalidInput
-
 
 def serve(
     flags: Mapping[str, str],
@@ -26,9 +24,9 @@ def serve(
         from wallet_cli.web.server import ServeOptions
         from wallet_cli.web.server import serve as run
     except ImportError as error:
-        raise InvalidInput(
-            f"serving needs a package that is not installed: {error.name}", hint="pip install 'wallet-cli[serve]'"
-        ) from None
+        from wallet_cli.installing import missing
+
+        raise missing("serving needs", error, "serve") from None
     code = run(ServeOptions(dict(flags), host, port, workers, not no_auth, access_log, max_connections))
     if code:
         raise typer.Exit(code)

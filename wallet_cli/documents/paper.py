@@ -101,9 +101,9 @@ def drawn(statement: Statement, shelf: Shelf | None = None) -> bytes:
         import fpdf
         import uharfbuzz  # noqa: F401  (fpdf2 takes it for scripts that need it)
     except ImportError as error:
-        raise InvalidInput(
-            f"a PDF needs a package that is not installed: {error.name}", hint="pip install 'wallet-cli[pdf]'"
-        ) from None
+        from wallet_cli.installing import missing
+
+        raise missing("a PDF needs", error, "pdf") from None
     statement.must_have_at_most(MAX_LINES, "a PDF", "give a shorter period, or take html or csv")
     if sum(map(effort, statement.lines())) > MAX_EFFORT:
         raise InvalidInput(

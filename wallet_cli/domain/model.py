@@ -230,7 +230,8 @@ class Policy(NamedTuple):
             return zone_of(self.zone)
         except InvalidInput:
             raise StorageError(
-                f"this machine does not know the ledger's time zone, {self.zone}", hint="pip install --upgrade tzdata"
+                f"this machine does not know the ledger's time zone, {self.zone}",
+                hint="upgrade the Python package tzdata, where wallet-cli is",
             ) from None
 
     def day_of(self, at_us: int) -> Day:

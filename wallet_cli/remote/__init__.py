@@ -17,7 +17,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from wallet_cli.domain.address import UserId, UserName
 from wallet_cli.domain.model import Policy
 from wallet_cli.domain.period import UTC_NAME
-from wallet_cli.errors import InvalidInput
 from wallet_cli.services.context import Ledger
 from wallet_cli.settings import Settings
 
@@ -82,10 +81,9 @@ def open_remote(settings: Settings) -> Iterator[RemoteLedger]:
     try:
         from wallet_cli.remote.server import Server
     except ImportError as error:
-        raise InvalidInput(
-            f"a ledger on another machine needs a package that is not installed: {error.name}",
-            hint="pip install 'wallet-cli[remote]'",
-        ) from None
+        from wallet_cli.installing import missing
+
+        raise missing("a ledger on another machine needs", error, "remote") from None
     with Server.of(settings) as server:
         yield RemoteLedger(settings, server)
 

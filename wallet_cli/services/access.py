@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wallet_cli.domain.address import UserName
-from wallet_cli.errors import InvalidInput
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.users import find_user
@@ -14,14 +13,15 @@ from wallet_cli.services.users import find_user
 def issue(ledger: Ledger, name: UserName, expires_minutes: int | None, notify: Callable[[str], None]) -> Answer:
     """A token with which a user may read their wallets and take money out of them: `token, token_type, user_id`.
 
-    `notify` is told what is wrong with the secret where that is let pass. Raises UserNotFound or InvalidInput.
+    `notify` is told what is wrong with the secret where that is let pass. Raises UserNotFound, MissingPackage, or
+    InvalidInput for a secret or a time that will not do.
     """
     try:
         from wallet_cli.services.tokens import open_tokens
     except ImportError as error:
-        raise InvalidInput(
-            f"tokens need a package that is not installed: {error.name}", hint="pip install 'wallet-cli[serve]'"
-        ) from None
+        from wallet_cli.installing import missing
+
+        raise missing("tokens need", error, "serve") from None
     tokens, warning = open_tokens(ledger.settings)
     if warning:
         notify(f"warning: {warning}")

@@ -15,7 +15,7 @@ from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replay
 from wallet_cli.domain.model import LedgerFacts, Policy, Wallet
 from wallet_cli.domain.rules.clocks import first_refused
 from wallet_cli.domain.rules.restoring import incomplete
-from wallet_cli.errors import Busy, InvalidInput, StorageError, WalletError, shown
+from wallet_cli.errors import Busy, InvalidInput, StorageError, WalletError, hint_of, shown
 from wallet_cli.settings import Settings, Value
 from wallet_cli.storage import sql
 from wallet_cli.storage.folders import make_folder
@@ -199,7 +199,8 @@ def open_ledger(
         try:
             make_folder(path.parent)
         except OSError as error:
-            raise StorageError(f"cannot make the folder {path.parent}: {error.strerror}", hint="or give --db") from None
+            hint = hint_of(error, "or give --db")
+            raise StorageError(f"cannot make the folder {path.parent}: {error.strerror}", hint=hint) from None
     timeout_s = settings.lock_timeout_s
     lock = turn_lock(beside(path, ".lock"))
     # Before the ledger is read, or what others write meanwhile would seem to be missing.
@@ -243,9 +244,9 @@ def _on_server(settings: Settings, notify: Callable[[str], None], purpose: Purpo
     try:
         from wallet_cli.storage.postgres import PostgresStore
     except ImportError as error:
-        raise InvalidInput(
-            f"PostgreSQL needs a package that is not installed: {error.name}", hint="pip install 'wallet-cli[postgres]'"
-        ) from None
+        from wallet_cli.installing import missing
+
+        raise missing("PostgreSQL needs", error, "postgres") from None
     timeout_s = settings.lock_timeout_s
     store = PostgresStore(settings.db, timeout_s)
     try:

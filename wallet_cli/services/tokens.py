@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import jwt
 
 from wallet_cli.domain.address import check_operator_name, parse_id
-from wallet_cli.errors import InvalidInput, StorageError, Unauthenticated
+from wallet_cli.errors import InvalidInput, StorageError, Unauthenticated, hint_of
 from wallet_cli.settings import Settings, check_expires_minutes, data_folder, exposed
 from wallet_cli.storage.folders import make_folder
 
@@ -195,5 +195,5 @@ def _kept_secret(path: Path) -> str:
         raise InvalidInput(f"the file of the token secret is not text: {path}", hint="remove it") from None
     except OSError as error:
         raise StorageError(
-            f"cannot keep the token secret: {error.strerror}: {path}", hint="set JWT_SECRET_KEY"
+            f"cannot keep the token secret: {error.strerror}: {path}", hint=hint_of(error, "set JWT_SECRET_KEY")
         ) from None

@@ -15,6 +15,16 @@ def sync(path: Path) -> None:
         os.close(fd)
 
 
+def give_to_owner(fd: int, ledger: Path) -> None:
+    """Where root has just made a file beside a ledger, give it to whoever the ledger belongs to, as SQLite does.
+
+    Raises OSError, such as where there is no ledger.
+    """
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        found = ledger.stat()
+        os.fchown(fd, found.st_uid, found.st_gid)
+
+
 def make_folder(path: Path) -> None:
     """Make a folder that only its owner may look into, and those above it that are missing. Raises OSError."""
     missing = [each for each in (path, *path.parents) if not each.exists()]

@@ -16,9 +16,9 @@ from pathlib import Path
 import apsw
 
 from wallet_cli.domain.model import LedgerFacts
-from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, shown
+from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, hint_of, shown
 from wallet_cli.storage import sql
-from wallet_cli.storage.folders import sync
+from wallet_cli.storage.folders import give_to_owner, sync
 from wallet_cli.storage.in_place import BESIDE, UNFINISHED, beside, check_one_name, has_something, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_not_older
 from wallet_cli.storage.open_to_read import open_to_read
@@ -162,24 +162,29 @@ def _make(path: Path, facts: LedgerFacts) -> None:
                 " payments that are nowhere else",
             )
     try:
-        with _made_whole(path) as connection:
+        with _made_whole(path, path) as connection:
             upgrade(connection, facts)
             connection.execute("PRAGMA journal_mode=WAL")
     except OSError as error:
-        raise StorageError(f"cannot make the ledger: {error.strerror}: {path}", hint="check --db") from None
+        hint = hint_of(error, "check --db")
+        raise StorageError(f"cannot make the ledger: {error.strerror}: {path}", hint=hint) from None
 
 
 @contextmanager
-def _made_whole(path: Path) -> Iterator[apsw.Connection]:
+def _made_whole(path: Path, owned_as: Path) -> Iterator[apsw.Connection]:
     """A connection to a new database, which is at `path` on the disk once the `with` block has ended well.
 
+    Where root makes it, it belongs to whoever the file `owned_as` belongs to, if that is there.
     It is made under another name, and without a log: closing a connection brings the log into the file, and does not
     say when it cannot. Raises OSError; what SQLite raises is translated.
     """
     new = beside(path, ".new")
     try:
         _remove(new)
-        os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        fd = os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        with suppress(FileNotFoundError):
+            give_to_owner(fd, owned_as)
+        os.close(fd)
         with translating(new):
             connection = connect(new, 0.0, NOT_LINKED)
             try:
@@ -213,14 +218,15 @@ def _migrate(store: SqliteStore, notify: Notify, first: First) -> None:
     facts = first_of_older(version, first)
     try:
         with translating(store.path):
-            _back_up(store.connection, backup)
+            _back_up(store, backup)
             try:
                 upgrade(store.connection, facts)
             except BaseException:
                 backup.unlink()  # it is of what is still there
                 raise
     except OSError as error:
-        raise StorageError(f"cannot back up the ledger: {error.strerror}: {backup}", hint="free some space") from None
+        hint = hint_of(error, "check that its folder may be written")
+        raise StorageError(f"cannot back up the ledger: {error.strerror}: {backup}", hint=hint) from None
     notify(
         f"migrated the ledger from schema {version} to {sql.SCHEMA_VERSION}; the old one is kept: {backup}"
         + words_of_zone(facts)
@@ -248,7 +254,7 @@ def words_of_zone(facts: LedgerFacts) -> str:
     return f"; its days are those of {facts.timezone}: `wallet ledger set timezone ZONE` changes that"
 
 
-def _back_up(connection: apsw.Connection, target: Path) -> None:
+def _back_up(store: SqliteStore, target: Path) -> None:
     """Copy a live ledger through SQLite: copying the file itself would miss what is still in the log."""
-    with _made_whole(target) as copy, copy.backup("main", connection, "main") as backup:
+    with _made_whole(target, store.path) as copy, copy.backup("main", store.connection, "main") as backup:
         backup.step()

@@ -22,7 +22,7 @@ import apsw
 from wallet_cli.domain.commands import Command, Made, Restoring
 from wallet_cli.domain.model import Account, Hold, LedgerFacts, LedgerSetting, Operator, Policy, Transaction, Wallet
 from wallet_cli.domain.rules import State
-from wallet_cli.errors import Busy, Damaged, StorageError, UnknownOutcome
+from wallet_cli.errors import MAKE_ROOM, Busy, Damaged, StorageError, UnknownOutcome, hint_of
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.folders import sync
@@ -52,6 +52,9 @@ BULK_CACHE_KB, BULK_CHECKPOINT_PAGES = 65_536, 10_000
 SURE_BLOCK_BYTES = 4096
 """Where the disk has blocks this large or larger, SQLite makes sure of room for the log's index by itself."""
 
+LOG_INDEX_BYTES = 32_768
+"""How much room the log's index needs to begin with."""
+
 SYNC_FAILED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 USUAL_LOG_BYTES = 8 * 1024 * 1024
@@ -80,13 +83,21 @@ class translating:  # noqa: N801  (reads as a word in `with`)
             raise Damaged(message, hint="restore a backup") from error
 
 
+NEEDS_ROOM = (
+    *(apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC, apsw.SQLITE_IOERR_TRUNCATE),
+    *(apsw.SQLITE_IOERR_SHMOPEN, apsw.SQLITE_IOERR_SHMSIZE, apsw.SQLITE_IOERR_SHMMAP, apsw.SQLITE_CANTOPEN),
+)
+"""How SQLite fails where it writes or makes a file: it says itself that the disk is full only where it writes pages."""
+
+IS_FULL_OR_FAILS = "is the disk, or your quota of it, full, or does it fail?"
+
 HINTS: dict[type[apsw.Error], str] = {
     apsw.NotADBError: "check --db",
     apsw.CantOpenError: "check that the file and its folder may be read and written",
     apsw.ReadOnlyError: "check that the file and its folder may be written",
-    apsw.FullError: "free some space",
+    apsw.FullError: MAKE_ROOM,
     apsw.SQLError: "restore a backup",  # a table or a column that is not there: the statements themselves are right
-    apsw.IOError: "is the disk full, or failing?",
+    apsw.IOError: IS_FULL_OR_FAILS,
     apsw.ProtocolError: "locks fail there: keep the ledger on another file system, such as a disk of this machine",
 }
 
@@ -110,10 +121,22 @@ def _translated(error: apsw.Error, path: Path) -> Busy | StorageError:
             f"{Damaged.DAMAGED}something is there that could not be found ({error}): {path}",
             hint="`wallet verify` says where; restore a backup",
         )
+    if getattr(error, "extendedresult", 0) in NEEDS_ROOM and _is_full(path.parent):
+        return StorageError(f"the disk is full ({error}): {path}", hint=MAKE_ROOM)
     words = str(error)
     if words == "not an error":  # asked of the wrong one of two connections, of a file that is copied
         words = str(apsw.mapping_extended_result_codes.get(getattr(error, "extendedresult", 0), type(error).__name__))
     return StorageError(f"{words}: {path}", hint=HINTS.get(type(error), "WALLET_DEBUG=1 shows more"))
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether a disk has no room for what SQLite makes beside a ledger."""
+    try:
+        room = os.statvfs(folder)
+    except (OSError, AttributeError):  # Windows has none
+        return False
+    no_names = room.f_files > 0 and room.f_favail == 0  # some file systems do not count them
+    return room.f_bavail * room.f_frsize < LOG_INDEX_BYTES or no_names
 
 
 class SqliteStore(Copying):
@@ -331,7 +354,7 @@ class SqliteStore(Copying):
         try:
             sync(log)
         except OSError as error:
-            raise StorageError(f"cannot sync {log}: {error.strerror}", hint="is the disk full, or failing?") from error
+            raise StorageError(f"cannot sync {log}: {error.strerror}", hint=hint_of(error, IS_FULL_OR_FAILS)) from error
 
     def rollback(self) -> None:
         if self.connection.in_transaction:
@@ -490,9 +513,11 @@ def check_library() -> None:
     """Raises StorageError where the SQLite that `apsw` has been built with is not safe."""
     version = apsw.sqlite_lib_version()
     if _numbers(version) < _numbers(OLDEST_SQLITE):
+        from wallet_cli.installing import install
+
         raise StorageError(
             f"SQLite {version} is too old: it may lose what was written ({OLDEST_SQLITE} or newer is safe)",
-            hint="pip install --force-reinstall --only-binary apsw apsw",
+            hint=install("--force-reinstall --only-binary apsw apsw"),
         )
 
 

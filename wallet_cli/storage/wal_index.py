@@ -19,6 +19,7 @@ from pathlib import Path
 
 from wallet_cli.errors import StorageError
 from wallet_cli.storage.byte_locks import lock, lock_if_free, unlock
+from wallet_cli.storage.folders import give_to_owner
 from wallet_cli.storage.in_place import beside
 
 FIRST_BYTE = 128
@@ -67,9 +68,8 @@ def _descriptor(index: Path, path: Path) -> int:
             return known
         # SQLite has removed it, as the last one who had it open.
         os.close(_open.pop(index))
-    ledger = path.stat()
-    fd = os.open(index, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, ledger.st_mode & 0o777)
+    fd = os.open(index, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, path.stat().st_mode & 0o777)
     _open[index] = fd
-    if os.fstat(fd).st_size == 0 and os.geteuid() == 0:
-        os.fchown(fd, ledger.st_uid, ledger.st_gid)
+    if os.fstat(fd).st_size == 0:
+        give_to_owner(fd, path)
     return fd

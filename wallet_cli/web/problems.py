@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import copy
 
-from wallet_cli.errors import Busy, LedgerMoved, StorageError, WalletError
+from wallet_cli.errors import Busy, LedgerMoved, MissingPackage, StorageError, WalletError
 
 
 class RequestProblem(WalletError):
@@ -49,6 +49,7 @@ class UnsupportedMediaType(RequestProblem):
 
 
 FOR_STRANGERS: tuple[tuple[type[WalletError], str], ...] = (
+    (MissingPackage, "this server lacks a package that this needs"),
     (Busy, "the server is busy"),
     (LedgerMoved, "this ledger takes no writes here"),
     (StorageError, "the ledger cannot be read or written now; of a write, the outcome may be unknown"),

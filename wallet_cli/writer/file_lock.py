@@ -26,8 +26,9 @@ from typing import NamedTuple
 from wallet_cli.domain.commands import Made
 from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.period import format_time
-from wallet_cli.errors import Busy, StorageError, WalletError
+from wallet_cli.errors import Busy, StorageError, WalletError, hint_of
 from wallet_cli.storage.copying import Copying
+from wallet_cli.storage.folders import give_to_owner
 from wallet_cli.storage.in_place import Identity, identity_of
 from wallet_cli.storage.last_commit import LAST_COMMIT_BYTES, LastCommit, digest_of
 from wallet_cli.writer import tickets
@@ -152,16 +153,18 @@ class TurnLock:
             return None
 
     def _open(self) -> int:
+        # Python opens descriptors close-on-exec: a child process never inherits the turn.
+        flags = os.O_RDWR | NO_LINK
         try:
-            # Python opens descriptors close-on-exec: a child process never inherits the turn.
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o600)
+            try:
+                fd = os.open(self.path, flags)
+            except FileNotFoundError:
+                fd = self._made(flags)
         except OSError as error:
             if self.path.is_symlink():
                 raise self._foreign("is a symbolic link") from None
-            raise StorageError(
-                f"cannot open the lock {self.path}: {error.strerror}",
-                hint="writing needs a folder that you may write to",
-            ) from None
+            hint = hint_of(error, self._how_to_open())
+            raise StorageError(f"cannot open the lock {self.path}: {error.strerror}", hint=hint) from None
         found = os.fstat(fd)
         # Whoever may write to the folder can put something of somebody else's there, for the holder's line to spoil.
         if not stat.S_ISREG(found.st_mode) or found.st_size > LOCK_FILE_BYTES or found.st_nlink > 1:
@@ -169,6 +172,34 @@ class TurnLock:
             raise self._foreign("is not a lock of this program" if found.st_nlink <= 1 else "has a second name")
         self._file = identity_of(found)
         return fd
+
+    def _made(self, flags: int) -> int:
+        """Make the lock, for all who may write to the ledger: it may be root who comes first, or one of a group."""
+        try:
+            fd = os.open(self.path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:  # made by somebody else meanwhile
+            return os.open(self.path, flags)
+        if HAVE_FLOCK:
+            with suppress(OSError):  # there is no ledger yet, or it is another's
+                ledger = self._ledger.stat()
+                give_to_owner(fd, self._ledger)
+                os.fchown(fd, -1, ledger.st_gid)
+                # Not for those who may only read it: they could take the turn, and keep it.
+                writers = ledger.st_mode & 0o222 | 0o200
+                os.fchmod(fd, writers | writers << 1)
+        return fd
+
+    @property
+    def _ledger(self) -> Path:
+        return self.path.with_name(self.path.name.removesuffix(".lock"))
+
+    def _how_to_open(self) -> str:
+        """What to do where the lock may not be opened; it may be root's, made by an older version."""
+        with suppress(OSError, NotImplementedError):
+            owner, lock_owner = _owner(self._ledger), _owner(self.path)
+            if lock_owner != owner:
+                return f"it belongs to {lock_owner}, and the ledger to {owner}: `sudo chown {owner} {self.path}`"
+        return "writing needs the right to write to the ledger and its folder"
 
     def _foreign(self, what: str) -> StorageError:
         return StorageError(f"the lock {self.path} {what}", hint="look at it, and remove it if nobody needs it")
@@ -205,6 +236,13 @@ class TurnLock:
             hint="try again, with the same key; WALLET_LOCK_TIMEOUT sets how long to wait",
             holder=holder._asdict() if holder else None,
         )
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except KeyError:  # who has no name
+        return str(path.stat().st_uid)
 
 
 def _holder_line(command: str) -> bytes:

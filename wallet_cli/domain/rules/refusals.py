@@ -78,8 +78,9 @@ def in_the_future(at_us: int) -> InvalidInput:
 
 def restored_in_the_future(at_us: int) -> InvalidInput:
     return InvalidInput(
-        f"{format_time(at_us)} lies in the future",
-        hint="set this machine's clock; where it is right, and the export has a wrong time: WALLET_CLOCK_SKEW=off",
+        # In the message, as a report of the lines of an import has no hints.
+        f"{format_time(at_us)} lies in the future; if this machine's clock is right, import with WALLET_CLOCK_SKEW=off",
+        hint="set this machine's clock, or import the same file again with that setting",
     )
 
 

@@ -51,6 +51,7 @@ from wallet_cli.errors import (
     WalletError,
     WalletExists,
     WalletNotFound,
+    hint_of,
 )
 from wallet_cli.services import exports, users
 from wallet_cli.services.answers import Answer
@@ -141,7 +142,8 @@ def spooled(source: BinaryIO) -> BinaryIO:
     except OSError as error:
         spool.close()
         raise StorageError(
-            f"cannot keep what comes through the pipe: {error.strerror or error}", hint="or import a file"
+            f"cannot keep what comes through the pipe: {error.strerror or error}",
+            hint=hint_of(error, "or import a file"),
         ) from error
     return spool
 

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from wallet_cli.errors import InvalidInput, StorageError, shown
+from wallet_cli.errors import InvalidInput, StorageError, hint_of, shown
 from wallet_cli.services.imports.dialect import Dialect, dialect
 from wallet_cli.settings import config_path
 from wallet_cli.storage.folders import make_folder
@@ -75,7 +75,7 @@ def write(name: str, kept: Dialect) -> Path:
             file.write("\n".join(lines) + "\n")
         beside.replace(path)
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}", hint="check the folder") from None
+        raise StorageError(f"cannot write {path}: {error.strerror}", hint=hint_of(error, "check the folder")) from None
     return path
 
 
