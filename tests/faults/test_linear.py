@@ -45,7 +45,7 @@ KILLED_EVERY = 3
 """In every so-manieth history, commands are killed and connections dropped."""
 OPENING_MINOR = 1000
 START: State = (Wallet(1, OPENING_MINOR), Wallet(1, OPENING_MINOR))
-BARRIER_S = 60
+BARRIER_S = 120
 MAX_SPIN_S = 0.004
 """A command takes about this long, so that a kill may fall anywhere in it."""
 
