@@ -90,7 +90,7 @@ HARMLESS = {
 BY_SQL = "it is what a command of whoever may write to the file would have written"
 HARMLESS_BY_SQL = {
     **{("operators", name): BY_SQL for name in ("name", "key_hash", "read_only", "revoked_at_us", "*")},
-    **{("ledger", name): BY_SQL for name in ("uuid", "origin", "damaged", *sql.SETTING_COLUMNS)},
+    **{("ledger", name): BY_SQL for name in ("uuid", "origin", "damaged", "changes", *sql.SETTING_COLUMNS)},
     **dict.fromkeys(
         [("users", name) for name in ("phone_e164", "phone_region", "phone_national")],
         "whose number a user has is said once: whoever may write to the file may say it",

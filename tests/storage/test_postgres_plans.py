@@ -159,7 +159,7 @@ HOT_STATEMENTS = {
     "WALLET_BY_KEY": Plan("uq_wallets_user_id_key", {"user_id": 1, "key": "k"}),
     "UPSERT_WALLET": Plan(WALLET, (1, 1, "main", "INR", 2, "active", None, 0, None, None, 0, 0, None, None), 1),
     "UPSERT_WITNESS": Plan(WITNESS, (1, "active", None, None, None, 0, 0), 1),
-    "UPSERT_HEAD": Plan(WITNESS, (1, 12, bytes(32)), 1),
+    "SET_HEAD": Plan(WITNESS, (12, bytes(32), 1), 1),
     "WITNESS": Plan(WITNESS, {"wallet_id": 777}),
     "UPSERT_HOLD": Plan(HOLD, (1, 12_300, 500, 0, "open", 1, 2, None, None, None), 1),
     "INSERT_TRANSACTION": Plan("", A_TRANSACTION, 0),
@@ -201,7 +201,7 @@ READS_EVERYTHING = {
 LOCKED = "SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE"
 """As PostgresStore.lock puts it together: it is where a batch takes its turn."""
 
-NO_STATEMENTS = {"NOTE"}
+NO_STATEMENTS = {"NOTE", "COUNT_CHANGE", "OPERATOR_IN_INDEX"}
 
 
 def text_of(name: str) -> str:

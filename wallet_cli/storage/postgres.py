@@ -90,6 +90,13 @@ LONG_SILENCE_S = 86_400.0
 """How long a statement over a whole table may take."""
 
 MAX_READ_TRIES = 20
+
+SET_HEADS = (
+    "UPDATE witnesses x SET seq = v.seq, hash = CAST(v.hash AS bytea) FROM (VALUES (?, ?, ?)) v (seq, hash, wallet_id)"
+    " WHERE x.wallet_id = v.wallet_id"
+)
+"""sql.SET_HEAD for any number of wallets."""
+
 COPY_FROM_ROWS = 200
 """From so many rows on, COPY is as quick as one INSERT of them all, and takes less memory."""
 
@@ -543,8 +550,9 @@ class PostgresStore(Copying):
                 with self._translating(), self.connection.cursor() as cursor:
                     self._copy(cursor, map(plain, rows), sql.TRANSACTIONS)
             else:
+                one = SET_HEADS if statement is sql.SET_HEAD else statement
                 with self._translating():
-                    self._unsent.append(spelled(statement, rows, self.connection.pgconn))
+                    self._unsent.append(spelled(one, rows, self.connection.pgconn))
         self._note_of_ledger(made)
 
     def _send_unsent(self) -> None:

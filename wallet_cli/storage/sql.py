@@ -244,10 +244,8 @@ UPSERT_WALLET = (
 UPSERT_WITNESS = _insert("witnesses", ("wallet_id", *CHANGING_COLUMNS)) + (
     f" ON CONFLICT (wallet_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in CHANGING_COLUMNS)}"
 )
-UPSERT_HEAD = (
-    _insert("witnesses", ("wallet_id", "seq", "hash"))
-    + " ON CONFLICT (wallet_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash"
-)
+# A witness is there since its wallet is.
+SET_HEAD = "UPDATE witnesses SET seq = ?, hash = ? WHERE wallet_id = ?"
 UPSERT_HOLD = (
     _insert("holds", HOLD_COLUMNS) + " ON CONFLICT (wallet_id, number) DO UPDATE"
     " SET captured = excluded.captured, status = excluded.status, ended_at_us = excluded.ended_at_us"

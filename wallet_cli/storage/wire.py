@@ -129,7 +129,7 @@ def with_numbers(statement: str, numbers: Sequence[int]) -> str:
 
 
 def spelled(statement: str, rows: Iterable[Sequence[Any]], connection: pq.abc.PGconn) -> bytes:
-    """An INSERT of one row, with `?` for each value, as one of all `rows`, their values written out.
+    """A statement with `VALUES (?, …)`, of one row, as one of all `rows`, their values written out.
 
     PostgreSQL reads such a text three times as fast as it carries out one prepared statement a row, and it can be sent
     together with what comes after it. `connection` knows how the server wants text quoted. Raises psycopg.DataError for

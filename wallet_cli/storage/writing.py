@@ -62,6 +62,6 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
     if witnesses:
         yield sql.UPSERT_WITNESS, list(witnesses.values())
     if rows[Transaction]:
-        yield sql.UPSERT_HEAD, list({row[0]: (row[0], row[1], row[_HASH]) for row in rows[Transaction]}.values())
+        yield sql.SET_HEAD, list({row[0]: (row[1], row[_HASH], row[0]) for row in rows[Transaction]}.values())
     for name, value in settings.items():
         yield sql.SET_SETTING[name], [(1, value)]
