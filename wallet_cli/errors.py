@@ -292,6 +292,10 @@ class Damaged(StorageError):
         return self.message.removeprefix(self.DAMAGED)
 
 
+class Malformed(Damaged):
+    """The storage engine says that it cannot make sense of what it read: of the disk, or of one read that failed."""
+
+
 class Unreachable(StorageError):
     """There is no talking to the database, now."""
 

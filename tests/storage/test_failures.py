@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from support.cli import run
 from wallet_cli import settings
 from wallet_cli.domain.address import parse_wallet
 from wallet_cli.domain.commands import Made, Post
+from wallet_cli.domain.model import Account
 from wallet_cli.errors import StorageError, UnknownOutcome
 from wallet_cli.services import transactions, users, wallets
 from wallet_cli.services.audit import verify
@@ -422,3 +423,29 @@ def test_another_writers_row_in_the_same_place_is_not_taken_for_ones_own(
     assert balance(opened) == "107.00"
     assert "replayed" not in pay(opened)
     assert balance(opened) == "77.00"
+
+
+def fails_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next read of accounts fails as one does whose disk fails: SQLite then calls the file malformed."""
+    accounts = SqliteStore.accounts
+
+    def failing(store: SqliteStore, wallet_ids: Sequence[int], now_us: int) -> list[Account]:
+        monkeypatch.setattr(SqliteStore, "accounts", accounts)
+        with sqlite.translating(store.path):
+            raise apsw.CorruptError("database disk image is malformed")
+
+    monkeypatch.setattr(SqliteStore, "accounts", failing)
+
+
+@pytest.mark.on_file("its damage")
+def test_one_read_that_fails_stops_no_later_write(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines.tell(db, ["register 9886977544", "create 1"])
+    fails_once(monkeypatch)
+    failed = run("tx add 1 1 --credit --json")
+    assert (failed.code, failed.error["code"]) == (7, "storage_error")
+    assert run("tx add 1 1 --credit").code == 0
+    # A deliberate fault: what was seen once is taken for what is there.
+    monkeypatch.setattr(SqliteStore, "confirms", lambda *_: True)
+    fails_once(monkeypatch)
+    assert run("tx add 1 1 --credit").code == 7
+    assert "takes no writes" in run("tx add 1 1 --credit").err

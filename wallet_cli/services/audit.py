@@ -55,7 +55,8 @@ def verify(ledger: Ledger, wallet: TypedWallet | None = None) -> Answer:
     try:
         answer = _verified(ledger, wallet)
     except Damaged as error:
-        _note(ledger, error.finding)
+        if ledger.store.confirms(error):
+            _note(ledger, error.finding)
         raise
     if wallet is None and ledger.store.itself().damaged is not None:
         _note(ledger, None)

@@ -12,7 +12,7 @@ from typing import Any
 
 from wallet_cli.domain.commands import Made, Restoring
 from wallet_cli.domain.model import LedgerFacts, LedgerSetting, Operator
-from wallet_cli.errors import Busy, StorageError, UnknownOutcome
+from wallet_cli.errors import Busy, Damaged, StorageError, UnknownOutcome
 from wallet_cli.storage import sql
 from wallet_cli.storage.marks import ARRIVING, Mark, refusal
 from wallet_cli.storage.reading import Reading, Values
@@ -114,6 +114,10 @@ class Copying(Reading):
 
     def set_damaged(self, damaged: str | None) -> None:
         self._change(sql.SET_DAMAGED, {"damaged": damaged})
+
+    def confirms(self, error: Damaged) -> bool:
+        """Whether damage that was seen once is there, and not only in what was read then."""
+        return True
 
     def note_damage(self, damaged: str) -> None:
         """Let the ledger take no more writes, if it can still be written to: else each write has to see it anew."""

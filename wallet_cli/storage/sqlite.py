@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import chain
@@ -22,7 +23,7 @@ import apsw
 from wallet_cli.domain.commands import Command, Made, Restoring
 from wallet_cli.domain.model import Account, Hold, LedgerFacts, LedgerSetting, Operator, Policy, Transaction, Wallet
 from wallet_cli.domain.rules import State
-from wallet_cli.errors import MAKE_ROOM, Busy, Damaged, StorageError, UnknownOutcome, hint_of
+from wallet_cli.errors import MAKE_ROOM, Busy, Damaged, Malformed, StorageError, UnknownOutcome, hint_of
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.folders import sync
@@ -54,6 +55,9 @@ SURE_BLOCK_BYTES = 4096
 
 LOG_INDEX_BYTES = 32_768
 """How much room the log's index needs to begin with."""
+
+CONFIRM_S, CONFIRM_STEPS = 2.0, 10_000
+"""How long damage is looked for again, and after how many steps of SQLite's the time is asked."""
 
 SYNC_FAILED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
@@ -114,7 +118,7 @@ def _translated(error: apsw.Error, path: Path) -> Busy | StorageError:
     if isinstance(error, (apsw.BusyError, apsw.LockedError)):
         return Busy(f"another program is writing to {path}", hint="try again, with the same key", holder=None)
     if isinstance(error, apsw.CorruptError):
-        return Damaged(f"{Damaged.DAMAGED}{error}: {path}", hint="restore a backup")
+        return Malformed(f"{Damaged.DAMAGED}{error}: {path}", hint="restore a backup")
     if isinstance(error, apsw.ConstraintError) and getattr(error, "extendedresult", 0) in UNFOUND:
         # The rules looked, and found no such row: a table and its index do not agree.
         return StorageError(
@@ -201,6 +205,23 @@ class SqliteStore(Copying):
         """What SQLite finds wrong with the file itself, in its words; None where it is whole."""
         found = self._one("PRAGMA integrity_check(1)", {}, lambda row: str(row[0]))
         return None if found == "ok" else found
+
+    def confirms(self, error: Damaged) -> bool:
+        """Whether damage is there. SQLite says of one read that failed what it says of a file that is malformed, so it
+        is asked again, for CONFIRM_S at most: in what lies further, each who comes there sees it anew.
+        """
+        if not isinstance(error, Malformed):
+            return True
+        until_s = time.monotonic() + CONFIRM_S
+        self.connection.set_progress_handler(lambda: time.monotonic() > until_s, CONFIRM_STEPS)
+        try:
+            return self.damage() is not None
+        except Damaged:
+            return True
+        except (StorageError, Busy):
+            return False
+        finally:
+            self.connection.set_progress_handler(None)
 
     def first_unindexed(self, what: str, first: int, last: int) -> tuple[int, ...] | None:
         return self._one(sql.UNINDEXED[what], {"first": first, "last": last}, tuple)

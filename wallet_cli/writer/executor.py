@@ -60,6 +60,9 @@ class Store(Protocol):
     def exclusively(self) -> AbstractContextManager[Mark]:
         """One transaction, as the only writer; given the mark of the ledger as it stands."""
 
+    def confirms(self, error: Damaged) -> bool:
+        """Whether damage that was seen once is there."""
+
     def note_damage(self, damaged: str) -> None:
         """Let the ledger take no more writes, because of what was seen of it in a turn that is still held."""
 
@@ -180,7 +183,7 @@ class Executor:
                 yield turn
             except BaseException as error:
                 store.rollback()
-                if isinstance(error, Damaged):
+                if isinstance(error, Damaged) and store.confirms(error):
                     store.note_damage(error.finding)
                 raise
             if turn.evidence is not None:
