@@ -21,7 +21,7 @@ from support.cli import Outcome
 from support.engines import Address, Engine
 from support.figures import figure
 from support.server import Server
-from support.server import wallet as run
+from support.server import process as run
 from support.sizes import size
 
 from wallet_cli.domain.address import parse_hold_id, parse_wallet
