@@ -20,13 +20,13 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 from unittest import mock
 from urllib.parse import urlsplit
 
 import httpx
 
-from support import cli, engines
+from support import cli, engines, processes
 from support.cli import Outcome
 from support.engines import Address
 from wallet_cli import settings
@@ -37,7 +37,9 @@ STOP_TIMEOUT_S = 60
 CLIENT_TIMEOUT_S = 60
 LIMITS = httpx.Limits(keepalive_expiry=None)
 """What was idle is not closed: where threads share a client, one may close what another has just picked."""
-PROGRAM = [sys.executable, "-X", "utf8", "-m", "wallet_cli"]
+WALLET = [sys.executable, "-X", "utf8", "-m", "wallet_cli"]
+PROGRAM = WALLET
+"""Tests put a faulty one in its place."""
 VARIABLES = {name for setting in settings.SETTINGS for name in setting.variables}
 
 
@@ -98,21 +100,28 @@ class Server:
         self._serving.clear()
         self.url = ""
         options = self.options if "--port" in self.options else (*self.options, "--port", "0")
-        self.process = subprocess.Popen(
-            [*PROGRAM, "serve", *options],
-            cwd=self.folder,
-            env=surroundings(self.folder, self.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        said, writer = os.pipe()
+        with open(writer, "wb") as stderr:
+            self.process = self._process(["serve", *options], surroundings(self.folder, self.environ), stderr)
+        self._reader = threading.Thread(target=self._read, args=(said,), daemon=True)
         self._reader.start()
         assert self._serving.wait(START_TIMEOUT_S), f"no answer: {self.stderr}"
         if not self.url:
             self._ended()
             raise AssertionError(f"it did not start: exit {self.process.returncode}: {self.stderr}")
         return self
+
+    def _process(
+        self, arguments: list[str], environ: dict[str, str], stderr: BinaryIO
+    ) -> subprocess.Popen[bytes] | processes.Child:
+        """From the nursery; or afresh, where the program is a faulty one, or a library comes before all others."""
+        with open(os.devnull, "r+b") as nothing:
+            streams = nothing, nothing, stderr
+            if PROGRAM is WALLET and "LD_PRELOAD" not in environ:
+                numbers = [stream.fileno() for stream in streams]
+                return processes.nursery().fork(arguments, numbers, self.folder, environ)
+            command = [*PROGRAM, *arguments]
+            return subprocess.Popen(command, cwd=self.folder, env=environ, stdin=nothing, stdout=nothing, stderr=stderr)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -190,10 +199,8 @@ class Server:
             self.process.wait()
             self._reader.join(STOP_TIMEOUT_S)
 
-    def _read(self) -> None:
-        stream = self.process.stderr
-        assert stream is not None
-        with stream:
+    def _read(self, said: int) -> None:
+        with open(said, "rb") as stream:
             for line in stream:
                 text = line.decode()
                 self.lines.append(text)
