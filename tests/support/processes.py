@@ -86,7 +86,8 @@ class Child:
 
 NUMBER_BYTES = 16
 """More than an exit code or a process id has."""
-NURSERY = "import sys; sys.path[1:1] = [{tests!r}]; from support import processes; processes.nurse({fd})"
+NURSERY = "import sys; sys.path.insert(0, {tests!r}); from support import processes; processes.nurse({fd})"
+ALONE = "import sys; sys.path.insert(0, {tests!r}); from support import processes; processes.one({fd})"
 
 
 class Nursery:
@@ -135,10 +136,7 @@ def nursery() -> Nursery:
 
 def nurse(fd: int) -> None:
     """The nursery itself: import all, then fork a child for each request, and say how each ended."""
-    sys.path.append(str(TESTS.parent))
     import_wallet()
-    gc.collect()
-    gc.freeze()
     requests = socket.socket(fileno=fd)
     ended, died = socket.socketpair()
     died.setblocking(False)
@@ -189,7 +187,7 @@ def _be(told: int, streams: Sequence[int]) -> NoReturn:
             os.dup2(each, number)
         os.closerange(len(streams), 1024)
         for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
-            setattr(sys, name, open(number, mode, buffering=1, closefd=False))
+            setattr(sys, name, open(number, mode, buffering=1, closefd=False))  # noqa: SIM115
         resource.setrlimit(resource.RLIMIT_NOFILE, request.open_files)
         os.environ.clear()
         os.environ.update(request.environ)
@@ -219,13 +217,20 @@ def alone(function: Callable[..., Any], *arguments: Any) -> Any:
         request.write(pickle.dumps((inspect.getfile(function), function.__qualname__, arguments)))
         request.seek(0)
         streams = [file.fileno() for file in (request, said, said, answer)]
-        child = nursery().fork(None, streams, Path.cwd(), os.environ)
+        child: Child | subprocess.Popen[bytes]
+        if "LD_PRELOAD" in os.environ:  # a library that comes before all others needs a process from the start
+            code = ALONE.format(tests=str(TESTS), fd=answer.fileno())
+            child = subprocess.Popen(
+                [*PYTHON, "-c", code], stdin=request, stdout=said, stderr=said, pass_fds=[answer.fileno()]
+            )
+        else:
+            child = nursery().fork(None, streams, Path.cwd(), os.environ)
         try:
-            code = child.wait(ALONE_TIMEOUT_S)
+            child.wait(ALONE_TIMEOUT_S)
         finally:
             child.kill()
         said.seek(0)
-        assert code == 0, said.read().decode()
+        assert child.returncode == 0, said.read().decode()
         answer.seek(0)
         return pickle.loads(answer.read())
 
@@ -238,9 +243,7 @@ def answer(fd: int) -> None:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    # Children share what is there now, instead of copying it page by page when their collector looks at it.
-    gc.collect()
-    gc.freeze()
+    _share()
     try:
         result = getattr(module, name)(*arguments)
     finally:
@@ -266,8 +269,22 @@ wallet_cli.web.readers wallet_cli.web.streaming http.server wsgiref.simple_serve
 
 def import_wallet() -> None:
     """Import all of it, and open nothing."""
+    sys.path.append(str(TESTS.parent))
     for name in IMPORTED.split():
         importlib.import_module(name)
+    _share()
+
+
+def _share() -> None:
+    """Let children share what is there now, and not copy it page by page when their collector looks at it."""
+    gc.collect()
+    gc.freeze()
+
+
+def one(fd: int) -> None:
+    """`alone` without the nursery."""
+    import_wallet()
+    answer(fd)
 
 
 _children: set[int] = set()

@@ -101,7 +101,7 @@ class Server:
         self.url = ""
         options = self.options if "--port" in self.options else (*self.options, "--port", "0")
         said, writer = os.pipe()
-        with open(writer, "wb") as stderr:
+        with open(writer, "wb") as stderr:  # noqa: PTH123
             self.process = self._process(["serve", *options], surroundings(self.folder, self.environ), stderr)
         self._reader = threading.Thread(target=self._read, args=(said,), daemon=True)
         self._reader.start()
@@ -115,7 +115,7 @@ class Server:
         self, arguments: list[str], environ: dict[str, str], stderr: BinaryIO
     ) -> subprocess.Popen[bytes] | processes.Child:
         """From the nursery; or afresh, where the program is a faulty one, or a library comes before all others."""
-        with open(os.devnull, "r+b") as nothing:
+        with Path(os.devnull).open("r+b") as nothing:
             streams = nothing, nothing, stderr
             if PROGRAM is WALLET and "LD_PRELOAD" not in environ:
                 numbers = [stream.fileno() for stream in streams]
