@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import cli, engines, postgres
+from support import cli, engines, postgres, schedule
 from support.engines import Address, Engine
 
 from wallet_cli import settings
@@ -45,8 +45,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out, on PostgreSQL, those of a table of tests that are marked one by one."""
-    items[:] = [item for item in items if not (_on_postgres(item) and item.get_closest_marker("on_file"))]
+    """Leave out, on PostgreSQL, those of a table of tests that are marked one by one; and the longest come first."""
+    kept = [item for item in items if not (_on_postgres(item) and item.get_closest_marker("on_file"))]
+    items[:] = sorted(kept, key=lambda item: schedule.place_of(item.nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> schedule.LongestFirst:
+    return schedule.LongestFirst(config, log)
 
 
 def pytest_collection_finish() -> None:

@@ -27,7 +27,7 @@ from storage.test_opening import TABLES, older
 from support import cli, engines, faults, load, postgres, processes
 from support.faults import Fault
 from support.figures import figure
-from support.server import Server, wallet
+from support.server import Server, process
 from support.sizes import WHOLE, size
 
 from wallet_cli import settings
@@ -220,7 +220,7 @@ class Importing(Work):
 
     def _run(self, line: Sequence[str]) -> None:
         environ = self.recorder.environ | {"WALLET_DB": os.environ["WALLET_DB"]}
-        done = wallet(self.recorder.log.parent, line, environ)
+        done = process(self.recorder.log.parent, line, environ)
         assert done.code == 0, done.err
 
     def acknowledges(self, note: Note) -> set[str]:

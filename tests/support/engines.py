@@ -2,6 +2,8 @@
 
 A test that asks for the fixture `engine`, itself or by way of `db`, `wallet` or `ledger`, is run once an engine. While
 it runs, `ledger_in(folder)` says where the ledger of a folder is: in the folder, or in a database that only it knows.
+It is an empty ledger, copied from one made before, unless the test said that the folder has `nothing`: making one takes
+half a second of a processor.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ class Engine(ABC):
 
     @abstractmethod
     def ledger_in(self, folder: Path) -> Address:
-        """Where the ledger of a folder is, or will be."""
+        """Where the ledger of a folder is: an empty one is there for the first who asks."""
 
     @abstractmethod
     def new(self, folder: Path) -> Address:
@@ -77,14 +79,18 @@ class Engine(ABC):
 class Files(Engine):
     name = "file"
 
+    def __init__(self) -> None:
+        self._known: set[Path] = set()
+
     def fewer(self, examples: int) -> int:
         return examples
 
     def ledger_in(self, folder: Path) -> Path:
-        return folder / "wallet.db"
+        path = folder / "wallet.db"
+        return path if folder in self._known or path.exists() else self.new(folder)
 
     def new(self, folder: Path) -> Path:
-        path = self.ledger_in(folder)
+        path = self.nothing(folder)
         shutil.copyfile(empty_file(), path)
         path.chmod(0o600)
         return path
@@ -95,7 +101,8 @@ class Files(Engine):
             yield self.new(Path(folder))
 
     def nothing(self, folder: Path) -> Path:
-        return self.ledger_in(folder)
+        self._known.add(folder)
+        return folder / "wallet.db"
 
     def copy(self, name: str, lines: Sequence[str], folder: Path) -> Path:
         made = postgres.run_folder() / f"{name}.db"
@@ -103,13 +110,15 @@ class Files(Engine):
             if not made.exists():
                 shutil.copyfile(empty_file(), made)
                 tell(made, lines)
-        return Path(shutil.copyfile(made, self.ledger_in(folder)))
+        return Path(shutil.copyfile(made, self.nothing(folder)))
 
     def forget(self, folder: Path) -> None:
-        """It goes with the folder."""
+        """The file goes with the folder."""
+        self._known.discard(folder)
 
     def end(self) -> None:
         """They go with their folders."""
+        self._known.clear()
 
 
 class Databases(Engine):

@@ -14,6 +14,7 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ class Injected(NamedTuple):
     times: int
 
 
+@cache
 def why_not() -> str | None:
     """Why calls cannot be made to fail here; None where they can."""
     if shutil.which("strace") is None:

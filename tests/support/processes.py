@@ -1,12 +1,14 @@
 """Processes for the tests: many real ones in little time, locks held by others, and command lines in a shell's place.
 
-An interpreter takes a tenth of a second to start and import the wallet. Where a test wants thousands of commands, each
-in a process of its own, `alone` starts one interpreter, which imports everything, opens nothing, and forks a child for
-each command. It is single-threaded, as a process that forks has to be; a test runner is not.
+An interpreter takes a tenth of a second to start and import the wallet, and a quarter of one to import the server. So
+each process of the run of tests has a nursery: an interpreter that imports everything, opens nothing, and forks a child
+for each server and each `alone`. It is single-threaded, as a process that forks has to be; a test runner is not. Where
+a test wants thousands of commands, each in a process of its own, the child of `alone` forks them in its turn.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -14,53 +16,234 @@ import importlib.util
 import inspect
 import os
 import pickle
+import resource
+import select
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from support.cli import Outcome
 from support.sizes import size
 
 TESTS = Path(__file__).parent.parent
 ALONE_TIMEOUT_S = size(300, 7200)
-ANSWER = "from support import processes; processes.answer"
 PYTHON = [sys.executable, "-X", "utf8"]
 
 
+# The nursery
+
+
+class Request(NamedTuple):
+    """What a child of the nursery does, and what it would inherit from a process that starts it by itself."""
+
+    arguments: list[str] | None
+    """Of `wallet`; None for a function, which comes over stdin (see `answer`)."""
+    folder: str
+    environ: dict[str, str]
+    open_files: tuple[int, int]
+
+
+class Child:
+    """A child of the nursery; what is here is as in subprocess.Popen."""
+
+    def __init__(self, pid: int, status: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._status = status
+        """Read by whom the child is started: when it has ended, its exit code is there."""
+
+    def poll(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if not select.select([self._status], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+            self.returncode = int(os.read(self._status, NUMBER_BYTES))
+            os.close(self._status)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+NUMBER_BYTES = 16
+"""More than an exit code or a process id has."""
+NURSERY = "import sys; sys.path.insert(0, {tests!r}); from support import processes; processes.nurse({fd})"
+ALONE = "import sys; sys.path.insert(0, {tests!r}); from support import processes; processes.one({fd})"
+
+
+class Nursery:
+    """As the process that asks sees it."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair()
+        code = NURSERY.format(tests=str(TESTS), fd=theirs.fileno())
+        with theirs:
+            self._process = subprocess.Popen([*PYTHON, "-c", code], pass_fds=[theirs.fileno()], cwd="/")
+        self._asking = threading.Lock()
+        atexit.register(self.close)
+
+    def fork(
+        self, arguments: Sequence[str] | None, streams: Sequence[int], folder: Path, environ: Mapping[str, str]
+    ) -> Child:
+        """A child with these descriptors for its stdin, stdout and stderr, and for those after them if there are more.
+
+        Raises AssertionError if the nursery is not there any more.
+        """
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        request = Request(None if arguments is None else list(arguments), str(folder), dict(environ), limits)
+        status, writer = os.pipe()
+        with tempfile.TemporaryFile() as told, self._asking:
+            pickle.dump(request, told)
+            told.seek(0)
+            try:
+                socket.send_fds(self._socket, [b"."], [told.fileno(), writer, *streams])
+                answer = self._socket.recv(NUMBER_BYTES)
+            finally:
+                os.close(writer)
+        assert answer, "the nursery has ended"
+        return Child(int(answer), status)
+
+    def close(self) -> None:
+        """End it; it ends those of its children who are still there."""
+        self._socket.close()
+        self._process.wait()
+
+
+@cache
+def nursery() -> Nursery:
+    """The nursery of this process, started when it is first asked for."""
+    return Nursery()
+
+
+def nurse(fd: int) -> None:
+    """The nursery itself: import all, then fork a child for each request, and say how each ended."""
+    import_wallet()
+    requests = socket.socket(fileno=fd)
+    ended, died = socket.socketpair()
+    died.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(died.fileno(), warn_on_full_buffer=False)
+    statuses: dict[int, int] = {}
+    """By process id: where the exit code of a child is written."""
+    while True:
+        ready, _, _ = select.select([requests, ended], [], [])
+        if ended in ready:
+            ended.recv(4096)
+            _report(statuses)
+        if requests in ready:
+            asked, fds, _, _ = socket.recv_fds(requests, 1, 16)
+            if not asked:
+                break
+            told, status, *streams = fds
+            pid = os.fork()
+            if not pid:
+                _be(told, streams)
+            statuses[pid] = status
+            for each in (told, *streams):
+                os.close(each)
+            requests.send(b"%d" % pid)
+    for pid in statuses:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _report(statuses: dict[int, int]) -> None:
+    for pid in list(statuses):
+        known, status = os.waitpid(pid, os.WNOHANG)
+        if known:
+            with contextlib.suppress(BrokenPipeError):  # nobody asks any more
+                os.write(statuses[pid], b"%d" % os.waitstatus_to_exitcode(status))
+            os.close(statuses.pop(pid))
+
+
+def _be(told: int, streams: Sequence[int]) -> NoReturn:
+    """In a child: become what was asked for."""
+    try:
+        with open(told, "rb") as file:
+            request: Request = pickle.load(file)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        moved = [os.dup2(each, 100 + number) for number, each in enumerate(streams)]
+        for number, each in enumerate(moved):
+            os.dup2(each, number)
+        os.closerange(len(streams), 1024)
+        for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+            setattr(sys, name, open(number, mode, buffering=1, closefd=False))  # noqa: SIM115
+        resource.setrlimit(resource.RLIMIT_NOFILE, request.open_files)
+        os.environ.clear()
+        os.environ.update(request.environ)
+        os.chdir(request.folder)
+        if request.arguments is None:
+            answer(len(streams) - 1)
+        else:
+            from wallet_cli.__main__ import start
+
+            gc.unfreeze()
+            sys.argv = ["wallet", *request.arguments]
+            start()  # ends the process
+        sys.stderr.flush()
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+
+
 def alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function of a test module in an interpreter of its own, from which it may fork, and return what it does.
+    """Call a function of a test module in a process of its own, from which it may fork, and return what it does.
 
     Arguments and result are pickled. A failure there fails the test, with its traceback.
     """
-    with tempfile.TemporaryFile() as answer:
-        request = pickle.dumps((str(TESTS), inspect.getfile(function), function.__qualname__, arguments))
-        fd = answer.fileno()
-        code = f"import sys; sys.path.insert(0, {str(TESTS)!r}); sys.path.append({str(TESTS.parent)!r}); {ANSWER}({fd})"
-        done = subprocess.run(
-            [*PYTHON, "-c", code], input=request, capture_output=True, pass_fds=[fd], timeout=ALONE_TIMEOUT_S
-        )
-        assert done.returncode == 0, done.stderr.decode()
+    with tempfile.TemporaryFile() as request, tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as answer:
+        request.write(pickle.dumps((inspect.getfile(function), function.__qualname__, arguments)))
+        request.seek(0)
+        streams = [file.fileno() for file in (request, said, said, answer)]
+        child: Child | subprocess.Popen[bytes]
+        if "LD_PRELOAD" in os.environ:  # a library that comes before all others needs a process from the start
+            code = ALONE.format(tests=str(TESTS), fd=answer.fileno())
+            child = subprocess.Popen(
+                [*PYTHON, "-c", code], stdin=request, stdout=said, stderr=said, pass_fds=[answer.fileno()]
+            )
+        else:
+            child = nursery().fork(None, streams, Path.cwd(), os.environ)
+        try:
+            child.wait(ALONE_TIMEOUT_S)
+        finally:
+            child.kill()
+        said.seek(0)
+        assert child.returncode == 0, said.read().decode()
         answer.seek(0)
         return pickle.loads(answer.read())
 
 
 def answer(fd: int) -> None:
-    """The other side of `alone`: everything that a command imports, imported; then the function that was asked for."""
-    _, file, name, arguments = pickle.loads(sys.stdin.buffer.read())
-    import_wallet()
+    """The other side of `alone`: call the function that stdin names, and write down what it returns."""
+    file, name, arguments = pickle.loads(sys.stdin.buffer.read())
     spec = importlib.util.spec_from_file_location("asked_for", file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    # Children share what is there now, instead of copying it page by page when their collector looks at it.
-    gc.collect()
-    gc.freeze()
+    _share()
     try:
         result = getattr(module, name)(*arguments)
     finally:
@@ -72,18 +255,36 @@ def answer(fd: int) -> None:
         pickle.dump(result, file_)
 
 
-# What a run of `wallet` imports, at once or on the way, whatever the engine.
+# What a run of `wallet` imports, at once or on the way, whatever the engine; and `serve`, but for what reads the
+# environment when it is imported (prometheus_client).
 IMPORTED = """
 csv json tomllib zoneinfo dotenv platformdirs apsw wallet_cli.__main__ wallet_cli.settings
 wallet_cli.cli.app wallet_cli.cli.register wallet_cli.cli.tx wallet_cli.cli.verify wallet_cli.cli.wallet
 wallet_cli.services.audit wallet_cli.services.context wallet_cli.storage.sqlite wallet_cli.storage.postgres
+uvloop httptools jwt starlette.routing uvicorn.server uvicorn.lifespan.off
+wallet_cli.cli.serve wallet_cli.web.server wallet_cli.web.auth wallet_cli.web.bodies wallet_cli.web.schemas
+wallet_cli.web.readers wallet_cli.web.streaming http.server wsgiref.simple_server
 """
 
 
 def import_wallet() -> None:
     """Import all of it, and open nothing."""
+    sys.path.append(str(TESTS.parent))
     for name in IMPORTED.split():
         importlib.import_module(name)
+    _share()
+
+
+def _share() -> None:
+    """Let children share what is there now, and not copy it page by page when their collector looks at it."""
+    gc.collect()
+    gc.freeze()
+
+
+def one(fd: int) -> None:
+    """`alone` without the nursery."""
+    import_wallet()
+    answer(fd)
 
 
 _children: set[int] = set()

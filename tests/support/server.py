@@ -20,12 +20,13 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
+from unittest import mock
 from urllib.parse import urlsplit
 
 import httpx
 
-from support import engines
+from support import cli, engines, processes
 from support.cli import Outcome
 from support.engines import Address
 from wallet_cli import settings
@@ -36,7 +37,9 @@ STOP_TIMEOUT_S = 60
 CLIENT_TIMEOUT_S = 60
 LIMITS = httpx.Limits(keepalive_expiry=None)
 """What was idle is not closed: where threads share a client, one may close what another has just picked."""
-PROGRAM = [sys.executable, "-X", "utf8", "-m", "wallet_cli"]
+WALLET = [sys.executable, "-X", "utf8", "-m", "wallet_cli"]
+PROGRAM = WALLET
+"""Tests put a faulty one in its place."""
 VARIABLES = {name for setting in settings.SETTINGS for name in setting.variables}
 
 
@@ -47,15 +50,20 @@ def surroundings(folder: Path, more: Mapping[str, str] | None = None) -> dict[st
         for name, value in os.environ.items()
         if name not in VARIABLES and not name.startswith(("WALLET_", "XDG_", "PROMETHEUS_"))
     }
-    return (
-        kept
-        | {"HOME": str(folder / "home"), "WALLET_DB": str(engines.ledger_in(folder)), "TZ": "UTC"}
-        | dict(more or {})
-    )
+    chosen = {"HOME": str(folder / "home"), "TZ": "UTC"} | dict(more or {})
+    return kept | chosen | {"WALLET_DB": chosen.get("WALLET_DB") or str(engines.ledger_in(folder))}
 
 
 def wallet(folder: Path, line: str | Sequence[str], environ: Mapping[str, str] | None = None) -> Outcome:
-    """Run `wallet` in a process of its own, in a folder, beside whatever serves there."""
+    """Run a command line in a folder, beside whatever serves there: in this process, whose main thread has to ask."""
+    assert threading.current_thread() is threading.main_thread()
+    arguments = shlex.split(line) if isinstance(line, str) else list(line)
+    with contextlib.chdir(folder), mock.patch.dict(os.environ, surroundings(folder, environ), clear=True):
+        return cli.run(arguments)
+
+
+def process(folder: Path, line: str | Sequence[str], environ: Mapping[str, str] | None = None) -> Outcome:
+    """The same in a process of its own: 70 ms of a processor, for tests of what a process has to itself."""
     arguments = shlex.split(line) if isinstance(line, str) else line
     done = subprocess.run(
         [*PROGRAM, *arguments],
@@ -92,21 +100,28 @@ class Server:
         self._serving.clear()
         self.url = ""
         options = self.options if "--port" in self.options else (*self.options, "--port", "0")
-        self.process = subprocess.Popen(
-            [*PROGRAM, "serve", *options],
-            cwd=self.folder,
-            env=surroundings(self.folder, self.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        said, writer = os.pipe()
+        with open(writer, "wb") as stderr:  # noqa: PTH123
+            self.process = self._process(["serve", *options], surroundings(self.folder, self.environ), stderr)
+        self._reader = threading.Thread(target=self._read, args=(said,), daemon=True)
         self._reader.start()
         assert self._serving.wait(START_TIMEOUT_S), f"no answer: {self.stderr}"
         if not self.url:
             self._ended()
             raise AssertionError(f"it did not start: exit {self.process.returncode}: {self.stderr}")
         return self
+
+    def _process(
+        self, arguments: list[str], environ: dict[str, str], stderr: BinaryIO
+    ) -> subprocess.Popen[bytes] | processes.Child:
+        """From the nursery; or afresh, where the program is a faulty one, or a library comes before all others."""
+        with Path(os.devnull).open("r+b") as nothing:
+            streams = nothing, nothing, stderr
+            if PROGRAM is WALLET and "LD_PRELOAD" not in environ:
+                numbers = [stream.fileno() for stream in streams]
+                return processes.nursery().fork(arguments, numbers, self.folder, environ)
+            command = [*PROGRAM, *arguments]
+            return subprocess.Popen(command, cwd=self.folder, env=environ, stdin=nothing, stdout=nothing, stderr=stderr)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -146,8 +161,12 @@ class Server:
             yield sock
 
     def wallet(self, line: str | Sequence[str]) -> Outcome:
-        """Run a command line on the same ledger, in another process, with the same settings."""
+        """Run a command line on the same ledger, with the same settings, outside of the server."""
         return wallet(self.folder, line, self.environ)
+
+    def terminal(self, line: str | Sequence[str]) -> Outcome:
+        """The same, in a process of its own."""
+        return process(self.folder, line, self.environ)
 
     def key(self, name: str, *options: str) -> str:
         """Make an operator key and return it."""
@@ -180,10 +199,8 @@ class Server:
             self.process.wait()
             self._reader.join(STOP_TIMEOUT_S)
 
-    def _read(self) -> None:
-        stream = self.process.stderr
-        assert stream is not None
-        with stream:
+    def _read(self, said: int) -> None:
+        with open(said, "rb") as stream:
             for line in stream:
                 text = line.decode()
                 self.lines.append(text)

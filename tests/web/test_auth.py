@@ -22,7 +22,7 @@ import pytest
 from support import engines
 from support.engines import Engine
 from support.processes import held
-from support.server import Server, wallet
+from support.server import Server, process, wallet
 from support.waiting import wait_for
 from web.hostile import LEDGER, SECRET, claims, forge
 from web.raw import dump
@@ -425,7 +425,7 @@ def test_the_secret_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None
 def test_many_processes_make_one_secret(tmp_path: Path) -> None:
     assert wallet(tmp_path, "register 9886977544").code == 0
     with ThreadPoolExecutor(6) as pool:
-        tokens = list(pool.map(lambda _: wallet(tmp_path, "token 1 -q").out.strip(), range(6)))
+        tokens = list(pool.map(lambda _: process(tmp_path, "token 1 -q").out.strip(), range(6)))
     secret = secret_file(tmp_path).read_text()
     [(ledger_id,)] = engines.rows(engines.ledger_in(tmp_path), "SELECT uuid FROM ledger")
     for token in tokens:
@@ -438,7 +438,7 @@ def test_the_secret_that_is_kept_is_refused_where_others_may_read_it(tmp_path: P
     assert wallet(tmp_path, "token 1").code == 0
     secret_file(tmp_path).chmod(mode)
     for line in ("token 1", "serve --port 0"):
-        done = wallet(tmp_path, line)
+        done = process(tmp_path, line)
         assert (done.code, done.out) == (2, "")
         assert f"mode {mode:04o}" in done.err
         assert "chmod 600" in done.err

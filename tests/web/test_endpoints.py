@@ -19,7 +19,7 @@ import jsonschema_rs
 import pytest
 import schemathesis
 from support.processes import held
-from support.server import API, Server, surroundings, wallet
+from support.server import API, Server, process, surroundings, wallet
 from web.calls import Owned, balance, batch, failure, item, made, new_user, new_wallet, post
 from web.raw import dump, read_answer
 
@@ -212,7 +212,7 @@ def test_the_port_of_the_seed_is_the_default(tmp_path: Path) -> None:
 def test_a_port_in_use_is_exit_7(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = wallet(tmp_path, f"serve --port {port}")
+        done = process(tmp_path, f"serve --port {port}")
     assert done.code == 7
     assert str(port) in done.err
 
@@ -595,7 +595,7 @@ def test_a_terminal_and_a_server_write_the_same_ledger_at_once(tmp_path: Path) -
         assert post(api, (1, 1), 5, key="terminal").status_code == 200  # keys are the ledger's, not the face's
 
         def by_terminal(_: int) -> int:
-            return server.wallet("tx add 1 1 --credit").code
+            return server.terminal("tx add 1 1 --credit").code
 
         def by_http(_: int) -> int:
             return int(post(api, (1, 1), 1).status_code)
