@@ -2,20 +2,30 @@
 #
 # Two stages: one that has pip and builds, and one that has neither. tests/image/build_and_run.py proves what is
 # promised here: not root, only /data written, no secret inside, SIGTERM obeyed.
+#
+# The base is a tag, which moves with each security update. To build on one state of it, name its digest:
+#   docker buildx imagetools inspect python:3.11-slim-bookworm      prints it
+#   docker build --build-arg BASE=python:3.11-slim-bookworm@sha256:… -t wallet-app .
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 WORKDIR /src
 # pip stays outside of the environment that is shipped.
 RUN python3 -m venv /tools && python3 -m venv --without-pip /opt/wallet
+# What others made comes in the versions and with the hashes of the lock files (scripts/lock), and as wheels, on x86-64
+# and on ARM: a compiler would be a fault here, and is not looked for.
+COPY requirements.lock requirements-build.lock ./
+RUN /tools/bin/pip install --quiet --no-cache-dir --require-hashes --only-binary :all: -r requirements-build.lock \
+ && /tools/bin/pip --python /opt/wallet/bin/python install --quiet --no-cache-dir --no-compile \
+      --require-hashes --only-binary :all: -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY wallet_cli wallet_cli
-# Every package comes as a wheel, on x86-64 and on ARM: a compiler would be a fault here, and is not looked for.
+# No index is asked for the package itself: what it needs and the lock lacks ends the build.
 # Byte code is compiled here, since nothing can be written at run time, and is checked by its hash, since copying
 # files between stages changes their times.
-RUN /tools/bin/pip wheel --quiet --no-cache-dir --no-deps --wheel-dir /wheels . \
- && /tools/bin/pip --python /opt/wallet/bin/python install --quiet --no-cache-dir --no-compile --only-binary :all: \
-      "$(echo /wheels/wallet_cli-*.whl)[serve,postgres]" \
+RUN /tools/bin/pip wheel --quiet --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
+ && PIP_CONFIG_FILE=/dev/null /tools/bin/pip --python /opt/wallet/bin/python install --quiet --no-cache-dir --no-compile \
+      --no-index "$(echo /wheels/wallet_cli-*.whl)[serve,postgres]" \
  && /opt/wallet/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/wallet/lib
 
 FROM ${BASE}

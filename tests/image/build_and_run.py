@@ -431,6 +431,26 @@ def check_inside(container: Container) -> None:
     healthy = container.exec(*container.image.config["Healthcheck"]["Test"][1:], check=False)
     check("HEALTHCHECK passes", healthy.returncode == 0, healthy.stderr.strip()[-200:])
     check("wallet demo", container.exec("wallet", "demo", check=False).returncode == 0)
+    check_list(json.loads(container.exec("python3", "-c", (ROOT / "scripts/sbom.py").read_text("utf-8")).stdout))
+
+
+def check_list(bill: dict[str, Any]) -> None:
+    """The list of what is in the image, which scripts/image writes."""
+    listed = {(each["name"], each["version"]) for each in bill["components"]}
+    locked = re.findall(r"^([a-z0-9-]+)==(\S+)(.*)", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE)
+    missing = {(name, version) for name, version, marker in locked if "== 'win32'" not in marker} - listed
+    check("what the lock names is in the list, in its version", not missing, missing or f"{len(listed)} things")
+    names = {name for name, _ in listed}
+    check("so are Python, SQLite and the C library", {"python", "sqlite", "libc6"} <= names)
+    check("it is about this package", bill["metadata"]["component"]["name"] == "wallet-cli")
+    try:
+        from cyclonedx.schema import SchemaVersion
+        from cyclonedx.validation.json import JsonStrictValidator
+    except ImportError:
+        print("      left out: the schema of CycloneDX; pip install 'cyclonedx-python-lib[json-validation]'")
+        return
+    wrong = JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bill))
+    check("it is CycloneDX 1.6", wrong is None, wrong or "")
 
 
 def main() -> int:
