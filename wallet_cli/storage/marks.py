@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.errors import Damaged, LedgerMoved, StorageError
-from wallet_cli.storage import sql
 
 MOVING, MOVED, ARRIVING = "moving", "moved", "arriving"
 
@@ -89,13 +88,4 @@ def refusal(mark: Mark) -> LedgerMoved:
         state=mark.state,
         to=mark.other,
         since=since,
-    )
-
-
-def schema_changed(version: int, address: str) -> StorageError:
-    """The error of a process that has had a ledger open while another one changed its schema."""
-    return StorageError(
-        f"another wallet has changed this ledger to schema {version}, and this process writes schema"
-        f" {sql.SCHEMA_VERSION}: {address}",
-        hint="start this process again, with the version of wallet-cli that changed it",
     )

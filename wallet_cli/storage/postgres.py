@@ -50,7 +50,7 @@ from wallet_cli.storage import session, sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.ledger_file import First, first_of_older, words_of_zone
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import Itself, check_writable, schema_changed
+from wallet_cli.storage.marks import Itself, check_writable
 from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
@@ -527,7 +527,7 @@ class PostgresStore(Copying):
         version, commits_by = rows[0]
         self._before_commit = session.before_commit(commits_by)
         if int(version) != sql.SCHEMA_VERSION and not settling:
-            raise schema_changed(int(version), self.name)
+            raise sql.schema_changed(int(version), self.name)
 
     def _first(self, statement: bytes) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run what begins a batch: where an idle connection turns out to be dead, nothing is lost by another one."""

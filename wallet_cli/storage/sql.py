@@ -15,7 +15,7 @@ from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transa
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import FIRST_US
 from wallet_cli.domain.rules import clocks
-from wallet_cli.errors import Damaged
+from wallet_cli.errors import Damaged, StorageError
 from wallet_cli.storage.marks import Mark
 
 SCHEMA_VERSION = 6
@@ -544,3 +544,12 @@ def to_account(row: Sequence[Any]) -> Account:
         raise damaged(wallet, "is not as it was written last")
     last = row[len(WALLET_COLUMNS) : -3]
     return Account(wallet, to_transaction(last) if last[0] is not None else chain.unopened(wallet), row[-3], row[-2])
+
+
+def schema_changed(version: int, address: str) -> StorageError:
+    """The error of a process that has had a ledger open while another one changed its schema."""
+    return StorageError(
+        f"another wallet has changed this ledger to schema {version}, and this process writes schema"
+        f" {SCHEMA_VERSION}: {address}",
+        hint="start this process again, with the version of wallet-cli that changed it",
+    )

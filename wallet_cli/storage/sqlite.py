@@ -30,7 +30,7 @@ from wallet_cli.storage.folders import sync
 from wallet_cli.storage.in_place import Identity, InPlace, beside, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_log
 from wallet_cli.storage.loading import Loader
-from wallet_cli.storage.marks import Itself, check_writable, schema_changed
+from wallet_cli.storage.marks import Itself, check_writable
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
@@ -416,7 +416,7 @@ class SqliteStore(Copying):
         (version,) = self._rows("PRAGMA user_version")[0]
         if version != sql.SCHEMA_VERSION:
             self.rollback()
-            raise schema_changed(version, self.address)
+            raise sql.schema_changed(version, self.address)
 
     def _change(self, statement: str, values: Values) -> None:
         with translating(self.path):
