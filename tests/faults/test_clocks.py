@@ -224,11 +224,28 @@ def test_what_else_writes_under_a_wrong_clock_makes_it_no_truer(
 
 
 @pytest.mark.on_file("a server has a clock of its own to compare with")
-def test_customer_who_comes_back_after_years(begun: Ledger, story: Path) -> None:
+@pytest.mark.parametrize("write", [freeze, limit])
+def test_nor_where_nothing_was_noted_before(
+    story: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Ledger], None]
+) -> None:
+    """As in a ledger of an earlier version: its files tell when it was written, until this program writes to them."""
+    beside(story, ".lock").unlink(missing_ok=True)
+    monkeypatch.setattr(executor, "system_us", executor.system_us)
+    with engines.opened(story) as ledger:
+        write(at(ledger, FAR_US))
+    os.utime(story, ns=(FAR_US * 1000, FAR_US * 1000))
+    with engines.opened(story) as ledger, pytest.raises(StorageError, match="last written at"):
+        add(at(ledger, FAR_US), "1")
+
+
+@pytest.mark.on_file("a server has a clock of its own to compare with")
+def test_customer_who_comes_back_after_years(story: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The wallet has rested, and the ledger has not: somebody wrote to it today, as the file says."""
+    monkeypatch.setattr(executor, "system_us", executor.system_us)
     now_us = time.time_ns() // 1000 + 3000 * DAY_US
     os.utime(story, ns=(now_us * 1000, now_us * 1000))
-    assert add(at(begun, now_us), "1")["at"] == format_time(now_us)
+    with engines.opened(story) as ledger:
+        assert add(at(ledger, now_us), "1")["at"] == format_time(now_us)
 
 
 def test_server_of_the_database_says_another_time(engine: Engine, begun: Ledger) -> None:

@@ -418,17 +418,91 @@ def cut_in_the_middle(log: Path) -> None:
     os.truncate(log, log.stat().st_size - 1)
 
 
-@pytest.mark.parametrize("cut", [empty, cut_in_the_middle])
+def zeros(log: Path) -> None:
+    log.write_bytes(bytes(log.stat().st_size))
+
+
+def another_begin(log: Path) -> None:
+    with log.open("r+b") as file:
+        file.write(os.urandom(32))
+
+
+def an_older_one(log: Path) -> None:
+    """Of the same file, with the right form, and longer."""
+    content = bytearray(log.read_bytes())
+    content[16:24] = os.urandom(8)
+    log.write_bytes(bytes(content) * 2)
+
+
+CUTS = [empty, cut_in_the_middle, zeros, another_begin, an_older_one]
+
+
+@pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("turns", [1, 3])
 def test_a_log_that_is_cut_in_use_takes_no_more(filled: Path, cut: Callable[[Path], None], turns: int) -> None:
     with engines.opened(filled) as ledger:
         for _ in range(turns):
             ledger.executor.run([CREDIT], "pay")
         cut(beside(filled, "-wal"))
-        with pytest.raises(StorageError, match=r"wallet\.db-wal was cut while it was in use"):
+        for _ in range(2):
+            with pytest.raises(StorageError, match=r"wallet\.db-wal was cut or overwritten while it was in use"):
+                ledger.executor.run([CREDIT], "pay")
+
+
+@pytest.mark.parametrize("cut", [empty, zeros])
+@pytest.mark.parametrize(("before", "size"), [(0, 2_000), (2, 1), (2, 2_000)])
+def test_a_log_that_is_cut_within_a_turn_is_noticed_before_the_answer(
+    filled: Path, cut: Callable[[Path], None], before: int, size: int
+) -> None:
+    """A large turn has written to the log before it commits; what is cut then would be a hole in it."""
+    at_rest = filled.read_bytes()
+    with engines.opened(filled) as ledger:
+        ledger.store.connection.pragma("cache_size", 10)  # pages: it is large with little
+        for _ in range(before):
             ledger.executor.run([CREDIT], "pay")
-        with pytest.raises(StorageError, match="was cut"):
-            ledger.executor.run([CREDIT], "pay")
+
+        def large_turn() -> None:
+            with ledger.executor.turn("pay") as turn:
+                turn.carry_out([CREDIT] * size)
+                cut(beside(filled, "-wal"))
+
+        with pytest.raises(StorageError, match="was cut or overwritten"):
+            large_turn()
+    assert filled.read_bytes()[:4096] == at_rest[:4096]
+    with closing(
+        apsw.Connection(f"file:{filled}?immutable=1", apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    ) as file:
+        assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_cut_that_is_seen_too_late_makes_holes_in_the_ledger(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deliberate fault: the log is not looked at."""
+    monkeypatch.setattr(in_place.InPlace, "check_log", lambda _: 0)
+    with engines.opened(filled) as ledger, ledger.executor.turn("pay") as turn:
+        ledger.store.connection.pragma("cache_size", 10)
+        turn.carry_out([CREDIT] * 2_000)
+        empty(beside(filled, "-wal"))
+    assert cli.run("verify -q").code != 0
+
+
+def test_what_is_answered_again_is_noted_by_who_answers(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever committed it was killed before they noted it."""
+    keyed = f"{WRITE} --key again"
+    with engines.opened(filled):
+        with monkeypatch.context() as killed_then:
+            killed_then.setattr(TurnLock, "note", lambda *_, **__: None)
+            assert cli.run(keyed).code == 0
+        assert cli.run(f"{keyed} --json").json["replayed"]
+        assert cli.run("tx add 1 100 --credit --key first --json").json["id"] == "1-3"
+        assert cli.run(f"{keyed} --json").json["replayed"]  # an older one takes nothing back
+        kept = contents(filled.parent)
+    for name, data in kept.items():
+        (filled.parent / name).write_bytes(data)
+    noted = TurnLock(beside(filled, ".lock")).last_commit()
+    assert noted is not None
+    assert noted.seq == 3
+    beside(filled, "-wal").unlink()
+    refused(filled, "verify", "are missing, 1-3 the last of them")
 
 
 def test_a_log_that_others_cut_as_they_should_is_no_harm(filled: Path) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -42,6 +41,10 @@ INDEX_EVERY_S = 1.0
 
 LOG_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
 """What stands before the log's pages, and before each of them."""
+
+LOG_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+SALTS_OF_LOG, SALTS_OF_FRAME = slice(16, 24), slice(8, 16)
+"""A log that begins anew has others; each page bears those of its log (sqlite.org/fileformat2.html, section 4.1)."""
 
 LOOKS_AT_LOG = 10
 
@@ -143,8 +146,7 @@ class InPlace:
         self._path = str(path)
         self._connection = connection
         self._log, self._index = (_found(self._path + suffix) if log else None for suffix in BESIDE)
-        self._log_bytes = 0
-        """How long the log was when it was looked at last."""
+        self._page_bytes = int(connection.pragma("page_size"))
         self._index_seen_s = 0.0
         self._mode = header(connection)[WRITTEN_BY]
         self._size = 0
@@ -161,38 +163,45 @@ class InPlace:
             self._same(self._index)
             self._index_seen_s = now_s
 
-    def check_log(self) -> None:
-        """The same of the log alone, which is also seen to be shorter than what is in it."""
+    def check_log(self) -> int:
+        """The same of the log alone, which has to be what its index says; how many pages are in it.
+
+        Within a transaction only the beginning of the log is looked at.
+        """
         if self._log is None:
-            return
-        seen = self._same(self._log).st_size
-        if seen < self._log_bytes:
-            with suppress(apsw.LockedError):  # not asked within a transaction: the next turn does
-                if not self._is_log_whole(self._log):
-                    self._lose(f"{self._log} was cut while it was in use")
-                self._log_bytes = seen
-        else:
-            self._log_bytes = seen
+            return 0
+        for _ in range(LOOKS_AT_LOG):
+            size = self._same(self._log).st_size
+            try:
+                pages, _ = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+            except apsw.LockedError:
+                pages = 0
+                is_whole = not size or self._log_head() is not None
+            else:
+                is_whole = pages <= 0 or self._holds(pages, size)
+            if is_whole:
+                return pages
+            # Those who use the ledger cut its log too, and begin it anew: it is looked at until all is of one moment.
+        return self._lose(f"{self._log} was cut or overwritten while it was in use")
+
+    def _holds(self, pages: int, size: int) -> bool:
+        """Whether the log has so many pages, the last of which belongs to its beginning."""
+        last = LOG_HEADER_BYTES + (pages - 1) * (FRAME_HEADER_BYTES + self._page_bytes)
+        if size < last + FRAME_HEADER_BYTES + self._page_bytes:
+            return False
+        head, frame = self._log_head(), self._connection.read("main", 1, last, FRAME_HEADER_BYTES)[1]
+        return head is not None and head[SALTS_OF_LOG] == frame[SALTS_OF_FRAME]
+
+    def _log_head(self) -> bytes | None:
+        """The first bytes of the log; None where they are not those of one."""
+        head = self._connection.read("main", 1, 0, LOG_HEADER_BYTES)[1]
+        return head if head[:4] in LOG_MAGIC else None
 
     def _same(self, beside: _Beside) -> os.stat_result:
         found = _stat(beside.name)
         if found is None or identity_of(found) != beside.file:
             self._lose(f"{beside} was moved, removed or replaced while it was in use")
         return found
-
-    def _is_log_whole(self, log: _Beside) -> bool:
-        """Whether the log is as long as its index says, asked until both are of one moment.
-
-        Those who use the ledger cut the log too, once all of it is in the file.
-        """
-        page_bytes = int(self._connection.pragma("page_size"))
-        for _ in range(LOOKS_AT_LOG):
-            frames, _ = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-            found = _stat(log.name)
-            in_it = LOG_HEADER_BYTES + frames * (FRAME_HEADER_BYTES + page_bytes) if frames > 0 else 0
-            if found is None or found.st_size >= in_it:
-                return True
-        return False
 
     def check_ledger(self) -> None:
         """The same of the ledger's own name alone."""

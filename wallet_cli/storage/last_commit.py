@@ -103,8 +103,8 @@ def check_not_older(version: int, last_commit: LastCommit | None, where: str) ->
 def _missing(what: str, where: str, id_: str | None = None) -> StorageError:
     return StorageError(
         f"{what}: {where}",
-        hint=f"if {where}-wal was deleted or left elsewhere, put it back; if this is an older copy, put here on"
-        f" purpose, stop what uses it and remove {where}.lock",
+        hint=f"if {where}-wal was moved, put it back; if it was deleted, cut or overwritten, restore a backup; to go on"
+        f" without what is missing, as with an older copy, stop what uses the ledger and remove {where}.lock",
         **({} if id_ is None else {"transaction": id_}),
     )
 

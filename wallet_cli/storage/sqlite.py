@@ -151,14 +151,18 @@ class SqliteStore(Copying):
     may_come_back = False
 
     def __init__(self, path: Path, connection: apsw.Connection) -> None:
+        """For a connection that has read nothing yet."""
         self.path = path
         self.connection = connection
+        self._file_written_us = _written_us(path)
+        """When the file was written, or its log, before this connection could do so."""
         self._sync_failed = False
         """Whether a sync of this connection failed, and the log has not been begun anew since."""
         self.small_blocks = False
         """Whether room for the log's index has to be made before each write (wal_index.py)."""
         self.last_commit: Callable[[], LastCommit | None] = lambda: None
         """What is noted beside the ledger now."""
+        self._checkpoint_pages = CHECKPOINT_PAGES
         self.in_place: InPlace | None = None
         """Whether the ledger's names stand for what is open; None for a temporary copy."""
 
@@ -167,6 +171,9 @@ class SqliteStore(Copying):
         read, so that its `log` is there. `before` is what its name stood for before it was opened.
         """
         self.in_place = InPlace(self.path, self.connection, before, log=log)
+        if log:
+            # What is in the log goes into the file once it is known to be whole.
+            self.connection.wal_autocheckpoint(0)
 
     def check_in_place(self) -> None:
         """Raises StorageError where the ledger, or what belongs to it, was moved, removed, replaced or linked."""
@@ -251,12 +258,12 @@ class SqliteStore(Copying):
     def many_batches(self) -> Iterator[None]:
         """For a run of large batches over much of the file: more of it in memory, and checkpoints less often."""
         self._run(f"PRAGMA cache_size=-{BULK_CACHE_KB}")
-        self._run(f"PRAGMA wal_autocheckpoint={BULK_CHECKPOINT_PAGES}")
+        self._checkpoint_pages = BULK_CHECKPOINT_PAGES
         try:
             yield
         finally:
             self._run(f"PRAGMA cache_size=-{CACHE_KB}")
-            self._run(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+            self._checkpoint_pages = CHECKPOINT_PAGES
 
     # Writing: see writer/executor.py for the order.
 
@@ -293,11 +300,7 @@ class SqliteStore(Copying):
         noted = self.last_commit()
         if noted is not None and noted.at_us and noted.is_of(self.facts_of_turn().uuid):
             return noted.at_us
-        found = [self.path.stat()]
-        with suppress(OSError):
-            found.append(beside(self.path, "-wal").stat())
-        # An empty log is one that a reader has just made.
-        return max(each.st_mtime_ns // 1000 for each in found if each.st_size)
+        return self._file_written_us
 
     def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
         """There is nothing to lock: who has the turn has the whole file."""
@@ -329,6 +332,8 @@ class SqliteStore(Copying):
         What has been written to the log by then stays there, unseen, until the next commit writes over it. When all
         who have the ledger open end before that, the next to open it reads the log from its start, and finds it.
         """
+        if self.in_place is not None:
+            self.in_place.check_log()
         try:
             self.connection.execute("COMMIT")
         except (apsw.BusyError, apsw.ConstraintError) as error:  # found before anything is written
@@ -345,7 +350,9 @@ class SqliteStore(Copying):
             raise StorageError(failed.message, hint=f"nothing was written; {failed.hint}") from error
         if self.in_place is not None:
             self.in_place.check_ledger()
-            self.in_place.check_log()
+            if self.in_place.check_log() >= self._checkpoint_pages:
+                with suppress(apsw.Error):  # what is answered is in the log; the next commit tries again
+                    self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def _begin_log_anew(self) -> None:
         """Bring all of the log into the file, and empty it: nothing of a commit that failed can come back.
@@ -501,6 +508,16 @@ def set_up(connection: apsw.Connection) -> None:
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute(f"PRAGMA journal_size_limit={USUAL_LOG_BYTES}")
+
+
+def _written_us(path: Path) -> int:
+    """When a ledger's file, or its log, was last written, by the clock of the file system; 0 where there is none."""
+    found = []
+    for each in (path, beside(path, "-wal")):
+        with suppress(OSError):
+            found.append(each.stat())
+    # An empty log is one that a reader has just made.
+    return max((each.st_mtime_ns // 1000 for each in found if each.st_size), default=0)
 
 
 def log_bytes(path: Path) -> int:

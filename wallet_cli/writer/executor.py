@@ -7,7 +7,7 @@ a turn is as short as the disk allows.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
@@ -82,7 +82,7 @@ class Turns(Protocol):
     def turn(self, timeout_s: float, command: str) -> AbstractContextManager[None]:
         """Hold it for the length of a `with` block; raises Busy."""
 
-    def note(self, store: Any, committed: Made | None, time: Time | None = None) -> None:
+    def note(self, store: Any, committed: Made | None, time: Time | None = None, *, again: bool = False) -> None:
         """Within a turn: note outside the ledger what was committed in it, and when, as far as that can be done."""
 
 
@@ -97,8 +97,10 @@ class Turn:
         """One of the things written, by which to see whether they are; None where nothing is."""
         self.vouches = False
         """Whether what was there already is vouched for by the commit."""
+        self.replayed: Made | None = None
+        """What was there already and is answered again."""
         self.time: Time | None = None
-        """When the turn is; None where its clock is in doubt, or nobody goes by it."""
+        """When the turn is; where its clock is in doubt, when the ledger was last written; None where nobody knows."""
 
     def carry_out(self, commands: Sequence[Command]) -> list[Result]:
         """Decide a batch and write what it makes; a result a command, in order, that holds once it is committed."""
@@ -106,14 +108,17 @@ class Turn:
         # A clock that was given is meant; the machine's may be wrong (rules/clocks.py).
         policy = self._policy if self._clock is system_us else self._policy._replace(clock_skew_us=None)
         state = self._store.load(commands, policy, now_us)
-        if state.clock_doubt is None and not state.restoring:
+        if state.clock_doubt is not None:
+            self.time = Time(state.clock_doubt[1], is_confirmed=False)
+        elif not state.restoring:
             self.time = Time(now_us, is_confirmed=policy.clock_skew_us is None)
         results = rules.execute(state, commands, now_us)
         if state.made:
             self._store.write(state.made)
             self.evidence = _evidence(state.made)
-        elif any(map(_is_replayed, results)):
+        elif (replayed := _last_replayed(results)) is not None:
             self.vouches = self._store.vouch()
+            self.replayed = replayed
         return results
 
     def abandon(self) -> None:
@@ -191,6 +196,9 @@ class Executor:
                 self.turns.note(store, turn.evidence, turn.time)
             else:
                 self._end(turn.vouches)
+                if turn.replayed is not None:
+                    # Whoever committed it may have been killed before they noted it.
+                    self.turns.note(store, turn.replayed, again=True)
 
     @contextmanager
     def exclusively(self, name: str, lock_timeout_s: float | None = None) -> Iterator[Mark]:
@@ -249,10 +257,15 @@ def _pause_s(tries: int) -> float:
     return random.uniform(0, min(MAX_PAUSE_S, FIRST_PAUSE_S * 2**tries))  # noqa: S311
 
 
-def _is_replayed(result: Result) -> bool:
-    if isinstance(result, AppliedTogether):
-        return any(map(_is_replayed, result.results))
-    return isinstance(result, Replayed)
+def _last_replayed(results: Iterable[Result]) -> Made | None:
+    """The last of what is answered again; None where nothing is."""
+    found = None
+    for result in results:
+        if isinstance(result, AppliedTogether):
+            found = _last_replayed(result.results) or found
+        elif isinstance(result, Replayed):
+            found = result.made
+    return found
 
 
 def _evidence(made: Sequence[Made]) -> Made:

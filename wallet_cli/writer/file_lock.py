@@ -110,11 +110,11 @@ class TurnLock:
             # Also when an exception or a signal cut the wait or the turn short.
             self._give_up(fd)
 
-    def note(self, store: Copying, committed: Made | None, time: Time | None = None) -> None:
+    def note(self, store: Copying, committed: Made | None, time: Time | None = None, *, again: bool = False) -> None:
         """Note in the lock file, within a turn, what was committed last; where there is no room, what was before stays.
 
-        `committed` is a part of it: a transaction, if it has one. It is not synced: after a power cut the note may be
-        older than the ledger, which is as good as none.
+        `committed` is a part of it: a transaction, if it has one; `again` where it was there already, and is answered
+        once more. It is not synced: after a power cut the note may be older than the ledger, which is as good as none.
         """
         with suppress(WalletError):
             uuid = store.facts_of_turn().uuid
@@ -125,7 +125,7 @@ class TurnLock:
             if time is not None:
                 at_us = time.us if time.is_confirmed else max(at_us, time.us)
             now = before._replace(lock=self._file, file=store.identity(), changes=store.changes, at_us=at_us)
-            if isinstance(committed, Transaction):
+            if isinstance(committed, Transaction) and (not again or _is_later(committed, before)):
                 now = now._replace(wallet_id=committed.wallet_id, seq=committed.seq, hash=committed.hash)
             _write_at(self._fd, now.packed(), LAST_COMMIT_AT)
 
@@ -259,6 +259,13 @@ def _write_at(fd: int, content: bytes, place: int) -> None:
         else:
             os.lseek(fd, place, os.SEEK_SET)
             os.write(fd, content)
+
+
+def _is_later(transaction: Transaction, noted: LastCommit) -> bool:
+    """Whether a transaction, which may be an older one that is answered again, came after the one that was noted."""
+    if transaction.wallet_id == noted.wallet_id:
+        return transaction.seq > noted.seq
+    return transaction.at_us >= noted.at_us
 
 
 def _noted(fd: int) -> LastCommit | None:

@@ -27,5 +27,5 @@ class RowLocks:
         """Nothing to wait for here."""
         return nullcontext()
 
-    def note(self, store: Copying, committed: Made | None, time: Time | None = None) -> None:
+    def note(self, store: Copying, committed: Made | None, time: Time | None = None, *, again: bool = False) -> None:
         """A server keeps its log itself."""
