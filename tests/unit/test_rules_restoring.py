@@ -283,8 +283,10 @@ def test_while_an_export_is_read_back_nothing_else_is_written() -> None:
     # Their number is taken: the first is refused before that.
     assert {told(result) for result in results} <= {"restore_conflict", "user_exists"}
     assert state.made == []
-    state.fault = "transaction 1-1 refers to what is not there"
-    assert [told(result) for result in execute(state, [EndRestore()], 50)] == ["restore_conflict"]
+    state.fault = ("captures", (1, 1))
+    (result,) = execute(state, [EndRestore()], 50)
+    assert told(result) == "restore_conflict"
+    assert "transaction 1-1 refers to what is not there" in result.error.message  # type: ignore[union-attr]
     state.fault = None
     assert [told(result) for result in execute(state, [EndRestore(), Post(1, True, 1)], 50)] == ["applied", "applied"]
 
