@@ -46,3 +46,6 @@ def put_in(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     for rule in rules.RULES.values():
         if rule.decide is thing:
             monkeypatch.setattr(rule, "decide", faulty)
+    for command, touches in list(rules._TOUCHES.items()):
+        if touches is thing:
+            monkeypatch.setitem(rules._TOUCHES, command, faulty)
