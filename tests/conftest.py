@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import cli, engines, postgres, schedule
+from support import cli, declared, engines, postgres, schedule
 from support.engines import Address, Engine
 
 from wallet_cli import settings
@@ -76,6 +76,13 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 def empty_ledger() -> Path:
     """A ledger just made, in a file, to copy from."""
     return engines.empty_file()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def declared_refusals() -> Iterator[None]:
+    """Whatever is tested, no rule refuses with an error that it does not declare."""
+    with declared.refusals():
+        yield
 
 
 @pytest.fixture(autouse=True)

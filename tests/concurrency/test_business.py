@@ -111,7 +111,7 @@ def transfers_write_one_leg() -> None:
             state.last[command.target_id] = last
         return result
 
-    rules._RULES[Transfer] = one_leg
+    rules.RULES[Transfer].decide = one_leg
 
 
 def captures_do_not_end_a_hold() -> None:
@@ -125,7 +125,7 @@ def captures_do_not_end_a_hold() -> None:
             state.keep_wallet(wallet)
         return result
 
-    rules._RULES[CaptureHold] = capture
+    rules.RULES[CaptureHold].decide = capture
 
 
 def lapsed_holds_are_captured() -> None:

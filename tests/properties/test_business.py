@@ -67,9 +67,7 @@ FAULTS = {
         state, "State.append", "self._put(self.reversed, place, ", "(self.reversed, place, "
     ),
     "a reversal is reversed": Fault(postings, "reverse", "if original.reverses is not None:", "if False:"),
-    "one leg of a transfer is taken back": Fault(
-        postings, "reverse", "original.peer_wallet_id is not None and", "False and"
-    ),
+    "one leg of a transfer is taken back": Fault(postings, "reverse", "if original.peer is not None:", "if False:"),
     "a reversal needs no force": Fault(postings, "_reversal_refused", "if not force:", "if False:"),
     "force is not recorded": Fault(postings, "reverse", "forced=force", "forced=False"),
     "a transfer credits nothing": Fault(

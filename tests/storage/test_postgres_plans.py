@@ -17,8 +17,8 @@ from psycopg import pq
 from support import postgres
 
 from wallet_cli.storage import sql
-from wallet_cli.storage.loading import AT_ONCE
 from wallet_cli.storage.postgres import PostgresStore
+from wallet_cli.storage.reading import AT_ONCE
 from wallet_cli.storage.wire import bound, translated
 
 pytestmark = postgres.MARKS

@@ -1,7 +1,7 @@
 """The rules as tables, without a store: an event a row, its result last.
 
-The book keeps everything in lists and gives the rules all of it, anew, before each event; what an event needs of the
-past is added up from the start. A table sets up wallets first,
+The book keeps everything in lists, and before each event the rules are given what they say that it touches, anew; what
+that needs of the past is added up from the start. A table sets up wallets first,
 
     wallet ID STATUS MINIMUM [CREDITS [DEBITS]] [max=N] [daily=N] [in=CURRENCY] [used=KEY]
 
@@ -17,10 +17,15 @@ and then has events, each at the time of its turn; `-` stands for what is not gi
     NOW limits       WALLET MINIMUM MAXIMUM DAILY
     NOW restore      TRANSACTION credit|debit AMOUNT AT KEY [reverses=N] [hold=N] [peer=W-N]
     NOW put          HOLD AMOUNT CAPTURED STATUS CREATED EXPIRES ENDED KEY
+    NOW register     NUMBER NAME KEY [id=N] [at=N]
+    NOW open         USER TYPE CURRENCY MINIMUM KEY [id=N] [at=N]
+    NOW admit|revoke|use NAME
 
-Results are `applied` or `replayed` and what was made, or the code of the refusal (and which limit). Of a transaction:
-its id and the balance after it, likewise of the other leg of a transfer, and `forced`; of a hold: its id, status,
-amount and what is captured; of a wallet: its id and status. Three further events only look, and change nothing:
+Results are `applied` or `replayed` and what was made, or the code of the refusal (and which limit), and, after a colon,
+words of its message. Of a transaction: its id and the balance after it, likewise of the other leg of a transfer, and
+`forced`; of a hold: its id, status, amount and what is captured; of a wallet: its id and status; of a user: the id; of
+an operator: the name. From `clock TIME` on, another clock says that time, whatever the turn's says; from `clock -` on
+it says the same. Three further events only look, and change nothing:
 
     NOW look WALLET      → STATUS BALANCE HELD AVAILABLE, as of that time
     NOW see  HOLD        → STATUS AMOUNT CAPTURED, as of that time
@@ -30,8 +35,8 @@ amount and what is captured; of a wallet: its id and status. Three further event
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, cast
 
 from wallet_cli.domain import chain
 from wallet_cli.domain.address import (
@@ -42,18 +47,23 @@ from wallet_cli.domain.address import (
 )
 from wallet_cli.domain.commands import (
     SAME,
+    AdmitOperator,
     Applied,
     AppliedTogether,
     CaptureHold,
     Command,
+    NoteUse,
+    OpenWallet,
     PlaceHold,
     Post,
     Refusal,
+    Register,
     RestoreHold,
     RestoreState,
     RestoreTransaction,
     Result,
     Reverse,
+    RevokeOperator,
     Same,
     SetLimits,
     SetStatus,
@@ -61,12 +71,28 @@ from wallet_cli.domain.commands import (
     Transfer,
     VoidHold,
 )
-from wallet_cli.domain.model import OPEN, Account, Hold, Policy, Transaction, User, Wallet, available
+from wallet_cli.domain.model import (
+    OPEN,
+    Account,
+    Hold,
+    LedgerFacts,
+    Operator,
+    Policy,
+    Transaction,
+    User,
+    Wallet,
+    available,
+)
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, Currency, parse_currency
-from wallet_cli.domain.period import DAY_US, day_start_us
+from wallet_cli.domain.period import DAY_US
+from wallet_cli.domain.phone import Phone
 from wallet_cli.domain.rules import State, execute
+from wallet_cli.domain.rules.clocks import is_reset
 from wallet_cli.domain.rules.holds import status_at
+from wallet_cli.storage.loading import Loader, Loading
 
+T = TypeVar("T")
+Place = tuple[int, int]
 INR = Currency("INR", 2)
 RESTORES = (RestoreTransaction, RestoreHold, RestoreState)
 """What the book takes at any time, as if it had been empty when an export began to be read back into it."""
@@ -98,15 +124,24 @@ def everything(state: State) -> dict[str, Any]:
     return copy.deepcopy(vars(state))
 
 
+def _only(found: Iterable[T]) -> T | None:
+    return next(iter(found), None)
+
+
 class Book:
-    """What a store would hold, in lists."""
+    """What a store would hold, in lists. What the rules are given of it is what they say that a batch touches."""
 
     def __init__(self, policy: str = "0") -> None:
         self.policy = Policy(policy, clock_skew_us=DAY_US)
         self.users = [User(1, "1", "+911", None, None, None, 0)]
         self.wallets: dict[int, Wallet] = {}
         self.transactions: dict[int, list[Transaction]] = {}
-        self.holds: dict[tuple[int, int], Hold] = {}
+        self.holds: dict[Place, Hold] = {}
+        self.operators: dict[str, Operator] = {}
+        self.restoring = False
+        self.server_us: int | None = 0
+        self.clock_us: int | None = None
+        """What another clock says; None where it says what the turn's does."""
 
     def open(self, wallet: Wallet, *transactions: Transaction) -> None:
         self.wallets[wallet.id] = wallet
@@ -116,48 +151,85 @@ class Book:
         history = self.transactions[wallet_id]
         return history[-1] if history else chain.unopened(self.wallets[wallet_id])
 
-    def find(self, wallet_id: int, seq: int) -> Transaction:
-        return next(each for each in self.transactions[wallet_id] if each.seq == seq)
-
     def account(self, wallet_id: int, now_us: int) -> Account:
-        lapsed = sum(hold.kept for hold in self._lapsed(wallet_id, now_us))
-        return Account(self.wallets[wallet_id], self.last(wallet_id), lapsed)
+        lapsed = sum(hold.kept for hold in self.lapsed_holds(wallet_id, now_us))
+        history = self.transactions[wallet_id]
+        before = history[-2].hash if len(history) > 1 else None
+        return Account(self.wallets[wallet_id], self.last(wallet_id), lapsed, before)
 
-    def load(self, now_us: int) -> State:
-        """All that there is, as of a turn at that time."""
-        state = State(self.policy, len(self.users) + 1, max(self.wallets, default=0) + 1)
-        for user in self.users:
-            state.add_user(user)
-        for wallet in self.wallets.values():
-            self._load_wallet(state, wallet, now_us)
-        for hold in self.holds.values():
-            state.add_hold(hold)
-            if hold.key is not None:
-                state.keys[hold.wallet_id, hold.key, False] = hold
-        return state
+    # What is asked of a store.
 
-    def _load_wallet(self, state: State, wallet: Wallet, now_us: int) -> None:
-        history, last = self.transactions[wallet.id], self.last(wallet.id)
-        state.add_wallet(wallet, last)
-        for each in history:
-            state.history[wallet.id, each.seq] = each
-            state.reversed[wallet.id, each.seq] = sum(other.amount for other in history if other.reverses == each.seq)
-            if each.key is not None:
-                state.keys[wallet.id, each.key, each.user_key] = each
-        lapsed = self._lapsed(wallet.id, now_us)
-        if lapsed:
-            state.lapsed[wallet.id] = lapsed
-        day_us = day_start_us(last.at_us)
-        state.day_debits[wallet.id] = sum(e.amount for e in history if not e.is_credit and e.at_us < day_us)
+    def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
+        return [self.account(id_, now_us) for id_ in wallet_ids if id_ in self.wallets]
 
-    def _lapsed(self, wallet_id: int, now_us: int) -> tuple[Hold, ...]:
+    def facts_of_turn(self) -> LedgerFacts:
+        return LedgerFacts()
+
+    def written_us(self) -> int:
+        raise NotImplementedError
+
+    def first_wrong_at_all(self) -> None:
+        return None
+
+    def next_user_id(self) -> int:
+        return len(self.users) + 1
+
+    def next_wallet_id(self) -> int:
+        return max(self.wallets, default=0) + 1
+
+    def user_by_id(self, id_: int) -> User | None:
+        return _only(user for user in self.users if user.id == id_)
+
+    def user_by_e164(self, e164: str) -> User | None:
+        return _only(user for user in self.users if user.phone_e164 == e164)
+
+    def user_by_key(self, key: str) -> User | None:
+        return _only(user for user in self.users if user.key == key)
+
+    def wallet_by_key(self, user_id: int, key: str) -> Wallet | None:
+        return _only(wallet for wallet in self.wallets.values() if (wallet.user_id, wallet.key) == (user_id, key))
+
+    def account_of(self, user_id: int, type_: str, now_us: int) -> Account | None:
+        owned = [wallet for wallet in self.wallets.values() if (wallet.user_id, wallet.type) == (user_id, type_)]
+        return _only(self.account(wallet.id, now_us) for wallet in owned)
+
+    def operator_by_name(self, name: str) -> Operator | None:
+        return self.operators.get(name)
+
+    def keyed(self, pairs: Sequence[tuple[int, str]]) -> list[Transaction]:
+        return [each for id_, key in pairs for each in self.transactions.get(id_, ()) if each.key == key]
+
+    def transaction(self, wallet_id: int, seq: int) -> Transaction | None:
+        return _only(each for each in self.transactions.get(wallet_id, ()) if each.seq == seq)
+
+    def reversed_amount(self, wallet_id: int, seq: int) -> int:
+        return sum(each.amount for each in self.transactions[wallet_id] if each.reverses == seq)
+
+    def last_seq_before(self, wallet_id: int, last: int, moment_us: int) -> int:
+        return sum(each.at_us < moment_us for each in self.transactions[wallet_id][:last])
+
+    def resets(self, wallet_id: int) -> int:
+        return sum(is_reset(each, number) for number in range(1, 9) for each in self.transactions[wallet_id])
+
+    def hold(self, wallet_id: int, number: int) -> Hold | None:
+        return self.holds.get((wallet_id, number))
+
+    def hold_by_key(self, wallet_id: int, key: str) -> Hold | None:
+        return _only(hold for hold in self.holds.values() if (hold.wallet_id, hold.key) == (wallet_id, key))
+
+    def lapsed_holds(self, wallet_id: int, now_us: int) -> list[Hold]:
         holds = [hold for hold in self.holds.values() if hold.wallet_id == wallet_id]
-        return tuple(hold for hold in holds if hold.status == OPEN and hold.expires_at_us <= now_us)
+        return [hold for hold in holds if hold.status == OPEN and hold.expires_at_us <= now_us]
+
+    def load(self, commands: Sequence[Command], now_us: int) -> State:
+        """What the commands touch, as of a turn at that time."""
+        self.restoring = any(isinstance(command, RESTORES) for command in commands)
+        self.server_us = now_us if self.clock_us is None else self.clock_us
+        return Loader(cast("Loading", self), State(self.policy), now_us).load(commands)
 
     def carry_out(self, commands: Sequence[Command], now_us: int) -> list[Result]:
         """Decide a batch and write down what it made; what is refused or replayed has to make and change nothing."""
-        state = self.load(now_us)
-        state.restoring = any(isinstance(command, RESTORES) for command in commands)
+        state = self.load(commands, now_us)
         before = everything(state)
         results = execute(state, commands, now_us)
         if not any(isinstance(result, Applied | AppliedTogether) for result in results):
@@ -176,6 +248,8 @@ class Book:
                 self.holds[thing.wallet_id, thing.number] = thing
             elif isinstance(thing, User):
                 self.users.append(thing)
+            elif isinstance(thing, Operator):
+                self.operators[thing.name] = thing
 
     def told(self, result: Result) -> str:
         if isinstance(result, Refusal):
@@ -189,10 +263,10 @@ class Book:
             return f"{format_hold_id(made.wallet_id, made.number)} {made.status} {made.amount} {made.captured}"
         if isinstance(made, Wallet):
             return f"{made.id} {made.status}"
+        if isinstance(made, User | Operator):
+            return str(made[0])
         assert isinstance(made, Transaction)
-        legs = [made]
-        if made.peer_wallet_id is not None and made.peer_seq is not None:
-            legs.append(self.find(made.peer_wallet_id, made.peer_seq))
+        legs = [made, *self.transactions[made.peer[0]][made.peer[1] - 1 : made.peer[1]]] if made.peer else [made]
         words = [f"{format_transaction_id(leg.wallet_id, leg.seq)} {leg.balance}" for leg in legs]
         return " ".join([*words, "forced"] if made.forced else words)
 
@@ -222,9 +296,12 @@ def set_up(book: Book, words: Sequence[str]) -> None:
     wallet = Wallet(id_, 1, f"type{id_}", currency, status, given_number(minimum), 0)
     wallet = wallet._replace(maximum=given_number(options.get("max", "-")))
     wallet = wallet._replace(daily_debit=given_number(options.get("daily", "-")))
-    first = Transaction(id_, 1, True, credits_, credits_, 0, 1, 10, None, options.get("used"), bytes(32))
-    second = Transaction(id_, 2, False, debits, credits_, debits, 1, 10, None, None, bytes(32))
-    book.open(wallet, *[each for each in (first, second) if each.amount])
+    state = State(Policy())
+    state.add_wallet(wallet, chain.unopened(wallet))
+    for amount, is_credit, key in ((credits_, True, options.get("used")), (debits, False, None)):
+        if amount:
+            state.append(state.last[id_], is_credit, amount, 10, None, key)
+    book.open(wallet, *cast("list[Transaction]", state.made))
 
 
 def _post(kind: str, rest: Sequence[str]) -> Post:
@@ -291,6 +368,28 @@ def _put(_kind: str, rest: Sequence[str]) -> RestoreHold:
     return RestoreHold(Hold(wallet_id, number_, number(amount), number(captured), status, *times, None, given(key)))
 
 
+def _register(_kind: str, rest: Sequence[str]) -> Register:
+    e164, name, key, *options = rest
+    return Register(Phone(e164.removeprefix("+91"), e164, None, None), given(name), *_restored(options), given(key))
+
+
+def _open(_kind: str, rest: Sequence[str]) -> OpenWallet:
+    user, type_, currency, minimum, key, *options = rest
+    unit = parse_currency(currency)
+    return OpenWallet(int(user), type_, unit, given_number(minimum), *_restored(options), given(key))
+
+
+def _restored(options: Sequence[str]) -> tuple[int | None, int | None]:
+    """The time and the id that are given where a user or a wallet is restored."""
+    found = dict(word.split("=") for word in options)
+    return given_number(found.get("at", "-")), given_number(found.get("id", "-"))
+
+
+def _operator(kind: str, rest: Sequence[str]) -> AdmitOperator | RevokeOperator | NoteUse:
+    (name,) = rest
+    return {"admit": AdmitOperator(name, bytes(32), False), "revoke": RevokeOperator(name), "use": NoteUse(name)}[kind]
+
+
 COMMANDS: dict[str, Callable[[str, Sequence[str]], Single]] = {
     "credit": _post,
     "debit": _post,
@@ -303,6 +402,11 @@ COMMANDS: dict[str, Callable[[str, Sequence[str]], Single]] = {
     "limits": _limits,
     "restore": _restore,
     "put": _put,
+    "register": _register,
+    "open": _open,
+    "admit": _operator,
+    "revoke": _operator,
+    "use": _operator,
 }
 
 
@@ -317,14 +421,21 @@ def play(table: str, policy: str = "0", book: Book | None = None) -> Book:
     book = Book(policy) if book is None else book
     for row in table.splitlines():
         event, _, expected = row.partition("→")
+        expected, _, said = expected.partition(": ")
         words = event.split()
         if not words or words[0] in ("#", "now"):
             continue
         if words[0] == "wallet":
             set_up(book, words[1:])
+        elif words[0] == "clock":
+            book.clock_us = given_number(words[1])
         elif words[1] in ("look", "see", "row"):
             assert book.looked(words[1:], number(words[0])) == " ".join(expected.split()), row
         else:
             command, now_us = parsed(words)
-            assert book.told(book.carry_out([command], now_us)[0]) == " ".join(expected.split()), row
+            (result,) = book.carry_out([command], now_us)
+            assert book.told(result) == " ".join(expected.split()), row
+            if isinstance(command, Transfer) and not isinstance(result, Refusal):
+                assert result.beside == book.transaction(*result.made.peer), row  # type: ignore
+            assert not said or said.strip() in cast("Refusal", result).error.message, row
     return book

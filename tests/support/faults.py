@@ -43,6 +43,9 @@ def put_in(monkeypatch: pytest.MonkeyPatch, fault: Fault) -> None:
     for path, module in sys.modules.copy().items():
         if path.startswith("wallet_cli.") and getattr(module, name, None) is thing:
             monkeypatch.setattr(module, name, faulty)
-    for command, rule in list(rules._RULES.items()):
-        if rule is thing:
-            monkeypatch.setitem(rules._RULES, command, faulty)
+    for rule in rules.RULES.values():
+        if rule.decide is thing:
+            monkeypatch.setattr(rule, "decide", faulty)
+    for command, touches in list(rules._TOUCHES.items()):
+        if touches is thing:
+            monkeypatch.setitem(rules._TOUCHES, command, faulty)

@@ -1,23 +1,14 @@
-"""The rules of credits and debits, as tables: an event a row, its result last. Of the rest: test_rules_*.py.
-
-A `post` row says when its turn comes and what is asked; the columns are
-
-    now  kind  wallet  amount  key  note  at  →  result
-
-with `-` for what is not given. Results are `applied` or `replayed` with the transaction's id and the balance after it,
-or the code of the refusal. The form is that of TigerBeetle's state machine tests.
-"""
+"""The rules of credits and debits, as tables, and the hash chain. The form is that of support/book.py."""
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from typing import Any
 
 import pytest
+from support.book import INR, Book, play
 
 from wallet_cli.domain import chain
-from wallet_cli.domain.address import format_transaction_id
 from wallet_cli.domain.commands import (
     Applied,
     CaptureHold,
@@ -27,86 +18,15 @@ from wallet_cli.domain.commands import (
     Post,
     Refusal,
     Register,
-    Replayed,
     Result,
     Reverse,
     Transfer,
 )
 from wallet_cli.domain.model import Policy, Transaction, Wallet
-from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, Currency
+from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import FIRST_US
 from wallet_cli.domain.phone import Phone
 from wallet_cli.domain.rules import State, execute
-from wallet_cli.errors import WalletError
-
-INR = Currency("INR", 2)
-NAMES = {"MAX": MAX_AMOUNT_MINOR, "TOTAL": MAX_TOTAL_MINOR}
-
-
-def number(text: str) -> int:
-    """`12`, `-5`, `MAX`, `MAX+1`, `TOTAL-5`"""
-    for name, value in NAMES.items():
-        if text.startswith(name):
-            return value + int(text[len(name) :] or 0)
-    return int(text)
-
-
-def open_wallet(state: State, id_: int, status: str, minimum: int | None, credits_: int = 0, debits: int = 0) -> None:
-    wallet = Wallet(id_, 1, f"type{id_}", INR, status, minimum, 0)
-    last = chain.unopened(wallet)
-    if credits_:
-        # As after two transactions at time 10 that moved these totals.
-        last = last._replace(seq=2, credit_total=credits_, debit_total=debits, credit_count=1, at_us=10)
-    state.add_wallet(wallet, last)
-
-
-def parse_post(words: list[str]) -> tuple[Post, int]:
-    now, kind, wallet, amount, key, note, at = words
-    assert kind in ("credit", "debit")
-    command = Post(
-        int(wallet),
-        kind == "credit",
-        number(amount),
-        None if note == "-" else note,
-        None if key == "-" else key,
-        None if at == "-" else int(at),
-    )
-    return command, int(now)
-
-
-def told(result: Result) -> str:
-    if isinstance(result, Refusal):
-        return result.error.code
-    made = result.made
-    assert isinstance(made, Transaction)
-    word = "applied" if isinstance(result, Applied) else "replayed"
-    return f"{word} {format_transaction_id(made.wallet_id, made.seq)} {made.balance}"
-
-
-def everything(state: State) -> dict[str, Any]:
-    return copy.deepcopy(vars(state))
-
-
-def play(table: str, policy: str = "0") -> State:
-    """Run a table, row by row, and compare each result; what is refused or replayed has to change nothing."""
-    state = State(Policy(policy))
-    for row in table.splitlines():
-        event, _, expected = row.partition("→")
-        words = event.split()
-        if not words or words[0] in ("now", "#"):
-            continue
-        if words[0] == "wallet":
-            id_, status, minimum, *totals = words[1:]
-            open_wallet(state, int(id_), status, None if minimum == "-" else int(minimum), *map(number, totals))
-            continue
-        command, now = parse_post(words)
-        before = everything(state)
-        result = told(execute(state, [command], now)[0])
-        assert result == " ".join(expected.split()), row
-        if not result.startswith("applied"):
-            assert everything(state) == before, row
-    return state
-
 
 TABLES = {
     "credits and debits": """
@@ -256,92 +176,25 @@ def test_a_minimum_finer_than_the_currency_is_the_least_at_or_above_it() -> None
     )
 
 
-# A request that breaks every rule, and then, row by row, one rule fewer: each answer is that of the first rule broken.
-PRECEDENCE = """
-    now  kind  wallet amount key  note at   → result
-     50  debit 9      MAX+1  used -    60   → wallet_not_found
-     50  debit 2      MAX+1  used -    60   → key_reused
-     50  debit 2      MAX+1  free -    60   → wallet_not_active
-     50  debit 1      MAX+1  free -    60   → invalid_input
-     50  debit 1         10  free -    60   → invalid_input
-     50  debit 1         10  free -     5   → time_conflict
-     50  debit 1         10  free -    50   → balance_overflow
-     50  debit 3         10  free -    50   → insufficient_funds
-     50  debit 3          5  free -    50   → applied 3-3 0
-"""
-
-
-def test_the_first_rule_that_is_broken_is_the_one_that_answers() -> None:
-    state = State(Policy("0"))
-    # Wallet 1 is near the bound of its totals, and short of funds too; wallet 3 is short of funds alone.
-    open_wallet(state, 1, "active", None, MAX_TOTAL_MINOR - 5, MAX_TOTAL_MINOR - 5)
-    open_wallet(state, 2, "frozen", None, MAX_TOTAL_MINOR - 5, MAX_TOTAL_MINOR - 5)
-    open_wallet(state, 3, "active", None, 15, 10)
-    for wallet_id in (1, 2, 3, 9):
-        state.keys[wallet_id, "used", False] = Transaction(wallet_id, 1, True, 1, 1, 0, 1, 1, None, "used", bytes(32))
-    said = []
-    for row in PRECEDENCE.splitlines()[2:]:
-        event, _, expected = row.partition("→")
-        command, now = parse_post(event.split())
-        result = execute(state, [command], now)[0]
-        assert told(result) == " ".join(expected.split()), row
-        said.append(result.error.message if isinstance(result, Refusal) else "")
-    # The two that share a code are two rules: amount, then time.
-    assert "amount" in said[3]
-    assert "future" in said[4]
-
-
-def register(e164: str, name: str | None = None) -> Register:
-    return Register(Phone(e164, e164, None, None), name)
-
-
 def made(result: Result) -> Any:
     assert isinstance(result, Applied)
     return result.made
 
 
-def refused(result: Result) -> WalletError:
-    assert isinstance(result, Refusal)
-    return result.error
-
-
-def test_a_number_is_registered_once_and_ids_count_from_one() -> None:
-    state = State(Policy())
-    first, again, second = execute(state, [register("+911"), register("+911", "Asha"), register("+912")], 7)
-    assert (made(first).id, made(first).created_at_us, made(second).id) == (1, 7, 2)
-    assert refused(again).code == "user_exists"
-    assert "user 1" in refused(again).message
-
-
-def test_a_user_has_one_wallet_of_a_type_and_must_exist() -> None:
-    state = State(Policy())
-    batch = [
-        OpenWallet(1, "main", INR, None),
-        register("+911"),
-        OpenWallet(1, "main", INR, 2000),
-        OpenWallet(1, "main", Currency("PTS/0", 0), None),
-        OpenWallet(1, "points", Currency("PTS/0", 0), None),
-    ]
-    nobody, _, main, again, points = execute(state, batch, 7)
-    assert refused(nobody).code == "user_not_found"
-    assert made(main) == Wallet(1, 1, "main", INR, "active", 2000, 7, opening_minimum=2000)
-    assert refused(again).code == "wallet_exists"
-    assert made(points) == Wallet(2, 1, "points", Currency("PTS/0", 0), "active", None, 7)
-
-
 def test_a_batch_is_decided_in_order_each_on_what_those_before_it_left() -> None:
+    book = Book()
     batch: list[Command] = [
-        register("+911"),
-        OpenWallet(1, "main", INR, None),
+        Register(Phone("2", "+912", None, None), None),
+        OpenWallet(2, "main", INR, None),
         Post(1, False, 5),
         Post(1, True, 5, key="k"),
         Post(1, True, 5, key="k"),
         Post(1, True, 6, key="k"),
         Post(1, False, 5),
     ]
-    results = execute(State(Policy()), batch, 7)
-    assert [type(result) for result in results] == [Applied, Applied, Refusal, Applied, Replayed, Refusal, Applied]
-    assert [told(result) for result in results[2:]] == [
+    assert [book.told(result) for result in book.carry_out(batch, 7)] == [
+        "applied 2",
+        "applied 1 active",
         "insufficient_funds",
         "applied 1-1 5",
         "replayed 1-1 5",
@@ -353,56 +206,61 @@ def test_a_batch_is_decided_in_order_each_on_what_those_before_it_left() -> None
 def test_a_refusal_does_not_touch_its_neighbours() -> None:
     good = [Post(1, True, 100), Post(1, False, 30, key="k"), Post(1, True, 1)]
     bad = [Post(1, False, 10**6), Post(9, True, 1), Post(1, True, 0), Post(1, True, 1, at_us=10**6)]
-    alone, mixed = State(Policy()), State(Policy())
-    for state in (alone, mixed):
-        open_wallet(state, 1, "active", None)
-    execute(alone, good, 7)
-    execute(mixed, [bad[0], good[0], bad[1], bad[2], good[1], bad[3], good[2]], 7)
-    assert everything(mixed) == everything(alone)
+    alone, mixed = (play("wallet 1 active -") for _ in range(2))
+    alone.carry_out(good, 7)
+    mixed.carry_out([bad[0], good[0], bad[1], bad[2], good[1], bad[3], good[2]], 7)
+    assert vars(mixed) == vars(alone)
 
 
 def test_a_transaction_carries_the_running_totals_of_its_wallet() -> None:
-    state = play(
+    last = play(
         """
         wallet 1 active -
           1 credit 1         100 -   -    -  → applied 1-1 100
           2 debit  1          30 -   -    -  → applied 1-2 70
           3 credit 1           5 k   note -  → applied 1-3 75
         """
-    )
-    last = state.last[1]
+    ).last(1)
     assert last[:10] == (1, 3, True, 5, 105, 30, 2, 3, "note", "k")
     assert last[11:] == (None, None, None, None, None, False, False)
     assert (last.balance, last.debit_count) == (75, 1)
 
 
-def test_a_clock_set_back_repeats_the_time_of_the_last_transaction() -> None:
-    state = State(Policy())
-    open_wallet(state, 1, "active", None)
-    first, second = execute(state, [Post(1, True, 1)], 100) + execute(state, [Post(1, True, 1)], 50)
-    assert (made(first).at_us, made(second).at_us) == (100, 100)
+def test_what_is_made_says_when() -> None:
+    book = play(
+        """
+        wallet 1 active -
+        100 credit 1 1 - - -                 → applied 1-1 1
+         50 credit 1 1 - - -                 → applied 1-2 2
+         50 register +912 - -                → applied 2
+         60 open 2 main INR 2000 -           → applied 2 active
+        """
+    )
+    # A clock set back repeats the time of the last transaction.
+    assert [each.at_us for each in book.transactions[1]] == [100, 100]
+    assert book.users[-1].created_at_us == 50
+    assert book.wallets[2] == Wallet(2, 2, "main", INR, "active", 2000, 60, opening_minimum=2000)
 
 
 def test_history_of_any_age_may_be_the_first() -> None:
-    state = State(Policy())
-    open_wallet(state, 1, "active", None)
-    assert made(execute(state, [Post(1, True, 1, at_us=FIRST_US)], 0)[0]).at_us == FIRST_US
+    book = play("wallet 1 active -")
+    book.carry_out([Post(1, True, 1, at_us=FIRST_US)], 0)
+    assert book.last(1).at_us == FIRST_US
 
 
 def test_insufficient_funds_says_how_much_is_missing() -> None:
-    state = State(Policy("20"))
-    open_wallet(state, 1, "active", None, 50_000, 12_050)
-    error = refused(execute(state, [Post(1, False, 40_000)], 11)[0])
-    assert error.details == {
+    book = play("wallet 1 active - 50000 12050", policy="20")
+    (result,) = book.carry_out([Post(1, False, 40_000)], 11)
+    assert isinstance(result, Refusal)
+    assert result.error.details == {
         "balance": "379.50",
         "available": "359.50",
         "minimum_balance": "20.00",
         "shortfall": "40.50",
     }
-    assert "359.50 INR" in error.message
+    assert "359.50 INR" in result.error.message
     # The shortfall is what has to come in for the same debit to pass.
-    execute(state, [Post(1, True, 4050)], 11)
-    assert told(execute(state, [Post(1, False, 40_000)], 11)[0]) == "applied 1-4 2000"
+    play("11 credit 1 4050 - - - → applied 1-3 42000\n 11 debit 1 40000 - - - → applied 1-4 2000", book=book)
 
 
 # The format of the chain: these must never change, or every ledger there is would fail `wallet verify`.

@@ -83,10 +83,10 @@ def test_all_of_a_group_is_carried_out() -> None:
 
 @pytest.mark.parametrize(("wrong", "code"), WRONG.values(), ids=WRONG)
 def test_of_a_group_with_a_refusal_nothing_is_left(wrong: Single, code: str) -> None:
-    book = ledger()
-    state = book.load(20)
+    group = Together((*EVERYTHING, wrong, Post(1, True, 1)))
+    state = ledger().load([group], 20)
     before = everything(state)
-    (result,) = execute(state, [Together((*EVERYTHING, wrong, Post(1, True, 1)))], 20)
+    (result,) = execute(state, [group], 20)
     assert isinstance(result, Refusal)
     assert (result.error.code, result.error.details["index"]) == (code, len(EVERYTHING))
     assert everything(state) == before
@@ -95,10 +95,10 @@ def test_of_a_group_with_a_refusal_nothing_is_left(wrong: Single, code: str) -> 
 
 @pytest.mark.parametrize("size", range(len(EVERYTHING) + 1))
 def test_wherever_the_refusal_stands(size: int) -> None:
-    book = ledger()
-    state = book.load(20)
+    group = Together((*EVERYTHING[:size], Post(9, True, 1)))
+    state = ledger().load([group], 20)
     before = everything(state)
-    (result,) = execute(state, [Together((*EVERYTHING[:size], Post(9, True, 1)))], 20)
+    (result,) = execute(state, [group], 20)
     assert isinstance(result, Refusal)
     assert result.error.details["index"] == size
     assert everything(state) == before
@@ -107,9 +107,10 @@ def test_wherever_the_refusal_stands(size: int) -> None:
 def test_a_group_that_is_rolled_back_does_not_touch_its_neighbours() -> None:
     good: list[Any] = [Post(1, False, 1, key="x"), PlaceHold(1, 30, 99), Reverse(1, 2, 2), Post(1, False, 3)]
     bad = Together((*EVERYTHING, Post(9, True, 1)))
-    alone, mixed = ledger().load(20), ledger().load(20)
+    batch = [bad, good[0], good[1], bad, good[2], bad, good[3], bad]
+    alone, mixed = ledger().load(batch, 20), ledger().load(batch, 20)
     expected = execute(alone, good, 20)
-    results = execute(mixed, [bad, good[0], good[1], bad, good[2], bad, good[3], bad], 20)
+    results = execute(mixed, batch, 20)
     assert [results[index] for index in (1, 2, 4, 6)] == expected
     assert everything(mixed) == everything(alone)
 
@@ -119,7 +120,7 @@ def test_a_group_that_is_sent_again_is_answered_again() -> None:
     book = ledger()
     first = book.carry_out([group], 20)[0]
     assert isinstance(first, AppliedTogether)
-    state = book.load(21)
+    state = book.load([group], 21)
     before = everything(state)
     (again,) = execute(state, [group], 21)
     assert again == AppliedTogether(tuple(Replayed(each.made, each.beside) for each in first.results))
@@ -127,7 +128,7 @@ def test_a_group_that_is_sent_again_is_answered_again() -> None:
 
 
 def test_an_empty_group_is_carried_out_and_does_nothing() -> None:
-    state = ledger().load(20)
+    state = ledger().load([Together(())], 20)
     before = everything(state)
     assert execute(state, [Together(())], 20) == [AppliedTogether(())]
     assert everything(state) == before

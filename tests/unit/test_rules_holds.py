@@ -462,21 +462,19 @@ CAPTURING = """
 """
 
 
-@pytest.mark.parametrize("table", [PLACING, CAPTURING], ids=["placing", "capturing"])
+VOIDING = """
+    wallet 1 active -
+     11 put  1-h1 30 0 voided 1 50 5 - → applied 1-h1 voided 30 0
+     12 void 1-h1                      → hold_not_open
+     12 status 1 closed                → applied 1 closed
+     12 void 1-h3                      → hold_not_found
+     12 void 1-h1                      → wallet_not_active
+"""
+
+
+@pytest.mark.parametrize("table", [PLACING, CAPTURING, VOIDING], ids=["placing", "capturing", "voiding"])
 def test_the_first_rule_that_is_broken_is_the_one_that_answers(table: str) -> None:
     play(table)
-
-
-def test_voiding_asks_whether_it_exists_then_whether_the_wallet_is_closed_then_whether_it_is_open() -> None:
-    play(
-        """
-        wallet 1 active -
-         11 put  1-h1 30 0 voided 1 50 5 - → applied 1-h1 voided 30 0
-         12 status 1 closed                → applied 1 closed
-         12 void 1-h2                      → hold_not_found
-         12 void 1-h1                      → wallet_not_active
-        """
-    )
 
 
 def test_a_refusal_with_lapsed_holds_notes_nothing() -> None:
@@ -486,8 +484,9 @@ def test_a_refusal_with_lapsed_holds_notes_nothing() -> None:
          11 hold     1          30     9 -   -    → applied 1-h1 open 30 0
         """
     )
-    state = book.load(20)
+    batch = [PlaceHold(1, 101, 10)]
+    state = book.load(batch, 20)
     before = everything(state)
-    (result,) = execute(state, [PlaceHold(1, 101, 10)], 20)
+    (result,) = execute(state, batch, 20)
     assert isinstance(result, Refusal)
     assert everything(state) == before

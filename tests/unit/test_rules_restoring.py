@@ -158,7 +158,8 @@ def test_the_totals_and_the_hash_are_worked_out_as_they_once_were() -> None:
         assert isinstance(result, Applied)
     (result,) = restored.carry_out([RestoreHold(made.holds[1, 1])], 50)
     assert isinstance(result, Applied)
-    assert vars(restored) == vars(made)
+    assert (restored.transactions, restored.holds) == (made.transactions, made.holds)
+    assert restored.wallets == made.wallets
 
 
 def again(transaction: Transaction) -> RestoreTransaction:
@@ -253,9 +254,10 @@ RESTORED: dict[str, tuple[Any, Any]] = {
 @pytest.mark.parametrize("what", RESTORED)
 def test_restoring_is_no_second_way_to_write(what: str, status: str) -> None:
     book = play("wallet 1 active - 100\n 11 hold 1 10 99 - - → applied 1-h1 open 10 0")
-    state = book.load(50)
-    state.wallets[1] = state.wallets[1]._replace(status=status)
     new, there = RESTORED[what]
+    book.wallets[1] = book.wallets[1]._replace(status=status)
+    state = book.load([new, there], 50)
+    state.restoring = False
     assert [told(result) for result in execute(state, [new, there], 50)] == ["restore_conflict", "replayed"]
     assert state.made == []
 
@@ -267,24 +269,29 @@ def test_a_state_changes_no_wallet_of_a_ledger_that_was_not_empty(changes: dict[
     book = play("wallet 1 closed 0 max=5 daily=5")
     last = book.last(1)
     same = RestoreState(1, last.seq, last.hash, "closed", 0, 5, 5)
-    state = book.load(50)
-    results = execute(state, [same._replace(**changes), same], 50)
+    batch = [same._replace(**changes), same]
+    state = book.load(batch, 50)
+    state.restoring = False
+    results = execute(state, batch, 50)
     assert [told(result) for result in results] == ["restore_conflict", "replayed"]
 
 
 def test_while_an_export_is_read_back_nothing_else_is_written() -> None:
-    state = play("wallet 1 active - 100\nwallet 2 active - 100\n 11 hold 1 10 99 - - → applied 1-h1 open 10 0").load(50)
-    state.restoring = True
+    book = play("wallet 1 active - 100\nwallet 2 active - 100\n 11 hold 1 10 99 - - → applied 1-h1 open 10 0")
     others: list[Any] = [
         Register(PHONE, None), OpenWallet(1, "new", INR, None), Post(1, True, 1), Transfer(1, 2, 1), Reverse(1, 1),
         PlaceHold(1, 1, 9), CaptureHold(1, 1), VoidHold(1, 1), SetStatus(1, "frozen"), SetLimits(1, 5),
     ]  # fmt: skip
+    state = book.load(others, 50)
+    state.restoring = True
     results = execute(state, others, 50)
     # Their number is taken: the first is refused before that.
     assert {told(result) for result in results} <= {"restore_conflict", "user_exists"}
     assert state.made == []
-    state.fault = "transaction 1-1 refers to what is not there"
-    assert [told(result) for result in execute(state, [EndRestore()], 50)] == ["restore_conflict"]
+    state.fault = ("captures", (1, 1))
+    (result,) = execute(state, [EndRestore()], 50)
+    assert told(result) == "restore_conflict"
+    assert "transaction 1-1 refers to what is not there" in result.error.message  # type: ignore[union-attr]
     state.fault = None
     assert [told(result) for result in execute(state, [EndRestore(), Post(1, True, 1)], 50)] == ["applied", "applied"]
 
@@ -397,12 +404,11 @@ def test_what_is_refused_or_replayed_changes_nothing() -> None:
          11 put 1-h1 30 0 open 10 40 - - → applied 1-h1 open 30 0
         """
     )
-    state = book.load(50)
-    before = everything(state)
     last = book.last(1)
     same = RestoreState(1, last.seq, last.hash, "active", None, None, None)
-    state.restoring = True
+    batch = [again(last), RestoreHold(book.holds[1, 1]), same, same._replace(transactions=7)]
+    state = book.load(batch, 50)
     before = everything(state)
-    results = execute(state, [again(last), RestoreHold(book.holds[1, 1]), same, same._replace(transactions=7)], 50)
+    results = execute(state, batch, 50)
     assert [told(result) for result in results] == ["replayed", "replayed", "replayed", "restore_conflict"]
     assert everything(state) == before

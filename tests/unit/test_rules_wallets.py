@@ -7,6 +7,7 @@ from support.book import DAY_US, Book, play
 
 from wallet_cli.domain.commands import SAME, Post, Refusal, SetLimits, SetStatus
 from wallet_cli.domain.model import Wallet
+from wallet_cli.domain.rules import execute
 
 TABLES = {
     "freezing: all that moves money is refused, both ways": """
@@ -198,6 +199,88 @@ TABLES = {
     """,
 }
 
+REGISTRY = {
+    "users: one a number, and ids count from one": """
+          7 register +912 Asha -               → applied 2
+          7 register +912 Ravi -               → user_exists: user 2
+          7 register +911 -    -               → user_exists: user 1
+          7 register +913 -    -               → applied 3
+    """,
+    "users: with a key, the same request again is answered": """
+          7 register +912 Asha k               → applied 2
+          8 register +912 Asha k               → replayed 2
+          8 register +912 Ravi k               → key_reused: user 2
+          8 register +913 Asha k               → key_reused: user 2
+    """,
+    "wallets: one of a type, of a user who is there": """
+          7 open 2 main   INR   - -            → user_not_found
+          7 open 1 main   INR   2000 -         → applied 1 active
+          7 open 1 main   PTS/0 - -            → wallet_exists: INR
+          7 open 1 points PTS/0 - -            → applied 2 active
+          8 credit 2 5 - - -                   → applied 2-1 5
+    """,
+    "wallets: with a key, the same request again is answered as it was then": """
+          7 open 1 main   INR   20 k           → applied 1 active
+          8 status 1 frozen                    → applied 1 frozen
+          8 limits 1 30 = =                    → applied 1 frozen
+          9 open 1 main   INR   20 k           → replayed 1 active
+          9 open 1 main   INR   30 k           → key_reused: wallet
+          9 open 1 other  INR   20 k           → key_reused: wallet
+    """,
+    "operators: a name is given once, even after its key was revoked": """
+          7 admit  till                        → applied till
+          7 admit  till                        → key_exists
+          8 use    till                        → applied till
+          8 use    shop                        → key_not_found
+          8 revoke shop                        → key_not_found
+          9 revoke till                        → applied till
+          9 admit  till                        → key_exists
+    """,
+    "an id and a time are given where an export is read back, into an empty ledger": """
+          7 register +912 - - id=2 at=5        → restore_conflict
+          7 register +912 - - id=9 at=5        → restore_conflict: next id here is 2
+          7 open 1 main INR - - id=1 at=5      → restore_conflict
+          7 open 1 main INR - - id=9 at=5      → restore_conflict: next id here is 1
+    """,
+}
+
+
+@pytest.mark.parametrize("table", REGISTRY.values(), ids=REGISTRY)
+def test_who_there_is(table: str) -> None:
+    play(table)
+
+
+def test_a_minimum_that_no_amount_of_the_currency_comes_to_opens_no_wallet() -> None:
+    play("7 open 1 main PTS/6 - - → invalid_input\n 7 open 1 main PTS/6 0 - → applied 1 active", policy="1" + "0" * 12)
+
+
+CLOCKS = """
+    wallet 1 active - 100
+    wallet 2 active - 100
+     11 hold     1 10 99 - -            → applied 1-h1 open 10 0
+    clock 2DAY
+     12 credit   1 1 - - -              → storage_error
+     12 transfer 1 2 1 - -              → storage_error
+     12 reverse  1-1 1 - - -            → storage_error
+     12 hold     1 1 99 - -             → storage_error
+     12 capture  1-h1 1 - - -           → storage_error
+     12 register +912 - -               → storage_error
+     12 open     1 main INR - -         → storage_error
+     12 admit    till                   → storage_error
+     12 status   1 frozen               → applied 1 frozen
+     12 status   1 active               → applied 1 active
+    clock -
+     12 credit   1 1 - - -              → applied 1-2 101
+    2DAY credit  1 1 - - -              → applied 1-3 102
+     12 credit   1 1 - - -              → storage_error: last transaction
+     12 hold     1 1 99 - -             → storage_error: last transaction
+     12 transfer 2 1 1 - -              → storage_error: last transaction
+"""
+
+
+def test_nothing_is_recorded_by_a_clock_that_another_one_contradicts() -> None:
+    play(CLOCKS)
+
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_the_rules(table: str) -> None:
@@ -257,9 +340,7 @@ def test_each_limit_is_changed_by_itself() -> None:
 @pytest.mark.parametrize("command", [SetLimits(1, 20, 500, 70), SetLimits(1), SetStatus(1, "active")])
 def test_what_changes_nothing_writes_nothing(command: SetLimits | SetStatus) -> None:
     book = play("wallet 1 active 20 100 max=500 daily=70")
-    state = book.load(20)
-    from wallet_cli.domain.rules import execute
-
+    state = book.load([command], 20)
     execute(state, [command], 20)
     assert state.made == []
 
@@ -318,7 +399,8 @@ CREDITING = """
      50 credit 9      MAX+1  used -   60 → wallet_not_found
      50 credit 2      MAX+1  used -   60 → key_reused
      50 credit 2      MAX+1  free -   60 → wallet_not_active
-     50 credit 1      MAX+1  free -   60 → invalid_input
+     50 credit 1      MAX+1  free -   60 → invalid_input: amount
+     50 credit 1          6  free -   60 → invalid_input: future
      50 credit 1          6  free -    5 → time_conflict
      50 credit 1          6  free -   50 → balance_overflow
      50 credit 1          5  free -   50 → limit_exceeded maximum_balance
@@ -333,11 +415,14 @@ DEBITING = """
      50 debit  9      MAX+1  used -   60 → wallet_not_found
      50 debit  2      MAX+1  used -   60 → key_reused
      50 debit  2      MAX+1  free -   60 → wallet_not_active
-     50 debit  1      MAX+1  free -   60 → invalid_input
+     50 debit  1      MAX+1  free -   60 → invalid_input: amount
+     50 debit  1          6  free -   60 → invalid_input: future
      50 debit  1          6  free -    5 → time_conflict
      50 debit  1          6  free -   50 → balance_overflow
      50 debit  1          5  free -   50 → limit_exceeded daily_debit
      50 debit  3          5  free -   50 → insufficient_funds
+     50 credit 3          5  free -   50 → applied 3-3 5
+     50 debit  3          5  more -   50 → applied 3-4 0
 """
 CLOSING = """
     wallet 1 closed - 100

@@ -76,6 +76,11 @@ class Transaction(NamedTuple):
         return self.credit_total - self.debit_total
 
     @property
+    def peer(self) -> tuple[int, int] | None:
+        """The wallet id and seq of the other leg; None where it is no leg of a transfer."""
+        return None if self.peer_wallet_id is None or self.peer_seq is None else (self.peer_wallet_id, self.peer_seq)
+
+    @property
     def debit_count(self) -> int:
         return self.seq - self.credit_count
 

@@ -14,15 +14,16 @@ from wallet_cli.domain.commands import Made, Restoring
 from wallet_cli.domain.model import LedgerFacts, LedgerSetting, Operator
 from wallet_cli.errors import Busy, Damaged, StorageError, UnknownOutcome
 from wallet_cli.storage import sql
+from wallet_cli.storage.loading import Loading
 from wallet_cli.storage.marks import ARRIVING, Mark, refusal
-from wallet_cli.storage.reading import Reading, Values
+from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import COPIED, Copied
 from wallet_cli.storage.writing import Rows
 
 Key = tuple[int, ...]
 
 
-class Copying(Reading):
+class Copying(Loading):
     """The steps of a move, of which `exclusively` makes one transaction; a store says how they are run."""
 
     @property
@@ -84,9 +85,6 @@ class Copying(Reading):
 
     def _count_change(self) -> None:
         """Count a commit with no transaction. A server keeps its log itself, so nobody asks it."""
-
-    restoring = False
-    """Whether an export is being read back into the ledger, as of this turn."""
 
     def is_restoring(self) -> bool:
         return self.itself().restoring

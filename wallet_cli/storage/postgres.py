@@ -23,19 +23,17 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import errors, pq
 
-from wallet_cli.domain.commands import Command, Made, Restoring
+from wallet_cli.domain.commands import Made, Restoring
 from wallet_cli.domain.model import (
     Account,
     Hold,
     LedgerFacts,
     LedgerSetting,
     Operator,
-    Policy,
     Transaction,
     User,
     Wallet,
 )
-from wallet_cli.domain.rules import State
 from wallet_cli.errors import (
     Busy,
     Collision,
@@ -49,7 +47,6 @@ from wallet_cli.errors import (
 from wallet_cli.storage import session, sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.ledger_file import First, first_of_older, words_of_zone
-from wallet_cli.storage.loading import Loader
 from wallet_cli.storage.marks import Itself, check_writable
 from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.reading import Values
@@ -173,8 +170,6 @@ class PostgresStore(Copying):
         """The ledger's, which it keeps: but for one that is just arriving."""
         self._refused: StorageError | None = None
         """Why the database, which was reached, is not used."""
-        self.server_us: int | None = None
-        """What the server's clock said when the batch began."""
         self._doubtful = False
         """Whether the server said, of the last commit, that it may not have reached the standby."""
 
@@ -459,9 +454,6 @@ class PostgresStore(Copying):
             raise StorageError("this connection only reads")
         self._in_batch = False
         self._unsent = []
-
-    def load(self, commands: Sequence[Command], policy: Policy, now_us: int) -> State:
-        return Loader(self, State(policy), now_us).load(commands)
 
     def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool, settling: bool = False) -> list[Account]:
         """Begin, lock, and read what is locked, in one round trip.

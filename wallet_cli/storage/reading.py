@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, TypeVar
 
@@ -16,13 +16,15 @@ from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transa
 from wallet_cli.domain.text import containing
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
-from wallet_cli.storage.loading import in_chunks
 from wallet_cli.storage.marks import Itself, to_itself
 from wallet_cli.storage.sql import Filter
 
 T = TypeVar("T")
 
 Values = dict[str, Any] | list[Any]
+
+AT_ONCE = 64
+"""How many accounts or keys one statement looks up."""
 
 
 class Reading(ABC):
@@ -303,3 +305,10 @@ class Reading(ABC):
 
     def _next_id(self, statement: str) -> int:
         return (self._one(statement, {}, lambda row: row[0]) or 0) + 1
+
+
+def in_chunks(things: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
+    """Lists of at most `size` things each, in order."""
+    rest = iter(things)
+    while chunk := list(islice(rest, size)):
+        yield chunk

@@ -20,16 +20,14 @@ from urllib.parse import quote
 
 import apsw
 
-from wallet_cli.domain.commands import Command, Made, Restoring
-from wallet_cli.domain.model import Account, Hold, LedgerFacts, LedgerSetting, Operator, Policy, Transaction, Wallet
-from wallet_cli.domain.rules import State
+from wallet_cli.domain.commands import Made, Restoring
+from wallet_cli.domain.model import Account, Hold, LedgerFacts, LedgerSetting, Operator, Transaction, Wallet
 from wallet_cli.errors import MAKE_ROOM, Busy, Damaged, Malformed, StorageError, UnknownOutcome, hint_of
 from wallet_cli.storage import sql
 from wallet_cli.storage.copying import Copying
 from wallet_cli.storage.folders import sync
 from wallet_cli.storage.in_place import Identity, InPlace, beside, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_log
-from wallet_cli.storage.loading import Loader
 from wallet_cli.storage.marks import Itself, check_writable
 from wallet_cli.storage.reading import Values
 from wallet_cli.storage.sql import Copied
@@ -147,7 +145,6 @@ class SqliteStore(Copying):
     """One connection to a ledger. Use it from one thread, and never across a fork."""
 
     is_local = True
-    server_us = None
     may_come_back = False
 
     def __init__(self, path: Path, connection: apsw.Connection) -> None:
@@ -305,9 +302,6 @@ class SqliteStore(Copying):
     def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
         """There is nothing to lock: who has the turn has the whole file."""
         return self.accounts(wallet_ids, now_us) if wallet_ids else []
-
-    def load(self, commands: Sequence[Command], policy: Policy, now_us: int) -> State:
-        return Loader(self, State(policy), now_us).load(commands)
 
     def write(self, made: Sequence[Made]) -> None:
         with translating(self.path):

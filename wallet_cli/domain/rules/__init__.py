@@ -12,66 +12,51 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from wallet_cli.domain.commands import (
-    AdmitOperator,
     Applied,
     AppliedTogether,
-    CaptureHold,
     Command,
-    EndRestore,
-    NoteUse,
-    OpenWallet,
-    PlaceHold,
-    Post,
     Refusal,
-    Register,
     Replayed,
-    RestoreHold,
-    RestoreState,
-    RestoreTransaction,
     Result,
-    Reverse,
-    RevokeOperator,
-    SetLedger,
-    SetLimits,
-    SetStatus,
     Single,
     Together,
-    Transfer,
-    VoidHold,
 )
 from wallet_cli.domain.rules import holds, postings, registry, restoring
+from wallet_cli.domain.rules.rule import Decision, Refusals, Rule, Touched
 from wallet_cli.domain.rules.state import State
+from wallet_cli.errors import RestoreConflict
 
-__all__ = ["State", "execute"]
+__all__ = ["RULES", "State", "Touched", "execute", "refusals_of", "touched_by"]
 
-Decision = Applied | Replayed | Refusal
+RULES: dict[type, Rule[Any]] = {
+    rule.command: rule for rule in (*postings.RULES, *holds.RULES, *registry.RULES, *restoring.RULES)
+}
+"""The rule of each kind of command."""
 
-_RULES: dict[type, Callable[[State, Any, int], Decision]] = {
-    Post: postings.post,
-    Transfer: postings.transfer,
-    Reverse: postings.reverse,
-    PlaceHold: holds.place,
-    CaptureHold: holds.capture,
-    VoidHold: holds.void,
-    Register: registry.register,
-    OpenWallet: registry.open_wallet,
-    SetStatus: registry.set_status,
-    SetLimits: registry.set_limits,
-    AdmitOperator: registry.admit,
-    RevokeOperator: registry.revoke,
-    NoteUse: registry.note_use,
-    SetLedger: registry.set_ledger,
-    RestoreTransaction: restoring.restore_transaction,
-    RestoreHold: restoring.restore_hold,
-    RestoreState: restoring.restore_state,
-    EndRestore: restoring.end_restore,
+
+def _group_touches(group: Together, touched: Touched) -> None:
+    for command in group.commands:
+        _TOUCHES[type(command)](command, touched)
+
+
+_TOUCHES: dict[type, Callable[[Any, Touched], None]] = {
+    Together: _group_touches,
+    **{command: rule.touches for command, rule in RULES.items()},
 }
 
-_WHILE_RESTORING = (
-    Register, OpenWallet, RestoreTransaction, RestoreHold, RestoreState, EndRestore,
-    AdmitOperator, RevokeOperator, NoteUse,
-)  # fmt: skip
-"""What a ledger takes while an export is read back into it: the first two only where they restore."""
+
+def touched_by(commands: Iterable[Command]) -> Touched:
+    """What a batch touches: what `execute` has to find in the state."""
+    touched = Touched()
+    for command in commands:
+        _TOUCHES[type(command)](command, touched)
+    return touched
+
+
+def refusals_of(command: type[Single]) -> Refusals:
+    """The errors that a command of this kind can be refused with."""
+    rule = RULES[command]
+    return rule.refusals if rule.while_restoring else (*rule.refusals, RestoreConflict)
 
 
 def execute(state: State, commands: Iterable[Command], now_us: int) -> list[Result]:
@@ -87,10 +72,10 @@ def execute(state: State, commands: Iterable[Command], now_us: int) -> list[Resu
 
 
 def _decide(state: State, command: Single, now_us: int) -> Decision:
-    kind = type(command)
-    if state.restoring and kind not in _WHILE_RESTORING:
+    rule = RULES[type(command)]
+    if state.restoring and not rule.while_restoring:
         return Refusal(restoring.incomplete())
-    return _RULES[kind](state, command, now_us)
+    return rule.decide(state, command, now_us)
 
 
 def _together(state: State, group: Together, now_us: int) -> Result:

@@ -17,6 +17,8 @@ stays as it was written, and counts in periods and limits as of the reset.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.period import DAY_US, format_time
 from wallet_cli.domain.rules.state import State
@@ -38,6 +40,26 @@ RESET_KEY = "time-reset:"
 """How the keys of transactions that reset a wallet's time begin; the number of the reset follows."""
 
 CONFIRM = "set this machine's clock; only where it is right, run the command once with WALLET_CLOCK_SKEW=off before it"
+
+
+def doubt(state: State, now_us: int, server_us: int | None, written_us: Callable[[], int]) -> tuple[str, int] | None:
+    """What contradicts the turn's clock, in words, and the time that it says; None where it can be right.
+
+    `server_us` is what the clock of a database server says. Where there is none, `written_us` says when the ledger was
+    last written, and is asked only where its wallets do not tell.
+    """
+    skew_us = state.policy.clock_skew_us
+    if skew_us is None or state.restoring:
+        return None
+    if server_us is not None:
+        return ("the database server's", server_us) if abs(server_us - now_us) > skew_us else None
+    if now_us < EARLIEST_US or (state.empty and now_us > LATEST_FIRST_US):
+        return OF_PROGRAM
+    since_us = now_us - max(REST_US, skew_us)
+    if state.empty or any(last.at_us > since_us for last in state.last.values()):
+        return None
+    last_us = written_us()
+    return ("this ledger was last written at", last_us) if last_us <= since_us else None
 
 
 def clock_refused(state: State, now_us: int, *wallet_ids: int) -> StorageError | None:

@@ -10,12 +10,14 @@ the hold itself, or a hold would end before what was captured of it, or before i
 
 from __future__ import annotations
 
+from wallet_cli import errors
 from wallet_cli.domain.commands import Applied, CaptureHold, PlaceHold, Refusal, Replayed, VoidHold
 from wallet_cli.domain.model import ACTIVE, CAPTURED, CLOSED, EXPIRED, OPEN, VOIDED, Hold, Transaction
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.clocks import clock_refused
 from wallet_cli.domain.rules.postings import debit_refused, spending_refused
+from wallet_cli.domain.rules.rule import Rule
 from wallet_cli.domain.rules.state import State
 
 
@@ -145,3 +147,24 @@ def _same_capture(prior: Transaction | Hold, command: CaptureHold) -> bool:
         and command.amount in (None, prior.amount)
         and prior.note == command.note
     )
+
+
+_TAKES = (
+    errors.KeyReused, errors.WalletNotActive, errors.InvalidInput, errors.StorageError, errors.InsufficientFunds,
+)  # fmt: skip
+"""What can stand against whatever takes money, now or later."""
+
+RULES = (
+    Rule(
+        PlaceHold, place, lambda command, touched: touched.wallet(command.wallet_id, command.key),
+        (errors.WalletNotFound, errors.LimitExceeded, *_TAKES),
+    ),
+    Rule(
+        CaptureHold, capture, lambda command, touched: touched.hold(command.wallet_id, command.number, command.key),
+        (errors.HoldNotFound, errors.HoldNotOpen, errors.CaptureExceedsHold, errors.BalanceOverflow, *_TAKES),
+    ),
+    Rule(
+        VoidHold, void, lambda command, touched: touched.hold(command.wallet_id, command.number),
+        (errors.HoldNotFound, errors.WalletNotActive, errors.HoldNotOpen),
+    ),
+)  # fmt: skip

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from wallet_cli import errors
 from wallet_cli.domain.commands import Applied, Post, Refusal, Replayed, Reverse, Transfer
 from wallet_cli.domain.model import ACTIVE, Hold, Transaction, Wallet
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.clocks import clock_refused, reset_key
+from wallet_cli.domain.rules.rule import Rule, Touched
 from wallet_cli.domain.rules.state import State
-from wallet_cli.errors import InvalidInput, WalletError
 
 
 def post(state: State, command: Post, now_us: int) -> Applied | Replayed | Refusal:
@@ -65,7 +66,9 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
         return Refusal(refusals.no_wallet(source_id if source is None else target_id))
     if source_id == target_id:
         return Refusal(
-            InvalidInput(("wallet ", source.mention, " cannot be transferred to itself"), hint="name another wallet")
+            errors.InvalidInput(
+                ("wallet ", source.mention, " cannot be transferred to itself"), hint="name another wallet"
+            )
         )
     if key is not None:
         prior = state.keys.get((source_id, key, user_key))
@@ -77,7 +80,7 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
     if not source.currency.is_same(target.currency):
         one, other = source.currency.written, target.currency.written
         return Refusal(
-            InvalidInput(
+            errors.InvalidInput(
                 ("wallet ", source.mention, f" is in {one} and wallet ", target.mention, f" in {other}"),
                 hint="transfers are within one currency",
             )
@@ -106,8 +109,8 @@ def reverse(state: State, command: Reverse, now_us: int) -> Applied | Replayed |
         return Refusal(refusals.no_transaction(wallet_id, seq))
     # Each leg: its wallet, whether it is credited now, and what it takes back. Of a transfer both legs go back.
     legs = [(wallet, not original.is_credit, seq)]
-    if original.peer_wallet_id is not None and original.peer_seq is not None:
-        legs.append((state.wallets[original.peer_wallet_id], original.is_credit, original.peer_seq))
+    if original.peer is not None:
+        legs.append((state.wallets[original.peer[0]], original.is_credit, original.peer[1]))
     if key is not None:
         prior = state.keys.get((wallet_id, key, False))
         if prior is not None:
@@ -136,10 +139,7 @@ def reverse(state: State, command: Reverse, now_us: int) -> Applied | Replayed |
     # After this point the reversal is certain.
     made: list[Transaction] = []
     for number, ((_, is_credit, reverses), last) in enumerate(zip(legs, lasts, strict=True)):
-        peer_id = peer_seq = None
-        if len(legs) == 2:
-            other = 1 - number
-            peer_id, peer_seq = legs[other][0].id, lasts[other].seq + 1
+        peer_id, peer_seq = (None, None) if len(legs) == 1 else (legs[1 - number][0].id, lasts[1 - number].seq + 1)
         own_key = key if number == 0 else None
         made.append(
             state.append(last, is_credit, amount, at_us, note, own_key, meta, peer_id, peer_seq, reverses, forced=force)
@@ -147,7 +147,7 @@ def reverse(state: State, command: Reverse, now_us: int) -> Applied | Replayed |
     return Applied(made[0])
 
 
-def credit_refused(wallet: Wallet, last: Transaction, amount: int) -> WalletError | None:
+def credit_refused(wallet: Wallet, last: Transaction, amount: int) -> errors.WalletError | None:
     """Why a credit of this amount may not follow `last`; None where it may."""
     if last.credit_total + amount > MAX_TOTAL_MINOR:
         return refusals.overflow(wallet)
@@ -158,7 +158,7 @@ def credit_refused(wallet: Wallet, last: Transaction, amount: int) -> WalletErro
 
 def debit_refused(
     state: State, wallet: Wallet, last: Transaction, amount: int, at_us: int, *, captured: bool = False
-) -> WalletError | None:
+) -> errors.WalletError | None:
     """Why a debit of this amount may not follow `last`; None where it may.
 
     What is captured of a hold has been within the daily limit, and out of reach of other debits, since it was placed.
@@ -170,7 +170,7 @@ def debit_refused(
 
 def spending_refused(
     state: State, wallet: Wallet, last: Transaction, amount: int, at_us: int, *, captured: bool = False
-) -> WalletError | None:
+) -> errors.WalletError | None:
     """Why this amount may be neither taken nor held now; None where it may.
 
     What open holds keep counts within the daily limit from the day they were placed on, until they end: so a capture
@@ -183,7 +183,7 @@ def spending_refused(
             return refusals.above_daily_debit(wallet, debited, held, wallet.daily_debit, amount, at_us, state.policy)
     try:
         minimum = state.policy.minimum_of(wallet)
-    except InvalidInput as error:  # the setting does not fit this wallet's currency
+    except errors.InvalidInput as error:  # the setting does not fit this wallet's currency
         return error
     if last.balance - held - amount < minimum:
         return refusals.insufficient_funds(wallet, last.balance, held, minimum, amount)
@@ -192,7 +192,7 @@ def spending_refused(
 
 def _reversal_refused(
     state: State, wallet: Wallet, last: Transaction, is_credit: bool, amount: int, at_us: int, force: bool
-) -> WalletError | None:
+) -> errors.WalletError | None:
     if not force:
         return credit_refused(wallet, last, amount) if is_credit else debit_refused(state, wallet, last, amount, at_us)
     total = last.credit_total if is_credit else last.debit_total
@@ -206,9 +206,7 @@ def _again(prior: Transaction | Hold, same: bool, beside: Transaction | None = N
 
 def _peer(state: State, leg: Transaction | Hold) -> Transaction | None:
     """The other leg of a transfer."""
-    if not isinstance(leg, Transaction) or leg.peer_wallet_id is None or leg.peer_seq is None:
-        return None
-    return state.history.get((leg.peer_wallet_id, leg.peer_seq))
+    return state.history.get(leg.peer) if isinstance(leg, Transaction) and leg.peer is not None else None
 
 
 def _same_post(prior: Transaction | Hold, command: Post) -> bool:
@@ -247,3 +245,40 @@ def _same_reversal(prior: Transaction | Hold, command: Reverse) -> bool:
         and prior.meta == command.meta
         and prior.forced == command.force
     )
+
+
+def _post_touches(command: Post, touched: Touched) -> None:
+    wallet_id, key = command.wallet_id, command.key
+    touched.wallets.add(wallet_id)
+    if key is not None:
+        touched.keys.append((wallet_id, key))
+    if command.resets_time:
+        touched.resets.append(command.wallet_id)
+
+
+def _transfer_touches(command: Transfer, touched: Touched) -> None:
+    touched.wallet(command.source_id, command.key)
+    touched.wallet(command.target_id)
+    if command.key is not None:
+        touched.transfers.append((command.source_id, command.key, command.user_key))
+
+
+def _reverse_touches(command: Reverse, touched: Touched) -> None:
+    touched.wallet(command.wallet_id, command.key)
+    touched.originals.append((command.wallet_id, command.seq))
+
+
+_MOVES = (
+    errors.KeyReused, errors.WalletNotActive, errors.InvalidInput, errors.StorageError, errors.BalanceOverflow,
+    errors.LimitExceeded, errors.InsufficientFunds,
+)  # fmt: skip
+"""What can stand against whatever moves money."""
+
+RULES = (
+    Rule(Post, post, _post_touches, (errors.WalletNotFound, errors.TimeConflict, *_MOVES)),
+    Rule(Transfer, transfer, _transfer_touches, (errors.WalletNotFound, *_MOVES)),
+    Rule(
+        Reverse, reverse, _reverse_touches,
+        (errors.TransactionNotFound, errors.NotReversible, errors.ReversalExceedsOriginal, *_MOVES),
+    ),
+)  # fmt: skip

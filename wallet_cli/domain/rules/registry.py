@@ -21,16 +21,22 @@ from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.clocks import clock_refused
 from wallet_cli.domain.rules.restoring import WHERE, incomplete, may_restore
+from wallet_cli.domain.rules.rule import Rule, Touched
 from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import (
     InvalidInput,
     KeyExists,
     KeyNotFound,
+    KeyReused,
     RestoreConflict,
+    StorageError,
     UserExists,
     UserNotFound,
     WalletError,
     WalletExists,
+    WalletNotActive,
+    WalletNotEmpty,
+    WalletNotFound,
 )
 
 
@@ -234,3 +240,53 @@ def _out_of_place(what: str, id_: int, next_id: int) -> RestoreConflict:
         hint=WHERE,
         expected=next_id,
     )
+
+
+def _register_touches(command: Register, touched: Touched) -> None:
+    touched.creating = touched.next_user = True
+    touched.phones.append(command.phone.e164)
+    if command.key is not None:
+        touched.user_keys.append(command.key)
+
+
+def _open_touches(command: OpenWallet, touched: Touched) -> None:
+    touched.creating = touched.next_wallet = True
+    touched.users.append(command.user_id)
+    touched.owned.append((command.user_id, command.type))
+    if command.key is not None:
+        touched.wallet_keys.append((command.user_id, command.key))
+
+
+def _limits_touches(command: SetLimits, touched: Touched) -> None:
+    touched.wallet(command.wallet_id)
+    touched.days.append(command.wallet_id)
+
+
+def _operator_touches(command: AdmitOperator | RevokeOperator | NoteUse, touched: Touched) -> None:
+    touched.creating = True
+    touched.operators.append(command.name)
+
+
+def _setting_touches(command: SetLedger, touched: Touched) -> None:  # noqa: ARG001
+    touched.creating = True
+
+
+RULES = (
+    Rule(
+        Register, register, _register_touches, (KeyReused, UserExists, RestoreConflict, StorageError),
+        while_restoring=True,
+    ),
+    Rule(
+        OpenWallet, open_wallet, _open_touches,
+        (UserNotFound, KeyReused, WalletExists, RestoreConflict, StorageError, InvalidInput), while_restoring=True,
+    ),
+    Rule(
+        SetStatus, set_status, lambda command, touched: touched.wallet(command.wallet_id),
+        (WalletNotFound, WalletNotActive, WalletNotEmpty),
+    ),
+    Rule(SetLimits, set_limits, _limits_touches, (WalletNotFound, WalletNotActive, InvalidInput)),
+    Rule(AdmitOperator, admit, _operator_touches, (KeyExists, StorageError), while_restoring=True),
+    Rule(RevokeOperator, revoke, _operator_touches, (KeyNotFound,), while_restoring=True),
+    Rule(NoteUse, note_use, _operator_touches, (KeyNotFound,), while_restoring=True),
+    Rule(SetLedger, set_ledger, _setting_touches, ()),
+)  # fmt: skip

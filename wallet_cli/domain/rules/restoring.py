@@ -8,6 +8,7 @@ already, and identical, is replayed, so that a restore that was interrupted can 
 
 from __future__ import annotations
 
+from wallet_cli import errors
 from wallet_cli.domain.address import format_hold_id, format_transaction_id
 from wallet_cli.domain.commands import (
     Applied,
@@ -23,8 +24,8 @@ from wallet_cli.domain.model import OPEN, Transaction
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.clocks import RESET_KEY
+from wallet_cli.domain.rules.rule import Rule, Touched
 from wallet_cli.domain.rules.state import State
-from wallet_cli.errors import Mention, RestoreConflict
 
 WHERE = "an export is read back, whole and in order, into a new ledger: wallet --db NEW import FILE"
 
@@ -126,17 +127,17 @@ def end_restore(state: State, command: EndRestore, now_us: int) -> Applied | Rep
     if not state.restoring:
         return Replayed(Restoring(False))
     if state.fault is not None:
-        return Refusal(_conflict(f"this export contradicts itself: {state.fault}"))
+        return Refusal(_conflict(f"this export contradicts itself: {_contradiction(*state.fault)}"))
     state.set_restoring(False)
     return Applied(Restoring(False))
 
 
-def may_restore(state: State) -> RestoreConflict | None:
+def may_restore(state: State) -> errors.RestoreConflict | None:
     """Why nothing can be restored into this ledger; None where it can. The first thing begins it."""
     if state.restoring:
         return None
     if not state.empty:
-        return RestoreConflict(
+        return errors.RestoreConflict(
             "this ledger holds other things already, and this is not one of them",
             hint="read an export back into a new ledger: wallet --db NEW import FILE",
         )
@@ -145,18 +146,63 @@ def may_restore(state: State) -> RestoreConflict | None:
     return None
 
 
-def incomplete() -> RestoreConflict:
-    return RestoreConflict(
+def incomplete() -> errors.RestoreConflict:
+    return errors.RestoreConflict(
         "this ledger is incomplete: an export is being read back into it",
         hint="import the whole export again: it goes on where it ended",
     )
 
 
-def _conflict(*message: str | Mention) -> RestoreConflict:
-    return RestoreConflict(message, hint=WHERE)
+def _contradiction(what: str, place: tuple[int, ...]) -> str:
+    """Which row does not agree with others, in words; `what` is one of the checks of storage/sql.py WRONG."""
+    if what == "wallets":
+        return f"wallet w{place[0]} does not say of its holds what they do"
+    if what in ("holds", "captured"):
+        return f"hold {format_hold_id(*place)} does not agree with its captures and times"
+    return f"transaction {format_transaction_id(*place)} refers to what is not there, or is not its counterpart"
+
+
+def _conflict(*message: str | errors.Mention) -> errors.RestoreConflict:
+    return errors.RestoreConflict(message, hint=WHERE)
 
 
 def _same(known: Transaction, command: RestoreTransaction) -> bool:
     return command._replace(balance=None) == RestoreTransaction(
         known.wallet_id, known.seq, known.is_credit, known.amount, known.at_us, known.note, known.key, *known[11:]
     )
+
+
+def _transaction_touches(command: RestoreTransaction, touched: Touched) -> None:
+    touched.wallet(command.wallet_id, command.key)
+    touched.transactions.append((command.wallet_id, command.seq))
+
+
+def _state_touches(command: RestoreState, touched: Touched) -> None:
+    touched.wallet(command.wallet_id)
+    touched.days.append(command.wallet_id)
+
+
+def _end_touches(command: EndRestore, touched: Touched) -> None:  # noqa: ARG001
+    touched.creating = touched.contradictions = True
+
+
+RULES = (
+    Rule(
+        RestoreTransaction, restore_transaction, _transaction_touches,
+        (
+            errors.WalletNotFound, errors.RestoreConflict, errors.KeyReused, errors.InvalidInput, errors.TimeConflict,
+            errors.BalanceOverflow,
+        ),
+        while_restoring=True,
+    ),
+    Rule(
+        RestoreHold, restore_hold,
+        lambda command, touched: touched.hold(command.hold.wallet_id, command.hold.number, command.hold.key),
+        (errors.WalletNotFound, errors.RestoreConflict, errors.KeyReused), while_restoring=True,
+    ),
+    Rule(
+        RestoreState, restore_state, _state_touches, (errors.WalletNotFound, errors.RestoreConflict),
+        while_restoring=True,
+    ),
+    Rule(EndRestore, end_restore, _end_touches, (errors.RestoreConflict,), while_restoring=True),
+)  # fmt: skip

@@ -23,9 +23,9 @@ class State:
     are past their expiry and not yet noted as expired, and `day_debits` the total of debits before the day of their
     last transaction. `reversed` is how much of a transaction has been taken back. `restoring` says whether an export is
     being read back into the ledger, `empty` whether it has no users and wallets, and `fault` what is wrong between the
-    rows of one that has been read back, where a batch asks. `clock_doubt` is what contradicts the turn's clock, in
-    words, and the time that it says; `resets` how often the time of a wallet has been reset. `made` is what the rules
-    made and changed, in order, for the store to write.
+    rows of one that has been read back, and where, if a batch asks. `clock_doubt` is what contradicts the turn's clock,
+    in words, and the time that it says; `resets` how often the time of a wallet has been reset. `made` is what the
+    rules made and changed, in order, for the store to write.
     """
 
     def __init__(self, policy: Policy, next_user_id: int = 1, next_wallet_id: int = 1) -> None:
@@ -48,7 +48,7 @@ class State:
         self.operators: dict[str, Operator] = {}
         self.restoring = False
         self.empty = False
-        self.fault: str | None = None
+        self.fault: tuple[str, tuple[int, ...]] | None = None
         self.clock_doubt: tuple[str, int] | None = None
         self.resets: dict[int, int] = {}
         self.made: list[Made] = []
@@ -72,6 +72,9 @@ class State:
 
     def add_hold(self, hold: Hold) -> None:
         self._put(self.holds, (hold.wallet_id, hold.number), hold)
+
+    def add_operator(self, operator: Operator) -> None:
+        self._put(self.operators, operator.name, operator)
 
     # What the rules make of it.
 
@@ -99,7 +102,7 @@ class State:
         self.made.append(hold)
 
     def keep_operator(self, operator: Operator) -> None:
-        self._put(self.operators, operator.name, operator)
+        self.add_operator(operator)
         self.made.append(operator)
 
     def set_restoring(self, active: bool) -> None:
