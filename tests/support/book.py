@@ -89,10 +89,10 @@ from wallet_cli.domain.phone import Phone
 from wallet_cli.domain.rules import State, execute
 from wallet_cli.domain.rules.clocks import is_reset
 from wallet_cli.domain.rules.holds import status_at
+from wallet_cli.domain.rules.rule import Place
 from wallet_cli.storage.loading import Loader, Loading
 
 T = TypeVar("T")
-Place = tuple[int, int]
 INR = Currency("INR", 2)
 RESTORES = (RestoreTransaction, RestoreHold, RestoreState)
 """What the book takes at any time, as if it had been empty when an export began to be read back into it."""

@@ -56,7 +56,7 @@ def test_each_refusal_that_is_declared_is_met_and_no_other() -> None:
     assert met == {(command, error) for command, rule in RULES.items() for error in rule.refusals}
 
 
-def test_a_ledger_that_is_being_restored_refuses_what_is_no_part_of_it() -> None:
+def test_while_restoring_all_else_is_refused_as_declared() -> None:
     assert RestoreConflict in refusals_of(SetLedger)
     state = Book().load([], 7)
     state.restoring = True

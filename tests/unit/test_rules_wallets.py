@@ -250,7 +250,7 @@ def test_who_there_is(table: str) -> None:
     play(table)
 
 
-def test_a_minimum_that_no_amount_of_the_currency_comes_to_opens_no_wallet() -> None:
+def test_a_minimum_beyond_the_currency_opens_no_wallet() -> None:
     play("7 open 1 main PTS/6 - - → invalid_input\n 7 open 1 main PTS/6 0 - → applied 1 active", policy="1" + "0" * 12)
 
 
@@ -278,7 +278,7 @@ CLOCKS = """
 """
 
 
-def test_nothing_is_recorded_by_a_clock_that_another_one_contradicts() -> None:
+def test_a_clock_that_another_contradicts_records_nothing() -> None:
     play(CLOCKS)
 
 
