@@ -154,7 +154,7 @@ def _back_to_schema_4(path: Path) -> None:
             "CREATE UNIQUE INDEX uq_transactions_wallet_id_key ON transactions (wallet_id, key) WHERE key IS NOT NULL"
         )
         for table, columns in (
-            ("ledger", "uuid currency phone_region minimum_balance timezone restoring damaged"),
+            ("ledger", "uuid currency phone_region minimum_balance timezone restoring damaged changes"),
             ("users", "key"),
             ("wallets", "key"),
             ("wallets", "opening_minimum"),

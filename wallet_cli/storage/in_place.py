@@ -166,7 +166,7 @@ class InPlace:
     def check_log(self) -> int:
         """The same of the log alone, which has to be what its index says; how many pages are in it.
 
-        Within a transaction only the beginning of the log is looked at.
+        Within a transaction, and where nothing may be written, only the beginning of the log is looked at.
         """
         if self._log is None:
             return 0
@@ -174,7 +174,7 @@ class InPlace:
             size = self._same(self._log).st_size
             try:
                 pages, _ = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-            except apsw.LockedError:
+            except (apsw.LockedError, apsw.ReadOnlyError):
                 pages = 0
                 is_whole = not size or self._log_head() is not None
             else:
