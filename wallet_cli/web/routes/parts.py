@@ -87,9 +87,8 @@ class Part(Import):
 
     def _run(self, told: Ledger, source: BytesIO, carry_out: imports.CarryOut) -> imports.Run:
         head, options = self._head, self._options
-        return imports.Run(
-            told, source, options, self._report, carry_out, head.prefix, head.broken, refused_before=head.refused
-        )
+        begun = imports.Begun(head.prefix, head.broken, refused_before=head.refused)
+        return imports.Run(told, source, options, self._report, carry_out, begun)
 
     def _found(self, told: Ledger, lines: list[Line]) -> list[list[Any]]:
         """What is there of the lines, or of their wallets: a list each, its first the number of the line."""
