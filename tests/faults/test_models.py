@@ -61,6 +61,7 @@ from wallet_cli.services import (
     users,
     wallets,
 )
+from wallet_cli.services import pages as lists
 from wallet_cli.services.context import Ledger, open_ledger
 from wallet_cli.services.local import LocalLedger
 from wallet_cli.storage import sql
@@ -316,8 +317,8 @@ class ServicesMachine(Machine):
     @rule(limit=st.integers(1, 4), data=st.data())
     def list_users_and_wallets(self, limit: int, data: st.DataObject) -> None:
         people = [person.answer() for person in self.model.people]
-        assert list(users.all_of(self.ledger)) == people
-        assert pages("users", lambda cursor: users.page_of(self.ledger, limit, cursor, True), limit) == (
+        assert list(users.listed(self.ledger).rest(None)) == people
+        assert pages("users", lambda cursor: users.listed(self.ledger).page(limit, cursor, True), limit) == (
             people,
             len(people),
         )
@@ -328,8 +329,8 @@ class ServicesMachine(Machine):
             for account in self.model.accounts.values()
             if person is None or account.user_id == person.id
         ]
-        assert list(wallets.all_of(self.ledger, name)) == own
-        page: Callable[[str | None], Any] = lambda cursor: wallets.page_of(self.ledger, name, limit, cursor, True)  # noqa: E731
+        assert list(wallets.listed(self.ledger, name).rest(None)) == own
+        page: Callable[[str | None], Any] = lambda cursor: wallets.listed(self.ledger, name).page(limit, cursor, True)  # noqa: E731
         assert pages("wallets", page, limit) == (own, len(own))
 
     @rule(data=st.data(), limit=st.integers(1, 5), start=bounds, end=bounds)
@@ -387,7 +388,7 @@ class ServicesMachine(Machine):
         account = self.some_account(data)
         ref, now_us = self.ref(account.id), self.model.now_us
         expected = [account.hold(number, now_us) for number in range(len(account.holds), 0, -1)]
-        found = pages("holds", lambda cursor: holds.listed(self.ledger, ref, limit, cursor, True), limit)
+        found = pages("holds", lambda cursor: holds.listed(self.ledger, ref).page(limit, cursor, True), limit)
         assert found == (expected, len(expected))
 
     @rule(wallet_id=st.integers(1, 12), seq=st.integers(1, 3))
@@ -522,7 +523,7 @@ FAULTS = {
     "a key of a registration is not compared with the name": Fault(
         registry, "register", "same = number and user.name == prior.name", "same = number"
     ),
-    "a page of wallets is one short": Fault(wallets, "page_of", "found[:limit]]", "found[: limit - 1]]"),
+    "a page of wallets is one short": Fault(lists, "paged", "found[:limit]]", "found[: limit - 1]]"),
     "an import applies what goes before a refusal": Fault(
         imports, "run", "if options.dry_run or run.refused:", "if options.dry_run:"
     ),

@@ -335,7 +335,7 @@ FAULTS = {
     "the bisection stops early": Fault(sql, "LAST_SEQ_BEFORE", "ELSE t.seq - 1", "ELSE t.seq - 2"),
     "the list is the oldest first": Fault(sql, "NEWEST_FIRST", "t.seq DESC", "t.seq ASC"),
     "a page repeats the one before": Fault(transactions, "_range", "seq - 1", "seq"),
-    "a page is the last one too soon": Fault(transactions, "searched", "> limit else", "> limit + 1 else"),
+    "a page is the last one too soon": Fault(transactions, "listed", "> limit else", "> limit + 1 else"),
     "a period loses its first": Fault(transactions, "_range", "opening.seq + 1", "opening.seq + 2"),
     "the count of debits is that of all": Fault(answers, "total_answer", ".debit_count - ", ".seq - "),
 }

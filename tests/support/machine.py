@@ -274,7 +274,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def every_wallet_is_as_it_should_be(self) -> None:
-        answers = list(wallets.all_of(self.ledger, None))
+        answers = list(wallets.listed(self.ledger).rest(None))
         assert answers == [account.answer(self.model.now_us) for account in self.model.accounts.values()]
 
     @rule()
@@ -478,7 +478,7 @@ class BusinessMachine(Machine):
     def every_hold_is_as_it_should_be(self, wallet_id: int) -> None:
         account = self.model.accounts[wallet_id]
         expected = [account.hold(number, self.model.now_us) for number in range(len(account.holds), 0, -1)]
-        assert list(holds.streamed(self.ledger, self.ref(wallet_id))) == expected
+        assert list(holds.listed(self.ledger, self.ref(wallet_id)).rest(None)) == expected
 
     @rule(data=st.data(), wallet_id=wallet_ids, limit=st.integers(1, 4))
     def find(self, data: st.DataObject, wallet_id: int, limit: int) -> None:

@@ -146,8 +146,8 @@ def test_a_reader_that_leaves_ends_it_quietly(full: Wallet) -> None:
 
 def test_a_list_while_others_write_has_each_thing_once(full: Wallet, ledger: Ledger) -> None:
     """Those that were there when it began: each once, in order, whatever comes meanwhile."""
-    before = {each["id"] for each in users.all_of(ledger)}
-    reader = users.all_of(ledger)
+    before = {each["id"] for each in users.listed(ledger).rest(None)}
+    reader = users.listed(ledger).rest(None)
     seen = [next(reader)["id"]]
 
     def write() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC
 from typing import Any, BinaryIO
@@ -22,9 +22,8 @@ from wallet_cli.remote.client import Client
 from wallet_cli.remote.failures import error_of
 from wallet_cli.services import imports
 from wallet_cli.services.answers import Answer
-from wallet_cli.services.imports import Options, Report
-from wallet_cli.services.imports.checking import Decide, Earlier, Found, How, Looked, look, refuse
-from wallet_cli.services.imports.dialect import Dialect
+from wallet_cli.services.imports import Job, Options, Report
+from wallet_cli.services.imports.checking import Earlier, Found, How, Looked, look
 from wallet_cli.services.imports.reading import Fraction, Line
 
 PART_TYPE = "application/x-ndjson"
@@ -38,26 +37,15 @@ TIMES = ("at", "created_at", "expires_at", "ended_at")
 Refused = tuple[Line, WalletError]
 
 
-def run(
-    ledger: Client,
-    source: BinaryIO,
-    options: Options = Options(),  # noqa: B008  (a tuple)
-    report: Report = lambda *_: None,
-    progress: Callable[[int], None] = lambda _: None,
-    name: str = "",
-    dialect: Dialect = Dialect(),  # noqa: B008  (a tuple)
-    decide: Decide = refuse,
-    tell: Callable[[str], None] = lambda _: None,
-) -> Answer:
+def run(ledger: Client, source: BinaryIO, job: Job) -> Answer:
+    options = job.options
     with ExitStack() as stack:
         if not source.seekable():
             source = stack.enter_context(imports.spooled(source))
-        zone = ledger.zone
-        how = How(name, dialect, zone, time.time_ns() // 1000, options.duplicates, options.sort)
-
-        looked = look(stack, source, how, RemoteLook(ledger), decide, tell)
-        reading = RemoteRun(ledger, looked, options, report)
-        reading.read(looked.lines, progress)
+        how = How(job.name, job.dialect, ledger.zone, time.time_ns() // 1000, options.duplicates, options.sort)
+        looked = look(stack, source, how, RemoteLook(ledger), job.decide, job.tell)
+        reading = RemoteRun(ledger, looked, options, job.report)
+        reading.read(job.progress)
         reading.flush()
         reading.check_ended()
         reading.flush()
@@ -110,7 +98,7 @@ class RemoteRun(imports.Reading):
     """An import of which this side reads the lines and counts, and the server does the rest."""
 
     def __init__(self, ledger: Client, looked: Looked, options: Options, report: Report) -> None:
-        super().__init__(ledger.zone, looked.source, options, report, imports.begun_as(looked))
+        super().__init__(ledger.zone, looked, options, report)
         self._server = ledger.server
         self._whole = options.dry_run or options.atomic
         self._told: dict[str, Any] = {

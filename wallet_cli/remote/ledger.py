@@ -221,7 +221,7 @@ class RemoteLedger(Client, LedgerApi):
         yield decoder.decode(b"", final=True)
 
     def import_(self, source: BinaryIO, job: Job) -> Answer:
-        return imports.run(self, source, *job)
+        return imports.run(self, source, job)
 
     def create_key(self, name: str, *, read_only: bool = False) -> Answer:
         return self._post("/keys", {"name": check_operator_name(name), "read_only": read_only})

@@ -12,7 +12,7 @@ from wallet_cli.domain.period import parse_duration
 from wallet_cli.domain.rules.refusals import no_hold
 from wallet_cli.services.answers import Answer, hold_answer
 from wallet_cli.services.context import Ledger
-from wallet_cli.services.pages import DEFAULT_LIMIT, check_limit, parse_after
+from wallet_cli.services.pages import Paged, paged
 from wallet_cli.services.prepared import Prepared
 from wallet_cli.services.transactions import check_texts, posted
 from wallet_cli.services.wallets import find_account, find_wallet
@@ -77,38 +77,16 @@ def void(ledger: Ledger, id_: HoldId) -> Prepared[VoidHold]:
     return Prepared(VoidHold(id_.wallet_id, id_.number), _held(ledger, _wallet_of(ledger, id_)))
 
 
-def listed(
-    ledger: Ledger,
-    wallet: WalletRef,
-    limit: int = DEFAULT_LIMIT,
-    cursor: str | None = None,
-    counted: bool = False,
-) -> Answer:
-    """A page of a wallet's holds, the newest first: `holds, next_cursor`; `count` of all if `counted`.
+def listed(ledger: Ledger, ref: WalletRef) -> Paged:
+    """A wallet's holds, the newest first."""
 
-    Raises NotFound or InvalidInput.
-    """
-    check_limit(limit)
-    found = list(_holds(ledger, wallet, limit + 1, cursor))
-    page: Answer = {
-        "holds": [answer for _, answer in found[:limit]],
-        "next_cursor": str(found[limit - 1][0]) if len(found) > limit else None,
-    }
-    return page | {"count": find_account(ledger, wallet).wallet.holds} if counted else page
+    def read(before: int, limit: int) -> Iterator[tuple[int, Answer]]:
+        with ledger.store.snapshot():
+            wallet = find_account(ledger, ref).wallet
+            for hold in ledger.store.holds_before(wallet.id, before or MAX_ID, limit):
+                yield hold.number, hold_answer(hold, wallet, ledger.now_us())
 
-
-def streamed(ledger: Ledger, wallet: WalletRef, cursor: str | None = None) -> Iterator[Answer]:
-    """The same as `listed`, all of them and one at a time, in constant memory."""
-    for _, answer in _holds(ledger, wallet, -1, cursor):
-        yield answer
-
-
-def _holds(ledger: Ledger, ref: WalletRef, limit: int, cursor: str | None) -> Iterator[tuple[int, Answer]]:
-    before = parse_after(cursor) or MAX_ID
-    with ledger.store.snapshot():
-        wallet = find_account(ledger, ref).wallet
-        for hold in ledger.store.holds_before(wallet.id, before, limit):
-            yield hold.number, hold_answer(hold, wallet, ledger.now_us())
+    return paged("holds", read, lambda: find_account(ledger, ref).wallet.holds)
 
 
 def _wallet_of(ledger: Ledger, id_: HoldId) -> Wallet:

@@ -46,9 +46,7 @@ class LocalLedger(LedgerApi):
             return user_answer(known)
 
     def users(self) -> Paged:
-        return Paged(
-            lambda *part: users.page_of(self._ledger, *part), lambda cursor: users.all_of(self._ledger, cursor)
-        )
+        return users.listed(self._ledger)
 
     def create(
         self,
@@ -73,10 +71,7 @@ class LocalLedger(LedgerApi):
             return wallet_answer(known, ledger.policy)
 
     def wallets(self, user: UserName | None) -> Paged:
-        return Paged(
-            lambda *part: wallets.page_of(self._ledger, user, *part),
-            lambda cursor: wallets.all_of(self._ledger, user, cursor),
-        )
+        return wallets.listed(self._ledger, user)
 
     def balance(self, wallet: TypedWallet, at: str | None = None) -> Answer:
         return wallets.balance(self._ledger, wallet, at)
@@ -150,10 +145,7 @@ class LocalLedger(LedgerApi):
     def holds(self, wallet: TypedWallet) -> Paged:
         from wallet_cli.services import holds
 
-        return Paged(
-            lambda *part: holds.listed(self._ledger, wallet, *part),
-            lambda cursor: holds.streamed(self._ledger, wallet, cursor),
-        )
+        return holds.listed(self._ledger, wallet)
 
     def statement(
         self, wallet: TypedWallet, start: str | None = None, end: str | None = None

@@ -28,6 +28,27 @@ class Paged(NamedTuple):
     """All that comes after a cursor, one thing at a time and in constant memory."""
 
 
+def paged(
+    name: str, read: Callable[[int, int], Iterator[tuple[int, Answer]]], count: Callable[[], int | None]
+) -> Paged:
+    """A list called `name`. `read` is given an id or number to go on after (0 for none) and how many things are wanted
+    (-1 for all), and gives each thing with its id or number."""
+
+    def page(limit: int, cursor: str | None, counted: bool) -> Answer:
+        check_limit(limit)
+        found = list(read(parse_after(cursor), limit + 1))
+        page: Answer = {
+            name: [answer for _, answer in found[:limit]],
+            "next_cursor": str(found[limit - 1][0]) if len(found) > limit else None,
+        }
+        return page | {"count": count()} if counted else page
+
+    def rest(cursor: str | None) -> Iterator[Answer]:
+        return (answer for _, answer in read(parse_after(cursor), -1))
+
+    return Paged(page, rest)
+
+
 def check_limit(limit: int) -> None:
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidInput(f"the limit is out of bounds: {limit}", hint=f"1 to {MAX_LIMIT}")

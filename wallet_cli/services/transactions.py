@@ -187,32 +187,16 @@ def listed(
     wanted: Wanted = EVERYTHING,
     *,
     counted: bool = False,
+    examined: int | None = None,
 ) -> Answer:
     """A page of a wallet's transactions, the newest first: `transactions, next_cursor`.
 
     If `counted`, also `count`: how many the whole list has; None where more than a period chooses them, as only
     reading all of it would tell.
     A cursor names the last transaction that was looked at, so pages neither repeat nor skip while others write.
+    Where at most so many transactions are `examined`, a page may have fewer than `limit`, or none, and still a cursor.
     Raises InvalidInput for a limit outside 1–1000, a reversed period, a filter that cannot be read, or a cursor of
     another wallet.
-    """
-    return searched(ledger, wallet, start, end, limit, cursor, wanted, None, counted=counted)
-
-
-def searched(
-    ledger: Ledger,
-    wallet: WalletRef,
-    start: str | None,
-    end: str | None,
-    limit: int,
-    cursor: str | None,
-    wanted: Wanted,
-    examined: int | None,
-    *,
-    counted: bool = False,
-) -> Answer:
-    """The same, where at most so many transactions are `examined`: then a page may have fewer than `limit`, or none,
-    and still a cursor to go on from.
     """
     check_limit(limit)
     search = _search(ledger, wallet, start, end, cursor, wanted)

@@ -11,7 +11,7 @@ from wallet_cli.domain.phone import Phone, check_region, other_forms, parse_phon
 from wallet_cli.errors import UserNotFound, shown
 from wallet_cli.services.answers import Answer, user_answer
 from wallet_cli.services.context import Ledger
-from wallet_cli.services.pages import check_limit, parse_after
+from wallet_cli.services.pages import Paged, paged
 from wallet_cli.services.prepared import Prepared, told_again
 
 
@@ -34,22 +34,15 @@ def _registered(result: Applied | Replayed) -> Answer:
     return told_again(user_answer(result.made), result)
 
 
-def page_of(ledger: Ledger, limit: int, cursor: str | None, counted: bool = False) -> Answer:
-    """A page of users, in the order in which they registered: `users, next_cursor`; `count` of all if `counted`."""
-    check_limit(limit)
-    found = list(ledger.store.users_after(parse_after(cursor), limit + 1))
-    page: Answer = {
-        "users": [user_answer(user) for user in found[:limit]],
-        "next_cursor": str(found[limit - 1].id) if len(found) > limit else None,
-    }
-    return page | {"count": ledger.store.user_count()} if counted else page
+def listed(ledger: Ledger) -> Paged:
+    """All users, in the order in which they registered."""
 
+    def read(after: int, limit: int) -> Iterator[tuple[int, Answer]]:
+        with ledger.store.snapshot():
+            for user in ledger.store.users_after(after, limit):
+                yield user.id, user_answer(user)
 
-def all_of(ledger: Ledger, cursor: str | None = None) -> Iterator[Answer]:
-    """The same as `page_of`, all of them and one at a time, in constant memory."""
-    with ledger.store.snapshot():
-        for user in ledger.store.users_after(parse_after(cursor), -1):
-            yield user_answer(user)
+    return paged("users", read, ledger.store.user_count)
 
 
 def find_user(ledger: Ledger, name: UserName) -> User:

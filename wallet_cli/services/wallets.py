@@ -25,7 +25,7 @@ from wallet_cli.domain.period import format_end, parse_time
 from wallet_cli.errors import StorageError, WalletNotFound
 from wallet_cli.services.answers import Answer, wallet_answer
 from wallet_cli.services.context import Ledger
-from wallet_cli.services.pages import check_limit, parse_after
+from wallet_cli.services.pages import Paged, paged
 from wallet_cli.services.prepared import Prepared, told_again
 from wallet_cli.services.users import find_user
 
@@ -116,35 +116,19 @@ def _changed(ledger: Ledger, result: Applied | Replayed) -> Answer:
     return told_again(wallet_answer(Account(wallet, last or chain.unopened(wallet)), policy), result)
 
 
-def page_of(ledger: Ledger, name: UserName | None, limit: int, cursor: str | None, counted: bool = False) -> Answer:
-    """A page of wallets, all or a user's, in the order in which they were opened: `wallets, next_cursor`.
+def listed(ledger: Ledger, name: UserName | None = None) -> Paged:
+    """All wallets, or a user's, in the order in which they were opened."""
 
-    Also `count` of all of them, if `counted`.
-    """
-    check_limit(limit)
-    found = list(_accounts(ledger, name, limit + 1, cursor))
-    policy = ledger.policy
-    page: Answer = {
-        "wallets": [wallet_answer(account, policy) for account in found[:limit]],
-        "next_cursor": str(found[limit - 1].wallet.id) if len(found) > limit else None,
-    }
-    if not counted:
-        return page
-    return page | {"count": ledger.store.wallet_count(None if name is None else find_user(ledger, name).id)}
+    def owner() -> int | None:
+        return None if name is None else find_user(ledger, name).id
 
+    def read(after: int, limit: int) -> Iterator[tuple[int, Answer]]:
+        with ledger.store.snapshot():
+            user_id, policy = owner(), ledger.policy
+            for account in ledger.store.accounts_after(after, limit, ledger.now_us(), user_id):
+                yield account.wallet.id, wallet_answer(account, policy)
 
-def all_of(ledger: Ledger, name: UserName | None, cursor: str | None = None) -> Iterator[Answer]:
-    """The same as `page_of`, all of them and one at a time, in constant memory."""
-    policy = ledger.policy
-    for account in _accounts(ledger, name, -1, cursor):
-        yield wallet_answer(account, policy)
-
-
-def _accounts(ledger: Ledger, name: UserName | None, limit: int, cursor: str | None) -> Iterator[Account]:
-    after = parse_after(cursor)
-    with ledger.store.snapshot():
-        user_id = None if name is None else find_user(ledger, name).id
-        yield from ledger.store.accounts_after(after, limit, ledger.now_us(), user_id)
+    return paged("wallets", read, lambda: ledger.store.wallet_count(owner()))
 
 
 def find_account(ledger: Ledger, ref: WalletRef) -> Account:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import BinaryIO, NamedTuple
 
@@ -132,15 +132,14 @@ def run(
             source = stack.enter_context(spooled(source))
         how = How(name, dialect, ledger.zone_of_times, ledger.now_us(), options.duplicates, options.sort)
         looked = look(stack, source, how, LedgerLook(ledger), decide, tell)
-        source, begun = looked.source, begun_as(looked)
         if not options.dry_run and not options.atomic:
             carry_out: CarryOut = lambda batch: ledger.executor.run(batch, "import")  # noqa: E731
-            run = Run(ledger, source, options, report, carry_out, begun)
-            run.read(looked.lines, progress)
+            run = Run(ledger, looked, options, report, carry_out)
+            run.read(progress)
             return run.summary()
         with ledger.executor.turn("import") as turn:
-            run = Run(ledger, source, options, report, turn.carry_out, begun)
-            run.read(looked.lines, progress)
+            run = Run(ledger, looked, options, report, turn.carry_out)
+            run.read(progress)
             if options.dry_run or run.refused:
                 turn.abandon()
         return run.summary()
@@ -161,49 +160,36 @@ def spooled(source: BinaryIO) -> BinaryIO:
     return spool
 
 
-class Begun(NamedTuple):
-    """What is known of a file before its lines are read."""
-
-    prefix: str = ""
-    """What keys of lines that have none begin with."""
-    broken: Iterable[str] = ()
-    """As it was left by an earlier part."""
-    skipped: Collection[int] = ()
-    """Lines that were left out."""
-    start: int | None = None
-    """Where the file begins, where some of it has been read."""
-    refused_before: bool | None = None
-    """Given for a part of a file: whether a line of an earlier one was refused."""
-
-
-def begun_as(looked: Looked) -> Begun:
-    return Begun(looked.prefix, (), looked.skipped, looked.start)
-
-
 Work = Callable[[list[Line]], None]
 
 
 class Reading(ABC):
     """A file that is read, batch by batch of one kind of line, and what became of its lines."""
 
-    def __init__(self, zone: Zone, source: BinaryIO, options: Options, report: Report, begun: Begun) -> None:
+    def __init__(
+        self,
+        zone: Zone,
+        looked: Looked,
+        options: Options,
+        report: Report,
+        broken: Iterable[str] = (),
+        refused_before: bool | None = None,
+    ) -> None:
+        """`broken` as it was left by an earlier part of a file, and whether a line of such a part was refused."""
         self._zone = zone
-        self._source = source
-        self._start = source.tell() if begun.start is None else begun.start
-        self._skipped = begun.skipped
+        self._lines, self._source, self._start, self._prefix, self._skipped = looked
         self._options = options
         self._report = report
         self._known: dict[str, Wallet] = {}
         """Wallets by the text that names them, as they were when it was first read."""
-        self.broken = set(begun.broken)
+        self.broken = set(broken)
         """Names of wallets of which a line of an export was refused."""
         self._records: int | None = None
         """How many records of an export have been read, while its end is still to come."""
         self._is_export = False
         """Whether lines of an export have been read whose end has not."""
         self._number = 0
-        self._is_part, self._refused_before = begun.refused_before is not None, begun.refused_before
-        self._prefix = begun.prefix
+        self._is_part, self._refused_before = refused_before is not None, refused_before
         self.applied = self.replayed = self.refused = 0
         self.users_created = self.wallets_created = 0
 
@@ -219,10 +205,10 @@ class Reading(ABC):
     def _end_restore(self, line: Line) -> None:
         """Have a restored ledger take writes again, unless something of it was refused."""
 
-    def read(self, lines: Iterable[Line], progress: Callable[[int], None]) -> None:
+    def read(self, progress: Callable[[int], None]) -> None:
         works = {**self._works(), "ledger": self._headers, "end": self._footers, "": self._unreadable}
         number = 0
-        for batch in _batches(lines):
+        for batch in _batches(self._lines):
             works[batch[0].record](batch)
             if "id" in batch[0].fields:
                 self._is_export = True
@@ -310,13 +296,14 @@ class Run(Reading):
     def __init__(
         self,
         ledger: Ledger,
-        source: BinaryIO,
+        looked: Looked,
         options: Options,
         report: Report,
         carry_out: CarryOut,
-        begun: Begun = Begun(),  # noqa: B008  (a tuple)
+        broken: Iterable[str] = (),
+        refused_before: bool | None = None,
     ) -> None:
-        super().__init__(ledger.zone_of_times, source, options, report, begun)
+        super().__init__(ledger.zone_of_times, looked, options, report, broken, refused_before)
         self._ledger = ledger
         self._carry_out = carry_out
         self._ends: dict[str, int] = {}

@@ -51,4 +51,4 @@ async def list_holds(site: Site, call: Call) -> Reply:
     ref = OwnedWallet(call.path_id("wallet_id"), call.path_id("user_id"))
     part = page(call.query(*PAGE))
     must_see(call.caller, ref.user_id)
-    return Reply(200, "holds", holds.listed(site.ledger, ref, *part))
+    return Reply(200, "holds", holds.listed(site.ledger, ref).page(*part))

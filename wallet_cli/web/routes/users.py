@@ -24,7 +24,7 @@ async def create_user(site: Site, call: Call) -> Reply:
 
 async def list_users(site: Site, call: Call) -> Reply:
     call.caller.must_be_operator()
-    return Reply(200, "users", users.page_of(site.ledger, *page(call.query(*PAGE))))
+    return Reply(200, "users", users.listed(site.ledger).page(*page(call.query(*PAGE))))
 
 
 async def get_user(site: Site, call: Call) -> Reply:

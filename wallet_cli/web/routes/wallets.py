@@ -36,7 +36,7 @@ async def get_wallets(site: Site, call: Call) -> Reply:
 
 async def list_wallets(site: Site, call: Call) -> Reply:
     call.caller.must_be_operator()
-    return Reply(200, "wallets", wallets.page_of(site.ledger, None, *page(call.query(*PAGE))))
+    return Reply(200, "wallets", wallets.listed(site.ledger).page(*page(call.query(*PAGE))))
 
 
 async def freeze_wallet(site: Site, call: Call) -> Reply:
