@@ -6,12 +6,12 @@ StorageError may come of anything.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypedDict
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
-    from typing import Any, BinaryIO, Required, Unpack
+    from typing import Any, BinaryIO, Required, TypedDict, Unpack
 
     from wallet_cli.domain.address import HoldId, TransactionId, TypedWallet, UserName, WalletName
     from wallet_cli.services.answers import Answer
@@ -20,29 +20,26 @@ if TYPE_CHECKING:
     from wallet_cli.services.statements import Statement
     from wallet_cli.services.transactions import Wanted
 
+    class Noted(TypedDict, total=False):
+        """What may go with a hold and a capture; the `key` makes it safe to send again."""
 
-class Noted(TypedDict, total=False):
-    """What may go with a hold and a capture; the `key` makes it safe to send again."""
+        note: str | None
+        key: str | None
 
-    note: str | None
-    key: str | None
+    class Described(Noted, total=False):
+        """What may go with a transaction."""
 
+        meta: Mapping[str, Any] | None
 
-class Described(Noted, total=False):
-    """What may go with a transaction."""
+    class Entry(Described, total=False):
+        """How a wallet is credited or debited, and when, if earlier than now.
 
-    meta: Mapping[str, Any] | None
+        `reset_time`: the wallet's last time was a wrong clock's, and it goes on from now.
+        """
 
-
-class Entry(Described, total=False):
-    """How a wallet is credited or debited, and when, if earlier than now.
-
-    `reset_time`: the wallet's last time was a wrong clock's, and it goes on from now.
-    """
-
-    is_credit: Required[bool]
-    at: str | None
-    reset_time: bool
+        is_credit: Required[bool]
+        at: str | None
+        reset_time: bool
 
 
 class LedgerApi(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from wallet_cli.domain.address import OwnedWallet, WalletRef
 from wallet_cli.domain.commands import Applied, Replayed, Single
@@ -19,15 +19,20 @@ from wallet_cli.services.answers import Answer
 C = TypeVar("C", bound=Single, covariant=True)
 
 
-class Prepared(NamedTuple, Generic[C]):
+class Prepared(Generic[C]):
     """A write whose texts are read and whose wallets are found: only the rules can refuse it now."""
 
-    command: C
-    answer: Callable[[Applied | Replayed], Answer]
-    """Makes the answer of the result; it has `replayed` where that was there before, with the same key."""
-
-    asked: Sequence[tuple[WalletRef, Wallet]] = ()
-    """The wallets, each as it was asked for: so an error names it."""
+    def __init__(
+        self,
+        command: C,
+        answer: Callable[[Applied | Replayed], Answer],
+        asked: Sequence[tuple[WalletRef, Wallet]] = (),
+    ) -> None:
+        self.command = command
+        self.answer = answer
+        """Makes the answer of the result; it has `replayed` where that was there before, with the same key."""
+        self.asked = asked
+        """The wallets, each as it was asked for: so an error names it."""
 
 
 def told_again(answer: Answer, result: Applied | Replayed) -> Answer:
