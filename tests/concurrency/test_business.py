@@ -231,35 +231,37 @@ Ask = Callable[[Ledger, str], dict[str, Any]]
 
 
 def capture(ledger: Ledger, id_: str) -> dict[str, Any]:
-    return holds.capture(ledger, parse_hold_id(id_))
+    return ledger.run(holds.capture(ledger, parse_hold_id(id_)), "hold capture")
 
 
 def capture_with_a_key(ledger: Ledger, id_: str) -> dict[str, Any]:
-    return holds.capture(ledger, parse_hold_id(id_), key=f"of {id_}")
+    return ledger.run(holds.capture(ledger, parse_hold_id(id_), key=f"of {id_}"), "hold capture")
 
 
 def void(ledger: Ledger, id_: str) -> dict[str, Any]:
-    return holds.void(ledger, parse_hold_id(id_))
+    return ledger.run(holds.void(ledger, parse_hold_id(id_)), "hold void")
 
 
 def reverse(ledger: Ledger, id_: str) -> dict[str, Any]:
-    return transactions.reverse(ledger, parse_transaction_id(id_))
+    return ledger.run(transactions.reverse(ledger, parse_transaction_id(id_)), "tx reverse")
 
 
 def reverse_with_a_key(ledger: Ledger, id_: str) -> dict[str, Any]:
-    return transactions.reverse(ledger, parse_transaction_id(id_), key=f"of {id_}")
+    return ledger.run(transactions.reverse(ledger, parse_transaction_id(id_), key=f"of {id_}"), "tx reverse")
 
 
 def a_hold(ledger: Ledger) -> str:
-    return str(holds.add(ledger, parse_wallet("1/a"), "1.00")["id"])
+    return str(ledger.run(holds.add(ledger, parse_wallet("1/a"), "1.00"), "hold add")["id"])
 
 
 def a_credit(ledger: Ledger) -> str:
-    return str(transactions.add(ledger, parse_wallet("1/a"), "1.00", is_credit=True)["id"])
+    return str(ledger.run(transactions.add(ledger, parse_wallet("1/a"), "1.00", is_credit=True), "tx add")["id"])
 
 
 def a_transfer(ledger: Ledger) -> str:
-    return str(transactions.transfer(ledger, parse_wallet("1/a"), parse_wallet("1/b"), "1.00")["id"])
+    return str(
+        ledger.run(transactions.transfer(ledger, parse_wallet("1/a"), parse_wallet("1/b"), "1.00"), "transfer")["id"]
+    )
 
 
 class Duel(NamedTuple):
@@ -363,10 +365,10 @@ def duels(name: str, rounds: int, fault: str | None = None) -> tuple[list[int], 
     """For `alone`: so many rounds of a duel. How often each side won, and what went wrong."""
     duel = DUELS[name]
     with reopened() as ledger:
-        users.register(ledger, "9886977544")
+        ledger.run(users.register(ledger, "9886977544"), "register")
         for type_ in "ab":
-            wallets.create(ledger, parse_wallet(f"1/{type_}"))
-            transactions.add(ledger, parse_wallet(f"1/{type_}"), "100000", is_credit=True)
+            ledger.run(wallets.create(ledger, parse_wallet(f"1/{type_}")), "create")
+            ledger.run(transactions.add(ledger, parse_wallet(f"1/{type_}"), "100000", is_credit=True), "tx add")
     gate = Gate()
     both = multiprocessing.Barrier(2)  # so that the fault does its harm in every round, however busy the machine is
     sides: list[Side] = []

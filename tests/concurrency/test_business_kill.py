@@ -48,17 +48,21 @@ def step(ledger: Ledger, writer: int, number: int, ids: Sequence[str]) -> str:
     amount = f"{number % 97 + 2}.00"
     match number % 5:
         case 0:
-            return str(transactions.transfer(ledger, source, target, amount, key=key)["id"])
+            return str(ledger.run(transactions.transfer(ledger, source, target, amount, key=key), "transfer")["id"])
         case 1 | 3:
-            return str(holds.add(ledger, source, amount, key=key)["id"])
+            return str(ledger.run(holds.add(ledger, source, amount, key=key), "hold add")["id"])
         case 2:
             # A part of it is captured and the rest let go: two things of one turn.
-            return str(holds.capture(ledger, parse_hold_id(ids[number - 1]), "1.00", key=key)["id"])
+            return str(
+                ledger.run(holds.capture(ledger, parse_hold_id(ids[number - 1]), "1.00", key=key), "hold capture")["id"]
+            )
     if number % 2:
-        return str(transactions.reverse(ledger, parse_transaction_id(ids[number - 4]), key=key)["id"])
+        return str(
+            ledger.run(transactions.reverse(ledger, parse_transaction_id(ids[number - 4]), key=key), "tx reverse")["id"]
+        )
     hold = parse_hold_id(ids[number - 1])
     with contextlib.suppress(HoldNotOpen):  # there is no key for it, and it was done before the kill
-        holds.void(ledger, hold)
+        ledger.run(holds.void(ledger, hold), "hold void")
     return ids[number - 1]
 
 
@@ -198,10 +202,10 @@ def _is_void(number: int) -> bool:
 
 
 def prepare(ledger: Ledger) -> None:
-    users.register(ledger, "9886977544")
+    ledger.run(users.register(ledger, "9886977544"), "register")
     for wallet in WALLETS:
-        wallets.create(ledger, wallet)
-        transactions.add(ledger, wallet, OPENING, is_credit=True)
+        ledger.run(wallets.create(ledger, wallet), "create")
+        ledger.run(transactions.add(ledger, wallet, OPENING, is_credit=True), "tx add")
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def at(ledger: Ledger, now_us: int, *, off: bool = False) -> Ledger:
 
 
 def add(ledger: Ledger, amount: str, *, is_credit: bool = False, **more: object) -> dict[str, object]:
-    return transactions.add(ledger, parse_wallet("1"), amount, is_credit=is_credit, **more)  # type: ignore[arg-type]
+    return ledger.run(transactions.add(ledger, parse_wallet("1"), amount, is_credit=is_credit, **more), "tx add")  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -259,13 +259,15 @@ def test_server_of_the_database_says_another_time(engine: Engine, begun: Ledger)
 
 def test_way_out_of_a_wallet_that_is_ahead(engine: Engine, begun: Ledger, tmp_path: Path) -> None:
     now_us = time.time_ns() // 1000
-    holds.add(at(begun, FAR_US, off=True), parse_wallet("1"), "5", expires="1h")
+    at(begun, FAR_US, off=True).run(
+        holds.add(at(begun, FAR_US, off=True), parse_wallet("1"), "5", expires="1h"), "hold add"
+    )
     add(begun, "40")
     for refused in (
         lambda: add(at(begun, now_us), "1"),
-        lambda: transactions.transfer(begun, parse_wallet("2"), parse_wallet("1"), "1"),
-        lambda: holds.add(begun, parse_wallet("1"), "1"),
-        lambda: holds.capture(begun, parse_hold_id("1-h2")),
+        lambda: begun.run(transactions.transfer(begun, parse_wallet("2"), parse_wallet("1"), "1"), "transfer"),
+        lambda: begun.run(holds.add(begun, parse_wallet("1"), "1"), "hold add"),
+        lambda: begun.run(holds.capture(begun, parse_hold_id("1-h2")), "hold capture"),
     ):
         with pytest.raises(StorageError, match="2100-01-01") as told:
             refused()
@@ -279,9 +281,9 @@ def test_way_out_of_a_wallet_that_is_ahead(engine: Engine, begun: Ledger, tmp_pa
     tomorrow_us = now_us + DAY_US - 1
     assert add(at(begun, tomorrow_us), "40")["at"] == format_time(tomorrow_us)
     # A hold of 2100 is captured and voided at the real time, and takes the wallet nowhere.
-    captured = holds.capture(begun, parse_hold_id("1-h2"), "2", keep=True)
+    captured = begun.run(holds.capture(begun, parse_hold_id("1-h2"), "2", keep=True), "hold capture")
     assert captured["at"] == format_time(tomorrow_us)
-    holds.void(begun, parse_hold_id("1-h2"))
+    begun.run(holds.void(begun, parse_hold_id("1-h2")), "hold void")
     # A time in the past is given again.
     at(begun, tomorrow_us + 3)
     assert add(begun, "1", is_credit=True, at=format_time(tomorrow_us + 1))["at"] == format_time(tomorrow_us + 1)

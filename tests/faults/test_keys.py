@@ -66,10 +66,12 @@ def send(ledger: Ledger, key: str) -> Answer:
     wallet, other = parse_wallet("1/a"), parse_wallet("1/b")
     match number % 4:
         case 0 | 1:
-            return transactions.add(ledger, wallet, amount(number), is_credit=number % 4 == 0, key=key)
+            return ledger.run(
+                transactions.add(ledger, wallet, amount(number), is_credit=number % 4 == 0, key=key), "tx add"
+            )
         case 2:
-            return transactions.transfer(ledger, wallet, other, amount(number), key=key)
-    return holds.add(ledger, wallet, amount(number), key=key)
+            return ledger.run(transactions.transfer(ledger, wallet, other, amount(number), key=key), "transfer")
+    return ledger.run(holds.add(ledger, wallet, amount(number), key=key), "hold add")
 
 
 def contend(count: int, fault: str | None) -> Sent:

@@ -112,16 +112,18 @@ def answered(ledger: Ledger, place: Place, operation: Operation) -> Result:
             case "read":
                 return _read(wallets.balance(ledger, wallet))
             case "credit" | "debit":
-                return _posted(transactions.add(ledger, wallet, text(amount), is_credit=kind == "credit"))
+                return _posted(
+                    ledger.run(transactions.add(ledger, wallet, text(amount), is_credit=kind == "credit"), "tx add")
+                )
             case "transfer":
                 other = parse_wallet(place.name(1 - at))
-                done = transactions.transfer(ledger, wallet, other, text(amount))
+                done = ledger.run(transactions.transfer(ledger, wallet, other, text(amount)), "transfer")
                 return (*_posted(done["debit"]), *_posted(done["credit"]))
             case "hold":
-                return _placed(holds.add(ledger, wallet, text(amount)))
+                return _placed(ledger.run(holds.add(ledger, wallet, text(amount)), "hold add"))
             case "capture":
-                return _posted(holds.capture(ledger, HoldId(place.ids[at], hold)))
-        return _placed(holds.void(ledger, HoldId(place.ids[at], hold)))
+                return _posted(ledger.run(holds.capture(ledger, HoldId(place.ids[at], hold)), "hold capture"))
+        return _placed(ledger.run(holds.void(ledger, HoldId(place.ids[at], hold)), "hold void"))
     except InsufficientFunds as error:
         return _refused(error.details)
     except HoldNotOpen:
@@ -283,8 +285,8 @@ def _prepared(ledger: Ledger, number: int) -> tuple[int, int]:
     ids = []
     for wallet in (0, 1):
         name = parse_wallet(Place(number, (0, 0)).name(wallet))
-        ids.append(int(wallets.create(ledger, name, minimum_balance="0")["id"]))
-        transactions.add(ledger, name, text(OPENING_MINOR), is_credit=True)
+        ids.append(int(ledger.run(wallets.create(ledger, name, minimum_balance="0"), "create")["id"]))
+        ledger.run(transactions.add(ledger, name, text(OPENING_MINOR), is_credit=True), "tx add")
     return ids[0], ids[1]
 
 

@@ -376,7 +376,9 @@ def problems(work: Work, acknowledged: set[str]) -> list[str]:
                 found.append(f"{' '.join(command)}: {done.err}")
         with open_ledger(settings.load({"db": str(work.recorder.root / work.files[0])}), lambda _: None) as ledger:
             for each in work.sent():
-                transactions.add(ledger, parse_wallet("1"), amount(each), is_credit=True, key=each)
+                ledger.run(
+                    transactions.add(ledger, parse_wallet("1"), amount(each), is_credit=True, key=each), "tx add"
+                )
         after = there(work)
         found += [f"{each} was applied {after[each]} times" for each in work.sent() if after[each] != 1]
     except (AssertionError, WalletError) as error:

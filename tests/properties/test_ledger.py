@@ -117,7 +117,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(phone=users_, spelling=st.integers(0, 1))
     def register(self, phone: int, spelling: int) -> None:
         typed = PHONES[phone][spelling]
-        answer = outcome(lambda: users.register(self.ledger, typed))
+        answer = outcome(lambda: self.ledger.run(users.register(self.ledger, typed), "register"))
         decision = self.model.register(typed)
         assert answer == (self.model.people[-1].answer() if decision.kind else decision.word)
 
@@ -130,7 +130,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def create(self, phone: int, type_: str, currency: str, minimum: int | None) -> None:
         text = None if minimum is None else format_minor(minimum, parse_currency(currency))
         name = parse_wallet(f"{PHONES[phone][0]}/{type_}")
-        answer = outcome(lambda: wallets.create(self.ledger, name, currency, text))
+        answer = outcome(lambda: self.ledger.run(wallets.create(self.ledger, name, currency, text), "create"))
         person = self.model.person(PHONES[phone][0])
         decision = self.model.open(person.id if person else 0, type_, currency, text)
         found = self.model.accounts.get(decision.wallet_id)
@@ -172,7 +172,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.post(Post(owned[0].id, True, 5))
             return
         name = parse_wallet(f"{PHONES[phone][0]}/{type_}")
-        answer = outcome(lambda: transactions.add(self.ledger, name, "5", is_credit=True))
+        answer = outcome(lambda: self.ledger.run(transactions.add(self.ledger, name, "5", is_credit=True), "tx add"))
         assert answer == ("wallet_not_found" if person else "user_not_found")
 
     def post(self, command: Post, at: int | None = None) -> None:
@@ -180,7 +180,10 @@ class LedgerMachine(RuleBasedStateMachine):
         given = {"is_credit": command.is_credit, "note": command.note, "key": command.key}
         at_text, at_us = self.bound(at)
         answer = outcome(
-            lambda: transactions.add(self.ledger, self.name(account), account.text(command.amount), at=at_text, **given)
+            lambda: self.ledger.run(
+                transactions.add(self.ledger, self.name(account), account.text(command.amount), at=at_text, **given),
+                "tx add",
+            )
         )
         decision = self.model.post(command._replace(at_us=at_us))
         again = {"replayed": True} if decision.word == "replayed" else {}
@@ -279,7 +282,6 @@ class LedgerMachine(RuleBasedStateMachine):
         end_text, last_us = self.bound(end)
         expected = [account.transaction(seq) for seq in reversed(account.within(start_us, last_us))]
         assert list(transactions.streamed(self.ledger, name, start_text, end_text)) == expected
-        assert list(transactions.streamed(self.ledger, name, start_text, end_text, limit)) == expected[:limit]
         found: list[dict[str, Any]] = []
         cursor = None
         for _ in range(len(expected) + 1):
@@ -333,7 +335,7 @@ FAULTS = {
     "the bisection stops early": Fault(sql, "LAST_SEQ_BEFORE", "ELSE t.seq - 1", "ELSE t.seq - 2"),
     "the list is the oldest first": Fault(sql, "NEWEST_FIRST", "t.seq DESC", "t.seq ASC"),
     "a page repeats the one before": Fault(transactions, "_range", "seq - 1", "seq"),
-    "a page is the last one too soon": Fault(transactions, "searched", "> limit else", "> limit + 1 else"),
+    "a page is the last one too soon": Fault(transactions, "listed", "> limit else", "> limit + 1 else"),
     "a period loses its first": Fault(transactions, "_range", "opening.seq + 1", "opening.seq + 2"),
     "the count of debits is that of all": Fault(answers, "total_answer", ".debit_count - ", ".seq - "),
 }

@@ -54,9 +54,9 @@ class Story:
         self.now_us = START_US
         ledger.executor.clock = lambda: self.now_us
         self.entries: list[Entry] = []
-        users.register(ledger, "9886977544", "Asha")
+        ledger.run(users.register(ledger, "9886977544", "Asha"), "register")
         for name in ("1/main", "1/other"):
-            wallets.create(ledger, parse_wallet(name), currency, format_minor(-500, self.unit))
+            ledger.run(wallets.create(ledger, parse_wallet(name), currency, format_minor(-500, self.unit)), "create")
 
     def do(self, what: str, amount: int, note: str | None, step_us: int) -> None:
         self.now_us += step_us
@@ -69,30 +69,38 @@ class Story:
         self.entries.append(Entry(what if what != "reversal" else self.reversed_as, change, self.now_us))
 
     def credit(self, text: str, amount: int, note: str | None) -> int:
-        transactions.add(self.ledger, parse_wallet("1"), text, is_credit=True, note=note)
+        self.ledger.run(transactions.add(self.ledger, parse_wallet("1"), text, is_credit=True, note=note), "tx add")
         return amount
 
     def debit(self, text: str, amount: int, note: str | None) -> int:
-        transactions.add(self.ledger, parse_wallet("1"), text, is_credit=False, note=note)
+        self.ledger.run(transactions.add(self.ledger, parse_wallet("1"), text, is_credit=False, note=note), "tx add")
         return -amount
 
     def transfer_in(self, text: str, amount: int, note: str | None) -> int:
-        transactions.transfer(self.ledger, parse_wallet("1/other"), parse_wallet("1"), text, note=note)
+        self.ledger.run(
+            transactions.transfer(self.ledger, parse_wallet("1/other"), parse_wallet("1"), text, note=note), "transfer"
+        )
         return amount
 
     def transfer_out(self, text: str, amount: int, note: str | None) -> int:
-        transactions.transfer(self.ledger, parse_wallet("1"), parse_wallet("1/other"), text, note=note)
+        self.ledger.run(
+            transactions.transfer(self.ledger, parse_wallet("1"), parse_wallet("1/other"), text, note=note), "transfer"
+        )
         return -amount
 
     def capture(self, text: str, amount: int, note: str | None) -> int:
-        hold = holds.add(self.ledger, parse_wallet("1"), text, note=note)
+        hold = self.ledger.run(holds.add(self.ledger, parse_wallet("1"), text, note=note), "hold add")
         part = max(1, amount // 2)
-        holds.capture(self.ledger, parse_hold_id(hold["id"]), format_minor(part, self.unit))
+        self.ledger.run(
+            holds.capture(self.ledger, parse_hold_id(hold["id"]), format_minor(part, self.unit)), "hold capture"
+        )
         return -part
 
     def reversal(self, text: str, amount: int, note: str | None) -> int:
         seq = amount % (len(self.entries) + 1)
-        made = transactions.reverse(self.ledger, TransactionId(1, seq), note=note, force=amount % 2 == 0)
+        made = self.ledger.run(
+            transactions.reverse(self.ledger, TransactionId(1, seq), note=note, force=amount % 2 == 0), "tx reverse"
+        )
         self.reversed_as = "reversal_in" if made["is_credit"] else "reversal_out"
         taken = -self.entries[seq - 1].change
         assert made["amount"] == format_minor(abs(taken), self.unit)

@@ -152,7 +152,7 @@ class Stubborn:
 def prepare() -> None:
     """Open the wallets of one user in the ledger that the environment names, and put money into them."""
     with open_ledger(settings.load({}), lambda _: None, purpose=Purpose.MAKE) as ledger:
-        users.register(ledger, "9886977544")
+        ledger.run(users.register(ledger, "9886977544"), "register")
         currency = parse_currency("INR")
         ids = range(1, WALLETS + 1)
         opened: list[Command] = [OpenWallet(1, f"w{id_}", currency, None) for id_ in ids]

@@ -201,14 +201,14 @@ def fails(*_: object) -> None:
 
 @pytest.fixture
 def opened(ledger: Ledger) -> Ledger:
-    users.register(ledger, "9886977544")
-    wallets.create(ledger, WALLET)
-    transactions.add(ledger, WALLET, "100", is_credit=True)
+    ledger.run(users.register(ledger, "9886977544"), "register")
+    ledger.run(wallets.create(ledger, WALLET), "create")
+    ledger.run(transactions.add(ledger, WALLET, "100", is_credit=True), "tx add")
     return ledger
 
 
 def pay(ledger: Ledger) -> dict[str, object]:
-    return transactions.add(ledger, WALLET, "30", is_credit=False, key="rent")
+    return ledger.run(transactions.add(ledger, WALLET, "30", is_credit=False, key="rent"), "tx add")
 
 
 def balance(ledger: Ledger) -> str:
@@ -257,8 +257,8 @@ def test_a_commit_that_failed_after_all_was_written_is_acknowledged(
     with monkeypatch.context() as broken:
         lose_answers(broken, opened)
         assert pay(opened)["id"] == "1-2"
-        assert users.register(opened, "9886977545")["id"] == 2
-        assert wallets.create(opened, OTHER)["id"] == 2
+        assert opened.run(users.register(opened, "9886977545"), "register")["id"] == 2
+        assert opened.run(wallets.create(opened, OTHER), "create")["id"] == 2
     assert balance(opened) == "70.00"
     assert pay(opened)["replayed"] is True
     assert balance(opened) == "70.00"
@@ -382,12 +382,12 @@ def test_room_for_the_index_of_the_log_is_made_where_blocks_are_small(
     monkeypatch.setattr(sqlite, "SURE_BLOCK_BYTES", 2**30)
     index = db.with_name(f"{db.name}-shm")
     with open_ledger(settings.load({}), lambda _: None) as one:
-        users.register(one, "9886977544")
+        one.run(users.register(one, "9886977544"), "register")
         found = index.stat()
         assert found.st_blocks * 512 >= found.st_size == 4 * 32_768
         with open_ledger(settings.load({}), lambda _: None) as other:
-            assert users.register(other, "9886977545")["id"] == 2
-        assert users.register(one, "9886977546")["id"] == 3
+            assert other.run(users.register(other, "9886977545"), "register")["id"] == 2
+        assert one.run(users.register(one, "9886977546"), "register")["id"] == 3
         assert not run_limited(["register 9886977547"], 2**20)[0][0]
     # Whoever is the last to close it tidies up, as anywhere.
     assert sorted(path.name for path in db.parent.glob(f"{db.name}*")) == [db.name, f"{db.name}.lock"]

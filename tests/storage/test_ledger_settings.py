@@ -195,17 +195,20 @@ def test_config_shows_what_rules_and_why(wallet: Run, monkeypatch: pytest.Monkey
 def test_whoever_has_the_ledger_open_sees_a_change_at_the_next_turn(db: Address, wallet: Run) -> None:
     with engines.opened(db) as ledger:
         ledger.store.facts_last_s = 0.0  # a server would go by what it read within the last second, but for its turns
-        users.register(ledger, "9886977544")
-        wallets.create(ledger, parse_wallet("1"))
-        transactions.add(ledger, parse_wallet("1"), "100", is_credit=True)
+        ledger.run(users.register(ledger, "9886977544"), "register")
+        ledger.run(wallets.create(ledger, parse_wallet("1")), "create")
+        ledger.run(transactions.add(ledger, parse_wallet("1"), "100", is_credit=True), "tx add")
         assert wallet("ledger set minimum_balance 90").code == 0
         with pytest.raises(InsufficientFunds, match="available above its minimum of 90"):
-            transactions.add(ledger, parse_wallet("1"), "20", is_credit=False)
+            ledger.run(transactions.add(ledger, parse_wallet("1"), "20", is_credit=False), "tx add")
         assert wallets.balance(ledger, parse_wallet("1"))["available"] == "10.00"
         assert wallet("ledger set minimum_balance none").code == 0
-        assert transactions.add(ledger, parse_wallet("1"), "20", is_credit=False)["balance"] == "80.00"
+        assert (
+            ledger.run(transactions.add(ledger, parse_wallet("1"), "20", is_credit=False), "tx add")["balance"]
+            == "80.00"
+        )
         assert wallet("ledger set currency JPY").code == 0
-        assert wallets.create(ledger, parse_wallet("1/yen"))["currency"] == "JPY"
+        assert ledger.run(wallets.create(ledger, parse_wallet("1/yen")), "create")["currency"] == "JPY"
 
 
 def test_what_two_set_at_once_is_both_kept(db: Address) -> None:
@@ -258,7 +261,7 @@ ZONES = ("UTC", "Asia/Kolkata", "America/New_York", "Pacific/Apia", "Australia/L
 def a_ledger_with_moments(ledger: Ledger, zone: str) -> None:
     """Credits of different sizes around each midnight that is one somewhere, over the days when clocks change."""
     ledgers.change(ledger, "timezone", zone)
-    users.register(ledger, "9886977544")
+    ledger.run(users.register(ledger, "9886977544"), "register")
     id_ = OpenWallet(1, "main", settings.parse_currency("INR"), None)
     ledger.carry_out(id_, "create")
     number = 0
@@ -339,18 +342,21 @@ def test_a_daily_limit_begins_anew_at_midnight_of_the_ledger(
 ) -> None:
     name = parse_wallet("1")
     ledgers.change(ledger, "timezone", zone)
-    users.register(ledger, "9886977544")
-    wallets.create(ledger, name)
+    ledger.run(users.register(ledger, "9886977544"), "register")
+    ledger.run(wallets.create(ledger, name), "create")
     start_us = period.parse_time(day, ZoneInfo(zone)).start_us
-    transactions.add(ledger, name, "500", is_credit=True, at=period.format_time(start_us - 1))
-    transactions.add(ledger, name, "70", is_credit=False, at=period.format_time(start_us - 1))
-    wallets.set_limits(ledger, name, daily_debit="100")
-    transactions.add(ledger, name, "60", is_credit=False, at=period.format_time(start_us))
-    transactions.add(ledger, name, "40", is_credit=False, at=last_of_day)
+    ledger.run(transactions.add(ledger, name, "500", is_credit=True, at=period.format_time(start_us - 1)), "tx add")
+    ledger.run(transactions.add(ledger, name, "70", is_credit=False, at=period.format_time(start_us - 1)), "tx add")
+    ledger.run(wallets.set_limits(ledger, name, daily_debit="100"), "limits")
+    ledger.run(transactions.add(ledger, name, "60", is_credit=False, at=period.format_time(start_us)), "tx add")
+    ledger.run(transactions.add(ledger, name, "40", is_credit=False, at=last_of_day), "tx add")
     with pytest.raises(LimitExceeded, match=f"0.00 left on {day} ") as refused:
-        transactions.add(ledger, name, "0.01", is_credit=False, at=last_of_day)
+        ledger.run(transactions.add(ledger, name, "0.01", is_credit=False, at=last_of_day), "tx add")
     assert refused.value.details["day"] == day
-    assert transactions.add(ledger, name, "100", is_credit=False, at=first_of_next)["balance"] == "230.00"
+    assert (
+        ledger.run(transactions.add(ledger, name, "100", is_credit=False, at=first_of_next), "tx add")["balance"]
+        == "230.00"
+    )
     # In one batch too, where nothing is read in between.
     results = ledger.executor.run(
         [SetLimits(1, daily_debit=20_000), *(Post(1, False, 5_000, at_us=_us(first_of_next)) for _ in range(3))], "many"
@@ -394,7 +400,7 @@ def test_an_export_brings_the_settings_to_an_empty_ledger(tmp_path: Path, db: Ad
         for name, value in {"currency": "EUR", "phone_region": "DE", "timezone": "Asia/Kolkata"}.items():
             ledgers.change(source, name, value)
         ledgers.change(source, "minimum_balance", "none")
-        users.register(source, "030 23125000")
+        source.run(users.register(source, "030 23125000"), "register")
         text = "".join(exports.export(source))
         with (tmp_path / "x.jsonl").open("w+b") as file:
             file.write(text.encode())

@@ -35,7 +35,7 @@ AWKWARD = (
 def url() -> Iterator[str]:
     made = postgres.databases().new()
     with opened(made) as ledger:
-        users.register(ledger, "9886977544")
+        ledger.run(users.register(ledger, "9886977544"), "register")
         ledger.executor.run([OpenWallet(1, "main", parse_currency("INR"), None)], "opening")
     yield made
     postgres.databases().forget(made)

@@ -292,18 +292,27 @@ def through_a_service(ledger: Ledger, command: Single) -> dict[str, Any]:
 
     match command:
         case Post(wallet_id, is_credit, amount, _, key):
-            return transactions.add(ledger, wallet(wallet_id), text(amount), is_credit=is_credit, key=key)
+            return ledger.run(
+                transactions.add(ledger, wallet(wallet_id), text(amount), is_credit=is_credit, key=key), "tx add"
+            )
         case Transfer(source, target, amount, _, key):
-            return transactions.transfer(ledger, wallet(source), wallet(target), text(amount), key=key)
+            return ledger.run(
+                transactions.transfer(ledger, wallet(source), wallet(target), text(amount), key=key), "transfer"
+            )
         case Reverse(wallet_id, seq, part, _, key, force):
             id_ = TransactionId(wallet_id, seq)
-            return transactions.reverse(ledger, id_, optional(part), key=key, force=force)
+            return ledger.run(transactions.reverse(ledger, id_, optional(part), key=key, force=force), "tx reverse")
         case PlaceHold(wallet_id, amount, lasts_us, _, key):
-            return holds.add(ledger, wallet(wallet_id), text(amount), expires=f"{lasts_us // 1_000_000}s", key=key)
+            return ledger.run(
+                holds.add(ledger, wallet(wallet_id), text(amount), expires=f"{lasts_us // 1_000_000}s", key=key),
+                "hold add",
+            )
         case CaptureHold(wallet_id, number, part, keep, _, key):
-            return holds.capture(ledger, HoldId(wallet_id, number), optional(part), keep=keep, key=key)
+            return ledger.run(
+                holds.capture(ledger, HoldId(wallet_id, number), optional(part), keep=keep, key=key), "hold capture"
+            )
         case VoidHold(wallet_id, number):
-            return holds.void(ledger, HoldId(wallet_id, number))
+            return ledger.run(holds.void(ledger, HoldId(wallet_id, number)), "hold void")
     raise AssertionError(command)
 
 
@@ -346,7 +355,7 @@ def _of_transaction(id_: Place, change: int, peer: int | None, replayed: bool) -
 def prepare(ledger: Ledger, plan: Plan, clock: Callable[[], int]) -> None:
     """Open the wallets of one user, with their floors, and put money into them."""
     ledger.executor.clock = clock
-    users.register(ledger, "9886977544")
+    ledger.run(users.register(ledger, "9886977544"), "register")
     currency = parse_currency("INR")
     ids = range(1, plan.wallets + 1)
     opened = [OpenWallet(USER, f"w{id_}", currency, FLOORS.get(id_ % 10, 0)) for id_ in ids]

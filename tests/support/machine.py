@@ -147,10 +147,10 @@ class Machine(RuleBasedStateMachine):
         self.model = Naive(START_US)
         self.ledger.executor.clock = lambda: self.model.now_us
         ledgers.change(self.ledger, "timezone", "UTC")
-        users.register(self.ledger, "9886977540")
+        self.ledger.run(users.register(self.ledger, "9886977540"), "register")
         self.model.register("9886977540")
         for type_, currency in TYPES.items():
-            wallets.create(self.ledger, parse_new_wallet(f"1/{type_}"), currency)
+            self.ledger.run(wallets.create(self.ledger, parse_new_wallet(f"1/{type_}"), currency), "create")
             self.model.open(1, type_, currency)
 
     def teardown(self) -> None:
@@ -203,28 +203,38 @@ class Machine(RuleBasedStateMachine):
             case Post():
                 at = None if command.at_us is None else self.time(command.at_us)
                 wallet, amount = self.ref(command.wallet_id), format_minor(command.amount, account.currency)
-                return transactions.add(ledger, wallet, amount, at=at, **more("is_credit", "note", "key", "meta"))
+                return ledger.run(
+                    transactions.add(ledger, wallet, amount, at=at, **more("is_credit", "note", "key", "meta")),
+                    "tx add",
+                )
             case Transfer():
                 source, target = self.ref(command.source_id), self.ref(command.target_id)
                 amount = format_minor(command.amount, account.currency)
-                return transactions.transfer(ledger, source, target, amount, **more("note", "key", "meta"))
+                return ledger.run(
+                    transactions.transfer(ledger, source, target, amount, **more("note", "key", "meta")), "transfer"
+                )
             case Reverse():
                 id_ = TransactionId(command.wallet_id, command.seq)
-                return transactions.reverse(ledger, id_, text(command.amount), **more("note", "key", "force", "meta"))
+                return ledger.run(
+                    transactions.reverse(ledger, id_, text(command.amount), **more("note", "key", "force", "meta")),
+                    "tx reverse",
+                )
             case PlaceHold():
                 wallet, amount = self.ref(command.wallet_id), format_minor(command.amount, account.currency)
                 expires = f"{command.lasts_us // SECOND_US}s"
-                return holds.add(ledger, wallet, amount, expires=expires, **more("note", "key"))
+                return ledger.run(holds.add(ledger, wallet, amount, expires=expires, **more("note", "key")), "hold add")
             case CaptureHold():
                 hold = HoldId(command.wallet_id, command.number)
-                return holds.capture(ledger, hold, text(command.amount), **more("keep", "note", "key"))
+                return ledger.run(
+                    holds.capture(ledger, hold, text(command.amount), **more("keep", "note", "key")), "hold capture"
+                )
             case VoidHold():
-                return holds.void(ledger, HoldId(*command))
+                return ledger.run(holds.void(ledger, HoldId(*command)), "hold void")
             case SetStatus():
-                return wallets.set_status(ledger, self.ref(command.wallet_id), command.status)
+                return ledger.run(wallets.set_status(ledger, self.ref(command.wallet_id), command.status), "status")
             case SetLimits():
                 given = ["none" if each is None else None if each is SAME else text(each) for each in command[1:]]
-                return wallets.set_limits(ledger, self.ref(command.wallet_id), *given)
+                return ledger.run(wallets.set_limits(ledger, self.ref(command.wallet_id), *given), "limits")
         raise AssertionError(command)
 
     def compare(self, command: Single, decision: Decision, answer: dict[str, Any]) -> None:
@@ -264,7 +274,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def every_wallet_is_as_it_should_be(self) -> None:
-        answers = list(wallets.all_of(self.ledger, None, None, None))
+        answers = list(wallets.listed(self.ledger).rest(None))
         assert answers == [account.answer(self.model.now_us) for account in self.model.accounts.values()]
 
     @rule()
@@ -468,7 +478,7 @@ class BusinessMachine(Machine):
     def every_hold_is_as_it_should_be(self, wallet_id: int) -> None:
         account = self.model.accounts[wallet_id]
         expected = [account.hold(number, self.model.now_us) for number in range(len(account.holds), 0, -1)]
-        assert list(holds.streamed(self.ledger, self.ref(wallet_id))) == expected
+        assert list(holds.listed(self.ledger, self.ref(wallet_id)).rest(None)) == expected
 
     @rule(data=st.data(), wallet_id=wallet_ids, limit=st.integers(1, 4))
     def find(self, data: st.DataObject, wallet_id: int, limit: int) -> None:

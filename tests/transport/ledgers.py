@@ -132,10 +132,14 @@ def tell(ledger: Ledger, story: Sequence[Step]) -> None:
     told = _Told(ledger)
     for number, (currency, type_) in enumerate([("INR", "main"), ("INR", "a.b"), ("KWD", "Main"), ("PTS/8", "main")]):
         if number % 2 == 0:
-            told.try_(lambda n=number: users.register(ledger, SPELLINGS[n // 2][0], "[/b] \u202e" if n else None))
+            told.try_(
+                lambda n=number: ledger.run(
+                    users.register(ledger, SPELLINGS[n // 2][0], "[/b] \u202e" if n else None), "register"
+                )
+            )
         name = parse_wallet(f"id:{number // 2 + 1}/{type_}")
-        told.try_(lambda n=name, c=currency: wallets.create(ledger, n, c, "-5"))
-        told.try_(lambda n=name: transactions.add(ledger, n, "300", is_credit=True))
+        told.try_(lambda n=name, c=currency: ledger.run(wallets.create(ledger, n, c, "-5"), "create"))
+        told.try_(lambda n=name: ledger.run(transactions.add(ledger, n, "300", is_credit=True), "tx add"))
     for step in story:
         told.try_(lambda s=step: told.take(s))
         told.now_us += step.amount % 7 * step.second * 1_000_000  # several within a moment, and some far apart
@@ -168,7 +172,10 @@ class _Told:
         ledger, word = self.ledger, step.word
         if word == "register":
             spellings = SPELLINGS[step.first % len(SPELLINGS)]
-            users.register(ledger, spellings[step.second % len(spellings)], step.note and step.note[:200])
+            ledger.run(
+                users.register(ledger, spellings[step.second % len(spellings)], step.note and step.note[:200]),
+                "register",
+            )
             return
         if word == "wait":
             self.now_us += step.first * step.second * DAY_S * 1_000_000 // 24
@@ -177,45 +184,60 @@ class _Told:
         if word == "open":
             type_, currency = TYPES[step.first], CURRENCIES[step.second % len(CURRENCIES)]
             floor = OVERDRAFTS[step.amount % len(OVERDRAFTS)]
-            wallets.create(ledger, parse_wallet(f"id:{wallet.user_id}/{type_}"), currency, floor)
+            ledger.run(wallets.create(ledger, parse_wallet(f"id:{wallet.user_id}/{type_}"), currency, floor), "create")
         elif word in ("credit", "debit"):
             at = format_time(self.now_us - step.second) if step.flag else None
             is_credit = word == "credit"
-            transactions.add(
+            ledger.run(transactions.add(
                 ledger, name, self.text(step, wallet), is_credit=is_credit, note=step.note, key=step.key, at=at,
                 meta=step.meta,
-            )  # fmt: skip
+            ), "tx add")  # fmt: skip
         elif word == "transfer":
             _, target = self.wallet(step.second)
-            transactions.transfer(
-                ledger, name, target, self.text(step, wallet), note=step.note, key=step.key, meta=step.meta
+            ledger.run(
+                transactions.transfer(
+                    ledger, name, target, self.text(step, wallet), note=step.note, key=step.key, meta=step.meta
+                ),
+                "transfer",
             )
         elif word == "hold":
             expires = f"{step.second + 1}h"
-            holds.add(ledger, name, self.text(step, wallet), expires=expires, note=step.note, key=step.key)
+            ledger.run(
+                holds.add(ledger, name, self.text(step, wallet), expires=expires, note=step.note, key=step.key),
+                "hold add",
+            )
         elif word in ("capture", "keep", "void"):
             latest = list(ledger.store.holds_in_order())[-1 - step.second % 2 :]
             id_ = HoldId(latest[0].wallet_id, latest[0].number) if latest else HoldId(wallet.id, 1)
             if word == "void":
-                holds.void(ledger, id_)
+                ledger.run(holds.void(ledger, id_), "hold void")
             else:
                 part = None if step.flag else exports.money_text(wallet.currency)(step.amount % 9 + 1)
-                holds.capture(ledger, id_, part, keep=word == "keep", note=step.note, key=step.key)
+                ledger.run(
+                    holds.capture(ledger, id_, part, keep=word == "keep", note=step.note, key=step.key), "hold capture"
+                )
         elif word in ("reverse", "force"):
             id_ = parse_transaction_id(f"{wallet.id}-{step.second + 1}")
             part = self.text(step, wallet) if step.flag else None
-            transactions.reverse(ledger, id_, part, note=step.note, key=step.key, force=word == "force", meta=step.meta)
+            ledger.run(
+                transactions.reverse(
+                    ledger, id_, part, note=step.note, key=step.key, force=word == "force", meta=step.meta
+                ),
+                "tx reverse",
+            )
         elif word == "freeze":
-            wallets.set_status(ledger, name, "active" if step.flag else "frozen")
+            ledger.run(wallets.set_status(ledger, name, "active" if step.flag else "frozen"), "status")
         elif word == "close":
             balance = str(wallets.balance(ledger, name)["balance"])
             if balance.strip("0."):
                 is_credit = balance.startswith("-")
-                transactions.add(ledger, name, balance.lstrip("-"), is_credit=is_credit)
-            wallets.set_status(ledger, name, "closed")
+                ledger.run(transactions.add(ledger, name, balance.lstrip("-"), is_credit=is_credit), "tx add")
+            ledger.run(wallets.set_status(ledger, name, "closed"), "status")
         elif word == "limits":
             most = self.text(step, wallet)
-            wallets.set_limits(ledger, name, "none" if step.flag else f"-{most}", f"9{most}", most)
+            ledger.run(
+                wallets.set_limits(ledger, name, "none" if step.flag else f"-{most}", f"9{most}", most), "limits"
+            )
 
 
 def exported(ledger: Ledger, form: str = "jsonl", wallet: str | None = None) -> str:

@@ -31,8 +31,8 @@ HEADER = b"wallet,amount,kind,note\n"
 
 @pytest.fixture
 def owned(ledger: Ledger) -> Ledger:
-    users.register(ledger, "9886977544")
-    wallets.create(ledger, parse_wallet("id:1"))
+    ledger.run(users.register(ledger, "9886977544"), "register")
+    ledger.run(wallets.create(ledger, parse_wallet("id:1")), "create")
     return ledger
 
 
@@ -197,7 +197,7 @@ def test_the_newest_first_is_read_from_its_end(columns: str, owned: Ledger) -> N
 
 
 def test_each_wallet_has_its_own_order(owned: Ledger) -> None:
-    wallets.create(owned, parse_wallet("id:1/b"))
+    owned.run(wallets.create(owned, parse_wallet("id:1/b")), "create")
     assert imported(owned, lines("1:02", "1/b:01", "1:03", "1/b:02")).counts == (4, 0, 0)
 
 
@@ -301,7 +301,7 @@ def test_what_was_stopped_goes_on_without_being_asked(owned: Ledger, monkeypatch
 
 
 def test_what_was_typed_counts_too_and_what_has_a_key_does_not(owned: Ledger) -> None:
-    transactions.add(owned, parse_wallet("1"), "5", is_credit=True, note="a  b", at="2024-01-01")
+    owned.run(transactions.add(owned, parse_wallet("1"), "5", is_credit=True, note="a  b", at="2024-01-01"), "tx add")
     with pytest.raises(InvalidInput, match="1 line is"):
         read(owned, b"wallet,amount,kind,at,note\n1,5.00,credit,2024-01-01,a b\n")
     assert imported(owned, b"wallet,amount,kind,at,note,key\n1,5.00,credit,2024-01-01,a b,k\n").counts == (1, 0, 0)
@@ -355,8 +355,8 @@ def test_every_dialect_makes_the_same_ledger(
 ) -> None:
     rows, file, how = case
     with opened() as ledger:
-        users.register(ledger, "9886977544")
-        wallets.create(ledger, parse_wallet("id:1"))
+        ledger.run(users.register(ledger, "9886977544"), "register")
+        ledger.run(wallets.create(ledger, parse_wallet("id:1")), "create")
         assert read(ledger, file, **how)["refused"] == 0
         assert held(ledger) == [(amount, note or None) for amount, _, note in rows]
         assert read(ledger, file, **how)["replayed"] == len(rows)
@@ -405,7 +405,7 @@ def test_on_a_terminal_it_is_asked(answer: str, code: int, count: int, db: Addre
 def test_what_was_applied_is_replayed_whatever_has_become_of_its_wallet(owned: Ledger) -> None:
     file = lines("01", "02")
     assert imported(owned, file).counts == (2, 0, 0)
-    wallets.set_status(owned, parse_wallet("1"), "frozen")
+    owned.run(wallets.set_status(owned, parse_wallet("1"), "frozen"), "status")
     assert imported(owned, file).counts == (0, 2, 0)
 
 

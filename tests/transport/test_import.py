@@ -31,9 +31,9 @@ HEADER = b"wallet,amount,kind,note\n"
 @pytest.fixture
 def opened_wallet(ledger: Ledger) -> Ledger:
     """User 1, with wallets `main` in INR and `pts` in PTS/8."""
-    users.register(ledger, "9886977544")
-    wallets.create(ledger, parse_wallet("id:1"))
-    wallets.create(ledger, parse_wallet("id:1/pts"), "PTS/8")
+    ledger.run(users.register(ledger, "9886977544"), "register")
+    ledger.run(wallets.create(ledger, parse_wallet("id:1")), "create")
+    ledger.run(wallets.create(ledger, parse_wallet("id:1/pts"), "PTS/8"), "create")
     return ledger
 
 
@@ -294,11 +294,11 @@ def whole(engine: Engine) -> str:
     """An export: a wallet with two transactions, one of which moved money to another, which has one."""
     with opened() as ledger:
         ledger.executor.clock = lambda: START_US
-        users.register(ledger, "9886977544")
-        wallets.create(ledger, parse_wallet("id:1"))
-        wallets.create(ledger, parse_wallet("id:1/b"))
-        transactions.add(ledger, parse_wallet("id:1"), "5", is_credit=True, key="k")
-        transactions.transfer(ledger, parse_wallet("id:1"), parse_wallet("id:1/b"), "2")
+        ledger.run(users.register(ledger, "9886977544"), "register")
+        ledger.run(wallets.create(ledger, parse_wallet("id:1")), "create")
+        ledger.run(wallets.create(ledger, parse_wallet("id:1/b")), "create")
+        ledger.run(transactions.add(ledger, parse_wallet("id:1"), "5", is_credit=True, key="k"), "tx add")
+        ledger.run(transactions.transfer(ledger, parse_wallet("id:1"), parse_wallet("id:1/b"), "2"), "transfer")
         return exported(ledger)
 
 
@@ -357,8 +357,8 @@ def test_another_past_is_not_gone_on_with(whole: str, engine: Engine) -> None:
 def test_a_ledger_with_other_users_takes_nothing(whole: str, engine: Engine) -> None:
     with opened() as other, opened() as ledger:
         tell(other, [])
-        users.register(ledger, "9886977599")
-        wallets.create(ledger, parse_wallet("id:1"))
+        ledger.run(users.register(ledger, "9886977599"), "register")
+        ledger.run(wallets.create(ledger, parse_wallet("id:1")), "create")
         before = exported(ledger)
         codes = {code for _, code in imported(ledger, whole).refusals}
         assert codes == {"restore_conflict", "user_not_found"}
@@ -410,11 +410,11 @@ def test_an_export_that_refers_to_what_is_not_there_makes_no_ledger(loose: str, 
         outcome = imported(ledger, "\n".join(json.dumps(line) for line in lines))
         assert outcome.refusals == [(8, "restore_conflict")]
         with pytest.raises(RestoreConflict, match="incomplete"):
-            transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True)
+            ledger.run(transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True), "tx add")
     with opened() as ledger:
         good = [*lines[:6], {"record": "end", "records": 6}]
         assert imported(ledger, "\n".join(json.dumps(line) for line in good)).refusals == []
-        assert transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True)["id"] == "1-3"
+        assert ledger.run(transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True), "tx add")["id"] == "1-3"
 
 
 # Options

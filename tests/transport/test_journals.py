@@ -263,7 +263,7 @@ def test_user_text_stays_on_its_line(form: str, engine: Engine) -> None:
 
 def tell_notes(ledger: Ledger, notes: Any) -> None:
     for note in notes:
-        transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, note=note)
+        ledger.run(transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, note=note), "tx add")
 
 
 def test_what_beancount_reads_of_a_note_and_a_key_is_what_was_written(engine: Engine) -> None:
@@ -272,7 +272,7 @@ def test_what_beancount_reads_of_a_note_and_a_key_is_what_was_written(engine: En
     note, key = 'a "quoted" \\ note; = 5 INR @ {x} 𝔘', 'key "1" \\ ; x'
     with opened() as ledger:
         tell(ledger, [])
-        transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, note=note, key=key)
+        ledger.run(transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, note=note, key=key), "tx add")
         entries, errors = beancount(exported(ledger, "beancount", "id:1"))
     assert not errors
     last = [entry for entry in entries if isinstance(entry, data.Transaction)][-1]
@@ -287,7 +287,7 @@ def test_what_hledger_reads_of_a_note_and_a_key(engine: Engine) -> None:
     note, key = 'a "quoted" \\ note; = 5 INR @ {x} 𝔘: y, (z)', "key:1 ; x, y"
     with opened() as ledger:
         tell(ledger, [])
-        transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, note=note, key=key)
+        ledger.run(transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, note=note, key=key), "tx add")
         printed = json.loads(hledger(exported(ledger, "hledger", "id:1"), "print", "-O", "json").stdout)
     assert printed[-1]["tdescription"] == 'a "quoted" \\ note = 5 INR @ {x} 𝔘: y, (z)'
     assert printed[-1]["tcode"] == "1-2"
@@ -316,11 +316,11 @@ def test_types_that_differ_in_little_are_accounts_of_their_own(form: str, engine
         "X" * 32,
     ]
     with opened() as ledger:
-        users.register(ledger, "9886977544")
+        ledger.run(users.register(ledger, "9886977544"), "register")
         for number, type_ in enumerate(types, 1):
             name = parse_wallet(f"id:1/{type_}")
-            wallets.create(ledger, name)
-            transactions.add(ledger, name, str(number), is_credit=True)
+            ledger.run(wallets.create(ledger, name), "create")
+            ledger.run(transactions.add(ledger, name, str(number), is_credit=True), "tx add")
         journal = exported(ledger, form)
         assert errors(journal) == ""
         assert balances(journal) == own(ledger)
@@ -334,9 +334,11 @@ def test_types_that_differ_in_little_are_accounts_of_their_own(form: str, engine
 def test_the_largest_amounts_are_exact(form: str, engine: Engine) -> None:
     errors, balances, own = CHECKERS[form]
     with opened() as ledger:
-        users.register(ledger, "9886977544")
+        ledger.run(users.register(ledger, "9886977544"), "register")
         for currency in ("INR", "JPY", "KWD", "PTS/0", "PTS/8", "1X2/3"):
-            id_ = wallets.create(ledger, parse_wallet(f"id:1/{currency.replace('/', '.')}"), currency, "-1")["id"]
+            id_ = ledger.run(
+                wallets.create(ledger, parse_wallet(f"id:1/{currency.replace('/', '.')}"), currency, "-1"), "create"
+            )["id"]
             assert isinstance(id_, int)
             for amount in [10**15] * 30 + [1]:
                 ledger.carry_out(Post(id_, True, amount, None, None), "writing")
@@ -347,7 +349,7 @@ def test_the_largest_amounts_are_exact(form: str, engine: Engine) -> None:
 
 def at(year_and_more: str) -> Callable[[Ledger], None]:
     def post(ledger: Ledger) -> None:
-        transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, at=year_and_more)
+        ledger.run(transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, at=year_and_more), "tx add")
 
     return post
 
@@ -356,8 +358,8 @@ def at(year_and_more: str) -> Callable[[Ledger], None]:
 def test_beancount_has_no_words_for_some_years(time: str, engine: Engine) -> None:
     """That is said before anything is written; hledger has words for them."""
     with opened() as ledger:
-        users.register(ledger, "9886977544")
-        wallets.create(ledger, parse_wallet("id:1"))
+        ledger.run(users.register(ledger, "9886977544"), "register")
+        ledger.run(wallets.create(ledger, parse_wallet("id:1")), "create")
         at(time)(ledger)
         at("2020-01-01")(ledger)
         with pytest.raises(InvalidInput, match=f"the year {time[:4]}"):
@@ -377,8 +379,8 @@ def test_beancount_has_no_words_for_some_years(time: str, engine: Engine) -> Non
 )
 def test_the_first_and_the_last_day_of_beancount(time: str, written: bool, engine: Engine) -> None:
     with opened(now_us=8_000_000_000_000_000) as ledger:
-        users.register(ledger, "9886977544")
-        wallets.create(ledger, parse_wallet("id:1"))
+        ledger.run(users.register(ledger, "9886977544"), "register")
+        ledger.run(wallets.create(ledger, parse_wallet("id:1")), "create")
         at(time)(ledger)
         if written:
             assert beancount_errors(exported(ledger, "beancount")) == ""

@@ -171,7 +171,7 @@ def test_a_wallet_alone_is_read_back_where_it_was_the_first(engine: Engine) -> N
 def test_a_leg_of_a_transfer_is_not_read_back_without_the_other(engine: Engine) -> None:
     with opened() as first, opened() as second:
         tell(first, [])
-        transactions.transfer(first, parse_wallet("id:1"), parse_wallet("id:1/a.b"), "5")
+        first.run(transactions.transfer(first, parse_wallet("id:1"), parse_wallet("id:1/a.b"), "5"), "transfer")
         outcome = imported(second, exported(first, wallet="id:1"))
         assert outcome.refusals == [(5, "restore_conflict"), (6, "restore_conflict")]
         with pytest.raises(RestoreConflict, match="incomplete"):
@@ -204,7 +204,7 @@ def write_more(db: Address) -> None:
         ledger.executor.clock = lambda: clock_us
         for number in range(20):
             ledger.carry_out(Post(number % 4 + 1, True, 1, None, None), "writing")
-        transactions.transfer(ledger, parse_wallet("id:1"), parse_wallet("id:1/a.b"), "5")
+        ledger.run(transactions.transfer(ledger, parse_wallet("id:1"), parse_wallet("id:1/a.b"), "5"), "transfer")
 
 
 def test_an_empty_ledger_is_a_header_and_an_end(ledger: Ledger) -> None:

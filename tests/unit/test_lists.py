@@ -50,11 +50,11 @@ every_list = pytest.mark.parametrize("listed", LISTS, ids=lambda listed: listed.
 def full(ledger: Ledger, wallet: Wallet) -> Wallet:
     """53 of everything. Made with no disk to wait for: it is read here."""
     for number in range(MANY):
-        users.register(ledger, f"98869{number:05}")
-        wallets.create(ledger, WalletName(UserId(1), f"t{number + 1}"))
+        ledger.run(users.register(ledger, f"98869{number:05}"), "register")
+        ledger.run(wallets.create(ledger, WalletName(UserId(1), f"t{number + 1}")), "create")
         name = parse_wallet("1/t1")
-        transactions.add(ledger, name, "5", is_credit=True)
-        holds.add(ledger, name, "1")
+        ledger.run(transactions.add(ledger, name, "5", is_credit=True), "tx add")
+        ledger.run(holds.add(ledger, name, "1"), "hold add")
     return wallet
 
 
@@ -146,8 +146,8 @@ def test_a_reader_that_leaves_ends_it_quietly(full: Wallet) -> None:
 
 def test_a_list_while_others_write_has_each_thing_once(full: Wallet, ledger: Ledger) -> None:
     """Those that were there when it began: each once, in order, whatever comes meanwhile."""
-    before = {each["id"] for each in users.all_of(ledger, None, None)}
-    reader = users.all_of(ledger, None, None)
+    before = {each["id"] for each in users.listed(ledger).rest(None)}
+    reader = users.listed(ledger).rest(None)
     seen = [next(reader)["id"]]
 
     def write() -> None:

@@ -281,7 +281,7 @@ def test_a_key_is_shown_once_and_stored_hashed(tmp_path: Path) -> None:
 
 
 def test_keys_are_random_and_long(ledger: Ledger) -> None:
-    keys = {operators.create(ledger, f"k{number}")["key"] for number in range(50)}
+    keys = {ledger.run(operators.create(f"k{number}"), "key create")["key"] for number in range(50)}
     assert len(keys) == 50
     assert all(key.startswith("wk_") and len(key) == len("wk_") + 43 for key in keys)
 
@@ -301,8 +301,8 @@ def test_the_last_use_of_a_key_is_noted(db: Path, monkeypatch: pytest.MonkeyPatc
     """Now and then, and not with a write a request."""
     chosen = settings.load({"db": str(db)})
     with open_ledger(chosen, lambda _: None) as ledger:
-        key = operators.create(ledger, "till")["key"]
-        operators.create(ledger, "idle")
+        key = ledger.run(operators.create("till"), "key create")["key"]
+        ledger.run(operators.create("idle"), "key create")
 
     def last_used() -> dict[str, str | None]:
         with open_ledger(chosen, lambda _: None) as again:

@@ -224,7 +224,7 @@ def test_a_request_goes_over_so_many_transactions_and_tells_where_to_go_on(
         found: list[int] = []
         pages, cursor = 0, None
         while True:
-            page = transactions.searched(ledger, ref, None, None, 2, cursor, wanted, 10)
+            page = transactions.listed(ledger, ref, None, None, 2, cursor, wanted, examined=10)
             found += [each["seq"] for each in page["transactions"]]
             pages, cursor = pages + 1, page["next_cursor"]
             if cursor is None:
@@ -232,5 +232,5 @@ def test_a_request_goes_over_so_many_transactions_and_tells_where_to_go_on(
         assert (found, pages) == ([25, 2, 1], 3)
         whole = transactions.listed(ledger, ref, limit=3, wanted=wanted)
         assert ([each["seq"] for each in whole["transactions"]], whole["next_cursor"]) == ([25, 2, 1], None)
-        keyed = transactions.searched(ledger, ref, None, None, 20, None, transactions.Wanted(key="none"), 1)
+        keyed = transactions.listed(ledger, ref, wanted=transactions.Wanted(key="none"), examined=1)
         assert keyed == {"transactions": [], "next_cursor": None}

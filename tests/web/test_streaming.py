@@ -111,7 +111,7 @@ def test_a_file_comes_whole_and_in_chunks(db: Path, monkeypatch: pytest.MonkeyPa
 def test_it_reads_the_ledger(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_ledger(settings.load({"db": str(db)}), lambda _: None) as ledger:
         for number in range(3):
-            users.register(ledger, f"988697754{number}")
+            ledger.run(users.register(ledger, f"988697754{number}"), "register")
     with serving(db, monkeypatch, works.phones) as client:
         assert client.get("/file").text == "+919886977540\n+919886977541\n+919886977542\n"
 

@@ -29,7 +29,7 @@ def phones(ledger: Ledger) -> Iterator[bytes]:
 
 
 def writes(ledger: Ledger) -> Iterator[bytes]:
-    users.register(ledger, "9886977549")
+    ledger.run(users.register(ledger, "9886977549"), "register")
     yield b"written"
 
 

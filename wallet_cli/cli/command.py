@@ -11,8 +11,8 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -23,7 +23,7 @@ from wallet_cli.cli.output import Answer, Format, Record, Style, UnwritableError
 from wallet_cli.cli.purposes import purpose_of
 
 if TYPE_CHECKING:
-    from wallet_cli.services.context import Ledger
+    from wallet_cli.services.api import LedgerApi
     from wallet_cli.storage.purpose import Purpose
 
 OutputOption = Annotated[Format | None, typer.Option("--output", "-o", help="How to print.", show_default="table")]
@@ -142,7 +142,8 @@ def _runnable(function: Function) -> Callable[..., None]:
     return run
 
 
-def _opened(flags: Mapping[str, str], purpose: Purpose) -> AbstractContextManager[Ledger]:
+@contextmanager
+def _opened(flags: Mapping[str, str], purpose: Purpose) -> Iterator[LedgerApi]:
     """The ledger that the settings name: here, or on another machine."""
     from wallet_cli import settings
 
@@ -151,10 +152,14 @@ def _opened(flags: Mapping[str, str], purpose: Purpose) -> AbstractContextManage
         from wallet_cli.remote import is_remote, open_remote
 
         if is_remote(chosen.db):
-            return open_remote(chosen)
+            with open_remote(chosen) as remote:
+                yield remote
+            return
     from wallet_cli.services.context import open_ledger
+    from wallet_cli.services.local import LocalLedger
 
-    return open_ledger(chosen, notice, purpose=purpose)
+    with open_ledger(chosen, notice, purpose=purpose) as ledger:
+        yield LocalLedger(ledger)
 
 
 def _shared(name: str, annotation: Any, default: Any) -> inspect.Parameter:

@@ -16,8 +16,8 @@ from wallet_cli.cli.command import (
 from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.address import parse_hold_id, parse_wallet
-from wallet_cli.services import holds
-from wallet_cli.services.context import Ledger
+from wallet_cli.services.api import LedgerApi
+from wallet_cli.services.holds import DEFAULT_EXPIRY
 
 CSV_COLUMNS = (
     "id", "wallet_id", "status", "amount", "captured", "held", "currency", "created_at", "expires_at", "ended_at",
@@ -31,21 +31,21 @@ HoldArgument = Annotated[
 
 
 def add(
-    ledger: Ledger,
+    ledger: LedgerApi,
     wallet: WalletArgument,
     amount: AmountArgument,
     expires: Annotated[
         str, typer.Option("--expires", metavar="TIME", help="How long it lasts: 90s, 15m, 12h, 7d, 2w.")
-    ] = holds.DEFAULT_EXPIRY,
+    ] = DEFAULT_EXPIRY,
     note: NoteOption = None,
     key: KeyOption = None,
 ) -> Record:
     """Keep money of a wallet from being spent, to be captured later; frees itself when it expires."""
-    return Record(ledger.call(holds.add, parse_wallet(wallet), amount, expires=expires, note=note, key=key))
+    return Record(ledger.hold(parse_wallet(wallet), amount, expires, note=note, key=key))
 
 
 def capture(
-    ledger: Ledger,
+    ledger: LedgerApi,
     hold: HoldArgument,
     amount: PartArgument = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep holding what is left; else it is released.")] = False,
@@ -53,16 +53,16 @@ def capture(
     key: KeyOption = None,
 ) -> Record:
     """Debit what a hold keeps, or a part of it; the rest is released, unless --keep."""
-    return Record(ledger.call(holds.capture, parse_hold_id(hold), amount, keep=keep, note=note, key=key))
+    return Record(ledger.capture(parse_hold_id(hold), amount, keep=keep, note=note, key=key))
 
 
-def void(ledger: Ledger, hold: HoldArgument) -> Record:
+def void(ledger: LedgerApi, hold: HoldArgument) -> Record:
     """Let go of what a hold keeps."""
-    return Record(ledger.call(holds.void, parse_hold_id(hold)))
+    return Record(ledger.void(parse_hold_id(hold)))
 
 
 def list_(
-    ledger: Ledger,
+    ledger: LedgerApi,
     style: Style,
     wallet: WalletArgument,
     limit: LimitOption = None,
@@ -70,12 +70,10 @@ def list_(
     all_: AllOption = False,
 ) -> Listing:
     """List a wallet's holds, the newest first, ended ones too."""
-    name = parse_wallet(wallet)
     return listing(
         "holds",
         style,
         Part(limit, cursor, all_),
         Columns(CSV_COLUMNS, TABLE_COLUMNS),
-        lambda *page: ledger.call(holds.listed, name, *page),
-        lambda after: ledger.call(holds.streamed, name, None, after),
+        ledger.holds(parse_wallet(wallet)),
     )

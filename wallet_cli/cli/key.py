@@ -9,8 +9,7 @@ import typer
 from wallet_cli.cli.command import UserArgument
 from wallet_cli.cli.output import Listing, Record, notice
 from wallet_cli.domain.address import parse_user
-from wallet_cli.services import access, operators
-from wallet_cli.services.context import Ledger
+from wallet_cli.services.api import LedgerApi
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="1 to 64 letters, digits, '_', '.' or '-'.", show_default=False)
@@ -19,31 +18,31 @@ COLUMNS = ("name", "read_only", "created_at", "last_used_at", "revoked_at")
 
 
 def create(
-    ledger: Ledger,
+    ledger: LedgerApi,
     name: NameArgument,
     read_only: Annotated[bool, typer.Option("--read-only", help="A key that may only read.")] = False,
 ) -> Record:
     """Make an operator key for `wallet serve`; it is shown this once."""
-    return Record(ledger.call(operators.create, name, read_only=read_only), value="key")
+    return Record(ledger.create_key(name, read_only=read_only), value="key")
 
 
-def list_(ledger: Ledger) -> Listing:
+def list_(ledger: LedgerApi) -> Listing:
     """List the operator keys."""
-    rows = ledger.call(operators.listed)
+    rows = ledger.keys()
     return Listing(rows, COLUMNS, value="name", page={"keys": rows})
 
 
-def revoke(ledger: Ledger, name: NameArgument) -> Record:
+def revoke(ledger: LedgerApi, name: NameArgument) -> Record:
     """Refuse an operator key from now on."""
-    return Record(ledger.call(operators.revoke, name), value="name")
+    return Record(ledger.revoke_key(name), value="name")
 
 
 def token(
-    ledger: Ledger,
+    ledger: LedgerApi,
     user: UserArgument,
     expires: Annotated[
         int | None, typer.Option("--expires", metavar="MINUTES", help="How long it is good.", show_default="5")
     ] = None,
 ) -> Record:
     """Issue a token with which a user may read their wallets and take money out of them."""
-    return Record(ledger.call(access.issue, parse_user(user), expires, notice), value="token")
+    return Record(ledger.token(parse_user(user), expires, notice), value="token")

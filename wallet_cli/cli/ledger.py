@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from wallet_cli.cli.output import Record
-from wallet_cli.services import ledgers
-from wallet_cli.services.context import Ledger
+from wallet_cli.services.api import LedgerApi
 
 KeyArgument = Annotated[
     str,
@@ -19,14 +18,14 @@ ValueArgument = Annotated[
 ]
 
 
-def show(ledger: Ledger) -> Record:
+def show(ledger: LedgerApi) -> Record:
     """Show the ledger's id, and the settings that it keeps for all who use it."""
-    return Record(ledger.call(ledgers.show))
+    return Record(ledger.facts())
 
 
-def set_(ledger: Ledger, key: KeyArgument, value: ValueArgument) -> Record:
+def set_(ledger: LedgerApi, key: KeyArgument, value: ValueArgument) -> Record:
     """Change a setting that the ledger keeps; what has happened stays as it was."""
-    return Record(ledger.call(ledgers.change, key, value), value=key)
+    return Record(ledger.change(key, value), value=key)
 
 
 # A minimum below 0 is no option.

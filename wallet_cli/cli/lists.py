@@ -6,15 +6,14 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 import typer
 
 from wallet_cli.cli.output import Listing, Style, Value
 from wallet_cli.errors import InvalidInput
-from wallet_cli.services.answers import Answer
-from wallet_cli.services.pages import DEFAULT_LIMIT
+from wallet_cli.services.pages import DEFAULT_LIMIT, Paged
 
 LimitOption = Annotated[
     int | None,
@@ -42,23 +41,19 @@ def listing(
     style: Style,
     part: Part,
     columns: Columns,
-    page: Callable[[int, str | None, bool], Answer],
-    whole: Callable[[str | None], Iterator[Answer]],
+    paged: Paged,
     value: Value = "id",
 ) -> Listing:
-    """A list, called `name` in JSON. `page` gets one page by limit and cursor, with `count` where that is told.
-
-    `whole` gets everything after a cursor, as it comes. Raises InvalidInput for --all with --limit.
-    """
+    """A list, called `name` in JSON. Raises InvalidInput for --all with --limit."""
     if part.all and part.limit is not None:
         raise InvalidInput("--all and --limit contradict each other", hint="give one of them")
     chosen = columns.csv if style.streams else columns.table
     if part.all or (part.limit is None and (style.streams or style.quiet)):
-        return Listing(whole(part.cursor), chosen, value, name=name)
+        return Listing(paged.rest(part.cursor), chosen, value, name=name)
     limit = DEFAULT_LIMIT if part.limit is None else part.limit
     # The page of --json has its next_cursor: it is not cut without a word.
     told = style.quiet or not style.is_json
-    answer = page(limit, part.cursor, told)
+    answer = paged.page(limit, part.cursor, told)
     rows = answer[name]
     cut = _cut(len(rows), answer["count"]) if told and answer["next_cursor"] is not None else None
     return Listing(rows, chosen, value, page=answer, cut=cut)

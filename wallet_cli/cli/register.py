@@ -10,14 +10,13 @@ import typer
 from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.address import format_user
-from wallet_cli.services import users as service
-from wallet_cli.services.context import Ledger
+from wallet_cli.services.api import LedgerApi
 
 COLUMNS = ("id", "phone_number", "phone_e164", "name", "created_at")
 
 
 def register(
-    ledger: Ledger,
+    ledger: LedgerApi,
     phone: Annotated[
         str, typer.Argument(metavar="PHONE", help="A phone number: 9886977544, '+91 98869 77544'.", show_default=False)
     ],
@@ -25,11 +24,11 @@ def register(
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept a user who is registered already.")] = False,
 ) -> Record:
     """Register a user by phone number."""
-    return Record(ledger.call(service.register, phone, name, exist_ok=exist_ok), value=_user)
+    return Record(ledger.register(phone, name, exist_ok=exist_ok), value=_user)
 
 
 def users(
-    ledger: Ledger, style: Style, limit: LimitOption = None, cursor: CursorOption = None, all_: AllOption = False
+    ledger: LedgerApi, style: Style, limit: LimitOption = None, cursor: CursorOption = None, all_: AllOption = False
 ) -> Listing:
     """List the users, in the order in which they registered."""
     return listing(
@@ -37,8 +36,7 @@ def users(
         style,
         Part(limit, cursor, all_),
         Columns(COLUMNS, COLUMNS),
-        lambda *page: ledger.call(service.page_of, *page),
-        lambda after: ledger.call(service.all_of, None, after),
+        ledger.users(),
         _user,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,15 +13,19 @@ import typer
 from wallet_cli.cli.command import FromOption, ToOption, WalletArgument
 from wallet_cli.cli.output import Answer, Document, Listing, Pages, Record, Style
 from wallet_cli.cli.tx import CSV_COLUMNS
-from wallet_cli.domain.address import WalletRef, parse_wallet
+from wallet_cli.domain.address import parse_wallet
 from wallet_cli.errors import InvalidInput
 from wallet_cli.services import statements
 from wallet_cli.services.answers import transaction_answer
-from wallet_cli.services.context import Ledger
+from wallet_cli.services.api import LedgerApi
 from wallet_cli.services.statements import Statement
 
 TABLE_COLUMNS = ("id", "at", "kind", "amount", "balance", "note", "key")
 TOTAL_COLUMNS = ("kind", "count", "amount")
+
+
+Asked = AbstractContextManager[Statement]
+"""A statement that is not opened yet."""
 
 
 class Output(StrEnum):
@@ -33,7 +38,7 @@ class Output(StrEnum):
 
 
 def statement(
-    ledger: Ledger,
+    ledger: LedgerApi,
     style: Style,
     wallet: WalletArgument,
     start: FromOption = None,
@@ -44,49 +49,49 @@ def statement(
     ] = None,
 ) -> Answer:
     """A wallet's statement: balances, every line with its running balance, and totals by kind."""
-    ref = parse_wallet(wallet)
+    asked = ledger.statement(parse_wallet(wallet), start, end)
     if style.quiet:
-        with ledger.call(statements.opened, ref, start, end) as opened:
+        with asked as opened:
             return Record(statements.head_answer(opened), value="closing_balance")
     if output == Output.json:
-        return Document(_json(ledger, ref, start, end))
+        return Document(_json(asked))
     if output in (Output.html, Output.pdf):
-        return _document(ledger, ref, start, end, is_pdf=output == Output.pdf)
+        return _document(asked, is_pdf=output == Output.pdf)
     if style.streams:
-        return Listing(_lines(ledger, ref, start, end), CSV_COLUMNS)
-    return Pages(_tables(ledger, ref, start, end))
+        return Listing(_lines(asked), CSV_COLUMNS)
+    return Pages(_tables(asked))
 
 
-def _document(ledger: Ledger, ref: WalletRef, start: str | None, end: str | None, *, is_pdf: bool) -> Document:
+def _document(asked: Asked, *, is_pdf: bool) -> Document:
     from wallet_cli import documents
 
     if is_pdf:
         if sys.stdout.isatty():
             raise InvalidInput("a PDF is nothing for a terminal", hint="write it to a file: … -o pdf > statement.pdf")
-        with ledger.call(statements.opened, ref, start, end) as opened:
+        with asked as opened:
             return Document([documents.pdf(opened)])
 
     def parts() -> Iterator[str]:
-        with ledger.call(statements.opened, ref, start, end) as opened:
+        with asked as opened:
             yield from documents.html(opened)
 
     return Document(parts())
 
 
-def _json(ledger: Ledger, ref: WalletRef, start: str | None, end: str | None) -> Iterator[str]:
-    with ledger.call(statements.opened, ref, start, end) as opened:
+def _json(asked: Asked) -> Iterator[str]:
+    with asked as opened:
         yield from statements.json_of(opened)
     yield "\n"
 
 
-def _lines(ledger: Ledger, ref: WalletRef, start: str | None, end: str | None) -> Iterator[dict[str, object]]:
-    with ledger.call(statements.opened, ref, start, end) as opened:
+def _lines(asked: Asked) -> Iterator[dict[str, object]]:
+    with asked as opened:
         yield from statements.lines_answer(opened)
 
 
-def _tables(ledger: Ledger, ref: WalletRef, start: str | None, end: str | None) -> Iterator[Record | Listing]:
+def _tables(asked: Asked) -> Iterator[Record | Listing]:
     """The head, the lines and the totals. The kind of a line is told as the totals tell it."""
-    with ledger.call(statements.opened, ref, start, end) as opened:
+    with asked as opened:
         survey = opened.survey()
         yield Record(statements.head_answer(opened))
         if opened.line_count:

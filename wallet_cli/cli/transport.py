@@ -17,8 +17,7 @@ import typer
 from wallet_cli.cli.output import Document, Format, Record, Style, json_text, notice
 from wallet_cli.domain.address import parse_wallet
 from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
-from wallet_cli.services.context import Ledger
-from wallet_cli.storage.ledger_file import ledger_path, names_of
+from wallet_cli.services.api import LedgerApi
 
 if TYPE_CHECKING:
     from wallet_cli.services.imports.checking import Duplicates as Found
@@ -43,7 +42,7 @@ class ExportFormat(StrEnum):
 
 
 def export(
-    ledger: Ledger,
+    ledger: LedgerApi,
     wallet: Annotated[
         str | None, typer.Argument(metavar="[WALLET]", help="One wallet alone.", show_default="all")
     ] = None,
@@ -56,11 +55,11 @@ def export(
     from wallet_cli.services import exports
 
     form = output if output in exports.FORMATS else "jsonl"
-    return Document(ledger.call(exports.export, str(form), None if wallet is None else parse_wallet(wallet)))
+    return Document(ledger.export(str(form), None if wallet is None else parse_wallet(wallet)))
 
 
 def import_(
-    ledger: Ledger,
+    ledger: LedgerApi,
     style: Style,
     file: Annotated[str, typer.Argument(metavar="FILE", help="JSON lines or CSV; - is stdin.", show_default=False)],
     create: Annotated[bool, typer.Option("--create", help="Register users and open wallets that are missing.")] = False,
@@ -132,7 +131,7 @@ def import_(
             report = _to_file(stack.enter_context(_rejects_file(rejects, source, ledger)))
         progress = stack.enter_context(_progress(source, style))
         decide = _decide(duplicates)
-        summary = ledger.call(imports.run, source, options, report, progress, file, dialect, decide, notice)
+        summary = ledger.import_(source, imports.Job(options, report, progress, file, dialect, decide, notice))
     if save_profile is not None:
         from wallet_cli.services.imports import profiles
 
@@ -213,13 +212,13 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _rejects_file(name: str, source: BinaryIO, ledger: Ledger) -> Iterator[TextIO]:
+def _rejects_file(name: str, source: BinaryIO, ledger: LedgerApi) -> Iterator[TextIO]:
     """A file for its owner alone: it has people's payments in it. What was there is emptied, a link is not followed."""
     path = Path(name)
     # /dev/stderr and /dev/fd/63 are links, and nobody else's.
     follow = 0 if path.parts[:2] == ("/", "dev") else getattr(os, "O_NOFOLLOW", 0)
     # By name: what belongs to the ledger is not opened, as closing it would drop SQLite's locks.
-    if "://" not in ledger.settings.db and os.path.realpath(path) in names_of(ledger_path(ledger.settings.db)):
+    if os.path.realpath(path) in ledger.files():
         raise _written_over("the ledger")
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | follow, 0o600)

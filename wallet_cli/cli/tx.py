@@ -20,8 +20,8 @@ from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, 
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.address import parse_transaction_id, parse_wallet
 from wallet_cli.errors import InvalidInput
-from wallet_cli.services import transactions
-from wallet_cli.services.context import Ledger
+from wallet_cli.services.api import LedgerApi
+from wallet_cli.services.transactions import KINDS, Wanted
 
 CSV_COLUMNS = (
     "id", "wallet_id", "seq", "kind", "is_credit", "amount", "balance", "currency", "at", "note", "key",
@@ -35,7 +35,7 @@ IdArgument = Annotated[
 
 
 def add(
-    ledger: Ledger,
+    ledger: LedgerApi,
     wallet: WalletArgument,
     amount: AmountArgument,
     credit: Annotated[bool, typer.Option("--credit", help="Put money in.")] = False,
@@ -55,22 +55,12 @@ def add(
         raise InvalidInput("give one of --credit and --debit", hint="wallet tx add --help")
     name, pairs = parse_wallet(wallet), _pairs(meta)
     return Record(
-        ledger.call(
-            transactions.add,
-            name,
-            amount,
-            is_credit=credit,
-            note=note,
-            key=key,
-            at=at,
-            meta=pairs,
-            reset_time=reset_time,
-        )
+        ledger.add(name, amount, is_credit=credit, note=note, key=key, at=at, meta=pairs, reset_time=reset_time)
     )
 
 
 def transfer(
-    ledger: Ledger,
+    ledger: LedgerApi,
     source: Annotated[str, typer.Argument(metavar="FROM", help="The wallet that is debited.", show_default=False)],
     target: Annotated[str, typer.Argument(metavar="TO", help="The wallet that is credited.", show_default=False)],
     amount: AmountArgument,
@@ -79,14 +69,12 @@ def transfer(
     meta: MetaOption = None,
 ) -> Record:
     """Move money from one wallet to another, in one step; within one currency."""
-    answer = ledger.call(
-        transactions.transfer, parse_wallet(source), parse_wallet(target), amount, note=note, key=key, meta=_pairs(meta)
-    )
-    return Record(answer)
+    out, into = parse_wallet(source), parse_wallet(target)
+    return Record(ledger.transfer(out, into, amount, note=note, key=key, meta=_pairs(meta)))
 
 
 def reverse(
-    ledger: Ledger,
+    ledger: LedgerApi,
     id_: IdArgument,
     amount: PartArgument = None,
     note: NoteOption = None,
@@ -95,27 +83,24 @@ def reverse(
     meta: MetaOption = None,
 ) -> Record:
     """Take a transaction back, or a part of it, by a new one; nothing is ever edited or deleted."""
-    return Record(
-        ledger.call(
-            transactions.reverse, parse_transaction_id(id_), amount, note=note, key=key, force=force, meta=_pairs(meta)
-        )
-    )
+    name, pairs = parse_transaction_id(id_), _pairs(meta)
+    return Record(ledger.reverse(name, amount, force=force, note=note, key=key, meta=pairs))
 
 
-def show(ledger: Ledger, id_: IdArgument) -> Record:
+def show(ledger: LedgerApi, id_: IdArgument) -> Record:
     """Show one transaction, what it belongs to, and how much of it has been reversed."""
-    return Record(ledger.call(transactions.show, parse_transaction_id(id_)))
+    return Record(ledger.transaction(parse_transaction_id(id_)))
 
 
 def list_(
-    ledger: Ledger,
+    ledger: LedgerApi,
     style: Style,
     wallet: WalletArgument,
     start: FromOption = None,
     end: ToOption = None,
     kind: Annotated[
         str | None,
-        typer.Option("--kind", help=f"One of {', '.join(transactions.KINDS)}.", show_default=False),
+        typer.Option("--kind", help=f"One of {', '.join(KINDS)}.", show_default=False),
     ] = None,
     least: Annotated[
         str | None, typer.Option("--min", metavar="AMOUNT", help="Amounts from this on.", show_default=False)
@@ -132,22 +117,18 @@ def list_(
     all_: AllOption = False,
 ) -> Listing:
     """List a wallet's transactions, the newest first."""
-    name, wanted = parse_wallet(wallet), transactions.Wanted(kind, least, most, text, key)
     return listing(
         "transactions",
         style,
         Part(limit, cursor, all_),
         Columns(CSV_COLUMNS, TABLE_COLUMNS),
-        lambda most, after, counted: ledger.call(
-            transactions.listed, name, start, end, most, after, wanted, counted=counted
-        ),
-        lambda after: ledger.call(transactions.streamed, name, start, end, None, after, wanted),
+        ledger.transactions(parse_wallet(wallet), start, end, Wanted(kind, least, most, text, key)),
     )
 
 
-def total(ledger: Ledger, wallet: WalletArgument, start: FromOption = None, end: ToOption = None) -> Record:
+def total(ledger: LedgerApi, wallet: WalletArgument, start: FromOption = None, end: ToOption = None) -> Record:
     """Total a wallet's credits and debits over a period."""
-    return Record(ledger.call(transactions.total, parse_wallet(wallet), start, end), value="net")
+    return Record(ledger.total(parse_wallet(wallet), start, end), value="net")
 
 
 def _pairs(meta: list[str] | None) -> dict[str, str] | None:

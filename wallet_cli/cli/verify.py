@@ -8,15 +8,14 @@ import typer
 
 from wallet_cli.cli.output import Record
 from wallet_cli.domain.address import parse_wallet
-from wallet_cli.services import audit
-from wallet_cli.services.context import Ledger
+from wallet_cli.services.api import LedgerApi
 
 
 def verify(
-    ledger: Ledger,
+    ledger: LedgerApi,
     wallet: Annotated[
         str | None, typer.Argument(metavar="[WALLET]", help="One wallet alone.", show_default="all")
     ] = None,
 ) -> Record:
     """Work out every total, sequence number and hash again; exit 7 naming the first bad row."""
-    return Record(ledger.call(audit.verify, None if wallet is None else parse_wallet(wallet)), value="transactions")
+    return Record(ledger.verify(None if wallet is None else parse_wallet(wallet)), value="transactions")

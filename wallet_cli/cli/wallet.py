@@ -12,9 +12,8 @@ from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, 
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.address import format_wallet_id, parse_new_wallet, parse_user, parse_wallet
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
-from wallet_cli.services import wallets
 from wallet_cli.services.answers import Answer
-from wallet_cli.services.context import Ledger
+from wallet_cli.services.api import LedgerApi
 
 CSV_COLUMNS = (
     "id", "user_id", "type", "currency", "status", "balance", "held", "available", "minimum_balance", "transactions",
@@ -24,7 +23,7 @@ TABLE_COLUMNS = ("wallet", "status", "balance", "held", "available", "currency",
 
 
 def create(
-    ledger: Ledger,
+    ledger: LedgerApi,
     wallet: WalletArgument,
     currency: Annotated[
         str | None,
@@ -38,11 +37,11 @@ def create(
 ) -> Record:
     """Open a wallet; a user has at most one of each type."""
     name = parse_new_wallet(wallet)
-    return _shown(ledger.call(wallets.create, name, currency, minimum_balance, exist_ok=exist_ok))
+    return _shown(ledger.create(name, currency, minimum_balance, exist_ok=exist_ok))
 
 
 def list_(
-    ledger: Ledger,
+    ledger: LedgerApi,
     style: Style,
     user: Annotated[
         str | None, typer.Argument(metavar="[USER]", help="One user's alone: a phone number or id.", show_default="all")
@@ -52,20 +51,18 @@ def list_(
     all_: AllOption = False,
 ) -> Listing:
     """List wallets, in the order in which they were opened."""
-    name = None if user is None else parse_user(user)
     return listing(
         "wallets",
         style,
         Part(limit, cursor, all_),
         Columns(CSV_COLUMNS, TABLE_COLUMNS),
-        lambda *page: ledger.call(wallets.page_of, name, *page),
-        lambda after: ledger.call(wallets.all_of, name, None, after),
+        ledger.wallets(None if user is None else parse_user(user)),
         "wallet",
     )
 
 
 def balance(
-    ledger: Ledger,
+    ledger: LedgerApi,
     wallet: WalletArgument,
     at: Annotated[
         str | None,
@@ -73,11 +70,11 @@ def balance(
     ] = None,
 ) -> Record:
     """What a wallet holds, now or at a time past."""
-    return _shown(ledger.call(wallets.balance, parse_wallet(wallet), at), value="balance")
+    return _shown(ledger.balance(parse_wallet(wallet), at), value="balance")
 
 
 def limits(
-    ledger: Ledger,
+    ledger: LedgerApi,
     wallet: WalletArgument,
     minimum_balance: Annotated[
         str | None,
@@ -93,23 +90,23 @@ def limits(
     """Show a wallet's limits, or set those that are given; `none` lifts one."""
     name = parse_wallet(wallet)
     if minimum_balance is maximum_balance is daily_debit is None:
-        return _shown(ledger.call(wallets.balance, name))
-    return _shown(ledger.call(wallets.set_limits, name, minimum_balance, maximum_balance, daily_debit))
+        return _shown(ledger.balance(name))
+    return _shown(ledger.set_limits(name, minimum_balance, maximum_balance, daily_debit))
 
 
-def freeze(ledger: Ledger, wallet: WalletArgument) -> Record:
+def freeze(ledger: LedgerApi, wallet: WalletArgument) -> Record:
     """Let nothing into or out of a wallet until it is unfrozen."""
-    return _shown(ledger.call(wallets.set_status, parse_wallet(wallet), FROZEN))
+    return _shown(ledger.set_status(parse_wallet(wallet), FROZEN))
 
 
-def unfreeze(ledger: Ledger, wallet: WalletArgument) -> Record:
+def unfreeze(ledger: LedgerApi, wallet: WalletArgument) -> Record:
     """Make a frozen wallet active again."""
-    return _shown(ledger.call(wallets.set_status, parse_wallet(wallet), ACTIVE))
+    return _shown(ledger.set_status(parse_wallet(wallet), ACTIVE))
 
 
-def close(ledger: Ledger, wallet: WalletArgument) -> Record:
+def close(ledger: LedgerApi, wallet: WalletArgument) -> Record:
     """Close a wallet for good; its balance has to be 0, with no holds."""
-    return _shown(ledger.call(wallets.set_status, parse_wallet(wallet), CLOSED))
+    return _shown(ledger.set_status(parse_wallet(wallet), CLOSED))
 
 
 def _shown(answer: Answer, value: str = "wallet") -> Record:

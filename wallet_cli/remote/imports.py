@@ -11,21 +11,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC
 from typing import Any, BinaryIO
 
-from wallet_cli.domain.commands import Command, Result
 from wallet_cli.domain.period import Zone, format_time, parse_start
 from wallet_cli.errors import InvalidInput, WalletError
-from wallet_cli.remote import RemoteLedger
+from wallet_cli.remote.client import Client
 from wallet_cli.remote.failures import error_of
 from wallet_cli.services import imports
 from wallet_cli.services.answers import Answer
-from wallet_cli.services.imports import Options, Report
-from wallet_cli.services.imports.checking import Decide, Earlier, Found, How, Looked, look, refuse
-from wallet_cli.services.imports.dialect import Dialect
+from wallet_cli.services.imports import Job, Options, Report
+from wallet_cli.services.imports.checking import Earlier, Found, How, Looked, look
 from wallet_cli.services.imports.reading import Fraction, Line
 
 PART_TYPE = "application/x-ndjson"
@@ -39,26 +37,15 @@ TIMES = ("at", "created_at", "expires_at", "ended_at")
 Refused = tuple[Line, WalletError]
 
 
-def run(
-    ledger: RemoteLedger,
-    source: BinaryIO,
-    options: Options = Options(),  # noqa: B008  (a tuple)
-    report: Report = lambda *_: None,
-    progress: Callable[[int], None] = lambda _: None,
-    name: str = "",
-    dialect: Dialect = Dialect(),  # noqa: B008  (a tuple)
-    decide: Decide = refuse,
-    tell: Callable[[str], None] = lambda _: None,
-) -> Answer:
+def run(ledger: Client, source: BinaryIO, job: Job) -> Answer:
+    options = job.options
     with ExitStack() as stack:
         if not source.seekable():
             source = stack.enter_context(imports.spooled(source))
-        zone = ledger.zone_of_times
-        how = How(name, dialect, zone, time.time_ns() // 1000, options.duplicates, options.sort)
-
-        looked = look(stack, source, how, RemoteLook(ledger), decide, tell)
-        reading = RemoteRun(ledger, looked, options, report)
-        reading.read(looked.lines, progress)
+        how = How(job.name, job.dialect, ledger.zone, time.time_ns() // 1000, options.duplicates, options.sort)
+        looked = look(stack, source, how, RemoteLook(ledger), job.decide, job.tell)
+        reading = RemoteRun(ledger, looked, options, job.report)
+        reading.read(job.progress)
         reading.flush()
         reading.check_ended()
         reading.flush()
@@ -68,7 +55,7 @@ def run(
 class RemoteLook:
     """The server looks lines up: each is asked about without what the answer does not depend on."""
 
-    def __init__(self, ledger: RemoteLedger) -> None:
+    def __init__(self, ledger: Client) -> None:
         self._ledger = ledger
 
     def find(self, lines: Sequence[Line], prefix: str) -> Iterator[Found]:
@@ -78,7 +65,7 @@ class RemoteLook:
         for line in lines:
             fields = {name: line.fields[name] for name in COMPARED if name in line.fields}
             try:
-                part = _written(line._replace(fields=fields), self._ledger.zone_of_times)
+                part = _written(line._replace(fields=fields), self._ledger.zone)
             except InvalidInput:
                 continue  # its line is told so
             if size + len(part) > PART_BYTES:
@@ -107,12 +94,11 @@ class RemoteLook:
 COMPARED = ("wallet", "amount", "kind", "at", "note")
 
 
-class RemoteRun(imports.Run):
+class RemoteRun(imports.Reading):
     """An import of which this side reads the lines and counts, and the server does the rest."""
 
-    def __init__(self, ledger: RemoteLedger, looked: Looked, options: Options, report: Report) -> None:
-        prefix, skipped, start = looked.prefix, looked.skipped, looked.start
-        super().__init__(ledger, looked.source, options, report, _nothing, prefix, (), skipped, start)
+    def __init__(self, ledger: Client, looked: Looked, options: Options, report: Report) -> None:
+        super().__init__(ledger.zone, looked, options, report)
         self._server = ledger.server
         self._whole = options.dry_run or options.atomic
         self._told: dict[str, Any] = {
@@ -127,10 +113,8 @@ class RemoteRun(imports.Run):
         """The lines that wait to be sent, as they will be."""
         self._size = 0
 
-    def _transactions(self, batch: list[Line]) -> None:
-        self._keep(batch)
-
-    _users = _wallets = _holds = _states = _transactions
+    def _works(self) -> dict[str, imports.Work]:
+        return dict.fromkeys(("transaction", "user", "wallet", "hold", "state"), self._keep)
 
     def _end_restore(self, line: Line) -> None:
         """The server is told of the end behind all that comes before it."""
@@ -215,10 +199,6 @@ class RemoteRun(imports.Run):
         self.users_created += answer["users_created"]
         self.wallets_created += answer["wallets_created"]
         self.broken.update(answer["broken"])
-
-
-def _nothing(_commands: Sequence[Command]) -> list[Result]:
-    raise AssertionError("nothing is carried out here")
 
 
 def _written(line: Line, zone: Zone) -> bytes:

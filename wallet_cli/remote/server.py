@@ -22,7 +22,7 @@ import time
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -131,7 +131,9 @@ class Server:
 
     # What is asked.
 
-    def get(self, path: str, *, patience_s: float | None = None, again: bool = True, **query: str | None) -> Any:
+    def get(
+        self, path: str, query: Query = MappingProxyType({}), *, patience_s: float | None = None, again: bool = True
+    ) -> Any:
         """The data at a path; parameters that are None are left out. Raises the error that the server answers."""
         return self._patiently(Request("GET", path, query, again=again, patience_s=patience_s), self._data)
 

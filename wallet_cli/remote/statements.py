@@ -16,16 +16,14 @@ from datetime import UTC
 from itertools import chain as joined
 from typing import Any, NamedTuple
 
-from wallet_cli.domain.address import WalletRef, format_transaction_id, parse_hold_id, parse_transaction_id
+from wallet_cli.domain.address import TypedWallet, format_transaction_id, parse_hold_id, parse_transaction_id
 from wallet_cli.domain.chain import unopened
 from wallet_cli.domain.meta import canonical
 from wallet_cli.domain.model import Transaction, User, Wallet
 from wallet_cli.domain.money import parse_balance
 from wallet_cli.domain.period import Period, parse_period, parse_start
 from wallet_cli.errors import StorageError
-from wallet_cli.remote import RemoteLedger
-from wallet_cli.remote.transactions import bounds_of, total_of
-from wallet_cli.remote.wallets import find_wallet
+from wallet_cli.remote.client import Client, bounds_of
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.statements import Statement
 
@@ -44,12 +42,10 @@ class Parts(NamedTuple):
 
 
 @contextmanager
-def opened(
-    ledger: RemoteLedger, ref: WalletRef, start: str | None = None, end: str | None = None
-) -> Iterator[Statement]:
+def opened(ledger: Client, ref: TypedWallet, start: str | None = None, end: str | None = None) -> Iterator[Statement]:
     zone = ledger.zone()
     period = parse_period(start, end, zone)
-    wallet = find_wallet(ledger, ref)
+    wallet = ledger.find_wallet(ref)
     with ExitStack() as first_reading:
         parts = first_reading.enter_context(_asked(ledger, wallet, period))
         head, first = parts.head, next(parts.lines, None)
@@ -71,7 +67,7 @@ def opened(
 
 
 @contextmanager
-def _asked(ledger: RemoteLedger, wallet: Wallet, period: Period) -> Iterator[Parts]:
+def _asked(ledger: Client, wallet: Wallet, period: Period) -> Iterator[Parts]:
     path = f"/wallet/statement/{wallet.user_id}/{wallet.id}"
     with ledger.server.stream(path, ("application/json",), **bounds_of(period)) as chunks:
         yield _parts(_Text(chunks))
@@ -122,20 +118,20 @@ def _lines(source: _Text) -> Iterator[Answer]:
             yield line
 
 
-def _opening(ledger: RemoteLedger, wallet: Wallet, period: Period, head: Answer, first: Answer | None) -> Transaction:
+def _opening(ledger: Client, wallet: Wallet, period: Period, head: Answer, first: Answer | None) -> Transaction:
     """The state before the period, as far as a statement shows it: its seq, and totals that make its balance."""
     if first is not None:
         seq = first["seq"] - 1
     elif period.start_us is None:
         seq = 0
     else:
-        before = total_of(ledger, wallet, Period(None, period.start_us))
+        before = ledger.total_of(wallet, Period(None, period.start_us))
         seq = before["credit_count"] + before["debit_count"]
     balance = parse_balance(head["opening_balance"], wallet.currency)
     return unopened(wallet)._replace(seq=seq, credit_total=max(balance, 0), debit_total=max(-balance, 0))
 
 
-def _closing(ledger: RemoteLedger, wallet: Wallet, opening: Transaction, head: Answer) -> Transaction:
+def _closing(ledger: Client, wallet: Wallet, opening: Transaction, head: Answer) -> Transaction:
     """The state at the end, and the time of the last line."""
 
     def sum_of(name: str) -> int:
@@ -149,7 +145,7 @@ def _closing(ledger: RemoteLedger, wallet: Wallet, opening: Transaction, head: A
     )
     if closing.seq == opening.seq:
         return closing
-    last = ledger.server.get("/lookup/transaction", id=format_transaction_id(wallet.id, closing.seq))
+    last = ledger.server.get("/lookup/transaction", {"id": format_transaction_id(wallet.id, closing.seq)})
     return closing._replace(at_us=_at_us(last))
 
 

@@ -18,7 +18,8 @@ from wallet_cli.domain.rules.clocks import is_reset
 from wallet_cli.errors import Damaged, StorageError, WalletError
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import LOOK_TIMEOUT_S, Ledger, open_ledger
-from wallet_cli.services.wallets import find_wallet, naming
+from wallet_cli.services.prepared import naming
+from wallet_cli.services.wallets import find_wallet
 
 RESTORE = "the ledger was changed outside this program, or the disk is failing; restore a backup"
 

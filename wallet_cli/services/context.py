@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from wallet_cli.domain.address import OwnedWallet
 from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replayed, Result, Single
@@ -16,6 +16,8 @@ from wallet_cli.domain.model import LedgerFacts, Policy, Wallet
 from wallet_cli.domain.rules.clocks import first_refused
 from wallet_cli.domain.rules.restoring import incomplete
 from wallet_cli.errors import Busy, InvalidInput, StorageError, WalletError, hint_of, shown
+from wallet_cli.services.answers import Answer
+from wallet_cli.services.prepared import Prepared, naming
 from wallet_cli.settings import Settings, Value
 from wallet_cli.storage import sql
 from wallet_cli.storage.folders import make_folder
@@ -30,10 +32,6 @@ from wallet_cli.writer.turns import RowLocks, turn_lock
 MAX_KNOWN_WALLETS = 10_000
 LOOK_TIMEOUT_S = 2.0
 """How long those who only look at a ledger wait for it."""
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
 
 POSTGRES_SCHEMES = ("postgresql", "postgres")
 
@@ -85,10 +83,6 @@ class Ledger:
         """The time zone of a time that is written with no offset."""
         return UTC if self.times_are_utc else self.zone()
 
-    def call(self, service: Callable[Concatenate[Ledger, P], T], *args: P.args, **named: P.kwargs) -> T:
-        """What a service answers, called with this ledger. One that is on another machine has it answered there."""
-        return service(self, *args, **named)
-
     def must_be_whole(self) -> None:
         """Raises RestoreConflict while an export is being read back: what is missing is neither proven nor copied."""
         if self.store.is_restoring():
@@ -106,6 +100,11 @@ class Ledger:
     def carry_out(self, command: Single, name: str) -> Applied | Replayed:
         """Run one command in a turn of its own; raises the error of a refusal."""
         return accepted(self.executor.run([command], name)[0])
+
+    def run(self, prepared: Prepared[Single], name: str) -> Answer:
+        """Run a write in a turn of its own, which others see called `name`; raises the error of a refusal."""
+        with naming(*prepared.asked):
+            return prepared.answer(self.carry_out(prepared.command, name))
 
 
 def as_told(ledger: Ledger, **told: str | None) -> Ledger:

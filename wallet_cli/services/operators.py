@@ -11,41 +11,25 @@ from wallet_cli.domain.model import Operator
 from wallet_cli.domain.period import format_time
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
+from wallet_cli.services.prepared import Prepared
 
 KEY_PREFIX = "wk_"
 KEY_BYTES = 32
 
 
-def create(ledger: Ledger, name: str, *, read_only: bool = False) -> Answer:
-    """Make a key; the answer is the only place where it ever stands. Raises InvalidInput or KeyExists."""
-    key, command = admission(name, read_only=read_only)
-    return admitted(key, ledger.carry_out(command, "key create"))
-
-
-def admission(name: str, *, read_only: bool) -> tuple[str, AdmitOperator]:
-    """A new key, and the command that has it accepted. Raises InvalidInput."""
+def create(name: str, *, read_only: bool = False) -> Prepared[AdmitOperator]:
+    """Make a key; the answer is the only place where it ever stands. Raises InvalidInput; the rules, KeyExists."""
     check_operator_name(name)
     key = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
-    return key, AdmitOperator(name, hash_key(key), read_only)
+    return Prepared(AdmitOperator(name, hash_key(key), read_only), lambda result: {"key": key} | _changed(result))
 
 
-def admitted(key: str, result: Applied | Replayed) -> Answer:
-    """What making a key answers."""
-    return {"key": key} | changed(result)
+def revoke(name: str) -> Prepared[RevokeOperator]:
+    """Refuse a key from now on. Raises InvalidInput; the rules, KeyNotFound."""
+    return Prepared(RevokeOperator(check_operator_name(name)), _changed)
 
 
-def revoke(ledger: Ledger, name: str) -> Answer:
-    """Refuse a key from now on. Raises KeyNotFound."""
-    return changed(ledger.carry_out(revocation(name), "key revoke"))
-
-
-def revocation(name: str) -> RevokeOperator:
-    """The command that has a key refused. Raises InvalidInput."""
-    return RevokeOperator(check_operator_name(name))
-
-
-def changed(result: Applied | Replayed) -> Answer:
-    """What a change of a key answers, without the key."""
+def _changed(result: Applied | Replayed) -> Answer:
     assert isinstance(result.made, Operator)
     return operator_answer(result.made)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from wallet_cli.domain.address import MAX_ID
 from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.services.answers import Answer
 
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 20
@@ -13,6 +15,38 @@ DEFAULT_LIMIT = 20
 FIRST_PIECE, MAX_PIECE = 500, 4_000
 """How many transactions one statement goes over where few of them may be wanted: it ends soon, and lets go of the
 snapshot that it was read from, however slowly its answer is taken."""
+
+
+class Paged(NamedTuple):
+    """A list that has not been read yet. Nothing is asked for before one of these is called."""
+
+    page: Callable[[int, str | None, bool], Answer]
+    """A page by its limit and cursor: the things by the name of the list, `next_cursor`, and if the last argument says
+    so `count`, how many there are in all, where that is known."""
+
+    rest: Callable[[str | None], Iterator[Answer]]
+    """All that comes after a cursor, one thing at a time and in constant memory."""
+
+
+def paged(
+    name: str, read: Callable[[int, int], Iterator[tuple[int, Answer]]], count: Callable[[], int | None]
+) -> Paged:
+    """A list called `name`. `read` is given an id or number to go on after (0 for none) and how many things are wanted
+    (-1 for all), and gives each thing with its id or number."""
+
+    def page(limit: int, cursor: str | None, counted: bool) -> Answer:
+        check_limit(limit)
+        found = list(read(parse_after(cursor), limit + 1))
+        page: Answer = {
+            name: [answer for _, answer in found[:limit]],
+            "next_cursor": str(found[limit - 1][0]) if len(found) > limit else None,
+        }
+        return page | {"count": count()} if counted else page
+
+    def rest(cursor: str | None) -> Iterator[Answer]:
+        return (answer for _, answer in read(parse_after(cursor), -1))
+
+    return Paged(page, rest)
 
 
 def check_limit(limit: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from wallet_cli.domain.address import (
@@ -23,7 +23,8 @@ from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.services.answers import Answer, total_answer, transaction_answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.pages import DEFAULT_LIMIT, FIRST_PIECE, MAX_PIECE, check_limit, pieces_back
-from wallet_cli.services.wallets import find_account, find_wallet, naming, state_before
+from wallet_cli.services.prepared import Prepared, told_again
+from wallet_cli.services.wallets import find_account, find_wallet, state_before
 from wallet_cli.storage.sql import ORIGINS, Filter
 
 
@@ -38,39 +39,26 @@ def add(
     at: str | None = None,
     meta: Mapping[str, Any] | None = None,
     reset_time: bool = False,
-) -> Answer:
-    """Credit or debit a wallet; the answer is a `transaction`, `replayed` if the key had been used for it before.
+    by_user: bool = False,
+) -> Prepared[Post]:
+    """Credit or debit a wallet; the answer is a `transaction`.
 
     `reset_time`: the wallet's last time was a wrong clock's, and it goes on from now (domain/rules/clocks.py).
-    Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
+    `by_user`: the key is one of the wallet's owner, and apart from those of others.
+    Raises UserNotFound, WalletNotFound or InvalidInput.
     """
     if reset_time and not (is_credit and key is None and at is None):
         raise InvalidInput(
             "a time is reset by a credit, with no key and no time of its own",
             hint="wallet tx add WALLET AMOUNT --credit --reset-time; wallet tx reverse ID takes the amount back",
         )
-    command, found = posting(ledger, wallet, amount, is_credit=is_credit, note=note, key=key, at=at, meta=meta)
-    command = command._replace(resets_time=reset_time)
-    with naming((wallet, found)):
-        return posted(ledger.carry_out(command, "tx add"), found)
-
-
-def posting(
-    ledger: Ledger,
-    wallet: WalletRef,
-    amount: str,
-    *,
-    is_credit: bool,
-    note: str | None = None,
-    key: str | None = None,
-    at: str | None = None,
-    meta: Mapping[str, Any] | None = None,
-) -> tuple[Post, Wallet]:
-    """The command that credits or debits a wallet, and the wallet. Raises NotFound or InvalidInput."""
     key, text = check_texts(note, key, meta)
     at_us = parse_time(at, ledger.zone_of_times).start_us if at is not None else None
     found = find_wallet(ledger, wallet)
-    return Post(found.id, is_credit, parse_amount(amount, found.currency), note, key, at_us, text), found
+    minor = parse_amount(amount, found.currency)
+    user_key = by_user and key is not None
+    command = Post(found.id, is_credit, minor, note, key, at_us, text, user_key, reset_time)
+    return Prepared(command, posted(found), ((wallet, found),))
 
 
 def check_texts(note: str | None, key: str | None, meta: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
@@ -86,10 +74,14 @@ def check_texts(note: str | None, key: str | None, meta: Mapping[str, Any] | Non
     return key, canonical(meta)
 
 
-def posted(result: Applied | Replayed, wallet: Wallet) -> Answer:
-    """What a credit, debit, capture or reversal answers: a `transaction`."""
-    assert isinstance(result.made, Transaction)
-    return transaction_answer(result.made, wallet, replayed=isinstance(result, Replayed))
+def posted(wallet: Wallet) -> Callable[[Applied | Replayed], Answer]:
+    """How a credit, debit, capture or reversal is told: as a `transaction`."""
+
+    def answer(result: Applied | Replayed) -> Answer:
+        assert isinstance(result.made, Transaction)
+        return transaction_answer(result.made, wallet, replayed=isinstance(result, Replayed))
+
+    return answer
 
 
 def transfer(
@@ -101,44 +93,30 @@ def transfer(
     note: str | None = None,
     key: str | None = None,
     meta: Mapping[str, Any] | None = None,
-) -> Answer:
-    """Move an amount from one wallet to another in one step: `debit` and `credit`, a `transaction` each.
+    by_user: bool = False,
+) -> Prepared[Transfer]:
+    """Move an amount from one wallet to another in one step: `debit` and `credit`, a `transaction` each; `id` is that
+    of the debit.
 
-    Raises UserNotFound, WalletNotFound, InvalidInput, and every refusal of the rules.
+    `by_user`: as in `add`. Raises UserNotFound, WalletNotFound or InvalidInput.
     """
-    command, wallets = transferring(ledger, source, target, amount, note=note, key=key, meta=meta)
-    with naming((source, wallets[0]), (target, wallets[1])):
-        return transferred(ledger.carry_out(command, "transfer"), wallets)
-
-
-def transferring(
-    ledger: Ledger,
-    source: WalletRef,
-    target: WalletRef,
-    amount: str,
-    *,
-    note: str | None = None,
-    key: str | None = None,
-    meta: Mapping[str, Any] | None = None,
-) -> tuple[Transfer, tuple[Wallet, Wallet]]:
-    """The command that moves an amount, and both wallets. Raises NotFound or InvalidInput."""
     key, text = check_texts(note, key, meta)
     out, into = find_wallet(ledger, source), find_wallet(ledger, target)
-    return Transfer(out.id, into.id, parse_amount(amount, out.currency), note, key, text), (out, into)
+    minor = parse_amount(amount, out.currency)
 
+    def answer(result: Applied | Replayed) -> Answer:
+        debit, credit = result
+        assert isinstance(debit, Transaction)
+        assert credit is not None
+        legs: Answer = {
+            "id": format_transaction_id(debit.wallet_id, debit.seq),
+            "debit": transaction_answer(debit, out),
+            "credit": transaction_answer(credit, into),
+        }
+        return told_again(legs, result)
 
-def transferred(result: Applied | Replayed, wallets: tuple[Wallet, Wallet]) -> Answer:
-    """What a transfer answers: both legs; `id` is that of the debit."""
-    debit, credit = result
-    assert isinstance(debit, Transaction)
-    assert credit is not None
-    again = isinstance(result, Replayed)
-    answer: Answer = {
-        "id": format_transaction_id(debit.wallet_id, debit.seq),
-        "debit": transaction_answer(debit, wallets[0]),
-        "credit": transaction_answer(credit, wallets[1]),
-    }
-    return answer | {"replayed": True} if again else answer
+    command = Transfer(out.id, into.id, minor, note, key, text, by_user and key is not None)
+    return Prepared(command, answer, ((source, out), (target, into)))
 
 
 def reverse(
@@ -150,34 +128,18 @@ def reverse(
     key: str | None = None,
     force: bool = False,
     meta: Mapping[str, Any] | None = None,
-) -> Answer:
+) -> Prepared[Reverse]:
     """Take a transaction back, or a part of it; of a transfer, both legs. The answer is the new `transaction`.
 
-    `force` lets it pass floors and limits, and is recorded. Raises TransactionNotFound, InvalidInput, and every refusal
-    of the rules.
+    `force` lets it pass floors and limits, and is recorded. Raises TransactionNotFound or InvalidInput.
     """
-    command, wallet = reversing(ledger, id_, amount, note=note, key=key, force=force, meta=meta)
-    return posted(ledger.carry_out(command, "tx reverse"), wallet)
-
-
-def reversing(
-    ledger: Ledger,
-    id_: TransactionId,
-    amount: str | None = None,
-    *,
-    note: str | None = None,
-    key: str | None = None,
-    force: bool = False,
-    meta: Mapping[str, Any] | None = None,
-) -> tuple[Reverse, Wallet]:
-    """The command that takes a transaction back, and its wallet. Raises TransactionNotFound or InvalidInput."""
     key, text = check_texts(note, key, meta)
     account = ledger.store.account(id_.wallet_id, ledger.now_us())
     if account is None or id_.seq > account.last.seq:
         raise no_transaction(*id_)
     wallet = account.wallet
     minor = parse_amount(amount, wallet.currency) if amount is not None else None
-    return Reverse(id_.wallet_id, id_.seq, minor, note, key, force, text), wallet
+    return Prepared(Reverse(id_.wallet_id, id_.seq, minor, note, key, force, text), posted(wallet))
 
 
 def show(ledger: Ledger, id_: TransactionId, user_id: int | None = None) -> Answer:
@@ -225,32 +187,16 @@ def listed(
     wanted: Wanted = EVERYTHING,
     *,
     counted: bool = False,
+    examined: int | None = None,
 ) -> Answer:
     """A page of a wallet's transactions, the newest first: `transactions, next_cursor`.
 
     If `counted`, also `count`: how many the whole list has; None where more than a period chooses them, as only
     reading all of it would tell.
     A cursor names the last transaction that was looked at, so pages neither repeat nor skip while others write.
+    Where at most so many transactions are `examined`, a page may have fewer than `limit`, or none, and still a cursor.
     Raises InvalidInput for a limit outside 1–1000, a reversed period, a filter that cannot be read, or a cursor of
     another wallet.
-    """
-    return searched(ledger, wallet, start, end, limit, cursor, wanted, None, counted=counted)
-
-
-def searched(
-    ledger: Ledger,
-    wallet: WalletRef,
-    start: str | None,
-    end: str | None,
-    limit: int,
-    cursor: str | None,
-    wanted: Wanted,
-    examined: int | None,
-    *,
-    counted: bool = False,
-) -> Answer:
-    """The same, where at most so many transactions are `examined`: then a page may have fewer than `limit`, or none,
-    and still a cursor to go on from.
     """
     check_limit(limit)
     search = _search(ledger, wallet, start, end, cursor, wanted)
@@ -274,15 +220,12 @@ def streamed(
     wallet: WalletRef,
     start: str | None = None,
     end: str | None = None,
-    limit: int | None = None,
     cursor: str | None = None,
     wanted: Wanted = EVERYTHING,
 ) -> Iterator[Answer]:
-    """The same as `listed`, one at a time and all of them unless `limit` is given, in constant memory."""
-    if limit is not None:
-        check_limit(limit)
+    """The same as `listed`, all of them and one at a time, in constant memory."""
     search = _search(ledger, wallet, start, end, cursor, wanted)
-    for transaction in _found(ledger, search, limit):
+    for transaction in _found(ledger, search, None):
         yield transaction_answer(transaction, search.wallet)
 
 

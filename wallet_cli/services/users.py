@@ -8,26 +8,15 @@ from wallet_cli.domain.address import UserId, UserName, check_name
 from wallet_cli.domain.commands import Applied, Register, Replayed
 from wallet_cli.domain.model import User
 from wallet_cli.domain.phone import Phone, check_region, other_forms, parse_phone
-from wallet_cli.errors import UserExists, UserNotFound, shown
+from wallet_cli.errors import UserNotFound, shown
 from wallet_cli.services.answers import Answer, user_answer
 from wallet_cli.services.context import Ledger
-from wallet_cli.services.pages import check_limit, parse_after
+from wallet_cli.services.pages import Paged, paged
+from wallet_cli.services.prepared import Prepared, told_again
 
 
-def register(ledger: Ledger, phone_number: str, name: str | None = None, *, exist_ok: bool = False) -> Answer:
-    """Add a user; the answer is a `user`. Raises InvalidInput, or UserExists unless `exist_ok`."""
-    command = registration(ledger, phone_number, name)
-    try:
-        return registered(ledger.carry_out(command, "register"))
-    except UserExists:
-        known = ledger.store.user_by_e164(command.phone.e164)
-        if not exist_ok or known is None:
-            raise
-        return user_answer(known)
-
-
-def registration(ledger: Ledger, phone_number: str, name: str | None = None, key: str | None = None) -> Register:
-    """The command that registers a user. Raises InvalidInput."""
+def register(ledger: Ledger, phone_number: str, name: str | None = None, key: str | None = None) -> Prepared[Register]:
+    """Add a user; the answer is a `user`. Raises InvalidInput; the rules refuse with UserExists or KeyReused."""
     prior = None if key is None else ledger.store.user_by_key(key)
     if prior is not None and prior.phone_number == phone_number:
         # Sent again, a number is the one that it was, though it may be none in the region that is set now.
@@ -37,33 +26,23 @@ def registration(ledger: Ledger, phone_number: str, name: str | None = None, key
         known = _in_other_form(ledger, phone.e164)
         if known is not None:  # it is that user's number, and so refused in its turn
             phone = phone._replace(e164=known.phone_e164)
-    return Register(phone, name if name is None else check_name(name), key=key)
+    return Prepared(Register(phone, name if name is None else check_name(name), key=key), _registered)
 
 
-def registered(result: Applied | Replayed) -> Answer:
-    """What a registration answers."""
+def _registered(result: Applied | Replayed) -> Answer:
     assert isinstance(result.made, User)
-    return user_answer(result.made)
+    return told_again(user_answer(result.made), result)
 
 
-def page_of(ledger: Ledger, limit: int, cursor: str | None, counted: bool = False) -> Answer:
-    """A page of users, in the order in which they registered: `users, next_cursor`; `count` of all if `counted`."""
-    check_limit(limit)
-    found = list(ledger.store.users_after(parse_after(cursor), limit + 1))
-    page: Answer = {
-        "users": [user_answer(user) for user in found[:limit]],
-        "next_cursor": str(found[limit - 1].id) if len(found) > limit else None,
-    }
-    return page | {"count": ledger.store.user_count()} if counted else page
+def listed(ledger: Ledger) -> Paged:
+    """All users, in the order in which they registered."""
 
+    def read(after: int, limit: int) -> Iterator[tuple[int, Answer]]:
+        with ledger.store.snapshot():
+            for user in ledger.store.users_after(after, limit):
+                yield user.id, user_answer(user)
 
-def all_of(ledger: Ledger, limit: int | None, cursor: str | None) -> Iterator[Answer]:
-    """The same as `page_of`, one at a time and all of them unless `limit` is given, in constant memory."""
-    if limit is not None:
-        check_limit(limit)
-    with ledger.store.snapshot():
-        for user in ledger.store.users_after(parse_after(cursor), -1 if limit is None else limit):
-            yield user_answer(user)
+    return paged("users", read, ledger.store.user_count)
 
 
 def find_user(ledger: Ledger, name: UserName) -> User:

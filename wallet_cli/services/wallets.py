@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -23,10 +22,11 @@ from wallet_cli.domain.commands import SAME, Applied, OpenWallet, Replayed, Same
 from wallet_cli.domain.model import Account, Transaction, Wallet
 from wallet_cli.domain.money import Currency, parse_currency, parse_daily_debit, parse_maximum, parse_minimum
 from wallet_cli.domain.period import format_end, parse_time
-from wallet_cli.errors import StorageError, WalletError, WalletExists, WalletNotFound
+from wallet_cli.errors import StorageError, WalletNotFound
 from wallet_cli.services.answers import Answer, wallet_answer
 from wallet_cli.services.context import Ledger
-from wallet_cli.services.pages import check_limit, parse_after
+from wallet_cli.services.pages import Paged, paged
+from wallet_cli.services.prepared import Prepared, told_again
 from wallet_cli.services.users import find_user
 
 NO_LIMIT = "none"
@@ -40,31 +40,9 @@ def create(
     name: WalletName,
     currency: str | None = None,
     minimum_balance: str | None = None,
-    *,
-    exist_ok: bool = False,
-) -> Answer:
-    """Open a wallet; the answer is a `wallet`.
-
-    Raises InvalidInput, UserNotFound, or WalletExists; `exist_ok` accepts a wallet that is there, but not one in
-    another currency than the one asked for.
-    """
-    command = opening(ledger, name, currency, minimum_balance)
-    try:
-        return changed(ledger, ledger.carry_out(command, "create"))
-    except WalletExists:
-        known = ledger.store.account_of(command.user_id, command.type, ledger.now_us())
-        if known is None:
-            raise
-        if not exist_ok or (currency is not None and not known.wallet.currency.is_same(command.currency)):
-            with naming((name, known.wallet)):
-                raise
-        return wallet_answer(known, ledger.policy)
-
-
-def opening(
-    ledger: Ledger, name: WalletName, currency: str | None, minimum_balance: str | None, key: str | None = None
-) -> OpenWallet:
-    """The command that opens a wallet. Raises InvalidInput or UserNotFound."""
+    key: str | None = None,
+) -> Prepared[OpenWallet]:
+    """Open a wallet; the answer is a `wallet`. Raises InvalidInput or UserNotFound; the rules, WalletExists."""
     unit = parse_currency(currency) if currency is not None else ledger.settings.currency
     user_id = find_user(ledger, name.user).id
     if key is not None and currency is None:
@@ -72,7 +50,8 @@ def opening(
         prior = ledger.store.wallet_by_key(user_id, key)
         unit = unit if prior is None else prior.currency
     own_minimum = parse_minimum(minimum_balance, unit) if minimum_balance is not None else None
-    return OpenWallet(user_id, name.type, unit, own_minimum, key=key, currency_given=currency is not None)
+    command = OpenWallet(user_id, name.type, unit, own_minimum, key=key, currency_given=currency is not None)
+    return Prepared(command, partial(_changed, ledger))
 
 
 def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:
@@ -95,14 +74,14 @@ def of_user(ledger: Ledger, name: UserName) -> list[Answer]:
         return [wallet_answer(account, policy) for account in ledger.store.accounts_of(user.id, ledger.now_us())]
 
 
-def set_status(ledger: Ledger, ref: WalletRef, status: str) -> Answer:
+def set_status(ledger: Ledger, ref: WalletRef, status: str) -> Prepared[SetStatus]:
     """Freeze, unfreeze (`active`) or close a wallet; the answer is the `wallet`.
 
-    Raises WalletNotActive for a closed one, WalletNotEmpty where money or a hold is left in one that is to be closed.
+    The rules refuse a closed one with WalletNotActive, and with WalletNotEmpty where money or a hold is left in one
+    that is to be closed.
     """
     found = find_wallet(ledger, ref)
-    with naming((ref, found)):
-        return changed(ledger, ledger.carry_out(SetStatus(found.id, status), status))
+    return Prepared(SetStatus(found.id, status), partial(_changed, ledger), ((ref, found),))
 
 
 def set_limits(
@@ -111,71 +90,45 @@ def set_limits(
     minimum_balance: str | None = None,
     maximum_balance: str | None = None,
     daily_debit: str | None = None,
-) -> Answer:
+) -> Prepared[SetLimits]:
     """Change the limits that are given, `none` lifting one; the answer is the `wallet`. Raises InvalidInput."""
     found = find_wallet(ledger, ref)
-    command = limiting(found, minimum_balance, maximum_balance, daily_debit)
-    with naming((ref, found)):
-        return changed(ledger, ledger.carry_out(command, "limits"))
-
-
-def limiting(
-    wallet: Wallet, minimum_balance: str | None, maximum_balance: str | None, daily_debit: str | None
-) -> SetLimits:
-    """The command that changes a wallet's limits. Raises InvalidInput."""
 
     def read(text: str | None, parse: Callable[[str, Currency], int]) -> int | Same | None:
         if text is None:
             return SAME
-        return None if text == NO_LIMIT else parse(text, wallet.currency)
+        return None if text == NO_LIMIT else parse(text, found.currency)
 
-    return SetLimits(
-        wallet.id,
+    command = SetLimits(
+        found.id,
         read(minimum_balance, parse_minimum),
         read(maximum_balance, parse_maximum),
         read(daily_debit, parse_daily_debit),
     )
+    return Prepared(command, partial(_changed, ledger), ((ref, found),))
 
 
-def changed(ledger: Ledger, result: Applied | Replayed) -> Answer:
+def _changed(ledger: Ledger, result: Applied | Replayed) -> Answer:
     """What opening or changing a wallet answers: the wallet, as that left it. Nothing more is read for that."""
     wallet, last = result
     assert isinstance(wallet, Wallet)
     policy = ledger.executor.policy.within(ledger.store.facts_of_turn())
-    return wallet_answer(Account(wallet, last or chain.unopened(wallet)), policy)
+    return told_again(wallet_answer(Account(wallet, last or chain.unopened(wallet)), policy), result)
 
 
-def page_of(ledger: Ledger, name: UserName | None, limit: int, cursor: str | None, counted: bool = False) -> Answer:
-    """A page of wallets, all or a user's, in the order in which they were opened: `wallets, next_cursor`.
+def listed(ledger: Ledger, name: UserName | None = None) -> Paged:
+    """All wallets, or a user's, in the order in which they were opened."""
 
-    Also `count` of all of them, if `counted`.
-    """
-    check_limit(limit)
-    found = list(_accounts(ledger, name, limit + 1, cursor))
-    policy = ledger.policy
-    page: Answer = {
-        "wallets": [wallet_answer(account, policy) for account in found[:limit]],
-        "next_cursor": str(found[limit - 1].wallet.id) if len(found) > limit else None,
-    }
-    if not counted:
-        return page
-    return page | {"count": ledger.store.wallet_count(None if name is None else find_user(ledger, name).id)}
+    def owner() -> int | None:
+        return None if name is None else find_user(ledger, name).id
 
+    def read(after: int, limit: int) -> Iterator[tuple[int, Answer]]:
+        with ledger.store.snapshot():
+            user_id, policy = owner(), ledger.policy
+            for account in ledger.store.accounts_after(after, limit, ledger.now_us(), user_id):
+                yield account.wallet.id, wallet_answer(account, policy)
 
-def all_of(ledger: Ledger, name: UserName | None, limit: int | None, cursor: str | None) -> Iterator[Answer]:
-    """The same as `page_of`, one at a time and all of them unless `limit` is given, in constant memory."""
-    if limit is not None:
-        check_limit(limit)
-    policy = ledger.policy
-    for account in _accounts(ledger, name, -1 if limit is None else limit, cursor):
-        yield wallet_answer(account, policy)
-
-
-def _accounts(ledger: Ledger, name: UserName | None, limit: int, cursor: str | None) -> Iterator[Account]:
-    after = parse_after(cursor)
-    with ledger.store.snapshot():
-        user_id = None if name is None else find_user(ledger, name).id
-        yield from ledger.store.accounts_after(after, limit, ledger.now_us(), user_id)
+    return paged("wallets", read, lambda: ledger.store.wallet_count(owner()))
 
 
 def find_account(ledger: Ledger, ref: WalletRef) -> Account:
@@ -233,16 +186,6 @@ def no_wallet(ref: WalletId) -> WalletNotFound:
 
 def _not_owned(ref: OwnedWallet) -> WalletNotFound:
     return WalletNotFound(f"user {ref.user_id} has no wallet {format_wallet_id(ref.wallet_id)}")
-
-
-@contextmanager
-def naming(*asked: tuple[WalletRef, Wallet]) -> Iterator[None]:
-    """Have the errors of a `with` block name these wallets as they were asked for."""
-    try:
-        yield
-    except WalletError as error:
-        error.name_wallets({wallet.id: ref.text for ref, wallet in asked if not isinstance(ref, OwnedWallet)})
-        raise
 
 
 def state_before(ledger: Ledger, account: Account, moment_us: int) -> Transaction:

@@ -47,7 +47,7 @@ class Searched(NamedTuple):
 
 def search(ledger: Ledger, asked: Searched) -> Answer:
     *_, counted = asked
-    return transactions.searched(ledger, *asked[:-1], MAX_EXAMINED, counted=counted)
+    return transactions.listed(ledger, *asked[:-1], counted=counted, examined=MAX_EXAMINED)
 
 
 def verify(ledger: Ledger, name: WalletName | None, region: str | None) -> Answer:

@@ -18,9 +18,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wallet_cli.domain.commands import Applied, Command, NoteUse, Replayed, Result, Single
+from wallet_cli.domain.commands import Command, NoteUse, Result, Single
 from wallet_cli.errors import Busy, StorageError, WalletError
+from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger, accepted, open_ledger
+from wallet_cli.services.prepared import Prepared
 from wallet_cli.services.tokens import Tokens
 from wallet_cli.settings import Settings
 from wallet_cli.storage.in_place import FileGone, check_same
@@ -147,9 +149,9 @@ class Site:
         finally:
             deadline.cancel()
 
-    async def carry_out_one(self, command: Single) -> Applied | Replayed:
-        """Run one command; raises the error of a refusal."""
-        return accepted((await self.carry_out([command]))[0])
+    async def run(self, prepared: Prepared[Single]) -> Answer:
+        """Run a write in the next turn, and tell its result; raises the error of a refusal."""
+        return prepared.answer(accepted((await self.carry_out([prepared.command]))[0]))
 
     def note_refusal(self, error: WalletError, scope: Scope, who: Caller | None, request_id: str) -> None:
         """Leave a trace of a wrong key, of a right that somebody does not have, and of what strangers are not told.

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import BinaryIO, NamedTuple
 
@@ -40,7 +41,7 @@ from wallet_cli.domain.commands import (
 )
 from wallet_cli.domain.model import Wallet
 from wallet_cli.domain.money import Currency, parse_currency, parse_minimum, parse_stored
-from wallet_cli.domain.period import parse_start
+from wallet_cli.domain.period import Zone, parse_start
 from wallet_cli.errors import (
     InvalidInput,
     NotFound,
@@ -57,7 +58,7 @@ from wallet_cli.services import exports, users
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
 from wallet_cli.services.imports import records
-from wallet_cli.services.imports.checking import RESTORED, Decide, How, LedgerLook, digest_prefix, look, refuse
+from wallet_cli.services.imports.checking import RESTORED, Decide, How, LedgerLook, Looked, digest_prefix, look, refuse
 from wallet_cli.services.imports.dialect import Dialect
 from wallet_cli.services.imports.reading import Line
 from wallet_cli.services.wallets import find_account, find_wallet
@@ -93,6 +94,18 @@ class Options(NamedTuple):
     sort: bool = False
 
 
+class Job(NamedTuple):
+    """What `run` is told beside the file."""
+
+    options: Options
+    report: Report
+    progress: Callable[[int], None]
+    name: str
+    dialect: Dialect
+    decide: Decide
+    tell: Callable[[str], None]
+
+
 def run(
     ledger: Ledger,
     source: BinaryIO,
@@ -119,15 +132,14 @@ def run(
             source = stack.enter_context(spooled(source))
         how = How(name, dialect, ledger.zone_of_times, ledger.now_us(), options.duplicates, options.sort)
         looked = look(stack, source, how, LedgerLook(ledger), decide, tell)
-        source = looked.source
         if not options.dry_run and not options.atomic:
             carry_out: CarryOut = lambda batch: ledger.executor.run(batch, "import")  # noqa: E731
-            run = Run(ledger, source, options, report, carry_out, looked.prefix, (), looked.skipped, looked.start)
-            run.read(looked.lines, progress)
+            run = Run(ledger, looked, options, report, carry_out)
+            run.read(progress)
             return run.summary()
         with ledger.executor.turn("import") as turn:
-            run = Run(ledger, source, options, report, turn.carry_out, looked.prefix, (), looked.skipped, looked.start)
-            run.read(looked.lines, progress)
+            run = Run(ledger, looked, options, report, turn.carry_out)
+            run.read(progress)
             if options.dry_run or run.refused:
                 turn.abandon()
         return run.summary()
@@ -148,66 +160,55 @@ def spooled(source: BinaryIO) -> BinaryIO:
     return spool
 
 
-class Run:
-    """One import under way. `carry_out` runs a batch of commands and answers each."""
+Work = Callable[[list[Line]], None]
+
+
+class Reading(ABC):
+    """A file that is read, batch by batch of one kind of line, and what became of its lines."""
 
     def __init__(
         self,
-        ledger: Ledger,
-        source: BinaryIO,
+        zone: Zone,
+        looked: Looked,
         options: Options,
         report: Report,
-        carry_out: CarryOut,
-        prefix: str = "",
         broken: Iterable[str] = (),
-        skipped: Collection[int] = (),
-        start: int | None = None,
         refused_before: bool | None = None,
     ) -> None:
-        """`prefix` is what keys of lines that have none begin with; `broken` as it was left by an earlier part.
-
-        `skipped` are lines that were left out; `start` is where the file begins, where some of it has been read.
-        `refused_before` is given for a part of a file: whether a line of an earlier one was refused.
-        """
-        self._ledger = ledger
-        self._source = source
-        self._start = source.tell() if start is None else start
-        self._skipped = skipped
+        """`broken` as it was left by an earlier part of a file, and whether a line of such a part was refused."""
+        self._zone = zone
+        self._lines, self._source, self._start, self._prefix, self._skipped = looked
         self._options = options
         self._report = report
-        self._carry_out = carry_out
-        self._zone = ledger.zone_of_times
         self._known: dict[str, Wallet] = {}
         """Wallets by the text that names them, as they were when it was first read."""
-        self._ends: dict[str, int] = {}
-        """The last seq that such a wallet had then, where it had transactions."""
-        self.broken: set[str] = set(broken)
+        self.broken = set(broken)
         """Names of wallets of which a line of an export was refused."""
-        self._there: set[int] = set()
-        """Ids of wallets that are known to be there."""
         self._records: int | None = None
         """How many records of an export have been read, while its end is still to come."""
         self._is_export = False
         """Whether lines of an export have been read whose end has not."""
         self._number = 0
         self._is_part, self._refused_before = refused_before is not None, refused_before
-        self._prefix = prefix
         self.applied = self.replayed = self.refused = 0
         self.users_created = self.wallets_created = 0
 
-    def read(self, lines: Iterable[Line], progress: Callable[[int], None]) -> None:
-        works = {
-            "transaction": self._transactions,
-            "user": self._users,
-            "wallet": self._wallets,
-            "hold": self._holds,
-            "state": self._states,
-            "ledger": self._headers,
-            "end": self._footers,
-            "": self._unreadable,
-        }
+    @abstractmethod
+    def _works(self) -> dict[str, Work]:
+        """What is done with a batch of transactions, users, wallets, holds and states."""
+
+    @abstractmethod
+    def take_settings(self, settings: Mapping[str, str | None]) -> None:
+        """Have an empty ledger keep the settings of the one that was exported."""
+
+    @abstractmethod
+    def _end_restore(self, line: Line) -> None:
+        """Have a restored ledger take writes again, unless something of it was refused."""
+
+    def read(self, progress: Callable[[int], None]) -> None:
+        works = {**self._works(), "ledger": self._headers, "end": self._footers, "": self._unreadable}
         number = 0
-        for batch in _batches(lines):
+        for batch in _batches(self._lines):
             works[batch[0].record](batch)
             if "id" in batch[0].fields:
                 self._is_export = True
@@ -238,6 +239,86 @@ class Run:
         if self._options.duplicates == "skip" or self._skipped:
             answer["skipped"] = len(self._skipped)
         return answer | {"dry_run": True} if self._options.dry_run else answer
+
+    def _headers(self, batch: list[Line]) -> None:
+        for line in batch:
+            if self._records is not None:
+                self._refuse(line, _cut_short())
+            try:
+                records.check_version(line, exports.VERSION)
+            except InvalidInput as error:
+                if line.number == 1:
+                    raise  # the whole file is of another form
+                self._refuse(line, error)
+            try:
+                settings = records.ledger_settings(line.fields)
+                if settings is not None:
+                    self.take_settings(settings)
+            except InvalidInput as error:
+                self._refuse(line, error)
+        self._records = 0
+
+    def _footers(self, batch: list[Line]) -> None:
+        for line in batch:
+            try:
+                if not self._is_part:
+                    records.check_count(line, self._records)
+            except WalletError as error:
+                self._refuse(line, error)
+            else:
+                self._end_restore(line)
+            self._records = None
+            self._is_export = False
+
+    def _unreadable(self, batch: list[Line]) -> None:
+        for line in batch:
+            assert line.problem is not None
+            self._refuse(line, line.problem)
+
+    def _make_prefix(self) -> str:
+        """The same for a file that was taken for an export, and has lines of its own."""
+        here = self._source.tell()
+        self._prefix = digest_prefix(self._source, self._start)
+        self._source.seek(here)
+        return self._prefix
+
+    def _refuse(self, line: Line, error: WalletError) -> None:
+        name = line.fields.get("wallet")
+        if type(name) is str and name in self._known:
+            error.name_wallets({self._known[name].id: name})
+        self.refused += 1
+        self._report(line.number, error, line.text.rstrip("\r\n"))
+
+
+class Run(Reading):
+    """An import under way, in a ledger that is here. `carry_out` runs a batch of commands and answers each."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        looked: Looked,
+        options: Options,
+        report: Report,
+        carry_out: CarryOut,
+        broken: Iterable[str] = (),
+        refused_before: bool | None = None,
+    ) -> None:
+        super().__init__(ledger.zone_of_times, looked, options, report, broken, refused_before)
+        self._ledger = ledger
+        self._carry_out = carry_out
+        self._ends: dict[str, int] = {}
+        """The last seq that a known wallet had when it was first read, where it had transactions."""
+        self._there: set[int] = set()
+        """Ids of wallets that are known to be there."""
+
+    def _works(self) -> dict[str, Work]:
+        return {
+            "transaction": self._transactions,
+            "user": self._users,
+            "wallet": self._wallets,
+            "hold": self._holds,
+            "state": self._states,
+        }
 
     # A batch of each kind.
 
@@ -337,9 +418,8 @@ class Run:
         if "id" in line.fields or "phone_e164" in line.fields:
             return records.restored_user(line, self._zone)
         fields = line.fields
-        command = users.registration(
-            self._ledger, records.text(fields, "phone_number"), records.text_or_none(fields, "name")
-        )
+        number, name = records.text(fields, "phone_number"), records.text_or_none(fields, "name")
+        command = users.register(self._ledger, number, name).command
         at = records.text_or_none(fields, "created_at")
         return command if at is None else command._replace(created_at_us=parse_start(at, self._zone))
 
@@ -390,55 +470,18 @@ class Run:
         known = self._ledger.store.account_of(command.user_id, command.type, self._ledger.now_us())
         return known is not None and known.wallet.currency.is_same(command.currency)
 
-    def _headers(self, batch: list[Line]) -> None:
-        for line in batch:
-            if self._records is not None:
-                self._refuse(line, _cut_short())
-            try:
-                records.check_version(line, exports.VERSION)
-            except InvalidInput as error:
-                if line.number == 1:
-                    raise  # the whole file is of another form
-                self._refuse(line, error)
-            try:
-                settings = records.ledger_settings(line.fields)
-                if settings is not None:
-                    self.take_settings(settings)
-            except InvalidInput as error:
-                self._refuse(line, error)
-        self._records = 0
-
     def take_settings(self, settings: Mapping[str, str | None]) -> None:
-        """Have an empty ledger keep the settings of the one that was exported."""
         if self._ledger.store.has_rows():
             return
         for result in self._carry_out([SetLedger(name, settings.get(name)) for name in LEDGER_SETTINGS]):
             assert isinstance(result, Applied)
 
-    def _footers(self, batch: list[Line]) -> None:
-        for line in batch:
-            try:
-                if not self._is_part:
-                    records.check_count(line, self._records)
-            except WalletError as error:
-                self._refuse(line, error)
-            else:
-                self._end_restore(line)
-            self._records = None
-            self._is_export = False
-
     def _end_restore(self, line: Line) -> None:
-        """Have a restored ledger take writes again, unless something of it was refused."""
         if self.refused or self._refused_before:
             return  # each was told; the rest is still to come
         (result,) = self._carry_out([EndRestore()])
         if isinstance(result, Refusal):
             self._refuse(line, result.error)
-
-    def _unreadable(self, batch: list[Line]) -> None:
-        for line in batch:
-            assert line.problem is not None
-            self._refuse(line, line.problem)
 
     # Who and what is meant.
 
@@ -506,19 +549,12 @@ class Run:
             try:
                 users.find_user(self._ledger, name.user)
             except UserNotFound:
-                command = users.registration(self._ledger, name.user.typed)
+                command = users.register(self._ledger, name.user.typed).command
                 commands[command.phone.e164] = command
             except InvalidInput:
                 continue
         if commands:
             self.users_created += sum(isinstance(each, Applied) for each in self._carry_out(list(commands.values())))
-
-    def _make_prefix(self) -> str:
-        """The same for a file that was taken for an export, and has lines of its own."""
-        here = self._source.tell()
-        self._prefix = digest_prefix(self._source, self._start)
-        self._source.seek(here)
-        return self._prefix
 
     # What became of them.
 
@@ -545,13 +581,6 @@ class Run:
         if counted:
             self.applied += applied
             self.replayed += replayed
-
-    def _refuse(self, line: Line, error: WalletError) -> None:
-        name = line.fields.get("wallet")
-        if type(name) is str and name in self._known:
-            error.name_wallets({self._known[name].id: name})
-        self.refused += 1
-        self._report(line.number, error, line.text.rstrip("\r\n"))
 
 
 def _opened_in(currency: object, was_there: bool) -> Currency:

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from wallet_cli.domain.commands import AppliedTogether, Post, Refusal, Result, Together
-from wallet_cli.domain.model import Wallet
 from wallet_cli.errors import WalletError
+from wallet_cli.services.context import accepted
+from wallet_cli.services.prepared import Prepared
 from wallet_cli.web.bodies import MAX_BATCH_BYTES, Batch, BatchItem, read_batch
 from wallet_cli.web.exchange import Reply, failure
 from wallet_cli.web.long_work import Pause
 from wallet_cli.web.routes.call import Call
-from wallet_cli.web.routes.transactions import answered, posting
+from wallet_cli.web.routes.transactions import prepare
 from wallet_cli.web.site import Site
-
-Prepared = tuple[Post, Wallet]
 
 
 async def create_transactions(site: Site, call: Call) -> Reply:
@@ -33,13 +32,13 @@ async def create_transactions(site: Site, call: Call) -> Reply:
         prepared = await _prepare_all(site, call, batch.transactions, pause)
     if batch.atomic:
         return await _atomic(site, prepared)
-    commands = [item[0] for item in prepared if not isinstance(item, WalletError)]
+    commands = [item.command for item in prepared if not isinstance(item, WalletError)]
     results = iter(await site.carry_out(commands) if commands else [])
     answers: list[dict[str, Any]] = []
     async with site.long_work.turn() as pause:
         for item in prepared:
             await pause()
-            answer = _refused(item) if isinstance(item, WalletError) else _item(next(results), item[1])
+            answer = _refused(item) if isinstance(item, WalletError) else _item(item, next(results))
             if "code" in answer:
                 site.metrics.refused(answer["code"])
             answers.append(answer)
@@ -48,44 +47,43 @@ async def create_transactions(site: Site, call: Call) -> Reply:
 
 async def _prepare_all(
     site: Site, call: Call, items: Sequence[BatchItem], pause: Pause
-) -> list[Prepared | WalletError]:
-    prepared: list[Prepared | WalletError] = []
+) -> list[Prepared[Post] | WalletError]:
+    prepared: list[Prepared[Post] | WalletError] = []
     for item in items:
         await pause()
         try:
-            prepared.append(posting(site, call.caller, item, item.key))
+            prepared.append(prepare(site, call.caller, item, item.key))
         except WalletError as error:
             site.note_refusal(error, call.scope, call.caller, "")
             prepared.append(error)
     return prepared
 
 
-async def _atomic(site: Site, prepared: Sequence[Prepared | WalletError]) -> Reply:
+async def _atomic(site: Site, prepared: Sequence[Prepared[Post] | WalletError]) -> Reply:
     """All of the items or none: the first refusal is the answer, with its `index`."""
-    ready: list[Prepared] = []
+    ready: list[Prepared[Post]] = []
     for index, item in enumerate(prepared):
         if isinstance(item, WalletError):
             item.details["index"] = index
             raise item
         ready.append(item)
-    result = (await site.carry_out([Together(tuple(command for command, _ in ready))]))[0]
+    result = (await site.carry_out([Together(tuple(each.command for each in ready))]))[0]
     if isinstance(result, Refusal):
         raise result.error
     assert isinstance(result, AppliedTogether)
     answers = []
     async with site.long_work.turn() as pause:
-        for each, (_, wallet) in zip(result.results, ready, strict=True):
+        for item, each in zip(ready, result.results, strict=True):
             await pause()
-            answers.append(_item(each, wallet))
+            answers.append(_item(item, each))
     return Reply(200, "batch done, all of it", _summary(answers))
 
 
-def _item(result: Result, wallet: Wallet) -> dict[str, Any]:
+def _item(item: Prepared[Post], result: Result) -> dict[str, Any]:
     if isinstance(result, Refusal):
         return _refused(result.error)
-    assert not isinstance(result, AppliedTogether)
-    status, _, data = answered(result, wallet)
-    return {"status": status, "data": data}
+    data = item.answer(accepted(result))
+    return {"status": 200 if data.get("replayed") else 201, "data": data}
 
 
 def _refused(error: WalletError) -> dict[str, Any]:

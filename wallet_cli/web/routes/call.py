@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from wallet_cli.domain.address import OwnedWallet, check_key, format_wallet_id, parse_id
-from wallet_cli.domain.commands import Applied, Replayed
 from wallet_cli.errors import InvalidInput, UserNotFound, WalletNotFound, shown
 from wallet_cli.services import pages
+from wallet_cli.services.answers import Answer
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.bodies import MAX_BODY_BYTES
 from wallet_cli.web.exchange import JSON_TYPE, Receive, Reply, Scope, header, media_type, query, read_body
@@ -81,7 +81,7 @@ PAGE = ("limit", "cursor", "count")
 def page(given: dict[str, str]) -> Page:
     """The part that a query asks for. Raises InvalidInput for a limit that is no number."""
     limit = given.get("limit", str(pages.DEFAULT_LIMIT))
-    if not (limit.isascii() and limit.isdigit() and len(limit) <= 4):
+    if not re.fullmatch("-?[0-9]{1,100}", limit):
         raise InvalidInput(f"the limit is not a number: {shown(limit)}", hint=f"1 to {pages.MAX_LIMIT}")
     return Page(int(limit), given.get("cursor"), flag(given, "count"))
 
@@ -99,10 +99,10 @@ def flag(given: dict[str, str], name: str) -> bool:
     return value
 
 
-def made(result: Applied | Replayed, message: str, answer: dict[str, Any]) -> Reply:
-    """The answer to what makes a user or a wallet, which a key may have made before."""
-    if isinstance(result, Replayed):
-        return Reply(200, f"{message} before, with this key", answer | {"replayed": True})
+def made(message: str, answer: Answer) -> Reply:
+    """The reply to what makes something, which a key may have made before."""
+    if answer.get("replayed"):
+        return Reply(200, f"{message} before, with this key", answer)
     return Reply(201, message, answer)
 
 

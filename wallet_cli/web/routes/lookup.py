@@ -43,7 +43,7 @@ async def find_wallets(site: Site, call: Call) -> Reply:
     part = page(given)
     ledger = as_told(site.ledger, phone_region=given.get("region"))
     _seen(ledger, call.caller, name)
-    return Reply(200, "wallets", wallets.page_of(ledger, name, *part))
+    return Reply(200, "wallets", wallets.listed(ledger, name).page(*part))
 
 
 async def find_transaction(site: Site, call: Call) -> Reply:

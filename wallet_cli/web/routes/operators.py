@@ -13,8 +13,8 @@ async def create_key(site: Site, call: Call) -> Reply:
     call.caller.must_be_writing_operator()
     body = decode(await call.body(), NewKey)
     call.query()
-    key, command = operators.admission(body.name, read_only=body.read_only)
-    return Reply(201, "key made; it is shown this once", operators.admitted(key, await site.carry_out_one(command)))
+    prepared = operators.create(body.name, read_only=body.read_only)
+    return Reply(201, "key made; it is shown this once", await site.run(prepared))
 
 
 async def list_keys(site: Site, call: Call) -> Reply:
@@ -27,4 +27,4 @@ async def revoke_key(site: Site, call: Call) -> Reply:
     call.caller.must_be_writing_operator()
     body = decode(await call.body(), OneKey)
     call.query()
-    return Reply(200, "key revoked", operators.changed(await site.carry_out_one(operators.revocation(body.name))))
+    return Reply(200, "key revoked", await site.run(operators.revoke(body.name)))

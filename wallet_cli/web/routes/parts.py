@@ -14,7 +14,7 @@ from wallet_cli.services import imports
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger, as_told
 from wallet_cli.services.imports import records
-from wallet_cli.services.imports.checking import WALLETS_AT_ONCE, LedgerLook
+from wallet_cli.services.imports.checking import WALLETS_AT_ONCE, LedgerLook, Looked
 from wallet_cli.services.imports.reading import Line, read_lines
 from wallet_cli.web.bodies import MAX_BATCH_BYTES, PartHead, decode
 from wallet_cli.web.exchange import Reply
@@ -62,34 +62,23 @@ class Part(Import):
             nothing: Answer = dict.fromkeys(COUNTED, 0) | {"broken": [], "rejects": []}
             return nothing | {"found": self._found(told, list(lines))}
 
-        def between_batches(done: int) -> None:
-            if done < len(self._body):
-                self._check_time(ledger)
+        def read(carry_out: imports.CarryOut) -> imports.Run:
+            looked = Looked(lines, source, source.tell(), head.prefix)
+            run = imports.Run(told, looked, self._options, self._report, carry_out, head.broken, head.refused)
+            self._take_settings(run)
+            run.read(lambda done: self._check_time(ledger) if done < len(self._body) else None)
+            return run
 
         with ledger.store.many_batches():
             if not self._options.dry_run and not self._options.atomic:
-
-                def carry_out(batch: Any) -> Any:
-                    return ledger.executor.run(batch, "import")
-
-                run = self._run(told, source, carry_out)
-                self._take_settings(run)
-                run.read(lines, between_batches)
+                run = read(lambda batch: ledger.executor.run(batch, "import"))
             else:
                 with ledger.executor.turn("import") as turn:
-                    run = self._run(told, source, turn.carry_out)
-                    self._take_settings(run)
-                    run.read(lines, between_batches)
+                    run = read(turn.carry_out)
                     if self._options.dry_run or head.refused or run.refused:
                         turn.abandon()
         counted = {name: getattr(run, name) for name in COUNTED}
         return counted | {"broken": sorted(run.broken), "rejects": self.rejects}
-
-    def _run(self, told: Ledger, source: BytesIO, carry_out: imports.CarryOut) -> imports.Run:
-        head, options = self._head, self._options
-        return imports.Run(
-            told, source, options, self._report, carry_out, head.prefix, head.broken, refused_before=head.refused
-        )
 
     def _found(self, told: Ledger, lines: list[Line]) -> list[list[Any]]:
         """What is there of the lines, or of their wallets: a list each, its first the number of the line."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from wallet_cli.domain.address import OwnedWallet, TransactionId, parse_transaction_id
-from wallet_cli.domain.commands import Applied, Post, Replayed
-from wallet_cli.domain.model import Wallet
+from wallet_cli.domain.commands import Post
 from wallet_cli.errors import Forbidden
 from wallet_cli.services import transactions
+from wallet_cli.services.prepared import Prepared
 from wallet_cli.services.transactions import Wanted
 from wallet_cli.web import long_reads
 from wallet_cli.web.auth import Caller
@@ -22,7 +22,7 @@ from wallet_cli.web.bodies import (
 )
 from wallet_cli.web.exchange import Reply
 from wallet_cli.web.readers import SEARCHES
-from wallet_cli.web.routes.call import PAGE, Call, must_see, must_see_wallet, page
+from wallet_cli.web.routes.call import PAGE, Call, made, must_see, must_see_wallet, page
 from wallet_cli.web.site import Site
 
 FILTERS = ("from", "to", "kind", "min", "max", "text", "key")
@@ -32,18 +32,17 @@ async def create_transaction(site: Site, call: Call) -> Reply:
     call.caller.must_write()
     body = decode(await call.body(), NewTransaction)
     call.query()
-    command, wallet = posting(site, call.caller, body, call.key())
-    return answered(await site.carry_out_one(command), wallet)
+    return made("transaction created", await site.run(prepare(site, call.caller, body, call.key())))
 
 
-def posting(site: Site, caller: Caller, body: NewTransaction, key: str | None) -> tuple[Post, Wallet]:
-    """The command that a body asks for, once the caller is known to be allowed to ask, and its wallet."""
+def prepare(site: Site, caller: Caller, body: NewTransaction, key: str | None) -> Prepared[Post]:
+    """What a body asks for, once the caller is known to be allowed to ask."""
     ref = OwnedWallet(body.wallet_id, body.user_id)
     must_see_wallet(caller, ref)
     if body.at is not None and caller.is_user:
         # Which day a debit is of decides which daily limit it counts in.
         raise Forbidden("only an operator may say when a transaction was", hint="leave `at` out")
-    command, wallet = transactions.posting(
+    prepared = transactions.add(
         site.ledger,
         ref,
         amount_text(body.amount),
@@ -52,18 +51,11 @@ def posting(site: Site, caller: Caller, body: NewTransaction, key: str | None) -
         key=key,
         at=body.at,
         meta=meta_of(body.meta),
+        by_user=caller.is_user,
     )
     if body.is_credit and caller.is_user:
         raise Forbidden("only an operator may credit a wallet")
-    return command._replace(user_key=caller.is_user and key is not None), wallet
-
-
-def answered(result: Applied | Replayed, wallet: Wallet) -> Reply:
-    """The answer to what makes one transaction."""
-    answer = transactions.posted(result, wallet)
-    if isinstance(result, Replayed):
-        return Reply(200, "transaction created before, with this key", answer)
-    return Reply(201, "transaction created", answer)
+    return prepared
 
 
 async def create_transfer(site: Site, call: Call) -> Reply:
@@ -75,28 +67,24 @@ async def create_transfer(site: Site, call: Call) -> Reply:
     # A user moves money between their own wallets alone: into another's, it would be a credit.
     must_see_wallet(call.caller, source)
     must_see_wallet(call.caller, target)
-    key = call.key()
-    command, both = transactions.transferring(
+    prepared = transactions.transfer(
         site.ledger,
         source,
         target,
         amount_text(body.amount),
         note=body.note,
-        key=key,
+        key=call.key(),
         meta=meta_of(body.meta),
+        by_user=call.caller.is_user,
     )
-    result = await site.carry_out_one(command._replace(user_key=call.caller.is_user and key is not None))
-    answer = transactions.transferred(result, both)
-    if isinstance(result, Replayed):
-        return Reply(200, "transfer done before, with this key", answer)
-    return Reply(201, "transfer done", answer)
+    return made("transfer done", await site.run(prepared))
 
 
 async def reverse_transaction(site: Site, call: Call) -> Reply:
     call.caller.must_be_writing_operator()
     body = decode(await call.body(), NewReversal)
     call.query()
-    command, wallet = transactions.reversing(
+    prepared = transactions.reverse(
         site.ledger,
         parse_transaction_id(body.transaction),
         part_text(body.amount),
@@ -105,7 +93,7 @@ async def reverse_transaction(site: Site, call: Call) -> Reply:
         force=body.force,
         meta=meta_of(body.meta),
     )
-    return answered(await site.carry_out_one(command), wallet)
+    return made("transaction created", await site.run(prepared))
 
 
 async def get_transaction(site: Site, call: Call) -> Reply:

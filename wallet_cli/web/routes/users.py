@@ -18,14 +18,13 @@ async def create_user(site: Site, call: Call) -> Reply:
     body = decode(await call.body(), NewUser)
     call.query()
     ledger = as_told(site.ledger, phone_region=body.phone_region)
-    command = users.registration(ledger, body.phone_number, body.name, call.key())
-    result = await site.carry_out_one(command)
-    return made(result, "user registered", users.registered(result))
+    prepared = users.register(ledger, body.phone_number, body.name, call.key())
+    return made("user registered", await site.run(prepared))
 
 
 async def list_users(site: Site, call: Call) -> Reply:
     call.caller.must_be_operator()
-    return Reply(200, "users", users.page_of(site.ledger, *page(call.query(*PAGE))))
+    return Reply(200, "users", users.listed(site.ledger).page(*page(call.query(*PAGE))))
 
 
 async def get_user(site: Site, call: Call) -> Reply:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from wallet_cli.domain.address import OwnedWallet, UserId, WalletName, parse_type
-from wallet_cli.domain.commands import SetStatus
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
 from wallet_cli.services import wallets
 from wallet_cli.web.bodies import NewLimits, NewWallet, OneWallet, decode, limit_text
@@ -17,9 +16,8 @@ async def create_wallet(site: Site, call: Call) -> Reply:
     body = decode(await call.body(), NewWallet)
     call.query()
     name = WalletName(UserId(body.user_id), parse_type(body.type))
-    command = wallets.opening(site.ledger, name, body.currency, body.minimum_balance, call.key())
-    result = await site.carry_out_one(command)
-    return made(result, "wallet created", wallets.changed(site.ledger, result))
+    prepared = wallets.create(site.ledger, name, body.currency, body.minimum_balance, call.key())
+    return made("wallet created", await site.run(prepared))
 
 
 async def get_wallet(site: Site, call: Call) -> Reply:
@@ -38,7 +36,7 @@ async def get_wallets(site: Site, call: Call) -> Reply:
 
 async def list_wallets(site: Site, call: Call) -> Reply:
     call.caller.must_be_operator()
-    return Reply(200, "wallets", wallets.page_of(site.ledger, None, *page(call.query(*PAGE))))
+    return Reply(200, "wallets", wallets.listed(site.ledger).page(*page(call.query(*PAGE))))
 
 
 async def freeze_wallet(site: Site, call: Call) -> Reply:
@@ -57,17 +55,14 @@ async def _set_status(site: Site, call: Call, status: str, message: str) -> Repl
     call.caller.must_be_writing_operator()
     body = decode(await call.body(), OneWallet)
     call.query()
-    wallet = wallets.find_wallet(site.ledger, OwnedWallet(body.wallet_id, body.user_id))
-    result = await site.carry_out_one(SetStatus(wallet.id, status))
-    return Reply(200, message, wallets.changed(site.ledger, result))
+    prepared = wallets.set_status(site.ledger, OwnedWallet(body.wallet_id, body.user_id), status)
+    return Reply(200, message, await site.run(prepared))
 
 
 async def set_limits(site: Site, call: Call) -> Reply:
     call.caller.must_be_writing_operator()
     body = decode(await call.body(), NewLimits)
     call.query()
-    wallet = wallets.find_wallet(site.ledger, OwnedWallet(body.wallet_id, body.user_id))
-    command = wallets.limiting(
-        wallet, limit_text(body.minimum_balance), limit_text(body.maximum_balance), limit_text(body.daily_debit)
-    )
-    return Reply(200, "limits set", wallets.changed(site.ledger, await site.carry_out_one(command)))
+    ref = OwnedWallet(body.wallet_id, body.user_id)
+    limits = map(limit_text, (body.minimum_balance, body.maximum_balance, body.daily_debit))
+    return Reply(200, "limits set", await site.run(wallets.set_limits(site.ledger, ref, *limits)))

@@ -1,0 +1,86 @@
+"""What everything that is asked of a server needs: the server, the ledger's time zone, and wallets by their names."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from functools import cached_property
+from typing import Any
+
+from wallet_cli.domain.address import TypedWallet, UserId, UserName
+from wallet_cli.domain.model import Policy, Wallet
+from wallet_cli.domain.money import Currency, parse_told
+from wallet_cli.domain.period import UTC_NAME, Period, format_end, format_time
+from wallet_cli.remote.server import Server
+from wallet_cli.services.answers import Answer
+from wallet_cli.settings import Settings
+
+
+class Client:
+    def __init__(self, settings: Settings, server: Server) -> None:
+        self.settings = settings
+        """Those of here alone: what nobody chose is for the server to say."""
+        self.server = server
+
+    @cached_property
+    def _zone(self) -> tzinfo:
+        answer = self.server.get("/ledger")
+        return Policy(zone=answer["timezone"] or UTC_NAME).tz
+
+    def zone(self) -> tzinfo:
+        """The time zone of the ledger's days, and of times with no offset; the server is asked once, when needed."""
+        return self._zone
+
+    @property
+    def region(self) -> str | None:
+        """The country of numbers with no `+`, where somebody chose one here; else the server's rules."""
+        return self.settings.given("phone_region")
+
+    def find_user(self, name: UserName) -> Answer:
+        return self._get("/lookup/user", user=user_text(name), region=self.region)
+
+    def find_wallet(self, ref: TypedWallet) -> Wallet:
+        """What never changes of a wallet: id, owner, type and currency. The rest is not to be relied on."""
+        return known_wallet(self.wallet(ref))
+
+    def wallet(self, ref: TypedWallet, at: str | None = None) -> Answer:
+        return self._get("/lookup/wallet", wallet=ref.text, region=self.region, at=at)
+
+    def total_of(self, wallet: Wallet, period: Period) -> Answer:
+        bounds = bounds_of(period)
+        body = ids(wallet) | {"start_date": bounds["from"], "end_date": bounds["to"]}
+        return self._post("/transactions/get/total_in_period", body, again=True)
+
+    def _get(self, path: str, **query: str | None) -> Answer:
+        found: Answer = self.server.get(path, query)
+        return found
+
+    def _post(self, path: str, body: dict[str, Any], *, key: str | None = None, again: bool = False) -> Answer:
+        made: Answer = self.server.post(path, body, key=key, again=again)
+        return made
+
+
+def user_text(name: UserName) -> str:
+    """A USER, as it is written."""
+    return f"id:{name.id}" if isinstance(name, UserId) else name.typed
+
+
+def known_wallet(found: Answer) -> Wallet:
+    return Wallet(found["id"], found["user_id"], found["type"], told_currency(found), found["status"], None, 0)
+
+
+def told_currency(wallet: Answer) -> Currency:
+    """The currency of a wallet that a server answered with: the server's tables may be of another year."""
+    return parse_told(wallet["currency"], wallet["balance"])
+
+
+def ids(wallet: Wallet) -> dict[str, Any]:
+    """The fields that name a wallet in a body."""
+    return {"user_id": wallet.user_id, "wallet_id": wallet.id}
+
+
+def bounds_of(period: Period) -> dict[str, str | None]:
+    """A period as a server reads it: `from` and `to`, in UTC, an end as the last moment inside."""
+    return {
+        "from": None if period.start_us is None else format_time(period.start_us),
+        "to": None if period.end_us is None else format_end(period.end_us),
+    }

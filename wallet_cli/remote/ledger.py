@@ -1,0 +1,301 @@
+"""The ledger behind a `wallet serve`: each thing that may be asked is a request or two.
+
+The server decides. Read and refused here is only what could not be sent: a key, which has to be right before it is sent
+once; a time, whose zone is the ledger's here and UTC there; an empty parameter of a URL, which counts as not given; and
+texts that a body may not have at all, so that they are refused in words for people.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
+
+from wallet_cli.domain.address import (
+    HoldId,
+    TransactionId,
+    TypedWallet,
+    UserName,
+    WalletName,
+    check_name,
+    check_operator_name,
+    format_hold_id,
+    format_transaction_id,
+)
+from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
+from wallet_cli.domain.money import parse_currency
+from wallet_cli.domain.period import format_end, format_time, parse_period, parse_time
+from wallet_cli.errors import InvalidInput, UserExists, WalletExists
+from wallet_cli.remote import imports, statements
+from wallet_cli.remote.client import Client, bounds_of, ids, known_wallet, told_currency, user_text
+from wallet_cli.services.answers import Answer
+from wallet_cli.services.api import LedgerApi
+from wallet_cli.services.ledgers import checked
+from wallet_cli.services.pages import MAX_LIMIT, Paged, check_limit, parse_after
+from wallet_cli.services.prepared import naming
+from wallet_cli.services.transactions import Wanted, check_texts, filter_of, parse_cursor
+
+if TYPE_CHECKING:
+    from wallet_cli.services.api import Described, Entry, Noted
+    from wallet_cli.services.imports import Job
+    from wallet_cli.services.statements import Statement
+
+CHANGES = {ACTIVE: "unfreeze", FROZEN: "freeze", CLOSED: "close"}
+EXPORTS = ("application/x-ndjson", "text/csv", "text/plain")
+
+VERIFY_PATIENCE_S = 3600.0
+"""How long a whole ledger may take to be worked out again."""
+
+
+class RemoteLedger(Client, LedgerApi):
+    def files(self) -> tuple[str, ...]:
+        return ()
+
+    def register(self, phone_number: str, name: str | None = None, *, exist_ok: bool = False) -> Answer:
+        if name is not None:
+            check_name(name)
+        body = {"phone_number": phone_number, "name": name, "phone_region": self.region}
+        try:
+            # Only who accepts a user that is there may be told of the one that a lost try made.
+            return self._post("/users", body, again=exist_ok)
+        except UserExists:
+            if not exist_ok:
+                raise
+            return self._get("/lookup/user", user=phone_number, region=self.region)
+
+    def users(self) -> Paged:
+        return self._paged("users", lambda: "/users")
+
+    def create(
+        self,
+        wallet: WalletName,
+        currency: str | None = None,
+        minimum_balance: str | None = None,
+        *,
+        exist_ok: bool = False,
+    ) -> Answer:
+        unit: str | None = None
+        if currency is not None or self.settings.given("currency") is not None:
+            unit = (self.settings.currency if currency is None else parse_currency(currency)).name
+        user_id = self.find_user(wallet.user)["id"]
+        body = {"user_id": user_id, "type": wallet.type, "currency": unit, "minimum_balance": minimum_balance}
+        try:
+            return self._post("/wallet/create", body, again=exist_ok)
+        except WalletExists:
+            made = self.balance(wallet)
+            if not exist_ok or (currency is not None and not told_currency(made).is_same(parse_currency(currency))):
+                with naming((wallet, known_wallet(made))):
+                    raise
+            return made
+
+    def wallets(self, user: UserName | None) -> Paged:
+        if user is None:
+            return self._paged("wallets", lambda: "/wallets")
+        return self._paged("wallets", lambda: "/lookup/wallets", user=user_text(user), region=self.region)
+
+    def balance(self, wallet: TypedWallet, at: str | None = None) -> Answer:
+        return self.wallet(wallet, None if at is None else format_end(parse_time(at, self.zone).end_us))
+
+    def set_limits(
+        self,
+        wallet: TypedWallet,
+        minimum_balance: str | None = None,
+        maximum_balance: str | None = None,
+        daily_debit: str | None = None,
+    ) -> Answer:
+        limits = {"minimum_balance": minimum_balance, "maximum_balance": maximum_balance, "daily_debit": daily_debit}
+        found = self.find_wallet(wallet)
+        with naming((wallet, found)):
+            return self._post("/wallet/limits", ids(found) | limits, again=True)
+
+    def set_status(self, wallet: TypedWallet, status: str) -> Answer:
+        # What is so already stays so: it may be sent again.
+        found = self.find_wallet(wallet)
+        with naming((wallet, found)):
+            return self._post(f"/wallet/{CHANGES[status]}", ids(found), again=True)
+
+    def add(self, wallet: TypedWallet, amount: str, **entry: Unpack[Entry]) -> Answer:
+        if entry.get("reset_time"):
+            raise InvalidInput(
+                "a wallet's time is reset where the ledger is, not over HTTP", hint="run it on the server"
+            )
+        more, at = _checked(entry), entry.get("at")
+        moment = None if at is None else format_time(parse_time(at, self.zone).start_us)
+        found = self.find_wallet(wallet)
+        body = ids(found) | {"amount": amount, "is_credit": entry["is_credit"], "at": moment} | more
+        with naming((wallet, found)):
+            return self._post("/transactions/create", body, key=entry.get("key"))
+
+    def transfer(self, source: TypedWallet, target: TypedWallet, amount: str, **described: Unpack[Described]) -> Answer:
+        more = _checked(described)
+        out, into = self.find_wallet(source), self.find_wallet(target)
+        to = {"to_user_id": into.user_id, "to_wallet_id": into.id, "amount": amount}
+        with naming((source, out), (target, into)):
+            return self._post("/transfers/create", ids(out) | to | more, key=described.get("key"))
+
+    def reverse(
+        self, id_: TransactionId, amount: str | None = None, *, force: bool = False, **described: Unpack[Described]
+    ) -> Answer:
+        body = {"transaction": format_transaction_id(*id_), "amount": amount, "force": force}
+        return self._post("/transactions/reverse", body | _checked(described), key=described.get("key"))
+
+    def transaction(self, id_: TransactionId) -> Answer:
+        return self._get("/lookup/transaction", id=format_transaction_id(*id_))
+
+    def transactions(self, wallet: TypedWallet, start: str | None, end: str | None, wanted: Wanted) -> Paged:
+        period = parse_period(start, end, self.zone)
+        kind, least, most, text, key = wanted
+        query = {"kind": kind, "min": least, "max": most, "text": text, "key": key} | bounds_of(period)
+
+        @cache
+        def path() -> str:
+            found = self.find_wallet(wallet)
+            filter_of(wanted, found)  # an empty one cannot be sent
+            return f"/transactions/get/{found.user_id}/{found.id}"
+
+        raw = self._paged("transactions", path, parse_cursor, **query)
+        if text == "":
+            return _with_notes(raw)
+
+        def filled(limit: int, cursor: str | None, counted: bool) -> Answer:
+            """A page as full as there is enough for: a server looks at so many transactions at a time, and no more."""
+            found: list[Answer] = []
+            while True:
+                page = raw.page(limit - len(found), cursor, counted)
+                found += page["transactions"]
+                cursor = page["next_cursor"]
+                if cursor is None or len(found) >= limit:
+                    return page | {"transactions": found}
+
+        return raw._replace(page=filled)
+
+    def total(self, wallet: TypedWallet, start: str | None = None, end: str | None = None) -> Answer:
+        period = parse_period(start, end, self.zone)
+        return self.total_of(self.find_wallet(wallet), period)
+
+    def hold(self, wallet: TypedWallet, amount: str, expires: str, **noted: Unpack[Noted]) -> Answer:
+        more = _checked(noted)
+        found = self.find_wallet(wallet)
+        with naming((wallet, found)):
+            body = ids(found) | {"amount": amount, "expires": expires} | more
+            return self._post("/holds/create", body, key=noted.get("key"))
+
+    def capture(self, id_: HoldId, amount: str | None = None, *, keep: bool = False, **noted: Unpack[Noted]) -> Answer:
+        body = {"hold": format_hold_id(*id_), "amount": amount, "keep": keep}
+        return self._post("/holds/capture", body | _checked(noted), key=noted.get("key"))
+
+    def void(self, id_: HoldId) -> Answer:
+        return self._post("/holds/void", {"hold": format_hold_id(*id_)})
+
+    def holds(self, wallet: TypedWallet) -> Paged:
+        @cache
+        def path() -> str:
+            found = self.find_wallet(wallet)
+            return f"/holds/get/{found.user_id}/{found.id}"
+
+        return self._paged("holds", path)
+
+    def statement(
+        self, wallet: TypedWallet, start: str | None = None, end: str | None = None
+    ) -> AbstractContextManager[Statement]:
+        return statements.opened(self, wallet, start, end)
+
+    def verify(self, wallet: TypedWallet | None = None) -> Answer:
+        # What is wrong with a ledger is no better a moment later: a failure is not asked about again.
+        query = {"wallet": None if wallet is None else wallet.text, "region": self.region}
+        checked: Answer = self.server.get("/verify", query, patience_s=VERIFY_PATIENCE_S, again=False)
+        return checked
+
+    def export(self, form: str, wallet: TypedWallet | None = None) -> Iterator[str]:
+        path = "/export"
+        if wallet is not None:
+            found = self.find_wallet(wallet)
+            path = f"/export/{found.user_id}/{found.id}"
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        with self.server.stream(path, EXPORTS, format=form) as chunks:
+            for chunk in chunks:
+                yield decoder.decode(chunk)
+        yield decoder.decode(b"", final=True)
+
+    def import_(self, source: BinaryIO, job: Job) -> Answer:
+        return imports.run(self, source, job)
+
+    def create_key(self, name: str, *, read_only: bool = False) -> Answer:
+        return self._post("/keys", {"name": check_operator_name(name), "read_only": read_only})
+
+    def revoke_key(self, name: str) -> Answer:
+        # A key that is revoked stays so, from the first time on: it may be sent again.
+        return self._post("/keys/revoke", {"name": check_operator_name(name)}, again=True)
+
+    def keys(self) -> list[Answer]:
+        found: list[Answer] = self.server.get("/keys")
+        return found
+
+    def token(
+        self,
+        user: UserName,
+        expires_minutes: int | None,
+        notify: Callable[[str], None],
+    ) -> Answer:
+        body = {"user_id": self.find_user(user)["id"], "expires_minutes": expires_minutes}
+        return self._post("/tokens", body, again=True)
+
+    def facts(self) -> Answer:
+        return self._get("/ledger") | {"db": self.server.url}
+
+    def change(self, name: str, value: str) -> Answer:
+        checked(name, value)
+        # What is so already stays so: it may be sent again.
+        return self._post("/ledger", {name: value}, again=True) | {"db": self.server.url}
+
+    def _paged(
+        self,
+        name: str,
+        path: Callable[[], str],
+        check_cursor: Callable[[str], object] = parse_after,
+        **query: str | None,
+    ) -> Paged:
+        """The list called `name` at a path, which is asked for when the list is."""
+
+        def page(limit: int, cursor: str | None, counted: bool) -> Answer:
+            if cursor == "":  # which cannot be sent
+                check_cursor(cursor)
+            part = {"limit": str(limit), "cursor": cursor, "count": "true" if counted else None}
+            return self._get(path(), **query, **part)
+
+        def rest(cursor: str | None) -> Iterator[Answer]:
+            """A page may have fewer than it was asked for, or none, and there may be more behind it all the same."""
+            while True:
+                found = page(MAX_LIMIT, cursor, False)
+                yield from found[name]
+                cursor = found["next_cursor"]
+                if cursor is None:
+                    return
+
+        return Paged(page, rest)
+
+
+def _with_notes(every: Paged) -> Paged:
+    """Those that have a note: what an empty text is in. In a URL, an empty parameter counts as not given."""
+
+    def rest(cursor: str | None) -> Iterator[Answer]:
+        return (each for each in every.rest(cursor) if each["note"] is not None)
+
+    def page(limit: int, cursor: str | None, counted: bool) -> Answer:
+        check_limit(limit)
+        found = list(islice(rest(cursor), limit + 1))
+        more = found[limit - 1]["id"] if len(found) > limit else None
+        page: Answer = {"transactions": found[:limit], "next_cursor": more}
+        return page | {"count": None} if counted else page
+
+    return Paged(page, rest)
+
+
+def _checked(noted: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that go with a transaction or a hold, checked, and so is the key, which goes in a header."""
+    note, meta = noted.get("note"), noted.get("meta")
+    check_texts(note, noted.get("key"), meta)
+    return {"note": note, "meta": meta or None}
