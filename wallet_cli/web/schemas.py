@@ -98,7 +98,19 @@ def schemas(requests: Sequence[type], answers: Sequence[str]) -> dict[str, Any]:
     _, made = msgspec.json.schema_components(types, ref_template=REF)
     for name, about in FREE.items():
         made[name] = {"title": name, "type": "object", "description": about, "additionalProperties": True}
+    for schema in made.values():
+        for field in schema["properties"].values() if "properties" in schema else ():
+            _tell_default(field)
     return {name: made[name] for name in sorted(made)}
+
+
+def _tell_default(field: dict[str, Any]) -> None:
+    """Say in words what a field is where it is left out: generators take one with a default for one that is needed."""
+    if "default" in field:
+        default = field.pop("default")
+        if default is not None:
+            told = f"`{msgspec.json.encode(default).decode()}` where it is left out."
+            field["description"] = " ".join(filter(None, (field.get("description"), told)))
 
 
 def reply(name: str, schema: dict[str, Any]) -> dict[str, Any]:
