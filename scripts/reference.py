@@ -74,7 +74,8 @@ See [reading errors and exit codes](errors.md).
 
 ANSWERS: tuple[tuple[str, str, type, str], ...] = (
     ("user", "`register`", fields_.User, ""),
-    ("wallet", "`create`, `balance`, `limits`, `freeze`, `unfreeze`, `close`", fields_.Wallet, ""),
+    ("wallet", "`create`, `limits`, `freeze`, `unfreeze`, `close`", fields_.Wallet, ""),
+    ("wallet", "`balance`", fields_.WalletThen, ""),
     ("transaction", "`tx add`, `tx reverse`, `hold capture`", fields_.Transaction, ""),
     ("transaction", "`tx show`", fields_.TransactionDetail, ""),
     ("transfer", "`transfer`", fields_.Transfer, ""),

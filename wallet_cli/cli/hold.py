@@ -13,16 +13,12 @@ from wallet_cli.cli.command import (
     PartArgument,
     WalletArgument,
 )
-from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, Part, listing
+from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.address import parse_hold_id, parse_wallet
 from wallet_cli.services import holds
 from wallet_cli.services.context import Ledger
 
-CSV_COLUMNS = (
-    "id", "wallet_id", "status", "amount", "captured", "held", "currency", "created_at", "expires_at", "ended_at",
-    "note", "key",
-)  # fmt: skip
 TABLE_COLUMNS = ("id", "status", "amount", "captured", "held", "created_at", "expires_at", "note", "key")
 
 HoldArgument = Annotated[
@@ -75,7 +71,7 @@ def list_(
         "holds",
         style,
         Part(limit, cursor, all_),
-        Columns(CSV_COLUMNS, TABLE_COLUMNS),
+        TABLE_COLUMNS,
         lambda *page: ledger.call(holds.listed, name, *page),
         lambda after: ledger.call(holds.streamed, name, None, after),
     )

@@ -32,27 +32,30 @@ class Part(NamedTuple):
     all: bool
 
 
-class Columns(NamedTuple):
-    csv: Sequence[str]
-    table: Sequence[str]
+def csv_columns(name: str) -> Sequence[str]:
+    """The columns of a list as CSV, by what it is called in JSON: all fields that its things can have."""
+    from wallet_cli.services import fields  # which takes a while to make
+
+    return fields.columns(name)
 
 
 def listing(
     name: str,
     style: Style,
     part: Part,
-    columns: Columns,
+    columns: Sequence[str],
     page: Callable[[int, str | None, bool], Answer],
     whole: Callable[[str | None], Iterator[Answer]],
     value: Value = "id",
 ) -> Listing:
-    """A list, called `name` in JSON. `page` gets one page by limit and cursor, with `count` where that is told.
+    """A list, called `name` in JSON; `columns` are those of its table.
 
+    `page` gets one page by limit and cursor, with `count` where that is told.
     `whole` gets everything after a cursor, as it comes. Raises InvalidInput for --all with --limit.
     """
     if part.all and part.limit is not None:
         raise InvalidInput("--all and --limit contradict each other", hint="give one of them")
-    chosen = columns.csv if style.streams else columns.table
+    chosen = csv_columns(name) if style.streams else columns
     if part.all or (part.limit is None and (style.streams or style.quiet)):
         return Listing(whole(part.cursor), chosen, value, name=name)
     limit = DEFAULT_LIMIT if part.limit is None else part.limit

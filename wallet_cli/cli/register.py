@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, Part, listing
+from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.address import format_user
 from wallet_cli.services import users as service
@@ -36,7 +36,7 @@ def users(
         "users",
         style,
         Part(limit, cursor, all_),
-        Columns(COLUMNS, COLUMNS),
+        COLUMNS,
         lambda *page: ledger.call(service.page_of, *page),
         lambda after: ledger.call(service.all_of, None, after),
         _user,

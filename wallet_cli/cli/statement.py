@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from wallet_cli.cli.command import FromOption, ToOption, WalletArgument
+from wallet_cli.cli.lists import csv_columns
 from wallet_cli.cli.output import Answer, Document, Listing, Pages, Record, Style
-from wallet_cli.cli.tx import CSV_COLUMNS
 from wallet_cli.domain.address import WalletRef, parse_wallet
 from wallet_cli.errors import InvalidInput
 from wallet_cli.services import statements
@@ -53,7 +53,7 @@ def statement(
     if output in (Output.html, Output.pdf):
         return _document(ledger, ref, start, end, is_pdf=output == Output.pdf)
     if style.streams:
-        return Listing(_lines(ledger, ref, start, end), CSV_COLUMNS)
+        return Listing(_lines(ledger, ref, start, end), csv_columns("transactions"))
     return Pages(_tables(ledger, ref, start, end))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from wallet_cli.cli.command import WalletArgument
-from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, Part, listing
+from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.address import format_wallet_id, parse_new_wallet, parse_user, parse_wallet
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
@@ -16,10 +16,6 @@ from wallet_cli.services import wallets
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
 
-CSV_COLUMNS = (
-    "id", "user_id", "type", "currency", "status", "balance", "held", "available", "minimum_balance", "transactions",
-    "created_at", "maximum_balance", "daily_debit", "wallet",
-)  # fmt: skip
 TABLE_COLUMNS = ("wallet", "status", "balance", "held", "available", "currency", "transactions")
 
 
@@ -57,7 +53,7 @@ def list_(
         "wallets",
         style,
         Part(limit, cursor, all_),
-        Columns(CSV_COLUMNS, TABLE_COLUMNS),
+        TABLE_COLUMNS,
         lambda *page: ledger.call(wallets.page_of, name, *page),
         lambda after: ledger.call(wallets.all_of, name, None, after),
         "wallet",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wallet_cli.domain.address import format_hold_id, format_transaction_id
 from wallet_cli.domain.model import EXPIRED, OPEN, Account, Hold, Policy, Transaction, User, Wallet, available
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import Period, format_end, format_time
 from wallet_cli.domain.rules.holds import status_at
+
+if TYPE_CHECKING:
+    pass
 
 Answer = dict[str, Any]
 
@@ -64,34 +67,23 @@ def transaction_answer(transaction: Transaction, wallet: Wallet, *, replayed: bo
         "note": transaction.note,
         "key": transaction.key,
     }
-    if transaction[MORE:] != NOTHING_MORE:
-        answer |= _more_of(transaction)
-    if replayed:
-        answer["replayed"] = True
-    return answer
-
-
-MORE = Transaction._fields.index("meta")
-NOTHING_MORE = (None, None, None, None, None, False, False)
-
-
-def _more_of(transaction: Transaction) -> Answer:
-    more: Answer = {}
     if transaction.meta is not None:
         import json
 
-        more["meta"] = json.loads(transaction.meta)
+        answer["meta"] = json.loads(transaction.meta)
     if transaction.peer_wallet_id is not None and transaction.peer_seq is not None:
-        more["transfer"] = format_transaction_id(transaction.peer_wallet_id, transaction.peer_seq)
+        answer["transfer"] = format_transaction_id(transaction.peer_wallet_id, transaction.peer_seq)
     if transaction.reverses is not None:
-        more["reverses"] = format_transaction_id(transaction.wallet_id, transaction.reverses)
+        answer["reverses"] = format_transaction_id(transaction.wallet_id, transaction.reverses)
     if transaction.hold is not None:
-        more["hold"] = format_hold_id(transaction.wallet_id, transaction.hold)
+        answer["hold"] = format_hold_id(transaction.wallet_id, transaction.hold)
     if transaction.forced:
-        more["forced"] = True
+        answer["forced"] = True
     if transaction.user_key:
-        more["user_key"] = True
-    return more
+        answer["user_key"] = True
+    if replayed:
+        answer["replayed"] = True
+    return answer
 
 
 def hold_answer(hold: Hold, wallet: Wallet, now_us: int, *, replayed: bool = False) -> Answer:

@@ -68,8 +68,13 @@ class Wallet(TypedDict):
     maximum_balance: Annotated[Money | None, "Null: no limit."]
     daily_debit: Annotated[Money | None, "Null: no limit."]
     wallet: WalletName
-    at: NotRequired[Annotated[Time, "The moment that it was asked for, where one was."]]
     replayed: NotRequired[Replayed]
+
+
+class WalletThen(Wallet):
+    """A wallet as it was at a time past, or is now."""
+
+    at: NotRequired[Annotated[Time, "The moment that it was asked for, where one was."]]
 
 
 class Transaction(TypedDict):
@@ -347,6 +352,10 @@ class Failure(TypedDict):
     hint: Annotated[str | None, "What to do next."]
 
 
-def columns(answer: type) -> tuple[str, ...]:
-    """The columns of a list of such answers as CSV. Whether a key had been used before is told of one alone."""
-    return tuple(name for name in answer.__annotations__ if name != "replayed")
+LISTS: dict[str, type] = {"users": User, "wallets": Wallet, "transactions": Transaction, "holds": Hold}
+"""What is listed, by what the list is called."""
+
+
+def columns(name: str) -> tuple[str, ...]:
+    """The columns of a list as CSV. Whether a key had been used before is told of one thing alone."""
+    return tuple(each for each in LISTS[name].__annotations__ if each != "replayed")

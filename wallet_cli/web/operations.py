@@ -334,7 +334,7 @@ OPERATIONS: tuple[Operation, ...] = (
         query=(parameters.USER, parameters.REGION),
     ),
     Operation(
-        "GET", "/lookup/wallet", lookup.find_wallet, "Find a wallet as people name one", fields.Wallet, READ_WALLET,
+        "GET", "/lookup/wallet", lookup.find_wallet, "Find a wallet as people name one", fields.WalletThen, READ_WALLET,
         query=(parameters.WALLET, parameters.REGION, parameters.AT), description="Now, or at the end of a time past.",
     ),
     Operation(
