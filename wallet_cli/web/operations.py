@@ -9,32 +9,36 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import GenericAlias, MappingProxyType
 from typing import Any, NamedTuple
 
+from wallet_cli.domain.commands import (
+    AdmitOperator,
+    CaptureHold,
+    OpenWallet,
+    PlaceHold,
+    Post,
+    Register,
+    Reverse,
+    RevokeOperator,
+    SetLedger,
+    SetLimits,
+    SetStatus,
+    Single,
+    Transfer,
+    VoidHold,
+)
+from wallet_cli.domain.rules import refusals_of
 from wallet_cli.errors import (
-    BalanceOverflow,
     Busy,
-    CaptureExceedsHold,
     Forbidden,
-    HoldNotFound,
-    HoldNotOpen,
-    InsufficientFunds,
     InternalError,
     InvalidInput,
-    KeyExists,
-    KeyNotFound,
-    KeyReused,
     LedgerMoved,
-    LimitExceeded,
-    NotReversible,
     RestoreConflict,
-    ReversalExceedsOriginal,
     StorageError,
     TimeConflict,
     TransactionNotFound,
     Unauthenticated,
-    UserExists,
     UserNotFound,
     WalletError,
-    WalletExists,
     WalletNotActive,
     WalletNotEmpty,
     WalletNotFound,
@@ -64,6 +68,10 @@ from wallet_cli.web.site import Site
 
 Handler = Callable[[Site, Call], Awaitable[Reply | Stream]]
 Refusal = type[WalletError]
+
+
+ALWAYS: tuple[Refusal, ...] = (InvalidInput, Unauthenticated, InternalError, Busy, StorageError)
+"""What any endpoint may answer."""
 
 
 class File(NamedTuple):
@@ -126,7 +134,7 @@ class Operation(NamedTuple):
 
     def refused_by(self) -> tuple[Refusal, ...]:
         """Every refusal that it can give, by status."""
-        found: list[Refusal] = [InvalidInput, Unauthenticated, *self.refusals, InternalError, Busy, StorageError]
+        found = [*ALWAYS, *self.refusals]
         if self.may_call is not Caller.may_call:
             found.append(Forbidden)
         if self.body is not None:
@@ -135,9 +143,12 @@ class Operation(NamedTuple):
 
 
 READ_WALLET = (UserNotFound, WalletNotFound)
-WRITE = (RestoreConflict, LedgerMoved)
-CREDIT = (*WRITE, KeyReused, WalletNotActive, BalanceOverflow, LimitExceeded)
-MOVE = (*CREDIT, InsufficientFunds)
+
+
+def refused_as(command: type[Single], *never: Refusal) -> tuple[Refusal, ...]:
+    """What a command's rule refuses with, but for what this endpoint never gives; and that the ledger has moved."""
+    return (*(each for each in refusals_of(command) if each not in (*ALWAYS, *never)), LedgerMoved)
+
 
 OPERATOR = Caller.must_be_operator
 WRITING_OPERATOR = Caller.must_be_writing_operator
@@ -168,7 +179,7 @@ TAGS = {
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST", "/users", users.create_user, "Register a user", fields.User,
-        (*WRITE, UserExists, KeyReused), WRITING_OPERATOR, bodies.NewUser, keyed=True,
+        refused_as(Register), WRITING_OPERATOR, bodies.NewUser, keyed=True,
     ),
     Operation(
         "GET", "/users", users.list_users, "List all users", fields.UserPage, (), OPERATOR, query=parameters.PAGE,
@@ -186,7 +197,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST", "/wallet/create", wallets.create_wallet, "Open a wallet", fields.Wallet,
-        (*WRITE, UserNotFound, WalletExists, KeyReused), WRITING_OPERATOR, bodies.NewWallet, keyed=True,
+        refused_as(OpenWallet), WRITING_OPERATOR, bodies.NewWallet, keyed=True,
         description="Each user's wallets have keys of their own.",
     ),
     Operation(
@@ -199,31 +210,31 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST", "/wallet/limits", wallets.set_limits, "Set a wallet's limits", fields.Wallet,
-        (*WRITE, WalletNotFound, WalletNotActive), WRITING_OPERATOR, bodies.NewLimits,
+        refused_as(SetLimits), WRITING_OPERATOR, bodies.NewLimits,
         description="Those that are given; the others stay.", example={"daily_debit": "100.00"},
     ),
     Operation(
         "POST", "/wallet/freeze", wallets.freeze_wallet, "Freeze a wallet", fields.Wallet,
-        (*WRITE, WalletNotFound, WalletNotActive), WRITING_OPERATOR, bodies.OneWallet,
+        refused_as(SetStatus, WalletNotEmpty), WRITING_OPERATOR, bodies.OneWallet,
         description="Nothing goes into or out of it until it is unfrozen.",
     ),
     Operation(
         "POST", "/wallet/unfreeze", wallets.unfreeze_wallet, "Make a frozen wallet active again", fields.Wallet,
-        (*WRITE, WalletNotFound, WalletNotActive), WRITING_OPERATOR, bodies.OneWallet,
+        refused_as(SetStatus, WalletNotEmpty), WRITING_OPERATOR, bodies.OneWallet,
     ),
     Operation(
         "POST", "/wallet/close", wallets.close_wallet, "Close a wallet for good", fields.Wallet,
-        (*WRITE, WalletNotFound, WalletNotEmpty), WRITING_OPERATOR, bodies.OneWallet,
+        refused_as(SetStatus, WalletNotActive), WRITING_OPERATOR, bodies.OneWallet,
         description="Its balance has to be 0, with no holds.",
     ),
     Operation(
         "POST", "/transactions/create", transactions.create_transaction, "Credit or debit a wallet", fields.Transaction,
-        (*MOVE, WalletNotFound, TimeConflict), USER, bodies.NewTransaction, keyed=True,
+        refused_as(Post), USER, bodies.NewTransaction, keyed=True,
         description="Durable when answered. Users may debit their own wallets.",
     ),
     Operation(
         "POST", "/transactions/batch", batches.create_transactions, "Credit or debit many wallets", fields.BatchResult,
-        (*MOVE, WalletNotFound, TimeConflict), USER, bodies.Batch,
+        refused_as(Post), USER, bodies.Batch,
         description=(
             "Up to 10,000 transactions: a result an item, in order. With `atomic`, all or none: the first refusal is"
             " the answer, with its `index` in `details`."
@@ -231,13 +242,13 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST", "/transfers/create", transactions.create_transfer, "Move money from one wallet to another",
-        fields.Transfer, (*MOVE, WalletNotFound), USER, bodies.NewTransfer, keyed=True,
+        fields.Transfer, refused_as(Transfer), USER, bodies.NewTransfer, keyed=True,
         description="In one step; users, between their own wallets. The key is the source's.",
         example={"to_user_id": 2, "to_wallet_id": 2},
     ),
     Operation(
         "POST", "/transactions/reverse", transactions.reverse_transaction, "Take a transaction back, or a part of it",
-        fields.Transaction, (*MOVE, TransactionNotFound, NotReversible, ReversalExceedsOriginal),
+        fields.Transaction, refused_as(Reverse),
         WRITING_OPERATOR, bodies.NewReversal, keyed=True,
         description="By a new transaction. With `force`, past floors and limits.",
     ),
@@ -261,21 +272,18 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST", "/holds/create", holds.create_hold, "Place a hold", fields.Hold,
-        (*WRITE, WalletNotFound, KeyReused, WalletNotActive, LimitExceeded, InsufficientFunds),
+        refused_as(PlaceHold),
         WRITING_OPERATOR, bodies.NewHold, keyed=True,
         description="It keeps money from being spent, to be captured later, and ends by itself when it expires.",
     ),
     Operation(
         "POST", "/holds/capture", holds.capture_hold, "Debit what a hold keeps, or a part of it", fields.Transaction,
-        (
-            *WRITE, HoldNotFound, KeyReused, WalletNotActive, HoldNotOpen, CaptureExceedsHold, BalanceOverflow,
-            InsufficientFunds,
-        ),
+        refused_as(CaptureHold),
         WRITING_OPERATOR, bodies.NewCapture, keyed=True, description="The rest is released, unless `keep`.",
     ),
     Operation(
         "POST", "/holds/void", holds.void_hold, "Void a hold", fields.Hold,
-        (*WRITE, HoldNotFound, WalletNotActive, HoldNotOpen), WRITING_OPERATOR, bodies.OneHold,
+        refused_as(VoidHold), WRITING_OPERATOR, bodies.OneHold,
         description="What it kept can be spent again.",
     ),
     Operation(
@@ -352,17 +360,18 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("GET", "/ledger", ledger.get_ledger, "Get the ledger's settings", fields.Ledger),
     Operation(
-        "POST", "/ledger", ledger.set_ledger, "Change the ledger's settings", fields.Ledger, WRITE, WRITING_OPERATOR,
-        bodies.NewLedgerSettings, description="Those that are given; what has happened stays as it was.",
+        "POST", "/ledger", ledger.set_ledger, "Change the ledger's settings", fields.Ledger, refused_as(SetLedger),
+        WRITING_OPERATOR, bodies.NewLedgerSettings,
+        description="Those that are given; what has happened stays as it was.",
         example={"timezone": "Asia/Kolkata"},
     ),
     Operation("GET", "/keys", operators.list_keys, "List operator keys", list[fields.OperatorKey], (), OPERATOR),
     Operation(
-        "POST", "/keys", operators.create_key, "Make an operator key", fields.CreatedKey, (KeyExists, LedgerMoved),
+        "POST", "/keys", operators.create_key, "Make an operator key", fields.CreatedKey, refused_as(AdmitOperator),
         WRITING_OPERATOR, bodies.NewKey, status=201, description="It is shown this once.",
     ),
     Operation(
         "POST", "/keys/revoke", operators.revoke_key, "Revoke an operator key", fields.OperatorKey,
-        (KeyNotFound, LedgerMoved), WRITING_OPERATOR, bodies.OneKey, description="It is refused from now on.",
+        refused_as(RevokeOperator), WRITING_OPERATOR, bodies.OneKey, description="It is refused from now on.",
     ),
 )  # fmt: skip
