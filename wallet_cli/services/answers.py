@@ -1,17 +1,17 @@
-"""What goes out, on the command line and over HTTP alike: plain JSON values, amounts as text, times in UTC."""
+"""What goes out, on the command line and over HTTP alike: plain JSON values, amounts as text, times in UTC.
+
+The fields are those of fields.py, in that order; tests/unit/test_answers.py holds them to it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wallet_cli.domain.address import format_hold_id, format_transaction_id
 from wallet_cli.domain.model import EXPIRED, OPEN, Account, Hold, Policy, Transaction, User, Wallet, available
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import Period, format_end, format_time
 from wallet_cli.domain.rules.holds import status_at
-
-if TYPE_CHECKING:
-    pass
 
 Answer = dict[str, Any]
 
