@@ -43,9 +43,12 @@ BODY = {"user_id": 1, "wallet_id": 1, "amount": 20, "is_credit": True}
 SERVER_WITH_NOOP = """
 from wallet_cli.__main__ import start
 from wallet_cli.domain.money import Currency, parse_amount
+from wallet_cli.services.fields import Transaction
 from wallet_cli.web import app
+from wallet_cli.web.auth import Caller
 from wallet_cli.web.bodies import NewTransaction, amount_text, decode
 from wallet_cli.web.exchange import Reply
+from wallet_cli.web.operations import Operation
 
 RUPEES = Currency("INR", 2)
 DATA = {
@@ -54,14 +57,13 @@ DATA = {
 }
 
 async def noop(site, call):
-    call.caller.must_write()
     body = decode(await call.body(), NewTransaction)
     call.query()
     parse_amount(amount_text(body.amount), RUPEES)
     call.key()
     return Reply(201, "nothing done", DATA)
 
-app.OPERATIONS += (app.Operation("POST", "/noop", noop),)
+app.OPERATIONS += (Operation("POST", "/noop", noop, "Do nothing", Transaction, (), Caller.must_write, NewTransaction),)
 start()
 """
 """`wallet serve` with one more endpoint, which does all that a transaction needs but the ledger."""

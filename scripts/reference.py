@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, get_origin, get_type_hints
 
 # Plain help, as wide everywhere. Typer looks at these when it is imported.
 os.environ["TYPER_USE_RICH"] = "0"
@@ -21,8 +21,10 @@ os.environ["COLUMNS"] = "100"
 
 from wallet_cli.cli.app import TREE, main
 from wallet_cli.cli.command import Group
+from wallet_cli.services import fields as fields_
 from wallet_cli.services.pages import DEFAULT_LIMIT, MAX_LIMIT
 from wallet_cli.web import bodies, openapi, protocol, server, site
+from wallet_cli.web.operations import OPERATIONS
 from wallet_cli.writer import inbox
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -58,39 +60,49 @@ TAIL = """\
 ## Answers
 
 Data goes to stdout, everything else to stderr. Amounts are strings with exactly the currency's fraction digits; times
-are UTC, `2026-11-22T10:00:00.000000Z`. Fields may be added; none is renamed or dropped.
+are UTC, `2026-11-22T10:00:00.000000Z`. Fields may be added; none is renamed or dropped. Those in
+brackets are there where they apply.
 
 | answer | of | fields |
 |---|---|---|
-| user | `register` | `id, phone_number, phone_e164, name, created_at` |
-| wallet | `create`, `balance`, `limits`, `freeze`, `unfreeze`, `close` | `id, user_id, type, currency, status, \
-balance, held, available, minimum_balance, transactions, created_at, maximum_balance, daily_debit, \
-wallet`, and `at` with `--at` |
-| transaction | `tx add`, `tx show`, `tx reverse`, `hold capture` | `id, wallet_id, seq, kind, is_credit, amount, \
-balance, currency, at, note, key`, where it has them `meta, transfer, reverses, hold, forced, user_key`, and \
-`replayed` where the key had been used; with `tx show` also `reversed, reversals` |
-| transfer | `transfer` | `id` (of the debit), `debit` and `credit`, a transaction each, and `replayed` |
-| hold | `hold add`, `hold void` | `id, wallet_id, status, amount, captured, held, currency, created_at, expires_at, \
-ended_at, note, key`, and `replayed`; `status` is `open`, `captured`, `voided` or `expired` |
-| list | `tx list`, `hold list`, `list`, `users` | `transactions`, `holds`, `wallets` or `users`, and `next_cursor`; \
-`jsonl` and `csv` stream one a line |
-| total | `tx total` | `wallet_id, currency, from, to, opening_balance, credit_total, debit_total, credit_count, \
-debit_count, net, closing_balance, wallet` |
-| statement | `statement` | `wallet_id, user_id, type, currency, phone_e164, name`, those of a total, `totals` (a \
-list of `kind, count, amount`), `transactions` |
-| summary | `import` | `applied, replayed, refused, users_created, wallets_created`, `dry_run`, and `skipped` with \
-`--duplicates skip` |
-| check | `verify` | `ok, wallets, transactions` |
-| ledger | `ledger show`, `ledger set` | `id, schema, currency, phone_region, minimum_balance, timezone, db` |
-| settings | `config show` | a list of `name, value, source` |
-| key | `key create`, `key list`, `key revoke` | `name, read_only, created_at, last_used_at, revoked_at`, and `key` \
-once, when it is made |
-| token | `token` | `token, token_type, user_id` |
+{answers}
 
 ## Errors
 
 See [reading errors and exit codes](errors.md).
 """
+
+ANSWERS: tuple[tuple[str, str, type, str], ...] = (
+    ("user", "`register`", fields_.User, ""),
+    ("wallet", "`create`, `limits`, `freeze`, `unfreeze`, `close`", fields_.Wallet, ""),
+    ("wallet", "`balance`", fields_.WalletThen, ""),
+    ("transaction", "`tx add`, `tx reverse`, `hold capture`", fields_.Transaction, ""),
+    ("transaction", "`tx show`", fields_.TransactionDetail, ""),
+    ("transfer", "`transfer`", fields_.Transfer, ""),
+    ("hold", "`hold add`, `hold void`", fields_.Hold, ""),
+    ("page", "`tx list`; `jsonl` and `csv` stream one a line", fields_.TransactionPage, ""),
+    ("page", "`hold list`; the same", fields_.HoldPage, ""),
+    ("page", "`list`; the same", fields_.WalletPage, ""),
+    ("page", "`users`; the same", fields_.UserPage, ""),
+    ("total", "`tx total`", fields_.Total, ""),
+    ("statement", "`statement`", fields_.Statement, ""),
+    ("summary", "`import`", fields_.ImportSummary, ""),
+    ("check", "`verify`", fields_.Verification, ""),
+    ("ledger", "`ledger show`, `ledger set`", fields_.Ledger, ", and `db`"),
+    ("key", "`key list`, `key revoke`; `key create` also has `key`, once", fields_.OperatorKey, ""),
+    ("token", "`token`", fields_.Token, ""),
+)
+"""What is answered, by which commands, and what it has besides its fields."""
+
+
+def answers() -> str:
+    """Their rows in the table. What may be missing is in brackets."""
+    rows = []
+    for name, commands, answer, more in ANSWERS:
+        hints = get_type_hints(answer, include_extras=True)
+        names = [f"[{each}]" if get_origin(hints[each]) is NotRequired else each for each in answer.__annotations__]
+        rows.append(f"| {name} | {commands} | `{', '.join(names)}`{more} |")
+    return "\n".join([*rows, "| settings | `config show` | a list of `name, value, source` |"])
 
 
 def paths() -> Iterator[list[str]]:
@@ -114,7 +126,7 @@ def help_of(path: list[str]) -> str:
 def reference() -> str:
     """The text of the page."""
     commands = "\n".join(f"## {' '.join(['wallet', *path])}\n\n```text\n{help_of(path)}\n```\n" for path in paths())
-    return f"{HEAD}\n{commands}\n{TAIL}"
+    return f"{HEAD}\n{commands}\n{TAIL.replace('{answers}', answers())}"
 
 
 HTTP_HEAD = """\
@@ -185,16 +197,17 @@ def fields(schema: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def content_of(content: dict[str, Any]) -> str:
+def content_of(content: dict[str, Any], schemas: dict[str, Any]) -> str:
     """What is answered: data by the name of its schema, files by their types."""
     kinds = [f"`{kind}`" for kind in content if kind != "application/json"]
     if "application/json" in content:
-        kinds.insert(0, type_of(content["application/json"]["schema"]["properties"]["data"]))
+        name = content["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        kinds.insert(0, type_of(schemas[name]["properties"]["data"]))
     return ", ".join(kinds)
 
 
 def operation_text(method: str, path: str, operation: dict[str, Any], schemas: dict[str, Any]) -> str:
-    parts = [f"### {method.upper()} {path}", operation["summary"]]
+    parts = [f"### {method.upper()} {path}", f"{operation['summary']}. {operation['description']}"]
     if "parameters" in operation:
         rows = ["| parameter | in | type | |", "|---|---|---|---|"]
         for each in operation["parameters"]:
@@ -209,11 +222,15 @@ def operation_text(method: str, path: str, operation: dict[str, Any], schemas: d
         else:
             parts.append(f"Body: {' or '.join(f'`{kind}`' for kind in content)}, in UTF-8.")
     answers = [
-        f"{status} {content_of(response['content'])}"
+        f"{status} {content_of(response['content'], schemas)}"
         for status, response in operation["responses"].items()
         if int(status) < 400
     ]
-    failures = ", ".join(status for status in operation["responses"] if int(status) >= 400)
+    failures = "; ".join(
+        f"{status} {', '.join(f'`{code}`' for code in response['content']['application/json']['examples'])}"
+        for status, response in operation["responses"].items()
+        if int(status) >= 400
+    )
     parts.append(f"Answers {' or '.join(answers)}. Fails with {failures}.")
     return "\n\n".join(parts) + "\n"
 
@@ -241,6 +258,7 @@ def http() -> str:
     """The text of the page about HTTP."""
     document = openapi.document()
     schemas = document["components"]["schemas"]
+    requests = {each.body.__name__ for each in OPERATIONS if isinstance(each.body, type)}  # shown with their operations
     operations = "\n".join(
         operation_text(method, path, operation, schemas)
         for path, methods in document["paths"].items()
@@ -249,9 +267,12 @@ def http() -> str:
     named = "\n".join(
         f"### {name}\n\n{fields(schemas[name])}\n"
         for name in sorted(schemas)
-        if "properties" in schemas[name] and name not in NAMED_WITH_THEIR_OPERATION
+        if "properties" in schemas[name] and name not in requests and not name.endswith("Reply")
     )
-    errors = "\n".join(f"| {status} | {cell(text)} |" for status, text in openapi.ERRORS.items())
+    errors = "\n".join(
+        f"| {status} | {cell(openapi.told(refusals))} |"
+        for status, refusals in openapi.by_status(openapi.WORDS).items()
+    )
     return (
         f"{HTTP_HEAD}\n## Operations\n\n{operations}\n## Pages outside of /api/v1\n\n{PAGES}\n"
         f"## Failures\n\n| status | code |\n|---|---|\n{errors}\n\n## Limits and deadlines\n\n{limits()}\n\n"
@@ -259,7 +280,6 @@ def http() -> str:
     )
 
 
-NAMED_WITH_THEIR_OPERATION = {body.__name__ for body in bodies.REQUESTS}
 PAGES = """\
 They need no key: keep them, and above all `/metrics`, from strangers with the reverse proxy.
 

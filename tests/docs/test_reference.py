@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from wallet_cli.cli.app import TREE
-from wallet_cli.web.app import OPERATIONS, PAGES
+from wallet_cli.web.app import PAGES
+from wallet_cli.web.operations import OPERATIONS
 
 ROOT = Path(__file__).parent.parent.parent
 

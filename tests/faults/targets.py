@@ -39,6 +39,7 @@ from wallet_cli.services.imports import dialect, records
 from wallet_cli.services.imports.reading import Line, Reader
 from wallet_cli.services.pages import parse_after
 from wallet_cli.web import bodies, exchange
+from wallet_cli.web.operations import OPERATIONS
 from wallet_cli.web.routes.call import page
 
 MAX_BYTES = 4096
@@ -458,7 +459,7 @@ BODY = '{"user_id": 1, "wallet_id": 1, "amount": 20, "is_credit": true, "note": 
     b'\2{"user_id":1,"wallet_id":1,"amount":-0,"is_credit":true,"meta":null}',
 )
 def request_body(data: bytes) -> None:
-    kinds = (*bodies.REQUESTS, bodies.PartHead)
+    kinds = [*(each.body for each in OPERATIONS if isinstance(each.body, type)), bodies.PartHead]
     kind, body = kinds[data[0] % len(kinds)] if data else bodies.NewTransaction, data[1:]
     with refusals():
         found: Any = bodies.decode(body, kind)

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -26,7 +27,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from support import cli, engines, processes
+from support import answered, cli, engines, processes
 from support.cli import Outcome
 from support.engines import Address
 from wallet_cli import settings
@@ -145,7 +146,12 @@ class Server:
         """A client of its own connections, closed with the server; `bearer` is a key or a token."""
         headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
         made = httpx.Client(
-            base_url=self.url + base, headers=headers, timeout=CLIENT_TIMEOUT_S, limits=LIMITS, trust_env=False
+            base_url=self.url + base,
+            headers=headers,
+            timeout=CLIENT_TIMEOUT_S,
+            limits=LIMITS,
+            trust_env=False,
+            event_hooks={"response": [partial(answered.check, authenticated="--no-auth" not in self.options)]},
         )
         self._clients.append(made)
         return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from wallet_cli.domain import chain
 from wallet_cli.domain.model import Account, Hold, Policy, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import Period
+from wallet_cli.services import fields
 from wallet_cli.services.answers import hold_answer, total_answer, transaction_answer, user_answer, wallet_answer
+from wallet_cli.services.statements import Statement, head_answer
 
 AT_US = 1_795_341_600_000_000  # 2026-11-22T10:00:00Z
 INR_WALLET = Wallet(7, 1, "main", Currency("INR", 2), "active", None, AT_US)
@@ -192,3 +195,22 @@ def test_a_total() -> None:
 def test_a_total_of_all_time_has_no_bounds() -> None:
     answer = total_answer(INR_WALLET, Period(None, None), EMPTY, EMPTY)
     assert (answer["from"], answer["to"], answer["net"], answer["debit_count"]) == (None, None, "0.00", 0)
+
+
+def test_answers_have_the_fields_of_the_list_in_its_order() -> None:
+    user = User(1, "98869 77544", "+919886977544", "IN", "9886977544", None, AT_US)
+    last = transaction(3, False, 5, 50, 10, 2)
+    whole = last._replace(
+        meta="{}", peer_wallet_id=9, peer_seq=2, reverses=1, hold=4, forced=True, key="k", user_key=True
+    )
+    period = Period(AT_US, AT_US + 1)
+    statement = Statement(user, INR_WALLET, period, EMPTY, last, AT_US, UTC, lambda: iter(()))
+    for answer, listed in (
+        (user_answer(user) | {"replayed": True}, fields.User),
+        (wallet_answer(Account(INR_WALLET, last), Policy()) | {"replayed": True}, fields.Wallet),
+        (transaction_answer(whole, INR_WALLET, replayed=True), fields.Transaction),
+        (hold_answer(HOLD, INR_WALLET, AT_US, replayed=True), fields.Hold),
+        (total_answer(INR_WALLET, period, EMPTY, last), fields.Total),
+        (head_answer(statement), fields.StatementHead),
+    ):
+        assert list(answer) == list(listed.__annotations__)

@@ -21,7 +21,7 @@ if __name__ == "__main__":
 from support.server import Server
 from web.hostile import SECRET
 
-from wallet_cli.web.app import OPERATIONS
+from wallet_cli.web.operations import OPERATIONS
 
 TESTS = Path(__file__).parent.parent
 DEFAULT_CASES = 5000

@@ -35,9 +35,9 @@ from wallet_cli.services.tokens import open_tokens
 from wallet_cli.web import bodies, problems
 from wallet_cli.web import log as log_module
 from wallet_cli.web import site as site_module
-from wallet_cli.web.app import OPERATIONS
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.exchange import failure
+from wallet_cli.web.operations import OPERATIONS
 from wallet_cli.web.site import Site
 from wallet_cli.writer.file_lock import TurnLock
 
@@ -209,7 +209,7 @@ def test_who_may_call(place: Place, method: str, path: str, body: Any, caller: s
 def test_the_table_has_every_operation() -> None:
     """And so nobody forgets to say who may call a new one."""
     asked = [(method, path.partition("?")[0]) for _, method, path, *_ in TABLE]
-    for method, path, _ in OPERATIONS:
+    for method, path, *_ in OPERATIONS:
         pattern = re.compile(re.sub(r"\{\w+\}", "[^/]+", path))
         assert any(verb == method and pattern.fullmatch(known) for verb, known in asked), f"{method} {path}"
 

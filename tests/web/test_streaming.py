@@ -22,14 +22,15 @@ from web.works import living
 
 from wallet_cli import settings
 from wallet_cli.errors import StorageError, TransactionNotFound
-from wallet_cli.services import users
+from wallet_cli.services import fields, users
 from wallet_cli.services.context import open_ledger
 from wallet_cli.services.tokens import open_tokens
 from wallet_cli.web import app as app_module
 from wallet_cli.web import readers, streaming
-from wallet_cli.web.app import Application, Operation
+from wallet_cli.web.app import Application
 from wallet_cli.web.exchange import Reply, Stream
 from wallet_cli.web.long_reads import CHUNK_CHARS, in_chunks
+from wallet_cli.web.operations import File, Operation
 from wallet_cli.web.protocol import bounded_protocol
 from wallet_cli.web.routes.call import Call
 from wallet_cli.web.site import Site
@@ -60,7 +61,11 @@ def serving(db: Path, monkeypatch: pytest.MonkeyPatch, work: Any, *given: Any) -
     async def note(_site: Site, _call: Call) -> Reply:
         return Reply(200, "note", None)
 
-    operations = (*app_module.OPERATIONS, Operation("GET", "/file", file), Operation("GET", "/note", note))
+    operations = (
+        *app_module.OPERATIONS,
+        Operation("GET", "/file", file, "Stream", File(("text/csv",))),
+        Operation("GET", "/note", note, "Answer at once", fields.Verification),
+    )
     monkeypatch.setattr(app_module, "OPERATIONS", operations)
     chosen = settings.load({"db": str(db)})
     site = Site(chosen, open_tokens(chosen)[0], auth=False, access_log=False)

@@ -13,16 +13,12 @@ from wallet_cli.cli.command import (
     PartArgument,
     WalletArgument,
 )
-from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, Part, listing
+from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.address import parse_hold_id, parse_wallet
 from wallet_cli.services.api import LedgerApi
 from wallet_cli.services.holds import DEFAULT_EXPIRY
 
-CSV_COLUMNS = (
-    "id", "wallet_id", "status", "amount", "captured", "held", "currency", "created_at", "expires_at", "ended_at",
-    "note", "key",
-)  # fmt: skip
 TABLE_COLUMNS = ("id", "status", "amount", "captured", "held", "created_at", "expires_at", "note", "key")
 
 HoldArgument = Annotated[
@@ -74,6 +70,6 @@ def list_(
         "holds",
         style,
         Part(limit, cursor, all_),
-        Columns(CSV_COLUMNS, TABLE_COLUMNS),
+        TABLE_COLUMNS,
         ledger.holds(parse_wallet(wallet)),
     )

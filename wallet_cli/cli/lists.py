@@ -31,23 +31,25 @@ class Part(NamedTuple):
     all: bool
 
 
-class Columns(NamedTuple):
-    csv: Sequence[str]
-    table: Sequence[str]
+def csv_columns(name: str) -> Sequence[str]:
+    """The columns of a list as CSV, by what it is called in JSON: all fields that its things can have."""
+    from wallet_cli.services import fields  # which takes a while to make
+
+    return fields.columns(name)
 
 
 def listing(
     name: str,
     style: Style,
     part: Part,
-    columns: Columns,
+    columns: Sequence[str],
     paged: Paged,
     value: Value = "id",
 ) -> Listing:
-    """A list, called `name` in JSON. Raises InvalidInput for --all with --limit."""
+    """A list, called `name` in JSON; `columns` are those of its table. Raises InvalidInput for --all with --limit."""
     if part.all and part.limit is not None:
         raise InvalidInput("--all and --limit contradict each other", hint="give one of them")
-    chosen = columns.csv if style.streams else columns.table
+    chosen = csv_columns(name) if style.streams else columns
     if part.all or (part.limit is None and (style.streams or style.quiet)):
         return Listing(paged.rest(part.cursor), chosen, value, name=name)
     limit = DEFAULT_LIMIT if part.limit is None else part.limit

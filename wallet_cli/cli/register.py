@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, Part, listing
+from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.address import format_user
 from wallet_cli.services.api import LedgerApi
@@ -35,7 +35,7 @@ def users(
         "users",
         style,
         Part(limit, cursor, all_),
-        Columns(COLUMNS, COLUMNS),
+        COLUMNS,
         ledger.users(),
         _user,
     )

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from wallet_cli.cli.command import FromOption, ToOption, WalletArgument
+from wallet_cli.cli.lists import csv_columns
 from wallet_cli.cli.output import Answer, Document, Listing, Pages, Record, Style
-from wallet_cli.cli.tx import CSV_COLUMNS
 from wallet_cli.domain.address import parse_wallet
 from wallet_cli.errors import InvalidInput
 from wallet_cli.services import statements
@@ -58,7 +58,7 @@ def statement(
     if output in (Output.html, Output.pdf):
         return _document(asked, is_pdf=output == Output.pdf)
     if style.streams:
-        return Listing(_lines(asked), CSV_COLUMNS)
+        return Listing(_lines(asked), csv_columns("transactions"))
     return Pages(_tables(asked))
 
 

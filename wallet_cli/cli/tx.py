@@ -16,17 +16,13 @@ from wallet_cli.cli.command import (
     ToOption,
     WalletArgument,
 )
-from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, Part, listing
+from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.address import parse_transaction_id, parse_wallet
 from wallet_cli.errors import InvalidInput
 from wallet_cli.services.api import LedgerApi
 from wallet_cli.services.transactions import KINDS, Wanted
 
-CSV_COLUMNS = (
-    "id", "wallet_id", "seq", "kind", "is_credit", "amount", "balance", "currency", "at", "note", "key",
-    "meta", "transfer", "reverses", "hold", "forced", "user_key",
-)  # fmt: skip
 TABLE_COLUMNS = ("id", "at", "kind", "amount", "balance", "note", "key")
 
 IdArgument = Annotated[
@@ -121,7 +117,7 @@ def list_(
         "transactions",
         style,
         Part(limit, cursor, all_),
-        Columns(CSV_COLUMNS, TABLE_COLUMNS),
+        TABLE_COLUMNS,
         ledger.transactions(parse_wallet(wallet), start, end, Wanted(kind, least, most, text, key)),
     )
 

@@ -8,17 +8,13 @@ from typing import Annotated
 import typer
 
 from wallet_cli.cli.command import WalletArgument
-from wallet_cli.cli.lists import AllOption, Columns, CursorOption, LimitOption, Part, listing
+from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.address import format_wallet_id, parse_new_wallet, parse_user, parse_wallet
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.api import LedgerApi
 
-CSV_COLUMNS = (
-    "id", "user_id", "type", "currency", "status", "balance", "held", "available", "minimum_balance", "transactions",
-    "created_at", "maximum_balance", "daily_debit", "wallet",
-)  # fmt: skip
 TABLE_COLUMNS = ("wallet", "status", "balance", "held", "available", "currency", "transactions")
 
 
@@ -55,7 +51,7 @@ def list_(
         "wallets",
         style,
         Part(limit, cursor, all_),
-        Columns(CSV_COLUMNS, TABLE_COLUMNS),
+        TABLE_COLUMNS,
         ledger.wallets(None if user is None else parse_user(user)),
         "wallet",
     )

@@ -1,4 +1,7 @@
-"""What goes out, on the command line and over HTTP alike: plain JSON values, amounts as text, times in UTC."""
+"""What goes out, on the command line and over HTTP alike: plain JSON values, amounts as text, times in UTC.
+
+The fields are those of fields.py, in that order; tests/unit/test_answers.py holds them to it.
+"""
 
 from __future__ import annotations
 
@@ -64,34 +67,23 @@ def transaction_answer(transaction: Transaction, wallet: Wallet, *, replayed: bo
         "note": transaction.note,
         "key": transaction.key,
     }
-    if transaction[MORE:] != NOTHING_MORE:
-        answer |= _more_of(transaction)
-    if replayed:
-        answer["replayed"] = True
-    return answer
-
-
-MORE = Transaction._fields.index("meta")
-NOTHING_MORE = (None, None, None, None, None, False, False)
-
-
-def _more_of(transaction: Transaction) -> Answer:
-    more: Answer = {}
     if transaction.meta is not None:
         import json
 
-        more["meta"] = json.loads(transaction.meta)
+        answer["meta"] = json.loads(transaction.meta)
     if transaction.peer_wallet_id is not None and transaction.peer_seq is not None:
-        more["transfer"] = format_transaction_id(transaction.peer_wallet_id, transaction.peer_seq)
+        answer["transfer"] = format_transaction_id(transaction.peer_wallet_id, transaction.peer_seq)
     if transaction.reverses is not None:
-        more["reverses"] = format_transaction_id(transaction.wallet_id, transaction.reverses)
+        answer["reverses"] = format_transaction_id(transaction.wallet_id, transaction.reverses)
     if transaction.hold is not None:
-        more["hold"] = format_hold_id(transaction.wallet_id, transaction.hold)
+        answer["hold"] = format_hold_id(transaction.wallet_id, transaction.hold)
     if transaction.forced:
-        more["forced"] = True
+        answer["forced"] = True
     if transaction.user_key:
-        more["user_key"] = True
-    return more
+        answer["user_key"] = True
+    if replayed:
+        answer["replayed"] = True
+    return answer
 
 
 def hold_answer(hold: Hold, wallet: Wallet, now_us: int, *, replayed: bool = False) -> Answer:

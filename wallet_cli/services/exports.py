@@ -31,10 +31,6 @@ VERSION = 1
 """Of the form of an export; a program that reads them refuses one that is newer."""
 
 LINES_AT_ONCE = 1000
-CSV_COLUMNS = (
-    "wallet", "amount", "kind", "at", "note", "key", "meta",
-    "id", "balance", "currency", "transfer", "reverses", "hold", "forced", "user_key",
-)  # fmt: skip
 
 
 class Scope(NamedTuple):
@@ -292,10 +288,12 @@ def _limit(minor: int | None, currency: Currency) -> str | None:
 
 
 def _csv(ledger: Ledger, scope: Scope) -> Iterator[str]:
+    from wallet_cli.services.imports.reading import COLUMNS  # what is exported can be imported
+
     lines = _CsvLines()
     # Either half of this line end has a field quoted that holds it; a newline alone would leave a CR in the open.
     writer = csv.writer(lines, lineterminator="\r\n")
-    writer.writerow(CSV_COLUMNS)
+    writer.writerow(COLUMNS)
     for named, rows in by_wallet(ledger, scope):
         rest = _csv_rows(named, rows)
         while part := list(islice(rest, LINES_AT_ONCE)):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import NamedTuple
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
@@ -20,7 +19,6 @@ from wallet_cli.web.docs import docs_page
 from wallet_cli.web.exchange import (
     ClientLeft,
     Receive,
-    Reply,
     Scope,
     Send,
     Stream,
@@ -31,95 +29,30 @@ from wallet_cli.web.exchange import (
 )
 from wallet_cli.web.log import log, new_request_id, request_id
 from wallet_cli.web.openapi import API, openapi_json
+from wallet_cli.web.operations import OPERATIONS, Operation
 from wallet_cli.web.problems import MethodNotAllowed, NoSuchRoute, for_strangers
 from wallet_cli.web.read_worker import where
 from wallet_cli.web.readers import ReadFailed
-from wallet_cli.web.routes import (
-    batches,
-    holds,
-    ledger,
-    lookup,
-    operators,
-    parts,
-    statements,
-    transactions,
-    transport,
-    users,
-    wallets,
-)
 from wallet_cli.web.routes.call import Call
 from wallet_cli.web.site import Site
 from wallet_cli.web.streaming import CutShort, send_stream
 
-Handler = Callable[[Site, Call], Awaitable[Reply | Stream]]
 
-
-class Operation(NamedTuple):
-    """An endpoint of the API: its method, path, and handler."""
-
-    method: str
-    path: str
-    handler: Handler
-
-
-OPERATIONS: tuple[Operation, ...] = (
-    Operation("POST", "/transactions/create", transactions.create_transaction),
-    Operation("GET", "/wallet/get/{user_id}/{type}", wallets.get_wallet),
-    Operation("GET", "/wallet/get/{user_id}", wallets.get_wallets),
-    Operation("POST", "/transactions/batch", batches.create_transactions),
-    Operation("GET", "/transactions/get/{user_id}/{wallet_id}", transactions.list_transactions),
-    Operation("GET", "/transactions/get/{user_id}/{wallet_id}/{seq}", transactions.get_transaction),
-    Operation("POST", "/transactions/get/total_in_period", transactions.total_in_period),
-    Operation("POST", "/transactions/reverse", transactions.reverse_transaction),
-    Operation("POST", "/transfers/create", transactions.create_transfer),
-    Operation("POST", "/holds/create", holds.create_hold),
-    Operation("POST", "/holds/capture", holds.capture_hold),
-    Operation("POST", "/holds/void", holds.void_hold),
-    Operation("GET", "/holds/get/{user_id}/{wallet_id}", holds.list_holds),
-    Operation("POST", "/users", users.create_user),
-    Operation("GET", "/users", users.list_users),
-    Operation("GET", "/users/{user_id}", users.get_user),
-    Operation("POST", "/wallet/create", wallets.create_wallet),
-    Operation("POST", "/wallet/freeze", wallets.freeze_wallet),
-    Operation("POST", "/wallet/unfreeze", wallets.unfreeze_wallet),
-    Operation("POST", "/wallet/close", wallets.close_wallet),
-    Operation("POST", "/wallet/limits", wallets.set_limits),
-    Operation("GET", "/wallets", wallets.list_wallets),
-    Operation("POST", "/tokens", users.create_token),
-    Operation("GET", "/wallet/statement/{user_id}/{wallet_id}", statements.get_statement),
-    Operation("GET", "/export", transport.export_ledger),
-    Operation("GET", "/export/{user_id}/{wallet_id}", transport.export_wallet),
-    Operation("POST", "/import", transport.import_file),
-    Operation("GET", "/lookup/wallet", lookup.find_wallet),
-    Operation("GET", "/lookup/user", lookup.find_user),
-    Operation("GET", "/lookup/wallets", lookup.find_wallets),
-    Operation("GET", "/lookup/transaction", lookup.find_transaction),
-    Operation("POST", "/import/part", parts.import_part),
-    Operation("GET", "/verify", lookup.verify),
-    Operation("GET", "/ledger", ledger.get_ledger),
-    Operation("POST", "/ledger", ledger.set_ledger),
-    Operation("GET", "/keys", operators.list_keys),
-    Operation("POST", "/keys", operators.create_key),
-    Operation("POST", "/keys/revoke", operators.revoke_key),
-)
-"""Those that are called most often come first: a path is looked for in this order."""
-
-
-def by_path(operations: Iterable[Operation]) -> dict[str, dict[str, Handler]]:
-    """The handlers at each path, by method."""
-    found: dict[str, dict[str, Handler]] = {}
-    for method, path, handler in operations:
-        found.setdefault(path, {})[method] = handler
+def by_path(operations: Iterable[Operation]) -> dict[str, dict[str, Operation]]:
+    """The operations at each path, by method."""
+    found: dict[str, dict[str, Operation]] = {}
+    for operation in operations:
+        found.setdefault(operation.path, {})[operation.method] = operation
     return found
 
 
 class Endpoint:
     """What is at one path of the API, as Starlette calls it."""
 
-    def __init__(self, site: Site, path: str, handlers: dict[str, Handler]) -> None:
+    def __init__(self, site: Site, path: str, operations: dict[str, Operation]) -> None:
         self._site = site
         self._path = path
-        self._handlers = handlers
+        self._operations = operations
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._site.waiting_aside(self._answer(scope, receive, send))
@@ -130,11 +63,12 @@ class Endpoint:
         id_, status, caller, who = "", 0, "-", None
         try:
             id_ = request_id(header(scope, b"x-request-id"))
-            handler = self._handler(scope["method"])
+            operation = self._operation(scope["method"])
             who = site.door.caller(scope)
             caller = who.name
             site.check_in_place()
-            reply = await handler(site, Call(scope, receive, who))
+            operation.may_call(who)
+            reply = await operation.handler(site, Call(scope, receive, who))
             status = reply.status
             if isinstance(reply, Stream):
                 head = scope["method"] == "HEAD"
@@ -167,17 +101,17 @@ class Endpoint:
                 milliseconds=round(seconds * 1000, 3),
             )
 
-    def _handler(self, method: str) -> Handler:
-        found = self._handlers.get("GET" if method == "HEAD" else method)
+    def _operation(self, method: str) -> Operation:
+        found = self._operations.get("GET" if method == "HEAD" else method)
         if found is None:
-            raise MethodNotAllowed(f"use {' or '.join(self._handlers)} here")
+            raise MethodNotAllowed(f"use {' or '.join(self._operations)} here")
         return found
 
     async def _fail(self, send: Send, error: WalletError, id_: str) -> int:
         self._site.metrics.refused(error.code)
         # What the caller may still be sending is not read: the connection cannot be used again.
         close = self._site.draining or error.http_status in (408, 413)
-        await send_failure(send, error, id_ or new_request_id(), close=close, allow=", ".join(self._handlers))
+        await send_failure(send, error, id_ or new_request_id(), close=close, allow=", ".join(self._operations))
         return error.http_status
 
 
@@ -249,12 +183,12 @@ class Application:
     def __init__(self, site: Site) -> None:
         self.site = site
         found: dict[str, ASGIApp] = {
-            API + path: Endpoint(site, path, handlers) for path, handlers in by_path(OPERATIONS).items()
+            API + path: Endpoint(site, path, operations) for path, operations in by_path(OPERATIONS).items()
         }
         found |= {path: Plain(site, page) for path, page in PAGES.items()}
         self._whole = {path: page for path, page in found.items() if "{" not in path}
         """What is at a path with no parameters, which needs no search."""
-        routes = [Route(path, page) for path, page in found.items()]
+        routes = [Route(path, page) for path, page in found.items() if "{" in path]
         self._router = Router(routes, redirect_slashes=False, default=self._not_found, lifespan=self._lifespan)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

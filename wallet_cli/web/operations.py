@@ -1,0 +1,377 @@
+"""Every endpoint of the API, declared once: routing (app.py) and the OpenAPI document (openapi.py) are made from this.
+
+To add one: a handler in routes/, and an Operation here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import GenericAlias, MappingProxyType
+from typing import Any, NamedTuple
+
+from wallet_cli.domain.commands import (
+    AdmitOperator,
+    CaptureHold,
+    OpenWallet,
+    PlaceHold,
+    Post,
+    Register,
+    Reverse,
+    RevokeOperator,
+    SetLedger,
+    SetLimits,
+    SetStatus,
+    Single,
+    Transfer,
+    VoidHold,
+)
+from wallet_cli.domain.rules import refusals_of
+from wallet_cli.errors import (
+    Busy,
+    Forbidden,
+    InternalError,
+    InvalidInput,
+    LedgerMoved,
+    RestoreConflict,
+    StorageError,
+    TimeConflict,
+    TransactionNotFound,
+    Unauthenticated,
+    UserNotFound,
+    WalletError,
+    WalletNotActive,
+    WalletNotEmpty,
+    WalletNotFound,
+)
+from wallet_cli.services import fields
+from wallet_cli.web import bodies, parameters
+from wallet_cli.web.auth import Caller
+from wallet_cli.web.exchange import Reply, Stream
+from wallet_cli.web.long_reads import MAX_EXAMINED
+from wallet_cli.web.parameters import Parameter, flag, in_query, one_of
+from wallet_cli.web.problems import BodyTooLarge, TooSlow, UnsupportedMediaType
+from wallet_cli.web.routes import (
+    batches,
+    holds,
+    ledger,
+    lookup,
+    operators,
+    parts,
+    statements,
+    transactions,
+    transport,
+    users,
+    wallets,
+)
+from wallet_cli.web.routes.call import Call
+from wallet_cli.web.site import Site
+
+Handler = Callable[[Site, Call], Awaitable[Reply | Stream]]
+Refusal = type[WalletError]
+
+
+ALWAYS: tuple[Refusal, ...] = (InvalidInput, Unauthenticated, InternalError, Busy, StorageError)
+"""What any endpoint may answer."""
+
+
+class File(NamedTuple):
+    """An answer that is no JSON value (exchange.Stream): its types; `answer` is the JSON that it may be instead."""
+
+    content_types: tuple[str, ...]
+    answer: type | None = None
+
+
+class Operation(NamedTuple):
+    """An endpoint.
+
+    `answer` is one of services/fields.py, a list of one, or a file. `body` is what is sent: JSON of that type, or a
+    file of one of these types, each with an example. `example` is what an example of a JSON body has besides what is
+    needed.
+    `may_call` is a method of Caller that raises Forbidden. `refusals` are those beyond what every such endpoint has
+    (`refused_by`). Where `keyed`, it takes an `Idempotency-Key`; it answers 201, and 200 where the key had been used.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    answer: type | GenericAlias | File
+    refusals: tuple[Refusal, ...] = ()
+    may_call: Callable[[Caller], None] = Caller.may_call
+    body: type | dict[str, str] | None = None
+    query: tuple[Parameter, ...] = ()
+    keyed: bool = False
+    status: int = 200
+    description: str | None = None
+    example: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def name(self) -> str:
+        """The handler's, as the operationId has it: `createUser`."""
+        first, *rest = self.handler.__name__.split("_")
+        return first + "".join(map(str.capitalize, rest))
+
+    @property
+    def tag(self) -> str:
+        """Its subject: the handler's module."""
+        return self.handler.__module__.rpartition(".")[2]
+
+    @property
+    def item(self) -> type | None:
+        """The answer that is JSON, or what a list of them holds; None where it is a file alone."""
+        answer = self.answer.answer if isinstance(self.answer, File) else self.answer
+        return answer.__args__[0] if isinstance(answer, GenericAlias) else answer
+
+    @property
+    def reply(self) -> str:
+        """What the envelope of its answer is called."""
+        return f"{self.item.__name__ if self.item else ''}{'List' * isinstance(self.answer, GenericAlias)}Reply"
+
+    @property
+    def statuses(self) -> tuple[int, ...]:
+        """Those of a success."""
+        return (201, 200) if self.keyed else (self.status,)
+
+    def refused_by(self) -> tuple[Refusal, ...]:
+        """Every refusal that it can give, by status."""
+        found = [*ALWAYS, *self.refusals]
+        if self.may_call is not Caller.may_call:
+            found.append(Forbidden)
+        if self.body is not None:
+            found += [TooSlow, BodyTooLarge, UnsupportedMediaType]
+        return tuple(sorted(found, key=lambda refusal: refusal.http_status))
+
+
+READ_WALLET = (UserNotFound, WalletNotFound)
+
+
+def refused_as(command: type[Single], *never: Refusal) -> tuple[Refusal, ...]:
+    """What a command's rule refuses with, but for what this endpoint never gives; and that the ledger has moved."""
+    return (*(each for each in refusals_of(command) if each not in (*ALWAYS, *never)), LedgerMoved)
+
+
+OPERATOR = Caller.must_be_operator
+WRITING_OPERATOR = Caller.must_be_writing_operator
+USER = Caller.must_write
+
+EXPORTED = File(tuple(dict.fromkeys(kind.decode() for kind, _ in transport.EXPORTS.values())))
+EXPORT_FORMAT = in_query("format", "The form of the file.", one_of(transport.EXPORTS, "jsonl"))
+IMPORT_EXAMPLES = {
+    "application/x-ndjson": '{"wallet": "1/type1", "amount": "19.99", "kind": "credit", "key": "order-7"}\n',
+    "text/csv": "wallet,amount,kind,note\n1/type1,5.00,debit,Lunch\n",
+}
+STREAMED = "It is of one moment, and sent as it is read; what cannot be sent whole ends before its end."
+
+TAGS = {
+    "users": "Users, and tokens for them",
+    "wallets": "Wallets: their balances, limits and life",
+    "transactions": "Credits, debits, transfers and reversals",
+    "batches": "Many transactions in one request",
+    "holds": "Money kept from being spent, to be captured later",
+    "statements": "A wallet over a period",
+    "transport": "The ledger as a file, and files into it",
+    "parts": "Files in parts",
+    "lookup": "Things as people name them, and proofs",
+    "ledger": "The ledger itself",
+    "operators": "Operator keys",
+}
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "POST", "/users", users.create_user, "Register a user", fields.User,
+        refused_as(Register), WRITING_OPERATOR, bodies.NewUser, keyed=True,
+    ),
+    Operation(
+        "GET", "/users", users.list_users, "List all users", fields.UserPage, (), OPERATOR, query=parameters.PAGE,
+        description="In the order in which they registered.",
+    ),
+    Operation("GET", "/users/{user_id}", users.get_user, "Get a user", fields.User, (UserNotFound,), OPERATOR),
+    Operation(
+        "POST", "/tokens", users.create_token, "Make a token for a user", fields.Token,
+        (UserNotFound,), WRITING_OPERATOR, bodies.TokenRequest, status=201,
+        description="Good for this ledger. It ends with the key that asked for it.",
+    ),
+    Operation(
+        "GET", "/wallets", wallets.list_wallets, "List all wallets", fields.WalletPage, (), OPERATOR,
+        query=parameters.PAGE, description="In the order in which they were opened.",
+    ),
+    Operation(
+        "POST", "/wallet/create", wallets.create_wallet, "Open a wallet", fields.Wallet,
+        refused_as(OpenWallet), WRITING_OPERATOR, bodies.NewWallet, keyed=True,
+        description="Each user's wallets have keys of their own.",
+    ),
+    Operation(
+        "GET", "/wallet/get/{user_id}", wallets.get_wallets, "List a user's wallets", list[fields.Wallet],
+        (UserNotFound,),
+    ),
+    Operation(
+        "GET", "/wallet/get/{user_id}/{type}", wallets.get_wallet, "Get a wallet with its balance", fields.Wallet,
+        READ_WALLET,
+    ),
+    Operation(
+        "POST", "/wallet/limits", wallets.set_limits, "Set a wallet's limits", fields.Wallet,
+        refused_as(SetLimits), WRITING_OPERATOR, bodies.NewLimits,
+        description="Those that are given; the others stay.", example={"daily_debit": "100.00"},
+    ),
+    Operation(
+        "POST", "/wallet/freeze", wallets.freeze_wallet, "Freeze a wallet", fields.Wallet,
+        refused_as(SetStatus, WalletNotEmpty), WRITING_OPERATOR, bodies.OneWallet,
+        description="Nothing goes into or out of it until it is unfrozen.",
+    ),
+    Operation(
+        "POST", "/wallet/unfreeze", wallets.unfreeze_wallet, "Make a frozen wallet active again", fields.Wallet,
+        refused_as(SetStatus, WalletNotEmpty), WRITING_OPERATOR, bodies.OneWallet,
+    ),
+    Operation(
+        "POST", "/wallet/close", wallets.close_wallet, "Close a wallet for good", fields.Wallet,
+        refused_as(SetStatus, WalletNotActive), WRITING_OPERATOR, bodies.OneWallet,
+        description="Its balance has to be 0, with no holds.",
+    ),
+    Operation(
+        "POST", "/transactions/create", transactions.create_transaction, "Credit or debit a wallet", fields.Transaction,
+        refused_as(Post), USER, bodies.NewTransaction, keyed=True,
+        description="Durable when answered. Users may debit their own wallets.",
+    ),
+    Operation(
+        "POST", "/transactions/batch", batches.create_transactions, "Credit or debit many wallets", fields.BatchResult,
+        refused_as(Post), USER, bodies.Batch,
+        description=(
+            "Up to 10,000 transactions: a result an item, in order. With `atomic`, all or none: the first refusal is"
+            " the answer, with its `index` in `details`."
+        ),
+    ),
+    Operation(
+        "POST", "/transfers/create", transactions.create_transfer, "Move money from one wallet to another",
+        fields.Transfer, refused_as(Transfer), USER, bodies.NewTransfer, keyed=True,
+        description="In one step; users, between their own wallets. The key is the source's.",
+        example={"to_user_id": 2, "to_wallet_id": 2},
+    ),
+    Operation(
+        "POST", "/transactions/reverse", transactions.reverse_transaction, "Take a transaction back, or a part of it",
+        fields.Transaction, refused_as(Reverse),
+        WRITING_OPERATOR, bodies.NewReversal, keyed=True,
+        description="By a new transaction. With `force`, past floors and limits.",
+    ),
+    Operation(
+        "GET", "/transactions/get/{user_id}/{wallet_id}", transactions.list_transactions, "List transactions",
+        fields.TransactionPage, READ_WALLET, query=parameters.TRANSACTIONS,
+        description=(
+            "The newest first: all, or those that fit each parameter that is given. A request goes over at most"
+            f" {MAX_EXAMINED:,} of them, so with parameters a page may have fewer than `limit`, or none, and a"
+            " `next_cursor` all the same: go on until that is null."
+        ),
+    ),
+    Operation(
+        "GET", "/transactions/get/{user_id}/{wallet_id}/{seq}", transactions.get_transaction, "Get a transaction",
+        fields.TransactionDetail, (UserNotFound, TransactionNotFound),
+    ),
+    Operation(
+        "POST", "/transactions/get/total_in_period", transactions.total_in_period,
+        "Total the credits and debits of a period", fields.Total, READ_WALLET, body=bodies.TotalQuery,
+        example={"start_date": "2024-04-19T05:27:13", "end_date": "2024-04-19T05:40:00"},
+    ),
+    Operation(
+        "POST", "/holds/create", holds.create_hold, "Place a hold", fields.Hold,
+        refused_as(PlaceHold),
+        WRITING_OPERATOR, bodies.NewHold, keyed=True,
+        description="It keeps money from being spent, to be captured later, and ends by itself when it expires.",
+    ),
+    Operation(
+        "POST", "/holds/capture", holds.capture_hold, "Debit what a hold keeps, or a part of it", fields.Transaction,
+        refused_as(CaptureHold),
+        WRITING_OPERATOR, bodies.NewCapture, keyed=True, description="The rest is released, unless `keep`.",
+    ),
+    Operation(
+        "POST", "/holds/void", holds.void_hold, "Void a hold", fields.Hold,
+        refused_as(VoidHold), WRITING_OPERATOR, bodies.OneHold,
+        description="What it kept can be spent again.",
+    ),
+    Operation(
+        "GET", "/holds/get/{user_id}/{wallet_id}", holds.list_holds, "List holds", fields.HoldPage, READ_WALLET,
+        query=parameters.PAGE, description="The newest first, ended ones too.",
+    ),
+    Operation(
+        "GET", "/wallet/statement/{user_id}/{wallet_id}", statements.get_statement, "Get a statement",
+        File(tuple(kind.decode() for form, kind in statements.FORMS.items() if form != "json"), fields.Statement),
+        READ_WALLET,
+        query=(*parameters.PERIOD, in_query("format", "The form of the statement.", one_of(statements.FORMS, "json"))),
+        description=f"Balances, totals by kind, and every transaction, the oldest first; csv: these alone. {STREAMED}",
+    ),
+    Operation(
+        "GET", "/export", transport.export_ledger, "Export the ledger", EXPORTED, (RestoreConflict,), OPERATOR,
+        query=(EXPORT_FORMAT,),
+        description=f"jsonl can be imported again, hledger and beancount check the others. {STREAMED}",
+    ),
+    Operation(
+        "GET", "/export/{user_id}/{wallet_id}", transport.export_wallet, "Export a wallet", EXPORTED,
+        (WalletNotFound, RestoreConflict), OPERATOR, query=(EXPORT_FORMAT,), description=STREAMED,
+    ),
+    Operation(
+        "POST", "/import", transport.import_file, "Import a file", fields.ImportResult, (TimeConflict, LedgerMoved),
+        WRITING_OPERATOR, {kind: IMPORT_EXAMPLES[kind] for kind in transport.IMPORTS},
+        (
+            flag("create", "Register users and open wallets that are missing."),
+            flag("dry_run", "Through the same rules, and change nothing."),
+            flag("atomic", "All lines, or none where one is refused."),
+            flag("sort", "Apply the lines in the order of their times."),
+            in_query(
+                "duplicates",
+                "What to do with lines without a key that are there already; without it, the file is refused.",
+                one_of(transport.DUPLICATES),
+            ),
+            in_query("delimiter", "CSV: what separates columns; without it, the header shows."),
+            in_query("decimal", "CSV: the decimal sign, `,` or `.`; the other one is for groups of digits."),
+            in_query("dates", "CSV: `dmy` for 31/12/2024, `mdy` for 12/31/2024."),
+            in_query("encoding", "CSV: such as `cp1252`; without it, UTF-8, or what its byte order mark says."),
+            in_query("map", "CSV: columns of other programs, as in `Betrag=amount,Datum=at`."),
+            in_query("wallet", "CSV: the wallet of every line, where the file has no column for it."),
+        ),
+        description=(
+            "JSON lines or CSV of at most 8 MiB, each line through the same rules; what was read before is not applied"
+            " again. After 503, what was applied stays: send the same file again."
+        ),
+    ),
+    Operation(
+        "POST", "/import/part", parts.import_part, "Import a part of a file", fields.PartResult, (LedgerMoved,),
+        WRITING_OPERATOR,
+        {parts.PART_TYPE: '{"numbers": [7]}\n' + IMPORT_EXAMPLES[parts.PART_TYPE]},
+        description="As `wallet import` does remotely: a line that says what goes with them, then lines as JSON.",
+    ),
+    Operation(
+        "GET", "/lookup/user", lookup.find_user, "Find a user as people name one", fields.User, (UserNotFound,),
+        query=(parameters.USER, parameters.REGION),
+    ),
+    Operation(
+        "GET", "/lookup/wallet", lookup.find_wallet, "Find a wallet as people name one", fields.WalletThen, READ_WALLET,
+        query=(parameters.WALLET, parameters.REGION, parameters.AT), description="Now, or at the end of a time past.",
+    ),
+    Operation(
+        "GET", "/lookup/wallets", lookup.find_wallets, "Find the wallets of a user as people name one",
+        fields.WalletPage, (UserNotFound,), query=(parameters.USER, parameters.REGION, *parameters.PAGE),
+    ),
+    Operation(
+        "GET", "/lookup/transaction", lookup.find_transaction, "Find a transaction by its id",
+        fields.TransactionDetail, (TransactionNotFound,), query=(parameters.TRANSACTION,),
+    ),
+    Operation(
+        "GET", "/verify", lookup.verify, "Prove the ledger, or a wallet", fields.Verification,
+        (*READ_WALLET, RestoreConflict), OPERATOR, query=(parameters.ONE_WALLET, parameters.REGION),
+        description="Works out every total, sequence number and hash again; 503 names the first bad row.",
+    ),
+    Operation("GET", "/ledger", ledger.get_ledger, "Get the ledger's settings", fields.Ledger),
+    Operation(
+        "POST", "/ledger", ledger.set_ledger, "Change the ledger's settings", fields.Ledger, refused_as(SetLedger),
+        WRITING_OPERATOR, bodies.NewLedgerSettings,
+        description="Those that are given; what has happened stays as it was.",
+        example={"timezone": "Asia/Kolkata"},
+    ),
+    Operation("GET", "/keys", operators.list_keys, "List operator keys", list[fields.OperatorKey], (), OPERATOR),
+    Operation(
+        "POST", "/keys", operators.create_key, "Make an operator key", fields.CreatedKey, refused_as(AdmitOperator),
+        WRITING_OPERATOR, bodies.NewKey, status=201, description="It is shown this once.",
+    ),
+    Operation(
+        "POST", "/keys/revoke", operators.revoke_key, "Revoke an operator key", fields.OperatorKey,
+        refused_as(RevokeOperator), WRITING_OPERATOR, bodies.OneKey, description="It is refused from now on.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,97 @@
+"""Parameters of requests, in the path, the query and the headers, as OpenAPI describes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from wallet_cli.domain.address import MAX_NOTE_CHARS
+from wallet_cli.services.pages import DEFAULT_LIMIT, MAX_LIMIT
+from wallet_cli.services.transactions import KINDS
+from wallet_cli.web.bodies import REGION_WORDS
+from wallet_cli.web.schemas import MAX_ID
+
+Parameter = dict[str, Any]
+
+TEXT = {"type": "string"}
+ID = {"type": "integer", "minimum": 1, "maximum": MAX_ID, "examples": [1]}
+
+
+def in_query(name: str, description: str, schema: dict[str, Any] = TEXT, *, required: bool = False) -> Parameter:
+    """A parameter of the URL; an empty one counts as not given."""
+    made = {"name": name, "in": "query", "required": required, "description": description, "schema": schema}
+    return made if required else made | {"allowEmptyValue": True}
+
+
+def one_of(words: Iterable[str], default: str | None = None) -> dict[str, Any]:
+    """The schema of one of these words."""
+    return {"type": "string", "enum": list(words)} | ({} if default is None else {"default": default})
+
+
+def flag(name: str, description: str) -> Parameter:
+    return in_query(name, description, {"type": "boolean", "default": False})
+
+
+def cursor(pattern: str) -> Parameter:
+    return in_query("cursor", "The `next_cursor` of the page before.", {"type": "string", "pattern": pattern})
+
+
+def in_path(path: str) -> list[Parameter]:
+    """The parameters that stand in a path."""
+    return [
+        {"name": name, "in": "path", "required": True, "description": PATH[name][0], "schema": PATH[name][1]}
+        for name in re.findall(r"\{(\w+)\}", path)
+    ]
+
+
+PATH: dict[str, tuple[str, dict[str, Any]]] = {
+    "user_id": ("The user's id.", ID),
+    "wallet_id": ("The wallet's id.", ID),
+    "seq": ("The N of a transaction's id, `W-N`.", ID),
+    "type": (
+        "The wallet's type.",
+        {"type": "string", "pattern": r"^[a-zA-Z0-9_.\-]{1,32}$", "examples": ["type1"]},
+    ),
+}
+KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!-~]([ -~]*[!-~])?$"},
+    "description": (
+        "Makes it safe to send again: the first answer is given again (200), nothing is applied twice. The keys of"
+        " users' tokens and those of operators are two sets."
+    ),
+}
+LIMIT = in_query(
+    "limit",
+    "How many a page has at most.",
+    {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+)
+COUNT = flag("count", "Say how many things the whole list has.")
+PAGE = (LIMIT, cursor("^([0-9]+)?$"), COUNT)
+AMOUNT = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?)?$"}
+PERIOD = (
+    in_query("from", "ISO 8601: from then on."),
+    in_query("to", "ISO 8601: up to the end of the unit that it is written in."),
+)
+TRANSACTIONS = (
+    LIMIT,
+    cursor("^([0-9]+-[0-9]+)?$"),
+    COUNT,
+    *PERIOD,
+    in_query("kind", "Only those of this kind.", one_of(KINDS)),
+    in_query("min", "Amounts from this on.", AMOUNT),
+    in_query("max", "Amounts up to this.", AMOUNT),
+    in_query("text", "Notes with this in them, in either case.", {"type": "string", "maxLength": MAX_NOTE_CHARS}),
+    in_query("key", "The one with this key.", {"type": "string", "maxLength": 255}),
+)
+USER = in_query("user", "A phone number, or a user id, as in `id:1`.", required=True)
+WALLET = in_query("wallet", "USER or USER/TYPE, as in `9886977544/savings`.", required=True)
+ONE_WALLET = in_query("wallet", "One wallet alone, as people name it.")
+REGION = in_query("region", REGION_WORDS)
+AT = in_query("at", "ISO 8601: the balance at the end of the unit that it is written in.")
+TRANSACTION = in_query(
+    "id", "As in `1-17`.", {"type": "string", "pattern": "^[0-9]+-[0-9]+$", "examples": ["1-17"]}, required=True
+)
