@@ -8,6 +8,7 @@ import json
 import os
 import stat
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -263,7 +264,7 @@ def test_saved_again_it_is_told(change: str, timed: bool, owned: Ledger) -> None
 SPELLINGS = ("9886977544", "98869 77544", "+919886977544", "9886977544/main", "1", "id:1", "1/main", "w1")
 
 
-@pytest.mark.parametrize(("other", "saved"), zip(SPELLINGS, SPELLINGS[1:] + SPELLINGS[:1], strict=True))
+@pytest.mark.parametrize(("other", "saved"), list(pairwise([*SPELLINGS, SPELLINGS[0]])))
 def test_a_wallet_is_the_same_however_it_is_named(other: str, saved: str, owned: Ledger) -> None:
     """Lines without a time, of a file that is saved again, has grown, or names its wallet in another way."""
     first = HEADER + f"9886977544,5,credit,x\n{other},8,credit,z\n".encode()
