@@ -12,9 +12,27 @@ from wallet_cli.errors import MissingPackage
 
 def missing(what: str, error: ImportError, extra: str) -> MissingPackage:
     """What to say where a package of an extra is not there; `what` says for what it is: `a PDF needs`."""
-    return MissingPackage(
-        f"{what} a package that is not installed: {error.name}", hint=install(f"'wallet-cli[{extra}]'")
-    )
+    return MissingPackage(f"{what} a package that is not installed: {error.name}", hint=install(this_program(extra)))
+
+
+def this_program(extra: str) -> str:
+    """This program with an extra, in the words of pip: the folder that it was installed from, or its name.
+
+    What a distribution was installed from is said in its `direct_url.json` (PEP 610), unless an index was asked for it.
+    """
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    try:
+        source = json.loads(distribution("wallet-cli").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, OSError, ValueError):
+        source = {}
+    if "dir_info" not in source:
+        return f"'wallet-cli[{extra}]'"
+    folder = shlex.quote(f"{url2pathname(urlsplit(source['url']).path)}[{extra}]")
+    return f"-e {folder}" if source["dir_info"].get("editable") else folder
 
 
 def install(what: str) -> str:

@@ -315,15 +315,17 @@ def load(
     `flags` are values given on the command line, by setting, and `env_file` the file to read in the place of a `.env`;
     `folder` is where a `.env` may be (default: the working directory) and `config` the config file (default:
     config.toml in the user's config folder). `notify` is told, in one line each, what of a `.env` is ignored. Raises
-    InvalidInput for a file that cannot be read, and for a name in the config file that is no setting.
+    InvalidInput for a file that cannot be read, for a name in the config file that is no setting, and for a `.env` that
+    is ignored and alone names the ledger: the command would go on with another one.
     """
-    of_flags = _of_flags(flags)
+    of_flags, of_environment = _of_flags(flags), _of_variables(environ, "")
     named = flags.get("env_file")
     if named is not None:
         variables = _of_env_file(Path(named))
     else:
-        variables = _of_dotenv((folder or Path()) / ".env", notify or _unheard)
-    places = (_of_variables(environ, ""), variables, _of_config(config or config_path(environ)))
+        has_ledger = "db" in of_flags or "db" in of_environment.values
+        variables = _of_dotenv((folder or Path()) / ".env", notify or _unheard, has_ledger=has_ledger)
+    places = (of_environment, variables, _of_config(config or config_path(environ)))
     found = [of_flags, *(place.values for place in places)]
     values = {}
     for setting in SETTINGS:
@@ -387,11 +389,11 @@ def _of_variables(variables: Mapping[str, str | None], where: str, mode: int = 0
     return Place(found, mode)
 
 
-def _of_dotenv(path: Path, notify: Callable[[str], None]) -> Place:
+def _of_dotenv(path: Path, notify: Callable[[str], None], *, has_ledger: bool) -> Place:
     """What a `.env` says that one may have come upon by standing in some folder.
 
     So it names nobody who is sent a token or a password, and none of those; and is ignored where somebody else may have
-    written it.
+    written it. `has_ledger` says that a flag or the environment names the ledger: its own name for one does not count.
     """
     if not os.path.isfile(path):  # noqa: PTH113  (False also where the folder may not be looked into)
         return Place()
@@ -403,6 +405,12 @@ def _of_dotenv(path: Path, notify: Callable[[str], None]) -> Place:
     except OSError as error:
         raise _unreadable(path, error) from None
     if wrong is not None:
+        if not has_ledger and _names_ledger(path):
+            raise InvalidInput(
+                f"{path} names the ledger, and cannot be trusted: {wrong}",
+                hint=f"--env-file {path} reads it all the same; or make it yours alone (chmod go-w {path}), or name the"
+                " ledger by --db or WALLET_DB",
+            )
         notify(f"ignored {path}: {wrong}; --env-file {path} reads it all the same")
         return Place()
     allowed = {}
@@ -413,6 +421,14 @@ def _of_dotenv(path: Path, notify: Callable[[str], None]) -> Place:
         else:
             allowed[name] = text
     return _of_variables(allowed, f"{path.name}: ", found.st_mode)
+
+
+def _names_ledger(path: Path) -> bool:
+    """Whether a file that is ignored would name the ledger; not where it cannot be read."""
+    try:
+        return bool(_read_variables(path)[0].get("WALLET_DB"))
+    except (OSError, InvalidInput):
+        return False
 
 
 def _foreign(found: os.stat_result) -> str | None:

@@ -3,7 +3,7 @@
 Each ```console block is part of one story a document, on a ledger that is empty at first; `<!-- new ledger -->` starts
 another. stdout and stderr stand together, as on a terminal. `…` is a part that varies, as in the transcripts, and a
 time of today stands for any other. A server that a session starts with `wallet serve &` runs on a free port, which is
-shown as 5000, until `kill %1`. `WALLET_RECORD=1 pytest tests/docs` writes down what is printed today.
+shown as 5000, until `kill $!`. `WALLET_RECORD=1 pytest tests/docs` writes down what is printed today.
 """
 
 from __future__ import annotations
@@ -153,10 +153,12 @@ def test_what_a_document_shows_is_what_is_printed(document: Path, number: int, s
     assert not found, "\n\n" + "\n\n".join(found)
 
 
-def test_the_readme_opens_with_a_session() -> None:
-    """One sentence, then real commands."""
+def test_the_readme_opens_with_install_and_a_session() -> None:
+    """One sentence, how to have the command, then real commands."""
     text = (ROOT / "README.md").read_text("utf-8")
-    assert re.match(r"# \S+\n\n[^\n]+\.\n\n```console\n\$ wallet ", text)
+    assert re.match(r"# \S+\n\n[^\n]+\.\n\n## Install\n", text)
+    headings = re.findall(r"^(?:## .*|```console\n\$ wallet )", text, re.MULTILINE)
+    assert headings[2] == "```console\n$ wallet "
 
 
 # The runner itself
@@ -235,13 +237,13 @@ $ echo $WORD
 1
 $ python -c 'import urllib.request; print(urllib.request.urlopen("http://127.0.0.1:5000/api/v1/wallet/get/1").read().decode())'
 {"message":"wallets","data":[]}
-$ kill %1
+$ kill $!
 {"time": "2020-01-01T00:00:00.000000Z", "event": "stopping"}
 {"time": "2020-01-01T00:00:00.000000Z", "event": "stopped"}
 $ wallet serve --workers 0 &
 error: not a number of workers: 0
 hint: 1 to 64
-$ kill %1
+$ kill $!
 [1]+  Exit 2
 ```
 """  # noqa: E501
@@ -258,3 +260,34 @@ def test_a_story_with_a_server_is_told(session: Session) -> None:
 def test_a_wrong_story_with_a_server_is_caught(right: str, wrong: str, session: Session) -> None:
     text = SERVED.replace(right, wrong, 1)
     assert len(problems(text, stories(text)[0], session)) == 1
+
+
+def test_the_cron_line_of_backups_runs_as_cron_runs_it(tmp_path: Path) -> None:
+    """With cron's own PATH, and nothing else of the terminal; without `wallet` it fails, and says so."""
+    text = (ROOT / "docs" / "backups.md").read_text("utf-8")
+    (script,) = (each.command for each in stories(text)[0] if each.command.startswith("cat > backup.sh"))
+    (line,) = re.findall(r"```crontab\n(.*)\n```", text)
+    command = line.split(maxsplit=5)[5]
+    assert "%" not in command  # cron would end the command there
+    backups, programs = tmp_path / "backups", tmp_path / ".local" / "bin"
+    backups.mkdir()
+    programs.mkdir(parents=True)
+    environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "SHELL": "/bin/sh"}
+
+    def ran(line: str) -> int:
+        return subprocess.run(["/bin/sh", "-c", line], cwd=tmp_path, env=environ, timeout=60, check=False).returncode
+
+    (backups / "backup.sh").write_text("\n".join(script.splitlines()[1:-1]) + "\n")
+    wallet = [sys.executable, "-m", "wallet_cli", "--db", str(tmp_path / "shop.db")]
+    subprocess.run([*wallet, "register", "9886977544"], timeout=60, check=True)
+    assert ran(command) == 1
+    assert (backups / "backup.log").read_text().startswith("wallet is not found on the PATH: ")
+    (programs / "wallet").write_text(f'#!/bin/sh\nexec {sys.executable} -m wallet_cli "$@"\n')
+    (programs / "wallet").chmod(0o755)
+    old = backups / "evening-2020-01-01.db"
+    old.touch()
+    os.utime(old, (0, 0))
+    assert ran(command) == 0
+    last = (backups / "backup.log").read_text().splitlines()[-1]
+    assert last.startswith(f"{backups}/evening-")
+    assert sorted(each.name for each in backups.glob("evening-*.db")) == [Path(last).name]

@@ -16,7 +16,7 @@ from wallet_cli.documents.fonts import Shelf, characters, installed
 from wallet_cli.documents.paper import drawn
 from wallet_cli.domain.money import Currency
 from wallet_cli.errors import InvalidInput, StorageError
-from wallet_cli.installing import install
+from wallet_cli.installing import install, this_program
 
 MANY_SCRIPTS = (
     "plain é £", "आशा किरण", "السلام عليكم 123.45", "שלום 500.00 abc", "中文 🧾", "क्\u200cष 👩\u200d👧",
@@ -102,7 +102,7 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(InvalidInput, match="not installed: " + name) as raised:
             documents.pdf(statement_of([Step(100)]))
-        assert raised.value.hint == install("'wallet-cli[pdf]'")
+        assert raised.value.hint == install(this_program("pdf"))
 
 
 def test_a_statement_that_is_too_long_for_a_pdf_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

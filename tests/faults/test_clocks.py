@@ -309,16 +309,16 @@ def test_way_out_of_a_wallet_that_is_ahead(engine: Engine, begun: Ledger, tmp_pa
     other = tmp_path / "other"
     other.mkdir()
     with engines.opened(engine.new(other)) as copy:
-        refused: list[object] = []
+        refused: list[str | None] = []
 
         def read_back() -> None:
-            imports.run(copy, io.BytesIO(text.encode()), report=lambda _line, error, _text: refused.append(error))
+            imports.run(copy, io.BytesIO(text.encode()), report=lambda _line, error, _text: refused.append(error.hint))
 
         # What was recorded ahead is not let in without a word; what is said is what helps, on the same ledger.
         at(copy, now_us + 2 * DAY_US)
         read_back()
-        assert re.search(
-            r"2100-01-01.* if this machine's clock is right, import with WALLET_CLOCK_SKEW=off", str(refused)
+        assert (
+            "set this machine's clock; if it is right, import the same file again with WALLET_CLOCK_SKEW=off" in refused
         )
         refused.clear()
         at(copy, now_us + 2 * DAY_US, off=True)

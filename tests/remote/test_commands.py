@@ -445,6 +445,9 @@ def test_a_bank_s_file_is_read_the_same_and_told_when_it_is_saved_again(place: P
         Path("again.csv").write_text(SAVED.replace("\n", "\r\n"), "utf-16")
         Path("timeless.csv").write_text(f"wallet,amount,kind\n{case.phone}/bank,7,credit\n")
         Path("timeless again.csv").write_text(f"kind;amount;wallet\ncredit;7.00;{case.phone}/bank\n")
+        two = f"wallet,amount,kind\n{case.phone}/bank,8,credit\n{case.phone[:4]} {case.phone[4:]}/bank,9,credit\n"
+        Path("two spellings.csv").write_text(two)
+        Path("two spellings again.csv").write_text(two + f"{case.phone}/bank,1,credit\n")
         done = [where(["create", f"{case.phone}/bank", "-q"], IN_TONGA).code]
         for file, *more in (
             ("bank.csv",),
@@ -455,10 +458,10 @@ def test_a_bank_s_file_is_read_the_same_and_told_when_it_is_saved_again(place: P
         ):
             ran = where(["import", file, *written, *more, "--json"], IN_TONGA)
             done.append((ran.code, ran.out, ran.err))
-        for file in ("timeless.csv", "timeless again.csv"):
+        for file in ("timeless.csv", "timeless again.csv", "two spellings.csv", "two spellings again.csv"):
             ran = where(["import", file, "--json"], IN_TONGA)
             done.append((ran.code, ran.out, ran.err.replace(case.phone, "PHONE")))
         outcomes.append(done)
     assert outcomes[0] == outcomes[1]
     codes = [code if isinstance(code, int) else code[0] for code in outcomes[0]]
-    assert codes == [0, 0, 2, 0, 2, 0, 0, 2]
+    assert codes == [0, 0, 2, 0, 2, 0, 0, 2, 0, 2]

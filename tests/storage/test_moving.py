@@ -316,9 +316,9 @@ def one_that_waits_for_another(folder: Path) -> str:
         (itself, "the same ledger"),
         (itself_by_another_name, "the same ledger"),
         (one_that_moved, "is not free: this ledger has moved to"),
-        (one_that_waits_for_another, "is not free: this ledger is not all here"),
+        (one_that_waits_for_another, "is not free: this ledger is incomplete"),
         (lambda _: "https://wallet.example.com", "does not move to or from 'https://…'"),
-        (lambda _: "", "not said where to"),
+        (lambda _: "", "missing destination: use --to DB"),
     ],
 )
 def test_where_it_cannot_go_it_stays(target: Callable[[Path], str], says: str, tmp_path: Path) -> None:

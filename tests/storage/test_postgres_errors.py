@@ -20,7 +20,7 @@ from support.proxy import Proxy
 from support.transcript import is_one_error, lines
 
 from wallet_cli import settings
-from wallet_cli.installing import install
+from wallet_cli.installing import install, this_program
 from wallet_cli.services.context import open_ledger
 from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sql import SCHEMA_VERSION
@@ -342,4 +342,4 @@ def test_without_the_driver_it_is_told_what_to_install(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "psycopg", None)
     monkeypatch.delitem(sys.modules, "wallet_cli.storage.postgres", raising=False)
     done = told("postgresql://u:hunter2@host/ledger", READ)
-    assert (done.code, lines(done.err)[1]) == (2, "hint: " + install("'wallet-cli[postgres]'"))
+    assert (done.code, lines(done.err)[1]) == (2, "hint: " + install(this_program("postgres")))

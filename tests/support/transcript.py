@@ -24,7 +24,7 @@ that a server can be shown, these are understood as the shell of a terminal woul
     $ KEY=$(wallet key create till -q)             a variable for the lines that follow
     $ wallet serve &                               a server, on a free port that is called 5000 in what is shown
     $ curl http://127.0.0.1:5000/healthz           and this is it
-    $ kill %1                                      SIGTERM, and its last words
+    $ kill $!                                      SIGTERM, and its last words
 
 Every command that fails must leave the ledger as it was and print one error, nothing else, no traceback; but for an
 import that refuses some lines, which applies the others, and tells of each.
@@ -259,7 +259,7 @@ class Session:
         """Run one command line; `merged` puts stderr where a terminal would show it, among the lines of stdout."""
         export = re.fullmatch(r"export (\w+)=(\S*)", command)
         if export:
-            value = string.Template(export[2].strip("'\"")).safe_substitute(self.variables)
+            value = string.Template(export[2].strip("'\"")).safe_substitute({"PWD": str(self.folder)} | self.variables)
             self.variables[export[1]] = value.replace(SHOWN_PORT, self._port)
             return Output((), (), 0)
         captured = _CAPTURE.fullmatch(command)
@@ -271,7 +271,7 @@ class Session:
         if serve:
             with mock.patch.dict(os.environ, self.variables):
                 return self._start_server(serve[1])
-        if command == "kill %1" and self._server is not None:
+        if command == "kill $!" and self._server is not None:
             return self._stop_server()
         with mock.patch.dict(os.environ, self.variables), ExitStack() as around:
             if interrupted:

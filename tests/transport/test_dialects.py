@@ -8,6 +8,7 @@ import json
 import os
 import stat
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from wallet_cli.errors import InvalidInput, TimeConflict
 from wallet_cli.services import imports, transactions, users, wallets
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.context import Ledger
-from wallet_cli.services.imports import profiles
+from wallet_cli.services.imports import checking, profiles
 from wallet_cli.services.imports.dialect import dialect, plain
 from wallet_cli.services.imports.reading import read_lines
 
@@ -258,6 +259,63 @@ def test_saved_again_it_is_told(change: str, timed: bool, owned: Ledger) -> None
     skipped = read(owned, again, "skip")
     assert (skipped["skipped"], skipped["applied"]) == (4, new)
     assert len(held(owned)) == len(before) + new
+
+
+SPELLINGS = ("9886977544", "98869 77544", "+919886977544", "9886977544/main", "1", "id:1", "1/main", "w1")
+
+
+@pytest.mark.parametrize(("other", "saved"), list(pairwise([*SPELLINGS, SPELLINGS[0]])))
+def test_a_wallet_is_the_same_however_it_is_named(other: str, saved: str, owned: Ledger) -> None:
+    """Lines without a time, of a file that is saved again, has grown, or names its wallet in another way."""
+    first = HEADER + f"9886977544,5,credit,x\n{other},8,credit,z\n".encode()
+    assert imported(owned, first).counts == (2, 0, 0)
+    for again, new in ((first.replace(b"\n", b"\r\n"), 0), (first + f"{saved},1,credit,y\n".encode(), 1)):
+        again = again.replace(b"9886977544,5", f"{saved},5".encode())
+        with pytest.raises(InvalidInput, match="2 lines are in the ledger already"):
+            read(owned, again)
+        skipped = read(owned, again, "skip")
+        assert (skipped["skipped"], skipped["applied"]) == (2, new)
+
+
+@pytest.mark.parametrize("other", SPELLINGS)
+def test_a_file_that_grows_from_one_line_is_told(other: str, owned: Ledger) -> None:
+    line = b"9886977544,5,credit,x\n"
+    assert imported(owned, HEADER + line).counts == (1, 0, 0)
+    with pytest.raises(InvalidInput, match="1 line is in the ledger already, the first is line 2"):
+        read(owned, HEADER + line + f"{other},7,credit,y\n".encode())
+
+
+@pytest.mark.parametrize("at_once", [1, 7, checking.EARLIER_AT_ONCE])
+def test_an_earlier_file_is_a_whole_over_all_its_wallets(
+    at_once: int, owned: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more wallets than are asked about at a time, and one line each."""
+    monkeypatch.setattr(checking, "EARLIER_AT_ONCE", at_once)
+    file = HEADER + b"".join(b"1/t%d,5,credit,x\n" % number for number in range(checking.WALLETS_AT_ONCE + 3))
+    assert imported(owned, file, create=True).summary["applied"] == 13
+    with pytest.raises(InvalidInput, match="13 lines are"):
+        read(owned, file.replace(b"\n", b"\r\n"))
+    assert read(owned, file + b"1,5,credit,new\n", "skip")["skipped"] == 13
+    other = file.replace(b"1/t12,5,credit,x", b"1/t12,6,credit,x")  # not all of the earlier file is in it
+    assert read(owned, other)["applied"] == 13
+
+
+def test_order_of_time_goes_by_the_wallet_not_its_spelling(owned: Ledger) -> None:
+    head = b"wallet,amount,kind,at\n"
+    newest_first = b"9886977544,1,debit,2024-01-02\n98869 77544/main,5,credit,2024-01-01\n"
+    assert imported(owned, head + newest_first).counts == (2, 0, 0)
+    mixed = b"1,1,debit,2024-01-04\nid:1,5,credit,2024-01-03\n1/main,5,credit,2024-01-05\n"
+    with pytest.raises(TimeConflict, match="line 3 is earlier"):
+        read(owned, head + mixed)
+
+
+def test_names_beyond_what_is_remembered_are_looked_up(owned: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "LINES_AT_ONCE", 1)
+    assert imported(owned, b"wallet,amount,kind,at\n1,5,credit,2024-01-01\n").counts == (1, 0, 0)
+    text = "wallet,amount,kind,at\n" + "".join(f"9{' ' * n}886977544,5,credit,2024-01-01\n" for n in range(25))
+    named = [*read_lines(io.BytesIO(text.encode()), "")]
+    named.append(named[0]._replace(fields=named[0].fields | {"wallet": "1/other"}))
+    assert len(list(checking.LedgerLook(owned).find(named, ""))) == 25
 
 
 def test_two_that_are_the_same_are_two(owned: Ledger) -> None:

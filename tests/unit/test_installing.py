@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support import cli
 
-from wallet_cli.installing import install, missing
+from wallet_cli.installing import install, missing, this_program
 from wallet_cli.web.problems import for_strangers
 
 WHAT = "'wallet-cli[pdf]'"
@@ -64,7 +64,32 @@ def test_a_command_that_lacks_an_extra_says_how_to_install_it(
     done = cli.run(line)
     assert done.code == 2
     assert f"a package that is not installed: {package}" in done.err
-    assert f"hint: pipx runpip wallet-cli install 'wallet-cli[{extra}]'\n" in done.err
+    assert f"hint: pipx runpip wallet-cli install {this_program(extra)}\n" in done.err
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ('{"url": "file:///home/asha/my%20wallet", "dir_info": {}}', "'/home/asha/my wallet[pdf]'"),
+        ('{"url": "file:///srv/wallet", "dir_info": {"editable": true}}', "-e '/srv/wallet[pdf]'"),
+        ('{"url": "file:///tmp/wallet_cli-0.1.0-py3-none-any.whl", "archive_info": {}}', WHAT),
+        ("not JSON", WHAT),
+        (None, WHAT),
+    ],
+)
+def test_what_was_installed_from_a_folder_is_installed_from_there(
+    source: str | None, what: str, prefix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name alone may be unknown to the index, or be another version there."""
+    info = prefix / "wallet_cli-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: wallet-cli\nVersion: 0.1.0\n")
+    if source is not None:
+        (info / "direct_url.json").write_text(source)
+    monkeypatch.syspath_prepend(str(prefix))
+    (prefix / "pipx_metadata.json").touch()
+    told = missing("a PDF needs", ModuleNotFoundError("no", name="fpdf"), "pdf")
+    assert told.hint == f"pipx runpip wallet-cli install {what}"
 
 
 def test_a_stranger_is_not_told_where_the_program_is(prefix: Path) -> None:

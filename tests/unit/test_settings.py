@@ -171,6 +171,23 @@ def test_a_dotenv_that_others_may_write_is_ignored(tmp_path: Path, mode: int) ->
     assert "others may write" in said[0]
 
 
+@pytest.mark.parametrize("mode", [0o664, 0o602])
+def test_an_untrusted_dotenv_that_names_the_ledger_is_refused(tmp_path: Path, mode: int) -> None:
+    """The command would go on with another ledger, the default or that of config.toml."""
+    env = tmp_path / ".env"
+    env.write_text("WALLET_CURRENCY=EUR\nWALLET_DB=mine.db\n")
+    env.chmod(mode)
+    (tmp_path / "config.toml").write_text('db = "other.db"\n')
+    with pytest.raises(InvalidInput, match="names the ledger, and cannot be trusted: others may write"):
+        told(tmp_path, {}, {})
+    for flags, environ in (({"db": "x.db"}, {}), ({}, {"WALLET_DB": "x.db"})):
+        found, said = told(tmp_path, flags, environ)
+        assert (found.db, found.currency.name, len(said)) == ("x.db", "INR", 1)
+    assert told(tmp_path, {"env_file": str(env)}, {})[0].db == "mine.db"
+    env.write_text("WALLET_DB=\n")
+    assert told(tmp_path, {}, {})[0].db == "other.db"
+
+
 def test_a_dotenv_that_links_to_one_that_others_may_write_is_ignored(tmp_path: Path) -> None:
     there = tmp_path / "there"
     there.write_text("WALLET_CURRENCY=EUR\n")

@@ -12,7 +12,7 @@ from support import cli
 from support.cli import Outcome
 
 from wallet_cli.cli import output
-from wallet_cli.installing import install
+from wallet_cli.installing import install, this_program
 from wallet_cli.services.context import Ledger
 
 Wallet = Callable[[str], Outcome]
@@ -52,7 +52,7 @@ def test_a_pdf_without_its_package_says_what_to_install(wallet: Wallet, monkeypa
     assert (refused.code, refused.out) == (2, "")
     assert refused.err.splitlines() == [
         "error: a PDF needs a package that is not installed: fpdf",
-        "hint: " + install("'wallet-cli[pdf]'"),
+        "hint: " + install(this_program("pdf")),
     ]
 
 

@@ -29,7 +29,7 @@ def move(
     if cancel:
         return Record(moving.cancel(chosen, to, notice), value="to")
     if to is None:
-        raise InvalidInput("it is not said where to", hint="wallet move --to DB")
+        raise InvalidInput("missing destination: use --to DB", hint="wallet move --to DB")
     with _progress(style) as watch:
         return Record(moving.move(chosen, to, notice, watch), value="to")
 

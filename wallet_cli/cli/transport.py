@@ -185,7 +185,8 @@ def _to_stderr(style: Style) -> Report:
         if style.format in (Format.json, Format.jsonl):
             notice(json_text({"line": line, "error": error.as_json()}))
         else:
-            notice(f"line {line}: {error.code}: {error.message}")
+            hint = f"; hint: {error.hint}" if error.hint else ""
+            notice(f"line {line}: {error.code}: {error.message}{hint}")
 
     return report
 

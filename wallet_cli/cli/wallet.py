@@ -83,7 +83,7 @@ def limits(
         str | None, typer.Option("--daily-debit", metavar="A", help="The most that debits of a day may take.")
     ] = None,
 ) -> Record:
-    """Show a wallet's limits, or set those that are given; `none` lifts one."""
+    """Show a wallet's limits, or set those that are given; `none` removes one."""
     name = parse_wallet(wallet)
     if minimum_balance is maximum_balance is daily_debit is None:
         return _shown(ledger.balance(name))

@@ -76,10 +76,17 @@ class RemoteLook:
             numbers.append(line.number)
         yield from self._found(numbers, written, prefix)
 
+    def wallets(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+        for number, wallet in self._named("wallets", names, ""):
+            yield names[number - 1], wallet
+
     def earlier(self, wallets: Sequence[str], prefix: str) -> Iterator[Earlier]:
-        lines = [f"{json.dumps({'wallet': name})}\n".encode() for name in wallets]
-        for number, *rest in self._ask("earlier", list(range(1, len(lines) + 1)), lines, prefix):
+        for number, *rest in self._named("earlier", wallets, prefix):
             yield Earlier(wallets[number - 1], *rest)
+
+    def _named(self, what: str, names: Sequence[str], prefix: str) -> Any:
+        lines = [f"{json.dumps({'wallet': name})}\n".encode() for name in names]
+        return self._ask(what, list(range(1, len(lines) + 1)), lines, prefix)
 
     def _found(self, numbers: Sequence[int], lines: Sequence[bytes], prefix: str) -> Iterator[Found]:
         if numbers:

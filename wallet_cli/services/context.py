@@ -15,7 +15,7 @@ from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replay
 from wallet_cli.domain.model import LedgerFacts, Policy, Wallet
 from wallet_cli.domain.rules.clocks import first_refused
 from wallet_cli.domain.rules.restoring import incomplete
-from wallet_cli.errors import Busy, InvalidInput, StorageError, WalletError, hint_of, shown
+from wallet_cli.errors import Busy, InvalidInput, LedgerNotFound, StorageError, WalletError, hint_of, shown
 from wallet_cli.services.answers import Answer
 from wallet_cli.services.prepared import Prepared, naming
 from wallet_cli.settings import Settings, Value
@@ -204,15 +204,20 @@ def open_ledger(
     lock = turn_lock(beside(path, ".lock"))
     # Before the ledger is read, or what others write meanwhile would seem to be missing.
     last_commit = lock.last_commit()
-    store = open_store(
-        path,
-        timeout_s if busy_timeout_s is None else busy_timeout_s,
-        lambda name: lock.turn(timeout_s, name),
-        notify,
-        purpose,
-        lambda: first_settings(settings, notify),
-        last_commit,
-    )
+    try:
+        store = open_store(
+            path,
+            timeout_s if busy_timeout_s is None else busy_timeout_s,
+            lambda name: lock.turn(timeout_s, name),
+            notify,
+            purpose,
+            lambda: first_settings(settings, notify),
+            last_commit,
+        )
+    except LedgerNotFound as error:
+        if not Path(settings.db).expanduser().is_absolute():
+            error.hint = f"is this the right folder? {shown(settings.db)} is looked for in it; {error.hint}"
+        raise
     try:
         if not arriving:
             store.check_whole()

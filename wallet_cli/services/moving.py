@@ -91,7 +91,7 @@ def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
 def _opened(settings: Settings, db: str, notify: Notify, purpose: Purpose = Purpose.WRITE) -> Iterator[Ledger]:
     """A ledger that is kept here, or in a database that is talked to from here."""
     if not db:
-        raise InvalidInput("it is not said where to", hint="wallet move --to URL")
+        raise InvalidInput("missing destination: use --to DB", hint="wallet move --to URL")
     scheme = db.partition("://")[0] if "://" in db else ""
     if scheme and scheme not in POSTGRES_SCHEMES:
         raise InvalidInput(

@@ -30,7 +30,10 @@ from wallet_cli.services.prepared import Prepared, told_again
 from wallet_cli.services.users import find_user
 
 NO_LIMIT = "none"
-"""Lifts a limit; the minimum is then the setting's."""
+"""Removes a limit; the minimum is then the setting's."""
+
+MOST_TYPES = 10
+"""How many of a user's types a hint names."""
 
 T = TypeVar("T")
 
@@ -91,7 +94,7 @@ def set_limits(
     maximum_balance: str | None = None,
     daily_debit: str | None = None,
 ) -> Prepared[SetLimits]:
-    """Change the limits that are given, `none` lifting one; the answer is the `wallet`. Raises InvalidInput."""
+    """Change the limits that are given, `none` removing one; the answer is the `wallet`. Raises InvalidInput."""
     found = find_wallet(ledger, ref)
 
     def read(text: str | None, parse: Callable[[str, Currency], int]) -> int | Same | None:
@@ -156,9 +159,11 @@ def _found(
     if found is None:
         # Whether there is a user of that id matters only where there is no wallet.
         find_user(ledger, UserId(user_id))
+        types = [each.wallet.type for each in ledger.store.accounts_after(0, MOST_TYPES + 1, ledger.now_us(), user_id)]
+        known = ", ".join(types[:MOST_TYPES]) + (", …" if len(types) > MOST_TYPES else "")
         raise WalletNotFound(
             f"user {ref.user_text} has no wallet of type {ref.type}",
-            hint=f"wallet create id:{user_id}/{ref.type} opens it",
+            hint=(f"the user has: {known}; " if types else "") + f"wallet create id:{user_id}/{ref.type} opens it",
         )
     return found
 

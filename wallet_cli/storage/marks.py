@@ -70,7 +70,7 @@ def refusal(mark: Mark) -> LedgerMoved:
     since = format_time(mark.since_us or 0)
     if mark.state == ARRIVING:
         return LedgerMoved(
-            f"this ledger is not all here: it is being moved from {mark.other}",
+            f"this ledger is incomplete: a move from {mark.other} is in progress",
             hint="`wallet move` finishes it, there",
             **{"state": ARRIVING, "from": mark.other, "since": since},
         )

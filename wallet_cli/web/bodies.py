@@ -206,8 +206,9 @@ class PartHead(Body):
     create: bool = False
     dry_run: bool = False
     atomic: bool = False
-    find: Literal["lines", "earlier"] | None = None
-    """Nothing is applied: which of the lines are there, or what earlier imports applied to their wallets, is asked."""
+    find: Literal["lines", "wallets", "earlier"] | None = None
+    """Nothing is applied: which of the lines are there, which wallets they mean, or what earlier imports applied to
+    these, is asked."""
     phone_region: str | None = None
     currency: str | None = None
     ledger: dict[str, str] | None = None

@@ -107,7 +107,7 @@ def void(state: State, command: VoidHold, now_us: int) -> Applied | Replayed | R
     at_us = _time_for(state, hold, now_us)
     status = status_at(hold, at_us)
     if status != OPEN:
-        return Refusal(refusals.hold_not_open(hold, status))
+        return Refusal(refusals.hold_not_open(hold, status, to_void=True))
     # After this point the end of the hold is certain. It frees money and moves none: a frozen wallet's may end too.
     state.free_lapsed(wallet.id)
     wallet = state.wallets[wallet.id]

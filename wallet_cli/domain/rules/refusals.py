@@ -25,6 +25,11 @@ from wallet_cli.errors import (
     WalletNotFound,
 )
 
+NOW_INSTEAD = (
+    "leave the time (`at`) out and write the date in the note; in an import, do not map the date column: history is"
+    " added to at its end only"
+)
+
 
 def no_wallet(wallet_id: int) -> WalletNotFound:
     return WalletNotFound(
@@ -78,17 +83,14 @@ def in_the_future(at_us: int) -> InvalidInput:
 
 def restored_in_the_future(at_us: int) -> InvalidInput:
     return InvalidInput(
-        # In the message, as a report of the lines of an import has no hints.
-        f"{format_time(at_us)} lies in the future; if this machine's clock is right, import with WALLET_CLOCK_SKEW=off",
-        hint="set this machine's clock, or import the same file again with that setting",
+        f"{format_time(at_us)} lies in the future",
+        hint="set this machine's clock; if it is right, import the same file again with WALLET_CLOCK_SKEW=off",
     )
 
 
 def time_conflict(last: Transaction) -> TimeConflict:
     at = format_time(last.at_us)
-    return TimeConflict(
-        f"the wallet's last transaction is later, at {at}", hint="history is added to at its end only", last_at=at
-    )
+    return TimeConflict(f"the wallet's last transaction is later, at {at}", hint=NOW_INSTEAD, last_at=at)
 
 
 def not_ahead(wallet: Wallet, last: Transaction) -> TimeConflict:
@@ -122,7 +124,7 @@ def insufficient_funds(wallet: Wallet, balance: int, held: int, minimum: int, am
         (
             "wallet ",
             wallet.mention,
-            f" has {text(free)} {wallet.currency.unit} available{floor}{beside}: {text(shortfall)} too little",
+            f" has {text(free)} {wallet.currency.unit} available{floor}{beside}: short by {text(shortfall)}",
         ),
         hint="credit it first, or take less",
         balance=text(balance),
@@ -182,12 +184,13 @@ def above_daily_debit(
     )
 
 
-def hold_not_open(hold: Hold, status: str) -> HoldNotOpen:
+def hold_not_open(hold: Hold, status: str, *, to_void: bool = False) -> HoldNotOpen:
     words = {"captured": "has been captured", "voided": "has been voided", "expired": "has expired"}
     ended_at = hold.expires_at_us if hold.ended_at_us is None else hold.ended_at_us
     return HoldNotOpen(
         f"hold {format_hold_id(hold.wallet_id, hold.number)} {words[status]}",
-        hint="place another" if status == CAPTURED else "what it kept is free; place another",
+        hint=("" if status == CAPTURED else "what it kept is free; ")
+        + ("nothing is left to void" if to_void else "place another"),
         status=status,
         ended_at=format_time(ended_at),
     )
@@ -196,8 +199,7 @@ def hold_not_open(hold: Hold, status: str) -> HoldNotOpen:
 def capture_exceeds(wallet: Wallet, hold: Hold, amount: int) -> CaptureExceedsHold:
     kept, shortfall = format_minor(hold.kept, wallet.currency), format_minor(amount - hold.kept, wallet.currency)
     return CaptureExceedsHold(
-        f"hold {format_hold_id(hold.wallet_id, hold.number)} keeps {kept} {wallet.currency.unit}:"
-        f" {shortfall} too little",
+        f"hold {format_hold_id(hold.wallet_id, hold.number)} keeps {kept} {wallet.currency.unit}: short by {shortfall}",
         hint="capture less, or debit the rest by itself",
         amount=format_minor(hold.amount, wallet.currency),
         captured=format_minor(hold.captured, wallet.currency),
@@ -222,7 +224,7 @@ def reversal_exceeds(wallet: Wallet, original: Transaction, taken_back: int, amo
     left = original.amount - taken_back
     id_ = format_transaction_id(original.wallet_id, original.seq)
     what = f"all {text(original.amount)}" if not left else f"{text(taken_back)} of {text(original.amount)}"
-    tail = "" if not left else f"; {text(left)} is left: {text(amount - left)} too little"
+    tail = "" if not left else f"; {text(left)} is left: short by {text(amount - left)}"
     return ReversalExceedsOriginal(
         f"{what} {wallet.currency.unit} of transaction {id_} has been reversed already{tail}",
         hint="never more in all than the original; `wallet tx show ID` lists its reversals",

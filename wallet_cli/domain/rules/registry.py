@@ -94,8 +94,15 @@ def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Rep
             return Replayed(known, state.last[known.id])
         return Refusal(
             WalletExists(
-                ("there is a wallet ", known.mention, f" already, in {known.currency.name}"),
-                hint="--exist-ok accepts one in the same currency",
+                (
+                    "there is a wallet ",
+                    known.mention,
+                    f" already, in {known.currency.name}",
+                    "" if known.status == ACTIVE else f"; it is {known.status}",
+                ),
+                hint="a closed wallet stays closed: open one of another type"
+                if known.status == CLOSED
+                else "--exist-ok accepts one in the same currency",
             )
         )
     wallet = Wallet(
@@ -145,7 +152,7 @@ def set_status(state: State, command: SetStatus, now_us: int) -> Applied | Refus
 
 
 def set_limits(state: State, command: SetLimits, now_us: int) -> Applied | Refusal:  # noqa: ARG001
-    """Change limits. One that the balance passes already undoes nothing: it refuses what would go on that way."""
+    """Change limits. If the balance is already over a new one, earlier transactions stay."""
     wallet_id, own_minimum, maximum, daily_debit = command
     wallet = state.wallets.get(wallet_id)
     if wallet is None:

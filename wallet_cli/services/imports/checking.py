@@ -9,13 +9,14 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from functools import lru_cache
 from hashlib import blake2b, file_digest
 from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from wallet_cli.domain.address import parse_wallet
+from wallet_cli.domain.address import PhoneDigits, WalletName, format_wallet_id, parse_wallet
 from wallet_cli.domain.commands import Post
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.money import format_minor
@@ -35,9 +36,13 @@ DIGEST_CHARS = 16
 LINES_AT_ONCE = 5000
 ROWS_AT_ONCE = 256
 MAX_NAMES = 1_000_000
+MAX_NAME_CHARS = 80
+"""No name of a wallet is longer: a phone number has at most 40 characters, and a type 32."""
 MAX_TIMELESS = 10_000
 """How many of a wallet's last transactions lines without a time are compared with."""
 WALLETS_AT_ONCE = 10
+EARLIER_AT_ONCE = 100_000
+"""How much of what earlier imports applied is compared with a file in one reading of it."""
 
 
 class Duplicates(NamedTuple):
@@ -60,7 +65,7 @@ Decide = Callable[[Duplicates], str]
 
 
 class Earlier(NamedTuple):
-    """What an earlier import, told by its digest, applied to a wallet that is named as in `wallet`: how often what.
+    """What an earlier import, told by its digest, applied to a wallet, `wN`: how often what.
 
     `last` is the number of the last of its lines for that wallet.
     """
@@ -78,8 +83,11 @@ class Look(Protocol):
     def find(self, lines: Sequence[Line], prefix: str) -> Iterable[Found]:
         """Which of some lines, that say when they were, are there."""
 
+    def wallets(self, names: Sequence[str]) -> Iterable[tuple[str, str]]:
+        """Which of some names are those of wallets with transactions: each with the wallet that is meant, `wN`."""
+
     def earlier(self, wallets: Sequence[str], prefix: str) -> Iterable[Earlier]:
-        """What earlier imports of other files applied to some wallets."""
+        """What earlier imports of other files applied to some wallets, each given as `wN`."""
 
 
 def refuse(found: Duplicates) -> str:
@@ -183,6 +191,7 @@ class _Survey:
 def _survey(reader: Reader, how: How) -> _Survey:
     seen = _Survey()
     last: dict[object, int] = {}
+    names = lru_cache(MAX_NAMES)(_meant)
     for line in reader:
         if line.problem is not None:
             if isinstance(line.problem, FormFault):
@@ -197,7 +206,8 @@ def _survey(reader: Reader, how: How) -> _Survey:
         if at_us is None:
             continue
         name = fields.get("wallet")
-        before = last.get(name if type(name) is str else None)
+        wallet = names(name) if type(name) is str else None
+        before = last.get(wallet)
         if before is not None and at_us < before:
             seen.falls += 1
             seen.first_fall = seen.first_fall or line.number
@@ -206,11 +216,22 @@ def _survey(reader: Reader, how: How) -> _Survey:
             seen.first_rise = seen.first_rise or line.number
         elif len(last) >= MAX_NAMES:
             last.clear()
-        last[name if type(name) is str else None] = at_us
+        last[wallet] = at_us
     doubtful = reader.doubtful()
     if doubtful is not None:
         raise _fault(doubtful)
     return seen
+
+
+def _meant(text: str) -> object:
+    """The wallet that a name is one of, as far as its text says: not that user 1 has that number."""
+    try:
+        name = parse_wallet(text)
+    except InvalidInput:
+        return text  # its line is told so
+    if not isinstance(name, WalletName):
+        return name
+    return (name.user.digits if isinstance(name.user, PhoneDigits) else name.user), name.type
 
 
 def _fault(line: Line) -> InvalidInput:
@@ -274,19 +295,15 @@ def _already_there(reader: Callable[[], Reader], how: How, ledger: Look, prefix:
     """The numbers of lines to be left out. Two equal lines are both there only where the ledger has two."""
     there: set[int] = set()
     used: Counter[str] = Counter()
-    wallets: dict[str, None] = {}
-    """Wallets of lines that do not say when they were."""
-    timed = (line for line in _unkeyed(reader()) if "at" in line.fields or _noted(line, wallets))
+    names: dict[str, None] = {}
+    """How lines that do not say when they were name their wallets."""
+    timed = (line for line in _unkeyed(reader()) if "at" in line.fields or _noted(line, names))
     while batch := list(islice(timed, LINES_AT_ONCE)):
         for number, how_often, content in ledger.find(batch, prefix):
             if used[content] < how_often:
                 used[content] += 1
                 there.add(number)
-    names = iter(wallets)
-    while some := list(islice(names, WALLETS_AT_ONCE)):
-        earlier = list(ledger.earlier(some, prefix))
-        if earlier:
-            there.update(_saved_again(_unkeyed(reader()), earlier))
+    there.update(_saved_again(lambda: _unkeyed(reader()), names, ledger, prefix))
     if not there:
         return frozenset()
     if how.duplicates != "skip":
@@ -305,44 +322,65 @@ RESTORED = frozenset(RESTORED_COLUMNS)
 _KEYED = frozenset({"key", "id"})
 
 
-def _noted(line: Line, wallets: dict[str, None]) -> bool:
+def _noted(line: Line, names: dict[str, None]) -> bool:
     """Note whose line it is; False."""
     name = line.fields.get("wallet")
-    if type(name) is str and len(wallets) < MAX_NAMES:
-        wallets[name] = None
+    if type(name) is str and len(name) <= MAX_NAME_CHARS and len(names) < MAX_NAMES:
+        names[name] = None
     return False
 
 
-def _saved_again(lines: Iterable[Line], earlier: Sequence[Earlier]) -> Iterator[int]:
+def _saved_again(lines: Callable[[], Iterable[Line]], names: Iterable[str], ledger: Look, prefix: str) -> Iterator[int]:
     """The numbers of lines with no time that an earlier import applied, all of which is in this file.
 
     A file that was saved again, or that has grown, has all that it had, and little else as far as it went then. One
     that has only something in common with another, such as an allowance that is the same each month, is another file.
+    Lines are compared by the wallet that they mean, however they name it.
     """
+    rest, meant = iter(names), dict[str, str]()
+    while some := list(islice(rest, LINES_AT_ONCE)):
+        meant.update(ledger.wallets(some))
+    wallets = iter(dict.fromkeys(meant.values()))
+    groups = iter(lambda: list(islice(wallets, WALLETS_AT_ONCE)), [])
+    earlier = chain.from_iterable(ledger.earlier(group, prefix) for group in groups)
+    whole: defaultdict[str, list[Earlier]] = defaultdict(list)
+    """By the digest of the earlier file; those of which something is not in this one are not whole."""
+    others: set[str] = set()
+    while batch := list(islice(earlier, EARLIER_AT_ONCE)):
+        known, _ = _numbers(lines(), meant, batch)
+        others.update(each.digest for each in batch if len(known[each.wallet, each.content]) < each.how_often)
+        for each in batch:
+            whole[each.digest].append(each)
+        for digest in others:
+            whole.pop(digest, None)
+    if not whole:
+        return
+    known, all_numbers = _numbers(lines(), meant, chain.from_iterable(whole.values()))
+    for one in whole.values():
+        taken = [number for each in one for number in known[each.wallet, each.content][: each.how_often]]
+        then = bisect_right(all_numbers, max([each.last for each in one] + taken))
+        if 2 * len(taken) >= then and len(taken) == sum(each.how_often for each in one):
+            yield from taken
+            for each in one:
+                known[each.wallet, each.content] = known[each.wallet, each.content][each.how_often :]
+
+
+def _numbers(
+    lines: Iterable[Line], meant: Mapping[str, str], earlier: Iterable[Earlier]
+) -> tuple[dict[tuple[str, str], list[int]], array[int]]:
+    """The numbers of lines with no time: of each wallet and content that an earlier import had; and all of them."""
+    known: dict[tuple[str, str], list[int]] = {(each.wallet, each.content): [] for each in earlier}
     all_numbers = array("q")
-    known: defaultdict[str, dict[str, list[int]]] = defaultdict(dict)
-    imports: defaultdict[str, list[Earlier]] = defaultdict(list)
-    for each in earlier:
-        known[each.wallet][each.content] = []
-        imports[each.digest].append(each)
     for line in lines:
         if "at" in line.fields:
             continue
         all_numbers.append(line.number)
         name = line.fields.get("wallet")
-        if type(name) is str and name in known:
-            numbers = known[name].get(_written(line.fields))
-            if numbers is not None:
-                numbers.append(line.number)
-    for one in imports.values():
-        taken = [number for each in one for number in known[each.wallet][each.content][: each.how_often]]
-        then = bisect_right(all_numbers, max([each.last for each in one] + taken))
-        is_there = all(len(known[each.wallet][each.content]) >= each.how_often for each in one)
-        if is_there and 2 * sum(each.how_often for each in one) >= then:
-            for each in one:
-                numbers = known[each.wallet][each.content]
-                yield from numbers[: each.how_often]
-                known[each.wallet][each.content] = numbers[each.how_often :]
+        wallet = meant.get(name) if type(name) is str else None
+        numbers = None if wallet is None else known.get((wallet, _written(line.fields)))
+        if numbers is not None:
+            numbers.append(line.number)
+    return known, all_numbers
 
 
 def _written(fields: dict[str, Any]) -> str:
@@ -367,28 +405,30 @@ class LedgerLook:
 
     def find(self, lines: Sequence[Line], prefix: str) -> Iterator[Found]:
         asked: defaultdict[int, list[tuple[Line, Post]]] = defaultdict(list)
+        ends: dict[int, int] = {}
         for line in lines:
-            post = self._post(line)
+            post, end = self._post(line)
             if post is not None:
                 asked[post.wallet_id].append((line, post))
+                ends[post.wallet_id] = end
         pairs = [(id_, f"{prefix}{line.number}") for id_, each in asked.items() for line, _ in each]
         own = {(row.wallet_id, row.key) for row in self._ledger.store.keyed(pairs)} if pairs else set()
         for id_, each in asked.items():
             rest = [(line, post) for line, post in each if (id_, f"{prefix}{line.number}") not in own]
-            yield from self._in_wallet(id_, rest, prefix)
+            yield from self._in_wallet(id_, ends[id_], rest, prefix)
 
-    def _post(self, line: Line) -> Post | None:
-        """What a line asks for, where its wallet could have it already."""
+    def _post(self, line: Line) -> tuple[Post | None, int]:
+        """What a line asks for, where its wallet could have it already, and the last seq of that wallet."""
         name = line.fields.get("wallet")
         known = self._account(name) if type(name) is str else None
         if known is None:
-            return None
+            return None, 0
         wallet, last = known
         try:
             post = records.post(line, wallet, None, self._zone)
         except WalletError:
-            return None  # its line is told so
-        return post if post.at_us is not None and post.at_us <= last.at_us else None
+            return None, 0  # its line is told so
+        return (post if post.at_us is not None and post.at_us <= last.at_us else None), last.seq
 
     def _account(self, name: str) -> tuple[Wallet, Transaction] | None:
         """A wallet that has transactions, and the last one; as it was when it was first asked for."""
@@ -403,16 +443,19 @@ class LedgerLook:
                 self._wallets[name] = (wallet, last) if last.seq else None
         return self._wallets[name]
 
-    def _in_wallet(self, id_: int, lines: Sequence[tuple[Line, Post]], prefix: str) -> Iterator[Found]:
-        last = next(known[1] for known in self._wallets.values() if known is not None and known[0].id == id_)
+    def _in_wallet(self, id_: int, end: int, lines: Sequence[tuple[Line, Post]], prefix: str) -> Iterator[Found]:
         times = sorted({post.at_us for _, post in lines if post.at_us is not None})
-        there = Counter(
-            _dated(row.at_us, row) for row in self._rows_at(id_, last.seq, times) if not _is_own(row, prefix)
-        )
+        there = Counter(_dated(row.at_us, row) for row in self._rows_at(id_, end, times) if not _is_own(row, prefix))
         for line, post in lines:
             content = _dated(post.at_us, post)
             if there[content]:
                 yield Found(line.number, there[content], f"{id_}/{content}")
+
+    def wallets(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+        for name in names:
+            known = self._account(name)
+            if known is not None:
+                yield name, format_wallet_id(known[0].id)
 
     def earlier(self, wallets: Sequence[str], prefix: str) -> Iterator[Earlier]:
         for name in wallets:

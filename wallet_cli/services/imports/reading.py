@@ -17,6 +17,15 @@ from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.services.imports.dialect import DELIMITERS, ENDS, Dialect, FormFault, is_ambiguous, plain, two_meanings
 
 MAX_LINE_BYTES = 64 * 1024
+MAX_EXAMPLE_CHARS = 40
+_USUAL_NAMES = {
+    "wallet": "phone|mobile|customer|account|wallet|kunde|konto",
+    "signed_amount": "amount|sum|value|total|betrag|wert|importe|montant",
+    "at": "date|time|day|datum|tag|fecha",
+    "note": "note|text|desc|memo|detail|zweck",
+}
+"""What columns of other programs are called that may be mapped to these."""
+
 BOM = b"\xef\xbb\xbf"
 
 REQUIRED_COLUMNS = ("wallet", "amount", "kind")
@@ -285,6 +294,7 @@ class _Csv:
         self._dialect = dialect._replace(delimiter=self._delimiter)
         header = self._first_row(lines)
         self._cells = len(header)
+        self._header = header
         self._names = self._named(header, mapped)
         """What each column is; None where it is not read."""
         self._is_restored = "id" in self._names
@@ -393,7 +403,7 @@ class _Csv:
             if not mapped:
                 raise InvalidInput(
                     f"unknown column: {shown(ignored[0])}",
-                    hint=f"known: {', '.join(COLUMNS)}; --map says what columns of other programs are",
+                    hint=f"known: {', '.join(COLUMNS)}; {_mapping_of(ignored, names)}",
                 )
             self.notices.append(f"columns that are not read: {', '.join(map(shown, ignored))}")
         return names
@@ -408,7 +418,9 @@ class _Csv:
         missing = [name for name in needed if name not in given]
         if missing:
             about = self._shown_header()
-            raise InvalidInput(f"the header has no column {', '.join(missing)}: {about}", hint=self._hint(missing))
+            raise InvalidInput(
+                f"the header has no column {', '.join(missing)}: {about}", hint=self._hint(missing, names)
+            )
         twice = next((name for name in given if given.count(name) > 1), None)
         if twice is not None:
             raise InvalidInput(f"a column is there twice: {twice}", hint="one column for each name")
@@ -422,14 +434,14 @@ class _Csv:
         if self._dialect.wallet is not None and "wallet" in given:
             raise InvalidInput("the file has a column wallet", hint="leave --wallet out")
 
-    def _hint(self, missing: Sequence[str]) -> str:
+    def _hint(self, missing: Sequence[str], names: Sequence[str | None]) -> str:
         if "".join(self._seen).startswith(("PK\3\4", "\udcd0\udccf\x11")):
             return "it is a workbook: save it as CSV in the spreadsheet first"
-        more = "--map says what columns of other programs are"
+        more = _mapping_of([name.strip(ENDS) for name in self._header if plain(name) not in COLUMNS], names, missing)
         if missing == ["wallet"]:
             more = "--wallet WALLET, for all lines"
         elif missing == ["kind"]:
-            more = "or --map 'COLUMN=signed_amount', below 0 a debit"
+            more = f"or --map '{self._header[names.index('amount')]}=signed_amount', below 0 a debit"
         return f"columns: {', '.join((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))}; {more}"
 
     def _shown_header(self) -> str:
@@ -487,16 +499,33 @@ def _one_amount(fields: dict[str, Any], dialect: Dialect) -> None:
 
 
 def _delimiter_of(header: str, mapped: Mapping[str, str]) -> str:
-    """What separates the columns of a header: what makes most names of it that are known."""
+    """What separates the columns of a header: what makes most names of it that are known, or else most names."""
 
-    def known(delimiter: str) -> int:
+    def known(delimiter: str) -> tuple[int, int]:
         try:
             (names,) = csv.reader([header], delimiter=delimiter)
         except (csv.Error, ValueError):
-            return 0
-        return sum(name in mapped or name in COLUMNS for name in map(plain, names))
+            return 0, 0
+        return sum(name in mapped or name in COLUMNS for name in map(plain, names)), len(names)
 
     return max(DELIMITERS, key=known)
+
+
+def _mapping_of(columns: Sequence[str], given: Sequence[str | None], missing: Sequence[str] = ()) -> str:
+    """How to say what columns of another program are, by the example of those: guessed by their names, or in order.
+
+    `given` are the columns that the file has already, `missing` those that it needs.
+    """
+    usable = [name for name in columns if 0 < len(name) <= MAX_EXAMPLE_CHARS and not set(name) & set("\"',=")]
+    found: dict[str, str] = {}
+    for target, words in _USUAL_NAMES.items():
+        name = next((each for each in usable if each not in found and re.search(words, each.lower())), None)
+        if name is not None and target.removeprefix("signed_") not in given:
+            found[name] = target
+    if not found and len(usable) >= len(missing) and not any(any(map(str.isdigit, name)) for name in usable):
+        found = dict(zip(usable, missing, strict=False))
+    example = ",".join(f"{name}={target}" for name, target in found.items())
+    return "--map says what columns of other programs are" + (f", such as --map '{example}'" if example else "")
 
 
 def _check_utf8(start: int, seen: Sequence[str]) -> None:

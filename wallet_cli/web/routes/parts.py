@@ -85,6 +85,8 @@ class Part(Import):
         if self._head.find == "lines":
             return [list(each) for each in look.find(lines, self._head.prefix)]
         numbers = {line.fields["wallet"]: line.number for line in lines if isinstance(line.fields.get("wallet"), str)}
+        if self._head.find == "wallets":
+            return [[numbers[name], wallet] for name, wallet in look.wallets(list(numbers))]
         earlier = look.earlier(list(numbers)[:WALLETS_AT_ONCE], self._head.prefix)
         return [[numbers[each.wallet], *each[1:]] for each in earlier]
 
