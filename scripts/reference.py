@@ -44,7 +44,7 @@ TAIL = """\
   the wallet with the id N.
 - **AMOUNT**: digits with at most one point, greater than 0, no more fraction digits than the currency has, no
   exponent, no separators, at most 10^15 minor units.
-- **Currency**: an ISO 4217 code, or `CODE/N` for any other unit: 3 to 10 of `A-Z 0-9`, and N fraction digits, 0 to 8.
+- **Currency**: an ISO 4217 code, or `CODE/N` for any other unit: 3 to 10 of `A-Z 0-9`, and N fraction digits, 0 to 18.
 - **TIME**: ISO 8601, from a year to a microsecond. With no offset, it is in the ledger's time zone (`wallet ledger set
   timezone ZONE`). As the end of a period it covers all of the unit that it is written in: `--to 2024-04-30` includes
   that whole day. Bounds are echoed in UTC, an end as the last microsecond inside.

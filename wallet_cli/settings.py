@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wallet_cli.domain.model import LedgerFacts
-from wallet_cli.domain.money import MAX_EXPONENT, Currency, parse_currency, parse_minimum
+from wallet_cli.domain.money import Currency, parse_currency, parse_minimum
 from wallet_cli.domain.period import DAY_US, UTC_NAME, check_zone, parse_duration
 from wallet_cli.errors import InvalidInput, shown, shown_url
 
@@ -74,7 +74,7 @@ SETTINGS = (
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
-ANY_CURRENCY = Currency("any", MAX_EXPONENT)
+ANY_CURRENCY = Currency("any", 8)
 
 LEDGER_SETTINGS = LedgerFacts._fields[1:]
 """What a ledger keeps of them."""

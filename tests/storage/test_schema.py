@@ -221,7 +221,7 @@ BAD = [
     ("wallets", "type", "main"),
     ("wallets", "user_id", 99),
     ("wallets", "exponent", -1),
-    ("wallets", "exponent", 9),
+    ("wallets", "exponent", 19),
     ("wallets", "exponent", "two"),
     ("wallets", "status", "open"),
     ("wallets", "own_minimum", "none"),

@@ -211,7 +211,7 @@ def test_a_currency_is_an_iso_code_or_a_code_with_its_digits(text: str, currency
         "RUPEES",
         "PTS",
         "PTS/",
-        "PTS/9",
+        "PTS/19",
         "PTS/-1",
         "PTS/00",
         "PTS/２",

@@ -17,11 +17,11 @@ MAX_TOTAL_MINOR = 9 * 10**18
 """The largest running total of credits or debits, in minor units: below 2**63, where an SQL integer ends."""
 
 MAX_AMOUNT_CHARS = 40
-MAX_EXPONENT = 8
+MAX_EXPONENT = 18
 
 # Patterns are text until they are used: `re` keeps them compiled from then on, and start-up does not pay for them all.
 _CODE = r"[A-Z0-9]{3,10}"
-_CUSTOM = rf"({_CODE})/([0-8])"
+_CUSTOM = rf"({_CODE})/(1[0-8]|[0-9])"
 
 # ISO 4217, list one: codes by their number of fraction digits. What the list marks "N.A." (gold, test codes, bond
 # units) has no fraction digits to know and is written CODE/N like any other unit.

@@ -44,6 +44,18 @@ def upgrade() -> None:
         " CONSTRAINT ck_ledger_changes CHECK (changes >= 0)"
     )
     op.execute("ALTER TABLE ledger ADD COLUMN damaged TEXT CONSTRAINT ck_ledger_damaged CHECK (length(damaged) >= 1)")
+    digits = "exponent BETWEEN 0 AND {}"
+    if op.get_bind().dialect.name == "postgresql":
+        op.drop_constraint(op.f("ck_wallets_exponent"), "wallets")
+        op.create_check_constraint(op.f("ck_wallets_exponent"), "wallets", digits.format(18))
+    else:
+        # The text alone: no row is stored otherwise (sqlite.org/lang_altertable.html, "other kinds of changes").
+        op.execute("PRAGMA writable_schema=ON")
+        op.execute(
+            f"UPDATE sqlite_master SET sql = replace(sql, '{digits.format(8)})', '{digits.format(18)})')"
+            " WHERE type = 'table' AND name = 'wallets'"
+        )
+        op.execute("PRAGMA writable_schema=RESET")
     if op.get_bind().dialect.name == "sqlite":
         settings = ["currency", "phone_region", "minimum_balance", "timezone"]
         of_ledger = ["state", "move", "origin", "uuid", *settings, "restoring", "damaged", "changes"]
