@@ -46,10 +46,13 @@ def _fill_closed_streams() -> None:
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             access = os.O_RDONLY if name == "stdout" else os.O_RDWR
-            setattr(sys, name, open(os.open(os.devnull, access), "r" if name == "stdin" else "w"))  # noqa: PTH123, SIM115
-    for stream in (sys.stdout, sys.stderr):
+            stream = open(os.open(os.devnull, access), "r" if name == "stdin" else "w")  # noqa: PTH123, SIM115
+            setattr(sys, name, stream)
+            # Kept, as the interpreter keeps its own: once it is closed, a connection could get its number.
+            setattr(sys, f"__{name}__", stream)
+    for output in (sys.stdout, sys.stderr):
         # What a terminal's encoding lacks is shown as an escape.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        output.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 def _cannot_start(error: BaseException) -> int:

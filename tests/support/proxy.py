@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import logging
 import ssl
 import struct
 import threading
@@ -76,6 +77,8 @@ class Proxy:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(_quiet_about_tls)
+        if self._tls is not None:
+            logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of how a wire with TLS ends
         server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self._started.set()

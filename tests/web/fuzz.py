@@ -64,7 +64,7 @@ def fuzz(folder: Path, examples: int) -> Outcome:
             [
                 *(sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json"),
                 *options.split(),
-                *("--exclude-checks", ",".join(LEFT_OUT), "--warnings", "off", "--request-timeout", "30"),
+                *("--exclude-checks", ",".join(LEFT_OUT), "--warnings", "off", "--request-timeout", "120"),
                 *("--header", f"Authorization: Bearer {key}"),
                 *("--report", "ndjson", "--report-ndjson-path", str(report)),
             ],

@@ -236,7 +236,7 @@ def tokens() -> Iterator[Hostile]:
         "issued at infinity": {"iat": float("inf")},
         "issued at 1e308": {"iat": 1e308},
         "issued at null": {"iat": None},
-        "issued a minute ahead": {"iat": now + 60, "exp": now + 120},
+        "issued an hour ahead": {"iat": now + 3600, "exp": now + 7200},
         "not valid before infinity": {"nbf": float("inf")},
         "not valid before text": {"nbf": str(now)},
         "not valid before null": {"nbf": None},

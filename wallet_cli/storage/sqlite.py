@@ -175,7 +175,8 @@ class SqliteStore(Copying):
     def check_in_place(self) -> None:
         """Raises StorageError where the ledger, or what belongs to it, was moved, removed, replaced or linked."""
         if self.in_place is not None:
-            self.in_place.check()
+            with translating(self.path):
+                self.in_place.check()
 
     def forbid_writes(self) -> None:
         """Let this connection only read, whatever is asked of it."""
@@ -327,7 +328,8 @@ class SqliteStore(Copying):
         who have the ledger open end before that, the next to open it reads the log from its start, and finds it.
         """
         if self.in_place is not None:
-            self.in_place.check_log()
+            with translating(self.path):
+                self.in_place.check_log()
         try:
             self.connection.execute("COMMIT")
         except (apsw.BusyError, apsw.ConstraintError) as error:  # found before anything is written
@@ -343,8 +345,10 @@ class SqliteStore(Copying):
                 raise UnknownOutcome(failed.message) from error
             raise StorageError(failed.message, hint=f"nothing was written; {failed.hint}") from error
         if self.in_place is not None:
-            self.in_place.check_ledger()
-            if self.in_place.check_log() >= self._checkpoint_pages:
+            with translating(self.path):
+                self.in_place.check_ledger()
+                pages = self.in_place.check_log()
+            if pages >= self._checkpoint_pages:
                 with suppress(apsw.Error):  # what is answered is in the log; the next commit tries again
                     self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
