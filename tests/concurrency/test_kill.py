@@ -215,7 +215,7 @@ def answers_before_it_commits() -> None:
 
     Nor is anything noted in the lock: the next command would see by that what is missing.
     """
-    TurnLock.note = lambda *_: None  # type: ignore[method-assign]
+    TurnLock.note = lambda *_, **__: None  # type: ignore[method-assign]
     engine = store_class()
     commit = engine.commit
     commits = 0

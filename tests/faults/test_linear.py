@@ -352,7 +352,7 @@ def commits_at_times() -> None:
             self.rollback()
 
     store.commit = forgetful  # type: ignore[method-assign]
-    TurnLock.note = lambda *_: None  # type: ignore[method-assign]  # or the next opening would tell
+    TurnLock.note = lambda *_, **__: None  # type: ignore[method-assign]  # or the next opening would tell
 
 
 @pytest.mark.on_file("a fault above the engine")

@@ -516,7 +516,7 @@ def _mapping_of(columns: Sequence[str], given: Sequence[str | None], missing: Se
 
     `given` are the columns that the file has already, `missing` those that it needs.
     """
-    usable = [name for name in columns if 0 < len(name) <= MAX_EXAMPLE_CHARS and not set(name) & set("\"',=")]
+    usable = [name for name in columns if 0 < len(name) <= MAX_EXAMPLE_CHARS and _can_be_typed(name)]
     found: dict[str, str] = {}
     for target, words in _USUAL_NAMES.items():
         name = next((each for each in usable if each not in found and re.search(words, each.lower())), None)
@@ -526,6 +526,11 @@ def _mapping_of(columns: Sequence[str], given: Sequence[str | None], missing: Se
         found = dict(zip(usable, missing, strict=False))
     example = ",".join(f"{name}={target}" for name, target in found.items())
     return "--map says what columns of other programs are" + (f", such as --map '{example}'" if example else "")
+
+
+def _can_be_typed(name: str) -> bool:
+    """Whether a column's name can stand in an example of `--map`, between `'`."""
+    return name.isprintable() and not set(name) & set("\"',=")
 
 
 def _check_utf8(start: int, seen: Sequence[str]) -> None:
