@@ -239,7 +239,8 @@ def test_each_line_of_an_import_has_its_own_names(shop: Wallet, tmp_path: object
     ]
     assert told[4:] == [
         "line 5: wallet_not_found: there is no wallet w9; hint: wallet list says which there are",
-        "line 6: invalid_input: not a wallet id: 'w01'; hint: w and the number, such as w7; or USER/TYPE, such as 2/main",
+        "line 6: invalid_input: not a wallet id: 'w01'"
+        "; hint: w and the number, such as w7; or USER/TYPE, such as 2/main",
     ]
 
 
