@@ -27,7 +27,8 @@ from support.figures import figure
 from support.server import PROGRAM, Server, surroundings
 from support.sizes import size
 
-from wallet_cli.domain.commands import Post
+from wallet_cli.domain.commands import OpenWallet, Post
+from wallet_cli.domain.money import Currency
 from wallet_cli.errors import Busy, StorageError, WalletError
 from wallet_cli.storage import in_place
 from wallet_cli.storage.last_commit import LAST_COMMIT_BYTES, LastCommit
@@ -593,6 +594,21 @@ def test_each_bit_of_the_note_is_under_its_sum() -> None:
         edited = bytearray(whole)
         edited[bit // 8] ^= 1 << bit % 8
         assert LastCommit.unpacked(bytes(edited)) is None
+
+
+def test_a_turn_that_is_abandoned_leaves_no_note_of_what_was_not_committed(filled: Path) -> None:
+    """As a dry run of an import is, with a line that is there already and a wallet that would be opened."""
+    lines = filled.with_name("lines.csv")
+    lines.write_text("wallet,amount,kind,key\n1,5,credit,k\n1/other,7,credit,l\n")
+    assert cli.run(f"{WRITE} --key first").code == 0
+    assert cli.run(["tx", "add", "1", "5", "--credit", "--key", "k"]).code == 0
+    with engines.opened(filled) as ledger, ledger.executor.turn("import") as turn:
+        turn.carry_out([Post(1, True, 500, None, "k")])
+        turn.carry_out([OpenWallet(1, "other", Currency("INR", 2), None)])
+        turn.abandon()
+    assert cli.run(f"import {lines} --create --dry-run").code == 0
+    assert cli.run(READ).out == "106.00\n"
+    assert cli.run(WRITE).code == 0
 
 
 def test_a_note_that_cannot_be_written_hurts_nobody(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:

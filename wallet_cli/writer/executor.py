@@ -126,6 +126,7 @@ class Turn:
         self._store.rollback()
         self.evidence = None
         self.vouches = False
+        self.replayed = None
 
 
 class Executor:
