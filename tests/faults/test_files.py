@@ -31,6 +31,7 @@ from wallet_cli.domain.commands import OpenWallet, Post
 from wallet_cli.domain.money import Currency
 from wallet_cli.errors import Busy, StorageError, WalletError
 from wallet_cli.storage import in_place
+from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.last_commit import LAST_COMMIT_BYTES, LastCommit
 from wallet_cli.writer import file_lock
 from wallet_cli.writer.executor import UnknownOutcome
@@ -39,7 +40,6 @@ from wallet_cli.writer.file_lock import TurnLock
 pytestmark = pytest.mark.on_file("what becomes of files")
 
 ROW = "files moved, removed, replaced, linked, on two paths, read-only, without locks, SIGSTOP, ulimit"
-BESIDE = ("-wal", "-shm")
 CREDIT = Post(1, True, 100, None, None)
 WRITE, READ = "tx add 1 1 --credit", "balance 1 -q"
 
@@ -57,10 +57,6 @@ def filled(db: Path) -> Path:
     """A ledger with one wallet in it, of 100.00."""
     engines.tell(db, ["register 9886977544", "create 1", "tx add 1 100 --credit"])
     return db
-
-
-def beside(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -15,10 +15,11 @@ from wallet_cli.domain.address import format_transaction_id
 from wallet_cli.domain.chain import sha256
 from wallet_cli.errors import StorageError
 from wallet_cli.storage.in_place import NO_LOG, WRITTEN_BY, Identity, beside, has_something, header, identity_of
-from wallet_cli.storage.reading import Reading
 
 if TYPE_CHECKING:
     import apsw
+
+    from wallet_cli.storage.copying import Copying
 
 NOTED_SINCE = 6
 """The schema from which on there are notes."""
@@ -80,17 +81,16 @@ def digest_of(uuid: str | None) -> bytes:
     return bytes(sha256(str(uuid).encode()).digest())
 
 
-def check_last_commit(store: Reading, last_commit: LastCommit | None, where: str) -> None:
+def check_last_commit(store: Copying, last_commit: LastCommit | None, where: str) -> None:
     """Raises StorageError where a ledger lacks what a note, read before it, names. Another ledger's says nothing."""
-    itself = store.itself()
-    if last_commit is None or not last_commit.is_of(itself.facts.uuid):
+    if last_commit is None or not last_commit.is_of(store.facts_of_turn().uuid):
         return
     if last_commit.seq:
         found = store.transaction(last_commit.wallet_id, last_commit.seq)
         if found is None or found.hash != last_commit.hash:
             id_ = format_transaction_id(last_commit.wallet_id, last_commit.seq)
             raise _missing(f"transactions that were committed are missing, {id_} the last of them", where, id_)
-    if itself.changes < last_commit.changes:
+    if store.changes < last_commit.changes:
         raise _missing("changes that were committed (of users, wallets, holds, keys or settings) are missing", where)
 
 

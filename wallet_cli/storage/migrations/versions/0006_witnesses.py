@@ -38,14 +38,15 @@ def upgrade() -> None:
         " FROM wallets w LEFT JOIN transactions t ON t.wallet_id = w.id"
         " AND t.seq = (SELECT max(seq) FROM transactions WHERE wallet_id = w.id)"
     )
-    whole = "BIGINT" if op.get_bind().dialect.name == "postgresql" else "INTEGER"
+    on_server = op.get_bind().dialect.name == "postgresql"
+    whole = "BIGINT" if on_server else "INTEGER"
     op.execute(
         f"ALTER TABLE ledger ADD COLUMN changes {whole} DEFAULT 0 NOT NULL"
         " CONSTRAINT ck_ledger_changes CHECK (changes >= 0)"
     )
     op.execute("ALTER TABLE ledger ADD COLUMN damaged TEXT CONSTRAINT ck_ledger_damaged CHECK (length(damaged) >= 1)")
     digits = "exponent BETWEEN 0 AND {}"
-    if op.get_bind().dialect.name == "postgresql":
+    if on_server:
         op.drop_constraint(op.f("ck_wallets_exponent"), "wallets")
         op.create_check_constraint(op.f("ck_wallets_exponent"), "wallets", digits.format(18))
     else:
@@ -56,7 +57,6 @@ def upgrade() -> None:
             " WHERE type = 'table' AND name = 'wallets'"
         )
         op.execute("PRAGMA writable_schema=RESET")
-    if op.get_bind().dialect.name == "sqlite":
         settings = ["currency", "phone_region", "minimum_balance", "timezone"]
         of_ledger = ["state", "move", "origin", "uuid", *settings, "restoring", "damaged", "changes"]
         op.create_index("ix_ledger_again", "ledger", of_ledger)
