@@ -15,7 +15,7 @@ from common import done, figure, ledger, median, open_wallet, scratch
 
 from wallet_cli.domain.commands import Post
 from wallet_cli.domain.model import Transaction
-from wallet_cli.services.context import Ledger
+from wallet_cli.operations.context import Ledger
 from wallet_cli.storage import sql
 from wallet_cli.storage.sqlite import connect, set_up
 

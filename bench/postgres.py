@@ -35,8 +35,8 @@ from web import BATCH_CONNECTIONS, CONNECTIONS, SECONDS, Target, answers, runnin
 from wallet_cli import settings
 from wallet_cli.domain.commands import Applied, Command, OpenWallet, Post
 from wallet_cli.domain.money import parse_currency
-from wallet_cli.services import audit
-from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.operations import verification
+from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.storage.purpose import Purpose
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -55,7 +55,7 @@ SCALE = 16
 
 ONE_BY_ONE = """
 from wallet_cli.__main__ import start
-from wallet_cli.writer import inbox
+from wallet_cli.engine import inbox
 
 inbox.MAX_BATCH_COMMANDS = 1
 start()
@@ -191,7 +191,7 @@ def main() -> None:
         one_round(bench, asked, hot_database, seconds=1)  # it warms up, and is not counted
         report([one_round(bench, asked, hot_database, SECONDS) for _ in range(ROUNDS)])
         with ledger(url) as opened:
-            audit.verify(opened)
+            verification.verify(opened)
         fact("the ledger verifies after all of this", True)
         sizes(cluster)
     done()

@@ -22,7 +22,7 @@ from typing import Any
 
 from common import done, fact, figure, ledger, scratch, wallet_command
 
-from wallet_cli.services.imports import BATCH_LINES
+from wallet_cli.import_export.imports import BATCH_LINES
 from wallet_cli.storage import sql
 from wallet_cli.storage.sqlite import connect, set_up
 

@@ -18,9 +18,9 @@ import apsw
 import filelock
 from common import done, figure, median, percentile, scratch
 
+from wallet_cli.engine.polling_lock import PollingTurnLock
+from wallet_cli.engine.write_lock import TurnLock
 from wallet_cli.storage.sqlite import connect
-from wallet_cli.writer.file_lock import TurnLock
-from wallet_cli.writer.polling_lock import PollingTurnLock
 
 PROCESSES = 24
 TURNS = 60

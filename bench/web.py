@@ -43,11 +43,11 @@ BODY = {"user_id": 1, "wallet_id": 1, "amount": 20, "is_credit": True}
 SERVER_WITH_NOOP = """
 from wallet_cli.__main__ import start
 from wallet_cli.domain.money import Currency, parse_amount
-from wallet_cli.services.fields import Transaction
+from wallet_cli.operations.fields import Transaction
 from wallet_cli.web import app
 from wallet_cli.web.auth import Caller
-from wallet_cli.web.bodies import NewTransaction, amount_text, decode
-from wallet_cli.web.exchange import Reply
+from wallet_cli.web.requests import NewTransaction, amount_text, decode
+from wallet_cli.web.messages import Reply
 from wallet_cli.web.operations import Operation
 
 RUPEES = Currency("INR", 2)

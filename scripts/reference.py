@@ -21,11 +21,11 @@ os.environ["COLUMNS"] = "100"
 
 from wallet_cli.cli.app import TREE, main
 from wallet_cli.cli.command import Group
-from wallet_cli.services import fields as fields_
-from wallet_cli.services.pages import DEFAULT_LIMIT, MAX_LIMIT
-from wallet_cli.web import bodies, openapi, protocol, server, site
+from wallet_cli.engine import group_commit
+from wallet_cli.operations import fields as fields_
+from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
+from wallet_cli.web import openapi, protocol, requests, server, server_state
 from wallet_cli.web.operations import OPERATIONS
-from wallet_cli.writer import inbox
 
 DOCS = Path(__file__).parent.parent / "docs"
 HEAD = """\
@@ -237,18 +237,19 @@ def operation_text(method: str, path: str, operation: dict[str, Any], schemas: d
 
 def limits() -> str:
     rows = (
-        ("body", f"{bodies.MAX_BODY_BYTES // 1024} KiB; of a batch {bodies.MAX_BATCH_BYTES // 2**20} MiB", "413"),
-        ("items of a batch", f"{bodies.MAX_BATCH_ITEMS:,}", "400"),
+        ("body", f"{requests.MAX_BODY_BYTES // 1024} KiB; of a batch {requests.MAX_BATCH_BYTES // 2**20} MiB", "413"),
+        ("items of a batch", f"{requests.MAX_BATCH_ITEMS:,}", "400"),
         ("transactions of a page", f"{DEFAULT_LIMIT} unless `limit` says otherwise, at most {MAX_LIMIT:,}", "400"),
         ("headers", f"{protocol.MAX_HEADER_BYTES // 1024} KiB, whole within {protocol.HEADER_DEADLINE_S:.0f} s",
          "400, or the connection is closed"),
         ("time for a body to arrive", f"{protocol.BODY_DEADLINE_S:.0f} s", "408"),
-        ("time for an answer", f"`lock_timeout` and {site.HANDLER_MARGIN_S:.0f} s", "503"),
+        ("time for an answer", f"`lock_timeout` and {server_state.HANDLER_MARGIN_S:.0f} s", "503"),
         ("long reads", "[a table of their own](serve.md#what-a-request-may-cost)", "503 with `Retry-After`, at once"),
         ("time for an answer to be read", f"{protocol.WRITE_DEADLINE_S:.0f} s", "the connection is closed"),
         ("an idle connection", f"{protocol.KEEP_ALIVE_S:.0f} s", "the connection is closed"),
         ("connections of a process", f"{protocol.MAX_CONNECTIONS:,}; `--max-connections`", "503, with nothing read"),
-        ("commands that wait for their turn", f"{inbox.MAX_WAITING_COMMANDS:,}", "503 with `Retry-After`, at once"),
+        ("commands that wait for their turn", f"{group_commit.MAX_WAITING_COMMANDS:,}",
+         "503 with `Retry-After`, at once"),
         ("finishing after SIGTERM", f"{server.DRAIN_S} s; a second signal ends it at once", "–"),
     )  # fmt: skip
     return "\n".join(["| of | limit | beyond it |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)])

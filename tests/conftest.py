@@ -17,7 +17,7 @@ from support import cli, declared, engines, postgres, schedule
 from support.engines import Address, Engine
 
 from wallet_cli import settings
-from wallet_cli.services.context import Ledger
+from wallet_cli.operations.context import Ledger
 
 VARIABLES = [name for setting in settings.SETTINGS for name in setting.variables]
 

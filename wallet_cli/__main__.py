@@ -22,7 +22,7 @@ def start() -> None:
         sys.unraisablehook = _unraisable
         _fill_closed_streams()
         from wallet_cli.cli.app import main
-        from wallet_cli.cli.output import watch_stdout
+        from wallet_cli.cli.stdout import watch_stdout
 
         watch_stdout()
         code = main()

@@ -20,15 +20,15 @@ from support.sizes import size
 
 from wallet_cli import settings
 from wallet_cli.domain import rules
-from wallet_cli.domain.address import parse_hold_id, parse_transaction_id, parse_wallet
 from wallet_cli.domain.commands import Applied, CaptureHold, Command, Made, Result, Transfer
+from wallet_cli.domain.ids import parse_hold_id, parse_transaction_id, parse_wallet
 from wallet_cli.domain.model import EXPIRED, OPEN, Hold, Transaction
 from wallet_cli.domain.rules import State, postings
 from wallet_cli.domain.rules import holds as hold_rules
+from wallet_cli.engine.executor import Executor
 from wallet_cli.errors import StorageError, WalletError
-from wallet_cli.services import audit, holds, transactions, users, wallets
-from wallet_cli.services.context import Ledger, open_ledger
-from wallet_cli.writer.executor import Executor
+from wallet_cli.operations import holds, transactions, users, verification, wallets
+from wallet_cli.operations.context import Ledger, open_ledger
 
 OPERATIONS = {"file": size(15_000, 200_000), "postgres": size(4_000, 200_000)}
 """A day's, by engine."""
@@ -384,7 +384,7 @@ def duels(name: str, rounds: int, fault: str | None = None) -> tuple[list[int], 
             said = [pickle.load(side.answers) for side in sides]
             found += [f"round {round_}, over {id_}: {wrong}" for wrong in judged(ledger, duel, id_, before, said, won)]
         try:
-            audit.verify(ledger)
+            verification.verify(ledger)
         except StorageError as error:
             found.append(f"verify: {error.message}")
     for side in sides:

@@ -19,12 +19,12 @@ from support.engines import Address, Engine, Store, begin_by_itself, store_class
 from support.sizes import size
 
 from wallet_cli import settings
-from wallet_cli.domain.address import parse_hold_id, parse_transaction_id, parse_wallet
 from wallet_cli.domain.commands import Made
+from wallet_cli.domain.ids import parse_hold_id, parse_transaction_id, parse_wallet
+from wallet_cli.engine.write_lock import TurnLock
 from wallet_cli.errors import HoldNotOpen, StorageError
-from wallet_cli.services import audit, holds, transactions, users, wallets
-from wallet_cli.services.context import Ledger, open_ledger
-from wallet_cli.writer.file_lock import TurnLock
+from wallet_cli.operations import holds, transactions, users, verification, wallets
+from wallet_cli.operations.context import Ledger, open_ledger
 
 WRITERS = 6
 KILLS = {"file": size(60, 300), "postgres": size(25, 300)}
@@ -165,7 +165,7 @@ def problems(folder: Path, writers: int) -> list[str]:
         for writer in range(writers):
             found += _unlike_the_answers(ledger, writer, acknowledged(folder, writer))
         try:
-            audit.verify(ledger)
+            verification.verify(ledger)
         except StorageError as error:
             found.append(f"verify: {error.message}")
     return found

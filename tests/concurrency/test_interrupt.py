@@ -144,10 +144,10 @@ def test_every_part_of_a_command(opened: Run, engine: Engine) -> None:
 
 @pytest.mark.on_file("tests/storage/test_postgres_turns.py waits for a row")
 def test_ctrl_c_while_another_has_the_turn(opened: Run, db: Path) -> None:
-    from wallet_cli.writer.file_lock import TurnLock
+    from wallet_cli.engine.write_lock import TurnLock
 
     patch = """
-from wallet_cli.writer import file_lock
+from wallet_cli.engine import file_lock
 wait = file_lock._wait
 def announced(descriptor):
     os.write(fd, b"waiting\\n")
@@ -168,7 +168,7 @@ file_lock._wait = announced
     assert opened("verify").code == 0
 
 
-@pytest.mark.parametrize("where", ["wallet_cli.cli.app", "wallet_cli.services.transactions"])
+@pytest.mark.parametrize("where", ["wallet_cli.cli.app", "wallet_cli.operations.transactions"])
 def test_ctrl_c_that_python_wraps_in_another_error(opened: Run, where: str) -> None:
     """Within an import, a class that is being made turns Ctrl-C into a RuntimeError."""
     patch = f"""

@@ -20,12 +20,12 @@ from support.engines import Address, Engine, Store, opened, store_class
 from support.sizes import size
 
 from wallet_cli import settings
-from wallet_cli.domain.address import format_transaction_id
 from wallet_cli.domain.commands import Command, Post
+from wallet_cli.domain.ids import format_transaction_id
 from wallet_cli.domain.model import Policy, Transaction
 from wallet_cli.domain.rules import State
-from wallet_cli.services.context import open_ledger
-from wallet_cli.writer.file_lock import TurnLock
+from wallet_cli.engine.write_lock import TurnLock
+from wallet_cli.operations.context import open_ledger
 
 WRITERS = 8
 KILLS = {"file": size(60, 300), "postgres": size(25, 300)}

@@ -20,11 +20,11 @@ from typing import Any
 import pytest
 from support import cli, processes
 
+from wallet_cli.engine.fair_queue import COUNTERS_AT
+from wallet_cli.engine.polling_lock import PollingTurnLock
+from wallet_cli.engine.turns import turn_lock
+from wallet_cli.engine.write_lock import HOLDER_BYTES, TurnLock
 from wallet_cli.errors import Busy, StorageError
-from wallet_cli.writer.file_lock import HOLDER_BYTES, TurnLock
-from wallet_cli.writer.polling_lock import PollingTurnLock
-from wallet_cli.writer.tickets import COUNTERS_AT
-from wallet_cli.writer.turns import turn_lock
 
 LOCKS = [TurnLock, PollingTurnLock]
 PATIENCE_S = 60.0
@@ -418,7 +418,7 @@ def test_this_system_has_the_kernels_lock(path: Path) -> None:
 
 
 def test_a_system_without_fcntl_polls(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wallet_cli.writer.file_lock.HAVE_FLOCK", False)
+    monkeypatch.setattr("wallet_cli.engine.write_lock.HAVE_FLOCK", False)
     assert type(turn_lock(path)) is PollingTurnLock
 
 
@@ -434,8 +434,8 @@ def announced(descriptor, how):
 fcntl.flock = announced
 """
 WAITS_BY_POLLING = """
-import filelock, wallet_cli.writer.file_lock
-wallet_cli.writer.file_lock.HAVE_FLOCK = False
+import filelock, wallet_cli.engine.write_lock
+wallet_cli.engine.write_lock.HAVE_FLOCK = False
 acquire = filelock.FileLock.acquire
 def announced(*arguments, **options):
     os.write(fd, b"waiting\\n")

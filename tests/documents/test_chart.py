@@ -12,8 +12,8 @@ from support.statements import ALL_TIME, INR, START_US, Step, in_time, peaks_are
 from wallet_cli.documents.chart import chart_of, svg
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import DAY_US, Period
-from wallet_cli.services import statements
-from wallet_cli.services.statements import MAX_CURVE_POINTS, Point, Statement
+from wallet_cli.operations import statements
+from wallet_cli.operations.statements import MAX_CURVE_POINTS, Point, Statement
 
 QUIET = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from support.statements import INR, START_US, Page, Step, statement_of
 
 from wallet_cli import documents
-from wallet_cli.documents.page import ROWS_A_PART
+from wallet_cli.documents.html import ROWS_A_PART
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import DAY_US, FIRST_US, LAST_US, Period
-from wallet_cli.services.statements import Statement
+from wallet_cli.operations.statements import Statement
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 HOSTILE = (
@@ -25,7 +25,7 @@ HOSTILE = (
 
 
 def html_of(statement: Statement) -> str:
-    return "".join(documents.html(statement))
+    return "".join(documents.as_html(statement))
 
 
 def harmless_page(text: str) -> Page:
@@ -121,7 +121,7 @@ def test_the_lines_come_in_parts_and_are_never_kept() -> None:
     statement = statement_of([Step(100, note="n" * 100)] * (3 * ROWS_A_PART))
     passes = []
     told = statement._replace(read=lambda: passes.append(1) or statement.read())  # type: ignore[func-returns-value]
-    parts = list(documents.html(told))
+    parts = list(documents.as_html(told))
     assert len(passes) == 2
     assert max(part.count("<tr") for part in parts) == ROWS_A_PART
     harmless_page("".join(parts))

@@ -11,9 +11,9 @@ import pytest
 from support.statements import INR, Step, statement_of
 
 from wallet_cli import documents
-from wallet_cli.documents import paper
+from wallet_cli.documents import pdf
 from wallet_cli.documents.fonts import Shelf, characters, installed
-from wallet_cli.documents.paper import drawn
+from wallet_cli.documents.pdf import drawn
 from wallet_cli.domain.money import Currency
 from wallet_cli.errors import InvalidInput, StorageError
 from wallet_cli.installing import install, this_program
@@ -101,12 +101,12 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("uharfbuzz", "fpdf"):
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(InvalidInput, match="not installed: " + name) as raised:
-            documents.pdf(statement_of([Step(100)]))
+            documents.as_pdf(statement_of([Step(100)]))
         assert raised.value.hint == install(this_program("pdf"))
 
 
 def test_a_statement_that_is_too_long_for_a_pdf_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paper, "MAX_LINES", 3)
+    monkeypatch.setattr(pdf, "MAX_LINES", 3)
     assert pages(drawn(statement_of([Step(100)] * 3), NO_FONTS)) == 1
     with pytest.raises(InvalidInput, match="at most 3 transactions, and there are 4"):
         drawn(statement_of([Step(100)] * 4), NO_FONTS)
@@ -115,7 +115,7 @@ def test_a_statement_that_is_too_long_for_a_pdf_is_refused(monkeypatch: pytest.M
 def test_lines_that_do_not_add_up_are_not_printed() -> None:
     whole = statement_of([Step(100), Step(-40)])
     damaged = whole._replace(read=lambda: iter(list(whole.lines())[1:]))
-    for print_ in (documents.pdf, lambda statement: next(iter(documents.html(statement)))):
+    for print_ in (documents.as_pdf, lambda statement: next(iter(documents.as_html(statement)))):
         with pytest.raises(StorageError, match="do not add up"):
             print_(damaged)
 

@@ -19,7 +19,7 @@ from support.injection import Injected, counted
 from support.processes import Runner
 
 from wallet_cli import settings
-from wallet_cli.services.context import open_ledger
+from wallet_cli.operations.context import open_ledger
 from wallet_cli.storage import dbapi, sqlite
 from wallet_cli.storage.migrate import upgrade
 

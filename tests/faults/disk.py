@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import pytest
 
+from wallet_cli.engine.write_lock import LAST_COMMIT_AT
 from wallet_cli.storage.in_place import identity_of
 from wallet_cli.storage.last_commit import LastCommit
-from wallet_cli.writer.file_lock import LAST_COMMIT_AT
 
 SECTOR_BYTES = 512
 """What a disk writes whole or not at all. Bytes beside those that are written stay, as SQLite assumes too."""

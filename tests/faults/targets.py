@@ -26,19 +26,22 @@ import msgspec
 from support import cli, engines
 
 from wallet_cli import settings
-from wallet_cli.domain import address, host, meta, money, period, phone, text
-from wallet_cli.domain.address import PhoneDigits, UserId, WalletId, WalletName
+from wallet_cli.domain import host, money, period, phone, text
+from wallet_cli.domain import ids as names
+from wallet_cli.domain import metadata as meta
+from wallet_cli.domain.ids import PhoneDigits, UserId, WalletId, WalletName
 from wallet_cli.domain.model import Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.errors import InternalError, StorageError, WalletError, shown, shown_url
+from wallet_cli.import_export import imports
+from wallet_cli.import_export.imports import dialect, records
+from wallet_cli.import_export.imports.reading import Line, Reader
+from wallet_cli.operations import transactions, verification
+from wallet_cli.operations.context import Ledger
+from wallet_cli.operations.pages import parse_after
 from wallet_cli.remote import is_remote
 from wallet_cli.remote.server import checked_url
-from wallet_cli.services import audit, imports, transactions
-from wallet_cli.services.context import Ledger
-from wallet_cli.services.imports import dialect, records
-from wallet_cli.services.imports.reading import Line, Reader
-from wallet_cli.services.pages import parse_after
-from wallet_cli.web import bodies, exchange
+from wallet_cli.web import messages, requests
 from wallet_cli.web.operations import OPERATIONS
 from wallet_cli.web.routes.call import page
 
@@ -115,12 +118,12 @@ def check_told(refusal: WalletError) -> None:
 def user(data: bytes) -> None:
     typed = written(data)
     with refusals():
-        name = address.parse_user(typed)
+        name = names.parse_user(typed)
         if isinstance(name, UserId):
-            assert address.parse_user(address.format_user(name.id)) == name
+            assert names.parse_user(names.format_user(name.id)) == name
         else:
             assert isinstance(name, PhoneDigits)
-            assert address.parse_user(name.digits).digits == name.digits
+            assert names.parse_user(name.digits).digits == name.digits
 
 
 REGIONS = ("IN", "GB", "US", "MX", "DE", "AR", "IT", "AQ")
@@ -154,31 +157,31 @@ def phone_number(data: bytes) -> None:
 def wallet(data: bytes) -> None:
     typed = written(data)
     with refusals():
-        found = address.parse_wallet(typed)
+        found = names.parse_wallet(typed)
         assert found.text == typed
         if isinstance(found, WalletId):
-            assert address.parse_wallet(address.format_wallet_id(found.wallet_id)) == found
+            assert names.parse_wallet(names.format_wallet_id(found.wallet_id)) == found
         elif isinstance(found.user, UserId):
-            again = address.parse_wallet(address.format_wallet(found.user.id, found.type))
+            again = names.parse_wallet(names.format_wallet(found.user.id, found.type))
             assert isinstance(again, WalletName)
             assert (again.user, again.type) == (found.user, found.type)
     with refusals():
-        address.parse_new_wallet(typed)
+        names.parse_new_wallet(typed)
 
 
 @target("1-17", "1-h3", "17", "w1-3", "0-0", "9223372036854775807-9223372036854775808", "till-1", "٣-١")
 def ids(data: bytes) -> None:
     typed = written(data)
     with refusals():
-        found = address.parse_transaction_id(typed)
-        assert address.parse_transaction_id(address.format_transaction_id(*found)) == found
+        found = names.parse_transaction_id(typed)
+        assert names.parse_transaction_id(names.format_transaction_id(*found)) == found
     with refusals():
-        hold = address.parse_hold_id(typed)
-        assert address.parse_hold_id(address.format_hold_id(*hold)) == hold
+        hold = names.parse_hold_id(typed)
+        assert names.parse_hold_id(names.format_hold_id(*hold)) == hold
     with refusals():
-        assert str(address.parse_id(typed)) == typed.lstrip("0")
+        assert str(names.parse_id(typed)) == typed.lstrip("0")
     with refusals():
-        address.check_operator_name(typed)
+        names.check_operator_name(typed)
     with refusals():
         parse_after(typed)
     with refusals():
@@ -200,10 +203,10 @@ def ids(data: bytes) -> None:
 def texts(data: bytes) -> None:
     typed = written(data)
     with refusals():
-        key = address.check_key(typed)
-        assert address.check_key(key) == address.check_stored_key(key) == key
+        key = names.check_key(typed)
+        assert names.check_key(key) == names.check_stored_key(key) == key
         key.encode()
-    for check in (address.check_note, address.check_name):
+    for check in (names.check_note, names.check_name):
         with refusals():
             assert check(typed) == typed
             typed.encode()
@@ -459,21 +462,21 @@ BODY = '{"user_id": 1, "wallet_id": 1, "amount": 20, "is_credit": true, "note": 
     b'\2{"user_id":1,"wallet_id":1,"amount":-0,"is_credit":true,"meta":null}',
 )
 def request_body(data: bytes) -> None:
-    kinds = [*(each.body for each in OPERATIONS if isinstance(each.body, type)), bodies.PartHead]
-    kind, body = kinds[data[0] % len(kinds)] if data else bodies.NewTransaction, data[1:]
+    kinds = [*(each.body for each in OPERATIONS if isinstance(each.body, type)), requests.PartHead]
+    kind, body = kinds[data[0] % len(kinds)] if data else requests.NewTransaction, data[1:]
     with refusals():
-        found: Any = bodies.decode(body, kind)
+        found: Any = requests.decode(body, kind)
         for name in found.__struct_fields__:
             value = getattr(found, name)
             if not isinstance(value, msgspec.Raw):
                 continue
             if name == "meta":
                 with refusals():
-                    read = bodies.meta_of(value)
+                    read = requests.meta_of(value)
                     kept = None if read is None else meta.canonical(read)
                     assert kept is None or meta.parse_json(kept) == read
                 continue
-            for read_amount in (bodies.amount_text, bodies.part_text, bodies.limit_text):
+            for read_amount in (requests.amount_text, requests.part_text, requests.limit_text):
                 with refusals():
                     typed = read_amount(value)
                     if typed is not None:
@@ -496,16 +499,16 @@ def request_body(data: bytes) -> None:
 def batch_body(data: bytes) -> None:
     """A batch that is read in steps is read as one that is read at once."""
 
-    def at_once() -> bodies.Batch:
-        batch = bodies.decode(data, bodies.Batch)
+    def at_once() -> requests.Batch:
+        batch = requests.decode(data, requests.Batch)
         for item in batch.transactions:
-            bodies.amount_text(item.amount)
-            bodies.meta_text(item.meta)
+            requests.amount_text(item.amount)
+            requests.meta_text(item.meta)
         return batch
 
-    def in_steps() -> bodies.Batch:
-        batch = bodies.Batch(transactions=[])
-        for _ in bodies.read_batch(data, batch):
+    def in_steps() -> requests.Batch:
+        batch = requests.Batch(transactions=[])
+        for _ in requests.read_batch(data, batch):
             pass
         return batch
 
@@ -530,7 +533,7 @@ def batch_body(data: bytes) -> None:
 def query(data: bytes) -> None:
     scope = {"query_string": data}
     with refusals():
-        page(exchange.query(scope, frozenset(("limit", "cursor", "count", "text", "key", "from", "to"))))
+        page(messages.query(scope, frozenset(("limit", "cursor", "count", "text", "key", "from", "to"))))
 
 
 # Files.
@@ -640,7 +643,7 @@ def import_whole(data: bytes) -> None:
                 answer = imports.run(ledger, io.BytesIO(data[1:]), options, note, dialect=how)
                 assert len(refused) == answer["refused"]
         if not ledger.store.is_restoring():
-            audit.verify(ledger)
+            verification.verify(ledger)
 
 
 @target(

@@ -24,15 +24,16 @@ from support.server import Server
 from support.server import process as run
 from support.sizes import size
 
-from wallet_cli.domain.address import parse_hold_id, parse_wallet
 from wallet_cli.domain.commands import SAME, AdmitOperator, NoteUse, Post, Refusal, RevokeOperator, SetLimits, SetStatus
+from wallet_cli.domain.ids import parse_hold_id, parse_wallet
 from wallet_cli.domain.period import DAY_US, format_time, parse_time
 from wallet_cli.domain.rules.clocks import REST_US
+from wallet_cli.engine import executor
 from wallet_cli.errors import StorageError
-from wallet_cli.services import audit, exports, holds, imports, transactions, wallets
-from wallet_cli.services.context import Ledger
+from wallet_cli.import_export import exports, imports
+from wallet_cli.operations import holds, transactions, verification, wallets
+from wallet_cli.operations.context import Ledger
 from wallet_cli.storage.in_place import beside
-from wallet_cli.writer import executor
 
 LIBRARY = next(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"), None) if Path("/usr/lib").is_dir() else None
 needs_faketime = pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed: Debian package faketime")
@@ -289,7 +290,7 @@ def test_way_out_of_a_wallet_that_is_ahead(engine: Engine, begun: Ledger, tmp_pa
     assert add(begun, "1", is_credit=True, at=format_time(tomorrow_us + 1))["at"] == format_time(tomorrow_us + 1)
     with pytest.raises(Exception, match="not ahead"):
         add(begun, "1", is_credit=True, reset_time=True)
-    assert audit.verify(begun)["ok"]
+    assert verification.verify(begun)["ok"]
 
     total = transactions.total(begun, parse_wallet("1"), None, format_time(now_us - 1))
     assert (total["credit_total"], total["debit_total"]) == ("100.00", "0.00")
@@ -325,7 +326,7 @@ def test_way_out_of_a_wallet_that_is_ahead(engine: Engine, begun: Ledger, tmp_pa
         read_back()
         assert not refused
         assert "".join(exports.export(copy)) == text
-        assert audit.verify(copy)["ok"]
+        assert verification.verify(copy)["ok"]
     engine.forget(other)
 
 
@@ -351,7 +352,7 @@ def test_moments_are_found_however_often_time_was_reset(begun: Ledger, seed: int
         # What was recorded ahead counts as of the earliest time that follows it.
         expected = first + sum(1 for i in range(len(times)) if min(times[i:]) < moment_us)
         assert begun.store.last_seq_before(2, last, moment_us) == expected
-    assert audit.verify(begun)["ok"]
+    assert verification.verify(begun)["ok"]
 
 
 def test_users_and_http_cannot_reset_a_time(engine: Engine, story: Address, tmp_path: Path) -> None:

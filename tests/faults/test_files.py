@@ -29,13 +29,13 @@ from support.sizes import size
 
 from wallet_cli.domain.commands import OpenWallet, Post
 from wallet_cli.domain.money import Currency
+from wallet_cli.engine import write_lock
+from wallet_cli.engine.executor import UnknownOutcome
+from wallet_cli.engine.write_lock import TurnLock
 from wallet_cli.errors import Busy, StorageError, WalletError
 from wallet_cli.storage import in_place
 from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.last_commit import LAST_COMMIT_BYTES, LastCommit
-from wallet_cli.writer import file_lock
-from wallet_cli.writer.executor import UnknownOutcome
-from wallet_cli.writer.file_lock import TurnLock
 
 pytestmark = pytest.mark.on_file("what becomes of files")
 
@@ -609,14 +609,14 @@ def test_a_turn_that_is_abandoned_leaves_no_note_of_what_was_not_committed(fille
 
 def test_a_note_that_cannot_be_written_hurts_nobody(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as there:
-        there.setattr(file_lock, "LAST_COMMIT_AT", -1)  # EINVAL from the kernel
+        there.setattr(write_lock, "LAST_COMMIT_AT", -1)  # EINVAL from the kernel
         assert cli.run(WRITE).code == 0
     assert cli.run(READ).out == "101.00\n"
 
 
 def test_without_the_note_a_deleted_log_goes_unnoticed(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The deliberate fault of the note: that it is not asked."""
-    monkeypatch.setattr("wallet_cli.services.context.check_last_commit", lambda *_: None)
+    monkeypatch.setattr("wallet_cli.operations.context.check_last_commit", lambda *_: None)
     with killed(filled):
         beside(filled, "-wal").unlink()
         assert cli.run("verify -q").out == "1\n"

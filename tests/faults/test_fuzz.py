@@ -21,8 +21,8 @@ from support.faults import Fault, put_in
 from support.figures import figure
 from support.sizes import WHOLE, size
 
-from wallet_cli.domain import address, meta, money
-from wallet_cli.web import bodies
+from wallet_cli.domain import ids, metadata, money
+from wallet_cli.web import requests
 
 COUNT = size(15_000, EXECUTIONS)
 BOUND_S = 20
@@ -91,15 +91,15 @@ FAULTS = {
     ),
     "a long id is read as a phone number": (
         "user",
-        Fault(address, "format_user", 'f"{user_id}" if user_id < _FIRST_LONG_ID else f"id:{user_id}"', 'f"{user_id}"'),
+        Fault(ids, "format_user", 'f"{user_id}" if user_id < _FIRST_LONG_ID else f"id:{user_id}"', 'f"{user_id}"'),
     ),
     "JSON that is nested too deeply ends the program": (
         "metadata",
-        Fault(meta, "parse_json", "except (ValueError, RecursionError):", "except ValueError:"),
+        Fault(metadata, "parse_json", "except (ValueError, RecursionError):", "except ValueError:"),
     ),
     "a batch takes a field that is given twice": (
         "batch-body",
-        Fault(bodies, "read_batch", "if name in seen:", "if False:"),
+        Fault(requests, "read_batch", "if name in seen:", "if False:"),
     ),
 }
 

@@ -28,13 +28,13 @@ from support.server import Server
 from support.sizes import size
 
 from wallet_cli import settings
-from wallet_cli.domain.address import parse_wallet
 from wallet_cli.domain.commands import Command
+from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.domain.model import Policy
 from wallet_cli.domain.rules import State
-from wallet_cli.services import holds, transactions
-from wallet_cli.services.answers import Answer
-from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.operations import holds, transactions
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.context import Ledger, open_ledger
 
 KEYS = {"file": size(9, 3000), "postgres": size(6, 2000)}
 """By engine; so many from terminals, and so many over HTTP."""

@@ -29,12 +29,12 @@ from support.server import Server
 from support.sizes import size
 
 from wallet_cli import settings
-from wallet_cli.domain.address import HoldId, parse_wallet
+from wallet_cli.domain.ids import HoldId, parse_wallet
+from wallet_cli.engine.write_lock import TurnLock
 from wallet_cli.errors import HoldNotOpen, InsufficientFunds
-from wallet_cli.services import holds, transactions, wallets
-from wallet_cli.services.answers import Answer
-from wallet_cli.services.context import Ledger, open_ledger
-from wallet_cli.writer.file_lock import TurnLock
+from wallet_cli.operations import holds, transactions, wallets
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.context import Ledger, open_ledger
 
 HISTORIES = {"file": size(6, 700), "postgres": size(4, 300)}
 BROKEN = {"file": size(10, 150), "postgres": size(5, 50)}

@@ -42,28 +42,27 @@ from support.naive import EPOCH, Account, Decision, Person
 from support.sizes import size
 
 from wallet_cli import settings as wallet_settings
-from wallet_cli.domain.address import OwnedWallet, WalletRef, parse_user, parse_wallet
 from wallet_cli.domain.commands import SAME, PlaceHold, Post, Reverse, SetLimits, SetStatus, Transfer
+from wallet_cli.domain.ids import OwnedWallet, WalletRef, parse_user, parse_wallet
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import format_time
 from wallet_cli.domain.rules import registry, state
 from wallet_cli.errors import WalletError
-from wallet_cli.services import (
+from wallet_cli.import_export import exports, imports
+from wallet_cli.local import LocalLedger
+from wallet_cli.operations import (
     answers,
-    audit,
-    exports,
+    api_keys,
     holds,
-    imports,
     ledgers,
-    operators,
     statements,
     transactions,
     users,
+    verification,
     wallets,
 )
-from wallet_cli.services import pages as lists
-from wallet_cli.services.context import Ledger, open_ledger
-from wallet_cli.services.local import LocalLedger
+from wallet_cli.operations import pages as lists
+from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.storage import sql
 
 EXAMPLES = size(25, 20_000)
@@ -288,18 +287,18 @@ class ServicesMachine(Machine):
     def admit_or_revoke(self, name: str, read_only: bool, revoke: bool) -> None:
         now_us, known = self.model.now_us, self.keys.get(name)
         if revoke:
-            answer = outcome(lambda: self.ledger.run(operators.revoke(name), "key revoke"))
+            answer = outcome(lambda: self.ledger.run(api_keys.revoke(name), "key revoke"))
             if known is not None:
                 self.keys[name] = (known[0], known[1], now_us if known[2] is None else known[2])
         else:
-            answer = outcome(lambda: self.ledger.run(operators.create(name, read_only=read_only), "key create"))
+            answer = outcome(lambda: self.ledger.run(api_keys.create(name, read_only=read_only), "key create"))
             if known is None:
                 self.keys[name] = (read_only, now_us, None)
         if (known is None) is revoke:
             assert answer == ("key_not_found" if revoke else "key_exists")
         else:
             assert {key: answer[key] for key in answer if key != "key"} == self.operator(name)
-        listed = operators.listed(self.ledger)
+        listed = api_keys.listed(self.ledger)
         assert sorted(listed, key=lambda each: each["name"]) == [self.operator(each) for each in sorted(self.keys)]
 
     def operator(self, name: str) -> dict[str, Any]:
@@ -465,7 +464,7 @@ class ServicesMachine(Machine):
         assert "".join(exports.export(other)) == text
         for form in ("csv", "hledger", "beancount"):
             assert "".join(exports.export(other, form)) == "".join(exports.export(self.ledger, form))
-        assert audit.verify(other) == audit.verify(self.ledger)
+        assert verification.verify(other) == verification.verify(self.ledger)
         self.ledger, self.keys = other, {}
 
     def read_back(self, ledger: Ledger, text: str) -> Any:

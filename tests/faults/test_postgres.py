@@ -52,7 +52,7 @@ PATCHED = """
 from wallet_cli.__main__ import start
 from wallet_cli.storage import session
 from wallet_cli.storage.postgres import PostgresStore
-from wallet_cli.writer import executor
+from wallet_cli.engine import executor
 
 executor.SETTLE_S = 0.5
 {patch}

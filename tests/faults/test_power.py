@@ -31,10 +31,10 @@ from support.server import Server, process
 from support.sizes import WHOLE, size
 
 from wallet_cli import settings
-from wallet_cli.domain.address import parse_wallet
+from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.errors import WalletError
-from wallet_cli.services import transactions
-from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.operations import transactions
+from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.storage import sqlite
 from wallet_cli.storage.sqlite import SqliteStore
 

@@ -23,7 +23,6 @@ from support.faults import Fault, put_in
 from support.sizes import size
 
 from wallet_cli import settings
-from wallet_cli.domain.address import WalletId
 from wallet_cli.domain.commands import (
     AdmitOperator,
     CaptureHold,
@@ -40,15 +39,16 @@ from wallet_cli.domain.commands import (
     Transfer,
     VoidHold,
 )
+from wallet_cli.domain.ids import WalletId
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import parse_phone
 from wallet_cli.errors import Damaged, InternalError, StorageError, WalletError
-from wallet_cli.services import audit
-from wallet_cli.services.context import open_ledger
-from wallet_cli.storage import loading, sql, sqlite
+from wallet_cli.operations import verification
+from wallet_cli.operations.context import open_ledger
+from wallet_cli.storage import prefetch, sql, sqlite
 from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.purpose import Purpose
-from wallet_cli.storage.reading import Reading
+from wallet_cli.storage.queries import Reading
 from wallet_cli.storage.sqlite import SqliteStore
 
 pytestmark = pytest.mark.on_file("pages of a file")
@@ -203,7 +203,7 @@ def verdict(path: Path) -> str | None:
     """What `verify`, or opening the file for it, finds; None where that is nothing. Raises what is a fault of ours."""
     try:
         with open_ledger(settings.load({"db": str(path)}, {}), lambda _: None, purpose=Purpose.READ) as ledger:
-            audit.verify(ledger)
+            verification.verify(ledger)
     except InternalError:
         raise
     except WalletError as error:
@@ -451,11 +451,11 @@ def of(life: Life, place: str) -> list[Edit]:
 
 
 SKIPPED = {
-    "the hash of a row": Fault(audit, "_wrong", "if not chain.follows(last.hash, transaction):", "if False:"),
+    "the hash of a row": Fault(verification, "_wrong", "if not chain.follows(last.hash, transaction):", "if False:"),
     "the second place": Fault(
-        audit, "_check_wallet", "_compare_with_witness(wallet, last, ledger.store.witness(wallet.id))", "pass"
+        verification, "_check_wallet", "_compare_with_witness(wallet, last, ledger.store.witness(wallet.id))", "pass"
     ),
-    "the indexes": Fault(audit, "_verified", "_check_indexes(ledger, first, last)", "pass"),
+    "the indexes": Fault(verification, "_verified", "_check_indexes(ledger, first, last)", "pass"),
     "the file": Fault(sqlite, "SqliteStore.damage", "PRAGMA integrity_check(1)", "SELECT 'ok'"),
 }
 
@@ -526,11 +526,11 @@ def test_nothing_is_decided_on_a_page_that_was_put_back(life: Life, tmp_path: Pa
         error = refused(path, Post(wallet % WALLETS + 1, True, 5))
     assert error.message.count("it takes no writes, because wallet ") == 1
     with opened(path) as ledger, pytest.raises(Damaged) as found:
-        audit.verify(ledger)
+        verification.verify(ledger)
     assert found.value.details["transaction"]
     # Wallet by wallet, each names its own first.
     with opened(path) as ledger, pytest.raises(Damaged) as found:
-        audit.verify(ledger, WalletId(wallet))
+        verification.verify(ledger, WalletId(wallet))
     assert found.value.details["transaction"] == f"{wallet}-{seq}"
 
 
@@ -550,7 +550,7 @@ def test_nothing_is_decided_on_a_row_that_was_changed(life: Life, tmp_path: Path
 
 
 def test_a_last_hash_that_is_not_checked_is_missed(life: Life, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put_in(monkeypatch, Fault(loading, "Loader._add_accounts", "not chain.is_whole(wallet, before, last)", "False"))
+    put_in(monkeypatch, Fault(prefetch, "Loader._add_accounts", "not chain.is_whole(wallet, before, last)", "False"))
     with pytest.raises(pytest.fail.Exception):
         test_nothing_is_decided_on_a_row_that_was_changed(life, tmp_path, "amount")
 
@@ -611,6 +611,6 @@ def test_verify_keeps_writers_from_a_damaged_ledger_and_lets_them_back(life: Lif
         ledger.store.note_damage("somebody saw something")
         with pytest.raises(StorageError, match="because somebody saw something"):
             ledger.executor.run([Post(3, True, 5)], "too early")
-        audit.verify(ledger)
+        verification.verify(ledger)
         assert ledger.store.itself().damaged is None
         ledger.executor.run([Post(3, True, 5)], "again")

@@ -29,14 +29,14 @@ from support.naive import Account, Naive
 from support.sizes import size
 
 from wallet_cli import settings as wallet_settings
-from wallet_cli.domain.address import WalletName, parse_wallet
 from wallet_cli.domain.commands import Post
+from wallet_cli.domain.ids import WalletName, parse_wallet
 from wallet_cli.domain.money import format_minor, parse_currency
 from wallet_cli.domain.period import format_time
 from wallet_cli.domain.rules import postings, state
 from wallet_cli.errors import WalletError
-from wallet_cli.services import answers, audit, transactions, users, wallets
-from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.operations import answers, transactions, users, verification, wallets
+from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.storage import sql
 
 START_US = 1_795_341_600_000_000
@@ -303,7 +303,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def verify(self) -> None:
         accounts = self.model.accounts.values()
         count = sum(len(account.entries) for account in accounts)
-        assert audit.verify(self.ledger) == {"ok": True, "wallets": len(accounts), "transactions": count}
+        assert verification.verify(self.ledger) == {"ok": True, "wallets": len(accounts), "transactions": count}
 
     @invariant()
     def nothing_is_left_open(self) -> None:

@@ -16,13 +16,13 @@ from support.statements import Page, in_time, peaks_are_kept
 
 from wallet_cli import documents
 from wallet_cli import settings as wallet_settings
-from wallet_cli.documents.words import GROUP, MINUS
-from wallet_cli.domain.address import TransactionId, parse_hold_id, parse_wallet
+from wallet_cli.documents.wording import GROUP, MINUS
+from wallet_cli.domain.ids import TransactionId, parse_hold_id, parse_wallet
 from wallet_cli.domain.money import format_minor, parse_currency
 from wallet_cli.domain.period import format_time
 from wallet_cli.errors import WalletError
-from wallet_cli.services import holds, statements, transactions, users, wallets
-from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.operations import holds, statements, transactions, users, wallets
+from wallet_cli.operations.context import Ledger, open_ledger
 
 START_US = 1_795_341_600_000_000
 CURRENCIES = ("INR", "JPY", "SATS/8")
@@ -176,7 +176,7 @@ def check(story: Story, start: int | None, end: int | None) -> None:
 
     with statements.opened(story.ledger, *asked) as statement:
         curve = statement.survey().curve
-        page = Page("".join(documents.html(statement)))
+        page = Page("".join(documents.as_html(statement)))
     assert (curve[0].balance, curve[-1].balance) == (opening, opening + net)
     assert peaks_are_kept(balances, [point.balance for point in curve])
     assert in_time([point.at_us for point in curve])

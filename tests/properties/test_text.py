@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wallet_cli.cli.output import harmless
-from wallet_cli.domain.address import MAX_ID, format_transaction_id, parse_transaction_id
+from wallet_cli.domain.ids import MAX_ID, format_transaction_id, parse_transaction_id
 from wallet_cli.domain.money import (
     ISO_4217,
     MAX_AMOUNT_MINOR,

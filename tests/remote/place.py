@@ -23,7 +23,7 @@ from support import engines
 from support.cli import Outcome, run
 from support.server import Server
 
-from wallet_cli.writer.file_lock import LAST_COMMIT_AT
+from wallet_cli.engine.write_lock import LAST_COMMIT_AT
 
 TABLES = ("users", "wallets", "transactions", "holds", "witnesses", "operators", "ledger")
 SECRET = "a secret of no less than thirty-two bytes"

@@ -10,7 +10,7 @@ from remote.place import SECRET, Place, same
 from support import engines
 from support.server import Server
 
-from wallet_cli.writer.file_lock import TurnLock
+from wallet_cli.engine.write_lock import TurnLock
 
 
 def place_of(server: Server, folder: Path) -> Place:

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 from support.load import Address, Answer, Connection, UnansweredError
 
 from wallet_cli import settings
-from wallet_cli.domain.address import TransactionId, parse_transaction_id
 from wallet_cli.domain.commands import Applied, Command, OpenWallet, Post
+from wallet_cli.domain.ids import TransactionId, parse_transaction_id
 from wallet_cli.domain.money import parse_currency
 from wallet_cli.errors import StorageError
-from wallet_cli.services import audit, users
-from wallet_cli.services.context import open_ledger
+from wallet_cli.operations import users, verification
+from wallet_cli.operations.context import open_ledger
 from wallet_cli.storage.purpose import Purpose
 
 CLIENTS = 16
@@ -189,7 +189,7 @@ def problems(*clients: Stubborn) -> list[str]:
         if there != balances:
             found.append(f"the balances are {there}, and the answers add up to {dict(balances)}")
         try:
-            audit.verify(ledger)
+            verification.verify(ledger)
         except StorageError as error:
             found.append(f"verify: {error.message}")
     return found

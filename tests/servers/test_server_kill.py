@@ -82,7 +82,7 @@ def test_a_killed_server_loses_nothing_and_applies_nothing_twice(
 
 ANSWERS_BEFORE_IT_COMMITS = """
 from wallet_cli.__main__ import start
-from wallet_cli.writer.inbox import Inbox
+from wallet_cli.engine.group_commit import Inbox
 
 carry_out = Inbox._carry_out
 

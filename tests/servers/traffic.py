@@ -23,9 +23,9 @@ from support.business import USER, Plan, Report, Writer, of_answer, optional, te
 from support.load import Address, Answer, Connection
 
 from wallet_cli import settings
-from wallet_cli.domain.address import format_hold_id, format_transaction_id
 from wallet_cli.domain.commands import CaptureHold, PlaceHold, Post, Reverse, Single, Transfer, VoidHold
-from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.domain.ids import format_hold_id, format_transaction_id
+from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.storage.purpose import Purpose
 
 API = "/api/v1"

@@ -17,18 +17,18 @@ from support import engines
 from support.cli import run
 
 from wallet_cli import settings
-from wallet_cli.domain.address import parse_wallet
 from wallet_cli.domain.commands import Made, Post
+from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.domain.model import Account
+from wallet_cli.engine import executor
+from wallet_cli.engine.executor import Executor
+from wallet_cli.engine.turns import turn_lock
 from wallet_cli.errors import StorageError, UnknownOutcome
-from wallet_cli.services import transactions, users, wallets
-from wallet_cli.services.audit import verify
-from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.operations import transactions, users, wallets
+from wallet_cli.operations.context import Ledger, open_ledger
+from wallet_cli.operations.verification import verify
 from wallet_cli.storage import sqlite
 from wallet_cli.storage.sqlite import SqliteStore
-from wallet_cli.writer import executor
-from wallet_cli.writer.executor import Executor
-from wallet_cli.writer.turns import turn_lock
 
 # Runs command lines, one of JSON on stdin each, in a process whose files may not grow past a size.
 LIMITED = """

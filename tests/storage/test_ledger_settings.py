@@ -19,11 +19,12 @@ from support.server import Server
 
 from wallet_cli import settings
 from wallet_cli.domain import period
-from wallet_cli.domain.address import parse_wallet
 from wallet_cli.domain.commands import OpenWallet, Post, SetLimits
+from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.errors import InsufficientFunds, LedgerMoved, LimitExceeded, StorageError
-from wallet_cli.services import exports, imports, ledgers, moving, transactions, users, wallets
-from wallet_cli.services.context import Ledger
+from wallet_cli.import_export import exports, imports
+from wallet_cli.operations import ledgers, move, transactions, users, wallets
+from wallet_cli.operations.context import Ledger
 from wallet_cli.storage.ledger_file import facts_in
 
 Run = Callable[[str | list[str]], cli.Outcome]
@@ -245,7 +246,7 @@ def test_a_move_that_is_called_off_leaves_another_ledger(tmp_path: Path, monkeyp
         raise StorageError("the proof cannot be had")
 
     with monkeypatch.context() as broken:
-        broken.setattr(moving, "_prove", fails)
+        broken.setattr(move, "_prove", fails)
         assert cli.run(["--db", str(old), "move", "--to", str(new)]).code == StorageError.exit_code
     assert facts_in(new, 0.0).uuid == facts_in(old, 0.0).uuid
     assert cli.run(["--db", str(old), "move", "--cancel"]).code == 0

@@ -26,10 +26,10 @@ from support.sizes import size
 
 from wallet_cli import settings
 from wallet_cli.errors import Busy, LedgerMoved, StorageError
-from wallet_cli.services import moving
-from wallet_cli.services.context import Ledger, open_ledger
-from wallet_cli.storage.copying import Copying
-from wallet_cli.storage.marks import Mark
+from wallet_cli.operations import move as moving
+from wallet_cli.operations.context import Ledger, open_ledger
+from wallet_cli.storage.bulk_copy import Copying
+from wallet_cli.storage.move_state import Mark
 from wallet_cli.storage.postgres import PostgresStore
 from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sql import COPIED
@@ -186,7 +186,7 @@ def cancel(source: str, target: str | None = None) -> dict[str, Any]:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(moving, "BATCH_ROWS", 2)
+    monkeypatch.setattr(move, "BATCH_ROWS", 2)
 
 
 # There, whole
@@ -404,7 +404,7 @@ def test_called_off_the_old_one_takes_writes_again_and_the_new_one_is_free(way: 
 
 def test_what_has_arrived_is_not_called_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = filled("file", tmp_path), str(tmp_path / "new.db")
-    monkeypatch.setattr(moving, "_close", lambda *_: sys.exit("killed"))
+    monkeypatch.setattr(move, "_close", lambda *_: sys.exit("killed"))
     with pytest.raises(SystemExit):
         move(old, new)
     monkeypatch.undo()
@@ -452,7 +452,7 @@ def called_off_while_it_runs(way: Way, folder: Path) -> None:
 @pytest.mark.usefixtures("small_batches")
 def test_it_would_be_seen_if_a_move_went_on_after_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check = "if (mark.state, mark.move) != (ARRIVING, name):"
-    faults.put_in(monkeypatch, Fault(moving, "_check_arriving", check, "if False:"))
+    faults.put_in(monkeypatch, Fault(move, "_check_arriving", check, "if False:"))
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         called_off_while_it_runs(FILES, tmp_path)
 
@@ -582,7 +582,7 @@ def test_it_would_be_seen_if_the_new_one_were_opened_before_the_proof(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults.put_in(
-        monkeypatch, Fault(moving, "move", "_prove(old, new, watch)", "_open(new, name), _prove(old, new, watch)")
+        monkeypatch, Fault(move, "move", "_prove(old, new, watch)", "_open(new, name), _prove(old, new, watch)")
     )
     with pytest.raises(AssertionError):
         test_a_copy_that_is_not_the_same_is_found_out("file", *ALTERED[0], tmp_path, monkeypatch)
@@ -710,18 +710,18 @@ def test_killed_at_any_moment_it_goes_on_and_there_are_never_two(way: Way, tmp_p
 
 
 UNSAFE = {
-    "what has arrived can be called off": Fault(moving, "_take_back", "if there.origin == known.move:", "if False:"),
+    "what has arrived can be called off": Fault(move, "_take_back", "if there.origin == known.move:", "if False:"),
     "the new one is opened before it is whole": Fault(
-        moving, "move", "_copy(old, new, name, watch)", "_open(new, name), _copy(old, new, name, watch)"
+        move, "move", "_copy(old, new, name, watch)", "_open(new, name), _copy(old, new, name, watch)"
     ),
     "the old one is opened in the end": Fault(
-        moving,
+        move,
         "_close",
         "old.store.set_mark(mark._replace(state=MOVED, since_us=old.now_us()))",
         "old.store.set_mark(Mark())",
     ),
     "the old one is opened before the new one is": Fault(
-        moving,
+        move,
         "_prove",
         "audit.verify(new)",
         "turn = _alone(old); turn.__enter__(); old.store.set_mark(Mark()); old.store.commit()",

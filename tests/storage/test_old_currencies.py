@@ -15,10 +15,11 @@ from support.engines import Address, Engine
 from support.server import Server
 
 from wallet_cli.domain import money
-from wallet_cli.domain.address import parse_wallet
+from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.domain.money import Currency, parse_currency, parse_stored
 from wallet_cli.errors import InvalidInput
-from wallet_cli.services import audit, exports, imports, wallets
+from wallet_cli.import_export import exports, imports
+from wallet_cli.operations import verification, wallets
 
 Run = Callable[[str | list[str]], cli.Outcome]
 
@@ -90,7 +91,7 @@ def test_it_comes_back_as_the_same_bytes(old: Address, tmp_path: Path, engine: E
         assert [each.currency for each in restored.store.wallets()] == [
             each.currency for each in source.store.wallets()
         ]
-        audit.verify(restored)
+        verification.verify(restored)
         # Its CSV, too, into the ledger that it came from: a line means the wallet's own currency.
         (tmp_path / "x.csv").write_text("".join(exports.export(source, "csv")))
         with (tmp_path / "x.csv").open("rb") as file:

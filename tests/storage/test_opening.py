@@ -17,7 +17,7 @@ from support import cli
 
 from wallet_cli import settings
 from wallet_cli.errors import StorageError
-from wallet_cli.services.context import open_ledger
+from wallet_cli.operations.context import open_ledger
 from wallet_cli.storage import folders, ledger_file, migrate, sql
 from wallet_cli.storage.dbapi import transaction
 from wallet_cli.storage.in_place import beside

@@ -21,8 +21,8 @@ from support.faults import Fault
 from support.postgres import QUICK, Cluster
 from support.proxy import Cut, Proxy
 
+from wallet_cli.engine import executor
 from wallet_cli.storage import postgres as storage
-from wallet_cli.writer import executor
 
 pytestmark = [
     *postgres.MARKS,

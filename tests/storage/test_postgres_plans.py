@@ -17,9 +17,9 @@ from psycopg import pq
 from support import postgres
 
 from wallet_cli.storage import sql
+from wallet_cli.storage.pg_connection import bound, translated
 from wallet_cli.storage.postgres import PostgresStore
-from wallet_cli.storage.reading import AT_ONCE
-from wallet_cli.storage.wire import bound, translated
+from wallet_cli.storage.queries import AT_ONCE
 
 pytestmark = postgres.MARKS
 

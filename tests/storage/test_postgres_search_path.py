@@ -10,7 +10,7 @@ import pytest
 from support import cli, postgres
 
 from wallet_cli import settings
-from wallet_cli.services.context import open_ledger
+from wallet_cli.operations.context import open_ledger
 from wallet_cli.storage.postgres import PostgresStore
 
 pytestmark = pytest.mark.postgres

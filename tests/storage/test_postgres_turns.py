@@ -21,11 +21,11 @@ from support.waiting import WAIT_S, wait_for
 from wallet_cli.domain.commands import Applied, Command, PlaceHold, Post, Transfer
 from wallet_cli.domain.model import Policy, Transaction
 from wallet_cli.domain.rules import State
+from wallet_cli.engine import executor
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import postgres as storage
 from wallet_cli.storage import sql
-from wallet_cli.storage.wire import plain, translated
-from wallet_cli.writer import executor
+from wallet_cli.storage.pg_connection import plain, translated
 
 pytestmark = postgres.MARKS
 

@@ -17,10 +17,10 @@ from wallet_cli.domain.commands import AdmitOperator, Applied, Command, NoteUse,
 from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.money import parse_currency
 from wallet_cli.errors import Collision, StorageError
-from wallet_cli.services import users
+from wallet_cli.operations import users
+from wallet_cli.storage import pg_connection
 from wallet_cli.storage import postgres as storage
 from wallet_cli.storage import sql as statements
-from wallet_cli.storage import wire
 
 pytestmark = postgres.MARKS
 
@@ -91,7 +91,7 @@ def test_any_value_is_read_as_itself(
     columns = sql.SQL(", ").join(map(sql.SQL, (f"{name} {kind}" for name, kind in zip("ab", kinds, strict=True))))
     with server.transaction(force_rollback=True):
         server.execute(sql.SQL("CREATE TEMPORARY TABLE spelled ({})").format(columns))
-        server.execute(wire.spelled("INSERT INTO spelled VALUES (?, ?)", [row, row], server.pgconn))
+        server.execute(pg_connection.spelled("INSERT INTO spelled VALUES (?, ?)", [row, row], server.pgconn))
         asked = f"SELECT count(*) FROM spelled WHERE a IS NOT DISTINCT FROM %s::{kinds[0]}"
         found = server.execute(f"{asked} AND b IS NOT DISTINCT FROM %s::{kinds[1]}".encode(), row).fetchone()
     assert found == (2,)
@@ -155,14 +155,14 @@ def test_what_a_batch_had_not_sent_is_not_sent_later(url: str, many: int) -> Non
 def test_a_batch_is_two_messages_and_their_answers(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin, lock and read; write and commit: each trip costs as much as ten transactions."""
     sent: list[bytes] = []
-    execute = wire.Connection.execute
+    execute = pg_connection.Connection.execute
 
-    def noted(connection: wire.Connection, query: bytes, *rest: object, **more: object) -> object:
+    def noted(connection: pg_connection.Connection, query: bytes, *rest: object, **more: object) -> object:
         sent.append(query)
         return execute(connection, query, *rest, **more)  # type: ignore[arg-type]
 
     with opened(url) as ledger:
-        monkeypatch.setattr(wire.Connection, "execute", noted)
+        monkeypatch.setattr(pg_connection.Connection, "execute", noted)
         results = ledger.executor.run([Post(1, True, 1), Post(1, True, 2), PlaceHold(1, 1, 60)], "batch")
         monkeypatch.undo()
     assert [type(result) for result in results] == [Applied] * 3

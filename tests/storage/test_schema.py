@@ -14,11 +14,11 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlmodel import SQLModel
 
-from wallet_cli.services.context import Ledger
+from wallet_cli.operations.context import Ledger
 from wallet_cli.storage import sql, tables
 from wallet_cli.storage.dbapi import transaction
 from wallet_cli.storage.migrate import MIGRATIONS
-from wallet_cli.storage.reading import AT_ONCE
+from wallet_cli.storage.queries import AT_ONCE
 from wallet_cli.storage.sqlite import APPLICATION_ID
 
 pytestmark = pytest.mark.on_file("test_postgres_opening.py and test_postgres_plans.py have the other schema")

@@ -12,7 +12,7 @@ from support.cli import run
 from support.engines import Address, Engine, dump, unchecked
 from support.server import Server
 
-from wallet_cli.domain import chain
+from wallet_cli.domain import hash_chain
 from wallet_cli.domain.model import Witness
 from wallet_cli.storage import sql
 from wallet_cli.storage.in_place import beside
@@ -290,12 +290,12 @@ def rewrite(address: Address) -> None:
     """What a keeper would do who knows the format: work out all totals and hashes again, so that each chain holds."""
     with unchecked(address) as raw:
         for wallet in map(sql.to_wallet, raw.execute(sql.ALL_WALLETS)):
-            last = chain.unopened(wallet)
+            last = hash_chain.unopened(wallet)
             for each in map(sql.to_transaction, raw.execute(sql.OLDEST_FIRST, {"wallet_id": wallet.id})):
                 credit, debit = (each.amount, 0) if each.is_credit else (0, each.amount)
                 totals = (last.credit_total + credit, last.debit_total + debit, last.credit_count + each.is_credit)
                 facts = (each.seq, each.is_credit, each.amount, *totals, each.at_us, each.note, each.key)
-                hash_ = chain.link(last.hash, *facts, chain.extras(*each[11:]))
+                hash_ = hash_chain.link(last.hash, *facts, hash_chain.extras(*each[11:]))
                 raw.execute(
                     "UPDATE transactions SET credit_total = ?, debit_total = ?, credit_count = ?, hash = ?"
                     " WHERE wallet_id = ? AND seq = ?",

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from wallet_cli.domain.model import CAPTURED, EXPIRED, OPEN, VOIDED, Account, Hold
-from wallet_cli.services.context import Ledger
+from wallet_cli.operations.context import Ledger
 
 MAX_FOUND = 50
 """A ledger that is wrong is mostly wrong everywhere; this many complaints are enough."""

@@ -38,13 +38,7 @@ import copy
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
-from wallet_cli.domain import chain
-from wallet_cli.domain.address import (
-    format_hold_id,
-    format_transaction_id,
-    parse_hold_id,
-    parse_transaction_id,
-)
+from wallet_cli.domain import hash_chain
 from wallet_cli.domain.commands import (
     SAME,
     AdmitOperator,
@@ -71,6 +65,7 @@ from wallet_cli.domain.commands import (
     Transfer,
     VoidHold,
 )
+from wallet_cli.domain.ids import format_hold_id, format_transaction_id, parse_hold_id, parse_transaction_id
 from wallet_cli.domain.model import (
     OPEN,
     Account,
@@ -90,7 +85,7 @@ from wallet_cli.domain.rules import State, execute
 from wallet_cli.domain.rules.clocks import is_reset
 from wallet_cli.domain.rules.holds import status_at
 from wallet_cli.domain.rules.rule import Place
-from wallet_cli.storage.loading import Loader, Loading
+from wallet_cli.storage.prefetch import Loader, Loading
 
 T = TypeVar("T")
 INR = Currency("INR", 2)
@@ -149,7 +144,7 @@ class Book:
 
     def last(self, wallet_id: int) -> Transaction:
         history = self.transactions[wallet_id]
-        return history[-1] if history else chain.unopened(self.wallets[wallet_id])
+        return history[-1] if history else hash_chain.unopened(self.wallets[wallet_id])
 
     def account(self, wallet_id: int, now_us: int) -> Account:
         lapsed = sum(hold.kept for hold in self.lapsed_holds(wallet_id, now_us))
@@ -297,7 +292,7 @@ def set_up(book: Book, words: Sequence[str]) -> None:
     wallet = wallet._replace(maximum=given_number(options.get("max", "-")))
     wallet = wallet._replace(daily_debit=given_number(options.get("daily", "-")))
     state = State(Policy())
-    state.add_wallet(wallet, chain.unopened(wallet))
+    state.add_wallet(wallet, hash_chain.unopened(wallet))
     for amount, is_credit, key in ((credits_, True, options.get("used")), (debits, False, None)):
         if amount:
             state.append(state.last[id_], is_credit, amount, 10, None, key)

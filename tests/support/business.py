@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 from support import processes
 from support.auditor import Auditor, Place
 from wallet_cli import settings
-from wallet_cli.domain.address import HoldId, OwnedWallet, TransactionId, parse_hold_id, parse_transaction_id
 from wallet_cli.domain.commands import (
     Applied,
     AppliedTogether,
@@ -35,11 +34,12 @@ from wallet_cli.domain.commands import (
     Transfer,
     VoidHold,
 )
+from wallet_cli.domain.ids import HoldId, OwnedWallet, TransactionId, parse_hold_id, parse_transaction_id
 from wallet_cli.domain.model import Hold, Transaction
 from wallet_cli.domain.money import parse_currency
 from wallet_cli.errors import Busy, StorageError, WalletError
-from wallet_cli.services import audit, holds, transactions, users
-from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.operations import holds, transactions, users, verification
+from wallet_cli.operations.context import Ledger, open_ledger
 
 HOT = 1
 """The wallet that half of all operations touch."""
@@ -428,7 +428,7 @@ def problems(ledger: Ledger, plan: Plan, outcome: Outcome) -> list[str]:
     found += _unlike_the_answers(auditor, plan, outcome.reports)
     found += _ended_otherwise(ledger, outcome.reports)
     try:
-        audit.verify(ledger)
+        verification.verify(ledger)
     except StorageError as error:
         found.append(f"verify: {error.message}")
     return found

@@ -24,7 +24,6 @@ from hypothesis.stateful import (
 from support.engines import Engine
 from support.naive import Account, Decision, Entry, Kept, Naive
 from wallet_cli import settings as wallet_settings
-from wallet_cli.domain.address import HoldId, OwnedWallet, TransactionId, WalletRef, parse_new_wallet
 from wallet_cli.domain.commands import (
     SAME,
     AppliedTogether,
@@ -43,13 +42,14 @@ from wallet_cli.domain.commands import (
     Transfer,
     VoidHold,
 )
+from wallet_cli.domain.ids import HoldId, OwnedWallet, TransactionId, WalletRef, parse_new_wallet
 from wallet_cli.domain.model import Hold, Transaction
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import DAY_US, format_time
 from wallet_cli.errors import WalletError
-from wallet_cli.services import audit, holds, ledgers, transactions, users, wallets
-from wallet_cli.services.context import Ledger, open_ledger
-from wallet_cli.services.transactions import Wanted
+from wallet_cli.operations import holds, ledgers, transactions, users, verification, wallets
+from wallet_cli.operations.context import Ledger, open_ledger
+from wallet_cli.operations.transactions import Wanted
 
 SECOND_US = 1_000_000
 # Three seconds before a midnight, UTC.
@@ -280,7 +280,11 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def verify(self) -> None:
         count = sum(len(account.entries) for account in self.model.accounts.values())
-        assert audit.verify(self.ledger) == {"ok": True, "wallets": len(self.model.accounts), "transactions": count}
+        assert verification.verify(self.ledger) == {
+            "ok": True,
+            "wallets": len(self.model.accounts),
+            "transactions": count,
+        }
 
 
 class BusinessMachine(Machine):

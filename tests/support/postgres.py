@@ -546,7 +546,7 @@ def _shared() -> Cluster:
 
 def _make_template(url: str) -> None:
     from wallet_cli import settings
-    from wallet_cli.services.context import open_ledger
+    from wallet_cli.operations.context import open_ledger
     from wallet_cli.storage.purpose import Purpose
 
     name = f"{_prefix()}template"

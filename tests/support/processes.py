@@ -261,9 +261,9 @@ def answer(fd: int) -> None:
 IMPORTED = """
 csv json tomllib zoneinfo dotenv platformdirs apsw wallet_cli.__main__ wallet_cli.settings
 wallet_cli.cli.app wallet_cli.cli.register wallet_cli.cli.tx wallet_cli.cli.verify wallet_cli.cli.wallet
-wallet_cli.services.audit wallet_cli.services.context wallet_cli.storage.sqlite wallet_cli.storage.postgres
+wallet_cli.operations.verification wallet_cli.operations.context wallet_cli.storage.sqlite wallet_cli.storage.postgres
 uvloop httptools jwt starlette.routing uvicorn.server uvicorn.lifespan.off
-wallet_cli.cli.serve wallet_cli.web.server wallet_cli.web.auth wallet_cli.web.bodies wallet_cli.web.schemas
+wallet_cli.cli.serve wallet_cli.web.server wallet_cli.web.auth wallet_cli.web.requests wallet_cli.web.responses
 wallet_cli.web.readers wallet_cli.web.streaming http.server wsgiref.simple_server
 """
 

@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
-from wallet_cli.domain import chain
+from wallet_cli.domain import hash_chain
 from wallet_cli.domain.model import Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import Period
-from wallet_cli.services.statements import Statement
+from wallet_cli.operations.statements import Statement
 
 START_US = 1_795_341_600_000_000  # 2026-11-22T10:00:00Z
 INR = Currency("INR", 2)
@@ -41,7 +41,7 @@ def statement_of(
     wallet = Wallet(7, 1, "main", currency, "active", None, START_US)
     user = User(1, "98869 77544", "+919886977544", "IN", "9886977544", name, START_US)
     first = [Step(before, 0)] if before else []
-    states = list(accumulate([*first, *steps], _after, initial=chain.unopened(wallet)._replace(at_us=START_US)))
+    states = list(accumulate([*first, *steps], _after, initial=hash_chain.unopened(wallet)._replace(at_us=START_US)))
     opening, lines = states[len(first)], states[len(first) + 1 :]
 
     def read() -> Iterator[Transaction]:

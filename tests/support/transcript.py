@@ -55,7 +55,7 @@ from unittest import mock
 from support import cli, engines
 from support.engines import Address
 from wallet_cli.cli.app import main
-from wallet_cli.writer.file_lock import TurnLock
+from wallet_cli.engine.write_lock import TurnLock
 
 WILDCARD = "…"
 NO_NEWLINE = "(no newline at the end)"

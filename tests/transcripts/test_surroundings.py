@@ -21,9 +21,9 @@ from support.transcript import is_one_error, lines
 from wallet_cli.cli.app import TREE
 from wallet_cli.cli.command import Group
 from wallet_cli.cli.lost_answers import KEY_ANSWERS, READ, WITHOUT_LEDGER, cannot_write
-from wallet_cli.cli.output import UnwritableError
 from wallet_cli.cli.purposes import READING
-from wallet_cli.services import wallets
+from wallet_cli.cli.stdout import UnwritableError
+from wallet_cli.operations import wallets
 from wallet_cli.storage.sqlite import SqliteStore
 
 BIN = Path(sys.executable).parent

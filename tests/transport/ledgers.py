@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from support import engines
 
 from wallet_cli import settings as wallet_settings
-from wallet_cli.domain.address import HoldId, parse_transaction_id, parse_wallet
+from wallet_cli.domain.ids import HoldId, parse_transaction_id, parse_wallet
 from wallet_cli.domain.money import parse_currency
 from wallet_cli.domain.period import format_time
 from wallet_cli.errors import WalletError
-from wallet_cli.services import exports, holds, imports, transactions, users, wallets
-from wallet_cli.services.answers import Answer
-from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.import_export import exports, imports, rows
+from wallet_cli.operations import holds, transactions, users, wallets
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.context import Ledger, open_ledger
 
 START_US = 1_700_000_000_000_000
 """14 November 2023: in the past, as times are never ahead of the clock that imports go by."""
@@ -166,7 +167,7 @@ class _Told:
 
     def text(self, step: Step, wallet: Any) -> str:
         """The amount in the wallet's currency."""
-        return exports.money_text(wallet.currency)(step.amount)
+        return rows.money_text(wallet.currency)(step.amount)
 
     def take(self, step: Step) -> None:
         ledger, word = self.ledger, step.word
@@ -212,7 +213,7 @@ class _Told:
             if word == "void":
                 ledger.run(holds.void(ledger, id_), "hold void")
             else:
-                part = None if step.flag else exports.money_text(wallet.currency)(step.amount % 9 + 1)
+                part = None if step.flag else rows.money_text(wallet.currency)(step.amount % 9 + 1)
                 ledger.run(
                     holds.capture(ledger, id_, part, keep=word == "keep", note=step.note, key=step.key), "hold capture"
                 )

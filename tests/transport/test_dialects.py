@@ -18,14 +18,15 @@ from support import cli, processes, terminal
 from support.engines import Address
 from transport.ledgers import BOUNDED, imported, opened
 
-from wallet_cli.domain.address import parse_wallet
+from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.errors import InvalidInput, TimeConflict
-from wallet_cli.services import imports, transactions, users, wallets
-from wallet_cli.services.answers import Answer
-from wallet_cli.services.context import Ledger
-from wallet_cli.services.imports import checking, profiles
-from wallet_cli.services.imports.dialect import dialect, plain
-from wallet_cli.services.imports.reading import read_lines
+from wallet_cli.import_export import imports
+from wallet_cli.import_export.imports import checking, profiles
+from wallet_cli.import_export.imports.dialect import dialect, plain
+from wallet_cli.import_export.imports.reading import read_lines
+from wallet_cli.operations import transactions, users, wallets
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.context import Ledger
 
 HEADER = b"wallet,amount,kind,note\n"
 

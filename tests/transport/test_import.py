@@ -18,12 +18,13 @@ from support import cli, processes, terminal
 from support.engines import Address, Engine
 from transport.ledgers import START_US, exported, imported, opened, tell
 
-from wallet_cli.domain.address import parse_wallet
+from wallet_cli.domain.ids import parse_wallet
+from wallet_cli.engine.write_lock import TurnLock
 from wallet_cli.errors import InvalidInput, RestoreConflict, StorageError
-from wallet_cli.services import imports, transactions, users, wallets
-from wallet_cli.services.context import Ledger
-from wallet_cli.services.imports.reading import MAX_LINE_BYTES, read_lines
-from wallet_cli.writer.file_lock import TurnLock
+from wallet_cli.import_export import imports
+from wallet_cli.import_export.imports.reading import MAX_LINE_BYTES, read_lines
+from wallet_cli.operations import transactions, users, wallets
+from wallet_cli.operations.context import Ledger
 
 HEADER = b"wallet,amount,kind,note\n"
 
@@ -567,7 +568,7 @@ def test_busy_is_exit_6_and_it_goes_on_from_there(story: Address, tmp_path: Path
 
 
 SMALL_BATCHES = """
-from wallet_cli.services import imports
+from wallet_cli.operations import imports
 imports.BATCH_LINES = 10
 """
 
@@ -610,7 +611,7 @@ def test_ctrl_c_in_the_middle_is_exit_130_and_it_goes_on_from_there(
 # Memory
 
 SAYS_HOW_MUCH = """
-from wallet_cli.services import imports
+from wallet_cli.operations import imports
 run = imports.run
 def measured(*arguments, **options):
     summary = run(*arguments, **options)

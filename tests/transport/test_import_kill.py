@@ -20,8 +20,8 @@ from transport.ledgers import EVERYTHING, START_US, exported, opened, step, tell
 from wallet_cli.domain.commands import Command
 from wallet_cli.domain.model import Policy
 from wallet_cli.domain.rules import State
-from wallet_cli.services import imports
-from wallet_cli.services.imports import checking
+from wallet_cli.import_export import imports
+from wallet_cli.import_export.imports import checking
 
 KILLS = {"file": size(7, 20), "postgres": size(4, 20)}
 """By engine."""

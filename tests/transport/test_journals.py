@@ -21,11 +21,12 @@ from support.engines import Engine
 from support.sizes import size
 from transport.ledgers import BOUNDED, EVERYTHING, HOSTILE, Step, exported, opened, step, stories, tell
 
-from wallet_cli.domain.address import parse_wallet
 from wallet_cli.domain.commands import Post
+from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.errors import InvalidInput
-from wallet_cli.services import exports, transactions, users, wallets
-from wallet_cli.services.context import Ledger
+from wallet_cli.import_export import exports
+from wallet_cli.operations import transactions, users, wallets
+from wallet_cli.operations.context import Ledger
 
 needs_hledger = pytest.mark.skipif(
     shutil.which("hledger") is None, reason="hledger is not installed; apt-get install hledger, or see hledger.org"

@@ -14,11 +14,12 @@ from support.sizes import size
 from transport.ledgers import BOUNDED, EVERYTHING, HUNT, START_US, Step, exported, imported, opened, stories, tell
 
 from wallet_cli import settings as wallet_settings
-from wallet_cli.domain.address import parse_wallet
 from wallet_cli.domain.commands import Post
+from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.errors import RestoreConflict
-from wallet_cli.services import audit, exports, imports, transactions
-from wallet_cli.services.context import Ledger, open_ledger
+from wallet_cli.import_export import exports, imports
+from wallet_cli.operations import transactions, verification
+from wallet_cli.operations.context import Ledger, open_ledger
 
 seen: Counter[str] = Counter()
 """Which things the random ledgers had, so that what is promised of them is promised of something."""
@@ -44,7 +45,7 @@ def check_round_trip(story: list[Step]) -> None:
         assert exported(second) == text
         for form in ("csv", "hledger", "beancount"):
             assert exported(second, form) == exported(first, form)
-        assert audit.verify(first) == audit.verify(second)
+        assert verification.verify(first) == verification.verify(second)
 
         for ledger in (first, second):
             ledger.executor.clock = lambda: START_US * 2
@@ -142,7 +143,7 @@ def test_one_wallet_alone(engine: Engine) -> None:
             tell(ledger, story)
             whole = exported(ledger).splitlines()
             header_row, *rows = read_csv(exported(ledger, "csv"))
-            for named in list(exports.named_wallets(ledger, exports.Scope(1, 99, True))):
+            for named in list(rows.named_wallets(ledger, rows.Scope(1, 99, True))):
                 lines = exported(ledger, wallet=named.name).splitlines()
                 about = [line for line in whole if f'"wallet":"{named.name}"' in line]
                 header, user, *own, end = lines
@@ -175,7 +176,7 @@ def test_a_leg_of_a_transfer_is_not_read_back_without_the_other(engine: Engine) 
         outcome = imported(second, exported(first, wallet="id:1"))
         assert outcome.refusals == [(5, "restore_conflict"), (6, "restore_conflict")]
         with pytest.raises(RestoreConflict, match="incomplete"):
-            audit.verify(second)
+            verification.verify(second)
 
 
 # While others write

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wallet_cli.domain.address import (
+from wallet_cli.domain.ids import (
     MAX_ID,
     HoldId,
     PhoneDigits,

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from wallet_cli.domain import chain
+from wallet_cli.domain import hash_chain
 from wallet_cli.domain.model import Account, Hold, Policy, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import Period
-from wallet_cli.services import fields
-from wallet_cli.services.answers import hold_answer, total_answer, transaction_answer, user_answer, wallet_answer
-from wallet_cli.services.statements import Statement, head_answer
+from wallet_cli.operations import fields
+from wallet_cli.operations.answers import hold_answer, total_answer, transaction_answer, user_answer, wallet_answer
+from wallet_cli.operations.statements import Statement, head_answer
 
 AT_US = 1_795_341_600_000_000  # 2026-11-22T10:00:00Z
 INR_WALLET = Wallet(7, 1, "main", Currency("INR", 2), "active", None, AT_US)
-EMPTY = chain.unopened(INR_WALLET)
+EMPTY = hash_chain.unopened(INR_WALLET)
 
 
 def transaction(seq: int, is_credit: bool, amount: int, credit_total: int, debit_total: int, count: int) -> Transaction:

@@ -13,9 +13,9 @@ import pytest
 from greenlet import getcurrent, greenlet
 
 from wallet_cli.domain.commands import Command, NoteUse, Refusal, Result, Together
+from wallet_cli.engine import group_commit as inbox_module
+from wallet_cli.engine.group_commit import QUICK_COMMANDS, BatchReport, Inbox, Loop
 from wallet_cli.errors import Busy, InternalError, StorageError, UnknownOutcome, Unreachable, WalletError
-from wallet_cli.writer import inbox as inbox_module
-from wallet_cli.writer.inbox import QUICK_COMMANDS, BatchReport, Inbox, Loop
 
 TIMEOUT_S = 30
 

@@ -9,7 +9,7 @@ import pytest
 from support import cli
 
 from wallet_cli.installing import install, missing, this_program
-from wallet_cli.web.problems import for_strangers
+from wallet_cli.web.http_errors import for_strangers
 
 WHAT = "'wallet-cli[pdf]'"
 
@@ -49,7 +49,7 @@ def test_pip_is_that_of_the_environment(prefix: Path, monkeypatch: pytest.Monkey
     ("line", "module", "package", "extra"),
     [
         ("serve", "wallet_cli.web.server", "uvicorn", "serve"),
-        ("token 1", "wallet_cli.services.tokens", "jwt", "serve"),
+        ("token 1", "wallet_cli.operations.tokens", "jwt", "serve"),
         ("--db https://till.example.org balance 1", "wallet_cli.remote.server", "httpx", "remote"),
         ("--db postgresql://u@127.0.0.1:1/l balance 1", "wallet_cli.storage.postgres", "psycopg", "postgres"),
     ],

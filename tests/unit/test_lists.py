@@ -15,10 +15,10 @@ from support.cli import Outcome
 
 from wallet_cli.cli import output
 from wallet_cli.cli.output import Format, Style
-from wallet_cli.domain.address import UserId, WalletName, parse_wallet
-from wallet_cli.services import holds, transactions, users, wallets
-from wallet_cli.services.context import Ledger
-from wallet_cli.services.pages import DEFAULT_LIMIT
+from wallet_cli.domain.ids import UserId, WalletName, parse_wallet
+from wallet_cli.operations import holds, transactions, users, wallets
+from wallet_cli.operations.context import Ledger
+from wallet_cli.operations.pages import DEFAULT_LIMIT
 
 Wallet = Callable[[str], Outcome]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wallet_cli.domain.meta import (
+from wallet_cli.domain.metadata import (
     MAX_META_BYTES,
     MAX_META_DEPTH,
     MAX_META_KEY_CHARS,

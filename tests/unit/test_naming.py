@@ -15,7 +15,7 @@ from support.engines import Engine
 
 from wallet_cli.cli.app import TREE
 from wallet_cli.cli.command import Group
-from wallet_cli.domain.address import (
+from wallet_cli.domain.ids import (
     MAX_ID,
     UserId,
     WalletId,
@@ -28,7 +28,7 @@ from wallet_cli.domain.address import (
 )
 from wallet_cli.errors import InvalidInput, Mention, WalletNotActive
 from wallet_cli.remote.failures import error_of
-from wallet_cli.web.exchange import failure, mentions_of
+from wallet_cli.web.messages import failure, mentions_of
 
 Wallet = Callable[[str], Outcome]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wallet_cli.domain.address import parse_user
+from wallet_cli.domain.ids import parse_user
 from wallet_cli.domain.phone import Phone, check_region, parse_phone, phone_digits
 from wallet_cli.errors import InvalidInput
 

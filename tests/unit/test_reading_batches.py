@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from wallet_cli.errors import InvalidInput
-from wallet_cli.web.bodies import MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_BODY_BYTES, Batch, BatchItem, decode, read_batch
+from wallet_cli.web.requests import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_ITEMS,
+    MAX_BODY_BYTES,
+    Batch,
+    BatchItem,
+    decode,
+    read_batch,
+)
 
 ITEM: dict[str, Any] = {
     "user_id": 1,
@@ -119,9 +127,9 @@ def test_a_body_full_of_one_thing_is_refused_where_it_begins(name: str, monkeypa
             looked_at += len(s)
             return super().raw_decode(s, idx)
 
-    from wallet_cli.web import bodies
+    from wallet_cli.web import requests
 
-    monkeypatch.setattr(bodies, "_STRICT", Counting(object_pairs_hook=bodies._once, parse_int=len, parse_float=len))
+    monkeypatch.setattr(requests, "_STRICT", Counting(object_pairs_hook=requests._once, parse_int=len, parse_float=len))
     with pytest.raises(InvalidInput):
         read(FILLING[name])
     assert looked_at < 4 * MAX_BODY_BYTES

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.book import INR, Book, play
 
-from wallet_cli.domain import chain
+from wallet_cli.domain import hash_chain
 from wallet_cli.domain.commands import (
     Applied,
     CaptureHold,
@@ -291,12 +291,12 @@ GOLDEN_BATCH = [
 
 def golden_hashes() -> list[bytes]:
     state = State(Policy())
-    state.add_wallet(GOLDEN_WALLET, chain.unopened(GOLDEN_WALLET))
+    state.add_wallet(GOLDEN_WALLET, hash_chain.unopened(GOLDEN_WALLET))
     other = GOLDEN_WALLET._replace(id=4, type="main")
-    state.add_wallet(other, chain.unopened(other)._replace(seq=8))
+    state.add_wallet(other, hash_chain.unopened(other)._replace(seq=8))
     results = execute(state, GOLDEN_BATCH, 1_795_341_600_000_001)
     made_ = [made(result) for result in results]
-    return [chain.genesis(GOLDEN_WALLET)] + [each.hash for each in made_ if isinstance(each, Transaction)]
+    return [hash_chain.genesis(GOLDEN_WALLET)] + [each.hash for each in made_ if isinstance(each, Transaction)]
 
 
 def test_the_hash_chain_has_the_format_that_ledgers_on_disk_have() -> None:
@@ -326,7 +326,7 @@ def test_every_field_of_a_transaction_is_in_its_hash(field: int) -> None:
     facts: list[Any] = [bytes(32), 1, True, 5, 5, 0, 1, 7, "note", "key"]
     other: list[Any] = [bytes(31) + b"x", 2, False, 6, 6, 1, 0, 8, "Note", "Key"]
     changed = [*facts[:field], other[field], *facts[field + 1 :]]
-    assert chain.link(*changed) != chain.link(*facts)
+    assert hash_chain.link(*changed) != hash_chain.link(*facts)
 
 
 FIELDS = tuple(field for field in Transaction._fields if field not in ("wallet_id", "hash"))
@@ -337,22 +337,22 @@ def test_a_transaction_follows_what_came_before_it_and_with_any_other_field_does
     """The wallet is in the first hash of all; every other field, one that is added later too, is in the row's own."""
     row = Transaction(3, 1, True, 5, 5, 0, 1, 7, "note", "key", bytes(32), '{"a":1}', 4, 5, 6, 7, True, True)
     assert len(row) == len(Transaction._fields)
-    row = row._replace(hash=chain.link(bytes(32), *row[1:10], chain.extras(*row[11:])))
-    assert chain.follows(bytes(32), row)
+    row = row._replace(hash=hash_chain.link(bytes(32), *row[1:10], hash_chain.extras(*row[11:])))
+    assert hash_chain.follows(bytes(32), row)
     value = getattr(row, field)
     other = not value if isinstance(value, bool) else value + 1 if isinstance(value, int) else f"{value} "
-    assert not chain.follows(bytes(32), row._replace(**{field: other}))
+    assert not hash_chain.follows(bytes(32), row._replace(**{field: other}))
     if not isinstance(value, bool | int) or field in ("peer_wallet_id", "reverses", "hold"):
-        assert not chain.follows(bytes(32), row._replace(**{field: None}))
+        assert not hash_chain.follows(bytes(32), row._replace(**{field: None}))
 
 
 def test_a_transaction_with_nothing_more_to_say_has_the_hash_that_it_always_had() -> None:
-    assert chain.extras(None, None, None, None, None, False) == ""
+    assert hash_chain.extras(None, None, None, None, None, False) == ""
 
 
 def test_nothing_passes_for_something_else_in_what_follows_the_key() -> None:
     def hash_of(key: str | None, *extras: Any) -> bytes:
-        return chain.link(bytes(32), 1, True, 5, 5, 0, 1, 7, None, key, chain.extras(*extras))
+        return hash_chain.link(bytes(32), 1, True, 5, 5, 0, 1, 7, None, key, hash_chain.extras(*extras))
 
     rows: list[tuple[Any, ...]] = [
         (None, None, None, None, None, None, False),
@@ -374,7 +374,7 @@ def test_nothing_passes_for_something_else_in_what_follows_the_key() -> None:
 
 def test_a_note_cannot_pass_for_a_key() -> None:
     def hash_of(note: str | None, key: str | None) -> bytes:
-        return chain.link(bytes(32), 1, True, 5, 5, 0, 1, 7, note, key)
+        return hash_chain.link(bytes(32), 1, True, 5, 5, 0, 1, 7, note, key)
 
     pairs = [(None, None), ("", None), (None, "a"), ("a", None), ("a key 1:b", None), ("a", "b"), ("", "a key 1:b")]
     assert len({hash_of(*pair) for pair in pairs}) == len(pairs)
@@ -386,4 +386,4 @@ def test_a_note_cannot_pass_for_a_key() -> None:
     ids=str,
 )
 def test_what_never_changes_about_a_wallet_is_in_its_first_hash(change: dict[str, Any]) -> None:
-    assert chain.genesis(GOLDEN_WALLET._replace(**change)) != chain.genesis(GOLDEN_WALLET)
+    assert hash_chain.genesis(GOLDEN_WALLET._replace(**change)) != hash_chain.genesis(GOLDEN_WALLET)

@@ -10,7 +10,7 @@ import pytest
 from wallet_cli import settings
 from wallet_cli.domain.host import host_of
 from wallet_cli.errors import InvalidInput
-from wallet_cli.services.tokens import open_tokens
+from wallet_cli.operations.tokens import open_tokens
 
 SEED_DOTENV = """\
 JWT_SECRET_KEY='ScuqXHWTSBlzE6Zlp3jE2iExBqrRSTm8KbWw+IbA/oc='

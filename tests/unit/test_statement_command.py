@@ -13,7 +13,7 @@ from support.cli import Outcome
 
 from wallet_cli.cli import output
 from wallet_cli.installing import install, this_program
-from wallet_cli.services.context import Ledger
+from wallet_cli.operations.context import Ledger
 
 Wallet = Callable[[str], Outcome]
 

@@ -28,18 +28,18 @@ from web.hostile import LEDGER, SECRET, claims, forge
 from web.raw import dump
 
 from wallet_cli import settings
+from wallet_cli.engine.write_lock import TurnLock
 from wallet_cli.errors import LedgerMoved, StorageError
-from wallet_cli.services import operators
-from wallet_cli.services.context import Ledger, open_ledger
-from wallet_cli.services.tokens import open_tokens
-from wallet_cli.web import bodies, problems
+from wallet_cli.operations import api_keys
+from wallet_cli.operations.context import Ledger, open_ledger
+from wallet_cli.operations.tokens import open_tokens
+from wallet_cli.web import http_errors, requests
 from wallet_cli.web import log as log_module
-from wallet_cli.web import site as site_module
+from wallet_cli.web import server_state as site_module
 from wallet_cli.web.auth import Caller
-from wallet_cli.web.exchange import failure
+from wallet_cli.web.messages import failure
 from wallet_cli.web.operations import OPERATIONS
-from wallet_cli.web.site import Site
-from wallet_cli.writer.file_lock import TurnLock
+from wallet_cli.web.server_state import Site
 
 CALLERS = ("operator", "read-only", "own user", "other user", "expired", "revoked", "none")
 
@@ -271,9 +271,9 @@ def test_a_key_is_shown_once_and_stored_hashed(tmp_path: Path) -> None:
         contents = [path.read_bytes() for path in files]
         if isinstance(server.db, Path):
             assert server.db in files
-            assert any(operators.hash_key(key) in content for content in contents)
+            assert any(api_keys.hash_key(key) in content for content in contents)
         [(stored,)] = engines.rows(server.db, "SELECT key_hash FROM operators WHERE name = 'till'")
-        assert stored == operators.hash_key(key)
+        assert stored == api_keys.hash_key(key)
         for said in (listed.out, listed.err, server.stderr):
             assert key not in said
         for secret in (key, key.removeprefix("wk_")):
@@ -281,7 +281,7 @@ def test_a_key_is_shown_once_and_stored_hashed(tmp_path: Path) -> None:
 
 
 def test_keys_are_random_and_long(ledger: Ledger) -> None:
-    keys = {ledger.run(operators.create(f"k{number}"), "key create")["key"] for number in range(50)}
+    keys = {ledger.run(api_keys.create(f"k{number}"), "key create")["key"] for number in range(50)}
     assert len(keys) == 50
     assert all(key.startswith("wk_") and len(key) == len("wk_") + 43 for key in keys)
 
@@ -301,12 +301,12 @@ def test_the_last_use_of_a_key_is_noted(db: Path, monkeypatch: pytest.MonkeyPatc
     """Now and then, and not with a write a request."""
     chosen = settings.load({"db": str(db)})
     with open_ledger(chosen, lambda _: None) as ledger:
-        key = ledger.run(operators.create("till"), "key create")["key"]
-        ledger.run(operators.create("idle"), "key create")
+        key = ledger.run(api_keys.create("till"), "key create")["key"]
+        ledger.run(api_keys.create("idle"), "key create")
 
     def last_used() -> dict[str, str | None]:
         with open_ledger(chosen, lambda _: None) as again:
-            return {each["name"]: each["last_used_at"] for each in operators.listed(again)}
+            return {each["name"]: each["last_used_at"] for each in api_keys.listed(again)}
 
     async def serve() -> None:
         site = Site(chosen, open_tokens(chosen)[0], auth=True, access_log=False)
@@ -539,15 +539,21 @@ FREE |= {"transactions", "atomic", "start_date", "end_date"}
 
 def test_every_field_that_a_user_may_send_is_known_to_bind_nobody() -> None:
     """A new one is to be thought of here: whether it may be theirs to say."""
-    bodies_of_users = (bodies.NewTransaction, bodies.BatchItem, bodies.Batch, bodies.NewTransfer, bodies.TotalQuery)
+    bodies_of_users = (
+        requests.NewTransaction,
+        requests.BatchItem,
+        requests.Batch,
+        requests.NewTransfer,
+        requests.TotalQuery,
+    )
     assert {field for body in bodies_of_users for field in body.__struct_fields__} == FREE | BINDING
     for name, method, path, body, statuses in TABLE:
         if method == "POST" and statuses.split()[2] in ("200", "201"):
             kind = {
-                "/transactions/create": bodies.NewTransaction,
-                "/transactions/batch": bodies.Batch,
-                "/transfers/create": bodies.NewTransfer,
-                "/transactions/get/total_in_period": bodies.TotalQuery,
+                "/transactions/create": requests.NewTransaction,
+                "/transactions/batch": requests.Batch,
+                "/transfers/create": requests.NewTransfer,
+                "/transactions/get/total_in_period": requests.TotalQuery,
             }[path]
             assert kind in bodies_of_users, (name, body)
 
@@ -726,8 +732,8 @@ def test_wrong_keys_and_missing_rights_leave_a_trace_and_no_secret(tmp_path: Pat
         told = events(server, "unauthenticated", "forbidden")
         assert [(line["event"], line["caller"]) for line in told] == [
             ("unauthenticated", "nobody"),
-            ("unauthenticated", f"key:{operators.hash_key(wrong).hex()[:8]}"),
-            ("unauthenticated", f"key:{operators.hash_key(gone).hex()[:8]}"),
+            ("unauthenticated", f"key:{api_keys.hash_key(wrong).hex()[:8]}"),
+            ("unauthenticated", f"key:{api_keys.hash_key(gone).hex()[:8]}"),
             ("unauthenticated", "user:7"),
             ("unauthenticated", "user:?"),
             ("unauthenticated", "user:?"),
@@ -811,9 +817,9 @@ def test_strangers_are_not_told_where_the_database_is(tmp_path: Path, engine: En
     """Neither by /readyz, nor where a key is looked up that is nobody's."""
     with Server(tmp_path, environ={"JWT_SECRET_KEY": SECRET}) as server:
         url = str(server.db)
-        error = problems.for_strangers(StorageError(f"cannot be reached: {url}", hint=f"look at {url}", path=url))
+        error = http_errors.for_strangers(StorageError(f"cannot be reached: {url}", hint=f"look at {url}", path=url))
         assert url not in json.dumps(failure(error))
         assert (error.code, error.http_status, error.retryable) == ("storage_error", 503, True)
-        moved = problems.for_strangers(LedgerMoved(f"moved to {url}", hint=url, to=url))
+        moved = http_errors.for_strangers(LedgerMoved(f"moved to {url}", hint=url, to=url))
         assert url not in json.dumps(failure(moved))
         assert moved.code == "ledger_moved"

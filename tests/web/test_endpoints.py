@@ -23,11 +23,11 @@ from support.server import API, Server, process, surroundings, wallet
 from web.calls import Owned, balance, batch, failure, item, made, new_user, new_wallet, post
 from web.raw import dump, read_answer
 
+from wallet_cli.engine.write_lock import TurnLock
 from wallet_cli.errors import WalletError
-from wallet_cli.services.exports import FORMATS as EXPORTS
-from wallet_cli.services.tokens import SAMPLE_SECRET
+from wallet_cli.import_export.exports import FORMATS as EXPORTS
+from wallet_cli.operations.tokens import SAMPLE_SECRET
 from wallet_cli.web.routes.statements import FORMS as STATEMENTS
-from wallet_cli.writer.file_lock import TurnLock
 
 # The endpoints and payloads of the original application's README, in its order, and the status of each.
 SEED = (

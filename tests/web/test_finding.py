@@ -11,9 +11,9 @@ from support.server import Server
 from web.calls import Owned, call, failure, ids, made, new_user, new_wallet, post, transfer
 
 from wallet_cli import settings
-from wallet_cli.domain.address import OwnedWallet
-from wallet_cli.services import transactions
-from wallet_cli.services.context import open_ledger
+from wallet_cli.domain.ids import OwnedWallet
+from wallet_cli.operations import transactions
+from wallet_cli.operations.context import open_ledger
 
 # What a wallet holds for the table below: a transaction a line, the first is 1.
 HISTORY: tuple[dict[str, Any], ...] = (

@@ -20,7 +20,7 @@ from web import hostile
 from web.hostile import CREATE, SECRET, Hostile, amount, transaction
 from web.raw import Answer, dump, exchange, read_answer
 
-from wallet_cli.services.operators import hash_key
+from wallet_cli.operations.api_keys import hash_key
 
 HOSTILE = hostile.everything()
 PHONES = ("9886977544", "9886977545")

@@ -19,9 +19,9 @@ from support.server import Server
 from web.calls import Owned, balance, failure, made, new_user, new_wallet, post
 from web.raw import dump, exchange
 
-from wallet_cli.services.imports import BATCH_LINES
-from wallet_cli.web.routes.transport import MAX_REJECTS
-from wallet_cli.web.site import MAX_IMPORTS
+from wallet_cli.import_export.imports import BATCH_LINES
+from wallet_cli.web.routes.import_export import MAX_REJECTS
+from wallet_cli.web.server_state import MAX_IMPORTS
 
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 NOTHING = {"applied": 0, "replayed": 0, "refused": 0, "users_created": 0, "wallets_created": 0, "rejects": []}

@@ -18,8 +18,8 @@ from support.server import Server
 from support.sizes import size
 
 from wallet_cli import settings
-from wallet_cli.domain.address import format_transaction_id
-from wallet_cli.services.context import open_ledger
+from wallet_cli.domain.ids import format_transaction_id
+from wallet_cli.operations.context import open_ledger
 
 CONNECTIONS = 16
 KILLS = size(10, 50)
@@ -121,7 +121,7 @@ def test_every_201_is_in_the_ledger_once_after_a_kill(folder: Path, seed: int) -
 
 ANSWERS_BEFORE_IT_COMMITS = """
 from wallet_cli.__main__ import start
-from wallet_cli.writer.inbox import Inbox
+from wallet_cli.engine.group_commit import Inbox
 
 carry_out = Inbox._carry_out
 

@@ -18,7 +18,7 @@ from web.works import living
 from wallet_cli import settings
 from wallet_cli.errors import Busy, UserNotFound
 from wallet_cli.web.auth import Caller
-from wallet_cli.web.exchange import ClientLeft
+from wallet_cli.web.messages import ClientLeft
 from wallet_cli.web.readers import Lane, Readers, ReadFailed
 
 ONE, OTHER = Caller("one", None, True), Caller("other", None, True)

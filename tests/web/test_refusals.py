@@ -16,8 +16,8 @@ from web.hostile import SECRET
 
 from wallet_cli import settings
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR
-from wallet_cli.services.context import open_ledger
-from wallet_cli.storage.marks import MOVED, Mark
+from wallet_cli.operations.context import open_ledger
+from wallet_cli.storage.move_state import MOVED, Mark
 from wallet_cli.web.openapi import document
 from wallet_cli.web.operations import OPERATIONS, Operation
 

@@ -12,7 +12,7 @@ import pytest
 from support.server import Server
 from web.calls import Owned, call, failure, ids, made, new_wallet, post, transfer
 
-from wallet_cli.services.statements import KINDS
+from wallet_cli.operations.statements import KINDS
 
 FORMS = {
     "csv": "text/csv; charset=utf-8",

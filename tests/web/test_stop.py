@@ -16,7 +16,7 @@ from support.server import Server
 from support.sizes import size
 
 from wallet_cli import settings
-from wallet_cli.services.context import open_ledger
+from wallet_cli.operations.context import open_ledger
 
 CONNECTIONS = 16
 STOPS = size(10, 50)

@@ -22,18 +22,18 @@ from web.works import living
 
 from wallet_cli import settings
 from wallet_cli.errors import StorageError, TransactionNotFound
-from wallet_cli.services import fields, users
-from wallet_cli.services.context import open_ledger
-from wallet_cli.services.tokens import open_tokens
+from wallet_cli.operations import fields, users
+from wallet_cli.operations.context import open_ledger
+from wallet_cli.operations.tokens import open_tokens
 from wallet_cli.web import app as app_module
 from wallet_cli.web import readers, streaming
 from wallet_cli.web.app import Application
-from wallet_cli.web.exchange import Reply, Stream
 from wallet_cli.web.long_reads import CHUNK_CHARS, in_chunks
+from wallet_cli.web.messages import Reply, Stream
 from wallet_cli.web.operations import File, Operation
 from wallet_cli.web.protocol import bounded_protocol
 from wallet_cli.web.routes.call import Call
-from wallet_cli.web.site import Site
+from wallet_cli.web.server_state import Site
 
 TIMEOUT_S = 30
 

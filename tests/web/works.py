@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from wallet_cli.errors import UserNotFound
-from wallet_cli.services import users
-from wallet_cli.services.context import Ledger
+from wallet_cli.operations import users
+from wallet_cli.operations.context import Ledger
 
 WAIT_S = 60.0
 

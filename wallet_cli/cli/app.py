@@ -13,7 +13,8 @@ import typer
 from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption
 
 from wallet_cli.cli.command import CONTEXT, Group, lazy_group
-from wallet_cli.cli.output import Format, ReaderLeftError, UnwritableError, print_error
+from wallet_cli.cli.output import Format, print_error
+from wallet_cli.cli.stdout import ReaderLeftError, UnwritableError
 from wallet_cli.errors import (
     InternalError,
     Interrupted,
@@ -56,8 +57,8 @@ TREE: dict[str, str | Group] = {
         },
     ),
     "statement": "wallet_cli.cli.statement:statement",
-    "import": "wallet_cli.cli.transport:import_",
-    "export": "wallet_cli.cli.transport:export",
+    "import": "wallet_cli.cli.import_export:import_",
+    "export": "wallet_cli.cli.import_export:export",
     "wallet": Group("Open wallets.", {"create": "wallet_cli.cli.wallet:create"}),
     "move": "wallet_cli.cli.move:move",
     "serve": "wallet_cli.cli.serve:serve",

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from wallet_cli.cli.output import Answer, Format, Record, Style, UnwritableError, notice, render
+from wallet_cli.cli.output import Answer, Format, Record, Style, notice, render
 from wallet_cli.cli.purposes import purpose_of
+from wallet_cli.cli.stdout import UnwritableError
 
 if TYPE_CHECKING:
-    from wallet_cli.services.api import LedgerApi
+    from wallet_cli.api import LedgerApi
     from wallet_cli.storage.purpose import Purpose
 
 OutputOption = Annotated[Format | None, typer.Option("--output", "-o", help="How to print.", show_default="table")]
@@ -155,8 +156,8 @@ def _opened(flags: Mapping[str, str], purpose: Purpose) -> Iterator[LedgerApi]:
             with open_remote(chosen) as remote:
                 yield remote
             return
-    from wallet_cli.services.context import open_ledger
-    from wallet_cli.services.local import LocalLedger
+    from wallet_cli.local import LocalLedger
+    from wallet_cli.operations.context import open_ledger
 
     with open_ledger(chosen, notice, purpose=purpose) as ledger:
         yield LocalLedger(ledger)

@@ -10,7 +10,7 @@ from wallet_cli.cli.output import Listing, notice
 
 def show(flags: Mapping[str, str]) -> Listing:
     """Print each setting and where it came from."""
-    from wallet_cli.services.context import known_facts
+    from wallet_cli.operations.context import known_facts
 
     chosen = settings.load(flags, notify=notice)
     return Listing(chosen.within(known_facts(chosen)).shown(), ("name", "value", "source"), value="value")

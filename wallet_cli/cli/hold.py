@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from wallet_cli.api import LedgerApi
 from wallet_cli.cli.command import (
     AmountArgument,
     KeyOption,
@@ -15,9 +16,8 @@ from wallet_cli.cli.command import (
 )
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.domain.address import parse_hold_id, parse_wallet
-from wallet_cli.services.api import LedgerApi
-from wallet_cli.services.holds import DEFAULT_EXPIRY
+from wallet_cli.domain.ids import parse_hold_id, parse_wallet
+from wallet_cli.operations.holds import DEFAULT_EXPIRY
 
 TABLE_COLUMNS = ("id", "status", "amount", "captured", "held", "created_at", "expires_at", "note", "key")
 

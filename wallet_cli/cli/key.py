@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from wallet_cli.api import LedgerApi
 from wallet_cli.cli.command import UserArgument
 from wallet_cli.cli.output import Listing, Record, notice
-from wallet_cli.domain.address import parse_user
-from wallet_cli.services.api import LedgerApi
+from wallet_cli.domain.ids import parse_user
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="1 to 64 letters, digits, '_', '.' or '-'.", show_default=False)

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from wallet_cli.api import LedgerApi
 from wallet_cli.cli.output import Record
-from wallet_cli.services.api import LedgerApi
 
 KeyArgument = Annotated[
     str,

@@ -13,7 +13,7 @@ import typer
 
 from wallet_cli.cli.output import Listing, Style, Value
 from wallet_cli.errors import InvalidInput
-from wallet_cli.services.pages import DEFAULT_LIMIT, Paged
+from wallet_cli.operations.pages import DEFAULT_LIMIT, Paged
 
 LimitOption = Annotated[
     int | None,
@@ -33,7 +33,7 @@ class Part(NamedTuple):
 
 def csv_columns(name: str) -> Sequence[str]:
     """The columns of a list as CSV, by what it is called in JSON: all fields that its things can have."""
-    from wallet_cli.services import fields  # which takes a while to make
+    from wallet_cli.operations import fields  # which takes a while to make
 
     return fields.columns(name)
 

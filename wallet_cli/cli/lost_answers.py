@@ -11,7 +11,7 @@ from wallet_cli.errors import StorageError
 from wallet_cli.storage.purpose import Purpose
 
 if TYPE_CHECKING:
-    from wallet_cli.cli.output import UnwritableError
+    from wallet_cli.cli.stdout import UnwritableError
 
 READ = "no write was asked for: run it again where stdout can be written"
 KEY_ANSWERS = "the write is done: the same command with the same key has its answer again"

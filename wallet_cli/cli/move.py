@@ -12,8 +12,8 @@ import typer
 from wallet_cli import settings
 from wallet_cli.cli.output import Record, Style, notice
 from wallet_cli.errors import InvalidInput
-from wallet_cli.services import moving
-from wallet_cli.services.moving import Watch
+from wallet_cli.operations import move as moving
+from wallet_cli.operations.move import Watch
 
 
 def move(

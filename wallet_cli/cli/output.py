@@ -14,7 +14,7 @@ from enum import StrEnum
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from wallet_cli.domain.address import format_wallet_id
+from wallet_cli.domain.ids import format_wallet_id
 from wallet_cli.domain.text import harmless, no_formula
 from wallet_cli.errors import WalletError
 
@@ -91,46 +91,6 @@ class Pages(NamedTuple):
 
 
 Answer = Record | Listing | Document | Pages
-
-
-class UnwritableError(OSError):
-    """Stdout takes nothing: the disk behind it is full, say."""
-
-
-class ReaderLeftError(BrokenPipeError):
-    """Nobody reads stdout any more."""
-
-
-class Stdout(io.FileIO):
-    """Stdout below its buffer: what it cannot write is told apart from every other failure of a file."""
-
-    def write(self, data: Any, /) -> int:
-        try:
-            return super().write(data)
-        except OSError as error:
-            raise unprintable(error) from error
-
-
-def unprintable(error: OSError) -> UnwritableError | ReaderLeftError:
-    """The error of writing to stdout, told apart from every other failure of a file."""
-    kind = ReaderLeftError if isinstance(error, BrokenPipeError) else UnwritableError
-    return kind(error.errno, error.strerror)
-
-
-def watch_stdout() -> None:
-    """Have writing to stdout raise UnwritableError or ReaderLeftError where that fails, whoever prints."""
-    usual: Any = sys.stdout
-    unbuffered = isinstance(usual.buffer, io.FileIO)  # PYTHONUNBUFFERED
-    if not (unbuffered or type(getattr(usual.buffer, "raw", None)) is io.FileIO):
-        return  # a console of Windows, which is written to in another way
-    raw = Stdout(usual.fileno(), "w", closefd=False)
-    sys.stdout = io.TextIOWrapper(
-        raw if unbuffered else io.BufferedWriter(raw),
-        encoding=usual.encoding,
-        errors=usual.errors,
-        line_buffering=usual.line_buffering,
-        write_through=unbuffered,
-    )
 
 
 def render(answer: Answer, style: Style) -> None:

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from wallet_cli.api import LedgerApi
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.domain.address import format_user
-from wallet_cli.services.api import LedgerApi
+from wallet_cli.domain.ids import format_user
 
 COLUMNS = ("id", "phone_number", "phone_e164", "name", "created_at")
 

@@ -15,9 +15,9 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from wallet_cli.cli.output import unprintable
+from wallet_cli.cli.stdout import unprintable
 from wallet_cli.errors import WalletError
-from wallet_cli.services.spool import Spool
+from wallet_cli.import_export.spool import Spool
 
 FREE_BYTES = 32 * 1024
 """How much is written at once: a pipe that is empty takes that, whoever reads it."""

@@ -10,15 +10,15 @@ from typing import Annotated
 
 import typer
 
+from wallet_cli.api import LedgerApi
 from wallet_cli.cli.command import FromOption, ToOption, WalletArgument
 from wallet_cli.cli.lists import csv_columns
 from wallet_cli.cli.output import Answer, Document, Listing, Pages, Record, Style
-from wallet_cli.domain.address import parse_wallet
+from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.errors import InvalidInput
-from wallet_cli.services import statements
-from wallet_cli.services.answers import transaction_answer
-from wallet_cli.services.api import LedgerApi
-from wallet_cli.services.statements import Statement
+from wallet_cli.operations import statements
+from wallet_cli.operations.answers import transaction_answer
+from wallet_cli.operations.statements import Statement
 
 TABLE_COLUMNS = ("id", "at", "kind", "amount", "balance", "note", "key")
 TOTAL_COLUMNS = ("kind", "count", "amount")
@@ -69,11 +69,11 @@ def _document(asked: Asked, *, is_pdf: bool) -> Document:
         if sys.stdout.isatty():
             raise InvalidInput("a PDF is nothing for a terminal", hint="write it to a file: … -o pdf > statement.pdf")
         with asked as opened:
-            return Document([documents.pdf(opened)])
+            return Document([documents.as_pdf(opened)])
 
     def parts() -> Iterator[str]:
         with asked as opened:
-            yield from documents.html(opened)
+            yield from documents.as_html(opened)
 
     return Document(parts())
 

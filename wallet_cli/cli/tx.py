@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from wallet_cli.api import LedgerApi
 from wallet_cli.cli.command import (
     AmountArgument,
     FromOption,
@@ -18,10 +19,9 @@ from wallet_cli.cli.command import (
 )
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.domain.address import parse_transaction_id, parse_wallet
+from wallet_cli.domain.ids import parse_transaction_id, parse_wallet
 from wallet_cli.errors import InvalidInput
-from wallet_cli.services.api import LedgerApi
-from wallet_cli.services.transactions import KINDS, Wanted
+from wallet_cli.operations.transactions import KINDS, Wanted
 
 TABLE_COLUMNS = ("id", "at", "kind", "amount", "balance", "note", "key")
 
@@ -130,6 +130,6 @@ def total(ledger: LedgerApi, wallet: WalletArgument, start: FromOption = None, e
 def _pairs(meta: list[str] | None) -> dict[str, str] | None:
     if not meta:
         return None
-    from wallet_cli.domain.meta import parse_pairs
+    from wallet_cli.domain.metadata import parse_pairs
 
     return parse_pairs(meta)

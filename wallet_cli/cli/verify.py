@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from wallet_cli.api import LedgerApi
 from wallet_cli.cli.output import Record
-from wallet_cli.domain.address import parse_wallet
-from wallet_cli.services.api import LedgerApi
+from wallet_cli.domain.ids import parse_wallet
 
 
 def verify(

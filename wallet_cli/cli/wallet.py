@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
+from wallet_cli.api import LedgerApi
 from wallet_cli.cli.command import WalletArgument
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.domain.address import format_wallet_id, parse_new_wallet, parse_user, parse_wallet
+from wallet_cli.domain.ids import format_wallet_id, parse_new_wallet, parse_user, parse_wallet
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
-from wallet_cli.services.answers import Answer
-from wallet_cli.services.api import LedgerApi
+from wallet_cli.operations.answers import Answer
 
 TABLE_COLUMNS = ("wallet", "status", "balance", "held", "available", "currency", "transactions")
 

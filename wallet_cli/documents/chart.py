@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from wallet_cli.documents.words import Clock, money
+from wallet_cli.documents.wording import Clock, money
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import DAY_US
-from wallet_cli.services.statements import Point, Statement
+from wallet_cli.operations.statements import Point, Statement
 
 TICKS_ABOUT = 5
 X_LABELS_WITH_TIME_US = 3 * DAY_US

@@ -9,7 +9,7 @@ from datetime import tzinfo
 from functools import lru_cache
 from typing import NamedTuple
 
-from wallet_cli.domain.address import format_wallet
+from wallet_cli.domain.ids import format_wallet
 from wallet_cli.domain.money import Currency, parse_minimum
 from wallet_cli.domain.period import UTC_NAME, Day, day_of, zone_of
 from wallet_cli.errors import InvalidInput, Mention, StorageError
@@ -42,7 +42,7 @@ class Transaction(NamedTuple):
     """One credit or debit, and a snapshot of its wallet just after it.
 
     It carries the running totals, so that the balance is one row, and a total over any period two. `hash` chains it
-    to the one before (see domain/chain.py).
+    to the one before (see domain/hash_chain.py).
     """
 
     wallet_id: int
@@ -58,7 +58,7 @@ class Transaction(NamedTuple):
     key: str | None
     hash: bytes
     meta: str | None = None
-    """Canonical JSON of an object (see domain/address.py)."""
+    """Canonical JSON of an object (see domain/ids.py)."""
     peer_wallet_id: int | None = None
     peer_seq: int | None = None
     """The other leg, where this is one of the two of a transfer."""

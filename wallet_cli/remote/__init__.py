@@ -1,11 +1,11 @@
-"""A ledger on another machine: a `wallet serve` there answers what a command asks (services/api.py)."""
+"""A ledger on another machine: a `wallet serve` there answers what a command asks (api.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from wallet_cli.services.api import LedgerApi
+from wallet_cli.api import LedgerApi
 from wallet_cli.settings import Settings
 
 SCHEMES = ("http", "https")

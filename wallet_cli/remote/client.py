@@ -6,12 +6,12 @@ from datetime import tzinfo
 from functools import cached_property
 from typing import Any
 
-from wallet_cli.domain.address import TypedWallet, UserId, UserName
+from wallet_cli.domain.ids import TypedWallet, UserId, UserName
 from wallet_cli.domain.model import Policy, Wallet
 from wallet_cli.domain.money import Currency, parse_told
 from wallet_cli.domain.period import UTC_NAME, Period, format_end, format_time
+from wallet_cli.operations.answers import Answer
 from wallet_cli.remote.server import Server
-from wallet_cli.services.answers import Answer
 from wallet_cli.settings import Settings
 
 

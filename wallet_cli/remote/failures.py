@@ -73,7 +73,7 @@ def error_of(status: int, answer: dict[str, Any], url: str, mentions: str = "[]"
 
 
 def _parts(message: str, mentions: str) -> tuple[str | Mention, ...]:
-    """The message, with the wallets that it speaks of where the server says that they stand (see web/exchange.py).
+    """The message, with the wallets that it speaks of where the server says that they stand (see web/messages.py).
 
     Without them where that is not so: it is only about what they are called.
     """

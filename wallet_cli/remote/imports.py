@@ -18,13 +18,13 @@ from typing import Any, BinaryIO
 
 from wallet_cli.domain.period import Zone, format_time, parse_start
 from wallet_cli.errors import InvalidInput, WalletError
+from wallet_cli.import_export import imports
+from wallet_cli.import_export.imports import Job, Options, Report
+from wallet_cli.import_export.imports.checking import Earlier, Found, How, Looked, look
+from wallet_cli.import_export.imports.reading import Fraction, Line
+from wallet_cli.operations.answers import Answer
 from wallet_cli.remote.client import Client
 from wallet_cli.remote.failures import error_of
-from wallet_cli.services import imports
-from wallet_cli.services.answers import Answer
-from wallet_cli.services.imports import Job, Options, Report
-from wallet_cli.services.imports.checking import Earlier, Found, How, Looked, look
-from wallet_cli.services.imports.reading import Fraction, Line
 
 PART_TYPE = "application/x-ndjson"
 PART_LINES = imports.BATCH_LINES
@@ -233,7 +233,7 @@ def _in_utc(text: str, zone: Zone) -> str:
 
 
 def json_of(value: Any, *, ascii_only: bool = False) -> str:
-    """JSON text of what reading.py made of a line: a Fraction as the number that it was."""
+    """JSON text of what imports/reading.py made of a line: a Fraction as the number that it was."""
     return "".join(_json_parts(value, ascii_only))
 
 

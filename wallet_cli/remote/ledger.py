@@ -14,7 +14,8 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
-from wallet_cli.domain.address import (
+from wallet_cli.api import LedgerApi
+from wallet_cli.domain.ids import (
     HoldId,
     TransactionId,
     TypedWallet,
@@ -29,19 +30,18 @@ from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
 from wallet_cli.domain.money import parse_currency
 from wallet_cli.domain.period import format_end, format_time, parse_period, parse_time
 from wallet_cli.errors import InvalidInput, UserExists, WalletExists
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.ledgers import checked
+from wallet_cli.operations.pages import MAX_LIMIT, Paged, check_limit, parse_after
+from wallet_cli.operations.prepared import naming
+from wallet_cli.operations.transactions import Wanted, check_texts, filter_of, parse_cursor
 from wallet_cli.remote import imports, statements
 from wallet_cli.remote.client import Client, bounds_of, ids, known_wallet, told_currency, user_text
-from wallet_cli.services.answers import Answer
-from wallet_cli.services.api import LedgerApi
-from wallet_cli.services.ledgers import checked
-from wallet_cli.services.pages import MAX_LIMIT, Paged, check_limit, parse_after
-from wallet_cli.services.prepared import naming
-from wallet_cli.services.transactions import Wanted, check_texts, filter_of, parse_cursor
 
 if TYPE_CHECKING:
-    from wallet_cli.services.api import Described, Entry, Noted
-    from wallet_cli.services.imports import Job
-    from wallet_cli.services.statements import Statement
+    from wallet_cli.api import Described, Entry, Noted
+    from wallet_cli.import_export.imports import Job
+    from wallet_cli.operations.statements import Statement
 
 CHANGES = {ACTIVE: "unfreeze", FROZEN: "freeze", CLOSED: "close"}
 EXPORTS = ("application/x-ndjson", "text/csv", "text/plain")

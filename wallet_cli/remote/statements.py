@@ -16,16 +16,16 @@ from datetime import UTC
 from itertools import chain as joined
 from typing import Any, NamedTuple
 
-from wallet_cli.domain.address import TypedWallet, format_transaction_id, parse_hold_id, parse_transaction_id
-from wallet_cli.domain.chain import unopened
-from wallet_cli.domain.meta import canonical
+from wallet_cli.domain.hash_chain import unopened
+from wallet_cli.domain.ids import TypedWallet, format_transaction_id, parse_hold_id, parse_transaction_id
+from wallet_cli.domain.metadata import canonical
 from wallet_cli.domain.model import Transaction, User, Wallet
 from wallet_cli.domain.money import parse_balance
 from wallet_cli.domain.period import Period, parse_period, parse_start
 from wallet_cli.errors import StorageError
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.statements import Statement
 from wallet_cli.remote.client import Client, bounds_of
-from wallet_cli.services.answers import Answer
-from wallet_cli.services.statements import Statement
 
 LINES = ', "transactions": ['
 """What the lines stand behind. Within a text, these quotes would have backslashes before them."""

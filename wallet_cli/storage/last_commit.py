@@ -11,15 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wallet_cli.domain.address import format_transaction_id
-from wallet_cli.domain.chain import sha256
+from wallet_cli.domain.hash_chain import sha256
+from wallet_cli.domain.ids import format_transaction_id
 from wallet_cli.errors import StorageError
 from wallet_cli.storage.in_place import NO_LOG, WRITTEN_BY, Identity, beside, has_something, header, identity_of
 
 if TYPE_CHECKING:
     import apsw
 
-    from wallet_cli.storage.copying import Copying
+    from wallet_cli.storage.bulk_copy import Copying
 
 NOTED_SINCE = 6
 """The schema from which on there are notes."""

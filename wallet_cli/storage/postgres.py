@@ -45,13 +45,10 @@ from wallet_cli.errors import (
     shown_url,
 )
 from wallet_cli.storage import session, sql
-from wallet_cli.storage.copying import Copying
+from wallet_cli.storage.bulk_copy import Copying
 from wallet_cli.storage.ledger_file import First, first_of_older, words_of_zone
-from wallet_cli.storage.marks import Itself, check_writable
-from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
-from wallet_cli.storage.reading import Values
-from wallet_cli.storage.sql import Copied
-from wallet_cli.storage.wire import (
+from wallet_cli.storage.move_state import Itself, check_writable
+from wallet_cli.storage.pg_connection import (
     URL_HINT,
     Connection,
     UntilReady,
@@ -62,6 +59,9 @@ from wallet_cli.storage.wire import (
     translated,
     with_numbers,
 )
+from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
+from wallet_cli.storage.queries import Values
+from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
 
 CREATING_LOCK = 0x57414C54
@@ -446,7 +446,7 @@ class PostgresStore(Copying):
             if self._connection is not None:
                 self._connection.silence_s = usual_s
 
-    # Writing: see writer/executor.py for the order.
+    # Writing: see engine/executor.py for the order.
 
     def begin(self) -> None:
         """The transaction is begun together with its locks, in `lock`: one round trip less."""
@@ -628,7 +628,7 @@ class PostgresStore(Copying):
         account = self.account(made.id, 0)
         return account is not None and account.wallet == made
 
-    # Moving (storage/copying.py).
+    # Moving (storage/bulk_copy.py).
 
     @property
     def address(self) -> str:

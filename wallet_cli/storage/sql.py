@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from wallet_cli.domain import chain
+from wallet_cli.domain import hash_chain
 from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet, Witness
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import FIRST_US
 from wallet_cli.domain.rules import clocks
 from wallet_cli.errors import Damaged, StorageError
-from wallet_cli.storage.marks import Mark
+from wallet_cli.storage.move_state import Mark
 
 SCHEMA_VERSION = 6
 """The newest migration; kept in each ledger, where one cheap read finds it."""
@@ -402,7 +402,7 @@ WRONG = {
 }
 
 
-# What the ledger knows of itself (storage/marks.py): read with each batch, for its state and for its own settings.
+# What the ledger knows of itself (storage/move_state.py): read with each batch, for its state and for its own settings.
 _ITSELF_COLUMNS = (*MARK_COLUMNS, "restoring", "damaged", "changes", *FACT_COLUMNS)
 ITSELF = f"SELECT {_columns(_ITSELF_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
 SET_FACTS = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in FACT_COLUMNS)} WHERE id = 1"
@@ -496,7 +496,7 @@ def wallet_values(wallet: Wallet) -> tuple[Any, ...]:
 
 def witness_values(wallet: Wallet) -> tuple[Any, ...]:
     """A wallet as UPSERT_WITNESS takes it."""
-    id_, _, _, *changing = Witness.of(wallet, chain.unopened(wallet))
+    id_, _, _, *changing = Witness.of(wallet, hash_chain.unopened(wallet))
     return (id_, *changing)
 
 
@@ -543,7 +543,9 @@ def to_account(row: Sequence[Any]) -> Account:
     if not row[-1]:
         raise damaged(wallet, "is not as it was written last")
     last = row[len(WALLET_COLUMNS) : -3]
-    return Account(wallet, to_transaction(last) if last[0] is not None else chain.unopened(wallet), row[-3], row[-2])
+    return Account(
+        wallet, to_transaction(last) if last[0] is not None else hash_chain.unopened(wallet), row[-3], row[-2]
+    )
 
 
 def schema_changed(version: int, address: str) -> StorageError:

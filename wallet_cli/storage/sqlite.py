@@ -24,12 +24,12 @@ from wallet_cli.domain.commands import Made, Restoring
 from wallet_cli.domain.model import Account, Hold, LedgerFacts, LedgerSetting, Operator, Transaction, Wallet
 from wallet_cli.errors import MAKE_ROOM, Busy, Damaged, Malformed, StorageError, UnknownOutcome, hint_of
 from wallet_cli.storage import sql
-from wallet_cli.storage.copying import Copying
+from wallet_cli.storage.bulk_copy import Copying
 from wallet_cli.storage.folders import sync
 from wallet_cli.storage.in_place import Identity, InPlace, beside, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_log
-from wallet_cli.storage.marks import Itself, check_writable
-from wallet_cli.storage.reading import Values
+from wallet_cli.storage.move_state import Itself, check_writable
+from wallet_cli.storage.queries import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
 
@@ -263,7 +263,7 @@ class SqliteStore(Copying):
             self._run(f"PRAGMA cache_size=-{CACHE_KB}")
             self._checkpoint_pages = CHECKPOINT_PAGES
 
-    # Writing: see writer/executor.py for the order.
+    # Writing: see engine/executor.py for the order.
 
     def begin(self) -> None:
         """Begin a batch. Raises LedgerMoved where the ledger is marked as one that takes no writes."""
@@ -406,7 +406,7 @@ class SqliteStore(Copying):
             return self._says(made)
         return self.user_by_id(made.id) == made
 
-    # Moving (storage/copying.py).
+    # Moving (storage/bulk_copy.py).
 
     @property
     def address(self) -> str:

@@ -17,8 +17,8 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, I
 from sqlalchemy import UniqueConstraint as Unique
 from sqlmodel import Field, SQLModel
 
-from wallet_cli.domain.address import MAX_KEY_CHARS
-from wallet_cli.domain.meta import MAX_META_BYTES
+from wallet_cli.domain.ids import MAX_KEY_CHARS
+from wallet_cli.domain.metadata import MAX_META_BYTES
 from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_EXPONENT, MAX_TOTAL_MINOR
 

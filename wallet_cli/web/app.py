@@ -16,7 +16,9 @@ from starlette.types import ASGIApp
 from wallet_cli.errors import InternalError, WalletError
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.docs import docs_page
-from wallet_cli.web.exchange import (
+from wallet_cli.web.http_errors import MethodNotAllowed, NoSuchRoute, for_strangers
+from wallet_cli.web.log import log, new_request_id, request_id
+from wallet_cli.web.messages import (
     ClientLeft,
     Receive,
     Scope,
@@ -27,14 +29,12 @@ from wallet_cli.web.exchange import (
     send_failure,
     send_reply,
 )
-from wallet_cli.web.log import log, new_request_id, request_id
 from wallet_cli.web.openapi import API, openapi_json
 from wallet_cli.web.operations import OPERATIONS, Operation
-from wallet_cli.web.problems import MethodNotAllowed, NoSuchRoute, for_strangers
 from wallet_cli.web.read_worker import where
 from wallet_cli.web.readers import ReadFailed
 from wallet_cli.web.routes.call import Call
-from wallet_cli.web.site import Site
+from wallet_cli.web.server_state import Site
 from wallet_cli.web.streaming import CutShort, send_stream
 
 

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 from wallet_cli.domain.host import is_loopback
 from wallet_cli.domain.model import Operator
 from wallet_cli.errors import Forbidden, InvalidInput, Unauthenticated
-from wallet_cli.services.operators import KEY_PREFIX, hash_key
-from wallet_cli.services.tokens import Tokens, subject_of
-from wallet_cli.web.exchange import Scope, header
+from wallet_cli.operations.api_keys import KEY_PREFIX, hash_key
+from wallet_cli.operations.tokens import Tokens, subject_of
+from wallet_cli.web.messages import Scope, header
 
 if TYPE_CHECKING:
-    from wallet_cli.services.context import Store
+    from wallet_cli.operations.context import Store
 
 LOOPBACK = "127.0.0.1"
 MAX_KEY_CHARS = 100

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from wallet_cli import documents
-from wallet_cli.domain.address import OwnedWallet, WalletName
+from wallet_cli.domain.ids import OwnedWallet, WalletName
 from wallet_cli.domain.text import no_formula
-from wallet_cli.services import audit, exports, fields, statements, transactions
-from wallet_cli.services.answers import Answer
-from wallet_cli.services.context import Ledger, as_told
-from wallet_cli.services.statements import Statement
-from wallet_cli.services.transactions import Wanted
+from wallet_cli.import_export import exports
+from wallet_cli.operations import fields, statements, transactions, verification
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.context import Ledger, as_told
+from wallet_cli.operations.statements import Statement
+from wallet_cli.operations.transactions import Wanted
 
 MAX_EXAMINED = 100_000
 """How many transactions one page of a search goes over; it gives a cursor to go on from."""
@@ -48,7 +49,7 @@ def search(ledger: Ledger, asked: Searched) -> Answer:
 
 
 def verify(ledger: Ledger, name: WalletName | None, region: str | None) -> Answer:
-    return audit.verify(as_told(ledger, phone_region=region), name)
+    return verification.verify(as_told(ledger, phone_region=region), name)
 
 
 def export(ledger: Ledger, form: str, wallet: OwnedWallet | None) -> Iterator[bytes]:
@@ -115,11 +116,11 @@ def _cell(value: Any) -> str:
 
 
 def _html(opened: Statement) -> Iterator[bytes]:
-    return in_chunks(documents.html(opened))
+    return in_chunks(documents.as_html(opened))
 
 
 def _pdf(opened: Statement) -> Iterator[bytes]:
-    yield documents.pdf(opened)
+    yield documents.as_pdf(opened)
 
 
 STATEMENTS: dict[str, Callable[[Statement], Iterator[bytes]]] = {

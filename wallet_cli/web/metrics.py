@@ -7,9 +7,9 @@ import os
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from wallet_cli.engine.group_commit import BatchReport
 from wallet_cli.web.readers import Readers
 from wallet_cli.web.supervisor import METRICS_FOLDER_VARIABLE
-from wallet_cli.writer.inbox import BatchReport
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)

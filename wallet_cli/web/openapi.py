@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 
 from wallet_cli import __version__, errors
-from wallet_cli.web import problems
+from wallet_cli.web import http_errors
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.operations import OPERATIONS, TAGS, File, Operation, Refusal
 from wallet_cli.web.parameters import KEY, in_path
-from wallet_cli.web.schemas import example as example_of
-from wallet_cli.web.schemas import ref, reply, schemas
+from wallet_cli.web.responses import example as example_of
+from wallet_cli.web.responses import ref, reply, schemas
 
 API = "/api/v1"
 
@@ -46,9 +46,9 @@ WORDS: dict[Refusal, str] = {
     errors.TransactionNotFound: "there is no such transaction, or it is not this caller's",
     errors.HoldNotFound: "there is no such hold",
     errors.KeyNotFound: "there is no operator key of that name",
-    problems.MethodNotAllowed: "another method; `Allow` names those that there are",
-    problems.NoSuchRoute: "there is nothing at this path",
-    problems.TooSlow: "the body took too long",
+    http_errors.MethodNotAllowed: "another method; `Allow` names those that there are",
+    http_errors.NoSuchRoute: "there is nothing at this path",
+    http_errors.TooSlow: "the body took too long",
     errors.InsufficientFunds: (
         "less is available (details: `balance`, `available`, `minimum_balance`, `shortfall`, and `held`)"
     ),
@@ -66,8 +66,8 @@ WORDS: dict[Refusal, str] = {
     errors.KeyReused: "the key was used for another request (details: `transaction` or `hold`)",
     errors.RestoreConflict: "an export is being read back into the ledger",
     errors.TimeConflict: "history is added to at its end only (details: `last_at`)",
-    problems.BodyTooLarge: "the body has more bytes than allowed",
-    problems.UnsupportedMediaType: "the body is not of the type that is described, or not in UTF-8",
+    http_errors.BodyTooLarge: "the body has more bytes than allowed",
+    http_errors.UnsupportedMediaType: "the body is not of the type that is described, or not in UTF-8",
     errors.InternalError: "a fault of the server; safe to send again with the same key",
     errors.Busy: "send it again with the same key, after `Retry-After` seconds",
     errors.StorageError: "the ledger cannot be read or written; send it again with the same key",

@@ -43,28 +43,28 @@ from wallet_cli.errors import (
     WalletNotEmpty,
     WalletNotFound,
 )
-from wallet_cli.services import fields
-from wallet_cli.web import bodies, parameters
+from wallet_cli.operations import fields
+from wallet_cli.web import parameters, requests
 from wallet_cli.web.auth import Caller
-from wallet_cli.web.exchange import Reply, Stream
+from wallet_cli.web.http_errors import BodyTooLarge, TooSlow, UnsupportedMediaType
 from wallet_cli.web.long_reads import MAX_EXAMINED
+from wallet_cli.web.messages import Reply, Stream
 from wallet_cli.web.parameters import Parameter, flag, in_query, one_of
-from wallet_cli.web.problems import BodyTooLarge, TooSlow, UnsupportedMediaType
 from wallet_cli.web.routes import (
+    api_keys,
     batches,
     holds,
+    import_chunks,
+    import_export,
     ledger,
     lookup,
-    operators,
-    parts,
     statements,
     transactions,
-    transport,
     users,
     wallets,
 )
 from wallet_cli.web.routes.call import Call
-from wallet_cli.web.site import Site
+from wallet_cli.web.server_state import Site
 
 Handler = Callable[[Site, Call], Awaitable[Reply | Stream]]
 Refusal = type[WalletError]
@@ -75,7 +75,7 @@ ALWAYS: tuple[Refusal, ...] = (InvalidInput, Unauthenticated, InternalError, Bus
 
 
 class File(NamedTuple):
-    """An answer that is no JSON value (exchange.Stream): its types; `answer` is the JSON that it may be instead."""
+    """An answer that is no JSON value (messages.Stream): its types; `answer` is the JSON that it may be instead."""
 
     content_types: tuple[str, ...]
     answer: type | None = None
@@ -84,7 +84,7 @@ class File(NamedTuple):
 class Operation(NamedTuple):
     """An endpoint.
 
-    `answer` is one of services/fields.py, a list of one, or a file. `body` is what is sent: JSON of that type, or a
+    `answer` is one of operations/fields.py, a list of one, or a file. `body` is what is sent: JSON of that type, or a
     file of one of these types, each with an example. `example` is what an example of a JSON body has besides what is
     needed.
     `may_call` is a method of Caller that raises Forbidden. `refusals` are those beyond what every such endpoint has
@@ -154,8 +154,8 @@ OPERATOR = Caller.must_be_operator
 WRITING_OPERATOR = Caller.must_be_writing_operator
 USER = Caller.must_write
 
-EXPORTED = File(tuple(dict.fromkeys(kind.decode() for kind, _ in transport.EXPORTS.values())))
-EXPORT_FORMAT = in_query("format", "The form of the file.", one_of(transport.EXPORTS, "jsonl"))
+EXPORTED = File(tuple(dict.fromkeys(kind.decode() for kind, _ in import_export.EXPORTS.values())))
+EXPORT_FORMAT = in_query("format", "The form of the file.", one_of(import_export.EXPORTS, "jsonl"))
 IMPORT_EXAMPLES = {
     "application/x-ndjson": '{"wallet": "1/type1", "amount": "19.99", "kind": "credit", "key": "order-7"}\n',
     "text/csv": "wallet,amount,kind,note\n1/type1,5.00,debit,Lunch\n",
@@ -179,7 +179,7 @@ TAGS = {
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST", "/users", users.create_user, "Register a user", fields.User,
-        refused_as(Register), WRITING_OPERATOR, bodies.NewUser, keyed=True,
+        refused_as(Register), WRITING_OPERATOR, requests.NewUser, keyed=True,
     ),
     Operation(
         "GET", "/users", users.list_users, "List all users", fields.UserPage, (), OPERATOR, query=parameters.PAGE,
@@ -188,7 +188,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/users/{user_id}", users.get_user, "Get a user", fields.User, (UserNotFound,), OPERATOR),
     Operation(
         "POST", "/tokens", users.create_token, "Make a token for a user", fields.Token,
-        (UserNotFound,), WRITING_OPERATOR, bodies.TokenRequest, status=201,
+        (UserNotFound,), WRITING_OPERATOR, requests.TokenRequest, status=201,
         description="Good for this ledger. It ends with the key that asked for it.",
     ),
     Operation(
@@ -197,7 +197,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST", "/wallet/create", wallets.create_wallet, "Open a wallet", fields.Wallet,
-        refused_as(OpenWallet), WRITING_OPERATOR, bodies.NewWallet, keyed=True,
+        refused_as(OpenWallet), WRITING_OPERATOR, requests.NewWallet, keyed=True,
         description="Each user's wallets have keys of their own.",
     ),
     Operation(
@@ -210,31 +210,31 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST", "/wallet/limits", wallets.set_limits, "Set a wallet's limits", fields.Wallet,
-        refused_as(SetLimits), WRITING_OPERATOR, bodies.NewLimits,
+        refused_as(SetLimits), WRITING_OPERATOR, requests.NewLimits,
         description="Those that are given; the others stay.", example={"daily_debit": "100.00"},
     ),
     Operation(
         "POST", "/wallet/freeze", wallets.freeze_wallet, "Freeze a wallet", fields.Wallet,
-        refused_as(SetStatus, WalletNotEmpty), WRITING_OPERATOR, bodies.OneWallet,
+        refused_as(SetStatus, WalletNotEmpty), WRITING_OPERATOR, requests.OneWallet,
         description="Nothing goes into or out of it until it is unfrozen.",
     ),
     Operation(
         "POST", "/wallet/unfreeze", wallets.unfreeze_wallet, "Make a frozen wallet active again", fields.Wallet,
-        refused_as(SetStatus, WalletNotEmpty), WRITING_OPERATOR, bodies.OneWallet,
+        refused_as(SetStatus, WalletNotEmpty), WRITING_OPERATOR, requests.OneWallet,
     ),
     Operation(
         "POST", "/wallet/close", wallets.close_wallet, "Close a wallet for good", fields.Wallet,
-        refused_as(SetStatus, WalletNotActive), WRITING_OPERATOR, bodies.OneWallet,
+        refused_as(SetStatus, WalletNotActive), WRITING_OPERATOR, requests.OneWallet,
         description="Its balance has to be 0, with no holds.",
     ),
     Operation(
         "POST", "/transactions/create", transactions.create_transaction, "Credit or debit a wallet", fields.Transaction,
-        refused_as(Post), USER, bodies.NewTransaction, keyed=True,
+        refused_as(Post), USER, requests.NewTransaction, keyed=True,
         description="Durable when answered. Users may debit their own wallets.",
     ),
     Operation(
         "POST", "/transactions/batch", batches.create_transactions, "Credit or debit many wallets", fields.BatchResult,
-        refused_as(Post), USER, bodies.Batch,
+        refused_as(Post), USER, requests.Batch,
         description=(
             "Up to 10,000 transactions: a result an item, in order. With `atomic`, all or none: the first refusal is"
             " the answer, with its `index` in `details`."
@@ -242,14 +242,14 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST", "/transfers/create", transactions.create_transfer, "Move money from one wallet to another",
-        fields.Transfer, refused_as(Transfer), USER, bodies.NewTransfer, keyed=True,
+        fields.Transfer, refused_as(Transfer), USER, requests.NewTransfer, keyed=True,
         description="In one step; users, between their own wallets. The key is the source's.",
         example={"to_user_id": 2, "to_wallet_id": 2},
     ),
     Operation(
         "POST", "/transactions/reverse", transactions.reverse_transaction, "Take a transaction back, or a part of it",
         fields.Transaction, refused_as(Reverse),
-        WRITING_OPERATOR, bodies.NewReversal, keyed=True,
+        WRITING_OPERATOR, requests.NewReversal, keyed=True,
         description="By a new transaction. With `force`, past floors and limits.",
     ),
     Operation(
@@ -267,23 +267,23 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST", "/transactions/get/total_in_period", transactions.total_in_period,
-        "Total the credits and debits of a period", fields.Total, READ_WALLET, body=bodies.TotalQuery,
+        "Total the credits and debits of a period", fields.Total, READ_WALLET, body=requests.TotalQuery,
         example={"start_date": "2024-04-19T05:27:13", "end_date": "2024-04-19T05:40:00"},
     ),
     Operation(
         "POST", "/holds/create", holds.create_hold, "Place a hold", fields.Hold,
         refused_as(PlaceHold),
-        WRITING_OPERATOR, bodies.NewHold, keyed=True,
+        WRITING_OPERATOR, requests.NewHold, keyed=True,
         description="It keeps money from being spent, to be captured later, and ends by itself when it expires.",
     ),
     Operation(
         "POST", "/holds/capture", holds.capture_hold, "Debit what a hold keeps, or a part of it", fields.Transaction,
         refused_as(CaptureHold),
-        WRITING_OPERATOR, bodies.NewCapture, keyed=True, description="The rest is released, unless `keep`.",
+        WRITING_OPERATOR, requests.NewCapture, keyed=True, description="The rest is released, unless `keep`.",
     ),
     Operation(
         "POST", "/holds/void", holds.void_hold, "Void a hold", fields.Hold,
-        refused_as(VoidHold), WRITING_OPERATOR, bodies.OneHold,
+        refused_as(VoidHold), WRITING_OPERATOR, requests.OneHold,
         description="What it kept can be spent again.",
     ),
     Operation(
@@ -298,17 +298,17 @@ OPERATIONS: tuple[Operation, ...] = (
         description=f"Balances, totals by kind, and every transaction, the oldest first; csv: these alone. {STREAMED}",
     ),
     Operation(
-        "GET", "/export", transport.export_ledger, "Export the ledger", EXPORTED, (RestoreConflict,), OPERATOR,
+        "GET", "/export", import_export.export_ledger, "Export the ledger", EXPORTED, (RestoreConflict,), OPERATOR,
         query=(EXPORT_FORMAT,),
         description=f"jsonl can be imported again, hledger and beancount check the others. {STREAMED}",
     ),
     Operation(
-        "GET", "/export/{user_id}/{wallet_id}", transport.export_wallet, "Export a wallet", EXPORTED,
+        "GET", "/export/{user_id}/{wallet_id}", import_export.export_wallet, "Export a wallet", EXPORTED,
         (WalletNotFound, RestoreConflict), OPERATOR, query=(EXPORT_FORMAT,), description=STREAMED,
     ),
     Operation(
-        "POST", "/import", transport.import_file, "Import a file", fields.ImportResult, (TimeConflict, LedgerMoved),
-        WRITING_OPERATOR, {kind: IMPORT_EXAMPLES[kind] for kind in transport.IMPORTS},
+        "POST", "/import", import_export.import_file, "Import a file", fields.ImportResult, (TimeConflict, LedgerMoved),
+        WRITING_OPERATOR, {kind: IMPORT_EXAMPLES[kind] for kind in import_export.IMPORTS},
         (
             flag("create", "Register users and open wallets that are missing."),
             flag("dry_run", "Through the same rules, and change nothing."),
@@ -317,7 +317,7 @@ OPERATIONS: tuple[Operation, ...] = (
             in_query(
                 "duplicates",
                 "What to do with lines without a key that are there already; without it, the file is refused.",
-                one_of(transport.DUPLICATES),
+                one_of(import_export.DUPLICATES),
             ),
             in_query("delimiter", "CSV: what separates columns; without it, the header shows."),
             in_query("decimal", "CSV: the decimal sign, `,` or `.`; the other one is for groups of digits."),
@@ -332,9 +332,9 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
     ),
     Operation(
-        "POST", "/import/part", parts.import_part, "Import a part of a file", fields.PartResult, (LedgerMoved,),
+        "POST", "/import/part", import_chunks.import_part, "Import a part of a file", fields.PartResult, (LedgerMoved,),
         WRITING_OPERATOR,
-        {parts.PART_TYPE: '{"numbers": [7]}\n' + IMPORT_EXAMPLES[parts.PART_TYPE]},
+        {import_chunks.PART_TYPE: '{"numbers": [7]}\n' + IMPORT_EXAMPLES[import_chunks.PART_TYPE]},
         description="As `wallet import` does remotely: a line that says what goes with them, then lines as JSON.",
     ),
     Operation(
@@ -361,17 +361,17 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/ledger", ledger.get_ledger, "Get the ledger's settings", fields.Ledger),
     Operation(
         "POST", "/ledger", ledger.set_ledger, "Change the ledger's settings", fields.Ledger, refused_as(SetLedger),
-        WRITING_OPERATOR, bodies.NewLedgerSettings,
+        WRITING_OPERATOR, requests.NewLedgerSettings,
         description="Those that are given; what has happened stays as it was.",
         example={"timezone": "Asia/Kolkata"},
     ),
-    Operation("GET", "/keys", operators.list_keys, "List operator keys", list[fields.OperatorKey], (), OPERATOR),
+    Operation("GET", "/keys", api_keys.list_keys, "List operator keys", list[fields.OperatorKey], (), OPERATOR),
     Operation(
-        "POST", "/keys", operators.create_key, "Make an operator key", fields.CreatedKey, refused_as(AdmitOperator),
-        WRITING_OPERATOR, bodies.NewKey, status=201, description="It is shown this once.",
+        "POST", "/keys", api_keys.create_key, "Make an operator key", fields.CreatedKey, refused_as(AdmitOperator),
+        WRITING_OPERATOR, requests.NewKey, status=201, description="It is shown this once.",
     ),
     Operation(
-        "POST", "/keys/revoke", operators.revoke_key, "Revoke an operator key", fields.OperatorKey,
-        refused_as(RevokeOperator), WRITING_OPERATOR, bodies.OneKey, description="It is refused from now on.",
+        "POST", "/keys/revoke", api_keys.revoke_key, "Revoke an operator key", fields.OperatorKey,
+        refused_as(RevokeOperator), WRITING_OPERATOR, requests.OneKey, description="It is refused from now on.",
     ),
 )  # fmt: skip

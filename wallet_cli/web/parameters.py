@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from wallet_cli.domain.address import MAX_NOTE_CHARS
-from wallet_cli.services.pages import DEFAULT_LIMIT, MAX_LIMIT
-from wallet_cli.services.transactions import KINDS
-from wallet_cli.web.bodies import REGION_WORDS
-from wallet_cli.web.schemas import MAX_ID
+from wallet_cli.domain.ids import MAX_NOTE_CHARS
+from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
+from wallet_cli.operations.transactions import KINDS
+from wallet_cli.web.requests import REGION_WORDS
+from wallet_cli.web.responses import MAX_ID
 
 Parameter = dict[str, Any]
 

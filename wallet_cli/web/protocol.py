@@ -28,8 +28,8 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from wallet_cli.errors import Busy, InvalidInput, WalletError
-from wallet_cli.web.exchange import RETRY_AFTER_S, failure
-from wallet_cli.web.problems import TooSlow
+from wallet_cli.web.http_errors import TooSlow
+from wallet_cli.web.messages import RETRY_AFTER_S, failure
 
 HEADER_DEADLINE_S = 10.0
 BODY_DEADLINE_S = 10.0

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from greenlet import getcurrent, greenlet
 
 from wallet_cli.errors import Busy, StorageError, WalletError
-from wallet_cli.services.context import Ledger
+from wallet_cli.operations.context import Ledger
 from wallet_cli.storage.postgres import PostgresStore
 from wallet_cli.web.fibers import Aside, until_ready_aside, wait_for
 
 if TYPE_CHECKING:
-    from wallet_cli.services.context import Store
+    from wallet_cli.operations.context import Store
 
 CONNECTIONS = 6
 """How many short reads are asked of the database at once."""

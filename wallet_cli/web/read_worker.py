@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wallet_cli.errors import Busy, WalletError
-from wallet_cli.services.context import Ledger, open_ledger
-from wallet_cli.services.spool import Spool
+from wallet_cli.import_export.spool import Spool
+from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.settings import Settings
 from wallet_cli.storage.in_place import Identity, check_same
 from wallet_cli.storage.purpose import Purpose

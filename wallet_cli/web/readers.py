@@ -21,7 +21,7 @@ from wallet_cli.errors import Busy, WalletError
 from wallet_cli.settings import Settings
 from wallet_cli.storage.in_place import Identity
 from wallet_cli.web.auth import Caller
-from wallet_cli.web.exchange import ClientLeft, Receive
+from wallet_cli.web.messages import ClientLeft, Receive
 from wallet_cli.web.read_worker import HEAD, LENGTH, Kind, Read
 
 STOPPING = "the server is shutting down"

@@ -20,8 +20,8 @@ from wallet_cli.domain.host import is_loopback
 from wallet_cli.domain.money import parse_minimum
 from wallet_cli.domain.phone import check_region
 from wallet_cli.errors import InvalidInput, shown
-from wallet_cli.services.context import open_ledger
-from wallet_cli.services.tokens import open_tokens
+from wallet_cli.operations.context import open_ledger
+from wallet_cli.operations.tokens import open_tokens
 from wallet_cli.settings import Settings
 from wallet_cli.storage.purpose import Purpose
 from wallet_cli.web.listener import BACKLOG, accept_rest, admit_no_more, listen
@@ -30,7 +30,7 @@ from wallet_cli.web.protocol import bounded_protocol
 from wallet_cli.web.supervisor import METRICS_FOLDER_VARIABLE, supervise
 
 if TYPE_CHECKING:
-    from wallet_cli.web.site import Site
+    from wallet_cli.web.server_state import Site
 
 DRAIN_S = 30
 LONG_READ_GRACE_S = 2.0
@@ -96,7 +96,7 @@ class Worker(uvicorn.Server):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # a supervisor forks with them blocked
         # What the parent of several workers must not have loaded or opened is imported here.
         from wallet_cli.web.app import Application
-        from wallet_cli.web.site import Site
+        from wallet_cli.web.server_state import Site
 
         take_over_logging()
         self._alone = options.workers == 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from wallet_cli.errors import WalletError
 from wallet_cli.web.auth import Caller
-from wallet_cli.web.exchange import Receive, Send, Stream, answer_headers
+from wallet_cli.web.messages import Receive, Send, Stream, answer_headers
 from wallet_cli.web.readers import STREAMS, Readers, ReadFailed
 
 

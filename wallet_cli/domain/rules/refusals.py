@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wallet_cli.domain.address import format_hold_id, format_transaction_id, format_wallet_id
+from wallet_cli.domain.ids import format_hold_id, format_transaction_id, format_wallet_id
 from wallet_cli.domain.model import CAPTURED, FROZEN, Hold, Policy, Transaction, Wallet, available
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
 from wallet_cli.domain.period import format_time

@@ -9,7 +9,6 @@ already, and identical, is replayed, so that a restore that was interrupted can 
 from __future__ import annotations
 
 from wallet_cli import errors
-from wallet_cli.domain.address import format_hold_id, format_transaction_id
 from wallet_cli.domain.commands import (
     Applied,
     EndRestore,
@@ -20,6 +19,7 @@ from wallet_cli.domain.commands import (
     RestoreTransaction,
     Restoring,
 )
+from wallet_cli.domain.ids import format_hold_id, format_transaction_id
 from wallet_cli.domain.model import OPEN, Transaction
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
 from wallet_cli.domain.rules import refusals

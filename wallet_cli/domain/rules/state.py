@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from wallet_cli.domain import chain
+from wallet_cli.domain import hash_chain
 from wallet_cli.domain.commands import Made, Restoring
 from wallet_cli.domain.model import EXPIRED, Hold, Operator, Policy, Transaction, User, Wallet
 
@@ -85,7 +85,7 @@ class State:
 
     def make_wallet(self, wallet: Wallet) -> None:
         self.next_wallet_id = wallet.id + 1
-        self.add_wallet(wallet, chain.unopened(wallet))
+        self.add_wallet(wallet, hash_chain.unopened(wallet))
         self._put(self.day_debits, wallet.id, 0)
         self.made.append(wallet)
 
@@ -136,8 +136,8 @@ class State:
         more = ""
         rest = (meta, peer_wallet_id, peer_seq, reverses, hold, forced, user_key)
         if rest != _NO_MORE:
-            more = chain.extras(*rest)
-        hash_ = chain.link(
+            more = hash_chain.extras(*rest)
+        hash_ = hash_chain.link(
             last.hash, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, more
         )
         transaction = Transaction(

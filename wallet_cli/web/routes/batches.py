@@ -7,14 +7,14 @@ from typing import Any
 
 from wallet_cli.domain.commands import AppliedTogether, Post, Refusal, Result, Together
 from wallet_cli.errors import WalletError
-from wallet_cli.services.context import accepted
-from wallet_cli.services.prepared import Prepared
-from wallet_cli.web.bodies import MAX_BATCH_BYTES, Batch, BatchItem, read_batch
-from wallet_cli.web.exchange import Reply, failure
+from wallet_cli.operations.context import accepted
+from wallet_cli.operations.prepared import Prepared
 from wallet_cli.web.long_work import Pause
+from wallet_cli.web.messages import Reply, failure
+from wallet_cli.web.requests import MAX_BATCH_BYTES, Batch, BatchItem, read_batch
 from wallet_cli.web.routes.call import Call
 from wallet_cli.web.routes.transactions import prepare
-from wallet_cli.web.site import Site
+from wallet_cli.web.server_state import Site
 
 
 async def create_transactions(site: Site, call: Call) -> Reply:

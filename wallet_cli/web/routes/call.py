@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from wallet_cli.domain.address import OwnedWallet, check_key, format_wallet_id, parse_id
+from wallet_cli.domain.ids import OwnedWallet, check_key, format_wallet_id, parse_id
 from wallet_cli.errors import InvalidInput, UserNotFound, WalletNotFound, shown
-from wallet_cli.services import pages
-from wallet_cli.services.answers import Answer
+from wallet_cli.operations import pages
+from wallet_cli.operations.answers import Answer
 from wallet_cli.web.auth import Caller
-from wallet_cli.web.bodies import MAX_BODY_BYTES
-from wallet_cli.web.exchange import JSON_TYPE, Receive, Reply, Scope, header, media_type, query, read_body
+from wallet_cli.web.messages import JSON_TYPE, Receive, Reply, Scope, header, media_type, query, read_body
+from wallet_cli.web.requests import MAX_BODY_BYTES
 
 UTF8 = b"UTF-8''"
 QUOTED = re.compile(rb'"((?:[^"\\]|\\["\\])*)"')

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from wallet_cli.domain.address import OwnedWallet, parse_hold_id
-from wallet_cli.services import holds
-from wallet_cli.web.bodies import NewCapture, NewHold, OneHold, amount_text, decode, part_text
-from wallet_cli.web.exchange import Reply
+from wallet_cli.domain.ids import OwnedWallet, parse_hold_id
+from wallet_cli.operations import holds
+from wallet_cli.web.messages import Reply
+from wallet_cli.web.requests import NewCapture, NewHold, OneHold, amount_text, decode, part_text
 from wallet_cli.web.routes.call import PAGE, Call, made, must_see, page
-from wallet_cli.web.site import Site
+from wallet_cli.web.server_state import Site
 
 
 async def create_hold(site: Site, call: Call) -> Reply:

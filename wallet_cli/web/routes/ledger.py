@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from wallet_cli.errors import InvalidInput
-from wallet_cli.services import ledgers
-from wallet_cli.services.context import accepted
+from wallet_cli.operations import ledgers
+from wallet_cli.operations.context import accepted
 from wallet_cli.settings import LEDGER_SETTINGS
-from wallet_cli.web.bodies import NewLedgerSettings, decode, limit_text
-from wallet_cli.web.exchange import Reply
+from wallet_cli.web.messages import Reply
+from wallet_cli.web.requests import NewLedgerSettings, decode, limit_text
 from wallet_cli.web.routes.call import Call
-from wallet_cli.web.site import Site
+from wallet_cli.web.server_state import Site
 
 
 async def get_ledger(site: Site, call: Call) -> Reply:

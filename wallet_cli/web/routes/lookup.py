@@ -5,18 +5,18 @@ What belongs to another user is answered as what is not there, in the same words
 
 from __future__ import annotations
 
-from wallet_cli.domain.address import UserName, WalletName, parse_transaction_id, parse_user, parse_wallet
+from wallet_cli.domain.ids import UserName, WalletName, parse_transaction_id, parse_user, parse_wallet
 from wallet_cli.domain.model import User
 from wallet_cli.errors import InvalidInput
-from wallet_cli.services import transactions, users, wallets
-from wallet_cli.services.answers import user_answer
-from wallet_cli.services.context import Ledger, as_told
+from wallet_cli.operations import transactions, users, wallets
+from wallet_cli.operations.answers import user_answer
+from wallet_cli.operations.context import Ledger, as_told
 from wallet_cli.web import long_reads
 from wallet_cli.web.auth import Caller
-from wallet_cli.web.exchange import Reply
+from wallet_cli.web.messages import Reply
 from wallet_cli.web.readers import PROOFS
 from wallet_cli.web.routes.call import PAGE, Call, page
-from wallet_cli.web.site import Site
+from wallet_cli.web.server_state import Site
 
 
 async def find_user(site: Site, call: Call) -> Reply:

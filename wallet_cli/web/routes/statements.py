@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from wallet_cli import documents
-from wallet_cli.documents.page import POLICY
-from wallet_cli.domain.address import OwnedWallet
+from wallet_cli.documents.html import POLICY
+from wallet_cli.domain.ids import OwnedWallet
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.web import long_reads
-from wallet_cli.web.exchange import JSON_TYPE, Stream, attachment
+from wallet_cli.web.messages import JSON_TYPE, Stream, attachment
 from wallet_cli.web.routes.call import Call, must_see
-from wallet_cli.web.site import Site
+from wallet_cli.web.server_state import Site
 
 ALONE = (b"content-security-policy", f"{POLICY}; frame-ancestors 'none'; sandbox".encode())
 """A page that loads nothing, runs nothing, and stands in no other page, whatever people wrote into it."""

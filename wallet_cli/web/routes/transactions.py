@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from wallet_cli.domain.address import OwnedWallet, TransactionId, parse_transaction_id
 from wallet_cli.domain.commands import Post
+from wallet_cli.domain.ids import OwnedWallet, TransactionId, parse_transaction_id
 from wallet_cli.errors import Forbidden
-from wallet_cli.services import transactions
-from wallet_cli.services.prepared import Prepared
-from wallet_cli.services.transactions import Wanted
+from wallet_cli.operations import transactions
+from wallet_cli.operations.prepared import Prepared
+from wallet_cli.operations.transactions import Wanted
 from wallet_cli.web import long_reads
 from wallet_cli.web.auth import Caller
-from wallet_cli.web.bodies import (
+from wallet_cli.web.messages import Reply
+from wallet_cli.web.readers import SEARCHES
+from wallet_cli.web.requests import (
     NewReversal,
     NewTransaction,
     NewTransfer,
@@ -20,10 +22,8 @@ from wallet_cli.web.bodies import (
     meta_of,
     part_text,
 )
-from wallet_cli.web.exchange import Reply
-from wallet_cli.web.readers import SEARCHES
 from wallet_cli.web.routes.call import PAGE, Call, made, must_see, must_see_wallet, page
-from wallet_cli.web.site import Site
+from wallet_cli.web.server_state import Site
 
 FILTERS = ("from", "to", "kind", "min", "max", "text", "key")
 

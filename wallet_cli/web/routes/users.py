@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from wallet_cli.domain.address import UserId
-from wallet_cli.services import users
-from wallet_cli.services.answers import user_answer
-from wallet_cli.services.context import as_told
+from wallet_cli.domain.ids import UserId
+from wallet_cli.operations import users
+from wallet_cli.operations.answers import user_answer
+from wallet_cli.operations.context import as_told
 from wallet_cli.web.auth import LOCAL
-from wallet_cli.web.bodies import NewUser, TokenRequest, decode
-from wallet_cli.web.exchange import Reply
+from wallet_cli.web.messages import Reply
+from wallet_cli.web.requests import NewUser, TokenRequest, decode
 from wallet_cli.web.routes.call import PAGE, Call, made, page
-from wallet_cli.web.site import Site
+from wallet_cli.web.server_state import Site
 
 
 async def create_user(site: Site, call: Call) -> Reply:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from wallet_cli.domain.address import OwnedWallet, UserId, WalletName, parse_type
+from wallet_cli.domain.ids import OwnedWallet, UserId, WalletName, parse_type
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
-from wallet_cli.services import wallets
-from wallet_cli.web.bodies import NewLimits, NewWallet, OneWallet, decode, limit_text
-from wallet_cli.web.exchange import Reply
+from wallet_cli.operations import wallets
+from wallet_cli.web.messages import Reply
+from wallet_cli.web.requests import NewLimits, NewWallet, OneWallet, decode, limit_text
 from wallet_cli.web.routes.call import PAGE, Call, made, must_see, page
-from wallet_cli.web.site import Site
+from wallet_cli.web.server_state import Site
 
 
 async def create_wallet(site: Site, call: Call) -> Reply:

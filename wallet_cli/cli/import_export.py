@@ -1,0 +1,289 @@
+"""`wallet import` and `wallet export`: a ledger in and out as text"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
+
+import typer
+
+from wallet_cli.api import LedgerApi
+from wallet_cli.cli.output import Document, Format, Record, Style, json_text, notice
+from wallet_cli.domain.ids import parse_wallet
+from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
+
+if TYPE_CHECKING:
+    from wallet_cli.import_export.imports.checking import Duplicates as Found
+    from wallet_cli.import_export.imports.dialect import Dialect
+
+STDIN = "-"
+
+
+class Duplicates(StrEnum):
+    ask = "ask"
+    skip = "skip"
+    add = "add"
+
+
+class ExportFormat(StrEnum):
+    jsonl = "jsonl"
+    json = "json"
+    """The same: a ledger has no end that could close a list before it is written."""
+    csv = "csv"
+    hledger = "hledger"
+    beancount = "beancount"
+
+
+def export(
+    ledger: LedgerApi,
+    wallet: Annotated[
+        str | None, typer.Argument(metavar="[WALLET]", help="One wallet alone.", show_default="all")
+    ] = None,
+    output: Annotated[
+        ExportFormat | None,
+        typer.Option("--format", "--output", "-o", help="jsonl can be imported again.", show_default="jsonl"),
+    ] = None,
+) -> Document:
+    """Write the ledger out, as of one moment, while others write."""
+    from wallet_cli.import_export import exports
+
+    form = output if output in exports.FORMATS else "jsonl"
+    return Document(ledger.export(str(form), None if wallet is None else parse_wallet(wallet)))
+
+
+def import_(
+    ledger: LedgerApi,
+    style: Style,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="JSON lines or CSV; - is stdin.", show_default=False)],
+    create: Annotated[bool, typer.Option("--create", help="Register users and open wallets that are missing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Through the same rules, and change nothing.")] = False,
+    atomic: Annotated[bool, typer.Option("--atomic", help="All lines, or none where one is refused.")] = False,
+    rejects: Annotated[
+        str | None,
+        typer.Option("--rejects", metavar="FILE", help="Write refused lines here, as JSON lines.", show_default=False),
+    ] = None,
+    duplicates: Annotated[
+        Duplicates | None,
+        typer.Option(
+            "--duplicates",
+            help="Lines without a key that are there already; asked on a terminal, else the file is refused.",
+            show_default=False,
+        ),
+    ] = None,
+    sort: Annotated[bool, typer.Option("--sort", help="Apply the lines in the order of their times.")] = False,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="COLUMN=FIELD",
+            help="CSV: what other columns are: 'Betrag=amount,Datum=at'.",
+            show_default=False,
+        ),
+    ] = None,
+    wallet: Annotated[
+        str | None,
+        typer.Option("--wallet", metavar="WALLET", help="CSV: of every line, where no column is.", show_default=False),
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            "--delimiter", metavar="C", help="CSV: between columns: , ; | or tab.", show_default="as the header has it"
+        ),
+    ] = None,
+    decimal: Annotated[
+        str | None,
+        typer.Option("--decimal", metavar="C", help="CSV: the decimal sign, , or a point.", show_default=False),
+    ] = None,
+    dates: Annotated[
+        str | None,
+        typer.Option("--dates", metavar="dmy|mdy", help="CSV: 31/12/2024, or 12/31/2024.", show_default="YYYY-MM-DD"),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option("--encoding", metavar="NAME", help="CSV: such as cp1252.", show_default="utf-8, or by its mark"),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", metavar="NAME", help="CSV: options kept in import/NAME.toml.", show_default=False),
+    ] = None,
+    save_profile: Annotated[
+        str | None,
+        typer.Option("--save-profile", metavar="NAME", help="CSV: keep these options there.", show_default=False),
+    ] = None,
+) -> Record:
+    """Read transactions in; a line that was read before is not applied again."""
+    from wallet_cli.import_export import imports
+
+    given = {"delimiter": delimiter, "decimal": decimal, "dates": dates, "encoding": encoding, "wallet": wallet}
+    dialect = _dialect(given, columns or [], profile, save_profile)
+    options = imports.Options(create, dry_run, atomic, duplicates and str(duplicates), sort)
+    with ExitStack() as stack:
+        source = stack.enter_context(_opened(file))
+        report = _to_stderr(style)
+        if rejects is not None:
+            report = _to_file(stack.enter_context(_rejects_file(rejects, source, ledger)))
+        progress = stack.enter_context(_progress(source, style))
+        decide = _decide(duplicates)
+        summary = ledger.import_(source, imports.Job(options, report, progress, file, dialect, decide, notice))
+    if save_profile is not None:
+        from wallet_cli.import_export.imports import profiles
+
+        notice(f"kept as profile {save_profile}: {profiles.write(save_profile, dialect)}")
+    return Record(summary, value="applied", exit_code=4 if summary["refused"] else 0)
+
+
+def _dialect(
+    given: Mapping[str, str | None], columns: Sequence[str], profile: str | None, save_profile: str | None
+) -> Dialect:
+    """How the file is written, by the options and by the profile, of which options take the place."""
+    from wallet_cli.import_export.imports import profiles
+    from wallet_cli.import_export.imports.dialect import dialect
+
+    kept = {} if profile is None else profiles.read(profile)
+    chosen = kept | {name: value for name, value in given.items() if value is not None}
+    if columns:
+        chosen["map"] = list(columns)
+    found = dialect(**{"columns" if name == "map" else name: value for name, value in chosen.items()})
+    if save_profile is not None:
+        profiles.path_of(save_profile)
+    return found
+
+
+def _decide(duplicates: Duplicates | None) -> Callable[[Found], str]:
+    """Ask what to do with lines that are there already, where somebody can answer; `add` where that was said."""
+    from wallet_cli.import_export.imports.checking import refuse
+
+    def ask(found: Found) -> str:
+        if duplicates not in (None, Duplicates.ask) or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return refuse(found)
+        first = found.first
+        notice(f"in the ledger already: {found.lines} of the lines without a key; the first is line {first.number}:")
+        notice(first.text.rstrip())
+        while True:
+            print("skip them, add them again, or stop? [skip/add/STOP] ", end="", file=sys.stderr, flush=True)
+            answer = sys.stdin.readline().strip().lower()
+            word = next((each for each in ("skip", "add", "stop") if each.startswith(answer)), "") if answer else "stop"
+            if word:
+                return refuse(found) if word == "stop" else word
+            notice(f"not one of them: {answer!r}")
+
+    return ask
+
+
+Report = Callable[[int, WalletError, str], None]
+
+
+def _to_stderr(style: Style) -> Report:
+    def report(line: int, error: WalletError, _text: str) -> None:
+        if style.format in (Format.json, Format.jsonl):
+            notice(json_text({"line": line, "error": error.as_json()}))
+        else:
+            hint = f"; hint: {error.hint}" if error.hint else ""
+            notice(f"line {line}: {error.code}: {error.message}{hint}")
+
+    return report
+
+
+def _to_file(file: TextIO) -> Report:
+    def report(line: int, error: WalletError, text: str) -> None:
+        told = {"line": line, "code": error.code, "message": error.message, "hint": error.hint, "text": text}
+        file.write(json_text(told) + "\n")
+
+    return report
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    if name == STDIN:
+        yield sys.stdin.buffer
+        return
+    try:
+        file = Path(name).open("rb")  # noqa: SIM115  (closed below)
+    except (OSError, ValueError) as error:
+        raise _cannot("read", name, error) from None
+    with file:
+        yield file
+
+
+@contextmanager
+def _rejects_file(name: str, source: BinaryIO, ledger: LedgerApi) -> Iterator[TextIO]:
+    """A file for its owner alone: it has people's payments in it. What was there is emptied, a link is not followed."""
+    path = Path(name)
+    # /dev/stderr and /dev/fd/63 are links, and nobody else's.
+    follow = 0 if path.parts[:2] == ("/", "dev") else getattr(os, "O_NOFOLLOW", 0)
+    # By name: what belongs to the ledger is not opened, as closing it would drop SQLite's locks.
+    if os.path.realpath(path) in ledger.files():
+        raise _written_over("the ledger")
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | follow, 0o600)
+        try:
+            here = os.fstat(fd)
+            if os.path.samestat(here, os.fstat(source.fileno())):
+                raise _written_over("what is imported")
+            if stat.S_ISREG(here.st_mode):
+                os.fchmod(fd, 0o600)
+                os.ftruncate(fd, 0)
+        except BaseException:
+            os.close(fd)
+            raise
+        file = os.fdopen(fd, "w", encoding="ascii", newline="\n")
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            raise InvalidInput(f"cannot write {shown(name)}: it is a symbolic link", hint="name a file") from None
+        raise _cannot("write", name, error) from None
+    except ValueError as error:
+        raise _cannot("write", name, error) from None
+    try:
+        with file:
+            yield file
+    except OSError as error:
+        raise StorageError(f"cannot write {shown(name)}: {error.strerror}", hint="free some space") from None
+
+
+def _written_over(what: str) -> InvalidInput:
+    return InvalidInput(f"the rejects would be written over {what}", hint="name another --rejects file")
+
+
+def _cannot(what: str, name: str, error: OSError | ValueError) -> InvalidInput:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return InvalidInput(f"cannot {what} {shown(name)}: {reason}", hint="check the path")
+
+
+@contextmanager
+def _progress(source: BinaryIO, style: Style) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr where somebody watches it; is told how many bytes have been read."""
+    if not sys.stderr.isatty() or style.quiet:
+        yield lambda _bytes: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task("importing", total=_size(source))
+
+    def show(done: int) -> None:
+        bar.start()  # once there is something to show: what is asked before that stands alone
+        bar.update(task, completed=done)
+
+    try:
+        yield show
+    finally:
+        bar.stop()
+
+
+def _size(source: BinaryIO) -> int | None:
+    """How many bytes there are, where that can be known."""
+    if not source.seekable():
+        return None
+    here = source.tell()
+    end = source.seek(0, 2)
+    source.seek(here)
+    return end

@@ -1,0 +1,362 @@
+"""Turns to write: a lock that the kernel keeps, so that waiters sleep, in order, and a dead holder holds nothing.
+
+`flock` on a file of its own beside the ledger, taken in the order of arrival (engine/fair_queue.py). The file is never
+deleted: a waiter on a deleted file would share a lock with nobody. Who holds the turn stands in it, for those who have
+waited long enough to ask.
+
+Polling libraries are simpler and portable, but unfair: of 24 processes that contend through `filelock`, which polls
+every 50 ms, one may not be served at all within a second (bench/turns.py). Where there is no `fcntl`, `filelock` is
+the fallback.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+from wallet_cli.domain.commands import Made
+from wallet_cli.domain.model import Transaction
+from wallet_cli.domain.period import format_time
+from wallet_cli.engine import fair_queue
+from wallet_cli.errors import Busy, StorageError, WalletError, hint_of
+from wallet_cli.storage.bulk_copy import Copying
+from wallet_cli.storage.folders import give_to_owner
+from wallet_cli.storage.in_place import Identity, identity_of
+from wallet_cli.storage.last_commit import LAST_COMMIT_BYTES, LastCommit, digest_of
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""Opens no symbolic link, does not wait for the other end of a pipe, and takes bytes as they are."""
+
+HAVE_FLOCK = fcntl is not None
+HAVE_PWRITE = hasattr(os, "pwrite")
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+"""What a file system says that has no locks, or whose lock service is not there."""
+
+MAX_TIMEOUT_S = 86_400.0
+RING_EVERY_S = 0.05
+HOLDER_BYTES = 256
+"""A holder's line is padded to this length, so that it replaces the one before in a single write."""
+
+LAST_COMMIT_AT = fair_queue.COUNTERS_END
+"""Behind the counters of those who wait: what was committed last (storage/last_commit.py)."""
+
+LOCK_FILE_BYTES = LAST_COMMIT_AT + LAST_COMMIT_BYTES
+"""How long a lock file gets: the locked bytes are beyond its end."""
+
+
+class Time(NamedTuple):
+    """When a turn was, by a clock that nothing contradicts; `is_confirmed` where somebody has said that it is right."""
+
+    us: int
+    is_confirmed: bool
+
+
+class Holder(NamedTuple):
+    """Who has the turn: process id, the command that it runs, and since when (as in JSON)."""
+
+    pid: int
+    command: str
+    since: str
+
+
+class TurnLock:
+    """One turn at a time, among all processes and threads that name the same file.
+
+    A lock is not re-entrant, and an instance serves one thread at a time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = -1
+        """The lock file, while this one has the turn or waits for it."""
+        self._file: Identity = (0, 0)
+
+    @contextmanager
+    def turn(self, timeout_s: float, command: str) -> Iterator[None]:
+        """Hold the turn for the length of a `with` block.
+
+        Waits at most `timeout_s` seconds (0: not at all), then raises Busy, naming the holder. `command` is what
+        others will be told while this holder has it. Raises StorageError where the lock file cannot be opened or
+        locked.
+        """
+        fd = self._fd = self._open()
+        try:
+            try:
+                taken = self._take(fd, min(timeout_s, MAX_TIMEOUT_S))
+            except OSError as error:
+                raise self._unlockable(error) from error
+            if not taken:
+                raise self._busy(timeout_s)
+            if not os.fstat(fd).st_nlink:
+                raise Busy(f"the lock {self.path} was removed while it was waited for", hint="try again")
+            _write_at(fd, _holder_line(command), 0)
+            yield
+        finally:
+            # Also when an exception or a signal cut the wait or the turn short.
+            self._give_up(fd)
+
+    def note(self, store: Copying, committed: Made | None, time: Time | None = None, *, again: bool = False) -> None:
+        """Note in the lock file, within a turn, what was committed last; where there is no room, what was before stays.
+
+        `committed` is a part of it: a transaction, if it has one; `again` where it was there already, and is answered
+        once more. It is not synced: after a power cut the note may be older than the ledger, which is as good as none.
+        """
+        with suppress(WalletError):
+            uuid = store.facts_of_turn().uuid
+            before = _noted(self._fd)
+            if before is None or not before.is_of(uuid):
+                before = LastCommit(digest_of(uuid), self._file, store.identity())
+            at_us = before.at_us
+            if time is not None:
+                at_us = time.us if time.is_confirmed else max(at_us, time.us)
+            now = before._replace(lock=self._file, file=store.identity(), changes=store.changes, at_us=at_us)
+            if isinstance(committed, Transaction) and (not again or _is_later(committed, before)):
+                now = now._replace(wallet_id=committed.wallet_id, seq=committed.seq, hash=committed.hash)
+            _write_at(self._fd, now.packed(), LAST_COMMIT_AT)
+
+    def last_commit(self) -> LastCommit | None:
+        """What was noted last, by anybody; None where there is nothing, or it cannot be read."""
+        try:
+            fd = os.open(self.path, os.O_RDONLY | NO_LINK)
+        except OSError:
+            return None
+        try:
+            return _noted(fd)
+        finally:
+            os.close(fd)
+
+    def holder(self) -> Holder | None:
+        """Who wrote their name into the lock last, if they are still running; None where nobody can be named."""
+        try:
+            with self.path.open("rb") as file:
+                line = file.read(HOLDER_BYTES).decode("utf-8", "replace")
+            pid, since, command = line.rstrip().split(" ", 2)
+            with suppress(PermissionError):  # it runs, as another user
+                os.kill(int(pid), 0)
+            return Holder(int(pid), command, since)
+        except (OSError, ValueError, OverflowError):
+            return None
+
+    def _open(self) -> int:
+        # Python opens descriptors close-on-exec: a child process never inherits the turn.
+        flags = os.O_RDWR | NO_LINK
+        try:
+            try:
+                fd = os.open(self.path, flags)
+            except FileNotFoundError:
+                fd = self._made(flags)
+        except OSError as error:
+            if self.path.is_symlink():
+                raise self._foreign("is a symbolic link") from None
+            hint = hint_of(error, self._how_to_open())
+            raise StorageError(f"cannot open the lock {self.path}: {error.strerror}", hint=hint) from None
+        found = os.fstat(fd)
+        # Whoever may write to the folder can put something of somebody else's there, for the holder's line to spoil.
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LOCK_FILE_BYTES or found.st_nlink > 1:
+            os.close(fd)
+            raise self._foreign("is not a lock of this program" if found.st_nlink <= 1 else "has a second name")
+        self._file = identity_of(found)
+        return fd
+
+    def _made(self, flags: int) -> int:
+        """Make the lock, for all who may write to the ledger: it may be root who comes first, or one of a group."""
+        try:
+            fd = os.open(self.path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:  # made by somebody else meanwhile
+            return os.open(self.path, flags)
+        if HAVE_FLOCK:
+            with suppress(OSError):  # there is no ledger yet, or it is another's
+                ledger = self._ledger.stat()
+                give_to_owner(fd, self._ledger)
+                os.fchown(fd, -1, ledger.st_gid)
+                # Not for those who may only read it: they could take the turn, and keep it.
+                writers = ledger.st_mode & 0o222 | 0o200
+                os.fchmod(fd, writers | writers << 1)
+        return fd
+
+    @property
+    def _ledger(self) -> Path:
+        return self.path.with_name(self.path.name.removesuffix(".lock"))
+
+    def _how_to_open(self) -> str:
+        """What to do where the lock may not be opened; it may be root's, made by an older version."""
+        with suppress(OSError, NotImplementedError):
+            owner, lock_owner = _owner(self._ledger), _owner(self.path)
+            if lock_owner != owner:
+                return f"it belongs to {lock_owner}, and the ledger to {owner}: `sudo chown {owner} {self.path}`"
+        return "writing needs the right to write to the ledger and its folder"
+
+    def _foreign(self, what: str) -> StorageError:
+        return StorageError(f"the lock {self.path} {what}", hint="look at it, and remove it if nobody needs it")
+
+    def _unlockable(self, error: OSError) -> StorageError:
+        if error.errno in NO_LOCKS:
+            hint = "locks do not work there: keep the ledger on another file system, such as a disk of this machine"
+        else:
+            hint = "nothing was written"
+        return StorageError(f"cannot take the lock {self.path}: {error.strerror}", hint=hint)
+
+    def _take(self, fd: int, timeout_s: float) -> bool:
+        """Take the turn; False if the time runs out first. Where others wait, get in line behind them."""
+        if (timeout_s <= 0 or not fair_queue.anybody_waits(fd)) and _is_free(fd):
+            return True
+        if timeout_s <= 0:
+            return False
+        in_main_thread = threading.current_thread() is threading.main_thread()
+        if in_main_thread and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0):
+            return _wait_with_alarm(fd, timeout_s)
+        return _wait_in_helper(fd, timeout_s)
+
+    def _give_up(self, fd: int) -> None:
+        # The turn first, then, by closing, the place in line: the next one is woken when the turn is there to take.
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_UN)
+        os.close(fd)
+
+    def _busy(self, timeout_s: float) -> Busy:
+        holder = self.holder()
+        who = f"{holder.command} (process {holder.pid}, since {holder.since}) has it" if holder else "it is taken"
+        return Busy(
+            f"no turn to write within {timeout_s:g} s: {who}",
+            hint="try again, with the same key; WALLET_LOCK_TIMEOUT sets how long to wait",
+            holder=holder._asdict() if holder else None,
+        )
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except KeyError:  # who has no name
+        return str(path.stat().st_uid)
+
+
+def _holder_line(command: str) -> bytes:
+    """Who has the turn, for those who wait to be told."""
+    line = f"{os.getpid()} {format_time(time.time_ns() // 1000)} {command}".encode()[: HOLDER_BYTES - 1]
+    return line.ljust(HOLDER_BYTES - 1) + b"\n"
+
+
+def _write_at(fd: int, content: bytes, place: int) -> None:
+    """Write what nobody's promise hangs on: on a full disk it is left out."""
+    with suppress(OSError):
+        if HAVE_PWRITE:
+            os.pwrite(fd, content, place)
+        else:
+            os.lseek(fd, place, os.SEEK_SET)
+            os.write(fd, content)
+
+
+def _is_later(transaction: Transaction, noted: LastCommit) -> bool:
+    """Whether a transaction, which may be an older one that is answered again, came after the one that was noted."""
+    if transaction.wallet_id == noted.wallet_id:
+        return transaction.seq > noted.seq
+    return transaction.at_us >= noted.at_us
+
+
+def _noted(fd: int) -> LastCommit | None:
+    try:
+        if HAVE_PWRITE:
+            return LastCommit.unpacked(os.pread(fd, LAST_COMMIT_BYTES, LAST_COMMIT_AT))
+        os.lseek(fd, LAST_COMMIT_AT, os.SEEK_SET)
+        return LastCommit.unpacked(os.read(fd, LAST_COMMIT_BYTES))
+    except OSError:
+        return None
+
+
+def _is_free(fd: int) -> bool:
+    """Take the turn if nobody has it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait(fd: int) -> None:
+    """Sleep until the turn comes, in order of arrival."""
+    ticket = fair_queue.wait_in_line(fd)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    if ticket is not None:
+        fair_queue.served(fd, ticket)
+
+
+class _TimeUpError(Exception):
+    pass
+
+
+def _wait_with_alarm(fd: int, timeout_s: float) -> bool:
+    """Sleep in the kernel until the turn comes or an alarm rings. For the main thread, which receives signals.
+
+    Only an exception ends the call that sleeps (PEP 475). The alarm rings all along: a signal that comes just before
+    the kernel sleeps, be it the alarm or Ctrl-C, is noticed at the next ring. One that rings after the lock was taken,
+    but before that was noticed, counts the turn as missed, and its holder gives it up.
+    """
+    waiting = True
+    until_s = time.monotonic() + timeout_s
+
+    def ring(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal waiting
+        if waiting and time.monotonic() >= until_s:
+            waiting = False
+            raise _TimeUpError
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, min(timeout_s, RING_EVERY_S), RING_EVERY_S)
+        _wait(fd)
+        waiting = False
+        return True
+    except _TimeUpError:
+        return False
+    finally:
+        waiting = False
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def _wait_in_helper(fd: int, timeout_s: float) -> bool:
+    """Sleep until a helper thread has the turn: for threads that no alarm reaches.
+
+    The helper waits on a duplicate of `fd`, which shares its lock. If the time runs out, the helper stays behind until
+    the turn comes to it, and gives it up at once.
+    """
+    duplicate = os.dup(fd)
+    decided = threading.Lock()
+    arrived = threading.Event()
+    given_up = False
+    failure: OSError | None = None
+
+    def wait() -> None:
+        nonlocal failure
+        try:
+            _wait(duplicate)
+        except OSError as error:
+            failure = error
+        with decided:
+            if given_up and failure is None:
+                fcntl.flock(duplicate, fcntl.LOCK_UN)
+            arrived.set()
+        os.close(duplicate)
+
+    threading.Thread(target=wait, name="wallet-turn", daemon=True).start()
+    arrived.wait(timeout_s)
+    with decided:
+        given_up = not arrived.is_set()
+    if failure is not None:
+        raise failure
+    return not given_up

@@ -1,0 +1,615 @@
+"""Reading transactions in: line by line through the rules, in batches, safe to run again.
+
+Each line has a key, its own or one made of the file's digest and its number, so a line is applied once, however often
+an import is interrupted and started again. Lines of an export stand in their place instead (domain/rules/restoring.py).
+A line that is refused changes nothing, and the next one is read.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import BinaryIO, NamedTuple
+
+from wallet_cli.domain.commands import (
+    Applied,
+    Command,
+    EndRestore,
+    OpenWallet,
+    Post,
+    Refusal,
+    Register,
+    Replayed,
+    RestoreHold,
+    RestoreState,
+    RestoreTransaction,
+    Result,
+    SetLedger,
+)
+from wallet_cli.domain.ids import (
+    MAX_ID,
+    PhoneDigits,
+    TypedWallet,
+    WalletName,
+    check_key,
+    format_wallet_id,
+    parse_new_wallet,
+    parse_wallet,
+)
+from wallet_cli.domain.model import Wallet
+from wallet_cli.domain.money import Currency, parse_currency, parse_minimum, parse_stored
+from wallet_cli.domain.period import Zone, parse_start
+from wallet_cli.errors import (
+    InvalidInput,
+    NotFound,
+    RestoreConflict,
+    StorageError,
+    UserExists,
+    UserNotFound,
+    WalletError,
+    WalletExists,
+    WalletNotFound,
+    hint_of,
+)
+from wallet_cli.import_export.imports import records
+from wallet_cli.import_export.imports.checking import (
+    RESTORED,
+    Decide,
+    How,
+    LedgerLook,
+    Looked,
+    digest_prefix,
+    look,
+    refuse,
+)
+from wallet_cli.import_export.imports.dialect import Dialect
+from wallet_cli.import_export.imports.reading import Line
+from wallet_cli.import_export.rows import VERSION
+from wallet_cli.operations import users
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.context import Ledger
+from wallet_cli.operations.wallets import find_account, find_wallet
+from wallet_cli.settings import LEDGER_SETTINGS
+
+BATCH_LINES = 5000
+"""How many lines share a turn and a commit."""
+
+MAX_KNOWN_NAMES = 100_000
+
+Change = Post | RestoreTransaction | RestoreHold | RestoreState
+"""What a line about a wallet may ask for."""
+
+CarryOut = Callable[[Sequence[Command]], list[Result]]
+Given = tuple[object, bool] | None
+"""The currency that a line names, and whether it is one of an export."""
+
+Report = Callable[[int, WalletError, str], None]
+"""Is told of each line that is refused: its number, why, and its text."""
+
+
+class Options(NamedTuple):
+    """`create` opens what is missing, `dry_run` changes nothing, `atomic` applies all lines or none.
+
+    `duplicates` (one of checking.DUPLICATES) is what to do with lines that are there already; `sort` puts lines in the
+    order of their times.
+    """
+
+    create: bool = False
+    dry_run: bool = False
+    atomic: bool = False
+    duplicates: str | None = None
+    sort: bool = False
+
+
+class Job(NamedTuple):
+    """What `run` is told beside the file."""
+
+    options: Options
+    report: Report
+    progress: Callable[[int], None]
+    name: str
+    dialect: Dialect
+    decide: Decide
+    tell: Callable[[str], None]
+
+
+def run(
+    ledger: Ledger,
+    source: BinaryIO,
+    options: Options = Options(),  # noqa: B008  (a tuple)
+    report: Report = lambda *_: None,
+    progress: Callable[[int], None] = lambda _: None,
+    name: str = "",
+    dialect: Dialect = Dialect(),  # noqa: B008  (a tuple)
+    decide: Decide = refuse,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Answer:
+    """Import a file; the answer is `applied, replayed, refused, users_created, wallets_created`, and `skipped` where
+    `duplicates` are left out.
+
+    `applied` and `replayed` count transactions and holds. `progress` is told how many bytes have been read, `tell` how
+    the file is read where that was not asked for; `name` tells the form of the file by its ending, `dialect` how its
+    CSV is written. `decide` is asked about lines that are there already. Raises InvalidInput for a file that is empty,
+    or that cannot be read for certain, before anything is applied; Busy or StorageError where the ledger cannot be
+    written: what was committed by then stays, and the same import goes on from there.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(ledger.store.many_batches())
+        if not source.seekable():
+            source = stack.enter_context(spooled(source))
+        how = How(name, dialect, ledger.zone_of_times, ledger.now_us(), options.duplicates, options.sort)
+        looked = look(stack, source, how, LedgerLook(ledger), decide, tell)
+        if not options.dry_run and not options.atomic:
+            carry_out: CarryOut = lambda batch: ledger.executor.run(batch, "import")  # noqa: E731
+            run = Run(ledger, looked, options, report, carry_out)
+            run.read(progress)
+            return run.summary()
+        with ledger.executor.turn("import") as turn:
+            run = Run(ledger, looked, options, report, turn.carry_out)
+            run.read(progress)
+            if options.dry_run or run.refused:
+                turn.abandon()
+        return run.summary()
+
+
+def spooled(source: BinaryIO) -> BinaryIO:
+    """What comes through a pipe, kept on disk: its digest has to be known before its first line is applied."""
+    spool = tempfile.TemporaryFile()  # noqa: SIM115  (closed by its user)
+    try:
+        shutil.copyfileobj(source, spool)
+        spool.seek(0)
+    except OSError as error:
+        spool.close()
+        raise StorageError(
+            f"cannot keep what comes through the pipe: {error.strerror or error}",
+            hint=hint_of(error, "or import a file"),
+        ) from error
+    return spool
+
+
+Work = Callable[[list[Line]], None]
+
+
+class Reading(ABC):
+    """A file that is read, batch by batch of one kind of line, and what became of its lines."""
+
+    def __init__(
+        self,
+        zone: Zone,
+        looked: Looked,
+        options: Options,
+        report: Report,
+        broken: Iterable[str] = (),
+        refused_before: bool | None = None,
+    ) -> None:
+        """`broken` as it was left by an earlier part of a file, and whether a line of such a part was refused."""
+        self._zone = zone
+        self._lines, self._source, self._start, self._prefix, self._skipped = looked
+        self._options = options
+        self._report = report
+        self._known: dict[str, Wallet] = {}
+        """Wallets by the text that names them, as they were when it was first read."""
+        self.broken = set(broken)
+        """Names of wallets of which a line of an export was refused."""
+        self._records: int | None = None
+        """How many records of an export have been read, while its end is still to come."""
+        self._is_export = False
+        """Whether lines of an export have been read whose end has not."""
+        self._number = 0
+        self._is_part, self._refused_before = refused_before is not None, refused_before
+        self.applied = self.replayed = self.refused = 0
+        self.users_created = self.wallets_created = 0
+
+    @abstractmethod
+    def _works(self) -> dict[str, Work]:
+        """What is done with a batch of transactions, users, wallets, holds and states."""
+
+    @abstractmethod
+    def take_settings(self, settings: Mapping[str, str | None]) -> None:
+        """Have an empty ledger keep the settings of the one that was exported."""
+
+    @abstractmethod
+    def _end_restore(self, line: Line) -> None:
+        """Have a restored ledger take writes again, unless something of it was refused."""
+
+    def read(self, progress: Callable[[int], None]) -> None:
+        works = {**self._works(), "ledger": self._headers, "end": self._footers, "": self._unreadable}
+        number = 0
+        for batch in _batches(self._lines):
+            works[batch[0].record](batch)
+            if "id" in batch[0].fields:
+                self._is_export = True
+            if self._records is not None:
+                self._records += len(batch)
+            number = batch[-1].number
+            progress(self._source.tell() - self._start)
+        self._number = number
+        if self._records is not None:
+            self._refuse(Line(number + 1, "end", {}, ""), _cut_short())
+        self.check_ended()
+
+    def check_ended(self) -> None:
+        """Refuse an export of which something was read back, and no end: its ledger takes nothing else until then."""
+        made = self.applied or self.users_created or self.wallets_created
+        if self._is_export and made and not self.refused and not self._is_part:
+            self._refuse(Line(self._number + 1, "end", {}, ""), _cut_short())
+
+    def summary(self) -> Answer:
+        abandoned = self._options.atomic and self.refused > 0
+        answer: Answer = {
+            "applied": 0 if abandoned else self.applied,
+            "replayed": self.replayed,
+            "refused": self.refused,
+            "users_created": 0 if abandoned else self.users_created,
+            "wallets_created": 0 if abandoned else self.wallets_created,
+        }
+        if self._options.duplicates == "skip" or self._skipped:
+            answer["skipped"] = len(self._skipped)
+        return answer | {"dry_run": True} if self._options.dry_run else answer
+
+    def _headers(self, batch: list[Line]) -> None:
+        for line in batch:
+            if self._records is not None:
+                self._refuse(line, _cut_short())
+            try:
+                records.check_version(line, VERSION)
+            except InvalidInput as error:
+                if line.number == 1:
+                    raise  # the whole file is of another form
+                self._refuse(line, error)
+            try:
+                settings = records.ledger_settings(line.fields)
+                if settings is not None:
+                    self.take_settings(settings)
+            except InvalidInput as error:
+                self._refuse(line, error)
+        self._records = 0
+
+    def _footers(self, batch: list[Line]) -> None:
+        for line in batch:
+            try:
+                if not self._is_part:
+                    records.check_count(line, self._records)
+            except WalletError as error:
+                self._refuse(line, error)
+            else:
+                self._end_restore(line)
+            self._records = None
+            self._is_export = False
+
+    def _unreadable(self, batch: list[Line]) -> None:
+        for line in batch:
+            assert line.problem is not None
+            self._refuse(line, line.problem)
+
+    def _make_prefix(self) -> str:
+        """The same for a file that was taken for an export, and has lines of its own."""
+        here = self._source.tell()
+        self._prefix = digest_prefix(self._source, self._start)
+        self._source.seek(here)
+        return self._prefix
+
+    def _refuse(self, line: Line, error: WalletError) -> None:
+        name = line.fields.get("wallet")
+        if type(name) is str and name in self._known:
+            error.name_wallets({self._known[name].id: name})
+        self.refused += 1
+        self._report(line.number, error, line.text.rstrip("\r\n"))
+
+
+class Run(Reading):
+    """An import under way, in a ledger that is here. `carry_out` runs a batch of commands and answers each."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        looked: Looked,
+        options: Options,
+        report: Report,
+        carry_out: CarryOut,
+        broken: Iterable[str] = (),
+        refused_before: bool | None = None,
+    ) -> None:
+        super().__init__(ledger.zone_of_times, looked, options, report, broken, refused_before)
+        self._ledger = ledger
+        self._carry_out = carry_out
+        self._ends: dict[str, int] = {}
+        """The last seq that a known wallet had when it was first read, where it had transactions."""
+        self._there: set[int] = set()
+        """Ids of wallets that are known to be there."""
+
+    def _works(self) -> dict[str, Work]:
+        return {
+            "transaction": self._transactions,
+            "user": self._users,
+            "wallet": self._wallets,
+            "hold": self._holds,
+            "state": self._states,
+        }
+
+    # A batch of each kind.
+
+    def _transactions(self, batch: list[Line]) -> None:
+        self._in_wallets(batch, self._transaction)
+
+    def _holds(self, batch: list[Line]) -> None:
+        self._in_wallets(batch, lambda line: records.restored_hold(line, self._wallet_of(line), self._zone))
+
+    def _states(self, batch: list[Line]) -> None:
+        self._in_wallets(batch, lambda line: records.restored_state(line, self._wallet_of(line)), counted=False)
+
+    def _in_wallets(self, batch: list[Line], read: Callable[[Line], Change], *, counted: bool = True) -> None:
+        """Carry out lines that are each about a wallet, which is looked up, or opened if that was asked for, before."""
+        self._find_wallets(batch)
+        commands: list[Command] = []
+        asked: list[Line | tuple[Line, WalletError]] = []
+        for line in batch:
+            try:
+                command = read(line)
+                if type(command) is not Post:
+                    if self._goes_on(line, command):
+                        # Nothing is added to a wallet whose past is another one: that is compared first.
+                        self._count(asked, self._carry_out(commands), counted=counted)
+                        commands, asked = [], []
+                    self._check_unbroken(line)
+            except WalletError as error:
+                # Without its traceback, which would keep this whole batch for as long as the error is kept.
+                asked.append((line, error.with_traceback(None)))
+            else:
+                commands.append(command)
+                asked.append(line)
+        self._count(asked, self._carry_out(commands) if commands else [], counted=counted)
+
+    def _goes_on(self, line: Line, command: Change) -> bool:
+        """Whether a line of an export is the first one after those that its wallet had already."""
+        name = line.fields["wallet"]
+        if isinstance(command, RestoreTransaction):
+            return name in self._ends and command.seq == self._ends[name] + 1
+        if isinstance(command, RestoreHold):
+            return name in self._known and 0 < self._known[name].holds == command.hold.number - 1
+        return False
+
+    def _check_unbroken(self, line: Line) -> None:
+        """Refuse what comes after a line of an export, of the same wallet, that was refused."""
+        if line.fields["wallet"] in self.broken:
+            raise RestoreConflict("an earlier line of this wallet was refused", hint="put that right first")
+
+    def _transaction(self, line: Line) -> Change:
+        fields = line.fields
+        wallet = self._wallet_of(line)
+        if not RESTORED.isdisjoint(fields):
+            if not records.is_of(fields.get("currency", wallet.currency.name), wallet.currency):
+                raise InvalidInput(
+                    ("wallet ", wallet.mention, f" is in {wallet.currency.written}"), hint="one wallet, one currency"
+                )
+            if "id" in fields:
+                return self._with_peer(records.restored_transaction(line, wallet, self._zone))
+            named = min(RESTORED.intersection(fields))
+            if named != "currency":
+                raise InvalidInput(f"{named} needs an id, as lines of an export have", hint=f"leave {named} out")
+        key = fields.get("key")
+        if key is None:
+            key = f"{self._prefix or self._make_prefix()}{line.number}"
+        else:
+            key = check_key(records.text(fields, "key"))
+        return records.post(line, wallet, key, self._zone)
+
+    def _with_peer(self, command: RestoreTransaction) -> RestoreTransaction:
+        """The same; raises RestoreConflict where it is a leg of a transfer, and the other one has no wallet here."""
+        id_ = command.peer_wallet_id
+        if id_ is not None and id_ not in self._there:
+            if id_ > MAX_ID or not self._ledger.store.accounts([id_], self._ledger.now_us()):
+                raise RestoreConflict(
+                    f"the other leg of this transfer is in wallet {format_wallet_id(id_)}, which is not here",
+                    hint="transfers are read back with both of their wallets: export the whole ledger",
+                )
+            if len(self._there) > MAX_KNOWN_NAMES:
+                self._there.clear()
+            self._there.add(id_)
+        return command
+
+    def _users(self, batch: list[Line]) -> None:
+        asked: list[tuple[Line, Register]] = []
+        for line in batch:
+            try:
+                asked.append((line, self._registration(line)))
+            except WalletError as error:
+                self._refuse(line, error)
+        for (line, command), result in zip(asked, self._carry_out([each for _, each in asked]), strict=True):
+            if isinstance(result, Applied):
+                self.users_created += 1
+            elif isinstance(result, Refusal) and not self._is_that_user(command, result.error):
+                self._refuse(line, result.error)
+
+    def _registration(self, line: Line) -> Register:
+        if "id" in line.fields or "phone_e164" in line.fields:
+            return records.restored_user(line, self._zone)
+        fields = line.fields
+        number, name = records.text(fields, "phone_number"), records.text_or_none(fields, "name")
+        command = users.register(self._ledger, number, name).command
+        at = records.text_or_none(fields, "created_at")
+        return command if at is None else command._replace(created_at_us=parse_start(at, self._zone))
+
+    def _is_that_user(self, command: Register, error: WalletError) -> bool:
+        """Whether a user who is there already is the one that a line asks for."""
+        if not isinstance(error, UserExists) or command.id is not None:
+            return False
+        known = self._ledger.store.user_by_e164(command.phone.e164)
+        return known is not None and command.name in (None, known.name)
+
+    def _wallets(self, batch: list[Line]) -> None:
+        asked: list[tuple[Line, OpenWallet]] = []
+        for line in batch:
+            try:
+                asked.append((line, self._opening(line)))
+            except WalletError as error:
+                self._refuse(line, error)
+        for (line, command), result in zip(asked, self._carry_out([each for _, each in asked]), strict=True):
+            if isinstance(result, Applied):
+                self.wallets_created += 1
+            elif isinstance(result, Refusal) and not self._is_that_wallet(command, result.error):
+                if command.id is not None:
+                    self.broken.add(line.fields["wallet"])
+                self._refuse(line, result.error)
+
+    def _opening(self, line: Line) -> OpenWallet:
+        fields = line.fields
+        name = parse_new_wallet(records.text(fields, "wallet"))
+        currency = records.text_or_none(fields, "currency")
+        if currency is None:
+            unit = self._ledger.settings.currency
+        elif "id" in fields or "digits" in fields:
+            unit = parse_stored(currency, records.digits(fields))
+        else:
+            unit = parse_currency(currency)
+        minimum = None
+        if "minimum_balance" in fields:
+            minimum = parse_minimum(records.amount_text(fields, "minimum_balance"), unit)
+        if self._options.create:
+            self._register_missing([name])
+        user = users.find_user(self._ledger, name.user)
+        at_us, id_ = records.created_at(fields, self._zone)
+        return OpenWallet(user.id, name.type, unit, minimum, at_us, id_, records.opening_key(fields))
+
+    def _is_that_wallet(self, command: OpenWallet, error: WalletError) -> bool:
+        if not isinstance(error, WalletExists) or command.id is not None:
+            return False
+        known = self._ledger.store.account_of(command.user_id, command.type, self._ledger.now_us())
+        return known is not None and known.wallet.currency.is_same(command.currency)
+
+    def take_settings(self, settings: Mapping[str, str | None]) -> None:
+        if self._ledger.store.has_rows():
+            return
+        for result in self._carry_out([SetLedger(name, settings.get(name)) for name in LEDGER_SETTINGS]):
+            assert isinstance(result, Applied)
+
+    def _end_restore(self, line: Line) -> None:
+        if self.refused or self._refused_before:
+            return  # each was told; the rest is still to come
+        (result,) = self._carry_out([EndRestore()])
+        if isinstance(result, Refusal):
+            self._refuse(line, result.error)
+
+    # Who and what is meant.
+
+    def _wallet_of(self, line: Line) -> Wallet:
+        """The wallet that a line names, looked up before; raises why there is none."""
+        name = records.text(line.fields, "wallet")
+        wallet = self._known.get(name)
+        return find_wallet(self._ledger, parse_wallet(name)) if wallet is None else wallet
+
+    def _find_wallets(self, batch: Sequence[Line]) -> None:
+        """Look up each wallet that a batch names and that is not known yet; open what is missing, if asked to."""
+        if len(self._known) > MAX_KNOWN_NAMES:
+            self._known.clear()
+            self._ends.clear()
+        unknown: dict[str, Given] = {}
+        """Names, each with the first currency that a line gives it."""
+        for line in batch:
+            name = line.fields.get("wallet")
+            if type(name) is str and name not in self._known and unknown.get(name) is None:
+                currency = line.fields.get("currency")
+                # A line of an export names what was a currency when its wallet was opened.
+                unknown[name] = None if currency is None else (currency, "id" in line.fields)
+        missing: dict[str, tuple[WalletName, Given]] = {}
+        for text, currency in unknown.items():
+            try:
+                wanted = parse_wallet(text)
+                self._know(text, wanted)
+            except (UserNotFound, WalletNotFound):
+                if isinstance(wanted, WalletName):
+                    missing[text] = (wanted, currency)
+            except WalletError:
+                continue  # the line itself is told, when its turn comes
+        if missing and self._options.create:
+            self._open_missing(missing)
+
+    def _open_missing(self, missing: dict[str, tuple[WalletName, Given]]) -> None:
+        self._register_missing([name for name, _ in missing.values()])
+        commands: list[OpenWallet] = []
+        for name, currency in missing.values():
+            try:
+                unit = self._ledger.settings.currency if currency is None else _opened_in(*currency)
+                commands.append(OpenWallet(users.find_user(self._ledger, name.user).id, name.type, unit, None))
+            except (NotFound, InvalidInput):
+                continue
+        results = self._carry_out(commands) if commands else []
+        self.wallets_created += sum(isinstance(result, Applied) for result in results)
+        for text, (name, _) in missing.items():
+            try:
+                self._know(text, name)
+            except WalletError:
+                continue
+
+    def _know(self, text: str, name: TypedWallet) -> None:
+        wallet, last, *_ = find_account(self._ledger, name)
+        self._known[text] = wallet
+        if last.seq:
+            self._ends[text] = last.seq
+
+    def _register_missing(self, names: Iterable[WalletName]) -> None:
+        """Register those who are named by a phone number that nobody has yet."""
+        commands: dict[str, Register] = {}
+        for name in names:
+            if not isinstance(name.user, PhoneDigits):
+                continue
+            try:
+                users.find_user(self._ledger, name.user)
+            except UserNotFound:
+                command = users.register(self._ledger, name.user.typed).command
+                commands[command.phone.e164] = command
+            except InvalidInput:
+                continue
+        if commands:
+            self.users_created += sum(isinstance(each, Applied) for each in self._carry_out(list(commands.values())))
+
+    # What became of them.
+
+    def _count(
+        self, asked: Iterable[Line | tuple[Line, WalletError]], results: Sequence[Result], *, counted: bool = True
+    ) -> None:
+        """Count what a batch came to, in the order of its lines."""
+        rest = iter(results)
+        applied = replayed = 0
+        for each in asked:
+            if isinstance(each, Line):
+                result = next(rest)
+                if type(result) is Applied:
+                    applied += 1
+                elif type(result) is Replayed:
+                    replayed += 1
+                else:
+                    assert isinstance(result, Refusal)
+                    if "id" in each.fields:
+                        self.broken.add(each.fields["wallet"])
+                    self._refuse(each, result.error)
+            else:
+                self._refuse(*each)
+        if counted:
+            self.applied += applied
+            self.replayed += replayed
+
+
+def _opened_in(currency: object, was_there: bool) -> Currency:
+    if not isinstance(currency, str):
+        raise InvalidInput("the currency is not text", hint='"currency": "…"')
+    return parse_stored(currency) if was_there else parse_currency(currency)
+
+
+def _cut_short() -> RestoreConflict:
+    return RestoreConflict("the export is cut short: its last line is missing", hint="get the whole of it, and go on")
+
+
+def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    """Lines of one kind next to each other, in lists of at most BATCH_LINES."""
+    batch: list[Line] = []
+    for line in lines:
+        if batch and (line.record != batch[0].record or len(batch) >= BATCH_LINES):
+            yield batch
+            batch = []
+        batch.append(line)
+    if batch:
+        yield batch

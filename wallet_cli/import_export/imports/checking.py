@@ -1,0 +1,515 @@
+"""The first look at a file, before any of it is applied: its form, the order of its times, and what is there already.
+
+A file whose newest line comes first is read from its end. Lines that have no key of their own, and are in the ledger
+already, are told: which of two equal ones is meant is not for a program to say.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import lru_cache
+from hashlib import blake2b, file_digest
+from itertools import chain, islice
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+from wallet_cli.domain.commands import Post
+from wallet_cli.domain.ids import PhoneDigits, WalletName, format_wallet_id, parse_wallet
+from wallet_cli.domain.model import Transaction, Wallet
+from wallet_cli.domain.money import format_minor
+from wallet_cli.domain.period import Zone, parse_start
+from wallet_cli.errors import InvalidInput, TimeConflict, WalletError, shown
+from wallet_cli.import_export.imports import records
+from wallet_cli.import_export.imports.dialect import Dialect, FormFault, as_utf8
+from wallet_cli.import_export.imports.reading import RESTORED_COLUMNS, Line, Reader
+from wallet_cli.operations.context import Ledger
+from wallet_cli.operations.wallets import find_account
+
+DUPLICATES = ("ask", "skip", "add")
+KEY_START = "import:"
+"""What the keys of lines that had none begin with."""
+
+DIGEST_CHARS = 16
+LINES_AT_ONCE = 5000
+ROWS_AT_ONCE = 256
+MAX_NAMES = 1_000_000
+MAX_NAME_CHARS = 80
+"""No name of a wallet is longer: a phone number has at most 40 characters, and a type 32."""
+MAX_TIMELESS = 10_000
+"""How many of a wallet's last transactions lines without a time are compared with."""
+WALLETS_AT_ONCE = 10
+EARLIER_AT_ONCE = 100_000
+"""How much of what earlier imports applied is compared with a file in one reading of it."""
+
+
+class Duplicates(NamedTuple):
+    """Lines that are in the ledger already: how many, and the first."""
+
+    lines: int
+    first: Line
+
+
+class Found(NamedTuple):
+    """A line that the ledger has something like: the line's number, how often that is there, and what it is."""
+
+    number: int
+    how_often: int
+    content: str
+
+
+Decide = Callable[[Duplicates], str]
+"""Is told of lines that are there already; answers `skip` or `add`, or raises."""
+
+
+class Earlier(NamedTuple):
+    """What an earlier import, told by its digest, applied to a wallet, `wN`: how often what.
+
+    `last` is the number of the last of its lines for that wallet.
+    """
+
+    wallet: str
+    digest: str
+    content: str
+    how_often: int
+    last: int
+
+
+class Look(Protocol):
+    """Looks lines up in a ledger; `prefix` is what the keys of this file's lines begin with."""
+
+    def find(self, lines: Sequence[Line], prefix: str) -> Iterable[Found]:
+        """Which of some lines, that say when they were, are there."""
+
+    def wallets(self, names: Sequence[str]) -> Iterable[tuple[str, str]]:
+        """Which of some names are those of wallets with transactions: each with the wallet that is meant, `wN`."""
+
+    def earlier(self, wallets: Sequence[str], prefix: str) -> Iterable[Earlier]:
+        """What earlier imports of other files applied to some wallets, each given as `wN`."""
+
+
+def refuse(found: Duplicates) -> str:
+    first = found.first
+    lines = "1 line is" if found.lines == 1 else f"{found.lines} lines are"
+    raise InvalidInput(
+        f"{lines} in the ledger already, the first is line {first.number}: {shown(first.text.rstrip())};"
+        " nothing was applied",
+        hint="--duplicates skip leaves them out, --duplicates add applies them again",
+    )
+
+
+class Looked(NamedTuple):
+    """A file that may be applied: its lines in the order to apply them in, what they are read from and from where on.
+
+    `prefix` is what the keys of lines that have none begin with, empty where no line needs it; `skipped` are the
+    numbers of lines that are left out.
+    """
+
+    lines: Iterator[Line]
+    source: BinaryIO
+    start: int
+    prefix: str = ""
+    skipped: frozenset[int] = frozenset()
+
+
+class How(NamedTuple):
+    """How a file is to be looked at: `duplicates` is one of DUPLICATES or None; `sort` puts lines in order of time."""
+
+    name: str
+    dialect: Dialect
+    zone: Zone
+    now_us: int
+    duplicates: str | None
+    sort: bool
+
+
+def look(
+    stack: ExitStack, source: BinaryIO, how: How, ledger: Look, decide: Decide, tell: Callable[[str], None]
+) -> Looked:
+    """Look through a file, which can be read twice, from where it stands. Nothing is changed.
+
+    Raises InvalidInput or TimeConflict for a file of which nothing is to be applied.
+    """
+    start = source.tell()
+    text = as_utf8(source, how.dialect.encoding)
+    if text is not source:
+        stack.enter_context(text)
+    begin = text.tell()
+
+    def reader() -> Reader:
+        text.seek(begin)
+        return Reader(text, how.name, how.dialect._replace(encoding=None))
+
+    first = reader()
+    if first.is_export:
+        return Looked(iter(reader()), text, begin)
+    seen = _survey(first, how)
+    order = None
+    if seen.falls:
+        if seen.rises and not how.sort:
+            raise _mixed(seen)
+        if not seen.rises:
+            first.notices.append("the newest line comes first: the file is read from its end")
+        order = _index(reader(), how, newest_first=seen.falls > seen.rises, sort=how.sort and seen.rises > 0)
+    prefix = ""
+    skipped: frozenset[int] = frozenset()
+    if seen.unkeyed:
+        prefix = digest_prefix(source, start)
+        if text is source:
+            text.seek(begin)
+        if how.duplicates != "add":
+            skipped = _already_there(reader, how, ledger, prefix, decide)
+    for notice in first.notices:  # where it is refused, why is all that is told
+        tell(notice)
+    lines = _in_order(reader(), order)
+    if skipped:
+        lines = (line for line in lines if line.number not in skipped)
+    return Looked(lines, text, begin, prefix, skipped)
+
+
+def digest_prefix(source: BinaryIO, start: int) -> str:
+    """What the keys of lines without one begin with: the digest of the file, byte by byte."""
+    source.seek(start)
+    return f"{KEY_START}{file_digest(source, 'sha256').hexdigest()[:DIGEST_CHARS]}:"  # type: ignore[arg-type]
+
+
+# Form and order.
+
+
+class _Survey:
+    """What a look through all lines found; `falls` and `rises` count lines that are earlier or later than the line
+    before of their wallet."""
+
+    def __init__(self) -> None:
+        self.unkeyed = False
+        self.falls = self.rises = 0
+        self.first_fall = self.first_rise = 0
+
+
+def _survey(reader: Reader, how: How) -> _Survey:
+    seen = _Survey()
+    last: dict[object, int] = {}
+    names = lru_cache(MAX_NAMES)(_meant)
+    for line in reader:
+        if line.problem is not None:
+            if isinstance(line.problem, FormFault):
+                raise _fault(line)
+            continue
+        fields = line.fields
+        if line.record != "transaction" or "id" in fields:
+            continue
+        if "key" not in fields:
+            seen.unkeyed = True
+        at_us = _moment(line, how)
+        if at_us is None:
+            continue
+        name = fields.get("wallet")
+        wallet = names(name) if type(name) is str else None
+        before = last.get(wallet)
+        if before is not None and at_us < before:
+            seen.falls += 1
+            seen.first_fall = seen.first_fall or line.number
+        elif before is not None and at_us > before:
+            seen.rises += 1
+            seen.first_rise = seen.first_rise or line.number
+        elif len(last) >= MAX_NAMES:
+            last.clear()
+        last[wallet] = at_us
+    doubtful = reader.doubtful()
+    if doubtful is not None:
+        raise _fault(doubtful)
+    return seen
+
+
+def _meant(text: str) -> object:
+    """The wallet that a name is one of, as far as its text says: not that user 1 has that number."""
+    try:
+        name = parse_wallet(text)
+    except InvalidInput:
+        return text  # its line is told so
+    if not isinstance(name, WalletName):
+        return name
+    return (name.user.digits if isinstance(name.user, PhoneDigits) else name.user), name.type
+
+
+def _fault(line: Line) -> InvalidInput:
+    assert line.problem is not None
+    return InvalidInput(f"line {line.number}: {line.problem.message}; nothing was applied", hint=line.problem.hint)
+
+
+def _moment(line: Line, how: How) -> int | None:
+    """When a line was, where it says so, and that has been."""
+    at = line.fields.get("at")
+    if type(at) is not str:
+        return None
+    try:
+        at_us = parse_start(at, how.zone)
+    except InvalidInput:
+        return None
+    return at_us if at_us <= how.now_us else None
+
+
+def _mixed(seen: _Survey) -> TimeConflict:
+    return TimeConflict(
+        f"line {seen.first_fall} is earlier than the one before it of its wallet, and line {seen.first_rise} is later:"
+        " the file is in no order of time; nothing was applied",
+        hint="--sort applies the lines in the order of their times",
+    )
+
+
+def _index(reader: Reader, how: How, *, newest_first: bool, sort: bool) -> Iterator[tuple[int, int]]:
+    """Where each line begins, and its number, in the order to apply them in: what is no transaction comes first."""
+    before, offsets, numbers, times = array("q"), array("q"), array("q"), array("q")
+    before_numbers = array("q")
+    for line in reader:
+        if line.record not in ("transaction", ""):
+            before.append(line.offset)
+            before_numbers.append(line.number)
+            continue
+        at_us = _moment(line, how) if sort else None
+        offsets.append(line.offset)
+        numbers.append(line.number)
+        times.append(how.now_us if at_us is None else at_us)
+    order: Sequence[int] = range(len(offsets))
+    if newest_first:
+        order = order[::-1]
+    if sort:
+        order = array("q", sorted(order, key=times.__getitem__))
+    return chain(zip(before, before_numbers, strict=True), ((offsets[each], numbers[each]) for each in order))
+
+
+def _in_order(reader: Reader, order: Iterable[tuple[int, int]] | None) -> Iterator[Line]:
+    if order is None:
+        yield from reader
+        return
+    for offset, number in order:
+        yield reader.at(offset, number)
+
+
+# What is there already.
+
+
+def _already_there(reader: Callable[[], Reader], how: How, ledger: Look, prefix: str, decide: Decide) -> frozenset[int]:
+    """The numbers of lines to be left out. Two equal lines are both there only where the ledger has two."""
+    there: set[int] = set()
+    used: Counter[str] = Counter()
+    names: dict[str, None] = {}
+    """How lines that do not say when they were name their wallets."""
+    timed = (line for line in _unkeyed(reader()) if "at" in line.fields or _noted(line, names))
+    while batch := list(islice(timed, LINES_AT_ONCE)):
+        for number, how_often, content in ledger.find(batch, prefix):
+            if used[content] < how_often:
+                used[content] += 1
+                there.add(number)
+    there.update(_saved_again(lambda: _unkeyed(reader()), names, ledger, prefix))
+    if not there:
+        return frozenset()
+    if how.duplicates != "skip":
+        number = min(there)
+        first = next(line for line in reader() if line.number == number)
+        if decide(Duplicates(len(there), first)) != "skip":
+            return frozenset()
+    return frozenset(there)
+
+
+def _unkeyed(reader: Iterable[Line]) -> Iterator[Line]:
+    return (line for line in reader if line.record == "transaction" and line.fields.keys().isdisjoint(_KEYED))
+
+
+RESTORED = frozenset(RESTORED_COLUMNS)
+_KEYED = frozenset({"key", "id"})
+
+
+def _noted(line: Line, names: dict[str, None]) -> bool:
+    """Note whose line it is; False."""
+    name = line.fields.get("wallet")
+    if type(name) is str and len(name) <= MAX_NAME_CHARS and len(names) < MAX_NAMES:
+        names[name] = None
+    return False
+
+
+def _saved_again(lines: Callable[[], Iterable[Line]], names: Iterable[str], ledger: Look, prefix: str) -> Iterator[int]:
+    """The numbers of lines with no time that an earlier import applied, all of which is in this file.
+
+    A file that was saved again, or that has grown, has all that it had, and little else as far as it went then. One
+    that has only something in common with another, such as an allowance that is the same each month, is another file.
+    Lines are compared by the wallet that they mean, however they name it.
+    """
+    rest, meant = iter(names), dict[str, str]()
+    while some := list(islice(rest, LINES_AT_ONCE)):
+        meant.update(ledger.wallets(some))
+    wallets = iter(dict.fromkeys(meant.values()))
+    groups = iter(lambda: list(islice(wallets, WALLETS_AT_ONCE)), [])
+    earlier = chain.from_iterable(ledger.earlier(group, prefix) for group in groups)
+    whole: defaultdict[str, list[Earlier]] = defaultdict(list)
+    """By the digest of the earlier file; those of which something is not in this one are not whole."""
+    others: set[str] = set()
+    while batch := list(islice(earlier, EARLIER_AT_ONCE)):
+        known, _ = _numbers(lines(), meant, batch)
+        others.update(each.digest for each in batch if len(known[each.wallet, each.content]) < each.how_often)
+        for each in batch:
+            whole[each.digest].append(each)
+        for digest in others:
+            whole.pop(digest, None)
+    if not whole:
+        return
+    known, all_numbers = _numbers(lines(), meant, chain.from_iterable(whole.values()))
+    for one in whole.values():
+        taken = [number for each in one for number in known[each.wallet, each.content][: each.how_often]]
+        then = bisect_right(all_numbers, max([each.last for each in one] + taken))
+        if 2 * len(taken) >= then and len(taken) == sum(each.how_often for each in one):
+            yield from taken
+            for each in one:
+                known[each.wallet, each.content] = known[each.wallet, each.content][each.how_often :]
+
+
+def _numbers(
+    lines: Iterable[Line], meant: Mapping[str, str], earlier: Iterable[Earlier]
+) -> tuple[dict[tuple[str, str], list[int]], array[int]]:
+    """The numbers of lines with no time: of each wallet and content that an earlier import had; and all of them."""
+    known: dict[tuple[str, str], list[int]] = {(each.wallet, each.content): [] for each in earlier}
+    all_numbers = array("q")
+    for line in lines:
+        if "at" in line.fields:
+            continue
+        all_numbers.append(line.number)
+        name = line.fields.get("wallet")
+        wallet = meant.get(name) if type(name) is str else None
+        numbers = None if wallet is None else known.get((wallet, _written(line.fields)))
+        if numbers is not None:
+            numbers.append(line.number)
+    return known, all_numbers
+
+
+def _written(fields: dict[str, Any]) -> str:
+    """What a line asks for, in the words of `_content`, whatever its currency is; nothing for one to be refused."""
+    kind = fields.get("kind")
+    if kind not in ("credit", "debit") or not RESTORED.isdisjoint(fields):
+        return ""
+    try:
+        amount = records.amount_text(fields)
+    except InvalidInput:
+        return ""
+    return _content(kind, amount, fields.get("note"))
+
+
+class LedgerLook:
+    """Looks lines up in a ledger, many at once. What is later than all that its wallet has is not looked for."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._zone = ledger.zone_of_times
+        self._wallets: dict[str, tuple[Wallet, Transaction] | None] = {}
+
+    def find(self, lines: Sequence[Line], prefix: str) -> Iterator[Found]:
+        asked: defaultdict[int, list[tuple[Line, Post]]] = defaultdict(list)
+        ends: dict[int, int] = {}
+        for line in lines:
+            post, end = self._post(line)
+            if post is not None:
+                asked[post.wallet_id].append((line, post))
+                ends[post.wallet_id] = end
+        pairs = [(id_, f"{prefix}{line.number}") for id_, each in asked.items() for line, _ in each]
+        own = {(row.wallet_id, row.key) for row in self._ledger.store.keyed(pairs)} if pairs else set()
+        for id_, each in asked.items():
+            rest = [(line, post) for line, post in each if (id_, f"{prefix}{line.number}") not in own]
+            yield from self._in_wallet(id_, ends[id_], rest, prefix)
+
+    def _post(self, line: Line) -> tuple[Post | None, int]:
+        """What a line asks for, where its wallet could have it already, and the last seq of that wallet."""
+        name = line.fields.get("wallet")
+        known = self._account(name) if type(name) is str else None
+        if known is None:
+            return None, 0
+        wallet, last = known
+        try:
+            post = records.post(line, wallet, None, self._zone)
+        except WalletError:
+            return None, 0  # its line is told so
+        return (post if post.at_us is not None and post.at_us <= last.at_us else None), last.seq
+
+    def _account(self, name: str) -> tuple[Wallet, Transaction] | None:
+        """A wallet that has transactions, and the last one; as it was when it was first asked for."""
+        if name not in self._wallets:
+            if len(self._wallets) >= LINES_AT_ONCE * 20:
+                self._wallets.clear()
+            try:
+                wallet, last, *_ = find_account(self._ledger, parse_wallet(name))
+            except WalletError:
+                self._wallets[name] = None
+            else:
+                self._wallets[name] = (wallet, last) if last.seq else None
+        return self._wallets[name]
+
+    def _in_wallet(self, id_: int, end: int, lines: Sequence[tuple[Line, Post]], prefix: str) -> Iterator[Found]:
+        times = sorted({post.at_us for _, post in lines if post.at_us is not None})
+        there = Counter(_dated(row.at_us, row) for row in self._rows_at(id_, end, times) if not _is_own(row, prefix))
+        for line, post in lines:
+            content = _dated(post.at_us, post)
+            if there[content]:
+                yield Found(line.number, there[content], f"{id_}/{content}")
+
+    def wallets(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+        for name in names:
+            known = self._account(name)
+            if known is not None:
+                yield name, format_wallet_id(known[0].id)
+
+    def earlier(self, wallets: Sequence[str], prefix: str) -> Iterator[Earlier]:
+        for name in wallets:
+            known = self._account(name)
+            if known is None:
+                continue
+            wallet, last = known
+            rows = self._ledger.store.newest_first(wallet.id, 1, last.seq, MAX_TIMELESS)
+            counted: Counter[tuple[str, str]] = Counter()
+            ends: dict[str, int] = {}
+            for row in rows:
+                if row.key is not None and row.key.startswith(KEY_START) and not _is_own(row, prefix):
+                    kind = "credit" if row.is_credit else "debit"
+                    content = _content(kind, format_minor(row.amount, wallet.currency), row.note)
+                    digest, _, number = row.key.rpartition(":")
+                    counted[digest, content] += 1
+                    ends[digest] = max(ends.get(digest, 0), int(number) if number.isdecimal() else 0)
+            for (digest, content), how_often in counted.items():
+                yield Earlier(name, digest, content, how_often, ends[digest])
+
+    def _rows_at(self, id_: int, last: int, times: Sequence[int]) -> Iterator[Transaction]:
+        """The transactions of a wallet that were at one of those moments: found, and read on while they are close."""
+        store, index = self._ledger.store, 0
+        while index < len(times):
+            seq = store.last_seq_before(id_, last, times[index])
+            while True:
+                rows = list(store.in_order(id_, seq + 1, min(seq + ROWS_AT_ONCE, last))) if seq < last else []
+                if not rows:
+                    return
+                for row in rows:
+                    while index < len(times) and times[index] < row.at_us:
+                        index += 1
+                    if index == len(times):
+                        return
+                    if times[index] == row.at_us:
+                        yield row
+                seq += len(rows)
+                if times[index] > rows[-1].at_us:
+                    break
+
+
+def _is_own(row: Transaction, prefix: str) -> bool:
+    """Whether a transaction is one that this file made."""
+    return bool(prefix) and row.key is not None and row.key.startswith(prefix)
+
+
+def _dated(at_us: int | None, what: Transaction | Post) -> str:
+    return f"{at_us}/{_content('credit' if what.is_credit else 'debit', str(what.amount), what.note)}"
+
+
+def _content(kind: str, amount: str, note: object) -> str:
+    """What makes two lines of a wallet the same; a note that was saved again may have other line ends."""
+    if "." in amount:
+        amount = amount.rstrip("0").rstrip(".")
+    amount = amount.lstrip("0")
+    spaced = " ".join(note.split()) if isinstance(note, str) else ""
+    return f"{kind[0]}{amount}/{blake2b(spaced.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"

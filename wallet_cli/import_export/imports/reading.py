@@ -1,0 +1,563 @@
+"""From bytes to lines: JSON lines or CSV, each with its number, in constant memory, whatever the bytes are.
+
+A line that cannot be read is a line with a problem, and the next one is read; what makes all the rest uncertain (a
+header that is not understood, a quote that is left open, amounts that could be two numbers) is a FormFault.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, NamedTuple
+
+from wallet_cli.domain.text import harmless
+from wallet_cli.errors import InvalidInput, StorageError, shown
+from wallet_cli.import_export.imports.dialect import (
+    DELIMITERS,
+    ENDS,
+    Dialect,
+    FormFault,
+    is_ambiguous,
+    plain,
+    two_meanings,
+)
+
+MAX_LINE_BYTES = 64 * 1024
+MAX_EXAMPLE_CHARS = 40
+_USUAL_NAMES = {
+    "wallet": "phone|mobile|customer|account|wallet|kunde|konto",
+    "signed_amount": "amount|sum|value|total|betrag|wert|importe|montant",
+    "at": "date|time|day|datum|tag|fecha",
+    "note": "note|text|desc|memo|detail|zweck",
+}
+"""What columns of other programs are called that may be mapped to these."""
+
+BOM = b"\xef\xbb\xbf"
+
+REQUIRED_COLUMNS = ("wallet", "amount", "kind")
+OPTIONAL_COLUMNS = ("at", "note", "key", "meta")
+RESTORED_COLUMNS = ("id", "balance", "currency", "transfer", "reverses", "hold", "forced", "user_key")
+COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *RESTORED_COLUMNS)
+
+RECORDS: dict[str, frozenset[str]] = {
+    "transaction": frozenset(COLUMNS),
+    "ledger": frozenset({"version", "currency", "phone_region", "minimum_balance", "timezone"}),
+    "user": frozenset(
+        {"id", "phone_number", "phone_e164", "phone_region", "phone_national", "name", "created_at", "key"}
+    ),
+    "wallet": frozenset({"id", "wallet", "currency", "digits", "minimum_balance", "created_at", "key"}),
+    "hold": frozenset(
+        {
+            "id", "wallet", "amount", "captured", "status", "created_at", "expires_at", "ended_at", "note", "key",
+        }
+    ),
+    "state": frozenset(
+        {"wallet", "status", "minimum_balance", "maximum_balance", "daily_debit", "transactions", "hash"}
+    ),
+    "end": frozenset({"records"}),
+}  # fmt: skip
+"""The fields that each kind of record may have."""
+
+
+class Fraction(NamedTuple):
+    """A JSON number that is not whole, as it was written: an amount is never a float, and is read digit by digit."""
+
+    text: str
+
+
+class Line(NamedTuple):
+    """One record: the number of its (first) line, its kind, its fields, and its text as it was.
+
+    Fields that are empty in CSV and null in JSON are not there. `problem` is why it cannot be read, where it cannot.
+    `offset` is the byte that it begins at.
+    """
+
+    number: int
+    record: str
+    fields: dict[str, Any]
+    text: str
+    problem: InvalidInput | None = None
+    offset: int = 0
+
+
+def read_lines(source: BinaryIO, name: str) -> Iterator[Line]:
+    """The records of a file, in its order; see Reader."""
+    return iter(Reader(source, name))
+
+
+class Reader:
+    """The records of a file in UTF-8. `name` tells its form by its ending; else its first character does.
+
+    Raises InvalidInput for a file that is empty, whose header is not understood, or that a dialect does not fit.
+    """
+
+    def __init__(self, source: BinaryIO, name: str, dialect: Dialect = Dialect()) -> None:  # noqa: B008  (a tuple)
+        self._source = source
+        lines = _Lines(source)
+        first = lines.first()
+        if first is None:
+            raise InvalidInput("there is nothing to import: the file is empty", hint="JSON lines, or CSV with a header")
+        self.is_csv = _is_csv(first, name)
+        self.notices: list[str] = []
+        """What somebody should know of how the file is read."""
+        self._csv: _Csv | None = None
+        if self.is_csv:
+            self._csv = _Csv(lines, first, dialect)
+            self.notices += self._csv.notices
+        elif dialect != Dialect():
+            raise InvalidInput("this is how CSV is read, and the file is JSON lines", hint="leave those options out")
+        self.is_export = not self.is_csv and _begins_export(first)
+        """Whether it seems to be an export: then each transaction has its place, and none is looked for."""
+        self._lines = lines
+
+    def __iter__(self) -> Iterator[Line]:
+        return _json_lines(self._lines) if self._csv is None else self._csv.read(self._lines)
+
+    def doubtful(self) -> Line | None:
+        return None if self._csv is None else self._csv.doubtful()
+
+    def at(self, offset: int, number: int) -> Line:
+        """The record that begins at a byte, which is in the line of that number."""
+        self._source.seek(offset)
+        lines = _Lines(self._source, number - 1)
+        return next(_json_lines(lines) if self._csv is None else self._csv.read(lines))
+
+
+def _begins_export(first: bytes) -> bool:
+    try:
+        found = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.get("record") == "ledger"
+
+
+def _is_csv(first: bytes, name: str) -> bool:
+    ending = name.lower().rpartition(".")[2]
+    if ending in ("jsonl", "ndjson", "json"):
+        return False
+    return ending == "csv" or not first.lstrip().startswith(b"{")
+
+
+class _Lines:
+    """The lines of a file as bytes, ends included; one of more than MAX_LINE_BYTES is cut short, and marked.
+
+    Iterating raises StorageError where the file cannot be read on.
+    """
+
+    def __init__(self, source: BinaryIO, number: int = 0) -> None:
+        self._source = source
+        self._first: bytes | None = None
+        self.number = number
+        self.offset = self._next = source.tell()
+        """Where the last line that was read begins."""
+        self.too_long: dict[int, bool] = {}
+        """The numbers of lines that were cut short, and whether the number of quotes in each was odd; whoever has
+        dealt with one forgets it."""
+
+    def first(self) -> bytes | None:
+        """The first line that is not blank, which will be read again; None where there is none."""
+        while line := self._read():
+            if line.strip():
+                self._first = line
+                return line
+        return None
+
+    def skip(self) -> None:
+        """Leave the first line out."""
+        self._first = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self._first is not None:
+            line, self._first = self._first, None
+            yield line
+        while line := self._read():
+            yield line
+
+    def _read(self) -> bytes:
+        try:
+            line = self._source.readline(MAX_LINE_BYTES + 1)
+            if not line:
+                return b""
+            self.number += 1
+            self.offset = self._next
+            self._next += len(line)
+            if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+                line = self._cut(line)
+        except OSError as error:
+            raise StorageError(
+                f"cannot read line {self.number + 1} of what is imported: {error.strerror or error}",
+                hint="what was read by then stays; the same import goes on from there",
+            ) from error
+        return line.removeprefix(BOM) if self.number == 1 else line
+
+    def _cut(self, line: bytes) -> bytes:
+        quotes, rest = line.count(b'"'), line
+        while rest and not rest.endswith(b"\n"):
+            rest = self._source.readline(MAX_LINE_BYTES)
+            self._next += len(rest)
+            quotes += rest.count(b'"')
+        self.too_long[self.number] = quotes % 2 == 1
+        return line[:100] + b"\n"
+
+
+def _too_long() -> InvalidInput:
+    return InvalidInput("the line is too long", hint=f"at most {MAX_LINE_BYTES} bytes")
+
+
+# JSON lines.
+
+
+def _json_lines(lines: _Lines) -> Iterator[Line]:
+    decode = json.JSONDecoder(object_pairs_hook=_pairs, parse_float=Fraction, parse_constant=_no_number).decode
+    for raw in lines:
+        if lines.too_long and lines.number in lines.too_long:
+            del lines.too_long[lines.number]
+            yield Line(lines.number, "", {}, _shown(raw), _too_long(), lines.offset)
+            continue
+        try:
+            text = raw.decode("utf-8")
+            if text.isspace():
+                continue
+            found = decode(text)
+        except UnicodeDecodeError as error:
+            problem = InvalidInput(f"the line is not UTF-8, at byte {error.start + 1}", hint="save it as UTF-8")
+            yield Line(lines.number, "", {}, _shown(raw), problem, lines.offset)
+            continue
+        except (ValueError, RecursionError) as error:
+            yield Line(lines.number, "", {}, _shown(raw), _not_json(error), lines.offset)
+            continue
+        yield _json_line(lines.number, found, text.rstrip("\r\n"), lines.offset)
+
+
+def _json_line(number: int, found: Any, text: str, offset: int) -> Line:
+    if not isinstance(found, dict):
+        problem = InvalidInput("the line is not a JSON object", hint='{"wallet": …, "amount": …, "kind": "credit"}')
+        return Line(number, "", {}, text, problem, offset)
+    record = found.pop("record", "transaction")
+    known = RECORDS.get(record) if isinstance(record, str) else None
+    if known is None:
+        problem = InvalidInput(f"not a kind of record: {shown(str(record))}", hint=f"one of {', '.join(RECORDS)}")
+        return Line(number, "", {}, text, problem, offset)
+    if not found.keys() <= known:
+        unknown = min(found.keys() - known)
+        problem = InvalidInput(f"unknown field: {shown(unknown)}", hint=f"known: {', '.join(sorted(known))}")
+        return Line(number, "", {}, text, problem, offset)
+    fields = {name: value for name, value in found.items() if value is not None}
+    return Line(number, record, fields, text, None, offset)
+
+
+class _FormError(ValueError):
+    pass
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _FormError("a field is given twice")
+    return found
+
+
+def _no_number(name: str) -> None:
+    raise _FormError(f"{name} is not JSON")
+
+
+def _not_json(error: Exception) -> InvalidInput:
+    if isinstance(error, _FormError):
+        return InvalidInput(f"the line cannot be read: {error}", hint="one JSON object a line, each field once")
+    where = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
+    return InvalidInput(f"the line is not JSON{where}", hint="one JSON object a line")
+
+
+# CSV.
+
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+_EXACT = frozenset({"note", "meta"})
+"""Fields whose white space is theirs."""
+
+
+class _Csv:
+    """How the rows of a file are read: what separates its columns, and what each is."""
+
+    def __init__(self, lines: _Lines, first: bytes, dialect: Dialect) -> None:
+        self.notices: list[str] = []
+        self._seen: list[str] = []
+        """The lines of the record that is being read."""
+        self._start = 0
+        """Where that begins."""
+        self._unsure: Line | None = None
+        """The first line whose amount could be two numbers, unless others say what the point is."""
+        self._point_is_decimal = dialect.decimal is not None
+        delimiter = dialect.delimiter
+        told = _SEPARATOR_LINE.fullmatch(first.decode("utf-8", "surrogateescape").strip())
+        if told and told[1] in DELIMITERS:  # Excel's own way to say it
+            lines.skip()
+            first = lines.first() or b""
+            delimiter = delimiter or told[1]
+        mapped = dialect.columns or {}
+        self._delimiter = delimiter or _delimiter_of(first.decode("utf-8", "surrogateescape"), mapped)
+        if self._delimiter != "," and dialect.delimiter is None:
+            self.notices.append(f"columns are separated by {DELIMITERS[self._delimiter]}")
+        self._dialect = dialect._replace(delimiter=self._delimiter)
+        header = self._first_row(lines)
+        self._cells = len(header)
+        self._header = header
+        self._names = self._named(header, mapped)
+        """What each column is; None where it is not read."""
+        self._is_restored = "id" in self._names
+
+    def read(self, lines: _Lines) -> Iterator[Line]:
+        seen = self._seen
+        reader = csv.reader(self._decoded(lines), delimiter=self._delimiter, strict=True)
+        while True:
+            start = lines.number + 1
+            seen.clear()
+            try:
+                row = next(reader, None)
+            except csv.Error as error:
+                yield self._bad(start, lines.number, harmless(str(error)))
+                if lines.number > start or "end of data" in str(error):
+                    return
+                continue
+            if row is None:
+                return
+            start = lines.number - len(seen) + 1
+            if lines.too_long and any(number in lines.too_long for number in range(start, lines.number + 1)):
+                lines.too_long.clear()
+                yield Line(start, "", {}, _shown("".join(seen)), _too_long(), self._start)
+                continue
+            if not any(row) or not "".join(row).strip(ENDS):
+                continue  # spreadsheets pad with rows of nothing
+            text = "".join(seen)
+            try:
+                if not text.isascii():
+                    _check_utf8(start, seen)
+                fields = self._fields(row)
+            except InvalidInput as problem:
+                yield Line(start, "", {}, _shown(text), problem.with_traceback(None), self._start)
+            else:
+                line = Line(start, "transaction", fields, text, None, self._start)
+                if not self._point_is_decimal and "." in fields.get("amount", "") and "id" not in fields:
+                    self._look_at_point(line)
+                yield line
+
+    def doubtful(self) -> Line | None:
+        """A line whose amount could be two numbers, where nothing in all that was read says which."""
+        if self._point_is_decimal or self._unsure is None:
+            return None
+        return self._unsure._replace(problem=two_meanings(self._unsure.fields["amount"]))
+
+    def _look_at_point(self, line: Line) -> None:
+        if not is_ambiguous(line.fields["amount"]):
+            self._point_is_decimal = True
+        elif self._unsure is None:
+            self._unsure = line
+
+    def _decoded(self, lines: _Lines) -> Iterator[str]:
+        for raw in lines:
+            # Bytes that are not UTF-8 are carried along as halves of surrogate pairs, to be found in their record.
+            text = raw.decode("utf-8", "surrogateescape")
+            if not self._seen:
+                self._start = lines.offset
+            self._seen.append(text)
+            if lines.too_long and lines.number in lines.too_long:
+                # Its record is refused. What counts is whether a quote is open after it.
+                text = '"\n' if lines.too_long[lines.number] else "\n"
+            yield text
+
+    def _bad(self, start: int, end: int, what: str) -> Line:
+        text = "".join(self._seen)
+        if end > start or "end of data" in what:
+            problem: InvalidInput = FormFault(
+                f"a quote is left open here: {what}", hint='a quote within quotes is written twice: "say ""hi"""'
+            )
+        else:
+            problem = InvalidInput(f"the line is not CSV: {what}", hint="quote commas and quotes")
+        return Line(start, "", {}, _shown(text), problem, self._start)
+
+    # The header.
+
+    def _first_row(self, lines: _Lines) -> list[str]:
+        try:
+            header = next(csv.reader(self._decoded(lines), delimiter=self._delimiter, strict=True))
+        except (csv.Error, StopIteration):
+            header = []
+        if header:
+            _check_utf8(lines.number - len(self._seen) + 1, self._seen)
+        self._most_cells = len(header)
+        while header and not header[-1].strip(ENDS):
+            header.pop()  # spreadsheets pad the header too
+        return header
+
+    def _named(self, header: Sequence[str], mapped: Mapping[str, str]) -> list[str | None]:
+        known = COLUMNS if not mapped else (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, "currency")
+        names: list[str | None] = []
+        ignored = []
+        for column in header:
+            name = plain(column)
+            target = mapped.get(name, name if name in known and name not in mapped.values() else None)
+            if target is None:
+                ignored.append(column.strip(ENDS))
+            names.append(target)
+        lost = [name for name in mapped if name not in map(plain, header)]
+        if lost:
+            raise InvalidInput(
+                f"there is no column {shown(lost[0])} in the header: {self._shown_header()}",
+                hint="--map names columns as the header does",
+            )
+        self._check(names)
+        if ignored:
+            if not mapped:
+                raise InvalidInput(
+                    f"unknown column: {shown(ignored[0])}",
+                    hint=f"known: {', '.join(COLUMNS)}; {_mapping_of(ignored, names)}",
+                )
+            self.notices.append(f"columns that are not read: {', '.join(map(shown, ignored))}")
+        return names
+
+    def _check(self, names: Sequence[str | None]) -> None:
+        """Check that there is all that a line needs, once."""
+        given = [name for name in names if name is not None]
+        amounts = {"amount", "signed_amount", "credit", "debit"}.intersection(given)
+        needed = ["wallet"] if self._dialect.wallet is None else []
+        needed += ["amount"] if not amounts else []
+        needed += ["kind"] if amounts <= {"amount"} else []
+        missing = [name for name in needed if name not in given]
+        if missing:
+            about = self._shown_header()
+            raise InvalidInput(
+                f"the header has no column {', '.join(missing)}: {about}", hint=self._hint(missing, names)
+            )
+        twice = next((name for name in given if given.count(name) > 1), None)
+        if twice is not None:
+            raise InvalidInput(f"a column is there twice: {twice}", hint="one column for each name")
+        if amounts not in ({"amount"}, {"signed_amount"}, {"credit", "debit"}) or (
+            "kind" in given and amounts != {"amount"}
+        ):
+            raise InvalidInput(
+                f"the amount is there twice: {', '.join(sorted({*amounts, *({'kind'} & set(given))}))}",
+                hint="amount with kind; or signed_amount alone; or credit and debit",
+            )
+        if self._dialect.wallet is not None and "wallet" in given:
+            raise InvalidInput("the file has a column wallet", hint="leave --wallet out")
+
+    def _hint(self, missing: Sequence[str], names: Sequence[str | None]) -> str:
+        if "".join(self._seen).startswith(("PK\3\4", "\udcd0\udccf\x11")):
+            return "it is a workbook: save it as CSV in the spreadsheet first"
+        more = _mapping_of([name.strip(ENDS) for name in self._header if plain(name) not in COLUMNS], names, missing)
+        if missing == ["wallet"]:
+            more = "--wallet WALLET, for all lines"
+        elif missing == ["kind"]:
+            more = f"or --map '{self._header[names.index('amount')]}=signed_amount', below 0 a debit"
+        return f"columns: {', '.join((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))}; {more}"
+
+    def _shown_header(self) -> str:
+        return shown(_shown("".join(self._seen)))
+
+    # A row.
+
+    def _fields(self, row: list[str]) -> dict[str, Any]:
+        width = self._cells
+        if len(row) != width and (
+            not width < len(row) <= self._most_cells or any(cell.strip(ENDS) for cell in row[width:])
+        ):
+            raise InvalidInput(
+                f"the line has {len(row)} columns, the header {width}",
+                hint=f"quote what has {DELIMITERS[self._delimiter]} in it",
+            )
+        fields: dict[str, Any] = {}
+        for name, value in zip(self._names, row, strict=False):
+            if name is None:
+                continue
+            if name not in _EXACT:
+                value = value.strip(ENDS) if name != "key" or not self._is_restored else value
+            if value != "":
+                fields[name] = value
+        dialect = self._dialect
+        if dialect.wallet is not None:
+            fields["wallet"] = dialect.wallet
+        if "amount" in fields:
+            fields["amount"] = dialect.amount(fields["amount"])
+            if dialect.decimal is not None and "balance" in fields:
+                fields["balance"] = dialect.amount(fields["balance"], signed=True)
+        elif not fields.keys().isdisjoint(_OTHER_AMOUNTS):
+            _one_amount(fields, dialect)
+        if "at" in fields:
+            fields["at"] = dialect.time(fields["at"])
+        return fields
+
+
+_OTHER_AMOUNTS = frozenset({"signed_amount", "credit", "debit"})
+
+
+def _one_amount(fields: dict[str, Any], dialect: Dialect) -> None:
+    """Put an amount and a kind in the place of what another program has for them."""
+    given = {name: fields.pop(name) for name in _OTHER_AMOUNTS if name in fields}
+    amounts = {name: dialect.amount(value, signed=True) for name, value in given.items()}
+    if len(amounts) == 2:  # a column that has nothing to say may have a 0
+        amounts = {name: value for name, value in amounts.items() if value.strip("-0.")}
+    if len(amounts) != 1:
+        raise InvalidInput("the line has a credit and a debit", hint="one of the two columns is empty, or 0")
+    ((kind, amount),) = amounts.items()
+    if kind == "signed_amount":
+        kind = "debit" if amount.startswith("-") else "credit"
+    # Some write what was taken with a minus in its own column.
+    fields["kind"], fields["amount"] = kind, amount.removeprefix("-") if kind == "debit" else amount
+
+
+def _delimiter_of(header: str, mapped: Mapping[str, str]) -> str:
+    """What separates the columns of a header: what makes most names of it that are known, or else most names."""
+
+    def known(delimiter: str) -> tuple[int, int]:
+        try:
+            (names,) = csv.reader([header], delimiter=delimiter)
+        except (csv.Error, ValueError):
+            return 0, 0
+        return sum(name in mapped or name in COLUMNS for name in map(plain, names)), len(names)
+
+    return max(DELIMITERS, key=known)
+
+
+def _mapping_of(columns: Sequence[str], given: Sequence[str | None], missing: Sequence[str] = ()) -> str:
+    """How to say what columns of another program are, by the example of those: guessed by their names, or in order.
+
+    `given` are the columns that the file has already, `missing` those that it needs.
+    """
+    usable = [name for name in columns if 0 < len(name) <= MAX_EXAMPLE_CHARS and _can_be_typed(name)]
+    found: dict[str, str] = {}
+    for target, words in _USUAL_NAMES.items():
+        name = next((each for each in usable if each not in found and re.search(words, each.lower())), None)
+        if name is not None and target.removeprefix("signed_") not in given:
+            found[name] = target
+    if not found and len(usable) >= len(missing) and not any(any(map(str.isdigit, name)) for name in usable):
+        found = dict(zip(usable, missing, strict=False))
+    example = ",".join(f"{name}={target}" for name, target in found.items())
+    return "--map says what columns of other programs are" + (f", such as --map '{example}'" if example else "")
+
+
+def _can_be_typed(name: str) -> bool:
+    """Whether a column's name can stand in an example of `--map`, between `'`."""
+    return name.isprintable() and not set(name) & set("\"',=")
+
+
+def _check_utf8(start: int, seen: Sequence[str]) -> None:
+    """Raise FormFault for a record with bytes that are not UTF-8: which, and where."""
+    for number, text in enumerate(seen, start):
+        at = next((at for at, c in enumerate(text) if "\udc80" <= c <= "\udcff"), None)
+        if at is not None:
+            byte = len(text[:at].encode("utf-8", "surrogateescape")) + 1
+            value = text[at].encode("utf-8", "surrogateescape").hex()
+            where = f"byte {byte} of line {number}" if len(seen) > 1 else f"byte {byte}"
+            raise FormFault(
+                f"the line is not UTF-8: {where} is {value}",
+                hint="save it as UTF-8, or say how it is written: --encoding cp1252, such as Excel for Windows writes",
+            )
+
+
+def _shown(text: str | bytes) -> str:
+    """What is kept of a line that cannot be read."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "backslashreplace")
+    cut = text.rstrip("\r\n")[:1000]
+    return cut.encode("utf-8", "backslashreplace").decode("utf-8")

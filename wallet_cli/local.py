@@ -1,0 +1,200 @@
+"""A ledger that is here, a file or a database: each thing that may be asked is answered by a service.
+
+A command is for one of them, and imports that alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, BinaryIO, Unpack
+
+from wallet_cli.api import LedgerApi
+from wallet_cli.errors import UserExists, WalletExists
+from wallet_cli.operations import users, wallets
+from wallet_cli.operations.answers import Answer, user_answer, wallet_answer
+from wallet_cli.operations.context import Ledger
+from wallet_cli.operations.pages import Paged
+from wallet_cli.operations.prepared import naming
+
+if TYPE_CHECKING:
+    from wallet_cli.api import Described, Entry, Noted
+    from wallet_cli.domain.ids import HoldId, TransactionId, TypedWallet, UserName, WalletName
+    from wallet_cli.import_export.imports import Job
+    from wallet_cli.operations.statements import Statement
+    from wallet_cli.operations.transactions import Wanted
+
+
+class LocalLedger(LedgerApi):
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def files(self) -> Collection[str]:
+        from wallet_cli.storage.ledger_file import ledger_path, names_of
+
+        db = self._ledger.settings.db
+        return () if "://" in db else names_of(ledger_path(db))
+
+    def register(self, phone_number: str, name: str | None = None, *, exist_ok: bool = False) -> Answer:
+        prepared = users.register(self._ledger, phone_number, name)
+        try:
+            return self._ledger.run(prepared, "register")
+        except UserExists:
+            known = self._ledger.store.user_by_e164(prepared.command.phone.e164)
+            if not exist_ok or known is None:
+                raise
+            return user_answer(known)
+
+    def users(self) -> Paged:
+        return users.listed(self._ledger)
+
+    def create(
+        self,
+        wallet: WalletName,
+        currency: str | None = None,
+        minimum_balance: str | None = None,
+        *,
+        exist_ok: bool = False,
+    ) -> Answer:
+        ledger = self._ledger
+        prepared = wallets.create(ledger, wallet, currency, minimum_balance)
+        command = prepared.command
+        try:
+            return ledger.run(prepared, "create")
+        except WalletExists:
+            known = ledger.store.account_of(command.user_id, command.type, ledger.now_us())
+            if known is None:
+                raise
+            if not exist_ok or (currency is not None and not known.wallet.currency.is_same(command.currency)):
+                with naming((wallet, known.wallet)):
+                    raise
+            return wallet_answer(known, ledger.policy)
+
+    def wallets(self, user: UserName | None) -> Paged:
+        return wallets.listed(self._ledger, user)
+
+    def balance(self, wallet: TypedWallet, at: str | None = None) -> Answer:
+        return wallets.balance(self._ledger, wallet, at)
+
+    def set_limits(
+        self,
+        wallet: TypedWallet,
+        minimum_balance: str | None = None,
+        maximum_balance: str | None = None,
+        daily_debit: str | None = None,
+    ) -> Answer:
+        prepared = wallets.set_limits(self._ledger, wallet, minimum_balance, maximum_balance, daily_debit)
+        return self._ledger.run(prepared, "limits")
+
+    def set_status(self, wallet: TypedWallet, status: str) -> Answer:
+        return self._ledger.run(wallets.set_status(self._ledger, wallet, status), status)
+
+    def add(self, wallet: TypedWallet, amount: str, **entry: Unpack[Entry]) -> Answer:
+        from wallet_cli.operations import transactions
+
+        return self._ledger.run(transactions.add(self._ledger, wallet, amount, **entry), "tx add")
+
+    def transfer(self, source: TypedWallet, target: TypedWallet, amount: str, **described: Unpack[Described]) -> Answer:
+        from wallet_cli.operations import transactions
+
+        return self._ledger.run(transactions.transfer(self._ledger, source, target, amount, **described), "transfer")
+
+    def reverse(
+        self, id_: TransactionId, amount: str | None = None, *, force: bool = False, **described: Unpack[Described]
+    ) -> Answer:
+        from wallet_cli.operations import transactions
+
+        prepared = transactions.reverse(self._ledger, id_, amount, force=force, **described)
+        return self._ledger.run(prepared, "tx reverse")
+
+    def transaction(self, id_: TransactionId) -> Answer:
+        from wallet_cli.operations import transactions
+
+        return transactions.show(self._ledger, id_)
+
+    def transactions(self, wallet: TypedWallet, start: str | None, end: str | None, wanted: Wanted) -> Paged:
+        from wallet_cli.operations import transactions
+
+        return Paged(
+            lambda limit, cursor, counted: transactions.listed(
+                self._ledger, wallet, start, end, limit, cursor, wanted, counted=counted
+            ),
+            lambda cursor: transactions.streamed(self._ledger, wallet, start, end, cursor, wanted),
+        )
+
+    def total(self, wallet: TypedWallet, start: str | None = None, end: str | None = None) -> Answer:
+        from wallet_cli.operations import transactions
+
+        return transactions.total(self._ledger, wallet, start, end)
+
+    def hold(self, wallet: TypedWallet, amount: str, expires: str, **noted: Unpack[Noted]) -> Answer:
+        from wallet_cli.operations import holds
+
+        return self._ledger.run(holds.add(self._ledger, wallet, amount, expires=expires, **noted), "hold add")
+
+    def capture(self, id_: HoldId, amount: str | None = None, *, keep: bool = False, **noted: Unpack[Noted]) -> Answer:
+        from wallet_cli.operations import holds
+
+        return self._ledger.run(holds.capture(self._ledger, id_, amount, keep=keep, **noted), "hold capture")
+
+    def void(self, id_: HoldId) -> Answer:
+        from wallet_cli.operations import holds
+
+        return self._ledger.run(holds.void(self._ledger, id_), "hold void")
+
+    def holds(self, wallet: TypedWallet) -> Paged:
+        from wallet_cli.operations import holds
+
+        return holds.listed(self._ledger, wallet)
+
+    def statement(
+        self, wallet: TypedWallet, start: str | None = None, end: str | None = None
+    ) -> AbstractContextManager[Statement]:
+        from wallet_cli.operations import statements
+
+        return statements.opened(self._ledger, wallet, start, end)
+
+    def verify(self, wallet: TypedWallet | None = None) -> Answer:
+        from wallet_cli.operations import verification
+
+        return verification.verify(self._ledger, wallet)
+
+    def export(self, form: str, wallet: TypedWallet | None = None) -> Iterator[str]:
+        from wallet_cli.import_export import exports
+
+        return exports.export(self._ledger, form, wallet)
+
+    def import_(self, source: BinaryIO, job: Job) -> Answer:
+        from wallet_cli.import_export import imports
+
+        return imports.run(self._ledger, source, *job)
+
+    def create_key(self, name: str, *, read_only: bool = False) -> Answer:
+        from wallet_cli.operations import api_keys
+
+        return self._ledger.run(api_keys.create(name, read_only=read_only), "key create")
+
+    def revoke_key(self, name: str) -> Answer:
+        from wallet_cli.operations import api_keys
+
+        return self._ledger.run(api_keys.revoke(name), "key revoke")
+
+    def keys(self) -> list[Answer]:
+        from wallet_cli.operations import api_keys
+
+        return api_keys.listed(self._ledger)
+
+    def token(self, user: UserName, expires_minutes: int | None, notify: Callable[[str], None]) -> Answer:
+        from wallet_cli.operations import access
+
+        return access.issue(self._ledger, user, expires_minutes, notify)
+
+    def facts(self) -> Answer:
+        from wallet_cli.operations import ledgers
+
+        return ledgers.show(self._ledger)
+
+    def change(self, name: str, value: str) -> Answer:
+        from wallet_cli.operations import ledgers
+
+        return ledgers.change(self._ledger, name, value)

@@ -1,0 +1,262 @@
+"""The composition root: from settings to an open ledger. Called by a face for each use, never at import."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replayed, Result, Single
+from wallet_cli.domain.ids import OwnedWallet
+from wallet_cli.domain.model import LedgerFacts, Policy, Wallet
+from wallet_cli.domain.rules.clocks import first_refused
+from wallet_cli.domain.rules.restoring import incomplete
+from wallet_cli.engine.executor import Executor, system_us
+from wallet_cli.engine.turns import RowLocks, turn_lock
+from wallet_cli.errors import Busy, InvalidInput, LedgerNotFound, StorageError, WalletError, hint_of, shown
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.prepared import Prepared, naming
+from wallet_cli.settings import Settings, Value
+from wallet_cli.storage import sql
+from wallet_cli.storage.folders import make_folder
+from wallet_cli.storage.in_place import beside
+from wallet_cli.storage.last_commit import check_last_commit
+from wallet_cli.storage.ledger_file import facts_in, ledger_path, open_store
+from wallet_cli.storage.purpose import Purpose
+from wallet_cli.storage.sqlite import MAX_LOG_BYTES, SqliteStore, log_bytes
+
+MAX_KNOWN_WALLETS = 10_000
+LOOK_TIMEOUT_S = 2.0
+"""How long those who only look at a ledger wait for it."""
+
+POSTGRES_SCHEMES = ("postgresql", "postgres")
+
+if TYPE_CHECKING:
+    from wallet_cli.storage.postgres import PostgresStore
+
+    Store = SqliteStore | PostgresStore
+
+
+class Ledger:
+    """An open ledger: `store` to read, `executor` to write, and the settings that rule it."""
+
+    def __init__(self, settings: Settings, store: Store, executor: Executor) -> None:
+        self.chosen = settings
+        """The settings, but for those that the ledger itself says."""
+        self.store = store
+        self.executor = executor
+        self.times_are_utc = False
+        """Whether a time with no offset is in UTC, as over HTTP, and not in the ledger's time zone."""
+        self._known_facts = LedgerFacts()
+        self._known_settings = settings
+        self.known_wallets: dict[OwnedWallet, Wallet] = {}
+        """Wallets found by id and owner, for what never changes about them."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force here, as the ledger says them now."""
+        facts = self.store.facts()
+        if facts != self._known_facts:
+            self._known_facts, self._known_settings = facts, self.chosen.within(facts)
+        return self._known_settings
+
+    def told(self, settings: Settings) -> Ledger:
+        """The same ledger, with other settings."""
+        other = copy.copy(self)
+        other.chosen = other._known_settings = settings
+        other._known_facts = LedgerFacts()
+        return other
+
+    @property
+    def policy(self) -> Policy:
+        return self.executor.policy.within(self.store.facts())
+
+    def zone(self) -> tzinfo:
+        """The time zone of the ledger's days. Raises StorageError where this machine does not know it."""
+        return self.policy.tz
+
+    def zone_of_times(self) -> tzinfo:
+        """The time zone of a time that is written with no offset."""
+        return UTC if self.times_are_utc else self.zone()
+
+    def must_be_whole(self) -> None:
+        """Raises RestoreConflict while an export is being read back: what is missing is neither proven nor copied."""
+        if self.store.is_restoring():
+            raise incomplete()
+
+    def remember(self, ref: OwnedWallet, wallet: Wallet) -> None:
+        if len(self.known_wallets) >= MAX_KNOWN_WALLETS:
+            self.known_wallets.clear()
+        self.known_wallets[ref] = wallet
+
+    def now_us(self) -> int:
+        """The time, in microseconds since 1970, by the clock that turns go by."""
+        return self.executor.clock()
+
+    def carry_out(self, command: Single, name: str) -> Applied | Replayed:
+        """Run one command in a turn of its own; raises the error of a refusal."""
+        return accepted(self.executor.run([command], name)[0])
+
+    def run(self, prepared: Prepared[Single], name: str) -> Answer:
+        """Run a write in a turn of its own, which others see called `name`; raises the error of a refusal."""
+        with naming(*prepared.asked):
+            return prepared.answer(self.carry_out(prepared.command, name))
+
+
+def as_told(ledger: Ledger, **told: str | None) -> Ledger:
+    """The same ledger, with settings that a caller chose in the place of its own."""
+    chosen = {name: Value(text, "the request") for name, text in told.items() if text is not None}
+    if not chosen:
+        return ledger
+    return ledger.told(Settings({**ledger.chosen.values, **chosen}))
+
+
+def accepted(result: Result) -> Applied | Replayed:
+    """The result of a single command, if it was not refused; raises the error of a refusal."""
+    if isinstance(result, Refusal):
+        raise result.error
+    assert not isinstance(result, AppliedTogether)
+    return result
+
+
+def chosen_policy(settings: Settings) -> Policy:
+    """The rules that the settings choose; what they leave open, the ledger says. Raises InvalidInput."""
+    minimum = None if settings.given("minimum_balance") is None else settings.minimum_balance
+    return Policy(minimum, clock_skew_us=settings.clock_skew_us)
+
+
+def first_settings(settings: Settings, notify: Callable[[str], None]) -> LedgerFacts:
+    """What a ledger that is made now keeps of the settings.
+
+    Raises InvalidInput for a wrong one, and StorageError where the clock cannot be right.
+    """
+    wrong = None if settings.clock_skew_us is None else first_refused(system_us())
+    if wrong is not None:
+        raise wrong
+    facts = settings.of_new_ledger()
+    if settings.timezone is None:
+        notify("the system's time zone has no IANA name, so the ledger's is UTC: `wallet ledger set timezone ZONE`")
+    return facts
+
+
+def known_facts(settings: Settings) -> LedgerFacts:
+    """What the ledger that the settings name says of itself, if it is here and can be read; nothing is made for it."""
+    try:
+        if not _scheme(settings.db):
+            return facts_in(ledger_path(settings.db), LOOK_TIMEOUT_S)
+        if _scheme(settings.db) not in POSTGRES_SCHEMES:
+            return LedgerFacts()  # a server is not called for this
+        from wallet_cli.storage.postgres import PostgresStore
+
+        store = PostgresStore(settings.db, LOOK_TIMEOUT_S)
+        try:
+            return store.itself().facts if store.version() == sql.SCHEMA_VERSION else LedgerFacts()
+        finally:
+            store.close()
+    except (WalletError, ImportError):
+        return LedgerFacts()
+
+
+def _scheme(db: str) -> str:
+    return db.partition("://")[0] if "://" in db else ""
+
+
+@contextmanager
+def open_ledger(
+    settings: Settings,
+    notify: Callable[[str], None],
+    busy_timeout_s: float | None = None,
+    *,
+    purpose: Purpose = Purpose.WRITE,
+    arriving: bool = False,
+) -> Iterator[Ledger]:
+    """Open the ledger that the settings name, for the length of a `with` block.
+
+    `notify` is told, in one line, when a ledger is made or migrated, or has a log that cannot be cut. `busy_timeout_s`
+    bounds the wait for programs that write without taking turns (default: as long as for a turn). Raises LedgerNotFound
+    where there is none, unless the `purpose` is MAKE; StorageError, Busy or InvalidInput; and, unless `arriving`,
+    LedgerMoved for one that is not all there yet (operations/move.py): what is missing is no answer.
+    """
+    scheme = _scheme(settings.db)
+    if scheme in POSTGRES_SCHEMES:
+        with _on_server(settings, notify, purpose, arriving) as ledger:
+            yield ledger
+        return
+    if scheme:
+        raise InvalidInput(
+            f"a ledger is not kept at {shown(scheme + '://…')}", hint="give a path, or postgresql://user@host/database"
+        )
+    if re.match(r"postgres(ql)?:|(host|hostaddr|port|dbname|user|service) ?=", settings.db):
+        # Such a file could be made; and its name, with a password in it, be printed.
+        raise InvalidInput("a ledger on a server is named by a URL", hint="postgresql://user@host/database")
+    path = ledger_path(settings.db)
+    if settings.db_is_default and purpose is Purpose.MAKE:
+        try:
+            make_folder(path.parent)
+        except OSError as error:
+            hint = hint_of(error, "or give --db")
+            raise StorageError(f"cannot make the folder {path.parent}: {error.strerror}", hint=hint) from None
+    timeout_s = settings.lock_timeout_s
+    lock = turn_lock(beside(path, ".lock"))
+    # Before the ledger is read, or what others write meanwhile would seem to be missing.
+    last_commit = lock.last_commit()
+    try:
+        store = open_store(
+            path,
+            timeout_s if busy_timeout_s is None else busy_timeout_s,
+            lambda name: lock.turn(timeout_s, name),
+            notify,
+            purpose,
+            lambda: first_settings(settings, notify),
+            last_commit,
+        )
+    except LedgerNotFound as error:
+        if not Path(settings.db).expanduser().is_absolute():
+            error.hint = f"is this the right folder? {shown(settings.db)} is looked for in it; {error.hint}"
+        raise
+    try:
+        if not arriving:
+            store.check_whole()
+        check_last_commit(store, last_commit, str(path))
+        store.last_commit = lock.last_commit
+        yield Ledger(settings, store, Executor(store, lock, chosen_policy(settings), timeout_s))
+    finally:
+        store.close()
+        if purpose is not Purpose.READ and log_bytes(path) > MAX_LOG_BYTES:
+            _cut_log(path, notify)
+
+
+def _cut_log(path: Path, notify: Callable[[str], None]) -> None:
+    """Cut a log that has grown, or tell who prevents it. Whatever comes of it, what the command did is done."""
+    from wallet_cli.storage.log_file import cut_log
+
+    try:
+        told = cut_log(path)
+    except (StorageError, Busy) as error:
+        told = error.message
+    if told is not None:
+        notify(told)
+
+
+@contextmanager
+def _on_server(settings: Settings, notify: Callable[[str], None], purpose: Purpose, arriving: bool) -> Iterator[Ledger]:
+    """A ledger in PostgreSQL; row locks are its turns."""
+    try:
+        from wallet_cli.storage.postgres import PostgresStore
+    except ImportError as error:
+        from wallet_cli.installing import missing
+
+        raise missing("PostgreSQL needs", error, "postgres") from None
+    timeout_s = settings.lock_timeout_s
+    store = PostgresStore(settings.db, timeout_s)
+    try:
+        store.prepare(purpose, notify, lambda: first_settings(settings, notify))
+        if not arriving:
+            store.check_whole()
+        yield Ledger(settings, store, Executor(store, RowLocks(), chosen_policy(settings), timeout_s))
+    finally:
+        store.close()

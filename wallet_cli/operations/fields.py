@@ -1,0 +1,361 @@
+"""The one list of fields: what each answer holds, on the command line and over HTTP alike, in the order in which it is
+shown.
+
+Columns of CSV, the schemas of the OpenAPI document and the tables of docs/ are made from it. Making these classes takes
+milliseconds: import this for type checking, or where the fields themselves are needed.
+
+Text in `Annotated` says what a field means. What a kind of value looks like (`Money`, `Time` …) stands in
+web/responses.py. Fields may be added; none is renamed or dropped.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
+
+Id = int
+Count = int
+Version = int
+Money = str
+Time = str
+PhoneNumber = str
+E164 = str
+CurrencyName = str
+TypeName = str
+WalletName = str
+TransactionId = str
+HoldId = str
+KeyName = str
+Uuid = str
+Code = str
+Metadata = dict[str, Any]
+Details = dict[str, Any]
+Replayed = bool
+Cursor = str | None
+WholeCount = int | None
+TransactionKind = Literal["credit", "debit"]
+MovementKind = Literal[
+    "credit", "debit", "transfer_in", "transfer_out", "capture", "reversal_in", "reversal_out"
+]  # operations/statements.py KINDS
+WalletStatus = Literal["active", "frozen", "closed"]
+HoldStatus = Literal["open", "captured", "voided", "expired"]
+
+
+class User(TypedDict):
+    """A user."""
+
+    id: Id
+    phone_number: Annotated[PhoneNumber, "As it was typed."]
+    phone_e164: E164
+    name: str | None
+    created_at: Time
+    replayed: NotRequired[Replayed]
+
+
+class Wallet(TypedDict):
+    """A wallet, with its balance."""
+
+    id: Id
+    user_id: Id
+    type: TypeName
+    currency: CurrencyName
+    status: WalletStatus
+    balance: Money
+    held: Annotated[Money, "What its open holds keep."]
+    available: Annotated[Money, "What a debit may take now."]
+    minimum_balance: Money
+    transactions: Count
+    created_at: Time
+    maximum_balance: Annotated[Money | None, "Null: no limit."]
+    daily_debit: Annotated[Money | None, "Null: no limit."]
+    wallet: WalletName
+    replayed: NotRequired[Replayed]
+
+
+class WalletThen(Wallet):
+    """A wallet as it was at a time past, or is now."""
+
+    at: NotRequired[Annotated[Time, "The moment that it was asked for, where one was."]]
+
+
+class Transaction(TypedDict):
+    """A credit or debit."""
+
+    id: TransactionId
+    wallet_id: Id
+    seq: Id
+    kind: TransactionKind
+    is_credit: bool
+    amount: Money
+    balance: Annotated[Money, "The wallet's, just after it."]
+    currency: CurrencyName
+    at: Time
+    note: str | None
+    key: str | None
+    meta: NotRequired[Annotated[Metadata, "The metadata that it was made with."]]
+    transfer: NotRequired[Annotated[TransactionId, "The other one of a transfer."]]
+    reverses: NotRequired[Annotated[TransactionId, "What it takes back, in part or whole."]]
+    hold: NotRequired[Annotated[HoldId, "The hold that it captures, in part or whole."]]
+    forced: NotRequired[Annotated[bool, "True where an operator had it pass floors and limits."]]
+    user_key: NotRequired[Annotated[bool, "True where the key is one of the user's, apart from those of operators."]]
+    replayed: NotRequired[Replayed]
+
+
+class TransactionDetail(Transaction):
+    """A transaction, and how much of it has been reversed."""
+
+    reversed: Annotated[Money, "How much of it has been taken back."]
+    reversals: Annotated[list[TransactionId], "By which transactions."]
+
+
+class Transfer(TypedDict):
+    """Both transactions of a transfer."""
+
+    id: Annotated[TransactionId, "That of the debit."]
+    debit: Transaction
+    credit: Transaction
+    replayed: NotRequired[Replayed]
+
+
+class Hold(TypedDict):
+    """Money that is kept from being spent."""
+
+    id: HoldId
+    wallet_id: Id
+    status: HoldStatus
+    amount: Money
+    captured: Money
+    held: Annotated[Money, "What it still keeps from being spent."]
+    currency: CurrencyName
+    created_at: Time
+    expires_at: Time
+    ended_at: Time | None
+    note: str | None
+    key: str | None
+    replayed: NotRequired[Replayed]
+
+
+class UserPage(TypedDict):
+    """A page of users."""
+
+    users: list[User]
+    next_cursor: Cursor
+    count: NotRequired[WholeCount]
+
+
+class WalletPage(TypedDict):
+    """A page of wallets."""
+
+    wallets: list[Wallet]
+    next_cursor: Cursor
+    count: NotRequired[WholeCount]
+
+
+class TransactionPage(TypedDict):
+    """A page of transactions, the newest first."""
+
+    transactions: list[Transaction]
+    next_cursor: Cursor
+    count: NotRequired[WholeCount]
+
+
+class HoldPage(TypedDict):
+    """A page of holds, the newest first."""
+
+    holds: list[Hold]
+    next_cursor: Cursor
+    count: NotRequired[WholeCount]
+
+
+_Bounds = TypedDict("_Bounds", {"from": "Time | None", "to": "Time | None"})
+
+
+class _OfWallet(TypedDict):
+    wallet_id: Id
+    currency: CurrencyName
+
+
+class Total(_OfWallet, _Bounds):
+    """What a wallet took in and gave out over a period."""
+
+    opening_balance: Money
+    credit_total: Money
+    debit_total: Money
+    credit_count: Count
+    debit_count: Count
+    net: Annotated[Money, "Credits less debits."]
+    closing_balance: Money
+    wallet: WalletName
+
+
+class KindTotal(TypedDict):
+    """The transactions of one kind in a statement."""
+
+    kind: MovementKind
+    count: Count
+    amount: Money
+
+
+class _Holder(TypedDict):
+    wallet_id: Id
+    user_id: Id
+    type: TypeName
+    currency: CurrencyName
+    phone_e164: E164
+    name: str | None
+
+
+class StatementHead(_Holder, _Bounds):
+    """A statement without its lines."""
+
+    opening_balance: Money
+    closing_balance: Money
+    credit_total: Money
+    debit_total: Money
+    credit_count: Count
+    debit_count: Count
+    net: Annotated[Money, "Credits less debits."]
+    wallet: WalletName
+
+
+class Statement(StatementHead):
+    """A wallet over a period."""
+
+    totals: Annotated[list[KindTotal], "Of each kind that occurs."]
+    transactions: Annotated[list[Transaction], "The oldest first."]
+
+
+class Ledger(TypedDict):
+    """The ledger's id, and the settings that it keeps."""
+
+    id: Uuid
+    schema: Version
+    currency: Annotated[CurrencyName | None, "Of a wallet for which none is given; null: the program's default."]
+    phone_region: Annotated[str | None, "Of numbers with no `+`."]
+    minimum_balance: Annotated[Money | None, "No debit goes below it, unless the wallet has its own."]
+    timezone: Annotated[str | None, "Whose days its days are, an IANA name; null: UTC."]
+
+
+class Verification(TypedDict):
+    """What was found right."""
+
+    ok: bool
+    wallets: Count
+    transactions: Count
+
+
+class OperatorKey(TypedDict):
+    """An operator key, without the key itself."""
+
+    name: KeyName
+    read_only: bool
+    created_at: Time
+    last_used_at: Time | None
+    revoked_at: Time | None
+
+
+class _Secret(TypedDict):
+    key: Annotated[str, "Shown this once."]
+
+
+class CreatedKey(_Secret, OperatorKey):
+    """A new operator key."""
+
+
+class Token(TypedDict):
+    """A user's token."""
+
+    token: str
+    token_type: Literal["Bearer"]
+    user_id: Id
+
+
+class _Counted(TypedDict):
+    applied: Annotated[Count, "Transactions and holds."]
+    replayed: Annotated[Count, "Those that had been applied before."]
+    refused: Annotated[Count, "Lines."]
+    users_created: Count
+    wallets_created: Count
+
+
+class RefusedLine(TypedDict):
+    """Why a line of a file was refused."""
+
+    line: Id
+    code: Code
+    message: str
+    hint: str | None
+
+
+class RefusedPartLine(RefusedLine):
+    """Why a line of a part of a file was refused."""
+
+    retryable: bool
+    details: Details
+
+
+class ImportSummary(_Counted):
+    """What became of the lines of a file."""
+
+    skipped: NotRequired[Annotated[Count, "Lines that were there already, with `duplicates=skip`."]]
+    dry_run: NotRequired[Annotated[bool, "True where nothing was changed."]]
+
+
+class ImportResult(ImportSummary):
+    """What became of the lines of a file, and why some were refused."""
+
+    rejects: Annotated[list[RefusedLine], "Why lines were refused, the first 1,000 of them."]
+
+
+class PartResult(_Counted):
+    """What became of the lines of a part of a file."""
+
+    broken: Annotated[list[str], "Wallets of which a line of an export was refused."]
+    found: NotRequired[
+        Annotated[
+            list[list[int | str]],
+            "With `find`: the number of a line, how often that is there, and what it is; or what earlier imports"
+            " applied to its wallet: their digest, what, and how often.",
+        ]
+    ]
+    rejects: list[RefusedPartLine]
+
+
+class ItemResult(TypedDict):
+    """What became of one transaction of a batch: `data`, or the fields of a failure."""
+
+    status: Annotated[int, "What the transaction alone would be answered: 201 or 200, or that of a failure."]
+    data: Annotated[Transaction | None, "Null where it was refused."]
+    message: NotRequired[str]
+    code: NotRequired[Code]
+    details: NotRequired[Details]
+    retryable: NotRequired[bool]
+    hint: NotRequired[str | None]
+
+
+class BatchResult(TypedDict):
+    """What became of a batch."""
+
+    applied: Count
+    replayed: Count
+    refused: Count
+    results: Annotated[list[ItemResult], "One an item, in order."]
+
+
+class Failure(TypedDict):
+    """A request that was refused; nothing was changed."""
+
+    message: Annotated[str, "For a person."]
+    data: None
+    code: Annotated[Code, "For a program."]
+    details: Annotated[Details, "The figures that go with the code; amounts are strings."]
+    retryable: Annotated[bool, "Whether the same request with the same key may be sent again."]
+    hint: Annotated[str | None, "What to do next."]
+
+
+LISTS: dict[str, type] = {"users": User, "wallets": Wallet, "transactions": Transaction, "holds": Hold}
+"""What is listed, by what the list is called."""
+
+
+def columns(name: str) -> tuple[str, ...]:
+    """The columns of a list as CSV. Whether a key had been used before is told of one thing alone."""
+    return tuple(each for each in LISTS[name].__annotations__ if each != "replayed")

@@ -1,0 +1,69 @@
+"""What a ledger says of itself: its id, and the settings that it keeps, so that all who use it agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from wallet_cli.domain.commands import SetLedger
+from wallet_cli.domain.model import LedgerFacts
+from wallet_cli.domain.money import parse_currency, parse_minimum, parse_stored
+from wallet_cli.domain.period import check_zone
+from wallet_cli.domain.phone import check_region
+from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.context import Ledger, accepted
+from wallet_cli.operations.wallets import NO_LIMIT
+from wallet_cli.settings import ANY_CURRENCY, BY_NAME, LEDGER_SETTINGS
+from wallet_cli.storage.sql import SCHEMA_VERSION
+
+
+def show(ledger: Ledger) -> Answer:
+    """The ledger's id, where it is, its schema, and its own settings, null where the program's default rules."""
+    return ledger_answer(ledger.store.itself().facts) | {"db": ledger.store.address}
+
+
+def change(ledger: Ledger, name: str, value: str) -> Answer:
+    """Change one setting, `none` leaving it to the program; answers as `show`. Raises InvalidInput."""
+    commands = changes(ledger, {name: value})
+    for result in ledger.executor.run(commands, "ledger set"):
+        accepted(result)
+    return changed(ledger, commands) | {"db": ledger.store.address}
+
+
+def changes(ledger: Ledger, given: Mapping[str, str]) -> list[SetLedger]:
+    """The commands that change the settings that are given. Raises InvalidInput for one that cannot be."""
+    values = {name: checked(name, text) for name, text in given.items()}
+    facts = ledger.store.itself().facts._replace(**values)
+    if not values.keys().isdisjoint(("currency", "minimum_balance")):
+        # A minimum that the currency cannot say would refuse every debit.
+        currency = parse_stored(facts.currency or BY_NAME["currency"].default)
+        parse_minimum(facts.minimum_balance or BY_NAME["minimum_balance"].default, currency)
+    return [SetLedger(name, value) for name, value in values.items()]
+
+
+def changed(ledger: Ledger, commands: list[SetLedger]) -> Answer:
+    """What a change answers: the ledger, with what was set as it was set. Nothing more is read for that."""
+    return ledger_answer(ledger.store.facts_of_turn()._replace(**dict(commands)))
+
+
+def ledger_answer(facts: LedgerFacts) -> Answer:
+    return {"id": facts.uuid, "schema": SCHEMA_VERSION, **{name: getattr(facts, name) for name in LEDGER_SETTINGS}}
+
+
+def checked(name: str, text: str, currency: Callable[[str], object] = parse_currency) -> str | None:
+    """A setting as a ledger keeps it. Raises InvalidInput; `currency` is how one is read."""
+    if name not in LEDGER_SETTINGS:
+        raise InvalidInput(f"a ledger keeps no setting {shown(name)}", hint=f"one of {', '.join(LEDGER_SETTINGS)}")
+    if text == NO_LIMIT:
+        if name == "timezone":
+            raise InvalidInput("a ledger always has a time zone", hint="wallet ledger set timezone UTC")
+        return None
+    if name == "currency":
+        currency(text)
+    elif name == "phone_region":
+        check_region(text)
+    elif name == "minimum_balance":
+        parse_minimum(text, ANY_CURRENCY)
+    else:
+        check_zone(text)
+    return text

@@ -1,0 +1,288 @@
+"""Moving a ledger to another place: from a file to PostgreSQL, back, or between two of a kind.
+
+Both ends are marked first (storage/move_state.py): the new one as `arriving`, then the old one as `moving`, with the
+same random name of the move. From then on neither takes writes, so rows can be copied with no lock held, from where the
+last batch ended, whoever was killed there. Then the copy is proven, the new ledger opened to writes, and the old one
+marked as `moved`, in this order: at each moment at most one of the two takes writes, and running it again goes on.
+
+A move is named anew whenever a new ledger is marked that did not bear its name. So once `cancel` has taken the name
+from the new ledger, nothing of that move can finish, though it may still be running.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import zip_longest
+from typing import Any
+
+from wallet_cli.domain.ids import format_hold_id
+from wallet_cli.domain.model import Account, Hold, Operator, User
+from wallet_cli.errors import Busy, InvalidInput, LedgerMoved, StorageError, shown
+from wallet_cli.operations import verification
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.context import POSTGRES_SCHEMES, Ledger, open_ledger
+from wallet_cli.settings import Settings, Value
+from wallet_cli.storage.ledger_file import ledger_path
+from wallet_cli.storage.move_state import ARRIVING, MOVED, MOVING, Mark, refusal
+from wallet_cli.storage.purpose import Purpose
+from wallet_cli.storage.sql import COPIED
+
+BATCH_ROWS = 10_000
+
+Notify = Callable[[str], None]
+Watch = Callable[[str, int, int | None], None]
+"""Is told what is being done, how much of it has been, and of how much, where that is known."""
+
+
+def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
+    """Move the ledger that the settings name to `to`, or go on with that: `moved, from, to`, and what there was of it.
+
+    Raises InvalidInput where `to` cannot take it, LedgerMoved where it is on its way elsewhere, Busy where others write
+    for too long, and StorageError where one of the two cannot be read or written, or the copy is not the same: then the
+    old ledger takes no writes until it is run again, or called off.
+    """
+    with _opened(settings, settings.db, notify) as old:
+        known = old.store.mark()
+        if known.state == ARRIVING or (known.state is not None and _leads_nowhere(known, to)):
+            raise refusal(known)
+        with _opened(settings, to, notify, Purpose.MAKE) as new:
+            if old.store.identity() == new.store.identity():
+                raise InvalidInput(f"that is the same ledger: {new.store.address}", hint="move it somewhere else")
+            old.must_be_whole()
+            name = _named(old, new)
+            with old.store.many_batches(), new.store.many_batches():
+                if new.store.mark().origin != name:
+                    _copy(old, new, name, watch)
+                    _prove(old, new, watch)
+                    _open(new, name)
+                _close(old, name)
+                return _answer(old, new, moved=True)
+
+
+def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
+    """Call off a move that has not been completed: the old ledger takes writes again, and what is in the new one goes.
+
+    `to` is the new ledger, where its address as it is noted does not do: with a password, say.
+    """
+    with _opened(settings, settings.db, notify) as old:
+        known = old.store.mark()
+        if known.state is None or known.other is None:
+            raise InvalidInput("this ledger is not being moved", hint="wallet move --to URL")
+        if known.state != MOVING:
+            raise refusal(known)
+        if to and _leads_nowhere(known, to):
+            raise _elsewhere(known, to)
+        with (
+            _opened(settings, to or known.other, notify, Purpose.MAKE) as new,
+            old.store.many_batches(),
+            new.store.many_batches(),
+        ):
+            _take_back(new, known)
+            with _alone(old) as mark:
+                _expect(mark, known)
+                old.store.set_mark(Mark(origin=known.origin))
+            return _answer(old, new, moved=False)
+
+
+@contextmanager
+def _opened(settings: Settings, db: str, notify: Notify, purpose: Purpose = Purpose.WRITE) -> Iterator[Ledger]:
+    """A ledger that is kept here, or in a database that is talked to from here."""
+    if not db:
+        raise InvalidInput("missing destination: use --to DB", hint="wallet move --to URL")
+    scheme = db.partition("://")[0] if "://" in db else ""
+    if scheme and scheme not in POSTGRES_SCHEMES:
+        raise InvalidInput(
+            f"a ledger does not move to or from {shown(scheme + '://…')}",
+            hint="a path, or postgresql://user@host/database; what a server has is moved where that server runs",
+        )
+    # The ledger of the settings may be one that is made in a folder that is made; any other is just where it is said.
+    of_it = settings if db == settings.db else Settings({**settings.values, "db": Value(db, "--to")})
+    with open_ledger(of_it, notify, purpose=purpose, arriving=True) as ledger:
+        yield ledger
+
+
+@contextmanager
+def _alone(ledger: Ledger) -> Iterator[Mark]:
+    """Be the only writer for the length of a `with` block, which is one transaction; given the mark as it stands."""
+    with ledger.executor.exclusively("moving the ledger") as mark:
+        yield mark
+
+
+def _expect(mark: Mark, known: Mark) -> None:
+    if mark != known:
+        raise Busy("somebody else began, ended or called off a move of this ledger", hint="look, and try again")
+
+
+def _leads_nowhere(known: Mark, to: str) -> bool:
+    """Whether a ledger that is on its way somewhere would have a file made that it cannot move to."""
+    if "://" in to:
+        return False
+    path = ledger_path(to)
+    return not path.exists() and (known.state == MOVED or str(path) != known.other)
+
+
+# The marks.
+
+
+def _named(old: Ledger, new: Ledger) -> str:
+    """The name of the move, which both ends bear from now on, or which has been completed."""
+    known, there = old.store.mark(), new.store.mark()
+    if known.state is not None and known.move is not None:
+        if known.move in (there.origin, there.move if there.state == ARRIVING else None):
+            return known.move
+        if known.state == MOVED or known.other != new.store.address:
+            raise refusal(known)
+    name = os.urandom(16).hex()
+    with _alone(new) as there:
+        _expect(old.store.mark(), known)  # what another process put there, it put there after marking both
+        _check_free(old, new, there)
+        new.store.set_mark(Mark(ARRIVING, old.store.address, name, new.now_us(), there.origin))
+    # Only now: a new ledger that bears this name was there before the old one did.
+    with _alone(old) as mark:
+        _expect(mark, known)
+        old.store.set_mark(Mark(MOVING, new.store.address, name, old.now_us(), known.origin))
+    return name
+
+
+def _check_free(old: Ledger, new: Ledger, there: Mark) -> None:
+    """Whether a ledger may be moved there: one with nothing in it, which nothing is on its way to."""
+    hint = "give a path or a database where there is no ledger yet"
+    # One that this ledger was marked for, by who ended before this ledger was marked itself, is free again.
+    if there.state is not None and (there.state != ARRIVING or there.other != old.store.address):
+        raise InvalidInput(f"{new.store.address} is not free: {refusal(there).message}", hint=hint)
+    if not new.store.is_empty():
+        raise InvalidInput(f"there is a ledger with something in it: {new.store.address}", hint=hint)
+
+
+def _check_arriving(mark: Mark, name: str) -> None:
+    if (mark.state, mark.move) != (ARRIVING, name):
+        raise Busy("the move was ended or called off by somebody else", hint="look, and try again")
+
+
+def _open(new: Ledger, name: str) -> None:
+    """Let the new ledger take writes."""
+    with _alone(new) as mark:
+        _check_arriving(mark, name)
+        new.store.set_mark(Mark(origin=name))
+
+
+def _close(old: Ledger, name: str) -> None:
+    """Have the old ledger say for good where it went; it has taken no writes for long."""
+    with _alone(old) as mark:
+        if mark.move != name:
+            raise Busy("somebody else changed what this ledger says of its move", hint="look, and try again")
+        if mark.state == MOVING:
+            old.store.set_mark(mark._replace(state=MOVED, since_us=old.now_us()))
+
+
+def _take_back(new: Ledger, known: Mark) -> None:
+    """Leave nothing at the new end that a move by that name could finish."""
+    with _alone(new) as there:
+        if there.origin == known.move:
+            raise LedgerMoved(
+                f"this ledger has all arrived at {known.other}, which may have been written to since",
+                hint="`wallet move --to …` once more marks this one as moved",
+                **refusal(known).details,
+            )
+        if (there.state, there.move) == (ARRIVING, known.move):
+            new.store.clear()
+            # No two ledgers have one id.
+            new.store.set_facts(new.store.itself().facts._replace(uuid=str(uuid.uuid4())))
+            new.store.set_mark(Mark(origin=there.origin))
+        elif new.store.address != known.other:
+            raise _elsewhere(known, new.store.address)
+
+
+def _elsewhere(known: Mark, address: str) -> InvalidInput:
+    return InvalidInput(f"this ledger is not being moved to {address}", hint=f"it is being moved to {known.other}")
+
+
+# The copy.
+
+
+def _copy(old: Ledger, new: Ledger, name: str, watch: Watch) -> None:
+    """Copy what is not there yet, a batch a transaction. Each looks at the mark, and at how far the copy has come."""
+    total = sum(old.store.count(copied) for copied in COPIED)
+    done = sum(new.store.count(copied) for copied in COPIED)
+    watch("copying", done, total)
+    for copied in COPIED:
+        more = True
+        while more:
+            with _alone(new) as mark:
+                _check_arriving(mark, name)
+                rows = old.store.rows_after(copied, new.store.last_key(copied), BATCH_ROWS)
+                new.store.add_rows(copied, rows)
+            more = len(rows) == BATCH_ROWS
+            done += len(rows)
+            watch("copying", done, total)
+    with _alone(new) as mark:
+        _check_arriving(mark, name)
+        there = {operator.name for operator in new.store.operators()}
+        new.store.add_operators([operator for operator in old.store.operators() if operator.name not in there])
+        # What moves is the ledger itself: its id and its settings.
+        new.store.set_facts(old.store.itself().facts)
+    new.store.settle()
+
+
+# The proof.
+
+
+def _prove(old: Ledger, new: Ledger, watch: Watch) -> None:
+    """See that both ledgers hold the same, side by side; raises StorageError for the first thing that differs.
+
+    A wallet's head hash stands for all its transactions, of which `verify` works out each hash in the new ledger again.
+    """
+    for copied in COPIED:
+        counts = old.store.count(copied), new.store.count(copied)
+        if counts[0] != counts[1]:
+            raise _differs(f"{counts[0]} {copied.table} became {counts[1]}")
+    if old.store.itself().facts != new.store.itself().facts:
+        raise _differs("what the ledger says of itself")
+    total = sum(old.store.count(copied) for copied in COPIED if copied.table != "transactions")
+    now_us = old.now_us()
+    with old.store.snapshot(), new.store.snapshot():
+        pairs: Iterable[tuple[Any, Any]] = _side_by_side(old, new, now_us)
+        for done, (one, other) in enumerate(pairs):
+            if one != other:
+                raise _differs(f"{_name_of(one or other)} is not the same")
+            if done % 1000 == 0:
+                watch("comparing", done, total)
+    watch("verifying", 0, None)
+    verification.verify(new)
+
+
+def _side_by_side(old: Ledger, new: Ledger, now_us: int) -> Iterator[tuple[Any, Any]]:
+    ends = old.store, new.store
+    yield from zip_longest(*(store.users() for store in ends))
+    # The wallet, its last transaction with its hash, and what is held.
+    yield from zip_longest(*(store.accounts_after(0, -1, now_us) for store in ends))
+    yield from zip_longest(*(store.holds_in_order() for store in ends))
+    # By name here, because the two may order letters differently.
+    yield from zip_longest(*(sorted(store.operators()) for store in ends))
+
+
+def _name_of(thing: User | Account | Hold | Operator) -> str:
+    if isinstance(thing, User):
+        return f"user {thing.id}"
+    if isinstance(thing, Account):
+        return f"wallet {thing.wallet.name}"
+    if isinstance(thing, Hold):
+        return f"hold {format_hold_id(thing.wallet_id, thing.number)}"
+    return f"operator {thing.name}"
+
+
+def _differs(what: str) -> StorageError:
+    return StorageError(f"the copy is not the same: {what}", hint="`wallet move --cancel`, and then move it again")
+
+
+def _answer(old: Ledger, new: Ledger, *, moved: bool) -> Answer:
+    counts = {copied.table: old.store.count(copied) for copied in COPIED}
+    return {
+        "moved": moved,
+        "from": old.store.address,
+        "to": new.store.address,
+        **{table: counts[table] for table in ("users", "wallets", "transactions", "holds")},
+    }

@@ -1,0 +1,199 @@
+"""User tokens: short-lived JWTs that let one user read their wallets and take money out of them.
+
+One algorithm, chosen here and never by the token; issuer, audience, type, expiry and subject are required. The audience
+is the ledger's id, so that a token is good for one ledger, whatever others have the same secret. A token that an
+operator asked for names that operator's key, and ends with it. The secret comes from the settings, or is made once and
+kept in a file of its own (RFC 8725 is the checklist followed).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jwt
+
+from wallet_cli.domain.ids import check_operator_name, parse_id
+from wallet_cli.errors import InvalidInput, StorageError, Unauthenticated, hint_of
+from wallet_cli.settings import Settings, check_expires_minutes, data_folder, exposed
+from wallet_cli.storage.folders import make_folder
+
+ALGORITHM = "HS256"
+ISSUER = "wallet"
+TOKEN_TYPE = "user"  # noqa: S105  (a claim, not a secret)
+MIN_SECRET_BYTES = 32
+MAX_TOKEN_CHARS = 4096
+MAX_TIME_S = 253_402_300_799
+"""The last second of the year 9999."""
+
+LEEWAY_S = 5
+"""By how much the clock of another server with the same secret may be ahead."""
+
+DEVELOPMENT = "development"
+
+# Printed in the original application's README, and so known to everybody.
+SAMPLE_SECRET = "ScuqXHWTSBlzE6Zlp3jE2iExBqrRSTm8KbWw+IbA/oc="  # noqa: S105
+
+
+class Bearer(NamedTuple):
+    """Whom a token speaks for, and the name of the operator key that asked for it, if one did."""
+
+    user_id: int
+    operator: str | None
+
+
+class Tokens:
+    """Issues and reads user tokens with one secret. `ledger_id` is that of the ledger that they are for."""
+
+    def __init__(self, secret: str, expires_minutes: int, max_minutes: int) -> None:
+        self._secret = secret
+        self._expires_minutes = expires_minutes
+        self._max_minutes = max_minutes
+
+    def issue(
+        self, ledger_id: str, user_id: int, expires_minutes: int | None = None, operator: str | None = None
+    ) -> str:
+        """A token for a user, good for `expires_minutes` (default: the setting). Raises InvalidInput.
+
+        `operator` names the key that asks for it.
+        """
+        minutes = self._expires_minutes if expires_minutes is None else expires_minutes
+        check_expires_minutes(minutes, self._max_minutes)
+        now_s = int(time.time())
+        claims = {
+            "iss": ISSUER,
+            "aud": ledger_id,
+            "sub": str(user_id),
+            "type": TOKEN_TYPE,
+            "iat": now_s,
+            "exp": now_s + minutes * 60,
+            "jti": secrets.token_hex(8),
+        }
+        if operator is not None:
+            claims["key"] = operator
+        return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
+
+    def bearer_of(self, token: str, ledger_id: str) -> Bearer:
+        """Whom a token speaks for; raises Unauthenticated. Whether its key was revoked is for the caller to see."""
+        if len(token) > MAX_TOKEN_CHARS:
+            raise Unauthenticated("the token is too long")
+        try:
+            decoded = jwt.decode_complete(
+                token,
+                self._secret,
+                algorithms=[ALGORITHM],
+                issuer=ISSUER,
+                audience=ledger_id,
+                options={
+                    "require": ["exp", "iat", "iss", "aud", "sub", "type"],
+                    "strict_aud": True,
+                    # Below, by whole numbers alone: the library takes text, fractions and infinity for times too.
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                },
+            )
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            raise Unauthenticated("the token is not valid") from None
+        header, claims = decoded["header"], decoded["payload"]
+        # A key that the token itself brings or names is never looked at; one that tries is refused.
+        if set(header) - {"alg", "typ"} or claims["type"] != TOKEN_TYPE:
+            raise Unauthenticated("the token is not valid")
+        self._check_times(claims)
+        operator = claims.get("key")
+        try:
+            return Bearer(parse_id(claims["sub"]), operator if operator is None else check_operator_name(operator))
+        except (InvalidInput, TypeError):
+            raise Unauthenticated("the token is not valid") from None
+
+    def _check_times(self, claims: Mapping[str, Any]) -> None:
+        """Raises Unauthenticated for a token that is not good now, or was made to last longer than one may."""
+        issued_s, expires_s, begins_s = claims["iat"], claims["exp"], claims.get("nbf", 0)
+        for moment in (issued_s, expires_s, begins_s):
+            if type(moment) is not int or not 0 <= moment <= MAX_TIME_S:
+                raise Unauthenticated("the token is not valid")
+        now_s = time.time()
+        if expires_s <= now_s:
+            raise Unauthenticated("the token has expired", hint="ask for a new one")
+        if max(issued_s, begins_s) > now_s + LEEWAY_S or not 0 < expires_s - issued_s <= self._max_minutes * 60:
+            raise Unauthenticated("the token is not valid")
+
+
+def subject_of(token: str) -> str:
+    """Whom a token says that it is for, whoever signed it: an id, or `?`."""
+    try:
+        claims = jwt.decode(token[:MAX_TOKEN_CHARS], options={"verify_signature": False})
+        return str(parse_id(claims["sub"]))
+    except (jwt.PyJWTError, InvalidInput, ValueError, RecursionError, LookupError, TypeError, OverflowError):
+        return "?"
+
+
+def open_tokens(settings: Settings) -> tuple[Tokens, str | None]:
+    """The tokens of these settings, and a warning if their secret is only fit for development.
+
+    Raises InvalidInput for a public or short secret in any other environment than `development`.
+    """
+    text = settings.jwt_secret_key
+    warning = None
+    secret = _kept_secret(data_folder() / "jwt_secret_key") if text is None else text
+    weak, exposed_by = _weakness(secret), settings.exposed("jwt_secret_key")
+    wrong = weak or exposed_by
+    if wrong is not None:
+        # Said below, in this program's words.
+        warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
+        if settings.env != DEVELOPMENT:
+            raise InvalidInput(
+                f"the setting jwt_secret_key {wrong}",
+                hint=(
+                    "set JWT_SECRET_KEY to 32 random bytes or more, or leave it out and one is made"
+                    if weak
+                    else "chmod 600"
+                )
+                + "; FLASK_ENV=development accepts it for local work",
+            )
+        warning = f"jwt_secret_key {wrong}: fit for development only"
+    expires_minutes, max_minutes = settings.jwt_access_token_expires_minutes, settings.jwt_max_token_expires_minutes
+    return Tokens(secret, expires_minutes, max_minutes), warning
+
+
+def _weakness(secret: str) -> str | None:
+    if secret == SAMPLE_SECRET:
+        return "is the sample from the original README, which everybody knows"
+    if len(secret.encode()) < MIN_SECRET_BYTES:
+        return f"is shorter than {MIN_SECRET_BYTES} bytes"
+    return None
+
+
+def _kept_secret(path: Path) -> str:
+    """The secret kept at `path`, made once: written under another name first, so that no reader sees half of it."""
+    try:
+        if not path.exists():
+            make_folder(path.parent)
+            new = path.with_name(f"{path.name}.{os.getpid()}")
+            fd = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(fd, "w") as file:
+                file.write(secrets.token_urlsafe(MIN_SECRET_BYTES))
+                file.flush()
+                os.fsync(fd)
+            try:
+                os.link(new, path)  # fails if another process was first, whose secret then holds
+            except FileExistsError:
+                pass
+            finally:
+                new.unlink()
+        with path.open("rb") as file:
+            wrong = exposed(os.fstat(file.fileno()))
+            if wrong is not None:
+                raise InvalidInput(f"the file of the token secret {wrong}: {path}", hint=f"chmod 600 {path}")
+            return file.read().decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput(f"the file of the token secret is not text: {path}", hint="remove it") from None
+    except OSError as error:
+        raise StorageError(
+            f"cannot keep the token secret: {error.strerror}: {path}", hint=hint_of(error, "set JWT_SECRET_KEY")
+        ) from None

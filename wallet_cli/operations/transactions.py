@@ -1,0 +1,338 @@
+"""Adding transactions, moving and reversing them, listing them and totalling them over a period."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from wallet_cli.domain.commands import Applied, Post, Replayed, Reverse, Transfer
+from wallet_cli.domain.hash_chain import unopened
+from wallet_cli.domain.ids import (
+    TransactionId,
+    WalletRef,
+    check_key,
+    check_note,
+    format_transaction_id,
+    parse_transaction_id,
+)
+from wallet_cli.domain.model import Account, Transaction, Wallet
+from wallet_cli.domain.money import format_minor, parse_amount
+from wallet_cli.domain.period import Period, parse_period, parse_time
+from wallet_cli.domain.rules.refusals import no_transaction
+from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.operations.answers import Answer, total_answer, transaction_answer
+from wallet_cli.operations.context import Ledger
+from wallet_cli.operations.pages import DEFAULT_LIMIT, FIRST_PIECE, MAX_PIECE, check_limit, pieces_back
+from wallet_cli.operations.prepared import Prepared, told_again
+from wallet_cli.operations.wallets import find_account, find_wallet, state_before
+from wallet_cli.storage.sql import ORIGINS, Filter
+
+
+def add(
+    ledger: Ledger,
+    wallet: WalletRef,
+    amount: str,
+    *,
+    is_credit: bool,
+    note: str | None = None,
+    key: str | None = None,
+    at: str | None = None,
+    meta: Mapping[str, Any] | None = None,
+    reset_time: bool = False,
+    by_user: bool = False,
+) -> Prepared[Post]:
+    """Credit or debit a wallet; the answer is a `transaction`.
+
+    `reset_time`: the wallet's last time was a wrong clock's, and it goes on from now (domain/rules/clocks.py).
+    `by_user`: the key is one of the wallet's owner, and apart from those of others.
+    Raises UserNotFound, WalletNotFound or InvalidInput.
+    """
+    if reset_time and not (is_credit and key is None and at is None):
+        raise InvalidInput(
+            "a time is reset by a credit, with no key and no time of its own",
+            hint="wallet tx add WALLET AMOUNT --credit --reset-time; wallet tx reverse ID takes the amount back",
+        )
+    key, text = check_texts(note, key, meta)
+    at_us = parse_time(at, ledger.zone_of_times).start_us if at is not None else None
+    found = find_wallet(ledger, wallet)
+    minor = parse_amount(amount, found.currency)
+    user_key = by_user and key is not None
+    command = Post(found.id, is_credit, minor, note, key, at_us, text, user_key, reset_time)
+    return Prepared(command, posted(found), ((wallet, found),))
+
+
+def check_texts(note: str | None, key: str | None, meta: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
+    """Check what may go with any posting; returns the key and the metadata as they are kept. Raises InvalidInput."""
+    if note is not None:
+        check_note(note)
+    if key is not None:
+        key = check_key(key)
+    if not meta:
+        return key, None
+    from wallet_cli.domain.metadata import canonical
+
+    return key, canonical(meta)
+
+
+def posted(wallet: Wallet) -> Callable[[Applied | Replayed], Answer]:
+    """How a credit, debit, capture or reversal is told: as a `transaction`."""
+
+    def answer(result: Applied | Replayed) -> Answer:
+        assert isinstance(result.made, Transaction)
+        return transaction_answer(result.made, wallet, replayed=isinstance(result, Replayed))
+
+    return answer
+
+
+def transfer(
+    ledger: Ledger,
+    source: WalletRef,
+    target: WalletRef,
+    amount: str,
+    *,
+    note: str | None = None,
+    key: str | None = None,
+    meta: Mapping[str, Any] | None = None,
+    by_user: bool = False,
+) -> Prepared[Transfer]:
+    """Move an amount from one wallet to another in one step: `debit` and `credit`, a `transaction` each; `id` is that
+    of the debit.
+
+    `by_user`: as in `add`. Raises UserNotFound, WalletNotFound or InvalidInput.
+    """
+    key, text = check_texts(note, key, meta)
+    out, into = find_wallet(ledger, source), find_wallet(ledger, target)
+    minor = parse_amount(amount, out.currency)
+
+    def answer(result: Applied | Replayed) -> Answer:
+        debit, credit = result
+        assert isinstance(debit, Transaction)
+        assert credit is not None
+        legs: Answer = {
+            "id": format_transaction_id(debit.wallet_id, debit.seq),
+            "debit": transaction_answer(debit, out),
+            "credit": transaction_answer(credit, into),
+        }
+        return told_again(legs, result)
+
+    command = Transfer(out.id, into.id, minor, note, key, text, by_user and key is not None)
+    return Prepared(command, answer, ((source, out), (target, into)))
+
+
+def reverse(
+    ledger: Ledger,
+    id_: TransactionId,
+    amount: str | None = None,
+    *,
+    note: str | None = None,
+    key: str | None = None,
+    force: bool = False,
+    meta: Mapping[str, Any] | None = None,
+) -> Prepared[Reverse]:
+    """Take a transaction back, or a part of it; of a transfer, both legs. The answer is the new `transaction`.
+
+    `force` lets it pass floors and limits, and is recorded. Raises TransactionNotFound or InvalidInput.
+    """
+    key, text = check_texts(note, key, meta)
+    account = ledger.store.account(id_.wallet_id, ledger.now_us())
+    if account is None or id_.seq > account.last.seq:
+        raise no_transaction(*id_)
+    wallet = account.wallet
+    minor = parse_amount(amount, wallet.currency) if amount is not None else None
+    return Prepared(Reverse(id_.wallet_id, id_.seq, minor, note, key, force, text), posted(wallet))
+
+
+def show(ledger: Ledger, id_: TransactionId, user_id: int | None = None) -> Answer:
+    """A transaction, with `reversed` (how much of it has been taken back) and `reversals` (their ids).
+
+    `user_id` is whose it has to be, where that matters. Raises TransactionNotFound.
+    """
+    with ledger.store.snapshot():
+        account = ledger.store.account(id_.wallet_id, ledger.now_us())
+        found = ledger.store.transaction(*id_)
+        if account is None or found is None or user_id not in (None, account.wallet.user_id):
+            raise no_transaction(*id_)
+        reversals = ledger.store.reversals(*id_)
+    return transaction_answer(found, account.wallet) | {
+        "reversed": format_minor(sum(each.amount for each in reversals), account.wallet.currency),
+        "reversals": [format_transaction_id(each.wallet_id, each.seq) for each in reversals],
+    }
+
+
+class Wanted(NamedTuple):
+    """Which transactions a list is to show, as text: each that is given has to fit.
+
+    `kind` is credit, debit, transfer, capture or reversal; `least` and `most` bound the amount; `text` is in the note,
+    letters of either case alike, in any language.
+    """
+
+    kind: str | None = None
+    least: str | None = None
+    most: str | None = None
+    text: str | None = None
+    key: str | None = None
+
+
+KINDS = ("credit", "debit", *ORIGINS)
+EVERYTHING = Wanted()
+
+
+def listed(
+    ledger: Ledger,
+    wallet: WalletRef,
+    start: str | None = None,
+    end: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    wanted: Wanted = EVERYTHING,
+    *,
+    counted: bool = False,
+    examined: int | None = None,
+) -> Answer:
+    """A page of a wallet's transactions, the newest first: `transactions, next_cursor`.
+
+    If `counted`, also `count`: how many the whole list has; None where more than a period chooses them, as only
+    reading all of it would tell.
+    A cursor names the last transaction that was looked at, so pages neither repeat nor skip while others write.
+    Where at most so many transactions are `examined`, a page may have fewer than `limit`, or none, and still a cursor.
+    Raises InvalidInput for a limit outside 1–1000, a reversed period, a filter that cannot be read, or a cursor of
+    another wallet.
+    """
+    check_limit(limit)
+    search = _search(ledger, wallet, start, end, cursor, wanted)
+    first = search.first
+    if examined is not None and search.is_long:
+        search = search._replace(first=max(first, search.last - examined + 1))
+    found = list(_found(ledger, search, limit + 1))
+    page = found[:limit]
+    on: int | None = page[-1].seq if len(found) > limit else search.first if search.first > first else None
+    answer: Answer = {
+        "transactions": [transaction_answer(transaction, search.wallet) for transaction in page],
+        "next_cursor": None if on is None else format_transaction_id(search.wallet.id, on),
+    }
+    if not counted:
+        return answer
+    return answer | {"count": search.whole}
+
+
+def streamed(
+    ledger: Ledger,
+    wallet: WalletRef,
+    start: str | None = None,
+    end: str | None = None,
+    cursor: str | None = None,
+    wanted: Wanted = EVERYTHING,
+) -> Iterator[Answer]:
+    """The same as `listed`, all of them and one at a time, in constant memory."""
+    search = _search(ledger, wallet, start, end, cursor, wanted)
+    for transaction in _found(ledger, search, None):
+        yield transaction_answer(transaction, search.wallet)
+
+
+class _Search(NamedTuple):
+    """Which transactions are looked at, and which of them are wanted."""
+
+    wallet: Wallet
+    first: int
+    last: int
+    wanted: Filter | None
+    whole: int | None
+    """How many there are in all, where every one is wanted."""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether more may be looked at than are wanted; a key has an index."""
+        return self.wanted is not None and self.wanted.key is None
+
+
+def _search(
+    ledger: Ledger, wallet: WalletRef, start: str | None, end: str | None, cursor: str | None, wanted: Wanted
+) -> _Search:
+    period = parse_period(start, end, ledger.zone_of_times)
+    with ledger.store.snapshot():
+        account = find_account(ledger, wallet)
+        opening, closing = bounds(ledger, account, period)
+    first, last = _range(account, opening, closing, cursor)
+    count = closing.seq - opening.seq if wanted == EVERYTHING else None
+    return _Search(account.wallet, first, last, filter_of(wanted, account.wallet), count)
+
+
+def _found(ledger: Ledger, search: _Search, most: int | None) -> Iterator[Transaction]:
+    """What a search finds, the newest first, at most so many."""
+    wallet_id, wanted = search.wallet.id, search.wanted
+    if wanted is not None and wanted.key is not None:
+        size = max(1, search.last - search.first + 1)
+    else:
+        size = MAX_PIECE if most is None else most if wanted is None else max(most, FIRST_PIECE)
+    left = -1 if most is None else most
+    for low, high in pieces_back(search.first, search.last, size):
+        # Each piece is read whole before it is given out: nothing stays open for a reader who is slow.
+        found = list(ledger.store.newest_first(wallet_id, low, high, left, wanted))
+        yield from found
+        if most is not None:
+            left -= len(found)
+            if not left:
+                return
+
+
+def filter_of(wanted: Wanted, wallet: Wallet) -> Filter | None:
+    """What is wanted, checked; None for everything."""
+    if wanted == EVERYTHING:
+        return None
+    kind, least, most, text, key = wanted
+    if kind is not None and kind not in KINDS:
+        raise InvalidInput(f"not a kind of transaction: {shown(kind)}", hint=f"one of {', '.join(KINDS)}")
+    least_minor = parse_amount(least, wallet.currency) if least is not None else None
+    most_minor = parse_amount(most, wallet.currency) if most is not None else None
+    if least_minor is not None and most_minor is not None and least_minor > most_minor:
+        raise InvalidInput(
+            f"the least amount is above the most: {shown(str(least))} and {shown(str(most))}",
+            hint="give the smaller one as the least",
+        )
+    is_credit = {"credit": True, "debit": False}.get(kind or "")
+    origin = kind if kind in ORIGINS else None
+    return Filter(
+        is_credit,
+        origin,
+        least_minor,
+        most_minor,
+        None if text is None else check_note(text),
+        None if key is None else check_key(key),
+    )
+
+
+def total(ledger: Ledger, wallet: WalletRef, start: str | None = None, end: str | None = None) -> Answer:
+    """What a wallet took in and gave out over a period; two rows of the ledger, however many lie between."""
+    period = parse_period(start, end, ledger.zone_of_times)
+    with ledger.store.snapshot():
+        account = find_account(ledger, wallet)
+        opening, closing = bounds(ledger, account, period)
+    return total_answer(account.wallet, period, opening, closing)
+
+
+def bounds(ledger: Ledger, account: Account, period: Period) -> tuple[Transaction, Transaction]:
+    """The state of a wallet just before a period, and at its end."""
+    opening = state_before(ledger, account, period.start_us) if period.start_us is not None else None
+    closing = state_before(ledger, account, period.end_us) if period.end_us is not None else account.last
+    return opening or unopened(account.wallet), closing
+
+
+def _range(account: Account, opening: Transaction, closing: Transaction, cursor: str | None) -> tuple[int, int]:
+    """The first and last seq of what a list shows: those of the period, before the cursor."""
+    first, last = opening.seq + 1, closing.seq
+    if cursor is not None:
+        wallet_id, seq = parse_cursor(cursor)
+        if wallet_id != account.wallet.id or not 1 <= seq <= account.last.seq:
+            raise InvalidInput(
+                f"not a cursor of this list: {shown(cursor)}", hint="give the next_cursor of the page before, unchanged"
+            )
+        last = min(last, seq - 1)
+    return first, last
+
+
+def parse_cursor(text: str) -> tuple[int, int]:
+    """The wallet and the seq that a page of transactions goes on before. Raises InvalidInput."""
+    try:
+        return parse_transaction_id(text)
+    except InvalidInput:
+        raise InvalidInput(f"not a cursor: {shown(text)}", hint="give the next_cursor of the page before") from None

@@ -1,0 +1,209 @@
+"""Opening wallets, and what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeVar
+
+from wallet_cli.domain import hash_chain
+from wallet_cli.domain.commands import SAME, Applied, OpenWallet, Replayed, Same, SetLimits, SetStatus
+from wallet_cli.domain.ids import (
+    OwnedWallet,
+    TypedWallet,
+    UserId,
+    UserName,
+    WalletId,
+    WalletName,
+    WalletRef,
+    format_transaction_id,
+    format_wallet_id,
+)
+from wallet_cli.domain.model import Account, Transaction, Wallet
+from wallet_cli.domain.money import Currency, parse_currency, parse_daily_debit, parse_maximum, parse_minimum
+from wallet_cli.domain.period import format_end, parse_time
+from wallet_cli.errors import StorageError, WalletNotFound
+from wallet_cli.operations.answers import Answer, wallet_answer
+from wallet_cli.operations.context import Ledger
+from wallet_cli.operations.pages import Paged, paged
+from wallet_cli.operations.prepared import Prepared, told_again
+from wallet_cli.operations.users import find_user
+
+NO_LIMIT = "none"
+"""Removes a limit; the minimum is then the setting's."""
+
+MOST_TYPES = 10
+"""How many of a user's types a hint names."""
+
+T = TypeVar("T")
+
+
+def create(
+    ledger: Ledger,
+    name: WalletName,
+    currency: str | None = None,
+    minimum_balance: str | None = None,
+    key: str | None = None,
+) -> Prepared[OpenWallet]:
+    """Open a wallet; the answer is a `wallet`. Raises InvalidInput or UserNotFound; the rules, WalletExists."""
+    unit = parse_currency(currency) if currency is not None else ledger.settings.currency
+    user_id = find_user(ledger, name.user).id
+    if key is not None and currency is None:
+        # Sent again, a request that named no currency means the one that it got.
+        prior = ledger.store.wallet_by_key(user_id, key)
+        unit = unit if prior is None else prior.currency
+    own_minimum = parse_minimum(minimum_balance, unit) if minimum_balance is not None else None
+    command = OpenWallet(user_id, name.type, unit, own_minimum, key=key, currency_given=currency is not None)
+    return Prepared(command, partial(_changed, ledger))
+
+
+def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:
+    """What a wallet holds now, or held at the end of the TIME `at`; the answer is a `wallet`, with `at` if given."""
+    if at is None:
+        return wallet_answer(find_account(ledger, wallet), ledger.policy)
+    moment_us = parse_time(at, ledger.zone_of_times).end_us
+    with ledger.store.snapshot():
+        account = find_account(ledger, wallet)
+        # What was held then is not told: a balance in the past is for looking back, not for spending.
+        past = Account(account.wallet._replace(held=0), state_before(ledger, account, moment_us))
+    return wallet_answer(past, ledger.policy) | {"at": format_end(moment_us)}
+
+
+def of_user(ledger: Ledger, name: UserName) -> list[Answer]:
+    """All wallets of a user, in the order in which they were opened."""
+    with ledger.store.snapshot():
+        user = find_user(ledger, name)
+        policy = ledger.policy
+        return [wallet_answer(account, policy) for account in ledger.store.accounts_of(user.id, ledger.now_us())]
+
+
+def set_status(ledger: Ledger, ref: WalletRef, status: str) -> Prepared[SetStatus]:
+    """Freeze, unfreeze (`active`) or close a wallet; the answer is the `wallet`.
+
+    The rules refuse a closed one with WalletNotActive, and with WalletNotEmpty where money or a hold is left in one
+    that is to be closed.
+    """
+    found = find_wallet(ledger, ref)
+    return Prepared(SetStatus(found.id, status), partial(_changed, ledger), ((ref, found),))
+
+
+def set_limits(
+    ledger: Ledger,
+    ref: WalletRef,
+    minimum_balance: str | None = None,
+    maximum_balance: str | None = None,
+    daily_debit: str | None = None,
+) -> Prepared[SetLimits]:
+    """Change the limits that are given, `none` removing one; the answer is the `wallet`. Raises InvalidInput."""
+    found = find_wallet(ledger, ref)
+
+    def read(text: str | None, parse: Callable[[str, Currency], int]) -> int | Same | None:
+        if text is None:
+            return SAME
+        return None if text == NO_LIMIT else parse(text, found.currency)
+
+    command = SetLimits(
+        found.id,
+        read(minimum_balance, parse_minimum),
+        read(maximum_balance, parse_maximum),
+        read(daily_debit, parse_daily_debit),
+    )
+    return Prepared(command, partial(_changed, ledger), ((ref, found),))
+
+
+def _changed(ledger: Ledger, result: Applied | Replayed) -> Answer:
+    """What opening or changing a wallet answers: the wallet, as that left it. Nothing more is read for that."""
+    wallet, last = result
+    assert isinstance(wallet, Wallet)
+    policy = ledger.executor.policy.within(ledger.store.facts_of_turn())
+    return told_again(wallet_answer(Account(wallet, last or hash_chain.unopened(wallet)), policy), result)
+
+
+def listed(ledger: Ledger, name: UserName | None = None) -> Paged:
+    """All wallets, or a user's, in the order in which they were opened."""
+
+    def owner() -> int | None:
+        return None if name is None else find_user(ledger, name).id
+
+    def read(after: int, limit: int) -> Iterator[tuple[int, Answer]]:
+        with ledger.store.snapshot():
+            user_id, policy = owner(), ledger.policy
+            for account in ledger.store.accounts_after(after, limit, ledger.now_us(), user_id):
+                yield account.wallet.id, wallet_answer(account, policy)
+
+    return paged("wallets", read, lambda: ledger.store.wallet_count(owner()))
+
+
+def find_account(ledger: Ledger, ref: WalletRef) -> Account:
+    """The wallet that somebody named, and its last transaction; raises UserNotFound or WalletNotFound."""
+    store, now_us = ledger.store, ledger.now_us()
+    if not isinstance(ref, OwnedWallet):
+        return _found(ledger, ref, lambda id_: store.account(id_, now_us), partial(store.account_of, now_us=now_us))
+    account = store.account_owned(ref.wallet_id, ref.user_id, now_us)
+    if account is None:
+        raise _not_owned(ref)
+    return account
+
+
+def _found(
+    ledger: Ledger, ref: TypedWallet, by_id: Callable[[int], T | None], by_owner: Callable[[int, str], T | None]
+) -> T:
+    """What is asked of the wallet that somebody named, by its id, or by its owner and type."""
+    if isinstance(ref, WalletId):
+        found = by_id(ref.wallet_id)
+        if found is None:
+            raise no_wallet(ref)
+        return found
+    user_id = ref.user.id if isinstance(ref.user, UserId) else find_user(ledger, ref.user).id
+    found = by_owner(user_id, ref.type)
+    if found is None:
+        # Whether there is a user of that id matters only where there is no wallet.
+        find_user(ledger, UserId(user_id))
+        types = [each.wallet.type for each in ledger.store.accounts_after(0, MOST_TYPES + 1, ledger.now_us(), user_id)]
+        known = ", ".join(types[:MOST_TYPES]) + (", …" if len(types) > MOST_TYPES else "")
+        raise WalletNotFound(
+            f"user {ref.user_text} has no wallet of type {ref.type}",
+            hint=(f"the user has: {known}; " if types else "") + f"wallet create id:{user_id}/{ref.type} opens it",
+        )
+    return found
+
+
+def find_wallet(ledger: Ledger, ref: WalletRef) -> Wallet:
+    """Like find_account, for what only needs what never changes: id, owner, type and currency.
+
+    A wallet that was found by its id and owner is remembered, as neither can change.
+    """
+    if not isinstance(ref, OwnedWallet):
+        return _found(ledger, ref, ledger.store.wallet, ledger.store.wallet_of)
+    wallet = ledger.known_wallets.get(ref)
+    if wallet is None:
+        wallet = ledger.store.wallet_owned(ref.wallet_id, ref.user_id)
+        if wallet is None:
+            raise _not_owned(ref)
+        ledger.remember(ref, wallet)
+    return wallet
+
+
+def no_wallet(ref: WalletId) -> WalletNotFound:
+    """There is no such wallet."""
+    return WalletNotFound(f"there is no wallet {ref.text}", hint="wallet list says which there are")
+
+
+def _not_owned(ref: OwnedWallet) -> WalletNotFound:
+    return WalletNotFound(f"user {ref.user_id} has no wallet {format_wallet_id(ref.wallet_id)}")
+
+
+def state_before(ledger: Ledger, account: Account, moment_us: int) -> Transaction:
+    """The last transaction of a wallet before a moment, which is its state then."""
+    wallet, last = account.wallet, account.last
+    if last.at_us < moment_us:
+        return last
+    seq = ledger.store.last_seq_before(wallet.id, last.seq, moment_us)
+    if not seq:
+        return hash_chain.unopened(wallet)
+    found = ledger.store.transaction(wallet.id, seq)
+    if found is None:
+        raise StorageError(
+            f"transaction {format_transaction_id(wallet.id, seq)} is missing", hint="`wallet verify` says more"
+        )
+    return found

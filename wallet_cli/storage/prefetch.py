@@ -1,0 +1,175 @@
+"""From a batch of commands to the state that they touch: what to read, in few statements, whatever the engine."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from wallet_cli.domain import hash_chain
+from wallet_cli.domain.commands import Command
+from wallet_cli.domain.model import Account, Policy, Transaction
+from wallet_cli.domain.period import day_start_us
+from wallet_cli.domain.rules import State, Touched, clocks, touched_by
+from wallet_cli.storage.queries import Reading
+from wallet_cli.storage.sql import damaged
+
+T = TypeVar("T")
+
+
+class Loading(Reading):
+    """A store that loads what a batch touches."""
+
+    restoring = False
+    """Whether an export is being read back into the ledger, as of this turn."""
+
+    server_us: int | None = None
+    """What the clock of the database server says, as of this turn; None where there is no server."""
+
+    def load(self, commands: Sequence[Command], policy: Policy, now_us: int) -> State:
+        """The state that the commands touch, as of this turn, whose time is `now_us`."""
+        return Loader(self, State(policy), now_us).load(commands)
+
+    @abstractmethod
+    def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
+        """Keep others from writing to those wallets until the turn ends, and, if `creating`, from making new things.
+
+        Answers with the accounts that there are of those wallets, as they stand from then on.
+        """
+
+    @abstractmethod
+    def written_us(self) -> int:
+        """When the ledger was last written, where there is no server."""
+
+
+class Loader:
+    """Loads one batch into `state`. `now_us` is the time of the turn."""
+
+    def __init__(self, reader: Loading, state: State, now_us: int) -> None:
+        self._reader = reader
+        self._state = state
+        self._now_us = now_us
+
+    def load(self, commands: Sequence[Command]) -> State:
+        state, reader, touched = self._state, self._reader, touched_by(commands)
+        for wallet_id, seq in touched.originals:
+            self._load_original(wallet_id, seq, touched.wallets)
+        accounts = reader.lock(sorted(touched.wallets), self._now_us, creating=touched.creating)
+        # What the ledger says of itself is read with the turn: another program may have changed it.
+        state.policy = state.policy.within(reader.facts_of_turn())
+        state.restoring = reader.restoring
+        self._add_accounts(accounts)
+        if touched.keys:
+            self._load_keys(touched.keys)
+        self._load_in_wallets(touched)
+        if touched.creating:
+            self._load_others(touched)
+        state.clock_doubt = clocks.doubt(state, self._now_us, reader.server_us, reader.written_us)
+        return state
+
+    def _load_original(self, wallet_id: int, seq: int, wallets: set[int]) -> None:
+        """A transaction that is to be taken back; a transfer's other leg, with its wallet, goes back with it."""
+        original = self._load_transaction(wallet_id, seq)
+        if original is not None and original.peer is not None:
+            wallets.add(original.peer[0])
+            self._load_transaction(*original.peer)
+
+    def _load_transaction(self, wallet_id: int, seq: int) -> Transaction | None:
+        found = self._reader.transaction(wallet_id, seq)
+        if found is not None:
+            self._state.history[wallet_id, seq] = found
+        return found
+
+    def _add_accounts(self, accounts: Sequence[Account]) -> None:
+        for account in accounts:
+            wallet, last, lapsed, before = account
+            if not hash_chain.is_whole(wallet, before, last):
+                raise damaged(wallet, f"ends with transaction {last.seq}, whose hash is wrong")
+            self._state.add_wallet(wallet, last)
+            if lapsed:
+                self._state.lapsed[wallet.id] = tuple(self._reader.lapsed_holds(wallet.id, self._now_us))
+            if wallet.daily_debit is not None:
+                self._load_day_debits(wallet.id)
+
+    def _load_day_debits(self, wallet_id: int) -> None:
+        """What had been debited before the day of the last transaction."""
+        last = self._state.last.get(wallet_id)
+        if last is None or wallet_id in self._state.day_debits:
+            return
+        seq = (
+            self._reader.last_seq_before(wallet_id, last.seq, day_start_us(last.at_us, self._state.policy.tz))
+            if last.seq
+            else 0
+        )
+        before = self._reader.transaction(wallet_id, seq) if seq else None
+        self._state.day_debits[wallet_id] = before.debit_total if before is not None else 0
+
+    def _load_keys(self, pairs: Sequence[tuple[int, str]]) -> None:
+        for prior in self._reader.keyed(pairs):
+            if prior.key is not None:
+                self._state.keys[prior.wallet_id, prior.key, prior.user_key] = prior
+        for wallet_id, key in pairs:
+            wallet = self._state.wallets.get(wallet_id)
+            if wallet is not None and wallet.holds:
+                hold = self._reader.hold_by_key(wallet_id, key)
+                if hold is not None:
+                    self._state.keys[wallet_id, key, False] = hold
+
+    def _load_in_wallets(self, touched: Touched) -> None:
+        """What belongs to wallets, once nobody else can change it."""
+        state, reader = self._state, self._reader
+        for place in touched.originals:
+            original = state.history.get(place)
+            for leg in (place, original.peer) if original is not None else ():
+                if leg is not None:
+                    state.reversed[leg] = reader.reversed_amount(*leg)
+        for pair in touched.transfers:
+            # Done before, with the same key: the credit is part of the answer.
+            prior = state.keys.get(pair)
+            if isinstance(prior, Transaction) and prior.peer is not None:
+                self._load_transaction(*prior.peer)
+        for wallet_id, seq in touched.transactions:
+            if wallet_id in state.last and seq <= state.last[wallet_id].seq:
+                self._load_transaction(wallet_id, seq)
+        for wallet_id, number in touched.holds:
+            _add(state.add_hold, reader.hold(wallet_id, number))
+        for wallet_id in touched.days:
+            self._load_day_debits(wallet_id)
+        for wallet_id in touched.resets:
+            resets = state.resets[wallet_id] = reader.resets(wallet_id)
+            # The next reset's key may be there, as somebody's own.
+            self._load_keys([(wallet_id, clocks.reset_key(resets + 1))])
+
+    def _load_others(self, touched: Touched) -> None:
+        """What belongs to no wallet."""
+        state, reader = self._state, self._reader
+        if touched.next_user:
+            state.next_user_id = reader.next_user_id()
+            state.empty = state.next_user_id == 1 and reader.next_wallet_id() == 1
+        if touched.next_wallet:
+            state.next_wallet_id = reader.next_wallet_id()
+        for id_ in touched.users:
+            _add(state.add_user, reader.user_by_id(id_))
+        for e164 in touched.phones:
+            _add(state.add_user, reader.user_by_e164(e164))
+        for key in touched.user_keys:
+            _add(state.add_user, reader.user_by_key(key))
+        for user_id, type_ in touched.owned:
+            self._add_owned(reader.account_of(user_id, type_, self._now_us))
+        for user_id, key in touched.wallet_keys:
+            known = reader.wallet_by_key(user_id, key)
+            if known is not None:
+                self._add_owned(reader.account_of(known.user_id, known.type, self._now_us))
+        for name in touched.operators:
+            _add(state.add_operator, reader.operator_by_name(name))
+        if touched.contradictions and state.restoring:
+            state.fault = reader.first_wrong_at_all()
+
+    def _add_owned(self, account: Account | None) -> None:
+        if account is not None and account.wallet.id not in self._state.wallets:
+            self._state.add_wallet(account.wallet, account.last)
+
+
+def _add(add: Callable[[T], None], found: T | None) -> None:
+    if found is not None:
+        add(found)

@@ -1,0 +1,314 @@
+"""What can be asked of a ledger, whatever the engine: each method is one statement, and so one consistent snapshot.
+
+A store says how statements are run (`_one`, `_each`), and how several of them are made one snapshot.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any, TypeVar
+
+from wallet_cli.domain.ids import MAX_ID, format_wallet_id
+from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet, Witness
+from wallet_cli.domain.text import containing
+from wallet_cli.errors import StorageError
+from wallet_cli.storage import sql
+from wallet_cli.storage.move_state import Itself, to_itself
+from wallet_cli.storage.sql import Filter
+
+T = TypeVar("T")
+
+Values = dict[str, Any] | list[Any]
+
+AT_ONCE = 64
+"""How many accounts or keys one statement looks up."""
+
+
+class Reading(ABC):
+    """The questions; a store answers them."""
+
+    facts_last_s = 0.0
+    """How old what is known of the ledger's own settings may be when a reader asks. A batch reads them anew."""
+
+    warnings: Sequence[str] = ()
+    """What of the place where the ledger is kept puts it in danger."""
+
+    is_copy = False
+    """Whether it is a copy, to read a ledger of an older schema by: what is written there is lost."""
+
+    _facts: LedgerFacts | None = None
+    _facts_read_s = 0.0
+
+    @abstractmethod
+    def _one(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> T | None:
+        """The first row of what a statement reads, made into a thing; None where there is none."""
+
+    @abstractmethod
+    def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Iterator[T]:
+        """Each row of what a statement reads, made into a thing, as they come."""
+
+    def facts(self) -> LedgerFacts:
+        """The ledger's id and its own settings."""
+        if self._facts is None or time.monotonic() - self._facts_read_s >= self.facts_last_s:
+            return self.itself().facts
+        return self._facts
+
+    def facts_of_turn(self) -> LedgerFacts:
+        """The same, as they were read when the turn began or were set since."""
+        return self.itself().facts if self._facts is None else self._facts
+
+    def itself(self) -> Itself:
+        """What the ledger knows of itself, read now."""
+        return self._know(self._one(sql.ITSELF, {}, tuple))
+
+    def _know(self, row: Sequence[Any] | None) -> Itself:
+        found = to_itself(row)
+        self._facts, self._facts_read_s = found.facts, time.monotonic()
+        return found
+
+    def ledger_id(self) -> str:
+        """The UUID of this ledger, which no other has. Raises StorageError where it is missing."""
+        found = self.facts().uuid
+        if found is None:
+            raise StorageError("the id of this ledger is missing", hint="`wallet verify` says more; restore a backup")
+        return found
+
+    def user_by_id(self, id_: int) -> User | None:
+        return self._one(sql.USER_BY_ID, {"id": id_}, sql.to_user)
+
+    def user_by_e164(self, e164: str) -> User | None:
+        return self._one(sql.USER_BY_E164, {"e164": e164}, sql.to_user)
+
+    def user_by_national(self, region: str, national: str) -> User | None:
+        return self._one(sql.USER_BY_NATIONAL, {"region": region, "national": national}, sql.to_user)
+
+    def user_by_key(self, key: str) -> User | None:
+        """The user whom a request with that idempotency key registered."""
+        return self._one(sql.USER_BY_KEY, {"key": key}, sql.to_user)
+
+    def wallet_by_key(self, user_id: int, key: str) -> Wallet | None:
+        """The wallet of a user that a request with that idempotency key opened."""
+        return self._one(sql.WALLET_BY_KEY, {"user_id": user_id, "key": key}, sql.to_wallet)
+
+    def users_after(self, after: int, limit: int) -> Iterator[User]:
+        """Users in the order of their ids, from the one after `after` on, at most `limit` (-1: all)."""
+        return self._each(sql.USERS_AFTER, {"after": after, "limit": limit}, sql.to_user)
+
+    # `now_us` is the moment of which what is held is told: a hold that has lapsed by then keeps nothing.
+
+    def account(self, wallet_id: int, now_us: int) -> Account | None:
+        return self._one(sql.ACCOUNT_BY_ID, {"id": wallet_id, "now_us": now_us}, sql.to_account)
+
+    def account_of(self, user_id: int, type_: str, now_us: int) -> Account | None:
+        values = {"user_id": user_id, "type": type_, "now_us": now_us}
+        return self._one(sql.ACCOUNT_BY_OWNER, values, sql.to_account)
+
+    def accounts_of(self, user_id: int, now_us: int) -> list[Account]:
+        return list(self._each(sql.ACCOUNTS_OF_USER, {"user_id": user_id, "now_us": now_us}, sql.to_account))
+
+    def accounts_after(self, after: int, limit: int, now_us: int, user_id: int | None = None) -> Iterator[Account]:
+        """Wallets, or those of a user, in the order of their ids, from the one after `after` on (limit -1: all)."""
+        statement = sql.ACCOUNTS_AFTER if user_id is None else sql.ACCOUNTS_OF_USER_AFTER
+        values = {"after": after, "limit": limit, "now_us": now_us, "user_id": user_id}
+        return self._each(statement, values, sql.to_account)
+
+    def account_owned(self, wallet_id: int, user_id: int, now_us: int) -> Account | None:
+        values = {"id": wallet_id, "user_id": user_id, "now_us": now_us}
+        return self._one(sql.ACCOUNT_OWNED, values, sql.to_account)
+
+    def wallet(self, wallet_id: int) -> Wallet | None:
+        return self._one(sql.WALLET_BY_ID, {"id": wallet_id}, sql.to_wallet)
+
+    def wallet_of(self, user_id: int, type_: str) -> Wallet | None:
+        return self._one(sql.WALLET_BY_OWNER, {"user_id": user_id, "type": type_}, sql.to_wallet)
+
+    def wallet_owned(self, wallet_id: int, user_id: int) -> Wallet | None:
+        return self._one(sql.WALLET_OWNED, {"id": wallet_id, "user_id": user_id}, sql.to_wallet)
+
+    def operator_by_hash(self, key_hash: bytes) -> Operator | None:
+        return self._one(sql.OPERATOR_BY_HASH, {"key_hash": key_hash}, sql.to_operator)
+
+    def operator_by_name(self, name: str) -> Operator | None:
+        return self._one(sql.OPERATOR_BY_NAME, {"name": name}, sql.to_operator)
+
+    def operators(self) -> list[Operator]:
+        return list(self._each(sql.ALL_OPERATORS, {}, sql.to_operator))
+
+    def transaction(self, wallet_id: int, seq: int) -> Transaction | None:
+        return self._one(sql.TRANSACTION_BY_SEQ, {"wallet_id": wallet_id, "seq": seq}, sql.to_transaction)
+
+    def transaction_by_key(self, wallet_id: int, key: str) -> Transaction | None:
+        return self._one(sql.TRANSACTION_BY_KEY, {"wallet_id": wallet_id, "key": key}, sql.to_transaction)
+
+    def reversals(self, wallet_id: int, seq: int) -> list[Transaction]:
+        return list(self._each(sql.REVERSALS, {"wallet_id": wallet_id, "seq": seq}, sql.to_transaction))
+
+    def hold(self, wallet_id: int, number: int) -> Hold | None:
+        return self._one(sql.HOLD_BY_NUMBER, {"wallet_id": wallet_id, "number": number}, sql.to_hold)
+
+    def holds_before(self, wallet_id: int, before: int, limit: int) -> Iterator[Hold]:
+        """Holds of a wallet with numbers below `before`, the newest first, at most `limit` (-1: all)."""
+        values = {"wallet_id": wallet_id, "before": before, "limit": limit}
+        return self._each(sql.HOLDS_BEFORE, values, sql.to_hold)
+
+    def last_seq_before(self, wallet_id: int, last: int, moment_us: int) -> int:
+        """The number of transactions of a wallet before a moment, of which there are `last` in all."""
+        found = self._one(
+            sql.LAST_SEQ_BEFORE, {"wallet_id": wallet_id, "last": last, "moment_us": moment_us}, lambda row: row[0]
+        )
+        if found is None:
+            raise StorageError(
+                f"a transaction of wallet {format_wallet_id(wallet_id)} is missing", hint="`wallet verify` names it"
+            )
+        return int(found)
+
+    def resets(self, wallet_id: int) -> int:
+        """How often the time of a wallet has been reset."""
+        return self._one(sql.RESETS, {"wallet_id": wallet_id}, lambda row: int(row[0])) or 0
+
+    def all_resets(self, first_wallet: int, last_wallet: int) -> list[tuple[int, int, int]]:
+        """The transactions of a range of wallets that reset a time: wallet id, seq and time, in order."""
+        return list(self._each(sql.ALL_RESETS, {"first": first_wallet, "last": last_wallet}, tuple))
+
+    def newest_first(
+        self, wallet_id: int, first: int, last: int, limit: int, wanted: Filter | None = None
+    ) -> Iterator[Transaction]:
+        """Transactions `first` to `last` of a wallet that are `wanted`, the newest first, at most `limit` (-1: all)."""
+        values: dict[str, Any] = {"wallet_id": wallet_id, "first": first, "last": last, "limit": limit}
+        if wanted is None:
+            return self._each(sql.NEWEST_FIRST, values, sql.to_transaction)
+        statement, more = sql.filtered(wanted)
+        if wanted.text is None:
+            return self._each(statement, values | more, sql.to_transaction)
+        rows = self._each(statement, values | more | {"limit": -1}, lambda row: row)
+        fits = containing(wanted.text)
+        found = (sql.to_transaction(row) for row in rows if fits(row[sql.NOTE]))
+        return found if limit < 0 else islice(found, limit)
+
+    def in_order(self, wallet_id: int, first: int, last: int) -> Iterator[Transaction]:
+        """Transactions `first` to `last` of a wallet, the oldest first."""
+        values = {"wallet_id": wallet_id, "first": first, "last": last}
+        return self._each(sql.IN_ORDER, values, sql.to_transaction)
+
+    # For a batch that is to be written (storage/prefetch.py).
+
+    def accounts(self, ids: Sequence[int], now_us: int) -> list[Account]:
+        """The accounts that there are of those wallets, in any order."""
+        if len(ids) == 1:
+            account = self.account(ids[0], now_us)
+            return [] if account is None else [account]
+        found: list[Account] = []
+        for chunk in in_chunks(ids):
+            found += self._each(sql.accounts_by_ids(len(chunk)), [*chunk, now_us], sql.to_account)
+        return found
+
+    def keyed(self, pairs: Sequence[tuple[int, str]]) -> list[Transaction]:
+        """The transactions that bear one of those (wallet id, key) pairs, in any order."""
+        found: list[Transaction] = []
+        for chunk in in_chunks(pairs):
+            found += self._each(
+                sql.transactions_by_keys(len(chunk)), list(chain.from_iterable(chunk)), sql.to_transaction
+            )
+        return found
+
+    def hold_by_key(self, wallet_id: int, key: str) -> Hold | None:
+        return self._one(sql.HOLD_BY_KEY, {"wallet_id": wallet_id, "key": key}, sql.to_hold)
+
+    def lapsed_holds(self, wallet_id: int, now_us: int) -> list[Hold]:
+        """Open holds that are past their expiry."""
+        return list(self._each(sql.LAPSED_HOLDS, {"wallet_id": wallet_id, "now_us": now_us}, sql.to_hold))
+
+    def reversed_amount(self, wallet_id: int, seq: int) -> int:
+        """How much of a transaction has been taken back, in minor units."""
+        return int(self._one(sql.REVERSED, {"wallet_id": wallet_id, "seq": seq}, lambda row: row[0]) or 0)
+
+    def user_count(self) -> int:
+        """How many users there are: their ids are 1, 2, 3 … without a gap."""
+        return self.next_user_id() - 1
+
+    def wallet_count(self, user_id: int | None = None) -> int:
+        """How many wallets there are, whose ids have no gap either; or how many a user has."""
+        if user_id is None:
+            return self.next_wallet_id() - 1
+        return int(self._one(sql.COUNT_OF_USER, {"user_id": user_id}, lambda row: row[0]) or 0)
+
+    def next_user_id(self) -> int:
+        return self._next_id(sql.LAST_USER_ID)
+
+    def next_wallet_id(self) -> int:
+        return self._next_id(sql.LAST_WALLET_ID)
+
+    def oldest_first(self, wallet_id: int) -> Iterator[Transaction]:
+        return self._each(sql.OLDEST_FIRST, {"wallet_id": wallet_id}, sql.to_transaction)
+
+    def users(self) -> Iterator[User]:
+        return self._each(sql.ALL_USERS, {}, sql.to_user)
+
+    def wallets(self) -> Iterator[Wallet]:
+        return self._each(sql.ALL_WALLETS, {}, sql.to_wallet)
+
+    def holds_in_order(self, wallet_id: int | None = None) -> Iterator[Hold]:
+        """All holds, or those of a wallet, by wallet and number."""
+        if wallet_id is None:
+            return self._each(sql.ALL_HOLDS, {}, sql.to_hold)
+        return self._each(sql.HOLDS_IN_ORDER, {"wallet_id": wallet_id}, sql.to_hold)
+
+    def exported(self, first_wallet: int, last_wallet: int) -> Iterator[Sequence[Any]]:
+        """The transactions of a range of wallets, by wallet and seq, as rows of sql.EXPORTED."""
+        return self._each(sql.EXPORTED, {"first": first_wallet, "last": last_wallet}, lambda row: row)
+
+    def named_wallets(self, first_wallet: int, last_wallet: int) -> Iterator[tuple[Wallet, str]]:
+        """A range of wallets in the order of their ids, with their owners' E.164 numbers."""
+        values = {"first": first_wallet, "last": last_wallet}
+        return self._each(sql.NAMED_WALLETS, values, lambda row: (sql.to_wallet(row[:-1]), row[-1]))
+
+    def stray_transaction(self) -> tuple[int, int] | None:
+        """A transaction (wallet id, seq) of a wallet that is not there, if any."""
+        return self._one(sql.STRAY_TRANSACTIONS, {}, tuple)
+
+    def stray_hold(self) -> tuple[int, int] | None:
+        """A hold (wallet id, number) of a wallet that is not there, if any."""
+        return self._one(sql.STRAY_HOLDS, {}, tuple)
+
+    def stray_witness(self) -> int | None:
+        """A witness of a wallet that is not there, if any."""
+        return self._one(sql.STRAY_WITNESSES, {}, lambda row: int(row[0]))
+
+    def witness(self, wallet_id: int) -> Witness | None:
+        return self._one(sql.WITNESS, {"wallet_id": wallet_id}, Witness._make)
+
+    @abstractmethod
+    def check_in_place(self) -> None:
+        """Raises StorageError where the names of a ledger in a file stand for other files than those that are open."""
+
+    def first_unindexed(self, what: str, first: int, last: int) -> tuple[int, ...] | None:
+        """The first place, of a range of wallets or users, where a table and its index do not agree.
+
+        `what` is one of sql.UNINDEXED. A server sees to its own indexes.
+        """
+        return None
+
+    def first_wrong_at_all(self) -> tuple[str, tuple[int, ...]] | None:
+        """Which of sql.WRONG finds a row anywhere, and its place; None where none does."""
+        for what in sql.WRONG:
+            place = self.first_wrong(what, 0, MAX_ID)
+            if place is not None:
+                return what, place
+        return None
+
+    def first_wrong(self, what: str, first_wallet: int, last_wallet: int) -> tuple[int, ...] | None:
+        """The first row, of a range of wallets, that does not agree with others; `what` is one of sql.WRONG."""
+        return self._one(sql.WRONG[what], {"first": first_wallet, "last": last_wallet}, tuple)
+
+    def _next_id(self, statement: str) -> int:
+        return (self._one(statement, {}, lambda row: row[0]) or 0) + 1
+
+
+def in_chunks(things: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
+    """Lists of at most `size` things each, in order."""
+    rest = iter(things)
+    while chunk := list(islice(rest, size)):
+        yield chunk

@@ -1,0 +1,245 @@
+"""One request and its answer: reading a bounded body, the two envelopes, and answers that are no JSON value.
+
+success  {"message": …, "data": …}
+failure  {"message": …, "data": null, "code": …, "details": {…}, "retryable": …, "hint": …}
+
+A failure whose message speaks of wallets lists them in the header `Wallet-Mentions`, as JSON: each as `id`, `wallet`
+(its name in the message) and `at`, where the name begins, counted in characters. So a client whose user called a wallet
+by another name can say that one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from wallet_cli.errors import InvalidInput, WalletError, shown
+from wallet_cli.web.http_errors import BodyTooLarge, UnsupportedMediaType
+
+RETRY_AFTER_S = b"1"
+JSON_TYPE = "application/json"
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Reply(NamedTuple):
+    """What a handler answers: HTTP status, a message for a person, and the data."""
+
+    status: int
+    message: str
+    data: Any
+
+
+class Stream(NamedTuple):
+    """What a handler answers where it is a file rather than a JSON value: bytes, a chunk at a time (streaming.py).
+
+    `work(ledger, *given)` makes the chunks, in a process of its own (readers.py), and has to be picklable. What it
+    raises before the first chunk is answered as any error is; after that the connection is cut, so that nobody takes a
+    part for the whole.
+    """
+
+    status: int
+    content_type: bytes
+    work: Callable[..., Iterator[bytes]]
+    given: tuple[Any, ...] = ()
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Further ones, such as Content-Disposition."""
+
+
+class ClientLeft(Exception):
+    """The caller closed the connection before the request was whole, or the answer."""
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The value of a header (lower-case name); None where it is missing. Raises InvalidInput where it is repeated."""
+    found: bytes | None = None
+    for key, value in scope["headers"]:
+        if key == name:
+            if found is not None:
+                raise InvalidInput(f"the header {name.decode()} is given more than once")
+            found = value
+    return found
+
+
+NUMBERS = frozenset(("user", "wallet", "id", "phone", "phone_number"))
+"""Parameters that may begin with a phone number, which never begins with a space."""
+
+TIMES = frozenset(("at", "from", "to", "start_date", "end_date"))
+SPACED_OFFSET = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d[\d:.,]*) (\d\d(?::?\d\d)?)", re.ASCII)
+"""A time of day, a space, and what can only be an offset from UTC."""
+
+
+def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
+    """The parameters of the URL; an empty one counts as not given. Raises InvalidInput for one unknown or repeated.
+
+    In a URL a `+` that is not written `%2B` is a space. Where a number or an offset from UTC has to follow, it can only
+    have been a `+`.
+    """
+    if not scope["query_string"]:
+        return {}
+    try:
+        pairs = parse_qsl(
+            scope["query_string"].decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict"
+        )
+    except ValueError:
+        raise InvalidInput("the query of the URL cannot be read") from None
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidInput("a parameter of the URL is given twice")
+    unknown = set(found) - known
+    if unknown:
+        raise InvalidInput("unknown parameter in the URL", hint=f"known: {', '.join(sorted(known)) or 'none'}")
+    return {name: _with_plus(name, value) for name, value in found.items() if value}
+
+
+def _with_plus(name: str, value: str) -> str:
+    """A value whose `+` has become a space, put right. Raises InvalidInput for any other space before a number."""
+    if name in NUMBERS and value.startswith(" "):
+        if not re.match(" [0-9]", value):
+            raise InvalidInput(f"{name} does not begin with a digit or +: {shown(value)}", hint="write + as %2B")
+        return "+" + value[1:]
+    if name in TIMES and (match := SPACED_OFFSET.fullmatch(value)):
+        return f"{match[1]}+{match[2]}"
+    return value
+
+
+def media_type(scope: Scope, known: Sequence[str]) -> str:
+    """The type of the body, which is one of `known`, and in UTF-8. Raises UnsupportedMediaType."""
+    given = (header(scope, b"content-type") or b"").decode("latin-1").lower()
+    name, _, parameters = given.partition(";")
+    name = name.strip()
+    # None at all is refused too: it is what a browser sends for a page that asks nobody whether it may.
+    if name not in known:
+        raise UnsupportedMediaType(f"the body is not {' or '.join(known)}", hint=f"Content-Type: {known[0]}")
+    for parameter in parameters.split(";"):
+        word, _, value = parameter.partition("=")
+        if word.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
+            raise UnsupportedMediaType("the body is not in UTF-8", hint=f"Content-Type: {name}; charset=utf-8")
+    return name
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole body, of at most `limit` bytes; how long it may take is for the protocol to say.
+
+    Raises BodyTooLarge (before reading it, where its length is said), or ClientLeft.
+    """
+    length = header(scope, b"content-length")
+    if length is not None and int(length) > limit:
+        raise BodyTooLarge(f"the body has more than {limit} bytes")
+    message = await receive()
+    body = _checked(message, message.get("body", b""), limit)
+    if not message.get("more_body"):
+        return bytes(body)
+    parts = bytearray(_checked(message, body, limit))
+    while message.get("more_body"):
+        message = await receive()
+        parts += message.get("body", b"")
+        _checked(message, parts, limit)
+    return bytes(parts)
+
+
+def _checked(message: MutableMapping[str, Any], body: bytes | bytearray, limit: int) -> bytes | bytearray:
+    if message["type"] == "http.disconnect":
+        raise ClientLeft
+    if len(body) > limit:
+        raise BodyTooLarge(f"the body has more than {limit} bytes")
+    return body
+
+
+async def send_reply(send: Send, reply: Reply, request_id: str, *, close: bool) -> None:
+    body = encoded({"message": reply.message, "data": reply.data})
+    await send_bytes(send, reply.status, body, b"application/json", request_id, close=close)
+
+
+async def send_failure(
+    send: Send, error: WalletError, request_id: str, *, close: bool, allow: str | None = None
+) -> None:
+    extra = []
+    if error.http_status == 405 and allow is not None:
+        extra.append((b"allow", allow.encode()))
+    if error.http_status == 503:
+        extra.append((b"retry-after", RETRY_AFTER_S))
+    if error.http_status == 401:
+        extra.append((b"www-authenticate", b"Bearer"))
+    mentions = mentions_of(error)
+    if mentions is not None:
+        extra.append((b"wallet-mentions", mentions))
+    body = msgspec.json.encode(failure(error))
+    await send_bytes(send, error.http_status, body, b"application/json", request_id, close=close, extra=extra)
+
+
+def encoded(value: Any) -> bytes:
+    """A JSON value as bytes. The metadata of a transaction may hold whole numbers of more than 64 bits."""
+    try:
+        return msgspec.json.encode(value)
+    except OverflowError:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def failure(error: WalletError) -> dict[str, Any]:
+    """The envelope of a failure."""
+    return {
+        "message": error.message,
+        "data": None,
+        "code": error.code,
+        "details": error.details,
+        "retryable": error.retryable,
+        "hint": error.hint,
+    }
+
+
+def mentions_of(error: WalletError) -> bytes | None:
+    """The value of `Wallet-Mentions`; None where the message speaks of no wallet."""
+    mentions: list[dict[str, Any]] = []
+    at = 0
+    for part in error.parts:
+        if isinstance(part, str):
+            at += len(part)
+        else:
+            mentions.append({"id": part.wallet_id, "wallet": part.name, "at": at})
+            at += len(part.name)
+    return json.dumps(mentions, separators=(",", ":")).encode("ascii") if mentions else None
+
+
+async def send_bytes(
+    send: Send,
+    status: int,
+    body: bytes,
+    content_type: bytes,
+    request_id: str,
+    *,
+    close: bool = False,
+    extra: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    headers = answer_headers(content_type, request_id, length, *(extra or ()), close=close)
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def attachment(name: str) -> tuple[bytes, bytes]:
+    """The header that gives a file its name, which is plain: letters, digits, dots and dashes."""
+    return b"content-disposition", f'attachment; filename="{name}"'.encode("ascii")
+
+
+def answer_headers(
+    content_type: bytes, request_id: str, *more: tuple[bytes, bytes], close: bool
+) -> list[tuple[bytes, bytes]]:
+    """What every answer says of itself."""
+    headers = [
+        (b"content-type", content_type),
+        (b"x-request-id", request_id.encode("latin-1")),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        *more,
+    ]
+    if close:
+        headers.append((b"connection", b"close"))
+    return headers

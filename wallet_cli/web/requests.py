@@ -1,0 +1,402 @@
+"""Reading requests: bytes to checked values. Strict, because a body that can be read in two ways will be.
+
+msgspec decodes and checks types in one pass (unknown fields, `true` for 1, `"5"` for 5 are errors); it keeps the last
+of two equal keys, so the standard library's parser looks for those first. An amount is kept as the text that it was
+written in, and never becomes a float; so is metadata, whose whole numbers may be of any size.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from wallet_cli.domain.ids import MAX_KEY_CHARS, MAX_NAME_CHARS, MAX_NOTE_CHARS
+from wallet_cli.domain.metadata import MAX_META_BYTES, parse_json
+from wallet_cli.domain.text import harmless
+from wallet_cli.errors import InvalidInput
+from wallet_cli.operations.holds import DEFAULT_EXPIRY
+from wallet_cli.operations.wallets import NO_LIMIT
+
+MAX_BODY_BYTES = 64 * 1024
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+MAX_BATCH_ITEMS = 10_000
+
+NULL = b"null"
+
+REGION_WORDS = "The country of a number with no `+`; the server's setting where it is left out."
+
+T = TypeVar("T")
+
+Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+Amount = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        description="Decimal, greater than 0, as a JSON number or string; read exactly.",
+        extra_json_schema={"type": ["number", "string"], "examples": [20, "19.99"]},
+    ),
+]
+Part = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        description="As an amount; all that is left of it, where it is left out.",
+        extra_json_schema={"type": ["number", "string", "null"], "examples": ["5.00"]},
+    ),
+]
+Limit = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        description=f"Decimal, as a JSON number or string; `{NO_LIMIT}` lifts it; left out, it stays as it is.",
+        extra_json_schema={"type": ["number", "string"], "examples": ["100.00"]},
+    ),
+]
+Metadata = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        description=(
+            f"A JSON object of your own, at most {MAX_META_BYTES:,} bytes: text, whole numbers, true, false, null, and"
+            ' lists and objects of such, as in `{"order": 1041}`.'
+        ),
+        extra_json_schema={"anyOf": [{"$ref": "#/components/schemas/Metadata"}, {"type": "null"}]},
+    ),
+]
+TransactionName = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$", examples=["1-17"])]
+HoldName = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}-h[0-9]{1,19}$", examples=["1-h3"])]
+Duration = Annotated[
+    str,
+    msgspec.Meta(
+        description=f"How long it lasts: `90s`, `15m`, `12h`, `7d`, `2w`; {DEFAULT_EXPIRY} where it is left out.",
+        examples=[DEFAULT_EXPIRY],
+    ),
+]
+TypeName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_.\-]{1,32}$", examples=["type1"])]
+KeyName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_.\-]{1,64}$", examples=["till"])]
+Time = Annotated[
+    str, msgspec.Meta(description="ISO 8601; UTC where it has no offset.", examples=["2024-04-19T05:27:13"])
+]
+PastTime = Annotated[Time, msgspec.Meta(description="ISO 8601; UTC where it has no offset. For operators alone.")]
+Note = Annotated[str, msgspec.Meta(max_length=MAX_NOTE_CHARS)]
+Key = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_KEY_CHARS)]
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A JSON object with these fields and no other."""
+
+
+class NewUser(Body):
+    phone_number: Annotated[str, msgspec.Meta(examples=["9886977544"])]
+    name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)] | None = None
+    phone_region: Annotated[str, msgspec.Meta(description=REGION_WORDS, examples=["IN"])] | None = None
+
+
+class NewWallet(Body):
+    user_id: Id
+    type: TypeName
+    currency: Annotated[str, msgspec.Meta(examples=["INR", "PTS/0"])] | None = None
+    minimum_balance: Annotated[str, msgspec.Meta(examples=["20.00"])] | None = None
+
+
+class NewTransaction(Body):
+    user_id: Id
+    wallet_id: Id
+    amount: Amount
+    is_credit: bool
+    note: Note | None = None
+    at: PastTime | None = None
+    meta: Metadata | UnsetType = UNSET
+
+
+class BatchItem(NewTransaction):
+    key: Key | None = None
+
+
+class Batch(Body):
+    transactions: Annotated[list[BatchItem], msgspec.Meta(min_length=1, max_length=MAX_BATCH_ITEMS)]
+    atomic: bool = False
+
+
+class NewTransfer(Body):
+    user_id: Id
+    wallet_id: Id
+    to_user_id: Id
+    to_wallet_id: Id
+    amount: Amount
+    note: Note | None = None
+    meta: Metadata | UnsetType = UNSET
+
+
+class NewReversal(Body):
+    transaction: TransactionName
+    amount: Part | UnsetType = UNSET
+    note: Note | None = None
+    meta: Metadata | UnsetType = UNSET
+    force: bool = False
+
+
+class NewHold(Body):
+    user_id: Id
+    wallet_id: Id
+    amount: Amount
+    expires: Duration | None = None
+    note: Note | None = None
+
+
+class NewCapture(Body):
+    hold: HoldName
+    amount: Part | UnsetType = UNSET
+    keep: bool = False
+    note: Note | None = None
+
+
+class OneHold(Body):
+    hold: HoldName
+
+
+class OneWallet(Body):
+    user_id: Id
+    wallet_id: Id
+
+
+class NewLimits(OneWallet):
+    minimum_balance: Limit | UnsetType = UNSET
+    maximum_balance: Limit | UnsetType = UNSET
+    daily_debit: Limit | UnsetType = UNSET
+
+
+class NewLedgerSettings(Body):
+    """Those that are left out stay as they are; `none` leaves one to the program's default."""
+
+    currency: Annotated[str, msgspec.Meta(examples=["INR", "PTS/0", NO_LIMIT])] | None = None
+    phone_region: Annotated[str, msgspec.Meta(examples=["IN"])] | None = None
+    minimum_balance: Limit | UnsetType = UNSET
+    timezone: Annotated[str, msgspec.Meta(examples=["Asia/Kolkata"])] | None = None
+
+
+class TotalQuery(Body):
+    user_id: Id
+    wallet_id: Id
+    start_date: Time | None = None
+    end_date: Time | None = None
+
+
+class NewKey(Body):
+    name: KeyName
+    read_only: bool = False
+
+
+class OneKey(Body):
+    name: KeyName
+
+
+class PartHead(Body):
+    """What goes before the lines of a part of an import."""
+
+    numbers: Annotated[list[Annotated[int, msgspec.Meta(ge=1)]], msgspec.Meta(min_length=1)]
+    """The number of each line in its file."""
+    prefix: Annotated[str, msgspec.Meta(max_length=MAX_KEY_CHARS - 20)] = ""
+    broken: list[str] = []
+    """Wallets of which a line of an export was refused in an earlier part."""
+    refused: bool = False
+    """Whether a line of the file was refused already."""
+    create: bool = False
+    dry_run: bool = False
+    atomic: bool = False
+    find: Literal["lines", "wallets", "earlier"] | None = None
+    """Nothing is applied: which of the lines are there, which wallets they mean, or what earlier imports applied to
+    these, is asked."""
+    phone_region: str | None = None
+    currency: str | None = None
+    ledger: dict[str, str] | None = None
+    """The settings of the ledger that was exported."""
+
+
+class TokenRequest(Body):
+    user_id: Id
+    expires_minutes: int | None = None
+    """At least 1, and at most what the server allows."""
+
+
+class _FormError(ValueError):
+    pass
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise _FormError("a field is given twice")
+
+
+def _no(_name: str) -> None:
+    raise _FormError("NaN and Infinity are not JSON")
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_once, parse_int=len, parse_float=len, parse_constant=_no)
+"""Reads a text for what is wrong with it, and no number."""
+
+
+def decode(body: bytes, into: type[T]) -> T:
+    """Read a JSON body. Raises InvalidInput for anything that is not exactly what `into` describes."""
+    with _faults_told():
+        _STRICT.decode(body.decode("utf-8"))
+        return msgspec.json.decode(body, type=into)
+
+
+def read_batch(body: bytes, batch: Batch) -> Iterator[None]:
+    """Read a batch into an empty one, a transaction at a time, as strictly as `decode` does: each step is short.
+
+    Raises InvalidInput.
+    """
+    with _faults_told():
+        text = body.decode("utf-8")
+        seen: set[str] = set()
+        at, mark = _after(text, 0, "{")
+        while mark != "}":
+            name, at = _value(text, at)
+            if not isinstance(name, str) or name not in BATCH_FIELDS:
+                raise InvalidInput("the body is not as expected: it has a field that no batch has", hint=BODIES_HINT)
+            if name in seen:
+                raise _FormError("a field is given twice")
+            seen.add(name)
+            at, _ = _after(text, at, ":")
+            if name == "atomic":
+                value, at = _value(text, at)
+                batch.atomic = msgspec.convert(value, bool)
+            else:
+                at, mark = _after(text, at, "[")
+                while mark != "]":
+                    start, number = at, len(batch.transactions)
+                    if number >= MAX_BATCH_ITEMS:
+                        raise InvalidInput(f"the batch has more than {MAX_BATCH_ITEMS} transactions", hint=BODIES_HINT)
+                    if not number and text[at : at + 1] == "]":
+                        raise InvalidInput("the batch has no transactions", hint=BODIES_HINT)
+                    if text[at : at + 1] != "{":
+                        raise InvalidInput(f"item {number} of the batch is not an object", hint=BODIES_HINT)
+                    _, at = _value(text, start)
+                    batch.transactions.append(_item(text[start:at], number))
+                    at, mark = _after(text, at, ",]")
+                    yield
+            at, mark = _after(text, at, ",}")
+        if at < len(text):
+            raise json.JSONDecodeError("", text, at)
+        if "transactions" not in seen:
+            raise InvalidInput("the body is not as expected: it has no transactions", hint=BODIES_HINT)
+
+
+BATCH_FIELDS = frozenset(Batch.__struct_fields__)
+BODIES_HINT = "/docs shows each body"
+MAX_TOLD_CHARS = 200
+_MARK = re.compile(r"[ \t\n\r]*([][{}:,])[ \t\n\r]*")
+WINDOWS = (1024, MAX_BODY_BYTES)
+"""How much of a batch is looked at to find where a value ends: most are short, and none may be longer than a body."""
+
+
+def _after(text: str, at: int, marks: str) -> tuple[int, str]:
+    """Where the next thing begins behind one of these marks, and the mark; white space does not count."""
+    match = _MARK.match(text, at)
+    if match is None or match[1] not in marks:
+        raise json.JSONDecodeError("", text, at)
+    return match.end(), match[1]
+
+
+def _value(text: str, at: int) -> tuple[Any, int]:
+    """The JSON value that begins there, an object, a string, true or false, and where it ends."""
+    for size in WINDOWS:
+        window = text[at : at + size]
+        if window[:1] not in ("{", '"', "t", "f"):
+            break
+        try:
+            value, length = _STRICT.raw_decode(window)
+        except json.JSONDecodeError:
+            if at + size >= len(text):
+                break
+        else:
+            return value, at + length
+    else:
+        raise InvalidInput(f"a transaction of the batch is not JSON, or has more than {MAX_BODY_BYTES} characters")
+    raise json.JSONDecodeError("", text, at)
+
+
+def _item(text: str, number: int) -> BatchItem:
+    try:
+        item = msgspec.json.decode(text, type=BatchItem)
+    except msgspec.ValidationError as error:
+        where = _told(error).replace("`$", f"`$.transactions[{number}]")
+        raise InvalidInput(f"the body is not as expected: {where}", hint=BODIES_HINT) from None
+    # Another JSON type is a fault of the body, as it is in every other field.
+    amount_text(item.amount)
+    meta_text(item.meta)
+    return item
+
+
+def _told(error: msgspec.ValidationError) -> str:
+    """What msgspec says, which quotes the body: any name of a field, however long it is and whatever is in it."""
+    said = harmless(str(error))
+    return said if len(said) <= MAX_TOLD_CHARS else said[:MAX_TOLD_CHARS] + "…"
+
+
+@contextmanager
+def _faults_told() -> Iterator[None]:
+    """Tells what is wrong with a body as InvalidInput."""
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise InvalidInput("the body is not UTF-8") from None
+    except RecursionError:
+        raise InvalidInput("the body is nested too deeply") from None
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"the body is not as expected: {_told(error)}", hint=BODIES_HINT) from None
+    except ValueError as error:
+        # Where the text is wrong, never the text: it may hold a secret.
+        where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
+        what = f": {error}" if isinstance(error, _FormError) else ""
+        raise InvalidInput(f"the body is not JSON{where}{what}") from None
+
+
+def amount_text(raw: msgspec.Raw) -> str:
+    """The amount as it was written, a number or a string. Raises InvalidInput for any other JSON value."""
+    text = bytes(raw)
+    if text[:1] == b'"':
+        return str(msgspec.json.decode(text, type=str))
+    if text[:1].isdigit() or text[:1] == b"-":
+        return text.decode("ascii")
+    raise InvalidInput("the amount is not a number or a string", hint='such as 20, 19.99 or "19.99"')
+
+
+def part_text(raw: msgspec.Raw | UnsetType) -> str | None:
+    """An amount that may be left out, as it was written. Raises InvalidInput as amount_text does."""
+    return None if raw is UNSET or bytes(raw) == NULL else amount_text(raw)
+
+
+def limit_text(raw: msgspec.Raw | UnsetType) -> str | None:
+    """A limit as it was written; None where it is left out. Raises InvalidInput, for null too.
+
+    One reader would take null for no limit, and another for no change.
+    """
+    if raw is UNSET:
+        return None
+    try:
+        return amount_text(raw)
+    except InvalidInput:
+        raise InvalidInput(
+            "a limit is a number or a string", hint=f'such as 100 or "100.00"; "{NO_LIMIT}" lifts it'
+        ) from None
+
+
+def meta_text(raw: msgspec.Raw | UnsetType) -> str | None:
+    """The text of a metadata object; None where there is none. Raises InvalidInput for any other JSON value."""
+    if raw is UNSET or bytes(raw) == NULL:
+        return None
+    text = bytes(raw).decode()
+    if not text.startswith("{"):
+        raise InvalidInput("the metadata is not a JSON object", hint='such as {"order": "1041"}')
+    return text
+
+
+def meta_of(raw: msgspec.Raw | UnsetType) -> dict[str, Any] | None:
+    """A metadata object; what may be in it is for domain/metadata.py to say. Raises InvalidInput."""
+    text = meta_text(raw)
+    return None if text is None else parse_json(text)

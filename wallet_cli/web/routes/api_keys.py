@@ -1,0 +1,27 @@
+"""Operator keys: made, listed and revoked, by operators."""
+
+from __future__ import annotations
+
+from wallet_cli.operations import api_keys
+from wallet_cli.web.messages import Reply
+from wallet_cli.web.requests import NewKey, OneKey, decode
+from wallet_cli.web.routes.call import Call
+from wallet_cli.web.server_state import Site
+
+
+async def create_key(site: Site, call: Call) -> Reply:
+    body = decode(await call.body(), NewKey)
+    call.query()
+    prepared = api_keys.create(body.name, read_only=body.read_only)
+    return Reply(201, "key made; it is shown this once", await site.run(prepared))
+
+
+async def list_keys(site: Site, call: Call) -> Reply:
+    call.query()
+    return Reply(200, "keys", api_keys.listed(site.ledger))
+
+
+async def revoke_key(site: Site, call: Call) -> Reply:
+    body = decode(await call.body(), OneKey)
+    call.query()
+    return Reply(200, "key revoked", await site.run(api_keys.revoke(body.name)))

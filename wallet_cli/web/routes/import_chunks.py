@@ -1,0 +1,104 @@
+"""A part of a file that is imported remotely: whoever reads the file keeps its line numbers, its keys and its sums.
+
+The first line of a part says what goes with it (bodies.PartHead); the others are lines of an import, as JSON.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+from wallet_cli.domain.ids import check_key
+from wallet_cli.errors import InvalidInput, WalletError
+from wallet_cli.import_export import imports
+from wallet_cli.import_export.imports import records
+from wallet_cli.import_export.imports.checking import WALLETS_AT_ONCE, LedgerLook, Looked
+from wallet_cli.import_export.imports.reading import Line, read_lines
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.context import Ledger, as_told
+from wallet_cli.web.messages import Reply
+from wallet_cli.web.requests import MAX_BATCH_BYTES, PartHead, decode
+from wallet_cli.web.routes.call import Call
+from wallet_cli.web.routes.import_export import Import
+from wallet_cli.web.server_state import Site
+
+PART_TYPE = "application/x-ndjson"
+NAME = "part.jsonl"
+"""Tells the form of a part as a file's name would."""
+
+
+async def import_part(site: Site, call: Call) -> Reply:
+    call.query()
+    _, body = await call.file((PART_TYPE,), MAX_BATCH_BYTES)
+    with site.importing():
+        first, _, lines = body.partition(b"\n")
+        head = decode(first, PartHead)
+        if not lines.endswith(b"\n") or lines.count(b"\n") != len(head.numbers):
+            raise InvalidInput("the numbers are not those of the lines", hint="a number for each line, each line whole")
+        head.prefix = check_key(head.prefix + "1")[:-1]
+        work = Part(site, head, lines)
+        answer = await site.write_apart(work.run)
+    for code, times in work.codes.items():
+        site.metrics.refused(code, times)
+    return Reply(200, "part done", answer)
+
+
+class Part(Import):
+    """One part under way, in its thread."""
+
+    def __init__(self, site: Site, head: PartHead, lines: bytes) -> None:
+        super().__init__(site, imports.Options(head.create, head.dry_run, head.atomic), lines, NAME)
+        self._head = head
+
+    def run(self, ledger: Ledger) -> Answer:
+        """What became of the lines, counted as if nothing had been undone, and each that was refused."""
+        head = self._head
+        told = as_told(ledger, phone_region=head.phone_region, currency=head.currency)
+        source = BytesIO(self._body)
+        lines = (line._replace(number=head.numbers[line.number - 1]) for line in read_lines(source, self._name))
+
+        if head.find is not None:
+            nothing: Answer = dict.fromkeys(COUNTED, 0) | {"broken": [], "rejects": []}
+            return nothing | {"found": self._found(told, list(lines))}
+
+        def read(carry_out: imports.CarryOut) -> imports.Run:
+            looked = Looked(lines, source, source.tell(), head.prefix)
+            run = imports.Run(told, looked, self._options, self._report, carry_out, head.broken, head.refused)
+            self._take_settings(run)
+            run.read(lambda done: self._check_time(ledger) if done < len(self._body) else None)
+            return run
+
+        with ledger.store.many_batches():
+            if not self._options.dry_run and not self._options.atomic:
+                run = read(lambda batch: ledger.executor.run(batch, "import"))
+            else:
+                with ledger.executor.turn("import") as turn:
+                    run = read(turn.carry_out)
+                    if self._options.dry_run or head.refused or run.refused:
+                        turn.abandon()
+        counted = {name: getattr(run, name) for name in COUNTED}
+        return counted | {"broken": sorted(run.broken), "rejects": self.rejects}
+
+    def _found(self, told: Ledger, lines: list[Line]) -> list[list[Any]]:
+        """What is there of the lines, or of their wallets: a list each, its first the number of the line."""
+        look = LedgerLook(told)
+        if self._head.find == "lines":
+            return [list(each) for each in look.find(lines, self._head.prefix)]
+        numbers = {line.fields["wallet"]: line.number for line in lines if isinstance(line.fields.get("wallet"), str)}
+        if self._head.find == "wallets":
+            return [[numbers[name], wallet] for name, wallet in look.wallets(list(numbers))]
+        earlier = look.earlier(list(numbers)[:WALLETS_AT_ONCE], self._head.prefix)
+        return [[numbers[each.wallet], *each[1:]] for each in earlier]
+
+    def _take_settings(self, run: imports.Run) -> None:
+        settings = records.ledger_settings(dict(self._head.ledger or {}))
+        if settings is not None:
+            run.take_settings(settings)
+
+    def _report(self, line: int, error: WalletError, _text: str) -> None:
+        """All of them: the lines of a part are few."""
+        self.codes[error.code] += 1
+        self.rejects.append({"line": line} | error.as_json())
+
+
+COUNTED = ("applied", "replayed", "refused", "users_created", "wallets_created")

@@ -1,0 +1,146 @@
+"""The ledger out as a file, and transactions in from one."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from io import BytesIO
+from typing import Any
+
+from wallet_cli.domain.ids import OwnedWallet
+from wallet_cli.errors import Busy, InvalidInput, TimeConflict, WalletError, shown
+from wallet_cli.import_export import imports
+from wallet_cli.import_export.imports.dialect import Dialect, dialect
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.context import Ledger
+from wallet_cli.web import long_reads
+from wallet_cli.web.messages import Reply, Stream, attachment
+from wallet_cli.web.requests import MAX_BATCH_BYTES
+from wallet_cli.web.routes.call import Call, flag
+from wallet_cli.web.server_state import Site
+
+EXPORTS = {
+    "jsonl": (b"application/x-ndjson", "jsonl"),
+    "csv": (b"text/csv; charset=utf-8", "csv"),
+    "hledger": (b"text/plain; charset=utf-8", "journal"),
+    "beancount": (b"text/plain; charset=utf-8", "beancount"),
+}
+"""The type of each format of exports, and what its file's name ends in."""
+
+IMPORTS = {"application/x-ndjson": "import.jsonl", "text/csv": "import.csv"}
+"""The types that are read, and a name that tells the form."""
+
+FLAGS = ("create", "dry_run", "atomic")
+DUPLICATES = ("skip", "add")
+DIALECT = ("delimiter", "decimal", "dates", "encoding", "map", "wallet")
+"""How a CSV file is written, as `wallet import` has it."""
+MAX_REJECTS = 1000
+"""How many refused lines are told one by one; all of them are counted."""
+
+
+async def export_ledger(_site: Site, call: Call) -> Stream:
+    return _export(call, None, "ledger")
+
+
+async def export_wallet(_site: Site, call: Call) -> Stream:
+    ref = OwnedWallet(call.path_id("wallet_id"), call.path_id("user_id"))
+    return _export(call, ref, f"wallet-{ref.wallet_id}")
+
+
+def _export(call: Call, wallet: OwnedWallet | None, name: str) -> Stream:
+    form = call.query("format").get("format", "jsonl")
+    if form not in EXPORTS:
+        raise InvalidInput(f"not a format of exports: {shown(form)}", hint=f"one of {', '.join(EXPORTS)}")
+    content_type, ending = EXPORTS[form]
+    return Stream(200, content_type, long_reads.export, (form, wallet), (attachment(f"{name}.{ending}"),))
+
+
+async def import_file(site: Site, call: Call) -> Reply:
+    given = call.query(*FLAGS, "sort", "duplicates", *DIALECT)
+    duplicates = given.get("duplicates")
+    if duplicates not in (None, *DUPLICATES):
+        raise InvalidInput(f"not what to do with duplicates: {shown(duplicates)}", hint="duplicates=skip or add")
+    create, dry_run, atomic = (flag(given, name) for name in FLAGS)
+    options = imports.Options(create, dry_run, atomic, duplicates, flag(given, "sort"))
+    try:
+        delimiter, decimal, dates, encoding, columns, wallet = map(given.get, DIALECT)
+        written = dialect(delimiter, decimal, dates, encoding, [columns] if columns else [], wallet)
+    except InvalidInput as error:
+        raise in_query(error) from None
+    kind, body = await call.file(tuple(IMPORTS), MAX_BATCH_BYTES)
+    with site.importing():
+        work = Import(site, options, body, IMPORTS[kind], written)
+        answer = await site.write_apart(work.run)
+    for code, times in work.codes.items():
+        site.metrics.refused(code, times)
+    return Reply(200, _message(options, answer), answer | {"rejects": work.rejects})
+
+
+class Import:
+    """One import under way: `run` is called in its thread, and everything else from there."""
+
+    def __init__(
+        self,
+        site: Site,
+        options: imports.Options,
+        body: bytes,
+        name: str,
+        written: Dialect = Dialect(),  # noqa: B008  (a tuple)
+    ) -> None:
+        self.rejects: list[dict[str, Any]] = []
+        self.codes: Counter[str] = Counter()
+        self._site = site
+        self._options = options
+        self._body = body
+        self._name = name
+        self._dialect = written
+        self._until_s = time.monotonic() + site.deadline_s
+
+    def run(self, ledger: Ledger) -> Answer:
+        """Raises InvalidInput for a file that cannot be read at all; Busy where it cannot go on to its end.
+
+        All that was committed by then stays, and sending the same file again goes on from there; of what is to be
+        applied whole or not at all, nothing is.
+        """
+
+        def between_batches(done: int) -> None:
+            if done < len(self._body):
+                self._check_time(ledger)
+
+        body = BytesIO(self._body)
+        try:
+            return imports.run(ledger, body, self._options, self._report, between_batches, self._name, self._dialect)
+        except (InvalidInput, TimeConflict) as error:
+            raise in_query(error) from None
+
+    def _check_time(self, ledger: Ledger) -> None:
+        """End it where the server is to stop or the time for an answer is up; no turn is waited for beyond that."""
+        left_s = self._until_s - time.monotonic()
+        if self._site.draining:
+            raise Busy("the server is shutting down: not all of the file was read", hint="send it again")
+        if left_s <= 0:
+            raise Busy("no time for all of the file: not all of it was read", hint="send it again, to go on from there")
+        ledger.executor.lock_timeout_s = min(ledger.executor.lock_timeout_s, left_s)
+
+    def _report(self, line: int, error: WalletError, _text: str) -> None:
+        self.codes[error.code] += 1
+        if len(self.rejects) < MAX_REJECTS:
+            told = {"line": line, "code": error.code, "message": error.message, "hint": error.hint}
+            self.rejects.append(told)
+
+
+def in_query(error: WalletError) -> WalletError:
+    """The same, with a hint that names parameters of the request in the place of options of the command."""
+    if error.hint:
+        words = re.sub(r"--([a-z]+) (?=[^ a-z]|(?:skip|add|dmy|mdy|cp1252|utf)\b)", r"\1=", error.hint)
+        error.hint = words.replace("--", "")
+    return error
+
+
+def _message(options: imports.Options, answer: Answer) -> str:
+    if options.dry_run:
+        return "nothing was changed: this is what an import would do"
+    if options.atomic and answer["refused"]:
+        return "nothing was changed: a line was refused"
+    return "import done"

@@ -1,0 +1,319 @@
+"""What a running server holds: the ledger to read, the inbox to write, who may come in, and what is counted.
+
+The event loop reads a file through a connection of its own, a few microseconds at a time, and a database through
+several (read_connections.py); it sees every write that was acknowledged. It writes through another one, or leaves that
+to a thread (engine/group_commit.py). What takes long to read is left to other processes (readers.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wallet_cli.domain.commands import Command, NoteUse, Result, Single
+from wallet_cli.engine.executor import Executor
+from wallet_cli.engine.group_commit import Inbox, Loop
+from wallet_cli.errors import Busy, StorageError, WalletError
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.context import Ledger, accepted, open_ledger
+from wallet_cli.operations.prepared import Prepared
+from wallet_cli.operations.tokens import Tokens
+from wallet_cli.settings import Settings
+from wallet_cli.storage.in_place import FileGone, check_same
+from wallet_cli.storage.log_file import cut_log
+from wallet_cli.storage.sqlite import MAX_LOG_BYTES, SqliteStore, log_bytes
+from wallet_cli.web.auth import Caller, Doorkeeper, OpenDoor, address_of, claimed
+from wallet_cli.web.http_errors import for_strangers
+from wallet_cli.web.log import Repeated, log
+from wallet_cli.web.long_work import LongWork
+from wallet_cli.web.messages import Scope
+from wallet_cli.web.metrics import Metrics
+from wallet_cli.web.readers import Readers
+
+if TYPE_CHECKING:
+    from wallet_cli.storage.postgres import PostgresStore
+    from wallet_cli.web.read_connections import ReadConnections
+
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread keeps the interpreter from another where a thread writes; at Python's own 5 ms a batch of six round
+trips took 30 ms longer."""
+
+PULSE_EVERY_S = 1.0
+MAX_AWAY_S = 1.0
+"""How long a database on another host may have been away before writes are refused at once, and not queued."""
+
+NOTE_USE_EVERY_S = 30.0
+BOUND_LOG_EVERY_S = 2.0
+HANDLER_MARGIN_S = 10.0
+MIN_FREE_BYTES = 16 * 1024 * 1024
+MAX_IMPORTS = 2
+"""How many imports may be under way at once: each has a thread, a connection, and a file in memory."""
+
+T = TypeVar("T")
+
+
+class Site:
+    """One server process. `start` and `stop` are called in its event loop."""
+
+    def __init__(self, settings: Settings, tokens: Tokens, *, auth: bool, access_log: bool) -> None:
+        self.settings = settings
+        self.tokens = tokens
+        self.metrics = Metrics()
+        self.repeated = Repeated()
+        self.access_log = access_log
+        self.draining = False
+        self.deadline_s = settings.lock_timeout_s + HANDLER_MARGIN_S
+        """How long a request may take: the wait for a turn, and then some."""
+        self._auth = auth
+        self._resources = ExitStack()
+        self._chores: list[asyncio.Task[None]] = []
+        self._imports = 0
+        self._gone: FileGone | None = None
+        self._importers = ThreadPoolExecutor(MAX_IMPORTS, "wallet-import")
+        self._connections: ReadConnections | None = None
+        self.readers = Readers(settings)
+
+    def start(self) -> None:
+        """Open the ledger and start the writer; raises what opening raises."""
+        loop = asyncio.get_running_loop()
+        self.loop = loop
+        self._own = self._resources.enter_context(self._open())
+        self._own.store.forbid_writes()
+        self.ledger = self._own
+        if isinstance(self._own.store, SqliteStore):
+            self.readers.file = self._own.store.identity()
+        # Asked now: once the store is read aside, the loop itself cannot wait for it.
+        ledger_id, is_local = self._own.store.ledger_id(), self._own.store.is_local
+        if not isinstance(self._own.store, SqliteStore):
+            self._read_aside(self._own, self._own.store)
+        doorkeeper = Doorkeeper(lambda: self.ledger.store, self.tokens, ledger_id, is_local=is_local)
+        self.door = doorkeeper if self._auth else OpenDoor()
+        self.long_work = LongWork()
+        self.inbox = Inbox(self._open_executor, "serve", self._open_turns(), self.metrics.batch)
+        self.inbox.start()
+        self._resources.callback(self.inbox.close)
+        self._chores = [loop.create_task(self._note_use_for_ever())]
+        if isinstance(self._own.store, SqliteStore):
+            self._chores.append(loop.create_task(self._bound_log_for_ever(self._own.store.path)))
+        else:
+            self._chores.append(loop.create_task(self._feel_pulse_for_ever()))
+        # What is loaded now stays: the collector need not look at it again with every few requests.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+
+    async def stop(self) -> None:
+        """Write what was accepted, answer it, and close the ledger."""
+        for chore in self._chores:
+            chore.cancel()
+        self.repeated.flush()
+        await self._note_use()
+        await asyncio.to_thread(self._importers.shutdown)
+        await asyncio.to_thread(self.inbox.close)
+        await asyncio.to_thread(self.readers.close)
+        self._resources.close()
+
+    async def carry_out(self, commands: Sequence[Command]) -> list[Result]:
+        """Run commands in the next turn; on return they are on disk.
+
+        Raises Busy at once where the inbox is full, and StorageError where the database is known to be away.
+        """
+        store = self._own.store
+        if not isinstance(store, SqliteStore) and store.away_s() > MAX_AWAY_S:
+            raise store.unreachable()
+        future: asyncio.Future[list[Result]] = self.loop.create_future()
+
+        def answer(results: list[Result] | WalletError) -> None:
+            if future.done():
+                return  # the caller has left; what it asked for is done all the same
+            if isinstance(results, WalletError):
+                if isinstance(results, FileGone):
+                    self._gone = results
+                future.set_exception(results)
+            else:
+                future.set_result(results)
+
+        self.inbox.submit(commands, answer)
+        # All else in a handler is quick: this is where a request waits, and so where its deadline is.
+        deadline = self.loop.call_later(self.deadline_s, _give_up, future)
+        try:
+            return await future
+        finally:
+            deadline.cancel()
+
+    async def run(self, prepared: Prepared[Single]) -> Answer:
+        """Run a write in the next turn, and tell its result; raises the error of a refusal."""
+        return prepared.answer(accepted((await self.carry_out([prepared.command]))[0]))
+
+    def note_refusal(self, error: WalletError, scope: Scope, who: Caller | None, request_id: str) -> None:
+        """Leave a trace of a wrong key, of a right that somebody does not have, and of what strangers are not told.
+
+        `who` is None where the caller is not known.
+        """
+        once = {"request_id": request_id}
+        if error.http_status in (401, 403):
+            caller = claimed(scope) if who is None else who.name
+            self.repeated.log(error.code, once, address=address_of(scope), caller=caller, reason=error.message)
+        elif for_strangers(error) is not error:
+            self.repeated.log("failed", once, code=error.code, reason=error.message)
+
+    def check_in_place(self) -> None:
+        """Raises StorageError where the file of the ledger is not there any more, or is another one.
+
+        What one connection has once seen holds for all, until the server is started again.
+        """
+        if self._gone is not None:
+            raise FileGone(self._gone.message, hint=self._gone.hint)
+        try:
+            self._own.store.check_in_place()
+        except FileGone as error:
+            self._gone = error
+            raise
+
+    def waiting_aside(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]:
+        """The same, where what is read of the ledger is waited for while the loop goes on, if it has to be."""
+        return work if self._connections is None else self._connections.aside(work)
+
+    @contextmanager
+    def importing(self) -> Iterator[None]:
+        """Room for one import, for the length of a `with` block. Raises Busy where there is none."""
+        if self.draining:
+            raise Busy("the server is shutting down", hint="send it again")
+        if self._imports >= MAX_IMPORTS:
+            raise Busy(f"{MAX_IMPORTS} imports are under way", hint="send it again when one has ended")
+        self._imports += 1
+        try:
+            yield
+        finally:
+            self._imports -= 1
+
+    async def write_apart(self, write: Callable[[Ledger], T]) -> T:
+        """What `write` answers, in a thread, which takes turns with all others as another process would.
+
+        For an import: the loop goes on, and the inbox is not filled.
+        """
+
+        def work() -> T:
+            with self._open() as ledger:
+                return write(ledger)
+
+        return await self.loop.run_in_executor(self._importers, work)
+
+    async def check_ready(self) -> None:
+        """Take a turn and begin a write, and look for room on the disk. Raises Busy or StorageError."""
+        self.check_in_place()
+        await self.carry_out([])
+        if not isinstance(self._own.store, SqliteStore):
+            return  # its disk is the server's to watch
+        free = shutil.disk_usage(self._own.store.path.parent).free
+        if free < MIN_FREE_BYTES:
+            raise StorageError("the disk is nearly full", free_bytes=free)
+
+    @contextmanager
+    def _open(self, busy_timeout_s: float | None = None) -> Iterator[Ledger]:
+        """The ledger, by a connection of its own."""
+        with open_ledger(self.settings, lambda text: log("ledger", message=text), busy_timeout_s) as ledger:
+            if isinstance(ledger.store, SqliteStore):
+                check_same(ledger.store.path, ledger.store.identity(), self.readers.file)
+            ledger.times_are_utc = True  # whatever the ledger's zone: who sends one need not know that
+            yield ledger
+
+    def _read_aside(self, ledger: Ledger, pulse: PostgresStore) -> None:
+        """Read by several connections, each waited for aside; the first one is left to feel the pulse."""
+        from wallet_cli.storage.postgres import PostgresStore
+        from wallet_cli.web.fibers import until_ready_aside
+        from wallet_cli.web.read_connections import LentLedger, ReadConnections
+
+        def make() -> PostgresStore:
+            store = PostgresStore(self.settings.db, self.settings.lock_timeout_s)
+            store.forbid_writes()
+            store.check_whole()
+            return store
+
+        pulse.reconnect_apart()
+        pulse.wait_by(partial(until_ready_aside, self.loop))
+        self._connections = ReadConnections(self.loop, make)
+        self._resources.callback(self._connections.close)
+        self.ledger = LentLedger(ledger, self._connections)
+
+    def _open_turns(self) -> Loop:
+        """Turns in the event loop, on a connection of their own."""
+        ledger = self._resources.enter_context(self._open(busy_timeout_s=0.0))
+        # The loop and the thread with the large batches wait for the interpreter at each turn of the loop, and at each
+        # answer of the network.
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        soon, soon_threadsafe = self.loop.call_soon, self.loop.call_soon_threadsafe
+        if isinstance(ledger.store, SqliteStore):
+            return Loop(ledger.executor, soon, soon_threadsafe)
+        from wallet_cli.web.fibers import Fibers
+
+        fibers = Fibers(self.loop)
+        ledger.store.wait_by(fibers.until_ready)
+        ledger.executor.sleep = fibers.sleep
+        return Loop(ledger.executor, soon, soon_threadsafe, fibers.run)
+
+    @contextmanager
+    def _open_executor(self) -> Iterator[Executor]:
+        """An executor for the thread that writes."""
+        with self._open() as ledger:
+            yield ledger.executor
+
+    async def _feel_pulse_for_ever(self) -> None:
+        """Notice that the database is away before anybody asks, so that nobody is kept waiting for it for long."""
+        store = self._own.store
+        assert not isinstance(store, SqliteStore)
+
+        async def ping() -> None:
+            store.ping()
+
+        while True:
+            await asyncio.sleep(PULSE_EVERY_S)
+            with suppress(StorageError, Busy):
+                await self.waiting_aside(ping())
+
+    async def _bound_log_for_ever(self, path: Path) -> None:
+        """Cut a log that has grown because somebody read an old state of the ledger, once they have read on."""
+        while True:
+            await asyncio.sleep(BOUND_LOG_EVERY_S)
+            self.metrics.log_bytes = log_bytes(path)
+            self.metrics.is_log_pinned = False
+            if self.metrics.log_bytes > MAX_LOG_BYTES:
+                try:
+                    told = await asyncio.to_thread(cut_log, path)
+                except (StorageError, Busy) as error:
+                    told = error.message
+                if told is not None:
+                    self.metrics.is_log_pinned = True
+                    self.repeated.log("log_pinned", {"message": told})
+
+    async def _note_use_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(NOTE_USE_EVERY_S)
+            self.repeated.flush()
+            await self._note_use()
+
+    async def _note_use(self) -> None:
+        """Write down which keys were used; now and then, because a write a request would be too many."""
+        if not self.door.used:
+            return
+        names = sorted(self.door.used)
+        self.door.used.clear()
+        try:
+            await self.carry_out([NoteUse(name) for name in names])
+        except WalletError as error:
+            log("note_use_failed", code=error.code)
+
+
+def _give_up(future: asyncio.Future[list[Result]]) -> None:
+    if not future.done():
+        future.set_exception(
+            Busy("no answer in time; whether it was applied is unknown", hint="send it again, with the same key")
+        )
