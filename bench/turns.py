@@ -18,8 +18,8 @@ import apsw
 import filelock
 from common import done, figure, median, percentile, scratch
 
-from wallet_cli.engine.polling_lock import PollingTurnLock
-from wallet_cli.engine.write_lock import TurnLock
+from wallet_cli.engine.polling_lock import PollingWriteLock
+from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.storage.sqlite import connect
 
 PROCESSES = 24
@@ -41,12 +41,12 @@ def work() -> None:
 
 
 def kernel(path: Path) -> Take:
-    lock = TurnLock(path)
+    lock = WriteLock(path)
     return lambda: lock.turn(TIMEOUT_S, "contending")
 
 
 def polling(path: Path) -> Take:
-    lock = PollingTurnLock(path)
+    lock = PollingWriteLock(path)
     return lambda: lock.turn(TIMEOUT_S, "contending")
 
 

@@ -56,7 +56,7 @@ DATA = {
     "currency": "INR", "at": "2026-11-22T10:00:00.000000Z", "note": None, "key": None,
 }
 
-async def noop(site, call):
+async def noop(server, call):
     body = decode(await call.body(), NewTransaction)
     call.query()
     parse_amount(amount_text(body.amount), RUPEES)

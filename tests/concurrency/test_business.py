@@ -20,7 +20,7 @@ from support.sizes import size
 
 from wallet_cli import settings
 from wallet_cli.domain import rules
-from wallet_cli.domain.commands import Applied, CaptureHold, Command, Made, Result, Transfer
+from wallet_cli.domain.commands import Applied, CaptureHold, Change, Command, Result, Transfer
 from wallet_cli.domain.ids import parse_hold_id, parse_transaction_id, parse_wallet
 from wallet_cli.domain.model import EXPIRED, OPEN, Hold, Transaction
 from wallet_cli.domain.rules import State, postings
@@ -107,7 +107,7 @@ def transfers_write_one_leg() -> None:
         last = state.last.get(command.target_id)
         result = postings.transfer(state, command, now_us)
         if isinstance(result, Applied) and last is not None:
-            state.made.remove(state.last[command.target_id])
+            state.changes.remove(state.last[command.target_id])
             state.last[command.target_id] = last
         return result
 
@@ -166,7 +166,7 @@ def loads_before_its_turn(loaded: Callable[[], object] = lambda: None) -> None:
             patch.setattr(self.store, "load", lambda *_: state)
             return turn.carry_out(commands)
 
-    def write_over(store: Store, made: Sequence[Made]) -> None:
+    def write_over(store: Store, made: Sequence[Change]) -> None:
         if not store.is_local:
             begin_by_itself(store)
             store.connection.execute("SELECT pg_advisory_xact_lock(1)")  # or they would end each other in deadlocks
@@ -186,7 +186,7 @@ def commits_a_turn_in_two() -> None:
     engine = store_class()
     write = engine.write
 
-    def in_two(store: Store, made: Sequence[Made]) -> None:
+    def in_two(store: Store, made: Sequence[Change]) -> None:
         write(store, made[:-1])
         store.commit()
         begin_by_itself(store)

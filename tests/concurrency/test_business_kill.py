@@ -19,9 +19,9 @@ from support.engines import Address, Engine, Store, begin_by_itself, store_class
 from support.sizes import size
 
 from wallet_cli import settings
-from wallet_cli.domain.commands import Made
+from wallet_cli.domain.commands import Change
 from wallet_cli.domain.ids import parse_hold_id, parse_transaction_id, parse_wallet
-from wallet_cli.engine.write_lock import TurnLock
+from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.errors import HoldNotOpen, StorageError
 from wallet_cli.operations import holds, transactions, users, verification, wallets
 from wallet_cli.operations.context import Ledger, open_ledger
@@ -125,7 +125,7 @@ def kill_writers(folder: Path, writers: int, kills: int, fault: str | None = Non
         assert ready, f"writer {writer} is stuck"
 
     where = os.environ["WALLET_DB"]
-    lock = None if "://" in where else TurnLock(Path(where + ".lock"))  # PostgreSQL does not say who has the turn
+    lock = None if "://" in where else WriteLock(Path(where + ".lock"))  # PostgreSQL does not say who has the turn
     had_turn = []
     for writer in range(writers):
         begin(writer)
@@ -244,7 +244,7 @@ def is_killed_between_two_commits() -> None:
     write = engine.write
     turns = 0
 
-    def in_two(store: Store, made: Sequence[Made]) -> None:
+    def in_two(store: Store, made: Sequence[Change]) -> None:
         nonlocal turns
         turns += len(made) > 1
         write(store, made[:-1])

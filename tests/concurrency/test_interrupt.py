@@ -144,7 +144,7 @@ def test_every_part_of_a_command(opened: Run, engine: Engine) -> None:
 
 @pytest.mark.on_file("tests/storage/test_postgres_turns.py waits for a row")
 def test_ctrl_c_while_another_has_the_turn(opened: Run, db: Path) -> None:
-    from wallet_cli.engine.write_lock import TurnLock
+    from wallet_cli.engine.write_lock import WriteLock
 
     patch = """
 from wallet_cli.engine import file_lock
@@ -154,7 +154,7 @@ def announced(descriptor):
     wait(descriptor)
 file_lock._wait = announced
 """
-    with processes.held(TurnLock, db.with_name(db.name + ".lock")):
+    with processes.held(WriteLock, db.with_name(db.name + ".lock")):
         runs = [processes.Wallet(add(f"k{n}"), patch) for n in range(4)]
         for run in runs:
             run.begun()

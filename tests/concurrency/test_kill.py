@@ -24,7 +24,7 @@ from wallet_cli.domain.commands import Command, Post
 from wallet_cli.domain.ids import format_transaction_id
 from wallet_cli.domain.model import Policy, Transaction
 from wallet_cli.domain.rules import State
-from wallet_cli.engine.write_lock import TurnLock
+from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.operations.context import open_ledger
 
 WRITERS = 8
@@ -124,7 +124,7 @@ def kill_writers(folder: Path, writers: int, kills: int, fault: str | None = Non
 
     # On a server, nobody knows who has a turn; and several have one, where they write to several wallets.
     url_or_path = os.environ["WALLET_DB"]
-    lock = None if "://" in url_or_path else TurnLock(Path(url_or_path + ".lock"))
+    lock = None if "://" in url_or_path else WriteLock(Path(url_or_path + ".lock"))
     had_turn = []
     for writer in range(writers):
         begin(writer)
@@ -215,7 +215,7 @@ def answers_before_it_commits() -> None:
 
     Nor is anything noted in the lock: the next command would see by that what is missing.
     """
-    TurnLock.note = lambda *_, **__: None  # type: ignore[method-assign]
+    WriteLock.note = lambda *_, **__: None  # type: ignore[method-assign]
     engine = store_class()
     commit = engine.commit
     commits = 0

@@ -21,12 +21,12 @@ import pytest
 from support import cli, processes
 
 from wallet_cli.engine.fair_queue import COUNTERS_AT
-from wallet_cli.engine.polling_lock import PollingTurnLock
-from wallet_cli.engine.turns import turn_lock
-from wallet_cli.engine.write_lock import HOLDER_BYTES, TurnLock
+from wallet_cli.engine.polling_lock import PollingWriteLock
+from wallet_cli.engine.turns import open_write_lock
+from wallet_cli.engine.write_lock import HOLDER_BYTES, WriteLock
 from wallet_cli.errors import Busy, StorageError
 
-LOCKS = [TurnLock, PollingTurnLock]
+LOCKS = [WriteLock, PollingWriteLock]
 PATIENCE_S = 60.0
 """Longer than any wait that is to end well."""
 
@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "wallet.db.lock"
 
 
-class NoTurn(TurnLock):
+class NoTurn(WriteLock):
     """A deliberate fault: everybody has the turn."""
 
     @contextmanager
@@ -50,7 +50,7 @@ class NoTurn(TurnLock):
 # it. Work that overlaps loses counts.
 
 
-def count(lock: TurnLock, counter: Path, times: int) -> None:
+def count(lock: WriteLock, counter: Path, times: int) -> None:
     for _ in range(times):
         with lock.turn(PATIENCE_S, "counting"):
             seen = int(counter.read_text())
@@ -58,11 +58,11 @@ def count(lock: TurnLock, counter: Path, times: int) -> None:
             counter.write_text(str(seen + 1))
 
 
-def count_in_processes(lock: type[TurnLock], path: Path, counter: Path, workers: int, times: int) -> None:
+def count_in_processes(lock: type[WriteLock], path: Path, counter: Path, workers: int, times: int) -> None:
     processes.race([lambda: count(lock(path), counter, times)] * workers)
 
 
-def count_in_threads(lock: type[TurnLock], path: Path, counter: Path, workers: int, times: int) -> None:
+def count_in_threads(lock: type[WriteLock], path: Path, counter: Path, workers: int, times: int) -> None:
     threads = [threading.Thread(target=count, args=(lock(path), counter, times)) for _ in range(workers)]
     for thread in threads:
         thread.start()
@@ -75,7 +75,7 @@ def counted_in_processes(lock: str, path: Path, counter: Path, workers: int, tim
     count_in_processes(globals()[lock], path, counter, workers, times)
 
 
-def counted(lock: type[TurnLock], path: Path, where: str) -> tuple[int, int]:
+def counted(lock: type[WriteLock], path: Path, where: str) -> tuple[int, int]:
     """What several workers counted to, and what they should have."""
     counter = path.with_name("counter")
     counter.write_text("0")
@@ -90,7 +90,7 @@ def counted(lock: type[TurnLock], path: Path, where: str) -> tuple[int, int]:
 
 @pytest.mark.parametrize("where", ["processes", "threads"])
 @both
-def test_one_at_a_time(lock: type[TurnLock], path: Path, where: str) -> None:
+def test_one_at_a_time(lock: type[WriteLock], path: Path, where: str) -> None:
     reached, due = counted(lock, path, where)
     assert reached == due
 
@@ -157,7 +157,7 @@ def beside_a_timer(work: Callable[[], Any]) -> Any:
 places = pytest.mark.parametrize("place", [in_main_thread, in_another_thread, beside_a_timer])
 
 
-def attempt(lock: TurnLock, timeout_s: float) -> Busy | None:
+def attempt(lock: WriteLock, timeout_s: float) -> Busy | None:
     """What keeps us from the turn, if anything."""
     try:
         with lock.turn(timeout_s, "asking"):
@@ -170,7 +170,7 @@ def attempt(lock: TurnLock, timeout_s: float) -> Busy | None:
 @places
 @both
 def test_a_wait_ends_and_names_the_holder(
-    lock: type[TurnLock], path: Path, place: Callable[[Callable[[], Any]], Any], timeout_s: float
+    lock: type[WriteLock], path: Path, place: Callable[[Callable[[], Any]], Any], timeout_s: float
 ) -> None:
     with processes.held(lock, path, "settling accounts") as holder:
         busy = place(lambda: attempt(lock(path), timeout_s))
@@ -188,7 +188,7 @@ def test_a_wait_ends_and_names_the_holder(
 @places
 @both
 def test_the_turn_comes_when_it_is_given_up(
-    lock: type[TurnLock], path: Path, place: Callable[[Callable[[], Any]], Any]
+    lock: type[WriteLock], path: Path, place: Callable[[Callable[[], Any]], Any]
 ) -> None:
     with processes.held(lock, path) as holder:
         assert holder.stdin is not None
@@ -201,17 +201,17 @@ def test_the_turn_comes_when_it_is_given_up(
 def test_whatever_a_power_cut_left_in_the_lock_it_works(path: Path, counter: int) -> None:
     # It is not synced: where the file grew, old data of the disk may be in it.
     path.write_bytes(b"\xa5" * COUNTERS_AT + counter.to_bytes(8, "little") + b"\xa5" * 8)
-    assert TurnLock(path).holder() is None
+    assert WriteLock(path).holder() is None
     for _ in range(2):
-        with processes.held(TurnLock, path) as holder:
+        with processes.held(WriteLock, path) as holder:
             assert holder.stdin is not None
-            assert isinstance(attempt(TurnLock(path), 0.05), Busy)
+            assert isinstance(attempt(WriteLock(path), 0.05), Busy)
             threading.Thread(target=holder.stdin.close).start()
-            assert attempt(TurnLock(path), PATIENCE_S) is None
+            assert attempt(WriteLock(path), PATIENCE_S) is None
 
 
 @both
-def test_the_time_to_wait_is_bounded_whatever_was_asked_for(lock: type[TurnLock], path: Path) -> None:
+def test_the_time_to_wait_is_bounded_whatever_was_asked_for(lock: type[WriteLock], path: Path) -> None:
     # More seconds than a timer takes.
     with processes.held(lock, path) as holder:
         assert holder.stdin is not None
@@ -221,7 +221,7 @@ def test_the_time_to_wait_is_bounded_whatever_was_asked_for(lock: type[TurnLock]
 
 def short_waits(path: Path) -> int:
     """Wait in vain for times around that which it takes to fall asleep; how often that ended."""
-    lock = TurnLock(path)
+    lock = WriteLock(path)
     steps = 2_000
     for step in range(steps):
         assert isinstance(attempt(lock, (step % 50 + 1) / 1e6), Busy)
@@ -230,7 +230,7 @@ def short_waits(path: Path) -> int:
 
 def test_an_alarm_that_rings_before_the_wait_begins_still_ends_it(path: Path) -> None:
     # A signal is handled before the call that sleeps, or ends it; one that arrives just between must not be lost.
-    with processes.held(TurnLock, path):
+    with processes.held(WriteLock, path):
         code = f"""
 import sys
 sys.path.insert(0, {str(processes.TESTS)!r})
@@ -248,7 +248,7 @@ print(runpy.run_path({__file__!r})["short_waits"](Path(sys.argv[1])))
 
 
 @both
-def test_a_waiter_leaves_alarms_as_they_were(lock: type[TurnLock], path: Path) -> None:
+def test_a_waiter_leaves_alarms_as_they_were(lock: type[WriteLock], path: Path) -> None:
     def ring(_number: int, _frame: object) -> None:
         raise AssertionError("no alarm was set")
 
@@ -271,7 +271,7 @@ def test_a_waiter_leaves_alarms_as_they_were(lock: type[TurnLock], path: Path) -
 
 
 @both
-def test_a_holder_that_is_killed_holds_nothing(lock: type[TurnLock], path: Path) -> None:
+def test_a_holder_that_is_killed_holds_nothing(lock: type[WriteLock], path: Path) -> None:
     with processes.held(lock, path) as holder:
         holder.kill()
         holder.wait()
@@ -282,14 +282,14 @@ def test_a_holder_that_is_killed_holds_nothing(lock: type[TurnLock], path: Path)
 
 
 @both
-def test_an_exception_gives_the_turn_up(lock: type[TurnLock], path: Path) -> None:
+def test_an_exception_gives_the_turn_up(lock: type[WriteLock], path: Path) -> None:
     with pytest.raises(ZeroDivisionError), lock(path).turn(0, "failing"):
         raise ZeroDivisionError
     assert attempt(lock(path), 0) is None
 
 
 @both
-def test_a_wait_in_vain_leaves_no_claim(lock: type[TurnLock], path: Path) -> None:
+def test_a_wait_in_vain_leaves_no_claim(lock: type[WriteLock], path: Path) -> None:
     """A thread that stopped waiting must not be given the turn, and keep it, later."""
     with processes.held(lock, path):
         assert in_another_thread(lambda: attempt(lock(path), 0.01)) is not None
@@ -297,7 +297,7 @@ def test_a_wait_in_vain_leaves_no_claim(lock: type[TurnLock], path: Path) -> Non
 
 
 @both
-def test_a_child_process_does_not_inherit_the_turn(lock: type[TurnLock], path: Path) -> None:
+def test_a_child_process_does_not_inherit_the_turn(lock: type[WriteLock], path: Path) -> None:
     with lock(path).turn(0, "parent"):
         # Every descriptor that is inheritable goes to this child, which outlives the turn.
         code = "import sys; print('begun', flush=True); sys.stdin.read()"
@@ -310,7 +310,7 @@ def test_a_child_process_does_not_inherit_the_turn(lock: type[TurnLock], path: P
 
 
 @both
-def test_the_same_lock_serves_again(lock: type[TurnLock], path: Path) -> None:
+def test_the_same_lock_serves_again(lock: type[WriteLock], path: Path) -> None:
     one = lock(path)
     for _ in range(3):
         with one.turn(0, "again"):
@@ -321,7 +321,7 @@ def test_the_same_lock_serves_again(lock: type[TurnLock], path: Path) -> None:
 
 
 @both
-def test_the_file_stays_and_is_the_owners_alone(lock: type[TurnLock], path: Path) -> None:
+def test_the_file_stays_and_is_the_owners_alone(lock: type[WriteLock], path: Path) -> None:
     before = os.umask(0)
     try:
         with lock(path).turn(0, "first"):
@@ -345,7 +345,7 @@ by_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files aw
 def test_whoever_may_write_to_the_ledger_may_take_the_turn_and_no_others(path: Path, ledger: int, lock: int) -> None:
     path.with_suffix("").touch()
     path.with_suffix("").chmod(ledger)
-    with TurnLock(path).turn(0, "first"):
+    with WriteLock(path).turn(0, "first"):
         assert stat.S_IMODE(path.stat().st_mode) == lock
 
 
@@ -353,7 +353,7 @@ def test_whoever_may_write_to_the_ledger_may_take_the_turn_and_no_others(path: P
 def test_a_lock_that_root_makes_belongs_to_whoever_the_ledger_belongs_to(path: Path) -> None:
     path.with_suffix("").touch()
     os.chown(path.with_suffix(""), NOBODY, NOBODY)
-    with TurnLock(path).turn(0, "first"):
+    with WriteLock(path).turn(0, "first"):
         assert (path.stat().st_uid, path.stat().st_gid) == (NOBODY, NOBODY)
 
 
@@ -364,10 +364,10 @@ def test_a_lock_that_somebody_else_made_is_not_given_away(path: Path, monkeypatc
     given: list[int] = []
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "fchown", lambda fd, *_: given.append(fd))
-    with TurnLock(path).turn(0, "first"):
+    with WriteLock(path).turn(0, "first"):
         assert not given
     path.unlink()
-    with TurnLock(path).turn(0, "first"):
+    with WriteLock(path).turn(0, "first"):
         assert given
 
 
@@ -383,14 +383,14 @@ def test_a_lock_of_another_owner_than_the_ledger_is_told_with_what_to_do(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(os, "open", refused)
-    with pytest.raises(StorageError, match="Permission denied") as raised, TurnLock(path).turn(0, "first"):
+    with pytest.raises(StorageError, match="Permission denied") as raised, WriteLock(path).turn(0, "first"):
         pytest.fail("it may not be opened")
     owner = path.with_suffix("").owner()
     assert raised.value.hint == f"it belongs to root, and the ledger to {owner}: `sudo chown {owner} {path}`"
 
 
 @both
-def test_a_holder_is_named_on_one_line_of_fixed_length(lock: type[TurnLock], path: Path) -> None:
+def test_a_holder_is_named_on_one_line_of_fixed_length(lock: type[WriteLock], path: Path) -> None:
     for command in ("x" * 1_000, "tx add", "ж" * 200):
         with lock(path).turn(0, command):
             assert path.stat().st_size == HOLDER_BYTES
@@ -404,22 +404,22 @@ def test_a_holder_is_named_on_one_line_of_fixed_length(lock: type[TurnLock], pat
 @pytest.mark.parametrize("text", ["", "\n", "nobody", "x y z", "999999999999999999999 a b", "0"])
 def test_a_file_that_names_nobody_is_no_error(path: Path, text: str) -> None:
     path.write_text(text)
-    assert TurnLock(path).holder() is None
+    assert WriteLock(path).holder() is None
 
 
 @both
-def test_a_folder_that_is_not_there_is_a_storage_error(lock: type[TurnLock], path: Path) -> None:
+def test_a_folder_that_is_not_there_is_a_storage_error(lock: type[WriteLock], path: Path) -> None:
     with pytest.raises(StorageError), lock(path / "nowhere").turn(0, "writing"):
         pytest.fail("there is nothing to lock")
 
 
 def test_this_system_has_the_kernels_lock(path: Path) -> None:
-    assert type(turn_lock(path)) is TurnLock
+    assert type(open_write_lock(path)) is WriteLock
 
 
 def test_a_system_without_fcntl_polls(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wallet_cli.engine.write_lock.HAVE_FLOCK", False)
-    assert type(turn_lock(path)) is PollingTurnLock
+    assert type(open_write_lock(path)) is PollingWriteLock
 
 
 # Ctrl-C.
@@ -446,10 +446,10 @@ filelock.FileLock.acquire = announced
 
 @pytest.mark.on_file("the turn of a file")
 @pytest.mark.parametrize(
-    ("lock", "patch"), [(TurnLock, WAITS_IN_KERNEL), (PollingTurnLock, WAITS_BY_POLLING)], ids=["kernel", "polling"]
+    ("lock", "patch"), [(WriteLock, WAITS_IN_KERNEL), (PollingWriteLock, WAITS_BY_POLLING)], ids=["kernel", "polling"]
 )
 def test_ctrl_c_ends_the_wait_and_leaves_nothing(
-    lock: type[TurnLock], patch: str, db: Path, wallet: Callable[[str], cli.Outcome]
+    lock: type[WriteLock], patch: str, db: Path, wallet: Callable[[str], cli.Outcome]
 ) -> None:
     assert wallet("register 9886977544").code == 0
     assert wallet("create 1").code == 0
@@ -484,7 +484,7 @@ def test_a_lock_that_cannot_be_had_is_a_storage_error_at_once(
 
     def take() -> None:
         try:
-            with TurnLock(path).turn(PATIENCE_S, "writing"):
+            with WriteLock(path).turn(PATIENCE_S, "writing"):
                 pass
         except StorageError as error:
             caught.append(error)

@@ -24,7 +24,7 @@ from support.server import Server
 from support.server import process as run
 from support.sizes import size
 
-from wallet_cli.domain.commands import SAME, AdmitOperator, NoteUse, Post, Refusal, RevokeOperator, SetLimits, SetStatus
+from wallet_cli.domain.commands import SAME, AddApiKey, NoteUse, Post, Refusal, RevokeApiKey, SetLimits, SetStatus
 from wallet_cli.domain.ids import parse_hold_id, parse_wallet
 from wallet_cli.domain.period import DAY_US, format_time, parse_time
 from wallet_cli.domain.rules.clocks import REST_US
@@ -194,7 +194,7 @@ def limit(ledger: Ledger) -> None:
 
 
 def revoke(ledger: Ledger) -> None:
-    ledger.executor.run([RevokeOperator("till")], "key revoke")
+    ledger.executor.run([RevokeApiKey("till")], "key revoke")
 
 
 def checkpoint(ledger: Ledger) -> None:
@@ -207,7 +207,7 @@ def test_what_else_writes_under_a_wrong_clock_makes_it_no_truer(
     begun: Ledger, story: Path, write: Callable[[Ledger], None]
 ) -> None:
     """The times of the files are then those of the wrong clock."""
-    begun.executor.run([AdmitOperator("till", bytes(32), read_only=False)], "key create")
+    begun.executor.run([AddApiKey("till", bytes(32), read_only=False)], "key create")
     before = begun.store.last_commit()  # type: ignore[union-attr]
     far = at(begun, FAR_US)
     write(far)
@@ -215,7 +215,7 @@ def test_what_else_writes_under_a_wrong_clock_makes_it_no_truer(
         os.utime(path, ns=(FAR_US * 1000, FAR_US * 1000))
     with pytest.raises(StorageError, match="last written at"):
         add(far, "1")
-    (made,) = far.executor.run([AdmitOperator("other", b"k" * 32, read_only=False)], "key create")
+    (made,) = far.executor.run([AddApiKey("other", b"k" * 32, read_only=False)], "key create")
     assert isinstance(made, Refusal)
     assert "last written at" in made.error.message
     after = begun.store.last_commit()  # type: ignore[union-attr]

@@ -31,7 +31,7 @@ from wallet_cli.domain.commands import OpenWallet, Post
 from wallet_cli.domain.money import Currency
 from wallet_cli.engine import write_lock
 from wallet_cli.engine.executor import UnknownOutcome
-from wallet_cli.engine.write_lock import TurnLock
+from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.errors import Busy, StorageError, WalletError
 from wallet_cli.storage import in_place
 from wallet_cli.storage.in_place import beside
@@ -487,7 +487,7 @@ def test_what_is_answered_again_is_noted_by_who_answers(filled: Path, monkeypatc
     keyed = f"{WRITE} --key again"
     with engines.opened(filled):
         with monkeypatch.context() as killed_then:
-            killed_then.setattr(TurnLock, "note", lambda *_, **__: None)
+            killed_then.setattr(WriteLock, "note", lambda *_, **__: None)
             assert cli.run(keyed).code == 0
         assert cli.run(f"{keyed} --json").json["replayed"]
         assert cli.run("tx add 1 100 --credit --key first --json").json["id"] == "1-3"
@@ -495,7 +495,7 @@ def test_what_is_answered_again_is_noted_by_who_answers(filled: Path, monkeypatc
         kept = contents(filled.parent)
     for name, data in kept.items():
         (filled.parent / name).write_bytes(data)
-    noted = TurnLock(beside(filled, ".lock")).last_commit()
+    noted = WriteLock(beside(filled, ".lock")).last_commit()
     assert noted is not None
     assert noted.seq == 3
     beside(filled, "-wal").unlink()
@@ -576,7 +576,7 @@ def test_a_lock_of_another_ledger_says_nothing_of_this_one(filled: Path, lock: C
     assert cli.run(READ).out == "100.00\n"
     if lock is not unreadable:
         assert cli.run(WRITE).code == 0
-        noted = TurnLock(beside(filled, ".lock")).last_commit()
+        noted = WriteLock(beside(filled, ".lock")).last_commit()
         assert noted is not None
         assert (noted.wallet_id, noted.seq) == (1, 2)
 
@@ -656,7 +656,7 @@ def test_where_there_are_no_locks_nothing_is_written(filled: Path, monkeypatch: 
 
 
 def test_a_holder_that_is_stopped_is_waited_for_and_goes_on(filled: Path) -> None:
-    with processes.held(TurnLock, beside(filled, ".lock"), "settling") as holder:
+    with processes.held(WriteLock, beside(filled, ".lock"), "settling") as holder:
         holder.send_signal(signal.SIGSTOP)
         try:
             os.environ["WALLET_LOCK_TIMEOUT"] = "0.2"
@@ -701,8 +701,8 @@ def test_at_a_limit_it_is_done_or_is_refused(filled: Path, limit: int, value: in
 def test_a_lock_that_is_removed_while_it_is_waited_for_gives_no_turn(
     filled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock = TurnLock(beside(filled, ".lock"))
-    with processes.held(TurnLock, lock.path) as holder:
+    lock = WriteLock(beside(filled, ".lock"))
+    with processes.held(WriteLock, lock.path) as holder:
         assert holder.stdin is not None
         fd = lock._open()
         lock.path.unlink()

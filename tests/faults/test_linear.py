@@ -30,7 +30,7 @@ from support.sizes import size
 
 from wallet_cli import settings
 from wallet_cli.domain.ids import HoldId, parse_wallet
-from wallet_cli.engine.write_lock import TurnLock
+from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.errors import HoldNotOpen, InsufficientFunds
 from wallet_cli.operations import holds, transactions, wallets
 from wallet_cli.operations.answers import Answer
@@ -352,7 +352,7 @@ def commits_at_times() -> None:
             self.rollback()
 
     store.commit = forgetful  # type: ignore[method-assign]
-    TurnLock.note = lambda *_, **__: None  # type: ignore[method-assign]  # or the next opening would tell
+    WriteLock.note = lambda *_, **__: None  # type: ignore[method-assign]  # or the next opening would tell
 
 
 @pytest.mark.on_file("a fault above the engine")

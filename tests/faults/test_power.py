@@ -413,7 +413,7 @@ def _keys(ledger: Ledger) -> Counter[str]:
     if account is not None:
         found[WALLET] += 1
         found.update(str(row.key) for row in ledger.store.oldest_first(1))
-    if ledger.store.mark().origin is not None:
+    if ledger.store.move_state().origin is not None:
         found[MOVED] += 1
     return +found
 

@@ -24,7 +24,7 @@ from support.sizes import size
 
 from wallet_cli import settings
 from wallet_cli.domain.commands import (
-    AdmitOperator,
+    AddApiKey,
     CaptureHold,
     Command,
     OpenWallet,
@@ -33,7 +33,7 @@ from wallet_cli.domain.commands import (
     Refusal,
     Register,
     Reverse,
-    RevokeOperator,
+    RevokeApiKey,
     SetLimits,
     SetStatus,
     Transfer,
@@ -172,11 +172,11 @@ def busy(chance: random.Random, round_: int) -> Iterator[Command]:
             yield OpenWallet(number, "main", rupees, None, key=f"opening-{number}")
             yield OpenWallet(number, "savings", rupees, None)
             yield Post(2 * number - 1, True, 100_000, f"opening balance of {number}", f"first-{number}")
-        yield AdmitOperator("till", bytes(range(32)), False)
+        yield AddApiKey("till", bytes(range(32)), False)
         return
     yield Register(parse_phone(f"98766{round_:05}", "IN"), f"late {round_}")
-    yield AdmitOperator(f"till-{round_}", bytes([round_] * 32), bool(round_ % 2))
-    yield RevokeOperator("till" if round_ == 1 else f"till-{round_ - 1}")
+    yield AddApiKey(f"till-{round_}", bytes([round_] * 32), bool(round_ % 2))
+    yield RevokeApiKey("till" if round_ == 1 else f"till-{round_ - 1}")
     for n in range(COMMANDS):
         wallet, other = chance.randint(1, WALLETS), chance.randint(1, WALLETS)
         amount, key = chance.randint(1, 5000), f"a-key-as-clients-make-them-{round_}-{n}" if n % 4 else None

@@ -29,23 +29,27 @@ def test_the_ledger_answers_as_a_naive_one_would(engine: Engine) -> None:
 FAULTS = {
     "capturing ignores the minimum": Fault(hold_rules, "capture", "if wrong is not None:", "if False:"),
     "a capture is refused for what it holds itself": Fault(hold_rules, "capture", ", captured=True)", ")"),
-    "a capture with keep lets go of the rest": Fault(hold_rules, "capture", "if keep and captured.kept:", "if False:"),
-    "a capture without keep keeps the rest": Fault(
-        hold_rules, "capture", "if keep and captured.kept:", "if captured.kept:"
+    "a capture with keep lets go of the rest": Fault(
+        hold_rules, "capture", "if keep and captured.remaining:", "if False:"
     ),
-    "a capture takes more than is held": Fault(hold_rules, "capture", "if amount > hold.kept:", "if False:"),
+    "a capture without keep keeps the rest": Fault(
+        hold_rules, "capture", "if keep and captured.remaining:", "if captured.remaining:"
+    ),
+    "a capture takes more than is held": Fault(hold_rules, "capture", "if amount > hold.remaining:", "if False:"),
     "a hold is captured twice": Fault(hold_rules, "capture", "if status != OPEN:", "if status == VOIDED:"),
     "an expired hold still counts where one writes": Fault(
-        state, "State.held", "wallet.held - sum(hold.kept for hold in lapsed)", "wallet.held"
+        state, "State.held", "wallet.held - sum(hold.remaining for hold in expired)", "wallet.held"
     ),
     "an expired hold still counts where one reads": Fault(
         sql, "ACCOUNTS_AFTER", "expires_at_us <= :now_us", "expires_at_us < :now_us - 99"
     ),
     "a hold expires a microsecond late": Fault(hold_rules, "status_at", "<= now_us", "< now_us"),
-    "a lapsed hold is freed twice": Fault(state, "State.free_lapsed", "self._put(self.lapsed, wallet_id, ())", "pass"),
-    "a void frees nothing": Fault(hold_rules, "void", "wallet.held - hold.kept", "wallet.held"),
+    "an expired hold is freed twice": Fault(
+        state, "State.free_expired", "self._put(self.expired, wallet_id, ())", "pass"
+    ),
+    "a void frees nothing": Fault(hold_rules, "void", "wallet.held - hold.remaining", "wallet.held"),
     "a void frees what was captured too": Fault(
-        hold_rules, "void", "wallet.held - hold.kept", "wallet.held - hold.amount"
+        hold_rules, "void", "wallet.held - hold.remaining", "wallet.held - hold.amount"
     ),
     "what is held can be spent": Fault(
         postings, "spending_refused", "last.balance - held - amount", "last.balance - amount"
@@ -101,7 +105,7 @@ FAULTS = {
     "a key of a hold is free for a debit": Fault(
         postings, "post", "if prior is not None:", "if isinstance(prior, Transaction):"
     ),
-    "a group is not rolled back": Fault(rules, "_together", "take_back()\n", "pass\n"),
+    "a group is not rolled back": Fault(rules, "_atomic", "take_back()\n", "pass\n"),
     "a group of which a part is kept": Fault(
         state, "State.undo_from_here", "in reversed(undo)", "in reversed(undo[1:])"
     ),

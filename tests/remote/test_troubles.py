@@ -10,7 +10,7 @@ from remote.place import SECRET, Place, same
 from support import engines
 from support.server import Server
 
-from wallet_cli.engine.write_lock import TurnLock
+from wallet_cli.engine.write_lock import WriteLock
 
 
 def place_of(server: Server, folder: Path) -> Place:
@@ -25,7 +25,7 @@ def test_busy_is_told_in_the_same_words(tmp_path: Path) -> None:
         place = place_of(server, tmp_path)
         case = place.case()
         for ledger in (Path(server.db), place.copy):
-            held.enter_context(TurnLock(ledger.with_name(ledger.name + ".lock")).turn(30, "another"))
+            held.enter_context(WriteLock(ledger.with_name(ledger.name + ".lock")).turn(30, "another"))
         for form in ("", "--json"):
             both = place.both(case.fill(f"tx add {{phone}} 1 --credit {form}"), {"WALLET_LOCK_TIMEOUT": "0.2"})
             assert same(both).code == 6

@@ -82,9 +82,9 @@ def test_a_killed_server_loses_nothing_and_applies_nothing_twice(
 
 ANSWERS_BEFORE_IT_COMMITS = """
 from wallet_cli.__main__ import start
-from wallet_cli.engine.group_commit import Inbox
+from wallet_cli.engine.group_commit import GroupCommit
 
-carry_out = Inbox._carry_out
+carry_out = GroupCommit._carry_out
 
 def hasty(self, executor, batch, *rest):
     # Of what is answered, every fifth batch is not committed.
@@ -94,7 +94,7 @@ def hasty(self, executor, batch, *rest):
     store.commit = store.rollback if self.batches % 5 == 0 else lambda: commit(store)
     return carry_out(self, executor, batch, *rest)
 
-Inbox._carry_out = hasty
+GroupCommit._carry_out = hasty
 start()
 """
 

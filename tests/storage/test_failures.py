@@ -17,12 +17,12 @@ from support import engines
 from support.cli import run
 
 from wallet_cli import settings
-from wallet_cli.domain.commands import Made, Post
+from wallet_cli.domain.commands import Change, Post
 from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.domain.model import Account
 from wallet_cli.engine import executor
 from wallet_cli.engine.executor import Executor
-from wallet_cli.engine.turns import turn_lock
+from wallet_cli.engine.turns import open_write_lock
 from wallet_cli.errors import StorageError, UnknownOutcome
 from wallet_cli.operations import transactions, users, wallets
 from wallet_cli.operations.context import Ledger, open_ledger
@@ -225,7 +225,7 @@ def lose_answers(broken: pytest.MonkeyPatch, ledger: Ledger) -> None:
         if not asking:
             fails()
 
-    def asked(made: Made) -> bool:
+    def asked(made: Change) -> bool:
         nonlocal asking
         asking = True
         try:
@@ -409,7 +409,7 @@ def test_another_writers_row_in_the_same_place_is_not_taken_for_ones_own(
 ) -> None:
     commit = opened.store.commit
     # A writer that does not take turns with this one, as through a ledger on a shared disk without locks.
-    other = Executor(opened.store, turn_lock(tmp_path / "other.lock"), opened.policy, 0.0)
+    other = Executor(opened.store, open_write_lock(tmp_path / "other.lock"), opened.policy, 0.0)
 
     def somebody_else_was_first() -> None:
         opened.store.rollback()

@@ -29,7 +29,7 @@ from wallet_cli.errors import Busy, LedgerMoved, StorageError
 from wallet_cli.operations import move as moving
 from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.storage.bulk_copy import Copying
-from wallet_cli.storage.move_state import Mark
+from wallet_cli.storage.move_state import MoveState
 from wallet_cli.storage.postgres import PostgresStore
 from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sql import COPIED
@@ -153,9 +153,9 @@ def made(path: Path) -> Path:
         return path
 
 
-def mark(address: str) -> Mark:
+def move_state(address: str) -> MoveState:
     with opened(address) as ledger:
-        return ledger.store.mark()
+        return ledger.store.move_state()
 
 
 def takes_writes(address: str) -> bool:
@@ -186,7 +186,7 @@ def cancel(source: str, target: str | None = None) -> dict[str, Any]:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(move, "BATCH_ROWS", 2)
+    monkeypatch.setattr(moving, "BATCH_ROWS", 2)
 
 
 # There, whole
@@ -198,7 +198,7 @@ def test_all_of_it_arrives_there_and_back(way: Way, tmp_path: Path) -> None:
     old, new, back = filled(way.source, tmp_path), place(way.target, tmp_path, "new"), place("file", tmp_path, "back")
     before = contents(old)
     done = run(old, f"move --to '{new}' --json")
-    addresses = {"from": mark(new).other or done.json["from"], "to": mark(old).other}
+    addresses = {"from": move_state(new).other or done.json["from"], "to": move_state(old).other}
     assert done.json == {"moved": True, **addresses, "users": 2, "wallets": 3, "transactions": 8, "holds": 3}
     assert contents(new) == before
     assert run(new, f"move --to {back} -q").code == 0
@@ -216,7 +216,7 @@ def test_the_old_one_takes_no_writes_and_says_where_it_went(way: Way, tmp_path: 
         assert (done.code, done.out, done.error["code"]) == (9, "", "ledger_moved"), line
         assert done.error["details"] == {
             "state": "moved",
-            "to": mark(old).other,
+            "to": move_state(old).other,
             "since": done.error["details"]["since"],
         }
         assert not done.error["retryable"]
@@ -404,7 +404,7 @@ def test_called_off_the_old_one_takes_writes_again_and_the_new_one_is_free(way: 
 
 def test_what_has_arrived_is_not_called_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = filled("file", tmp_path), str(tmp_path / "new.db")
-    monkeypatch.setattr(move, "_close", lambda *_: sys.exit("killed"))
+    monkeypatch.setattr(moving, "_close", lambda *_: sys.exit("killed"))
     with pytest.raises(SystemExit):
         move(old, new)
     monkeypatch.undo()
@@ -413,7 +413,7 @@ def test_what_has_arrived_is_not_called_off(tmp_path: Path, monkeypatch: pytest.
     done = run(old, "move --cancel --json")
     assert (done.code, done.error["code"], takes_writes(old)) == (9, "ledger_moved", False)
     assert run(old, f"move --to {new}").code == 0
-    assert (mark(old).state, takes_writes(new)) == ("moved", True)
+    assert (move_state(old).state, takes_writes(new)) == ("moved", True)
     assert run(new, "balance 1 -q").out == "360.50\n"
     assert run(old, "move --cancel").code == 9
 
@@ -451,8 +451,8 @@ def called_off_while_it_runs(way: Way, folder: Path) -> None:
 
 @pytest.mark.usefixtures("small_batches")
 def test_it_would_be_seen_if_a_move_went_on_after_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    check = "if (mark.state, mark.move) != (ARRIVING, name):"
-    faults.put_in(monkeypatch, Fault(move, "_check_arriving", check, "if False:"))
+    check = "if (move_state.state, move_state.move) != (ARRIVING, name):"
+    faults.put_in(monkeypatch, Fault(moving, "_check_arriving", check, "if False:"))
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         called_off_while_it_runs(FILES, tmp_path)
 
@@ -504,7 +504,7 @@ def test_who_waited_for_the_mark_sees_it(isolation: str) -> None:
             waiting = f"SELECT 1 FROM pg_stat_activity WHERE datname = '{name}' AND wait_event_type = 'Lock'"
             while not postgres.databases().execute(waiting):
                 assert writer.is_alive()
-            marking.store.set_mark(Mark("moving", "elsewhere", "name", 1, None))
+            marking.store.set_move_state(MoveState("moving", "elsewhere", "name", 1, None))
         writer.join(30)
     assert [done.code for done in told] == [LedgerMoved.exit_code]
     assert run(url, "tx list 1 -q").out == ""
@@ -582,7 +582,7 @@ def test_it_would_be_seen_if_the_new_one_were_opened_before_the_proof(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults.put_in(
-        monkeypatch, Fault(move, "move", "_prove(old, new, watch)", "_open(new, name), _prove(old, new, watch)")
+        monkeypatch, Fault(moving, "move", "_prove(old, new, watch)", "_open(new, name), _prove(old, new, watch)")
     )
     with pytest.raises(AssertionError):
         test_a_copy_that_is_not_the_same_is_found_out("file", *ALTERED[0], tmp_path, monkeypatch)
@@ -663,11 +663,11 @@ def killed_and_gone_on(named: tuple[str, str], folder: Path, seed: int) -> dict[
             assert contents(one) == before, "what takes writes is whole"
             between = run(one, "tx add 1 1 --credit --key between --at 2099-01-01T00:00:00Z -q").out
             before = contents(one)
-        if mark(old).state == "moving" and chance.random() < 0.3:
+        if move_state(old).state == "moving" and chance.random() < 0.3:
             _called_off(old, new, before)
         assert move(old, new)["moved"]
         assert (takes_writes(old), takes_writes(new)) == (False, True)
-        assert mark(old).state == "moved"
+        assert move_state(old).state == "moved"
         assert contents(new) == before
         if between is not None:
             assert run(new, "tx add 1 1 --credit --key between --at 2099-01-01T00:00:00Z -q").out == between
@@ -681,12 +681,12 @@ def _one_takes_writes(old: str, new: str, code: int) -> str | None:
     """Which of the two takes writes, after a move was killed; a new one with nothing in it is none yet."""
     there = is_there(new)
     both = [address for address in (old, new) if (address == old or there) and takes_writes(address)]
-    assert len(both) <= 1, (code, mark(old), mark(new))
+    assert len(both) <= 1, (code, move_state(old), move_state(new))
     return both[0] if both else None
 
 
 def _called_off(old: str, new: str, before: list[Any]) -> None:
-    arrived = mark(new).origin == mark(old).move
+    arrived = move_state(new).origin == move_state(old).move
     try:
         cancel(old, new)
     except LedgerMoved:
@@ -710,21 +710,21 @@ def test_killed_at_any_moment_it_goes_on_and_there_are_never_two(way: Way, tmp_p
 
 
 UNSAFE = {
-    "what has arrived can be called off": Fault(move, "_take_back", "if there.origin == known.move:", "if False:"),
+    "what has arrived can be called off": Fault(moving, "_take_back", "if there.origin == known.move:", "if False:"),
     "the new one is opened before it is whole": Fault(
-        move, "move", "_copy(old, new, name, watch)", "_open(new, name), _copy(old, new, name, watch)"
+        moving, "move", "_copy(old, new, name, watch)", "_open(new, name), _copy(old, new, name, watch)"
     ),
     "the old one is opened in the end": Fault(
         move,
         "_close",
-        "old.store.set_mark(mark._replace(state=MOVED, since_us=old.now_us()))",
-        "old.store.set_mark(Mark())",
+        "old.store.set_move_state(mark._replace(state=MOVED, since_us=old.now_us()))",
+        "old.store.set_move_state(MoveState())",
     ),
     "the old one is opened before the new one is": Fault(
         move,
         "_prove",
         "audit.verify(new)",
-        "turn = _alone(old); turn.__enter__(); old.store.set_mark(Mark()); old.store.commit()",
+        "turn = _alone(old); turn.__enter__(); old.store.set_move_state(MoveState()); old.store.commit()",
     ),
 }
 

@@ -22,7 +22,7 @@ from wallet_cli import settings
 from wallet_cli.cli.app import TREE
 from wallet_cli.cli.command import Group
 from wallet_cli.cli.purposes import MAKING, READING, READING_WITHOUT_OPTIONS
-from wallet_cli.engine.write_lock import TurnLock
+from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.errors import StorageError
 from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.storage import open_to_read as reading
@@ -301,7 +301,7 @@ def test_a_lock_that_is_something_else_is_left_alone(db: Path, put: Callable[[Pa
 def test_a_lock_that_many_waited_for_is_still_one(db: Path) -> None:
     lock = db.with_name("wallet.db.lock")
     lock.write_bytes(b"x" * 272)  # the holder's line, and the two counters of those who wait
-    with TurnLock(lock).turn(0, "again"):
+    with WriteLock(lock).turn(0, "again"):
         pass
 
 

@@ -190,7 +190,7 @@ READS_EVERYTHING = {
     "STRAY_WITNESSES": "likewise",
     "SET_DAMAGED": "a table with one row",
     "ITSELF": "a table with one row",
-    "SET_MARK": "a table with one row",
+    "SET_MOVE_STATE": "a table with one row",
     "SET_FACTS": "a table with one row",
     "SET_RESTORING": "a table with one row",
     "CLEAR_OPERATORS": "operators are few, and all of them go",

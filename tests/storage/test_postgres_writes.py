@@ -13,7 +13,7 @@ from psycopg import sql
 from support import cli, postgres
 from support.engines import opened
 
-from wallet_cli.domain.commands import AdmitOperator, Applied, Command, NoteUse, OpenWallet, PlaceHold, Post, Result
+from wallet_cli.domain.commands import AddApiKey, Applied, Command, NoteUse, OpenWallet, PlaceHold, Post, Result
 from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.money import parse_currency
 from wallet_cli.errors import Collision, StorageError
@@ -107,7 +107,7 @@ def test_text_that_postgresql_does_not_keep_is_refused_and_writes_nothing(url: s
 
 def test_what_changed_twice_in_a_batch_is_written_as_it_is_in_the_end(url: str) -> None:
     """One INSERT that met the same row twice would fail."""
-    batch: list[Command] = [AdmitOperator("till", b"k" * 32, False), NoteUse("till"), NoteUse("till")]
+    batch: list[Command] = [AddApiKey("till", b"k" * 32, False), NoteUse("till"), NoteUse("till")]
     batch += [PlaceHold(1, 1, 60, None, "h"), Post(1, True, 700), PlaceHold(1, 1, 60, None, "i")]
     with opened(url) as ledger:
         ledger.executor.run([Post(1, True, 700)], "before")
@@ -117,7 +117,7 @@ def test_what_changed_twice_in_a_batch_is_written_as_it_is_in_the_end(url: str) 
     assert operator is not None
     assert operator.last_used_at_us is not None
     assert account is not None
-    assert (account.wallet.held, account.wallet.holds) == (2, 2)
+    assert (account.wallet.held, account.wallet.hold_count) == (2, 2)
 
 
 @pytest.mark.parametrize("many", [1, 2, storage.COPY_FROM_ROWS])

@@ -41,9 +41,9 @@ from typing import Any, TypeVar, cast
 from wallet_cli.domain import hash_chain
 from wallet_cli.domain.commands import (
     SAME,
-    AdmitOperator,
+    AddApiKey,
     Applied,
-    AppliedTogether,
+    AppliedAtomic,
     CaptureHold,
     Command,
     NoteUse,
@@ -57,7 +57,7 @@ from wallet_cli.domain.commands import (
     RestoreTransaction,
     Result,
     Reverse,
-    RevokeOperator,
+    RevokeApiKey,
     Same,
     SetLimits,
     SetStatus,
@@ -69,9 +69,9 @@ from wallet_cli.domain.ids import format_hold_id, format_transaction_id, parse_h
 from wallet_cli.domain.model import (
     OPEN,
     Account,
+    ApiKey,
     Hold,
     LedgerFacts,
-    Operator,
     Policy,
     Transaction,
     User,
@@ -132,7 +132,7 @@ class Book:
         self.wallets: dict[int, Wallet] = {}
         self.transactions: dict[int, list[Transaction]] = {}
         self.holds: dict[Place, Hold] = {}
-        self.operators: dict[str, Operator] = {}
+        self.operators: dict[str, ApiKey] = {}
         self.restoring = False
         self.server_us: int | None = 0
         self.clock_us: int | None = None
@@ -147,10 +147,10 @@ class Book:
         return history[-1] if history else hash_chain.unopened(self.wallets[wallet_id])
 
     def account(self, wallet_id: int, now_us: int) -> Account:
-        lapsed = sum(hold.kept for hold in self.lapsed_holds(wallet_id, now_us))
+        expired = sum(hold.remaining for hold in self.expired_holds(wallet_id, now_us))
         history = self.transactions[wallet_id]
         before = history[-2].hash if len(history) > 1 else None
-        return Account(self.wallets[wallet_id], self.last(wallet_id), lapsed, before)
+        return Account(self.wallets[wallet_id], self.last(wallet_id), expired, before)
 
     # What is asked of a store.
 
@@ -188,7 +188,7 @@ class Book:
         owned = [wallet for wallet in self.wallets.values() if (wallet.user_id, wallet.type) == (user_id, type_)]
         return _only(self.account(wallet.id, now_us) for wallet in owned)
 
-    def operator_by_name(self, name: str) -> Operator | None:
+    def operator_by_name(self, name: str) -> ApiKey | None:
         return self.operators.get(name)
 
     def keyed(self, pairs: Sequence[tuple[int, str]]) -> list[Transaction]:
@@ -212,7 +212,7 @@ class Book:
     def hold_by_key(self, wallet_id: int, key: str) -> Hold | None:
         return _only(hold for hold in self.holds.values() if (hold.wallet_id, hold.key) == (wallet_id, key))
 
-    def lapsed_holds(self, wallet_id: int, now_us: int) -> list[Hold]:
+    def expired_holds(self, wallet_id: int, now_us: int) -> list[Hold]:
         holds = [hold for hold in self.holds.values() if hold.wallet_id == wallet_id]
         return [hold for hold in holds if hold.status == OPEN and hold.expires_at_us <= now_us]
 
@@ -227,13 +227,13 @@ class Book:
         state = self.load(commands, now_us)
         before = everything(state)
         results = execute(state, commands, now_us)
-        if not any(isinstance(result, Applied | AppliedTogether) for result in results):
+        if not any(isinstance(result, Applied | AppliedAtomic) for result in results):
             assert everything(state) == before
         self.write(state)
         return results
 
     def write(self, state: State) -> None:
-        for thing in state.made:
+        for thing in state.changes:
             if isinstance(thing, Transaction):
                 self.transactions[thing.wallet_id].append(thing)
             elif isinstance(thing, Wallet):
@@ -243,13 +243,13 @@ class Book:
                 self.holds[thing.wallet_id, thing.number] = thing
             elif isinstance(thing, User):
                 self.users.append(thing)
-            elif isinstance(thing, Operator):
+            elif isinstance(thing, ApiKey):
                 self.operators[thing.name] = thing
 
     def told(self, result: Result) -> str:
         if isinstance(result, Refusal):
             return f"{result.error.code} {result.error.details.get('limit', '')}".strip()
-        assert not isinstance(result, AppliedTogether)
+        assert not isinstance(result, AppliedAtomic)
         word = "applied" if isinstance(result, Applied) else "replayed"
         return f"{word} {self._shown(result.made)}"
 
@@ -258,7 +258,7 @@ class Book:
             return f"{format_hold_id(made.wallet_id, made.number)} {made.status} {made.amount} {made.captured}"
         if isinstance(made, Wallet):
             return f"{made.id} {made.status}"
-        if isinstance(made, User | Operator):
+        if isinstance(made, User | ApiKey):
             return str(made[0])
         assert isinstance(made, Transaction)
         legs = [made, *self.transactions[made.peer[0]][made.peer[1] - 1 : made.peer[1]]] if made.peer else [made]
@@ -274,7 +274,7 @@ class Book:
             return f"{account.wallet.status} {balance} {account.held} {free}"
         if what == "row" and "-" not in name:
             wallet = self.wallets[int(name)]
-            return f"{wallet.held} {wallet.holds}"
+            return f"{wallet.held} {wallet.hold_count}"
         hold = self.holds[parse_hold_id(name)]
         if what == "row":
             return f"{hold.status} {'-' if hold.ended_at_us is None else hold.ended_at_us}"
@@ -296,7 +296,7 @@ def set_up(book: Book, words: Sequence[str]) -> None:
     for amount, is_credit, key in ((credits_, True, options.get("used")), (debits, False, None)):
         if amount:
             state.append(state.last[id_], is_credit, amount, 10, None, key)
-    book.open(wallet, *cast("list[Transaction]", state.made))
+    book.open(wallet, *cast("list[Transaction]", state.changes))
 
 
 def _post(kind: str, rest: Sequence[str]) -> Post:
@@ -380,9 +380,9 @@ def _restored(options: Sequence[str]) -> tuple[int | None, int | None]:
     return given_number(found.get("at", "-")), given_number(found.get("id", "-"))
 
 
-def _operator(kind: str, rest: Sequence[str]) -> AdmitOperator | RevokeOperator | NoteUse:
+def _operator(kind: str, rest: Sequence[str]) -> AddApiKey | RevokeApiKey | NoteUse:
     (name,) = rest
-    return {"admit": AdmitOperator(name, bytes(32), False), "revoke": RevokeOperator(name), "use": NoteUse(name)}[kind]
+    return {"admit": AddApiKey(name, bytes(32), False), "revoke": RevokeApiKey(name), "use": NoteUse(name)}[kind]
 
 
 COMMANDS: dict[str, Callable[[str, Sequence[str]], Single]] = {

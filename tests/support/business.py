@@ -22,7 +22,7 @@ from support.auditor import Auditor, Place
 from wallet_cli import settings
 from wallet_cli.domain.commands import (
     Applied,
-    AppliedTogether,
+    AppliedAtomic,
     CaptureHold,
     OpenWallet,
     PlaceHold,
@@ -324,8 +324,8 @@ def optional(minor: int | None) -> str | None:
     return None if minor is None else text(minor)
 
 
-def of_result(result: Applied | Replayed | AppliedTogether) -> Effect:
-    assert not isinstance(result, AppliedTogether)
+def of_result(result: Applied | Replayed | AppliedAtomic) -> Effect:
+    assert not isinstance(result, AppliedAtomic)
     made, replayed = result.made, isinstance(result, Replayed)
     if isinstance(made, Hold):
         return Effect((), (made.wallet_id, made.number), True, replayed)

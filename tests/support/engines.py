@@ -25,7 +25,7 @@ import psycopg
 from support import cli, postgres, processes
 from support.sizes import WHOLE
 from wallet_cli import settings
-from wallet_cli.engine.write_lock import TurnLock
+from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.storage.pg_connection import translated
 from wallet_cli.storage.postgres import CREATING_LOCK, PostgresStore
@@ -235,7 +235,7 @@ def turn_held(address: Address) -> Iterator[Callable[[], object]]:
             other.execute("SELECT FROM wallets ORDER BY id FOR UPDATE")
             yield other.rollback
     else:
-        with processes.held(TurnLock, address.with_name(address.name + ".lock")) as holder:
+        with processes.held(WriteLock, address.with_name(address.name + ".lock")) as holder:
             assert holder.stdin is not None
             yield holder.stdin.close
 

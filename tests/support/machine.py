@@ -26,7 +26,8 @@ from support.naive import Account, Decision, Entry, Kept, Naive
 from wallet_cli import settings as wallet_settings
 from wallet_cli.domain.commands import (
     SAME,
-    AppliedTogether,
+    AppliedAtomic,
+    Atomic,
     CaptureHold,
     Command,
     PlaceHold,
@@ -38,7 +39,6 @@ from wallet_cli.domain.commands import (
     SetLimits,
     SetStatus,
     Single,
-    Together,
     Transfer,
     VoidHold,
 )
@@ -264,7 +264,7 @@ class Machine(RuleBasedStateMachine):
     def told(result: Result) -> Decision:
         if isinstance(result, Refusal):
             return Decision(result.error.code)
-        assert not isinstance(result, AppliedTogether)
+        assert not isinstance(result, AppliedAtomic)
         word, made = "replayed" if isinstance(result, Replayed) else "applied", result.made
         if isinstance(made, Transaction):
             return Decision(word, "transaction", made.wallet_id, made.seq)
@@ -468,10 +468,10 @@ class BusinessMachine(Machine):
     @rule(group=st.lists(commands, min_size=2, max_size=4), after=commands)
     def all_or_none(self, group: list[Single], after: Single) -> None:
         decisions, index = self.model.decide_together(group)
-        batch: list[Command] = [Together(tuple(group)), after]
+        batch: list[Command] = [Atomic(tuple(group)), after]
         together, alone = self.ledger.executor.run(batch, "test")
         if index is None:
-            assert isinstance(together, AppliedTogether)
+            assert isinstance(together, AppliedAtomic)
             assert [self.told(result) for result in together.results] == decisions, group
         else:
             assert isinstance(together, Refusal)

@@ -173,7 +173,7 @@ class Account:
         return sum(self.entries[number - 1].amount for number in self.reversals(seq))
 
     def note(self, now_us: int) -> None:
-        """A write notes which holds have lapsed: they stay so, though the clock may be set back."""
+        """A write notes which holds have expired: they stay so, though the clock may be set back."""
         self.holds = [hold.at(now_us) for hold in self.holds]
 
     def add(self, entry: Entry, now_us: int) -> Place:

@@ -55,7 +55,7 @@ from unittest import mock
 from support import cli, engines
 from support.engines import Address
 from wallet_cli.cli.app import main
-from wallet_cli.engine.write_lock import TurnLock
+from wallet_cli.engine.write_lock import WriteLock
 
 WILDCARD = "…"
 NO_NEWLINE = "(no newline at the end)"
@@ -251,7 +251,7 @@ class Session:
         elif event.word == "turn":
             self._turn.close()
             if event.rest:
-                self._turn.enter_context(TurnLock(Path(f"{self.ledger}.lock")).turn(0.0, event.rest))
+                self._turn.enter_context(WriteLock(Path(f"{self.ledger}.lock")).turn(0.0, event.rest))
         else:
             raise ValueError(f"line {event.line_number}: nothing called @{event.word}")
 

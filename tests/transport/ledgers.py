@@ -125,7 +125,7 @@ EVERYTHING = (
     step("void"), step("transfer", 0, 1, 50), step("reverse", 0, 1), step("force", 0, 2, flag=True), step("hold", 1),
     step("wait", 4, 6), step("open", 3, 1), step("close", 4), step("freeze", 2),
 )  # fmt: skip
-"""A hold of each status, one that lapsed and was noted and one that nobody noted, and whatever else there is."""
+"""A hold of each status, one that expired and was noted and one that nobody noted, and whatever else there is."""
 
 
 def tell(ledger: Ledger, story: Sequence[Step]) -> None:

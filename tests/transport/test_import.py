@@ -19,7 +19,7 @@ from support.engines import Address, Engine
 from transport.ledgers import START_US, exported, imported, opened, tell
 
 from wallet_cli.domain.ids import parse_wallet
-from wallet_cli.engine.write_lock import TurnLock
+from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.errors import InvalidInput, RestoreConflict, StorageError
 from wallet_cli.import_export import imports
 from wallet_cli.import_export.imports.reading import MAX_LINE_BYTES, read_lines
@@ -561,7 +561,7 @@ def test_a_bar_is_shown_on_a_terminal_alone(story: Address, tmp_path: Path) -> N
 @pytest.mark.on_file("the lock beside a file")
 def test_busy_is_exit_6_and_it_goes_on_from_there(story: Address, tmp_path: Path) -> None:
     (tmp_path / "lines.csv").write_bytes(HEADER + OK * 3)
-    with processes.held(TurnLock, story.with_name(story.name + ".lock")):
+    with processes.held(WriteLock, story.with_name(story.name + ".lock")):
         busy = shell("WALLET_LOCK_TIMEOUT=0.05 wallet import lines.csv --json")
         assert (busy.returncode, json.loads(busy.stderr)["error"]["code"], busy.stdout) == (6, "busy", "")
     assert cli.run("import lines.csv --json").json["applied"] == 3

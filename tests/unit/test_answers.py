@@ -56,8 +56,8 @@ def test_a_wallet() -> None:
 
 
 def test_a_wallet_with_limits_and_holds() -> None:
-    wallet = INR_WALLET._replace(own_minimum=-500, maximum=100_000, daily_debit=0, held=3_000, holds=2)
-    account = Account(wallet, transaction(3, False, 1, 50_000, 12_050, 2), lapsed=1_000)
+    wallet = INR_WALLET._replace(own_minimum=-500, maximum=100_000, daily_debit=0, held=3_000, hold_count=2)
+    account = Account(wallet, transaction(3, False, 1, 50_000, 12_050, 2), expired=1_000)
     answer = wallet_answer(account, Policy("20"))
     assert (answer["balance"], answer["held"], answer["available"]) == ("379.50", "20.00", "364.50")
     assert (answer["minimum_balance"], answer["maximum_balance"], answer["daily_debit"]) == ("-5.00", "1000.00", "0.00")

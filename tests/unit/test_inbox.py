@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from greenlet import getcurrent, greenlet
 
-from wallet_cli.domain.commands import Command, NoteUse, Refusal, Result, Together
+from wallet_cli.domain.commands import Atomic, Command, NoteUse, Refusal, Result
 from wallet_cli.engine import group_commit as inbox_module
-from wallet_cli.engine.group_commit import QUICK_COMMANDS, BatchReport, Inbox, Loop
+from wallet_cli.engine.group_commit import QUICK_COMMANDS, BatchReport, GroupCommit, Loop
 from wallet_cli.errors import Busy, InternalError, StorageError, UnknownOutcome, Unreachable, WalletError
 
 TIMEOUT_S = 30
@@ -54,7 +54,7 @@ class Desk:
         """Who was answered, with what, in that order."""
         self.reports: list[BatchReport] = []
         bound = {} if capacity is None else {"capacity": capacity}
-        self.inbox = Inbox(self._open, "a test", loop, self.reports.append, **bound)
+        self.group_commit = GroupCommit(self._open, "a test", loop, self.reports.append, **bound)
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
@@ -74,7 +74,7 @@ class Desk:
             else:
                 self.answers.append((who, [each.error.message for each in results]))  # type: ignore[union-attr]
 
-        self.inbox.submit(commands, answer)
+        self.group_commit.submit(commands, answer)
 
     def begun(self) -> None:
         """Wait until a batch is with the executor."""
@@ -85,7 +85,7 @@ class Desk:
         self.executor.may_end.release(batches)
 
     def close(self) -> None:
-        closing = threading.Thread(target=self.inbox.close)
+        closing = threading.Thread(target=self.group_commit.close)
         closing.start()
         closing.join(TIMEOUT_S)
         assert not closing.is_alive(), "the inbox does not close"
@@ -94,7 +94,7 @@ class Desk:
 @pytest.fixture
 def desk() -> Iterator[Desk]:
     made = Desk()
-    made.inbox.start()
+    made.group_commit.start()
     yield made
     made.let(1000)
     made.close()
@@ -111,11 +111,11 @@ def test_what_arrives_during_a_commit_is_the_next_batch(desk: Desk) -> None:
     desk.begun()
     for who in "bcd":
         desk.send(who)
-    assert desk.inbox.depth() == 3
+    assert desk.group_commit.depth() == 3
     assert desk.answers == []
     desk.let(1)
     desk.begun()
-    assert desk.inbox.depth() == 0
+    assert desk.group_commit.depth() == 0
     for who in "ef":
         desk.send(who)
     desk.let(2)
@@ -157,8 +157,8 @@ def test_a_request_of_no_commands_takes_a_turn_and_is_answered_with_no_results(d
     # It is how /readyz asks whether there is a writer that takes turns.
     desk.send("before")
     desk.begun()
-    desk.inbox.submit([], lambda results: desk.answers.append(("ready", results)))
-    assert desk.inbox.depth() == 1  # it counts against the bound, as all that waits does
+    desk.group_commit.submit([], lambda results: desk.answers.append(("ready", results)))
+    assert desk.group_commit.depth() == 1  # it counts against the bound, as all that waits does
     desk.let(2)
     desk.close()
     assert desk.executor.batches == [["before"], []]
@@ -181,7 +181,7 @@ def test_one_thread_alone_uses_the_executor(desk: Desk) -> None:
 
 def test_a_full_inbox_refuses_at_once_and_takes_again_when_there_is_room() -> None:
     desk = Desk(capacity=3)
-    desk.inbox.start()
+    desk.group_commit.start()
     desk.send("with the executor")
     desk.begun()
     for who in "abc":
@@ -189,7 +189,7 @@ def test_a_full_inbox_refuses_at_once_and_takes_again_when_there_is_room() -> No
     with pytest.raises(Busy, match="3 writes are waiting already") as refused:
         desk.send("d")
     assert refused.value.retryable
-    assert desk.inbox.depth() == 3
+    assert desk.group_commit.depth() == 3
     desk.let(1)
     desk.begun()  # a, b and c are with the executor now
     desk.send("e")
@@ -200,7 +200,7 @@ def test_a_full_inbox_refuses_at_once_and_takes_again_when_there_is_room() -> No
 
 def test_the_bound_counts_commands_not_requests() -> None:
     desk = Desk(capacity=10)
-    desk.inbox.start()
+    desk.group_commit.start()
     desk.send("with the executor")
     desk.begun()
     desk.send("nine", *"123456789")
@@ -215,31 +215,31 @@ def test_the_bound_counts_commands_not_requests() -> None:
 def test_the_bound_counts_each_command_of_a_group() -> None:
     """Else hundreds of groups of thousands would be let in as hundreds."""
     desk = Desk(capacity=10)
-    desk.inbox.start()
+    desk.group_commit.start()
     desk.send("with the executor")
     desk.begun()
-    group = Together(tuple(NoteUse("one") for _ in range(6)))
+    group = Atomic(tuple(NoteUse("one") for _ in range(6)))
     told: list[object] = []
-    desk.inbox.submit([group], told.append)
-    assert desk.inbox.depth() == 6
+    desk.group_commit.submit([group], told.append)
+    assert desk.group_commit.depth() == 6
     with pytest.raises(Busy):
-        desk.inbox.submit([group], told.append)
+        desk.group_commit.submit([group], told.append)
     with pytest.raises(Busy):
         desk.send("five", *"abcde")
     desk.send("four", *"abcd")
     with pytest.raises(Busy):
-        desk.inbox.must_have_room()
+        desk.group_commit.must_have_room()
     desk.executor.errors[1] = StorageError("this executor knows no groups")
     desk.let(2)
     desk.close()
     assert len(told) == 1
-    assert desk.inbox.depth() == 0
+    assert desk.group_commit.depth() == 0
 
 
 def test_the_bound_counts_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox_module, "MAX_WAITING_BYTES", 10_000)
     desk = Desk()
-    desk.inbox.start()
+    desk.group_commit.start()
     desk.send("with the executor")
     desk.begun()
     desk.send("long", "x" * 6000)
@@ -257,7 +257,7 @@ def test_the_bound_counts_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_request_larger_than_the_bound_is_taken_when_nothing_waits() -> None:
     # Else it would be refused for ever, with the advice to try again.
     desk = Desk(capacity=3)
-    desk.inbox.start()
+    desk.group_commit.start()
     desk.send("large", *"1234567")
     desk.let(1)
     desk.close()
@@ -359,7 +359,7 @@ def test_start_raises_what_opening_raised() -> None:
         raise StorageError("there is no ledger")
         yield
 
-    inbox = Inbox(no_ledger, "a test")
+    inbox = GroupCommit(no_ledger, "a test")
     with pytest.raises(StorageError, match="there is no ledger"):
         inbox.start()
 
@@ -395,7 +395,7 @@ def here() -> FakeLoop:
 @pytest.fixture
 def looped(here: FakeLoop) -> Iterator[Desk]:
     made = Desk(loop=here.loop)
-    made.inbox.start()
+    made.group_commit.start()
     yield made
     made.let(1000)
     made.close()
@@ -501,7 +501,7 @@ class SteppingAside(FakeExecutor):
 def patient(here: FakeLoop) -> Iterator[Desk]:
     here.executor = SteppingAside()
     made = Desk(loop=here.loop._replace(executor=here.executor, aside=lambda work: greenlet(work).switch()))  # type: ignore[arg-type]
-    made.inbox.start()
+    made.group_commit.start()
     yield made
     made.let(1000)
     made.close()
@@ -515,11 +515,11 @@ def test_what_arrives_while_a_turn_waits_is_the_next_and_there_is_one_at_a_time(
     for who in "bc":
         patient.send(who)
         here.tick()
-    assert (len(executor.aside), patient.inbox.depth(), patient.answers) == (1, 2, [])
+    assert (len(executor.aside), patient.group_commit.depth(), patient.answers) == (1, 2, [])
     executor.end()
     assert patient.answers == [("a", ["a"])]
     here.tick()
-    assert (len(executor.aside), patient.inbox.depth()) == (1, 0)
+    assert (len(executor.aside), patient.group_commit.depth()) == (1, 0)
     executor.end()
     assert executor.batches == [["a"], ["b", "c"]]
     assert patient.executor.batches == []
@@ -579,7 +579,7 @@ def test_closing_waits_for_the_turn_that_waits(patient: Desk, here: FakeLoop) ->
     assert isinstance(here.executor, SteppingAside)
     patient.send("a")
     here.tick()
-    closing = threading.Thread(target=patient.inbox.close)
+    closing = threading.Thread(target=patient.group_commit.close)
     closing.start()
     patient.let(1)
     patient.executor.begun.acquire(timeout=0.05)  # the thread has nothing to do, and stays

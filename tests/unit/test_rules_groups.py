@@ -9,7 +9,8 @@ from support.book import INR, Book, everything, play
 
 from wallet_cli.domain.commands import (
     Applied,
-    AppliedTogether,
+    AppliedAtomic,
+    Atomic,
     CaptureHold,
     OpenWallet,
     PlaceHold,
@@ -21,7 +22,6 @@ from wallet_cli.domain.commands import (
     SetLimits,
     SetStatus,
     Single,
-    Together,
     Transfer,
     VoidHold,
 )
@@ -30,7 +30,7 @@ from wallet_cli.domain.rules import execute
 
 
 def ledger() -> Book:
-    """Two wallets; the first has an open hold, one that has lapsed by 20, and a limit of the day."""
+    """Two wallets; the first has an open hold, one that has expired by 20, and a limit of the day."""
     return play(
         """
         wallet 1 active - 100 daily=80
@@ -73,8 +73,8 @@ WRONG: dict[str, tuple[Single, str]] = {
 
 def test_all_of_a_group_is_carried_out() -> None:
     book, apart = ledger(), ledger()
-    (result,) = book.carry_out([Together(EVERYTHING)], 20)
-    assert isinstance(result, AppliedTogether)
+    (result,) = book.carry_out([Atomic(EVERYTHING)], 20)
+    assert isinstance(result, AppliedAtomic)
     assert all(isinstance(each, Applied) for each in result.results)
     one_by_one = [apart.carry_out([command], 20)[0] for command in EVERYTHING]
     assert list(result.results) == one_by_one
@@ -83,19 +83,19 @@ def test_all_of_a_group_is_carried_out() -> None:
 
 @pytest.mark.parametrize(("wrong", "code"), WRONG.values(), ids=WRONG)
 def test_of_a_group_with_a_refusal_nothing_is_left(wrong: Single, code: str) -> None:
-    group = Together((*EVERYTHING, wrong, Post(1, True, 1)))
+    group = Atomic((*EVERYTHING, wrong, Post(1, True, 1)))
     state = ledger().load([group], 20)
     before = everything(state)
     (result,) = execute(state, [group], 20)
     assert isinstance(result, Refusal)
     assert (result.error.code, result.error.details["index"]) == (code, len(EVERYTHING))
     assert everything(state) == before
-    assert state.made == []
+    assert state.changes == []
 
 
 @pytest.mark.parametrize("size", range(len(EVERYTHING) + 1))
 def test_wherever_the_refusal_stands(size: int) -> None:
-    group = Together((*EVERYTHING[:size], Post(9, True, 1)))
+    group = Atomic((*EVERYTHING[:size], Post(9, True, 1)))
     state = ledger().load([group], 20)
     before = everything(state)
     (result,) = execute(state, [group], 20)
@@ -106,7 +106,7 @@ def test_wherever_the_refusal_stands(size: int) -> None:
 
 def test_a_group_that_is_rolled_back_does_not_touch_its_neighbours() -> None:
     good: list[Any] = [Post(1, False, 1, key="x"), PlaceHold(1, 30, 99), Reverse(1, 2, 2), Post(1, False, 3)]
-    bad = Together((*EVERYTHING, Post(9, True, 1)))
+    bad = Atomic((*EVERYTHING, Post(9, True, 1)))
     batch = [bad, good[0], good[1], bad, good[2], bad, good[3], bad]
     alone, mixed = ledger().load(batch, 20), ledger().load(batch, 20)
     expected = execute(alone, good, 20)
@@ -116,19 +116,19 @@ def test_a_group_that_is_rolled_back_does_not_touch_its_neighbours() -> None:
 
 
 def test_a_group_that_is_sent_again_is_answered_again() -> None:
-    group = Together((Post(1, True, 5, key="x"), Transfer(1, 2, 5, key="y"), PlaceHold(1, 1, 99, key="z")))
+    group = Atomic((Post(1, True, 5, key="x"), Transfer(1, 2, 5, key="y"), PlaceHold(1, 1, 99, key="z")))
     book = ledger()
     first = book.carry_out([group], 20)[0]
-    assert isinstance(first, AppliedTogether)
+    assert isinstance(first, AppliedAtomic)
     state = book.load([group], 21)
     before = everything(state)
     (again,) = execute(state, [group], 21)
-    assert again == AppliedTogether(tuple(Replayed(each.made, each.beside) for each in first.results))
+    assert again == AppliedAtomic(tuple(Replayed(each.made, each.beside) for each in first.results))
     assert everything(state) == before
 
 
 def test_an_empty_group_is_carried_out_and_does_nothing() -> None:
-    state = ledger().load([Together(())], 20)
+    state = ledger().load([Atomic(())], 20)
     before = everything(state)
-    assert execute(state, [Together(())], 20) == [AppliedTogether(())]
+    assert execute(state, [Atomic(())], 20) == [AppliedAtomic(())]
     assert everything(state) == before

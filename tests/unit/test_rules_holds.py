@@ -56,7 +56,7 @@ TABLES = {
          14 see 1-h1 → captured 30 30
          14 look 1 → active 70 0 70
     """,
-    "capture: kept in part, and then voided, captured or lapsed": """
+    "capture: kept in part, and then voided, captured or expired": """
         wallet 1 active - 100
          11 hold     1          30   100 -   -    → applied 1-h1 open 30 0
          11 hold     1          30   100 -   -    → applied 1-h2 open 30 0
@@ -189,7 +189,7 @@ TABLES = {
          12 void     1-h1                         → applied 1-h1 voided 20 0
          12 debit    1          30   -   -   -    → applied 1-2 70
     """,
-    "the day's limit: an open hold counts on later days too, and one that has lapsed does not": """
+    "the day's limit: an open hold counts on later days too, and one that has expired does not": """
         wallet 1 active - 100 daily=30
          11 hold     1          20  2DAY -   -    → applied 1-h1 open 20 0
         DAY debit    1          11   -   -   -    → limit_exceeded daily_debit
@@ -386,7 +386,7 @@ def test_a_refusal_says_what_there_is_and_what_is_missing() -> None:
 
 
 def test_holds_of_one_batch_see_each_other() -> None:
-    """What is placed, captured and lapsed within a batch counts for those after it."""
+    """What is placed, captured and expired within a batch counts for those after it."""
     book = play(
         """
         wallet 1 active - 100

@@ -116,7 +116,7 @@ TABLES = {
          50 put 1-h2 30 10 captured 10 60 20 k   → key_reused
          50 put 1-h0 30 10 captured 10 60 20 -   → restore_conflict
     """,
-    "holds: one that lapsed on the way keeps nothing": """
+    "holds: one that expired on the way keeps nothing": """
         wallet 1 active - 100
          50 put 1-h1 30  0 open     10 40 -  -   → applied 1-h1 open 30 0
          50 look 1 → active 100 0 100
@@ -259,7 +259,7 @@ def test_restoring_is_no_second_way_to_write(what: str, status: str) -> None:
     state = book.load([new, there], 50)
     state.restoring = False
     assert [told(result) for result in execute(state, [new, there], 50)] == ["restore_conflict", "replayed"]
-    assert state.made == []
+    assert state.changes == []
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_while_an_export_is_read_back_nothing_else_is_written() -> None:
     results = execute(state, others, 50)
     # Their number is taken: the first is refused before that.
     assert {told(result) for result in results} <= {"restore_conflict", "user_exists"}
-    assert state.made == []
+    assert state.changes == []
     state.fault = ("captures", (1, 1))
     (result,) = execute(state, [EndRestore()], 50)
     assert told(result) == "restore_conflict"
@@ -335,7 +335,7 @@ def test_users_and_wallets_are_restored_with_their_ids_and_times() -> None:
         "user_not_found",
         "applied",
     ]
-    assert state.made == [
+    assert state.changes == [
         Restoring(True),
         User(1, "1", "+911", None, None, "Asha", 5),
         User(2, "2", "+912", None, None, None, 7),

@@ -43,7 +43,7 @@ TABLES = {
          12 capture  1-h1   - - - -      → applied 1-3 0
          13 status   1 closed            → applied 1 closed
     """,
-    "closing: a hold on an overdraft stands against it, a lapsed one does not": """
+    "closing: a hold on an overdraft stands against it, an expired one does not": """
         wallet 1 active -50
          11 hold     1     50 10 - -     → applied 1-h1 open 50 0
          20 status   1 closed            → wallet_not_empty
@@ -342,7 +342,7 @@ def test_what_changes_nothing_writes_nothing(command: SetLimits | SetStatus) -> 
     book = play("wallet 1 active 20 100 max=500 daily=70")
     state = book.load([command], 20)
     execute(state, [command], 20)
-    assert state.made == []
+    assert state.changes == []
 
 
 def test_the_maximum_is_not_below_the_minimum_of_the_setting_either() -> None:

@@ -28,7 +28,7 @@ from web.hostile import LEDGER, SECRET, claims, forge
 from web.raw import dump
 
 from wallet_cli import settings
-from wallet_cli.engine.write_lock import TurnLock
+from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.errors import LedgerMoved, StorageError
 from wallet_cli.operations import api_keys
 from wallet_cli.operations.context import Ledger, open_ledger
@@ -39,7 +39,7 @@ from wallet_cli.web import server_state as site_module
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.messages import failure
 from wallet_cli.web.operations import OPERATIONS
-from wallet_cli.web.server_state import Site
+from wallet_cli.web.server_state import ServerState
 
 CALLERS = ("operator", "read-only", "own user", "other user", "expired", "revoked", "none")
 
@@ -309,21 +309,21 @@ def test_the_last_use_of_a_key_is_noted(db: Path, monkeypatch: pytest.MonkeyPatc
             return {each["name"]: each["last_used_at"] for each in api_keys.listed(again)}
 
     async def serve() -> None:
-        site = Site(chosen, open_tokens(chosen)[0], auth=True, access_log=False)
-        site.start()
+        server = ServerState(chosen, open_tokens(chosen)[0], auth=True, access_log=False)
+        server.start()
         try:
             scope = {"headers": [(b"authorization", f"Bearer {key}".encode())]}
 
             async def caller() -> Caller:
-                return site.door.caller(scope)
+                return server.auth.caller(scope)
 
-            assert (await site.waiting_aside(caller())).operator == "till"
-            assert site.door.used == {"till"}
+            assert (await server.waiting_aside(caller())).operator == "till"
+            assert server.auth.used == {"till"}
             async with asyncio.timeout(30):
-                while site.door.used or last_used()["till"] is None:
+                while server.auth.used or last_used()["till"] is None:
                     await asyncio.sleep(0)
         finally:
-            await site.stop()
+            await server.stop()
 
     monkeypatch.setattr(site_module, "NOTE_USE_EVERY_S", 0.0)
     assert last_used() == {"till": None, "idle": None}
@@ -793,7 +793,7 @@ def test_strangers_are_told_no_paths_and_no_processes(tmp_path: Path) -> None:
         assert api.post("/wallet/create", json={"user_id": 1, "type": "main"}).status_code == 201
         token = wallet(tmp_path, "token 1 -q", {"JWT_SECRET_KEY": SECRET}).out.strip()
         assert isinstance(server.db, Path)
-        with held(TurnLock, server.db.with_name("wallet.db.lock"), "settling") as holder:
+        with held(WriteLock, server.db.with_name("wallet.db.lock"), "settling") as holder:
             answers = [
                 server.client().get("/readyz"),
                 server.client("wk_wrong").get("/readyz"),

@@ -23,7 +23,7 @@ from support.server import API, Server, process, surroundings, wallet
 from web.calls import Owned, balance, batch, failure, item, made, new_user, new_wallet, post
 from web.raw import dump, read_answer
 
-from wallet_cli.engine.write_lock import TurnLock
+from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.errors import WalletError
 from wallet_cli.import_export.exports import FORMATS as EXPORTS
 from wallet_cli.operations.tokens import SAMPLE_SECRET
@@ -686,7 +686,7 @@ def test_not_ready_while_another_has_the_turn(tmp_path: Path) -> None:
     with Server(tmp_path, "--no-auth", environ={"WALLET_LOCK_TIMEOUT": "0.2"}) as server:
         client, api = server.client(), server.api()
         owned = new_user(api), api.post("/wallet/create", json={"user_id": 1, "type": "main"}).json()["data"]["id"]
-        with held(TurnLock, server.db.with_name("wallet.db.lock"), "settling") as holder:
+        with held(WriteLock, server.db.with_name("wallet.db.lock"), "settling") as holder:
             assert client.get("/healthz").status_code == 200
             assert failure(client.get("/readyz"), 503, "busy", retryable=True) == {}
             busy = post(api, owned, 5, key="once")

@@ -121,9 +121,9 @@ def test_every_201_is_in_the_ledger_once_after_a_kill(folder: Path, seed: int) -
 
 ANSWERS_BEFORE_IT_COMMITS = """
 from wallet_cli.__main__ import start
-from wallet_cli.engine.group_commit import Inbox
+from wallet_cli.engine.group_commit import GroupCommit
 
-carry_out = Inbox._carry_out
+carry_out = GroupCommit._carry_out
 
 def hasty(self, executor, *rest):
     # Answer at once; of what was answered, every fiftieth batch is committed with those before it.
@@ -141,7 +141,7 @@ def hasty(self, executor, *rest):
         store.commit = commit_at_times
     return carry_out(self, executor, *rest)
 
-Inbox._carry_out = hasty
+GroupCommit._carry_out = hasty
 start()
 """
 

@@ -17,7 +17,7 @@ from web.hostile import SECRET
 from wallet_cli import settings
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR
 from wallet_cli.operations.context import open_ledger
-from wallet_cli.storage.move_state import MOVED, Mark
+from wallet_cli.storage.move_state import MOVED, MoveState
 from wallet_cli.web.openapi import document
 from wallet_cli.web.operations import OPERATIONS, Operation
 
@@ -250,7 +250,7 @@ def test_a_ledger_that_is_read_back_or_has_moved_takes_no_writes(place: Place, t
         there.post("/import", content=begun, headers={"Content-Type": "application/x-ndjson"})
         write_everything(there, owned)
     with open_ledger(settings.load({"db": str(place.server.db)}), lambda _: None) as marking:
-        marking.store.set_mark(Mark(MOVED, "elsewhere", "name", 1, None))
+        marking.store.set_move_state(MoveState(MOVED, "elsewhere", "name", 1, None))
     write_everything(place.api, owned)
     assert missing(general=False, only=STATES) == {}
 

@@ -33,7 +33,7 @@ from wallet_cli.web.messages import Reply, Stream
 from wallet_cli.web.operations import File, Operation
 from wallet_cli.web.protocol import bounded_protocol
 from wallet_cli.web.routes.call import Call
-from wallet_cli.web.server_state import Site
+from wallet_cli.web.server_state import ServerState
 
 TIMEOUT_S = 30
 
@@ -54,11 +54,11 @@ class _Server(uvicorn.Server):
 def serving(db: Path, monkeypatch: pytest.MonkeyPatch, work: Any, *given: Any) -> Iterator[httpx.Client]:
     """A server in this process, whose GET /file streams a work's chunks, and whose GET /note answers at once."""
 
-    async def file(_site: Site, _call: Call) -> Stream:
+    async def file(_site: ServerState, _call: Call) -> Stream:
         disposition = (b"content-disposition", b'attachment; filename="all.csv"')
         return Stream(200, b"text/csv; charset=utf-8", work, given, (disposition,))
 
-    async def note(_site: Site, _call: Call) -> Reply:
+    async def note(_site: ServerState, _call: Call) -> Reply:
         return Reply(200, "note", None)
 
     operations = (
@@ -68,9 +68,9 @@ def serving(db: Path, monkeypatch: pytest.MonkeyPatch, work: Any, *given: Any) -
     )
     monkeypatch.setattr(app_module, "OPERATIONS", operations)
     chosen = settings.load({"db": str(db)})
-    site = Site(chosen, open_tokens(chosen)[0], auth=False, access_log=False)
+    server = ServerState(chosen, open_tokens(chosen)[0], auth=False, access_log=False)
     config = uvicorn.Config(
-        Application(site), http=bounded_protocol(100), ws="none", lifespan="on", log_config=None, server_header=False
+        Application(server), http=bounded_protocol(100), ws="none", lifespan="on", log_config=None, server_header=False
     )
     server = _Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
-from wallet_cli.domain.model import Hold, LedgerSetting, Operator, Transaction, User, Wallet
+from wallet_cli.domain.model import ApiKey, Hold, LedgerSetting, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import Phone
 from wallet_cli.errors import WalletError
@@ -171,13 +171,13 @@ class EndRestore(NamedTuple):
     """Let a restored ledger take writes, once all that its rows refer to is seen to be there."""
 
 
-class AdmitOperator(NamedTuple):
+class AddApiKey(NamedTuple):
     name: str
     key_hash: bytes
     read_only: bool
 
 
-class RevokeOperator(NamedTuple):
+class RevokeApiKey(NamedTuple):
     name: str
 
 
@@ -209,20 +209,20 @@ Single = (
     | RestoreHold
     | RestoreState
     | EndRestore
-    | AdmitOperator
-    | RevokeOperator
+    | AddApiKey
+    | RevokeApiKey
     | NoteUse
     | SetLedger
 )
 
 
-class Together(NamedTuple):
+class Atomic(NamedTuple):
     """Commands that are all carried out or none of them."""
 
     commands: tuple[Single, ...]
 
 
-Command = Single | Together
+Command = Single | Atomic
 
 
 class Restoring(NamedTuple):
@@ -231,7 +231,7 @@ class Restoring(NamedTuple):
     active: bool
 
 
-Made = User | Wallet | Transaction | Hold | Operator | LedgerSetting | Restoring
+Change = User | Wallet | Transaction | Hold | ApiKey | LedgerSetting | Restoring
 
 
 class Applied(NamedTuple):
@@ -240,18 +240,18 @@ class Applied(NamedTuple):
     `beside` is what is answered with it: of a transfer the credit, of a change of a wallet its last transaction.
     """
 
-    made: Made
+    made: Change
     beside: Transaction | None = None
 
 
 class Replayed(NamedTuple):
     """It had been done before, with the same key or in the same place: nothing is applied; what it made then."""
 
-    made: Made
+    made: Change
     beside: Transaction | None = None
 
 
-class AppliedTogether(NamedTuple):
+class AppliedAtomic(NamedTuple):
     """All of them are carried out: a result each, in order."""
 
     results: tuple[Applied | Replayed, ...]
@@ -263,13 +263,13 @@ class Refusal(NamedTuple):
     error: WalletError
 
 
-Result = Applied | Replayed | AppliedTogether | Refusal
+Result = Applied | Replayed | AppliedAtomic | Refusal
 
 
 def each(commands: Iterable[Command]) -> Iterator[Single]:
     """The single commands, those of a group in their place."""
     for command in commands:
-        if isinstance(command, Together):
+        if isinstance(command, Atomic):
             yield from command.commands
         else:
             yield command

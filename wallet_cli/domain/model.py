@@ -99,8 +99,8 @@ class Wallet(NamedTuple):
     daily_debit: int | None = None
     """The most that debits take within one day of the ledger's time zone."""
     held: int = 0
-    """What its open holds keep, those included that have lapsed and nobody has noted yet."""
-    holds: int = 0
+    """What its open holds keep, those included that have expired and nobody has noted yet."""
+    hold_count: int = 0
     """How many holds it ever had; the next one's number less one."""
     key: str | None = None
     """The idempotency key of its opening."""
@@ -134,12 +134,12 @@ class Hold(NamedTuple):
     key: str | None
 
     @property
-    def kept(self) -> int:
+    def remaining(self) -> int:
         """What it keeps from being spent while it is open."""
         return self.amount - self.captured
 
 
-class Operator(NamedTuple):
+class ApiKey(NamedTuple):
     """A program that may call `wallet serve`: the key's name and SHA-256, never the key."""
 
     name: str
@@ -168,25 +168,25 @@ class Witness(NamedTuple):
         """What it has to say of them."""
         return cls(
             *(wallet.id, last.seq, last.hash if last.seq else None, wallet.status, wallet.own_minimum),
-            *(wallet.maximum, wallet.daily_debit, wallet.held, wallet.holds),
+            *(wallet.maximum, wallet.daily_debit, wallet.held, wallet.hold_count),
         )
 
 
 class Account(NamedTuple):
     """A wallet and its last transaction; before the first one, `last` has seq 0 and empty totals.
 
-    `lapsed` is the part of what the wallet holds that open holds past their expiry keep, and that is free again.
+    `expired` is the part of what the wallet holds that open holds past their expiry keep, and that is free again.
     `before` is the hash of the transaction before the last one, where there is one and it was read.
     """
 
     wallet: Wallet
     last: Transaction
-    lapsed: int = 0
+    expired: int = 0
     before: bytes | None = None
 
     @property
     def held(self) -> int:
-        return self.wallet.held - self.lapsed
+        return self.wallet.held - self.expired
 
 
 class LedgerFacts(NamedTuple):

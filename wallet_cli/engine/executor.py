@@ -12,11 +12,11 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 from wallet_cli.domain import rules
-from wallet_cli.domain.commands import AppliedTogether, Command, Made, Replayed, Result
+from wallet_cli.domain.commands import AppliedAtomic, Change, Command, Replayed, Result
 from wallet_cli.domain.model import Policy, Transaction
 from wallet_cli.engine.write_lock import Time
 from wallet_cli.errors import Busy, Collision, Damaged, StorageError, UnknownOutcome, beyond_time
-from wallet_cli.storage.move_state import Mark
+from wallet_cli.storage.move_state import MoveState
 
 MAX_TRIES = 50
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.002, 0.25
@@ -49,7 +49,7 @@ class Store(Protocol):
     def load(self, commands: Sequence[Command], policy: Policy, now_us: int) -> rules.State:
         """The state that the commands touch, as of this turn, whose time is `now_us`."""
 
-    def write(self, made: Sequence[Made]) -> None:
+    def write(self, changes: Sequence[Change]) -> None:
         """Add what was made, and change what was changed; on return it is written, but not yet committed."""
 
     def commit(self) -> None:
@@ -57,8 +57,8 @@ class Store(Protocol):
 
     def rollback(self) -> None: ...
 
-    def exclusively(self) -> AbstractContextManager[Mark]:
-        """One transaction, as the only writer; given the mark of the ledger as it stands."""
+    def exclusively(self) -> AbstractContextManager[MoveState]:
+        """One transaction, as the only writer; given the move state of the ledger as it stands."""
 
     def confirms(self, error: Damaged) -> bool:
         """Whether damage that was seen once is there."""
@@ -66,13 +66,13 @@ class Store(Protocol):
     def note_damage(self, damaged: str) -> None:
         """Let the ledger take no more writes, because of what was seen of it in a turn that is still held."""
 
-    def vouch(self) -> bool:
+    def confirm_replicated(self) -> bool:
         """Ready the turn to vouch for what was there already, as is answered to whoever sends something again.
 
         Whether that takes a commit: what a server shows may not have reached its standby, and would be lost with it.
         """
 
-    def holds(self, made: Made) -> bool:
+    def contains(self, change: Change) -> bool:
         """Whether something that was written is there, read anew. Raises StorageError if that cannot be read."""
 
 
@@ -82,7 +82,7 @@ class Turns(Protocol):
     def turn(self, timeout_s: float, command: str) -> AbstractContextManager[None]:
         """Hold it for the length of a `with` block; raises Busy."""
 
-    def note(self, store: Any, committed: Made | None, time: Time | None = None, *, again: bool = False) -> None:
+    def note(self, store: Any, committed: Change | None, time: Time | None = None, *, again: bool = False) -> None:
         """Within a turn: note outside the ledger what was committed in it, and when, as far as that can be done."""
 
 
@@ -93,11 +93,11 @@ class Turn:
         self._store = store
         self._policy = policy
         self._clock = clock
-        self.evidence: Made | None = None
+        self.evidence: Change | None = None
         """One of the things written, by which to see whether they are; None where nothing is."""
         self.vouches = False
         """Whether what was there already is vouched for by the commit."""
-        self.replayed: Made | None = None
+        self.replayed: Change | None = None
         """What was there already and is answered again."""
         self.time: Time | None = None
         """When the turn is; where its clock is in doubt, when the ledger was last written; None where nobody knows."""
@@ -113,11 +113,11 @@ class Turn:
         elif not state.restoring:
             self.time = Time(now_us, is_confirmed=policy.clock_skew_us is None)
         results = rules.execute(state, commands, now_us)
-        if state.made:
-            self._store.write(state.made)
-            self.evidence = _evidence(state.made)
+        if state.changes:
+            self._store.write(state.changes)
+            self.evidence = _evidence(state.changes)
         elif (replayed := _last_replayed(results)) is not None:
-            self.vouches = self._store.vouch()
+            self.vouches = self._store.confirm_replicated()
             self.replayed = replayed
         return results
 
@@ -202,14 +202,14 @@ class Executor:
                     self.turns.note(store, turn.replayed, again=True)
 
     @contextmanager
-    def exclusively(self, name: str, lock_timeout_s: float | None = None) -> Iterator[Mark]:
+    def exclusively(self, name: str, lock_timeout_s: float | None = None) -> Iterator[MoveState]:
         """Hold a turn for the length of a `with` block, in which the ledger's own row is changed, by no commands.
 
-        Given its mark as it stands. Raises as `run` does.
+        Given its move state as it stands. Raises as `run` does.
         """
         with self.turns.turn(self.lock_timeout_s if lock_timeout_s is None else lock_timeout_s, name):
-            with self.store.exclusively() as mark:
-                yield mark
+            with self.store.exclusively() as move_state:
+                yield move_state
             self.turns.note(self.store, None)
 
     def _end(self, vouches: bool) -> None:
@@ -220,7 +220,7 @@ class Executor:
         finally:
             self.store.rollback()
 
-    def _commit(self, evidence: Made) -> None:
+    def _commit(self, evidence: Change) -> None:
         """Commit; when that fails, look whether it did (a batch is there whole or not at all)."""
         try:
             self.store.commit()
@@ -239,12 +239,12 @@ class Executor:
             if not there:
                 raise
 
-    def _settled(self, evidence: Made) -> bool:
+    def _settled(self, evidence: Change) -> bool:
         """Whether a batch is there, asked until somebody can say: a server that fell takes a moment to come back."""
         until_s = time.monotonic() + SETTLE_S
         while True:
             try:
-                return self.store.holds(evidence)
+                return self.store.contains(evidence)
             except (StorageError, Busy):
                 if time.monotonic() > until_s or not self.store.may_come_back:
                     raise
@@ -258,17 +258,17 @@ def _pause_s(tries: int) -> float:
     return random.uniform(0, min(MAX_PAUSE_S, FIRST_PAUSE_S * 2**tries))  # noqa: S311
 
 
-def _last_replayed(results: Iterable[Result]) -> Made | None:
+def _last_replayed(results: Iterable[Result]) -> Change | None:
     """The last of what is answered again; None where nothing is."""
     found = None
     for result in results:
-        if isinstance(result, AppliedTogether):
+        if isinstance(result, AppliedAtomic):
             found = _last_replayed(result.results) or found
         elif isinstance(result, Replayed):
             found = result.made
     return found
 
 
-def _evidence(made: Sequence[Made]) -> Made:
+def _evidence(changes: Sequence[Change]) -> Change:
     """What shows best that a batch was written: a transaction never changes, and nobody else writes the same one."""
-    return next((thing for thing in reversed(made) if isinstance(thing, Transaction)), made[-1])
+    return next((thing for thing in reversed(changes) if isinstance(thing, Transaction)), changes[-1])

@@ -81,7 +81,7 @@ class Loop(NamedTuple):
     aside: Callable[[Callable[[], None]], object] | None = None
 
 
-class Inbox:
+class GroupCommit:
     """A bounded inbox, and who empties it: an event loop if there is one, and a thread for what takes longer.
 
     `open_executor` is entered in the thread, which alone uses what it gives. `name` is what other writers are told.

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import filelock
 
-from wallet_cli.engine.write_lock import TurnLock
+from wallet_cli.engine.write_lock import WriteLock
 
 POLL_S = 0.01
 
 
-class PollingTurnLock(TurnLock):
-    """Like TurnLock; the lock itself is on a second file, because Windows does not let others read a locked one."""
+class PollingWriteLock(WriteLock):
+    """Like WriteLock; the lock itself is on a second file, because Windows does not let others read a locked one."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from wallet_cli.domain.commands import Made
+from wallet_cli.domain.commands import Change
 from wallet_cli.engine import write_lock
-from wallet_cli.engine.write_lock import Time, TurnLock
+from wallet_cli.engine.write_lock import Time, WriteLock
 from wallet_cli.storage.bulk_copy import Copying
 
 
-def turn_lock(path: Path) -> TurnLock:
+def open_write_lock(path: Path) -> WriteLock:
     """The lock of a ledger; `path` is a file of its own beside it."""
     if write_lock.HAVE_FLOCK:
-        return TurnLock(path)
-    from wallet_cli.engine.polling_lock import PollingTurnLock
+        return WriteLock(path)
+    from wallet_cli.engine.polling_lock import PollingWriteLock
 
-    return PollingTurnLock(path)
+    return PollingWriteLock(path)
 
 
 class RowLocks:
@@ -27,5 +27,5 @@ class RowLocks:
         """Nothing to wait for here."""
         return nullcontext()
 
-    def note(self, store: Copying, committed: Made | None, time: Time | None = None, *, again: bool = False) -> None:
+    def note(self, store: Copying, committed: Change | None, time: Time | None = None, *, again: bool = False) -> None:
         """A server keeps its log itself."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from wallet_cli.domain.commands import Made
+from wallet_cli.domain.commands import Change
 from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.period import format_time
 from wallet_cli.engine import fair_queue
@@ -74,7 +74,7 @@ class Holder(NamedTuple):
     since: str
 
 
-class TurnLock:
+class WriteLock:
     """One turn at a time, among all processes and threads that name the same file.
 
     A lock is not re-entrant, and an instance serves one thread at a time.
@@ -110,7 +110,7 @@ class TurnLock:
             # Also when an exception or a signal cut the wait or the turn short.
             self._give_up(fd)
 
-    def note(self, store: Copying, committed: Made | None, time: Time | None = None, *, again: bool = False) -> None:
+    def note(self, store: Copying, committed: Change | None, time: Time | None = None, *, again: bool = False) -> None:
         """Note in the lock file, within a turn, what was committed last; where there is no room, what was before stays.
 
         `committed` is a part of it: a transaction, if it has one; `again` where it was there already, and is answered

@@ -96,7 +96,7 @@ def hold_answer(hold: Hold, wallet: Wallet, now_us: int, *, replayed: bool = Fal
         "status": status,
         "amount": format_minor(hold.amount, wallet.currency),
         "captured": format_minor(hold.captured, wallet.currency),
-        "held": format_minor(hold.kept if status == OPEN else 0, wallet.currency),
+        "held": format_minor(hold.remaining if status == OPEN else 0, wallet.currency),
         "currency": wallet.currency.name,
         "created_at": format_time(hold.created_at_us),
         "expires_at": format_time(hold.expires_at_us),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 
-from wallet_cli.domain.commands import AdmitOperator, Applied, Replayed, RevokeOperator
+from wallet_cli.domain.commands import AddApiKey, Applied, Replayed, RevokeApiKey
 from wallet_cli.domain.hash_chain import sha256
 from wallet_cli.domain.ids import check_operator_name
-from wallet_cli.domain.model import Operator
+from wallet_cli.domain.model import ApiKey
 from wallet_cli.domain.period import format_time
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger
@@ -17,28 +17,28 @@ KEY_PREFIX = "wk_"
 KEY_BYTES = 32
 
 
-def create(name: str, *, read_only: bool = False) -> Prepared[AdmitOperator]:
+def create(name: str, *, read_only: bool = False) -> Prepared[AddApiKey]:
     """Make a key; the answer is the only place where it ever stands. Raises InvalidInput; the rules, KeyExists."""
     check_operator_name(name)
     key = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
-    return Prepared(AdmitOperator(name, hash_key(key), read_only), lambda result: {"key": key} | _changed(result))
+    return Prepared(AddApiKey(name, hash_key(key), read_only), lambda result: {"key": key} | _changed(result))
 
 
-def revoke(name: str) -> Prepared[RevokeOperator]:
+def revoke(name: str) -> Prepared[RevokeApiKey]:
     """Refuse a key from now on. Raises InvalidInput; the rules, KeyNotFound."""
-    return Prepared(RevokeOperator(check_operator_name(name)), _changed)
+    return Prepared(RevokeApiKey(check_operator_name(name)), _changed)
 
 
 def _changed(result: Applied | Replayed) -> Answer:
-    assert isinstance(result.made, Operator)
-    return operator_answer(result.made)
+    assert isinstance(result.made, ApiKey)
+    return api_key_answer(result.made)
 
 
 def listed(ledger: Ledger) -> list[Answer]:
-    return [operator_answer(operator) for operator in ledger.store.operators()]
+    return [api_key_answer(operator) for operator in ledger.store.operators()]
 
 
-def operator_answer(operator: Operator) -> Answer:
+def api_key_answer(operator: ApiKey) -> Answer:
     return {
         "name": operator.name,
         "read_only": operator.read_only,

@@ -10,13 +10,13 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wallet_cli.domain.commands import Applied, AppliedTogether, Refusal, Replayed, Result, Single
+from wallet_cli.domain.commands import Applied, AppliedAtomic, Refusal, Replayed, Result, Single
 from wallet_cli.domain.ids import OwnedWallet
 from wallet_cli.domain.model import LedgerFacts, Policy, Wallet
 from wallet_cli.domain.rules.clocks import first_refused
 from wallet_cli.domain.rules.restoring import incomplete
 from wallet_cli.engine.executor import Executor, system_us
-from wallet_cli.engine.turns import RowLocks, turn_lock
+from wallet_cli.engine.turns import RowLocks, open_write_lock
 from wallet_cli.errors import Busy, InvalidInput, LedgerNotFound, StorageError, WalletError, hint_of, shown
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.prepared import Prepared, naming
@@ -119,7 +119,7 @@ def accepted(result: Result) -> Applied | Replayed:
     """The result of a single command, if it was not refused; raises the error of a refusal."""
     if isinstance(result, Refusal):
         raise result.error
-    assert not isinstance(result, AppliedTogether)
+    assert not isinstance(result, AppliedAtomic)
     return result
 
 
@@ -201,7 +201,7 @@ def open_ledger(
             hint = hint_of(error, "or give --db")
             raise StorageError(f"cannot make the folder {path.parent}: {error.strerror}", hint=hint) from None
     timeout_s = settings.lock_timeout_s
-    lock = turn_lock(beside(path, ".lock"))
+    lock = open_write_lock(beside(path, ".lock"))
     # Before the ledger is read, or what others write meanwhile would seem to be missing.
     last_commit = lock.last_commit()
     try:

@@ -86,11 +86,11 @@ def listed(ledger: Ledger, ref: WalletRef) -> Paged:
             for hold in ledger.store.holds_before(wallet.id, before or MAX_ID, limit):
                 yield hold.number, hold_answer(hold, wallet, ledger.now_us())
 
-    return paged("holds", read, lambda: find_account(ledger, ref).wallet.holds)
+    return paged("holds", read, lambda: find_account(ledger, ref).wallet.hold_count)
 
 
 def _wallet_of(ledger: Ledger, id_: HoldId) -> Wallet:
     account = ledger.store.account(id_.wallet_id, ledger.now_us())
-    if account is None or id_.number > account.wallet.holds:
+    if account is None or id_.number > account.wallet.hold_count:
         raise no_hold(*id_)
     return account.wallet

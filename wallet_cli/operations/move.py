@@ -19,14 +19,14 @@ from itertools import zip_longest
 from typing import Any
 
 from wallet_cli.domain.ids import format_hold_id
-from wallet_cli.domain.model import Account, Hold, Operator, User
+from wallet_cli.domain.model import Account, ApiKey, Hold, User
 from wallet_cli.errors import Busy, InvalidInput, LedgerMoved, StorageError, shown
 from wallet_cli.operations import verification
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import POSTGRES_SCHEMES, Ledger, open_ledger
 from wallet_cli.settings import Settings, Value
 from wallet_cli.storage.ledger_file import ledger_path
-from wallet_cli.storage.move_state import ARRIVING, MOVED, MOVING, Mark, refusal
+from wallet_cli.storage.move_state import ARRIVING, MOVED, MOVING, MoveState, refusal
 from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sql import COPIED
 
@@ -45,7 +45,7 @@ def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
     old ledger takes no writes until it is run again, or called off.
     """
     with _opened(settings, settings.db, notify) as old:
-        known = old.store.mark()
+        known = old.store.move_state()
         if known.state == ARRIVING or (known.state is not None and _leads_nowhere(known, to)):
             raise refusal(known)
         with _opened(settings, to, notify, Purpose.MAKE) as new:
@@ -54,7 +54,7 @@ def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
             old.must_be_whole()
             name = _named(old, new)
             with old.store.many_batches(), new.store.many_batches():
-                if new.store.mark().origin != name:
+                if new.store.move_state().origin != name:
                     _copy(old, new, name, watch)
                     _prove(old, new, watch)
                     _open(new, name)
@@ -68,7 +68,7 @@ def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
     `to` is the new ledger, where its address as it is noted does not do: with a password, say.
     """
     with _opened(settings, settings.db, notify) as old:
-        known = old.store.mark()
+        known = old.store.move_state()
         if known.state is None or known.other is None:
             raise InvalidInput("this ledger is not being moved", hint="wallet move --to URL")
         if known.state != MOVING:
@@ -81,9 +81,9 @@ def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
             new.store.many_batches(),
         ):
             _take_back(new, known)
-            with _alone(old) as mark:
-                _expect(mark, known)
-                old.store.set_mark(Mark(origin=known.origin))
+            with _alone(old) as move_state:
+                _expect(move_state, known)
+                old.store.set_move_state(MoveState(origin=known.origin))
             return _answer(old, new, moved=False)
 
 
@@ -105,18 +105,18 @@ def _opened(settings: Settings, db: str, notify: Notify, purpose: Purpose = Purp
 
 
 @contextmanager
-def _alone(ledger: Ledger) -> Iterator[Mark]:
-    """Be the only writer for the length of a `with` block, which is one transaction; given the mark as it stands."""
-    with ledger.executor.exclusively("moving the ledger") as mark:
-        yield mark
+def _alone(ledger: Ledger) -> Iterator[MoveState]:
+    """Be the only writer for the length of a `with` block, one transaction; given the move state as it stands."""
+    with ledger.executor.exclusively("moving the ledger") as move_state:
+        yield move_state
 
 
-def _expect(mark: Mark, known: Mark) -> None:
-    if mark != known:
+def _expect(move_state: MoveState, known: MoveState) -> None:
+    if move_state != known:
         raise Busy("somebody else began, ended or called off a move of this ledger", hint="look, and try again")
 
 
-def _leads_nowhere(known: Mark, to: str) -> bool:
+def _leads_nowhere(known: MoveState, to: str) -> bool:
     """Whether a ledger that is on its way somewhere would have a file made that it cannot move to."""
     if "://" in to:
         return False
@@ -129,7 +129,7 @@ def _leads_nowhere(known: Mark, to: str) -> bool:
 
 def _named(old: Ledger, new: Ledger) -> str:
     """The name of the move, which both ends bear from now on, or which has been completed."""
-    known, there = old.store.mark(), new.store.mark()
+    known, there = old.store.move_state(), new.store.move_state()
     if known.state is not None and known.move is not None:
         if known.move in (there.origin, there.move if there.state == ARRIVING else None):
             return known.move
@@ -137,17 +137,17 @@ def _named(old: Ledger, new: Ledger) -> str:
             raise refusal(known)
     name = os.urandom(16).hex()
     with _alone(new) as there:
-        _expect(old.store.mark(), known)  # what another process put there, it put there after marking both
+        _expect(old.store.move_state(), known)  # what another process put there, it put there after marking both
         _check_free(old, new, there)
-        new.store.set_mark(Mark(ARRIVING, old.store.address, name, new.now_us(), there.origin))
+        new.store.set_move_state(MoveState(ARRIVING, old.store.address, name, new.now_us(), there.origin))
     # Only now: a new ledger that bears this name was there before the old one did.
-    with _alone(old) as mark:
-        _expect(mark, known)
-        old.store.set_mark(Mark(MOVING, new.store.address, name, old.now_us(), known.origin))
+    with _alone(old) as move_state:
+        _expect(move_state, known)
+        old.store.set_move_state(MoveState(MOVING, new.store.address, name, old.now_us(), known.origin))
     return name
 
 
-def _check_free(old: Ledger, new: Ledger, there: Mark) -> None:
+def _check_free(old: Ledger, new: Ledger, there: MoveState) -> None:
     """Whether a ledger may be moved there: one with nothing in it, which nothing is on its way to."""
     hint = "give a path or a database where there is no ledger yet"
     # One that this ledger was marked for, by who ended before this ledger was marked itself, is free again.
@@ -157,28 +157,28 @@ def _check_free(old: Ledger, new: Ledger, there: Mark) -> None:
         raise InvalidInput(f"there is a ledger with something in it: {new.store.address}", hint=hint)
 
 
-def _check_arriving(mark: Mark, name: str) -> None:
-    if (mark.state, mark.move) != (ARRIVING, name):
+def _check_arriving(move_state: MoveState, name: str) -> None:
+    if (move_state.state, move_state.move) != (ARRIVING, name):
         raise Busy("the move was ended or called off by somebody else", hint="look, and try again")
 
 
 def _open(new: Ledger, name: str) -> None:
     """Let the new ledger take writes."""
-    with _alone(new) as mark:
-        _check_arriving(mark, name)
-        new.store.set_mark(Mark(origin=name))
+    with _alone(new) as move_state:
+        _check_arriving(move_state, name)
+        new.store.set_move_state(MoveState(origin=name))
 
 
 def _close(old: Ledger, name: str) -> None:
     """Have the old ledger say for good where it went; it has taken no writes for long."""
-    with _alone(old) as mark:
-        if mark.move != name:
+    with _alone(old) as move_state:
+        if move_state.move != name:
             raise Busy("somebody else changed what this ledger says of its move", hint="look, and try again")
-        if mark.state == MOVING:
-            old.store.set_mark(mark._replace(state=MOVED, since_us=old.now_us()))
+        if move_state.state == MOVING:
+            old.store.set_move_state(move_state._replace(state=MOVED, since_us=old.now_us()))
 
 
-def _take_back(new: Ledger, known: Mark) -> None:
+def _take_back(new: Ledger, known: MoveState) -> None:
     """Leave nothing at the new end that a move by that name could finish."""
     with _alone(new) as there:
         if there.origin == known.move:
@@ -191,12 +191,12 @@ def _take_back(new: Ledger, known: Mark) -> None:
             new.store.clear()
             # No two ledgers have one id.
             new.store.set_facts(new.store.itself().facts._replace(uuid=str(uuid.uuid4())))
-            new.store.set_mark(Mark(origin=there.origin))
+            new.store.set_move_state(MoveState(origin=there.origin))
         elif new.store.address != known.other:
             raise _elsewhere(known, new.store.address)
 
 
-def _elsewhere(known: Mark, address: str) -> InvalidInput:
+def _elsewhere(known: MoveState, address: str) -> InvalidInput:
     return InvalidInput(f"this ledger is not being moved to {address}", hint=f"it is being moved to {known.other}")
 
 
@@ -204,22 +204,22 @@ def _elsewhere(known: Mark, address: str) -> InvalidInput:
 
 
 def _copy(old: Ledger, new: Ledger, name: str, watch: Watch) -> None:
-    """Copy what is not there yet, a batch a transaction. Each looks at the mark, and at how far the copy has come."""
+    """Copy what is not there yet, a batch a transaction. Each looks at the move state, and how far the copy is."""
     total = sum(old.store.count(copied) for copied in COPIED)
     done = sum(new.store.count(copied) for copied in COPIED)
     watch("copying", done, total)
     for copied in COPIED:
         more = True
         while more:
-            with _alone(new) as mark:
-                _check_arriving(mark, name)
+            with _alone(new) as move_state:
+                _check_arriving(move_state, name)
                 rows = old.store.rows_after(copied, new.store.last_key(copied), BATCH_ROWS)
                 new.store.add_rows(copied, rows)
             more = len(rows) == BATCH_ROWS
             done += len(rows)
             watch("copying", done, total)
-    with _alone(new) as mark:
-        _check_arriving(mark, name)
+    with _alone(new) as move_state:
+        _check_arriving(move_state, name)
         there = {operator.name for operator in new.store.operators()}
         new.store.add_operators([operator for operator in old.store.operators() if operator.name not in there])
         # What moves is the ledger itself: its id and its settings.
@@ -264,7 +264,7 @@ def _side_by_side(old: Ledger, new: Ledger, now_us: int) -> Iterator[tuple[Any, 
     yield from zip_longest(*(sorted(store.operators()) for store in ends))
 
 
-def _name_of(thing: User | Account | Hold | Operator) -> str:
+def _name_of(thing: User | Account | Hold | ApiKey) -> str:
     if isinstance(thing, User):
         return f"user {thing.id}"
     if isinstance(thing, Account):

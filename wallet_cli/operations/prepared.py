@@ -1,7 +1,7 @@
 """One shape for every write: what it asks for, and how its result is told.
 
 Who runs it is another's matter: a terminal in a turn that it waits for (`Ledger.run`), a server with what others ask
-for at the same time (`Site.run`), a batch with its other items.
+for at the same time (`ServerState.run`), a batch with its other items.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `wallet move` needs of a ledger, whatever the engine: its mark, and its tables piece by piece.
+"""What `wallet move` needs of a ledger, whatever the engine: its move state, and its tables piece by piece.
 
 Rows are copied as they are, hashes and all, in the order of their keys. So how far a copy has come is its highest key.
 """
@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from wallet_cli.domain.commands import Made, Restoring
-from wallet_cli.domain.model import LedgerFacts, LedgerSetting, Operator
+from wallet_cli.domain.commands import Change, Restoring
+from wallet_cli.domain.model import ApiKey, LedgerFacts, LedgerSetting
 from wallet_cli.errors import Busy, Damaged, StorageError, UnknownOutcome
 from wallet_cli.storage import sql
-from wallet_cli.storage.move_state import ARRIVING, Mark, refusal
+from wallet_cli.storage.move_state import ARRIVING, MoveState, refusal
 from wallet_cli.storage.prefetch import Loading
 from wallet_cli.storage.queries import Values
 from wallet_cli.storage.sql import COPIED, Copied
@@ -54,14 +54,14 @@ class Copying(Loading):
     def rollback(self) -> None: ...
 
     @contextmanager
-    def exclusively(self) -> Iterator[Mark]:
-        """Be the only writer for the length of a `with` block, which is one transaction; given the mark as it stands.
+    def exclusively(self) -> Iterator[MoveState]:
+        """Be the only writer for the length of a `with` block, one transaction; given the move state as it stands.
 
         On SQLite, take the turn first. Raises Busy where others do not end in time.
         """
         self._begin_alone()
         try:
-            yield self.mark()
+            yield self.move_state()
             self._count_change()
             self.commit()
         except UnknownOutcome as error:
@@ -73,12 +73,12 @@ class Copying(Loading):
 
     def check_whole(self) -> None:
         """Raises LedgerMoved for a ledger that has not all arrived yet."""
-        mark = self.itself().mark
-        if mark.state == ARRIVING:
-            raise refusal(mark)
+        move_state = self.itself().move_state
+        if move_state.state == ARRIVING:
+            raise refusal(move_state)
 
-    def mark(self) -> Mark:
-        return self.itself().mark
+    def move_state(self) -> MoveState:
+        return self.itself().move_state
 
     changes = 0
     """How many commits had no transaction, as of this turn (marks.Itself), where the ledger is a file."""
@@ -89,26 +89,26 @@ class Copying(Loading):
     def is_restoring(self) -> bool:
         return self.itself().restoring
 
-    def _note_of_ledger(self, made: Sequence[Made]) -> None:
+    def _note_of_ledger(self, changes: Sequence[Change]) -> None:
         """Of what a batch made, what is about the ledger itself: write whether it is being restored, where that
         changes, and forget settings that are others now.
         """
-        for thing in made:
+        for thing in changes:
             if type(thing) is LedgerSetting:
                 self._facts = None
             elif type(thing) is Restoring:
                 self._change(sql.SET_RESTORING, {"restoring": int(thing.active)})
                 self.restoring = thing.active
 
-    def _says(self, made: Restoring | LedgerSetting) -> bool:
+    def _says(self, change: Restoring | LedgerSetting) -> bool:
         """Whether the ledger says that of itself now."""
         itself = self.itself()
-        if isinstance(made, Restoring):
-            return itself.restoring == made.active
-        return bool(getattr(itself.facts, made.name) == made.value)
+        if isinstance(change, Restoring):
+            return itself.restoring == change.active
+        return bool(getattr(itself.facts, change.name) == change.value)
 
-    def set_mark(self, mark: Mark) -> None:
-        self._change(sql.SET_MARK, mark._asdict())
+    def set_move_state(self, move_state: MoveState) -> None:
+        self._change(sql.SET_MOVE_STATE, move_state._asdict())
 
     def set_damaged(self, damaged: str | None) -> None:
         self._change(sql.SET_DAMAGED, {"damaged": damaged})
@@ -145,7 +145,7 @@ class Copying(Loading):
         """Whether there is a user, a wallet, a hold or a transaction."""
         return any(any(self.last_key(copied)) for copied in COPIED)
 
-    def add_operators(self, operators: Sequence[Operator]) -> None:
+    def add_operators(self, operators: Sequence[ApiKey]) -> None:
         for operator in operators:
             self._change(sql.INSERT_OPERATOR, sql.operator_values(operator))
 

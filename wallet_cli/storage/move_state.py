@@ -18,7 +18,7 @@ MOVING, MOVED, ARRIVING = "moving", "moved", "arriving"
 MENDED = "restore a backup; `wallet verify` lets it take writes again where it finds nothing wrong"
 
 
-class Mark(NamedTuple):
+class MoveState(NamedTuple):
     """The row. With no `state`, the ledger is like any other, and takes writes.
 
     `move` is the random name of the move that the state is of, which both ends bear; `other` the address of the other
@@ -36,7 +36,7 @@ class Mark(NamedTuple):
 class Itself(NamedTuple):
     """The whole row, as one statement reads it (sql.ITSELF)."""
 
-    mark: Mark = Mark()
+    move_state: MoveState = MoveState()
     restoring: bool = False
     """Whether an export is being read back into the ledger."""
     damaged: str | None = None
@@ -50,42 +50,44 @@ def to_itself(row: Sequence[Any] | None) -> Itself:
     """A ledger that lacks its row says nothing of itself."""
     if row is None:
         return Itself()
-    end = len(Mark._fields)
-    return Itself(Mark._make(row[:end]), bool(row[end]), row[end + 1], row[end + 2], LedgerFacts._make(row[end + 3 :]))
+    end = len(MoveState._fields)
+    return Itself(
+        MoveState._make(row[:end]), bool(row[end]), row[end + 1], row[end + 2], LedgerFacts._make(row[end + 3 :])
+    )
 
 
 def check_writable(itself: Itself) -> None:
     """Raises LedgerMoved, or StorageError for one that is damaged, where the ledger takes no writes."""
-    if itself.mark.state is not None:
-        raise refusal(itself.mark)
+    if itself.move_state.state is not None:
+        raise refusal(itself.move_state)
     if itself.damaged is not None:
         # Not as Damaged: this has been noted.
         raise StorageError(f"{Damaged.DAMAGED}it takes no writes, because {itself.damaged}", hint=MENDED)
 
 
-def refusal(mark: Mark) -> LedgerMoved:
-    """What a writer is told by a mark that has a state."""
+def refusal(move_state: MoveState) -> LedgerMoved:
+    """What a writer is told by a move state that has a state."""
     from wallet_cli.domain.period import format_time
 
-    since = format_time(mark.since_us or 0)
-    if mark.state == ARRIVING:
+    since = format_time(move_state.since_us or 0)
+    if move_state.state == ARRIVING:
         return LedgerMoved(
-            f"this ledger is incomplete: a move from {mark.other} is in progress",
+            f"this ledger is incomplete: a move from {move_state.other} is in progress",
             hint="`wallet move` finishes it, there",
-            **{"state": ARRIVING, "from": mark.other, "since": since},
+            **{"state": ARRIVING, "from": move_state.other, "since": since},
         )
-    if mark.state == MOVING:
+    if move_state.state == MOVING:
         return LedgerMoved(
-            f"this ledger is being moved to {mark.other}, and takes no writes",
+            f"this ledger is being moved to {move_state.other}, and takes no writes",
             hint="`wallet move --to …` once more finishes it; `wallet move --cancel` calls it off",
             state=MOVING,
-            to=mark.other,
+            to=move_state.other,
             since=since,
         )
     return LedgerMoved(
-        f"this ledger has moved to {mark.other}",
+        f"this ledger has moved to {move_state.other}",
         hint="use that one: --db, or WALLET_DB",
-        state=mark.state,
-        to=mark.other,
+        state=move_state.state,
+        to=move_state.other,
         since=since,
     )

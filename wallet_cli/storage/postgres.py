@@ -23,13 +23,13 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import errors, pq
 
-from wallet_cli.domain.commands import Made, Restoring
+from wallet_cli.domain.commands import Change, Restoring
 from wallet_cli.domain.model import (
     Account,
+    ApiKey,
     Hold,
     LedgerFacts,
     LedgerSetting,
-    Operator,
     Transaction,
     User,
     Wallet,
@@ -104,7 +104,7 @@ VERSION = f"SELECT version_num, {session.COMMITS_BY} FROM alembic_version"
 """The schema's, and how a commit would be made."""
 
 LEDGER_SINCE = 4
-"""The schema from which on a ledger has the table of its mark."""
+"""The schema from which on a ledger has the table of its move state."""
 
 WRONG_OPTION = re.compile(r"invalid .*value|could not match|invalid port number")
 """What the driver says of the options in a URL, when it connects."""
@@ -472,8 +472,8 @@ class PostgresStore(Copying):
                 f"SET LOCAL lock_timeout = {wait_ms}",
                 f"SET LOCAL statement_timeout = {wait_ms + STATEMENT_MARGIN_S * 1000}",
                 f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TURN_S}s'",
-                # Whoever changes the mark waits for this to end. And it takes no snapshot: what is read of the mark
-                # after it is as it stands from then on, at any isolation level.
+                # Whoever changes the move state waits for this to end. And it takes no snapshot: the move state that is
+                # read after it stands from then on, at any isolation level.
                 "LOCK TABLE ledger IN ROW SHARE MODE",
             ]
             asking = True
@@ -531,12 +531,12 @@ class PostgresStore(Copying):
                 raise
             return self.connection.execute(statement)
 
-    def write(self, made: Sequence[Made]) -> None:
+    def write(self, changes: Sequence[Change]) -> None:
         """Spell out what is to be written: it goes with the commit, in one round trip, unless more is asked before.
 
         Many rows go at once, by COPY.
         """
-        for statement, rows in rows_of(made):
+        for statement, rows in rows_of(changes):
             if statement is sql.INSERT_TRANSACTION and len(rows) >= COPY_FROM_ROWS:
                 self._send_unsent()
                 with self._translating(), self.connection.cursor() as cursor:
@@ -545,7 +545,7 @@ class PostgresStore(Copying):
                 one = SET_HEADS if statement is sql.SET_HEAD else statement
                 with self._translating():
                     self._unsent.append(spelled(one, rows, self.connection.pgconn))
-        self._note_of_ledger(made)
+        self._note_of_ledger(changes)
 
     def _send_unsent(self) -> None:
         """Have written what `write` has left for the commit, so that what is asked next sees it."""
@@ -584,7 +584,7 @@ class PostgresStore(Copying):
             with suppress(StorageError, Busy), self._translating():  # a broken connection has nothing to roll back
                 connection.rollback()
 
-    def vouch(self) -> bool:
+    def confirm_replicated(self) -> bool:
         """A commit of its own waits until the standby has it, and so all that was committed before.
 
         What is seen here may be more than that: a server shows what it committed without its standby when somebody
@@ -593,40 +593,40 @@ class PostgresStore(Copying):
         self._run(session.IN_THE_LOG)
         return True
 
-    def holds(self, made: Made) -> bool:
+    def contains(self, change: Change) -> bool:
         """Whether a row of a batch whose commit failed is there, once no other transaction can still be writing it.
 
         Raises StorageError while that cannot be known.
         """
-        wallet_id = _wallet_of(made)
+        wallet_id = _wallet_of(change)
         self.begin()
         try:
-            self.lock([] if wallet_id is None else [wallet_id], 0, creating=not _is_in_wallet(made), settling=True)
-            there = self._is_there(made)
+            self.lock([] if wallet_id is None else [wallet_id], 0, creating=not _is_in_wallet(change), settling=True)
+            there = self._is_there(change)
             if there:
-                self.vouch()
+                self.confirm_replicated()
                 self.commit()
         finally:
             self.rollback()
         return there
 
-    def _is_there(self, made: Made) -> bool:
+    def _is_there(self, change: Change) -> bool:
         """By what never changes about it; of what can change, by all of it."""
-        if isinstance(made, Transaction):
-            return self.transaction(made.wallet_id, made.seq) == made
-        if isinstance(made, User):
-            return self.user_by_id(made.id) == made
-        if isinstance(made, Operator):
-            return self.operator_by_name(made.name) == made
-        if isinstance(made, Restoring | LedgerSetting):
-            return self._says(made)
-        if isinstance(made, Hold):
-            known = self.hold(made.wallet_id, made.number)
-            if known is None or made.ended_at_us is not None:
-                return known == made
-            return (known.amount, known.created_at_us, known.key) == (made.amount, made.created_at_us, made.key)
-        account = self.account(made.id, 0)
-        return account is not None and account.wallet == made
+        if isinstance(change, Transaction):
+            return self.transaction(change.wallet_id, change.seq) == change
+        if isinstance(change, User):
+            return self.user_by_id(change.id) == change
+        if isinstance(change, ApiKey):
+            return self.operator_by_name(change.name) == change
+        if isinstance(change, Restoring | LedgerSetting):
+            return self._says(change)
+        if isinstance(change, Hold):
+            known = self.hold(change.wallet_id, change.number)
+            if known is None or change.ended_at_us is not None:
+                return known == change
+            return (known.amount, known.created_at_us, known.key) == (change.amount, change.created_at_us, change.key)
+        account = self.account(change.id, 0)
+        return account is not None and account.wallet == change
 
     # Moving (storage/bulk_copy.py).
 
@@ -795,15 +795,15 @@ def _reason(error: psycopg.Error) -> str:
     )
 
 
-def _is_in_wallet(made: Made) -> bool:
+def _is_in_wallet(change: Change) -> bool:
     """Whether the row of its wallet is locked by whoever writes it; a new wallet has none yet."""
-    return isinstance(made, Transaction | Hold)
+    return isinstance(change, Transaction | Hold)
 
 
-def _wallet_of(made: Made) -> int | None:
-    if isinstance(made, Transaction | Hold):
-        return made.wallet_id
-    return made.id if isinstance(made, Wallet) else None
+def _wallet_of(change: Change) -> int | None:
+    if isinstance(change, Transaction | Hold):
+        return change.wallet_id
+    return change.id if isinstance(change, Wallet) else None
 
 
 _cursors = threading.local()

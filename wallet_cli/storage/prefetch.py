@@ -82,12 +82,12 @@ class Loader:
 
     def _add_accounts(self, accounts: Sequence[Account]) -> None:
         for account in accounts:
-            wallet, last, lapsed, before = account
+            wallet, last, expired, before = account
             if not hash_chain.is_whole(wallet, before, last):
                 raise damaged(wallet, f"ends with transaction {last.seq}, whose hash is wrong")
             self._state.add_wallet(wallet, last)
-            if lapsed:
-                self._state.lapsed[wallet.id] = tuple(self._reader.lapsed_holds(wallet.id, self._now_us))
+            if expired:
+                self._state.expired[wallet.id] = tuple(self._reader.expired_holds(wallet.id, self._now_us))
             if wallet.daily_debit is not None:
                 self._load_day_debits(wallet.id)
 
@@ -110,7 +110,7 @@ class Loader:
                 self._state.keys[prior.wallet_id, prior.key, prior.user_key] = prior
         for wallet_id, key in pairs:
             wallet = self._state.wallets.get(wallet_id)
-            if wallet is not None and wallet.holds:
+            if wallet is not None and wallet.hold_count:
                 hold = self._reader.hold_by_key(wallet_id, key)
                 if hold is not None:
                     self._state.keys[wallet_id, key, False] = hold

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import Any, TypeVar
 
 from wallet_cli.domain.ids import MAX_ID, format_wallet_id
-from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet, Witness
+from wallet_cli.domain.model import Account, ApiKey, Hold, LedgerFacts, Transaction, User, Wallet, Witness
 from wallet_cli.domain.text import containing
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
@@ -97,7 +97,7 @@ class Reading(ABC):
         """Users in the order of their ids, from the one after `after` on, at most `limit` (-1: all)."""
         return self._each(sql.USERS_AFTER, {"after": after, "limit": limit}, sql.to_user)
 
-    # `now_us` is the moment of which what is held is told: a hold that has lapsed by then keeps nothing.
+    # `now_us` is the moment of which what is held is told: a hold that has expired by then keeps nothing.
 
     def account(self, wallet_id: int, now_us: int) -> Account | None:
         return self._one(sql.ACCOUNT_BY_ID, {"id": wallet_id, "now_us": now_us}, sql.to_account)
@@ -128,13 +128,13 @@ class Reading(ABC):
     def wallet_owned(self, wallet_id: int, user_id: int) -> Wallet | None:
         return self._one(sql.WALLET_OWNED, {"id": wallet_id, "user_id": user_id}, sql.to_wallet)
 
-    def operator_by_hash(self, key_hash: bytes) -> Operator | None:
+    def operator_by_hash(self, key_hash: bytes) -> ApiKey | None:
         return self._one(sql.OPERATOR_BY_HASH, {"key_hash": key_hash}, sql.to_operator)
 
-    def operator_by_name(self, name: str) -> Operator | None:
+    def operator_by_name(self, name: str) -> ApiKey | None:
         return self._one(sql.OPERATOR_BY_NAME, {"name": name}, sql.to_operator)
 
-    def operators(self) -> list[Operator]:
+    def operators(self) -> list[ApiKey]:
         return list(self._each(sql.ALL_OPERATORS, {}, sql.to_operator))
 
     def transaction(self, wallet_id: int, seq: int) -> Transaction | None:
@@ -217,7 +217,7 @@ class Reading(ABC):
     def hold_by_key(self, wallet_id: int, key: str) -> Hold | None:
         return self._one(sql.HOLD_BY_KEY, {"wallet_id": wallet_id, "key": key}, sql.to_hold)
 
-    def lapsed_holds(self, wallet_id: int, now_us: int) -> list[Hold]:
+    def expired_holds(self, wallet_id: int, now_us: int) -> list[Hold]:
         """Open holds that are past their expiry."""
         return list(self._each(sql.LAPSED_HOLDS, {"wallet_id": wallet_id, "now_us": now_us}, sql.to_hold))
 

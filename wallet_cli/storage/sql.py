@@ -11,12 +11,12 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from wallet_cli.domain import hash_chain
-from wallet_cli.domain.model import Account, Hold, LedgerFacts, Operator, Transaction, User, Wallet, Witness
+from wallet_cli.domain.model import Account, ApiKey, Hold, LedgerFacts, Transaction, User, Wallet, Witness
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import FIRST_US
 from wallet_cli.domain.rules import clocks
 from wallet_cli.errors import Damaged, StorageError
-from wallet_cli.storage.move_state import Mark
+from wallet_cli.storage.move_state import MoveState
 
 SCHEMA_VERSION = 6
 """The newest migration; kept in each ledger, where one cheap read finds it."""
@@ -36,8 +36,8 @@ CHANGING_COLUMNS = WITNESS_COLUMNS[3:]
 """What changes about a wallet; its witness says it too."""
 
 HOLD_COLUMNS = tuple(Hold._fields)
-OPERATOR_COLUMNS = tuple(Operator._fields)
-MARK_COLUMNS = tuple(Mark._fields)
+OPERATOR_COLUMNS = tuple(ApiKey._fields)
+MOVE_STATE_COLUMNS = tuple(MoveState._fields)
 FACT_COLUMNS = tuple(LedgerFacts._fields)
 SETTING_COLUMNS = FACT_COLUMNS[1:]
 """What can be set of them; the id stays."""
@@ -59,7 +59,7 @@ _TRANSACTION = f"SELECT {_columns(TRANSACTION_COLUMNS, 't')} FROM transactions t
 _HOLD = f"SELECT {_columns(HOLD_COLUMNS, 'h')} FROM holds h"
 
 # What open holds past their expiry still count for in `wallets.held`: free again, whether or not it has been noted.
-_LAPSED = "h.wallet_id = w.id AND h.status = 'open' AND h.expires_at_us <= :now_us"
+_EXPIRED = "h.wallet_id = w.id AND h.status = 'open' AND h.expires_at_us <= :now_us"
 # Whether a wallet and its last transaction are those that were written last: the witness is on another page than each.
 _SAME = " AND ".join(f"x.{name} IS NOT DISTINCT FROM w.{name}" for name in CHANGING_COLUMNS)
 _AGREES = (
@@ -70,7 +70,7 @@ _BEFORE = "(SELECT p.hash FROM transactions p WHERE p.wallet_id = t.wallet_id AN
 _FOR_DECISION = (
     f"SELECT {_columns(WALLET_COLUMNS, 'w')}, {_columns(TRANSACTION_COLUMNS, 't')},"
     " CASE WHEN w.held = 0 THEN 0 ELSE"
-    f" (SELECT CAST(coalesce(sum(h.amount - h.captured), 0) AS BIGINT) FROM holds h WHERE {_LAPSED}) END,"
+    f" (SELECT CAST(coalesce(sum(h.amount - h.captured), 0) AS BIGINT) FROM holds h WHERE {_EXPIRED}) END,"
     f" {_BEFORE}, {_AGREES}"
     " FROM wallets w LEFT JOIN transactions t ON t.wallet_id = w.id"
     " AND t.seq = (SELECT max(seq) FROM transactions WHERE wallet_id = w.id)"
@@ -403,7 +403,7 @@ WRONG = {
 
 
 # What the ledger knows of itself (storage/move_state.py): read with each batch, for its state and for its own settings.
-_ITSELF_COLUMNS = (*MARK_COLUMNS, "restoring", "damaged", "changes", *FACT_COLUMNS)
+_ITSELF_COLUMNS = (*MOVE_STATE_COLUMNS, "restoring", "damaged", "changes", *FACT_COLUMNS)
 ITSELF = f"SELECT {_columns(_ITSELF_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
 SET_FACTS = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in FACT_COLUMNS)} WHERE id = 1"
 # One column each: two who set different ones do not undo each other's.
@@ -416,7 +416,7 @@ SET_RESTORING = "UPDATE ledger SET restoring = :restoring WHERE id = 1"
 COUNT_CHANGE = (
     "INSERT INTO ledger (id, changes) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET changes = ledger.changes + 1"
 )
-SET_MARK = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in MARK_COLUMNS)} WHERE id = 1"
+SET_MOVE_STATE = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in MOVE_STATE_COLUMNS)} WHERE id = 1"
 
 
 def settings_of(facts: LedgerFacts) -> Iterator[tuple[str, tuple[int, str]]]:
@@ -500,15 +500,15 @@ def witness_values(wallet: Wallet) -> tuple[Any, ...]:
     return (id_, *changing)
 
 
-def operator_values(operator: Operator) -> list[Any]:
+def operator_values(operator: ApiKey) -> list[Any]:
     """An operator as INSERT_OPERATOR takes it on either engine."""
     name, key_hash, read_only, *times = operator
     return [name, key_hash, int(read_only), *times]
 
 
-def to_operator(row: Sequence[Any]) -> Operator:
+def to_operator(row: Sequence[Any]) -> ApiKey:
     name, key_hash, read_only, *times = row
-    return Operator(name, key_hash, bool(read_only), *times)
+    return ApiKey(name, key_hash, bool(read_only), *times)
 
 
 def to_user(row: Sequence[Any]) -> User:
@@ -535,7 +535,7 @@ def damaged(wallet: Wallet, what: str) -> Damaged:
 
 
 def to_account(row: Sequence[Any]) -> Account:
-    """A wallet, its last transaction, and what has lapsed of its holds, from one joined row.
+    """A wallet, its last transaction, and what has expired of its holds, from one joined row.
 
     Raises Damaged where its witness says something else.
     """

@@ -20,8 +20,8 @@ from urllib.parse import quote
 
 import apsw
 
-from wallet_cli.domain.commands import Made, Restoring
-from wallet_cli.domain.model import Account, Hold, LedgerFacts, LedgerSetting, Operator, Transaction, Wallet
+from wallet_cli.domain.commands import Change, Restoring
+from wallet_cli.domain.model import Account, ApiKey, Hold, LedgerFacts, LedgerSetting, Transaction, Wallet
 from wallet_cli.errors import MAKE_ROOM, Busy, Damaged, Malformed, StorageError, UnknownOutcome, hint_of
 from wallet_cli.storage import sql
 from wallet_cli.storage.bulk_copy import Copying
@@ -231,7 +231,7 @@ class SqliteStore(Copying):
     def first_unindexed(self, what: str, first: int, last: int) -> tuple[int, ...] | None:
         return self._one(sql.UNINDEXED[what], {"first": first, "last": last}, tuple)
 
-    def operator_by_hash(self, key_hash: bytes) -> Operator | None:
+    def operator_by_hash(self, key_hash: bytes) -> ApiKey | None:
         """Raises Damaged where the table and its index say different things of the key."""
         found = super().operator_by_hash(key_hash)
         if found is not None:
@@ -304,12 +304,12 @@ class SqliteStore(Copying):
         """There is nothing to lock: who has the turn has the whole file."""
         return self.accounts(wallet_ids, now_us) if wallet_ids else []
 
-    def write(self, made: Sequence[Made]) -> None:
+    def write(self, changes: Sequence[Change]) -> None:
         with translating(self.path):
-            for statement, rows in rows_of(made):
+            for statement, rows in rows_of(changes):
                 self._insert(statement, rows)
-        self._note_of_ledger(made)
-        if not any(type(thing) is Transaction for thing in made):
+        self._note_of_ledger(changes)
+        if not any(type(thing) is Transaction for thing in changes):
             self._count_change()
 
     def _insert(self, statement: str, rows: list[Sequence[Any]]) -> None:
@@ -386,25 +386,25 @@ class SqliteStore(Copying):
         if self.connection.in_transaction:
             self._run("ROLLBACK")
 
-    def vouch(self) -> bool:
+    def confirm_replicated(self) -> bool:
         """Sync the log: what is read there may be of somebody who was killed before their own sync."""
         self._sync_log()
         return False
 
-    def holds(self, made: Made) -> bool:
+    def contains(self, change: Change) -> bool:
         self.check_in_place()
-        if isinstance(made, Transaction):
-            return self.transaction(made.wallet_id, made.seq) == made
-        if isinstance(made, Hold):
-            return self.hold(made.wallet_id, made.number) == made
-        if isinstance(made, Wallet):
-            account = self.account(made.id, 0)
-            return account is not None and account.wallet == made
-        if isinstance(made, Operator):
-            return self.operator_by_name(made.name) == made
-        if isinstance(made, Restoring | LedgerSetting):
-            return self._says(made)
-        return self.user_by_id(made.id) == made
+        if isinstance(change, Transaction):
+            return self.transaction(change.wallet_id, change.seq) == change
+        if isinstance(change, Hold):
+            return self.hold(change.wallet_id, change.number) == change
+        if isinstance(change, Wallet):
+            account = self.account(change.id, 0)
+            return account is not None and account.wallet == change
+        if isinstance(change, ApiKey):
+            return self.operator_by_name(change.name) == change
+        if isinstance(change, Restoring | LedgerSetting):
+            return self._says(change)
+        return self.user_by_id(change.id) == change
 
     # Moving (storage/bulk_copy.py).
 

@@ -144,7 +144,7 @@ class HoldRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "holds"
     __table_args__ = (
         _unique_keys("holds", "wallet_id", "key"),
-        # Those that have lapsed are found by it, however many have ended.
+        # Those that have expired are found by it, however many have ended.
         Index(
             "ix_holds_open",
             "wallet_id",

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
-from wallet_cli.domain.commands import Made, Restoring
-from wallet_cli.domain.model import Hold, LedgerSetting, Operator, Transaction, User, Wallet
+from wallet_cli.domain.commands import Change, Restoring
+from wallet_cli.domain.model import ApiKey, Hold, LedgerSetting, Transaction, User, Wallet
 from wallet_cli.storage import sql
 
 Rows = list[Sequence[Any]]
@@ -15,7 +15,7 @@ Rows = list[Sequence[Any]]
 _STATEMENTS: dict[type, str] = {
     User: sql.INSERT_USER,
     Wallet: sql.UPSERT_WALLET,
-    Operator: sql.UPSERT_OPERATOR,
+    ApiKey: sql.UPSERT_OPERATOR,
     Hold: sql.UPSERT_HOLD,
     Transaction: sql.INSERT_TRANSACTION,
 }
@@ -26,7 +26,7 @@ _PLACE = itemgetter(0, 1)
 _HASH = sql.TRANSACTION_COLUMNS.index("hash")
 
 
-def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
+def rows_of(changes: Sequence[Change]) -> Iterator[tuple[str, Rows]]:
     """Statements and the rows for each; of what changed more than once in the batch, the last state alone."""
     rows: dict[type, Rows] = {kind: [] for kind in _STATEMENTS}
     wallets: dict[int, Sequence[Any]] = {}
@@ -34,7 +34,7 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
     operators: dict[str, Sequence[Any]] = {}
     holds: dict[tuple[int, int], Sequence[Any]] = {}
     settings: dict[str, str | None] = {}
-    for thing in made:
+    for thing in changes:
         if type(thing) is Transaction:
             rows[Transaction].append(thing)
         elif isinstance(thing, Wallet):
@@ -42,7 +42,7 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
             witnesses[thing.id] = sql.witness_values(thing)
         elif isinstance(thing, Hold):
             holds[thing.wallet_id, thing.number] = thing
-        elif isinstance(thing, Operator):
+        elif isinstance(thing, ApiKey):
             operators[thing.name] = thing
         elif isinstance(thing, LedgerSetting):
             settings[thing.name] = thing.value
@@ -51,7 +51,7 @@ def rows_of(made: Sequence[Made]) -> Iterator[tuple[str, Rows]]:
         else:
             rows[type(thing)].append(thing)
     rows[Wallet] += wallets.values()
-    rows[Operator] += operators.values()
+    rows[ApiKey] += operators.values()
     rows[Hold] += holds.values()
     # In the order in which they are stored: a large batch over many wallets is written a third faster.
     rows[Transaction].sort(key=_PLACE)

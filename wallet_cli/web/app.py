@@ -34,7 +34,7 @@ from wallet_cli.web.operations import OPERATIONS, Operation
 from wallet_cli.web.read_worker import where
 from wallet_cli.web.readers import ReadFailed
 from wallet_cli.web.routes.call import Call
-from wallet_cli.web.server_state import Site
+from wallet_cli.web.server_state import ServerState
 from wallet_cli.web.streaming import CutShort, send_stream
 
 
@@ -49,8 +49,8 @@ def by_path(operations: Iterable[Operation]) -> dict[str, dict[str, Operation]]:
 class Endpoint:
     """What is at one path of the API, as Starlette calls it."""
 
-    def __init__(self, site: Site, path: str, operations: dict[str, Operation]) -> None:
-        self._site = site
+    def __init__(self, server: ServerState, path: str, operations: dict[str, Operation]) -> None:
+        self._site = server
         self._path = path
         self._operations = operations
 
@@ -58,23 +58,23 @@ class Endpoint:
         await self._site.waiting_aside(self._answer(scope, receive, send))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        site, path = self._site, self._path
+        server, path = self._site, self._path
         started_s = time.perf_counter()
         id_, status, caller, who = "", 0, "-", None
         try:
             id_ = request_id(header(scope, b"x-request-id"))
             operation = self._operation(scope["method"])
-            who = site.door.caller(scope)
+            who = server.auth.caller(scope)
             caller = who.name
-            site.check_in_place()
+            server.check_in_place()
             operation.may_call(who)
-            reply = await operation.handler(site, Call(scope, receive, who))
+            reply = await operation.handler(server, Call(scope, receive, who))
             status = reply.status
             if isinstance(reply, Stream):
                 head = scope["method"] == "HEAD"
-                await send_stream(site.readers, receive, send, who, reply, id_, head=head, close=site.draining)
+                await send_stream(server.readers, receive, send, who, reply, id_, head=head, close=server.draining)
             else:
-                await send_reply(send, reply, id_, close=site.draining)
+                await send_reply(send, reply, id_, close=server.draining)
         except ClientLeft:
             status = 499
         except CutShort as cut:
@@ -82,15 +82,15 @@ class Endpoint:
             name, trace = _told(error or cut)
             log("cut_short", request_id=id_, route=path, error=name, trace=trace)
         except WalletError as error:
-            site.note_refusal(error, scope, who, id_)
+            server.note_refusal(error, scope, who, id_)
             status = await self._fail(send, error if _is_operator(who) else for_strangers(error), id_)
         except Exception as error:
             name, trace = _told(error)
             log("internal_error", request_id=id_, route=path, error=name, trace=trace)
             status = await self._fail(send, InternalError("an unexpected error; it is in the log"), id_)
         seconds = time.perf_counter() - started_s
-        site.metrics.answered(path, status, seconds)
-        if site.access_log:
+        server.metrics.answered(path, status, seconds)
+        if server.access_log:
             log(
                 "request",
                 request_id=id_,
@@ -122,8 +122,8 @@ def _is_operator(who: Caller | None) -> bool:
 class Plain:
     """A page outside the API, with no envelope. It needs no key; with one of an operator, it says why it fails."""
 
-    def __init__(self, site: Site, page: Callable[[Site], Awaitable[tuple[int, bytes, bytes]]]) -> None:
-        self._site = site
+    def __init__(self, server: ServerState, page: Callable[[ServerState], Awaitable[tuple[int, bytes, bytes]]]) -> None:
+        self._site = server
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,32 +145,36 @@ class Plain:
         """Who asks, if they say so."""
         try:
             given = header(scope, b"authorization") is not None
-            return self._site.door.caller(scope) if given else None
+            return self._site.auth.caller(scope) if given else None
         except WalletError as error:
             self._site.note_refusal(error, scope, None, id_)
             return None
 
 
-async def healthz(_site: Site) -> tuple[int, bytes, bytes]:
+async def healthz(_site: ServerState) -> tuple[int, bytes, bytes]:
     """The process answers."""
     return 200, b"application/json", b'{"status":"ok"}'
 
 
-async def readyz(site: Site) -> tuple[int, bytes, bytes]:
+async def readyz(server: ServerState) -> tuple[int, bytes, bytes]:
     """It can take a turn and write. Why not is in the log: anybody may ask."""
-    await site.check_ready()
+    await server.check_ready()
     return 200, b"application/json", b'{"status":"ready"}'
 
 
-async def metrics(site: Site) -> tuple[int, bytes, bytes]:
-    return 200, b"text/plain; version=0.0.4; charset=utf-8", site.metrics.page(site.inbox.depth(), site.readers)
+async def metrics(server: ServerState) -> tuple[int, bytes, bytes]:
+    return (
+        200,
+        b"text/plain; version=0.0.4; charset=utf-8",
+        server.metrics.page(server.group_commit.depth(), server.readers),
+    )
 
 
-async def openapi(_site: Site) -> tuple[int, bytes, bytes]:
+async def openapi(_site: ServerState) -> tuple[int, bytes, bytes]:
     return 200, b"application/json", openapi_json()
 
 
-async def docs(_site: Site) -> tuple[int, bytes, bytes]:
+async def docs(_site: ServerState) -> tuple[int, bytes, bytes]:
     return 200, b"text/html; charset=utf-8", docs_page()
 
 
@@ -180,12 +184,12 @@ PAGES = {"/healthz": healthz, "/readyz": readyz, "/metrics": metrics, "/openapi.
 class Application:
     """The ASGI application of one server process."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
+    def __init__(self, server: ServerState) -> None:
+        self.server = server
         found: dict[str, ASGIApp] = {
-            API + path: Endpoint(site, path, operations) for path, operations in by_path(OPERATIONS).items()
+            API + path: Endpoint(server, path, operations) for path, operations in by_path(OPERATIONS).items()
         }
-        found |= {path: Plain(site, page) for path, page in PAGES.items()}
+        found |= {path: Plain(server, page) for path, page in PAGES.items()}
         self._whole = {path: page for path, page in found.items() if "{" not in path}
         """What is at a path with no parameters, which needs no search."""
         routes = [Route(path, page) for path, page in found.items() if "{" in path]
@@ -204,17 +208,17 @@ class Application:
     async def _not_found(self, scope: Scope, _receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             error = NoSuchRoute("there is nothing at this path", hint="/docs lists what there is")
-            await send_failure(send, error, new_request_id(), close=self.site.draining)
+            await send_failure(send, error, new_request_id(), close=self.server.draining)
         else:  # a WebSocket
             await send({"type": "websocket.close"})
 
     @asynccontextmanager
     async def _lifespan(self, _router: Router) -> AsyncIterator[None]:
-        self.site.start()
+        self.server.start()
         try:
             yield
         finally:
-            await self.site.stop()
+            await self.server.stop()
 
 
 def _told(error: BaseException) -> tuple[str, str]:

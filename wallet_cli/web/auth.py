@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from wallet_cli.domain.host import is_loopback
-from wallet_cli.domain.model import Operator
+from wallet_cli.domain.model import ApiKey
 from wallet_cli.errors import Forbidden, InvalidInput, Unauthenticated
 from wallet_cli.operations.api_keys import KEY_PREFIX, hash_key
 from wallet_cli.operations.tokens import Tokens, subject_of
@@ -94,7 +94,7 @@ def address_of(scope: Scope) -> str:
     return str(client[0]) if client else "-"
 
 
-class Doorkeeper:
+class Authenticator:
     """Tells callers apart by their `Authorization` header."""
 
     def __init__(self, store: Callable[[], Store], tokens: Tokens, ledger_id: str, *, is_local: bool) -> None:
@@ -103,7 +103,7 @@ class Doorkeeper:
         self._is_local = is_local
         self._tokens = tokens
         self._ledger_id = ledger_id
-        self._remembered: dict[bytes | str, tuple[float, Operator]] = {}
+        self._remembered: dict[bytes | str, tuple[float, ApiKey]] = {}
         self.used: set[str] = set()
         """Names of the operators seen since the last note of it was made in the ledger."""
 
@@ -136,7 +136,7 @@ class Doorkeeper:
                 raise Unauthenticated("the token is not valid")
         return Caller(None, user_id, True)
 
-    def _known(self, name: T, read: Callable[[T], Operator | None]) -> Operator | None:
+    def _known(self, name: T, read: Callable[[T], ApiKey | None]) -> ApiKey | None:
         """An operator, by the hash of a key or by name: read from a ledger on this machine at each call; asked of
         another host once in REMEMBER_S.
         """
@@ -154,7 +154,7 @@ class Doorkeeper:
         return found
 
 
-class OpenDoor:
+class NoAuthenticator:
     """`--no-auth`: everybody on this machine is an operator."""
 
     def __init__(self) -> None:

@@ -10,14 +10,14 @@ from types import GenericAlias, MappingProxyType
 from typing import Any, NamedTuple
 
 from wallet_cli.domain.commands import (
-    AdmitOperator,
+    AddApiKey,
     CaptureHold,
     OpenWallet,
     PlaceHold,
     Post,
     Register,
     Reverse,
-    RevokeOperator,
+    RevokeApiKey,
     SetLedger,
     SetLimits,
     SetStatus,
@@ -64,9 +64,9 @@ from wallet_cli.web.routes import (
     wallets,
 )
 from wallet_cli.web.routes.call import Call
-from wallet_cli.web.server_state import Site
+from wallet_cli.web.server_state import ServerState
 
-Handler = Callable[[Site, Call], Awaitable[Reply | Stream]]
+Handler = Callable[[ServerState, Call], Awaitable[Reply | Stream]]
 Refusal = type[WalletError]
 
 
@@ -367,11 +367,11 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("GET", "/keys", api_keys.list_keys, "List operator keys", list[fields.OperatorKey], (), OPERATOR),
     Operation(
-        "POST", "/keys", api_keys.create_key, "Make an operator key", fields.CreatedKey, refused_as(AdmitOperator),
+        "POST", "/keys", api_keys.create_key, "Make an operator key", fields.CreatedKey, refused_as(AddApiKey),
         WRITING_OPERATOR, requests.NewKey, status=201, description="It is shown this once.",
     ),
     Operation(
         "POST", "/keys/revoke", api_keys.revoke_key, "Revoke an operator key", fields.OperatorKey,
-        refused_as(RevokeOperator), WRITING_OPERATOR, requests.OneKey, description="It is refused from now on.",
+        refused_as(RevokeApiKey), WRITING_OPERATOR, requests.OneKey, description="It is refused from now on.",
     ),
 )  # fmt: skip

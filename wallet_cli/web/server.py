@@ -30,7 +30,7 @@ from wallet_cli.web.protocol import bounded_protocol
 from wallet_cli.web.supervisor import METRICS_FOLDER_VARIABLE, supervise
 
 if TYPE_CHECKING:
-    from wallet_cli.web.server_state import Site
+    from wallet_cli.web.server_state import ServerState
 
 DRAIN_S = 30
 LONG_READ_GRACE_S = 2.0
@@ -90,23 +90,23 @@ class Worker(uvicorn.Server):
 
     def __init__(self, options: ServeOptions) -> None:
         self.should_exit = False
-        self.site: Site | None = None
+        self.server: ServerState | None = None
         for number in STOP_SIGNALS:
             signal.signal(number, self.handle_exit)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # a supervisor forks with them blocked
         # What the parent of several workers must not have loaded or opened is imported here.
         from wallet_cli.web.app import Application
-        from wallet_cli.web.server_state import Site
+        from wallet_cli.web.server_state import ServerState
 
         take_over_logging()
         self._alone = options.workers == 1
         settings = _settings(options)
         tokens, _ = open_tokens(settings)
-        self.site = Site(settings, tokens, auth=options.auth, access_log=options.access_log)
+        self.server = ServerState(settings, tokens, auth=options.auth, access_log=options.access_log)
         stop_already = self.should_exit
         super().__init__(
             uvicorn.Config(
-                Application(self.site),
+                Application(self.server),
                 http=bounded_protocol(options.max_connections),
                 loop="uvloop",
                 ws="none",
@@ -139,8 +139,8 @@ class Worker(uvicorn.Server):
         if self.should_exit:
             os._exit(128 + sig)
         self.should_exit = True
-        if self.site is not None:
-            self.site.draining = True
+        if self.server is not None:
+            self.server.draining = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take those who have knocked already and no more; then uvicorn ends the connections."""
@@ -163,8 +163,8 @@ class Worker(uvicorn.Server):
 
     def _end_long_reads(self) -> None:
         """End the long reads, and cut off those who have not yet taken what was answered."""
-        assert self.site is not None
-        self.site.readers.end_all()
+        assert self.server is not None
+        self.server.readers.end_all()
         for connection in list(self.server_state.connections):
             cycle = getattr(connection, "cycle", None)
             is_answering = cycle is not None and cycle.response_started and not cycle.response_complete

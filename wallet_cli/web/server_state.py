@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from wallet_cli.domain.commands import Command, NoteUse, Result, Single
 from wallet_cli.engine.executor import Executor
-from wallet_cli.engine.group_commit import Inbox, Loop
+from wallet_cli.engine.group_commit import GroupCommit, Loop
 from wallet_cli.errors import Busy, StorageError, WalletError
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger, accepted, open_ledger
@@ -30,7 +30,7 @@ from wallet_cli.settings import Settings
 from wallet_cli.storage.in_place import FileGone, check_same
 from wallet_cli.storage.log_file import cut_log
 from wallet_cli.storage.sqlite import MAX_LOG_BYTES, SqliteStore, log_bytes
-from wallet_cli.web.auth import Caller, Doorkeeper, OpenDoor, address_of, claimed
+from wallet_cli.web.auth import Authenticator, Caller, NoAuthenticator, address_of, claimed
 from wallet_cli.web.http_errors import for_strangers
 from wallet_cli.web.log import Repeated, log
 from wallet_cli.web.long_work import LongWork
@@ -60,7 +60,7 @@ MAX_IMPORTS = 2
 T = TypeVar("T")
 
 
-class Site:
+class ServerState:
     """One server process. `start` and `stop` are called in its event loop."""
 
     def __init__(self, settings: Settings, tokens: Tokens, *, auth: bool, access_log: bool) -> None:
@@ -72,7 +72,7 @@ class Site:
         self.draining = False
         self.deadline_s = settings.lock_timeout_s + HANDLER_MARGIN_S
         """How long a request may take: the wait for a turn, and then some."""
-        self._auth = auth
+        self._is_guarded = auth
         self._resources = ExitStack()
         self._chores: list[asyncio.Task[None]] = []
         self._imports = 0
@@ -94,12 +94,12 @@ class Site:
         ledger_id, is_local = self._own.store.ledger_id(), self._own.store.is_local
         if not isinstance(self._own.store, SqliteStore):
             self._read_aside(self._own, self._own.store)
-        doorkeeper = Doorkeeper(lambda: self.ledger.store, self.tokens, ledger_id, is_local=is_local)
-        self.door = doorkeeper if self._auth else OpenDoor()
+        authenticator = Authenticator(lambda: self.ledger.store, self.tokens, ledger_id, is_local=is_local)
+        self.auth = authenticator if self._is_guarded else NoAuthenticator()
         self.long_work = LongWork()
-        self.inbox = Inbox(self._open_executor, "serve", self._open_turns(), self.metrics.batch)
-        self.inbox.start()
-        self._resources.callback(self.inbox.close)
+        self.group_commit = GroupCommit(self._open_executor, "serve", self._open_turns(), self.metrics.batch)
+        self.group_commit.start()
+        self._resources.callback(self.group_commit.close)
         self._chores = [loop.create_task(self._note_use_for_ever())]
         if isinstance(self._own.store, SqliteStore):
             self._chores.append(loop.create_task(self._bound_log_for_ever(self._own.store.path)))
@@ -117,7 +117,7 @@ class Site:
         self.repeated.flush()
         await self._note_use()
         await asyncio.to_thread(self._importers.shutdown)
-        await asyncio.to_thread(self.inbox.close)
+        await asyncio.to_thread(self.group_commit.close)
         await asyncio.to_thread(self.readers.close)
         self._resources.close()
 
@@ -141,7 +141,7 @@ class Site:
             else:
                 future.set_result(results)
 
-        self.inbox.submit(commands, answer)
+        self.group_commit.submit(commands, answer)
         # All else in a handler is quick: this is where a request waits, and so where its deadline is.
         deadline = self.loop.call_later(self.deadline_s, _give_up, future)
         try:
@@ -302,10 +302,10 @@ class Site:
 
     async def _note_use(self) -> None:
         """Write down which keys were used; now and then, because a write a request would be too many."""
-        if not self.door.used:
+        if not self.auth.used:
             return
-        names = sorted(self.door.used)
-        self.door.used.clear()
+        names = sorted(self.auth.used)
+        self.auth.used.clear()
         try:
             await self.carry_out([NoteUse(name) for name in names])
         except WalletError as error:

@@ -13,13 +13,13 @@ from typing import Any
 
 from wallet_cli.domain.commands import (
     Applied,
-    AppliedTogether,
+    AppliedAtomic,
+    Atomic,
     Command,
     Refusal,
     Replayed,
     Result,
     Single,
-    Together,
 )
 from wallet_cli.domain.rules import holds, postings, registry, restoring
 from wallet_cli.domain.rules.rule import Decision, Refusals, Rule, Touched
@@ -34,13 +34,13 @@ RULES: dict[type, Rule[Any]] = {
 """The rule of each kind of command."""
 
 
-def _group_touches(group: Together, touched: Touched) -> None:
+def _group_touches(group: Atomic, touched: Touched) -> None:
     for command in group.commands:
         _TOUCHES[type(command)](command, touched)
 
 
 _TOUCHES: dict[type, Callable[[Any, Touched], None]] = {
-    Together: _group_touches,
+    Atomic: _group_touches,
     **{command: rule.touches for command, rule in RULES.items()},
 }
 
@@ -62,11 +62,11 @@ def refusals_of(command: type[Single]) -> Refusals:
 def execute(state: State, commands: Iterable[Command], now_us: int) -> list[Result]:
     """Decide each command in turn, each on the state that those before it left.
 
-    `now_us` is the time of the turn, in microseconds since 1970. What is to be written is then in `state.made`. Raises
-    nothing for a request that is refused.
+    `now_us` is the time of the turn, in microseconds since 1970. What is to be written is then in `state.changes`.
+    Raises nothing for a request that is refused.
     """
     return [
-        _together(state, command, now_us) if isinstance(command, Together) else _decide(state, command, now_us)
+        _atomic(state, command, now_us) if isinstance(command, Atomic) else _decide(state, command, now_us)
         for command in commands
     ]
 
@@ -78,7 +78,7 @@ def _decide(state: State, command: Single, now_us: int) -> Decision:
     return rule.decide(state, command, now_us)
 
 
-def _together(state: State, group: Together, now_us: int) -> Result:
+def _atomic(state: State, group: Atomic, now_us: int) -> Result:
     """All or nothing. The error of the first refusal says which one it was, in `details.index`."""
     take_back = state.undo_from_here()
     results: list[Applied | Replayed] = []
@@ -92,4 +92,4 @@ def _together(state: State, group: Together, now_us: int) -> Result:
             results.append(result)
     finally:
         state.keep_changes()
-    return AppliedTogether(tuple(results))
+    return AppliedAtomic(tuple(results))

@@ -47,10 +47,10 @@ def place(state: State, command: PlaceHold, now_us: int) -> Applied | Replayed |
     if wrong is not None:
         return Refusal(wrong)
     # After this point the hold is certain.
-    state.free_lapsed(wallet_id)
+    state.free_expired(wallet_id)
     wallet = state.wallets[wallet_id]
-    hold = Hold(wallet_id, wallet.holds + 1, amount, 0, OPEN, at_us, at_us + lasts_us, None, note, key)
-    state.keep_wallet(wallet._replace(held=wallet.held + amount, holds=hold.number))
+    hold = Hold(wallet_id, wallet.hold_count + 1, amount, 0, OPEN, at_us, at_us + lasts_us, None, note, key)
+    state.keep_wallet(wallet._replace(held=wallet.held + amount, hold_count=hold.number))
     state.keep_hold(hold)
     return Applied(hold)
 
@@ -76,8 +76,8 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
         return Refusal(refusals.hold_not_open(hold, status))
     if asked is not None and not 0 < asked <= MAX_AMOUNT_MINOR:
         return Refusal(refusals.bad_amount())
-    amount = hold.kept if asked is None else asked
-    if amount > hold.kept:
+    amount = hold.remaining if asked is None else asked
+    if amount > hold.remaining:
         return Refusal(refusals.capture_exceeds(wallet, hold, amount))
     last = state.last[wallet_id]
     # It has been held for this; but the wallet's minimum may have been raised since.
@@ -87,8 +87,8 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
     # After this point the capture is certain.
     transaction = state.append(last, False, amount, at_us, note, key, hold=number)
     captured = hold._replace(captured=hold.captured + amount)
-    released = captured.kept
-    if keep and captured.kept:
+    released = captured.remaining
+    if keep and captured.remaining:
         released = 0
     else:
         captured = captured._replace(status=CAPTURED, ended_at_us=max(at_us, hold.created_at_us))
@@ -109,10 +109,10 @@ def void(state: State, command: VoidHold, now_us: int) -> Applied | Replayed | R
     if status != OPEN:
         return Refusal(refusals.hold_not_open(hold, status, to_void=True))
     # After this point the end of the hold is certain. It frees money and moves none: a frozen wallet's may end too.
-    state.free_lapsed(wallet.id)
+    state.free_expired(wallet.id)
     wallet = state.wallets[wallet.id]
     voided = hold._replace(status=VOIDED, ended_at_us=max(at_us, hold.created_at_us))
-    state.keep_wallet(wallet._replace(held=wallet.held - hold.kept))
+    state.keep_wallet(wallet._replace(held=wallet.held - hold.remaining))
     state.keep_hold(voided)
     return Applied(voided)
 

@@ -197,7 +197,10 @@ def hold_not_open(hold: Hold, status: str, *, to_void: bool = False) -> HoldNotO
 
 
 def capture_exceeds(wallet: Wallet, hold: Hold, amount: int) -> CaptureExceedsHold:
-    kept, shortfall = format_minor(hold.kept, wallet.currency), format_minor(amount - hold.kept, wallet.currency)
+    kept, shortfall = (
+        format_minor(hold.remaining, wallet.currency),
+        format_minor(amount - hold.remaining, wallet.currency),
+    )
     return CaptureExceedsHold(
         f"hold {format_hold_id(hold.wallet_id, hold.number)} keeps {kept} {wallet.currency.unit}: short by {shortfall}",
         hint="capture less, or debit the rest by itself",

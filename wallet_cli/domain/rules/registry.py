@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from wallet_cli.domain.commands import (
     SAME,
-    AdmitOperator,
+    AddApiKey,
     Applied,
     NoteUse,
     OpenWallet,
     Refusal,
     Register,
     Replayed,
-    RevokeOperator,
+    RevokeApiKey,
     SetLedger,
     SetLimits,
     SetStatus,
 )
-from wallet_cli.domain.model import ACTIVE, CLOSED, LedgerSetting, Operator, User, Wallet
+from wallet_cli.domain.model import ACTIVE, CLOSED, ApiKey, LedgerSetting, User, Wallet
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.clocks import clock_refused
@@ -145,7 +145,7 @@ def set_status(state: State, command: SetStatus, now_us: int) -> Applied | Refus
         if balance or held:
             return Refusal(refusals.not_empty(wallet, balance, held))
     # After this point the change is certain.
-    state.free_lapsed(wallet_id)
+    state.free_expired(wallet_id)
     changed = state.wallets[wallet_id]._replace(status=status)
     state.keep_wallet(changed)
     return _changed(state, changed)
@@ -182,16 +182,16 @@ def set_limits(state: State, command: SetLimits, now_us: int) -> Applied | Refus
     return _changed(state, changed)
 
 
-def admit(state: State, command: AdmitOperator, now_us: int) -> Applied | Refusal:
+def admit(state: State, command: AddApiKey, now_us: int) -> Applied | Refusal:
     if command.name in state.operators:
         return Refusal(KeyExists(f"there is a key of the name {command.name} already", hint="take another name"))
     wrong = clock_refused(state, now_us)
     if wrong is not None:
         return Refusal(wrong)
-    return _keep(state, Operator(command.name, command.key_hash, command.read_only, now_us, None, None))
+    return _keep(state, ApiKey(command.name, command.key_hash, command.read_only, now_us, None, None))
 
 
-def revoke(state: State, command: RevokeOperator, now_us: int) -> Applied | Refusal:
+def revoke(state: State, command: RevokeApiKey, now_us: int) -> Applied | Refusal:
     known = state.operators.get(command.name)
     if known is None:
         return Refusal(_no_key(command.name))
@@ -208,11 +208,11 @@ def note_use(state: State, command: NoteUse, now_us: int) -> Applied | Refusal:
 def set_ledger(state: State, command: SetLedger, now_us: int) -> Applied:  # noqa: ARG001
     """What has happened stays as it was: only what comes is decided by another time zone or minimum."""
     setting = LedgerSetting(*command)
-    state.made.append(setting)
+    state.changes.append(setting)
     return Applied(setting)
 
 
-def _keep(state: State, operator: Operator) -> Applied:
+def _keep(state: State, operator: ApiKey) -> Applied:
     state.keep_operator(operator)
     return Applied(operator)
 
@@ -228,7 +228,7 @@ def _changed(state: State, wallet: Wallet) -> Applied:
 
 def _as_opened(wallet: Wallet) -> Wallet:
     return wallet._replace(
-        status=ACTIVE, own_minimum=wallet.opening_minimum, maximum=None, daily_debit=None, held=0, holds=0
+        status=ACTIVE, own_minimum=wallet.opening_minimum, maximum=None, daily_debit=None, held=0, hold_count=0
     )
 
 
@@ -269,7 +269,7 @@ def _limits_touches(command: SetLimits, touched: Touched) -> None:
     touched.days.append(command.wallet_id)
 
 
-def _operator_touches(command: AdmitOperator | RevokeOperator | NoteUse, touched: Touched) -> None:
+def _operator_touches(command: AddApiKey | RevokeApiKey | NoteUse, touched: Touched) -> None:
     touched.creating = True
     touched.operators.append(command.name)
 
@@ -292,8 +292,8 @@ RULES = (
         (WalletNotFound, WalletNotActive, WalletNotEmpty),
     ),
     Rule(SetLimits, set_limits, _limits_touches, (WalletNotFound, WalletNotActive, InvalidInput)),
-    Rule(AdmitOperator, admit, _operator_touches, (KeyExists, StorageError), while_restoring=True),
-    Rule(RevokeOperator, revoke, _operator_touches, (KeyNotFound,), while_restoring=True),
+    Rule(AddApiKey, admit, _operator_touches, (KeyExists, StorageError), while_restoring=True),
+    Rule(RevokeApiKey, revoke, _operator_touches, (KeyNotFound,), while_restoring=True),
     Rule(NoteUse, note_use, _operator_touches, (KeyNotFound,), while_restoring=True),
     Rule(SetLedger, set_ledger, _setting_touches, ()),
 )  # fmt: skip

@@ -79,19 +79,19 @@ def restore_hold(state: State, command: RestoreHold, now_us: int) -> Applied | R
     if wallet is None:
         return Refusal(refusals.no_wallet(hold.wallet_id))
     id_ = format_hold_id(hold.wallet_id, hold.number)
-    if hold.number <= wallet.holds:
+    if hold.number <= wallet.hold_count:
         known = state.holds.get((hold.wallet_id, hold.number))
         return Replayed(known) if known == hold else Refusal(_conflict(f"hold {id_} is there, and is another one"))
-    if hold.number != wallet.holds + 1:
-        return Refusal(_conflict(f"hold {format_hold_id(hold.wallet_id, wallet.holds + 1)} has to come first"))
+    if hold.number != wallet.hold_count + 1:
+        return Refusal(_conflict(f"hold {format_hold_id(hold.wallet_id, wallet.hold_count + 1)} has to come first"))
     if hold.key is not None and (hold.wallet_id, hold.key, False) in state.keys:
         return Refusal(refusals.key_reused(state.keys[hold.wallet_id, hold.key, False]))
     wrong = may_restore(state)
     if wrong is not None:
         return Refusal(wrong)
     # After this point the hold is certain.
-    kept = hold.kept if hold.status == OPEN else 0
-    state.keep_wallet(wallet._replace(held=wallet.held + kept, holds=hold.number))
+    kept = hold.remaining if hold.status == OPEN else 0
+    state.keep_wallet(wallet._replace(held=wallet.held + kept, hold_count=hold.number))
     state.keep_hold(hold)
     return Applied(hold)
 

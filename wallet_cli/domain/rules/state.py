@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from wallet_cli.domain import hash_chain
-from wallet_cli.domain.commands import Made, Restoring
-from wallet_cli.domain.model import EXPIRED, Hold, Operator, Policy, Transaction, User, Wallet
+from wallet_cli.domain.commands import Change, Restoring
+from wallet_cli.domain.model import EXPIRED, ApiKey, Hold, Policy, Transaction, User, Wallet
 
 _NOTHING: Any = object()
 
@@ -19,7 +19,7 @@ class State:
     its wallets, `last` the last transaction of each, `holds` those that it names, `history` the transactions that it
     names by their place or makes, and `operators` by name those that it names. `keys` is what already bears one of its
     keys: by wallet id, key, and whether it is a user's; `user_keys` likewise the users by the key of their
-    registration, `wallet_keys` the wallets by owner and key. For wallets that ask for it, `lapsed` has the holds that
+    registration, `wallet_keys` the wallets by owner and key. For wallets that ask for it, `expired` has the holds that
     are past their expiry and not yet noted as expired, and `day_debits` the total of debits before the day of their
     last transaction. `reversed` is how much of a transaction has been taken back. `restoring` says whether an export is
     being read back into the ledger, `empty` whether it has no users and wallets, and `fault` what is wrong between the
@@ -41,17 +41,17 @@ class State:
         self.last: dict[int, Transaction] = {}
         self.keys: dict[tuple[int, str, bool], Transaction | Hold] = {}
         self.holds: dict[tuple[int, int], Hold] = {}
-        self.lapsed: dict[int, tuple[Hold, ...]] = {}
+        self.expired: dict[int, tuple[Hold, ...]] = {}
         self.history: dict[tuple[int, int], Transaction] = {}
         self.reversed: dict[tuple[int, int], int] = {}
         self.day_debits: dict[int, int] = {}
-        self.operators: dict[str, Operator] = {}
+        self.operators: dict[str, ApiKey] = {}
         self.restoring = False
         self.empty = False
         self.fault: tuple[str, tuple[int, ...]] | None = None
         self.clock_doubt: tuple[str, int] | None = None
         self.resets: dict[int, int] = {}
-        self.made: list[Made] = []
+        self.changes: list[Change] = []
         self._undo: list[tuple[dict[Any, Any], Hashable, Any]] | None = None
         """What a group has changed so far, newest last: mapping, key, and the value before."""
 
@@ -73,7 +73,7 @@ class State:
     def add_hold(self, hold: Hold) -> None:
         self._put(self.holds, (hold.wallet_id, hold.number), hold)
 
-    def add_operator(self, operator: Operator) -> None:
+    def add_operator(self, operator: ApiKey) -> None:
         self._put(self.operators, operator.name, operator)
 
     # What the rules make of it.
@@ -81,33 +81,33 @@ class State:
     def make_user(self, user: User) -> None:
         self.next_user_id = user.id + 1
         self.add_user(user)
-        self.made.append(user)
+        self.changes.append(user)
 
     def make_wallet(self, wallet: Wallet) -> None:
         self.next_wallet_id = wallet.id + 1
         self.add_wallet(wallet, hash_chain.unopened(wallet))
         self._put(self.day_debits, wallet.id, 0)
-        self.made.append(wallet)
+        self.changes.append(wallet)
 
     def keep_wallet(self, wallet: Wallet) -> None:
         """Change a wallet."""
         self.add_wallet(wallet, self.last[wallet.id])
-        self.made.append(wallet)
+        self.changes.append(wallet)
 
     def keep_hold(self, hold: Hold) -> None:
         """Make or change a hold."""
         self.add_hold(hold)
         if hold.key is not None:
             self._put(self.keys, (hold.wallet_id, hold.key, False), hold)
-        self.made.append(hold)
+        self.changes.append(hold)
 
-    def keep_operator(self, operator: Operator) -> None:
+    def keep_operator(self, operator: ApiKey) -> None:
         self.add_operator(operator)
-        self.made.append(operator)
+        self.changes.append(operator)
 
     def set_restoring(self, active: bool) -> None:
         self.restoring = active
-        self.made.append(Restoring(active))
+        self.changes.append(Restoring(active))
 
     def append(
         self,
@@ -152,9 +152,9 @@ class State:
             self._put(self.reversed, place, self.reversed.get(place, 0) + amount)
         if key is not None:
             self._put(self.keys, (wallet_id, key, user_key), transaction)
-        self.made.append(transaction)
-        if wallet_id in self.lapsed:
-            self.free_lapsed(wallet_id)
+        self.changes.append(transaction)
+        if wallet_id in self.expired:
+            self.free_expired(wallet_id)
         return transaction
 
     def is_same_day(self, at_us: int, last: Transaction) -> bool:
@@ -165,23 +165,23 @@ class State:
         """What time it is in a wallet: that of its last transaction, where the writer's clock is behind it."""
         return max(now_us, self.last[wallet_id].at_us)
 
-    # Holds that have lapsed.
+    # Holds that have expired.
 
     def held(self, wallet: Wallet) -> int:
-        """What a wallet's holds keep now: those that have lapsed keep nothing, whoever has or has not noted it."""
-        lapsed = self.lapsed.get(wallet.id)
-        return wallet.held if not lapsed else wallet.held - sum(hold.kept for hold in lapsed)
+        """What a wallet's holds keep now: those that have expired keep nothing, whoever has or has not noted it."""
+        expired = self.expired.get(wallet.id)
+        return wallet.held if not expired else wallet.held - sum(hold.remaining for hold in expired)
 
-    def free_lapsed(self, wallet_id: int) -> None:
-        """Note, with a write that is made anyway, which holds have lapsed."""
-        lapsed = self.lapsed.get(wallet_id, ())
-        if not lapsed:
+    def free_expired(self, wallet_id: int) -> None:
+        """Note, with a write that is made anyway, which holds have expired."""
+        expired = self.expired.get(wallet_id, ())
+        if not expired:
             return
-        self._put(self.lapsed, wallet_id, ())
-        for hold in lapsed:
+        self._put(self.expired, wallet_id, ())
+        for hold in expired:
             self.keep_hold(hold._replace(status=EXPIRED, ended_at_us=hold.expires_at_us))
         wallet = self.wallets[wallet_id]
-        self.keep_wallet(wallet._replace(held=wallet.held - sum(hold.kept for hold in lapsed)))
+        self.keep_wallet(wallet._replace(held=wallet.held - sum(hold.remaining for hold in expired)))
 
     # All or nothing.
 
@@ -192,7 +192,7 @@ class State:
         """
         undo: list[tuple[dict[Any, Any], Hashable, Any]] = []
         self._undo = undo
-        ids, restoring, made = (self.next_user_id, self.next_wallet_id), self.restoring, len(self.made)
+        ids, restoring, made = (self.next_user_id, self.next_wallet_id), self.restoring, len(self.changes)
 
         def take_back() -> None:
             for mapping, key, before in reversed(undo):
@@ -201,7 +201,7 @@ class State:
                 else:
                     mapping[key] = before
             (self.next_user_id, self.next_wallet_id), self.restoring = ids, restoring
-            del self.made[made:]
+            del self.changes[made:]
 
         return take_back
 

@@ -369,7 +369,7 @@ class Run(Reading):
         if isinstance(command, RestoreTransaction):
             return name in self._ends and command.seq == self._ends[name] + 1
         if isinstance(command, RestoreHold):
-            return name in self._known and 0 < self._known[name].holds == command.hold.number - 1
+            return name in self._known and 0 < self._known[name].hold_count == command.hold.number - 1
         return False
 
     def _check_unbroken(self, line: Line) -> None:

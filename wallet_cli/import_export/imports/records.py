@@ -152,12 +152,12 @@ def _is_possible(hold: Hold) -> bool:
     if not 0 <= hold.captured <= hold.amount or hold.created_at_us >= hold.expires_at_us:
         return False
     if hold.status == OPEN:
-        return hold.ended_at_us is None and hold.kept > 0
+        return hold.ended_at_us is None and hold.remaining > 0
     if hold.ended_at_us is None or hold.ended_at_us < hold.created_at_us:
         return False
     if hold.status == CAPTURED:
         return hold.captured > 0
-    return hold.kept > 0 and (hold.status == VOIDED or hold.ended_at_us == hold.expires_at_us)
+    return hold.remaining > 0 and (hold.status == VOIDED or hold.ended_at_us == hold.expires_at_us)
 
 
 def restored_state(line: Line, wallet: Wallet) -> RestoreState:

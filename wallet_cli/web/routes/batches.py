@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from wallet_cli.domain.commands import AppliedTogether, Post, Refusal, Result, Together
+from wallet_cli.domain.commands import AppliedAtomic, Atomic, Post, Refusal, Result
 from wallet_cli.errors import WalletError
 from wallet_cli.operations.context import accepted
 from wallet_cli.operations.prepared import Prepared
@@ -14,51 +14,51 @@ from wallet_cli.web.messages import Reply, failure
 from wallet_cli.web.requests import MAX_BATCH_BYTES, Batch, BatchItem, read_batch
 from wallet_cli.web.routes.call import Call
 from wallet_cli.web.routes.transactions import prepare
-from wallet_cli.web.server_state import Site
+from wallet_cli.web.server_state import ServerState
 
 
-async def create_transactions(site: Site, call: Call) -> Reply:
+async def create_transactions(server: ServerState, call: Call) -> Reply:
     # What would be refused after all is refused before it is read: once it is here, it takes memory and time.
-    site.inbox.must_have_room()
-    site.long_work.must_have_room()
+    server.group_commit.must_have_room()
+    server.long_work.must_have_room()
     body = await call.body(MAX_BATCH_BYTES)
     call.query()
-    site.long_work.must_have_room()
-    async with site.long_work.turn() as pause:
+    server.long_work.must_have_room()
+    async with server.long_work.turn() as pause:
         batch = Batch(transactions=[])
         for _ in read_batch(body, batch):
             await pause()
-        prepared = await _prepare_all(site, call, batch.transactions, pause)
+        prepared = await _prepare_all(server, call, batch.transactions, pause)
     if batch.atomic:
-        return await _atomic(site, prepared)
+        return await _atomic(server, prepared)
     commands = [item.command for item in prepared if not isinstance(item, WalletError)]
-    results = iter(await site.carry_out(commands) if commands else [])
+    results = iter(await server.carry_out(commands) if commands else [])
     answers: list[dict[str, Any]] = []
-    async with site.long_work.turn() as pause:
+    async with server.long_work.turn() as pause:
         for item in prepared:
             await pause()
             answer = _refused(item) if isinstance(item, WalletError) else _item(item, next(results))
             if "code" in answer:
-                site.metrics.refused(answer["code"])
+                server.metrics.refused(answer["code"])
             answers.append(answer)
     return Reply(200, "batch done", _summary(answers))
 
 
 async def _prepare_all(
-    site: Site, call: Call, items: Sequence[BatchItem], pause: Pause
+    server: ServerState, call: Call, items: Sequence[BatchItem], pause: Pause
 ) -> list[Prepared[Post] | WalletError]:
     prepared: list[Prepared[Post] | WalletError] = []
     for item in items:
         await pause()
         try:
-            prepared.append(prepare(site, call.caller, item, item.key))
+            prepared.append(prepare(server, call.caller, item, item.key))
         except WalletError as error:
-            site.note_refusal(error, call.scope, call.caller, "")
+            server.note_refusal(error, call.scope, call.caller, "")
             prepared.append(error)
     return prepared
 
 
-async def _atomic(site: Site, prepared: Sequence[Prepared[Post] | WalletError]) -> Reply:
+async def _atomic(server: ServerState, prepared: Sequence[Prepared[Post] | WalletError]) -> Reply:
     """All of the items or none: the first refusal is the answer, with its `index`."""
     ready: list[Prepared[Post]] = []
     for index, item in enumerate(prepared):
@@ -66,12 +66,12 @@ async def _atomic(site: Site, prepared: Sequence[Prepared[Post] | WalletError]) 
             item.details["index"] = index
             raise item
         ready.append(item)
-    result = (await site.carry_out([Together(tuple(each.command for each in ready))]))[0]
+    result = (await server.carry_out([Atomic(tuple(each.command for each in ready))]))[0]
     if isinstance(result, Refusal):
         raise result.error
-    assert isinstance(result, AppliedTogether)
+    assert isinstance(result, AppliedAtomic)
     answers = []
-    async with site.long_work.turn() as pause:
+    async with server.long_work.turn() as pause:
         for item, each in zip(ready, result.results, strict=True):
             await pause()
             answers.append(_item(item, each))

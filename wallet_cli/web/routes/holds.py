@@ -7,45 +7,45 @@ from wallet_cli.operations import holds
 from wallet_cli.web.messages import Reply
 from wallet_cli.web.requests import NewCapture, NewHold, OneHold, amount_text, decode, part_text
 from wallet_cli.web.routes.call import PAGE, Call, made, must_see, page
-from wallet_cli.web.server_state import Site
+from wallet_cli.web.server_state import ServerState
 
 
-async def create_hold(site: Site, call: Call) -> Reply:
+async def create_hold(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), NewHold)
     call.query()
     prepared = holds.add(
-        site.ledger,
+        server.ledger,
         OwnedWallet(body.wallet_id, body.user_id),
         amount_text(body.amount),
         expires=holds.DEFAULT_EXPIRY if body.expires is None else body.expires,
         note=body.note,
         key=call.key(),
     )
-    return made("hold placed", await site.run(prepared))
+    return made("hold placed", await server.run(prepared))
 
 
-async def capture_hold(site: Site, call: Call) -> Reply:
+async def capture_hold(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), NewCapture)
     call.query()
     prepared = holds.capture(
-        site.ledger,
+        server.ledger,
         parse_hold_id(body.hold),
         part_text(body.amount),
         keep=body.keep,
         note=body.note,
         key=call.key(),
     )
-    return made("transaction created", await site.run(prepared))
+    return made("transaction created", await server.run(prepared))
 
 
-async def void_hold(site: Site, call: Call) -> Reply:
+async def void_hold(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), OneHold)
     call.query()
-    return Reply(200, "hold voided", await site.run(holds.void(site.ledger, parse_hold_id(body.hold))))
+    return Reply(200, "hold voided", await server.run(holds.void(server.ledger, parse_hold_id(body.hold))))
 
 
-async def list_holds(site: Site, call: Call) -> Reply:
+async def list_holds(server: ServerState, call: Call) -> Reply:
     ref = OwnedWallet(call.path_id("wallet_id"), call.path_id("user_id"))
     part = page(call.query(*PAGE))
     must_see(call.caller, ref.user_id)
-    return Reply(200, "holds", holds.listed(site.ledger, ref).page(*part))
+    return Reply(200, "holds", holds.listed(server.ledger, ref).page(*part))

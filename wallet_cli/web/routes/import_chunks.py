@@ -20,34 +20,34 @@ from wallet_cli.web.messages import Reply
 from wallet_cli.web.requests import MAX_BATCH_BYTES, PartHead, decode
 from wallet_cli.web.routes.call import Call
 from wallet_cli.web.routes.import_export import Import
-from wallet_cli.web.server_state import Site
+from wallet_cli.web.server_state import ServerState
 
 PART_TYPE = "application/x-ndjson"
 NAME = "part.jsonl"
 """Tells the form of a part as a file's name would."""
 
 
-async def import_part(site: Site, call: Call) -> Reply:
+async def import_part(server: ServerState, call: Call) -> Reply:
     call.query()
     _, body = await call.file((PART_TYPE,), MAX_BATCH_BYTES)
-    with site.importing():
+    with server.importing():
         first, _, lines = body.partition(b"\n")
         head = decode(first, PartHead)
         if not lines.endswith(b"\n") or lines.count(b"\n") != len(head.numbers):
             raise InvalidInput("the numbers are not those of the lines", hint="a number for each line, each line whole")
         head.prefix = check_key(head.prefix + "1")[:-1]
-        work = Part(site, head, lines)
-        answer = await site.write_apart(work.run)
+        work = Part(server, head, lines)
+        answer = await server.write_apart(work.run)
     for code, times in work.codes.items():
-        site.metrics.refused(code, times)
+        server.metrics.refused(code, times)
     return Reply(200, "part done", answer)
 
 
 class Part(Import):
     """One part under way, in its thread."""
 
-    def __init__(self, site: Site, head: PartHead, lines: bytes) -> None:
-        super().__init__(site, imports.Options(head.create, head.dry_run, head.atomic), lines, NAME)
+    def __init__(self, server: ServerState, head: PartHead, lines: bytes) -> None:
+        super().__init__(server, imports.Options(head.create, head.dry_run, head.atomic), lines, NAME)
         self._head = head
 
     def run(self, ledger: Ledger) -> Answer:

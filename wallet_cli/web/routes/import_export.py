@@ -18,7 +18,7 @@ from wallet_cli.web import long_reads
 from wallet_cli.web.messages import Reply, Stream, attachment
 from wallet_cli.web.requests import MAX_BATCH_BYTES
 from wallet_cli.web.routes.call import Call, flag
-from wallet_cli.web.server_state import Site
+from wallet_cli.web.server_state import ServerState
 
 EXPORTS = {
     "jsonl": (b"application/x-ndjson", "jsonl"),
@@ -39,11 +39,11 @@ MAX_REJECTS = 1000
 """How many refused lines are told one by one; all of them are counted."""
 
 
-async def export_ledger(_site: Site, call: Call) -> Stream:
+async def export_ledger(_site: ServerState, call: Call) -> Stream:
     return _export(call, None, "ledger")
 
 
-async def export_wallet(_site: Site, call: Call) -> Stream:
+async def export_wallet(_site: ServerState, call: Call) -> Stream:
     ref = OwnedWallet(call.path_id("wallet_id"), call.path_id("user_id"))
     return _export(call, ref, f"wallet-{ref.wallet_id}")
 
@@ -56,7 +56,7 @@ def _export(call: Call, wallet: OwnedWallet | None, name: str) -> Stream:
     return Stream(200, content_type, long_reads.export, (form, wallet), (attachment(f"{name}.{ending}"),))
 
 
-async def import_file(site: Site, call: Call) -> Reply:
+async def import_file(server: ServerState, call: Call) -> Reply:
     given = call.query(*FLAGS, "sort", "duplicates", *DIALECT)
     duplicates = given.get("duplicates")
     if duplicates not in (None, *DUPLICATES):
@@ -69,11 +69,11 @@ async def import_file(site: Site, call: Call) -> Reply:
     except InvalidInput as error:
         raise in_query(error) from None
     kind, body = await call.file(tuple(IMPORTS), MAX_BATCH_BYTES)
-    with site.importing():
-        work = Import(site, options, body, IMPORTS[kind], written)
-        answer = await site.write_apart(work.run)
+    with server.importing():
+        work = Import(server, options, body, IMPORTS[kind], written)
+        answer = await server.write_apart(work.run)
     for code, times in work.codes.items():
-        site.metrics.refused(code, times)
+        server.metrics.refused(code, times)
     return Reply(200, _message(options, answer), answer | {"rejects": work.rejects})
 
 
@@ -82,7 +82,7 @@ class Import:
 
     def __init__(
         self,
-        site: Site,
+        server: ServerState,
         options: imports.Options,
         body: bytes,
         name: str,
@@ -90,12 +90,12 @@ class Import:
     ) -> None:
         self.rejects: list[dict[str, Any]] = []
         self.codes: Counter[str] = Counter()
-        self._site = site
+        self._site = server
         self._options = options
         self._body = body
         self._name = name
         self._dialect = written
-        self._until_s = time.monotonic() + site.deadline_s
+        self._until_s = time.monotonic() + server.deadline_s
 
     def run(self, ledger: Ledger) -> Answer:
         """Raises InvalidInput for a file that cannot be read at all; Busy where it cannot go on to its end.

@@ -9,15 +9,15 @@ from wallet_cli.settings import LEDGER_SETTINGS
 from wallet_cli.web.messages import Reply
 from wallet_cli.web.requests import NewLedgerSettings, decode, limit_text
 from wallet_cli.web.routes.call import Call
-from wallet_cli.web.server_state import Site
+from wallet_cli.web.server_state import ServerState
 
 
-async def get_ledger(site: Site, call: Call) -> Reply:
+async def get_ledger(server: ServerState, call: Call) -> Reply:
     call.query()
-    return Reply(200, "ledger", ledgers.ledger_answer(site.ledger.store.itself().facts))
+    return Reply(200, "ledger", ledgers.ledger_answer(server.ledger.store.itself().facts))
 
 
-async def set_ledger(site: Site, call: Call) -> Reply:
+async def set_ledger(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), NewLedgerSettings)
     call.query()
     texts = {name: getattr(body, name) for name in LEDGER_SETTINGS} | {
@@ -26,7 +26,7 @@ async def set_ledger(site: Site, call: Call) -> Reply:
     given = {name: text for name, text in texts.items() if text is not None}
     if not given:
         raise InvalidInput("no setting is given", hint=f"one of {', '.join(LEDGER_SETTINGS)}")
-    commands = ledgers.changes(site.ledger, given)
-    for result in await site.carry_out(commands):
+    commands = ledgers.changes(server.ledger, given)
+    for result in await server.carry_out(commands):
         accepted(result)
-    return Reply(200, "ledger set", ledgers.changed(site.ledger, commands))
+    return Reply(200, "ledger set", ledgers.changed(server.ledger, commands))

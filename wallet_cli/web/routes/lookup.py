@@ -16,19 +16,19 @@ from wallet_cli.web.auth import Caller
 from wallet_cli.web.messages import Reply
 from wallet_cli.web.readers import PROOFS
 from wallet_cli.web.routes.call import PAGE, Call, page
-from wallet_cli.web.server_state import Site
+from wallet_cli.web.server_state import ServerState
 
 
-async def find_user(site: Site, call: Call) -> Reply:
+async def find_user(server: ServerState, call: Call) -> Reply:
     given = call.query("user", "region")
-    ledger = as_told(site.ledger, phone_region=given.get("region"))
+    ledger = as_told(server.ledger, phone_region=given.get("region"))
     return Reply(200, "user", user_answer(_seen(ledger, call.caller, parse_user(_asked(given, "user")))))
 
 
-async def find_wallet(site: Site, call: Call) -> Reply:
+async def find_wallet(server: ServerState, call: Call) -> Reply:
     given = call.query("wallet", "region", "at")
     name = parse_wallet(_asked(given, "wallet"))
-    ledger = as_told(site.ledger, phone_region=given.get("region"))
+    ledger = as_told(server.ledger, phone_region=given.get("region"))
     if call.caller.operator is None:
         if isinstance(name, WalletName):
             _seen(ledger, call.caller, name.user)
@@ -37,25 +37,27 @@ async def find_wallet(site: Site, call: Call) -> Reply:
     return Reply(200, "wallet", wallets.balance(ledger, name, given.get("at")))
 
 
-async def find_wallets(site: Site, call: Call) -> Reply:
+async def find_wallets(server: ServerState, call: Call) -> Reply:
     given = call.query("user", "region", *PAGE)
     name = parse_user(_asked(given, "user"))
     part = page(given)
-    ledger = as_told(site.ledger, phone_region=given.get("region"))
+    ledger = as_told(server.ledger, phone_region=given.get("region"))
     _seen(ledger, call.caller, name)
     return Reply(200, "wallets", wallets.listed(ledger, name).page(*part))
 
 
-async def find_transaction(site: Site, call: Call) -> Reply:
+async def find_transaction(server: ServerState, call: Call) -> Reply:
     id_ = parse_transaction_id(_asked(call.query("id"), "id"))
-    return Reply(200, "transaction", transactions.show(site.ledger, id_, call.caller.user_id))
+    return Reply(200, "transaction", transactions.show(server.ledger, id_, call.caller.user_id))
 
 
-async def verify(site: Site, call: Call) -> Reply:
+async def verify(server: ServerState, call: Call) -> Reply:
     given = call.query("wallet", "region")
     name = parse_wallet(given["wallet"]) if "wallet" in given else None
 
-    answer = await site.readers.answer(call.receive, PROOFS, call.caller, long_reads.verify, name, given.get("region"))
+    answer = await server.readers.answer(
+        call.receive, PROOFS, call.caller, long_reads.verify, name, given.get("region")
+    )
     return Reply(200, "verified", answer)
 
 

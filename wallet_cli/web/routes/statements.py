@@ -9,7 +9,7 @@ from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.web import long_reads
 from wallet_cli.web.messages import JSON_TYPE, Stream, attachment
 from wallet_cli.web.routes.call import Call, must_see
-from wallet_cli.web.server_state import Site
+from wallet_cli.web.server_state import ServerState
 
 ALONE = (b"content-security-policy", f"{POLICY}; frame-ancestors 'none'; sandbox".encode())
 """A page that loads nothing, runs nothing, and stands in no other page, whatever people wrote into it."""
@@ -23,7 +23,7 @@ FORMS = {
 """The type of each form of a statement."""
 
 
-async def get_statement(_site: Site, call: Call) -> Stream:
+async def get_statement(_site: ServerState, call: Call) -> Stream:
     ref = OwnedWallet(call.path_id("wallet_id"), call.path_id("user_id"))
     given = call.query("from", "to", "format")
     must_see(call.caller, ref.user_id)

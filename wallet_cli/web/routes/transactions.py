@@ -23,18 +23,18 @@ from wallet_cli.web.requests import (
     part_text,
 )
 from wallet_cli.web.routes.call import PAGE, Call, made, must_see, must_see_wallet, page
-from wallet_cli.web.server_state import Site
+from wallet_cli.web.server_state import ServerState
 
 FILTERS = ("from", "to", "kind", "min", "max", "text", "key")
 
 
-async def create_transaction(site: Site, call: Call) -> Reply:
+async def create_transaction(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), NewTransaction)
     call.query()
-    return made("transaction created", await site.run(prepare(site, call.caller, body, call.key())))
+    return made("transaction created", await server.run(prepare(server, call.caller, body, call.key())))
 
 
-def prepare(site: Site, caller: Caller, body: NewTransaction, key: str | None) -> Prepared[Post]:
+def prepare(server: ServerState, caller: Caller, body: NewTransaction, key: str | None) -> Prepared[Post]:
     """What a body asks for, once the caller is known to be allowed to ask."""
     ref = OwnedWallet(body.wallet_id, body.user_id)
     must_see_wallet(caller, ref)
@@ -42,7 +42,7 @@ def prepare(site: Site, caller: Caller, body: NewTransaction, key: str | None) -
         # Which day a debit is of decides which daily limit it counts in.
         raise Forbidden("only an operator may say when a transaction was", hint="leave `at` out")
     prepared = transactions.add(
-        site.ledger,
+        server.ledger,
         ref,
         amount_text(body.amount),
         is_credit=body.is_credit,
@@ -57,7 +57,7 @@ def prepare(site: Site, caller: Caller, body: NewTransaction, key: str | None) -
     return prepared
 
 
-async def create_transfer(site: Site, call: Call) -> Reply:
+async def create_transfer(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), NewTransfer)
     call.query()
     source = OwnedWallet(body.wallet_id, body.user_id)
@@ -66,7 +66,7 @@ async def create_transfer(site: Site, call: Call) -> Reply:
     must_see_wallet(call.caller, source)
     must_see_wallet(call.caller, target)
     prepared = transactions.transfer(
-        site.ledger,
+        server.ledger,
         source,
         target,
         amount_text(body.amount),
@@ -75,14 +75,14 @@ async def create_transfer(site: Site, call: Call) -> Reply:
         meta=meta_of(body.meta),
         by_user=call.caller.is_user,
     )
-    return made("transfer done", await site.run(prepared))
+    return made("transfer done", await server.run(prepared))
 
 
-async def reverse_transaction(site: Site, call: Call) -> Reply:
+async def reverse_transaction(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), NewReversal)
     call.query()
     prepared = transactions.reverse(
-        site.ledger,
+        server.ledger,
         parse_transaction_id(body.transaction),
         part_text(body.amount),
         note=body.note,
@@ -90,17 +90,17 @@ async def reverse_transaction(site: Site, call: Call) -> Reply:
         force=body.force,
         meta=meta_of(body.meta),
     )
-    return made("transaction created", await site.run(prepared))
+    return made("transaction created", await server.run(prepared))
 
 
-async def get_transaction(site: Site, call: Call) -> Reply:
+async def get_transaction(server: ServerState, call: Call) -> Reply:
     user_id, wallet_id, seq = call.path_id("user_id"), call.path_id("wallet_id"), call.path_id("seq")
     call.query()
     must_see(call.caller, user_id)
-    return Reply(200, "transaction", transactions.show(site.ledger, TransactionId(wallet_id, seq), user_id))
+    return Reply(200, "transaction", transactions.show(server.ledger, TransactionId(wallet_id, seq), user_id))
 
 
-async def list_transactions(site: Site, call: Call) -> Reply:
+async def list_transactions(server: ServerState, call: Call) -> Reply:
     ref = OwnedWallet(call.path_id("wallet_id"), call.path_id("user_id"))
     given = call.query(*PAGE, *FILTERS)
     must_see(call.caller, ref.user_id)
@@ -110,16 +110,16 @@ async def list_transactions(site: Site, call: Call) -> Reply:
 
     # A key has an index; what fits any other filter may be far back, and is looked for while others are served.
     if chosen._replace(key=None) == transactions.EVERYTHING:
-        found = transactions.listed(site.ledger, ref, start, end, limit, cursor, chosen, counted=counted)
+        found = transactions.listed(server.ledger, ref, start, end, limit, cursor, chosen, counted=counted)
     else:
         asked = long_reads.Searched(ref, start, end, limit, cursor, chosen, counted)
-        found = await site.readers.answer(call.receive, SEARCHES, call.caller, long_reads.search, asked)
+        found = await server.readers.answer(call.receive, SEARCHES, call.caller, long_reads.search, asked)
     return Reply(200, "transactions", found)
 
 
-async def total_in_period(site: Site, call: Call) -> Reply:
+async def total_in_period(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), TotalQuery)
     call.query()
     must_see(call.caller, body.user_id)
     wallet = OwnedWallet(body.wallet_id, body.user_id)
-    return Reply(200, "total", transactions.total(site.ledger, wallet, body.start_date, body.end_date))
+    return Reply(200, "total", transactions.total(server.ledger, wallet, body.start_date, body.end_date))

@@ -10,31 +10,31 @@ from wallet_cli.web.auth import LOCAL
 from wallet_cli.web.messages import Reply
 from wallet_cli.web.requests import NewUser, TokenRequest, decode
 from wallet_cli.web.routes.call import PAGE, Call, made, page
-from wallet_cli.web.server_state import Site
+from wallet_cli.web.server_state import ServerState
 
 
-async def create_user(site: Site, call: Call) -> Reply:
+async def create_user(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), NewUser)
     call.query()
-    ledger = as_told(site.ledger, phone_region=body.phone_region)
+    ledger = as_told(server.ledger, phone_region=body.phone_region)
     prepared = users.register(ledger, body.phone_number, body.name, call.key())
-    return made("user registered", await site.run(prepared))
+    return made("user registered", await server.run(prepared))
 
 
-async def list_users(site: Site, call: Call) -> Reply:
-    return Reply(200, "users", users.listed(site.ledger).page(*page(call.query(*PAGE))))
+async def list_users(server: ServerState, call: Call) -> Reply:
+    return Reply(200, "users", users.listed(server.ledger).page(*page(call.query(*PAGE))))
 
 
-async def get_user(site: Site, call: Call) -> Reply:
+async def get_user(server: ServerState, call: Call) -> Reply:
     user_id = call.path_id("user_id")
     call.query()
-    return Reply(200, "user", user_answer(users.find_user(site.ledger, UserId(user_id))))
+    return Reply(200, "user", user_answer(users.find_user(server.ledger, UserId(user_id))))
 
 
-async def create_token(site: Site, call: Call) -> Reply:
+async def create_token(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), TokenRequest)
     call.query()
-    user = users.find_user(site.ledger, UserId(body.user_id))
+    user = users.find_user(server.ledger, UserId(body.user_id))
     issued_to = None if call.caller is LOCAL else call.caller.operator
-    token = site.tokens.issue(site.ledger.store.ledger_id(), user.id, body.expires_minutes, issued_to)
+    token = server.tokens.issue(server.ledger.store.ledger_id(), user.id, body.expires_minutes, issued_to)
     return Reply(201, "token issued", {"token": token, "token_type": "Bearer", "user_id": user.id})
