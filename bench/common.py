@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wallet_cli import settings
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.operations.context import Ledger, open_ledger
-from wallet_cli.storage.purpose import Purpose
 
 ROUNDS = 21
 

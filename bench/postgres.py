@@ -35,9 +35,9 @@ from web import BATCH_CONNECTIONS, CONNECTIONS, SECONDS, Target, answers, runnin
 from wallet_cli import settings
 from wallet_cli.domain.commands import Applied, Command, OpenWallet, Post
 from wallet_cli.domain.money import parse_currency
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.operations import verification
 from wallet_cli.operations.context import Ledger, open_ledger
-from wallet_cli.storage.purpose import Purpose
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from servers.cluster import Cluster, scratch_cluster

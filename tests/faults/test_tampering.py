@@ -42,12 +42,12 @@ from wallet_cli.domain.commands import (
 from wallet_cli.domain.ids import WalletId
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import parse_phone
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import Damaged, InternalError, StorageError, WalletError
 from wallet_cli.operations import verification
 from wallet_cli.operations.context import open_ledger
 from wallet_cli.storage import prefetch, sql, sqlite
 from wallet_cli.storage.in_place import beside
-from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.queries import Reading
 from wallet_cli.storage.sqlite import SqliteStore
 

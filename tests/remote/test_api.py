@@ -14,11 +14,11 @@ import pytest
 
 from wallet_cli import settings
 from wallet_cli.api import LedgerApi
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.local import LocalLedger
 from wallet_cli.operations.context import open_ledger
 from wallet_cli.remote import is_remote
 from wallet_cli.remote.ledger import RemoteLedger
-from wallet_cli.storage.purpose import Purpose
 
 PROGRAM = """
 import sys

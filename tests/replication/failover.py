@@ -65,7 +65,7 @@ start()
 """
 FAULTS = {
     # What is there is taken for done, whether the standby has it or not.
-    "vouch": "PostgresStore.vouch = lambda self: False",
+    "confirm_replicated": "PostgresStore.confirm_replicated = lambda self: False",
     # A commit that did not wait for the standby counts as done.
     "doubt": "PostgresStore._noticed = lambda self, notice: None",
 }

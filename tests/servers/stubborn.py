@@ -18,10 +18,10 @@ from wallet_cli import settings
 from wallet_cli.domain.commands import Applied, Command, OpenWallet, Post
 from wallet_cli.domain.ids import TransactionId, parse_transaction_id
 from wallet_cli.domain.money import parse_currency
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import StorageError
 from wallet_cli.operations import users, verification
 from wallet_cli.operations.context import open_ledger
-from wallet_cli.storage.purpose import Purpose
 
 CLIENTS = 16
 WALLETS = 4

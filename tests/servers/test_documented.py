@@ -15,9 +15,9 @@ from servers.cluster import Cluster, scratch_cluster
 from support import cli, postgres
 
 from wallet_cli import settings
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.operations.context import open_ledger
 from wallet_cli.storage.postgres import PostgresStore
-from wallet_cli.storage.purpose import Purpose
 
 pytestmark = postgres.MARKS
 

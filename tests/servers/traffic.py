@@ -25,8 +25,8 @@ from support.load import Address, Answer, Connection
 from wallet_cli import settings
 from wallet_cli.domain.commands import CaptureHold, PlaceHold, Post, Reverse, Single, Transfer, VoidHold
 from wallet_cli.domain.ids import format_hold_id, format_transaction_id
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.operations.context import Ledger, open_ledger
-from wallet_cli.storage.purpose import Purpose
 
 API = "/api/v1"
 CLIENTS = 2

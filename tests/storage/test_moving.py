@@ -25,13 +25,13 @@ from support.server import Server
 from support.sizes import size
 
 from wallet_cli import settings
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import Busy, LedgerMoved, StorageError
 from wallet_cli.operations import move as moving
 from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.storage.bulk_copy import Copying
 from wallet_cli.storage.move_state import MoveState
 from wallet_cli.storage.postgres import PostgresStore
-from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sql import COPIED
 
 needs_postgres = pytest.mark.skipif(postgres.why_not() is not None, reason=str(postgres.why_not()))
@@ -715,9 +715,9 @@ UNSAFE = {
         moving, "move", "_copy(old, new, name, watch)", "_open(new, name), _copy(old, new, name, watch)"
     ),
     "the old one is opened in the end": Fault(
-        move,
+        moving,
         "_close",
-        "old.store.set_move_state(mark._replace(state=MOVED, since_us=old.now_us()))",
+        "old.store.set_move_state(move_state._replace(state=MOVED, since_us=old.now_us()))",
         "old.store.set_move_state(MoveState())",
     ),
     "the old one is opened before the new one is": Fault(

@@ -22,13 +22,13 @@ from wallet_cli import settings
 from wallet_cli.cli.app import TREE
 from wallet_cli.cli.command import Group
 from wallet_cli.cli.purposes import MAKING, READING, READING_WITHOUT_OPTIONS
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.errors import StorageError
 from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.storage import open_to_read as reading
 from wallet_cli.storage import sql
 from wallet_cli.storage.in_place import beside
-from wallet_cli.storage.purpose import Purpose
 
 NOBODY = 65534
 on_file = pytest.mark.on_file("the bytes of a file")

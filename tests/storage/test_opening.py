@@ -16,13 +16,13 @@ import pytest
 from support import cli
 
 from wallet_cli import settings
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import StorageError
 from wallet_cli.operations.context import open_ledger
 from wallet_cli.storage import folders, ledger_file, migrate, sql
 from wallet_cli.storage.dbapi import transaction
 from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.ledger_file import open_store
-from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sqlite import APPLICATION_ID
 
 pytestmark = pytest.mark.on_file("test_postgres_opening.py opens databases")

@@ -20,9 +20,9 @@ from support.proxy import Proxy
 from support.transcript import is_one_error, lines
 
 from wallet_cli import settings
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.installing import install, this_program
 from wallet_cli.operations.context import open_ledger
-from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sql import SCHEMA_VERSION
 
 pytestmark = postgres.MARKS

@@ -25,11 +25,11 @@ import psycopg
 from support import cli, postgres, processes
 from support.sizes import WHOLE
 from wallet_cli import settings
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.storage.pg_connection import translated
 from wallet_cli.storage.postgres import CREATING_LOCK, PostgresStore
-from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sqlite import SqliteStore
 
 NAMES = ("file", "postgres")

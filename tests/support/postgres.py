@@ -546,8 +546,8 @@ def _shared() -> Cluster:
 
 def _make_template(url: str) -> None:
     from wallet_cli import settings
+    from wallet_cli.domain.purpose import Purpose
     from wallet_cli.operations.context import open_ledger
-    from wallet_cli.storage.purpose import Purpose
 
     name = f"{_prefix()}template"
     with psycopg.connect(url, autocommit=True) as connection:

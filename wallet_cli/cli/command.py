@@ -25,7 +25,7 @@ from wallet_cli.cli.stdout import UnwritableError
 
 if TYPE_CHECKING:
     from wallet_cli.api import LedgerApi
-    from wallet_cli.storage.purpose import Purpose
+    from wallet_cli.domain.purpose import Purpose
 
 OutputOption = Annotated[Format | None, typer.Option("--output", "-o", help="How to print.", show_default="table")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as -o json.")]

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wallet_cli.cli.purposes import purpose_of
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import StorageError
-from wallet_cli.storage.purpose import Purpose
 
 if TYPE_CHECKING:
     from wallet_cli.cli.stdout import UnwritableError

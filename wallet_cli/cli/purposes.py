@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wallet_cli.storage.purpose import Purpose
+from wallet_cli.domain.purpose import Purpose
 
 MAKING = frozenset({"register", "create", "wallet create", "import"})
 READING = frozenset(

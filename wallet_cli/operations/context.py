@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from wallet_cli.domain.commands import Applied, AppliedAtomic, Refusal, Replayed, Result, Single
 from wallet_cli.domain.ids import OwnedWallet
 from wallet_cli.domain.model import LedgerFacts, Policy, Wallet
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.domain.rules.clocks import first_refused
 from wallet_cli.domain.rules.restoring import incomplete
 from wallet_cli.engine.executor import Executor, system_us
@@ -26,7 +27,6 @@ from wallet_cli.storage.folders import make_folder
 from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.last_commit import check_last_commit
 from wallet_cli.storage.ledger_file import facts_in, ledger_path, open_store
-from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sqlite import MAX_LOG_BYTES, SqliteStore, log_bytes
 
 MAX_KNOWN_WALLETS = 10_000

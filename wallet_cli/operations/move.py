@@ -20,6 +20,7 @@ from typing import Any
 
 from wallet_cli.domain.ids import format_hold_id
 from wallet_cli.domain.model import Account, ApiKey, Hold, User
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import Busy, InvalidInput, LedgerMoved, StorageError, shown
 from wallet_cli.operations import verification
 from wallet_cli.operations.answers import Answer
@@ -27,7 +28,6 @@ from wallet_cli.operations.context import POSTGRES_SCHEMES, Ledger, open_ledger
 from wallet_cli.settings import Settings, Value
 from wallet_cli.storage.ledger_file import ledger_path
 from wallet_cli.storage.move_state import ARRIVING, MOVED, MOVING, MoveState, refusal
-from wallet_cli.storage.purpose import Purpose
 from wallet_cli.storage.sql import COPIED
 
 BATCH_ROWS = 10_000

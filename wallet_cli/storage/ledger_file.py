@@ -16,13 +16,13 @@ from pathlib import Path
 import apsw
 
 from wallet_cli.domain.model import LedgerFacts
+from wallet_cli.domain.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, hint_of, shown
 from wallet_cli.storage import sql
 from wallet_cli.storage.folders import give_to_owner, sync
 from wallet_cli.storage.in_place import BESIDE, UNFINISHED, beside, check_one_name, has_something, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_not_older
 from wallet_cli.storage.open_to_read import open_to_read
-from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.sqlite import SqliteStore, check_library, connect, open_file, set_up, translating, upgrade
 
 NOT_LINKED = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW

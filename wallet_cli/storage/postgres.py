@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import psycopg
 from psycopg import errors, pq
@@ -34,6 +34,7 @@ from wallet_cli.domain.model import (
     User,
     Wallet,
 )
+from wallet_cli.domain.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.errors import (
     Busy,
     Collision,
@@ -59,7 +60,6 @@ from wallet_cli.storage.pg_connection import (
     translated,
     with_numbers,
 )
-from wallet_cli.storage.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.storage.queries import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
@@ -142,7 +142,7 @@ class PostgresStore(Copying):
     there is not a ledger of this version, and InvalidInput for a URL that cannot be read.
     """
 
-    is_local = False
+    is_local: Literal[False] = False
     may_come_back = True
     facts_last_s = 1.0
     """Asking is a round trip: a server that reads does not make it for each request."""

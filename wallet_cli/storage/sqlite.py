@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 import apsw
@@ -144,7 +144,7 @@ def _is_full(folder: Path) -> bool:
 class SqliteStore(Copying):
     """One connection to a ledger. Use it from one thread, and never across a fork."""
 
-    is_local = True
+    is_local: Literal[True] = True
     may_come_back = False
 
     def __init__(self, path: Path, connection: apsw.Connection) -> None:

@@ -24,13 +24,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import Busy, WalletError
 from wallet_cli.import_export.spool import Spool
 from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.settings import Settings
 from wallet_cli.storage.in_place import Identity, check_same
-from wallet_cli.storage.purpose import Purpose
-from wallet_cli.storage.sqlite import SqliteStore
 
 NICENESS = 19
 """The event loop comes first: its callers wait for a millisecond's work, these for a second's."""
@@ -109,7 +108,7 @@ def _carry_out(connection: socket.socket) -> None:
 def _answer(out: _Out, ledger: Ledger, read: Read) -> None:
     store, until_s = ledger.store, time.monotonic() + min(read.seconds, MAX_MAKING_S)
     store.forbid_writes()
-    if isinstance(store, SqliteStore):
+    if store.is_local:
         check_same(store.path, store.identity(), read.file)
         out.folder = str(store.path.parent)
     else:

@@ -19,11 +19,11 @@ from wallet_cli import settings as all_settings
 from wallet_cli.domain.host import is_loopback
 from wallet_cli.domain.money import parse_minimum
 from wallet_cli.domain.phone import check_region
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.operations.context import open_ledger
 from wallet_cli.operations.tokens import open_tokens
 from wallet_cli.settings import Settings
-from wallet_cli.storage.purpose import Purpose
 from wallet_cli.web.listener import BACKLOG, accept_rest, admit_no_more, listen
 from wallet_cli.web.log import log, take_over_logging
 from wallet_cli.web.protocol import bounded_protocol

@@ -29,7 +29,7 @@ from wallet_cli.operations.tokens import Tokens
 from wallet_cli.settings import Settings
 from wallet_cli.storage.in_place import FileGone, check_same
 from wallet_cli.storage.log_file import cut_log
-from wallet_cli.storage.sqlite import MAX_LOG_BYTES, SqliteStore, log_bytes
+from wallet_cli.storage.sqlite import MAX_LOG_BYTES, log_bytes
 from wallet_cli.web.auth import Authenticator, Caller, NoAuthenticator, address_of, claimed
 from wallet_cli.web.http_errors import for_strangers
 from wallet_cli.web.log import Repeated, log
@@ -88,11 +88,11 @@ class ServerState:
         self._own = self._resources.enter_context(self._open())
         self._own.store.forbid_writes()
         self.ledger = self._own
-        if isinstance(self._own.store, SqliteStore):
+        if self._own.store.is_local:
             self.readers.file = self._own.store.identity()
         # Asked now: once the store is read aside, the loop itself cannot wait for it.
         ledger_id, is_local = self._own.store.ledger_id(), self._own.store.is_local
-        if not isinstance(self._own.store, SqliteStore):
+        if not self._own.store.is_local:
             self._read_aside(self._own, self._own.store)
         authenticator = Authenticator(lambda: self.ledger.store, self.tokens, ledger_id, is_local=is_local)
         self.auth = authenticator if self._is_guarded else NoAuthenticator()
@@ -101,7 +101,7 @@ class ServerState:
         self.group_commit.start()
         self._resources.callback(self.group_commit.close)
         self._chores = [loop.create_task(self._note_use_for_ever())]
-        if isinstance(self._own.store, SqliteStore):
+        if self._own.store.is_local:
             self._chores.append(loop.create_task(self._bound_log_for_ever(self._own.store.path)))
         else:
             self._chores.append(loop.create_task(self._feel_pulse_for_ever()))
@@ -127,7 +127,7 @@ class ServerState:
         Raises Busy at once where the inbox is full, and StorageError where the database is known to be away.
         """
         store = self._own.store
-        if not isinstance(store, SqliteStore) and store.away_s() > MAX_AWAY_S:
+        if not store.is_local and store.away_s() > MAX_AWAY_S:
             raise store.unreachable()
         future: asyncio.Future[list[Result]] = self.loop.create_future()
 
@@ -211,7 +211,7 @@ class ServerState:
         """Take a turn and begin a write, and look for room on the disk. Raises Busy or StorageError."""
         self.check_in_place()
         await self.carry_out([])
-        if not isinstance(self._own.store, SqliteStore):
+        if not self._own.store.is_local:
             return  # its disk is the server's to watch
         free = shutil.disk_usage(self._own.store.path.parent).free
         if free < MIN_FREE_BYTES:
@@ -221,7 +221,7 @@ class ServerState:
     def _open(self, busy_timeout_s: float | None = None) -> Iterator[Ledger]:
         """The ledger, by a connection of its own."""
         with open_ledger(self.settings, lambda text: log("ledger", message=text), busy_timeout_s) as ledger:
-            if isinstance(ledger.store, SqliteStore):
+            if ledger.store.is_local:
                 check_same(ledger.store.path, ledger.store.identity(), self.readers.file)
             ledger.times_are_utc = True  # whatever the ledger's zone: who sends one need not know that
             yield ledger
@@ -251,7 +251,7 @@ class ServerState:
         # answer of the network.
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         soon, soon_threadsafe = self.loop.call_soon, self.loop.call_soon_threadsafe
-        if isinstance(ledger.store, SqliteStore):
+        if ledger.store.is_local:
             return Loop(ledger.executor, soon, soon_threadsafe)
         from wallet_cli.web.fibers import Fibers
 
@@ -269,7 +269,7 @@ class ServerState:
     async def _feel_pulse_for_ever(self) -> None:
         """Notice that the database is away before anybody asks, so that nobody is kept waiting for it for long."""
         store = self._own.store
-        assert not isinstance(store, SqliteStore)
+        assert not store.is_local
 
         async def ping() -> None:
             store.ping()
