@@ -375,7 +375,7 @@ class ServicesMachine(Machine):
             "name": person.name,
             "totals": [
                 {"kind": kind, "count": count[kind], "amount": account.text(sums[kind])}
-                for kind in statements.KINDS
+                for kind in statements.LINE_KINDS
                 if count[kind]
             ],
             "transactions": lines,

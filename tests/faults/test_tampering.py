@@ -48,7 +48,7 @@ from wallet_cli.operations import verification
 from wallet_cli.operations.context import open_ledger
 from wallet_cli.storage import prefetch, sql, sqlite
 from wallet_cli.storage.in_place import beside
-from wallet_cli.storage.queries import Reading
+from wallet_cli.storage.queries import Queries
 from wallet_cli.storage.sqlite import SqliteStore
 
 pytestmark = pytest.mark.on_file("pages of a file")
@@ -582,7 +582,7 @@ def test_no_page_that_was_lost_gives_a_revoked_key_its_rights_again(
     pages, valid = revived(tmp_path / "wallet.db")
     assert pages > 1
     assert valid == 0
-    monkeypatch.setattr(SqliteStore, "operator_by_hash", Reading.operator_by_hash)  # one place is asked
+    monkeypatch.setattr(SqliteStore, "operator_by_hash", Queries.operator_by_hash)  # one place is asked
     assert revived(tmp_path / "faulty.db")[1] > 0
 
 

@@ -165,7 +165,7 @@ def check(story: Story, start: int | None, end: int | None) -> None:
     number = Counter(e.kind for e in inside)
     assert answer["totals"] == [
         {"kind": kind, "count": number[kind], "amount": text(sum(abs(e.change) for e in inside if e.kind == kind))}
-        for kind in statements.KINDS
+        for kind in statements.LINE_KINDS
         if number[kind]
     ]
     lines = answer["transactions"]

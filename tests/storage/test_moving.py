@@ -29,7 +29,7 @@ from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import Busy, LedgerMoved, StorageError
 from wallet_cli.operations import move as moving
 from wallet_cli.operations.context import Ledger, open_ledger
-from wallet_cli.storage.bulk_copy import Copying
+from wallet_cli.storage.bulk_copy import BulkCopy
 from wallet_cli.storage.move_state import MoveState
 from wallet_cli.storage.postgres import PostgresStore
 from wallet_cli.storage.sql import COPIED
@@ -550,11 +550,11 @@ ALTERED = [
 def alter(monkeypatch: pytest.MonkeyPatch, address: str, statement: str) -> None:
     """Have a row altered on the way: after it is copied, before it is looked at."""
 
-    def settle(_store: Copying) -> None:
+    def settle(_store: BulkCopy) -> None:
         where: Address = address if "://" in address else Path(address)
         engines.execute(where, statement)
 
-    for store in (Copying, PostgresStore):
+    for store in (BulkCopy, PostgresStore):
         monkeypatch.setattr(store, "settle", settle)
 
 

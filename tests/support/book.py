@@ -85,7 +85,7 @@ from wallet_cli.domain.rules import State, execute
 from wallet_cli.domain.rules.clocks import is_reset
 from wallet_cli.domain.rules.holds import status_at
 from wallet_cli.domain.rules.rule import Place
-from wallet_cli.storage.prefetch import Loader, Loading
+from wallet_cli.storage.prefetch import Loader, Prefetch
 
 T = TypeVar("T")
 INR = Currency("INR", 2)
@@ -220,7 +220,7 @@ class Book:
         """What the commands touch, as of a turn at that time."""
         self.restoring = any(isinstance(command, RESTORES) for command in commands)
         self.server_us = now_us if self.clock_us is None else self.clock_us
-        return Loader(cast("Loading", self), State(self.policy), now_us).load(commands)
+        return Loader(cast("Prefetch", self), State(self.policy), now_us).load(commands)
 
     def carry_out(self, commands: Sequence[Command], now_us: int) -> list[Result]:
         """Decide a batch and write down what it made; what is refused or replayed has to make and change nothing."""

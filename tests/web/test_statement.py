@@ -12,7 +12,7 @@ import pytest
 from support.server import Server
 from web.calls import Owned, call, failure, ids, made, new_wallet, post, transfer
 
-from wallet_cli.operations.statements import KINDS
+from wallet_cli.operations.statements import LINE_KINDS
 
 FORMS = {
     "csv": "text/csv; charset=utf-8",
@@ -55,7 +55,7 @@ def test_as_json_it_is_what_the_command_prints(server: Server, api: httpx.Client
     assert "content-disposition" not in answer.headers
     data = made(answer, 200)
     assert data == json.loads(printed(server, history, "--json"))
-    assert {each["kind"] for each in data["totals"]} == set(KINDS)
+    assert {each["kind"] for each in data["totals"]} == set(LINE_KINDS)
     listed = made(api.get(f"/transactions/get/{history[0]}/{history[1]}"), 200)["transactions"]
     assert data["transactions"] == listed[::-1]
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from wallet_cli.cli.output import Answer, Format, Record, Style, notice, render
+from wallet_cli.cli.output import Format, Output, Record, Style, notice, render
 from wallet_cli.cli.purposes import purpose_of
 from wallet_cli.cli.stdout import UnwritableError
 
@@ -63,7 +63,7 @@ MetaOption = Annotated[
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
-Function = Callable[..., Answer | None]
+Function = Callable[..., Output | None]
 
 
 class Group(NamedTuple):
@@ -174,7 +174,7 @@ _SHARED = {
 }
 
 
-def _show(answer: Answer | None, style: Style) -> int:
+def _show(answer: Output | None, style: Style) -> int:
     """Print an answer, if there is one; returns the exit code."""
     if answer is None:
         return 0

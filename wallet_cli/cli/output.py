@@ -90,10 +90,10 @@ class Pages(NamedTuple):
     parts: Iterable[Record | Listing]
 
 
-Answer = Record | Listing | Document | Pages
+Output = Record | Listing | Document | Pages
 
 
-def render(answer: Answer, style: Style) -> None:
+def render(answer: Output, style: Style) -> None:
     """Print an answer to stdout. Raises UnwritableError where it takes nothing, ReaderLeftError where nobody reads."""
     stream = answer.rows if isinstance(answer, Listing) else None if isinstance(answer, Record) else answer.parts
     try:
@@ -113,7 +113,7 @@ def render(answer: Answer, style: Style) -> None:
             stream.close()
 
 
-def _spooled(answer: Answer) -> AbstractContextManager[None]:
+def _spooled(answer: Output) -> AbstractContextManager[None]:
     """What is longer is printed so that the ledger does not wait for whoever reads it."""
     if isinstance(answer, Record):
         return nullcontext()

@@ -13,7 +13,7 @@ import typer
 from wallet_cli.api import LedgerApi
 from wallet_cli.cli.command import FromOption, ToOption, WalletArgument
 from wallet_cli.cli.lists import csv_columns
-from wallet_cli.cli.output import Answer, Document, Listing, Pages, Record, Style
+from wallet_cli.cli.output import Document, Listing, Output, Pages, Record, Style
 from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.errors import InvalidInput
 from wallet_cli.operations import statements
@@ -28,7 +28,7 @@ Asked = AbstractContextManager[Statement]
 """A statement that is not opened yet."""
 
 
-class Output(StrEnum):
+class StatementFormat(StrEnum):
     table = "table"
     json = "json"
     jsonl = "jsonl"
@@ -44,19 +44,19 @@ def statement(
     start: FromOption = None,
     end: ToOption = None,
     output: Annotated[
-        Output | None,
+        StatementFormat | None,
         typer.Option("--output", "-o", help="How to print; html is one file, for paper too.", show_default="table"),
     ] = None,
-) -> Answer:
+) -> Output:
     """A wallet's statement: balances, every line with its running balance, and totals by kind."""
     asked = ledger.statement(parse_wallet(wallet), start, end)
     if style.quiet:
         with asked as opened:
             return Record(statements.head_answer(opened), value="closing_balance")
-    if output == Output.json:
+    if output == StatementFormat.json:
         return Document(_json(asked))
-    if output in (Output.html, Output.pdf):
-        return _document(asked, is_pdf=output == Output.pdf)
+    if output in (StatementFormat.html, StatementFormat.pdf):
+        return _document(asked, is_pdf=output == StatementFormat.pdf)
     if style.streams:
         return Listing(_lines(asked), csv_columns("transactions"))
     return Pages(_tables(asked))

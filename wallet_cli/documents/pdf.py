@@ -59,7 +59,7 @@ PAGES = "\x01" * 5
 control characters are escaped."""
 
 
-class Style(NamedTuple):
+class TextStyle(NamedTuple):
     size: float
     """Points."""
     bold: bool = False
@@ -71,16 +71,16 @@ class Style(NamedTuple):
         return self.size * LINE * MM
 
 
-Look = tuple[tuple[str, ...], Style]
+Look = tuple[tuple[str, ...], TextStyle]
 """What a text is set in."""
 
-TITLE = Style(17, bold=True)
-BIG_BOLD = Style(11.5, bold=True)
-BODY = Style(8.5)
-BOLD = Style(8.5, bold=True)
-SOFT_BODY = Style(8.5, colour=SOFT)
-SMALL = Style(7, colour=SOFT)
-HEAD = Style(7.5, colour=SOFT)
+TITLE = TextStyle(17, bold=True)
+BIG_BOLD = TextStyle(11.5, bold=True)
+BODY = TextStyle(8.5)
+BOLD = TextStyle(8.5, bold=True)
+SOFT_BODY = TextStyle(8.5, colour=SOFT)
+SMALL = TextStyle(7, colour=SOFT)
+HEAD = TextStyle(7.5, colour=SOFT)
 
 
 class Set(NamedTuple):
@@ -88,7 +88,7 @@ class Set(NamedTuple):
 
     lines: list[str]
     fonts: tuple[str, ...]
-    style: Style
+    style: TextStyle
 
     @property
     def height(self) -> float:
@@ -178,16 +178,16 @@ class Paper:
 
     # Text
 
-    def font(self, style: Style) -> None:
+    def font(self, style: TextStyle) -> None:
         self.pdf.set_font("Helvetica", "B" if style.bold else "", style.size)
         self.pdf.set_text_color(*style.colour)
 
-    def put(self, x: float, baseline: float, text: str, style: Style, *, right: bool = False) -> None:
+    def put(self, x: float, baseline: float, text: str, style: TextStyle, *, right: bool = False) -> None:
         """Latin-1 text on a line of its own; to the left of `x` if `right`."""
         self.font(style)
         self.pdf.text(x - self.pdf.get_string_width(text) if right else x, baseline, text)
 
-    def set(self, text: str, style: Style, width: float) -> Set:
+    def set(self, text: str, style: TextStyle, width: float) -> Set:
         """Break what people wrote into lines of a width."""
         fonts: list[str] = []
         if any(ord(c) > 0xFF for c in text):
@@ -241,7 +241,7 @@ class Paper:
             known = self.widths[word, look] = self.pdf.get_string_width(word)
         return known
 
-    def use(self, fonts: tuple[str, ...], style: Style) -> None:
+    def use(self, fonts: tuple[str, ...], style: TextStyle) -> None:
         """Take these fonts up; with none, Helvetica."""
         self.font(style)
         if not fonts:
@@ -307,12 +307,12 @@ class Paper:
         x = LEFT
         for (name, amount, more, bold), width in zip(figures, widths, strict=True):
             self.put(x, self.y, name, HEAD)
-            self.put(x, self.y + 5.2, self.money(amount), Style(BIG_BOLD.size * share, bold=bold))
+            self.put(x, self.y + 5.2, self.money(amount), TextStyle(BIG_BOLD.size * share, bold=bold))
             self.put(x, self.y + 9, latin(more), SMALL)
             x += width * share + gap
         self.y += 13
 
-    def width(self, texts: list[str], style: Style) -> float:
+    def width(self, texts: list[str], style: TextStyle) -> float:
         """Of the widest of these."""
         self.font(style)
         return max(self.pdf.get_string_width(text) for text in texts)

@@ -35,20 +35,20 @@ QUICK_COMMANDS = 500
 QUICK_TURN_S = 0.005
 """How long turns may take, on a moving average, to be taken in the event loop."""
 
-Answer = Callable[["list[Result] | WalletError"], None]
+OnResult = Callable[["list[Result] | WalletError"], None]
 """Is told the results of one request, in order, or why the whole batch failed."""
 
 OpenExecutor = Callable[[], AbstractContextManager[Executor]]
 
 
-class Request(NamedTuple):
+class Waiting(NamedTuple):
     """Commands of one caller, carried out next to each other, and how to answer.
 
     `size` is how many they are, those of groups counted, and at least 1; `bytes` is what they take in memory.
     """
 
     commands: Sequence[Command]
-    answer: Answer
+    answer: OnResult
     arrived_s: float
     size: int
     bytes: int
@@ -101,7 +101,7 @@ class GroupCommit:
         self._loop = loop
         self._report = report
         self._capacity = capacity
-        self._requests: deque[Request] = deque()
+        self._requests: deque[Waiting] = deque()
         self._waiting_commands = 0
         self._waiting_bytes = 0
         self._turn_s = 0.0
@@ -122,13 +122,13 @@ class GroupCommit:
             self._thread.join()
             raise self._failure
 
-    def submit(self, commands: Sequence[Command], answer: Answer) -> None:
+    def submit(self, commands: Sequence[Command], answer: OnResult) -> None:
         """Leave commands to be carried out; raises Busy, at once, if the inbox is full or closed."""
         size = taken = 0
         for command in each(commands):
             size += 1
             taken += sum(map(getsizeof, command))
-        request = Request(commands, answer, time.perf_counter(), max(1, size), taken)
+        request = Waiting(commands, answer, time.perf_counter(), max(1, size), taken)
         with self._changed:
             if self._closing:
                 raise Busy("the server is shutting down", hint="try again, with the same key")
@@ -151,7 +151,7 @@ class GroupCommit:
         if self._waiting_commands + size > self._capacity or self._waiting_bytes + taken > MAX_WAITING_BYTES:
             raise Busy(f"{self._waiting_commands} writes are waiting already", hint="try again, with the same key")
 
-    def _count(self, request: Request, times: int) -> None:
+    def _count(self, request: Waiting, times: int) -> None:
         self._waiting_commands += times * request.size
         self._waiting_bytes += times * request.bytes
 
@@ -188,7 +188,7 @@ class GroupCommit:
             executor = self._loop.executor
             self._loop.aside(lambda: self._turn(executor, batch, waits=True))
 
-    def _turn(self, executor: Executor, batch: Sequence[Request], *, waits: bool) -> None:
+    def _turn(self, executor: Executor, batch: Sequence[Waiting], *, waits: bool) -> None:
         """A turn in the loop; while it waits, nobody else takes one there."""
         results = None
         if _size(batch) <= QUICK_COMMANDS and (waits or self._turn_s <= QUICK_TURN_S):
@@ -206,7 +206,7 @@ class GroupCommit:
         if results is not None:
             _answer_all(batch, results)
 
-    def _give_back(self, batch: Sequence[Request]) -> None:
+    def _give_back(self, batch: Sequence[Waiting]) -> None:
         """Leave a batch, and what comes after it, to the thread."""
         self._requests.extendleft(reversed(batch))
         for request in batch:
@@ -227,7 +227,7 @@ class GroupCommit:
         finally:
             self._opened.set()
 
-    def _next_batch(self) -> list[Request]:
+    def _next_batch(self) -> list[Waiting]:
         """Wait for requests that are the thread's and take them; none when the inbox is closed and empty."""
         with self._changed:
             if not self._requests and self._loop is not None and not self._closing:
@@ -238,9 +238,9 @@ class GroupCommit:
                 self._changed.wait()
             return self._take_batch()
 
-    def _take_batch(self) -> list[Request]:
+    def _take_batch(self) -> list[Waiting]:
         """All that waits, up to the bound on a batch."""
-        batch: list[Request] = []
+        batch: list[Waiting] = []
         size = 0
         while self._requests and (not batch or size + self._requests[0].size <= MAX_BATCH_COMMANDS):
             request = self._requests.popleft()
@@ -250,7 +250,7 @@ class GroupCommit:
         return batch
 
     def _carry_out(
-        self, executor: Executor, batch: Sequence[Request], lock_timeout_s: float | None
+        self, executor: Executor, batch: Sequence[Waiting], lock_timeout_s: float | None
     ) -> list[Result] | WalletError | None:
         """The results of a batch, or why it failed; None where the turn is not to be had at once but can wait."""
         started_s, retried_before = time.perf_counter(), executor.retries
@@ -271,19 +271,19 @@ class GroupCommit:
         self._report(BatchReport(_size(batch), len(batch), waited_s, took_s, executor.retries - retried_before))
         return results
 
-    def _answer(self, batch: Sequence[Request], results: list[Result] | WalletError) -> None:
+    def _answer(self, batch: Sequence[Waiting], results: list[Result] | WalletError) -> None:
         if self._loop is None:
             _answer_all(batch, results)
         else:
             self._loop.soon_threadsafe(lambda: _answer_all(batch, results))
 
 
-def _size(batch: Sequence[Request]) -> int:
+def _size(batch: Sequence[Waiting]) -> int:
     """How many single commands a batch holds, those of groups counted."""
     return sum(request.size for request in batch)
 
 
-def _answer_all(batch: Sequence[Request], results: list[Result] | WalletError) -> None:
+def _answer_all(batch: Sequence[Waiting], results: list[Result] | WalletError) -> None:
     if isinstance(results, WalletError):
         for request in batch:
             request.answer(results)

@@ -8,7 +8,7 @@ from pathlib import Path
 from wallet_cli.domain.commands import Change
 from wallet_cli.engine import write_lock
 from wallet_cli.engine.write_lock import Time, WriteLock
-from wallet_cli.storage.bulk_copy import Copying
+from wallet_cli.storage.bulk_copy import BulkCopy
 
 
 def open_write_lock(path: Path) -> WriteLock:
@@ -27,5 +27,5 @@ class RowLocks:
         """Nothing to wait for here."""
         return nullcontext()
 
-    def note(self, store: Copying, committed: Change | None, time: Time | None = None, *, again: bool = False) -> None:
+    def note(self, store: BulkCopy, committed: Change | None, time: Time | None = None, *, again: bool = False) -> None:
         """A server keeps its log itself."""

@@ -28,7 +28,7 @@ from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.period import format_time
 from wallet_cli.engine import fair_queue
 from wallet_cli.errors import Busy, StorageError, WalletError, hint_of
-from wallet_cli.storage.bulk_copy import Copying
+from wallet_cli.storage.bulk_copy import BulkCopy
 from wallet_cli.storage.folders import give_to_owner
 from wallet_cli.storage.in_place import Identity, identity_of
 from wallet_cli.storage.last_commit import LAST_COMMIT_BYTES, LastCommit, digest_of
@@ -110,7 +110,7 @@ class WriteLock:
             # Also when an exception or a signal cut the wait or the turn short.
             self._give_up(fd)
 
-    def note(self, store: Copying, committed: Change | None, time: Time | None = None, *, again: bool = False) -> None:
+    def note(self, store: BulkCopy, committed: Change | None, time: Time | None = None, *, again: bool = False) -> None:
         """Note in the lock file, within a turn, what was committed last; where there is no room, what was before stays.
 
         `committed` is a part of it: a transaction, if it has one; `again` where it was there already, and is answered

@@ -23,7 +23,7 @@ from wallet_cli.operations.pages import pieces
 from wallet_cli.operations.transactions import bounds
 from wallet_cli.operations.wallets import find_account
 
-KINDS = ("credit", "debit", "transfer_in", "transfer_out", "capture", "reversal_in", "reversal_out")
+LINE_KINDS = ("credit", "debit", "transfer_in", "transfer_out", "capture", "reversal_in", "reversal_out")
 """What a line may be, in the order of the totals."""
 
 CURVE_BUCKETS = 150
@@ -94,7 +94,7 @@ class Statement(NamedTuple):
 
     def survey(self) -> Survey:
         """Read all lines once. Raises StorageError where they do not lead from the opening to the closing balance."""
-        counts, sums = dict.fromkeys(KINDS, 0), dict.fromkeys(KINDS, 0)
+        counts, sums = dict.fromkeys(LINE_KINDS, 0), dict.fromkeys(LINE_KINDS, 0)
         curve: _Curve | None = None
         credit_total, debit_total = self.opening.credit_total, self.opening.debit_total
         for line in self.lines():
@@ -113,7 +113,7 @@ class Statement(NamedTuple):
                 ("the transactions of wallet ", self.wallet.mention, " do not add up to its balance"),
                 hint="`wallet verify` says more",
             )
-        totals = tuple(KindTotal(kind, counts[kind], sums[kind]) for kind in KINDS if counts[kind])
+        totals = tuple(KindTotal(kind, counts[kind], sums[kind]) for kind in LINE_KINDS if counts[kind])
         return Survey(totals, self._whole(curve))
 
     def _whole(self, curve: _Curve | None) -> tuple[Point, ...]:
@@ -195,7 +195,7 @@ def opened(ledger: Ledger, ref: WalletRef, start: str | None = None, end: str | 
 
 
 def kind_of(line: Transaction) -> str:
-    """One of KINDS. Taking back a transfer is a reversal."""
+    """One of LINE_KINDS. Taking back a transfer is a reversal."""
     if line.reverses is not None:
         return "reversal_in" if line.is_credit else "reversal_out"
     if line.peer_wallet_id is not None:
@@ -225,7 +225,7 @@ def head_answer(statement: Statement) -> Answer:
 
 
 def totals_answer(statement: Statement, survey: Survey) -> list[Answer]:
-    """The totals by kind: `kind, count, amount` of each that occurs, in the order of KINDS."""
+    """The totals by kind: `kind, count, amount` of each that occurs, in the order of LINE_KINDS."""
     return [
         {"kind": total.kind, "count": total.number, "amount": format_minor(total.amount, statement.wallet.currency)}
         for total in survey.totals

@@ -101,7 +101,7 @@ class RemoteLook:
 COMPARED = ("wallet", "amount", "kind", "at", "note")
 
 
-class RemoteRun(imports.Reading):
+class RemoteRun(imports.ImportRun):
     """An import of which this side reads the lines and counts, and the server does the rest."""
 
     def __init__(self, ledger: Client, looked: Looked, options: Options, report: Report) -> None:

@@ -72,7 +72,7 @@ class Unavailable(Exception):
         """How long it asks to be left alone."""
 
 
-class Request(NamedTuple):
+class Call(NamedTuple):
     """What is asked. `again` says that it may be sent twice; `patience_s` bounds the wait for the answer."""
 
     method: str
@@ -135,18 +135,18 @@ class Server:
         self, path: str, query: Query = MappingProxyType({}), *, patience_s: float | None = None, again: bool = True
     ) -> Any:
         """The data at a path; parameters that are None are left out. Raises the error that the server answers."""
-        return self._patiently(Request("GET", path, query, again=again, patience_s=patience_s), self._data)
+        return self._patiently(Call("GET", path, query, again=again, patience_s=patience_s), self._data)
 
     def post(self, path: str, body: Mapping[str, Any], *, key: str | None = None, again: bool = False) -> Any:
         """The data that a body is answered with. It is sent again where it has a key, or `again` says that it may."""
         given = {name: value for name, value in body.items() if value is not None}
         content = json.dumps(given).encode("ascii")
-        request = Request("POST", path, {}, content, key=key, again=again or key is not None)
+        request = Call("POST", path, {}, content, key=key, again=again or key is not None)
         return self._patiently(request, self._data)
 
     def send(self, path: str, content: bytes, content_type: str) -> Any:
         """The data that a file is answered with, each line of which is safe to send again."""
-        return self._patiently(Request("POST", path, {}, content, content_type), self._data)
+        return self._patiently(Call("POST", path, {}, content, content_type), self._data)
 
     @contextmanager
     def stream(self, path: str, kinds: Collection[str], **query: str | None) -> Iterator[Iterator[bytes]]:
@@ -154,7 +154,7 @@ class Server:
 
         Raises StorageError for what is of another type, and for what ends before its end.
         """
-        request = Request("GET", path, query)
+        request = Call("GET", path, query)
         with closing(self._patiently(request, self._opened)) as response:
             if response.headers.get("content-type", "").partition(";")[0] not in kinds:
                 raise not_a_server(response.status_code, self.url)
@@ -162,7 +162,7 @@ class Server:
 
     # How.
 
-    def _patiently(self, request: Request, ask: Callable[[Request], T]) -> T:
+    def _patiently(self, request: Call, ask: Callable[[Call], T]) -> T:
         """Ask, and again where that is safe and may help, with pauses that grow and differ from client to client."""
         until_s = time.monotonic() + self._lock_timeout_s
         for tried in range(1, MAX_TRIES + 1):
@@ -184,7 +184,7 @@ class Server:
             time.sleep(pause_s)
         raise AssertionError("the last try has returned or raised")
 
-    def _opened(self, request: Request) -> httpx.Response:
+    def _opened(self, request: Call) -> httpx.Response:
         """The response to a request, its body still to be read. Raises for every status but that of a success."""
         try:
             with self._cut_after(self._patience_s(request)):
@@ -225,7 +225,7 @@ class Server:
             return Unavailable(error, _seconds(response.headers.get("retry-after", "")))
         return error
 
-    def _patience_s(self, request: Request) -> float:
+    def _patience_s(self, request: Call) -> float:
         """How long the head of an answer may take, and then its body."""
         return request.patience_s or self._lock_timeout_s + 2 * ANSWER_MARGIN_S
 
@@ -254,7 +254,7 @@ class Server:
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             self._line = info["return_value"]
 
-    def _data(self, request: Request) -> Any:
+    def _data(self, request: Call) -> Any:
         with closing(self._opened(request)) as response:
             until_s = time.monotonic() + self._patience_s(request)
             body = b"".join(self._chunks(response, MAX_ANSWER_BYTES, until_s, Lost))
@@ -263,7 +263,7 @@ class Server:
             raise not_a_server(response.status_code, self.url)
         return answer["data"]
 
-    def _built(self, request: Request) -> httpx.Request:
+    def _built(self, request: Call) -> httpx.Request:
         headers = dict([_key_header(request.key)]) if request.key is not None else {}
         if request.content is not None:
             headers["Content-Type"] = request.content_type
@@ -326,7 +326,7 @@ class Server:
     def _unreached(self, error: Exception) -> StorageError:
         return StorageError(f"cannot reach {self.url}: {error}", hint="check WALLET_DB, and that `wallet serve` runs")
 
-    def _lost(self, request: Request, error: Exception) -> StorageError:
+    def _lost(self, request: Call, error: Exception) -> StorageError:
         if request.method == "GET":
             return StorageError(f"no answer from {self.url}: {error}", hint="try again")
         hint = (

@@ -15,15 +15,15 @@ from wallet_cli.domain.model import ApiKey, LedgerFacts, LedgerSetting
 from wallet_cli.errors import Busy, Damaged, StorageError, UnknownOutcome
 from wallet_cli.storage import sql
 from wallet_cli.storage.move_state import ARRIVING, MoveState, refusal
-from wallet_cli.storage.prefetch import Loading
+from wallet_cli.storage.prefetch import Prefetch
 from wallet_cli.storage.queries import Values
 from wallet_cli.storage.sql import COPIED, Copied
 from wallet_cli.storage.writing import Rows
 
-Key = tuple[int, ...]
+RowKey = tuple[int, ...]
 
 
-class Copying(Loading):
+class BulkCopy(Prefetch):
     """The steps of a move, of which `exclusively` makes one transaction; a store says how they are run."""
 
     @property
@@ -130,11 +130,11 @@ class Copying(Loading):
     def count(self, copied: Copied) -> int:
         return int(self._one(copied.how_many, {}, lambda row: row[0]) or 0)
 
-    def last_key(self, copied: Copied) -> Key:
+    def last_key(self, copied: Copied) -> RowKey:
         """The highest key there is; zeros, which come before all of them, where there is no row."""
         return self._one(copied.last, {}, tuple) or (0,) * len(copied.key)
 
-    def rows_after(self, copied: Copied, key: Key, limit: int) -> Rows:
+    def rows_after(self, copied: Copied, key: RowKey, limit: int) -> Rows:
         """The next rows in the order of their keys, at most `limit`."""
         return list(self._each(copied.after, [*key, limit], lambda row: row))
 

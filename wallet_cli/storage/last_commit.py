@@ -19,7 +19,7 @@ from wallet_cli.storage.in_place import NO_LOG, WRITTEN_BY, Identity, beside, ha
 if TYPE_CHECKING:
     import apsw
 
-    from wallet_cli.storage.bulk_copy import Copying
+    from wallet_cli.storage.bulk_copy import BulkCopy
 
 NOTED_SINCE = 6
 """The schema from which on there are notes."""
@@ -81,7 +81,7 @@ def digest_of(uuid: str | None) -> bytes:
     return bytes(sha256(str(uuid).encode()).digest())
 
 
-def check_last_commit(store: Copying, last_commit: LastCommit | None, where: str) -> None:
+def check_last_commit(store: BulkCopy, last_commit: LastCommit | None, where: str) -> None:
     """Raises StorageError where a ledger lacks what a note, read before it, names. Another ledger's says nothing."""
     if last_commit is None or not last_commit.is_of(store.facts_of_turn().uuid):
         return

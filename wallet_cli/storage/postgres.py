@@ -46,7 +46,7 @@ from wallet_cli.errors import (
     shown_url,
 )
 from wallet_cli.storage import session, sql
-from wallet_cli.storage.bulk_copy import Copying
+from wallet_cli.storage.bulk_copy import BulkCopy
 from wallet_cli.storage.ledger_file import First, first_of_older, words_of_zone
 from wallet_cli.storage.move_state import Itself, check_writable
 from wallet_cli.storage.pg_connection import (
@@ -135,7 +135,7 @@ T = TypeVar("T")
 Notify = Callable[[str], None]
 
 
-class PostgresStore(Copying):
+class PostgresStore(BulkCopy):
     """A ledger on a server, over one connection at a time. Use it from one thread, and never across a fork.
 
     `lock_timeout_s` bounds the wait for a row lock. Raises StorageError where the server cannot be reached, or what is

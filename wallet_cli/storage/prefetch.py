@@ -11,13 +11,13 @@ from wallet_cli.domain.commands import Command
 from wallet_cli.domain.model import Account, Policy, Transaction
 from wallet_cli.domain.period import day_start_us
 from wallet_cli.domain.rules import State, Touched, clocks, touched_by
-from wallet_cli.storage.queries import Reading
+from wallet_cli.storage.queries import Queries
 from wallet_cli.storage.sql import damaged
 
 T = TypeVar("T")
 
 
-class Loading(Reading):
+class Prefetch(Queries):
     """A store that loads what a batch touches."""
 
     restoring = False
@@ -45,7 +45,7 @@ class Loading(Reading):
 class Loader:
     """Loads one batch into `state`. `now_us` is the time of the turn."""
 
-    def __init__(self, reader: Loading, state: State, now_us: int) -> None:
+    def __init__(self, reader: Prefetch, state: State, now_us: int) -> None:
         self._reader = reader
         self._state = state
         self._now_us = now_us

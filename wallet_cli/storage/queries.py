@@ -27,7 +27,7 @@ AT_ONCE = 64
 """How many accounts or keys one statement looks up."""
 
 
-class Reading(ABC):
+class Queries(ABC):
     """The questions; a store answers them."""
 
     facts_last_s = 0.0

@@ -24,7 +24,7 @@ from wallet_cli.domain.commands import Change, Restoring
 from wallet_cli.domain.model import Account, ApiKey, Hold, LedgerFacts, LedgerSetting, Transaction, Wallet
 from wallet_cli.errors import MAKE_ROOM, Busy, Damaged, Malformed, StorageError, UnknownOutcome, hint_of
 from wallet_cli.storage import sql
-from wallet_cli.storage.bulk_copy import Copying
+from wallet_cli.storage.bulk_copy import BulkCopy
 from wallet_cli.storage.folders import sync
 from wallet_cli.storage.in_place import Identity, InPlace, beside, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_log
@@ -141,7 +141,7 @@ def _is_full(folder: Path) -> bool:
     return room.f_bavail * room.f_frsize < LOG_INDEX_BYTES or no_names
 
 
-class SqliteStore(Copying):
+class SqliteStore(BulkCopy):
     """One connection to a ledger. Use it from one thread, and never across a fork."""
 
     is_local: Literal[True] = True

@@ -3,7 +3,7 @@
 ::
 
     WalletError
-    └── RequestProblem
+    └── RequestError
         ├── NoSuchRoute           not_found                404
         ├── MethodNotAllowed      method_not_allowed       405
         ├── TooSlow               request_timeout          408    retryable
@@ -18,32 +18,32 @@ import copy
 from wallet_cli.errors import Busy, LedgerMoved, MissingPackage, StorageError, WalletError
 
 
-class RequestProblem(WalletError):
+class RequestError(WalletError):
     exit_code = 2
 
 
-class NoSuchRoute(RequestProblem):
+class NoSuchRoute(RequestError):
     code = "not_found"
     http_status = 404
 
 
-class MethodNotAllowed(RequestProblem):
+class MethodNotAllowed(RequestError):
     code = "method_not_allowed"
     http_status = 405
 
 
-class TooSlow(RequestProblem):
+class TooSlow(RequestError):
     code = "request_timeout"
     http_status = 408
     retryable = True
 
 
-class BodyTooLarge(RequestProblem):
+class BodyTooLarge(RequestError):
     code = "too_large"
     http_status = 413
 
 
-class UnsupportedMediaType(RequestProblem):
+class UnsupportedMediaType(RequestError):
     code = "unsupported_media_type"
     http_status = 415
 

@@ -144,7 +144,7 @@ class Readers:
         self._control: socket.socket | None = None
         self._program: subprocess.Popen[bytes] | None = None
         self._queues: dict[Lane, _Queue] = {}
-        self._under_way: set[Reading] = set()
+        self._under_way: set[RunningRead] = set()
         self._stopping = False
 
     @property
@@ -160,7 +160,7 @@ class Readers:
     @asynccontextmanager
     async def reading(
         self, receive: Receive, lane: Lane, caller: Caller, work: Callable[..., Any], *given: Any
-    ) -> AsyncIterator[Reading]:
+    ) -> AsyncIterator[RunningRead]:
         """One read, under way for the length of a `with` block. `work` and what it is given have to be picklable.
 
         Raises Busy beyond the bounds of the lane and, in the block too, when the time is up or the server stops, and
@@ -203,7 +203,7 @@ class Readers:
             self._program.wait()
             self._program = None
 
-    async def _begin(self, read: Read) -> Reading:
+    async def _begin(self, read: Read) -> RunningRead:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
@@ -215,7 +215,7 @@ class Readers:
             raise
         text = pickle.dumps(read)
         writer.write(LENGTH.pack(len(text)) + text)
-        return Reading(reader, writer)
+        return RunningRead(reader, writer)
 
     def _hand_over(self, connection: socket.socket) -> None:
         """Give a read's socket to the program; it is started where it is not there, or not any more."""
@@ -248,7 +248,7 @@ class Readers:
             )
 
 
-class Reading:
+class RunningRead:
     """One read under way. It is ended by closing it."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -173,7 +173,7 @@ def spooled(source: BinaryIO) -> BinaryIO:
 Work = Callable[[list[Line]], None]
 
 
-class Reading(ABC):
+class ImportRun(ABC):
     """A file that is read, batch by batch of one kind of line, and what became of its lines."""
 
     def __init__(
@@ -300,7 +300,7 @@ class Reading(ABC):
         self._report(line.number, error, line.text.rstrip("\r\n"))
 
 
-class Run(Reading):
+class Run(ImportRun):
     """An import under way, in a ledger that is here. `carry_out` runs a batch of commands and answers each."""
 
     def __init__(

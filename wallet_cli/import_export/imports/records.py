@@ -39,7 +39,7 @@ _E164 = r"\+[0-9]{3,40}"
 _REGION = r"[A-Z]{2}"
 _NATIONAL = r"[0-9]{1,40}"
 _HASH = r"[0-9a-f]{64}"
-KINDS = {"credit": True, "debit": False}
+IS_CREDIT = {"credit": True, "debit": False}
 
 
 def text(fields: dict[str, Any], name: str) -> str:
@@ -74,7 +74,7 @@ def post(line: Line, wallet: Wallet, key: str | None, zone: Zone) -> Post:
     get = line.fields.get
     amount, kind, note, at, meta = get("amount"), get("kind"), get("note"), get("at"), get("meta")
     minor = parse_amount(amount if type(amount) is str else amount_text(line.fields), wallet.currency)
-    is_credit = KINDS[kind] if kind == "credit" or kind == "debit" else _kind(line.fields)
+    is_credit = IS_CREDIT[kind] if kind == "credit" or kind == "debit" else _kind(line.fields)
     if note is not None:
         check_note(note if type(note) is str else text(line.fields, "note"))
     at_us = None if at is None else parse_start(at if type(at) is str else text(line.fields, "at"), zone)
@@ -254,7 +254,7 @@ def check_count(line: Line, found: int | None) -> None:
 
 def _kind(fields: dict[str, Any]) -> bool:
     kind = fields.get("kind")
-    is_credit = KINDS.get(kind) if type(kind) is str else None
+    is_credit = IS_CREDIT.get(kind) if type(kind) is str else None
     if is_credit is None:
         raise InvalidInput(
             "kind is missing" if kind is None else f"not a kind: {shown(str(kind))}", hint="credit or debit"
