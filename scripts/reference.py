@@ -19,8 +19,8 @@ from typing import Any, NotRequired, get_origin, get_type_hints
 os.environ["TYPER_USE_RICH"] = "0"
 os.environ["COLUMNS"] = "100"
 
-from wallet_cli.cli.app import TREE, main
-from wallet_cli.cli.command import Group
+from wallet_cli.cli import tree
+from wallet_cli.cli.app import main
 from wallet_cli.engine import group_commit
 from wallet_cli.operations import fields as fields_
 from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
@@ -108,11 +108,7 @@ def answers() -> str:
 def paths() -> Iterator[list[str]]:
     """Every command, as the words that call it; the root first."""
     yield []
-    for name, what in TREE.items():
-        if isinstance(what, Group):
-            yield from ([name, sub] for sub in what.commands)
-        else:
-            yield [name]
+    yield from (words.split() for words, _ in tree.each())
 
 
 def help_of(path: list[str]) -> str:

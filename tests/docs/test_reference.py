@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from wallet_cli.cli.app import TREE
+from wallet_cli.cli.tree import TREE
 from wallet_cli.web.app import PAGES
 from wallet_cli.web.operations import OPERATIONS
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from remote.place import Both, Place, comparable, same
 from support.failures import tree
 
-from wallet_cli.cli.app import TREE
-from wallet_cli.cli.command import Group
+from wallet_cli.cli import tree as commands
 
 # What is done, by command. Each is run in every format.
 DONE: tuple[tuple[str, str], ...] = (
@@ -252,14 +251,6 @@ IN_TONGA = {"WALLET_TIMEZONE": "Pacific/Tongatapu"}
 """The time zone of who asks counts for nothing: days and times are the ledger's, from here and from afar."""
 
 
-def commands(tree: Mapping[str, str | Group] = TREE, prefix: str = "") -> Iterator[str]:
-    for name, found in tree.items():
-        if isinstance(found, Group):
-            yield from commands(found.commands, f"{prefix}{name} ")
-        else:
-            yield prefix + name
-
-
 def ask(place: Place, line: str, environ: Mapping[str, str] = IN_TONGA) -> Both:
     case = place.case()
     for name, text in FILES.items():
@@ -273,7 +264,7 @@ def ask(place: Place, line: str, environ: Mapping[str, str] = IN_TONGA) -> Both:
 
 def test_the_table_has_every_command() -> None:
     """A command that is added has to be shown to do from afar what it does on a file."""
-    assert {command for command, _ in DONE} | ELSEWHERE == set(commands())
+    assert {command for command, _ in DONE} | ELSEWHERE == set(dict(commands.each()))
 
 
 @pytest.mark.parametrize("form", FORMATS)

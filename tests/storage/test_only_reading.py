@@ -19,9 +19,7 @@ import pytest
 from support import cli, engines, processes
 
 from wallet_cli import settings
-from wallet_cli.cli.app import TREE
-from wallet_cli.cli.command import Group
-from wallet_cli.cli.purposes import MAKING, READING, READING_WITHOUT_OPTIONS
+from wallet_cli.cli import tree
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.errors import StorageError
@@ -51,19 +49,10 @@ OTHERS = [
 ]
 
 
-def commands() -> Iterator[str]:
-    for name, found in TREE.items():
-        yield from (f"{name} {each}" for each in found.commands) if isinstance(found, Group) else (name,)
-
-
-def test_the_lists_name_commands_that_there_are() -> None:
-    known = set(commands())
-    lists = (MAKING, READING, frozenset(READING_WITHOUT_OPTIONS))
-    assert all(each <= known for each in lists)
-    assert sum(map(len, lists)) == len(frozenset().union(*lists))
-    assert {
-        " ".join(line.split()[: 2 if line.split()[0] in ("tx", "hold", "key", "ledger") else 1]) for line in READERS
-    } == (READING | frozenset(READING_WITHOUT_OPTIONS))
+def test_the_lines_are_those_of_all_commands_that_read() -> None:
+    reading = {words for words, each in tree.each() if each.purpose is Purpose.READ or each.writes_with}
+    words = (line.split()[: 2 if isinstance(tree.TREE[line.split()[0]], tree.Group) else 1] for line in READERS)
+    assert set(map(" ".join, words)) == reading
 
 
 @pytest.mark.parametrize("line", READERS + OTHERS)

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -18,11 +18,10 @@ from support import cli
 from support.engines import Address, dump
 from support.transcript import is_one_error, lines
 
-from wallet_cli.cli.app import TREE
-from wallet_cli.cli.command import Group
-from wallet_cli.cli.lost_answers import KEY_ANSWERS, READ, WITHOUT_LEDGER, cannot_write
-from wallet_cli.cli.purposes import READING
+from wallet_cli.cli import tree
+from wallet_cli.cli.lost_answers import KEY_ANSWERS, READ, cannot_write
 from wallet_cli.cli.stdout import UnwritableError
+from wallet_cli.domain.purpose import Purpose
 from wallet_cli.operations import wallets
 from wallet_cli.storage.sqlite import SqliteStore
 
@@ -90,26 +89,21 @@ def test_where_an_answer_is_lost_it_is_said_what_was_done(
     assert seen in cli.run(seen_by).out
 
 
-def commands(tree: Mapping[str, str | Group], before: str = "") -> Iterator[tuple[str, str]]:
-    """All commands by their words, each with where its function is."""
-    for word, found in tree.items():
-        if isinstance(found, Group):
-            yield from commands(found.commands, f"{before}{word} ")
-        else:
-            yield f"{before}{word}", found
+WITHOUT_LEDGER = {"config show", "demo", "serve"}
+"""Commands that write to no ledger, or answer nothing."""
 
 
-@pytest.mark.parametrize(("command", "place"), list(commands(TREE)))
-def test_every_command_knows_what_to_say_of_a_lost_answer(command: str, place: str) -> None:
+@pytest.mark.parametrize(("words", "command"), list(tree.each()))
+def test_every_command_knows_what_to_say_of_a_lost_answer(words: str, command: tree.Command) -> None:
     """A command that reads does not speak of a write, and no key is spoken of where none was given."""
-    module, _, function = place.partition(":")
-    names = set(inspect.signature(getattr(import_module(module), function)).parameters)
+    module, _, function = command.function.partition(":")
+    names = set(inspect.signature(getattr(import_module(f"wallet_cli.cli.{module}"), function)).parameters)
     values = dict.fromkeys(names, "1") | {"dry_run": False}
-    unkeyed = cannot_write(UnwritableError(errno.ENOSPC, "full"), command, values | {"key": None}).hint
-    keyed = cannot_write(UnwritableError(errno.ENOSPC, "full"), command, values).hint
-    assert (unkeyed == READ) == (command in READING or command in WITHOUT_LEDGER)
+    unkeyed = cannot_write(UnwritableError(errno.ENOSPC, "full"), words, values | {"key": None}).hint
+    keyed = cannot_write(UnwritableError(errno.ENOSPC, "full"), words, values).hint
+    assert (unkeyed == READ) == (command.purpose is Purpose.READ or words in WITHOUT_LEDGER)
     assert "same key" not in str(unkeyed)
-    assert (keyed == KEY_ANSWERS) == ("key" in names and command not in {"tx list", "ledger set"})
+    assert (keyed == KEY_ANSWERS) == ("key" in names and words not in {"tx list", "ledger set"})
 
 
 @needs_dev_full

@@ -19,8 +19,7 @@ from support.transcript import Event, Note, Output, Session, Step
 
 import wallet_cli
 from wallet_cli import errors
-from wallet_cli.cli.app import TREE
-from wallet_cli.cli.command import Group
+from wallet_cli.cli import tree
 
 FOLDER = Path(__file__).parent
 STORIES = sorted(FOLDER.rglob("*.transcript"))
@@ -104,13 +103,6 @@ def errors_raised() -> dict[str, type[errors.WalletError]]:
     return {class_.code: class_ for class_ in tree if class_.__name__ in made}
 
 
-def commands() -> list[str]:
-    found = []
-    for name, what in TREE.items():
-        found += [f"{name} {sub}" for sub in what.commands] if isinstance(what, Group) else [name]
-    return found
-
-
 @pytest.mark.parametrize(
     "code", sorted(errors_raised().keys() - ONLY_A_BUG_RAISES - ONLY_HTTP_ANSWERS - ONLY_LINES_GET)
 )
@@ -122,7 +114,7 @@ def test_every_error_has_a_story_in_words_and_in_json(code: str) -> None:
     assert any(f'"code": "{code}"' in output.err[0] for output in failing)
 
 
-@pytest.mark.parametrize("command", [name for name in commands() if name not in RUNS_UNTIL_STOPPED])
+@pytest.mark.parametrize("command", [name for name, _ in tree.each() if name not in RUNS_UNTIL_STOPPED])
 def test_every_command_has_a_story_in_every_format(command: str) -> None:
     """commands/COMMAND.transcript shows it succeed in each of them."""
     path = FOLDER / "commands" / f"{command.replace(' ', '-')}.transcript"

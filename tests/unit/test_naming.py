@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from support.cli import Outcome
 from support.engines import Engine
 
-from wallet_cli.cli.app import TREE
-from wallet_cli.cli.command import Group
+from wallet_cli.cli import tree
 from wallet_cli.domain.ids import (
     MAX_ID,
     UserId,
@@ -123,15 +122,8 @@ def shop(wallet: Wallet, engine: Engine, tmp_path: Path, monkeypatch: pytest.Mon
     return wallet
 
 
-def leaves() -> list[str]:
-    found = []
-    for name, what in TREE.items():
-        found += [f"{name} {sub}" for sub in what.commands] if isinstance(what, Group) else [name]
-    return found
-
-
 def test_the_table_has_every_command() -> None:
-    assert PRINTS.keys() | PRINT_NO_NAMES == set(leaves())
+    assert PRINTS.keys() | PRINT_NO_NAMES == set(dict(tree.each()))
     assert not PRINTS.keys() & PRINT_NO_NAMES
 
 

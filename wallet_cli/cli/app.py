@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption
 
-from wallet_cli.cli.command import CONTEXT, Group, lazy_group
+from wallet_cli.cli.command import CONTEXT, lazy_group
 from wallet_cli.cli.output import Format, print_error
 from wallet_cli.cli.stdout import ReaderLeftError, UnwritableError
+from wallet_cli.cli.tree import TREE
 from wallet_cli.errors import (
     InternalError,
     Interrupted,
@@ -25,60 +26,6 @@ from wallet_cli.errors import (
     shown,
     was_interrupted,
 )
-
-TREE: dict[str, str | Group] = {
-    "register": "wallet_cli.cli.register:register",
-    "users": "wallet_cli.cli.register:users",
-    "create": "wallet_cli.cli.wallet:create",
-    "list": "wallet_cli.cli.wallet:list_",
-    "balance": "wallet_cli.cli.wallet:balance",
-    "limits": "wallet_cli.cli.wallet:limits",
-    "freeze": "wallet_cli.cli.wallet:freeze",
-    "unfreeze": "wallet_cli.cli.wallet:unfreeze",
-    "close": "wallet_cli.cli.wallet:close",
-    "tx": Group(
-        "Add, show, list, total and reverse transactions.",
-        {
-            "add": "wallet_cli.cli.tx:add",
-            "show": "wallet_cli.cli.tx:show",
-            "list": "wallet_cli.cli.tx:list_",
-            "total": "wallet_cli.cli.tx:total",
-            "reverse": "wallet_cli.cli.tx:reverse",
-        },
-    ),
-    "transfer": "wallet_cli.cli.tx:transfer",
-    "hold": Group(
-        "Keep money for a later debit: place, capture, void and list holds.",
-        {
-            "add": "wallet_cli.cli.hold:add",
-            "capture": "wallet_cli.cli.hold:capture",
-            "void": "wallet_cli.cli.hold:void",
-            "list": "wallet_cli.cli.hold:list_",
-        },
-    ),
-    "statement": "wallet_cli.cli.statement:statement",
-    "import": "wallet_cli.cli.import_export:import_",
-    "export": "wallet_cli.cli.import_export:export",
-    "wallet": Group("Open wallets.", {"create": "wallet_cli.cli.wallet:create"}),
-    "move": "wallet_cli.cli.move:move",
-    "serve": "wallet_cli.cli.serve:serve",
-    "key": Group(
-        "Make, list and revoke operator keys for `wallet serve`.",
-        {
-            "create": "wallet_cli.cli.key:create",
-            "list": "wallet_cli.cli.key:list_",
-            "revoke": "wallet_cli.cli.key:revoke",
-        },
-    ),
-    "token": "wallet_cli.cli.key:token",
-    "verify": "wallet_cli.cli.verify:verify",
-    "ledger": Group(
-        "See and change what the ledger itself says.",
-        {"show": "wallet_cli.cli.ledger:show", "set": "wallet_cli.cli.ledger:set_"},
-    ),
-    "config": Group("See the settings and where they come from.", {"show": "wallet_cli.cli.config:show"}),
-    "demo": "wallet_cli.cli.demo:demo",
-}
 
 KEY_TELLS = "if it was a write, the same key tells whether it is done; without a key, look whether it is there"
 

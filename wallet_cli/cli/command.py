@@ -1,9 +1,9 @@
 """From a plain function to a command: what all commands share, and how they are found.
 
-A command is a function that returns what to render. Here it is given `-o`, `--json` and `-q`, and whatever it names of
-`ledger` (an open Ledger), `style` (the Style asked for) and `flags` (the root options given). One that prints in other
-formats has a parameter `output` of its own, which takes the place of the shared one. The tree of commands is
-data; a run imports and builds the one command that it is for.
+A command is a function that returns what to render; its docstring goes on where the line of help in tree.py ends. Here
+it is given `-o`, `--json` and `-q`, and whatever it names of `ledger` (an open Ledger), `style` (the Style asked for)
+and `flags` (the root options given). One that prints in other formats has a parameter `output` of its own, which takes
+the place of the shared one. The tree of commands is data; a run imports and builds the one command that it is for.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from wallet_cli.cli.output import Format, Output, Record, Style, notice, render
-from wallet_cli.cli.purposes import purpose_of
 from wallet_cli.cli.stdout import UnwritableError
+from wallet_cli.cli.tree import Command, Group, command_of, section_of
 
 if TYPE_CHECKING:
     from wallet_cli.api import LedgerApi
@@ -66,17 +66,13 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 Function = Callable[..., Output | None]
 
 
-class Group(NamedTuple):
-    """A command with commands of its own: its help, and where each of them is."""
-
-    help: str
-    commands: Mapping[str, str]
-
-
-def lazy_group(tree: Mapping[str, str | Group]) -> type[TyperGroup]:
-    """A group of the commands in `tree`: the command's name → its function as `module:name`, or a group."""
+def lazy_group(tree: Mapping[str, Command | Group]) -> type[TyperGroup]:
+    """A group of the commands in `tree`."""
 
     class LazyGroup(TyperGroup):
+        lists = False
+        """Whether commands are asked for only to be listed."""
+
         def list_commands(self, ctx: Any) -> list[str]:
             return list(tree)
 
@@ -84,18 +80,26 @@ def lazy_group(tree: Mapping[str, str | Group]) -> type[TyperGroup]:
             found = tree.get(cmd_name)
             if found is None:
                 return None
+            if self.lists:
+                return TyperCommand(cmd_name, help=found.help, rich_help_panel=section_of(found))
             if isinstance(found, Group):
                 group = lazy_group(found.commands)
                 return group(name=cmd_name, help=found.help, no_args_is_help=True, context_settings=CONTEXT)
-            module, _, function = found.partition(":")
-            return _command(getattr(import_module(module), function), cmd_name)
+            module, _, function = found.function.partition(":")
+            return _command(getattr(import_module(f"wallet_cli.cli.{module}"), function), cmd_name, found.help)
+
+        def format_help(self, ctx: Any, formatter: Any) -> None:
+            self.lists = True
+            super().format_help(ctx, formatter)
 
     return LazyGroup
 
 
-def _command(function: Function, name: str) -> Any:
+def _command(function: Function, name: str, help_: str) -> Any:
     app = typer.Typer()
-    app.command(name, context_settings=CONTEXT | getattr(function, "context_settings", {}))(_runnable(function))
+    context = CONTEXT | getattr(function, "context_settings", {})
+    more = inspect.getdoc(function)
+    app.command(name, help=f"{help_}\n\n{more}" if more else help_, context_settings=context)(_runnable(function))
     return typer.main.get_command_from_info(
         app.registered_commands[0], pretty_exceptions_short=False, rich_markup_mode=app.rich_markup_mode
     )
@@ -122,7 +126,7 @@ def _runnable(function: Function) -> Callable[..., None]:
             if "ledger" not in given:
                 code = _show(function(**values), style)
             else:
-                with _opened(flags, purpose_of(command, values)) as ledger:
+                with _opened(flags, command_of(command).purpose_with(values)) as ledger:
                     code = _show(function(ledger=ledger, **values), style)
             sys.stdout.flush()
         except UnwritableError as error:

@@ -9,7 +9,6 @@ from wallet_cli.cli.output import Listing, notice
 
 
 def show(flags: Mapping[str, str]) -> Listing:
-    """Print each setting and where it came from."""
     from wallet_cli.operations.context import known_facts
 
     chosen = settings.load(flags, notify=notice)

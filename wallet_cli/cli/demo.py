@@ -35,7 +35,6 @@ STORY = (
 
 
 def demo() -> None:
-    """Play the whole story on a scratch ledger, which is deleted afterwards."""
     from wallet_cli.cli.app import main
 
     # A refusal is part of the story: it stands where a person would see it.

@@ -36,7 +36,6 @@ def add(
     note: NoteOption = None,
     key: KeyOption = None,
 ) -> Record:
-    """Keep money of a wallet from being spent, to be captured later; frees itself when it expires."""
     return Record(ledger.hold(parse_wallet(wallet), amount, expires, note=note, key=key))
 
 
@@ -48,12 +47,10 @@ def capture(
     note: NoteOption = None,
     key: KeyOption = None,
 ) -> Record:
-    """Debit what a hold keeps, or a part of it; the rest is released, unless --keep."""
     return Record(ledger.capture(parse_hold_id(hold), amount, keep=keep, note=note, key=key))
 
 
 def void(ledger: LedgerApi, hold: HoldArgument) -> Record:
-    """Let go of what a hold keeps."""
     return Record(ledger.void(parse_hold_id(hold)))
 
 
@@ -65,7 +62,6 @@ def list_(
     cursor: CursorOption = None,
     all_: AllOption = False,
 ) -> Listing:
-    """List a wallet's holds, the newest first, ended ones too."""
     return listing(
         "holds",
         style,

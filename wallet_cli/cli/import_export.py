@@ -51,7 +51,6 @@ def export(
         typer.Option("--format", "--output", "-o", help="jsonl can be imported again.", show_default="jsonl"),
     ] = None,
 ) -> Document:
-    """Write the ledger out, as of one moment, while others write."""
     from wallet_cli.import_export import exports
 
     form = output if output in exports.FORMATS else "jsonl"
@@ -118,7 +117,6 @@ def import_(
         typer.Option("--save-profile", metavar="NAME", help="CSV: keep these options there.", show_default=False),
     ] = None,
 ) -> Record:
-    """Read transactions in; a line that was read before is not applied again."""
     from wallet_cli.import_export import imports
 
     given = {"delimiter": delimiter, "decimal": decimal, "dates": dates, "encoding": encoding, "wallet": wallet}

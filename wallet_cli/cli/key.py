@@ -22,18 +22,15 @@ def create(
     name: NameArgument,
     read_only: Annotated[bool, typer.Option("--read-only", help="A key that may only read.")] = False,
 ) -> Record:
-    """Make an operator key for `wallet serve`; it is shown this once."""
     return Record(ledger.create_key(name, read_only=read_only), value="key")
 
 
 def list_(ledger: LedgerApi) -> Listing:
-    """List the operator keys."""
     rows = ledger.keys()
     return Listing(rows, COLUMNS, value="name", page={"keys": rows})
 
 
 def revoke(ledger: LedgerApi, name: NameArgument) -> Record:
-    """Refuse an operator key from now on."""
     return Record(ledger.revoke_key(name), value="name")
 
 
@@ -44,5 +41,4 @@ def token(
         int | None, typer.Option("--expires", metavar="MINUTES", help="How long it is good.", show_default="5")
     ] = None,
 ) -> Record:
-    """Issue a token with which a user may read their wallets and take money out of them."""
     return Record(ledger.token(parse_user(user), expires, notice), value="token")

@@ -19,12 +19,10 @@ ValueArgument = Annotated[
 
 
 def show(ledger: LedgerApi) -> Record:
-    """Show the ledger's id, and the settings that it keeps for all who use it."""
     return Record(ledger.facts())
 
 
 def set_(ledger: LedgerApi, key: KeyArgument, value: ValueArgument) -> Record:
-    """Change a setting that the ledger keeps; what has happened stays as it was."""
     return Record(ledger.change(key, value), value=key)
 
 

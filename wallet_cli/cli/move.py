@@ -24,7 +24,6 @@ def move(
     ] = None,
     cancel: Annotated[bool, typer.Option("--cancel", help="Call it off: the old ledger takes writes again.")] = False,
 ) -> Record:
-    """Move the ledger to a file or a PostgreSQL database; say the same again to go on."""
     chosen = settings.load(flags, notify=notice)
     if cancel:
         return Record(moving.cancel(chosen, to, notice), value="to")

@@ -23,14 +23,12 @@ def register(
     name: Annotated[str | None, typer.Option("--name", help="A name to show.", show_default=False)] = None,
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept a user who is registered already.")] = False,
 ) -> Record:
-    """Register a user by phone number."""
     return Record(ledger.register(phone, name, exist_ok=exist_ok), value=_user)
 
 
 def users(
     ledger: LedgerApi, style: Style, limit: LimitOption = None, cursor: CursorOption = None, all_: AllOption = False
 ) -> Listing:
-    """List the users, in the order in which they registered."""
     return listing(
         "users",
         style,

@@ -19,7 +19,6 @@ def serve(
         int, typer.Option("--max-connections", metavar="N", help="Connections of one process; more get 503.")
     ] = 1000,
 ) -> None:
-    """Serve the ledger over HTTP; SIGTERM finishes what was accepted."""
     try:
         from wallet_cli.web.server import ServeOptions
         from wallet_cli.web.server import serve as run

@@ -48,7 +48,6 @@ def statement(
         typer.Option("--output", "-o", help="How to print; html is one file, for paper too.", show_default="table"),
     ] = None,
 ) -> Output:
-    """A wallet's statement: balances, every line with its running balance, and totals by kind."""
     asked = ledger.statement(parse_wallet(wallet), start, end)
     if style.quiet:
         with asked as opened:

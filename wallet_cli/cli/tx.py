@@ -46,7 +46,6 @@ def add(
         bool, typer.Option("--reset-time", help="The last time is a wrong clock's, and ahead: go on from now.")
     ] = False,
 ) -> Record:
-    """Credit or debit a wallet; the answer is on disk before it is printed."""
     if credit == debit:
         raise InvalidInput("give one of --credit and --debit", hint="wallet tx add --help")
     name, pairs = parse_wallet(wallet), _pairs(meta)
@@ -64,7 +63,6 @@ def transfer(
     key: KeyOption = None,
     meta: MetaOption = None,
 ) -> Record:
-    """Move money from one wallet to another, in one step; within one currency."""
     out, into = parse_wallet(source), parse_wallet(target)
     return Record(ledger.transfer(out, into, amount, note=note, key=key, meta=_pairs(meta)))
 
@@ -78,13 +76,11 @@ def reverse(
     force: Annotated[bool, typer.Option("--force", help="Past floors and limits; recorded as such.")] = False,
     meta: MetaOption = None,
 ) -> Record:
-    """Take a transaction back, or a part of it, by a new one; nothing is ever edited or deleted."""
     name, pairs = parse_transaction_id(id_), _pairs(meta)
     return Record(ledger.reverse(name, amount, force=force, note=note, key=key, meta=pairs))
 
 
 def show(ledger: LedgerApi, id_: IdArgument) -> Record:
-    """Show one transaction, what it belongs to, and how much of it has been reversed."""
     return Record(ledger.transaction(parse_transaction_id(id_)))
 
 
@@ -112,7 +108,6 @@ def list_(
     cursor: CursorOption = None,
     all_: AllOption = False,
 ) -> Listing:
-    """List a wallet's transactions, the newest first."""
     return listing(
         "transactions",
         style,
@@ -123,7 +118,6 @@ def list_(
 
 
 def total(ledger: LedgerApi, wallet: WalletArgument, start: FromOption = None, end: ToOption = None) -> Record:
-    """Total a wallet's credits and debits over a period."""
     return Record(ledger.total(parse_wallet(wallet), start, end), value="net")
 
 

@@ -17,5 +17,4 @@ def verify(
         str | None, typer.Argument(metavar="[WALLET]", help="One wallet alone.", show_default="all")
     ] = None,
 ) -> Record:
-    """Work out every total, sequence number and hash again; exit 7 naming the first bad row."""
     return Record(ledger.verify(None if wallet is None else parse_wallet(wallet)), value="transactions")

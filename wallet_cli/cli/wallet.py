@@ -31,7 +31,6 @@ def create(
     ] = None,
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept a wallet that is there already.")] = False,
 ) -> Record:
-    """Open a wallet; a user has at most one of each type."""
     name = parse_new_wallet(wallet)
     return _shown(ledger.create(name, currency, minimum_balance, exist_ok=exist_ok))
 
@@ -46,7 +45,6 @@ def list_(
     cursor: CursorOption = None,
     all_: AllOption = False,
 ) -> Listing:
-    """List wallets, in the order in which they were opened."""
     return listing(
         "wallets",
         style,
@@ -65,7 +63,6 @@ def balance(
         typer.Option("--at", metavar="TIME", help="The balance at the end of that time.", show_default="now"),
     ] = None,
 ) -> Record:
-    """What a wallet holds, now or at a time past."""
     return _shown(ledger.balance(parse_wallet(wallet), at), value="balance")
 
 
@@ -83,7 +80,6 @@ def limits(
         str | None, typer.Option("--daily-debit", metavar="A", help="The most that debits of a day may take.")
     ] = None,
 ) -> Record:
-    """Show a wallet's limits, or set those that are given; `none` removes one."""
     name = parse_wallet(wallet)
     if minimum_balance is maximum_balance is daily_debit is None:
         return _shown(ledger.balance(name))
@@ -91,17 +87,14 @@ def limits(
 
 
 def freeze(ledger: LedgerApi, wallet: WalletArgument) -> Record:
-    """Let nothing into or out of a wallet until it is unfrozen."""
     return _shown(ledger.set_status(parse_wallet(wallet), FROZEN))
 
 
 def unfreeze(ledger: LedgerApi, wallet: WalletArgument) -> Record:
-    """Make a frozen wallet active again."""
     return _shown(ledger.set_status(parse_wallet(wallet), ACTIVE))
 
 
 def close(ledger: LedgerApi, wallet: WalletArgument) -> Record:
-    """Close a wallet for good; its balance has to be 0, with no holds."""
     return _shown(ledger.set_status(parse_wallet(wallet), CLOSED))
 
 

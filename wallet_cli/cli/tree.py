@@ -1,0 +1,196 @@
+"""The tree of commands, as data: what each is for in one line, where its function is, and what it does to the ledger.
+
+A run imports the one module that it needs; lists of commands (help, completion, the pages of the manual) need none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from wallet_cli.domain.purpose import Purpose
+
+READ, WRITE, MAKE = Purpose.READ, Purpose.WRITE, Purpose.MAKE
+
+
+class Command(NamedTuple):
+    """A command: the `help` of one line, its function as `module:name` within wallet_cli.cli, and its effect.
+
+    `purpose` is what the ledger is opened for, None where the command opens none, or does so itself. One that writes
+    only where an option of `writes_with` is given reads otherwise. `done` is what it has done by the time that it
+    answers, and where that can be seen: what is said where the answer cannot be printed.
+    """
+
+    help: str
+    function: str
+    purpose: Purpose | None = READ
+    done: str = ""
+    writes_with: tuple[str, ...] = ()
+
+    def writes(self, values: Mapping[str, Any]) -> bool:
+        """Whether it changes anything when it is given these values."""
+        return bool(self.done) and (not self.writes_with or any(values[name] is not None for name in self.writes_with))
+
+    def purpose_with(self, values: Mapping[str, Any]) -> Purpose:
+        """What the ledger is opened for when the command is given these values."""
+        return self.purpose if self.purpose is not None and self.writes(values) else Purpose.READ
+
+
+class Group(NamedTuple):
+    """A command with commands under it."""
+
+    help: str
+    commands: Mapping[str, Command]
+
+
+OPENED = "the wallet is open: `wallet list` shows it"
+POSTED = "the write is done: `wallet tx list WALLET` shows it"
+STATUS_SET = "the write is done: `wallet balance WALLET` shows its status"
+ON_HOLD = "the write is done: `wallet hold list WALLET` shows it"
+
+CREATE = Command("Open a wallet; a user has at most one of each type.", "wallet:create", MAKE, OPENED)
+
+SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
+    "Users and wallets": {
+        "register": Command(
+            "Register a user by phone number.",
+            *("register:register", MAKE, "the user is registered: `wallet users` shows the id"),
+        ),
+        "users": Command("List the users, in the order in which they registered.", "register:users"),
+        "create": CREATE,
+        "list": Command("List wallets, in the order in which they were opened.", "wallet:list_"),
+        "balance": Command("What a wallet holds, now or at a time past.", "wallet:balance"),
+        "limits": Command(
+            "Show a wallet's limits, or set those that are given; `none` removes one.",
+            *("wallet:limits", WRITE, "the limits are set: `wallet limits WALLET` shows them"),
+            ("minimum_balance", "maximum_balance", "daily_debit"),
+        ),
+        "freeze": Command("Let nothing into or out of a wallet.", "wallet:freeze", WRITE, STATUS_SET),
+        "unfreeze": Command("Make a frozen wallet active again.", "wallet:unfreeze", WRITE, STATUS_SET),
+        "close": Command(
+            "Close a wallet for good; its balance has to be 0, with no holds.", "wallet:close", WRITE, STATUS_SET
+        ),
+        "wallet": Group("Open wallets.", {"create": CREATE}),
+    },
+    "Money": {
+        "tx": Group(
+            "Add, show, list, total and reverse transactions.",
+            {
+                "add": Command(
+                    "Credit or debit a wallet; the answer is on disk before it is printed.", "tx:add", WRITE, POSTED
+                ),
+                "show": Command("Show one transaction, and how much of it has been reversed.", "tx:show"),
+                "list": Command("List a wallet's transactions, the newest first.", "tx:list_"),
+                "total": Command("Total a wallet's credits and debits over a period.", "tx:total"),
+                "reverse": Command(
+                    "Take a transaction back, or a part of it, by a new one; nothing is ever edited or deleted.",
+                    *("tx:reverse", WRITE, POSTED),
+                ),
+            },
+        ),
+        "transfer": Command(
+            "Move money from one wallet to another, in one step; within one currency.", "tx:transfer", WRITE, POSTED
+        ),
+        "hold": Group(
+            "Keep money for a later debit: place, capture, void and list holds.",
+            {
+                "add": Command(
+                    "Keep money of a wallet from being spent, to be captured later; frees itself when it expires.",
+                    *("hold:add", WRITE, ON_HOLD),
+                ),
+                "capture": Command(
+                    "Debit what a hold keeps, or a part of it; the rest is released, unless --keep.",
+                    *("hold:capture", WRITE, ON_HOLD),
+                ),
+                "void": Command("Release what a hold keeps.", "hold:void", WRITE, ON_HOLD),
+                "list": Command("List a wallet's holds, the newest first, ended ones too.", "hold:list_"),
+            },
+        ),
+        "statement": Command(
+            "A wallet's statement: balances, every line with its running balance, and totals by kind.",
+            "statement:statement",
+        ),
+    },
+    "Files": {
+        "import": Command(
+            "Read transactions in; a line that was read before is not applied again.",
+            *("import_export:import_", MAKE),
+            "the import has ended: run it again without `--duplicates add`, and no line is applied twice",
+        ),
+        "export": Command("Write the ledger out, as of one moment, while others write.", "import_export:export"),
+    },
+    "The ledger": {
+        "ledger": Group(
+            "See and change what the ledger itself says.",
+            {
+                "show": Command(
+                    "Show the ledger's id, and the settings that it keeps for all who use it.", "ledger:show"
+                ),
+                "set": Command(
+                    "Change a setting that the ledger keeps; what has happened stays as it was.",
+                    *("ledger:set_", WRITE, "the setting is changed: `wallet ledger show` shows it"),
+                ),
+            },
+        ),
+        "verify": Command(
+            "Work out every total, sequence number and hash again; exit 7 naming the first bad row.", "verify:verify"
+        ),
+        "move": Command(
+            "Move the ledger to a file or a PostgreSQL database; say the same again to go on.",
+            *("move:move", None, "what was asked for is done: the same command tells how it stands"),
+        ),
+    },
+    "Serving": {
+        "serve": Command("Serve the ledger over HTTP; SIGTERM finishes what was accepted.", "serve:serve", None),
+        "key": Group(
+            "Make, list and revoke operator keys for `wallet serve`.",
+            {
+                "create": Command(
+                    "Make an operator key for `wallet serve`; it is shown this once.",
+                    *("key:create", WRITE),
+                    "the key is made, and cannot be shown again: `wallet key revoke {name}`, and make another",
+                ),
+                "list": Command("List the operator keys.", "key:list_"),
+                "revoke": Command(
+                    "Refuse an operator key from now on.",
+                    *("key:revoke", WRITE, "the key is revoked: `wallet key list` shows it"),
+                ),
+            },
+        ),
+        "token": Command(
+            "Issue a token with which a user may read their wallets and take money out of them.",
+            *("key:token", WRITE, "the token is lost, and ends by itself: ask for another one"),
+        ),
+    },
+    "This program": {
+        "config": Group(
+            "See the settings and where they come from.",
+            {"show": Command("Print each setting and where it came from.", "config:show", None)},
+        ),
+        "demo": Command("Play the whole story on a scratch ledger, which is deleted afterwards.", "demo:demo", None),
+    },
+}
+"""Commands and groups by what they are for, in the order in which help lists them."""
+
+TREE: Mapping[str, Command | Group] = {name: what for section in SECTIONS.values() for name, what in section.items()}
+
+
+def each() -> Iterator[tuple[str, Command]]:
+    """Every command by the words that call it, as `tx add`."""
+    for name, what in TREE.items():
+        if isinstance(what, Group):
+            yield from ((f"{name} {sub}", command) for sub, command in what.commands.items())
+        else:
+            yield name, what
+
+
+def section_of(found: Command | Group) -> str | None:
+    """The heading under which help lists it; None within a group."""
+    return next((title for title, section in SECTIONS.items() if found in section.values()), None)
+
+
+def command_of(words: str) -> Command:
+    """The command that these words call. Raises KeyError for what is none."""
+    name, _, sub = words.partition(" ")
+    what = TREE[name]
+    return what.commands[sub] if isinstance(what, Group) else what
