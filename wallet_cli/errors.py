@@ -45,7 +45,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 SHOWN_CHARS = 60
@@ -342,6 +342,15 @@ def shown(text: str) -> str:
     """Return user text as it may stand in a one-line message: quoted, control characters escaped, cut when long."""
     cut = text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
     return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut) + "'"
+
+
+def suggestion(text: str, names: Collection[str]) -> str | None:
+    """A hint for a name that is not there: the nearest of those that are, and all of them; None where there is none."""
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(text, names, n=1)
+    there = f"there are: {', '.join(names)}" if names else None
+    return f"did you mean {nearest[0]}? {there}" if nearest else there
 
 
 def shown_url(url: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.domain.money import Currency, parse_currency, parse_minimum
 from wallet_cli.domain.period import DAY_US, UTC_NAME, check_zone, parse_duration
-from wallet_cli.errors import InvalidInput, shown, shown_url
+from wallet_cli.errors import InvalidInput, shown, shown_url, suggestion
 
 APP_NAME = "wallet"
 MAX_LOCK_TIMEOUT_S = 86_400.0
@@ -47,6 +47,9 @@ ELSEWHERE = re.compile(
 )
 """How the address of a ledger on another machine begins: a URL, what PostgreSQL's driver takes, a network share."""
 
+POSTGRES_SCHEMES = ("postgresql", "postgres")
+SERVER_SCHEMES = ("http", "https")
+
 DB_DEFAULT = "(data folder)/wallet.db"
 MADE_WHEN_NEEDED = "(made when first needed)"
 SYSTEM_ZONE = "system"
@@ -56,8 +59,10 @@ LEDGER = "ledger"
 TOKEN_DEFAULT = "(from the token file)"  # noqa: S105  (no token)
 TOKEN_FILE_DEFAULT = "(beside the config file)/token"  # noqa: S105
 CA_FILE_DEFAULT = "(the well-known ones)"
+NO_NAME = "(none)"
 SETTINGS = (
     Setting("db", ("WALLET_DB",), DB_DEFAULT),
+    Setting("ledger", ("WALLET_LEDGER",), NO_NAME),
     Setting("currency", ("WALLET_CURRENCY",), "INR"),
     Setting("phone_region", ("WALLET_PHONE_REGION",), "IN"),
     Setting("minimum_balance", ("MINIMUM_BALANCE", "WALLET_MINIMUM_BALANCE"), "0"),
@@ -73,6 +78,11 @@ SETTINGS = (
     Setting("ca_file", ("WALLET_CA_FILE",), CA_FILE_DEFAULT, trusted=True),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+OF_NAMED_LEDGER = ("db", "token", "token_file", "ca_file")
+"""What `[ledgers.NAME]` in the config file may say: where a ledger is, and how it is reached."""
+
+LEDGER_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 ANY_CURRENCY = Currency("any", 8)
 
@@ -92,6 +102,8 @@ class Place(NamedTuple):
 
     values: Mapping[str, Value] = {}
     mode: int = 0
+    ledgers: Mapping[str, Place] = {}
+    """What a config file says of ledgers that have names there."""
 
     def exposed(self, name: str) -> str | None:
         """What others may do to a setting that is kept here, and should not, if so."""
@@ -108,6 +120,7 @@ class Settings:
         self.values = values
         self._places = places
         """Where values are kept: the environment, a file of variables, the config file."""
+        self._ledgers: Mapping[str, Place] = places[-1].ledgers if places else {}
 
     @property
     def db(self) -> str:
@@ -116,6 +129,11 @@ class Settings:
     @property
     def db_is_default(self) -> bool:
         return self.values["db"].source == "default"
+
+    @property
+    def ledger(self) -> str | None:
+        """The name by which the ledger was chosen, if by one."""
+        return self.given("ledger")
 
     @property
     def currency(self) -> Currency:
@@ -128,6 +146,16 @@ class Settings:
     @property
     def phone_region(self) -> str:
         return self.values["phone_region"].text
+
+    @property
+    def checked_phone_region(self) -> str:
+        """The same, a country that there is: looking takes a while."""
+        from wallet_cli.domain.phone import check_region
+
+        try:
+            return check_region(self.phone_region)
+        except InvalidInput as error:
+            raise self._wrong("phone_region", error.hint) from None
 
     @property
     def minimum_balance(self) -> str:
@@ -155,13 +183,8 @@ class Settings:
 
     def of_new_ledger(self) -> LedgerFacts:
         """What a ledger that is made now keeps of these settings. Raises InvalidInput for a wrong one."""
-        from wallet_cli.domain.phone import check_region
-
-        try:
-            region = check_region(self.phone_region)
-        except InvalidInput as error:
-            raise self._wrong("phone_region", error.hint) from None
-        return LedgerFacts(None, self.currency.name, region, self.minimum_balance, self.timezone or UTC_NAME)
+        zone = self.timezone or UTC_NAME
+        return LedgerFacts(None, self.currency.name, self.checked_phone_region, self.minimum_balance, zone)
 
     def within(self, facts: LedgerFacts) -> Settings:
         """The same in a ledger: what nobody chose is as the ledger says, and its time zone is its own."""
@@ -170,7 +193,7 @@ class Settings:
             text = getattr(facts, name)
             if text is not None and (name == "timezone" or values[name].source in ("default", LEDGER)):
                 values[name] = Value(text, LEDGER)
-        return Settings(values)
+        return Settings(values, self._places)
 
     @property
     def env(self) -> str:
@@ -268,9 +291,11 @@ class Settings:
         """
         from wallet_cli.domain.host import host_of
 
-        own = [place for place in self._places if token in (place.values.get("token"), place.values.get("token_file"))]
+        own = [place for place in self._kept() if token in (place.values.get("token"), place.values.get("token_file"))]
         beside = self._places[-1:] if token.source == "default" else own
-        for place in (*beside, *self._places):
+        for each in (*beside, *self._places):
+            name = each.values.get("ledger")
+            place = each if name is None else self._ledgers.get(name.text, each)
             named = place.values.get("db")
             if named is not None and host_of(named.text) is not None:
                 return place
@@ -279,7 +304,11 @@ class Settings:
     def exposed(self, name: str) -> str | None:
         """What is wrong with the file that the value of a setting is from, if anything is."""
         value = self.values[name]
-        return next((place.exposed(name) for place in self._places if place.values.get(name) is value), None)
+        return next((place.exposed(name) for place in self._kept() if place.values.get(name) is value), None)
+
+    def _kept(self) -> Sequence[Place]:
+        """Every place that keeps values."""
+        return (*self._places, *self._ledgers.values())
 
     @property
     def ca_file(self) -> str | None:
@@ -292,15 +321,68 @@ class Settings:
         return None if value.source in ("default", LEDGER) else value.text
 
     def shown(self) -> list[dict[str, str]]:
-        """`name, value, source` of each, secrets covered."""
+        """`name, value, source` of each, secrets covered; then what the config file says of ledgers by name."""
+        rows = [(name, BY_NAME[name], value) for name, value in self.values.items()]
+        for ledger, place in self._ledgers.items():
+            rows += [(f"ledgers.{ledger}.{name}", BY_NAME[name], value) for name, value in place.values.items()]
         return [
-            {"name": name, "value": _covered(BY_NAME[name], value), "source": value.source}
-            for name, value in self.values.items()
+            {"name": name, "value": _covered(setting, value), "source": value.source} for name, setting, value in rows
         ]
+
+    def check(self, name: str) -> None:
+        """Raises InvalidInput for a wrong value, as what needs it would; a name is as `shown` has it."""
+        _, _, within = name.rpartition(".")
+        if name == within:
+            CHECKS.get(name, _any)(self)
+        else:
+            ledger = name.split(".")[1]
+            Settings({**self.values, **self._ledgers[ledger].values}).check(within)
+
+    def _check_db(self) -> None:
+        try:
+            check_db(self.db, elsewhere=True)
+        except InvalidInput as error:
+            raise self._wrong("db", f"{error.message}; {error.hint}") from None
 
     def _wrong(self, name: str, hint: str | None) -> InvalidInput:
         value = self.values[name]
-        return InvalidInput(f"the setting {name} is wrong: {shown(value.text)} (from {value.source})", hint=hint)
+        text = shown(_covered(BY_NAME[name], value))
+        return InvalidInput(f"the setting {name} is wrong: {text} (from {value.source})", hint=hint)
+
+
+def _any(_: Settings) -> None:
+    """For what takes any text."""
+
+
+CHECKS: Mapping[str, Callable[[Settings], object]] = {
+    "db": Settings._check_db,
+    "currency": lambda settings: settings.currency,
+    "phone_region": lambda settings: settings.checked_phone_region,
+    "minimum_balance": lambda settings: settings.minimum_balance,
+    "jwt_access_token_expires": lambda settings: settings.jwt_access_token_expires_minutes,
+    "jwt_max_token_expires": lambda settings: settings.jwt_max_token_expires_minutes,
+    "timezone": lambda settings: settings.timezone,
+    "lock_timeout": lambda settings: settings.lock_timeout_s,
+    "clock_skew": lambda settings: settings.clock_skew_us,
+}
+"""What raises for a wrong value of a setting. The others take any text."""
+
+
+def check_db(db: str, *, elsewhere: bool) -> None:
+    """Raises InvalidInput for what names no ledger: a path, a database, and, `elsewhere`, a server's address do."""
+    scheme = db.partition("://")[0] if "://" in db else ""
+    if elsewhere and scheme.lower() in SERVER_SCHEMES:
+        from wallet_cli.domain.host import host_of
+
+        if host_of(db) is None:
+            raise InvalidInput("this address names no host", hint="https://HOST, or http://HOST:PORT")
+    elif scheme and scheme not in POSTGRES_SCHEMES:
+        raise InvalidInput(
+            f"a ledger is not kept at {shown(scheme + '://…')}", hint="give a path, or postgresql://user@host/database"
+        )
+    elif not scheme and re.match(r"postgres(ql)?:|(host|hostaddr|port|dbname|user|service) ?=", db):
+        # Such a file could be made; and its name, with a password in it, be printed.
+        raise InvalidInput("a ledger on a server is named by a URL", hint="postgresql://user@host/database")
 
 
 def load(
@@ -319,19 +401,68 @@ def load(
     is ignored and alone names the ledger: the command would go on with another one.
     """
     of_flags, of_environment = _of_flags(flags), _of_variables(environ, "")
+    config = config or config_path(environ)
+    of_config = _of_config(config)
     named = flags.get("env_file")
     if named is not None:
         variables = _of_env_file(Path(named))
     else:
-        has_ledger = "db" in of_flags or "db" in of_environment.values
-        variables = _of_dotenv((folder or Path()) / ".env", notify or _unheard, has_ledger=has_ledger)
-    places = (of_environment, variables, _of_config(config or config_path(environ)))
-    found = [of_flags, *(place.values for place in places)]
+        has_ledger = any(name in each for name in ("db", "ledger") for each in (of_flags, of_environment.values))
+        dotenv = (folder or Path()) / ".env"
+        variables = _of_dotenv(dotenv, notify or _unheard, of_config.ledgers, has_ledger=has_ledger)
+    return _settled(of_flags, (of_environment, variables, of_config), config)
+
+
+def of_config_alone(says: Place, config: Path) -> Settings:
+    """What a config file says, and the defaults. Raises InvalidInput where it contradicts itself."""
+    return _settled({}, (says,), config)
+
+
+def _settled(flags: Mapping[str, Value], places: Sequence[Place], config: Path) -> Settings:
+    found = _with_named([flags, *(place.values for place in places)], places[-1].ledgers, config)
     values = {}
     for setting in SETTINGS:
         given = (each[setting.name] for each in found if setting.name in each)
         values[setting.name] = next(given, None) or Value(_default(setting), "default")
     return Settings(values, places)
+
+
+def _with_named(
+    found: Sequence[Mapping[str, Value]], ledgers: Mapping[str, Place], config: Path
+) -> list[Mapping[str, Value]]:
+    """What each place says, with what the config file says of the ledger that is chosen by its name, if one is.
+
+    It counts as much as the name: before what the place says that names it. Raises InvalidInput for a name that is
+    not there, and where one place names a ledger in two ways.
+    """
+    for number, values in enumerate(found):
+        db, name = values.get("db"), values.get("ledger")
+        if db is not None and name is not None:
+            raise InvalidInput(
+                f"db (from {db.source}) and ledger (from {name.source}) both name the ledger", hint="give one of them"
+            )
+        if db is not None:
+            return [each if "ledger" not in each else _without_name(each) for each in found]
+        if name is not None:
+            named = dict(_named(name, ledgers, config).values)
+            if "token_file" in named:  # a token from elsewhere does not take its place
+                named.setdefault("token", Value(TOKEN_DEFAULT, "default"))
+            return [*found[:number], named, *found[number:]]
+    return list(found)
+
+
+def _without_name(values: Mapping[str, Value]) -> Mapping[str, Value]:
+    return {name: value for name, value in values.items() if name != "ledger"}
+
+
+def _named(name: Value, ledgers: Mapping[str, Place], config: Path) -> Place:
+    found = ledgers.get(name.text)
+    if found is None:
+        raise InvalidInput(
+            f"there is no ledger called {shown(name.text)} in {config} (from {name.source})",
+            hint=suggestion(name.text, ledgers) or "wallet config set ledgers.NAME.db DB adds one",
+        )
+    return found
 
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path:
@@ -389,7 +520,7 @@ def _of_variables(variables: Mapping[str, str | None], where: str, mode: int = 0
     return Place(found, mode)
 
 
-def _of_dotenv(path: Path, notify: Callable[[str], None], *, has_ledger: bool) -> Place:
+def _of_dotenv(path: Path, notify: Callable[[str], None], ledgers: Mapping[str, Place], *, has_ledger: bool) -> Place:
     """What a `.env` says that one may have come upon by standing in some folder.
 
     So it names nobody who is sent a token or a password, and none of those; and is ignored where somebody else may have
@@ -415,7 +546,7 @@ def _of_dotenv(path: Path, notify: Callable[[str], None], *, has_ledger: bool) -
         return Place()
     allowed = {}
     for name, text in variables.items():
-        refused = _refused_in_dotenv(name, text or "")
+        refused = _refused_in_dotenv(name, text or "", ledgers)
         if refused:
             notify(f"ignored {name} in {path}: {refused}; set it in the environment, or --env-file {path}")
         else:
@@ -426,7 +557,8 @@ def _of_dotenv(path: Path, notify: Callable[[str], None], *, has_ledger: bool) -
 def _names_ledger(path: Path) -> bool:
     """Whether a file that is ignored would name the ledger; not where it cannot be read."""
     try:
-        return bool(_read_variables(path)[0].get("WALLET_DB"))
+        variables = _read_variables(path)[0]
+        return bool(variables.get("WALLET_DB") or variables.get("WALLET_LEDGER"))
     except (OSError, InvalidInput):
         return False
 
@@ -442,7 +574,7 @@ def _foreign(found: os.stat_result) -> str | None:
     return None
 
 
-def _refused_in_dotenv(name: str, text: str) -> str | None:
+def _refused_in_dotenv(name: str, text: str, ledgers: Mapping[str, Place]) -> str | None:
     """Why a `.env` may not set a variable to that text, if so."""
     setting = next((each for each in SETTINGS if name in each.variables), None)
     if not text:
@@ -451,6 +583,8 @@ def _refused_in_dotenv(name: str, text: str) -> str | None:
         return "a .env does not say how to reach a database"
     if setting is not None and setting.trusted:
         return f"a .env may not set {setting.name}"
+    if setting is not None and setting.name == "ledger" and text in ledgers:
+        setting, text = BY_NAME["db"], ledgers[text].values["db"].text
     if setting is not None and setting.name == "db" and ELSEWHERE.match(text):
         return "a .env may not name a ledger on another machine"
     return None
@@ -549,20 +683,45 @@ def check_expires_minutes(minutes: int, most: int = MAX_EXPIRES_MINUTES) -> int:
 def _of_config(path: Path) -> Place:
     if not os.path.isfile(path):  # noqa: PTH113
         return Place()
-    import tomllib
-
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            found: dict[str, Any] = tomllib.loads(file.read().decode("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+            text = file.read()
+    except OSError as error:
+        raise InvalidInput(f"cannot read {path}: {error}", hint="check the path") from None
+    return read_config(text, path, mode)
+
+
+def read_config(text: bytes, path: Path, mode: int = 0) -> Place:
+    """What the text of a config file says. Raises InvalidInput for what is no TOML, or no setting."""
+    import tomllib
+
+    try:
+        found: dict[str, Any] = tomllib.loads(text.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"cannot read {path}: {error}", hint='it is TOML: name = "value"') from None
-    for name, value in found.items():
-        if name not in BY_NAME:
-            raise InvalidInput(f"{path}: there is no setting {shown(name)}", hint=f"there are: {', '.join(BY_NAME)}")
+    ledgers = found.pop("ledgers", {})
+    if not isinstance(ledgers, dict) or not all(isinstance(each, dict) for each in ledgers.values()):
+        raise InvalidInput(f"{path}: ledgers is no table of tables", hint='[ledgers.till], then db = "…"')
+    named = {}
+    for name, table in ledgers.items():
+        where = f"ledgers.{name}"
+        if LEDGER_NAME.fullmatch(name) is None:
+            raise InvalidInput(f"{path}: a ledger cannot be called {shown(name)}", hint="1 to 32 of A-Z a-z 0-9 _ -")
+        if "db" not in table:
+            raise InvalidInput(f"{path}: [{where}] does not say where the ledger is", hint='db = "…"')
+        named[name] = Place(_of_table(table, OF_NAMED_LEDGER, path, f"{where}."), mode)
+    return Place(_of_table(found, list(BY_NAME), path), mode, named)
+
+
+def _of_table(table: Mapping[str, Any], names: Sequence[str], path: Path, where: str = "") -> dict[str, Value]:
+    for name, value in table.items():
+        if name not in names:
+            raise InvalidInput(f"{path}: there is no setting {shown(where + name)}", hint=suggestion(name, names))
         if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise InvalidInput(f"{path}: {name} is not text or a number", hint=f'{name} = "…"')
-    return Place({name: Value(str(value), str(path)) for name, value in found.items()}, mode)
+            raise InvalidInput(f"{path}: {where}{name} is not text or a number", hint=f'{name} = "…"')
+    source = f"{path}: {where[:-1]}" if where else str(path)
+    return {name: Value(str(value), source) for name, value in table.items()}
 
 
 def _covered(setting: Setting, value: Value) -> str:

@@ -213,7 +213,7 @@ REFUSED: tuple[tuple[str, str], ...] = (
 )
 
 # Not of one ledger: what each is for is tested below, or in test_connection.py.
-ELSEWHERE = {"serve", "move", "demo", "config show"}
+ELSEWHERE = {"serve", "move", "demo", *(f"config {word}" for word in ("path", "show", "get", "set", "unset", "edit"))}
 
 FILES = {
     "lines.jsonl": (

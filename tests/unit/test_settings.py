@@ -401,3 +401,127 @@ def test_no_token_may_be_made_for_longer_than_the_bound(tmp_path: Path) -> None:
     for text in ("0", "525601", "x", "1.5", "-1"):
         with pytest.raises(InvalidInput, match="jwt_max_token_expires"):
             open_tokens(load(tmp_path, {}, {"JWT_MAX_TOKEN_EXPIRES": text}))
+
+
+# --- ledgers by name ------------------------------------------------------------------------------------------------
+
+NAMED = """
+[ledgers.till]
+db = "https://mine.example.org"
+
+[ledgers.shop]
+db = "shop.db"
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "dotenv", "config", "db"),
+    [
+        ({"ledger": "till"}, {"WALLET_DB": "e.db"}, "WALLET_DB=d.db", 'db = "c.db"', f"https://{HERE[:-4]}"),
+        ({"db": "f.db"}, {"WALLET_LEDGER": "till"}, "", "", "f.db"),
+        ({}, {"WALLET_LEDGER": "till"}, "WALLET_DB=d.db", 'db = "c.db"', f"https://{HERE[:-4]}"),
+        ({}, {"WALLET_DB": "e.db"}, "WALLET_LEDGER=shop", "", "e.db"),
+        ({}, {}, "WALLET_LEDGER=shop", 'db = "c.db"', "shop.db"),
+        ({}, {}, "WALLET_DB=d.db", 'ledger = "till"', "d.db"),
+        ({}, {}, "", 'ledger = "shop"', "shop.db"),
+    ],
+)
+def test_a_ledger_by_name_counts_where_its_name_stands(
+    tmp_path: Path, flags: dict[str, str], environ: dict[str, str], dotenv: str, config: str, db: str
+) -> None:
+    (tmp_path / "config.toml").write_text(config + NAMED)
+    (tmp_path / ".env").write_text(dotenv + "\n")
+    found = load(tmp_path, flags, environ)
+    assert found.db == db
+    assert found.ledger == {f"https://{HERE[:-4]}": "till", "shop.db": "shop"}.get(db)
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "config"),
+    [
+        ({"ledger": "till", "db": "x"}, {}, ""),
+        ({}, {"WALLET_DB": "x", "WALLET_LEDGER": "till"}, ""),
+        ({}, {}, 'db = "x"\nledger = "till"'),
+    ],
+)
+def test_one_place_does_not_name_two_ledgers(
+    tmp_path: Path, flags: dict[str, str], environ: dict[str, str], config: str
+) -> None:
+    (tmp_path / "config.toml").write_text(config + NAMED)
+    with pytest.raises(InvalidInput, match="both name the ledger"):
+        load(tmp_path, flags, environ)
+
+
+def test_a_ledger_that_is_not_there_says_which_are(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(NAMED)
+    with pytest.raises(InvalidInput, match="no ledger called 'tlil'") as refused:
+        load(tmp_path, {"ledger": "tlil"}, {})
+    assert refused.value.hint == "did you mean till? there are: till, shop"
+    (tmp_path / "config.toml").unlink()
+    with pytest.raises(InvalidInput) as refused:
+        load(tmp_path, {"ledger": "tlil"}, {})
+    assert "adds one" in (refused.value.hint or "")
+
+
+def test_a_dotenv_chooses_no_ledger_elsewhere_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('db = "c.db"' + NAMED)
+    (tmp_path / ".env").write_text("WALLET_LEDGER=till\nWALLET_CURRENCY=EUR\n")
+    found, said = told(tmp_path, {}, {})
+    assert (found.db, found.currency.name, len(said)) == ("c.db", "EUR", 1)
+    assert "WALLET_LEDGER" in said[0]
+    (tmp_path / ".env").chmod(0o666)
+    with pytest.raises(InvalidInput, match="cannot be trusted"):
+        told(tmp_path, {}, {})
+    assert told(tmp_path, {"ledger": "shop"}, {})[0].db == "shop.db"
+    (tmp_path / ".env").chmod(0o600)
+    assert told(tmp_path, {"env_file": str(tmp_path / ".env")}, {})[0].db == f"https://{HERE[:-4]}"
+
+
+@pytest.mark.parametrize(
+    ("table", "flags", "environ", "sent"),
+    [
+        # What the table says goes with its address, whatever the environment has for another one.
+        ('token = "t"', {"ledger": "till"}, {"WALLET_TOKEN": "other"}, "t"),
+        ('token_file = "FILE"', {"ledger": "till"}, {"WALLET_TOKEN": "other"}, "kept"),
+        ('token = "t"', {}, {"WALLET_LEDGER": "till"}, "t"),
+        # A token is for the ledger that is named beside it, by its name too.
+        ("", {}, {"WALLET_LEDGER": "till", "WALLET_TOKEN": "mine"}, "mine"),
+        ("", {"ledger": "till"}, {"WALLET_LEDGER": "evil", "WALLET_TOKEN": "evil's"}, None),
+        ("", {"ledger": "till"}, {"WALLET_DB": f"https://{EVIL}", "WALLET_TOKEN": "evil's"}, None),
+        ("", {"db": f"https://{HERE}"}, {"WALLET_LEDGER": "evil", "WALLET_TOKEN": "evil's"}, None),
+    ],
+)
+def test_a_token_is_for_the_ledger_that_has_it_or_is_named_beside_it(
+    tmp_path: Path, table: str, flags: dict[str, str], environ: dict[str, str], sent: str | None
+) -> None:
+    file, config = tmp_path / "kept.token", tmp_path / "config.toml"
+    file.write_text("kept\n")
+    file.chmod(0o600)
+    config.write_text(
+        f'[ledgers.till]\ndb = "https://{HERE}"\n{table.replace("FILE", str(file))}\n'
+        f'[ledgers.evil]\ndb = "https://{EVIL}"\n'
+    )
+    config.chmod(0o600)
+    found = load(tmp_path, flags, environ)
+    if sent is not None:
+        assert found.token_for(HERE) == sent
+    else:
+        with pytest.raises(InvalidInput, match="the token is for"):
+            found.token_for(HERE)
+    if "token =" in table:
+        config.chmod(0o644)
+        with pytest.raises(InvalidInput, match="0644"):
+            load(tmp_path, flags, environ).token_for(HERE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("ledgers = 1", "[ledgers]\nx = 1", "[ledgers.x]\ntoken = 't'", "[ledgers.x]\ndb = 'x'\nenv = 'y'"),
+        *("[ledgers.'a b']\ndb = 'x'", "[ledgers.x]\ndb = ['x']", "[ledgers.x.y]\ndb = 'x'"),
+    ],
+)
+def test_a_table_of_ledgers_that_cannot_be_meant_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(InvalidInput, match=r"config\.toml"):
+        load(tmp_path, {}, {})

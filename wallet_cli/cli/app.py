@@ -54,6 +54,15 @@ def root(
         str | None,
         typer.Option("--db", metavar="DB", help="The ledger: a path, or a URL. Also WALLET_DB.", show_default=False),
     ] = None,
+    ledger: Annotated[
+        str | None,
+        typer.Option(
+            "--ledger",
+            metavar="NAME",
+            help="A ledger by its name in config.toml ([ledgers.NAME]). Also WALLET_LEDGER.",
+            show_default=False,
+        ),
+    ] = None,
     env_file: Annotated[
         str | None,
         typer.Option(
@@ -65,7 +74,7 @@ def root(
     ] = False,
 ) -> None:
     """Stored value that people can trust: wallets, credits, debits and balances in one file."""
-    given = {"db": db, "env_file": env_file}
+    given = {"db": db, "ledger": ledger, "env_file": env_file}
     context.obj = {name: text for name, text in given.items() if text is not None}
 
 

@@ -1,15 +1,206 @@
-"""`wallet config show`"""
+"""`wallet config path`, `show`, `get`, `set`, `unset` and `edit`"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
 
 from wallet_cli import settings
-from wallet_cli.cli.output import Listing, notice
+from wallet_cli.cli import config_file
+from wallet_cli.cli.output import Listing, Record, notice
+from wallet_cli.errors import InvalidInput, WalletError, shown, shown_url, suggestion
+
+EDITORS = ("vi", "nano", "notepad")
+PATHS = ("db", "token_file", "ca_file")
+
+NameArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME", help="As `wallet config show` has it: currency, ledgers.till.db.", show_default=False
+    ),
+]
+
+
+def path() -> Record:
+    found = settings.config_path()
+    return Record({"path": str(found), "exists": found.is_file()}, value="path")
 
 
 def show(flags: Mapping[str, str]) -> Listing:
+    """A wrong value is told on stderr, and as `problem` with --json."""
+    chosen = _in_force(flags)
+    rows = chosen.shown()
+    for row in rows:
+        try:
+            chosen.check(row["name"])
+        except InvalidInput as error:
+            row["problem"] = error.message
+            notice(f"{error.message}; hint: {error.hint}")
+    return Listing(rows, ("name", "value", "source"), value="value")
+
+
+def get(flags: Mapping[str, str], name: NameArgument) -> Record:
+    chosen = _in_force(flags)
+    found = _row(chosen, name)
+    chosen.check(name)
+    return Record(found, value="value")
+
+
+def set_(
+    flags: Mapping[str, str],
+    name: NameArgument,
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="What it is to be.", show_default=False)],
+) -> Record:
+    """It is checked first. Secrets are refused here: the list of processes and the shell's history would show them."""
+    ledger, key = _parsed(name)
+    if key is None:
+        raise InvalidInput(f"{name} is no one setting", hint=f"wallet config set {name}.db DB")
+    _refuse_secret(key, value)
+    text = _whole_path(value) if key in PATHS else value
+
+    def alter(document: Any) -> None:
+        table = document
+        for each in () if ledger is None else ("ledgers", ledger):
+            table = table.setdefault(each, {})
+        table[key] = text
+
+    kept = _change(alter, lambda says: says.check(name))
+    now = settings.load(flags)
+    if ledger is None and now.values[key] != kept.values[key]:
+        beats = next(each for each in (now.values[key], now.values["db"]) if each.source != "default")
+        notice(f"{beats.source} says something else, and counts before the config file")
+    return Record(_row(kept, name), value="value")
+
+
+# A minimum below 0 is no option.
+set_.context_settings = {"ignore_unknown_options": True}  # type: ignore[attr-defined]
+
+
+def unset(flags: Mapping[str, str], name: NameArgument) -> Record:
+    """`ledgers.NAME` forgets all that is said of that ledger here; the ledger itself stays where it is."""
+    ledger, key = _parsed(name)
+
+    def alter(document: Any) -> None:
+        table = document if ledger is None else document.get("ledgers", {})
+        if ledger is not None and key is not None:
+            table = table.get(ledger, {})
+        if table.pop(key or ledger, None) is None:
+            notice(f"{name} is not set in {settings.config_path()}")
+
+    _change(alter, lambda _says: None)
+    if ledger is not None:
+        return Record({"name": name, "value": None, "source": None}, value="name")
+    return Record(_row(_in_force(flags), name), value="value")
+
+
+def edit() -> Record:
+    """What the editor leaves is checked before it takes the place of the file. VISUAL and EDITOR name the editor."""
+    place = settings.config_path()
+    before = config_file.read(place)
+    draft = config_file.draft(place, before)
+    try:
+        _run_editor(draft)
+        after = draft.read_bytes()
+        if config_file.read(place) != before:
+            raise InvalidInput(f"{place} was changed by somebody else meanwhile", hint="look at both")
+        chosen = settings.of_config_alone(settings.read_config(after, place), place)
+        for row in chosen.shown():
+            chosen.check(row["name"])
+        if after != before:
+            config_file.replace(place, after)
+    except WalletError as error:
+        if draft.read_bytes() != before:
+            error.hint = f"{error.hint}; the file is as it was, and your text is in {draft}"
+            raise
+        draft.unlink()
+        raise
+    draft.unlink()
+    return Record({"path": str(place), "changed": after != before}, value="path")
+
+
+def _in_force(flags: Mapping[str, str]) -> settings.Settings:
+    """The settings, with what the ledger says where nobody chose."""
     from wallet_cli.operations.context import known_facts
 
     chosen = settings.load(flags, notify=notice)
-    return Listing(chosen.within(known_facts(chosen)).shown(), ("name", "value", "source"), value="value")
+    return chosen.within(known_facts(chosen))
+
+
+def _row(chosen: settings.Settings, name: str) -> dict[str, str]:
+    rows = {row["name"]: row for row in chosen.shown()}
+    if name not in rows:
+        raise InvalidInput(f"there is no setting {shown(name)}", hint=suggestion(name, rows))
+    return rows[name]
+
+
+def _parsed(name: str) -> tuple[str | None, str | None]:
+    """The ledger that a setting is of, if it is of a named one, and its name there; None for all of them.
+
+    Raises InvalidInput for a name that is none.
+    """
+    first, *rest = name.split(".")
+    if first != "ledgers" or not 1 <= len(rest) <= 2:
+        if name not in settings.BY_NAME:
+            raise InvalidInput(f"there is no setting {shown(name)}", hint=suggestion(name, settings.BY_NAME))
+        return None, name
+    if settings.LEDGER_NAME.fullmatch(rest[0]) is None:
+        raise InvalidInput(f"a ledger cannot be called {shown(rest[0])}", hint="1 to 32 of A-Z a-z 0-9 _ -")
+    if len(rest) == 2 and rest[1] not in settings.OF_NAMED_LEDGER:
+        raise InvalidInput(
+            f"a named ledger has no setting {shown(rest[1])}", hint=suggestion(rest[1], settings.OF_NAMED_LEDGER)
+        )
+    return rest[0], rest[1] if len(rest) == 2 else None
+
+
+def _refuse_secret(key: str, value: str) -> None:
+    if not value:
+        raise InvalidInput(f"{key} is empty", hint="`wallet config unset` takes it out")
+    if settings.BY_NAME[key].secret:
+        file = " or token_file, which names a file" if key == "token" else ""
+        raise InvalidInput(
+            f"{key} is a secret, and is not taken from a command line",
+            hint=f"use {settings.BY_NAME[key].variables[0]} in the environment,{file} or `wallet config edit`",
+        )
+    if key == "db" and shown_url(value) != value:
+        raise InvalidInput(
+            "this address has a password, and a secret is not taken from a command line",
+            hint="leave it out: PostgreSQL reads ~/.pgpass; or `wallet config edit`",
+        )
+
+
+def _whole_path(text: str) -> str:
+    """A path as it is from any folder; an address as it stands."""
+    return text if settings.ELSEWHERE.match(text) or text.startswith("~") else os.path.abspath(text)  # noqa: PTH100
+
+
+def _change(alter: Callable[[Any], object], check: Callable[[settings.Settings], object]) -> settings.Settings:
+    """Change the config file; `check` is told what it would say. Returns what it says."""
+    path = settings.config_path()
+    found: list[settings.Settings] = []
+
+    def checked(says: settings.Place) -> None:
+        found.append(settings.of_config_alone(says, path))
+        check(found[0])
+
+    config_file.change(path, alter, checked)
+    return found[0]
+
+
+def _run_editor(draft: Path) -> None:
+    named = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    words = shlex.split(named) if named else [next(filter(shutil.which, EDITORS), "")]
+    if not words[0]:
+        raise InvalidInput("no editor is set", hint="export EDITOR=nano")
+    try:
+        code = subprocess.run([*words, str(draft)], check=False).returncode  # noqa: S603  (the user's own)
+    except OSError as error:
+        raise InvalidInput(f"cannot start {shown(words[0])}: {error.strerror}", hint="export EDITOR=nano") from None
+    if code:
+        raise InvalidInput(f"the editor ended with code {code}", hint="nothing was changed")

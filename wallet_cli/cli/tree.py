@@ -164,8 +164,24 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
     },
     "This program": {
         "config": Group(
-            "See the settings and where they come from.",
-            {"show": Command("Print each setting and where it came from.", "config:show", None)},
+            "See and change the settings of this machine, and where they come from.",
+            {
+                "path": Command("Print where the config file is.", "config:path", None),
+                "show": Command("Print each setting and where it came from.", "config:show", None),
+                "get": Command("Print one setting, as it is in force here.", "config:get", None),
+                "set": Command(
+                    "Set a setting in the config file, or one of a ledger with a name: `ledgers.till.db`.",
+                    *("config:set_", None, "the setting is set: `wallet config show` shows it"),
+                ),
+                "unset": Command(
+                    "Take a setting out of the config file.",
+                    *("config:unset", None, "the setting is taken out: `wallet config show` shows it"),
+                ),
+                "edit": Command(
+                    "Open the config file in your editor.",
+                    *("config:edit", None, "the file is changed: `wallet config show` shows it"),
+                ),
+            },
         ),
         "demo": Command("Play the whole story on a scratch ledger, which is deleted afterwards.", "demo:demo", None),
     },

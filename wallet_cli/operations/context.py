@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, tzinfo
@@ -18,10 +17,10 @@ from wallet_cli.domain.rules.clocks import first_refused
 from wallet_cli.domain.rules.restoring import incomplete
 from wallet_cli.engine.executor import Executor, system_us
 from wallet_cli.engine.turns import RowLocks, open_write_lock
-from wallet_cli.errors import Busy, InvalidInput, LedgerNotFound, StorageError, WalletError, hint_of, shown
+from wallet_cli.errors import Busy, LedgerNotFound, StorageError, WalletError, hint_of, shown
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.prepared import Prepared, naming
-from wallet_cli.settings import Settings, Value
+from wallet_cli.settings import POSTGRES_SCHEMES, Settings, Value, check_db
 from wallet_cli.storage import sql
 from wallet_cli.storage.folders import make_folder
 from wallet_cli.storage.in_place import beside
@@ -32,8 +31,6 @@ from wallet_cli.storage.sqlite import MAX_LOG_BYTES, SqliteStore, log_bytes
 MAX_KNOWN_WALLETS = 10_000
 LOOK_TIMEOUT_S = 2.0
 """How long those who only look at a ledger wait for it."""
-
-POSTGRES_SCHEMES = ("postgresql", "postgres")
 
 if TYPE_CHECKING:
     from wallet_cli.storage.postgres import PostgresStore
@@ -186,13 +183,7 @@ def open_ledger(
         with _on_server(settings, notify, purpose, arriving) as ledger:
             yield ledger
         return
-    if scheme:
-        raise InvalidInput(
-            f"a ledger is not kept at {shown(scheme + '://…')}", hint="give a path, or postgresql://user@host/database"
-        )
-    if re.match(r"postgres(ql)?:|(host|hostaddr|port|dbname|user|service) ?=", settings.db):
-        # Such a file could be made; and its name, with a password in it, be printed.
-        raise InvalidInput("a ledger on a server is named by a URL", hint="postgresql://user@host/database")
+    check_db(settings.db, elsewhere=False)
     path = ledger_path(settings.db)
     if settings.db_is_default and purpose is Purpose.MAKE:
         try:

@@ -24,8 +24,8 @@ from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import Busy, InvalidInput, LedgerMoved, StorageError, shown
 from wallet_cli.operations import verification
 from wallet_cli.operations.answers import Answer
-from wallet_cli.operations.context import POSTGRES_SCHEMES, Ledger, open_ledger
-from wallet_cli.settings import Settings, Value
+from wallet_cli.operations.context import Ledger, open_ledger
+from wallet_cli.settings import POSTGRES_SCHEMES, Settings, Value
 from wallet_cli.storage.ledger_file import ledger_path
 from wallet_cli.storage.move_state import ARRIVING, MOVED, MOVING, MoveState, refusal
 from wallet_cli.storage.sql import COPIED

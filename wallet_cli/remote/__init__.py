@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from wallet_cli.api import LedgerApi
-from wallet_cli.settings import Settings
-
-SCHEMES = ("http", "https")
+from wallet_cli.settings import SERVER_SCHEMES, Settings
 
 
 def is_remote(db: str) -> bool:
     """Whether the setting `db` names a server to ask."""
     scheme, separator, _ = db.partition("://")
-    return bool(separator) and scheme.lower() in SCHEMES
+    return bool(separator) and scheme.lower() in SERVER_SCHEMES
 
 
 @contextmanager

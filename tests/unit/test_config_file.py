@@ -1,0 +1,84 @@
+"""config.toml is changed whole or not at all, and by one at a time."""
+
+from __future__ import annotations
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wallet_cli.cli import config_file
+from wallet_cli.errors import InvalidInput, StorageError
+from wallet_cli.settings import SETTINGS, read_config
+
+TEXT = """\
+# Of the till.
+currency = "INR"   # rupees
+
+[ledgers.till]  # the old one
+db = "till.db"
+"""
+
+
+def setting(name: str, text: str) -> Any:
+    def alter(document: Any) -> None:
+        document[name] = text
+
+    return alter
+
+
+def test_comments_order_and_tables_stay(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(TEXT)
+    path.chmod(0o644)
+    config_file.change(path, setting("lock_timeout", "5"), lambda _: None)
+    config_file.change(path, setting("currency", "EUR"), lambda _: None)
+    assert path.read_text() == TEXT.replace("INR", "EUR").replace("rupees\n", 'rupees\nlock_timeout = "5"\n')
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    there, path = tmp_path / "kept" / "mine.toml", tmp_path / "config.toml"
+    there.write_text(TEXT)
+    path.symlink_to(there)
+    config_file.change(path, setting("currency", "EUR"), lambda _: None)
+    assert path.is_symlink()
+    assert there.read_text() == TEXT.replace("INR", "EUR")
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_what_cannot_be_written_leaves_the_file_as_it_was(
+    tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(TEXT)
+
+    def fails(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(*((os, "fsync") if call == "fsync" else (Path, "replace")), fails)
+    with pytest.raises(StorageError, match="No space left"):
+        config_file.change(path, setting("currency", "EUR"), lambda _: None)
+    assert [each.read_text() for each in tmp_path.iterdir()] == [TEXT]
+
+
+def test_what_is_refused_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(TEXT)
+    with pytest.raises(InvalidInput, match="no setting 'curency'"):
+        config_file.change(path, setting("curency", "EUR"), lambda _: None)
+    assert [each.read_text() for each in tmp_path.iterdir()] == [TEXT]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no lock of a folder")
+def test_changes_at_once_are_all_kept(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "config.toml"
+    names = [each.name for each in SETTINGS if each.name != "ledger"]
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: config_file.change(path, setting(name, name), lambda _: None), names))
+    assert set(read_config(path.read_bytes(), path).values) == set(names)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700

@@ -1,0 +1,129 @@
+"""Changes of config.toml: checked before they are kept, written whole or not at all, and for its owner alone.
+
+What else stands in the file, its comments and its order stay as they are; tomlkit sees to that.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from wallet_cli.errors import InvalidInput, StorageError, hint_of
+from wallet_cli.settings import Place, read_config
+
+
+def change(path: Path, alter: Callable[[Any], object], check: Callable[[Place], object]) -> None:
+    """Have the document (tomlkit's) that a config file holds altered; `check` is told what it says then, and may raise.
+
+    Two who change it at once wait for each other. Raises InvalidInput for what is no config file, before or after, and
+    StorageError where it cannot be written. Then the file is as it was.
+    """
+    import tomlkit
+
+    with _alone_in(path):
+        text = read(path)
+        read_config(text, path)
+        document = tomlkit.parse(text.decode("utf-8"))
+        alter(document)
+        new = tomlkit.dumps(document).encode("utf-8")
+        check(read_config(new, path))
+        if new != text:
+            replace(path, new)
+
+
+def read(path: Path) -> bytes:
+    """What the file holds; nothing where there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise InvalidInput(f"cannot read {path}: {error.strerror}", hint="check the path") from None
+
+
+def replace(path: Path, text: bytes) -> None:
+    """Put a text in the place of the file's, for its owner alone. Raises StorageError where it cannot be written."""
+    # A link is followed: whoever keeps the file elsewhere goes on to do so.
+    target = Path(os.path.realpath(path))
+    try:
+        new = _write_beside(target, text)
+        try:
+            _give_to_same_owner(new, target)
+            new.replace(target)
+        except BaseException:
+            new.unlink()
+            raise
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+
+
+def draft(path: Path, text: bytes) -> Path:
+    """A copy to edit, beside the file. Raises StorageError."""
+    target = Path(os.path.realpath(path))
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _write_beside(target, text)
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+
+
+def _write_beside(path: Path, text: bytes) -> Path:
+    """A new file in the same folder, for its owner alone, on the disk. Raises OSError."""
+    fd, name = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=path.suffix, dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(fd)
+    except BaseException:
+        os.unlink(name)  # noqa: PTH108
+        raise
+    return Path(name)
+
+
+@contextmanager
+def _alone_in(path: Path) -> Iterator[None]:
+    """One at a time, by a lock of the folder, which is made where it is missing; Windows has no such lock."""
+    folder = Path(os.path.realpath(path)).parent
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
+    except OSError as error:
+        raise _cannot_write(path, error) from None
+    if fd is None:
+        yield
+        return
+    import fcntl
+
+    try:
+        with suppress(OSError):  # a file system without locks: the change is whole all the same
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _give_to_same_owner(new: Path, target: Path) -> None:
+    if hasattr(os, "geteuid") and os.geteuid() == 0 and target.exists():
+        found = target.stat()
+        os.chown(new, found.st_uid, found.st_gid)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _cannot_write(path: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"cannot write {path}: {error.strerror}", hint=hint_of(error, "WALLET_CONFIG names another file")
+    )
