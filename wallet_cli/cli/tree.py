@@ -135,6 +135,14 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
         "verify": Command(
             "Work out every total, sequence number and hash again; exit 7 naming the first bad row.", "verify:verify"
         ),
+        "backup": Command(
+            "Back the ledger up to a file, while others write; the copy is verified.",
+            *("backup:backup", None, "the backup is made: `ls` shows it"),
+        ),
+        "restore": Command(
+            "Put a backup in the place of the ledger; what was there is kept.",
+            *("backup:restore", None, "the backup is restored: `wallet verify` looks at it"),
+        ),
         "move": Command(
             "Move the ledger to a file or a PostgreSQL database; say the same again to go on.",
             *("move:move", None, "what was asked for is done: the same command tells how it stands"),

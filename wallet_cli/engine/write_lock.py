@@ -129,6 +129,12 @@ class WriteLock:
                 now = now._replace(wallet_id=committed.wallet_id, seq=committed.seq, hash=committed.hash)
             _write_at(self._fd, now.packed(), LAST_COMMIT_AT)
 
+    def forget(self) -> int:
+        """Take back, within a turn, what was noted: another ledger is put in place. The time that was believed last."""
+        before = _noted(self._fd)
+        _write_at(self._fd, bytes(LAST_COMMIT_BYTES), LAST_COMMIT_AT)
+        return 0 if before is None else before.at_us
+
     def last_commit(self) -> LastCommit | None:
         """What was noted last, by anybody; None where there is nothing, or it cannot be read."""
         try:

@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from itertools import count
 from pathlib import Path
-
-import apsw
 
 from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.domain.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, hint_of, shown
 from wallet_cli.storage import sql
-from wallet_cli.storage.folders import give_to_owner, sync
 from wallet_cli.storage.in_place import BESIDE, UNFINISHED, beside, check_one_name, has_something, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_not_older
 from wallet_cli.storage.open_to_read import open_to_read
-from wallet_cli.storage.sqlite import SqliteStore, check_library, connect, open_file, set_up, translating, upgrade
-
-NOT_LINKED = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
-"""For a file just made, which somebody else who may write to the folder could put a link in the place of."""
+from wallet_cli.storage.sqlite import SqliteStore, check_library, open_file, set_up, translating, upgrade
+from wallet_cli.storage.whole_file import back_up, made_whole
 
 TAKEN_NAMES = (*BESIDE, "-journal", ".lock", ".lock.poll", ".new")
 """How the names of files end that belong to a ledger."""
@@ -163,7 +158,7 @@ def _make(path: Path, facts: LedgerFacts) -> None:
                 " payments that are nowhere else",
             )
     try:
-        with _made_whole(path, path) as connection:
+        with made_whole(path, path) as connection:
             upgrade(connection, facts)
             connection.execute("PRAGMA journal_mode=WAL")
     except OSError as error:
@@ -171,55 +166,15 @@ def _make(path: Path, facts: LedgerFacts) -> None:
         raise StorageError(f"cannot make the ledger: {error.strerror}: {path}", hint=hint) from None
 
 
-@contextmanager
-def _made_whole(path: Path, owned_as: Path) -> Iterator[apsw.Connection]:
-    """A connection to a new database, which is at `path` on the disk once the `with` block has ended well.
-
-    Where root makes it, it belongs to whoever the file `owned_as` belongs to, if that is there.
-    It is made under another name, and without a log: closing a connection brings the log into the file, and does not
-    say when it cannot. Raises OSError; what SQLite raises is translated.
-    """
-    new = beside(path, ".new")
-    try:
-        _remove(new)
-        fd = os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-        with suppress(FileNotFoundError):
-            give_to_owner(fd, owned_as)
-        os.close(fd)
-        with translating(new):
-            connection = connect(new, 0.0, NOT_LINKED)
-            try:
-                connection.execute("PRAGMA journal_mode=MEMORY")
-                yield connection
-            finally:
-                connection.close()
-        sync(new)
-        for suffix in (*BESIDE, "-journal"):
-            # Left by a database that was deleted without them: SQLite would bring its log into the new one.
-            beside(path, suffix).unlink(missing_ok=True)
-        new.replace(path)
-        sync(path.parent)
-    except BaseException:
-        with suppress(OSError):  # it is in nobody's way, and the next one to make a ledger here removes it
-            _remove(new)
-        raise
-
-
-def _remove(path: Path) -> None:
-    """Remove a database file that nobody has open, and what SQLite keeps beside it."""
-    for suffix in ("", *BESIDE, "-journal"):
-        beside(path, suffix).unlink(missing_ok=True)
-
-
 def _migrate(store: SqliteStore, notify: Notify, first: First) -> None:
     version = store.version()
     if version >= sql.SCHEMA_VERSION:
         return  # another process did, while this one waited for its turn
-    backup = _free_name(store.path, f".backup-v{version}")
+    backup = free_name(store.path, f".backup-v{version}")
     facts = first_of_older(version, first)
     try:
         with translating(store.path):
-            _back_up(store, backup)
+            back_up(store, backup)
             try:
                 upgrade(store.connection, facts)
             except BaseException:
@@ -234,7 +189,7 @@ def _migrate(store: SqliteStore, notify: Notify, first: First) -> None:
     )
 
 
-def _free_name(path: Path, ending: str) -> Path:
+def free_name(path: Path, ending: str) -> Path:
     """A name beside a ledger that no file has: an older backup is not written over."""
     names = (beside(path, ending if not number else f"{ending}-{number + 1}") for number in count())
     return next(name for name in names if not os.path.lexists(name))
@@ -253,9 +208,3 @@ def words_of_zone(facts: LedgerFacts) -> str:
     if facts.timezone is None:
         return ""
     return f"; its days are those of {facts.timezone}: `wallet ledger set timezone ZONE` changes that"
-
-
-def _back_up(store: SqliteStore, target: Path) -> None:
-    """Copy a live ledger through SQLite: copying the file itself would miss what is still in the log."""
-    with _made_whole(target, store.path) as copy, copy.backup("main", store.connection, "main") as backup:
-        backup.step()

@@ -1,0 +1,68 @@
+"""`wallet backup` and `wallet restore`"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wallet_cli import settings
+from wallet_cli.cli.output import Record, Style, notice
+from wallet_cli.cli.progress import progress
+from wallet_cli.domain.period import parse_duration
+from wallet_cli.errors import InvalidInput
+
+
+def backup(
+    flags: Mapping[str, str],
+    style: Style,
+    target: Annotated[
+        str, typer.Argument(metavar="FILE", help="The new file; with --every or --keep, a folder.", show_default=False)
+    ],
+    every: Annotated[
+        str | None,
+        typer.Option("--every", metavar="TIME", help="Only where the newest there is older: 1h.", show_default=False),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep", metavar="H,D,M", help="The newest of so many hours, days and months stay.", show_default=False
+        ),
+    ] = None,
+) -> Record:
+    """The copy is of one moment, while others write. It is verified before it gets its name, and readable by you alone.
+
+    Examples:
+        wallet backup evening.db
+        wallet backup ~/backups/ --every 1h --keep 24,7,12
+    """
+    from wallet_cli.operations import backup as backups
+
+    chosen = settings.load(flags, notify=notice)
+    with progress(style, "copying") as watch:
+        if every is None and keep is None and not Path(target).expanduser().is_dir():
+            return Record(backups.backup(chosen, target, notice, watch), value="backup")
+        if Path(target).expanduser().is_file():
+            raise InvalidInput(f"this is a file, not a folder: {target}", hint="--every and --keep need a folder")
+        every_us = None if every is None else parse_duration(every)
+        kept = None if keep is None else backups.parse_keep(keep)
+        return Record(backups.backup_into(chosen, target, every_us, kept, notice, watch), value="backup")
+
+
+def restore(
+    flags: Mapping[str, str],
+    style: Style,
+    source: Annotated[str, typer.Argument(metavar="FILE", help="The backup.", show_default=False)],
+) -> Record:
+    """What was there is kept beside the ledger, by another name. A server that has it open has to be started again.
+
+    Examples:
+        wallet restore evening.db
+        wallet --db shop.db restore ~/backups/wallet-2026-11-27T14-00-00Z.db
+    """
+    from wallet_cli.operations import backup as backups
+
+    with progress(style, "restoring") as watch:
+        return Record(backups.restore(settings.load(flags, notify=notice), source, notice, watch), value="restored")
