@@ -47,6 +47,8 @@ class Scenario(NamedTuple):
     """How it may end when it is run once more, and was done: what has no key is refused."""
     stages: bool = False
     """Whether it is done in several steps, of which each stands for itself."""
+    copy: str = ""
+    """A file that it makes, which is whole whenever it is there."""
 
 
 SCENARIOS = [
@@ -76,6 +78,8 @@ SCENARIOS = [
     Scenario("migration", "tx add 1 7 --credit --key k", "old"),
     Scenario("reading an old one", "balance 1", "old"),
     Scenario("move", "move --to moved.db", stages=True),
+    Scenario("backup", "backup copy.db", copy="copy.db"),
+    Scenario("restore", "restore earlier.db"),
 ]
 
 QUERIES = (
@@ -104,9 +108,9 @@ OLD_VERSION = 4
 
 
 def make_ledgers(folder: Path) -> None:
-    """The ledgers to copy from: `story.db`, and `old.db`, the same in an earlier schema."""
+    """The ledgers to copy from: `story.db`, `old.db`, the same in an earlier schema, and `earlier.db`, a backup."""
     os.environ["WALLET_DB"] = str(folder / "story.db")
-    for line in STORY:
+    for line in (*STORY[:5], f"backup {folder / 'earlier.db'}", *STORY[5:]):
         assert cli.run(line).code == 0, line
     (folder / "lines.jsonl").write_text("".join(LINES % number for number in range(30)))
     with contextlib.closing(apsw.Connection(str(folder / "old.db"))) as old:
@@ -129,7 +133,8 @@ class Place:
         self.scenario = scenario
         self.path = folder / "w.db"
         folder.mkdir(parents=True)
-        shutil.copy(templates / "lines.jsonl", folder)
+        for name in ("lines.jsonl", "earlier.db"):
+            shutil.copy(templates / name, folder)
         if scenario.ledger != "none":
             shutil.copy(templates / f"{scenario.ledger}.db", self.path)
         os.environ["WALLET_DB"] = str(self.path)
@@ -185,6 +190,9 @@ def judged(place: Place, before: State, after: State, injected: Injected) -> str
     if not scenario.stages or told == "done":
         assert found in expected, f"told {told}: {outcome}; found {found}"
     was_done = found == after != before
+    if scenario.copy and (copy := place.path.with_name(scenario.copy)).exists():
+        assert state(copy) == after, "half a file has the name of the whole one"
+        copy.unlink()
     again = place.run()
     assert again.code in (scenario.again if was_done else (0,)), again
     assert state(place.path) == after

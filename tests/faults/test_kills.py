@@ -14,7 +14,7 @@ from support.faults import Fault, put_in
 from support.figures import figure
 from support.sizes import size
 
-from wallet_cli.storage import ledger_file
+from wallet_cli.storage import whole_file
 
 WHY_NOT = injection.why_not()
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
@@ -34,7 +34,7 @@ def kill_in_place(folder: Path) -> Counter[str]:
     """With a deliberate fault: a new ledger is made under the name that it is to have."""
     right, wrong = 'beside(path, ".new")', "path"
     with pytest.MonkeyPatch.context() as patch:
-        put_in(patch, Fault(ledger_file, "_made_whole", right, wrong))
+        put_in(patch, Fault(whole_file, "made_whole", right, wrong))
         return inject(folder, ["first run"], {"pwrite64": ["signal=SIGKILL"]}, 10, [Way()])
 
 

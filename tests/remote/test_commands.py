@@ -213,7 +213,10 @@ REFUSED: tuple[tuple[str, str], ...] = (
 )
 
 # Not of one ledger: what each is for is tested below, or in test_connection.py.
-ELSEWHERE = {"serve", "move", "demo", *(f"config {word}" for word in ("path", "show", "get", "set", "unset", "edit"))}
+ELSEWHERE = {
+    *("backup", "demo", "doctor", "move", "restore", "serve"),
+    *(f"config {word}" for word in ("path", "show", "get", "set", "unset", "edit")),
+}
 
 FILES = {
     "lines.jsonl": (
@@ -415,7 +418,7 @@ def test_demo_and_config_show_are_of_here(place: Place) -> None:
     assert 'token,"(set, not shown)",WALLET_TOKEN' in shown.out
 
 
-@pytest.mark.parametrize("line", ["serve --port 0", "move --to other.db"])
+@pytest.mark.parametrize("line", ["serve --port 0", "move --to other.db", "backup copy.db", "restore copy.db"])
 def test_what_needs_the_ledger_itself_says_so(place: Place, line: str) -> None:
     done = place.from_afar(line.split())
     assert (done.code, done.out) == (2, "")

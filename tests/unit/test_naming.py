@@ -106,7 +106,10 @@ PRINTS: dict[str, tuple[str | None, str]] = {
 """What `-q` prints of each command, and a command line of it; None for a value that no command takes."""
 
 OF_SETTINGS = {f"config {word}" for word in ("path", "show", "get", "set", "unset", "edit")}
-PRINT_NO_NAMES = {"import", "export", "move", "serve", "token", "demo"} | OF_SETTINGS
+PRINT_NO_NAMES = OF_SETTINGS | {
+    *("backup", "restore", "doctor"),
+    *("import", "export", "move", "serve", "token", "demo"),
+}
 
 
 CROSSING = (

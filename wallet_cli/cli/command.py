@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from wallet_cli.cli.output import Format, Output, Record, Style, notice, render
+from wallet_cli.cli.output import Format, Listing, Output, Record, Style, notice, render
 from wallet_cli.cli.stdout import UnwritableError
 from wallet_cli.cli.tree import Command, Group, command_of, section_of
 
@@ -183,4 +183,4 @@ def _show(answer: Output | None, style: Style) -> int:
     if answer is None:
         return 0
     render(answer, style)
-    return answer.exit_code if isinstance(answer, Record) else 0
+    return answer.exit_code if isinstance(answer, Record | Listing) else 0

@@ -76,6 +76,7 @@ class Listing(NamedTuple):
     page: Mapping[str, Any] | None = None
     name: str = ""
     cut: str | None = None
+    exit_code: int = 0
 
 
 class Document(NamedTuple):

@@ -143,6 +143,10 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
             "Put a backup in the place of the ledger; what was there is kept.",
             *("backup:restore", None, "the backup is restored: `wallet verify` looks at it"),
         ),
+        "doctor": Command(
+            "Look over the program, its settings and the ledger; exit 7 where something is wrong.",
+            *("doctor:doctor", None),
+        ),
         "move": Command(
             "Move the ledger to a file or a PostgreSQL database; say the same again to go on.",
             *("move:move", None, "what was asked for is done: the same command tells how it stands"),

@@ -146,6 +146,14 @@ class WriteLock:
         finally:
             os.close(fd)
 
+    def is_taken(self) -> bool:
+        """Whether somebody has the turn now. Raises StorageError where that cannot be asked."""
+        fd = self._open()
+        try:
+            return not _is_free(fd)
+        finally:
+            self._give_up(fd)
+
     def holder(self) -> Holder | None:
         """Who wrote their name into the lock last, if they are still running; None where nobody can be named."""
         try:

@@ -22,6 +22,7 @@ from wallet_cli.engine.executor import Executor
 from wallet_cli.engine.turns import open_write_lock
 from wallet_cli.engine.write_lock import Time
 from wallet_cli.errors import Busy, InvalidInput, LedgerNotFound, StorageError, hint_of, shown_url
+from wallet_cli.operations import last_checks
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, chosen_policy, open_ledger
 from wallet_cli.operations.verification import verify
@@ -230,6 +231,7 @@ def _made(settings: Settings, store: SqliteStore, path: Path, watch: Watch) -> A
             f"cannot write the backup: {error.strerror}: {path}",
             hint=hint_of(error, "check the folder, or name another"),
         ) from None
+    last_checks.note(store.ledger_id(), last_checks.BACKED_UP)
     counts = {"wallets": found["wallets"], "transactions": found["transactions"]}
     return {"backup": str(path), "bytes": path.stat().st_size} | counts
 

@@ -16,6 +16,7 @@ from wallet_cli.domain.model import Transaction, Wallet, Witness
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.rules.clocks import is_reset
 from wallet_cli.errors import Damaged, StorageError, WalletError
+from wallet_cli.operations import last_checks
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, open_ledger
 from wallet_cli.operations.prepared import naming
@@ -59,8 +60,12 @@ def verify(ledger: Ledger, wallet: TypedWallet | None = None) -> Answer:
         if ledger.store.confirms(error):
             _note(ledger, error.finding)
         raise
-    if wallet is None and ledger.store.itself().damaged is not None:
-        _note(ledger, None)
+    if wallet is None:
+        itself = ledger.store.itself()
+        if itself.damaged is not None:
+            _note(ledger, None)
+        if itself.facts.uuid is not None:
+            last_checks.note(itself.facts.uuid, last_checks.VERIFIED)
     return answer
 
 

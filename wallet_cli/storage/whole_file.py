@@ -41,8 +41,8 @@ def made_whole(
     Where root makes it, it belongs to whoever the file `owned_as` belongs to, if that is there. `check` looks at the
     whole file before it gets its name, and raises what speaks against it.
     It is made under another name, and without a log: closing a connection brings the log into the file, and does not
-    say when it cannot. `name` is that other name, where no turn keeps others from it. Raises OSError; what SQLite raises
-    is translated.
+    say when it cannot. `name` is that other name, where no turn keeps others from it. Raises OSError; what SQLite
+    raises is translated.
     """
     new = name or beside(path, ".new")
     try:

@@ -1,0 +1,278 @@
+"""Backups are whole, of one moment, and verified before they get their names; going back loses nothing of either."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import cli
+
+from wallet_cli import settings
+from wallet_cli.domain.ids import parse_wallet
+from wallet_cli.errors import InvalidInput
+from wallet_cli.operations import backup as backups
+from wallet_cli.operations.backup import Keep, parse_keep, to_keep
+from wallet_cli.operations.context import open_ledger
+from wallet_cli.operations.transactions import add
+
+Run = Callable[[str], cli.Outcome]
+
+pytestmark = pytest.mark.on_file("a database is backed up by its own tools")
+
+
+@pytest.fixture
+def shop(wallet: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A ledger with a balance of 500.00, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WALLET_DB", str(tmp_path / "w.db"))
+    (tmp_path / "wallet.db").unlink(missing_ok=True)
+    for line in ("register 9886977544", "create 1", "tx add 1 500 --credit --key salary"):
+        assert wallet(line).code == 0
+    return wallet
+
+
+def balance(run: Run, db: Path | str) -> str:
+    proof = run(f"--db {db} verify --json")
+    assert proof.code == 0, proof
+    return run(f"--db {db} balance 1 -q").out.strip()
+
+
+def test_a_backup_is_a_whole_ledger_that_nobody_else_may_read(shop: Run, tmp_path: Path) -> None:
+    done = shop("backup copy.db --json")
+    assert done.json["transactions"] == 1
+    copy = tmp_path / "copy.db"
+    assert (balance(shop, copy), stat.S_IMODE(copy.stat().st_mode)) == ("500.00", 0o600)
+    assert done.json["bytes"] == copy.stat().st_size
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["copy.db", "w.db", "w.db.lock"]
+    tmp_path.chmod(0o555)
+    copy.chmod(0o444)
+    assert balance(shop, copy) == "500.00"
+    tmp_path.chmod(0o755)
+
+
+REFUSED = {
+    "a file is there": ("touch copy.db", "backup copy.db", 2),
+    "the ledger itself": ("", "backup w.db", 2),
+    "a name of a file beside a ledger": ("", "backup w.db-wal", 2),
+    "no folder": ("", "backup nowhere/copy.db", 7),
+    "no ledger": ("rm w.db w.db.lock", "backup copy.db", 3),
+    "on a server": ("", "--db postgresql://u@host/d backup copy.db", 2),
+    "on another machine": ("", "--db https://host.example backup copy.db", 2),
+    "a file where a folder is asked for": ("touch f", "backup f --keep 1,1,1", 2),
+    "no time": ("", "backup f --every soon", 2),
+    "nothing would be kept": ("", "backup f --keep 0,0,0", 2),
+    "a backup that is not there": ("", "restore copy.db", 3),
+    "going back to itself": ("", "restore w.db", 2),
+    "going back to what is no ledger": ("echo hello > f", "restore f", 7),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_done_is_refused_and_changes_nothing(shop: Run, tmp_path: Path, name: str) -> None:
+    before, line, code = REFUSED[name]
+    subprocess.run(["bash", "-c", before], check=True, cwd=tmp_path)
+    there = {each.name: each.read_bytes() for each in tmp_path.iterdir() if not each.name.endswith(".lock")}
+    done = shop(f"{line} --json")
+    assert (done.code, done.out) == (code, ""), done
+    assert done.error["hint"]
+    found = {each.name: each.read_bytes() for each in tmp_path.iterdir() if not each.name.endswith(".lock")}
+    assert found == there
+
+
+def damage(path: Path) -> None:
+    """Change an amount behind the ledger's back."""
+    with apsw.Connection(str(path)) as connection:
+        connection.execute("UPDATE transactions SET amount = amount + 1, credit_total = credit_total + 1")
+    connection.close()
+
+
+def test_a_damaged_ledger_is_not_copied_over_and_over(shop: Run, tmp_path: Path) -> None:
+    damage(tmp_path / "w.db")
+    done = shop("backup copy.db --json")
+    assert done.code == 7, done
+    assert not [each.name for each in tmp_path.iterdir() if "copy" in each.name]
+
+
+def test_a_damaged_backup_replaces_nothing(shop: Run, tmp_path: Path) -> None:
+    assert shop("backup copy.db").code == 0
+    damage(tmp_path / "copy.db")
+    before = (tmp_path / "copy.db").read_bytes()
+    assert shop("restore copy.db --json").code == 7
+    assert balance(shop, "w.db") == "500.00"
+    assert (tmp_path / "copy.db").read_bytes() == before
+
+
+def test_it_would_be_seen_if_a_copy_were_not_verified(
+    shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = {"wallets": 0, "transactions": 0}
+    monkeypatch.setattr(backups, "_verified", lambda *_: counts)
+    with pytest.raises(AssertionError):
+        test_a_damaged_ledger_is_not_copied_over_and_over(shop, tmp_path)
+
+
+def test_while_others_write_a_copy_is_of_one_moment(shop: Run, tmp_path: Path) -> None:
+    stop = threading.Event()
+    written: list[int] = []
+
+    def write() -> None:
+        with open_ledger(settings.load({}), lambda _: None) as ledger:
+            while not stop.is_set():
+                ledger.run(add(ledger, parse_wallet("1"), "1", is_credit=True), "test")
+                written.append(1)
+
+    writers = [threading.Thread(target=write) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    try:
+        for number in range(5):
+            least = len(written)
+            done = shop(f"backup copy-{number}.db --json")
+            assert done.code == 0, done
+            assert done.json["transactions"] - 1 >= least
+            copied = balance(shop, f"copy-{number}.db")
+            assert copied == f"{500 + done.json['transactions'] - 1}.00"
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+    assert balance(shop, "w.db") == f"{500 + len(written)}.00"
+
+
+def test_going_back_keeps_what_it_replaces(shop: Run, tmp_path: Path) -> None:
+    assert shop("backup copy.db").code == 0
+    assert shop("tx add 1 20 --debit --key later").code == 0
+    done = shop("restore copy.db --json").json
+    assert (done["transactions"], done["transactions_kept"]) == (1, 2)
+    assert (balance(shop, "w.db"), balance(shop, done["kept"])) == ("500.00", "480.00")
+    # The ledger that is there now takes writes, and knows the keys that it had.
+    assert shop("tx add 1 500 --credit --key salary --json").json["replayed"]
+    assert "replayed" not in shop("tx add 1 20 --debit --key later --json").json
+    assert shop(f"restore {done['kept']} --json").json["transactions"] == 2
+    assert balance(shop, "w.db") == "480.00"
+    assert shop("tx add 1 1 --credit").code == 0
+
+
+def test_what_has_the_ledger_open_stops_when_it_is_replaced(shop: Run) -> None:
+    assert shop("backup copy.db").code == 0
+    with open_ledger(settings.load({}), lambda _: None) as ledger:
+        prepared = add(ledger, parse_wallet("1"), "1", is_credit=True)
+        ledger.run(prepared, "before")
+        assert shop("restore copy.db").code == 0
+        with pytest.raises(Exception, match="was replaced by another one"):
+            ledger.run(prepared, "after")
+    assert balance(shop, "w.db") == "500.00"
+
+
+def test_a_backup_makes_a_ledger_where_there_is_none(shop: Run, tmp_path: Path) -> None:
+    assert shop("backup copy.db").code == 0
+    done = shop("--db new/w.db restore copy.db --json")
+    assert (done.json["kept"], done.json["transactions_kept"]) == (None, None)
+    assert balance(shop, "new/w.db") == "500.00"
+
+
+def test_where_the_ledger_was_lost_a_backup_takes_its_place(shop: Run, tmp_path: Path) -> None:
+    """The lock knows of payments that the backup lacks: restoring is to say that this is meant."""
+    assert shop("backup copy.db").code == 0
+    assert shop("tx add 1 20 --debit").code == 0
+    (tmp_path / "w.db").unlink()
+    assert shop("balance 1").code == 3
+    assert shop("restore copy.db").code == 0
+    assert (balance(shop, "w.db"), shop("tx add 1 1 --credit").code) == ("500.00", 0)
+
+
+# A folder of backups.
+
+
+def test_a_folder_has_a_backup_an_hour_and_no_more(shop: Run, tmp_path: Path) -> None:
+    first = shop("backup bks --every 1h --keep 24,7,12 --json").json
+    again = shop("backup bks --every 1h --keep 24,7,12 --json").json
+    assert (first["made"], again["made"], again["backup"]) == (True, False, first["backup"])
+    assert [str(each) for each in (tmp_path / "bks").iterdir()] == [first["backup"]]
+    assert stat.S_IMODE((tmp_path / "bks").stat().st_mode) == 0o700
+
+
+def test_older_backups_make_room_and_nothing_else_does(shop: Run, tmp_path: Path) -> None:
+    (tmp_path / "bks").mkdir()
+    old = ["wallet-2024-01-01T10-00-00Z.db", "wallet-2024-01-01T10-30-00Z.db", "wallet-2024-01-02T10-00-00Z.db"]
+    for name in (*old, "shop.db", "wallet-x.db", "wallet-2024-01-01T10-00-00Z.db.gz"):
+        (tmp_path / "bks" / name).touch()
+    done = shop("backup bks --keep 1,2,1 --json").json
+    assert done["removed"] == old[:2]
+    assert len(list((tmp_path / "bks").iterdir())) == 5
+
+
+TABLE: list[tuple[str, Keep, set[str]]] = [
+    # moments (day, hour, minute), what is to be kept, which ones are
+    ("1-1-0 1-1-30 1-2-0", Keep(1, 0, 0), {"1-2-0"}),
+    ("1-1-0 1-1-30 1-2-0", Keep(2, 0, 0), {"1-1-30", "1-2-0"}),
+    ("1-1-0 1-1-30 1-2-0", Keep(9, 0, 0), {"1-1-30", "1-2-0"}),
+    ("1-1-0 2-1-0 2-5-0", Keep(0, 1, 0), {"2-5-0"}),
+    ("1-1-0 2-1-0 2-5-0", Keep(0, 2, 0), {"1-1-0", "2-5-0"}),
+    ("1-1-0 2-1-0 2-5-0", Keep(0, 0, 3), {"2-5-0"}),
+    ("1-1-0", Keep(0, 0, 1), {"1-1-0"}),
+]
+
+
+def named(moment: str) -> str:
+    day, hour, minute = map(int, moment.split("-"))
+    return f"wallet-2026-11-{day:02}T{hour:02}-{minute:02}-00Z.db"
+
+
+@pytest.mark.parametrize(("there", "keep", "kept"), TABLE)
+def test_which_backups_stay(there: str, keep: Keep, kept: set[str]) -> None:
+    assert to_keep([named(each) for each in there.split()], keep) == {named(each) for each in kept}
+
+
+keeps = st.builds(Keep, *[st.integers(0, 5)] * 3).filter(any)
+
+
+@given(st.sets(st.datetimes()), keeps)
+def test_the_newest_stays_and_no_more_than_asked_for(moments: set[Any], keep: Keep) -> None:
+    names = [each.strftime(backups.NAME) for each in moments if each.year >= 1000]
+    kept = to_keep(names, keep)
+    assert kept <= set(names)
+    assert not names or max(names) in kept
+    assert len(kept) <= max(1, sum(keep))
+    assert to_keep(sorted(kept), keep) == kept  # a second round removes nothing
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "1,2", "1,2,3,4", "a,b,c", "-1,2,3", "1, 2,3", "1.5,2,3", "123456,1,1", "٣,1,1"]
+)
+def test_anything_else_is_no_number_of_backups(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        parse_keep(text)
+
+
+def test_two_at_once_leave_whole_files_alone(shop: Run, tmp_path: Path) -> None:
+    outcomes: list[dict[str, Any]] = []
+
+    def one() -> None:
+        outcomes.append(backups.backup_into(settings.load({}), "bks", None, None, lambda _: None, lambda *_: None))
+
+    threads = [threading.Thread(target=one) for _ in range(6)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(outcomes) == 6
+    for each in (tmp_path / "bks").iterdir():
+        assert balance(shop, each) == "500.00"
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(tmp_path: Path) -> Iterator[None]:
+    yield
+    if tmp_path.exists():
+        tmp_path.chmod(0o755)
+        shutil.rmtree(tmp_path / "bks", ignore_errors=True)

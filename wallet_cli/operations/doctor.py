@@ -1,0 +1,291 @@
+"""Looking over an installation: the program, its settings, the ledger, and the place where it is kept.
+
+Each check answers with what it found; what is wrong comes with what to do. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from wallet_cli import __version__
+from wallet_cli.domain.period import DAY_US, format_time
+from wallet_cli.domain.purpose import Purpose
+from wallet_cli.domain.rules.clocks import EARLIEST_US, LATEST_FIRST_US
+from wallet_cli.engine.turns import open_write_lock
+from wallet_cli.errors import LedgerNotFound, WalletError, shown_url
+from wallet_cli.operations import last_checks
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, open_ledger
+from wallet_cli.settings import SETTINGS, Settings, config_path
+from wallet_cli.storage import sql
+from wallet_cli.storage.in_place import beside
+from wallet_cli.storage.ledger_file import ledger_path
+from wallet_cli.storage.log_file import pinned_by
+from wallet_cli.storage.move_state import refusal
+from wallet_cli.storage.sqlite import MAX_LOG_BYTES, check_library, log_bytes
+
+OK, WARNING, WRONG = "ok", "warning", "wrong"
+
+LEAST_FREE_BYTES = 16 * 1024 * 1024
+LONG_TURN_US = 60_000_000
+LONG_SINCE_BACKUP_US = 7 * DAY_US
+LONG_SINCE_VERIFIED_US = 31 * DAY_US
+
+MOUNTS = Path("/proc/self/mounts")
+ON_NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "9p", "fuse.sshfs", "fuse.rclone", "fuse.s3fs")
+"""File systems whose locks, or whose order of writes, cannot be relied on between machines."""
+
+
+PASSING = {
+    "tmpfs": "it is in memory, and gone when the machine restarts",
+    "ramfs": "it is in memory, and gone when the machine restarts",
+    "overlay": "it is the container's own, and gone with the container",
+}
+"""File systems that keep nothing for long, and why."""
+
+
+class Finding(NamedTuple):
+    """What a check found: `name` of the check, a `status`, the `found` fact in words, and what to do about it."""
+
+    name: str
+    status: str
+    found: str
+    advice: str | None = None
+
+
+def examine(settings: Settings, notify: Callable[[str], None]) -> Answer:
+    """All findings: `ok` (nothing is wrong; warnings may be there), `findings` of `name, status, found, advice`."""
+    found = list(_all(settings, notify))
+    return {"ok": all(each.status != WRONG for each in found), "findings": [each._asdict() for each in found]}
+
+
+def _all(settings: Settings, notify: Callable[[str], None]) -> Iterator[Finding]:
+    yield Finding("program", OK, f"wallet {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    yield _library()
+    yield from _settings(settings)
+    yield from _secret_files()
+    yield _machine_clock()
+    if "://" in settings.db:
+        yield Finding("place", OK, f"{shown_url(settings.db)} (from {settings.values['db'].source})")
+        yield from _ledger(settings, notify, None)
+        return
+    try:
+        path = ledger_path(settings.db)
+    except WalletError as error:
+        yield Finding("place", WRONG, error.message, error.hint)
+        return
+    yield Finding("place", OK, f"{path} (from {settings.values['db'].source})")
+    yield from _folder(path)
+    if path.is_file():
+        yield from _permissions(path)
+        yield _log(path)
+        yield _turn(path)
+    yield from _ledger(settings, notify, path)
+
+
+def _library() -> Finding:
+    import apsw
+
+    version = f"SQLite {apsw.sqlite_lib_version()}"
+    try:
+        check_library()
+    except WalletError as error:
+        return Finding("library", WRONG, error.message, error.hint)
+    return Finding("library", OK, version)
+
+
+READ_SETTINGS = (
+    *("currency", "minimum_balance", "timezone", "lock_timeout_s", "clock_skew_us"),
+    *("jwt_max_token_expires_minutes", "jwt_access_token_expires_minutes"),
+)
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    wrong = False
+    for name in READ_SETTINGS:
+        try:
+            getattr(settings, name)
+        except WalletError as error:
+            wrong = True
+            yield Finding("settings", WRONG, error.message, error.hint)
+    for setting in SETTINGS:
+        exposed = settings.exposed(setting.name)
+        if exposed is not None:
+            wrong = True
+            place = settings.values[setting.name].source
+            yield Finding("settings", WRONG, f"the setting {setting.name} {exposed} (from {place})", "chmod 600")
+    if not wrong:
+        chosen = sum(value.source != "default" for value in settings.values.values())
+        yield Finding("settings", OK, f"{chosen} of {len(settings.values)} are set: `wallet config show`")
+
+
+def _secret_files() -> Iterator[Finding]:
+    """Who else may read what is secret in the user's config folder."""
+    if os.name != "posix":
+        return
+    folder = config_path().parent
+    for path in sorted(folder.glob("*")) if folder.is_dir() else []:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if path.is_file() and mode & 0o077 and path.name != "config.toml":
+            yield Finding("secrets", WRONG, f"others may read {path} (mode {mode:04o})", f"chmod 600 {path}")
+
+
+def _machine_clock() -> Finding:
+    now_us = time.time_ns() // 1000
+    if not EARLIEST_US < now_us < LATEST_FIRST_US:
+        return Finding("clock", WRONG, f"this machine says {format_time(now_us)}", "set this machine's clock")
+    return Finding("clock", OK, f"{format_time(now_us)}")
+
+
+def _folder(path: Path) -> Iterator[Finding]:
+    folder = path.parent
+    try:
+        found = folder.stat()
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        yield Finding("folder", WRONG, f"cannot look at {folder}: {error.strerror}", "make it, or check --db")
+        return
+    mode = stat.S_IMODE(found.st_mode)
+    if os.name == "posix" and mode & 0o022 and not mode & stat.S_ISVTX:
+        advice = f"chmod go-w {folder}"
+        yield Finding("folder", WARNING, f"others may put files into {folder} (mode {mode:04o})", advice)
+    kind = _file_system(folder) or ""
+    if kind in ON_NETWORK:
+        advice = "keep the ledger on a disk of this machine; for several machines, use PostgreSQL or `wallet serve`"
+        yield Finding("file system", WRONG, f"{kind}: locks cannot be relied on between machines", advice)
+    elif kind in PASSING:
+        advice = "keep the ledger on a disk, or in a volume of the container"
+        yield Finding("file system", WARNING, f"{kind}: {PASSING[kind]}", advice)
+    else:
+        yield Finding("file system", OK, kind or "unknown")
+    needed = max(LEAST_FREE_BYTES, path.stat().st_size if path.is_file() else 0)
+    status = WRONG if free < LEAST_FREE_BYTES else WARNING if free < needed else OK
+    room = None if status == OK else "make room: writes are refused when the disk is full"
+    yield Finding("disk", status, f"{free // 2**20} MiB are free", room)
+
+
+def _file_system(folder: Path) -> str | None:
+    """The kind of file system that a folder is on, as Linux tells it; None where that is not known."""
+    try:
+        lines = MOUNTS.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    best: str = ""
+    kind: str | None = None
+    for line in lines:
+        _, place, found, *_ = line.split(" ")
+        place = place.replace("\\040", " ")
+        if len(place) >= len(best) and folder.is_relative_to(place):
+            best, kind = place, found
+    return kind
+
+
+def _permissions(path: Path) -> Iterator[Finding]:
+    if os.name != "posix":
+        return
+    found = path.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & 0o077:
+        yield Finding("permissions", WRONG, f"others may read the ledger (mode {mode:04o})", f"chmod 600 {path}")
+    elif found.st_uid != os.geteuid():
+        yield Finding("permissions", WARNING, f"the ledger belongs to {_user(found.st_uid)}", "run wallet as that user")
+    else:
+        yield Finding("permissions", OK, f"readable by {_user(found.st_uid)} alone")
+
+
+def _user(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _log(path: Path) -> Finding:
+    size = log_bytes(path)
+    readers = pinned_by(path) if size > MAX_LOG_BYTES else []
+    told = f"SQLite's log has {size // 1024} KiB"
+    if readers:
+        who = ", ".join(map(str, readers))
+        return Finding("log", WARNING, f"{told}; process {who} reads an old state of the ledger", f"end process {who}")
+    return Finding("log", OK, told)
+
+
+def _turn(path: Path) -> Finding:
+    lock = open_write_lock(beside(path, ".lock"))
+    if not lock.path.exists():
+        return Finding("turn", OK, "nobody has written yet")
+    holder = lock.holder() if lock.is_taken() else None
+    if holder is None:
+        return Finding("turn", OK, "nobody is writing")
+    told = f"{holder.command} (process {holder.pid}) is writing, since {holder.since}"
+    since_s = time.time() - lock.path.stat().st_mtime
+    if since_s * 1e6 > LONG_TURN_US:
+        return Finding("turn", WRONG, told, f"look at process {holder.pid}: `kill {holder.pid}` lets others go on")
+    return Finding("turn", OK, told)
+
+
+def _ledger(settings: Settings, notify: Callable[[str], None], path: Path | None) -> Iterator[Finding]:
+    try:
+        with open_ledger(settings, notify, LOOK_TIMEOUT_S, purpose=Purpose.READ) as ledger:
+            yield from _open_ledger(ledger, path)
+    except LedgerNotFound as error:
+        yield Finding("ledger", WARNING, error.message, error.hint)
+    except WalletError as error:
+        yield Finding("ledger", WRONG, error.message, error.hint)
+
+
+def _open_ledger(ledger: Ledger, path: Path | None) -> Iterator[Finding]:
+    store = ledger.store
+    itself = store.itself()
+    yield Finding("ledger", OK, f"id {itself.facts.uuid}, days of {itself.facts.timezone or 'no time zone'}")
+    if store.is_copy:
+        advice = "the next command that writes migrates it, after a backup"
+        yield Finding("schema", WARNING, f"older than {sql.SCHEMA_VERSION}, the schema of this program", advice)
+    else:
+        yield Finding("schema", OK, f"{sql.SCHEMA_VERSION}, the newest")
+    for warning in store.warnings:
+        yield Finding("database", WARNING, warning, "change it where the server is configured, and restart the server")
+    if itself.move_state.state is not None:
+        told = refusal(itself.move_state)
+        yield Finding("state", WRONG, told.message, told.hint)
+    elif itself.damaged is not None:
+        advice = "`wallet verify` says more; `wallet restore FILE` puts a backup in its place"
+        yield Finding("state", WRONG, f"the ledger is damaged: {itself.damaged}", advice)
+    elif itself.restoring:
+        advice = "import the file once more: it goes on where it ended"
+        yield Finding("state", WRONG, "an export is being read back, and has not ended", advice)
+    else:
+        yield Finding("state", OK, "the ledger takes writes")
+    if itself.facts.uuid is not None:
+        yield from _last_checks(itself.facts.uuid, in_a_file=path is not None)
+
+
+def _last_checks(ledger_id: str, *, in_a_file: bool) -> Iterator[Finding]:
+    known, now_us = last_checks.read(ledger_id), time.time_ns() // 1000
+    asked: list[tuple[str, str, int, str]] = [
+        ("verified", last_checks.VERIFIED, LONG_SINCE_VERIFIED_US, "wallet verify"),
+    ]
+    if in_a_file:  # a database is backed up by its own tools
+        asked.append(("backup", last_checks.BACKED_UP, LONG_SINCE_BACKUP_US, "wallet backup FILE"))
+    for name, what, longest_us, command in asked:
+        at_us = known.get(what)
+        if at_us is None:
+            yield Finding(name, WARNING, "never, by this user", command)
+        elif now_us - at_us > longest_us:
+            yield Finding(name, WARNING, f"last at {format_time(at_us)}", command)
+        else:
+            yield Finding(name, OK, f"last at {format_time(at_us)}")
+
+
+def columns() -> tuple[str, ...]:
+    """Of a table of findings."""
+    return Finding._fields

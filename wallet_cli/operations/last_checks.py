@@ -1,0 +1,44 @@
+"""When a ledger was last verified and backed up, as far as this user's programs know: a small file a ledger.
+
+It is kept in the user's state folder, not in the ledger: commands that read change nothing there. Nothing hangs on it
+but what `wallet doctor` says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from wallet_cli.settings import APP_NAME
+from wallet_cli.storage.folders import make_folder
+
+VERIFIED, BACKED_UP = "verified_at_us", "backed_up_at_us"
+
+
+def _file_of(ledger_id: str) -> Path:
+    from platformdirs import user_state_path
+
+    return user_state_path(APP_NAME) / "ledgers" / f"{ledger_id}.json"
+
+
+def note(ledger_id: str, what: str) -> None:
+    """Remember that `what` was done now. Where that cannot be written, it is left out."""
+    with suppress(OSError):
+        file = _file_of(ledger_id)
+        known = read(ledger_id) | {what: time.time_ns() // 1000}
+        make_folder(file.parent)
+        new = file.with_suffix(f".{os.getpid()}")
+        new.write_text(json.dumps(known), "utf-8")
+        new.replace(file)
+
+
+def read(ledger_id: str) -> dict[str, int]:
+    """What is known of a ledger: the moments, in microseconds since 1970, by VERIFIED and BACKED_UP."""
+    try:
+        found = json.loads(_file_of(ledger_id).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {name: at_us for name, at_us in found.items() if isinstance(at_us, int)} if isinstance(found, dict) else {}
