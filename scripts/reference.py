@@ -86,6 +86,7 @@ ANSWERS: tuple[tuple[str, str, type, str], ...] = (
     ("page", "`users`; the same", fields_.UserPage, ""),
     ("total", "`tx total`", fields_.Total, ""),
     ("statement", "`statement`", fields_.Statement, ""),
+    ("chart", "`chart`; `jsonl` and `csv` have its flows, one a line", fields_.Chart, ""),
     ("summary", "`import`", fields_.ImportSummary, ""),
     ("check", "`verify`", fields_.Verification, ""),
     ("ledger", "`ledger show`, `ledger set`", fields_.Ledger, ", and `db`"),

@@ -95,6 +95,7 @@ PRINTS: dict[str, tuple[str | None, str]] = {
     "hold void": (HOLD, "hold void 1-h2"),
     "hold list": (HOLD, "hold list w1"),
     "statement": (None, "statement w1"),
+    "chart": (None, "chart w1"),
     "wallet create": (WALLET, "wallet create 2/other"),
     "key create": (None, "key create till"),
     "key list": (KEY, "key list"),
@@ -258,7 +259,15 @@ def test_no_message_has_a_bare_wallet_id(shop: Wallet) -> None:
 
 
 def test_a_wallet_that_has_no_such_id_is_not_there(shop: Wallet) -> None:
-    for line in ("balance w9", "tx add w9 5 --credit", "verify w9", "export w9", "statement w9", "hold list w9"):
+    for line in (
+        "balance w9",
+        "tx add w9 5 --credit",
+        "verify w9",
+        "export w9",
+        "statement w9",
+        "chart w9",
+        "hold list w9",
+    ):
         refused = shop(line)
         assert (refused.code, refused.out) == (3, "")
         assert refused.err.splitlines()[0] == "error: there is no wallet w9"

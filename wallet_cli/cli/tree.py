@@ -110,6 +110,9 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
             "A wallet's statement: balances, every line with its running balance, and totals by kind.",
             "statement:statement",
         ),
+        "chart": Command(
+            "Draw a wallet's balance over time, and its credits and debits by day, week or month.", "chart:chart"
+        ),
     },
     "Files": {
         "import": Command(

@@ -37,6 +37,7 @@ MovementKind = Literal[
     "credit", "debit", "transfer_in", "transfer_out", "capture", "reversal_in", "reversal_out"
 ]  # operations/statements.py KINDS
 WalletStatus = Literal["active", "frozen", "closed"]
+Unit = Literal["day", "week", "month"]
 HoldStatus = Literal["open", "captured", "voided", "expired"]
 
 
@@ -166,6 +167,7 @@ class HoldPage(TypedDict):
     count: NotRequired[WholeCount]
 
 
+_TypedFrom = TypedDict("_TypedFrom", {"from": Annotated[str, "The first day of it, in the ledger's time zone."]})
 _Bounds = TypedDict("_Bounds", {"from": "Time | None", "to": "Time | None"})
 
 
@@ -222,6 +224,32 @@ class Statement(StatementHead):
 
     totals: Annotated[list[KindTotal], "Of each kind that occurs."]
     transactions: Annotated[list[Transaction], "The oldest first."]
+
+
+class ChartPoint(TypedDict):
+    """The balance from a moment on."""
+
+    at: Time
+    balance: Money
+
+
+class ChartFlow(_TypedFrom):
+    """What went in and out in a day, a week or a month."""
+
+    credit_total: Money
+    debit_total: Money
+    credit_count: Count
+    debit_count: Count
+    net: Annotated[Money, "Credits less debits."]
+    closing_balance: Money
+
+
+class Chart(StatementHead):
+    """What there is to draw of a wallet over a period."""
+
+    by: Annotated[Unit, "How long each of the flows is."]
+    curve: Annotated[list[ChartPoint], "A balance stays until the next point. Long ones are thinned out; peaks stay."]
+    flows: Annotated[list[ChartFlow], "Without a gap, the oldest first."]
 
 
 class Ledger(TypedDict):

@@ -92,8 +92,11 @@ class Statement(NamedTuple):
                 most=most,
             )
 
-    def survey(self) -> Survey:
-        """Read all lines once. Raises StorageError where they do not lead from the opening to the closing balance."""
+    def survey(self, watch: Callable[[Transaction], None] | None = None) -> Survey:
+        """Read all lines once; `watch` is shown each.
+
+        Raises StorageError where they do not lead from the opening to the closing balance.
+        """
         counts, sums = dict.fromkeys(LINE_KINDS, 0), dict.fromkeys(LINE_KINDS, 0)
         curve: _Curve | None = None
         credit_total, debit_total = self.opening.credit_total, self.opening.debit_total
@@ -108,6 +111,8 @@ class Statement(NamedTuple):
             if curve is None:
                 curve = _Curve(self._curve_start_us(line.at_us), self._curve_end_us(), self.line_count)
             curve.add(Point(line.seq, line.at_us, line.balance))
+            if watch is not None:
+                watch(line)
         if (credit_total, debit_total) != (self.closing.credit_total, self.closing.debit_total):
             raise StorageError(
                 ("the transactions of wallet ", self.wallet.mention, " do not add up to its balance"),
