@@ -1,4 +1,4 @@
-"""The lock files that the image is built from hold what pyproject.toml asks for, with hashes, and nothing private."""
+"""The lock files that the image and the docs are built from hold what pyproject.toml asks for, with hashes, and nothing private."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 IMAGE_LOCK = (ROOT / "requirements.lock").read_text("utf-8")
 BUILD_LOCK = (ROOT / "requirements-build.lock").read_text("utf-8")
+DOCS_LOCK = (ROOT / "requirements-docs.lock").read_text("utf-8")
 
 PIN = re.compile(r"^([a-z0-9-]+)==(\S+)(?: ; .+?)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
 """A package, its version, and the hashes of its files."""
@@ -51,12 +52,16 @@ def test_the_build_lock_has_the_build_tools() -> None:
     assert unmet([*map(Requirement, PROJECT["build-system"]["requires"])], BUILD_LOCK) == []
 
 
+def test_the_docs_lock_has_what_builds_the_site() -> None:
+    assert unmet([*map(Requirement, PROJECT["project"]["optional-dependencies"]["docs"])], DOCS_LOCK) == []
+
+
 @pytest.mark.parametrize("asked", ["typer>=9999", "not-there-at-all"])
 def test_a_stale_lock_is_found(asked: str) -> None:
     assert unmet([Requirement(asked)], IMAGE_LOCK) == [asked]
 
 
-@pytest.mark.parametrize("lock", [IMAGE_LOCK, BUILD_LOCK])
+@pytest.mark.parametrize("lock", [IMAGE_LOCK, BUILD_LOCK, DOCS_LOCK])
 def test_a_lock_has_versions_and_hashes_alone(lock: str) -> None:
     assert PIN.search(lock)
     rest = [line for line in PIN.sub("", lock).splitlines() if not re.match(r"^ *#|$", line)]

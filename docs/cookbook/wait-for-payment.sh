@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Wait until a payment with a known key is in a wallet. Prints its id; exits with 1 if it does not come in time.
+# Usage: wait-for-payment.sh WALLET KEY [SECONDS]
+set -euo pipefail
+wallet=$1 key=$2 seconds=${3:-60}
+
+until ((SECONDS > seconds)); do
+    id=$(wallet tx list "$wallet" --key "$key" -q)
+    if [[ -n $id ]]; then
+        echo "$id"
+        exit
+    fi
+    sleep 0.5
+done
+echo "no payment with the key $key within $seconds seconds" >&2
+exit 1
