@@ -154,9 +154,9 @@ def test_what_a_document_shows_is_what_is_printed(document: Path, number: int, s
 
 
 def test_the_readme_opens_with_install_and_a_session() -> None:
-    """One sentence, how to have the command, then real commands."""
+    """One sentence, a picture, how to have the command, then real commands."""
     text = (ROOT / "README.md").read_text("utf-8")
-    assert re.match(r"# \S+\n\n[^\n]+\.\n\n## Install\n", text)
+    assert re.match(r"# \S+\n\n[^\n]+\.\n\n!\[[^\]]+\]\(\S+\.svg\)\n\n## Install\n", text)
     headings = re.findall(r"^(?:## .*|```console\n\$ wallet )", text, re.MULTILINE)
     assert headings[2] == "```console\n$ wallet "
 
