@@ -1,4 +1,4 @@
-"""The lock files that the image and the docs are built from hold what pyproject.toml asks for, with hashes, and nothing private."""
+"""The lock files of the image and the docs hold what pyproject.toml asks for, with hashes, and nothing private."""
 
 from __future__ import annotations
 
