@@ -50,6 +50,7 @@ def test_pip_is_that_of_the_environment(prefix: Path, monkeypatch: pytest.Monkey
     [
         ("serve", "wallet_cli.web.server", "uvicorn", "serve"),
         ("token 1", "wallet_cli.operations.tokens", "jwt", "serve"),
+        ("tx add 1 5 --credit --jq .id", "wallet_cli.cli.jq_filter", "jq", "jq"),
         ("--db https://till.example.org balance 1", "wallet_cli.remote.server", "httpx", "remote"),
         ("--db postgresql://u@127.0.0.1:1/l balance 1", "wallet_cli.storage.postgres", "psycopg", "postgres"),
     ],
@@ -64,7 +65,7 @@ def test_a_command_that_lacks_an_extra_says_how_to_install_it(
     done = cli.run(line)
     assert done.code == 2
     assert f"a package that is not installed: {package}" in done.err
-    assert f"hint: pipx runpip wallet-cli install {this_program(extra)}\n" in done.err
+    assert f"pipx runpip wallet-cli install {this_program(extra)}" in done.err
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,6 @@ def _unexpected(error: BaseException) -> WalletError:
 def _format_asked_for(arguments: Sequence[str]) -> Format:
     """The output format on a command line that may be too wrong to parse."""
     text = " ".join(arguments)
-    if "--json" in arguments or re.search(r"(-\w*o|--output)[ =]?jsonl?\b", text):
+    if "--json" in arguments or re.search(r"--jq\b", text) or re.search(r"(-\w*o|--output)[ =]?jsonl?\b", text):
         return Format.json
     return Format.table

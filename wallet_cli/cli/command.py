@@ -22,6 +22,7 @@ from typer.core import TyperCommand, TyperGroup
 from wallet_cli.cli.output import Format, Listing, Output, Record, Style, notice, render
 from wallet_cli.cli.stdout import UnwritableError
 from wallet_cli.cli.tree import Command, Group, command_of, section_of
+from wallet_cli.errors import InvalidInput
 
 if TYPE_CHECKING:
     from wallet_cli.api import LedgerApi
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 OutputOption = Annotated[Format | None, typer.Option("--output", "-o", help="How to print.", show_default="table")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as -o json.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the id or the value.")]
+JqOption = Annotated[
+    str | None,
+    typer.Option("--jq", metavar="EXPR", help="Put the JSON through a jq program: --jq .balance", show_default=False),
+]
 
 WalletArgument = Annotated[
     str,
@@ -64,6 +69,10 @@ MetaOption = Annotated[
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 Function = Callable[..., Output | None]
+
+
+class FilterError(Exception):
+    """A jq program stopped at the answer that it was given; the message is jq's own."""
 
 
 def lazy_group(tree: Mapping[str, Command | Group]) -> type[TyperGroup]:
@@ -113,26 +122,31 @@ def _runnable(function: Function) -> Callable[..., None]:
 
     @functools.wraps(function)
     def run(context: typer.Context, **values: Any) -> None:
-        output, json, quiet = (values.pop(name) for name in _SHARED)
-        asked = Format.json if json else output or Format.table
+        output, json, quiet, jq = (values.pop(name, None) for name in _SHARED)
+        asked = Format.json if json or (jq is not None and output is None) else output or Format.table
         style = Style(Format(asked) if asked in list(Format) else Format.table, quiet)
         if "output" in signature.parameters:
             values["output"] = str(asked)
+        show = _show if jq is None else _filtering(jq, str(asked), quiet)
         flags: Mapping[str, str] = context.find_root().obj or {}
         offered = {"style": style, "flags": flags}
         values |= {name: value for name, value in offered.items() if name in given}
         command = context.command_path.partition(" ")[2]
         try:
             if "ledger" not in given:
-                code = _show(function(**values), style)
+                code = show(function(**values), style)
             else:
                 with _opened(flags, command_of(command).purpose_with(values)) as ledger:
-                    code = _show(function(ledger=ledger, **values), style)
+                    code = show(function(ledger=ledger, **values), style)
             sys.stdout.flush()
         except UnwritableError as error:
             from wallet_cli.cli.lost_answers import cannot_write
 
             raise cannot_write(error, command, values) from error
+        except FilterError as error:
+            from wallet_cli.cli.lost_answers import cannot_filter
+
+            raise cannot_filter(error, command, values) from None
         if code:
             raise typer.Exit(code)
 
@@ -141,9 +155,11 @@ def _runnable(function: Function) -> Callable[..., None]:
         for parameter in signature.parameters.values()
         if parameter.name not in given | {"output"}
     ]
-    shared = [own_output.replace(kind=inspect.Parameter.KEYWORD_ONLY), _SHARED["json"], _SHARED["quiet"]]
+    shared = _SHARED | {"output": own_output.replace(kind=inspect.Parameter.KEYWORD_ONLY)}
+    if signature.return_annotation is None:
+        del shared["jq"]  # there is no answer
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    run.__signature__ = inspect.Signature([context, *own, *shared])  # type: ignore[attr-defined]
+    run.__signature__ = inspect.Signature([context, *own, *shared.values()])  # type: ignore[attr-defined]
     return run
 
 
@@ -175,6 +191,7 @@ _SHARED = {
     "output": _shared("output", OutputOption, None),
     "json": _shared("json", JsonOption, False),
     "quiet": _shared("quiet", QuietOption, False),
+    "jq": _shared("jq", JqOption, None),
 }
 
 
@@ -184,3 +201,19 @@ def _show(answer: Output | None, style: Style) -> int:
         return 0
     render(answer, style)
     return answer.exit_code if isinstance(answer, Record | Listing) else 0
+
+
+def _filtering(expression: str, asked: str, quiet: bool) -> Callable[[Output | None, Style], int]:
+    """The same, through a jq program. Raises InvalidInput for what is none, before anything is done."""
+    if quiet or asked not in (Format.json, Format.jsonl):
+        raise InvalidInput("--jq is for JSON", hint="leave out -q, and -o but for json and jsonl")
+    from wallet_cli.cli import jq_filter
+
+    run = jq_filter.compiled(expression)
+
+    def show(answer: Output | None, style: Style) -> int:
+        if answer is not None:
+            jq_filter.render(answer, style.format, run)
+        return answer.exit_code if isinstance(answer, Record) else 0
+
+    return show
