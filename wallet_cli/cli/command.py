@@ -20,7 +20,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from wallet_cli.cli.output import Format, Listing, Output, Record, Style, notice, render
-from wallet_cli.cli.stdout import UnwritableError
+from wallet_cli.cli.stdout import FilterError, UnwritableError
 from wallet_cli.cli.tree import Command, Group, command_of, section_of
 from wallet_cli.errors import InvalidInput
 
@@ -69,10 +69,6 @@ MetaOption = Annotated[
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 Function = Callable[..., Output | None]
-
-
-class FilterError(Exception):
-    """A jq program stopped at the answer that it was given; the message is jq's own."""
 
 
 def lazy_group(tree: Mapping[str, Command | Group]) -> type[TyperGroup]:
@@ -200,6 +196,10 @@ def _show(answer: Output | None, style: Style) -> int:
     if answer is None:
         return 0
     render(answer, style)
+    return _exit_code(answer)
+
+
+def _exit_code(answer: Output | None) -> int:
     return answer.exit_code if isinstance(answer, Record | Listing) else 0
 
 
@@ -214,6 +214,6 @@ def _filtering(expression: str, asked: str, quiet: bool) -> Callable[[Output | N
     def show(answer: Output | None, style: Style) -> int:
         if answer is not None:
             jq_filter.render(answer, style.format, run)
-        return answer.exit_code if isinstance(answer, Record) else 0
+        return _exit_code(answer)
 
     return show

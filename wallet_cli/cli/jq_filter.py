@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from wallet_cli.cli.command import FilterError
 from wallet_cli.cli.output import Document, Format, Listing, Output, Record, json_text
+from wallet_cli.cli.stdout import FilterError
 from wallet_cli.domain.text import harmless
 from wallet_cli.errors import InvalidInput
 

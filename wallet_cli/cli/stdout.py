@@ -15,6 +15,10 @@ class ReaderLeftError(BrokenPipeError):
     """Nobody reads stdout any more."""
 
 
+class FilterError(Exception):
+    """A jq program stopped at the answer that it was given; the message is jq's own."""
+
+
 class Stdout(io.FileIO):
     """Stdout below its buffer: what it cannot write is told apart from every other failure of a file."""
 
