@@ -1,5 +1,5 @@
-"""Write docs/reference.md from the help of the commands, and docs/http.md from the OpenAPI document, so that the pages
-and the program cannot differ.
+"""Write docs/reference.md from the help of the commands, docs/http.md from the OpenAPI document, and docs/json.md and
+wallet_cli/schemas from the fields of the answers, so that they and the program cannot differ.
 
 python scripts/reference.py            writes them
 python scripts/reference.py --check    exits 1 if one is not what would be written
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -19,15 +20,17 @@ from typing import Any, NotRequired, get_origin, get_type_hints
 os.environ["TYPER_USE_RICH"] = "0"
 os.environ["COLUMNS"] = "100"
 
+from wallet_cli.cli import schemas as schemas_
 from wallet_cli.cli import tree
 from wallet_cli.cli.app import main
 from wallet_cli.engine import group_commit
 from wallet_cli.operations import fields as fields_
 from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
-from wallet_cli.web import openapi, protocol, requests, server, server_state
+from wallet_cli.web import openapi, protocol, requests, responses, server, server_state
 from wallet_cli.web.operations import OPERATIONS
 
 DOCS = Path(__file__).parent.parent / "docs"
+SCHEMAS = DOCS.parent / "wallet_cli" / "schemas"
 HEAD = """\
 # Reference
 
@@ -291,13 +294,71 @@ wait for a turn, time of a commit, commands waiting |
 | `GET /docs` | this page, for people, with nothing loaded from elsewhere |
 """
 
+JSON_HEAD = """\
+# JSON
+
+What commands print with `--json`, and each line with `-o jsonl`. This page is written by `python scripts/reference.py`
+from the fields of the answers. The same is installed as JSON Schemas (draft 2020-12), a file each; this says where:
+
+```sh
+python -c 'from importlib.resources import files; print(files("wallet_cli") / "schemas")'
+```
+
+A later version may add fields; it renames and drops none. `--jq EXPR` picks from the JSON (extra `jq`).
+
+## Commands
+
+| command | `--json` | a line of `-o jsonl` |
+|---|---|---|
+"""
+
+
+def json_page() -> str:
+    """The text of docs/json.md."""
+
+    def link(name: str) -> str:
+        return f"[`{name}`](#{name.lower()})"
+
+    rows = [
+        f"| `wallet {words}` | {'a list of ' * answer.is_list}{link(answer.whole)} | {link(answer.line)} |"
+        for words, answer in schemas_.ANSWERS.items()
+    ]
+    rows += [f"| `wallet {words}` | {why} | |" for words, why in schemas_.NO_JSON.items()]
+    rows += [
+        "| any, on stderr | [`Error`](#error) | |",
+        "| `wallet import`, on stderr | | [`RefusedImportLine`](#refusedimportline) |",
+    ]
+    found: dict[str, Any] = {}
+    for name in schemas_.names():
+        whole = responses.document(name)
+        found |= {name: whole} | whole.get("$defs", {})
+    parts = [
+        f"### {name}\n\n{schema['description']}\n\n{fields(schema)}\n"
+        for name, schema in sorted(found.items())
+        if "properties" in schema
+    ]
+    return JSON_HEAD + "\n".join(rows) + "\n\n## Answers\n\n" + "\n".join(parts)
+
+
+def pages() -> Iterator[tuple[Path, str]]:
+    """Every file that is written here, and its text."""
+    yield DOCS / "reference.md", reference()
+    yield DOCS / "http.md", http()
+    yield DOCS / "json.md", json_page()
+    for name in schemas_.names():
+        yield (
+            SCHEMAS / schemas_.file_name(name),
+            json.dumps(responses.document(name), indent=1, ensure_ascii=False) + "\n",
+        )
+
+
 if __name__ == "__main__":
     stale = []
-    for name, text in (("reference.md", reference()), ("http.md", http())):
-        page = DOCS / name
+    for page, text in pages():
         if "--check" not in sys.argv:
+            page.parent.mkdir(exist_ok=True)
             page.write_text(text, "utf-8")
         elif not page.is_file() or page.read_text("utf-8") != text:
-            stale.append(f"docs/{name} is stale: run python scripts/reference.py")
+            stale.append(f"{page.relative_to(DOCS.parent)} is stale: run python scripts/reference.py")
     if stale:
         sys.exit("\n".join(stale))

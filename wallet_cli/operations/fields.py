@@ -167,6 +167,7 @@ class HoldPage(TypedDict):
     count: NotRequired[WholeCount]
 
 
+_MoveEnds = TypedDict("_MoveEnds", {"moved": bool, "from": str, "to": str})
 _TypedFrom = TypedDict("_TypedFrom", {"from": Annotated[str, "The first day of it, in the ledger's time zone."]})
 _Bounds = TypedDict("_Bounds", {"from": "Time | None", "to": "Time | None"})
 
@@ -281,6 +282,12 @@ class OperatorKey(TypedDict):
     revoked_at: Time | None
 
 
+class OperatorKeys(TypedDict):
+    """All operator keys."""
+
+    keys: list[OperatorKey]
+
+
 class _Secret(TypedDict):
     key: Annotated[str, "Shown this once."]
 
@@ -378,6 +385,104 @@ class Failure(TypedDict):
     details: Annotated[Details, "The figures that go with the code; amounts are strings."]
     retryable: Annotated[bool, "Whether the same request with the same key may be sent again."]
     hint: Annotated[str | None, "What to do next."]
+
+
+class LedgerHere(Ledger):
+    """The ledger's settings, and where it is."""
+
+    db: Annotated[str, "A path, or a URL without its password."]
+
+
+class Setting(TypedDict):
+    """A setting, as it is in force."""
+
+    name: Annotated[str, "Of a ledger with a name: `ledgers.till.db`."]
+    value: Annotated[str | None, "Secrets are covered; null where all of a ledger is taken out."]
+    source: Annotated[str | None, "A flag, a variable, a file, `ledger` or `default`."]
+    problem: NotRequired[Annotated[str, "What is wrong with it."]]
+
+
+class ConfigPath(TypedDict):
+    """Where the config file is."""
+
+    path: str
+    exists: bool
+
+
+class ConfigEdited(TypedDict):
+    """What became of the config file."""
+
+    path: str
+    changed: bool
+
+
+class Backup(TypedDict):
+    """A backup, or the newest that there is."""
+
+    backup: Annotated[str, "Its path."]
+    bytes: NotRequired[Count]
+    wallets: NotRequired[Count]
+    transactions: NotRequired[Count]
+    made: NotRequired[Annotated[bool, "False where the newest that there is was new enough."]]
+    removed: NotRequired[Annotated[list[str], "Older backups that `--keep` removed."]]
+
+
+class Restored(TypedDict):
+    """A ledger that was put back."""
+
+    restored: Annotated[str, "The ledger's path."]
+    backup: str
+    kept: Annotated[str | None, "Where the ledger that was there is now."]
+    transactions: Count
+    transactions_kept: Annotated[Count | None, "In the ledger that was there; null where it could not be read."]
+
+
+class Finding(TypedDict):
+    """What a check found."""
+
+    name: str
+    status: str
+    found: str
+    advice: str | None
+
+
+class Examination(TypedDict):
+    """What `wallet doctor` found."""
+
+    ok: Annotated[bool, "Nothing is wrong; warnings may be there."]
+    findings: list[Finding]
+
+
+class Move(_MoveEnds):
+    """A ledger that was moved, or is not being moved any more."""
+
+    users: Count
+    wallets: Count
+    transactions: Count
+    holds: Count
+
+
+class Problem(TypedDict):
+    """What an error says."""
+
+    code: Annotated[Code, "For a program."]
+    message: Annotated[str, "For a person."]
+    hint: Annotated[str | None, "What to do next."]
+    retryable: Annotated[bool, "Whether the same command with the same key may be run again."]
+    details: Details
+
+
+class Error(TypedDict):
+    """An error of a command, on stderr."""
+
+    error: Problem
+
+
+class RefusedImportLine(TypedDict):
+    """A line of an import that was refused, on stderr."""
+
+    line: Id
+    error: Problem
 
 
 LISTS: dict[str, type] = {"users": User, "wallets": Wallet, "transactions": Transaction, "holds": Hold}

@@ -14,6 +14,8 @@ from msgspec import UNSET, Meta, Raw, UnsetType
 from wallet_cli.operations import fields
 
 REF = "#/components/schemas/{name}"
+OWN_REF = "#/$defs/"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_ID = 2**63 - 1
 
 
@@ -102,6 +104,16 @@ def schemas(requests: Sequence[type], answers: Sequence[str]) -> dict[str, Any]:
         for field in schema["properties"].values() if "properties" in schema else ():
             _tell_default(field)
     return {name: made[name] for name in sorted(made)}
+
+
+def document(name: str) -> dict[str, Any]:
+    """An answer's schema with all that it needs, for whoever has nothing else."""
+    made = schemas([], [name])
+    text = msgspec.json.encode(made).decode().replace(REF.format(name=""), OWN_REF)
+    definitions = msgspec.json.decode(text)
+    whole: dict[str, Any] = {"$schema": DIALECT, **definitions.pop(name)}
+    needed = {each: schema for each, schema in definitions.items() if f'"{OWN_REF}{each}"' in text}
+    return whole | ({"$defs": needed} if needed else {})
 
 
 def _tell_default(field: dict[str, Any]) -> None:
