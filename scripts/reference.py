@@ -1,5 +1,6 @@
-"""Write docs/reference.md from the help of the commands, docs/http.md from the OpenAPI document, and docs/json.md and
-wallet_cli/schemas from the fields of the answers, so that they and the program cannot differ.
+"""Write docs/reference.md from the help of the commands, docs/topics.md from that of the topics, docs/http.md from the
+OpenAPI document, and docs/json.md and wallet_cli/schemas from the fields of the answers, so that they and the program
+cannot differ.
 
 python scripts/reference.py            writes them
 python scripts/reference.py --check    exits 1 if one is not what would be written
@@ -11,17 +12,14 @@ import contextlib
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NotRequired, get_origin, get_type_hints
 
-# Plain help, as wide everywhere. Typer looks at these when it is imported.
-os.environ["TYPER_USE_RICH"] = "0"
-os.environ["COLUMNS"] = "100"
-
 from wallet_cli.cli import schemas as schemas_
-from wallet_cli.cli import tree
+from wallet_cli.cli import topics, tree
 from wallet_cli.cli.app import main
 from wallet_cli.engine import group_commit
 from wallet_cli.operations import fields as fields_
@@ -36,7 +34,8 @@ HEAD = """\
 
 What each command says with `--help`. This page is written by `python scripts/reference.py`; change the help, not the
 page. What the words mean (USER, WALLET, AMOUNT, TIME), and what goes out and comes back, is under
-[words](#words), [answers](#answers) and [errors](#errors) below.
+[words](#words), [answers](#answers) and [errors](#errors) below; what `wallet help TOPIC` tells, under
+[topics](topics.md).
 """
 TAIL = """\
 ## Words
@@ -66,47 +65,31 @@ Data goes to stdout, everything else to stderr. Amounts are strings with exactly
 are UTC, `2026-11-22T10:00:00.000000Z`. Fields may be added; none is renamed or dropped. Those in
 brackets are there where they apply.
 
-| answer | of | fields |
+| command | answers | fields |
 |---|---|---|
 {answers}
+
+`-o jsonl` and `-o csv` have what a list holds, one a line. [JSON](json.md) tells what each field means.
 
 ## Errors
 
 See [reading errors and exit codes](errors.md).
 """
 
-ANSWERS: tuple[tuple[str, str, type, str], ...] = (
-    ("user", "`register`", fields_.User, ""),
-    ("wallet", "`create`, `limits`, `freeze`, `unfreeze`, `close`", fields_.Wallet, ""),
-    ("wallet", "`balance`", fields_.WalletThen, ""),
-    ("transaction", "`tx add`, `tx reverse`, `hold capture`", fields_.Transaction, ""),
-    ("transaction", "`tx show`", fields_.TransactionDetail, ""),
-    ("transfer", "`transfer`", fields_.Transfer, ""),
-    ("hold", "`hold add`, `hold void`", fields_.Hold, ""),
-    ("page", "`tx list`; `jsonl` and `csv` stream one a line", fields_.TransactionPage, ""),
-    ("page", "`hold list`; the same", fields_.HoldPage, ""),
-    ("page", "`list`; the same", fields_.WalletPage, ""),
-    ("page", "`users`; the same", fields_.UserPage, ""),
-    ("total", "`tx total`", fields_.Total, ""),
-    ("statement", "`statement`", fields_.Statement, ""),
-    ("chart", "`chart`; `jsonl` and `csv` have its flows, one a line", fields_.Chart, ""),
-    ("summary", "`import`", fields_.ImportSummary, ""),
-    ("check", "`verify`", fields_.Verification, ""),
-    ("ledger", "`ledger show`, `ledger set`", fields_.Ledger, ", and `db`"),
-    ("key", "`key list`, `key revoke`; `key create` also has `key`, once", fields_.OperatorKey, ""),
-    ("token", "`token`", fields_.Token, ""),
-)
-"""What is answered, by which commands, and what it has besides its fields."""
-
 
 def answers() -> str:
-    """Their rows in the table. What may be missing is in brackets."""
+    """What is answered, by which commands, a row each. What may be missing is in brackets."""
+    commands: dict[schemas_.Answer, list[str]] = {}
+    for words, answer in schemas_.ANSWERS.items():
+        commands.setdefault(answer, []).append(f"`{words}`")
     rows = []
-    for name, commands, answer, more in ANSWERS:
-        hints = get_type_hints(answer, include_extras=True)
-        names = [f"[{each}]" if get_origin(hints[each]) is NotRequired else each for each in answer.__annotations__]
-        rows.append(f"| {name} | {commands} | `{', '.join(names)}`{more} |")
-    return "\n".join([*rows, "| settings | `config show` | a list of `name, value, source` |"])
+    for answer, called in commands.items():
+        shape = getattr(fields_, answer.whole)
+        hints = get_type_hints(shape, include_extras=True)
+        names = [f"[{each}]" if get_origin(hints[each]) is NotRequired else each for each in shape.__annotations__]
+        link = f"[{'list of ' * answer.is_list}{answer.whole}](json.md#{answer.whole.lower()})"
+        rows.append(f"| {', '.join(called)} | {link} | `{', '.join(names)}` |")
+    return "\n".join(rows)
 
 
 def paths() -> Iterator[list[str]]:
@@ -127,6 +110,20 @@ def reference() -> str:
     """The text of the page."""
     commands = "\n".join(f"## {' '.join(['wallet', *path])}\n\n```text\n{help_of(path)}\n```\n" for path in paths())
     return f"{HEAD}\n{commands}\n{TAIL.replace('{answers}', answers())}"
+
+
+TOPICS_HEAD = """\
+# Topics
+
+What `wallet help TOPIC` tells. This page is written by `python scripts/reference.py` from wallet_cli/topics; change
+those, not the page.
+"""
+
+
+def topics_page() -> str:
+    """The text of the page of topics: each a heading lower than where it stands alone."""
+    pages = (re.sub(r"^#", "##", topics.text_of(name), flags=re.MULTILINE) for name in topics.NAMES)
+    return "\n".join([TOPICS_HEAD, *pages])
 
 
 HTTP_HEAD = """\
@@ -343,6 +340,7 @@ def json_page() -> str:
 def pages() -> Iterator[tuple[Path, str]]:
     """Every file that is written here, and its text."""
     yield DOCS / "reference.md", reference()
+    yield DOCS / "topics.md", topics_page()
     yield DOCS / "http.md", http()
     yield DOCS / "json.md", json_page()
     for name in schemas_.names():
@@ -354,6 +352,7 @@ def pages() -> Iterator[tuple[Path, str]]:
 
 if __name__ == "__main__":
     stale = []
+    os.environ["COLUMNS"] = "100"  # as wide everywhere
     for page, text in pages():
         if "--check" not in sys.argv:
             page.parent.mkdir(exist_ok=True)

@@ -21,14 +21,16 @@ def start() -> None:
         gc.set_threshold(100_000, 50, 50)
         sys.unraisablehook = _unraisable
         _fill_closed_streams()
+        if "_WALLET_COMPLETE" in os.environ:
+            from wallet_cli.cli import completing
+
+            completing.run(os.environ["_WALLET_COMPLETE"], sys.argv[1:])
         from wallet_cli.cli.app import main
         from wallet_cli.cli.stdout import watch_stdout
 
         watch_stdout()
         code = main()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done: too late to stop
-    except SystemExit:
-        raise  # what prints a script for a shell's completion ends the program so
     except BaseException as error:
         # Before main() could take care of it, or after.
         code = Interrupted.exit_code if was_interrupted(error) else _cannot_start(error)

@@ -18,8 +18,8 @@ from wallet_cli.cli import schemas, tree
 
 STORIES = sorted(Path(__file__).parent.rglob("*.transcript"))
 STARTS = {'{"error"': "Error", '{"line"': "RefusedImportLine"}
-ABRIDGED = {"doctor"}
-"""Whose stories leave out what another machine would have."""
+ABRIDGED = {"doctor", "commands"}
+"""Whose stories leave out what another machine would have, or most of what there is."""
 
 ROOT_OPTIONS = ("--db", "--ledger", "--env-file", "--color")
 

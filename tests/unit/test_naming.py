@@ -109,6 +109,7 @@ PRINTS: dict[str, tuple[str | None, str]] = {
 OF_SETTINGS = {f"config {word}" for word in ("path", "show", "get", "set", "unset", "edit")}
 PRINT_NO_NAMES = OF_SETTINGS | {
     *("backup", "restore", "doctor"),
+    *("help", "commands", "completion"),
     *("import", "export", "move", "serve", "token", "demo"),
 }
 

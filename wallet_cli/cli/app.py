@@ -29,12 +29,11 @@ from wallet_cli.errors import (
 
 KEY_TELLS = "if it was a write, the same key tells whether it is done; without a key, look whether it is there"
 
-COMPLETION_VARIABLE = "_WALLET_COMPLETE"
-
 app = typer.Typer(
     cls=lazy_group(TREE),
     context_settings=CONTEXT,
     no_args_is_help=True,
+    add_completion=False,  # completion.py has its own, which knows the ledger
     pretty_exceptions_enable=False,
 )
 
@@ -73,7 +72,14 @@ def root(
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Stored value that people can trust: wallets, credits, debits and balances in one file."""
+    """Stored value that people can trust: wallets, credits, debits and balances in one file.
+
+    Examples:
+        wallet demo                                 # a story on a ledger that is gone at its end
+        wallet register 9886977541 --name Meera     # a user is a phone number
+        wallet tx add 9886977544 500 --credit
+        wallet balance 9886977544
+    """
     given = {"db": db, "ledger": ledger, "env_file": env_file}
     context.obj = {name: text for name, text in given.items() if text is not None}
 
@@ -115,8 +121,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
-    if COMPLETION_VARIABLE in os.environ:
-        command.main(arguments, prog_name="wallet")
     try:
         with command.make_context("wallet", arguments) as context:
             command.invoke(context)
@@ -145,7 +149,7 @@ def _usage_error(error: typer.TyperException, arguments: Sequence[str]) -> Inval
         )
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "wallet"
-    return InvalidInput(error.format_message().rstrip("."), hint=f"{path} --help")
+    return InvalidInput(" ".join(error.format_message().split()).rstrip("."), hint=f"{path} --help")
 
 
 def _unexpected(error: BaseException) -> WalletError:

@@ -43,7 +43,13 @@ def chart(
         typer.Option("--output", "-o", help="How to print; svg is a picture, in one file.", show_default="table"),
     ] = None,
 ) -> Output:
-    """Days are those of the ledger's time zone, and weeks begin on Monday. With csv and jsonl, a bar is a line."""
+    """Days are those of the ledger's time zone, and weeks begin on Monday. With csv and jsonl, a bar is a line.
+
+    Examples:
+        wallet chart 9886977544
+        wallet chart 9886977544 --from 2026-04-01 --by week
+        wallet chart 9886977544 -o svg > balance.svg
+    """
     from wallet_cli.operations.flows import Flows, chart_answer, flow_answers
 
     with ledger.statement(parse_wallet(wallet), start, end) as opened:

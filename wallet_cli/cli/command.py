@@ -1,6 +1,7 @@
 """From a plain function to a command: what all commands share, and how they are found.
 
-A command is a function that returns what to render; its docstring goes on where the line of help in tree.py ends. Here
+A command is a function that returns what to render; its docstring goes on where the line of help in tree.py ends, and
+has examples (help_text.py). Here
 it is given `-o`, `--json` and `-q`, and whatever it names of `ledger` (an open Ledger), `style` (the Style asked for)
 and `flags` (the root options given). One that prints in other formats has a parameter `output` of its own, which takes
 the place of the shared one. The tree of commands is data; a run imports and builds the one command that it is for.
@@ -11,7 +12,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +22,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from wallet_cli.cli.output import Format, Listing, Output, Record, Style, notice, render
 from wallet_cli.cli.stdout import FilterError, UnwritableError
-from wallet_cli.cli.tree import Command, Group, command_of, section_of
+from wallet_cli.cli.tree import Command, Group, command_of
 from wallet_cli.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -75,9 +76,6 @@ def lazy_group(tree: Mapping[str, Command | Group]) -> type[TyperGroup]:
     """A group of the commands in `tree`."""
 
     class LazyGroup(TyperGroup):
-        lists = False
-        """Whether commands are asked for only to be listed."""
-
         def list_commands(self, ctx: Any) -> list[str]:
             return list(tree)
 
@@ -85,26 +83,42 @@ def lazy_group(tree: Mapping[str, Command | Group]) -> type[TyperGroup]:
             found = tree.get(cmd_name)
             if found is None:
                 return None
-            if self.lists:
-                return TyperCommand(cmd_name, help=found.help, rich_help_panel=section_of(found))
             if isinstance(found, Group):
                 group = lazy_group(found.commands)
                 return group(name=cmd_name, help=found.help, no_args_is_help=True, context_settings=CONTEXT)
-            module, _, function = found.function.partition(":")
-            return _command(getattr(import_module(f"wallet_cli.cli.{module}"), function), cmd_name, found.help)
+            return built(found, cmd_name)
 
         def format_help(self, ctx: Any, formatter: Any) -> None:
-            self.lists = True
-            super().format_help(ctx, formatter)
+            from wallet_cli.cli import help_text
+
+            is_root = ctx.parent is None
+            text = (
+                help_text.of_root(self, ctx) if is_root else help_text.of_group(ctx.command_path, self.help or "", tree)
+            )
+            _put_down(text, ctx, formatter)
 
     return LazyGroup
 
 
-def _command(function: Function, name: str, help_: str) -> Any:
+class _Command(TyperCommand):
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from wallet_cli.cli import help_text
+
+        _put_down(help_text.of_command(ctx.command_path, self, ctx), ctx, formatter)
+
+
+def _put_down(lines: Iterable[str], ctx: Any, formatter: Any) -> None:
+    formatter.write("\n".join(lines))
+    ctx.color = True  # what is not to be coloured has no colour
+
+
+def built(command: Command, name: str) -> Any:
+    """The command as Typer has it, from its function, whose module is imported for that."""
+    module, _, attribute = command.function.partition(":")
+    function: Function = getattr(import_module(f"wallet_cli.cli.{module}"), attribute)
     app = typer.Typer()
     context = CONTEXT | getattr(function, "context_settings", {})
-    more = inspect.getdoc(function)
-    app.command(name, help=f"{help_}\n\n{more}" if more else help_, context_settings=context)(_runnable(function))
+    app.command(name, cls=_Command, help=command.help, context_settings=context)(_runnable(function))
     return typer.main.get_command_from_info(
         app.registered_commands[0], pretty_exceptions_short=False, rich_markup_mode=app.rich_markup_mode
     )

@@ -29,12 +29,23 @@ NameArgument = Annotated[
 
 
 def path() -> Record:
+    """
+    Examples:
+        wallet config path
+        wallet config path --json                   # and whether it is there
+    """
     found = settings.config_path()
     return Record({"path": str(found), "exists": found.is_file()}, value="path")
 
 
 def show(flags: Mapping[str, str]) -> Listing:
-    """A wrong value is told on stderr, and as `problem` with --json."""
+    """A wrong value is told on stderr, and as `problem` with --json.
+
+    Examples:
+        wallet config show
+        wallet config show --json
+        WALLET_CURRENCY=EUR wallet config show -o csv
+    """
     chosen = _in_force(flags)
     rows = chosen.shown()
     for row in rows:
@@ -47,6 +58,12 @@ def show(flags: Mapping[str, str]) -> Listing:
 
 
 def get(flags: Mapping[str, str], name: NameArgument) -> Record:
+    """
+    Examples:
+        wallet config get db -q
+        wallet config get currency                  # and where it comes from
+        wallet config get colour                    # there is no such setting (exit 2)
+    """
     chosen = _in_force(flags)
     found = _row(chosen, name)
     chosen.check(name)
@@ -58,7 +75,13 @@ def set_(
     name: NameArgument,
     value: Annotated[str, typer.Argument(metavar="VALUE", help="What it is to be.", show_default=False)],
 ) -> Record:
-    """It is checked first. Secrets are refused here: the list of processes and the shell's history would show them."""
+    """It is checked first. Secrets are refused here: the list of processes and the shell's history would show them.
+
+    Examples:
+        wallet config set currency EUR
+        wallet config set ledgers.till.db ~/till.db     # now `wallet --ledger till …`
+        wallet config set currency EURO             # refused, as there is none (exit 2)
+    """
     ledger, key = _parsed(name)
     if key is None:
         raise InvalidInput(f"{name} is no one setting", hint=f"wallet config set {name}.db DB")
@@ -84,7 +107,12 @@ set_.context_settings = {"ignore_unknown_options": True}  # type: ignore[attr-de
 
 
 def unset(flags: Mapping[str, str], name: NameArgument) -> Record:
-    """`ledgers.NAME` forgets all that is said of that ledger here; the ledger itself stays where it is."""
+    """`ledgers.NAME` forgets all that is said of that ledger here; the ledger itself stays where it is.
+
+    Examples:
+        wallet config unset currency
+        wallet config unset ledgers.till
+    """
     ledger, key = _parsed(name)
 
     def alter(document: Any) -> None:
@@ -101,7 +129,12 @@ def unset(flags: Mapping[str, str], name: NameArgument) -> Record:
 
 
 def edit() -> Record:
-    """What the editor leaves is checked before it takes the place of the file. VISUAL and EDITOR name the editor."""
+    """What the editor leaves is checked before it takes the place of the file. VISUAL and EDITOR name the editor.
+
+    Examples:
+        wallet config edit
+        EDITOR=nano wallet config edit
+    """
     place = settings.config_path()
     before = config_file.read(place)
     draft = config_file.draft(place, before)

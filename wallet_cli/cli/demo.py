@@ -35,6 +35,11 @@ STORY = (
 
 
 def demo() -> None:
+    """
+    Examples:
+        wallet demo
+        wallet demo | less
+    """
     from wallet_cli.cli.app import main
 
     # A refusal is part of the story: it stands where a person would see it.

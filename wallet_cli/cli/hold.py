@@ -36,6 +36,11 @@ def add(
     note: NoteOption = None,
     key: KeyOption = None,
 ) -> Record:
+    """
+    Examples:
+        wallet hold add 9886977544 50 --note Taxi
+        wallet hold add 9886977544 200 --expires 3d --key booking-77 -q
+    """
     return Record(ledger.hold(parse_wallet(wallet), amount, expires, note=note, key=key))
 
 
@@ -47,10 +52,21 @@ def capture(
     note: NoteOption = None,
     key: KeyOption = None,
 ) -> Record:
+    """
+    Examples:
+        wallet hold capture 1-h1                    # all of it
+        wallet hold capture 1-h1 42                 # a part; the rest is free again
+        wallet hold capture 1-h1 30 --keep          # a part; the rest stays on hold
+    """
     return Record(ledger.capture(parse_hold_id(hold), amount, keep=keep, note=note, key=key))
 
 
 def void(ledger: LedgerApi, hold: HoldArgument) -> Record:
+    """
+    Examples:
+        wallet hold void 1-h1
+        wallet hold void 1-h1 -q
+    """
     return Record(ledger.void(parse_hold_id(hold)))
 
 
@@ -62,6 +78,11 @@ def list_(
     cursor: CursorOption = None,
     all_: AllOption = False,
 ) -> Listing:
+    """
+    Examples:
+        wallet hold list 9886977544
+        wallet hold list 9886977544 --json
+    """
     return listing(
         "holds",
         style,

@@ -51,6 +51,12 @@ def export(
         typer.Option("--format", "--output", "-o", help="jsonl can be imported again.", show_default="jsonl"),
     ] = None,
 ) -> Document:
+    """
+    Examples:
+        wallet export > backup.jsonl                # all of the ledger; `import` reads it back
+        wallet export 9886977544 -o csv > asha.csv
+        wallet export -o hledger > wallet.journal
+    """
     from wallet_cli.import_export import exports
 
     form = output if output in exports.FORMATS else "jsonl"
@@ -117,6 +123,13 @@ def import_(
         typer.Option("--save-profile", metavar="NAME", help="CSV: keep these options there.", show_default=False),
     ] = None,
 ) -> Record:
+    """
+    Examples:
+        wallet import top-ups.csv --dry-run         # what would be done
+        wallet import top-ups.csv --rejects refused.jsonl
+        wallet import bank.csv --map 'Betrag=signed_amount' --decimal , --wallet 9886977545
+        wallet --db copy.db import backup.jsonl     # an export, into a new ledger
+    """
     from wallet_cli.import_export import imports
 
     given = {"delimiter": delimiter, "decimal": decimal, "dates": dates, "encoding": encoding, "wallet": wallet}

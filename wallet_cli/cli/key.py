@@ -22,15 +22,30 @@ def create(
     name: NameArgument,
     read_only: Annotated[bool, typer.Option("--read-only", help="A key that may only read.")] = False,
 ) -> Record:
+    """
+    Examples:
+        wallet key create shop
+        wallet key create reports --read-only -q > reports.key
+    """
     return Record(ledger.create_key(name, read_only=read_only), value="key")
 
 
 def list_(ledger: LedgerApi) -> Listing:
+    """
+    Examples:
+        wallet key list
+        wallet key list -q
+    """
     rows = ledger.keys()
     return Listing(rows, COLUMNS, value="name", page={"keys": rows})
 
 
 def revoke(ledger: LedgerApi, name: NameArgument) -> Record:
+    """
+    Examples:
+        wallet key revoke till
+        wallet key revoke nobody                    # refused, as there is no such key (exit 3)
+    """
     return Record(ledger.revoke_key(name), value="name")
 
 
@@ -41,4 +56,9 @@ def token(
         int | None, typer.Option("--expires", metavar="MINUTES", help="How long it is good.", show_default="5")
     ] = None,
 ) -> Record:
+    """
+    Examples:
+        wallet token 9886977544 --expires 60
+        wallet token 1 -q
+    """
     return Record(ledger.token(parse_user(user), expires, notice), value="token")

@@ -19,10 +19,20 @@ ValueArgument = Annotated[
 
 
 def show(ledger: LedgerApi) -> Record:
+    """
+    Examples:
+        wallet ledger show
+        wallet ledger show --json
+    """
     return Record(ledger.facts())
 
 
 def set_(ledger: LedgerApi, key: KeyArgument, value: ValueArgument) -> Record:
+    """
+    Examples:
+        wallet ledger set timezone Asia/Kolkata
+        wallet ledger set minimum_balance none
+    """
     return Record(ledger.change(key, value), value=key)
 
 

@@ -22,6 +22,12 @@ def move(
     ] = None,
     cancel: Annotated[bool, typer.Option("--cancel", help="Call it off: the old ledger takes writes again.")] = False,
 ) -> Record:
+    """
+    Examples:
+        wallet move --to /srv/wallet/wallet.db
+        wallet move --to 'postgresql://wallet@db.example.org/wallet'
+        wallet move --cancel                        # refused where no move has begun (exit 2)
+    """
     chosen = settings.load(flags, notify=notice)
     if cancel:
         return Record(moving.cancel(chosen, to, notice), value="to")

@@ -23,12 +23,25 @@ def register(
     name: Annotated[str | None, typer.Option("--name", help="A name to show.", show_default=False)] = None,
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept a user who is registered already.")] = False,
 ) -> Record:
+    """
+    Examples:
+        wallet register 9886977541 --name "Meera Iyer"
+        wallet register '+44 20 7946 0018' -q
+        wallet register 9886977544 --exist-ok       # there already: the answer is who it is
+        wallet register 9886977544                  # refused, as the number is taken (exit 5)
+    """
     return Record(ledger.register(phone, name, exist_ok=exist_ok), value=_user)
 
 
 def users(
     ledger: LedgerApi, style: Style, limit: LimitOption = None, cursor: CursorOption = None, all_: AllOption = False
 ) -> Listing:
+    """
+    Examples:
+        wallet users
+        wallet users --all -o csv > users.csv
+        wallet users -q | wc -l                     # how many there are
+    """
     return listing(
         "users",
         style,

@@ -60,6 +60,8 @@ ANSWERS: Mapping[str, Answer] = {
     "key list": Answer("OperatorKeys", "OperatorKey"),
     "key revoke": _one("OperatorKey"),
     "token": _one("Token"),
+    "help": _one("Help"),
+    "commands": Answer("Catalogue", "CommandAbout"),
     "config path": _one("ConfigPath"),
     "config show": Answer("Setting", "Setting", is_list=True),
     "config get": _one("Setting"),
@@ -72,6 +74,7 @@ ANSWERS: Mapping[str, Answer] = {
 NO_JSON = {
     "export": "its lines are those that `import` reads: docs/moving-data.md",
     "serve": "it answers over HTTP: docs/http.md",
+    "completion": "it is a script for a shell",
     "demo": "it is for people",
 }
 """Commands that are not there, and why."""

@@ -19,6 +19,12 @@ def serve(
         int, typer.Option("--max-connections", metavar="N", help="Connections of one process; more get 503.")
     ] = 1000,
 ) -> None:
+    """
+    Examples:
+        wallet serve
+        wallet serve --port 8080 --workers 4 --access-log
+        wallet serve --no-auth                      # to try it out, on this machine alone
+    """
     try:
         from wallet_cli.web.server import ServeOptions
         from wallet_cli.web.server import serve as run

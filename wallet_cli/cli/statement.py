@@ -48,6 +48,12 @@ def statement(
         typer.Option("--output", "-o", help="How to print; html is one file, for paper too.", show_default="table"),
     ] = None,
 ) -> Output:
+    """
+    Examples:
+        wallet statement 9886977544 --from 2026-04-01 --to 2026-04-30
+        wallet statement 9886977544 -o html > statement.html
+        wallet statement 9886977544 -q              # the closing balance
+    """
     asked = ledger.statement(parse_wallet(wallet), start, end)
     if style.quiet:
         with asked as opened:

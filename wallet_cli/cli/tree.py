@@ -178,6 +178,11 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
         ),
     },
     "This program": {
+        "help": Command("Explain a command or a topic, with examples.", "help:help_", None),
+        "commands": Command("List the commands; with --json, all about them, for programs.", "help:commands", None),
+        "completion": Command(
+            "Print what a shell needs to complete commands, wallets and users.", "completion:completion", None
+        ),
         "config": Group(
             "See and change the settings of this machine, and where they come from.",
             {
@@ -213,11 +218,6 @@ def each() -> Iterator[tuple[str, Command]]:
             yield from ((f"{name} {sub}", command) for sub, command in what.commands.items())
         else:
             yield name, what
-
-
-def section_of(found: Command | Group) -> str | None:
-    """The heading under which help lists it; None within a group."""
-    return next((title for title, section in SECTIONS.items() if found in section.values()), None)
 
 
 def command_of(words: str) -> Command:

@@ -46,6 +46,13 @@ def add(
         bool, typer.Option("--reset-time", help="The last time is a wrong clock's, and ahead: go on from now.")
     ] = False,
 ) -> Record:
+    """
+    Examples:
+        wallet tx add 9886977544 500 --credit --note Salary --key salary-2026-04
+        wallet tx add 9886977544 120.50 --debit --note Groceries
+        wallet tx add 9886977544 35 --debit --key order-1041 --json
+        wallet tx add 9886977544 99999 --debit      # refused, as it has less (exit 4)
+    """
     if credit == debit:
         raise InvalidInput("give one of --credit and --debit", hint="wallet tx add --help")
     name, pairs = parse_wallet(wallet), _pairs(meta)
@@ -63,6 +70,11 @@ def transfer(
     key: KeyOption = None,
     meta: MetaOption = None,
 ) -> Record:
+    """
+    Examples:
+        wallet transfer 9886977544 9886977545 100 --note Rent
+        wallet transfer 9886977544 9886977544/savings 50 --key saving-2026-04
+    """
     out, into = parse_wallet(source), parse_wallet(target)
     return Record(ledger.transfer(out, into, amount, note=note, key=key, meta=_pairs(meta)))
 
@@ -76,11 +88,21 @@ def reverse(
     force: Annotated[bool, typer.Option("--force", help="Past floors and limits; recorded as such.")] = False,
     meta: MetaOption = None,
 ) -> Record:
+    """
+    Examples:
+        wallet tx reverse 1-2                       # all of it
+        wallet tx reverse 1-2 20.50 --note "One pack was torn"
+    """
     name, pairs = parse_transaction_id(id_), _pairs(meta)
     return Record(ledger.reverse(name, amount, force=force, note=note, key=key, meta=pairs))
 
 
 def show(ledger: LedgerApi, id_: IdArgument) -> Record:
+    """
+    Examples:
+        wallet tx show 1-2
+        wallet tx show 1-2 --json
+    """
     return Record(ledger.transaction(parse_transaction_id(id_)))
 
 
@@ -108,6 +130,13 @@ def list_(
     cursor: CursorOption = None,
     all_: AllOption = False,
 ) -> Listing:
+    """
+    Examples:
+        wallet tx list 9886977544
+        wallet tx list 9886977544 --from 2026-04-01 --to 2026-04-30 --kind debit
+        wallet tx list 9886977544 --text groceries --min 100
+        wallet tx list 9886977544 -o csv > transactions.csv
+    """
     return listing(
         "transactions",
         style,
@@ -118,6 +147,12 @@ def list_(
 
 
 def total(ledger: LedgerApi, wallet: WalletArgument, start: FromOption = None, end: ToOption = None) -> Record:
+    """
+    Examples:
+        wallet tx total 9886977544
+        wallet tx total 9886977544 --from 2026-04-01 --to 2026-04-30
+        wallet tx total 9886977544 --from 2026 --json
+    """
     return Record(ledger.total(parse_wallet(wallet), start, end), value="net")
 
 

@@ -17,4 +17,10 @@ def verify(
         str | None, typer.Argument(metavar="[WALLET]", help="One wallet alone.", show_default="all")
     ] = None,
 ) -> Record:
+    """
+    Examples:
+        wallet verify
+        wallet verify 9886977544
+        wallet verify -q && echo "the books are right"
+    """
     return Record(ledger.verify(None if wallet is None else parse_wallet(wallet)), value="transactions")

@@ -31,6 +31,12 @@ def create(
     ] = None,
     exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept a wallet that is there already.")] = False,
 ) -> Record:
+    """
+    Examples:
+        wallet create 9886977545/savings
+        wallet create 9886977544/travel --currency EUR --minimum-balance 20
+        wallet create 9886977545/points --currency PTS/0     # a unit of your own, with no fraction
+    """
     name = parse_new_wallet(wallet)
     return _shown(ledger.create(name, currency, minimum_balance, exist_ok=exist_ok))
 
@@ -45,6 +51,12 @@ def list_(
     cursor: CursorOption = None,
     all_: AllOption = False,
 ) -> Listing:
+    """
+    Examples:
+        wallet list
+        wallet list 9886977544                      # one user's
+        wallet list -o csv > wallets.csv
+    """
     return listing(
         "wallets",
         style,
@@ -63,6 +75,12 @@ def balance(
         typer.Option("--at", metavar="TIME", help="The balance at the end of that time.", show_default="now"),
     ] = None,
 ) -> Record:
+    """
+    Examples:
+        wallet balance 9886977544
+        wallet balance 9886977544/savings -q        # the amount alone, for scripts
+        wallet balance 9886977544 --at 2026-04-30
+    """
     return _shown(ledger.balance(parse_wallet(wallet), at), value="balance")
 
 
@@ -80,6 +98,12 @@ def limits(
         str | None, typer.Option("--daily-debit", metavar="A", help="The most that debits of a day may take.")
     ] = None,
 ) -> Record:
+    """
+    Examples:
+        wallet limits 9886977544                                 # shows them
+        wallet limits 9886977544 --minimum-balance 20 --daily-debit 500
+        wallet limits 9886977544 --maximum-balance none          # no such limit any more
+    """
     name = parse_wallet(wallet)
     if minimum_balance is maximum_balance is daily_debit is None:
         return _shown(ledger.balance(name))
@@ -87,14 +111,29 @@ def limits(
 
 
 def freeze(ledger: LedgerApi, wallet: WalletArgument) -> Record:
+    """
+    Examples:
+        wallet freeze 9886977544
+        wallet freeze 9886977544/savings --json
+    """
     return _shown(ledger.set_status(parse_wallet(wallet), FROZEN))
 
 
 def unfreeze(ledger: LedgerApi, wallet: WalletArgument) -> Record:
+    """
+    Examples:
+        wallet unfreeze 9886977545
+        wallet unfreeze 9886977544/savings -q       # one that is not frozen stays as it is
+    """
     return _shown(ledger.set_status(parse_wallet(wallet), ACTIVE))
 
 
 def close(ledger: LedgerApi, wallet: WalletArgument) -> Record:
+    """
+    Examples:
+        wallet close 9886977544/savings
+        wallet close 9886977544                     # refused while there is money in it (exit 4)
+    """
     return _shown(ledger.set_status(parse_wallet(wallet), CLOSED))
 
 

@@ -485,6 +485,98 @@ class RefusedImportLine(TypedDict):
     error: Problem
 
 
+class Parameter(TypedDict):
+    """An argument or an option of a command."""
+
+    names: Annotated[list[str], "Of an option, as it is written; of an argument, what help calls it."]
+    value: Annotated[str | None, "What its value is called; null: it takes none."]
+    type: Literal["boolean", "integer", "string"]
+    required: bool
+    repeatable: bool
+    choices: Annotated[list[str] | None, "The words that it takes, where it takes no other."]
+    default: Annotated[str | None, "What it is where it is not given, in words."]
+    env: Annotated[list[str], "The variables that say the same; the first that is set counts."]
+    about: str
+
+
+class AnswerField(TypedDict):
+    """A field of an answer. Those of an object, and what is in an array, stand within it."""
+
+    name: str
+    type: Literal["string", "integer", "boolean", "null", "array", "object", "any"]
+    nullable: bool
+    optional: Annotated[bool, "Whether it may be missing."]
+    about: str | None
+    choices: NotRequired[list[str]]
+    items: NotRequired[dict[str, Any]]
+    fields: NotRequired[list[dict[str, Any]]]
+
+
+class AnswerShape(TypedDict):
+    """What a command prints with `--json`."""
+
+    schema: Annotated[str, "The JSON Schema, a file of the package's folder `schemas`."]
+    list: Annotated[bool, "Whether it is a list of such."]
+    fields: list[AnswerField]
+
+
+class Example(TypedDict):
+    """A command line that works as it stands."""
+
+    line: str
+    exit_code: int
+
+
+class CommandAbout(TypedDict):
+    """A command: how it is called, what it does, what it answers, and how it fails."""
+
+    name: Annotated[str, "The words that call it, as `tx add`."]
+    section: Annotated[str, "What it is for."]
+    about: str
+    more: str | None
+    usage: str
+    effect: Annotated[Literal["none", "read", "write"], "Whether it may change anything."]
+    makes_ledger: bool
+    arguments: list[Parameter]
+    options: list[Parameter]
+    answer: Annotated[AnswerShape | None, "Null: it prints a text, or a file of another kind."]
+    errors: Annotated[list[Code], "Those that it can end with."]
+    examples: list[Example]
+
+
+class Topic(TypedDict):
+    """A topic of `wallet help`."""
+
+    name: str
+    title: str
+
+
+class ErrorAbout(TypedDict):
+    """A kind of error."""
+
+    code: Code
+    exit_code: int
+    retryable: bool
+
+
+class Catalogue(TypedDict):
+    """The program as data: its commands, options, topics and errors."""
+
+    program: str
+    version: str
+    options: Annotated[list[Parameter], "Before the command."]
+    commands: list[CommandAbout]
+    topics: list[Topic]
+    errors: list[ErrorAbout]
+
+
+class Help(TypedDict):
+    """What help says of a command or a topic."""
+
+    name: Annotated[str, "As `wallet help` takes it."]
+    text: str
+
+
 LISTS: dict[str, type] = {"users": User, "wallets": Wallet, "transactions": Transaction, "holds": Hold}
 """What is listed, by what the list is called."""
 
