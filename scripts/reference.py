@@ -30,40 +30,39 @@ from wallet_cli.web.operations import OPERATIONS
 DOCS = Path(__file__).parent.parent / "docs"
 SCHEMAS = DOCS.parent / "wallet_cli" / "schemas"
 HEAD = """\
-# Reference
+# Commands
 
-What each command says with `--help`. This page is written by `python scripts/reference.py`; change the help, not the
-page. What the words mean (USER, WALLET, AMOUNT, TIME), and what goes out and comes back, is under
-[words](#words), [answers](#answers) and [errors](#errors) below; what `wallet help TOPIC` tells, under
-[topics](topics.md).
+The `--help` of each command. `python scripts/reference.py` writes this page: change the help, not the page. Below are
+the [words](#words) (USER, WALLET, AMOUNT, TIME), the [answers](#answers) and the [errors](#errors). [Topics](topics.md)
+are what `wallet help TOPIC` prints.
 """
 TAIL = """\
 ## Words
 
-- **USER**: a phone number, or a user id. What starts with `+` or has 7 digits or more is a phone number (spaces,
-  dashes, dots and brackets do not count); a shorter run of digits is an id; `id:N` is always an id.
-- **WALLET**: `USER` or `USER/TYPE`; the type is `main` when left out, else 1 to 32 of `a-z A-Z 0-9 _ . -`. `wN` is
-  the wallet with the id N.
+- **USER**: a phone number, or a user id. If it starts with `+` or has 7 digits or more, it is a phone number (spaces,
+  dashes, dots and brackets do not count). A shorter run of digits is an id. `id:N` is always an id.
+- **WALLET**: `USER` or `USER/TYPE`. Without a type it is `main`. A type is 1 to 32 of `a-z A-Z 0-9 _ . -`. `wN` is the
+  wallet with the id N.
 - **AMOUNT**: digits with at most one point, greater than 0, no more fraction digits than the currency has, no
   exponent, no separators, at most 10^15 minor units.
 - **Currency**: an ISO 4217 code, or `CODE/N` for any other unit: 3 to 10 of `A-Z 0-9`, and N fraction digits, 0 to 18.
 - **TIME**: ISO 8601, from a year to a microsecond. With no offset, it is in the ledger's time zone (`wallet ledger set
   timezone ZONE`). As the end of a period it covers all of the unit that it is written in: `--to 2024-04-30` includes
-  that whole day. Bounds are echoed in UTC, an end as the last microsecond inside.
+  that whole day. Answers show bounds in UTC, and an end as its last microsecond.
 - **Transaction id**: `W-N`, the N-th transaction of wallet W. N runs 1, 2, 3 … without a gap.
 - **Hold id**: `W-hN`, the N-th hold of wallet W.
 - **Length of time**: digits and one of `s m h d w`, such as `90s`, `12h` or `7d`; at most 3660 days.
 - **Metadata**: `name=value`; names of 1 to 64 printable characters, each once, at most 4 KiB in all as JSON.
 - **Key**: 1 to 255 printable characters, unique within the wallet, across transactions and holds; the key of a transfer
-  is one of the wallet that pays. Spaces at its ends do not count. The keys of users' tokens and those of operators
-  are two sets. The same key with the same request returns the first answer, with `"replayed": true`, whatever became
-  of the wallet since, and applies nothing; with another request it is refused.
+  belongs to the wallet that pays. Spaces at its ends do not count. The keys of users' tokens and those of operators
+  are separate. The same key with the same request returns the first answer, with `"replayed": true`, and applies
+  nothing, whatever has become of the wallet since. The same key with another request is refused.
 
 ## Answers
 
 Data goes to stdout, everything else to stderr. Amounts are strings with exactly the currency's fraction digits; times
-are UTC, `2026-11-22T10:00:00.000000Z`. Fields may be added; none is renamed or dropped. Those in
-brackets are there where they apply.
+are UTC, `2026-11-22T10:00:00.000000Z`. Fields may be added; none is renamed or dropped. Fields in
+brackets are there only if they apply.
 
 | command | answers | fields |
 |---|---|---|
@@ -73,7 +72,7 @@ brackets are there where they apply.
 
 ## Errors
 
-See [reading errors and exit codes](errors.md).
+See [errors and exit codes](errors.md).
 """
 
 
@@ -129,26 +128,26 @@ def topics_page() -> str:
 HTTP_HEAD = """\
 # HTTP reference
 
-What `wallet serve` answers. This page is written by `python scripts/reference.py` from the document that the server
-gives out at `/openapi.json`; a running server shows the same at `/docs`, which loads nothing from elsewhere.
-[Serving the ledger](serve.md) shows it in use.
+The endpoints of `wallet serve`. `python scripts/reference.py` writes this page from the document that a server has at
+`/openapi.json`. A running server shows the same at `/docs`, which loads nothing from another host. [Serving the
+ledger](serve.md) shows it in use.
 
 ## In general
 
 - **Who may call.** `Authorization: Bearer`, then an operator key (`wallet key create NAME`) or a user token
   (`wallet token USER`, or `POST /tokens`). An operator may do everything; one made with `--read-only` may read. A user
-  may read their own wallets, debit them and transfer between them; what is another user's is not there (404), and all
-  else (to register, open wallets, credit, hold, reverse, limit) is forbidden (403).
+  may read their own wallets, debit them and transfer between them. What belongs to another user is not found (404).
+  Everything else (to register, open wallets, credit, hold, reverse, limit) is forbidden (403).
 - **Bodies** are JSON objects with the fields below and no other, `Content-Type: application/json`, in UTF-8. A field
   that is given twice, is unknown, or has another type (`"5"` for 5, `true` for 1) is `invalid_input`.
-- **Amounts** may be sent as JSON numbers, which are read digit by digit and never as a float, or as strings; they are
-  answered as strings with exactly the currency's fraction digits.
+- **Amounts** may be sent as JSON numbers or as strings. Numbers are read digit by digit, never as a float. Answers have
+  strings with exactly the currency's fraction digits.
 - **Times** are ISO 8601; with no offset they are UTC. An end covers all of the unit that it is written in.
 - **A success** is `{"message": …, "data": …}`. **A failure** is `{"message", "data": null, "code", "details",
   "retryable", "hint"}`, and nothing was changed. `code` is for programs; `message` and `hint` are for people.
 - **Sending again.** With an `Idempotency-Key`, the same request gets the first answer, 200 with `"replayed": true`, and
   is applied once. Make the key from what the payment is, and send it again after 500, 503 or no answer at all.
-- `X-Request-ID` is given back, and stands in the log; one is made where none is given. A slash at the end of a path is
+- `X-Request-ID` is returned and logged. If you send none, the server makes one. A slash at the end of a path is
   accepted.
 """
 
