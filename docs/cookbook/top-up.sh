@@ -9,6 +9,6 @@ rejects=${file%.csv}.rejects.jsonl
 status=0
 wallet import "$file" --map 'phone=wallet,paid=signed_amount,reference=key' --rejects "$rejects" || status=$?
 if ((status == 4)); then
-    echo "some lines were refused: mend what $rejects says, and run this again" >&2
+    echo "some lines were refused: read $rejects, correct them, and run this again" >&2
 fi
 exit "$status"

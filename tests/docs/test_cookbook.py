@@ -91,7 +91,7 @@ def test_a_top_up_applies_each_payment_once(recipe: Recipe, tmp_path: Path) -> N
     for _ in range(2):
         done = recipe("top-up.sh", "later.csv")
         assert done.returncode == 4
-        assert done.stderr.endswith("mend what later.rejects.jsonl says, and run this again\n")
+        assert done.stderr.endswith("read later.rejects.jsonl, correct them, and run this again\n")
         (refused,) = (tmp_path / "later.rejects.jsonl").read_text("utf-8").splitlines()
         assert json.loads(refused)["code"] == "user_not_found"
     assert cli.run("balance 1 -q").out == "501.00\n"
