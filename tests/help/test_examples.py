@@ -31,8 +31,13 @@ LEDGER = (
 )
 """What has happened before each example."""
 
-BACKED_UP = "wallet backup evening.db && mkdir -p ~/backups && cp evening.db ~/backups/wallet-2026-11-27T14-00-00Z.db"
-"""What has happened before those that go back to a backup."""
+BEFORE = {
+    "restore": (
+        "wallet backup evening.db && mkdir -p ~/backups && cp evening.db ~/backups/wallet-2026-11-27T14-00-00Z.db"
+    ),
+    "receipt": "wallet seal november.seal",
+}
+"""What else has happened before the examples of a command."""
 
 TOP_UPS = "wallet,amount,kind,note\n9886977544,20.00,credit,Top-up\n9886977544/savings,5.00,credit,Top-up\n"
 BANK = "Datum;Betrag\n30.04.2026;12,50\n"
@@ -88,8 +93,8 @@ def test_an_example_ends_as_it_says(words: str, example: Example, session: Sessi
     if command in ELSEWHERE:
         return
     command = MEASURED.get(command, command)
-    if words == "restore":
-        assert session.run(BACKED_UP).code == 0
+    if words in BEFORE:
+        assert session.run(BEFORE[words]).code == 0
     if words == "serve":
         assert session.run(f"{command} &").code == 0
         command = "kill $!"

@@ -5,17 +5,21 @@ Very many edits are made by faults/test_tampering.py; here each kind has its wor
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from support.cli import run
-from support.engines import Address, Engine, dump, unchecked
+from support.engines import Address, Engine, dump, execute, unchecked
 from support.server import Server
 
 from wallet_cli.domain import hash_chain
 from wallet_cli.domain.model import Witness
 from wallet_cli.storage import sql
 from wallet_cli.storage.in_place import beside
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -458,3 +462,48 @@ def test_a_hold_that_has_lapsed_is_no_tampering(business: Address) -> None:
     tamper(business, holding("created_at_us = 10, expires_at_us = 20", 2))
     assert run("verify -q").out == "10\n"
     assert run("balance 1 --json").json["held"] == "0.00"
+
+
+TRIGGER = "CREATE TRIGGER t BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+STRANGE = {
+    "a trigger": ("CREATE TRIGGER t AFTER INSERT ON users BEGIN SELECT 1; END", "trigger t", TRIGGER, "trigger t"),
+    "a view, or a rule": (
+        "CREATE VIEW v AS SELECT 1",
+        "view v",
+        "CREATE RULE r AS ON DELETE TO users DO NOTHING",
+        "rule r",
+    ),
+    "an index more": 2 * ("CREATE INDEX i ON transactions (at_us)", "i"),
+    "an index less": 2 * ("DROP INDEX ix_holds_open", "ix_holds_open"),
+    "a column more": 2 * ("ALTER TABLE users ADD COLUMN email TEXT", "users"),
+    "a table more, or a check less": (
+        *("CREATE TABLE other (id INTEGER)", "table other"),
+        *("ALTER TABLE users DROP CONSTRAINT ck_users_key", "ck_users_key"),
+    ),
+}
+"""What is done on SQLite and what is said of it; and the same on PostgreSQL."""
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_schema_that_was_changed_is_found(history: Address, name: str) -> None:
+    statement, words = STRANGE[name][:2] if isinstance(history, Path) else STRANGE[name][2:]
+    execute(history, statement)
+    done = run("verify --json")
+    assert (done.code, words in done.error["message"]) == (7, True), done.err
+
+
+def test_what_analyze_makes_is_no_change(history: Address) -> None:
+    execute(history, "ANALYZE")
+    assert run("verify").code == 0
+
+
+def test_what_the_schema_is_compared_with_is_what_the_migrations_make() -> None:
+    done = subprocess.run(
+        [sys.executable, "scripts/schema.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -326,7 +326,13 @@ BEGIN
 END
 $$
 """
-"""Lets nothing but keys stand in the way of a change."""
+"""Lets nothing but keys stand in the way of a change, for good."""
+
+CONSTRAINTS = """
+SELECT conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint
+WHERE contype IN ('c', 'f') AND connamespace = current_schema::regnamespace
+"""
+"""What stands in the way of a change, but for keys."""
 
 
 class Raw:
@@ -349,8 +355,13 @@ def unchecked(address: Address) -> Iterator[Raw]:
     """Change a ledger with plain SQL, and none of the constraints that the program would set."""
     if isinstance(address, str):
         with psycopg.connect(address, autocommit=True) as server:
-            server.execute(UNCHECKED.encode())
+            constraints = server.execute(CONSTRAINTS).fetchall()
+            for table, name, _ in constraints:
+                server.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}".encode())
             yield Raw(server, True)
+            for table, name, what in constraints:
+                valid = what.removesuffix(" NOT VALID")  # what is there now need not keep to it
+                server.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {valid} NOT VALID".encode())
         return
     connection: Any = apsw.Connection(str(address))
     try:

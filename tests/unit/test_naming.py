@@ -108,7 +108,7 @@ PRINTS: dict[str, tuple[str | None, str]] = {
 
 OF_SETTINGS = {f"config {word}" for word in ("path", "show", "get", "set", "unset", "edit")}
 PRINT_NO_NAMES = OF_SETTINGS | {
-    *("backup", "restore", "doctor"),
+    *("backup", "restore", "doctor", "receipt", "seal"),
     *("help", "commands", "completion"),
     *("import", "export", "move", "serve", "token", "demo"),
 }

@@ -55,6 +55,8 @@ REFUSED_WITH: Mapping[str, tuple[type, ...]] = {
     "export": (*WHOSE, errors.RestoreConflict),
     "ledger set": (rules_of.SetLedger,),
     "verify": WHOSE,
+    "receipt": (*OF_A_LEDGER, errors.TransactionNotFound),
+    "seal": OF_A_LEDGER,
     "backup": OF_A_LEDGER,
     "restore": OF_A_LEDGER,
     "move": (*OF_A_LEDGER, errors.RestoreConflict),

@@ -52,6 +52,8 @@ ANSWERS: Mapping[str, Answer] = {
     "ledger show": _one("LedgerHere"),
     "ledger set": _one("LedgerHere"),
     "verify": _one("Verification"),
+    "seal": _one("Seal"),
+    "receipt": _one("Receipt"),
     "backup": _one("Backup"),
     "restore": _one("Restored"),
     "doctor": Answer("Examination", "Finding"),

@@ -138,6 +138,12 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
         "verify": Command(
             "Work out every total, sequence number and hash again; exit 7 naming the first bad row.", "verify:verify"
         ),
+        "seal": Command(
+            "Sign what the ledger holds now, in one hash that nobody can make fit later.", "seal:seal", None
+        ),
+        "receipt": Command(
+            "Prove a transaction to its customer, who needs no access to the ledger.", "seal:receipt", None
+        ),
         "backup": Command(
             "Back the ledger up to a file, while others write; the copy is verified.",
             *("backup:backup", None, "the backup is made: `ls` shows it"),

@@ -20,7 +20,9 @@ except ImportError:
     except ImportError:  # an interpreter without them: slower to start, the same bytes
         from hashlib import sha256
 
-__all__ = ["extras", "follows", "genesis", "is_whole", "link", "sha256", "unopened"]
+__all__ = ["content_of", "extras", "follows", "genesis", "is_whole", "link", "sha256", "unopened"]
+
+from typing import Any
 
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.period import FIRST_US
@@ -37,8 +39,12 @@ def unopened(wallet: Wallet) -> Transaction:
     return Transaction(wallet.id, 0, False, 0, 0, 0, 0, FIRST_US, None, None, genesis(wallet))
 
 
-def link(
-    previous: bytes,
+def link(previous: bytes, *facts: Any) -> bytes:
+    """The hash of a transaction that follows `previous`: 32 bytes. `facts` are those of `content`."""
+    return bytes(sha256(previous + content(*facts)).digest())
+
+
+def content(
     seq: int,
     is_credit: bool,
     amount: int,
@@ -50,14 +56,14 @@ def link(
     key: str | None,
     more: str = "",
 ) -> bytes:
-    """The hash of a transaction that follows `previous`: 32 bytes. `more` is what `extras` says of it."""
+    """The canonical bytes of a transaction; `more` is what `extras` says of it."""
     kind = "credit" if is_credit else "debit"
     text = f" {seq} {kind} {amount} {credit_total} {debit_total} {credit_count} {at_us}"
     if note is not None:
         text += f" note {len(note.encode())}:{note}"
     if key is not None:
         text += f" key {len(key.encode())}:{key}"
-    return bytes(sha256(previous + (text + more).encode()).digest())
+    return (text + more).encode()
 
 
 def extras(
@@ -91,4 +97,9 @@ def is_whole(wallet: Wallet, before: bytes | None, last: Transaction) -> bool:
 
 def follows(previous: bytes, transaction: Transaction) -> bool:
     """Whether a transaction's hash is that of itself after `previous`."""
-    return transaction.hash == link(previous, *transaction[1:10], extras(*transaction[11:]))
+    return transaction.hash == bytes(sha256(previous + content_of(transaction)).digest())
+
+
+def content_of(transaction: Transaction) -> bytes:
+    """Its canonical bytes, which come after the hash of the one before it."""
+    return content(*transaction[1:10], extras(*transaction[11:]))

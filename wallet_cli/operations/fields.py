@@ -270,6 +270,39 @@ class Verification(TypedDict):
     ok: bool
     wallets: Count
     transactions: Count
+    sealed_at: NotRequired[Annotated[Time, "When the seal was made that it was compared with."]]
+    root: NotRequired[Annotated[str, "The root of that seal."]]
+
+
+class Seal(TypedDict):
+    """The head of a seal; `--public` prints `public_key` alone."""
+
+    seal: NotRequired[Annotated[int, "The version of its form."]]
+    ledger: NotRequired[Annotated[str, "The id of the ledger."]]
+    at: NotRequired[Time]
+    users: NotRequired[Count]
+    wallets: NotRequired[Count]
+    keys: NotRequired[Count]
+    transactions: NotRequired[Count]
+    root: NotRequired[Annotated[str, "One hash for all that was sealed, in hex."]]
+    public_key: Annotated[str, "Ed25519, in hex."]
+    signature: NotRequired[Annotated[str, "Over the head without it, in hex."]]
+
+
+class Receipt(TypedDict):
+    """What proves a transaction with no ledger: docs/seals.md has the lines that check it."""
+
+    receipt: Annotated[int, "The version of its form."]
+    transaction: TransactionDetail
+    before: Annotated[str, "The hash of the transaction before it, in hex."]
+    content: Annotated[str, "Its canonical text, which is hashed after `before`."]
+    transactions: Annotated[int, "How many its wallet has in the seal."]
+    in_wallet: Annotated[list[str], "The way from its hash to the root of its wallet."]
+    wallet: Annotated[str, "The line of its wallet in the seal."]
+    line: Annotated[int, "Which line of the seal that is, from 0."]
+    lines: Annotated[int, "How many lines the seal has."]
+    in_seal: Annotated[list[str], "The way from that line to the root of the seal."]
+    seal: Seal
 
 
 class OperatorKey(TypedDict):

@@ -8,20 +8,18 @@ kept in a file of its own (RFC 8725 is the checklist followed).
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jwt
 
 from wallet_cli.domain.ids import check_operator_name, parse_id
-from wallet_cli.errors import InvalidInput, StorageError, Unauthenticated, hint_of
-from wallet_cli.settings import Settings, check_expires_minutes, data_folder, exposed
-from wallet_cli.storage.folders import make_folder
+from wallet_cli.errors import InvalidInput, Unauthenticated
+from wallet_cli.operations.secret_files import kept_secret
+from wallet_cli.settings import Settings, check_expires_minutes, data_folder
 
 ALGORITHM = "HS256"
 ISSUER = "wallet"
@@ -140,7 +138,7 @@ def open_tokens(settings: Settings) -> tuple[Tokens, str | None]:
     """
     text = settings.jwt_secret_key
     warning = None
-    secret = _kept_secret(data_folder() / "jwt_secret_key") if text is None else text
+    secret = kept_secret(data_folder() / "jwt_secret_key", _new_secret, "set JWT_SECRET_KEY") if text is None else text
     weak, exposed_by = _weakness(secret), settings.exposed("jwt_secret_key")
     wrong = weak or exposed_by
     if wrong is not None:
@@ -169,31 +167,5 @@ def _weakness(secret: str) -> str | None:
     return None
 
 
-def _kept_secret(path: Path) -> str:
-    """The secret kept at `path`, made once: written under another name first, so that no reader sees half of it."""
-    try:
-        if not path.exists():
-            make_folder(path.parent)
-            new = path.with_name(f"{path.name}.{os.getpid()}")
-            fd = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(fd, "w") as file:
-                file.write(secrets.token_urlsafe(MIN_SECRET_BYTES))
-                file.flush()
-                os.fsync(fd)
-            try:
-                os.link(new, path)  # fails if another process was first, whose secret then holds
-            except FileExistsError:
-                pass
-            finally:
-                new.unlink()
-        with path.open("rb") as file:
-            wrong = exposed(os.fstat(file.fileno()))
-            if wrong is not None:
-                raise InvalidInput(f"the file of the token secret {wrong}: {path}", hint=f"chmod 600 {path}")
-            return file.read().decode("utf-8")
-    except UnicodeDecodeError:
-        raise InvalidInput(f"the file of the token secret is not text: {path}", hint="remove it") from None
-    except OSError as error:
-        raise StorageError(
-            f"cannot keep the token secret: {error.strerror}: {path}", hint=hint_of(error, "set JWT_SECRET_KEY")
-        ) from None
+def _new_secret() -> str:
+    return secrets.token_urlsafe(MIN_SECRET_BYTES)

@@ -105,6 +105,8 @@ def _verified(ledger: Ledger, wallet: TypedWallet | None) -> Answer:
             transactions += _check_wallet(ledger, each)
             checked += 1
         _check_links(ledger, first, last)
+        if wallet is None:
+            _check_schema(ledger)
     return {"ok": True, "wallets": checked, "transactions": transactions}
 
 
@@ -144,6 +146,13 @@ def _read_the_rest(ledger: Ledger) -> None:
                 pass
         except StorageError as error:
             raise Damaged(f"a {what} cannot be read: {error.message}", hint=RESTORE) from error
+
+
+def _check_schema(ledger: Ledger) -> None:
+    """A trigger would change what is written, and without an index or a check anything may be."""
+    strange = ledger.store.strange_schema()
+    if strange is not None:
+        raise Damaged(f"the schema was changed: {strange}", hint=RESTORE, reason=strange)
 
 
 def _check_indexes(ledger: Ledger, first: int, last: int) -> None:

@@ -420,6 +420,13 @@ class PostgresStore(BulkCopy):
         """The server sees to its own files."""
         return None
 
+    def strange_schema(self) -> str | None:
+        from wallet_cli.storage.schema_check import OF_POSTGRES, expected, strange_in_postgres
+
+        with self._translating():
+            rows = self.connection.execute(OF_POSTGRES, (list(expected()["postgres"]),)).fetchall()
+        return strange_in_postgres(rows)
+
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Let all that is read in a `with` block be of one moment, while others write."""

@@ -284,6 +284,10 @@ class Queries(ABC):
     def check_in_place(self) -> None:
         """Raises StorageError where the names of a ledger in a file stand for other files than those that are open."""
 
+    @abstractmethod
+    def strange_schema(self) -> str | None:
+        """What of the schema is not as the migrations make it, in words; None where all is."""
+
     def first_unindexed(self, what: str, first: int, last: int) -> tuple[int, ...] | None:
         """The first place, of a range of wallets or users, where a table and its index do not agree.
 

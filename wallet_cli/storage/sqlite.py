@@ -228,6 +228,11 @@ class SqliteStore(BulkCopy):
         finally:
             self.connection.set_progress_handler(None)
 
+    def strange_schema(self) -> str | None:
+        from wallet_cli.storage.schema_check import OF_SQLITE, strange_in_sqlite
+
+        return strange_in_sqlite(self._rows(OF_SQLITE))
+
     def first_unindexed(self, what: str, first: int, last: int) -> tuple[int, ...] | None:
         return self._one(sql.UNINDEXED[what], {"first": first, "last": last}, tuple)
 

@@ -1,0 +1,85 @@
+"""`wallet seal` and `wallet receipt`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wallet_cli import settings
+from wallet_cli.cli.output import Document, Record, json_text, notice
+from wallet_cli.domain.ids import parse_transaction_id
+from wallet_cli.domain.purpose import Purpose
+from wallet_cli.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from wallet_cli.operations.context import Ledger
+    from wallet_cli.operations.seals import Sealed
+
+
+def seal(
+    flags: Mapping[str, str],
+    target: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="The new file of the seal.", show_default="no file")
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Print the public half of your key, and make no seal.")
+    ] = False,
+) -> Record:
+    """The ledger is verified first. The root that is printed stands for all of it: send it to somebody, or print it.
+    Keep the file where the ledger is not: `wallet verify --against FILE` finds what was changed or taken away since.
+
+    Examples:
+        wallet seal november.seal
+        wallet seal --public -q
+    """
+    from wallet_cli.operations import seals
+
+    if public:
+        if target is not None:
+            raise InvalidInput("--public makes no seal: leave FILE out", hint="wallet seal --public")
+        return Record({"public_key": seals.public_key()}, value="public_key")
+    with ledger_here(flags) as ledger:
+        sealed = seals.seal(ledger)
+    if target is not None:
+        seals.write(seals.text_of(sealed), Path(target).expanduser())
+    return Record(sealed.head, value="root")
+
+
+def receipt(
+    flags: Mapping[str, str],
+    id_: Annotated[str, typer.Argument(metavar="ID", help="A transaction id, such as 1-17.", show_default=False)],
+    sealed_in: Annotated[
+        str | None,
+        typer.Option("--seal", metavar="FILE", help="The seal that it is proven by.", show_default="a new one"),
+    ] = None,
+) -> Document:
+    """The receipt is JSON. It proves that the transaction is in the sealed ledger, and says nothing of others; the
+    page on seals in the documentation has twenty lines that check it.
+
+    Examples:
+        wallet receipt 1-2 > receipt.json
+        wallet receipt 1-2 --seal november.seal > receipt.json
+    """
+    from wallet_cli.operations import seals
+
+    with ledger_here(flags) as ledger:
+        sealed: Sealed = seals.seal(ledger) if sealed_in is None else seals.read(sealed_in)
+        answer = seals.receipt(ledger, parse_transaction_id(id_), sealed)
+    return Document([json_text(answer) + "\n"])
+
+
+@contextmanager
+def ledger_here(flags: Mapping[str, str]) -> Iterator[Ledger]:
+    """The ledger of the settings, to read. Raises InvalidInput for one on another machine, which seals it itself."""
+    from wallet_cli.operations.context import open_ledger
+    from wallet_cli.remote import is_remote
+
+    chosen = settings.load(flags, notify=notice)
+    if is_remote(chosen.db):
+        raise InvalidInput("a ledger on another machine is sealed there", hint="run this where the ledger is")
+    with open_ledger(chosen, notice, purpose=Purpose.READ) as ledger:
+        yield ledger
