@@ -21,6 +21,7 @@ from typing import Any, NotRequired, get_origin, get_type_hints
 from wallet_cli.cli import schemas as schemas_
 from wallet_cli.cli import topics, tree
 from wallet_cli.cli.app import main
+from wallet_cli.cli.mcp_tools import TOOLS
 from wallet_cli.engine import group_commit
 from wallet_cli.operations import fields as fields_
 from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
@@ -336,12 +337,53 @@ def json_page() -> str:
     return JSON_HEAD + "\n".join(rows) + "\n\n## Answers\n\n" + "\n".join(parts)
 
 
+AGENTS = """\
+# Agents
+
+<!-- Written by scripts/reference.py. -->
+
+`wallet mcp` gives the ledger to an agent, over the [Model Context Protocol](https://modelcontextprotocol.io). It needs
+the extra `mcp`: `pipx install '.[mcp]'`. The program that runs the agent starts it, and talks to it over stdin and
+stdout. Most of them are told so in a file of this form:
+
+```json
+{"mcpServers": {"wallet": {"command": "wallet", "args": ["--db", "/srv/shop.db", "mcp"]}}}
+```
+
+It only reads. `wallet mcp --write` has the tools that write, too. Give those to an agent whose acts you would sign.
+The ledger is the one that the settings name, so `--ledger`, `WALLET_DB` and a ledger [on another machine](remote.md)
+work as for any command. Notices go to stderr.
+
+{tools}
+
+- **Each tool that writes needs a key**, which the agent chooses. The same call with the same key is applied once,
+  and is answered with `"replayed": true`. So an answer that was lost can be asked for again.
+- **Answers** are those of `--json`; [their fields](json.md). A list is a page, and its `next_cursor` goes on.
+- **Errors** are results with `isError`, and have `code`, `message`, `hint` and `retryable`, as [on the command
+  line](errors.md).
+- **What is not there**: limits, freezing and closing, operator keys, settings, import and export, and voiding a hold,
+  which takes no key. A hold that is not captured ends by itself.
+- Any number of these servers, of terminals and of `wallet serve` may use one ledger at once. The ledger is opened for
+  each call and closed behind it.
+"""
+
+
+def agents_page() -> str:
+    """The text of docs/agents.md."""
+    rows = ["| tool | does | needs | may have |", "|---|---|---|---|"]
+    for tool in TOOLS:
+        needs, may = (", ".join(f"`{name}`" for name in names) for names in (tool.needs, tool.may))
+        rows.append(f"| `{tool.name}` | {tool.about} | {needs} | {may} |")
+    return AGENTS.replace("{tools}", "\n".join(rows))
+
+
 def pages() -> Iterator[tuple[Path, str]]:
     """Every file that is written here, and its text."""
     yield DOCS / "reference.md", reference()
     yield DOCS / "topics.md", topics_page()
     yield DOCS / "http.md", http()
     yield DOCS / "json.md", json_page()
+    yield DOCS / "agents.md", agents_page()
     for name in schemas_.names():
         yield (
             SCHEMAS / schemas_.file_name(name),

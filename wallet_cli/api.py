@@ -48,8 +48,10 @@ class LedgerApi(Protocol):
     def files(self) -> Collection[str]:
         """The names of the files that it is kept in, on this machine; none where it is not in files here."""
 
-    def register(self, phone_number: str, name: str | None = None, *, exist_ok: bool = False) -> Answer:
-        """Add a user; the answer is a `user`. Raises UserExists unless `exist_ok`."""
+    def register(
+        self, phone_number: str, name: str | None = None, *, exist_ok: bool = False, key: str | None = None
+    ) -> Answer:
+        """Add a user; the answer is a `user`. Raises UserExists unless `exist_ok`. A `key` makes it safe to repeat."""
 
     def users(self) -> Paged:
         """All users, in the order in which they registered."""
@@ -61,10 +63,12 @@ class LedgerApi(Protocol):
         minimum_balance: str | None = None,
         *,
         exist_ok: bool = False,
+        key: str | None = None,
     ) -> Answer:
         """Open a wallet; the answer is a `wallet`.
 
-        Raises WalletExists; `exist_ok` accepts one that is there, but not in another currency than the one asked for.
+        A `key` makes it safe to repeat. Raises WalletExists; `exist_ok` accepts one that is there, but not in another
+        currency than the one asked for.
         """
 
     def wallets(self, user: UserName | None) -> Paged:

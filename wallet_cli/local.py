@@ -35,8 +35,10 @@ class LocalLedger(LedgerApi):
         db = self._ledger.settings.db
         return () if "://" in db else names_of(ledger_path(db))
 
-    def register(self, phone_number: str, name: str | None = None, *, exist_ok: bool = False) -> Answer:
-        prepared = users.register(self._ledger, phone_number, name)
+    def register(
+        self, phone_number: str, name: str | None = None, *, exist_ok: bool = False, key: str | None = None
+    ) -> Answer:
+        prepared = users.register(self._ledger, phone_number, name, key)
         try:
             return self._ledger.run(prepared, "register")
         except UserExists:
@@ -55,9 +57,10 @@ class LocalLedger(LedgerApi):
         minimum_balance: str | None = None,
         *,
         exist_ok: bool = False,
+        key: str | None = None,
     ) -> Answer:
         ledger = self._ledger
-        prepared = wallets.create(ledger, wallet, currency, minimum_balance)
+        prepared = wallets.create(ledger, wallet, currency, minimum_balance, key)
         command = prepared.command
         try:
             return ledger.run(prepared, "create")

@@ -146,7 +146,7 @@ def _runnable(function: Function) -> Callable[..., None]:
             if "ledger" not in given:
                 code = show(function(**values), style)
             else:
-                with _opened(flags, command_of(command).purpose_with(values)) as ledger:
+                with opened(flags, command_of(command).purpose_with(values)) as ledger:
                     code = show(function(ledger=ledger, **values), style)
             sys.stdout.flush()
         except UnwritableError as error:
@@ -174,7 +174,7 @@ def _runnable(function: Function) -> Callable[..., None]:
 
 
 @contextmanager
-def _opened(flags: Mapping[str, str], purpose: Purpose) -> Iterator[LedgerApi]:
+def opened(flags: Mapping[str, str], purpose: Purpose) -> Iterator[LedgerApi]:
     """The ledger that the settings name: here, or on another machine."""
     from wallet_cli import settings
 

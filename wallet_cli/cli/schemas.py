@@ -78,6 +78,7 @@ NO_JSON = {
     "serve": "it answers over HTTP: docs/http.md",
     "completion": "it is a script for a shell",
     "demo": "it is for people",
+    "mcp": "it answers over stdio: docs/agents.md",
 }
 """Commands that are not there, and why."""
 

@@ -162,6 +162,7 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
         ),
     },
     "Serving": {
+        "mcp": Command("Serve the ledger to agents over stdio (Model Context Protocol).", "mcp:mcp", None),
         "serve": Command("Serve the ledger over HTTP; SIGTERM finishes what was accepted.", "serve:serve", None),
         "key": Group(
             "Make, list and revoke operator keys for `wallet serve`.",

@@ -54,13 +54,15 @@ class RemoteLedger(Client, LedgerApi):
     def files(self) -> tuple[str, ...]:
         return ()
 
-    def register(self, phone_number: str, name: str | None = None, *, exist_ok: bool = False) -> Answer:
+    def register(
+        self, phone_number: str, name: str | None = None, *, exist_ok: bool = False, key: str | None = None
+    ) -> Answer:
         if name is not None:
             check_name(name)
         body = {"phone_number": phone_number, "name": name, "phone_region": self.region}
         try:
             # Only who accepts a user that is there may be told of the one that a lost try made.
-            return self._post("/users", body, again=exist_ok)
+            return self._post("/users", body, key=key, again=exist_ok)
         except UserExists:
             if not exist_ok:
                 raise
@@ -76,6 +78,7 @@ class RemoteLedger(Client, LedgerApi):
         minimum_balance: str | None = None,
         *,
         exist_ok: bool = False,
+        key: str | None = None,
     ) -> Answer:
         unit: str | None = None
         if currency is not None or self.settings.given("currency") is not None:
@@ -83,7 +86,7 @@ class RemoteLedger(Client, LedgerApi):
         user_id = self.find_user(wallet.user)["id"]
         body = {"user_id": user_id, "type": wallet.type, "currency": unit, "minimum_balance": minimum_balance}
         try:
-            return self._post("/wallet/create", body, again=exist_ok)
+            return self._post("/wallet/create", body, key=key, again=exist_ok)
         except WalletExists:
             made = self.balance(wallet)
             if not exist_ok or (currency is not None and not told_currency(made).is_same(parse_currency(currency))):

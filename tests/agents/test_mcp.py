@@ -1,0 +1,262 @@
+"""`wallet mcp` over a real pipe, by the client of the package that it is made with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from support import cli
+from support.engines import Address
+
+from wallet_cli.cli import schemas
+from wallet_cli.cli.mcp_tools import TOOLS, Tool
+
+TIMEOUT_S = 120
+READ_ONLY: tuple[str, ...] = ()
+WRITES = ("--write",)
+
+
+def talk(with_: Callable[[Client], Awaitable[Any]], arguments: tuple[str, ...] = WRITES) -> Any:
+    """Start a server, have a client talk to it, and end both."""
+
+    async def session() -> Any:
+        command = ["-m", "wallet_cli", "mcp", *arguments]
+        started = StdioServerParameters(command=sys.executable, args=command, env=dict(os.environ))
+        async with Client(started, read_timeout_seconds=TIMEOUT_S) as client:
+            return await with_(client)
+
+    return asyncio.run(session())
+
+
+async def answer(client: Client, name: str, /, **arguments: Any) -> Any:
+    """What a tool answers. The client has checked it against the schema that the server gave out."""
+    result = await client.call_tool(name, arguments)
+    assert not result.is_error, result.structured_content
+    assert json.loads(result.content[0].text) == result.structured_content  # type: ignore[union-attr]
+    return result.structured_content
+
+
+async def error(client: Client, name: str, /, **arguments: Any) -> Any:
+    result = await client.call_tool(name, arguments)
+    assert result.is_error, result.structured_content
+    return result.structured_content["error"]
+
+
+@pytest.fixture
+def shop(db: Address) -> Address:
+    for line in ("register 9886977544", "create 1", "create 1/spare", "tx add 1 100 --credit --key first"):
+        assert cli.run(line).code == 0
+    return db
+
+
+def strict(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [strict(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    tightened = {name: strict(value) for name, value in schema.items()}
+    return tightened | {"additionalProperties": False} if "properties" in tightened else tightened
+
+
+CALLS: dict[str, dict[str, Any]] = {
+    "ledger": {},
+    "users": {"limit": 1},
+    "wallets": {"user": "1"},
+    "balance": {"wallet": "9886977544", "at": "2100"},
+    "transactions": {"wallet": "1", "from": "2020", "min": "5", "kind": "credit", "limit": 1},
+    "transaction": {"id": "1-1"},
+    "total": {"wallet": "1", "to": "2100"},
+    "statement": {"wallet": "w1"},
+    "holds": {"wallet": "1"},
+    "verify": {},
+    "register": {"phone_number": "9886977545", "name": "Asha", "key": "r"},
+    "create_wallet": {"wallet": "2/points", "currency": "PTS/0", "key": "c"},
+    "credit": {"wallet": "1", "amount": "20", "key": "cr", "note": "Zoë", "meta": {"a": [1, None]}},
+    "debit": {"wallet": "1", "amount": "5.50", "key": "de"},
+    "transfer": {"from_wallet": "1", "to_wallet": "1/spare", "amount": "10", "key": "tr"},
+    "reverse": {"id": "1-2", "amount": "1", "key": "re"},
+    "hold": {"wallet": "1", "amount": "7", "expires": "12h", "key": "ho"},
+    "capture": {"id": "1-h1", "amount": "2", "keep": True, "key": "ca"},
+}
+
+
+def test_every_tool_answers_as_its_schema_says_and_writes_once(shop: Address) -> None:
+    async def story(client: Client) -> None:
+        for name, arguments in CALLS.items():
+            (tool,) = (tool for tool in TOOLS if tool.name == name)
+            found = await answer(client, name, **arguments)
+            jsonschema_rs.validate(strict(schemas.schema(tool.answer)), found)
+            if tool.writes:
+                again = await answer(client, name, **arguments)
+                assert again == found | {"replayed": True}
+        assert (await answer(client, "balance", wallet="1"))["balance"] == "101.50"
+        assert (await answer(client, "verify"))["ok"] is True
+
+    assert CALLS.keys() == {tool.name for tool in TOOLS}
+    talk(story)
+
+
+def test_a_server_only_reads_unless_it_is_told_to_write(shop: Address) -> None:
+    async def story(client: Client) -> None:
+        listed = (await client.list_tools()).tools
+        assert [tool.name for tool in listed] == [tool.name for tool in TOOLS if not tool.writes]
+        assert all(tool.annotations is not None and tool.annotations.read_only_hint for tool in listed)
+        for tool in TOOLS:
+            if tool.writes:
+                told = await error(client, tool.name, **CALLS[tool.name])
+                assert (told["code"], told["hint"]) == ("forbidden", "start it by `wallet mcp --write`")
+        assert (await answer(client, "balance", wallet="1"))["balance"] == "100.00"
+
+    talk(story, READ_ONLY)
+    assert cli.run("users -q").out == "1\n"
+
+
+REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
+    ("balance", {"wallet": "7"}, "user_not_found"),
+    ("balance", {"wallet": "1/none"}, "wallet_not_found"),
+    ("balance", {}, "invalid_input"),
+    ("balance", {"wallet": 1}, "invalid_input"),
+    ("balance", {"wallet": "1", "colour": "red"}, "invalid_input"),
+    ("balance", {"wallet": "1\u0000"}, "invalid_input"),
+    ("transactions", {"wallet": "1", "limit": True}, "invalid_input"),
+    ("transactions", {"wallet": "1", "limit": 10**30}, "invalid_input"),
+    ("transactions", {"wallet": "1", "cursor": "'; DROP TABLE"}, "invalid_input"),
+    ("transaction", {"id": "1-99"}, "transaction_not_found"),
+    ("credit", {"wallet": "1", "amount": "5"}, "invalid_input"),
+    ("credit", {"wallet": "1", "amount": "5", "key": ""}, "invalid_input"),
+    ("credit", {"wallet": "1", "amount": "5", "key": None}, "invalid_input"),
+    ("credit", {"wallet": "1", "amount": 5, "key": "k"}, "invalid_input"),
+    ("credit", {"wallet": "1", "amount": "1e9", "key": "k"}, "invalid_input"),
+    ("credit", {"wallet": "1", "amount": "-5", "key": "k"}, "invalid_input"),
+    ("credit", {"wallet": "1", "amount": "5", "key": "k" * 256}, "invalid_input"),
+    ("credit", {"wallet": "1", "amount": "5", "key": "k", "meta": []}, "invalid_input"),
+    ("credit", {"wallet": "1", "amount": "5", "key": "k", "meta": {"a": "x" * 5000}}, "invalid_input"),
+    ("credit", {"wallet": "1", "amount": "5", "key": "k", "is_credit": False}, "invalid_input"),
+    ("credit", {"wallet": "1", "amount": "6", "key": "first"}, "key_reused"),
+    ("debit", {"wallet": "1", "amount": "1000", "key": "k"}, "insufficient_funds"),
+    ("no_such_tool", {"wallet": "1"}, "invalid_input"),
+)
+
+
+def test_a_call_that_is_refused_has_a_code_and_changes_nothing(shop: Address) -> None:
+    async def story(client: Client) -> None:
+        for name, arguments, code in REFUSED:
+            told = await error(client, name, **arguments)
+            assert told["code"] == code, (name, arguments, told)
+            assert told["hint"]
+        assert (await answer(client, "balance", wallet="1"))["transactions"] == 1
+
+    talk(story)
+
+
+def test_a_ledger_that_is_not_there_is_told_and_not_made(db: Address) -> None:
+    os.environ["WALLET_DB"] += ".none" if "://" not in os.environ["WALLET_DB"] else "_none"
+
+    async def story(client: Client) -> None:
+        assert (await error(client, "register", phone_number="9886977545", key="k"))["code"] in (
+            "ledger_not_found",
+            "storage_error",
+        )
+
+    talk(story)
+
+
+HOSTILE = (
+    b"not JSON\n",
+    b"\xff\xfe\n",
+    b"\n",
+    b"[]\n",
+    b'{"jsonrpc": "2.0"}\n',
+    b'{"jsonrpc": "2.0", "id": 7, "method": "no/such"}\n',
+    b'{"jsonrpc": "2.0", "id": 8, "method": "tools/call", "params": {"name": "balance", "arguments": "x"}}\n',
+    b'{"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": {"name": "balance"}}\n',
+    b'{"jsonrpc": "2.0", "id": 10, "method": "tools/call", "params": {"name": "balance", "arguments": '
+    b'{"wallet": "\\ud800"}}}\n',
+    b'{"jsonrpc": "2.0", "id": 11, "method": "tools/call", "params": {"name": "debit", "arguments": '
+    b'{"wallet": "1", "amount": "5", "key": "k", "note": "\\ud800\\u0000"}}}\n',
+    b"[" * 100_000 + b"\n",
+    b'{"a": "' + b"x" * 5_000_000 + b'"}\n',
+)
+HELLO = (
+    b'{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-06-18", "capabilities": '
+    b'{}, "clientInfo": {"name": "test", "version": "1"}}}\n'
+    b'{"jsonrpc": "2.0", "method": "notifications/initialized"}\n'
+)
+LAST = (
+    b'{"jsonrpc": "2.0", "id": 99, "method": "tools/call", "params": {"name": "balance", "arguments": '
+    b'{"wallet": "1"}}}\n'
+)
+
+
+def test_hostile_lines_do_no_harm_and_stdout_has_nothing_but_protocol(shop: Address) -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-m", "wallet_cli", "mcp", "--write"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdin.write(HELLO + b"".join(HOSTILE) + LAST)
+    server.stdin.flush()
+    found: dict[Any, Any] = {}
+    while 99 not in found:
+        line = server.stdout.readline()
+        assert line, server.communicate()[1]
+        message = json.loads(line)
+        assert message["jsonrpc"] == "2.0"
+        found[message.get("id")] = message
+    rest, told = server.communicate(timeout=TIMEOUT_S)
+    assert all(json.loads(line)["jsonrpc"] == "2.0" for line in rest.splitlines())
+    assert server.returncode == 0, told
+    assert found[99]["result"]["structuredContent"]["balance"] == "100.00"
+    # What is no Unicode is no JSON for this protocol, and is not answered.
+    assert found[9]["result"]["isError"]
+    assert 10 not in found
+    assert 11 not in found
+    assert "error" in found[7]
+    assert b"Traceback" not in told
+
+
+def test_two_servers_on_one_ledger_apply_each_key_once(shop: Address) -> None:
+    """Each is sent the same twenty debits, at once."""
+
+    async def debits(client: Client) -> list[Any]:
+        return [await answer(client, "debit", wallet="1", amount="1", key=f"k-{n}") for n in range(20)]
+
+    async def both() -> list[list[Any]]:
+        command = ["-m", "wallet_cli", "mcp", "--write"]
+        started = StdioServerParameters(command=sys.executable, args=command, env=dict(os.environ))
+
+        async def one() -> list[Any]:
+            async with Client(started, read_timeout_seconds=TIMEOUT_S) as client:
+                return await debits(client)
+
+        return list(await asyncio.gather(one(), one()))
+
+    first, second = asyncio.run(both())
+    assert [each["id"] for each in first] == [each["id"] for each in second]
+    assert sum(each.get("replayed", False) for each in first + second) == 20
+    assert cli.run("balance 1 -q").out == "80.00\n"
+    assert cli.run("verify -q").code == 0
+
+
+def test_each_tool_that_writes_needs_a_key() -> None:
+    reading = ("ledger", "users", "wallets", "balance", "transactions", "transaction", "total", "statement")
+
+    def schema(tool: Tool) -> Any:
+        found = tool.input_schema()
+        jsonschema_rs.meta.validate(found)
+        return found
+
+    for tool in TOOLS:
+        assert ("key" in schema(tool)["required"]) == (tool.name not in (*reading, "holds", "verify"))

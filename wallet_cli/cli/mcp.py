@@ -1,0 +1,119 @@
+"""`wallet mcp`: the operations for agents, over stdio, by the `mcp` package"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wallet_cli.cli.output import json_text, notice
+from wallet_cli.domain.purpose import Purpose
+from wallet_cli.errors import Forbidden, InternalError, InvalidInput, WalletError, shown, suggestion
+
+if TYPE_CHECKING:
+    from wallet_cli.cli.mcp_tools import Tool
+
+INSTRUCTIONS = """\
+A ledger of wallets. Amounts are decimal text. A wallet is USER or USER/TYPE, where USER is a phone number or an id.
+Each tool that writes takes a key: choose it from what the act is, and call again with the same key if an answer was
+lost. An error has a code, and a hint that says what to do next.
+"""
+
+
+def mcp(
+    flags: Mapping[str, str],
+    write: Annotated[bool, typer.Option("--write", help="With the tools that write; each needs a key.")] = False,
+) -> None:
+    """It reads, and writes nothing unless it is started with --write. The agent's program starts it.
+
+    Examples:
+        wallet mcp
+        wallet --db shop.db mcp --write
+    """
+    try:
+        from mcp.server.lowlevel import Server
+        from mcp.server.stdio import stdio_server
+    except ImportError as error:
+        from wallet_cli.installing import missing
+
+        raise missing("serving agents needs", error, "mcp") from None
+    import mcp_types as types
+
+    from wallet_cli import __version__
+    from wallet_cli.cli.mcp_tools import TOOLS
+    from wallet_cli.cli.schemas import schema
+
+    offered = {tool.name: tool for tool in TOOLS if write or not tool.writes}
+    listed = [
+        types.Tool(
+            name=tool.name,
+            description=tool.about,
+            input_schema=tool.input_schema(),
+            output_schema=schema(tool.answer),
+            annotations=types.ToolAnnotations(
+                read_only_hint=not tool.writes, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+            ),
+        )
+        for tool in offered.values()
+    ]
+    # One call at a time, in a thread of its own: the protocol goes on while one waits for a turn.
+    calls = ThreadPoolExecutor(1)
+
+    async def list_tools(_context: Any, _parameters: Any) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=listed)
+
+    async def call_tool(_context: Any, asked: types.CallToolRequestParams) -> types.CallToolResult:
+        loop = asyncio.get_running_loop()
+        answer, failed = await loop.run_in_executor(calls, _answer, flags, offered, asked.name, asked.arguments or {})
+        text = types.TextContent(type="text", text=json_text(answer))
+        return types.CallToolResult(content=[text], structured_content=answer, is_error=failed)
+
+    async def serve() -> None:
+        server = Server(
+            "wallet",
+            version=__version__,
+            instructions=INSTRUCTIONS,
+            on_list_tools=list_tools,
+            on_call_tool=call_tool,
+        )
+        async with stdio_server() as (incoming, outgoing):
+            await server.run(incoming, outgoing, server.create_initialization_options())
+
+    try:
+        asyncio.run(serve())
+    finally:
+        calls.shutdown()
+
+
+def _answer(
+    flags: Mapping[str, str], offered: Mapping[str, Tool], name: str, arguments: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], bool]:
+    """What a call is answered, and whether that is an error: its code, message and hint, as on the command line."""
+    from wallet_cli.cli.command import opened
+
+    try:
+        tool = _found(offered, name)
+        asked = tool.read(arguments)
+        # As every command does: what became of the file meanwhile is seen, and nothing is held between two calls.
+        with opened(flags, Purpose.WRITE if tool.writes else Purpose.READ) as ledger:
+            return tool.call(ledger, **asked), False
+    except WalletError as error:
+        return {"error": error.as_json()}, True
+    except Exception as error:
+        # A bug in one call is not the end of the others.
+        notice(f"unexpected {type(error).__name__}: {error}")
+        told = InternalError(f"unexpected {type(error).__name__}: {error}", hint="please report it")
+        return {"error": told.as_json()}, True
+
+
+def _found(offered: Mapping[str, Tool], name: str) -> Tool:
+    from wallet_cli.cli.mcp_tools import TOOLS
+
+    if name in offered:
+        return offered[name]
+    if any(name == tool.name for tool in TOOLS):
+        raise Forbidden(f"{name} writes, and this server only reads", hint="start it by `wallet mcp --write`")
+    raise InvalidInput(f"there is no tool {shown(name)}", hint=suggestion(name, offered))

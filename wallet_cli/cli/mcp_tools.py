@@ -1,0 +1,262 @@
+"""What `wallet mcp` offers to agents: a tool for each operation of LedgerApi that one may need, and what it takes.
+
+Those that write take a key, so that a call whose answer was lost can be made again: it is applied once. What is for
+the people who run the ledger (limits, statuses, keys, settings, files) is not here; nor is voiding a hold, which takes
+no key.
+To add a tool: a Tool here, and its answer in schemas.py if no command has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wallet_cli.domain.ids import parse_hold_id, parse_new_wallet, parse_transaction_id, parse_user, parse_wallet
+from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
+
+if TYPE_CHECKING:
+    from wallet_cli.api import LedgerApi
+    from wallet_cli.operations.answers import Answer
+
+MAX_STATEMENT_LINES = 1000
+TYPES: Mapping[str, type] = {"string": str, "integer": int, "boolean": bool, "object": dict}
+
+
+class Argument(NamedTuple):
+    """What a tool takes: for whom it is described, its JSON type, how its value is read, and a name for Python."""
+
+    about: str
+    type: str = "string"
+    read: Callable[[Any], Any] | None = None
+    name: str | None = None
+
+
+class Tool(NamedTuple):
+    """A tool: its `name`, what it is for, its answer's schema, how it is called, what it needs and what it may have."""
+
+    name: str
+    about: str
+    answer: str
+    call: Callable[..., Answer]
+    needs: Mapping[str, Argument] = {}
+    may: Mapping[str, Argument] = {}
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes anything: then it needs a key."""
+        return "key" in self.needs
+
+    def takes(self) -> Mapping[str, Argument]:
+        """All of its arguments."""
+        return {**self.needs, **self.may}
+
+    def input_schema(self) -> dict[str, Any]:
+        """The JSON Schema of its arguments."""
+        described = {name: {"type": each.type, "description": each.about} for name, each in self.takes().items()}
+        return {"type": "object", "properties": described, "required": list(self.needs), "additionalProperties": False}
+
+    def read(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Its arguments for Python. Raises InvalidInput for one that is missing, unknown or of another type."""
+        known = self.takes()
+        for name in self.needs:
+            if given.get(name) is None:
+                raise InvalidInput(f"{self.name} needs {name}", hint=self.needs[name].about)
+        found = {}
+        for name, value in given.items():
+            if name not in known:
+                raise InvalidInput(f"{self.name} takes no {shown(name)}", hint=f"it takes: {', '.join(known)}")
+            argument = known[name]
+            if value is None:
+                continue
+            if type(value) is not TYPES[argument.type]:
+                raise InvalidInput(f"{name} is no {argument.type}", hint=argument.about)
+            found[argument.name or name] = value if argument.read is None else argument.read(value)
+        return found
+
+
+WALLET = Argument(
+    "USER or USER/TYPE, such as 9886977544 or 1/savings; or wN, the wallet with the id N", read=parse_wallet
+)
+NEW_WALLET = Argument("USER or USER/TYPE, such as 9886977544 or 1/savings", read=parse_new_wallet)
+USER = Argument("a phone number, or a user id", read=parse_user)
+AMOUNT = Argument('decimal text greater than 0, such as "19.99"')
+NOTE = Argument("up to 1000 characters")
+KEY = Argument(
+    "your own name for this act, 1 to 255 characters: the same call with the same key is applied once, so make it from"
+    " what the act is, and call again with it when an answer is lost"
+)
+META = Argument("a JSON object of your own, at most 4 KiB", "object")
+TRANSACTION = Argument("a transaction id, such as 1-17", read=parse_transaction_id, name="id_")
+HOLD = Argument("a hold id, such as 1-h3", read=parse_hold_id, name="id_")
+TIME = "ISO 8601, in the ledger's time zone where it has no offset"
+PERIOD = {
+    "from": Argument(f"start of the period: {TIME}", name="start"),
+    "to": Argument(f"end of the period, all of the unit that it is written in: {TIME}", name="end"),
+}
+PAGE = {
+    "limit": Argument(f"how many, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} where it is left out", "integer"),
+    "cursor": Argument("the next_cursor of the page before"),
+}
+FILTERS = {
+    "kind": Argument("credit, debit, transfer, capture or reversal"),
+    "min": Argument("amounts from this on", name="least"),
+    "max": Argument("amounts up to this", name="most"),
+    "text": Argument("notes with this in them"),
+    "key": Argument("the one with this key"),
+}
+DESCRIBED = {"note": NOTE, "meta": META}
+
+
+def _transactions(
+    ledger: LedgerApi,
+    wallet: Any,
+    start: str | None = None,
+    end: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+    cursor: str | None = None,
+    **wanted: str,
+) -> Answer:
+    from wallet_cli.operations.transactions import Wanted
+
+    return ledger.transactions(wallet, start, end, Wanted(**wanted)).page(limit, cursor, True)
+
+
+def _statement(ledger: LedgerApi, **asked: Any) -> Answer:
+    import json
+
+    from wallet_cli.operations.statements import json_of
+
+    with ledger.statement(**asked) as statement:
+        statement.must_have_at_most(MAX_STATEMENT_LINES, "a statement here", "give a shorter period")
+        found: Answer = json.loads("".join(json_of(statement)))
+    return found
+
+
+def _listed(paged: Any, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Answer:
+    page: Answer = paged.page(limit, cursor, True)
+    return page
+
+
+TOOLS = (
+    Tool(
+        *("ledger", "What the ledger says of itself: currency, time zone, region.", "LedgerHere"),
+        lambda ledger: ledger.facts(),
+    ),
+    Tool(
+        *("users", "List users, in the order in which they registered.", "UserPage"),
+        lambda ledger, **page: _listed(ledger.users(), **page),
+        may=PAGE,
+    ),
+    Tool(
+        *("wallets", "List wallets with their balances: all, or those of a user.", "WalletPage"),
+        lambda ledger, user=None, **page: _listed(ledger.wallets(user), **page),
+        may={"user": USER, **PAGE},
+    ),
+    Tool(
+        *("balance", "What a wallet holds, now or at a time past.", "WalletThen"),
+        lambda ledger, **asked: ledger.balance(**asked),
+        {"wallet": WALLET},
+        {"at": Argument(f"a time past: {TIME}")},
+    ),
+    Tool(
+        *("transactions", "List a wallet's transactions, the newest first.", "TransactionPage"),
+        _transactions,
+        {"wallet": WALLET},
+        {**PERIOD, **FILTERS, **PAGE},
+    ),
+    Tool(
+        *("transaction", "Show a transaction, and how much of it has been reversed.", "TransactionDetail"),
+        lambda ledger, **asked: ledger.transaction(**asked),
+        {"id": TRANSACTION},
+    ),
+    Tool(
+        *("total", "Total a wallet's credits and debits over a period.", "Total"),
+        lambda ledger, **asked: ledger.total(**asked),
+        {"wallet": WALLET},
+        PERIOD,
+    ),
+    Tool(
+        *("statement", f"A wallet's statement, of at most {MAX_STATEMENT_LINES} transactions.", "Statement"),
+        _statement,
+        {"wallet": WALLET},
+        PERIOD,
+    ),
+    Tool(
+        *("holds", "List a wallet's holds, the newest first.", "HoldPage"),
+        lambda ledger, wallet, **page: _listed(ledger.holds(wallet), **page),
+        {"wallet": WALLET},
+        PAGE,
+    ),
+    Tool(
+        *("verify", "Work out every total and hash again, of one wallet or of all.", "Verification"),
+        lambda ledger, **asked: ledger.verify(**asked),
+        may={"wallet": WALLET},
+    ),
+    Tool(
+        *("register", "Register a user by phone number.", "User"),
+        lambda ledger, **asked: ledger.register(**asked),
+        {"phone_number": Argument("such as 9886977544 or +919886977544"), "key": KEY},
+        {"name": Argument("up to 200 characters")},
+    ),
+    Tool(
+        *("create_wallet", "Open a wallet for a user; a user has at most one of each type.", "Wallet"),
+        lambda ledger, **asked: ledger.create(**asked),
+        {"wallet": NEW_WALLET, "key": KEY},
+        {
+            "currency": Argument("such as INR, or CODE/N for another unit with N fraction digits"),
+            "minimum_balance": Argument("no debit goes below it"),
+        },
+    ),
+    Tool(
+        *("credit", "Put money into a wallet.", "Transaction"),
+        lambda ledger, **asked: ledger.add(is_credit=True, **asked),
+        {"wallet": WALLET, "amount": AMOUNT, "key": KEY},
+        DESCRIBED,
+    ),
+    Tool(
+        *("debit", "Take money out of a wallet.", "Transaction"),
+        lambda ledger, **asked: ledger.add(is_credit=False, **asked),
+        {"wallet": WALLET, "amount": AMOUNT, "key": KEY},
+        DESCRIBED,
+    ),
+    Tool(
+        *("transfer", "Move money from one wallet to another, within one currency.", "Transfer"),
+        lambda ledger, **asked: ledger.transfer(**asked),
+        {
+            "from_wallet": WALLET._replace(name="source"),
+            "to_wallet": WALLET._replace(name="target"),
+            "amount": AMOUNT,
+            "key": KEY,
+        },
+        DESCRIBED,
+    ),
+    Tool(
+        *("reverse", "Take a transaction back, or a part of it, by a new one.", "Transaction"),
+        lambda ledger, **asked: ledger.reverse(**asked),
+        {"id": TRANSACTION, "key": KEY},
+        {"amount": AMOUNT, **DESCRIBED},
+    ),
+    Tool(
+        *("hold", "Keep money of a wallet from being spent, to be captured later.", "Hold"),
+        lambda ledger, **asked: ledger.hold(**asked),
+        {
+            "wallet": WALLET,
+            "amount": AMOUNT,
+            "expires": Argument("for how long it is kept, such as 12h or 7d"),
+            "key": KEY,
+        },
+        {"note": NOTE},
+    ),
+    Tool(
+        *("capture", "Debit what a hold keeps, or a part of it; the rest is released.", "Transaction"),
+        lambda ledger, **asked: ledger.capture(**asked),
+        {"id": HOLD, "key": KEY},
+        {
+            "amount": AMOUNT,
+            "keep": Argument("keep the rest for a later capture", "boolean"),
+            "note": NOTE,
+        },
+    ),
+)
+"""Every tool, those that read first."""
