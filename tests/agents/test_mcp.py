@@ -260,3 +260,17 @@ def test_each_tool_that_writes_needs_a_key() -> None:
 
     for tool in TOOLS:
         assert ("key" in schema(tool)["required"]) == (tool.name not in (*reading, "holds", "verify"))
+
+
+def test_an_agent_that_leaves_is_no_error(shop: Address) -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-m", "wallet_cli", "mcp"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdout.close()
+    _, told = server.communicate(HELLO + LAST, timeout=TIMEOUT_S)
+    assert (server.returncode, told) == (0, b"the agent has left\n")

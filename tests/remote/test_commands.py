@@ -218,7 +218,7 @@ REFUSED: tuple[tuple[str, str], ...] = (
 
 # Not of one ledger: what each is for is tested below, or in test_connection.py.
 ELSEWHERE = {
-    *("backup", "demo", "doctor", "move", "receipt", "restore", "seal", "serve"),
+    *("backup", "demo", "doctor", "mcp", "move", "receipt", "restore", "seal", "serve"),
     *("help", "commands", "completion"),
     *(f"config {word}" for word in ("path", "show", "get", "set", "unset", "edit")),
 }

@@ -90,7 +90,7 @@ def test_where_an_answer_is_lost_it_is_said_what_was_done(
 
 
 WITHOUT_LEDGER = {
-    *("demo", "doctor", "receipt", "seal", "serve"),
+    *("demo", "doctor", "mcp", "receipt", "seal", "serve"),
     *("help", "commands", "completion"),
     *("config path", "config show", "config get"),
 }

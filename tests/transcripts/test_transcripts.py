@@ -28,8 +28,8 @@ PRINTS_A_STORY = {"demo"}
 """Commands whose output has one form."""
 
 RUNS_UNTIL_STOPPED = {"serve", "mcp"}
-"""tests/agents has `mcp`. The answers of `serve` are those of HTTP: docs/serve.md shows them in sessions that are run, tests/web tests them. What it
-refuses to start with is in bad_input/serve.transcript."""
+"""tests/agents has `mcp`. The answers of `serve` are those of HTTP: docs/serve.md shows them in sessions that are run,
+tests/web tests them. What it refuses to start with is in bad_input/serve.transcript."""
 
 ONLY_A_BUG_RAISES = {"internal_error"}
 """See test_surroundings.py, which puts a bug into the program."""

@@ -110,7 +110,7 @@ OF_SETTINGS = {f"config {word}" for word in ("path", "show", "get", "set", "unse
 PRINT_NO_NAMES = OF_SETTINGS | {
     *("backup", "restore", "doctor", "receipt", "seal"),
     *("help", "commands", "completion"),
-    *("import", "export", "move", "serve", "token", "demo"),
+    *("import", "export", "move", "mcp", "serve", "token", "demo"),
 }
 
 

@@ -84,6 +84,8 @@ def mcp(
 
     try:
         asyncio.run(serve())
+    except* BrokenPipeError:
+        notice("the agent has left")
     finally:
         calls.shutdown()
 
