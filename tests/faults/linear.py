@@ -83,18 +83,18 @@ def step(state: State, operation: Operation) -> tuple[State, Result]:
         changed = wallet.posted(amount)
         return after(changed), (changed.seq, changed.balance)
     if kind in ("capture", "void"):
-        if number not in dict(wallet.hold_count):
+        if number not in dict(wallet.holds):
             return state, (NOT_OPEN,)
         changed = wallet.without(number)
         if kind == "void":
             return after(changed), (number,)
-        changed = changed.posted(-dict(wallet.hold_count)[number])
+        changed = changed.posted(-dict(wallet.holds)[number])
         return after(changed), (changed.seq, changed.balance)
     available = wallet.balance - wallet.held
     if amount > available:
         return state, (REFUSED, wallet.balance, available)
     if kind == "hold":
-        changed = wallet._replace(placed=wallet.placed + 1, holds=(*wallet.hold_count, (wallet.placed + 1, amount)))
+        changed = wallet._replace(placed=wallet.placed + 1, holds=(*wallet.holds, (wallet.placed + 1, amount)))
         return after(changed), (changed.placed,)
     changed = wallet.posted(-amount)
     if kind == "debit":

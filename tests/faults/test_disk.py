@@ -20,7 +20,7 @@ from support.figures import figure
 from support.processes import Runner
 from support.sizes import size
 
-from wallet_cli.storage import ledger_file
+from wallet_cli.storage import whole_file
 
 NOTE = "n" * 900
 LINES = [
@@ -187,7 +187,7 @@ def fill_with_a_log(folder: Path, sizes: list[int]) -> Counter[str]:
     """With a deliberate fault: a new ledger is made by way of a log, which closing does not bring into the file."""
     right, wrong = "journal_mode=MEMORY", "journal_mode=WAL"
     with pytest.MonkeyPatch.context() as patch:
-        put_in(patch, Fault(ledger_file, "_made_whole", right, wrong))
+        put_in(patch, Fault(whole_file, "made_whole", right, wrong))
         return fill(folder, sizes)
 
 

@@ -451,7 +451,11 @@ def of(life: Life, place: str) -> list[Edit]:
 
 
 SKIPPED = {
-    "the hash of a row": Fault(verification, "_wrong", "if not chain.follows(last.hash, transaction):", "if False:"),
+    "the hash of a row": Fault(
+        verification, "_wrong", "if not hash_chain.follows(last.hash, transaction):", "if False:"
+    ),
+        verification, "_wrong", "if not hash_chain.follows(last.hash, transaction):", "if False:"
+    ),
     "the second place": Fault(
         verification, "_check_wallet", "_compare_with_witness(wallet, last, ledger.store.witness(wallet.id))", "pass"
     ),
@@ -550,7 +554,9 @@ def test_nothing_is_decided_on_a_row_that_was_changed(life: Life, tmp_path: Path
 
 
 def test_a_last_hash_that_is_not_checked_is_missed(life: Life, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put_in(monkeypatch, Fault(prefetch, "Loader._add_accounts", "not chain.is_whole(wallet, before, last)", "False"))
+    put_in(
+        monkeypatch, Fault(prefetch, "Loader._add_accounts", "not hash_chain.is_whole(wallet, before, last)", "False")
+    )
     with pytest.raises(pytest.fail.Exception):
         test_nothing_is_decided_on_a_row_that_was_changed(life, tmp_path, "amount")
 

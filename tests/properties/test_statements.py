@@ -188,7 +188,7 @@ def check(story: Story, start: int | None, end: int | None) -> None:
 
 FAULTS = {
     "a reversal counts as what it is not": ("kind_of", lambda line: "credit" if line.is_credit else "debit"),
-    "the totals leave a kind out": ("KINDS", ("credit", "debit", "transfer_in", "transfer_out", "capture")),
+    "the totals leave a kind out": ("LINE_KINDS", ("credit", "debit", "transfer_in", "transfer_out", "capture")),
     "the first line is lost": ("bounds", lambda ledger, account, period: (account.last, account.last)),
 }
 

@@ -217,7 +217,7 @@ def balance(ledger: Ledger) -> str:
 
 def lose_answers(broken: pytest.MonkeyPatch, ledger: Ledger) -> None:
     """Let each commit reach the disk, and its answer be lost on the way back; whoever asks afterwards is answered."""
-    commit, holds = ledger.store.commit, ledger.store.holds
+    commit, contains = ledger.store.commit, ledger.store.contains
     asking = False
 
     def commit_and_fail() -> None:
@@ -229,12 +229,12 @@ def lose_answers(broken: pytest.MonkeyPatch, ledger: Ledger) -> None:
         nonlocal asking
         asking = True
         try:
-            return holds(made)
+            return contains(made)
         finally:
             asking = False
 
     broken.setattr(ledger.store, "commit", commit_and_fail)
-    broken.setattr(ledger.store, "holds", asked)
+    broken.setattr(ledger.store, "contains", asked)
 
 
 def test_a_commit_that_failed_applied_nothing_and_leaves_the_key_free(
@@ -265,7 +265,7 @@ def test_a_commit_that_failed_after_all_was_written_is_acknowledged(
 
 
 @pytest.mark.parametrize("reached_the_disk", [True, False])
-@pytest.mark.parametrize("broken_too", ["holds", "rollback"])
+@pytest.mark.parametrize("broken_too", ["contains", "rollback"])
 def test_where_the_ledger_cannot_be_asked_the_outcome_is_unknown_and_the_key_tells(
     opened: Ledger, monkeypatch: pytest.MonkeyPatch, reached_the_disk: bool, broken_too: str
 ) -> None:

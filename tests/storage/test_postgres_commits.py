@@ -217,25 +217,25 @@ def test_where_nobody_can_say_the_outcome_is_unknown(
 
 FAULTS = {
     "whoever asks does not wait for the commit that is under way": (
-        Fault(storage, "PostgresStore.holds", "self.lock([] if", "self.lock([] if True or"),
+        Fault(storage, "PostgresStore.contains", "self.lock([] if", "self.lock([] if True or"),
         COMMANDS["a credit"],
         Cut.MEANWHILE,
         "it was said not to be applied, and is there",
     ),
     "nor for somebody who makes a wallet": (
-        Fault(storage, "PostgresStore.holds", "creating=not _is_in_wallet(made)", "creating=wallet_id is None"),
+        Fault(storage, "PostgresStore.contains", "creating=not _is_in_wallet(change)", "creating=wallet_id is None"),
         COMMANDS["a new wallet"],
         Cut.MEANWHILE,
         "it was said not to be applied, and is there",
     ),
     "a commit without an answer counts as none": (
-        Fault(executor, "Executor._settled", "return self.store.holds(evidence)", "return False"),
+        Fault(executor, "Executor._settled", "return self.store.contains(evidence)", "return False"),
         COMMANDS["a credit"],
         Cut.AFTER,
         "it was said not to be applied, and is there",
     ),
     "a commit without an answer counts as one": (
-        Fault(executor, "Executor._settled", "return self.store.holds(evidence)", "return True"),
+        Fault(executor, "Executor._settled", "return self.store.contains(evidence)", "return True"),
         COMMANDS["a credit"],
         Cut.BEFORE,
         "it was answered, and is not there",

@@ -17,7 +17,7 @@ from wallet_cli import settings as wallet_settings
 from wallet_cli.domain.commands import Post
 from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.errors import RestoreConflict
-from wallet_cli.import_export import exports, imports
+from wallet_cli.import_export import exports, imports, rows
 from wallet_cli.operations import transactions, verification
 from wallet_cli.operations.context import Ledger, open_ledger
 
@@ -142,7 +142,7 @@ def test_one_wallet_alone(engine: Engine) -> None:
         with opened() as ledger:
             tell(ledger, story)
             whole = exported(ledger).splitlines()
-            header_row, *rows = read_csv(exported(ledger, "csv"))
+            header_row, *csv_rows = read_csv(exported(ledger, "csv"))
             for named in list(rows.named_wallets(ledger, rows.Scope(1, 99, True))):
                 lines = exported(ledger, wallet=named.name).splitlines()
                 about = [line for line in whole if f'"wallet":"{named.name}"' in line]
@@ -151,7 +151,7 @@ def test_one_wallet_alone(engine: Engine) -> None:
                 assert header == whole[0]
                 assert user in whole
                 assert end == f'{{"record":"end","records":{len(lines) - 1}}}'
-                own_rows = [row for row in rows if row[0] == named.name]
+                own_rows = [row for row in csv_rows if row[0] == named.name]
                 assert read_csv(exported(ledger, "csv", named.name)) == [header_row, *own_rows]
 
     check()

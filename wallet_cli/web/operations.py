@@ -169,11 +169,11 @@ TAGS = {
     "batches": "Many transactions in one request",
     "holds": "Money kept from being spent, to be captured later",
     "statements": "A wallet over a period",
-    "transport": "The ledger as a file, and files into it",
-    "parts": "Files in parts",
+    "import_export": "The ledger as a file, and files into it",
+    "import_chunks": "Files in parts",
     "lookup": "Things as people name them, and proofs",
     "ledger": "The ledger itself",
-    "operators": "Operator keys",
+    "api_keys": "Operator keys",
 }
 
 OPERATIONS: tuple[Operation, ...] = (
