@@ -454,8 +454,6 @@ SKIPPED = {
     "the hash of a row": Fault(
         verification, "_wrong", "if not hash_chain.follows(last.hash, transaction):", "if False:"
     ),
-        verification, "_wrong", "if not hash_chain.follows(last.hash, transaction):", "if False:"
-    ),
     "the second place": Fault(
         verification, "_check_wallet", "_compare_with_witness(wallet, last, ledger.store.witness(wallet.id))", "pass"
     ),

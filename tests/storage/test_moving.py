@@ -721,9 +721,9 @@ UNSAFE = {
         "old.store.set_move_state(MoveState())",
     ),
     "the old one is opened before the new one is": Fault(
-        move,
+        moving,
         "_prove",
-        "audit.verify(new)",
+        "verification.verify(new)",
         "turn = _alone(old); turn.__enter__(); old.store.set_move_state(MoveState()); old.store.commit()",
     ),
 }
