@@ -13,10 +13,14 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wallet_cli.cli import tree
 from wallet_cli.cli.tree import Command, Group
+
+if TYPE_CHECKING:
+    from wallet_cli.operations.glimpse import Look, Owner
+    from wallet_cli.settings import Settings
 
 LONGEST_S = 1.0
 MOST = 200
@@ -162,14 +166,14 @@ def _in_command(name: str, scanned: Scanned, last: str) -> list[Word]:
         param = taken[at] if at < len(taken) else next((each for each in taken if each.nargs == -1), None)
     if param is None:
         return []
-    found = _values(name, param, scanned)
+    found = _values(name, param, scanned, last.removeprefix(before))
     return [Word(before + word.text, word.about) for word in _fitting(found, last.removeprefix(before))]
 
 
 HELP = Word("--help", "Show this message and exit.")
 
 
-def _values(name: str, param: Any, scanned: Scanned) -> Iterable[Word]:
+def _values(name: str, param: Any, scanned: Scanned, last: str) -> Iterable[Word]:
     """What a parameter may be. Raises Files."""
     from wallet_cli.cli.help_text import choices_of, value_name
 
@@ -180,18 +184,113 @@ def _values(name: str, param: Any, scanned: Scanned) -> Iterable[Word]:
     if kind in ("FILE", "DB"):
         raise Files
     if name == "help":
-        from wallet_cli.cli import topics
-
-        if not scanned.arguments:
-            of_topics = [Word(each, topics.title_of(each)) for each in topics.NAMES]
-            return [*(Word(each, what.help) for each, what in tree.TREE.items()), *of_topics]
-        group = tree.TREE.get(scanned.arguments[0])
-        return [Word(each, what.help) for each, what in group.commands.items()] if isinstance(group, Group) else []
+        return _of_help(scanned.arguments)
     if param.name == "kind":
         from wallet_cli.operations.transactions import KINDS
 
         return map(Word, KINDS)
-    return ()
+    if param.name == "profile":
+        from wallet_cli.settings import config_path
+
+        return [Word(path.stem) for path in sorted(config_path().with_name("import").glob("*.toml"))]
+    if param.name == "ledger" and not name:
+        return _named_ledgers()
+    if name == "ledger set" and kind == "KEY":
+        from wallet_cli.settings import LEDGER_SETTINGS
+
+        return map(Word, LEDGER_SETTINGS)
+    if name.startswith("config "):
+        return _settings(scanned.flags) if kind == "NAME" else ()
+    return _known(name, param.name, kind, scanned, last)
+
+
+def _of_help(arguments: Sequence[str]) -> Iterable[Word]:
+    from wallet_cli.cli import topics
+
+    if not arguments:
+        named = [Word(each, what.help) for each, what in tree.TREE.items()]
+        return named + [Word(each, topics.title_of(each)) for each in topics.NAMES]
+    group = tree.TREE.get(arguments[0])
+    return [Word(each, what.help) for each, what in group.commands.items()] if isinstance(group, Group) else []
+
+
+def _loaded(flags: Mapping[str, str]) -> Settings:
+    from wallet_cli import settings
+
+    return settings.load(flags)
+
+
+def _named_ledgers() -> Iterable[Word]:
+    names = (row["name"].split(".") for row in _loaded({}).shown())
+    return map(Word, dict.fromkeys(each[1] for each in names if each[0] == "ledgers"))
+
+
+def _settings(flags: Mapping[str, str]) -> Iterable[Word]:
+    return [Word(row["name"], row["value"]) for row in _loaded(flags).shown()]
+
+
+# What the ledger knows
+
+
+def _known(name: str, param: str, kind: str, scanned: Scanned, last: str) -> Iterable[Word]:
+    """What the ledger knows of what may stand there."""
+    if kind not in ("WALLET", "FROM", "TO", "USER", "HOLD", "ID") and param not in ("currency", "key", "name"):
+        return ()
+    look = _look(_loaded(scanned.flags))
+    if kind in ("WALLET", "FROM", "TO"):
+        return _new_wallets(look, last) if name.endswith("create") else _wallets(look, last)
+    if kind == "USER":
+        return [Word(each, owner.name or "") for owner in look.users(last) for each in _typed(owner, last)]
+    if kind in ("HOLD", "ID"):
+        ids = look.holds(last) if kind == "HOLD" else look.transactions(last)
+        return [Word(id_, note) for id_, note in ids]
+    if param == "currency":
+        return map(Word, look.currencies())
+    if name == "tx list" and scanned.arguments:
+        return map(Word, look.keys(scanned.arguments[0], last))
+    return map(Word, look.operators()) if name == "key revoke" else ()
+
+
+def _look(chosen: Settings) -> Look:
+    if chosen.db.startswith(("http://", "https://")):
+        from wallet_cli.remote.glimpse import RemoteLook
+
+        return RemoteLook(chosen)
+    from wallet_cli.operations.glimpse import LocalLook
+
+    return LocalLook(chosen.db, chosen.given("phone_region"))
+
+
+def _typed(owner: Owner, last: str) -> list[str]:
+    """A user as somebody types them who began so: by the number, unless they began with something else."""
+    if last[:1].isalpha():
+        return [f"id:{owner.id}"] if last.startswith("id:") else [owner.name] if owner.name else []
+    if last.startswith("+"):
+        return [owner.e164]
+    return [owner.phone, str(owner.id)] if last else [owner.phone]
+
+
+def _wallets(look: Look, last: str) -> Iterable[Word]:
+    user, slash, _ = last.partition("/")
+    for wallet in look.wallets(last):
+        about = " ".join(filter(None, (wallet.owner.name, wallet.currency)))
+        if last[:1] == "w" and not slash:
+            yield Word(f"w{wallet.id}", f"{wallet.type} {about}")
+        for each in _typed(wallet.owner, user):
+            if not slash and wallet.type == "main":
+                yield Word(each, about)
+            elif not slash or each == user:
+                yield Word(f"{each}/{wallet.type}", about)
+
+
+def _new_wallets(look: Look, last: str) -> Iterable[Word]:
+    """Users; after the slash, types that others have and this one has not."""
+    user, slash, _ = last.partition("/")
+    if not slash:
+        return [Word(each, owner.name or "") for owner in look.users(user) for each in _typed(owner, user)]
+    taken = {wallet.type for wallet in look.wallets(user) if user in _typed(wallet.owner, user)}
+    types = dict.fromkeys(wallet.type for wallet in look.wallets(""))
+    return [Word(f"{user}/{type_}") for type_ in types if type_ not in taken]
 
 
 def _fitting(words: Iterable[Word], last: str) -> list[Word]:

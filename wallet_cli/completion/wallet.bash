@@ -1,7 +1,7 @@
 # Completion of `wallet` for bash, 3.2 or newer. What `wallet` prints is never evaluated.
 
 _wallet_complete() {
-    local answer kind word
+    local kind word
     COMPREPLY=()
     {
         IFS= read -r kind
@@ -11,8 +11,6 @@ _wallet_complete() {
     } < <(_WALLET_COMPLETE=bash "$1" "${COMP_LINE:0:COMP_POINT}" "${COMP_WORDBREAKS}" 2>/dev/null </dev/null)
     if [[ $kind == files ]]; then
         compopt -o default 2>/dev/null
-    elif [[ $kind == more ]]; then
-        compopt -o nospace 2>/dev/null
     fi
 }
 
