@@ -14,8 +14,8 @@ from wallet_cli.errors import InternalError, Interrupted, StorageError, was_inte
 def start() -> None:
     """Run the command line in `sys.argv` and end the process with its exit code.
 
-    A command lives for a tenth of a second, of which the collector's passes over fresh imports and the interpreter's
-    tidying-up at the end would take a fifth. The ledger is closed by then; what is left is memory.
+    A command runs for a tenth of a second. Garbage collection over fresh imports and the interpreter's cleanup at the
+    end would take a fifth of that. The ledger is closed by then; only memory is left.
     """
     try:
         gc.set_threshold(100_000, 50, 50)
@@ -32,33 +32,34 @@ def start() -> None:
         code = main()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done: too late to stop
     except BaseException as error:
-        # Before main() could take care of it, or after.
+        # Before main() could handle it, or after.
         code = Interrupted.exit_code if was_interrupted(error) else _cannot_start(error)
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # main() has said what it could
+        with suppress(OSError, ValueError):  # main() has reported what it could
             stream.flush()
     os._exit(code)
 
 
 def _fill_closed_streams() -> None:
-    """Put something in the place of streams that the caller closed, before the ledger could be opened there.
+    """Replace streams that the caller closed, before the ledger could be opened under their file numbers.
 
-    What is for stderr is not missed. Stdout gets what cannot be written to: an answer that nobody gets is an error.
+    Output to a closed stderr is lost. A closed stdout gets a stream that refuses writes: an answer that nobody can read
+    is an error.
     """
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             access = os.O_RDONLY if name == "stdout" else os.O_RDWR
             stream = open(os.open(os.devnull, access), "r" if name == "stdin" else "w")  # noqa: PTH123, SIM115
             setattr(sys, name, stream)
-            # Kept, as the interpreter keeps its own: once it is closed, a connection could get its number.
+            # Keep a reference, as the interpreter does: once closed, its number could go to a connection.
             setattr(sys, f"__{name}__", stream)
     for output in (sys.stdout, sys.stderr):
-        # What a terminal's encoding lacks is shown as an escape.
+        # Characters that the terminal's encoding lacks are shown as escapes.
         output.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 def _cannot_start(error: BaseException) -> int:
-    """A part of the program or of a library is missing, or cannot be read: nothing has been done yet."""
+    """A part of the program or of a library is missing or unreadable: nothing was done yet."""
     if os.environ.get("WALLET_DEBUG") == "1":
         raise error
     with suppress(OSError, ValueError):
@@ -67,7 +68,7 @@ def _cannot_start(error: BaseException) -> int:
 
 
 def _unraisable(problem: sys.UnraisableHookArgs) -> None:
-    """Ctrl-C within a callback of the interpreter's own has nowhere to go; it is not worth a traceback."""
+    """Ctrl-C in one of the interpreter's callbacks cannot be raised anywhere; do not print a traceback."""
     if not isinstance(problem.exc_value, KeyboardInterrupt):
         sys.__unraisablehook__(problem)
 

@@ -1,4 +1,4 @@
-"""Every way in which the wallet says no.
+"""Every error of the wallet, with its code, exit code and HTTP status.
 
 ::
 
@@ -37,8 +37,8 @@
     ├── InternalError         internal_error         1         500    retryable
     └── Interrupted           interrupted          130         –      retryable
 
-A refusal is a value first (the rules return it) and an exception only where a face of the program has one caller to
-answer. `retryable` says whether the same request with the same key may be sent again; it never applies twice.
+A refusal is first a value (the rules return it). It becomes an exception only where one caller waits for the answer.
+`retryable`: the same request with the same key may be sent again; it is never applied twice.
 """
 
 from __future__ import annotations
@@ -55,21 +55,21 @@ MAKE_ROOM = "free some space"
 
 
 class Mention(NamedTuple):
-    """A wallet that a message speaks of: its id, and its name for whoever has not named it."""
+    """A wallet in a message: its id, and the name to show where the caller gave none."""
 
     wallet_id: int
     name: str
 
 
 Message = str | tuple[str | Mention, ...]
-"""What an error says; in parts where it speaks of wallets."""
+"""The text of an error; in parts where it names wallets."""
 
 
 class WalletError(Exception):
     """The root of the tree: a message for a person, a code for a program.
 
-    `hint` says what to do next; `details` are JSON values that go with the code (amounts as strings). A message names
-    a wallet as whoever reads it does: who found the wallet by a name says so, with `name_wallets`.
+    `hint` says what to do next. `details` are JSON values that go with the code (amounts as strings). A message names
+    a wallet as its reader does: code that found the wallet by a name calls `name_wallets`.
     """
 
     code: ClassVar[str] = "internal_error"
@@ -88,7 +88,7 @@ class WalletError(Exception):
         return "".join(part if isinstance(part, str) else part.name for part in self.parts)
 
     def name_wallets(self, names: Mapping[int, str]) -> None:
-        """Call the wallets that the message speaks of by these names (by id)."""
+        """Name the wallets in the message by these names (by id)."""
         self.parts = tuple(
             part if isinstance(part, str) else part._replace(name=names.get(part.wallet_id, part.name))
             for part in self.parts
@@ -113,11 +113,11 @@ class InvalidInput(WalletError):
 
 
 class MissingPackage(InvalidInput):
-    """What was asked for needs a package that is not installed (installing.py)."""
+    """The request needs a package that is not installed (installing.py)."""
 
 
 class Unauthenticated(WalletError):
-    """It is not known who calls: no key or token, or one that is not valid."""
+    """The caller is unknown: no key or token, or one that is not valid."""
 
     code = "unauthenticated"
     exit_code = 8
@@ -125,7 +125,7 @@ class Unauthenticated(WalletError):
 
 
 class Forbidden(WalletError):
-    """It is known who calls, and they may not do that."""
+    """The caller is known, but may not do this."""
 
     code = "forbidden"
     exit_code = 8
@@ -154,13 +154,13 @@ class HoldNotFound(NotFound):
 
 
 class KeyNotFound(NotFound):
-    """There is no operator key of that name."""
+    """There is no operator key with that name."""
 
     code = "key_not_found"
 
 
 class LedgerNotFound(NotFound):
-    """There is no ledger at that path or in that database, and this command does not make one."""
+    """There is no ledger at that path or in that database, and this command does not create one."""
 
     code = "ledger_not_found"
 
@@ -189,7 +189,7 @@ class BalanceOverflow(Refused):
 
 
 class LimitExceeded(Refused):
-    """A limit of the wallet stands against it; `details.limit` names which: `maximum_balance` or `daily_debit`."""
+    """It would exceed a limit of the wallet: `details.limit` is `maximum_balance` or `daily_debit`."""
 
     code = "limit_exceeded"
 
@@ -228,7 +228,7 @@ class WalletExists(Conflict):
 
 
 class KeyExists(Conflict):
-    """There is, or was, an operator key of that name."""
+    """There is, or was, an operator key with that name."""
 
     code = "key_exists"
 
@@ -244,13 +244,13 @@ class TimeConflict(Conflict):
 
 
 class RestoreConflict(Conflict):
-    """A line of an export does not fit what the ledger holds in its place."""
+    """A line of an export contradicts what the ledger has in its place."""
 
     code = "restore_conflict"
 
 
 class Busy(WalletError):
-    """No turn to write within the time allowed; `details` name who holds it and since when."""
+    """No turn to write within the time allowed. `details` say which process has the turn, and since when."""
 
     code = "busy"
     exit_code = 6
@@ -259,11 +259,11 @@ class Busy(WalletError):
 
 
 class Collision(Busy):
-    """Others wrote to the same wallets at the same time, and the database undid this batch: it is carried out again."""
+    """Others wrote to the same wallets at the same time. The database undid this batch; it is run again."""
 
 
 class StorageError(WalletError):
-    """The ledger cannot be read or written: nothing was written, but where it is an UnknownOutcome."""
+    """The ledger cannot be read or written. Nothing was written, except perhaps for an UnknownOutcome."""
 
     code = "storage_error"
     exit_code = 7
@@ -272,39 +272,39 @@ class StorageError(WalletError):
 
 
 class UnknownOutcome(StorageError):
-    """A commit failed, and nobody can tell whether the ledger holds, or will hold, what was written."""
+    """A commit failed, and nobody can know yet whether the ledger has, or will have, what was written."""
 
     def __init__(self, why: str) -> None:
         super().__init__(
             f"it is unknown whether this was written: {why}",
-            hint="send it again with the same key: it is applied once; without a key, look first whether it is there",
+            hint="send it again with the same key: it is applied only once; without a key, first check whether it was"
+            " written",
         )
 
 
 class Damaged(StorageError):
-    """What is in the ledger is not what was written there, or contradicts itself. The message begins with DAMAGED."""
+    """The ledger has other data than was written, or contradicts itself. The message begins with DAMAGED."""
 
     DAMAGED = "this ledger is damaged: "
 
     @property
     def finding(self) -> str:
-        """What was seen."""
+        """The message without DAMAGED."""
         return self.message.removeprefix(self.DAMAGED)
 
 
 class Malformed(Damaged):
-    """The storage engine says that it cannot make sense of what it read: of the disk, or of one read that failed."""
+    """The storage engine could not understand what it read: the disk is damaged, or one read failed."""
 
 
 class Unreachable(StorageError):
-    """There is no talking to the database, now."""
+    """The database cannot be reached now."""
 
 
 class LedgerMoved(WalletError):
-    """The ledger takes no writes: it has moved, is being moved, or has not all arrived yet.
+    """The ledger takes no writes: it has moved, is being moved, or is not complete yet.
 
-    `details` are `state` (`moved`, `moving` or `arriving`), `since`, and where it went: `to`, or `from` where it comes
-    from.
+    `details`: `state` (`moved`, `moving` or `arriving`), `since`, and where it went (`to`) or comes from (`from`).
     """
 
     code = "ledger_moved"
@@ -324,7 +324,7 @@ class Interrupted(WalletError):
 
 
 def was_interrupted(error: BaseException) -> bool:
-    """Whether Ctrl-C is behind an exception: Python wraps it in others where it comes within an import."""
+    """Whether Ctrl-C caused an exception: Python wraps it in others during an import."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, KeyboardInterrupt):
@@ -334,12 +334,12 @@ def was_interrupted(error: BaseException) -> bool:
 
 
 def hint_of(error: OSError, otherwise: str) -> str:
-    """What to do where a file could not be written: make room, if that is what lacks, else `otherwise`."""
+    """What to do where a file could not be written: make room if the disk is full, else `otherwise`."""
     return MAKE_ROOM if error.errno in NO_ROOM else otherwise
 
 
 def shown(text: str) -> str:
-    """Return user text as it may stand in a one-line message: quoted, control characters escaped, cut when long."""
+    """Return user text for a one-line message: quoted, control characters escaped, cut when long."""
     cut = text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
     return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut) + "'"
 
@@ -354,12 +354,12 @@ def suggestion(text: str, names: Collection[str]) -> str | None:
 
 
 def shown_url(url: str) -> str:
-    """Return the URL of a database or a server as it may be printed: with no password, however it is written."""
-    # Up to the last `@`: one that stands in a password as it is does not end it.
+    """Return the URL of a database or a server without its password, however that is written."""
+    # Up to the last `@`: a password may contain an unescaped one.
     url = re.sub(r"(:/{1,2}[^:/@?]*):.*@", r"\1@", url)
     return re.sub(r"(password ?= ?)('(\\.|[^'])*'|[^&\s]*)", r"\1…", url)
 
 
 def beyond_time() -> StorageError:
-    """What to say where the clock is beyond the last moment that this program can count to."""
-    return StorageError("this machine's clock says a year after 2261", hint="set it; nothing was written")
+    """The error for a clock beyond the last moment that this program can represent."""
+    return StorageError("this machine's clock says a year after 2261", hint="set the clock; nothing was written")

@@ -1,4 +1,4 @@
-"""How to install something where this program is: by the tool that made its environment."""
+"""How to install a package for this program: with the tool that created its environment."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from wallet_cli.errors import MissingPackage
 
 
 def missing(what: str, error: ImportError, extra: str) -> MissingPackage:
-    """What to say where a package of an extra is not there; `what` says for what it is: `a PDF needs`."""
+    """The error for a missing package of an extra; `what` is the start of the message: `a PDF needs`."""
     return MissingPackage(f"{what} a package that is not installed: {error.name}", hint=install(this_program(extra)))
 
 
 def this_program(extra: str) -> str:
-    """This program with an extra, in the words of pip: the folder that it was installed from, or its name.
+    """This program with an extra, as pip names it: the folder from which it was installed, or its name.
 
-    What a distribution was installed from is said in its `direct_url.json` (PEP 610), unless an index was asked for it.
+    `direct_url.json` (PEP 610) has the origin of a distribution, except one that came from an index.
     """
     import json
     from importlib.metadata import PackageNotFoundError, distribution
@@ -36,7 +36,7 @@ def this_program(extra: str) -> str:
 
 
 def install(what: str) -> str:
-    """The command that installs `what`, which is in the words of pip, for the Python that runs this program."""
+    """The command that installs `what` (a pip requirement) for the Python that runs this program."""
     prefix = Path(sys.prefix)
     if (prefix / "pipx_metadata.json").exists():
         return f"pipx runpip {prefix.name} install {what}"

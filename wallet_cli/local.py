@@ -1,6 +1,6 @@
-"""A ledger that is here, a file or a database: each thing that may be asked is answered by a service.
+"""A ledger on this machine or in a database: each operation calls its function in operations/.
 
-A command is for one of them, and imports that alone.
+A command needs one of them, and imports only that.
 """
 
 from __future__ import annotations

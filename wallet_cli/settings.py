@@ -51,7 +51,7 @@ POSTGRES_SCHEMES = ("postgresql", "postgres")
 SERVER_SCHEMES = ("http", "https")
 
 DB_DEFAULT = "(data folder)/wallet.db"
-MADE_WHEN_NEEDED = "(made when first needed)"
+MADE_WHEN_NEEDED = "(created when first needed)"
 SYSTEM_ZONE = "system"
 LEDGER = "ledger"
 """The source of what nobody chose here, and the ledger itself says."""
@@ -110,7 +110,7 @@ class Place(NamedTuple):
         secret = BY_NAME[name].secret
         if os.name != "posix" or not self.mode & (0o077 if secret else OTHERS_WRITE):
             return None
-        return f"is in a file of mode {stat.S_IMODE(self.mode):04o}: others may {'read' if secret else 'write'} it"
+        return f"is in a file with mode {stat.S_IMODE(self.mode):04o}: others may {'read' if secret else 'write'} it"
 
 
 class Settings:
@@ -538,11 +538,11 @@ def _of_dotenv(path: Path, notify: Callable[[str], None], ledgers: Mapping[str, 
     if wrong is not None:
         if not has_ledger and _names_ledger(path):
             raise InvalidInput(
-                f"{path} names the ledger, and cannot be trusted: {wrong}",
-                hint=f"--env-file {path} reads it all the same; or make it yours alone (chmod go-w {path}), or name the"
-                " ledger by --db or WALLET_DB",
+                f"{path} names the ledger, but cannot be trusted: {wrong}",
+                hint=f"read it anyway with --env-file {path}; or take away others' access (chmod go-w {path}); or"
+                " name the ledger with --db or WALLET_DB",
             )
-        notify(f"ignored {path}: {wrong}; --env-file {path} reads it all the same")
+        notify(f"ignored {path}: {wrong}; read it anyway with --env-file {path}")
         return Place()
     allowed = {}
     for name, text in variables.items():
@@ -580,7 +580,7 @@ def _refused_in_dotenv(name: str, text: str, ledgers: Mapping[str, Place]) -> st
     if not text:
         return None
     if name.startswith("PG"):
-        return "a .env does not say how to reach a database"
+        return "a .env may not say how to reach a database"
     if setting is not None and setting.trusted:
         return f"a .env may not set {setting.name}"
     if setting is not None and setting.name == "ledger" and text in ledgers:
@@ -651,7 +651,7 @@ def _read_tokens(path: Path) -> str | dict[str, str]:
             found = file.read(MAX_TOKEN_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InvalidInput(f"cannot read the token file {path}: {reason}", hint="WALLET_TOKEN_FILE names it") from None
+        raise InvalidInput(f"cannot read the token file {path}: {reason}", hint="check WALLET_TOKEN_FILE") from None
     if mode & 0o177:
         raise InvalidInput(f"the token file {path} has mode {mode:04o}: others may use it", hint=f"chmod 600 {path}")
     lines = [line.split() for line in found.splitlines() if line.strip()] if found.isascii() else []
@@ -675,7 +675,7 @@ def check_expires_minutes(minutes: int, most: int = MAX_EXPIRES_MINUTES) -> int:
     """Return for how long a user token is to be good, if that is possible. Raises InvalidInput."""
     if not 1 <= minutes <= most:
         raise InvalidInput(
-            f"a token cannot be good for {minutes} minutes", hint=f"1 to {most}; jwt_max_token_expires bounds it"
+            f"a token cannot be valid for {minutes} minutes", hint=f"1 to {most}; jwt_max_token_expires bounds it"
         )
     return minutes
 

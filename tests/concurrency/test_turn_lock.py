@@ -386,7 +386,7 @@ def test_a_lock_of_another_owner_than_the_ledger_is_told_with_what_to_do(
     with pytest.raises(StorageError, match="Permission denied") as raised, WriteLock(path).turn(0, "first"):
         pytest.fail("it may not be opened")
     owner = path.with_suffix("").owner()
-    assert raised.value.hint == f"it belongs to root, and the ledger to {owner}: `sudo chown {owner} {path}`"
+    assert raised.value.hint == f"it belongs to root, but the ledger to {owner}: `sudo chown {owner} {path}`"
 
 
 @both

@@ -117,7 +117,7 @@ def test_a_file_that_is_mounted_alone_is_refused_and_a_folder_is_not(filled: Pat
     folder.mkdir()
     with mounted(filled, alone):
         for line in (WRITE, READ, "verify"):
-            assert "folder" in refused(alone, line, "mounted by itself")
+            assert "folder" in refused(alone, line, "mounted alone")
         assert not beside(alone, "-wal").exists()
     with mounted(filled.parent, folder):
         # Two paths, one lock and one log: what either writes, both have.
@@ -366,7 +366,7 @@ def test_a_log_that_was_deleted_is_missed_until_it_is_put_back(filled: Path) -> 
     with killed(filled):
         log = beside(filled, "-wal").rename(filled.with_name("log"))
         for line in (WRITE, READ, "verify", "export"):
-            assert "wallet.db-wal" in refused(filled, line, "1-3 the last of them")
+            assert "wallet.db-wal" in refused(filled, line, "up to 1-3")
         log.rename(beside(filled, "-wal"))
         assert cli.run(READ).out == "102.00\n"
         assert cli.run("verify -q").out == "3\n"
@@ -388,7 +388,7 @@ def test_a_deleted_log_is_missed_where_it_held_no_transaction(filled: Path, line
     with killed(filled, [line]):
         log = beside(filled, "-wal").rename(filled.with_name("log"))
         for asked in (WRITE, READ, "verify", "export"):
-            assert "wallet.db-wal" in refused(filled, asked, "changes that were committed")
+            assert "wallet.db-wal" in refused(filled, asked, "committed changes")
         log.rename(beside(filled, "-wal"))
         assert cli.run("verify -q").code == 0
 
@@ -401,7 +401,7 @@ def test_a_copy_of_an_older_schema_is_neither_read_nor_migrated(filled: Path) ->
     kept.replace(beside(filled, ".lock"))
     before = contents(filled.parent)
     for line in (WRITE, READ, "register 9886977545"):
-        assert f"remove {filled}.lock" in refused(filled, line, "of schema 5, is older than what was committed here")
+        assert f"remove {filled}.lock" in refused(filled, line, "(schema 5) is older than the last commit here")
     assert contents(filled.parent) == before
     beside(filled, ".lock").unlink()
     assert cli.run("register 9886977545").code == 0
@@ -499,7 +499,7 @@ def test_what_is_answered_again_is_noted_by_who_answers(filled: Path, monkeypatc
     assert noted is not None
     assert noted.seq == 3
     beside(filled, "-wal").unlink()
-    refused(filled, "verify", "are missing, 1-3 the last of them")
+    refused(filled, "verify", "committed transactions are missing, up to 1-3")
 
 
 def test_a_log_that_others_cut_as_they_should_is_no_harm(filled: Path) -> None:
@@ -529,7 +529,7 @@ def test_a_log_is_not_brought_into_a_copy_that_was_put_in_the_place(filled: Path
         put(filled, tmp_path / "backup.db")
         before = contents(filled.parent)
         for line in (WRITE, READ):
-            assert "and keep them" in refused(filled, line, "wallet.db-wal is of another file")
+            assert "and keep them" in refused(filled, line, "wallet.db-wal belongs to another file")
         assert contents(filled.parent).items() >= before.items()
 
 
@@ -537,7 +537,7 @@ def test_nor_into_one_that_was_a_ledger_in_use(filled: Path, tmp_path: Path) -> 
     shutil.copyfile(filled, tmp_path / "copy.db")
     with killed(filled):
         (tmp_path / "copy.db").replace(filled)
-        refused(filled, WRITE, "wallet.db-wal is of another file")
+        refused(filled, WRITE, "wallet.db-wal belongs to another file")
 
 
 def without_a_lock(path: Path) -> None:

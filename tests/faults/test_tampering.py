@@ -602,7 +602,7 @@ def test_what_an_index_did_not_find_is_told_as_damage(life: Life, tmp_path: Path
             ledger.store.write([user])
         ledger.store.rollback()
     assert caught.value.code == "storage_error"
-    assert caught.value.message.startswith("this ledger is damaged: something is there that could not be found")
+    assert caught.value.message.startswith("this ledger is damaged: a row exists that its index did not find")
 
 
 def test_verify_keeps_writers_from_a_damaged_ledger_and_lets_them_back(life: Life, tmp_path: Path) -> None:

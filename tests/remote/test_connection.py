@@ -45,7 +45,7 @@ def refused(done: Outcome, exit_code: int, *words: str, secret: str = TOKEN) -> 
         ("http://localhost:0", "not the address of a ledger"),
         ("http://[::1]11", "not the address of a ledger"),
         ("https://x'y", "not the address of a ledger"),
-        ("ftp://example.org", "a ledger is not kept at"),
+        ("ftp://example.org", "a ledger cannot be at"),
     ],
 )
 def test_addresses_that_are_refused(place: Place, url: str, words: str) -> None:

@@ -97,7 +97,7 @@ def test_the_system_zone_by_every_form_of_tz(
     monkeypatch.setenv("TZ", tz)
     done = cli.run(["--db", str(tmp_path / "w.db"), "register", "9886977544"])
     assert done.code == 0
-    assert ("has no IANA name, so the ledger's is UTC" in done.err) == (zone is None)
+    assert ("has no IANA name, so the ledger uses UTC" in done.err) == (zone is None)
     assert kept(tmp_path / "w.db")["timezone"] == (zone or "UTC")
 
 
@@ -131,7 +131,7 @@ def test_an_older_ledger_is_given_a_time_zone_alone(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("WALLET_TIMEZONE", "Asia/Kolkata")
     monkeypatch.setenv("WALLET_CURRENCY", "USD")
     done = cli.run(["--db", str(path), "register", "9886977544"])
-    assert "its days are those of Asia/Kolkata: `wallet ledger set timezone ZONE` changes that" in done.err
+    assert "its time zone is Asia/Kolkata; to change it: wallet ledger set timezone ZONE" in done.err
     assert kept(path) == {
         "currency": None,
         "phone_region": None,

@@ -312,12 +312,12 @@ def one_that_waits_for_another(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("target", "says"),
     [
-        (not_empty, "with something in it"),
+        (not_empty, "already a ledger with data"),
         (itself, "the same ledger"),
         (itself_by_another_name, "the same ledger"),
         (one_that_moved, "is not free: this ledger has moved to"),
         (one_that_waits_for_another, "is not free: this ledger is incomplete"),
-        (lambda _: "https://wallet.example.com", "does not move to or from 'https://…'"),
+        (lambda _: "https://wallet.example.com", "cannot move to or from 'https://…'"),
         (lambda _: "", "missing destination: use --to DB"),
     ],
 )

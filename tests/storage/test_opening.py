@@ -56,7 +56,7 @@ def test_the_first_run_makes_a_private_ledger_in_a_private_folder_and_says_so(tm
     path = folder / "wallet.db"
     assert folder.is_relative_to(tmp_path)
     assert (done.code, done.json["id"]) == (0, 1)
-    assert done.err == f"made a new ledger: {path}\n"
+    assert done.err == f"created a new ledger: {path}\n"
     assert mode(folder) == 0o700
     assert {file.name: mode(file) for file in folder.iterdir()} == {"wallet.db": 0o600, "wallet.db.lock": 0o600}
     assert cli.run("create 1 --json").err == ""
@@ -93,7 +93,7 @@ def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
     path = tmp_path / "made-by-mktemp.db"
     path.touch(mode=0o644)
     done = cli.run(["--db", str(path), "register", "9886977544", "-q"])
-    assert done == (0, "1\n", f"made a new ledger: {path}\n")
+    assert done == (0, "1\n", f"created a new ledger: {path}\n")
     assert mode(path) == 0o600
 
 
@@ -249,7 +249,7 @@ def test_an_older_ledger_is_migrated_after_a_backup(db: Path) -> None:
     backup = db.with_name(f"wallet.db.backup-v{old}")
     done = cli.run(WRITES + " --json")
     assert (done.code, done.json["balance"]) == (0, "100.00")
-    assert done.err == (f"migrated the ledger from schema {old} to {old + 1}; the old one is kept: {backup}\n")
+    assert done.err == (f"migrated the ledger from schema {old} to {old + 1}; a backup of the old one: {backup}\n")
     assert version(db) == old + 1
     assert "colour" in columns(db)
     # It is a ledger like any other from now on.
@@ -339,7 +339,8 @@ def test_a_ledger_of_before_there_were_holds_goes_on_with_its_history_unchanged(
     done = cli.run(WRITES)
     assert cli.run("verify --json").json == {"ok": True, "wallets": 2, "transactions": 3}
     assert done.err.startswith(
-        f"migrated the ledger from schema 2 to {sql.SCHEMA_VERSION}; the old one is kept: {backup}; its days are those"
+        f"migrated the ledger from schema 2 to {sql.SCHEMA_VERSION}; a backup of the old one: {backup}; its days are"
+        " those"
     )
     assert (version(schema_2), version(backup)) == (sql.SCHEMA_VERSION, 2)
     # Hashes and all: what was there is there as it was, in the ledger and in its backup.

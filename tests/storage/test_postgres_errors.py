@@ -133,10 +133,10 @@ def over_tls(name: str = "localhost", **options: str) -> Callable[[Host], str]:
 
 
 CHECK_USER = "check the user and the password"
-LET_IN = "add sslmode=require to the URL, or have the server's pg_hba.conf let you in"
-IS_IT_THERE = "is the server there? try again, with the same key"
-SIGNED = "sslrootcert= names the certificate of whoever has signed the server's"
-TO_THE_PRIMARY = "this server takes no writes: the URL has to name the primary"
+LET_IN = "add sslmode=require to the URL, or allow this connection in the server's pg_hba.conf"
+IS_IT_THERE = "is the server running? try again, with the same key"
+SIGNED = "give the certificate of the server's signer as sslrootcert="
+TO_THE_PRIMARY = "this server takes no writes: give the URL of the primary"
 MORE_RIGHTS = "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA … TO the role"
 
 CASES = {
@@ -193,7 +193,7 @@ CASES = {
     "TLS wanted of a server without": Case(
         owner(sslmode="require"),
         "server does not support SSL, but SSL was required",
-        "switch TLS on at the server, or take sslmode= out of the URL",
+        "enable TLS on the server, or remove sslmode= from the URL",
     ),
     "a certificate that another has signed": Case(
         over_tls(sslmode="verify-full", sslrootcert="FOLDER/wrong.crt"), "certificate verify failed", SIGNED
@@ -206,7 +206,7 @@ CASES = {
     "no certificate to check with": Case(
         over_tls(sslmode="verify-full", sslrootcert="FOLDER/none.crt"),
         'none.crt" does not exist',
-        "sslrootcert= names the file; sslrootcert=system takes the well-known ones",
+        "give the file as sslrootcert=, or the system's certificates as sslrootcert=system",
     ),
     # Rights
     "a stranger reads": Case(user("stranger"), "permission denied for table", MORE_RIGHTS),
@@ -215,7 +215,7 @@ CASES = {
     "who may make no tables": Case(
         user("stranger", "empty"),
         "permission denied for schema public",
-        "GRANT CREATE ON SCHEMA … TO the role: it makes the tables of the ledger",
+        "GRANT CREATE ON SCHEMA … TO the role: it creates the tables of the ledger",
         "register 9886977544",
     ),
     "a server that takes no writes": Case(owner("halted"), "session is read-only", TO_THE_PRIMARY),
@@ -228,7 +228,7 @@ CASES = {
     # What is there
     "a ledger of a newer version": Case(
         owner("newer"),
-        f"this ledger was made by a newer wallet (schema 99; this one knows {SCHEMA_VERSION})",
+        f"this ledger was created by a newer wallet (schema 99; this one knows {SCHEMA_VERSION})",
         "upgrade wallet-cli",
     ),
     "another program's migrations": Case(
@@ -236,8 +236,8 @@ CASES = {
     ),
     "another program's tables": Case(
         owner("others"),
-        "the database has tables of other programs with these names",
-        "give the ledger a database of its own",
+        "the database has other programs' tables with the ledger's names",
+        "give the ledger a separate database",
         "register 9886977544",
     ),
     "text that not everything can be written in": Case(

@@ -276,7 +276,7 @@ def test_a_table_that_a_crash_empties_is_refused(url: str, way: str, statement: 
     for line in (READ, WRITE, "verify"):
         done = run(way, *line.split(), "--json")
         assert done.code == 7
-        assert done.error["message"].startswith(f"the table {table} is unlogged, and is emptied by a crash: ")
+        assert done.error["message"].startswith(f"the table {table} is unlogged: a crash empties it: ")
         assert done.error["hint"] == f"ALTER TABLE {table} SET LOGGED"
     execute(url, f"ALTER TABLE {table} SET LOGGED")
     assert run(way, *READ.split()).out == "500.00\n"
@@ -319,7 +319,7 @@ def test_a_pool_by_statement_is_refused(url: str) -> None:
             done = run(through, *line.split())
             assert done.code == 7
             error, hint = done.err.splitlines()[-2:]
-            assert "this pool gives each statement another session, and a ledger needs transactions: " in error
+            assert "this pool uses another session for each statement, but a ledger needs transactions: " in error
             assert hint == "hint: pool_mode = transaction, or session"
     assert run(mine, *READ.split()).out == "500.00\n"
 
@@ -389,7 +389,7 @@ def test_another_ledger_in_its_place_is_neither_read_nor_written(url: str) -> No
             end_sessions(old)
             databases.execute(f"ALTER DATABASE {old} RENAME TO {new}")
         for _ in range(2):
-            with pytest.raises(StorageError, match="another ledger is in the place of the one that was opened"):
+            with pytest.raises(StorageError, match="another ledger has replaced the one that was opened"):
                 ledger.executor.run([Post(1, True, 1)], "one")
             with pytest.raises(StorageError, match="another ledger"):
                 assert ledger.settings

@@ -181,7 +181,7 @@ def test_what_changes_about_a_wallet_is_compared_with_its_witness(history: Addre
     done = run("verify --json")
     assert (done.code, done.out) == (7, "")
     name = change.partition(" ")[0]
-    reason = f"its witness says something else of its {name}"
+    reason = f"it differs from its witness in its {name}"
     assert done.error["details"] == {"wallet": 2, "reason": reason}
     assert done.error["message"] == f"wallet 1/points: {reason}"
     # It is no answer, and nothing is decided on it.

@@ -5,7 +5,7 @@ A transcript is text, read from the top on a ledger that is empty at first, afte
     # Why this story is told.
     $ wallet balance 9
     ! error: there is no user with the id 9
-    ! hint: wallet register PHONE makes one
+    ! hint: add the user: wallet register PHONE
     = 3
 
 `$ ` is a command, `> ` its further lines; then come the lines of stdout, those of stderr after `! `, and the exit code

@@ -158,7 +158,7 @@ $ wallet register 9886977544 -q
 
 $ wallet balance 9
 ! error: there is no user with the id …
-! hint: wallet register PHONE makes one
+! hint: add the user: wallet register PHONE
 = 3
 
 @sql UPDATE users SET name = 'Asha'
@@ -195,8 +195,8 @@ def test_a_true_story_passes(session: Session) -> None:
         ("= 3\n", ""),
         ("the id …", "the id 9…"),
         ("the id …", "id …"),
-        ("! hint: wallet register PHONE makes one\n", ""),
-        ("! hint: wallet register PHONE makes one\n", "hint: wallet register PHONE makes one\n"),
+        ("! hint: add the user: wallet register PHONE\n", ""),
+        ("! hint: add the user: wallet register PHONE\n", "hint: add the user: wallet register PHONE\n"),
         ("Asha,…", "Ravi,…"),
         ("\\# INR", "\\# USD"),
         ("\\$ a", "\\$ b"),
@@ -240,6 +240,6 @@ def test_recording_writes_what_is_printed_and_hides_what_varies(session: Session
         "\n"
         "$ wallet balance 9\n"
         "! error: there is no user with the id 9\n"
-        "! hint: wallet register PHONE makes one\n"
+        "! hint: add the user: wallet register PHONE\n"
         "= 3\n"
     )

@@ -126,14 +126,18 @@ WHOLE: dict[str, tuple[bytes, dict[str, str], str]] = {
     "not utf-8": (b"1,5,credit,\xff\n", {}, "line 3: the line is not UTF-8: byte 12 is ff"),
     "not utf-8, later in a line of many": (b'1,5,credit,"a\nb\xff"\n', {}, "byte 2 of line 4 is ff"),
     "half a surrogate pair": (b"1,5,credit,\xed\xa0\x80\n", {}, "line 3: the line is not UTF-8"),
-    "a quote left open": (b'1,5,credit,"open\n' + b"1,5,credit,x\n" * 3, {}, "line 3: a quote is left open"),
-    "a quote left open, and another later": (b'1,5,credit,"open\n1,5,credit,"x"\n', {}, "line 3: a quote is left open"),
+    "a quote left open": (b'1,5,credit,"open\n' + b"1,5,credit,x\n" * 3, {}, "line 3: a quote is not closed"),
+    "a quote left open, and another later": (
+        b'1,5,credit,"open\n1,5,credit,"x"\n',
+        {},
+        "line 3: a quote is not closed",
+    ),
     "a comma": (b'1,"1,50",credit,\n', {}, "line 3: the amount could be two numbers: '1,50'"),
     "commas and a point": (b'1,"1,234.50",credit,\n', {}, "line 3: the amount could be two numbers"),
     "groups": ("1,1\u00a0234,credit,\n".encode(), {}, "line 3: the amount could be two numbers"),
     "a point with three digits": (b"1,1.234,credit,\n", {}, "line 3: the amount could be two numbers: '1.234'"),
-    "the wrong group": (b'1,"1.23",credit,\n', {"decimal": ","}, "line 3: the amount is not a number whose decimal"),
-    "the other group": (b'1,"1.234,50",credit,\n', {"decimal": "."}, "line 3: the amount is not a number whose"),
+    "the wrong group": (b'1,"1.23",credit,\n', {"decimal": ","}, "line 3: the amount is not a number with the decimal"),
+    "the other group": (b'1,"1.234,50",credit,\n', {"decimal": "."}, "line 3: the amount is not a number with"),
     "a currency": ("1,€5,credit,\n".encode(), {}, "line 3: the amount has a currency in it"),
     "a currency after it": (b"1,5.00 EUR,credit,\n", {}, "line 3: the amount has a currency in it"),
     "a minus after it": (b"1,5-,credit,\n", {}, "line 3: the amount has a sign"),
@@ -158,7 +162,7 @@ DATES = (
     ("31/12/2024", "", "could be two days"),
     ("31.12.2024", "", "could be two days"),
     ("31-12-2024", "", "could be two days"),
-    ("31/12/24", "dmy", "has not four digits"),
+    ("31/12/24", "dmy", "does not have four digits"),
     ("31/12/2024", "mdy", "has no month 31"),
     ("45657", "dmy", "a spreadsheet's number of days"),
     ("45657.5", "", "a spreadsheet's number of days"),
@@ -253,7 +257,7 @@ def test_saved_again_it_is_told(change: str, timed: bool, owned: Ledger) -> None
         again = again.replace(b",2024-01-09", b"")
     imported(owned, file)
     before = held(owned)
-    with pytest.raises(InvalidInput, match="4 lines are in the ledger already, the first is line"):
+    with pytest.raises(InvalidInput, match="4 lines are already in the ledger, the first is line"):
         read(owned, again)
     assert held(owned) == before
     new = 1 if change == "grown" else 0
@@ -282,7 +286,7 @@ def test_a_wallet_is_the_same_however_it_is_named(other: str, saved: str, owned:
 def test_a_file_that_grows_from_one_line_is_told(other: str, owned: Ledger) -> None:
     line = b"9886977544,5,credit,x\n"
     assert imported(owned, HEADER + line).counts == (1, 0, 0)
-    with pytest.raises(InvalidInput, match="1 line is in the ledger already, the first is line 2"):
+    with pytest.raises(InvalidInput, match="1 line is already in the ledger, the first is line 2"):
         read(owned, HEADER + line + f"{other},7,credit,y\n".encode())
 
 

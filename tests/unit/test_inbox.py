@@ -186,7 +186,7 @@ def test_a_full_inbox_refuses_at_once_and_takes_again_when_there_is_room() -> No
     desk.begun()
     for who in "abc":
         desk.send(who)
-    with pytest.raises(Busy, match="3 writes are waiting already") as refused:
+    with pytest.raises(Busy, match="3 writes are already waiting") as refused:
         desk.send("d")
     assert refused.value.retryable
     assert desk.group_commit.depth() == 3
@@ -563,7 +563,9 @@ def test_where_a_connection_is_lost_the_thread_makes_a_new_one(patient: Desk, he
     assert patient.answers == [("a", ["a"]), ("b", ["b"]), ("c", away)]  # and says so where it cannot
 
 
-@pytest.mark.parametrize("error", [UnknownOutcome("who knows"), Busy("others have it"), StorageError("disk full")])
+@pytest.mark.parametrize(
+    "error", [UnknownOutcome("who knows"), Busy("others have the turn"), StorageError("disk full")]
+)
 def test_what_a_turn_has_waited_for_in_vain_is_its_answer(patient: Desk, here: FakeLoop, error: WalletError) -> None:
     """Carried out again, it might be applied twice, or the callers wait twice as long."""
     assert isinstance(here.executor, SteppingAside)

@@ -236,7 +236,7 @@ def test_each_line_of_an_import_has_its_own_names(shop: Wallet, tmp_path: object
         f"line {number}: insufficient_funds: wallet {name}" for number, name in enumerate(names, 1)
     ]
     assert told[4:] == [
-        "line 5: wallet_not_found: there is no wallet w9; hint: wallet list says which there are",
+        "line 5: wallet_not_found: there is no wallet w9; hint: list the wallets: wallet list",
         "line 6: invalid_input: not a wallet id: 'w01'"
         "; hint: w and the number, such as w7; or USER/TYPE, such as 2/main",
     ]

@@ -271,7 +271,7 @@ def test_a_length_of_time_is_a_number_and_a_unit(text: str, length_us: int) -> N
     ids=lambda text: ascii(text)[:32],
 )
 def test_any_other_length_of_time_is_refused(text: str) -> None:
-    with pytest.raises(InvalidInput, match="not a length of time") as caught:
+    with pytest.raises(InvalidInput, match="not a duration") as caught:
         parse_duration(text)
     assert len(caught.value.message) < 200
 

@@ -291,7 +291,7 @@ def test_while_an_export_is_read_back_nothing_else_is_written() -> None:
     state.fault = ("captures", (1, 1))
     (result,) = execute(state, [EndRestore()], 50)
     assert told(result) == "restore_conflict"
-    assert "transaction 1-1 refers to what is not there" in result.error.message  # type: ignore[union-attr]
+    assert "transaction 1-1 refers to something that is missing" in result.error.message  # type: ignore[union-attr]
     state.fault = None
     assert [told(result) for result in execute(state, [EndRestore(), Post(1, True, 1)], 50)] == ["applied", "applied"]
 

@@ -191,7 +191,7 @@ TABLES = {
              12 reverse  1-1 1 - - -     → limit_exceeded daily_debit
              12 reverse  1-1 1 force - - → applied 1-6 899 forced
     """,
-    "a limit of 0 lets no debit pass": """
+    "a limit of 0 allows no debits": """
         wallet 1 active - 1000
              11 limits   1 = = 0         → applied 1 active
              11 debit    1    1 - - -    → limit_exceeded daily_debit

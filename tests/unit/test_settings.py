@@ -178,7 +178,7 @@ def test_an_untrusted_dotenv_that_names_the_ledger_is_refused(tmp_path: Path, mo
     env.write_text("WALLET_CURRENCY=EUR\nWALLET_DB=mine.db\n")
     env.chmod(mode)
     (tmp_path / "config.toml").write_text('db = "other.db"\n')
-    with pytest.raises(InvalidInput, match="names the ledger, and cannot be trusted: others may write"):
+    with pytest.raises(InvalidInput, match="names the ledger, but cannot be trusted: others may write"):
         told(tmp_path, {}, {})
     for flags, environ in (({"db": "x.db"}, {}), ({}, {"WALLET_DB": "x.db"})):
         found, said = told(tmp_path, flags, environ)

@@ -150,6 +150,6 @@ start()
 def test_a_server_that_answers_before_it_commits_is_found_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "PROGRAM", [sys.executable, "-X", "utf8", "-c", ANSWERS_BEFORE_IT_COMMITS])
     # The harness counts; and the lock may know of what is missing first, and keep the server from starting.
-    told = "answered with 201 and not in the ledger|transactions that were committed are missing"
+    told = "answered with 201 and not in the ledger|committed transactions are missing"
     with pytest.raises(AssertionError, match=told):
         kill_again_and_again(folder, KILLS_A_TEST, seed=1)

@@ -145,7 +145,7 @@ def _usage_error(error: typer.TyperException, arguments: Sequence[str]) -> Inval
     negative = next((text for text in arguments if re.fullmatch(r"-[0-9.].*", text)), None)
     if negative is not None and isinstance(error, NoSuchOption):
         return InvalidInput(
-            f"the amount must be greater than 0: {shown(negative)}", hint="say --debit to take money out"
+            f"the amount must be greater than 0: {shown(negative)}", hint="use --debit to take money out"
         )
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "wallet"

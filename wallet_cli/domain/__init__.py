@@ -1,1 +1,1 @@
-"""What a wallet is and what may happen to it: pure, with no clock, no files and no SQL."""
+"""What a wallet is and what can happen to it: pure, with no clock, no files and no SQL."""

@@ -1,4 +1,4 @@
-"""What may be asked of the ledger. A command is plain data, checked for form but not yet for what the ledger holds."""
+"""The commands of the ledger. A command is plain data; its form is checked, but not yet against the ledger."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wallet_cli.errors import WalletError
 
 
 class Register(NamedTuple):
-    """Add a user. `created_at_us` and `id` are given where one is restored, else None."""
+    """Add a user. `created_at_us` and `id` are None except when restoring."""
 
     phone: Phone
     name: str | None
@@ -23,9 +23,9 @@ class Register(NamedTuple):
 
 
 class OpenWallet(NamedTuple):
-    """Open a wallet. `created_at_us` and `id` are given where one is restored, else None.
+    """Open a wallet. `created_at_us` and `id` are None except when restoring.
 
-    `currency_given`: the request names the currency; else it is the one that a setting has now.
+    `currency_given`: the request names the currency; else it is that of the setting.
     """
 
     user_id: int
@@ -41,8 +41,8 @@ class OpenWallet(NamedTuple):
 class Post(NamedTuple):
     """Credit or debit a wallet. `at_us` is None for now; `key` makes it safe to send again.
 
-    `user_key`: the key was given under a user's token. Such keys and those of operators are two sets.
-    `resets_time`: the wallet's last time was a wrong clock's, and it goes on from now (rules/clocks.py).
+    `user_key`: the key was given with a user's token. Keys of users and of operators are two separate sets.
+    `resets_time`: the wallet's last time is from a wrong clock; its times count from now (rules/clocks.py).
     """
 
     wallet_id: int
@@ -57,7 +57,7 @@ class Post(NamedTuple):
 
 
 class Transfer(NamedTuple):
-    """Debit one wallet and credit another by the same amount: both or neither. `key` is one of the source's."""
+    """Debit one wallet and credit another by the same amount: both or neither. `key` belongs to the source wallet."""
 
     source_id: int
     target_id: int
@@ -69,7 +69,7 @@ class Transfer(NamedTuple):
 
 
 class Reverse(NamedTuple):
-    """Take a transaction back; `amount` is None for all that is left of it. `force` lets it pass floors and limits."""
+    """Reverse a transaction; `amount` None means all that is left of it. `force` ignores minimums and limits."""
 
     wallet_id: int
     seq: int
@@ -81,7 +81,7 @@ class Reverse(NamedTuple):
 
 
 class PlaceHold(NamedTuple):
-    """Keep an amount of a wallet from being spent until it is captured, voided, or `lasts_us` microseconds old."""
+    """Keep an amount from being spent until it is captured or voided, or until `lasts_us` microseconds pass."""
 
     wallet_id: int
     amount: int
@@ -91,7 +91,7 @@ class PlaceHold(NamedTuple):
 
 
 class CaptureHold(NamedTuple):
-    """Debit what a hold keeps; `amount` is None for all of it. What is left is released, or kept with `keep`."""
+    """Debit what a hold keeps; `amount` None means all of it. The rest is released, or kept with `keep`."""
 
     wallet_id: int
     number: int
@@ -112,7 +112,7 @@ class SetStatus(NamedTuple):
 
 
 class Same(Enum):
-    """Stands for a limit that is to stay as it is; None lifts one."""
+    """A limit that does not change; None removes a limit."""
 
     SAME = "same"
 
@@ -128,9 +128,9 @@ class SetLimits(NamedTuple):
 
 
 class RestoreTransaction(NamedTuple):
-    """Write a transaction as it once was, in its place; its totals and its hash are worked out.
+    """Write a transaction as it was, in its place; its totals and its hash are computed.
 
-    Floors and limits are not asked: they may have been others then.
+    Minimums and limits are not checked: they may have been different then.
     """
 
     wallet_id: int
@@ -148,7 +148,7 @@ class RestoreTransaction(NamedTuple):
     forced: bool
     user_key: bool = False
     balance: int | None = None
-    """What has to be in the wallet after it, where that was said."""
+    """The balance that the wallet must have after it, if the export gives it."""
 
 
 class RestoreHold(NamedTuple):
@@ -156,7 +156,7 @@ class RestoreHold(NamedTuple):
 
 
 class RestoreState(NamedTuple):
-    """Give a restored wallet its status and limits, once its history is seen to end where it should."""
+    """Set a restored wallet's status and limits, after checking that its history ends where it should."""
 
     wallet_id: int
     transactions: int
@@ -168,7 +168,7 @@ class RestoreState(NamedTuple):
 
 
 class EndRestore(NamedTuple):
-    """Let a restored ledger take writes, once all that its rows refer to is seen to be there."""
+    """Let a restored ledger take writes, after checking that everything its rows refer to is there."""
 
 
 class AddApiKey(NamedTuple):
@@ -182,13 +182,13 @@ class RevokeApiKey(NamedTuple):
 
 
 class NoteUse(NamedTuple):
-    """Write down that an operator's key was used, as of the turn."""
+    """Record that an operator key was used, at the time of the turn."""
 
     name: str
 
 
 class SetLedger(NamedTuple):
-    """Change a setting that the ledger keeps; the value has been checked, and None leaves it to the program."""
+    """Change a setting of the ledger. The value was checked; None means the program's default."""
 
     name: str
     value: str | None
@@ -217,7 +217,7 @@ Single = (
 
 
 class Atomic(NamedTuple):
-    """Commands that are all carried out or none of them."""
+    """Commands that are applied together, or not at all."""
 
     commands: tuple[Single, ...]
 
@@ -226,7 +226,7 @@ Command = Single | Atomic
 
 
 class Restoring(NamedTuple):
-    """Whether an export is being read back into the ledger, which takes nothing else until its end is read."""
+    """Whether an export is being imported into the ledger, which accepts nothing else until its end."""
 
     active: bool
 
@@ -235,9 +235,9 @@ Change = User | Wallet | Transaction | Hold | ApiKey | LedgerSetting | Restoring
 
 
 class Applied(NamedTuple):
-    """The command is carried out, and this is what it made or changed: of a transfer, the debit.
+    """The command was applied; `made` is what it created or changed (of a transfer, the debit).
 
-    `beside` is what is answered with it: of a transfer the credit, of a change of a wallet its last transaction.
+    `beside` belongs to the answer too: the credit of a transfer; the last transaction of a changed wallet.
     """
 
     made: Change
@@ -245,20 +245,20 @@ class Applied(NamedTuple):
 
 
 class Replayed(NamedTuple):
-    """It had been done before, with the same key or in the same place: nothing is applied; what it made then."""
+    """It was applied before, with the same key or in the same place. Nothing is applied; this is what it made."""
 
     made: Change
     beside: Transaction | None = None
 
 
 class AppliedAtomic(NamedTuple):
-    """All of them are carried out: a result each, in order."""
+    """All of them were applied: one result each, in order."""
 
     results: tuple[Applied | Replayed, ...]
 
 
 class Refusal(NamedTuple):
-    """The command changes nothing, and why."""
+    """The command changes nothing; `error` says why."""
 
     error: WalletError
 
@@ -267,7 +267,7 @@ Result = Applied | Replayed | AppliedAtomic | Refusal
 
 
 def each(commands: Iterable[Command]) -> Iterator[Single]:
-    """The single commands, those of a group in their place."""
+    """The single commands in order; a group is replaced by its commands."""
     for command in commands:
         if isinstance(command, Atomic):
             yield from command.commands

@@ -1,23 +1,23 @@
-"""The hash chain of a wallet: editing, removing or reordering history shows.
+"""The hash chain of a wallet: it shows editing, removing or reordering of its history.
 
     hash(0) = SHA-256(canonical bytes of the wallet)
     hash(n) = SHA-256(hash(n-1) ‖ canonical bytes of transaction n)
 
-Canonical bytes are fields joined by a space, integers in decimal; what a transaction need not have follows where it is
-there, texts as `name length:bytes`, in the order below, so that no two different rows have the same bytes. The idea is
-that of git and of certificate transparency; as there, it proves that history was not changed by accident or in part,
-while a keeper who rewrites a whole chain is found out by a head hash that somebody noted earlier.
+Canonical bytes are fields joined by a space, with integers in decimal. Optional fields follow in the order below, where
+they are present, with texts as `name length:bytes`; so no two different rows have the same bytes. The idea is that of
+git and of certificate transparency. As there, the chain proves that history was not changed by accident or in part. If
+the ledger's keeper rewrites a whole chain, a head hash that somebody noted earlier shows it.
 """
 
 from __future__ import annotations
 
-# CPython's own SHA-256 imports in 0.2 ms; hashlib loads OpenSSL, 8 to 10 ms of a command that takes 100.
+# CPython's internal SHA-256 imports in 0.2 ms; hashlib loads OpenSSL: 8 to 10 ms of a command's 100.
 try:
     from _sha2 import sha256  # type: ignore[import-not-found]  # Python 3.12 and newer
 except ImportError:
     try:
         from _sha256 import sha256  # type: ignore[import-not-found]  # Python 3.11
-    except ImportError:  # an interpreter without them: slower to start, the same bytes
+    except ImportError:  # an interpreter without them: slower start, same bytes
         from hashlib import sha256
 
 __all__ = ["content_of", "extras", "follows", "genesis", "is_whole", "link", "sha256", "unopened"]
@@ -29,7 +29,7 @@ from wallet_cli.domain.period import FIRST_US
 
 
 def genesis(wallet: Wallet) -> bytes:
-    """The hash before the first transaction: over what never changes about the wallet."""
+    """The hash before the first transaction: over the fields of the wallet that never change."""
     facts = f"{wallet.id} {wallet.user_id} {wallet.type} {wallet.currency.name} {wallet.created_at_us}"
     return bytes(sha256(f"wallet 1 {facts}".encode()).digest())
 
@@ -75,7 +75,7 @@ def extras(
     forced: bool,
     user_key: bool = False,
 ) -> str:
-    """The last part of a transaction's canonical text: metadata and links; empty where there are none."""
+    """The last part of a transaction's canonical text: metadata and links, or an empty text."""
     text = "" if meta is None else f" meta {len(meta.encode())}:{meta}"
     if peer_wallet_id is not None:
         text += f" peer {peer_wallet_id}-{peer_seq}"

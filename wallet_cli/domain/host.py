@@ -11,7 +11,7 @@ _PLACE = r"(\[[0-9a-zA-Z:.%]+\]|[\w.\-]+)(:[0-9]*)?"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or address is this machine's own."""
+    """Whether a name or address means this machine."""
     if host == "localhost":
         return True
     try:
@@ -21,13 +21,13 @@ def is_loopback(host: str) -> bool:
 
 
 def host_of(url: str) -> str | None:
-    """The host and port of an http or https address, as `example.org:443`; None where there is none."""
+    """The host and port of an http or https URL, such as `example.org:443`; None where there is none."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
         return None
-    # urlsplit takes `a[::1]b` for `::1`, and any text for a name: another host than the one that is called.
+    # urlsplit reads `a[::1]b` as `::1`, and accepts any text as a name: not the host that is called.
     if not host or parts.scheme not in PORTS or not re.fullmatch(_PLACE, parts.netloc.rpartition("@")[2]):
         return None
     return f"{f'[{host}]' if ':' in host else host}:{port if port is not None else PORTS[parts.scheme]}"

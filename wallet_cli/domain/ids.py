@@ -31,7 +31,7 @@ class UserId(NamedTuple):
 
 
 class PhoneDigits(NamedTuple):
-    """A phone number as it was typed, not worked out yet: `digits` are without spacing."""
+    """A phone number as typed, not parsed yet: `digits` are without spacing."""
 
     typed: str
     digits: str
@@ -44,7 +44,7 @@ class WalletName(NamedTuple):
     user: UserName
     type: str
     typed: str | None = None
-    """What somebody wrote to name it; None where nobody did."""
+    """The text with which the caller named it; None where there was none."""
 
     @property
     def user_text(self) -> str:
@@ -52,7 +52,7 @@ class WalletName(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The name as it is told to whoever asked."""
+        """The name to show to the caller."""
         return self.typed or f"{self.user_text}/{self.type}"
 
 
@@ -67,7 +67,7 @@ class WalletId(NamedTuple):
 
 
 class OwnedWallet(NamedTuple):
-    """A wallet by its id, and the user that it has to belong to."""
+    """A wallet by its id, and the user to whom it must belong."""
 
     wallet_id: int
     user_id: int
@@ -94,13 +94,13 @@ class HoldId(NamedTuple):
 
 
 def parse_user(text: str) -> UserName:
-    """Read a USER: `id:N`, a phone number (a `+`, or 7 digits or more), or a shorter run of digits, an id."""
+    """Read a USER: `id:N`, a phone number (a `+`, or 7 digits or more), or fewer digits, which are an id."""
     if text.startswith("id:"):
         return UserId(parse_id(text[3:]))
     digits = phone_digits(text)
     if digits.startswith("+") or len(digits) >= PHONE_DIGITS:
         return PhoneDigits(text, digits)
-    # 1.5 is no user: only a number is spaced out in more ways than these.
+    # 1.5 is not a user: only phone numbers may have other separators than these.
     return UserId(parse_id(text if text.strip("0123456789 ()-") else digits))
 
 
@@ -118,10 +118,10 @@ def parse_wallet(text: str) -> TypedWallet:
 
 
 def parse_new_wallet(text: str) -> WalletName:
-    """Read the WALLET that is to be opened: its id is not chosen, so `wN` is no name for it."""
+    """Read the WALLET to open. Its id cannot be chosen, so `wN` is not a name for it."""
     name = parse_wallet(text)
     if isinstance(name, WalletId):
-        raise InvalidInput(f"{text} cannot be chosen: a new wallet gets the next id", hint="name it USER or USER/TYPE")
+        raise InvalidInput(f"{text} cannot be chosen: a new wallet gets the next id", hint="give USER or USER/TYPE")
     return name
 
 
@@ -135,12 +135,12 @@ def _parse_wallet_id(text: str) -> int:
 
 
 def format_wallet(user_id: int, type_: str) -> str:
-    """A WALLET as every answer names it: `2/main`."""
+    """A WALLET in the form of all answers: `2/main`."""
     return f"{format_user(user_id)}/{type_}"
 
 
 def format_wallet_id(wallet_id: int) -> str:
-    """A WALLET of which only the id is known: `w7`."""
+    """A WALLET by its id alone: `w7`."""
     return f"w{wallet_id}"
 
 
@@ -166,7 +166,9 @@ def format_transaction_id(wallet_id: int, seq: int) -> str:
 def parse_hold_id(text: str) -> HoldId:
     match = re.fullmatch(_HOLD_ID, text)
     if match is None or max(map(int, match.groups())) > MAX_ID:
-        raise InvalidInput(f"not a hold id: {shown(text)}", hint="W-hN, such as 1-h3; wallet hold list WALLET")
+        raise InvalidInput(
+            f"not a hold id: {shown(text)}", hint="W-hN, such as 1-h3; list the holds: wallet hold list WALLET"
+        )
     return HoldId(int(match[1]), int(match[2]))
 
 
@@ -184,7 +186,7 @@ def check_operator_name(text: str) -> str:
 
 
 def check_key(text: str) -> str:
-    """Return an idempotency key: 1–255 printable characters, without the white space at its ends, which never counts.
+    """Return an idempotency key: 1–255 printable characters, without white space at its ends, which is ignored.
 
     Raises InvalidInput.
     """
@@ -192,7 +194,7 @@ def check_key(text: str) -> str:
 
 
 def check_stored_key(text: str) -> str:
-    """Return a key exactly as it is: earlier versions kept spaces at its ends, and a restored one is what it was.
+    """Return a key unchanged, for restoring: earlier versions kept spaces at its ends.
 
     Raises InvalidInput.
     """
@@ -202,19 +204,19 @@ def check_stored_key(text: str) -> str:
 
 
 def check_note(text: str) -> str:
-    """Return a note exactly as it is: at most 1,000 characters of any kind that text can hold."""
+    """Return a note unchanged: at most 1,000 characters."""
     return _check_text(text, "note", MAX_NOTE_CHARS)
 
 
 def check_name(text: str) -> str:
-    """Return a person's name exactly as it is."""
+    """Return a person's name unchanged."""
     return _check_text(text, "name", MAX_NAME_CHARS)
 
 
 def _check_text(text: str, what: str, limit: int) -> str:
     if len(text) > limit:
         raise InvalidInput(f"the {what} has {len(text)} characters", hint=f"at most {limit}")
-    # Neither a NUL nor half a surrogate pair (how Python shows bytes that are not UTF-8) can be kept by every engine.
+    # Not every engine can keep a NUL or half a surrogate pair (how Python shows bytes that are not UTF-8).
     if "\0" in text or not (text.isascii() or text.isprintable() or _is_text(text)):
         raise InvalidInput(f"the {what} is not valid text: {shown(text)}", hint="UTF-8 with no NUL character")
     return text
@@ -227,5 +229,5 @@ def _is_text(text: str) -> bool:
 def parse_id(text: str) -> int:
     """Read the id of a user or a wallet. Raises InvalidInput."""
     if not re.fullmatch(_ID, text) or not 1 <= int(text) <= MAX_ID:
-        raise InvalidInput(f"not an id: {shown(text)}", hint="a whole number from 1 on; or give the phone number")
+        raise InvalidInput(f"not an id: {shown(text)}", hint="a whole number, 1 or more; or give the phone number")
     return int(text)

@@ -1,4 +1,4 @@
-"""Metadata: what a program wants to find again beside a transaction, as a JSON object. Kept as canonical text.
+"""Metadata: a JSON object that a program stores with a transaction. Kept as canonical text.
 
 Canonical: ASCII, keys sorted, no spaces; so that equal objects are equal text, in the hash chain and on every engine.
 """
@@ -19,8 +19,8 @@ MAX_META_DEPTH = 8
 def canonical(meta: Mapping[str, Any]) -> str | None:
     """The text of a metadata object; None for an empty one.
 
-    Values are text, whole numbers, true, false, null, and lists and objects of such. A float is refused: what was
-    written as 0.1 would come back as something near it. Raises InvalidInput.
+    Values are text, whole numbers, true, false, null, and lists and objects of these. Floats are refused: 0.1 would
+    come back as a number close to it. Raises InvalidInput.
     """
     if not meta:
         return None
@@ -32,7 +32,7 @@ def canonical(meta: Mapping[str, Any]) -> str | None:
 
 
 def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
-    """Read `k=v` texts, as a command line gives them. Raises InvalidInput."""
+    """Read `k=v` texts from a command line. Raises InvalidInput."""
     found: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -45,7 +45,7 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def parse_json(text: str) -> dict[str, Any]:
-    """Read the JSON text of an object, as a CSV file holds it. Raises InvalidInput."""
+    """Read the JSON text of an object from a CSV file. Raises InvalidInput."""
     try:
         found = json.loads(text, object_pairs_hook=_once, parse_constant=_none_such) if len(text) <= 10**5 else None
     except (ValueError, RecursionError):
@@ -81,13 +81,13 @@ def _check(value: Any, depth: int) -> None:
         for inner in value:
             _check(inner, depth + 1)
     elif isinstance(value, str):
-        # Neither can be kept by every engine; half a surrogate pair is how Python shows bytes that are not UTF-8.
+        # Not every engine can keep these; half a surrogate pair is how Python shows bytes that are not UTF-8.
         if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
             raise InvalidInput(f"the metadata is not valid text: {shown(value)}", hint="UTF-8 with no NUL character")
     elif isinstance(value, float):
-        raise InvalidInput(f"metadata takes no fractions: {value}", hint=f'write it as text: "{value}"')
+        raise InvalidInput(f"metadata cannot have fractions: {value}", hint=f'write it as text: "{value}"')
     elif value is not None and not isinstance(value, int):
         raise InvalidInput(
-            "metadata takes text, whole numbers, true, false, null, lists and objects",
+            "metadata can have text, whole numbers, true, false, null, lists and objects",
             hint='write a fraction as text: "1.5"',
         )

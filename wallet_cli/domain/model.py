@@ -1,6 +1,6 @@
-"""The things that the ledger keeps. Amounts in minor units, times in microseconds since 1970 (UTC).
+"""The rows of the ledger. Amounts in minor units, times in microseconds since 1970 (UTC).
 
-NamedTuples rather than dataclasses: making the class costs a seventh of it at start-up, an instance half.
+NamedTuples, not dataclasses: at start-up the class costs a seventh of a dataclass, and an instance half.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ EXPIRED = "expired"
 class User(NamedTuple):
     id: int
     phone_number: str
-    """As it was typed."""
+    """As typed."""
     phone_e164: str
     phone_region: str | None
     phone_national: str | None
-    """With the region: digits that mean this number there (see domain/phone.py)."""
+    """The digits for this number within `region` (see domain/phone.py)."""
     name: str | None
     created_at_us: int
     key: str | None = None
@@ -41,8 +41,8 @@ class User(NamedTuple):
 class Transaction(NamedTuple):
     """One credit or debit, and a snapshot of its wallet just after it.
 
-    It carries the running totals, so that the balance is one row, and a total over any period two. `hash` chains it
-    to the one before (see domain/hash_chain.py).
+    It has the running totals, so a balance is one row and a total over any period two. `hash` chains it to the previous
+    one (see domain/hash_chain.py).
     """
 
     wallet_id: int
@@ -61,15 +61,15 @@ class Transaction(NamedTuple):
     """Canonical JSON of an object (see domain/ids.py)."""
     peer_wallet_id: int | None = None
     peer_seq: int | None = None
-    """The other leg, where this is one of the two of a transfer."""
+    """The wallet id of the other leg, if this is a leg of a transfer."""
     reverses: int | None = None
-    """The seq of the transaction of this wallet that this one takes back, in part or whole."""
+    """The seq of the transaction of this wallet that this one reverses, in part or whole."""
     hold: int | None = None
     """The number of the hold of this wallet that this one captures, in part or whole."""
     forced: bool = False
-    """An operator had it pass where a floor or a limit would have refused it."""
+    """An operator forced it past a minimum or a limit."""
     user_key: bool = False
-    """Whether `key` is one of the user's own; those of operators are another set."""
+    """Whether `key` is a user's key. Keys of users and of operators are two separate sets."""
 
     @property
     def balance(self) -> int:
@@ -77,7 +77,7 @@ class Transaction(NamedTuple):
 
     @property
     def peer(self) -> tuple[int, int] | None:
-        """The wallet id and seq of the other leg; None where it is no leg of a transfer."""
+        """The wallet id and seq of the other leg; None if it is not a leg of a transfer."""
         return None if self.peer_wallet_id is None or self.peer_seq is None else (self.peer_wallet_id, self.peer_seq)
 
     @property
@@ -92,34 +92,34 @@ class Wallet(NamedTuple):
     currency: Currency
     status: str
     own_minimum: int | None
-    """The minimum balance of this wallet alone; None where the setting rules."""
+    """The minimum balance of this wallet; None to use the setting."""
     created_at_us: int
     maximum: int | None = None
-    """What no credit takes the balance above."""
+    """The maximum balance."""
     daily_debit: int | None = None
-    """The most that debits take within one day of the ledger's time zone."""
+    """The most that may be debited within one day of the ledger's time zone."""
     held: int = 0
-    """What its open holds keep, those included that have expired and nobody has noted yet."""
+    """What its open holds keep, including expired ones whose expiry was not noted yet."""
     hold_count: int = 0
-    """How many holds it ever had; the next one's number less one."""
+    """How many holds it ever had; the next one has this number plus one."""
     key: str | None = None
     """The idempotency key of its opening."""
     opening_minimum: int | None = None
-    """Its own minimum when it was opened."""
+    """`own_minimum` as it was when the wallet was opened."""
 
     @property
     def name(self) -> str:
-        """The WALLET that it is: `2/main`."""
+        """Its WALLET name: `2/main`."""
         return format_wallet(self.user_id, self.type)
 
     @property
     def mention(self) -> Mention:
-        """It, in the message of an error."""
+        """The wallet, for the message of an error."""
         return Mention(self.id, self.name)
 
 
 class Hold(NamedTuple):
-    """Money of a wallet that is spoken for: authorised, to be captured later or let go."""
+    """Money of a wallet that is reserved: authorised, to be captured later or released."""
 
     wallet_id: int
     number: int
@@ -135,7 +135,7 @@ class Hold(NamedTuple):
 
     @property
     def remaining(self) -> int:
-        """What it keeps from being spent while it is open."""
+        """The amount that it keeps from being spent while it is open."""
         return self.amount - self.captured
 
 
@@ -151,7 +151,7 @@ class ApiKey(NamedTuple):
 
 
 class Witness(NamedTuple):
-    """What changes about a wallet, and its last transaction, as a second place says them; `seq` 0 before the first."""
+    """A second record of a wallet's changing fields and its last transaction; `seq` is 0 before the first."""
 
     wallet_id: int
     seq: int
@@ -165,7 +165,7 @@ class Witness(NamedTuple):
 
     @classmethod
     def of(cls, wallet: Wallet, last: Transaction) -> Witness:
-        """What it has to say of them."""
+        """The witness that belongs to this wallet and last transaction."""
         return cls(
             *(wallet.id, last.seq, last.hash if last.seq else None, wallet.status, wallet.own_minimum),
             *(wallet.maximum, wallet.daily_debit, wallet.held, wallet.hold_count),
@@ -175,8 +175,8 @@ class Witness(NamedTuple):
 class Account(NamedTuple):
     """A wallet and its last transaction; before the first one, `last` has seq 0 and empty totals.
 
-    `expired` is the part of what the wallet holds that open holds past their expiry keep, and that is free again.
-    `before` is the hash of the transaction before the last one, where there is one and it was read.
+    `expired` is the part of `wallet.held` that belongs to open holds past their expiry, and is free again. `before` is
+    the hash of the transaction before the last one, where there is one and it was read.
     """
 
     wallet: Wallet
@@ -190,7 +190,7 @@ class Account(NamedTuple):
 
 
 class LedgerFacts(NamedTuple):
-    """What a ledger says of itself: its id, and its own settings as text; None where it says nothing."""
+    """What a ledger keeps about itself: its id, and its settings as text; None where it has none."""
 
     uuid: str | None = None
     currency: str | None = None
@@ -200,7 +200,7 @@ class LedgerFacts(NamedTuple):
 
 
 class LedgerSetting(NamedTuple):
-    """One of the settings that a ledger keeps; None for what the program has by itself."""
+    """A setting that a ledger keeps; None for the program's default."""
 
     name: str
     value: str | None
@@ -209,8 +209,8 @@ class LedgerSetting(NamedTuple):
 class Policy(NamedTuple):
     """The rules that settings choose. `minimum_balance` is decimal text, read in each wallet's currency.
 
-    None stands for the minimum that the ledger says. `zone` is the IANA name of the time zone of its days.
-    `clock_skew_us` is how far clocks may be apart (rules/clocks.py); None where no clock is doubted.
+    A None minimum means the ledger's. `zone` is the IANA name of the time zone of its days. `clock_skew_us` is how far
+    clocks may differ (rules/clocks.py); None to doubt no clock.
     """
 
     minimum_balance: str | None = None
@@ -218,12 +218,12 @@ class Policy(NamedTuple):
     clock_skew_us: int | None = None
 
     def within(self, facts: LedgerFacts) -> Policy:
-        """The same in a ledger: a minimum that nobody chose, and the time zone, are the ledger's."""
+        """The same for a ledger: the time zone is the ledger's, and so is the minimum if none was chosen."""
         minimum = facts.minimum_balance if self.minimum_balance is None else self.minimum_balance
         return self._replace(minimum_balance=minimum, zone=facts.timezone or UTC_NAME)
 
     def minimum_of(self, wallet: Wallet) -> int:
-        """The floor for debits in minor units: the wallet's own, or the setting's. Raises InvalidInput."""
+        """The minimum balance in minor units: the wallet's own, or the setting's. Raises InvalidInput."""
         if wallet.own_minimum is not None:
             return wallet.own_minimum
         return _minimum(self.minimum_balance or "0", wallet.currency)
@@ -236,7 +236,7 @@ class Policy(NamedTuple):
         except InvalidInput:
             raise StorageError(
                 f"this machine does not know the ledger's time zone, {self.zone}",
-                hint="upgrade the Python package tzdata, where wallet-cli is",
+                hint="upgrade the Python package tzdata in the environment of wallet-cli",
             ) from None
 
     def day_of(self, at_us: int) -> Day:
@@ -246,7 +246,7 @@ class Policy(NamedTuple):
 
 @lru_cache(maxsize=256)
 def _minimum(text: str, currency: Currency) -> int:
-    """A setting's minimum in a currency; where that has fewer digits than it is written with, the next amount up."""
+    """A setting's minimum in a currency; rounded up if the currency has fewer digits than the text."""
     digits = max(currency.exponent, len(text.partition(".")[2]))
     minor = parse_minimum(text, Currency(currency.name, digits))
     return -(-minor // int(10 ** (digits - currency.exponent)))

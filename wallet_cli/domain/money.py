@@ -1,6 +1,6 @@
 """Money: a whole number of minor units (cents, paise, points) and a currency that says how many make one.
 
-Never a float, never a Decimal in a column: 123456789012345678.91 has to come back as it went in.
+Never a float, never a Decimal in a column: 123456789012345678.91 must come back unchanged.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ MAX_AMOUNT_MINOR = 10**15
 """The largest single amount, in minor units."""
 
 MAX_TOTAL_MINOR = 9 * 10**18
-"""The largest running total of credits or debits, in minor units: below 2**63, where an SQL integer ends."""
+"""The largest running total of credits or debits, in minor units: below 2**63, the limit of an SQL integer."""
 
 MAX_AMOUNT_CHARS = 40
 MAX_EXPONENT = 18
 
-# Patterns are text until they are used: `re` keeps them compiled from then on, and start-up does not pay for them all.
+# Patterns are compiled when first used (`re` caches them), so start-up does not pay for all of them.
 _CODE = r"[A-Z0-9]{3,10}"
 _CUSTOM = rf"({_CODE})/(1[0-8]|[0-9])"
 
-# ISO 4217, list one: codes by their number of fraction digits. What the list marks "N.A." (gold, test codes, bond
-# units) has no fraction digits to know and is written CODE/N like any other unit.
+# ISO 4217, list one: codes by their number of fraction digits. Codes with "N.A." in the list (gold, test codes, bond
+# units) have no fixed number of fraction digits, and are written CODE/N like any other unit.
 _ISO_4217_EXPONENTS = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
     2: (
@@ -40,9 +40,9 @@ _ISO_4217_EXPONENTS = {
 }
 ISO_4217 = {code: exponent for exponent, codes in _ISO_4217_EXPONENTS.items() for code in codes.split()}
 
-# What has left that list since 2011, with the digits that it had. No wallet is opened in one by its code alone; but
-# wallets and exports that name one stay readable. A code that leaves the list above moves here, and the digits of one
-# whose digits change.
+# Codes that left that list since 2011, with the digits that they had. No wallet can be opened with such a bare code,
+# but wallets and exports that name one stay readable. A code that leaves the list above moves here; so do the old
+# digits of a code whose digits change.
 FORMER = {
     code: exponent
     for exponent, codes in {0: "BYR", 2: "ANG BGN CUC EEK HRK LTL LVL MRO SLL STD USS VEF ZMK ZWL"}.items()
@@ -58,19 +58,19 @@ class Currency(NamedTuple):
 
     @property
     def unit(self) -> str:
-        """The name as it stands beside an amount: `PTS` for `PTS/0`."""
+        """The name shown beside an amount: `PTS` for `PTS/0`."""
         return self.name.partition("/")[0]
 
     @property
     def is_plain(self) -> bool:
-        """Whether its name says its digits, by itself or by the tables here."""
+        """Whether its name gives its digits, directly or by the tables here."""
         return parse_name(self.name) == self
 
     @property
     def can_be(self) -> bool:
         """Whether a wallet can have been opened in it, today or before: whether its name ever had these digits.
 
-        Of a code that no table here knows any digits may be right: it may have left ISO 4217 since.
+        For a code that is not in a table here, any digits are possible: it may have left ISO 4217 since.
         """
         custom = re.fullmatch(_CUSTOM, self.name)
         known = {int(custom[2])} if custom else {table[self.name] for table in (ISO_4217, FORMER) if self.name in table}
@@ -78,25 +78,25 @@ class Currency(NamedTuple):
 
     @property
     def written(self) -> str:
-        """Text that says the digits too: `INR`, `PTS/0`; `INR/3`, where a wallet has kept more than INR has now."""
+        """Text with the digits: `INR`, `PTS/0`; `INR/3` for a wallet with more digits than INR has now."""
         return self.name if self.is_plain else f"{self.unit}/{self.exponent}"
 
     def is_same(self, other: Currency) -> bool:
-        """Whether both count the same units: `XAA/3` of before ISO listed it, and `XAA` with 3 digits."""
+        """Whether both count the same units: `XAA/3` from before ISO listed it, and `XAA` with 3 digits."""
         return self.unit == other.unit and self.exponent == other.exponent
 
 
 def parse_currency(text: str) -> Currency:
     """Read an ISO 4217 code, or `CODE/N` for any other unit with N fraction digits.
 
-    Raises InvalidInput for anything else, and for an ISO code with digits that are not its own.
+    Raises InvalidInput for anything else, and for an ISO code with other digits than its own.
     """
     if text in ISO_4217:
         return Currency(text, ISO_4217[text])
     custom = re.fullmatch(_CUSTOM, text)
     if text in FORMER:
         raise InvalidInput(
-            f"{text} has left ISO 4217", hint=f"{text}/{FORMER[text]} names it as a unit with {FORMER[text]} digits"
+            f"{text} is no longer in ISO 4217", hint=f"{text}/{FORMER[text]} is that unit with {FORMER[text]} digits"
         )
     if custom is None:
         raise InvalidInput(
@@ -108,19 +108,21 @@ def parse_currency(text: str) -> Currency:
         return Currency(text, int(digits))
     if ISO_4217[code] == int(digits):
         return Currency(code, ISO_4217[code])
-    raise InvalidInput(f"{code} has {ISO_4217[code]} fraction digits, not {digits}", hint=f"write {code} alone")
+    raise InvalidInput(
+        f"{code} has {ISO_4217[code]} fraction digits, not {digits}", hint=f"write {code} without digits"
+    )
 
 
 def parse_stored(text: str, digits: int | None = None) -> Currency:
-    """Read the currency of a wallet that was opened before, by whatever was a currency then.
+    """Read the currency of a wallet that was opened before, by the rules of that time.
 
-    `digits` is its number of fraction digits, where that was said beside it. Raises InvalidInput.
+    `digits` is its number of fraction digits, where that was given with it. Raises InvalidInput.
     """
     named = parse_name(text)
     if digits is None and named is not None:
         return named
     if digits is not None and re.fullmatch(_CODE, text) and 0 <= digits <= MAX_EXPONENT:
-        return Currency(text, digits)  # a bare code: what it has now says nothing of what it had then
+        return Currency(text, digits)  # a bare code: its digits may have been different then
     if named is not None and named.exponent == digits:
         return named
     raise InvalidInput(
@@ -130,14 +132,14 @@ def parse_stored(text: str, digits: int | None = None) -> Currency:
 
 
 def parse_name(text: str) -> Currency | None:
-    """What a name means by itself, or by the tables here, of today and before; None where it is in none."""
+    """The currency of a name that gives its digits or is in a table here, of today or before; else None."""
     custom = re.fullmatch(_CUSTOM, text)
     exponent = int(custom[2]) if custom is not None else ISO_4217.get(text, FORMER.get(text))
     return None if exponent is None else Currency(text, exponent)
 
 
 def parse_told(text: str, amount: str) -> Currency:
-    """The currency of a wallet as an answer names it: what is told of an amount has exactly its fraction digits."""
+    """The currency of a wallet in an answer: an amount in an answer has exactly its fraction digits."""
     return Currency(text, len(amount.partition(".")[2]))
 
 
@@ -145,7 +147,7 @@ def parse_amount(text: str, currency: Currency) -> int:
     """Read an AMOUNT (`20`, `19.99`) as minor units, 1 to MAX_AMOUNT_MINOR. Raises InvalidInput."""
     minor = _parse_minor(text, currency, "amount")
     if minor <= 0:
-        raise InvalidInput(f"the amount must be greater than 0: {shown(text)}", hint="say --debit to take money out")
+        raise InvalidInput(f"the amount must be greater than 0: {shown(text)}", hint="use --debit to take money out")
     return minor
 
 
@@ -160,10 +162,10 @@ def parse_maximum(text: str, currency: Currency) -> int:
 
 
 def parse_daily_debit(text: str, currency: Currency) -> int:
-    """Read the most that may be debited in a day as minor units, 0 or more. Raises InvalidInput."""
+    """Read a daily debit limit as minor units, 0 or more. Raises InvalidInput."""
     minor = _parse_minor(text, currency, "daily debit")
     if minor < 0:
-        raise InvalidInput(f"the daily debit cannot be negative: {shown(text)}", hint="0 lets no debit pass")
+        raise InvalidInput(f"the daily debit cannot be negative: {shown(text)}", hint="0 allows no debits")
     return minor
 
 
@@ -192,7 +194,7 @@ def _parse_minor(text: str, currency: Currency, what: str, most: int = MAX_AMOUN
     if minor > most:
         raise InvalidInput(
             f"the {what} is too large: {shown(text)}",
-            hint=f"the most is {format_minor(most, currency)} {currency.unit} at once",
+            hint=f"at most {format_minor(most, currency)} {currency.unit}",
         )
     return -minor if negative else minor
 

@@ -1,7 +1,7 @@
 """Times and periods: TIME text to microseconds since 1970 in UTC, and back.
 
-Inside, a moment is an `int` of microseconds (`…_us`) and a period is half-open: `start_us <= at < end_us`. People
-write the last moment that they mean, so a time used as an end covers all of the unit that it is written in.
+In the code, a moment is an `int` of microseconds (`…_us`) and a period is half-open: `start_us <= at < end_us`. People
+write the last moment that they mean, so a time used as an end covers the whole unit in which it is written.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _UNIT_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": DAY_US, "w
 UTC_NAME = "UTC"
 
 Zone = tzinfo | Callable[[], tzinfo]
-"""A time zone, or how to learn it: it is asked for only where a text has no offset."""
+"""A time zone, or a function that returns it: called only where a text has no offset."""
 
 
 class Span(NamedTuple):
-    """What a written TIME covers: its first moment, and the first one after it. Microseconds since 1970, UTC."""
+    """The span of a written TIME: its first moment, and the first one after it. Microseconds since 1970, UTC."""
 
     start_us: int
     end_us: int
@@ -56,7 +56,7 @@ class Day(NamedTuple):
 
 
 class Period(NamedTuple):
-    """A half-open period; `None` where a bound was not given."""
+    """A half-open period. A bound is None if it was not given."""
 
     start_us: int | None
     end_us: int | None
@@ -89,10 +89,11 @@ def parse_time(text: str, zone: Zone) -> Span:
         )
         place = _offset(part["offset"]) if part["offset"] else zone if isinstance(zone, tzinfo) else zone()
         start_us = _utc_us(naive, place, fold=0) if part["hour"] else _midnight_us(naive, place)
-        # A day whose midnight is skipped starts when the clocks have gone forward; an hour that is skipped is nothing.
+        # A day whose midnight is skipped starts when the clocks have gone forward; a skipped hour does not exist.
         if part["hour"] and not part["offset"] and _wall_time(start_us, place) != naive:
             raise InvalidInput(
-                f"this time does not exist: {shown(text)}", hint="the clocks go forward over it; give an offset"
+                f"this time does not exist: {shown(text)}",
+                hint="the clocks skip it when they go forward; give an offset",
             )
         end_us = _end_us(naive, place, part)
     except (ValueError, OverflowError):
@@ -103,7 +104,7 @@ def parse_time(text: str, zone: Zone) -> Span:
 
 
 def parse_duration(text: str) -> int:
-    """Read a length of time (`90s`, `15m`, `12h`, `7d`, `2w`) as microseconds, 1 second to ten years.
+    """Read a duration (`90s`, `15m`, `12h`, `7d`, `2w`) as microseconds, 1 second to ten years.
 
     Raises InvalidInput.
     """
@@ -111,7 +112,7 @@ def parse_duration(text: str) -> int:
     length_us = int(match[1]) * _UNIT_US[match[2]] if match else 0
     if not 0 < length_us <= MAX_DURATION_DAYS * DAY_US:
         raise InvalidInput(
-            f"not a length of time: {shown(text)}",
+            f"not a duration: {shown(text)}",
             hint=f"such as 90s, 15m, 12h, 7d or 2w; at most {MAX_DURATION_DAYS}d",
         )
     return length_us
@@ -122,7 +123,7 @@ def zone_of(name: str) -> tzinfo:
     """The time zone of an IANA name. Raises InvalidInput."""
     if name == UTC_NAME:
         return UTC
-    from zoneinfo import ZoneInfo  # its import is not for those who keep to UTC to wait for
+    from zoneinfo import ZoneInfo  # a ledger in UTC does not need its import
 
     try:
         return ZoneInfo(name)
@@ -131,13 +132,13 @@ def zone_of(name: str) -> tzinfo:
 
 
 def check_zone(name: str) -> str:
-    """Return the name of a time zone, if it is one of the IANA's; raises InvalidInput.
+    """Return the name of a time zone, if it is an IANA name; raises InvalidInput.
 
-    Other files that lie beside them (`localtime`, `right/UTC`) are of one machine, or count leap seconds.
+    Other files in the same folder (`localtime`, `right/UTC`) exist on this machine alone, or count leap seconds.
     """
     from importlib.resources import files
 
-    # The list of the package, not what this machine has besides: the ledger may be used on another one.
+    # The package's list, not this machine's files: the ledger may be used on another machine.
     if name not in (files("tzdata") / "zones").read_text("ascii").split():
         raise InvalidInput(f"not a time zone: {shown(name)}", hint=ZONE_HINT)
     zone_of(name)
@@ -147,15 +148,15 @@ def check_zone(name: str) -> str:
 def day_of(at_us: int, zone: tzinfo) -> Day:
     """The day of `zone` that a moment is in.
 
-    Days are what lies between one midnight and the next: they follow each other without a gap, though a wall clock that
-    is set back at midnight shows the day before once more.
+    A day is the time between one midnight and the next. Days follow each other without a gap, although a wall clock
+    that is set back at midnight shows the day before once more.
     """
     if zone is UTC:
         start_us = at_us - at_us % DAY_US
         return Day(format_time(start_us)[:10], start_us, start_us + DAY_US)
     try:
         day = _wall_time(at_us, zone).date()
-    except OverflowError:  # in the first or last hours that there are, a zone may have no date
+    except OverflowError:  # in the first or last hours of the calendar, a zone may have no date
         day = date.min if at_us < 0 else date.max
     while at_us < (start_us := _date_us(day, zone)) and day > date.min:
         day -= timedelta(days=1)
@@ -167,13 +168,13 @@ def day_of(at_us: int, zone: tzinfo) -> Day:
 
 
 def day_start_us(at_us: int, zone: tzinfo = UTC) -> int:
-    """The midnight that a moment's day began with."""
+    """The midnight at which a moment's day began."""
     return day_of(at_us, zone).start_us
 
 
 @lru_cache(maxsize=1024)
 def _date_us(day: date, zone: tzinfo) -> int:
-    """When a day begins, as far as there are moments."""
+    """When a day begins, within the range of moments."""
     if day == date.min:
         return FIRST_US
     try:
@@ -183,23 +184,23 @@ def _date_us(day: date, zone: tzinfo) -> int:
 
 
 def parse_start(text: str, zone: Zone) -> int:
-    """The first moment of a written TIME; quickly where it is written as this program writes it."""
+    """The first moment of a written TIME; fast for the form that this program writes."""
     if len(text) == 27 and text[4] == text[7] == "-" and text[10] == "T" and text[19] == "." and text[26] == "Z":
         try:
             return (datetime.fromisoformat(text) - EPOCH) // MICROSECOND
         except ValueError:
-            pass  # said in full by the slow way
+            pass  # the slow way reports the error
     return parse_time(text, zone).start_us
 
 
 def parse_period(start: str | None, end: str | None, zone: Zone) -> Period:
-    """Read the two bounds of a period, either of which may be left out. Raises InvalidInput, also when reversed."""
+    """Read the two optional bounds of a period. Raises InvalidInput, also when they are reversed."""
     start_us = parse_time(start, zone).start_us if start is not None else None
     end_us = parse_time(end, zone).end_us if end is not None else None
     if start_us is not None and end_us is not None and start_us >= end_us:
         raise InvalidInput(
             f"the period ends before it starts: {shown(str(start))} to {shown(str(end))}",
-            hint="--from is the earlier one",
+            hint="give the earlier time as --from",
         )
     return Period(start_us, end_us)
 
@@ -211,7 +212,7 @@ def format_time(at_us: int) -> str:
 
 
 def format_end(end_us: int) -> str:
-    """Return an end bound as the last moment inside it, so that giving it again means the same period."""
+    """Return an end bound as the last moment inside the period, so that giving it again means the same period."""
     return format_time(end_us - 1)
 
 
@@ -231,12 +232,12 @@ def _utc_us(naive: datetime, zone: tzinfo, fold: int) -> int:
 
 
 def _midnight_us(midnight: datetime, zone: tzinfo) -> int:
-    """When a day begins: at its first midnight, or when the clocks go forward over that."""
+    """When a day begins: at its first midnight, or when the clocks skip that."""
     start_us = _utc_us(midnight, zone, fold=0)
     earlier_us = _utc_us(midnight, zone, fold=1)
     if earlier_us >= start_us or _wall_time(start_us, zone) == midnight:
         return start_us
-    # Skipped: by the clock of before it comes too late, by that of after too early. Between them the clock jumps.
+    # Skipped: the offset before the jump gives a moment too late, the offset after it one too early.
     while start_us - earlier_us > 1:
         middle_us = (earlier_us + start_us) // 2
         if _wall_time(middle_us, zone) < midnight:
@@ -254,13 +255,13 @@ def _wall_time(at_us: int, zone: tzinfo) -> datetime:
 def _end_us(naive: datetime, zone: tzinfo, part: dict[str, str | None]) -> int:
     """The first moment after the unit that the time is written in."""
     if part["hour"]:
-        # Within a day the unit is a stretch of time; of two equal hours the second ends later.
+        # Within a day the unit is a duration; of two equal hours the second ends later.
         return _utc_us(naive, zone, fold=1) + _length(part) // MICROSECOND
-    # A day, a month or a year ends at the next one's midnight, which may be 23 or 25 hours after its own.
+    # A day, a month or a year ends at the next midnight, which may be 23 or 25 hours after the day's own.
     try:
         return _midnight_us(_following(naive, part), zone)
     except (ValueError, OverflowError):
-        return LAST_US + 1  # the last day, month and year that there are
+        return LAST_US + 1  # the last day, month and year of the calendar
 
 
 def _length(part: dict[str, str | None]) -> timedelta:

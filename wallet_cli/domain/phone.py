@@ -1,7 +1,7 @@
-"""Phone numbers: what a person types, and the one E.164 number that it means.
+"""Phone numbers: as a person types them, and the E.164 number that they mean.
 
 The numbering plans come from phonenumberslite (the port of Google's libphonenumber). Its import costs 25 ms, so it
-waits until a number has to be worked out; a number that the ledger has seen before is found without it.
+happens only when a number must be parsed; a number that the ledger has seen before is found without it.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ _PHONE = r"\+?[0-9 ()\-]+"
 _IGNORED = str.maketrans("", "", " ()-")
 _MEXICAN = r"\+52[0-9]{10}"
 _OLD_MEXICAN = r"(?:1|01|044|045)([0-9]{10})"
-"""What was dialled before mobile numbers of Mexico until 2019; what follows is the number."""
+"""The prefix of mobile numbers in Mexico until 2019; the number follows."""
 _PLUS = "+\uff0b\ufe62"
 _SEPARATORS = " ()[]-.\u2212\u00b7\u2024\uff0e\uff08\uff09\uff3b\uff3d"
 _SPACING = {"Zs", "Pd", "Cf"}
-"""Spaces of every width, dashes of every length, and marks of direction, which nobody sees."""
+"""Spaces of every width, dashes of every length, and invisible direction characters."""
 
 
 class Phone(NamedTuple):
     """A phone number.
 
-    `typed` as a person wrote it; `e164` the number that it means; `region` and `national` the shorter digits that
-    mean it too, in that region, where there are such digits (else None): the ledger keeps them, so that most
-    look-ups need no numbering plan.
+    `typed` is what a person typed; `e164` the number that it means; `region` and `national` the shorter digits for the
+    same number in that region, where there are such digits (else None). The ledger keeps them, so most look-ups need no
+    numbering plan.
     """
 
     typed: str
@@ -39,9 +39,9 @@ class Phone(NamedTuple):
 
 
 def phone_digits(text: str) -> str:
-    """Return the number without spaces, dashes, dots and brackets: ASCII digits, with a leading `+` if it had one.
+    """Return the number without spaces, dashes, dots and brackets: ASCII digits, after a leading `+` if it had one.
 
-    Digits of any script are read. Raises InvalidInput for anything that is not written as a phone number.
+    Reads digits of any script. Raises InvalidInput for text that is not a phone number.
     """
     if len(text) <= MAX_PHONE_CHARS:
         digits = text.translate(_IGNORED) if re.fullmatch(_PHONE, text) else _digits(text)
@@ -51,7 +51,7 @@ def phone_digits(text: str) -> str:
 
 
 def _digits(text: str) -> str | None:
-    """The same for what is written in another way; None where it is no number."""
+    """The same for other ways of writing; None where it is not a number."""
     import unicodedata
 
     found = ""
@@ -66,15 +66,15 @@ def _digits(text: str) -> str | None:
 
 
 def other_forms(e164: str) -> tuple[str, ...]:
-    """Numbers that mean the same, as earlier versions may have kept them."""
+    """Other E.164 numbers for the same phone, which earlier versions may have kept."""
     return (f"+521{e164[3:]}",) if re.fullmatch(_MEXICAN, e164) else ()
 
 
 def parse_phone(text: str, region: str) -> Phone:
-    """Work out a phone number; `region` (`IN`) is used for a number with no `+`.
+    """Parse a phone number; `region` (`IN`) is used for a number with no `+`.
 
-    Possible numbers pass, whether or not their range is given out yet: ranges are opened more often than programs
-    are upgraded. Raises InvalidInput.
+    Accepts possible numbers, whether or not their range is in use yet: ranges are opened more often than programs are
+    upgraded. Raises InvalidInput.
     """
     digits = phone_digits(text)
     import phonenumbers
@@ -88,7 +88,7 @@ def parse_phone(text: str, region: str) -> Phone:
     if number is not None:
         e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
         possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
-        # With zeros too many before it, a number is written as one that is read as another one.
+        # With too many leading zeros, the number's E.164 form would be read as another number.
         if not possible or not _means(phonenumbers, e164, region, number):
             number = None
     if number is None:
@@ -107,7 +107,7 @@ def parse_phone(text: str, region: str) -> Phone:
 
 
 def check_region(text: str) -> str:
-    """Return a phone region (`IN`) if there is one of that name; raises InvalidInput."""
+    """Return a phone region (`IN`) if it exists. Raises InvalidInput."""
     import phonenumbers
 
     if text not in phonenumbers.SUPPORTED_REGIONS:
@@ -116,7 +116,7 @@ def check_region(text: str) -> str:
 
 
 def _means(phonenumbers: object, digits: str, region: str, number: object) -> bool:
-    """Whether `digits`, typed in `region`, are worked out to be `number`."""
+    """Whether `digits`, typed in `region`, are parsed as `number`."""
     try:
         found = _as_dialled_now(phonenumbers, phonenumbers.parse(digits, region))  # type: ignore[attr-defined]
         return bool(found == number)
@@ -125,7 +125,7 @@ def _means(phonenumbers: object, digits: str, region: str, number: object) -> bo
 
 
 def _as_dialled_now(phonenumbers: Any, number: Any) -> Any:
-    """The number without what a country's plan has dropped: +52 1 55… is +52 55…"""
+    """The number without a prefix that its country has dropped: +52 1 55… is +52 55…"""
     if number.country_code != 52:
         return number
     old = re.fullmatch(_OLD_MEXICAN, phonenumbers.national_significant_number(number))

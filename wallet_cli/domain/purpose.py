@@ -1,4 +1,4 @@
-"""What a ledger is opened for: the one thing that says whether it may be made, changed, or only read."""
+"""What a ledger is opened for: this alone decides whether it may be created, changed, or only read."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from enum import Enum
 
 class Purpose(Enum):
     READ = "read"
-    """It has to be there, and stays as it is: not a byte of it is changed."""
+    """The ledger must exist; not a byte of it is changed."""
 
     WRITE = "write"
-    """It has to be there; an older one is brought to this program's schema."""
+    """The ledger must exist; an older one is migrated to this program's schema."""
 
     MAKE = "make"
-    """As WRITE; and it is made where there is none."""
+    """As WRITE, and a missing ledger is created."""
 
 
 HOW_TO_MAKE = "check --db and WALLET_DB; `wallet register PHONE` makes a new ledger"
-"""What to do where a ledger is not there."""
+"""What to do where there is no ledger."""

@@ -1,4 +1,4 @@
-"""What people wrote: made safe to show, and compared as people read it."""
+"""User text: made safe to show, and compared as people read it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def harmless(text: str) -> str:
-    """Return text with control and formatting characters escaped, so that it cannot move, hide or colour anything."""
+    """Return text with control and formatting characters escaped, so that it cannot move, hide or colour output."""
     if text.isprintable():
         return text
     import unicodedata
@@ -16,7 +16,7 @@ def harmless(text: str) -> str:
 
 
 def no_formula(text: str) -> str:
-    """Text as a cell for people: what a spreadsheet would run as a formula begins with `'`; a number is as it is."""
+    """Text for a spreadsheet cell: `'` goes before what would run as a formula; numbers stay as they are."""
     start = text.lstrip()[:1]
     if (start and start in _FORMULA) or text[:1] in ("\t", "\r", "\n"):
         return text if re.fullmatch(_HARMLESS, text, re.ASCII) else f"'{text}"
@@ -28,7 +28,7 @@ def escaped(c: str) -> str:
     return c.encode("unicode_escape").decode("ascii")
 
 
-# The wide forms count too: spreadsheets in East Asia read them. White space before a sign is looked through.
+# The wide forms count too: spreadsheets in East Asia read them. White space before a sign is ignored.
 _FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212"
 # A number, with or without a fraction; a phone number; an option's name.
 _HARMLESS = r"[+-][0-9]+(\.[0-9]+)?|\+[0-9]+( [0-9]+)*|--[a-z_-]+"
@@ -41,20 +41,21 @@ _JOINERS = "\u200c\u200d"
 
 
 def containing(wanted: str) -> Callable[[str], bool]:
-    """A test of texts: whether one contains `wanted`, as people read it (see `fold`). What is there exactly counts too.
+    """A test of texts: whether one contains `wanted`, as people read it (see `fold`); an exact match counts too.
 
-    No character stands for another. The time it takes is linear in the text.
+    There are no wildcards. The time is linear in the length of the text.
     """
     folded = fold(wanted)
     return lambda text: folded in fold(text) or wanted in text
 
 
 def fold(text: str) -> str:
-    """Text as it is compared: without the difference of upper and lower case, and in one spelling of each character.
+    """Text for comparison: without upper and lower case, and with one spelling for each character.
 
-    `ÄRZTE` is `ärzte`, `STRASSE` is `straße`, a final sigma is a sigma, and full width is half width. Accents count,
-    whether they are one character with their letter or two. The Turkish letters I are one, with a dot or without: which
-    one a capital stands for depends on a language that no note names. Folding twice changes nothing more.
+    `ÄRZTE` becomes `ärzte`, `STRASSE` `straße`, a final sigma a sigma, and full width half width. Accents count,
+    whether they are one character with their letter or two. The Turkish letters I with and without a dot are the same,
+    because the right one depends on the language, and a note does not name its language. Folding twice changes nothing
+    more.
     """
     if text.isascii():
         return text.lower()

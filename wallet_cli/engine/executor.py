@@ -1,7 +1,7 @@
 """The serial executor: take a turn → read the state that the batch touches → decide → write → commit once.
 
-Nothing is acknowledged before the commit has returned. Parsing and imports are done before the turn is taken, so that
-a turn is as short as the disk allows.
+Nothing is acknowledged before the commit has returned. Parsing and imports happen before the turn begins, so that a
+turn is as short as the disk allows.
 """
 
 from __future__ import annotations
@@ -20,92 +20,95 @@ from wallet_cli.storage.move_state import MoveState
 
 MAX_TRIES = 50
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.002, 0.25
-"""How often a batch that collided is carried out again, and how long, at random, to wait before."""
+"""How often a batch that collided runs again, and the random wait before it."""
 
 SETTLE_S, SETTLE_PAUSE_S = 15.0, 0.2
-"""How long to ask what became of a commit, and how long to wait between."""
+"""How long to ask for the outcome of a commit, and how long to wait between two questions."""
 
 
 def system_us() -> int:
-    """The time of this machine, in microseconds since 1970. Raises StorageError where it cannot be one."""
+    """The time of this machine, in microseconds since 1970. Raises StorageError for an impossible time."""
     try:
         now_us = time.time_ns() // 1000
     except OverflowError:
         raise beyond_time() from None
     if now_us < 0:
-        raise StorageError("this machine's clock says a year before 1970", hint="set it; nothing was written")
+        raise StorageError("this machine's clock says a year before 1970", hint="set the clock; nothing was written")
     return now_us
 
 
 class Store(Protocol):
-    """What the executor needs of a storage engine."""
+    """What the executor needs from a storage engine."""
 
     @property
     def may_come_back(self) -> bool:
-        """Whether a failure may pass by itself: a server can be reached again, a broken file stays broken."""
+        """Whether a failure may go away: a server can come back, a broken file stays broken."""
 
     def begin(self) -> None: ...
 
     def load(self, commands: Sequence[Command], policy: Policy, now_us: int) -> rules.State:
-        """The state that the commands touch, as of this turn, whose time is `now_us`."""
+        """The state that the commands touch, in this turn, whose time is `now_us`."""
 
     def write(self, changes: Sequence[Change]) -> None:
-        """Add what was made, and change what was changed; on return it is written, but not yet committed."""
+        """Write the changes; on return they are written, but not yet committed."""
 
     def commit(self) -> None:
-        """Raises UnknownOutcome where that failed, and reading what is there now would not tell what will be."""
+        """Raises UnknownOutcome if that failed, and reading now would not show the final outcome."""
 
     def rollback(self) -> None: ...
 
     def exclusively(self) -> AbstractContextManager[MoveState]:
-        """One transaction, as the only writer; given the move state of the ledger as it stands."""
+        """One transaction, as the only writer. Yields the current move state of the ledger."""
 
     def confirms(self, error: Damaged) -> bool:
-        """Whether damage that was seen once is there."""
+        """Whether damage that was seen once is really there."""
 
     def note_damage(self, damaged: str) -> None:
-        """Let the ledger take no more writes, because of what was seen of it in a turn that is still held."""
+        """Make the ledger take no more writes, because of damage seen in the present turn."""
 
     def confirm_replicated(self) -> bool:
-        """Ready the turn to vouch for what was there already, as is answered to whoever sends something again.
+        """Prepare the turn to confirm earlier rows, which are answered again to a repeated request.
 
-        Whether that takes a commit: what a server shows may not have reached its standby, and would be lost with it.
+        Returns whether that needs a commit: rows that a server shows may not have reached its standby yet, and a
+        failure could lose them.
         """
 
     def contains(self, change: Change) -> bool:
-        """Whether something that was written is there, read anew. Raises StorageError if that cannot be read."""
+        """Whether a written change is there, read again. Raises StorageError if that cannot be read."""
 
 
 class Turns(Protocol):
-    """The right to write, which one has at a time."""
+    """The right to write, which one process has at a time."""
 
     def turn(self, timeout_s: float, command: str) -> AbstractContextManager[None]:
-        """Hold it for the length of a `with` block; raises Busy."""
+        """Hold the turn for the length of a `with` block. Raises Busy."""
 
     def note(self, store: Any, committed: Change | None, time: Time | None = None, *, again: bool = False) -> None:
-        """Within a turn: note outside the ledger what was committed in it, and when, as far as that can be done."""
+        """Within a turn: note its last commit outside the ledger, and the time, if possible."""
 
 
 class Turn:
-    """The right to write, held: batches are decided and written, and committed when the turn ends."""
+    """A held turn: batches are decided and written in it, and committed when it ends."""
 
     def __init__(self, store: Store, policy: Policy, clock: Callable[[], int]) -> None:
         self._store = store
         self._policy = policy
         self._clock = clock
         self.evidence: Change | None = None
-        """One of the things written, by which to see whether they are; None where nothing is."""
+        """One of the written changes, for checking whether they were committed; None if nothing was written."""
         self.vouches = False
-        """Whether what was there already is vouched for by the commit."""
+        """Whether the commit also confirms earlier rows."""
         self.replayed: Change | None = None
-        """What was there already and is answered again."""
+        """An earlier row that is answered again."""
         self.time: Time | None = None
-        """When the turn is; where its clock is in doubt, when the ledger was last written; None where nobody knows."""
+        """The time of the turn. If its clock is in doubt: when the ledger was last written; None if that is unknown."""
 
     def carry_out(self, commands: Sequence[Command]) -> list[Result]:
-        """Decide a batch and write what it makes; a result a command, in order, that holds once it is committed."""
+        """Decide a batch and write its changes. Returns one result for each command, in order, valid after the
+        commit.
+        """
         now_us = self._clock()
-        # A clock that was given is meant; the machine's may be wrong (rules/clocks.py).
+        # Trust a clock that was passed in; the machine's may be wrong (rules/clocks.py).
         policy = self._policy if self._clock is system_us else self._policy._replace(clock_skew_us=None)
         state = self._store.load(commands, policy, now_us)
         if state.clock_doubt is not None:
@@ -122,7 +125,7 @@ class Turn:
         return results
 
     def abandon(self) -> None:
-        """Have nothing of this turn committed."""
+        """Commit nothing of this turn."""
         self._store.rollback()
         self.evidence = None
         self.vouches = False
@@ -130,10 +133,10 @@ class Turn:
 
 
 class Executor:
-    """Runs batches of commands on a store, one of `turns` each.
+    """Runs batches of commands on a store, each in one of `turns`.
 
-    `policy` holds the rules that settings choose; `lock_timeout_s` bounds the wait for a turn; `clock` gives
-    microseconds since 1970. `sleep` waits for some seconds before a batch is carried out again.
+    `policy` has the rules from the settings; `lock_timeout_s` limits the wait for a turn; `clock` returns microseconds
+    since 1970. `sleep` waits some seconds before a batch runs again.
     """
 
     def __init__(
@@ -151,15 +154,14 @@ class Executor:
         self.clock = clock
         self.sleep: Callable[[float], None] = time.sleep
         self.retries = 0
-        """How often a batch was carried out again, because it had collided with another writer's."""
+        """How often a batch ran again because it collided with another writer's."""
 
     def run(self, commands: Sequence[Command], name: str, lock_timeout_s: float | None = None) -> list[Result]:
-        """Carry out a batch and return one result a command, in order; what they say is on disk.
+        """Run a batch and return one result for each command, in order; all results are on disk.
 
-        `name` is what other writers are told while this one has the turn; `lock_timeout_s` is another bound on the wait
-        for it than the executor's own. Raises Busy if no turn comes in time, and
-        StorageError if the ledger cannot be read or written; then nothing of the batch is applied, except after
-        UnknownOutcome, where the keys tell.
+        `name` is what other writers are told during this turn. `lock_timeout_s` overrides the executor's limit on the
+        wait. Raises Busy if no turn comes in time, and StorageError if the ledger cannot be read or written; then
+        nothing of the batch is applied, except after UnknownOutcome, where the keys show the outcome.
         """
         until_s = time.monotonic() + (self.lock_timeout_s if lock_timeout_s is None else lock_timeout_s)
         tries = 0
@@ -168,7 +170,7 @@ class Executor:
                 with self.turn(name, lock_timeout_s) as turn:
                     return turn.carry_out(commands)
             except Collision:
-                # Others wrote to the same wallets, and the database undid this batch: decide it anew on what is there.
+                # Others wrote to the same wallets, and the database undid this batch: decide it again on the new state.
                 tries += 1
                 if tries >= MAX_TRIES or time.monotonic() > until_s:
                     raise
@@ -198,14 +200,14 @@ class Executor:
             else:
                 self._end(turn.vouches)
                 if turn.replayed is not None:
-                    # Whoever committed it may have been killed before they noted it.
+                    # The process that committed it may have been killed before the note.
                     self.turns.note(store, turn.replayed, again=True)
 
     @contextmanager
     def exclusively(self, name: str, lock_timeout_s: float | None = None) -> Iterator[MoveState]:
-        """Hold a turn for the length of a `with` block, in which the ledger's own row is changed, by no commands.
+        """Hold a turn for the length of a `with` block that changes the ledger's own row without commands.
 
-        Given its move state as it stands. Raises as `run` does.
+        Yields the current move state. Raises as `run` does.
         """
         with self.turns.turn(self.lock_timeout_s if lock_timeout_s is None else lock_timeout_s, name):
             with self.store.exclusively() as move_state:
@@ -221,12 +223,12 @@ class Executor:
             self.store.rollback()
 
     def _commit(self, evidence: Change) -> None:
-        """Commit; when that fails, look whether it did (a batch is there whole or not at all)."""
+        """Commit. If that fails, check whether it happened (a batch is committed completely or not at all)."""
         try:
             self.store.commit()
         except Collision:
             self.store.rollback()
-            raise  # the database says that it undid it
+            raise  # the database has undone it
         except UnknownOutcome:
             self.store.rollback()
             raise
@@ -240,7 +242,7 @@ class Executor:
                 raise
 
     def _settled(self, evidence: Change) -> bool:
-        """Whether a batch is there, asked until somebody can say: a server that fell takes a moment to come back."""
+        """Whether a batch is there; asks until there is an answer, because a failed server needs time to restart."""
         until_s = time.monotonic() + SETTLE_S
         while True:
             try:
@@ -252,14 +254,14 @@ class Executor:
 
 
 def _pause_s(tries: int) -> float:
-    """How long to wait before the next try: at random, so that those who collided do not meet again."""
-    import random  # only those who collide need it
+    """How long to wait before the next try: at random, so that colliding batches do not collide again."""
+    import random  # needed only after a collision
 
     return random.uniform(0, min(MAX_PAUSE_S, FIRST_PAUSE_S * 2**tries))  # noqa: S311
 
 
 def _last_replayed(results: Iterable[Result]) -> Change | None:
-    """The last of what is answered again; None where nothing is."""
+    """The last replayed row; None if there is none."""
     found = None
     for result in results:
         if isinstance(result, AppliedAtomic):
@@ -270,5 +272,5 @@ def _last_replayed(results: Iterable[Result]) -> Change | None:
 
 
 def _evidence(changes: Sequence[Change]) -> Change:
-    """What shows best that a batch was written: a transaction never changes, and nobody else writes the same one."""
+    """The best evidence that a batch was written: a transaction never changes, and nobody else writes the same one."""
     return next((thing for thing in reversed(changes) if isinstance(thing, Transaction)), changes[-1])

@@ -1,14 +1,14 @@
-"""Group commit: what arrives while one batch is being committed is the next batch.
+"""Group commit: requests that arrive while one batch is being committed form the next batch.
 
-Callers leave their commands in a bounded inbox and are answered after the commit that holds them. So a hundred callers
-share one turn, one transaction and one sync of the disk, and a lone one waits for nobody. A full inbox refuses at once:
-a queue that grows only makes everybody late.
+Callers put their commands into a bounded queue, and get the answer after the commit. So a hundred callers share one
+turn, one transaction and one sync of the disk, and a single caller waits for nobody. A full queue refuses at once: a
+longer queue would only make everybody late.
 
-A batch is carried out where its callers are, in their event loop, as long as that is quick: a second thread would fight
-the loop for the interpreter at each statement (1.4 × fewer writes a second at 64 connections). Where it is not quick
-(another process has the turn, the disk is slow, the batch is large) the batch goes to a thread of its own, which may
-wait, and so does all that arrives until the thread is done. A database on another host is waited for in the loop too,
-by a turn that steps aside meanwhile; the thread has the large batches, and makes a new connection when one is lost.
+A batch runs in the callers' event loop as long as that is fast: a second thread would compete with the loop for the
+interpreter at each statement (1.4 × fewer writes a second with 64 connections). If it is not fast (another process has
+the turn, the disk is slow, the batch is large), the batch goes to a worker thread, which may wait, and so do all later
+requests until the thread is done. The loop also waits for a database on another host, in a turn that yields while it
+waits; the thread runs the large batches, and replaces a lost connection.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_BATCH_COMMANDS = 10_000
 
 QUICK_COMMANDS = 500
-"""A larger batch is not for the event loop: others would wait for it."""
+"""A larger batch does not run in the event loop: other requests would wait for it."""
 
 QUICK_TURN_S = 0.005
-"""How long turns may take, on a moving average, to be taken in the event loop."""
+"""The longest moving average of turns that still run in the event loop."""
 
 OnResult = Callable[["list[Result] | WalletError"], None]
-"""Is told the results of one request, in order, or why the whole batch failed."""
+"""Gets the results of one request, in order, or the error of the whole batch."""
 
 OpenExecutor = Callable[[], AbstractContextManager[Executor]]
 
 
 class Waiting(NamedTuple):
-    """Commands of one caller, carried out next to each other, and how to answer.
+    """Commands of one caller, which run one after the other, and how to answer.
 
-    `size` is how many they are, those of groups counted, and at least 1; `bytes` is what they take in memory.
+    `size` is their number, with those in groups, and at least 1; `bytes` is their size in memory.
     """
 
     commands: Sequence[Command]
@@ -57,7 +57,7 @@ class Waiting(NamedTuple):
 class BatchReport(NamedTuple):
     """What one turn did, for metrics: commands and requests in it, seconds waited by the oldest, seconds in all.
 
-    `retries` is how often it was carried out again, because others wrote to the same wallets at the same time.
+    `retries` is how often it ran again, because others wrote to the same wallets at the same time.
     """
 
     commands: int
@@ -68,11 +68,11 @@ class BatchReport(NamedTuple):
 
 
 class Loop(NamedTuple):
-    """An event loop to take turns in, and how to call there.
+    """An event loop in which turns run, and how to call functions in it.
 
-    `executor` is used in the loop alone. `soon` calls a function when the loop has seen to what it knows of;
-    `soon_threadsafe` does it from elsewhere. `aside` calls a function that steps aside wherever it waits, and returns
-    when it does so or ends; where there is none, a turn in the loop waits for nobody.
+    Only the loop uses `executor`. `soon` calls a function after the loop has handled everything that is ready;
+    `soon_threadsafe` does so from another thread. `aside` calls a function that yields wherever it waits; it returns
+    when the function yields or ends. Without it, a turn in the loop never waits.
     """
 
     executor: Executor
@@ -82,10 +82,10 @@ class Loop(NamedTuple):
 
 
 class GroupCommit:
-    """A bounded inbox, and who empties it: an event loop if there is one, and a thread for what takes longer.
+    """A bounded queue of requests, and what empties it: an event loop if there is one, and a thread for slow batches.
 
-    `open_executor` is entered in the thread, which alone uses what it gives. `name` is what other writers are told.
-    `submit` may be called from one thread only where there is a `loop`: the loop's.
+    `open_executor` is entered in the thread, which alone uses its result. `name` is what other writers are told. With a
+    `loop`, only the loop's thread may call `submit`.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class GroupCommit:
         self._opened = threading.Event()
 
     def start(self) -> None:
-        """Start the thread; returns when it can write. Raises what opening the executor raised."""
+        """Start the thread; returns when it can write. Raises the errors of `open_executor`."""
         self._thread.start()
         self._opened.wait()
         if self._failure is not None:
@@ -123,7 +123,7 @@ class GroupCommit:
             raise self._failure
 
     def submit(self, commands: Sequence[Command], answer: OnResult) -> None:
-        """Leave commands to be carried out; raises Busy, at once, if the inbox is full or closed."""
+        """Queue commands; raises Busy at once if the queue is full or closed."""
         size = taken = 0
         for command in each(commands):
             size += 1
@@ -141,15 +141,15 @@ class GroupCommit:
                 self._schedule()
 
     def must_have_room(self) -> None:
-        """Raises Busy where no command more would be taken."""
+        """Raises Busy if no further command would be accepted."""
         self._check_room(1, 0)
 
     def _check_room(self, size: int, taken: int) -> None:
-        """One request is always taken, whatever its size; more than one, up to the bounds."""
+        """A single request is always accepted, whatever its size; more than one, up to the limits."""
         if not self._waiting_commands:
             return
         if self._waiting_commands + size > self._capacity or self._waiting_bytes + taken > MAX_WAITING_BYTES:
-            raise Busy(f"{self._waiting_commands} writes are waiting already", hint="try again, with the same key")
+            raise Busy(f"{self._waiting_commands} writes are already waiting", hint="try again, with the same key")
 
     def _count(self, request: Waiting, times: int) -> None:
         self._waiting_commands += times * request.size
@@ -160,7 +160,7 @@ class GroupCommit:
         return self._waiting_commands
 
     def close(self) -> None:
-        """Take no more, carry out what is waiting, and end the thread."""
+        """Accept no more requests, run the waiting ones, and end the thread."""
         with self._changed:
             self._closing = True
             self._with_thread = True
@@ -169,7 +169,7 @@ class GroupCommit:
             self._thread.join()
 
     def _schedule(self) -> None:
-        """Have a turn taken in the loop, after all that the loop has read by then has been submitted too."""
+        """Schedule a turn in the loop, after everything that the loop has read by then is submitted too."""
         if self._loop is not None and not self._scheduled and not self._turn_here:
             self._scheduled = True
             self._loop.soon(self._take_turn_here)
@@ -189,12 +189,12 @@ class GroupCommit:
             self._loop.aside(lambda: self._turn(executor, batch, waits=True))
 
     def _turn(self, executor: Executor, batch: Sequence[Waiting], *, waits: bool) -> None:
-        """A turn in the loop; while it waits, nobody else takes one there."""
+        """Run a turn in the loop; while it waits, no other turn runs there."""
         results = None
         if _size(batch) <= QUICK_COMMANDS and (waits or self._turn_s <= QUICK_TURN_S):
             results = self._carry_out(executor, batch, None if waits else 0.0)
             if isinstance(results, Unreachable):
-                results = None  # nothing of it was applied, and the thread can wait for a new connection
+                results = None  # nothing was applied, and the thread can wait for a new connection
         with self._changed:
             self._turn_here = False
             if results is None:
@@ -207,7 +207,7 @@ class GroupCommit:
             _answer_all(batch, results)
 
     def _give_back(self, batch: Sequence[Waiting]) -> None:
-        """Leave a batch, and what comes after it, to the thread."""
+        """Give a batch, and the requests after it, to the thread."""
         self._requests.extendleft(reversed(batch))
         for request in batch:
             self._count(request, 1)
@@ -228,7 +228,7 @@ class GroupCommit:
             self._opened.set()
 
     def _next_batch(self) -> list[Waiting]:
-        """Wait for requests that are the thread's and take them; none when the inbox is closed and empty."""
+        """Wait for requests for the thread and take them; none when the queue is closed and empty."""
         with self._changed:
             if not self._requests and self._loop is not None and not self._closing:
                 self._with_thread = False
@@ -239,7 +239,7 @@ class GroupCommit:
             return self._take_batch()
 
     def _take_batch(self) -> list[Waiting]:
-        """All that waits, up to the bound on a batch."""
+        """All waiting requests, up to the limit of a batch."""
         batch: list[Waiting] = []
         size = 0
         while self._requests and (not batch or size + self._requests[0].size <= MAX_BATCH_COMMANDS):
@@ -252,7 +252,7 @@ class GroupCommit:
     def _carry_out(
         self, executor: Executor, batch: Sequence[Waiting], lock_timeout_s: float | None
     ) -> list[Result] | WalletError | None:
-        """The results of a batch, or why it failed; None where the turn is not to be had at once but can wait."""
+        """The results or the error of a batch; None if the turn is not free at once, but can be waited for."""
         started_s, retried_before = time.perf_counter(), executor.retries
         commands = [command for request in batch for command in request.commands]
         try:
@@ -263,7 +263,7 @@ class GroupCommit:
             results = error
         except WalletError as error:
             results = error
-        except Exception as error:  # a fault of ours: the callers are told, and the server lives on
+        except Exception as error:  # a bug: the callers get an error, and the server continues
             results = InternalError(f"unexpected {type(error).__name__} in the writer: {error}")
         ended_s = time.perf_counter()
         self._turn_s += (ended_s - started_s - self._turn_s) / 8
@@ -279,7 +279,7 @@ class GroupCommit:
 
 
 def _size(batch: Sequence[Waiting]) -> int:
-    """How many single commands a batch holds, those of groups counted."""
+    """The number of single commands in a batch, with those in groups."""
     return sum(request.size for request in batch)
 
 

@@ -1,7 +1,7 @@
 """Turns on systems without `fcntl`: the `filelock` package, which polls.
 
-Waits are longer and less even than the kernel's (bench/turns.py prints both), but the promise is the same: one turn at
-a time, given up when its holder dies.
+Waits are longer and less even than with the kernel's lock (bench/turns.py prints both), but the promise is the same:
+one turn at a time, released when its holder dies.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ POLL_S = 0.01
 
 
 class PollingWriteLock(WriteLock):
-    """Like WriteLock; the lock itself is on a second file, because Windows does not let others read a locked one."""
+    """Like WriteLock, but the lock is on a second file, because on Windows others cannot read a locked file."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

@@ -1,4 +1,4 @@
-"""Who orders the writers: the kernel's lock where there is one, else one that polls; or the database itself."""
+"""What orders the writers: the kernel's lock if there is one, else a polling lock; or the database itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wallet_cli.storage.bulk_copy import BulkCopy
 
 
 def open_write_lock(path: Path) -> WriteLock:
-    """The lock of a ledger; `path` is a file of its own beside it."""
+    """The lock of a ledger; `path` is a separate file beside it."""
     if write_lock.HAVE_FLOCK:
         return WriteLock(path)
     from wallet_cli.engine.polling_lock import PollingWriteLock
@@ -21,11 +21,11 @@ def open_write_lock(path: Path) -> WriteLock:
 
 
 class RowLocks:
-    """Turns where the database gives them: a batch locks its wallets' rows, and others go on beside it."""
+    """Turns of a database: a batch locks its wallets' rows, and other batches run at the same time."""
 
     def turn(self, timeout_s: float, command: str) -> AbstractContextManager[None]:
-        """Nothing to wait for here."""
+        """Does not wait: the rows are locked later."""
         return nullcontext()
 
     def note(self, store: BulkCopy, committed: Change | None, time: Time | None = None, *, again: bool = False) -> None:
-        """A server keeps its log itself."""
+        """Does nothing: a server keeps its log itself."""

@@ -1,12 +1,11 @@
-"""Turns to write: a lock that the kernel keeps, so that waiters sleep, in order, and a dead holder holds nothing.
+"""Turns to write: a kernel lock, so that waiters sleep, in arrival order, and a dead process holds nothing.
 
-`flock` on a file of its own beside the ledger, taken in the order of arrival (engine/fair_queue.py). The file is never
-deleted: a waiter on a deleted file would share a lock with nobody. Who holds the turn stands in it, for those who have
-waited long enough to ask.
+`flock` on a separate file beside the ledger, taken in arrival order (engine/fair_queue.py). The file is never deleted:
+a waiter on a deleted file would share its lock with nobody. The file names the holder of the turn, for error messages
+of those who wait too long.
 
 Polling libraries are simpler and portable, but unfair: of 24 processes that contend through `filelock`, which polls
-every 50 ms, one may not be served at all within a second (bench/turns.py). Where there is no `fcntl`, `filelock` is
-the fallback.
+every 50 ms, one may not be served at all within a second (bench/turns.py). Without `fcntl`, `filelock` is the fallback.
 """
 
 from __future__ import annotations
@@ -39,35 +38,35 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-"""Opens no symbolic link, does not wait for the other end of a pipe, and takes bytes as they are."""
+"""Refuse symbolic links, do not wait for the other end of a pipe, and do not translate bytes."""
 
 HAVE_FLOCK = fcntl is not None
 HAVE_PWRITE = hasattr(os, "pwrite")
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
-"""What a file system says that has no locks, or whose lock service is not there."""
+"""The errors of a file system without locks, or without its lock service."""
 
 MAX_TIMEOUT_S = 86_400.0
 RING_EVERY_S = 0.05
 HOLDER_BYTES = 256
-"""A holder's line is padded to this length, so that it replaces the one before in a single write."""
+"""A holder's line is padded to this length, so that a single write replaces the previous one."""
 
 LAST_COMMIT_AT = fair_queue.COUNTERS_END
-"""Behind the counters of those who wait: what was committed last (storage/last_commit.py)."""
+"""After the counters of the waiters: the note of the last commit (storage/last_commit.py)."""
 
 LOCK_FILE_BYTES = LAST_COMMIT_AT + LAST_COMMIT_BYTES
-"""How long a lock file gets: the locked bytes are beyond its end."""
+"""The size of a lock file: the locked bytes are beyond its end."""
 
 
 class Time(NamedTuple):
-    """When a turn was, by a clock that nothing contradicts; `is_confirmed` where somebody has said that it is right."""
+    """The time of a turn, by a clock that nothing contradicts; `is_confirmed` if somebody confirmed the clock."""
 
     us: int
     is_confirmed: bool
 
 
 class Holder(NamedTuple):
-    """Who has the turn: process id, the command that it runs, and since when (as in JSON)."""
+    """The holder of the turn: process id, its command, and since when (as in JSON)."""
 
     pid: int
     command: str
@@ -83,16 +82,15 @@ class WriteLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._fd = -1
-        """The lock file, while this one has the turn or waits for it."""
+        """The lock file, while this process has the turn or waits for it."""
         self._file: Identity = (0, 0)
 
     @contextmanager
     def turn(self, timeout_s: float, command: str) -> Iterator[None]:
         """Hold the turn for the length of a `with` block.
 
-        Waits at most `timeout_s` seconds (0: not at all), then raises Busy, naming the holder. `command` is what
-        others will be told while this holder has it. Raises StorageError where the lock file cannot be opened or
-        locked.
+        Waits at most `timeout_s` seconds (0: not at all), then raises Busy with the holder. `command` is what others
+        are told while this process has the turn. Raises StorageError if the lock file cannot be opened or locked.
         """
         fd = self._fd = self._open()
         try:
@@ -103,18 +101,18 @@ class WriteLock:
             if not taken:
                 raise self._busy(timeout_s)
             if not os.fstat(fd).st_nlink:
-                raise Busy(f"the lock {self.path} was removed while it was waited for", hint="try again")
+                raise Busy(f"the lock {self.path} was removed during the wait for it", hint="try again")
             _write_at(fd, _holder_line(command), 0)
             yield
         finally:
-            # Also when an exception or a signal cut the wait or the turn short.
+            # Also after an exception or a signal during the wait or the turn.
             self._give_up(fd)
 
     def note(self, store: BulkCopy, committed: Change | None, time: Time | None = None, *, again: bool = False) -> None:
-        """Note in the lock file, within a turn, what was committed last; where there is no room, what was before stays.
+        """Note the last commit in the lock file, within a turn; if that fails, the old note stays.
 
-        `committed` is a part of it: a transaction, if it has one; `again` where it was there already, and is answered
-        once more. It is not synced: after a power cut the note may be older than the ledger, which is as good as none.
+        `committed` is a part of it: a transaction, if it has one. `again`: it was there before, and is answered again.
+        The note is not synced: after a power cut it may be older than the ledger, which does no harm.
         """
         with suppress(WalletError):
             uuid = store.facts_of_turn().uuid
@@ -136,7 +134,7 @@ class WriteLock:
         return 0 if before is None else before.at_us
 
     def last_commit(self) -> LastCommit | None:
-        """What was noted last, by anybody; None where there is nothing, or it cannot be read."""
+        """The last note, of any process; None if there is none, or it cannot be read."""
         try:
             fd = os.open(self.path, os.O_RDONLY | NO_LINK)
         except OSError:
@@ -155,12 +153,12 @@ class WriteLock:
             self._give_up(fd)
 
     def holder(self) -> Holder | None:
-        """Who wrote their name into the lock last, if they are still running; None where nobody can be named."""
+        """The last holder in the lock file, if it is still running; else None."""
         try:
             with self.path.open("rb") as file:
                 line = file.read(HOLDER_BYTES).decode("utf-8", "replace")
             pid, since, command = line.rstrip().split(" ", 2)
-            with suppress(PermissionError):  # it runs, as another user
+            with suppress(PermissionError):  # it is running, as another user
                 os.kill(int(pid), 0)
             return Holder(int(pid), command, since)
         except (OSError, ValueError, OverflowError):
@@ -180,25 +178,27 @@ class WriteLock:
             hint = hint_of(error, self._how_to_open())
             raise StorageError(f"cannot open the lock {self.path}: {error.strerror}", hint=hint) from None
         found = os.fstat(fd)
-        # Whoever may write to the folder can put something of somebody else's there, for the holder's line to spoil.
+        # Another user of the folder may have put a file here, which the holder's line would overwrite.
         if not stat.S_ISREG(found.st_mode) or found.st_size > LOCK_FILE_BYTES or found.st_nlink > 1:
             os.close(fd)
-            raise self._foreign("is not a lock of this program" if found.st_nlink <= 1 else "has a second name")
+            raise self._foreign("is not a lock file of this program" if found.st_nlink <= 1 else "has a second name")
         self._file = identity_of(found)
         return fd
 
     def _made(self, flags: int) -> int:
-        """Make the lock, for all who may write to the ledger: it may be root who comes first, or one of a group."""
+        """Create the lock file for all who may write to the ledger; the first process may be root's, or that of a group
+        member.
+        """
         try:
             fd = os.open(self.path, flags | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:  # made by somebody else meanwhile
+        except FileExistsError:  # another process has created it
             return os.open(self.path, flags)
         if HAVE_FLOCK:
-            with suppress(OSError):  # there is no ledger yet, or it is another's
+            with suppress(OSError):  # there is no ledger yet, or it belongs to another user
                 ledger = self._ledger.stat()
                 give_to_owner(fd, self._ledger)
                 os.fchown(fd, -1, ledger.st_gid)
-                # Not for those who may only read it: they could take the turn, and keep it.
+                # Not for read-only users: they could take the turn, and keep it.
                 writers = ledger.st_mode & 0o222 | 0o200
                 os.fchmod(fd, writers | writers << 1)
         return fd
@@ -208,25 +208,25 @@ class WriteLock:
         return self.path.with_name(self.path.name.removesuffix(".lock"))
 
     def _how_to_open(self) -> str:
-        """What to do where the lock may not be opened; it may be root's, made by an older version."""
+        """The hint for a lock file without access; it may belong to root, created by an older version."""
         with suppress(OSError, NotImplementedError):
             owner, lock_owner = _owner(self._ledger), _owner(self.path)
             if lock_owner != owner:
-                return f"it belongs to {lock_owner}, and the ledger to {owner}: `sudo chown {owner} {self.path}`"
-        return "writing needs the right to write to the ledger and its folder"
+                return f"it belongs to {lock_owner}, but the ledger to {owner}: `sudo chown {owner} {self.path}`"
+        return "a writer needs write permission for the ledger and its folder"
 
     def _foreign(self, what: str) -> StorageError:
-        return StorageError(f"the lock {self.path} {what}", hint="look at it, and remove it if nobody needs it")
+        return StorageError(f"the lock {self.path} {what}", hint="check it, and remove it if nobody needs it")
 
     def _unlockable(self, error: OSError) -> StorageError:
         if error.errno in NO_LOCKS:
-            hint = "locks do not work there: keep the ledger on another file system, such as a disk of this machine"
+            hint = "its file system has no working locks: keep the ledger on a local disk"
         else:
             hint = "nothing was written"
         return StorageError(f"cannot take the lock {self.path}: {error.strerror}", hint=hint)
 
     def _take(self, fd: int, timeout_s: float) -> bool:
-        """Take the turn; False if the time runs out first. Where others wait, get in line behind them."""
+        """Take the turn; False if the time runs out first. If others wait, queue behind them."""
         if (timeout_s <= 0 or not fair_queue.anybody_waits(fd)) and _is_free(fd):
             return True
         if timeout_s <= 0:
@@ -237,14 +237,18 @@ class WriteLock:
         return _wait_in_helper(fd, timeout_s)
 
     def _give_up(self, fd: int) -> None:
-        # The turn first, then, by closing, the place in line: the next one is woken when the turn is there to take.
+        # Release the turn first, then, by closing, the place in the queue: the next waiter wakes when the turn is free.
         with suppress(OSError):
             fcntl.flock(fd, fcntl.LOCK_UN)
         os.close(fd)
 
     def _busy(self, timeout_s: float) -> Busy:
         holder = self.holder()
-        who = f"{holder.command} (process {holder.pid}, since {holder.since}) has it" if holder else "it is taken"
+        who = (
+            f"{holder.command} (process {holder.pid}, since {holder.since}) has the turn"
+            if holder
+            else "another process has the turn"
+        )
         return Busy(
             f"no turn to write within {timeout_s:g} s: {who}",
             hint="try again, with the same key; WALLET_LOCK_TIMEOUT sets how long to wait",
@@ -255,18 +259,18 @@ class WriteLock:
 def _owner(path: Path) -> str:
     try:
         return path.owner()
-    except KeyError:  # who has no name
+    except KeyError:  # a user without a name
         return str(path.stat().st_uid)
 
 
 def _holder_line(command: str) -> bytes:
-    """Who has the turn, for those who wait to be told."""
+    """The line about the holder of the turn, for those who wait."""
     line = f"{os.getpid()} {format_time(time.time_ns() // 1000)} {command}".encode()[: HOLDER_BYTES - 1]
     return line.ljust(HOLDER_BYTES - 1) + b"\n"
 
 
 def _write_at(fd: int, content: bytes, place: int) -> None:
-    """Write what nobody's promise hangs on: on a full disk it is left out."""
+    """Write something optional: on a full disk it is skipped."""
     with suppress(OSError):
         if HAVE_PWRITE:
             os.pwrite(fd, content, place)
@@ -276,7 +280,7 @@ def _write_at(fd: int, content: bytes, place: int) -> None:
 
 
 def _is_later(transaction: Transaction, noted: LastCommit) -> bool:
-    """Whether a transaction, which may be an older one that is answered again, came after the one that was noted."""
+    """Whether a transaction is newer than the noted one; an older one may be answered again."""
     if transaction.wallet_id == noted.wallet_id:
         return transaction.seq > noted.seq
     return transaction.at_us >= noted.at_us
@@ -316,9 +320,9 @@ class _TimeUpError(Exception):
 def _wait_with_alarm(fd: int, timeout_s: float) -> bool:
     """Sleep in the kernel until the turn comes or an alarm rings. For the main thread, which receives signals.
 
-    Only an exception ends the call that sleeps (PEP 475). The alarm rings all along: a signal that comes just before
-    the kernel sleeps, be it the alarm or Ctrl-C, is noticed at the next ring. One that rings after the lock was taken,
-    but before that was noticed, counts the turn as missed, and its holder gives it up.
+    Only an exception ends the sleeping call (PEP 475). The alarm rings repeatedly: a signal just before the kernel
+    sleeps (the alarm or Ctrl-C) is noticed at the next ring. If one rings after the lock was taken, but before that was
+    noticed, the turn counts as missed, and is released.
     """
     waiting = True
     until_s = time.monotonic() + timeout_s
@@ -344,10 +348,10 @@ def _wait_with_alarm(fd: int, timeout_s: float) -> bool:
 
 
 def _wait_in_helper(fd: int, timeout_s: float) -> bool:
-    """Sleep until a helper thread has the turn: for threads that no alarm reaches.
+    """Sleep until a helper thread has the turn. For threads that receive no alarm.
 
-    The helper waits on a duplicate of `fd`, which shares its lock. If the time runs out, the helper stays behind until
-    the turn comes to it, and gives it up at once.
+    The helper waits on a duplicate of `fd`, which shares its lock. If the time runs out, the helper goes on waiting for
+    the turn, and releases it at once.
     """
     duplicate = os.dup(fd)
     decided = threading.Lock()

@@ -1,11 +1,11 @@
 """The whole ledger as text, from one snapshot, in constant memory, while others write.
 
-`jsonl` is what `import` reads back: into an empty ledger it makes the same one, and exporting that gives the same
-bytes. First comes a line that says what this is, then users, wallets, all transactions (a wallet after the other, each
-in order), holds, for each wallet the state in which it ended, with its head hash, and at the end how many records there
-were. `csv` is the transactions alone, for spreadsheets. The journals of other programs are in journals.py.
+An import of `jsonl` into an empty ledger makes the same ledger, and exporting that gives the same bytes. First comes a
+line about the export, then users, wallets, all transactions (one wallet after the other, each in order), holds, the
+final state of each wallet with its head hash, and at the end the number of records. `csv` has the transactions only,
+for spreadsheets. The journals of other programs are in journals.py.
 
-A million lines are put together by hand rather than by a JSON library: it is what makes them as fast as reading them.
+Lines are built by hand and not by a JSON library: this makes writing a million lines as fast as reading them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from json.encoder import encode_basestring_ascii as quoted  # in C, where there is one
+from json.encoder import encode_basestring_ascii as quoted  # in C, if available
 from typing import Any
 
 from wallet_cli.domain.ids import MAX_ID, WalletRef, format_hold_id
@@ -46,7 +46,7 @@ LINES_AT_ONCE = 1000
 def export(ledger: Ledger, form: str = "jsonl", wallet: WalletRef | None = None) -> Iterator[str]:
     """The ledger, or one wallet of it, as text in parts of many lines. Raises InvalidInput, or NotFound for the wallet.
 
-    The first part is asked for at once, so that what is wrong is known before anything is written.
+    The first part is made at once, so that an error is known before anything is written.
     """
     if form not in FORMATS:
         raise InvalidInput(f"not a format of exports: {shown(form)}", hint=f"one of {', '.join(FORMATS)}")
@@ -67,7 +67,7 @@ def export(ledger: Ledger, form: str = "jsonl", wallet: WalletRef | None = None)
 
 
 def _joined(lines: Iterable[str]) -> Iterator[str]:
-    """Lines, which bring their own ends, in parts of many."""
+    """Lines, ends included, in parts of many."""
     rest = iter(lines)
     while part := "".join(islice(rest, LINES_AT_ONCE)):
         yield part
@@ -99,7 +99,7 @@ def _record_lines(ledger: Ledger, scope: Scope) -> Iterator[str]:
 
 
 def _own_settings(ledger: Ledger) -> dict[str, str]:
-    """The settings that the ledger keeps. Its id is not among them: what is restored elsewhere is another ledger."""
+    """The settings that the ledger keeps, without its id: a restored copy is another ledger."""
     facts = ledger.store.itself().facts
     return {name: getattr(facts, name) for name in LEDGER_SETTINGS if getattr(facts, name) is not None}
 
@@ -108,7 +108,7 @@ def _owners(ledger: Ledger, scope: Scope) -> Iterator[User]:
     for wallet, _ in ledger.store.named_wallets(scope.first, scope.last):
         user = ledger.store.user_by_id(wallet.user_id)
         if user is None:
-            raise StorageError(f"there is no user {wallet.user_id}", hint="`wallet verify` says more")
+            raise StorageError(f"there is no user {wallet.user_id}", hint="for details: wallet verify")
         yield user
 
 
@@ -132,7 +132,7 @@ def _user_record(user: User) -> dict[str, Any]:
 
 def _wallet_record(named: Named) -> dict[str, Any]:
     wallet = named.wallet
-    # With a key, as it was asked for: the state at the end of the export has what it is now.
+    # With a key, as requested at its opening; the state at the end of the export has the present values.
     minimum = wallet.own_minimum if wallet.key is None else wallet.opening_minimum
     return {
         "record": "wallet",
@@ -232,10 +232,10 @@ def _limit(minor: int | None, currency: Currency) -> str | None:
 
 
 def _csv(ledger: Ledger, scope: Scope) -> Iterator[str]:
-    from wallet_cli.import_export.imports.reading import COLUMNS  # what is exported can be imported
+    from wallet_cli.import_export.imports.reading import COLUMNS  # an export can be imported
 
     lines = _CsvLines()
-    # Either half of this line end has a field quoted that holds it; a newline alone would leave a CR in the open.
+    # With this line end, the writer quotes fields with either of its characters; with "\n" alone, not those with a CR.
     writer = csv.writer(lines, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for named, rows in by_wallet(ledger, scope):
@@ -248,7 +248,7 @@ def _csv(ledger: Ledger, scope: Scope) -> Iterator[str]:
 
 
 class _CsvLines(list[str]):
-    """What a csv.writer writes, a line each; given out with line ends as everywhere else."""
+    """Collects the lines of a csv.writer, with the same line ends as all other output."""
 
     write = list.append
 

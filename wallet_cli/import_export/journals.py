@@ -1,10 +1,10 @@
-"""The ledger as a journal of plain-text accounting, so that programs that nobody here wrote can check the books.
+"""The ledger as a journal for plain-text accounting, so that independent programs can check the books.
 
 hledger (https://hledger.org/hledger.html, Journal) and beancount (its Language Syntax) read these. A wallet is an
-account; a credit comes from `equity:outside` and a debit goes there; the two legs of a transfer meet in
-`equity:transfers`, which has to come out as nothing. Each posting of an hledger journal asserts the balance after it.
-Beancount asserts balances at the start of a day only, so there each day's last balance is asserted as the next entry
-of the wallet opens another day, and once more at the end, with no tolerance.
+account. A credit comes from `equity:outside` and a debit goes there. The two legs of a transfer meet in
+`equity:transfers`, whose balance must be zero. Each posting of an hledger journal asserts the balance after it.
+Beancount asserts balances only at the start of a day, so there a day's last balance is asserted when the wallet's next
+entry is on another day, and once more at the end, with no tolerance.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from wallet_cli.import_export.rows import Named, Row, Scope, accounts, by_wallet
 from wallet_cli.operations.context import Ledger
 
 FIRST_BEANCOUNT_YEAR, LAST_BEANCOUNT_YEAR = 1700, 2199
-"""Years that beancount's grammar knows."""
+"""The years that beancount's grammar accepts."""
 
 DAY_BEFORE_ALL = date(FIRST_BEANCOUNT_YEAR, 1, 1)
 
@@ -28,20 +28,20 @@ DAY_BEFORE_ALL = date(FIRST_BEANCOUNT_YEAR, 1, 1)
 def journal(ledger: Ledger, scope: Scope, form: str) -> Iterator[str]:
     """The lines of a journal, ends included.
 
-    Raises InvalidInput for what its language has no words for, before there is any line.
+    Raises InvalidInput for what its language cannot represent, before the first line.
     """
     return _hledger(ledger, scope) if form == "hledger" else _beancount(ledger, scope)
 
 
 class _End(NamedTuple):
-    """What is asserted of a whole ledger: the last day that it writes of, and the currencies of its wallets."""
+    """The assertions about a whole ledger: its last day, and the currencies of its wallets."""
 
     day: str
     currencies: Collection[Currency]
 
 
 def _end(ledger: Ledger, scope: Scope) -> _End | None:
-    """None for a single wallet, whose transfers have their other legs elsewhere, and where there is nothing."""
+    """None for a single wallet, whose transfers have their other legs elsewhere, and for an empty ledger."""
     currencies: dict[str, Currency] = {}
     last_us: int | None = None
     for account in accounts(ledger, scope) if scope.whole else ():
@@ -52,12 +52,12 @@ def _end(ledger: Ledger, scope: Scope) -> _End | None:
 
 
 def unit_name(currency: Currency) -> str:
-    """One name for all wallets whose money can meet: `INR` and `PTS/0`, but also `HRK/2` of one that says `HRK`."""
+    """One name for all wallets with the same currency: `INR` and `PTS/0`, but also `HRK/2` for a wallet in `HRK`."""
     return currency.unit if ISO_4217.get(currency.unit) == currency.exponent else f"{currency.unit}/{currency.exponent}"
 
 
 class Calendar:
-    """Tells the days of a time zone, of moments that mostly follow each other."""
+    """The days of moments in a time zone; fast for moments that mostly follow each other."""
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
@@ -75,7 +75,7 @@ Reset = tuple[int, int]
 
 
 def _resets(ledger: Ledger, scope: Scope) -> dict[int, list[Reset]]:
-    """The resets of each wallet that has had one, in order."""
+    """The resets of each wallet that had one, in order."""
     found: dict[int, list[Reset]] = {}
     for wallet_id, seq, at_us in ledger.store.all_resets(scope.first, scope.last):
         found.setdefault(wallet_id, []).append((seq, at_us))
@@ -83,7 +83,7 @@ def _resets(ledger: Ledger, scope: Scope) -> dict[int, list[Reset]]:
 
 
 def _counts_us(seq: int, at_us: int, resets: list[Reset]) -> int:
-    """The time that a transaction counts as of: where a clock was ahead, that of the reset."""
+    """The time that counts for a transaction: if a clock was ahead, that of the reset."""
     return min(at_us, *(time for number, time in resets if number > seq), at_us) if resets else at_us
 
 
@@ -99,7 +99,7 @@ def _hledger(ledger: Ledger, scope: Scope) -> Iterator[str]:
         currency = named.wallet.currency
         if unit_name(currency) not in seen:
             seen.add(unit_name(currency))
-            # Styled with no separators and with all of its digits, so that what is printed can be compared as text.
+            # Styled without separators and with all digits, so that printed amounts can be compared as text.
             sample = money_text(currency)(1000 * 10**currency.exponent)
             yield f"commodity {sample}{_dot(currency)} {_symbol(currency)}\n"
         yield f"account {_hledger_account(named)}\n"
@@ -167,12 +167,12 @@ def _symbol(currency: Currency) -> str:
 
 
 def _dot(currency: Currency) -> str:
-    """A decimal mark for units with no fraction digits: `1000` alone leaves hledger to guess the style."""
+    """A decimal point for units with no fraction digits: with `1000` alone, hledger has to guess the style."""
     return "" if currency.exponent else "."
 
 
 def _plain(text: str, end: str) -> str:
-    """User text for one line of a journal: control characters and what would end it there are replaced by spaces."""
+    """User text for one line of a journal: spaces replace control characters and whatever would end the text."""
     cleaned = "".join(c if c.isprintable() and c != end else " " for c in text)
     return " ".join(cleaned.split())
 
@@ -185,7 +185,7 @@ def _beancount(ledger: Ledger, scope: Scope) -> Iterator[str]:
     _check_years(ledger, scope, calendar)
     yield ";; A wallet ledger, for beancount. Balances are asserted for each day, and at the end.\n"
     yield 'option "title" "wallet"\n\n'
-    # Both sides of every posting are written to the last digit: nothing may be taken for rounding.
+    # Both sides of every posting have all digits: no difference may count as rounding.
     yield 'option "inferred_tolerance_default" "*:0"\n\n'
     for account in ("Equity:Outside", "Equity:Transfers"):
         yield f"{DAY_BEFORE_ALL} open {account}\n"
@@ -250,23 +250,23 @@ def _beancount_entries(named: Named, rows: Iterator[Row], calendar: Calendar, re
 
 
 def _beancount_account(named: Named) -> str:
-    """Parts of an account start with a capital and hold neither `_` nor `.`: the wallet's id is what is certain."""
+    """Parts of an account start with a capital and have no `_` or `.`; only the wallet's id identifies it."""
     return f"Assets:Wallets:U{named.wallet.user_id}:W{named.wallet.id}"
 
 
 def _commodity(currency: Currency) -> str:
-    """`INR`; for a unit of one's own `X.PTS.0`, which is nobody else's name: it starts and ends as beancount asks."""
+    """`INR`; for a custom unit `X.PTS.0`, which is unique and starts and ends as beancount requires."""
     name = unit_name(currency)
     return name if name.isalpha() else "X." + name.replace("/", ".")
 
 
 def _following(day: str) -> str:
-    """The day after: a balance is asserted as of the start of a day."""
+    """The next day: a balance is asserted at the start of a day."""
     return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
 
 
 def _check_years(ledger: Ledger, scope: Scope, calendar: Calendar) -> None:
-    """Ask the first and the last transaction of each wallet: their times never go back."""
+    """Check the first and the last transaction of each wallet: times never go back."""
     for account in accounts(ledger, scope):
         if account.last.seq:
             first = ledger.store.transaction(account.wallet.id, 1)
@@ -275,16 +275,16 @@ def _check_years(ledger: Ledger, scope: Scope, calendar: Calendar) -> None:
 
 
 def _check_year(day: str, following: int = 0) -> None:
-    """Whether beancount knows a day, and, where a balance is asserted at its end, the one that follows."""
+    """Raises InvalidInput if beancount cannot represent a day, or the next one, where its balance is asserted."""
     year = int(day[:4]) + (following if day.endswith("-12-31") else 0)
     if not FIRST_BEANCOUNT_YEAR <= year <= LAST_BEANCOUNT_YEAR:
         raise InvalidInput(
-            f"beancount has no words for the year {year:04}",
-            hint=f"years {FIRST_BEANCOUNT_YEAR} to {LAST_BEANCOUNT_YEAR}; hledger knows all",
+            f"beancount cannot represent the year {year:04}",
+            hint=f"years {FIRST_BEANCOUNT_YEAR} to {LAST_BEANCOUNT_YEAR}; hledger has no such limit",
         )
 
 
 def _string(text: str) -> str:
-    """User text within double quotes, on one line."""
+    """User text between double quotes, on one line."""
     cleaned = "".join(c if c.isprintable() else " " for c in text)
     return cleaned.replace("\\", "\\\\").replace('"', '\\"')

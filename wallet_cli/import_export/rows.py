@@ -1,4 +1,4 @@
-"""What every form of an export is made from: wallets with their transactions, in order, and the texts in them."""
+"""The common part of all export formats: wallets with their transactions, in order, and the texts in them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from wallet_cli.errors import StorageError
 from wallet_cli.operations.context import Ledger
 
 VERSION = 1
-"""Of the form of an export; a program that reads them refuses one that is newer."""
+"""The version of the export format; an import refuses a newer one."""
 
 
 class Scope(NamedTuple):
-    """What is exported: wallets from one id to another, and whether that is the whole ledger."""
+    """The part to export: wallets from one id to another, and whether that is the whole ledger."""
 
     first: int
     last: int
@@ -25,11 +25,11 @@ class Scope(NamedTuple):
 
 
 Row = Sequence[Any]
-"""A transaction as storage/sql.py EXPORTED reads it."""
+"""A transaction as a row of storage/sql.py EXPORTED."""
 
 
 class Named(NamedTuple):
-    """A wallet, and its WALLET as it is written in an export: by the owner's full number."""
+    """A wallet, and its WALLET name in an export: with the owner's full number."""
 
     wallet: Wallet
     name: str
@@ -49,7 +49,7 @@ def accounts(ledger: Ledger, scope: Scope) -> Iterable[Account]:
 
 
 def by_wallet(ledger: Ledger, scope: Scope) -> Iterator[tuple[Named, Iterator[Row]]]:
-    """Each wallet in scope that has transactions, with them in order: to be read before the next one is asked for."""
+    """Each wallet in scope that has transactions, with its transactions in order. Read them before the next wallet."""
     wallets = named_wallets(ledger, scope)
     rows = ledger.store.exported(scope.first, scope.last)
     row = next(rows, None)
@@ -61,15 +61,15 @@ def by_wallet(ledger: Ledger, scope: Scope) -> Iterator[tuple[Named, Iterator[Ro
 
 
 def wallet_named(wallets: Iterator[Named], wallet_id: int) -> Named:
-    """The wallet of that id, among those that follow. Raises StorageError for a ledger that lacks it."""
+    """The wallet with that id, among the next ones. Raises StorageError if it is missing."""
     named = next((each for each in wallets if each.wallet.id == wallet_id), None)
     if named is None:
-        raise StorageError(f"there is no wallet {format_wallet_id(wallet_id)}", hint="`wallet verify` says more")
+        raise StorageError(f"there is no wallet {format_wallet_id(wallet_id)}", hint="for details: wallet verify")
     return named
 
 
 def _of_one(row: Row, rows: Iterator[Row], following: list[Row | None]) -> Iterator[Row]:
-    """The rows of the first one's wallet; the one after them is left in `following`."""
+    """The rows of the first row's wallet; the row after them goes to `following`."""
     wallet_id = row[0]
     yield row
     for each in rows:
@@ -95,7 +95,7 @@ def money_text(currency: Currency) -> Callable[[int], str]:
 
 
 class _Days(dict[int, str]):
-    """`2026-11-22T` by the number of the day since 1970; few are ever asked for, and those again and again."""
+    """`2026-11-22T` by the number of the day since 1970; few days occur, each many times."""
 
     def __missing__(self, day: int) -> str:
         if len(self) > 10_000:

@@ -1,7 +1,6 @@
-"""What waits for whoever reads an answer more slowly than it is made, so that its snapshot need not.
+"""A buffer between an answer and a slow reader, so that the snapshot can close early.
 
-A snapshot that is open keeps SQLite's log from being used again: it would grow with every write, for as long as a
-reader does not read on.
+An open snapshot prevents the reuse of SQLite's log: the log would grow with every write while a reader pauses.
 """
 
 from __future__ import annotations
@@ -11,17 +10,17 @@ from struct import Struct
 from tempfile import SpooledTemporaryFile
 
 MEMORY_BYTES = 4 * 1024 * 1024
-"""How much is kept in memory, compressed; the rest is in an unnamed temporary file."""
+"""How much stays in memory, compressed; the rest is in an unnamed temporary file."""
 
 MAX_BYTES = 1024 * 1024 * 1024
 LENGTH = Struct("!I")
 
 
 class Spool:
-    """Parts of an answer, in order, each compressed behind its length. For one thread at a time."""
+    """Parts of an answer, in order, each compressed, after its length. For one thread at a time."""
 
     def __init__(self, folder: str | None = None) -> None:
-        """`folder` is where the temporary file may be made; None for where the system has them."""
+        """`folder` is for the temporary file; None for the system's folder."""
         self._file: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(MEMORY_BYTES, dir=folder)  # noqa: SIM115
         self._read_to = self._written_to = 0
 
@@ -30,7 +29,7 @@ class Spool:
         return self._read_to == self._written_to
 
     def put(self, part: bytes) -> bool:
-        """Keep a part; whether there was room for it within MAX_BYTES. Raises OSError where the disk has none."""
+        """Store a part. Returns whether it fits within MAX_BYTES. Raises OSError if the disk is full."""
         packed = zlib.compress(part, 1)
         if self._written_to + len(packed) > MAX_BYTES:
             return False
@@ -39,7 +38,7 @@ class Spool:
         return True
 
     def take(self) -> bytes:
-        """The oldest part; there has to be one. What has been taken is given back once nothing is left."""
+        """Remove and return the oldest part; there must be one. Space is freed when nothing is left."""
         self._file.seek(self._read_to)
         (length,) = LENGTH.unpack(self._file.read(LENGTH.size))
         part = zlib.decompress(self._file.read(length))
@@ -49,7 +48,7 @@ class Spool:
         return part
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Drop all parts."""
         self._read_to = self._written_to = 0
         self._file.seek(0)
         self._file.truncate()

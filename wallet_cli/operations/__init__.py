@@ -1,1 +1,1 @@
-"""Use cases: what a person or a program asks of a ledger. Text and ids in, answers out; both faces call only this."""
+"""Use cases of people and programs. Text and ids in, answers out; the command line and the server call only this."""

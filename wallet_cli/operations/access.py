@@ -1,4 +1,4 @@
-"""A token for a user, as whoever keeps the ledger gives it. What signs it is imported when one is asked for."""
+"""A token for a user, given by the ledger's keeper. The signing library is imported only when needed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from wallet_cli.operations.users import find_user
 def issue(ledger: Ledger, name: UserName, expires_minutes: int | None, notify: Callable[[str], None]) -> Answer:
     """A token with which a user may read their wallets and take money out of them: `token, token_type, user_id`.
 
-    `notify` is told what is wrong with the secret where that is let pass. Raises UserNotFound, MissingPackage, or
-    InvalidInput for a secret or a time that will not do.
+    `notify` gets a warning about a weak secret that is accepted. Raises UserNotFound, MissingPackage, or InvalidInput
+    for a wrong secret or time.
     """
     try:
         from wallet_cli.operations.tokens import open_tokens

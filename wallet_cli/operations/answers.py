@@ -1,6 +1,6 @@
-"""What goes out, on the command line and over HTTP alike: plain JSON values, amounts as text, times in UTC.
+"""Answers, on the command line and over HTTP alike: plain JSON values, amounts as text, times in UTC.
 
-The fields are those of fields.py, in that order; tests/unit/test_answers.py holds them to it.
+The fields are those of fields.py, in that order; tests/unit/test_answers.py checks it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def wallet_answer(account: Account, policy: Policy) -> Answer:
 
 
 def transaction_answer(transaction: Transaction, wallet: Wallet, *, replayed: bool = False) -> Answer:
-    """`meta`, `transfer`, `reverses`, `hold`, `forced` and `user_key` stand there where the transaction has them."""
+    """`meta`, `transfer`, `reverses`, `hold`, `forced` and `user_key` are there if the transaction has them."""
     answer: Answer = {
         "id": format_transaction_id(transaction.wallet_id, transaction.seq),
         "wallet_id": transaction.wallet_id,
@@ -87,7 +87,7 @@ def transaction_answer(transaction: Transaction, wallet: Wallet, *, replayed: bo
 
 
 def hold_answer(hold: Hold, wallet: Wallet, now_us: int, *, replayed: bool = False) -> Answer:
-    """`held` is what it still keeps from being spent."""
+    """`held` is the amount that it still keeps from being spent."""
     status = status_at(hold, now_us)
     ended_at_us = hold.expires_at_us if status == EXPIRED else hold.ended_at_us
     answer: Answer = {
@@ -110,7 +110,9 @@ def hold_answer(hold: Hold, wallet: Wallet, now_us: int, *, replayed: bool = Fal
 
 
 def total_answer(wallet: Wallet, period: Period, opening: Transaction, closing: Transaction) -> Answer:
-    """What moved between two moments: the difference of two snapshots, so opening + credits − debits = closing."""
+    """The credits and debits between two moments: the difference of two snapshots, so opening + credits − debits =
+    closing.
+    """
     credit_total = closing.credit_total - opening.credit_total
     debit_total = closing.debit_total - opening.debit_total
 

@@ -1,4 +1,4 @@
-"""Operator keys: made, listed and revoked. The key itself is shown once and stored as a hash."""
+"""Operator keys: creating, listing and revoking them. The key is shown once and stored as a hash."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ KEY_BYTES = 32
 
 
 def create(name: str, *, read_only: bool = False) -> Prepared[AddApiKey]:
-    """Make a key; the answer is the only place where it ever stands. Raises InvalidInput; the rules, KeyExists."""
+    """Create a key; only this answer ever has the key itself. Raises InvalidInput; the rules, KeyExists."""
     check_operator_name(name)
     key = KEY_PREFIX + secrets.token_urlsafe(KEY_BYTES)
     return Prepared(AddApiKey(name, hash_key(key), read_only), lambda result: {"key": key} | _changed(result))
 
 
 def revoke(name: str) -> Prepared[RevokeApiKey]:
-    """Refuse a key from now on. Raises InvalidInput; the rules, KeyNotFound."""
+    """Revoke a key: it is refused from now on. Raises InvalidInput; the rules, KeyNotFound."""
     return Prepared(RevokeApiKey(check_operator_name(name)), _changed)
 
 

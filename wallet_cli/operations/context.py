@@ -1,4 +1,4 @@
-"""The composition root: from settings to an open ledger. Called by a face for each use, never at import."""
+"""The composition root: from settings to an open ledger. Each caller opens it when needed, never at import."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from wallet_cli.storage.sqlite import MAX_LOG_BYTES, SqliteStore, log_bytes
 
 MAX_KNOWN_WALLETS = 10_000
 LOOK_TIMEOUT_S = 2.0
-"""How long those who only look at a ledger wait for it."""
+"""How long readers wait for the ledger."""
 
 if TYPE_CHECKING:
     from wallet_cli.storage.postgres import PostgresStore
@@ -39,30 +39,30 @@ if TYPE_CHECKING:
 
 
 class Ledger:
-    """An open ledger: `store` to read, `executor` to write, and the settings that rule it."""
+    """An open ledger: `store` to read, `executor` to write, and the settings."""
 
     def __init__(self, settings: Settings, store: Store, executor: Executor) -> None:
         self.chosen = settings
-        """The settings, but for those that the ledger itself says."""
+        """The settings, without those that the ledger keeps."""
         self.store = store
         self.executor = executor
         self.times_are_utc = False
-        """Whether a time with no offset is in UTC, as over HTTP, and not in the ledger's time zone."""
+        """Whether a time with no offset is in UTC (as over HTTP) or in the ledger's time zone."""
         self._known_facts = LedgerFacts()
         self._known_settings = settings
         self.known_wallets: dict[OwnedWallet, Wallet] = {}
-        """Wallets found by id and owner, for what never changes about them."""
+        """Wallets found by id and owner, for the fields that never change."""
 
     @property
     def settings(self) -> Settings:
-        """The settings in force here, as the ledger says them now."""
+        """The settings in force, with the ledger's current ones."""
         facts = self.store.facts()
         if facts != self._known_facts:
             self._known_facts, self._known_settings = facts, self.chosen.within(facts)
         return self._known_settings
 
     def told(self, settings: Settings) -> Ledger:
-        """The same ledger, with other settings."""
+        """The same ledger with other settings."""
         other = copy.copy(self)
         other.chosen = other._known_settings = settings
         other._known_facts = LedgerFacts()
@@ -73,15 +73,15 @@ class Ledger:
         return self.executor.policy.within(self.store.facts())
 
     def zone(self) -> tzinfo:
-        """The time zone of the ledger's days. Raises StorageError where this machine does not know it."""
+        """The time zone of the ledger's days. Raises StorageError if this machine does not know it."""
         return self.policy.tz
 
     def zone_of_times(self) -> tzinfo:
-        """The time zone of a time that is written with no offset."""
+        """The time zone of a time without an offset."""
         return UTC if self.times_are_utc else self.zone()
 
     def must_be_whole(self) -> None:
-        """Raises RestoreConflict while an export is being read back: what is missing is neither proven nor copied."""
+        """Raises RestoreConflict while an export is being imported: an incomplete ledger is not verified or copied."""
         if self.store.is_restoring():
             raise incomplete()
 
@@ -91,21 +91,21 @@ class Ledger:
         self.known_wallets[ref] = wallet
 
     def now_us(self) -> int:
-        """The time, in microseconds since 1970, by the clock that turns go by."""
+        """The time in microseconds since 1970, by the clock of the turns."""
         return self.executor.clock()
 
     def carry_out(self, command: Single, name: str) -> Applied | Replayed:
-        """Run one command in a turn of its own; raises the error of a refusal."""
+        """Run one command in one turn; raises the error of a refusal."""
         return accepted(self.executor.run([command], name)[0])
 
     def run(self, prepared: Prepared[Single], name: str) -> Answer:
-        """Run a write in a turn of its own, which others see called `name`; raises the error of a refusal."""
+        """Run a write in one turn, which others see as `name`; raises the error of a refusal."""
         with naming(*prepared.asked):
             return prepared.answer(self.carry_out(prepared.command, name))
 
 
 def as_told(ledger: Ledger, **told: str | None) -> Ledger:
-    """The same ledger, with settings that a caller chose in the place of its own."""
+    """The same ledger, with settings of the caller in the place of the ledger's."""
     chosen = {name: Value(text, "the request") for name, text in told.items() if text is not None}
     if not chosen:
         return ledger
@@ -113,7 +113,7 @@ def as_told(ledger: Ledger, **told: str | None) -> Ledger:
 
 
 def accepted(result: Result) -> Applied | Replayed:
-    """The result of a single command, if it was not refused; raises the error of a refusal."""
+    """The result of a single command; raises the error of a refusal."""
     if isinstance(result, Refusal):
         raise result.error
     assert not isinstance(result, AppliedAtomic)
@@ -121,32 +121,35 @@ def accepted(result: Result) -> Applied | Replayed:
 
 
 def chosen_policy(settings: Settings) -> Policy:
-    """The rules that the settings choose; what they leave open, the ledger says. Raises InvalidInput."""
+    """The rules from the settings; the ledger has the rest. Raises InvalidInput."""
     minimum = None if settings.given("minimum_balance") is None else settings.minimum_balance
     return Policy(minimum, clock_skew_us=settings.clock_skew_us)
 
 
 def first_settings(settings: Settings, notify: Callable[[str], None]) -> LedgerFacts:
-    """What a ledger that is made now keeps of the settings.
+    """The settings that a new ledger keeps.
 
-    Raises InvalidInput for a wrong one, and StorageError where the clock cannot be right.
+    Raises InvalidInput for a wrong one, and StorageError if the clock cannot be right.
     """
     wrong = None if settings.clock_skew_us is None else first_refused(system_us())
     if wrong is not None:
         raise wrong
     facts = settings.of_new_ledger()
     if settings.timezone is None:
-        notify("the system's time zone has no IANA name, so the ledger's is UTC: `wallet ledger set timezone ZONE`")
+        notify(
+            "the system's time zone has no IANA name, so the ledger uses UTC;"
+            " to change it: wallet ledger set timezone ZONE"
+        )
     return facts
 
 
 def known_facts(settings: Settings) -> LedgerFacts:
-    """What the ledger that the settings name says of itself, if it is here and can be read; nothing is made for it."""
+    """The facts that the ledger of the settings keeps, if it can be read from here. Creates nothing."""
     try:
         if not _scheme(settings.db):
             return facts_in(ledger_path(settings.db), LOOK_TIMEOUT_S)
         if _scheme(settings.db) not in POSTGRES_SCHEMES:
-            return LedgerFacts()  # a server is not called for this
+            return LedgerFacts()  # no request to a server for this
         from wallet_cli.storage.postgres import PostgresStore
 
         store = PostgresStore(settings.db, LOOK_TIMEOUT_S)
@@ -173,10 +176,10 @@ def open_ledger(
 ) -> Iterator[Ledger]:
     """Open the ledger that the settings name, for the length of a `with` block.
 
-    `notify` is told, in one line, when a ledger is made or migrated, or has a log that cannot be cut. `busy_timeout_s`
-    bounds the wait for programs that write without taking turns (default: as long as for a turn). Raises LedgerNotFound
-    where there is none, unless the `purpose` is MAKE; StorageError, Busy or InvalidInput; and, unless `arriving`,
-    LedgerMoved for one that is not all there yet (operations/move.py): what is missing is no answer.
+    `notify` gets one line when a ledger is created or migrated, or has a log that cannot be shortened. `busy_timeout_s`
+    limits the wait for programs that write without taking turns (default: the limit for a turn). Raises LedgerNotFound
+    if there is none, unless the `purpose` is MAKE; StorageError, Busy or InvalidInput; and, unless `arriving`,
+    LedgerMoved for one that is not complete yet (operations/move.py): missing rows would give wrong answers.
     """
     scheme = _scheme(settings.db)
     if scheme in POSTGRES_SCHEMES:
@@ -189,11 +192,11 @@ def open_ledger(
         try:
             make_folder(path.parent)
         except OSError as error:
-            hint = hint_of(error, "or give --db")
+            hint = hint_of(error, "use another --db")
             raise StorageError(f"cannot make the folder {path.parent}: {error.strerror}", hint=hint) from None
     timeout_s = settings.lock_timeout_s
     lock = open_write_lock(beside(path, ".lock"))
-    # Before the ledger is read, or what others write meanwhile would seem to be missing.
+    # Before the ledger is read: otherwise, what others write meanwhile would seem to be missing.
     last_commit = lock.last_commit()
     try:
         store = open_store(
@@ -222,7 +225,7 @@ def open_ledger(
 
 
 def _cut_log(path: Path, notify: Callable[[str], None]) -> None:
-    """Cut a log that has grown, or tell who prevents it. Whatever comes of it, what the command did is done."""
+    """Shorten a log that has grown, or say which process prevents it. The command's own work is done either way."""
     from wallet_cli.storage.log_file import cut_log
 
     try:
@@ -235,7 +238,7 @@ def _cut_log(path: Path, notify: Callable[[str], None]) -> None:
 
 @contextmanager
 def _on_server(settings: Settings, notify: Callable[[str], None], purpose: Purpose, arriving: bool) -> Iterator[Ledger]:
-    """A ledger in PostgreSQL; row locks are its turns."""
+    """A ledger in PostgreSQL, where row locks take the place of turns."""
     try:
         from wallet_cli.storage.postgres import PostgresStore
     except ImportError as error:

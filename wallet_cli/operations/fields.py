@@ -1,11 +1,11 @@
-"""The one list of fields: what each answer holds, on the command line and over HTTP alike, in the order in which it is
+"""The one list of fields: what each answer has, on the command line and over HTTP alike, in the order in which it is
 shown.
 
-Columns of CSV, the schemas of the OpenAPI document and the tables of docs/ are made from it. Making these classes takes
+CSV columns, the schemas of the OpenAPI document and the tables of docs/ are made from it. Creating these classes takes
 milliseconds: import this for type checking, or where the fields themselves are needed.
 
-Text in `Annotated` says what a field means. What a kind of value looks like (`Money`, `Time` …) stands in
-web/responses.py. Fields may be added; none is renamed or dropped.
+Text in `Annotated` says what a field means. The format of a kind of value (`Money`, `Time` …) is in web/responses.py.
+Fields may be added; none is renamed or removed.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class User(TypedDict):
     """A user."""
 
     id: Id
-    phone_number: Annotated[PhoneNumber, "As it was typed."]
+    phone_number: Annotated[PhoneNumber, "As typed."]
     phone_e164: E164
     name: str | None
     created_at: Time
@@ -61,7 +61,7 @@ class Wallet(TypedDict):
     currency: CurrencyName
     status: WalletStatus
     balance: Money
-    held: Annotated[Money, "What its open holds keep."]
+    held: Annotated[Money, "The sum that its open holds keep."]
     available: Annotated[Money, "What a debit may take now."]
     minimum_balance: Money
     transactions: Count
@@ -73,9 +73,9 @@ class Wallet(TypedDict):
 
 
 class WalletThen(Wallet):
-    """A wallet as it was at a time past, or is now."""
+    """A wallet as it was at a past time, or is now."""
 
-    at: NotRequired[Annotated[Time, "The moment that it was asked for, where one was."]]
+    at: NotRequired[Annotated[Time, "The requested moment, if the request has one."]]
 
 
 class Transaction(TypedDict):
@@ -87,31 +87,31 @@ class Transaction(TypedDict):
     kind: TransactionKind
     is_credit: bool
     amount: Money
-    balance: Annotated[Money, "The wallet's, just after it."]
+    balance: Annotated[Money, "The wallet's balance just after it."]
     currency: CurrencyName
     at: Time
     note: str | None
     key: str | None
-    meta: NotRequired[Annotated[Metadata, "The metadata that it was made with."]]
-    transfer: NotRequired[Annotated[TransactionId, "The other one of a transfer."]]
-    reverses: NotRequired[Annotated[TransactionId, "What it takes back, in part or whole."]]
+    meta: NotRequired[Annotated[Metadata, "The metadata given with it."]]
+    transfer: NotRequired[Annotated[TransactionId, "The other transaction of a transfer."]]
+    reverses: NotRequired[Annotated[TransactionId, "The transaction that it reverses, in part or whole."]]
     hold: NotRequired[Annotated[HoldId, "The hold that it captures, in part or whole."]]
-    forced: NotRequired[Annotated[bool, "True where an operator had it pass floors and limits."]]
-    user_key: NotRequired[Annotated[bool, "True where the key is one of the user's, apart from those of operators."]]
+    forced: NotRequired[Annotated[bool, "True if an operator forced it past minimums and limits."]]
+    user_key: NotRequired[Annotated[bool, "True if the key is a user's. Keys of users and of operators are separate."]]
     replayed: NotRequired[Replayed]
 
 
 class TransactionDetail(Transaction):
     """A transaction, and how much of it has been reversed."""
 
-    reversed: Annotated[Money, "How much of it has been taken back."]
-    reversals: Annotated[list[TransactionId], "By which transactions."]
+    reversed: Annotated[Money, "How much of it was reversed."]
+    reversals: Annotated[list[TransactionId], "The transactions that reversed it."]
 
 
 class Transfer(TypedDict):
     """Both transactions of a transfer."""
 
-    id: Annotated[TransactionId, "That of the debit."]
+    id: Annotated[TransactionId, "The id of the debit."]
     debit: Transaction
     credit: Transaction
     replayed: NotRequired[Replayed]
@@ -178,7 +178,7 @@ class _OfWallet(TypedDict):
 
 
 class Total(_OfWallet, _Bounds):
-    """What a wallet took in and gave out over a period."""
+    """A wallet's credits and debits over a period."""
 
     opening_balance: Money
     credit_total: Money
@@ -223,7 +223,7 @@ class StatementHead(_Holder, _Bounds):
 class Statement(StatementHead):
     """A wallet over a period."""
 
-    totals: Annotated[list[KindTotal], "Of each kind that occurs."]
+    totals: Annotated[list[KindTotal], "One for each kind that occurs."]
     transactions: Annotated[list[Transaction], "The oldest first."]
 
 
@@ -258,14 +258,14 @@ class Ledger(TypedDict):
 
     id: Uuid
     schema: Version
-    currency: Annotated[CurrencyName | None, "Of a wallet for which none is given; null: the program's default."]
-    phone_region: Annotated[str | None, "Of numbers with no `+`."]
-    minimum_balance: Annotated[Money | None, "No debit goes below it, unless the wallet has its own."]
-    timezone: Annotated[str | None, "Whose days its days are, an IANA name; null: UTC."]
+    currency: Annotated[CurrencyName | None, "The default currency of new wallets; null: the program's."]
+    phone_region: Annotated[str | None, "The region of phone numbers with no `+`."]
+    minimum_balance: Annotated[Money | None, "The minimum balance of wallets that have none of their own."]
+    timezone: Annotated[str | None, "The time zone of its days, an IANA name; null: UTC."]
 
 
 class Verification(TypedDict):
-    """What was found right."""
+    """What was checked."""
 
     ok: bool
     wallets: Count
@@ -339,14 +339,14 @@ class Token(TypedDict):
 
 class _Counted(TypedDict):
     applied: Annotated[Count, "Transactions and holds."]
-    replayed: Annotated[Count, "Those that had been applied before."]
+    replayed: Annotated[Count, "Those that were applied before."]
     refused: Annotated[Count, "Lines."]
     users_created: Count
     wallets_created: Count
 
 
 class RefusedLine(TypedDict):
-    """Why a line of a file was refused."""
+    """A refused line of a file, and why."""
 
     line: Id
     code: Code
@@ -355,33 +355,33 @@ class RefusedLine(TypedDict):
 
 
 class RefusedPartLine(RefusedLine):
-    """Why a line of a part of a file was refused."""
+    """A refused line of a part of a file, and why."""
 
     retryable: bool
     details: Details
 
 
 class ImportSummary(_Counted):
-    """What became of the lines of a file."""
+    """The result of the lines of a file."""
 
-    skipped: NotRequired[Annotated[Count, "Lines that were there already, with `duplicates=skip`."]]
-    dry_run: NotRequired[Annotated[bool, "True where nothing was changed."]]
+    skipped: NotRequired[Annotated[Count, "Lines that were skipped as duplicates, with `duplicates=skip`."]]
+    dry_run: NotRequired[Annotated[bool, "True if nothing was changed."]]
 
 
 class ImportResult(ImportSummary):
-    """What became of the lines of a file, and why some were refused."""
+    """The result of the lines of a file, and why some were refused."""
 
-    rejects: Annotated[list[RefusedLine], "Why lines were refused, the first 1,000 of them."]
+    rejects: Annotated[list[RefusedLine], "The refused lines and why, the first 1,000."]
 
 
 class PartResult(_Counted):
-    """What became of the lines of a part of a file."""
+    """The result of the lines of a part of a file."""
 
-    broken: Annotated[list[str], "Wallets of which a line of an export was refused."]
+    broken: Annotated[list[str], "Wallets for which a line of an export was refused."]
     found: NotRequired[
         Annotated[
             list[list[int | str]],
-            "With `find`: the number of a line, how often that is there, and what it is; or what earlier imports"
+            "With `find`: the number of a line, how often the ledger has it, and what it is; or what earlier imports"
             " applied to its wallet: their digest, what, and how often.",
         ]
     ]
@@ -389,10 +389,10 @@ class PartResult(_Counted):
 
 
 class ItemResult(TypedDict):
-    """What became of one transaction of a batch: `data`, or the fields of a failure."""
+    """The result of one transaction of a batch: `data`, or the fields of a failure."""
 
-    status: Annotated[int, "What the transaction alone would be answered: 201 or 200, or that of a failure."]
-    data: Annotated[Transaction | None, "Null where it was refused."]
+    status: Annotated[int, "The status of the transaction if it were sent alone: 201 or 200, or that of a failure."]
+    data: Annotated[Transaction | None, "Null if it was refused."]
     message: NotRequired[str]
     code: NotRequired[Code]
     details: NotRequired[Details]
@@ -401,12 +401,12 @@ class ItemResult(TypedDict):
 
 
 class BatchResult(TypedDict):
-    """What became of a batch."""
+    """The result of a batch."""
 
     applied: Count
     replayed: Count
     refused: Count
-    results: Annotated[list[ItemResult], "One an item, in order."]
+    results: Annotated[list[ItemResult], "One for each item, in order."]
 
 
 class Failure(TypedDict):
@@ -611,9 +611,9 @@ class Help(TypedDict):
 
 
 LISTS: dict[str, type] = {"users": User, "wallets": Wallet, "transactions": Transaction, "holds": Hold}
-"""What is listed, by what the list is called."""
+"""The fields of the rows of each list, by the name of the list."""
 
 
 def columns(name: str) -> tuple[str, ...]:
-    """The columns of a list as CSV. Whether a key had been used before is told of one thing alone."""
+    """The CSV columns of a list. `replayed` belongs to single answers alone."""
     return tuple(each for each in LISTS[name].__annotations__ if each != "replayed")

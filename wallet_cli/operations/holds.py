@@ -41,12 +41,12 @@ def add(
 
 
 def _held(ledger: Ledger, wallet: Wallet) -> Callable[[Applied | Replayed], Answer]:
-    """How placing or voiding a hold is told."""
+    """Makes the answer of placing or voiding a hold."""
 
     def answer(result: Applied | Replayed) -> Answer:
         hold = result.made
         assert isinstance(hold, Hold)
-        # As it was answered then, though it may have expired since.
+        # The first answer, even if the hold has expired since.
         replayed = isinstance(result, Replayed)
         return hold_answer(hold, wallet, hold.created_at_us if replayed else ledger.now_us(), replayed=replayed)
 
@@ -64,7 +64,7 @@ def capture(
 ) -> Prepared[CaptureHold]:
     """Debit what a hold keeps, or a part of it; the answer is the `transaction`.
 
-    What is left is released, or still held with `keep`. Raises HoldNotFound or InvalidInput.
+    The rest is released, or kept on hold with `keep`. Raises HoldNotFound or InvalidInput.
     """
     key, _ = check_texts(note, key, None)
     wallet = _wallet_of(ledger, id_)
@@ -73,7 +73,7 @@ def capture(
 
 
 def void(ledger: Ledger, id_: HoldId) -> Prepared[VoidHold]:
-    """Let go of what a hold keeps; the answer is the `hold`. Raises HoldNotFound; the rules, HoldNotOpen."""
+    """Release what a hold keeps; the answer is the `hold`. Raises HoldNotFound; the rules, HoldNotOpen."""
     return Prepared(VoidHold(id_.wallet_id, id_.number), _held(ledger, _wallet_of(ledger, id_)))
 
 

@@ -1,4 +1,4 @@
-"""What a ledger says of itself: its id, and the settings that it keeps, so that all who use it agree."""
+"""A ledger's id, and the settings that it keeps so that all its users have the same."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from wallet_cli.storage.sql import SCHEMA_VERSION
 
 
 def show(ledger: Ledger) -> Answer:
-    """The ledger's id, where it is, its schema, and its own settings, null where the program's default rules."""
+    """The ledger's id, address, schema and settings; null for the program's default."""
     return ledger_answer(ledger.store.itself().facts) | {"db": ledger.store.address}
 
 
 def change(ledger: Ledger, name: str, value: str) -> Answer:
-    """Change one setting, `none` leaving it to the program; answers as `show`. Raises InvalidInput."""
+    """Change one setting; `none` means the program's default. Answers as `show`. Raises InvalidInput."""
     commands = changes(ledger, {name: value})
     for result in ledger.executor.run(commands, "ledger set"):
         accepted(result)
@@ -31,18 +31,18 @@ def change(ledger: Ledger, name: str, value: str) -> Answer:
 
 
 def changes(ledger: Ledger, given: Mapping[str, str]) -> list[SetLedger]:
-    """The commands that change the settings that are given. Raises InvalidInput for one that cannot be."""
+    """The commands that change the given settings. Raises InvalidInput for a wrong one."""
     values = {name: checked(name, text) for name, text in given.items()}
     facts = ledger.store.itself().facts._replace(**values)
     if not values.keys().isdisjoint(("currency", "minimum_balance")):
-        # A minimum that the currency cannot say would refuse every debit.
+        # A minimum that the currency cannot represent would refuse every debit.
         currency = parse_stored(facts.currency or BY_NAME["currency"].default)
         parse_minimum(facts.minimum_balance or BY_NAME["minimum_balance"].default, currency)
     return [SetLedger(name, value) for name, value in values.items()]
 
 
 def changed(ledger: Ledger, commands: list[SetLedger]) -> Answer:
-    """What a change answers: the ledger, with what was set as it was set. Nothing more is read for that."""
+    """The answer of a change: the ledger with the new settings. Nothing is read again."""
     return ledger_answer(ledger.store.facts_of_turn()._replace(**dict(commands)))
 
 
@@ -51,9 +51,9 @@ def ledger_answer(facts: LedgerFacts) -> Answer:
 
 
 def checked(name: str, text: str, currency: Callable[[str], object] = parse_currency) -> str | None:
-    """A setting as a ledger keeps it. Raises InvalidInput; `currency` is how one is read."""
+    """The text of a setting as a ledger keeps it. `currency` is the parser for a currency. Raises InvalidInput."""
     if name not in LEDGER_SETTINGS:
-        raise InvalidInput(f"a ledger keeps no setting {shown(name)}", hint=f"one of {', '.join(LEDGER_SETTINGS)}")
+        raise InvalidInput(f"there is no ledger setting {shown(name)}", hint=f"one of {', '.join(LEDGER_SETTINGS)}")
     if text == NO_LIMIT:
         if name == "timezone":
             raise InvalidInput("a ledger always has a time zone", hint="wallet ledger set timezone UTC")

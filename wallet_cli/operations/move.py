@@ -1,12 +1,12 @@
 """Moving a ledger to another place: from a file to PostgreSQL, back, or between two of a kind.
 
 Both ends are marked first (storage/move_state.py): the new one as `arriving`, then the old one as `moving`, with the
-same random name of the move. From then on neither takes writes, so rows can be copied with no lock held, from where the
-last batch ended, whoever was killed there. Then the copy is proven, the new ledger opened to writes, and the old one
-marked as `moved`, in this order: at each moment at most one of the two takes writes, and running it again goes on.
+same random name for the move. From then on neither takes writes, so rows can be copied without a lock, starting after
+the last copied batch if a run was killed. Then the copy is proven, the new ledger opened for writes, and the old one
+marked as `moved`, in this order. So at most one of the two takes writes at any moment, and running it again continues.
 
-A move is named anew whenever a new ledger is marked that did not bear its name. So once `cancel` has taken the name
-from the new ledger, nothing of that move can finish, though it may still be running.
+A move gets a new name whenever a new ledger without its name is marked. So after `cancel` has removed the name from the
+new ledger, that move cannot finish, even if its process is still running.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ BATCH_ROWS = 10_000
 
 Notify = Callable[[str], None]
 Watch = Callable[[str, int, int | None], None]
-"""Is told what is being done, how much of it has been, and of how much, where that is known."""
+"""Called with the step, how much of it is done, and the total where that is known."""
 
 
 def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
-    """Move the ledger that the settings name to `to`, or go on with that: `moved, from, to`, and what there was of it.
+    """Move the ledger of the settings to `to`, or continue its move: `moved, from, to`, and the counts of what it has.
 
-    Raises InvalidInput where `to` cannot take it, LedgerMoved where it is on its way elsewhere, Busy where others write
-    for too long, and StorageError where one of the two cannot be read or written, or the copy is not the same: then the
-    old ledger takes no writes until it is run again, or called off.
+    Raises InvalidInput if `to` cannot take it, LedgerMoved if it is moving elsewhere, Busy if others write for too
+    long, and StorageError if one of the two cannot be read or written, or the copy differs. In that case the old ledger
+    takes no writes until the move is run again or cancelled.
     """
     with _opened(settings, settings.db, notify) as old:
         known = old.store.move_state()
@@ -50,7 +50,7 @@ def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
             raise refusal(known)
         with _opened(settings, to, notify, Purpose.MAKE) as new:
             if old.store.identity() == new.store.identity():
-                raise InvalidInput(f"that is the same ledger: {new.store.address}", hint="move it somewhere else")
+                raise InvalidInput(f"that is the same ledger: {new.store.address}", hint="give another destination")
             old.must_be_whole()
             name = _named(old, new)
             with old.store.many_batches(), new.store.many_batches():
@@ -63,9 +63,9 @@ def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
 
 
 def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
-    """Call off a move that has not been completed: the old ledger takes writes again, and what is in the new one goes.
+    """Cancel a move that is not complete: the old ledger takes writes again, and the rows in the new one are deleted.
 
-    `to` is the new ledger, where its address as it is noted does not do: with a password, say.
+    `to` is the new ledger; give it if the noted address is not enough, for example without its password.
     """
     with _opened(settings, settings.db, notify) as old:
         known = old.store.move_state()
@@ -89,16 +89,17 @@ def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
 
 @contextmanager
 def _opened(settings: Settings, db: str, notify: Notify, purpose: Purpose = Purpose.WRITE) -> Iterator[Ledger]:
-    """A ledger that is kept here, or in a database that is talked to from here."""
+    """A ledger on this machine, or in a database that this machine reaches."""
     if not db:
         raise InvalidInput("missing destination: use --to DB", hint="wallet move --to URL")
     scheme = db.partition("://")[0] if "://" in db else ""
     if scheme and scheme not in POSTGRES_SCHEMES:
         raise InvalidInput(
-            f"a ledger does not move to or from {shown(scheme + '://…')}",
-            hint="a path, or postgresql://user@host/database; what a server has is moved where that server runs",
+            f"a ledger cannot move to or from {shown(scheme + '://…')}",
+            hint="a path, or postgresql://user@host/database; to move a server's ledger, run `wallet move`"
+            " where the server runs",
         )
-    # The ledger of the settings may be one that is made in a folder that is made; any other is just where it is said.
+    # Only for the settings' ledger may a folder be created; any other path is used as given.
     of_it = settings if db == settings.db else Settings({**settings.values, "db": Value(db, "--to")})
     with open_ledger(of_it, notify, purpose=purpose, arriving=True) as ledger:
         yield ledger
@@ -106,29 +107,32 @@ def _opened(settings: Settings, db: str, notify: Notify, purpose: Purpose = Purp
 
 @contextmanager
 def _alone(ledger: Ledger) -> Iterator[MoveState]:
-    """Be the only writer for the length of a `with` block, one transaction; given the move state as it stands."""
+    """Be the only writer for the length of a `with` block, one transaction. Yields the current move state."""
     with ledger.executor.exclusively("moving the ledger") as move_state:
         yield move_state
 
 
 def _expect(move_state: MoveState, known: MoveState) -> None:
     if move_state != known:
-        raise Busy("somebody else began, ended or called off a move of this ledger", hint="look, and try again")
+        raise Busy(
+            "another process started, finished or cancelled a move of this ledger",
+            hint="check the ledger, and try again",
+        )
 
 
 def _leads_nowhere(known: MoveState, to: str) -> bool:
-    """Whether a ledger that is on its way somewhere would have a file made that it cannot move to."""
+    """Whether this would create a file for a ledger that is already moving elsewhere."""
     if "://" in to:
         return False
     path = ledger_path(to)
     return not path.exists() and (known.state == MOVED or str(path) != known.other)
 
 
-# The marks.
+# Marking both ends.
 
 
 def _named(old: Ledger, new: Ledger) -> str:
-    """The name of the move, which both ends bear from now on, or which has been completed."""
+    """The name of the move, which both ends now have, or which was completed."""
     known, there = old.store.move_state(), new.store.move_state()
     if known.state is not None and known.move is not None:
         if known.move in (there.origin, there.move if there.state == ARRIVING else None):
@@ -137,10 +141,10 @@ def _named(old: Ledger, new: Ledger) -> str:
             raise refusal(known)
     name = os.urandom(16).hex()
     with _alone(new) as there:
-        _expect(old.store.move_state(), known)  # what another process put there, it put there after marking both
+        _expect(old.store.move_state(), known)  # another process writes a name there only after it marked both
         _check_free(old, new, there)
         new.store.set_move_state(MoveState(ARRIVING, old.store.address, name, new.now_us(), there.origin))
-    # Only now: a new ledger that bears this name was there before the old one did.
+    # Only now: the new ledger must have the name before the old one.
     with _alone(old) as move_state:
         _expect(move_state, known)
         old.store.set_move_state(MoveState(MOVING, new.store.address, name, old.now_us(), known.origin))
@@ -148,18 +152,18 @@ def _named(old: Ledger, new: Ledger) -> str:
 
 
 def _check_free(old: Ledger, new: Ledger, there: MoveState) -> None:
-    """Whether a ledger may be moved there: one with nothing in it, which nothing is on its way to."""
+    """Raises InvalidInput unless a ledger may be moved there: it must be empty, and not the target of another move."""
     hint = "give a path or a database where there is no ledger yet"
-    # One that this ledger was marked for, by who ended before this ledger was marked itself, is free again.
+    # A target is free again if the process that marked it for this ledger ended before it marked this ledger.
     if there.state is not None and (there.state != ARRIVING or there.other != old.store.address):
         raise InvalidInput(f"{new.store.address} is not free: {refusal(there).message}", hint=hint)
     if not new.store.is_empty():
-        raise InvalidInput(f"there is a ledger with something in it: {new.store.address}", hint=hint)
+        raise InvalidInput(f"there is already a ledger with data: {new.store.address}", hint=hint)
 
 
 def _check_arriving(move_state: MoveState, name: str) -> None:
     if (move_state.state, move_state.move) != (ARRIVING, name):
-        raise Busy("the move was ended or called off by somebody else", hint="look, and try again")
+        raise Busy("another process finished or cancelled this move", hint="check the ledger, and try again")
 
 
 def _open(new: Ledger, name: str) -> None:
@@ -170,26 +174,26 @@ def _open(new: Ledger, name: str) -> None:
 
 
 def _close(old: Ledger, name: str) -> None:
-    """Have the old ledger say for good where it went; it has taken no writes for long."""
+    """Mark the old ledger as moved, for good. It takes no writes since the move began."""
     with _alone(old) as move_state:
         if move_state.move != name:
-            raise Busy("somebody else changed what this ledger says of its move", hint="look, and try again")
+            raise Busy("another process changed this ledger's move state", hint="check the ledger, and try again")
         if move_state.state == MOVING:
             old.store.set_move_state(move_state._replace(state=MOVED, since_us=old.now_us()))
 
 
 def _take_back(new: Ledger, known: MoveState) -> None:
-    """Leave nothing at the new end that a move by that name could finish."""
+    """Remove everything at the new end with which a move of that name could finish."""
     with _alone(new) as there:
         if there.origin == known.move:
             raise LedgerMoved(
-                f"this ledger has all arrived at {known.other}, which may have been written to since",
-                hint="`wallet move --to …` once more marks this one as moved",
+                f"this ledger was copied to {known.other}, which may have new transactions by now",
+                hint="finish the move: `wallet move --to …`",
                 **refusal(known).details,
             )
         if (there.state, there.move) == (ARRIVING, known.move):
             new.store.clear()
-            # No two ledgers have one id.
+            # No two ledgers may have the same id.
             new.store.set_facts(new.store.itself().facts._replace(uuid=str(uuid.uuid4())))
             new.store.set_move_state(MoveState(origin=there.origin))
         elif new.store.address != known.other:
@@ -204,7 +208,7 @@ def _elsewhere(known: MoveState, address: str) -> InvalidInput:
 
 
 def _copy(old: Ledger, new: Ledger, name: str, watch: Watch) -> None:
-    """Copy what is not there yet, a batch a transaction. Each looks at the move state, and how far the copy is."""
+    """Copy what is missing, one batch in each transaction. Each checks the move state, and how far the copy is."""
     total = sum(old.store.count(copied) for copied in COPIED)
     done = sum(new.store.count(copied) for copied in COPIED)
     watch("copying", done, total)
@@ -222,7 +226,7 @@ def _copy(old: Ledger, new: Ledger, name: str, watch: Watch) -> None:
         _check_arriving(move_state, name)
         there = {operator.name for operator in new.store.operators()}
         new.store.add_operators([operator for operator in old.store.operators() if operator.name not in there])
-        # What moves is the ledger itself: its id and its settings.
+        # The ledger's id and settings move too.
         new.store.set_facts(old.store.itself().facts)
     new.store.settle()
 
@@ -231,16 +235,16 @@ def _copy(old: Ledger, new: Ledger, name: str, watch: Watch) -> None:
 
 
 def _prove(old: Ledger, new: Ledger, watch: Watch) -> None:
-    """See that both ledgers hold the same, side by side; raises StorageError for the first thing that differs.
+    """Check that both ledgers have the same data, row by row; raises StorageError for the first difference.
 
-    A wallet's head hash stands for all its transactions, of which `verify` works out each hash in the new ledger again.
+    A wallet's head hash stands for all its transactions: `verify` computes each hash again in the new ledger.
     """
     for copied in COPIED:
         counts = old.store.count(copied), new.store.count(copied)
         if counts[0] != counts[1]:
             raise _differs(f"{counts[0]} {copied.table} became {counts[1]}")
     if old.store.itself().facts != new.store.itself().facts:
-        raise _differs("what the ledger says of itself")
+        raise _differs("the ledger's id or settings")
     total = sum(old.store.count(copied) for copied in COPIED if copied.table != "transactions")
     now_us = old.now_us()
     with old.store.snapshot(), new.store.snapshot():
@@ -257,10 +261,10 @@ def _prove(old: Ledger, new: Ledger, watch: Watch) -> None:
 def _side_by_side(old: Ledger, new: Ledger, now_us: int) -> Iterator[tuple[Any, Any]]:
     ends = old.store, new.store
     yield from zip_longest(*(store.users() for store in ends))
-    # The wallet, its last transaction with its hash, and what is held.
+    # The wallet, its last transaction with its hash, and its holds.
     yield from zip_longest(*(store.accounts_after(0, -1, now_us) for store in ends))
     yield from zip_longest(*(store.holds_in_order() for store in ends))
-    # By name here, because the two may order letters differently.
+    # Sorted by name here, because the two engines may order letters differently.
     yield from zip_longest(*(sorted(store.operators()) for store in ends))
 
 
@@ -275,7 +279,9 @@ def _name_of(thing: User | Account | Hold | ApiKey) -> str:
 
 
 def _differs(what: str) -> StorageError:
-    return StorageError(f"the copy is not the same: {what}", hint="`wallet move --cancel`, and then move it again")
+    return StorageError(
+        f"the copy is not the same: {what}", hint="cancel with `wallet move --cancel`, and move it again"
+    )
 
 
 def _answer(old: Ledger, new: Ledger, *, moved: bool) -> Answer:

@@ -1,4 +1,4 @@
-"""Pages of a list: how long one may be, and where the next one goes on."""
+"""Pages of a list: their length, and where the next one starts."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ MAX_LIMIT = 1000
 DEFAULT_LIMIT = 20
 
 FIRST_PIECE, MAX_PIECE = 500, 4_000
-"""How many transactions one statement goes over where few of them may be wanted: it ends soon, and lets go of the
-snapshot that it was read from, however slowly its answer is taken."""
+"""How many transactions one statement examines where few of them may match: it ends soon, and releases the snapshot
+that it reads, however slowly the caller takes the answer."""
 
 
 class Paged(NamedTuple):
-    """A list that has not been read yet. Nothing is asked for before one of these is called."""
+    """A list that is not read yet. Nothing is queried before one of these is called."""
 
     page: Callable[[int, str | None, bool], Answer]
-    """A page by its limit and cursor: the things by the name of the list, `next_cursor`, and if the last argument says
-    so `count`, how many there are in all, where that is known."""
+    """A page by its limit and cursor: the rows under the name of the list, `next_cursor`, and, if the last argument
+    asks for it, `count`: the length of the whole list, where that is known."""
 
     rest: Callable[[str | None], Iterator[Answer]]
-    """All that comes after a cursor, one thing at a time and in constant memory."""
+    """Everything after a cursor, one row at a time, in constant memory."""
 
 
 def paged(
     name: str, read: Callable[[int, int], Iterator[tuple[int, Answer]]], count: Callable[[], int | None]
 ) -> Paged:
-    """A list called `name`. `read` is given an id or number to go on after (0 for none) and how many things are wanted
-    (-1 for all), and gives each thing with its id or number."""
+    """A list called `name`. `read` gets the id or number after which to continue (0 for none) and how many rows are
+    wanted (-1 for all), and yields each row with its id or number."""
 
     def page(limit: int, cursor: str | None, counted: bool) -> Answer:
         check_limit(limit)
@@ -55,25 +55,27 @@ def check_limit(limit: int) -> None:
 
 
 def parse_after(cursor: str | None) -> int:
-    """The id or number that a page of things in the order of these goes on after; 0 for the first page."""
+    """The id or number after which a page continues; 0 for the first page."""
     if cursor is None:
         return 0
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 19 and 1 <= int(cursor) <= MAX_ID):
-        raise InvalidInput(f"not a cursor: {shown(cursor)}", hint="give the next_cursor of the page before, unchanged")
+        raise InvalidInput(
+            f"not a cursor: {shown(cursor)}", hint="give the next_cursor of the previous page, unchanged"
+        )
     return int(cursor)
 
 
 def pieces(first: int, last: int, size: int = MAX_PIECE) -> Iterator[tuple[int, int]]:
-    """The numbers from `first` to `last` piece by piece, in order: the first and the last of each.
+    """The numbers from `first` to `last` in pieces, in order: the first and the last of each piece.
 
-    Transactions are never changed nor put between others: read in pieces, they are the same as read at once.
+    Transactions never change, and none is inserted between others: read in pieces, they are the same as read at once.
     """
     for low in range(first, last + 1, size):
         yield low, min(low + size - 1, last)
 
 
 def pieces_back(first: int, last: int, size: int) -> Iterator[tuple[int, int]]:
-    """The same from the end, in pieces that grow from `size` on: the first one may do."""
+    """The same from the end, in pieces that grow from `size`: the first one is often enough."""
     while last >= first:
         low = max(first, last - size + 1)
         yield low, last

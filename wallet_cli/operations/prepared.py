@@ -1,7 +1,7 @@
-"""One shape for every write: what it asks for, and how its result is told.
+"""One shape for every write: its command, and how to make the answer from the result.
 
-Who runs it is another's matter: a terminal in a turn that it waits for (`Ledger.run`), a server with what others ask
-for at the same time (`ServerState.run`), a batch with its other items.
+The caller runs it: a terminal in a turn that it waits for (`Ledger.run`), a server together with other requests of the
+same time (`ServerState.run`), a batch together with its other items.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ C = TypeVar("C", bound=Single, covariant=True)
 
 
 class Prepared(Generic[C]):
-    """A write whose texts are read and whose wallets are found: only the rules can refuse it now."""
+    """A write whose texts are parsed and whose wallets are found: only the rules can still refuse it."""
 
     def __init__(
         self,
@@ -30,19 +30,19 @@ class Prepared(Generic[C]):
     ) -> None:
         self.command = command
         self.answer = answer
-        """Makes the answer of the result; it has `replayed` where that was there before, with the same key."""
+        """Makes the answer from the result; it has `replayed` if the same key applied it before."""
         self.asked = asked
-        """The wallets, each as it was asked for: so an error names it."""
+        """The wallets as the caller named them, for the messages of errors."""
 
 
 def told_again(answer: Answer, result: Applied | Replayed) -> Answer:
-    """The answer, with `replayed` where the result was there before."""
+    """The answer, with `replayed` if the result is an earlier one."""
     return answer | {"replayed": True} if isinstance(result, Replayed) else answer
 
 
 @contextmanager
 def naming(*asked: tuple[WalletRef, Wallet]) -> Iterator[None]:
-    """Have the errors of a `with` block name these wallets as they were asked for."""
+    """Errors raised in the `with` block name these wallets as the caller did."""
     try:
         yield
     except WalletError as error:

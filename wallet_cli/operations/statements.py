@@ -1,8 +1,8 @@
 """Statements: a wallet over a period, every line with its running balance, and totals by kind.
 
-The lines are read as often as somebody asks for them, each time the same ones, and never kept: a statement of a
-million lines takes no more memory than one of ten. They are read in pieces: what a ledger holds is never changed, so no
-snapshot is kept open for whoever prints them, which would let SQLite's log grow.
+The lines are read again each time that somebody iterates over them, always the same, and never kept: a statement of a
+million lines takes no more memory than one of ten. They are read in pieces. Transactions never change, so no snapshot
+is kept open for a slow reader; an open snapshot would let SQLite's log grow.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from wallet_cli.operations.transactions import bounds
 from wallet_cli.operations.wallets import find_account
 
 LINE_KINDS = ("credit", "debit", "transfer_in", "transfer_out", "capture", "reversal_in", "reversal_out")
-"""What a line may be, in the order of the totals."""
+"""The kinds of lines, in the order of the totals."""
 
 CURVE_BUCKETS = 150
 MAX_CURVE_POINTS = 3 * CURVE_BUCKETS
-"""What a chart can show: beyond it, each bucket of time gives its lowest, its highest and its last balance."""
+"""The most points of a chart; with more, each time bucket gives its lowest, highest and last balance."""
 
 
 class KindTotal(NamedTuple):
-    """How many lines of a kind there are, and their sum in minor units."""
+    """The number of lines of a kind, and their sum in minor units."""
 
     kind: str
     number: int
@@ -40,7 +40,7 @@ class KindTotal(NamedTuple):
 
 
 class Point(NamedTuple):
-    """The balance from a moment on, in minor units; `seq` of the transaction that made it so."""
+    """The balance from a moment on, in minor units, and the `seq` of the transaction that made it."""
 
     seq: int
     at_us: int
@@ -48,10 +48,10 @@ class Point(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """What one pass over the lines tells: totals of the kinds that occur, and the balance as a curve.
+    """The result of one pass over the lines: totals of the kinds that occur, and the balance as a curve.
 
-    The curve starts and ends with the period, as far as that has come, and has all its peaks; at most
-    MAX_CURVE_POINTS points lie between.
+    The curve starts and ends with the period (or now, if that is earlier), and has all peaks; at most MAX_CURVE_POINTS
+    points are between.
     """
 
     totals: tuple[KindTotal, ...]
@@ -59,7 +59,7 @@ class Survey(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """A wallet over a period, for as long as the ledger that it is read from is open."""
+    """A wallet over a period. Valid while the ledger from which it is read is open."""
 
     user: User
     wallet: Wallet
@@ -67,10 +67,10 @@ class Statement(NamedTuple):
     opening: Transaction
     """The state just before the period."""
     closing: Transaction
-    """The state at its end."""
+    """The state at the end of the period."""
     made_at_us: int
     zone: tzinfo
-    """The time zone of the ledger, in which people are shown times."""
+    """The time zone of the ledger, for times shown to people."""
     read: Callable[[], Iterator[Transaction]]
 
     @property
@@ -83,7 +83,7 @@ class Statement(NamedTuple):
         return self.read()
 
     def must_have_at_most(self, most: int, what: str, hint: str) -> None:
-        """Raises InvalidInput for more lines than `what` is made of, before any is read."""
+        """Raises InvalidInput for more lines than `what` can have, before any is read."""
         if self.line_count > most:
             raise InvalidInput(
                 f"{what} has at most {most} transactions, and there are {self.line_count}",
@@ -116,7 +116,7 @@ class Statement(NamedTuple):
         if (credit_total, debit_total) != (self.closing.credit_total, self.closing.debit_total):
             raise StorageError(
                 ("the transactions of wallet ", self.wallet.mention, " do not add up to its balance"),
-                hint="`wallet verify` says more",
+                hint="for details: wallet verify",
             )
         totals = tuple(KindTotal(kind, counts[kind], sums[kind]) for kind in LINE_KINDS if counts[kind])
         return Survey(totals, self._whole(curve))
@@ -129,11 +129,11 @@ class Statement(NamedTuple):
         return (first, *(curve.points() if curve is not None else ()), last)
 
     def _curve_start_us(self, first_us: int) -> int:
-        """Where there was nothing before, the curve starts with the first line."""
+        """The start of the period; without a transaction before it, the first line."""
         return first_us if self.period.start_us is None or not self.opening.seq else self.period.start_us
 
     def _curve_end_us(self) -> int:
-        """The end of the period, if it has come; with no end given, the last line."""
+        """The end of the period, if that has passed; with no end given, the last line."""
         end_us = self.period.end_us
         if end_us is None:
             return self.closing.at_us if self.line_count else self.made_at_us
@@ -141,11 +141,11 @@ class Statement(NamedTuple):
 
 
 class _Curve:
-    """Keeps what can be seen of a balance: everything, or of each bucket of time its extremes and its end."""
+    """Keeps the visible points of a balance: all of them, or the extremes and the end of each time bucket."""
 
     def __init__(self, start_us: int, end_us: int, count: int) -> None:
         self.start_us = start_us
-        # The last moment is within the last bucket.
+        # The last moment belongs to the last bucket.
         self.bucket_us = max(1, (end_us - start_us) // CURVE_BUCKETS + 1)
         self.all = count <= MAX_CURVE_POINTS
         self.kept: list[Point] = []
@@ -178,7 +178,7 @@ class _Curve:
 
 @contextmanager
 def opened(ledger: Ledger, ref: WalletRef, start: str | None = None, end: str | None = None) -> Iterator[Statement]:
-    """A statement, as the ledger was when it was opened; to be read in the `with` block.
+    """A statement of the ledger as it was when opened; read it in the `with` block.
 
     Raises UserNotFound, WalletNotFound, or InvalidInput for a period that cannot be read.
     """
@@ -189,7 +189,7 @@ def opened(ledger: Ledger, ref: WalletRef, start: str | None = None, end: str | 
         wallet = account.wallet
         user = ledger.store.user_by_id(wallet.user_id)
         if user is None:
-            raise StorageError(f"user {wallet.user_id} is missing", hint="`wallet verify` says more")
+            raise StorageError(f"user {wallet.user_id} is missing", hint="for details: wallet verify")
         opening, closing = bounds(ledger, account, period)
 
     def read() -> Iterator[Transaction]:
@@ -200,7 +200,7 @@ def opened(ledger: Ledger, ref: WalletRef, start: str | None = None, end: str | 
 
 
 def kind_of(line: Transaction) -> str:
-    """One of LINE_KINDS. Taking back a transfer is a reversal."""
+    """One of LINE_KINDS. A reversed transfer is a reversal."""
     if line.reverses is not None:
         return "reversal_in" if line.is_credit else "reversal_out"
     if line.peer_wallet_id is not None:
@@ -211,7 +211,7 @@ def kind_of(line: Transaction) -> str:
 
 
 def head_answer(statement: Statement) -> Answer:
-    """The wallet, the period and its balances: the fields of a total, and whose it is."""
+    """The wallet, the period and its balances: the fields of a total, and the wallet's owner."""
     wallet, user = statement.wallet, statement.user
     total = total_answer(wallet, statement.period, statement.opening, statement.closing)
     whose = {
@@ -243,13 +243,13 @@ def lines_answer(statement: Statement) -> Iterator[Answer]:
 
 
 def streamed(ledger: Ledger, ref: WalletRef, start: str | None = None, end: str | None = None) -> Iterator[Answer]:
-    """The lines alone, in constant memory. Raises as `opened` does, before the first."""
+    """The lines alone, in constant memory. Raises as `opened` does, before the first line."""
     with opened(ledger, ref, start, end) as statement:
         yield from lines_answer(statement)
 
 
 def json_of(statement: Statement) -> Iterator[str]:
-    """A whole statement as one JSON object, in parts as they come, in constant memory.
+    """A whole statement as one JSON object, in parts, in constant memory.
 
     The fields of `head_answer`, then `totals`, then `transactions`.
     """

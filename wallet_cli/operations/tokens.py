@@ -1,9 +1,9 @@
 """User tokens: short-lived JWTs that let one user read their wallets and take money out of them.
 
-One algorithm, chosen here and never by the token; issuer, audience, type, expiry and subject are required. The audience
-is the ledger's id, so that a token is good for one ledger, whatever others have the same secret. A token that an
-operator asked for names that operator's key, and ends with it. The secret comes from the settings, or is made once and
-kept in a file of its own (RFC 8725 is the checklist followed).
+The algorithm is fixed here and never chosen by the token. Issuer, audience, type, expiry and subject are required. The
+audience is the ledger's id, so a token is valid for one ledger, even if others have the same secret. A token that an
+operator asked for names the operator's key, and ends with it. The secret comes from the settings, or is created once
+and kept in a separate file (RFC 8725 is the checklist).
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ SAMPLE_SECRET = "ScuqXHWTSBlzE6Zlp3jE2iExBqrRSTm8KbWw+IbA/oc="  # noqa: S105
 
 
 class Bearer(NamedTuple):
-    """Whom a token speaks for, and the name of the operator key that asked for it, if one did."""
+    """The user of a token, and the name of the operator key that asked for it, if any."""
 
     user_id: int
     operator: str | None
 
 
 class Tokens:
-    """Issues and reads user tokens with one secret. `ledger_id` is that of the ledger that they are for."""
+    """Issues and reads user tokens with one secret, for the ledger `ledger_id`."""
 
     def __init__(self, secret: str, expires_minutes: int, max_minutes: int) -> None:
         self._secret = secret
@@ -56,9 +56,9 @@ class Tokens:
     def issue(
         self, ledger_id: str, user_id: int, expires_minutes: int | None = None, operator: str | None = None
     ) -> str:
-        """A token for a user, good for `expires_minutes` (default: the setting). Raises InvalidInput.
+        """A token for a user, valid for `expires_minutes` (default: the setting). Raises InvalidInput.
 
-        `operator` names the key that asks for it.
+        `operator` is the name of the key that asks for it.
         """
         minutes = self._expires_minutes if expires_minutes is None else expires_minutes
         check_expires_minutes(minutes, self._max_minutes)
@@ -77,7 +77,7 @@ class Tokens:
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
 
     def bearer_of(self, token: str, ledger_id: str) -> Bearer:
-        """Whom a token speaks for; raises Unauthenticated. Whether its key was revoked is for the caller to see."""
+        """The bearer of a token. Raises Unauthenticated. The caller must check whether the key was revoked."""
         if len(token) > MAX_TOKEN_CHARS:
             raise Unauthenticated("the token is too long")
         try:
@@ -90,7 +90,8 @@ class Tokens:
                 options={
                     "require": ["exp", "iat", "iss", "aud", "sub", "type"],
                     "strict_aud": True,
-                    # Below, by whole numbers alone: the library takes text, fractions and infinity for times too.
+                    # Checked below, as whole numbers only: the library also accepts text, fractions and infinity as
+                    # times.
                     "verify_exp": False,
                     "verify_iat": False,
                     "verify_nbf": False,
@@ -99,7 +100,7 @@ class Tokens:
         except (jwt.PyJWTError, ValueError, RecursionError):
             raise Unauthenticated("the token is not valid") from None
         header, claims = decoded["header"], decoded["payload"]
-        # A key that the token itself brings or names is never looked at; one that tries is refused.
+        # A key that the token itself brings or names is never used; such a token is refused.
         if set(header) - {"alg", "typ"} or claims["type"] != TOKEN_TYPE:
             raise Unauthenticated("the token is not valid")
         self._check_times(claims)
@@ -110,7 +111,7 @@ class Tokens:
             raise Unauthenticated("the token is not valid") from None
 
     def _check_times(self, claims: Mapping[str, Any]) -> None:
-        """Raises Unauthenticated for a token that is not good now, or was made to last longer than one may."""
+        """Raises Unauthenticated for a token that is not valid now, or valid for longer than is allowed."""
         issued_s, expires_s, begins_s = claims["iat"], claims["exp"], claims.get("nbf", 0)
         for moment in (issued_s, expires_s, begins_s):
             if type(moment) is not int or not 0 <= moment <= MAX_TIME_S:
@@ -123,7 +124,7 @@ class Tokens:
 
 
 def subject_of(token: str) -> str:
-    """Whom a token says that it is for, whoever signed it: an id, or `?`."""
+    """The subject that a token claims, without a check of its signature: an id, or `?`."""
     try:
         claims = jwt.decode(token[:MAX_TOKEN_CHARS], options={"verify_signature": False})
         return str(parse_id(claims["sub"]))
@@ -132,7 +133,7 @@ def subject_of(token: str) -> str:
 
 
 def open_tokens(settings: Settings) -> tuple[Tokens, str | None]:
-    """The tokens of these settings, and a warning if their secret is only fit for development.
+    """The tokens of these settings, and a warning if their secret is good enough for development only.
 
     Raises InvalidInput for a public or short secret in any other environment than `development`.
     """
@@ -142,19 +143,19 @@ def open_tokens(settings: Settings) -> tuple[Tokens, str | None]:
     weak, exposed_by = _weakness(secret), settings.exposed("jwt_secret_key")
     wrong = weak or exposed_by
     if wrong is not None:
-        # Said below, in this program's words.
+        # The check below has a clearer message.
         warnings.filterwarnings("ignore", category=jwt.InsecureKeyLengthWarning)
         if settings.env != DEVELOPMENT:
             raise InvalidInput(
                 f"the setting jwt_secret_key {wrong}",
                 hint=(
-                    "set JWT_SECRET_KEY to 32 random bytes or more, or leave it out and one is made"
+                    "set JWT_SECRET_KEY to 32 random bytes or more, or leave it unset: one is created"
                     if weak
                     else "chmod 600"
                 )
                 + "; FLASK_ENV=development accepts it for local work",
             )
-        warning = f"jwt_secret_key {wrong}: fit for development only"
+        warning = f"jwt_secret_key {wrong}: use it for development only"
     expires_minutes, max_minutes = settings.jwt_access_token_expires_minutes, settings.jwt_max_token_expires_minutes
     return Tokens(secret, expires_minutes, max_minutes), warning
 

@@ -1,4 +1,4 @@
-"""Adding transactions, moving and reversing them, listing them and totalling them over a period."""
+"""Adding, transferring and reversing transactions, listing them, and adding them up over a period."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def add(
 ) -> Prepared[Post]:
     """Credit or debit a wallet; the answer is a `transaction`.
 
-    `reset_time`: the wallet's last time was a wrong clock's, and it goes on from now (domain/rules/clocks.py).
-    `by_user`: the key is one of the wallet's owner, and apart from those of others.
+    `reset_time`: the wallet's last time is from a wrong clock; its times count from now (domain/rules/clocks.py).
+    `by_user`: the key is one of the wallet's owner; such keys are separate from those of operators.
     Raises UserNotFound, WalletNotFound or InvalidInput.
     """
     if reset_time and not (is_credit and key is None and at is None):
         raise InvalidInput(
-            "a time is reset by a credit, with no key and no time of its own",
-            hint="wallet tx add WALLET AMOUNT --credit --reset-time; wallet tx reverse ID takes the amount back",
+            "only a credit with no key and no time resets a wallet's time",
+            hint="wallet tx add WALLET AMOUNT --credit --reset-time; then wallet tx reverse ID",
         )
     key, text = check_texts(note, key, meta)
     at_us = parse_time(at, ledger.zone_of_times).start_us if at is not None else None
@@ -62,7 +62,7 @@ def add(
 
 
 def check_texts(note: str | None, key: str | None, meta: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
-    """Check what may go with any posting; returns the key and the metadata as they are kept. Raises InvalidInput."""
+    """Check the optional fields of any posting; returns the key and the metadata as stored. Raises InvalidInput."""
     if note is not None:
         check_note(note)
     if key is not None:
@@ -75,7 +75,7 @@ def check_texts(note: str | None, key: str | None, meta: Mapping[str, Any] | Non
 
 
 def posted(wallet: Wallet) -> Callable[[Applied | Replayed], Answer]:
-    """How a credit, debit, capture or reversal is told: as a `transaction`."""
+    """Makes the answer of a credit, debit, capture or reversal: a `transaction`."""
 
     def answer(result: Applied | Replayed) -> Answer:
         assert isinstance(result.made, Transaction)
@@ -95,7 +95,7 @@ def transfer(
     meta: Mapping[str, Any] | None = None,
     by_user: bool = False,
 ) -> Prepared[Transfer]:
-    """Move an amount from one wallet to another in one step: `debit` and `credit`, a `transaction` each; `id` is that
+    """Move an amount from one wallet to another in one step: `debit` and `credit`, a `transaction` each, and the `id`
     of the debit.
 
     `by_user`: as in `add`. Raises UserNotFound, WalletNotFound or InvalidInput.
@@ -129,9 +129,9 @@ def reverse(
     force: bool = False,
     meta: Mapping[str, Any] | None = None,
 ) -> Prepared[Reverse]:
-    """Take a transaction back, or a part of it; of a transfer, both legs. The answer is the new `transaction`.
+    """Reverse a transaction, or a part of it; of a transfer, both legs. The answer is the new `transaction`.
 
-    `force` lets it pass floors and limits, and is recorded. Raises TransactionNotFound or InvalidInput.
+    `force` ignores minimums and limits, and is recorded. Raises TransactionNotFound or InvalidInput.
     """
     key, text = check_texts(note, key, meta)
     account = ledger.store.account(id_.wallet_id, ledger.now_us())
@@ -143,9 +143,9 @@ def reverse(
 
 
 def show(ledger: Ledger, id_: TransactionId, user_id: int | None = None) -> Answer:
-    """A transaction, with `reversed` (how much of it has been taken back) and `reversals` (their ids).
+    """A transaction, with `reversed` (how much of it was reversed) and `reversals` (their ids).
 
-    `user_id` is whose it has to be, where that matters. Raises TransactionNotFound.
+    If `user_id` is given, the transaction must be that user's. Raises TransactionNotFound.
     """
     with ledger.store.snapshot():
         account = ledger.store.account(id_.wallet_id, ledger.now_us())
@@ -160,10 +160,10 @@ def show(ledger: Ledger, id_: TransactionId, user_id: int | None = None) -> Answ
 
 
 class Wanted(NamedTuple):
-    """Which transactions a list is to show, as text: each that is given has to fit.
+    """Which transactions a list should show, as text: all given conditions must match.
 
     `kind` is credit, debit, transfer, capture or reversal; `least` and `most` bound the amount; `text` is in the note,
-    letters of either case alike, in any language.
+    in upper or lower case, in any language.
     """
 
     kind: str | None = None
@@ -191,12 +191,11 @@ def listed(
 ) -> Answer:
     """A page of a wallet's transactions, the newest first: `transactions, next_cursor`.
 
-    If `counted`, also `count`: how many the whole list has; None where more than a period chooses them, as only
-    reading all of it would tell.
-    A cursor names the last transaction that was looked at, so pages neither repeat nor skip while others write.
-    Where at most so many transactions are `examined`, a page may have fewer than `limit`, or none, and still a cursor.
-    Raises InvalidInput for a limit outside 1–1000, a reversed period, a filter that cannot be read, or a cursor of
-    another wallet.
+    If `counted`, also `count`: the length of the whole list; None if more than a period selects them, because only
+    reading all of it would tell. A cursor names the last transaction that was examined, so pages neither repeat nor
+    skip while others write. If `examined` limits how many are examined, a page may have fewer than `limit`, or none,
+    and still have a cursor. Raises InvalidInput for a limit outside 1–1000, a reversed period, a filter that cannot be
+    read, or a cursor of another wallet.
     """
     check_limit(limit)
     search = _search(ledger, wallet, start, end, cursor, wanted)
@@ -223,25 +222,25 @@ def streamed(
     cursor: str | None = None,
     wanted: Wanted = EVERYTHING,
 ) -> Iterator[Answer]:
-    """The same as `listed`, all of them and one at a time, in constant memory."""
+    """The same as `listed`, but all of them, one at a time, in constant memory."""
     search = _search(ledger, wallet, start, end, cursor, wanted)
     for transaction in _found(ledger, search, None):
         yield transaction_answer(transaction, search.wallet)
 
 
 class _Search(NamedTuple):
-    """Which transactions are looked at, and which of them are wanted."""
+    """Which transactions are examined, and which of them match."""
 
     wallet: Wallet
     first: int
     last: int
     wanted: Filter | None
     whole: int | None
-    """How many there are in all, where every one is wanted."""
+    """The total, where every transaction matches."""
 
     @property
     def is_long(self) -> bool:
-        """Whether more may be looked at than are wanted; a key has an index."""
+        """Whether more may be examined than match; a key has an index."""
         return self.wanted is not None and self.wanted.key is None
 
 
@@ -258,7 +257,7 @@ def _search(
 
 
 def _found(ledger: Ledger, search: _Search, most: int | None) -> Iterator[Transaction]:
-    """What a search finds, the newest first, at most so many."""
+    """What a search finds, the newest first, at most `most`."""
     wallet_id, wanted = search.wallet.id, search.wanted
     if wanted is not None and wanted.key is not None:
         size = max(1, search.last - search.first + 1)
@@ -266,7 +265,7 @@ def _found(ledger: Ledger, search: _Search, most: int | None) -> Iterator[Transa
         size = MAX_PIECE if most is None else most if wanted is None else max(most, FIRST_PIECE)
     left = -1 if most is None else most
     for low, high in pieces_back(search.first, search.last, size):
-        # Each piece is read whole before it is given out: nothing stays open for a reader who is slow.
+        # Each piece is read completely before it is yielded: nothing stays open for a slow reader.
         found = list(ledger.store.newest_first(wallet_id, low, high, left, wanted))
         yield from found
         if most is not None:
@@ -276,7 +275,7 @@ def _found(ledger: Ledger, search: _Search, most: int | None) -> Iterator[Transa
 
 
 def filter_of(wanted: Wanted, wallet: Wallet) -> Filter | None:
-    """What is wanted, checked; None for everything."""
+    """The checked filter; None for everything."""
     if wanted == EVERYTHING:
         return None
     kind, least, most, text, key = wanted
@@ -286,7 +285,7 @@ def filter_of(wanted: Wanted, wallet: Wallet) -> Filter | None:
     most_minor = parse_amount(most, wallet.currency) if most is not None else None
     if least_minor is not None and most_minor is not None and least_minor > most_minor:
         raise InvalidInput(
-            f"the least amount is above the most: {shown(str(least))} and {shown(str(most))}",
+            f"the minimum amount is above the maximum: {shown(str(least))} and {shown(str(most))}",
             hint="give the smaller one as the least",
         )
     is_credit = {"credit": True, "debit": False}.get(kind or "")
@@ -302,7 +301,7 @@ def filter_of(wanted: Wanted, wallet: Wallet) -> Filter | None:
 
 
 def total(ledger: Ledger, wallet: WalletRef, start: str | None = None, end: str | None = None) -> Answer:
-    """What a wallet took in and gave out over a period; two rows of the ledger, however many lie between."""
+    """A wallet's credits and debits over a period, from two rows, however many are between them."""
     period = parse_period(start, end, ledger.zone_of_times)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
@@ -318,21 +317,22 @@ def bounds(ledger: Ledger, account: Account, period: Period) -> tuple[Transactio
 
 
 def _range(account: Account, opening: Transaction, closing: Transaction, cursor: str | None) -> tuple[int, int]:
-    """The first and last seq of what a list shows: those of the period, before the cursor."""
+    """The first and last seq of a list: those of the period, before the cursor."""
     first, last = opening.seq + 1, closing.seq
     if cursor is not None:
         wallet_id, seq = parse_cursor(cursor)
         if wallet_id != account.wallet.id or not 1 <= seq <= account.last.seq:
             raise InvalidInput(
-                f"not a cursor of this list: {shown(cursor)}", hint="give the next_cursor of the page before, unchanged"
+                f"not a cursor of this list: {shown(cursor)}",
+                hint="give the next_cursor of the previous page, unchanged",
             )
         last = min(last, seq - 1)
     return first, last
 
 
 def parse_cursor(text: str) -> tuple[int, int]:
-    """The wallet and the seq that a page of transactions goes on before. Raises InvalidInput."""
+    """The wallet and the seq before which a page of transactions continues. Raises InvalidInput."""
     try:
         return parse_transaction_id(text)
     except InvalidInput:
-        raise InvalidInput(f"not a cursor: {shown(text)}", hint="give the next_cursor of the page before") from None
+        raise InvalidInput(f"not a cursor: {shown(text)}", hint="give the next_cursor of the previous page") from None

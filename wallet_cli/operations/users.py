@@ -19,12 +19,12 @@ def register(ledger: Ledger, phone_number: str, name: str | None = None, key: st
     """Add a user; the answer is a `user`. Raises InvalidInput; the rules refuse with UserExists or KeyReused."""
     prior = None if key is None else ledger.store.user_by_key(key)
     if prior is not None and prior.phone_number == phone_number:
-        # Sent again, a number is the one that it was, though it may be none in the region that is set now.
+        # A number sent again means the same user, even if it is not a number in the region that is set now.
         phone = Phone(phone_number, prior.phone_e164, prior.phone_region, prior.phone_national)
     else:
         phone = parse_phone(phone_number, check_region(ledger.settings.phone_region))
         known = _in_other_form(ledger, phone.e164)
-        if known is not None:  # it is that user's number, and so refused in its turn
+        if known is not None:  # it is that user's number, so the rules refuse it
             phone = phone._replace(e164=known.phone_e164)
     return Prepared(Register(phone, name if name is None else check_name(name), key=key), _registered)
 
@@ -46,7 +46,7 @@ def listed(ledger: Ledger) -> Paged:
 
 
 def find_user(ledger: Ledger, name: UserName) -> User:
-    """The user that a person named; raises UserNotFound, or InvalidInput for an impossible phone number."""
+    """The named user. Raises UserNotFound, or InvalidInput for an impossible phone number."""
     if isinstance(name, UserId):
         user = ledger.store.user_by_id(name.id)
     else:
@@ -57,13 +57,13 @@ def find_user(ledger: Ledger, name: UserName) -> User:
 
 
 def no_user(name: UserName) -> UserNotFound:
-    """There is no such user."""
+    """The error for a user who does not exist."""
     text = f"id {name.id}" if isinstance(name, UserId) else f"phone number {shown(name.typed)}"
-    return UserNotFound(f"there is no user with the {text}", hint="wallet register PHONE makes one")
+    return UserNotFound(f"there is no user with the {text}", hint="add the user: wallet register PHONE")
 
 
 def _find_by_phone(ledger: Ledger, digits: str, typed: str) -> User | None:
-    """Look the digits up as they are first: numbers seen before are found without the numbering plans (25 ms)."""
+    """Look up the plain digits first: known numbers are found without the numbering plans (25 ms)."""
     region = ledger.settings.phone_region
     if digits.startswith("+"):
         known = ledger.store.user_by_e164(digits)
@@ -76,5 +76,5 @@ def _find_by_phone(ledger: Ledger, digits: str, typed: str) -> User | None:
 
 
 def _in_other_form(ledger: Ledger, e164: str) -> User | None:
-    """The user of a number that an earlier version kept in another form; None where there is none."""
+    """The user of a number that an earlier version kept in another form, or None."""
     return next(filter(None, map(ledger.store.user_by_e164, other_forms(e164))), None)

@@ -1,8 +1,8 @@
-"""Proving a ledger: every running total, sequence number, time and hash worked out again and compared.
+"""Verifying a ledger: every running total, sequence number, time and hash is computed again and compared.
 
-The walk of a wallet's chain shows what its rows say of themselves. What they say of others (the other leg of a
-transfer, what a reversal takes back, what a hold has captured, what a wallet's holds keep) is compared after it, in one
-statement each.
+The walk of a wallet's chain checks each row against the one before. After it, one statement each checks what rows say
+about other rows: the other leg of a transfer, what a reversal reverses, what a hold has captured, what a wallet's holds
+keep.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ RESTORE = "the ledger was changed outside this program, or the disk is failing; 
 
 OF_TRANSACTIONS = {
     "legs": "the other leg of this transfer is missing, or is not its counterpart",
-    "reversals": "it does not reverse an earlier transaction, of the other kind, that is no reversal itself",
-    "overdone reversals": "its reversals come to more than itself",
-    "captures": "it captures a hold that is not there, or is no debit",
+    "reversals": "what it reverses is not an earlier transaction of the other kind, or is a reversal itself",
+    "overdone reversals": "its reversals add up to more than its amount",
+    "captures": "it captures a hold that is missing, or is not a debit",
 }
 OF_HOLDS = {
-    "captured": "what it has captured is not what its captures come to",
+    "captured": "its captured amount is not the sum of its captures",
     "holds": "its status, its amounts and its times do not agree",
 }
-"""What may be wrong between rows (see sql.WRONG), in the words of an error."""
+"""What can be wrong between rows (see sql.WRONG), and the text of each error."""
 
 OF_INDEXES = {
-    "keys": ("transaction", "it and the index of keys do not agree"),
-    "reversals": ("transaction", "it and the index of reversals do not agree"),
-    "keys of holds": ("hold", "it and the index of the keys of holds do not agree"),
-    "open holds": ("hold", "it and the index of open holds do not agree"),
-    "keys of wallets": ("wallet", "it and the index of the keys of wallets do not agree"),
-    "keys of users": ("user", "it and the index of the keys of users do not agree"),
+    "keys": ("transaction", "it does not agree with the index of keys"),
+    "reversals": ("transaction", "it does not agree with the index of reversals"),
+    "keys of holds": ("hold", "it does not agree with the index of keys of holds"),
+    "open holds": ("hold", "it does not agree with the index of open holds"),
+    "keys of wallets": ("wallet", "it does not agree with the index of keys of wallets"),
+    "keys of users": ("user", "it does not agree with the index of keys of users"),
 }
-"""Where a row or its entry in an index may be lost (see sql.UNINDEXED): of what thing, and in the words of an error."""
+"""Where a row or its index entry can be lost (see sql.UNINDEXED): the kind of row, and the text of the error."""
 
 
 def verify(ledger: Ledger, wallet: TypedWallet | None = None) -> Answer:
     """Check one wallet, or the whole ledger and the file under it: `ok, wallets, transactions`.
 
-    Reads one snapshot in constant memory, while others write. Raises Damaged that names the first bad row, in
-    `details.transaction`, `details.hold`, `details.wallet` or `details.user`; the ledger then takes no more writes,
-    until the whole of it is found right.
+    Reads one snapshot in constant memory, while others write. Raises Damaged with the first bad row in
+    `details.transaction`, `details.hold`, `details.wallet` or `details.user`. The ledger then takes no more writes
+    until a verification of the whole ledger passes.
     """
     try:
         answer = _verified(ledger, wallet)
@@ -70,9 +70,10 @@ def verify(ledger: Ledger, wallet: TypedWallet | None = None) -> Answer:
 
 
 def _note(ledger: Ledger, damaged: str | None) -> None:
-    """Mark the ledger as damaged, or as whole again, by another connection, as this one only reads.
+    """Mark the ledger as damaged, or as whole again, over another connection, because this one only reads.
 
-    Where it cannot be written to soon, or has moved, each write has to see it by itself; an older one is not migrated.
+    If that is not possible soon, or the ledger has moved, each write must find the damage itself. An older ledger is
+    not migrated for this.
     """
     if ledger.store.is_copy:
         return
@@ -95,7 +96,7 @@ def _verified(ledger: Ledger, wallet: TypedWallet | None) -> Answer:
             wallets, first, last = iter([found]), found.id, found.id
         else:
             wallets = ledger.store.wallets()
-            stack.callback(_give_up, wallets)  # or it would keep a lock that noting the damage has to wait for
+            stack.callback(_give_up, wallets)  # otherwise its lock would delay the note about the damage
         _check_indexes(ledger, first, last)
         if wallet is None:
             _check_file(ledger)
@@ -133,7 +134,7 @@ def _check_file(ledger: Ledger) -> None:
 
 
 def _read_the_rest(ledger: Ledger) -> None:
-    """See that what no chain covers is there and can be read: the ledger's id, users, holds, operators."""
+    """Check that what no chain covers is readable: the ledger's id, users, holds, operators."""
     if ledger.store.itself().facts.uuid is None:
         raise Damaged("the id of this ledger is missing", hint=RESTORE)
     for what, rows in (
@@ -156,14 +157,14 @@ def _check_schema(ledger: Ledger) -> None:
 
 
 def _check_indexes(ledger: Ledger, first: int, last: int) -> None:
-    """Compare what is looked up by an index with what the index has, both ways, for a range of wallets."""
+    """Compare the rows with their indexes, both ways, for a range of wallets."""
     for what, (kind, reason) in OF_INDEXES.items():
         if kind == "user" and first:
-            continue  # they are no wallet's
+            continue  # they belong to no wallet
         place = ledger.store.first_unindexed(what, first, last)
         if place is None:
             continue
-        if not all(isinstance(each, int) for each in place):  # rows of something else: a page of another table
+        if not all(isinstance(each, int) for each in place):  # rows of another table, whose page is here
             raise Damaged(f"the index of {what} is damaged", hint=RESTORE)
         if kind == "transaction":
             raise _bad_row(place[0], place[1], reason)
@@ -180,7 +181,7 @@ def _stray(what: str, id_: str, wallet_id: int) -> Damaged:
 
 
 def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
-    """Walk the chain of one wallet from its first transaction; return how many there are."""
+    """Walk the chain of one wallet from its first transaction; return the number of transactions."""
     if not wallet.currency.can_be:
         reason = f"{wallet.currency.name} does not have {wallet.currency.exponent} fraction digits"
         raise _bad_wallet(wallet, reason)
@@ -191,7 +192,7 @@ def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
             if transaction.at_us < last.at_us:
                 resets += 1
                 if not is_reset(transaction, resets):
-                    wrong = "its time is before that of the transaction before it"
+                    wrong = "its time is before that of the previous transaction"
             if wrong is not None:
                 raise _bad_row(wallet.id, transaction.seq, wrong)
             last = transaction
@@ -205,23 +206,23 @@ def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
 
 
 def _compare_with_witness(wallet: Wallet, last: Transaction, witness: Witness | None) -> None:
-    """A chain does not show that its end is missing, nor a wallet that its row is an older one: a second place does."""
+    """Compare with the witness: it shows a missing end of a chain, or an older row of a wallet."""
     if witness is None:
         raise _bad_wallet(wallet, "its witness is missing")
     true = Witness.of(wallet, last)
     if witness.seq > last.seq:
-        raise _bad_row(wallet.id, last.seq + 1, f"it is missing: there were {witness.seq} in this wallet")
+        raise _bad_row(wallet.id, last.seq + 1, f"it is missing: this wallet had {witness.seq} transactions")
     if witness.seq < last.seq:
-        raise _bad_row(wallet.id, witness.seq + 1, "the witness of its wallet does not know of it")
+        raise _bad_row(wallet.id, witness.seq + 1, "the witness of its wallet does not have it")
     if witness.hash != true.hash:
-        raise _bad_row(wallet.id, last.seq, "it is not the one of which the witness of its wallet knows")
+        raise _bad_row(wallet.id, last.seq, "it differs from the witness of its wallet")
     if witness != true:
         differ = [name for name in Witness._fields if getattr(witness, name) != getattr(true, name)]
-        raise _bad_wallet(wallet, f"its witness says something else of its {' and '.join(differ)}")
+        raise _bad_wallet(wallet, f"it differs from its witness in its {' and '.join(differ)}")
 
 
 def _check_links(ledger: Ledger, first: int, last: int) -> None:
-    """Compare what the rows of a range of wallets say of each other."""
+    """Check what the rows of a range of wallets say about each other."""
     for what, reason in OF_TRANSACTIONS.items():
         place = ledger.store.first_wrong(what, first, last)
         if place is not None:
@@ -239,18 +240,18 @@ def _check_links(ledger: Ledger, first: int, last: int) -> None:
 def _wrong_holds(
     ledger: Ledger, wallet_id: int, held: int, holds: int, kept: int, counted: int, newest: int
 ) -> Damaged:
-    """A wallet that says something else of its holds than they do."""
+    """The error for a wallet that does not agree with its holds; None where all agree."""
     wallet = ledger.store.wallet(wallet_id)
     assert wallet is not None
     if held != kept:
         said, true = format_minor(held, wallet.currency), format_minor(kept, wallet.currency)
-        return _bad_wallet(wallet, f"it says that {said} is held, and its open holds keep {true}")
-    reason = f"it says that it has had {holds} holds, and there are {counted}, the last of them number {newest}"
+        return _bad_wallet(wallet, f"it says that {said} is held, but its open holds keep {true}")
+    reason = f"it says that it had {holds} holds, but there are {counted}, the last with number {newest}"
     return _bad_wallet(wallet, reason)
 
 
 def _first_unreadable(ledger: Ledger, wallet: Wallet, seq: int) -> int:
-    """The first row from `seq` on that cannot be read; a walk may stumble over it one row early."""
+    """The first unreadable row from `seq` on; a walk may fail one row before it."""
     try:
         while ledger.store.transaction(wallet.id, seq) is not None:
             seq += 1
@@ -260,7 +261,7 @@ def _first_unreadable(ledger: Ledger, wallet: Wallet, seq: int) -> int:
 
 
 class _BadRow(Damaged):
-    """A row that is not what it should be; `details` name it."""
+    """A row that is wrong; `details` name it."""
 
 
 def _bad_row(wallet_id: int, seq: int, reason: str) -> _BadRow:

@@ -1,4 +1,4 @@
-"""Opening wallets, and what they hold."""
+"""Opening wallets, their balances, limits and status."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from wallet_cli.operations.prepared import Prepared, told_again
 from wallet_cli.operations.users import find_user
 
 NO_LIMIT = "none"
-"""Removes a limit; the minimum is then the setting's."""
+"""Removes a limit; the minimum is then that of the setting."""
 
 MOST_TYPES = 10
-"""How many of a user's types a hint names."""
+"""How many wallet types of a user a hint names."""
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ def create(
     unit = parse_currency(currency) if currency is not None else ledger.settings.currency
     user_id = find_user(ledger, name.user).id
     if key is not None and currency is None:
-        # Sent again, a request that named no currency means the one that it got.
+        # A request without a currency, sent again, means the currency that it got the first time.
         prior = ledger.store.wallet_by_key(user_id, key)
         unit = unit if prior is None else prior.currency
     own_minimum = parse_minimum(minimum_balance, unit) if minimum_balance is not None else None
@@ -58,13 +58,13 @@ def create(
 
 
 def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:
-    """What a wallet holds now, or held at the end of the TIME `at`; the answer is a `wallet`, with `at` if given."""
+    """A wallet's balance now, or at the end of the TIME `at`; the answer is a `wallet`, with `at` if given."""
     if at is None:
         return wallet_answer(find_account(ledger, wallet), ledger.policy)
     moment_us = parse_time(at, ledger.zone_of_times).end_us
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
-        # What was held then is not told: a balance in the past is for looking back, not for spending.
+        # The holds of that time are not in the answer: a past balance is not for spending.
         past = Account(account.wallet._replace(held=0), state_before(ledger, account, moment_us))
     return wallet_answer(past, ledger.policy) | {"at": format_end(moment_us)}
 
@@ -80,8 +80,8 @@ def of_user(ledger: Ledger, name: UserName) -> list[Answer]:
 def set_status(ledger: Ledger, ref: WalletRef, status: str) -> Prepared[SetStatus]:
     """Freeze, unfreeze (`active`) or close a wallet; the answer is the `wallet`.
 
-    The rules refuse a closed one with WalletNotActive, and with WalletNotEmpty where money or a hold is left in one
-    that is to be closed.
+    The rules refuse a closed wallet with WalletNotActive, and the closing of a wallet with a balance or a hold with
+    WalletNotEmpty.
     """
     found = find_wallet(ledger, ref)
     return Prepared(SetStatus(found.id, status), partial(_changed, ledger), ((ref, found),))
@@ -94,7 +94,7 @@ def set_limits(
     maximum_balance: str | None = None,
     daily_debit: str | None = None,
 ) -> Prepared[SetLimits]:
-    """Change the limits that are given, `none` removing one; the answer is the `wallet`. Raises InvalidInput."""
+    """Change the given limits; `none` removes one. The answer is the `wallet`. Raises InvalidInput."""
     found = find_wallet(ledger, ref)
 
     def read(text: str | None, parse: Callable[[str, Currency], int]) -> int | Same | None:
@@ -112,7 +112,7 @@ def set_limits(
 
 
 def _changed(ledger: Ledger, result: Applied | Replayed) -> Answer:
-    """What opening or changing a wallet answers: the wallet, as that left it. Nothing more is read for that."""
+    """The answer of opening or changing a wallet: the wallet after it. Nothing is read again."""
     wallet, last = result
     assert isinstance(wallet, Wallet)
     policy = ledger.executor.policy.within(ledger.store.facts_of_turn())
@@ -135,7 +135,7 @@ def listed(ledger: Ledger, name: UserName | None = None) -> Paged:
 
 
 def find_account(ledger: Ledger, ref: WalletRef) -> Account:
-    """The wallet that somebody named, and its last transaction; raises UserNotFound or WalletNotFound."""
+    """The named wallet and its last transaction. Raises UserNotFound or WalletNotFound."""
     store, now_us = ledger.store, ledger.now_us()
     if not isinstance(ref, OwnedWallet):
         return _found(ledger, ref, lambda id_: store.account(id_, now_us), partial(store.account_of, now_us=now_us))
@@ -148,7 +148,7 @@ def find_account(ledger: Ledger, ref: WalletRef) -> Account:
 def _found(
     ledger: Ledger, ref: TypedWallet, by_id: Callable[[int], T | None], by_owner: Callable[[int, str], T | None]
 ) -> T:
-    """What is asked of the wallet that somebody named, by its id, or by its owner and type."""
+    """The result of the query for the named wallet, by its id, or by its owner and type."""
     if isinstance(ref, WalletId):
         found = by_id(ref.wallet_id)
         if found is None:
@@ -157,7 +157,7 @@ def _found(
     user_id = ref.user.id if isinstance(ref.user, UserId) else find_user(ledger, ref.user).id
     found = by_owner(user_id, ref.type)
     if found is None:
-        # Whether there is a user of that id matters only where there is no wallet.
+        # Only where there is no wallet does it matter whether the user exists.
         find_user(ledger, UserId(user_id))
         types = [each.wallet.type for each in ledger.store.accounts_after(0, MOST_TYPES + 1, ledger.now_us(), user_id)]
         known = ", ".join(types[:MOST_TYPES]) + (", …" if len(types) > MOST_TYPES else "")
@@ -169,9 +169,9 @@ def _found(
 
 
 def find_wallet(ledger: Ledger, ref: WalletRef) -> Wallet:
-    """Like find_account, for what only needs what never changes: id, owner, type and currency.
+    """Like find_account, for the fields that never change: id, owner, type and currency.
 
-    A wallet that was found by its id and owner is remembered, as neither can change.
+    A wallet found by its id and owner is remembered, because neither can change.
     """
     if not isinstance(ref, OwnedWallet):
         return _found(ledger, ref, ledger.store.wallet, ledger.store.wallet_of)
@@ -185,8 +185,8 @@ def find_wallet(ledger: Ledger, ref: WalletRef) -> Wallet:
 
 
 def no_wallet(ref: WalletId) -> WalletNotFound:
-    """There is no such wallet."""
-    return WalletNotFound(f"there is no wallet {ref.text}", hint="wallet list says which there are")
+    """The error for a wallet that does not exist."""
+    return WalletNotFound(f"there is no wallet {ref.text}", hint="list the wallets: wallet list")
 
 
 def _not_owned(ref: OwnedWallet) -> WalletNotFound:
@@ -194,7 +194,7 @@ def _not_owned(ref: OwnedWallet) -> WalletNotFound:
 
 
 def state_before(ledger: Ledger, account: Account, moment_us: int) -> Transaction:
-    """The last transaction of a wallet before a moment, which is its state then."""
+    """The last transaction of a wallet before a moment: its state at that time."""
     wallet, last = account.wallet, account.last
     if last.at_us < moment_us:
         return last
@@ -204,6 +204,6 @@ def state_before(ledger: Ledger, account: Account, moment_us: int) -> Transactio
     found = ledger.store.transaction(wallet.id, seq)
     if found is None:
         raise StorageError(
-            f"transaction {format_transaction_id(wallet.id, seq)} is missing", hint="`wallet verify` says more"
+            f"transaction {format_transaction_id(wallet.id, seq)} is missing", hint="for details: wallet verify"
         )
     return found

@@ -1,1 +1,1 @@
-"""Where the ledger lives: the only SQL of the program."""
+"""Storage of the ledger: the only SQL of the program."""

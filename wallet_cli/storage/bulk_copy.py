@@ -1,6 +1,6 @@
-"""What `wallet move` needs of a ledger, whatever the engine: its move state, and its tables piece by piece.
+"""What `wallet move` needs from a ledger, for every engine: its move state, and its tables in pieces.
 
-Rows are copied as they are, hashes and all, in the order of their keys. So how far a copy has come is its highest key.
+Rows are copied unchanged, with their hashes, in the order of their keys. So the highest key is how far a copy is.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ RowKey = tuple[int, ...]
 
 
 class BulkCopy(Prefetch):
-    """The steps of a move, of which `exclusively` makes one transaction; a store says how they are run."""
+    """The steps of a move. `exclusively` makes several of them one transaction; a store defines how they run."""
 
     @property
     @abstractmethod
     def address(self) -> str:
-        """Where the ledger is, as it may be shown and written down: with no password."""
+        """The ledger's address without a password, to be shown and stored."""
 
     @abstractmethod
     def identity(self) -> tuple[Any, ...]:
-        """What no other ledger has, however the address of this one is written."""
+        """Identifies the ledger, however its address is written."""
 
     @abstractmethod
     def _begin_alone(self) -> None:
-        """Begin a transaction while no batch is under way, and let none begin before it ends."""
+        """Begin a transaction while no batch is running, and let none begin before it ends."""
 
     @abstractmethod
     def _change(self, statement: str, values: Values) -> None:
-        """Run a statement that changes something."""
+        """Run a statement that writes."""
 
     @abstractmethod
     def add_rows(self, copied: Copied, rows: Rows) -> None:
-        """Insert rows of that table as they are."""
+        """Insert rows of that table unchanged."""
 
     @abstractmethod
     def commit(self) -> None: ...
@@ -55,9 +55,9 @@ class BulkCopy(Prefetch):
 
     @contextmanager
     def exclusively(self) -> Iterator[MoveState]:
-        """Be the only writer for the length of a `with` block, one transaction; given the move state as it stands.
+        """Be the only writer for the length of a `with` block, one transaction. Yields the current move state.
 
-        On SQLite, take the turn first. Raises Busy where others do not end in time.
+        On SQLite, take the turn first. Raises Busy if others do not end in time.
         """
         self._begin_alone()
         try:
@@ -66,13 +66,13 @@ class BulkCopy(Prefetch):
             self.commit()
         except UnknownOutcome as error:
             self.rollback()
-            raise StorageError(error.message, hint="run it again: it goes on from what is there") from error
+            raise StorageError(error.message, hint="run it again: it continues where it stopped") from error
         except BaseException:
             self.rollback()
             raise
 
     def check_whole(self) -> None:
-        """Raises LedgerMoved for a ledger that has not all arrived yet."""
+        """Raises LedgerMoved for a ledger that is not complete yet."""
         move_state = self.itself().move_state
         if move_state.state == ARRIVING:
             raise refusal(move_state)
@@ -81,17 +81,17 @@ class BulkCopy(Prefetch):
         return self.itself().move_state
 
     changes = 0
-    """How many commits had no transaction, as of this turn (marks.Itself), where the ledger is a file."""
+    """How many commits had no transaction, in this turn (move_state.Itself), if the ledger is a file."""
 
     def _count_change(self) -> None:
-        """Count a commit with no transaction. A server keeps its log itself, so nobody asks it."""
+        """Count a commit without a transaction. Not needed on a server, which keeps its log itself."""
 
     def is_restoring(self) -> bool:
         return self.itself().restoring
 
     def _note_of_ledger(self, changes: Sequence[Change]) -> None:
-        """Of what a batch made, what is about the ledger itself: write whether it is being restored, where that
-        changes, and forget settings that are others now.
+        """Handle the changes of a batch to the ledger itself: write whether it is being restored, if that changes, and
+        forget the known settings if they change.
         """
         for thing in changes:
             if type(thing) is LedgerSetting:
@@ -101,7 +101,7 @@ class BulkCopy(Prefetch):
                 self.restoring = thing.active
 
     def _says(self, change: Restoring | LedgerSetting) -> bool:
-        """Whether the ledger says that of itself now."""
+        """Whether the ledger's row already has this value."""
         itself = self.itself()
         if isinstance(change, Restoring):
             return itself.restoring == change.active
@@ -114,16 +114,18 @@ class BulkCopy(Prefetch):
         self._change(sql.SET_DAMAGED, {"damaged": damaged})
 
     def confirms(self, error: Damaged) -> bool:
-        """Whether damage that was seen once is there, and not only in what was read then."""
+        """Whether damage that was seen once is really there, and not only one failed read."""
         return True
 
     def note_damage(self, damaged: str) -> None:
-        """Let the ledger take no more writes, if it can still be written to: else each write has to see it anew."""
+        """Mark the ledger so that it takes no more writes. If that cannot be written, each write must find the damage
+        itself.
+        """
         with suppress(StorageError, Busy), self.exclusively():
             self.set_damaged(damaged)
 
     def set_facts(self, facts: LedgerFacts) -> None:
-        """Have the ledger be the one of that id, with those settings."""
+        """Set the ledger's id and settings."""
         self._change(sql.SET_FACTS, facts._asdict())
         self._facts = None
 
@@ -131,11 +133,11 @@ class BulkCopy(Prefetch):
         return int(self._one(copied.how_many, {}, lambda row: row[0]) or 0)
 
     def last_key(self, copied: Copied) -> RowKey:
-        """The highest key there is; zeros, which come before all of them, where there is no row."""
+        """The highest key; zeros, which come before all keys, if there is no row."""
         return self._one(copied.last, {}, tuple) or (0,) * len(copied.key)
 
     def rows_after(self, copied: Copied, key: RowKey, limit: int) -> Rows:
-        """The next rows in the order of their keys, at most `limit`."""
+        """The next rows in key order, at most `limit`."""
         return list(self._each(copied.after, [*key, limit], lambda row: row))
 
     def is_empty(self) -> bool:
@@ -150,10 +152,10 @@ class BulkCopy(Prefetch):
             self._change(sql.INSERT_OPERATOR, sql.operator_values(operator))
 
     def clear(self) -> None:
-        """Remove all that the ledger holds."""
+        """Remove everything in the ledger."""
         self._change(sql.CLEAR_OPERATORS, {})
         for copied in reversed(COPIED):
             self._change(copied.clear, {})
 
     def settle(self) -> None:
-        """After very much was put in: let the engine learn what there is, so that it plans well."""
+        """After many inserts: update the engine's statistics, so that it plans well."""

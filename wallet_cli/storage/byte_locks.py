@@ -1,4 +1,4 @@
-"""Locks on one byte of a file, of the kind that belongs to an open file and not to a process. Linux alone has them."""
+"""Locks on one byte of a file that belong to an open file, not to a process. Only Linux has them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import struct
 
 
 def lock(fd: int, byte: int, kind: int = fcntl.F_WRLCK) -> None:
-    """Lock a byte for the open file behind `fd`; sleeps until it is free."""
+    """Lock a byte for the open file of `fd`; waits until it is free."""
     fcntl.fcntl(fd, fcntl.F_OFD_SETLKW, _range(kind, byte))
 
 
 def lock_if_free(fd: int, byte: int) -> bool:
-    """Lock a byte for the open file behind `fd`, for it alone; False where another has it."""
+    """Lock a byte for the open file of `fd` alone; False if another has it."""
     try:
         fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _range(fcntl.F_WRLCK, byte))
     except BlockingIOError:

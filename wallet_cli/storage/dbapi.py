@@ -1,8 +1,8 @@
-"""As much of Python's DB-API on a connection of `apsw` as SQLAlchemy needs to migrate a ledger.
+"""The part of Python's DB-API that SQLAlchemy needs to migrate a ledger, over an `apsw` connection.
 
-Alembic rebuilds a table from what it reads of it in the database, so that SQL made offline would not do. And Python's
-own `sqlite3` would not either: where two copies of SQLite in a process have the same file open, closing one drops the
-locks of the other.
+Alembic reads a table's definition from the database before it rebuilds the table, so SQL made offline is not enough.
+Python's `sqlite3` cannot be used either: if two copies of SQLite in a process have the same file open, closing one
+drops the locks of the other.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sqlalchemy
 
 
 class _Cursor:
-    """Has read all rows of a statement when it has run it: no statement is left open in a transaction."""
+    """Reads all rows when it runs a statement: no statement stays open in a transaction."""
 
     arraysize = 1
     lastrowid = None
@@ -33,7 +33,7 @@ class _Cursor:
         self.description = None
 
         def describe(cursor: apsw.Cursor, _statement: str, _values: Any) -> bool:
-            # Asked of here, before the first row: a cursor that has none tells no more once it has run.
+            # Read here, before the first row: a cursor without rows has no description after it has run.
             columns = cursor.get_description()
             self.description = [(column[0], *[None] * 6) for column in columns] or None
             return True
@@ -62,7 +62,7 @@ class _Cursor:
 
 
 class _Connection:
-    """Commits and rolls back what was begun by hand."""
+    """Commits and rolls back transactions that were started by hand."""
 
     isolation_level = None
 
@@ -84,7 +84,7 @@ class _Connection:
         self._connection.create_scalar_function(name, function, arguments, deterministic=deterministic)
 
     def close(self) -> None:
-        """It is closed by whoever has opened it."""
+        """Does nothing: the code that opened it closes it."""
 
 
 _MODULE: Any = SimpleNamespace(
@@ -98,13 +98,13 @@ _MODULE: Any = SimpleNamespace(
 
 @contextmanager
 def transaction(connection: apsw.Connection) -> Iterator[sqlalchemy.Connection]:
-    """A transaction on this connection as SQLAlchemy sees one: committed at the end of the block, or rolled back."""
+    """A SQLAlchemy transaction on this connection: committed at the end of the block, or rolled back."""
     engine = sqlalchemy.create_engine(
         "sqlite://", module=_MODULE, creator=lambda: _Connection(connection), poolclass=sqlalchemy.StaticPool
     )
     try:
         with engine.begin() as wrapped:
-            # Begun by hand, and only here: SQLAlchemy's first connect rolls back whatever was begun before it.
+            # Started by hand, and only here: SQLAlchemy's first connect rolls back anything started before it.
             connection.execute("BEGIN IMMEDIATE")
             yield wrapped
     except sqlalchemy.exc.DBAPIError as error:

@@ -1,4 +1,4 @@
-"""Folders and what is in them, brought to the disk: a name is there after a power cut when its folder was synced."""
+"""Syncing files and folders to the disk: a new name survives a power cut only if its folder was synced."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def sync(path: Path) -> None:
-    """Bring a file, or the names in a folder, to the disk. Raises OSError."""
+    """Sync a file, or the names in a folder, to the disk. Raises OSError."""
     fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
@@ -16,9 +16,9 @@ def sync(path: Path) -> None:
 
 
 def give_to_owner(fd: int, ledger: Path) -> None:
-    """Where root has just made a file beside a ledger, give it to whoever the ledger belongs to, as SQLite does.
+    """If root has just created a file beside a ledger, give it the ledger's owner, as SQLite does.
 
-    Raises OSError, such as where there is no ledger.
+    Raises OSError, for example if there is no ledger.
     """
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         found = ledger.stat()
@@ -26,7 +26,7 @@ def give_to_owner(fd: int, ledger: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder that only its owner may look into, and those above it that are missing. Raises OSError."""
+    """Create a folder that only its owner can read, and its missing parent folders. Raises OSError."""
     missing = [each for each in (path, *path.parents) if not each.exists()]
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     for made in reversed(missing):

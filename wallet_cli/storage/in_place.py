@@ -1,9 +1,9 @@
-"""Whether the names of a ledger stand for the files that a connection has open.
+"""Whether the names of a ledger still mean the files that a connection has open.
 
-SQLite opens a ledger, its log and the log's index by their names, and then works on what it has opened. Where the file
-was moved, removed or replaced since, nobody will find what is written to it. And since the log and the lock go by the
-name, a file with two names has two of each: what is written by one name is lost by the other. So a ledger has one name,
-and each turn asks whether it still stands for the file that is open.
+SQLite opens a ledger, its log and the log's index by their names, and then works on the open files. If the file was
+moved, removed or replaced since, nobody will find what is written to it. The log and the lock are found by the ledger's
+name, so a file with two names has two of each: what is written under one name is lost for the other. So a ledger has
+one name, and each turn checks whether it still means the open file.
 """
 
 from __future__ import annotations
@@ -19,32 +19,31 @@ import apsw
 from wallet_cli.errors import StorageError
 
 Identity = tuple[int, int]
-"""Device and inode: what a file is, whatever its name."""
+"""Device and inode: they identify a file, whatever its name."""
 
 BESIDE = ("-wal", "-shm")
-"""What SQLite keeps beside a file that is in use: the log, and its index."""
+"""SQLite's files beside a file in use: the log and its index."""
 
 UNFINISHED = ("-wal", "-journal")
-"""What holds a part of the ledger, when there is something in it."""
+"""The file that has a part of the ledger, if it is not empty."""
 
 HEADER_BYTES = 20
 WRITTEN_BY = slice(18, 20)
-"""The bytes of the header that say how the file is written and read: in WAL mode, or not."""
+"""The bytes of the header that say whether the file is in WAL mode."""
 BY_LOG, NO_LOG = b"\2\2", b"\1\1"
 
-PUT_BACK = (
-    "nothing was written; stop what uses it, put it back with its -wal (unless you put a backup there), and start again"
-)
+PUT_BACK = "nothing was written; stop the programs that use it, put it back with its -wal (unless you put a backup"
+" there), and restart"
 
 INDEX_EVERY_S = 1.0
-"""How often the log's index is looked for; nothing that was answered hangs on it alone."""
+"""How often the log's index is checked; no answer depends on it alone."""
 
 LOG_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
-"""What stands before the log's pages, and before each of them."""
+"""The size of the log's header, and of the header of each page."""
 
 LOG_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 SALTS_OF_LOG, SALTS_OF_FRAME = slice(16, 24), slice(8, 16)
-"""A log that begins anew has others; each page bears those of its log (sqlite.org/fileformat2.html, section 4.1)."""
+"""A restarted log has new ones; each page has those of its log (sqlite.org/fileformat2.html, section 4.1)."""
 
 LOOKS_AT_LOG = 10
 
@@ -56,13 +55,13 @@ def identity_of(found: os.stat_result) -> Identity:
 
 
 def check_one_name(path: Path, found: os.stat_result) -> None:
-    """Raises StorageError for a file that has, or may have, another name, where `path` has no link in it."""
+    """Raises StorageError for a file that has, or may have, another name. `path` must have no symbolic links."""
     if found.st_nlink > 1:
         raise _linked(path)
     if _is_mount(path):
         raise StorageError(
-            f"the ledger file is mounted by itself, without what is beside it: {path}",
-            hint="mount the folder that it is in",
+            f"the ledger file is mounted alone, without the files beside it: {path}",
+            hint="mount its folder",
         )
 
 
@@ -74,9 +73,9 @@ def _linked(path: Path | str) -> StorageError:
 
 
 def _is_mount(path: Path) -> bool:
-    """Whether a file is mounted at its own name; elsewhere than on Linux, False.
+    """Whether a file is a mount point itself; False on other systems than Linux.
 
-    A mount of a file that is on the same file system has the same device, so that is not enough to go by.
+    A mounted file from the same file system has the same device, so comparing devices is not enough.
     """
     if sys.platform != "linux":
         return False
@@ -84,9 +83,9 @@ def _is_mount(path: Path) -> bool:
 
 
 def _mount_id(path: Path) -> bytes | None:
-    """The number of the mount that a path leads to; None where the kernel does not say."""
+    """The number of the mount of a path; None if the kernel does not say."""
     try:
-        # By path alone: closing a descriptor that can read would drop the locks that SQLite has on the file.
+        # By path alone: closing a readable descriptor would drop SQLite's locks on the file.
         fd = os.open(path, os.O_PATH)
         try:
             told = os.open(f"/proc/self/fdinfo/{fd}", os.O_RDONLY)
@@ -102,13 +101,13 @@ def _mount_id(path: Path) -> bytes | None:
 
 
 def check_same(path: Path, found: Identity, known: Identity | None) -> None:
-    """Raises StorageError where a ledger that was opened once more is another file than was `known`, if one was."""
+    """Raises StorageError if a reopened ledger is another file than `known`; None for the first opening."""
     if known not in (None, found):
         raise StorageError(f"{REPLACED}: {path}", hint=PUT_BACK)
 
 
 class _Beside(NamedTuple):
-    """A file beside a ledger, as it was when its name was first looked at."""
+    """A file beside a ledger, as it was when its name was first checked."""
 
     name: str
     file: Identity
@@ -123,22 +122,22 @@ def _found(name: str) -> _Beside | None:
 
 
 def _stat(name: str) -> os.stat_result | None:
-    """None where there is no such file, or it cannot be seen."""
+    """None if there is no such file, or it cannot be accessed."""
     try:
-        return os.stat(name)  # noqa: PTH116  (in each turn; a Path takes half as long again)
+        return os.stat(name)  # noqa: PTH116  (in each turn; a Path takes 1.5 times as long)
     except OSError:
         return None
 
 
 class FileGone(StorageError):
-    """The names of a ledger do not stand for what a process has open, and will not until it is started again."""
+    """The names of a ledger no longer mean the files that a process has open; it must be restarted."""
 
 
 class InPlace:
-    """What the names of one connection's files stood for when it opened them.
+    """What the names of one connection's files meant when it opened them.
 
-    `before` is what the ledger's name stood for before the connection was made. Raises StorageError where it stands for
-    another file now. What was once seen to be gone stays so: others may have written to it meanwhile.
+    `before` is the file that the ledger's name meant before the connection was made. Raises StorageError if it means
+    another file now. A file once found gone counts as gone for good: others may have written to it meanwhile.
     """
 
     def __init__(self, path: Path, connection: apsw.Connection, before: Identity, *, log: bool) -> None:
@@ -155,7 +154,7 @@ class InPlace:
         self.check()
 
     def check(self) -> None:
-        """Raises StorageError where the ledger, its log or the log's index was moved, removed, replaced or linked."""
+        """Raises StorageError if the ledger, its log or the log's index was moved, removed, replaced or linked."""
         self.check_ledger()
         self.check_log()
         now_s = time.monotonic()
@@ -164,9 +163,9 @@ class InPlace:
             self._index_seen_s = now_s
 
     def check_log(self) -> int:
-        """The same of the log alone, which has to be what its index says; how many pages are in it.
+        """The same check for the log alone, which must agree with its index. Returns the number of pages in it.
 
-        Within a transaction, and where nothing may be written, only the beginning of the log is looked at.
+        Within a transaction, and where nothing may be written, only the start of the log is checked.
         """
         if self._log is None:
             return 0
@@ -181,11 +180,12 @@ class InPlace:
                 is_whole = pages <= 0 or self._holds(pages, size)
             if is_whole:
                 return pages
-            # Those who use the ledger cut its log too, and begin it anew: it is looked at until all is of one moment.
+            # Other processes truncate and restart the log too: the check repeats until all its values are of one
+            # moment.
         return self._lose(f"{self._log} was cut or overwritten while it was in use")
 
     def _holds(self, pages: int, size: int) -> bool:
-        """Whether the log has so many pages, the last of which belongs to its beginning."""
+        """Whether the log has this many pages, and the last of them belongs to its header."""
         last = LOG_HEADER_BYTES + (pages - 1) * (FRAME_HEADER_BYTES + self._page_bytes)
         if size < last + FRAME_HEADER_BYTES + self._page_bytes:
             return False
@@ -193,7 +193,7 @@ class InPlace:
         return head is not None and head[SALTS_OF_LOG] == frame[SALTS_OF_FRAME]
 
     def _log_head(self) -> bytes | None:
-        """The first bytes of the log; None where they are not those of one."""
+        """The header of the log; None if it is not a log's header."""
         head = self._connection.read("main", 1, 0, LOG_HEADER_BYTES)[1]
         return head if head[:4] in LOG_MAGIC else None
 
@@ -204,7 +204,7 @@ class InPlace:
         return found
 
     def check_ledger(self) -> None:
-        """The same of the ledger's own name alone."""
+        """The same check for the ledger's name alone."""
         if self._lost is not None:
             self._lose(self._lost)
         try:
@@ -212,7 +212,7 @@ class InPlace:
         except (FileNotFoundError, NotADirectoryError):
             self._lose("the ledger file was moved or removed while it was in use")
         except OSError as error:
-            raise StorageError(f"cannot look at the ledger: {error.strerror}: {self._path}", hint=PUT_BACK) from None
+            raise StorageError(f"cannot access the ledger: {error.strerror}: {self._path}", hint=PUT_BACK) from None
         if identity_of(found) != self.file:
             self._lose(REPLACED)
         if found.st_nlink > 1:
@@ -221,7 +221,7 @@ class InPlace:
             self._check_content(found)
 
     def _check_content(self, found: os.stat_result) -> None:
-        """The file was written to. A checkpoint leaves it as long as it was at least, and in WAL mode."""
+        """Check a file that was written to: a checkpoint never shortens it, and leaves it in WAL mode."""
         is_log = self._mode == BY_LOG
         if found.st_size < self._size or (is_log and header(self._connection)[WRITTEN_BY] != BY_LOG):
             self._lose("the ledger file was overwritten by another program while it was in use")
@@ -233,12 +233,12 @@ class InPlace:
 
 
 def beside(path: Path, ending: str) -> Path:
-    """The file with that ending that belongs to a ledger: `wallet.db-wal`, `wallet.db.lock`."""
+    """The file of a ledger with that ending: `wallet.db-wal`, `wallet.db.lock`."""
     return path.parent / (path.name + ending)
 
 
 def has_something(path: Path) -> bool:
-    """Whether a file is there and is not empty. Raises StorageError where that cannot be seen."""
+    """Whether a file exists and is not empty. Raises StorageError if that cannot be found out."""
     try:
         return path.stat().st_size > 0
     except FileNotFoundError:
@@ -248,5 +248,5 @@ def has_something(path: Path) -> bool:
 
 
 def header(connection: apsw.Connection) -> bytes:
-    """The first bytes of a connection's file itself, not as its log has them."""
+    """The first bytes of a connection's file itself, without its log."""
     return connection.read("main", 0, 0, HEADER_BYTES)[1]

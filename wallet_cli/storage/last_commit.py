@@ -1,8 +1,8 @@
-"""What was committed last, noted outside the ledger: it shows when a log was deleted, or an older copy put in place.
+"""A note of the last commit, outside the ledger: it shows a deleted log, or an older copy in the ledger's place.
 
-A ledger whose log is gone is whole, only older, and nothing in it can tell. The note is made after the commit, so it
-may be behind, and is never ahead; and as nothing is ever taken out of a ledger, what it names has to be there. It also
-keeps the last time that was believed: the times of files are those of whatever clock the machine had.
+A ledger without its log is complete, only older, and nothing in it can show that. The note is written after the commit,
+so it may be behind, and is never ahead. Nothing is ever removed from a ledger, so what the note names must be there.
+The note also has the last trusted time: file times come from whatever clock the machine had.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wallet_cli.storage.bulk_copy import BulkCopy
 
 NOTED_SINCE = 6
-"""The schema from which on there are notes."""
+"""The first schema with notes."""
 
 MAGIC = b"WLT1"
 SUM_BYTES = 8
@@ -34,11 +34,11 @@ LAST_COMMIT_BYTES = HASH_AT + HASH_BYTES + SUM_BYTES
 
 
 class LastCommit(NamedTuple):
-    """What was committed last in the ledger whose id has the digest `ledger`.
+    """The last commit in the ledger whose id has the digest `ledger`.
 
-    `lock` is the file that this is noted in, and `file` that of the ledger. `wallet_id`, `seq` and `hash` are those of
-    the last transaction (zeros where there was none), `changes` counts the commits that had none (marks.Itself), and
-    `at_us` is the last time that a commit was made at by a clock that was not in doubt.
+    `lock` is the file with this note, and `file` that of the ledger. `wallet_id`, `seq` and `hash` are those of the
+    last transaction (zeros if there was none), `changes` counts the commits without a transaction (move_state.Itself),
+    and `at_us` is the time of the last commit under a clock that was not in doubt.
     """
 
     ledger: bytes
@@ -51,14 +51,14 @@ class LastCommit(NamedTuple):
     hash: bytes = bytes(HASH_BYTES)
 
     def packed(self) -> bytes:
-        """With a sum behind it, as a power cut may leave half of a write."""
+        """With a checksum at its end, because a power cut may leave half of a write."""
         numbers = (*self.lock, *self.file, self.changes, self.at_us, self.wallet_id, self.seq)
         told = b"".join((MAGIC, self.ledger, *[each.to_bytes(NUMBER_BYTES, "little") for each in numbers], self.hash))
         return told + _sum(told)
 
     @staticmethod
     def unpacked(found: bytes) -> LastCommit | None:
-        """None for what is not the whole of a note."""
+        """None for an incomplete note."""
         told, sum_ = found[:-SUM_BYTES], found[-SUM_BYTES:]
         if len(found) != LAST_COMMIT_BYTES or not told.startswith(MAGIC) or _sum(told) != sum_:
             return None
@@ -68,7 +68,7 @@ class LastCommit(NamedTuple):
         return LastCommit(told[len(MAGIC) : NUMBERS_AT], lock, file, changes, at_us, wallet_id, seq, told[HASH_AT:])
 
     def is_of(self, uuid: str | None) -> bool:
-        """Whether it is about the ledger of that id."""
+        """Whether it is about the ledger with that id."""
         return self.ledger == digest_of(uuid)
 
 
@@ -77,43 +77,45 @@ def _sum(told: bytes) -> bytes:
 
 
 def digest_of(uuid: str | None) -> bytes:
-    """How a note names a ledger."""
+    """The name of a ledger in a note."""
     return bytes(sha256(str(uuid).encode()).digest())
 
 
 def check_last_commit(store: BulkCopy, last_commit: LastCommit | None, where: str) -> None:
-    """Raises StorageError where a ledger lacks what a note, read before it, names. Another ledger's says nothing."""
+    """Raises StorageError if a ledger lacks what an earlier read note names. Another ledger's note does not count."""
     if last_commit is None or not last_commit.is_of(store.facts_of_turn().uuid):
         return
     if last_commit.seq:
         found = store.transaction(last_commit.wallet_id, last_commit.seq)
         if found is None or found.hash != last_commit.hash:
             id_ = format_transaction_id(last_commit.wallet_id, last_commit.seq)
-            raise _missing(f"transactions that were committed are missing, {id_} the last of them", where, id_)
+            raise _missing(f"committed transactions are missing, up to {id_}", where, id_)
     if store.changes < last_commit.changes:
-        raise _missing("changes that were committed (of users, wallets, holds, keys or settings) are missing", where)
+        raise _missing("committed changes (of users, wallets, holds, keys or settings) are missing", where)
 
 
 def check_not_older(version: int, last_commit: LastCommit | None, where: str) -> None:
-    """Raises StorageError for a ledger of before there were notes, beside a lock that has one: a newer one was here."""
+    """Raises StorageError for a ledger from before notes, if its lock file has a note: a newer ledger was here."""
     if last_commit is not None and version < NOTED_SINCE:
-        raise _missing(f"this copy of the ledger, of schema {version}, is older than what was committed here", where)
+        raise _missing(f"this copy of the ledger (schema {version}) is older than the last commit here", where)
 
 
 def _missing(what: str, where: str, id_: str | None = None) -> StorageError:
     return StorageError(
         f"{what}: {where}",
-        hint=f"if {where}-wal was moved, put it back; if it was deleted, cut or overwritten, restore a backup; to go on"
-        f" without what is missing, as with an older copy, stop what uses the ledger and remove {where}.lock",
+        hint=f"if {where}-wal was moved, put it back; if it was deleted, cut or overwritten, restore a backup; to"
+        " continue"
+        " without the missing part, for example with an older copy, stop the programs that use the ledger and"
+        f" remove {where}.lock",
         **({} if id_ is None else {"transaction": id_}),
     )
 
 
 def check_log(path: Path, connection: apsw.Connection, last_commit: LastCommit | None) -> None:
-    """Raises StorageError where the log beside a file is known to be of another: SQLite would bring it in all the same.
+    """Raises StorageError if the log beside a file belongs to another file: SQLite would merge it anyway.
 
-    For a connection that has read nothing yet. A copy made by SQLite is not in WAL mode, and has no log; and where the
-    file was replaced since its last transaction, and the lock beside it was not, the log was not replaced either.
+    For a connection that has read nothing yet. A copy made by SQLite is not in WAL mode, and has no log. If the file
+    was replaced since its last transaction, but the lock beside it was not, then the log was not replaced either.
     """
     log, lock = beside(path, "-wal"), beside(path, ".lock")
     if not has_something(log):
@@ -126,7 +128,7 @@ def check_log(path: Path, connection: apsw.Connection, last_commit: LastCommit |
         )
         if other:
             raise StorageError(
-                f"{log.name} is of another file, in the place of which this one was put: {path}",
+                f"{log.name} belongs to another file, which this one has replaced: {path}",
                 hint=f"if you put a backup here, move {log.name}, {path.name}-shm and {lock.name} to another folder,"
-                " and keep them: what was written last may be there alone",
+                " and keep them: they may have the only copy of the last writes",
             )

@@ -1,6 +1,6 @@
-"""The file that a ledger lives in: finding it, making it, bringing an older one up to date.
+"""The file of a ledger: finding it, creating it, migrating an older one.
 
-A ledger is there whole or not at all: it is made under another name and moved into place, and migrated in one
+A ledger file is complete or not there: it is created under another name and moved into place, and migrated in one
 transaction, after a backup.
 """
 
@@ -24,20 +24,20 @@ from wallet_cli.storage.sqlite import SqliteStore, check_library, open_file, set
 from wallet_cli.storage.whole_file import back_up, made_whole
 
 TAKEN_NAMES = (*BESIDE, "-journal", ".lock", ".lock.poll", ".new")
-"""How the names of files end that belong to a ledger."""
+"""The endings of the names of a ledger's files."""
 
 Notify = Callable[[str], None]
 
 
 First = Callable[[], LedgerFacts]
-"""The settings that a new ledger is given, asked for where one is made, or an older one has none."""
+"""Returns the settings of a new ledger; called if one is created, or if an older one has none."""
 
 Turn = Callable[[str], AbstractContextManager[None]]
-"""Takes the right to write, given what for."""
+"""Takes the turn to write, given its purpose."""
 
 
 def ledger_path(text: str) -> Path:
-    """The one path of a ledger, however it is named: its lock has to be the same for all. Raises InvalidInput."""
+    """The one path of a ledger, however it is written: all must use the same lock. Raises InvalidInput."""
     try:
         if "\0" in text:
             raise ValueError("a NUL in it")
@@ -47,14 +47,14 @@ def ledger_path(text: str) -> Path:
     ending = next((each for each in TAKEN_NAMES if path.name.endswith(each)), None)
     if ending is not None:
         raise InvalidInput(
-            f"a ledger's name cannot end in {ending}, as that of a file beside a ledger does: {shown(text)}",
-            hint="name the ledger itself",
+            f"a ledger's name cannot end in {ending}, like the files beside a ledger: {shown(text)}",
+            hint="give the name of the ledger file",
         )
     return path
 
 
 def names_of(path: Path) -> set[str]:
-    """The names of all files of a ledger, whether they are there or not."""
+    """The names of all files of a ledger, whether they exist or not."""
     return {f"{path}{ending}" for ending in ("", *TAKEN_NAMES)}
 
 
@@ -67,13 +67,13 @@ def open_store(
     first: First = LedgerFacts,
     last_commit: LastCommit | None = None,
 ) -> SqliteStore:
-    """Open the ledger at `path`: for MAKE, make it if there is none; but for READ, bring an older one up to date.
+    """Open the ledger at `path`: for MAKE, create it if there is none; except for READ, migrate an older one.
 
 
-    `turn` is taken to make or to migrate, and `notify` is told of it in one line. `busy_timeout_s` bounds the wait for
-    programs that write to the file without taking turns; `last_commit` is what is noted beside it. Raises
-    LedgerNotFound where there is none and none is made, and StorageError for a path that is not, and cannot become, a
-    ledger of this version.
+    It takes `turn` to create or migrate, and tells `notify` about it in one line. `busy_timeout_s` limits the wait for
+    programs that write to the file without taking turns; `last_commit` is the note beside it. Raises LedgerNotFound if
+    there is none and none is created, and StorageError for a path that is not, and cannot become, a ledger of this
+    version.
     """
     check_library()
     if not _is_file(path, purpose):
@@ -83,14 +83,14 @@ def open_store(
         with turn("making the ledger"):
             if not _is_file(path, purpose):
                 _make(path, first())
-                notify(f"made a new ledger: {path}")
+                notify(f"created a new ledger: {path}")
     if purpose is Purpose.READ:
         return open_to_read(path, busy_timeout_s, notify, last_commit)
     before = identity_of(path.stat())
     with translating(path):
         store = open_file(path, busy_timeout_s, last_commit)
         try:
-            # Asked before anything that would change a file which is not ours.
+            # Checked before anything that would change a file which is not a ledger.
             check_not_older(store.version(), last_commit, str(path))
             set_up(store.connection)
             store.watch_files(before)
@@ -104,7 +104,7 @@ def open_store(
 
 
 def facts_in(path: Path, busy_timeout_s: float) -> LedgerFacts:
-    """What a ledger says of itself, read by a connection that changes nothing; nothing where there is none.
+    """The facts that a ledger keeps, read without changing it; empty if there is none.
 
     Raises StorageError or Busy for a file that cannot be read.
     """
@@ -118,13 +118,13 @@ def facts_in(path: Path, busy_timeout_s: float) -> LedgerFacts:
 
 
 def _is_file(path: Path, purpose: Purpose) -> bool:
-    """Whether there is something to open; an empty file, such as mktemp makes, is nothing yet. Raises StorageError."""
+    """Whether there is something to open; an empty file, for example from mktemp, is not. Raises StorageError."""
     try:
         found = path.stat()
     except FileNotFoundError:
         if purpose is not Purpose.MAKE or path.parent.is_dir():
             return False
-        raise StorageError(f"there is no folder {path.parent}", hint="make it, or check --db") from None
+        raise StorageError(f"there is no folder {path.parent}", hint="create it, or check --db") from None
     except OSError as error:
         raise StorageError(f"cannot open the ledger: {error.strerror}: {path}", hint="check --db") from None
     if stat.S_ISDIR(found.st_mode):
@@ -136,26 +136,28 @@ def _is_file(path: Path, purpose: Purpose) -> bool:
 
 
 def _check_not_lost(path: Path, purpose: Purpose, last_commit: LastCommit | None) -> None:
-    """Raises LedgerNotFound, or StorageError for MAKE, where the lock knows of a ledger that is gone."""
+    """Raises LedgerNotFound (StorageError for MAKE) if the lock file has a note of a ledger that is gone."""
     if last_commit is None:
         return
     kind = StorageError if purpose is Purpose.MAKE else LedgerNotFound
     raise kind(
         f"the ledger that was here is gone: {path}",
-        hint=f"put {path.name} back; to put a backup here, or to begin anew, move {path.name}.lock to another folder"
+        hint=f"put {path.name} back; to put a backup here, or to start a new ledger, move {path.name}.lock to"
+        " another folder"
         " first",
     )
 
 
 def _make(path: Path, facts: LedgerFacts) -> None:
-    """Make an empty ledger: there whole, or not at all."""
+    """Create an empty ledger, completely or not at all."""
     for suffix in UNFINISHED:
-        # SQLite would bring it into the new one. Somebody may have it open, or look for what was written last in it.
+        # SQLite would merge it into the new one. Another process may have it open, or it may have the last writes.
         if has_something(left := beside(path, suffix)):
             raise StorageError(
-                f"there is no ledger here, but the log of one, with what was written last: {left}",
-                hint=f"put {path.name} back beside it; to begin anew, move the log to another folder: it may hold"
-                " payments that are nowhere else",
+                f"there is no ledger here, but there is the log of one, with its last writes: {left}",
+                hint=f"put {path.name} back beside it; to start a new ledger, move the log to another folder: it may"
+                " have"
+                " payments that exist nowhere else",
             )
     try:
         with made_whole(path, path) as connection:
@@ -163,7 +165,7 @@ def _make(path: Path, facts: LedgerFacts) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
     except OSError as error:
         hint = hint_of(error, "check --db")
-        raise StorageError(f"cannot make the ledger: {error.strerror}: {path}", hint=hint) from None
+        raise StorageError(f"cannot create the ledger: {error.strerror}: {path}", hint=hint) from None
 
 
 def _migrate(store: SqliteStore, notify: Notify, first: First) -> None:
@@ -178,13 +180,13 @@ def _migrate(store: SqliteStore, notify: Notify, first: First) -> None:
             try:
                 upgrade(store.connection, facts)
             except BaseException:
-                backup.unlink()  # it is of what is still there
+                backup.unlink()  # the original is still there
                 raise
     except OSError as error:
         hint = hint_of(error, "check that its folder may be written")
         raise StorageError(f"cannot back up the ledger: {error.strerror}: {backup}", hint=hint) from None
     notify(
-        f"migrated the ledger from schema {version} to {sql.SCHEMA_VERSION}; the old one is kept: {backup}"
+        f"migrated the ledger from schema {version} to {sql.SCHEMA_VERSION}; a backup of the old one: {backup}"
         + words_of_zone(facts)
     )
 
@@ -196,11 +198,11 @@ def free_name(path: Path, ending: str) -> Path:
 
 
 SETTINGS_SINCE = 5
-"""The schema from which on a ledger keeps settings."""
+"""The first schema in which a ledger keeps settings."""
 
 
 def first_of_older(version: int, first: First) -> LedgerFacts:
-    """What a ledger of an older schema is given: a time zone, or its days would be others for each who asks."""
+    """The settings for a ledger of an older schema: a time zone, so that its days are the same for everybody."""
     return LedgerFacts(timezone=first().timezone) if version < SETTINGS_SINCE else LedgerFacts()
 
 

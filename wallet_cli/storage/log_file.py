@@ -1,7 +1,7 @@
-"""SQLite's log beside a ledger: how large it is, bringing it into the file, and who keeps it from being used again.
+"""SQLite's log beside a ledger: its size, merging it into the file, and which process prevents its reuse.
 
-Each commit goes to the end of the log, and the log begins anew once all of it is in the file and nobody reads what was
-there before. A reader with an old snapshot, such as a program that was stopped in the middle of one, pins it.
+Each commit goes to the end of the log. The log restarts when all of it is in the file and nobody reads its earlier
+content. A reader with an old snapshot, such as a program that was paused while reading, prevents that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ LOCKS = Path("/proc/locks")
 
 
 def cut_log(path: Path) -> str | None:
-    """Bring the log into the file and cut it, without waiting for anybody; who prevents that, in words, if so.
+    """Merge the log into the file and truncate it, without waiting. Returns who prevents that, in words, if somebody
+    does.
 
     Raises StorageError or Busy.
     """
@@ -33,14 +34,16 @@ def cut_log(path: Path) -> str | None:
         return None
     readers = [f"{pid} ({_program(pid)})" for pid in pinned_by(path)]
     if not readers and LOCKS.exists():
-        return None  # somebody is writing just now
+        return None  # another process is writing now
     who = f"process {', '.join(readers)}" if readers else "another program"
     size = log_bytes(path) // 1024 // 1024
-    return f"the log of the ledger has grown to {size} MiB, because {who} reads an old state of it: {path}-wal"
+    return (
+        f"the log of the ledger has grown to {size} MiB, because {who} is still reading an old state of it: {path}-wal"
+    )
 
 
 def pinned_by(path: Path) -> list[int]:
-    """The processes that read the ledger now, as far as the system says."""
+    """The processes that read the ledger now, as far as the system knows."""
     try:
         shared = beside(path, "-shm").stat()
         locks = LOCKS.read_text()

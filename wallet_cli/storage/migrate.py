@@ -1,4 +1,4 @@
-"""Bringing a ledger to the schema of this program. Imported only when one is made or is older: SQLAlchemy is slow."""
+"""Migrating a ledger to this program's schema. Imported only to create or migrate one: SQLAlchemy is slow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def upgrade(connection: Connection, more_versions: Sequence[Path] = (), to: str = "head") -> None:
     """Run the migrations that a ledger lacks, in the transaction of `connection`.
 
-    `more_versions` are further folders of revisions, which tests use to be of a later version than this one.
+    `more_versions` are further folders of revisions, with which tests imitate a later version.
     """
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))

@@ -1,7 +1,7 @@
-"""What a ledger knows of itself: its own settings, and whether it has moved, is being moved, or is still arriving.
+"""The ledger's own row: its settings, and whether it has moved, is being moved, or is still arriving.
 
-It is one row. A batch reads it within its turn, and whoever changes it has all turns ended first: so nobody writes to a
-ledger that has been marked.
+A batch reads it in its turn. To change it, a process first waits until all turns have ended, so nobody writes to a
+ledger that is marked.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from wallet_cli.errors import Damaged, LedgerMoved, StorageError
 MOVING, MOVED, ARRIVING = "moving", "moved", "arriving"
 
 
-MENDED = "restore a backup; `wallet verify` lets it take writes again where it finds nothing wrong"
+MENDED = "restore a backup; if `wallet verify` then finds nothing wrong, the ledger takes writes again"
 
 
 class MoveState(NamedTuple):
-    """The row. With no `state`, the ledger is like any other, and takes writes.
+    """The row. With no `state`, the ledger takes writes.
 
-    `move` is the random name of the move that the state is of, which both ends bear; `other` the address of the other
-    end, with no password; `since_us` when the state began. `origin` is the move that brought the ledger here whole, and
-    stays.
+    `move` is the random name of the move to which the state belongs, the same at both ends; `other` is the address of
+    the other end, without a password; `since_us` is when the state began. `origin` is the move that brought the whole
+    ledger here; it never changes.
     """
 
     state: str | None = None
@@ -38,16 +38,16 @@ class Itself(NamedTuple):
 
     move_state: MoveState = MoveState()
     restoring: bool = False
-    """Whether an export is being read back into the ledger."""
+    """Whether an export is being imported into the ledger."""
     damaged: str | None = None
-    """What was seen of the ledger that cannot be; None where nothing was."""
+    """The damage that was found in the ledger; None if none was."""
     changes: int = 0
-    """How often something was committed here with no transaction in it: a deleted log is missed by it."""
+    """How many commits here had no transaction: shows a deleted log."""
     facts: LedgerFacts = LedgerFacts()
 
 
 def to_itself(row: Sequence[Any] | None) -> Itself:
-    """A ledger that lacks its row says nothing of itself."""
+    """A ledger without this row has no move state and no settings."""
     if row is None:
         return Itself()
     end = len(MoveState._fields)
@@ -57,36 +57,36 @@ def to_itself(row: Sequence[Any] | None) -> Itself:
 
 
 def check_writable(itself: Itself) -> None:
-    """Raises LedgerMoved, or StorageError for one that is damaged, where the ledger takes no writes."""
+    """Raises LedgerMoved if the ledger takes no writes, or StorageError if it is damaged."""
     if itself.move_state.state is not None:
         raise refusal(itself.move_state)
     if itself.damaged is not None:
-        # Not as Damaged: this has been noted.
+        # Not as Damaged: this damage was already noted.
         raise StorageError(f"{Damaged.DAMAGED}it takes no writes, because {itself.damaged}", hint=MENDED)
 
 
 def refusal(move_state: MoveState) -> LedgerMoved:
-    """What a writer is told by a move state that has a state."""
+    """The refusal that a writer gets while there is a move state."""
     from wallet_cli.domain.period import format_time
 
     since = format_time(move_state.since_us or 0)
     if move_state.state == ARRIVING:
         return LedgerMoved(
             f"this ledger is incomplete: a move from {move_state.other} is in progress",
-            hint="`wallet move` finishes it, there",
+            hint="finish it there with `wallet move`",
             **{"state": ARRIVING, "from": move_state.other, "since": since},
         )
     if move_state.state == MOVING:
         return LedgerMoved(
             f"this ledger is being moved to {move_state.other}, and takes no writes",
-            hint="`wallet move --to …` once more finishes it; `wallet move --cancel` calls it off",
+            hint="finish it with `wallet move --to …`, or cancel it with `wallet move --cancel`",
             state=MOVING,
             to=move_state.other,
             since=since,
         )
     return LedgerMoved(
         f"this ledger has moved to {move_state.other}",
-        hint="use that one: --db, or WALLET_DB",
+        hint="use that ledger with --db or WALLET_DB",
         state=move_state.state,
         to=move_state.other,
         since=since,

@@ -1,8 +1,8 @@
-"""Opening a ledger in a file to read it alone: what is there stays as it is, to the byte.
+"""Opening a ledger in a file for reading only: not a byte of it changes.
 
-A ledger at rest is one file. SQLite reads it by way of two more, `-wal` and `-shm`, which it makes for that and takes
-away again: so it is read where the folder may be written. Where it may not be (a backup on a read-only disk, somebody
-else's ledger), the file is read by itself, as one that nobody changes, and whether that was so is asked at the end.
+An unused ledger is one file. SQLite reads it with two more files, `-wal` and `-shm`, which it creates and removes
+again; for that, the folder must be writable. If it is not (a backup on a read-only disk, another user's ledger), the
+file is read alone, on the assumption that nobody changes it. The end of the read checks whether that was true.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from wallet_cli.storage.sqlite import SqliteStore, connect, open_file, translati
 
 
 class _FileAlone(SqliteStore):
-    """A ledger that is read with no lock on it, because none can be had.
+    """A ledger that is read without a lock, because no lock is possible.
 
-    Whoever may write it can do so meanwhile. What they commit goes into a log beside the file, which is not looked at:
-    what is read is as of the opening. But when they bring the log into the file, pages could be read of two moments.
-    So the file has to be the same at the end; else what was read is no answer.
+    Others may write to it at the same time. Their commits go to a log beside the file, which is not read: the read sees
+    the file as of the opening. But when they merge the log into the file, pages of two moments could be read. So the
+    file must be the same at the end; otherwise the read fails.
     """
 
     def __init__(self, path: Path, busy_timeout_s: float) -> None:
@@ -35,15 +35,17 @@ class _FileAlone(SqliteStore):
     def close(self) -> None:
         super().close()
         if _state(self.path) != self._before:
-            raise StorageError(f"somebody wrote to the ledger while it was read: {self.path}", hint="read it again")
+            raise StorageError(
+                f"another program wrote to the ledger while it was read: {self.path}", hint="read it again"
+            )
 
 
 def open_to_read(
     path: Path, busy_timeout_s: float, notify: Callable[[str], None], last_commit: LastCommit | None = None
 ) -> SqliteStore:
-    """Open the ledger in a file that is there; of an older schema, a copy in this program's, which goes when closed.
+    """Open the ledger in an existing file. With an older schema, open a migrated copy, which is deleted when closed.
 
-    `notify` is told of a copy. Raises StorageError for what is no ledger, is newer, or cannot be read as it is.
+    `notify` is told about a copy. Raises StorageError if it is not a ledger, is newer, or cannot be read as it is.
     """
     with translating(path):
         store = _opened(path, busy_timeout_s, last_commit)
@@ -53,7 +55,7 @@ def open_to_read(
                 check_not_older(version, last_commit, str(path))
                 store = _copied(store)
                 notify(
-                    f"this ledger has schema {version}, and is read in a copy that has {sql.SCHEMA_VERSION}:"
+                    f"this ledger has schema {version}; reading a copy migrated to schema {sql.SCHEMA_VERSION}:"
                     " the next command that writes migrates it"
                 )
             store.forbid_writes()
@@ -64,11 +66,11 @@ def open_to_read(
 
 
 def _opened(path: Path, busy_timeout_s: float, last_commit: LastCommit | None) -> SqliteStore:
-    """The ledger by a connection that has begun to read, one way or the other."""
+    """The ledger, with a connection that has begun to read, in one of the two ways."""
     before = identity_of(path.stat())
     unfinished = [path.name + ending for ending in UNFINISHED if has_something(beside(path, ending))]
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK):
-        # What a program that was killed left there is read where it is: the last to close does not tidy it up.
+        # The files of a killed program are read where they are; closing does not remove them.
         store = _begun(path, busy_timeout_s, before, last_commit, tidy=not unfinished)
         if store is not None:
             return store
@@ -76,12 +78,13 @@ def _opened(path: Path, busy_timeout_s: float, last_commit: LastCommit | None) -
         alone = _FileAlone(path, busy_timeout_s)
         alone.watch_files(before, log=False)
         return alone
-    # Somebody is writing to it, or was killed: SQLite can read it if what they keep beside it is there and readable.
+    # A writer is running, or was killed: SQLite can read the ledger if the writer's other files are readable.
     store = _begun(path, busy_timeout_s, before, last_commit, apsw.SQLITE_OPEN_READONLY, tidy=False)
     if store is None:
         raise StorageError(
-            f"a part of this ledger is in {unfinished[0]}, which cannot be read where nothing may be written: {path}",
-            hint=f"copy {path.name} and {unfinished[0]} to a folder that you may write to, and read it there",
+            f"a part of this ledger is in {unfinished[0]}, which cannot be read because its folder is not writable:"
+            f" {path}",
+            hint=f"copy {path.name} and {unfinished[0]} to a writable folder, and read it there",
         )
     return store
 
@@ -95,9 +98,9 @@ def _begun(
     *,
     tidy: bool,
 ) -> SqliteStore | None:
-    """A store that has begun to read; None where SQLite cannot, as what it needs beside the file cannot be made.
+    """A store that has begun to read; None if SQLite cannot, because it cannot create the files that it needs.
 
-    That is tried, because what may be written is not only a matter of permissions, which are asked before.
+    This is tried out: permissions, which are checked before, are not the only reason why a folder is not writable.
     """
     store = open_file(path, busy_timeout_s, last_commit, flags)
     try:
@@ -115,7 +118,7 @@ def _begun(
 
 
 def _copied(store: SqliteStore) -> SqliteStore:
-    """The ledger as it would be once migrated, in a temporary file of SQLite's: small ones stay in memory."""
+    """The migrated ledger in a temporary SQLite database: small ones stay in memory."""
     copy = SqliteStore(store.path, apsw.Connection(""))
     copy.is_copy = True
     try:

@@ -1,4 +1,4 @@
-"""The wire to PostgreSQL: a connection that does not wait for ever, and statements as it takes them."""
+"""The connection to PostgreSQL, which never waits for ever, and statements in the form that it needs."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ DEFAULTS: Mapping[str, Any] = {
     "keepalives_count": 3,
 }
 ALWAYS: Mapping[str, Any] = {
-    # Whatever the role, the environment or the URL say: text is written and read as it is.
+    # Regardless of the role, the environment or the URL: text is written and read unchanged.
     "client_encoding": "UTF8",
 }
 
 URL_HINT = "postgresql://user:password@host:5432/database; write @ / : ? # % of a password as %40 %2F %3A %3F %23 %25"
 
 WAKE_S = 0.1
-"""How often a wait looks at the clock."""
+"""How often a wait reads the clock."""
 
 T = TypeVar("T")
 UntilReady = Callable[[int, int, float], int]
-"""Waits for a file: its number, what for (bits of `selectors`), and for how many seconds at most. Answers with what it
-is ready for; 0 when the time is up."""
+"""Waits for a file: its number, what for (bits of `selectors`), and for how many seconds at most. Returns what it is
+ready for; 0 when the time is up."""
 
 
 class Connection(psycopg.Connection[tuple[Any, ...]]):
-    """A connection that does not wait for ever: `silence_s` after the last byte from the server it counts as lost.
+    """A connection that never waits for ever: `silence_s` after the last byte from the server it counts as lost.
 
-    The kernel notices when another host does not acknowledge what was sent; not when something between the two does so
-    in its place, and passes nothing on.
+    The kernel notices when another host does not acknowledge what was sent. It does not notice if something between the
+    two hosts acknowledges it, and passes nothing on.
     """
 
     silence_s = float(CONNECT_TIMEOUT_S)
     until_ready: UntilReady | None = None
-    """How it waits where others go on meanwhile; else the thread waits."""
+    """How it waits while other work goes on; if None, the thread waits."""
 
     def wait(self, gen: Generator[Any, Any, T], *rest: Any, **more: Any) -> T:
         heard = _heard(gen, self.silence_s)
@@ -67,12 +67,12 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
         except Exception:
             raise
         except BaseException:
-            self.pgconn.finish()  # nobody waits for the rest of the answer, which would be taken for the next one
+            self.pgconn.finish()  # nobody reads the rest of this answer; it would be taken for the next one
             raise
 
 
 def _driven(gen: Generator[Any, Any, T], file: int, until_ready: UntilReady) -> T:
-    """Hold a conversation to its end."""
+    """Run a conversation with the server to its end."""
     try:
         wanted = next(gen)
         while True:
@@ -83,7 +83,7 @@ def _driven(gen: Generator[Any, Any, T], file: int, until_ready: UntilReady) -> 
 
 
 def _heard(gen: Generator[Any, Any, T], silence_s: float) -> Generator[Any, Any, T]:
-    """The same conversation, given up when nothing has come for so long."""
+    """The same conversation, given up after this much silence."""
     until_s = time.monotonic() + silence_s
     try:
         wanted = next(gen)
@@ -92,7 +92,7 @@ def _heard(gen: Generator[Any, Any, T], silence_s: float) -> Generator[Any, Any,
             if ready:
                 until_s = time.monotonic() + silence_s
             elif time.monotonic() > until_s:
-                raise psycopg.OperationalError(f"nothing was heard of the database for {silence_s:g} s")
+                raise psycopg.OperationalError(f"the database has not answered for {silence_s:g} s")
             wanted = gen.send(ready)
     except StopIteration as end:
         answer: T = end.value
@@ -100,8 +100,8 @@ def _heard(gen: Generator[Any, Any, T], silence_s: float) -> Generator[Any, Any,
 
 
 def conninfo_of(url: str) -> str:
-    """What the driver takes. Raises InvalidInput, with nothing of the URL: where it is cut wrongly, its parts are not
-    what they seem, and may hold the password.
+    """The driver's connection string. Raises InvalidInput, without any part of the URL: in a wrong URL, any part may be
+    the password.
     """
     before_options = url.partition("://")[2].partition("?")[0]
     try:
@@ -116,24 +116,24 @@ def conninfo_of(url: str) -> str:
 
 @lru_cache(maxsize=1024)
 def translated(statement: str) -> bytes:
-    """A statement with `:named` or `?` parameters as the driver takes it."""
+    """A statement with `:named` or `?` parameters, in the form of the driver."""
     text = statement.replace("%", "%%")
     text = re.sub(r"(?<![:\w]):(\w+)", r"%(\1)s", text)
     return text.replace("?", "%s").encode()
 
 
 def with_numbers(statement: str, numbers: Sequence[int]) -> str:
-    """A statement with whole numbers in the place of its `?`: many statements at once take no parameters."""
+    """A statement with whole numbers in the place of its `?`: several statements at once cannot have parameters."""
     rest = iter(numbers)
     return re.sub(r"\?", lambda _: str(int(next(rest))), statement)
 
 
 def spelled(statement: str, rows: Iterable[Sequence[Any]], connection: pq.abc.PGconn) -> bytes:
-    """A statement with `VALUES (?, …)`, of one row, as one of all `rows`, their values written out.
+    """A statement with `VALUES (?, …)` for one row, as one statement for all `rows`, with the values written out.
 
-    PostgreSQL reads such a text three times as fast as it carries out one prepared statement a row, and it can be sent
+    PostgreSQL reads such a text three times as fast as it runs a prepared statement for each row, and it can be sent
     together with what comes after it. `connection` knows how the server wants text quoted. Raises psycopg.DataError for
-    text that PostgreSQL does not keep.
+    text that PostgreSQL cannot store.
     """
     before, _, marks_on = statement.partition("VALUES (")
     after = marks_on.partition(")")[2]
@@ -151,17 +151,17 @@ def _literal(value: object, quote: Callable[[bytes], bytes]) -> str:
         return rf"E'\\x{value.hex()}'"
     assert isinstance(value, str)
     if "\0" in value:
-        raise psycopg.DataError("PostgreSQL keeps no text with NUL (0x00) in it")
+        raise psycopg.DataError("PostgreSQL cannot store text with NUL (0x00) in it")
     return quote(value.encode()).decode()
 
 
 def bound(values: Values) -> Any:
-    """Values as the driver takes them: no limit is NULL, not -1."""
+    """Values in the form of the driver: no limit is NULL, not -1."""
     if isinstance(values, dict) and values.get("limit") == -1:
         return values | {"limit": None}
     return values
 
 
 def plain(row: Sequence[Any]) -> tuple[Any, ...]:
-    """A row with its truth values as the whole numbers that both engines keep."""
+    """A row with its booleans as the whole numbers that both engines store."""
     return tuple(int(value) if isinstance(value, bool) else value for value in row)

@@ -1,13 +1,12 @@
 """A ledger in PostgreSQL: the same tables, written by any number of servers at once.
 
-The turn is row locks: a batch locks its wallets in the order of their ids, and reads them in statements after that, so
-that it sees what whoever held them before has committed. Two batches over different wallets do not wait for each other.
-What the database undoes because others wrote meanwhile (serialization failures, deadlocks, a number that somebody else
-took) is a Collision, and the executor carries the whole batch out again. A connection that breaks is made anew for the
-next batch.
+A turn is row locks: a batch locks its wallets in the order of their ids, and reads them in later statements, so it sees
+what the previous lock holders committed. Two batches over different wallets do not wait for each other. If the database
+undoes a batch because others wrote at the same time (serialization failures, deadlocks, a number already taken), that
+is a Collision, and the executor runs the whole batch again. A broken connection is replaced for the next batch.
 
-A COMMIT that fails is an unknown outcome. It is settled by looking for a row that only this batch can have written,
-with its wallet's row locked, so that a commit which is still under way has ended by then.
+A COMMIT that fails is an unknown outcome. To settle it, the store looks for a row that only this batch can have
+written. It locks the row's wallet first, so a commit that is still running has ended by then.
 """
 
 from __future__ import annotations
@@ -65,23 +64,23 @@ from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
 
 CREATING_LOCK = 0x57414C54
-"""`WALT`: the advisory lock of those who make users and wallets, whose ids follow each other without a gap."""
+"""`WALT`: the advisory lock for creating users and wallets, whose ids must have no gap."""
 
 RECONNECT_PAUSE_S = 0.5
 IDLE_IN_TURN_S = 30
-"""How long the server keeps the locks of a program that it has not heard of."""
+"""How long the server keeps the locks of a silent program."""
 
 STATEMENT_MARGIN_S = 10
-"""How much longer than the wait for a lock a statement may take, by the server's own clock."""
+"""How much longer than the wait for a lock a statement may take, by the server's clock."""
 
 HEARING_MARGIN_S = 5
-"""How long after a statement's own time-out nothing may be heard of it: then nobody is there to keep that."""
+"""How long after a statement's time-out the server may stay silent; then it counts as gone."""
 
 QUICK_SILENCE_S = 2.0
-"""How long an event loop waits for an answer that should take a millisecond: others wait with it."""
+"""How long an event loop waits for an answer that should take a millisecond; other requests wait too."""
 
 GONE_CHECK_MS = 1_000
-"""How often the server looks, during a long read, whether whoever asked is still there."""
+"""How often the server checks, during a long read, whether the client is still there."""
 
 LONG_SILENCE_S = 86_400.0
 """How long a statement over a whole table may take."""
@@ -92,43 +91,44 @@ SET_HEADS = (
     "UPDATE witnesses x SET seq = v.seq, hash = CAST(v.hash AS bytea) FROM (VALUES (?, ?, ?)) v (seq, hash, wallet_id)"
     " WHERE x.wallet_id = v.wallet_id"
 )
-"""sql.SET_HEAD for any number of wallets."""
+"""sql.SET_HEAD for any number of wallets at once."""
 
 COPY_FROM_ROWS = 200
-"""From so many rows on, COPY is as quick as one INSERT of them all, and takes less memory."""
+"""From this many rows on, COPY is as fast as one INSERT of them all, and takes less memory."""
 
 OLDEST_SERVER = 150000
 
 CLOCK = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
 VERSION = f"SELECT version_num, {session.COMMITS_BY} FROM alembic_version"
-"""The schema's, and how a commit would be made."""
+"""The schema version, and how a commit would be made durable."""
 
 LEDGER_SINCE = 4
-"""The schema from which on a ledger has the table of its move state."""
+"""The first schema with a table for the move state."""
 
 WRONG_OPTION = re.compile(r"invalid .*value|could not match|invalid port number")
-"""What the driver says of the options in a URL, when it connects."""
+"""The driver's errors about the options in a URL, when it connects."""
 
 HINTS = {
-    r"certificate file": "sslrootcert= names the file; sslrootcert=system takes the well-known ones",
-    r"certificate": "sslrootcert= names the certificate of whoever has signed the server's",
-    r"does not support SSL": "switch TLS on at the server, or take sslmode= out of the URL",
-    r"no encryption|pg_hba\.conf": "add sslmode=require to the URL, or have the server's pg_hba.conf let you in",
-    r"SSL": "the server and the URL have to agree on sslmode=",
+    r"certificate file": "give the file as sslrootcert=, or the system's certificates as sslrootcert=system",
+    r"certificate": "give the certificate of the server's signer as sslrootcert=",
+    r"does not support SSL": "enable TLS on the server, or remove sslmode= from the URL",
+    r"no encryption|pg_hba\.conf": "add sslmode=require to the URL, or allow this connection in the server's"
+    " pg_hba.conf",
+    r"SSL": "the server and the URL must agree on sslmode=",
     r"too many|connection slots": "wait, or allow more connections",
     r"password|authentication|role .* (does not exist|is not permitted)": "check the user and the password",
     r"database .* does not exist": "check the database's name, or CREATE DATABASE",
     r"permission denied for database": "GRANT CONNECT ON DATABASE … TO the role",
-    r"permission denied for schema": "GRANT CREATE ON SCHEMA … TO the role: it makes the tables of the ledger",
-    r"row-level security": "a ledger is whole or no ledger: take the policies away, or give the role BYPASSRLS",
+    r"permission denied for schema": "GRANT CREATE ON SCHEMA … TO the role: it creates the tables of the ledger",
+    r"row-level security": "a ledger needs all its rows: remove the policies, or give the role BYPASSRLS",
     r"due to .*time-?out": "raise that time-out for the role, the database or the server",
     r"permission denied": "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA … TO the role",
-    r"read-only|recovery|standby": "this server takes no writes: the URL has to name the primary",
+    r"read-only|recovery|standby": "this server takes no writes: give the URL of the primary",
     r"No space left": "free some space on the server's disk",
 }
-"""By what is said: what to do about it. The first that fits counts."""
+"""Hints by the text of an error. The first match counts."""
 
-# Of a batch that collided, the driver would say on stderr that it ignores what comes after.
+# After a batch that collided, the driver would print on stderr that it ignores the rest.
 logging.getLogger("psycopg").setLevel(logging.CRITICAL)
 
 T = TypeVar("T")
@@ -138,14 +138,14 @@ Notify = Callable[[str], None]
 class PostgresStore(BulkCopy):
     """A ledger on a server, over one connection at a time. Use it from one thread, and never across a fork.
 
-    `lock_timeout_s` bounds the wait for a row lock. Raises StorageError where the server cannot be reached, or what is
-    there is not a ledger of this version, and InvalidInput for a URL that cannot be read.
+    `lock_timeout_s` limits the wait for a row lock. Raises StorageError if the server cannot be reached or has no
+    ledger of this version, and InvalidInput for a URL that cannot be read.
     """
 
     is_local: Literal[False] = False
     may_come_back = True
     facts_last_s = 1.0
-    """Asking is a round trip: a server that reads does not make it for each request."""
+    """A query is a round trip: a server that reads does not make one for each request."""
 
     def __init__(self, url: str, lock_timeout_s: float) -> None:
         self._conninfo = conninfo_of(url)
@@ -157,27 +157,27 @@ class PostgresStore(BulkCopy):
         self._read_only = False
         self._in_batch = False
         self._unsent: list[bytes] = []
-        """Statements of this batch that go with the next that is sent."""
+        """Statements of this batch that are sent with the next one."""
         self._before_commit: tuple[str, ...] = ()
-        """Statements of this transaction that make its commit a durable one: see storage/session.py."""
+        """Statements that make this transaction's commit durable: see storage/session.py."""
         self._in_snapshot = False
         self._apart = self._ended = False
         self._until_ready: UntilReady | None = None
         self._returning: threading.Thread | None = None
         self._pins: tuple[str, ...] = ()
-        """The statements that each transaction begins with, where it may be in any session: see storage/session.py."""
+        """The first statements of each transaction, where each may use another session: see storage/session.py."""
         self._id: str | None = None
-        """The ledger's, which it keeps: but for one that is just arriving."""
+        """The id of the ledger, which never changes, except while a move arrives."""
         self._refused: StorageError | None = None
-        """Why the database, which was reached, is not used."""
+        """Why the database is not used although it can be reached."""
         self._doubtful = False
-        """Whether the server said, of the last commit, that it may not have reached the standby."""
+        """Whether the server warned that the last commit may not have reached the standby."""
 
     # The connection.
 
     @property
     def connection(self) -> Connection:
-        """The connection, made anew where there is none or it is broken."""
+        """The connection; a new one if there is none or it is broken."""
         if self._connection is None or self._connection.closed:
             self._in_batch = self._in_snapshot = False
             if self._apart:
@@ -187,9 +187,9 @@ class PostgresStore(BulkCopy):
         return self._connection
 
     def reconnect_apart(self) -> None:
-        """From now on, a connection that breaks is made anew by a thread, and until it is there asking fails at once.
+        """From now on, a thread replaces a broken connection, and until then every query fails at once.
 
-        For an event loop, which has others to see to; it waits QUICK_SILENCE_S for an answer.
+        For an event loop, which has other work; it waits QUICK_SILENCE_S for an answer.
         """
         self._apart = True
         self._silence_s = QUICK_SILENCE_S
@@ -197,8 +197,8 @@ class PostgresStore(BulkCopy):
             self._connection.silence_s = QUICK_SILENCE_S
 
     def wait_by(self, until_ready: UntilReady) -> None:
-        """From now on, wait for the server so. A connection that breaks is made anew apart: making one is not waited
-        for so.
+        """From now on, wait for the server with this function. A broken connection is replaced by a thread, because
+        connecting does not wait this way.
         """
         self._apart = True
         self._until_ready = until_ready
@@ -206,7 +206,7 @@ class PostgresStore(BulkCopy):
             self._connection.until_ready = until_ready
 
     def away_s(self) -> float:
-        """How long it has been known that there is no connection, and one is being made apart; 0 while there is one."""
+        """How long a thread has been replacing the connection; 0 while there is one."""
         since_s = self._away_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
@@ -216,11 +216,11 @@ class PostgresStore(BulkCopy):
         return Unreachable(f"the database cannot be reached: {self.name}", hint="try again, with the same key")
 
     def is_there(self) -> bool:
-        """Whether there is a connection, as far as is known here; where there is none, one is being made apart."""
+        """Whether there is a connection, as far as is known; if not, a thread is replacing it."""
         connection = self._connection
         if connection is not None and not connection.closed:
             try:
-                connection.pgconn.consume_input()  # an end that has come is seen by it
+                connection.pgconn.consume_input()  # notices a closed connection
                 return True
             except psycopg.OperationalError:
                 connection.close()
@@ -228,17 +228,17 @@ class PostgresStore(BulkCopy):
         return False
 
     def end_reads_after(self, seconds: float) -> None:
-        """Let no statement take longer, nor go on for long when this end is gone."""
-        if self.connection.prepare_threshold is not None:  # else the session is not only ours
+        """Let no statement take longer, or run on for long after this client has gone."""
+        if self.connection.prepare_threshold is not None:  # otherwise the session is shared
             self._run(f"SET statement_timeout = {int(seconds * 1000)}")
             self._run(f"SET client_connection_check_interval = {GONE_CHECK_MS}")
 
     def ping(self) -> None:
-        """Ask the server for nothing. Raises StorageError or Busy where it does not answer."""
+        """Run an empty query. Raises StorageError or Busy if the server does not answer."""
         self._run("SELECT")
 
     def _come_back(self) -> None:
-        """Have the connection made anew, unless that is under way."""
+        """Start to replace the connection, unless that is already running."""
         if self._away_since_s is None:
             self._away_since_s = time.monotonic()
         if self._returning is None or not self._returning.is_alive():
@@ -280,24 +280,24 @@ class PostgresStore(BulkCopy):
         return connection
 
     def _set_up(self, connection: Connection) -> None:
-        """Set what a session has to have set. Raises StorageError for one in which an answer could be false."""
+        """Apply the session's settings. Raises StorageError for a session in which an answer could be false."""
         pid, path = _last_row(connection, session.BY_DEFAULT, session.WHICH_SCHEMA)
         settings = session.settings_of(path)
         if pid == connection.info.backend_pid:
             found = _last_row(connection, *(f"SET {each}" for each in settings), session.WHAT_IS_SET)
         else:
-            # Somebody stands between who gives each transaction another session: nothing may stay behind there. And
-            # who gives each statement another one lets nobody begin a transaction.
+            # A pool in between gives each transaction another session: nothing may stay behind there. A pool that gives
+            # each statement another session allows no transactions.
             connection.prepare_threshold = None
             self._pins = tuple(f"SET LOCAL {each}" for each in settings)
             connection.execute("BEGIN")
             found = _last_row(connection, *self._pins, session.WHAT_IS_SET)
             connection.execute("ROLLBACK")
         self.warnings = session.check(found, self.name)
-        self._facts = None  # a server that was put in the place of another may have another ledger
+        self._facts = None  # a server that replaces another one may have another ledger
 
     def _noticed(self, notice: errors.Diagnostic) -> None:
-        # Of a COMMIT: that it no longer waited for the standby. Its words are in the server's language.
+        # After a COMMIT: it no longer waited for the standby. The message is in the server's language.
         if notice.severity_nonlocalized == "WARNING":
             self._doubtful = True
 
@@ -307,7 +307,7 @@ class PostgresStore(BulkCopy):
             self._connection.close()
 
     def forbid_writes(self) -> None:
-        """Let this store only read, whatever is asked of it."""
+        """Make this store read-only, whatever statement it gets."""
         self._read_only = True
 
     def check_whole(self) -> None:
@@ -319,13 +319,15 @@ class PostgresStore(BulkCopy):
         if None not in (self._id, found.facts.uuid) and self._id != found.facts.uuid:
             self._facts = None
             raise StorageError(
-                f"another ledger is in the place of the one that was opened: {self.name}",
-                hint="see which one is meant; this process has to be started again to use the other",
+                f"another ledger has replaced the one that was opened: {self.name}",
+                hint="check which ledger you want; restart this process to use the new one",
             )
         return found
 
     def version(self) -> int:
-        """The schema version; 0 where there is no ledger yet. Raises StorageError for what is no ledger, or newer."""
+        """The schema version; 0 if there is no ledger yet. Raises StorageError if it is not a ledger, or a newer
+        one.
+        """
         try:
             found = self._one(VERSION, {}, lambda row: str(row[0]))
         except NoSuchTable:
@@ -334,14 +336,14 @@ class PostgresStore(BulkCopy):
             raise StorageError(f"this is a database, but not a wallet ledger: {self.name}", hint="check --db")
         if int(found) > sql.SCHEMA_VERSION:
             raise StorageError(
-                f"this ledger was made by a newer wallet (schema {int(found)}; this one knows {sql.SCHEMA_VERSION}):"
+                f"this ledger was created by a newer wallet (schema {int(found)}; this one knows {sql.SCHEMA_VERSION}):"
                 f" {self.name}",
                 hint="upgrade wallet-cli",
             )
         return int(found)
 
     def prepare(self, purpose: Purpose, notify: Notify, first: First = LedgerFacts) -> None:
-        """See that there is a ledger of this program's schema, making or migrating it as far as the purpose allows."""
+        """Make sure of a ledger of this program's schema: create or migrate it if the purpose allows that."""
         version = self.version()
         if not version and purpose is not Purpose.MAKE:
             raise LedgerNotFound(f"there is no ledger in this database: {self.name}", hint=HOW_TO_MAKE)
@@ -349,16 +351,16 @@ class PostgresStore(BulkCopy):
             if version < sql.SCHEMA_VERSION:
                 raise StorageError(
                     f"this ledger has schema {version}, and this wallet reads {sql.SCHEMA_VERSION}: {self.name}",
-                    hint="the next command that writes migrates it, as `wallet serve` does",
+                    hint="any command that writes migrates it, and so does `wallet serve`",
                 )
             self.forbid_writes()
         elif version < sql.SCHEMA_VERSION:
             self.migrate(notify, first)
 
     def migrate(self, notify: Notify, first: First = LedgerFacts) -> None:
-        """Make the tables, or bring older ones up to date, in one transaction that one server makes at a time.
+        """Create the tables, or migrate older ones, in one transaction. Only one server does this at a time.
 
-        `first` tells what settings a new ledger is given.
+        `first` returns the settings of a new ledger.
         """
         import sqlalchemy
 
@@ -374,13 +376,13 @@ class PostgresStore(BulkCopy):
             connection.autocommit = False
             try:
                 with engine.begin() as wrapped:
-                    # What another has made while the lock was waited for is seen then.
+                    # So that what another process created during the wait for the lock is seen.
                     wrapped.execute(sqlalchemy.text("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"))
                     for pin in self._pins:
                         wrapped.execute(sqlalchemy.text(pin))
                     if LEDGER_SINCE <= known < sql.SCHEMA_VERSION:
-                        # Ends all batches: those that begin later see the new version, and are refused. In their
-                        # order: the table first, then the lock of those who make users and wallets.
+                        # Ends all batches: later ones see the new version, and are refused. In their order: the table
+                        # first, then the lock for creating users and wallets.
                         wrapped.execute(sqlalchemy.text("LOCK TABLE ledger IN EXCLUSIVE MODE"))
                     wrapped.execute(sqlalchemy.text(f"SELECT pg_advisory_xact_lock({CREATING_LOCK})"))
                     before = self._version_within(connection)
@@ -399,7 +401,7 @@ class PostgresStore(BulkCopy):
                     connection.rollback()
                     connection.autocommit = True
         if not before:
-            notify(f"made a new ledger: {self.name}")
+            notify(f"created a new ledger: {self.name}")
         elif before < sql.SCHEMA_VERSION:
             notify(
                 f"migrated the ledger from schema {before} to {sql.SCHEMA_VERSION}: {self.name}{words_of_zone(facts)}"
@@ -407,7 +409,7 @@ class PostgresStore(BulkCopy):
 
     @staticmethod
     def _version_within(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
-        # Read from a table: what a session remembers of names is only looked at anew when it locks one.
+        # Read from a table: a session refreshes its cache of names only when it locks one.
         row = connection.execute(
             "SELECT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = to_regclass('alembic_version'))"
         ).fetchone()
@@ -417,7 +419,7 @@ class PostgresStore(BulkCopy):
         return int(found[0]) if found is not None else 0
 
     def damage(self) -> str | None:
-        """The server sees to its own files."""
+        """The server checks its own files."""
         return None
 
     def strange_schema(self) -> str | None:
@@ -429,7 +431,7 @@ class PostgresStore(BulkCopy):
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Let all that is read in a `with` block be of one moment, while others write."""
+        """All reads in the `with` block see one moment, while others write."""
         if self._in_snapshot or self._in_batch:
             yield
             return
@@ -443,7 +445,7 @@ class PostgresStore(BulkCopy):
 
     @contextmanager
     def many_batches(self) -> Iterator[None]:
-        """For a run of large batches, whose statements may take long."""
+        """For a series of large batches, whose statements may take long."""
         usual_s, self._silence_s = self._silence_s, LONG_SILENCE_S
         self.connection.silence_s = self._silence_s
         try:
@@ -456,31 +458,30 @@ class PostgresStore(BulkCopy):
     # Writing: see engine/executor.py for the order.
 
     def begin(self) -> None:
-        """The transaction is begun together with its locks, in `lock`: one round trip less."""
+        """The transaction begins together with its locks, in `lock`: one round trip less."""
         if self._read_only:
             raise StorageError("this connection only reads")
         self._in_batch = False
         self._unsent = []
 
     def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool, settling: bool = False) -> list[Account]:
-        """Begin, lock, and read what is locked, in one round trip.
+        """Begin, lock, and read the locked rows, in one round trip.
 
-        The accounts are read by a statement of its own: it sees what whoever had the locks before has committed.
-        Raises LedgerMoved where the ledger is marked as one that takes no writes, unless it is only to be seen
-        (`settling`) what became of a commit.
+        A separate statement reads the accounts: it sees what the previous lock holders committed. Raises LedgerMoved if
+        the ledger is marked as taking no writes, unless this only finds out the outcome of a commit (`settling`).
         """
         parts = []
         asking = False
         if not self._in_batch:
             wait_ms = self._wait_ms
             parts += [
-                # What has been committed while the locks were waited for is what is asked for then.
+                # So that what was committed during the wait for the locks is seen.
                 *self._begun("BEGIN ISOLATION LEVEL READ COMMITTED" if settling else "BEGIN"),
                 f"SET LOCAL lock_timeout = {wait_ms}",
                 f"SET LOCAL statement_timeout = {wait_ms + STATEMENT_MARGIN_S * 1000}",
                 f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TURN_S}s'",
-                # Whoever changes the move state waits for this to end. And it takes no snapshot: the move state that is
-                # read after it stands from then on, at any isolation level.
+                # Whoever changes the move state waits for this to end. This statement takes no snapshot, so the move
+                # state that is read after it cannot change, at any isolation level.
                 "LOCK TABLE ledger IN ROW SHARE MODE",
             ]
             asking = True
@@ -490,7 +491,7 @@ class PostgresStore(BulkCopy):
             ids = ", ".join(map(str, wallet_ids))
             parts.append(f"SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE")
         if asking:
-            # Once the locks are had: an export that began to be read back while they were waited for is seen.
+            # After the locks: sees an import of an export that began during the wait for them.
             parts += [sql.ITSELF, VERSION, CLOCK]
         if wallet_ids:
             parts.append(with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us]))
@@ -515,21 +516,21 @@ class PostgresStore(BulkCopy):
             return [sql.to_account(row) for row in cursor.fetchall()] if wallet_ids else []
 
     def check_in_place(self) -> None:
-        """A server sees to its own files."""
+        """A server checks its own files."""
 
     def written_us(self) -> int:
-        """The server's clock says more (`server_us`)."""
+        """Not used: the server's clock is better (`server_us`)."""
         raise NotImplementedError
 
     def _heed_version(self, rows: Sequence[Sequence[Any]], *, settling: bool = False) -> None:
-        """Note how to commit. Raises StorageError where another program has changed the schema since the opening."""
+        """Note how to commit. Raises StorageError if another program has migrated the ledger since it was opened."""
         version, commits_by = rows[0]
         self._before_commit = session.before_commit(commits_by)
         if int(version) != sql.SCHEMA_VERSION and not settling:
             raise sql.schema_changed(int(version), self.name)
 
     def _first(self, statement: bytes) -> psycopg.Cursor[tuple[Any, ...]]:
-        """Run what begins a batch: where an idle connection turns out to be dead, nothing is lost by another one."""
+        """Run the first statements of a batch. If an idle connection is dead, a new one loses nothing here."""
         idle = self._connection
         try:
             return self.connection.execute(statement)
@@ -539,7 +540,7 @@ class PostgresStore(BulkCopy):
             return self.connection.execute(statement)
 
     def write(self, changes: Sequence[Change]) -> None:
-        """Spell out what is to be written: it goes with the commit, in one round trip, unless more is asked before.
+        """Write out the statements: they are sent with the commit, in one round trip, unless a query comes first.
 
         Many rows go at once, by COPY.
         """
@@ -555,7 +556,7 @@ class PostgresStore(BulkCopy):
         self._note_of_ledger(changes)
 
     def _send_unsent(self) -> None:
-        """Have written what `write` has left for the commit, so that what is asked next sees it."""
+        """Send what `write` left for the commit, so that the next query sees it."""
         if self._unsent:
             statements, self._unsent = b"; ".join(self._unsent), []
             with self._translating():
@@ -571,7 +572,7 @@ class PostgresStore(BulkCopy):
         self._doubtful = False
         connection = self._connection
         with self._translating():
-            # A new connection would have nothing to commit, and say that it did; as would one whose batch has failed.
+            # A new connection would have nothing to commit, and report success; so would one whose batch has failed.
             if connection is None or connection.info.transaction_status != pq.TransactionStatus.INTRANS:
                 raise psycopg.OperationalError("the connection was lost before the commit")
             statements, self._unsent = b"; ".join([*self._unsent, *map(str.encode, self._before_commit), b"COMMIT"]), []
@@ -587,21 +588,22 @@ class PostgresStore(BulkCopy):
         if connection is None or connection.closed:
             return
         if connection.info.transaction_status != pq.TransactionStatus.IDLE:
-            # Not as any statement: so the driver forgets what it takes for prepared, which may never have been.
+            # Not as a plain statement: this way the driver forgets its prepared statements, some of which may not
+            # exist.
             with suppress(StorageError, Busy), self._translating():  # a broken connection has nothing to roll back
                 connection.rollback()
 
     def confirm_replicated(self) -> bool:
-        """A commit of its own waits until the standby has it, and so all that was committed before.
+        """Make a commit: it waits until the standby has it, and so all earlier commits.
 
-        What is seen here may be more than that: a server shows what it committed without its standby when somebody
-        cancelled the wait, or when it came back from a crash.
+        Rows that are visible here may not be on the standby yet: a server shows what it committed without its standby
+        if somebody cancelled the wait, or after a crash.
         """
         self._run(session.IN_THE_LOG)
         return True
 
     def contains(self, change: Change) -> bool:
-        """Whether a row of a batch whose commit failed is there, once no other transaction can still be writing it.
+        """Whether a row of a batch whose commit failed is there. No other transaction can still be writing it then.
 
         Raises StorageError while that cannot be known.
         """
@@ -618,7 +620,7 @@ class PostgresStore(BulkCopy):
         return there
 
     def _is_there(self, change: Change) -> bool:
-        """By what never changes about it; of what can change, by all of it."""
+        """Compares the fields that never change; for rows that can change, all fields."""
         if isinstance(change, Transaction):
             return self.transaction(change.wallet_id, change.seq) == change
         if isinstance(change, User):
@@ -684,7 +686,7 @@ class PostgresStore(BulkCopy):
         for copied in sql.COPIED:
             self._run("; ".join([*self._pins, f"ANALYZE {copied.table}"]))
 
-    # How statements are run.
+    # Running statements.
 
     def _run(self, statement: str) -> None:
         self._send_unsent()
@@ -706,7 +708,7 @@ class PostgresStore(BulkCopy):
             yield make(row)
 
     def _read(self, statement: str, values: Values) -> psycopg.Cursor[tuple[Any, ...]]:
-        """Run a statement that reads. Where it is a transaction of its own, one that collides is run again."""
+        """Run a statement that reads. If it is a transaction by itself and collides, it runs again."""
         self._send_unsent()
         tries = 1 if self._in_batch or self._in_snapshot else MAX_READ_TRIES
         while True:
@@ -722,7 +724,7 @@ class PostgresStore(BulkCopy):
         connection = self.connection
         if not self._pins or self._in_batch or self._in_snapshot:
             return connection.execute(statement, values)
-        # Several statements at once take no parameters, so they are written out.
+        # Several statements at once cannot have parameters, so the values are written out.
         cursor = psycopg.ClientCursor(connection)
         cursor.execute("; ".join([*self._pins, ""]).encode().replace(b"%", b"%%") + statement, values)
         for _ in self._pins:
@@ -735,7 +737,7 @@ class PostgresStore(BulkCopy):
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
-        """Turns what the driver raises into an error of the tree."""
+        """Turns the driver's exceptions into errors of wallet_cli.errors."""
         try:
             yield
         except psycopg.Error as error:
@@ -746,20 +748,22 @@ class PostgresStore(BulkCopy):
         if isinstance(error, errors.SerializationFailure | errors.DeadlockDetected | errors.UniqueViolation):
             return Collision("others wrote to the same wallets at the same time", hint=retry)
         if isinstance(error, errors.LockNotAvailable):
-            return Busy(f"no turn to write within {self._lock_timeout_s:g} s: others have it", hint=retry, holder=None)
+            return Busy(
+                f"no turn to write within {self._lock_timeout_s:g} s: others have the turn", hint=retry, holder=None
+            )
         if isinstance(error, errors.QueryCanceled):
             return Busy("the database took too long", hint=retry, holder=None)
         if isinstance(error, errors.UndefinedTable):
             return NoSuchTable(f"there is no ledger in this database: {self.name}", hint="check --db")
         if isinstance(error, errors.DuplicateTable):
             return StorageError(
-                f"the database has tables of other programs with these names: {self.name}",
-                hint="give the ledger a database of its own",
+                f"the database has other programs' tables with the ledger's names: {self.name}",
+                hint="give the ledger a separate database",
             )
         reason = _reason(error)
         if "statement pooling" in reason:
             return StorageError(
-                f"this pool gives each statement another session, and a ledger needs transactions: {self.name}",
+                f"this pool uses another session for each statement, but a ledger needs transactions: {self.name}",
                 hint="pool_mode = transaction, or session",
             )
         if isinstance(error, psycopg.OperationalError) and WRONG_OPTION.match(reason):
@@ -771,12 +775,12 @@ class PostgresStore(BulkCopy):
         if isinstance(error, psycopg.OperationalError | errors.ReadOnlySqlTransaction | psycopg.InterfaceError):
             if self._connection is not None:
                 self._connection.close()
-            return Unreachable(message, hint=hint or f"is the server there? {retry}")
-        return StorageError(message, hint=hint or "WALLET_DEBUG=1 shows more")
+            return Unreachable(message, hint=hint or f"is the server running? {retry}")
+        return StorageError(message, hint=hint or "for details: WALLET_DEBUG=1")
 
 
 def _last_row(connection: Connection, *statements: str) -> Sequence[Any]:
-    """What the last of some statements reads, all sent in one message."""
+    """The row of the last of these statements, all sent in one message."""
     cursor = connection.execute("; ".join(statements).encode())
     while cursor.nextset():
         pass
@@ -786,24 +790,24 @@ def _last_row(connection: Connection, *statements: str) -> Sequence[Any]:
 
 
 class NoSuchTable(StorageError):
-    """The database holds no ledger."""
+    """The database has no ledger."""
 
 
 def _reason(error: psycopg.Error) -> str:
-    """What the server or the driver says, in one line."""
+    """The server's or the driver's message, in one line."""
     if error.diag.message_primary:
         return error.diag.message_primary
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    # Of several hosts or ways to one, what a server itself said counts more than that another was not reached.
+    # With several hosts, a server's own message counts more than that another was not reached.
     line = next((line for line in reversed(lines) if "FATAL:" in line), lines[0])
-    # Where it tried to connect to is in the URL.
+    # The URL already says where it tried to connect.
     return re.sub(
         r"^(connection (failed|is bad): )?(connection to server .*? failed: )?(FATAL: *|fe_sendauth: )?", "", line
     )
 
 
 def _is_in_wallet(change: Change) -> bool:
-    """Whether the row of its wallet is locked by whoever writes it; a new wallet has none yet."""
+    """Whether a writer locks the row of its wallet; a new wallet has none yet."""
     return isinstance(change, Transaction | Hold)
 
 
@@ -817,6 +821,6 @@ _cursors = threading.local()
 
 
 def _cursor_name() -> str:
-    """A name that no other open cursor of this thread has."""
+    """A cursor name that no other open cursor of this thread has."""
     _cursors.count = getattr(_cursors, "count", 0) + 1
     return f"walk_{_cursors.count}"

@@ -1,4 +1,4 @@
-"""From a batch of commands to the state that they touch: what to read, in few statements, whatever the engine."""
+"""From a batch of commands to the state that they touch: what to read, in few statements, for every engine."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ class Prefetch(Queries):
     """A store that loads what a batch touches."""
 
     restoring = False
-    """Whether an export is being read back into the ledger, as of this turn."""
+    """Whether an export is being imported into the ledger, as of this turn."""
 
     server_us: int | None = None
-    """What the clock of the database server says, as of this turn; None where there is no server."""
+    """The time of the database server's clock in this turn; None if there is no server."""
 
     def load(self, commands: Sequence[Command], policy: Policy, now_us: int) -> State:
-        """The state that the commands touch, as of this turn, whose time is `now_us`."""
+        """The state that the commands touch, in this turn, whose time is `now_us`."""
         return Loader(self, State(policy), now_us).load(commands)
 
     @abstractmethod
     def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
-        """Keep others from writing to those wallets until the turn ends, and, if `creating`, from making new things.
+        """Keep others from writing to those wallets until the turn ends, and, if `creating`, from creating anything.
 
-        Answers with the accounts that there are of those wallets, as they stand from then on.
+        Returns the existing accounts of those wallets, as they are from then on.
         """
 
     @abstractmethod
     def written_us(self) -> int:
-        """When the ledger was last written, where there is no server."""
+        """When the ledger was last written; used if there is no database server."""
 
 
 class Loader:
@@ -55,7 +55,7 @@ class Loader:
         for wallet_id, seq in touched.originals:
             self._load_original(wallet_id, seq, touched.wallets)
         accounts = reader.lock(sorted(touched.wallets), self._now_us, creating=touched.creating)
-        # What the ledger says of itself is read with the turn: another program may have changed it.
+        # The ledger's own row is read in each turn: another program may have changed it.
         state.policy = state.policy.within(reader.facts_of_turn())
         state.restoring = reader.restoring
         self._add_accounts(accounts)
@@ -68,7 +68,7 @@ class Loader:
         return state
 
     def _load_original(self, wallet_id: int, seq: int, wallets: set[int]) -> None:
-        """A transaction that is to be taken back; a transfer's other leg, with its wallet, goes back with it."""
+        """Load a transaction to reverse; of a transfer, also the other leg with its wallet."""
         original = self._load_transaction(wallet_id, seq)
         if original is not None and original.peer is not None:
             wallets.add(original.peer[0])
@@ -92,7 +92,7 @@ class Loader:
                 self._load_day_debits(wallet.id)
 
     def _load_day_debits(self, wallet_id: int) -> None:
-        """What had been debited before the day of the last transaction."""
+        """Load the total of debits before the day of the last transaction."""
         last = self._state.last.get(wallet_id)
         if last is None or wallet_id in self._state.day_debits:
             return
@@ -116,7 +116,7 @@ class Loader:
                     self._state.keys[wallet_id, key, False] = hold
 
     def _load_in_wallets(self, touched: Touched) -> None:
-        """What belongs to wallets, once nobody else can change it."""
+        """Load what belongs to wallets, after they are locked."""
         state, reader = self._state, self._reader
         for place in touched.originals:
             original = state.history.get(place)
@@ -124,7 +124,7 @@ class Loader:
                 if leg is not None:
                     state.reversed[leg] = reader.reversed_amount(*leg)
         for pair in touched.transfers:
-            # Done before, with the same key: the credit is part of the answer.
+            # Applied before, with the same key: the credit is part of the answer.
             prior = state.keys.get(pair)
             if isinstance(prior, Transaction) and prior.peer is not None:
                 self._load_transaction(*prior.peer)
@@ -137,11 +137,11 @@ class Loader:
             self._load_day_debits(wallet_id)
         for wallet_id in touched.resets:
             resets = state.resets[wallet_id] = reader.resets(wallet_id)
-            # The next reset's key may be there, as somebody's own.
+            # A caller may have used the next reset's key.
             self._load_keys([(wallet_id, clocks.reset_key(resets + 1))])
 
     def _load_others(self, touched: Touched) -> None:
-        """What belongs to no wallet."""
+        """Load what belongs to no wallet."""
         state, reader = self._state, self._reader
         if touched.next_user:
             state.next_user_id = reader.next_user_id()

@@ -1,6 +1,6 @@
-"""What can be asked of a ledger, whatever the engine: each method is one statement, and so one consistent snapshot.
+"""The queries of a ledger, for every engine: each method is one statement, and so one consistent snapshot.
 
-A store says how statements are run (`_one`, `_each`), and how several of them are made one snapshot.
+A store defines how statements run (`_one`, `_each`), and how several of them share one snapshot.
 """
 
 from __future__ import annotations
@@ -24,44 +24,44 @@ T = TypeVar("T")
 Values = dict[str, Any] | list[Any]
 
 AT_ONCE = 64
-"""How many accounts or keys one statement looks up."""
+"""How many accounts or keys one statement looks up at most."""
 
 
 class Queries(ABC):
-    """The questions; a store answers them."""
+    """The queries; a store runs them."""
 
     facts_last_s = 0.0
-    """How old what is known of the ledger's own settings may be when a reader asks. A batch reads them anew."""
+    """The most that a reader's copy of the ledger's settings may be out of date. A batch reads them again."""
 
     warnings: Sequence[str] = ()
-    """What of the place where the ledger is kept puts it in danger."""
+    """Warnings about the place where the ledger is kept."""
 
     is_copy = False
-    """Whether it is a copy, to read a ledger of an older schema by: what is written there is lost."""
+    """Whether it is a temporary copy for reading a ledger of an older schema: writes to it are lost."""
 
     _facts: LedgerFacts | None = None
     _facts_read_s = 0.0
 
     @abstractmethod
     def _one(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> T | None:
-        """The first row of what a statement reads, made into a thing; None where there is none."""
+        """The first row of a statement, converted by `make`; None if there is none."""
 
     @abstractmethod
     def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Iterator[T]:
-        """Each row of what a statement reads, made into a thing, as they come."""
+        """The rows of a statement, each converted by `make`, as they arrive."""
 
     def facts(self) -> LedgerFacts:
-        """The ledger's id and its own settings."""
+        """The ledger's id and settings."""
         if self._facts is None or time.monotonic() - self._facts_read_s >= self.facts_last_s:
             return self.itself().facts
         return self._facts
 
     def facts_of_turn(self) -> LedgerFacts:
-        """The same, as they were read when the turn began or were set since."""
+        """The same, as read when the turn began, or as set since."""
         return self.itself().facts if self._facts is None else self._facts
 
     def itself(self) -> Itself:
-        """What the ledger knows of itself, read now."""
+        """The ledger's own row, read now."""
         return self._know(self._one(sql.ITSELF, {}, tuple))
 
     def _know(self, row: Sequence[Any] | None) -> Itself:
@@ -70,10 +70,10 @@ class Queries(ABC):
         return found
 
     def ledger_id(self) -> str:
-        """The UUID of this ledger, which no other has. Raises StorageError where it is missing."""
+        """The UUID of this ledger, which no other ledger has. Raises StorageError if it is missing."""
         found = self.facts().uuid
         if found is None:
-            raise StorageError("the id of this ledger is missing", hint="`wallet verify` says more; restore a backup")
+            raise StorageError("the id of this ledger is missing", hint="for details: wallet verify; restore a backup")
         return found
 
     def user_by_id(self, id_: int) -> User | None:
@@ -86,18 +86,18 @@ class Queries(ABC):
         return self._one(sql.USER_BY_NATIONAL, {"region": region, "national": national}, sql.to_user)
 
     def user_by_key(self, key: str) -> User | None:
-        """The user whom a request with that idempotency key registered."""
+        """The user registered with that idempotency key."""
         return self._one(sql.USER_BY_KEY, {"key": key}, sql.to_user)
 
     def wallet_by_key(self, user_id: int, key: str) -> Wallet | None:
-        """The wallet of a user that a request with that idempotency key opened."""
+        """The wallet of a user that was opened with that idempotency key."""
         return self._one(sql.WALLET_BY_KEY, {"user_id": user_id, "key": key}, sql.to_wallet)
 
     def users_after(self, after: int, limit: int) -> Iterator[User]:
-        """Users in the order of their ids, from the one after `after` on, at most `limit` (-1: all)."""
+        """Users in the order of their ids, after the id `after`, at most `limit` (-1: all)."""
         return self._each(sql.USERS_AFTER, {"after": after, "limit": limit}, sql.to_user)
 
-    # `now_us` is the moment of which what is held is told: a hold that has expired by then keeps nothing.
+    # `now_us` is the moment for which holds count: a hold that has expired by then keeps nothing.
 
     def account(self, wallet_id: int, now_us: int) -> Account | None:
         return self._one(sql.ACCOUNT_BY_ID, {"id": wallet_id, "now_us": now_us}, sql.to_account)
@@ -110,7 +110,7 @@ class Queries(ABC):
         return list(self._each(sql.ACCOUNTS_OF_USER, {"user_id": user_id, "now_us": now_us}, sql.to_account))
 
     def accounts_after(self, after: int, limit: int, now_us: int, user_id: int | None = None) -> Iterator[Account]:
-        """Wallets, or those of a user, in the order of their ids, from the one after `after` on (limit -1: all)."""
+        """Wallets, or those of a user, in the order of their ids, after the id `after` (limit -1: all)."""
         statement = sql.ACCOUNTS_AFTER if user_id is None else sql.ACCOUNTS_OF_USER_AFTER
         values = {"after": after, "limit": limit, "now_us": now_us, "user_id": user_id}
         return self._each(statement, values, sql.to_account)
@@ -155,18 +155,18 @@ class Queries(ABC):
         return self._each(sql.HOLDS_BEFORE, values, sql.to_hold)
 
     def last_seq_before(self, wallet_id: int, last: int, moment_us: int) -> int:
-        """The number of transactions of a wallet before a moment, of which there are `last` in all."""
+        """The number of transactions of a wallet before a moment; `last` is the number of all of them."""
         found = self._one(
             sql.LAST_SEQ_BEFORE, {"wallet_id": wallet_id, "last": last, "moment_us": moment_us}, lambda row: row[0]
         )
         if found is None:
             raise StorageError(
-                f"a transaction of wallet {format_wallet_id(wallet_id)} is missing", hint="`wallet verify` names it"
+                f"a transaction of wallet {format_wallet_id(wallet_id)} is missing", hint="find it with `wallet verify`"
             )
         return int(found)
 
     def resets(self, wallet_id: int) -> int:
-        """How often the time of a wallet has been reset."""
+        """How often the time of a wallet was reset."""
         return self._one(sql.RESETS, {"wallet_id": wallet_id}, lambda row: int(row[0])) or 0
 
     def all_resets(self, first_wallet: int, last_wallet: int) -> list[tuple[int, int, int]]:
@@ -176,7 +176,9 @@ class Queries(ABC):
     def newest_first(
         self, wallet_id: int, first: int, last: int, limit: int, wanted: Filter | None = None
     ) -> Iterator[Transaction]:
-        """Transactions `first` to `last` of a wallet that are `wanted`, the newest first, at most `limit` (-1: all)."""
+        """Transactions `first` to `last` of a wallet that match `wanted`, the newest first, at most `limit` (-1:
+        all).
+        """
         values: dict[str, Any] = {"wallet_id": wallet_id, "first": first, "last": last, "limit": limit}
         if wanted is None:
             return self._each(sql.NEWEST_FIRST, values, sql.to_transaction)
@@ -193,10 +195,10 @@ class Queries(ABC):
         values = {"wallet_id": wallet_id, "first": first, "last": last}
         return self._each(sql.IN_ORDER, values, sql.to_transaction)
 
-    # For a batch that is to be written (storage/prefetch.py).
+    # For a batch that will be written (storage/prefetch.py).
 
     def accounts(self, ids: Sequence[int], now_us: int) -> list[Account]:
-        """The accounts that there are of those wallets, in any order."""
+        """The existing accounts of those wallets, in any order."""
         if len(ids) == 1:
             account = self.account(ids[0], now_us)
             return [] if account is None else [account]
@@ -206,7 +208,7 @@ class Queries(ABC):
         return found
 
     def keyed(self, pairs: Sequence[tuple[int, str]]) -> list[Transaction]:
-        """The transactions that bear one of those (wallet id, key) pairs, in any order."""
+        """The transactions with one of those (wallet id, key) pairs, in any order."""
         found: list[Transaction] = []
         for chunk in in_chunks(pairs):
             found += self._each(
@@ -222,15 +224,15 @@ class Queries(ABC):
         return list(self._each(sql.LAPSED_HOLDS, {"wallet_id": wallet_id, "now_us": now_us}, sql.to_hold))
 
     def reversed_amount(self, wallet_id: int, seq: int) -> int:
-        """How much of a transaction has been taken back, in minor units."""
+        """How much of a transaction was reversed, in minor units."""
         return int(self._one(sql.REVERSED, {"wallet_id": wallet_id, "seq": seq}, lambda row: row[0]) or 0)
 
     def user_count(self) -> int:
-        """How many users there are: their ids are 1, 2, 3 … without a gap."""
+        """The number of users. Their ids are 1, 2, 3 … without a gap."""
         return self.next_user_id() - 1
 
     def wallet_count(self, user_id: int | None = None) -> int:
-        """How many wallets there are, whose ids have no gap either; or how many a user has."""
+        """The number of wallets (their ids have no gap either), or of those of a user."""
         if user_id is None:
             return self.next_wallet_id() - 1
         return int(self._one(sql.COUNT_OF_USER, {"user_id": user_id}, lambda row: row[0]) or 0)
@@ -266,15 +268,15 @@ class Queries(ABC):
         return self._each(sql.NAMED_WALLETS, values, lambda row: (sql.to_wallet(row[:-1]), row[-1]))
 
     def stray_transaction(self) -> tuple[int, int] | None:
-        """A transaction (wallet id, seq) of a wallet that is not there, if any."""
+        """A transaction (wallet id, seq) of a missing wallet, if any."""
         return self._one(sql.STRAY_TRANSACTIONS, {}, tuple)
 
     def stray_hold(self) -> tuple[int, int] | None:
-        """A hold (wallet id, number) of a wallet that is not there, if any."""
+        """A hold (wallet id, number) of a missing wallet, if any."""
         return self._one(sql.STRAY_HOLDS, {}, tuple)
 
     def stray_witness(self) -> int | None:
-        """A witness of a wallet that is not there, if any."""
+        """A witness of a missing wallet, if any."""
         return self._one(sql.STRAY_WITNESSES, {}, lambda row: int(row[0]))
 
     def witness(self, wallet_id: int) -> Witness | None:
@@ -282,7 +284,7 @@ class Queries(ABC):
 
     @abstractmethod
     def check_in_place(self) -> None:
-        """Raises StorageError where the names of a ledger in a file stand for other files than those that are open."""
+        """Raises StorageError if the names of a ledger's files now mean other files than the open ones."""
 
     @abstractmethod
     def strange_schema(self) -> str | None:
@@ -291,12 +293,12 @@ class Queries(ABC):
     def first_unindexed(self, what: str, first: int, last: int) -> tuple[int, ...] | None:
         """The first place, of a range of wallets or users, where a table and its index do not agree.
 
-        `what` is one of sql.UNINDEXED. A server sees to its own indexes.
+        `what` is one of sql.UNINDEXED. A database server checks its own indexes.
         """
         return None
 
     def first_wrong_at_all(self) -> tuple[str, tuple[int, ...]] | None:
-        """Which of sql.WRONG finds a row anywhere, and its place; None where none does."""
+        """The first of sql.WRONG that finds a row in the whole ledger, and the row's place; None if none does."""
         for what in sql.WRONG:
             place = self.first_wrong(what, 0, MAX_ID)
             if place is not None:
@@ -312,7 +314,7 @@ class Queries(ABC):
 
 
 def in_chunks(things: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
-    """Lists of at most `size` things each, in order."""
+    """Lists of at most `size` items each, in order."""
     rest = iter(things)
     while chunk := list(islice(rest, size)):
         yield chunk

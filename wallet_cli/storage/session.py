@@ -1,8 +1,8 @@
-"""What has to be set in a session of PostgreSQL, so that an answer is true, and stays true after a crash.
+"""The settings of a PostgreSQL session that keep answers true, also after a crash.
 
-Settings come from postgresql.conf, the database, the role and the address, and behind a pool also from whoever had the
-session before. What a session may set, this program sets. What it may not set is refused where an answer could be
-false, and a warning where it takes the whole machine to fail.
+Settings come from postgresql.conf, the database, the role and the URL, and behind a pool also from the previous user of
+the session. This program sets what a session may set. Other wrong settings are an error if an answer could be false,
+and a warning if the data is at risk only when the whole machine fails.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ SELECT pg_catalog.pg_backend_pid(), (
     ORDER BY listed.place LIMIT 1
 )
 """
-"""The process that serves a connection, and the search path that its ledger is found by, to stay for good: the first
-schema of the path that the role, the database or the URL has set. One that is there only because it has the role's name
-(`$user`) counts if it is not a stranger's, who would put other tables in front of the ledger's. Temporary tables come
-last; what PostgreSQL itself has comes first, as long as no path says otherwise. BY_DEFAULT goes before it: another
-program may have left a path of its own in a session of a pool.
+"""The process that serves a connection, and the fixed search path that finds its ledger: the first schema of the path
+that the role, the database or the URL has set. A schema that is in it only because it has the role's name (`$user`)
+counts only if its owner is trusted; a stranger could put other tables in front of the ledger's. Temporary tables come
+last; PostgreSQL's own tables come first unless a path says otherwise. BY_DEFAULT goes before it: another program may
+have left its path in a session of a pool.
 """
 
 
 def settings_of(path: str | None) -> list[str]:
-    """What each session, or each transaction of a pool, sets: the search path, and that no policy hides a row.
+    """The settings of each session, or of each transaction of a pool: the search path, and that no policy hides a row.
 
-    With `row_security = off`, a statement from which rows would be hidden is an error, not a smaller balance.
+    With `row_security = off`, a statement with hidden rows is an error, not a smaller balance.
     """
     return [*([f"search_path = {path}"] if path else []), "row_security = off"]
 
@@ -48,18 +48,18 @@ COMMITS_BY = "current_setting('synchronous_commit')"
 
 
 def before_commit(commits_by: str) -> tuple[str, ...]:
-    """What goes before COMMIT, in the same message, so that nothing changes it in between.
+    """The statements before COMMIT, in the same message, so that nothing changes the settings in between.
 
-    `commits_by` is what COMMITS_BY was in the transaction. With `off`, a crash would lose a commit that was answered.
-    Any other value has it on this server's disk; what a standby confirms is for whoever runs the server to say, and the
-    warning that it has not is heard.
+    `commits_by` is the value of COMMITS_BY in the transaction. With `off`, a crash would lose an answered commit. Any
+    other value has it on this server's disk. Which standby confirms it is the server keeper's choice; the warning that
+    it did not is read.
     """
     durable = "on" if commits_by == "off" else commits_by
     return f"SET LOCAL synchronous_commit = {durable}", "SET LOCAL client_min_messages = warning"
 
 
 IN_THE_LOG = "SELECT pg_logical_emit_message(true, 'wallet', '')"
-"""Writes to the log: the commit of a transaction that has not, waits for neither the disk nor the standby."""
+"""Writes to the log: a commit without a log entry waits for neither the disk nor the standby."""
 
 FALSE = {
     ("session_replication_role", "replica"): "foreign keys are not checked",
@@ -72,7 +72,7 @@ RISKY = {
     ("fsync", "off"): "a power cut loses transactions that were answered, or the whole ledger",
     ("full_page_writes", "off"): "a power cut damages the ledger, unless the file system writes each page whole",
 }
-"""Settings of the server, with which all is well until the machine fails."""
+"""Settings of the server that are a risk only when the machine fails."""
 
 _NAMES = tuple(name for name, _ in (*FALSE, *RISKY))
 _TABLES = ("alembic_version", "ledger", "operators", "witnesses", *(copied.table for copied in sql.COPIED))
@@ -86,24 +86,24 @@ SELECT {", ".join(f"current_setting('{name}')" for name in _NAMES)}, (
     WHERE c.relpersistence <> 'p'
 )
 """
-"""The settings of FALSE and RISKY, and a table of the ledger, or a partition of one, that a crash empties."""
+"""The settings of FALSE and RISKY, and any table or partition of the ledger that a crash empties."""
 
 
 def check(found: Sequence[Any], address: str) -> list[str]:
-    """Warnings of what WHAT_IS_SET has found. Raises StorageError where an answer could be false, or would be lost."""
+    """Warnings about the result of WHAT_IS_SET. Raises StorageError if an answer could be false or lost."""
     *values, lost = found
     settings = list(zip(_NAMES, values, strict=True))
     for name, value in settings:
         if (name, value) in FALSE:
             raise StorageError(
                 f"with {name} = {value}, {FALSE[name, value]}: {address}",
-                hint=f"ALTER ROLE … RESET {name}, or of the database or the server, whichever has set it",
+                hint=f"ALTER ROLE … RESET {name}, or of the database or the server, depending on where it is set",
             )
     if lost is not None:
         table, _, how = lost.rpartition(" ")
         if how == "u":
             raise StorageError(
-                f"the table {table} is unlogged, and is emptied by a crash: {address}",
+                f"the table {table} is unlogged: a crash empties it: {address}",
                 hint=f"ALTER TABLE {table} SET LOGGED",
             )
         raise StorageError(f"the table {table} is temporary: {address}", hint="check --db")

@@ -1,7 +1,7 @@
-"""The hot statements, as plain SQL with `:named` parameters, and how a row becomes a thing of the ledger.
+"""The hot statements, as plain SQL with `:named` parameters, and how a row becomes an object of the ledger.
 
-Each is one that both engines run as it stands; a test prepares every one of them against both migrated schemas. None
-reads more than it answers: a wallet's state is its last row, a moment is found by bisecting `seq`.
+Both engines run each statement unchanged; a test prepares all of them against both migrated schemas. None reads more
+than its answer needs: a wallet's state is its last row, and a moment is found by bisecting `seq`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from wallet_cli.errors import Damaged, StorageError
 from wallet_cli.storage.move_state import MoveState
 
 SCHEMA_VERSION = 6
-"""The newest migration; kept in each ledger, where one cheap read finds it."""
+"""The newest migration; each ledger has its version, which one cheap read finds."""
 
 ROWS_AT_ONCE = 32
-"""How many transactions one statement inserts, where there are as many."""
+"""How many transactions one statement inserts at most."""
 
 USER_COLUMNS = tuple(User._fields)
 WALLET_COLUMNS = (
@@ -33,14 +33,14 @@ TRANSACTION_COLUMNS = tuple(Transaction._fields)
 NOTE = TRANSACTION_COLUMNS.index("note")
 WITNESS_COLUMNS = tuple(Witness._fields)
 CHANGING_COLUMNS = WITNESS_COLUMNS[3:]
-"""What changes about a wallet; its witness says it too."""
+"""The fields of a wallet that change; its witness has them too."""
 
 HOLD_COLUMNS = tuple(Hold._fields)
 OPERATOR_COLUMNS = tuple(ApiKey._fields)
 MOVE_STATE_COLUMNS = tuple(MoveState._fields)
 FACT_COLUMNS = tuple(LedgerFacts._fields)
 SETTING_COLUMNS = FACT_COLUMNS[1:]
-"""What can be set of them; the id stays."""
+"""The columns that can be set; the id never changes."""
 
 
 def _columns(names: Sequence[str], table: str) -> str:
@@ -58,9 +58,9 @@ _OPERATOR = f"SELECT {_columns(OPERATOR_COLUMNS, 'o')} FROM operators o"
 _TRANSACTION = f"SELECT {_columns(TRANSACTION_COLUMNS, 't')} FROM transactions t"
 _HOLD = f"SELECT {_columns(HOLD_COLUMNS, 'h')} FROM holds h"
 
-# What open holds past their expiry still count for in `wallets.held`: free again, whether or not it has been noted.
+# The part of `wallets.held` that belongs to open holds past their expiry: free again, whether noted or not.
 _EXPIRED = "h.wallet_id = w.id AND h.status = 'open' AND h.expires_at_us <= :now_us"
-# Whether a wallet and its last transaction are those that were written last: the witness is on another page than each.
+# Whether a wallet and its last transaction are the last written ones: the witness is on another page than both.
 _SAME = " AND ".join(f"x.{name} IS NOT DISTINCT FROM w.{name}" for name in CHANGING_COLUMNS)
 _AGREES = (
     "CASE WHEN EXISTS (SELECT 1 FROM witnesses x WHERE x.wallet_id = w.id AND x.seq = coalesce(t.seq, 0)"
@@ -76,7 +76,7 @@ _FOR_DECISION = (
     " AND t.seq = (SELECT max(seq) FROM transactions WHERE wallet_id = w.id)"
 )
 _ACCOUNT = _FOR_DECISION.replace(_BEFORE, "NULL")
-"""For what is only shown: nobody works the hash of its last transaction out again."""
+"""For display only: the hash of the last transaction is not computed again."""
 
 
 USER_BY_ID = f"{_USER} WHERE u.id = :id"
@@ -96,11 +96,11 @@ WALLET_OWNED = f"{_WALLET} WHERE w.id = :id AND w.user_id = :user_id"
 USERS_AFTER = f"{_USER} WHERE u.id > :after ORDER BY u.id LIMIT :limit"
 
 _BY_EITHER_KEY = "AND t.user_key IN (0, 1)"
-"""All of the index of keys: by a part of it, SQLite takes the primary key instead, and reads the whole wallet."""
+"""Uses all columns of the index of keys: otherwise SQLite uses the primary key and reads the whole wallet."""
 
 TRANSACTION_BY_KEY = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.key = :key {_BY_EITHER_KEY}"
 TRANSACTION_BY_SEQ = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.seq = :seq"
-# Found by the index on `reverses` first: asked in one step, SQLite would rather read the whole wallet.
+# Uses the index on `reverses` first: in a single step, SQLite would read the whole wallet.
 _REVERSALS = (
     "transactions r JOIN transactions t ON t.wallet_id = r.wallet_id AND t.seq = r.seq"
     " WHERE r.wallet_id = :wallet_id AND r.reverses = :seq"
@@ -122,7 +122,7 @@ LAPSED_HOLDS = (
     f"{_HOLD} WHERE h.wallet_id = :wallet_id AND h.status = 'open' AND h.expires_at_us <= :now_us ORDER BY h.number"
 )
 
-# Where the time of a wallet was reset, found by the keys of that (domain/rules/clocks.py); first comes its beginning.
+# Where the time of a wallet was reset, found by the reset keys (domain/rules/clocks.py); its beginning comes first.
 _RESETS = f"""
 WITH RECURSIVE resets (number, seq, at_us) AS (
     SELECT CAST(0 AS BIGINT), CAST(0 AS BIGINT), CAST({FIRST_US} AS BIGINT)
@@ -137,9 +137,9 @@ ALL_RESETS = (
 )
 RESETS = f"{_RESETS} SELECT max(number) FROM resets"
 
-# The last transaction before a moment. `at_us` runs backwards at a reset alone: all before the last reset that lies
-# before the moment counts as before it. From there to the next one, halve (low, high] until one seq is left. Some
-# twenty look-ups by primary key for a million transactions, and no second index to keep.
+# The last transaction before a moment. `at_us` goes backwards only at a reset: everything before the last reset that is
+# before the moment counts as before it. From there to the next reset, halve (low, high] until one seq is left. That is
+# some twenty look-ups by primary key for a million transactions, and needs no second index.
 LAST_SEQ_BEFORE = f"""{_RESETS}, halves (low, high) AS (
     SELECT reset.seq, coalesce((SELECT min(seq) - 1 FROM resets WHERE seq > reset.seq AND seq <= :last), :last)
     FROM (SELECT max(seq) AS seq FROM resets WHERE (number = 0 OR at_us < :moment_us) AND seq <= :last) reset
@@ -153,7 +153,7 @@ SELECT low FROM halves WHERE low = high
 """
 
 OPERATOR_BY_HASH = f"{_OPERATOR} WHERE o.key_hash = :key_hash"
-# A page of either that was lost would give a key its rights again.
+# If a page of either were lost, a revoked key would have its rights again.
 OPERATOR_IN_INDEX = (
     "SELECT 1 FROM operators o INDEXED BY ix_operators_again"
     " WHERE o.name = :name AND o.read_only = :read_only AND o.revoked_at_us IS :revoked_at_us"
@@ -170,7 +170,7 @@ LAST_WALLET_ID = "SELECT max(id) FROM wallets"
 
 @cache
 def accounts_by_ids(count: int) -> str:
-    """Reads `count` accounts at once: the ids, then the moment of what is held, by position."""
+    """Reads `count` accounts at once. By position: the ids, then the moment for which holds count."""
     ids = ", ".join(["(?)"] * count)
     account = _FOR_DECISION.replace(":now_us", "?").replace(
         "FROM wallets w", "FROM ids JOIN wallets w ON w.id = ids.id"
@@ -180,7 +180,7 @@ def accounts_by_ids(count: int) -> str:
 
 @cache
 def transactions_by_keys(count: int) -> str:
-    """Reads what bears one of `count` keys at once: wallet id and key of each, by position."""
+    """Reads the transactions of `count` keys at once. By position: wallet id and key of each."""
     pairs = ", ".join(["(?, ?)"] * count)
     by_key = "FROM pairs p JOIN transactions t ON t.wallet_id = p.wallet_id AND t.key = p.key AND t.key IS NOT NULL"
     asked = f"SELECT {_columns(TRANSACTION_COLUMNS, 't')} {by_key} {_BY_EITHER_KEY}"
@@ -188,10 +188,10 @@ def transactions_by_keys(count: int) -> str:
 
 
 class Filter(NamedTuple):
-    """Which transactions of a wallet are wanted: each field that is given has to fit.
+    """Which transactions of a wallet match: all given fields must fit.
 
-    `is_credit`; `origin`, one of ORIGINS; amounts from `least` to `most`, in minor units; `text` in the note, as
-    domain/text.py compares texts; `key`.
+    `is_credit`; `origin`, one of ORIGINS; amounts from `least` to `most`, in minor units; `text` in the note, compared
+    as in domain/text.py; `key`.
     """
 
     is_credit: bool | None = None
@@ -207,13 +207,14 @@ ORIGINS = {
     "capture": "t.hold IS NOT NULL",
     "reversal": "t.reverses IS NOT NULL",
 }
-"""How a transaction came about, where it was not just a credit or a debit."""
+"""The origin of a transaction that is more than a credit or a debit."""
 
 
 def filtered(wanted: Filter) -> tuple[str, dict[str, Any]]:
-    """NEWEST_FIRST for what is wanted alone, and the further values that it takes.
+    """NEWEST_FIRST for the matching rows alone, and its further values.
 
-    Of what is wanted in the note, only that there is one: engines fold letters each in its way, so the reader compares.
+    For text in the note, the statement only checks that there is a note: engines fold letters differently, so the
+    reader compares.
     """
     tests: list[str] = []
     values: dict[str, Any] = {}
@@ -244,7 +245,7 @@ UPSERT_WALLET = (
 UPSERT_WITNESS = _insert("witnesses", ("wallet_id", *CHANGING_COLUMNS)) + (
     f" ON CONFLICT (wallet_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in CHANGING_COLUMNS)}"
 )
-# A witness is there since its wallet is.
+# A witness is created with its wallet.
 SET_HEAD = "UPDATE witnesses SET seq = ?, hash = ? WHERE wallet_id = ?"
 UPSERT_HOLD = (
     _insert("holds", HOLD_COLUMNS) + " ON CONFLICT (wallet_id, number) DO UPDATE"
@@ -289,9 +290,9 @@ STRAY_WITNESSES = (
 )
 WITNESS = f"SELECT {_columns(WITNESS_COLUMNS, 'x')} FROM witnesses x WHERE x.wallet_id = :wallet_id"
 
-# What one row cannot show of itself, for `verify`: each reads a range of wallets, and answers with the first bad row.
+# Checks across rows, for `verify`: each reads a range of wallets, and returns the first bad row.
 _IN_RANGE = "BETWEEN :first AND :last"
-# A leg of a transfer whose other leg is not there, or is not its counterpart.
+# A leg of a transfer whose other leg is missing or does not match.
 WRONG_LEGS = f"""
 SELECT t.wallet_id, t.seq FROM transactions t
 WHERE t.wallet_id {_IN_RANGE} AND (t.peer_wallet_id IS NOT NULL OR t.peer_seq IS NOT NULL) AND NOT EXISTS (
@@ -304,7 +305,7 @@ WHERE t.wallet_id {_IN_RANGE} AND (t.peer_wallet_id IS NOT NULL OR t.peer_seq IS
         OR a.currency = b.currency || '/' || b.exponent)
 ) ORDER BY t.wallet_id, t.seq LIMIT 1
 """
-# A reversal of what is not there, came later, is a reversal itself, went the same way, or was a transfer to another.
+# A reversal of a row that is missing, later, a reversal itself, of the same kind, or a transfer with another wallet.
 WRONG_REVERSALS = f"""
 SELECT t.wallet_id, t.seq FROM transactions t
 WHERE t.wallet_id {_IN_RANGE} AND t.reverses IS NOT NULL AND NOT EXISTS (
@@ -313,21 +314,21 @@ WHERE t.wallet_id {_IN_RANGE} AND t.reverses IS NOT NULL AND NOT EXISTS (
     AND coalesce(o.peer_wallet_id, 0) = coalesce(t.peer_wallet_id, 0)
 ) ORDER BY t.wallet_id, t.seq LIMIT 1
 """
-# A transaction of which more has been taken back than there was.
+# A transaction of which more was reversed than its amount.
 OVERDONE_REVERSALS = f"""
 SELECT t.wallet_id, t.reverses FROM transactions t WHERE t.wallet_id {_IN_RANGE} AND t.reverses IS NOT NULL
 GROUP BY t.wallet_id, t.reverses HAVING sum(t.amount) >
     (SELECT o.amount FROM transactions o WHERE o.wallet_id = t.wallet_id AND o.seq = t.reverses)
 ORDER BY t.wallet_id, t.reverses LIMIT 1
 """
-# A capture that is no debit, or names no hold of its wallet.
+# A capture that is not a debit, or does not name a hold of its wallet.
 WRONG_CAPTURES = f"""
 SELECT t.wallet_id, t.seq FROM transactions t
 WHERE t.wallet_id {_IN_RANGE} AND t.hold IS NOT NULL AND (t.is_credit = 1 OR NOT EXISTS (
     SELECT 1 FROM holds h WHERE h.wallet_id = t.wallet_id AND h.number = t.hold
 )) ORDER BY t.wallet_id, t.seq LIMIT 1
 """
-# A hold that has captured something else than its captures.
+# A hold whose captured amount is not the sum of its captures.
 WRONG_CAPTURED = f"""
 SELECT h.wallet_id, h.number FROM holds h LEFT JOIN (
     SELECT t.wallet_id AS wallet_id, t.hold AS hold, sum(t.amount) AS total FROM transactions t
@@ -345,7 +346,7 @@ SELECT h.wallet_id, h.number FROM holds h WHERE h.wallet_id {_IN_RANGE} AND NOT 
         ELSE h.status = 'expired' AND h.ended_at_us = h.expires_at_us AND h.captured < h.amount END IS TRUE
 ) ORDER BY h.wallet_id, h.number LIMIT 1
 """
-# A wallet that says something else of its holds than they do: what it says (held, how many), and what they do.
+# A wallet that does not agree with its holds: its values (held, how many), and those of the holds.
 WRONG_WALLETS = f"""
 SELECT w.id, w.held, w.holds, coalesce(h.kept, 0), coalesce(h.counted, 0), coalesce(h.newest, 0)
 FROM wallets w LEFT JOIN (
@@ -360,14 +361,14 @@ ORDER BY w.id LIMIT 1
 
 
 def _unindexed(table: str, index: str, place: tuple[str, ...], columns: tuple[str, ...], having: str) -> str:
-    """Reads the first entry of an index with no such row in its table, or row with no such entry in the index.
+    """Reads the first index entry without a matching row in its table, or row without a matching index entry.
 
-    SQLite alone: each side is read by itself, which only it can be told. Its own check does not count the entries of an
-    index that leaves rows out, and so does not miss the rows of a page that was put back to an older state.
+    For SQLite only: each side is read separately, which only SQLite can be told to do. SQLite's own check does not
+    count the entries of a partial index, so it does not find rows of a page that was replaced by an older version.
     """
     same = " AND ".join(f"r.{name} = i.{name}" for name in (*place, *columns))
     by, at = place[0], ", ".join
-    # A table that is stored by its key is an index itself to SQLite, and has to be named as one.
+    # To SQLite, a table that is stored by its key is itself an index, and must be named as one.
     itself = "NOT INDEXED" if place == ("id",) else f"INDEXED BY sqlite_autoindex_{table}_1"
     entries = f"{table} i INDEXED BY {index} WHERE {having.format('i')}"
     rows = f"{table} r {itself} WHERE {having.format('r')}"
@@ -389,7 +390,7 @@ UNINDEXED = {
     "keys of wallets": _unindexed("wallets", "uq_wallets_user_id_key", ("id",), ("user_id", "key"), _WITH_KEY),
     "keys of users": _unindexed("users", "uq_users_key", ("id",), ("key",), _WITH_KEY),
 }
-"""By what is looked up: finds where a table and an index that leaves rows out do not agree."""
+"""By what the index is for: finds where a table and a partial index do not agree."""
 
 WRONG = {
     "legs": WRONG_LEGS,
@@ -402,11 +403,11 @@ WRONG = {
 }
 
 
-# What the ledger knows of itself (storage/move_state.py): read with each batch, for its state and for its own settings.
+# The ledger's own row (storage/move_state.py): read with each batch, for its move state and settings.
 _ITSELF_COLUMNS = (*MOVE_STATE_COLUMNS, "restoring", "damaged", "changes", *FACT_COLUMNS)
 ITSELF = f"SELECT {_columns(_ITSELF_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
 SET_FACTS = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in FACT_COLUMNS)} WHERE id = 1"
-# One column each: two who set different ones do not undo each other's.
+# One column each: two programs that set different ones do not undo each other's change.
 SET_SETTING = {
     name: f"{_insert('ledger', ('id', name))} ON CONFLICT (id) DO UPDATE SET {name} = excluded.{name}"
     for name in SETTING_COLUMNS
@@ -420,7 +421,7 @@ SET_MOVE_STATE = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in 
 
 
 def settings_of(facts: LedgerFacts) -> Iterator[tuple[str, tuple[int, str]]]:
-    """Statements that set what is given of them, and the row for each."""
+    """Statements that set the given settings, and the row for each."""
     for name in SETTING_COLUMNS:
         value = getattr(facts, name)
         if value is not None:
@@ -428,7 +429,7 @@ def settings_of(facts: LedgerFacts) -> Iterator[tuple[str, tuple[int, str]]]:
 
 
 class Copied(NamedTuple):
-    """A table as `wallet move` copies it: piece by piece, in the order of its key, which is whole numbers."""
+    """A table as `wallet move` copies it: in pieces, in the order of its key, which is whole numbers."""
 
     table: str
     columns: tuple[str, ...]
@@ -436,7 +437,7 @@ class Copied(NamedTuple):
 
     @property
     def after(self) -> str:
-        """Reads the next rows: the key after which, then how many, by position."""
+        """Reads the next rows. By position: the key after which to start, then how many."""
         key, marks = ", ".join(self.key), ", ".join("?" * len(self.key))
         if len(self.key) > 1:
             key, marks = f"({key})", f"({marks})"
@@ -462,7 +463,7 @@ class Copied(NamedTuple):
         return f"DELETE FROM {self.table}"
 
 
-# In the order that foreign keys ask for.
+# In the order that foreign keys need.
 TRANSACTIONS = Copied("transactions", TRANSACTION_COLUMNS, ("wallet_id", "seq"))
 COPIED = (
     Copied("users", USER_COLUMNS, ("id",)),
@@ -484,24 +485,24 @@ NO_LIMIT = -1
 
 
 def reads_much(statement: str, values: Any) -> bool:
-    """Whether a statement may read very much: a server is asked for it piece by piece."""
+    """Whether a statement may read very many rows: on a server it runs with a cursor, in pieces."""
     return statement in WALKS or (isinstance(values, dict) and values.get("limit") == NO_LIMIT)
 
 
 def wallet_values(wallet: Wallet) -> tuple[Any, ...]:
-    """A wallet as UPSERT_WALLET takes it."""
+    """The values of a wallet for UPSERT_WALLET."""
     id_, user_id, type_, currency, *rest = wallet
     return (id_, user_id, type_, currency.name, currency.exponent, *rest)
 
 
 def witness_values(wallet: Wallet) -> tuple[Any, ...]:
-    """A wallet as UPSERT_WITNESS takes it."""
+    """The values of a wallet for UPSERT_WITNESS."""
     id_, _, _, *changing = Witness.of(wallet, hash_chain.unopened(wallet))
     return (id_, *changing)
 
 
 def operator_values(operator: ApiKey) -> list[Any]:
-    """An operator as INSERT_OPERATOR takes it on either engine."""
+    """The values of an operator for INSERT_OPERATOR, on either engine."""
     name, key_hash, read_only, *times = operator
     return [name, key_hash, int(read_only), *times]
 
@@ -529,19 +530,19 @@ def to_hold(row: Sequence[Any]) -> Hold:
 
 
 def damaged(wallet: Wallet, what: str) -> Damaged:
-    """The error of a wallet that cannot be what was written."""
+    """The error for a wallet that is not as it was written."""
     message = (f"{Damaged.DAMAGED}wallet ", wallet.mention, f" {what}")
-    return Damaged(message, hint="`wallet verify` says where; restore a backup", wallet=wallet.id)
+    return Damaged(message, hint="find where with check with `wallet verify`; restore a backup", wallet=wallet.id)
 
 
 def to_account(row: Sequence[Any]) -> Account:
-    """A wallet, its last transaction, and what has expired of its holds, from one joined row.
+    """A wallet, its last transaction, and the expired part of its holds, from one joined row.
 
-    Raises Damaged where its witness says something else.
+    Raises Damaged if its witness differs.
     """
     wallet = to_wallet(row[: len(WALLET_COLUMNS)])
     if not row[-1]:
-        raise damaged(wallet, "is not as it was written last")
+        raise damaged(wallet, "differs from its last write")
     last = row[len(WALLET_COLUMNS) : -3]
     return Account(
         wallet, to_transaction(last) if last[0] is not None else hash_chain.unopened(wallet), row[-3], row[-2]
@@ -549,9 +550,9 @@ def to_account(row: Sequence[Any]) -> Account:
 
 
 def schema_changed(version: int, address: str) -> StorageError:
-    """The error of a process that has had a ledger open while another one changed its schema."""
+    """The error for a process whose open ledger was migrated by another process."""
     return StorageError(
-        f"another wallet has changed this ledger to schema {version}, and this process writes schema"
+        f"another wallet has migrated this ledger to schema {version}, but this process writes schema"
         f" {SCHEMA_VERSION}: {address}",
-        hint="start this process again, with the version of wallet-cli that changed it",
+        hint="restart this process with the version of wallet-cli that migrated it",
     )

@@ -1,9 +1,9 @@
 """A ledger in SQLite: reading it, and writing it a batch at a time.
 
 Durable means on disk: WAL with synchronous=FULL syncs the log at every commit (at NORMAL, a simulated power cut lost
-47 to 218 commits that had been acknowledged). `BEGIN IMMEDIATE`, because a transaction that reads first and writes
-later loses updates. The turn lock orders the writers; SQLite's own lock still protects the file from programs that do
-not know of it.
+47 to 218 acknowledged commits). `BEGIN IMMEDIATE`, because a transaction that reads first and writes later loses
+updates. The turn lock orders the writers. SQLite's own lock still protects the file from programs that do not know the
+turn lock.
 """
 
 from __future__ import annotations
@@ -34,42 +34,43 @@ from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
 
 APPLICATION_ID = 0x57414C54
-"""`WALT`, in the header of each ledger file: tells it from any other SQLite database."""
+"""`WALT`, in the header of each ledger file: identifies it among SQLite databases."""
 
 OLDEST_SQLITE = "3.51.3"
-"""The first without the WAL-reset bug, which can lose acknowledged commits where many processes write and checkpoint.
+"""The first version without the WAL-reset bug, which can lose acknowledged commits when many processes write and
+checkpoint.
 
-`apsw` brings a newer one along, unless somebody has built it against the system's.
+`apsw` contains a newer one, unless it was built against the system's.
 """
 
 
 CACHE_KB, CHECKPOINT_PAGES = 2000, 1000
-"""As SQLite has them by itself."""
+"""SQLite's default."""
 
 BULK_CACHE_KB, BULK_CHECKPOINT_PAGES = 65_536, 10_000
 
 SURE_BLOCK_BYTES = 4096
-"""Where the disk has blocks this large or larger, SQLite makes sure of room for the log's index by itself."""
+"""With disk blocks of at least this size, SQLite itself allocates all the space of the log's index."""
 
 LOG_INDEX_BYTES = 32_768
-"""How much room the log's index needs to begin with."""
+"""The initial size of the log's index."""
 
 CONFIRM_S, CONFIRM_STEPS = 2.0, 10_000
-"""How long damage is looked for again, and after how many steps of SQLite's the time is asked."""
+"""How long a check for damage is repeated, and after how many SQLite steps the clock is read."""
 
 SYNC_FAILED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
 USUAL_LOG_BYTES = 8 * 1024 * 1024
-"""To what size SQLite cuts a log that begins anew."""
+"""The size to which SQLite truncates a log when it restarts it."""
 
 MAX_LOG_BYTES = 64 * 1024 * 1024
-"""From what size on a log is cut by force, or it is said who prevents that (log_file.py)."""
+"""The size from which a log is truncated by force, or else the process that prevents it is named (log_file.py)."""
 
 T = TypeVar("T")
 
 
 class translating:  # noqa: N801  (reads as a word in `with`)
-    """Turns what SQLite raises in a `with` block into an error of the tree."""
+    """Turns SQLite's exceptions in a `with` block into errors of wallet_cli.errors."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -89,18 +90,18 @@ NEEDS_ROOM = (
     *(apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC, apsw.SQLITE_IOERR_TRUNCATE),
     *(apsw.SQLITE_IOERR_SHMOPEN, apsw.SQLITE_IOERR_SHMSIZE, apsw.SQLITE_IOERR_SHMMAP, apsw.SQLITE_CANTOPEN),
 )
-"""How SQLite fails where it writes or makes a file: it says itself that the disk is full only where it writes pages."""
+"""SQLite's errors for writing or creating a file. It reports a full disk only when it writes pages."""
 
-IS_FULL_OR_FAILS = "is the disk, or your quota of it, full, or does it fail?"
+IS_FULL_OR_FAILS = "is the disk, or your quota, full, or is the disk failing?"
 
 HINTS: dict[type[apsw.Error], str] = {
     apsw.NotADBError: "check --db",
-    apsw.CantOpenError: "check that the file and its folder may be read and written",
-    apsw.ReadOnlyError: "check that the file and its folder may be written",
+    apsw.CantOpenError: "check that the file and its folder are readable and writable",
+    apsw.ReadOnlyError: "check that the file and its folder are writable",
     apsw.FullError: MAKE_ROOM,
-    apsw.SQLError: "restore a backup",  # a table or a column that is not there: the statements themselves are right
+    apsw.SQLError: "restore a backup",  # a missing table or column: the statements themselves are right
     apsw.IOError: IS_FULL_OR_FAILS,
-    apsw.ProtocolError: "locks fail there: keep the ledger on another file system, such as a disk of this machine",
+    apsw.ProtocolError: "its file system has no working locks: keep the ledger on a local disk",
 }
 
 
@@ -118,24 +119,24 @@ def _translated(error: apsw.Error, path: Path) -> Busy | StorageError:
     if isinstance(error, apsw.CorruptError):
         return Malformed(f"{Damaged.DAMAGED}{error}: {path}", hint="restore a backup")
     if isinstance(error, apsw.ConstraintError) and getattr(error, "extendedresult", 0) in UNFOUND:
-        # The rules looked, and found no such row: a table and its index do not agree.
+        # The rules found no such row before: a table and its index do not agree.
         return StorageError(
-            f"{Damaged.DAMAGED}something is there that could not be found ({error}): {path}",
-            hint="`wallet verify` says where; restore a backup",
+            f"{Damaged.DAMAGED}a row exists that its index did not find ({error}): {path}",
+            hint="find where with check with `wallet verify`; restore a backup",
         )
     if getattr(error, "extendedresult", 0) in NEEDS_ROOM and _is_full(path.parent):
         return StorageError(f"the disk is full ({error}): {path}", hint=MAKE_ROOM)
     words = str(error)
-    if words == "not an error":  # asked of the wrong one of two connections, of a file that is copied
+    if words == "not an error":  # the error is on the other one of two connections, when a file is copied
         words = str(apsw.mapping_extended_result_codes.get(getattr(error, "extendedresult", 0), type(error).__name__))
-    return StorageError(f"{words}: {path}", hint=HINTS.get(type(error), "WALLET_DEBUG=1 shows more"))
+    return StorageError(f"{words}: {path}", hint=HINTS.get(type(error), "for details: WALLET_DEBUG=1"))
 
 
 def _is_full(folder: Path) -> bool:
-    """Whether a disk has no room for what SQLite makes beside a ledger."""
+    """Whether a disk is too full for the files that SQLite creates beside a ledger."""
     try:
         room = os.statvfs(folder)
-    except (OSError, AttributeError):  # Windows has none
+    except (OSError, AttributeError):  # Windows has no statvfs
         return False
     no_names = room.f_files > 0 and room.f_favail == 0  # some file systems do not count them
     return room.f_bavail * room.f_frsize < LOG_INDEX_BYTES or no_names
@@ -148,51 +149,51 @@ class SqliteStore(BulkCopy):
     may_come_back = False
 
     def __init__(self, path: Path, connection: apsw.Connection) -> None:
-        """For a connection that has read nothing yet."""
+        """The connection must not have read anything yet."""
         self.path = path
         self.connection = connection
         self._file_written_us = _written_us(path)
-        """When the file was written, or its log, before this connection could do so."""
+        """When the file or its log was written, before this connection could write."""
         self._sync_failed = False
-        """Whether a sync of this connection failed, and the log has not been begun anew since."""
+        """Whether a sync of this connection failed, and the log was not restarted since."""
         self.small_blocks = False
-        """Whether room for the log's index has to be made before each write (wal_index.py)."""
+        """Whether each write must first allocate space for the log's index (wal_index.py)."""
         self.last_commit: Callable[[], LastCommit | None] = lambda: None
-        """What is noted beside the ledger now."""
+        """The note beside the ledger, as it is now."""
         self._checkpoint_pages = CHECKPOINT_PAGES
         self.in_place: InPlace | None = None
-        """Whether the ledger's names stand for what is open; None for a temporary copy."""
+        """Checks that the ledger's names still mean the open files; None for a temporary copy."""
 
     def watch_files(self, before: Identity, *, log: bool = True) -> None:
-        """Have each turn ask whether the ledger's names stand for the files that are open: for a connection that has
-        read, so that its `log` is there. `before` is what its name stood for before it was opened.
+        """Check in each turn that the ledger's names still mean the open files. For a connection that has read, so that
+        its `log` exists. `before` is the file that the ledger's name meant before it was opened.
         """
         self.in_place = InPlace(self.path, self.connection, before, log=log)
         if log:
-            # What is in the log goes into the file once it is known to be whole.
+            # The log goes into the file only after it was checked.
             self.connection.wal_autocheckpoint(0)
 
     def check_in_place(self) -> None:
-        """Raises StorageError where the ledger, or what belongs to it, was moved, removed, replaced or linked."""
+        """Raises StorageError if the ledger, or a file of it, was moved, removed, replaced or linked."""
         if self.in_place is not None:
             with translating(self.path):
                 self.in_place.check()
 
     def forbid_writes(self) -> None:
-        """Let this connection only read, whatever is asked of it."""
+        """Make this connection read-only, whatever statement it gets."""
         self._run("PRAGMA query_only=ON")
 
     def close(self) -> None:
         try:
             self.check_in_place()
         except StorageError:
-            # The log is not of the file that is there now: neither bring it in, nor remove it.
+            # The log does not belong to the present file: do not merge it, and do not remove it.
             self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self.connection.close()
 
     def version(self) -> int:
-        """The schema version of the file; raises StorageError if it is not a ledger that this program knows."""
-        # One statement, which reads the header of the file and nothing else.
+        """The schema version of the file. Raises StorageError if it is not a ledger that this program can read."""
+        # One statement, which reads only the header of the file.
         application_id, version = self._rows(
             "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
         )[0]
@@ -200,20 +201,20 @@ class SqliteStore(BulkCopy):
             raise StorageError(f"this is a database, but not a wallet ledger: {self.path}", hint="check --db")
         if version > sql.SCHEMA_VERSION:
             raise StorageError(
-                f"this ledger was made by a newer wallet (schema {version}; this one knows {sql.SCHEMA_VERSION}):"
+                f"this ledger was created by a newer wallet (schema {version}; this one knows {sql.SCHEMA_VERSION}):"
                 f" {self.path}",
                 hint="upgrade wallet-cli",
             )
         return int(version)
 
     def damage(self) -> str | None:
-        """What SQLite finds wrong with the file itself, in its words; None where it is whole."""
+        """What SQLite finds wrong with the file itself, in its words; None where it finds nothing."""
         found = self._one("PRAGMA integrity_check(1)", {}, lambda row: str(row[0]))
         return None if found == "ok" else found
 
     def confirms(self, error: Damaged) -> bool:
-        """Whether damage is there. SQLite says of one read that failed what it says of a file that is malformed, so it
-        is asked again, for CONFIRM_S at most: in what lies further, each who comes there sees it anew.
+        """Whether damage is really there. SQLite reports a single failed read in the same way as a malformed file, so
+        the check is repeated, for CONFIRM_S at most: damage further on is reported when it is read.
         """
         if not isinstance(error, Malformed):
             return True
@@ -237,20 +238,20 @@ class SqliteStore(BulkCopy):
         return self._one(sql.UNINDEXED[what], {"first": first, "last": last}, tuple)
 
     def operator_by_hash(self, key_hash: bytes) -> ApiKey | None:
-        """Raises Damaged where the table and its index say different things of the key."""
+        """Raises Damaged if the table and its index differ about the key."""
         found = super().operator_by_hash(key_hash)
         if found is not None:
             rights = {"name": found.name, "read_only": found.read_only, "revoked_at_us": found.revoked_at_us}
             if self._one(sql.OPERATOR_IN_INDEX, rights, tuple) is None:
                 raise Damaged(
-                    f"{Damaged.DAMAGED}the key {found.name} is not what it was",
-                    hint="`wallet verify`; restore a backup",
+                    f"{Damaged.DAMAGED}the key {found.name} has changed",
+                    hint="check with `wallet verify`; restore a backup",
                 )
         return found
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Let all that is read in a `with` block be of one moment, while others write."""
+        """All reads in the `with` block see one moment, while others write."""
         self._run("BEGIN")
         try:
             yield
@@ -259,7 +260,7 @@ class SqliteStore(BulkCopy):
 
     @contextmanager
     def many_batches(self) -> Iterator[None]:
-        """For a run of large batches over much of the file: more of it in memory, and checkpoints less often."""
+        """For a series of large batches over much of the file: a larger cache, and fewer checkpoints."""
         self._run(f"PRAGMA cache_size=-{BULK_CACHE_KB}")
         self._checkpoint_pages = BULK_CHECKPOINT_PAGES
         try:
@@ -271,9 +272,9 @@ class SqliteStore(BulkCopy):
     # Writing: see engine/executor.py for the order.
 
     def begin(self) -> None:
-        """Begin a batch. Raises LedgerMoved where the ledger is marked as one that takes no writes."""
+        """Begin a batch. Raises LedgerMoved if the ledger is marked as taking no writes."""
         if self._sync_failed or self.small_blocks:
-            self.check_in_place()  # before anything is written to what the names stand for
+            self.check_in_place()  # before anything is written to these files
         if self._sync_failed:
             self._begin_log_anew()
         if self.small_blocks:
@@ -299,14 +300,14 @@ class SqliteStore(BulkCopy):
         self.changes += 1
 
     def written_us(self) -> int:
-        """When the ledger was last written, at a time that was believed; else by the clock of the file system."""
+        """When the ledger was last written, by a trusted clock; otherwise by the clock of the file system."""
         noted = self.last_commit()
         if noted is not None and noted.at_us and noted.is_of(self.facts_of_turn().uuid):
             return noted.at_us
         return self._file_written_us
 
     def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
-        """There is nothing to lock: who has the turn has the whole file."""
+        """There is nothing to lock: the turn is for the whole file."""
         return self.accounts(wallet_ids, now_us) if wallet_ids else []
 
     def write(self, changes: Sequence[Change]) -> None:
@@ -318,7 +319,7 @@ class SqliteStore(BulkCopy):
             self._count_change()
 
     def _insert(self, statement: str, rows: list[Sequence[Any]]) -> None:
-        """Insert rows, many in one statement where there are many: each statement lets other threads in."""
+        """Insert rows, many in one statement: after each statement other threads may run."""
         whole = len(rows) - len(rows) % sql.ROWS_AT_ONCE if statement is sql.INSERT_TRANSACTION else 0
         for start in range(0, whole, sql.ROWS_AT_ONCE):
             values = list(chain.from_iterable(rows[start : start + sql.ROWS_AT_ONCE]))
@@ -327,17 +328,17 @@ class SqliteStore(BulkCopy):
             self.connection.executemany(statement, rows[whole:])
 
     def commit(self) -> None:
-        """Commit. Raises UnknownOutcome where that failed in the middle, and may yet turn out to be done.
+        """Commit. Raises UnknownOutcome if that failed in the middle, and may still turn out to be done.
 
-        What has been written to the log by then stays there, unseen, until the next commit writes over it. When all
-        who have the ledger open end before that, the next to open it reads the log from its start, and finds it.
+        What was written to the log by then stays there, unseen, until the next commit overwrites it. If all processes
+        that have the ledger open end before that, the next one to open it reads the log from its start, and finds it.
         """
         if self.in_place is not None:
             with translating(self.path):
                 self.in_place.check_log()
         try:
             self.connection.execute("COMMIT")
-        except (apsw.BusyError, apsw.ConstraintError) as error:  # found before anything is written
+        except (apsw.BusyError, apsw.ConstraintError) as error:  # detected before anything is written
             raise _translated(error, self.path) from error
         except apsw.Error as error:
             failed = _translated(error, self.path)
@@ -354,15 +355,15 @@ class SqliteStore(BulkCopy):
                 self.in_place.check_ledger()
                 pages = self.in_place.check_log()
             if pages >= self._checkpoint_pages:
-                with suppress(apsw.Error):  # what is answered is in the log; the next commit tries again
+                with suppress(apsw.Error):  # the answered commits are in the log; the next commit tries again
                     self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def _begin_log_anew(self) -> None:
-        """Bring all of the log into the file, and empty it: nothing of a commit that failed can come back.
+        """Merge the whole log into the file, and empty it: nothing of a failed commit can come back.
 
-        It is also what a failed sync calls for. The system may drop the pages that it could not write, and say of the
-        next sync that all is well; here they are written once more, to another file. Raises StorageError where it
-        cannot be done now: while somebody reads what the log has, for one.
+        A failed sync needs this too. The system may drop the pages that it could not write, and report success for the
+        next sync; here they are written again, to another file. Raises StorageError if it cannot be done now, for
+        example while somebody reads from the log.
         """
         (patience_ms,) = self._rows("PRAGMA busy_timeout")[0]
         self.connection.set_busy_timeout(0)
@@ -392,7 +393,7 @@ class SqliteStore(BulkCopy):
             self._run("ROLLBACK")
 
     def confirm_replicated(self) -> bool:
-        """Sync the log: what is read there may be of somebody who was killed before their own sync."""
+        """Sync the log: a read row may come from a process that was killed before its own sync."""
         self._sync_log()
         return False
 
@@ -436,7 +437,7 @@ class SqliteStore(BulkCopy):
         with translating(self.path):
             self._insert(copied.insert, rows)
 
-    # How statements are run.
+    # Running statements.
 
     def _run(self, statement: str) -> None:
         with translating(self.path):
@@ -460,14 +461,14 @@ class SqliteStore(BulkCopy):
 def connect(
     path: Path, busy_timeout_s: float, flags: int = apsw.SQLITE_OPEN_READWRITE, options: str = ""
 ) -> apsw.Connection:
-    """A connection to a file that is there, unless `flags` say that it is made. Transactions are begun by hand.
+    """A connection to an existing file, unless `flags` create it. Transactions are started by hand.
 
     `options` are those of an SQLite URI: `?immutable=1`.
     """
     connection = apsw.Connection(f"file:{quote(os.fsencode(path))}{options}", flags | apsw.SQLITE_OPEN_URI)
     connection.set_busy_timeout(round(busy_timeout_s * 1000))
-    # Plans do not hang on the values asked for; else SQLite prepares a statement anew for each other value, which takes
-    # ten times as long as what it does.
+    # Query plans must not depend on the values; otherwise SQLite prepares a statement again for each new value, which
+    # takes ten times as long as the statement itself.
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     return connection
 
@@ -475,9 +476,9 @@ def connect(
 def open_file(
     path: Path, busy_timeout_s: float, last_commit: LastCommit | None, flags: int = apsw.SQLITE_OPEN_READWRITE
 ) -> SqliteStore:
-    """The ledger in a file that is there, whose folder may be written unless `flags` say READONLY.
+    """The ledger in an existing file, whose folder must be writable unless `flags` say READONLY.
 
-    `last_commit` is what is noted beside it. Raises StorageError for a log that is of another file.
+    `last_commit` is the note beside it. Raises StorageError for a log that belongs to another file.
     """
     small_blocks = flags == apsw.SQLITE_OPEN_READWRITE and _has_small_blocks(path)
     with _room_made(path) if small_blocks else nullcontext():
@@ -501,7 +502,7 @@ def _has_small_blocks(path: Path) -> bool:
 
 
 def _room_made(path: Path) -> AbstractContextManager[None]:
-    from wallet_cli.storage.wal_index import room_made  # few file systems need it
+    from wallet_cli.storage.wal_index import room_made  # only a few file systems need it
 
     return room_made(path)
 
@@ -514,17 +515,17 @@ def set_up(connection: apsw.Connection) -> None:
 
 
 def _written_us(path: Path) -> int:
-    """When a ledger's file, or its log, was last written, by the clock of the file system; 0 where there is none."""
+    """When a ledger's file or its log was last written, by the clock of the file system; 0 if there is none."""
     found = []
     for each in (path, beside(path, "-wal")):
         with suppress(OSError):
             found.append(each.stat())
-    # An empty log is one that a reader has just made.
+    # A reader has just created an empty log.
     return max((each.st_mtime_ns // 1000 for each in found if each.st_size), default=0)
 
 
 def log_bytes(path: Path) -> int:
-    """How large the log beside a ledger is; 0 where there is none."""
+    """The size of the log beside a ledger; 0 if there is none."""
     try:
         return beside(path, "-wal").stat().st_size
     except OSError:
@@ -532,14 +533,14 @@ def log_bytes(path: Path) -> int:
 
 
 def upgrade(connection: apsw.Connection, facts: LedgerFacts = LedgerFacts()) -> None:  # noqa: B008  (a tuple)
-    """Run the missing migrations in one transaction, and note the new version in the header of the file.
+    """Run the missing migrations in one transaction, and write the new version to the header of the file.
 
-    `facts` are settings that the ledger is to keep from then on.
+    `facts` are settings that the ledger keeps from then on.
     """
     from wallet_cli.storage.dbapi import transaction
     from wallet_cli.storage.migrate import upgrade as run_migrations
 
-    # Rebuilding a table drops the old one, which foreign keys would object to.
+    # Rebuilding a table drops the old one, which foreign keys would prevent.
     connection.execute("PRAGMA foreign_keys=OFF")
     with transaction(connection) as wrapped:
         run_migrations(wrapped)
@@ -551,7 +552,7 @@ def upgrade(connection: apsw.Connection, facts: LedgerFacts = LedgerFacts()) -> 
 
 
 def check_library() -> None:
-    """Raises StorageError where the SQLite that `apsw` has been built with is not safe."""
+    """Raises StorageError if `apsw` was built with a SQLite version that is not safe."""
     version = apsw.sqlite_lib_version()
     if _numbers(version) < _numbers(OLDEST_SQLITE):
         from wallet_cli.installing import install

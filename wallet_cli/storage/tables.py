@@ -1,10 +1,10 @@
-"""The schema: SQLModel tables, the one truth that migrations follow and tests compare with.
+"""The schema: SQLModel tables. Migrations follow them, and tests compare the two.
 
-Only migrations and tests import this module: SQLModel takes half a second, and the hot statements (sql.py) need none
-of it. Every constraint of the rules that one row can show stands here as a CHECK, so that no other program that opens
-the file can break it unseen. STRICT, because otherwise `CHECK (n >= 0)` admits text.
+Only migrations and tests import this module: SQLModel takes half a second, and the hot statements (sql.py) do not need
+it. Every constraint of the rules that can be checked in one row is a CHECK here, so that no other program can break it
+unseen. STRICT, because otherwise `CHECK (n >= 0)` accepts text.
 
-Transactions are stored in the order of their key, `(wallet_id, seq)`, with no other index on time: `at` never runs
+Transactions are stored in the order of their key, `(wallet_id, seq)`, with no other index on time: `at` never goes
 backwards within a wallet, so a moment is found by bisecting `seq`. Every unique constraint on them contains the
 wallet, so the table can be sharded by it.
 """
@@ -22,7 +22,7 @@ from wallet_cli.domain.metadata import MAX_META_BYTES
 from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_EXPONENT, MAX_TOTAL_MINOR
 
-# SQLite's STRICT tables take INTEGER, which holds 64 bits there; elsewhere that is BIGINT.
+# SQLite's STRICT tables need INTEGER, which has 64 bits there; elsewhere that is BIGINT.
 Int64 = BigInteger().with_variant(Integer(), "sqlite")
 
 naming = {
@@ -36,22 +36,22 @@ SQLModel.metadata.naming_convention = naming
 
 
 def _added(name: str, type_: Any, check: str, default: str | None = None) -> Column[Any]:
-    """A column that a later migration added to a table in place: its check stands with it, not with the table's."""
+    """A column that a later migration added in place: its check belongs to the column, not to the table."""
     nullable = default is None
     return Column(type_, CheckConstraint(check, name=name), nullable=nullable, server_default=default and text(default))
 
 
 def _unique_keys(table: str, *columns: str) -> Index:
-    """No two rows with the same key; rows without a key are left out."""
+    """No two rows may have the same key; rows without a key are not in the index."""
     with_key = text("key IS NOT NULL")
     name = f"uq_{table}_{'_'.join(columns)}"
     return Index(name, *columns, unique=True, sqlite_where=with_key, postgresql_where=with_key)
 
 
 def _second_place(table: str, *columns: str) -> Index:
-    """What changes about a row, in an index that nobody asks: SQLite's own check of a file compares the two.
+    """The changing fields of a row, in an index that no query uses: SQLite's own integrity check compares the two.
 
-    So a page that was put back to an older state is found. A server sees to its own pages.
+    So it finds a page that was replaced by an older version. A database server checks its own pages.
     """
     return Index(f"ix_{table}_again", *columns).ddl_if(dialect="sqlite")
 
@@ -63,7 +63,7 @@ class UserRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "users"
     __table_args__ = (
         Unique("phone_e164"),
-        # One person's digits in a region are nobody else's.
+        # In one region, the same digits mean one person.
         Unique("phone_region", "phone_national"),
         CheckConstraint("phone_e164 LIKE '+%'", name="phone_e164"),
         CheckConstraint("(phone_region IS NULL) = (phone_national IS NULL)", name="phone_national"),
@@ -118,7 +118,7 @@ class WalletRow(SQLModel, table=True):
 
 
 class WitnessRow(SQLModel, table=True):
-    """What changes about a wallet, and its last transaction, in a second place: on other pages than the first."""
+    """A second record of a wallet's changing fields and its last transaction, on other pages than the first."""
 
     __tablename__: ClassVar[Any] = "witnesses"
     __table_args__ = (
@@ -131,7 +131,7 @@ class WitnessRow(SQLModel, table=True):
     wallet_id: int = Field(sa_column=Column(Int64, ForeignKey("wallets.id"), primary_key=True, autoincrement=False))
     seq: int = Field(sa_column=Column(Int64, nullable=False, server_default=text("0")))
     hash: bytes | None = Field(sa_column=Column(LargeBinary))
-    # Whatever a wallet says: its own table has the rules.
+    # No checks here: the wallets table has them.
     status: str | None = Field(sa_column=Column(Text))
     own_minimum: int | None = Field(sa_column=Column(Int64))
     maximum: int | None = Field(sa_column=Column(Int64))
@@ -144,7 +144,7 @@ class HoldRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "holds"
     __table_args__ = (
         _unique_keys("holds", "wallet_id", "key"),
-        # Those that have expired are found by it, however many have ended.
+        # Finds expired holds, however many have ended.
         Index(
             "ix_holds_open",
             "wallet_id",
@@ -237,7 +237,7 @@ class TransactionRow(SQLModel, table=True):
 class LedgerRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "ledger"
     __table_args__ = (
-        # There is one, about the ledger itself.
+        # The one row, about the ledger itself.
         CheckConstraint("id = 1", name="id"),
         CheckConstraint("state IN ('moving', 'moved', 'arriving')", name="state"),
         CheckConstraint("(state IS NULL) = (other IS NULL)", name="other"),

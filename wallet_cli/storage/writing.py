@@ -1,4 +1,4 @@
-"""From what the rules made to rows: which statement takes them, in the order that foreign keys ask for."""
+"""From the rules' changes to rows: the statement for each, in the order that foreign keys need."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ _HASH = sql.TRANSACTION_COLUMNS.index("hash")
 
 
 def rows_of(changes: Sequence[Change]) -> Iterator[tuple[str, Rows]]:
-    """Statements and the rows for each; of what changed more than once in the batch, the last state alone."""
+    """Statements and the rows for each. A row that changed more than once in the batch is written once, in its last
+    state.
+    """
     rows: dict[type, Rows] = {kind: [] for kind in _STATEMENTS}
     wallets: dict[int, Sequence[Any]] = {}
     witnesses: dict[int, Sequence[Any]] = {}
@@ -53,12 +55,12 @@ def rows_of(changes: Sequence[Change]) -> Iterator[tuple[str, Rows]]:
     rows[Wallet] += wallets.values()
     rows[ApiKey] += operators.values()
     rows[Hold] += holds.values()
-    # In the order in which they are stored: a large batch over many wallets is written a third faster.
+    # In storage order: a large batch over many wallets is written a third faster.
     rows[Transaction].sort(key=_PLACE)
     for kind, statement in _STATEMENTS.items():
         if rows[kind]:
             yield statement, rows[kind]
-    # After the wallets, which they refer to. Each has its wallet's last transaction: the rows are in order.
+    # After the wallets, to which they refer. Each gets its wallet's last transaction, because the rows are in order.
     if witnesses:
         yield sql.UPSERT_WITNESS, list(witnesses.values())
     if rows[Transaction]:

@@ -1,9 +1,9 @@
 """The rules: state and a batch of commands in, one result for each out.
 
-Every check of a command stands before its first effect, in this order of precedence:
-exists → key → active → amount → time → overflow → limits → funds. What can change since a request was applied stands
-after its key, so that sent again it has its first answer. A refusal leaves the state as it was and does not touch its
-neighbours in the batch. The shape is that of TigerBeetle's state machine.
+Every check of a command comes before its first effect, in this order of precedence:
+exists → key → active → amount → time → overflow → limits → funds. What can change after a request was applied is
+checked after its key, so the same request sent again gets its first answer. A refusal leaves the state as it was and
+does not affect the other commands of the batch. The shape is that of TigerBeetle's state machine.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _TOUCHES: dict[type, Callable[[Any, Touched], None]] = {
 
 
 def touched_by(commands: Iterable[Command]) -> Touched:
-    """What a batch touches: what `execute` has to find in the state."""
+    """What a batch touches: `execute` needs all of it in the state."""
     touched = Touched()
     for command in commands:
         _TOUCHES[type(command)](command, touched)
@@ -60,10 +60,10 @@ def refusals_of(command: type[Single]) -> Refusals:
 
 
 def execute(state: State, commands: Iterable[Command], now_us: int) -> list[Result]:
-    """Decide each command in turn, each on the state that those before it left.
+    """Decide the commands in order, each on the state after the previous one.
 
-    `now_us` is the time of the turn, in microseconds since 1970. What is to be written is then in `state.changes`.
-    Raises nothing for a request that is refused.
+    `now_us` is the time of the turn, in microseconds since 1970. Afterwards `state.changes` has what to write. A
+    refused request raises nothing.
     """
     return [
         _atomic(state, command, now_us) if isinstance(command, Atomic) else _decide(state, command, now_us)

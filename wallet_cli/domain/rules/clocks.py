@@ -1,18 +1,18 @@
-"""Whether a turn's clock can be right, and how a wallet gets its time back after one that was not.
+"""Whether a turn's clock can be right, and how to correct a wallet's time after a wrong one.
 
-Time in a wallet does not go back by itself. So one command under a clock of 2100 would keep its daily limit, its holds
-and `--at` there until then. A clock is doubted where the ledger contradicts it:
+Time in a wallet does not go back by itself. So one command under a clock of 2100 would keep the wallet's daily limit,
+holds and `--at` in 2100. A clock is doubted where the ledger contradicts it:
 
-- ahead: nothing in the wallets of the batch, nor the file itself, is younger than REST_US. A ledger may rest; the clock
-  of a machine that rests with it cannot be told from a wrong one, so a rest that is longer has to be confirmed once.
+- ahead: nothing in the wallets of the batch, nor the file itself, is younger than REST_US. An unused ledger looks the
+  same as a clock that is ahead, so after a longer rest somebody has to confirm the clock once.
 - apart: the database server says another time.
-- behind: the wallet's last transaction lies in the future.
+- behind: the wallet's last transaction is in the future.
 
-Within `Policy.clock_skew_us`, a clock that is behind goes by the wallet's last time, so that history keeps its order.
+Within `Policy.clock_skew_us`, a clock that is behind uses the wallet's last time, so that history keeps its order.
 
-The way out for a wallet that is ahead is a transaction that resets its time: it is recorded at the real time, as
-`forced`, under a key of this module, by which it is found (storage/sql.py LAST_SEQ_BEFORE). What was recorded ahead
-stays as it was written, and counts in periods and limits as of the reset.
+A wallet that is ahead is corrected by a transaction that resets its time. It is recorded at the real time, as
+`forced`, with a key of this module, by which it is found (storage/sql.py LAST_SEQ_BEFORE). Transactions that were
+recorded ahead stay as they were written; in periods and limits they count as of the reset.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import StorageError
 
 REST_US = 400 * DAY_US
-"""How long a ledger may rest before somebody has to say that the clock is right: a year's, and a month more."""
+"""How long a ledger may rest before somebody has to confirm the clock: a year and a month."""
 
 EARLIEST_US = 1_577_836_800_000_000
-"""2020-01-01: this program is younger."""
+"""2020-01-01: older than this program."""
 
-OF_PROGRAM = ("this program is of", 1_793_491_200_000_000)
+OF_PROGRAM = ("this program was released at", 1_793_491_200_000_000)
 """2026-11-01."""
 
 LATEST_FIRST_US = OF_PROGRAM[1] + 20 * 366 * DAY_US
-"""Beyond it a ledger is not begun without a word: there is nothing else in it to compare a clock with."""
+"""A new ledger under a later clock needs confirmation: it has no transactions to compare the clock with."""
 
 RESET_KEY = "time-reset:"
-"""How the keys of transactions that reset a wallet's time begin; the number of the reset follows."""
+"""The prefix of the keys of transactions that reset a wallet's time; the number of the reset follows."""
 
-CONFIRM = "set this machine's clock; only where it is right, run the command once with WALLET_CLOCK_SKEW=off before it"
+CONFIRM = "set this machine's clock; if it is right, run the command once with WALLET_CLOCK_SKEW=off before it"
 
 
 def doubt(state: State, now_us: int, server_us: int | None, written_us: Callable[[], int]) -> tuple[str, int] | None:
     """What contradicts the turn's clock, in words, and the time that it says; None where it can be right.
 
-    `server_us` is what the clock of a database server says. Where there is none, `written_us` says when the ledger was
-    last written, and is asked only where its wallets do not tell.
+    `server_us` is the time by the clock of a database server. Where there is none, `written_us` returns when the ledger
+    was last written; it is called only where the wallets do not decide it.
     """
     skew_us = state.policy.clock_skew_us
     if skew_us is None or state.restoring:
@@ -79,8 +79,9 @@ def clock_refused(state: State, now_us: int, *wallet_ids: int) -> StorageError |
                     mention,
                     f" is at {format_time(last.at_us)}, and this machine's clock says {format_time(now_us)}",
                 ),
-                hint="set this machine's clock; only where it is right and the wallet's time is not:"
-                " wallet tx add WALLET 0.01 --credit --reset-time, then wallet tx reverse of what that prints",
+                hint="set this machine's clock; if the clock is right and the wallet's time is wrong:"
+                " wallet tx add WALLET 0.01 --credit --reset-time, then wallet tx reverse ID with the id that it"
+                " prints",
                 clock=format_time(now_us),
                 last_at=format_time(last.at_us),
             )
@@ -88,7 +89,7 @@ def clock_refused(state: State, now_us: int, *wallet_ids: int) -> StorageError |
 
 
 def first_refused(now_us: int) -> StorageError | None:
-    """Why a ledger is not begun at this time; None where it may be."""
+    """Why a ledger may not be created at this time; None where it may."""
     return None if EARLIEST_US <= now_us <= LATEST_FIRST_US else _doubted(now_us, OF_PROGRAM)
 
 

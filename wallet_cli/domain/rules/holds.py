@@ -1,11 +1,11 @@
 """Holds: authorise now, take later.
 
-A hold keeps money from being spent and moves none; capturing it is a debit. It ends once: captured, voided, or by
-itself when its time is up. Nobody has to be there for that: from its expiry on it counts for nothing, and the next
-write to its wallet notes that it is expired.
+A hold keeps money from being spent and moves none; capturing it is a debit. It ends once: captured, voided, or expired.
+Expiry needs no write: from that time on the hold counts for nothing, and the next write to its wallet notes that it
+has expired.
 
-What time it is, is the wallet's to say: a writer whose clock is behind goes by the wallet's last transaction, and by
-the hold itself, or a hold would end before what was captured of it, or before it was placed.
+The wallet decides the time: a writer whose clock is behind uses the time of the wallet's last transaction, and of the
+hold. Otherwise a hold could end before its capture, or before it was placed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from wallet_cli.domain.rules.state import State
 
 
 def status_at(hold: Hold, now_us: int) -> str:
-    """What a hold is at a moment, whether or not its expiry has been noted."""
+    """The status of a hold at a moment, whether or not its expiry was noted."""
     return EXPIRED if hold.status == OPEN and hold.expires_at_us <= now_us else hold.status
 
 
@@ -80,7 +80,7 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
     if amount > hold.remaining:
         return Refusal(refusals.capture_exceeds(wallet, hold, amount))
     last = state.last[wallet_id]
-    # It has been held for this; but the wallet's minimum may have been raised since.
+    # The amount was held for this, but the wallet's minimum may have been raised since.
     wrong = debit_refused(state, wallet, last, amount, at_us, captured=True)
     if wrong is not None:
         return Refusal(wrong)
@@ -108,7 +108,7 @@ def void(state: State, command: VoidHold, now_us: int) -> Applied | Replayed | R
     status = status_at(hold, at_us)
     if status != OPEN:
         return Refusal(refusals.hold_not_open(hold, status, to_void=True))
-    # After this point the end of the hold is certain. It frees money and moves none: a frozen wallet's may end too.
+    # After this point the end of the hold is certain. It moves no money, so a hold of a frozen wallet may end too.
     state.free_expired(wallet.id)
     wallet = state.wallets[wallet.id]
     voided = hold._replace(status=VOIDED, ended_at_us=max(at_us, hold.created_at_us))
@@ -118,9 +118,9 @@ def void(state: State, command: VoidHold, now_us: int) -> Applied | Replayed | R
 
 
 def _time_for(state: State, hold: Hold, now_us: int) -> int:
-    """What time it is for a hold: that at which it was placed, where the writer's clock is behind it.
+    """The time for a hold: that at which it was placed, where the writer's clock is behind it.
 
-    One that was placed under a clock far ahead does not take its wallet there.
+    A hold that was placed under a clock far ahead does not set the wallet's time.
     """
     at_us, skew_us = state.time_in(hold.wallet_id, now_us), state.policy.clock_skew_us
     is_far = skew_us is not None and hold.created_at_us - at_us > skew_us
@@ -128,7 +128,7 @@ def _time_for(state: State, hold: Hold, now_us: int) -> int:
 
 
 def _placed_before(prior: Transaction | Hold, command: PlaceHold) -> Replayed | Refusal:
-    """The same request is answered as it was then, whatever has become of the hold since."""
+    """The same request gets its first answer, whatever happened to the hold since."""
     if (
         isinstance(prior, Hold)
         and prior.amount == command.amount
@@ -140,7 +140,7 @@ def _placed_before(prior: Transaction | Hold, command: PlaceHold) -> Replayed | 
 
 
 def _same_capture(prior: Transaction | Hold, command: CaptureHold) -> bool:
-    """An amount that is not given stood for whatever the hold kept then."""
+    """No amount means what the hold kept at that time."""
     return (
         isinstance(prior, Transaction)
         and prior.hold == command.number
@@ -152,7 +152,7 @@ def _same_capture(prior: Transaction | Hold, command: CaptureHold) -> bool:
 _TAKES = (
     errors.KeyReused, errors.WalletNotActive, errors.InvalidInput, errors.StorageError, errors.InsufficientFunds,
 )  # fmt: skip
-"""What can stand against whatever takes money, now or later."""
+"""The refusals of every command that takes money, now or later."""
 
 RULES = (
     Rule(

@@ -1,4 +1,4 @@
-"""Credits, debits, transfers and reversals: what adds transactions."""
+"""Credits, debits, transfers and reversals: the commands that add transactions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def post(state: State, command: Post, now_us: int) -> Applied | Replayed | Refus
         return Refusal(doubt)
     last = state.last[wallet_id]
     if at_us is None:
-        # A clock that was set back must not make history run backwards.
+        # A clock that was set back must not make times go backwards.
         at_us = max(now_us, last.at_us)
     elif at_us > now_us:
         return Refusal(refusals.in_the_future(at_us))
@@ -46,7 +46,7 @@ def post(state: State, command: Post, now_us: int) -> Applied | Replayed | Refus
 
 
 def _reset_time(state: State, command: Post, now_us: int) -> Applied | Refusal:
-    """Record a credit at the real time in a wallet that is ahead of it, whose time goes on from there."""
+    """Record a credit at the real time in a wallet whose last time is ahead of it; later times count from there."""
     wallet, last = state.wallets[command.wallet_id], state.last[command.wallet_id]
     if last.at_us <= now_us:
         return Refusal(refusals.not_ahead(wallet, last))
@@ -67,7 +67,7 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
     if source_id == target_id:
         return Refusal(
             errors.InvalidInput(
-                ("wallet ", source.mention, " cannot be transferred to itself"), hint="name another wallet"
+                ("wallet ", source.mention, " cannot transfer to itself"), hint="choose another target wallet"
             )
         )
     if key is not None:
@@ -82,7 +82,7 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
         return Refusal(
             errors.InvalidInput(
                 ("wallet ", source.mention, f" is in {one} and wallet ", target.mention, f" in {other}"),
-                hint="transfers are within one currency",
+                hint="both wallets of a transfer must have the same currency",
             )
         )
     if not 0 < amount <= MAX_AMOUNT_MINOR:
@@ -107,7 +107,7 @@ def reverse(state: State, command: Reverse, now_us: int) -> Applied | Replayed |
     wallet = state.wallets.get(wallet_id)
     if original is None or wallet is None:
         return Refusal(refusals.no_transaction(wallet_id, seq))
-    # Each leg: its wallet, whether it is credited now, and what it takes back. Of a transfer both legs go back.
+    # Each leg: its wallet, whether it is credited now, and what it reverses. A transfer has both legs reversed.
     legs = [(wallet, not original.is_credit, seq)]
     if original.peer is not None:
         legs.append((state.wallets[original.peer[0]], original.is_credit, original.peer[1]))
@@ -161,7 +161,7 @@ def debit_refused(
 ) -> errors.WalletError | None:
     """Why a debit of this amount may not follow `last`; None where it may.
 
-    What is captured of a hold has been within the daily limit, and out of reach of other debits, since it was placed.
+    A captured amount counts within the daily limit, and other debits cannot take it, since the hold was placed.
     """
     if last.debit_total + amount > MAX_TOTAL_MINOR:
         return refusals.overflow(wallet)
@@ -171,9 +171,9 @@ def debit_refused(
 def spending_refused(
     state: State, wallet: Wallet, last: Transaction, amount: int, at_us: int, *, captured: bool = False
 ) -> errors.WalletError | None:
-    """Why this amount may be neither taken nor held now; None where it may.
+    """Why this amount may not be debited or held now; None where it may.
 
-    What open holds keep counts within the daily limit from the day they were placed on, until they end: so a capture
+    What open holds keep counts within the daily limit from the day they were placed until they end, so a capture
     always fits.
     """
     held = state.held(wallet) if wallet.held and not captured else 0
@@ -200,7 +200,7 @@ def _reversal_refused(
 
 
 def _again(prior: Transaction | Hold, same: bool, beside: Transaction | None = None) -> Replayed | Refusal:
-    """A key that was used before: the same request has its first answer again."""
+    """A key that was used before: the same request gets its first answer again."""
     return Replayed(prior, beside) if same else Refusal(refusals.key_reused(prior))
 
 
@@ -210,7 +210,7 @@ def _peer(state: State, leg: Transaction | Hold) -> Transaction | None:
 
 
 def _same_post(prior: Transaction | Hold, command: Post) -> bool:
-    """Whether a key is used again for what it was used for; a time that is not given again does not count."""
+    """Whether a key is used again for the same request. A time that is not given again does not count."""
     return (
         isinstance(prior, Transaction)
         and prior.is_credit == command.is_credit
@@ -236,7 +236,7 @@ def _same_transfer(prior: Transaction | Hold, command: Transfer) -> bool:
 
 
 def _same_reversal(prior: Transaction | Hold, command: Reverse) -> bool:
-    """An amount that is not given stood for whatever was left then."""
+    """No amount means what was left at that time."""
     return (
         isinstance(prior, Transaction)
         and prior.reverses == command.seq
@@ -272,7 +272,7 @@ _MOVES = (
     errors.KeyReused, errors.WalletNotActive, errors.InvalidInput, errors.StorageError, errors.BalanceOverflow,
     errors.LimitExceeded, errors.InsufficientFunds,
 )  # fmt: skip
-"""What can stand against whatever moves money."""
+"""The refusals of every command that moves money."""
 
 RULES = (
     Rule(Post, post, _post_touches, (errors.WalletNotFound, errors.TimeConflict, *_MOVES)),

@@ -1,4 +1,4 @@
-"""Why not: each refusal in words for a person, with the figures that a program needs to go on."""
+"""Each refusal: its words for a person, and the figures that a program needs."""
 
 from __future__ import annotations
 
@@ -26,25 +26,28 @@ from wallet_cli.errors import (
 )
 
 NOW_INSTEAD = (
-    "leave the time (`at`) out and write the date in the note; in an import, do not map the date column: history is"
-    " added to at its end only"
+    "leave the time (`at`) out and put the date in the note; in an import, do not map the date column: a wallet takes"
+    " new transactions only after its last one"
 )
 
 
 def no_wallet(wallet_id: int) -> WalletNotFound:
     return WalletNotFound(
-        ("there is no wallet ", Mention(wallet_id, format_wallet_id(wallet_id))), hint="wallet create WALLET opens one"
+        ("there is no wallet ", Mention(wallet_id, format_wallet_id(wallet_id))), hint="open it: wallet create WALLET"
     )
 
 
 def no_transaction(wallet_id: int, seq: int) -> TransactionNotFound:
     return TransactionNotFound(
-        f"there is no transaction {format_transaction_id(wallet_id, seq)}", hint="wallet tx list WALLET"
+        f"there is no transaction {format_transaction_id(wallet_id, seq)}",
+        hint="list the transactions: wallet tx list WALLET",
     )
 
 
 def no_hold(wallet_id: int, number: int) -> HoldNotFound:
-    return HoldNotFound(f"there is no hold {format_hold_id(wallet_id, number)}", hint="wallet hold list WALLET")
+    return HoldNotFound(
+        f"there is no hold {format_hold_id(wallet_id, number)}", hint="list the holds: wallet hold list WALLET"
+    )
 
 
 def not_active(wallet: Wallet) -> WalletNotActive:
@@ -68,7 +71,7 @@ def key_reused(prior: Transaction | Hold) -> KeyReused:
 def key_used_for(*what: str | Mention, **details: str) -> KeyReused:
     return KeyReused(
         ("this key was used for another request, ", *what),
-        hint="send the same request to have its answer again, or take a new key",
+        hint="send the same request to get its answer again, or use a new key",
         **details,
     )
 
@@ -78,12 +81,12 @@ def bad_amount() -> InvalidInput:
 
 
 def in_the_future(at_us: int) -> InvalidInput:
-    return InvalidInput(f"{format_time(at_us)} lies in the future", hint="--at is for what has happened")
+    return InvalidInput(f"{format_time(at_us)} is in the future", hint="--at takes a time in the past")
 
 
 def restored_in_the_future(at_us: int) -> InvalidInput:
     return InvalidInput(
-        f"{format_time(at_us)} lies in the future",
+        f"{format_time(at_us)} is in the future",
         hint="set this machine's clock; if it is right, import the same file again with WALLET_CLOCK_SKEW=off",
     )
 
@@ -105,8 +108,8 @@ def not_ahead(wallet: Wallet, last: Transaction) -> TimeConflict:
 def overflow(wallet: Wallet) -> BalanceOverflow:
     most = format_minor(MAX_TOTAL_MINOR, wallet.currency)
     return BalanceOverflow(
-        ("the totals of wallet ", wallet.mention, f" would pass {most} {wallet.currency.unit}"),
-        hint="go on in another wallet of the user",
+        ("the totals of wallet ", wallet.mention, f" would exceed {most} {wallet.currency.unit}"),
+        hint="use another wallet of the user",
         most=most,
     )
 
@@ -118,7 +121,7 @@ def insufficient_funds(wallet: Wallet, balance: int, held: int, minimum: int, am
     free = available(balance, minimum, held)
     shortfall = amount + minimum + held - balance
     floor = f" above its minimum of {text(minimum)}" if minimum else ""
-    beside = f" beside the {text(held)} that holds keep" if held else ""
+    beside = f", not counting {text(held)} on hold" if held else ""
     more = {"held": text(held)} if held else {}
     return InsufficientFunds(
         (
@@ -126,7 +129,7 @@ def insufficient_funds(wallet: Wallet, balance: int, held: int, minimum: int, am
             wallet.mention,
             f" has {text(free)} {wallet.currency.unit} available{floor}{beside}: short by {text(shortfall)}",
         ),
-        hint="credit it first, or take less",
+        hint="credit it first, or debit less",
         balance=text(balance),
         available=text(free),
         minimum_balance=text(minimum),
@@ -147,7 +150,7 @@ def above_maximum(wallet: Wallet, balance: int, maximum: int, amount: int) -> Li
             f" may hold {text(maximum)} {wallet.currency.unit} and can take {text(free)} more:"
             f" {text(shortfall)} too much",
         ),
-        hint="credit less, or raise it: wallet limits WALLET --maximum-balance A",
+        hint="credit less, or raise the maximum: wallet limits WALLET --maximum-balance A",
         limit="maximum_balance",
         maximum_balance=text(maximum),
         balance=text(balance),
@@ -163,7 +166,7 @@ def above_daily_debit(
         return format_minor(minor, wallet.currency)
 
     free, shortfall = max(0, limit - debited - held), debited + held + amount - limit
-    beside = f" beside the {text(held)} that holds keep" if held else ""
+    beside = f", not counting {text(held)} on hold" if held else ""
     more = {"held": text(held)} if held else {}
     day = policy.day_of(at_us).text
     return LimitExceeded(
@@ -173,7 +176,7 @@ def above_daily_debit(
             f" may be debited {text(limit)} {wallet.currency.unit} a day and has {text(free)} left on"
             f" {day} ({policy.zone}){beside}: {text(shortfall)} too much",
         ),
-        hint="take less, wait for the next day, or raise it: wallet limits WALLET --daily-debit A",
+        hint="debit less, wait for the next day, or raise the limit: wallet limits WALLET --daily-debit A",
         limit="daily_debit",
         daily_debit=text(limit),
         day=day,
@@ -189,8 +192,8 @@ def hold_not_open(hold: Hold, status: str, *, to_void: bool = False) -> HoldNotO
     ended_at = hold.expires_at_us if hold.ended_at_us is None else hold.ended_at_us
     return HoldNotOpen(
         f"hold {format_hold_id(hold.wallet_id, hold.number)} {words[status]}",
-        hint=("" if status == CAPTURED else "what it kept is free; ")
-        + ("nothing is left to void" if to_void else "place another"),
+        hint=("" if status == CAPTURED else "its amount is available again; ")
+        + ("nothing is left to void" if to_void else "place a new hold"),
         status=status,
         ended_at=format_time(ended_at),
     )
@@ -203,7 +206,7 @@ def capture_exceeds(wallet: Wallet, hold: Hold, amount: int) -> CaptureExceedsHo
     )
     return CaptureExceedsHold(
         f"hold {format_hold_id(hold.wallet_id, hold.number)} keeps {kept} {wallet.currency.unit}: short by {shortfall}",
-        hint="capture less, or debit the rest by itself",
+        hint="capture less, or debit the rest separately",
         amount=format_minor(hold.amount, wallet.currency),
         captured=format_minor(hold.captured, wallet.currency),
         available=kept,
@@ -215,7 +218,7 @@ def not_reversible(original: Transaction) -> NotReversible:
     reverses = format_transaction_id(original.wallet_id, original.reverses or 0)
     return NotReversible(
         f"transaction {format_transaction_id(original.wallet_id, original.seq)} is itself a reversal, of {reverses}",
-        hint="add what was meant anew",
+        hint="add a new transaction instead",
         reverses=reverses,
     )
 
@@ -230,7 +233,7 @@ def reversal_exceeds(wallet: Wallet, original: Transaction, taken_back: int, amo
     tail = "" if not left else f"; {text(left)} is left: short by {text(amount - left)}"
     return ReversalExceedsOriginal(
         f"{what} {wallet.currency.unit} of transaction {id_} has been reversed already{tail}",
-        hint="never more in all than the original; `wallet tx show ID` lists its reversals",
+        hint="reversals cannot add up to more than the original; `wallet tx show ID` lists them",
         amount=text(original.amount),
         reversed=text(taken_back),
         available=text(left),

@@ -1,4 +1,4 @@
-"""Who there is: users, their wallets with status and limits, and operators."""
+"""Users, their wallets with status and limits, and operators."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
     if key is not None:
         prior = state.user_keys.get(key)
         if prior is not None:
-            # The number as it was typed: a region that is set since does not make it another one.
+            # The number as typed: setting another region since does not change it.
             number = user.phone_number == prior.phone_number or user.phone_e164 == prior.phone_e164
             same = number and user.name == prior.name and id_ in (None, prior.id)
             return Replayed(prior) if same else Refusal(refusals.key_used_for(f"the registration of user {prior.id}"))
@@ -64,7 +64,9 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
         if known == user:
             return Replayed(known)
         return Refusal(
-            UserExists(f"{phone.e164} is registered already, as user {known.id}", hint="--exist-ok accepts that")
+            UserExists(
+                f"{phone.e164} is registered already, as user {known.id}", hint="--exist-ok accepts the existing user"
+            )
         )
     wrong = _place_refused(state, "user", id_, state.next_user_id)
     if created_at_us is None:
@@ -79,11 +81,11 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
 def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Replayed | Refusal:
     user_id, type_, currency, own_minimum, created_at_us, id_, key, currency_given = command
     if user_id not in state.users:
-        return Refusal(UserNotFound(f"there is no user {user_id}", hint="wallet register PHONE makes one"))
+        return Refusal(UserNotFound(f"there is no user {user_id}", hint="add the user: wallet register PHONE"))
     if key is not None:
         prior = state.wallet_keys.get((user_id, key))
         if prior is not None:
-            # What was asked for then; neither a setting that gives a currency nor a limit set since counts.
+            # Compare with the first request; a currency setting or a limit that was changed since does not count.
             same = (prior.type, prior.opening_minimum) == (type_, own_minimum)
             if same and (prior.currency == currency or not currency_given):
                 return Replayed(_as_opened(prior))
@@ -102,7 +104,7 @@ def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Rep
                 ),
                 hint="a closed wallet stays closed: open one of another type"
                 if known.status == CLOSED
-                else "--exist-ok accepts one in the same currency",
+                else "--exist-ok accepts an existing wallet in the same currency",
             )
         )
     wallet = Wallet(
@@ -131,7 +133,7 @@ def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Rep
 
 
 def set_status(state: State, command: SetStatus, now_us: int) -> Applied | Refusal:  # noqa: ARG001
-    """Freeze, unfreeze or close. What is so already stays so; a closed wallet stays closed."""
+    """Freeze, unfreeze or close. A status that is set already stays; a closed wallet stays closed."""
     wallet_id, status = command
     wallet = state.wallets.get(wallet_id)
     if wallet is None:
@@ -152,7 +154,7 @@ def set_status(state: State, command: SetStatus, now_us: int) -> Applied | Refus
 
 
 def set_limits(state: State, command: SetLimits, now_us: int) -> Applied | Refusal:  # noqa: ARG001
-    """Change limits. If the balance is already over a new one, earlier transactions stay."""
+    """Change limits. A balance that is over a new limit already stays as it is."""
     wallet_id, own_minimum, maximum, daily_debit = command
     wallet = state.wallets.get(wallet_id)
     if wallet is None:
@@ -184,7 +186,7 @@ def set_limits(state: State, command: SetLimits, now_us: int) -> Applied | Refus
 
 def admit(state: State, command: AddApiKey, now_us: int) -> Applied | Refusal:
     if command.name in state.operators:
-        return Refusal(KeyExists(f"there is a key of the name {command.name} already", hint="take another name"))
+        return Refusal(KeyExists(f"there is already a key with the name {command.name}", hint="choose another name"))
     wrong = clock_refused(state, now_us)
     if wrong is not None:
         return Refusal(wrong)
@@ -206,7 +208,7 @@ def note_use(state: State, command: NoteUse, now_us: int) -> Applied | Refusal:
 
 
 def set_ledger(state: State, command: SetLedger, now_us: int) -> Applied:  # noqa: ARG001
-    """What has happened stays as it was: only what comes is decided by another time zone or minimum."""
+    """Earlier transactions stay as they are: a new time zone or minimum decides only later ones."""
     setting = LedgerSetting(*command)
     state.changes.append(setting)
     return Applied(setting)
@@ -218,11 +220,11 @@ def _keep(state: State, operator: ApiKey) -> Applied:
 
 
 def _no_key(name: str) -> KeyNotFound:
-    return KeyNotFound(f"there is no key of the name {name}", hint="wallet key list")
+    return KeyNotFound(f"there is no key with the name {name}", hint="list the keys: wallet key list")
 
 
 def _changed(state: State, wallet: Wallet) -> Applied:
-    """A wallet as it stands now, with its last transaction."""
+    """A wallet as it is now, with its last transaction."""
     return Applied(wallet._replace(held=state.held(wallet)), state.last[wallet.id])
 
 
@@ -233,7 +235,7 @@ def _as_opened(wallet: Wallet) -> Wallet:
 
 
 def _place_refused(state: State, what: str, id_: int | None, next_id: int) -> WalletError | None:
-    """Why a user or a wallet may not be added here: `id_` is given where one is restored."""
+    """Why a user or a wallet may not be added with this id; `id_` is given only when restoring."""
     if id_ is None:
         return incomplete() if state.restoring else None
     if id_ != next_id:
@@ -243,7 +245,7 @@ def _place_refused(state: State, what: str, id_: int | None, next_id: int) -> Wa
 
 def _out_of_place(what: str, id_: int, next_id: int) -> RestoreConflict:
     return RestoreConflict(
-        f"this restores the {what} with the id {id_}, and the next id here is {next_id}",
+        f"the export has the {what} {id_}, but the next id here is {next_id}",
         hint=WHERE,
         expected=next_id,
     )

@@ -1,9 +1,9 @@
-"""Reading an export back: history as it was, each thing in its place, then the state that it ended in.
+"""Importing an export: history as it was, each row in its place, then the final state.
 
-Floors, limits and times are not asked again, for they may have been others when it happened; so it is for an empty
-ledger alone, which then takes nothing else until the end of the export has been read and all that its rows refer to is
-seen to be there. What can be worked out (totals, hashes) is, and the head hash has to come out as it was. What is there
-already, and identical, is replayed, so that a restore that was interrupted can be run again.
+Minimums, limits and times are not checked again: they may have been different then. So this needs an empty ledger,
+which accepts nothing else until the end of the export was read and everything that its rows refer to was found. Totals
+and hashes are computed, and the head hash must be the same as before. What is there already, and identical, is
+replayed, so an interrupted import can be run again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from wallet_cli.domain.rules.clocks import RESET_KEY
 from wallet_cli.domain.rules.rule import Rule, Touched
 from wallet_cli.domain.rules.state import State
 
-WHERE = "an export is read back, whole and in order, into a new ledger: wallet --db NEW import FILE"
+WHERE = "import the whole export, in its order, into a new ledger: wallet --db NEW import FILE"
 
 
 def restore_transaction(state: State, command: RestoreTransaction, now_us: int) -> Applied | Replayed | Refusal:
@@ -43,10 +43,10 @@ def restore_transaction(state: State, command: RestoreTransaction, now_us: int) 
         known = state.history.get((wallet_id, seq))
         if known is not None and _same(known, command):
             return Replayed(known)
-        return Refusal(_conflict(f"transaction {format_transaction_id(wallet_id, seq)} is there, and is another one"))
+        return Refusal(_conflict(f"transaction {format_transaction_id(wallet_id, seq)} exists, with other contents"))
     if seq != last.seq + 1:
         missing = format_transaction_id(wallet_id, last.seq + 1)
-        return Refusal(_conflict(f"transaction {missing} has to come first"))
+        return Refusal(_conflict(f"transaction {missing} must come first"))
     if key is not None and (wallet_id, key, user_key) in state.keys:
         return Refusal(refusals.key_reused(state.keys[wallet_id, key, user_key]))
     if not 0 < amount <= MAX_AMOUNT_MINOR:
@@ -61,7 +61,7 @@ def restore_transaction(state: State, command: RestoreTransaction, now_us: int) 
     after = last.balance + (amount if is_credit else -amount)
     if balance is not None and balance != after:
         given, worked_out = format_minor(balance, wallet.currency), format_minor(after, wallet.currency)
-        return Refusal(_conflict(f"the balance after it is given as {given}, and would be {worked_out}"))
+        return Refusal(_conflict(f"the export says that the balance after it is {given}, but it would be {worked_out}"))
     wrong = may_restore(state)
     if wrong is not None:
         return Refusal(wrong)
@@ -81,9 +81,9 @@ def restore_hold(state: State, command: RestoreHold, now_us: int) -> Applied | R
     id_ = format_hold_id(hold.wallet_id, hold.number)
     if hold.number <= wallet.hold_count:
         known = state.holds.get((hold.wallet_id, hold.number))
-        return Replayed(known) if known == hold else Refusal(_conflict(f"hold {id_} is there, and is another one"))
+        return Replayed(known) if known == hold else Refusal(_conflict(f"hold {id_} exists, with other contents"))
     if hold.number != wallet.hold_count + 1:
-        return Refusal(_conflict(f"hold {format_hold_id(hold.wallet_id, wallet.hold_count + 1)} has to come first"))
+        return Refusal(_conflict(f"hold {format_hold_id(hold.wallet_id, wallet.hold_count + 1)} must come first"))
     if hold.key is not None and (hold.wallet_id, hold.key, False) in state.keys:
         return Refusal(refusals.key_reused(state.keys[hold.wallet_id, hold.key, False]))
     wrong = may_restore(state)
@@ -108,7 +108,7 @@ def restore_state(state: State, command: RestoreState, now_us: int) -> Applied |
                 "wallet ",
                 wallet.mention,
                 f" ends with transaction {format_transaction_id(wallet_id, last.seq)} and the hash"
-                f" {last.hash.hex()}; expected are {format_transaction_id(wallet_id, transactions)} and {hash_.hex()}",
+                f" {last.hash.hex()}; expected {format_transaction_id(wallet_id, transactions)} and {hash_.hex()}",
             )
         )
     changed = wallet._replace(status=status, own_minimum=own_minimum, maximum=maximum, daily_debit=daily_debit)
@@ -123,7 +123,7 @@ def restore_state(state: State, command: RestoreState, now_us: int) -> Applied |
 
 
 def end_restore(state: State, command: EndRestore, now_us: int) -> Applied | Replayed | Refusal:  # noqa: ARG001
-    """Let the ledger take writes: all that its rows refer to has to be there."""
+    """Let the ledger take writes. Everything that its rows refer to must be there."""
     if not state.restoring:
         return Replayed(Restoring(False))
     if state.fault is not None:
@@ -133,13 +133,13 @@ def end_restore(state: State, command: EndRestore, now_us: int) -> Applied | Rep
 
 
 def may_restore(state: State) -> errors.RestoreConflict | None:
-    """Why nothing can be restored into this ledger; None where it can. The first thing begins it."""
+    """Why nothing can be restored into this ledger; None where it can. The first row begins the restore."""
     if state.restoring:
         return None
     if not state.empty:
         return errors.RestoreConflict(
-            "this ledger holds other things already, and this is not one of them",
-            hint="read an export back into a new ledger: wallet --db NEW import FILE",
+            "this ledger is not empty, and does not have this yet",
+            hint="import an export into a new ledger: wallet --db NEW import FILE",
         )
     state.empty = False
     state.set_restoring(True)
@@ -148,18 +148,18 @@ def may_restore(state: State) -> errors.RestoreConflict | None:
 
 def incomplete() -> errors.RestoreConflict:
     return errors.RestoreConflict(
-        "this ledger is incomplete: an export is being read back into it",
-        hint="import the whole export again: it goes on where it ended",
+        "this ledger is incomplete: an export is being imported into it",
+        hint="import the whole export again: it continues where it stopped",
     )
 
 
 def _contradiction(what: str, place: tuple[int, ...]) -> str:
-    """Which row does not agree with others, in words; `what` is one of the checks of storage/sql.py WRONG."""
+    """Which row contradicts others, in words; `what` is one of the checks of storage/sql.py WRONG."""
     if what == "wallets":
-        return f"wallet w{place[0]} does not say of its holds what they do"
+        return f"wallet w{place[0]} and its holds do not agree"
     if what in ("holds", "captured"):
         return f"hold {format_hold_id(*place)} does not agree with its captures and times"
-    return f"transaction {format_transaction_id(*place)} refers to what is not there, or is not its counterpart"
+    return f"transaction {format_transaction_id(*place)} refers to something that is missing or does not match it"
 
 
 def _conflict(*message: str | errors.Mention) -> errors.RestoreConflict:

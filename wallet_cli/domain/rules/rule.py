@@ -1,4 +1,4 @@
-"""What a rule says of itself: which command it decides, what that touches, and which refusals it can give."""
+"""What a rule declares: the command it decides, what that command touches, and the refusals it can give."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ C = TypeVar("C", bound=tuple[Any, ...])
 
 
 class Touched:
-    """What a batch touches: the wallets to lock, and what is to be read before the batch is decided.
+    """What a batch touches: the wallets to lock, and what to read before the batch is decided.
 
     `wallets` are read by id, with the last transaction of each, and `keys` by wallet id and key. `originals` are
-    transactions to take back, each with the other leg and what has been taken back of it; `transfers` what bears a key
-    (wallet id, key, whether it is a user's), with the other leg; `transactions` and `holds` what may be in a place.
-    `days` are wallets whose debits of the day count even without a daily limit, `resets` those whose time is reset.
-    Users are read by id (`users`), number (`phones`) and key (`user_keys`), wallets by owner and type (`owned`) or key
+    transactions to reverse, each with the other leg and what was reversed of it; `transfers` what has a key (wallet id,
+    key, whether it is a user's), with the other leg; `transactions` and `holds` what may be in a place. `days` are
+    wallets whose debits of the day count even without a daily limit, `resets` those whose time is reset. Users are read
+    by id (`users`), number (`phones`) and key (`user_keys`), wallets by owner and type (`owned`) or key
     (`wallet_keys`), operators by name. `next_user` and `next_wallet` ask for the next id, `contradictions` whether the
+    rows of an imported ledger agree. `creating`: the batch creates or changes something that belongs to no wallet.
     rows of a restored ledger agree. `creating`: something is made or changed that is no wallet's.
     """
 
@@ -48,13 +49,13 @@ class Touched:
         self.next_user = self.next_wallet = self.contradictions = False
 
     def wallet(self, wallet_id: int, key: str | None = None) -> None:
-        """A wallet, and what bears one of its keys, if one is given."""
+        """A wallet, and what has this key in it, if one is given."""
         self.wallets.add(wallet_id)
         if key is not None:
             self.keys.append((wallet_id, key))
 
     def hold(self, wallet_id: int, number: int, key: str | None = None) -> None:
-        """A hold, its wallet, and what bears one of its keys, if one is given."""
+        """A hold, its wallet, and what has this key in the wallet, if one is given."""
         self.wallet(wallet_id, key)
         self.holds.append((wallet_id, number))
 
@@ -62,9 +63,9 @@ class Touched:
 class Rule(Generic[C]):
     """How the commands of one kind are decided.
 
-    `decide` is given the state, the command, and the time of the turn; `touches` adds what a command touches to that of
-    its batch. `refusals` are the errors that `decide` can refuse it with. `while_restoring`: a ledger takes it while an
-    export is read back.
+    `decide` gets the state, the command, and the time of the turn. `touches` adds what a command touches to that of
+    its batch. `refusals` are the errors with which `decide` can refuse it. `while_restoring`: a ledger accepts it while
+    an export is being imported.
     """
 
     def __init__(

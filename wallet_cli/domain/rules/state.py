@@ -1,4 +1,4 @@
-"""What a batch touches, as it stands when its turn comes, and how the rules move it on."""
+"""The part of the ledger that a batch touches, as it is in the batch's turn, and how the rules change it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _NOTHING: Any = object()
 
 
 class State:
-    """Loaded by a store, moved on by `execute`.
+    """A store loads it; `execute` changes it.
 
-    `users` by id and `phones` by E.164 hold the users that the batch names, `wallets` and `owned` (by user id and type)
-    its wallets, `last` the last transaction of each, `holds` those that it names, `history` the transactions that it
-    names by their place or makes, and `operators` by name those that it names. `keys` is what already bears one of its
-    keys: by wallet id, key, and whether it is a user's; `user_keys` likewise the users by the key of their
-    registration, `wallet_keys` the wallets by owner and key. For wallets that ask for it, `expired` has the holds that
+    `users` (by id) and `phones` (by E.164) are the users that the batch names; `wallets` and `owned` (by user id and
+    type) its wallets, `last` the last transaction of each. `holds` are those that it names, `history` the transactions
+    that it names by their place or creates, `operators` those that it names, by name. `keys` is what has one of its
+    keys, by wallet id, key, and whether it is a user's key. Likewise `user_keys` are the users by the key of their
+    registration, and `wallet_keys` the wallets by owner and key. For wallets that need it, `expired` has the holds that
     are past their expiry and not yet noted as expired, and `day_debits` the total of debits before the day of their
-    last transaction. `reversed` is how much of a transaction has been taken back. `restoring` says whether an export is
-    being read back into the ledger, `empty` whether it has no users and wallets, and `fault` what is wrong between the
-    rows of one that has been read back, and where, if a batch asks. `clock_doubt` is what contradicts the turn's clock,
-    in words, and the time that it says; `resets` how often the time of a wallet has been reset. `made` is what the
-    rules made and changed, in order, for the store to write.
+    last transaction. `reversed` is how much of a transaction has been reversed. `restoring`: an export is being
+    imported into the ledger; `empty`: the ledger has no users and wallets; `fault`: if a batch asks, what contradicts
+    what between the rows of an imported ledger, and where. `clock_doubt` is what contradicts the turn's clock, in
+    words, and the time that it says. `resets` is how often the time of a wallet was reset. `changes` is what the rules
+    created and changed, in order, for the store to write.
     """
 
     def __init__(self, policy: Policy, next_user_id: int = 1, next_wallet_id: int = 1) -> None:
@@ -55,7 +55,7 @@ class State:
         self._undo: list[tuple[dict[Any, Any], Hashable, Any]] | None = None
         """What a group has changed so far, newest last: mapping, key, and the value before."""
 
-    # What is there, for a store to load.
+    # For a store to load.
 
     def add_user(self, user: User) -> None:
         self._put(self.users, user.id, user)
@@ -76,7 +76,7 @@ class State:
     def add_operator(self, operator: ApiKey) -> None:
         self._put(self.operators, operator.name, operator)
 
-    # What the rules make of it.
+    # For the rules to fill.
 
     def make_user(self, user: User) -> None:
         self.next_user_id = user.id + 1
@@ -158,22 +158,22 @@ class State:
         return transaction
 
     def is_same_day(self, at_us: int, last: Transaction) -> bool:
-        """Whether a moment from `last` on is within the same day of the ledger."""
+        """Whether a moment at or after `last` is in the same day of the ledger."""
         return at_us < self.policy.day_of(last.at_us).end_us
 
     def time_in(self, wallet_id: int, now_us: int) -> int:
-        """What time it is in a wallet: that of its last transaction, where the writer's clock is behind it."""
+        """The time in a wallet: the writer's, or that of the last transaction if the writer's clock is behind it."""
         return max(now_us, self.last[wallet_id].at_us)
 
     # Holds that have expired.
 
     def held(self, wallet: Wallet) -> int:
-        """What a wallet's holds keep now: those that have expired keep nothing, whoever has or has not noted it."""
+        """What a wallet's holds keep now. Expired holds keep nothing, whether or not the expiry was noted."""
         expired = self.expired.get(wallet.id)
         return wallet.held if not expired else wallet.held - sum(hold.remaining for hold in expired)
 
     def free_expired(self, wallet_id: int) -> None:
-        """Note, with a write that is made anyway, which holds have expired."""
+        """Note which holds have expired, together with another write to the wallet."""
         expired = self.expired.get(wallet_id, ())
         if not expired:
             return
@@ -186,9 +186,9 @@ class State:
     # All or nothing.
 
     def undo_from_here(self) -> Callable[[], None]:
-        """Note what is changed from here on; what is returned takes all of it back, at the cost of these changes alone.
+        """Record changes from here on. The returned function undoes them; its cost depends on these changes alone.
 
-        `keep_changes` ends that.
+        `keep_changes` ends the recording.
         """
         undo: list[tuple[dict[Any, Any], Hashable, Any]] = []
         self._undo = undo

@@ -1,8 +1,8 @@
-"""Reading transactions in: line by line through the rules, in batches, safe to run again.
+"""Importing transactions: line by line through the rules, in batches, safe to run again.
 
 Each line has a key, its own or one made of the file's digest and its number, so a line is applied once, however often
-an import is interrupted and started again. Lines of an export stand in their place instead (domain/rules/restoring.py).
-A line that is refused changes nothing, and the next one is read.
+an import is interrupted and started again. Lines of an export go to their original place instead
+(domain/rules/restoring.py). A refused line changes nothing, and the next one is read.
 """
 
 from __future__ import annotations
@@ -75,26 +75,26 @@ from wallet_cli.operations.wallets import find_account, find_wallet
 from wallet_cli.settings import LEDGER_SETTINGS
 
 BATCH_LINES = 5000
-"""How many lines share a turn and a commit."""
+"""How many lines share one turn and one commit."""
 
 MAX_KNOWN_NAMES = 100_000
 
 Change = Post | RestoreTransaction | RestoreHold | RestoreState
-"""What a line about a wallet may ask for."""
+"""The commands of a line about a wallet."""
 
 CarryOut = Callable[[Sequence[Command]], list[Result]]
 Given = tuple[object, bool] | None
-"""The currency that a line names, and whether it is one of an export."""
+"""The currency in a line, and whether the line belongs to an export."""
 
 Report = Callable[[int, WalletError, str], None]
-"""Is told of each line that is refused: its number, why, and its text."""
+"""Called for each refused line: its number, the error, and its text."""
 
 
 class Options(NamedTuple):
     """`create` opens what is missing, `dry_run` changes nothing, `atomic` applies all lines or none.
 
-    `duplicates` (one of checking.DUPLICATES) is what to do with lines that are there already; `sort` puts lines in the
-    order of their times.
+    `duplicates` (one of checking.DUPLICATES) decides about lines that are in the ledger already; `sort` puts lines in
+    order of time.
     """
 
     create: bool = False
@@ -105,7 +105,7 @@ class Options(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What `run` is told beside the file."""
+    """The arguments of `run` besides the file."""
 
     options: Options
     report: Report
@@ -130,11 +130,11 @@ def run(
     """Import a file; the answer is `applied, replayed, refused, users_created, wallets_created`, and `skipped` where
     `duplicates` are left out.
 
-    `applied` and `replayed` count transactions and holds. `progress` is told how many bytes have been read, `tell` how
-    the file is read where that was not asked for; `name` tells the form of the file by its ending, `dialect` how its
-    CSV is written. `decide` is asked about lines that are there already. Raises InvalidInput for a file that is empty,
-    or that cannot be read for certain, before anything is applied; Busy or StorageError where the ledger cannot be
-    written: what was committed by then stays, and the same import goes on from there.
+    `applied` and `replayed` count transactions and holds. `progress` gets the number of bytes read; `tell` gets
+    notices about how the file is read; the ending of `name` decides the form of the file, `dialect` how its CSV is
+    read. `decide` is asked about duplicates. Raises InvalidInput for an empty file, or one that cannot be read with
+    certainty, before anything is applied; Busy or StorageError if the ledger cannot be written: what was committed by
+    then stays, and the same import continues from there.
     """
     with ExitStack() as stack:
         stack.enter_context(ledger.store.many_batches())
@@ -156,7 +156,7 @@ def run(
 
 
 def spooled(source: BinaryIO) -> BinaryIO:
-    """What comes through a pipe, kept on disk: its digest has to be known before its first line is applied."""
+    """Input from a pipe, stored on disk: its digest must be known before its first line is applied."""
     spool = tempfile.TemporaryFile()  # noqa: SIM115  (closed by its user)
     try:
         shutil.copyfileobj(source, spool)
@@ -164,8 +164,8 @@ def spooled(source: BinaryIO) -> BinaryIO:
     except OSError as error:
         spool.close()
         raise StorageError(
-            f"cannot keep what comes through the pipe: {error.strerror or error}",
-            hint=hint_of(error, "or import a file"),
+            f"cannot store the input from the pipe: {error.strerror or error}",
+            hint=hint_of(error, "import a file instead"),
         ) from error
     return spool
 
@@ -174,7 +174,7 @@ Work = Callable[[list[Line]], None]
 
 
 class ImportRun(ABC):
-    """A file that is read, batch by batch of one kind of line, and what became of its lines."""
+    """An import of a file, in batches of one kind of line each, with the results of its lines."""
 
     def __init__(
         self,
@@ -185,19 +185,19 @@ class ImportRun(ABC):
         broken: Iterable[str] = (),
         refused_before: bool | None = None,
     ) -> None:
-        """`broken` as it was left by an earlier part of a file, and whether a line of such a part was refused."""
+        """`broken` from the earlier parts of a file, and whether a line of such a part was refused."""
         self._zone = zone
         self._lines, self._source, self._start, self._prefix, self._skipped = looked
         self._options = options
         self._report = report
         self._known: dict[str, Wallet] = {}
-        """Wallets by the text that names them, as they were when it was first read."""
+        """Wallets by their name in the file, as of the first look-up."""
         self.broken = set(broken)
-        """Names of wallets of which a line of an export was refused."""
+        """Names of wallets for which a line of an export was refused."""
         self._records: int | None = None
-        """How many records of an export have been read, while its end is still to come."""
+        """The number of records read of an export whose end is still to come."""
         self._is_export = False
-        """Whether lines of an export have been read whose end has not."""
+        """Whether lines of an export were read, but not its end."""
         self._number = 0
         self._is_part, self._refused_before = refused_before is not None, refused_before
         self.applied = self.replayed = self.refused = 0
@@ -205,15 +205,15 @@ class ImportRun(ABC):
 
     @abstractmethod
     def _works(self) -> dict[str, Work]:
-        """What is done with a batch of transactions, users, wallets, holds and states."""
+        """The functions for a batch of transactions, users, wallets, holds and states."""
 
     @abstractmethod
     def take_settings(self, settings: Mapping[str, str | None]) -> None:
-        """Have an empty ledger keep the settings of the one that was exported."""
+        """Give an empty ledger the settings of the exported one."""
 
     @abstractmethod
     def _end_restore(self, line: Line) -> None:
-        """Have a restored ledger take writes again, unless something of it was refused."""
+        """Let a restored ledger take writes again, unless a line was refused."""
 
     def read(self, progress: Callable[[int], None]) -> None:
         works = {**self._works(), "ledger": self._headers, "end": self._footers, "": self._unreadable}
@@ -232,7 +232,7 @@ class ImportRun(ABC):
         self.check_ended()
 
     def check_ended(self) -> None:
-        """Refuse an export of which something was read back, and no end: its ledger takes nothing else until then."""
+        """Refuse an export without its end: its ledger accepts nothing else until the end is imported."""
         made = self.applied or self.users_created or self.wallets_created
         if self._is_export and made and not self.refused and not self._is_part:
             self._refuse(Line(self._number + 1, "end", {}, ""), _cut_short())
@@ -258,7 +258,7 @@ class ImportRun(ABC):
                 records.check_version(line, VERSION)
             except InvalidInput as error:
                 if line.number == 1:
-                    raise  # the whole file is of another form
+                    raise  # the whole file has another form
                 self._refuse(line, error)
             try:
                 settings = records.ledger_settings(line.fields)
@@ -286,7 +286,7 @@ class ImportRun(ABC):
             self._refuse(line, line.problem)
 
     def _make_prefix(self) -> str:
-        """The same for a file that was taken for an export, and has lines of its own."""
+        """The same prefix for a file that looked like an export, but has other lines too."""
         here = self._source.tell()
         self._prefix = digest_prefix(self._source, self._start)
         self._source.seek(here)
@@ -301,7 +301,7 @@ class ImportRun(ABC):
 
 
 class Run(ImportRun):
-    """An import under way, in a ledger that is here. `carry_out` runs a batch of commands and answers each."""
+    """A running import into a local ledger. `carry_out` runs a batch of commands and returns their results."""
 
     def __init__(
         self,
@@ -317,9 +317,9 @@ class Run(ImportRun):
         self._ledger = ledger
         self._carry_out = carry_out
         self._ends: dict[str, int] = {}
-        """The last seq that a known wallet had when it was first read, where it had transactions."""
+        """The last seq of a known wallet at its first look-up, if it had transactions."""
         self._there: set[int] = set()
-        """Ids of wallets that are known to be there."""
+        """Ids of wallets that are known to exist."""
 
     def _works(self) -> dict[str, Work]:
         return {
@@ -342,7 +342,7 @@ class Run(ImportRun):
         self._in_wallets(batch, lambda line: records.restored_state(line, self._wallet_of(line)), counted=False)
 
     def _in_wallets(self, batch: list[Line], read: Callable[[Line], Change], *, counted: bool = True) -> None:
-        """Carry out lines that are each about a wallet, which is looked up, or opened if that was asked for, before."""
+        """Run lines about wallets; each wallet is looked up first, or opened if requested."""
         self._find_wallets(batch)
         commands: list[Command] = []
         asked: list[Line | tuple[Line, WalletError]] = []
@@ -351,12 +351,12 @@ class Run(ImportRun):
                 command = read(line)
                 if type(command) is not Post:
                     if self._goes_on(line, command):
-                        # Nothing is added to a wallet whose past is another one: that is compared first.
+                        # Nothing is added to a wallet with another history: the histories are compared first.
                         self._count(asked, self._carry_out(commands), counted=counted)
                         commands, asked = [], []
                     self._check_unbroken(line)
             except WalletError as error:
-                # Without its traceback, which would keep this whole batch for as long as the error is kept.
+                # Without its traceback, which would keep this whole batch in memory as long as the error.
                 asked.append((line, error.with_traceback(None)))
             else:
                 commands.append(command)
@@ -364,7 +364,7 @@ class Run(ImportRun):
         self._count(asked, self._carry_out(commands) if commands else [], counted=counted)
 
     def _goes_on(self, line: Line, command: Change) -> bool:
-        """Whether a line of an export is the first one after those that its wallet had already."""
+        """Whether a line of an export is the first one after those that its wallet already had."""
         name = line.fields["wallet"]
         if isinstance(command, RestoreTransaction):
             return name in self._ends and command.seq == self._ends[name] + 1
@@ -373,9 +373,9 @@ class Run(ImportRun):
         return False
 
     def _check_unbroken(self, line: Line) -> None:
-        """Refuse what comes after a line of an export, of the same wallet, that was refused."""
+        """Refuse lines of an export after a refused line of the same wallet."""
         if line.fields["wallet"] in self.broken:
-            raise RestoreConflict("an earlier line of this wallet was refused", hint="put that right first")
+            raise RestoreConflict("an earlier line of this wallet was refused", hint="correct that line first")
 
     def _transaction(self, line: Line) -> Change:
         fields = line.fields
@@ -383,13 +383,13 @@ class Run(ImportRun):
         if not RESTORED.isdisjoint(fields):
             if not records.is_of(fields.get("currency", wallet.currency.name), wallet.currency):
                 raise InvalidInput(
-                    ("wallet ", wallet.mention, f" is in {wallet.currency.written}"), hint="one wallet, one currency"
+                    ("wallet ", wallet.mention, f" is in {wallet.currency.written}"), hint="a wallet has one currency"
                 )
             if "id" in fields:
                 return self._with_peer(records.restored_transaction(line, wallet, self._zone))
             named = min(RESTORED.intersection(fields))
             if named != "currency":
-                raise InvalidInput(f"{named} needs an id, as lines of an export have", hint=f"leave {named} out")
+                raise InvalidInput(f"{named} needs an id, like the lines of an export", hint=f"leave {named} out")
         key = fields.get("key")
         if key is None:
             key = f"{self._prefix or self._make_prefix()}{line.number}"
@@ -398,13 +398,13 @@ class Run(ImportRun):
         return records.post(line, wallet, key, self._zone)
 
     def _with_peer(self, command: RestoreTransaction) -> RestoreTransaction:
-        """The same; raises RestoreConflict where it is a leg of a transfer, and the other one has no wallet here."""
+        """The same; raises RestoreConflict for a leg of a transfer whose other wallet is missing here."""
         id_ = command.peer_wallet_id
         if id_ is not None and id_ not in self._there:
             if id_ > MAX_ID or not self._ledger.store.accounts([id_], self._ledger.now_us()):
                 raise RestoreConflict(
-                    f"the other leg of this transfer is in wallet {format_wallet_id(id_)}, which is not here",
-                    hint="transfers are read back with both of their wallets: export the whole ledger",
+                    f"the other leg of this transfer is in wallet {format_wallet_id(id_)}, which is missing here",
+                    hint="a transfer needs both of its wallets: export the whole ledger",
                 )
             if len(self._there) > MAX_KNOWN_NAMES:
                 self._there.clear()
@@ -434,7 +434,7 @@ class Run(ImportRun):
         return command if at is None else command._replace(created_at_us=parse_start(at, self._zone))
 
     def _is_that_user(self, command: Register, error: WalletError) -> bool:
-        """Whether a user who is there already is the one that a line asks for."""
+        """Whether an existing user is the one that a line asks for."""
         if not isinstance(error, UserExists) or command.id is not None:
             return False
         known = self._ledger.store.user_by_e164(command.phone.e164)
@@ -488,31 +488,31 @@ class Run(ImportRun):
 
     def _end_restore(self, line: Line) -> None:
         if self.refused or self._refused_before:
-            return  # each was told; the rest is still to come
+            return  # each was reported; the rest is still to come
         (result,) = self._carry_out([EndRestore()])
         if isinstance(result, Refusal):
             self._refuse(line, result.error)
 
-    # Who and what is meant.
+    # Finding users and wallets.
 
     def _wallet_of(self, line: Line) -> Wallet:
-        """The wallet that a line names, looked up before; raises why there is none."""
+        """The wallet of a line, already looked up; raises the error if there is none."""
         name = records.text(line.fields, "wallet")
         wallet = self._known.get(name)
         return find_wallet(self._ledger, parse_wallet(name)) if wallet is None else wallet
 
     def _find_wallets(self, batch: Sequence[Line]) -> None:
-        """Look up each wallet that a batch names and that is not known yet; open what is missing, if asked to."""
+        """Look up the wallets of a batch that are not known yet; open missing ones if requested."""
         if len(self._known) > MAX_KNOWN_NAMES:
             self._known.clear()
             self._ends.clear()
         unknown: dict[str, Given] = {}
-        """Names, each with the first currency that a line gives it."""
+        """Names, each with the first currency in a line of it."""
         for line in batch:
             name = line.fields.get("wallet")
             if type(name) is str and name not in self._known and unknown.get(name) is None:
                 currency = line.fields.get("currency")
-                # A line of an export names what was a currency when its wallet was opened.
+                # A line of an export has the currency as it was when its wallet was opened.
                 unknown[name] = None if currency is None else (currency, "id" in line.fields)
         missing: dict[str, tuple[WalletName, Given]] = {}
         for text, currency in unknown.items():
@@ -523,7 +523,7 @@ class Run(ImportRun):
                 if isinstance(wanted, WalletName):
                     missing[text] = (wanted, currency)
             except WalletError:
-                continue  # the line itself is told, when its turn comes
+                continue  # the line itself gets the error later
         if missing and self._options.create:
             self._open_missing(missing)
 
@@ -551,7 +551,7 @@ class Run(ImportRun):
             self._ends[text] = last.seq
 
     def _register_missing(self, names: Iterable[WalletName]) -> None:
-        """Register those who are named by a phone number that nobody has yet."""
+        """Register the phone numbers that no user has yet."""
         commands: dict[str, Register] = {}
         for name in names:
             if not isinstance(name.user, PhoneDigits):
@@ -566,12 +566,12 @@ class Run(ImportRun):
         if commands:
             self.users_created += sum(isinstance(each, Applied) for each in self._carry_out(list(commands.values())))
 
-    # What became of them.
+    # Results.
 
     def _count(
         self, asked: Iterable[Line | tuple[Line, WalletError]], results: Sequence[Result], *, counted: bool = True
     ) -> None:
-        """Count what a batch came to, in the order of its lines."""
+        """Count the results of a batch, in the order of its lines."""
         rest = iter(results)
         applied = replayed = 0
         for each in asked:
@@ -600,11 +600,13 @@ def _opened_in(currency: object, was_there: bool) -> Currency:
 
 
 def _cut_short() -> RestoreConflict:
-    return RestoreConflict("the export is cut short: its last line is missing", hint="get the whole of it, and go on")
+    return RestoreConflict(
+        "the export is cut short: its last line is missing", hint="get the complete export, and import it"
+    )
 
 
 def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    """Lines of one kind next to each other, in lists of at most BATCH_LINES."""
+    """Lists of at most BATCH_LINES consecutive lines of one kind."""
     batch: list[Line] = []
     for line in lines:
         if batch and (line.record != batch[0].record or len(batch) >= BATCH_LINES):

@@ -1,7 +1,7 @@
-"""The first look at a file, before any of it is applied: its form, the order of its times, and what is there already.
+"""The check of a file before any of it is applied: its form, the order of its times, and duplicates.
 
-A file whose newest line comes first is read from its end. Lines that have no key of their own, and are in the ledger
-already, are told: which of two equal ones is meant is not for a program to say.
+A file with the newest line first is read from its end. Lines that have no key, and are in the ledger already, are
+reported: the program cannot decide whether two equal lines mean one transaction.
 """
 
 from __future__ import annotations
@@ -30,30 +30,32 @@ from wallet_cli.operations.wallets import find_account
 
 DUPLICATES = ("ask", "skip", "add")
 KEY_START = "import:"
-"""What the keys of lines that had none begin with."""
+"""The prefix of the keys that the import gives to lines without one."""
 
 DIGEST_CHARS = 16
 LINES_AT_ONCE = 5000
 ROWS_AT_ONCE = 256
 MAX_NAMES = 1_000_000
 MAX_NAME_CHARS = 80
-"""No name of a wallet is longer: a phone number has at most 40 characters, and a type 32."""
+"""The longest WALLET name: a phone number has at most 40 characters, and a type 32."""
 MAX_TIMELESS = 10_000
-"""How many of a wallet's last transactions lines without a time are compared with."""
+"""With how many of a wallet's last transactions a line without a time is compared."""
 WALLETS_AT_ONCE = 10
 EARLIER_AT_ONCE = 100_000
-"""How much of what earlier imports applied is compared with a file in one reading of it."""
+"""How many rows of earlier imports are compared with a file in one pass."""
 
 
 class Duplicates(NamedTuple):
-    """Lines that are in the ledger already: how many, and the first."""
+    """Lines that are already in the ledger: how many, and the first."""
 
     lines: int
     first: Line
 
 
 class Found(NamedTuple):
-    """A line that the ledger has something like: the line's number, how often that is there, and what it is."""
+    """A line with an equal transaction in the ledger: the line's number, how often the ledger has it, and its
+    content.
+    """
 
     number: int
     how_often: int
@@ -61,11 +63,11 @@ class Found(NamedTuple):
 
 
 Decide = Callable[[Duplicates], str]
-"""Is told of lines that are there already; answers `skip` or `add`, or raises."""
+"""Called with the duplicates; returns `skip` or `add`, or raises."""
 
 
 class Earlier(NamedTuple):
-    """What an earlier import, told by its digest, applied to a wallet, `wN`: how often what.
+    """What an earlier import, identified by its digest, applied to a wallet `wN`: each content, and how often.
 
     `last` is the number of the last of its lines for that wallet.
     """
@@ -78,33 +80,33 @@ class Earlier(NamedTuple):
 
 
 class Look(Protocol):
-    """Looks lines up in a ledger; `prefix` is what the keys of this file's lines begin with."""
+    """Looks lines up in a ledger; `prefix` is the prefix of the keys of this file's lines."""
 
     def find(self, lines: Sequence[Line], prefix: str) -> Iterable[Found]:
-        """Which of some lines, that say when they were, are there."""
+        """Which of these lines, all with a time, the ledger has."""
 
     def wallets(self, names: Sequence[str]) -> Iterable[tuple[str, str]]:
-        """Which of some names are those of wallets with transactions: each with the wallet that is meant, `wN`."""
+        """Which of these names mean wallets with transactions: each with its wallet, `wN`."""
 
     def earlier(self, wallets: Sequence[str], prefix: str) -> Iterable[Earlier]:
-        """What earlier imports of other files applied to some wallets, each given as `wN`."""
+        """What earlier imports of other files applied to these wallets, each given as `wN`."""
 
 
 def refuse(found: Duplicates) -> str:
     first = found.first
     lines = "1 line is" if found.lines == 1 else f"{found.lines} lines are"
     raise InvalidInput(
-        f"{lines} in the ledger already, the first is line {first.number}: {shown(first.text.rstrip())};"
+        f"{lines} already in the ledger, the first is line {first.number}: {shown(first.text.rstrip())};"
         " nothing was applied",
-        hint="--duplicates skip leaves them out, --duplicates add applies them again",
+        hint="leave them out with --duplicates skip, or apply them again with --duplicates add",
     )
 
 
 class Looked(NamedTuple):
-    """A file that may be applied: its lines in the order to apply them in, what they are read from and from where on.
+    """A checked file: its lines in the order in which to apply them, the reader, and its start.
 
-    `prefix` is what the keys of lines that have none begin with, empty where no line needs it; `skipped` are the
-    numbers of lines that are left out.
+    `prefix` is the prefix of keys for lines without one, empty if no line needs it; `skipped` are the numbers of lines
+    that are left out.
     """
 
     lines: Iterator[Line]
@@ -115,7 +117,7 @@ class Looked(NamedTuple):
 
 
 class How(NamedTuple):
-    """How a file is to be looked at: `duplicates` is one of DUPLICATES or None; `sort` puts lines in order of time."""
+    """How to check a file: `duplicates` is one of DUPLICATES or None; `sort` puts lines in order of time."""
 
     name: str
     dialect: Dialect
@@ -128,9 +130,9 @@ class How(NamedTuple):
 def look(
     stack: ExitStack, source: BinaryIO, how: How, ledger: Look, decide: Decide, tell: Callable[[str], None]
 ) -> Looked:
-    """Look through a file, which can be read twice, from where it stands. Nothing is changed.
+    """Check a file, which can be read twice, from its present position. Changes nothing.
 
-    Raises InvalidInput or TimeConflict for a file of which nothing is to be applied.
+    Raises InvalidInput or TimeConflict for a file of which nothing may be applied.
     """
     start = source.tell()
     text = as_utf8(source, how.dialect.encoding)
@@ -151,7 +153,7 @@ def look(
         if seen.rises and not how.sort:
             raise _mixed(seen)
         if not seen.rises:
-            first.notices.append("the newest line comes first: the file is read from its end")
+            first.notices.append("the newest line comes first: reading the file from its end")
         order = _index(reader(), how, newest_first=seen.falls > seen.rises, sort=how.sort and seen.rises > 0)
     prefix = ""
     skipped: frozenset[int] = frozenset()
@@ -161,7 +163,7 @@ def look(
             text.seek(begin)
         if how.duplicates != "add":
             skipped = _already_there(reader, how, ledger, prefix, decide)
-    for notice in first.notices:  # where it is refused, why is all that is told
+    for notice in first.notices:  # for a refused file, only the reason is shown
         tell(notice)
     lines = _in_order(reader(), order)
     if skipped:
@@ -170,7 +172,7 @@ def look(
 
 
 def digest_prefix(source: BinaryIO, start: int) -> str:
-    """What the keys of lines without one begin with: the digest of the file, byte by byte."""
+    """The prefix of keys for lines without one: the digest of the file's bytes."""
     source.seek(start)
     return f"{KEY_START}{file_digest(source, 'sha256').hexdigest()[:DIGEST_CHARS]}:"  # type: ignore[arg-type]
 
@@ -179,8 +181,8 @@ def digest_prefix(source: BinaryIO, start: int) -> str:
 
 
 class _Survey:
-    """What a look through all lines found; `falls` and `rises` count lines that are earlier or later than the line
-    before of their wallet."""
+    """The result of reading all lines; `falls` and `rises` count lines that are earlier or later than the previous line
+    of their wallet."""
 
     def __init__(self) -> None:
         self.unkeyed = False
@@ -224,11 +226,11 @@ def _survey(reader: Reader, how: How) -> _Survey:
 
 
 def _meant(text: str) -> object:
-    """The wallet that a name is one of, as far as its text says: not that user 1 has that number."""
+    """The wallet of a name, as far as its text shows: not that user 1 has that phone number."""
     try:
         name = parse_wallet(text)
     except InvalidInput:
-        return text  # its line is told so
+        return text  # its line gets an error later
     if not isinstance(name, WalletName):
         return name
     return (name.user.digits if isinstance(name.user, PhoneDigits) else name.user), name.type
@@ -240,7 +242,7 @@ def _fault(line: Line) -> InvalidInput:
 
 
 def _moment(line: Line, how: How) -> int | None:
-    """When a line was, where it says so, and that has been."""
+    """The time of a line, if it gives one that has passed."""
     at = line.fields.get("at")
     if type(at) is not str:
         return None
@@ -253,14 +255,16 @@ def _moment(line: Line, how: How) -> int | None:
 
 def _mixed(seen: _Survey) -> TimeConflict:
     return TimeConflict(
-        f"line {seen.first_fall} is earlier than the one before it of its wallet, and line {seen.first_rise} is later:"
-        " the file is in no order of time; nothing was applied",
-        hint="--sort applies the lines in the order of their times",
+        f"line {seen.first_fall} is earlier than its wallet's previous line, and line {seen.first_rise} is later:"
+        " the file is not in order of time; nothing was applied",
+        hint="apply the lines in order of time with --sort",
     )
 
 
 def _index(reader: Reader, how: How, *, newest_first: bool, sort: bool) -> Iterator[tuple[int, int]]:
-    """Where each line begins, and its number, in the order to apply them in: what is no transaction comes first."""
+    """The offset and number of each line, in the order in which to apply them: records that are not transactions come
+    first.
+    """
     before, offsets, numbers, times = array("q"), array("q"), array("q"), array("q")
     before_numbers = array("q")
     for line in reader:
@@ -288,15 +292,15 @@ def _in_order(reader: Reader, order: Iterable[tuple[int, int]] | None) -> Iterat
         yield reader.at(offset, number)
 
 
-# What is there already.
+# Duplicates.
 
 
 def _already_there(reader: Callable[[], Reader], how: How, ledger: Look, prefix: str, decide: Decide) -> frozenset[int]:
-    """The numbers of lines to be left out. Two equal lines are both there only where the ledger has two."""
+    """The numbers of lines to leave out. Two equal lines are both duplicates only if the ledger has two."""
     there: set[int] = set()
     used: Counter[str] = Counter()
     names: dict[str, None] = {}
-    """How lines that do not say when they were name their wallets."""
+    """The WALLET names of lines without a time."""
     timed = (line for line in _unkeyed(reader()) if "at" in line.fields or _noted(line, names))
     while batch := list(islice(timed, LINES_AT_ONCE)):
         for number, how_often, content in ledger.find(batch, prefix):
@@ -323,7 +327,7 @@ _KEYED = frozenset({"key", "id"})
 
 
 def _noted(line: Line, names: dict[str, None]) -> bool:
-    """Note whose line it is; False."""
+    """Note the wallet of a line; returns False."""
     name = line.fields.get("wallet")
     if type(name) is str and len(name) <= MAX_NAME_CHARS and len(names) < MAX_NAMES:
         names[name] = None
@@ -331,11 +335,11 @@ def _noted(line: Line, names: dict[str, None]) -> bool:
 
 
 def _saved_again(lines: Callable[[], Iterable[Line]], names: Iterable[str], ledger: Look, prefix: str) -> Iterator[int]:
-    """The numbers of lines with no time that an earlier import applied, all of which is in this file.
+    """The numbers of lines without a time that an earlier import applied, if that import is completely in this file.
 
-    A file that was saved again, or that has grown, has all that it had, and little else as far as it went then. One
-    that has only something in common with another, such as an allowance that is the same each month, is another file.
-    Lines are compared by the wallet that they mean, however they name it.
+    A file that was saved again, or has grown, has all its earlier lines, and little else in that part. A file that only
+    has something in common with another, such as the same monthly allowance, is another file. Lines are compared by the
+    wallet that they mean, whatever name they use.
     """
     rest, meant = iter(names), dict[str, str]()
     while some := list(islice(rest, LINES_AT_ONCE)):
@@ -344,7 +348,7 @@ def _saved_again(lines: Callable[[], Iterable[Line]], names: Iterable[str], ledg
     groups = iter(lambda: list(islice(wallets, WALLETS_AT_ONCE)), [])
     earlier = chain.from_iterable(ledger.earlier(group, prefix) for group in groups)
     whole: defaultdict[str, list[Earlier]] = defaultdict(list)
-    """By the digest of the earlier file; those of which something is not in this one are not whole."""
+    """By the digest of the earlier file; a file of which something is missing here is left out."""
     others: set[str] = set()
     while batch := list(islice(earlier, EARLIER_AT_ONCE)):
         known, _ = _numbers(lines(), meant, batch)
@@ -368,7 +372,7 @@ def _saved_again(lines: Callable[[], Iterable[Line]], names: Iterable[str], ledg
 def _numbers(
     lines: Iterable[Line], meant: Mapping[str, str], earlier: Iterable[Earlier]
 ) -> tuple[dict[tuple[str, str], list[int]], array[int]]:
-    """The numbers of lines with no time: of each wallet and content that an earlier import had; and all of them."""
+    """The numbers of lines without a time: by each wallet and content that an earlier import had; and all of them."""
     known: dict[tuple[str, str], list[int]] = {(each.wallet, each.content): [] for each in earlier}
     all_numbers = array("q")
     for line in lines:
@@ -384,7 +388,7 @@ def _numbers(
 
 
 def _written(fields: dict[str, Any]) -> str:
-    """What a line asks for, in the words of `_content`, whatever its currency is; nothing for one to be refused."""
+    """The `_content` of a line, for any currency; an empty text for a line that will be refused."""
     kind = fields.get("kind")
     if kind not in ("credit", "debit") or not RESTORED.isdisjoint(fields):
         return ""
@@ -396,7 +400,7 @@ def _written(fields: dict[str, Any]) -> str:
 
 
 class LedgerLook:
-    """Looks lines up in a ledger, many at once. What is later than all that its wallet has is not looked for."""
+    """Looks lines up in a ledger, many at once. Lines later than their wallet's last transaction are not looked up."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -418,7 +422,7 @@ class LedgerLook:
             yield from self._in_wallet(id_, ends[id_], rest, prefix)
 
     def _post(self, line: Line) -> tuple[Post | None, int]:
-        """What a line asks for, where its wallet could have it already, and the last seq of that wallet."""
+        """The command of a line, if its wallet could have it already, and the last seq of that wallet."""
         name = line.fields.get("wallet")
         known = self._account(name) if type(name) is str else None
         if known is None:
@@ -427,11 +431,11 @@ class LedgerLook:
         try:
             post = records.post(line, wallet, None, self._zone)
         except WalletError:
-            return None, 0  # its line is told so
+            return None, 0  # its line gets an error later
         return (post if post.at_us is not None and post.at_us <= last.at_us else None), last.seq
 
     def _account(self, name: str) -> tuple[Wallet, Transaction] | None:
-        """A wallet that has transactions, and the last one; as it was when it was first asked for."""
+        """A wallet that has transactions, and its last one, as of the first look-up."""
         if name not in self._wallets:
             if len(self._wallets) >= LINES_AT_ONCE * 20:
                 self._wallets.clear()
@@ -477,7 +481,9 @@ class LedgerLook:
                 yield Earlier(name, digest, content, how_often, ends[digest])
 
     def _rows_at(self, id_: int, last: int, times: Sequence[int]) -> Iterator[Transaction]:
-        """The transactions of a wallet that were at one of those moments: found, and read on while they are close."""
+        """The transactions of a wallet at these moments: found by search, then read in sequence while they are
+        close.
+        """
         store, index = self._ledger.store, 0
         while index < len(times):
             seq = store.last_seq_before(id_, last, times[index])
@@ -498,7 +504,7 @@ class LedgerLook:
 
 
 def _is_own(row: Transaction, prefix: str) -> bool:
-    """Whether a transaction is one that this file made."""
+    """Whether this file made a transaction."""
     return bool(prefix) and row.key is not None and row.key.startswith(prefix)
 
 
@@ -507,7 +513,7 @@ def _dated(at_us: int | None, what: Transaction | Post) -> str:
 
 
 def _content(kind: str, amount: str, note: object) -> str:
-    """What makes two lines of a wallet the same; a note that was saved again may have other line ends."""
+    """Equal for two equal lines of a wallet. Line ends in a note are ignored: saving a file may change them."""
     if "." in amount:
         amount = amount.rstrip("0").rstrip(".")
     amount = amount.lstrip("0")

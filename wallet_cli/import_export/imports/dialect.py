@@ -1,7 +1,7 @@
-"""How people write CSV: what separates columns, decimal signs, dates, encodings, and other programs' columns.
+"""How a CSV file is written: column separators, decimal signs, dates, encodings, and other programs' columns.
 
-What is written in a way that could mean two things is a FormFault: it concerns the whole file, of which nothing is then
-applied. Everything here turns text into the text that the rest of the import reads: `1234.50`, `2024-12-31T10:15`.
+Text that could mean two things is a FormFault: it concerns the whole file, and nothing is applied. Everything here
+turns text into the form that the rest of the import reads: `1234.50`, `2024-12-31T10:15`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import BinaryIO, NamedTuple
 from wallet_cli.errors import InvalidInput, StorageError, shown
 
 DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
-"""What may separate columns, and how each is called."""
+"""Column separators, and the name of each."""
 _DELIMITER_NAMES = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
 DATES = ("dmy", "mdy")
 TARGETS = ("wallet", "amount", "signed_amount", "credit", "debit", "kind", "at", "note", "key", "meta", "currency")
-"""What a column of another program may be mapped to. The amount of a `signed_amount` below 0 is a debit; `credit` and
-`debit` are two columns of amounts, of which each line fills one."""
+"""The fields to which a column of another program may be mapped. A `signed_amount` below 0 is a debit. `credit` and
+`debit` are two columns of amounts; each line fills one of them."""
 
 ENDS = "".join(map(chr, (*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0x2010), 0x2028, 0x2029, 0x202F,
                          *range(0x202A, 0x202F), 0x205F, 0x2060, *range(0x2066, 0x206A), 0x3000, 0xFEFF)))  # fmt: skip
-"""What counts for nothing at the ends of a cell: white space of all kinds, and marks that nobody sees."""
+"""Ignored at the ends of a cell: white space of all kinds, and invisible characters."""
 
 _SPACES = "[ \u00a0\u2007\u2009\u202f]"
 _PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
@@ -51,11 +51,11 @@ _SERIAL = re.compile(r"[0-9]{5}([.,][0-9]+)?", re.ASCII)
 
 
 class FormFault(InvalidInput):
-    """What is wrong with how a file is written, all of it perhaps: nothing of it is to be applied."""
+    """A fault in how a file is written that may concern all of it: nothing of the file may be applied."""
 
 
 class Dialect(NamedTuple):
-    """How a CSV file is written; None where nobody said. `columns` are names, as `plain` has them, to TARGETS."""
+    """How a CSV file is written; None if not given. `columns` maps names (see `plain`) to TARGETS."""
 
     delimiter: str | None = None
     decimal: str | None = None
@@ -63,24 +63,25 @@ class Dialect(NamedTuple):
     encoding: str | None = None
     columns: Mapping[str, str] | None = None
     wallet: str | None = None
-    """The wallet of every line, where the file has no column for it."""
+    """The wallet of every line, if the file has no column for it."""
 
     def amount(self, text: str, *, signed: bool = False) -> str:
-        """An amount as this program writes it. Raises FormFault where it is none, or could mean two numbers."""
+        """An amount in this program's form. Raises FormFault if it is not one, or could mean two numbers."""
         if self.decimal != "," and _PLAIN.fullmatch(text):
             return text
         sign, digits = _signed(text) if signed else ("", text)
         if not _NUMBERLIKE.fullmatch(digits):
             if any(unicodedata.category(c) == "Sc" for c in digits) or re.search(r"[0-9]\W*[A-Za-z]{3}$", digits):
                 raise FormFault(
-                    f"the amount has a currency in it: {shown(text)}", hint="take it out; a wallet has its own currency"
+                    f"the amount has a currency in it: {shown(text)}", hint="remove it; each wallet has one currency"
                 )
             if not signed and _signed(digits)[0] and digits[0] != "-":
                 raise FormFault(
                     f"the amount has a sign: {shown(text)}",
-                    hint="kind says credit or debit; or --map 'COLUMN=signed_amount', where below 0 is a debit",
+                    hint="give credit or debit as kind; or use --map 'COLUMN=signed_amount', where negative amounts"
+                    " are debits",
                 )
-            return text  # no number in any writing: its line is told so
+            return text  # not a number in any form: its line gets an error later
         if self.decimal is None:
             if signed and _PLAIN.fullmatch(digits):
                 return sign + digits
@@ -96,12 +97,12 @@ class Dialect(NamedTuple):
         if re.fullmatch(r"[0-9]+\.", digits):
             return text
         raise FormFault(
-            f"the amount is not a number whose decimal sign is {self.decimal!r}: {shown(text)}",
-            hint="the other sign is for groups of three digits: --decimal says which is which",
+            f"the amount is not a number with the decimal sign {self.decimal!r}: {shown(text)}",
+            hint="the other sign is only for groups of three digits; set the decimal sign with --decimal",
         )
 
     def time(self, text: str) -> str:
-        """A time as ISO 8601 has it. Raises FormFault for a date that could be two days, or is a number of days."""
+        """A time in ISO 8601. Raises FormFault for a date that could be two days, or is a number of days."""
         if _ISO.match(text):
             return text
         if _SERIAL.fullmatch(text):
@@ -116,18 +117,18 @@ class Dialect(NamedTuple):
         if len(first) == 4 and len(third) <= 2:
             day = (first, second, third)
         elif len(third) != 4 or len(first) > 2:
-            raise FormFault(f"the year of the date has not four digits: {shown(text)}", hint="such as 31/12/2024")
+            raise FormFault(f"the year of the date does not have four digits: {shown(text)}", hint="such as 31/12/2024")
         elif self.dates is None:
             raise FormFault(
                 f"the date could be two days: {shown(text)}",
-                hint="--dates dmy where the day comes first, --dates mdy where the month does",
+                hint="use --dates dmy if the day comes first, or --dates mdy if the month comes first",
             )
         else:
             day = (third, second, first) if self.dates == "dmy" else (third, first, second)
             if int(day[1]) > 12 >= int(day[2]):
                 raise FormFault(
                     f"the date has no month {day[1]}, read as {self.dates}: {shown(text)}",
-                    hint=f"--dates {'mdy' if self.dates == 'dmy' else 'dmy'}, perhaps",
+                    hint=f"--dates {'mdy' if self.dates == 'dmy' else 'dmy'} may be right",
                 )
         return f"{day[0]}-{day[1]:0>2}-{day[2]:0>2}{_clock(match)}"
 
@@ -140,12 +141,12 @@ def dialect(
     columns: Iterable[str] = (),
     wallet: str | None = None,
 ) -> Dialect:
-    """A dialect as somebody wrote it down; `columns` are texts like `Betrag=amount,Datum=at`. Raises InvalidInput."""
+    """A dialect from user text; `columns` are texts like `Betrag=amount,Datum=at`. Raises InvalidInput."""
     if delimiter is not None:
         delimiter = _DELIMITER_NAMES.get(delimiter, delimiter)
         if delimiter not in DELIMITERS:
             raise InvalidInput(
-                f"columns are not separated by {shown(delimiter)}", hint="one of , ; | tab, comma, semicolon, pipe"
+                f"columns cannot be separated by {shown(delimiter)}", hint="one of , ; | tab, comma, semicolon, pipe"
             )
     if decimal is not None and decimal not in (".", ","):
         raise InvalidInput(f"not a decimal sign: {shown(decimal)}", hint="--decimal , or --decimal .")
@@ -157,19 +158,19 @@ def dialect(
 
 
 def plain(name: str) -> str:
-    """The name of a column, in any case and however it is spaced."""
+    """The name of a column, without differences of case and spacing."""
     return " ".join(name.split()).strip(ENDS).casefold()
 
 
 def is_ambiguous(amount: str) -> bool:
-    """Whether a plain amount is one thousand or more in half of the world: `1.234`."""
+    """Whether a plain amount such as `1.234` could also mean a thousand or more."""
     return len(amount) >= 5 and amount[-4] == "." and len(amount) <= 7 and amount[0] != "0"
 
 
 def two_meanings(text: str) -> FormFault:
     return FormFault(
         f"the amount could be two numbers: {shown(text)}",
-        hint="--decimal , where the comma is the decimal sign, --decimal . where the point is",
+        hint="use --decimal , if the comma is the decimal sign, or --decimal . if the point is",
     )
 
 
@@ -190,7 +191,7 @@ def _clock(match: re.Match[str]) -> str:
     hour = int(match["h"])
     if match["half"]:
         if not 1 <= hour <= 12:
-            return f"T{match['h']}:{match['m']} {match['half']}m"  # no time: its line is told so
+            return f"T{match['h']}:{match['m']} {match['half']}m"  # not a time: its line gets an error later
         hour = hour % 12 + (12 if match["half"] in "Pp" else 0)
     seconds = f":{match['sec']}" if match["sec"] else ""
     return f"T{hour:02}:{match['m']}{seconds}{(match['zone'] or '').strip()}"
@@ -211,7 +212,9 @@ def _mapping(texts: Iterable[str]) -> dict[str, str] | None:
             if target not in TARGETS:
                 raise InvalidInput(f"a column cannot be mapped to {shown(target)}", hint=f"one of {', '.join(TARGETS)}")
             if target in columns.values() or plain(name) in columns:
-                raise InvalidInput(f"--map has {shown(part)} and another like it", hint="each column and field once")
+                raise InvalidInput(
+                    f"--map has {shown(part)} and another one like it", hint="each column and field once"
+                )
             columns[plain(name)] = target
     return columns or None
 
@@ -243,9 +246,9 @@ _LOOKED_AT = 64 * 1024
 
 
 def as_utf8(source: BinaryIO, encoding: str | None) -> BinaryIO:
-    """The file from where it stands, as UTF-8 with line feeds: itself where it is that already, else a copy on disk.
+    """The file from its present position, as UTF-8 with line feeds: itself if it is that already, else a copy on disk.
 
-    Raises InvalidInput where the encoding is not the file's.
+    Raises InvalidInput if the file has another encoding.
     """
     start = source.tell()
     try:
@@ -253,13 +256,14 @@ def as_utf8(source: BinaryIO, encoding: str | None) -> BinaryIO:
         source.seek(start)
     except OSError:
         source.seek(start)
-        return source  # said with its line, when it is read
+        return source  # its line gets an error when it is read
     found = next((name for mark, name in _MARKS if head.startswith(mark)), None)
     if found is None and encoding is None and b"\0" in head[:200] and _is_wide(head[:200]):
         raise InvalidInput(
-            "the file is UTF-16 without its mark, line 1", hint="--encoding utf-16-le or utf-16-be, or save it as UTF-8"
+            "the file is UTF-16 without a byte order mark, line 1",
+            hint="--encoding utf-16-le or utf-16-be, or save it as UTF-8",
         )
-    # A mark says what a file is better than anybody.
+    # A byte order mark is more reliable than an option.
     name = found or encoding or "utf-8"
     old_ends = b"\r" in head and b"\n" not in head and name in ("utf-8", *_BYTEWISE)
     if codecs.lookup(name).name == "utf-8" and not old_ends:
@@ -296,11 +300,12 @@ def _recoded(source: BinaryIO, encoding: str) -> BinaryIO:
             line += before.count("\n") or before.count("\r")
             where = f": byte {error.object[error.start : error.start + 1].hex()}"
         raise InvalidInput(
-            f"line {line} is not {encoding}{where}; nothing was applied", hint="--encoding says how the file is written"
+            f"line {line} is not {encoding}{where}; nothing was applied",
+            hint="give the file's encoding with --encoding",
         ) from None
     except OSError as error:
         copy.close()
         raise StorageError(
-            f"cannot keep what is imported as UTF-8: {error.strerror or error}", hint="free some space"
+            f"cannot store the file as UTF-8: {error.strerror or error}", hint="free some space"
         ) from error
     return copy

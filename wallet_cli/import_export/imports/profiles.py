@@ -1,4 +1,4 @@
-"""Profiles: how the files of one bank or program are written, kept as import/NAME.toml in the user's config folder."""
+"""Profiles: the dialect of one bank's or program's files, stored as import/NAME.toml in the user's config folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_BYTES = 64 * 1024
 
 
 def path_of(name: str) -> Path:
-    """Where a profile is kept. Raises InvalidInput for what is no name of one."""
+    """The file of a profile. Raises InvalidInput for an invalid name."""
     if not re.fullmatch(r"[a-zA-Z0-9_][a-zA-Z0-9_.\-]{0,63}", name):
         raise InvalidInput(
             f"not a name for a profile: {shown(name)}", hint="1 to 64 letters, digits, '_', '.' or '-', such as mybank"
@@ -27,7 +27,7 @@ def path_of(name: str) -> Path:
 
 
 def read(name: str) -> dict[str, Any]:
-    """What a profile says: text by name, and `map`, a list of texts. Raises InvalidInput, naming the file."""
+    """The values of a profile: text by name, and `map`, a list of texts. Raises InvalidInput with the file's name."""
     import tomllib
 
     path = path_of(name)
@@ -36,7 +36,7 @@ def read(name: str) -> dict[str, Any]:
             found = tomllib.loads(file.read(MAX_BYTES).decode("utf-8"))
     except FileNotFoundError:
         raise InvalidInput(
-            f"there is no profile {shown(name)}: {path}", hint=f"--save-profile {name} makes it"
+            f"there is no profile {shown(name)}: {path}", hint=f"create it with --save-profile {name}"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(f"cannot read the profile {path}: {error}", hint='it is TOML: decimal = ","') from None
@@ -62,7 +62,7 @@ def read(name: str) -> dict[str, Any]:
 
 
 def write(name: str, kept: Dialect) -> Path:
-    """Keep a dialect as a profile, in the place of one of that name; returns where."""
+    """Store a dialect as a profile, replacing one of that name; returns its path."""
     path = path_of(name)
     lines = [f"{key} = {_toml(getattr(kept, key))}" for key in NAMES if getattr(kept, key) is not None]
     if kept.columns:
@@ -84,5 +84,5 @@ def _toml(text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """One entry of a map, so that commas in it separate nothing."""
+    """Quote one entry of a map, so that its commas do not separate."""
     return '"' + text.replace('"', '""') + '"'

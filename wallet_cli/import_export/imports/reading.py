@@ -1,7 +1,7 @@
-"""From bytes to lines: JSON lines or CSV, each with its number, in constant memory, whatever the bytes are.
+"""From bytes to lines: JSON lines or CSV, each with its number, in constant memory, for any bytes.
 
-A line that cannot be read is a line with a problem, and the next one is read; what makes all the rest uncertain (a
-header that is not understood, a quote that is left open, amounts that could be two numbers) is a FormFault.
+A line that cannot be read becomes a line with a problem, and reading continues. What makes all the rest uncertain (a
+header that is not understood, an open quote, amounts that could be two numbers) is a FormFault.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _USUAL_NAMES = {
     "at": "date|time|day|datum|tag|fecha",
     "note": "note|text|desc|memo|detail|zweck",
 }
-"""What columns of other programs are called that may be mapped to these."""
+"""Column names of other programs that may be mapped to these."""
 
 BOM = b"\xef\xbb\xbf"
 
@@ -58,20 +58,20 @@ RECORDS: dict[str, frozenset[str]] = {
     ),
     "end": frozenset({"records"}),
 }  # fmt: skip
-"""The fields that each kind of record may have."""
+"""The allowed fields of each kind of record."""
 
 
 class Fraction(NamedTuple):
-    """A JSON number that is not whole, as it was written: an amount is never a float, and is read digit by digit."""
+    """A JSON number that is not whole, as written: an amount is never a float, and is read digit by digit."""
 
     text: str
 
 
 class Line(NamedTuple):
-    """One record: the number of its (first) line, its kind, its fields, and its text as it was.
+    """One record: the number of its (first) line, its kind, its fields, and its original text.
 
-    Fields that are empty in CSV and null in JSON are not there. `problem` is why it cannot be read, where it cannot.
-    `offset` is the byte that it begins at.
+    Fields that are empty in CSV or null in JSON are missing. `problem` is why it cannot be read, or None. `offset` is
+    the byte at which it begins.
     """
 
     number: int
@@ -83,14 +83,15 @@ class Line(NamedTuple):
 
 
 def read_lines(source: BinaryIO, name: str) -> Iterator[Line]:
-    """The records of a file, in its order; see Reader."""
+    """The records of a file, in order; see Reader."""
     return iter(Reader(source, name))
 
 
 class Reader:
-    """The records of a file in UTF-8. `name` tells its form by its ending; else its first character does.
+    """The records of a file in UTF-8. The ending of `name` decides its form; else its first character does.
 
-    Raises InvalidInput for a file that is empty, whose header is not understood, or that a dialect does not fit.
+    Raises InvalidInput for an empty file, for a header that is not understood, or for a file that a dialect does not
+    fit.
     """
 
     def __init__(self, source: BinaryIO, name: str, dialect: Dialect = Dialect()) -> None:  # noqa: B008  (a tuple)
@@ -101,15 +102,15 @@ class Reader:
             raise InvalidInput("there is nothing to import: the file is empty", hint="JSON lines, or CSV with a header")
         self.is_csv = _is_csv(first, name)
         self.notices: list[str] = []
-        """What somebody should know of how the file is read."""
+        """Notices about how the file is read."""
         self._csv: _Csv | None = None
         if self.is_csv:
             self._csv = _Csv(lines, first, dialect)
             self.notices += self._csv.notices
         elif dialect != Dialect():
-            raise InvalidInput("this is how CSV is read, and the file is JSON lines", hint="leave those options out")
+            raise InvalidInput("these options are for CSV, but the file is JSON lines", hint="leave them out")
         self.is_export = not self.is_csv and _begins_export(first)
-        """Whether it seems to be an export: then each transaction has its place, and none is looked for."""
+        """Whether it seems to be an export: then each transaction has its place, and duplicates are not searched."""
         self._lines = lines
 
     def __iter__(self) -> Iterator[Line]:
@@ -119,7 +120,7 @@ class Reader:
         return None if self._csv is None else self._csv.doubtful()
 
     def at(self, offset: int, number: int) -> Line:
-        """The record that begins at a byte, which is in the line of that number."""
+        """The record that begins at byte `offset`, in line `number`."""
         self._source.seek(offset)
         lines = _Lines(self._source, number - 1)
         return next(_json_lines(lines) if self._csv is None else self._csv.read(lines))
@@ -141,9 +142,9 @@ def _is_csv(first: bytes, name: str) -> bool:
 
 
 class _Lines:
-    """The lines of a file as bytes, ends included; one of more than MAX_LINE_BYTES is cut short, and marked.
+    """The lines of a file as bytes, ends included. A line over MAX_LINE_BYTES is cut, and its number recorded.
 
-    Iterating raises StorageError where the file cannot be read on.
+    Iterating raises StorageError if the file cannot be read further.
     """
 
     def __init__(self, source: BinaryIO, number: int = 0) -> None:
@@ -151,13 +152,13 @@ class _Lines:
         self._first: bytes | None = None
         self.number = number
         self.offset = self._next = source.tell()
-        """Where the last line that was read begins."""
+        """The offset of the last line that was read."""
         self.too_long: dict[int, bool] = {}
-        """The numbers of lines that were cut short, and whether the number of quotes in each was odd; whoever has
-        dealt with one forgets it."""
+        """The numbers of cut lines, and whether the number of quotes in each was odd. The code that handles one removes
+        it."""
 
     def first(self) -> bytes | None:
-        """The first line that is not blank, which will be read again; None where there is none."""
+        """The first line that is not blank, which will be read again; None if there is none."""
         while line := self._read():
             if line.strip():
                 self._first = line
@@ -165,7 +166,7 @@ class _Lines:
         return None
 
     def skip(self) -> None:
-        """Leave the first line out."""
+        """Skip the first line."""
         self._first = None
 
     def __iter__(self) -> Iterator[bytes]:
@@ -187,8 +188,8 @@ class _Lines:
                 line = self._cut(line)
         except OSError as error:
             raise StorageError(
-                f"cannot read line {self.number + 1} of what is imported: {error.strerror or error}",
-                hint="what was read by then stays; the same import goes on from there",
+                f"cannot read line {self.number + 1} of the imported file: {error.strerror or error}",
+                hint="what was committed stays; run the same import again to continue",
             ) from error
         return line.removeprefix(BOM) if self.number == 1 else line
 
@@ -274,24 +275,24 @@ def _not_json(error: Exception) -> InvalidInput:
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 _EXACT = frozenset({"note", "meta"})
-"""Fields whose white space is theirs."""
+"""Fields that keep their white space."""
 
 
 class _Csv:
-    """How the rows of a file are read: what separates its columns, and what each is."""
+    """How the rows of a file are read: the column separator, and the meaning of each column."""
 
     def __init__(self, lines: _Lines, first: bytes, dialect: Dialect) -> None:
         self.notices: list[str] = []
         self._seen: list[str] = []
-        """The lines of the record that is being read."""
+        """The lines of the present record."""
         self._start = 0
-        """Where that begins."""
+        """The offset of the present record."""
         self._unsure: Line | None = None
-        """The first line whose amount could be two numbers, unless others say what the point is."""
+        """The first line whose amount could be two numbers, unless other lines show the decimal sign."""
         self._point_is_decimal = dialect.decimal is not None
         delimiter = dialect.delimiter
         told = _SEPARATOR_LINE.fullmatch(first.decode("utf-8", "surrogateescape").strip())
-        if told and told[1] in DELIMITERS:  # Excel's own way to say it
+        if told and told[1] in DELIMITERS:  # Excel's way to declare it
             lines.skip()
             first = lines.first() or b""
             delimiter = delimiter or told[1]
@@ -304,7 +305,7 @@ class _Csv:
         self._cells = len(header)
         self._header = header
         self._names = self._named(header, mapped)
-        """What each column is; None where it is not read."""
+        """The field of each column; None for an ignored column."""
         self._is_restored = "id" in self._names
 
     def read(self, lines: _Lines) -> Iterator[Line]:
@@ -328,7 +329,7 @@ class _Csv:
                 yield Line(start, "", {}, _shown("".join(seen)), _too_long(), self._start)
                 continue
             if not any(row) or not "".join(row).strip(ENDS):
-                continue  # spreadsheets pad with rows of nothing
+                continue  # spreadsheets pad with empty rows
             text = "".join(seen)
             try:
                 if not text.isascii():
@@ -343,7 +344,7 @@ class _Csv:
                 yield line
 
     def doubtful(self) -> Line | None:
-        """A line whose amount could be two numbers, where nothing in all that was read says which."""
+        """A line whose amount could be two numbers, if no line of the file shows which."""
         if self._point_is_decimal or self._unsure is None:
             return None
         return self._unsure._replace(problem=two_meanings(self._unsure.fields["amount"]))
@@ -356,13 +357,13 @@ class _Csv:
 
     def _decoded(self, lines: _Lines) -> Iterator[str]:
         for raw in lines:
-            # Bytes that are not UTF-8 are carried along as halves of surrogate pairs, to be found in their record.
+            # Bytes that are not UTF-8 are kept as halves of surrogate pairs, and found later in their record.
             text = raw.decode("utf-8", "surrogateescape")
             if not self._seen:
                 self._start = lines.offset
             self._seen.append(text)
             if lines.too_long and lines.number in lines.too_long:
-                # Its record is refused. What counts is whether a quote is open after it.
+                # Its record is refused. It only matters whether a quote is open after it.
                 text = '"\n' if lines.too_long[lines.number] else "\n"
             yield text
 
@@ -370,7 +371,7 @@ class _Csv:
         text = "".join(self._seen)
         if end > start or "end of data" in what:
             problem: InvalidInput = FormFault(
-                f"a quote is left open here: {what}", hint='a quote within quotes is written twice: "say ""hi"""'
+                f"a quote is not closed here: {what}", hint='a quote within quotes is written twice: "say ""hi"""'
             )
         else:
             problem = InvalidInput(f"the line is not CSV: {what}", hint="quote commas and quotes")
@@ -403,8 +404,8 @@ class _Csv:
         lost = [name for name in mapped if name not in map(plain, header)]
         if lost:
             raise InvalidInput(
-                f"there is no column {shown(lost[0])} in the header: {self._shown_header()}",
-                hint="--map names columns as the header does",
+                f"the header has no column {shown(lost[0])}: {self._shown_header()}",
+                hint="use the column names of the header in --map",
             )
         self._check(names)
         if ignored:
@@ -413,11 +414,11 @@ class _Csv:
                     f"unknown column: {shown(ignored[0])}",
                     hint=f"known: {', '.join(COLUMNS)}; {_mapping_of(ignored, names)}",
                 )
-            self.notices.append(f"columns that are not read: {', '.join(map(shown, ignored))}")
+            self.notices.append(f"columns that are ignored: {', '.join(map(shown, ignored))}")
         return names
 
     def _check(self, names: Sequence[str | None]) -> None:
-        """Check that there is all that a line needs, once."""
+        """Check that each required field has exactly one column."""
         given = [name for name in names if name is not None]
         amounts = {"amount", "signed_amount", "credit", "debit"}.intersection(given)
         needed = ["wallet"] if self._dialect.wallet is None else []
@@ -431,12 +432,12 @@ class _Csv:
             )
         twice = next((name for name in given if given.count(name) > 1), None)
         if twice is not None:
-            raise InvalidInput(f"a column is there twice: {twice}", hint="one column for each name")
+            raise InvalidInput(f"there are two columns with the same meaning: {twice}", hint="one column for each name")
         if amounts not in ({"amount"}, {"signed_amount"}, {"credit", "debit"}) or (
             "kind" in given and amounts != {"amount"}
         ):
             raise InvalidInput(
-                f"the amount is there twice: {', '.join(sorted({*amounts, *({'kind'} & set(given))}))}",
+                f"the amount is given twice: {', '.join(sorted({*amounts, *({'kind'} & set(given))}))}",
                 hint="amount with kind; or signed_amount alone; or credit and debit",
             )
         if self._dialect.wallet is not None and "wallet" in given:
@@ -444,12 +445,12 @@ class _Csv:
 
     def _hint(self, missing: Sequence[str], names: Sequence[str | None]) -> str:
         if "".join(self._seen).startswith(("PK\3\4", "\udcd0\udccf\x11")):
-            return "it is a workbook: save it as CSV in the spreadsheet first"
+            return "this is a workbook: save it as CSV in the spreadsheet program first"
         more = _mapping_of([name.strip(ENDS) for name in self._header if plain(name) not in COLUMNS], names, missing)
         if missing == ["wallet"]:
             more = "--wallet WALLET, for all lines"
         elif missing == ["kind"]:
-            more = f"or --map '{self._header[names.index('amount')]}=signed_amount', below 0 a debit"
+            more = f"or --map '{self._header[names.index('amount')]}=signed_amount', where negative amounts are debits"
         return f"columns: {', '.join((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))}; {more}"
 
     def _shown_header(self) -> str:
@@ -492,22 +493,22 @@ _OTHER_AMOUNTS = frozenset({"signed_amount", "credit", "debit"})
 
 
 def _one_amount(fields: dict[str, Any], dialect: Dialect) -> None:
-    """Put an amount and a kind in the place of what another program has for them."""
+    """Replace another program's amount columns by an amount and a kind."""
     given = {name: fields.pop(name) for name in _OTHER_AMOUNTS if name in fields}
     amounts = {name: dialect.amount(value, signed=True) for name, value in given.items()}
-    if len(amounts) == 2:  # a column that has nothing to say may have a 0
+    if len(amounts) == 2:  # an unused column may have a 0
         amounts = {name: value for name, value in amounts.items() if value.strip("-0.")}
     if len(amounts) != 1:
-        raise InvalidInput("the line has a credit and a debit", hint="one of the two columns is empty, or 0")
+        raise InvalidInput("the line has a credit and a debit", hint="leave one of the two columns empty, or 0")
     ((kind, amount),) = amounts.items()
     if kind == "signed_amount":
         kind = "debit" if amount.startswith("-") else "credit"
-    # Some write what was taken with a minus in its own column.
+    # Some programs write debits with a minus in a separate column.
     fields["kind"], fields["amount"] = kind, amount.removeprefix("-") if kind == "debit" else amount
 
 
 def _delimiter_of(header: str, mapped: Mapping[str, str]) -> str:
-    """What separates the columns of a header: what makes most names of it that are known, or else most names."""
+    """The separator of a header: the one with the most known names, or else the most names."""
 
     def known(delimiter: str) -> tuple[int, int]:
         try:
@@ -520,7 +521,7 @@ def _delimiter_of(header: str, mapped: Mapping[str, str]) -> str:
 
 
 def _mapping_of(columns: Sequence[str], given: Sequence[str | None], missing: Sequence[str] = ()) -> str:
-    """How to say what columns of another program are, by the example of those: guessed by their names, or in order.
+    """How to map columns of another program, shown with the file's columns: guessed by their names, or in order.
 
     `given` are the columns that the file has already, `missing` those that it needs.
     """
@@ -533,16 +534,16 @@ def _mapping_of(columns: Sequence[str], given: Sequence[str | None], missing: Se
     if not found and len(usable) >= len(missing) and not any(any(map(str.isdigit, name)) for name in usable):
         found = dict(zip(usable, missing, strict=False))
     example = ",".join(f"{name}={target}" for name, target in found.items())
-    return "--map says what columns of other programs are" + (f", such as --map '{example}'" if example else "")
+    return "name the columns of other programs with --map" + (f", such as --map '{example}'" if example else "")
 
 
 def _can_be_typed(name: str) -> bool:
-    """Whether a column's name can stand in an example of `--map`, between `'`."""
+    """Whether a column's name can be in an example of `--map`, between `'`."""
     return name.isprintable() and not set(name) & set("\"',=")
 
 
 def _check_utf8(start: int, seen: Sequence[str]) -> None:
-    """Raise FormFault for a record with bytes that are not UTF-8: which, and where."""
+    """Raise FormFault for a record with bytes that are not UTF-8, with their place."""
     for number, text in enumerate(seen, start):
         at = next((at for at, c in enumerate(text) if "\udc80" <= c <= "\udcff"), None)
         if at is not None:
@@ -551,12 +552,12 @@ def _check_utf8(start: int, seen: Sequence[str]) -> None:
             where = f"byte {byte} of line {number}" if len(seen) > 1 else f"byte {byte}"
             raise FormFault(
                 f"the line is not UTF-8: {where} is {value}",
-                hint="save it as UTF-8, or say how it is written: --encoding cp1252, such as Excel for Windows writes",
+                hint="save it as UTF-8, or give its encoding: --encoding cp1252 for Excel for Windows",
             )
 
 
 def _shown(text: str | bytes) -> str:
-    """What is kept of a line that cannot be read."""
+    """The part of an unreadable line that is shown."""
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")
     cut = text.rstrip("\r\n")[:1000]

@@ -1,4 +1,6 @@
-"""From the fields of a line to a command: each checked for form, each amount read in its wallet's currency."""
+"""From the fields of a line to a command: the form of each is checked, and amounts are read in the wallet's
+currency.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ from wallet_cli.import_export.imports.reading import Fraction, Line
 from wallet_cli.operations.ledgers import checked
 from wallet_cli.settings import LEDGER_SETTINGS
 
-# As long as what is typed may be: some plans go beyond the 15 digits of E.164.
+# The same length as for typed numbers: some plans have more than the 15 digits of E.164.
 _E164 = r"\+[0-9]{3,40}"
 _REGION = r"[A-Z]{2}"
 _NATIONAL = r"[0-9]{1,40}"
@@ -43,7 +45,7 @@ IS_CREDIT = {"credit": True, "debit": False}
 
 
 def text(fields: dict[str, Any], name: str) -> str:
-    """A field that has to be there, and be text."""
+    """A required text field."""
     value = fields.get(name)
     if type(value) is str:
         return value
@@ -55,7 +57,7 @@ def text_or_none(fields: dict[str, Any], name: str) -> str | None:
 
 
 def amount_text(fields: dict[str, Any], name: str = "amount") -> str:
-    """An amount as it was written: text, or a JSON number, which is read digit by digit."""
+    """An amount as written: text, or a JSON number, which is read digit by digit."""
     value = fields.get(name)
     if type(value) is str:
         return value
@@ -70,7 +72,7 @@ def amount_text(fields: dict[str, Any], name: str = "amount") -> str:
 
 
 def post(line: Line, wallet: Wallet, key: str | None, zone: Zone) -> Post:
-    """A line that is to go through the rules."""
+    """The command of a line that goes through the rules."""
     get = line.fields.get
     amount, kind, note, at, meta = get("amount"), get("kind"), get("note"), get("at"), get("meta")
     minor = parse_amount(amount if type(amount) is str else amount_text(line.fields), wallet.currency)
@@ -82,7 +84,7 @@ def post(line: Line, wallet: Wallet, key: str | None, zone: Zone) -> Post:
 
 
 def restored_transaction(line: Line, wallet: Wallet, zone: Zone) -> RestoreTransaction:
-    """A line of an export, which says where it stood."""
+    """The command of a line of an export, which gives its place."""
     fields, currency = line.fields, wallet.currency
     wallet_id, seq = parse_transaction_id(text(fields, "id"))
     _same_wallet(wallet, wallet_id)
@@ -99,7 +101,7 @@ def restored_transaction(line: Line, wallet: Wallet, zone: Zone) -> RestoreTrans
     if "hold" in fields:
         hold = _within(wallet_id, parse_hold_id(text(fields, "hold")))
     if "at" not in fields:
-        raise InvalidInput("at is missing", hint="a line with an id is one of an export, and says when it was")
+        raise InvalidInput("at is missing", hint="a line with an id belongs to an export, and must give its time")
     return RestoreTransaction(
         wallet_id,
         seq,
@@ -142,13 +144,14 @@ def restored_hold(line: Line, wallet: Wallet, zone: Zone) -> RestoreHold:
     )
     if not _is_possible(hold):
         raise InvalidInput(
-            f"hold {fields['id']} contradicts itself", hint="an open one has no end; captured is within the amount"
+            f"hold {fields['id']} contradicts itself",
+            hint="an open hold has no end, and captured is at most the amount",
         )
     return RestoreHold(hold)
 
 
 def _is_possible(hold: Hold) -> bool:
-    """Whether amounts, times and status agree, as `verify` asks of them."""
+    """Whether amounts, times and status agree, as `verify` requires."""
     if not 0 <= hold.captured <= hold.amount or hold.created_at_us >= hold.expires_at_us:
         return False
     if hold.status == OPEN:
@@ -181,7 +184,7 @@ def restored_state(line: Line, wallet: Wallet) -> RestoreState:
 
 
 def restored_user(line: Line, zone: Zone) -> Register:
-    """A user of an export, with their number as it had been worked out."""
+    """A user of an export, with the number as parsed when it was exported."""
     fields = line.fields
     typed = text(fields, "phone_number")
     phone_digits(typed)
@@ -192,7 +195,7 @@ def restored_user(line: Line, zone: Zone) -> Register:
         None if "phone_national" not in fields else _matching(fields, "phone_national", _NATIONAL),
     )
     if (phone.region is None) != (phone.national is None):
-        raise InvalidInput("phone_region and phone_national go together", hint="give both or neither")
+        raise InvalidInput("phone_region and phone_national belong together", hint="give both or neither")
     name = text_or_none(fields, "name")
     return Register(
         phone,
@@ -204,25 +207,25 @@ def restored_user(line: Line, zone: Zone) -> Register:
 
 
 def opening_key(fields: dict[str, Any]) -> str | None:
-    """The key with which a restored user or wallet was made, where it had one."""
+    """The key with which a restored user or wallet was created, if any."""
     key = text_or_none(fields, "key")
     return None if key is None else check_stored_key(key)
 
 
 def created_at(fields: dict[str, Any], zone: Zone) -> tuple[int | None, int | None]:
-    """When a restored wallet was opened, and its id; nothing for one that is to be opened now."""
+    """When a restored wallet was opened, and its id; None for a new wallet."""
     if "id" not in fields and "created_at" not in fields:
         return None, None
     return parse_start(text(fields, "created_at"), zone), _whole(fields, "id")
 
 
 def digits(fields: dict[str, Any]) -> int | None:
-    """The fraction digits of a restored wallet's currency, where its name alone does not say them."""
+    """The fraction digits of a restored wallet's currency, if its name does not give them."""
     return None if "digits" not in fields else _whole(fields, "digits")
 
 
 def is_of(named: object, currency: Currency) -> bool:
-    """Whether a line that names a currency means that of its wallet, whose own name for it always counts."""
+    """Whether the currency in a line means that of its wallet; the wallet's own name for it always matches."""
     if named == currency.name:
         return True
     known = parse_name(named) if isinstance(named, str) else None
@@ -230,7 +233,7 @@ def is_of(named: object, currency: Currency) -> bool:
 
 
 def ledger_settings(fields: dict[str, Any]) -> dict[str, str | None] | None:
-    """The settings of the ledger that was exported, checked; None in an export of before ledgers had any."""
+    """The checked settings of the exported ledger; None in an export from before ledgers had settings."""
     given = {name: text(fields, name) for name in LEDGER_SETTINGS if name in fields}
     return {name: checked(name, value, parse_stored) for name, value in given.items()} or None
 
@@ -238,17 +241,19 @@ def ledger_settings(fields: dict[str, Any]) -> dict[str, str | None] | None:
 def check_version(line: Line, newest: int) -> None:
     version = _whole(line.fields, "version")
     if version > newest:
-        raise InvalidInput(f"this export is of a newer form, {version}", hint="upgrade wallet-cli")
+        raise InvalidInput(f"this export has a newer format, {version}", hint="upgrade wallet-cli")
 
 
 def check_count(line: Line, found: int | None) -> None:
-    """Check the last line of an export, which says how many records came before it: `found` is how many did."""
+    """Check the last line of an export, which has the number of records before it; `found` is the number read."""
     expected = _whole(line.fields, "records")
     if found is None:
-        raise RestoreConflict("this ends an export that has no beginning", hint="get the whole of it, and go on")
+        raise RestoreConflict(
+            "this is the end of an export without its beginning", hint="get the complete export, and import it"
+        )
     if found != expected:
         raise RestoreConflict(
-            f"the export had {expected} records, and {found} were read", hint="get the whole of it, as it was written"
+            f"the export had {expected} records, but {found} were read", hint="get the complete export, unchanged"
         )
 
 
@@ -275,7 +280,7 @@ def _flag(fields: dict[str, Any], name: str) -> bool:
     if value in ("true", "false"):
         return bool(value == "true")
     if type(value) is not bool:
-        raise InvalidInput(f"{name} is neither true nor false", hint="leave it out for false")
+        raise InvalidInput(f"{name} is not true or false", hint="leave it out for false")
     return value
 
 
@@ -308,15 +313,15 @@ def _same_wallet(wallet: Wallet, wallet_id: int) -> None:
                 wallet.mention,
                 f" is {format_wallet_id(wallet.id)} here",
             ),
-            hint="an export is read back into a new ledger; leave id out to add the line to this one",
+            hint="import an export into a new ledger; or leave id out to add the line to this one",
         )
 
 
 def _within(wallet_id: int, id_: tuple[int, int]) -> int:
-    """The number of a thing of the same wallet."""
+    """The seq or number in an id of the same wallet; raises InvalidInput for another wallet."""
     if id_[0] != wallet_id:
         raise InvalidInput(
             f"this belongs to wallet {format_wallet_id(id_[0])}, not {format_wallet_id(wallet_id)}",
-            hint="reversals stay within a wallet",
+            hint="a reversal is in the same wallet",
         )
     return id_[1]

@@ -11,7 +11,7 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=SQLModel.metadata,
     transactional_ddl=True,
-    # SQLite alters little in place: Alembic rebuilds the table instead.
+    # SQLite can alter little in place: Alembic rebuilds the table instead.
     render_as_batch=True,
 )
 with context.begin_transaction():

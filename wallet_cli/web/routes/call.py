@@ -93,9 +93,7 @@ def flag(given: dict[str, str], name: str) -> bool:
     """A parameter that is `true` or `false`; false where it is not given. Raises InvalidInput for any other word."""
     value = FLAGS.get(given.get(name, "false"))
     if value is None:
-        raise InvalidInput(
-            f"{name} is neither true nor false: {shown(given[name])}", hint=f"{name}=true, or leave it out"
-        )
+        raise InvalidInput(f"{name} is not true or false: {shown(given[name])}", hint=f"{name}=true, or leave it out")
     return value
 
 

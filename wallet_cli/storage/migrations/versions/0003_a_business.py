@@ -1,6 +1,6 @@
-"""What a business needs: limits and holds, and transactions that say more about themselves.
+"""Limits and holds, and more fields of a transaction.
 
-Columns are added in place: a table of millions is not copied for them.
+Columns are added in place: a table with millions of rows is not copied.
 """
 
 import sqlalchemy as sa

@@ -1,4 +1,4 @@
-"""What a ledger knows of itself: that it has moved, is being moved, or is still arriving."""
+"""The ledger's own row: whether it has moved, is being moved, or is still arriving."""
 
 import sqlalchemy as sa
 from alembic import op

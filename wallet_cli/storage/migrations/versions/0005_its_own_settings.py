@@ -1,4 +1,4 @@
-"""A ledger's id and settings, keys of users apart from those of operators, and keys of registrations."""
+"""A ledger's id and settings, separate keys of users and of operators, and keys of registrations."""
 
 import uuid
 

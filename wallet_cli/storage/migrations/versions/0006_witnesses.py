@@ -1,6 +1,6 @@
-"""A second place for what a wallet's next decision is built on, and a mark for a ledger seen to be damaged.
+"""A second record of the state on which a wallet's next decision depends, and a note that a ledger is damaged.
 
-A witness is filled from what is there: what had been lost before cannot be told from it.
+A witness is made from the present rows: it does not show what was lost before.
 """
 
 import sqlalchemy as sa
@@ -50,7 +50,7 @@ def upgrade() -> None:
         op.drop_constraint(op.f("ck_wallets_exponent"), "wallets")
         op.create_check_constraint(op.f("ck_wallets_exponent"), "wallets", digits.format(18))
     else:
-        # The text alone: no row is stored otherwise (sqlite.org/lang_altertable.html, "other kinds of changes").
+        # Only the text changes: rows are stored as before (sqlite.org/lang_altertable.html, "other kinds of changes").
         op.execute("PRAGMA writable_schema=ON")
         op.execute(
             f"UPDATE sqlite_master SET sql = replace(sql, '{digits.format(8)})', '{digits.format(18)})')"
