@@ -378,11 +378,11 @@ def check_db(db: str, *, elsewhere: bool) -> None:
             raise InvalidInput("this address names no host", hint="https://HOST, or http://HOST:PORT")
     elif scheme and scheme not in POSTGRES_SCHEMES:
         raise InvalidInput(
-            f"a ledger is not kept at {shown(scheme + '://…')}", hint="give a path, or postgresql://user@host/database"
+            f"a ledger cannot be at {shown(scheme + '://…')}", hint="give a path, or postgresql://user@host/database"
         )
     elif not scheme and re.match(r"postgres(ql)?:|(host|hostaddr|port|dbname|user|service) ?=", db):
         # Such a file could be made; and its name, with a password in it, be printed.
-        raise InvalidInput("a ledger on a server is named by a URL", hint="postgresql://user@host/database")
+        raise InvalidInput("a ledger on a server needs a URL", hint="postgresql://user@host/database")
 
 
 def load(

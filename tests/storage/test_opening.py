@@ -339,8 +339,8 @@ def test_a_ledger_of_before_there_were_holds_goes_on_with_its_history_unchanged(
     done = cli.run(WRITES)
     assert cli.run("verify --json").json == {"ok": True, "wallets": 2, "transactions": 3}
     assert done.err.startswith(
-        f"migrated the ledger from schema 2 to {sql.SCHEMA_VERSION}; a backup of the old one: {backup}; its days are"
-        " those"
+        f"migrated the ledger from schema 2 to {sql.SCHEMA_VERSION}; a backup of the old one: {backup}; its time"
+        " zone is "
     )
     assert (version(schema_2), version(backup)) == (sql.SCHEMA_VERSION, 2)
     # Hashes and all: what was there is there as it was, in the ledger and in its backup.

@@ -258,7 +258,7 @@ def _open_ledger(ledger: Ledger, path: Path | None) -> Iterator[Finding]:
         told = refusal(itself.move_state)
         yield Finding("state", WRONG, told.message, told.hint)
     elif itself.damaged is not None:
-        advice = "`wallet verify` says more; `wallet restore FILE` puts a backup in its place"
+        advice = "for details: wallet verify; `wallet restore FILE` puts a backup in its place"
         yield Finding("state", WRONG, f"the ledger is damaged: {itself.damaged}", advice)
     elif itself.restoring:
         advice = "import the file once more: it goes on where it ended"

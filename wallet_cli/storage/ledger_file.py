@@ -171,7 +171,7 @@ def _make(path: Path, facts: LedgerFacts) -> None:
 def _migrate(store: SqliteStore, notify: Notify, first: First) -> None:
     version = store.version()
     if version >= sql.SCHEMA_VERSION:
-        return  # another process did, while this one waited for its turn
+        return  # another process did it, while this one waited for its turn
     backup = free_name(store.path, f".backup-v{version}")
     facts = first_of_older(version, first)
     try:
@@ -192,7 +192,7 @@ def _migrate(store: SqliteStore, notify: Notify, first: First) -> None:
 
 
 def free_name(path: Path, ending: str) -> Path:
-    """A name beside a ledger that no file has: an older backup is not written over."""
+    """An unused file name beside a ledger: an older backup is not overwritten."""
     names = (beside(path, ending if not number else f"{ending}-{number + 1}") for number in count())
     return next(name for name in names if not os.path.lexists(name))
 
@@ -209,4 +209,4 @@ def first_of_older(version: int, first: First) -> LedgerFacts:
 def words_of_zone(facts: LedgerFacts) -> str:
     if facts.timezone is None:
         return ""
-    return f"; its days are those of {facts.timezone}: `wallet ledger set timezone ZONE` changes that"
+    return f"; its time zone is {facts.timezone}; to change it: wallet ledger set timezone ZONE"

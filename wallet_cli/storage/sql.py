@@ -532,7 +532,7 @@ def to_hold(row: Sequence[Any]) -> Hold:
 def damaged(wallet: Wallet, what: str) -> Damaged:
     """The error for a wallet that is not as it was written."""
     message = (f"{Damaged.DAMAGED}wallet ", wallet.mention, f" {what}")
-    return Damaged(message, hint="find where with check with `wallet verify`; restore a backup", wallet=wallet.id)
+    return Damaged(message, hint="find where with `wallet verify`; restore a backup", wallet=wallet.id)
 
 
 def to_account(row: Sequence[Any]) -> Account:

@@ -122,7 +122,7 @@ def _translated(error: apsw.Error, path: Path) -> Busy | StorageError:
         # The rules found no such row before: a table and its index do not agree.
         return StorageError(
             f"{Damaged.DAMAGED}a row exists that its index did not find ({error}): {path}",
-            hint="find where with check with `wallet verify`; restore a backup",
+            hint="find where with `wallet verify`; restore a backup",
         )
     if getattr(error, "extendedresult", 0) in NEEDS_ROOM and _is_full(path.parent):
         return StorageError(f"the disk is full ({error}): {path}", hint=MAKE_ROOM)
