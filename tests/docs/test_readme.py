@@ -169,7 +169,7 @@ $ wallet register 9886977544 --json
 {"id": 1, "phone_number": "9886977544", "phone_e164": "+919886977544", "name": null, "created_at": "2020-01-01T00:00:00.000000Z"}
 $ wallet balance 1/a
 error: user 1 has no wallet of type a
-hint: wallet create id:1/a opens it
+hint: open it: wallet create id:1/a
 $ echo $?
 3
 ```

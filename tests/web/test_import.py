@@ -278,7 +278,7 @@ def test_what_is_cut_off_on_its_way_is_not_applied(server: Server, api: httpx.Cl
 
 
 def under_way(api: httpx.Client, imports: int) -> None:
-    """Wait until so many imports are under way on a server that allows no more: a file with no header is told which."""
+    """Wait until so many imports are running on a server that allows no more: a file with no header is told which."""
     assert imports == MAX_IMPORTS
     while (answer := send(api, "x")).status_code != 503:
         assert answer.status_code == 400

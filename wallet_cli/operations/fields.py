@@ -415,7 +415,7 @@ class Failure(TypedDict):
     message: Annotated[str, "For a person."]
     data: None
     code: Annotated[Code, "For a program."]
-    details: Annotated[Details, "The figures that go with the code; amounts are strings."]
+    details: Annotated[Details, "The figures of the code; amounts are strings."]
     retryable: Annotated[bool, "Whether the same request with the same key may be sent again."]
     hint: Annotated[str | None, "What to do next."]
 

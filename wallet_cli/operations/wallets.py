@@ -163,7 +163,7 @@ def _found(
         known = ", ".join(types[:MOST_TYPES]) + (", …" if len(types) > MOST_TYPES else "")
         raise WalletNotFound(
             f"user {ref.user_text} has no wallet of type {ref.type}",
-            hint=(f"the user has: {known}; " if types else "") + f"wallet create id:{user_id}/{ref.type} opens it",
+            hint=(f"the user has: {known}; " if types else "") + f"open it: wallet create id:{user_id}/{ref.type}",
         )
     return found
 

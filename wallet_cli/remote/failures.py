@@ -18,8 +18,9 @@ from wallet_cli.errors import (
     Unauthenticated,
     WalletError,
 )
+from wallet_cli.hints import for_terminal
 
-TOKEN_HINT = "WALLET_TOKEN is an operator key or a user token; or WALLET_TOKEN_FILE names a file that holds it"  # noqa: S105
+TOKEN_HINT = "set WALLET_TOKEN to an operator key or a user token, or WALLET_TOKEN_FILE to a file with it"  # noqa: S105
 
 
 def _tree(root: type[WalletError]) -> Iterator[type[WalletError]]:
@@ -66,7 +67,7 @@ def error_of(status: int, answer: dict[str, Any], url: str, mentions: str = "[]"
     if known is None:
         base = BY_STATUS.get(status, StorageError)
         known = type("UnknownError", (base,), {"code": code})
-    error = known(message, hint=TOKEN_HINT if known is Unauthenticated else hint)
+    error = known(message, hint=TOKEN_HINT if known is Unauthenticated else for_terminal(hint))
     error.details = details if isinstance(details, dict) else {}
     error.parts = _parts(message, mentions)
     return error

@@ -1,1 +1,1 @@
-"""The HTTP face: the same services and the same queue as the command line, for other programs."""
+"""The HTTP server: the same operations and the same queue as the command line, for other programs."""

@@ -1,7 +1,7 @@
 """The application: routes, and the one place where an error becomes an HTTP answer.
 
-Starlette finds the route and runs the lifespan. Everything between the route and the handler is here: who calls, the
-envelope, what is counted and what is logged.
+Starlette finds the route and runs the lifespan. Everything between the route and the handler is here: authentication,
+the envelope, metrics and the log.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from wallet_cli.web.streaming import CutShort, send_stream
 
 
 def by_path(operations: Iterable[Operation]) -> dict[str, dict[str, Operation]]:
-    """The operations at each path, by method."""
+    """The operations of each path, by method."""
     found: dict[str, dict[str, Operation]] = {}
     for operation in operations:
         found.setdefault(operation.path, {})[operation.method] = operation
@@ -47,7 +47,7 @@ def by_path(operations: Iterable[Operation]) -> dict[str, dict[str, Operation]]:
 
 
 class Endpoint:
-    """What is at one path of the API, as Starlette calls it."""
+    """One path of the API, as an app for Starlette."""
 
     def __init__(self, server: ServerState, path: str, operations: dict[str, Operation]) -> None:
         self._site = server
@@ -109,7 +109,7 @@ class Endpoint:
 
     async def _fail(self, send: Send, error: WalletError, id_: str) -> int:
         self._site.metrics.refused(error.code)
-        # What the caller may still be sending is not read: the connection cannot be used again.
+        # The rest of the request is not read: the connection cannot be used again.
         close = self._site.draining or error.http_status in (408, 413)
         await send_failure(send, error, id_ or new_request_id(), close=close, allow=", ".join(self._operations))
         return error.http_status
@@ -120,7 +120,7 @@ def _is_operator(who: Caller | None) -> bool:
 
 
 class Plain:
-    """A page outside the API, with no envelope. It needs no key; with one of an operator, it says why it fails."""
+    """A page outside the API, without an envelope. It needs no key; with an operator's key, it says why it fails."""
 
     def __init__(self, server: ServerState, page: Callable[[ServerState], Awaitable[tuple[int, bytes, bytes]]]) -> None:
         self._site = server
@@ -142,7 +142,7 @@ class Plain:
         await send_bytes(send, status, body, content_type, id_, close=self._site.draining)
 
     def _caller(self, scope: Scope, id_: str) -> Caller | None:
-        """Who asks, if they say so."""
+        """The caller, if the request names one."""
         try:
             given = header(scope, b"authorization") is not None
             return self._site.auth.caller(scope) if given else None
@@ -152,12 +152,14 @@ class Plain:
 
 
 async def healthz(_site: ServerState) -> tuple[int, bytes, bytes]:
-    """The process answers."""
+    """Says that the process answers."""
     return 200, b"application/json", b'{"status":"ok"}'
 
 
 async def readyz(server: ServerState) -> tuple[int, bytes, bytes]:
-    """It can take a turn and write. Why not is in the log: anybody may ask."""
+    """Says whether the server can take a turn and write. The reason is only in the log, because anybody may call
+    this.
+    """
     await server.check_ready()
     return 200, b"application/json", b'{"status":"ready"}'
 
@@ -191,7 +193,7 @@ class Application:
         }
         found |= {path: Plain(server, page) for path, page in PAGES.items()}
         self._whole = {path: page for path, page in found.items() if "{" not in path}
-        """What is at a path with no parameters, which needs no search."""
+        """The endpoints of paths without parameters, which need no search."""
         routes = [Route(path, page) for path, page in found.items() if "{" in path]
         self._router = Router(routes, redirect_slashes=False, default=self._not_found, lifespan=self._lifespan)
 
@@ -207,7 +209,7 @@ class Application:
 
     async def _not_found(self, scope: Scope, _receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            error = NoSuchRoute("there is nothing at this path", hint="/docs lists what there is")
+            error = NoSuchRoute("there is nothing at this path", hint="/docs lists all paths")
             await send_failure(send, error, new_request_id(), close=self.server.draining)
         else:  # a WebSocket
             await send({"type": "websocket.close"})
@@ -222,7 +224,7 @@ class Application:
 
 
 def _told(error: BaseException) -> tuple[str, str]:
-    """An error as the log tells of it: its class, and where it happened, here or in the process of a long read."""
+    """An error for the log: its class, and where it happened, here or in the process of a long read."""
     if isinstance(error, ReadFailed):
         return error.name, error.where
     return type(error).__name__, where(error)

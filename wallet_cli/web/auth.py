@@ -1,8 +1,8 @@
-"""Who calls, and what they may do: operators by key, users by token.
+"""Authentication: operators by key, users by token, and what each may do.
 
-Keys are 32 random bytes, so one plain SHA-256 is enough to store them by; they are looked up in the ledger at each
-call, so that a revoked one is refused from then on, by every server on that ledger; and so is the key that a token was
-issued to, which the token names.
+Keys are 32 random bytes, so a plain SHA-256 is enough for storing them. They are looked up in the ledger at each call,
+so a revoked key is refused from then on by every server of that ledger. The same holds for the key for which a token
+was issued; the token names that key.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOOPBACK = "127.0.0.1"
 MAX_KEY_CHARS = 100
 
 REMEMBER_S = 1.0
-"""How long a server believes a key of a ledger on another host: so long after it was revoked it is refused."""
+"""How long a server remembers a key of a ledger on another host: a revoked key is refused after this time."""
 
 MAX_REMEMBERED = 1000
 
@@ -34,7 +34,7 @@ T = TypeVar("T", bytes, str)
 
 
 class Caller(NamedTuple):
-    """Who calls: an operator by name, or the user of that id."""
+    """A caller: an operator by name, or a user by id."""
 
     operator: str | None
     user_id: int | None
@@ -42,7 +42,7 @@ class Caller(NamedTuple):
 
     @property
     def name(self) -> str:
-        """For logs: never a phone number or a token."""
+        """The name for logs: never a phone number or a token."""
         return f"operator:{self.operator}" if self.operator is not None else f"user:{self.user_id}"
 
     @property
@@ -50,16 +50,16 @@ class Caller(NamedTuple):
         return self.operator is None
 
     def sees(self, user_id: int) -> bool:
-        """Whether what belongs to a user is there at all for this caller."""
+        """Whether this caller may see the data of a user."""
         return self.user_id is None or self.user_id == user_id
 
     def may_call(self) -> None:
-        """For reading what is the caller's own: everybody who is known may."""
+        """For reading the caller's own data: every known caller may."""
 
     def must_be_operator(self) -> None:
-        """For reading what is nobody's own: a key that may only read is enough."""
+        """For reading data of no single user: a read-only key is enough."""
         if self.is_user:
-            raise Forbidden("only an operator may do this", hint="use an operator key: wallet key create NAME")
+            raise Forbidden("only an operator may do this", hint="use an operator key")
 
     def must_be_writing_operator(self) -> None:
         self.must_be_operator()
@@ -71,11 +71,11 @@ class Caller(NamedTuple):
 
 
 LOCAL = Caller("local", None, True)
-"""Everybody, on a server that was started with --no-auth."""
+"""Every caller of a server that was started with --no-auth."""
 
 
 def claimed(scope: Scope) -> str:
-    """Whom a caller says that they are, for the log: a piece of a key's hash, or a token's subject; never a secret."""
+    """The caller's claimed identity, for the log: a part of a key's hash, or a token's subject; never a secret."""
     try:
         authorization = header(scope, b"authorization")
     except InvalidInput:
@@ -89,26 +89,26 @@ def claimed(scope: Scope) -> str:
 
 
 def address_of(scope: Scope) -> str:
-    """The address that a request comes from; behind a proxy, that of the proxy."""
+    """The address from which a request comes; behind a proxy, the proxy's."""
     client = scope.get("client")
     return str(client[0]) if client else "-"
 
 
 class Authenticator:
-    """Tells callers apart by their `Authorization` header."""
+    """Identifies callers by their `Authorization` header."""
 
     def __init__(self, store: Callable[[], Store], tokens: Tokens, ledger_id: str, *, is_local: bool) -> None:
-        """`store` is the connection to read by at this moment."""
+        """`store` returns the connection to use at this moment."""
         self._store = store
         self._is_local = is_local
         self._tokens = tokens
         self._ledger_id = ledger_id
         self._remembered: dict[bytes | str, tuple[float, ApiKey]] = {}
         self.used: set[str] = set()
-        """Names of the operators seen since the last note of it was made in the ledger."""
+        """Names of the operators seen since their use was last recorded in the ledger."""
 
     def caller(self, scope: Scope) -> Caller:
-        """Raises Unauthenticated, saying no more than that a key or token is not valid."""
+        """The caller of a request. Raises Unauthenticated, which only says that a key or token is not valid."""
         authorization = header(scope, b"authorization")
         if authorization is None:
             raise Unauthenticated("no key or token", hint="Authorization: Bearer …")
@@ -137,8 +137,8 @@ class Authenticator:
         return Caller(None, user_id, True)
 
     def _known(self, name: T, read: Callable[[T], ApiKey | None]) -> ApiKey | None:
-        """An operator, by the hash of a key or by name: read from a ledger on this machine at each call; asked of
-        another host once in REMEMBER_S.
+        """An operator, by the hash of a key or by name: read at each call from a ledger on this machine; read at most
+        once in REMEMBER_S from another host.
         """
         if self._is_local:
             return read(name)
@@ -155,21 +155,21 @@ class Authenticator:
 
 
 class NoAuthenticator:
-    """`--no-auth`: everybody on this machine is an operator."""
+    """`--no-auth`: every caller on this machine is an operator."""
 
     def __init__(self) -> None:
         self.used: set[str] = set()
 
     def caller(self, scope: Scope) -> Caller:
-        """Raises Forbidden for what a web page sent.
+        """The caller of a request. Raises Forbidden for a request of a web page.
 
-        A page in the browser of this machine's user can send requests here too, under its own name (`Host`, where it
-        made that name point here) or from its own place (`Origin`); programs and terminals do neither.
+        A page in a browser on this machine can send requests here too, under its own name (`Host`, if it made that name
+        resolve to this machine) or from its own origin (`Origin`). Programs and terminals do neither.
         """
         host = (header(scope, b"host") or b"").decode("latin-1")
         origin = header(scope, b"origin")
         if not is_loopback(urlsplit(f"//{host}").hostname or ""):
-            raise Forbidden("--no-auth answers to localhost alone", hint=f"call it by its address: {LOOPBACK}")
+            raise Forbidden("--no-auth answers only requests to localhost", hint=f"use the address {LOOPBACK}")
         if origin is not None and origin.decode("latin-1") != f"http://{host}":
-            raise Forbidden("--no-auth does not answer web pages from elsewhere", hint="use an operator key")
+            raise Forbidden("--no-auth does not answer other web pages", hint="use an operator key")
         return LOCAL

@@ -1,4 +1,4 @@
-"""/docs: the OpenAPI document as one page of HTML, with no script and nothing from elsewhere."""
+"""/docs: the OpenAPI document as one HTML page, with no script and no external content."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _section(path: str, method: str, operation: dict[str, Any]) -> str:
 
 
 def _contents(operation: dict[str, Any]) -> list[dict[str, Any]]:
-    """What is answered as JSON where it succeeds."""
+    """The JSON contents of the successful answers."""
     successes = [answer["content"] for status, answer in operation["responses"].items() if int(status) < 400]
     return [content["application/json"] for content in successes[:1] if "application/json" in content]
 
@@ -94,6 +94,6 @@ def _json(value: Any) -> str:
 
 
 def _prose(text: str) -> str:
-    """Text with `code` in backquotes."""
+    """HTML of a text with `code` in backquotes."""
     parts = escape(text).split("`")
     return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))

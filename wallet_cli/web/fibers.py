@@ -1,8 +1,8 @@
-"""Plain, blocking code in an event loop, which lets the loop go on wherever it has to wait.
+"""Plain, blocking code in an event loop that lets the loop go on wherever it waits.
 
-A fiber has a stack of its own. Where it would wait for a connection it is put aside, and taken up again when the
-connection is ready: there is no second thread, which would fight the loop for the interpreter. (SQLAlchemy runs its
-plain code under asyncio in this way.)
+A fiber has its own stack. Where it would wait for a connection, it is suspended, and resumed when the connection is
+ready. No second thread is needed, which would compete with the loop for the interpreter. (SQLAlchemy runs its plain
+code under asyncio in this way.)
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 
 class Aside:
-    """A coroutine whose plain code may wait: awaiting this is awaiting the coroutine.
+    """A coroutine whose plain code may wait: awaiting this means awaiting the coroutine.
 
-    Each stretch of it, from one `await` to the next, runs as a fiber. Where that calls `until_ready`, the task waits as
-    it would at an `await`. `ended` is called after each stretch, with its fiber.
+    Each step of it, from one `await` to the next, runs as a fiber. If that calls `until_ready`, the task waits as it
+    would at an `await`. `ended` is called after each step, with its fiber.
     """
 
     def __init__(self, work: Coroutine[Any, Any, T], ended: Callable[[greenlet], None]) -> None:
@@ -44,7 +44,9 @@ class Aside:
                 go_on = partial(self._work.send, got)
 
     def _stretch(self, go_on: Callable[[], Any]) -> Generator[Any, Any, tuple[bool, Any]]:
-        """One stretch: whether it is the last, and what the coroutine answers, or waits for. Raises what it raises."""
+        """Run one step: returns whether it is the last, and the coroutine's result or what it awaits. Raises its
+        errors.
+        """
         fiber = greenlet(_ended_or_not)
         try:
             found = fiber.switch(go_on)
@@ -77,7 +79,7 @@ def wait_for(future: asyncio.Future[T]) -> T:
 
 
 def until_ready_aside(loop: asyncio.AbstractEventLoop, file: int, wanted: int, timeout_s: float) -> int:
-    """Wait, in the plain code of an Aside, until a file is ready; as Fibers.until_ready."""
+    """Wait, in the plain code of an Aside, until a file is ready, like Fibers.until_ready."""
     future: asyncio.Future[int] = loop.create_future()
 
     def ready(what: int) -> None:
@@ -89,22 +91,24 @@ def until_ready_aside(loop: asyncio.AbstractEventLoop, file: int, wanted: int, t
 
 
 class Fibers:
-    """The fibers of one event loop; all of it is for the loop's own thread."""
+    """The fibers of one event loop; only for the loop's thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
     def run(self, work: Callable[[], None]) -> None:
-        """Begin `work` as a fiber; returns when it ends or first waits. What it raises after that, the loop is told."""
+        """Start `work` as a fiber; returns when it ends or first waits. Later errors go to the loop."""
         greenlet(work).switch()
 
     def until_ready(self, file: int, wanted: int, timeout_s: float) -> int:
-        """Wait, in a fiber, until a file is ready: for what of `wanted` (bits of `selectors`), or 0 when time is up."""
+        """Wait, in a fiber, until a file is ready. Returns which of `wanted` (bits of `selectors`), or 0 when time is
+        up.
+        """
         with _watched(self._loop, file, wanted, timeout_s, _resuming()):
             return int(_suspend())
 
     def sleep(self, seconds: float) -> None:
-        """Wait, in a fiber, for so long."""
+        """Wait, in a fiber, this many seconds."""
         self._loop.call_later(seconds, _resuming(), 0)
         _suspend()
 
@@ -113,7 +117,7 @@ class Fibers:
 def _watched(
     loop: asyncio.AbstractEventLoop, file: int, wanted: int, timeout_s: float, ready: Callable[[int], Any]
 ) -> Iterator[None]:
-    """For the length of a `with` block, `ready` is called with what a file is ready for, or 0 when time is up."""
+    """During a `with` block, `ready` is called with what a file is ready for, or 0 when time is up."""
     if wanted & EVENT_READ:
         loop.add_reader(file, ready, EVENT_READ)
     if wanted & EVENT_WRITE:
@@ -130,13 +134,13 @@ def _watched(
 
 
 def _resuming() -> Callable[[int], Any]:
-    """What takes up the fiber that runs now, once it is suspended; a number is what its wait answers."""
+    """A function that resumes the present fiber once it is suspended; its argument is the result of the wait."""
     resume: Callable[[int], Any] = getcurrent().switch
     return resume
 
 
 def _suspend() -> Any:
-    """Go on with the loop, until somebody takes this fiber up."""
+    """Let the loop go on, until this fiber is resumed."""
     parent = getcurrent().parent
     assert parent is not None, "the loop itself cannot wait"
     return parent.switch()

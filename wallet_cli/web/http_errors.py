@@ -49,18 +49,18 @@ class UnsupportedMediaType(RequestError):
 
 
 FOR_STRANGERS: tuple[tuple[type[WalletError], str], ...] = (
-    (MissingPackage, "this server lacks a package that this needs"),
+    (MissingPackage, "this server does not have a package that this needs"),
     (Busy, "the server is busy"),
     (LedgerMoved, "this ledger takes no writes here"),
-    (StorageError, "the ledger cannot be read or written now; of a write, the outcome may be unknown"),
+    (StorageError, "the ledger cannot be read or written now; the outcome of a write may be unknown"),
 )
-"""What operators are told of these names paths, addresses and processes of the server's machine; of Busy, only what has
-details does.
+"""For operators these errors name paths, addresses and processes of the server's machine; of Busy, only those with
+details.
 """
 
 
 def for_strangers(error: WalletError) -> WalletError:
-    """An error as it is told to those who have no operator key; how to try again is the same."""
+    """An error for callers without an operator key; how to try again is the same."""
     for kind, words in FOR_STRANGERS:
         if isinstance(error, kind) and (error.details or kind is not Busy):
             told = copy.copy(error)

@@ -1,4 +1,4 @@
-"""The port: opening it, and shutting it so that nobody who was let in goes without an answer."""
+"""The port: opening it, and closing it so that every accepted connection gets its answer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from wallet_cli.errors import StorageError, shown
 BACKLOG = 1024
 
 HINTS = {
-    errno.EADDRINUSE: "is another server running? --port picks another",
-    errno.EACCES: "a port below 1024 needs rights; --port picks another",
+    errno.EADDRINUSE: "is another server running? choose another port with --port",
+    errno.EACCES: "a port below 1024 needs special rights; choose another port with --port",
 }
 
 SO_ATTACH_FILTER = 26
@@ -25,7 +25,7 @@ DROP_SYN = struct.pack("HBBI" * 4, 0x30, 0, 0, 13, 0x45, 0, 1, 0x02, 0x06, 0, 0,
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open a port. Raises StorageError where it cannot be had."""
+    """Open a port. Raises StorageError if that fails."""
     listener = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -40,27 +40,27 @@ def listen(host: str, port: int) -> socket.socket:
             listener.close()
         raise StorageError(
             f"cannot listen on {shown(host)} port {port}: {error.strerror or error}",
-            hint=HINTS.get(error.errno or 0, "--host is an address of this machine: 127.0.0.1, or 0.0.0.0"),
+            hint=HINTS.get(error.errno or 0, "give an address of this machine as --host: 127.0.0.1, or 0.0.0.0"),
         ) from None
     listener.setblocking(False)
     return listener
 
 
 def admit_no_more(listener: socket.socket) -> None:
-    """Let no new connection begin, while those that have begun can still be accepted.
+    """Let no new connection begin, while connections that have begun can still be accepted.
 
     Closing a port resets the connections that the kernel has made and nobody has accepted yet; a client that has sent
-    its request on one does not know what became of it. So nobody new is let in first: on Linux, with the right to, by a
-    filter that drops what opens a connection (the client tries again, and finds the port closed); elsewhere by a queue
-    that holds one at the most. Not by both: a shorter queue also drops the end of a handshake that has begun, whose
-    client takes the connection for made.
+    its request on one does not know the outcome. So new connections are stopped first: on Linux, with the necessary
+    rights, by a filter that drops the opening packets (the client retries, and finds the port closed); otherwise by a
+    queue of at most one. Not by both: a shorter queue also drops the end of a handshake that has begun, and the client
+    takes that connection for open.
     """
     if not _drop_what_opens(listener):
         listener.listen(0)
 
 
 def _drop_what_opens(listener: socket.socket) -> bool:
-    """Whether a filter could be set that drops the packets that open a connection."""
+    """Set a filter that drops packets that open a connection; returns whether that worked."""
     if sys.platform != "linux":
         return False
     program = ctypes.create_string_buffer(DROP_SYN)
@@ -74,7 +74,7 @@ def _drop_what_opens(listener: socket.socket) -> bool:
 
 
 def accept_rest(listener: socket.socket) -> Iterator[socket.socket]:
-    """The connections that the kernel has made and nobody has accepted yet, until there are none."""
+    """The connections that the kernel has made but nobody has accepted yet, until there are none."""
     with suppress(BlockingIOError):
         while True:
             connection, _ = listener.accept()

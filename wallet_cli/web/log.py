@@ -1,6 +1,6 @@
-"""Structured logs on stderr: one JSON object a line, with a request id.
+"""Structured logs on stderr: one JSON object per line, with a request id.
 
-What identifies a person or says what they own stays out: no phone number, token, key, amount or query string.
+Nothing identifies a person or what they own: no phone number, token, key, amount or query string.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from wallet_cli.domain.period import format_time
 MAX_REQUEST_ID_CHARS = 64
 REPEAT_EVERY_S = 30.0
 MAX_KINDS = 1000
-"""How many kinds of lines are told apart in that time."""
+"""How many kinds of lines are counted separately in that time."""
 
 _count = itertools.count(1)
 _start = ""
 
 
 def _new_start() -> None:
-    """Workers are forked, and must not number their requests alike."""
+    """Workers are forked, and must not use the same request numbers."""
     global _start
     _start = secrets.token_hex(4)
 
@@ -43,15 +43,15 @@ def log(event: str, **fields: Any) -> None:
 
 
 class LogHandler(logging.Handler):
-    """Other libraries' warnings as lines of this log; their texts name no caller and no content."""
+    """Writes other libraries' warnings to this log; their texts name no caller and no content."""
 
     def emit(self, record: logging.LogRecord) -> None:
         log(record.levelname.lower(), source=record.name, message=record.msg)
 
 
 class Repeated:
-    """Lines that strangers can cause, written so that they cannot fill the log: the first of a kind at once, and then,
-    every half minute, how many more there were.
+    """Lines that strangers can cause, limited so that they cannot fill the log: the first of a kind at once, and then,
+    every half minute, the number of further ones.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Repeated:
         self._times: dict[tuple[tuple[str, Any], ...], int] = {}
 
     def log(self, event: str, once: dict[str, Any], **kind: Any) -> None:
-        """`kind` says which lines are alike; `once` is what only the first of them tells."""
+        """`kind` identifies equal lines; `once` has the fields that only the first of them shows."""
         if time.monotonic() - self._since_s >= REPEAT_EVERY_S:
             self.flush()
         same = (("event", event), *sorted(kind.items()))
@@ -73,7 +73,7 @@ class Repeated:
             self._times[same] += 1
 
     def flush(self) -> None:
-        """Tell how many more there were, and begin anew."""
+        """Log how many more there were, and start again."""
         times, self._times, self._since_s = self._times, {}, time.monotonic()
         for kind, more in times.items():
             if more:
@@ -81,7 +81,7 @@ class Repeated:
 
 
 def take_over_logging() -> None:
-    """Let what libraries log come through `log`."""
+    """Send the libraries' logs through `log`."""
     logging.basicConfig(handlers=[LogHandler()], level=logging.WARNING, force=True)
 
 

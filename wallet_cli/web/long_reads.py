@@ -1,6 +1,6 @@
-"""What a server reads in a process of its own (readers.py): each is called there, with the ledger open to read.
+"""The long reads of a server (readers.py): each runs in a separate process, with the ledger open for reading.
 
-So nothing here knows of the server; and what each is given, and answers, can be pickled.
+So nothing here knows the server, and all arguments and results can be pickled.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from wallet_cli.operations.statements import Statement
 from wallet_cli.operations.transactions import Wanted
 
 MAX_EXAMINED = 100_000
-"""How many transactions one page of a search goes over; it gives a cursor to go on from."""
+"""How many transactions one page of a search examines; it returns a cursor to continue."""
 
 MAX_STATEMENT_LINES = 5_000_000
 
 CHUNK_CHARS = 64 * 1024
-"""What is shorter is sent whole, so that nothing can go wrong with it half-way."""
+"""A shorter answer is sent in one piece, so that it cannot fail half-way."""
 
 CSV_COLUMNS = fields.columns("transactions")
 
 
 class Searched(NamedTuple):
-    """A list of transactions that is asked for, as it was written."""
+    """A requested list of transactions, as text."""
 
     wallet: OwnedWallet
     start: str | None
@@ -57,7 +57,7 @@ def export(ledger: Ledger, form: str, wallet: OwnedWallet | None) -> Iterator[by
 
 
 class Asked(NamedTuple):
-    """Which wallet, and its period as it was written."""
+    """A wallet, and the period as text."""
 
     wallet: OwnedWallet
     start: str | None
@@ -65,14 +65,14 @@ class Asked(NamedTuple):
 
 
 def statement(ledger: Ledger, form: str, asked: Asked) -> Iterator[bytes]:
-    """A statement, in one of STATEMENTS. Raises InvalidInput, before anything is answered, where it is too long."""
+    """A statement, in one of STATEMENTS. Raises InvalidInput, before the answer begins, if it is too long."""
     with statements.opened(ledger, *asked) as opened:
         opened.must_have_at_most(MAX_STATEMENT_LINES, "a statement", "ask for a shorter period, with from and to")
         yield from STATEMENTS[form](opened)
 
 
 def _json(opened: Statement) -> Iterator[bytes]:
-    """In the envelope of every success, and in constant memory."""
+    """In the usual envelope, in constant memory."""
 
     def parts() -> Iterator[str]:
         yield '{"message": "statement", "data": '
@@ -83,11 +83,11 @@ def _json(opened: Statement) -> Iterator[bytes]:
 
 
 def _csv(opened: Statement) -> Iterator[bytes]:
-    """The lines, as `wallet statement -o csv` prints them."""
+    """The lines in the form of `wallet statement -o csv`."""
 
     def parts() -> Iterator[str]:
         line = _Line()
-        # Either half of this line end has a field quoted that holds it; the lines themselves end as everywhere else.
+        # With this line end, fields with either of its characters are quoted; the lines get the usual line end.
         writer = csv.writer(line, lineterminator="\r\n")
         writer.writerow(CSV_COLUMNS)
         for row in statements.lines_answer(opened):
@@ -99,7 +99,7 @@ def _csv(opened: Statement) -> Iterator[bytes]:
 
 
 class _Line:
-    """The last line that was written."""
+    """Keeps the last written line."""
 
     text = ""
 
@@ -132,7 +132,7 @@ STATEMENTS: dict[str, Callable[[Statement], Iterator[bytes]]] = {
 
 
 def in_chunks(parts: Iterator[str]) -> Iterator[bytes]:
-    """Text that comes in parts, as UTF-8 in chunks that are worth sending."""
+    """Text parts, as UTF-8 in chunks of a good size."""
     waiting: list[str] = []
     size = 0
     for part in parts:

@@ -1,7 +1,7 @@
-"""Work in the event loop that takes longer than a request should: one piece of it at a time, in slices.
+"""Work in the event loop that takes longer than a request should: one task at a time, in slices.
 
-Between two slices the loop goes round often enough for a short request to be read, carried out and answered; and only
-one caller's work is under way, so that many such callers take no more of the loop, or of the memory, than one.
+Between two slices the loop runs often enough for a short request to be read, processed and answered. Only one caller's
+work runs at a time, so many such callers take no more of the loop, or of the memory, than one.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from wallet_cli.errors import Busy
 
 SLICE_S = 0.002
 ROUNDS = 4
-"""How often the loop goes round between two slices: a short request is read, begun, carried out and answered."""
+"""How often the loop runs between two slices: a short request is read, started, processed and answered."""
 
 MAX_WAITING = 8
-"""How many callers may wait with work that has not begun."""
+"""How many callers may wait with work that has not started."""
 
 Pause = Callable[[], Awaitable[None]]
 
 
 class LongWork:
-    """Lets one caller after the other work in an event loop."""
+    """Lets one caller after the other work in the event loop."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -32,13 +32,13 @@ class LongWork:
         self._slice_began_s = 0.0
 
     def must_have_room(self) -> None:
-        """Raises Busy where too many wait already."""
+        """Raises Busy if too many wait already."""
         if self._waiting >= MAX_WAITING:
-            raise Busy(f"{self._waiting} batches are waiting already", hint="send it again in a moment")
+            raise Busy(f"{self._waiting} batches are already waiting", hint="send it again in a moment")
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Pause]:
-        """Wait for those before; within, the function that is given is to be awaited after each small step."""
+        """Wait for earlier callers. In the block, await the yielded function after each small step."""
         self._waiting += 1
         try:
             await self._lock.acquire()

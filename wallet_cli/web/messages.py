@@ -1,11 +1,11 @@
-"""One request and its answer: reading a bounded body, the two envelopes, and answers that are no JSON value.
+"""One request and its answer: reading a limited body, the two envelopes, and answers that are files.
 
 success  {"message": …, "data": …}
 failure  {"message": …, "data": null, "code": …, "details": {…}, "retryable": …, "hint": …}
 
-A failure whose message speaks of wallets lists them in the header `Wallet-Mentions`, as JSON: each as `id`, `wallet`
-(its name in the message) and `at`, where the name begins, counted in characters. So a client whose user called a wallet
-by another name can say that one.
+A failure whose message names wallets lists them in the header `Wallet-Mentions`, as JSON: each with `id`, `wallet` (its
+name in the message) and `at`, the position of the name in characters. So a client whose user used another name for a
+wallet can show that name.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from wallet_cli.errors import InvalidInput, WalletError, shown
+from wallet_cli.hints import over_http
 from wallet_cli.web.http_errors import BodyTooLarge, UnsupportedMediaType
 
 RETRY_AFTER_S = b"1"
@@ -30,7 +31,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Reply(NamedTuple):
-    """What a handler answers: HTTP status, a message for a person, and the data."""
+    """A handler's answer: HTTP status, a message for a person, and the data."""
 
     status: int
     message: str
@@ -38,11 +39,11 @@ class Reply(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """What a handler answers where it is a file rather than a JSON value: bytes, a chunk at a time (streaming.py).
+    """A handler's answer that is a file: bytes, a chunk at a time (streaming.py).
 
-    `work(ledger, *given)` makes the chunks, in a process of its own (readers.py), and has to be picklable. What it
-    raises before the first chunk is answered as any error is; after that the connection is cut, so that nobody takes a
-    part for the whole.
+    `work(ledger, *given)` makes the chunks, in a separate process (readers.py), and must be picklable. Its errors
+    before the first chunk are answered as usual; after that the connection is cut, so that nobody takes a part for the
+    whole.
     """
 
     status: int
@@ -50,15 +51,15 @@ class Stream(NamedTuple):
     work: Callable[..., Iterator[bytes]]
     given: tuple[Any, ...] = ()
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    """Further ones, such as Content-Disposition."""
+    """Further headers, such as Content-Disposition."""
 
 
 class ClientLeft(Exception):
-    """The caller closed the connection before the request was whole, or the answer."""
+    """The caller closed the connection before the request or the answer was complete."""
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
-    """The value of a header (lower-case name); None where it is missing. Raises InvalidInput where it is repeated."""
+    """The value of a header (lower-case name); None if it is missing. Raises InvalidInput if it is repeated."""
     found: bytes | None = None
     for key, value in scope["headers"]:
         if key == name:
@@ -73,14 +74,14 @@ NUMBERS = frozenset(("user", "wallet", "id", "phone", "phone_number"))
 
 TIMES = frozenset(("at", "from", "to", "start_date", "end_date"))
 SPACED_OFFSET = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d[\d:.,]*) (\d\d(?::?\d\d)?)", re.ASCII)
-"""A time of day, a space, and what can only be an offset from UTC."""
+"""A time of day, a space, and then what can only be an offset from UTC."""
 
 
 def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
     """The parameters of the URL; an empty one counts as not given. Raises InvalidInput for one unknown or repeated.
 
-    In a URL a `+` that is not written `%2B` is a space. Where a number or an offset from UTC has to follow, it can only
-    have been a `+`.
+    In a URL a `+` that is not written `%2B` is a space. Where a number or an offset from UTC must follow, the space can
+    only have been a `+`.
     """
     if not scope["query_string"]:
         return {}
@@ -100,7 +101,7 @@ def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
 
 
 def _with_plus(name: str, value: str) -> str:
-    """A value whose `+` has become a space, put right. Raises InvalidInput for any other space before a number."""
+    """Restore a `+` that became a space. Raises InvalidInput for any other space before a number."""
     if name in NUMBERS and value.startswith(" "):
         if not re.match(" [0-9]", value):
             raise InvalidInput(f"{name} does not begin with a digit or +: {shown(value)}", hint="write + as %2B")
@@ -111,11 +112,11 @@ def _with_plus(name: str, value: str) -> str:
 
 
 def media_type(scope: Scope, known: Sequence[str]) -> str:
-    """The type of the body, which is one of `known`, and in UTF-8. Raises UnsupportedMediaType."""
+    """The media type of the body, which must be one of `known`, and UTF-8. Raises UnsupportedMediaType."""
     given = (header(scope, b"content-type") or b"").decode("latin-1").lower()
     name, _, parameters = given.partition(";")
     name = name.strip()
-    # None at all is refused too: it is what a browser sends for a page that asks nobody whether it may.
+    # A missing type is refused too: a browser sends it for a page's request without a CORS check.
     if name not in known:
         raise UnsupportedMediaType(f"the body is not {' or '.join(known)}", hint=f"Content-Type: {known[0]}")
     for parameter in parameters.split(";"):
@@ -126,9 +127,9 @@ def media_type(scope: Scope, known: Sequence[str]) -> str:
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body, of at most `limit` bytes; how long it may take is for the protocol to say.
+    """The whole body, of at most `limit` bytes; the protocol limits the time.
 
-    Raises BodyTooLarge (before reading it, where its length is said), or ClientLeft.
+    Raises BodyTooLarge (before reading, if the length is given), or ClientLeft.
     """
     length = header(scope, b"content-length")
     if length is not None and int(length) > limit:
@@ -176,7 +177,7 @@ async def send_failure(
 
 
 def encoded(value: Any) -> bytes:
-    """A JSON value as bytes. The metadata of a transaction may hold whole numbers of more than 64 bits."""
+    """A JSON value as bytes. The metadata of a transaction may have whole numbers of more than 64 bits."""
     try:
         return msgspec.json.encode(value)
     except OverflowError:
@@ -191,12 +192,12 @@ def failure(error: WalletError) -> dict[str, Any]:
         "code": error.code,
         "details": error.details,
         "retryable": error.retryable,
-        "hint": error.hint,
+        "hint": over_http(error.hint),
     }
 
 
 def mentions_of(error: WalletError) -> bytes | None:
-    """The value of `Wallet-Mentions`; None where the message speaks of no wallet."""
+    """The value of `Wallet-Mentions`; None if the message names no wallet."""
     mentions: list[dict[str, Any]] = []
     at = 0
     for part in error.parts:
@@ -225,14 +226,14 @@ async def send_bytes(
 
 
 def attachment(name: str) -> tuple[bytes, bytes]:
-    """The header that gives a file its name, which is plain: letters, digits, dots and dashes."""
+    """The header with a file's name, which has only letters, digits, dots and dashes."""
     return b"content-disposition", f'attachment; filename="{name}"'.encode("ascii")
 
 
 def answer_headers(
     content_type: bytes, request_id: str, *more: tuple[bytes, bytes], close: bool
 ) -> list[tuple[bytes, bytes]]:
-    """What every answer says of itself."""
+    """The headers of every answer."""
     headers = [
         (b"content-type", content_type),
         (b"x-request-id", request_id.encode("latin-1")),

@@ -1,4 +1,4 @@
-"""What /metrics tells, in Prometheus' words. Nothing in it names a user, a wallet or an amount."""
+"""The metrics at /metrics, in Prometheus' format. Nothing in them names a user, a wallet or an amount."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wallet_cli.web.supervisor import METRICS_FOLDER_VARIABLE
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
-# One more line for each count, of when it began, which nobody asks for.
+# They would be one more line for each counter: its start time, which nobody needs.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
@@ -43,22 +43,22 @@ class Metrics:
         )
         self._retries = Counter(
             "wallet_retries_total",
-            "Batches carried out again after a collision with another server's",
+            "Batches that ran again after a collision with another server's",
             registry=registry,
         )
         self._depth = Gauge(
             "wallet_inbox_commands", "Commands waiting for a turn", multiprocess_mode="livesum", registry=registry
         )
-        self._reads = Gauge("wallet_long_reads", "Long reads under way", multiprocess_mode="livesum", registry=registry)
+        self._reads = Gauge("wallet_long_reads", "Running long reads", multiprocess_mode="livesum", registry=registry)
         self._reads_waiting = Gauge(
-            "wallet_long_reads_waiting", "Long reads that wait", multiprocess_mode="livesum", registry=registry
+            "wallet_long_reads_waiting", "Waiting long reads", multiprocess_mode="livesum", registry=registry
         )
         self._log_bytes = Gauge(
             "wallet_log_bytes", "SQLite's log beside the ledger", multiprocess_mode="livemax", registry=registry
         )
         self._log_pinned = Gauge(
             "wallet_log_pinned",
-            "Whether the log has grown and a reader keeps it from being cut",
+            "Whether the log has grown and a reader prevents its truncation",
             multiprocess_mode="livemax",
             registry=registry,
         )
@@ -85,7 +85,7 @@ class Metrics:
             self._retries.inc(report.retries)
 
     def page(self, depth: int, readers: Readers) -> bytes:
-        """The page, of this process or, where there are several workers, of all of them."""
+        """The page of this process, or of all workers."""
         self._depth.set(depth)
         self._reads.set(readers.under_way)
         self._reads_waiting.set(readers.waiting)

@@ -25,16 +25,16 @@ Json = dict[str, Any]
 
 ABOUT = """\
 Stored value: users, wallets, credits and debits. Amounts are strings in answers, and may be numbers or strings in\
- requests. Fields may be added to answers; none is renamed or dropped.
+ requests. Fields may be added to answers; none is renamed or removed.
 
-A path answers 405, `method_not_allowed`, to another method, and what is no path 404, `not_found`. A server that was\
- started with `--no-auth` answers 403, `forbidden`, to pages of a browser."""
+A path answers 405, `method_not_allowed`, to another method, and an unknown path 404, `not_found`. A server that was\
+ started with `--no-auth` answers 403, `forbidden`, to web pages in a browser."""
 
 WHO: dict[Callable[[Caller], None], str] = {
-    Caller.may_call: "For operators; for users, of what is their own.",
-    Caller.must_write: "For operators whose keys may write; for users, of what is their own.",
+    Caller.may_call: "For operators; for users, only their own data.",
+    Caller.must_write: "For operators with a key that may write; for users, only their own data.",
     Caller.must_be_operator: "For operators.",
-    Caller.must_be_writing_operator: "For operators whose keys may write.",
+    Caller.must_be_writing_operator: "For operators with a key that may write.",
 }
 
 WORDS: dict[Refusal, str] = {
@@ -45,8 +45,8 @@ WORDS: dict[Refusal, str] = {
     errors.WalletNotFound: "there is no such wallet, or it is not this caller's",
     errors.TransactionNotFound: "there is no such transaction, or it is not this caller's",
     errors.HoldNotFound: "there is no such hold",
-    errors.KeyNotFound: "there is no operator key of that name",
-    http_errors.MethodNotAllowed: "another method; `Allow` names those that there are",
+    errors.KeyNotFound: "there is no operator key with that name",
+    http_errors.MethodNotAllowed: "another method; `Allow` has the allowed ones",
     http_errors.NoSuchRoute: "there is nothing at this path",
     http_errors.TooSlow: "the body took too long",
     errors.InsufficientFunds: (
@@ -54,30 +54,30 @@ WORDS: dict[Refusal, str] = {
     ),
     errors.WalletNotActive: "the wallet is frozen or closed (details: `status`)",
     errors.WalletNotEmpty: "the wallet has a balance or holds (details: `balance`, `held`)",
-    errors.BalanceOverflow: "the totals of the wallet would pass what can be counted (details: `most`)",
-    errors.LimitExceeded: "a limit of the wallet stands against it (details: `limit`, `available`, `shortfall`)",
+    errors.BalanceOverflow: "the totals of the wallet would exceed the maximum (details: `most`)",
+    errors.LimitExceeded: "it would exceed a limit of the wallet (details: `limit`, `available`, `shortfall`)",
     errors.HoldNotOpen: "the hold has ended (details: `status`, `ended_at`)",
     errors.CaptureExceedsHold: "the hold keeps less (details: `amount`, `captured`, `available`, `shortfall`)",
     errors.NotReversible: "it is itself a reversal (details: `reverses`)",
     errors.ReversalExceedsOriginal: "less of it is left (details: `amount`, `reversed`, `available`, `shortfall`)",
-    errors.UserExists: "the number is registered already",
-    errors.WalletExists: "the user has a wallet of this type already",
-    errors.KeyExists: "there is, or was, an operator key of that name",
+    errors.UserExists: "the number is already registered",
+    errors.WalletExists: "the user already has a wallet of this type",
+    errors.KeyExists: "there is, or was, an operator key with that name",
     errors.KeyReused: "the key was used for another request (details: `transaction` or `hold`)",
-    errors.RestoreConflict: "an export is being read back into the ledger",
-    errors.TimeConflict: "history is added to at its end only (details: `last_at`)",
+    errors.RestoreConflict: "an export is being imported into the ledger",
+    errors.TimeConflict: "a wallet takes new transactions only after its last one (details: `last_at`)",
     http_errors.BodyTooLarge: "the body has more bytes than allowed",
-    http_errors.UnsupportedMediaType: "the body is not of the type that is described, or not in UTF-8",
-    errors.InternalError: "a fault of the server; safe to send again with the same key",
+    http_errors.UnsupportedMediaType: "the body has another type than described, or is not UTF-8",
+    errors.InternalError: "a bug in the server; safe to send again with the same key",
     errors.Busy: "send it again with the same key, after `Retry-After` seconds",
     errors.StorageError: "the ledger cannot be read or written; send it again with the same key",
     errors.LedgerMoved: "the ledger takes no writes here (details: `state`, `since`, and where it went)",
 }
-"""What each refusal says; `code` and status are the class's."""
+"""The text of each refusal; `code` and status come from the class."""
 
 
 def told(refusals: Iterable[Refusal]) -> str:
-    """Refusals of one status, in words."""
+    """The refusals of one status, in words."""
     return "; ".join(f"`{refusal.code}`: {WORDS[refusal]}" for refusal in refusals) + "."
 
 
@@ -89,7 +89,7 @@ def by_status(refusals: Iterable[Refusal]) -> dict[int, list[Refusal]]:
 
 
 class _Document:
-    """What is needed of others while an operation is described."""
+    """What describing the operations needs in common."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         requests = dict.fromkeys(each.body for each in operations if isinstance(each.body, type))
@@ -155,7 +155,7 @@ class _Document:
 
 
 def failed(refusal: Refusal) -> Json:
-    """An example of a failure. Its details have the names that its words give."""
+    """An example of a failure. Its details have the names in its text."""
     about, _, details = WORDS[refusal].partition(" (details: ")
     return {
         "message": about,

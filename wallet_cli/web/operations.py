@@ -1,4 +1,4 @@
-"""Every endpoint of the API, declared once: routing (app.py) and the OpenAPI document (openapi.py) are made from this.
+"""All endpoints of the API, declared once: routing (app.py) and the OpenAPI document (openapi.py) are made from this.
 
 To add one: a handler in routes/, and an Operation here.
 """
@@ -71,11 +71,11 @@ Refusal = type[WalletError]
 
 
 ALWAYS: tuple[Refusal, ...] = (InvalidInput, Unauthenticated, InternalError, Busy, StorageError)
-"""What any endpoint may answer."""
+"""The refusals that any endpoint may give."""
 
 
 class File(NamedTuple):
-    """An answer that is no JSON value (messages.Stream): its types; `answer` is the JSON that it may be instead."""
+    """An answer that is a file (messages.Stream): its media types; `answer` is the JSON that it may be instead."""
 
     content_types: tuple[str, ...]
     answer: type | None = None
@@ -84,11 +84,10 @@ class File(NamedTuple):
 class Operation(NamedTuple):
     """An endpoint.
 
-    `answer` is one of operations/fields.py, a list of one, or a file. `body` is what is sent: JSON of that type, or a
-    file of one of these types, each with an example. `example` is what an example of a JSON body has besides what is
-    needed.
-    `may_call` is a method of Caller that raises Forbidden. `refusals` are those beyond what every such endpoint has
-    (`refused_by`). Where `keyed`, it takes an `Idempotency-Key`; it answers 201, and 200 where the key had been used.
+    `answer` is one of operations/fields.py, a list of one, or a file. `body` is the request: JSON of that type, or a
+    file of one of these types, each with an example. `example` has further fields for the example of a JSON body.
+    `may_call` is a method of Caller that raises Forbidden. `refusals` are those in addition to the ones of every such
+    endpoint (`refused_by`). If `keyed`, it takes an `Idempotency-Key`; it answers 201, or 200 if the key was used.
     """
 
     method: str
@@ -107,7 +106,7 @@ class Operation(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The handler's, as the operationId has it: `createUser`."""
+        """The handler's name as operationId: `createUser`."""
         first, *rest = self.handler.__name__.split("_")
         return first + "".join(map(str.capitalize, rest))
 
@@ -118,22 +117,22 @@ class Operation(NamedTuple):
 
     @property
     def item(self) -> type | None:
-        """The answer that is JSON, or what a list of them holds; None where it is a file alone."""
+        """The JSON answer, or the item of a list; None if the answer is only a file."""
         answer = self.answer.answer if isinstance(self.answer, File) else self.answer
         return answer.__args__[0] if isinstance(answer, GenericAlias) else answer
 
     @property
     def reply(self) -> str:
-        """What the envelope of its answer is called."""
+        """The name of the envelope of its answer."""
         return f"{self.item.__name__ if self.item else ''}{'List' * isinstance(self.answer, GenericAlias)}Reply"
 
     @property
     def statuses(self) -> tuple[int, ...]:
-        """Those of a success."""
+        """The status codes of a success."""
         return (201, 200) if self.keyed else (self.status,)
 
     def refused_by(self) -> tuple[Refusal, ...]:
-        """Every refusal that it can give, by status."""
+        """All refusals that it can give, by status."""
         found = [*ALWAYS, *self.refusals]
         if self.may_call is not Caller.may_call:
             found.append(Forbidden)
@@ -146,7 +145,7 @@ READ_WALLET = (UserNotFound, WalletNotFound)
 
 
 def refused_as(command: type[Single], *never: Refusal) -> tuple[Refusal, ...]:
-    """What a command's rule refuses with, but for what this endpoint never gives; and that the ledger has moved."""
+    """The refusals of a command's rule, except those that this endpoint never gives; and LedgerMoved."""
     return (*(each for each in refusals_of(command) if each not in (*ALWAYS, *never)), LedgerMoved)
 
 
@@ -160,14 +159,14 @@ IMPORT_EXAMPLES = {
     "application/x-ndjson": '{"wallet": "1/type1", "amount": "19.99", "kind": "credit", "key": "order-7"}\n',
     "text/csv": "wallet,amount,kind,note\n1/type1,5.00,debit,Lunch\n",
 }
-STREAMED = "It is of one moment, and sent as it is read; what cannot be sent whole ends before its end."
+STREAMED = "It shows one moment, and is sent while it is read; if that fails, the answer ends early, without its end."
 
 TAGS = {
     "users": "Users, and tokens for them",
-    "wallets": "Wallets: their balances, limits and life",
+    "wallets": "Wallets: their balances, limits and status",
     "transactions": "Credits, debits, transfers and reversals",
     "batches": "Many transactions in one request",
-    "holds": "Money kept from being spent, to be captured later",
+    "holds": "Money kept from being spent, for a later capture",
     "statements": "A wallet over a period",
     "import_export": "The ledger as a file, and files into it",
     "import_chunks": "Files in parts",
@@ -183,22 +182,22 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "GET", "/users", users.list_users, "List all users", fields.UserPage, (), OPERATOR, query=parameters.PAGE,
-        description="In the order in which they registered.",
+        description="In the order of registration.",
     ),
     Operation("GET", "/users/{user_id}", users.get_user, "Get a user", fields.User, (UserNotFound,), OPERATOR),
     Operation(
         "POST", "/tokens", users.create_token, "Make a token for a user", fields.Token,
         (UserNotFound,), WRITING_OPERATOR, requests.TokenRequest, status=201,
-        description="Good for this ledger. It ends with the key that asked for it.",
+        description="Valid for this ledger. It ends with the key that asked for it.",
     ),
     Operation(
         "GET", "/wallets", wallets.list_wallets, "List all wallets", fields.WalletPage, (), OPERATOR,
-        query=parameters.PAGE, description="In the order in which they were opened.",
+        query=parameters.PAGE, description="In the order of opening.",
     ),
     Operation(
         "POST", "/wallet/create", wallets.create_wallet, "Open a wallet", fields.Wallet,
         refused_as(OpenWallet), WRITING_OPERATOR, requests.NewWallet, keyed=True,
-        description="Each user's wallets have keys of their own.",
+        description="Keys are separate for each user.",
     ),
     Operation(
         "GET", "/wallet/get/{user_id}", wallets.get_wallets, "List a user's wallets", list[fields.Wallet],
@@ -211,12 +210,12 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST", "/wallet/limits", wallets.set_limits, "Set a wallet's limits", fields.Wallet,
         refused_as(SetLimits), WRITING_OPERATOR, requests.NewLimits,
-        description="Those that are given; the others stay.", example={"daily_debit": "100.00"},
+        description="Changes the given ones; the others stay.", example={"daily_debit": "100.00"},
     ),
     Operation(
         "POST", "/wallet/freeze", wallets.freeze_wallet, "Freeze a wallet", fields.Wallet,
         refused_as(SetStatus, WalletNotEmpty), WRITING_OPERATOR, requests.OneWallet,
-        description="Nothing goes into or out of it until it is unfrozen.",
+        description="No money goes in or out until it is unfrozen.",
     ),
     Operation(
         "POST", "/wallet/unfreeze", wallets.unfreeze_wallet, "Make a frozen wallet active again", fields.Wallet,
@@ -225,40 +224,41 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST", "/wallet/close", wallets.close_wallet, "Close a wallet for good", fields.Wallet,
         refused_as(SetStatus, WalletNotActive), WRITING_OPERATOR, requests.OneWallet,
-        description="Its balance has to be 0, with no holds.",
+        description="Its balance must be 0, with no open holds.",
     ),
     Operation(
         "POST", "/transactions/create", transactions.create_transaction, "Credit or debit a wallet", fields.Transaction,
         refused_as(Post), USER, requests.NewTransaction, keyed=True,
-        description="Durable when answered. Users may debit their own wallets.",
+        description="On disk when answered. Users may debit their own wallets.",
     ),
     Operation(
         "POST", "/transactions/batch", batches.create_transactions, "Credit or debit many wallets", fields.BatchResult,
         refused_as(Post), USER, requests.Batch,
         description=(
-            "Up to 10,000 transactions: a result an item, in order. With `atomic`, all or none: the first refusal is"
+            "Up to 10,000 transactions: one result for each item, in order. With `atomic`, all or none: the first"
+            " refusal is"
             " the answer, with its `index` in `details`."
         ),
     ),
     Operation(
         "POST", "/transfers/create", transactions.create_transfer, "Move money from one wallet to another",
         fields.Transfer, refused_as(Transfer), USER, requests.NewTransfer, keyed=True,
-        description="In one step; users, between their own wallets. The key is the source's.",
+        description="In one step. Users: between their own wallets. The key belongs to the source wallet.",
         example={"to_user_id": 2, "to_wallet_id": 2},
     ),
     Operation(
-        "POST", "/transactions/reverse", transactions.reverse_transaction, "Take a transaction back, or a part of it",
+        "POST", "/transactions/reverse", transactions.reverse_transaction, "Reverse a transaction, or a part of it",
         fields.Transaction, refused_as(Reverse),
         WRITING_OPERATOR, requests.NewReversal, keyed=True,
-        description="By a new transaction. With `force`, past floors and limits.",
+        description="With a new transaction. `force` ignores minimums and limits.",
     ),
     Operation(
         "GET", "/transactions/get/{user_id}/{wallet_id}", transactions.list_transactions, "List transactions",
         fields.TransactionPage, READ_WALLET, query=parameters.TRANSACTIONS,
         description=(
-            "The newest first: all, or those that fit each parameter that is given. A request goes over at most"
+            "The newest first: all, or those that match all given parameters. A request examines at most"
             f" {MAX_EXAMINED:,} of them, so with parameters a page may have fewer than `limit`, or none, and a"
-            " `next_cursor` all the same: go on until that is null."
+            " `next_cursor`: continue until that is null."
         ),
     ),
     Operation(
@@ -267,14 +267,14 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST", "/transactions/get/total_in_period", transactions.total_in_period,
-        "Total the credits and debits of a period", fields.Total, READ_WALLET, body=requests.TotalQuery,
+        "Add up the credits and debits of a period", fields.Total, READ_WALLET, body=requests.TotalQuery,
         example={"start_date": "2024-04-19T05:27:13", "end_date": "2024-04-19T05:40:00"},
     ),
     Operation(
         "POST", "/holds/create", holds.create_hold, "Place a hold", fields.Hold,
         refused_as(PlaceHold),
         WRITING_OPERATOR, requests.NewHold, keyed=True,
-        description="It keeps money from being spent, to be captured later, and ends by itself when it expires.",
+        description="It keeps money from being spent, for a later capture, and ends when it expires.",
     ),
     Operation(
         "POST", "/holds/capture", holds.capture_hold, "Debit what a hold keeps, or a part of it", fields.Transaction,
@@ -284,23 +284,24 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "POST", "/holds/void", holds.void_hold, "Void a hold", fields.Hold,
         refused_as(VoidHold), WRITING_OPERATOR, requests.OneHold,
-        description="What it kept can be spent again.",
+        description="Its amount is available again.",
     ),
     Operation(
         "GET", "/holds/get/{user_id}/{wallet_id}", holds.list_holds, "List holds", fields.HoldPage, READ_WALLET,
-        query=parameters.PAGE, description="The newest first, ended ones too.",
+        query=parameters.PAGE, description="The newest first, including ended ones.",
     ),
     Operation(
         "GET", "/wallet/statement/{user_id}/{wallet_id}", statements.get_statement, "Get a statement",
         File(tuple(kind.decode() for form, kind in statements.FORMS.items() if form != "json"), fields.Statement),
         READ_WALLET,
         query=(*parameters.PERIOD, in_query("format", "The form of the statement.", one_of(statements.FORMS, "json"))),
-        description=f"Balances, totals by kind, and every transaction, the oldest first; csv: these alone. {STREAMED}",
+        description="Balances, totals by kind, and every transaction, the oldest first; csv has only the"
+        f" transactions. {STREAMED}",
     ),
     Operation(
         "GET", "/export", import_export.export_ledger, "Export the ledger", EXPORTED, (RestoreConflict,), OPERATOR,
         query=(EXPORT_FORMAT,),
-        description=f"jsonl can be imported again, hledger and beancount check the others. {STREAMED}",
+        description=f"jsonl can be imported; hledger and beancount read the others. {STREAMED}",
     ),
     Operation(
         "GET", "/export/{user_id}/{wallet_id}", import_export.export_wallet, "Export a wallet", EXPORTED,
@@ -311,23 +312,24 @@ OPERATIONS: tuple[Operation, ...] = (
         WRITING_OPERATOR, {kind: IMPORT_EXAMPLES[kind] for kind in import_export.IMPORTS},
         (
             flag("create", "Register users and open wallets that are missing."),
-            flag("dry_run", "Through the same rules, and change nothing."),
-            flag("atomic", "All lines, or none where one is refused."),
+            flag("dry_run", "Check the lines by the rules, and change nothing."),
+            flag("atomic", "All lines, or none if one is refused."),
             flag("sort", "Apply the lines in the order of their times."),
             in_query(
                 "duplicates",
-                "What to do with lines without a key that are there already; without it, the file is refused.",
+                "What to do with lines without a key that are already in the ledger; without it, the file is refused.",
                 one_of(import_export.DUPLICATES),
             ),
-            in_query("delimiter", "CSV: what separates columns; without it, the header shows."),
+            in_query("delimiter", "CSV: the column separator; without it, taken from the header."),
             in_query("decimal", "CSV: the decimal sign, `,` or `.`; the other one is for groups of digits."),
             in_query("dates", "CSV: `dmy` for 31/12/2024, `mdy` for 12/31/2024."),
-            in_query("encoding", "CSV: such as `cp1252`; without it, UTF-8, or what its byte order mark says."),
+            in_query("encoding", "CSV: such as `cp1252`; without it, UTF-8, or that of the byte order mark."),
             in_query("map", "CSV: columns of other programs, as in `Betrag=amount,Datum=at`."),
-            in_query("wallet", "CSV: the wallet of every line, where the file has no column for it."),
+            in_query("wallet", "CSV: the wallet of every line, if the file has no column for it."),
         ),
         description=(
-            "JSON lines or CSV of at most 8 MiB, each line through the same rules; what was read before is not applied"
+            "JSON lines or CSV of at most 8 MiB, each line through the same rules; lines imported before are not"
+            " applied"
             " again. After 503, what was applied stays: send the same file again."
         ),
     ),
@@ -335,18 +337,18 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST", "/import/part", import_chunks.import_part, "Import a part of a file", fields.PartResult, (LedgerMoved,),
         WRITING_OPERATOR,
         {import_chunks.PART_TYPE: '{"numbers": [7]}\n' + IMPORT_EXAMPLES[import_chunks.PART_TYPE]},
-        description="As `wallet import` does remotely: a line that says what goes with them, then lines as JSON.",
+        description="Used by a remote `wallet import`: one line about the part, then its lines as JSON.",
     ),
     Operation(
-        "GET", "/lookup/user", lookup.find_user, "Find a user as people name one", fields.User, (UserNotFound,),
+        "GET", "/lookup/user", lookup.find_user, "Find a user by USER", fields.User, (UserNotFound,),
         query=(parameters.USER, parameters.REGION),
     ),
     Operation(
-        "GET", "/lookup/wallet", lookup.find_wallet, "Find a wallet as people name one", fields.WalletThen, READ_WALLET,
-        query=(parameters.WALLET, parameters.REGION, parameters.AT), description="Now, or at the end of a time past.",
+        "GET", "/lookup/wallet", lookup.find_wallet, "Find a wallet by WALLET", fields.WalletThen, READ_WALLET,
+        query=(parameters.WALLET, parameters.REGION, parameters.AT), description="Now, or at a past time.",
     ),
     Operation(
-        "GET", "/lookup/wallets", lookup.find_wallets, "Find the wallets of a user as people name one",
+        "GET", "/lookup/wallets", lookup.find_wallets, "Find the wallets of a user by USER",
         fields.WalletPage, (UserNotFound,), query=(parameters.USER, parameters.REGION, *parameters.PAGE),
     ),
     Operation(
@@ -354,21 +356,21 @@ OPERATIONS: tuple[Operation, ...] = (
         fields.TransactionDetail, (TransactionNotFound,), query=(parameters.TRANSACTION,),
     ),
     Operation(
-        "GET", "/verify", lookup.verify, "Prove the ledger, or a wallet", fields.Verification,
+        "GET", "/verify", lookup.verify, "Verify the ledger, or a wallet", fields.Verification,
         (*READ_WALLET, RestoreConflict), OPERATOR, query=(parameters.ONE_WALLET, parameters.REGION),
-        description="Works out every total, sequence number and hash again; 503 names the first bad row.",
+        description="Computes every total, sequence number and hash again; a 503 names the first bad row.",
     ),
     Operation("GET", "/ledger", ledger.get_ledger, "Get the ledger's settings", fields.Ledger),
     Operation(
         "POST", "/ledger", ledger.set_ledger, "Change the ledger's settings", fields.Ledger, refused_as(SetLedger),
         WRITING_OPERATOR, requests.NewLedgerSettings,
-        description="Those that are given; what has happened stays as it was.",
+        description="Changes the given ones; earlier transactions stay as they are.",
         example={"timezone": "Asia/Kolkata"},
     ),
     Operation("GET", "/keys", api_keys.list_keys, "List operator keys", list[fields.OperatorKey], (), OPERATOR),
     Operation(
         "POST", "/keys", api_keys.create_key, "Make an operator key", fields.CreatedKey, refused_as(AddApiKey),
-        WRITING_OPERATOR, requests.NewKey, status=201, description="It is shown this once.",
+        WRITING_OPERATOR, requests.NewKey, status=201, description="It is shown only this once.",
     ),
     Operation(
         "POST", "/keys/revoke", api_keys.revoke_key, "Revoke an operator key", fields.OperatorKey,

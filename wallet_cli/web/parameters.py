@@ -1,4 +1,4 @@
-"""Parameters of requests, in the path, the query and the headers, as OpenAPI describes them."""
+"""Parameters of requests, in the path, the query and the headers, for OpenAPI."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def flag(name: str, description: str) -> Parameter:
 
 
 def cursor(pattern: str) -> Parameter:
-    return in_query("cursor", "The `next_cursor` of the page before.", {"type": "string", "pattern": pattern})
+    return in_query("cursor", "The `next_cursor` of the previous page.", {"type": "string", "pattern": pattern})
 
 
 def in_path(path: str) -> list[Parameter]:
-    """The parameters that stand in a path."""
+    """The parameters in a path."""
     return [
         {"name": name, "in": "path", "required": True, "description": PATH[name][0], "schema": PATH[name][1]}
         for name in re.findall(r"\{(\w+)\}", path)
@@ -60,21 +60,21 @@ KEY = {
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!-~]([ -~]*[!-~])?$"},
     "description": (
-        "Makes it safe to send again: the first answer is given again (200), nothing is applied twice. The keys of"
-        " users' tokens and those of operators are two sets."
+        "Makes it safe to send again: the first answer comes again (200), nothing is applied twice. The keys of"
+        " users and of operators are separate."
     ),
 }
 LIMIT = in_query(
     "limit",
-    "How many a page has at most.",
+    "The most that a page has.",
     {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
 )
-COUNT = flag("count", "Say how many things the whole list has.")
+COUNT = flag("count", "Include the length of the whole list.")
 PAGE = (LIMIT, cursor("^([0-9]+)?$"), COUNT)
 AMOUNT = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?)?$"}
 PERIOD = (
-    in_query("from", "ISO 8601: from then on."),
-    in_query("to", "ISO 8601: up to the end of the unit that it is written in."),
+    in_query("from", "ISO 8601: from this time on."),
+    in_query("to", "ISO 8601: up to the end of its unit (day, minute, …)."),
 )
 TRANSACTIONS = (
     LIMIT,
@@ -82,16 +82,18 @@ TRANSACTIONS = (
     COUNT,
     *PERIOD,
     in_query("kind", "Only those of this kind.", one_of(KINDS)),
-    in_query("min", "Amounts from this on.", AMOUNT),
-    in_query("max", "Amounts up to this.", AMOUNT),
-    in_query("text", "Notes with this in them, in either case.", {"type": "string", "maxLength": MAX_NOTE_CHARS}),
-    in_query("key", "The one with this key.", {"type": "string", "maxLength": 255}),
+    in_query("min", "Amounts of at least this.", AMOUNT),
+    in_query("max", "Amounts of at most this.", AMOUNT),
+    in_query(
+        "text", "Notes that contain this, in upper or lower case.", {"type": "string", "maxLength": MAX_NOTE_CHARS}
+    ),
+    in_query("key", "The transaction with this key.", {"type": "string", "maxLength": 255}),
 )
 USER = in_query("user", "A phone number, or a user id, as in `id:1`.", required=True)
 WALLET = in_query("wallet", "USER or USER/TYPE, as in `9886977544/savings`.", required=True)
-ONE_WALLET = in_query("wallet", "One wallet alone, as people name it.")
+ONE_WALLET = in_query("wallet", "One wallet, as USER or USER/TYPE.")
 REGION = in_query("region", REGION_WORDS)
-AT = in_query("at", "ISO 8601: the balance at the end of the unit that it is written in.")
+AT = in_query("at", "ISO 8601: the balance at the end of its unit (day, minute, …).")
 TRANSACTION = in_query(
     "id", "As in `1-17`.", {"type": "string", "pattern": "^[0-9]+-[0-9]+$", "examples": ["1-17"]}, required=True
 )

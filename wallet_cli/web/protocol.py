@@ -1,15 +1,16 @@
-"""uvicorn's HTTP protocol, made strict: one reading of each request, a deadline for each state, bounds over all.
+"""uvicorn's HTTP protocol, made strict: one reading of each request, a deadline for each state, and limits.
 
-**One reading.** What could be read in two ways, by a proxy and by us, is refused, and the connection closed. Who asks
-for another protocol is answered in this one, and nothing behind that request is read. Trailer fields are dropped. An
-answer never overtakes the one before it, a refusal's neither.
+**One reading.** Requests that a proxy and this server could read in two ways are refused, and the connection closed. A
+request for another protocol is answered in this one, and nothing after that request is read. Trailer fields are
+dropped. Answers keep their order, also those of refusals.
 
-**Deadlines.** A connection is always in one state that has one (docs/serve.md lists them); `_settle` sets it.
+**Deadlines.** A connection is always in exactly one state, which has a deadline (docs/serve.md lists them); `_settle`
+sets it.
 
-**Bounds.** Beyond `max_connections` the one that has been idle longest makes room; where none is idle, the new one is
-answered 503. Bodies of all connections together have a bound too (`Connections`).
+**Limits.** Beyond `max_connections`, the connection that was idle longest is closed; if none is idle, the new one gets
+a 503. The bodies of all connections together have a limit too (`Connections`).
 
-And the head and the body of an answer, which uvicorn writes one after the other, are sent as one.
+The head and the body of an answer, which uvicorn writes one after the other, are sent in one piece.
 """
 
 from __future__ import annotations
@@ -36,29 +37,29 @@ BODY_DEADLINE_S = 10.0
 KEEP_ALIVE_S = 30.0
 WRITE_DEADLINE_S = 30.0
 HANG_UP_DEADLINE_S = 2.0
-"""How long a caller who is still sending has to read that it was refused. Closed at once, it might never see it."""
+"""How long a caller who is still sending has to read its refusal. If closed at once, it might never see it."""
 
 MAX_DROPPED_BYTES = 8 * 1024 * 1024
-"""How much of what it still sends is taken and dropped."""
+"""How much more of its data is read and dropped."""
 
 MAX_HEADER_BYTES = 32 * 1024
 MAX_CONNECTIONS = 1000
 MAX_PIPELINED = 100
-"""How many requests may wait behind one that is being answered; the connection is closed after the last of them."""
+"""How many requests may wait for an earlier answer; the connection is closed after the last of them."""
 
 SMALL_BODY_BYTES = 64 * 1024
-"""So much a connection may always hold."""
+"""This much a connection may always use."""
 
 MAX_LARGE_BODIES_BYTES = 64 * 1024 * 1024
-"""How much all connections together may hold beyond that, from the first byte until the request is answered."""
+"""How much all connections together may use beyond that, from the first byte until the request is answered."""
 
 QUEUED_REQUEST_BYTES = 4096
-"""What a request that waits behind another takes, about."""
+"""About the size of a waiting request."""
 
 LINGER_S = 0.5
 
 WATCHED = frozenset((b"host", b"content-length", b"transfer-encoding", b"te", b"upgrade", b"http2-settings", b"expect"))
-"""Headers that say where a request is for, where it ends, and in what it is to be answered."""
+"""Headers that say for whom a request is, where it ends, and in which protocol to answer."""
 
 HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[([0-9A-Fa-f:.]+)\])(?::([0-9]{0,5}))?")
 DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
@@ -67,20 +68,20 @@ HEAD, BODY, IDLE = "head", "body", "idle"
 
 
 class Connections:
-    """What the connections of one process share."""
+    """The shared state of a process's connections."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.idle: dict[BoundedProtocol, None] = {}
-        """Those with no request in progress, the longest idle first."""
+        """Connections without a running request, the longest idle first."""
         self._large: dict[BoundedProtocol, int] = {}
-        """Bytes held beyond SMALL_BODY_BYTES, the oldest first."""
+        """Bytes in use beyond SMALL_BODY_BYTES, the oldest first."""
         self._held = 0
 
     def make_room(self) -> bool:
-        """Close the connection that has been idle longest; whether there was one.
+        """Close the connection that was idle longest; returns whether there was one.
 
-        One that has not taken all of its answer yet is not idle.
+        A connection that has not received all of its answer is not idle.
         """
         for connection in self.idle:
             if connection.transport.get_write_buffer_size() == 0:
@@ -89,9 +90,9 @@ class Connections:
         return False
 
     def hold(self, connection: BoundedProtocol, size: int) -> None:
-        """Count so many bytes as held. Beyond the bound, the body that has been coming in longest is refused.
+        """Count these bytes as in use. Beyond the limit, refuse the body that has been coming in longest.
 
-        Who sends at a usual speed has sent it all before it is the oldest.
+        A sender of usual speed has sent everything before its body is the oldest.
         """
         self._held += size - self._large.get(connection, 0)
         self._large[connection] = size
@@ -107,9 +108,9 @@ class Connections:
 
 
 class JoiningTransport:
-    """A transport that sends what is written in two parts as one: a system call, and a packet, less an answer.
+    """A transport that joins writes: one system call and one packet less for each answer.
 
-    What is written waits for what comes next, no longer than until the loop has seen to what it knows of.
+    Written data waits for the next write, at most until the loop has handled everything that is ready.
     """
 
     __slots__ = ("_closed", "_held", "_loop", "_protocol", "_transport")
@@ -142,7 +143,7 @@ class JoiningTransport:
             self._transport.write(held)
 
     def close(self) -> None:
-        """Send what is written, and close, as the protocol finds right."""
+        """Send the written data, and close in the way that the protocol chooses."""
         if not self.is_closing():
             self._send_held()
             self._closed = True
@@ -153,7 +154,7 @@ class JoiningTransport:
 
 
 class BodyAlone:
-    """What a parser is to tell of a request whose head another one has read."""
+    """The callbacks of a parser for a request whose head another parser has read."""
 
     def __init__(self, protocol: BoundedProtocol) -> None:
         self.on_body = protocol.on_body
@@ -173,13 +174,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_request = False
         self._in_body = False
         self._is_last = False
-        """Whether the connection ends with the request that is being read."""
+        """Whether the connection ends with the present request."""
         self._deaf = False
-        """Whether nothing more is read from it; what still comes is dropped."""
+        """Whether further data is dropped unread."""
         self._other_protocol = False
         self._refusal: WalletError | None = None
         self._is_ending = False
-        """Whether it is to be closed, with `_refusal` if there is one, after the answers that are due."""
+        """Whether to close it, with `_refusal` if there is one, after the pending answers."""
         self._running: RequestResponseCycle | None = None
         self._fault = ""
         self._heard = False
@@ -202,7 +203,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.shared.let_go(self)
         super().connection_lost(exc)
 
-    # What comes in.
+    # Reading.
 
     def data_received(self, data: bytes) -> None:
         if self._deaf or self.transport.is_closing():
@@ -212,7 +213,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._heard = False
         self._feed(data)
-        # A part of a header is not told of before it is whole; nor is what stands between two requests.
+        # The parser reports a header only when it is complete, and data between two requests not at all.
         self._unheard_bytes = 0 if self._heard else self._unheard_bytes + len(data)
         if self._unheard_bytes > MAX_HEADER_BYTES and not self._deaf:
             self.refuse(InvalidInput("the headers are too large", hint=HEAD_HINT))
@@ -224,13 +225,14 @@ class BoundedProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as stopped:
             self._stay_plain(data[stopped.args[0] :])
         except httptools.HttpParserError:
-            if not self._deaf:  # else it was we who stopped it
+            if not self._deaf:  # otherwise this code stopped it
                 self.refuse(InvalidInput(self._fault or "this is not an HTTP request", hint=HEAD_HINT))
 
     def _stay_plain(self, rest: bytes) -> None:
-        """Read the body of a request that asks for another protocol: the parser takes it for what that one begins with.
+        """Read the body of a request that asks for another protocol: the parser takes it for the start of that
+        protocol.
 
-        It is read by a new parser, as what the headers say that it is.
+        A new parser reads it, in the form that the headers give.
         """
         if not self._other_protocol:
             return
@@ -259,8 +261,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._heard = True
         self._count(len(name) + len(value))
         if self._in_body:
-            # A trailer field, which whoever checked the headers has not seen. The parser lets one of them end the
-            # connection all the same: it is not left to wait for what will not be read.
+            # A trailer field, which the check of the headers has not seen. For one of them the parser ends the
+            # connection anyway: then nothing waits for data that will not be read.
             if name.lower() == b"connection":
                 self._is_last, self.cycle.keep_alive = True, False
             return
@@ -275,7 +277,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._header_bytes += size
         if self._header_bytes > MAX_HEADER_BYTES:
             self._fault = "the headers are too large"
-            raise ValueError(self._fault)  # the parser passes it on as its own error
+            raise ValueError(self._fault)  # the parser raises it as its own error
 
     def on_headers_complete(self) -> None:
         self._heard = True
@@ -300,10 +302,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_last = not self.cycle.keep_alive
 
     def _fault_of_head(self, version: str) -> str:
-        """What is wrong with the head of a request; empty where nothing is."""
+        """The error in the head of a request; empty if there is none."""
         watched = self._watched
         if version not in ("1.0", "1.1"):
-            return "this version of HTTP is not spoken here"
+            return "this version of HTTP is not supported"
         host = watched.get(b"host")
         if host is None:
             if version == "1.1":
@@ -312,11 +314,11 @@ class BoundedProtocol(HttpToolsProtocol):
             return "the Host header is not one host"
         coding = watched.get(b"transfer-encoding")
         if coding is not None and (coding.lower() != b"chunked" or version == "1.0" or b"content-length" in watched):
-            return "the Transfer-Encoding is not chunked alone"
+            return "the Transfer-Encoding is not only chunked"
         if b"te" in watched and b"chunked" in watched[b"te"].lower():
             return "TE does not name chunked"
         if not self.url.startswith(b"/") and self.url != b"*" and not _agrees(self.url, host):
-            return "the URL is not of this host"
+            return "the URL is for another host"
         return ""
 
     def on_body(self, body: bytes) -> None:
@@ -344,7 +346,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def is_receiving(self) -> bool:
-        """Whether a body is coming in that nobody has answered."""
+        """Whether a body is coming in whose request is not answered yet."""
         return self._in_body and not self.cycle.response_started
 
     def _hold(self, size: int) -> None:
@@ -359,7 +361,7 @@ class BoundedProtocol(HttpToolsProtocol):
         task.add_done_callback(self._handled)
 
     def _handled(self, task: asyncio.Task[None]) -> None:
-        """A request is done with, whether or not its caller is still there: only now is its body let go of."""
+        """A request has ended, whether or not its caller is still there: only now is its body released."""
         self.tasks.discard(task)
         if self._held_bytes and (self._running is None or self.transport.is_closing()):
             self._held_bytes = 0
@@ -381,7 +383,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._settle()
 
     def refuse(self, error: WalletError | None) -> None:
-        """Read no more; close after the answers that are due, with `error` as the last where one is due to this."""
+        """Read no more; close after the pending answers, with `error` as the last one if this request needs one."""
         self._deaf = True
         self._disarm()
         unfinished = self.cycle if self._in_body else None
@@ -390,7 +392,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.pipeline.popleft()
             if unfinished.response_started:
                 error = None
-            unfinished.disconnected = True  # for its handler, who waits for the body
+            unfinished.disconnected = True  # for its handler, which waits for the body
             unfinished.message_event.set()
         if self._running is None or self._running is unfinished:
             self._end(error)
@@ -398,7 +400,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._is_ending, self._refusal = True, error
 
     def _end(self, error: WalletError | None) -> None:
-        """Close, and answer without the application first where there is an error."""
+        """Close; if there is an error, first answer without the application."""
         self._deaf = True
         if error is not None:
             body = msgspec.json.encode(failure(error))
@@ -408,10 +410,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def hang_up(self, transport: asyncio.Transport) -> None:
-        """Close the connection below, once what was written is sent.
+        """Close the transport, once the written data is sent.
 
-        Of a caller who is still sending it goes on taking for a moment: else the kernel answers with a reset, and the
-        caller loses the refusal before it has read it.
+        If the caller is still sending, read on for a moment: otherwise the kernel answers with a reset, and the caller
+        loses the refusal before reading it.
         """
         self._disarm()
         self.shared.idle.pop(self, None)
@@ -426,14 +428,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(seconds, self._cut_off)
 
     def _cut_off(self) -> None:
-        """End it at once, in the kernel too, which would keep what nobody reads for some minutes."""
+        """End it at once, also in the kernel, which would keep unread data for some minutes."""
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
     def pause_writing(self) -> None:
-        """The caller does not read its answer; it is not kept for ever."""
+        """The caller does not read its answer: start a deadline."""
         super().pause_writing()
         self._write_deadline = self.loop.call_later(WRITE_DEADLINE_S, self._cut_off)
 
@@ -461,7 +463,7 @@ class BoundedProtocol(HttpToolsProtocol):
     # Deadlines.
 
     def _settle(self) -> None:
-        """See in which state the connection is, and give it that state's deadline if it has just come into it."""
+        """Find the state of the connection, and set its deadline if the state is new."""
         if self.transport.is_closing():
             return
         if self._running is not None:
@@ -471,7 +473,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deaf:
             state = ""
             if self._running is None:
-                self.transport.close()  # nothing is due any more
+                self.transport.close()  # nothing is pending any more
                 return
         elif self._in_body:
             state = BODY
@@ -504,7 +506,7 @@ HEAD_HINT = "HTTP/1.1, with one Host and at most 32 KiB of headers"
 
 @lru_cache(maxsize=256)
 def is_host(value: bytes) -> bool:
-    """Whether it is the name or the address of one host, with or without a port."""
+    """Whether this is the name or the address of one host, with or without a port."""
     match = HOST.fullmatch(value)
     if match is None or int(match[2] or 0) > 65_535:
         return False
@@ -515,7 +517,7 @@ def is_host(value: bytes) -> bool:
 
 
 def _agrees(url: bytes, host: bytes | None) -> bool:
-    """Whether a whole URL is of the host that the Host header names."""
+    """Whether an absolute URL is for the host in the Host header."""
     scheme, _, rest = url.partition(b"://")
     port = DEFAULT_PORTS.get(scheme.lower())
     if port is None:
@@ -525,5 +527,5 @@ def _agrees(url: bytes, host: bytes | None) -> bool:
 
 
 def bounded_protocol(max_connections: int) -> type[Any]:
-    """The protocol of one process, with a bound of its own on its connections."""
+    """The protocol of one process, with its limit on connections."""
     return type("BoundedProtocol", (BoundedProtocol,), {"shared": Connections(max_connections)})

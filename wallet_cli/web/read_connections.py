@@ -1,7 +1,7 @@
-"""Short reads of a ledger on a database server: several at once, each waited for while the loop goes on.
+"""Short reads of a ledger on a database server: several at once, while the loop goes on.
 
-A handler's plain code asks `ledger.store` as it would ask a file. On a server each stretch of a handler, from one
-`await` to the next, has a connection while it needs one, and waits for its answers aside (fibers.py).
+A handler's plain code uses `ledger.store` as it would for a file. On a server, each step of a handler, from one `await`
+to the next, has a connection while it needs one, and waits for its answers in a fiber (fibers.py).
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from wallet_cli.operations.context import Store
 
 CONNECTIONS = 6
-"""How many short reads are asked of the database at once."""
+"""How many short reads run on the database at once."""
 
 MAX_WAITING = 1000
-"""How many more may wait for a connection; beyond that, reads are refused at once."""
+"""How many more may wait for a connection; further reads are refused at once."""
 
 
 class ReadConnections:
-    """The connections of one event loop; all of it is for the loop's own thread, but for making them."""
+    """The connections of one event loop. Except for creating them, use it only in the loop's thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, make: Callable[[], PostgresStore]) -> None:
-        """Opens the first of them; raises what `make` raises."""
+        """Opens the first one; raises the errors of `make`."""
         self._loop = loop
         self._make = make
         self._stores: list[PostgresStore] = []
@@ -48,16 +48,16 @@ class ReadConnections:
         self._opening.start()
 
     def _open_rest(self) -> None:
-        """Open the others meanwhile: a connection takes several round trips."""
+        """Open the others in the background: a connection takes several round trips."""
         for _ in range(CONNECTIONS - 1):
             try:
                 store = self._make()
-            except WalletError:  # it cannot be had now; those that there are do
+            except WalletError:  # no connection is possible now; the existing ones are enough
                 return
             if self._closed:
                 store.close()
                 return
-            with suppress(RuntimeError):  # the loop has been closed meanwhile
+            with suppress(RuntimeError):  # the loop was closed in the meantime
                 self._loop.call_soon_threadsafe(self._add, store)
 
     def _add(self, store: PostgresStore) -> None:
@@ -70,17 +70,17 @@ class ReadConnections:
         self._give_back(store)
 
     def aside(self, work: Coroutine[Any, Any, Any]) -> Aside:
-        """A coroutine that reads by these connections."""
+        """A coroutine that reads over these connections."""
         return Aside(work, self._stretch_ended)
 
     def store(self) -> PostgresStore:
-        """The connection of this stretch of a handler, which keeps it to its end. Raises Busy where too many wait."""
+        """The connection of this step of a handler, kept until the step ends. Raises Busy if too many wait."""
         fiber = getcurrent()
         found = self._lent.get(fiber)
         if found is None:
             while not self._idle:
                 if len(self._waiting) >= MAX_WAITING:
-                    raise Busy("too many reads wait for the database", hint="try again")
+                    raise Busy("too many reads are waiting for the database", hint="try again")
                 turn: asyncio.Future[None] = self._loop.create_future()
                 self._waiting.append(turn)
                 try:
@@ -93,12 +93,12 @@ class ReadConnections:
         return found
 
     def _best(self) -> PostgresStore:
-        """One of those at hand, if there is one whose connection is there; the one used last is likely the quickest."""
+        """A free one, preferably with an open connection; the last used one is probably the fastest."""
         for store in reversed(self._idle):
             if store.is_there():
                 self._idle.remove(store)
                 return store
-        return self._idle.pop()  # it says that the database is away
+        return self._idle.pop()  # it will report that the database is unreachable
 
     def _stretch_ended(self, fiber: greenlet) -> None:
         store = self._lent.pop(fiber, None)
@@ -124,7 +124,7 @@ class ReadConnections:
 
 
 class LentLedger(Ledger):
-    """A ledger whose store is whichever connection the running stretch of a handler has."""
+    """A ledger whose store is the connection of the running step of a handler."""
 
     def __init__(self, ledger: Ledger, connections: ReadConnections) -> None:
         self._connections = connections
@@ -137,4 +137,4 @@ class LentLedger(Ledger):
 
     @store.setter
     def store(self, _store: Store) -> None:
-        """It is lent, each time."""
+        """Ignored: each step borrows a store."""

@@ -1,12 +1,12 @@
-"""Long reads, each in a process: what it costs is not taken from the event loop, and it ends when nobody wants it.
+"""Long reads, each in a process: it costs the event loop nothing, and ends when nobody needs it any more.
 
-The server starts this program once, when the first long read is asked for. It waits for sockets, one a read, and forks
-a process for each: all is imported by then, so that takes a few milliseconds. A read is over when its socket is closed,
-by either end: a caller who has left, a deadline or a stop all end a read by closing it, whatever it is doing, in
-Python, in SQLite or in a driver.
+The server starts this program at the first long read. It waits for sockets, one for each read, and forks a process for
+each: everything is imported by then, so that takes a few milliseconds. A read is over when either end closes its
+socket: a caller who has left, a deadline or a stop all end a read by closing it, whatever it is doing, in Python, in
+SQLite or in a driver.
 
-On the socket: the server sends one Read, pickled, behind its length. Back come frames: a kind, a length, and as many
-bytes (`Kind`). It is sent to nobody but this program, and only things of this program are in it.
+On the socket, the server sends one Read: its length, then the pickle. Back come frames: a kind, a length, and that many
+bytes (`Kind`). Only this program and its server use the socket, and only this program's objects are sent.
 """
 
 from __future__ import annotations
@@ -32,44 +32,44 @@ from wallet_cli.settings import Settings
 from wallet_cli.storage.in_place import Identity, check_same
 
 NICENESS = 19
-"""The event loop comes first: its callers wait for a millisecond's work, these for a second's."""
+"""The event loop has priority: its callers wait for milliseconds of work, these for seconds."""
 
 HEAD = struct.Struct("!cI")
 LENGTH = struct.Struct("!I")
 MAX_MAKING_S = 600.0
-"""How long an answer may take to make, and so how long its snapshot may be open."""
+"""How long making an answer may take, and so how long its snapshot may be open."""
 
 
 class Kind:
-    """What a frame holds."""
+    """The kinds of frames."""
 
     VALUE = b"V"
     """The whole answer, pickled."""
     CHUNK = b"C"
     """A chunk of an answer that is a stream of bytes."""
     END = b"N"
-    """Nothing: the stream is whole."""
+    """Nothing: the stream is complete."""
     REFUSED = b"R"
-    """A WalletError, as its class and its fields, pickled."""
+    """A WalletError: its class and fields, pickled."""
     FAILED = b"F"
-    """What went wrong, as the name of its class and where it happened, pickled."""
+    """Any other error: the name of its class and where it happened, pickled."""
 
 
 class Read(NamedTuple):
-    """What is to be read: `work(ledger, *given)` answers with a value, or with chunks of bytes."""
+    """One read: `work(ledger, *given)` returns a value, or chunks of bytes."""
 
     settings: Settings
     work: Callable[..., Any]
     given: tuple[Any, ...]
     seconds: float
-    """How long it may take, sending included; the server ends it then, and this process itself a moment later."""
+    """How long it may take, with sending. The server ends it then, and this process ends itself a moment later."""
     file: Identity | None
-    """What the server has open, if it is a file: no other is read in its name."""
+    """The file that the server has open, if any: no other file is read in its place."""
 
 
 def main(control: int) -> None:
-    """Fork a process for each socket that comes, until the server is gone. Returns in none of them."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how one ended
+    """Fork a process for each received socket, until the server is gone. Returns in none of them."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody needs the exit codes
     os.nice(NICENESS)
     with socket.socket(fileno=control) as server:
         while True:
@@ -83,7 +83,7 @@ def main(control: int) -> None:
 
 
 def _carry_out(connection: socket.socket) -> None:
-    """One read, in its process, which ends here."""
+    """Run one read in its process, and end the process."""
     try:
         read: Read = pickle.loads(_received(connection))  # noqa: S301  (from the server that started this program)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -121,25 +121,25 @@ def _answer(out: _Out, ledger: Ledger, read: Read) -> None:
         if chunk:
             out.put(Kind.CHUNK, chunk)
         if time.monotonic() > until_s:
-            raise Busy("the answer took too long to make", hint="ask for a shorter period, or for one wallet")
+            raise Busy("the answer took too long to prepare", hint="ask for a shorter period, or for one wallet")
     out.put(Kind.END, b"")
 
 
 class _Out:
-    """Frames on their way to the server, which takes them as fast as the caller takes the answer."""
+    """Frames on their way to the server, which reads them as fast as the caller reads the answer."""
 
     folder: str | None = None
-    """Where a temporary file may be made: beside the ledger, or else where the system has them."""
+    """The folder for a temporary file: that of the ledger, or else the system's."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._rest = memoryview(b"")
-        """What is left of the frame that is being sent."""
+        """The rest of the frame that is being sent."""
         self._spool: Spool | None = None
-        """Frames that wait."""
+        """Waiting frames."""
 
     def put(self, kind: bytes, content: bytes) -> None:
-        """Send a frame, or keep it until there is room. Raises Busy or OSError where that cannot be."""
+        """Send a frame, or store it until there is room. Raises Busy or OSError if that is not possible."""
         frame = HEAD.pack(kind, len(content)) + content
         if self._send():
             self._rest = memoryview(frame)
@@ -147,15 +147,17 @@ class _Out:
             return
         self._spool = self._spool or Spool(self.folder)
         if not self._spool.put(frame):
-            raise Busy("the answer is read too slowly", hint="read it as it comes, or ask for less")
+            raise Busy("the client reads the answer too slowly", hint="read it faster, or ask for less")
 
     def flush(self) -> None:
-        """Send all that waits."""
+        """Send all waiting frames."""
         while not self._send():
             select.select([], [self._connection], [])
 
     def last(self, kind: bytes, content: bytes) -> None:
-        """In the place of the rest of an answer: what is wrong. What waits is given up, but for a frame begun."""
+        """Send an error instead of the rest of an answer. Waiting frames are dropped, except one that is partly
+        sent.
+        """
         if self._spool is not None:
             self._spool.clear()
         self.flush()
@@ -163,7 +165,7 @@ class _Out:
         self.flush()
 
     def _send(self) -> bool:
-        """Send what there is room for; whether that was all."""
+        """Send as much as possible; returns whether that was all."""
         self._push()
         while not self._rest and self._spool is not None and not self._spool.is_empty:
             self._rest = memoryview(self._spool.take())
@@ -180,7 +182,7 @@ class _Out:
 
 
 def _end_with(connection: socket.socket) -> None:
-    """End this process when the server closes its end: there is nobody to answer any more."""
+    """End this process when the server closes its end: nobody needs the answer any more."""
     while connection.recv(1):
         pass
     os._exit(0)
@@ -202,7 +204,7 @@ def _exactly(connection: socket.socket, count: int) -> bytes:
 
 
 def where(error: BaseException) -> str:
-    """Where it happened, with no values; with WALLET_DEBUG=1, all of it."""
+    """Where it happened, without values; with WALLET_DEBUG=1, the whole traceback."""
     if os.environ.get("WALLET_DEBUG") == "1":
         return "".join(traceback.format_exception(error))
     frames = traceback.extract_tb(error.__traceback__)

@@ -1,7 +1,7 @@
-"""Reads that may take long: how many at once, for how long, and for whom. They are carried out by read_worker.py.
+"""Long reads: how many at once, for how long, and for whom. read_worker.py runs them.
 
-Each has a deadline, and ends when its caller leaves, when the deadline comes, or a moment after the server is told to
-stop. Beyond the bounds the answer is Busy, at once.
+Each has a deadline. It ends when its caller leaves, at the deadline, or a moment after the server is told to stop.
+Beyond the limits the answer is Busy, at once.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ STOPPING = "the server is shutting down"
 
 
 class Lane(NamedTuple):
-    """The bounds of one kind of reads."""
+    """The limits of one kind of reads."""
 
     at_once: int
     waiting: int
     """How many may wait for their turn."""
     for_one: int
-    """How many of those at once may be one caller's; as many of theirs, and a few more, may wait."""
+    """How many of the running ones one caller may have; as many of theirs, and a few more, may wait."""
     seconds: float
-    """How long one may take, from when it is asked for."""
+    """How long one may take, from its request on."""
 
 
 SEARCHES = Lane(4, 32, 2, 20.0)
 """Lists with filters."""
 
 PROOFS = Lane(1, 4, 1, 600.0)
-"""`verify`, which goes over all there is."""
+"""`verify`, which reads the whole ledger."""
 
 STREAMS = Lane(16, 0, 8, 3600.0)
-"""Statements, documents and exports: an answer under way waits for whoever reads it, mostly, and costs nothing then.
-How long it may take to make is read_worker's MAX_MAKING_S."""
+"""Statements, documents and exports: they mostly wait for a slow client, which costs nothing. The limit on making one
+is read_worker's MAX_MAKING_S."""
 
 MAX_USER_STREAMS = 2
-"""How many streams may be one user's, who is no operator."""
+"""How many streams a user (not an operator) may have."""
 
-HINT = "try again when one has ended"
+HINT = "try again when one has finished"
 
 
 class ReadFailed(Exception):
-    """A read went wrong in its process: the name of the error's class, and where."""
+    """A read failed in its process: the name of the error's class, and where."""
 
     def __init__(self, name: str, where: str) -> None:
         super().__init__(name)
@@ -64,7 +64,7 @@ class ReadFailed(Exception):
 
 
 class _Queue:
-    """The reads of one lane: those under way, and those that wait, in arrival order."""
+    """The reads of one lane: the running ones, and the waiting ones in arrival order."""
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane
@@ -76,7 +76,7 @@ class _Queue:
 
     @asynccontextmanager
     async def turn(self, caller: Caller) -> AsyncIterator[None]:
-        """Wait for a turn, and have it for the length of a `with` block. Raises Busy where too many wait."""
+        """Wait for a turn, and hold it for the length of a `with` block. Raises Busy if too many wait."""
         if not self.has_room(caller):
             await self._wait(caller)
         self.running[caller] += 1
@@ -84,15 +84,15 @@ class _Queue:
             yield
         finally:
             self.running[caller] -= 1
-            self.running += Counter()  # forget those who have none
+            self.running += Counter()  # drop callers without reads
             self._call_next()
 
     async def _wait(self, caller: Caller) -> None:
         own = sum(each == caller for each, _ in self.waiting)
         if self.running.total() + len(self.waiting) >= self.lane.at_once + self.lane.waiting:
-            raise Busy("too many long reads are asked for", hint=HINT)
+            raise Busy("too many long reads at once", hint=HINT)
         if self.running[caller] + own >= most_for(self.lane, caller) + self.lane.waiting // 2:
-            raise Busy("too many long reads for you are under way", hint=HINT)
+            raise Busy("you have too many long reads running", hint=HINT)
         place = (caller, asyncio.get_running_loop().create_future())
         self.waiting.append(place)
         try:
@@ -103,7 +103,7 @@ class _Queue:
             else:
                 self._give_back(caller)
             raise
-        # Whoever called has counted it, so that nobody else comes between.
+        # The caller has counted it already, so that no other read comes between.
         self.running[caller] -= 1
 
     def _give_back(self, caller: Caller) -> None:
@@ -121,26 +121,26 @@ class _Queue:
                 future.set_result(None)
 
     def end(self) -> None:
-        """Send away all who wait."""
+        """Refuse all waiting reads."""
         for _, future in self.waiting:
             if not future.done():
                 future.set_exception(Busy(STOPPING, hint="send it again"))
 
 
 def most_for(lane: Lane, caller: Caller) -> int:
-    """How many reads of a lane one caller may have under way."""
+    """How many running reads of a lane one caller may have."""
     if lane is STREAMS and caller.operator is None:
         return min(MAX_USER_STREAMS, lane.at_once)
     return min(lane.for_one, lane.at_once)
 
 
 class Readers:
-    """The long reads of one server process; all of it is for its event loop."""
+    """The long reads of one server process; only for its event loop."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.file: Identity | None = None
-        """The file to read, if it is one: another at its place is not read."""
+        """The file to read, if the ledger is a file: another file in its place is not read."""
         self._control: socket.socket | None = None
         self._program: subprocess.Popen[bytes] | None = None
         self._queues: dict[Lane, _Queue] = {}
@@ -149,22 +149,22 @@ class Readers:
 
     @property
     def under_way(self) -> int:
-        """How many reads are being carried out."""
+        """How many reads are running."""
         return len(self._under_way)
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn."""
+        """How many reads are waiting."""
         return sum(len(queue.waiting) for queue in self._queues.values())
 
     @asynccontextmanager
     async def reading(
         self, receive: Receive, lane: Lane, caller: Caller, work: Callable[..., Any], *given: Any
     ) -> AsyncIterator[RunningRead]:
-        """One read, under way for the length of a `with` block. `work` and what it is given have to be picklable.
+        """One read, running for the length of a `with` block. `work` and its arguments must be picklable.
 
-        Raises Busy beyond the bounds of the lane and, in the block too, when the time is up or the server stops, and
-        ClientLeft when the caller leaves (`receive` tells of that).
+        Raises Busy beyond the limits of the lane and, in the block too, when the time is up or the server stops, and
+        ClientLeft when the caller leaves (as seen with `receive`).
         """
         if self._stopping:
             raise Busy(STOPPING, hint="send it again")
@@ -181,12 +181,12 @@ class Readers:
                     reading.close()
 
     async def answer(self, receive: Receive, lane: Lane, caller: Caller, work: Callable[..., Any], *given: Any) -> Any:
-        """What `work(ledger, *given)` answers. Raises what it raises, and as `reading` does."""
+        """The result of `work(ledger, *given)`. Raises its errors, and as `reading` does."""
         async with self.reading(receive, lane, caller, work, *given) as reading:
             return await reading.value()
 
     def end_all(self) -> None:
-        """End what is under way, and begin nothing any more."""
+        """End the running reads, and start no more."""
         self._stopping = True
         for queue in self._queues.values():
             queue.end()
@@ -194,7 +194,7 @@ class Readers:
             reading.end(Busy(STOPPING, hint="send it again"))
 
     def close(self) -> None:
-        """End the program that carries reads out."""
+        """End the program that runs the reads."""
         self.end_all()
         if self._control is not None:
             self._control.close()
@@ -218,7 +218,7 @@ class Readers:
         return RunningRead(reader, writer)
 
     def _hand_over(self, connection: socket.socket) -> None:
-        """Give a read's socket to the program; it is started where it is not there, or not any more."""
+        """Give a read's socket to the program; start the program if it is not running."""
         for _ in range(2):
             if self._control is None or self._program is None or self._program.poll() is not None:
                 self._start()
@@ -229,15 +229,15 @@ class Readers:
             except OSError:
                 self._control.close()
                 self._control = None
-        raise Busy("long reads cannot be carried out now", hint="try again")
+        raise Busy("long reads are not possible now", hint="try again")
 
     def _start(self) -> None:
         if self._control is not None:
             self._control.close()
         self._control, theirs = socket.socketpair()
         with theirs:
-            # It leaves the signals of a stop to this process, from its first moment on. And it loads nothing from the
-            # working directory, but by this program's own path.
+            # The program ignores stop signals from its first moment on: this process handles them. And it loads nothing
+            # from the working directory, only from this program's own path.
             code = (
                 "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
                 " signal.signal(signal.SIGTERM, signal.SIG_IGN);"
@@ -249,7 +249,7 @@ class Readers:
 
 
 class RunningRead:
-    """One read under way. It is ended by closing it."""
+    """One running read. Closing it ends it."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -257,13 +257,13 @@ class RunningRead:
         self._ended: WalletError | None = None
 
     async def value(self) -> Any:
-        """The answer, where it is one value."""
+        """The answer, if it is one value."""
         kind, content = await self._frame()
         assert kind == Kind.VALUE
         return pickle.loads(content)  # noqa: S301  (from this program's own process)
 
     async def chunk(self) -> bytes | None:
-        """The next chunk, where the answer is a stream; None at its end."""
+        """The next chunk, if the answer is a stream; None at its end."""
         kind, content = await self._frame()
         return content if kind == Kind.CHUNK else None
 
@@ -280,7 +280,7 @@ class RunningRead:
         return kind, content
 
     def end(self, error: WalletError) -> None:
-        """End it: whoever waits for it is told this error."""
+        """End it: its waiting caller gets this error."""
         self._ended = error
         self._writer.transport.abort()
 
@@ -289,7 +289,7 @@ class RunningRead:
 
 
 def _error(module: str, name: str, message: str, hint: str | None, details: dict[str, Any]) -> WalletError:
-    """A WalletError as it was raised in the other process."""
+    """The WalletError that was raised in the other process."""
     kind: type[WalletError] = getattr(importlib.import_module(module), name)
     error = kind.__new__(kind)
     WalletError.__init__(error, message, hint=hint, **details)
@@ -298,7 +298,7 @@ def _error(module: str, name: str, message: str, hint: str | None, details: dict
 
 @contextmanager
 def _in_time(seconds: float) -> Iterator[asyncio.Timeout]:
-    """A deadline, and the error of whoever misses it."""
+    """A deadline, and the error after it."""
     deadline = asyncio.timeout(seconds)
     try:
         yield deadline
@@ -310,7 +310,7 @@ def _in_time(seconds: float) -> Iterator[asyncio.Timeout]:
 
 @asynccontextmanager
 async def _while_there(receive: Receive) -> AsyncIterator[None]:
-    """For the length of a `with` block, notice when the caller leaves: the block is ended then, with ClientLeft."""
+    """End the `with` block with ClientLeft when the caller leaves."""
     task = asyncio.current_task()
     assert task is not None
     has_left = False

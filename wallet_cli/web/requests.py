@@ -1,8 +1,8 @@
-"""Reading requests: bytes to checked values. Strict, because a body that can be read in two ways will be.
+"""Reading requests: from bytes to checked values. Strict, because an ambiguous body would be read in two ways.
 
-msgspec decodes and checks types in one pass (unknown fields, `true` for 1, `"5"` for 5 are errors); it keeps the last
-of two equal keys, so the standard library's parser looks for those first. An amount is kept as the text that it was
-written in, and never becomes a float; so is metadata, whose whole numbers may be of any size.
+msgspec decodes and checks types in one pass (unknown fields, `true` for 1, `"5"` for 5 are errors). It keeps the last
+of two equal keys, so the standard library's parser first checks for those. An amount is kept as its original text, and
+never becomes a float; so is metadata, whose whole numbers may have any size.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_BATCH_ITEMS = 10_000
 
 NULL = b"null"
 
-REGION_WORDS = "The country of a number with no `+`; the server's setting where it is left out."
+REGION_WORDS = "The country of a number with no `+`; the server's setting if it is left out."
 
 T = TypeVar("T")
 
@@ -44,14 +44,14 @@ Amount = Annotated[
 Part = Annotated[
     msgspec.Raw,
     msgspec.Meta(
-        description="As an amount; all that is left of it, where it is left out.",
+        description="As an amount; if left out, all that is left.",
         extra_json_schema={"type": ["number", "string", "null"], "examples": ["5.00"]},
     ),
 ]
 Limit = Annotated[
     msgspec.Raw,
     msgspec.Meta(
-        description=f"Decimal, as a JSON number or string; `{NO_LIMIT}` lifts it; left out, it stays as it is.",
+        description=f"Decimal, as a JSON number or string; `{NO_LIMIT}` removes it; if left out, it stays as it is.",
         extra_json_schema={"type": ["number", "string"], "examples": ["100.00"]},
     ),
 ]
@@ -60,7 +60,7 @@ Metadata = Annotated[
     msgspec.Meta(
         description=(
             f"A JSON object of your own, at most {MAX_META_BYTES:,} bytes: text, whole numbers, true, false, null, and"
-            ' lists and objects of such, as in `{"order": 1041}`.'
+            ' lists and objects of these, as in `{"order": 1041}`.'
         ),
         extra_json_schema={"anyOf": [{"$ref": "#/components/schemas/Metadata"}, {"type": "null"}]},
     ),
@@ -70,22 +70,20 @@ HoldName = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}-h[0-9]{1,19}$", ex
 Duration = Annotated[
     str,
     msgspec.Meta(
-        description=f"How long it lasts: `90s`, `15m`, `12h`, `7d`, `2w`; {DEFAULT_EXPIRY} where it is left out.",
+        description=f"How long it lasts: `90s`, `15m`, `12h`, `7d`, `2w`; {DEFAULT_EXPIRY} if it is left out.",
         examples=[DEFAULT_EXPIRY],
     ),
 ]
 TypeName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_.\-]{1,32}$", examples=["type1"])]
 KeyName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_.\-]{1,64}$", examples=["till"])]
-Time = Annotated[
-    str, msgspec.Meta(description="ISO 8601; UTC where it has no offset.", examples=["2024-04-19T05:27:13"])
-]
-PastTime = Annotated[Time, msgspec.Meta(description="ISO 8601; UTC where it has no offset. For operators alone.")]
+Time = Annotated[str, msgspec.Meta(description="ISO 8601; UTC if it has no offset.", examples=["2024-04-19T05:27:13"])]
+PastTime = Annotated[Time, msgspec.Meta(description="ISO 8601; UTC if it has no offset. For operators alone.")]
 Note = Annotated[str, msgspec.Meta(max_length=MAX_NOTE_CHARS)]
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_KEY_CHARS)]
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A JSON object with these fields and no other."""
+    """A JSON object with these fields and no others."""
 
 
 class NewUser(Body):
@@ -169,7 +167,7 @@ class NewLimits(OneWallet):
 
 
 class NewLedgerSettings(Body):
-    """Those that are left out stay as they are; `none` leaves one to the program's default."""
+    """Omitted settings stay as they are; `none` means the program's default."""
 
     currency: Annotated[str, msgspec.Meta(examples=["INR", "PTS/0", NO_LIMIT])] | None = None
     phone_region: Annotated[str, msgspec.Meta(examples=["IN"])] | None = None
@@ -194,25 +192,25 @@ class OneKey(Body):
 
 
 class PartHead(Body):
-    """What goes before the lines of a part of an import."""
+    """The head of a part of an import, before its lines."""
 
     numbers: Annotated[list[Annotated[int, msgspec.Meta(ge=1)]], msgspec.Meta(min_length=1)]
     """The number of each line in its file."""
     prefix: Annotated[str, msgspec.Meta(max_length=MAX_KEY_CHARS - 20)] = ""
     broken: list[str] = []
-    """Wallets of which a line of an export was refused in an earlier part."""
+    """Wallets for which a line of an export was refused in an earlier part."""
     refused: bool = False
     """Whether a line of the file was refused already."""
     create: bool = False
     dry_run: bool = False
     atomic: bool = False
     find: Literal["lines", "wallets", "earlier"] | None = None
-    """Nothing is applied: which of the lines are there, which wallets they mean, or what earlier imports applied to
-    these, is asked."""
+    """Apply nothing, only ask: which of the lines the ledger has, which wallets they mean, or what earlier imports
+    applied to these wallets."""
     phone_region: str | None = None
     currency: str | None = None
     ledger: dict[str, str] | None = None
-    """The settings of the ledger that was exported."""
+    """The settings of the exported ledger."""
 
 
 class TokenRequest(Body):
@@ -235,18 +233,18 @@ def _no(_name: str) -> None:
 
 
 _STRICT = json.JSONDecoder(object_pairs_hook=_once, parse_int=len, parse_float=len, parse_constant=_no)
-"""Reads a text for what is wrong with it, and no number."""
+"""Checks a text, without converting numbers."""
 
 
 def decode(body: bytes, into: type[T]) -> T:
-    """Read a JSON body. Raises InvalidInput for anything that is not exactly what `into` describes."""
+    """Read a JSON body. Raises InvalidInput for anything that does not match `into` exactly."""
     with _faults_told():
         _STRICT.decode(body.decode("utf-8"))
         return msgspec.json.decode(body, type=into)
 
 
 def read_batch(body: bytes, batch: Batch) -> Iterator[None]:
-    """Read a batch into an empty one, a transaction at a time, as strictly as `decode` does: each step is short.
+    """Read a batch into an empty one, one transaction at a time, as strictly as `decode`: each step is short.
 
     Raises InvalidInput.
     """
@@ -257,7 +255,7 @@ def read_batch(body: bytes, batch: Batch) -> Iterator[None]:
         while mark != "}":
             name, at = _value(text, at)
             if not isinstance(name, str) or name not in BATCH_FIELDS:
-                raise InvalidInput("the body is not as expected: it has a field that no batch has", hint=BODIES_HINT)
+                raise InvalidInput("the body is not as expected: it has an unknown field", hint=BODIES_HINT)
             if name in seen:
                 raise _FormError("a field is given twice")
             seen.add(name)
@@ -291,11 +289,11 @@ BODIES_HINT = "/docs shows each body"
 MAX_TOLD_CHARS = 200
 _MARK = re.compile(r"[ \t\n\r]*([][{}:,])[ \t\n\r]*")
 WINDOWS = (1024, MAX_BODY_BYTES)
-"""How much of a batch is looked at to find where a value ends: most are short, and none may be longer than a body."""
+"""How much text is examined to find the end of a value: most are short, and none may be longer than a body."""
 
 
 def _after(text: str, at: int, marks: str) -> tuple[int, str]:
-    """Where the next thing begins behind one of these marks, and the mark; white space does not count."""
+    """The position after the next of these characters, and the character; skips white space."""
     match = _MARK.match(text, at)
     if match is None or match[1] not in marks:
         raise json.JSONDecodeError("", text, at)
@@ -303,7 +301,7 @@ def _after(text: str, at: int, marks: str) -> tuple[int, str]:
 
 
 def _value(text: str, at: int) -> tuple[Any, int]:
-    """The JSON value that begins there, an object, a string, true or false, and where it ends."""
+    """The JSON value at a position (an object, a string, true or false), and its end."""
     for size in WINDOWS:
         window = text[at : at + size]
         if window[:1] not in ("{", '"', "t", "f"):
@@ -326,21 +324,21 @@ def _item(text: str, number: int) -> BatchItem:
     except msgspec.ValidationError as error:
         where = _told(error).replace("`$", f"`$.transactions[{number}]")
         raise InvalidInput(f"the body is not as expected: {where}", hint=BODIES_HINT) from None
-    # Another JSON type is a fault of the body, as it is in every other field.
+    # Another JSON type is an error of the body, as in every other field.
     amount_text(item.amount)
     meta_text(item.meta)
     return item
 
 
 def _told(error: msgspec.ValidationError) -> str:
-    """What msgspec says, which quotes the body: any name of a field, however long it is and whatever is in it."""
+    """The message of msgspec, made safe: it quotes field names of the body, of any length and content."""
     said = harmless(str(error))
     return said if len(said) <= MAX_TOLD_CHARS else said[:MAX_TOLD_CHARS] + "…"
 
 
 @contextmanager
 def _faults_told() -> Iterator[None]:
-    """Tells what is wrong with a body as InvalidInput."""
+    """Turns the errors of reading a body into InvalidInput."""
     try:
         yield
     except UnicodeDecodeError:
@@ -350,14 +348,14 @@ def _faults_told() -> Iterator[None]:
     except msgspec.ValidationError as error:
         raise InvalidInput(f"the body is not as expected: {_told(error)}", hint=BODIES_HINT) from None
     except ValueError as error:
-        # Where the text is wrong, never the text: it may hold a secret.
+        # The position of the error, never the text: it may contain a secret.
         where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         what = f": {error}" if isinstance(error, _FormError) else ""
         raise InvalidInput(f"the body is not JSON{where}{what}") from None
 
 
 def amount_text(raw: msgspec.Raw) -> str:
-    """The amount as it was written, a number or a string. Raises InvalidInput for any other JSON value."""
+    """The amount as written, a number or a string. Raises InvalidInput for any other JSON value."""
     text = bytes(raw)
     if text[:1] == b'"':
         return str(msgspec.json.decode(text, type=str))
@@ -367,14 +365,14 @@ def amount_text(raw: msgspec.Raw) -> str:
 
 
 def part_text(raw: msgspec.Raw | UnsetType) -> str | None:
-    """An amount that may be left out, as it was written. Raises InvalidInput as amount_text does."""
+    """An optional amount, as written. Raises InvalidInput as amount_text does."""
     return None if raw is UNSET or bytes(raw) == NULL else amount_text(raw)
 
 
 def limit_text(raw: msgspec.Raw | UnsetType) -> str | None:
-    """A limit as it was written; None where it is left out. Raises InvalidInput, for null too.
+    """A limit as written; None if it is left out. Raises InvalidInput, also for null.
 
-    One reader would take null for no limit, and another for no change.
+    Some readers would understand null as no limit, and others as no change.
     """
     if raw is UNSET:
         return None
@@ -382,12 +380,12 @@ def limit_text(raw: msgspec.Raw | UnsetType) -> str | None:
         return amount_text(raw)
     except InvalidInput:
         raise InvalidInput(
-            "a limit is a number or a string", hint=f'such as 100 or "100.00"; "{NO_LIMIT}" lifts it'
+            "a limit must be a number or a string", hint=f'such as 100 or "100.00"; "{NO_LIMIT}" removes it'
         ) from None
 
 
 def meta_text(raw: msgspec.Raw | UnsetType) -> str | None:
-    """The text of a metadata object; None where there is none. Raises InvalidInput for any other JSON value."""
+    """The text of a metadata object; None if there is none. Raises InvalidInput for any other JSON value."""
     if raw is UNSET or bytes(raw) == NULL:
         return None
     text = bytes(raw).decode()
@@ -397,6 +395,6 @@ def meta_text(raw: msgspec.Raw | UnsetType) -> str | None:
 
 
 def meta_of(raw: msgspec.Raw | UnsetType) -> dict[str, Any] | None:
-    """A metadata object; what may be in it is for domain/metadata.py to say. Raises InvalidInput."""
+    """A metadata object; domain/metadata.py checks its contents. Raises InvalidInput."""
     text = meta_text(raw)
     return None if text is None else parse_json(text)

@@ -1,6 +1,6 @@
-"""Schemas of the document, made by msgspec: of requests from requests.py, of answers from operations/fields.py.
+"""Schemas of the document, made by msgspec: for requests from requests.py, for answers from operations/fields.py.
 
-What is asked may have no other fields; answers may have more than these, in later versions.
+Requests may have no other fields; answers may have more in later versions.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def _text(*examples: str, **more: Any) -> Any:
 
 
 def _free(name: str) -> Any:
-    """An object with any fields, which are not this program's."""
+    """An object with any fields, from the caller."""
     return Annotated[Raw, Meta(extra_json_schema=ref(name))]
 
 
 def ref(name: str) -> dict[str, Any]:
-    """Another of the schemas."""
+    """A reference to another schema."""
     return {"$ref": REF.format(name=name)}
 
 
@@ -38,7 +38,7 @@ VALUES: dict[str, Any] = {
     "Count": Annotated[int, Meta(ge=0, examples=[1])],
     "WholeCount": Annotated[
         Annotated[int, Meta(ge=0)] | None,
-        Meta(description="With `count=true`: of the whole list; null where filters choose from it."),
+        Meta(description="With `count=true`: the length of the whole list; null with filters."),
     ],
     "Version": Annotated[int, Meta(ge=1, examples=[6])],
     "Money": _text("20.00", pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="Decimal, with the currency's digits."),
@@ -47,7 +47,7 @@ VALUES: dict[str, Any] = {
     "E164": _text("+919886977544"),
     "CurrencyName": _text("INR", "PTS/0"),
     "TypeName": _text("type1"),
-    "WalletName": _text("1/type1", description="USER/TYPE, which names it."),
+    "WalletName": _text("1/type1", description="Its name, USER/TYPE."),
     "TransactionId": _text("1-17", pattern="^[0-9]+-[0-9]+$"),
     "HoldId": _text("1-h3", pattern="^[0-9]+-h[0-9]+$"),
     "KeyName": _text("till"),
@@ -55,19 +55,19 @@ VALUES: dict[str, Any] = {
     "Code": _text("insufficient_funds"),
     "Metadata": _free("Metadata"),
     "Details": _free("Details"),
-    "Replayed": Annotated[bool, Meta(description="True where the key had been used for the same request before.")],
-    "Cursor": Annotated[str | None, Meta(description="The `cursor` of the next page; null: this is the last one.")],
+    "Replayed": Annotated[bool, Meta(description="True if the key was used for the same request before.")],
+    "Cursor": Annotated[str | None, Meta(description="The `cursor` of the next page; null on the last page.")],
 }
-"""What each kind of value in fields.py looks like."""
+"""The format of each kind of value in fields.py."""
 
 FREE = {
-    "Metadata": "A JSON object of the caller's own.",
-    "Details": "The figures that go with a code, by name; amounts are strings.",
+    "Metadata": "A JSON object from the caller.",
+    "Details": "The figures of a code, by name; amounts are strings.",
 }
 
 
 def _struct(answer: type) -> type:
-    """The same fields as a struct, of which msgspec makes a schema that keeps their order."""
+    """The same fields as a struct, from which msgspec makes a schema that keeps their order."""
     hints = get_type_hints(answer, localns=VALUES, include_extras=True)
     made: list[Any] = []
     for name in answer.__annotations__:
@@ -80,7 +80,7 @@ def _struct(answer: type) -> type:
 
 
 def _described(hint: Any) -> Any:
-    """Texts in `Annotated` as descriptions."""
+    """Turns the texts in `Annotated` into descriptions."""
     if get_origin(hint) is not Annotated:
         return hint
     kind, *notes = get_args(hint)
@@ -88,14 +88,14 @@ def _described(hint: Any) -> Any:
 
 
 STRUCTS: dict[str, type] = {}
-"""The answers by name, each made of those before it."""
+"""The answers by name, each made from earlier ones."""
 for _name, _answer in vars(fields).items():
     if is_typeddict(_answer) and not _name.startswith("_"):
         STRUCTS[_name] = VALUES[_name] = _struct(_answer)
 
 
 def schemas(requests: Sequence[type], answers: Sequence[str]) -> dict[str, Any]:
-    """The schemas of these, and of all that they hold, by name."""
+    """The schemas of these and of everything in them, by name."""
     types = [*requests, *(STRUCTS[name] for name in answers)]
     _, made = msgspec.json.schema_components(types, ref_template=REF)
     for name, about in FREE.items():
@@ -107,7 +107,7 @@ def schemas(requests: Sequence[type], answers: Sequence[str]) -> dict[str, Any]:
 
 
 def document(name: str) -> dict[str, Any]:
-    """An answer's schema with all that it needs, for whoever has nothing else."""
+    """An answer's schema with all that it needs, complete by itself."""
     made = schemas([], [name])
     text = msgspec.json.encode(made).decode().replace(REF.format(name=""), OWN_REF)
     definitions = msgspec.json.decode(text)
@@ -117,16 +117,16 @@ def document(name: str) -> dict[str, Any]:
 
 
 def _tell_default(field: dict[str, Any]) -> None:
-    """Say in words what a field is where it is left out: generators take one with a default for one that is needed."""
+    """Describe a field's default in words: generators treat a field with a default as required."""
     if "default" in field:
         default = field.pop("default")
         if default is not None:
-            told = f"`{msgspec.json.encode(default).decode()}` where it is left out."
+            told = f"`{msgspec.json.encode(default).decode()}` if it is left out."
             field["description"] = " ".join(filter(None, (field.get("description"), told)))
 
 
 def reply(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """The envelope of a success with such data."""
+    """The envelope of a success with this data."""
     message = {"type": "string", "description": "For a person."}
     return {
         "title": name,
@@ -137,7 +137,7 @@ def reply(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def example(schema: dict[str, Any], components: dict[str, Any]) -> Any:
-    """A value that fits: the first example of each field; what may be left out is, and what may be null is null."""
+    """A valid value: the first example of each field; optional fields are left out, nullable ones null."""
     if "$ref" in schema:
         return example(components[schema["$ref"].rpartition("/")[2]], components)
     if "examples" in schema:

@@ -1,4 +1,4 @@
-"""Running it: one process or several, signals, and what has to hold before the port opens."""
+"""Running the server: one process or several, signals, and the checks before the port opens."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 DRAIN_S = 30
 LONG_READ_GRACE_S = 2.0
-"""How long a server that is to stop goes on with what takes long to read."""
+"""How long a stopping server continues its long reads."""
 
 MAX_WORKERS = 64
 ACCEPT_REST_S = 0.05
@@ -42,7 +42,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ServeOptions(NamedTuple):
-    """How to serve; plain values, so that worker processes can be given them."""
+    """How to serve; plain values, so that they can be passed to worker processes."""
 
     flags: dict[str, str]
     host: str
@@ -54,9 +54,9 @@ class ServeOptions(NamedTuple):
 
 
 def serve(options: ServeOptions) -> int:
-    """Serve until SIGTERM or SIGINT; what was accepted is answered first. Returns the exit code.
+    """Serve until SIGTERM or SIGINT; accepted requests are answered first. Returns the exit code.
 
-    Raises InvalidInput for options or settings that are unsafe, StorageError for a port that cannot be had.
+    Raises InvalidInput for unsafe options or settings, StorageError for a port that cannot be opened.
     """
     settings = _settings(options, lambda text: log("warning", message=text))
     _check(options)
@@ -83,9 +83,9 @@ def serve(options: ServeOptions) -> int:
 
 
 class Worker(uvicorn.Server):
-    """One process that serves: it stops softly on the first signal and at once on the second.
+    """One serving process: it stops gracefully on the first signal, and at once on the second.
 
-    Signals count from the first line on, while the rest is still being imported.
+    Signals count from the first line on, even during imports.
     """
 
     def __init__(self, options: ServeOptions) -> None:
@@ -94,7 +94,7 @@ class Worker(uvicorn.Server):
         for number in STOP_SIGNALS:
             signal.signal(number, self.handle_exit)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # a supervisor forks with them blocked
-        # What the parent of several workers must not have loaded or opened is imported here.
+        # Imported here, because the parent of several workers must not load or open it.
         from wallet_cli.web.app import Application
         from wallet_cli.web.server_state import ServerState
 
@@ -122,7 +122,7 @@ class Worker(uvicorn.Server):
         self.should_exit = stop_already
 
     def run_on(self, listener: socket.socket, ready: Callable[[], None]) -> None:
-        """Serve on an open port; `ready` is called when requests are answered."""
+        """Serve on an open port; `ready` is called when the server answers requests."""
         self._ready = ready
         self.run(sockets=[listener])
 
@@ -132,7 +132,7 @@ class Worker(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """A stop that was asked for is a success, not a death by signal; so uvicorn's own handlers stay out."""
+        """A requested stop is a success, not a death by signal; so uvicorn's own handlers are not installed."""
         yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -143,11 +143,11 @@ class Worker(uvicorn.Server):
             self.server.draining = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take those who have knocked already and no more; then uvicorn ends the connections."""
+        """Accept the connections that are already waiting, and no more; then uvicorn ends the connections."""
         log("stopping")
         assert sockets is not None
         [listener] = sockets
-        if self._alone:  # where there are several, their supervisor has done it for all
+        if self._alone:  # with several workers, their supervisor has done it for all
             admit_no_more(listener)
         loop = asyncio.get_running_loop()
         loop.call_later(LONG_READ_GRACE_S, self._end_long_reads)
@@ -162,7 +162,7 @@ class Worker(uvicorn.Server):
         log("stopped")
 
     def _end_long_reads(self) -> None:
-        """End the long reads, and cut off those who have not yet taken what was answered."""
+        """End the long reads, and cut off callers that have not yet received their answer."""
         assert self.server is not None
         self.server.readers.end_all()
         for connection in list(self.server_state.connections):
@@ -172,7 +172,7 @@ class Worker(uvicorn.Server):
                 connection.transport.abort()
 
     def _protocol(self) -> asyncio.Protocol:
-        """A connection's protocol, as uvicorn makes it."""
+        """A connection's protocol, created as uvicorn does it."""
         made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
@@ -192,13 +192,13 @@ def _check(options: ServeOptions) -> None:
         raise InvalidInput(f"not a number of connections: {options.max_connections}", hint="at least 1")
     if not options.auth and not is_loopback(options.host):
         raise InvalidInput(
-            f"--no-auth is for this machine alone, not for {shown(options.host)}",
-            hint="leave --no-auth out, or serve on 127.0.0.1",
+            f"--no-auth is only for this machine, not for {shown(options.host)}",
+            hint="leave --no-auth out, or use --host 127.0.0.1",
         )
 
 
 def _leave_to_workers(listener: socket.socket) -> None:
-    """Shut the port for all, and let go of it here: what this process holds open, nobody would accept from."""
+    """Close the port for all, and release it here: nobody would accept from a port that this process holds open."""
     admit_no_more(listener)
     listener.close()
 
@@ -210,9 +210,9 @@ def _say_serving(options: ServeOptions, address: tuple[Any, ...]) -> None:
 
 
 def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
-    """Make or migrate the ledger before the port opens, and say how to begin where nobody could call yet.
+    """Create or migrate the ledger before the port opens, and say how to begin if nobody can call yet.
 
-    Settings that every request needs are looked at here: a wrong one is the operator's to mend, not a caller's.
+    This also checks the settings that every request needs: a wrong one is for the operator to correct, not a caller.
     """
     with open_ledger(settings, lambda text: log("ledger", message=text), purpose=Purpose.MAKE) as ledger:
         check_region(ledger.settings.phone_region)
@@ -222,5 +222,5 @@ def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
         if options.auth and not any(each.revoked_at_us is None for each in ledger.store.operators()):
             log(
                 "no_operator_key",
-                message="nobody can call yet: make the first operator key with `wallet key create NAME`",
+                message="nobody can call yet: create the first operator key with `wallet key create NAME`",
             )

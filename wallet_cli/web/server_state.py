@@ -1,8 +1,8 @@
-"""What a running server holds: the ledger to read, the inbox to write, who may come in, and what is counted.
+"""The state of a running server: the ledger to read, the queue of writes, authentication, and metrics.
 
-The event loop reads a file through a connection of its own, a few microseconds at a time, and a database through
-several (read_connections.py); it sees every write that was acknowledged. It writes through another one, or leaves that
-to a thread (engine/group_commit.py). What takes long to read is left to other processes (readers.py).
+The event loop reads a file over one connection, a few microseconds at a time, and a database over several
+(read_connections.py); it sees every acknowledged write. It writes over another connection, or in a worker thread
+(engine/group_commit.py). Other processes do the long reads (readers.py).
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ if TYPE_CHECKING:
     from wallet_cli.web.read_connections import ReadConnections
 
 SWITCH_INTERVAL_S = 0.0005
-"""How long a thread keeps the interpreter from another where a thread writes; at Python's own 5 ms a batch of six round
-trips took 30 ms longer."""
+"""The interpreter's switch interval while a thread writes; at Python's 5 ms a batch of six round trips took 30 ms
+longer."""
 
 PULSE_EVERY_S = 1.0
 MAX_AWAY_S = 1.0
-"""How long a database on another host may have been away before writes are refused at once, and not queued."""
+"""How long a remote database may be unreachable before writes are refused at once instead of queued."""
 
 NOTE_USE_EVERY_S = 30.0
 BOUND_LOG_EVERY_S = 2.0
 HANDLER_MARGIN_S = 10.0
 MIN_FREE_BYTES = 16 * 1024 * 1024
 MAX_IMPORTS = 2
-"""How many imports may be under way at once: each has a thread, a connection, and a file in memory."""
+"""How many imports may run at once: each has a thread, a connection, and a file in memory."""
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ class ServerState:
         self.access_log = access_log
         self.draining = False
         self.deadline_s = settings.lock_timeout_s + HANDLER_MARGIN_S
-        """How long a request may take: the wait for a turn, and then some."""
+        """How long a request may take: the wait for a turn, plus a margin."""
         self._is_guarded = auth
         self._resources = ExitStack()
         self._chores: list[asyncio.Task[None]] = []
@@ -82,7 +82,7 @@ class ServerState:
         self.readers = Readers(settings)
 
     def start(self) -> None:
-        """Open the ledger and start the writer; raises what opening raises."""
+        """Open the ledger and start the writer. Raises the errors of opening."""
         loop = asyncio.get_running_loop()
         self.loop = loop
         self._own = self._resources.enter_context(self._open())
@@ -90,7 +90,7 @@ class ServerState:
         self.ledger = self._own
         if self._own.store.is_local:
             self.readers.file = self._own.store.identity()
-        # Asked now: once the store is read aside, the loop itself cannot wait for it.
+        # Read now: once the store is read in fibers, the loop itself cannot wait for it.
         ledger_id, is_local = self._own.store.ledger_id(), self._own.store.is_local
         if not self._own.store.is_local:
             self._read_aside(self._own, self._own.store)
@@ -105,13 +105,13 @@ class ServerState:
             self._chores.append(loop.create_task(self._bound_log_for_ever(self._own.store.path)))
         else:
             self._chores.append(loop.create_task(self._feel_pulse_for_ever()))
-        # What is loaded now stays: the collector need not look at it again with every few requests.
+        # Objects loaded by now stay: the garbage collector need not scan them again with every few requests.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
 
     async def stop(self) -> None:
-        """Write what was accepted, answer it, and close the ledger."""
+        """Write and answer all accepted requests, and close the ledger."""
         for chore in self._chores:
             chore.cancel()
         self.repeated.flush()
@@ -124,7 +124,7 @@ class ServerState:
     async def carry_out(self, commands: Sequence[Command]) -> list[Result]:
         """Run commands in the next turn; on return they are on disk.
 
-        Raises Busy at once where the inbox is full, and StorageError where the database is known to be away.
+        Raises Busy at once if the queue is full, and StorageError if the database is known to be unreachable.
         """
         store = self._own.store
         if not store.is_local and store.away_s() > MAX_AWAY_S:
@@ -133,7 +133,7 @@ class ServerState:
 
         def answer(results: list[Result] | WalletError) -> None:
             if future.done():
-                return  # the caller has left; what it asked for is done all the same
+                return  # the caller has left; its request is still applied
             if isinstance(results, WalletError):
                 if isinstance(results, FileGone):
                     self._gone = results
@@ -142,7 +142,7 @@ class ServerState:
                 future.set_result(results)
 
         self.group_commit.submit(commands, answer)
-        # All else in a handler is quick: this is where a request waits, and so where its deadline is.
+        # The rest of a handler is fast: a request waits here, so its deadline is here.
         deadline = self.loop.call_later(self.deadline_s, _give_up, future)
         try:
             return await future
@@ -150,13 +150,13 @@ class ServerState:
             deadline.cancel()
 
     async def run(self, prepared: Prepared[Single]) -> Answer:
-        """Run a write in the next turn, and tell its result; raises the error of a refusal."""
+        """Run a write in the next turn, and return its answer. Raises the error of a refusal."""
         return prepared.answer(accepted((await self.carry_out([prepared.command]))[0]))
 
     def note_refusal(self, error: WalletError, scope: Scope, who: Caller | None, request_id: str) -> None:
-        """Leave a trace of a wrong key, of a right that somebody does not have, and of what strangers are not told.
+        """Log a wrong key, a missing right, and errors whose details the caller may not see.
 
-        `who` is None where the caller is not known.
+        `who` is None if the caller is unknown.
         """
         once = {"request_id": request_id}
         if error.http_status in (401, 403):
@@ -166,9 +166,9 @@ class ServerState:
             self.repeated.log("failed", once, code=error.code, reason=error.message)
 
     def check_in_place(self) -> None:
-        """Raises StorageError where the file of the ledger is not there any more, or is another one.
+        """Raises StorageError if the ledger's file is missing or was replaced.
 
-        What one connection has once seen holds for all, until the server is started again.
+        What one connection has found once counts for all, until the server is restarted.
         """
         if self._gone is not None:
             raise FileGone(self._gone.message, hint=self._gone.hint)
@@ -179,16 +179,16 @@ class ServerState:
             raise
 
     def waiting_aside(self, work: Coroutine[Any, Any, T]) -> Awaitable[T]:
-        """The same, where what is read of the ledger is waited for while the loop goes on, if it has to be."""
+        """The same coroutine, in which reads of the ledger let the loop go on while they wait."""
         return work if self._connections is None else self._connections.aside(work)
 
     @contextmanager
     def importing(self) -> Iterator[None]:
-        """Room for one import, for the length of a `with` block. Raises Busy where there is none."""
+        """A place for one import, for the length of a `with` block. Raises Busy if there is none."""
         if self.draining:
             raise Busy("the server is shutting down", hint="send it again")
         if self._imports >= MAX_IMPORTS:
-            raise Busy(f"{MAX_IMPORTS} imports are under way", hint="send it again when one has ended")
+            raise Busy(f"{MAX_IMPORTS} imports are running", hint="send it again when one has finished")
         self._imports += 1
         try:
             yield
@@ -196,9 +196,9 @@ class ServerState:
             self._imports -= 1
 
     async def write_apart(self, write: Callable[[Ledger], T]) -> T:
-        """What `write` answers, in a thread, which takes turns with all others as another process would.
+        """The result of `write`, run in a worker thread, which takes turns with all others like another process.
 
-        For an import: the loop goes on, and the inbox is not filled.
+        For an import: the loop goes on, and the queue does not fill up.
         """
 
         def work() -> T:
@@ -208,26 +208,28 @@ class ServerState:
         return await self.loop.run_in_executor(self._importers, work)
 
     async def check_ready(self) -> None:
-        """Take a turn and begin a write, and look for room on the disk. Raises Busy or StorageError."""
+        """Take a turn and begin a write, and check the space on the disk. Raises Busy or StorageError."""
         self.check_in_place()
         await self.carry_out([])
         if not self._own.store.is_local:
-            return  # its disk is the server's to watch
+            return  # the database server watches its own disk
         free = shutil.disk_usage(self._own.store.path.parent).free
         if free < MIN_FREE_BYTES:
             raise StorageError("the disk is nearly full", free_bytes=free)
 
     @contextmanager
     def _open(self, busy_timeout_s: float | None = None) -> Iterator[Ledger]:
-        """The ledger, by a connection of its own."""
+        """The ledger, over a new connection."""
         with open_ledger(self.settings, lambda text: log("ledger", message=text), busy_timeout_s) as ledger:
             if ledger.store.is_local:
                 check_same(ledger.store.path, ledger.store.identity(), self.readers.file)
-            ledger.times_are_utc = True  # whatever the ledger's zone: who sends one need not know that
+            ledger.times_are_utc = True  # whatever the ledger's zone is: callers need not know it
             yield ledger
 
     def _read_aside(self, ledger: Ledger, pulse: PostgresStore) -> None:
-        """Read by several connections, each waited for aside; the first one is left to feel the pulse."""
+        """Read over several connections, each awaited in a fiber; the first one only checks that the database
+        answers.
+        """
         from wallet_cli.storage.postgres import PostgresStore
         from wallet_cli.web.fibers import until_ready_aside
         from wallet_cli.web.read_connections import LentLedger, ReadConnections
@@ -245,9 +247,9 @@ class ServerState:
         self.ledger = LentLedger(ledger, self._connections)
 
     def _open_turns(self) -> Loop:
-        """Turns in the event loop, on a connection of their own."""
+        """Turns in the event loop, on a separate connection."""
         ledger = self._resources.enter_context(self._open(busy_timeout_s=0.0))
-        # The loop and the thread with the large batches wait for the interpreter at each turn of the loop, and at each
+        # The loop and the thread with the large batches wait for the interpreter at each round of the loop, and at each
         # answer of the network.
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         soon, soon_threadsafe = self.loop.call_soon, self.loop.call_soon_threadsafe
@@ -262,12 +264,12 @@ class ServerState:
 
     @contextmanager
     def _open_executor(self) -> Iterator[Executor]:
-        """An executor for the thread that writes."""
+        """An executor for the writing thread."""
         with self._open() as ledger:
             yield ledger.executor
 
     async def _feel_pulse_for_ever(self) -> None:
-        """Notice that the database is away before anybody asks, so that nobody is kept waiting for it for long."""
+        """Notice an unreachable database before a request needs it, so that no request waits long for it."""
         store = self._own.store
         assert not store.is_local
 
@@ -280,7 +282,7 @@ class ServerState:
                 await self.waiting_aside(ping())
 
     async def _bound_log_for_ever(self, path: Path) -> None:
-        """Cut a log that has grown because somebody read an old state of the ledger, once they have read on."""
+        """Truncate a log that has grown because of a reader with an old snapshot, once that reader has finished."""
         while True:
             await asyncio.sleep(BOUND_LOG_EVERY_S)
             self.metrics.log_bytes = log_bytes(path)
@@ -301,7 +303,7 @@ class ServerState:
             await self._note_use()
 
     async def _note_use(self) -> None:
-        """Write down which keys were used; now and then, because a write a request would be too many."""
+        """Record which keys were used; now and then, because one write for each request would be too much."""
         if not self.auth.used:
             return
         names = sorted(self.auth.used)

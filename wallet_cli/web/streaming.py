@@ -1,7 +1,7 @@
-"""Sending an answer a chunk at a time, in constant memory, however long it is.
+"""Sending an answer in chunks, in constant memory, however long it is.
 
-The chunks come from another process (readers.py). The next one is not asked for before the caller has room for it; who
-takes nothing for too long is cut off by the protocol (protocol.py).
+The chunks come from another process (readers.py). The next one is requested only when the caller can receive it; the
+protocol cuts off a caller who receives nothing for too long (protocol.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from wallet_cli.web.readers import STREAMS, Readers, ReadFailed
 
 
 class CutShort(Exception):
-    """The rest of an answer cannot be made; its cause says why. What was sent does not end as a whole answer does."""
+    """The rest of an answer cannot be made; its cause says why. The sent part does not end like a complete answer."""
 
 
 async def send_stream(
@@ -27,10 +27,10 @@ async def send_stream(
     head: bool,
     close: bool,
 ) -> None:
-    """Send an answer; with `head`, what goes before its body.
+    """Send an answer; `head` is what goes before its body.
 
-    Raises what `work` raises before its first chunk, and Busy, when nothing is sent yet; CutShort for what goes wrong
-    later; ClientLeft where the caller left.
+    Raises the errors of `work` before its first chunk, and Busy, when nothing is sent yet; CutShort for later errors;
+    ClientLeft if the caller left.
     """
     begun = False
     try:

@@ -1,6 +1,6 @@
 """Several processes on one socket: started by fork, before anything is opened, and restarted when they die.
 
-uvicorn's own supervisor starts processes afresh and makes their servers itself, with no way to give it ours.
+uvicorn's own supervisor starts new processes and creates their servers itself; it cannot use this program's.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from wallet_cli.web.log import log
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-"""Names the folder where workers leave their counts; prometheus_client reads it once, when it is imported."""
+"""The variable for the folder where workers store their counts; prometheus_client reads it once, at its import."""
 
 LONG_ENOUGH_S = 2.0
-"""A worker that dies sooner would die again: the server stops instead of trying for ever."""
+"""A worker that dies sooner would die again: then the server stops instead of retrying for ever."""
 
 
 Work = Callable[[Callable[[], None]], None]
-"""What a worker does; it is given what to call when it is ready."""
+"""The work of a worker; it gets the function to call when it is ready."""
 
 
 def supervise(workers: int, work: Work, *, started: Callable[[], None], stopping: Callable[[], None]) -> int:
     """Run `work` in `workers` processes until SIGTERM or SIGINT; returns the exit code.
 
-    `started` is called when all are ready, and `stopping` before they are told to stop. The first signal is passed on
-    and the workers finish what they have accepted; the second kills them. If this process dies, they stop by
-    themselves. `work` is called with the two signals blocked, and has to unblock them when it can take them.
+    `started` is called when all are ready, and `stopping` before they are told to stop. The first signal is passed on,
+    and the workers finish the accepted requests; the second signal kills them. If this process dies, they stop too.
+    `work` is called with the two signals blocked, and must unblock them when it can handle them.
     """
     return _Supervisor(workers, work, started, stopping).run()
 
@@ -48,7 +48,7 @@ class _Supervisor:
         self._started_s: dict[int, float] = {}
         self._stopping = False
         self._failed = False
-        # Nobody writes to it: a worker that reads its end finds it closed when the supervisor is gone.
+        # Nobody writes to this pipe: a worker that reads from it sees its end when the supervisor is gone.
         self._life_read, self._life_write = os.pipe()
         # Each worker writes one byte when it is ready.
         self._ready_read, self._ready_write = os.pipe()
@@ -73,7 +73,7 @@ class _Supervisor:
         return 1 if self._failed else 0
 
     def _say_started(self) -> None:
-        """Wait until all are ready, or until none of them can be any more."""
+        """Wait until all are ready, or until none can become ready."""
         os.close(self._ready_write)
         self._ready_write = -1
         ready = 0
@@ -102,7 +102,7 @@ class _Supervisor:
             os._exit(code)
 
     def _say_ready(self) -> None:
-        if self._ready_write >= 0:  # one that was started later is not waited for
+        if self._ready_write >= 0:  # nobody waits for a worker that starts later
             os.write(self._ready_write, b".")
             os.close(self._ready_write)
 
@@ -118,5 +118,5 @@ class _Supervisor:
             self._stopping = True
             self._before_stop()
         for pid in list(self._started_s):
-            with suppress(ProcessLookupError):  # gone already: os.wait() tells
+            with suppress(ProcessLookupError):  # already gone: os.wait() reports it
                 os.kill(pid, number)

@@ -1,5 +1,5 @@
-"""The endpoints: each parses, calls a service, and says what to answer; nothing else.
+"""The endpoints: each parses, calls an operation, and returns the answer; nothing else.
 
-Who may do what is decided here, before anything is read that is not the caller's: what belongs to another user is not
-there at all (404), and what only an operator may do is forbidden (403).
+Permissions are checked here, before any data of others is read: data of another user does not exist for a caller
+(404), and operator actions are forbidden for users (403).
 """

@@ -1,4 +1,4 @@
-"""Operator keys: made, listed and revoked, by operators."""
+"""Operator keys: creating, listing and revoking them, for operators."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ async def create_key(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), NewKey)
     call.query()
     prepared = api_keys.create(body.name, read_only=body.read_only)
-    return Reply(201, "key made; it is shown this once", await server.run(prepared))
+    return Reply(201, "key created; it is shown only this once", await server.run(prepared))
 
 
 async def list_keys(server: ServerState, call: Call) -> Reply:

@@ -1,4 +1,4 @@
-"""Many transactions in one request: a result an item, or all of them or none."""
+"""Many transactions in one request: one result for each item, or all or none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wallet_cli.web.server_state import ServerState
 
 
 async def create_transactions(server: ServerState, call: Call) -> Reply:
-    # What would be refused after all is refused before it is read: once it is here, it takes memory and time.
+    # Refuse early what would be refused anyway: a body that was read takes memory and time.
     server.group_commit.must_have_room()
     server.long_work.must_have_room()
     body = await call.body(MAX_BATCH_BYTES)
@@ -59,7 +59,7 @@ async def _prepare_all(
 
 
 async def _atomic(server: ServerState, prepared: Sequence[Prepared[Post] | WalletError]) -> Reply:
-    """All of the items or none: the first refusal is the answer, with its `index`."""
+    """All items or none: the first refusal is the answer, with its `index`."""
     ready: list[Prepared[Post]] = []
     for index, item in enumerate(prepared):
         if isinstance(item, WalletError):
@@ -75,7 +75,7 @@ async def _atomic(server: ServerState, prepared: Sequence[Prepared[Post] | Walle
         for item, each in zip(ready, result.results, strict=True):
             await pause()
             answers.append(_item(item, each))
-    return Reply(200, "batch done, all of it", _summary(answers))
+    return Reply(200, "batch done, all items", _summary(answers))
 
 
 def _item(item: Prepared[Post], result: Result) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One request, as the endpoints see it."""
+"""One request, for the endpoints."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from wallet_cli.web.requests import MAX_BODY_BYTES
 
 UTF8 = b"UTF-8''"
 QUOTED = re.compile(rb'"((?:[^"\\]|\\["\\])*)"')
-"""A string of a structured field (RFC 8941), as a draft for this header has it."""
+"""A string of a structured field (RFC 8941), as in a draft for this header."""
 
 
 class Call(NamedTuple):
-    """One request, its caller known."""
+    """One request of a known caller."""
 
     scope: Scope
     receive: Receive
     caller: Caller
 
     async def body(self, limit: int = MAX_BODY_BYTES) -> bytes:
-        """The body, which is JSON. Raises UnsupportedMediaType, BodyTooLarge, or ClientLeft."""
+        """The JSON body. Raises UnsupportedMediaType, BodyTooLarge, or ClientLeft."""
         media_type(self.scope, (JSON_TYPE,))
         return await read_body(self.scope, self.receive, limit)
 
@@ -46,15 +46,17 @@ class Call(NamedTuple):
         return query(self.scope, frozenset(known))
 
     def key(self) -> str | None:
-        """The `Idempotency-Key`, checked; quotes around it are not a part of it.
+        """The `Idempotency-Key`, checked; quotes around it do not belong to it.
 
-        `Idempotency-Key*` has it in the form of RFC 8187: a key beyond ASCII, or one that has quotes around it.
+        `Idempotency-Key*` has it in the form of RFC 8187: for a key beyond ASCII, or one that begins with a quote.
         """
         value = header(self.scope, b"idempotency-key")
         encoded = header(self.scope, b"idempotency-key*")
         if encoded is not None:
             if value is not None or not encoded.upper().startswith(UTF8):
-                raise InvalidInput("the Idempotency-Key cannot be read", hint="one of both; Idempotency-Key*: UTF-8''…")
+                raise InvalidInput(
+                    "the Idempotency-Key is not valid", hint="send one of the two headers; Idempotency-Key*: UTF-8''…"
+                )
             value = unquote_to_bytes(encoded[len(UTF8) :])
         elif value is not None and (quoted := QUOTED.fullmatch(value)):
             value = re.sub(rb"\\(.)", rb"\1", quoted[1])
@@ -67,19 +69,19 @@ class Call(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Which part of a list is asked for."""
+    """The requested part of a list."""
 
     limit: int
     cursor: str | None
     counted: bool
-    """Whether to say how many things are in the whole list."""
+    """Whether to include the length of the whole list."""
 
 
 PAGE = ("limit", "cursor", "count")
 
 
 def page(given: dict[str, str]) -> Page:
-    """The part that a query asks for. Raises InvalidInput for a limit that is no number."""
+    """The part that a query requests. Raises InvalidInput for a limit that is not a number."""
     limit = given.get("limit", str(pages.DEFAULT_LIMIT))
     if not re.fullmatch("-?[0-9]{1,100}", limit):
         raise InvalidInput(f"the limit is not a number: {shown(limit)}", hint=f"1 to {pages.MAX_LIMIT}")
@@ -90,7 +92,7 @@ FLAGS = {"true": True, "false": False}
 
 
 def flag(given: dict[str, str], name: str) -> bool:
-    """A parameter that is `true` or `false`; false where it is not given. Raises InvalidInput for any other word."""
+    """A parameter that is `true` or `false`; false if not given. Raises InvalidInput for any other value."""
     value = FLAGS.get(given.get(name, "false"))
     if value is None:
         raise InvalidInput(f"{name} is not true or false: {shown(given[name])}", hint=f"{name}=true, or leave it out")
@@ -98,19 +100,19 @@ def flag(given: dict[str, str], name: str) -> bool:
 
 
 def made(message: str, answer: Answer) -> Reply:
-    """The reply to what makes something, which a key may have made before."""
+    """The reply to a creating request; 200 if the same key created it before."""
     if answer.get("replayed"):
         return Reply(200, f"{message} before, with this key", answer)
     return Reply(201, message, answer)
 
 
 def must_see(caller: Caller, user_id: int) -> None:
-    """Raises UserNotFound for another user, as for one who is not there."""
+    """Raises UserNotFound for another user, as for one that does not exist."""
     if not caller.sees(user_id):
         raise UserNotFound(f"there is no user with the id {user_id}")
 
 
 def must_see_wallet(caller: Caller, wallet: OwnedWallet) -> None:
-    """Raises WalletNotFound for another user's wallet, as for one that is not there."""
+    """Raises WalletNotFound for another user's wallet, as for one that does not exist."""
     if not caller.sees(wallet.user_id):
         raise WalletNotFound(f"user {wallet.user_id} has no wallet {format_wallet_id(wallet.wallet_id)}")

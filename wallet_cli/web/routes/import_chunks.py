@@ -1,6 +1,6 @@
-"""A part of a file that is imported remotely: whoever reads the file keeps its line numbers, its keys and its sums.
+"""A part of a file that is imported remotely: the client keeps the line numbers, keys and sums.
 
-The first line of a part says what goes with it (bodies.PartHead); the others are lines of an import, as JSON.
+The first line of a part describes it (requests.PartHead); the others are lines of an import, as JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wallet_cli.web.server_state import ServerState
 
 PART_TYPE = "application/x-ndjson"
 NAME = "part.jsonl"
-"""Tells the form of a part as a file's name would."""
+"""Tells the form of a part, like a file name."""
 
 
 async def import_part(server: ServerState, call: Call) -> Reply:
@@ -34,7 +34,7 @@ async def import_part(server: ServerState, call: Call) -> Reply:
         first, _, lines = body.partition(b"\n")
         head = decode(first, PartHead)
         if not lines.endswith(b"\n") or lines.count(b"\n") != len(head.numbers):
-            raise InvalidInput("the numbers are not those of the lines", hint="a number for each line, each line whole")
+            raise InvalidInput("the numbers do not match the lines", hint="send one number for each complete line")
         head.prefix = check_key(head.prefix + "1")[:-1]
         work = Part(server, head, lines)
         answer = await server.write_apart(work.run)
@@ -44,14 +44,14 @@ async def import_part(server: ServerState, call: Call) -> Reply:
 
 
 class Part(Import):
-    """One part under way, in its thread."""
+    """One running part, in its thread."""
 
     def __init__(self, server: ServerState, head: PartHead, lines: bytes) -> None:
         super().__init__(server, imports.Options(head.create, head.dry_run, head.atomic), lines, NAME)
         self._head = head
 
     def run(self, ledger: Ledger) -> Answer:
-        """What became of the lines, counted as if nothing had been undone, and each that was refused."""
+        """The results of the lines, counted as if nothing had been undone, and each refused line."""
         head = self._head
         told = as_told(ledger, phone_region=head.phone_region, currency=head.currency)
         source = BytesIO(self._body)
@@ -80,7 +80,7 @@ class Part(Import):
         return counted | {"broken": sorted(run.broken), "rejects": self.rejects}
 
     def _found(self, told: Ledger, lines: list[Line]) -> list[list[Any]]:
-        """What is there of the lines, or of their wallets: a list each, its first the number of the line."""
+        """What the ledger has of the lines, or of their wallets: one list each, starting with the line's number."""
         look = LedgerLook(told)
         if self._head.find == "lines":
             return [list(each) for each in look.find(lines, self._head.prefix)]
@@ -96,7 +96,7 @@ class Part(Import):
             run.take_settings(settings)
 
     def _report(self, line: int, error: WalletError, _text: str) -> None:
-        """All of them: the lines of a part are few."""
+        """Lists all refused lines: a part has few."""
         self.codes[error.code] += 1
         self.rejects.append({"line": line} | error.as_json())
 

@@ -1,4 +1,4 @@
-"""The ledger out as a file, and transactions in from one."""
+"""Exporting the ledger, and importing files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from wallet_cli.domain.ids import OwnedWallet
 from wallet_cli.errors import Busy, InvalidInput, TimeConflict, WalletError, shown
+from wallet_cli.hints import over_http
 from wallet_cli.import_export import imports
 from wallet_cli.import_export.imports.dialect import Dialect, dialect
 from wallet_cli.operations.answers import Answer
@@ -26,17 +27,17 @@ EXPORTS = {
     "hledger": (b"text/plain; charset=utf-8", "journal"),
     "beancount": (b"text/plain; charset=utf-8", "beancount"),
 }
-"""The type of each format of exports, and what its file's name ends in."""
+"""The media type of each export format, and the ending of its file name."""
 
 IMPORTS = {"application/x-ndjson": "import.jsonl", "text/csv": "import.csv"}
-"""The types that are read, and a name that tells the form."""
+"""The accepted media types, and a file name that tells the form."""
 
 FLAGS = ("create", "dry_run", "atomic")
 DUPLICATES = ("skip", "add")
 DIALECT = ("delimiter", "decimal", "dates", "encoding", "map", "wallet")
-"""How a CSV file is written, as `wallet import` has it."""
+"""The CSV options, as in `wallet import`."""
 MAX_REJECTS = 1000
-"""How many refused lines are told one by one; all of them are counted."""
+"""How many refused lines are listed; all of them are counted."""
 
 
 async def export_ledger(_site: ServerState, call: Call) -> Stream:
@@ -60,7 +61,7 @@ async def import_file(server: ServerState, call: Call) -> Reply:
     given = call.query(*FLAGS, "sort", "duplicates", *DIALECT)
     duplicates = given.get("duplicates")
     if duplicates not in (None, *DUPLICATES):
-        raise InvalidInput(f"not what to do with duplicates: {shown(duplicates)}", hint="duplicates=skip or add")
+        raise InvalidInput(f"not a value for duplicates: {shown(duplicates)}", hint="duplicates=skip or add")
     create, dry_run, atomic = (flag(given, name) for name in FLAGS)
     options = imports.Options(create, dry_run, atomic, duplicates, flag(given, "sort"))
     try:
@@ -78,7 +79,7 @@ async def import_file(server: ServerState, call: Call) -> Reply:
 
 
 class Import:
-    """One import under way: `run` is called in its thread, and everything else from there."""
+    """One running import: `run` is called in its thread, and calls the rest."""
 
     def __init__(
         self,
@@ -98,10 +99,10 @@ class Import:
         self._until_s = time.monotonic() + server.deadline_s
 
     def run(self, ledger: Ledger) -> Answer:
-        """Raises InvalidInput for a file that cannot be read at all; Busy where it cannot go on to its end.
+        """Raises InvalidInput for a file that cannot be read at all; Busy if it cannot continue to its end.
 
-        All that was committed by then stays, and sending the same file again goes on from there; of what is to be
-        applied whole or not at all, nothing is.
+        Everything committed by then stays, and sending the same file again continues. An atomic import applies nothing
+        in that case.
         """
 
         def between_batches(done: int) -> None:
@@ -115,23 +116,23 @@ class Import:
             raise in_query(error) from None
 
     def _check_time(self, ledger: Ledger) -> None:
-        """End it where the server is to stop or the time for an answer is up; no turn is waited for beyond that."""
+        """Stop if the server is stopping or the time for an answer is up; do not wait longer for a turn."""
         left_s = self._until_s - time.monotonic()
         if self._site.draining:
-            raise Busy("the server is shutting down: not all of the file was read", hint="send it again")
+            raise Busy("the server is shutting down: the file was read only in part", hint="send it again")
         if left_s <= 0:
-            raise Busy("no time for all of the file: not all of it was read", hint="send it again, to go on from there")
+            raise Busy("the time is up: the file was read only in part", hint="send it again to continue")
         ledger.executor.lock_timeout_s = min(ledger.executor.lock_timeout_s, left_s)
 
     def _report(self, line: int, error: WalletError, _text: str) -> None:
         self.codes[error.code] += 1
         if len(self.rejects) < MAX_REJECTS:
-            told = {"line": line, "code": error.code, "message": error.message, "hint": error.hint}
+            told = {"line": line, "code": error.code, "message": error.message, "hint": over_http(error.hint)}
             self.rejects.append(told)
 
 
 def in_query(error: WalletError) -> WalletError:
-    """The same, with a hint that names parameters of the request in the place of options of the command."""
+    """The same error, with parameters of the request instead of command options in its hint."""
     if error.hint:
         words = re.sub(r"--([a-z]+) (?=[^ a-z]|(?:skip|add|dmy|mdy|cp1252|utf)\b)", r"\1=", error.hint)
         error.hint = words.replace("--", "")

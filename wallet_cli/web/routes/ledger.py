@@ -1,4 +1,4 @@
-"""What the ledger says of itself: anybody who may call may read it, and operators change it."""
+"""The ledger's id and settings: every caller may read them, and operators may change them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Looking things up as people name them: a USER by phone number, a WALLET by its owner's, a transaction by its id.
+"""Finding things by the names that people use: a USER by phone number, a WALLET by its owner's, a transaction by id.
 
-What belongs to another user is answered as what is not there, in the same words.
+Data of another user gets the same answer as data that does not exist.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ async def verify(server: ServerState, call: Call) -> Reply:
 
 
 def _asked(given: dict[str, str], name: str) -> str:
-    """A parameter that has to be there."""
+    """A required parameter."""
     if name not in given:
         raise InvalidInput(f"the parameter {name} is missing in the URL", hint=f"?{name}=…")
     return given[name]
 
 
 def _seen(ledger: Ledger, caller: Caller, name: UserName) -> User:
-    """The user of that name, if the caller may see them. Raises UserNotFound."""
+    """The user with that name, if the caller may see them. Raises UserNotFound."""
     user = users.find_user(ledger, name)
     if not caller.sees(user.id):
         raise users.no_user(name)

@@ -12,7 +12,7 @@ from wallet_cli.web.routes.call import Call, must_see
 from wallet_cli.web.server_state import ServerState
 
 ALONE = (b"content-security-policy", f"{POLICY}; frame-ancestors 'none'; sandbox".encode())
-"""A page that loads nothing, runs nothing, and stands in no other page, whatever people wrote into it."""
+"""A page that loads nothing, runs nothing, and cannot be framed, whatever user text it contains."""
 
 FORMS = {
     "json": JSON_TYPE.encode(),

@@ -1,4 +1,4 @@
-"""Credits and debits, transfers and reversals; listing them, and totalling them."""
+"""Credits and debits, transfers and reversals; listing them, and adding them up."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ async def create_transaction(server: ServerState, call: Call) -> Reply:
 
 
 def prepare(server: ServerState, caller: Caller, body: NewTransaction, key: str | None) -> Prepared[Post]:
-    """What a body asks for, once the caller is known to be allowed to ask."""
+    """The write of a body, after checking that the caller may request it."""
     ref = OwnedWallet(body.wallet_id, body.user_id)
     must_see_wallet(caller, ref)
     if body.at is not None and caller.is_user:
-        # Which day a debit is of decides which daily limit it counts in.
-        raise Forbidden("only an operator may say when a transaction was", hint="leave `at` out")
+        # The day of a debit decides for which daily limit it counts.
+        raise Forbidden("only an operator may set the time of a transaction", hint="leave `at` out")
     prepared = transactions.add(
         server.ledger,
         ref,
@@ -62,7 +62,7 @@ async def create_transfer(server: ServerState, call: Call) -> Reply:
     call.query()
     source = OwnedWallet(body.wallet_id, body.user_id)
     target = OwnedWallet(body.to_wallet_id, body.to_user_id)
-    # A user moves money between their own wallets alone: into another's, it would be a credit.
+    # A user may move money only between their own wallets: into another's, it would be a credit.
     must_see_wallet(call.caller, source)
     must_see_wallet(call.caller, target)
     prepared = transactions.transfer(
@@ -108,7 +108,7 @@ async def list_transactions(server: ServerState, call: Call) -> Reply:
     start, end, *wanted = (given.get(name) for name in FILTERS)
     chosen = Wanted(*wanted)
 
-    # A key has an index; what fits any other filter may be far back, and is looked for while others are served.
+    # A key has an index; matches of any other filter may be far back, and are searched while others are served.
     if chosen._replace(key=None) == transactions.EVERYTHING:
         found = transactions.listed(server.ledger, ref, start, end, limit, cursor, chosen, counted=counted)
     else:

@@ -1,4 +1,4 @@
-"""Registering users and finding them, and tokens for them."""
+"""Registering and finding users, and tokens for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening wallets, what they hold, their limits, and their life."""
+"""Opening wallets, their balances, limits and status."""
 
 from __future__ import annotations
 

@@ -1,0 +1,58 @@
+"""Hints over HTTP name endpoints and fields, and the remote client turns them back into commands."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from wallet_cli.hints import PAIRS, for_terminal, over_http
+from wallet_cli.web.operations import OPERATIONS
+
+PACKAGE = Path(__file__).parents[2] / "wallet_cli"
+RULES = sorted((PACKAGE / "domain").rglob("*.py"))
+NEEDED = [PACKAGE / "operations" / f"{name}.py" for name in ("holds", "pages", "transactions", "users", "wallets")]
+COMMAND = re.compile(r"wallet [a-z]+ |--[a-z]")
+ON_THE_MACHINE = ("--reset-time", "wallet --db NEW")
+"""What only whoever is at the server's machine can do."""
+
+
+def hints_in(path: Path) -> list[str]:
+    """The texts that are given as `hint=` somewhere in a file, each part of an f-string by itself."""
+    calls = (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.keyword))
+    parts = (part for each in calls if each.arg == "hint" for part in ast.walk(each.value))
+    return [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+
+
+HINTS = [hint for path in (*RULES, *NEEDED) for hint in hints_in(path)]
+
+
+def test_there_are_hints_to_check() -> None:
+    assert len(HINTS) > 60
+    assert len([hint for hint in HINTS if COMMAND.search(hint)]) > 15
+
+
+@pytest.mark.parametrize("hint", [hint for hint in HINTS if not any(words in hint for words in ON_THE_MACHINE)])
+def test_over_http_a_hint_names_no_command(hint: str) -> None:
+    sent = over_http(hint.replace("wallet create id:", "wallet create id:1/savings"))
+    assert sent is not None
+    assert not COMMAND.search(sent)
+
+
+@pytest.mark.parametrize("hint", [*HINTS, "the user has: main; open it: wallet create id:2/gift-card"])
+def test_the_remote_client_turns_a_hint_back(hint: str) -> None:
+    assert for_terminal(over_http(hint)) == hint
+
+
+def test_each_endpoint_in_a_hint_exists() -> None:
+    there = {f"{each.method} {each.path}" for each in OPERATIONS}
+    named = [re.match(r"(GET|POST) [^ ?]+", sent) for _, sent in PAIRS]
+    assert {match[0] for match in named if match} <= there
+    assert len([match for match in named if match]) > 10
+
+
+def test_no_hint_stays_none() -> None:
+    assert over_http(None) is None
+    assert for_terminal(None) is None
