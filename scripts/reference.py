@@ -62,7 +62,7 @@ TAIL = """\
 ## Answers
 
 Data goes to stdout, everything else to stderr. Amounts are strings with exactly the currency's fraction digits; times
-are UTC, `2026-11-22T10:00:00.000000Z`. Fields may be added; none is renamed or dropped. Fields in
+are UTC, `2026-11-22T10:00:00.000000Z`. Fields may be added; none is renamed or removed. Fields in
 brackets are there only if they apply.
 
 | command | answers | fields |

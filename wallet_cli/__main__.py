@@ -30,7 +30,7 @@ def start() -> None:
 
         watch_stdout()
         code = main()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done: too late to stop
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the work is done: too late to interrupt
     except BaseException as error:
         # Before main() could handle it, or after.
         code = Interrupted.exit_code if was_interrupted(error) else _cannot_start(error)

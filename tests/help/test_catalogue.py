@@ -87,5 +87,5 @@ def test_what_the_tree_says_is_told() -> None:
         "type": "string",
         "nullable": False,
         "optional": False,
-        "about": "The wallet's, just after it.",
+        "about": "The wallet's balance just after it.",
     }
