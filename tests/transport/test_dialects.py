@@ -276,7 +276,7 @@ def test_a_wallet_is_the_same_however_it_is_named(other: str, saved: str, owned:
     assert imported(owned, first).counts == (2, 0, 0)
     for again, new in ((first.replace(b"\n", b"\r\n"), 0), (first + f"{saved},1,credit,y\n".encode(), 1)):
         again = again.replace(b"9886977544,5", f"{saved},5".encode())
-        with pytest.raises(InvalidInput, match="2 lines are in the ledger already"):
+        with pytest.raises(InvalidInput, match="2 lines are already in the ledger"):
             read(owned, again)
         skipped = read(owned, again, "skip")
         assert (skipped["skipped"], skipped["applied"]) == (2, new)

@@ -243,7 +243,7 @@ def test_json_line_by_line(name: str, opened_wallet: Ledger) -> None:
 
 
 def test_a_file_of_a_newer_form_is_not_begun(opened_wallet: Ledger) -> None:
-    with pytest.raises(InvalidInput, match="newer form, 2"):
+    with pytest.raises(InvalidInput, match="newer format, 2"):
         imported(opened_wallet, b'{"record":"ledger","version":2}\n' + FINE)
     assert amounts(opened_wallet) == []
 
@@ -568,7 +568,7 @@ def test_busy_is_exit_6_and_it_goes_on_from_there(story: Address, tmp_path: Path
 
 
 SMALL_BATCHES = """
-from wallet_cli.operations import imports
+from wallet_cli.import_export import imports
 imports.BATCH_LINES = 10
 """
 
@@ -611,7 +611,7 @@ def test_ctrl_c_in_the_middle_is_exit_130_and_it_goes_on_from_there(
 # Memory
 
 SAYS_HOW_MUCH = """
-from wallet_cli.operations import imports
+from wallet_cli.import_export import imports
 run = imports.run
 def measured(*arguments, **options):
     summary = run(*arguments, **options)

@@ -14,7 +14,7 @@ from wallet_cli.web.operations import OPERATIONS
 PACKAGE = Path(__file__).parents[2] / "wallet_cli"
 RULES = sorted((PACKAGE / "domain").rglob("*.py"))
 NEEDED = [PACKAGE / "operations" / f"{name}.py" for name in ("holds", "pages", "transactions", "users", "wallets")]
-COMMAND = re.compile(r"wallet [a-z]+ |--[a-z]")
+COMMAND = re.compile(r"wallet (register|create|list|limits|tx|hold|key|verify|ledger|move|import) |--[a-z]")
 ON_THE_MACHINE = ("--reset-time", "wallet --db NEW")
 """What only whoever is at the server's machine can do."""
 
