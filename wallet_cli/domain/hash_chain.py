@@ -96,7 +96,7 @@ def is_whole(wallet: Wallet, before: bytes | None, last: Transaction) -> bool:
 
 
 def follows(previous: bytes, transaction: Transaction) -> bool:
-    """Whether a transaction's hash is that of itself after `previous`."""
+    """Whether a transaction's hash is right for a transaction after `previous`."""
     return transaction.hash == bytes(sha256(previous + content_of(transaction)).digest())
 
 

@@ -170,7 +170,7 @@ TAGS = {
     "statements": "A wallet over a period",
     "import_export": "The ledger as a file, and files into it",
     "import_chunks": "Files in parts",
-    "lookup": "Things as people name them, and proofs",
+    "lookup": "Finding things by name, and verifying",
     "ledger": "The ledger itself",
     "api_keys": "Operator keys",
 }
