@@ -55,9 +55,9 @@ SCALE = 16
 
 ONE_BY_ONE = """
 from wallet_cli.__main__ import start
-from wallet_cli.engine import inbox
+from wallet_cli.engine import group_commit
 
-inbox.MAX_BATCH_COMMANDS = 1
+group_commit.MAX_BATCH_COMMANDS = 1
 start()
 """
 """`wallet`, whose server commits each transaction by itself."""

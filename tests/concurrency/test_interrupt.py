@@ -147,12 +147,12 @@ def test_ctrl_c_while_another_has_the_turn(opened: Run, db: Path) -> None:
     from wallet_cli.engine.write_lock import WriteLock
 
     patch = """
-from wallet_cli.engine import file_lock
-wait = file_lock._wait
+from wallet_cli.engine import write_lock
+wait = write_lock._wait
 def announced(descriptor):
     os.write(fd, b"waiting\\n")
     wait(descriptor)
-file_lock._wait = announced
+write_lock._wait = announced
 """
     with processes.held(WriteLock, db.with_name(db.name + ".lock")):
         runs = [processes.Wallet(add(f"k{n}"), patch) for n in range(4)]
