@@ -16,6 +16,7 @@ import typer
 
 from wallet_cli.api import LedgerApi
 from wallet_cli.cli.output import Document, Format, Record, Style, json_text, notice
+from wallet_cli.cli.progress import Patience, progress
 from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
 
@@ -140,9 +141,17 @@ def import_(
         report = _to_stderr(style)
         if rejects is not None:
             report = _to_file(stack.enter_context(_rejects_file(rejects, source, ledger)))
-        progress = stack.enter_context(_progress(source, style))
+        patience = stack.enter_context(Patience())
+        watch = stack.enter_context(progress(style, "importing", of_bytes=True))
+        size = _size(source)
+
+        def done(read: int) -> None:
+            patience.end()
+            watch("importing", read, size)
+
         decide = _decide(duplicates)
-        summary = ledger.import_(source, imports.Job(options, report, progress, file, dialect, decide, notice))
+        job = imports.Job(options, report, done, file, dialect, decide, notice, patience.begin)
+        summary = ledger.import_(source, job)
     if save_profile is not None:
         from wallet_cli.import_export.imports import profiles
 
@@ -265,29 +274,6 @@ def _written_over(what: str) -> InvalidInput:
 def _cannot(what: str, name: str, error: OSError | ValueError) -> InvalidInput:
     reason = error.strerror if isinstance(error, OSError) else str(error)
     return InvalidInput(f"cannot {what} {shown(name)}: {reason}", hint="check the path")
-
-
-@contextmanager
-def _progress(source: BinaryIO, style: Style) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr where somebody watches it; is told how many bytes have been read."""
-    if not sys.stderr.isatty() or style.quiet:
-        yield lambda _bytes: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("importing"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = bar.add_task("importing", total=_size(source))
-
-    def show(done: int) -> None:
-        bar.start()  # once there is something to show: what is asked before that stands alone
-        bar.update(task, completed=done)
-
-    try:
-        yield show
-    finally:
-        bar.stop()
 
 
 def _size(source: BinaryIO) -> int | None:

@@ -153,6 +153,8 @@ class Executor:
         self.lock_timeout_s = lock_timeout_s
         self.clock = clock
         self.sleep: Callable[[float], None] = time.sleep
+        self.before_commit: Callable[[], None] = _nothing
+        """Called before what was written is committed: from then on, it may be there."""
         self.retries = 0
         """How often a batch ran again because it collided with another writer's."""
 
@@ -195,6 +197,7 @@ class Executor:
                     store.note_damage(error.finding)
                 raise
             if turn.evidence is not None:
+                self.before_commit()
                 self._commit(turn.evidence)
                 self.turns.note(store, turn.evidence, turn.time)
             else:
@@ -251,6 +254,10 @@ class Executor:
                 if time.monotonic() > until_s or not self.store.may_come_back:
                     raise
                 self.sleep(SETTLE_PAUSE_S)
+
+
+def _nothing() -> None:
+    """For whom nobody asks."""
 
 
 def _pause_s(tries: int) -> float:

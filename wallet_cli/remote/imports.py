@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC
 from typing import Any, BinaryIO
@@ -44,11 +44,12 @@ def run(ledger: Client, source: BinaryIO, job: Job) -> Answer:
             source = stack.enter_context(imports.spooled(source))
         how = How(job.name, job.dialect, ledger.zone, time.time_ns() // 1000, options.duplicates, options.sort)
         looked = look(stack, source, how, RemoteLook(ledger), job.decide, job.tell)
-        reading = RemoteRun(ledger, looked, options, job.report)
-        reading.read(job.progress)
-        reading.flush()
-        reading.check_ended()
-        reading.flush()
+        reading = RemoteRun(ledger, looked, options, job.report, job.before_commit)
+        with reading.telling_how_far():
+            reading.read(job.progress)
+            reading.flush()
+            reading.check_ended()
+            reading.flush()
         return reading.summary()
 
 
@@ -104,8 +105,12 @@ COMPARED = ("wallet", "amount", "kind", "at", "note")
 class RemoteRun(imports.ImportRun):
     """An import of which this side reads the lines and counts, and the server does the rest."""
 
-    def __init__(self, ledger: Client, looked: Looked, options: Options, report: Report) -> None:
+    def __init__(
+        self, ledger: Client, looked: Looked, options: Options, report: Report, before_commit: Callable[[], None]
+    ) -> None:
         super().__init__(ledger.zone, looked, options, report)
+        self._before_commit = before_commit
+        self._sending = 0
         self._server = ledger.server
         self._whole = options.dry_run or options.atomic
         self._told: dict[str, Any] = {
@@ -145,6 +150,10 @@ class RemoteRun(imports.ImportRun):
             self._size += len(written)
 
     @property
+    def unsent(self) -> int:
+        return len(self._waiting) + self._sending
+
+    @property
     def _most_bytes(self) -> int:
         return WHOLE_BYTES if self._whole else PART_BYTES
 
@@ -169,6 +178,7 @@ class RemoteRun(imports.ImportRun):
     def flush(self) -> None:
         """Send the lines that wait, and tell what was refused, in the order of the file."""
         waiting, lines = self._waiting, self._written
+        self._sending = len(waiting)
         self._waiting, self._written, self._size = [], [], 0
         sent = {each.number: each for each in waiting if isinstance(each, Line)}
         refused: dict[int, Refused] = {each[0].number: each for each in waiting if not isinstance(each, Line)}
@@ -182,6 +192,7 @@ class RemoteRun(imports.ImportRun):
             number = each.number if isinstance(each, Line) else each[0].number
             if number in refused:
                 super()._refuse(*refused[number])
+        self._sending = 0
 
     def _send(self, sent: dict[int, Line], lines: list[bytes], *, refused: bool) -> Answer:
         names = {line.fields.get("wallet") for line in sent.values()}
@@ -192,6 +203,7 @@ class RemoteRun(imports.ImportRun):
             "refused": refused,
         }
         first = json.dumps({name: value for name, value in head.items() if value is not None}).encode("ascii")
+        self._before_commit()
         answer: Answer = self._server.send("/import/part", b"".join([first, b"\n", *lines]), PART_TYPE)
         return answer
 

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, NamedTuple
 
 from wallet_cli.domain.commands import (
@@ -43,6 +43,7 @@ from wallet_cli.domain.model import Wallet
 from wallet_cli.domain.money import Currency, parse_currency, parse_minimum, parse_stored
 from wallet_cli.domain.period import Zone, parse_start
 from wallet_cli.errors import (
+    Interrupted,
     InvalidInput,
     NotFound,
     RestoreConflict,
@@ -53,6 +54,7 @@ from wallet_cli.errors import (
     WalletExists,
     WalletNotFound,
     hint_of,
+    was_interrupted,
 )
 from wallet_cli.import_export.imports import records
 from wallet_cli.import_export.imports.checking import (
@@ -114,6 +116,8 @@ class Job(NamedTuple):
     dialect: Dialect
     decide: Decide
     tell: Callable[[str], None]
+    before_commit: Callable[[], None] = lambda: None
+    """Called before something may be committed; until `progress` is told of it, it is not known whether it is."""
 
 
 def run(
@@ -126,6 +130,7 @@ def run(
     dialect: Dialect = Dialect(),  # noqa: B008  (a tuple)
     decide: Decide = refuse,
     tell: Callable[[str], None] = lambda _: None,
+    before_commit: Callable[[], None] = lambda: None,
 ) -> Answer:
     """Import a file; the answer is `applied, replayed, refused, users_created, wallets_created`, and `skipped` where
     `duplicates` are left out.
@@ -134,8 +139,9 @@ def run(
     notices about how the file is read; the ending of `name` decides the form of the file, `dialect` how its CSV is
     read. `decide` is asked about duplicates. Raises InvalidInput for an empty file, or one that cannot be read with
     certainty, before anything is applied; Busy or StorageError if the ledger cannot be written: what was committed by
-    then stays, and the same import continues from there.
+    then stays, and the same import continues from there. Interrupted says how far it came.
     """
+    ledger.executor.before_commit = before_commit
     with ExitStack() as stack:
         stack.enter_context(ledger.store.many_batches())
         if not source.seekable():
@@ -145,11 +151,13 @@ def run(
         if not options.dry_run and not options.atomic:
             carry_out: CarryOut = lambda batch: ledger.executor.run(batch, "import")  # noqa: E731
             run = Run(ledger, looked, options, report, carry_out)
-            run.read(progress)
+            with run.telling_how_far():
+                run.read(progress)
             return run.summary()
         with ledger.executor.turn("import") as turn:
             run = Run(ledger, looked, options, report, turn.carry_out)
-            run.read(progress)
+            with run.telling_how_far():
+                run.read(progress)
             if options.dry_run or run.refused:
                 turn.abandon()
         return run.summary()
@@ -173,6 +181,13 @@ def spooled(source: BinaryIO) -> BinaryIO:
 Work = Callable[[list[Line]], None]
 
 
+class Done(NamedTuple):
+    """How many lines have been read and carried out, and how many of them refused."""
+
+    lines: int
+    refused: int
+
+
 class ImportRun(ABC):
     """An import of a file, in batches of one kind of line each, with the results of its lines."""
 
@@ -187,7 +202,8 @@ class ImportRun(ABC):
     ) -> None:
         """`broken` from the earlier parts of a file, and whether a line of such a part was refused."""
         self._zone = zone
-        self._lines, self._source, self._start, self._prefix, self._skipped = looked
+        self._lines, self._source, self._start, self._prefix, self._skipped, self._how_many = looked
+        self._done = Done(0, 0)
         self._options = options
         self._report = report
         self._known: dict[str, Wallet] = {}
@@ -225,11 +241,42 @@ class ImportRun(ABC):
             if self._records is not None:
                 self._records += len(batch)
             number = batch[-1].number
+            self._done = Done(self._done.lines + len(batch), self.refused)
             progress(self._source.tell() - self._start)
         self._number = number
         if self._records is not None:
             self._refuse(Line(number + 1, "end", {}, ""), _cut_short())
         self.check_ended()
+
+    @property
+    def unsent(self) -> int:
+        """How many lines have been read, and nothing has been done with them yet."""
+        return 0
+
+    @contextmanager
+    def telling_how_far(self) -> Iterator[None]:
+        """Where the work in the `with` block is interrupted, raise Interrupted, which says how many lines are in."""
+        try:
+            yield
+        except BaseException as error:
+            if not was_interrupted(error):
+                raise
+            raise self._interrupted() from error
+
+    def _interrupted(self) -> Interrupted:
+        if self._options.dry_run or self._options.atomic:
+            return Interrupted("interrupted: nothing of this file is in", hint="run it again")
+        count, done, refused = self._how_many, self._done.lines - self.unsent, self._done.refused
+        if count is None:
+            self._source.seek(self._start)
+            count = sum(not line.isspace() for line in self._source)
+        told = f"read, {refused:,} of them refused" if refused else "in"
+        return Interrupted(
+            f"interrupted: {done:,} of {count:,} lines are {told}",
+            hint="run it again: it goes on from there, and applies no line twice",
+            lines=done,
+            of=count,
+        )
 
     def check_ended(self) -> None:
         """Refuse an export without its end: its ledger accepts nothing else until the end is imported."""

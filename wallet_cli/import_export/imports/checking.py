@@ -106,7 +106,7 @@ class Looked(NamedTuple):
     """A checked file: its lines in the order in which to apply them, the reader, and its start.
 
     `prefix` is the prefix of keys for lines without one, empty if no line needs it; `skipped` are the numbers of lines
-    that are left out.
+    that are left out. `how_many` lines there are, if that is known.
     """
 
     lines: Iterator[Line]
@@ -114,6 +114,7 @@ class Looked(NamedTuple):
     start: int
     prefix: str = ""
     skipped: frozenset[int] = frozenset()
+    how_many: int | None = None
 
 
 class How(NamedTuple):
@@ -168,7 +169,7 @@ def look(
     lines = _in_order(reader(), order)
     if skipped:
         lines = (line for line in lines if line.number not in skipped)
-    return Looked(lines, text, begin, prefix, skipped)
+    return Looked(lines, text, begin, prefix, skipped, seen.lines - len(skipped))
 
 
 def digest_prefix(source: BinaryIO, start: int) -> str:
@@ -185,6 +186,7 @@ class _Survey:
     of their wallet."""
 
     def __init__(self) -> None:
+        self.lines = 0
         self.unkeyed = False
         self.falls = self.rises = 0
         self.first_fall = self.first_rise = 0
@@ -195,6 +197,7 @@ def _survey(reader: Reader, how: How) -> _Survey:
     last: dict[object, int] = {}
     names = lru_cache(MAX_NAMES)(_meant)
     for line in reader:
+        seen.lines += 1
         if line.problem is not None:
             if isinstance(line.problem, FormFault):
                 raise _fault(line)
