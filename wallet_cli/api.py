@@ -126,8 +126,13 @@ class LedgerApi(Protocol):
     ) -> AbstractContextManager[Statement]:
         """A statement of the ledger as it was when opened; read it in the `with` block."""
 
-    def verify(self, wallet: TypedWallet | None = None) -> Answer:
-        """Check one wallet, or the whole ledger: `ok, wallets, transactions`. Raises Damaged."""
+    def verify(
+        self, wallet: TypedWallet | None = None, watch: Callable[[int, int | None], None] | None = None
+    ) -> Answer:
+        """Check one wallet, or the whole ledger: `ok, wallets, transactions`. Raises Damaged.
+
+        `watch` may be told, now and then, how many transactions are checked, and of how many.
+        """
 
     def export(self, form: str, wallet: TypedWallet | None = None) -> Iterator[str]:
         """The ledger, or one wallet, as text in parts of many lines."""

@@ -157,10 +157,12 @@ class LocalLedger(LedgerApi):
 
         return statements.opened(self._ledger, wallet, start, end)
 
-    def verify(self, wallet: TypedWallet | None = None) -> Answer:
+    def verify(
+        self, wallet: TypedWallet | None = None, watch: Callable[[int, int | None], None] | None = None
+    ) -> Answer:
         from wallet_cli.operations import verification
 
-        return verification.verify(self._ledger, wallet)
+        return verification.verify(self._ledger, wallet, watch)
 
     def export(self, form: str, wallet: TypedWallet | None = None) -> Iterator[str]:
         from wallet_cli.import_export import exports

@@ -137,3 +137,40 @@ def test_all_or_nothing_is_nothing(option: str, shop: Address, tmp_path: Path) -
     assert done.returncode == 130
     assert "error: interrupted: nothing of this file is in\n" in done.stderr
     assert transactions() == 0
+
+
+def test_a_verification_that_is_interrupted_says_what_it_has_seen(shop: Address, tmp_path: Path) -> None:
+    write_lines(tmp_path / "lines.csv")
+    assert cli.run(["import", str(tmp_path / "lines.csv")]).code == 0
+    point = ("wallet_cli.operations.verification", "_wrong", "before")
+    done = interrupting(point, LINES // 2, "verify")
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "error: interrupted: nothing was found wrong so far\nhint: run it again: it begins anew\n"
+    assert cli.run("verify").code == 0
+
+
+def test_an_export_that_is_interrupted_is_not_whole(shop: Address, tmp_path: Path) -> None:
+    write_lines(tmp_path / "lines.csv")
+    assert cli.run(["import", str(tmp_path / "lines.csv")]).code == 0
+    point = ("wallet_cli.import_export.exports", "_state_lines", "before")
+    done = interrupting(point, 1, "export")
+    assert done.returncode == 130
+    assert done.stderr == (
+        "error: interrupted: the export is not whole: 0 lines were read\nhint: run it again: it begins anew\n"
+    )
+    assert '"record":"end"' not in done.stdout
+
+
+@pytest.mark.on_file("where it goes is a path")
+def test_a_move_that_is_interrupted_goes_on(shop: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_lines(tmp_path / "lines.csv")
+    assert cli.run(["import", str(tmp_path / "lines.csv")]).code == 0
+    to = str(tmp_path / "moved.db")
+    point = ("wallet_cli.operations.move", "_prove", "before")
+    done = interrupting(point, 1, "move", "--to", to)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert "error: interrupted: at least 203 of 203 rows are copied\n" in done.stderr
+    assert cli.run(["tx", "add", "1", "1", "--credit"]).code == 9  # it takes no writes yet
+    assert cli.run(["move", "--to", to]).code == 0
+    monkeypatch.setenv("WALLET_DB", to)
+    assert transactions() == LINES

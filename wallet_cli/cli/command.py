@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from wallet_cli.cli.output import Format, Listing, Output, Record, Style, notice, render
+from wallet_cli.cli.output import Document, Format, Listing, Output, Record, Style, notice, render
 from wallet_cli.cli.stdout import FilterError, UnwritableError
 from wallet_cli.cli.tree import Command, Group, command_of
-from wallet_cli.errors import InvalidInput
+from wallet_cli.errors import InvalidInput, was_interrupted
 
 if TYPE_CHECKING:
     from wallet_cli.api import LedgerApi
@@ -209,7 +209,12 @@ def _show(answer: Output | None, style: Style) -> int:
     """Print an answer, if there is one; returns the exit code."""
     if answer is None:
         return 0
-    render(answer, style)
+    try:
+        render(answer, style)
+    except BaseException as error:
+        if not (isinstance(answer, Document) and answer.interrupted is not None and was_interrupted(error)):
+            raise
+        raise answer.interrupted() from error
     return _exit_code(answer)
 
 

@@ -17,8 +17,8 @@ import typer
 from wallet_cli.api import LedgerApi
 from wallet_cli.cli.output import Document, Format, Record, Style, json_text, notice
 from wallet_cli.cli.progress import Patience, progress
-from wallet_cli.domain.ids import parse_wallet
-from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
+from wallet_cli.domain.ids import TypedWallet, parse_wallet
+from wallet_cli.errors import Interrupted, InvalidInput, StorageError, WalletError, shown
 
 if TYPE_CHECKING:
     from wallet_cli.import_export.imports.checking import Duplicates as Found
@@ -44,6 +44,7 @@ class ExportFormat(StrEnum):
 
 def export(
     ledger: LedgerApi,
+    style: Style,
     wallet: Annotated[
         str | None, typer.Argument(metavar="[WALLET]", help="One wallet alone.", show_default="all")
     ] = None,
@@ -61,7 +62,31 @@ def export(
     from wallet_cli.import_export import exports
 
     form = output if output in exports.FORMATS else "jsonl"
-    return Document(ledger.export(str(form), None if wallet is None else parse_wallet(wallet)))
+    name = None if wallet is None else parse_wallet(wallet)
+    lines = 0
+
+    def parts() -> Iterator[str]:
+        nonlocal lines
+        # Where the export itself is shown, a bar would stand in the middle of it.
+        with progress(style._replace(quiet=sys.stdout.isatty()), "exporting") as watch:
+            total = _how_many(ledger, name) if sys.stderr.isatty() and not sys.stdout.isatty() else None
+            for part in ledger.export(str(form), name):
+                yield part
+                lines += part.count("\n")
+                watch("exporting", lines, total)
+
+    def interrupted() -> Interrupted:
+        return Interrupted(
+            f"interrupted: the export is not whole: {lines:,} lines were read", hint="run it again: it begins anew"
+        )
+
+    return Document(parts(), interrupted)
+
+
+def _how_many(ledger: LedgerApi, wallet: TypedWallet | None) -> int:
+    """How many transactions there are to export: most of its lines."""
+    wallets = ledger.wallets(None).rest(None) if wallet is None else [ledger.balance(wallet)]
+    return sum(int(each["transactions"]) for each in wallets)
 
 
 def import_(

@@ -9,9 +9,17 @@ import typer
 
 from wallet_cli import settings
 from wallet_cli.cli.output import Record, Style, notice
-from wallet_cli.cli.progress import progress
+from wallet_cli.cli.progress import progress, telling_how_far
 from wallet_cli.errors import InvalidInput
 from wallet_cli.operations import move as moving
+
+GO_ON = "run the same command again: it goes on from there; or `wallet move --cancel`, and the old ledger takes writes"
+
+
+def _so_far(what: str, done: int, total: int | None) -> str:
+    if what == "copying" and total:
+        return f"at least {done:,} of {total:,} rows are copied"
+    return "all rows are copied, and are not yet proven the same" if what else "nothing is copied yet"
 
 
 def move(
@@ -33,5 +41,5 @@ def move(
         return Record(moving.cancel(chosen, to, notice), value="to")
     if to is None:
         raise InvalidInput("missing destination: use --to DB", hint="wallet move --to DB")
-    with progress(style, "moving") as watch:
+    with progress(style, "moving") as bar, telling_how_far(bar, _so_far, GO_ON) as watch:
         return Record(moving.move(chosen, to, notice, watch), value="to")

@@ -80,9 +80,10 @@ class Listing(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A file of its own kind, in parts as they come: text or bytes."""
+    """A file of its own kind, in parts as they come: text or bytes. `interrupted` is what Ctrl-C says of it."""
 
     parts: Iterable[str] | Iterable[bytes]
+    interrupted: Callable[[], WalletError] | None = None
 
 
 class Pages(NamedTuple):

@@ -8,13 +8,24 @@ from typing import Annotated
 import typer
 
 from wallet_cli.api import LedgerApi
-from wallet_cli.cli.output import Record
+from wallet_cli.cli.output import Record, Style
+from wallet_cli.cli.progress import progress, telling_how_far
 from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.errors import InvalidInput
+
+BEGINS_ANEW = "run it again: it begins anew"
+
+
+def _so_far(_what: str, done: int, total: int | None) -> str:
+    if not done:
+        return "nothing was found wrong so far"
+    of = "" if total is None else f" of {total:,}"
+    return f"{done:,}{of} transactions are checked, and nothing was found wrong"
 
 
 def verify(
     ledger: LedgerApi,
+    style: Style,
     flags: Mapping[str, str],
     wallet: Annotated[
         str | None, typer.Argument(metavar="[WALLET]", help="One wallet alone.", show_default="all")
@@ -32,7 +43,10 @@ def verify(
         wallet verify -q && echo "the books are right"
     """
     if against is None:
-        return Record(ledger.verify(None if wallet is None else parse_wallet(wallet)), value="transactions")
+        name = None if wallet is None else parse_wallet(wallet)
+        with progress(style, "checking") as bar, telling_how_far(bar, _so_far, BEGINS_ANEW) as watch:
+            answer = ledger.verify(name, lambda done, total: watch("checking", done, total))
+        return Record(answer, value="transactions")
     if wallet is not None:
         raise InvalidInput("a seal is of the whole ledger: leave WALLET out", hint="wallet verify --against SEAL")
     from wallet_cli.cli.seal import ledger_here

@@ -7,7 +7,7 @@ keep.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
 
 from wallet_cli.domain import hash_chain
@@ -21,7 +21,9 @@ from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, open_ledger
 from wallet_cli.operations.prepared import naming
 from wallet_cli.operations.wallets import find_wallet
+from wallet_cli.storage.sql import COPIED
 
+OF_ALL = next(copied for copied in COPIED if copied.table == "transactions")
 RESTORE = "the ledger was changed outside this program, or the disk is failing; restore a backup"
 
 OF_TRANSACTIONS = {
@@ -47,7 +49,14 @@ OF_INDEXES = {
 """Where a row or its index entry can be lost (see sql.UNINDEXED): the kind of row, and the text of the error."""
 
 
-def verify(ledger: Ledger, wallet: TypedWallet | None = None) -> Answer:
+Watch = Callable[[int, int | None], None]
+"""Told how many transactions are checked, and of how many, where that is known."""
+
+CHECKED_AT_ONCE = 5_000
+"""After how many it is told."""
+
+
+def verify(ledger: Ledger, wallet: TypedWallet | None = None, watch: Watch | None = None) -> Answer:
     """Check one wallet, or the whole ledger and the file under it: `ok, wallets, transactions`.
 
     Reads one snapshot in constant memory, while others write. Raises Damaged with the first bad row in
@@ -55,7 +64,7 @@ def verify(ledger: Ledger, wallet: TypedWallet | None = None) -> Answer:
     until a verification of the whole ledger passes.
     """
     try:
-        answer = _verified(ledger, wallet)
+        answer = _verified(ledger, wallet, watch)
     except Damaged as error:
         if ledger.store.confirms(error):
             _note(ledger, error.finding)
@@ -85,7 +94,7 @@ def _note(ledger: Ledger, damaged: str | None) -> None:
         writing.store.set_damaged(damaged)
 
 
-def _verified(ledger: Ledger, wallet: TypedWallet | None) -> Answer:
+def _verified(ledger: Ledger, wallet: TypedWallet | None, watch: Watch | None) -> Answer:
     with ExitStack() as stack:
         stack.enter_context(ledger.store.snapshot())
         ledger.must_be_whole()
@@ -102,8 +111,15 @@ def _verified(ledger: Ledger, wallet: TypedWallet | None) -> Answer:
             _check_file(ledger)
             _read_the_rest(ledger)
         checked = transactions = 0
+        total = None if watch is None or wallet is not None else ledger.store.count(OF_ALL)
         for each in wallets:
-            transactions += _check_wallet(ledger, each)
+            before = transactions
+
+            def checking(seq: int, before: int = before) -> None:
+                if watch is not None:
+                    watch(before + seq, total)
+
+            transactions += _check_wallet(ledger, each, checking)
             checked += 1
         _check_links(ledger, first, last)
         if wallet is None:
@@ -180,8 +196,11 @@ def _stray(what: str, id_: str, wallet_id: int) -> Damaged:
     )
 
 
-def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
-    """Walk the chain of one wallet from its first transaction; return the number of transactions."""
+def _check_wallet(ledger: Ledger, wallet: Wallet, checking: Callable[[int], None]) -> int:
+    """Walk the chain of one wallet from its first transaction; return how many there are.
+
+    `checking` is told now and then how many have been found right.
+    """
     if not wallet.currency.can_be:
         reason = f"{wallet.currency.name} does not have {wallet.currency.exponent} fraction digits"
         raise _bad_wallet(wallet, reason)
@@ -196,6 +215,8 @@ def _check_wallet(ledger: Ledger, wallet: Wallet) -> int:
             if wrong is not None:
                 raise _bad_row(wallet.id, transaction.seq, wrong)
             last = transaction
+            if transaction.seq % CHECKED_AT_ONCE == 0:
+                checking(transaction.seq)
     except _BadRow:
         raise
     except StorageError as error:

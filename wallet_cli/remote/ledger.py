@@ -206,7 +206,9 @@ class RemoteLedger(Client, LedgerApi):
     ) -> AbstractContextManager[Statement]:
         return statements.opened(self, wallet, start, end)
 
-    def verify(self, wallet: TypedWallet | None = None) -> Answer:
+    def verify(
+        self, wallet: TypedWallet | None = None, watch: Callable[[int, int | None], None] | None = None
+    ) -> Answer:
         # What is wrong with a ledger is no better a moment later: a failure is not asked about again.
         query = {"wallet": None if wallet is None else wallet.text, "region": self.region}
         checked: Answer = self.server.get("/verify", query, patience_s=VERIFY_PATIENCE_S, again=False)
