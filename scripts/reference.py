@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NotRequired, get_origin, get_type_hints
 
+import manual
+
 from wallet_cli.cli import schemas as schemas_
 from wallet_cli.cli import topics, tree
 from wallet_cli.cli.app import main
@@ -28,6 +30,7 @@ from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
 from wallet_cli.web import openapi, protocol, requests, responses, server, server_state
 from wallet_cli.web.operations import OPERATIONS
 
+MAN = Path(__file__).parent.parent / "man"
 DOCS = Path(__file__).parent.parent / "docs"
 SCHEMAS = DOCS.parent / "wallet_cli" / "schemas"
 HEAD = """\
@@ -382,6 +385,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "reference.md", reference()
     yield DOCS / "topics.md", topics_page()
     yield DOCS / "http.md", http()
+    for name, text in manual.pages():
+        yield MAN / name, text
     yield DOCS / "json.md", json_page()
     yield DOCS / "agents.md", agents_page()
     for name in schemas_.names():
@@ -396,7 +401,7 @@ if __name__ == "__main__":
     os.environ["COLUMNS"] = "100"  # as wide everywhere
     for page, text in pages():
         if "--check" not in sys.argv:
-            page.parent.mkdir(exist_ok=True)
+            page.parent.mkdir(parents=True, exist_ok=True)
             page.write_text(text, "utf-8")
         elif not page.is_file() or page.read_text("utf-8") != text:
             stale.append(f"{page.relative_to(DOCS.parent)} is stale: run python scripts/reference.py")

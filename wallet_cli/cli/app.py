@@ -143,12 +143,12 @@ def _fail(error: WalletError, arguments: Sequence[str]) -> int:
 def _usage_error(error: typer.TyperException, arguments: Sequence[str]) -> InvalidInput:
     """What Typer says about a command line, in this program's words."""
     negative = next((text for text in arguments if re.fullmatch(r"-[0-9.].*", text)), None)
-    if negative is not None and isinstance(error, NoSuchOption):
-        return InvalidInput(
-            f"the amount must be greater than 0: {shown(negative)}", hint="use --debit to take money out"
-        )
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "wallet"
+    names = {param.name for param in context.command.params} if context is not None else set()
+    if negative is not None and isinstance(error, NoSuchOption) and "amount" in names:
+        hint = "use --debit to take money out" if "debit" in names else f"{path} --help"
+        return InvalidInput(f"the amount must be greater than 0: {shown(negative)}", hint=hint)
     return InvalidInput(" ".join(error.format_message().split()).rstrip("."), hint=f"{path} --help")
 
 

@@ -263,6 +263,8 @@ class Page:
 
     def fitted(self, text: str, first: str, then: str) -> list[str]:
         """Lines of words, which begin as they are told to."""
+        if any(len(word) > self.width - len(then) for word in text.split(" ")):
+            text = text.replace(NO_BREAK, " ")
         lines = textwrap.wrap(
             text,
             self.width,
