@@ -402,13 +402,20 @@ def ctrl_c_while_waiting() -> Iterator[None]:
 def failures(items: Sequence[Item], session: Session) -> list[str]:
     """Tell a story, and return what went otherwise than it says: a paragraph a step."""
     found: list[str] = []
+    before: list[object] | None = None
     for item in items:
         if isinstance(item, Event):
             session.happen(item)
+            before = None
         elif isinstance(item, Step):
-            before = session.dump()
+            # Only what fails has to change nothing, and what fails unexpectedly is told by its exit code.
+            looked_at = item.expected.code != 0 and not needs_shell(item.command)
+            if looked_at and before is None:
+                before = session.dump()
             actual = session.run(item.command, interrupted=item.interrupted)
-            wrong = _promises_broken(item.command, actual, changed=session.dump() != before)
+            after = session.dump() if looked_at and actual.code else None
+            wrong = _promises_broken(item.command, actual, changed=after is not None and after != before)
+            before = after
             if not as_expected(item.expected, actual):
                 want, got = Step(0, item.command, False, item.expected), Step(0, item.command, False, actual)
                 wrong.append(difference(list(_lines_of(want)), list(_lines_of(got))))
