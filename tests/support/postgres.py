@@ -409,6 +409,27 @@ SELECT md5(string_agg(line, E'\\n' ORDER BY line)) FROM (
 """
 """One value for everything in a database but the rows of those tables."""
 
+_OF_USERS = {
+    "oid": ("pg_class", "pg_constraint", "pg_trigger", "pg_proc", "pg_namespace"),
+    "attrelid": ("pg_attribute",),
+    "indexrelid": ("pg_index",),
+}
+"""Catalogs, by the column that tells what is not PostgreSQL's own: that begins at 16384; `public` is 2200."""
+
+CATALOGS = f"""
+SELECT concat_ws(' ', {
+    ", ".join(
+        f"(SELECT (count(*), max(xmin::text::int8)) FROM {catalog} WHERE {column} >= 16384)"
+        for column, catalogs in _OF_USERS.items()
+        for catalog in catalogs
+    )
+}, (SELECT xmin FROM pg_namespace WHERE oid = 2200),
+    (SELECT setconfig FROM pg_db_role_setting
+        WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())),
+    (SELECT (ledger, ledger.xmin) FROM ledger), (SELECT version_num FROM alembic_version))
+"""
+"""The same, much sooner: while it does not change, nothing has. What is changed in a catalog has a later `xmin`."""
+
 
 class Databases:
     """The server of the run, as one process of it uses it. Not across a fork.
@@ -424,6 +445,8 @@ class Databases:
         self._old: list[str] = []
         self._spare: list[str] = []
         self._as_made: str | None = None
+        self._catalogs: dict[str, str] = {}
+        """By name: what CATALOGS said of a database when it was as made."""
         atexit.register(self._connection.close)
 
     def new(self, *, empty: bool = False, of: str | None = None) -> str:
@@ -435,9 +458,10 @@ class Databases:
         name = f"{_prefix()}{os.getpid()}_{self._made}"
         template = "template0" if empty else f"{_prefix()}template" if of is None else database_in(of)
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-        if self._as_made is None and not empty and of is None:
+        if not empty and of is None:
             with psycopg.connect(named(self.url, name), autocommit=True) as made:
-                self._as_made = _value(made, AS_MADE)
+                self._as_made = self._as_made or _value(made, AS_MADE)
+                self._catalogs[name] = _value(made, CATALOGS)
         return named(self.url, name)
 
     def forget(self, url: str) -> None:
@@ -463,9 +487,13 @@ class Databases:
         try:
             with psycopg.connect(named(self.url, name), autocommit=True) as old:
                 old.execute("SET lock_timeout = '1s'")
-                return _value(old, AS_MADE) == self._as_made and all(
-                    old.execute(f"DELETE FROM {table}".encode()).rowcount < FEW_ROWS for table in TABLES
-                )
+                catalogs = _value(old, CATALOGS)
+                if catalogs != self._catalogs.get(name):
+                    if _value(old, AS_MADE) != self._as_made:
+                        return False
+                    self._catalogs[name] = catalogs
+                emptied = old.execute("; ".join(f"DELETE FROM {table}" for table in TABLES).encode())
+                return all(done.rowcount < FEW_ROWS for done in emptied.results())
         except psycopg.Error:  # it is gone, or was never a ledger
             return False
 
