@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import cli, declared, engines, postgres, schedule
+from support import cli, declared, engines, memory, postgres, schedule
 from support.engines import Address, Engine
 
 from wallet_cli import settings
@@ -26,8 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A script's `pytest &` starts with Ctrl-C ignored, and every command of a test would inherit that.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if not hasattr(config, "workerinput"):
+    worker = getattr(config, "workerinput", None)
+    if worker is None:
+        memory.use()
         postgres.begin_run()
+    elif [Path(each).name for each in config.args] == ["tests"]:
+        config.args = schedule.rotated(sorted(Path(config.args[0]).glob("*/")), int(worker["workerid"][2:]), worker["workercount"])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -45,9 +49,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out, on PostgreSQL, those of a table of tests that are marked one by one; and the longest come first."""
+    """Leave out, on PostgreSQL, those of a table of tests that are marked one by one; and the longest come first.
+
+    Each worker has them in the same order, wherever it began to collect.
+    """
     kept = [item for item in items if not (_on_postgres(item) and item.get_closest_marker("on_file"))]
-    items[:] = sorted(kept, key=lambda item: schedule.place_of(item.nodeid))
+    items[:] = sorted(kept, key=lambda item: (schedule.place_of(item.nodeid), item.path))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> schedule.LongestFirst:
