@@ -12,8 +12,10 @@ import tempfile
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+from _pytest.mark import ParameterSet
 from support import cli
 from support.engines import Address, dump
 from support.transcript import is_one_error, lines
@@ -57,10 +59,19 @@ def bash(line: str) -> subprocess.CompletedProcess[str]:
 
 
 UNPRINTABLE = [pytest.param("> /dev/full", marks=needs_dev_full), ">&-", "<&- >&-"]
+NO_OTHER_CONNECTION = [pytest.mark.on_file("the connection to a server is the same as of the first")]
+"""For further commands, where what could differ on PostgreSQL is which numbers its sockets get."""
+
+
+def with_one_on_postgres(*commands: Any) -> list[ParameterSet]:
+    first, *others = [each if isinstance(each, tuple) else (each,) for each in commands]
+    return [pytest.param(*first), *(pytest.param(*each, marks=NO_OTHER_CONNECTION) for each in others)]
 
 
 @pytest.mark.parametrize("nowhere", UNPRINTABLE)
-@pytest.mark.parametrize("command", ["balance 1", "tx list 1 -o csv", "export", "config show", "--help", "demo"])
+@pytest.mark.parametrize(
+    "command", with_one_on_postgres("balance 1", "tx list 1 -o csv", "export", "config show", "--help", "demo")
+)
 def test_an_answer_that_cannot_be_written_is_an_error(command: str, nowhere: str, story: Path) -> None:
     done = bash(f"wallet {command} {nowhere}")
     assert done.returncode == 7
@@ -72,12 +83,12 @@ def test_an_answer_that_cannot_be_written_is_an_error(command: str, nowhere: str
 @pytest.mark.parametrize("nowhere", UNPRINTABLE)
 @pytest.mark.parametrize(
     ("command", "told", "seen_by", "seen"),
-    [
+    with_one_on_postgres(
         ("tx add 1 2 --credit --key k", "the same key has its answer", "tx add 1 2 --credit --key k -q", "1-2"),
         ("tx add 1 2 --credit", "the write is done: `wallet tx list WALLET`", "tx list 1 -q", "1-2"),
         ("key create till", "`wallet key revoke till`", "key revoke till -q", "till"),
         ("limits 1 --maximum-balance 9", "the limits are set", "limits 1 -o csv", ",9.00,"),
-    ],
+    ),
 )
 def test_where_an_answer_is_lost_it_is_said_what_was_done(
     command: str, told: str, seen_by: str, seen: str, nowhere: str, story: Path
@@ -125,7 +136,8 @@ def test_an_error_that_nobody_can_be_told_is_still_an_exit_code(command: str, co
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"])
 @pytest.mark.parametrize(
-    ("command", "code"), [("balance 1 -q", 0), ("balance 9", 3), ("tx add 1 7 --credit --key k -q", 0)]
+    ("command", "code"),
+    with_one_on_postgres(("tx add 1 7 --credit --key k -q", 0), ("balance 1 -q", 0), ("balance 9", 3)),
 )
 def test_closed_streams_do_not_change_what_is_done(command: str, code: int, closed: str, story: Path) -> None:
     """As cron and daemons may start a program. Only an answer that nobody can get is an error."""
@@ -164,7 +176,9 @@ def test_notices_that_nobody_reads_stop_no_work(story: Path, tmp_path: Path) -> 
     assert cli.run("balance 1 -q").out == "25.00\n"
 
 
-@pytest.mark.parametrize("command", ["tx list 1 -o jsonl", "tx list 1", "balance 1", "demo", "--help"])
+@pytest.mark.parametrize(
+    "command", with_one_on_postgres("tx list 1 -o jsonl", "tx list 1", "balance 1", "demo", "--help")
+)
 def test_a_reader_who_leaves_early_is_no_error(command: str, story: Path) -> None:
     done = bash(f"wallet {command} | true; echo ${{PIPESTATUS[0]}}")
     assert (done.stdout, done.stderr) == ("0\n", "")
