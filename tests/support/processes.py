@@ -261,6 +261,8 @@ def answer(fd: int) -> None:
 IMPORTED = """
 csv json tomllib zoneinfo dotenv platformdirs apsw wallet_cli.__main__ wallet_cli.settings
 wallet_cli.cli.app wallet_cli.cli.register wallet_cli.cli.tx wallet_cli.cli.verify wallet_cli.cli.wallet
+wallet_cli.cli.hold wallet_cli.cli.import_export wallet_cli.cli.slow_readers wallet_cli.local typer._click.decorators
+phonenumbers rich.table
 wallet_cli.operations.verification wallet_cli.operations.context wallet_cli.storage.sqlite wallet_cli.storage.postgres
 uvloop httptools jwt starlette.routing uvicorn.server uvicorn.lifespan.off
 wallet_cli.cli.serve wallet_cli.web.server wallet_cli.web.auth wallet_cli.web.requests wallet_cli.web.responses
