@@ -31,7 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
         memory.use()
         postgres.begin_run()
     elif [Path(each).name for each in config.args] == ["tests"]:
-        config.args = schedule.rotated(sorted(Path(config.args[0]).glob("*/")), int(worker["workerid"][2:]), worker["workercount"])
+        config.args = schedule.rotated(
+            sorted(Path(config.args[0]).glob("*/")), int(worker["workerid"][2:]), worker["workercount"]
+        )
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -1,7 +1,7 @@
 """Where the folders of tests are: in memory, where there is enough of it.
 
-Each commit of a ledger in a file is synced, which takes milliseconds of a disk and nothing in memory; no test can see the
-difference, as none cuts the power. Those that are about a disk make one of their own. With TMPDIR set, folders are there.
+Each commit of a ledger in a file is synced, which takes milliseconds of a disk and nothing in memory; no test can see
+the difference, as none cuts the power. Those that are about a disk make their own. With TMPDIR set, folders are there.
 """
 
 from __future__ import annotations
