@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
+from support import cli, engines
 from support.cli import Outcome
+from support.engines import Address, Engine
 
 from wallet_cli.cli import output
 from wallet_cli.cli.output import Format, Style
@@ -46,16 +48,31 @@ LISTS = [
 every_list = pytest.mark.parametrize("listed", LISTS, ids=lambda listed: listed.line)
 
 
-@pytest.fixture
-def full(ledger: Ledger, wallet: Wallet) -> Wallet:
-    """53 of everything. Made with no disk to wait for: it is read here."""
+def fill(ledger: Ledger) -> None:
+    """53 of everything."""
     for number in range(MANY):
         ledger.run(users.register(ledger, f"98869{number:05}"), "register")
         ledger.run(wallets.create(ledger, WalletName(UserId(1), f"t{number + 1}")), "create")
         name = parse_wallet("1/t1")
         ledger.run(transactions.add(ledger, name, "5", is_credit=True), "tx add")
         ledger.run(holds.add(ledger, name, "1"), "hold add")
-    return wallet
+
+
+@pytest.fixture(scope="module")
+def filled(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+    """A ledger with 53 of everything, which is only read."""
+    folder = tmp_path_factory.mktemp("filled")
+    address = engine.new(folder)
+    with engines.opened(address) as ledger:
+        fill(ledger)
+    yield address
+    engine.forget(folder)
+
+
+@pytest.fixture
+def full(filled: Address, monkeypatch: pytest.MonkeyPatch) -> Wallet:
+    monkeypatch.setenv("WALLET_DB", str(filled))
+    return cli.run
 
 
 @every_list
@@ -144,15 +161,16 @@ def test_a_reader_that_leaves_ends_it_quietly(full: Wallet) -> None:
             assert (process.stderr.read(), process.wait(60)) == (b"", 0)
 
 
-def test_a_list_while_others_write_has_each_thing_once(full: Wallet, ledger: Ledger) -> None:
+def test_a_list_while_others_write_has_each_thing_once(wallet: Wallet, ledger: Ledger) -> None:
     """Those that were there when it began: each once, in order, whatever comes meanwhile."""
+    fill(ledger)
     before = {each["id"] for each in users.listed(ledger).rest(None)}
     reader = users.listed(ledger).rest(None)
     seen = [next(reader)["id"]]
 
     def write() -> None:
         for number in range(5):
-            assert full(f"register 98868{number:05}").code == 0
+            assert wallet(f"register 98868{number:05}").code == 0
 
     writer = threading.Thread(target=write)
     writer.start()
