@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import httpx
@@ -10,9 +11,12 @@ Owned = tuple[int, int]
 """The ids of a user and of a wallet of theirs."""
 
 
+_numbers = itertools.count(9_886_900_000)
+
+
 def new_user(api: httpx.Client) -> int:
-    """Somebody new. The next free phone number is found by asking."""
-    for number in range(9_886_900_000, 9_886_999_999):
+    """Somebody new. A free phone number is found by asking, from the next one on that this process has not used."""
+    for number in _numbers:
         made = api.post("/users", json={"phone_number": str(number)})
         if made.status_code == 201:
             return int(made.json()["data"]["id"])
