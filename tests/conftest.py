@@ -12,12 +12,16 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from support import cli, declared, engines, memory, postgres, schedule
 from support.engines import Address, Engine
 
 from wallet_cli import settings
 from wallet_cli.operations.context import Ledger
+
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")  # no timing is asserted: a machine may be as busy as it likes
 
 VARIABLES = [name for setting in settings.SETTINGS for name in setting.variables]
 
