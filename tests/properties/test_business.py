@@ -116,6 +116,9 @@ FAULTS = {
 
 MET_LATE = {
     "capturing ignores the minimum": 43,
+    "a capture without keep keeps the rest": 9,
+    "a capture is refused for what it holds itself": 5,
+    "a key is asked of an active wallet alone": 6,
     "a key of a hold is free for a debit": 6,
     "a group of which a part is kept": 11,
     "a transfer ignores the target's maximum": 16,
