@@ -19,7 +19,7 @@ from support import business, processes, server
 from support.server import Server
 from support.sizes import size
 
-OPERATIONS = size(4_000, 100_000)
+OPERATIONS = size(2_000, 100_000)
 LONGEST_S = 1800
 PLAN = business.Plan(OPERATIONS, read_every_s=0.5, opening=business.MAX_AMOUNT)
 
