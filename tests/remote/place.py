@@ -12,6 +12,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -67,9 +68,17 @@ class Place:
         assert server.wallet("ledger set timezone Asia/Kolkata").code == 0
         self.api: httpx.Client = server.api(self.key)
         self._cases = 0
+        self._is_fresh = False
+        """Whether the copy is what is served."""
+
+    @cached_property
+    def unchanged(self) -> Case:
+        """One for all commands that change nothing."""
+        return self.case()
 
     def case(self) -> Case:
         """1-1 is a credit of 100.00 with the key `first`, 1-2 a debit of 10.00, both in 2024; 1-h1 holds 5.00."""
+        self._is_fresh = False
         user = self._new_user()
         wallet, spare = (self._post("/wallet/create", user_id=user["id"], type=type_) for type_ in ("main", "spare"))
         owned = {"user_id": user["id"], "wallet_id": wallet["id"]}
@@ -88,12 +97,14 @@ class Place:
         assert answer.status_code == 201, answer.text
         return answer.json()["data"]
 
-    def both(self, arguments: list[str], environ: Mapping[str, str] | None = None) -> Both:
-        """Run a command line in both ways, the clock of this process standing still."""
-        self.refresh()
+    def both(self, arguments: list[str], environ: Mapping[str, str] | None = None, *, changes: bool = True) -> Both:
+        """Run a command line in both ways, the clock of this process standing still; say if it changes nothing."""
+        if not self._is_fresh:
+            self.refresh()
         with standing_clock():
             file = self.on_file(arguments, environ)
             afar = self.from_afar(arguments, environ)
+        self._is_fresh = not changes
         return Both(file, afar)
 
     def refresh(self) -> None:
@@ -121,6 +132,7 @@ class Place:
         return self._run(arguments, {"WALLET_DB": self.server.url, "WALLET_TOKEN": self.key}, environ)
 
     def _run(self, arguments: list[str], where: Mapping[str, str], environ: Mapping[str, str] | None) -> Outcome:
+        self._is_fresh = False
         with mock.patch.dict(os.environ, {**where, **(environ or {})}):
             return run(arguments)
 
