@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -192,6 +193,7 @@ def _be(told: int, streams: Sequence[int]) -> NoReturn:
         resource.setrlimit(resource.RLIMIT_NOFILE, request.open_files)
         os.environ.clear()
         os.environ.update(request.environ)
+        time.tzset()
         os.chdir(request.folder)
         if request.arguments is None:
             answer(len(streams) - 1)

@@ -18,8 +18,9 @@ editors keep them. Lines that people do not type say what happens around a comma
     @turn                                          and gives it up
     ^C                                             (after a command) Ctrl-C while it waits for its turn
 
-Plain `wallet` lines run in the test's own process; lines that need a shell run in bash, with the real executable. So
-that a server can be shown, these are understood as the shell of a terminal would, from one line to the next::
+Plain `wallet` lines run in the test's own process; lines that need a shell run in bash, where `wallet` is forked for
+them (`support.shell`), or the real executable where they are about what a process begins with. So that a server can be
+shown, these are understood as the shell of a terminal would, from one line to the next::
 
     $ KEY=$(wallet key create till -q)             a variable for the lines that follow
     $ wallet serve &                               a server, on a free port that is called 5000 in what is shown
@@ -52,7 +53,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
-from support import cli, engines
+from support import cli, engines, shell
 from support.engines import Address
 from wallet_cli.cli.app import main
 from wallet_cli.engine.write_lock import WriteLock
@@ -66,6 +67,8 @@ SHOWN_PORT = "127.0.0.1:5000"
 FRESH = timedelta(minutes=10)
 """A time this near to now was taken from the clock, not from the transcript."""
 
+_OF_A_PROCESS = re.compile(r"[<>]&-|\b(PYTHON|LC_|ulimit|umask)")
+"""Lines about what a process begins with, which have the real executable."""
 _NEEDS_SHELL = re.compile(r"[|<>&;$`*?~(){}]")
 _SERVE = re.compile(r"(.*\bwallet (?:\S+ )*?serve\b.*?) ?&")
 _CAPTURE = re.compile(r"(\w+)=\$\((.*)\)")
@@ -327,7 +330,7 @@ class Session:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if merged else subprocess.PIPE,
             stdin=subprocess.DEVNULL,
-            env=_environment(),
+            env=_environment() if _OF_A_PROCESS.search(command) else _environment(shell.folder()),
             cwd=self.folder,
             timeout=SHELL_TIMEOUT_S,
             check=False,
@@ -343,9 +346,10 @@ class Session:
         return engines.dump(self.ledger)
 
 
-def _environment() -> dict[str, str]:
-    """The variables of a shell line: the `wallet` and `python` of this environment come first."""
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+def _environment(*first: Path) -> dict[str, str]:
+    """The variables of a shell line: the `wallet` and `python` of this environment come first, after these folders."""
+    path = [*map(str, first), str(Path(sys.executable).parent), os.environ["PATH"]]
+    return {**os.environ, "PATH": os.pathsep.join(path)}
 
 
 def needs_shell(command: str) -> bool:
