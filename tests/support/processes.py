@@ -139,6 +139,8 @@ def nursery() -> Nursery:
 def nurse(fd: int) -> None:
     """The nursery itself: import all, then fork a child for each request, and say how each ended."""
     import_wallet()
+    # A test waits for each read: beside other workers, a process of the least priority would hardly ever run.
+    importlib.import_module("wallet_cli.web.read_worker").NICENESS = 0
     requests = socket.socket(fileno=fd)
     ended, died = socket.socketpair()
     died.setblocking(False)

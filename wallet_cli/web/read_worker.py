@@ -67,10 +67,10 @@ class Read(NamedTuple):
     """The file that the server has open, if any: no other file is read in its place."""
 
 
-def main(control: int) -> None:
+def main(control: int, niceness: int = NICENESS) -> None:
     """Fork a process for each received socket, until the server is gone. Returns in none of them."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody needs the exit codes
-    os.nice(NICENESS)
+    os.nice(niceness)
     with socket.socket(fileno=control) as server:
         while True:
             message, descriptors, _, _ = socket.recv_fds(server, 1, 1)

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from wallet_cli.errors import Busy, WalletError
 from wallet_cli.settings import Settings
 from wallet_cli.storage.in_place import Identity
+from wallet_cli.web import read_worker
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.messages import ClientLeft, Receive
 from wallet_cli.web.read_worker import HEAD, LENGTH, Kind, Read
@@ -241,7 +242,8 @@ class Readers:
             code = (
                 "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
                 " signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-                f" sys.path[:] = {sys.path!r}; from wallet_cli.web.read_worker import main; main({theirs.fileno()})"
+                f" sys.path[:] = {sys.path!r}; from wallet_cli.web.read_worker import main;"
+                f" main({theirs.fileno()}, {read_worker.NICENESS})"
             )
             self._program = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-P", "-c", code], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
