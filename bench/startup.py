@@ -1,6 +1,7 @@
 """Start-up: whole `wallet` processes against a Typer app of the same version that only prints.
 
-Limit: 1.35 × each. Beside it, the least that a SELECT through SQLModel takes.
+Limit: 1.35 × each, and help against the help of that app. A word that is completed has to be there before somebody
+notices. Beside it, the least that a SELECT through SQLModel takes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from common import done, figure, interleaved, median, run, scratch, wallet_command
 
 LIMIT = 1.35
+COMPLETION_MS = 150
 
 # A module, so that it has byte code as the wallet has; the script only calls it.
 HELLO = """
@@ -68,6 +70,10 @@ def main() -> None:
                 "hello": lambda: script("hello"),
                 "balance": lambda: run([*wallet, "balance", "1", "--json"]),
                 "tx add": lambda: run([*wallet, "tx", "add", "1", "1", "--credit", "--json"]),
+                "hello --help": lambda: script("hello", "--help"),
+                "wallet --help": lambda: run([*wallet, "--help"]),
+                "tx add --help": lambda: run([*wallet, "tx", "add", "--help"]),
+                "completion": lambda: run(["env", "_WALLET_COMPLETE=fish", *wallet, "balance", "98"]),
                 "python": lambda: run([sys.executable, "-c", "pass"]),
                 "sqlmodel": lambda: script("sqlmodel_select", str(Path(folder) / "wallet.db")),
             }
@@ -77,9 +83,15 @@ def main() -> None:
     figure("a Typer app that only prints", times["hello"], "ms")
     figure("wallet balance W --json", times["balance"], "ms")
     figure("wallet tx add W 1 --credit --json", times["tx add"], "ms")
+    figure("the help of the Typer app", times["hello --help"], "ms")
+    figure("wallet --help", times["wallet --help"], "ms")
+    figure("wallet balance 98, and TAB", times["completion"], "ms", at_most=COMPLETION_MS)
     figure("a SELECT through SQLModel", times["sqlmodel"], "ms")
     figure("balance / Typer app", times["balance"] / times["hello"], "x", at_most=LIMIT)
     figure("tx add / Typer app", times["tx add"] / times["hello"], "x", at_most=LIMIT)
+    figure("wallet --help / that app's", times["wallet --help"] / times["hello --help"], "x", at_most=LIMIT)
+    figure("wallet tx add --help / that app's", times["tx add --help"] / times["hello --help"], "x", at_most=LIMIT)
+    figure("completion / Typer app", times["completion"] / times["hello"], "x")
     figure("SQLModel / Typer app", times["sqlmodel"] / times["hello"], "x")
     done()
 

@@ -11,7 +11,7 @@ import pytest
 from support.engines import Files
 from support.transcript import Session
 
-from wallet_cli.cli import help_text, tree
+from wallet_cli.cli import help_text, topics, tree
 from wallet_cli.cli.app import root
 from wallet_cli.cli.command import built
 from wallet_cli.cli.help_text import Example
@@ -45,13 +45,7 @@ BANK = "Datum;Betrag\n30.04.2026;12,50\n"
 ELSEWHERE = {"wallet move --to 'postgresql://wallet@db.example.org/wallet'"}
 """They need a machine that is not here: tests/storage/test_moving.py moves to a server."""
 
-MEASURED = {
-    "wallet move --to /srv/wallet/wallet.db": "wallet move --to wallet/wallet.db",
-    "wallet completion zsh > ~/.zfunc/_wallet": "mkdir -p ~/.zfunc && wallet completion zsh > ~/.zfunc/_wallet",
-    "wallet completion fish > ~/.config/fish/completions/wallet.fish": (
-        "mkdir -p ~/.config/fish/completions && wallet completion fish > ~/.config/fish/completions/wallet.fish"
-    ),
-}
+MEASURED = {"wallet move --to /srv/wallet/wallet.db": "wallet move --to wallet/wallet.db"}
 """What stands for folders that a machine may lack."""
 
 
@@ -76,7 +70,8 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setenv("WALLET_DB", str(db))
     (tmp_path / "top-ups.csv").write_text(TOP_UPS)
     (tmp_path / "bank.csv").write_text(BANK)
-    (tmp_path / "home").mkdir()
+    for folder in (".zfunc", ".config/fish/completions", ".local/share/bash-completion/completions"):
+        (tmp_path / "home" / folder).mkdir(parents=True)
     (tmp_path / "wallet").mkdir()
     monkeypatch.setenv("VISUAL", "true")
     (tmp_path / "nano").symlink_to("/bin/true")
@@ -123,4 +118,16 @@ def test_an_example_can_be_pasted() -> None:
     """A shell reads each as one command, and what stands behind it as a remark."""
     for _, example in all_examples():
         first = shlex.split(example.line, comments=True)[0].split("=")[0]
-        assert first in ("wallet", "eval", "WALLET_CURRENCY", "EDITOR")
+        assert first in ("wallet", "WALLET_CURRENCY", "EDITOR")
+
+
+def topic_lines() -> list[tuple[str, str]]:
+    blocks = ((name, block) for name in topics.NAMES for block in topics.blocks(topics.text_of(name)))
+    return [(name, line) for name, block in blocks if block.kind == "code" for line in block.text.splitlines()]
+
+
+@pytest.mark.parametrize(("name", "line"), topic_lines())
+def test_a_line_of_a_topic_works(name: str, line: str, session: Session) -> None:
+    if "shop.db" in line:
+        assert session.run("wallet --db shop.db register 9886977544").code == 0
+    assert session.run(line).code == 0

@@ -26,12 +26,12 @@ ShellArgument = Annotated[Shell, typer.Argument(metavar="SHELL", help="The shell
 
 
 def completion(shell: ShellArgument) -> Document:
-    """An install by pipx, uv or pip puts the same scripts where the shells look for them, below the folder `share` of
-    the environment. Where yours does not look there, have it run what this prints.
+    """An install into the system puts the same scripts where shells look for them. After one by pipx or uv, or into a
+    virtual environment, put what this prints where yours looks.
 
     Examples:
-        eval "$(wallet completion bash)"            # in ~/.bashrc
-        wallet completion zsh > ~/.zfunc/_wallet    # in a folder of $fpath
+        wallet completion bash > ~/.local/share/bash-completion/completions/wallet
+        wallet completion zsh > ~/.zfunc/_wallet    # a folder of $fpath
         wallet completion fish > ~/.config/fish/completions/wallet.fish
     """
     return Document([(FOLDER / SCRIPTS[shell]).read_text("utf-8")])

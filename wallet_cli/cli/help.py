@@ -37,7 +37,7 @@ def help_(style: Style, words: WordsArgument = None) -> Record | None:
     if name and not is_topic and name not in tree.TREE and name not in dict(tree.each()):
         raise InvalidInput(
             f"there is no command or topic {shown(name)}",
-            hint=f"`wallet commands` lists the commands; topics: {', '.join(topics.NAMES)}",
+            hint=f"{_meant(name)}`wallet commands` lists the commands; topics: {', '.join(topics.NAMES)}",
         )
     printed = io.StringIO() if style.quiet or style.format is not Format.table else sys.stdout
     with contextlib.redirect_stdout(printed):
@@ -48,6 +48,13 @@ def help_(style: Style, words: WordsArgument = None) -> Record | None:
     if not isinstance(printed, io.StringIO):
         return None
     return Record({"name": name or "help", "text": printed.getvalue()}, value="name")
+
+
+def _meant(name: str) -> str:
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(name, [*topics.NAMES, *tree.TREE, *dict(tree.each())], n=1)
+    return f"did you mean {nearest[0]}? " if nearest else ""
 
 
 def _print_help(name: str) -> None:
