@@ -19,6 +19,7 @@ RUN /tools/bin/pip install --quiet --no-cache-dir --require-hashes --only-binary
  && /tools/bin/pip --python /opt/wallet/bin/python install --quiet --no-cache-dir --no-compile \
       --require-hashes --only-binary :all: -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY man man
 COPY wallet_cli wallet_cli
 # No index is asked for the package itself: what it needs and the lock lacks ends the build.
 # Byte code is compiled here, since nothing can be written at run time, and is checked by its hash, since copying

@@ -28,6 +28,8 @@ SLOW = [
     "unicodedata",
     "asyncio",
     "logging",
+    "wallet_cli.cli.help_text",
+    "wallet_cli.cli.completing",
 ]
 
 DRIVER = ["zoneinfo", "asyncio", "logging"]

@@ -38,6 +38,9 @@ def test_they_are_installed_where_man_looks() -> None:
     shared = data["wheel"]["shared-data"]
     assert (shared["man/man1"], shared["man/man7"]) == ("share/man/man1", "share/man/man7")
     assert "/man" in data["sdist"]["include"]  # a wheel can be made of it
+    for folder in {source.partition("/")[0] for source in shared}:
+        assert f"\nCOPY {folder} {folder}\n" in (ROOT / "Dockerfile").read_text()
+        assert f"\n!{folder}\n" in (ROOT / ".dockerignore").read_text()
 
 
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="mandoc is not installed")
