@@ -19,7 +19,7 @@ from support.engines import Address
 from transport.ledgers import BOUNDED, imported, opened
 
 from wallet_cli.domain.ids import parse_wallet
-from wallet_cli.errors import InvalidInput, TimeConflict
+from wallet_cli.errors import Interrupted, InvalidInput, TimeConflict
 from wallet_cli.import_export import imports
 from wallet_cli.import_export.imports import checking, profiles
 from wallet_cli.import_export.imports.dialect import dialect, plain
@@ -357,7 +357,7 @@ def test_what_was_stopped_goes_on_without_being_asked(owned: Ledger, monkeypatch
         return run(batch, name)  # type: ignore[arg-type]
 
     monkeypatch.setattr(owned.executor, "run", twice)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="4 of 5 lines are in"):
         imported(owned, file)
     monkeypatch.setattr(owned.executor, "run", run)
     assert imported(owned, file).counts == (1, 4, 0)
