@@ -44,13 +44,18 @@ TAIL = """\
 ## Words
 
 - **USER**: a phone number, or a user id. If it starts with `+` or has 7 digits or more, it is a phone number (spaces,
-  dashes, dots and brackets do not count). A shorter run of digits is an id. `id:N` is always an id.
+  dashes, dots and brackets do not count). A shorter run of digits is an id. `id:N` is always an id. A command that only
+  reads also takes a name, the start of a name, or a word of it, if only one person has it. A command that changes
+  something takes a name only on a terminal, and asks first.
 - **WALLET**: `USER` or `USER/TYPE`. Without a type it is `main`. A type is 1 to 32 of `a-z A-Z 0-9 _ . -`. `wN` is the
   wallet with the id N.
 - **AMOUNT**: digits with at most one point, greater than 0, no more fraction digits than the currency has, no
-  exponent, no separators, at most 10^15 minor units.
+  exponent, no separators, at most 10^15 minor units. The command line also takes `1,000`, `1_000`, `.5`, `₹500` and
+  `500 INR`, where that means one thing: `1,50` may be 1.50 or 150, and the sign of another currency is refused. On a
+  terminal `1.000` is refused too, where the currency has fewer than three digits.
 - **Currency**: an ISO 4217 code, or `CODE/N` for any other unit: 3 to 10 of `A-Z 0-9`, and N fraction digits, 0 to 18.
-- **TIME**: ISO 8601, from a year to a microsecond. With no offset, it is in the ledger's time zone (`wallet ledger set
+- **TIME**: ISO 8601, from a year to a microsecond; or `now`, `today`, `yesterday`, and `7d` or `12h` ago (`s m h d w`,
+  to 3660 days), which no key may go with. With no offset, it is in the ledger's time zone (`wallet ledger set
   timezone ZONE`). As the end of a period it covers all of the unit that it is written in: `--to 2024-04-30` includes
   that whole day. Answers show bounds in UTC, and an end as its last microsecond.
 - **Transaction id**: `W-N`, the N-th transaction of wallet W. N runs 1, 2, 3 … without a gap.

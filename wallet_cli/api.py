@@ -56,6 +56,9 @@ class LedgerApi(Protocol):
     def users(self) -> Paged:
         """All users, in the order in which they registered."""
 
+    def user(self, name: UserName) -> Answer:
+        """A `user`. Raises UserNotFound."""
+
     def create(
         self,
         wallet: WalletName,
@@ -105,6 +108,20 @@ class LedgerApi(Protocol):
 
     def transactions(self, wallet: TypedWallet, start: str | None, end: str | None, wanted: Wanted) -> Paged:
         """A wallet's transactions that match, the newest first."""
+
+    def history(self, start: str | None, end: str | None, wanted: Wanted) -> Paged:
+        """The day book: the transactions of all wallets that are wanted, the newest first, each with its `wallet` and
+        its owner's `name`.
+        """
+
+    def named(self, name: str) -> Answer:
+        """The `users` that a name is, or may be, of; where there is none, those with a `similar` one (finding.py)."""
+
+    def find(self, text: str, limit: int) -> Answer:
+        """What a text is found in: `users, more_users, transactions, next_cursor` (finding.py)."""
+
+    def overview(self) -> Answer:
+        """What is in the ledger: `users, wallets, transactions`, and what the wallets of each of `currencies` hold."""
 
     def total(self, wallet: TypedWallet, start: str | None = None, end: str | None = None) -> Answer:
         """A wallet's credits and debits over a period."""

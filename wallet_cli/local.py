@@ -50,6 +50,9 @@ class LocalLedger(LedgerApi):
     def users(self) -> Paged:
         return users.listed(self._ledger)
 
+    def user(self, name: UserName) -> Answer:
+        return user_answer(users.find_user(self._ledger, name))
+
     def create(
         self,
         wallet: WalletName,
@@ -124,6 +127,26 @@ class LocalLedger(LedgerApi):
             ),
             lambda cursor: transactions.streamed(self._ledger, wallet, start, end, cursor, wanted),
         )
+
+    def history(self, start: str | None, end: str | None, wanted: Wanted) -> Paged:
+        from wallet_cli.operations import day_book
+
+        return day_book.paged(self._ledger, start, end, wanted)
+
+    def named(self, name: str) -> Answer:
+        from wallet_cli.operations import finding
+
+        return finding.named(self._ledger, name)
+
+    def find(self, text: str, limit: int) -> Answer:
+        from wallet_cli.operations import finding
+
+        return finding.find(self._ledger, text, limit)
+
+    def overview(self) -> Answer:
+        from wallet_cli.operations import ledgers
+
+        return ledgers.overview(self._ledger)
 
     def total(self, wallet: TypedWallet, start: str | None = None, end: str | None = None) -> Answer:
         from wallet_cli.operations import transactions

@@ -93,6 +93,7 @@ class Plan(NamedTuple):
 USER, USER_KEY = "pk_users", "uq_users_phone_e164"
 WALLET, OWNER = "pk_wallets", "uq_wallets_user_id_type"
 SEQ, KEY = "pk_transactions", "uq_transactions_wallet_id_key_user_key"
+TIME = "ix_transactions_at_us"
 REVERSES = "ix_transactions_wallet_id_reverses"
 WITNESS = "pk_witnesses"
 HOLD, HOLD_KEY, OPEN = "pk_holds", "uq_holds_wallet_id_key", "ix_holds_open"
@@ -106,6 +107,9 @@ PAIRS = [value for id_ in MANY for value in (id_, f"order-{id_}-4")]
 RANGE = {"first": 3, "last": 102}
 FEW = {"first": 3, "last": 22}
 """What `verify` and `export` ask for at once: a range of wallets."""
+
+BEFORE = {"at_us": BEGAN_US + HOT // 2 * SECOND_US, "wallet_id": 1, "seq": HOT // 2, "start_us": BEGAN_US}
+FROM_THE_FIRST = {"first_us": BEGAN_US, "first_wallet": 0, "first_seq": 0}
 
 A_TRANSACTION = (
     12_345, EACH + 1, 1, 100, 1400, 1200, 14, NOW_US, None, "a key", bytes(32), None, None, None, None, None, 0, 0,
@@ -140,6 +144,8 @@ HOT_STATEMENTS = {
     "REVERSED": Plan(f"{REVERSES} {SEQ}", WHERE),
     "NEWEST_FIRST": Plan(SEQ, PAGE, 51),
     "IN_ORDER": Plan(SEQ, PAGE | {"first": 400_001, "last": 400_100}, 101),
+    "DAY_BOOK": Plan(f"{TIME} {WALLET} {USER}", BEFORE | {"limit": 50} | FROM_THE_FIRST, 153),
+    "DAY_BOOK_PLACE": Plan(TIME, BEFORE | {"limit": 1, "skipped": 1000}, 1002),
     "RESETS": Plan(KEY, {"wallet_id": 1}, 5),
     "LAST_SEQ_BEFORE": Plan(
         f"{SEQ} {KEY}", {"wallet_id": 1, "last": HOT, "moment_us": BEGAN_US + 123_456 * SECOND_US}, 25
@@ -185,6 +191,7 @@ READS_EVERYTHING = {
     "ALL_WALLETS": "a walk, by `verify` and `export`",
     "ALL_HOLDS": "a walk, by `export`",
     "ALL_OPERATORS": "operators are few",
+    "SUMS": "what all wallets hold, of a bare `wallet`",
     "STRAY_TRANSACTIONS": "what `verify` looks for has no index, as foreign keys do not let it be",
     "STRAY_HOLDS": "likewise",
     "STRAY_WITNESSES": "likewise",
@@ -312,7 +319,7 @@ def test_a_filter_reads_no_other_wallet(filled: psycopg.Connection[tuple[Any, ..
 
 def test_a_scan_would_be_seen(filled: psycopg.Connection[tuple[Any, ...]]) -> None:
     """The table of plans finds a statement without an index, and one that reads an index to its end."""
-    scan = explained(filled, "ANALYZE", b"SELECT count(*) FROM transactions WHERE at_us < 1", None)
+    scan = explained(filled, "ANALYZE", b"SELECT count(*) FROM transactions WHERE amount < 1", None)
     assert scan.whole_tables
     full = explained(filled, "ANALYZE", b"SELECT wallet_id FROM transactions ORDER BY wallet_id, seq", None)
     assert (full.whole_tables, full.rows) == ([], TRANSACTIONS)

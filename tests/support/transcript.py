@@ -488,6 +488,7 @@ def masked(line: str, folder: Path) -> str:
         line = line.replace(path, WILDCARD)
     line = re.sub(r"/tmp/wallet-demo-\w+", f"{WILDCARD}", line)
     line = re.sub(r"process \d+", f"process {WILDCARD}", line)
+    line = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", WILDCARD, line)  # the id of a ledger
     line = re.sub(r"\bwk_[\w-]{43}", f"wk_{WILDCARD}", line)  # an operator key
     line = re.sub(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+", f"eyJ{WILDCARD}", line)  # a user token
     return re.sub(r'"pid": \d+', f'"pid": {WILDCARD}', line)

@@ -118,7 +118,7 @@ def test_every_command_knows_what_to_say_of_a_lost_answer(words: str, command: t
     keyed = cannot_write(UnwritableError(errno.ENOSPC, "full"), words, values).hint
     assert (unkeyed == READ) == (command.purpose is Purpose.READ or words in WITHOUT_LEDGER)
     assert "same key" not in str(unkeyed)
-    assert (keyed == KEY_ANSWERS) == ("key" in names and words not in {"tx list", "ledger set"})
+    assert (keyed == KEY_ANSWERS) == ("key" in names and words not in {"tx list", "history", "ledger set"})
 
 
 @needs_dev_full

@@ -47,6 +47,8 @@ ON_A_FILE = {
     "bad_input/ledgers": "what is not a ledger is a path",
     "bad_input/rejects": "a ledger that a file could be written over is a file",
     "commands/config-show": "where the settings name no ledger, it is a file",
+    "commands/init": "what is made is a path",
+    "overview": "where there is none is a path",
     "commands/move": "where it goes is a path",
     "commands/backup": "a database is backed up by its own tools",
     "commands/restore": "a database is restored by its own tools",

@@ -84,6 +84,11 @@ PRINTS: dict[str, tuple[str | None, str]] = {
     "freeze": (WALLET, "freeze w1"),
     "unfreeze": (WALLET, "unfreeze w1"),
     "close": (WALLET, "close 1/empty"),
+    "find": (USER, "find 98869"),
+    "use": (WALLET, "use w1"),
+    "credit": (TRANSACTION, "credit w1 5"),
+    "debit": (TRANSACTION, "debit w1 5"),
+    "history": (TRANSACTION, "history"),
     "tx add": (TRANSACTION, "tx add w1 5 --credit"),
     "tx show": (TRANSACTION, "tx show 1-1"),
     "tx list": (TRANSACTION, "tx list w1"),
@@ -110,7 +115,7 @@ OF_SETTINGS = {f"config {word}" for word in ("path", "show", "get", "set", "unse
 PRINT_NO_NAMES = OF_SETTINGS | {
     *("backup", "restore", "doctor", "receipt", "seal"),
     *("help", "commands", "completion"),
-    *("import", "export", "move", "mcp", "serve", "token", "demo"),
+    *("import", "export", "move", "mcp", "serve", "token", "init", "demo"),
 }
 
 

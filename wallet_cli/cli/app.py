@@ -32,7 +32,7 @@ KEY_TELLS = "if it was a write, the same key tells whether it is done; without a
 app = typer.Typer(
     cls=lazy_group(TREE),
     context_settings=CONTEXT,
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,  # completion.py has its own, which knows the ledger
     pretty_exceptions_enable=False,
 )
@@ -68,6 +68,10 @@ def root(
             "--env-file", metavar="FILE", help="Variables to read in the place of .env, and trust.", show_default=False
         ),
     ] = None,
+    no_input: Annotated[
+        bool, typer.Option("--no-input", help="Ask nothing, on a terminal too: as where there is none.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="With no command: what is in the ledger, as JSON.")] = False,
     version: Annotated[  # noqa: ARG001  (its callback does it)
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
@@ -77,11 +81,18 @@ def root(
     Examples:
         wallet demo                                 # a story on a ledger that is gone at its end
         wallet register 9886977541 --name Meera     # a user is a phone number
-        wallet tx add 9886977544 500 --credit
+        wallet credit 9886977544 500
         wallet balance 9886977544
     """
-    given = {"db": db, "ledger": ledger, "env_file": env_file}
-    context.obj = {name: text for name, text in given.items() if text is not None}
+    given = {"db": db, "ledger": ledger, "env_file": env_file, "no_input": "--no-input" if no_input else None}
+    flags = {name: text for name, text in given.items() if text is not None}
+    context.obj = flags
+    if context.invoked_subcommand is None:
+        from wallet_cli.cli.overview import print_overview
+
+        print_overview(flags, is_json=json)
+    elif json:
+        raise InvalidInput("--json goes behind the command", hint=f"wallet {context.invoked_subcommand} --json")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,7 +160,11 @@ def _usage_error(error: typer.TyperException, arguments: Sequence[str]) -> Inval
     if negative is not None and isinstance(error, NoSuchOption) and "amount" in names:
         hint = "use --debit to take money out" if "debit" in names else f"{path} --help"
         return InvalidInput(f"the amount must be greater than 0: {shown(negative)}", hint=hint)
-    return InvalidInput(" ".join(error.format_message().split()).rstrip("."), hint=f"{path} --help")
+    from wallet_cli.cli.did_you_mean import command_or_option
+
+    meant = command_or_option(error, context)
+    hint = f"did you mean {meant}? {path} --help" if meant else f"{path} --help"
+    return InvalidInput(" ".join(error.format_message().split()).rstrip("."), hint=hint)
 
 
 def _unexpected(error: BaseException) -> WalletError:

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from wallet_cli.api import LedgerApi
-from wallet_cli.cli.command import FromOption, ToOption, WalletArgument
+from wallet_cli.cli.by_hand import Hand
+from wallet_cli.cli.command import FromOption, OptionalWalletArgument, ToOption
 from wallet_cli.cli.output import Document, Listing, Output, Record, Style
-from wallet_cli.domain.ids import parse_wallet
 
 
 class ChartFormat(StrEnum):
@@ -32,7 +32,8 @@ class Unit(StrEnum):
 def chart(
     ledger: LedgerApi,
     style: Style,
-    wallet: WalletArgument,
+    hand: Hand,
+    wallet: OptionalWalletArgument = None,
     start: FromOption = None,
     end: ToOption = None,
     by: Annotated[
@@ -52,7 +53,7 @@ def chart(
     """
     from wallet_cli.operations.flows import Flows, chart_answer, flow_answers
 
-    with ledger.statement(parse_wallet(wallet), start, end) as opened:
+    with ledger.statement(hand.wallet(wallet), start, end) as opened:
         found = Flows(opened)
         survey = opened.survey(found.add)
         unit = str(by or found.unit())

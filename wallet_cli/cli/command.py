@@ -1,10 +1,10 @@
 """From a plain function to a command: what all commands share, and how they are found.
 
 A command is a function that returns what to render; its docstring goes on where the line of help in tree.py ends, and
-has examples (help_text.py). Here
-it is given `-o`, `--json` and `-q`, and whatever it names of `ledger` (an open Ledger), `style` (the Style asked for)
-and `flags` (the root options given). One that prints in other formats has a parameter `output` of its own, which takes
-the place of the shared one. The tree of commands is data; a run imports and builds the one command that it is for.
+has examples (help_text.py). Here it is given `-o`, `--json` and `-q`, and whatever it names of `ledger` (an open
+Ledger), `style` (the Style asked for), `flags` (the root options given) and `hand` (a Hand, which reads what people
+type). One that prints in other formats has a parameter `output` of its own, which takes the place of the shared one.
+The tree of commands is data; a run imports and builds the one command that it is for.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.output import Document, Format, Listing, Output, Record, Style, notice, render
 from wallet_cli.cli.stdout import FilterError, UnwritableError
 from wallet_cli.cli.tree import Command, Group, command_of
@@ -41,11 +42,18 @@ WalletArgument = Annotated[
     str,
     typer.Argument(metavar="WALLET", help="USER, USER/TYPE or wN: 9886977544, 1/savings, w3.", show_default=False),
 ]
+OptionalWalletArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[WALLET]", help="USER, USER/TYPE or wN: 9886977544, 1/savings, w3.", show_default="see `wallet use`"
+    ),
+]
 UserArgument = Annotated[
     str, typer.Argument(metavar="USER", help="A phone number, or a user id: 9886977544, 1, id:1.", show_default=False)
 ]
 FromOption = Annotated[
-    str | None, typer.Option("--from", metavar="TIME", help="Start of the period, ISO 8601.", show_default=False)
+    str | None,
+    typer.Option("--from", metavar="TIME", help="Start of the period: ISO 8601, today, 7d ….", show_default=False),
 ]
 ToOption = Annotated[
     str | None,
@@ -66,6 +74,8 @@ MetaOption = Annotated[
     list[str] | None,
     typer.Option("--meta", metavar="K=V", help="Metadata, as often as you like; 4 KiB in all.", show_default=False),
 ]
+
+YesOption = Annotated[bool, typer.Option("--yes", help="Without a question, on a terminal too.")]
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -127,7 +137,7 @@ def built(command: Command, name: str) -> Any:
 def _runnable(function: Function) -> Callable[..., None]:
     """The function as Typer is to see it: with the shared options, and without what it is given here."""
     signature = inspect.signature(function, eval_str=True)
-    given = {"ledger", "style", "flags"} & set(signature.parameters)
+    given = {"ledger", "style", "flags", "hand"} & set(signature.parameters)
     own_output = signature.parameters.get("output", _SHARED["output"])
 
     @functools.wraps(function)
@@ -147,6 +157,8 @@ def _runnable(function: Function) -> Callable[..., None]:
                 code = show(function(**values), style)
             else:
                 with opened(flags, command_of(command).purpose_with(values)) as ledger:
+                    if "hand" in given:
+                        values["hand"] = Hand(ledger, flags, context.command_path)
                     code = show(function(ledger=ledger, **values), style)
             sys.stdout.flush()
         except UnwritableError as error:

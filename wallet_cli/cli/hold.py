@@ -7,16 +7,18 @@ from typing import Annotated
 import typer
 
 from wallet_cli.api import LedgerApi
+from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.command import (
     AmountArgument,
     KeyOption,
     NoteOption,
+    OptionalWalletArgument,
     PartArgument,
     WalletArgument,
 )
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.domain.ids import parse_hold_id, parse_wallet
+from wallet_cli.domain.ids import WalletId, parse_hold_id
 from wallet_cli.operations.holds import DEFAULT_EXPIRY
 
 TABLE_COLUMNS = ("id", "status", "amount", "captured", "held", "created_at", "expires_at", "note", "key")
@@ -28,6 +30,7 @@ HoldArgument = Annotated[
 
 def add(
     ledger: LedgerApi,
+    hand: Hand,
     wallet: WalletArgument,
     amount: AmountArgument,
     expires: Annotated[
@@ -41,11 +44,15 @@ def add(
         wallet hold add 9886977544 50 --note Taxi
         wallet hold add 9886977544 200 --expires 3d --key booking-77 -q
     """
-    return Record(ledger.hold(parse_wallet(wallet), amount, expires, note=note, key=key))
+    name = hand.wallet_to_change(wallet)
+    amount = hand.amount(amount, name)
+    hand.agree(f"hold {amount}")
+    return Record(ledger.hold(name, amount, expires, note=note, key=key))
 
 
 def capture(
     ledger: LedgerApi,
+    hand: Hand,
     hold: HoldArgument,
     amount: PartArgument = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep holding what is left; else it is released.")] = False,
@@ -58,7 +65,9 @@ def capture(
         wallet hold capture 1-h1 42                 # a part; the rest is free again
         wallet hold capture 1-h1 30 --keep          # a part; the rest stays on hold
     """
-    return Record(ledger.capture(parse_hold_id(hold), amount, keep=keep, note=note, key=key))
+    id_ = parse_hold_id(hold)
+    amount = None if amount is None else hand.amount(amount, WalletId(id_.wallet_id))
+    return Record(ledger.capture(id_, amount, keep=keep, note=note, key=key))
 
 
 def void(ledger: LedgerApi, hold: HoldArgument) -> Record:
@@ -73,7 +82,8 @@ def void(ledger: LedgerApi, hold: HoldArgument) -> Record:
 def list_(
     ledger: LedgerApi,
     style: Style,
-    wallet: WalletArgument,
+    hand: Hand,
+    wallet: OptionalWalletArgument = None,
     limit: LimitOption = None,
     cursor: CursorOption = None,
     all_: AllOption = False,
@@ -88,5 +98,5 @@ def list_(
         style,
         Part(limit, cursor, all_),
         TABLE_COLUMNS,
-        ledger.holds(parse_wallet(wallet)),
+        ledger.holds(hand.wallet(wallet)),
     )

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
 import typer
 
 from wallet_cli.api import LedgerApi
+from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.output import Document, Format, Record, Style, json_text, notice
 from wallet_cli.cli.progress import Patience, progress
-from wallet_cli.domain.ids import TypedWallet, parse_wallet
+from wallet_cli.domain.ids import TypedWallet
 from wallet_cli.errors import Interrupted, InvalidInput, StorageError, WalletError, shown
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class ExportFormat(StrEnum):
 def export(
     ledger: LedgerApi,
     style: Style,
+    hand: Hand,
     wallet: Annotated[
         str | None, typer.Argument(metavar="[WALLET]", help="One wallet alone.", show_default="all")
     ] = None,
@@ -62,7 +64,7 @@ def export(
     from wallet_cli.import_export import exports
 
     form = output if output in exports.FORMATS else "jsonl"
-    name = None if wallet is None else parse_wallet(wallet)
+    name = None if wallet is None else hand.wallet(wallet)
     lines = 0
 
     def parts() -> Iterator[str]:

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from wallet_cli.api import LedgerApi
-from wallet_cli.cli.command import UserArgument
+from wallet_cli.cli.by_hand import Hand
+from wallet_cli.cli.command import UserArgument, YesOption
 from wallet_cli.cli.output import Listing, Record, notice
-from wallet_cli.domain.ids import parse_user
+from wallet_cli.errors import shown
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="1 to 64 letters, digits, '_', '.' or '-'.", show_default=False)
@@ -40,17 +41,20 @@ def list_(ledger: LedgerApi) -> Listing:
     return Listing(rows, COLUMNS, value="name", page={"keys": rows})
 
 
-def revoke(ledger: LedgerApi, name: NameArgument) -> Record:
+def revoke(ledger: LedgerApi, hand: Hand, name: NameArgument, yes: YesOption = False) -> Record:
     """
     Examples:
         wallet key revoke till
         wallet key revoke nobody                    # refused, as there is no such key (exit 3)
     """
+    if not yes:
+        hand.be_sure(f"Refuse the key {shown(name)} for good?")
     return Record(ledger.revoke_key(name), value="name")
 
 
 def token(
     ledger: LedgerApi,
+    hand: Hand,
     user: UserArgument,
     expires: Annotated[
         int | None, typer.Option("--expires", metavar="MINUTES", help="How long it is good.", show_default="5")
@@ -61,4 +65,6 @@ def token(
         wallet token 9886977544 --expires 60
         wallet token 1 -q
     """
-    return Record(ledger.token(parse_user(user), expires, notice), value="token")
+    name = hand.user_to_change(user)
+    hand.agree("make a token for them")
+    return Record(ledger.token(name, expires, notice), value="token")

@@ -45,11 +45,15 @@ def listing(
     columns: Sequence[str],
     paged: Paged,
     value: Value = "id",
+    csv: str | None = None,
 ) -> Listing:
-    """A list, called `name` in JSON; `columns` are those of its table. Raises InvalidInput for --all with --limit."""
+    """A list, called `name` in JSON, and `csv` in fields.LISTS where that is another; `columns` are those of its table.
+
+    Raises InvalidInput for --all with --limit.
+    """
     if part.all and part.limit is not None:
         raise InvalidInput("--all and --limit contradict each other", hint="give one of them")
-    chosen = csv_columns(name) if style.streams else columns
+    chosen = csv_columns(csv or name) if style.streams else columns
     if part.all or (part.limit is None and (style.streams or style.quiet)):
         return Listing(paged.rest(part.cursor), chosen, value, name=name)
     limit = DEFAULT_LIMIT if part.limit is None else part.limit

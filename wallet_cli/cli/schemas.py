@@ -36,6 +36,11 @@ ANSWERS: Mapping[str, Answer] = {
     "freeze": _one("Wallet"),
     "unfreeze": _one("Wallet"),
     "close": _one("Wallet"),
+    "find": Answer("Found", "FoundLine"),
+    "use": _one("UsedWallet"),
+    "credit": _one("Transaction"),
+    "debit": _one("Transaction"),
+    "history": Answer("EntryPage", "Entry"),
     "tx add": _one("Transaction"),
     "tx show": _one("TransactionDetail"),
     "tx list": Answer("TransactionPage", "Transaction"),
@@ -64,6 +69,7 @@ ANSWERS: Mapping[str, Answer] = {
     "token": _one("Token"),
     "help": _one("Help"),
     "commands": Answer("Catalogue", "CommandAbout"),
+    "init": _one("NewLedger"),
     "config path": _one("ConfigPath"),
     "config show": Answer("Setting", "Setting", is_list=True),
     "config get": _one("Setting"),
@@ -82,6 +88,9 @@ NO_JSON = {
 }
 """Commands that are not there, and why."""
 
+OF_OVERVIEW = "OverviewHere"
+"""What a bare `wallet --json` answers."""
+
 OF_ERRORS = ("Error", "RefusedImportLine")
 """What stands on stderr with JSON: an error, and each line that an import refused."""
 
@@ -89,7 +98,7 @@ OF_ERRORS = ("Error", "RefusedImportLine")
 def names() -> list[str]:
     """All schemas that there are."""
     found = {name for answer in ANSWERS.values() for name in (answer.whole, answer.line)}
-    return sorted(found.union(OF_ERRORS))
+    return sorted(found.union(OF_ERRORS, [OF_OVERVIEW]))
 
 
 def file_name(name: str) -> str:

@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 from wallet_cli.api import LedgerApi
-from wallet_cli.cli.command import FromOption, ToOption, WalletArgument
+from wallet_cli.cli.by_hand import Hand
+from wallet_cli.cli.command import FromOption, OptionalWalletArgument, ToOption
 from wallet_cli.cli.lists import csv_columns
 from wallet_cli.cli.output import Document, Listing, Output, Pages, Record, Style
-from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.errors import InvalidInput
 from wallet_cli.operations import statements
 from wallet_cli.operations.answers import transaction_answer
@@ -40,7 +40,8 @@ class StatementFormat(StrEnum):
 def statement(
     ledger: LedgerApi,
     style: Style,
-    wallet: WalletArgument,
+    hand: Hand,
+    wallet: OptionalWalletArgument = None,
     start: FromOption = None,
     end: ToOption = None,
     output: Annotated[
@@ -54,7 +55,7 @@ def statement(
         wallet statement 9886977544 -o html > statement.html
         wallet statement 9886977544 -q              # the closing balance
     """
-    asked = ledger.statement(parse_wallet(wallet), start, end)
+    asked = ledger.statement(hand.wallet(wallet), start, end)
     if style.quiet:
         with asked as opened:
             return Record(statements.head_answer(opened), value="closing_balance")

@@ -58,6 +58,8 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
         ),
         "users": Command("List the users, in the order in which they registered.", "register:users"),
         "create": CREATE,
+        "find": Command("Find users by name or number, and transactions by note.", "find:find"),
+        "use": Command("Say which wallet is meant where none is named.", "use:use"),
         "list": Command("List wallets, in the order in which they were opened.", "wallet:list_"),
         "balance": Command("What a wallet holds, now or at a time past.", "wallet:balance"),
         "limits": Command(
@@ -73,6 +75,9 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
         "wallet": Group("Open wallets.", {"create": CREATE}),
     },
     "Money": {
+        "credit": Command("Put money into a wallet: `tx add --credit`.", "tx:credit", WRITE, POSTED),
+        "debit": Command("Take money out of a wallet: `tx add --debit`.", "tx:debit", WRITE, POSTED),
+        "history": Command("List transactions, the newest first: a wallet's, or those of all.", "tx:history"),
         "tx": Group(
             "Add, show, list, total and reverse transactions.",
             {
@@ -185,6 +190,10 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
         ),
     },
     "This program": {
+        "init": Command(
+            "Make a ledger by four questions; never needed, as `register` makes one too.",
+            *("init:init", None, "the ledger is made: `wallet` shows what is in it"),
+        ),
         "help": Command("Explain a command or a topic, with examples.", "help:help_", None),
         "commands": Command("List the commands; with --json, all about them, for programs.", "help:commands", None),
         "completion": Command(

@@ -1,29 +1,57 @@
-"""`wallet tx add`, `tx list`, `tx show`, `tx reverse` and `tx total`, and `wallet transfer`"""
+"""`wallet tx add`, `tx list`, `tx show`, `tx reverse` and `tx total`; `credit`, `debit`, `transfer`, `history`"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from wallet_cli.api import LedgerApi
+from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.command import (
     AmountArgument,
     FromOption,
     KeyOption,
     MetaOption,
     NoteOption,
+    OptionalWalletArgument,
     PartArgument,
     ToOption,
     WalletArgument,
 )
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.domain.ids import parse_transaction_id, parse_wallet
+from wallet_cli.domain.ids import TypedWallet, WalletId, parse_transaction_id
 from wallet_cli.errors import InvalidInput
 from wallet_cli.operations.transactions import KINDS, Wanted
 
 TABLE_COLUMNS = ("id", "at", "kind", "amount", "balance", "note", "key")
+
+BOOK_COLUMNS = ("id", "at", "wallet", "name", "kind", "amount", "currency", "balance", "note")
+
+PostedWalletArgument = Annotated[
+    str | None, typer.Argument(metavar="[WALLET]", help="USER, USER/TYPE or wN.", show_default="see `wallet use`")
+]
+PostedAmountArgument = Annotated[
+    str | None, typer.Argument(metavar="AMOUNT", help="Greater than 0: 20, 19.99 or 1,000.", show_default=False)
+]
+AtOption = Annotated[
+    str | None, typer.Option("--at", metavar="TIME", help="When it happened, if earlier.", show_default="now")
+]
+ResetOption = Annotated[
+    bool, typer.Option("--reset-time", help="The last time is a wrong clock's, and ahead: go on from now.")
+]
+KindOption = Annotated[str | None, typer.Option("--kind", help=f"One of {', '.join(KINDS)}.", show_default=False)]
+LeastOption = Annotated[
+    str | None, typer.Option("--min", metavar="AMOUNT", help="Amounts from this on.", show_default=False)
+]
+MostOption = Annotated[
+    str | None, typer.Option("--max", metavar="AMOUNT", help="Amounts up to this.", show_default=False)
+]
+TextOption = Annotated[
+    str | None, typer.Option("--text", help="Notes with this in them, in either case.", show_default=False)
+]
+KeyFilterOption = Annotated[str | None, typer.Option("--key", help="The one with this key.", show_default=False)]
 
 IdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="A transaction id: 1-17, the 17th of wallet 1.", show_default=False)
@@ -32,19 +60,16 @@ IdArgument = Annotated[
 
 def add(
     ledger: LedgerApi,
+    hand: Hand,
     wallet: WalletArgument,
     amount: AmountArgument,
-    credit: Annotated[bool, typer.Option("--credit", help="Put money in.")] = False,
+    is_credit: Annotated[bool, typer.Option("--credit", help="Put money in.")] = False,
     debit: Annotated[bool, typer.Option("--debit", help="Take money out.")] = False,
     note: NoteOption = None,
     key: KeyOption = None,
-    at: Annotated[
-        str | None, typer.Option("--at", metavar="TIME", help="When it happened, if earlier.", show_default="now")
-    ] = None,
+    at: AtOption = None,
     meta: MetaOption = None,
-    reset_time: Annotated[
-        bool, typer.Option("--reset-time", help="The last time is a wrong clock's, and ahead: go on from now.")
-    ] = False,
+    reset_time: ResetOption = False,
 ) -> Record:
     """
     Examples:
@@ -53,16 +78,74 @@ def add(
         wallet tx add 9886977544 35 --debit --key order-1041 --json
         wallet tx add 9886977544 99999 --debit      # refused, as it has less (exit 4)
     """
-    if credit == debit:
+    if is_credit == debit:
         raise InvalidInput("give one of --credit and --debit", hint="wallet tx add --help")
-    name, pairs = parse_wallet(wallet), _pairs(meta)
-    return Record(
-        ledger.add(name, amount, is_credit=credit, note=note, key=key, at=at, meta=pairs, reset_time=reset_time)
-    )
+    return _post(ledger, hand, wallet, amount, _Entry(is_credit, note, key, at, meta, reset_time))
+
+
+def credit(
+    ledger: LedgerApi,
+    hand: Hand,
+    wallet: PostedWalletArgument = None,
+    amount: PostedAmountArgument = None,
+    note: NoteOption = None,
+    key: KeyOption = None,
+    at: AtOption = None,
+    meta: MetaOption = None,
+    reset_time: ResetOption = False,
+) -> Record:
+    """An amount may be typed as people write it, if it can mean only one thing: `1,000`, `₹500`, `.5`.
+
+    Examples:
+        wallet credit 9886977544 500 --note Salary
+        wallet credit 9886977544 1,250.50 --key salary-2026-04
+        wallet credit 9886977544/savings 20 -q
+    """
+    return _post(ledger, hand, wallet, amount, _Entry(True, note, key, at, meta, reset_time))
+
+
+def debit(
+    ledger: LedgerApi,
+    hand: Hand,
+    wallet: PostedWalletArgument = None,
+    amount: PostedAmountArgument = None,
+    note: NoteOption = None,
+    key: KeyOption = None,
+    at: AtOption = None,
+    meta: MetaOption = None,
+) -> Record:
+    """
+    Examples:
+        wallet debit 9886977544 20.50 --note Tea
+        wallet debit 9886977544 5 --key order-77 -q
+        wallet debit 9886977544 100000              # refused: it has less (exit 4)
+    """
+    return _post(ledger, hand, wallet, amount, _Entry(False, note, key, at, meta))
+
+
+class _Entry(NamedTuple):
+    """What may go with a credit or a debit, as the options say it."""
+
+    is_credit: bool
+    note: str | None
+    key: str | None
+    at: str | None
+    meta: list[str] | None
+    reset_time: bool = False
+
+
+def _post(ledger: LedgerApi, hand: Hand, wallet: str | None, amount: str | None, entry: _Entry) -> Record:
+    """Where one thing alone is given, it is the amount, and the wallet is that of `wallet use`."""
+    name = hand.wallet_to_change(None if amount is None else wallet)
+    text = hand.amount(str(wallet) if amount is None else amount, name)
+    pairs = _pairs(entry.meta)
+    hand.agree(f"{'credit' if entry.is_credit else 'debit'} {text}")
+    return Record(ledger.add(name, text, **entry._asdict() | {"meta": pairs}))
 
 
 def transfer(
     ledger: LedgerApi,
+    hand: Hand,
     source: Annotated[str, typer.Argument(metavar="FROM", help="The wallet that is debited.", show_default=False)],
     target: Annotated[str, typer.Argument(metavar="TO", help="The wallet that is credited.", show_default=False)],
     amount: AmountArgument,
@@ -75,12 +158,15 @@ def transfer(
         wallet transfer 9886977544 9886977545 100 --note Rent
         wallet transfer 9886977544 9886977544/savings 50 --key saving-2026-04
     """
-    out, into = parse_wallet(source), parse_wallet(target)
-    return Record(ledger.transfer(out, into, amount, note=note, key=key, meta=_pairs(meta)))
+    out, into = hand.wallet_to_change(source), hand.wallet_to_change(target)
+    amount, pairs = hand.amount(amount, out), _pairs(meta)
+    hand.agree(f"transfer {amount}")
+    return Record(ledger.transfer(out, into, amount, note=note, key=key, meta=pairs))
 
 
 def reverse(
     ledger: LedgerApi,
+    hand: Hand,
     id_: IdArgument,
     amount: PartArgument = None,
     note: NoteOption = None,
@@ -94,6 +180,7 @@ def reverse(
         wallet tx reverse 1-2 20.50 --note "One pack was torn"
     """
     name, pairs = parse_transaction_id(id_), _pairs(meta)
+    amount = None if amount is None else hand.amount(amount, WalletId(name.wallet_id))
     return Record(ledger.reverse(name, amount, force=force, note=note, key=key, meta=pairs))
 
 
@@ -109,23 +196,15 @@ def show(ledger: LedgerApi, id_: IdArgument) -> Record:
 def list_(
     ledger: LedgerApi,
     style: Style,
-    wallet: WalletArgument,
+    hand: Hand,
+    wallet: OptionalWalletArgument = None,
     start: FromOption = None,
     end: ToOption = None,
-    kind: Annotated[
-        str | None,
-        typer.Option("--kind", help=f"One of {', '.join(KINDS)}.", show_default=False),
-    ] = None,
-    least: Annotated[
-        str | None, typer.Option("--min", metavar="AMOUNT", help="Amounts from this on.", show_default=False)
-    ] = None,
-    most: Annotated[
-        str | None, typer.Option("--max", metavar="AMOUNT", help="Amounts up to this.", show_default=False)
-    ] = None,
-    text: Annotated[
-        str | None, typer.Option("--text", help="Notes with this in them, in either case.", show_default=False)
-    ] = None,
-    key: Annotated[str | None, typer.Option("--key", help="The one with this key.", show_default=False)] = None,
+    kind: KindOption = None,
+    least: LeastOption = None,
+    most: MostOption = None,
+    text: TextOption = None,
+    key: KeyFilterOption = None,
     limit: LimitOption = None,
     cursor: CursorOption = None,
     all_: AllOption = False,
@@ -137,23 +216,72 @@ def list_(
         wallet tx list 9886977544 --text groceries --min 100
         wallet tx list 9886977544 -o csv > transactions.csv
     """
-    return listing(
-        "transactions",
-        style,
-        Part(limit, cursor, all_),
-        TABLE_COLUMNS,
-        ledger.transactions(parse_wallet(wallet), start, end, Wanted(kind, least, most, text, key)),
-    )
+    part = Part(limit, cursor, all_)
+    return _of_wallet(ledger, style, hand, hand.wallet(wallet), start, end, Wanted(kind, least, most, text, key), part)
 
 
-def total(ledger: LedgerApi, wallet: WalletArgument, start: FromOption = None, end: ToOption = None) -> Record:
+def history(
+    ledger: LedgerApi,
+    style: Style,
+    hand: Hand,
+    wallet: Annotated[
+        str | None, typer.Argument(metavar="[WALLET]", help="One wallet alone.", show_default="all")
+    ] = None,
+    start: FromOption = None,
+    end: ToOption = None,
+    kind: KindOption = None,
+    least: LeastOption = None,
+    most: MostOption = None,
+    text: TextOption = None,
+    key: KeyFilterOption = None,
+    limit: LimitOption = None,
+    cursor: CursorOption = None,
+    all_: AllOption = False,
+) -> Listing:
+    """With a WALLET, the same as `wallet tx list`; with none, the day book of the whole ledger.
+
+    Examples:
+        wallet history                              # what happened last, in all wallets
+        wallet history --from yesterday --kind debit
+        wallet history 9886977544 --from 7d
+        wallet history --text tea -o csv > tea.csv
+    """
+    wanted, part = Wanted(kind, least, most, text, key), Part(limit, cursor, all_)
+    if wallet is not None:
+        return _of_wallet(ledger, style, hand, hand.wallet(wallet), start, end, wanted, part)
+    rows = ledger.history(start, end, wanted)
+    return listing("transactions", style, part, BOOK_COLUMNS, rows, csv="history")
+
+
+def _of_wallet(
+    ledger: LedgerApi,
+    style: Style,
+    hand: Hand,
+    ref: TypedWallet,
+    start: str | None,
+    end: str | None,
+    wanted: Wanted,
+    part: Part,
+) -> Listing:
+    least, most = (None if text is None else hand.amount(text, ref) for text in (wanted.least, wanted.most))
+    rows = ledger.transactions(ref, start, end, wanted._replace(least=least, most=most))
+    return listing("transactions", style, part, TABLE_COLUMNS, rows)
+
+
+def total(
+    ledger: LedgerApi,
+    hand: Hand,
+    wallet: OptionalWalletArgument = None,
+    start: FromOption = None,
+    end: ToOption = None,
+) -> Record:
     """
     Examples:
         wallet tx total 9886977544
         wallet tx total 9886977544 --from 2026-04-01 --to 2026-04-30
         wallet tx total 9886977544 --from 2026 --json
     """
-    return Record(ledger.total(parse_wallet(wallet), start, end), value="net")
+    return Record(ledger.total(hand.wallet(wallet), start, end), value="net")
 
 
 def _pairs(meta: list[str] | None) -> dict[str, str] | None:

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from wallet_cli.api import LedgerApi
+from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.output import Record, Style
 from wallet_cli.cli.progress import progress, telling_how_far
-from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.errors import InvalidInput
 
 BEGINS_ANEW = "run it again: it begins anew"
@@ -27,6 +27,7 @@ def verify(
     ledger: LedgerApi,
     style: Style,
     flags: Mapping[str, str],
+    hand: Hand,
     wallet: Annotated[
         str | None, typer.Argument(metavar="[WALLET]", help="One wallet alone.", show_default="all")
     ] = None,
@@ -43,7 +44,7 @@ def verify(
         wallet verify -q && echo "the books are right"
     """
     if against is None:
-        name = None if wallet is None else parse_wallet(wallet)
+        name = None if wallet is None else hand.wallet(wallet)
         with progress(style, "checking") as bar, telling_how_far(bar, _so_far, BEGINS_ANEW) as watch:
             answer = ledger.verify(name, lambda done, total: watch("checking", done, total))
         return Record(answer, value="transactions")

@@ -8,18 +8,21 @@ from typing import Annotated
 import typer
 
 from wallet_cli.api import LedgerApi
-from wallet_cli.cli.command import WalletArgument
+from wallet_cli.cli.by_hand import Hand
+from wallet_cli.cli.command import OptionalWalletArgument, WalletArgument, YesOption
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.domain.ids import format_wallet_id, parse_new_wallet, parse_user, parse_wallet
+from wallet_cli.domain.ids import format_wallet_id
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
 from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.wallets import NO_LIMIT
 
 TABLE_COLUMNS = ("wallet", "status", "balance", "held", "available", "currency", "transactions")
 
 
 def create(
     ledger: LedgerApi,
+    hand: Hand,
     wallet: WalletArgument,
     currency: Annotated[
         str | None,
@@ -37,13 +40,15 @@ def create(
         wallet create 9886977544/travel --currency EUR --minimum-balance 20
         wallet create 9886977545/points --currency PTS/0     # a unit of your own, with no fraction
     """
-    name = parse_new_wallet(wallet)
+    name = hand.new_wallet(wallet)
+    hand.agree("open it")
     return _shown(ledger.create(name, currency, minimum_balance, exist_ok=exist_ok))
 
 
 def list_(
     ledger: LedgerApi,
     style: Style,
+    hand: Hand,
     user: Annotated[
         str | None, typer.Argument(metavar="[USER]", help="One user's alone: a phone number or id.", show_default="all")
     ] = None,
@@ -62,14 +67,15 @@ def list_(
         style,
         Part(limit, cursor, all_),
         TABLE_COLUMNS,
-        ledger.wallets(None if user is None else parse_user(user)),
+        ledger.wallets(None if user is None else hand.user(user)),
         "wallet",
     )
 
 
 def balance(
     ledger: LedgerApi,
-    wallet: WalletArgument,
+    hand: Hand,
+    wallet: OptionalWalletArgument = None,
     at: Annotated[
         str | None,
         typer.Option("--at", metavar="TIME", help="The balance at the end of that time.", show_default="now"),
@@ -81,11 +87,12 @@ def balance(
         wallet balance 9886977544/savings -q        # the amount alone, for scripts
         wallet balance 9886977544 --at 2026-04-30
     """
-    return _shown(ledger.balance(parse_wallet(wallet), at), value="balance")
+    return _shown(ledger.balance(hand.wallet(wallet), at), value="balance")
 
 
 def limits(
     ledger: LedgerApi,
+    hand: Hand,
     wallet: WalletArgument,
     minimum_balance: Annotated[
         str | None,
@@ -104,37 +111,53 @@ def limits(
         wallet limits 9886977544 --minimum-balance 20 --daily-debit 500
         wallet limits 9886977544 --maximum-balance none          # no such limit any more
     """
-    name = parse_wallet(wallet)
     if minimum_balance is maximum_balance is daily_debit is None:
-        return _shown(ledger.balance(name))
-    return _shown(ledger.set_limits(name, minimum_balance, maximum_balance, daily_debit))
+        return _shown(ledger.balance(hand.wallet(wallet)))
+    name = hand.wallet_to_change(wallet)
+
+    def read(text: str | None) -> str | None:
+        return text if text is None or text == NO_LIMIT else hand.amount(text, name)
+
+    given = (read(minimum_balance), read(maximum_balance), read(daily_debit))
+    hand.agree("set these limits")
+    return _shown(ledger.set_limits(name, *given))
 
 
-def freeze(ledger: LedgerApi, wallet: WalletArgument) -> Record:
+def freeze(ledger: LedgerApi, hand: Hand, wallet: WalletArgument) -> Record:
     """
     Examples:
         wallet freeze 9886977544
         wallet freeze 9886977544/savings --json
     """
-    return _shown(ledger.set_status(parse_wallet(wallet), FROZEN))
+    return _with_status(ledger, hand, wallet, FROZEN, "freeze it")
 
 
-def unfreeze(ledger: LedgerApi, wallet: WalletArgument) -> Record:
+def unfreeze(ledger: LedgerApi, hand: Hand, wallet: WalletArgument) -> Record:
     """
     Examples:
         wallet unfreeze 9886977545
         wallet unfreeze 9886977544/savings -q       # one that is not frozen stays as it is
     """
-    return _shown(ledger.set_status(parse_wallet(wallet), ACTIVE))
+    return _with_status(ledger, hand, wallet, ACTIVE, "unfreeze it")
 
 
-def close(ledger: LedgerApi, wallet: WalletArgument) -> Record:
+def close(ledger: LedgerApi, hand: Hand, wallet: WalletArgument, yes: YesOption = False) -> Record:
     """
     Examples:
         wallet close 9886977544/savings
         wallet close 9886977544                     # refused while there is money in it (exit 4)
     """
-    return _shown(ledger.set_status(parse_wallet(wallet), CLOSED))
+    name = hand.wallet_to_change(wallet)
+    if not yes:
+        hand.show(name)
+    hand.agree("close it for good")
+    return _shown(ledger.set_status(name, CLOSED))
+
+
+def _with_status(ledger: LedgerApi, hand: Hand, wallet: str, status: str, doing: str) -> Record:
+    name = hand.wallet_to_change(wallet)
+    hand.agree(doing)
+    return _shown(ledger.set_status(name, status))
 
 
 def _shown(answer: Answer, value: str = "wallet") -> Record:

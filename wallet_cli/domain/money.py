@@ -18,6 +18,8 @@ MAX_TOTAL_MINOR = 9 * 10**18
 
 MAX_AMOUNT_CHARS = 40
 MAX_EXPONENT = 18
+ANY_DIGITS = MAX_AMOUNT_CHARS
+"""More fraction digits than an amount can be written with."""
 
 # Patterns are compiled when first used (`re` caches them), so start-up does not pay for all of them.
 _CODE = r"[A-Z0-9]{3,10}"
@@ -99,9 +101,13 @@ def parse_currency(text: str) -> Currency:
             f"{text} is no longer in ISO 4217", hint=f"{text}/{FORMER[text]} is that unit with {FORMER[text]} digits"
         )
     if custom is None:
+        from wallet_cli.likely import likely
+
+        meant = likely(text, ISO_4217)
         raise InvalidInput(
             f"not a currency: {shown(text)}",
-            hint="give an ISO 4217 code such as INR, or CODE/N for your own unit with N fraction digits, such as PTS/0",
+            hint=(f"did you mean {meant}? " if meant else "")
+            + "give an ISO 4217 code such as INR, or CODE/N for your own unit with N fraction digits, such as PTS/0",
         )
     code, digits = custom.groups()
     if code not in ISO_4217:
@@ -145,10 +151,30 @@ def parse_told(text: str, amount: str) -> Currency:
 
 def parse_amount(text: str, currency: Currency) -> int:
     """Read an AMOUNT (`20`, `19.99`) as minor units, 1 to MAX_AMOUNT_MINOR. Raises InvalidInput."""
-    minor = _parse_minor(text, currency, "amount")
+    return _positive(_parse_minor(text, currency, "amount"), text)
+
+
+def _positive(minor: int, text: str) -> int:
     if minor <= 0:
         raise InvalidInput(f"the amount must be greater than 0: {shown(text)}", hint="use --debit to take money out")
     return minor
+
+
+def parse_any_amount(text: str) -> int:
+    """Read an AMOUNT of no currency, to compare with those of any, as units of which 10**ANY_DIGITS make one.
+
+    Raises InvalidInput.
+    """
+    return _positive(_parse_minor(text, Currency("any", ANY_DIGITS), "amount", 10 ** (2 * ANY_DIGITS)), text)
+
+
+def bounds_in_minor(units: int, *, up: bool) -> list[int]:
+    """Such an amount in minor units, for each number of fraction digits that a currency may have, from 0 on.
+
+    What is between two of them is rounded up or down; the most is one more than any amount has.
+    """
+    sizes = (10 ** (ANY_DIGITS - digits) for digits in range(MAX_EXPONENT + 1))
+    return [min((units + size - 1 if up else units) // size, MAX_AMOUNT_MINOR + 1) for size in sizes]
 
 
 def parse_minimum(text: str, currency: Currency) -> int:

@@ -62,16 +62,21 @@ class Period(NamedTuple):
     end_us: int | None
 
 
-def parse_time(text: str, zone: Zone) -> Span:
+def parse_time(text: str, zone: Zone, now_us: Callable[[], int] | None = None) -> Span:
     """Read an ISO 8601 time of any precision from year to microsecond.
 
-    `zone` is used where the text has no offset. Raises InvalidInput for text that is not a time, and for a time that
-    does not exist: 30 February, or an hour or a day skipped when the clocks go forward.
+    `zone` is used where the text has no offset. With a clock, `now_us`, it may also be `now`, `today`, `yesterday`, or
+    how long ago (`7d`, `12h`). Raises InvalidInput for text that is not a time, and for a time that does not exist: 30
+    February, or an hour or a day skipped when the clocks go forward.
     """
+    if now_us is not None and is_relative(text):
+        return _relative(text, zone, now_us())
     match = re.fullmatch(_TIME, text, re.ASCII) if len(text) <= MAX_TIME_CHARS else None
     if match is None:
+        words = "" if now_us is None else "; or now, today, yesterday, 7d or 12h ago"
         raise InvalidInput(
-            f"not a time: {shown(text)}", hint="ISO 8601, such as 2024-04-30, 2024-04-19T05:40 or 2024-04-19T05:40:00Z"
+            f"not a time: {shown(text)}",
+            hint=f"ISO 8601, such as 2024-04-30, 2024-04-19T05:40 or 2024-04-19T05:40:00Z{words}",
         )
     part = match.groupdict()
     impossible = InvalidInput(
@@ -101,6 +106,23 @@ def parse_time(text: str, zone: Zone) -> Span:
     if not FIRST_US <= start_us < end_us <= LAST_US + 1:
         raise impossible
     return Span(start_us, end_us)
+
+
+def is_relative(text: str) -> bool:
+    """Whether a TIME means another one each time that it is read: `now`, `today`, `yesterday`, `7d`."""
+    return text in ("now", "today", "yesterday") or re.fullmatch(_DURATION, text, re.ASCII) is not None
+
+
+def _relative(text: str, zone: Zone, now_us: int) -> Span:
+    """What such a TIME covers: a day of `zone`, or the one microsecond so long ago. Raises InvalidInput."""
+    if text in ("today", "yesterday"):
+        place = zone if isinstance(zone, tzinfo) else zone()
+        day = day_of(now_us, place)
+        if text == "yesterday":
+            day = day_of(day.start_us - 1, place)
+        return Span(day.start_us, day.end_us)
+    moment_us = now_us if text == "now" else now_us - parse_duration(text)
+    return Span(moment_us, moment_us + 1)
 
 
 def parse_duration(text: str) -> int:
@@ -193,10 +215,13 @@ def parse_start(text: str, zone: Zone) -> int:
     return parse_time(text, zone).start_us
 
 
-def parse_period(start: str | None, end: str | None, zone: Zone) -> Period:
-    """Read the two optional bounds of a period. Raises InvalidInput, also when they are reversed."""
-    start_us = parse_time(start, zone).start_us if start is not None else None
-    end_us = parse_time(end, zone).end_us if end is not None else None
+def parse_period(start: str | None, end: str | None, zone: Zone, now_us: Callable[[], int] | None = None) -> Period:
+    """Read the two optional bounds of a period; with a clock, as parse_time does.
+
+    Raises InvalidInput, also when they are reversed.
+    """
+    start_us = parse_time(start, zone, now_us).start_us if start is not None else None
+    end_us = parse_time(end, zone, now_us).end_us if end is not None else None
     if start_us is not None and end_us is not None and start_us >= end_us:
         raise InvalidInput(
             f"the period ends before it starts: {shown(str(start))} to {shown(str(end))}",

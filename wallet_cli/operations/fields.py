@@ -101,6 +101,13 @@ class Transaction(TypedDict):
     replayed: NotRequired[Replayed]
 
 
+class Entry(Transaction):
+    """A transaction in the day book, which is of all wallets."""
+
+    wallet: NotRequired[Annotated[WalletName, "Where it is of all wallets."]]
+    name: NotRequired[Annotated[str | None, "The owner's, there."]]
+
+
 class TransactionDetail(Transaction):
     """A transaction, and how much of it has been reversed."""
 
@@ -155,6 +162,14 @@ class TransactionPage(TypedDict):
     """A page of transactions, the newest first."""
 
     transactions: list[Transaction]
+    next_cursor: Cursor
+    count: NotRequired[WholeCount]
+
+
+class EntryPage(TypedDict):
+    """A page of the day book, the newest first."""
+
+    transactions: list[Entry]
     next_cursor: Cursor
     count: NotRequired[WholeCount]
 
@@ -345,6 +360,61 @@ class _Counted(TypedDict):
     wallets_created: Count
 
 
+class Named(TypedDict):
+    """Users by a name."""
+
+    users: Annotated[list[User], "Whose name it is, begins with it, or has it as a word: the first 11 of them."]
+    similar: Annotated[list[User], "Where there is none: whose name is much like it."]
+
+
+class Found(TypedDict):
+    """What a text is found in."""
+
+    users: Annotated[list[User], "By a name or a number, in the order in which they registered."]
+    more_users: Annotated[bool, "Whether there are more of them."]
+    transactions: Annotated[list[Entry], "By a note, the newest first."]
+    next_cursor: Annotated[Cursor, "Where `GET /history` with that text goes on; null: there are no more."]
+
+
+class FoundLine(TypedDict):
+    """A user or a transaction that was found, as a line; null is what the one or the other has not."""
+
+    found: Literal["user", "transaction"]
+    id: Id | TransactionId
+    wallet: WalletName | None
+    name: str | None
+    phone_e164: E164 | None
+    at: Time | None
+    kind: TransactionKind | None
+    amount: Money | None
+    currency: CurrencyName | None
+    note: str | None
+
+
+class UsedWallet(TypedDict):
+    """The wallet that is meant where none is named."""
+
+    wallet: WalletName | None
+    id: Id | None
+
+
+class CurrencySum(TypedDict):
+    """What the wallets of one currency hold."""
+
+    currency: CurrencyName
+    wallets: Count
+    balance: Money
+
+
+class Overview(TypedDict):
+    """What is in the ledger."""
+
+    users: Count
+    wallets: Count
+    transactions: Count
+    currencies: list[CurrencySum]
+
+
 class RefusedLine(TypedDict):
     """A refused line of a file, and why."""
 
@@ -424,6 +494,23 @@ class LedgerHere(Ledger):
     """The ledger's settings, and where it is."""
 
     db: Annotated[str, "A path, or a URL without its password."]
+
+
+class NewLedger(LedgerHere):
+    """A ledger that was just made."""
+
+    wallet: Annotated[WalletName | None, "The first user's, if there is one."]
+
+
+class OverviewHere(TypedDict):
+    """Where the ledger is, and what is in it; null where there is none, or where that is not for the caller to see."""
+
+    ledger: Annotated[str, "A path, or a URL without its password."]
+    exists: bool
+    users: WholeCount
+    wallets: WholeCount
+    transactions: WholeCount
+    currencies: list[CurrencySum]
 
 
 class Setting(TypedDict):
@@ -610,7 +697,13 @@ class Help(TypedDict):
     text: str
 
 
-LISTS: dict[str, type] = {"users": User, "wallets": Wallet, "transactions": Transaction, "holds": Hold}
+LISTS: dict[str, type] = {
+    "users": User,
+    "wallets": Wallet,
+    "transactions": Transaction,
+    "holds": Hold,
+    "history": Entry,
+}
 """The fields of the rows of each list, by the name of the list."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from wallet_cli.domain.commands import SetLedger
 from wallet_cli.domain.model import LedgerFacts
-from wallet_cli.domain.money import parse_currency, parse_minimum, parse_stored
+from wallet_cli.domain.money import format_minor, parse_currency, parse_minimum, parse_stored
 from wallet_cli.domain.period import check_zone
 from wallet_cli.domain.phone import check_region
 from wallet_cli.errors import InvalidInput, shown
@@ -20,6 +20,25 @@ from wallet_cli.storage.sql import SCHEMA_VERSION
 def show(ledger: Ledger) -> Answer:
     """The ledger's id, address, schema and settings; null for the program's default."""
     return ledger_answer(ledger.store.itself().facts) | {"db": ledger.store.address}
+
+
+def overview(ledger: Ledger) -> Answer:
+    """What is in the ledger: how many users, wallets and transactions, and what the wallets of each currency hold."""
+    with ledger.store.snapshot():
+        users, sums = ledger.store.user_count(), ledger.store.sums()
+    return {
+        "users": users,
+        "wallets": sum(each.wallets for each in sums),
+        "transactions": sum(each.transactions for each in sums),
+        "currencies": [
+            {
+                "currency": each.currency.name,
+                "wallets": each.wallets,
+                "balance": format_minor(each.balance, each.currency),
+            }
+            for each in sums
+        ],
+    }
 
 
 def change(ledger: Ledger, name: str, value: str) -> Answer:

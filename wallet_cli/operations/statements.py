@@ -183,7 +183,7 @@ def opened(ledger: Ledger, ref: WalletRef, start: str | None = None, end: str | 
     Raises UserNotFound, WalletNotFound, or InvalidInput for a period that cannot be read.
     """
     zone = ledger.zone()
-    period = parse_period(start, end, ledger.zone_of_times)
+    period = parse_period(start, end, ledger.zone_of_times, ledger.now_us)
     with ledger.store.snapshot():
         account = find_account(ledger, ref)
         wallet = account.wallet

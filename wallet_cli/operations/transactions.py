@@ -17,7 +17,7 @@ from wallet_cli.domain.ids import (
 )
 from wallet_cli.domain.model import Account, Transaction, Wallet
 from wallet_cli.domain.money import format_minor, parse_amount
-from wallet_cli.domain.period import Period, parse_period, parse_time
+from wallet_cli.domain.period import Period, Zone, is_relative, parse_period, parse_time
 from wallet_cli.domain.rules.refusals import no_transaction
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.operations.answers import Answer, total_answer, transaction_answer
@@ -53,12 +53,24 @@ def add(
             hint="wallet tx add WALLET AMOUNT --credit --reset-time; then wallet tx reverse ID",
         )
     key, text = check_texts(note, key, meta)
-    at_us = parse_time(at, ledger.zone_of_times).start_us if at is not None else None
+    at_us = None if at is None else time_of(at, key, ledger.zone_of_times, ledger.now_us)
     found = find_wallet(ledger, wallet)
     minor = parse_amount(amount, found.currency)
     user_key = by_user and key is not None
     command = Post(found.id, is_credit, minor, note, key, at_us, text, user_key, reset_time)
     return Prepared(command, posted(found), ((wallet, found),))
+
+
+def time_of(at: str, key: str | None, zone: Zone, now_us: Callable[[], int]) -> int:
+    """The moment that a transaction is said to be of, in microseconds since 1970. Raises InvalidInput.
+
+    With a key, the same text has to mean the same time whenever it is sent.
+    """
+    if key is not None and is_relative(at):
+        raise InvalidInput(
+            f"with a key, the time has to stay the same: {shown(at)} does not", hint="write the date, or leave it out"
+        )
+    return parse_time(at, zone, now_us).start_us
 
 
 def check_texts(note: str | None, key: str | None, meta: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
@@ -247,7 +259,7 @@ class _Search(NamedTuple):
 def _search(
     ledger: Ledger, wallet: WalletRef, start: str | None, end: str | None, cursor: str | None, wanted: Wanted
 ) -> _Search:
-    period = parse_period(start, end, ledger.zone_of_times)
+    period = parse_period(start, end, ledger.zone_of_times, ledger.now_us)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         opening, closing = bounds(ledger, account, period)
@@ -275,14 +287,19 @@ def _found(ledger: Ledger, search: _Search, most: int | None) -> Iterator[Transa
 
 
 def filter_of(wanted: Wanted, wallet: Wallet) -> Filter | None:
-    """The checked filter; None for everything."""
+    """The checked filter of a wallet's list; None for everything."""
+    return read_filter(wanted, lambda text: parse_amount(text, wallet.currency))
+
+
+def read_filter(wanted: Wanted, read_amount: Callable[[str], int]) -> Filter | None:
+    """The checked filter; None for everything. `read_amount` is how amounts are read."""
     if wanted == EVERYTHING:
         return None
     kind, least, most, text, key = wanted
     if kind is not None and kind not in KINDS:
         raise InvalidInput(f"not a kind of transaction: {shown(kind)}", hint=f"one of {', '.join(KINDS)}")
-    least_minor = parse_amount(least, wallet.currency) if least is not None else None
-    most_minor = parse_amount(most, wallet.currency) if most is not None else None
+    least_minor = read_amount(least) if least is not None else None
+    most_minor = read_amount(most) if most is not None else None
     if least_minor is not None and most_minor is not None and least_minor > most_minor:
         raise InvalidInput(
             f"the minimum amount is above the maximum: {shown(str(least))} and {shown(str(most))}",
@@ -302,7 +319,7 @@ def filter_of(wanted: Wanted, wallet: Wallet) -> Filter | None:
 
 def total(ledger: Ledger, wallet: WalletRef, start: str | None = None, end: str | None = None) -> Answer:
     """A wallet's credits and debits over a period, from two rows, however many are between them."""
-    period = parse_period(start, end, ledger.zone_of_times)
+    period = parse_period(start, end, ledger.zone_of_times, ledger.now_us)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         opening, closing = bounds(ledger, account, period)

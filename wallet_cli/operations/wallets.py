@@ -61,7 +61,7 @@ def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:
     """A wallet's balance now, or at the end of the TIME `at`; the answer is a `wallet`, with `at` if given."""
     if at is None:
         return wallet_answer(find_account(ledger, wallet), ledger.policy)
-    moment_us = parse_time(at, ledger.zone_of_times).end_us
+    moment_us = parse_time(at, ledger.zone_of_times, ledger.now_us).end_us
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         # The holds of that time are not in the answer: a past balance is not for spending.
@@ -159,11 +159,16 @@ def _found(
     if found is None:
         # Only where there is no wallet does it matter whether the user exists.
         find_user(ledger, UserId(user_id))
+        from wallet_cli.likely import likely
+
         types = [each.wallet.type for each in ledger.store.accounts_after(0, MOST_TYPES + 1, ledger.now_us(), user_id)]
         known = ", ".join(types[:MOST_TYPES]) + (", …" if len(types) > MOST_TYPES else "")
+        meant = likely(ref.type, types)
         raise WalletNotFound(
             f"user {ref.user_text} has no wallet of type {ref.type}",
-            hint=(f"the user has: {known}; " if types else "") + f"open it: wallet create id:{user_id}/{ref.type}",
+            hint=(f"did you mean {meant}? " if meant else "")
+            + (f"the user has: {known}; " if types else "")
+            + f"open it: wallet create id:{user_id}/{ref.type}",
         )
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import tzinfo
 from functools import cached_property
 from typing import Any
@@ -29,6 +30,10 @@ class Client:
     def zone(self) -> tzinfo:
         """The time zone of the ledger's days, and of times with no offset; the server is asked once, when needed."""
         return self._zone
+
+    def now_us(self) -> int:
+        """The time by the clock of here, in microseconds since 1970: what `7d` ago is reckoned from."""
+        return time.time_ns() // 1000
 
     @property
     def region(self) -> str | None:

@@ -27,14 +27,15 @@ from wallet_cli.domain.ids import (
     format_transaction_id,
 )
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
-from wallet_cli.domain.money import parse_currency
+from wallet_cli.domain.money import parse_any_amount, parse_currency
 from wallet_cli.domain.period import format_end, format_time, parse_period, parse_time
 from wallet_cli.errors import InvalidInput, UserExists, WalletExists
 from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.finding import check_found
 from wallet_cli.operations.ledgers import checked
 from wallet_cli.operations.pages import MAX_LIMIT, Paged, check_limit, parse_after
 from wallet_cli.operations.prepared import naming
-from wallet_cli.operations.transactions import Wanted, check_texts, filter_of, parse_cursor
+from wallet_cli.operations.transactions import Wanted, check_texts, filter_of, parse_cursor, read_filter, time_of
 from wallet_cli.remote import imports, statements
 from wallet_cli.remote.client import Client, bounds_of, ids, known_wallet, told_currency, user_text
 
@@ -71,6 +72,9 @@ class RemoteLedger(Client, LedgerApi):
     def users(self) -> Paged:
         return self._paged("users", lambda: "/users")
 
+    def user(self, name: UserName) -> Answer:
+        return self.find_user(name)
+
     def create(
         self,
         wallet: WalletName,
@@ -100,7 +104,7 @@ class RemoteLedger(Client, LedgerApi):
         return self._paged("wallets", lambda: "/lookup/wallets", user=user_text(user), region=self.region)
 
     def balance(self, wallet: TypedWallet, at: str | None = None) -> Answer:
-        return self.wallet(wallet, None if at is None else format_end(parse_time(at, self.zone).end_us))
+        return self.wallet(wallet, None if at is None else format_end(parse_time(at, self.zone, self.now_us).end_us))
 
     def set_limits(
         self,
@@ -126,7 +130,7 @@ class RemoteLedger(Client, LedgerApi):
                 "a wallet's time is reset where the ledger is, not over HTTP", hint="run it on the server"
             )
         more, at = _checked(entry), entry.get("at")
-        moment = None if at is None else format_time(parse_time(at, self.zone).start_us)
+        moment = None if at is None else format_time(time_of(at, entry.get("key"), self.zone, self.now_us))
         found = self.find_wallet(wallet)
         body = ids(found) | {"amount": amount, "is_credit": entry["is_credit"], "at": moment} | more
         with naming((wallet, found)):
@@ -149,7 +153,7 @@ class RemoteLedger(Client, LedgerApi):
         return self._get("/lookup/transaction", id=format_transaction_id(*id_))
 
     def transactions(self, wallet: TypedWallet, start: str | None, end: str | None, wanted: Wanted) -> Paged:
-        period = parse_period(start, end, self.zone)
+        period = parse_period(start, end, self.zone, self.now_us)
         kind, least, most, text, key = wanted
         query = {"kind": kind, "min": least, "max": most, "text": text, "key": key} | bounds_of(period)
 
@@ -159,24 +163,33 @@ class RemoteLedger(Client, LedgerApi):
             filter_of(wanted, found)  # an empty one cannot be sent
             return f"/transactions/get/{found.user_id}/{found.id}"
 
-        raw = self._paged("transactions", path, parse_cursor, **query)
-        if text == "":
-            return _with_notes(raw)
+        return _filled(self._paged("transactions", path, parse_cursor, **query), text)
 
-        def filled(limit: int, cursor: str | None, counted: bool) -> Answer:
-            """A page as full as there is enough for: a server looks at so many transactions at a time, and no more."""
-            found: list[Answer] = []
-            while True:
-                page = raw.page(limit - len(found), cursor, counted)
-                found += page["transactions"]
-                cursor = page["next_cursor"]
-                if cursor is None or len(found) >= limit:
-                    return page | {"transactions": found}
+    def history(self, start: str | None, end: str | None, wanted: Wanted) -> Paged:
+        kind, least, most, text, key = wanted
+        read_filter(wanted, parse_any_amount)  # an empty one cannot be sent
+        period = parse_period(start, end, self.zone, self.now_us)
+        query = {"kind": kind, "min": least, "max": most, "text": text, "key": key} | bounds_of(period)
+        return _filled(self._paged("transactions", lambda: "/history", parse_cursor, **query), text)
 
-        return raw._replace(page=filled)
+    def named(self, name: str) -> Answer:
+        return self._get("/lookup/users", name=name)
+
+    def find(self, text: str, limit: int) -> Answer:
+        check_limit(limit)
+        check_found(text)
+        answer = self._get("/find", text=text, limit=str(limit))
+        found = answer["transactions"]
+        if answer["next_cursor"] is None or len(found) >= limit:
+            return answer
+        rest = self.history(None, None, Wanted(text=text)).page(limit - len(found), answer["next_cursor"], False)
+        return answer | {"transactions": found + rest["transactions"], "next_cursor": rest["next_cursor"]}
+
+    def overview(self) -> Answer:
+        return self._get("/overview")
 
     def total(self, wallet: TypedWallet, start: str | None = None, end: str | None = None) -> Answer:
-        period = parse_period(start, end, self.zone)
+        period = parse_period(start, end, self.zone, self.now_us)
         return self.total_of(self.find_wallet(wallet), period)
 
     def hold(self, wallet: TypedWallet, amount: str, expires: str, **noted: Unpack[Noted]) -> Answer:
@@ -281,6 +294,23 @@ class RemoteLedger(Client, LedgerApi):
                     return
 
         return Paged(page, rest)
+
+
+def _filled(raw: Paged, text: str | None) -> Paged:
+    """Pages as full as there is enough for: a server looks at so many transactions at a time, and no more."""
+    if text == "":
+        return _with_notes(raw)
+
+    def filled(limit: int, cursor: str | None, counted: bool) -> Answer:
+        found: list[Answer] = []
+        while True:
+            page = raw.page(limit - len(found), cursor, counted)
+            found += page["transactions"]
+            cursor = page["next_cursor"]
+            if cursor is None or len(found) >= limit:
+                return page | {"transactions": found}
+
+    return raw._replace(page=filled)
 
 
 def _with_notes(every: Paged) -> Paged:

@@ -44,7 +44,7 @@ class Parts(NamedTuple):
 @contextmanager
 def opened(ledger: Client, ref: TypedWallet, start: str | None = None, end: str | None = None) -> Iterator[Statement]:
     zone = ledger.zone()
-    period = parse_period(start, end, zone)
+    period = parse_period(start, end, zone, ledger.now_us)
     wallet = ledger.find_wallet(ref)
     with ExitStack() as first_reading:
         parts = first_reading.enter_context(_asked(ledger, wallet, period))

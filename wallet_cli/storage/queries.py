@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from wallet_cli.domain.ids import MAX_ID, format_wallet_id
 from wallet_cli.domain.model import Account, ApiKey, Hold, LedgerFacts, Transaction, User, Wallet, Witness
@@ -22,6 +22,15 @@ from wallet_cli.storage.sql import Filter
 T = TypeVar("T")
 
 Values = dict[str, Any] | list[Any]
+
+
+class Place(NamedTuple):
+    """Where a transaction stands in the day book, which is by time: its time in microseconds since 1970, and its id."""
+
+    at_us: int
+    wallet_id: int
+    seq: int
+
 
 AT_ONCE = 64
 """How many accounts or keys one statement looks up at most."""
@@ -180,15 +189,40 @@ class Queries(ABC):
         all).
         """
         values: dict[str, Any] = {"wallet_id": wallet_id, "first": first, "last": last, "limit": limit}
+        return self._wanted(sql.NEWEST_FIRST, values, wanted, sql.to_transaction)
+
+    def _wanted(
+        self, statement: str, values: dict[str, Any], wanted: Filter | None, make: Callable[[Sequence[Any]], T]
+    ) -> Iterator[T]:
+        """Those rows of transactions that are wanted, at most `limit` of the values."""
         if wanted is None:
-            return self._each(sql.NEWEST_FIRST, values, sql.to_transaction)
-        statement, more = sql.filtered(wanted)
+            return self._each(statement, values, make)
+        statement, more = sql.filtered(wanted, statement)
         if wanted.text is None:
-            return self._each(statement, values | more, sql.to_transaction)
+            return self._each(statement, values | more, make)
         rows = self._each(statement, values | more | {"limit": -1}, lambda row: row)
         fits = containing(wanted.text)
-        found = (sql.to_transaction(row) for row in rows if fits(row[sql.NOTE]))
-        return found if limit < 0 else islice(found, limit)
+        found = (make(row) for row in rows if fits(row[sql.NOTE]))
+        return found if values["limit"] < 0 else islice(found, values["limit"])
+
+    def day_book(
+        self, first: Place, before: Place, limit: int, wanted: Filter | None = None
+    ) -> Iterator[tuple[Transaction, Wallet, str | None]]:
+        """Transactions of all wallets that are `wanted`, from `first` to just before a place, the newest first, at most
+        `limit` (-1: all); each with its wallet and the name of its owner.
+        """
+        values = _places(before, first[0]) | {"limit": limit}
+        values |= dict(zip(("first_us", "first_wallet", "first_seq"), first, strict=True))
+        return self._wanted(sql.DAY_BOOK, values, wanted, sql.to_entry)
+
+    def day_book_place(self, before: Place, start_us: int, skipped: int) -> Place | None:
+        """The place in the day book that comes before another, after so many between them; None before `start_us`."""
+        values = _places(before, start_us) | {"limit": 1, "skipped": skipped}
+        return self._one(sql.DAY_BOOK_PLACE, values, lambda row: Place._make(row))
+
+    def sums(self) -> list[sql.Sum]:
+        """What there is of each currency."""
+        return list(self._each(sql.SUMS, {}, sql.to_sum))
 
     def in_order(self, wallet_id: int, first: int, last: int) -> Iterator[Transaction]:
         """Transactions `first` to `last` of a wallet, the oldest first."""
@@ -311,6 +345,10 @@ class Queries(ABC):
 
     def _next_id(self, statement: str) -> int:
         return (self._one(statement, {}, lambda row: row[0]) or 0) + 1
+
+
+def _places(before: Place, start_us: int) -> dict[str, Any]:
+    return {**before._asdict(), "start_us": start_us}
 
 
 def in_chunks(things: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:

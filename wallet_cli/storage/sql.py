@@ -18,8 +18,10 @@ from wallet_cli.domain.rules import clocks
 from wallet_cli.errors import Damaged, StorageError
 from wallet_cli.storage.move_state import MoveState
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """The newest migration; each ledger has its version, which one cheap read finds."""
+
+PART = 10**9
 
 ROWS_AT_ONCE = 32
 """How many transactions one statement inserts at most."""
@@ -115,6 +117,18 @@ IN_ORDER = (
     f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.seq BETWEEN :first AND :last ORDER BY t.wallet_id, t.seq"
 )
 
+# The day book: all wallets, by time. A place in it is a time, a wallet and a seq, which follow each other in an index.
+_DAY_BOOK = (
+    "(t.at_us, t.wallet_id, t.seq) < (:at_us, :wallet_id, :seq) AND t.at_us >= :start_us"
+    " ORDER BY t.at_us DESC, t.wallet_id DESC, t.seq DESC LIMIT :limit"
+)
+DAY_BOOK = (
+    f"SELECT {_columns(TRANSACTION_COLUMNS, 't')}, {_columns(WALLET_COLUMNS, 'w')}, u.name"
+    " FROM transactions t JOIN wallets w ON w.id = t.wallet_id JOIN users u ON u.id = w.user_id"
+    f" WHERE (t.at_us, t.wallet_id, t.seq) >= (:first_us, :first_wallet, :first_seq) AND {_DAY_BOOK}"
+)
+DAY_BOOK_PLACE = f"SELECT t.at_us, t.wallet_id, t.seq FROM transactions t WHERE {_DAY_BOOK} OFFSET :skipped"
+
 HOLD_BY_NUMBER = f"{_HOLD} WHERE h.wallet_id = :wallet_id AND h.number = :number"
 HOLD_BY_KEY = f"{_HOLD} WHERE h.wallet_id = :wallet_id AND h.key = :key"
 HOLDS_BEFORE = f"{_HOLD} WHERE h.wallet_id = :wallet_id AND h.number < :before ORDER BY h.number DESC LIMIT :limit"
@@ -187,17 +201,27 @@ def transactions_by_keys(count: int) -> str:
     return f"WITH pairs (wallet_id, key) AS (VALUES {pairs}) {asked}"
 
 
+class Sum(NamedTuple):
+    """What the wallets of one currency are and hold: how many they and their transactions are; minor units."""
+
+    currency: Currency
+    wallets: int
+    transactions: int
+    balance: int
+
+
 class Filter(NamedTuple):
     """Which transactions of a wallet match: all given fields must fit.
 
-    `is_credit`; `origin`, one of ORIGINS; amounts from `least` to `most`, in minor units; `text` in the note, compared
-    as in domain/text.py; `key`.
+    `is_credit`; `origin`, one of ORIGINS; amounts from `least` to `most`, in minor units (of several wallets: one for
+    each number of digits that a currency may have, from 0 on); `text` in the note, compared as in
+    domain/text.py; `key`.
     """
 
     is_credit: bool | None = None
     origin: str | None = None
-    least: int | None = None
-    most: int | None = None
+    least: int | Sequence[int] | None = None
+    most: int | Sequence[int] | None = None
     text: str | None = None
     key: str | None = None
 
@@ -210,8 +234,8 @@ ORIGINS = {
 """The origin of a transaction that is more than a credit or a debit."""
 
 
-def filtered(wanted: Filter) -> tuple[str, dict[str, Any]]:
-    """NEWEST_FIRST for the matching rows alone, and its further values.
+def filtered(wanted: Filter, statement: str = NEWEST_FIRST) -> tuple[str, dict[str, Any]]:
+    """The statement for the matching rows alone, and its further values.
 
     For text in the note, the statement only checks that there is a note: engines fold letters differently, so the
     reader compares.
@@ -225,15 +249,30 @@ def filtered(wanted: Filter) -> tuple[str, dict[str, Any]]:
             values[name] = value
 
     ask("t.is_credit = :is_credit", "is_credit", None if wanted.is_credit is None else int(wanted.is_credit))
-    ask("t.amount >= :least", "least", wanted.least)
-    ask("t.amount <= :most", "most", wanted.most)
+    for name, sign, bound in (("least", ">=", wanted.least), ("most", "<=", wanted.most)):
+        if isinstance(bound, Sequence):
+            cases = "".join(f" WHEN {digits} THEN {minor:d}" for digits, minor in enumerate(bound))
+            tests.append(f"t.amount {sign} CASE w.exponent{cases} END")
+        else:
+            ask(f"t.amount {sign} :{name}", name, bound)
     ask(f"t.key = :key {_BY_EITHER_KEY}", "key", wanted.key)
     if wanted.text is not None:
         tests.append("t.note IS NOT NULL")
     if wanted.origin is not None:
         tests.append(ORIGINS[wanted.origin])
     where = "".join(f" AND {test}" for test in tests)
-    return NEWEST_FIRST.replace(" ORDER BY", f"{where} ORDER BY"), values
+    return statement.replace(" ORDER BY", f"{where} ORDER BY"), values
+
+
+# What there is of each currency. A sum of balances may be more than 64 bits: it is read in two parts.
+SUMS = (
+    "SELECT w.currency, w.exponent, count(*), CAST(coalesce(sum(t.seq), 0) AS BIGINT),"
+    f" CAST(coalesce(sum((t.credit_total - t.debit_total) / {PART}), 0) AS BIGINT),"
+    f" CAST(coalesce(sum((t.credit_total - t.debit_total) % {PART}), 0) AS BIGINT)"
+    " FROM wallets w LEFT JOIN transactions t ON t.wallet_id = w.id"
+    " AND t.seq = (SELECT max(seq) FROM transactions WHERE wallet_id = w.id)"
+    " GROUP BY w.currency, w.exponent ORDER BY w.currency, w.exponent"
+)
 
 
 INSERT_USER = _insert("users", USER_COLUMNS)
@@ -523,6 +562,17 @@ def to_wallet(row: Sequence[Any]) -> Wallet:
 
 def to_transaction(row: Sequence[Any]) -> Transaction:
     return Transaction._make((row[0], row[1], bool(row[2]), *row[3:-2], bool(row[-2]), bool(row[-1])))
+
+
+def to_entry(row: Sequence[Any]) -> tuple[Transaction, Wallet, str | None]:
+    """A transaction, its wallet, and the name of its owner, from a row of DAY_BOOK."""
+    size = len(TRANSACTION_COLUMNS)
+    return to_transaction(row[:size]), to_wallet(row[size:-1]), row[-1]
+
+
+def to_sum(row: Sequence[Any]) -> Sum:
+    name, exponent, wallets, transactions, high, low = row
+    return Sum(Currency(name, exponent), wallets, transactions, high * PART + low)
 
 
 def to_hold(row: Sequence[Any]) -> Hold:

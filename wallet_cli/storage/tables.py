@@ -4,9 +4,9 @@ Only migrations and tests import this module: SQLModel takes half a second, and 
 it. Every constraint of the rules that can be checked in one row is a CHECK here, so that no other program can break it
 unseen. STRICT, because otherwise `CHECK (n >= 0)` accepts text.
 
-Transactions are stored in the order of their key, `(wallet_id, seq)`, with no other index on time: `at` never goes
-backwards within a wallet, so a moment is found by bisecting `seq`. Every unique constraint on them contains the
-wallet, so the table can be sharded by it.
+Transactions are stored in the order of their key, `(wallet_id, seq)`: `at` never goes backwards within a wallet, so a
+moment of one is found by bisecting `seq`. The index on time is for the day book, which is of all wallets. Every unique
+constraint on them contains the wallet, so the table can be sharded by it.
 """
 
 from __future__ import annotations
@@ -203,6 +203,7 @@ class TransactionRow(SQLModel, table=True):
             sqlite_where=text("reverses IS NOT NULL"),
             postgresql_where=text("reverses IS NOT NULL"),
         ),
+        Index("ix_transactions_at_us", "at_us", "wallet_id", "seq"),
         CheckConstraint("seq >= 1", name="seq"),
         CheckConstraint("is_credit IN (0, 1)", name="is_credit"),
         CheckConstraint(f"amount BETWEEN 1 AND {MAX_AMOUNT_MINOR}", name="amount"),

@@ -14,7 +14,7 @@ from wallet_cli import documents
 from wallet_cli.domain.ids import OwnedWallet, WalletName
 from wallet_cli.domain.text import no_formula
 from wallet_cli.import_export import exports
-from wallet_cli.operations import fields, statements, transactions, verification
+from wallet_cli.operations import day_book, fields, finding, ledgers, statements, transactions, verification
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger, as_told
 from wallet_cli.operations.statements import Statement
@@ -46,6 +46,34 @@ class Searched(NamedTuple):
 def search(ledger: Ledger, asked: Searched) -> Answer:
     *_, counted = asked
     return transactions.listed(ledger, *asked[:-1], counted=counted, examined=MAX_EXAMINED)
+
+
+class SearchedBook(NamedTuple):
+    """The day book, as it is asked for."""
+
+    start: str | None
+    end: str | None
+    limit: int
+    cursor: str | None
+    wanted: Wanted
+    counted: bool
+
+
+def history(ledger: Ledger, asked: SearchedBook) -> Answer:
+    *_, counted = asked
+    return day_book.listed(ledger, *asked[:-1], counted=counted, examined=MAX_EXAMINED)
+
+
+def find(ledger: Ledger, text: str, limit: int) -> Answer:
+    return finding.find(ledger, text, limit, examined=MAX_EXAMINED)
+
+
+def named(ledger: Ledger, name: str) -> Answer:
+    return finding.named(ledger, name)
+
+
+def overview(ledger: Ledger) -> Answer:
+    return ledgers.overview(ledger)
 
 
 def verify(ledger: Ledger, name: WalletName | None, region: str | None) -> Answer:

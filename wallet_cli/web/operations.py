@@ -262,6 +262,15 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
     ),
     Operation(
+        "GET", "/history", transactions.list_history, "List the transactions of all wallets", fields.EntryPage, (),
+        OPERATOR, query=parameters.TRANSACTIONS,
+        description=(
+            "The day book: the newest first, each with its wallet and its owner's name. Amounts are compared as"
+            f" numbers, whatever the currency. A request goes over at most {MAX_EXAMINED:,} of them, as in a wallet's"
+            " list."
+        ),
+    ),
+    Operation(
         "GET", "/transactions/get/{user_id}/{wallet_id}/{seq}", transactions.get_transaction, "Get a transaction",
         fields.TransactionDetail, (UserNotFound, TransactionNotFound),
     ),
@@ -352,6 +361,19 @@ OPERATIONS: tuple[Operation, ...] = (
         fields.WalletPage, (UserNotFound,), query=(parameters.USER, parameters.REGION, *parameters.PAGE),
     ),
     Operation(
+        "GET", "/lookup/users", lookup.find_named, "Find users by name", fields.Named, (), OPERATOR,
+        query=(parameters.NAME,),
+        description="Upper and lower case are one; a name counts from its beginning on, and by whole words.",
+    ),
+    Operation(
+        "GET", "/find", lookup.find_text, "Find users and transactions by a text", fields.Found, (), OPERATOR,
+        query=(parameters.TEXT_TO_FIND, parameters.LIMIT),
+        description=(
+            "In names, numbers and notes. At most"
+            f" {MAX_EXAMINED:,} transactions are gone over; `next_cursor` is where `GET /history` goes on."
+        ),
+    ),
+    Operation(
         "GET", "/lookup/transaction", lookup.find_transaction, "Find a transaction by its id",
         fields.TransactionDetail, (TransactionNotFound,), query=(parameters.TRANSACTION,),
     ),
@@ -361,6 +383,10 @@ OPERATIONS: tuple[Operation, ...] = (
         description="Computes every total, sequence number and hash again; a 503 names the first bad row.",
     ),
     Operation("GET", "/ledger", ledger.get_ledger, "Get the ledger's settings", fields.Ledger),
+    Operation(
+        "GET", "/overview", ledger.get_overview, "Get what is in the ledger", fields.Overview, (), OPERATOR,
+        description="How many users, wallets and transactions, and what the wallets of each currency hold.",
+    ),
     Operation(
         "POST", "/ledger", ledger.set_ledger, "Change the ledger's settings", fields.Ledger, refused_as(SetLedger),
         WRITING_OPERATOR, requests.NewLedgerSettings,

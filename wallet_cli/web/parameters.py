@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from wallet_cli.domain.ids import MAX_NOTE_CHARS
+from wallet_cli.domain.ids import MAX_NAME_CHARS, MAX_NOTE_CHARS
 from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
 from wallet_cli.operations.transactions import KINDS
 from wallet_cli.web.requests import REGION_WORDS
@@ -73,8 +73,8 @@ COUNT = flag("count", "Include the length of the whole list.")
 PAGE = (LIMIT, cursor("^([0-9]+)?$"), COUNT)
 AMOUNT = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?)?$"}
 PERIOD = (
-    in_query("from", "ISO 8601: from this time on."),
-    in_query("to", "ISO 8601: up to the end of its unit (day, minute, …)."),
+    in_query("from", "From this time on: ISO 8601, or now, today, yesterday, `7d`, `12h` ago."),
+    in_query("to", "The same: up to the end of its unit (day, minute, …)."),
 )
 TRANSACTIONS = (
     LIMIT,
@@ -92,6 +92,10 @@ TRANSACTIONS = (
 USER = in_query("user", "A phone number, or a user id, as in `id:1`.", required=True)
 WALLET = in_query("wallet", "USER or USER/TYPE, as in `9886977544/savings`.", required=True)
 ONE_WALLET = in_query("wallet", "One wallet, as USER or USER/TYPE.")
+A_NAME = {"type": "string", "maxLength": MAX_NAME_CHARS, "examples": ["Asha"]}
+NAME = in_query("name", "A name, its beginning, or a word of it.", A_NAME, required=True)
+A_PART = {"type": "string", "maxLength": MAX_NOTE_CHARS, "examples": ["tea"]}
+TEXT_TO_FIND = in_query("text", "What to find, in either case.", A_PART, required=True)
 REGION = in_query("region", REGION_WORDS)
 AT = in_query("at", "ISO 8601: the balance at the end of its unit (day, minute, …).")
 TRANSACTION = in_query(

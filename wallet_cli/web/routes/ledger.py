@@ -6,7 +6,9 @@ from wallet_cli.errors import InvalidInput
 from wallet_cli.operations import ledgers
 from wallet_cli.operations.context import accepted
 from wallet_cli.settings import LEDGER_SETTINGS
+from wallet_cli.web import long_reads
 from wallet_cli.web.messages import Reply
+from wallet_cli.web.readers import SEARCHES
 from wallet_cli.web.requests import NewLedgerSettings, decode, limit_text
 from wallet_cli.web.routes.call import Call
 from wallet_cli.web.server_state import ServerState
@@ -15,6 +17,11 @@ from wallet_cli.web.server_state import ServerState
 async def get_ledger(server: ServerState, call: Call) -> Reply:
     call.query()
     return Reply(200, "ledger", ledgers.ledger_answer(server.ledger.store.itself().facts))
+
+
+async def get_overview(server: ServerState, call: Call) -> Reply:
+    call.query()
+    return Reply(200, "overview", await server.readers.answer(call.receive, SEARCHES, call.caller, long_reads.overview))
 
 
 async def set_ledger(server: ServerState, call: Call) -> Reply:

@@ -14,7 +14,7 @@ from wallet_cli.operations.context import Ledger, as_told
 from wallet_cli.web import long_reads
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.messages import Reply
-from wallet_cli.web.readers import PROOFS
+from wallet_cli.web.readers import PROOFS, SEARCHES
 from wallet_cli.web.routes.call import PAGE, Call, page
 from wallet_cli.web.server_state import ServerState
 
@@ -49,6 +49,19 @@ async def find_wallets(server: ServerState, call: Call) -> Reply:
 async def find_transaction(server: ServerState, call: Call) -> Reply:
     id_ = parse_transaction_id(_asked(call.query("id"), "id"))
     return Reply(200, "transaction", transactions.show(server.ledger, id_, call.caller.user_id))
+
+
+async def find_named(server: ServerState, call: Call) -> Reply:
+    name = _asked(call.query("name"), "name")
+    found = await server.readers.answer(call.receive, SEARCHES, call.caller, long_reads.named, name)
+    return Reply(200, "users", found)
+
+
+async def find_text(server: ServerState, call: Call) -> Reply:
+    given = call.query("text", "limit")
+    text, limit = _asked(given, "text"), page(given).limit
+    found = await server.readers.answer(call.receive, SEARCHES, call.caller, long_reads.find, text, limit)
+    return Reply(200, "found", found)
 
 
 async def verify(server: ServerState, call: Call) -> Reply:

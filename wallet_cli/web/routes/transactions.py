@@ -5,7 +5,7 @@ from __future__ import annotations
 from wallet_cli.domain.commands import Post
 from wallet_cli.domain.ids import OwnedWallet, TransactionId, parse_transaction_id
 from wallet_cli.errors import Forbidden
-from wallet_cli.operations import transactions
+from wallet_cli.operations import day_book, transactions
 from wallet_cli.operations.prepared import Prepared
 from wallet_cli.operations.transactions import Wanted
 from wallet_cli.web import long_reads
@@ -114,6 +114,19 @@ async def list_transactions(server: ServerState, call: Call) -> Reply:
     else:
         asked = long_reads.Searched(ref, start, end, limit, cursor, chosen, counted)
         found = await server.readers.answer(call.receive, SEARCHES, call.caller, long_reads.search, asked)
+    return Reply(200, "transactions", found)
+
+
+async def list_history(server: ServerState, call: Call) -> Reply:
+    given = call.query(*PAGE, *FILTERS)
+    limit, cursor, counted = page(given)
+    start, end, *wanted = (given.get(name) for name in FILTERS)
+    chosen = Wanted(*wanted)
+    if chosen == transactions.EVERYTHING:
+        found = day_book.listed(server.ledger, start, end, limit, cursor, counted=counted)
+        return Reply(200, "transactions", found)
+    asked = long_reads.SearchedBook(start, end, limit, cursor, chosen, counted)
+    found = await server.readers.answer(call.receive, SEARCHES, call.caller, long_reads.history, asked)
     return Reply(200, "transactions", found)
 
 

@@ -1,0 +1,225 @@
+"""What people type in the place of what programs write: a name for a number, no wallet at all, `1,000` for 1000.
+
+What a command reads may be meant so anywhere. What it changes may not be another person's than the one meant: there,
+nothing but a number counts, unless somebody is at the terminal, is shown who was found, and agrees.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from wallet_cli.domain.ids import (
+    DEFAULT_TYPE,
+    TypedWallet,
+    UserId,
+    UserName,
+    WalletName,
+    format_user,
+    parse_new_wallet,
+    parse_type,
+    parse_user,
+    parse_wallet,
+)
+from wallet_cli.domain.text import harmless
+from wallet_cli.errors import InvalidInput, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wallet_cli.api import LedgerApi
+    from wallet_cli.operations.answers import Answer
+
+NO_INPUT = "no_input"
+"""The root option --no-input, among the flags."""
+
+MOST_NAMED = 10
+"""How many users of one name are told."""
+
+
+def can_ask(flags: Mapping[str, str]) -> bool:
+    """Whether somebody is at the terminal who can be asked."""
+    return NO_INPUT not in flags and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def ask(question: str) -> str:
+    """What somebody answers to a question; it is asked on stderr. Raises InvalidInput where nothing comes any more."""
+    sys.stderr.write(f"{harmless(question)} ")
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    if not line:
+        sys.stderr.write("\n")
+        raise InvalidInput("nothing was answered, so nothing was done")
+    return line.strip()
+
+
+def be_sure(question: str) -> None:
+    """Go on where somebody says yes. Raises InvalidInput where they do not."""
+    if ask(f"{question} [y/N]").lower() not in ("y", "yes"):
+        raise InvalidInput("not confirmed, so nothing was done")
+
+
+class Hand:
+    """Reads what one command line names, as it was typed."""
+
+    def __init__(self, ledger: LedgerApi, flags: Mapping[str, str], command: str) -> None:
+        self._ledger = ledger
+        self._flags = flags
+        self._command = command
+        self._to_agree: list[str] = []
+        """Who was found, where it has to be agreed to: a line each."""
+
+    def wallet(self, text: str | None) -> TypedWallet:
+        """The wallet that a command reads: by number or name, or where none is named, that of `wallet use`."""
+        if text is None:
+            return self._used()
+        try:
+            return parse_wallet(text)
+        except InvalidInput as error:
+            return self._of_name(text, error, self._named)[0]
+
+    def user(self, text: str) -> UserName:
+        """The user that a command reads."""
+        try:
+            return parse_user(text)
+        except InvalidInput as error:
+            return UserId(self._named(text, error)["id"])
+
+    def wallet_to_change(self, text: str | None) -> TypedWallet:
+        """The wallet that a command changes; `agree` has to be called before it does."""
+        if text is None:
+            if not can_ask(self._flags):
+                raise self._missing("AMOUNT", "that of `wallet use` is changed only where somebody can be asked")
+            ref = self._used("AMOUNT")
+            self._to_agree.append(f"wallet use: {self.about(ref)}")
+            return ref
+        try:
+            return parse_wallet(text)
+        except InvalidInput as error:
+            ref, _ = self._of_name(text, error, self._named_to_change)
+            self._to_agree.append(f"{shown(text)} means {self.about(ref)}")
+            return ref
+
+    def new_wallet(self, text: str) -> WalletName:
+        """The wallet that is to be opened; `agree` has to be called before it is."""
+        try:
+            return parse_new_wallet(text)
+        except InvalidInput as error:
+            ref, user = self._of_name(text, error, self._named_to_change)
+            self._to_agree.append(f"{shown(text)} means type {ref.type} of {_described(user)}")
+            return ref
+
+    def user_to_change(self, text: str) -> UserName:
+        """The user for whom a command does something; `agree` has to be called before it does."""
+        try:
+            return parse_user(text)
+        except InvalidInput as error:
+            user = self._named_to_change(text, error)
+            self._to_agree.append(f"{shown(text)} means {_described(user)}")
+            return UserId(user["id"])
+
+    def amount(self, text: str, ref: TypedWallet) -> str:
+        """An amount for a wallet, which may be typed as people do: as an AMOUNT."""
+        if text.isascii() and text.isdigit():
+            return text
+        from wallet_cli.domain.typed_amount import is_plain, to_amount
+
+        by_hand = can_ask(self._flags)
+        if is_plain(text) and not by_hand:
+            return text
+        from wallet_cli.domain.money import parse_told
+
+        found = self._ledger.balance(ref)
+        return to_amount(text, parse_told(found["currency"], found["balance"]), by_hand=by_hand)
+
+    def agree(self, doing: str) -> None:
+        """Show who was found, where that was not by a number, and go on where somebody agrees.
+
+        `doing` is what will be done, as `credit 500`. Raises InvalidInput where nobody agrees.
+        """
+        if not self._to_agree:
+            return
+        for line in self._to_agree:
+            sys.stderr.write(harmless(line) + "\n")
+        be_sure(f"{doing[0].upper()}{doing[1:]}?")
+
+    def be_sure(self, question: str) -> None:
+        """Before what cannot be undone: go on where somebody says yes, or nobody can be asked. Raises InvalidInput."""
+        if can_ask(self._flags):
+            be_sure(question)
+
+    def show(self, ref: TypedWallet) -> None:
+        """Have a wallet shown, and agreed to, though it was named by a number; where somebody can be asked."""
+        if not self._to_agree and can_ask(self._flags):
+            self._to_agree.append(self.about(ref))
+
+    def about(self, ref: TypedWallet) -> str:
+        """A wallet, and whose it is, in a line."""
+        wallet = self._ledger.balance(ref)
+        user = self._ledger.user(UserId(wallet["user_id"]))
+        return f"wallet {wallet['wallet']}, with {wallet['balance']} {wallet['currency']}, of {_described(user)}"
+
+    def _of_name(
+        self, text: str, error: InvalidInput, find: Callable[[str, InvalidInput], Answer]
+    ) -> tuple[WalletName, Answer]:
+        """The wallet that `NAME` or `NAME/TYPE` is, and the user whose name it is."""
+        name, slash, type_ = text.partition("/")
+        user = find(name, error)
+        return WalletName(UserId(user["id"]), parse_type(type_) if slash else DEFAULT_TYPE), user
+
+    def _named(self, name: str, error: InvalidInput) -> Answer:
+        """The one user of that name. Raises `error` where it can be none, InvalidInput where it is not one's."""
+        from wallet_cli.domain.names import may_be_name
+
+        if not may_be_name(name):
+            raise error
+        answer = self._ledger.named(name)
+        users: list[Answer] = answer["users"]
+        if not users:
+            similar = " or ".join(f"{_name_of(user)} ({format_user(user['id'])})" for user in answer["similar"])
+            raise InvalidInput(
+                f"nobody has the name {shown(name)}, and it is no number",
+                hint=f"did you mean {similar}?" if similar else "wallet find TEXT looks in names, numbers and notes",
+            )
+        if len(users) > 1:
+            told = "; ".join(map(_described, users[:MOST_NAMED])) + ("; …" if len(users) > MOST_NAMED else "")
+            raise InvalidInput(
+                f"the name {shown(name)} is not one person's: {told}",
+                hint="give the number or the id of the one you mean",
+                users=[{name: user[name] for name in ("id", "phone_e164", "name")} for user in users[:MOST_NAMED]],
+            )
+        return users[0]
+
+    def _named_to_change(self, name: str, error: InvalidInput) -> Answer:
+        from wallet_cli.domain.names import may_be_name
+
+        if not may_be_name(name):
+            raise error
+        if not can_ask(self._flags):
+            raise InvalidInput(
+                error.message,
+                hint=f"give the number or the id: wallet find {shown(name)}; a name is taken only on a terminal",
+            )
+        return self._named(name, error)
+
+    def _used(self, missing: str = "WALLET") -> TypedWallet:
+        """The wallet of `wallet use`; it says which it is. Raises InvalidInput where there is none."""
+        from wallet_cli.cli.used_wallet import used_in
+
+        used = used_in(self._ledger)
+        if used is None:
+            raise self._missing(missing, "`wallet use WALLET` names a wallet for later")
+        return used
+
+    def _missing(self, argument: str, more: str) -> InvalidInput:
+        return InvalidInput(f"Missing argument '{argument}'", hint=f"{self._command} --help; {more}")
+
+
+def _described(user: Answer) -> str:
+    """A user; what they call themselves comes last, as it may be anything."""
+    return f"user {format_user(user['id'])}, {user['phone_e164']}, {_name_of(user)}"
+
+
+def _name_of(user: Answer) -> str:
+    return shown(user["name"]) if user["name"] is not None else "no name"

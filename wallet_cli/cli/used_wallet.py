@@ -1,0 +1,79 @@
+"""The wallet that is meant where none is named: kept in the user's own state folder, a file for each ledger."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from wallet_cli.api import LedgerApi
+from wallet_cli.cli.output import notice
+from wallet_cli.domain.ids import TypedWallet, parse_wallet
+from wallet_cli.errors import InvalidInput, StorageError, WalletError
+
+MAX_BYTES = 100
+"""How long a WALLET by id and type may be, and its line end."""
+
+
+def used_in(ledger: LedgerApi) -> TypedWallet | None:
+    """The wallet that is meant in a ledger where none is named, told on stderr; None where there is none."""
+    named = read(path_of(ledger))
+    if named is not None:
+        notice(f"wallet {named.text}, by `wallet use`")
+    return named
+
+
+def path_of(ledger: LedgerApi) -> Path:
+    """The file for a ledger: its id names it, so that no other ledger has it."""
+    import platformdirs
+
+    uuid = str(ledger.facts()["id"])
+    if not re.fullmatch("[0-9a-fA-F-]{36}", uuid):
+        raise StorageError("this ledger has no id, so that it cannot be told from others")
+    return platformdirs.user_state_path("wallet") / "used" / uuid
+
+
+def read(path: Path) -> TypedWallet | None:
+    """What a file says. Raises InvalidInput for one that somebody else may have written."""
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            text = file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InvalidInput(f"cannot read {path}: {error.strerror}", hint="name the wallet") from None
+    if os.name == "posix" and (found.st_uid != os.geteuid() or found.st_mode & 0o022):
+        raise InvalidInput(f"others may write to {path}", hint="name the wallet; `wallet use --clear` removes the file")
+    try:
+        return parse_wallet(text.decode("utf-8").strip())
+    except (WalletError, UnicodeDecodeError):
+        raise InvalidInput(f"{path} names no wallet", hint="name the wallet; `wallet use --clear` removes it") from None
+
+
+def keep(path: Path, wallet: str) -> None:
+    """Write the file whole, or leave it as it was. Raises StorageError."""
+    import tempfile
+
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123
+                file.write(f"{wallet}\n")
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise StorageError(f"cannot keep it in {path}: {error.strerror}", hint="name the wallet each time") from None
+
+
+def forget(path: Path) -> None:
+    """Remove the file, if it is there. Raises StorageError."""
+    try:
+        path.unlink(missing_ok=True)
+    except NotADirectoryError:
+        return
+    except OSError as error:
+        raise StorageError(f"cannot remove {path}: {error.strerror}", hint="remove it by hand") from None

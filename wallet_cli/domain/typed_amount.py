@@ -1,0 +1,112 @@
+"""Amounts as people type them: `1,000`, `₹500`, `500 INR`, `.5`, `1 000,50`. Read only where they mean one thing.
+
+On the command line alone; what is read is handed on as an AMOUNT (money.py), which programs write.
+"""
+
+from __future__ import annotations
+
+import re
+
+from wallet_cli.domain.money import MAX_AMOUNT_CHARS, Currency, parse_name
+from wallet_cli.errors import InvalidInput, shown
+
+SIGNS = {
+    "₹": ("INR",), "$": ("USD",), "US$": ("USD",), "€": ("EUR",), "£": ("GBP",), "¥": ("JPY", "CNY"),
+    "A$": ("AUD",), "C$": ("CAD",), "CA$": ("CAD",), "NZ$": ("NZD",), "HK$": ("HKD",), "S$": ("SGD",), "NT$": ("TWD",),
+    "R$": ("BRL",), "MX$": ("MXN",), "₩": ("KRW",), "₽": ("RUB",), "₺": ("TRY",), "₪": ("ILS",), "฿": ("THB",),
+    "₫": ("VND",), "₴": ("UAH",), "₦": ("NGN",), "₱": ("PHP",), "₵": ("GHS",), "₡": ("CRC",), "₲": ("PYG",),
+    "₸": ("KZT",), "₮": ("MNT",), "₭": ("LAK",), "៛": ("KHR",), "₾": ("GEL",), "֏": ("AMD",), "৳": ("BDT",),
+    "zł": ("PLN",), "Kč": ("CZK",), "Ft": ("HUF",),
+}  # fmt: skip
+"""The currencies that each sign is written for. A sign that several share stands for the one it is known for."""
+
+_SPACES = " \u00a0\u2009\u202f"
+_NUMBER = rf"(?P<before>[^0-9.,]*?)[{_SPACES}]*(?P<number>[0-9.,][0-9.,_'’{_SPACES}]*?)[{_SPACES}]*(?P<after>[^0-9]*)"
+_PLAIN = r"[0-9]+(\.[0-9]+)?"
+_GROUPED = r"[1-9][0-9]{0,2}(\s[0-9]{3})+|[1-9][0-9]?(\s[0-9]{2})*\s[0-9]{3}"
+"""Thousands, or lakhs and crores, with a space for whatever separates them."""
+
+
+def is_plain(text: str) -> bool:
+    """Whether it is an AMOUNT as programs write it, which is read as it stands."""
+    return text.isascii() and text.replace(".", "", 1).isdigit() and text[0] != "." and text[-1] != "."
+
+
+def to_amount(text: str, currency: Currency, *, by_hand: bool) -> str:
+    """What somebody typed as an AMOUNT, for a wallet of `currency`. Raises InvalidInput.
+
+    `by_hand`: a person has just typed it, so that `1.000` may also be a thousand in a currency with fewer digits.
+    """
+    negative = text.startswith("-")
+    rest = text[1:] if negative else text
+    match = re.fullmatch(_NUMBER, rest.strip()) if len(text) <= MAX_AMOUNT_CHARS else None
+    if match is None:
+        return text  # money.py says what is wrong with it
+    for sign in (match["before"], match["after"]):
+        if sign.strip():
+            _check_sign(sign.strip(), currency, text)
+    if match["before"].strip() and match["after"].strip():
+        raise _unclear(text, "the currency stands on both sides")
+    number = _read(match["number"], currency, text, by_hand=by_hand)
+    return f"-{number}" if negative else number
+
+
+def _check_sign(sign: str, currency: Currency, text: str) -> None:
+    """Raises InvalidInput for the sign or code of another currency, or of none."""
+    if sign.upper() == currency.unit or currency.unit in SIGNS.get(sign, ()):
+        return
+    known = SIGNS.get(sign)
+    if known is None and parse_name(sign.upper()) is None:
+        raise InvalidInput(
+            f"the amount is not a decimal number: {shown(text)}",
+            hint=f"such as 1000, 1,000 or 19.99; the currency may stand beside it: 20 {currency.unit}",
+        )
+    other = sign.upper() if known is None else known[0]
+    raise InvalidInput(
+        f"the wallet is in {currency.unit}, and this amount is in {other}: {shown(text)}",
+        hint=f"leave the sign out, if it is meant in {currency.unit}; nothing is converted",
+    )
+
+
+def _read(number: str, currency: Currency, text: str, *, by_hand: bool) -> str:
+    """Digits with at most one point. Raises InvalidInput where the separators can mean two things, or nothing."""
+    if re.fullmatch(_PLAIN, number):
+        whole, _, fraction = number.partition(".")
+        looks_grouped = by_hand and len(fraction) == 3 > currency.exponent and re.fullmatch("[1-9][0-9]{0,2}", whole)
+        if looks_grouped and not fraction[currency.exponent :].strip("0"):
+            raise _ambiguous(
+                text, f"{whole}.{fraction}"[: len(whole) + 1 + currency.exponent].rstrip("."), whole + fraction
+            )
+        return number
+    if re.fullmatch(r"\.[0-9]+", number):
+        return f"0{number}"
+    marks = re.sub("[0-9]", "", number)
+    spaced = re.sub(rf"[_'’{_SPACES}]", " ", number)
+    if len(set(re.sub("[.,]", "", marks))) > 1:
+        raise _unclear(text, "its digits are separated in two ways")
+    # The last mark is the decimal one where it is another than those before it, and the only one of its kind.
+    last = marks[-1:]
+    if last in (".", ",") and marks.count(last) == 1 and (len(marks) > 1):
+        whole, _, fraction = spaced.rpartition(last)
+        grouped = re.sub("[.,]", " ", whole)
+        if re.fullmatch(_GROUPED, grouped) and len(set(marks[:-1])) == 1 and fraction.isdigit():
+            return f"{grouped.replace(' ', '')}.{fraction}"
+        raise _unclear(text, "its separators are not where those of thousands or lakhs are")
+    grouped = re.sub("[.,]", " ", spaced)
+    fits = re.fullmatch(_GROUPED, grouped) and len(set(marks)) == 1
+    if marks == ",":
+        whole, _, fraction = number.partition(",")
+        may_be_fraction = whole.isdigit() and fraction.isdigit() and len(fraction) <= currency.exponent
+        if may_be_fraction:
+            raise _ambiguous(text, f"{whole}.{fraction}", str(int(whole + fraction)))
+    if not fits:
+        raise _unclear(text, "its separators are not where those of thousands or lakhs are")
+    return grouped.replace(" ", "")
+
+
+def _ambiguous(text: str, one: str, other: str) -> InvalidInput:
+    return InvalidInput(f"the amount can mean {one} or {other}: {shown(text)}", hint=f"write {one} or {other}")
+
+
+def _unclear(text: str, why: str) -> InvalidInput:
+    return InvalidInput(f"the amount is unclear: {shown(text)}: {why}", hint="such as 1000, 1,000 or 1000.50")

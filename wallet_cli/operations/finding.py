@@ -1,0 +1,102 @@
+"""Finding users by a name or a number, and transactions by what their notes say; linear in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+
+from wallet_cli.domain.ids import check_note
+from wallet_cli.domain.model import User
+from wallet_cli.domain.names import may_be_name, naming, words_of
+from wallet_cli.domain.phone import phone_digits
+from wallet_cli.domain.text import containing
+from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.operations import day_book
+from wallet_cli.operations.answers import Answer, user_answer
+from wallet_cli.operations.context import Ledger
+from wallet_cli.operations.pages import DEFAULT_LIMIT, check_limit
+from wallet_cli.operations.transactions import Wanted
+
+MOST_NAMED = 10
+"""How many users of one name are told; one more is found, so that it can be said that there are more."""
+
+MOST_COMPARED = 10_000
+"""How many users have their names compared letter by letter, where nobody has the one that was asked for."""
+
+MOST_SIMILAR = 3
+LIKE = 0.7
+"""How like two names are that one may have been meant for the other: 2 × letters in common / letters of both."""
+
+LEAST_DIGITS = 3
+"""How many digits are looked for in numbers."""
+
+
+def named(ledger: Ledger, name: str) -> Answer:
+    """The `users` whose name it is, begins with it, or has it as a word, at most MOST_NAMED + 1; where there are none,
+    those with a `similar` one. Raises InvalidInput for what is no name.
+    """
+    if not may_be_name(name):
+        raise InvalidInput(f"not a name: {shown(name)}", hint="what begins with a letter, and is no id and no number")
+    fits = naming(name)
+    found = _users(ledger, lambda user: user.name is not None and fits(user.name), MOST_NAMED + 1)
+    similar = [] if found else _similar(ledger, name)
+    return {"users": list(map(user_answer, found)), "similar": list(map(user_answer, similar))}
+
+
+def find(ledger: Ledger, text: str, limit: int = DEFAULT_LIMIT, *, examined: int | None = None) -> Answer:
+    """Users by a name or a number with `text` in it, and transactions by a note: `users, more_users, transactions,
+    next_cursor`, of each at most `limit`. `examined` is as in transactions.listed. Raises InvalidInput.
+    """
+    check_limit(limit)
+    check_found(text)
+    in_text, digits = containing(text), _digits_of(text)
+
+    def fits(user: User) -> bool:
+        if user.name is not None and in_text(user.name):
+            return True
+        return bool(digits) and (digits in user.phone_e164 or digits in (user.phone_national or ""))
+
+    users = _users(ledger, fits, limit + 1)
+    page = day_book.listed(ledger, limit=limit, wanted=Wanted(text=text), examined=examined)
+    return {"users": list(map(user_answer, users[:limit])), "more_users": len(users) > limit, **page}
+
+
+def check_found(text: str) -> None:
+    """Raises InvalidInput for what cannot be looked for."""
+    if not check_note(text).strip():
+        raise InvalidInput("there is nothing to find", hint="give a part of a name, of a number or of a note")
+
+
+def _users(ledger: Ledger, fits: Callable[[User], bool], most: int) -> list[User]:
+    """The first so many users that fit."""
+    with ledger.store.snapshot():
+        return list(islice(filter(fits, ledger.store.users_after(0, -1)), most))
+
+
+def _digits_of(text: str) -> str:
+    """What to look for in numbers; empty where the text is no part of one."""
+    try:
+        digits = phone_digits(text)
+    except InvalidInput:
+        return ""
+    return digits if len(digits) >= LEAST_DIGITS else ""
+
+
+def _similar(ledger: Ledger, name: str) -> list[User]:
+    """Users whose name, or a word of it, is much like what was asked for, the likest first."""
+    from difflib import SequenceMatcher
+
+    matcher = SequenceMatcher(b=words_of(name))
+
+    def likeness(user: User) -> float:
+        held = words_of(str(user.name))
+        best = 0.0
+        for text in (held, *held.split()):
+            matcher.set_seq1(text)
+            if matcher.quick_ratio() >= LIKE:
+                best = max(best, matcher.ratio())
+        return best
+
+    compared = [(likeness(user), user) for user in _users(ledger, lambda user: user.name is not None, MOST_COMPARED)]
+    likest = sorted((each for each in compared if each[0] >= LIKE), key=lambda each: (-each[0], each[1].id))
+    return [user for _, user in likest[:MOST_SIMILAR]]
