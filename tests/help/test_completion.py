@@ -142,12 +142,12 @@ def test_the_ledger_of_the_line_is_asked(shop: Path, monkeypatch: pytest.MonkeyP
 
 NO_WORDS = {
     *("PHONE", "AMOUNT", "TIME", "K=V", "N", "C", "TEXT", "VALUE", "COLUMN=FIELD", "MINUTES", "H", "P", "A", "EXPR"),
-    *("H,D,M",),
+    *("H,D,M", "REGION", "ZONE", "TYPE"),
 }
 """What nobody but who types it knows."""
 
 KNOWN = {"WALLET", "FROM", "TO", "USER", "HOLD", "ID", "FILE", "DB", "SEAL", "WHAT", "KEY"}
-NAMES = {"register": False, "key create": False, "key revoke": True, "import": True}
+NAMES = {"register": False, "init": False, "key create": False, "key revoke": True, "import": True}
 """Where NAME stands, and whether there are some that can be known."""
 
 
