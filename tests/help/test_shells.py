@@ -154,6 +154,8 @@ def test_commands_options_and_names_are_completed(typed: Typed) -> None:
     assert typed.complete("wallet tx list 1 --output cs") == ["tx", "list", "1", "--output", "csv"]
     assert typed.complete("wallet tx list 1 --output=cs") == ["tx", "list", "1", "--output=csv"]
     assert typed.complete("wallet balance id:", "2") == ["balance", "id:2"]
+    assert typed.complete("true; wallet bal", "1") == ["balance", "1"]
+    assert typed.complete("LC_ALL=C wallet bal", "1") == ["balance", "1"]
 
 
 def test_files_are_completed(typed: Typed) -> None:
@@ -161,13 +163,13 @@ def test_files_are_completed(typed: Typed) -> None:
     assert typed.complete("wallet import top") == ["import", "top ups.csv"]
 
 
-@pytest.mark.parametrize("name", HARM)
-def test_a_name_that_means_harm_is_a_name(typed: Typed, name: str) -> None:
+def test_a_name_that_means_harm_is_a_name(typed: Typed) -> None:
     """It is completed as it is, quoted as the shell needs it, and becomes one argument. It is never run."""
-    hostile = f"Basil {name}"
-    quoted = hostile.replace("'", "''")
-    engines.execute(typed.folder / "wallet.db", f"UPDATE users SET name = '{quoted}' WHERE id = 2")
-    assert typed.complete("wallet balance Bas") == ["balance", hostile]
+    for name in HARM:
+        hostile = f"Basil {name}"
+        quoted = hostile.replace("'", "''")
+        engines.execute(typed.folder / "wallet.db", f"UPDATE users SET name = '{quoted}' WHERE id = 2")
+        assert typed.complete("wallet balance Bas") == ["balance", hostile]
 
 
 def test_a_name_in_an_open_quote(typed: Typed) -> None:
@@ -176,20 +178,20 @@ def test_a_name_in_an_open_quote(typed: Typed) -> None:
     assert typed.complete('wallet balance "Basil F') == ["balance", "Basil Fawlty"]
 
 
-@pytest.mark.parametrize("name", WORSE)
-def test_what_no_terminal_should_get_is_not_shown(typed: Typed, name: str) -> None:
+def test_what_no_terminal_should_get_is_not_shown(typed: Typed) -> None:
     """Such names come by other programs alone. The number is completed, and the shell goes on as before."""
-    hostile = f"Basil {name}".encode().hex()
-    engines.execute(
-        typed.folder / "wallet.db",
-        f"UPDATE users SET name = CAST(x'{hostile}' AS TEXT) WHERE id = 2;"
-        " UPDATE wallets SET type = 'x$(touch pwned)' WHERE id = 2",
-    )
-    assert typed.complete("wallet balance 98869775", "5") == ["balance", "9886977545"]
-    before = len(typed.seen)
-    assert typed.complete("wallet balance 988697754", "4") == ["balance", "9886977544"]
-    assert "touch pwned\n" not in typed.seen[before:].replace("\r", "")
-    assert name.strip() not in typed.seen[before:] or name == "\t|\r"
+    for name in WORSE:
+        hostile = f"Basil {name}".encode().hex()
+        engines.execute(
+            typed.folder / "wallet.db",
+            f"UPDATE users SET name = CAST(x'{hostile}' AS TEXT) WHERE id = 2;"
+            " UPDATE wallets SET type = 'x$(touch pwned)' WHERE user_id = 2",
+        )
+        assert typed.complete("wallet balance 98869775", "5") == ["balance", "9886977545"]
+        before = len(typed.seen)
+        assert typed.complete("wallet balance 988697754", "4") == ["balance", "9886977544"]
+        assert "touch pwned\n" not in typed.seen[before:].replace("\r", "")
+        assert name.strip() not in typed.seen[before:] or name == "\t|\r"
 
 
 def test_the_line_is_not_expanded(typed: Typed) -> None:

@@ -27,6 +27,7 @@ LONG = [
     "concurrency/test_business_kill",
     "concurrency/test_kill",
     "storage/test_moving",
+    "help/test_shells",
 ]
 """Modules whose tests share nothing, and take long."""
 
