@@ -130,6 +130,7 @@ def test_a_word_comes_with_what_it_is() -> None:
         "9886977544\tAsha INR",
         "9886977544/savings\tAsha INR",
     ]
+    assert "Asha\t9886977544 INR\n" in completing.answer("fish", ["balance", "As"])
     assert "1-h1\tTaxi\n" in completing.answer("fish", ["hold", "void", ""])
 
 

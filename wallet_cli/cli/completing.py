@@ -240,13 +240,13 @@ def _known(name: str, param: str, kind: str, scanned: Scanned, last: str) -> Ite
     if kind in ("WALLET", "FROM", "TO"):
         return _new_wallets(look, last) if name.endswith("create") else _wallets(look, last)
     if kind == "USER":
-        return [Word(each, owner.name or "") for owner in look.users(last) for each in _typed(owner, last)]
+        return _users(look, last)
     if kind in ("HOLD", "ID"):
         ids = look.holds(last) if kind == "HOLD" else look.transactions(last)
         return [Word(id_, note) for id_, note in ids]
     if param == "currency":
         return map(Word, look.currencies())
-    if name == "tx list" and scanned.arguments:
+    if name in ("tx list", "history") and scanned.arguments:
         return map(Word, look.keys(scanned.arguments[0], last))
     return map(Word, look.operators()) if name == "key revoke" else ()
 
@@ -270,13 +270,22 @@ def _typed(owner: Owner, last: str) -> list[str]:
     return [owner.phone, str(owner.id)] if last else [owner.phone]
 
 
+def _users(look: Look, last: str) -> list[Word]:
+    return [Word(each, _other_name(owner, each)) for owner in look.users(last) for each in _typed(owner, last)]
+
+
+def _other_name(owner: Owner, typed: str) -> str:
+    """What tells a user beside what is typed: the name beside a number, and a number beside the name."""
+    return owner.phone if typed == owner.name else owner.name or ""
+
+
 def _wallets(look: Look, last: str) -> Iterable[Word]:
     user, slash, _ = last.partition("/")
     for wallet in look.wallets(last):
-        about = " ".join(filter(None, (wallet.owner.name, wallet.currency)))
         if last[:1] == "w" and not slash:
-            yield Word(f"w{wallet.id}", f"{wallet.type} {about}")
+            yield Word(f"w{wallet.id}", " ".join(filter(None, (wallet.type, wallet.owner.name, wallet.currency))))
         for each in _typed(wallet.owner, user):
+            about = f"{_other_name(wallet.owner, each)} {wallet.currency}"
             if not slash and wallet.type == "main":
                 yield Word(each, about)
             elif not slash or each == user:
@@ -287,7 +296,7 @@ def _new_wallets(look: Look, last: str) -> Iterable[Word]:
     """Users; after the slash, types that others have and this one has not."""
     user, slash, _ = last.partition("/")
     if not slash:
-        return [Word(each, owner.name or "") for owner in look.users(user) for each in _typed(owner, user)]
+        return _users(look, user)
     taken = {wallet.type for wallet in look.wallets(user) if user in _typed(wallet.owner, user)}
     types = dict.fromkeys(wallet.type for wallet in look.wallets(""))
     return [Word(f"{user}/{type_}") for type_ in types if type_ not in taken]

@@ -279,7 +279,7 @@ def total(
     Examples:
         wallet tx total 9886977544
         wallet tx total 9886977544 --from 2026-04-01 --to 2026-04-30
-        wallet tx total 9886977544 --from 2026 --json
+        wallet tx total 9886977544 --from 7d --json
     """
     return Record(ledger.total(hand.wallet(wallet), start, end), value="net")
 

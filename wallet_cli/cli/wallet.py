@@ -85,7 +85,7 @@ def balance(
     Examples:
         wallet balance 9886977544
         wallet balance 9886977544/savings -q        # the amount alone, for scripts
-        wallet balance 9886977544 --at 2026-04-30
+        wallet balance 9886977544 --at yesterday
     """
     return _shown(ledger.balance(hand.wallet(wallet), at), value="balance")
 
