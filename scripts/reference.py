@@ -249,7 +249,7 @@ def limits() -> str:
          "400, or the connection is closed"),
         ("time for a body to arrive", f"{protocol.BODY_DEADLINE_S:.0f} s", "408"),
         ("time for an answer", f"`lock_timeout` and {server_state.HANDLER_MARGIN_S:.0f} s", "503"),
-        ("long reads", "[a table of their own](serve.md#what-a-request-may-cost)", "503 with `Retry-After`, at once"),
+        ("long reads", "[a separate table](serve.md#what-a-request-may-cost)", "503 with `Retry-After`, at once"),
         ("time for an answer to be read", f"{protocol.WRITE_DEADLINE_S:.0f} s", "the connection is closed"),
         ("an idle connection", f"{protocol.KEEP_ALIVE_S:.0f} s", "the connection is closed"),
         ("connections of a process", f"{protocol.MAX_CONNECTIONS:,}; `--max-connections`", "503, with nothing read"),
@@ -369,7 +369,7 @@ work as for any command. Notices go to stderr.
 - **Answers** are those of `--json`; [their fields](json.md). A list is a page, and its `next_cursor` goes on.
 - **Errors** are results with `isError`, and have `code`, `message`, `hint` and `retryable`, as [on the command
   line](errors.md).
-- **What is not there**: limits, freezing and closing, operator keys, settings, import and export, and voiding a hold,
+- **What is missing**: limits, freezing and closing, operator keys, settings, import and export, and voiding a hold,
   which takes no key. A hold that is not captured ends by itself.
 - Any number of these servers, of terminals and of `wallet serve` may use one ledger at once. The ledger is opened for
   each call and closed behind it.

@@ -345,7 +345,7 @@ def shown(text: str) -> str:
 
 
 def suggestion(text: str, names: Collection[str]) -> str | None:
-    """A hint for a name that is not there: the nearest of those that are, and all of them; None where there is none."""
+    """A hint for an unknown name: the nearest known one, and all of them; None if there are none."""
     from difflib import get_close_matches
 
     nearest = get_close_matches(text, names, n=1)

@@ -1,10 +1,10 @@
-"""Settings, and where each came from: flag > environment > `.env` > config.toml > what the ledger says > default.
+"""Settings, and the source of each: flag > environment > `.env` > config.toml > the ledger > default.
 
-A `.env` is of whatever folder one stands in: it may not say where tokens and passwords go, and counts only where nobody
-else can have written it. A file that `--env-file` names takes its place, and may say all.
+A `.env` comes from whatever folder the user is in. It may not say where tokens and passwords go, and counts only if
+nobody else can have written it. A file given with `--env-file` replaces it, and may set everything.
 
-Each is text until somebody needs it, and is checked then: a wrong time zone does not keep anybody from paying. The
-libraries that read the two files are imported only where there is a file to read.
+Each setting is text until it is needed, and is checked then: a wrong time zone does not prevent a payment. The
+libraries that read the two files are imported only if there is a file to read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wallet_cli.errors import InvalidInput, shown, shown_url, suggestion
 APP_NAME = "wallet"
 MAX_LOCK_TIMEOUT_S = 86_400.0
 MAX_EXPIRES_MINUTES = 525_600
-"""How long a user token may be good: a year."""
+"""The longest validity of a user token: a year."""
 
 
 class Setting(NamedTuple):
@@ -35,7 +35,7 @@ class Setting(NamedTuple):
     default: str
     secret: bool = False
     trusted: bool = False
-    """Whether a `.env` may not set it: it is sent to others, or says whom to believe."""
+    """Whether a `.env` may not set it: it is sent to others, or decides whom to trust."""
 
 
 MAX_TOKEN_FILE_BYTES = 8192
@@ -45,7 +45,7 @@ OTHERS_WRITE = 0o022
 ELSEWHERE = re.compile(
     r"(?is).*://|\s*(postgres(ql)?:|//|\\\\|(host|hostaddr|port|dbname|user|password|passfile|service)\s*=)"
 )
-"""How the address of a ledger on another machine begins: a URL, what PostgreSQL's driver takes, a network share."""
+"""The beginnings of addresses on another machine: a URL, a PostgreSQL connection string, a network share."""
 
 POSTGRES_SCHEMES = ("postgresql", "postgres")
 SERVER_SCHEMES = ("http", "https")
@@ -54,7 +54,7 @@ DB_DEFAULT = "(data folder)/wallet.db"
 MADE_WHEN_NEEDED = "(created when first needed)"
 SYSTEM_ZONE = "system"
 LEDGER = "ledger"
-"""The source of what nobody chose here, and the ledger itself says."""
+"""The source of a setting that comes from the ledger."""
 
 TOKEN_DEFAULT = "(from the token file)"  # noqa: S105  (no token)
 TOKEN_FILE_DEFAULT = "(beside the config file)/token"  # noqa: S105
@@ -80,33 +80,33 @@ SETTINGS = (
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 OF_NAMED_LEDGER = ("db", "token", "token_file", "ca_file")
-"""What `[ledgers.NAME]` in the config file may say: where a ledger is, and how it is reached."""
+"""What `[ledgers.NAME]` in the config file may set: where a ledger is, and how to reach it."""
 
 LEDGER_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 ANY_CURRENCY = Currency("any", 8)
 
 LEDGER_SETTINGS = LedgerFacts._fields[1:]
-"""What a ledger keeps of them."""
+"""The settings that a ledger keeps."""
 
 
 class Value(NamedTuple):
-    """A setting's text, and its source in words: `--db`, `WALLET_DB`, `.env: WALLET_DB`, a config file, `default`."""
+    """A setting's text, and its source: `--db`, `WALLET_DB`, `.env: WALLET_DB`, a config file, `default`."""
 
     text: str
     source: str
 
 
 class Place(NamedTuple):
-    """What one place says of settings, by name; and the mode of its file, where it is one."""
+    """The settings of one place, by name; and the mode of its file, if it is one."""
 
     values: Mapping[str, Value] = {}
     mode: int = 0
     ledgers: Mapping[str, Place] = {}
-    """What a config file says of ledgers that have names there."""
+    """The named ledgers of a config file."""
 
     def exposed(self, name: str) -> str | None:
-        """What others may do to a setting that is kept here, and should not, if so."""
+        """What other users may do with a setting of this place, but should not; or None."""
         secret = BY_NAME[name].secret
         if os.name != "posix" or not self.mode & (0o077 if secret else OTHERS_WRITE):
             return None
@@ -114,12 +114,12 @@ class Place(NamedTuple):
 
 
 class Settings:
-    """The values in force. Each property checks its own and raises InvalidInput, naming the source of a wrong one."""
+    """The values in force. Each property checks its value, and raises InvalidInput with the source of a wrong one."""
 
     def __init__(self, values: Mapping[str, Value], places: Sequence[Place] = ()) -> None:
         self.values = values
         self._places = places
-        """Where values are kept: the environment, a file of variables, the config file."""
+        """The places of values: the environment, a file of variables, the config file."""
         self._ledgers: Mapping[str, Place] = places[-1].ledgers if places else {}
 
     @property
@@ -132,7 +132,7 @@ class Settings:
 
     @property
     def ledger(self) -> str | None:
-        """The name by which the ledger was chosen, if by one."""
+        """The name by which the ledger was chosen, or None."""
         return self.given("ledger")
 
     @property
@@ -149,7 +149,7 @@ class Settings:
 
     @property
     def checked_phone_region(self) -> str:
-        """The same, a country that there is: looking takes a while."""
+        """The same, checked to be an existing country; the check takes a while."""
         from wallet_cli.domain.phone import check_region
 
         try:
@@ -159,7 +159,7 @@ class Settings:
 
     @property
     def minimum_balance(self) -> str:
-        """Decimal text, checked for form; each wallet reads it in its own currency."""
+        """Decimal text of the right form; each wallet reads it in its own currency."""
         text = self.values["minimum_balance"].text
         try:
             parse_minimum(text, ANY_CURRENCY)
@@ -169,9 +169,9 @@ class Settings:
 
     @property
     def timezone(self) -> str | None:
-        """The IANA name of the time zone that a new ledger is given; None where the system's has no such name.
+        """The IANA name of the time zone for a new ledger; None if the system's has no such name.
 
-        The days of a ledger that is there are its own.
+        An existing ledger has its own time zone.
         """
         name = self.values["timezone"].text
         if name == SYSTEM_ZONE:
@@ -182,12 +182,12 @@ class Settings:
             raise self._wrong("timezone", error.hint) from None
 
     def of_new_ledger(self) -> LedgerFacts:
-        """What a ledger that is made now keeps of these settings. Raises InvalidInput for a wrong one."""
+        """The settings that a new ledger keeps. Raises InvalidInput for a wrong one."""
         zone = self.timezone or UTC_NAME
         return LedgerFacts(None, self.currency.name, self.checked_phone_region, self.minimum_balance, zone)
 
     def within(self, facts: LedgerFacts) -> Settings:
-        """The same in a ledger: what nobody chose is as the ledger says, and its time zone is its own."""
+        """The same for a ledger: settings that nobody chose, and the time zone, are the ledger's."""
         values = dict(self.values)
         for name in LEDGER_SETTINGS:
             text = getattr(facts, name)
@@ -201,7 +201,7 @@ class Settings:
 
     @property
     def jwt_secret_key(self) -> str | None:
-        """The secret of user tokens; None where it is to be made. Whether it is `exposed` is for its user to ask."""
+        """The secret of user tokens; None if it must be created. The caller must check whether it is `exposed`."""
         value = self.values["jwt_secret_key"]
         return None if value.source == "default" else value.text
 
@@ -215,7 +215,7 @@ class Settings:
 
     @property
     def jwt_max_token_expires_minutes(self) -> int:
-        """How long any user token may be good."""
+        """The longest validity of any user token."""
         return self._minutes("jwt_max_token_expires")
 
     def _minutes(self, name: str) -> int:
@@ -237,7 +237,7 @@ class Settings:
 
     @property
     def clock_skew_us(self) -> int | None:
-        """How far clocks may be apart before one is doubted (domain/rules/clocks.py); None for `off`."""
+        """How far clocks may differ before one is doubted (domain/rules/clocks.py); None for `off`."""
         value = self.values["clock_skew"]
         if value.source == "default":
             return DAY_US
@@ -249,11 +249,11 @@ class Settings:
             raise self._wrong("clock_skew", f"off, or {error.hint}") from None
 
     def token_for(self, host: str) -> str | None:
-        """The key or token for the ledger at a host (`name:port`): the setting's, else the token file's, if any.
+        """The key or token for the ledger at a host (`name:port`): from the setting, else from the token file; or None.
 
-        It is for the host that its file says. Where that says none, it is for the ledger that is named where the token
-        is: WALLET_TOKEN goes with WALLET_DB; or else for the one that the other settings name. Raises InvalidInput
-        where it is for another host, for a file that cannot be read, or that others than its owner may.
+        It is for the host that its file gives. If that gives none, it is for the ledger named in the same place as the
+        token (WALLET_TOKEN goes with WALLET_DB), or else for the one that the other settings name. Raises InvalidInput
+        if it is for another host, if the file cannot be read, or if others may read the file.
         """
         from wallet_cli.domain.host import host_of
 
@@ -277,8 +277,8 @@ class Settings:
             named = place.values["db"]
             if host_of(named.text) != host:
                 raise InvalidInput(
-                    f"the token is for {host_of(named.text)} (from {named.source}), and this ledger is at {host}",
-                    hint=f"set WALLET_TOKEN and WALLET_DB together; or WALLET_TOKEN_FILE, with a line: {host} wk_…",
+                    f"the token is for {host_of(named.text)} (from {named.source}), but this ledger is at {host}",
+                    hint=f"set WALLET_TOKEN and WALLET_DB together; or give WALLET_TOKEN_FILE a line: {host} wk_…",
                 )
             wrong = place.exposed("db")
             if wrong is not None:
@@ -286,8 +286,8 @@ class Settings:
         return token
 
     def _ledger_beside(self, token: Value) -> Place | None:
-        """The place that names the remote ledger which a token is for: that of the token (the config file, for the
-        default token file), else the first that names one.
+        """The place that names the remote ledger to which a token belongs: the token's own place (the config file, for
+        the default token file), else the first place that names one.
         """
         from wallet_cli.domain.host import host_of
 
@@ -302,26 +302,26 @@ class Settings:
         return None
 
     def exposed(self, name: str) -> str | None:
-        """What is wrong with the file that the value of a setting is from, if anything is."""
+        """The problem with the permissions of the file of a setting's value, or None."""
         value = self.values[name]
         return next((place.exposed(name) for place in self._kept() if place.values.get(name) is value), None)
 
     def _kept(self) -> Sequence[Place]:
-        """Every place that keeps values."""
+        """All places with values."""
         return (*self._places, *self._ledgers.values())
 
     @property
     def ca_file(self) -> str | None:
-        """A file of certificates of one's own authority, to be trusted beside the well-known ones."""
+        """A file with certificates of the user's own authority, trusted in addition to the well-known ones."""
         return self.given("ca_file")
 
     def given(self, name: str) -> str | None:
-        """The text of a setting that somebody chose here; None where the ledger or the default rules."""
+        """The text of a setting that was chosen here; None if it comes from the ledger or the default."""
         value = self.values[name]
         return None if value.source in ("default", LEDGER) else value.text
 
     def shown(self) -> list[dict[str, str]]:
-        """`name, value, source` of each, secrets covered; then what the config file says of ledgers by name."""
+        """`name, value, source` of each, with secrets hidden; then the named ledgers of the config file."""
         rows = [(name, BY_NAME[name], value) for name, value in self.values.items()]
         for ledger, place in self._ledgers.items():
             rows += [(f"ledgers.{ledger}.{name}", BY_NAME[name], value) for name, value in place.values.items()]
@@ -330,7 +330,7 @@ class Settings:
         ]
 
     def check(self, name: str) -> None:
-        """Raises InvalidInput for a wrong value, as what needs it would; a name is as `shown` has it."""
+        """Raises InvalidInput for a wrong value, as its use would. Names are those of `shown`."""
         _, _, within = name.rpartition(".")
         if name == within:
             CHECKS.get(name, _any)(self)
@@ -351,7 +351,7 @@ class Settings:
 
 
 def _any(_: Settings) -> None:
-    """For what takes any text."""
+    """For settings that accept any text."""
 
 
 CHECKS: Mapping[str, Callable[[Settings], object]] = {
@@ -365,23 +365,23 @@ CHECKS: Mapping[str, Callable[[Settings], object]] = {
     "lock_timeout": lambda settings: settings.lock_timeout_s,
     "clock_skew": lambda settings: settings.clock_skew_us,
 }
-"""What raises for a wrong value of a setting. The others take any text."""
+"""The checks of settings, which raise for a wrong value. Other settings accept any text."""
 
 
 def check_db(db: str, *, elsewhere: bool) -> None:
-    """Raises InvalidInput for what names no ledger: a path, a database, and, `elsewhere`, a server's address do."""
+    """Raises InvalidInput for text that is not a path, a database or, if `elsewhere`, a server's address."""
     scheme = db.partition("://")[0] if "://" in db else ""
     if elsewhere and scheme.lower() in SERVER_SCHEMES:
         from wallet_cli.domain.host import host_of
 
         if host_of(db) is None:
-            raise InvalidInput("this address names no host", hint="https://HOST, or http://HOST:PORT")
+            raise InvalidInput("this address has no host", hint="https://HOST, or http://HOST:PORT")
     elif scheme and scheme not in POSTGRES_SCHEMES:
         raise InvalidInput(
             f"a ledger cannot be at {shown(scheme + '://…')}", hint="give a path, or postgresql://user@host/database"
         )
     elif not scheme and re.match(r"postgres(ql)?:|(host|hostaddr|port|dbname|user|service) ?=", db):
-        # Such a file could be made; and its name, with a password in it, be printed.
+        # Otherwise a file of that name would be created, and its name, with a password in it, printed.
         raise InvalidInput("a ledger on a server needs a URL", hint="postgresql://user@host/database")
 
 
@@ -394,11 +394,11 @@ def load(
 ) -> Settings:
     """Gather the settings; an empty variable counts as unset.
 
-    `flags` are values given on the command line, by setting, and `env_file` the file to read in the place of a `.env`;
-    `folder` is where a `.env` may be (default: the working directory) and `config` the config file (default:
-    config.toml in the user's config folder). `notify` is told, in one line each, what of a `.env` is ignored. Raises
-    InvalidInput for a file that cannot be read, for a name in the config file that is no setting, and for a `.env` that
-    is ignored and alone names the ledger: the command would go on with another one.
+    `flags` are values from the command line, by setting, and `env_file` the file to read instead of a `.env`; `folder`
+    is where a `.env` may be (default: the working directory) and `config` the config file (default: config.toml in the
+    user's config folder). `notify` gets one line for each ignored part of a `.env`. Raises InvalidInput for a file that
+    cannot be read, for an unknown name in the config file, and for an ignored `.env` that alone names the ledger: the
+    command would use another ledger.
     """
     of_flags, of_environment = _of_flags(flags), _of_variables(environ, "")
     config = config or config_path(environ)
@@ -414,7 +414,7 @@ def load(
 
 
 def of_config_alone(says: Place, config: Path) -> Settings:
-    """What a config file says, and the defaults. Raises InvalidInput where it contradicts itself."""
+    """The settings of a config file, and the defaults. Raises InvalidInput if it contradicts itself."""
     return _settled({}, (says,), config)
 
 
@@ -430,10 +430,10 @@ def _settled(flags: Mapping[str, Value], places: Sequence[Place], config: Path) 
 def _with_named(
     found: Sequence[Mapping[str, Value]], ledgers: Mapping[str, Place], config: Path
 ) -> list[Mapping[str, Value]]:
-    """What each place says, with what the config file says of the ledger that is chosen by its name, if one is.
+    """The values of each place, with those of the named ledger in the config file, if one is chosen by name.
 
-    It counts as much as the name: before what the place says that names it. Raises InvalidInput for a name that is
-    not there, and where one place names a ledger in two ways.
+    They have the rank of the name: before other values of its place. Raises InvalidInput for an unknown name, and if
+    one place names a ledger in two ways.
     """
     for number, values in enumerate(found):
         db, name = values.get("db"), values.get("ledger")
@@ -445,7 +445,7 @@ def _with_named(
             return [each if "ledger" not in each else _without_name(each) for each in found]
         if name is not None:
             named = dict(_named(name, ledgers, config).values)
-            if "token_file" in named:  # a token from elsewhere does not take its place
+            if "token_file" in named:  # a token from another place does not replace it
                 named.setdefault("token", Value(TOKEN_DEFAULT, "default"))
             return [*found[:number], named, *found[number:]]
     return list(found)
@@ -475,17 +475,17 @@ def config_path(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def data_folder() -> Path:
-    """The user's data folder for this program, where the ledger is kept unless a setting says otherwise."""
+    """The user's data folder for this program: the default place of the ledger."""
     import platformdirs
 
     return platformdirs.user_data_path(APP_NAME)
 
 
 def system_zone() -> str | None:
-    """The IANA name of the system's time zone, by TZ or its files; None where it has none, as `IST-5:30` has not."""
+    """The IANA name of the system's time zone, from TZ or its files; None if it has none, as for `IST-5:30`."""
     import warnings
 
-    import tzlocal  # a new ledger alone needs it
+    import tzlocal  # only a new ledger needs it
 
     try:
         with warnings.catch_warnings():
@@ -509,7 +509,7 @@ def _of_flags(flags: Mapping[str, str]) -> Mapping[str, Value]:
 
 
 def _of_variables(variables: Mapping[str, str | None], where: str, mode: int = 0) -> Place:
-    """The settings that variables hold; `where` goes before their names, and `mode` is that of their file."""
+    """The settings in variables; `where` goes before their names, and `mode` is that of their file."""
     found = {}
     for setting in SETTINGS:
         for name in setting.variables:
@@ -521,18 +521,18 @@ def _of_variables(variables: Mapping[str, str | None], where: str, mode: int = 0
 
 
 def _of_dotenv(path: Path, notify: Callable[[str], None], ledgers: Mapping[str, Place], *, has_ledger: bool) -> Place:
-    """What a `.env` says that one may have come upon by standing in some folder.
+    """The settings of a `.env` that happens to be in the present folder.
 
-    So it names nobody who is sent a token or a password, and none of those; and is ignored where somebody else may have
-    written it. `has_ledger` says that a flag or the environment names the ledger: its own name for one does not count.
+    It may not name a receiver of tokens or passwords, or set one; it is ignored if somebody else may have written it.
+    `has_ledger`: a flag or the environment names the ledger, so the `.env`'s ledger does not count.
     """
-    if not os.path.isfile(path):  # noqa: PTH113  (False also where the folder may not be looked into)
+    if not os.path.isfile(path):  # noqa: PTH113  (False also if the folder is not readable)
         return Place()
     try:
         wrong = _foreign(path.lstat()) or _foreign(path.stat())
         if wrong is None:
             variables, found = _read_variables(path)
-            wrong = _foreign(found)  # of the file that was read, which may be another by now
+            wrong = _foreign(found)  # of the file that was read; another one may be there by now
     except OSError as error:
         raise _unreadable(path, error) from None
     if wrong is not None:
@@ -555,7 +555,7 @@ def _of_dotenv(path: Path, notify: Callable[[str], None], ledgers: Mapping[str, 
 
 
 def _names_ledger(path: Path) -> bool:
-    """Whether a file that is ignored would name the ledger; not where it cannot be read."""
+    """Whether an ignored file would name the ledger; False if it cannot be read."""
     try:
         variables = _read_variables(path)[0]
         return bool(variables.get("WALLET_DB") or variables.get("WALLET_LEDGER"))
@@ -564,7 +564,7 @@ def _names_ledger(path: Path) -> bool:
 
 
 def _foreign(found: os.stat_result) -> str | None:
-    """Why a file may say what its reader does not mean, if so."""
+    """Why another user may have written a file; None if nobody else can."""
     if os.name != "posix":
         return None
     if found.st_uid != os.geteuid():
@@ -575,7 +575,7 @@ def _foreign(found: os.stat_result) -> str | None:
 
 
 def _refused_in_dotenv(name: str, text: str, ledgers: Mapping[str, Place]) -> str | None:
-    """Why a `.env` may not set a variable to that text, if so."""
+    """Why a `.env` may not set a variable to that text; None if it may."""
     setting = next((each for each in SETTINGS if name in each.variables), None)
     if not text:
         return None
@@ -591,7 +591,7 @@ def _refused_in_dotenv(name: str, text: str, ledgers: Mapping[str, Place]) -> st
 
 
 def _of_env_file(path: Path) -> Place:
-    """What a file says that was named: all of it counts. What it says of PostgreSQL goes to that driver."""
+    """The settings of a file that was named: all count. PostgreSQL's variables go to its driver."""
     try:
         variables, found = _read_variables(path)
     except OSError as error:
@@ -605,7 +605,7 @@ def _of_env_file(path: Path) -> Place:
 
 
 def _read_variables(path: Path) -> tuple[Mapping[str, str | None], os.stat_result]:
-    """The variables in a file, and what the system says of the file. Raises OSError or InvalidInput."""
+    """The variables in a file, and the file's status. Raises OSError or InvalidInput."""
     import io
 
     from dotenv import dotenv_values
@@ -618,11 +618,11 @@ def _read_variables(path: Path) -> tuple[Mapping[str, str | None], os.stat_resul
         if len(text) > MAX_ENV_FILE_BYTES:
             raise ValueError(f"it has more than {MAX_ENV_FILE_BYTES} bytes")
         content = text.decode("utf-8")
-        # A line that is passed over could be the one that names the ledger.
+        # A skipped line could be the one that names the ledger.
         wrong = next((each.original for each in parse_stream(io.StringIO(content)) if each.error), None)
         if wrong is not None:
             raise ValueError(f"line {wrong.line} is not NAME=value")
-        # Values as they stand: a `$` in a secret is a `$`.
+        # Values unchanged: a `$` in a secret is a `$`.
         return dotenv_values(stream=io.StringIO(content), interpolate=False), found
     except ValueError as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error
@@ -634,17 +634,17 @@ def _unreadable(path: Path, error: OSError) -> InvalidInput:
 
 
 def _unheard(_text: str) -> None:
-    """For those who have been told already, or have nobody to tell."""
+    """Ignores notices."""
 
 
 def exposed(found: os.stat_result) -> str | None:
-    """What is wrong with a file of a secret that others than its owner may use, if so."""
+    """The problem if other users may use the file of a secret; or None."""
     mode = stat.S_IMODE(found.st_mode)
     return f"has mode {mode:04o}: others may use it" if os.name == "posix" and mode & 0o077 else None
 
 
 def _read_tokens(path: Path) -> str | dict[str, str]:
-    """The token that a file holds, or the token of each host. Raises InvalidInput, which never shows any of it."""
+    """The token in a file, or the token of each host. Raises InvalidInput, which never shows any of it."""
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -672,10 +672,10 @@ def _read_tokens(path: Path) -> str | dict[str, str]:
 
 
 def check_expires_minutes(minutes: int, most: int = MAX_EXPIRES_MINUTES) -> int:
-    """Return for how long a user token is to be good, if that is possible. Raises InvalidInput."""
+    """Return the validity of a user token in minutes, if it is possible. Raises InvalidInput."""
     if not 1 <= minutes <= most:
         raise InvalidInput(
-            f"a token cannot be valid for {minutes} minutes", hint=f"1 to {most}; jwt_max_token_expires bounds it"
+            f"a token cannot be valid for {minutes} minutes", hint=f"1 to {most}; the most is jwt_max_token_expires"
         )
     return minutes
 
@@ -693,7 +693,7 @@ def _of_config(path: Path) -> Place:
 
 
 def read_config(text: bytes, path: Path, mode: int = 0) -> Place:
-    """What the text of a config file says. Raises InvalidInput for what is no TOML, or no setting."""
+    """The settings in the text of a config file. Raises InvalidInput for invalid TOML or an unknown setting."""
     import tomllib
 
     try:
@@ -702,7 +702,7 @@ def read_config(text: bytes, path: Path, mode: int = 0) -> Place:
         raise InvalidInput(f"cannot read {path}: {error}", hint='it is TOML: name = "value"') from None
     ledgers = found.pop("ledgers", {})
     if not isinstance(ledgers, dict) or not all(isinstance(each, dict) for each in ledgers.values()):
-        raise InvalidInput(f"{path}: ledgers is no table of tables", hint='[ledgers.till], then db = "…"')
+        raise InvalidInput(f"{path}: ledgers is not a table of tables", hint='[ledgers.till], then db = "…"')
     named = {}
     for name, table in ledgers.items():
         where = f"ledgers.{name}"

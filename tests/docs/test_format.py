@@ -94,7 +94,7 @@ def test_the_example_finds_what_was_changed(change: str, story: Path) -> None:
     connection.close()
     done = check(story)
     assert done.returncode == 1
-    assert re.fullmatch(r"transaction [12]-\d does not follow from what stands before it\n", done.stderr)
+    assert re.fullmatch(r"transaction [12]-\d does not follow from the rows before it\n", done.stderr)
 
 
 @pytest.mark.parametrize("table", ["users", "wallets", "transactions", "holds", "operators", "witnesses"])

@@ -67,7 +67,7 @@ def test_with_no_key_a_write_that_may_have_been_done_is_not_sent_again(
         done = through(place, proxy, [*case.fill(line), "--json"])
     assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error")
     if trouble.startswith("cut"):
-        assert "whether it was done is unknown" in done.error["message"]
+        assert "its outcome is unknown" in done.error["message"]
         assert "--key" in done.error["hint"]
     assert len(proxy.requests) == lookups + 1
     after = state(place, case)

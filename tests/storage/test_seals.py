@@ -104,7 +104,7 @@ def test_the_whole_ledger_of_an_earlier_day_is_found(shop: Run) -> None:
     sealed(shop)
     assert shop("--db old.db verify").code == 0
     done = shop("--db old.db verify --against a.seal --json")
-    assert (done.code, "transaction 1-5 is not there" in done.error["message"]) == (7, True)
+    assert (done.code, "transaction 1-5 is missing" in done.error["message"]) == (7, True)
 
 
 def test_a_seal_that_was_changed_proves_nothing(shop: Run, tmp_path: Path) -> None:

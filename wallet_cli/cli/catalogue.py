@@ -1,7 +1,7 @@
 """The commands as data for programs: `wallet commands --json`.
 
 Everything is made from what the program itself goes by: the tree of commands, the functions with their parameters and
-docstrings, the one list of fields, and the rules, which say how they refuse. What stands here is which rule a command
+docstrings, the one list of fields, and the rules, which say how they refuse. Here is only which rule a command
 has.
 """
 

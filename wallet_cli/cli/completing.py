@@ -102,7 +102,7 @@ def words_for(words: Sequence[str], last: str) -> list[Word]:
 
 
 class Scanned(NamedTuple):
-    """The words of a command, told apart by its parameters.
+    """The words of a command, assigned to its parameters.
 
     `awaits` is the option whose value comes next, `given` are the values of the others by the names of parameters, and
     `used` the options that are there. `ended`: after `--`, all are arguments. `flags` are the options before the
@@ -303,7 +303,7 @@ def _new_wallets(look: Look, last: str) -> Iterable[Word]:
 
 
 def _fitting(words: Iterable[Word], last: str) -> list[Word]:
-    """Those that begin as what is there, in either case; what no line or terminal should have in it is left out."""
+    """The words that begin with the typed text, in either case, and are safe in a line and a terminal."""
     typed = last.casefold()
     found = []
     for word in words:
@@ -359,7 +359,7 @@ def read_line(text: str, breaks: str = "") -> Line:
         elif character == "\\":
             character, at = text[at : at + 1], at + 1
         elif character in breaks:
-            start = len(word) + 1  # what follows is a word of its own to bash
+            start = len(word) + 1  # bash treats the rest as a separate word
         word, is_word = word + character, True
     return Line(words[1:], word, start if quote or start <= len(word) else 0, quote)
 

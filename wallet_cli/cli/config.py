@@ -209,7 +209,7 @@ def _refuse_secret(key: str, value: str) -> None:
 
 
 def _whole_path(text: str) -> str:
-    """A path as it is from any folder; an address as it stands."""
+    """A path that is valid from any folder; an address unchanged."""
     return text if settings.ELSEWHERE.match(text) or text.startswith("~") else os.path.abspath(text)  # noqa: PTH100
 
 

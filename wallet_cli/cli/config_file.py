@@ -1,6 +1,6 @@
 """Changes of config.toml: checked before they are kept, written whole or not at all, and for its owner alone.
 
-What else stands in the file, its comments and its order stay as they are; tomlkit sees to that.
+The rest of the file, its comments and its order do not change: tomlkit keeps them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def read(path: Path) -> bytes:
 
 def replace(path: Path, text: bytes) -> None:
     """Put a text in the place of the file's, for its owner alone. Raises StorageError where it cannot be written."""
-    # A link is followed: whoever keeps the file elsewhere goes on to do so.
+    # A link is followed: a user who keeps the file elsewhere can go on with that.
     target = Path(os.path.realpath(path))
     try:
         new = _write_beside(target, text)
@@ -101,7 +101,7 @@ def _alone_in(path: Path) -> Iterator[None]:
     import fcntl
 
     try:
-        with suppress(OSError):  # a file system without locks: the change is whole all the same
+        with suppress(OSError):  # a file system without locks: the change is still complete
             fcntl.flock(fd, fcntl.LOCK_EX)
         yield
     finally:

@@ -57,7 +57,7 @@ def listing(
     if part.all or (part.limit is None and (style.streams or style.quiet)):
         return Listing(paged.rest(part.cursor), chosen, value, name=name)
     limit = DEFAULT_LIMIT if part.limit is None else part.limit
-    # The page of --json has its next_cursor: it is not cut without a word.
+    # The page of --json has its next_cursor: its end is not hidden.
     told = style.quiet or not style.is_json
     answer = paged.page(limit, part.cursor, told)
     rows = answer[name]

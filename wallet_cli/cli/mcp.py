@@ -59,7 +59,7 @@ def mcp(
         )
         for tool in offered.values()
     ]
-    # One call at a time, in a thread of its own: the protocol goes on while one waits for a turn.
+    # One call at a time, in a separate thread: the protocol goes on while a call waits for a turn.
     calls = ThreadPoolExecutor(1)
 
     async def list_tools(_context: Any, _parameters: Any) -> types.ListToolsResult:

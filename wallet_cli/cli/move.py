@@ -28,7 +28,9 @@ def move(
     to: Annotated[
         str | None, typer.Option("--to", metavar="DB", help="The new ledger: a path or URL.", show_default=False)
     ] = None,
-    cancel: Annotated[bool, typer.Option("--cancel", help="Call it off: the old ledger takes writes again.")] = False,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="Cancel the move: the old ledger takes writes again.")
+    ] = False,
 ) -> Record:
     """
     Examples:

@@ -116,7 +116,7 @@ def render(answer: Output, style: Style) -> None:
 
 
 def _spooled(answer: Output) -> AbstractContextManager[None]:
-    """What is longer is printed so that the ledger does not wait for whoever reads it."""
+    """A longer answer is printed so that the ledger does not wait for its reader."""
     if isinstance(answer, Record):
         return nullcontext()
     from wallet_cli.cli.slow_readers import spooled_stdout

@@ -92,7 +92,7 @@ OF_OVERVIEW = "OverviewHere"
 """What a bare `wallet --json` answers."""
 
 OF_ERRORS = ("Error", "RefusedImportLine")
-"""What stands on stderr with JSON: an error, and each line that an import refused."""
+"""What stderr has with JSON: an error, and each line that an import refused."""
 
 
 def names() -> list[str]:

@@ -20,7 +20,7 @@ from wallet_cli.errors import WalletError
 from wallet_cli.import_export.spool import Spool
 
 FREE_BYTES = 32 * 1024
-"""How much is written at once: a pipe that is empty takes that, whoever reads it."""
+"""How much is written at once: an empty pipe takes that much, however slow its reader is."""
 
 QUEUE_BYTES = 4 * 1024 * 1024
 """How much waits as it is, for those who do read, before more is packed."""
@@ -53,7 +53,7 @@ def spooled_stdout() -> Iterator[None]:
         try:
             yield
         except WalletError:
-            _finish(raw)  # what was made before that is handed over all the same
+            _finish(raw)  # earlier output is still written
             raise
         _finish(raw)
     finally:

@@ -20,7 +20,7 @@ class FilterError(Exception):
 
 
 class Stdout(io.FileIO):
-    """Stdout below its buffer: what it cannot write is told apart from every other failure of a file."""
+    """Stdout below its buffer: a failure to write is distinguished from every other failure of a file."""
 
     def write(self, data: Any, /) -> int:
         try:
@@ -30,13 +30,13 @@ class Stdout(io.FileIO):
 
 
 def unprintable(error: OSError) -> UnwritableError | ReaderLeftError:
-    """The error of writing to stdout, told apart from every other failure of a file."""
+    """The error of writing to stdout, distinct from every other failure of a file."""
     kind = ReaderLeftError if isinstance(error, BrokenPipeError) else UnwritableError
     return kind(error.errno, error.strerror)
 
 
 def watch_stdout() -> None:
-    """Have writing to stdout raise UnwritableError or ReaderLeftError where that fails, whoever prints."""
+    """Make every failed write to stdout raise UnwritableError or ReaderLeftError."""
     usual: Any = sys.stdout
     unbuffered = isinstance(usual.buffer, io.FileIO)  # PYTHONUNBUFFERED
     if not (unbuffered or type(getattr(usual.buffer, "raw", None)) is io.FileIO):

@@ -1,6 +1,6 @@
-"""A statement as a document: one file of HTML, or a PDF. Both faces give them out.
+"""A statement as a document: one HTML file, or a PDF, for the command line and the server.
 
-Each takes a Statement while its snapshot is open (operations/statements.py).
+Each needs a Statement whose ledger is open (operations/statements.py).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ PDF_TYPE = "application/pdf"
 
 
 def as_html(statement: Statement) -> Iterator[str]:
-    """The page in parts as they come, in constant memory: no script, nothing from elsewhere, fit for paper.
+    """The page in parts, in constant memory: no script, no external content, printable.
 
-    Raises StorageError, before the first part, where the lines do not add up.
+    Raises StorageError, before the first part, if the lines do not add up.
     """
     from wallet_cli.documents.html import parts
 
@@ -24,10 +24,10 @@ def as_html(statement: Statement) -> Iterator[str]:
 
 
 def as_pdf(statement: Statement) -> bytes:
-    """The same as PDF: equal bytes for equal statements, as long as the same fonts are installed.
+    """The same as PDF: equal bytes for equal statements, if the same fonts are installed.
 
-    Raises InvalidInput where the package for it is not installed, or where there are too many lines; StorageError as
-    `as_html` does.
+    Raises InvalidInput if its package is not installed, or if there are too many lines; StorageError as `as_html`
+    does.
     """
     from wallet_cli.documents.pdf import drawn
 

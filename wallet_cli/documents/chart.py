@@ -1,7 +1,7 @@
-"""Charts of a wallet over a period, its balance and what went in and out: their geometry, for any paper, and as SVG.
+"""Charts of a wallet over a period, of its balance and its credits and debits: the geometry, and as SVG.
 
-A balance is a step: it stays until the next transaction. A scale always has 0 in it, as the area under a curve that
-starts elsewhere says nothing. Credits go up from there and debits down: no colour is needed to tell them apart.
+The balance is a step line: it stays until the next transaction. A scale always includes 0, because an area that starts
+elsewhere is misleading. Credits go up from 0 and debits down, so no colour is needed to distinguish them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from wallet_cli.operations.statements import Point, Statement
 
 TICKS_ABOUT = 5
 X_LABELS_WITH_TIME_US = 3 * DAY_US
-"""A shorter chart tells the minute at its ends."""
+"""A shorter chart shows minutes at its ends."""
 
 WIDTH, HEIGHT = 760, 220
 TOP, BOTTOM, RIGHT = 10, 24, 6
 HEADING = 26
 DIGIT_WIDTH = 7.0
-"""Of a label at 11 units, generously."""
+"""The width of a character in a label of 11 units, generously."""
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #626a73; --rule: #d9dde2; --paper: #fff;
@@ -41,7 +41,7 @@ text { font: 11px system-ui, sans-serif; fill: var(--soft); font-variant-numeric
 
 
 class Tick(NamedTuple):
-    """A line across: how high, 0 to 1, and its label."""
+    """A grid line: its height, 0 to 1, and its label."""
 
     y: float
     label: str
@@ -55,12 +55,14 @@ class Scale(NamedTuple):
     ticks: tuple[Tick, ...]
 
     def height(self, amount: int) -> float:
-        """How high an amount is, 0 to 1."""
+        """The height of an amount, 0 to 1."""
         return (amount - self.bottom) / (self.top - self.bottom)
 
 
 class Chart(NamedTuple):
-    """Geometry, in which the chart is 1 wide and 1 high, from the bottom left. `points` are corners to step through."""
+    """Geometry of a chart that is 1 wide and 1 high, from the bottom left. `points` are the corners of the step
+    line.
+    """
 
     points: tuple[tuple[float, float], ...]
     zero: float
@@ -72,7 +74,7 @@ class Chart(NamedTuple):
 
 
 def chart_of(statement: Statement, curve: Sequence[Point]) -> Chart:
-    """The chart of a curve, which has two points at least."""
+    """The chart of a curve, which has at least two points."""
     currency, clock = statement.wallet.currency, Clock(statement.zone)
     balances = [point.balance for point in curve]
     scale = scale_of(balances, currency)
@@ -91,7 +93,7 @@ def chart_of(statement: Statement, curve: Sequence[Point]) -> Chart:
 
 
 def scale_of(amounts: Sequence[int], currency: Currency) -> Scale:
-    """A scale that has all of these amounts in it, and 0."""
+    """A scale that includes all these amounts, and 0."""
     low, high = min(0, *amounts), max(0, *amounts)
     step = _step(low, high, currency)
     bottom = low // step * step
@@ -117,7 +119,7 @@ def _end(clock: Clock, at_us: int, span_us: int) -> str:
 
 
 class Frame(NamedTuple):
-    """Where a chart is drawn: its left, its top, its width and its height."""
+    """The place of a chart: left, top, width and height."""
 
     left: float
     top: float
@@ -132,13 +134,13 @@ class Frame(NamedTuple):
 
 
 def svg(statement: Statement, curve: Sequence[Point]) -> str:
-    """The balance as an `<svg>` to stand in a page, whose style sheet colours its classes."""
+    """The balance as an `<svg>` for a page, whose style sheet colours its classes."""
     chart = chart_of(statement, curve)
     return _open_svg(statement, curve, chart, HEIGHT) + _balance(chart, _frame(chart.ticks, 0)) + "</svg>"
 
 
 def picture(statement: Statement, curve: Sequence[Point], flows: Sequence[Flow], unit: str) -> str:
-    """A whole file of SVG: the balance, and under it credits and debits."""
+    """A complete SVG file: the balance, and below it credits and debits."""
     chart, currency = chart_of(statement, curve), statement.wallet.currency
     scale = scale_of([amount for flow in flows for amount in (flow.credit_total, -flow.debit_total)] or [0], currency)
     ticks = max(chart.ticks, scale.ticks, key=lambda ticks: max(len(tick.label) for tick in ticks))

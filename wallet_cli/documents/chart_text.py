@@ -1,6 +1,6 @@
-"""The charts of a wallet as text of any width: in block characters, or in ASCII for whoever has no others.
+"""The charts of a wallet as text of any width: in block characters, or in ASCII for terminals without them.
 
-The geometry is that of chart.py. Credits and debits are told by `+` and `-`, and by nothing that needs a colour.
+The geometry is that of chart.py. `+` and `-` mark credits and debits, so no colour is needed.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from wallet_cli.operations.statements import Point, Statement
 ROWS_ABOUT = 10
 MIN_PLOT, MAX_PLOT = 8, 150
 MIN_BAR = 6
-"""Where bars would be shorter, credits and debits get a line each."""
+"""If bars would be shorter, credits and debits get separate lines."""
 
 MAX_BAR = 50
 
 
 class Marks(NamedTuple):
-    """What is drawn with: fillings of a cell from below (eighths), and from above (halves); a bar; lines."""
+    """The characters for drawing: fillings of a cell from below (eighths), and from above (halves); a bar; lines."""
 
     below: str
     above: str
@@ -40,7 +40,7 @@ ASCII = Marks(" ....####", " '#", "#", "|", "+", "+", "-")
 
 
 def marks_for(encoding: str | None) -> Marks:
-    """What a terminal with this encoding can show."""
+    """The characters that a terminal with this encoding can show."""
     try:
         "".join(BLOCKS).encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -51,7 +51,7 @@ def marks_for(encoding: str | None) -> Marks:
 def lines(
     statement: Statement, curve: Sequence[Point], flows: Sequence[Flow], unit: str, width: int, marks: Marks
 ) -> Iterator[str]:
-    """Both charts, no line longer than `width` columns, where the amounts themselves are not."""
+    """Both charts; no line is longer than `width` columns, unless the amounts alone are."""
     yield f"Balance of {statement.wallet.name}, {statement.wallet.currency.name}"
     yield ""
     yield from _balance(chart_of(statement, curve), width, marks)
@@ -69,7 +69,7 @@ def _signed(sign: str, amount: int, currency: Currency) -> str:
 
 
 def _plain(text: str) -> str:
-    """Figures as any terminal shows them."""
+    """Figures in characters that any terminal shows."""
     return text.replace(GROUP, ",").replace(MINUS, "-")
 
 
@@ -95,7 +95,7 @@ def _balance(chart: Chart, width: int, marks: Marks) -> Iterator[str]:
 
 
 def _reach(chart: Chart, columns: int) -> list[tuple[float, float]]:
-    """How low and how high the balance is within each column, from 0 on."""
+    """The lowest and the highest balance in each column; from 0 on."""
     reach = [(chart.zero, chart.zero)] * columns
     for (x, y), (until, _) in pairwise(chart.points):
         first = min(columns - 1, int(x * columns))
@@ -110,7 +110,7 @@ def _cell(row: int, zero: int, low: float, high: float, marks: Marks) -> str:
     if row >= zero:
         full = len(marks.below) - 1
         eighths = round(min(1.0, max(0.0, high - row)) * full)
-        # However little it is, something that is there is seen.
+        # Even the smallest value is visible.
         return marks.below[max(eighths, int(row == zero and high > zero))]
     halves = round(min(1.0, max(0.0, row + 1 - low)) * (len(marks.above) - 1))
     return marks.above[max(halves, int(row == zero - 1 and low < zero))]

@@ -1,7 +1,7 @@
-"""Fonts for what people write in other scripts than Latin: those that the system has, asked in a fixed order.
+"""Fonts for user text in other scripts than Latin: those of the system, in a fixed order.
 
-A PDF's own fonts know Latin-1. For any other text, one installed font is looked for that has all of its characters;
-failing that, several, each for what it has; and a character that none has is shown escaped.
+A PDF's own fonts know Latin-1. For other text, one installed font with all of its characters is searched; failing that,
+several fonts are used; a character that no font has is shown escaped.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ FAMILIES = (
     "Lohit-Devanagari", "Lohit-Bengali", "Lohit-Tamil", "Lohit-Telugu", "DroidSansFallbackFull", "NotoEmoji-Regular",
     "LiberationSans-Regular", "FreeSans", "Arial Unicode", "Arial", "Nirmala", "seguisym", "simhei", "malgun",
 )  # fmt: skip
-"""File names, less `.ttf`, in the order in which they are asked."""
+"""File names without `.ttf`, in the order in which they are tried."""
 
 ASCII = frozenset(range(0x20, 0x7F))
-"""What escapes are written in."""
+"""The font for escapes."""
 
 
 def folders() -> Iterator[Path]:
-    """Where this system keeps its fonts."""
+    """The font folders of this system."""
     home = Path.home()
     if sys.platform == "darwin":
         yield from (Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts")
@@ -54,7 +54,7 @@ def installed(where: Iterable[Path]) -> dict[str, Path]:
 
 @lru_cache(maxsize=len(FAMILIES))
 def characters(path: Path) -> frozenset[int]:
-    """The characters that a font has; none of a file that cannot be read as one."""
+    """The characters of a font; none for a file that cannot be read as a font."""
     from fontTools.ttLib import TTFont, TTLibError
 
     try:
@@ -65,7 +65,7 @@ def characters(path: Path) -> frozenset[int]:
 
 
 class Shelf:
-    """The fonts at hand, opened when a text first needs them."""
+    """The available fonts, opened when a text first needs them."""
 
     def __init__(self, where: Iterable[Path] | None = None) -> None:
         self._where = where
@@ -78,7 +78,7 @@ class Shelf:
         return self._fonts
 
     def for_text(self, text: str) -> tuple[str, list[str]]:
-        """A text with what no font has escaped, and the fonts that show it, the main one first; none for Latin-1."""
+        """A text, with characters that no font has escaped, and its fonts, the main one first; none for Latin-1."""
         whole = {ord(c) for c in text}
         for name, path in self.fonts.items():
             if whole <= characters(path):

@@ -1,7 +1,7 @@
 """A statement as one file of HTML: for the screen, light and dark, and for paper.
 
-It holds no script and names nothing outside itself, and its policy lets a browser load nothing. All that people wrote
-is escaped, has its control characters shown, and stands isolated, so that text from right to left moves no figure.
+It contains no script and no external reference, and its policy lets a browser load nothing. All user text is escaped,
+has its control characters shown, and is isolated, so that right-to-left text moves no figure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wallet_cli.operations.statements import Statement, Survey
 
 ROWS_A_PART = 200
 MAX_LINES = 200_000
-"""What browsers can show, and people turn over."""
+"""What browsers can show, and people can read."""
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -71,7 +71,7 @@ footer { margin-top: 1.6rem; font-size: .85rem }
 
 def parts(statement: Statement) -> Iterator[str]:
     """The page, from its head to its end. Raises InvalidInput for more lines than a page can have."""
-    statement.must_have_at_most(MAX_LINES, "a page", "give a shorter period, or take csv")
+    statement.must_have_at_most(MAX_LINES, "a page", "give a shorter period, or use csv")
     survey = statement.survey()
     yield _top(statement)
     yield _summary(statement, survey)

@@ -1,7 +1,7 @@
 """A statement as PDF, on A4.
 
-Latin-1, and so every figure, is set in Helvetica, which each reader of PDF has; other scripts in fonts of the system
-(fonts.py), joined and ordered as they are written.
+Latin-1, and so every figure, is set in Helvetica, which all PDF readers have; other scripts use fonts of the system
+(fonts.py), with correct joining and direction.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ MAX_LINES = 50_000
 
 MAX_EFFORT = 3_000_000
 OTHER_SCRIPT_EFFORT = 20
-"""How much text there may be: each character counts one, and one that is not in Latin-1, which has to be looked for in
-fonts and shaped, so many. It is what half a minute is enough for."""
+"""How much text there may be: a character counts one, and a character outside Latin-1, which needs a font and shaping,
+counts this many. It is what half a minute is enough for."""
 
 MAX_WIDTHS = 50_000
 JOINERS = "\u200c\u200d\ufe0f"
@@ -55,7 +55,7 @@ ACCENT: Colour = (31, 95, 139)
 TINT: Colour = (228, 236, 242)
 
 PAGES = "\x01" * 5
-"""Stands for the number of pages, of five digits at most, until it is known; no text that people wrote has it, as its
+"""Stands for the number of pages, of at most five digits, until it is known. User text cannot contain it, because its
 control characters are escaped."""
 
 
@@ -67,12 +67,12 @@ class TextStyle(NamedTuple):
 
     @property
     def line(self) -> float:
-        """How far the next line is below, in mm."""
+        """The distance to the next line, in mm."""
         return self.size * LINE * MM
 
 
 Look = tuple[tuple[str, ...], TextStyle]
-"""What a text is set in."""
+"""The font and size of a text."""
 
 TITLE = TextStyle(17, bold=True)
 BIG_BOLD = TextStyle(11.5, bold=True)
@@ -84,7 +84,7 @@ HEAD = TextStyle(7.5, colour=SOFT)
 
 
 class Set(NamedTuple):
-    """Text broken into lines, with the fonts to set it in: none for Helvetica."""
+    """Text broken into lines, and its fonts: none for Helvetica."""
 
     lines: list[str]
     fonts: tuple[str, ...]
@@ -96,18 +96,18 @@ class Set(NamedTuple):
 
 
 def drawn(statement: Statement, shelf: Shelf | None = None) -> bytes:
-    """The PDF. Raises InvalidInput where its package is missing or the lines are too many, StorageError as a survey."""
+    """The PDF. Raises InvalidInput if its package is missing or there are too many lines, StorageError as `survey`."""
     try:
         import fpdf
-        import uharfbuzz  # noqa: F401  (fpdf2 takes it for scripts that need it)
+        import uharfbuzz  # noqa: F401  (fpdf2 uses it for scripts that need it)
     except ImportError as error:
         from wallet_cli.installing import missing
 
         raise missing("a PDF needs", error, "pdf") from None
-    statement.must_have_at_most(MAX_LINES, "a PDF", "give a shorter period, or take html or csv")
+    statement.must_have_at_most(MAX_LINES, "a PDF", "give a shorter period, or use html or csv")
     if sum(map(effort, statement.lines())) > MAX_EFFORT:
         raise InvalidInput(
-            "a PDF of so many and so long notes takes too long", hint="give a shorter period, or take html or csv"
+            "the notes are too many and too long for a PDF", hint="give a shorter period, or use html or csv"
         )
     survey = statement.survey()
     paper = Paper(fpdf.FPDF(format="A4"), statement, shelf or Shelf())
@@ -120,7 +120,7 @@ def drawn(statement: Statement, shelf: Shelf | None = None) -> bytes:
 
 
 def effort(line: Transaction) -> int:
-    """What the texts of a line cost to set."""
+    """The cost of setting the texts of a line."""
     total = 0
     for text in (line.note, line.key):
         if text is not None:
@@ -131,19 +131,19 @@ def effort(line: Transaction) -> int:
 
 
 def latin(text: str) -> str:
-    """This program's own words and figures, in Latin-1."""
+    """This program's own text, in Latin-1."""
     return text.replace(GROUP, "\xa0").replace(MINUS, "-")
 
 
 class Paper:
-    """A statement as it is being drawn, from the top down: `y` is where the next thing goes."""
+    """A statement while it is drawn, from the top down: `y` is the next position."""
 
     def __init__(self, pdf: FPDF, statement: Statement, shelf: Shelf) -> None:
         self.pdf, self.statement, self.shelf = pdf, statement, shelf
         self.clock, self.currency = Clock(statement.zone), statement.wallet.currency
         self.widths: dict[tuple[str, Look], float] = {}
         self.heading: tuple[str, ...] = ()
-        """Of the table that is being drawn: again on each page."""
+        """The head of the present table: repeated on each page."""
         pdf.set_auto_page_break(auto=False)
         pdf.set_margin(0)
         pdf.c_margin = 0
@@ -172,7 +172,7 @@ class Paper:
             self.table_head()
 
     def need(self, height: float) -> None:
-        """Go to a new page if so much does not fit on this one; what no page holds goes on where it is."""
+        """Go to a new page if this height does not fit; text that is higher than a page starts here."""
         if self.y + height > END and height <= END - TOP - 10:
             self.page()
 
@@ -183,12 +183,12 @@ class Paper:
         self.pdf.set_text_color(*style.colour)
 
     def put(self, x: float, baseline: float, text: str, style: TextStyle, *, right: bool = False) -> None:
-        """Latin-1 text on a line of its own; to the left of `x` if `right`."""
+        """Latin-1 text on one line; to the left of `x` if `right`."""
         self.font(style)
         self.pdf.text(x - self.pdf.get_string_width(text) if right else x, baseline, text)
 
     def set(self, text: str, style: TextStyle, width: float) -> Set:
-        """Break what people wrote into lines of a width."""
+        """Break user text into lines of a width."""
         fonts: list[str] = []
         if any(ord(c) > 0xFF for c in text):
             text, fonts = self.shelf.for_text(text)
@@ -202,7 +202,7 @@ class Paper:
     def broken(self, text: str, width: float, look: Look) -> list[str]:
         """Text in lines of a width, broken at spaces, and within a word that is wider than a line.
 
-        A word is measured once, whole: fpdf2's own way measures each character, and shapes it where it needs shaping.
+        A word is measured once, as a whole; fpdf2's own way measures each character, and shapes it where needed.
         """
         space = self.word_width(" ", look)
         lines: list[str] = []
@@ -224,7 +224,7 @@ class Paper:
         return lines
 
     def fitting(self, word: str, wide: float, width: float, look: Look) -> int:
-        """How many characters of a word fit on a line: at least one, and no mark without its letter."""
+        """How many characters of a word fit on a line: at least one, and no combining mark without its letter."""
         cut = max(1, min(len(word) - 1, int(len(word) * width / wide)))
         while cut > 1 and self.word_width(word[:cut], look) > width:
             cut = max(1, cut * 9 // 10)
@@ -233,7 +233,7 @@ class Paper:
         return cut
 
     def word_width(self, word: str, look: Look) -> float:
-        """In the fonts and the style that are taken up, which are `look`."""
+        """The width of a word in the present fonts and style, which are `look`."""
         known = self.widths.get((word, look))
         if known is None:
             if len(self.widths) >= MAX_WIDTHS:
@@ -242,7 +242,7 @@ class Paper:
         return known
 
     def use(self, fonts: tuple[str, ...], style: TextStyle) -> None:
-        """Take these fonts up; with none, Helvetica."""
+        """Use these fonts; with none, Helvetica."""
         self.font(style)
         if not fonts:
             return
@@ -254,7 +254,7 @@ class Paper:
         self.pdf.set_text_shaping(use_shaping_engine=True)
 
     def draw(self, x: float, y: float, text: Set) -> float:
-        """Draw lines from `y` down; returns where they end. Goes on over as many pages as it takes."""
+        """Draw lines from `y` down, over as many pages as necessary; returns where they end."""
         self.y = y
         for line in text.lines:
             if self.y + text.style.line > END:
@@ -301,7 +301,7 @@ class Paper:
         )
         widths = [max(self.width([self.money(amount)], BIG_BOLD), 22.0) for _, amount, _, _ in figures]
         room = RIGHT - LEFT - GAP * (len(figures) - 1)
-        # Figures that do not fit beside one another are set smaller.
+        # Figures that do not fit side by side are set smaller.
         share = min(1.0, room / sum(widths))
         gap = GAP + max(0.0, room - sum(widths)) / (len(figures) - 1)
         x = LEFT
@@ -313,7 +313,7 @@ class Paper:
         self.y += 13
 
     def width(self, texts: list[str], style: TextStyle) -> float:
-        """Of the widest of these."""
+        """The width of the widest of these texts."""
         self.font(style)
         return max(self.pdf.get_string_width(text) for text in texts)
 
@@ -383,11 +383,11 @@ class Paper:
         self.rule(self.y, INK, 0.3)
 
     def measure(self) -> None:
-        """The columns of figures are as wide as the largest there can be; the details have what is left."""
+        """The columns of figures are as wide as the largest possible figure; the details get the rest."""
         opening, closing = self.statement.opening, self.statement.closing
         credit = self.money(closing.credit_total - opening.credit_total)
         debit = self.money(closing.debit_total - opening.debit_total)
-        # Within the period no balance is above all credits on top of the opening one, nor below all debits off it.
+        # No balance in the period exceeds the opening balance plus all credits, or is below it minus all debits.
         high = self.money(max(0, opening.balance) + closing.credit_total - opening.credit_total)
         low = self.money(min(0, opening.balance) - closing.debit_total + opening.debit_total)
         self.balance_x = RIGHT

@@ -1,4 +1,4 @@
-"""How a statement puts things to people: amounts, times, periods and what a line is."""
+"""The texts of a statement for people: amounts, times, periods and kinds of lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wallet_cli.domain.text import harmless
 from wallet_cli.operations.statements import Statement, kind_of
 
 GROUP = "\u202f"
-"""Between groups of three digits: a narrow space, as no country reads it as a point."""
+"""Between groups of three digits: a narrow space, which no country reads as a decimal point."""
 MINUS = "\u2212"
 
 KIND_WORDS = {
@@ -28,14 +28,14 @@ KIND_WORDS = {
 
 
 def money(minor: int, currency: Currency, *, whole: bool = False) -> str:
-    """Minor units as people read them: `−1 234.50`; `whole` leaves the fraction out."""
+    """Minor units for people: `−1 234.50`; `whole` leaves the fraction out."""
     digits, point, fraction = format_minor(abs(minor), currency).partition(".")
     text = f"{int(digits):,}".replace(",", GROUP)
     return (MINUS if minor < 0 else "") + text + ("" if whole else point + fraction)
 
 
 class Clock(NamedTuple):
-    """Tells times in a zone."""
+    """Times in a zone."""
 
     zone: tzinfo
 
@@ -43,7 +43,7 @@ class Clock(NamedTuple):
         utc = EPOCH + timedelta(microseconds=at_us)
         try:
             return utc.astimezone(self.zone)
-        except OverflowError:  # the first and last hours that there are
+        except OverflowError:  # the first and last hours of the calendar
             return utc
 
     def stamp(self, at_us: int) -> tuple[str, str]:
@@ -56,11 +56,11 @@ class Clock(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The zone's own name."""
+        """The zone's name."""
         return str(self.zone)
 
     def bound(self, at_us: int, *, is_end: bool = False) -> str:
-        """A bound of a period: the day, where it falls between two days; else the last second that is inside."""
+        """A bound of a period: the day, if it is a midnight; else the last second inside."""
         text = self.moment(at_us - 1 if is_end else at_us).isoformat(" ", "microseconds")
         between_days = "23:59:59.999999" if is_end else "00:00:00.000000"
         return text[:10] if text[11:26] == between_days else text[:19]
@@ -77,7 +77,7 @@ def wallet_line(statement: Statement) -> str:
 
 
 def period_words(statement: Statement) -> tuple[str, str]:
-    """From when to when."""
+    """The start and the end of the period."""
     clock, (start_us, end_us) = Clock(statement.zone), statement.period
     start = "the beginning" if start_us is None else clock.bound(start_us)
     if end_us is None:
@@ -86,7 +86,7 @@ def period_words(statement: Statement) -> tuple[str, str]:
 
 
 def closing_words(statement: Statement) -> str:
-    """When it was made, and in which zone its times are."""
+    """When the statement was made, and the zone of its times."""
     clock, made_us = Clock(statement.zone), statement.made_at_us
     return f"Made {clock.words(made_us)}. Times are in {clock.name}."
 
@@ -96,7 +96,7 @@ def lines_words(count: int) -> str:
 
 
 def what(line: Transaction) -> str:
-    """What a line is: `Transfer to 2-5`, `Reversal of 1-3, forced`."""
+    """The description of a line: `Transfer to 2-5`, `Reversal of 1-3, forced`."""
     text = _what(line)
     return f"{text}, forced" if line.forced else text
 
@@ -114,7 +114,7 @@ def _what(line: Transaction) -> str:
 
 
 def story(line: Transaction) -> tuple[str, str]:
-    """A line in words: its note, or what it is; and, smaller, what else there is to know of it."""
+    """A line in words: its note, or its description; and, in smaller print, the rest."""
     id_ = format_transaction_id(line.wallet_id, line.seq)
     key = [] if line.key is None else [f"key {harmless(line.key)}"]
     if not line.note:

@@ -1,5 +1,5 @@
-"""Merkle trees as RFC 6962 (Certificate Transparency, section 2.1) makes them: one hash for many things, and short
-proofs that a thing is among them.
+"""Merkle trees by RFC 6962 (Certificate Transparency, section 2.1): one hash for many values, and short proofs that a
+value is among them.
 
 A leaf's hash is SHA-256(0x00 ‖ leaf), a node's SHA-256(0x01 ‖ left ‖ right). Of n leaves, the left half has the largest
 power of two that is smaller than n.
@@ -25,7 +25,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 def root(hashes: Iterable[bytes]) -> bytes:
     """The root over hashes of leaves, in memory that grows with the logarithm of their number."""
     whole: list[tuple[int, bytes]] = []
-    """Whole trees, each larger than the next: how many leaves, and the root."""
+    """Complete trees, each larger than the next: the number of leaves, and the root."""
     for each in hashes:
         size, node = 1, each
         while whole and whole[-1][0] == size:
@@ -41,7 +41,7 @@ def root(hashes: Iterable[bytes]) -> bytes:
 
 
 def proof(hashes: Sequence[bytes], index: int) -> list[bytes]:
-    """The hashes beside the way from the leaf at `index` (from 0) to the root, the lowest first."""
+    """The sibling hashes on the way from the leaf at `index` (from 0) to the root, the lowest first."""
     if len(hashes) <= 1:
         return []
     half = _half(len(hashes))
@@ -51,7 +51,7 @@ def proof(hashes: Sequence[bytes], index: int) -> list[bytes]:
 
 
 def root_by(leaf: bytes, index: int, size: int, beside: Sequence[bytes]) -> bytes | None:
-    """The root that a proof leads to from the hash of a leaf; None for a proof of another form."""
+    """The root that follows from a leaf's hash and its proof; None for a proof of another form."""
     if not 0 <= index < size:
         return None
     if size == 1:

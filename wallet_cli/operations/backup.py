@@ -1,8 +1,8 @@
-"""Backups of a ledger in a file, and going back to one.
+"""Backups of a ledger in a file, and restoring one.
 
 A backup is made through SQLite, from one snapshot, while others write. It is verified before it gets its name, so a
-file by that name is always whole. Going back keeps what it replaces: whoever has the ledger open sees at their next
-turn that another file is there, and stops (storage/in_place.py).
+file with that name is always complete. Restoring keeps the replaced ledger: processes that have it open see at their
+next turn that another file is there, and stop (storage/in_place.py).
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from wallet_cli.storage.whole_file import back_up
 
 Notify = Callable[[str], None]
 Watch = Callable[[str, int, int | None], None]
-"""Told how a long step goes: what it does, how much is done, and of how much."""
+"""Called with the progress of a long step: what it does, how much is done, and the total."""
 
 NAME = "wallet-%Y-%m-%dT%H-%M-%SZ.db"
 NAMED = re.compile(r"wallet-(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)\.db")
-"""How backups in a folder of them are named: by the moment that they were made at, in UTC."""
+"""The names of backups in a folder: by the time when they were made, in UTC."""
 
 
 TRANSACTIONS = next(each for each in COPIED if each.table == "transactions")
@@ -53,7 +53,7 @@ LEFT_S = 86_400.0
 
 
 class Keep(NamedTuple):
-    """How many backups of a folder stay: the newest of each of so many hours, days and months."""
+    """How many backups of a folder stay: the newest one of each hour, day and month, for this many of each."""
 
     hours: int
     days: int
@@ -74,7 +74,7 @@ def parse_keep(text: str) -> Keep:
 def to_keep(names: Sequence[str], keep: Keep) -> set[str]:
     """Which backups of a folder stay: the newest one of each hour, day and month, as many of each as `keep` says.
 
-    The newest of all is always one of them. What is not named as a backup is not asked about.
+    The newest backup always stays. Files with other names are not considered.
     """
     dated = sorted(((found[1], name) for name in names if (found := NAMED.fullmatch(name))), reverse=True)
     kept = {name for _, name in dated[:1]}
@@ -87,15 +87,15 @@ def to_keep(names: Sequence[str], keep: Keep) -> set[str]:
 
 
 def backup(settings: Settings, target: str, notify: Notify, watch: Watch) -> Answer:
-    """Back up the ledger that the settings name to a new file: `backup, bytes, wallets, transactions`.
+    """Back up the ledger of the settings to a new file: `backup, bytes, wallets, transactions`.
 
-    Raises InvalidInput where something is at `target` already, or the ledger is not in a file here; Damaged where the
-    copy is not whole; StorageError where it cannot be written. Nothing is at `target` then.
+    Raises InvalidInput if `target` exists already, or the ledger is not in a file here; Damaged if the copy is damaged;
+    StorageError if it cannot be written. In these cases there is nothing at `target`.
     """
     path = ledger_path(target)
     if os.path.lexists(path):
         raise InvalidInput(
-            f"there is a file of that name: {path}", hint="give another name, or a folder for many backups"
+            f"there is already a file with that name: {path}", hint="give another name, or a folder for many backups"
         )
     with _in_a_file(settings, notify) as store:
         return _made(settings, store, path, watch)
@@ -104,10 +104,10 @@ def backup(settings: Settings, target: str, notify: Notify, watch: Watch) -> Ans
 def backup_into(
     settings: Settings, folder: str, every_us: int | None, keep: Keep | None, notify: Notify, watch: Watch
 ) -> Answer:
-    """Back up the ledger into a folder, by the name of the moment; answers as `backup` does, and `removed`, names.
+    """Back up the ledger into a folder, named by the time; answers as `backup` does, and with `removed`, names.
 
-    Where the newest one there is younger than `every_us`, nothing is made, and it is named: `made` is false. `keep`
-    says which ones stay, once there is a new one. Two that run at once make a backup each, or the same one twice.
+    If the newest backup there is younger than `every_us`, none is made, and the newest is named: `made` is false.
+    `keep` decides which ones stay after a new one. Two processes at once make one backup each, or the same one twice.
     """
     place = Path(folder).expanduser().absolute()
     try:
@@ -115,7 +115,7 @@ def backup_into(
         there = [each.name for each in place.iterdir()]
     except OSError as error:
         raise StorageError(
-            f"cannot use the folder {place}: {error.strerror}", hint=hint_of(error, "name another")
+            f"cannot use the folder {place}: {error.strerror}", hint=hint_of(error, "give another folder")
         ) from None
     newest = max((name for name in there if NAMED.fullmatch(name)), default=None)
     now = datetime.now(UTC)
@@ -125,7 +125,7 @@ def backup_into(
             return {"backup": str(place / newest), "made": False, "removed": []}
     path = place / now.strftime(NAME)
     if os.path.lexists(path):
-        return {"backup": str(path), "made": False, "removed": []}  # of this very second
+        return {"backup": str(path), "made": False, "removed": []}  # made in this second
     with _in_a_file(settings, notify) as store:
         answer = _made(settings, store, path, watch)
     removed = _removed(place, keep) if keep is not None else []
@@ -142,15 +142,15 @@ def _removed(folder: Path, keep: Keep) -> list[str]:
 
 
 def restore(settings: Settings, source: str, notify: Notify, watch: Watch) -> Answer:
-    """Put a backup in the place of the ledger that the settings name.
+    """Put a backup in the place of the ledger of the settings.
 
-    Answers `restored` (the ledger), `backup`, `kept` (where what was there is now; null where nothing was),
-    `transactions`, and `transactions_kept`. A backup that does not verify is refused, and nothing changes. Writers wait
-    meanwhile; whoever has the ledger open stops at their next turn, and has to be started again.
+    Answers `restored` (the ledger), `backup`, `kept` (the new place of the replaced ledger, or null), `transactions`,
+    and `transactions_kept`. A backup that fails verification is refused, and nothing changes. Writers wait meanwhile;
+    processes that have the ledger open stop at their next turn, and must be restarted.
     """
     path, backup_path = _path_here(settings), ledger_path(source)
     if backup_path == path:
-        raise InvalidInput(f"this is the ledger itself: {path}", hint="name the backup")
+        raise InvalidInput(f"this is the ledger itself: {path}", hint="give the backup file")
     if not backup_path.is_file():
         raise LedgerNotFound(f"there is no backup at {backup_path}", hint="check the name")
     kept, before = None, None
@@ -181,22 +181,22 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch) -> An
 
 
 def _kept(path: Path, target: Path, watch: Watch) -> int:
-    """Copy the ledger that is to be replaced, within a turn; how many transactions it has.
+    """Copy the ledger to be replaced, within a turn; returns its number of transactions.
 
-    Its log is brought into the file first: a restore that is killed leaves one of the two whole. Raises Busy where a
-    reader keeps that from being done, and StorageError for what cannot be copied as a ledger.
+    Its log is merged into the file first: a killed restore leaves one complete ledger. Raises Busy if a reader prevents
+    the merge, and StorageError if it cannot be copied as a ledger.
     """
     pinned = cut_log(path)
     if pinned is not None:
-        raise Busy(pinned, hint="stop what reads the ledger, and try again")
+        raise Busy(pinned, hint="stop the programs that read the ledger, and try again")
     with closing(SqliteStore(path, connect(path, 0.0))) as store:
-        back_up(store, target, watch=lambda done, total: watch("keeping what is there", done, total))
+        back_up(store, target, watch=lambda done, total: watch("keeping the present ledger", done, total))
         return store.count(TRANSACTIONS)
 
 
 @contextmanager
 def _in_a_file(settings: Settings, notify: Notify) -> Iterator[SqliteStore]:
-    """The ledger that the settings name, to read. Raises InvalidInput for one that is not in a file here."""
+    """The ledger of the settings, for reading. Raises InvalidInput if it is not in a file here."""
     _path_here(settings)
     with open_ledger(settings, notify, purpose=Purpose.READ) as ledger:
         assert ledger.store.is_local
@@ -207,8 +207,8 @@ def _in_a_file(settings: Settings, notify: Notify) -> Iterator[SqliteStore]:
 def _path_here(settings: Settings) -> Path:
     if "://" in settings.db:
         raise InvalidInput(
-            f"only a ledger in a file of this machine can be backed up so: {shown_url(settings.db)}",
-            hint="on PostgreSQL, `pg_dump` (docs/backups.md); elsewhere, run this where the ledger is",
+            f"only a ledger in a file on this machine can be backed up this way: {shown_url(settings.db)}",
+            hint="on PostgreSQL, `pg_dump` (docs/backups.md); for a remote ledger, run this on its machine",
         )
     return ledger_path(settings.db)
 
@@ -221,7 +221,7 @@ def _made(settings: Settings, store: SqliteStore, path: Path, watch: Watch) -> A
         with closing(_opened(new, lambda _: None)) as copy:
             found.update(_verified(settings, copy))
 
-    # Of this process alone: two that back up at once, to one name, each make a whole file.
+    # Only this process uses it: two backups at once to the same name each make a complete file.
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
         _tidy(path.parent)
@@ -229,7 +229,7 @@ def _made(settings: Settings, store: SqliteStore, path: Path, watch: Watch) -> A
     except OSError as error:
         raise StorageError(
             f"cannot write the backup: {error.strerror}: {path}",
-            hint=hint_of(error, "check the folder, or name another"),
+            hint=hint_of(error, "check the folder, or give another one"),
         ) from None
     last_checks.note(store.ledger_id(), last_checks.BACKED_UP)
     counts = {"wallets": found["wallets"], "transactions": found["transactions"]}
@@ -237,7 +237,7 @@ def _made(settings: Settings, store: SqliteStore, path: Path, watch: Watch) -> A
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what backups to a folder that were killed left unfinished, a day ago or longer."""
+    """Remove unfinished files of killed backups in a folder, if older than a day."""
     for left in folder.iterdir():
         if UNFINISHED.fullmatch(left.name):
             with suppress(OSError):
@@ -246,13 +246,13 @@ def _tidy(folder: Path) -> None:
 
 
 def _opened(path: Path, notify: Notify) -> SqliteStore:
-    """A ledger, to read; what is found wrong with it is not noted in it."""
+    """A ledger, for reading; damage that is found is not noted in it."""
     store = open_to_read(path, LOOK_TIMEOUT_S, notify)
     store.is_copy = True
     return store
 
 
 def _verified(settings: Settings, store: SqliteStore) -> Answer:
-    """What `verify` answers of a copy. Raises Damaged."""
+    """The answer of `verify` for a copy. Raises Damaged."""
     executor = Executor(store, open_write_lock(beside(store.path, ".lock")), chosen_policy(settings), LOOK_TIMEOUT_S)
     return verify(Ledger(settings, store, executor))

@@ -1,6 +1,6 @@
-"""Looking over an installation: the program, its settings, the ledger, and the place where it is kept.
+"""Checking an installation: the program, its settings, the ledger, and the ledger's place.
 
-Each check answers with what it found; what is wrong comes with what to do. Nothing is changed.
+Each check reports what it found; a problem comes with advice. Nothing is changed.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ LONG_SINCE_VERIFIED_US = 31 * DAY_US
 
 MOUNTS = Path("/proc/self/mounts")
 ON_NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "9p", "fuse.sshfs", "fuse.rclone", "fuse.s3fs")
-"""File systems whose locks, or whose order of writes, cannot be relied on between machines."""
+"""File systems whose locks, or whose order of writes, are not reliable between machines."""
 
 
 PASSING = {
-    "tmpfs": "it is in memory, and gone when the machine restarts",
-    "ramfs": "it is in memory, and gone when the machine restarts",
-    "overlay": "it is the container's own, and gone with the container",
+    "tmpfs": "it is in memory, and lost when the machine restarts",
+    "ramfs": "it is in memory, and lost when the machine restarts",
+    "overlay": "it belongs to the container, and is lost with it",
 }
-"""File systems that keep nothing for long, and why."""
+"""File systems that lose their files, and when."""
 
 
 class Finding(NamedTuple):
-    """What a check found: `name` of the check, a `status`, the `found` fact in words, and what to do about it."""
+    """A result of a check: its `name`, a `status`, the `found` fact in words, and the advice."""
 
     name: str
     status: str
@@ -61,7 +61,7 @@ class Finding(NamedTuple):
 
 
 def examine(settings: Settings, notify: Callable[[str], None]) -> Answer:
-    """All findings: `ok` (nothing is wrong; warnings may be there), `findings` of `name, status, found, advice`."""
+    """All findings: `ok` (nothing is wrong, but there may be warnings), `findings` of `name, status, found, advice`."""
     found = list(_all(settings, notify))
     return {"ok": all(each.status != WRONG for each in found), "findings": [each._asdict() for each in found]}
 
@@ -127,7 +127,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
 
 
 def _secret_files() -> Iterator[Finding]:
-    """Who else may read what is secret in the user's config folder."""
+    """Secret files in the user's config folder that others may read."""
     if os.name != "posix":
         return
     folder = config_path().parent
@@ -150,15 +150,15 @@ def _folder(path: Path) -> Iterator[Finding]:
         found = folder.stat()
         free = shutil.disk_usage(folder).free
     except OSError as error:
-        yield Finding("folder", WRONG, f"cannot look at {folder}: {error.strerror}", "make it, or check --db")
+        yield Finding("folder", WRONG, f"cannot access {folder}: {error.strerror}", "create it, or check --db")
         return
     mode = stat.S_IMODE(found.st_mode)
     if os.name == "posix" and mode & 0o022 and not mode & stat.S_ISVTX:
         advice = f"chmod go-w {folder}"
-        yield Finding("folder", WARNING, f"others may put files into {folder} (mode {mode:04o})", advice)
+        yield Finding("folder", WARNING, f"others may write to {folder} (mode {mode:04o})", advice)
     kind = _file_system(folder) or ""
     if kind in ON_NETWORK:
-        advice = "keep the ledger on a disk of this machine; for several machines, use PostgreSQL or `wallet serve`"
+        advice = "keep the ledger on a local disk; for several machines, use PostgreSQL or `wallet serve`"
         yield Finding("file system", WRONG, f"{kind}: locks cannot be relied on between machines", advice)
     elif kind in PASSING:
         advice = "keep the ledger on a disk, or in a volume of the container"
@@ -167,12 +167,12 @@ def _folder(path: Path) -> Iterator[Finding]:
         yield Finding("file system", OK, kind or "unknown")
     needed = max(LEAST_FREE_BYTES, path.stat().st_size if path.is_file() else 0)
     status = WRONG if free < LEAST_FREE_BYTES else WARNING if free < needed else OK
-    room = None if status == OK else "make room: writes are refused when the disk is full"
+    room = None if status == OK else "free some space: writes are refused when the disk is full"
     yield Finding("disk", status, f"{free // 2**20} MiB are free", room)
 
 
 def _file_system(folder: Path) -> str | None:
-    """The kind of file system that a folder is on, as Linux tells it; None where that is not known."""
+    """The file system of a folder, according to Linux; None if unknown."""
     try:
         lines = MOUNTS.read_text("utf-8", "replace").splitlines()
     except OSError:
@@ -197,7 +197,7 @@ def _permissions(path: Path) -> Iterator[Finding]:
     elif found.st_uid != os.geteuid():
         yield Finding("permissions", WARNING, f"the ledger belongs to {_user(found.st_uid)}", "run wallet as that user")
     else:
-        yield Finding("permissions", OK, f"readable by {_user(found.st_uid)} alone")
+        yield Finding("permissions", OK, f"readable only by {_user(found.st_uid)}")
 
 
 def _user(uid: int) -> str:
@@ -215,7 +215,9 @@ def _log(path: Path) -> Finding:
     told = f"SQLite's log has {size // 1024} KiB"
     if readers:
         who = ", ".join(map(str, readers))
-        return Finding("log", WARNING, f"{told}; process {who} reads an old state of the ledger", f"end process {who}")
+        return Finding(
+            "log", WARNING, f"{told}; process {who} is reading an old state of the ledger", f"end process {who}"
+        )
     return Finding("log", OK, told)
 
 
@@ -229,7 +231,9 @@ def _turn(path: Path) -> Finding:
     told = f"{holder.command} (process {holder.pid}) is writing, since {holder.since}"
     since_s = time.time() - lock.path.stat().st_mtime
     if since_s * 1e6 > LONG_TURN_US:
-        return Finding("turn", WRONG, told, f"look at process {holder.pid}: `kill {holder.pid}` lets others go on")
+        return Finding(
+            "turn", WRONG, told, f"look at process {holder.pid}: after `kill {holder.pid}`, others can write"
+        )
     return Finding("turn", OK, told)
 
 
@@ -248,12 +252,12 @@ def _open_ledger(ledger: Ledger, path: Path | None) -> Iterator[Finding]:
     itself = store.itself()
     yield Finding("ledger", OK, f"id {itself.facts.uuid}, days of {itself.facts.timezone or 'no time zone'}")
     if store.is_copy:
-        advice = "the next command that writes migrates it, after a backup"
+        advice = "any command that writes migrates it, after a backup"
         yield Finding("schema", WARNING, f"older than {sql.SCHEMA_VERSION}, the schema of this program", advice)
     else:
         yield Finding("schema", OK, f"{sql.SCHEMA_VERSION}, the newest")
     for warning in store.warnings:
-        yield Finding("database", WARNING, warning, "change it where the server is configured, and restart the server")
+        yield Finding("database", WARNING, warning, "change it in the server's configuration, and restart the server")
     if itself.move_state.state is not None:
         told = refusal(itself.move_state)
         yield Finding("state", WRONG, told.message, told.hint)
@@ -261,8 +265,8 @@ def _open_ledger(ledger: Ledger, path: Path | None) -> Iterator[Finding]:
         advice = "for details: wallet verify; `wallet restore FILE` puts a backup in its place"
         yield Finding("state", WRONG, f"the ledger is damaged: {itself.damaged}", advice)
     elif itself.restoring:
-        advice = "import the file once more: it goes on where it ended"
-        yield Finding("state", WRONG, "an export is being read back, and has not ended", advice)
+        advice = "import the file again: it continues where it stopped"
+        yield Finding("state", WRONG, "the import of an export is not complete", advice)
     else:
         yield Finding("state", OK, "the ledger takes writes")
     if itself.facts.uuid is not None:
@@ -274,7 +278,7 @@ def _last_checks(ledger_id: str, *, in_a_file: bool) -> Iterator[Finding]:
     asked: list[tuple[str, str, int, str]] = [
         ("verified", last_checks.VERIFIED, LONG_SINCE_VERIFIED_US, "wallet verify"),
     ]
-    if in_a_file:  # a database is backed up by its own tools
+    if in_a_file:  # a database has its own backup tools
         asked.append(("backup", last_checks.BACKED_UP, LONG_SINCE_BACKUP_US, "wallet backup FILE"))
     for name, what, longest_us, command in asked:
         at_us = known.get(what)
@@ -287,5 +291,5 @@ def _last_checks(ledger_id: str, *, in_a_file: bool) -> Iterator[Finding]:
 
 
 def columns() -> tuple[str, ...]:
-    """Of a table of findings."""
+    """The columns of a table of findings."""
     return Finding._fields

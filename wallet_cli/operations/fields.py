@@ -275,7 +275,7 @@ class Ledger(TypedDict):
     schema: Version
     currency: Annotated[CurrencyName | None, "The default currency of new wallets; null: the program's."]
     phone_region: Annotated[str | None, "The region of phone numbers with no `+`."]
-    minimum_balance: Annotated[Money | None, "The minimum balance of wallets that have none of their own."]
+    minimum_balance: Annotated[Money | None, "The minimum balance of wallets without their own."]
     timezone: Annotated[str | None, "The time zone of its days, an IANA name; null: UTC."]
 
 
@@ -620,7 +620,7 @@ class Parameter(TypedDict):
 
 
 class AnswerField(TypedDict):
-    """A field of an answer. Those of an object, and what is in an array, stand within it."""
+    """A field of an answer. It contains the fields of an object, and the items of an array."""
 
     name: str
     type: Literal["string", "integer", "boolean", "null", "array", "object", "any"]
@@ -641,7 +641,7 @@ class AnswerShape(TypedDict):
 
 
 class Example(TypedDict):
-    """A command line that works as it stands."""
+    """A command line that works unchanged."""
 
     line: str
     exit_code: int

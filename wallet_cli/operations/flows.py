@@ -1,4 +1,4 @@
-"""What went into a wallet and out of it by day, week or month: days of the ledger's time zone, weeks from Monday on."""
+"""Credits and debits of a wallet by day, week or month: days of the ledger's time zone, weeks from Monday."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from wallet_cli.operations.statements import Statement, Survey, head_answer
 UNITS = ("day", "week", "month")
 MAX_FLOWS = 1000
 MAX_DAYS = 100_000
-"""Of how many days the sums are kept at once: 270 years in which no day is without a transaction."""
+"""The most days with sums in memory: 270 years with a transaction on each day."""
 
 FEW_DAYS, FEW_WEEKS = 31, 26
-"""Up to so many days or weeks are told one by one, where nobody says otherwise."""
+"""Up to this many days or weeks are listed one by one by default."""
 
 
 class Flow(NamedTuple):
@@ -34,7 +34,7 @@ class Flow(NamedTuple):
 
 
 class Flows:
-    """Adds transactions up by day, as they come."""
+    """Adds transactions up by day, as they arrive."""
 
     def __init__(self, statement: Statement) -> None:
         self._zone = statement.zone
@@ -43,7 +43,7 @@ class Flows:
         self._day = Day("", 0, 0)
 
     def add(self, line: Transaction) -> None:
-        """Raises InvalidInput for more days than can be kept."""
+        """Add a transaction. Raises InvalidInput for too many days."""
         if not self._day.start_us <= line.at_us < self._day.end_us:
             self._day = day_of(line.at_us, self._zone)
             if len(self._days) >= MAX_DAYS:
@@ -56,14 +56,14 @@ class Flows:
         self._days[day] = flow
 
     def unit(self) -> str:
-        """How the days are best told, by how many they span."""
+        """The best unit for the span of the days."""
         if not self._days:
             return "day"
         span = (date.fromisoformat(max(self._days)) - date.fromisoformat(min(self._days))).days + 1
         return "day" if span <= FEW_DAYS else "week" if span <= 7 * FEW_WEEKS else "month"
 
     def by(self, unit: str) -> list[Flow]:
-        """From the first to the last that has a transaction, without a gap. Raises InvalidInput for too many."""
+        """The flows from the first to the last with a transaction, without gaps. Raises InvalidInput for too many."""
         found: dict[date, Flow] = {}
         for day in sorted(self._days):
             one, first = self._days[day], _first_of(date.fromisoformat(day), unit)
@@ -90,7 +90,7 @@ def _first_of(day: date, unit: str) -> date:
 
 
 def _each(found: Iterable[date], unit: str) -> Sequence[date]:
-    """Every first day from the earliest to the latest of these."""
+    """The first day of each unit, from the earliest to the latest of these."""
     days = sorted(found)
     firsts: list[date] = []
     day, last = (days[0], days[-1]) if days else (date.max, date.min)
@@ -108,7 +108,7 @@ def _each(found: Iterable[date], unit: str) -> Sequence[date]:
 
 
 def flow_answers(flows: Iterable[Flow], statement: Statement) -> list[Answer]:
-    """Each as JSON: `from`, which is its first day, its sums, and its closing balance."""
+    """Each as JSON: `from` (its first day), its sums, and its closing balance."""
     currency = statement.wallet.currency
     return [
         {
@@ -125,7 +125,7 @@ def flow_answers(flows: Iterable[Flow], statement: Statement) -> list[Answer]:
 
 
 def chart_answer(statement: Statement, survey: Survey, flows: Iterable[Flow], unit: str) -> Answer:
-    """All that a chart is drawn of: the fields of a statement's head, `by`, `curve` and `flows`."""
+    """All data of a chart: the fields of a statement's head, `by`, `curve` and `flows`."""
     currency = statement.wallet.currency
     curve = [{"at": format_time(each.at_us), "balance": format_minor(each.balance, currency)} for each in survey.curve]
     return head_answer(statement) | {"by": unit, "curve": curve, "flows": flow_answers(flows, statement)}

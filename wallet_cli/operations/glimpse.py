@@ -1,7 +1,7 @@
-"""The names that a ledger knows, for somebody who is typing one: users, wallets, holds, transactions, keys.
+"""The names in a ledger, for completion while typing: users, wallets, holds, transactions, keys.
 
-Each function takes the beginning of a name and answers a few that may be meant, with what they are. They read by
-indexes where there are any, and never long.
+Each function takes the beginning of a name and returns a few matches, with a description. They use indexes where there
+are any, and never take long.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ MOST = 100
 
 
 class Owner(NamedTuple):
-    """A user: the id, the number as one may type it here, the number in full, and the name."""
+    """A user: the id, the number as typed here, the full number, and the name."""
 
     id: int
     phone: str
@@ -22,7 +22,7 @@ class Owner(NamedTuple):
 
 
 class Owned(NamedTuple):
-    """A wallet, and whose it is."""
+    """A wallet and its owner."""
 
     id: int
     owner: Owner
@@ -31,14 +31,14 @@ class Owned(NamedTuple):
 
 
 class Look:
-    """A ledger that is looked at. What is not known of one has no names."""
+    """A ledger whose names are looked up. Unknown kinds have no names."""
 
     def users(self, begins: str) -> list[Owner]:
-        """Users whose number, id or name begins so."""
+        """Users whose number, id or name begins with this text."""
         raise NotImplementedError
 
     def wallets(self, begins: str) -> list[Owned]:
-        """Wallets of users whose number, id or name begins as what is before the slash."""
+        """Wallets of users whose number, id or name begins with the text before the slash."""
         raise NotImplementedError
 
     def holds(self, begins: str) -> list[tuple[str, str]]:
@@ -46,11 +46,13 @@ class Look:
         return []
 
     def transactions(self, begins: str) -> list[tuple[str, str]]:
-        """Ids of a wallet's transactions, the newest first, with their notes; with no wallet, the last of each."""
+        """Ids of a wallet's transactions, the newest first, with their notes; without a wallet, the last one of
+        each.
+        """
         return []
 
     def operators(self) -> list[str]:
-        """Names of operator keys that are good."""
+        """Names of valid operator keys."""
         return []
 
     def keys(self, wallet: str, begins: str) -> list[str]:
@@ -58,7 +60,7 @@ class Look:
         return []
 
     def currencies(self) -> list[str]:
-        """Those of wallets, and the ledger's own."""
+        """The currencies of wallets, and the ledger's."""
         return []
 
 
@@ -145,14 +147,14 @@ OWNER = (
     " ELSE u.phone_e164 END, u.phone_e164, u.name"
 )
 LAST = "\U0010ffff"
-"""No text goes on with a character that comes after it."""
+"""No character of a text comes after it."""
 
 AFTER_DIGITS = ":"
-"""No number goes on with a character that comes after it."""
+"""No character of a number comes after it."""
 
 
 def _whose(begins: str) -> tuple[str, Sequence[Any]]:
-    """The condition on users whose number, id or name begins so."""
+    """The condition on users whose number, id or name begins with this text."""
     end = begins + AFTER_DIGITS
     if not begins:
         return "1 = 1", ()
@@ -166,11 +168,11 @@ def _whose(begins: str) -> tuple[str, Sequence[Any]]:
 
 
 def names_of(owner: Owner) -> tuple[str, ...]:
-    """What a user may be called, the usual first."""
+    """The names for a user, the usual one first."""
     return (owner.phone, owner.e164, str(owner.id), f"id:{owner.id}", *([owner.name] if owner.name else []))
 
 
 def names_of_wallet(wallet: Owned) -> list[str]:
-    """What a wallet may be called."""
+    """The names for a wallet."""
     short = names_of(wallet.owner) if wallet.type == "main" else ()
     return [*short, *(f"{name}/{wallet.type}" for name in names_of(wallet.owner)), f"w{wallet.id}"]

@@ -1,7 +1,7 @@
-"""When a ledger was last verified and backed up, as far as this user's programs know: a small file a ledger.
+"""When this user's programs last verified and backed up a ledger: one small file for each ledger.
 
-It is kept in the user's state folder, not in the ledger: commands that read change nothing there. Nothing hangs on it
-but what `wallet doctor` says.
+It is in the user's state folder, not in the ledger, because reading commands change nothing there. Only `wallet doctor`
+uses it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _file_of(ledger_id: str) -> Path:
 
 
 def note(ledger_id: str, what: str) -> None:
-    """Remember that `what` was done now. Where that cannot be written, it is left out."""
+    """Record that `what` was done now; skipped if it cannot be written."""
     with suppress(OSError):
         file = _file_of(ledger_id)
         known = read(ledger_id) | {what: time.time_ns() // 1000}
@@ -36,7 +36,7 @@ def note(ledger_id: str, what: str) -> None:
 
 
 def read(ledger_id: str) -> dict[str, int]:
-    """What is known of a ledger: the moments, in microseconds since 1970, by VERIFIED and BACKED_UP."""
+    """The recorded times of a ledger, in microseconds since 1970, by VERIFIED and BACKED_UP."""
     try:
         found = json.loads(_file_of(ledger_id).read_text("utf-8"))
     except (OSError, ValueError):

@@ -1,11 +1,12 @@
-"""Seals: what a ledger held at a moment, in one signed hash; and receipts, with which a customer proves a transaction.
+"""Seals: the content of a ledger at a moment in one signed hash; and receipts, with which a customer proves a
+transaction.
 
 A seal is a file of JSON lines. The first is its head, signed with Ed25519: the ledger's id, the time, counts, and the
-root of a Merkle tree (domain/merkle.py) over the lines that follow, one for each user, wallet and operator key, with
-what never changes about it. A wallet's line has its last hash and the root of a tree over the hashes of all its
+root of a Merkle tree (domain/merkle.py) over the other lines: one for each user, wallet and operator key, with the
+fields that never change. A wallet's line has its last hash and the root of a tree over the hashes of all its
 transactions, so a receipt needs none of the others.
 
-The head alone, printed or sent to somebody, is enough to hold a keeper to it; the whole file lets `verify` name what
+The head alone, printed or sent to somebody, is enough to prove a later change; with the whole file, `verify` names what
 differs.
 """
 
@@ -31,13 +32,13 @@ from wallet_cli.storage.folders import make_folder
 
 VERSION = 1
 KEY_FILE = "seal.key"
-TAKE_YOURS = "it was changed: take the one that you kept"
+TAKE_YOURS = "it was changed: use your own copy"
 
 Leaf = dict[str, Any]
 
 
 class Sealed(NamedTuple):
-    """A seal as it is in a file: its head, and its lines as they stand there."""
+    """A seal as in its file: its head, and its lines unchanged."""
 
     head: Answer
     lines: Sequence[str]
@@ -48,11 +49,11 @@ def canonical(data: Mapping[str, Any]) -> str:
     return json.dumps(data, separators=(",", ":"), sort_keys=True)
 
 
-# Making one.
+# Making a seal.
 
 
 def seal(ledger: Ledger) -> Sealed:
-    """Verify the whole ledger, and seal what it holds now. Raises Damaged where it is not whole, MissingPackage."""
+    """Verify the whole ledger, and seal its present content. Raises Damaged, MissingPackage."""
     verify(ledger)
     with ledger.store.snapshot():
         ledger.must_be_whole()
@@ -70,7 +71,7 @@ def seal(ledger: Ledger) -> Sealed:
 
 
 def text_of(sealed: Sealed) -> str:
-    """A seal as its file has it."""
+    """The text of a seal's file."""
     return "".join(f"{line}\n" for line in (canonical(sealed.head), *sealed.lines))
 
 
@@ -118,11 +119,11 @@ def _key_leaf(key: ApiKey) -> Leaf:
     }
 
 
-# The key that signs.
+# The signing key.
 
 
 def public_key() -> str:
-    """The public half of this user's key, in hex; made once. Raises MissingPackage, or StorageError."""
+    """The public half of this user's key, in hex; created once. Raises MissingPackage, or StorageError."""
     return str(_private_key().public_key().public_bytes_raw().hex())
 
 
@@ -146,7 +147,9 @@ def _private_key() -> Any:
     try:
         return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(text))
     except ValueError:
-        raise InvalidInput(f"this is no key for seals: {path}", hint="put the right one back, or remove it") from None
+        raise InvalidInput(
+            f"this is not a key for seals: {path}", hint="put the right one back, or remove it"
+        ) from None
 
 
 def _is_signed(head: Mapping[str, Any]) -> bool:
@@ -162,15 +165,15 @@ def _is_signed(head: Mapping[str, Any]) -> bool:
     return True
 
 
-# Looking at one.
+# Checking a seal.
 
 
 def read(path: str) -> Sealed:
-    """A seal from its file. Raises InvalidInput for what is none, was changed, or is not signed by this user's key."""
+    """A seal from its file. Raises InvalidInput if it is not a seal, was changed, or is signed by another key."""
     try:
         text = Path(path).expanduser().read_text("utf-8")
     except UnicodeDecodeError:
-        raise InvalidInput(f"this is no seal: {path}", hint="`wallet seal FILE` makes one") from None
+        raise InvalidInput(f"this is not a seal: {path}", hint="make one: wallet seal FILE") from None
     except OSError as error:
         raise InvalidInput(f"cannot read {path}: {error.strerror}", hint="check the name") from None
     first, *lines = text.splitlines() or [""]
@@ -179,24 +182,24 @@ def read(path: str) -> Sealed:
     except (ValueError, RecursionError):
         head = None
     if not isinstance(head, dict) or head.get("seal") != VERSION:
-        raise InvalidInput(f"this is no seal: {path}", hint="`wallet seal FILE` makes one")
+        raise InvalidInput(f"this is not a seal: {path}", hint="make one: wallet seal FILE")
     ours = public_key()
     if not _is_signed(head):
         raise InvalidInput(f"the signature of this seal is wrong: {path}", hint=TAKE_YOURS)
     if head["public_key"] != ours:
         raise InvalidInput(
             f"this seal is signed by another key: {shown(str(head['public_key']))}",
-            hint=f"this user's is {ours}; check with whoever made it, and put their {KEY_FILE} in place",
+            hint=f"this user's is {ours}; check with the person who made it, and use their {KEY_FILE}",
         )
     if merkle.root(merkle.leaf_hash(line.encode()) for line in lines).hex() != head["root"]:
-        raise InvalidInput(f"the lines of this seal are not those that were signed: {path}", hint=TAKE_YOURS)
+        raise InvalidInput(f"the lines of this seal are not the signed ones: {path}", hint=TAKE_YOURS)
     return Sealed(head, lines)
 
 
 def verify_against(ledger: Ledger, sealed: Sealed) -> Answer:
-    """Verify the ledger, and that all that was sealed is still there: as `verify` answers, and `sealed_at`.
+    """Verify the ledger, and that everything in the seal is still there: answers as `verify`, and with `sealed_at`.
 
-    Raises Damaged for the ledger itself, and StorageError, naming the first thing, where it lacks or changed something.
+    Raises Damaged for the ledger itself, and StorageError with the first thing that is missing or changed.
     """
     if sealed.head["ledger"] != ledger.store.ledger_id():
         raise InvalidInput(f"this seal is of another ledger: {sealed.head['ledger']}", hint="check --db, and the seal")
@@ -209,38 +212,38 @@ def verify_against(ledger: Ledger, sealed: Sealed) -> Answer:
             if wrong is not None:
                 raise StorageError(
                     f"{wrong}, as it was sealed at {sealed.head['at']}",
-                    hint="an older ledger was put in place, or it was changed; `wallet restore FILE` takes a backup",
+                    hint="an older ledger is in its place, or it was changed; restore a backup: wallet restore FILE",
                     sealed=leaf,
                 )
     return answer | {"sealed_at": sealed.head["at"], "root": sealed.head["root"]}
 
 
 def _against(ledger: Ledger, leaf: Leaf, keys: Mapping[str, Leaf]) -> str | None:
-    """What the ledger has not, of what a line of a seal says; None where all of it is there."""
+    """What the ledger lacks of a line of a seal; None if it has all of it."""
     if leaf["leaf"] == "key":
-        return None if keys.get(leaf["name"]) == leaf else f"the operator key {leaf['name']} is not there"
+        return None if keys.get(leaf["name"]) == leaf else f"the operator key {leaf['name']} is missing"
     if leaf["leaf"] == "user":
         user = ledger.store.user_by_id(leaf["id"])
-        return None if user is not None and _user_leaf(user) == leaf else f"user {leaf['id']} is not there"
+        return None if user is not None and _user_leaf(user) == leaf else f"user {leaf['id']} is missing"
     wallet, name = ledger.store.wallet(leaf["id"]), format_wallet_id(leaf["id"])
     if wallet is None:
-        return f"wallet {name} is not there"
+        return f"wallet {name} is missing"
     seq = leaf["transactions"]
     last = ledger.store.transaction(wallet.id, seq) if seq else hash_chain.unopened(wallet)
     if last is None:
-        return f"transaction {leaf['id']}-{seq} is not there"
+        return f"transaction {leaf['id']}-{seq} is missing"
     now = _wallet_leaf(wallet, [])
     same = all(now[each] == leaf[each] for each in ("user_id", "type", "currency", "exponent", "created_at"))
-    return None if same and last.hash.hex() == leaf["head"] else f"wallet {name} with {seq} transactions is not there"
+    return None if same and last.hash.hex() == leaf["head"] else f"wallet {name} with {seq} transactions is missing"
 
 
 # Receipts.
 
 
 def receipt(ledger: Ledger, id_: TransactionId, sealed: Sealed) -> Answer:
-    """What a customer can check with no ledger: the transaction, its place in the chain, and the way to the seal.
+    """What a customer can check without the ledger: the transaction, its place in the chain, and the proof to the seal.
 
-    Raises TransactionNotFound, and InvalidInput where the seal is older than the transaction, or of another ledger.
+    Raises TransactionNotFound, and InvalidInput if the seal is older than the transaction, or for another ledger.
     """
     if sealed.head["ledger"] != ledger.store.ledger_id():
         raise InvalidInput(f"this seal is of another ledger: {sealed.head['ledger']}", hint="check --db, and the seal")
@@ -274,7 +277,7 @@ def receipt(ledger: Ledger, id_: TransactionId, sealed: Sealed) -> Answer:
 
 
 def write(text: str, path: Path) -> None:
-    """Write a new file that only its owner may read, whole or not at all. Raises InvalidInput, or StorageError."""
+    """Write a new file that only its owner may read, completely or not at all. Raises InvalidInput, or StorageError."""
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         make_folder(path.parent)
@@ -288,8 +291,8 @@ def write(text: str, path: Path) -> None:
         finally:
             new.unlink()
     except FileExistsError:
-        raise InvalidInput(f"there is a file of that name: {path}", hint="give another name") from None
+        raise InvalidInput(f"there is already a file with that name: {path}", hint="give another name") from None
     except OSError as error:
         raise StorageError(
-            f"cannot write {path}: {error.strerror}", hint=hint_of(error, "name another folder")
+            f"cannot write {path}: {error.strerror}", hint=hint_of(error, "give another folder")
         ) from None

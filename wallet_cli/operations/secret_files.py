@@ -1,4 +1,4 @@
-"""Secrets that are made once and kept in a file that only its owner may use."""
+"""Secrets that are created once and kept in a file that only its owner may use."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from wallet_cli.storage.folders import make_folder
 
 
 def kept_secret(path: Path, make: Callable[[], str], otherwise: str = "check its folder") -> str:
-    """The secret kept at `path`; where there is none yet, the one that `make` gives.
+    """The secret in the file `path`; if there is none yet, the one that `make` returns.
 
-    It is written under another name first, so that no reader sees half of it. Raises InvalidInput where others may use
-    the file or it is not text, and StorageError where it cannot be read or made; then `otherwise` is what to do.
+    It is written under another name first, so that no reader sees a part. Raises InvalidInput if others may use the
+    file or it is not text, and StorageError with the hint `otherwise` if it cannot be read or created.
     """
     try:
         if not path.exists():
@@ -27,7 +27,7 @@ def kept_secret(path: Path, make: Callable[[], str], otherwise: str = "check its
                 file.flush()
                 os.fsync(fd)
             try:
-                os.link(new, path)  # fails if another process was first, whose secret then holds
+                os.link(new, path)  # fails if another process was first: then its secret counts
             except FileExistsError:
                 pass
             finally:
@@ -35,10 +35,10 @@ def kept_secret(path: Path, make: Callable[[], str], otherwise: str = "check its
         with path.open("rb") as file:
             wrong = exposed(os.fstat(file.fileno()))
             if wrong is not None:
-                raise InvalidInput(f"the file of a secret {wrong}: {path}", hint=f"chmod 600 {path}")
+                raise InvalidInput(f"the secret's file {wrong}: {path}", hint=f"chmod 600 {path}")
             return file.read().decode("utf-8")
     except UnicodeDecodeError:
-        raise InvalidInput(f"the file of a secret is not text: {path}", hint="remove it") from None
+        raise InvalidInput(f"the secret's file is not text: {path}", hint="remove it") from None
     except OSError as error:
         hint = hint_of(error, otherwise)
-        raise StorageError(f"cannot keep a secret: {error.strerror}: {path}", hint=hint) from None
+        raise StorageError(f"cannot write a secret: {error.strerror}: {path}", hint=hint) from None

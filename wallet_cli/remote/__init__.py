@@ -1,4 +1,4 @@
-"""A ledger on another machine: a `wallet serve` there answers what a command asks (api.py)."""
+"""A ledger on another machine: a `wallet serve` there answers the requests of commands (api.py)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from wallet_cli.settings import SERVER_SCHEMES, Settings
 
 
 def is_remote(db: str) -> bool:
-    """Whether the setting `db` names a server to ask."""
+    """Whether the setting `db` names a server."""
     scheme, separator, _ = db.partition("://")
     return bool(separator) and scheme.lower() in SERVER_SCHEMES
 
 
 @contextmanager
 def open_remote(settings: Settings) -> Iterator[LedgerApi]:
-    """The ledger behind the address in the setting `db`; nobody is called before something is asked.
+    """The ledger at the address in the setting `db`. No connection is made before the first request.
 
     Raises InvalidInput for an address or a token that cannot be used.
     """
@@ -27,6 +27,6 @@ def open_remote(settings: Settings) -> Iterator[LedgerApi]:
     except ImportError as error:
         from wallet_cli.installing import missing
 
-        raise missing("a ledger on another machine needs", error, "remote") from None
+        raise missing("a remote ledger needs", error, "remote") from None
     with Server.of(settings) as server:
         yield RemoteLedger(settings, server)

@@ -1,4 +1,4 @@
-"""What everything that is asked of a server needs: the server, the ledger's time zone, and wallets by their names."""
+"""The common part of all requests to a server: the server, the ledger's time zone, and wallets by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wallet_cli.settings import Settings
 class Client:
     def __init__(self, settings: Settings, server: Server) -> None:
         self.settings = settings
-        """Those of here alone: what nobody chose is for the server to say."""
+        """Only the settings of this machine; the server decides the rest."""
         self.server = server
 
     @cached_property
@@ -28,7 +28,7 @@ class Client:
         return Policy(zone=answer["timezone"] or UTC_NAME).tz
 
     def zone(self) -> tzinfo:
-        """The time zone of the ledger's days, and of times with no offset; the server is asked once, when needed."""
+        """The time zone of the ledger's days, and of times without an offset; requested once, when needed."""
         return self._zone
 
     def now_us(self) -> int:
@@ -37,14 +37,14 @@ class Client:
 
     @property
     def region(self) -> str | None:
-        """The country of numbers with no `+`, where somebody chose one here; else the server's rules."""
+        """The country of numbers with no `+`, if chosen here; else the server's setting counts."""
         return self.settings.given("phone_region")
 
     def find_user(self, name: UserName) -> Answer:
         return self._get("/lookup/user", user=user_text(name), region=self.region)
 
     def find_wallet(self, ref: TypedWallet) -> Wallet:
-        """What never changes of a wallet: id, owner, type and currency. The rest is not to be relied on."""
+        """A wallet by its fields that never change: id, owner, type and currency. Do not use the others."""
         return known_wallet(self.wallet(ref))
 
     def wallet(self, ref: TypedWallet, at: str | None = None) -> Answer:
@@ -65,7 +65,7 @@ class Client:
 
 
 def user_text(name: UserName) -> str:
-    """A USER, as it is written."""
+    """The text of a USER."""
     return f"id:{name.id}" if isinstance(name, UserId) else name.typed
 
 
@@ -74,7 +74,7 @@ def known_wallet(found: Answer) -> Wallet:
 
 
 def told_currency(wallet: Answer) -> Currency:
-    """The currency of a wallet that a server answered with: the server's tables may be of another year."""
+    """The currency of a wallet in a server's answer: the server's tables may be of another year."""
     return parse_told(wallet["currency"], wallet["balance"])
 
 
@@ -84,7 +84,7 @@ def ids(wallet: Wallet) -> dict[str, Any]:
 
 
 def bounds_of(period: Period) -> dict[str, str | None]:
-    """A period as a server reads it: `from` and `to`, in UTC, an end as the last moment inside."""
+    """A period for a server: `from` and `to`, in UTC, an end as the last moment inside."""
     return {
         "from": None if period.start_us is None else format_time(period.start_us),
         "to": None if period.end_us is None else format_end(period.end_us),

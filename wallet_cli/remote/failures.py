@@ -1,4 +1,4 @@
-"""From what a server answers to the errors of this program: the same classes, and so the same exit codes."""
+"""From a server's answer to the errors of this program: the same classes, and so the same exit codes."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def _tree(root: type[WalletError]) -> Iterator[type[WalletError]]:
 
 
 def _by_code() -> dict[str, type[WalletError]]:
-    """The class of each code: where two have one, the one nearer to the root."""
+    """The class of each code; if two have the same code, the one nearer to the root."""
     found: dict[str, type[WalletError]] = {}
     for each in _tree(WalletError):
         if each.__module__ == errors.__name__ and "code" in each.__dict__:
             found.setdefault(each.code, each)
     return found | {
-        # What only HTTP has.
+        # Codes that only HTTP has.
         "too_large": InvalidInput,
         "request_timeout": Busy,
     }
 
 
 OTHER_VERSION = {"not_found", "method_not_allowed", "unsupported_media_type"}
-"""Nothing that this program asks for is answered so, unless the server does not know it."""
+"""This program's requests get these codes only if the server does not know them."""
 
 BY_STATUS: dict[int, type[WalletError]] = {
     400: InvalidInput,
@@ -56,7 +56,7 @@ BY_STATUS: dict[int, type[WalletError]] = {
 
 
 def error_of(status: int, answer: dict[str, Any], url: str, mentions: str = "[]") -> WalletError:
-    """The error that the envelope of a failure tells of; `mentions` is what its header Wallet-Mentions says."""
+    """The error in the envelope of a failure; `mentions` is its header Wallet-Mentions."""
     code, message, hint, details = (answer.get(name) for name in ("code", "message", "hint", "details"))
     if not isinstance(code, str) or not isinstance(message, str):
         return not_a_server(status, url)
@@ -74,9 +74,9 @@ def error_of(status: int, answer: dict[str, Any], url: str, mentions: str = "[]"
 
 
 def _parts(message: str, mentions: str) -> tuple[str | Mention, ...]:
-    """The message, with the wallets that it speaks of where the server says that they stand (see web/messages.py).
+    """The message, with the wallets at the positions that the server gives (see web/messages.py).
 
-    Without them where that is not so: it is only about what they are called.
+    Without them if the positions are wrong: they only concern the names of the wallets.
     """
     parts: list[str | Mention] = []
     end = 0
@@ -94,13 +94,13 @@ def _parts(message: str, mentions: str) -> tuple[str | Mention, ...]:
 
 def other_version(url: str) -> StorageError:
     return StorageError(
-        f"the server at {url} does not know what it is asked: it is of another version",
-        hint="wallet --version says which one this is; upgrade the older one",
+        f"the server at {url} does not know this request: it has another version",
+        hint="compare with wallet --version, and upgrade the older one",
     )
 
 
 def not_a_server(status: int, url: str) -> StorageError:
     return StorageError(
-        f"what answers at {url} is not `wallet serve`: HTTP status {status}, and no answer of its form",
-        hint="check WALLET_DB; or what stands between, such as a proxy, answers in its place",
+        f"the server at {url} is not `wallet serve`: HTTP status {status}, and not its kind of answer",
+        hint="check WALLET_DB; or a proxy in between answers in its place",
     )

@@ -1,7 +1,7 @@
-"""The names that a ledger on another machine knows, for somebody who is typing one (operations/glimpse.py).
+"""The names in a ledger on another machine, for completion while typing (operations/glimpse.py).
 
-By the standard library alone: the HTTP library takes longer to load than an answer may take. The rules are those of
-server.py: a token goes to the host that it is for, certificates are checked, nothing is followed. There is one try.
+It uses the standard library only: the HTTP library takes longer to load than an answer may take. The rules are those of
+server.py: a token goes only to its host, certificates are checked, redirects are not followed. There is one try.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PAGE = 1000
 
 
 class RemoteLook(Look):
-    """What the first thousand users and wallets are called. Raises whatever goes wrong."""
+    """The names of the first thousand users and wallets. Raises any error."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -1,10 +1,10 @@
-"""Reading transactions in, by way of a server: the file is read here, and its lines are sent in parts.
+"""Importing over a server: the file is read here, and its lines are sent in parts.
 
-Line numbers, keys (the digest of the whole file and the number) and sums are the file's, whatever the parts are, and
-so an import that was begun here goes on there, and the other way round. A part may be sent again, as each line may;
-what a try did whose answer was lost then counts as read before.
+Line numbers, keys (the digest of the whole file and the number) and sums are those of the file, whatever the parts are.
+So an import that began here can continue on the server's machine, and the other way round. A part may be sent again,
+like each line; the work of a try whose answer was lost then counts as replayed.
 
-All lines or none, and a dry run, are one turn of the server, and so one part: a file that is larger is refused.
+An atomic import, and a dry run, are one turn of the server, and so one part: a larger file is refused.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PART_TYPE = "application/x-ndjson"
 PART_LINES = imports.BATCH_LINES
 PART_BYTES = 1024 * 1024
 WHOLE_BYTES = 7 * 1024 * 1024
-"""The most that a server takes at once is 8 MiB, with what goes before the lines."""
+"""A server accepts at most 8 MiB at once, with the head before the lines."""
 
 TIMES = ("at", "created_at", "expires_at", "ended_at")
 
@@ -54,7 +54,7 @@ def run(ledger: Client, source: BinaryIO, job: Job) -> Answer:
 
 
 class RemoteLook:
-    """The server looks lines up: each is asked about without what the answer does not depend on."""
+    """The server looks lines up; fields on which the answer does not depend are not sent."""
 
     def __init__(self, ledger: Client) -> None:
         self._ledger = ledger
@@ -68,7 +68,7 @@ class RemoteLook:
             try:
                 part = _written(line._replace(fields=fields), self._ledger.zone)
             except InvalidInput:
-                continue  # its line is told so
+                continue  # its line gets an error later
             if size + len(part) > PART_BYTES:
                 yield from self._found(numbers, written, prefix)
                 written, numbers, size = [], [], 0
@@ -103,7 +103,7 @@ COMPARED = ("wallet", "amount", "kind", "at", "note")
 
 
 class RemoteRun(imports.ImportRun):
-    """An import of which this side reads the lines and counts, and the server does the rest."""
+    """An import in which this side reads the lines and counts the results, and the server does the rest."""
 
     def __init__(
         self, ledger: Client, looked: Looked, options: Options, report: Report, before_commit: Callable[[], None]
@@ -122,18 +122,18 @@ class RemoteRun(imports.ImportRun):
         }
         self._waiting: list[Line | Refused] = []
         self._written: list[bytes] = []
-        """The lines that wait to be sent, as they will be."""
+        """The waiting lines, in the form in which they are sent."""
         self._size = 0
 
     def _works(self) -> dict[str, imports.Work]:
         return dict.fromkeys(("transaction", "user", "wallet", "hold", "state"), self._keep)
 
     def _end_restore(self, line: Line) -> None:
-        """The server is told of the end behind all that comes before it."""
+        """The end is sent after everything before it."""
         self._keep([line])
 
     def take_settings(self, settings: Mapping[str, str | None]) -> None:
-        """They go with each part: a ledger takes them while it is empty."""
+        """The settings go with each part: a ledger accepts them while it is empty."""
         self._told["ledger"] = {name: value for name, value in settings.items() if value is not None}
 
     def _keep(self, batch: Sequence[Line]) -> None:
@@ -164,19 +164,19 @@ class RemoteRun(imports.ImportRun):
     def _make_room(self) -> None:
         if self._whole:
             raise InvalidInput(
-                f"remotely, --atomic and --dry-run are for files of at most {WHOLE_BYTES // 2**20} MiB",
-                hint="without them it can be sent in parts: a line is applied once, however often it is read",
+                f"over a server, --atomic and --dry-run take files of at most {WHOLE_BYTES // 2**20} MiB",
+                hint="leave them out: then the file is sent in parts, and each line is applied only once",
             )
         self.flush()
 
     def _refuse(self, line: Line, error: WalletError) -> None:
-        """What is refused here is told in its turn, between what the server refuses."""
+        """Lines refused here are reported in order, among those that the server refuses."""
         self._waiting.append((line, error))
         if not self._whole and len(self._waiting) > 2 * PART_LINES:
             self.flush()
 
     def flush(self) -> None:
-        """Send the lines that wait, and tell what was refused, in the order of the file."""
+        """Send the waiting lines, and report the refused ones, in the order of the file."""
         waiting, lines = self._waiting, self._written
         self._sending = len(waiting)
         self._waiting, self._written, self._size = [], [], 0
@@ -208,7 +208,7 @@ class RemoteRun(imports.ImportRun):
         return answer
 
     def _prefix_for(self, lines: Iterable[Line]) -> str:
-        """The digest of the file is worked out where a line needs it for its key."""
+        """The digest of the file is computed when a line needs it for its key."""
         needed = any(line.record == "transaction" and line.fields.keys().isdisjoint({"key", "id"}) for line in lines)
         return self._prefix or (self._make_prefix() if needed else "")
 
@@ -221,14 +221,14 @@ class RemoteRun(imports.ImportRun):
 
 
 def _written(line: Line, zone: Zone) -> bytes:
-    """A line as it is sent: JSON, with its times in UTC. Raises InvalidInput for a time that is none here."""
+    """A line as it is sent: JSON, with times in UTC. Raises InvalidInput for a time that does not exist here."""
     fields: dict[str, Any] = {"record": line.record} | line.fields
     for name in TIMES:
         if isinstance(fields.get(name), str):
             fields[name] = _in_utc(fields[name], zone)
     try:
         return f"{json_of(fields)}\n".encode()
-    except UnicodeEncodeError:  # half of a surrogate pair: the server says what is wrong with it
+    except UnicodeEncodeError:  # half of a surrogate pair: the server reports the error
         return f"{json_of(fields, ascii_only=True)}\n".encode()
 
 
@@ -240,12 +240,12 @@ def _in_utc(text: str, zone: Zone) -> str:
     try:
         parse_start(text, UTC)
     except InvalidInput:
-        return text  # no time anywhere: the server says so, in its turn
+        return text  # not a time anywhere: the server reports it, in order
     raise here
 
 
 def json_of(value: Any, *, ascii_only: bool = False) -> str:
-    """JSON text of what imports/reading.py made of a line: a Fraction as the number that it was."""
+    """JSON text of a line from imports/reading.py: a Fraction as its original number."""
     return "".join(_json_parts(value, ascii_only))
 
 

@@ -1,8 +1,8 @@
-"""The ledger behind a `wallet serve`: each thing that may be asked is a request or two.
+"""The ledger behind a `wallet serve`: each operation is one or two requests.
 
-The server decides. Read and refused here is only what could not be sent: a key, which has to be right before it is sent
-once; a time, whose zone is the ledger's here and UTC there; an empty parameter of a URL, which counts as not given; and
-texts that a body may not have at all, so that they are refused in words for people.
+The server decides. This code refuses only what cannot be sent: a key, which must be right before its first use; a time,
+whose zone is the ledger's here and UTC there; an empty URL parameter, which would count as not given; and texts that a
+JSON body cannot have, so that their error is readable.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ CHANGES = {ACTIVE: "unfreeze", FROZEN: "freeze", CLOSED: "close"}
 EXPORTS = ("application/x-ndjson", "text/csv", "text/plain")
 
 VERIFY_PATIENCE_S = 3600.0
-"""How long a whole ledger may take to be worked out again."""
+"""How long verifying a whole ledger may take."""
 
 
 class RemoteLedger(Client, LedgerApi):
@@ -62,7 +62,7 @@ class RemoteLedger(Client, LedgerApi):
             check_name(name)
         body = {"phone_number": phone_number, "name": name, "phone_region": self.region}
         try:
-            # Only who accepts a user that is there may be told of the one that a lost try made.
+            # Only with `exist_ok` may the answer be the user that a lost try created.
             return self._post("/users", body, key=key, again=exist_ok)
         except UserExists:
             if not exist_ok:
@@ -126,9 +126,7 @@ class RemoteLedger(Client, LedgerApi):
 
     def add(self, wallet: TypedWallet, amount: str, **entry: Unpack[Entry]) -> Answer:
         if entry.get("reset_time"):
-            raise InvalidInput(
-                "a wallet's time is reset where the ledger is, not over HTTP", hint="run it on the server"
-            )
+            raise InvalidInput("a wallet's time cannot be reset over HTTP", hint="run it on the server")
         more, at = _checked(entry), entry.get("at")
         moment = None if at is None else format_time(time_of(at, entry.get("key"), self.zone, self.now_us))
         found = self.find_wallet(wallet)
@@ -160,7 +158,7 @@ class RemoteLedger(Client, LedgerApi):
         @cache
         def path() -> str:
             found = self.find_wallet(wallet)
-            filter_of(wanted, found)  # an empty one cannot be sent
+            filter_of(wanted, found)  # an empty filter cannot be sent
             return f"/transactions/get/{found.user_id}/{found.id}"
 
         return _filled(self._paged("transactions", path, parse_cursor, **query), text)
@@ -245,7 +243,7 @@ class RemoteLedger(Client, LedgerApi):
         return self._post("/keys", {"name": check_operator_name(name), "read_only": read_only})
 
     def revoke_key(self, name: str) -> Answer:
-        # A key that is revoked stays so, from the first time on: it may be sent again.
+        # Revoking twice changes nothing: it may be sent again.
         return self._post("/keys/revoke", {"name": check_operator_name(name)}, again=True)
 
     def keys(self) -> list[Answer]:
@@ -276,16 +274,16 @@ class RemoteLedger(Client, LedgerApi):
         check_cursor: Callable[[str], object] = parse_after,
         **query: str | None,
     ) -> Paged:
-        """The list called `name` at a path, which is asked for when the list is."""
+        """The list called `name` at a path, requested when it is read."""
 
         def page(limit: int, cursor: str | None, counted: bool) -> Answer:
-            if cursor == "":  # which cannot be sent
+            if cursor == "":  # an empty cursor cannot be sent
                 check_cursor(cursor)
             part = {"limit": str(limit), "cursor": cursor, "count": "true" if counted else None}
             return self._get(path(), **query, **part)
 
         def rest(cursor: str | None) -> Iterator[Answer]:
-            """A page may have fewer than it was asked for, or none, and there may be more behind it all the same."""
+            """A page may have fewer rows than requested, or none, even if more pages follow."""
             while True:
                 found = page(MAX_LIMIT, cursor, False)
                 yield from found[name]
@@ -314,7 +312,9 @@ def _filled(raw: Paged, text: str | None) -> Paged:
 
 
 def _with_notes(every: Paged) -> Paged:
-    """Those that have a note: what an empty text is in. In a URL, an empty parameter counts as not given."""
+    """Transactions with a note: an empty search text matches these. In a URL, an empty parameter counts as not
+    given.
+    """
 
     def rest(cursor: str | None) -> Iterator[Answer]:
         return (each for each in every.rest(cursor) if each["note"] is not None)
@@ -330,7 +330,7 @@ def _with_notes(every: Paged) -> Paged:
 
 
 def _checked(noted: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that go with a transaction or a hold, checked, and so is the key, which goes in a header."""
+    """The checked optional fields of a transaction or a hold; the key, also checked, goes in a header."""
     note, meta = noted.get("note"), noted.get("meta")
     check_texts(note, noted.get("key"), meta)
     return {"note": note, "meta": meta or None}

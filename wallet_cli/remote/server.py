@@ -1,13 +1,12 @@
-"""One server, asked over HTTP: what is sent, how long is waited, and what may be sent again.
+"""Requests to one server over HTTP: what is sent, how long to wait, and what may be sent again.
 
-A request goes out again only where that cannot do anything twice: one that reads, one that has a key which was there
-before its first try, one whose repetition changes nothing, or one that never left because there was no connection.
-A key is never made up here: it would stand in the transaction for ever, and no file has such keys. So a write with no
-key whose answer is lost is told as that: its outcome is unknown.
+A request is sent again only if that cannot do anything twice: it reads, it has a key from before its first try, its
+repetition changes nothing, or it never left because there was no connection. Keys are never invented here: one would
+stay in the transaction for ever. So if the answer to a write without a key is lost, its outcome is reported as unknown.
 
-The certificate of a server is always checked, a token goes to the host that it is for and over an open line to nobody
-but this machine itself, and redirects are told, not followed. Answers are asked for as they are, with no encoding: what
-comes with gzip all the same is unpacked here, piece by piece, and no further than an answer may be long.
+The certificate of a server is always checked. A token is sent only to its host, and unencrypted only to this machine.
+Redirects are reported, not followed. Requests ask for unencoded answers; a gzip answer is unpacked here, in pieces, up
+to the limit on answers.
 """
 
 from __future__ import annotations
@@ -37,14 +36,14 @@ from wallet_cli.settings import Settings
 API = "/api/v1"
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_MARGIN_S = 15.0
-"""How much longer than for a turn an answer is waited for."""
+"""How much longer than the wait for a turn to wait for an answer."""
 
 MAX_TRIES = 5
 FIRST_PAUSE_S = 0.2
 MAX_PAUSE_S = 5.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_PIECE_BYTES = 65_536
-"""How much of a gzip is unpacked at a time."""
+"""How much of a gzip to unpack at a time."""
 
 GZIP = 16 + zlib.MAX_WBITS
 PLAIN = ("", "identity")
@@ -55,25 +54,25 @@ Query = Mapping[str, str | None]
 
 
 class NotSent(Exception):
-    """There was no connection, so nothing was asked."""
+    """There was no connection, so nothing was sent."""
 
 
 class Lost(Exception):
-    """The connection broke, or no answer came in time: whether it was done is not known."""
+    """The connection broke, or no answer came in time: the outcome is unknown."""
 
 
 class Unavailable(Exception):
-    """The server, or what stands before it, answers that it cannot now."""
+    """The server, or a proxy before it, answers that it is not available now."""
 
     def __init__(self, error: WalletError, after_s: float) -> None:
         super().__init__(error.message)
         self.error = error
         self.after_s = after_s
-        """How long it asks to be left alone."""
+        """How long it asks to wait."""
 
 
 class Call(NamedTuple):
-    """What is asked. `again` says that it may be sent twice; `patience_s` bounds the wait for the answer."""
+    """A request. `again`: it may be sent twice. `patience_s` limits the wait for the answer."""
 
     method: str
     path: str
@@ -86,14 +85,14 @@ class Call(NamedTuple):
 
 
 class Server:
-    """A server's address and a way to ask it; a context manager, which closes the connections."""
+    """A server's address and the requests to it; a context manager, which closes the connections."""
 
     def __init__(self, url: str, client: httpx.Client, lock_timeout_s: float) -> None:
         self.url = url
         self._client = client
         self._lock_timeout_s = lock_timeout_s
         self._line: Any = None
-        """The connection, as the HTTP library has it."""
+        """The connection of the HTTP library."""
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -108,7 +107,7 @@ class Server:
         token = settings.token_for(host_of(url) or "")
         if token is not None:
             if not re.fullmatch(r"[!-~]+", token):
-                raise InvalidInput("the token is not one: it has spaces, or characters that none has")
+                raise InvalidInput("the token is not valid: it has spaces or other invalid characters")
             headers["Authorization"] = f"Bearer {token}"
         lock_timeout_s = settings.lock_timeout_s
         client = httpx.Client(
@@ -116,7 +115,7 @@ class Server:
             timeout=httpx.Timeout(lock_timeout_s + ANSWER_MARGIN_S, connect=CONNECT_TIMEOUT_S),
             verify=_trusted(settings.ca_file) if secure else False,
             follow_redirects=False,
-            # Proxies of the environment see an open line's token; through one, TLS goes as it is.
+            # A proxy from the environment would see an unencrypted token; TLS passes through it unchanged.
             trust_env=secure,
         )
         return cls(url, client, lock_timeout_s)
@@ -129,30 +128,30 @@ class Server:
     ) -> None:
         self._client.close()
 
-    # What is asked.
+    # Requests.
 
     def get(
         self, path: str, query: Query = MappingProxyType({}), *, patience_s: float | None = None, again: bool = True
     ) -> Any:
-        """The data at a path; parameters that are None are left out. Raises the error that the server answers."""
+        """The data at a path, without parameters that are None. Raises the server's error."""
         return self._patiently(Call("GET", path, query, again=again, patience_s=patience_s), self._data)
 
     def post(self, path: str, body: Mapping[str, Any], *, key: str | None = None, again: bool = False) -> Any:
-        """The data that a body is answered with. It is sent again where it has a key, or `again` says that it may."""
+        """The data in the answer to a body. It is sent again if it has a key, or if `again` allows it."""
         given = {name: value for name, value in body.items() if value is not None}
         content = json.dumps(given).encode("ascii")
         request = Call("POST", path, {}, content, key=key, again=again or key is not None)
         return self._patiently(request, self._data)
 
     def send(self, path: str, content: bytes, content_type: str) -> Any:
-        """The data that a file is answered with, each line of which is safe to send again."""
+        """The data in the answer to a file, whose lines are all safe to send again."""
         return self._patiently(Call("POST", path, {}, content, content_type), self._data)
 
     @contextmanager
     def stream(self, path: str, kinds: Collection[str], **query: str | None) -> Iterator[Iterator[bytes]]:
-        """What is at a path, of one of these types, in chunks as they come.
+        """The content at a path, of one of these types, in chunks as they arrive.
 
-        Raises StorageError for what is of another type, and for what ends before its end.
+        Raises StorageError for another type, and for an incomplete answer.
         """
         request = Call("GET", path, query)
         with closing(self._patiently(request, self._opened)) as response:
@@ -160,10 +159,10 @@ class Server:
                 raise not_a_server(response.status_code, self.url)
             yield self._chunks(response)
 
-    # How.
+    # Sending.
 
     def _patiently(self, request: Call, ask: Callable[[Call], T]) -> T:
-        """Ask, and again where that is safe and may help, with pauses that grow and differ from client to client."""
+        """Send, and repeat if that is safe and may help, with growing pauses that differ between clients."""
         until_s = time.monotonic() + self._lock_timeout_s
         for tried in range(1, MAX_TRIES + 1):
             pause_s = min(MAX_PAUSE_S, FIRST_PAUSE_S * 2**tried) * random.uniform(0.5, 1.0)  # noqa: S311
@@ -185,7 +184,7 @@ class Server:
         raise AssertionError("the last try has returned or raised")
 
     def _opened(self, request: Call) -> httpx.Response:
-        """The response to a request, its body still to be read. Raises for every status but that of a success."""
+        """The response to a request, with its body still unread. Raises for every status except success."""
         try:
             with self._cut_after(self._patience_s(request)):
                 response = self._client.send(self._built(request), stream=True)
@@ -194,7 +193,7 @@ class Server:
             if certificate is not None:
                 raise StorageError(
                     f"the certificate of {self.url} is not trusted: {certificate}",
-                    hint="WALLET_CA_FILE names a file with the certificate of your own authority",
+                    hint="set WALLET_CA_FILE to a file with the certificate of your own authority",
                 ) from None
             raise NotSent(_reason(error)) from None
         except httpx.LocalProtocolError:
@@ -207,13 +206,13 @@ class Server:
             raise self._problem(response)
 
     def _problem(self, response: httpx.Response) -> Exception:
-        """What a response that is no success tells of."""
+        """The error in an unsuccessful response."""
         status = response.status_code
         if response.is_redirect:
             where = response.headers.get("location", "")
             return StorageError(
-                f"the server at {self.url} sends to another address: {shown(where)}",
-                hint="if that is the right one, set WALLET_DB to it, without /api/v1 and what follows",
+                f"the server at {self.url} redirects to another address: {shown(where)}",
+                hint="if that is the right server, set WALLET_DB to it, without /api/v1 and the rest",
             )
         until_s = time.monotonic() + self._lock_timeout_s + ANSWER_MARGIN_S
         answer = self._json(response, b"".join(self._chunks(response, MAX_ANSWER_BYTES, until_s)))
@@ -226,15 +225,15 @@ class Server:
         return error
 
     def _patience_s(self, request: Call) -> float:
-        """How long the head of an answer may take, and then its body."""
+        """How long the head of an answer may take, and again its body."""
         return request.patience_s or self._lock_timeout_s + 2 * ANSWER_MARGIN_S
 
     @contextmanager
     def _cut_after(self, seconds: float) -> Iterator[None]:
-        """Cut the connection when a `with` block takes longer. The HTTP library bounds each wait, and not their sum."""
+        """Cut the connection if a `with` block takes longer. The HTTP library limits each wait, not their sum."""
 
         def cut() -> None:
-            with suppress(OSError):  # it is closed already
+            with suppress(OSError):  # it is already closed
                 if self._line is not None:
                     self._line.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
@@ -287,10 +286,9 @@ class Server:
         until_s: float | None = None,
         broken: type[Lost] | None = None,
     ) -> Iterator[bytes]:
-        """The body, a chunk at a time, of at most `most` bytes once it is unpacked.
+        """The body in chunks, at most `most` bytes when unpacked.
 
-        What has no such bound is read only as it is: each byte has come over the line. Where it ends too soon, `broken`
-        is raised; StorageError where none is given.
+        Without such a limit, only an unpacked body is read. If it ends too soon, raises `broken`, or else StorageError.
         """
         encoding = response.headers.get("content-encoding", "").strip().lower()
         chunks = response.iter_raw()
@@ -311,7 +309,7 @@ class Server:
             if broken is not None:
                 raise broken(_reason(error)) from None
             raise StorageError(
-                f"the answer of {self.url} was cut short: {_reason(error)}", hint="what was printed is not all of it"
+                f"the answer of {self.url} was cut short: {_reason(error)}", hint="the printed output is incomplete"
             ) from None
 
     def _json(self, response: httpx.Response, body: bytes) -> Any:
@@ -330,9 +328,11 @@ class Server:
         if request.method == "GET":
             return StorageError(f"no answer from {self.url}: {error}", hint="try again")
         hint = (
-            "send it again: nothing is done twice" if request.again else "look first; with --key, it can be sent again"
+            "send it again: it is applied only once"
+            if request.again
+            else "check whether it was done; with --key, you can send it again"
         )
-        return StorageError(f"no answer from {self.url}: {error}; whether it was done is unknown", hint=hint)
+        return StorageError(f"no answer from {self.url}: {error}; its outcome is unknown", hint=hint)
 
 
 def checked_url(text: str) -> str:
@@ -347,7 +347,7 @@ def checked_url(text: str) -> str:
         ) from None
     if parts.username is not None or parts.password is not None:
         raise InvalidInput(
-            "a name or a password has no place in the address of a ledger", hint="the token goes into WALLET_TOKEN"
+            "the address of a ledger cannot have a name or a password", hint="put the token into WALLET_TOKEN"
         )
     if host_of(text) is None or parts.query or parts.fragment or port == 0:
         raise InvalidInput(
@@ -355,13 +355,14 @@ def checked_url(text: str) -> str:
         )
     if parts.scheme.lower() == "http" and not is_loopback(host):
         raise InvalidInput(
-            f"http:// to {shown(host)} would send the token in the clear", hint="https://, or a tunnel to this machine"
+            f"http:// to {shown(host)} would send the token unencrypted",
+            hint="use https://, or a tunnel to this machine",
         )
     return f"{parts.scheme.lower()}://{parts.netloc}{parts.path}".rstrip("/")
 
 
 def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """What was packed by gzip, in pieces of at most MAX_PIECE_BYTES. Raises httpx.DecodingError."""
+    """Unpacks gzip, in pieces of at most MAX_PIECE_BYTES. Raises httpx.DecodingError."""
     unpack = zlib.decompressobj(GZIP)
     try:
         for chunk in chunks:
@@ -380,7 +381,7 @@ def _unpacked(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _trusted(ca_file: str | None) -> ssl.SSLContext:
-    """The well-known authorities, or those of SSL_CERT_FILE, and one's own. Raises InvalidInput."""
+    """The well-known authorities, or those of SSL_CERT_FILE, and the user's own. Raises InvalidInput."""
     try:
         context = httpx.create_ssl_context()
         if ca_file is not None:
@@ -389,15 +390,15 @@ def _trusted(ca_file: str | None) -> ssl.SSLContext:
         name = ca_file if ca_file is not None else "SSL_CERT_FILE"
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise InvalidInput(
-            f"cannot read certificates from {shown(name)}: {reason}", hint="a file in PEM form"
+            f"cannot read certificates from {shown(name)}: {reason}", hint="give a file in PEM format"
         ) from None
     return context
 
 
 def _key_header(key: str) -> tuple[str, str]:
-    """The header that a key goes out in: any but the plainest one encoded, as RFC 8187 has it.
+    """The header for a key: every key except the plainest ones is encoded, as in RFC 8187.
 
-    One that begins with a quote is: in the plain header, quotes around a key are not a part of it.
+    A key that begins with a quote is encoded: in the plain header, quotes around a key do not belong to it.
     """
     key = key.strip()
     if key.isascii() and not key.startswith('"'):
@@ -406,7 +407,7 @@ def _key_header(key: str) -> tuple[str, str]:
 
 
 def _certificate_problem(error: BaseException) -> str | None:
-    """What is wrong with a certificate, where that is behind an error."""
+    """The problem with a certificate, if that caused an error."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -425,5 +426,5 @@ def _reason(error: Exception) -> str:
 
 
 def _seconds(text: str) -> float:
-    """What Retry-After says, where it is a number of seconds."""
+    """The value of Retry-After, if it is a number of seconds."""
     return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0

@@ -1,8 +1,8 @@
-"""Statements by way of a server: the same Statement, its lines read from there as often as they are asked for.
+"""Statements over a server: the same Statement, with its lines read from the server each time.
 
-So what is printed is made here, in every form, in the time zone of the ledger. A server sends a statement as one JSON
-object, with its lines at the end; they are read one at a time, in constant memory. All readings show the same
-lines: nothing is ever put between transactions, and what has come since is beyond the last seq of the first reading.
+So all forms of output are made here, in the time zone of the ledger. A server sends a statement as one JSON object,
+with its lines at the end; they are read one at a time, in constant memory. All readings show the same lines: no
+transaction is ever inserted between others, and newer ones are beyond the last seq of the first reading.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from wallet_cli.operations.statements import Statement
 from wallet_cli.remote.client import Client, bounds_of
 
 LINES = ', "transactions": ['
-"""What the lines stand behind. Within a text, these quotes would have backslashes before them."""
+"""The text before the lines. Inside a JSON string, these quotes would have backslashes."""
 
 MAX_HEAD_CHARS = 1024 * 1024
-"""How long what comes before the lines may be, and each of them."""
+"""The most characters before the lines, and in each line."""
 
 
 class Parts(NamedTuple):
-    """A statement as it is sent: what stands before the lines, and them as they come."""
+    """A statement as it is sent: the part before the lines, and the lines as they arrive."""
 
     head: Answer
     lines: Iterator[Answer]
@@ -74,7 +74,7 @@ def _asked(ledger: Client, wallet: Wallet, period: Period) -> Iterator[Parts]:
 
 
 class _Text:
-    """A text that comes in chunks: what has come of it and is still to be read."""
+    """A text that arrives in chunks; keeps the part that is not read yet."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -82,17 +82,17 @@ class _Text:
         self.text = ""
 
     def more(self) -> None:
-        """Wait for more of it. Raises StorageError at its end: nobody asks who has all of a statement."""
+        """Wait for more of it. Raises StorageError at its end: a complete statement needs no more."""
         chunk = next(self._chunks, None)
         if chunk is None:
-            raise StorageError("the server sent something else than a statement", hint="check WALLET_DB")
+            raise StorageError("the server did not send a statement", hint="check WALLET_DB")
         self.text += self._decoder.decode(chunk)
 
 
 def _parts(source: _Text) -> Parts:
     while (end := source.text.find(LINES)) < 0:
         if len(source.text) > MAX_HEAD_CHARS:
-            raise StorageError("the server sent something else than a statement", hint="check WALLET_DB")
+            raise StorageError("the server did not send a statement", hint="check WALLET_DB")
         source.more()
     head = json.loads(source.text[:end] + "}}")["data"]
     source.text = source.text[end + len(LINES) :]
@@ -109,9 +109,9 @@ def _lines(source: _Text) -> Iterator[Answer]:
             return
         try:
             line, at = decode(source.text, at)
-        except ValueError:  # it has not come to its end yet
+        except ValueError:  # it is not complete yet
             if len(source.text) - at > MAX_HEAD_CHARS:
-                raise StorageError("the server sent something else than a statement", hint="check WALLET_DB") from None
+                raise StorageError("the server did not send a statement", hint="check WALLET_DB") from None
             source.text, at = source.text[at:], 0
             source.more()
         else:
@@ -119,7 +119,7 @@ def _lines(source: _Text) -> Iterator[Answer]:
 
 
 def _opening(ledger: Client, wallet: Wallet, period: Period, head: Answer, first: Answer | None) -> Transaction:
-    """The state before the period, as far as a statement shows it: its seq, and totals that make its balance."""
+    """The state before the period, as far as a statement shows it: its seq, and totals that give its balance."""
     if first is not None:
         seq = first["seq"] - 1
     elif period.start_us is None:

@@ -1,7 +1,7 @@
-"""A quick look at a ledger, for somebody who is typing: what is there when it is looked at, or nothing.
+"""A quick read of a ledger, for completion while typing: its present content, or nothing.
 
-A ledger at rest is read as the one file that it is, with no lock and no file made beside it; one that is in use, by the
-log that is there. What is read while somebody writes may be of before. Nothing here is for an answer.
+An unused ledger is read as one file, without a lock and without other files; a ledger in use, with its log. What is
+read while somebody writes may be out of date. Do not use it for answers.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import apsw
 from wallet_cli.storage.in_place import BESIDE, beside, has_something
 
 LONGEST_S = 0.06
-"""After that, what was found until then is all."""
+"""The time limit; rows found by then are the result."""
 
 STEPS = 1000
-"""How many steps of SQLite's machine there are between two looks at the clock."""
+"""How many steps SQLite runs between two checks of the clock."""
 
 Rows = list[tuple[Any, ...]]
 
 
 def rows_of_file(name: str, statement: str, values: Sequence[Any]) -> Rows:
-    """The rows of a statement, on the ledger in a file. Raises apsw.Error for what is no ledger of this version."""
+    """The rows of a statement, on a ledger in a file. Raises apsw.Error if it is not a ledger of this version."""
     path = Path(os.path.realpath(Path(name).expanduser()))
     in_use = all(has_something(beside(path, ending)) for ending in BESIDE)
     uri = f"file:{quote(os.fsencode(path))}?{'mode=ro' if in_use else 'immutable=1'}"
@@ -38,7 +38,7 @@ def rows_of_file(name: str, statement: str, values: Sequence[Any]) -> Rows:
         until_s = time.monotonic() + LONGEST_S
         connection.set_progress_handler(lambda: time.monotonic() > until_s, STEPS)
         found: Rows = []
-        with suppress(apsw.InterruptError):  # time is up: what there is will do
+        with suppress(apsw.InterruptError):  # time is up: return the rows so far
             found.extend(connection.execute(statement, tuple(values)))
         return found
     finally:
@@ -46,7 +46,7 @@ def rows_of_file(name: str, statement: str, values: Sequence[Any]) -> Rows:
 
 
 def rows_of_server(url: str, statement: str, values: Sequence[Any]) -> Rows:
-    """The same, on the ledger in PostgreSQL. Raises whatever goes wrong."""
+    """The same, on a ledger in PostgreSQL. Raises any error."""
     from wallet_cli.storage.pg_connection import translated
     from wallet_cli.storage.postgres import PostgresStore
 

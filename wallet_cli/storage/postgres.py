@@ -480,7 +480,7 @@ class PostgresStore(BulkCopy):
                 f"SET LOCAL lock_timeout = {wait_ms}",
                 f"SET LOCAL statement_timeout = {wait_ms + STATEMENT_MARGIN_S * 1000}",
                 f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TURN_S}s'",
-                # Whoever changes the move state waits for this to end. This statement takes no snapshot, so the move
+                # A change of the move state waits for this to end. This statement takes no snapshot, so the move
                 # state that is read after it cannot change, at any isolation level.
                 "LOCK TABLE ledger IN ROW SHARE MODE",
             ]

@@ -322,7 +322,7 @@ class Queries(ABC):
 
     @abstractmethod
     def strange_schema(self) -> str | None:
-        """What of the schema is not as the migrations make it, in words; None where all is."""
+        """What of the schema differs from the migrations, in words; None where all is."""
 
     def first_unindexed(self, what: str, first: int, last: int) -> tuple[int, ...] | None:
         """The first place, of a range of wallets or users, where a table and its index do not agree.

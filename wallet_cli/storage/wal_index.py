@@ -6,7 +6,7 @@ the process with SIGBUS. There this module allocates the whole file first.
 
 The first process to open a ledger truncates the file, and knows that it is the first by a lock on one byte. This module
 takes that lock before SQLite looks for it. It must be one of Linux's open-file-description locks, because SQLite does
-not see other locks of its own process. The file stays open here: closing it would drop SQLite's locks on it.
+not see other kinds of locks in its process. The file stays open here: closing it would drop SQLite's locks on it.
 """
 
 from __future__ import annotations

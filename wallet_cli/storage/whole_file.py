@@ -1,4 +1,4 @@
-"""A database file that is there whole or not at all: made under another name, brought to the disk, and then renamed."""
+"""A database file that is complete or not there: created under another name, synced to the disk, then renamed."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from wallet_cli.storage.in_place import BESIDE, beside
 from wallet_cli.storage.sqlite import SqliteStore, connect, translating
 
 NOT_LINKED = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
-"""For a file just made, which somebody else who may write to the folder could put a link in the place of."""
+"""For a file just created: another user of the folder could replace it by a link."""
 
 PAGES_A_STEP = 2048
-"""How much of a ledger is copied between two looks at who waits to be told: 8 MiB."""
+"""How much of a ledger is copied between two progress reports: 8 MiB."""
 
 Check = Callable[[Path], None]
 Watch = Callable[[int, int], None]
-"""Told, while a ledger is copied, how many pages are done, and of how many."""
+"""Called while a ledger is copied: how many pages are done, and the total."""
 
 
 def _unchecked(_: Path) -> None:
-    """What SQLite has written needs no second look."""
+    """Checks nothing."""
 
 
 def _unwatched(_done: int, _total: int) -> None:
-    """Nobody waits to be told."""
+    """Reports nothing."""
 
 
 @contextmanager
 def made_whole(
     path: Path, owned_as: Path, check: Check = _unchecked, name: Path | None = None
 ) -> Iterator[apsw.Connection]:
-    """A connection to a new database, which is at `path` on the disk once the `with` block has ended well.
+    """A connection to a new database, which is at `path` on the disk when the `with` block ends without an error.
 
-    Where root makes it, it belongs to whoever the file `owned_as` belongs to, if that is there. `check` looks at the
-    whole file before it gets its name, and raises what speaks against it.
-    It is made under another name, and without a log: closing a connection brings the log into the file, and does not
-    say when it cannot. `name` is that other name, where no turn keeps others from it. Raises OSError; what SQLite
-    raises is translated.
+    If root creates it, it gets the owner of the file `owned_as`, if that exists. `check` reads the whole file before it
+    gets its name, and raises if something is wrong.
+    It is created under another name, and without a log: closing a connection merges the log into the file, and does not
+    report a failure. `name` is that other name, needed if no turn keeps other processes away. Raises OSError; SQLite's
+    exceptions are translated.
     """
     new = name or beside(path, ".new")
     try:
@@ -61,12 +61,12 @@ def made_whole(
         sync(new)
         check(new)
         for suffix in (*BESIDE, "-journal"):
-            # Left by a database that was deleted without them: SQLite would bring its log into the new one.
+            # Left by a database that was deleted without them: SQLite would merge its log into the new one.
             beside(path, suffix).unlink(missing_ok=True)
         new.replace(path)
         sync(path.parent)
     except BaseException:
-        with suppress(OSError):  # it is in nobody's way, and the next one to make a ledger here removes it
+        with suppress(OSError):  # it does no harm, and the next process to create a ledger here removes it
             _remove(new)
         raise
 
@@ -80,10 +80,10 @@ def back_up(
 ) -> None:
     """Copy a live ledger through SQLite: copying the file itself would miss what is still in the log.
 
-    It is of one moment, while others write; the copy has no log, so it can be read where nothing may be written.
+    It shows one moment, while others write. The copy has no log, so it can be read from a read-only folder.
     """
     with made_whole(target, store.path, check, name) as copy, store.snapshot():
-        store.version()  # a snapshot begins with what is read first
+        store.version()  # the first read starts the snapshot
         with copy.backup("main", store.connection, "main") as backup:
             while not backup.done:
                 backup.step(PAGES_A_STEP)
@@ -92,6 +92,6 @@ def back_up(
 
 
 def _remove(path: Path) -> None:
-    """Remove a database file that nobody has open, and what SQLite keeps beside it."""
+    """Remove a database file that nobody has open, and SQLite's files beside it."""
     for suffix in ("", *BESIDE, "-journal"):
         beside(path, suffix).unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 Minimums, limits and times are not checked again: they may have been different then. So this needs an empty ledger,
 which accepts nothing else until the end of the export was read and everything that its rows refer to was found. Totals
-and hashes are computed, and the head hash must be the same as before. What is there already, and identical, is
+and hashes are computed, and the head hash must be the same as before. Rows that exist already, and are identical, are
 replayed, so an interrupted import can be run again.
 """
 
