@@ -113,7 +113,7 @@ def test_refused_lines_are_told_apart(shop: Address, tmp_path: Path) -> None:
     done = interrupting(POINTS["after the commit"], 3, "import", str(tmp_path / "lines.csv"))
     assert done.returncode == 130
     assert "error: interrupted: 60 of 200 lines are read, 2 of them refused\n" in done.stderr
-    assert "hint: run it again: it goes on from there, and applies no line twice\n" in done.stderr
+    assert "hint: run it again: it continues there, and applies no line twice\n" in done.stderr
     assert transactions() == 58
 
 
@@ -145,7 +145,10 @@ def test_a_verification_that_is_interrupted_says_what_it_has_seen(shop: Address,
     point = ("wallet_cli.operations.verification", "_wrong", "before")
     done = interrupting(point, LINES // 2, "verify")
     assert (done.returncode, done.stdout) == (130, "")
-    assert done.stderr == "error: interrupted: nothing was found wrong so far\nhint: run it again: it begins anew\n"
+    assert (
+        done.stderr
+        == "error: interrupted: nothing was found wrong so far\nhint: run it again: it starts from the beginning\n"
+    )
     assert cli.run("verify").code == 0
 
 
@@ -156,7 +159,8 @@ def test_an_export_that_is_interrupted_is_not_whole(shop: Address, tmp_path: Pat
     done = interrupting(point, 1, "export")
     assert done.returncode == 130
     assert done.stderr == (
-        "error: interrupted: the export is not whole: 0 lines were read\nhint: run it again: it begins anew\n"
+        "error: interrupted: the export is incomplete: 0 lines were read\nhint: run it again: it starts from the"
+        " beginning\n"
     )
     assert '"record":"end"' not in done.stdout
 

@@ -79,7 +79,8 @@ def export(
 
     def interrupted() -> Interrupted:
         return Interrupted(
-            f"interrupted: the export is not whole: {lines:,} lines were read", hint="run it again: it begins anew"
+            f"interrupted: the export is incomplete: {lines:,} lines were read",
+            hint="run it again: it starts from the beginning",
         )
 
     return Document(parts(), interrupted)
@@ -96,8 +97,10 @@ def import_(
     style: Style,
     file: Annotated[str, typer.Argument(metavar="FILE", help="JSON lines or CSV; - is stdin.", show_default=False)],
     create: Annotated[bool, typer.Option("--create", help="Register users and open wallets that are missing.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Through the same rules, and change nothing.")] = False,
-    atomic: Annotated[bool, typer.Option("--atomic", help="All lines, or none where one is refused.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the lines by the rules, and change nothing.")
+    ] = False,
+    atomic: Annotated[bool, typer.Option("--atomic", help="All lines, or none if one is refused.")] = False,
     rejects: Annotated[
         str | None,
         typer.Option("--rejects", metavar="FILE", help="Write refused lines here, as JSON lines.", show_default=False),

@@ -232,7 +232,7 @@ TOOLS = (
         DESCRIBED,
     ),
     Tool(
-        *("reverse", "Take a transaction back, or a part of it, by a new one.", "Transaction"),
+        *("reverse", "Reverse a transaction, or a part of it, by a new one.", "Transaction"),
         lambda ledger, **asked: ledger.reverse(**asked),
         {"id": TRANSACTION, "key": KEY},
         {"amount": AMOUNT, **DESCRIBED},

@@ -13,7 +13,9 @@ from wallet_cli.cli.progress import progress, telling_how_far
 from wallet_cli.errors import InvalidInput
 from wallet_cli.operations import move as moving
 
-GO_ON = "run the same command again: it goes on from there; or `wallet move --cancel`, and the old ledger takes writes"
+GO_ON = (
+    "run the same command again: it continues there; or cancel with `wallet move --cancel`: the old ledger takes writes"
+)
 
 
 def _so_far(what: str, done: int, total: int | None) -> str:

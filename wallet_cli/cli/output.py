@@ -80,7 +80,7 @@ class Listing(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A file of its own kind, in parts as they come: text or bytes. `interrupted` is what Ctrl-C says of it."""
+    """A file with its own format, in parts: text or bytes. `interrupted` makes the error for Ctrl-C."""
 
     parts: Iterable[str] | Iterable[bytes]
     interrupted: Callable[[], WalletError] | None = None

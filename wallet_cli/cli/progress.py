@@ -79,9 +79,9 @@ def telling_how_far(watch: Watch, tell: Callable[[str, int, int | None], str], h
 
 
 class Patience:
-    """In a `with` block: between `begin` and `end`, Ctrl-C waits for the end, so that what is told of the work is true.
+    """In a `with` block: between `begin` and `end`, Ctrl-C waits for the end, so that the report of the work is true.
 
-    Whoever presses it once more does not wait: then nothing is told.
+    A second Ctrl-C does not wait: then there is no report.
     """
 
     def __init__(self) -> None:

@@ -88,7 +88,7 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
                 "list": Command("List a wallet's transactions, the newest first.", "tx:list_"),
                 "total": Command("Total a wallet's credits and debits over a period.", "tx:total"),
                 "reverse": Command(
-                    "Take a transaction back, or a part of it, by a new one; nothing is ever edited or deleted.",
+                    "Reverse a transaction, or a part of it, by a new one; nothing is ever edited or deleted.",
                     *("tx:reverse", WRITE, POSTED),
                 ),
             },

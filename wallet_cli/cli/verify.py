@@ -13,7 +13,7 @@ from wallet_cli.cli.output import Record, Style
 from wallet_cli.cli.progress import progress, telling_how_far
 from wallet_cli.errors import InvalidInput
 
-BEGINS_ANEW = "run it again: it begins anew"
+BEGINS_ANEW = "run it again: it starts from the beginning"
 
 
 def _so_far(_what: str, done: int, total: int | None) -> str:

@@ -197,7 +197,7 @@ def _stray(what: str, id_: str, wallet_id: int) -> Damaged:
 
 
 def _check_wallet(ledger: Ledger, wallet: Wallet, checking: Callable[[int], None]) -> int:
-    """Walk the chain of one wallet from its first transaction; return how many there are.
+    """Walk the chain of one wallet from its first transaction; return the number of transactions.
 
     `checking` is told now and then how many have been found right.
     """

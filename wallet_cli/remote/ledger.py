@@ -220,7 +220,7 @@ class RemoteLedger(Client, LedgerApi):
     def verify(
         self, wallet: TypedWallet | None = None, watch: Callable[[int, int | None], None] | None = None
     ) -> Answer:
-        # What is wrong with a ledger is no better a moment later: a failure is not asked about again.
+        # A damaged ledger does not recover in a moment: a failure is not retried.
         query = {"wallet": None if wallet is None else wallet.text, "region": self.region}
         checked: Answer = self.server.get("/verify", query, patience_s=VERIFY_PATIENCE_S, again=False)
         return checked

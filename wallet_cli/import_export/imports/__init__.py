@@ -117,7 +117,7 @@ class Job(NamedTuple):
     decide: Decide
     tell: Callable[[str], None]
     before_commit: Callable[[], None] = lambda: None
-    """Called before something may be committed; until `progress` is told of it, it is not known whether it is."""
+    """Called before a commit; until `progress` is called, its outcome is unknown."""
 
 
 def run(
@@ -182,7 +182,7 @@ Work = Callable[[list[Line]], None]
 
 
 class Done(NamedTuple):
-    """How many lines have been read and carried out, and how many of them refused."""
+    """The number of lines read and applied, and of those refused."""
 
     lines: int
     refused: int
@@ -273,7 +273,7 @@ class ImportRun(ABC):
         told = f"read, {refused:,} of them refused" if refused else "in"
         return Interrupted(
             f"interrupted: {done:,} of {count:,} lines are {told}",
-            hint="run it again: it goes on from there, and applies no line twice",
+            hint="run it again: it continues there, and applies no line twice",
             lines=done,
             of=count,
         )
