@@ -140,7 +140,7 @@ def test_no_token(place: Place) -> None:
 
 @pytest.mark.parametrize("token", [f"{TOKEN} {TOKEN}", f"{TOKEN}\r\nX-Evil: 1", f"{TOKEN}é"])
 def test_what_cannot_be_a_token_goes_nowhere(place: Place, token: str) -> None:
-    refused(place.from_afar(["users"], {"WALLET_TOKEN": token}), 2, "the token is not one")
+    refused(place.from_afar(["users"], {"WALLET_TOKEN": token}), 2, "the token is not valid")
 
 
 def token_file(text: str, mode: int) -> str:
