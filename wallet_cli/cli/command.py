@@ -3,7 +3,7 @@
 A command is a function that returns what to render; its docstring goes on where the line of help in tree.py ends, and
 has examples (help_text.py). Here it is given `-o`, `--json` and `-q`, and whatever it names of `ledger` (an open
 Ledger), `style` (the Style asked for), `flags` (the root options given) and `hand` (a Hand, which reads what people
-type). One that prints in other formats has a parameter `output` of its own, which takes the place of the shared one.
+type). One that prints in other formats has its own parameter `output`, which takes the place of the shared one.
 The tree of commands is data; a run imports and builds the one command that it is for.
 """
 

@@ -43,15 +43,17 @@ ResetOption = Annotated[
 ]
 KindOption = Annotated[str | None, typer.Option("--kind", help=f"One of {', '.join(KINDS)}.", show_default=False)]
 LeastOption = Annotated[
-    str | None, typer.Option("--min", metavar="AMOUNT", help="Amounts from this on.", show_default=False)
+    str | None, typer.Option("--min", metavar="AMOUNT", help="Amounts of at least this.", show_default=False)
 ]
 MostOption = Annotated[
-    str | None, typer.Option("--max", metavar="AMOUNT", help="Amounts up to this.", show_default=False)
+    str | None, typer.Option("--max", metavar="AMOUNT", help="Amounts of at most this.", show_default=False)
 ]
 TextOption = Annotated[
-    str | None, typer.Option("--text", help="Notes with this in them, in either case.", show_default=False)
+    str | None, typer.Option("--text", help="Notes that contain this, in upper or lower case.", show_default=False)
 ]
-KeyFilterOption = Annotated[str | None, typer.Option("--key", help="The one with this key.", show_default=False)]
+KeyFilterOption = Annotated[
+    str | None, typer.Option("--key", help="The transaction with this key.", show_default=False)
+]
 
 IdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="A transaction id: 1-17, the 17th of wallet 1.", show_default=False)

@@ -28,7 +28,7 @@ _GROUPED = r"[1-9][0-9]{0,2}(\s[0-9]{3})+|[1-9][0-9]?(\s[0-9]{2})*\s[0-9]{3}"
 
 
 def is_plain(text: str) -> bool:
-    """Whether it is an AMOUNT as programs write it, which is read as it stands."""
+    """Whether it is an AMOUNT in the form of programs, which is read unchanged."""
     return text.isascii() and text.replace(".", "", 1).isdigit() and text[0] != "." and text[-1] != "."
 
 

@@ -123,7 +123,7 @@ def _place_of(ledger: Ledger, cursor: str) -> Place:
     found = ledger.store.transaction(*parse_cursor(cursor))
     if found is None:
         raise InvalidInput(
-            f"not a cursor of this list: {shown(cursor)}", hint="give the next_cursor of the page before, unchanged"
+            f"not a cursor of this list: {shown(cursor)}", hint="give the next_cursor of the previous page, unchanged"
         )
     return Place(found.at_us, found.wallet_id, found.seq)
 

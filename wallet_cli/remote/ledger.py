@@ -165,7 +165,7 @@ class RemoteLedger(Client, LedgerApi):
 
     def history(self, start: str | None, end: str | None, wanted: Wanted) -> Paged:
         kind, least, most, text, key = wanted
-        read_filter(wanted, parse_any_amount)  # an empty one cannot be sent
+        read_filter(wanted, parse_any_amount)  # an empty filter cannot be sent
         period = parse_period(start, end, self.zone, self.now_us)
         query = {"kind": kind, "min": least, "max": most, "text": text, "key": key} | bounds_of(period)
         return _filled(self._paged("transactions", lambda: "/history", parse_cursor, **query), text)

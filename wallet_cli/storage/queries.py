@@ -25,7 +25,7 @@ Values = dict[str, Any] | list[Any]
 
 
 class Place(NamedTuple):
-    """Where a transaction stands in the day book, which is by time: its time in microseconds since 1970, and its id."""
+    """The place of a transaction in the day book: its time in microseconds since 1970, and its id."""
 
     at_us: int
     wallet_id: int
