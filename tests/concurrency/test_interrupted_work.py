@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from support import cli
-from support.engines import Address
+from support.engines import Address, Engine
+from support.server import Server
 
 LINES, BATCH = 200, 20
 TIMEOUT_S = 120
@@ -117,12 +118,14 @@ def test_refused_lines_are_told_apart(shop: Address, tmp_path: Path) -> None:
     assert transactions() == 58
 
 
-def test_an_export_that_is_read_back_counts_its_lines(shop: Address, tmp_path: Path) -> None:
+def test_an_export_that_is_read_back_counts_its_lines(
+    shop: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_lines(tmp_path / "lines.csv")
     assert cli.run(["import", str(tmp_path / "lines.csv")]).code == 0
     (tmp_path / "all.jsonl").write_text(cli.run("export").out)
     lines = (tmp_path / "all.jsonl").read_text().count("\n")
-    os.environ["WALLET_DB"] = str(tmp_path / "other.db")
+    monkeypatch.setenv("WALLET_DB", str(tmp_path / "other.db"))
     done = interrupting(POINTS["after the commit"], 8, "import", str(tmp_path / "all.jsonl"))
     told = f" of {lines} lines are in\n"
     assert (done.returncode, told in done.stderr) == (130, True), done
@@ -178,3 +181,22 @@ def test_a_move_that_is_interrupted_goes_on(shop: Address, tmp_path: Path, monke
     assert cli.run(["move", "--to", to]).code == 0
     monkeypatch.setenv("WALLET_DB", to)
     assert transactions() == LINES
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_remote_import_waits_for_the_answer_to_what_it_sent(
+    when: str, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lines(tmp_path / "lines.csv")
+    (tmp_path / "served").mkdir()
+    with Server(tmp_path / "served", "--no-auth") as server:
+        monkeypatch.setenv("WALLET_DB", server.url)
+        assert cli.run("register 9886977544").code == 0
+        assert cli.run("create 1").code == 0
+        line = ["import", str(tmp_path / "lines.csv"), "--duplicates", "add"]
+        done = interrupting(("wallet_cli.remote.server.Server", "send", when), 4, *line)
+        assert done.returncode == 130, done
+        assert f"error: interrupted: {4 * BATCH} of {LINES} lines are in\n" in done.stderr
+        assert transactions() == 4 * BATCH
+        assert cli.run(line).code == 0
+        assert transactions() == LINES
