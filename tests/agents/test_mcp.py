@@ -74,6 +74,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "wallets": {"user": "1"},
     "balance": {"wallet": "9886977544", "at": "2100"},
     "transactions": {"wallet": "1", "from": "2020", "min": "5", "kind": "credit", "limit": 1},
+    "history": {"from": "2020", "kind": "credit", "limit": 1},
+    "find": {"text": "98869"},
     "transaction": {"id": "1-1"},
     "total": {"wallet": "1", "to": "2100"},
     "statement": {"wallet": "w1"},
@@ -252,7 +254,18 @@ def test_two_servers_on_one_ledger_apply_each_key_once(shop: Address) -> None:
 
 
 def test_each_tool_that_writes_needs_a_key() -> None:
-    reading = ("ledger", "users", "wallets", "balance", "transactions", "transaction", "total", "statement")
+    reading = (
+        "ledger",
+        "users",
+        "wallets",
+        "balance",
+        "transactions",
+        "transaction",
+        "total",
+        "statement",
+        "history",
+        "find",
+    )
 
     def schema(tool: Tool) -> Any:
         found = tool.input_schema()

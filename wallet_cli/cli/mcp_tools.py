@@ -9,15 +9,18 @@ To add a tool: a Tool here, and its answer in schemas.py if no command has it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wallet_cli.domain.ids import parse_hold_id, parse_new_wallet, parse_transaction_id, parse_user, parse_wallet
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
+from wallet_cli.operations.transactions import Wanted
 
 if TYPE_CHECKING:
     from wallet_cli.api import LedgerApi
     from wallet_cli.operations.answers import Answer
+    from wallet_cli.operations.pages import Paged
 
 MAX_STATEMENT_LINES = 1000
 TYPES: Mapping[str, type] = {"string": str, "integer": int, "boolean": bool, "object": dict}
@@ -108,18 +111,16 @@ FILTERS = {
 DESCRIBED = {"note": NOTE, "meta": META}
 
 
-def _transactions(
-    ledger: LedgerApi,
-    wallet: Any,
+def _matching(
+    read: Callable[[str | None, str | None, Wanted], Paged],
     start: str | None = None,
     end: str | None = None,
     limit: int = DEFAULT_LIMIT,
     cursor: str | None = None,
     **wanted: str,
 ) -> Answer:
-    from wallet_cli.operations.transactions import Wanted
-
-    return ledger.transactions(wallet, start, end, Wanted(**wanted)).page(limit, cursor, True)
+    """A page of what matches."""
+    return read(start, end, Wanted(**wanted)).page(limit, cursor, True)
 
 
 def _statement(ledger: LedgerApi, **asked: Any) -> Answer:
@@ -161,9 +162,20 @@ TOOLS = (
     ),
     Tool(
         *("transactions", "List a wallet's transactions, the newest first.", "TransactionPage"),
-        _transactions,
+        lambda ledger, wallet, **asked: _matching(partial(ledger.transactions, wallet), **asked),
         {"wallet": WALLET},
         {**PERIOD, **FILTERS, **PAGE},
+    ),
+    Tool(
+        *("history", "The day book: transactions of all wallets, the newest first.", "EntryPage"),
+        lambda ledger, **asked: _matching(ledger.history, **asked),
+        may={**PERIOD, **FILTERS, **PAGE},
+    ),
+    Tool(
+        *("find", "Look a text up in names, phone numbers and notes.", "Found"),
+        lambda ledger, text, limit=DEFAULT_LIMIT: ledger.find(text, limit),
+        {"text": Argument("what to look for")},
+        {"limit": PAGE["limit"]},
     ),
     Tool(
         *("transaction", "Show a transaction, and how much of it has been reversed.", "TransactionDetail"),
