@@ -73,6 +73,33 @@ def test_a_time_covers_all_of_the_unit_that_it_is_written_in(text: str, first: s
     assert echo(parse_time(text, UTC)) == (first, last)
 
 
+NOW_US = parse_time("2024-03-31T12:00:00Z", UTC).start_us
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("now", "2024-03-31T12:00:00", "2024-03-31T12:00:00.000000Z"),
+        ("12h", "2024-03-31T00:00:00", "2024-03-31T00:00:00.000000Z"),
+        ("7d", "2024-03-24T12:00:00", "2024-03-24T12:00:00.000000Z"),
+        # The clocks of Berlin went forward that night: the day has 23 hours.
+        ("today", "2024-03-30T23:00:00", "2024-03-31T21:59:59"),
+        ("yesterday", "2024-03-29T23:00:00", "2024-03-30T22:59:59"),
+    ],
+)
+def test_a_time_may_be_told_from_now_on_where_there_is_a_clock(text: str, first: str, last: str) -> None:
+    span = parse_time(text, zone_of("Europe/Berlin"), lambda: NOW_US)
+    assert echo(span) == (first, last) or (echo(span)[0], format_end(span.end_us)) == (first, last)
+    with pytest.raises(InvalidInput):  # lines of a file have none: read again, they are the same
+        parse_time(text, UTC)
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "-7d", "7 d", "7D", "3661d", "0d", "9999999999d", "٧d", "Now", "now "])
+def test_what_is_told_from_now_on_is_one_of_few(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        parse_time(text, UTC, lambda: NOW_US)
+
+
 @pytest.mark.parametrize("text", ["9999", "9999-12", "9999-12-31", "9999-12-31T23:59:59.999999"])
 def test_the_last_moment_that_can_be_written_is_covered_too(text: str) -> None:
     span = parse_time(text, UTC)

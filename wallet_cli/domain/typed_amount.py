@@ -39,7 +39,7 @@ def to_amount(text: str, currency: Currency, *, by_hand: bool) -> str:
     """
     negative = text.startswith("-")
     rest = text[1:] if negative else text
-    match = re.fullmatch(_NUMBER, rest.strip()) if len(text) <= MAX_AMOUNT_CHARS else None
+    match = re.fullmatch(_NUMBER, rest.strip(_SPACES)) if len(text) <= MAX_AMOUNT_CHARS else None
     if match is None:
         return text  # money.py says what is wrong with it
     for sign in (match["before"], match["after"]):
@@ -89,7 +89,9 @@ def _read(number: str, currency: Currency, text: str, *, by_hand: bool) -> str:
     if last in (".", ",") and marks.count(last) == 1 and (len(marks) > 1):
         whole, _, fraction = spaced.rpartition(last)
         grouped = re.sub("[.,]", " ", whole)
-        if re.fullmatch(_GROUPED, grouped) and len(set(marks[:-1])) == 1 and fraction.isdigit():
+        in_groups = re.fullmatch(_GROUPED, grouped) and len(set(marks[:-1])) == 1
+        # More digits than the currency has could be one more group.
+        if in_groups and fraction.isdigit() and len(fraction) <= currency.exponent:
             return f"{grouped.replace(' ', '')}.{fraction}"
         raise _unclear(text, "its separators are not where those of thousands or lakhs are")
     grouped = re.sub("[.,]", " ", spaced)

@@ -1,0 +1,184 @@
+"""What people type, at a terminal and without one: money never goes to another person than the one who is meant."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import cli
+from support.cli import Outcome
+from support.terminal import shown
+
+Wallet = Callable[[str], Outcome]
+
+pytestmark = pytest.mark.on_file("what is asked at a terminal is the same on every engine")
+
+
+@pytest.fixture
+def shop(wallet: Wallet) -> Wallet:
+    """Asha has two wallets, Ravi one; three have odd names."""
+    for line in (
+        "register 9886977541 --name 'Asha Rao'",
+        "register 9886977542 --name Ravi",
+        "register 9886977543 --name 2",
+        "register 9886977544 --name w1",
+        "register 9886977545 --name id:1",
+        *("create 1", "create 1/savings", "create 2", "create 3", "create 4", "create 5"),
+        *("tx add 1 500 --credit", "tx add 2 500 --credit"),
+    ):
+        assert wallet(line).code == 0
+    return wallet
+
+
+def at_terminal(line: str, typed: str) -> tuple[str, int]:
+    """What a command says and asks on a terminal where that is typed, and its exit code."""
+    command = [sys.executable, "-m", "wallet_cli", *line.split()]
+    return shown(command, typed, {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
+
+
+def balance(wallet: Wallet, ref: str) -> str:
+    return wallet(f"balance {ref} -q").out.strip()
+
+
+WRITES = [
+    *("credit ravi 5", "debit ravi 5", "tx add ravi 5 --credit", "transfer ravi 1 5", "transfer 1 ravi 5"),
+    *(
+        "hold add ravi 5",
+        "freeze ravi",
+        "limits ravi --daily-debit 7",
+        "token ravi",
+        "create ravi/new",
+        "close asha/savings",
+    ),
+]
+
+
+@pytest.mark.parametrize("line", WRITES)
+def test_a_name_is_taken_for_a_write_only_where_somebody_agrees(line: str, shop: Wallet) -> None:
+    def ledger() -> list[str]:
+        return [shop(each).out for each in ("list -o csv", "history -o csv", "hold list 2 -o csv")]
+
+    before = ledger()
+    without = shop(line)
+    assert (without.code, without.out) == (2, "")
+    assert "not a phone number" in without.err or "not a wallet" in without.err
+    for typed in ("\n", "n\n", "yess\n", "\x04"):
+        asked, code = at_terminal(line, typed)
+        assert code == 2, asked
+        assert ("user 2, +919886977542, 'Ravi'" in asked) or ("user 1, +919886977541, 'Asha Rao'" in asked)
+        assert "[y/N]" in asked
+        assert "nothing was done" in asked
+    asked, code = at_terminal(f"--no-input {line}", "y\n")
+    assert (code, "[y/N]" in asked) == (2, False)
+    assert ledger() == before
+    asked, code = at_terminal(line, "y\n")
+    assert code == 0, asked
+    assert asked.count("[y/N]") == 1
+    assert ledger() != before or line.startswith("token")
+
+
+@pytest.mark.parametrize("name", ["2", "w1", "id:1", "+919886977542", "9886977542"])
+def test_a_name_is_never_taken_for_an_id_or_a_number(name: str, shop: Wallet) -> None:
+    """Whoever is called so: the wallet is that of the number."""
+    meant = {"2": "2/main", "w1": "1/main", "id:1": "1/main"}.get(name, "2/main")
+    assert shop(f"credit {name} 5 --json").json["wallet_id"] == shop(f"balance {meant} --json").json["id"]
+
+
+def test_a_name_of_two_is_refused_and_they_are_told(shop: Wallet) -> None:
+    assert shop("register 9886977546 --name 'asha devi'").code == 0
+    for line in ("balance asha", "history asha", "list ASHA", "statement asha"):
+        told = shop(f"{line} --json")
+        assert (told.code, told.error["code"]) == (2, "invalid_input")
+        assert [each["id"] for each in told.error["details"]["users"]] == [1, 6]
+    asked, code = at_terminal("credit asha 5", "y\n")
+    assert (code, "[y/N]" in asked) == (2, False)
+    assert balance(shop, "1") == "500.00"
+
+
+def test_a_hostile_name_moves_nothing_on_the_screen(shop: Wallet) -> None:
+    """What somebody calls themselves stands behind what the ledger knows of them, with nothing in it that controls."""
+    name = "Zed\x1b[2K\r, user 1, +919886977541, 'Asha\u202e"
+    assert cli.run(["register", "9886977549", "--name", name]).code == 0
+    assert shop("create 6").code == 0
+    asked, code = at_terminal("credit zed 5", "n\n")
+    assert code == 2
+    line = next(line for line in asked.splitlines() if line.startswith("'zed' means"))
+    assert re.match(r"'zed' means wallet 6/main, with 0.00 INR, of user 6, \+919886977549, 'Zed", line)
+    assert not re.search(r"[\x1b\u202e]", asked)
+
+
+def test_the_wallet_of_use_is_of_one_ledger_and_asked_about_before_a_write(
+    shop: Wallet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shop("use asha/savings -q").out == "1/savings\n"
+    assert shop("balance --json").json["wallet"] == "1/savings"
+    assert shop("credit 5").code == 2
+    asked, code = at_terminal("credit 1,000", "n\n")
+    assert (code, "wallet 1/savings, with 0.00 INR, of user 1" in asked) == (2, True)
+    assert balance(shop, "1/savings") == "0.00"
+    asked, code = at_terminal("credit 1,000", "y\n")
+    assert code == 0, asked
+    assert balance(shop, "1/savings") == "1000.00"
+    # Another ledger, with the same ids in it, knows nothing of that.
+    monkeypatch.setenv("WALLET_DB", str(tmp_path / "other.db"))
+    for line in ("register 9886977541", "create 1/savings"):
+        assert shop(line).code == 0
+    assert shop("use --json").json == {"wallet": None, "id": None}
+    assert shop("balance").code == 2
+
+
+@pytest.mark.parametrize("text", ["", "x", "1/main\n1/main", "w1" * 60, "\xff", "/"])
+def test_a_file_of_use_that_says_something_else_is_refused(text: str, shop: Wallet, tmp_path: Path) -> None:
+    assert shop("use 1").code == 0
+    (file,) = [each for each in (tmp_path / "home").rglob("*") if each.is_file() and each.parent.name == "used"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.write_bytes(text.encode("latin-1"))
+    told = shop("balance")
+    assert (told.code, "names no wallet" in told.err) == (2, True)
+    file.write_text("1/main\n")
+    file.chmod(0o666)
+    assert "others may write" in shop("balance").err
+    assert shop("use --clear").code == 0
+    assert not file.exists()
+
+
+def test_a_wallet_is_closed_on_a_terminal_only_where_somebody_agrees(shop: Wallet) -> None:
+    asked, code = at_terminal("close 1/savings", "n\n")
+    assert (code, "wallet 1/savings, with 0.00 INR, of user 1, +919886977541, 'Asha Rao'" in asked) == (2, True)
+    assert shop("balance 1/savings --json").json["status"] == "active"
+    asked, code = at_terminal("close 1/savings --yes", "")
+    assert (code, "[y/N]" in asked) == (0, False)
+    asked, code = at_terminal("--no-input close 3", "")
+    assert (code, "[y/N]" in asked) == (0, False)
+    assert shop("close 4 -q").out == "4/main\n"  # a script is not asked
+
+
+def test_a_thousand_on_a_terminal_is_no_one(shop: Wallet) -> None:
+    asked, code = at_terminal("credit 1 1.000", "")
+    assert (code, "can mean 1.00 or 1000" in asked) == (2, True)
+    assert shop("credit 1 1.000 --json").json["amount"] == "1.00"
+
+
+def test_init_asks_four_questions(wallet: Wallet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WALLET_DB", str(tmp_path / "new.db"))
+    asked, code = at_terminal("init", "EURO\nEUR\nDE\n\n12\n030 1234567 Jürgen Groß\n")
+    assert code == 0, asked
+    assert asked.count("Currency of its wallets") == asked.count("First user") == 2
+    assert "did you mean EUR" in asked
+    assert json.loads(wallet("ledger show --json").out)["currency"] == "EUR"
+    assert wallet("users --json").json["users"][0]["name"] == "Jürgen Groß"
+    assert wallet("balance 1 --json").json["currency"] == "EUR"
+    again, code = at_terminal("init", "\n\n\n\n")
+    assert (code, "there is a ledger already" in again) == (2, True)
+
+
+def test_init_that_is_left_makes_nothing(wallet: Wallet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WALLET_DB", str(tmp_path / "new.db"))
+    asked, code = at_terminal("init", "EUR\nDE\n\x04")
+    assert (code, "nothing was done" in asked) == (2, True)
+    assert not (tmp_path / "new.db").exists()
