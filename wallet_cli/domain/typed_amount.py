@@ -42,10 +42,10 @@ def to_amount(text: str, currency: Currency, *, by_hand: bool) -> str:
     match = re.fullmatch(_NUMBER, rest.strip(_SPACES)) if len(text) <= MAX_AMOUNT_CHARS else None
     if match is None:
         return text  # money.py says what is wrong with it
-    for sign in (match["before"], match["after"]):
-        if sign.strip():
-            _check_sign(sign.strip(), currency, text)
-    if match["before"].strip() and match["after"].strip():
+    signs = [sign for each in ("before", "after") if (sign := match[each].strip(_SPACES))]
+    for sign in signs:
+        _check_sign(sign, currency, text)
+    if len(signs) > 1:
         raise _unclear(text, "the currency stands on both sides")
     number = _read(match["number"], currency, text, by_hand=by_hand)
     return f"-{number}" if negative else number
