@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
+    from datetime import tzinfo
     from typing import Any, BinaryIO, Required, TypedDict, Unpack
 
     from wallet_cli.domain.ids import HoldId, TransactionId, TypedWallet, UserName, WalletName
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 class LedgerApi(Protocol):
     """An open ledger, on this machine or behind a server."""
 
+    def zone(self) -> tzinfo:
+        """The time zone of the ledger's days. Raises StorageError where this machine does not know it."""
+
     def files(self) -> Collection[str]:
         """The names of its files on this machine; none where it has no files here."""
 
@@ -76,6 +80,9 @@ class LedgerApi(Protocol):
 
     def wallets(self, user: UserName | None) -> Paged:
         """All wallets, or a user's, in the order in which they were opened."""
+
+    def holders(self, wallet_ids: Collection[int]) -> list[Answer]:
+        """Whose wallets these are: a `holder` of each that there is, and that the caller may see."""
 
     def balance(self, wallet: TypedWallet, at: str | None = None) -> Answer:
         """A wallet's balance now, or at the end of the TIME `at`; the answer is a `wallet`, and `at`."""

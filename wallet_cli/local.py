@@ -18,6 +18,8 @@ from wallet_cli.operations.pages import Paged
 from wallet_cli.operations.prepared import naming
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from wallet_cli.api import Described, Entry, Noted
     from wallet_cli.domain.ids import HoldId, TransactionId, TypedWallet, UserName, WalletName
     from wallet_cli.import_export.imports import Job
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 class LocalLedger(LedgerApi):
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+
+    def zone(self) -> tzinfo:
+        return self._ledger.zone()
 
     def files(self) -> Collection[str]:
         from wallet_cli.storage.ledger_file import ledger_path, names_of
@@ -78,6 +83,9 @@ class LocalLedger(LedgerApi):
 
     def wallets(self, user: UserName | None) -> Paged:
         return wallets.listed(self._ledger, user)
+
+    def holders(self, wallet_ids: Collection[int]) -> list[Answer]:
+        return wallets.holders(self._ledger, wallet_ids)
 
     def balance(self, wallet: TypedWallet, at: str | None = None) -> Answer:
         return wallets.balance(self._ledger, wallet, at)

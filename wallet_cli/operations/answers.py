@@ -52,6 +52,19 @@ def wallet_answer(account: Account, policy: Policy) -> Answer:
     }
 
 
+def holder_answer(wallet: Wallet, user: User) -> Answer:
+    """A wallet, and whose it is."""
+    return {
+        "wallet_id": wallet.id,
+        "user_id": user.id,
+        "type": wallet.type,
+        "currency": wallet.currency.name,
+        "phone_e164": user.phone_e164,
+        "name": user.name,
+        "wallet": wallet.name,
+    }
+
+
 def transaction_answer(transaction: Transaction, wallet: Wallet, *, replayed: bool = False) -> Answer:
     """`meta`, `transfer`, `reverses`, `hold`, `forced` and `user_key` are there if the transaction has them."""
     answer: Answer = {

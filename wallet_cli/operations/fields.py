@@ -222,6 +222,12 @@ class _Holder(TypedDict):
     name: str | None
 
 
+class Holder(_Holder):
+    """A wallet, and whose it is."""
+
+    wallet: WalletName
+
+
 class StatementHead(_Holder, _Bounds):
     """A statement without its lines."""
 

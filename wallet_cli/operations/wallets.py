@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ from wallet_cli.domain.model import Account, Transaction, Wallet
 from wallet_cli.domain.money import Currency, parse_currency, parse_daily_debit, parse_maximum, parse_minimum
 from wallet_cli.domain.period import format_end, parse_time
 from wallet_cli.errors import StorageError, WalletNotFound
-from wallet_cli.operations.answers import Answer, wallet_answer
+from wallet_cli.operations.answers import Answer, holder_answer, wallet_answer
 from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.pages import Paged, paged
 from wallet_cli.operations.prepared import Prepared, told_again
@@ -31,6 +31,9 @@ from wallet_cli.operations.users import find_user
 
 NO_LIMIT = "none"
 """Removes a limit; the minimum is then that of the setting."""
+
+MAX_HOLDERS = 100
+"""Of how many wallets a request may ask whose they are."""
 
 MOST_TYPES = 10
 """How many wallet types of a user a hint names."""
@@ -132,6 +135,12 @@ def listed(ledger: Ledger, name: UserName | None = None) -> Paged:
                 yield account.wallet.id, wallet_answer(account, policy)
 
     return paged("wallets", read, lambda: ledger.store.wallet_count(owner()))
+
+
+def holders(ledger: Ledger, ids: Iterable[int], seen_by: int | None = None) -> list[Answer]:
+    """Whose those wallets are, of each that there is, in the order of the ids; only those of the user `seen_by`."""
+    found = {wallet.id: (wallet, user) for wallet, user in ledger.store.holders(ids)}
+    return [holder_answer(*found[id_]) for id_ in sorted(found) if seen_by in (None, found[id_][1].id)]
 
 
 def find_account(ledger: Ledger, ref: WalletRef) -> Account:

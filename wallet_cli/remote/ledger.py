@@ -8,7 +8,7 @@ JSON body cannot have, so that their error is readable.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cache
 from itertools import islice
@@ -36,6 +36,7 @@ from wallet_cli.operations.ledgers import checked
 from wallet_cli.operations.pages import MAX_LIMIT, Paged, check_limit, parse_after
 from wallet_cli.operations.prepared import naming
 from wallet_cli.operations.transactions import Wanted, check_texts, filter_of, parse_cursor, read_filter, time_of
+from wallet_cli.operations.wallets import MAX_HOLDERS
 from wallet_cli.remote import imports, statements
 from wallet_cli.remote.client import Client, bounds_of, ids, known_wallet, told_currency, user_text
 
@@ -102,6 +103,14 @@ class RemoteLedger(Client, LedgerApi):
         if user is None:
             return self._paged("wallets", lambda: "/wallets")
         return self._paged("wallets", lambda: "/lookup/wallets", user=user_text(user), region=self.region)
+
+    def holders(self, wallet_ids: Collection[int]) -> list[Answer]:
+        found: list[Answer] = []
+        ids = sorted(wallet_ids)
+        for start in range(0, len(ids), MAX_HOLDERS):
+            text = ",".join(map(str, ids[start : start + MAX_HOLDERS]))
+            found += self.server.get("/lookup/holders", {"wallets": text})
+        return found
 
     def balance(self, wallet: TypedWallet, at: str | None = None) -> Answer:
         return self.wallet(wallet, None if at is None else format_end(parse_time(at, self.zone, self.now_us).end_us))

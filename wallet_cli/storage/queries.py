@@ -137,6 +137,13 @@ class Queries(ABC):
     def wallet_owned(self, wallet_id: int, user_id: int) -> Wallet | None:
         return self._one(sql.WALLET_OWNED, {"id": wallet_id, "user_id": user_id}, sql.to_wallet)
 
+    def holders(self, ids: Iterable[int]) -> list[tuple[Wallet, User]]:
+        """The wallets that there are of those, in any order, each with its user."""
+        found: list[tuple[Wallet, User]] = []
+        for chunk in in_chunks(ids):
+            found += self._each(sql.holders_by_ids(len(chunk)), chunk, sql.to_holder)
+        return found
+
     def operator_by_hash(self, key_hash: bytes) -> ApiKey | None:
         return self._one(sql.OPERATOR_BY_HASH, {"key_hash": key_hash}, sql.to_operator)
 

@@ -193,6 +193,14 @@ def accounts_by_ids(count: int) -> str:
 
 
 @cache
+def holders_by_ids(count: int) -> str:
+    """Reads `count` wallets at once, each with its user: the ids, by position."""
+    ids = ", ".join("?" * count)
+    whose = f"{_columns(WALLET_COLUMNS, 'w')}, {_columns(USER_COLUMNS, 'u')}"
+    return f"SELECT {whose} FROM wallets w JOIN users u ON u.id = w.user_id WHERE w.id IN ({ids})"
+
+
+@cache
 def transactions_by_keys(count: int) -> str:
     """Reads the transactions of `count` keys at once. By position: wallet id and key of each."""
     pairs = ", ".join(["(?, ?)"] * count)
@@ -558,6 +566,10 @@ def to_user(row: Sequence[Any]) -> User:
 def to_wallet(row: Sequence[Any]) -> Wallet:
     id_, user_id, type_, currency, exponent, *rest = row
     return Wallet(id_, user_id, type_, Currency(currency, exponent), *rest)
+
+
+def to_holder(row: Sequence[Any]) -> tuple[Wallet, User]:
+    return to_wallet(row[: len(WALLET_COLUMNS)]), to_user(row[len(WALLET_COLUMNS) :])
 
 
 def to_transaction(row: Sequence[Any]) -> Transaction:

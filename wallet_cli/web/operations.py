@@ -374,6 +374,10 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
     ),
     Operation(
+        "GET", "/lookup/holders", lookup.find_holders, "Tell whose wallets are", list[fields.Holder],
+        query=(parameters.HOLDERS,), description="Of each wallet that there is, and that the caller may see.",
+    ),
+    Operation(
         "GET", "/lookup/transaction", lookup.find_transaction, "Find a transaction by its id",
         fields.TransactionDetail, (TransactionNotFound,), query=(parameters.TRANSACTION,),
     ),

@@ -9,6 +9,7 @@ from typing import Any
 from wallet_cli.domain.ids import MAX_NAME_CHARS, MAX_NOTE_CHARS
 from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
 from wallet_cli.operations.transactions import KINDS
+from wallet_cli.operations.wallets import MAX_HOLDERS
 from wallet_cli.web.requests import REGION_WORDS
 from wallet_cli.web.responses import MAX_ID
 
@@ -98,6 +99,12 @@ A_PART = {"type": "string", "maxLength": MAX_NOTE_CHARS, "examples": ["tea"]}
 TEXT_TO_FIND = in_query("text", "What to find, in either case.", A_PART, required=True)
 REGION = in_query("region", REGION_WORDS)
 AT = in_query("at", "ISO 8601: the balance at the end of its unit (day, minute, …).")
+HOLDERS = in_query(
+    "wallets",
+    f"Ids of wallets, at most {MAX_HOLDERS}, as in `1,2,7`.",
+    {"type": "string", "pattern": "^[0-9]+(,[0-9]+)*$", "examples": ["1,2,7"]},
+    required=True,
+)
 TRANSACTION = in_query(
     "id", "As in `1-17`.", {"type": "string", "pattern": "^[0-9]+-[0-9]+$", "examples": ["1-17"]}, required=True
 )

@@ -5,12 +5,13 @@ Data of another user gets the same answer as data that does not exist.
 
 from __future__ import annotations
 
-from wallet_cli.domain.ids import UserName, WalletName, parse_transaction_id, parse_user, parse_wallet
+from wallet_cli.domain.ids import UserName, WalletName, parse_id, parse_transaction_id, parse_user, parse_wallet
 from wallet_cli.domain.model import User
 from wallet_cli.errors import InvalidInput
 from wallet_cli.operations import transactions, users, wallets
 from wallet_cli.operations.answers import user_answer
 from wallet_cli.operations.context import Ledger, as_told
+from wallet_cli.operations.wallets import MAX_HOLDERS
 from wallet_cli.web import long_reads
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.messages import Reply
@@ -44,6 +45,13 @@ async def find_wallets(server: ServerState, call: Call) -> Reply:
     ledger = as_told(server.ledger, phone_region=given.get("region"))
     _seen(ledger, call.caller, name)
     return Reply(200, "wallets", wallets.listed(ledger, name).page(*part))
+
+
+async def find_holders(server: ServerState, call: Call) -> Reply:
+    ids = _asked(call.query("wallets"), "wallets").split(",")
+    if len(ids) > MAX_HOLDERS:
+        raise InvalidInput(f"that is more than {MAX_HOLDERS} wallets", hint="ask for them in parts")
+    return Reply(200, "holders", wallets.holders(server.ledger, {*map(parse_id, ids)}, call.caller.user_id))
 
 
 async def find_transaction(server: ServerState, call: Call) -> Reply:
