@@ -18,6 +18,7 @@ from support import cli, declared, engines, memory, postgres, schedule
 from support.engines import Address, Engine
 
 from wallet_cli import settings
+from wallet_cli.cli.screen.terminal import COLOR_VARIABLES, PAGER_VARIABLES
 from wallet_cli.operations.context import Ledger
 
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -105,10 +106,12 @@ def clean_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     for name in [name for name in os.environ if name.startswith("PG")]:
         monkeypatch.delenv(name)
-    monkeypatch.delenv("WALLET_DEBUG", raising=False)
+    for name in ("WALLET_DEBUG", *PAGER_VARIABLES, *COLOR_VARIABLES):
+        monkeypatch.delenv(name, raising=False)
     for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
 

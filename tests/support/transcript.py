@@ -73,6 +73,9 @@ _NEEDS_SHELL = re.compile(r"[|<>&;$`*?~(){}]")
 _SERVE = re.compile(r"(.*\bwallet (?:\S+ )*?serve\b.*?) ?&")
 _CAPTURE = re.compile(r"(\w+)=\$\((.*)\)")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_DAY = re.compile(r"(\d{4}-\d\d-\d\d)( \d\d:\d\d:\d\d( (UTC|IST))?)?")
+NEAR = timedelta(days=40)
+"""A day this near to now was reckoned from the clock: when a hold expires."""
 
 
 class Output(NamedTuple):
@@ -483,10 +486,15 @@ def masked(line: str, folder: Path) -> str:
         at = datetime.fromisoformat(match[0])
         return WILDCARD if abs(datetime.now(UTC) - at) < FRESH else match[0]
 
-    line = _TIME.sub(fresh, line)
+    def near(match: re.Match[str]) -> str:
+        at = datetime.fromisoformat(f"{match[1]}T00:00:00Z")
+        return WILDCARD if abs(datetime.now(UTC) - at) < NEAR else match[0]
+
+    line = _DAY.sub(near, _TIME.sub(fresh, line))
     for path in {str(folder), str(folder.resolve())}:
         line = line.replace(path, WILDCARD)
     line = re.sub(r"/tmp/wallet-demo-\w+", f"{WILDCARD}", line)
+    line = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{64,}\b", WILDCARD, line)
     line = re.sub(r"process \d+", f"process {WILDCARD}", line)
     line = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", WILDCARD, line)  # the id of a ledger
     line = re.sub(r"\bwk_[\w-]{43}", f"wk_{WILDCARD}", line)  # an operator key

@@ -11,7 +11,7 @@ import pytest
 from support import cli
 from support.cli import Outcome
 
-from wallet_cli.cli import output
+from wallet_cli.cli.screen import view
 from wallet_cli.installing import install, this_program
 from wallet_cli.operations.context import Ledger
 
@@ -28,7 +28,7 @@ def five_lines(wallet: Wallet) -> None:
 
 def test_a_long_table_is_several_each_with_its_head(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = wallet("statement 1").out
-    monkeypatch.setattr(output, "ROWS_A_TABLE", 2)
+    monkeypatch.setattr(view, "ROWS_A_TABLE", 2)
     parted = wallet("statement 1").out
     assert (whole.count("id  "), parted.count("id  ")) == (whole.count("id  "), whole.count("id  ") + 2)
     assert [line for line in parted.splitlines() if line.startswith("1-")] == [

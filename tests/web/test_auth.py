@@ -170,6 +170,7 @@ TABLE: tuple[tuple[str, str, str, Any, str], ...] = (
     ("find no wallet by its id", "GET", "/lookup/wallet?wallet=w99", None, "404 404 404 404 401 401 401"),
     ("find a wallet in the past", "GET", "/lookup/wallet?wallet=1/main&at=2020", None, "200 200 200 404 401 401 401"),
     ("find a user's wallets", "GET", "/lookup/wallets?user=id:1", None, "200 200 200 404 401 401 401"),
+    ("tell whose wallets are", "GET", "/lookup/holders?wallets=1,2", None, "200 200 200 200 401 401 401"),
     ("find a transaction", "GET", "/lookup/transaction?id=1-1", None, "200 200 200 404 401 401 401"),
     ("find users by name", "GET", "/lookup/users?name=asha", None, "200 200 403 403 401 401 401"),
     ("find a text", "GET", "/find?text=asha", None, "200 200 403 403 401 401 401"),

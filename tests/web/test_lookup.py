@@ -46,6 +46,27 @@ def test_wallets_by_their_owners_name(api: httpx.Client, owned: Owned, phone: st
     failure(api.get("/lookup/wallet", params={"wallet": phone, "at": "soon"}), 400, "invalid_input")
 
 
+def test_whose_wallets_are_by_their_ids(api: httpx.Client, server: Server, owned: Owned, phone: str) -> None:
+    other = new_wallet(api)
+    asked = {"wallets": f"{other[1]},{owned[1]},{owned[1]},{2**62}"}
+    found = made(api.get("/lookup/holders", params=asked), 200)
+    assert [each["wallet_id"] for each in found] == sorted((owned[1], other[1]))
+    own = next(each for each in found if each["wallet_id"] == owned[1])
+    assert own == {
+        "wallet_id": owned[1],
+        "user_id": owned[0],
+        "type": "main",
+        "currency": "INR",
+        "phone_e164": f"+91{phone}",
+        "name": None,
+        "wallet": f"{owned[0]}/main",
+    }
+    assert made(api.get("/lookup/holders", params={"wallets": ",".join(map(str, range(1, 101)))}), 200)
+    for wrong in ("", "x", "0", "1,", "1 2", ",".join(map(str, range(1, 102)))):
+        failure(api.get("/lookup/holders", params={"wallets": wrong}), 400, "invalid_input")
+    failure(api.get("/lookup/holders"), 400, "invalid_input")
+
+
 def test_a_transaction_by_its_id(api: httpx.Client, owned: Owned) -> None:
     id_ = made(post(api, owned, "10.00"))["id"]
     found = made(api.get("/lookup/transaction", params={"id": id_}), 200)

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption
@@ -72,6 +72,13 @@ def root(
         bool, typer.Option("--no-input", help="Ask nothing, on a terminal too: as where there is none.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="With no command: what is in the ledger, as JSON.")] = False,
+    color: Annotated[
+        Literal["auto", "always", "never"] | None,
+        typer.Option("--color", help="Whether to use colours; auto goes by the terminal.", show_default="auto"),
+    ] = None,
+    no_pager: Annotated[
+        bool, typer.Option("--no-pager", help="Print long output as it is. Also WALLET_PAGER=, PAGER=.")
+    ] = False,
     version: Annotated[  # noqa: ARG001  (its callback does it)
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
@@ -84,6 +91,10 @@ def root(
         wallet credit 9886977544 500
         wallet balance 9886977544
     """
+    if color is not None or no_pager:
+        from wallet_cli.cli.screen.terminal import chosen
+
+        context.with_resource(chosen(color, pager=not no_pager))
     given = {"db": db, "ledger": ledger, "env_file": env_file, "no_input": "--no-input" if no_input else None}
     flags = {name: text for name, text in given.items() if text is not None}
     context.obj = flags

@@ -159,7 +159,7 @@ def _runnable(function: Function) -> Callable[..., None]:
                 with opened(flags, command_of(command).purpose_with(values)) as ledger:
                     if "hand" in given:
                         values["hand"] = Hand(ledger, flags, context.command_path)
-                    code = show(function(ledger=ledger, **values), style)
+                    code = show(function(ledger=ledger, **values), style, ledger)
             sys.stdout.flush()
         except UnwritableError as error:
             from wallet_cli.cli.lost_answers import cannot_write
@@ -217,12 +217,12 @@ _SHARED = {
 }
 
 
-def _show(answer: Output | None, style: Style) -> int:
+def _show(answer: Output | None, style: Style, ledger: LedgerApi | None = None) -> int:
     """Print an answer, if there is one; returns the exit code."""
     if answer is None:
         return 0
     try:
-        render(answer, style)
+        render(answer, style, ledger)
     except BaseException as error:
         if not (isinstance(answer, Document) and answer.interrupted is not None and was_interrupted(error)):
             raise
@@ -234,7 +234,7 @@ def _exit_code(answer: Output | None) -> int:
     return answer.exit_code if isinstance(answer, Record | Listing) else 0
 
 
-def _filtering(expression: str, asked: str, quiet: bool) -> Callable[[Output | None, Style], int]:
+def _filtering(expression: str, asked: str, quiet: bool) -> Callable[..., int]:
     """The same, through a jq program. Raises InvalidInput for what is none, before anything is done."""
     if quiet or asked not in (Format.json, Format.jsonl):
         raise InvalidInput("--jq is for JSON", hint="leave out -q, and -o but for json and jsonl")
@@ -242,7 +242,7 @@ def _filtering(expression: str, asked: str, quiet: bool) -> Callable[[Output | N
 
     run = jq_filter.compiled(expression)
 
-    def show(answer: Output | None, style: Style) -> int:
+    def show(answer: Output | None, style: Style, ledger: LedgerApi | None = None) -> int:  # noqa: ARG001
         if answer is not None:
             jq_filter.render(answer, style.format, run)
         return _exit_code(answer)

@@ -54,7 +54,7 @@ def show(flags: Mapping[str, str]) -> Listing:
         except InvalidInput as error:
             row["problem"] = error.message
             notice(f"{error.message}; hint: {error.hint}")
-    return Listing(rows, ("name", "value", "source"), value="value")
+    return Listing(rows, ("name", "value", "source"), value="value", kind="setting")
 
 
 def get(flags: Mapping[str, str], name: NameArgument) -> Record:

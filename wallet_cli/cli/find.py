@@ -10,8 +10,6 @@ import typer
 from wallet_cli.api import LedgerApi
 from wallet_cli.cli.lists import LimitOption
 from wallet_cli.cli.output import Listing, Output, Pages, Style, notice
-from wallet_cli.cli.register import COLUMNS as USER_COLUMNS
-from wallet_cli.cli.tx import BOOK_COLUMNS
 from wallet_cli.domain.ids import format_user
 from wallet_cli.errors import shown
 from wallet_cli.operations.pages import DEFAULT_LIMIT
@@ -42,7 +40,7 @@ def find(
         found = [("user", each) for each in users] + [("transaction", each) for each in transactions]
         rows = [{name: each.get(name) for name in columns} | {"found": kind} for kind, each in found]
         return Listing(rows, columns, _value, page=answer, cut=None if style.is_json else cut)
-    parts = [Listing(rows, columns) for rows, columns in ((users, USER_COLUMNS), (transactions, BOOK_COLUMNS)) if rows]
+    parts = [Listing(each, (), kind=kind) for each, kind in ((users, "user"), (transactions, "transaction")) if each]
     if cut is not None:
         notice(cut)
     elif not parts:

@@ -21,8 +21,6 @@ from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.ids import WalletId, parse_hold_id
 from wallet_cli.operations.holds import DEFAULT_EXPIRY
 
-TABLE_COLUMNS = ("id", "status", "amount", "captured", "held", "created_at", "expires_at", "note", "key")
-
 HoldArgument = Annotated[
     str, typer.Argument(metavar="HOLD", help="A hold id: 1-h3, the 3rd of wallet 1.", show_default=False)
 ]
@@ -47,7 +45,7 @@ def add(
     name = hand.wallet_to_change(wallet)
     amount = hand.amount(amount, name)
     hand.agree(f"hold {amount}")
-    return Record(ledger.hold(name, amount, expires, note=note, key=key))
+    return Record(ledger.hold(name, amount, expires, note=note, key=key), kind="hold")
 
 
 def capture(
@@ -67,7 +65,7 @@ def capture(
     """
     id_ = parse_hold_id(hold)
     amount = None if amount is None else hand.amount(amount, WalletId(id_.wallet_id))
-    return Record(ledger.capture(id_, amount, keep=keep, note=note, key=key))
+    return Record(ledger.capture(id_, amount, keep=keep, note=note, key=key), kind="transaction")
 
 
 def void(ledger: LedgerApi, hold: HoldArgument) -> Record:
@@ -76,7 +74,7 @@ def void(ledger: LedgerApi, hold: HoldArgument) -> Record:
         wallet hold void 1-h1
         wallet hold void 1-h1 -q
     """
-    return Record(ledger.void(parse_hold_id(hold)))
+    return Record(ledger.void(parse_hold_id(hold)), kind="hold")
 
 
 def list_(
@@ -97,6 +95,5 @@ def list_(
         "holds",
         style,
         Part(limit, cursor, all_),
-        TABLE_COLUMNS,
         ledger.holds(hand.wallet(wallet)),
     )

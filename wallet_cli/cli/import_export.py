@@ -186,7 +186,7 @@ def import_(
         from wallet_cli.import_export.imports import profiles
 
         notice(f"kept as profile {save_profile}: {profiles.write(save_profile, dialect)}")
-    return Record(summary, value="applied", exit_code=4 if summary["refused"] else 0)
+    return Record(summary, value="applied", exit_code=4 if summary["refused"] else 0, kind="import")
 
 
 def _dialect(

@@ -28,7 +28,7 @@ def create(
         wallet key create shop
         wallet key create reports --read-only -q > reports.key
     """
-    return Record(ledger.create_key(name, read_only=read_only), value="key")
+    return Record(ledger.create_key(name, read_only=read_only), value="key", kind="key")
 
 
 def list_(ledger: LedgerApi) -> Listing:
@@ -38,7 +38,7 @@ def list_(ledger: LedgerApi) -> Listing:
         wallet key list -q
     """
     rows = ledger.keys()
-    return Listing(rows, COLUMNS, value="name", page={"keys": rows})
+    return Listing(rows, COLUMNS, value="name", page={"keys": rows}, kind="key")
 
 
 def revoke(ledger: LedgerApi, hand: Hand, name: NameArgument, yes: YesOption = False) -> Record:
@@ -49,7 +49,7 @@ def revoke(ledger: LedgerApi, hand: Hand, name: NameArgument, yes: YesOption = F
     """
     if not yes:
         hand.be_sure(f"Refuse the key {shown(name)} for good?")
-    return Record(ledger.revoke_key(name), value="name")
+    return Record(ledger.revoke_key(name), value="name", kind="key")
 
 
 def token(

@@ -42,27 +42,27 @@ def listing(
     name: str,
     style: Style,
     part: Part,
-    columns: Sequence[str],
     paged: Paged,
     value: Value = "id",
     csv: str | None = None,
 ) -> Listing:
-    """A list, called `name` in JSON, and `csv` in fields.LISTS where that is another; `columns` are those of its table.
+    """A list of users, say, called `name` in JSON, and `csv` in fields.LISTS where that is another.
 
     Raises InvalidInput for --all with --limit.
     """
     if part.all and part.limit is not None:
         raise InvalidInput("--all and --limit contradict each other", hint="give one of them")
-    chosen = csv_columns(csv or name) if style.streams else columns
+    columns = csv_columns(csv or name) if style.streams else ()
+    kind = name.removesuffix("s")
     if part.all or (part.limit is None and (style.streams or style.quiet)):
-        return Listing(paged.rest(part.cursor), chosen, value, name=name)
+        return Listing(paged.rest(part.cursor), columns, value, name=name, kind=kind)
     limit = DEFAULT_LIMIT if part.limit is None else part.limit
     # The page of --json has its next_cursor: its end is not hidden.
     told = style.quiet or not style.is_json
     answer = paged.page(limit, part.cursor, told)
     rows = answer[name]
     cut = _cut(len(rows), answer["count"]) if told and answer["next_cursor"] is not None else None
-    return Listing(rows, chosen, value, page=answer, cut=cut)
+    return Listing(rows, columns, value, page=answer, cut=cut, kind=kind)
 
 
 def _cut(shown: int, count: int | None) -> str:

@@ -1,7 +1,7 @@
 """All printing: answers to stdout in four shapes, errors and notices to stderr.
 
 JSON is ASCII, so that no note can carry a control character to a terminal; tables show such characters escaped, as does
-all else on a terminal, and never read markup in what people wrote. Rich is imported for tables alone.
+all else on a terminal. What people are shown is made by `screen/`, which is imported for that alone.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import AbstractContextManager, nullcontext, suppress
 from enum import StrEnum
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wallet_cli.domain.ids import format_wallet_id
 from wallet_cli.domain.text import harmless, no_formula
 from wallet_cli.errors import WalletError
 
-UNCUT_COLUMNS = 10_000
-"""How wide a table may be where there is no terminal to fit it to."""
+if TYPE_CHECKING:
+    from wallet_cli.api import LedgerApi
+    from wallet_cli.cli.screen.view import View
 
-ROWS_A_TABLE = 500
-"""A table has to be held whole to be drawn: a longer list is several, each with its head."""
+JSON_INDENT = 2
+"""On a terminal; elsewhere it is one line."""
 
 
 class Format(StrEnum):
@@ -44,6 +44,11 @@ class Style(NamedTuple):
         return self.format in (Format.jsonl, Format.csv)
 
     @property
+    def is_for_people(self) -> bool:
+        """Whether tables and cards are printed."""
+        return self.format is Format.table and not self.quiet
+
+    @property
     def is_json(self) -> bool:
         """Whether the answer is one JSON value."""
         return self.format is Format.json
@@ -59,15 +64,18 @@ class Record(NamedTuple):
     data: Mapping[str, Any]
     value: Value = "id"
     exit_code: int = 0
+    kind: str = ""
+    """What people are shown of it: one of `screen/kinds.py`; else its fields by their names."""
     card: Mapping[str, Any] | None = None
-    """What people are shown instead of `data`."""
+    """The fields that people are shown in the place of those of `data`."""
 
 
 class Listing(NamedTuple):
-    """Many things: `rows`, which may be a stream; the columns of a table or of CSV; what `-q` prints of each.
+    """Many things: `rows`, which may be a stream; the columns of CSV; what `-q` prints of each.
 
     `page` is the whole answer as JSON, where it is one; `name` is what the rows are called in one that is written as
-    they come. `cut` says on stderr that there are more.
+    they come. `cut` says on stderr that there are more. `kind` is what people are shown of each: one of
+    `screen/kinds.py`; else the columns.
     """
 
     rows: Iterable[Mapping[str, Any]]
@@ -77,6 +85,7 @@ class Listing(NamedTuple):
     name: str = ""
     cut: str | None = None
     exit_code: int = 0
+    kind: str = ""
 
 
 class Document(NamedTuple):
@@ -95,15 +104,19 @@ class Pages(NamedTuple):
 Output = Record | Listing | Document | Pages
 
 
-def render(answer: Output, style: Style) -> None:
-    """Print an answer to stdout. Raises UnwritableError where it takes nothing, ReaderLeftError where nobody reads."""
+def render(answer: Output, style: Style, ledger: LedgerApi | None = None) -> None:
+    """Print an answer to stdout. Raises UnwritableError where it takes nothing, ReaderLeftError where nobody reads.
+
+    People are told times and names as the `ledger` has them.
+    """
     stream = answer.rows if isinstance(answer, Listing) else None if isinstance(answer, Record) else answer.parts
     try:
+        if isinstance(answer, Pages) or (not isinstance(answer, Document) and style.is_for_people):
+            _show(answer, ledger)
+            return
         with _spooled(answer):
             if isinstance(answer, Document):
                 _document(answer)
-            elif isinstance(answer, Pages):
-                _pages(answer)
             else:
                 _render(answer, style)
         if isinstance(answer, Listing) and answer.cut is not None:
@@ -113,6 +126,40 @@ def render(answer: Output, style: Style) -> None:
         # A stream that was not read to its end still has the ledger open.
         if isinstance(stream, Generator):
             stream.close()
+
+
+def _show(answer: Record | Listing | Pages, ledger: LedgerApi | None) -> None:
+    """Print for people: cards and tables, with a pager where that is longer than the terminal."""
+    from wallet_cli.cli.screen import terminal
+    from wallet_cli.cli.screen.view import View
+
+    view = View(sys.stdout, ledger)
+    cut = answer.cut if isinstance(answer, Listing) else None
+    lines = _lines_of(answer, view)
+    height, pager = terminal.lines_of(sys.stdout), terminal.pager()
+    head = [] if height is None or pager is None else list(islice(lines, height))
+    is_paged = pager is not None and len(head) == height
+    with terminal.paged(pager) if pager is not None and is_paged else nullcontext(), _spooled(answer):
+        _lines(chain(head, lines))
+        if is_paged:
+            _lines(filter(None, [view.left_out(cut)]))
+    sys.stdout.flush()  # who has closed the pipe has read what they wanted
+    left_out = view.left_out(cut)
+    if left_out is not None and not is_paged:
+        for line in terminal.fitted(left_out, sys.stderr):
+            notice(line)
+
+
+def _lines_of(answer: Record | Listing | Pages, view: View) -> Iterator[str]:
+    if isinstance(answer, Record):
+        yield from view.card(answer.data if answer.card is None else answer.card, answer.kind)
+    elif isinstance(answer, Listing):
+        yield from view.rows(answer.rows, answer.kind, answer.columns)
+    else:
+        for number, part in enumerate(answer.parts):
+            if number:
+                yield ""
+            yield from _lines_of(part, view)
 
 
 def _spooled(answer: Output) -> AbstractContextManager[None]:
@@ -135,13 +182,6 @@ def _document(answer: Document) -> None:
             sys.stdout.buffer.write(part.encode())
 
 
-def _pages(answer: Pages) -> None:
-    for number, part in enumerate(answer.parts):
-        if number:
-            _lines([""])
-        _render(part, Style())
-
-
 def _render(answer: Record | Listing, style: Style) -> None:
     rows = [answer.data] if isinstance(answer, Record) else answer.rows
     if style.quiet:
@@ -150,38 +190,26 @@ def _render(answer: Record | Listing, style: Style) -> None:
         _lines(shown(_text(row[value] if isinstance(value, str) else value(row))) for row in rows)
     elif style.is_json:
         data = answer.data if isinstance(answer, Record) else answer.page
+        indent = JSON_INDENT if sys.stdout.isatty() else None
         if isinstance(answer, Listing) and answer.name:
-            _json_list(rows, answer.name)
+            from wallet_cli.operations.json_lists import json_parts
+
+            for part in json_parts({answer.name: [], "next_cursor": None}, answer.name, rows, indent):
+                sys.stdout.write(part)
+            _lines([""])
         else:
-            _lines([json_text(list(rows) if data is None else data)])
+            _lines([json_text(list(rows) if data is None else data, indent)])
     elif style.format is Format.jsonl:
         _lines(json_text(row) for row in rows)
-    elif style.format is Format.csv:
-        _csv(rows, list(answer.data) if isinstance(answer, Record) else answer.columns)
-    elif isinstance(answer, Record):
-        _card(answer.data if answer.card is None else answer.card)
     else:
-        _table(rows, answer.columns)
+        _csv(rows, list(answer.data) if isinstance(answer, Record) else answer.columns)
 
 
-def json_text(value: Any) -> str:
-    """One line of JSON."""
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON, in one line unless it is indented."""
     import json
 
-    return json.dumps(value, separators=(", ", ": "))
-
-
-def _json_list(rows: Iterable[Mapping[str, Any]], name: str) -> None:
-    """All rows as the one and last page of a list, in constant memory."""
-    stream = iter(rows)
-    # A stream may yet be refused: nothing before its first row is there.
-    first = next(stream, None)
-    separator = ""
-    sys.stdout.write(f'{{"{name}": [')
-    for row in () if first is None else chain([first], stream):
-        sys.stdout.write(separator + json_text(row))
-        separator = ", "
-    sys.stdout.write('], "next_cursor": null}\n')
+    return json.dumps(value, indent=indent)
 
 
 def print_error(error: WalletError, form: Format) -> None:
@@ -232,73 +260,3 @@ def _csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
         sys.stdout.write(line.getvalue()[:-2] + "\n")
         line.seek(0)
         line.truncate()
-
-
-def _card(data: Mapping[str, Any]) -> None:
-    """One thing, a field a line."""
-    from rich.table import Table
-
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim")
-    grid.add_column(no_wrap=True)  # the terminal wraps it: a long token can be copied whole
-    for name, value in _fields(data):
-        grid.add_row(name, _cell(value))
-    _print_uncut(grid)
-
-
-def _fields(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """What there is to show of one thing; of a thing within it, each field as `debit.amount`."""
-    for name, value in data.items():
-        if isinstance(value, dict) and name != "meta":
-            yield from _fields(value, f"{prefix}{name}.")
-        elif value is not None and value != []:
-            # A bare id would be read as a user's where a WALLET is taken.
-            yield prefix + name, format_wallet_id(value) if name == "wallet_id" else value
-
-
-def _table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    stream = iter(rows)
-    part = list(islice(stream, ROWS_A_TABLE))
-    _one_table(part, columns)
-    while part := list(islice(stream, ROWS_A_TABLE)):
-        _lines([""])
-        _one_table(part, columns)
-
-
-def _one_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
-    for column in columns:
-        numeric = column in ("amount", "balance", "available", "held", "captured")
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
-    for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
-    _print_fitted(table)
-
-
-def _cell(value: Any) -> Any:
-    from rich.text import Text
-
-    return Text(harmless(_text(value)))
-
-
-def _print_uncut(renderable: Any) -> None:
-    """Print through Rich, each line whole however wide, and with no padding at its end."""
-    from rich.console import Console
-
-    text = io.StringIO()
-    terminal = sys.stdout.isatty()
-    Console(file=text, highlight=False, width=UNCUT_COLUMNS, force_terminal=terminal).print(renderable)
-    _lines(line.rstrip() for line in text.getvalue().splitlines())
-
-
-def _print_fitted(renderable: Any) -> None:
-    """Print through Rich, fitted to the terminal; where there is none, whole."""
-    from rich.console import Console
-
-    if sys.stdout.isatty():
-        Console(highlight=False).print(renderable)
-    else:
-        _print_uncut(renderable)

@@ -12,8 +12,6 @@ from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, lis
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.ids import format_user
 
-COLUMNS = ("id", "phone_number", "phone_e164", "name", "created_at")
-
 
 def register(
     ledger: LedgerApi,
@@ -30,7 +28,7 @@ def register(
         wallet register 9886977544 --exist-ok       # there already: the answer is who it is
         wallet register 9886977544                  # refused, as the number is taken (exit 5)
     """
-    return Record(ledger.register(phone, name, exist_ok=exist_ok), value=_user)
+    return Record(ledger.register(phone, name, exist_ok=exist_ok), value=_user, kind="user")
 
 
 def users(
@@ -46,7 +44,6 @@ def users(
         "users",
         style,
         Part(limit, cursor, all_),
-        COLUMNS,
         ledger.users(),
         _user,
     )

@@ -14,15 +14,10 @@ from wallet_cli.api import LedgerApi
 from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.command import FromOption, OptionalWalletArgument, ToOption
 from wallet_cli.cli.lists import csv_columns
-from wallet_cli.cli.output import Document, Listing, Output, Pages, Record, Style
+from wallet_cli.cli.output import JSON_INDENT, Document, Listing, Output, Pages, Record, Style
 from wallet_cli.errors import InvalidInput
 from wallet_cli.operations import statements
-from wallet_cli.operations.answers import transaction_answer
 from wallet_cli.operations.statements import Statement
-
-TABLE_COLUMNS = ("id", "at", "kind", "amount", "balance", "note", "key")
-TOTAL_COLUMNS = ("kind", "count", "amount")
-
 
 Asked = AbstractContextManager[Statement]
 """A statement that is not opened yet."""
@@ -86,7 +81,7 @@ def _document(asked: Asked, *, is_pdf: bool) -> Document:
 
 def _json(asked: Asked) -> Iterator[str]:
     with asked as opened:
-        yield from statements.json_of(opened)
+        yield from statements.json_of(opened, JSON_INDENT if sys.stdout.isatty() else None)
     yield "\n"
 
 
@@ -96,16 +91,13 @@ def _lines(asked: Asked) -> Iterator[dict[str, object]]:
 
 
 def _tables(asked: Asked) -> Iterator[Record | Listing]:
-    """The head, the lines and the totals. The kind of a line is told as the totals tell it."""
+    """The head, the lines and the totals."""
     with asked as opened:
         survey = opened.survey()
-        yield Record(statements.head_answer(opened))
+        yield Record(statements.head_answer(opened), kind="total")
         if opened.line_count:
-            yield Listing(_rows(opened), TABLE_COLUMNS)
+            yield Listing(statements.lines_answer(opened), (), kind="transaction")
         if survey.totals:
-            yield Listing(statements.totals_answer(opened, survey), TOTAL_COLUMNS)
-
-
-def _rows(statement: Statement) -> Iterator[dict[str, object]]:
-    for line in statement.lines():
-        yield transaction_answer(line, statement.wallet) | {"kind": statements.kind_of(line)}
+            currency = {"currency": opened.wallet.currency.name}
+            totals = [total | currency for total in statements.totals_answer(opened, survey)]
+            yield Listing(totals, (), kind="kind_total")

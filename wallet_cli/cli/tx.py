@@ -25,10 +25,6 @@ from wallet_cli.domain.ids import TypedWallet, WalletId, parse_transaction_id
 from wallet_cli.errors import InvalidInput
 from wallet_cli.operations.transactions import KINDS, Wanted
 
-TABLE_COLUMNS = ("id", "at", "kind", "amount", "balance", "note", "key")
-
-BOOK_COLUMNS = ("id", "at", "wallet", "name", "kind", "amount", "currency", "balance", "note")
-
 PostedWalletArgument = Annotated[
     str | None, typer.Argument(metavar="[WALLET]", help="USER, USER/TYPE or wN.", show_default="see `wallet use`")
 ]
@@ -142,7 +138,7 @@ def _post(ledger: LedgerApi, hand: Hand, wallet: str | None, amount: str | None,
     text = hand.amount(str(wallet) if amount is None else amount, name)
     pairs = _pairs(entry.meta)
     hand.agree(f"{'credit' if entry.is_credit else 'debit'} {text}")
-    return Record(ledger.add(name, text, **entry._asdict() | {"meta": pairs}))
+    return Record(ledger.add(name, text, **entry._asdict() | {"meta": pairs}), kind="transaction")
 
 
 def transfer(
@@ -163,7 +159,7 @@ def transfer(
     out, into = hand.wallet_to_change(source), hand.wallet_to_change(target)
     amount, pairs = hand.amount(amount, out), _pairs(meta)
     hand.agree(f"transfer {amount}")
-    return Record(ledger.transfer(out, into, amount, note=note, key=key, meta=pairs))
+    return Record(ledger.transfer(out, into, amount, note=note, key=key, meta=pairs), kind="transfer")
 
 
 def reverse(
@@ -183,7 +179,7 @@ def reverse(
     """
     name, pairs = parse_transaction_id(id_), _pairs(meta)
     amount = None if amount is None else hand.amount(amount, WalletId(name.wallet_id))
-    return Record(ledger.reverse(name, amount, force=force, note=note, key=key, meta=pairs))
+    return Record(ledger.reverse(name, amount, force=force, note=note, key=key, meta=pairs), kind="transaction")
 
 
 def show(ledger: LedgerApi, id_: IdArgument) -> Record:
@@ -192,7 +188,7 @@ def show(ledger: LedgerApi, id_: IdArgument) -> Record:
         wallet tx show 1-2
         wallet tx show 1-2 --json
     """
-    return Record(ledger.transaction(parse_transaction_id(id_)))
+    return Record(ledger.transaction(parse_transaction_id(id_)), kind="transaction")
 
 
 def list_(
@@ -252,7 +248,7 @@ def history(
     if wallet is not None:
         return _of_wallet(ledger, style, hand, hand.wallet(wallet), start, end, wanted, part)
     rows = ledger.history(start, end, wanted)
-    return listing("transactions", style, part, BOOK_COLUMNS, rows, csv="history")
+    return listing("transactions", style, part, rows, csv="history")
 
 
 def _of_wallet(
@@ -267,7 +263,7 @@ def _of_wallet(
 ) -> Listing:
     least, most = (None if text is None else hand.amount(text, ref) for text in (wanted.least, wanted.most))
     rows = ledger.transactions(ref, start, end, wanted._replace(least=least, most=most))
-    return listing("transactions", style, part, TABLE_COLUMNS, rows)
+    return listing("transactions", style, part, rows)
 
 
 def total(
@@ -283,7 +279,7 @@ def total(
         wallet tx total 9886977544 --from 2026-04-01 --to 2026-04-30
         wallet tx total 9886977544 --from 7d --json
     """
-    return Record(ledger.total(hand.wallet(wallet), start, end), value="net")
+    return Record(ledger.total(hand.wallet(wallet), start, end), value="net", kind="total")
 
 
 def _pairs(meta: list[str] | None) -> dict[str, str] | None:

@@ -47,7 +47,7 @@ def verify(
         name = None if wallet is None else hand.wallet(wallet)
         with progress(style, "checking") as bar, telling_how_far(bar, _so_far, BEGINS_ANEW) as watch:
             answer = ledger.verify(name, lambda done, total: watch("checking", done, total))
-        return Record(answer, value="transactions")
+        return Record(answer, value="transactions", kind="verification")
     if wallet is not None:
         raise InvalidInput("a seal is of the whole ledger: leave WALLET out", hint="wallet verify --against SEAL")
     from wallet_cli.cli.seal import ledger_here

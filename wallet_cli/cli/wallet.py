@@ -12,12 +12,9 @@ from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.command import OptionalWalletArgument, WalletArgument, YesOption
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.domain.ids import format_wallet_id
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.wallets import NO_LIMIT
-
-TABLE_COLUMNS = ("wallet", "status", "balance", "held", "available", "currency", "transactions")
 
 
 def create(
@@ -66,7 +63,6 @@ def list_(
         "wallets",
         style,
         Part(limit, cursor, all_),
-        TABLE_COLUMNS,
         ledger.wallets(None if user is None else hand.user(user)),
         "wallet",
     )
@@ -87,7 +83,7 @@ def balance(
         wallet balance 9886977544/savings -q        # the amount alone, for scripts
         wallet balance 9886977544 --at yesterday
     """
-    return _shown(ledger.balance(hand.wallet(wallet), at), value="balance")
+    return Record(ledger.balance(hand.wallet(wallet), at), value="balance", kind="balance")
 
 
 def limits(
@@ -112,7 +108,7 @@ def limits(
         wallet limits 9886977544 --maximum-balance none          # no such limit any more
     """
     if minimum_balance is maximum_balance is daily_debit is None:
-        return _shown(ledger.balance(hand.wallet(wallet)))
+        return _shown(ledger.balance(hand.wallet(wallet)), "limits")
     name = hand.wallet_to_change(wallet)
 
     def read(text: str | None) -> str | None:
@@ -120,7 +116,7 @@ def limits(
 
     given = (read(minimum_balance), read(maximum_balance), read(daily_debit))
     hand.agree("set these limits")
-    return _shown(ledger.set_limits(name, *given))
+    return _shown(ledger.set_limits(name, *given), "limits")
 
 
 def freeze(ledger: LedgerApi, hand: Hand, wallet: WalletArgument) -> Record:
@@ -160,7 +156,5 @@ def _with_status(ledger: LedgerApi, hand: Hand, wallet: str, status: str, doing:
     return _shown(ledger.set_status(name, status))
 
 
-def _shown(answer: Answer, value: str = "wallet") -> Record:
-    """A wallet; people get names of it that the next command takes."""
-    card = {"wallet": answer["wallet"]} | answer | {"id": format_wallet_id(answer["id"])}
-    return Record(answer, value, card=card)
+def _shown(answer: Answer, kind: str = "wallet") -> Record:
+    return Record(answer, "wallet", kind=kind)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from wallet_cli.documents.wording import Clock, money
+from wallet_cli.documents.wording import money
+from wallet_cli.domain.clock import Clock
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import DAY_US
 from wallet_cli.operations.flows import Flow

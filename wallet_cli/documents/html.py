@@ -11,7 +11,8 @@ from html import escape
 
 from wallet_cli.documents import wording
 from wallet_cli.documents.chart import svg
-from wallet_cli.documents.wording import Clock, money
+from wallet_cli.documents.wording import money
+from wallet_cli.domain.clock import Clock
 from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.period import format_time
 from wallet_cli.operations.statements import Statement, Survey

@@ -13,7 +13,8 @@ from wallet_cli import __version__
 from wallet_cli.documents import wording
 from wallet_cli.documents.chart import chart_of
 from wallet_cli.documents.fonts import Shelf
-from wallet_cli.documents.wording import GROUP, MINUS, Clock
+from wallet_cli.documents.wording import GROUP, MINUS
+from wallet_cli.domain.clock import Clock
 from wallet_cli.domain.model import Transaction
 from wallet_cli.errors import InvalidInput
 from wallet_cli.operations.statements import Statement, Survey

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, tzinfo
-from typing import NamedTuple
-
+from wallet_cli.domain.clock import Clock
 from wallet_cli.domain.ids import format_hold_id, format_transaction_id
 from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.money import Currency, format_minor
-from wallet_cli.domain.period import EPOCH
 from wallet_cli.domain.text import harmless
 from wallet_cli.operations.statements import Statement, kind_of
 
@@ -32,38 +29,6 @@ def money(minor: int, currency: Currency, *, whole: bool = False) -> str:
     digits, point, fraction = format_minor(abs(minor), currency).partition(".")
     text = f"{int(digits):,}".replace(",", GROUP)
     return (MINUS if minor < 0 else "") + text + ("" if whole else point + fraction)
-
-
-class Clock(NamedTuple):
-    """Times in a zone."""
-
-    zone: tzinfo
-
-    def moment(self, at_us: int) -> datetime:
-        utc = EPOCH + timedelta(microseconds=at_us)
-        try:
-            return utc.astimezone(self.zone)
-        except OverflowError:  # the first and last hours of the calendar
-            return utc
-
-    def stamp(self, at_us: int) -> tuple[str, str]:
-        """The day and the minute: `2024-04-19`, `05:27`."""
-        text = self.moment(at_us).isoformat(" ", "minutes")
-        return text[:10], text[11:16]
-
-    def words(self, at_us: int) -> str:
-        return " ".join(self.stamp(at_us))
-
-    @property
-    def name(self) -> str:
-        """The zone's name."""
-        return str(self.zone)
-
-    def bound(self, at_us: int, *, is_end: bool = False) -> str:
-        """A bound of a period: the day, if it is a midnight; else the last second inside."""
-        text = self.moment(at_us - 1 if is_end else at_us).isoformat(" ", "microseconds")
-        between_days = "23:59:59.999999" if is_end else "00:00:00.000000"
-        return text[:10] if text[11:26] == between_days else text[:19]
 
 
 def title(statement: Statement) -> str:

@@ -248,18 +248,12 @@ def streamed(ledger: Ledger, ref: WalletRef, start: str | None = None, end: str 
         yield from lines_answer(statement)
 
 
-def json_of(statement: Statement) -> Iterator[str]:
+def json_of(statement: Statement, indent: int | None = None) -> Iterator[str]:
     """A whole statement as one JSON object, in parts, in constant memory.
 
     The fields of `head_answer`, then `totals`, then `transactions`.
     """
-    import json
+    from wallet_cli.operations.json_lists import json_parts
 
     answer = head_answer(statement) | {"totals": totals_answer(statement, statement.survey()), "transactions": []}
-    text = json.dumps(answer)
-    yield text[: -len("]}")]
-    separator = ""
-    for line in lines_answer(statement):
-        yield separator + json.dumps(line)
-        separator = ", "
-    yield "]}"
+    return json_parts(answer, "transactions", lines_answer(statement), indent)

@@ -1,0 +1,119 @@
+"""The terminal that people look at: how wide it is, whether it shows colours, and the pager for what is longer."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+from wallet_cli.cli.screen.widths import wrapped
+from wallet_cli.cli.stdout import ReaderLeftError, Stdout
+
+DUMB = "dumb"
+FALLBACK = (80, 24)
+
+COLOR_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR")
+CHOSEN_BY: Mapping[str | None, str] = {"never": "NO_COLOR", "always": "FORCE_COLOR"}
+
+PAGER_VARIABLES = ("WALLET_PAGER", "PAGER")
+USUAL_PAGER = "less"
+LESS_OPTIONS = "FRX"
+"""Of `less`, where LESS is not set: end at once on what fits, show colours, leave the text where it is."""
+
+
+@contextmanager
+def chosen(color: str | None, *, pager: bool) -> Iterator[None]:
+    """In a `with` block, colours and the pager are as the options say, for libraries and other programs too."""
+    former = dict(os.environ)
+    if color is not None:
+        for name in COLOR_VARIABLES:
+            os.environ.pop(name, None)
+    if color in CHOSEN_BY:
+        os.environ[CHOSEN_BY[color]] = "1"
+    if not pager:
+        os.environ[PAGER_VARIABLES[0]] = ""
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(former)
+
+
+def has_color(stream: TextIO) -> bool:
+    """Whether colours are shown there.
+
+    NO_COLOR says no, else FORCE_COLOR or CLICOLOR_FORCE yes; else a terminal does, unless CLICOLOR is 0 or TERM `dumb`.
+    """
+    environ = os.environ
+    if environ.get("NO_COLOR"):
+        return False
+    if any(environ.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE")):
+        return True
+    return environ.get("CLICOLOR") != "0" and environ.get("TERM") != DUMB and stream.isatty()
+
+
+def columns_of(stream: TextIO) -> int | None:
+    """How many cells a line has; None where there is no terminal, and so no end."""
+    return shutil.get_terminal_size(FALLBACK).columns if stream.isatty() else None
+
+
+def fitted(text: str, stream: TextIO) -> list[str]:
+    """The lines of a text there, broken between words."""
+    width = columns_of(stream)
+    return [text] if width is None else wrapped(text, width)
+
+
+def lines_of(stream: TextIO) -> int | None:
+    """How many lines are seen at once; None where there is no terminal."""
+    return shutil.get_terminal_size(FALLBACK).lines if stream.isatty() else None
+
+
+def pager() -> list[str] | None:
+    """The program that long output is read with, where somebody sits at a terminal; None for none.
+
+    WALLET_PAGER, else PAGER, else `less`; empty or `cat` is none.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM") == DUMB:
+        return None
+    chosen = next((os.environ[name] for name in PAGER_VARIABLES if name in os.environ), USUAL_PAGER)
+    try:
+        words = shlex.split(chosen)
+    except ValueError:  # a quotation that does not end
+        return None
+    return words if words and words != ["cat"] and shutil.which(words[0]) is not None else None
+
+
+@contextmanager
+def paged(command: list[str]) -> Iterator[None]:
+    """In a `with` block, sys.stdout is read with a pager; at the end it is waited for. Leaving it is no error."""
+    import subprocess
+
+    usual = sys.stdout
+    usual.flush()
+    # What is set counts; `less` would take its encoding from a locale that may not be installed.
+    environ = {"LESS": LESS_OPTIONS, "LESSCHARSET": usual.encoding, **os.environ}
+    reader = subprocess.Popen(command, stdin=subprocess.PIPE, env=environ)  # noqa: S603
+    assert reader.stdin is not None
+    # Ctrl-C is for the pager, which stops reading at it, or searching.
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(Stdout(reader.stdin.fileno(), "w", closefd=False)), usual.encoding, usual.errors
+    )
+    try:
+        with suppress(ReaderLeftError):
+            yield
+            sys.stdout.flush()
+    finally:
+        with suppress(ReaderLeftError):
+            sys.stdout.close()
+        sys.stdout = usual
+        with suppress(OSError):
+            reader.stdin.close()
+        reader.wait()
+        signal.signal(signal.SIGINT, former)
