@@ -39,7 +39,7 @@ class Money:
         self._locale = _locale(_name_of_locale())
 
     def amount(self, text: str, currency: str, sign: str = "") -> Amount:
-        """Decimal text (`-1234.50`) of a currency (`INR`, `PTS/0`) as `-₹1,234.50`; `sign` goes before an amount that has none.
+        """Decimal text (`-1234.50`) of a currency (`INR`, `PTS/0`) as `-₹1,234.50`; `sign` is for one without.
 
         The locale's sign of the currency, or where it has none, the code behind the number.
         """
