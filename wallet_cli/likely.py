@@ -1,4 +1,4 @@
-"""What may have been meant by a word that is not known. Imported only where there is one."""
+"""The known word that an unknown one may mean. Imported only when there is an unknown word."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LIKE = 0.7
 
 
 def likely(typed: str, known: Iterable[str]) -> str | None:
-    """The one of the known words that is most like what was typed, in either case; None where none is like it."""
+    """The known word that is most similar to the typed one, in upper or lower case; None if none is similar."""
     import difflib
 
     words = {word.lower(): word for word in known}

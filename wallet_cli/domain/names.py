@@ -1,7 +1,7 @@
-"""Names of people in the place of numbers: what may be read as a name, and whose name it is.
+"""Names of people instead of numbers: which texts can be names, and whose names they are.
 
-A name is never read where the text could be anything else that names a user or a wallet: a number, `id:N`, `ref:TEXT`,
-`wN`. Names are compared as notes are searched (text.py).
+A text is read as a name only if it cannot name a user or a wallet in another way: a number, `id:N`, `ref:TEXT`, `wN`.
+Names are compared like texts in notes (text.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BETWEEN_WORDS = r"[\s\-/.,;:()\[\]\"'’]+"
 
 
 def may_be_name(text: str) -> bool:
-    """Whether a text may be looked for among names: it begins with a letter, and is no other way to name somebody."""
+    """Whether a text can be a name: it begins with a letter, and does not name a user in another way."""
     if len(text) > MAX_NAME_CHARS:
         return False
     folded = fold(text).strip()
@@ -25,7 +25,7 @@ def may_be_name(text: str) -> bool:
 
 
 def naming(text: str) -> Callable[[str], bool]:
-    """A test of names: whether one is `text`, begins with it, or has it as a word (or several), as people read them."""
+    """A test of names: whether one is `text`, begins with it, or contains it as one or more whole words."""
     asked = words_of(text)
 
     def fits(name: str) -> bool:
@@ -36,5 +36,5 @@ def naming(text: str) -> Callable[[str], bool]:
 
 
 def words_of(text: str) -> str:
-    """The words of a name as they are compared, with one space between them."""
+    """The words of a name for comparison, with one space between them."""
     return re.sub(_BETWEEN_WORDS, " ", fold(text)).strip()

@@ -1,6 +1,6 @@
 """Amounts as people type them: `1,000`, `₹500`, `500 INR`, `.5`, `1 000,50`. Read only where they mean one thing.
 
-On the command line alone; what is read is handed on as an AMOUNT (money.py), which programs write.
+Only on the command line; the result is an AMOUNT (money.py), the form that programs write.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ SIGNS = {
     "₸": ("KZT",), "₮": ("MNT",), "₭": ("LAK",), "៛": ("KHR",), "₾": ("GEL",), "֏": ("AMD",), "৳": ("BDT",),
     "zł": ("PLN",), "Kč": ("CZK",), "Ft": ("HUF",),
 }  # fmt: skip
-"""The currencies that each sign is written for. A sign that several share stands for the one it is known for."""
+"""The currency of each sign. A sign of several currencies means the best known one."""
 
 _SPACES = " \u00a0\u2009\u202f"
 _NUMBER = rf"(?P<before>[^0-9.,]*?)[{_SPACES}]*(?P<number>[0-9.,][0-9.,_'’{_SPACES}]*?)[{_SPACES}]*(?P<after>[^0-9]*)"
 _PLAIN = r"[0-9]+(\.[0-9]+)?"
 _GROUPED = r"[1-9][0-9]{0,2}(\s[0-9]{3})+|[1-9][0-9]?(\s[0-9]{2})*\s[0-9]{3}"
-"""Thousands, or lakhs and crores, with a space for whatever separates them."""
+"""Thousands, or lakhs and crores, with a space for any separator."""
 
 
 def is_plain(text: str) -> bool:
@@ -33,7 +33,7 @@ def is_plain(text: str) -> bool:
 
 
 def to_amount(text: str, currency: Currency, *, by_hand: bool) -> str:
-    """What somebody typed as an AMOUNT, for a wallet of `currency`. Raises InvalidInput.
+    """Typed text as an AMOUNT, for a wallet of `currency`. Raises InvalidInput.
 
     `by_hand`: a person has just typed it, so that `1.000` may also be a thousand in a currency with fewer digits.
     """
@@ -59,17 +59,17 @@ def _check_sign(sign: str, currency: Currency, text: str) -> None:
     if known is None and parse_name(sign.upper()) is None:
         raise InvalidInput(
             f"the amount is not a decimal number: {shown(text)}",
-            hint=f"such as 1000, 1,000 or 19.99; the currency may stand beside it: 20 {currency.unit}",
+            hint=f"such as 1000, 1,000 or 19.99; the currency may be next to it: 20 {currency.unit}",
         )
     other = sign.upper() if known is None else known[0]
     raise InvalidInput(
-        f"the wallet is in {currency.unit}, and this amount is in {other}: {shown(text)}",
-        hint=f"leave the sign out, if it is meant in {currency.unit}; nothing is converted",
+        f"the wallet is in {currency.unit}, but this amount is in {other}: {shown(text)}",
+        hint=f"leave the sign out if you mean {currency.unit}; amounts are not converted",
     )
 
 
 def _read(number: str, currency: Currency, text: str, *, by_hand: bool) -> str:
-    """Digits with at most one point. Raises InvalidInput where the separators can mean two things, or nothing."""
+    """Digits with at most one point. Raises InvalidInput if the separators can mean two things, or nothing."""
     if re.fullmatch(_PLAIN, number):
         whole, _, fraction = number.partition(".")
         looks_grouped = by_hand and len(fraction) == 3 > currency.exponent and re.fullmatch("[1-9][0-9]{0,2}", whole)
@@ -84,7 +84,7 @@ def _read(number: str, currency: Currency, text: str, *, by_hand: bool) -> str:
     spaced = re.sub(rf"[_'’{_SPACES}]", " ", number)
     if len(set(re.sub("[.,]", "", marks))) > 1:
         raise _unclear(text, "its digits are separated in two ways")
-    # The last mark is the decimal one where it is another than those before it, and the only one of its kind.
+    # The last separator is the decimal one if it differs from the others and occurs once.
     last = marks[-1:]
     if last in (".", ",") and marks.count(last) == 1 and (len(marks) > 1):
         whole, _, fraction = spaced.rpartition(last)
@@ -93,7 +93,7 @@ def _read(number: str, currency: Currency, text: str, *, by_hand: bool) -> str:
         # More digits than the currency has could be one more group.
         if in_groups and fraction.isdigit() and len(fraction) <= currency.exponent:
             return f"{grouped.replace(' ', '')}.{fraction}"
-        raise _unclear(text, "its separators are not where those of thousands or lakhs are")
+        raise _unclear(text, "its separators are not those of thousands or lakhs")
     grouped = re.sub("[.,]", " ", spaced)
     fits = re.fullmatch(_GROUPED, grouped) and len(set(marks)) == 1
     if marks == ",":
@@ -102,7 +102,7 @@ def _read(number: str, currency: Currency, text: str, *, by_hand: bool) -> str:
         if may_be_fraction:
             raise _ambiguous(text, f"{whole}.{fraction}", str(int(whole + fraction)))
     if not fits:
-        raise _unclear(text, "its separators are not where those of thousands or lakhs are")
+        raise _unclear(text, "its separators are not those of thousands or lakhs")
     return grouped.replace(" ", "")
 
 

@@ -21,7 +21,7 @@ Entry = tuple[Transaction, Wallet, str | None]
 
 
 class _Piece(NamedTuple):
-    """What was found among so many; `end` is the last place that was looked at, None at the end of all."""
+    """The matches in one piece; `end` is the last examined place, None at the end of the ledger."""
 
     found: list[Entry]
     size: int
@@ -47,9 +47,9 @@ def listed(
     counted: bool = False,
     examined: int | None = None,
 ) -> Answer:
-    """A page of the day book: `transactions, next_cursor`, and if `counted`, `count`, which is not known.
+    """A page of the day book: `transactions, next_cursor`, and if `counted`, a null `count`: it is unknown.
 
-    Cursors, `examined` and errors are as those of transactions.listed.
+    Cursors, `examined` and errors are those of transactions.listed.
     """
     check_limit(limit)
     found: list[Entry] = []
@@ -79,7 +79,7 @@ def streamed(
     cursor: str | None = None,
     wanted: Wanted = EVERYTHING,
 ) -> Iterator[Answer]:
-    """The same as `listed`, all of them and one at a time, in constant memory."""
+    """The same as `listed`, but all of them, one at a time, in constant memory."""
     for piece in _pieces(ledger, start, end, cursor, wanted, MAX_PIECE):
         for each in piece.found:
             yield entry_answer(*each)
@@ -92,7 +92,7 @@ def entry_answer(transaction: Transaction, wallet: Wallet, name: str | None) -> 
 def _pieces(
     ledger: Ledger, start: str | None, end: str | None, cursor: str | None, wanted: Wanted, size: int
 ) -> Iterator[_Piece]:
-    """The day book piece by piece: each is read whole, so that nothing stays open for a reader who is slow."""
+    """The day book in pieces: each is read completely, so that nothing stays open for a slow reader."""
     period = parse_period(start, end, ledger.zone_of_times, ledger.now_us)
     chosen = _filter_of(wanted)
     start_us = FIRST_US if period.start_us is None else period.start_us
@@ -119,7 +119,7 @@ def _pieces(
 
 
 def _place_of(ledger: Ledger, cursor: str) -> Place:
-    """Where the transaction that a cursor names stands."""
+    """The place of the transaction in a cursor."""
     found = ledger.store.transaction(*parse_cursor(cursor))
     if found is None:
         raise InvalidInput(
@@ -129,7 +129,7 @@ def _place_of(ledger: Ledger, cursor: str) -> Place:
 
 
 def _filter_of(wanted: Wanted) -> Filter | None:
-    """What is wanted, checked; None for everything. Amounts are compared as numbers, whatever the currency."""
+    """The checked filter; None for everything. Amounts are compared as numbers, in any currency."""
     read = read_filter(wanted, parse_any_amount)
     if read is None:
         return None

@@ -1,4 +1,4 @@
-"""Finding users by a name or a number, and transactions by what their notes say; linear in the ledger."""
+"""Finding users by name or number, and transactions by their notes; linear in the size of the ledger."""
 
 from __future__ import annotations
 
@@ -18,25 +18,27 @@ from wallet_cli.operations.pages import DEFAULT_LIMIT, check_limit
 from wallet_cli.operations.transactions import Wanted
 
 MOST_NAMED = 10
-"""How many users of one name are told; one more is found, so that it can be said that there are more."""
+"""How many users with the same name are listed; one more is searched, to know whether there are more."""
 
 MOST_COMPARED = 10_000
-"""How many users have their names compared letter by letter, where nobody has the one that was asked for."""
+"""How many users' names are compared letter by letter if nobody has the requested name."""
 
 MOST_SIMILAR = 3
 LIKE = 0.7
-"""How like two names are that one may have been meant for the other: 2 × letters in common / letters of both."""
+"""The least similarity of two names that may be confused: 2 × common letters / letters of both."""
 
 LEAST_DIGITS = 3
-"""How many digits are looked for in numbers."""
+"""How many digits a search in numbers needs."""
 
 
 def named(ledger: Ledger, name: str) -> Answer:
-    """The `users` whose name it is, begins with it, or has it as a word, at most MOST_NAMED + 1; where there are none,
-    those with a `similar` one. Raises InvalidInput for what is no name.
+    """The `users` whose name is `name`, begins with it, or contains it as a word, at most MOST_NAMED + 1; if there are
+    none, users with a `similar` name. Raises InvalidInput for a text that is not a name.
     """
     if not may_be_name(name):
-        raise InvalidInput(f"not a name: {shown(name)}", hint="what begins with a letter, and is no id and no number")
+        raise InvalidInput(
+            f"not a name: {shown(name)}", hint="a name begins with a letter, and is not an id or a number"
+        )
     fits = naming(name)
     found = _users(ledger, lambda user: user.name is not None and fits(user.name), MOST_NAMED + 1)
     similar = [] if found else _similar(ledger, name)
@@ -44,8 +46,8 @@ def named(ledger: Ledger, name: str) -> Answer:
 
 
 def find(ledger: Ledger, text: str, limit: int = DEFAULT_LIMIT, *, examined: int | None = None) -> Answer:
-    """Users by a name or a number with `text` in it, and transactions by a note: `users, more_users, transactions,
-    next_cursor`, of each at most `limit`. `examined` is as in transactions.listed. Raises InvalidInput.
+    """Users by a name or number that contains `text`, and transactions by a note: `users, more_users, transactions,
+    next_cursor`, at most `limit` of each. `examined` is as in transactions.listed. Raises InvalidInput.
     """
     check_limit(limit)
     check_found(text)
@@ -62,19 +64,19 @@ def find(ledger: Ledger, text: str, limit: int = DEFAULT_LIMIT, *, examined: int
 
 
 def check_found(text: str) -> None:
-    """Raises InvalidInput for what cannot be looked for."""
+    """Raises InvalidInput for a text that cannot be searched."""
     if not check_note(text).strip():
         raise InvalidInput("there is nothing to find", hint="give a part of a name, of a number or of a note")
 
 
 def _users(ledger: Ledger, fits: Callable[[User], bool], most: int) -> list[User]:
-    """The first so many users that fit."""
+    """The first `most` users that match."""
     with ledger.store.snapshot():
         return list(islice(filter(fits, ledger.store.users_after(0, -1)), most))
 
 
 def _digits_of(text: str) -> str:
-    """What to look for in numbers; empty where the text is no part of one."""
+    """The digits to search in numbers; empty if the text cannot be part of one."""
     try:
         digits = phone_digits(text)
     except InvalidInput:
@@ -83,7 +85,7 @@ def _digits_of(text: str) -> str:
 
 
 def _similar(ledger: Ledger, name: str) -> list[User]:
-    """Users whose name, or a word of it, is much like what was asked for, the likest first."""
+    """Users whose name, or a word of it, is similar to the requested one, the most similar first."""
     from difflib import SequenceMatcher
 
     matcher = SequenceMatcher(b=words_of(name))
