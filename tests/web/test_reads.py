@@ -159,7 +159,7 @@ def test_one_caller_cannot_have_all_the_places(run: Callable[[Story], None], tmp
         lane = Lane(at_once=2, waiting=4, for_one=1, seconds=60.0)
         tasks = [asking(readers, tmp_path, lane) for _ in range(3)]
         await until(lambda: readers.under_way == 1 and readers.waiting == 2)
-        with pytest.raises(Busy, match="for you"):
+        with pytest.raises(Busy, match="you have too many"):
             await readers.answer(there, lane, ONE, works.at_once, "never")
         assert await readers.answer(there, lane, OTHER, works.at_once, "theirs") == "theirs"
         (tmp_path / "go").touch()

@@ -46,7 +46,7 @@ def to_amount(text: str, currency: Currency, *, by_hand: bool) -> str:
     for sign in signs:
         _check_sign(sign, currency, text)
     if len(signs) > 1:
-        raise _unclear(text, "the currency stands on both sides")
+        raise _unclear(text, "there is a currency on both sides")
     number = _read(match["number"], currency, text, by_hand=by_hand)
     return f"-{number}" if negative else number
 
