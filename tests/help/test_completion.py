@@ -181,7 +181,7 @@ def completed(*typed: str, environ: dict[str, str] | None = None, folder: Path |
     """In a process of its own, as a shell runs it."""
     done = subprocess.run(
         [sys.executable, "-m", "wallet_cli", *typed],
-        env={**os.environ, "_WALLET_COMPLETE": "fish", **(environ or {})},
+        env={**os.environ, "_WALLET_COMPLETE": "fish", completing.LONGER: "60", **(environ or {})},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -249,6 +249,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.mark.on_file("a server on a file")
 def test_a_server_is_asked(server: Server, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WALLET_TOKEN", server.key("completing"))
+    monkeypatch.setattr("wallet_cli.remote.glimpse.LONGEST_S", 60.0)
     host, port = server.address
     monkeypatch.setenv("WALLET_DB", f"http://{host}:{port}")
     assert words("balance", "") == ["+919886977544", "+919886977544/savings", "+442079460018"]
@@ -272,6 +273,8 @@ def test_a_server_that_is_slow_is_not_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         assert completed("balance", "", environ={"WALLET_DB": url, "WALLET_TOKEN": "wk_x"}) == (0, "", "")
+        limit = str(completing.LONGEST_S)
+        assert completed("balance", "", environ={"WALLET_DB": url, completing.LONGER: limit}) == (0, "", "")
 
 
 def test_no_token_goes_over_an_open_line() -> None:

@@ -23,6 +23,7 @@ import pytest
 from support import engines
 from support.engines import Files
 
+from wallet_cli.cli.completing import LONGER
 from wallet_cli.cli.completion import FOLDER, SCRIPTS, Shell
 
 pytestmark = pytest.mark.on_file("shells complete from a file")
@@ -87,6 +88,7 @@ class Typed:
             "TERM": "dumb" if shell is not Shell.fish else "xterm",
             "HISTFILE": str(folder / "history"),
             "LC_ALL": "C.UTF-8",
+            LONGER: "60",
         }
         (folder / "home").mkdir(exist_ok=True)
         self._pid, self._terminal = pty.fork()

@@ -8,7 +8,6 @@ the manual and the list of commands for programs (manual.py, catalogue.py) are m
 from __future__ import annotations
 
 import inspect
-import os
 import re
 import shutil
 import sys
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from wallet_cli.cli import topics
+from wallet_cli.cli.screen.terminal import has_color
 from wallet_cli.cli.tree import SECTIONS, TREE, Command, Group
 
 MAX_WIDTH = 100
@@ -210,7 +210,7 @@ class Page:
 
     def __init__(self) -> None:
         self.width = max(20, min(shutil.get_terminal_size().columns, MAX_WIDTH))
-        self.bold = shows_colour()
+        self.bold = has_color(sys.stdout)
 
     def strong(self, text: str) -> str:
         return f"\033[1m{text}\033[0m" if self.bold else text
@@ -274,13 +274,3 @@ class Page:
             break_on_hyphens=False,
         )
         return [line.replace(NO_BREAK, " ") for line in lines]
-
-
-def shows_colour() -> bool:
-    """Whether stdout takes what makes text bold: a terminal that can, unless NO_COLOR is set."""
-    environ = os.environ
-    if environ.get("NO_COLOR") or environ.get("CLICOLOR") == "0":
-        return False
-    if environ.get("FORCE_COLOR") or environ.get("CLICOLOR_FORCE", "0") != "0":
-        return True
-    return sys.stdout.isatty() and environ.get("TERM", "dumb") != "dumb"
