@@ -19,8 +19,9 @@ import subprocess
 import sys
 import tempfile
 import termios
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
@@ -71,6 +72,7 @@ class Picture(NamedTuple):
     columns: int
     before: tuple[str, ...]
     shown: tuple[str, ...]
+    environ: Mapping[str, str] = MappingProxyType({})
 
 
 SHOP = (
@@ -78,15 +80,21 @@ SHOP = (
     "wallet create 1 --minimum-balance 20 -q",
     "wallet register 9845012345 --name Ravi -q",
     "wallet create 2 --minimum-balance -1000 -q",
-    "wallet tx add 1 2500 --credit --note Salary --at 2026-11-02T10:15+05:30 -q",
-    "wallet tx add 1 120.50 --debit --note 'Rice, lentils' --at 2026-11-03T17:40+05:30 -q",
-    "wallet tx add 2 650 --debit --note 'Monthly groceries' --at 2026-11-05T09:00+05:30 -q",
-    "wallet tx add 1 49.90 --debit --note 'Phone bill' --key bill-1041 --at 2026-11-09T18:05+05:30 -q",
+    "wallet credit 1 2500 --note Salary --at 2026-11-02T10:15+05:30 -q",
+    "wallet debit 1 120.50 --note 'Rice, lentils' --at 2026-11-03T17:40+05:30 -q",
+    "wallet debit 2 650 --note 'Monthly groceries' --at 2026-11-05T09:00+05:30 -q",
+    "wallet debit 1 49.90 --note 'Phone bill' --key bill-1041 --at 2026-11-09T18:05+05:30 -q",
 )
 SCREENS = {
+    "balance": "wallet balance 1",
     "transactions": "wallet tx list 1",
     "wallets": "wallet list",
     "statement": "wallet statement 1 --from 2026-11 --to 2026-11",
+    "chart": "wallet chart 1 --from 2026-11-01 --to 2026-11-09",
+}
+ELSEWHERE = {
+    "germany": {"LC_ALL": "de_DE.UTF-8", "LANG": "de_DE.UTF-8", "TZ": "Europe/Berlin"},
+    "dumb": {"TERM": "dumb"},
 }
 PICTURED = {
     "session": Picture(
@@ -95,11 +103,11 @@ PICTURED = {
         (
             "wallet register 9886977544 --name Asha -q",
             "wallet create 9886977544 --minimum-balance 20 -q",
-            "wallet tx add 1 2500 --credit --note Salary --at 2026-11-02T10:15 -q",
-            "wallet tx add 1 120.50 --debit --note Groceries --at 2026-11-03T17:40 -q",
-            "wallet tx add 1 2400 --debit",
+            "wallet credit 1 2500 --note Salary --at 2026-11-02T10:15 -q",
+            "wallet debit 1 120.50 --note Groceries --at 2026-11-03T17:40",
+            "wallet debit 1 2400",
             "wallet tx list 1",
-            "wallet balance 1 -q",
+            "wallet balance 1",
             "wallet verify",
         ),
     ),
@@ -107,6 +115,10 @@ PICTURED = {
         f"{name}-{columns}": Picture(columns, SHOP, (command,))
         for name, command in SCREENS.items()
         for columns in (40, 80, 200)
+    },
+    **{
+        f"transactions-{name}": Picture(80, SHOP, (SCREENS["transactions"],), environ)
+        for name, environ in ELSEWHERE.items()
     },
 }
 
@@ -128,9 +140,9 @@ class Shop:
             "TERM": "xterm-256color",
         }
         for command in before:
-            self.run(command, 80)
+            self.run(command, 80, {})
 
-    def run(self, command: str, columns: int) -> str:
+    def run(self, command: str, columns: int, environ: Mapping[str, str]) -> str:
         """What a terminal gets from a command line, stdout and stderr together."""
         leader, follower = pty.openpty()
         fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
@@ -139,7 +151,7 @@ class Shop:
             stdin=follower,
             stdout=follower,
             stderr=follower,
-            env=self.environ,
+            env=self.environ | environ,
             cwd=self.folder,
         )
         os.close(follower)
@@ -161,7 +173,7 @@ class Shop:
         lines: list[Text] = []
         for command in picture.shown:
             lines.append(Text.assemble(("$ ", PROMPT), (command, Style(bold=True))))
-            lines += AnsiDecoder().decode(self.run(command, picture.columns).strip("\n"))
+            lines += AnsiDecoder().decode(self.run(command, picture.columns, picture.environ).strip("\n"))
         return lines
 
 
