@@ -109,7 +109,7 @@ def test_a_ledger_is_made_once_by_all_who_find_none(
     assert sorted(outcome.json["id"] for outcome in outcomes) == list(range(1, 13))
     told = [outcome.err for outcome in outcomes if outcome.err]
     assert len(told) == 1
-    assert "made a new ledger" in told[0]
+    assert "created a new ledger" in told[0]
     assert cli.run("verify").code == 0
     assert not list(tmp_path.glob("*.new*"))
 

@@ -122,7 +122,7 @@ def test_no_ledger_is_made_of_wrong_settings(
     assert (done.code, done.out) == (2, "")
     assert f"(from {name})" in done.err
     monkeypatch.delenv(name)
-    assert "made a new ledger" in cli.run(["--db", str(db), "register", "9886977544"]).err
+    assert "created a new ledger" in cli.run(["--db", str(db), "register", "9886977544"]).err
     engine.forget(tmp_path)
 
 

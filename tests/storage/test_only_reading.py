@@ -75,7 +75,7 @@ def test_nor_is_the_data_folder() -> None:
 def test_commands_that_begin_a_ledger_make_it(line: str, engine: engines.Engine, tmp_path: Path) -> None:
     (tmp_path / "lines.csv").write_text("wallet,amount,kind\n")
     address = engine.nothing(tmp_path)
-    assert "made a new ledger" in cli.run(f"--db '{address}' {line}").err
+    assert "created a new ledger" in cli.run(f"--db '{address}' {line}").err
     assert cli.run(f"--db '{address}' verify -q").out == "0\n"
 
 
