@@ -25,7 +25,8 @@ pytestmark = pytest.mark.on_file("the sessions in the documents are told of a fi
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+TIME = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d\.\d{6}Z| \d\d:\d\d:\d\d|T\d\d-\d\d-\d\dZ)?")
+"""As programs are told them, as people are, in the name of a file, and a day alone."""
 
 
 class Shown(NamedTuple):
