@@ -147,9 +147,9 @@ def test_an_older_ledger_is_given_a_time_zone_alone(tmp_path: Path, monkeypatch:
 
 def _back_to_schema_4(path: Path) -> None:
     with sqlite3.connect(path) as file:
-        file.executescript(
-            "DROP INDEX ix_transactions_at_us; DROP INDEX ix_ledger_again; DROP INDEX ix_operators_again; DROP TABLE witnesses"
-        )
+        for name in ("ix_transactions_at_us", "ix_ledger_again", "ix_operators_again"):
+            file.execute(f"DROP INDEX {name}")
+        file.execute("DROP TABLE witnesses")
         for table, columns in (
             ("users", "key"),
             ("wallets", "user_id_key"),
