@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -94,8 +94,24 @@ key create another
 
 
 def place(kind: str, folder: Path, name: str) -> str:
-    """Where a new ledger may be made."""
-    return str(folder / f"{name}.db") if kind == "file" else postgres.databases().new()
+    """Where a new ledger may be made, until `_given_back`."""
+    return str(folder / f"{name}.db") if kind == "file" else _lent.enter_context(_databases.lent())
+
+
+_databases = engines.Databases()
+_lent = ExitStack()
+
+
+@pytest.fixture(autouse=True)
+def _given_back() -> Iterator[None]:
+    yield
+    _lent.close()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _dropped() -> Iterator[None]:
+    yield
+    _databases.end()
 
 
 def filled(kind: str, folder: Path) -> str:
@@ -671,8 +687,7 @@ def killed_and_gone_on(named: tuple[str, str], folder: Path, seed: int) -> dict[
         assert contents(new) == before
         if between is not None:
             assert run(new, "tx add 1 1 --credit --key between --at 2099-01-01T00:00:00Z -q").out == between
-        _forget(new)
-        _forget(old)
+        _lent.close()
         shutil.rmtree(here)
     return met
 
@@ -695,11 +710,6 @@ def _called_off(old: str, new: str, before: list[Any]) -> None:
     assert not arrived
     assert (takes_writes(old), is_there(new)) == (True, False)
     assert contents(old) == before
-
-
-def _forget(address: str) -> None:
-    if "://" in address:
-        postgres.databases().forget(address)
 
 
 @from_or_to_a_file

@@ -87,25 +87,20 @@ class Wired(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def begun() -> str:
-    """A ledger to copy, with that story in it."""
-
-    def fill(url: str) -> None:
-        for line in STORY:
-            assert cli.run(["--db", url, *line.split()]).code == 0
-
-    return postgres.made_once("commits", fill)
+def databases() -> Iterator[engines.Databases]:
+    databases = engines.Databases()
+    yield databases
+    databases.end()
 
 
 @pytest.fixture
-def wired(begun: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wired]:
-    direct = postgres.databases().new(of=begun)
-    with Proxy(postgres.socket_file()) as proxy:
+def wired(databases: engines.Databases, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wired]:
+    with databases.lent("commits", STORY) as direct, Proxy(postgres.socket_file()) as proxy:
         wired = Wired(proxy, direct)
         monkeypatch.setenv("WALLET_DB", wired.url)
         monkeypatch.setenv("WALLET_LOCK_TIMEOUT", "20")
         yield wired
-    postgres.databases().forget(direct)
+        postgres.isolated(direct, ISOLATIONS[0])
 
 
 @contextmanager

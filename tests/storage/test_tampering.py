@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,25 +23,38 @@ from wallet_cli.storage.in_place import beside
 ROOT = Path(__file__).parent.parent.parent
 
 
+HISTORY = (
+    "register 9886977544",
+    "create 1",
+    "create 1/points --currency PTS/0",
+    "tx add 1 500 --credit --key salary --note May",
+    "tx add 1 20 --debit --note tea",
+    "tx add 1 30 --debit",
+    "tx add 1 7 --credit",
+    "tx add 1 1 --debit --key last",
+    "tx add 1/points 5 --credit",
+    "tx add 1/points 5 --credit",
+)
+"""Two wallets, 1 with five transactions and 2 with two."""
+
+
 @pytest.fixture
-def history(db: Address, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Address:
-    """Two wallets, 1 with five transactions and 2 with two."""
-    lines = (
-        "register 9886977544",
-        "create 1",
-        "create 1/points --currency PTS/0",
-        "tx add 1 500 --credit --key salary --note May",
-        "tx add 1 20 --debit --note tea",
-        "tx add 1 30 --debit",
-        "tx add 1 7 --credit",
-        "tx add 1 1 --debit --key last",
-        "tx add 1/points 5 --credit",
-        "tx add 1/points 5 --credit",
-    )
-    address = engine.copy("history", lines, tmp_path)
+def history(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
+    with engine.lent("history", HISTORY) as address:
+        monkeypatch.setenv("WALLET_DB", str(address))
+        yield address
+
+
+@pytest.fixture
+def own_history(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Address:
+    """The same for one test alone, which changes its tables."""
+    address = engine.copy("history", HISTORY, tmp_path)
     monkeypatch.setenv("WALLET_DB", str(address))
-    assert run("verify --json").json == {"ok": True, "wallets": 2, "transactions": 7}
     return address
+
+
+def test_what_nobody_changed_is_whole(history: Address) -> None:
+    assert run("verify --json").json == {"ok": True, "wallets": 2, "transactions": 7}
 
 
 def tamper(address: Address, *statements: str) -> None:
@@ -265,7 +279,7 @@ def test_a_missing_row_stops_a_balance_in_the_past_rather_than_guessing(history:
 
 
 @pytest.fixture
-def business(db: Address, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Address:
+def business(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Address]:
     """A ledger with all that links rows to each other: wallet 1 and its savings, 2; holds in each state."""
     lines = (
         "register 9886977544",
@@ -284,10 +298,13 @@ def business(db: Address, engine: Engine, tmp_path: Path, monkeypatch: pytest.Mo
         "tx reverse 1-6 3",  # 1-7
         "tx reverse 1-6 4 --force",  # 1-8
     )
-    address = engine.copy("business", lines, tmp_path)
-    monkeypatch.setenv("WALLET_DB", str(address))
+    with engine.lent("business", lines) as address:
+        monkeypatch.setenv("WALLET_DB", str(address))
+        yield address
+
+
+def test_business_that_nobody_changed_is_whole(business: Address) -> None:
     assert run("verify --json").json == {"ok": True, "wallets": 2, "transactions": 10}
-    return address
 
 
 def rewrite(address: Address) -> None:
@@ -485,9 +502,9 @@ STRANGE = {
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_a_schema_that_was_changed_is_found(history: Address, name: str) -> None:
-    statement, words = STRANGE[name][:2] if isinstance(history, Path) else STRANGE[name][2:]
-    execute(history, statement)
+def test_a_schema_that_was_changed_is_found(own_history: Address, name: str) -> None:
+    statement, words = STRANGE[name][:2] if isinstance(own_history, Path) else STRANGE[name][2:]
+    execute(own_history, statement)
     done = run("verify --json")
     assert (done.code, words in done.error["message"]) == (7, True), done.err
 

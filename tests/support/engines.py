@@ -60,8 +60,11 @@ class Engine(ABC):
         """The ledger of a folder, in which there is none yet."""
 
     @abstractmethod
-    def lent(self) -> AbstractContextManager[Address]:
-        """An empty ledger for the length of a `with` block, in which its tables stay as they are: for very many."""
+    def lent(self, name: str = "", lines: Sequence[str] = ()) -> AbstractContextManager[Address]:
+        """A ledger for the length of a `with` block, in which its tables stay as they are: for very many.
+
+        It is a copy of one in which those commands were run, once a run of tests: `name`.
+        """
 
     @abstractmethod
     def copy(self, name: str, lines: Sequence[str], folder: Path) -> Address:
@@ -96,9 +99,9 @@ class Files(Engine):
         return path
 
     @contextmanager
-    def lent(self) -> Iterator[Path]:
+    def lent(self, name: str = "", lines: Sequence[str] = ()) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="wallet-lent-") as folder:
-            yield self.new(Path(folder))
+            yield self.copy(name, lines, Path(folder)) if name else self.new(Path(folder))
 
     def nothing(self, folder: Path) -> Path:
         self._known.add(folder)
@@ -126,7 +129,10 @@ class Databases(Engine):
 
     def __init__(self) -> None:
         self._known: dict[Path, str] = {}
-        self._spare: list[str] = []
+        self._spare: dict[str, list[str]] = {}
+        """By name."""
+        self._as_made: dict[str, dict[str, bytes]] = {}
+        """By URL: the rows of each table of what is lent."""
 
     def fewer(self, examples: int) -> int:
         return examples if WHOLE else max(5, examples // 4)
@@ -141,20 +147,28 @@ class Databases(Engine):
         return self.ledger_in(folder)
 
     def copy(self, name: str, lines: Sequence[str], folder: Path) -> str:
-        made = postgres.made_once(name, lambda url: tell(url, lines))
-        return self._now(folder, postgres.databases().new(of=made))
+        return self._now(folder, self._copied(name, lines))
+
+    @staticmethod
+    def _copied(name: str, lines: Sequence[str]) -> str:
+        return postgres.databases().new(of=postgres.made_once(name, lambda url: tell(url, lines)))
 
     @contextmanager
-    def lent(self) -> Iterator[str]:
-        url = self._spare.pop() if self._spare else postgres.databases().new()
-        with psycopg.connect(url, autocommit=True) as server:
-            as_made = server.execute("SELECT * FROM ledger").fetchone()
+    def lent(self, name: str = "", lines: Sequence[str] = ()) -> Iterator[str]:
+        spare = self._spare.setdefault(name, [])
+        url = spare.pop() if spare else self._copied(name, lines) if name else postgres.databases().new()
+        tables = (*postgres.TABLES, "ledger")
+        if url not in self._as_made:
+            with psycopg.connect(url) as server:
+                self._as_made[url] = {table: _rows_of(server, table) for table in tables}
         yield url
-        with psycopg.connect(url, autocommit=True) as server:
-            server.execute("; ".join(f"DELETE FROM {name}" for name in (*postgres.TABLES, "ledger")).encode())
-            assert as_made is not None
-            server.execute(f"INSERT INTO ledger VALUES ({', '.join(['%s'] * len(as_made))})".encode(), as_made)
-        self._spare.append(url)
+        with psycopg.connect(url) as server:
+            server.execute("; ".join(f"DELETE FROM {table}" for table in tables).encode())
+            for table in reversed(tables):
+                if rows := self._as_made[url][table]:
+                    with server.cursor().copy(f"COPY {table} FROM STDIN".encode()) as copy:
+                        copy.write(rows)
+        spare.append(url)
 
     def nothing(self, folder: Path) -> str:
         return self._now(folder, postgres.databases().new(empty=True))
@@ -172,9 +186,15 @@ class Databases(Engine):
     def end(self) -> None:
         for folder in list(self._known):
             self.forget(folder)
-        for url in self._spare:
+        for url in self._as_made:
             postgres.databases().forget(url)
         self._spare.clear()
+        self._as_made.clear()
+
+
+def _rows_of(server: psycopg.Connection[Any], table: str) -> bytes:
+    with server.cursor().copy(f"COPY {table} TO STDOUT".encode()) as copy:
+        return b"".join(map(bytes, copy))
 
 
 @contextmanager
@@ -329,10 +349,20 @@ $$
 """Lets nothing but keys stand in the way of a change, for good."""
 
 CONSTRAINTS = """
-SELECT conrelid::regclass::text, quote_ident(conname), pg_get_constraintdef(oid) FROM pg_constraint
-WHERE contype IN ('c', 'f') AND connamespace = current_schema::regnamespace
+SELECT string_agg(format('ALTER TABLE %s %s', relation, dropped), '; '),
+    string_agg(format('ALTER TABLE %s %s', relation, added), '; ')
+FROM (
+    SELECT conrelid::regclass AS relation,
+        string_agg(format('DROP CONSTRAINT %I', conname), ', ') AS dropped,
+        string_agg(format('ADD CONSTRAINT %I %s NOT VALID', conname,
+            regexp_replace(pg_get_constraintdef(oid), ' NOT VALID$', '')), ', ') AS added
+    FROM pg_constraint WHERE contype IN ('c', 'f') AND connamespace = current_schema::regnamespace GROUP BY conrelid
+) AS known
 """
-"""What stands in the way of a change, but for keys."""
+"""Statements that drop what stands in the way of a change, but for keys; and that make it again.
+
+What is there by then need not keep to it.
+"""
 
 
 class Raw:
@@ -355,13 +385,10 @@ def unchecked(address: Address) -> Iterator[Raw]:
     """Change a ledger with plain SQL, and none of the constraints that the program would set."""
     if isinstance(address, str):
         with psycopg.connect(address, autocommit=True) as server:
-            constraints = server.execute(CONSTRAINTS).fetchall()
-            for table, name, _ in constraints:
-                server.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}".encode())
+            dropped, added = server.execute(CONSTRAINTS).fetchall()[0]
+            server.execute(dropped.encode())
             yield Raw(server, True)
-            for table, name, what in constraints:
-                valid = what.removesuffix(" NOT VALID")  # what is there now need not keep to it
-                server.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {valid} NOT VALID".encode())
+            server.execute(added.encode())
         return
     connection: Any = apsw.Connection(str(address))
     try:
