@@ -17,6 +17,7 @@ from typing import NamedTuple
 import apsw
 import httpx
 import pytest
+import support.server
 from support import cli
 from support.engines import Engine
 from support.figures import figure
@@ -101,8 +102,11 @@ def server(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     lines = tmp_path / "lines.csv"
     lines.write_text("wallet,amount,kind,note,key\n" + "".join(f"1,1,credit,{'n' * 900},k{i}\n" for i in range(LINES)))
     assert cli.run(["--db", str(tmp_path / "wallet.db"), "import", str(lines), "-q"]).code == 0
-    with Server(tmp_path, "--no-auth") as server:
-        yield server
+    # Not from the nursery: what reads for it has to be a child of it, to be seen here.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(support.server, "PROGRAM", [*support.server.WALLET])
+        with Server(tmp_path, "--no-auth") as server:
+            yield server
 
 
 @contextmanager

@@ -23,13 +23,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, Self
 
 from support.cli import Outcome
 from support.sizes import size
@@ -86,6 +85,9 @@ class Child:
         self.send_signal(signal.SIGKILL)
 
 
+ASKING = 1023
+"""The descriptor by which a child of the nursery asks it for another."""
+READER = ["a reader"]
 NUMBER_BYTES = 16
 """More than an exit code or a process id has."""
 NURSERY = "import sys; sys.path.insert(0, {tests!r}); from support import processes; processes.nurse({fd})"
@@ -95,13 +97,24 @@ ALONE = "import sys; sys.path.insert(0, {tests!r}); from support import processe
 class Nursery:
     """As the process that asks sees it."""
 
-    def __init__(self) -> None:
-        self._socket, theirs = socket.socketpair()
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+
+    @classmethod
+    def start(cls) -> Self:
+        """A new one, which ends with this process."""
+        ours, theirs = socket.socketpair()
         code = NURSERY.format(tests=str(TESTS), fd=theirs.fileno())
         with theirs:
-            self._process = subprocess.Popen([*PYTHON, "-c", code], pass_fds=[theirs.fileno()], cwd="/")
-        self._asking = threading.Lock()
-        atexit.register(self.close)
+            process = subprocess.Popen([*PYTHON, "-c", code], pass_fds=[theirs.fileno()], cwd="/")
+
+        def end() -> None:
+            """It ends those of its children who are still there."""
+            ours.close()
+            process.wait()
+
+        atexit.register(end)
+        return cls(ours)
 
     def fork(
         self, arguments: Sequence[str] | None, streams: Sequence[int], folder: Path, environ: Mapping[str, str]
@@ -113,27 +126,22 @@ class Nursery:
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         request = Request(None if arguments is None else list(arguments), str(folder), dict(environ), limits)
         status, writer = os.pipe()
-        with tempfile.TemporaryFile() as told, self._asking:
+        with tempfile.TemporaryFile() as told:
             pickle.dump(request, told)
             told.seek(0)
             try:
                 socket.send_fds(self._socket, [b"."], [told.fileno(), writer, *streams])
-                answer = self._socket.recv(NUMBER_BYTES)
             finally:
                 os.close(writer)
+        answer = os.read(status, NUMBER_BYTES)
         assert answer, "the nursery has ended"
         return Child(int(answer), status)
-
-    def close(self) -> None:
-        """End it; it ends those of its children who are still there."""
-        self._socket.close()
-        self._process.wait()
 
 
 @cache
 def nursery() -> Nursery:
     """The nursery of this process, started when it is first asked for."""
-    return Nursery()
+    return Nursery.start()
 
 
 def nurse(fd: int) -> None:
@@ -142,6 +150,7 @@ def nurse(fd: int) -> None:
     # A test waits for each read: beside other workers, a process of the least priority would hardly ever run.
     importlib.import_module("wallet_cli.web.read_worker").NICENESS = 0
     requests = socket.socket(fileno=fd)
+    of_children, for_children = socket.socketpair()
     ended, died = socket.socketpair()
     died.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -149,22 +158,24 @@ def nurse(fd: int) -> None:
     statuses: dict[int, int] = {}
     """By process id: where the exit code of a child is written."""
     while True:
-        ready, _, _ = select.select([requests, ended], [], [])
+        ready, _, _ = select.select([requests, of_children, ended], [], [])
         if ended in ready:
             ended.recv(4096)
             _report(statuses)
-        if requests in ready:
-            asked, fds, _, _ = socket.recv_fds(requests, 1, 16)
+        asking = requests if requests in ready else of_children
+        if asking in ready:
+            asked, fds, _, _ = socket.recv_fds(asking, 1, 16)
             if not asked:
                 break
             told, status, *streams = fds
             pid = os.fork()
             if not pid:
-                _be(told, streams)
+                _be(told, streams, for_children)
             statuses[pid] = status
             for each in (told, *streams):
                 os.close(each)
-            requests.send(b"%d" % pid)
+            with contextlib.suppress(BrokenPipeError):  # nobody asks any more
+                os.write(status, b"%*d" % (NUMBER_BYTES, pid))
     for pid in statuses:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -179,7 +190,7 @@ def _report(statuses: dict[int, int]) -> None:
             os.close(statuses.pop(pid))
 
 
-def _be(told: int, streams: Sequence[int]) -> NoReturn:
+def _be(told: int, streams: Sequence[int], nursery: socket.socket) -> NoReturn:
     """In a child: become what was asked for."""
     try:
         with open(told, "rb") as file:
@@ -187,9 +198,10 @@ def _be(told: int, streams: Sequence[int]) -> NoReturn:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         moved = [os.dup2(each, 100 + number) for number, each in enumerate(streams)]
+        os.dup2(nursery.detach(), ASKING, inheritable=False)
         for number, each in enumerate(moved):
             os.dup2(each, number)
-        os.closerange(len(streams), 1024)
+        os.closerange(len(streams), ASKING)
         for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
             setattr(sys, name, open(number, mode, buffering=1, closefd=False))  # noqa: SIM115
         resource.setrlimit(resource.RLIMIT_NOFILE, request.open_files)
@@ -199,8 +211,13 @@ def _be(told: int, streams: Sequence[int]) -> NoReturn:
         os.chdir(request.folder)
         if request.arguments is None:
             answer(len(streams) - 1)
+        elif request.arguments == READER:
+            _read(len(streams) - 1)
         else:
             from wallet_cli.__main__ import start
+            from wallet_cli.web import readers
+
+            readers.start_program = _reader
 
             gc.unfreeze()
             sys.argv = ["wallet", *request.arguments]
@@ -211,6 +228,22 @@ def _be(told: int, streams: Sequence[int]) -> NoReturn:
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)
+
+
+def _reader(control: int) -> Child:
+    """In a server of the nursery: the program for its long reads, which comes from there too."""
+    with Path(os.devnull).open("r+b") as nothing:
+        return Nursery(socket.socket(fileno=os.dup(ASKING))).fork(
+            READER, [nothing.fileno(), 1, 2, control], Path.cwd(), os.environ
+        )
+
+
+def _read(control: int) -> None:
+    from wallet_cli.web import read_worker
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    read_worker.main(control, read_worker.NICENESS)
 
 
 def alone(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -237,17 +237,22 @@ class Readers:
             self._control.close()
         self._control, theirs = socket.socketpair()
         with theirs:
-            # The program ignores stop signals from its first moment on: this process handles them. And it loads nothing
-            # from the working directory, only from this program's own path.
-            code = (
-                "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
-                " signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-                f" sys.path[:] = {sys.path!r}; from wallet_cli.web.read_worker import main;"
-                f" main({theirs.fileno()}, {read_worker.NICENESS})"
-            )
-            self._program = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-c", code], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-            )
+            self._program = start_program(theirs.fileno())
+
+
+def start_program(control: int) -> subprocess.Popen[bytes]:
+    """Start the program of read_worker.py, which gets its sockets by the descriptor `control`."""
+    # It ignores stop signals from its first moment on: this process handles them. And it loads nothing from the working
+    # directory, only from this program's own path.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        " signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        f" sys.path[:] = {sys.path!r}; from wallet_cli.web.read_worker import main;"
+        f" main({control}, {read_worker.NICENESS})"
+    )
+    return subprocess.Popen(  # noqa: S603
+        [sys.executable, "-P", "-c", code], pass_fds=[control], stdin=subprocess.DEVNULL
+    )
 
 
 class RunningRead:
