@@ -199,12 +199,12 @@ def spread(first: int, last: int, count: int) -> list[int]:
     ("fill_it", "sizes", "row"),
     [
         pytest.param(
-            *(fill, spread(8, 480, size(5, 60)), "full disk"),
+            *(fill, spread(8, 480, size(3, 60)), "full disk"),
             marks=pytest.mark.skipif(NO_TMPFS is not None, reason=str(NO_TMPFS)),
             id="tmpfs",
         ),
         pytest.param(
-            *(fill_small_blocks, spread(0, 480, size(5, 40)), "full disk of small blocks"),
+            *(fill_small_blocks, spread(0, 480, size(3, 40)), "full disk of small blocks"),
             marks=pytest.mark.skipif(NO_EXT4 is not None, reason=str(NO_EXT4)),
             id="small blocks",
         ),
@@ -222,4 +222,4 @@ def test_on_a_full_disk_what_is_told_holds_and_no_process_ends(
 @pytest.mark.skipif(NO_TMPFS is not None, reason=str(NO_TMPFS))
 def test_a_ledger_that_a_full_disk_leaves_broken_is_found(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="KiB: "):
-        processes.alone(fill_with_a_log, tmp_path, list(range(100, 300, 8)))
+        processes.alone(fill_with_a_log, tmp_path, list(range(132, 300, 8)))

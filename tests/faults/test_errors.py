@@ -54,7 +54,7 @@ def fail_and_be_sure(folder: Path) -> Counter[str]:
 
 
 def test_an_error_at_any_call_is_told_and_heals(tmp_path: Path) -> None:
-    told = processes.alone(fail, tmp_path, size(80, 3000))
+    told = processes.alone(fail, tmp_path, size(45, 3000))
     assert told["refused"]
     assert told["unknown"]
     figure("errors", told.total(), **told)
@@ -71,7 +71,7 @@ def test_a_server_tells_what_became_of_a_write_that_failed(
 ) -> None:
     for line in ("register 9886977544", "create 1"):
         assert wallet(line).code == 0
-    rounds = size(5, 130)
+    rounds = size(3, 130)
     faulty = Faulty(tmp_path)
     for number in range(rounds):
         call, calls = SERVED[number % len(SERVED)]

@@ -35,11 +35,11 @@ def kill_in_place(folder: Path) -> Counter[str]:
     right, wrong = 'beside(path, ".new")', "path"
     with pytest.MonkeyPatch.context() as patch:
         put_in(patch, Fault(whole_file, "made_whole", right, wrong))
-        return inject(folder, ["first run"], {"pwrite64": ["signal=SIGKILL"]}, 10, [Way()])
+        return inject(folder, ["first run"], {"pwrite64": ["signal=SIGKILL"]}, 5, [Way()])
 
 
 def test_a_command_that_is_killed_at_any_call_is_done_or_not(tmp_path: Path) -> None:
-    told = processes.alone(kill, tmp_path, size(100, 5000))
+    told = processes.alone(kill, tmp_path, size(50, 5000))
     assert told["killed"] > told.total() / 2
     figure("kills", told.total(), **told)
 

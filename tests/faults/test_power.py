@@ -40,11 +40,11 @@ from wallet_cli.storage.sqlite import SqliteStore
 
 pytestmark = pytest.mark.on_file("PostgreSQL has its own disk")
 
-CUTS = size(14, 504)
+CUTS = size(7, 504)
 CONTROL_CUTS = size(12, 60)
 """Of a fault, at most: the first harm that is found is enough."""
 WRITERS = size(3, 5)
-COMMANDS_EACH = size(3, 16)
+COMMANDS_EACH = size(2, 16)
 LINES = size(200, 1000)
 
 ACKNOWLEDGED = re.compile(rb'"key": ?"(k[\w-]+)"')
