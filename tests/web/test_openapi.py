@@ -11,8 +11,8 @@ import pytest
 from support.sizes import size
 from web.fuzz import fuzz
 
-LEAST_CASES = size(250, 1000)
-EXAMPLES = size(6, 100)
+LEAST_CASES = size(150, 1000)
+EXAMPLES = size(3, 100)
 
 
 @pytest.mark.on_file("answers are made of the same values on either engine, and all endpoints are asked on both")
