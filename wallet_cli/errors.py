@@ -45,7 +45,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 SHOWN_CHARS = 60
@@ -325,12 +325,17 @@ class Interrupted(WalletError):
 
 def was_interrupted(error: BaseException) -> bool:
     """Whether Ctrl-C caused an exception: Python wraps it in others during an import."""
+    return any(isinstance(cause, KeyboardInterrupt) for cause in causes(error))
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception, its cause, and so on, each once: what fails while a failure is handled can make a circle."""
+    seen: list[BaseException] = []
     cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, KeyboardInterrupt):
-            return True
+    while cause is not None and not any(cause is known for known in seen):
+        seen.append(cause)
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return False
 
 
 def hint_of(error: OSError, otherwise: str) -> str:

@@ -29,7 +29,7 @@ import httpx
 
 from wallet_cli import __version__
 from wallet_cli.domain.host import host_of, is_loopback
-from wallet_cli.errors import InvalidInput, StorageError, WalletError, shown
+from wallet_cli.errors import InvalidInput, StorageError, WalletError, causes, shown
 from wallet_cli.remote.failures import error_of, not_a_server
 from wallet_cli.settings import Settings
 
@@ -408,13 +408,11 @@ def _key_header(key: str) -> tuple[str, str]:
 
 def _certificate_problem(error: BaseException) -> str | None:
     """The problem with a certificate, if that caused an error."""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return cause.verify_message or str(cause)
         if isinstance(cause, ssl.SSLError):
             return f"no TLS can be agreed on ({cause.reason or cause})"
-        cause = cause.__cause__ or cause.__context__
     return None
 
 
