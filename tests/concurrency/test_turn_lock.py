@@ -342,7 +342,7 @@ by_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files aw
 
 
 @pytest.mark.parametrize(("ledger", "lock"), [(0o600, 0o600), (0o644, 0o600), (0o660, 0o660), (0o440, 0o600)])
-def test_whoever_may_write_to_the_ledger_may_take_the_turn_and_no_others(path: Path, ledger: int, lock: int) -> None:
+def test_who_may_take_the_turn_is_who_may_write_the_ledger(path: Path, ledger: int, lock: int) -> None:
     path.with_suffix("").touch()
     path.with_suffix("").chmod(ledger)
     with WriteLock(path).turn(0, "first"):
@@ -350,7 +350,7 @@ def test_whoever_may_write_to_the_ledger_may_take_the_turn_and_no_others(path: P
 
 
 @by_root
-def test_a_lock_that_root_makes_belongs_to_whoever_the_ledger_belongs_to(path: Path) -> None:
+def test_a_lock_made_by_root_belongs_to_the_ledgers_owner(path: Path) -> None:
     path.with_suffix("").touch()
     os.chown(path.with_suffix(""), NOBODY, NOBODY)
     with WriteLock(path).turn(0, "first"):
@@ -372,9 +372,7 @@ def test_a_lock_that_somebody_else_made_is_not_given_away(path: Path, monkeypatc
 
 
 @by_root
-def test_a_lock_of_another_owner_than_the_ledger_is_told_with_what_to_do(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_of_another_owner_is_told_with_what_to_do(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.with_suffix("").touch()
     path.touch()
     os.chown(path.with_suffix(""), NOBODY, NOBODY)

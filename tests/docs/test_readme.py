@@ -217,7 +217,7 @@ def test_only_times_of_today_vary(expected: str, actual: str, same: bool, tmp_pa
     assert is_shown(expected, actual, tmp_path) is same
 
 
-def test_a_story_is_left_out_only_where_a_program_that_it_shows_is_missing() -> None:
+def test_a_story_is_left_out_only_where_its_program_is_missing() -> None:
     text = "```console\n$ hledger -f a.journal bal\n$ bean-check a.beancount\n$ wallet users\n```\n"
     assert missing_programs(stories(text)[0], path="") == ["hledger", "bean-check"]
     assert missing_programs(stories(DOCUMENT)[0], path="") == []

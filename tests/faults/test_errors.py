@@ -60,7 +60,7 @@ def test_an_error_at_any_call_is_told_and_heals(tmp_path: Path) -> None:
     figure("errors", told.total(), **told)
 
 
-def test_a_write_that_is_told_as_not_written_and_is_there_later_is_found(tmp_path: Path) -> None:
+def test_a_write_that_is_wrongly_told_as_refused_is_found(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"credit, fdatasync.*told refused"):
         processes.alone(fail_and_be_sure, tmp_path)
 

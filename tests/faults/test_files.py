@@ -100,7 +100,7 @@ def test_a_file_with_a_second_link_is_refused_by_either_name(filled: Path, line:
     assert cli.run(READ).out == "100.00\n"
 
 
-def test_a_link_that_is_made_later_stops_writes_and_reads_until_it_goes(filled: Path) -> None:
+def test_a_link_made_later_stops_writes_and_reads(filled: Path) -> None:
     other = filled.with_name("second.db")
     with engines.opened(filled) as ledger:
         os.link(filled, other)
@@ -208,9 +208,7 @@ def left(folder: Path) -> dict[Path, bytes]:
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_whoever_has_a_file_open_that_is_gone_writes_no_more_and_touches_nothing(
-    filled: Path, harm: Harm, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_open_file_that_is_gone_is_not_written_to(filled: Path, harm: Harm, monkeypatch: pytest.MonkeyPatch) -> None:
     home = filled.parent / "its home"
     home.mkdir()
     path = filled.rename(home / "wallet.db")
@@ -262,7 +260,7 @@ def test_a_server_whose_file_is_gone_says_so_and_goes_on_saying_so(filled: Path,
     assert left(tmp_path) == after
 
 
-def test_a_server_that_has_seen_its_file_gone_is_not_ready_again_when_it_is_back(filled: Path, tmp_path: Path) -> None:
+def test_a_server_whose_file_was_gone_is_not_ready_again(filled: Path, tmp_path: Path) -> None:
     with Server(tmp_path, "--no-auth", environ={"WALLET_DB": str(filled)}) as server:
         body = {"user_id": 1, "wallet_id": 1, "amount": 1, "is_credit": True}
         moved = filled.with_name("moved.db")
@@ -322,7 +320,7 @@ def answered_and_lost(path: Path, harm: Harm, backup: Path) -> int:
 
 @pytest.mark.parametrize("is_watched", [True, False], ids=["as it is", "with nobody watching"])
 @pytest.mark.parametrize("harm", [removed, moved, replaced])
-def test_nothing_that_was_answered_is_lost_and_without_the_watch_it_is(
+def test_nothing_answered_is_lost_and_without_the_watch_it_is(
     filled: Path, harm: Harm, is_watched: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     backup = tmp_path / "backup.db"
@@ -592,7 +590,7 @@ def test_each_bit_of_the_note_is_under_its_sum() -> None:
         assert LastCommit.unpacked(bytes(edited)) is None
 
 
-def test_a_turn_that_is_abandoned_leaves_no_note_of_what_was_not_committed(filled: Path) -> None:
+def test_an_abandoned_turn_leaves_no_note(filled: Path) -> None:
     """As a dry run of an import is, with a line that is there already and a wallet that would be opened."""
     lines = filled.with_name("lines.csv")
     lines.write_text("wallet,amount,kind,key\n1,5,credit,k\n1/other,7,credit,l\n")

@@ -605,7 +605,7 @@ def test_what_an_index_did_not_find_is_told_as_damage(life: Life, tmp_path: Path
     assert caught.value.message.startswith("this ledger is damaged: a row exists that its index did not find")
 
 
-def test_verify_keeps_writers_from_a_damaged_ledger_and_lets_them_back(life: Life, tmp_path: Path) -> None:
+def test_verify_stops_writers_of_a_damaged_ledger_until_mended(life: Life, tmp_path: Path) -> None:
     path, _, _ = lost(life, tmp_path)
     assert verdict(path) is not None
     assert refused(path, Post(1, True, 5)).message.startswith("this ledger is damaged: it takes no writes, because ")

@@ -57,9 +57,7 @@ def test_with_a_key_a_write_is_sent_again_and_done_once(
 
 @pytest.mark.parametrize(("line", "count"), UNKEYED.values(), ids=UNKEYED)
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_with_no_key_a_write_that_may_have_been_done_is_not_sent_again(
-    place: Place, line: str, count: int, trouble: str
-) -> None:
+def test_a_write_with_no_key_is_not_sent_again(place: Place, line: str, count: int, trouble: str) -> None:
     case = place.case()
     before = state(place, case)
     lookups = line.count("{phone}")

@@ -452,7 +452,7 @@ def test_what_needs_the_ledger_itself_says_so(place: Place, line: str) -> None:
 SAVED = "Tag;Betrag;Text\n03.01.2024;-1,50;Tee\n02.01.2024;1.000,00;Lohn\n02.01.2024;1.000,00;Lohn\n"
 
 
-def test_a_bank_s_file_is_read_the_same_and_told_when_it_is_saved_again(place: Place) -> None:
+def test_a_banks_file_saved_again_is_read_the_same_and_told(place: Place) -> None:
     outcomes = []
     for where in (place.on_file, place.from_afar):
         case = place.case()

@@ -179,7 +179,7 @@ def test_a_token_file_that_is_not_there(place: Place) -> None:
     refused(place.from_afar(["users"], {"WALLET_TOKEN": "", "WALLET_TOKEN_FILE": "none"}), 2, "cannot read the token")
 
 
-def test_the_environments_proxy_does_not_see_the_token_of_this_machine(place: Place) -> None:
+def test_a_proxy_does_not_see_the_token_of_this_machine(place: Place) -> None:
     """An open line to this machine goes straight there."""
     with Proxy(place.server.address) as nosy:
         chosen = {"HTTP_PROXY": nosy.url, "http_proxy": nosy.url, "ALL_PROXY": nosy.url, "NO_PROXY": "", "no_proxy": ""}

@@ -123,9 +123,7 @@ def test_a_key_that_may_only_read_reads_everything_and_writes_nothing(place: Pla
 # --- imports of more than one part ----------------------------------------------------------------------------------
 
 
-def test_lines_of_an_export_that_do_not_fit_break_their_wallet_across_parts(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_line_that_does_not_fit_breaks_its_wallet_in_all_parts(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """What follows a line that was refused is refused too, in whatever part it comes."""
     monkeypatch.setattr("wallet_cli.remote.imports.PART_LINES", 2)
     case = place.case()

@@ -75,9 +75,7 @@ def tell(story: str, *options: str) -> None:
 # Roles.
 
 
-def test_the_role_of_a_server_can_do_all_that_it_needs_and_change_no_history(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_role_of_a_server_can_change_no_history(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     making, granting = sql_of("postgres.md", 2)
     run_sql(cluster.url(), making)
     monkeypatch.setenv("WALLET_DB", cluster.url("wallet", user="wallet_owner"))
@@ -149,9 +147,7 @@ $$;
 """As much of Citus as knows which tables and columns there are, and what it would refuse to divide."""
 
 
-def test_a_ledger_whose_types_are_kept_by_the_turn_can_be_divided_and_is_used_as_any_other(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_ledger_divided_by_type_is_used_as_any_other(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     _, without_constraint, dividing = sql_of("scale.md", 3)
     database = cluster.new_database()
     monkeypatch.setenv("WALLET_DB", cluster.url(database))
@@ -200,7 +196,7 @@ def test_the_compose_file_names_what_there_is(composed: Any) -> None:
         assert all(port.startswith("127.0.0.1:") for port in services[name]["ports"])
 
 
-def test_the_primary_of_the_compose_file_waits_for_the_standby_that_it_has(
+def test_the_primary_of_the_compose_file_waits_for_its_standby(
     composed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The script of its first start, run on a server with its settings; then the standby's copy, of that server."""

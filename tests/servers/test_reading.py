@@ -64,7 +64,7 @@ def test_reads_are_waited_for_at_once_and_the_server_answers_others(proxy: Proxy
     assert took_s < READS * DELAY_S * 2  # one after another, with the round trips of each: four seconds
 
 
-def test_a_post_that_has_to_look_something_up_does_not_keep_others_waiting(proxy: Proxy, server: Server) -> None:
+def test_a_post_that_looks_something_up_keeps_nobody_waiting(proxy: Proxy, server: Server) -> None:
     """The wallet of a debit is read first, where the server does not know it yet; so is a key."""
     api = server.api()
     owned = [new_wallet(api) for _ in range(8)]

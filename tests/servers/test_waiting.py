@@ -102,7 +102,7 @@ def test_a_row_that_does_not_come_is_busy_and_the_next_turn_is_not(
 
 
 @pytest.mark.parametrize("idle", [True, False])
-def test_sessions_that_are_ended_by_the_database_cost_nobody_an_answer(
+def test_sessions_that_the_database_ends_cost_no_answer(
     cluster: Cluster, database: str, server: Server, other: Other, idle: bool
 ) -> None:
     """Idle ones, and one that waits within its turn: what was asked for is done on a new connection."""

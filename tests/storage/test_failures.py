@@ -69,7 +69,7 @@ ADDS = [f"tx add 1 1 --credit --json --key k{i} --note {NOTE}" for i in range(40
 
 
 @pytest.mark.on_file("its size")
-def test_a_file_that_may_not_grow_is_a_storage_error_and_loses_nothing_acknowledged(db: Path) -> None:
+def test_a_file_that_may_not_grow_loses_nothing_acknowledged(db: Path) -> None:
     assert run("register 9886977544").code == 0
     assert run("create 1").code == 0
     # An open connection keeps the log from being emptied, so that it grows until it may not.
@@ -89,7 +89,7 @@ def test_a_file_that_may_not_grow_is_a_storage_error_and_loses_nothing_acknowled
     assert run("balance 1 -q").out == "40.00\n"
 
 
-def test_a_ledger_that_cannot_be_made_for_want_of_room_is_a_storage_error(tmp_path: Path) -> None:
+def test_no_room_to_make_a_ledger_is_a_storage_error(tmp_path: Path) -> None:
     [(code, out, err)] = run_limited(["register 9886977544 --json"], 8192, {"WALLET_DB": str(tmp_path / "w.db")})
     assert (code, out) == (7, "")
     assert json.loads(err)["error"]["code"] == "storage_error"
@@ -125,7 +125,7 @@ def fill(folder: Path) -> Path:
     return filler
 
 
-def test_a_full_disk_is_a_storage_error_and_loses_nothing_acknowledged(
+def test_a_full_disk_loses_nothing_acknowledged(
     small_disk: Path, empty_ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = small_disk / "wallet.db"
@@ -144,7 +144,7 @@ def test_a_full_disk_is_a_storage_error_and_loses_nothing_acknowledged(
     assert run("balance 1 -q").out == "2.00\n"
 
 
-def test_a_disk_that_fills_up_while_writing_loses_nothing_acknowledged(
+def test_a_disk_that_fills_up_loses_nothing_acknowledged(
     small_disk: Path, empty_ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = small_disk / "wallet.db"
@@ -266,7 +266,7 @@ def test_a_commit_that_failed_after_all_was_written_is_acknowledged(
 
 @pytest.mark.parametrize("reached_the_disk", [True, False])
 @pytest.mark.parametrize("broken_too", ["contains", "rollback"])
-def test_where_the_ledger_cannot_be_asked_the_outcome_is_unknown_and_the_key_tells(
+def test_where_nobody_can_be_asked_the_outcome_is_unknown(
     opened: Ledger, monkeypatch: pytest.MonkeyPatch, reached_the_disk: bool, broken_too: str
 ) -> None:
     with monkeypatch.context() as broken:
@@ -319,7 +319,7 @@ class FailsAtCommit:
 
 @pytest.mark.on_file("SQLite's errors")
 @pytest.mark.parametrize("code", [apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_FULL])
-def test_a_commit_that_failed_in_the_middle_is_unknown_while_its_log_is_there(
+def test_a_commit_that_failed_is_unknown_while_its_log_is_there(
     opened: Ledger, db: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     store = opened.store
@@ -404,7 +404,7 @@ def test_room_for_the_index_of_the_log_is_made_where_blocks_are_small(
     assert run(f"--db {db} users -q").out.split() == ["1", "2", "3", "4"]
 
 
-def test_another_writers_row_in_the_same_place_is_not_taken_for_ones_own(
+def test_anothers_row_in_the_same_place_is_not_ones_own(
     opened: Ledger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     commit = opened.store.commit

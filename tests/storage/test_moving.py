@@ -402,7 +402,7 @@ def test_a_server_that_runs_says_it_too(tmp_path: Path) -> None:
 
 @each_way
 @pytest.mark.usefixtures("small_batches")
-def test_called_off_the_old_one_takes_writes_again_and_the_new_one_is_free(way: Way, tmp_path: Path) -> None:
+def test_called_off_the_old_one_takes_writes_again(way: Way, tmp_path: Path) -> None:
     old, new = filled(way.source, tmp_path), place(way.target, tmp_path, "new")
     before = contents(old)
     started(old, new)

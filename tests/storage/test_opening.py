@@ -46,7 +46,7 @@ def no_turn(_name: str) -> Iterator[None]:
     yield
 
 
-def test_the_first_run_makes_a_private_ledger_in_a_private_folder_and_says_so(tmp_path: Path) -> None:
+def test_the_first_run_makes_a_private_ledger_and_says_so(tmp_path: Path) -> None:
     umask = os.umask(0)
     try:
         done = cli.run("register 9886977544 --json")
@@ -333,7 +333,7 @@ def schema_2(db: Path, tmp_path: Path) -> Path:
     return db
 
 
-def test_a_ledger_of_before_there_were_holds_goes_on_with_its_history_unchanged(schema_2: Path) -> None:
+def test_a_ledger_from_before_holds_keeps_its_history(schema_2: Path) -> None:
     backup = schema_2.with_name("wallet.db.backup-v2")
     before = rows(schema_2)
     assert [len(found) for found in before.values()] == [1, 2, 3, 1]

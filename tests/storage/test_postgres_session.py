@@ -186,9 +186,7 @@ COMMITS = {"off": "on", "local": "local", "remote_write": "remote_write", "on": 
 
 
 @pytest.mark.parametrize(("given", "made"), COMMITS.items())
-def test_a_commit_is_on_disk_and_neither_weaker_nor_stronger_than_it_is_set(
-    url: str, way: str, given: str, made: str
-) -> None:
+def test_a_commit_is_on_disk_as_it_is_set(url: str, way: str, given: str, made: str) -> None:
     execute(url, *NOTED)
     set_(url, f"synchronous_commit = '{given}'")
     set_(url, "client_min_messages = 'error'")
@@ -196,7 +194,7 @@ def test_a_commit_is_on_disk_and_neither_weaker_nor_stronger_than_it_is_set(
     assert noted(url) == (made, "warning")
 
 
-def test_what_another_program_left_in_a_session_of_a_pool_weakens_no_commit(url: str) -> None:
+def test_what_is_left_in_a_pooled_session_weakens_no_commit(url: str) -> None:
     execute(url, *NOTED)
     with postgres.pooled(postgres.connected_as(url, ROLE), sessions=1) as through, engines.opened(through) as ledger:
         post: list[Command] = [Post(1, True, 1)]
@@ -355,7 +353,7 @@ def test_a_server_is_warned_of_what_it_cannot_set(url: str, tmp_path: Path) -> N
     ]
 
 
-def test_a_server_that_connects_anew_says_why_it_does_not_use_the_database(url: str) -> None:
+def test_connecting_anew_says_why_a_database_is_not_used(url: str) -> None:
     with engines.opened(url) as ledger:
         store = ledger.store
         assert isinstance(store, PostgresStore)

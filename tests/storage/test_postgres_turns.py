@@ -130,7 +130,7 @@ def whole(url: str, transactions: int) -> None:
     assert (answer.code, answer.json["transactions"]) == (0, transactions), answer
 
 
-def test_a_batch_that_is_undone_for_another_writer_is_carried_out_again(url: str, other: Connection) -> None:
+def test_a_batch_undone_for_another_writer_is_carried_out_again(url: str, other: Connection) -> None:
     """40001: at an isolation that sees the past, a row that another changed meanwhile cannot be locked."""
     postgres.isolated(url, "repeatable read")
     limit(other, 2)

@@ -97,7 +97,7 @@ def test_any_value_is_read_as_itself(
     assert found == (2,)
 
 
-def test_text_that_postgresql_does_not_keep_is_refused_and_writes_nothing(url: str) -> None:
+def test_text_that_postgresql_does_not_keep_is_refused(url: str) -> None:
     with opened(url) as ledger:
         with pytest.raises(StorageError, match="NUL"):
             ledger.executor.run([Post(1, True, 1), Post(1, True, 1, "cut\0off")], "awkward")

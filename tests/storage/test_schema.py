@@ -281,7 +281,7 @@ def test_a_hold_that_has_ended_says_when(raw: Any, status: str) -> None:
         raw.execute("UPDATE holds SET ended_at_us = NULL")
 
 
-def test_the_key_of_a_hold_is_unique_within_its_wallet_alone_and_none_may_be_many(raw: Any) -> None:
+def test_the_key_of_a_hold_is_unique_within_its_wallet_alone(raw: Any) -> None:
     insert(raw, "holds")
     insert(raw, "holds", wallet_id=2)
     with pytest.raises(apsw.ConstraintError, match=r"wallet_id.*key"):
@@ -292,7 +292,7 @@ def test_the_key_of_a_hold_is_unique_within_its_wallet_alone_and_none_may_be_man
         insert(raw, "holds", number=3, key=None)
 
 
-def test_rows_of_before_there_was_more_to_say_say_that_there_is_nothing(raw: Any) -> None:
+def test_rows_of_an_older_version_say_nothing_more(raw: Any) -> None:
     """What a program that knows schema 2 alone would insert."""
     raw.execute(
         "INSERT INTO wallets (id, user_id, type, currency, exponent, status, own_minimum, created_at_us)"
@@ -309,7 +309,7 @@ def test_rows_of_before_there_was_more_to_say_say_that_there_is_nothing(raw: Any
     assert transaction[11:] == (None, None, None, None, None, False, False)
 
 
-def test_a_wallet_with_history_and_a_user_with_wallets_cannot_be_deleted(raw: Any) -> None:
+def test_what_has_history_cannot_be_deleted(raw: Any) -> None:
     insert(raw, "transactions")
     with pytest.raises(apsw.ConstraintError):
         raw.execute("DELETE FROM wallets WHERE id = 1")

@@ -271,7 +271,7 @@ def test_a_file_that_lost_its_middle_is_an_error_and_no_answer(history: Address)
         assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error"), line
 
 
-def test_a_missing_row_stops_a_balance_in_the_past_rather_than_guessing(history: Address) -> None:
+def test_a_missing_row_stops_a_balance_in_the_past(history: Address) -> None:
     tamper(history, f"DELETE FROM transactions WHERE {row(3)}")
     done = run("balance 1 --at 2000-01-01 --json")
     assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error")
@@ -432,7 +432,7 @@ def test_rows_that_do_not_agree_are_named_though_each_chain_holds(
     assert f"{kind} {name}" in plain.err
 
 
-def test_a_chain_that_is_rewritten_with_nothing_changed_is_the_same_chain(business: Address) -> None:
+def test_a_chain_rewritten_with_nothing_changed_is_the_same(business: Address) -> None:
     before = dump(business)
     rewrite(business)
     assert dump(business) == before
@@ -460,9 +460,7 @@ def test_one_wallet_is_checked_with_what_it_is_linked_to(business: Address) -> N
         ("captured = -1", 3),
     ],
 )
-def test_a_hold_that_no_constraint_would_take_is_found_and_named_where_the_wallet_is_checked(
-    business: Address, change: str, number: int
-) -> None:
+def test_a_hold_that_no_constraint_would_take_is_named(business: Address, change: str, number: int) -> None:
     tamper(business, holding(change, number))
     if change.startswith("captured"):
         # The captures would be found first.

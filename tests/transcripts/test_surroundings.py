@@ -122,7 +122,7 @@ def test_every_command_knows_what_to_say_of_a_lost_answer(words: str, command: t
 
 
 @needs_dev_full
-def test_the_same_key_tells_what_became_of_a_write_whose_answer_was_lost(story: Path) -> None:
+def test_the_key_tells_what_became_of_a_lost_answer(story: Path) -> None:
     assert bash("wallet tx add 1 20 --credit --key k > /dev/full").returncode == 7
     again = cli.run("tx add 1 20 --credit --key k --json").json
     assert (again["replayed"], again["balance"]) == (True, "25.00")
@@ -151,7 +151,7 @@ def test_closed_streams_do_not_change_what_is_done(command: str, code: int, clos
 @a_file
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EPIPE])
 @pytest.mark.parametrize("line", ["balance 1 --json", "tx add 1 7 --credit --json"])
-def test_only_what_cannot_be_printed_is_told_as_an_answer_that_is_lost(
+def test_only_what_cannot_be_printed_is_a_lost_answer(
     line: str, number: int, story: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error of the system from anywhere else says nothing of the answer, and is no success."""

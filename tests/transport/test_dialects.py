@@ -465,7 +465,7 @@ def test_on_a_terminal_it_is_asked(answer: str, code: int, count: int, db: Addre
     assert len(cli.run("tx list 9886977544 -q").out.split()) == count
 
 
-def test_what_was_applied_is_replayed_whatever_has_become_of_its_wallet(owned: Ledger) -> None:
+def test_a_replay_does_not_depend_on_the_state_of_the_wallet(owned: Ledger) -> None:
     file = lines("01", "02")
     assert imported(owned, file).counts == (2, 0, 0)
     owned.run(wallets.set_status(owned, parse_wallet("1"), "frozen"), "status")

@@ -112,7 +112,7 @@ def test_a_hostile_name_moves_nothing_on_the_screen(shop: Wallet) -> None:
     assert not re.search(r"[\x1b\u202e]", asked)
 
 
-def test_the_wallet_of_use_is_of_one_ledger_and_asked_about_before_a_write(
+def test_the_wallet_of_use_is_of_one_ledger_and_asked_about(
     shop: Wallet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert shop("use asha/savings -q").out == "1/savings\n"

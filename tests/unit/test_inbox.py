@@ -123,7 +123,7 @@ def test_what_arrives_during_a_commit_is_the_next_batch(desk: Desk) -> None:
     assert desk.executor.batches == [["a"], ["b", "c", "d"], ["e", "f"]]
 
 
-def test_nobody_is_answered_before_the_commit_that_holds_their_request(desk: Desk) -> None:
+def test_nobody_is_answered_before_their_commit(desk: Desk) -> None:
     desk.send("a")
     desk.begun()
     desk.send("b")
@@ -136,7 +136,7 @@ def test_nobody_is_answered_before_the_commit_that_holds_their_request(desk: Des
     assert [who for who, _ in desk.answers] == ["a", "b"]
 
 
-def test_each_caller_gets_the_results_of_its_own_commands_in_the_order_of_arrival(desk: Desk) -> None:
+def test_each_caller_gets_the_results_of_its_own_commands(desk: Desk) -> None:
     desk.send("first")
     desk.begun()
     desk.send("two", "t1", "t2")
@@ -153,7 +153,7 @@ def test_each_caller_gets_the_results_of_its_own_commands_in_the_order_of_arriva
     ]
 
 
-def test_a_request_of_no_commands_takes_a_turn_and_is_answered_with_no_results(desk: Desk) -> None:
+def test_a_request_of_no_commands_has_no_results(desk: Desk) -> None:
     # It is how /readyz asks whether there is a writer that takes turns.
     desk.send("before")
     desk.begun()
@@ -179,7 +179,7 @@ def test_one_thread_alone_uses_the_executor(desk: Desk) -> None:
 # The bound.
 
 
-def test_a_full_inbox_refuses_at_once_and_takes_again_when_there_is_room() -> None:
+def test_a_full_inbox_refuses_at_once_until_there_is_room() -> None:
     desk = Desk(capacity=3)
     desk.group_commit.start()
     desk.send("with the executor")
@@ -325,7 +325,7 @@ def test_closing_wakes_an_idle_inbox(desk: Desk) -> None:
     [Busy("no turn"), StorageError("disk full"), UnknownOutcome("it is unknown whether this was written")],
     ids=lambda error: type(error).__name__,
 )
-def test_a_batch_that_fails_tells_everyone_in_it_why_and_the_next_one_goes_on(desk: Desk, error: WalletError) -> None:
+def test_a_batch_that_fails_tells_everyone_in_it_why(desk: Desk, error: WalletError) -> None:
     desk.executor.errors[1] = error
     desk.send("before")
     desk.begun()
@@ -339,7 +339,7 @@ def test_a_batch_that_fails_tells_everyone_in_it_why_and_the_next_one_goes_on(de
     assert desk.answers == [("before", ["before"]), ("a", error), ("b", error), ("after", ["after"])]
 
 
-def test_a_fault_of_the_program_is_an_answer_too_and_the_thread_lives_on(desk: Desk) -> None:
+def test_a_fault_of_the_program_is_an_answer_too(desk: Desk) -> None:
     desk.executor.errors[0] = ZeroDivisionError("a slip")
     desk.send("a")
     desk.begun()
@@ -426,7 +426,7 @@ def test_a_large_batch_and_what_comes_after_it_are_the_threads(looped: Desk, her
     assert here.executor.batches == []
 
 
-def test_a_turn_that_is_not_to_be_had_at_once_is_waited_for_by_the_thread(looped: Desk, here: FakeLoop) -> None:
+def test_the_thread_waits_for_a_turn_that_another_has(looped: Desk, here: FakeLoop) -> None:
     here.executor.errors[0] = Busy("another process has it")
     for who in "ab":
         looped.send(who)
@@ -507,7 +507,7 @@ def patient(here: FakeLoop) -> Iterator[Desk]:
     made.close()
 
 
-def test_what_arrives_while_a_turn_waits_is_the_next_and_there_is_one_at_a_time(patient: Desk, here: FakeLoop) -> None:
+def test_what_arrives_while_a_turn_waits_is_the_next_batch(patient: Desk, here: FakeLoop) -> None:
     executor = here.executor
     assert isinstance(executor, SteppingAside)
     patient.send("a")

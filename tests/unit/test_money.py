@@ -166,9 +166,7 @@ def test_a_bad_limit_of_a_days_debits_is_refused(text: str) -> None:
         (12345678901234567891, INR, "123456789012345678.91"),
     ],
 )
-def test_minor_units_are_written_with_exactly_the_digits_of_the_currency(
-    minor: int, currency: Currency, text: str
-) -> None:
+def test_minor_units_have_exactly_the_digits_of_the_currency(minor: int, currency: Currency, text: str) -> None:
     assert format_minor(minor, currency) == text
 
 

@@ -64,7 +64,7 @@ def test_json_keeps_the_order_of_fields(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == '{"b": 1, "a": "x"}\n'
 
 
-def test_a_listing_is_a_page_or_an_array_in_json_and_a_line_each_in_jsonl(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_listing_in_json_and_in_jsonl(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"id": "1-2"}, {"id": "1-1"}]
     render(Listing(rows, ("id",), page={"transactions": rows, "next_cursor": None}), Style(Format.json))
     render(Listing(rows, ("id",)), Style(Format.json))

@@ -425,7 +425,7 @@ def test_what_is_no_time_zone(name: str) -> None:
         "2024-04-19T05:40:00+05:30",
     ],
 )
-def test_the_quick_way_to_the_first_moment_of_a_time_is_that_of_the_slow_one(text: str) -> None:
+def test_the_quick_way_to_read_a_time_is_as_the_slow_one(text: str) -> None:
     assert parse_start(text, BERLIN) == parse_time(text, BERLIN).start_us
 
 

@@ -149,7 +149,7 @@ def test_the_rules(table: str) -> None:
     play(table)
 
 
-def test_the_minimum_of_the_setting_is_read_in_the_wallets_currency_and_yields_to_the_wallets_own() -> None:
+def test_the_minimum_of_the_setting_yields_to_the_wallets_own() -> None:
     play(
         """
         wallet 1 active -
@@ -164,7 +164,7 @@ def test_the_minimum_of_the_setting_is_read_in_the_wallets_currency_and_yields_t
     )
 
 
-def test_a_minimum_finer_than_the_currency_is_the_least_at_or_above_it() -> None:
+def test_a_minimum_finer_than_the_currency_is_rounded_up() -> None:
     play(
         """
         wallet 1 active -
@@ -181,7 +181,7 @@ def made(result: Result) -> Any:
     return result.made
 
 
-def test_a_batch_is_decided_in_order_each_on_what_those_before_it_left() -> None:
+def test_a_batch_is_decided_in_order() -> None:
     book = Book()
     batch: list[Command] = [
         Register(Phone("2", "+912", None, None), None),
@@ -333,7 +333,7 @@ FIELDS = tuple(field for field in Transaction._fields if field not in ("wallet_i
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_a_transaction_follows_what_came_before_it_and_with_any_other_field_does_not(field: str) -> None:
+def test_a_transaction_follows_only_what_came_before_it(field: str) -> None:
     """The wallet is in the first hash of all; every other field, one that is added later too, is in the row's own."""
     row = Transaction(3, 1, True, 5, 5, 0, 1, 7, "note", "key", bytes(32), '{"a":1}', 4, 5, 6, 7, True, True)
     assert len(row) == len(Transaction._fields)
@@ -346,7 +346,7 @@ def test_a_transaction_follows_what_came_before_it_and_with_any_other_field_does
         assert not hash_chain.follows(bytes(32), row._replace(**{field: None}))
 
 
-def test_a_transaction_with_nothing_more_to_say_has_the_hash_that_it_always_had() -> None:
+def test_a_plain_transaction_has_the_hash_that_it_always_had() -> None:
     assert hash_chain.extras(None, None, None, None, None, False) == ""
 
 

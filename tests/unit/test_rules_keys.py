@@ -71,7 +71,7 @@ SINCE = {
 
 @pytest.mark.parametrize("since", SINCE)
 @pytest.mark.parametrize("kind", KINDS)
-def test_sent_again_a_request_has_its_first_answer_whatever_came_since(kind: str, since: str) -> None:
+def test_a_request_sent_again_has_its_first_answer(kind: str, since: str) -> None:
     book = ledger()
     command, _ = parsed(f"12 {KINDS[kind]}".split())
     first = book.told(book.carry_out([command], 12)[0])

@@ -344,7 +344,7 @@ def test_users_and_wallets_are_restored_with_their_ids_and_times() -> None:
     ]
 
 
-def test_a_whole_ledger_is_restored_in_one_batch_and_goes_on_from_there() -> None:
+def test_a_whole_ledger_is_restored_in_one_batch() -> None:
     """What a batch restores counts for what follows in it: status, limits of the day, what has been taken back."""
     state = empty()
     history: list[Any] = [

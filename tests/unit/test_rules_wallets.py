@@ -293,7 +293,7 @@ def refused(book: Book, command: Post | SetLimits | SetStatus, now_us: int) -> d
     return result.error.details
 
 
-def test_each_refusal_names_the_limit_what_is_available_and_the_shortfall() -> None:
+def test_each_refusal_names_the_limit_and_the_shortfall() -> None:
     book = play(
         """
         wallet 1 active - 10000 2000 max=10000 daily=5000

@@ -11,9 +11,7 @@ from support.cli import Outcome
 Wallet = Callable[[str], Outcome]
 
 
-def test_a_wallet_that_the_minimum_of_the_setting_does_not_fit_is_opened_or_refused_whole(
-    wallet: Wallet, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_minimum_fits_a_wallet_or_it_is_refused_whole(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
     """20.50 cannot be a minimum in yen: whatever the answer is, it has to be true of the ledger."""
     wallet("register 9886977544")
     monkeypatch.setenv("MINIMUM_BALANCE", "20.50")

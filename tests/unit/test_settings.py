@@ -145,7 +145,7 @@ def test_a_dotenv_names_nobody_elsewhere_and_no_secret_of_them(tmp_path: Path, l
     assert dict(os.environ) == before
 
 
-def test_what_a_dotenv_may_not_say_does_not_hide_what_the_config_file_says(tmp_path: Path) -> None:
+def test_a_dotenv_hides_nothing_that_it_may_not_say(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('db = "https://mine.example.org"\n')
     (tmp_path / ".env").write_text("WALLET_DB=https://evil.example.org\nWALLET_TOKEN=\nPGHOST=\n")
     found, said = told(tmp_path, {}, {})
@@ -235,9 +235,7 @@ def test_a_dotenv_that_is_no_file_or_too_much_of_one(tmp_path: Path) -> None:
 # --- a file that was named ------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_was_named_is_read_in_the_place_of_a_dotenv_and_says_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_was_named_is_read_in_place_of_a_dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PGHOST", "PGPASSWORD"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / ".env").write_text("WALLET_CURRENCY=EUR\nWALLET_TOKEN=x\n")
@@ -279,7 +277,7 @@ def test_a_file_with_secrets_that_others_may_read_is_refused(tmp_path: Path, mod
             open_tokens(load(tmp_path, {}, {}))
 
 
-def test_the_secret_in_a_dotenv_that_others_may_read_is_for_development(tmp_path: Path) -> None:
+def test_a_secret_that_others_may_read_is_for_development(tmp_path: Path) -> None:
     env = tmp_path / ".env"
     env.write_text(f"JWT_SECRET_KEY={'s' * 40}\n")
     env.chmod(0o644)
@@ -384,7 +382,7 @@ def test_a_token_file_that_can_be_read_in_two_ways_is_refused(tmp_path: Path, te
         load(tmp_path, {}, {"WALLET_TOKEN_FILE": str(file)}).token_for(HERE)
 
 
-def test_a_config_file_that_others_may_write_does_not_say_whom_a_token_is_for(tmp_path: Path) -> None:
+def test_a_config_file_others_may_write_directs_no_token(tmp_path: Path) -> None:
     file, config = tmp_path / "kept.token", tmp_path / "config.toml"
     file.write_text("t\n")
     file.chmod(0o600)

@@ -246,7 +246,7 @@ REVOKED_WITHIN_S = 1 + 5
 """A server in another place hears of it within a second; the rest is for a machine that does much else."""
 
 
-def test_a_key_that_is_revoked_is_refused_at_once_by_a_server_that_runs(tmp_path: Path, engine: Engine) -> None:
+def test_a_revoked_key_is_refused_at_once_by_a_running_server(tmp_path: Path, engine: Engine) -> None:
     with Server(tmp_path) as server:
         key, other = server.key("till"), server.key("back-office")
         client, beside = server.api(key), server.api(other)

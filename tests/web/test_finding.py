@@ -201,9 +201,7 @@ def noted(server: Server) -> Owned:
 
 
 @pytest.mark.parametrize(("text", "seq"), READ_AS, ids=[str(seq) for _, seq in READ_AS])
-def test_a_note_is_found_as_people_read_it_on_each_engine_and_remotely(
-    server: Server, noted: Owned, text: str, seq: int
-) -> None:
+def test_a_note_is_found_as_people_read_it(server: Server, noted: Owned, text: str, seq: int) -> None:
     page = made(server.api().get(f"/transactions/get/{noted[0]}/{noted[1]}", params={"text": text}), 200)
     assert [each["seq"] for each in page["transactions"]] == [seq]
     for options in ([], ["--db", server.url]):
@@ -211,7 +209,7 @@ def test_a_note_is_found_as_people_read_it_on_each_engine_and_remotely(
         assert (done.code, done.out) == (0, f"{noted[1]}-{seq}\n"), done.err
 
 
-def test_a_request_goes_over_so_many_transactions_and_tells_where_to_go_on(
+def test_a_request_tells_where_to_go_on(
     server: Server,
 ) -> None:
     api = server.api()

@@ -168,9 +168,7 @@ def test_one_caller_cannot_have_all_the_places(run: Callable[[Story], None], tmp
     run(story)
 
 
-def test_a_read_whose_process_is_killed_fails_and_the_next_one_does_not(
-    run: Callable[[Story], None], tmp_path: Path
-) -> None:
+def test_a_read_whose_process_is_killed_fails_alone(run: Callable[[Story], None], tmp_path: Path) -> None:
     async def story(readers: Readers) -> None:
         task = asking(readers, tmp_path)
         await until(lambda: bool(living(tmp_path)))
