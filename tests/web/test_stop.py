@@ -19,8 +19,8 @@ from wallet_cli import settings
 from wallet_cli.operations.context import open_ledger
 
 CONNECTIONS = 16
-STOPS = size(10, 50)
-STOPS_A_TEST = 5
+STOPS = size(6, 50)
+STOPS_A_TEST = size(3, 5)
 SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.on_file("fewer do")) for seed in range(1, STOPS // STOPS_A_TEST))]
 ANSWERS_BEFORE_A_STOP = (1, 300)
 MAX_DELAY_S = 0.004
@@ -109,7 +109,7 @@ def test_sigint_is_as_good(folder: Path) -> None:
 
 
 def test_several_workers_too(folder: Path) -> None:
-    stop_again_and_again(folder, size(3, 5), 200, signal.SIGTERM, "--workers", "2")
+    stop_again_and_again(folder, size(2, 5), 200, signal.SIGTERM, "--workers", "2")
 
 
 # Requests that are under way when the signal comes, one by one.
