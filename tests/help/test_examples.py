@@ -33,7 +33,8 @@ LEDGER = (
 
 BEFORE = {
     "restore": (
-        "wallet backup evening.db && mkdir -p ~/backups && cp evening.db ~/backups/wallet-2026-11-27T14-00-00Z.db"
+        "wallet backup evening.db && mkdir -p ~/backups"
+        " && cp evening.db ~/backups/wallet-1a2b3c4d-2026-11-27T14-00-00Z.db"
     ),
     "receipt": "wallet seal november.seal",
 }

@@ -201,14 +201,101 @@ def test_a_folder_has_a_backup_an_hour_and_no_more(shop: Run, tmp_path: Path) ->
     assert stat.S_IMODE((tmp_path / "bks").stat().st_mode) == 0o700
 
 
+def own(run: Run, name: str) -> str:
+    """The name of a backup of this ledger."""
+    return f"wallet-{run('ledger show --json').json['id'][:8]}-{name}Z.db"
+
+
 def test_older_backups_make_room_and_nothing_else_does(shop: Run, tmp_path: Path) -> None:
     (tmp_path / "bks").mkdir()
-    old = ["wallet-2024-01-01T10-00-00Z.db", "wallet-2024-01-01T10-30-00Z.db", "wallet-2024-01-02T10-00-00Z.db"]
-    for name in (*old, "shop.db", "wallet-x.db", "wallet-2024-01-01T10-00-00Z.db.gz"):
-        (tmp_path / "bks" / name).touch()
+    old = [own(shop, name) for name in ("2024-01-01T10-00-00", "2024-01-01T10-30-00", "2024-01-02T10-00-00")]
+    others = ["shop.db", "wallet-x.db", f"{old[0]}.gz", "wallet-00000000-2024-01-01T10-00-00Z.db"]
+    others.append(own(shop, "2024-99-99T99-99-99"))
+    for name in (*old, *others):
+        (tmp_path / "bks" / name).write_text("x")
     done = shop("backup bks --keep 1,2,1 --json").json
     assert done["removed"] == old[:2]
-    assert len(list((tmp_path / "bks").iterdir())) == 5
+    assert {each.name for each in (tmp_path / "bks").iterdir()} == {old[2], *others, Path(done["backup"]).name}
+
+
+def test_two_ledgers_share_a_folder(shop: Run, tmp_path: Path) -> None:
+    assert shop("--db b.db register 9886977544").code == 0
+    line = "backup bks --every 1h --keep 1,0,0 --json"
+    made = [shop(f"--db {db} {line}").json["made"] for db in ("w.db", "b.db", "w.db", "b.db")]
+    assert made == [True, True, False, False]
+    assert len(list((tmp_path / "bks").iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["2030-01-01T00-00-00", "٢٠٢٦-01-01T00-00-00", "9999-12-31T23-59-59"])
+def test_the_one_just_made_stays_whatever_a_clock_has_named(shop: Run, tmp_path: Path, name: str) -> None:
+    (tmp_path / "bks").mkdir()
+    (tmp_path / "bks" / own(shop, name)).write_text("x")
+    done = shop("backup bks --every 1h --keep 1,0,0 --json").json
+    assert (done["made"], Path(done["backup"]).exists()) == (True, True)
+    assert shop("backup bks --every 1h --keep 1,0,0 --json").json["made"] is False
+
+
+def test_what_is_no_backup_counts_for_none(shop: Run, tmp_path: Path) -> None:
+    (tmp_path / "bks").mkdir()
+    (tmp_path / "bks" / own(shop, "2026-11-01T00-00-00")).touch()
+    (tmp_path / "bks" / own(shop, "2026-11-01T00-00-01")).mkdir()
+    (tmp_path / "bks" / own(shop, "2026-11-01T00-00-02")).symlink_to("nowhere")
+    assert shop("backup bks --every 3000d --keep 1,0,0 --json").json["made"] is True
+    assert len(list((tmp_path / "bks").iterdir())) == 4
+
+
+def test_of_two_to_one_name_one_is_refused(shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one comes between the look at the name and the end of the copy."""
+
+    def late(*_: Any) -> Any:
+        (tmp_path / "copy.db").write_text("another's")
+        return {"wallets": 0, "transactions": 0}
+
+    monkeypatch.setattr(backups, "_verified", late)
+    assert shop("backup copy.db").code == 2
+    assert (tmp_path / "copy.db").read_text() == "another's"
+
+
+# What restoring refuses.
+
+
+def test_a_ledger_that_has_moved_is_not_replaced(shop: Run) -> None:
+    """There would be two ledgers with one id, which both take writes."""
+    assert shop("backup copy.db").code == 0
+    assert shop("move --to new.db").code == 0
+    done = shop("restore copy.db --json")
+    assert (done.code, done.error["code"]) == (9, "ledger_moved")
+    assert shop("tx add 1 1 --credit").code == 9
+
+
+def test_a_backup_of_another_ledger_is_refused_unless_it_is_meant(shop: Run) -> None:
+    assert shop("--db b.db register 9886977545").code == 0
+    assert shop("--db b.db backup copy.db").code == 0
+    assert shop("restore copy.db").code == 2
+    assert balance(shop, "w.db") == "500.00"
+    assert shop("restore copy.db --other").code == 0
+    assert shop("balance 1").code == 3
+
+
+def test_keys_that_a_backup_brings_back_are_told(shop: Run) -> None:
+    assert shop("key create till").code == 0
+    assert shop("backup copy.db").code == 0
+    assert shop("key revoke till").code == 0
+    done = shop("restore copy.db")
+    assert (done.code, "are good again: till" in done.err) == (0, True)
+
+
+@pytest.mark.parametrize("broken", ["cut", "another file", "no header"])
+def test_a_ledger_that_cannot_be_read_is_kept_as_it_is(shop: Run, tmp_path: Path, broken: str) -> None:
+    assert shop("backup copy.db").code == 0
+    whole = (tmp_path / "w.db").read_bytes()
+    content = {"cut": whole[:5000], "another file": b"hello" * 100, "no header": bytes(4096) + whole[4096:]}[broken]
+    (tmp_path / "w.db").write_bytes(content)
+    done = shop("restore copy.db --json")
+    assert done.code == 0, done
+    assert (done.json["transactions_kept"], Path(done.json["kept"]).read_bytes()) == (None, content)
+    assert balance(shop, "w.db") == "500.00"
+    assert shop("tx add 1 1 --credit").code == 0
 
 
 TABLE: list[tuple[str, Keep, set[str]]] = [
@@ -225,7 +312,7 @@ TABLE: list[tuple[str, Keep, set[str]]] = [
 
 def named(moment: str) -> str:
     day, hour, minute = map(int, moment.split("-"))
-    return f"wallet-2026-11-{day:02}T{hour:02}-{minute:02}-00Z.db"
+    return f"wallet-0123abcd-2026-11-{day:02}T{hour:02}-{minute:02}-00Z.db"
 
 
 @pytest.mark.parametrize(("there", "keep", "kept"), TABLE)
@@ -238,7 +325,7 @@ keeps = st.builds(Keep, *[st.integers(0, 5)] * 3).filter(any)
 
 @given(st.sets(st.datetimes()), keeps)
 def test_the_newest_stays_and_no_more_than_asked_for(moments: set[Any], keep: Keep) -> None:
-    names = [each.strftime(backups.NAME) for each in moments if each.year >= 1000]
+    names = [f"wallet-0123abcd-{each.strftime(backups.MOMENT)}.db" for each in moments if each.year >= 1000]
     kept = to_keep(names, keep)
     assert kept <= set(names)
     assert not names or max(names) in kept

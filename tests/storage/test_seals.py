@@ -26,8 +26,10 @@ LINES = (
     "create 1",
     "create 2/points --currency PTS/0",
     "key create till",
+    "key create gone",
+    "key revoke gone",
     *("tx add 1 500 --credit", "tx add 1 20 --debit --note tea", "tx add 1 30 --debit --key k"),
-    *("tx add 2/points 5 --credit", "tx reverse 1-2"),
+    *("tx add 2/points 5 --credit", "tx reverse 1-2", "hold add 1 5"),
 )
 
 
@@ -59,7 +61,7 @@ def sealed(run: Run, name: str = "a.seal") -> dict[str, Any]:
 def test_a_seal_counts_what_it_stands_for(shop: Run, tmp_path: Path) -> None:
     head = sealed(shop)
     counts = [head[name] for name in ("users", "wallets", "keys", "transactions")]
-    assert (counts, len(head["root"])) == ([2, 2, 1, 5], 64)
+    assert (counts, len(head["root"])) == ([2, 2, 2, 5], 64)
     assert stat.S_IMODE((tmp_path / "a.seal").stat().st_mode) == 0o600
     assert shop("seal --public -q").out.strip() == head["public_key"]
     assert shop("seal -q").out.strip() == head["root"]  # nothing has happened since
@@ -78,6 +80,10 @@ def test_what_comes_later_is_no_fault(shop: Run) -> None:
 CHANGES = {
     "a number": "UPDATE users SET phone_number = '9886977549' WHERE id = 1",
     "a name": "UPDATE users SET name = 'Other' WHERE id = 1",
+    "digits within a region": "UPDATE users SET phone_national = '9886977500' WHERE id = 1",
+    "the key of a registration": "UPDATE users SET key = 'x' WHERE id = 1",
+    "a hold": "UPDATE holds SET created_at_us = created_at_us - 1 WHERE number = 1",
+    "a revoked key revived": "UPDATE operators SET revoked_at_us = NULL WHERE name = 'gone'",
     "a key": "UPDATE operators SET key_hash = {} WHERE name = 'till'",
     "a key taken away": "DELETE FROM operators WHERE name = 'till'",
     "rights of a key": "UPDATE operators SET read_only = 1 WHERE name = 'till'",
@@ -133,6 +139,9 @@ def test_a_seal_that_was_changed_proves_nothing(shop: Run, tmp_path: Path) -> No
 def test_a_seal_by_another_key_is_told_apart(shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sealed(shop)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "another"))
+    done = shop("verify --against a.seal --json")
+    assert (done.code, (tmp_path / "another" / "wallet" / "seal.key").exists()) == (2, False)  # none is made for this
+    assert shop("seal --public").code == 0
     done = shop("verify --against a.seal --json")
     assert (done.code, "signed by another key" in done.error["message"]) == (2, True)
 
@@ -204,6 +213,19 @@ def test_a_forged_receipt_is_seen(shop: Run, checker: Any, tmp_path: Path, name:
     place, value = FORGED[name]
     (tmp_path / "r.json").write_text(json.dumps(changed(receipt, place, value)))
     assert checker("r.json", key).returncode != 0
+
+
+def test_a_note_that_looks_like_a_transaction_proves_nothing(shop: Run, checker: Any, tmp_path: Path) -> None:
+    """What is hashed is the same where the border between the past and the content is moved into the note."""
+    assert shop(["tx", "add", "1", "1", "--credit", "--note", "5 credit 88888800 x"]).code == 0  # type: ignore[arg-type]
+    receipt = shop("receipt 1-5").json
+    at = receipt["content"].index("5 credit 888")
+    before = receipt["before"] + receipt["content"][:at].encode().hex()
+    moved = changed(changed(receipt, ("content",), " " + receipt["content"][at:]), ("before",), before)
+    moved = changed(moved, ("content",), receipt["content"][at:])
+    (tmp_path / "r.json").write_text(json.dumps(moved))
+    done = checker("r.json", receipt["seal"]["public_key"])
+    assert (done.returncode, "not the hash" in done.stderr) == (1, True)
 
 
 def test_a_receipt_by_another_key_is_seen(shop: Run, checker: Any, tmp_path: Path) -> None:

@@ -55,14 +55,17 @@ def restore(
     flags: Mapping[str, str],
     style: Style,
     source: Annotated[str, typer.Argument(metavar="FILE", help="The backup.", show_default=False)],
+    other: Annotated[bool, typer.Option("--other", help="It may be of another ledger than the one there.")] = False,
 ) -> Record:
     """What was there is kept beside the ledger, by another name. A server that has it open has to be started again.
 
     Examples:
         wallet restore evening.db
-        wallet --db shop.db restore ~/backups/wallet-2026-11-27T14-00-00Z.db
+        wallet --db shop.db restore ~/backups/wallet-1a2b3c4d-2026-11-27T14-00-00Z.db
     """
     from wallet_cli.operations import backup as backups
 
     with progress(style, "restoring") as watch:
-        return Record(backups.restore(settings.load(flags, notify=notice), source, notice, watch), value="restored")
+        return Record(
+            backups.restore(settings.load(flags, notify=notice), source, notice, watch, other=other), value="restored"
+        )

@@ -7,6 +7,7 @@ from typing import Any
 
 from wallet_cli import settings
 from wallet_cli.cli.output import Listing, notice
+from wallet_cli.errors import InvalidInput
 
 
 def _in_one_line(finding: Mapping[str, Any]) -> str:
@@ -22,5 +23,8 @@ def doctor(flags: Mapping[str, str]) -> Listing:
     """
     from wallet_cli.operations import doctor as doctors
 
-    answer = doctors.examine(settings.load(flags, notify=notice), notice)
+    try:
+        answer = doctors.examine(settings.load(flags, notify=notice), notice)
+    except InvalidInput as error:
+        answer = doctors.unreadable(error)
     return Listing(answer["findings"], doctors.columns(), _in_one_line, page=answer, exit_code=0 if answer["ok"] else 7)

@@ -41,10 +41,10 @@ def use(
         return Record({"wallet": None, "id": None}, value="wallet", card=_card(ledger, None))
     if wallet is None:
         named = read(path)
-        found = None if named is None else ledger.balance(named)
+        found = None if named is None else ledger.balance(named[0])
     else:
         found = ledger.balance(hand.wallet(wallet))
-        keep(path, found["wallet"])
+        keep(path, found["wallet"], found["created_at"])
     answer = {name: None if found is None else found[name] for name in ("wallet", "id")}
     return Record(answer, value="wallet", card=_card(ledger, found))
 

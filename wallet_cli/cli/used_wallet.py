@@ -16,10 +16,17 @@ MAX_BYTES = 100
 
 
 def used_in(ledger: LedgerApi) -> TypedWallet | None:
-    """The wallet that is meant in a ledger where none is named, told on stderr; None where there is none."""
-    named = read(path_of(ledger))
-    if named is not None:
-        notice(f"wallet {named.text}, by `wallet use`")
+    """The wallet that is meant in a ledger where none is named, told on stderr; None where there is none.
+
+    Raises InvalidInput where another wallet has that name by now: the ledger was put back to an earlier day.
+    """
+    found = read(path_of(ledger))
+    if found is None:
+        return None
+    named, created_at = found
+    if ledger.balance(named)["created_at"] != created_at:
+        raise InvalidInput(f"wallet {named.text} is not the one that you chose", hint="wallet use WALLET")
+    notice(f"wallet {named.text}, by `wallet use`")
     return named
 
 
@@ -33,8 +40,11 @@ def path_of(ledger: LedgerApi) -> Path:
     return platformdirs.user_state_path("wallet") / "used" / uuid
 
 
-def read(path: Path) -> TypedWallet | None:
-    """What a file says. Raises InvalidInput for one that somebody else may have written."""
+def read(path: Path) -> tuple[TypedWallet, str] | None:
+    """What a file says: the wallet, and when it was opened.
+
+    Raises InvalidInput for one that somebody else may have written.
+    """
     try:
         with path.open("rb") as file:
             found = os.fstat(file.fileno())
@@ -46,12 +56,13 @@ def read(path: Path) -> TypedWallet | None:
     if os.name == "posix" and (found.st_uid != os.geteuid() or found.st_mode & 0o022):
         raise InvalidInput(f"others may write to {path}", hint="name the wallet; `wallet use --clear` removes the file")
     try:
-        return parse_wallet(text.decode("utf-8").strip())
+        wallet, _, created_at = text.decode("utf-8").strip().partition(" ")
+        return parse_wallet(wallet), created_at
     except (WalletError, UnicodeDecodeError):
         raise InvalidInput(f"{path} names no wallet", hint="name the wallet; `wallet use --clear` removes it") from None
 
 
-def keep(path: Path, wallet: str) -> None:
+def keep(path: Path, wallet: str, created_at: str) -> None:
     """Write the file whole, or leave it as it was. Raises StorageError."""
     import tempfile
 
@@ -60,7 +71,7 @@ def keep(path: Path, wallet: str) -> None:
         descriptor, name = tempfile.mkstemp(dir=path.parent)
         try:
             with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123
-                file.write(f"{wallet}\n")
+                file.write(f"{wallet} {created_at}\n")
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)

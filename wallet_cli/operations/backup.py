@@ -21,16 +21,18 @@ from wallet_cli.domain.purpose import Purpose
 from wallet_cli.engine.executor import Executor
 from wallet_cli.engine.turns import open_write_lock
 from wallet_cli.engine.write_lock import Time
-from wallet_cli.errors import Busy, InvalidInput, LedgerNotFound, StorageError, hint_of, shown_url
+from wallet_cli.errors import Busy, InvalidInput, LedgerMoved, LedgerNotFound, StorageError, hint_of, shown_url
 from wallet_cli.operations import last_checks
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, chosen_policy, open_ledger
 from wallet_cli.operations.verification import verify
 from wallet_cli.settings import Settings
+from wallet_cli.storage import sql
 from wallet_cli.storage.folders import make_folder
-from wallet_cli.storage.in_place import beside, has_something
+from wallet_cli.storage.in_place import BESIDE, beside, has_something
 from wallet_cli.storage.ledger_file import free_name, ledger_path
 from wallet_cli.storage.log_file import cut_log
+from wallet_cli.storage.move_state import refusal
 from wallet_cli.storage.open_to_read import open_to_read
 from wallet_cli.storage.sql import COPIED
 from wallet_cli.storage.sqlite import SqliteStore, connect
@@ -40,16 +42,19 @@ Notify = Callable[[str], None]
 Watch = Callable[[str, int, int | None], None]
 """Called with the progress of a long step: what it does, how much is done, and the total."""
 
-NAME = "wallet-%Y-%m-%dT%H-%M-%SZ.db"
-NAMED = re.compile(r"wallet-(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)\.db")
-"""The names of backups in a folder: by the time when they were made, in UTC."""
-
+MOMENT = "%Y-%m-%dT%H-%M-%SZ"
+NAMED = re.compile(r"wallet-([0-9a-f]{8})-([0-9]{4}(?:-[0-9]{2}){2}T[0-9]{2}(?:-[0-9]{2}){2}Z)\.db")
+"""The names of backups in a folder: the first digits of the ledger's id, and the time when they were made, in UTC."""
 
 TRANSACTIONS = next(each for each in COPIED if each.table == "transactions")
 
 
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.new(-journal)?")
 LEFT_S = 86_400.0
+
+
+class _NameTaken(InvalidInput):
+    """Another process has made a file with that name meanwhile."""
 
 
 class Keep(NamedTuple):
@@ -76,7 +81,7 @@ def to_keep(names: Sequence[str], keep: Keep) -> set[str]:
 
     The newest backup always stays. Files with other names are not considered.
     """
-    dated = sorted(((found[1], name) for name in names if (found := NAMED.fullmatch(name))), reverse=True)
+    dated = sorted(((moment, name) for name in names if (moment := _moment(name)) is not None), reverse=True)
     kept = {name for _, name in dated[:1]}
     for digits, number in ((13, keep.hours), (10, keep.days), (7, keep.months)):
         newest: dict[str, str] = {}
@@ -110,43 +115,67 @@ def backup_into(
     `keep` decides which ones stay after a new one. Two processes at once make one backup each, or the same one twice.
     """
     place = Path(folder).expanduser().absolute()
-    try:
-        make_folder(place)
-        there = [each.name for each in place.iterdir()]
-    except OSError as error:
-        raise StorageError(
-            f"cannot use the folder {place}: {error.strerror}", hint=hint_of(error, "give another folder")
-        ) from None
-    newest = max((name for name in there if NAMED.fullmatch(name)), default=None)
-    now = datetime.now(UTC)
-    if newest is not None and every_us is not None:
-        age = now - datetime.strptime(newest, NAME).replace(tzinfo=UTC)
-        if timedelta(0) <= age < timedelta(microseconds=every_us):
-            return {"backup": str(place / newest), "made": False, "removed": []}
-    path = place / now.strftime(NAME)
-    if os.path.lexists(path):
-        return {"backup": str(path), "made": False, "removed": []}  # made in this second
     with _in_a_file(settings, notify) as store:
-        answer = _made(settings, store, path, watch)
-    removed = _removed(place, keep) if keep is not None else []
+        own = f"wallet-{store.ledger_id()[:8]}-"
+        try:
+            make_folder(place)
+            there = _backups(place, own)
+        except OSError as error:
+            raise StorageError(
+                f"cannot use the folder {place}: {error.strerror}", hint=hint_of(error, "give another folder")
+            ) from None
+        now = datetime.now(UTC)
+        path = place / f"{own}{now.strftime(MOMENT)}.db"
+        # Those of a clock that was ahead say nothing of when the last one was made.
+        newest = max((name for name in there if name <= path.name), default=None)
+        if newest is not None and every_us is not None:
+            age = now - datetime.strptime(str(_moment(newest)), MOMENT).replace(tzinfo=UTC)
+            if age < timedelta(microseconds=every_us):
+                return {"backup": str(place / newest), "made": False, "removed": []}
+        if os.path.lexists(path):
+            return {"backup": str(path), "made": False, "removed": []}  # made in this second
+        try:
+            answer = _made(settings, store, path, watch)
+        except _NameTaken:  # another process made one in this second
+            return {"backup": str(path), "made": False, "removed": []}
+        removed = _removed(place, own, path.name, keep) if keep is not None else []
     return answer | {"made": True, "removed": removed}
 
 
-def _removed(folder: Path, keep: Keep) -> list[str]:
-    names = [each.name for each in folder.iterdir() if NAMED.fullmatch(each.name)]
-    gone = sorted(set(names) - to_keep(names, keep))
+def _moment(name: str) -> str | None:
+    """When a backup was made, by its name; None for a name that none has."""
+    found = NAMED.fullmatch(name)
+    if found is None:
+        return None
+    try:
+        datetime.strptime(found[2], MOMENT)
+    except ValueError:
+        return None
+    return found[2]
+
+
+def _backups(folder: Path, own: str) -> list[str]:
+    """The backups of one ledger in a folder, by name: files that have something in them."""
+    named = (each for each in folder.iterdir() if each.name.startswith(own) and _moment(each.name) is not None)
+    return [each.name for each in named if each.is_file() and not each.is_symlink() and each.stat().st_size]
+
+
+def _removed(folder: Path, own: str, newest: str, keep: Keep) -> list[str]:
+    names = _backups(folder, own)
+    gone = sorted(set(names) - to_keep(names, keep) - {newest})
     for name in gone:
         for ending in ("", ".lock"):
             beside(folder / name, ending).unlink(missing_ok=True)
     return gone
 
 
-def restore(settings: Settings, source: str, notify: Notify, watch: Watch) -> Answer:
+def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, other: bool = False) -> Answer:
     """Put a backup in the place of the ledger of the settings.
 
     Answers `restored` (the ledger), `backup`, `kept` (the new place of the replaced ledger, or null), `transactions`,
-    and `transactions_kept`. A backup that fails verification is refused, and nothing changes. Writers wait meanwhile;
-    processes that have the ledger open stop at their next turn, and must be restarted.
+    and `transactions_kept` (null where they cannot be counted). A backup that fails verification is refused, one of
+    another ledger too unless `other`, and nothing changes. Writers wait meanwhile; processes that have the ledger open
+    stop at their next turn, and must be restarted. Raises LedgerMoved where the ledger has moved elsewhere.
     """
     path, backup_path = _path_here(settings), ledger_path(source)
     if backup_path == path:
@@ -163,7 +192,7 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch) -> An
             with lock.turn(settings.lock_timeout_s, "restore"):
                 if has_something(path):
                     kept = free_name(path, datetime.now(UTC).strftime(".replaced-%Y-%m-%dT%H-%M-%SZ"))
-                    before = _kept(path, kept, watch)
+                    before = _kept(path, kept, copy, notify, watch, other=other)
                 time_us = lock.forget()
                 back_up(copy, path, watch=lambda done, total: watch("restoring", done, total))
                 with closing(_opened(path, notify)) as restored:
@@ -180,18 +209,46 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch) -> An
     }
 
 
-def _kept(path: Path, target: Path, watch: Watch) -> int:
-    """Copy the ledger to be replaced, within a turn; returns its number of transactions.
+def _kept(path: Path, target: Path, backup: SqliteStore, notify: Notify, watch: Watch, *, other: bool) -> int | None:
+    """Keep the ledger to be replaced, within a turn; returns its number of transactions, None if it cannot be read.
 
     Its log is merged into the file first: a killed restore leaves one complete ledger. Raises Busy if a reader prevents
-    the merge, and StorageError if it cannot be copied as a ledger.
+    the merge.
     """
-    pinned = cut_log(path)
-    if pinned is not None:
-        raise Busy(pinned, hint="stop the programs that read the ledger, and try again")
-    with closing(SqliteStore(path, connect(path, 0.0))) as store:
-        back_up(store, target, watch=lambda done, total: watch("keeping the present ledger", done, total))
-        return store.count(TRANSACTIONS)
+    try:
+        pinned = cut_log(path)
+        if pinned is not None:
+            raise Busy(pinned, hint="stop the programs that read the ledger, and try again")
+        with closing(SqliteStore(path, connect(path, 0.0))) as store:
+            store.version()
+            if store.version() == sql.SCHEMA_VERSION:
+                _check_replaceable(store, backup, notify, other=other)
+            back_up(store, target, watch=lambda done, total: watch("keeping the present ledger", done, total))
+            return store.count(TRANSACTIONS)
+    except (LedgerMoved, InvalidInput, Busy):
+        raise
+    except StorageError as error:
+        # It cannot be read, so that it cannot be copied either: it is kept as it is, with what is beside it.
+        for ending in ("", *BESIDE):
+            if os.path.lexists(beside(path, ending)):
+                beside(path, ending).rename(beside(target, ending))
+        notify(f"the ledger that was there cannot be read, and is kept as it is: {error.message}")
+        return None
+
+
+def _check_replaceable(store: SqliteStore, backup: SqliteStore, notify: Notify, *, other: bool) -> None:
+    itself = store.itself()
+    if itself.move_state.state is not None:
+        raise refusal(itself.move_state)  # with a backup in its place there would be two ledgers with one id
+    if itself.facts.uuid != backup.ledger_id() and not other:
+        raise InvalidInput(
+            "this backup is of another ledger than the one that it would replace",
+            hint="check --db and FILE; if it is meant, add --other",
+        )
+    good = {key.name for key in backup.operators() if key.revoked_at_us is None}
+    back = sorted(key.name for key in store.operators() if key.revoked_at_us is not None and key.name in good)
+    if back:
+        notify(f"keys that were revoked since are good again: {', '.join(back)}; to revoke: wallet key revoke NAME")
 
 
 @contextmanager
@@ -226,12 +283,14 @@ def _made(settings: Settings, store: SqliteStore, path: Path, watch: Watch) -> A
     try:
         _tidy(path.parent)
         back_up(store, path, check, lambda done, total: watch("copying", done, total), unfinished)
+    except FileExistsError:
+        raise _NameTaken(f"there is already a file with that name: {path}", hint="give another name") from None
     except OSError as error:
         raise StorageError(
             f"cannot write the backup: {error.strerror}: {path}",
             hint=hint_of(error, "check the folder, or give another one"),
         ) from None
-    last_checks.note(store.ledger_id(), last_checks.BACKED_UP)
+    last_checks.note(store.ledger_id(), store.address, last_checks.BACKED_UP)
     counts = {"wallets": found["wallets"], "transactions": found["transactions"]}
     return {"backup": str(path), "bytes": path.stat().st_size} | counts
 

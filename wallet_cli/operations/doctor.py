@@ -19,7 +19,7 @@ from wallet_cli.domain.period import DAY_US, format_time
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.domain.rules.clocks import EARLIEST_US, LATEST_FIRST_US
 from wallet_cli.engine.turns import open_write_lock
-from wallet_cli.errors import LedgerNotFound, WalletError, shown_url
+from wallet_cli.errors import InvalidInput, LedgerNotFound, WalletError, shown_url
 from wallet_cli.operations import last_checks
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, open_ledger
@@ -64,6 +64,12 @@ def examine(settings: Settings, notify: Callable[[str], None]) -> Answer:
     """All findings: `ok` (nothing is wrong, but there may be warnings), `findings` of `name, status, found, advice`."""
     found = list(_all(settings, notify))
     return {"ok": all(each.status != WRONG for each in found), "findings": [each._asdict() for each in found]}
+
+
+def unreadable(error: InvalidInput) -> Answer:
+    """The answer where the settings themselves cannot be read: nothing else can be looked at."""
+    finding = Finding("settings", WRONG, error.message, error.hint)
+    return {"ok": False, "findings": [finding._asdict()]}
 
 
 def _all(settings: Settings, notify: Callable[[str], None]) -> Iterator[Finding]:
@@ -270,11 +276,11 @@ def _open_ledger(ledger: Ledger, path: Path | None) -> Iterator[Finding]:
     else:
         yield Finding("state", OK, "the ledger takes writes")
     if itself.facts.uuid is not None:
-        yield from _last_checks(itself.facts.uuid, in_a_file=path is not None)
+        yield from _last_checks(itself.facts.uuid, store.address, in_a_file=path is not None)
 
 
-def _last_checks(ledger_id: str, *, in_a_file: bool) -> Iterator[Finding]:
-    known, now_us = last_checks.read(ledger_id), time.time_ns() // 1000
+def _last_checks(ledger_id: str, address: str, *, in_a_file: bool) -> Iterator[Finding]:
+    known, now_us = last_checks.read(ledger_id, address), time.time_ns() // 1000
     asked: list[tuple[str, str, int, str]] = [
         ("verified", last_checks.VERIFIED, LONG_SINCE_VERIFIED_US, "wallet verify"),
     ]

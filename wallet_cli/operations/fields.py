@@ -303,6 +303,7 @@ class Seal(TypedDict):
     at: NotRequired[Time]
     users: NotRequired[Count]
     wallets: NotRequired[Count]
+    holds: NotRequired[Count]
     keys: NotRequired[Count]
     transactions: NotRequired[Count]
     root: NotRequired[Annotated[str, "One hash for all that was sealed, in hex."]]

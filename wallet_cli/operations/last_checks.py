@@ -12,33 +12,37 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from wallet_cli.domain.hash_chain import sha256
 from wallet_cli.settings import APP_NAME
 from wallet_cli.storage.folders import make_folder
 
 VERIFIED, BACKED_UP = "verified_at_us", "backed_up_at_us"
 
 
-def _file_of(ledger_id: str) -> Path:
+def _file_of(ledger_id: str, address: str) -> Path:
+    """Of a ledger in its place: a copy of it elsewhere has another file."""
     from platformdirs import user_state_path
 
-    return user_state_path(APP_NAME) / "ledgers" / f"{ledger_id}.json"
+    place = sha256(address.encode()).hexdigest()[:16]
+    return user_state_path(APP_NAME) / "ledgers" / f"{ledger_id}-{place}.json"
 
 
-def note(ledger_id: str, what: str) -> None:
-    """Record that `what` was done now; skipped if it cannot be written."""
+def note(ledger_id: str, address: str, what: str, *, done: bool = True) -> None:
+    """Record that `what` was done now, or that it is not `done` any more; skipped if it cannot be written."""
     with suppress(OSError):
-        file = _file_of(ledger_id)
-        known = read(ledger_id) | {what: time.time_ns() // 1000}
+        file = _file_of(ledger_id, address)
+        known = read(ledger_id, address)
+        known.pop(what, None)
         make_folder(file.parent)
         new = file.with_suffix(f".{os.getpid()}")
-        new.write_text(json.dumps(known), "utf-8")
+        new.write_text(json.dumps(known | ({what: time.time_ns() // 1000} if done else {})), "utf-8")
         new.replace(file)
 
 
-def read(ledger_id: str) -> dict[str, int]:
+def read(ledger_id: str, address: str) -> dict[str, int]:
     """The recorded times of a ledger, in microseconds since 1970, by VERIFIED and BACKED_UP."""
     try:
-        found = json.loads(_file_of(ledger_id).read_text("utf-8"))
+        found = json.loads(_file_of(ledger_id, address).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return {name: at_us for name, at_us in found.items() if isinstance(at_us, int)} if isinstance(found, dict) else {}

@@ -2,7 +2,7 @@
 transaction.
 
 A seal is a file of JSON lines. The first is its head, signed with Ed25519: the ledger's id, the time, counts, and the
-root of a Merkle tree (domain/merkle.py) over the other lines: one for each user, wallet and operator key, with the
+root of a Merkle tree (domain/merkle.py) over the other lines: one for each user, wallet, hold and operator key, with
 fields that never change. A wallet's line has its last hash and the root of a tree over the hashes of all its
 transactions, so a receipt needs none of the others.
 
@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from wallet_cli.domain import hash_chain, merkle
-from wallet_cli.domain.ids import TransactionId, format_wallet_id
-from wallet_cli.domain.model import ApiKey, User, Wallet
+from wallet_cli.domain.ids import TransactionId, format_hold_id, format_wallet_id
+from wallet_cli.domain.model import ApiKey, Hold, User, Wallet
 from wallet_cli.domain.period import format_time
 from wallet_cli.errors import InvalidInput, StorageError, TransactionNotFound, hint_of, shown
 from wallet_cli.operations.answers import Answer
@@ -63,7 +64,7 @@ def seal(ledger: Ledger) -> Sealed:
             "seal": VERSION,
             "ledger": ledger.store.ledger_id(),
             "at": format_time(ledger.now_us()),
-            **{f"{kind}s": sum(leaf["leaf"] == kind for leaf in leaves) for kind in ("user", "wallet", "key")},
+            **{f"{kind}s": sum(leaf["leaf"] == kind for leaf in leaves) for kind in ("user", "wallet", "hold", "key")},
             "transactions": sum(leaf.get("transactions", 0) for leaf in leaves),
             "root": merkle.root(merkle.leaf_hash(line.encode()) for line in lines).hex(),
         }
@@ -80,6 +81,7 @@ def _leaves(ledger: Ledger) -> Iterator[Leaf]:
     for wallet in list(ledger.store.wallets()):
         hashes = [each.hash for each in ledger.store.oldest_first(wallet.id)]
         yield _wallet_leaf(wallet, hashes)
+    yield from map(_hold_leaf, ledger.store.holds_in_order())
     yield from map(_key_leaf, ledger.store.operators())
 
 
@@ -89,7 +91,10 @@ def _user_leaf(user: User) -> Leaf:
         "id": user.id,
         "phone_number": user.phone_number,
         "phone_e164": user.phone_e164,
+        "phone_region": user.phone_region,
+        "phone_national": user.phone_national,
         "name": user.name,
+        "key": user.key,
         "created_at": format_time(user.created_at_us),
     }
 
@@ -102,10 +107,25 @@ def _wallet_leaf(wallet: Wallet, hashes: Sequence[bytes]) -> Leaf:
         "type": wallet.type,
         "currency": wallet.currency.name,
         "exponent": wallet.currency.exponent,
+        "key": wallet.key,
+        "opening_minimum": wallet.opening_minimum,
         "created_at": format_time(wallet.created_at_us),
         "transactions": len(hashes),
         "head": (hashes[-1] if hashes else hash_chain.genesis(wallet)).hex(),
         "root": merkle.root(map(merkle.leaf_hash, hashes)).hex(),
+    }
+
+
+def _hold_leaf(hold: Hold) -> Leaf:
+    return {
+        "leaf": "hold",
+        "wallet_id": hold.wallet_id,
+        "number": hold.number,
+        "amount": hold.amount,
+        "note": hold.note,
+        "key": hold.key,
+        "created_at": format_time(hold.created_at_us),
+        "expires_at": format_time(hold.expires_at_us),
     }
 
 
@@ -115,6 +135,7 @@ def _key_leaf(key: ApiKey) -> Leaf:
         "name": key.name,
         "key_hash": key.key_hash.hex(),
         "read_only": key.read_only,
+        "revoked_at": None if key.revoked_at_us is None else format_time(key.revoked_at_us),
         "created_at": format_time(key.created_at_us),
     }
 
@@ -171,7 +192,10 @@ def _is_signed(head: Mapping[str, Any]) -> bool:
 def read(path: str) -> Sealed:
     """A seal from its file. Raises InvalidInput if it is not a seal, was changed, or is signed by another key."""
     try:
-        text = Path(path).expanduser().read_text("utf-8")
+        place = Path(path).expanduser()
+        if not stat.S_ISREG(place.stat().st_mode):
+            raise InvalidInput(f"this is not a file: {path}", hint="check the name")
+        text = place.read_text("utf-8")
     except UnicodeDecodeError:
         raise InvalidInput(f"this is not a seal: {path}", hint="make one: wallet seal FILE") from None
     except OSError as error:
@@ -183,6 +207,9 @@ def read(path: str) -> Sealed:
         head = None
     if not isinstance(head, dict) or head.get("seal") != VERSION:
         raise InvalidInput(f"this is not a seal: {path}", hint="make one: wallet seal FILE")
+    if not config_path().with_name(KEY_FILE).is_file():
+        hint = f"put the {KEY_FILE} of whoever made the seal into {config_path().parent}"
+        raise InvalidInput(f"this user has no key for seals, and the seal is signed: {path}", hint=hint)
     ours = public_key()
     if not _is_signed(head):
         raise InvalidInput(f"the signature of this seal is wrong: {path}", hint=TAKE_YOURS)
@@ -221,7 +248,14 @@ def verify_against(ledger: Ledger, sealed: Sealed) -> Answer:
 def _against(ledger: Ledger, leaf: Leaf, keys: Mapping[str, Leaf]) -> str | None:
     """What the ledger lacks of a line of a seal; None if it has all of it."""
     if leaf["leaf"] == "key":
-        return None if keys.get(leaf["name"]) == leaf else f"the operator key {leaf['name']} is missing"
+        now = keys.get(leaf["name"], {})
+        if leaf["revoked_at"] is None:
+            now = now | {"revoked_at": None}  # it may be revoked later; what was revoked stays so
+        return None if now == leaf else f"the operator key {leaf['name']} is missing"
+    if leaf["leaf"] == "hold":
+        hold = ledger.store.hold(leaf["wallet_id"], leaf["number"])
+        id_ = format_hold_id(leaf["wallet_id"], leaf["number"])
+        return None if hold is not None and _hold_leaf(hold) == leaf else f"hold {id_} is missing"
     if leaf["leaf"] == "user":
         user = ledger.store.user_by_id(leaf["id"])
         return None if user is not None and _user_leaf(user) == leaf else f"user {leaf['id']} is missing"
@@ -233,7 +267,8 @@ def _against(ledger: Ledger, leaf: Leaf, keys: Mapping[str, Leaf]) -> str | None
     if last is None:
         return f"transaction {leaf['id']}-{seq} is missing"
     now = _wallet_leaf(wallet, [])
-    same = all(now[each] == leaf[each] for each in ("user_id", "type", "currency", "exponent", "created_at"))
+    grows = ("transactions", "head", "root")
+    same = all(now[each] == leaf[each] for each in leaf if each not in grows)
     return None if same and last.hash.hex() == leaf["head"] else f"wallet {name} with {seq} transactions is missing"
 
 
@@ -278,6 +313,8 @@ def receipt(ledger: Ledger, id_: TransactionId, sealed: Sealed) -> Answer:
 
 def write(text: str, path: Path) -> None:
     """Write a new file that only its owner may read, completely or not at all. Raises InvalidInput, or StorageError."""
+    if path.is_dir():
+        raise InvalidInput(f"this is a folder: {path}", hint="give a name for a new file")
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         make_folder(path.parent)

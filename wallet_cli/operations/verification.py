@@ -68,13 +68,16 @@ def verify(ledger: Ledger, wallet: TypedWallet | None = None, watch: Watch | Non
     except Damaged as error:
         if ledger.store.confirms(error):
             _note(ledger, error.finding)
+            with suppress(WalletError):
+                uuid = ledger.store.ledger_id()
+                last_checks.note(uuid, ledger.store.address, last_checks.VERIFIED, done=False)
         raise
     if wallet is None:
         itself = ledger.store.itself()
         if itself.damaged is not None:
             _note(ledger, None)
         if itself.facts.uuid is not None:
-            last_checks.note(itself.facts.uuid, last_checks.VERIFIED)
+            last_checks.note(itself.facts.uuid, ledger.store.address, last_checks.VERIFIED)
     return answer
 
 

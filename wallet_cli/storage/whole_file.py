@@ -63,7 +63,11 @@ def made_whole(
         for suffix in (*BESIDE, "-journal"):
             # Left by a database that was deleted without them: SQLite would merge its log into the new one.
             beside(path, suffix).unlink(missing_ok=True)
-        new.replace(path)
+        if name is None:
+            new.replace(path)
+        else:
+            os.link(new, path)  # another process may have been first: its file stays
+            new.unlink()
         sync(path.parent)
     except BaseException:
         with suppress(OSError):  # it does no harm, and the next process to create a ledger here removes it
