@@ -26,15 +26,15 @@ def of_sqlite() -> dict[str, str]:
     return dict(found.fetchall())
 
 
-def of_postgres() -> dict[str, list[str]]:
-    """By table, the names of its columns, of its indexes and of its constraints."""
+def of_postgres() -> dict[str, dict[str, list[str]]]:
+    """By table, the names of its columns, and of more: its indexes and its constraints."""
     found = {}
     for table in tables.SQLModel.metadata.sorted_tables:
         checks = [each for column in table.columns for each in column.constraints]
         made = [*(each for each in table.constraints if each not in checks), *table.indexes]
         names = {str(each.name) for each in made if each.name is not None and not str(each.name).endswith("_again")}
         names |= {f"ck_{table.name}_{each.name}".replace(f"ck_{table.name}_ck_", "ck_") for each in checks}
-        found[table.name] = sorted({column.name for column in table.columns} | names)
+        found[table.name] = {"columns": sorted(column.name for column in table.columns), "more": sorted(names)}
     return found
 
 

@@ -497,4 +497,4 @@ def test_a_lock_that_cannot_be_had_is_a_storage_error_at_once(
         take()
     assert time.monotonic() - started_s < PATIENCE_S
     assert os.strerror(number) in caught[0].message
-    assert ("another file system" in (caught[0].hint or "")) is (number != errno.EIO)
+    assert ("no working locks" in (caught[0].hint or "")) is (number != errno.EIO)

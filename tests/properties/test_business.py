@@ -109,7 +109,7 @@ FAULTS = {
     "a group of which a part is kept": Fault(
         state, "State.undo_from_here", "in reversed(undo)", "in reversed(undo[1:])"
     ),
-    "the least is left out": Fault(sql, "filtered", ">= :least", "> :least"),
+    "the least is left out": Fault(sql, "filtered", '("least", ">=", wanted.least)', '("least", ">", wanted.least)'),
     "the reversals of another": Fault(sql, "REVERSALS", "r.reverses = :seq", "r.reverses <= :seq"),
 }
 

@@ -188,5 +188,5 @@ def test_a_statement_whose_line_has_no_end(monkeypatch: pytest.MonkeyPatch, tmp_
 
     monkeypatch.setattr(statements, "MAX_HEAD_CHARS", 1000)
     endless = (b'"' if number == 0 else b"x" * 100 for number in range(10**9))
-    with pytest.raises(StorageError, match="something else"):
+    with pytest.raises(StorageError, match="did not send a statement"):
         next(statements._lines(statements._Text(endless)))

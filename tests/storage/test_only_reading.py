@@ -233,7 +233,7 @@ def test_of_an_older_schema_a_copy_is_read(ledger_file: Path, monkeypatch: pytes
     before = contents(ledger_file.parent)
     told = cli.run("balance 1 -q")
     assert (told.code, told.out, done) == (0, "100.00\n", [10000])
-    assert told.err.startswith(f"this ledger has schema {sql.SCHEMA_VERSION - 1}, and is read in a copy")
+    assert told.err.startswith(f"this ledger has schema {sql.SCHEMA_VERSION - 1}; reading a copy")
     assert contents(ledger_file.parent) == before
 
 

@@ -933,6 +933,7 @@ def test_answers_are_as_described(api: httpx.Client, owned: Owned) -> None:
         "/lookup/wallet": [{"wallet": f"id:{user_id}"}, {"wallet": f"id:{user_id}", "at": "2024"}, {"wallet": "77777"}],
         "/lookup/wallets": [{"user": f"id:{user_id}"}, {"user": "77777"}, {"user": "x"}],
         "/lookup/transaction": [{"id": f"{wallet_id}-1"}, {"id": f"{wallet_id}-999"}, {"id": "x"}],
+        "/lookup/holders": [{"wallets": f"{wallet_id}"}, {"wallets": "x"}, {}],
         "/lookup/users": [{"name": "asha"}, {"name": "nobody"}, {"name": "1"}, {}],
         "/find": [{"text": "a"}, {"text": "a", "limit": "0"}, {"text": " "}, {}],
         "/history": [{}, {"text": "a"}, {"from": "7d", "min": "1"}, {"cursor": "9-9"}, {"kind": "gift"}],
