@@ -208,7 +208,7 @@ def read(path: str) -> Sealed:
     if not isinstance(head, dict) or head.get("seal") != VERSION:
         raise InvalidInput(f"this is not a seal: {path}", hint="make one: wallet seal FILE")
     if not config_path().with_name(KEY_FILE).is_file():
-        hint = f"put the {KEY_FILE} of whoever made the seal into {config_path().parent}"
+        hint = f"put the {KEY_FILE} of the person who made the seal into {config_path().parent}"
         raise InvalidInput(f"this user has no key for seals, and the seal is signed: {path}", hint=hint)
     ours = public_key()
     if not _is_signed(head):
