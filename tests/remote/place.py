@@ -29,7 +29,8 @@ from wallet_cli.engine.write_lock import LAST_COMMIT_AT
 TABLES = ("users", "wallets", "transactions", "holds", "witnesses", "operators", "ledger")
 SECRET = "a secret of no less than thirty-two bytes"
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d\.\d{6}Z| \d\d:\d\d:\d\d)")
+"""As programs are told it, and as people are."""
 _WHERE = re.compile(r"http://127\.0\.0\.1:\d+|/[^\s\",]*wallet\.db")
 _SECRET = re.compile(r"wk_[\w-]{43}|eyJ[\w-]+\.[\w-]+\.[\w-]+")
 SINCE = "2026-01-01"
