@@ -6,13 +6,13 @@ The rest of the file, its comments and its order do not change: tomlkit keeps th
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from wallet_cli.errors import InvalidInput, StorageError, hint_of
+from wallet_cli.operations import private_files
 from wallet_cli.settings import Place, read_config
 
 
@@ -50,14 +50,7 @@ def replace(path: Path, text: bytes) -> None:
     # A link is followed: a user who keeps the file elsewhere can go on with that.
     target = Path(os.path.realpath(path))
     try:
-        new = _write_beside(target, text)
-        try:
-            _give_to_same_owner(new, target)
-            new.replace(target)
-        except BaseException:
-            new.unlink()
-            raise
-        _sync_folder(target.parent)
+        private_files.replace(target, text)
     except OSError as error:
         raise _cannot_write(path, error) from None
 
@@ -67,23 +60,9 @@ def draft(path: Path, text: bytes) -> Path:
     target = Path(os.path.realpath(path))
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _write_beside(target, text)
+        return private_files.write_beside(target, text)
     except OSError as error:
         raise _cannot_write(path, error) from None
-
-
-def _write_beside(path: Path, text: bytes) -> Path:
-    """A new file in the same folder, for its owner alone, on the disk. Raises OSError."""
-    fd, name = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=path.suffix, dir=path.parent)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(fd)
-    except BaseException:
-        os.unlink(name)  # noqa: PTH108
-        raise
-    return Path(name)
 
 
 @contextmanager
@@ -106,21 +85,6 @@ def _alone_in(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
-
-
-def _give_to_same_owner(new: Path, target: Path) -> None:
-    if hasattr(os, "geteuid") and os.geteuid() == 0 and target.exists():
-        found = target.stat()
-        os.chown(new, found.st_uid, found.st_gid)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        fd = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
 
 def _cannot_write(path: Path, error: OSError) -> StorageError:

@@ -64,18 +64,11 @@ def read(path: Path) -> tuple[TypedWallet, str] | None:
 
 def keep(path: Path, wallet: str, created_at: str) -> None:
     """Write the file whole, or leave it as it was. Raises StorageError."""
-    import tempfile
+    from wallet_cli.operations.private_files import replace
 
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent)
-        try:
-            with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123
-                file.write(f"{wallet} {created_at}\n")
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        replace(path, f"{wallet} {created_at}\n".encode())
     except OSError as error:
         raise StorageError(f"cannot keep it in {path}: {error.strerror}", hint="name the wallet each time") from None
 

@@ -76,7 +76,7 @@ def _all(settings: Settings, notify: Callable[[str], None]) -> Iterator[Finding]
     yield Finding("program", OK, f"wallet {__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield _library()
     yield from _settings(settings)
-    yield from _secret_files()
+    yield from _private_files()
     yield _machine_clock()
     if "://" in settings.db:
         yield Finding("place", OK, f"{shown_url(settings.db)} (from {settings.values['db'].source})")
@@ -132,7 +132,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         yield Finding("settings", OK, f"{chosen} of {len(settings.values)} are set: `wallet config show`")
 
 
-def _secret_files() -> Iterator[Finding]:
+def _private_files() -> Iterator[Finding]:
     """Secret files in the user's config folder that others may read."""
     if os.name != "posix":
         return

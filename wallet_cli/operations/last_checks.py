@@ -7,12 +7,12 @@ uses it.
 from __future__ import annotations
 
 import json
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from wallet_cli.domain.hash_chain import sha256
+from wallet_cli.operations.private_files import replace
 from wallet_cli.settings import APP_NAME
 from wallet_cli.storage.folders import make_folder
 
@@ -34,9 +34,7 @@ def note(ledger_id: str, address: str, what: str, *, done: bool = True) -> None:
         known = read(ledger_id, address)
         known.pop(what, None)
         make_folder(file.parent)
-        new = file.with_suffix(f".{os.getpid()}")
-        new.write_text(json.dumps(known | ({what: time.time_ns() // 1000} if done else {})), "utf-8")
-        new.replace(file)
+        replace(file, json.dumps(known | ({what: time.time_ns() // 1000} if done else {})).encode())
 
 
 def read(ledger_id: str, address: str) -> dict[str, int]:

@@ -13,7 +13,6 @@ differs.
 from __future__ import annotations
 
 import json
-import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +25,7 @@ from wallet_cli.domain.period import format_time
 from wallet_cli.errors import InvalidInput, StorageError, TransactionNotFound, hint_of, shown
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger
+from wallet_cli.operations.private_files import create, kept_secret
 from wallet_cli.operations.transactions import show
 from wallet_cli.operations.verification import verify
 from wallet_cli.settings import config_path
@@ -161,8 +161,6 @@ def _private_key() -> Any:
         from wallet_cli.installing import missing
 
         raise missing("seals need", error, "seal") from None
-    from wallet_cli.operations.secret_files import kept_secret
-
     path = config_path().with_name(KEY_FILE)
     text = kept_secret(path, lambda: Ed25519PrivateKey.generate().private_bytes_raw().hex())
     try:
@@ -315,18 +313,9 @@ def write(text: str, path: Path) -> None:
     """Write a new file that only its owner may read, completely or not at all. Raises InvalidInput, or StorageError."""
     if path.is_dir():
         raise InvalidInput(f"this is a folder: {path}", hint="give a name for a new file")
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         make_folder(path.parent)
-        fd = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(fd)
-        try:
-            os.link(new, path)
-        finally:
-            new.unlink()
+        create(path, text.encode())
     except FileExistsError:
         raise InvalidInput(f"there is already a file with that name: {path}", hint="give another name") from None
     except OSError as error:

@@ -18,7 +18,7 @@ import jwt
 
 from wallet_cli.domain.ids import check_operator_name, parse_id
 from wallet_cli.errors import InvalidInput, Unauthenticated
-from wallet_cli.operations.secret_files import kept_secret
+from wallet_cli.operations.private_files import kept_secret
 from wallet_cli.settings import Settings, check_expires_minutes, data_folder
 
 ALGORITHM = "HS256"

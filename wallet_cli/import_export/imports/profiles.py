@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 from wallet_cli.errors import InvalidInput, StorageError, hint_of, shown
 from wallet_cli.import_export.imports.dialect import Dialect, dialect
+from wallet_cli.operations.private_files import replace
 from wallet_cli.settings import config_path
 from wallet_cli.storage.folders import make_folder
 
@@ -69,11 +69,7 @@ def write(name: str, kept: Dialect) -> Path:
         lines += ["", "[map]", *(f"{_toml(column)} = {_toml(target)}" for column, target in kept.columns.items())]
     try:
         make_folder(path.parent)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-        beside.replace(path)
+        replace(path, "".join(f"{line}\n" for line in lines).encode())
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}", hint=hint_of(error, "check the folder")) from None
     return path

@@ -1,0 +1,77 @@
+"""Small files for their owner alone (secrets, seals, settings): written whole under another name, and then renamed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from wallet_cli.errors import InvalidInput, StorageError, hint_of
+from wallet_cli.settings import exposed
+from wallet_cli.storage.folders import make_folder, sync
+
+
+def write_beside(path: Path, text: bytes) -> Path:
+    """A new file in the same folder, for its owner alone, on the disk. Raises OSError."""
+    fd, name = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=path.suffix, dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(fd)
+    except BaseException:
+        os.unlink(name)  # noqa: PTH108
+        raise
+    return Path(name)
+
+
+def replace(path: Path, text: bytes) -> None:
+    """Put a text in the place of a file's, or make the file. Raises OSError; the file is then as it was.
+
+    If root does so, the file keeps its owner.
+    """
+    new = write_beside(path, text)
+    try:
+        if hasattr(os, "geteuid") and os.geteuid() == 0 and path.exists():
+            found = path.stat()
+            os.chown(new, found.st_uid, found.st_gid)
+        new.replace(path)
+    except BaseException:
+        new.unlink()
+        raise
+    if os.name == "posix":
+        sync(path.parent)
+
+
+def create(path: Path, text: bytes) -> None:
+    """Make a new file. Raises FileExistsError if there is one, or another OSError."""
+    new = write_beside(path, text)
+    try:
+        os.link(new, path)
+    finally:
+        new.unlink()
+
+
+def kept_secret(path: Path, make: Callable[[], str], otherwise: str = "check its folder") -> str:
+    """The secret in the file `path`; if there is none yet, the one that `make` returns.
+
+    Raises InvalidInput if others may use the file or it is not text, and StorageError with the hint `otherwise` if it
+    cannot be read or created.
+    """
+    try:
+        if not path.exists():
+            make_folder(path.parent)
+            with suppress(FileExistsError):  # another process was first: its secret counts
+                create(path, make().encode())
+        with path.open("rb") as file:
+            wrong = exposed(os.fstat(file.fileno()))
+            if wrong is not None:
+                raise InvalidInput(f"the secret's file {wrong}: {path}", hint=f"chmod 600 {path}")
+            return file.read().decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput(f"the secret's file is not text: {path}", hint="remove it") from None
+    except OSError as error:
+        hint = hint_of(error, otherwise)
+        raise StorageError(f"cannot write a secret: {error.strerror}: {path}", hint=hint) from None
