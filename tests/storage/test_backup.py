@@ -18,7 +18,7 @@ from support import cli
 
 from wallet_cli import settings
 from wallet_cli.domain.ids import parse_wallet
-from wallet_cli.errors import InvalidInput
+from wallet_cli.errors import InvalidInput, StorageError
 from wallet_cli.operations import backup as backups
 from wallet_cli.operations.backup import Keep, parse_keep, to_keep
 from wallet_cli.operations.context import open_ledger
@@ -188,6 +188,34 @@ def test_where_the_ledger_was_lost_a_backup_takes_its_place(shop: Run, tmp_path:
     assert shop("balance 1").code == 3
     assert shop("restore copy.db").code == 0
     assert (balance(shop, "w.db"), shop("tx add 1 1 --credit").code) == ("500.00", 0)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("nth", [0, 1])
+def test_where_there_is_no_room_the_ledger_stays_in_its_place(
+    shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nth: int, broken: bool
+) -> None:
+    """For the copy of what is there, or for the backup; a ledger that cannot be read is put back too."""
+    assert shop("backup copy.db").code == 0
+    if broken:
+        (tmp_path / "w.db").write_bytes(b"hello" * 100)
+    before = (tmp_path / "w.db").read_bytes()
+    calls: list[Path] = []
+    right = backups.back_up
+
+    def full(store: Any, target: Path, *arguments: Any, **options: Any) -> None:
+        calls.append(target)
+        if len(calls) > (0 if broken else nth):
+            raise StorageError("database or disk is full")
+        right(store, target, *arguments, **options)
+
+    monkeypatch.setattr(backups, "back_up", full)
+    assert shop("restore copy.db").code == 7
+    assert (tmp_path / "w.db").read_bytes() == before
+    monkeypatch.undo()
+    if not broken:
+        monkeypatch.setenv("WALLET_DB", str(tmp_path / "w.db"))
+        assert balance(shop, tmp_path / "w.db") == "500.00"
 
 
 # A folder of backups.

@@ -21,7 +21,7 @@ from wallet_cli.domain.purpose import Purpose
 from wallet_cli.engine.executor import Executor
 from wallet_cli.engine.turns import open_write_lock
 from wallet_cli.engine.write_lock import Time
-from wallet_cli.errors import Busy, InvalidInput, LedgerMoved, LedgerNotFound, StorageError, hint_of, shown_url
+from wallet_cli.errors import Busy, Damaged, InvalidInput, LedgerNotFound, StorageError, hint_of, shown_url
 from wallet_cli.operations import last_checks
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, chosen_policy, open_ledger
@@ -194,7 +194,12 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
                     kept = free_name(path, datetime.now(UTC).strftime(".replaced-%Y-%m-%dT%H-%M-%SZ"))
                     before = _kept(path, kept, copy, notify, watch, other=other)
                 time_us = lock.forget()
-                back_up(copy, path, watch=lambda done, total: watch("restoring", done, total))
+                try:
+                    back_up(copy, path, watch=lambda done, total: watch("restoring", done, total))
+                except BaseException:
+                    if kept is not None and not os.path.lexists(path):
+                        _rename(kept, path)  # it was kept as it was
+                    raise
                 with closing(_opened(path, notify)) as restored:
                     lock.note(restored, None, Time(time_us, is_confirmed=True) if time_us else None)
     except OSError as error:
@@ -219,21 +224,36 @@ def _kept(path: Path, target: Path, backup: SqliteStore, notify: Notify, watch: 
         pinned = cut_log(path)
         if pinned is not None:
             raise Busy(pinned, hint="stop the programs that read the ledger, and try again")
-        with closing(SqliteStore(path, connect(path, 0.0))) as store:
-            store.version()
+        store = SqliteStore(path, connect(path, 0.0))
+    except StorageError as error:
+        _kept_as_it_is(path, target, error, notify)
+        return None
+    with closing(store):
+        try:
             if store.version() == sql.SCHEMA_VERSION:
                 _check_replaceable(store, backup, notify, other=other)
+            count = store.count(TRANSACTIONS)
+        except StorageError as error:
+            _kept_as_it_is(path, target, error, notify)
+            return None
+        try:
             back_up(store, target, watch=lambda done, total: watch("keeping the present ledger", done, total))
-            return store.count(TRANSACTIONS)
-    except (LedgerMoved, InvalidInput, Busy):
-        raise
-    except StorageError as error:
-        # It cannot be read, so that it cannot be copied either: it is kept as it is, with what is beside it.
-        for ending in ("", *BESIDE):
-            if os.path.lexists(beside(path, ending)):
-                beside(path, ending).rename(beside(target, ending))
-        notify(f"the ledger that was there cannot be read, and is kept as it is: {error.message}")
-        return None
+        except Damaged as error:  # of what is read: where there is no room for the copy, the ledger stays in its place
+            _kept_as_it_is(path, target, error, notify)
+            return None
+    return count
+
+
+def _kept_as_it_is(path: Path, target: Path, error: StorageError, notify: Notify) -> None:
+    """Rename a ledger that cannot be read, so that it cannot be copied either, with what is beside it."""
+    _rename(path, target)
+    notify(f"the ledger that was there cannot be read, and is kept as it is: {error.message}")
+
+
+def _rename(path: Path, target: Path) -> None:
+    for ending in ("", *BESIDE):
+        if os.path.lexists(beside(path, ending)):
+            beside(path, ending).rename(beside(target, ending))
 
 
 def _check_replaceable(store: SqliteStore, backup: SqliteStore, notify: Notify, *, other: bool) -> None:
