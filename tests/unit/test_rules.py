@@ -321,12 +321,16 @@ def test_the_hash_chain_is_plain_sha_256_over_the_documented_bytes() -> None:
     assert golden_hashes() == expected
 
 
+def hash_of(previous: bytes, *facts: Any) -> bytes:
+    return hash_chain.link(previous, hash_chain.content(*facts))
+
+
 @pytest.mark.parametrize("field", range(10))
 def test_every_field_of_a_transaction_is_in_its_hash(field: int) -> None:
     facts: list[Any] = [bytes(32), 1, True, 5, 5, 0, 1, 7, "note", "key"]
     other: list[Any] = [bytes(31) + b"x", 2, False, 6, 6, 1, 0, 8, "Note", "Key"]
     changed = [*facts[:field], other[field], *facts[field + 1 :]]
-    assert hash_chain.link(*changed) != hash_chain.link(*facts)
+    assert hash_of(*changed) != hash_of(*facts)
 
 
 FIELDS = tuple(field for field in Transaction._fields if field not in ("wallet_id", "hash"))
@@ -337,7 +341,7 @@ def test_a_transaction_follows_only_what_came_before_it(field: str) -> None:
     """The wallet is in the first hash of all; every other field, one that is added later too, is in the row's own."""
     row = Transaction(3, 1, True, 5, 5, 0, 1, 7, "note", "key", bytes(32), '{"a":1}', 4, 5, 6, 7, True, True)
     assert len(row) == len(Transaction._fields)
-    row = row._replace(hash=hash_chain.link(bytes(32), *row[1:10], hash_chain.extras(*row[11:])))
+    row = row._replace(hash=hash_of(bytes(32), *row[1:10], hash_chain.extras(*row[11:])))
     assert hash_chain.follows(bytes(32), row)
     value = getattr(row, field)
     other = not value if isinstance(value, bool) else value + 1 if isinstance(value, int) else f"{value} "
@@ -351,8 +355,8 @@ def test_a_plain_transaction_has_the_hash_that_it_always_had() -> None:
 
 
 def test_nothing_passes_for_something_else_in_what_follows_the_key() -> None:
-    def hash_of(key: str | None, *extras: Any) -> bytes:
-        return hash_chain.link(bytes(32), 1, True, 5, 5, 0, 1, 7, None, key, hash_chain.extras(*extras))
+    def of(key: str | None, *extras: Any) -> bytes:
+        return hash_of(bytes(32), 1, True, 5, 5, 0, 1, 7, None, key, hash_chain.extras(*extras))
 
     rows: list[tuple[Any, ...]] = [
         (None, None, None, None, None, None, False),
@@ -369,15 +373,15 @@ def test_nothing_passes_for_something_else_in_what_follows_the_key() -> None:
         ("a", None, 11, 2, None, None, False),
         ("a", None, 1, 12, None, None, False),
     ]
-    assert len({hash_of(*row) for row in rows}) == len(rows)
+    assert len({of(*row) for row in rows}) == len(rows)
 
 
 def test_a_note_cannot_pass_for_a_key() -> None:
-    def hash_of(note: str | None, key: str | None) -> bytes:
-        return hash_chain.link(bytes(32), 1, True, 5, 5, 0, 1, 7, note, key)
+    def of(note: str | None, key: str | None) -> bytes:
+        return hash_of(bytes(32), 1, True, 5, 5, 0, 1, 7, note, key)
 
     pairs = [(None, None), ("", None), (None, "a"), ("a", None), ("a key 1:b", None), ("a", "b"), ("", "a key 1:b")]
-    assert len({hash_of(*pair) for pair in pairs}) == len(pairs)
+    assert len({of(*pair) for pair in pairs}) == len(pairs)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,7 @@ except ImportError:
     except ImportError:  # an interpreter without them: slower start, same bytes
         from hashlib import sha256
 
-__all__ = ["content_of", "extras", "follows", "genesis", "is_whole", "link", "sha256", "unopened"]
-
-from typing import Any
+__all__ = ["content", "content_of", "extras", "follows", "genesis", "is_whole", "link", "sha256", "unopened"]
 
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.period import FIRST_US
@@ -39,9 +37,9 @@ def unopened(wallet: Wallet) -> Transaction:
     return Transaction(wallet.id, 0, False, 0, 0, 0, 0, FIRST_US, None, None, genesis(wallet))
 
 
-def link(previous: bytes, *facts: Any) -> bytes:
-    """The hash of a transaction that follows `previous`: 32 bytes. `facts` are those of `content`."""
-    return bytes(sha256(previous + content(*facts)).digest())
+def link(previous: bytes, canonical: bytes) -> bytes:
+    """The hash of a transaction that follows `previous`: 32 bytes. `canonical` is its `content`."""
+    return bytes(sha256(previous + canonical).digest())
 
 
 def content(
@@ -97,7 +95,7 @@ def is_whole(wallet: Wallet, before: bytes | None, last: Transaction) -> bool:
 
 def follows(previous: bytes, transaction: Transaction) -> bool:
     """Whether a transaction's hash is right for a transaction after `previous`."""
-    return transaction.hash == bytes(sha256(previous + content_of(transaction)).digest())
+    return transaction.hash == link(previous, content_of(transaction))
 
 
 def content_of(transaction: Transaction) -> bytes:

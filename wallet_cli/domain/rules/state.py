@@ -137,9 +137,10 @@ class State:
         rest = (meta, peer_wallet_id, peer_seq, reverses, hold, forced, user_key)
         if rest != _NO_MORE:
             more = hash_chain.extras(*rest)
-        hash_ = hash_chain.link(
-            last.hash, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, more
+        canonical = hash_chain.content(
+            seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, more
         )
+        hash_ = hash_chain.link(last.hash, canonical)
         transaction = Transaction(
             wallet_id, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, hash_, *rest
         )
