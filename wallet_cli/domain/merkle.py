@@ -50,21 +50,5 @@ def proof(hashes: Sequence[bytes], index: int) -> list[bytes]:
     return [*proof(hashes[half:], index - half), root(hashes[:half])]
 
 
-def root_by(leaf: bytes, index: int, size: int, beside: Sequence[bytes]) -> bytes | None:
-    """The root that follows from a leaf's hash and its proof; None for a proof of another form."""
-    if not 0 <= index < size:
-        return None
-    if size == 1:
-        return None if beside else leaf
-    if not beside:
-        return None
-    half = _half(size)
-    if index < half:
-        left = root_by(leaf, index, half, beside[:-1])
-        return None if left is None else node_hash(left, beside[-1])
-    right = root_by(leaf, index - half, size - half, beside[:-1])
-    return None if right is None else node_hash(beside[-1], right)
-
-
 def _half(size: int) -> int:
     return 1 << ((size - 1).bit_length() - 1)
