@@ -158,6 +158,9 @@ class LedgerApi(Protocol):
         `watch` may be told, now and then, how many transactions are checked, and of how many.
         """
 
+    def verify_against(self, seal: str) -> Answer:
+        """Check the ledger, and that all in a seal (a file) is still there: as `verify`, and `sealed_at, root`."""
+
     def export(self, form: str, wallet: TypedWallet | None = None) -> Iterator[str]:
         """The ledger, or one wallet, as text in parts of many lines."""
 

@@ -195,6 +195,11 @@ class LocalLedger(LedgerApi):
 
         return verification.verify(self._ledger, wallet, watch)
 
+    def verify_against(self, seal: str) -> Answer:
+        from wallet_cli.operations import seals
+
+        return seals.verify_against(self._ledger, seals.read(seal))
+
     def export(self, form: str, wallet: TypedWallet | None = None) -> Iterator[str]:
         from wallet_cli.import_export import exports
 

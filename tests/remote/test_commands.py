@@ -441,7 +441,12 @@ def test_demo_and_config_show_are_of_here(place: Place) -> None:
     assert 'token,"(set, not shown)",WALLET_TOKEN' in shown.out
 
 
-@pytest.mark.parametrize("line", ["serve --port 0", "move --to other.db", "backup copy.db", "restore copy.db"])
+OF_SEALS = ["seal", "receipt 1-1", "verify --against november.seal"]
+
+
+@pytest.mark.parametrize(
+    "line", ["serve --port 0", "move --to other.db", "backup copy.db", "restore copy.db", *OF_SEALS]
+)
 def test_what_needs_the_ledger_itself_says_so(place: Place, line: str) -> None:
     done = place.from_afar(line.split())
     assert (done.code, done.out) == (2, "")

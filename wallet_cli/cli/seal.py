@@ -76,10 +76,10 @@ def receipt(
 def ledger_here(flags: Mapping[str, str]) -> Iterator[Ledger]:
     """The ledger of the settings, to read. Raises InvalidInput for one on another machine, which seals it itself."""
     from wallet_cli.operations.context import open_ledger
-    from wallet_cli.remote import is_remote
+    from wallet_cli.remote import is_remote, sealed_there
 
     chosen = settings.load(flags, notify=notice)
     if is_remote(chosen.db):
-        raise InvalidInput("a ledger on another machine is sealed there", hint="run this where the ledger is")
+        raise sealed_there()
     with open_ledger(chosen, notice, purpose=Purpose.READ) as ledger:
         yield ledger

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from wallet_cli.api import LedgerApi
+from wallet_cli.errors import InvalidInput
 from wallet_cli.settings import SERVER_SCHEMES, Settings
+
+
+def sealed_there() -> InvalidInput:
+    """Why a ledger on another machine is not sealed, or compared with a seal, from here: its key is there."""
+    return InvalidInput("a ledger on another machine is sealed there", hint="run this where the ledger is")
 
 
 def is_remote(db: str) -> bool:

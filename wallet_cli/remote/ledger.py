@@ -37,7 +37,7 @@ from wallet_cli.operations.pages import MAX_LIMIT, Paged, check_limit, parse_aft
 from wallet_cli.operations.prepared import naming
 from wallet_cli.operations.transactions import Wanted, check_texts, filter_of, parse_cursor, read_filter, time_of
 from wallet_cli.operations.wallets import MAX_HOLDERS
-from wallet_cli.remote import imports, statements
+from wallet_cli.remote import imports, sealed_there, statements
 from wallet_cli.remote.client import Client, bounds_of, ids, known_wallet, told_currency, user_text
 
 if TYPE_CHECKING:
@@ -233,6 +233,9 @@ class RemoteLedger(Client, LedgerApi):
         query = {"wallet": None if wallet is None else wallet.text, "region": self.region}
         checked: Answer = self.server.get("/verify", query, patience_s=VERIFY_PATIENCE_S, again=False)
         return checked
+
+    def verify_against(self, seal: str) -> Answer:
+        raise sealed_there()
 
     def export(self, form: str, wallet: TypedWallet | None = None) -> Iterator[str]:
         path = "/export"
