@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
+from support.terminal import all_of
 from wcwidth import width as cells
 
 FOLDER = Path(__file__).parent
@@ -80,18 +81,9 @@ def on_terminal(command: list[str], environ: dict[str, str], folder: Path, colum
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(command, env=environ, cwd=folder, stdin=follower, stdout=follower, stderr=follower)
     os.close(follower)
-    written = b""
-    while True:
-        try:
-            part = os.read(leader, 65536)
-        except OSError:  # how Linux says that nobody has the terminal any more
-            break
-        if not part:
-            break
-        written += part
-    os.close(leader)
-    assert process.wait(120) == 0, written.decode()
-    return written.decode().replace("\r\n", "\n")
+    written = all_of(leader)
+    assert process.wait(120) == 0, written
+    return written.replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize("name", SHOWN)

@@ -21,6 +21,11 @@ def shown(
     os.close(follower)
     if typed is not None:
         os.write(leader, typed.encode())
+    return all_of(leader), process.wait(60)
+
+
+def all_of(leader: int) -> str:
+    """All that is written on a terminal, until nobody has it any more; `leader` is closed then."""
     written = b""
     while True:
         try:
@@ -31,4 +36,4 @@ def shown(
             break
         written += part
     os.close(leader)
-    return written.decode(), process.wait(60)
+    return written.decode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ FOR_SHARDS = {
 """What docs/scale.md puts in the place of what, for shards by wallet: the rules keep both promises."""
 
 
+@cache
 def expected() -> Mapping[str, Any]:
     """The expected schema by engine: for SQLite, statements by what they create; for PostgreSQL, names by table."""
     found: Mapping[str, Any] = json.loads(FILE.read_text("utf-8"))
