@@ -206,8 +206,12 @@ class LocalLedger(LedgerApi):
         return exports.export(self._ledger, form, wallet)
 
     def import_(self, source: BinaryIO, job: Job) -> Answer:
+        from pathlib import PurePath
+
+        from wallet_cli.domain import actors
         from wallet_cli.import_export import imports
 
+        self._ledger.executor.actor = actors.by_import(PurePath(job.name).name or "-")
         return imports.run(self._ledger, source, *job)
 
     def create_key(self, name: str, *, read_only: bool = False) -> Answer:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Final, NamedTuple
 
-from wallet_cli.domain.model import ApiKey, Hold, LedgerSetting, Transaction, User, Wallet
+from wallet_cli.domain.model import ApiKey, Event, Hold, LedgerSetting, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import Phone
 from wallet_cli.errors import WalletError
@@ -147,12 +147,19 @@ class RestoreTransaction(NamedTuple):
     hold: int | None
     forced: bool
     user_key: bool = False
+    actor: str | None = None
     balance: int | None = None
     """The balance that the wallet must have after it, if the export gives it."""
 
 
 class RestoreHold(NamedTuple):
     hold: Hold
+
+
+class RestoreEvent(NamedTuple):
+    """Write an event as it was, in its place, after checking its hash."""
+
+    event: Event
 
 
 class RestoreState(NamedTuple):
@@ -207,6 +214,7 @@ Single = (
     | SetLimits
     | RestoreTransaction
     | RestoreHold
+    | RestoreEvent
     | RestoreState
     | EndRestore
     | AddApiKey
@@ -231,7 +239,7 @@ class Restoring(NamedTuple):
     active: bool
 
 
-Change = User | Wallet | Transaction | Hold | ApiKey | LedgerSetting | Restoring
+Change = User | Wallet | Transaction | Hold | ApiKey | LedgerSetting | Restoring | Event
 
 
 class Applied(NamedTuple):

@@ -72,8 +72,9 @@ def extras(
     hold: int | None,
     forced: bool,
     user_key: bool = False,
+    actor: str | None = None,
 ) -> str:
-    """The last part of a transaction's canonical text: metadata and links, or an empty text."""
+    """The last part of a transaction's canonical text: metadata, links and who did it, or an empty text."""
     text = "" if meta is None else f" meta {len(meta.encode())}:{meta}"
     if peer_wallet_id is not None:
         text += f" peer {peer_wallet_id}-{peer_seq}"
@@ -83,7 +84,9 @@ def extras(
         text += f" hold {hold}"
     if forced:
         text += " forced"
-    return text + " user-key" if user_key else text
+    if user_key:
+        text += " user-key"
+    return text if actor is None else f"{text} by {len(actor.encode())}:{actor}"
 
 
 def is_whole(wallet: Wallet, before: bytes | None, last: Transaction) -> bool:

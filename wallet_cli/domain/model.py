@@ -70,6 +70,8 @@ class Transaction(NamedTuple):
     """An operator forced it past a minimum or a limit."""
     user_key: bool = False
     """Whether `key` is a user's key. Keys of users and of operators are two separate sets."""
+    actor: str | None = None
+    """Who did it (see domain/actors.py); None in rows from before this was kept."""
 
     @property
     def balance(self) -> int:
@@ -148,6 +150,23 @@ class ApiKey(NamedTuple):
     created_at_us: int
     revoked_at_us: int | None
     last_used_at_us: int | None
+
+
+class Event(NamedTuple):
+    """A change of a user, a wallet, or the ledger itself that is no transaction (see domain/events.py)."""
+
+    kind: int
+    """What it is about: one of events.KINDS."""
+    subject_id: int
+    number: int
+    """1, 2, 3 … for its subject, without a gap."""
+    at_us: int
+    actor: str | None
+    what: str
+    """In words: `frozen`, `hold placed`."""
+    details: str
+    """Canonical JSON: the rows that it changed, as they are after it."""
+    hash: bytes
 
 
 class Witness(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from wallet_cli.domain import rules
 from wallet_cli.domain.commands import AppliedAtomic, Change, Command, Replayed, Result
-from wallet_cli.domain.model import Policy, Transaction
+from wallet_cli.domain.model import Event, Policy, Transaction
 from wallet_cli.engine.write_lock import Time
 from wallet_cli.errors import Busy, Collision, Damaged, StorageError, UnknownOutcome, beyond_time
 from wallet_cli.storage.move_state import MoveState
@@ -90,8 +90,9 @@ class Turns(Protocol):
 class Turn:
     """A held turn: batches are decided and written in it, and committed when it ends."""
 
-    def __init__(self, store: Store, policy: Policy, clock: Callable[[], int]) -> None:
+    def __init__(self, store: Store, policy: Policy, clock: Callable[[], int], actor: str | None = None) -> None:
         self._store = store
+        self._actor = actor
         self._policy = policy
         self._clock = clock
         self.evidence: Change | None = None
@@ -103,9 +104,11 @@ class Turn:
         self.time: Time | None = None
         """The time of the turn. If its clock is in doubt: when the ledger was last written; None if that is unknown."""
 
-    def carry_out(self, commands: Sequence[Command]) -> list[Result]:
+    def carry_out(self, commands: Sequence[Command], actors: Sequence[str | None] | None = None) -> list[Result]:
         """Decide a batch and write its changes. Returns one result for each command, in order, valid after the
         commit.
+
+        `actors` are who gave each command, if that is not the executor's actor.
         """
         now_us = self._clock()
         # Trust a clock that was passed in; the machine's may be wrong (rules/clocks.py).
@@ -115,7 +118,7 @@ class Turn:
             self.time = Time(state.clock_doubt[1], is_confirmed=False)
         elif not state.restoring:
             self.time = Time(now_us, is_confirmed=policy.clock_skew_us is None)
-        results = rules.execute(state, commands, now_us)
+        results = rules.execute(state, commands, now_us, actors or [self._actor] * len(commands))
         if state.changes:
             self._store.write(state.changes)
             self.evidence = _evidence(state.changes)
@@ -136,7 +139,8 @@ class Executor:
     """Runs batches of commands on a store, each in one of `turns`.
 
     `policy` has the rules from the settings; `lock_timeout_s` limits the wait for a turn; `clock` returns microseconds
-    since 1970. `sleep` waits some seconds before a batch runs again.
+    since 1970. `sleep` waits some seconds before a batch runs again. `actor` is who gives the commands
+    (domain/actors.py).
     """
 
     def __init__(
@@ -146,31 +150,40 @@ class Executor:
         policy: Policy,
         lock_timeout_s: float,
         clock: Callable[[], int] = system_us,
+        actor: str | None = None,
     ) -> None:
         self.store = store
         self.turns = turns
         self.policy = policy
         self.lock_timeout_s = lock_timeout_s
         self.clock = clock
+        self.actor = actor
         self.sleep: Callable[[float], None] = time.sleep
         self.before_commit: Callable[[], None] = _nothing
         """Called before what was written is committed: from then on, it may be there."""
         self.retries = 0
         """How often a batch ran again because it collided with another writer's."""
 
-    def run(self, commands: Sequence[Command], name: str, lock_timeout_s: float | None = None) -> list[Result]:
+    def run(
+        self,
+        commands: Sequence[Command],
+        name: str,
+        lock_timeout_s: float | None = None,
+        actors: Sequence[str | None] | None = None,
+    ) -> list[Result]:
         """Run a batch and return one result for each command, in order; all results are on disk.
 
         `name` is what other writers are told during this turn. `lock_timeout_s` overrides the executor's limit on the
-        wait. Raises Busy if no turn comes in time, and StorageError if the ledger cannot be read or written; then
-        nothing of the batch is applied, except after UnknownOutcome, where the keys show the outcome.
+        wait; `actors` are who gave each command, if that is not the executor's actor. Raises Busy if no turn comes in
+        time, and StorageError if the ledger cannot be read or written; then nothing of the batch is applied, except
+        after UnknownOutcome, where the keys show the outcome.
         """
         until_s = time.monotonic() + (self.lock_timeout_s if lock_timeout_s is None else lock_timeout_s)
         tries = 0
         while True:
             try:
                 with self.turn(name, lock_timeout_s) as turn:
-                    return turn.carry_out(commands)
+                    return turn.carry_out(commands, actors)
             except Collision:
                 # Others wrote to the same wallets, and the database undid this batch: decide it again on the new state.
                 tries += 1
@@ -188,7 +201,7 @@ class Executor:
         store = self.store
         with self.turns.turn(self.lock_timeout_s if lock_timeout_s is None else lock_timeout_s, name):
             store.begin()
-            turn = Turn(store, self.policy, self.clock)
+            turn = Turn(store, self.policy, self.clock, self.actor)
             try:
                 yield turn
             except BaseException as error:
@@ -280,4 +293,7 @@ def _last_replayed(results: Iterable[Result]) -> Change | None:
 
 def _evidence(changes: Sequence[Change]) -> Change:
     """The best evidence that a batch was written: a transaction never changes, and nobody else writes the same one."""
-    return next((thing for thing in reversed(changes) if isinstance(thing, Transaction)), changes[-1])
+    return next(
+        (thing for thing in reversed(changes) if isinstance(thing, Transaction)),
+        next((thing for thing in reversed(changes) if not isinstance(thing, Event)), changes[-1]),
+    )

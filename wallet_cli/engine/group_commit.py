@@ -42,12 +42,13 @@ OpenExecutor = Callable[[], AbstractContextManager[Executor]]
 
 
 class Waiting(NamedTuple):
-    """Commands of one caller, which run one after the other, and how to answer.
+    """Commands of one caller, the actor, which run one after the other, and how to answer.
 
     `size` is their number, with those in groups, and at least 1; `bytes` is their size in memory.
     """
 
     commands: Sequence[Command]
+    actor: str | None
     answer: OnResult
     arrived_s: float
     size: int
@@ -122,13 +123,13 @@ class GroupCommit:
             self._thread.join()
             raise self._failure
 
-    def submit(self, commands: Sequence[Command], answer: OnResult) -> None:
-        """Queue commands; raises Busy at once if the queue is full or closed."""
+    def submit(self, commands: Sequence[Command], answer: OnResult, actor: str | None = None) -> None:
+        """Queue commands of an actor; raises Busy at once if the queue is full or closed."""
         size = taken = 0
         for command in each(commands):
             size += 1
             taken += sum(map(getsizeof, command))
-        request = Waiting(commands, answer, time.perf_counter(), max(1, size), taken)
+        request = Waiting(commands, actor, answer, time.perf_counter(), max(1, size), taken)
         with self._changed:
             if self._closing:
                 raise Busy("the server is shutting down", hint="try again, with the same key")
@@ -255,8 +256,9 @@ class GroupCommit:
         """The results or the error of a batch; None if the turn is not free at once, but can be waited for."""
         started_s, retried_before = time.perf_counter(), executor.retries
         commands = [command for request in batch for command in request.commands]
+        actors = [request.actor for request in batch for _ in request.commands]
         try:
-            results: list[Result] | WalletError = executor.run(commands, self._name, lock_timeout_s)
+            results: list[Result] | WalletError = executor.run(commands, self._name, lock_timeout_s, actors)
         except Busy as error:
             if lock_timeout_s == 0.0:
                 return None

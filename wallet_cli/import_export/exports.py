@@ -2,8 +2,8 @@
 
 An import of `jsonl` into an empty ledger makes the same ledger, and exporting that gives the same bytes. First comes a
 line about the export, then users, wallets, all transactions (one wallet after the other, each in order), holds, the
-final state of each wallet with its head hash, and at the end the number of records. `csv` has the transactions only,
-for spreadsheets. The journals of other programs are in journals.py.
+final state of each wallet with its head hash, the events of users and wallets, and at the end the number of records.
+`csv` has the transactions only, for spreadsheets. The journals of other programs are in journals.py.
 
 Lines are built by hand and not by a JSON library: this makes writing a million lines as fast as reading them.
 """
@@ -17,8 +17,9 @@ from itertools import islice
 from json.encoder import encode_basestring_ascii as quoted  # in C, if available
 from typing import Any
 
+from wallet_cli.domain.events import KINDS, USER, WALLET
 from wallet_cli.domain.ids import MAX_ID, WalletRef, format_hold_id
-from wallet_cli.domain.model import Account, Hold, User
+from wallet_cli.domain.model import Account, Event, Hold, User
 from wallet_cli.domain.money import Currency, format_minor
 from wallet_cli.domain.period import DAY_US, format_time
 from wallet_cli.errors import InvalidInput, StorageError, shown
@@ -96,6 +97,7 @@ def _record_lines(ledger: Ledger, scope: Scope) -> Iterator[str]:
         yield from _transaction_lines(named, rows)
     yield from _hold_lines(ledger, scope)
     yield from _state_lines(ledger, scope)
+    yield from map(_event_line, _events(ledger, scope))
 
 
 def _own_settings(ledger: Ledger) -> dict[str, str]:
@@ -152,7 +154,7 @@ def _transaction_lines(named: Named, rows: Iterator[Row]) -> Iterator[str]:
     for row in rows:
         (
             wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced,
-            user_key, _,
+            user_key, actor, _,
         ) = row  # fmt: skip
         kind = "credit" if is_credit else "debit"
         line = (
@@ -175,6 +177,8 @@ def _transaction_lines(named: Named, rows: Iterator[Row]) -> Iterator[str]:
             line += ',"forced":true'
         if user_key:
             line += ',"user_key":true'
+        if actor is not None:
+            line += f',"actor":{quoted(actor)}'
         yield line + "}\n"
 
 
@@ -224,6 +228,30 @@ def _state_record(account: Account, name: str) -> dict[str, Any]:
     }
 
 
+def _events(ledger: Ledger, scope: Scope) -> Iterator[Event]:
+    """The events of users and wallets; those of the ledger itself are of this ledger, and not of a copy."""
+    if scope.whole:
+        yield from ledger.store.events_in_order(USER)
+    else:
+        for user in _owners(ledger, scope):
+            yield from ledger.store.events_in_order(USER, user.id, user.id)
+    yield from ledger.store.events_in_order(WALLET, scope.first, scope.last)
+
+
+def _event_line(event: Event) -> str:
+    head = {
+        "record": "event",
+        "of": KINDS[event.kind],
+        "id": event.subject_id,
+        "number": event.number,
+        "at": format_time(event.at_us),
+        "actor": event.actor,
+        "event": event.what,
+        "hash": event.hash.hex(),
+    }
+    return f'{_line(head)[:-2]},"details":{event.details}}}\n'
+
+
 def _limit(minor: int | None, currency: Currency) -> str | None:
     return None if minor is None else format_minor(minor, currency)
 
@@ -264,7 +292,7 @@ def _csv_rows(named: Named, rows: Iterator[Row]) -> Iterator[Row]:
     for row in rows:
         (
             wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced,
-            user_key, after,
+            user_key, actor, after,
         ) = row  # fmt: skip
         yield (
             name,
@@ -282,4 +310,5 @@ def _csv_rows(named: Named, rows: Iterator[Row]) -> Iterator[Row]:
             None if hold is None else format_hold_id(wallet_id, hold),
             "true" if forced else None,
             "true" if user_key else None,
+            actor,
         )

@@ -133,6 +133,7 @@ def _hledger_entries(named: Named, rows: Iterator[Row], calendar: Calendar, rese
         hold,
         forced,
         _user_key,
+        _actor,
         after,
     ) in rows:
         sign, other_sign = ("", "-") if is_credit else ("-", "")
@@ -221,6 +222,7 @@ def _beancount_entries(named: Named, rows: Iterator[Row], calendar: Calendar, re
         hold,
         forced,
         _user_key,
+        _actor,
         after,
     ) in rows:
         day = calendar.day(_counts_us(seq, at_us, resets))

@@ -12,7 +12,7 @@ from wallet_cli.domain.period import DAY_US, format_time
 from wallet_cli.errors import StorageError
 from wallet_cli.operations.context import Ledger
 
-VERSION = 1
+VERSION = 2
 """The version of the export format; an import refuses a newer one."""
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wallet_cli.domain.actors import actor_of
 from wallet_cli.domain.ids import format_hold_id, format_transaction_id
 from wallet_cli.domain.model import EXPIRED, OPEN, Account, Hold, Policy, Transaction, User, Wallet, available
 from wallet_cli.domain.money import format_minor
@@ -66,7 +67,9 @@ def holder_answer(wallet: Wallet, user: User) -> Answer:
 
 
 def transaction_answer(transaction: Transaction, wallet: Wallet, *, replayed: bool = False) -> Answer:
-    """`meta`, `transfer`, `reverses`, `hold`, `forced` and `user_key` are there if the transaction has them."""
+    """`meta`, `transfer`, `reverses`, `hold`, `forced`, `user_key`, `via` and `actor` are there if the transaction has
+    them.
+    """
     answer: Answer = {
         "id": format_transaction_id(transaction.wallet_id, transaction.seq),
         "wallet_id": transaction.wallet_id,
@@ -94,6 +97,8 @@ def transaction_answer(transaction: Transaction, wallet: Wallet, *, replayed: bo
         answer["forced"] = True
     if transaction.user_key:
         answer["user_key"] = True
+    if transaction.actor is not None:
+        answer["via"], answer["actor"] = actor_of(transaction.actor)
     if replayed:
         answer["replayed"] = True
     return answer

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wallet_cli.domain import actors
 from wallet_cli.domain.commands import Applied, AppliedAtomic, Refusal, Replayed, Result, Single
 from wallet_cli.domain.ids import OwnedWallet
 from wallet_cli.domain.model import LedgerFacts, Policy, Wallet
@@ -217,11 +219,26 @@ def open_ledger(
             store.check_whole()
         check_last_commit(store, last_commit, str(path))
         store.last_commit = lock.last_commit
-        yield Ledger(settings, store, Executor(store, lock, chosen_policy(settings), timeout_s))
+        executor = Executor(store, lock, chosen_policy(settings), timeout_s, actor=_terminal(purpose))
+        yield Ledger(settings, store, executor)
     finally:
         store.close()
         if purpose is not Purpose.READ and log_bytes(path) > MAX_LOG_BYTES:
             _cut_log(path, notify)
+
+
+def _terminal(purpose: Purpose) -> str | None:
+    """The actor of a command, for a ledger that may be written: what the system says, and not the environment."""
+    if purpose is Purpose.READ:
+        return None
+    try:
+        import pwd
+
+        return actors.by_terminal(pwd.getpwuid(os.getuid()).pw_name)
+    except KeyError:  # a container may have users without a name
+        return actors.by_terminal(f"uid {os.getuid()}")
+    except ImportError:
+        return actors.by_terminal(os.getlogin())  # Windows
 
 
 def _cut_log(path: Path, notify: Callable[[str], None]) -> None:
@@ -251,6 +268,7 @@ def _on_server(settings: Settings, notify: Callable[[str], None], purpose: Purpo
         store.prepare(purpose, notify, lambda: first_settings(settings, notify))
         if not arriving:
             store.check_whole()
-        yield Ledger(settings, store, Executor(store, RowLocks(), chosen_policy(settings), timeout_s))
+        executor = Executor(store, RowLocks(), chosen_policy(settings), timeout_s, actor=_terminal(purpose))
+        yield Ledger(settings, store, executor)
     finally:
         store.close()

@@ -37,6 +37,7 @@ MovementKind = Literal[
     "credit", "debit", "transfer_in", "transfer_out", "capture", "reversal_in", "reversal_out"
 ]  # operations/statements.py KINDS
 WalletStatus = Literal["active", "frozen", "closed"]
+Via = Literal["key", "token", "terminal", "import", "no-auth"]
 Unit = Literal["day", "week", "month"]
 HoldStatus = Literal["open", "captured", "voided", "expired"]
 
@@ -98,6 +99,8 @@ class Transaction(TypedDict):
     hold: NotRequired[Annotated[HoldId, "The hold that it captures, in part or whole."]]
     forced: NotRequired[Annotated[bool, "True if an operator forced it past minimums and limits."]]
     user_key: NotRequired[Annotated[bool, "True if the key is a user's. Keys of users and of operators are separate."]]
+    via: NotRequired[Annotated[Via, "How who did it was known."]]
+    actor: NotRequired[Annotated[str, "Who did it: `shop`, `user:7`, `asha`, `import customers.csv`."]]
     replayed: NotRequired[Replayed]
 
 

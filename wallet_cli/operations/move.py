@@ -18,8 +18,9 @@ from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any
 
+from wallet_cli.domain import events
 from wallet_cli.domain.ids import format_hold_id
-from wallet_cli.domain.model import Account, ApiKey, Hold, User
+from wallet_cli.domain.model import Account, ApiKey, Event, Hold, User
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import Busy, InvalidInput, LedgerMoved, StorageError, shown
 from wallet_cli.operations import verification
@@ -83,6 +84,7 @@ def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
             _take_back(new, known)
             with _alone(old) as move_state:
                 _expect(move_state, known)
+                _record(old, "move cancelled", new.store.address)
                 old.store.set_move_state(MoveState(origin=known.origin))
             return _answer(old, new, moved=False)
 
@@ -143,10 +145,12 @@ def _named(old: Ledger, new: Ledger) -> str:
     with _alone(new) as there:
         _expect(old.store.move_state(), known)  # another process writes a name there only after it marked both
         _check_free(old, new, there)
+        new.store.forget_events()  # it gets those of the old one
         new.store.set_move_state(MoveState(ARRIVING, old.store.address, name, new.now_us(), there.origin))
     # Only now: the new ledger must have the name before the old one.
     with _alone(old) as move_state:
         _expect(move_state, known)
+        _record(old, "move begun", new.store.address)
         old.store.set_move_state(MoveState(MOVING, new.store.address, name, old.now_us(), known.origin))
     return name
 
@@ -169,8 +173,14 @@ def _check_arriving(move_state: MoveState, name: str) -> None:
 def _open(new: Ledger, name: str) -> None:
     """Let the new ledger take writes."""
     with _alone(new) as move_state:
+        assert move_state.other is not None
         _check_arriving(move_state, name)
+        _record(new, "moved here", move_state.other)
         new.store.set_move_state(MoveState(origin=name))
+
+
+def _record(ledger: Ledger, what: str, other: str) -> None:
+    ledger.store.record(what, {"place": {"other": other}}, ledger.now_us(), ledger.executor.actor)
 
 
 def _close(old: Ledger, name: str) -> None:
@@ -179,6 +189,7 @@ def _close(old: Ledger, name: str) -> None:
         if move_state.move != name:
             raise Busy("another process changed this ledger's move state", hint="check the ledger, and try again")
         if move_state.state == MOVING:
+            _record(old, "moved", move_state.other or "")
             old.store.set_move_state(move_state._replace(state=MOVED, since_us=old.now_us()))
 
 
@@ -195,6 +206,7 @@ def _take_back(new: Ledger, known: MoveState) -> None:
             new.store.clear()
             # No two ledgers may have the same id.
             new.store.set_facts(new.store.itself().facts._replace(uuid=str(uuid.uuid4())))
+            new.store.record("made", {"ledger": events.of_settings(new.store.itself().facts)}, new.now_us(), None)
             new.store.set_move_state(MoveState(origin=there.origin))
         elif new.store.address != known.other:
             raise _elsewhere(known, new.store.address)
@@ -266,15 +278,18 @@ def _side_by_side(old: Ledger, new: Ledger, now_us: int) -> Iterator[tuple[Any, 
     yield from zip_longest(*(store.holds_in_order() for store in ends))
     # Sorted by name here, because the two engines may order letters differently.
     yield from zip_longest(*(sorted(store.operators()) for store in ends))
+    yield from zip_longest(*(store.events() for store in ends))
 
 
-def _name_of(thing: User | Account | Hold | ApiKey) -> str:
+def _name_of(thing: User | Account | Hold | ApiKey | Event) -> str:
     if isinstance(thing, User):
         return f"user {thing.id}"
     if isinstance(thing, Account):
         return f"wallet {thing.wallet.name}"
     if isinstance(thing, Hold):
         return f"hold {format_hold_id(thing.wallet_id, thing.number)}"
+    if isinstance(thing, Event):
+        return f"an event of {events.KINDS[thing.kind]} {thing.subject_id}"
     return f"operator {thing.name}"
 
 

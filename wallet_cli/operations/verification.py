@@ -2,7 +2,7 @@
 
 The walk of a wallet's chain checks each row against the one before. After it, one statement each checks what rows say
 about other rows: the other leg of a transfer, what a reversal reverses, what a hold has captured, what a wallet's holds
-keep.
+keep. The chains of events come last (storage/event_check.py): they tell what every other row must be.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
 
-from wallet_cli.domain import hash_chain
+from wallet_cli.domain import events, hash_chain
 from wallet_cli.domain.ids import MAX_ID, TypedWallet, format_hold_id, format_transaction_id, format_wallet_id
 from wallet_cli.domain.model import Transaction, Wallet, Witness
 from wallet_cli.domain.money import format_minor
@@ -21,6 +21,7 @@ from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, open_ledger
 from wallet_cli.operations.prepared import naming
 from wallet_cli.operations.wallets import find_wallet
+from wallet_cli.storage.event_check import first_unlike
 from wallet_cli.storage.sql import COPIED
 
 OF_ALL = next(copied for copied in COPIED if copied.table == "transactions")
@@ -125,6 +126,7 @@ def _verified(ledger: Ledger, wallet: TypedWallet | None, watch: Watch | None) -
             transactions += _check_wallet(ledger, each, checking)
             checked += 1
         _check_links(ledger, first, last)
+        _check_events(ledger, None if wallet is None else first)
         if wallet is None:
             _check_schema(ledger)
     return {"ok": True, "wallets": checked, "transactions": transactions}
@@ -259,6 +261,23 @@ def _check_links(ledger: Ledger, first: int, last: int) -> None:
     wrong = ledger.store.first_wrong("wallets", first, last)
     if wrong is not None:
         raise _wrong_holds(ledger, *wrong)
+
+
+def _check_events(ledger: Ledger, wallet_id: int | None) -> None:
+    """Check the chains of events, and that users, wallets, holds, operator keys and settings are what they say."""
+    wrong = first_unlike(ledger.store, wallet_id)
+    if wrong is None:
+        return
+    (kind, id_), of, reason = wrong
+    if of is not None and of[0] == "hold":
+        assert isinstance(of[1], int)
+        raise _bad_hold(id_, of[1], reason)
+    if of is not None and of[0] == "key":
+        raise _BadRow(f"operator key {of[1]}: {reason}", hint=RESTORE, key=of[1], reason=reason)
+    if kind == events.LEDGER:
+        raise _BadRow(f"the ledger itself: {reason}", hint=RESTORE, reason=reason)
+    name = f"user {id_}" if kind == events.USER else f"wallet {format_wallet_id(id_)}"
+    raise _BadRow(f"{name}: {reason}", hint=RESTORE, **{events.KINDS[kind]: id_}, reason=reason)
 
 
 def _wrong_holds(

@@ -126,7 +126,7 @@ class RemoteRun(imports.ImportRun):
         self._size = 0
 
     def _works(self) -> dict[str, imports.Work]:
-        return dict.fromkeys(("transaction", "user", "wallet", "hold", "state"), self._keep)
+        return dict.fromkeys(("transaction", "user", "wallet", "hold", "state", "event"), self._keep)
 
     def _end_restore(self, line: Line) -> None:
         """The end is sent after everything before it."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from wallet_cli.domain import events
 from wallet_cli.domain.commands import Change, Restoring
 from wallet_cli.domain.model import ApiKey, LedgerFacts, LedgerSetting
 from wallet_cli.errors import Busy, Damaged, StorageError, UnknownOutcome
@@ -107,6 +108,16 @@ class BulkCopy(Prefetch):
             return itself.restoring == change.active
         return bool(getattr(itself.facts, change.name) == change.value)
 
+    def record(self, what: str, details: events.Rows, now_us: int, actor: str | None) -> None:
+        """Add an event of the ledger itself. Within `exclusively`."""
+        last = next(iter(self.last_events([events.OF_LEDGER])), None)
+        event = events.follow(last, events.OF_LEDGER, now_us, actor, what, details)
+        self._change(sql.INSERT_EVENT, list(event))
+
+    def forget_events(self) -> None:
+        """Remove all events of a ledger that is empty otherwise: it will get those of another one."""
+        self._change(sql.EVENTS.clear, {})
+
     def set_move_state(self, move_state: MoveState) -> None:
         self._change(sql.SET_MOVE_STATE, move_state._asdict())
 
@@ -145,7 +156,7 @@ class BulkCopy(Prefetch):
 
     def has_rows(self) -> bool:
         """Whether there is a user, a wallet, a hold or a transaction."""
-        return any(any(self.last_key(copied)) for copied in COPIED)
+        return any(any(self.last_key(copied)) for copied in COPIED if copied is not sql.EVENTS)
 
     def add_operators(self, operators: Sequence[ApiKey]) -> None:
         for operator in operators:

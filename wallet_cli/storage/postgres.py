@@ -23,9 +23,11 @@ import psycopg
 from psycopg import errors, pq
 
 from wallet_cli.domain.commands import Change, Restoring
+from wallet_cli.domain.events import OF_LEDGER, WALLET
 from wallet_cli.domain.model import (
     Account,
     ApiKey,
+    Event,
     Hold,
     LedgerFacts,
     LedgerSetting,
@@ -391,6 +393,13 @@ class PostgresStore(BulkCopy):
                         upgrade(wrapped)
                         for statement, row in sql.settings_of(facts):
                             connection.execute(translated(statement), row)
+                        last = connection.execute(translated(sql.last_events(1)), OF_LEDGER).fetchone()
+                        facts_row = connection.execute(translated(sql.FACTS)).fetchone()
+                        assert facts_row is not None
+                        made = sql.event_of_upgrade(
+                            LedgerFacts._make(facts_row), sql.to_event(last) if last else None, time.time_ns() // 1000
+                        )
+                        connection.execute(translated(sql.INSERT_EVENT), made)
                     self._heed_version(connection.execute(VERSION).fetchall())
                     for statement in self._before_commit:
                         wrapped.execute(sqlalchemy.text(statement))
@@ -629,6 +638,8 @@ class PostgresStore(BulkCopy):
             return self.operator_by_name(change.name) == change
         if isinstance(change, Restoring | LedgerSetting):
             return self._says(change)
+        if isinstance(change, Event):
+            return self.event(*change[:3]) == change
         if isinstance(change, Hold):
             known = self.hold(change.wallet_id, change.number)
             if known is None or change.ended_at_us is not None:
@@ -808,12 +819,14 @@ def _reason(error: psycopg.Error) -> str:
 
 def _is_in_wallet(change: Change) -> bool:
     """Whether a writer locks the row of its wallet; a new wallet has none yet."""
-    return isinstance(change, Transaction | Hold)
+    return isinstance(change, Transaction | Hold) or (isinstance(change, Event) and change.kind == WALLET)
 
 
 def _wallet_of(change: Change) -> int | None:
     if isinstance(change, Transaction | Hold):
         return change.wallet_id
+    if isinstance(change, Event):
+        return change.subject_id if change.kind == WALLET else None
     return change.id if isinstance(change, Wallet) else None
 
 

@@ -52,11 +52,15 @@ class Loader:
 
     def load(self, commands: Sequence[Command]) -> State:
         state, reader, touched = self._state, self._reader, touched_by(commands)
-        for wallet_id, seq in touched.originals:
-            self._load_original(wallet_id, seq, touched.wallets)
+        for place in touched.originals:
+            for leg in self._load_original(*place):
+                touched.wallets.add(leg)
+                if place in touched.forced:
+                    touched.events_of_wallet(leg)
         accounts = reader.lock(sorted(touched.wallets), self._now_us, creating=touched.creating)
         # The ledger's own row is read in each turn: another program may have changed it.
-        state.policy = state.policy.within(reader.facts_of_turn())
+        state.facts = reader.facts_of_turn()
+        state.policy = state.policy.within(state.facts)
         state.restoring = reader.restoring
         self._add_accounts(accounts)
         if touched.keys:
@@ -67,12 +71,13 @@ class Loader:
         state.clock_doubt = clocks.doubt(state, self._now_us, reader.server_us, reader.written_us)
         return state
 
-    def _load_original(self, wallet_id: int, seq: int, wallets: set[int]) -> None:
-        """Load a transaction to reverse; of a transfer, also the other leg with its wallet."""
+    def _load_original(self, wallet_id: int, seq: int) -> list[int]:
+        """Load a transaction to reverse; of a transfer, also the other leg. Returns the wallets of both."""
         original = self._load_transaction(wallet_id, seq)
-        if original is not None and original.peer is not None:
-            wallets.add(original.peer[0])
-            self._load_transaction(*original.peer)
+        if original is None or original.peer is None:
+            return [wallet_id]
+        self._load_transaction(*original.peer)
+        return [wallet_id, original.peer[0]]
 
     def _load_transaction(self, wallet_id: int, seq: int) -> Transaction | None:
         found = self._reader.transaction(wallet_id, seq)
@@ -131,6 +136,13 @@ class Loader:
         for wallet_id, seq in touched.transactions:
             if wallet_id in state.last and seq <= state.last[wallet_id].seq:
                 self._load_transaction(wallet_id, seq)
+        if touched.recorded:
+            for event in reader.last_events(touched.recorded):
+                state.events[event.kind, event.subject_id] = event
+        for where in touched.past_events:
+            past = reader.event(*where)
+            if past is not None:
+                state.past_events[where] = past
         for wallet_id, number in touched.holds:
             _add(state.add_hold, reader.hold(wallet_id, number))
         for wallet_id in touched.days:
@@ -163,7 +175,10 @@ class Loader:
         for name in touched.operators:
             _add(state.add_operator, reader.operator_by_name(name))
         if touched.contradictions and state.restoring:
-            state.fault = reader.first_wrong_at_all()
+            if reader.has_events():
+                state.fault = reader.first_wrong_at_all() or reader.first_unlike_its_events()
+            else:
+                state.fault, state.unrecorded = reader.first_wrong_at_all(), list(reader.rows_of_events())
 
     def _add_owned(self, account: Account | None) -> None:
         if account is not None and account.wallet.id not in self._state.wallets:

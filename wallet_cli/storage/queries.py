@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple, TypeVar
 
+from wallet_cli.domain import events
+from wallet_cli.domain.events import Rows, Subject
 from wallet_cli.domain.ids import MAX_ID, format_wallet_id
-from wallet_cli.domain.model import Account, ApiKey, Hold, LedgerFacts, Transaction, User, Wallet, Witness
+from wallet_cli.domain.model import Account, ApiKey, Event, Hold, LedgerFacts, Transaction, User, Wallet, Witness
 from wallet_cli.domain.text import containing
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
@@ -161,6 +163,56 @@ class Queries(ABC):
 
     def reversals(self, wallet_id: int, seq: int) -> list[Transaction]:
         return list(self._each(sql.REVERSALS, {"wallet_id": wallet_id, "seq": seq}, sql.to_transaction))
+
+    def event(self, kind: int, subject_id: int, number: int) -> Event | None:
+        values = {"kind": kind, "subject_id": subject_id, "number": number}
+        return self._one(sql.EVENT, values, sql.to_event)
+
+    def has_events(self) -> bool:
+        """Whether there is an event of a user or a wallet."""
+        return self._one(sql.ANY_EVENT, {}, tuple) is not None
+
+    def last_events(self, subjects: Iterable[Subject]) -> list[Event]:
+        """The last event of each of those that have one, in any order."""
+        found: list[Event] = []
+        for chunk in in_chunks(subjects):
+            found += self._each(sql.last_events(len(chunk)), list(chain.from_iterable(chunk)), sql.to_event)
+        return found
+
+    def events_before(self, subject: Subject, before: int, limit: int) -> Iterator[Event]:
+        """Events of a subject with numbers below `before`, the newest first, at most `limit` (-1: all)."""
+        values = {"kind": subject[0], "subject_id": subject[1], "before": before, "limit": limit}
+        return self._each(sql.EVENTS_BEFORE, values, sql.to_event)
+
+    def events_by_time(self, at_us: int, place: tuple[int, int, int], limit: int) -> Iterator[Event]:
+        """All events before a moment and, in it, before a place, the newest first, at most `limit` (-1: all)."""
+        kind, subject_id, number = place
+        values = {"at_us": at_us, "kind": kind, "subject_id": subject_id, "number": number, "limit": limit}
+        return self._each(sql.EVENTS_BY_TIME, values, sql.to_event)
+
+    def events_in_order(self, kind: int, first: int = 0, last: int = MAX_ID) -> Iterator[Event]:
+        """The events of a range of subjects of a kind, in the order of their chains."""
+        return self._each(sql.EVENTS_IN_ORDER, {"kind": kind, "first": first, "last": last}, sql.to_event)
+
+    def events(self) -> Iterator[Event]:
+        """All events, one chain after the other."""
+        return self._each(sql.ALL_EVENTS, {}, sql.to_event)
+
+    def rows_of_events(self) -> Iterator[tuple[Subject, Rows]]:
+        """Everything that events are recorded of, as it is now: its subject, and its row by its kind."""
+        for user in self.users():
+            yield (events.USER, user.id), {"user": events.of_user(user)}
+        for wallet in self.wallets():
+            yield (events.WALLET, wallet.id), {"wallet": events.of_wallet(wallet)}
+        for hold in self.holds_in_order():
+            yield (events.WALLET, hold.wallet_id), {"hold": events.of_hold(hold)}
+
+    def first_unlike_its_events(self) -> tuple[str, tuple[int, ...]] | None:
+        """The first that does not agree with its events, as in `first_wrong_at_all`."""
+        from wallet_cli.storage.event_check import first_unlike
+
+        found = first_unlike(self)
+        return None if found is None else ("events", found.subject)
 
     def hold(self, wallet_id: int, number: int) -> Hold | None:
         return self._one(sql.HOLD_BY_NUMBER, {"wallet_id": wallet_id, "number": number}, sql.to_hold)

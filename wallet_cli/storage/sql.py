@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from wallet_cli.domain import hash_chain
-from wallet_cli.domain.model import Account, ApiKey, Hold, LedgerFacts, Transaction, User, Wallet, Witness
+from wallet_cli.domain import events, hash_chain
+from wallet_cli.domain.model import Account, ApiKey, Event, Hold, LedgerFacts, Transaction, User, Wallet, Witness
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import FIRST_US
 from wallet_cli.domain.rules import clocks
 from wallet_cli.errors import Damaged, StorageError
 from wallet_cli.storage.move_state import MoveState
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """The newest migration; each ledger has its version, which one cheap read finds."""
 
 PART = 10**9
@@ -39,6 +39,7 @@ CHANGING_COLUMNS = WITNESS_COLUMNS[3:]
 
 HOLD_COLUMNS = tuple(Hold._fields)
 OPERATOR_COLUMNS = tuple(ApiKey._fields)
+EVENT_COLUMNS = tuple(Event._fields)
 MOVE_STATE_COLUMNS = tuple(MoveState._fields)
 FACT_COLUMNS = tuple(LedgerFacts._fields)
 SETTING_COLUMNS = FACT_COLUMNS[1:]
@@ -58,6 +59,7 @@ _USER = f"SELECT {_columns(USER_COLUMNS, 'u')} FROM users u"
 _WALLET = f"SELECT {_columns(WALLET_COLUMNS, 'w')} FROM wallets w"
 _OPERATOR = f"SELECT {_columns(OPERATOR_COLUMNS, 'o')} FROM operators o"
 _TRANSACTION = f"SELECT {_columns(TRANSACTION_COLUMNS, 't')} FROM transactions t"
+_EVENT = f"SELECT {_columns(EVENT_COLUMNS, 'e')} FROM events e"
 _HOLD = f"SELECT {_columns(HOLD_COLUMNS, 'h')} FROM holds h"
 
 # The part of `wallets.held` that belongs to open holds past their expiry: free again, whether noted or not.
@@ -177,6 +179,34 @@ ALL_OPERATORS = f"{_OPERATOR} ORDER BY o.name"
 
 USER_BY_KEY = f"{_USER} WHERE u.key = :key"
 WALLET_BY_KEY = f"{_WALLET} WHERE w.user_id = :user_id AND w.key = :key"
+
+# Events (domain/events.py): those of a subject, the newest first, or of all, in the order of their chains.
+EVENT = f"{_EVENT} WHERE e.kind = :kind AND e.subject_id = :subject_id AND e.number = :number"
+ANY_EVENT = "SELECT 1 FROM events e WHERE e.kind > 0 LIMIT 1"
+EVENTS_BEFORE = (
+    f"{_EVENT} WHERE e.kind = :kind AND e.subject_id = :subject_id AND e.number < :before"
+    " ORDER BY e.kind DESC, e.subject_id DESC, e.number DESC LIMIT :limit"
+)
+EVENTS_BY_TIME = (
+    f"{_EVENT} WHERE (e.at_us, e.kind, e.subject_id, e.number) < (:at_us, :kind, :subject_id, :number)"
+    " ORDER BY e.at_us DESC, e.kind DESC, e.subject_id DESC, e.number DESC LIMIT :limit"
+)
+EVENTS_IN_ORDER = (
+    f"{_EVENT} WHERE e.kind = :kind AND e.subject_id BETWEEN :first AND :last ORDER BY e.kind, e.subject_id, e.number"
+)
+ALL_EVENTS = f"{_EVENT} ORDER BY e.kind, e.subject_id, e.number"
+
+
+@cache
+def last_events(count: int) -> str:
+    """Reads the last event of each of `count` subjects. By position: kind and id of each."""
+    pairs = ", ".join(["(?, ?)"] * count)
+    return (
+        f"WITH subjects (kind, id) AS (VALUES {pairs}) SELECT {_columns(EVENT_COLUMNS, 'e')}"
+        " FROM subjects s JOIN events e ON e.kind = s.kind AND e.subject_id = s.id AND e.number ="
+        " (SELECT max(number) FROM events x WHERE x.kind = s.kind AND x.subject_id = s.id)"
+    )
+
 
 LAST_USER_ID = "SELECT max(id) FROM users"
 LAST_WALLET_ID = "SELECT max(id) FROM wallets"
@@ -300,6 +330,7 @@ UPSERT_HOLD = (
 )
 INSERT_TRANSACTION = _insert("transactions", TRANSACTION_COLUMNS)
 INSERT_TRANSACTIONS = _insert("transactions", TRANSACTION_COLUMNS, ROWS_AT_ONCE)
+INSERT_EVENT = _insert("events", EVENT_COLUMNS)
 UPSERT_OPERATOR = (
     _insert("operators", OPERATOR_COLUMNS) + " ON CONFLICT (name) DO UPDATE"
     " SET revoked_at_us = excluded.revoked_at_us, last_used_at_us = excluded.last_used_at_us"
@@ -314,7 +345,7 @@ NAMED_WALLETS = (
 )
 EXPORTED_COLUMNS = (
     "wallet_id", "seq", "is_credit", "amount", "at_us", "note", "key",
-    "meta", "peer_wallet_id", "peer_seq", "reverses", "hold", "forced", "user_key",
+    "meta", "peer_wallet_id", "peer_seq", "reverses", "hold", "forced", "user_key", "actor",
 )  # fmt: skip
 EXPORTED = (
     f"SELECT {_columns(EXPORTED_COLUMNS, 't')}, t.credit_total - t.debit_total FROM transactions t"
@@ -453,6 +484,7 @@ WRONG = {
 # The ledger's own row (storage/move_state.py): read with each batch, for its move state and settings.
 _ITSELF_COLUMNS = (*MOVE_STATE_COLUMNS, "restoring", "damaged", "changes", *FACT_COLUMNS)
 ITSELF = f"SELECT {_columns(_ITSELF_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
+FACTS = f"SELECT {_columns(FACT_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
 SET_FACTS = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in FACT_COLUMNS)} WHERE id = 1"
 # One column each: two programs that set different ones do not undo each other's change.
 SET_SETTING = {
@@ -473,6 +505,13 @@ def settings_of(facts: LedgerFacts) -> Iterator[tuple[str, tuple[int, str]]]:
         value = getattr(facts, name)
         if value is not None:
             yield SET_SETTING[name], (1, value)
+
+
+def event_of_upgrade(facts: LedgerFacts, last: Event | None, now_us: int) -> Event:
+    """The event of a ledger that was created, or migrated to this schema; `last` is its last one."""
+    what = "made" if last is None else "migrated"
+    details = {"ledger": events.of_settings(facts), "schema": {"version": SCHEMA_VERSION}}
+    return events.follow(last, events.OF_LEDGER, now_us, None, what, details)
 
 
 class Copied(NamedTuple):
@@ -512,12 +551,14 @@ class Copied(NamedTuple):
 
 # In the order that foreign keys need.
 TRANSACTIONS = Copied("transactions", TRANSACTION_COLUMNS, ("wallet_id", "seq"))
+EVENTS = Copied("events", EVENT_COLUMNS, ("kind", "subject_id", "number"))
 COPIED = (
     Copied("users", USER_COLUMNS, ("id",)),
     Copied("wallets", WALLET_COLUMNS, ("id",)),
     Copied("holds", HOLD_COLUMNS, ("wallet_id", "number")),
     TRANSACTIONS,
     Copied("witnesses", WITNESS_COLUMNS, ("wallet_id",)),
+    EVENTS,
 )
 INSERT_OPERATOR = _insert("operators", OPERATOR_COLUMNS)
 CLEAR_OPERATORS = "DELETE FROM operators"
@@ -526,6 +567,7 @@ CLEAR_OPERATORS = "DELETE FROM operators"
 WALKS = frozenset(
     {
         ALL_USERS, ALL_WALLETS, ALL_HOLDS, HOLDS_IN_ORDER, OLDEST_FIRST, IN_ORDER, NAMED_WALLETS, EXPORTED,
+        EVENTS_IN_ORDER, ALL_EVENTS,
     }
 )  # fmt: skip
 NO_LIMIT = -1
@@ -573,7 +615,8 @@ def to_holder(row: Sequence[Any]) -> tuple[Wallet, User]:
 
 
 def to_transaction(row: Sequence[Any]) -> Transaction:
-    return Transaction._make((row[0], row[1], bool(row[2]), *row[3:-2], bool(row[-2]), bool(row[-1])))
+    *most, forced, user_key, actor = row
+    return Transaction._make((most[0], most[1], bool(most[2]), *most[3:], bool(forced), bool(user_key), actor))
 
 
 def to_entry(row: Sequence[Any]) -> tuple[Transaction, Wallet, str | None]:
@@ -585,6 +628,10 @@ def to_entry(row: Sequence[Any]) -> tuple[Transaction, Wallet, str | None]:
 def to_sum(row: Sequence[Any]) -> Sum:
     name, exponent, wallets, transactions, high, low = row
     return Sum(Currency(name, exponent), wallets, transactions, high * PART + low)
+
+
+def to_event(row: Sequence[Any]) -> Event:
+    return Event._make(row)
 
 
 def to_hold(row: Sequence[Any]) -> Hold:

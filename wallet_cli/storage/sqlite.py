@@ -21,7 +21,8 @@ from urllib.parse import quote
 import apsw
 
 from wallet_cli.domain.commands import Change, Restoring
-from wallet_cli.domain.model import Account, ApiKey, Hold, LedgerFacts, LedgerSetting, Transaction, Wallet
+from wallet_cli.domain.events import OF_LEDGER
+from wallet_cli.domain.model import Account, ApiKey, Event, Hold, LedgerFacts, LedgerSetting, Transaction, Wallet
 from wallet_cli.errors import MAKE_ROOM, Busy, Damaged, Malformed, StorageError, UnknownOutcome, hint_of
 from wallet_cli.storage import sql
 from wallet_cli.storage.bulk_copy import BulkCopy
@@ -410,6 +411,8 @@ class SqliteStore(BulkCopy):
             return self.operator_by_name(change.name) == change
         if isinstance(change, Restoring | LedgerSetting):
             return self._says(change)
+        if isinstance(change, Event):
+            return self.event(*change[:3]) == change
         return self.user_by_id(change.id) == change
 
     # Moving (storage/bulk_copy.py).
@@ -546,6 +549,10 @@ def upgrade(connection: apsw.Connection, facts: LedgerFacts = LedgerFacts()) -> 
         run_migrations(wrapped)
         for statement, row in sql.settings_of(facts):
             connection.execute(statement, row)
+        last = connection.execute(sql.last_events(1), OF_LEDGER).fetchone()
+        known = LedgerFacts._make(connection.execute(sql.FACTS).fetchall()[0])
+        made = sql.event_of_upgrade(known, last and sql.to_event(last), time.time_ns() // 1000)
+        connection.execute(sql.INSERT_EVENT, made)
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
     connection.execute("PRAGMA foreign_keys=ON")

@@ -17,6 +17,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, I
 from sqlalchemy import UniqueConstraint as Unique
 from sqlmodel import Field, SQLModel
 
+from wallet_cli.domain.actors import MAX_ACTOR_CHARS
 from wallet_cli.domain.ids import MAX_KEY_CHARS
 from wallet_cli.domain.metadata import MAX_META_BYTES
 from wallet_cli.domain.model import LedgerFacts
@@ -192,6 +193,30 @@ class OperatorRow(SQLModel, table=True):
     last_used_at_us: int | None = Field(sa_column=Column(Int64))
 
 
+class EventRow(SQLModel, table=True):
+    """What was done to users, wallets, holds, operator keys and the ledger itself (domain/events.py)."""
+
+    __tablename__: ClassVar[Any] = "events"
+    __table_args__ = (
+        Index("ix_events_at_us", "at_us", "kind", "subject_id", "number"),
+        CheckConstraint("kind IN (0, 1, 2)", name="kind"),
+        CheckConstraint("number >= 1", name="number"),
+        CheckConstraint("length(what) BETWEEN 1 AND 64", name="what"),
+        CheckConstraint(f"length(actor) BETWEEN 1 AND {MAX_ACTOR_CHARS}", name="actor"),
+        CheckConstraint("length(hash) = 32", name="hash"),
+        {"sqlite_strict": True, "sqlite_with_rowid": False},
+    )
+
+    kind: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    subject_id: int = Field(sa_column=Column(Int64, primary_key=True, autoincrement=False))
+    number: int = Field(sa_column=Column(Int64, primary_key=True, autoincrement=False))
+    at_us: int = Field(sa_column=Column(Int64, nullable=False))
+    actor: str | None = Field(sa_column=Column(Text))
+    what: str = Field(sa_column=Column(Text, nullable=False))
+    details: str = Field(sa_column=Column(Text, nullable=False))
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
 class TransactionRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "transactions"
     __table_args__ = (
@@ -233,6 +258,7 @@ class TransactionRow(SQLModel, table=True):
     hold: int | None = Field(sa_column=_added("hold", Int64, "hold >= 1"))
     forced: int = Field(sa_column=_added("forced", Integer(), "forced IN (0, 1)", "0"))
     user_key: int = Field(sa_column=_added("user_key", Integer(), "user_key IN (0, 1)", "0"))
+    actor: str | None = Field(sa_column=_added("actor", Text, f"length(actor) BETWEEN 1 AND {MAX_ACTOR_CHARS}"))
 
 
 class LedgerRow(SQLModel, table=True):

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any
 
 from wallet_cli.domain.commands import Change, Restoring
-from wallet_cli.domain.model import ApiKey, Hold, LedgerSetting, Transaction, User, Wallet
+from wallet_cli.domain.model import ApiKey, Event, Hold, LedgerSetting, Transaction, User, Wallet
 from wallet_cli.storage import sql
 
 Rows = list[Sequence[Any]]
@@ -18,6 +18,7 @@ _STATEMENTS: dict[type, str] = {
     ApiKey: sql.UPSERT_OPERATOR,
     Hold: sql.UPSERT_HOLD,
     Transaction: sql.INSERT_TRANSACTION,
+    Event: sql.INSERT_EVENT,
 }
 
 _PLACE = itemgetter(0, 1)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from wallet_cli.domain import actors
 from wallet_cli.domain.host import is_loopback
 from wallet_cli.domain.model import ApiKey
 from wallet_cli.errors import Forbidden, InvalidInput, Unauthenticated
@@ -44,6 +45,13 @@ class Caller(NamedTuple):
     def name(self) -> str:
         """The name for logs: never a phone number or a token."""
         return f"operator:{self.operator}" if self.operator is not None else f"user:{self.user_id}"
+
+    @property
+    def actor(self) -> str:
+        """Who this is in the ledger (domain/actors.py)."""
+        if self == LOCAL:
+            return actors.BY_ANYBODY
+        return actors.by_key(self.operator) if self.operator is not None else actors.by_user(self.user_id or 0)
 
     @property
     def is_user(self) -> bool:

@@ -121,8 +121,8 @@ class ServerState:
         await asyncio.to_thread(self.readers.close)
         self._resources.close()
 
-    async def carry_out(self, commands: Sequence[Command]) -> list[Result]:
-        """Run commands in the next turn; on return they are on disk.
+    async def carry_out(self, commands: Sequence[Command], caller: Caller | None) -> list[Result]:
+        """Run a caller's commands in the next turn, or this server's own (None); on return they are on disk.
 
         Raises Busy at once if the queue is full, and StorageError if the database is known to be unreachable.
         """
@@ -141,7 +141,7 @@ class ServerState:
             else:
                 future.set_result(results)
 
-        self.group_commit.submit(commands, answer)
+        self.group_commit.submit(commands, answer, None if caller is None else caller.actor)
         # The rest of a handler is fast: a request waits here, so its deadline is here.
         deadline = self.loop.call_later(self.deadline_s, _give_up, future)
         try:
@@ -149,9 +149,9 @@ class ServerState:
         finally:
             deadline.cancel()
 
-    async def run(self, prepared: Prepared[Single]) -> Answer:
-        """Run a write in the next turn, and return its answer. Raises the error of a refusal."""
-        return prepared.answer(accepted((await self.carry_out([prepared.command]))[0]))
+    async def run(self, prepared: Prepared[Single], caller: Caller) -> Answer:
+        """Run a caller's write in the next turn, and return its answer. Raises the error of a refusal."""
+        return prepared.answer(accepted((await self.carry_out([prepared.command], caller))[0]))
 
     def note_refusal(self, error: WalletError, scope: Scope, who: Caller | None, request_id: str) -> None:
         """Log a wrong key, a missing right, and errors whose details the caller may not see.
@@ -195,14 +195,15 @@ class ServerState:
         finally:
             self._imports -= 1
 
-    async def write_apart(self, write: Callable[[Ledger], T]) -> T:
-        """The result of `write`, run in a worker thread, which takes turns with all others like another process.
+    async def write_apart(self, write: Callable[[Ledger], T], caller: Caller) -> T:
+        """The result of a caller's `write`, run in a worker thread, which takes turns like another process.
 
         For an import: the loop goes on, and the queue does not fill up.
         """
 
         def work() -> T:
             with self._open() as ledger:
+                ledger.executor.actor = caller.actor
                 return write(ledger)
 
         return await self.loop.run_in_executor(self._importers, work)
@@ -210,7 +211,7 @@ class ServerState:
     async def check_ready(self) -> None:
         """Take a turn and begin a write, and check the space on the disk. Raises Busy or StorageError."""
         self.check_in_place()
-        await self.carry_out([])
+        await self.carry_out([], None)
         if not self._own.store.is_local:
             return  # the database server watches its own disk
         free = shutil.disk_usage(self._own.store.path.parent).free
@@ -309,7 +310,7 @@ class ServerState:
         names = sorted(self.auth.used)
         self.auth.used.clear()
         try:
-            await self.carry_out([NoteUse(name) for name in names])
+            await self.carry_out([NoteUse(name) for name in names], None)
         except WalletError as error:
             log("note_use_failed", code=error.code)
 

@@ -9,6 +9,7 @@ does not affect the other commands of the batch. The shape is that of TigerBeetl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Any
 
 from wallet_cli.domain.commands import (
@@ -59,16 +60,23 @@ def refusals_of(command: type[Single]) -> Refusals:
     return rule.refusals if rule.while_restoring else (*rule.refusals, RestoreConflict)
 
 
-def execute(state: State, commands: Iterable[Command], now_us: int) -> list[Result]:
+def execute(
+    state: State, commands: Iterable[Command], now_us: int, actors: Iterable[str | None] | None = None
+) -> list[Result]:
     """Decide the commands in order, each on the state after the previous one.
 
-    `now_us` is the time of the turn, in microseconds since 1970. Afterwards `state.changes` has what to write. A
-    refused request raises nothing.
+    `now_us` is the time of the turn, in microseconds since 1970; `actors` has who gave each command, where that is
+    known. Afterwards `state.changes` has what to write. A refused request raises nothing.
     """
-    return [
-        _atomic(state, command, now_us) if isinstance(command, Atomic) else _decide(state, command, now_us)
-        for command in commands
-    ]
+    state.now_us = now_us
+    results: list[Result] = []
+    for command, actor in zip(commands, repeat(None) if actors is None else actors, strict=False):
+        state.actor = actor
+        if isinstance(command, Atomic):
+            results.append(_atomic(state, command, now_us))
+        else:
+            results.append(_decide(state, command, now_us))
+    return results
 
 
 def _decide(state: State, command: Single, now_us: int) -> Decision:

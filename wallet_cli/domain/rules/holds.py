@@ -11,13 +11,14 @@ hold. Otherwise a hold could end before its capture, or before it was placed.
 from __future__ import annotations
 
 from wallet_cli import errors
+from wallet_cli.domain import events
 from wallet_cli.domain.commands import Applied, CaptureHold, PlaceHold, Refusal, Replayed, VoidHold
 from wallet_cli.domain.model import ACTIVE, CAPTURED, CLOSED, EXPIRED, OPEN, VOIDED, Hold, Transaction
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.clocks import clock_refused
 from wallet_cli.domain.rules.postings import debit_refused, spending_refused
-from wallet_cli.domain.rules.rule import Rule
+from wallet_cli.domain.rules.rule import Rule, Touched
 from wallet_cli.domain.rules.state import State
 
 
@@ -52,6 +53,7 @@ def place(state: State, command: PlaceHold, now_us: int) -> Applied | Replayed |
     hold = Hold(wallet_id, wallet.hold_count + 1, amount, 0, OPEN, at_us, at_us + lasts_us, None, note, key)
     state.keep_wallet(wallet._replace(held=wallet.held + amount, hold_count=hold.number))
     state.keep_hold(hold)
+    _record(state, hold, "hold placed")
     return Applied(hold)
 
 
@@ -95,6 +97,7 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
     wallet = state.wallets[wallet_id]
     state.keep_wallet(wallet._replace(held=wallet.held - amount - released))
     state.keep_hold(captured)
+    _record(state, captured, "hold captured")
     return Applied(transaction)
 
 
@@ -114,7 +117,12 @@ def void(state: State, command: VoidHold, now_us: int) -> Applied | Replayed | R
     voided = hold._replace(status=VOIDED, ended_at_us=max(at_us, hold.created_at_us))
     state.keep_wallet(wallet._replace(held=wallet.held - hold.remaining))
     state.keep_hold(voided)
+    _record(state, voided, "hold voided")
     return Applied(voided)
+
+
+def _record(state: State, hold: Hold, what: str) -> None:
+    state.record((events.WALLET, hold.wallet_id), what, {"hold": events.of_hold(hold)})
 
 
 def _time_for(state: State, hold: Hold, now_us: int) -> int:
@@ -149,6 +157,21 @@ def _same_capture(prior: Transaction | Hold, command: CaptureHold) -> bool:
     )
 
 
+def _place_touches(command: PlaceHold, touched: Touched) -> None:
+    touched.wallet(command.wallet_id, command.key)
+    touched.events_of_wallet(command.wallet_id)
+
+
+def _capture_touches(command: CaptureHold, touched: Touched) -> None:
+    touched.hold(command.wallet_id, command.number, command.key)
+    touched.events_of_wallet(command.wallet_id)
+
+
+def _void_touches(command: VoidHold, touched: Touched) -> None:
+    touched.hold(command.wallet_id, command.number)
+    touched.events_of_wallet(command.wallet_id)
+
+
 _TAKES = (
     errors.KeyReused, errors.WalletNotActive, errors.InvalidInput, errors.StorageError, errors.InsufficientFunds,
 )  # fmt: skip
@@ -156,15 +179,14 @@ _TAKES = (
 
 RULES = (
     Rule(
-        PlaceHold, place, lambda command, touched: touched.wallet(command.wallet_id, command.key),
-        (errors.WalletNotFound, errors.LimitExceeded, *_TAKES),
+        PlaceHold, place, _place_touches, (errors.WalletNotFound, errors.LimitExceeded, *_TAKES),
     ),
     Rule(
-        CaptureHold, capture, lambda command, touched: touched.hold(command.wallet_id, command.number, command.key),
+        CaptureHold, capture, _capture_touches,
         (errors.HoldNotFound, errors.HoldNotOpen, errors.CaptureExceedsHold, errors.BalanceOverflow, *_TAKES),
     ),
     Rule(
-        VoidHold, void, lambda command, touched: touched.hold(command.wallet_id, command.number),
+        VoidHold, void, _void_touches,
         (errors.HoldNotFound, errors.WalletNotActive, errors.HoldNotOpen),
     ),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wallet_cli import errors
+from wallet_cli.domain import events
 from wallet_cli.domain.commands import Applied, Post, Refusal, Replayed, Reverse, Transfer
 from wallet_cli.domain.model import ACTIVE, Hold, Transaction, Wallet
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR
@@ -56,7 +57,9 @@ def _reset_time(state: State, command: Post, now_us: int) -> Applied | Refusal:
     if wrong is not None:
         return Refusal(wrong)
     # After this point the transaction is certain.
-    return Applied(state.append(last, True, command.amount, now_us, command.note, key, command.meta, forced=True))
+    made = state.append(last, True, command.amount, now_us, command.note, key, command.meta, forced=True)
+    _record_forced(state, made)
+    return Applied(made)
 
 
 def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed | Refusal:
@@ -144,7 +147,14 @@ def reverse(state: State, command: Reverse, now_us: int) -> Applied | Replayed |
         made.append(
             state.append(last, is_credit, amount, at_us, note, own_key, meta, peer_id, peer_seq, reverses, forced=force)
         )
+        if force:
+            _record_forced(state, made[-1])
     return Applied(made[0])
+
+
+def _record_forced(state: State, made: Transaction) -> None:
+    """An operator went past a rule: this is told with what is not usual, and not only by the transaction."""
+    state.record((events.WALLET, made.wallet_id), "forced", {"transaction": {"seq": made.seq}})
 
 
 def credit_refused(wallet: Wallet, last: Transaction, amount: int) -> errors.WalletError | None:
@@ -254,6 +264,7 @@ def _post_touches(command: Post, touched: Touched) -> None:
         touched.keys.append((wallet_id, key))
     if command.resets_time:
         touched.resets.append(command.wallet_id)
+        touched.events_of_wallet(command.wallet_id)
 
 
 def _transfer_touches(command: Transfer, touched: Touched) -> None:
@@ -266,6 +277,8 @@ def _transfer_touches(command: Transfer, touched: Touched) -> None:
 def _reverse_touches(command: Reverse, touched: Touched) -> None:
     touched.wallet(command.wallet_id, command.key)
     touched.originals.append((command.wallet_id, command.seq))
+    if command.force:
+        touched.forced.add((command.wallet_id, command.seq))
 
 
 _MOVES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wallet_cli.domain import events
 from wallet_cli.domain.commands import (
     SAME,
     AddApiKey,
@@ -16,7 +17,7 @@ from wallet_cli.domain.commands import (
     SetLimits,
     SetStatus,
 )
-from wallet_cli.domain.model import ACTIVE, CLOSED, ApiKey, LedgerSetting, User, Wallet
+from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN, ApiKey, LedgerSetting, User, Wallet
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.clocks import clock_refused
@@ -75,6 +76,8 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
         return Refusal(wrong)
     # After this point the user is certain.
     state.make_user(user)
+    if id_ is None:  # an export has its events too
+        state.record((events.USER, user.id), "registered", {"user": events.of_user(user)})
     return Applied(user)
 
 
@@ -129,6 +132,8 @@ def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Rep
         return Refusal(error)
     # After this point the wallet is certain.
     state.make_wallet(wallet)
+    if id_ is None:
+        _record(state, wallet, "opened")
     return Applied(wallet)
 
 
@@ -150,6 +155,7 @@ def set_status(state: State, command: SetStatus, now_us: int) -> Applied | Refus
     state.free_expired(wallet_id)
     changed = state.wallets[wallet_id]._replace(status=status)
     state.keep_wallet(changed)
+    _record(state, changed, STATUS_SET[status])
     return _changed(state, changed)
 
 
@@ -181,6 +187,7 @@ def set_limits(state: State, command: SetLimits, now_us: int) -> Applied | Refus
     # After this point the change is certain.
     if changed != wallet:
         state.keep_wallet(changed)
+        _record(state, changed, "limits set")
     return _changed(state, changed)
 
 
@@ -190,14 +197,16 @@ def admit(state: State, command: AddApiKey, now_us: int) -> Applied | Refusal:
     wrong = clock_refused(state, now_us)
     if wrong is not None:
         return Refusal(wrong)
-    return _keep(state, ApiKey(command.name, command.key_hash, command.read_only, now_us, None, None))
+    return _keep(state, ApiKey(command.name, command.key_hash, command.read_only, now_us, None, None), "key made")
 
 
 def revoke(state: State, command: RevokeApiKey, now_us: int) -> Applied | Refusal:
     known = state.operators.get(command.name)
     if known is None:
         return Refusal(_no_key(command.name))
-    return _keep(state, known if known.revoked_at_us is not None else known._replace(revoked_at_us=now_us))
+    if known.revoked_at_us is not None:
+        return _keep(state, known)
+    return _keep(state, known._replace(revoked_at_us=now_us), "key revoked")
 
 
 def note_use(state: State, command: NoteUse, now_us: int) -> Applied | Refusal:
@@ -211,11 +220,26 @@ def set_ledger(state: State, command: SetLedger, now_us: int) -> Applied:  # noq
     """Earlier transactions stay as they are: a new time zone or minimum decides only later ones."""
     setting = LedgerSetting(*command)
     state.changes.append(setting)
+    facts = state.facts._replace(**{setting.name: setting.value})
+    if facts != state.facts:
+        state.facts = facts
+        state.record(events.OF_LEDGER, "settings set", {"ledger": events.of_settings(facts)})
     return Applied(setting)
 
 
-def _keep(state: State, operator: ApiKey) -> Applied:
+STATUS_SET = {ACTIVE: "unfrozen", FROZEN: "frozen", CLOSED: "closed"}
+"""What it is called to set a status."""
+
+
+def _record(state: State, wallet: Wallet, what: str) -> None:
+    state.record((events.WALLET, wallet.id), what, {"wallet": events.of_wallet(wallet)})
+
+
+def _keep(state: State, operator: ApiKey, what: str | None = None) -> Applied:
+    """Write an operator key; `what` was done to it, unless only its use is noted."""
     state.keep_operator(operator)
+    if what is not None:
+        state.record(events.OF_LEDGER, what, {"key": events.of_key(operator)})
     return Applied(operator)
 
 
@@ -266,18 +290,30 @@ def _open_touches(command: OpenWallet, touched: Touched) -> None:
         touched.wallet_keys.append((command.user_id, command.key))
 
 
+def _status_touches(command: SetStatus, touched: Touched) -> None:
+    touched.wallet(command.wallet_id)
+    touched.events_of_wallet(command.wallet_id)
+
+
 def _limits_touches(command: SetLimits, touched: Touched) -> None:
     touched.wallet(command.wallet_id)
+    touched.events_of_wallet(command.wallet_id)
     touched.days.append(command.wallet_id)
 
 
-def _operator_touches(command: AddApiKey | RevokeApiKey | NoteUse, touched: Touched) -> None:
+def _use_touches(command: AddApiKey | RevokeApiKey | NoteUse, touched: Touched) -> None:
     touched.creating = True
     touched.operators.append(command.name)
 
 
+def _operator_touches(command: AddApiKey | RevokeApiKey, touched: Touched) -> None:
+    _use_touches(command, touched)
+    touched.recorded.add(events.OF_LEDGER)
+
+
 def _setting_touches(command: SetLedger, touched: Touched) -> None:  # noqa: ARG001
     touched.creating = True
+    touched.recorded.add(events.OF_LEDGER)
 
 
 RULES = (
@@ -290,12 +326,11 @@ RULES = (
         (UserNotFound, KeyReused, WalletExists, RestoreConflict, StorageError, InvalidInput), while_restoring=True,
     ),
     Rule(
-        SetStatus, set_status, lambda command, touched: touched.wallet(command.wallet_id),
-        (WalletNotFound, WalletNotActive, WalletNotEmpty),
+        SetStatus, set_status, _status_touches, (WalletNotFound, WalletNotActive, WalletNotEmpty),
     ),
     Rule(SetLimits, set_limits, _limits_touches, (WalletNotFound, WalletNotActive, InvalidInput)),
     Rule(AddApiKey, admit, _operator_touches, (KeyExists, StorageError), while_restoring=True),
     Rule(RevokeApiKey, revoke, _operator_touches, (KeyNotFound,), while_restoring=True),
-    Rule(NoteUse, note_use, _operator_touches, (KeyNotFound,), while_restoring=True),
+    Rule(NoteUse, note_use, _use_touches, (KeyNotFound,), while_restoring=True),
     Rule(SetLedger, set_ledger, _setting_touches, ()),
 )  # fmt: skip

@@ -9,18 +9,20 @@ replayed, so an interrupted import can be run again.
 from __future__ import annotations
 
 from wallet_cli import errors
+from wallet_cli.domain import events
 from wallet_cli.domain.commands import (
     Applied,
     EndRestore,
     Refusal,
     Replayed,
+    RestoreEvent,
     RestoreHold,
     RestoreState,
     RestoreTransaction,
     Restoring,
 )
-from wallet_cli.domain.ids import format_hold_id, format_transaction_id
-from wallet_cli.domain.model import OPEN, Transaction
+from wallet_cli.domain.ids import format_hold_id, format_transaction_id, format_wallet_id
+from wallet_cli.domain.model import OPEN, Event, Transaction
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.clocks import RESET_KEY
@@ -33,7 +35,7 @@ WHERE = "import the whole export, in its order, into a new ledger: wallet --db N
 def restore_transaction(state: State, command: RestoreTransaction, now_us: int) -> Applied | Replayed | Refusal:
     (
         wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced,
-        user_key, balance,
+        user_key, actor, balance,
     ) = command  # fmt: skip
     wallet = state.wallets.get(wallet_id)
     if wallet is None:
@@ -66,6 +68,7 @@ def restore_transaction(state: State, command: RestoreTransaction, now_us: int) 
     if wrong is not None:
         return Refusal(wrong)
     # After this point the transaction is certain.
+    state.actor = actor
     transaction = state.append(
         last, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced, user_key
     )
@@ -96,6 +99,35 @@ def restore_hold(state: State, command: RestoreHold, now_us: int) -> Applied | R
     return Applied(hold)
 
 
+def restore_event(state: State, command: RestoreEvent, now_us: int) -> Applied | Replayed | Refusal:  # noqa: ARG001
+    event = command.event
+    subject = (event.kind, event.subject_id)
+    there = state.users if event.kind == events.USER else state.wallets
+    if event.subject_id not in there:
+        return Refusal(_conflict(f"there is no {_named(event)}, of which there is an event"))
+    last = state.events.get(subject)
+    number = 0 if last is None else last.number
+    if event.number <= number:
+        known = state.past_events.get(event[:3])
+        if known == event:
+            return Replayed(known)
+        return Refusal(_conflict(f"event {event.number} of {_named(event)} exists, with other contents"))
+    if event.number != number + 1:
+        return Refusal(_conflict(f"event {number + 1} of {_named(event)} must come first"))
+    if events.hashed(event, last) != event:
+        return Refusal(_conflict(f"the hash of event {event.number} of {_named(event)} is wrong"))
+    wrong = may_restore(state)
+    if wrong is not None:
+        return Refusal(wrong)
+    # After this point the event is certain.
+    state.add_event(event)
+    return Applied(event)
+
+
+def _named(event: Event) -> str:
+    return f"user {event.subject_id}" if event.kind == events.USER else f"wallet {format_wallet_id(event.subject_id)}"
+
+
 def restore_state(state: State, command: RestoreState, now_us: int) -> Applied | Replayed | Refusal:  # noqa: ARG001
     wallet_id, transactions, hash_, status, own_minimum, maximum, daily_debit = command
     wallet = state.wallets.get(wallet_id)
@@ -123,13 +155,23 @@ def restore_state(state: State, command: RestoreState, now_us: int) -> Applied |
 
 
 def end_restore(state: State, command: EndRestore, now_us: int) -> Applied | Replayed | Refusal:  # noqa: ARG001
-    """Let the ledger take writes. Everything that its rows refer to must be there."""
+    """Let the ledger take writes. Everything that its rows refer to must be there.
+
+    The rows of an export from before events are recorded as they are now.
+    """
     if not state.restoring:
         return Replayed(Restoring(False))
     if state.fault is not None:
         return Refusal(_conflict(f"this export contradicts itself: {_contradiction(*state.fault)}"))
     state.set_restoring(False)
+    for subject, rows in state.unrecorded:
+        state.record(subject, ADOPTED, rows)
+    state.record(events.OF_LEDGER, "restored", {})
     return Applied(Restoring(False))
+
+
+ADOPTED = "adopted"
+"""What an event is called that has rows as they were when events began."""
 
 
 def may_restore(state: State) -> errors.RestoreConflict | None:
@@ -155,6 +197,8 @@ def incomplete() -> errors.RestoreConflict:
 
 def _contradiction(what: str, place: tuple[int, ...]) -> str:
     """Which row contradicts others, in words; `what` is one of the checks of storage/sql.py WRONG."""
+    if what == "events":
+        return f"{events.KINDS[place[0]]} {place[1]} does not agree with its events"
     if what == "wallets":
         return f"wallet w{place[0]} and its holds do not agree"
     if what in ("holds", "captured"):
@@ -177,6 +221,17 @@ def _transaction_touches(command: RestoreTransaction, touched: Touched) -> None:
     touched.transactions.append((command.wallet_id, command.seq))
 
 
+def _event_touches(command: RestoreEvent, touched: Touched) -> None:
+    event = command.event
+    if event.kind == events.WALLET:
+        touched.wallet(event.subject_id)
+    else:
+        touched.creating = True
+        touched.users.append(event.subject_id)
+    touched.recorded.add((event.kind, event.subject_id))
+    touched.past_events.append(event[:3])
+
+
 def _state_touches(command: RestoreState, touched: Touched) -> None:
     touched.wallet(command.wallet_id)
     touched.days.append(command.wallet_id)
@@ -184,6 +239,7 @@ def _state_touches(command: RestoreState, touched: Touched) -> None:
 
 def _end_touches(command: EndRestore, touched: Touched) -> None:  # noqa: ARG001
     touched.creating = touched.contradictions = True
+    touched.recorded.add(events.OF_LEDGER)
 
 
 RULES = (
@@ -200,6 +256,7 @@ RULES = (
         lambda command, touched: touched.hold(command.hold.wallet_id, command.hold.number, command.hold.key),
         (errors.WalletNotFound, errors.RestoreConflict, errors.KeyReused), while_restoring=True,
     ),
+    Rule(RestoreEvent, restore_event, _event_touches, (errors.RestoreConflict,), while_restoring=True),
     Rule(
         RestoreState, restore_state, _state_touches, (errors.WalletNotFound, errors.RestoreConflict),
         while_restoring=True,

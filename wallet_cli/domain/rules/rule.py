@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from wallet_cli.domain.commands import Applied, Refusal, Replayed
+from wallet_cli.domain.events import WALLET, Subject
 from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import WalletError
 
@@ -21,24 +22,28 @@ class Touched:
     """What a batch touches: the wallets to lock, and what to read before the batch is decided.
 
     `wallets` are read by id, with the last transaction of each, and `keys` by wallet id and key. `originals` are
-    transactions to reverse, each with the other leg and what was reversed of it; `transfers` what has a key (wallet id,
+    transactions to reverse, each with the other leg and what was reversed of it; `forced` are those of them
+    that are reversed with force, which is recorded; `transfers` what has a key (wallet id,
     key, whether it is a user's), with the other leg; `transactions` and `holds` what may be in a place. `days` are
     wallets whose debits of the day count even without a daily limit, `resets` those whose time is reset. Users are read
     by id (`users`), number (`phones`) and key (`user_keys`), wallets by owner and type (`owned`) or key
     (`wallet_keys`), operators by name. `next_user` and `next_wallet` ask for the next id, `contradictions` whether the
-    rows of an imported ledger agree. `creating`: the batch creates or changes something that belongs to no wallet.
-    rows of a restored ledger agree. `creating`: something is made or changed that is no wallet's.
+    rows of an imported ledger agree. `recorded` are those of which events are recorded, `past_events` places where
+    events may be. `creating`: the batch creates or changes something that belongs to no wallet.
     """
 
     def __init__(self) -> None:
         self.wallets: set[int] = set()
         self.keys: list[tuple[int, str]] = []
         self.originals: list[Place] = []
+        self.forced: set[Place] = set()
         self.transfers: list[tuple[int, str, bool]] = []
         self.transactions: list[Place] = []
         self.holds: list[Place] = []
         self.days: list[int] = []
         self.resets: list[int] = []
+        self.recorded: set[Subject] = set()
+        self.past_events: list[tuple[int, int, int]] = []
         self.creating = False
         self.users: list[int] = []
         self.phones: list[str] = []
@@ -58,6 +63,10 @@ class Touched:
         """A hold, its wallet, and what has this key in the wallet, if one is given."""
         self.wallet(wallet_id, key)
         self.holds.append((wallet_id, number))
+
+    def events_of_wallet(self, wallet_id: int) -> None:
+        """The last event of a wallet, to which another one is added."""
+        self.recorded.add((WALLET, wallet_id))
 
 
 class Rule(Generic[C]):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from wallet_cli.domain import hash_chain
+from wallet_cli.domain import events, hash_chain
 from wallet_cli.domain.commands import Change, Restoring
-from wallet_cli.domain.model import EXPIRED, ApiKey, Hold, Policy, Transaction, User, Wallet
+from wallet_cli.domain.model import EXPIRED, ApiKey, Event, Hold, LedgerFacts, Policy, Transaction, User, Wallet
 
 _NOTHING: Any = object()
 
@@ -24,8 +24,11 @@ class State:
     last transaction. `reversed` is how much of a transaction has been reversed. `restoring`: an export is being
     imported into the ledger; `empty`: the ledger has no users and wallets; `fault`: if a batch asks, what contradicts
     what between the rows of an imported ledger, and where. `clock_doubt` is what contradicts the turn's clock, in
-    words, and the time that it says. `resets` is how often the time of a wallet was reset. `changes` is what the rules
-    created and changed, in order, for the store to write.
+    words, and the time that it says. `resets` is how often the time of a wallet was reset. `events` has the last event
+    of each subject of which the batch records one, `past_events` those that it names by their place. `facts` is what
+    the ledger keeps about itself; `unrecorded`: if a batch asks, what an older export has without events. `actor` and
+    `now_us` are who gave the present command, and when. `changes` is what the rules created and changed, in order, for
+    the store to write.
     """
 
     def __init__(self, policy: Policy, next_user_id: int = 1, next_wallet_id: int = 1) -> None:
@@ -51,6 +54,12 @@ class State:
         self.fault: tuple[str, tuple[int, ...]] | None = None
         self.clock_doubt: tuple[str, int] | None = None
         self.resets: dict[int, int] = {}
+        self.events: dict[events.Subject, Event] = {}
+        self.past_events: dict[tuple[int, int, int], Event] = {}
+        self.unrecorded: Sequence[tuple[events.Subject, events.Rows]] = ()
+        self.facts = LedgerFacts()
+        self.actor: str | None = None
+        self.now_us = 0
         self.changes: list[Change] = []
         self._undo: list[tuple[dict[Any, Any], Hashable, Any]] | None = None
         """What a group has changed so far, newest last: mapping, key, and the value before."""
@@ -109,6 +118,14 @@ class State:
         self.restoring = active
         self.changes.append(Restoring(active))
 
+    def record(self, subject: events.Subject, what: str, details: events.Rows) -> None:
+        """Add the event that follows the last one of its subject."""
+        self.add_event(events.follow(self.events.get(subject), subject, self.now_us, self.actor, what, details))
+
+    def add_event(self, event: Event) -> None:
+        self._put(self.events, (event.kind, event.subject_id), event)
+        self.changes.append(event)
+
     def append(
         self,
         last: Transaction,
@@ -125,7 +142,9 @@ class State:
         forced: bool = False,
         user_key: bool = False,
     ) -> Transaction:
-        """Add the transaction that follows `last`, the last one of its wallet; it has been checked."""
+        """Add the transaction that follows `last`, the last one of its wallet; it has been checked. Who gave the
+        command did it.
+        """
         wallet_id, seq = last.wallet_id, last.seq + 1
         credit_total, debit_total, credit_count = last.credit_total, last.debit_total, last.credit_count
         if is_credit:
@@ -133,10 +152,8 @@ class State:
             credit_count += 1
         else:
             debit_total += amount
-        more = ""
-        rest = (meta, peer_wallet_id, peer_seq, reverses, hold, forced, user_key)
-        if rest != _NO_MORE:
-            more = hash_chain.extras(*rest)
+        rest = (meta, peer_wallet_id, peer_seq, reverses, hold, forced, user_key, self.actor)
+        more = "" if rest == _NO_MORE else hash_chain.extras(*rest)
         canonical = hash_chain.content(
             seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, more
         )
@@ -193,7 +210,8 @@ class State:
         """
         undo: list[tuple[dict[Any, Any], Hashable, Any]] = []
         self._undo = undo
-        ids, restoring, made = (self.next_user_id, self.next_wallet_id), self.restoring, len(self.changes)
+        ids, made = (self.next_user_id, self.next_wallet_id), len(self.changes)
+        restoring, facts = self.restoring, self.facts
 
         def take_back() -> None:
             for mapping, key, before in reversed(undo):
@@ -201,7 +219,8 @@ class State:
                     del mapping[key]
                 else:
                     mapping[key] = before
-            (self.next_user_id, self.next_wallet_id), self.restoring = ids, restoring
+            (self.next_user_id, self.next_wallet_id) = ids
+            self.restoring, self.facts = restoring, facts
             del self.changes[made:]
 
         return take_back
@@ -215,4 +234,4 @@ class State:
         mapping[key] = value
 
 
-_NO_MORE = (None, None, None, None, None, False, False)
+_NO_MORE = (None, None, None, None, None, False, False, None)

@@ -23,6 +23,7 @@ from wallet_cli.domain.commands import (
     Refusal,
     Register,
     Replayed,
+    RestoreEvent,
     RestoreHold,
     RestoreState,
     RestoreTransaction,
@@ -375,6 +376,7 @@ class Run(ImportRun):
             "wallet": self._wallets,
             "hold": self._holds,
             "state": self._states,
+            "event": self._events,
         }
 
     # A batch of each kind.
@@ -387,6 +389,17 @@ class Run(ImportRun):
 
     def _states(self, batch: list[Line]) -> None:
         self._in_wallets(batch, lambda line: records.restored_state(line, self._wallet_of(line)), counted=False)
+
+    def _events(self, batch: list[Line]) -> None:
+        asked: list[tuple[Line, RestoreEvent]] = []
+        for line in batch:
+            try:
+                asked.append((line, records.restored_event(line, self._zone)))
+            except WalletError as error:
+                self._refuse(line, error)
+        for (line, _), result in zip(asked, self._carry_out([each for _, each in asked]), strict=True):
+            if isinstance(result, Refusal):
+                self._refuse(line, result.error)
 
     def _in_wallets(self, batch: list[Line], read: Callable[[Line], Change], *, counted: bool = True) -> None:
         """Run lines about wallets; each wallet is looked up first, or opened if requested."""

@@ -38,7 +38,7 @@ BOM = b"\xef\xbb\xbf"
 
 REQUIRED_COLUMNS = ("wallet", "amount", "kind")
 OPTIONAL_COLUMNS = ("at", "note", "key", "meta")
-RESTORED_COLUMNS = ("id", "balance", "currency", "transfer", "reverses", "hold", "forced", "user_key")
+RESTORED_COLUMNS = ("id", "balance", "currency", "transfer", "reverses", "hold", "forced", "user_key", "actor")
 COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *RESTORED_COLUMNS)
 
 RECORDS: dict[str, frozenset[str]] = {
@@ -56,6 +56,7 @@ RECORDS: dict[str, frozenset[str]] = {
     "state": frozenset(
         {"wallet", "status", "minimum_balance", "maximum_balance", "daily_debit", "transactions", "hash"}
     ),
+    "event": frozenset({"of", "id", "number", "at", "actor", "event", "details", "hash"}),
     "end": frozenset({"records"}),
 }  # fmt: skip
 """The allowed fields of each kind of record."""

@@ -8,7 +8,16 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from wallet_cli.domain.commands import Post, Register, RestoreHold, RestoreState, RestoreTransaction
+from wallet_cli.domain import events
+from wallet_cli.domain.actors import MAX_ACTOR_CHARS
+from wallet_cli.domain.commands import (
+    Post,
+    Register,
+    RestoreEvent,
+    RestoreHold,
+    RestoreState,
+    RestoreTransaction,
+)
 from wallet_cli.domain.ids import (
     check_name,
     check_note,
@@ -18,7 +27,7 @@ from wallet_cli.domain.ids import (
     parse_transaction_id,
 )
 from wallet_cli.domain.metadata import canonical, parse_json
-from wallet_cli.domain.model import ACTIVE, CAPTURED, CLOSED, EXPIRED, FROZEN, OPEN, VOIDED, Hold, Wallet
+from wallet_cli.domain.model import ACTIVE, CAPTURED, CLOSED, EXPIRED, FROZEN, OPEN, VOIDED, Event, Hold, Wallet
 from wallet_cli.domain.money import (
     Currency,
     parse_amount,
@@ -41,6 +50,8 @@ _E164 = r"\+[0-9]{3,40}"
 _REGION = r"[A-Z]{2}"
 _NATIONAL = r"[0-9]{1,40}"
 _HASH = r"[0-9a-f]{64}"
+_ACTOR = rf"[^\x00\ud800-\udfff]{{1,{MAX_ACTOR_CHARS}}}"
+_WHAT = r"[a-z][a-z ]{0,63}"
 IS_CREDIT = {"credit": True, "debit": False}
 
 
@@ -117,6 +128,7 @@ def restored_transaction(line: Line, wallet: Wallet, zone: Zone) -> RestoreTrans
         hold,
         _flag(fields, "forced"),
         _flag(fields, "user_key"),
+        None if fields.get("actor") is None else _matching(fields, "actor", _ACTOR),
         None if "balance" not in fields else parse_balance(amount_text(fields, "balance"), currency),
     )
 
@@ -180,6 +192,25 @@ def restored_state(line: Line, wallet: Wallet) -> RestoreState:
         limit("minimum_balance", parse_minimum),
         limit("maximum_balance", parse_maximum),
         limit("daily_debit", parse_daily_debit),
+    )
+
+
+def restored_event(line: Line, zone: Zone) -> RestoreEvent:
+    fields = line.fields
+    actor, details = text_or_none(fields, "actor"), fields.get("details")
+    if not isinstance(details, dict):
+        raise InvalidInput("details is not an object", hint="get the complete export, unchanged")
+    return RestoreEvent(
+        Event(
+            events.KINDS.index(_one_of(fields, "of", events.KINDS[1:])),
+            _whole(fields, "id"),
+            _whole(fields, "number"),
+            parse_start(text(fields, "at"), zone),
+            None if actor is None else _matching(fields, "actor", _ACTOR),
+            _matching(fields, "event", _WHAT),
+            events.text_of(details),
+            bytes.fromhex(_matching(fields, "hash", _HASH)),
+        )
     )
 
 

@@ -13,7 +13,7 @@ async def create_key(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), NewKey)
     call.query()
     prepared = api_keys.create(body.name, read_only=body.read_only)
-    return Reply(201, "key created; it is shown only this once", await server.run(prepared))
+    return Reply(201, "key created; it is shown only this once", await server.run(prepared, call.caller))
 
 
 async def list_keys(server: ServerState, call: Call) -> Reply:
@@ -24,4 +24,4 @@ async def list_keys(server: ServerState, call: Call) -> Reply:
 async def revoke_key(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), OneKey)
     call.query()
-    return Reply(200, "key revoked", await server.run(api_keys.revoke(body.name)))
+    return Reply(200, "key revoked", await server.run(api_keys.revoke(body.name), call.caller))

@@ -30,9 +30,9 @@ async def create_transactions(server: ServerState, call: Call) -> Reply:
             await pause()
         prepared = await _prepare_all(server, call, batch.transactions, pause)
     if batch.atomic:
-        return await _atomic(server, prepared)
+        return await _atomic(server, call, prepared)
     commands = [item.command for item in prepared if not isinstance(item, WalletError)]
-    results = iter(await server.carry_out(commands) if commands else [])
+    results = iter(await server.carry_out(commands, call.caller) if commands else [])
     answers: list[dict[str, Any]] = []
     async with server.long_work.turn() as pause:
         for item in prepared:
@@ -58,7 +58,7 @@ async def _prepare_all(
     return prepared
 
 
-async def _atomic(server: ServerState, prepared: Sequence[Prepared[Post] | WalletError]) -> Reply:
+async def _atomic(server: ServerState, call: Call, prepared: Sequence[Prepared[Post] | WalletError]) -> Reply:
     """All items or none: the first refusal is the answer, with its `index`."""
     ready: list[Prepared[Post]] = []
     for index, item in enumerate(prepared):
@@ -66,7 +66,7 @@ async def _atomic(server: ServerState, prepared: Sequence[Prepared[Post] | Walle
             item.details["index"] = index
             raise item
         ready.append(item)
-    result = (await server.carry_out([Atomic(tuple(each.command for each in ready))]))[0]
+    result = (await server.carry_out([Atomic(tuple(each.command for each in ready))], call.caller))[0]
     if isinstance(result, Refusal):
         raise result.error
     assert isinstance(result, AppliedAtomic)

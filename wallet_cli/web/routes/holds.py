@@ -21,7 +21,7 @@ async def create_hold(server: ServerState, call: Call) -> Reply:
         note=body.note,
         key=call.key(),
     )
-    return made("hold placed", await server.run(prepared))
+    return made("hold placed", await server.run(prepared, call.caller))
 
 
 async def capture_hold(server: ServerState, call: Call) -> Reply:
@@ -35,13 +35,13 @@ async def capture_hold(server: ServerState, call: Call) -> Reply:
         note=body.note,
         key=call.key(),
     )
-    return made("transaction created", await server.run(prepared))
+    return made("transaction created", await server.run(prepared, call.caller))
 
 
 async def void_hold(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), OneHold)
     call.query()
-    return Reply(200, "hold voided", await server.run(holds.void(server.ledger, parse_hold_id(body.hold))))
+    return Reply(200, "hold voided", await server.run(holds.void(server.ledger, parse_hold_id(body.hold)), call.caller))
 
 
 async def list_holds(server: ServerState, call: Call) -> Reply:

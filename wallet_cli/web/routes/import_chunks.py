@@ -37,7 +37,7 @@ async def import_part(server: ServerState, call: Call) -> Reply:
             raise InvalidInput("the numbers do not match the lines", hint="send one number for each complete line")
         head.prefix = check_key(head.prefix + "1")[:-1]
         work = Part(server, head, lines)
-        answer = await server.write_apart(work.run)
+        answer = await server.write_apart(work.run, call.caller)
     for code, times in work.codes.items():
         server.metrics.refused(code, times)
     return Reply(200, "part done", answer)

@@ -72,7 +72,7 @@ async def import_file(server: ServerState, call: Call) -> Reply:
     kind, body = await call.file(tuple(IMPORTS), MAX_BATCH_BYTES)
     with server.importing():
         work = Import(server, options, body, IMPORTS[kind], written)
-        answer = await server.write_apart(work.run)
+        answer = await server.write_apart(work.run, call.caller)
     for code, times in work.codes.items():
         server.metrics.refused(code, times)
     return Reply(200, _message(options, answer), answer | {"rejects": work.rejects})

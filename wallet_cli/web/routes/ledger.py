@@ -34,6 +34,6 @@ async def set_ledger(server: ServerState, call: Call) -> Reply:
     if not given:
         raise InvalidInput("no setting is given", hint=f"one of {', '.join(LEDGER_SETTINGS)}")
     commands = ledgers.changes(server.ledger, given)
-    for result in await server.carry_out(commands):
+    for result in await server.carry_out(commands, call.caller):
         accepted(result)
     return Reply(200, "ledger set", ledgers.changed(server.ledger, commands))

@@ -31,7 +31,7 @@ FILTERS = ("from", "to", "kind", "min", "max", "text", "key")
 async def create_transaction(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), NewTransaction)
     call.query()
-    return made("transaction created", await server.run(prepare(server, call.caller, body, call.key())))
+    return made("transaction created", await server.run(prepare(server, call.caller, body, call.key()), call.caller))
 
 
 def prepare(server: ServerState, caller: Caller, body: NewTransaction, key: str | None) -> Prepared[Post]:
@@ -75,7 +75,7 @@ async def create_transfer(server: ServerState, call: Call) -> Reply:
         meta=meta_of(body.meta),
         by_user=call.caller.is_user,
     )
-    return made("transfer done", await server.run(prepared))
+    return made("transfer done", await server.run(prepared, call.caller))
 
 
 async def reverse_transaction(server: ServerState, call: Call) -> Reply:
@@ -90,7 +90,7 @@ async def reverse_transaction(server: ServerState, call: Call) -> Reply:
         force=body.force,
         meta=meta_of(body.meta),
     )
-    return made("transaction created", await server.run(prepared))
+    return made("transaction created", await server.run(prepared, call.caller))
 
 
 async def get_transaction(server: ServerState, call: Call) -> Reply:

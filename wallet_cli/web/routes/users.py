@@ -18,7 +18,7 @@ async def create_user(server: ServerState, call: Call) -> Reply:
     call.query()
     ledger = as_told(server.ledger, phone_region=body.phone_region)
     prepared = users.register(ledger, body.phone_number, body.name, call.key())
-    return made("user registered", await server.run(prepared))
+    return made("user registered", await server.run(prepared, call.caller))
 
 
 async def list_users(server: ServerState, call: Call) -> Reply:

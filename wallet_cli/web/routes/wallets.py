@@ -16,7 +16,7 @@ async def create_wallet(server: ServerState, call: Call) -> Reply:
     call.query()
     name = WalletName(UserId(body.user_id), parse_type(body.type))
     prepared = wallets.create(server.ledger, name, body.currency, body.minimum_balance, call.key())
-    return made("wallet created", await server.run(prepared))
+    return made("wallet created", await server.run(prepared, call.caller))
 
 
 async def get_wallet(server: ServerState, call: Call) -> Reply:
@@ -53,7 +53,7 @@ async def _set_status(server: ServerState, call: Call, status: str, message: str
     body = decode(await call.body(), OneWallet)
     call.query()
     prepared = wallets.set_status(server.ledger, OwnedWallet(body.wallet_id, body.user_id), status)
-    return Reply(200, message, await server.run(prepared))
+    return Reply(200, message, await server.run(prepared, call.caller))
 
 
 async def set_limits(server: ServerState, call: Call) -> Reply:
@@ -61,4 +61,4 @@ async def set_limits(server: ServerState, call: Call) -> Reply:
     call.query()
     ref = OwnedWallet(body.wallet_id, body.user_id)
     limits = map(limit_text, (body.minimum_balance, body.maximum_balance, body.daily_debit))
-    return Reply(200, "limits set", await server.run(wallets.set_limits(server.ledger, ref, *limits)))
+    return Reply(200, "limits set", await server.run(wallets.set_limits(server.ledger, ref, *limits), call.caller))
