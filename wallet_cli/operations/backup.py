@@ -14,17 +14,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import apsw
+
+from wallet_cli.domain.events import OF_LEDGER, follow
 from wallet_cli.domain.purpose import Purpose
-from wallet_cli.engine.executor import Executor
+from wallet_cli.engine.executor import Executor, system_us
 from wallet_cli.engine.turns import open_write_lock
 from wallet_cli.engine.write_lock import Time
 from wallet_cli.errors import Busy, Damaged, InvalidInput, LedgerNotFound, StorageError, hint_of, shown_url
 from wallet_cli.operations import last_checks
 from wallet_cli.operations.answers import Answer
-from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, chosen_policy, open_ledger
+from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, chosen_policy, open_ledger, terminal_actor
 from wallet_cli.operations.verification import verify
 from wallet_cli.settings import Settings
 from wallet_cli.storage import sql
@@ -195,7 +199,8 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
                     before = _kept(path, kept, copy, notify, watch, other=other)
                 time_us = lock.forget()
                 try:
-                    back_up(copy, path, watch=lambda done, total: watch("restoring", done, total))
+                    recorded = partial(_record, actor=terminal_actor(), file=backup_path.name)
+                    back_up(copy, path, watch=lambda done, total: watch("restoring", done, total), change=recorded)
                 except BaseException:
                     if kept is not None and not os.path.lexists(path):
                         _rename(kept, path)  # it was kept as it was
@@ -212,6 +217,17 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
         "transactions": found["transactions"],
         "transactions_kept": before,
     }
+
+
+def _record(connection: apsw.Connection, actor: str, file: str) -> None:
+    """Add the event of the restore to the restored ledger. One of an older schema has none."""
+    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+    if version != sql.SCHEMA_VERSION:
+        return
+    last = sql.to_event(connection.execute(sql.last_events(1), OF_LEDGER).fetchall()[0])
+    event = follow(last, OF_LEDGER, system_us(), actor, "restored", {"file": {"name": file}})
+    connection.execute(sql.INSERT_EVENT, event)
+    connection.execute(sql.COUNT_CHANGE)
 
 
 def _kept(path: Path, target: Path, backup: SqliteStore, notify: Notify, watch: Watch, *, other: bool) -> int | None:

@@ -219,7 +219,7 @@ def open_ledger(
             store.check_whole()
         check_last_commit(store, last_commit, str(path))
         store.last_commit = lock.last_commit
-        executor = Executor(store, lock, chosen_policy(settings), timeout_s, actor=_terminal(purpose))
+        executor = Executor(store, lock, chosen_policy(settings), timeout_s, actor=_actor_for(purpose))
         yield Ledger(settings, store, executor)
     finally:
         store.close()
@@ -227,10 +227,12 @@ def open_ledger(
             _cut_log(path, notify)
 
 
-def _terminal(purpose: Purpose) -> str | None:
-    """The actor of a command, for a ledger that may be written: what the system says, and not the environment."""
-    if purpose is Purpose.READ:
-        return None
+def _actor_for(purpose: Purpose) -> str | None:
+    return None if purpose is Purpose.READ else terminal_actor()
+
+
+def terminal_actor() -> str:
+    """Who runs this command, as the system says, and not the environment (domain/actors.py)."""
     try:
         import pwd
 
@@ -268,7 +270,7 @@ def _on_server(settings: Settings, notify: Callable[[str], None], purpose: Purpo
         store.prepare(purpose, notify, lambda: first_settings(settings, notify))
         if not arriving:
             store.check_whole()
-        executor = Executor(store, RowLocks(), chosen_policy(settings), timeout_s, actor=_terminal(purpose))
+        executor = Executor(store, RowLocks(), chosen_policy(settings), timeout_s, actor=_actor_for(purpose))
         yield Ledger(settings, store, executor)
     finally:
         store.close()

@@ -24,6 +24,7 @@ TypeName = str
 WalletName = str
 TransactionId = str
 HoldId = str
+EventId = str
 KeyName = str
 Uuid = str
 Code = str
@@ -38,6 +39,7 @@ MovementKind = Literal[
 ]  # operations/statements.py KINDS
 WalletStatus = Literal["active", "frozen", "closed"]
 Via = Literal["key", "token", "terminal", "import", "no-auth"]
+EventSubject = Literal["ledger", "user", "wallet"]
 Unit = Literal["day", "week", "month"]
 HoldStatus = Literal["open", "captured", "voided", "expired"]
 
@@ -109,6 +111,20 @@ class Entry(Transaction):
 
     wallet: NotRequired[Annotated[WalletName, "Where it is of all wallets."]]
     name: NotRequired[Annotated[str | None, "The owner's, there."]]
+
+
+class Event(TypedDict):
+    """Something that was done to a user, a wallet, a hold, an operator key, or the ledger itself."""
+
+    id: EventId
+    at: Time
+    event: Annotated[str, "What was done, in words."]
+    of: Annotated[EventSubject, "What it is about. Holds belong to wallets, operator keys to the ledger."]
+    user_id: Id | None
+    wallet: WalletName | None
+    via: Annotated[Via | None, "How who did it was known. Null: this was not kept then."]
+    actor: Annotated[str | None, "Who did it."]
+    details: Annotated[Details, "What was changed, as it was after that."]
 
 
 class TransactionDetail(Transaction):

@@ -34,6 +34,15 @@ class Place(NamedTuple):
     seq: int
 
 
+class EventPlace(NamedTuple):
+    """The place of an event among all of them: its time in microseconds since 1970, its subject, and its number."""
+
+    at_us: int
+    kind: int
+    subject_id: int
+    number: int
+
+
 AT_ONCE = 64
 """How many accounts or keys one statement looks up at most."""
 
@@ -179,16 +188,13 @@ class Queries(ABC):
             found += self._each(sql.last_events(len(chunk)), list(chain.from_iterable(chunk)), sql.to_event)
         return found
 
-    def events_before(self, subject: Subject, before: int, limit: int) -> Iterator[Event]:
-        """Events of a subject with numbers below `before`, the newest first, at most `limit` (-1: all)."""
-        values = {"kind": subject[0], "subject_id": subject[1], "before": before, "limit": limit}
-        return self._each(sql.EVENTS_BEFORE, values, sql.to_event)
-
-    def events_by_time(self, at_us: int, place: tuple[int, int, int], limit: int) -> Iterator[Event]:
-        """All events before a moment and, in it, before a place, the newest first, at most `limit` (-1: all)."""
-        kind, subject_id, number = place
-        values = {"at_us": at_us, "kind": kind, "subject_id": subject_id, "number": number, "limit": limit}
-        return self._each(sql.EVENTS_BY_TIME, values, sql.to_event)
+    def events_by_time(self, before: EventPlace, limit: int, subject: Subject | None = None) -> Iterator[Event]:
+        """Events before a place, of one subject or of all, the newest first, at most `limit` (-1: all)."""
+        values: dict[str, Any] = {**before._asdict(), "limit": limit}
+        if subject is None:
+            return self._each(sql.EVENTS_BY_TIME, values, sql.to_event)
+        values |= {"of_kind": subject[0], "of_id": subject[1]}
+        return self._each(sql.EVENTS_OF, values, sql.to_event)
 
     def events_in_order(self, kind: int, first: int = 0, last: int = MAX_ID) -> Iterator[Event]:
         """The events of a range of subjects of a kind, in the order of their chains."""

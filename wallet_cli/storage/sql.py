@@ -183,13 +183,13 @@ WALLET_BY_KEY = f"{_WALLET} WHERE w.user_id = :user_id AND w.key = :key"
 # Events (domain/events.py): those of a subject, the newest first, or of all, in the order of their chains.
 EVENT = f"{_EVENT} WHERE e.kind = :kind AND e.subject_id = :subject_id AND e.number = :number"
 ANY_EVENT = "SELECT 1 FROM events e WHERE e.kind > 0 LIMIT 1"
-EVENTS_BEFORE = (
-    f"{_EVENT} WHERE e.kind = :kind AND e.subject_id = :subject_id AND e.number < :before"
-    " ORDER BY e.kind DESC, e.subject_id DESC, e.number DESC LIMIT :limit"
-)
+_EARLIER = "(e.at_us, e.kind, e.subject_id, e.number) < (:at_us, :kind, :subject_id, :number)"
 EVENTS_BY_TIME = (
-    f"{_EVENT} WHERE (e.at_us, e.kind, e.subject_id, e.number) < (:at_us, :kind, :subject_id, :number)"
-    " ORDER BY e.at_us DESC, e.kind DESC, e.subject_id DESC, e.number DESC LIMIT :limit"
+    f"{_EVENT} WHERE {_EARLIER} ORDER BY e.at_us DESC, e.kind DESC, e.subject_id DESC, e.number DESC LIMIT :limit"
+)
+EVENTS_OF = (
+    f"{_EVENT} WHERE e.kind = :of_kind AND e.subject_id = :of_id AND {_EARLIER}"
+    " ORDER BY e.kind DESC, e.subject_id DESC, e.number DESC LIMIT :limit"
 )
 EVENTS_IN_ORDER = (
     f"{_EVENT} WHERE e.kind = :kind AND e.subject_id BETWEEN :first AND :last ORDER BY e.kind, e.subject_id, e.number"

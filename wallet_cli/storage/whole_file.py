@@ -20,12 +20,19 @@ PAGES_A_STEP = 2048
 """How much of a ledger is copied between two progress reports: 8 MiB."""
 
 Check = Callable[[Path], None]
+Change = Callable[[apsw.Connection], None]
+"""Changes a copy before it is complete."""
+
 Watch = Callable[[int, int], None]
 """Called while a ledger is copied: how many pages are done, and the total."""
 
 
 def _unchecked(_: Path) -> None:
     """Checks nothing."""
+
+
+def _unchanged(_: apsw.Connection) -> None:
+    """Changes nothing."""
 
 
 def _unwatched(_done: int, _total: int) -> None:
@@ -81,6 +88,7 @@ def back_up(
     check: Check = _unchecked,
     watch: Watch = _unwatched,
     name: Path | None = None,
+    change: Change = _unchanged,
 ) -> None:
     """Copy a live ledger through SQLite: copying the file itself would miss what is still in the log.
 
@@ -92,6 +100,7 @@ def back_up(
             while not backup.done:
                 backup.step(PAGES_A_STEP)
                 watch(backup.page_count - backup.remaining, backup.page_count)
+        change(copy)
         copy.execute("PRAGMA journal_mode=DELETE")
 
 

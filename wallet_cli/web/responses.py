@@ -49,6 +49,7 @@ VALUES: dict[str, Any] = {
     "TypeName": _text("type1"),
     "WalletName": _text("1/type1", description="Its name, USER/TYPE."),
     "TransactionId": _text("1-17", pattern="^[0-9]+-[0-9]+$"),
+    "EventId": _text("w1-3", pattern="^[luw][0-9]+-[0-9]+$"),
     "HoldId": _text("1-h3", pattern="^[0-9]+-h[0-9]+$"),
     "KeyName": _text("till"),
     "Uuid": _text("5b0ac2f6-9a3e-4f0c-8a52-0c8a37c1b1f0", extra_json_schema={"format": "uuid"}),
