@@ -65,11 +65,13 @@ from wallet_cli.domain.commands import (
     Transfer,
     VoidHold,
 )
+from wallet_cli.domain.events import WALLET, Rows, Subject, hashed, of_wallet
 from wallet_cli.domain.ids import format_hold_id, format_transaction_id, parse_hold_id, parse_transaction_id
 from wallet_cli.domain.model import (
     OPEN,
     Account,
     ApiKey,
+    Event,
     Hold,
     LedgerFacts,
     Policy,
@@ -116,7 +118,8 @@ def limit(text: str) -> int | Same | None:
 
 
 def everything(state: State) -> dict[str, Any]:
-    return copy.deepcopy(vars(state))
+    """All but who gave the last command, and when."""
+    return copy.deepcopy({name: value for name, value in vars(state).items() if name not in ("actor", "now_us")})
 
 
 def _only(found: Iterable[T]) -> T | None:
@@ -133,6 +136,7 @@ class Book:
         self.transactions: dict[int, list[Transaction]] = {}
         self.holds: dict[Place, Hold] = {}
         self.operators: dict[str, ApiKey] = {}
+        self.events: dict[Subject, list[Event]] = {}
         self.restoring = False
         self.server_us: int | None = 0
         self.clock_us: int | None = None
@@ -165,6 +169,21 @@ class Book:
 
     def first_wrong_at_all(self) -> None:
         return None
+
+    def first_unlike_its_events(self) -> None:
+        return None
+
+    def has_events(self) -> bool:
+        return any(kind for kind, _ in self.events)
+
+    def rows_of_events(self) -> list[tuple[Subject, Rows]]:
+        return [((WALLET, wallet.id), {"wallet": of_wallet(wallet)}) for wallet in self.wallets.values()]
+
+    def last_events(self, subjects: Iterable[Subject]) -> list[Event]:
+        return [self.events[subject][-1] for subject in subjects if subject in self.events]
+
+    def event(self, kind: int, subject_id: int, number: int) -> Event | None:
+        return _only(each for each in self.events.get((kind, subject_id), ()) if each.number == number)
 
     def next_user_id(self) -> int:
         return len(self.users) + 1
@@ -245,6 +264,11 @@ class Book:
                 self.users.append(thing)
             elif isinstance(thing, ApiKey):
                 self.operators[thing.name] = thing
+            elif isinstance(thing, Event):
+                chain = self.events.setdefault((thing.kind, thing.subject_id), [])
+                assert thing == hashed(thing, chain[-1] if chain else None)
+                assert thing.number == len(chain) + 1
+                chain.append(thing)
 
     def told(self, result: Result) -> str:
         if isinstance(result, Refusal):

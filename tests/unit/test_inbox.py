@@ -32,9 +32,16 @@ class FakeExecutor:
         self.may_end = threading.Semaphore(0)
         self.threads: set[int] = set()
 
-    def run(self, commands: Sequence[Command], name: str, lock_timeout_s: float | None = None) -> list[Result]:
+    def run(
+        self,
+        commands: Sequence[Command],
+        name: str,
+        lock_timeout_s: float | None = None,
+        actors: Sequence[str | None] | None = None,
+    ) -> list[Result]:
         number = len(self.batches)
         assert name == "a test"
+        assert actors == [None] * len(commands)
         self.batches.append([command.name for command in commands])  # type: ignore[union-attr]
         self.threads.add(threading.get_ident())
         self.begun.release()
@@ -484,13 +491,19 @@ class SteppingAside(FakeExecutor):
         self.may_end.release(1000)
         self.aside: deque[greenlet] = deque()
 
-    def run(self, commands: Sequence[Command], name: str, lock_timeout_s: float | None = None) -> list[Result]:
+    def run(
+        self,
+        commands: Sequence[Command],
+        name: str,
+        lock_timeout_s: float | None = None,
+        actors: Sequence[str | None] | None = None,
+    ) -> list[Result]:
         assert lock_timeout_s is None  # it may wait as long as anybody
         turn = getcurrent()
         self.aside.append(turn)
         assert turn.parent is not None
         turn.parent.switch()
-        return super().run(commands, name, lock_timeout_s)
+        return super().run(commands, name, lock_timeout_s, actors)
 
     def end(self) -> None:
         """Let the turn that is under way end."""

@@ -222,7 +222,7 @@ def test_a_transaction_carries_the_running_totals_of_its_wallet() -> None:
         """
     ).last(1)
     assert last[:10] == (1, 3, True, 5, 105, 30, 2, 3, "note", "k")
-    assert last[11:] == (None, None, None, None, None, False, False)
+    assert last[11:] == (None, None, None, None, None, False, False, None)
     assert (last.balance, last.debit_count) == (75, 1)
 
 
@@ -339,7 +339,9 @@ FIELDS = tuple(field for field in Transaction._fields if field not in ("wallet_i
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_transaction_follows_only_what_came_before_it(field: str) -> None:
     """The wallet is in the first hash of all; every other field, one that is added later too, is in the row's own."""
-    row = Transaction(3, 1, True, 5, 5, 0, 1, 7, "note", "key", bytes(32), '{"a":1}', 4, 5, 6, 7, True, True)
+    row = Transaction(
+        3, 1, True, 5, 5, 0, 1, 7, "note", "key", bytes(32), '{"a":1}', 4, 5, 6, 7, True, True, "key till"
+    )
     assert len(row) == len(Transaction._fields)
     row = row._replace(hash=hash_of(bytes(32), *row[1:10], hash_chain.extras(*row[11:])))
     assert hash_chain.follows(bytes(32), row)

@@ -20,9 +20,11 @@ from unit import (
     test_rules_wallets,
 )
 
-from wallet_cli.domain.commands import EndRestore, OpenWallet, RestoreState, SetLedger, Single
+from wallet_cli.domain.commands import EndRestore, OpenWallet, RestoreEvent, RestoreState, SetLedger, Single
+from wallet_cli.domain.events import WALLET
+from wallet_cli.domain.model import Event
 from wallet_cli.domain.money import Currency
-from wallet_cli.domain.rules import RULES, execute, postings, refusals_of, registry, restoring
+from wallet_cli.domain.rules import RULES, execute, holds, postings, refusals_of, registry, restoring
 from wallet_cli.errors import RestoreConflict
 
 MODULES = (
@@ -53,6 +55,7 @@ def test_each_refusal_that_is_declared_is_met_and_no_other() -> None:
         everything = book.load([EndRestore()], 50)
         everything.restoring, everything.fault = True, ("wallets", (1,))
         execute(everything, [EndRestore()], 50)
+        book.carry_out([RestoreEvent(Event(WALLET, 9, 1, 0, None, "opened", "{}", bytes(32)))], 50)
     assert met == {(command, error) for command, rule in RULES.items() for error in rule.refusals}
 
 
@@ -82,7 +85,12 @@ UNSAID = {
     "a wallet opened with a key": Fault(registry, "_open_touches", "if command.key is not None:", "if False:"),
     "the next wallet": Fault(registry, "_open_touches", "touched.next_wallet = True", "True"),
     "the next user": Fault(registry, "_register_touches", "touched.next_user = True", "True"),
-    "an operator": Fault(registry, "_operator_touches", "touched.operators.append(command.name)", "pass"),
+    "an operator": Fault(registry, "_use_touches", "touched.operators.append(command.name)", "pass"),
+    "the last event of a wallet": Fault(
+        registry, "_status_touches", "touched.events_of_wallet(command.wallet_id)", "pass"
+    ),
+    "the last event, for a hold": Fault(holds, "_place_touches", "touched.events_of_wallet(command.wallet_id)", "pass"),
+    "what is forced": Fault(postings, "_reverse_touches", "if command.force:", "if False:"),
     "what stands in a place": Fault(
         restoring, "_transaction_touches", "touched.transactions.append((command.wallet_id, command.seq))", "pass"
     ),
