@@ -8,7 +8,7 @@ wallet with its holds, or the ledger's settings with its operator keys.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,7 +39,11 @@ class Unlike(NamedTuple):
     reason: str
 
 
-def first_unlike(reader: Queries, wallet_id: int | None = None) -> Unlike | None:
+Right = Callable[[Subject, Event], None]
+"""Told of each subject that agrees, and of its last event."""
+
+
+def first_unlike(reader: Queries, wallet_id: int | None = None, right: Right | None = None) -> Unlike | None:
     """The first that does not agree, in the whole ledger or in one wallet."""
     first, last = (0, MAX_ID) if wallet_id is None else (wallet_id, wallet_id)
     sides = [(WALLET, _wallets(reader, wallet_id))]
@@ -47,9 +51,11 @@ def first_unlike(reader: Queries, wallet_id: int | None = None) -> Unlike | None
         sides = [(LEDGER, _ledger(reader)), (USER, _users(reader)), *sides]
     for kind, rows in sides:
         for subject_id, found, chain in _side_by_side(rows, reader.events_in_order(kind, first, last)):
-            wrong = _compare((kind, subject_id), found, chain)
-            if wrong is not None:
-                return wrong
+            compared = _compare((kind, subject_id), found, chain)
+            if isinstance(compared, Unlike):
+                return compared
+            if right is not None:
+                right((kind, subject_id), compared)
     return None
 
 
@@ -97,7 +103,8 @@ def _side_by_side(
         id_, group = next(groups, (None, iter(())))
 
 
-def _compare(subject: Subject, rows: dict[Of, Any] | None, chain: Iterable[Event]) -> Unlike | None:
+def _compare(subject: Subject, rows: dict[Of, Any] | None, chain: Iterable[Event]) -> Unlike | Event:
+    """The last event of a subject that agrees with it, or what does not."""
     told: dict[Of, Any] = {}
     last: Event | None = None
     for event in chain:
@@ -112,13 +119,13 @@ def _compare(subject: Subject, rows: dict[Of, Any] | None, chain: Iterable[Event
         last = event
     if rows is None:
         return Unlike(subject, None, "it is missing, and has events")
-    if told == rows:
-        return None
-    for of in [*rows, *told]:
+    for of in [*rows, *told] if told != rows else ():
         wrong = _difference(rows.get(of), told.get(of))
         if wrong is not None:
             return Unlike(subject, of, wrong)
-    return None
+    if last is None:
+        return Unlike(subject, None, "it has no event")
+    return last
 
 
 def _difference(row: Mapping[str, Any] | None, told: Mapping[str, Any] | None) -> str | None:
