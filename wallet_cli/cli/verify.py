@@ -48,7 +48,9 @@ def verify(
     """
     if receipt is not None:
         if wallet is not None or against is not None:
-            raise InvalidInput("--receipt is checked by itself: leave the others out", hint="wallet verify --receipt FILE")
+            raise InvalidInput(
+                "--receipt is checked by itself: leave the others out", hint="wallet verify --receipt FILE"
+            )
         return Record(ledger.verify_receipt(receipt), value="transaction")
     if against is None:
         name = None if wallet is None else hand.wallet(wallet)
