@@ -161,6 +161,9 @@ class LedgerApi(Protocol):
     def verify_against(self, seal: str) -> Answer:
         """Check the ledger, and that all in a seal (a file) is still there: as `verify`, and `sealed_at, root`."""
 
+    def verify_receipt(self, receipt: str) -> Answer:
+        """Check a receipt (a file): as `verify_against`, and `transaction, reversed, reversals`."""
+
     def export(self, form: str, wallet: TypedWallet | None = None) -> Iterator[str]:
         """The ledger, or one wallet, as text in parts of many lines."""
 

@@ -200,6 +200,11 @@ class LocalLedger(LedgerApi):
 
         return seals.verify_against(self._ledger, seals.read(seal))
 
+    def verify_receipt(self, receipt: str) -> Answer:
+        from wallet_cli.operations import seals
+
+        return seals.check_receipt(self._ledger, receipt)
+
     def export(self, form: str, wallet: TypedWallet | None = None) -> Iterator[str]:
         from wallet_cli.import_export import exports
 

@@ -727,7 +727,7 @@ UNSAFE = {
     "the old one is opened in the end": Fault(
         moving,
         "_close",
-        "old.store.set_move_state(move_state._replace(state=MOVED, since_us=old.now_us()))",
+        '_mark(old, "moved", move_state._replace(state=MOVED, since_us=old.now_us()))',
         "old.store.set_move_state(MoveState())",
     ),
     "the old one is opened before the new one is": Fault(

@@ -45,11 +45,16 @@ def checker(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     (lines,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     (tmp_path / "check.py").write_text(lines)
 
-    def check(receipt: str, key: str) -> subprocess.CompletedProcess[str]:
-        line = [sys.executable, "-I", tmp_path / "check.py", receipt, key]
+    def check(receipt: str, key: str, ledger: str | None = None) -> subprocess.CompletedProcess[str]:
+        ledger = ledger_id() if ledger is None else ledger
+        line = [sys.executable, "-I", tmp_path / "check.py", receipt, key, ledger]
         return subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
 
     return check
+
+
+def ledger_id() -> str:
+    return str(cli.run("ledger show --json").json["id"])
 
 
 def sealed(run: Run, name: str = "a.seal") -> dict[str, Any]:

@@ -28,22 +28,6 @@ def test_the_roots_are_those_of_the_reference(size: int) -> None:
     assert merkle.root(map(merkle.leaf_hash, LEAVES[:size])).hex() == ROOTS[size]
 
 
-def root_by(leaf: bytes, index: int, size: int, beside: Sequence[bytes]) -> bytes | None:
-    """The root that follows from a leaf's hash and its proof; None for a proof of another form."""
-    if not 0 <= index < size:
-        return None
-    if size == 1:
-        return None if beside else leaf
-    if not beside:
-        return None
-    half = 1 << ((size - 1).bit_length() - 1)
-    if index < half:
-        left = root_by(leaf, index, half, beside[:-1])
-        return None if left is None else merkle.node_hash(left, beside[-1])
-    right = root_by(leaf, index - half, size - half, beside[:-1])
-    return None if right is None else merkle.node_hash(beside[-1], right)
-
-
 def naive(hashes: Sequence[bytes]) -> bytes:
     """Section 2.1, word for word."""
     if len(hashes) <= 1:
@@ -65,15 +49,15 @@ def test_a_stream_has_the_root_of_the_definition(leaves: list[bytes]) -> None:
 @given(hashes, st.data())
 def test_a_proof_leads_to_the_root_and_another_leaf_does_not(leaves: list[bytes], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(leaves) - 1))
-    beside = merkle.proof(leaves, index)
+    beside = merkle.proof(iter(leaves), len(leaves), index)
     true = merkle.root(leaves)
-    assert root_by(leaves[index], index, len(leaves), beside) == true
-    assert root_by(merkle.leaf_hash(b"another"), index, len(leaves), beside) != true
+    assert merkle.root_from(leaves[index], index, len(leaves), beside) == true
+    assert merkle.root_from(merkle.leaf_hash(b"another"), index, len(leaves), beside) != true
     if beside:
-        assert root_by(leaves[index], index, len(leaves), beside[:-1]) != true
-    assert root_by(leaves[index], index, len(leaves), [*beside, true]) != true
+        assert merkle.root_from(leaves[index], index, len(leaves), beside[:-1]) != true
+    assert merkle.root_from(leaves[index], index, len(leaves), [*beside, true]) != true
 
 
 @pytest.mark.parametrize(("index", "size"), [(-1, 3), (3, 3), (0, 0), (5, 2)])
 def test_a_place_outside_of_the_tree_proves_nothing(index: int, size: int) -> None:
-    assert root_by(b"", index, size, []) is None
+    assert merkle.root_from(b"", index, size, []) is None

@@ -33,14 +33,25 @@ def verify(
         str | None,
         typer.Option("--against", metavar="SEAL", help="A seal: what it names is there still.", show_default=False),
     ] = None,
+    receipt: Annotated[
+        str | None,
+        typer.Option("--receipt", metavar="FILE", help="A receipt: what it proves is there still.", show_default=False),
+    ] = None,
 ) -> Record:
     """Reads one snapshot, while others write.
 
     Examples:
         wallet verify
         wallet verify 9886977544
+        wallet verify --receipt receipt.json
         wallet verify -q && echo "the books are right"
     """
+    if receipt is not None:
+        if wallet is not None or against is not None:
+            raise InvalidInput(
+                "--receipt is checked by itself: leave the others out", hint="wallet verify --receipt FILE"
+            )
+        return Record(ledger.verify_receipt(receipt), value="transaction")
     if against is None:
         name = None if wallet is None else hand.wallet(wallet)
         with progress(style, "checking") as bar, telling_how_far(bar, _so_far, BEGINS_ANEW) as watch:

@@ -286,6 +286,8 @@ def _last_checks(ledger_id: str, address: str, *, in_a_file: bool) -> Iterator[F
     ]
     if in_a_file:  # a database has its own backup tools
         asked.append(("backup", last_checks.BACKED_UP, LONG_SINCE_BACKUP_US, "wallet backup FILE"))
+    if last_checks.SEALED in known:  # not everybody needs seals
+        asked.append(("seal", last_checks.SEALED, LONG_SINCE_VERIFIED_US, "wallet seal FILE"))
     for name, what, longest_us, command in asked:
         at_us = known.get(what)
         if at_us is None:

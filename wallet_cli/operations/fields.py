@@ -312,6 +312,9 @@ class Verification(TypedDict):
     transactions: Count
     sealed_at: NotRequired[Annotated[Time, "When the seal was made that it was compared with."]]
     root: NotRequired[Annotated[str, "The root of that seal."]]
+    transaction: NotRequired[Annotated[TransactionId, "What a receipt proves."]]
+    reversed: NotRequired[Annotated[Money, "How much of it was reversed until now."]]
+    reversals: NotRequired[Annotated[list[TransactionId], "What reversed it until now."]]
 
 
 class Seal(TypedDict):
@@ -325,9 +328,18 @@ class Seal(TypedDict):
     holds: NotRequired[Count]
     keys: NotRequired[Count]
     transactions: NotRequired[Count]
+    events: NotRequired[Count]
     root: NotRequired[Annotated[str, "One hash for all that was sealed, in hex."]]
     public_key: Annotated[str, "Ed25519, in hex."]
     signature: NotRequired[Annotated[str, "Over the head without it, in hex."]]
+
+
+class Proof(TypedDict):
+    """That a transaction is in the wallet of a receipt."""
+
+    before: Annotated[str, "The hash of the transaction before it, in hex."]
+    content: Annotated[str, "Its canonical text, which is hashed after `before`."]
+    in_wallet: Annotated[list[str], "The way from its hash to the root of its wallet."]
 
 
 class Receipt(TypedDict):
@@ -339,6 +351,7 @@ class Receipt(TypedDict):
     content: Annotated[str, "Its canonical text, which is hashed after `before`."]
     transactions: Annotated[int, "How many its wallet has in the seal."]
     in_wallet: Annotated[list[str], "The way from its hash to the root of its wallet."]
+    reversals: Annotated[list[Proof], "What had reversed it when the seal was made."]
     wallet: Annotated[str, "The line of its wallet in the seal."]
     line: Annotated[int, "Which line of the seal that is, from 0."]
     lines: Annotated[int, "How many lines the seal has."]

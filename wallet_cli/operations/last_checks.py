@@ -1,4 +1,4 @@
-"""When this user's programs last verified and backed up a ledger: one small file for each ledger.
+"""When this user's programs last verified, backed up and sealed a ledger: one small file for each ledger.
 
 It is in the user's state folder, not in the ledger, because reading commands change nothing there. Only `wallet doctor`
 uses it.
@@ -16,7 +16,7 @@ from wallet_cli.operations.private_files import replace
 from wallet_cli.settings import APP_NAME
 from wallet_cli.storage.folders import make_folder
 
-VERIFIED, BACKED_UP = "verified_at_us", "backed_up_at_us"
+VERIFIED, BACKED_UP, SEALED = "verified_at_us", "backed_up_at_us", "sealed_at_us"
 
 
 def _file_of(ledger_id: str, address: str) -> Path:
@@ -38,7 +38,7 @@ def note(ledger_id: str, address: str, what: str, *, done: bool = True) -> None:
 
 
 def read(ledger_id: str, address: str) -> dict[str, int]:
-    """The recorded times of a ledger, in microseconds since 1970, by VERIFIED and BACKED_UP."""
+    """The recorded times of a ledger, in microseconds since 1970, by VERIFIED, BACKED_UP and SEALED."""
     try:
         found = json.loads(_file_of(ledger_id, address).read_text("utf-8"))
     except (OSError, ValueError):

@@ -29,7 +29,7 @@ from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.settings import POSTGRES_SCHEMES, Settings, Value
 from wallet_cli.storage.ledger_file import ledger_path
 from wallet_cli.storage.move_state import ARRIVING, MOVED, MOVING, MoveState, refusal
-from wallet_cli.storage.sql import COPIED
+from wallet_cli.storage.sql import COPIED, rows_of_itself
 
 BATCH_ROWS = 10_000
 
@@ -84,8 +84,7 @@ def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
             _take_back(new, known)
             with _alone(old) as move_state:
                 _expect(move_state, known)
-                _record(old, "move cancelled", new.store.address)
-                old.store.set_move_state(MoveState(origin=known.origin))
+                _mark(old, "move cancelled", MoveState(origin=known.origin))
             return _answer(old, new, moved=False)
 
 
@@ -150,8 +149,7 @@ def _named(old: Ledger, new: Ledger) -> str:
     # Only now: the new ledger must have the name before the old one.
     with _alone(old) as move_state:
         _expect(move_state, known)
-        _record(old, "move begun", new.store.address)
-        old.store.set_move_state(MoveState(MOVING, new.store.address, name, old.now_us(), known.origin))
+        _mark(old, "move begun", MoveState(MOVING, new.store.address, name, old.now_us(), known.origin))
     return name
 
 
@@ -173,14 +171,14 @@ def _check_arriving(move_state: MoveState, name: str) -> None:
 def _open(new: Ledger, name: str) -> None:
     """Let the new ledger take writes."""
     with _alone(new) as move_state:
-        assert move_state.other is not None
         _check_arriving(move_state, name)
-        _record(new, "moved here", move_state.other)
-        new.store.set_move_state(MoveState(origin=name))
+        _mark(new, "moved here", MoveState(origin=name))
 
 
-def _record(ledger: Ledger, what: str, other: str) -> None:
-    ledger.store.record(what, {"place": {"other": other}}, ledger.now_us(), ledger.executor.actor)
+def _mark(ledger: Ledger, what: str, move_state: MoveState) -> None:
+    """Set the move state, and record that."""
+    ledger.store.record(what, {"place": move_state._asdict()}, ledger.now_us(), ledger.executor.actor)
+    ledger.store.set_move_state(move_state)
 
 
 def _close(old: Ledger, name: str) -> None:
@@ -189,8 +187,7 @@ def _close(old: Ledger, name: str) -> None:
         if move_state.move != name:
             raise Busy("another process changed this ledger's move state", hint="check the ledger, and try again")
         if move_state.state == MOVING:
-            _record(old, "moved", move_state.other or "")
-            old.store.set_move_state(move_state._replace(state=MOVED, since_us=old.now_us()))
+            _mark(old, "moved", move_state._replace(state=MOVED, since_us=old.now_us()))
 
 
 def _take_back(new: Ledger, known: MoveState) -> None:
@@ -206,8 +203,8 @@ def _take_back(new: Ledger, known: MoveState) -> None:
             new.store.clear()
             # No two ledgers may have the same id.
             new.store.set_facts(new.store.itself().facts._replace(uuid=str(uuid.uuid4())))
-            new.store.record("made", {"ledger": events.of_settings(new.store.itself().facts)}, new.now_us(), None)
             new.store.set_move_state(MoveState(origin=there.origin))
+            new.store.record("made", rows_of_itself(new.store.itself()), new.now_us(), None)
         elif new.store.address != known.other:
             raise _elsewhere(known, new.store.address)
 

@@ -2,38 +2,44 @@
 transaction.
 
 A seal is a file of JSON lines. The first is its head, signed with Ed25519: the ledger's id, the time, counts, and the
-root of a Merkle tree (domain/merkle.py) over the other lines: one for each user, wallet, hold and operator key, with
-fields that never change. A wallet's line has its last hash and the root of a tree over the hashes of all its
-transactions, so a receipt needs none of the others.
+root of a Merkle tree (domain/merkle.py) over the other lines: one for the ledger itself, each user and each wallet. A
+line has the number of its subject's events and the hash of the last one, which stands for all rows that the events
+tell: fields, limits, holds, operator keys, settings. A wallet's line also has its last transaction's hash, and the root
+of a tree over the hashes of all its transactions, so a receipt needs none of the others.
 
 The head alone, printed or sent to somebody, is enough to prove a later change; with the whole file, `verify` names what
-differs.
+differs. There are no names and phone numbers in it.
 """
 
 from __future__ import annotations
 
 import json
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wallet_cli.domain import hash_chain, merkle
-from wallet_cli.domain.ids import TransactionId, format_hold_id, format_wallet_id
-from wallet_cli.domain.model import ApiKey, Hold, User, Wallet
+from wallet_cli.domain import events, hash_chain, merkle
+from wallet_cli.domain.events import Subject
+from wallet_cli.domain.ids import TransactionId, format_transaction_id, format_wallet_id
+from wallet_cli.domain.model import Event, Transaction, Wallet
+from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import format_time
-from wallet_cli.errors import InvalidInput, StorageError, TransactionNotFound, hint_of, shown
-from wallet_cli.operations.answers import Answer
+from wallet_cli.domain.rules.refusals import no_transaction
+from wallet_cli.errors import InvalidInput, StorageError, hint_of, shown
+from wallet_cli.operations import last_checks, seals_format_1
+from wallet_cli.operations.answers import Answer, transaction_answer
 from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.private_files import create, kept_secret
-from wallet_cli.operations.transactions import show
-from wallet_cli.operations.verification import verify
+from wallet_cli.operations.verification import Along, verify
 from wallet_cli.settings import config_path
 from wallet_cli.storage.folders import make_folder
 
-VERSION = 1
+VERSION = 2
+RECEIPT_VERSION = 1
 KEY_FILE = "seal.key"
 TAKE_YOURS = "it was changed: use your own copy"
+RESTORE = "an older ledger is in its place, or it was changed; restore a backup: wallet restore FILE"
 
 Leaf = dict[str, Any]
 
@@ -54,21 +60,23 @@ def canonical(data: Mapping[str, Any]) -> str:
 
 
 def seal(ledger: Ledger) -> Sealed:
-    """Verify the whole ledger, and seal its present content. Raises Damaged, MissingPackage."""
-    verify(ledger)
-    with ledger.store.snapshot():
-        ledger.must_be_whole()
-        leaves = list(_leaves(ledger))
-        lines = [canonical(leaf) for leaf in leaves]
-        head: Answer = {
-            "seal": VERSION,
-            "ledger": ledger.store.ledger_id(),
-            "at": format_time(ledger.now_us()),
-            **{f"{kind}s": sum(leaf["leaf"] == kind for leaf in leaves) for kind in ("user", "wallet", "hold", "key")},
-            "transactions": sum(leaf.get("transactions", 0) for leaf in leaves),
-            "root": merkle.root(merkle.leaf_hash(line.encode()) for line in lines).hex(),
-        }
-    return Sealed(_signed(head), lines)
+    """Verify the whole ledger, and seal what was read. Raises Damaged, MissingPackage.
+
+    Memory grows with the number of wallets and users, not with that of transactions.
+    """
+    at_us = ledger.now_us()  # what was committed before is in the seal
+    key = _private_key()
+    lines = _Lines(ledger)
+    verify(ledger, along=lines)
+    head: Answer = {
+        "seal": VERSION,
+        "ledger": ledger.store.ledger_id(),
+        "at": format_time(at_us),
+        **lines.counts,
+        "root": merkle.root(merkle.leaf_hash(line.encode()) for line in lines.lines).hex(),
+    }
+    last_checks.note(ledger.store.ledger_id(), ledger.store.address, last_checks.SEALED)
+    return Sealed(_signed(head, key), lines.lines)
 
 
 def text_of(sealed: Sealed) -> str:
@@ -76,68 +84,49 @@ def text_of(sealed: Sealed) -> str:
     return "".join(f"{line}\n" for line in (canonical(sealed.head), *sealed.lines))
 
 
-def _leaves(ledger: Ledger) -> Iterator[Leaf]:
-    yield from map(_user_leaf, ledger.store.users())
-    for wallet in list(ledger.store.wallets()):
-        hashes = [each.hash for each in ledger.store.oldest_first(wallet.id)]
-        yield _wallet_leaf(wallet, hashes)
-    yield from map(_hold_leaf, ledger.store.holds_in_order())
-    yield from map(_key_leaf, ledger.store.operators())
+class _Lines(Along):
+    """The lines of a seal, made of what a verification reads: wallets first, and then the events of all."""
 
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._tree = merkle.Tree()
+        self._wallets: dict[int, Leaf] = {}
+        """What is known of wallets before their events were read."""
+        self.lines: list[str] = []
+        self.counts = dict.fromkeys(("users", "wallets", "holds", "keys", "transactions", "events"), 0)
 
-def _user_leaf(user: User) -> Leaf:
-    return {
-        "leaf": "user",
-        "id": user.id,
-        "phone_number": user.phone_number,
-        "phone_e164": user.phone_e164,
-        "phone_region": user.phone_region,
-        "phone_national": user.phone_national,
-        "name": user.name,
-        "key": user.key,
-        "created_at": format_time(user.created_at_us),
-    }
+    def transaction(self, hash_: bytes) -> None:
+        self._tree.add(merkle.leaf_hash(hash_))
 
+    def wallet(self, wallet: Wallet, last: Transaction) -> None:
+        self._wallets[wallet.id] = {
+            "leaf": "wallet",
+            "user_id": wallet.user_id,
+            "type": wallet.type,
+            "currency": wallet.currency.name,
+            "exponent": wallet.currency.exponent,
+            "transactions": last.seq,
+            "head": last.hash.hex(),
+            "root": self._tree.root().hex(),
+        }
+        self._tree = merkle.Tree()
+        self.counts["wallets"] += 1
+        self.counts["holds"] += wallet.hold_count
+        self.counts["transactions"] += last.seq
 
-def _wallet_leaf(wallet: Wallet, hashes: Sequence[bytes]) -> Leaf:
-    return {
-        "leaf": "wallet",
-        "id": wallet.id,
-        "user_id": wallet.user_id,
-        "type": wallet.type,
-        "currency": wallet.currency.name,
-        "exponent": wallet.currency.exponent,
-        "key": wallet.key,
-        "opening_minimum": wallet.opening_minimum,
-        "created_at": format_time(wallet.created_at_us),
-        "transactions": len(hashes),
-        "head": (hashes[-1] if hashes else hash_chain.genesis(wallet)).hex(),
-        "root": merkle.root(map(merkle.leaf_hash, hashes)).hex(),
-    }
-
-
-def _hold_leaf(hold: Hold) -> Leaf:
-    return {
-        "leaf": "hold",
-        "wallet_id": hold.wallet_id,
-        "number": hold.number,
-        "amount": hold.amount,
-        "note": hold.note,
-        "key": hold.key,
-        "created_at": format_time(hold.created_at_us),
-        "expires_at": format_time(hold.expires_at_us),
-    }
-
-
-def _key_leaf(key: ApiKey) -> Leaf:
-    return {
-        "leaf": "key",
-        "name": key.name,
-        "key_hash": key.key_hash.hex(),
-        "read_only": key.read_only,
-        "revoked_at": None if key.revoked_at_us is None else format_time(key.revoked_at_us),
-        "created_at": format_time(key.created_at_us),
-    }
+    def events(self, subject: Subject, last: Event) -> None:
+        kind, id_ = subject
+        leaf: Leaf = {"leaf": events.KINDS[kind]}
+        if kind == events.WALLET:
+            leaf = self._wallets.pop(id_)
+        elif kind == events.USER:
+            self.counts["users"] += 1
+        else:
+            facts = self._ledger.store.itself().facts._asdict()
+            leaf |= {name: value for name, value in facts.items() if name != "uuid"}
+            self.counts["keys"] = len(self._ledger.store.operators())
+        self.lines.append(canonical(leaf | {"id": id_, "events": last.number, "last_event": last.hash.hex()}))
+        self.counts["events"] += last.number
 
 
 # The signing key.
@@ -148,8 +137,7 @@ def public_key() -> str:
     return str(_private_key().public_key().public_bytes_raw().hex())
 
 
-def _signed(head: Answer) -> Answer:
-    key = _private_key()
+def _signed(head: Answer, key: Any) -> Answer:
     head = head | {"public_key": key.public_key().public_bytes_raw().hex()}
     return head | {"signature": key.sign(canonical(head).encode()).hex()}
 
@@ -189,36 +177,63 @@ def _is_signed(head: Mapping[str, Any]) -> bool:
 
 def read(path: str) -> Sealed:
     """A seal from its file. Raises InvalidInput if it is not a seal, was changed, or is signed by another key."""
+    first, *lines = _text(path, "seal").splitlines() or [""]
+    head = _parsed(first)
+    if head is None or head.get("seal") not in (seals_format_1.VERSION, VERSION):
+        raise _is_no("seal", path)
+    _must_be_ours(head, "seal", path)
+    if merkle.root(merkle.leaf_hash(line.encode()) for line in lines).hex() != head["root"]:
+        raise InvalidInput(f"the lines of this seal are not the signed ones: {path}", hint=TAKE_YOURS)
+    return Sealed(head, lines)
+
+
+MADE_BY = {"seal": "wallet seal FILE", "receipt": "wallet receipt ID > FILE"}
+
+
+def _is_no(what: str, path: str) -> InvalidInput:
+    return InvalidInput(f"this is not a {what}: {path}", hint=f"make one: {MADE_BY[what]}")
+
+
+def _text(path: str, what: str) -> str:
+    """The text of a file. Raises InvalidInput."""
     try:
         place = Path(path).expanduser()
         if not stat.S_ISREG(place.stat().st_mode):
             raise InvalidInput(f"this is not a file: {path}", hint="check the name")
-        text = place.read_text("utf-8")
+        return place.read_text("utf-8")
     except UnicodeDecodeError:
-        raise InvalidInput(f"this is not a seal: {path}", hint="make one: wallet seal FILE") from None
+        raise _is_no(what, path) from None
     except OSError as error:
         raise InvalidInput(f"cannot read {path}: {error.strerror}", hint="check the name") from None
-    first, *lines = text.splitlines() or [""]
+
+
+def _parsed(text: str) -> dict[str, Any] | None:
+    """A JSON object; None if the text is none."""
     try:
-        head = json.loads(first)
+        found = json.loads(text)
     except (ValueError, RecursionError):
-        head = None
-    if not isinstance(head, dict) or head.get("seal") != VERSION:
-        raise InvalidInput(f"this is not a seal: {path}", hint="make one: wallet seal FILE")
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _must_be_ours(head: Mapping[str, Any], what: str, path: str) -> None:
+    """Raises InvalidInput for the head of a seal that this user's key did not sign."""
     if not config_path().with_name(KEY_FILE).is_file():
         hint = f"put the {KEY_FILE} of the person who made the seal into {config_path().parent}"
-        raise InvalidInput(f"this user has no key for seals, and the seal is signed: {path}", hint=hint)
+        raise InvalidInput(f"this user has no key for seals, and the {what} is signed: {path}", hint=hint)
     ours = public_key()
     if not _is_signed(head):
-        raise InvalidInput(f"the signature of this seal is wrong: {path}", hint=TAKE_YOURS)
+        raise InvalidInput(f"the signature of this {what} is wrong: {path}", hint=TAKE_YOURS)
     if head["public_key"] != ours:
         raise InvalidInput(
-            f"this seal is signed by another key: {shown(str(head['public_key']))}",
+            f"this {what} is signed by another key: {shown(str(head['public_key']))}",
             hint=f"this user's is {ours}; check with the person who made it, and use their {KEY_FILE}",
         )
-    if merkle.root(merkle.leaf_hash(line.encode()) for line in lines).hex() != head["root"]:
-        raise InvalidInput(f"the lines of this seal are not the signed ones: {path}", hint=TAKE_YOURS)
-    return Sealed(head, lines)
+
+
+def _must_be_of(ledger: Ledger, head: Mapping[str, Any], what: str) -> None:
+    if head["ledger"] != ledger.store.ledger_id():
+        raise InvalidInput(f"this {what} is of another ledger: {head['ledger']}", hint=f"check --db, and the {what}")
 
 
 def verify_against(ledger: Ledger, sealed: Sealed) -> Answer:
@@ -226,86 +241,199 @@ def verify_against(ledger: Ledger, sealed: Sealed) -> Answer:
 
     Raises Damaged for the ledger itself, and StorageError with the first thing that is missing or changed.
     """
-    if sealed.head["ledger"] != ledger.store.ledger_id():
-        raise InvalidInput(f"this seal is of another ledger: {sealed.head['ledger']}", hint="check --db, and the seal")
-    answer = verify(ledger)
-    with ledger.store.snapshot():
-        keys = {key.name: _key_leaf(key) for key in ledger.store.operators()}
-        for line in sealed.lines:
-            leaf = json.loads(line)
-            wrong = _against(ledger, leaf, keys)
-            if wrong is not None:
-                raise StorageError(
-                    f"{wrong}, as it was sealed at {sealed.head['at']}",
-                    hint="an older ledger is in its place, or it was changed; restore a backup: wallet restore FILE",
-                    sealed=leaf,
-                )
+    _must_be_of(ledger, sealed.head, "seal")
+    answer = verify(ledger, along=_Comparing(sealed))
     return answer | {"sealed_at": sealed.head["at"], "root": sealed.head["root"]}
 
 
-def _against(ledger: Ledger, leaf: Leaf, keys: Mapping[str, Leaf]) -> str | None:
-    """What the ledger lacks of a line of a seal; None if it has all of it."""
-    if leaf["leaf"] == "key":
-        now = keys.get(leaf["name"], {})
-        if leaf["revoked_at"] is None:
-            now = now | {"revoked_at": None}  # it may be revoked later; what was revoked stays so
-        return None if now == leaf else f"the operator key {leaf['name']} is missing"
-    if leaf["leaf"] == "hold":
-        hold = ledger.store.hold(leaf["wallet_id"], leaf["number"])
-        id_ = format_hold_id(leaf["wallet_id"], leaf["number"])
-        return None if hold is not None and _hold_leaf(hold) == leaf else f"hold {id_} is missing"
-    if leaf["leaf"] == "user":
-        user = ledger.store.user_by_id(leaf["id"])
-        return None if user is not None and _user_leaf(user) == leaf else f"user {leaf['id']} is missing"
-    wallet, name = ledger.store.wallet(leaf["id"]), format_wallet_id(leaf["id"])
-    if wallet is None:
-        return f"wallet {name} is missing"
-    seq = leaf["transactions"]
-    last = ledger.store.transaction(wallet.id, seq) if seq else hash_chain.unopened(wallet)
-    if last is None:
-        return f"transaction {leaf['id']}-{seq} is missing"
-    now = _wallet_leaf(wallet, [])
-    grows = ("transactions", "head", "root")
-    same = all(now[each] == leaf[each] for each in leaf if each not in grows)
-    return None if same and last.hash.hex() == leaf["head"] else f"wallet {name} with {seq} transactions is missing"
+class _Comparing(Along):
+    """Looks for the lines of a seal in a ledger that was found right."""
+
+    def __init__(self, sealed: Sealed) -> None:
+        self._sealed = sealed
+
+    def end(self, ledger: Ledger) -> None:
+        is_old = self._sealed.head["seal"] == seals_format_1.VERSION
+        keys = {key.name: key for key in ledger.store.operators()} if is_old else {}
+        for line in self._sealed.lines:
+            leaf = json.loads(line)
+            wrong = seals_format_1.missing(ledger, leaf, keys) if is_old else _missing(ledger, leaf)
+            if wrong is not None:
+                raise _not_as_sealed(wrong, self._sealed.head, leaf)
+
+
+def _not_as_sealed(wrong: str, head: Answer, leaf: Leaf) -> StorageError:
+    return StorageError(f"{wrong}, as it was sealed at {head['at']}", hint=RESTORE, sealed=leaf)
+
+
+def _missing(ledger: Ledger, leaf: Leaf) -> str | None:
+    """What the ledger, which agrees with itself, lacks of a line of a seal; None if it has all of it.
+
+    One hash stands for all that came before it.
+    """
+    kind, id_ = events.KINDS.index(leaf["leaf"]), leaf["id"]
+    name = {
+        events.LEDGER: "the ledger itself",
+        events.USER: f"user {id_}",
+        events.WALLET: f"wallet {format_wallet_id(id_)}",
+    }[kind]
+    if kind == events.WALLET:
+        wallet, seq = ledger.store.wallet(id_), leaf["transactions"]
+        if wallet is None:
+            return f"{name} is missing"
+        last = ledger.store.transaction(id_, seq) if seq else hash_chain.unopened(wallet)
+        if last is None or last.hash.hex() != leaf["head"]:
+            what = "is missing" if last is None else "is not the same"
+            return f"transaction {format_transaction_id(id_, seq)} {what}"
+    event = ledger.store.event(kind, id_, leaf["events"])
+    if event is not None and event.hash.hex() == leaf["last_event"]:
+        return None
+    if event is None and ledger.store.event(kind, id_, 1) is None:
+        return f"{name} is missing"
+    return f"event {leaf['events']} of {name} is {'missing' if event is None else 'not the same'}"
 
 
 # Receipts.
 
 
 def receipt(ledger: Ledger, id_: TransactionId, sealed: Sealed) -> Answer:
-    """What a customer can check without the ledger: the transaction, its place in the chain, and the proof to the seal.
+    """What a customer can check without the ledger, as it was when the seal was made: the transaction, what had
+    reversed it, and for each the proof that it is in the seal.
 
-    Raises TransactionNotFound, and InvalidInput if the seal is older than the transaction, or for another ledger.
+    Raises TransactionNotFound, InvalidInput if the seal is older than the transaction or of another ledger, and
+    StorageError if the transaction is not the sealed one.
     """
-    if sealed.head["ledger"] != ledger.store.ledger_id():
-        raise InvalidInput(f"this seal is of another ledger: {sealed.head['ledger']}", hint="check --db, and the seal")
-    answer = show(ledger, id_)
+    _must_be_of(ledger, sealed.head, "seal")
     with ledger.store.snapshot():
-        found = ledger.store.transaction(id_.wallet_id, id_.seq)
-        wallet = ledger.store.wallet(id_.wallet_id)
+        found, wallet = ledger.store.transaction(*id_), ledger.store.wallet(id_.wallet_id)
         if found is None or wallet is None:
-            raise TransactionNotFound(f"there is no transaction {id_.wallet_id}-{id_.seq}", hint="check the id")
-        leaves = [json.loads(line) for line in sealed.lines]
-        places = [at for at, leaf in enumerate(leaves) if leaf["leaf"] == "wallet" and leaf["id"] == wallet.id]
-        size = leaves[places[0]]["transactions"] if places else 0
+            raise no_transaction(*id_)
+        place, leaf = _line_of(sealed, wallet.id)
+        size = 0 if leaf is None else leaf["transactions"]
         if id_.seq > size:
             raise InvalidInput("this seal is older than the transaction", hint="make a new one: wallet seal FILE")
-        hashes = [each.hash for each in ledger.store.oldest_first(wallet.id)][:size]
-    before = hashes[id_.seq - 2] if id_.seq > 1 else hash_chain.genesis(wallet)
-    line_hashes = [merkle.leaf_hash(line.encode()) for line in sealed.lines]
-    return {
-        "receipt": VERSION,
-        "transaction": answer,
-        "before": before.hex(),
-        "content": hash_chain.content_of(found).decode(),
+        reversals = [each for each in ledger.store.reversals(*id_) if each.seq <= size]
+        proven, *later = [_proven(ledger, wallet, each, size) for each in (found, *reversals)]
+    answer = {
+        "receipt": RECEIPT_VERSION,
+        "transaction": transaction_answer(found, wallet) | _reversed(wallet, reversals),
+        **proven,
         "transactions": size,
-        "in_wallet": [each.hex() for each in merkle.proof([*map(merkle.leaf_hash, hashes)], id_.seq - 1)],
-        "wallet": sealed.lines[places[0]],
-        "line": places[0],
+        "reversals": later,
+        "wallet": sealed.lines[place],
+        "line": place,
         "lines": len(sealed.lines),
-        "in_seal": [each.hex() for each in merkle.proof(line_hashes, places[0])],
+        "in_seal": _hex(merkle.proof(map(_line_hash, sealed.lines), len(sealed.lines), place)),
         "seal": sealed.head,
+    }
+    if not _leads_to_seal(answer):
+        raise _not_as_sealed(f"transaction {format_transaction_id(*id_)} is missing", sealed.head, leaf or {})
+    return answer
+
+
+def _reversed(wallet: Wallet, reversals: Sequence[Transaction]) -> Answer:
+    return {
+        "reversed": format_minor(sum(each.amount for each in reversals), wallet.currency),
+        "reversals": [format_transaction_id(each.wallet_id, each.seq) for each in reversals],
+    }
+
+
+def _line_of(sealed: Sealed, wallet_id: int) -> tuple[int, Leaf | None]:
+    """The place of a wallet's line in a seal, and its content; 0 and None if it has none."""
+    for place, line in enumerate(sealed.lines):
+        leaf = json.loads(line)
+        if leaf["leaf"] == "wallet" and leaf["id"] == wallet_id:
+            return place, leaf
+    return 0, None
+
+
+def _proven(ledger: Ledger, wallet: Wallet, found: Transaction, size: int) -> Answer:
+    """A transaction, and the way from it to the root of its wallet's first `size` transactions."""
+    before = ledger.store.transaction(wallet.id, found.seq - 1) if found.seq > 1 else hash_chain.unopened(wallet)
+    assert before is not None
+    hashes = (merkle.leaf_hash(each.hash) for each in ledger.store.in_order(wallet.id, 1, size))
+    return {
+        "before": before.hash.hex(),
+        "content": hash_chain.content_of(found).decode(),
+        "in_wallet": _hex(merkle.proof(hashes, size, found.seq - 1)),
+    }
+
+
+def _line_hash(line: str) -> bytes:
+    return merkle.leaf_hash(line.encode())
+
+
+def _hex(hashes: Sequence[bytes]) -> list[str]:
+    return [each.hex() for each in hashes]
+
+
+def _leads_to_seal(receipt_: Mapping[str, Any]) -> bool:
+    """Whether the transactions of a receipt are in its wallet's line, and that line in its seal; not who signed it.
+
+    Raises ValueError, KeyError, TypeError or AttributeError for what has not the form of a receipt.
+    """
+    wallet = json.loads(receipt_["wallet"])
+    for each in (receipt_, *receipt_.get("reversals", ())):
+        before, content = bytes.fromhex(each["before"]), str(each["content"])
+        leaf = merkle.leaf_hash(hash_chain.link(before, content.encode()))
+        way = [bytes.fromhex(sibling) for sibling in each["in_wallet"]]
+        found = merkle.root_from(leaf, _seq(content) - 1, wallet["transactions"], way)
+        if len(before) != len(leaf) or found is None or found.hex() != wallet["root"]:
+            return False
+    way = [bytes.fromhex(sibling) for sibling in receipt_["in_seal"]]
+    found = merkle.root_from(_line_hash(receipt_["wallet"]), receipt_["line"], receipt_["lines"], way)
+    return found is not None and found.hex() == receipt_["seal"]["root"]
+
+
+def _seq(content: str) -> int:
+    return int(content.split()[0])
+
+
+def check_receipt(ledger: Ledger, path: str) -> Answer:
+    """Check a receipt for the ledger's keeper: the signature, the proofs, and that the ledger still has what it proves.
+
+    Answers as `verify_against`, for the one wallet and the transactions that the receipt proves; and with the id of its
+    `transaction`, and with `reversed` and `reversals` as they are now. Raises InvalidInput
+    for a receipt that was changed, is of another ledger or signed by another key, and StorageError if the ledger does
+    not have the transaction any more.
+    """
+    found = _parsed(_text(path, "receipt"))
+    if found is None or found.get("receipt") != RECEIPT_VERSION or not isinstance(found.get("seal"), dict):
+        raise _is_no("receipt", path)
+    _must_be_ours(found["seal"], "receipt", path)
+    _must_be_of(ledger, found["seal"], "receipt")
+    try:
+        is_proven = _leads_to_seal(found)
+        wallet_id = int(json.loads(found["wallet"])["id"])
+        contents = {_seq(each["content"]): each["content"] for each in (found, *found.get("reversals", ()))}
+        told = {name: value for name, value in found["transaction"].items() if name not in ("reversed", "reversals")}
+        seq = _seq(found["content"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise _is_no("receipt", path) from None
+    if not is_proven:
+        raise InvalidInput(f"what this receipt proves is not in its seal: {path}", hint=TAKE_YOURS)
+    with ledger.store.snapshot():
+        wallet = ledger.store.wallet(wallet_id)
+        rows = {each: ledger.store.transaction(wallet_id, each) for each in contents}
+        reversals = ledger.store.reversals(wallet_id, seq)
+    for each, row in rows.items():
+        if wallet is None or row is None or hash_chain.content_of(row).decode() != contents[each]:
+            id_ = format_transaction_id(wallet_id, each)
+            raise _not_as_sealed(f"transaction {id_} is missing", found["seal"], json.loads(found["wallet"]))
+    assert wallet is not None
+    row = rows[seq]
+    assert row is not None
+    now = transaction_answer(row, wallet)
+    if told != now:
+        raise InvalidInput(f"what this receipt says is not what it proves: {path}", hint=TAKE_YOURS)
+    return {
+        "ok": True,
+        "wallets": 1,
+        "transactions": len(contents),
+        "sealed_at": found["seal"]["at"],
+        "root": found["seal"]["root"],
+        "transaction": now["id"],
+        **_reversed(wallet, reversals),
     }
 
 

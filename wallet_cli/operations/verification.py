@@ -11,8 +11,9 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
 
 from wallet_cli.domain import events, hash_chain
+from wallet_cli.domain.events import Subject
 from wallet_cli.domain.ids import MAX_ID, TypedWallet, format_hold_id, format_transaction_id, format_wallet_id
-from wallet_cli.domain.model import Transaction, Wallet, Witness
+from wallet_cli.domain.model import Event, Transaction, Wallet, Witness
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.rules.clocks import is_reset
 from wallet_cli.errors import Damaged, StorageError, WalletError
@@ -50,6 +51,22 @@ OF_INDEXES = {
 """Where a row or its index entry can be lost (see sql.UNINDEXED): the kind of row, and the text of the error."""
 
 
+class Along:
+    """What a seal takes along from a verification, as it reads: so the ledger is read once, in one snapshot."""
+
+    def transaction(self, hash_: bytes) -> None:
+        """The hash of the next transaction of a wallet was found right."""
+
+    def wallet(self, wallet: Wallet, last: Transaction) -> None:
+        """All transactions of a wallet were."""
+
+    def events(self, subject: Subject, last: Event) -> None:
+        """All events of a user, a wallet or the ledger were, and the rows that they tell."""
+
+    def end(self, ledger: Ledger) -> None:
+        """The whole ledger was; its snapshot is open still."""
+
+
 Watch = Callable[[int, int | None], None]
 """Told how many transactions are checked, and of how many, where that is known."""
 
@@ -57,7 +74,9 @@ CHECKED_AT_ONCE = 5_000
 """After how many it is told."""
 
 
-def verify(ledger: Ledger, wallet: TypedWallet | None = None, watch: Watch | None = None) -> Answer:
+def verify(
+    ledger: Ledger, wallet: TypedWallet | None = None, watch: Watch | None = None, along: Along | None = None
+) -> Answer:
     """Check one wallet, or the whole ledger and the file under it: `ok, wallets, transactions`.
 
     Reads one snapshot in constant memory, while others write. Raises Damaged with the first bad row in
@@ -65,7 +84,7 @@ def verify(ledger: Ledger, wallet: TypedWallet | None = None, watch: Watch | Non
     until a verification of the whole ledger passes.
     """
     try:
-        answer = _verified(ledger, wallet, watch)
+        answer = _verified(ledger, wallet, watch, along)
     except Damaged as error:
         if ledger.store.confirms(error):
             _note(ledger, error.finding)
@@ -98,7 +117,7 @@ def _note(ledger: Ledger, damaged: str | None) -> None:
         writing.store.set_damaged(damaged)
 
 
-def _verified(ledger: Ledger, wallet: TypedWallet | None, watch: Watch | None) -> Answer:
+def _verified(ledger: Ledger, wallet: TypedWallet | None, watch: Watch | None, along: Along | None) -> Answer:
     with ExitStack() as stack:
         stack.enter_context(ledger.store.snapshot())
         ledger.must_be_whole()
@@ -123,12 +142,14 @@ def _verified(ledger: Ledger, wallet: TypedWallet | None, watch: Watch | None) -
                 if watch is not None:
                     watch(before + seq, total)
 
-            transactions += _check_wallet(ledger, each, checking)
+            transactions += _check_wallet(ledger, each, checking, along)
             checked += 1
         _check_links(ledger, first, last)
-        _check_events(ledger, None if wallet is None else first)
+        _check_events(ledger, None if wallet is None else first, along)
         if wallet is None:
             _check_schema(ledger)
+        if along is not None:
+            along.end(ledger)
     return {"ok": True, "wallets": checked, "transactions": transactions}
 
 
@@ -201,7 +222,7 @@ def _stray(what: str, id_: str, wallet_id: int) -> Damaged:
     )
 
 
-def _check_wallet(ledger: Ledger, wallet: Wallet, checking: Callable[[int], None]) -> int:
+def _check_wallet(ledger: Ledger, wallet: Wallet, checking: Callable[[int], None], along: Along | None) -> int:
     """Walk the chain of one wallet from its first transaction; return the number of transactions.
 
     `checking` is told now and then how many have been found right.
@@ -220,6 +241,8 @@ def _check_wallet(ledger: Ledger, wallet: Wallet, checking: Callable[[int], None
             if wrong is not None:
                 raise _bad_row(wallet.id, transaction.seq, wrong)
             last = transaction
+            if along is not None:
+                along.transaction(transaction.hash)
             if transaction.seq % CHECKED_AT_ONCE == 0:
                 checking(transaction.seq)
     except _BadRow:
@@ -228,6 +251,8 @@ def _check_wallet(ledger: Ledger, wallet: Wallet, checking: Callable[[int], None
         seq = _first_unreadable(ledger, wallet, last.seq + 1)
         raise _bad_row(wallet.id, seq, f"it cannot be read: {error.message}") from error
     _compare_with_witness(wallet, last, ledger.store.witness(wallet.id))
+    if along is not None:
+        along.wallet(wallet, last)
     return last.seq
 
 
@@ -263,9 +288,9 @@ def _check_links(ledger: Ledger, first: int, last: int) -> None:
         raise _wrong_holds(ledger, *wrong)
 
 
-def _check_events(ledger: Ledger, wallet_id: int | None) -> None:
+def _check_events(ledger: Ledger, wallet_id: int | None, along: Along | None) -> None:
     """Check the chains of events, and that users, wallets, holds, operator keys and settings are what they say."""
-    wrong = first_unlike(ledger.store, wallet_id)
+    wrong = first_unlike(ledger.store, wallet_id, None if along is None else along.events)
     if wrong is None:
         return
     (kind, id_), of, reason = wrong

@@ -237,6 +237,9 @@ class RemoteLedger(Client, LedgerApi):
     def verify_against(self, seal: str) -> Answer:
         raise sealed_there()
 
+    def verify_receipt(self, receipt: str) -> Answer:
+        raise sealed_there()
+
     def export(self, form: str, wallet: TypedWallet | None = None) -> Iterator[str]:
         path = "/export"
         if wallet is not None:

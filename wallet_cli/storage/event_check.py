@@ -8,7 +8,7 @@ wallet with its holds, or the ledger's settings with its operator keys.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +16,8 @@ from wallet_cli.domain import events
 from wallet_cli.domain.events import LEDGER, USER, WALLET, Subject
 from wallet_cli.domain.ids import MAX_ID
 from wallet_cli.domain.model import Event, Hold
+from wallet_cli.storage.move_state import ARRIVING
+from wallet_cli.storage.sql import rows_of_itself
 
 if TYPE_CHECKING:
     from wallet_cli.storage.queries import Queries
@@ -24,10 +26,10 @@ Of = tuple[str, int | str | None]
 """A row of a subject: its kind in `Event.details`, and its number or name there, if a subject has several."""
 
 Rows = Iterator[tuple[int, dict[Of, Any]]]
-"""The id of each subject of a kind, and its rows."""
+"""The id of each subject of a kind, and its rows; None for one that may be any."""
 
 NAMED_BY = {"hold": "number", "key": "name"}
-UNCHECKED = {"transaction", "schema", "file", "place"}
+UNCHECKED = {"transaction", "schema", "file"}
 """What an event only mentions: transactions have a chain of hashes themselves."""
 
 
@@ -39,7 +41,11 @@ class Unlike(NamedTuple):
     reason: str
 
 
-def first_unlike(reader: Queries, wallet_id: int | None = None) -> Unlike | None:
+Right = Callable[[Subject, Event], None]
+"""Told of each subject that agrees, and of its last event."""
+
+
+def first_unlike(reader: Queries, wallet_id: int | None = None, right: Right | None = None) -> Unlike | None:
     """The first that does not agree, in the whole ledger or in one wallet."""
     first, last = (0, MAX_ID) if wallet_id is None else (wallet_id, wallet_id)
     sides = [(WALLET, _wallets(reader, wallet_id))]
@@ -47,14 +53,19 @@ def first_unlike(reader: Queries, wallet_id: int | None = None) -> Unlike | None
         sides = [(LEDGER, _ledger(reader)), (USER, _users(reader)), *sides]
     for kind, rows in sides:
         for subject_id, found, chain in _side_by_side(rows, reader.events_in_order(kind, first, last)):
-            wrong = _compare((kind, subject_id), found, chain)
-            if wrong is not None:
-                return wrong
+            compared = _compare((kind, subject_id), found, chain)
+            if isinstance(compared, Unlike):
+                return compared
+            if right is not None:
+                right((kind, subject_id), compared)
     return None
 
 
 def _ledger(reader: Queries) -> Rows:
-    rows: dict[Of, Any] = {("ledger", None): events.of_settings(reader.itself().facts)}
+    itself = reader.itself()
+    rows: dict[Of, Any] = {(kind, None): row for kind, row in rows_of_itself(itself).items()}
+    if itself.move_state.state == ARRIVING:
+        rows["place", None] = None  # its events are those of the ledger at the other end, until it takes writes
     rows |= {("key", key.name): events.of_key(key) for key in reader.operators()}
     yield 0, rows
 
@@ -97,7 +108,8 @@ def _side_by_side(
         id_, group = next(groups, (None, iter(())))
 
 
-def _compare(subject: Subject, rows: dict[Of, Any] | None, chain: Iterable[Event]) -> Unlike | None:
+def _compare(subject: Subject, rows: dict[Of, Any] | None, chain: Iterable[Event]) -> Unlike | Event:
+    """The last event of a subject that agrees with it, or what does not."""
     told: dict[Of, Any] = {}
     last: Event | None = None
     for event in chain:
@@ -106,19 +118,24 @@ def _compare(subject: Subject, rows: dict[Of, Any] | None, chain: Iterable[Event
             return Unlike(subject, None, f"event {number} is missing")
         if events.hashed(event, last) != event:
             return Unlike(subject, None, f"the hash of event {number} is wrong")
-        for kind, row in json.loads(event.details).items():
-            if kind not in UNCHECKED:
-                told[kind, row.get(NAMED_BY.get(kind))] = row
+        try:
+            for kind, row in json.loads(event.details).items():
+                if kind not in UNCHECKED:
+                    told[kind, row.get(NAMED_BY.get(kind))] = row
+        except (ValueError, AttributeError, TypeError, RecursionError):
+            return Unlike(subject, None, f"event {number} cannot be read")
         last = event
     if rows is None:
         return Unlike(subject, None, "it is missing, and has events")
-    if told == rows:
-        return None
-    for of in [*rows, *told]:
+    for of in [*rows, *told] if told != rows else ():
+        if of in rows and rows[of] is None:
+            continue
         wrong = _difference(rows.get(of), told.get(of))
         if wrong is not None:
             return Unlike(subject, of, wrong)
-    return None
+    if last is None:
+        return Unlike(subject, None, "it has no event")
+    return last
 
 
 def _difference(row: Mapping[str, Any] | None, told: Mapping[str, Any] | None) -> str | None:

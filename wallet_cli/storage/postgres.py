@@ -49,7 +49,7 @@ from wallet_cli.errors import (
 from wallet_cli.storage import session, sql
 from wallet_cli.storage.bulk_copy import BulkCopy
 from wallet_cli.storage.ledger_file import First, first_of_older, words_of_zone
-from wallet_cli.storage.move_state import Itself, check_writable
+from wallet_cli.storage.move_state import Itself, check_writable, to_itself
 from wallet_cli.storage.pg_connection import (
     URL_HINT,
     Connection,
@@ -394,10 +394,9 @@ class PostgresStore(BulkCopy):
                         for statement, row in sql.settings_of(facts):
                             connection.execute(translated(statement), row)
                         last = connection.execute(translated(sql.last_events(1)), OF_LEDGER).fetchone()
-                        facts_row = connection.execute(translated(sql.FACTS)).fetchone()
-                        assert facts_row is not None
+                        known_now = to_itself(connection.execute(translated(sql.ITSELF)).fetchone())
                         made = sql.event_of_upgrade(
-                            LedgerFacts._make(facts_row), sql.to_event(last) if last else None, time.time_ns() // 1000
+                            known_now, sql.to_event(last) if last else None, time.time_ns() // 1000
                         )
                         connection.execute(translated(sql.INSERT_EVENT), made)
                     self._heed_version(connection.execute(VERSION).fetchall())

@@ -16,7 +16,7 @@ from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import FIRST_US
 from wallet_cli.domain.rules import clocks
 from wallet_cli.errors import Damaged, StorageError
-from wallet_cli.storage.move_state import MoveState
+from wallet_cli.storage.move_state import Itself, MoveState
 
 SCHEMA_VERSION = 8
 """The newest migration; each ledger has its version, which one cheap read finds."""
@@ -484,7 +484,6 @@ WRONG = {
 # The ledger's own row (storage/move_state.py): read with each batch, for its move state and settings.
 _ITSELF_COLUMNS = (*MOVE_STATE_COLUMNS, "restoring", "damaged", "changes", *FACT_COLUMNS)
 ITSELF = f"SELECT {_columns(_ITSELF_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
-FACTS = f"SELECT {_columns(FACT_COLUMNS, 'l')} FROM ledger l WHERE l.id = 1"
 SET_FACTS = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in FACT_COLUMNS)} WHERE id = 1"
 # One column each: two programs that set different ones do not undo each other's change.
 SET_SETTING = {
@@ -507,10 +506,15 @@ def settings_of(facts: LedgerFacts) -> Iterator[tuple[str, tuple[int, str]]]:
             yield SET_SETTING[name], (1, value)
 
 
-def event_of_upgrade(facts: LedgerFacts, last: Event | None, now_us: int) -> Event:
+def rows_of_itself(itself: Itself) -> events.Rows:
+    """The rows of the ledger's own events: its settings, and its move state."""
+    return {"ledger": events.of_settings(itself.facts), "place": itself.move_state._asdict()}
+
+
+def event_of_upgrade(itself: Itself, last: Event | None, now_us: int) -> Event:
     """The event of a ledger that was created, or migrated to this schema; `last` is its last one."""
     what = "made" if last is None else "migrated"
-    details = {"ledger": events.of_settings(facts), "schema": {"version": SCHEMA_VERSION}}
+    details = {**rows_of_itself(itself), "schema": {"version": SCHEMA_VERSION}}
     return events.follow(last, events.OF_LEDGER, now_us, None, what, details)
 
 

@@ -29,7 +29,7 @@ from wallet_cli.storage.bulk_copy import BulkCopy
 from wallet_cli.storage.folders import sync
 from wallet_cli.storage.in_place import Identity, InPlace, beside, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_log
-from wallet_cli.storage.move_state import Itself, check_writable
+from wallet_cli.storage.move_state import Itself, check_writable, to_itself
 from wallet_cli.storage.queries import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
@@ -550,7 +550,7 @@ def upgrade(connection: apsw.Connection, facts: LedgerFacts = LedgerFacts()) -> 
         for statement, row in sql.settings_of(facts):
             connection.execute(statement, row)
         last = connection.execute(sql.last_events(1), OF_LEDGER).fetchone()
-        known = LedgerFacts._make(connection.execute(sql.FACTS).fetchall()[0])
+        known = to_itself(connection.execute(sql.ITSELF).fetchone())
         made = sql.event_of_upgrade(known, last and sql.to_event(last), time.time_ns() // 1000)
         connection.execute(sql.INSERT_EVENT, made)
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
