@@ -121,6 +121,11 @@ class LedgerApi(Protocol):
         its owner's `name`.
         """
 
+    def audit(self, wallet: TypedWallet | None = None, user: UserName | None = None) -> Paged:
+        """What was done, and by whom, to a wallet, to a user with all their wallets, or to all: the newest `event`
+        first.
+        """
+
     def named(self, name: str) -> Answer:
         """The `users` that a name is, or may be, of; where there is none, those with a `similar` one (finding.py)."""
 

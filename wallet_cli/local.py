@@ -141,6 +141,11 @@ class LocalLedger(LedgerApi):
 
         return day_book.paged(self._ledger, start, end, wanted)
 
+    def audit(self, wallet: TypedWallet | None = None, user: UserName | None = None) -> Paged:
+        from wallet_cli.operations import audit
+
+        return audit.audit(self._ledger, wallet, user)
+
     def named(self, name: str) -> Answer:
         from wallet_cli.operations import finding
 

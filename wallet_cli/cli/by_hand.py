@@ -86,6 +86,15 @@ class Hand:
         except InvalidInput as error:
             return UserId(self._named(text, error)["id"])
 
+    def wallet_or_user(self, text: str | None) -> tuple[TypedWallet | None, UserName | None]:
+        """The wallet or the user that a command reads: `USER/TYPE` and `wN` are a wallet. Neither where none is
+        named.
+        """
+        if text is None:
+            return None, None
+        is_wallet = "/" in text or (text[:1] in ("w", "W") and text[1:].isdecimal())
+        return (self.wallet(text), None) if is_wallet else (None, self.user(text))
+
     def wallet_to_change(self, text: str | None) -> TypedWallet:
         """The wallet that a command changes; `agree` has to be called before it does."""
         if text is None:

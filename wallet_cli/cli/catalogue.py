@@ -54,6 +54,7 @@ REFUSED_WITH: Mapping[str, tuple[type, ...]] = {
     "import": (*WHOSE, errors.TimeConflict),
     "export": (*WHOSE, errors.RestoreConflict),
     "ledger set": (rules_of.SetLedger,),
+    "audit": WHOSE,
     "verify": WHOSE,
     "receipt": (*OF_A_LEDGER, errors.TransactionNotFound),
     "seal": OF_A_LEDGER,

@@ -237,11 +237,13 @@ def _settings(flags: Mapping[str, str]) -> Iterable[Word]:
 
 def _known(name: str, param: str, kind: str, scanned: Scanned, last: str) -> Iterable[Word]:
     """What the ledger knows of what may stand there."""
-    if kind not in ("WALLET", "FROM", "TO", "USER", "HOLD", "ID") and param not in ("currency", "key", "name"):
+    if kind not in ("WALLET", "FROM", "TO", "USER", "WHOSE", "HOLD", "ID") and param not in ("currency", "key", "name"):
         return ()
     look = _look(_loaded(scanned.flags))
     if kind in ("WALLET", "FROM", "TO"):
         return _new_wallets(look, last) if name.endswith("create") else _wallets(look, last)
+    if kind == "WHOSE":
+        return _wallets(look, last) if "/" in last or last[:1] in ("w", "W") else _users(look, last)
     if kind == "USER":
         return _users(look, last)
     if kind in ("HOLD", "ID"):

@@ -201,6 +201,11 @@ TOOLS = (
         PAGE,
     ),
     Tool(
+        *("audit", "Say who did what to users, wallets, holds and keys, the newest first.", "EventPage"),
+        lambda ledger, wallet=None, user=None, **page: _listed(ledger.audit(wallet, user), **page),
+        may={"wallet": WALLET, "user": USER, **PAGE},
+    ),
+    Tool(
         *("verify", "Work out every total and hash again, of one wallet or of all.", "Verification"),
         lambda ledger, **asked: ledger.verify(**asked),
         may={"wallet": WALLET},

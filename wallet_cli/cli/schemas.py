@@ -56,6 +56,7 @@ ANSWERS: Mapping[str, Answer] = {
     "import": _one("ImportSummary"),
     "ledger show": _one("LedgerHere"),
     "ledger set": _one("LedgerHere"),
+    "audit": Answer("EventPage", "Event"),
     "verify": _one("Verification"),
     "seal": _one("Seal"),
     "receipt": _one("Receipt"),

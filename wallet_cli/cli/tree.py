@@ -140,6 +140,7 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
                 ),
             },
         ),
+        "audit": Command("Say who did what to users, wallets, holds and keys, the newest first.", "audit:audit"),
         "verify": Command(
             "Work out every total, sequence number and hash again; exit 7 naming the first bad row.", "verify:verify"
         ),

@@ -7,21 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
+from itertools import islice
 from typing import Any
 
 from wallet_cli.domain.actors import actor_of
 from wallet_cli.domain.events import KINDS, LEDGER, USER, WALLET, Subject
-from wallet_cli.domain.ids import (
-    MAX_ID,
-    TypedWallet,
-    UserName,
-    format_hold_id,
-    format_transaction_id,
-    format_wallet,
-)
-from wallet_cli.domain.model import Event
+from wallet_cli.domain.ids import MAX_ID, TypedWallet, UserName, format_hold_id, format_transaction_id
+from wallet_cli.domain.model import Event, User, Wallet
 from wallet_cli.domain.money import Currency, format_minor
 from wallet_cli.domain.period import LAST_US, format_time
 from wallet_cli.errors import InvalidInput, shown
@@ -35,6 +29,8 @@ from wallet_cli.storage.queries import EventPlace
 LETTERS = {LEDGER: "l", USER: "u", WALLET: "w"}
 _ID = r"(l|u|w)(0|[1-9][0-9]{0,18})-([1-9][0-9]{0,18})"
 NEWEST = EventPlace(LAST_US + 1, 0, 0, 0)
+LEAST_PIECE = 16
+"""At least so many events of a subject are read at a time."""
 
 AMOUNTS = {"own_minimum": "minimum_balance", "maximum": "maximum_balance", "daily_debit": "daily_debit"}
 """The limits of a wallet, as the other answers call them."""
@@ -43,22 +39,25 @@ AMOUNTS = {"own_minimum": "minimum_balance", "maximum": "maximum_balance", "dail
 def audit(ledger: Ledger, wallet: TypedWallet | None = None, user: UserName | None = None) -> Paged:
     """The events of a wallet, of a user with all their wallets, or of all, the newest first, as a list `events`.
 
-    Nothing is read before a page is.
+    Nothing is read before a page is. Raises InvalidInput for a wallet and a user together.
     """
+    if wallet is not None and user is not None:
+        raise InvalidInput("a wallet and a user contradict each other", hint="give one of them")
 
     def page(limit: int, cursor: str | None, counted: bool) -> Answer:
         check_limit(limit)
         found = _events(ledger, _subjects(ledger, wallet, user), cursor, limit + 1)
-        kept = [event for event, _ in zip(found, range(limit + 1), strict=False)]
+        kept = list(islice(found, limit + 1))
         answer: Answer = {
-            "events": [_answer(ledger, event) for event in kept[:limit]],
+            "events": _answers(ledger, kept[:limit]),
             "next_cursor": _id(kept[limit - 1]) if len(kept) > limit else None,
         }
         return answer | {"count": None} if counted else answer
 
     def rest(cursor: str | None) -> Iterator[Answer]:
-        for event in _events(ledger, _subjects(ledger, wallet, user), cursor, FIRST_PIECE):
-            yield _answer(ledger, event)
+        found = _events(ledger, _subjects(ledger, wallet, user), cursor, FIRST_PIECE)
+        while piece := list(islice(found, FIRST_PIECE)):
+            yield from _answers(ledger, piece)
 
     return Paged(page, rest)
 
@@ -78,6 +77,8 @@ def _events(ledger: Ledger, subjects: list[Subject] | None, cursor: str | None, 
     before = NEWEST if cursor is None else _place_of(ledger, cursor)
     if subjects is None:
         return _in_pieces(ledger, None, before, size)
+    # Of many wallets, each has but a few of what is wanted.
+    size = max(size // len(subjects), LEAST_PIECE)
     each = [_in_pieces(ledger, subject, before, size) for subject in subjects]
     return merge(*each, key=_place, reverse=True)
 
@@ -100,47 +101,70 @@ def _id(event: Event) -> str:
     return f"{LETTERS[event.kind]}{event.subject_id}-{event.number}"
 
 
-def _place_of(ledger: Ledger, cursor: str) -> EventPlace:
+def parse_cursor(cursor: str) -> tuple[int, int, int]:
+    """The kind, the subject's id and the number in the id of an event. Raises InvalidInput."""
     found = re.fullmatch(_ID, cursor)
-    event = None
-    if found is not None:
-        kind = next(kind for kind, letter in LETTERS.items() if letter == found[1])
-        subject_id, number = int(found[2]), int(found[3])
-        if max(subject_id, number) <= MAX_ID:
-            event = ledger.store.event(kind, subject_id, number)
+    if found is None or max(int(found[2]), int(found[3])) > MAX_ID:
+        raise _not_a_cursor(cursor)
+    return next(kind for kind, letter in LETTERS.items() if letter == found[1]), int(found[2]), int(found[3])
+
+
+def _place_of(ledger: Ledger, cursor: str) -> EventPlace:
+    event = ledger.store.event(*parse_cursor(cursor))
     if event is None:
-        raise InvalidInput(
-            f"not a cursor of this list: {shown(cursor)}", hint="give the next_cursor of the previous page, unchanged"
-        )
+        raise _not_a_cursor(cursor)
     return _place(event)
+
+
+def _not_a_cursor(cursor: str) -> InvalidInput:
+    return InvalidInput(
+        f"not a cursor of this list: {shown(cursor)}", hint="give the next_cursor of the previous page, unchanged"
+    )
 
 
 # The answer.
 
 
-def _answer(ledger: Ledger, event: Event) -> Answer:
-    answer: Answer = {
+def _answers(ledger: Ledger, found: Sequence[Event]) -> list[Answer]:
+    """The events as they are told, each with whose it is."""
+    ids = {event.subject_id for event in found if event.kind == WALLET}
+    holders = {wallet.id: (wallet, user) for wallet, user in ledger.store.holders(ids)}
+    users = {user.id: user for user in _users(ledger, found)}
+    answers = []
+    for event in found:
+        wallet, user = None, None
+        if event.kind == WALLET:
+            wallet, user = holders.get(event.subject_id, (None, None))
+        elif event.kind == USER:
+            user = users.get(event.subject_id)
+        answers.append(_answer(event, wallet, user))
+    return answers
+
+
+def _users(ledger: Ledger, found: Iterable[Event]) -> Iterator[User]:
+    for id_ in {event.subject_id for event in found if event.kind == USER}:
+        user = ledger.store.user_by_id(id_)
+        if user is not None:
+            yield user
+
+
+def _answer(event: Event, wallet: Wallet | None, user: User | None) -> Answer:
+    via, actor = (None, None) if event.actor is None else actor_of(event.actor)
+    currency = None if wallet is None else wallet.currency
+    rows = json.loads(event.details)
+    return {
         "id": _id(event),
         "at": format_time(event.at_us),
         "event": event.what,
         "of": KINDS[event.kind],
-        "user_id": None,
-        "wallet": None,
-        "via": None,
-        "actor": None,
+        "user_id": None if user is None else user.id,
+        "name": None if user is None else user.name,
+        "wallet": None if wallet is None else wallet.name,
+        "currency": None if currency is None else currency.name,
+        "via": via,
+        "actor": actor,
+        "details": {kind: _told(kind, row, event.subject_id, currency) for kind, row in rows.items()},
     }
-    if event.actor is not None:
-        answer["via"], answer["actor"] = actor_of(event.actor)
-    currency = None
-    if event.kind == USER:
-        answer["user_id"] = event.subject_id
-    elif event.kind == WALLET:
-        wallet = ledger.store.wallet(event.subject_id)
-        if wallet is not None:
-            answer |= {"user_id": wallet.user_id, "wallet": format_wallet(wallet.user_id, wallet.type)}
-            currency = wallet.currency
-    rows = json.loads(event.details)
-    return answer | {"details": {kind: _told(kind, row, event.subject_id, currency) for kind, row in rows.items()}}
 
 
 def _told(kind: str, row: dict[str, Any], subject_id: int, currency: Currency | None) -> Answer:

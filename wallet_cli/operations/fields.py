@@ -120,8 +120,10 @@ class Event(TypedDict):
     at: Time
     event: Annotated[str, "What was done, in words."]
     of: Annotated[EventSubject, "What it is about. Holds belong to wallets, operator keys to the ledger."]
-    user_id: Id | None
+    user_id: Annotated[Id | None, "Whose it is."]
+    name: Annotated[str | None, "The user's."]
     wallet: WalletName | None
+    currency: Annotated[CurrencyName | None, "The wallet's, in which amounts are."]
     via: Annotated[Via | None, "How who did it was known. Null: this was not kept then."]
     actor: Annotated[str | None, "Who did it."]
     details: Annotated[Details, "What was changed, as it was after that."]
@@ -189,6 +191,14 @@ class EntryPage(TypedDict):
     """A page of the day book, the newest first."""
 
     transactions: list[Entry]
+    next_cursor: Cursor
+    count: NotRequired[WholeCount]
+
+
+class EventPage(TypedDict):
+    """A page of events, the newest first."""
+
+    events: list[Event]
     next_cursor: Cursor
     count: NotRequired[WholeCount]
 
@@ -742,6 +752,7 @@ LISTS: dict[str, type] = {
     "transactions": Transaction,
     "holds": Hold,
     "history": Entry,
+    "events": Event,
 }
 """The fields of the rows of each list, by the name of the list."""
 

@@ -30,6 +30,7 @@ from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
 from wallet_cli.domain.money import parse_any_amount, parse_currency
 from wallet_cli.domain.period import format_end, format_time, parse_period, parse_time
 from wallet_cli.errors import InvalidInput, UserExists, WalletExists
+from wallet_cli.operations import audit
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.finding import check_found
 from wallet_cli.operations.ledgers import checked
@@ -178,6 +179,14 @@ class RemoteLedger(Client, LedgerApi):
         period = parse_period(start, end, self.zone, self.now_us)
         query = {"kind": kind, "min": least, "max": most, "text": text, "key": key} | bounds_of(period)
         return _filled(self._paged("transactions", lambda: "/history", parse_cursor, **query), text)
+
+    def audit(self, wallet: TypedWallet | None = None, user: UserName | None = None) -> Paged:
+        query = {
+            "wallet": None if wallet is None else wallet.text,
+            "user": None if user is None else user_text(user),
+            "region": self.region,
+        }
+        return self._paged("events", lambda: "/audit", audit.parse_cursor, **query)
 
     def named(self, name: str) -> Answer:
         return self._get("/lookup/users", name=name)

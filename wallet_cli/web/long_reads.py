@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from wallet_cli import documents
-from wallet_cli.domain.ids import OwnedWallet, WalletName
+from wallet_cli.domain.ids import OwnedWallet, TypedWallet, UserName, WalletName
 from wallet_cli.domain.text import no_formula
 from wallet_cli.import_export import exports
+from wallet_cli.operations import audit as audit_trail
 from wallet_cli.operations import day_book, fields, finding, ledgers, statements, transactions, verification
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger, as_told
@@ -62,6 +63,22 @@ class SearchedBook(NamedTuple):
 def history(ledger: Ledger, asked: SearchedBook) -> Answer:
     *_, counted = asked
     return day_book.listed(ledger, *asked[:-1], counted=counted, examined=MAX_EXAMINED)
+
+
+class Audited(NamedTuple):
+    """A part of the audit trail, as it is asked for."""
+
+    wallet: TypedWallet | None
+    user: UserName | None
+    region: str | None
+    limit: int
+    cursor: str | None
+    counted: bool
+
+
+def audit(ledger: Ledger, asked: Audited) -> Answer:
+    of = as_told(ledger, phone_region=asked.region)
+    return audit_trail.audit(of, asked.wallet, asked.user).page(asked.limit, asked.cursor, asked.counted)
 
 
 def find(ledger: Ledger, text: str, limit: int) -> Answer:

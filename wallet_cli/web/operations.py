@@ -382,6 +382,14 @@ OPERATIONS: tuple[Operation, ...] = (
         fields.TransactionDetail, (TransactionNotFound,), query=(parameters.TRANSACTION,),
     ),
     Operation(
+        "GET", "/audit", lookup.list_audit, "List who did what", fields.EventPage, READ_WALLET, OPERATOR,
+        query=(parameters.OF_WALLET, parameters.OF_USER, parameters.REGION, *parameters.EVENTS),
+        description=(
+            "The newest first, of a wallet, of a user, or of the whole ledger: everything that was done and is no"
+            " transaction."
+        ),
+    ),
+    Operation(
         "GET", "/verify", lookup.verify, "Verify the ledger, or a wallet", fields.Verification,
         (*READ_WALLET, RestoreConflict), OPERATOR, query=(parameters.ONE_WALLET, parameters.REGION),
         description="Computes every total, sequence number and hash again; a 503 names the first bad row.",

@@ -92,6 +92,9 @@ TRANSACTIONS = (
 )
 USER = in_query("user", "A phone number, or a user id, as in `id:1`.", required=True)
 WALLET = in_query("wallet", "USER or USER/TYPE, as in `9886977544/savings`.", required=True)
+OF_WALLET = in_query("wallet", "Of this wallet: USER/TYPE, or `wN`.")
+OF_USER = in_query("user", "Of this user and all their wallets: a phone number, or a user id, as in `id:1`.")
+EVENTS = (LIMIT, cursor("^([luw][0-9]+-[0-9]+)?$"), COUNT)
 ONE_WALLET = in_query("wallet", "One wallet, as USER or USER/TYPE.")
 A_NAME = {"type": "string", "maxLength": MAX_NAME_CHARS, "examples": ["Asha"]}
 NAME = in_query("name", "A name, its beginning, or a word of it.", A_NAME, required=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC
 from typing import Any, NamedTuple
 
+from wallet_cli.cli.screen import audit
 from wallet_cli.cli.screen.cards import Card, Field
 from wallet_cli.cli.screen.money import Amount
 from wallet_cli.cli.screen.tables import DIM, GREEN, RED, YELLOW, Column
@@ -22,6 +23,9 @@ from wallet_cli.domain.period import parse_time
 TEXT_CELLS = 12
 """Below so many, a note says nothing any more."""
 NAME_CELLS = 8
+WHAT_CELLS = 24
+WIDE = 120
+"""From so many columns on, a table also has what is seldom looked for."""
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -167,6 +171,7 @@ def _transaction_card(row: Row, told: Told) -> Card:
         ("hold", row.get("hold")),
         ("reversed", _reversed(row, told)),
         *_noted(row, told, "at"),
+        ("by", audit.who(row)),
         ("forced", "past floors and limits" if row.get("forced") else None),
     ]
     return Card(f"{movement.capitalize()} {row['id']}{_again(row)}", fields)
@@ -203,6 +208,7 @@ def _transfer_card(row: Row, told: Told) -> Card:
         ("to", f"{told.wallet_and_owner(into['wallet_id'])} ({into['id']})"),
         ("balance", told.amount(into, "balance")),
         *_noted(out, told, "at"),
+        ("by", audit.who(out)),
     ]
     return Card(f"Transfer {row['id']}{_again(row)}", fields)
 
@@ -219,6 +225,7 @@ TRANSACTION = Kind(
         Column("details", _details, 70, least=TEXT_CELLS),
         Column("note", _field("note"), 60, least=TEXT_CELLS),
         Column("key", _field("key"), 100, style=DIM),
+        Column("by", lambda row, _told: audit.who(row), 110, least=NAME_CELLS, style=DIM, from_width=WIDE),
     ),
     _transaction_card,
     _transaction_wallets,
@@ -389,6 +396,21 @@ HOLD = Kind(
 )
 
 
+# The audit trail
+
+EVENT = Kind(
+    (
+        Column("id", _field("id"), 100, style=DIM),
+        _time_column("time", "at", 50, 60),
+        Column("who", lambda row, _told: audit.who(row), 10, least=NAME_CELLS),
+        Column("what", audit.what, least=WHAT_CELLS),
+        Column("whose", lambda row, _told: audit.whose(row), 20),
+        Column("name", _field("name"), 30, least=NAME_CELLS),
+    ),
+    none="no events",
+)
+
+
 # Totals
 
 
@@ -493,6 +515,7 @@ KINDS: dict[str, Kind] = {
     "limits": Kind(card=_limits_card),
     "user": USER,
     "hold": HOLD,
+    "event": EVENT,
     "total": Kind(card=_total_card),
     "kind_total": KIND_TOTAL,
     "import": Kind(card=_import_card),

@@ -37,6 +37,8 @@ class Column(NamedTuple):
     style: str | Callable[[Row], str] = ""
     when: Callable[[Row], bool] | None = None
     """The column is there only where this is so of some row."""
+    from_width: int | None = None
+    """The column is there only on a terminal of so many columns, and nothing is said where it is not."""
 
 
 class Table:
@@ -51,7 +53,7 @@ class Table:
         """The heads of the columns that were left out."""
 
     def lines(self, rows: Sequence[Row]) -> Iterator[str]:
-        made = [_Shown(column, rows, self._told) for column in self._columns if _is_wanted(column, rows)]
+        made = [_Shown(column, rows, self._told) for column in self._columns if self._is_wanted(column, rows)]
         wanted = [each for each in made if each.has_any]
         shown = self._fitted(wanted)
         self.hidden = [each.column.head for each in wanted if each not in shown]
@@ -59,6 +61,11 @@ class Table:
         for number, row in enumerate(rows):
             cells_of = (self._styled(each.text(number), each.style(row)) for each in shown)
             yield GAP.join(cells_of).rstrip()
+
+    def _is_wanted(self, column: Column, rows: Sequence[Row]) -> bool:
+        if column.from_width is not None and (self._width is None or self._width < column.from_width):
+            return False
+        return column.when is None or any(map(column.when, rows))
 
     def _fitted(self, wanted: Sequence[_Shown]) -> list[_Shown]:
         """Those that there is room for, as wide as they may be."""
@@ -74,10 +81,6 @@ class Table:
 
     def _styled(self, text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[m" if style and self._color and text.strip() else text
-
-
-def _is_wanted(column: Column, rows: Sequence[Row]) -> bool:
-    return column.when is None or any(map(column.when, rows))
 
 
 def _least(shown: Sequence[_Shown]) -> int:

@@ -72,6 +72,16 @@ async def find_text(server: ServerState, call: Call) -> Reply:
     return Reply(200, "found", found)
 
 
+async def list_audit(server: ServerState, call: Call) -> Reply:
+    given = call.query("wallet", "user", "region", *PAGE)
+    wallet = parse_wallet(given["wallet"]) if "wallet" in given else None
+    user = parse_user(given["user"]) if "user" in given else None
+    asked = long_reads.Audited(wallet, user, given.get("region"), *page(given))
+    return Reply(
+        200, "events", await server.readers.answer(call.receive, SEARCHES, call.caller, long_reads.audit, asked)
+    )
+
+
 async def verify(server: ServerState, call: Call) -> Reply:
     given = call.query("wallet", "region")
     name = parse_wallet(given["wallet"]) if "wallet" in given else None
