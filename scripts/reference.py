@@ -364,13 +364,13 @@ work as for any command. Notices go to stderr.
 
 {tools}
 
-- **Each tool that writes needs a key**, which the agent chooses. The same call with the same key is applied once,
-  and is answered with `"replayed": true`. So an answer that was lost can be asked for again.
+- **Each tool that moves money or makes something needs a key**, which the agent chooses. The same call with the same
+  key is applied once, and is answered with `"replayed": true`. So an answer that was lost can be asked for again.
+- **`limits`, `freeze`, `unfreeze` and `void` need none**: done twice, they have done no more than once.
 - **Answers** are those of `--json`; [their fields](json.md). A list is a page, and its `next_cursor` goes on.
 - **Errors** are results with `isError`, and have `code`, `message`, `hint` and `retryable`, as [on the command
   line](errors.md).
-- **What is missing**: limits, freezing and closing, operator keys, settings, import and export, and voiding a hold,
-  which takes no key. A hold that is not captured ends by itself.
+- **What is missing**: closing a wallet, operator keys, settings, backups, import and export.
 - Any number of these servers, of terminals and of `wallet serve` may use one ledger at once. The ledger is opened for
   each call and closed behind it.
 """

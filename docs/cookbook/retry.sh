@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run a command of wallet until it is answered: busy (6), a storage error (7) and an internal error (1) are tried again.
 # The command needs a --key, so that it is applied once.
-# Usage: retry.sh wallet tx add 1 20 --debit --key order-1041
+# Usage: retry.sh wallet debit 1 20 --key order-1041
 set -euo pipefail
 
 if [[ " $*" != *" --key"* ]]; then

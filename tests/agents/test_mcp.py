@@ -89,6 +89,10 @@ CALLS: dict[str, dict[str, Any]] = {
     "reverse": {"id": "1-2", "amount": "1", "key": "re"},
     "hold": {"wallet": "1", "amount": "7", "expires": "12h", "key": "ho"},
     "capture": {"id": "1-h1", "amount": "2", "keep": True, "key": "ca"},
+    "void": {"id": "1-h1"},
+    "limits": {"wallet": "1/spare", "minimum_balance": "-5", "daily_debit": "none"},
+    "freeze": {"wallet": "1/spare"},
+    "unfreeze": {"wallet": "1/spare"},
 }
 
 
@@ -98,10 +102,15 @@ def test_every_tool_answers_as_its_schema_says_and_writes_once(shop: Address) ->
             (tool,) = (tool for tool in TOOLS if tool.name == name)
             found = await answer(client, name, **arguments)
             jsonschema_rs.validate(strict(schemas.schema(tool.answer)), found)
-            if tool.writes:
+            if name == "void":
+                assert (await error(client, name, **arguments))["details"]["status"] == "voided"
+            elif tool.writes:
                 again = await answer(client, name, **arguments)
-                assert again == found | {"replayed": True}
-        assert (await answer(client, "balance", wallet="1"))["balance"] == "101.50"
+                assert again == found | ({} if tool.sets else {"replayed": True})
+        now = await answer(client, "balance", wallet="1")
+        assert (now["balance"], now["held"]) == ("101.50", "0.00")
+        spare = await answer(client, "balance", wallet="1/spare")
+        assert (spare["minimum_balance"], spare["status"]) == ("-5.00", "active")
         assert (await answer(client, "verify"))["ok"] is True
 
     assert CALLS.keys() == {tool.name for tool in TOOLS}
@@ -146,6 +155,10 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("credit", {"wallet": "1", "amount": "5", "key": "k", "is_credit": False}, "invalid_input"),
     ("credit", {"wallet": "1", "amount": "6", "key": "first"}, "key_reused"),
     ("debit", {"wallet": "1", "amount": "1000", "key": "k"}, "insufficient_funds"),
+    ("void", {"id": "1-h9"}, "hold_not_found"),
+    ("limits", {"wallet": "1"}, "invalid_input"),
+    ("limits", {"wallet": "1", "maximum_balance": "much"}, "invalid_input"),
+    ("freeze", {"wallet": "1/none"}, "wallet_not_found"),
     ("no_such_tool", {"wallet": "1"}, "invalid_input"),
 )
 
@@ -253,7 +266,7 @@ def test_two_servers_on_one_ledger_apply_each_key_once(shop: Address) -> None:
     assert cli.run("verify -q").code == 0
 
 
-def test_each_tool_that_writes_needs_a_key() -> None:
+def test_each_tool_that_moves_or_makes_needs_a_key() -> None:
     reading = (
         "ledger",
         "users",
@@ -272,8 +285,10 @@ def test_each_tool_that_writes_needs_a_key() -> None:
         jsonschema_rs.meta.validate(found)
         return found
 
+    setting = ("void", "limits", "freeze", "unfreeze")
     for tool in TOOLS:
-        assert ("key" in schema(tool)["required"]) == (tool.name not in (*reading, "holds", "verify"))
+        assert ("key" in schema(tool)["required"]) == (tool.name not in (*reading, "holds", "verify", *setting))
+        assert tool.sets == (tool.name in setting)
 
 
 def test_an_agent_that_leaves_is_no_error(shop: Address) -> None:

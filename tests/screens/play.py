@@ -46,6 +46,7 @@ key create till
 
 SCREENS = """
 balance 1
+
 balance 2 --at 2024-04-10
 balance 4
 list

@@ -152,6 +152,11 @@ def test_a_card_aligns_its_amounts_and_wraps_the_rest() -> None:
         "Debit 1-2",
         "amount      -₹1.50",
         "balance  ₹1,200.00",
+        "note",
+        "  to be wrapped between",
+        "  words",
+    ]
+    assert list(lines_of(card, Told(None), 26, color=False))[3:] == [
         "note     to be wrapped",
         "         between words",
     ]

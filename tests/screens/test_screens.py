@@ -5,21 +5,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 import pytest
-from support.terminal import all_of
+from support.terminal import all_of, resize
 from wcwidth import width as cells
 
 FOLDER = Path(__file__).parent
@@ -38,6 +35,7 @@ class Surroundings(NamedTuple):
 
 PLAIN = {"NO_COLOR": "1"}
 SHOWN = {
+    "terminal-20": Surroundings(20, PLAIN),
     "terminal-40": Surroundings(40, PLAIN),
     "terminal-60": Surroundings(60, PLAIN),
     "terminal-80": Surroundings(80, PLAIN),
@@ -78,7 +76,7 @@ def shown(surroundings: Surroundings, folder: Path) -> str:
 def on_terminal(command: list[str], environ: dict[str, str], folder: Path, columns: int, rows: int = ROWS) -> str:
     """What a command prints on a terminal of that size; it has to succeed."""
     leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    resize(follower, columns, rows)
     process = subprocess.Popen(command, env=environ, cwd=folder, stdin=follower, stdout=follower, stderr=follower)
     os.close(follower)
     written = all_of(leader)
@@ -93,6 +91,12 @@ def test_screens(name: str, tmp_path: Path) -> None:
     if os.environ.get("WALLET_RECORD"):
         golden.write_text(text, "utf-8")
     assert text == golden.read_text("utf-8")
+
+
+@pytest.mark.parametrize("columns", ["1", "19"])
+def test_a_terminal_with_less_than_20_columns_is_shown_20(columns: str, tmp_path: Path) -> None:
+    text = shown(SHOWN["terminal-20"]._replace(columns=80, variables=PLAIN | {"COLUMNS": columns}), tmp_path)
+    assert text == (FOLDER / "shown" / "terminal-20.txt").read_text("utf-8")
 
 
 def _lines(name: str) -> list[str]:

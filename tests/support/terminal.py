@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
+import struct
 import subprocess
+import termios
 from collections.abc import Mapping, Sequence
 
 
+def resize(terminal: int, columns: int, rows: int = 50) -> None:
+    """Give a terminal that size."""
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
 def shown(
-    command: Sequence[str], typed: str | None = None, environ: Mapping[str, str] | None = None
+    command: Sequence[str],
+    typed: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    columns: int = 500,
 ) -> tuple[str, int]:
-    """What a command writes to stderr, where that is a terminal, and its exit code.
+    """What a command writes to stderr, where that is a terminal of so many columns, and its exit code.
 
     With `typed`, stdin is the terminal too, and that was typed there; else nobody can be asked.
     """
     leader, follower = pty.openpty()
+    resize(follower, columns)
     stdin = subprocess.DEVNULL if typed is None else follower
     process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.DEVNULL, stderr=follower, env=environ)
     os.close(follower)

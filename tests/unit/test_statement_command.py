@@ -38,6 +38,7 @@ def test_a_long_table_is_several_each_with_its_head(wallet: Wallet, monkeypatch:
 
 def test_a_pdf_is_not_thrown_at_a_terminal(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli._Text, "isatty", lambda _: True)
+    monkeypatch.setenv("NO_COLOR", "1")
     refused = wallet("statement 1 -o pdf")
     assert (refused.code, refused.out) == (2, "")
     assert refused.err.splitlines() == [

@@ -271,6 +271,10 @@ def test_a_list_says_how_long_it_is_where_that_is_asked(api: httpx.Client, owned
     assert made(api.get(path, params={"limit": "1", "count": "true", "kind": "debit"}), 200)["count"] is None
     assert made(api.get(f"/holds/get/{owned[0]}/{owned[1]}", params={"count": "true"}), 200)["count"] == 0
     assert "count" not in made(api.get(path, params={"limit": "1", "count": "false"}), 200)
+    book = made(api.get("/history", params={"limit": "1", "count": "true"}), 200)
+    assert book["count"] == made(api.get("/overview"), 200)["transactions"] >= 3
+    assert made(api.get("/history", params={"limit": "1", "count": "true", "from": "2020"}), 200)["count"] is None
+    assert "count" not in made(api.get("/history", params={"limit": "1"}), 200)
     failure(api.get(path, params={"count": "yes"}), 400, "invalid_input")
 
 

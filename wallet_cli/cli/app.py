@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Annotated, Literal
 
 import typer
@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
-        with command.make_context("wallet", arguments) as context:
+        with command.make_context("wallet", [*arguments]) as context:  # it takes them away
             command.invoke(context)
     except typer.Exit as stop:
         return stop.exit_code
@@ -157,7 +157,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _fail(error: WalletError, arguments: Sequence[str]) -> int:
-    with suppress(OSError):  # where nobody can be told any more, the exit code still says it
+    with suppress(OSError), _colors_asked_for(arguments):  # where nobody can be told any more, the exit code says it
         print_error(error, _format_asked_for(arguments))
     return error.exit_code
 
@@ -185,6 +185,16 @@ def _unexpected(error: BaseException) -> WalletError:
     return InternalError(
         f"unexpected {type(error).__name__}: {error}", hint="WALLET_DEBUG=1 shows where; please report it"
     )
+
+
+def _colors_asked_for(arguments: Sequence[str]) -> AbstractContextManager[None]:
+    """Colours as a command line has them that may be too wrong to parse, or that has ended."""
+    asked = re.search(r"--color[ =](auto|always|never)\b", " ".join(arguments))
+    if asked is None:
+        return nullcontext()
+    from wallet_cli.cli.screen.terminal import chosen
+
+    return chosen(asked[1], pager=True)
 
 
 def _format_asked_for(arguments: Sequence[str]) -> Format:

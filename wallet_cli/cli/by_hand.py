@@ -7,9 +7,10 @@ nothing but a number counts, unless somebody is at the terminal, is shown who wa
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from wallet_cli.cli.output import tell
 from wallet_cli.domain.ids import (
     DEFAULT_TYPE,
     TypedWallet,
@@ -22,6 +23,7 @@ from wallet_cli.domain.ids import (
     parse_user,
     parse_wallet,
 )
+from wallet_cli.domain.money import Currency, parse_currency, parse_stored, parse_told
 from wallet_cli.domain.text import harmless
 from wallet_cli.errors import InvalidInput, shown
 
@@ -130,6 +132,17 @@ class Hand:
 
     def amount(self, text: str, ref: TypedWallet) -> str:
         """An amount for a wallet, which may be typed as people do: as an AMOUNT."""
+        return self._amount(text, lambda: [_unit_of(self._ledger.balance(ref))])
+
+    def minimum(self, text: str, currency: str | None) -> str:
+        """The same, a minimum for a wallet that is to be opened in this currency; None for the usual one."""
+        return self._amount(text, lambda: [self._usual_unit() if currency is None else parse_currency(currency)])
+
+    def amount_anywhere(self, text: str) -> str:
+        """The same, to compare with amounts of all wallets: it has to mean one thing in each of their currencies."""
+        return self._amount(text, lambda: [*map(_unit_of, self._ledger.overview()["currencies"])])
+
+    def _amount(self, text: str, currencies: Callable[[], Sequence[Currency]]) -> str:
         if text.isascii() and text.isdigit():
             return text
         from wallet_cli.domain.typed_amount import is_plain, to_amount
@@ -137,10 +150,24 @@ class Hand:
         by_hand = can_ask(self._flags)
         if is_plain(text) and not by_hand:
             return text
-        from wallet_cli.domain.money import parse_told
+        units = currencies() or [self._usual_unit()]
+        try:
+            found = [to_amount(text, unit, by_hand=by_hand) for unit in units]
+        except InvalidInput:
+            if len(units) == 1:
+                raise
+            raise InvalidInput(
+                f"the wallets have several currencies, and this amount is not clear in all of them: {shown(text)}",
+                hint="write digits, and a point before a fraction: 1000 or 19.99",
+            ) from None
+        return found[0]  # where they differ, one was refused
 
-        found = self._ledger.balance(ref)
-        return to_amount(text, parse_told(found["currency"], found["balance"]), by_hand=by_hand)
+    def _usual_unit(self) -> Currency:
+        """The currency of a wallet that is opened without saying which."""
+        from wallet_cli import settings
+
+        chosen = settings.load(self._flags).given("currency") or self._ledger.facts()["currency"]
+        return parse_stored(chosen or settings.BY_NAME["currency"].default)
 
     def agree(self, doing: str) -> None:
         """Show who was found, where that was not by a number, and go on where somebody agrees.
@@ -150,7 +177,7 @@ class Hand:
         if not self._to_agree:
             return
         for line in self._to_agree:
-            sys.stderr.write(harmless(line) + "\n")
+            tell(line)
         be_sure(f"{doing[0].upper()}{doing[1:]}?")
 
     def be_sure(self, question: str) -> None:
@@ -223,6 +250,10 @@ class Hand:
 
     def _missing(self, argument: str, more: str) -> InvalidInput:
         return InvalidInput(f"Missing argument '{argument}'", hint=f"{self._command} --help; {more}")
+
+
+def _unit_of(wallet: Answer) -> Currency:
+    return parse_told(wallet["currency"], wallet["balance"])
 
 
 def _described(user: Answer) -> str:

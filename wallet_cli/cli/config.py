@@ -137,24 +137,27 @@ def edit() -> Record:
     """
     place = settings.config_path()
     before = config_file.read(place)
-    draft = config_file.draft(place, before)
-    try:
-        _run_editor(draft)
-        after = draft.read_bytes()
-        if config_file.read(place) != before:
-            raise InvalidInput(f"{place} was changed by somebody else meanwhile", hint="look at both")
-        chosen = settings.of_config_alone(settings.read_config(after, place), place)
-        for row in chosen.shown():
-            chosen.check(row["name"])
-        if after != before:
-            config_file.replace(place, after)
-    except WalletError as error:
-        if draft.read_bytes() != before:
-            error.hint = f"{error.hint}; the file is as it was, and your text is in {draft}"
+    with config_file.drafted(place, before) as (draft, is_left):
+        if is_left:
+            notice(f"an earlier edit left its text, which is opened again: {draft}")
+        try:
+            _run_editor(draft)
+            if not draft.exists():
+                raise InvalidInput(f"the editor left no {draft}", hint="nothing was changed")
+            after = config_file.read(draft)
+            if config_file.read(place) != before:
+                raise InvalidInput(f"{place} was changed by somebody else meanwhile", hint="look at both")
+            chosen = settings.of_config_alone(settings.read_config(after, place), place)
+            for row in chosen.shown():
+                chosen.check(row["name"])
+            if after != before:
+                config_file.replace(place, after)
+        except WalletError as error:
+            if draft.exists() and config_file.read(draft) != before:
+                error.hint = (
+                    f"{error.hint}; the file is as it was, and `wallet config edit` opens your text again: {draft}"
+                )
             raise
-        draft.unlink()
-        raise
-    draft.unlink()
     return Record({"path": str(place), "changed": after != before}, value="path")
 
 

@@ -55,19 +55,45 @@ def replace(path: Path, text: bytes) -> None:
         raise _cannot_write(path, error) from None
 
 
-def draft(path: Path, text: bytes) -> Path:
-    """A copy to edit, beside the file. Raises StorageError."""
+@contextmanager
+def drafted(path: Path, text: bytes) -> Iterator[tuple[Path, bool]]:
+    """A copy to edit, for the length of a `with` block, and whether it is what an edit left that came to no end.
+
+    It is kept where the block raises and it differs from `text`. It has a folder beside the file, and there a copy of
+    the text from which it came. Raises InvalidInput where somebody else edits it now, or where it was left and the file
+    changed since; StorageError.
+    """
     target = Path(os.path.realpath(path))
-    try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return private_files.write_beside(target, text)
-    except OSError as error:
-        raise _cannot_write(path, error) from None
+    draft = target.with_name(f"{target.name}.edit") / target.name
+    origin = draft.with_name(f"{target.stem}.before{target.suffix}")
+    with _alone_in(draft, wait=False):
+        is_left = draft.exists() and read(draft) != read(origin)
+        if is_left and read(origin) != text:
+            raise InvalidInput(
+                f"an earlier edit left {draft}, and {path} was changed since",
+                hint=f"take from it what you want, and remove the folder {draft.parent}",
+            )
+        if not is_left:
+            replace(origin, text)
+            replace(draft, text)
+        is_done = False
+        try:
+            yield draft, is_left
+            is_done = True
+        finally:
+            if is_done or not draft.exists() or read(draft) == text:
+                draft.unlink(missing_ok=True)
+                origin.unlink(missing_ok=True)
+                with suppress(OSError):  # where the editor has its own files
+                    draft.parent.rmdir()
 
 
 @contextmanager
-def _alone_in(path: Path) -> Iterator[None]:
-    """One at a time, by a lock of the folder, which is made where it is missing; Windows has no such lock."""
+def _alone_in(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """One at a time, by a lock of the folder, which is made where it is missing; Windows has no such lock.
+
+    Raises InvalidInput where that is not to be waited for.
+    """
     folder = Path(os.path.realpath(path)).parent
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -80,8 +106,12 @@ def _alone_in(path: Path) -> Iterator[None]:
     import fcntl
 
     try:
-        with suppress(OSError):  # a file system without locks: the change is still complete
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InvalidInput(f"somebody else edits {path} now", hint="wait for them") from None
+        except OSError:
+            pass  # a file system without locks: the change is still complete
         yield
     finally:
         os.close(fd)

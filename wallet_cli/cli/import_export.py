@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
@@ -233,7 +233,8 @@ Report = Callable[[int, WalletError, str], None]
 def _to_stderr(style: Style) -> Report:
     def report(line: int, error: WalletError, _text: str) -> None:
         if style.format in (Format.json, Format.jsonl):
-            notice(json_text({"line": line, "error": error.as_json()}))
+            with suppress(OSError):
+                print(json_text({"line": line, "error": error.as_json()}), file=sys.stderr)
         else:
             hint = f"; hint: {error.hint}" if error.hint else ""
             notice(f"line {line}: {error.code}: {error.message}{hint}")

@@ -97,7 +97,7 @@ def init(
         if phone is not None:
             made = ledger.register(phone, name)
             wallet = ledger.create(WalletName(UserId(made["id"]), type_))["wallet"]
-        return Record({**ledger.facts(), "wallet": wallet}, value="db" if wallet is None else "wallet")
+        return Record({**ledger.facts(), "wallet": wallet}, value="db" if wallet is None else "wallet", kind="ledger")
 
 
 def _must_be_new(flags: Mapping[str, str], where: str) -> None:

@@ -6,13 +6,16 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from wallet_cli.cli.output import Document, Format, Listing, Output, Record, json_text
+from wallet_cli.cli.output import Document, Format, Listing, Output, Record, closed_after, json_text
 from wallet_cli.cli.stdout import FilterError
 from wallet_cli.domain.text import harmless
 from wallet_cli.errors import InvalidInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+HALT_ERROR = "def halt_error: error; def halt_error($code): error; "
+"""Of the package's own nothing comes back, no message and no exit code."""
 
 MANUAL = "the language is that of `man jq`: --jq .balance"
 
@@ -30,6 +33,8 @@ def compiled(expression: str) -> Callable[[str], Iterator[Any]]:
         raise missing("--jq needs", error, "jq") from None
     try:
         program = jq.compile(expression)
+        if "halt_error" in expression:
+            program = jq.compile(HALT_ERROR + expression)
     except ValueError as error:
         told = str(error).partition("\n")[0].removeprefix("jq: error: ").rstrip(":")
         raise InvalidInput(f"--jq is no program: {told}", hint=MANUAL) from None
@@ -46,10 +51,11 @@ def compiled(expression: str) -> Callable[[str], Iterator[Any]]:
 def render(answer: Output, form: Format, run: Callable[[str], Iterator[Any]]) -> None:
     """Print what the program makes of an answer: texts as they are, all else as JSON, each on a line."""
     shown = harmless if sys.stdout.isatty() else str
-    for text in _json(answer, form):
-        # All of it, before any is printed: a program may stop in the middle.
-        for value in list(run(text)):
-            sys.stdout.write(shown(value if isinstance(value, str) else json_text(value)) + "\n")
+    with closed_after(answer):
+        for text in _json(answer, form):
+            # All of it, before any is printed: a program may stop in the middle.
+            for value in list(run(text)):
+                sys.stdout.write(shown(value if isinstance(value, str) else json_text(value)) + "\n")
 
 
 def _json(answer: Output, form: Format) -> Iterator[str]:

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from wallet_cli.api import LedgerApi
+from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.output import Record
+from wallet_cli.operations.wallets import NO_LIMIT
 
 KeyArgument = Annotated[
     str,
@@ -24,16 +26,18 @@ def show(ledger: LedgerApi) -> Record:
         wallet ledger show
         wallet ledger show --json
     """
-    return Record(ledger.facts())
+    return Record(ledger.facts(), kind="ledger")
 
 
-def set_(ledger: LedgerApi, key: KeyArgument, value: ValueArgument) -> Record:
+def set_(ledger: LedgerApi, hand: Hand, key: KeyArgument, value: ValueArgument) -> Record:
     """
     Examples:
         wallet ledger set timezone Asia/Kolkata
         wallet ledger set minimum_balance none
     """
-    return Record(ledger.change(key, value), value=key)
+    if key == "minimum_balance" and value != NO_LIMIT:
+        value = hand.minimum(value, ledger.facts()["currency"])
+    return Record(ledger.change(key, value), value=key, kind="ledger")
 
 
 # A minimum below 0 is no option.

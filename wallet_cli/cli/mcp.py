@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 INSTRUCTIONS = """\
 A ledger of wallets. Amounts are decimal text. A wallet is USER or USER/TYPE, where USER is a phone number or an id.
-Each tool that writes takes a key: choose it from what the act is, and call again with the same key if an answer was
-lost. An error has a code, and a hint that says what to do next.
+Each tool that moves money or makes something takes a key: choose it from what the act is, and call again with the same
+key if an answer was lost. The others can be called again as they are. An error has a code, and a hint that says what
+to do next.
 """
 
 
 def mcp(
     flags: Mapping[str, str],
-    write: Annotated[bool, typer.Option("--write", help="With the tools that write; each needs a key.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="With the tools that write.")] = False,
 ) -> None:
     """It reads, and writes nothing unless it is started with --write. The agent's program starts it.
 
@@ -54,7 +55,7 @@ def mcp(
             input_schema=tool.input_schema(),
             output_schema=schema(tool.answer),
             annotations=types.ToolAnnotations(
-                read_only_hint=not tool.writes, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+                read_only_hint=not tool.writes, destructive_hint=tool.sets, idempotent_hint=True, open_world_hint=False
             ),
         )
         for tool in offered.values()

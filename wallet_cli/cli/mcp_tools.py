@@ -1,8 +1,8 @@
 """What `wallet mcp` offers to agents: a tool for each operation of LedgerApi that one may need, and what it takes.
 
-Those that write take a key, so that a call whose answer was lost can be made again: it is applied once. What is for
-the people who run the ledger (limits, statuses, keys, settings, files) is not here; nor is voiding a hold, which takes
-no key.
+Those that move money or make something take a key, so that a call whose answer was lost can be made again: it is
+applied once. Those that say how something is to be (limits, a status, the end of a hold) do no more the second time.
+What is for the people who run the ledger (closing, keys, settings, files) is not here.
 To add a tool: a Tool here, and its answer in schemas.py if no command has it.
 """
 
@@ -13,12 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wallet_cli.domain.ids import parse_hold_id, parse_new_wallet, parse_transaction_id, parse_user, parse_wallet
+from wallet_cli.domain.model import ACTIVE, FROZEN
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
 from wallet_cli.operations.transactions import Wanted
 
 if TYPE_CHECKING:
     from wallet_cli.api import LedgerApi
+    from wallet_cli.domain.ids import TypedWallet
     from wallet_cli.operations.answers import Answer
     from wallet_cli.operations.pages import Paged
 
@@ -44,11 +46,13 @@ class Tool(NamedTuple):
     call: Callable[..., Answer]
     needs: Mapping[str, Argument] = {}
     may: Mapping[str, Argument] = {}
+    sets: bool = False
+    """Whether it writes without a key: done twice, it is as if it were done once."""
 
     @property
     def writes(self) -> bool:
-        """Whether it changes anything: then it needs a key."""
-        return "key" in self.needs
+        """Whether it changes anything."""
+        return self.sets or "key" in self.needs
 
     def takes(self) -> Mapping[str, Argument]:
         """All of its arguments."""
@@ -108,6 +112,11 @@ FILTERS = {
     "text": Argument("notes with this in them"),
     "key": Argument("the one with this key"),
 }
+LIMITS = {
+    "minimum_balance": Argument("no debit goes below it; below 0, an overdraft; `none` for the ledger's"),
+    "maximum_balance": Argument("no credit goes above it; `none` for no such limit"),
+    "daily_debit": Argument("the most that debits of a day may take; `none` for no such limit"),
+}
 DESCRIBED = {"note": NOTE, "meta": META}
 
 
@@ -137,6 +146,12 @@ def _statement(ledger: LedgerApi, **asked: Any) -> Answer:
 def _listed(paged: Any, limit: int = DEFAULT_LIMIT, cursor: str | None = None) -> Answer:
     page: Answer = paged.page(limit, cursor, True)
     return page
+
+
+def _set_limits(ledger: LedgerApi, wallet: TypedWallet, **limits: str) -> Answer:
+    if not limits:
+        raise InvalidInput("limits needs one of its limits", hint=f"give {', '.join(LIMITS)}")
+    return ledger.set_limits(wallet, **limits)
 
 
 TOOLS = (
@@ -274,6 +289,31 @@ TOOLS = (
             "keep": Argument("keep the rest for a later capture", "boolean"),
             "note": NOTE,
         },
+    ),
+    Tool(
+        *("void", "Release what a hold keeps. Done again, it is refused with hold_not_open.", "Hold"),
+        lambda ledger, **asked: ledger.void(**asked),
+        {"id": HOLD},
+        sets=True,
+    ),
+    Tool(
+        *("limits", "Set the limits of a wallet that are given.", "Wallet"),
+        _set_limits,
+        {"wallet": WALLET},
+        LIMITS,
+        True,
+    ),
+    Tool(
+        *("freeze", "Let nothing into or out of a wallet.", "Wallet"),
+        lambda ledger, wallet: ledger.set_status(wallet, FROZEN),
+        {"wallet": WALLET},
+        sets=True,
+    ),
+    Tool(
+        *("unfreeze", "Make a frozen wallet active again.", "Wallet"),
+        lambda ledger, wallet: ledger.set_status(wallet, ACTIVE),
+        {"wallet": WALLET},
+        sets=True,
     ),
 )
 """Every tool, those that read first."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from enum import StrEnum
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -109,8 +109,7 @@ def render(answer: Output, style: Style, ledger: LedgerApi | None = None) -> Non
 
     People are told times and names as the `ledger` has them.
     """
-    stream = answer.rows if isinstance(answer, Listing) else None if isinstance(answer, Record) else answer.parts
-    try:
+    with closed_after(answer):
         if isinstance(answer, Pages) or (not isinstance(answer, Document) and style.is_for_people):
             _show(answer, ledger)
             return
@@ -122,8 +121,16 @@ def render(answer: Output, style: Style, ledger: LedgerApi | None = None) -> Non
         if isinstance(answer, Listing) and answer.cut is not None:
             sys.stdout.flush()  # who has closed the pipe has read what they wanted
             notice(answer.cut)
+
+
+@contextmanager
+def closed_after(answer: Output) -> Iterator[None]:
+    """At the end of the `with` block the stream of an answer is closed: one that was not read to its end still has the
+    ledger open."""
+    stream = answer.rows if isinstance(answer, Listing) else None if isinstance(answer, Record) else answer.parts
+    try:
+        yield
     finally:
-        # A stream that was not read to its end still has the ledger open.
         if isinstance(stream, Generator):
             stream.close()
 
@@ -146,8 +153,7 @@ def _show(answer: Record | Listing | Pages, ledger: LedgerApi | None) -> None:
     sys.stdout.flush()  # who has closed the pipe has read what they wanted
     left_out = view.left_out(cut)
     if left_out is not None and not is_paged:
-        for line in terminal.fitted(left_out, sys.stderr):
-            notice(line)
+        notice(left_out)
 
 
 def _lines_of(answer: Record | Listing | Pages, view: View) -> Iterator[str]:
@@ -217,15 +223,25 @@ def print_error(error: WalletError, form: Format) -> None:
     if form in (Format.json, Format.jsonl):
         print(json_text({"error": error.as_json()}), file=sys.stderr)
         return
-    print(f"error: {harmless(error.message)}", file=sys.stderr)
+    tell(error.message, "error")
     if error.hint:
-        print(f"hint: {harmless(error.hint)}", file=sys.stderr)
+        tell(error.hint, "hint")
 
 
 def notice(text: str) -> None:
     """Say something to the person at the terminal, beside the data. Where it cannot be said, the work goes on."""
     with suppress(OSError):
-        print(harmless(text), file=sys.stderr)
+        tell(text)
+
+
+def tell(text: str, label: str = "") -> None:
+    """Print a sentence to stderr; on a terminal in lines that fit, and with its label in colour."""
+    line = harmless(f"{label}: {text}" if label else text)
+    if sys.stderr.isatty():
+        from wallet_cli.cli.screen import terminal
+
+        line = "\n".join(terminal.labelled(line, label, sys.stderr))
+    print(line, file=sys.stderr)
 
 
 def _lines(lines: Iterable[str]) -> None:

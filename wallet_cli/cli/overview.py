@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wallet_cli.cli.command import opened
-from wallet_cli.cli.output import Format, Record, Style, notice, render
+from wallet_cli.cli.output import Format, Listing, Pages, Record, Style, notice, render
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import Forbidden, LedgerNotFound, shown_url
 
 BEGIN = (
-    ("wallet init", "asks what a new ledger should be like; or leave it out:"),
+    ("wallet init", "asks what a new ledger should be like; or begin at once:"),
     ("wallet register 9886977544 --name Asha", "a user, by phone number; makes the ledger"),
     ("wallet create 9886977544", "a wallet of theirs"),
     ("wallet credit 9886977544 500", "money in"),
@@ -21,7 +21,7 @@ BEGIN = (
 NO_USERS = BEGIN[1:4]
 NO_WALLETS = (("wallet users", "who is registered"), *BEGIN[2:4])
 GO_ON = (
-    ("wallet balance 1", "what a wallet holds; a name will do, where it is one person's"),
+    ("wallet balance 1", "what a wallet holds; a name will do too"),
     ("wallet history", "what happened last, in all wallets"),
     ("wallet find asha", "look in names, numbers and notes"),
     ("wallet --help", "all commands"),
@@ -29,11 +29,17 @@ GO_ON = (
 
 
 def print_overview(flags: Mapping[str, str], *, is_json: bool) -> None:
-    render(_overview(flags), Style(Format.json if is_json else Format.table))
+    data, tries = _overview(flags)
+    record = Record(data, "ledger", kind="overview")
+    sums = [Listing(data["currencies"], (), kind="currency")] if data["currencies"] else []
+    what_next = Record({}, card={command: f"# {why}" for command, why in tries})
+    answer = record if is_json else Pages((record, *sums, what_next))
+    render(answer, Style(Format.json if is_json else Format.table))
     sys.stdout.flush()
 
 
-def _overview(flags: Mapping[str, str]) -> Record:
+def _overview(flags: Mapping[str, str]) -> tuple[Mapping[str, Any], Sequence[tuple[str, str]]]:
+    """What there is to tell, and what to try next."""
     from wallet_cli import settings
 
     where = shown_url(settings.load(flags, notify=notice).db)
@@ -47,26 +53,13 @@ def _overview(flags: Mapping[str, str]) -> Record:
                 found = None
     except LedgerNotFound:
         exists = False
-    data = {"ledger": where, "exists": exists} | (found or dict.fromkeys(("users", "wallets", "transactions")))
-    return Record(
-        data | {"currencies": (found or {}).get("currencies", [])}, "ledger", card=_card(where, exists, found)
-    )
+    unknown = dict.fromkeys(("users", "wallets", "transactions")) | {"currencies": []}
+    return {"ledger": where, "exists": exists} | (found or unknown), _tries(exists, found)
 
 
-def _card(where: str, exists: bool, found: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The same for people."""
+def _tries(exists: bool, found: Mapping[str, Any] | None) -> Sequence[tuple[str, str]]:
     if not exists:
-        return {"ledger": where, "": "there is none here yet", **_tries(BEGIN)}
+        return BEGIN
     if found is None:
-        return {"ledger": where, **_tries(GO_ON)}
-    counts = {name: f"{found[name]:,}" for name in ("users", "wallets", "transactions")}
-    sums = {
-        each["currency"]: f"{each['balance']} in {each['wallets']:,} wallet{'s' if each['wallets'] != 1 else ''}"
-        for each in found["currencies"]
-    }
-    tries = NO_USERS if not found["users"] else NO_WALLETS if not found["wallets"] else GO_ON
-    return {"ledger": where, **counts, **sums, **_tries(tries)}
-
-
-def _tries(tries: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
-    return {command: f"# {why}" for command, why in tries}
+        return GO_ON
+    return NO_USERS if not found["users"] else NO_WALLETS if not found["wallets"] else GO_ON

@@ -247,7 +247,8 @@ def history(
     wanted, part = Wanted(kind, least, most, text, key), Part(limit, cursor, all_)
     if wallet is not None:
         return _of_wallet(ledger, style, hand, hand.wallet(wallet), start, end, wanted, part)
-    rows = ledger.history(start, end, wanted)
+    least, most = (None if text is None else hand.amount_anywhere(text) for text in (least, most))
+    rows = ledger.history(start, end, wanted._replace(least=least, most=most))
     return listing("transactions", style, part, rows, csv="history")
 
 

@@ -38,8 +38,9 @@ def create(
         wallet create 9886977545/points --currency PTS/0     # a unit of your own, with no fraction
     """
     name = hand.new_wallet(wallet)
+    minimum = None if minimum_balance is None else hand.minimum(minimum_balance, currency)
     hand.agree("open it")
-    return _shown(ledger.create(name, currency, minimum_balance, exist_ok=exist_ok))
+    return _shown(ledger.create(name, currency, minimum, exist_ok=exist_ok))
 
 
 def list_(

@@ -47,9 +47,10 @@ def listed(
     counted: bool = False,
     examined: int | None = None,
 ) -> Answer:
-    """A page of the day book: `transactions, next_cursor`, and if `counted`, a null `count`: it is unknown.
+    """A page of the day book: `transactions, next_cursor`, and if `counted`, `count`: the length of the whole day book.
 
-    Cursors, `examined` and errors are those of transactions.listed.
+    It is None where a period or a filter selects, because only reading all of it would tell. Cursors, `examined` and
+    errors are those of transactions.listed.
     """
     check_limit(limit)
     found: list[Entry] = []
@@ -69,7 +70,11 @@ def listed(
         "transactions": [entry_answer(*each) for each in found[:limit]],
         "next_cursor": None if on is None else format_transaction_id(on.wallet_id, on.seq),
     }
-    return answer | {"count": None} if counted else answer
+    if not counted:
+        return answer
+    is_whole = start is end is None and wanted == EVERYTHING
+    # Each wallet's last transaction has its number: no more is read than a row of each.
+    return answer | {"count": sum(each.transactions for each in ledger.store.sums()) if is_whole else None}
 
 
 def streamed(

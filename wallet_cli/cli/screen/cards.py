@@ -10,6 +10,9 @@ from wallet_cli.cli.screen.tables import BOLD, DIM, GAP
 from wallet_cli.cli.screen.told import Told
 from wallet_cli.cli.screen.widths import cells, padded, wrapped
 
+LEAST_BESIDE = 16
+"""With less room beside the labels, a value that does not fit there goes under its label."""
+
 Field = tuple[str, str | Amount | None]
 
 
@@ -23,7 +26,7 @@ class Card(NamedTuple):
 
 
 def lines_of(card: Card, told: Told, width: int | None, *, color: bool) -> Iterator[str]:
-    """The lines of a card; a value that is longer than the width goes on under its beginning, between words."""
+    """The lines of a card. A value that does not fit goes on under its beginning, or under its label, between words."""
 
     def styled(text: str, style: str) -> str:
         return f"\x1b[{style}m{text}\x1b[m" if color else text
@@ -39,6 +42,11 @@ def lines_of(card: Card, told: Told, width: int | None, *, color: bool) -> Itera
     room = None if width is None else max(1, width - label_width - len(GAP))
     for label, value in fields:
         text = padded(value.whole, whole, right=True) + value.rest if isinstance(value, Amount) else told.safe(value)
-        first, *more = [text] if room is None or isinstance(value, Amount) else wrapped(text, room)
-        yield (styled(padded(told.safe(label), label_width), DIM) + GAP + first).rstrip()
-        yield from (" " * label_width + GAP + line for line in more)
+        if room is None or cells(text) <= room or isinstance(value, Amount):
+            beside, below, left = text, [], 0
+        elif room >= LEAST_BESIDE:
+            (beside, *below), left = wrapped(text, room), label_width + len(GAP)
+        else:
+            beside, below, left = "", wrapped(text, label_width + room), len(GAP)
+        yield (styled(padded(told.safe(label), label_width), DIM) + GAP + beside).rstrip()
+        yield from (" " * left + line for line in below)

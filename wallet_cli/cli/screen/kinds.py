@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC
 from typing import Any, NamedTuple
 
@@ -18,7 +19,10 @@ from wallet_cli.cli.screen.tables import DIM, GREEN, RED, YELLOW, Column
 from wallet_cli.cli.screen.told import Row, Told
 from wallet_cli.domain.ids import format_user, format_wallet_id, parse_transaction_id
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN, OPEN
+from wallet_cli.domain.money import format_minor, parse_minimum, parse_stored
 from wallet_cli.domain.period import parse_time
+from wallet_cli.errors import InvalidInput
+from wallet_cli.settings import BY_NAME
 
 TEXT_CELLS = 12
 """Below so many, a note says nothing any more."""
@@ -507,6 +511,42 @@ SETTING = Kind(
     )
 )
 
+# The ledger
+
+
+def _ledger_card(row: Row, told: Told) -> Card:
+    def of(name: str, value: Any) -> str | Amount:
+        return _usual_minimum(row, told) if name == "minimum_balance" and value is not None else plain(value)
+
+    return Card("", [(_words(name), of(name, value)) for name, value in row.items()])
+
+
+def _usual_minimum(row: Row, told: Told) -> str | Amount:
+    """The minimum that a ledger keeps, in its currency, where it is one that this can have."""
+    text = str(row["minimum_balance"])
+    with suppress(InvalidInput):
+        unit = parse_stored(row["currency"] or BY_NAME["currency"].default)
+        return told.money.amount(format_minor(parse_minimum(text, unit), unit), unit.name)
+    return text
+
+
+def _overview_card(row: Row, told: Told) -> Card:
+    fields: list[Field] = [("ledger", row["ledger"])]
+    if not row["exists"]:
+        return Card("", [*fields, ("", "there is none here yet")])
+    if row["users"] is not None:
+        fields += [(name, told.money.count(row[name])) for name in ("users", "wallets", "transactions")]
+    return Card("", fields)
+
+
+CURRENCY = Kind(
+    (
+        Column("balance", _amount("balance")),
+        Column("wallets", lambda row, told: told.money.count(row["wallets"]), 10, right=True),
+    )
+)
+
+
 KINDS: dict[str, Kind] = {
     "transaction": TRANSACTION,
     "transfer": Kind(card=_transfer_card),
@@ -522,5 +562,8 @@ KINDS: dict[str, Kind] = {
     "verification": Kind(card=_verification_card),
     "key": KEY,
     "setting": SETTING,
+    "ledger": Kind(card=_ledger_card),
+    "overview": Kind(card=_overview_card),
+    "currency": CURRENCY,
 }
 """Every kind by its name: what a command says of its answer."""

@@ -17,6 +17,11 @@ from wallet_cli.cli.stdout import ReaderLeftError, Stdout
 
 DUMB = "dumb"
 FALLBACK = (80, 24)
+LEAST_COLUMNS = 20
+"""A terminal that says that it has fewer is shown so many: with less, a table has nothing to say."""
+
+LABELS = {"error": "1;31", "hint": "1"}
+"""The SGR codes of what a message begins with."""
 
 COLOR_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "CLICOLOR")
 CHOSEN_BY: Mapping[str | None, str] = {"never": "NO_COLOR", "always": "FORCE_COLOR"}
@@ -60,18 +65,31 @@ def has_color(stream: TextIO) -> bool:
 
 def columns_of(stream: TextIO) -> int | None:
     """How many cells a line has; None where there is no terminal, and so no end."""
-    return shutil.get_terminal_size(FALLBACK).columns if stream.isatty() else None
-
-
-def fitted(text: str, stream: TextIO) -> list[str]:
-    """The lines of a text there, broken between words."""
-    width = columns_of(stream)
-    return [text] if width is None else wrapped(text, width)
+    return max(LEAST_COLUMNS, _size(stream, "COLUMNS", 0)) if stream.isatty() else None
 
 
 def lines_of(stream: TextIO) -> int | None:
     """How many lines are seen at once; None where there is no terminal."""
-    return shutil.get_terminal_size(FALLBACK).lines if stream.isatty() else None
+    return _size(stream, "LINES", 1) if stream.isatty() else None
+
+
+def _size(stream: TextIO, variable: str, side: int) -> int:
+    """What the variable says, else the terminal that the stream is: stdout may be a file, and stderr none."""
+    said = os.environ.get(variable, "")
+    if said.isascii() and said.isdigit() and int(said):
+        return int(said)
+    with suppress(OSError, ValueError):  # no file behind it
+        return os.get_terminal_size(stream.fileno())[side] or FALLBACK[side]
+    return FALLBACK[side]
+
+
+def labelled(text: str, label: str, stream: TextIO) -> list[str]:
+    """The lines of a text there, broken between words; the label that it begins with is in colour."""
+    first, *more = wrapped(text, columns_of(stream) or len(text))
+    style = LABELS.get(label)
+    if style is not None and has_color(stream):
+        first = f"\x1b[{style}m{label}\x1b[m{first[len(label) :]}"
+    return [first, *more]
 
 
 def pager() -> list[str] | None:

@@ -122,9 +122,9 @@ async def list_history(server: ServerState, call: Call) -> Reply:
     limit, cursor, counted = page(given)
     start, end, *wanted = (given.get(name) for name in FILTERS)
     chosen = Wanted(*wanted)
-    if chosen == transactions.EVERYTHING:
-        found = day_book.listed(server.ledger, start, end, limit, cursor, counted=counted)
-        return Reply(200, "transactions", found)
+    # Counting looks at every wallet.
+    if chosen == transactions.EVERYTHING and not counted:
+        return Reply(200, "transactions", day_book.listed(server.ledger, start, end, limit, cursor))
     asked = long_reads.SearchedBook(start, end, limit, cursor, chosen, counted)
     found = await server.readers.answer(call.receive, SEARCHES, call.caller, long_reads.history, asked)
     return Reply(200, "transactions", found)
