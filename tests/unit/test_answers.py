@@ -201,7 +201,7 @@ def test_answers_have_the_fields_of_the_list_in_its_order() -> None:
     user = User(1, "98869 77544", "+919886977544", "IN", "9886977544", None, AT_US)
     last = transaction(3, False, 5, 50, 10, 2)
     whole = last._replace(
-        meta="{}", peer_wallet_id=9, peer_seq=2, reverses=1, hold=4, forced=True, key="k", user_key=True
+        meta="{}", peer_wallet_id=9, peer_seq=2, reverses=1, hold=4, forced=True, key="k", user_key=True, actor="key k"
     )
     period = Period(AT_US, AT_US + 1)
     statement = Statement(user, INR_WALLET, period, EMPTY, last, AT_US, UTC, lambda: iter(()))
