@@ -393,9 +393,9 @@ def check_receipt(ledger: Ledger, path: str) -> Answer:
     """Check a receipt for the ledger's keeper: the signature, the proofs, and that the ledger still has what it proves.
 
     Answers as `verify_against`, for the one wallet and the transactions that the receipt proves; and with the id of its
-    `transaction`, and with `reversed` and `reversals` as they are now. Raises InvalidInput
-    for a receipt that was changed, is of another ledger or signed by another key, and StorageError if the ledger does
-    not have the transaction any more.
+    `transaction`, and with `reversed` and `reversals` as they are now. Raises InvalidInput for a receipt that was
+    changed, is of another ledger or signed by another key, and StorageError if the ledger does not have the transaction
+    any more.
     """
     found = _parsed(_text(path, "receipt"))
     if found is None or found.get("receipt") != RECEIPT_VERSION or not isinstance(found.get("seal"), dict):
@@ -405,9 +405,9 @@ def check_receipt(ledger: Ledger, path: str) -> Answer:
     try:
         is_proven = _leads_to_seal(found)
         wallet_id = int(json.loads(found["wallet"])["id"])
+        seq, *later = [_seq(each["content"]) for each in (found, *found.get("reversals", ()))]
         contents = {_seq(each["content"]): each["content"] for each in (found, *found.get("reversals", ()))}
-        told = {name: value for name, value in found["transaction"].items() if name not in ("reversed", "reversals")}
-        seq = _seq(found["content"])
+        told = dict(found["transaction"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _is_no("receipt", path) from None
     if not is_proven:
@@ -421,10 +421,12 @@ def check_receipt(ledger: Ledger, path: str) -> Answer:
             id_ = format_transaction_id(wallet_id, each)
             raise _not_as_sealed(f"transaction {id_} is missing", found["seal"], json.loads(found["wallet"]))
     assert wallet is not None
-    row = rows[seq]
-    assert row is not None
-    now = transaction_answer(row, wallet)
-    if told != now:
+    there = {each: row for each, row in rows.items() if row is not None}
+    now = transaction_answer(there[seq], wallet)
+    proven = now | _reversed(wallet, [there[each] for each in later])
+    if "reversals" not in found:  # an earlier release made it, and proved no reversals
+        proven |= {name: told.get(name) for name in ("reversed", "reversals")}
+    if told != proven or not set(later) <= {each.seq for each in reversals}:
         raise InvalidInput(f"what this receipt says is not what it proves: {path}", hint=TAKE_YOURS)
     return {
         "ok": True,
