@@ -96,7 +96,10 @@ def test_a_folder_that_goes_stops_nothing(tmp_path: Path) -> None:
 def test_settings_say_it_too_and_wrong_ones_are_refused(tmp_path: Path) -> None:
     (tmp_path / "here").write_text("a file")
     for options, words in (
-        (("--seal-to", "seals", "--seal-every", "often"), "the setting seal_every is wrong: 'often' (from --seal-every)"),
+        (
+            ("--seal-to", "seals", "--seal-every", "often"),
+            "the setting seal_every is wrong: 'often' (from --seal-every)",
+        ),
         (("--seal-to", "seals", "--seal-every", "0"), "minutes, 0.02 to 525600"),
         (("--seal-to", "here/seals"), "cannot use the folder"),
     ):
