@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import apsw
+from sqlalchemy import Column, Index
+from sqlalchemy.dialects import postgresql
 
 from wallet_cli.storage import tables
 from wallet_cli.storage.sqlite import upgrade
@@ -27,15 +30,27 @@ def of_sqlite() -> dict[str, str]:
 
 
 def of_postgres() -> dict[str, dict[str, list[str]]]:
-    """By table, the names of its columns, and of more: its indexes and its constraints."""
+    """By table, its columns with their types, and more: its indexes with their columns, and its constraints."""
     found = {}
     for table in tables.SQLModel.metadata.sorted_tables:
         checks = [each for column in table.columns for each in column.constraints]
-        made = [*(each for each in table.constraints if each not in checks), *table.indexes]
-        names = {str(each.name) for each in made if each.name is not None and not str(each.name).endswith("_again")}
+        made = [each for each in table.constraints if each not in checks]
+        names = {str(each.name) for each in made if each.name is not None}
+        names |= {_index(each) for each in table.indexes if not str(each.name).endswith("_again")}
         names |= {f"ck_{table.name}_{each.name}".replace(f"ck_{table.name}_ck_", "ck_") for each in checks}
-        found[table.name] = {"columns": sorted(column.name for column in table.columns), "more": sorted(names)}
+        found[table.name] = {"columns": sorted(map(_column, table.columns)), "more": sorted(names)}
     return found
+
+
+def _column(column: Column[Any]) -> str:
+    kind = column.type.compile(dialect=postgresql.dialect()).lower()
+    return f"{column.name} {kind}{'' if column.nullable else ' not null'}"
+
+
+def _index(index: Index) -> str:
+    columns = ", ".join(column.name for column in index.columns)
+    is_partial = index.dialect_options["postgresql"]["where"] is not None
+    return f"{index.name}{' unique' if index.unique else ''} ({columns}){' partial' if is_partial else ''}"
 
 
 def main() -> int:

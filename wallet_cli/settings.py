@@ -38,6 +38,9 @@ class Setting(NamedTuple):
     """Whether a `.env` may not set it: it is sent to others, or decides whom to trust."""
 
 
+LEAST_SEAL_EVERY_MINUTES = 0.02
+"""Names of seals have whole seconds."""
+
 MAX_TOKEN_FILE_BYTES = 8192
 MAX_ENV_FILE_BYTES = 65_536
 OTHERS_WRITE = 0o022
@@ -76,6 +79,8 @@ SETTINGS = (
     Setting("token", ("WALLET_TOKEN",), TOKEN_DEFAULT, secret=True, trusted=True),
     Setting("token_file", ("WALLET_TOKEN_FILE",), TOKEN_FILE_DEFAULT, trusted=True),
     Setting("ca_file", ("WALLET_CA_FILE",), CA_FILE_DEFAULT, trusted=True),
+    Setting("seal_to", ("WALLET_SEAL_TO",), NO_NAME, trusted=True),
+    Setting("seal_every", ("WALLET_SEAL_EVERY",), "60"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 
@@ -248,6 +253,23 @@ class Settings:
         except InvalidInput as error:
             raise self._wrong("clock_skew", f"off, or {error.hint}") from None
 
+    @property
+    def seal_to(self) -> str | None:
+        """The folder into which `wallet serve` puts seals; None for no seals."""
+        return self.given("seal_to")
+
+    @property
+    def seal_every_us(self) -> int:
+        """The time from one seal of `wallet serve` to the next."""
+        hint = f"minutes, {LEAST_SEAL_EVERY_MINUTES} to {MAX_EXPIRES_MINUTES}"
+        try:
+            minutes = float(self.values["seal_every"].text)
+        except ValueError:
+            raise self._wrong("seal_every", hint) from None
+        if not LEAST_SEAL_EVERY_MINUTES <= minutes <= MAX_EXPIRES_MINUTES:
+            raise self._wrong("seal_every", hint)
+        return int(minutes * 60_000_000)
+
     def token_for(self, host: str) -> str | None:
         """The key or token for the ledger at a host (`name:port`): from the setting, else from the token file; or None.
 
@@ -364,6 +386,7 @@ CHECKS: Mapping[str, Callable[[Settings], object]] = {
     "timezone": lambda settings: settings.timezone,
     "lock_timeout": lambda settings: settings.lock_timeout_s,
     "clock_skew": lambda settings: settings.clock_skew_us,
+    "seal_every": lambda settings: settings.seal_every_us,
 }
 """The checks of settings, which raise for a wrong value. Other settings accept any text."""
 
@@ -505,7 +528,7 @@ def _of_flags(flags: Mapping[str, str]) -> Mapping[str, Value]:
         if not text:
             option = name.replace("_", "-")
             raise InvalidInput(f"--{option} is empty", hint=f"leave it out for the default, or give a {name}")
-    return {name: Value(text, f"--{name}") for name, text in flags.items() if name in BY_NAME}
+    return {name: Value(text, f"--{name.replace('_', '-')}") for name, text in flags.items() if name in BY_NAME}
 
 
 def _of_variables(variables: Mapping[str, str | None], where: str, mode: int = 0) -> Place:

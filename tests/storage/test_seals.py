@@ -9,13 +9,16 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
-from support import cli
-from support.engines import Address, Engine, execute
+from support import cli, forging
+from support.engines import Address, Engine, unchecked
+
+from wallet_cli.domain import events
 
 Run = Callable[[str], cli.Outcome]
 
@@ -82,30 +85,131 @@ def test_what_comes_later_is_no_fault(shop: Run) -> None:
     assert shop("verify --against a.seal").code == 0
 
 
-CHANGES = {
-    "a number": "UPDATE users SET phone_number = '9886977549' WHERE id = 1",
-    "a name": "UPDATE users SET name = 'Other' WHERE id = 1",
-    "digits within a region": "UPDATE users SET phone_national = '9886977500' WHERE id = 1",
-    "the key of a registration": "UPDATE users SET key = 'x' WHERE id = 1",
-    "a hold": "UPDATE holds SET created_at_us = created_at_us - 1 WHERE number = 1",
-    "a revoked key revived": "UPDATE operators SET revoked_at_us = NULL WHERE name = 'gone'",
-    "a key": "UPDATE operators SET key_hash = {} WHERE name = 'till'",
-    "a key taken away": "DELETE FROM operators WHERE name = 'till'",
-    "rights of a key": "UPDATE operators SET read_only = 1 WHERE name = 'till'",
+CHANGES: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "a number": ("users", 0, {"phone_number": "9886977549"}),
+    "a name": ("users", 0, {"name": "Other"}),
+    "digits within a region": ("users", 0, {"phone_national": "9886977500"}),
+    "the key of a registration": ("users", 0, {"key": "x"}),
+    "a thawed wallet": ("wallets", 1, {"status": "active"}),
+    "another minimum": ("wallets", 0, {"own_minimum": -100}),
+    "a hold": ("holds", 0, {"created_at_us": 5}),
+    "the note of a hold": ("holds", 0, {"note": "x"}),
+    "a revoked key revived": ("operators", 0, {"revoked_at_us": None}),
+    "a key": ("operators", 1, {"key_hash": bytes([17] * 32)}),
+    "rights of a key": ("operators", 1, {"read_only": 1}),
+    "a setting": ("ledger", 0, {"phone_region": "SG"}),
 }
+"""Rows, by their place in a table, and what is changed in them."""
+
+
+def forge(name: str, db: Address) -> None:
+    """Change a row together with its event, with all hashes made to fit."""
+    table, number, values = CHANGES[name]
+    with unchecked(used(db)) as raw:
+        forging.change_with_its_event(raw, table, forging.read(raw, table)[number], **values)
+
+
+def used(db: Address) -> Address:
+    return os.environ["WALLET_DB"] if isinstance(db, str) else Path(os.environ["WALLET_DB"])
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_what_was_changed_is_found_by_the_seal_alone(shop: Run, name: str, db: Address) -> None:
+def test_what_was_changed_with_its_events_is_found_by_the_seal_alone(shop: Run, name: str, db: Address) -> None:
+    assert shop("freeze 2/points").code == 0
     sealed(shop)
-    other = "decode(repeat('11', 32), 'hex')" if isinstance(db, str) else "zeroblob(32)"
-    address: Address = os.environ["WALLET_DB"] if isinstance(db, str) else Path(os.environ["WALLET_DB"])
-    execute(address, CHANGES[name].format(other))
-    if isinstance(db, str):
-        assert shop("verify").code == 0  # nothing shows it but the seal
+    forge(name, db)
+    assert shop("verify").code == 0  # nothing shows it but the seal
     done = shop("verify --against a.seal --json")
-    assert done.code == 7, done
-    assert "sealed at" in done.error["message"] or not isinstance(db, str)
+    assert (done.code, "sealed at" in done.error["message"]) == (7, True), done
+    table, number, _ = CHANGES[name]
+    of = {"users": f"of user {number + 1} ", "operators": "of the ledger itself ", "ledger": "of the ledger itself "}
+    assert of.get(table, f"of wallet w{number + 1} ") in done.error["message"]
+    assert "event" in done.error["message"]
+
+
+def test_events_that_were_cut_off_are_found_by_the_seal_alone(shop: Run, db: Address) -> None:
+    """A wallet is thawed together with the event that froze it."""
+    assert shop("freeze 2/points").code == 0
+    sealed(shop)
+    with unchecked(used(db)) as raw:
+        forging.change(raw, "wallets", {"id": 2}, status="active")
+        forging.change(raw, "witnesses", {"wallet_id": 2}, status="active")
+        forging.set_chain(raw, (events.WALLET, 2), forging.chain_of(raw, (events.WALLET, 2))[:-1])
+    assert shop("verify").code == 0
+    done = shop("verify --against a.seal --json")
+    assert (done.code, "event 2 of wallet w2 is missing" in done.error["message"]) == (7, True), done
+
+
+def test_a_key_with_a_forged_event_among_the_sealed_ones_is_found(shop: Run, db: Address) -> None:
+    """After them it looks like one that somebody made since."""
+    sealed(shop)
+    new = {
+        "key_hash": bytes([9] * 32),
+        "read_only": 0,
+        "created_at_us": 1,
+        "revoked_at_us": None,
+        "last_used_at_us": None,
+    }
+    for name, at, code in (("late", None, 0), ("early", 2, 7)):
+        key = {"name": name} | new | {"key_hash": name.encode().ljust(32)}
+        with unchecked(used(db)) as raw:
+            forging.insert(raw, "operators", key)
+            chain = forging.chain_of(raw, events.OF_LEDGER)
+            made = chain[-1]._replace(what="key made", details=events.text_of({"key": forging.told("operators", key)}))
+            chain.insert(len(chain) if at is None else at, made)
+            forging.set_chain(raw, events.OF_LEDGER, chain)
+        assert shop("verify").code == 0
+        assert shop("verify --against a.seal").code == code
+
+
+def test_a_seal_names_nobody(shop: Run, tmp_path: Path) -> None:
+    sealed(shop)
+    text = (tmp_path / "a.seal").read_text()
+    assert not [each for each in ("9886977544", "Asha", "tea", "500") if f'"{each}' in text]
+
+
+# Seals of format 1.
+
+BEFORE = Path(__file__).with_name("sealed_before")
+"""A ledger of schema 7, its seal, and the key that signed it, as an earlier release made them."""
+
+
+@pytest.fixture
+def before(wallet: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    path = tmp_path / "before.db"
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute((BEFORE / "ledger.sql").read_text())
+    path.chmod(0o600)
+    monkeypatch.setenv("WALLET_DB", str(path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "config" / "wallet").mkdir(parents=True)
+    (tmp_path / "config" / "wallet" / "seal.key").write_text((BEFORE / "seal.key").read_text())
+    (tmp_path / "config" / "wallet" / "seal.key").chmod(0o600)
+    (tmp_path / "old.seal").write_text((BEFORE / "a.seal").read_text())
+    return wallet
+
+
+@pytest.mark.on_file("the ledger of an earlier release is a file")
+def test_a_seal_of_an_earlier_release_is_still_compared(before: Run, checker: Any, tmp_path: Path) -> None:
+    """Before the ledger is migrated and after it; what it proves is checked by the same lines."""
+    assert before("verify --against old.seal --json").json["transactions"] == 5
+    for line in ("tx add 1 5 --credit", "hold capture 1-h1", "freeze 2/points", "key revoke till"):
+        assert before(line).code == 0
+    assert before("verify --against old.seal --json").json["transactions"] == 7
+    (tmp_path / "r.json").write_text(before("receipt 1-2 --seal old.seal").out)
+    done = checker("r.json", before("seal --public -q").out.strip())
+    assert (done.returncode, "reversed by 1-4: credit of 2000" in done.stdout) == (0, True), done
+    assert before("verify --receipt r.json --json").json["reversals"] == ["1-4"]
+
+
+@pytest.mark.on_file("the ledger of an earlier release is a file")
+@pytest.mark.parametrize("name", sorted({*CHANGES} - {"a thawed wallet", "another minimum", "a setting"}))
+def test_what_a_seal_of_an_earlier_release_covers_is_found(before: Run, name: str) -> None:
+    assert before("tx add 1 5 --credit").code == 0  # it is migrated
+    forge(name, Path())
+    assert before("verify").code == 0
+    done = before("verify --against old.seal --json")
+    assert (done.code, "sealed at" in done.error["message"]) == (7, True), done
 
 
 @pytest.mark.on_file("the ledger of an earlier day is a file")
@@ -124,12 +228,14 @@ def test_a_seal_that_was_changed_proves_nothing(shop: Run, tmp_path: Path) -> No
     wrong = {
         "its root": [head.replace('"root":"', '"root":"0', 1), *lines],
         "its count": [head.replace('"users":2', '"users":3'), *lines],
-        "a line": [head, lines[0].replace("Asha", "Else"), *lines[1:]],
+        "a line": [head, lines[0].replace("INR", "USD"), *lines[1:]],
+        "lines exchanged": [head, lines[1], lines[0], *lines[2:]],
         "a line less": [head, *lines[:-1]],
         "nothing left": [],
         "no head": lines,
         "no JSON": ["hello"],
-        "another form": ['{"seal":2}'],
+        "another form": ['{"seal":3}'],
+        "nothing but a form": ['{"seal":2}'],
         "no object": ["[1]"],
     }
     for name, text in wrong.items():
@@ -188,7 +294,7 @@ def test_a_receipt_needs_no_seal_made_before(shop: Run, checker: Any, tmp_path: 
     assert checker("r.json", shop("seal --public -q").out.strip()).returncode == 0
 
 
-def changed(receipt: Any, place: tuple[str, ...], value: Any) -> Any:
+def changed(receipt: Any, place: tuple[str | int, ...], value: Any) -> Any:
     copy = json.loads(json.dumps(receipt))
     thing = copy
     for name in place[:-1]:
@@ -197,7 +303,7 @@ def changed(receipt: Any, place: tuple[str, ...], value: Any) -> Any:
     return copy
 
 
-FORGED: dict[str, tuple[tuple[str, ...], Any]] = {
+FORGED: dict[str, tuple[tuple[str | int, ...], Any]] = {
     "another amount": (("content",), " 2 debit 1 50000 1 1 1"),
     "another place": (("content",), " 1 debit 2000 50000 2000 1 1"),
     "another past": (("before",), "00" * 32),
@@ -208,6 +314,8 @@ FORGED: dict[str, tuple[tuple[str, ...], Any]] = {
     "another line": (("line",), 0),
     "no way": (("in_seal",), []),
     "another way": (("in_wallet",), ["00" * 32] * 3),
+    "another reversal": (("reversals", 0, "content"), " 4 credit 1 52000 5000 2 1 reverses 2"),
+    "a reversal elsewhere": (("reversals", 0, "in_wallet"), ["00" * 32] * 3),
 }
 
 
@@ -218,6 +326,18 @@ def test_a_forged_receipt_is_seen(shop: Run, checker: Any, tmp_path: Path, name:
     place, value = FORGED[name]
     (tmp_path / "r.json").write_text(json.dumps(changed(receipt, place, value)))
     assert checker("r.json", key).returncode != 0
+    done = shop("verify --receipt r.json --json")
+    assert (done.code, done.error["code"]) == (2, "invalid_input"), done
+
+
+def test_a_reversal_of_another_transaction_proves_nothing(shop: Run, checker: Any, tmp_path: Path) -> None:
+    """Each proof is right, and they do not belong together."""
+    key = sealed(shop)["public_key"]
+    one, other = (shop(f"receipt {id_} --seal a.seal").json for id_ in ("1-1", "1-2"))
+    (tmp_path / "r.json").write_text(json.dumps(one | {"reversals": other["reversals"]}))
+    done = checker("r.json", key)
+    assert (done.returncode, "reverses another" in done.stderr) == (1, True), done
+    assert shop("verify --receipt r.json").code == 2
 
 
 def test_a_note_that_looks_like_a_transaction_proves_nothing(shop: Run, checker: Any, tmp_path: Path) -> None:
@@ -239,9 +359,66 @@ def test_a_receipt_by_another_key_is_seen(shop: Run, checker: Any, tmp_path: Pat
     assert (done.returncode, "signed by another key" in done.stderr) == (1, True)
 
 
-def test_what_was_reversed_is_told(shop: Run) -> None:
-    told = shop("receipt 1-2").json["transaction"]
-    assert (told["reversed"], told["reversals"]) == ("20.00", ["1-4"])
+def test_a_receipt_tells_what_was_reversed_when_it_was_sealed(shop: Run, checker: Any, tmp_path: Path) -> None:
+    """A reversal since is in the next one, and in the answer of the ledger's keeper at once."""
+    key = sealed(shop)["public_key"]
+    assert shop(["tx", "add", "1", "1", "--credit", "--note", "é reverses 1 by 3"]).code == 0  # type: ignore[arg-type]
+    assert shop("tx reverse 1-1 10 --key again").code == 0
+    assert shop("tx reverse 1-1 20").code == 0
+    for id_, seal, reversed_, by in (
+        ("1-1", "a.seal", "0.00", []),
+        ("1-1", "b.seal", "30.00", ["1-6: debit of 1000", "1-7: debit of 2000"]),
+        ("1-2", "a.seal", "20.00", ["1-4: credit of 2000"]),
+        ("1-5", "b.seal", "0.00", []),
+    ):
+        if not (tmp_path / seal).exists():
+            sealed(shop, seal)
+        (tmp_path / "r.json").write_text(shop(f"receipt {id_} --seal {seal}").out)
+        told = json.loads((tmp_path / "r.json").read_text())["transaction"]
+        assert (told["reversed"], told["reversals"]) == (reversed_, [each.partition(":")[0] for each in by])
+        done = checker("r.json", key)
+        lines = [line.partition(" minor")[0] for line in done.stdout.splitlines()]
+        assert (done.returncode, lines[1:]) == (0, [f"reversed by {each}" for each in by]), done
+        now = shop("verify --receipt r.json --json").json
+        assert (now["transaction"], now["reversed"]) == (id_, "30.00" if id_ == "1-1" else reversed_)
+
+
+def test_a_receipt_of_another_ledger_is_told_apart(shop: Run, checker: Any, tmp_path: Path) -> None:
+    """By the customer and by the keeper, though the same person signed both."""
+    (tmp_path / "r.json").write_text(shop("receipt 1-1").out)
+    key, other = shop("seal --public -q").out.strip(), "00000000-0000-4000-8000-000000000000"
+    done = checker("r.json", key, other)
+    assert (done.returncode, "of another ledger" in done.stderr) == (1, True)
+    assert shop("--db other.db register 9886977544").code == 0
+    refused = shop("--db other.db verify --receipt r.json --json")
+    assert (refused.code, "of another ledger" in refused.error["message"]) == (2, True)
+
+
+def test_a_receipt_of_what_is_gone_is_told(shop: Run, db: Address, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(shop("receipt 1-3").out)
+    sealed(shop)
+    with unchecked(used(db)) as raw:
+        wallet = forging.read(raw, "wallets")[0]
+        forging.set_transactions(raw, forging.wallet_of(wallet), forging.transactions_of(raw, 1)[:2])
+    done = shop("verify --receipt r.json --json")
+    assert (done.code, "transaction 1-3 is missing" in done.error["message"]) == (7, True)
+    assert shop("receipt 1-3 --seal a.seal").code == 3
+    assert shop("receipt 1-2 --seal a.seal").code == 7  # no proof leads from it to the seal any more
+
+
+@pytest.mark.parametrize("text", ["", "hello", "[1]", '{"receipt":1}', '{"receipt":9,"seal":{}}'])
+def test_what_is_no_receipt_is_refused(shop: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "r.json").write_text(text)
+    done = shop("verify --receipt r.json --json")
+    assert (done.code, done.error["code"]) == (2, "invalid_input")
+    assert shop("verify 1 --receipt r.json").code == 2
+
+
+def test_what_a_receipt_says_is_what_it_proves(shop: Run, tmp_path: Path) -> None:
+    receipt = shop("receipt 1-1").json
+    (tmp_path / "r.json").write_text(json.dumps(changed(receipt, ("transaction", "amount"), "5000.00")))
+    done = shop("verify --receipt r.json --json")
+    assert (done.code, "is not what it proves" in done.error["message"]) == (2, True)
 
 
 def test_a_receipt_is_not_older_than_its_seal(shop: Run) -> None:

@@ -18,11 +18,18 @@ def serve(
     max_connections: Annotated[
         int, typer.Option("--max-connections", metavar="N", help="Connections of one process; more get 503.")
     ] = 1000,
+    seal_to: Annotated[
+        str | None, typer.Option("--seal-to", metavar="FOLDER", help="Seal the ledger there.", show_default="no seals")
+    ] = None,
+    seal_every: Annotated[
+        str | None, typer.Option("--seal-every", metavar="MINUTES", help="How often.", show_default="60")
+    ] = None,
 ) -> None:
     """
     Examples:
         wallet serve
         wallet serve --port 8080 --workers 4 --access-log
+        wallet serve --seal-to /mnt/elsewhere/seals
         wallet serve --no-auth                      # to try it out, on this machine alone
     """
     try:
@@ -32,6 +39,8 @@ def serve(
         from wallet_cli.installing import missing
 
         raise missing("serving needs", error, "serve") from None
-    code = run(ServeOptions(dict(flags), host, port, workers, not no_auth, access_log, max_connections))
+    of_seals = {"seal_to": seal_to, "seal_every": seal_every}
+    flags = {**flags, **{name: text for name, text in of_seals.items() if text is not None}}
+    code = run(ServeOptions(flags, host, port, workers, not no_auth, access_log, max_connections))
     if code:
         raise typer.Exit(code)

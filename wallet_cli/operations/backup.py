@@ -13,7 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from wallet_cli.engine.executor import Executor, system_us
 from wallet_cli.engine.turns import open_write_lock
 from wallet_cli.engine.write_lock import Time
 from wallet_cli.errors import Busy, Damaged, InvalidInput, LedgerNotFound, StorageError, hint_of, shown_url
-from wallet_cli.operations import last_checks
+from wallet_cli.operations import dated_files, last_checks
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, chosen_policy, open_ledger, terminal_actor
 from wallet_cli.operations.verification import verify
@@ -46,10 +46,7 @@ Notify = Callable[[str], None]
 Watch = Callable[[str, int, int | None], None]
 """Called with the progress of a long step: what it does, how much is done, and the total."""
 
-MOMENT = "%Y-%m-%dT%H-%M-%SZ"
-NAMED = re.compile(r"wallet-([0-9a-f]{8})-([0-9]{4}(?:-[0-9]{2}){2}T[0-9]{2}(?:-[0-9]{2}){2}Z)\.db")
-"""The names of backups in a folder: the first digits of the ledger's id, and the time when they were made, in UTC."""
-
+KIND = "db"
 TRANSACTIONS = next(each for each in COPIED if each.table == "transactions")
 
 
@@ -85,7 +82,7 @@ def to_keep(names: Sequence[str], keep: Keep) -> set[str]:
 
     The newest backup always stays. Files with other names are not considered.
     """
-    dated = sorted(((moment, name) for name in names if (moment := _moment(name)) is not None), reverse=True)
+    dated = sorted(((moment, name) for name in names if (moment := dated_files.moment(name)) is not None), reverse=True)
     kept = {name for _, name in dated[:1]}
     for digits, number in ((13, keep.hours), (10, keep.days), (7, keep.months)):
         newest: dict[str, str] = {}
@@ -120,52 +117,31 @@ def backup_into(
     """
     place = Path(folder).expanduser().absolute()
     with _in_a_file(settings, notify) as store:
-        own = f"wallet-{store.ledger_id()[:8]}-"
+        ledger_id = store.ledger_id()
         try:
             make_folder(place)
-            there = _backups(place, own)
+            there = dated_files.names(place, ledger_id, KIND)
         except OSError as error:
             raise StorageError(
                 f"cannot use the folder {place}: {error.strerror}", hint=hint_of(error, "give another folder")
             ) from None
         now = datetime.now(UTC)
-        path = place / f"{own}{now.strftime(MOMENT)}.db"
-        # Those of a clock that was ahead say nothing of when the last one was made.
-        newest = max((name for name in there if name <= path.name), default=None)
-        if newest is not None and every_us is not None:
-            age = now - datetime.strptime(str(_moment(newest)), MOMENT).replace(tzinfo=UTC)
-            if age < timedelta(microseconds=every_us):
-                return {"backup": str(place / newest), "made": False, "removed": []}
+        path = place / dated_files.name(ledger_id, now, KIND)
+        newest = dated_files.newest(there, path.name)
+        if newest is not None and every_us is not None and dated_files.age_us(newest, now) < every_us:
+            return {"backup": str(place / newest), "made": False, "removed": []}
         if os.path.lexists(path):
             return {"backup": str(path), "made": False, "removed": []}  # made in this second
         try:
             answer = _made(settings, store, path, watch)
         except _NameTaken:  # another process made one in this second
             return {"backup": str(path), "made": False, "removed": []}
-        removed = _removed(place, own, path.name, keep) if keep is not None else []
+        removed = _removed(place, ledger_id, path.name, keep) if keep is not None else []
     return answer | {"made": True, "removed": removed}
 
 
-def _moment(name: str) -> str | None:
-    """When a backup was made, by its name; None for a name that none has."""
-    found = NAMED.fullmatch(name)
-    if found is None:
-        return None
-    try:
-        datetime.strptime(found[2], MOMENT)
-    except ValueError:
-        return None
-    return found[2]
-
-
-def _backups(folder: Path, own: str) -> list[str]:
-    """The backups of one ledger in a folder, by name: files that have something in them."""
-    named = (each for each in folder.iterdir() if each.name.startswith(own) and _moment(each.name) is not None)
-    return [each.name for each in named if each.is_file() and not each.is_symlink() and each.stat().st_size]
-
-
-def _removed(folder: Path, own: str, newest: str, keep: Keep) -> list[str]:
-    names = _backups(folder, own)
+def _removed(folder: Path, ledger_id: str, newest: str, keep: Keep) -> list[str]:
+    names = dated_files.names(folder, ledger_id, KIND)
     gone = sorted(set(names) - to_keep(names, keep) - {newest})
     for name in gone:
         for ending in ("", ".lock"):

@@ -16,6 +16,8 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,8 +28,9 @@ from wallet_cli.domain.model import Event, Transaction, Wallet
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import format_time
 from wallet_cli.domain.rules.refusals import no_transaction
-from wallet_cli.errors import InvalidInput, StorageError, hint_of, shown
-from wallet_cli.operations import last_checks, seals_format_1
+from wallet_cli.engine.turns import open_write_lock
+from wallet_cli.errors import Busy, InvalidInput, StorageError, hint_of, shown
+from wallet_cli.operations import dated_files, last_checks, seals_format_1
 from wallet_cli.operations.answers import Answer, transaction_answer
 from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.private_files import create, kept_secret
@@ -77,6 +80,48 @@ def seal(ledger: Ledger) -> Sealed:
     }
     last_checks.note(ledger.store.ledger_id(), ledger.store.address, last_checks.SEALED)
     return Sealed(_signed(head, key), lines.lines)
+
+
+def seal_into(ledger: Ledger, folder: str, every_us: int) -> Answer:
+    """Seal the ledger into a new file of a folder, named by the time, unless the newest one there is younger.
+
+    Answers `made`, the `seal` (its file) and `root` if it was, and `due_us`, when the next one is due. Of several
+    processes, one makes it. Raises as `seal` and `write` do.
+    """
+    place, ledger_id = Path(folder).expanduser().absolute(), ledger.store.ledger_id()
+    make_seal_folder(place)
+    lock = open_write_lock(place / f".{dated_files.beginning(ledger_id)}sealing.lock")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lock.turn(0.0, "seal"))
+        except Busy:  # another process is sealing
+            return {"made": False, "due_us": every_us}
+        now = datetime.now(UTC)
+        name = dated_files.name(ledger_id, now, "seal")
+        try:
+            newest = dated_files.newest(dated_files.names(place, ledger_id, "seal"), name)
+        except OSError as error:
+            raise _unusable(place, error) from None
+        if newest is not None:
+            age_us = dated_files.age_us(newest, now)
+            if age_us < every_us:
+                return {"made": False, "due_us": every_us - age_us}
+        sealed = seal(ledger)
+        write(text_of(sealed), place / name)
+    return {"made": True, "seal": str(place / name), "root": sealed.head["root"], "due_us": every_us}
+
+
+def make_seal_folder(place: Path) -> None:
+    """Make the folder of seals, if there is none. Raises StorageError."""
+    try:
+        make_folder(place)
+    except OSError as error:
+        raise _unusable(place, error) from None
+
+
+def _unusable(place: Path, error: OSError) -> StorageError:
+    hint = hint_of(error, "give another folder")
+    return StorageError(f"cannot use the folder {place}: {error.strerror}", hint=hint)
 
 
 def text_of(sealed: Sealed) -> str:
@@ -393,9 +438,9 @@ def check_receipt(ledger: Ledger, path: str) -> Answer:
     """Check a receipt for the ledger's keeper: the signature, the proofs, and that the ledger still has what it proves.
 
     Answers as `verify_against`, for the one wallet and the transactions that the receipt proves; and with the id of its
-    `transaction`, and with `reversed` and `reversals` as they are now. Raises InvalidInput
-    for a receipt that was changed, is of another ledger or signed by another key, and StorageError if the ledger does
-    not have the transaction any more.
+    `transaction`, and with `reversed` and `reversals` as they are now. Raises InvalidInput for a receipt that was
+    changed, is of another ledger or signed by another key, and StorageError if the ledger does not have the transaction
+    any more.
     """
     found = _parsed(_text(path, "receipt"))
     if found is None or found.get("receipt") != RECEIPT_VERSION or not isinstance(found.get("seal"), dict):
@@ -405,9 +450,9 @@ def check_receipt(ledger: Ledger, path: str) -> Answer:
     try:
         is_proven = _leads_to_seal(found)
         wallet_id = int(json.loads(found["wallet"])["id"])
+        seq, *later = [_seq(each["content"]) for each in (found, *found.get("reversals", ()))]
         contents = {_seq(each["content"]): each["content"] for each in (found, *found.get("reversals", ()))}
-        told = {name: value for name, value in found["transaction"].items() if name not in ("reversed", "reversals")}
-        seq = _seq(found["content"])
+        told = dict(found["transaction"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _is_no("receipt", path) from None
     if not is_proven:
@@ -421,10 +466,12 @@ def check_receipt(ledger: Ledger, path: str) -> Answer:
             id_ = format_transaction_id(wallet_id, each)
             raise _not_as_sealed(f"transaction {id_} is missing", found["seal"], json.loads(found["wallet"]))
     assert wallet is not None
-    row = rows[seq]
-    assert row is not None
-    now = transaction_answer(row, wallet)
-    if told != now:
+    there = {each: row for each, row in rows.items() if row is not None}
+    now = transaction_answer(there[seq], wallet)
+    proven = now | _reversed(wallet, [there[each] for each in later])
+    if "reversals" not in found:  # an earlier release made it, and proved no reversals
+        proven |= {name: told.get(name) for name in ("reversed", "reversals")}
+    if told != proven or not set(later) <= {each.seq for each in reversals}:
         raise InvalidInput(f"what this receipt says is not what it proves: {path}", hint=TAKE_YOURS)
     return {
         "ok": True,

@@ -93,6 +93,7 @@ _MODULE: Any = SimpleNamespace(
     sqlite_version_info=tuple(map(int, apsw.sqlite_lib_version().split("."))),
     Error=apsw.Error,
     ProgrammingError=apsw.MisuseError,
+    Binary=bytes,
 )
 
 

@@ -431,11 +431,16 @@ class PostgresStore(BulkCopy):
         return None
 
     def strange_schema(self) -> str | None:
-        from wallet_cli.storage.schema_check import OF_POSTGRES, expected, strange_in_postgres
+        from wallet_cli.storage.schema_check import OF_POSTGRES, UNCHECKED, expected, strange_in_postgres
 
+        known = (list(expected()["postgres"]),)
         with self._translating():
-            rows = self.connection.execute(OF_POSTGRES, (list(expected()["postgres"]),)).fetchall()
-        return strange_in_postgres(rows)
+            strange = strange_in_postgres(self.connection.execute(OF_POSTGRES, known).fetchall())
+            for name, table, kept in self.connection.execute(UNCHECKED, known).fetchall() if strange is None else ():
+                broken = self.connection.execute(f"SELECT 1 FROM {table} WHERE NOT ({kept}) LIMIT 1".encode())
+                if broken.fetchone() is not None:
+                    return f"a row of table {table} does not keep {name}"
+        return strange
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -22,30 +22,49 @@ WITH known AS (
     SELECT name, c.oid AS id, c.relkind = 'p' AS divided
     FROM unnest(%s::text[]) AS given (name) JOIN pg_class c ON c.oid = to_regclass(name)
 )
-SELECT name, attname::text FROM known JOIN pg_attribute ON attrelid = id AND attnum > 0 AND NOT attisdropped
+SELECT name, attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' not null' ELSE '' END
+    FROM known JOIN pg_attribute ON attrelid = id AND attnum > 0 AND NOT attisdropped
 UNION SELECT name, conname::text FROM known JOIN pg_constraint ON conrelid = id AND NOT divided
     AND contype IN ('c', 'f', 'p', 'u', 'x')
-UNION SELECT name, relname::text FROM known JOIN pg_index ON indrelid = id AND NOT divided
-    JOIN pg_class c ON c.oid = indexrelid
+UNION SELECT name, relname || CASE WHEN indisunique THEN ' unique (' ELSE ' (' END
+    || (SELECT string_agg(pg_get_indexdef(indexrelid, place, true), ', ' ORDER BY place)
+        FROM generate_series(1, indnkeyatts) AS place)
+    || CASE WHEN indpred IS NULL THEN ')' ELSE ') partial' END || CASE WHEN indisvalid THEN '' ELSE ' invalid' END
+    FROM known JOIN pg_index ON indrelid = id AND NOT divided JOIN pg_class c ON c.oid = indexrelid
+    WHERE NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u'))
 UNION SELECT name, 'trigger ' || tgname FROM known JOIN pg_trigger ON tgrelid = id AND NOT tgisinternal
 UNION SELECT name, 'rule ' || rulename FROM known JOIN pg_rewrite ON ev_class = id
 UNION SELECT name, 'policy ' || polname FROM known JOIN pg_policy ON polrelid = id
 UNION SELECT name, NULL FROM known WHERE divided
 """
-"""Names by table. A table that is divided into partitions (docs/scale.md) has other indexes and constraints: a row with
-NULL stands for them."""
+"""By table: columns with their types, indexes with their columns, and names.
+
+A table that is divided into partitions (docs/scale.md) has other indexes and constraints: a row with NULL stands for
+them.
+"""
 
 
 FOR_SHARDS = {
-    ("wallets", "uq_wallets_user_id_type"): ("wallets", "ix_wallets_user_id_type"),
-    ("wallets", "uq_wallets_user_id_key"): ("wallets", "ix_wallets_user_id_key"),
+    ("wallets", "uq_wallets_user_id_type"): ("wallets", "ix_wallets_user_id_type (user_id, type)"),
+    ("wallets", "uq_wallets_user_id_key unique (user_id, key) partial"): (
+        "wallets",
+        "ix_wallets_user_id_key (user_id, key) partial",
+    ),
 }
 """What docs/scale.md puts in the place of what, for shards by wallet: the rules keep both promises."""
 
 
+UNCHECKED = """
+SELECT conname, conrelid::regclass::text, pg_get_expr(conbin, conrelid) FROM pg_constraint
+WHERE contype = 'c' AND NOT convalidated
+    AND conrelid IN (SELECT to_regclass(name) FROM unnest(%s::text[]) AS given (name))
+"""
+"""PostgreSQL's checks that older rows need not keep: somebody dropped and added them again. SQLite checks its rows."""
+
+
 @cache
 def expected() -> Mapping[str, Any]:
-    """The expected schema by engine: for SQLite, statements by what they create; for PostgreSQL, names by table."""
+    """The expected schema by engine: for SQLite, statements by what they create; for PostgreSQL, as OF_POSTGRES."""
     found: Mapping[str, Any] = json.loads(FILE.read_text("utf-8"))
     return found
 

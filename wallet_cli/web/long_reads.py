@@ -97,6 +97,12 @@ def verify(ledger: Ledger, name: WalletName | None, region: str | None) -> Answe
     return verification.verify(as_told(ledger, phone_region=region), name)
 
 
+def seal(ledger: Ledger, folder: str, every_us: int) -> Answer:
+    from wallet_cli.operations import seals
+
+    return seals.seal_into(ledger, folder, every_us)
+
+
 def export(ledger: Ledger, form: str, wallet: OwnedWallet | None) -> Iterator[bytes]:
     return in_chunks(exports.export(ledger, form, wallet))
 

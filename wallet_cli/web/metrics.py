@@ -46,6 +46,7 @@ class Metrics:
             "Batches that ran again after a collision with another server's",
             registry=registry,
         )
+        self._seals = Counter("wallet_seals_total", "Seals made, or failed", ["outcome"], registry=registry)
         self._depth = Gauge(
             "wallet_inbox_commands", "Commands waiting for a turn", multiprocess_mode="livesum", registry=registry
         )
@@ -83,6 +84,10 @@ class Metrics:
         self._commit.observe(report.took_s)
         if report.retries:
             self._retries.inc(report.retries)
+
+    def sealed(self, outcome: str) -> None:
+        """Count a seal: `made` or `failed`."""
+        self._seals.labels(outcome).inc()
 
     def page(self, depth: int, readers: Readers) -> bytes:
         """The page of this process, or of all workers."""

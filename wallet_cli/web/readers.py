@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from wallet_cli.errors import Busy, WalletError
 from wallet_cli.settings import Settings
 from wallet_cli.storage.in_place import Identity
 from wallet_cli.web import read_worker
-from wallet_cli.web.auth import Caller
+from wallet_cli.web.auth import LOCAL, Caller
 from wallet_cli.web.messages import ClientLeft, Receive
 from wallet_cli.web.read_worker import HEAD, LENGTH, Kind, Read
 
@@ -45,6 +45,9 @@ SEARCHES = Lane(4, 32, 2, 20.0)
 
 PROOFS = Lane(1, 4, 1, 600.0)
 """`verify`, which reads the whole ledger."""
+
+SEALS = Lane(1, 0, 1, 86_400.0)
+"""The server's own seals, which read the whole ledger too."""
 
 STREAMS = Lane(16, 0, 8, 3600.0)
 """Statements, documents and exports: they mostly wait for a slow client, which costs nothing. The limit on making one
@@ -185,6 +188,10 @@ class Readers:
         """The result of `work(ledger, *given)`. Raises its errors, and as `reading` does."""
         async with self.reading(receive, lane, caller, work, *given) as reading:
             return await reading.value()
+
+    async def own(self, lane: Lane, work: Callable[..., Any], *given: Any) -> Any:
+        """The same for the server itself, which never leaves."""
+        return await self.answer(_never, lane, LOCAL, work, *given)
 
     def end_all(self) -> None:
         """End the running reads, and start no more."""
@@ -339,6 +346,11 @@ async def _while_there(receive: Receive) -> AsyncIterator[None]:
     finally:
         leaving.remove_done_callback(leave)
         leaving.cancel()
+
+
+async def _never() -> MutableMapping[str, Any]:
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -66,6 +67,8 @@ def serve(options: ServeOptions) -> int:
     if not options.auth:
         log("warning", message="--no-auth: everybody on this machine may do everything")
     _prepare_ledger(settings, options)
+    if settings.seal_to is not None:
+        _prepare_seals(settings.seal_to, settings.seal_every_us)
     if options.workers == 1:
         worker = Worker(options)
         listener = listen(options.host, options.port)
@@ -207,6 +210,17 @@ def _say_serving(options: ServeOptions, address: tuple[Any, ...]) -> None:
     host, port = address[:2]
     shown_host = f"[{host}]" if ":" in host else host
     log("serving", url=f"http://{shown_host}:{port}", workers=options.workers, auth=options.auth)
+
+
+def _prepare_seals(folder: str, every_us: int) -> None:
+    """Make the folder and the key of seals before the port opens, and say that there will be some.
+
+    Raises MissingPackage, StorageError, or InvalidInput.
+    """
+    from wallet_cli.operations import seals
+
+    seals.make_seal_folder(Path(folder).expanduser().absolute())
+    log("sealing", folder=folder, every_s=every_us / 1_000_000, public_key=seals.public_key())
 
 
 def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wallet_cli.domain.commands import Command, NoteUse, Result, Single
 from wallet_cli.engine.executor import Executor
 from wallet_cli.engine.group_commit import GroupCommit, Loop
-from wallet_cli.errors import Busy, StorageError, WalletError
+from wallet_cli.errors import Busy, InternalError, StorageError, WalletError
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger, accepted, open_ledger
 from wallet_cli.operations.prepared import Prepared
@@ -30,13 +30,14 @@ from wallet_cli.settings import Settings
 from wallet_cli.storage.in_place import FileGone, check_same
 from wallet_cli.storage.log_file import cut_log
 from wallet_cli.storage.sqlite import MAX_LOG_BYTES, log_bytes
+from wallet_cli.web import long_reads
 from wallet_cli.web.auth import Authenticator, Caller, NoAuthenticator, address_of, claimed
 from wallet_cli.web.http_errors import for_strangers
 from wallet_cli.web.log import Repeated, log
 from wallet_cli.web.long_work import LongWork
 from wallet_cli.web.messages import Scope
 from wallet_cli.web.metrics import Metrics
-from wallet_cli.web.readers import Readers
+from wallet_cli.web.readers import SEALS, Readers, ReadFailed
 
 if TYPE_CHECKING:
     from wallet_cli.storage.postgres import PostgresStore
@@ -105,6 +106,8 @@ class ServerState:
             self._chores.append(loop.create_task(self._bound_log_for_ever(self._own.store.path)))
         else:
             self._chores.append(loop.create_task(self._feel_pulse_for_ever()))
+        if self.settings.seal_to is not None:
+            self._chores.append(loop.create_task(self._seal_for_ever(self.settings.seal_to)))
         # Objects loaded by now stay: the garbage collector need not scan them again with every few requests.
         gc.collect()
         gc.freeze()
@@ -296,6 +299,28 @@ class ServerState:
                 if told is not None:
                     self.metrics.is_log_pinned = True
                     self.repeated.log("log_pinned", {"message": told})
+
+    async def _seal_for_ever(self, folder: str) -> None:
+        """Seal the ledger now and then, in a process for long reads. A seal that fails is tried again when the next is
+        due.
+        """
+        every_us = due_us = self.settings.seal_every_us
+        while not self.draining:
+            try:
+                answer = await self.readers.own(SEALS, long_reads.seal, folder, every_us)
+            except (WalletError, ReadFailed) as error:
+                if self.draining:
+                    return
+                self.metrics.sealed("failed")
+                code = error.code if isinstance(error, WalletError) else InternalError.code
+                log("seal_failed", code=code, reason=str(error))
+                due_us = every_us
+            else:
+                due_us = answer["due_us"]
+                if answer["made"]:
+                    self.metrics.sealed("made")
+                    log("sealed", file=answer["seal"], root=answer["root"])
+            await asyncio.sleep(due_us / 1_000_000)
 
     async def _note_use_for_ever(self) -> None:
         while True:
