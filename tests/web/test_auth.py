@@ -175,6 +175,7 @@ TABLE: tuple[tuple[str, str, str, Any, str], ...] = (
     ("find users by name", "GET", "/lookup/users?name=asha", None, "200 200 403 403 401 401 401"),
     ("find a text", "GET", "/find?text=asha", None, "200 200 403 403 401 401 401"),
     ("the day book", "GET", "/history", None, "200 200 403 403 401 401 401"),
+    ("who did what", "GET", "/audit", None, "200 200 403 403 401 401 401"),
     ("the day book, searched", "GET", "/history?text=tea", None, "200 200 403 403 401 401 401"),
     ("what is in the ledger", "GET", "/overview", None, "200 200 403 403 401 401 401"),
     ("verify", "GET", "/verify", None, "200 200 403 403 401 401 401"),

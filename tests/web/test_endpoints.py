@@ -937,6 +937,22 @@ def test_answers_are_as_described(api: httpx.Client, owned: Owned) -> None:
         "/lookup/users": [{"name": "asha"}, {"name": "nobody"}, {"name": "1"}, {}],
         "/find": [{"text": "a"}, {"text": "a", "limit": "0"}, {"text": " "}, {}],
         "/history": [{}, {"text": "a"}, {"from": "7d", "min": "1"}, {"cursor": "9-9"}, {"kind": "gift"}],
+        "/audit": [
+            *(
+                {},
+                {"limit": "1"},
+                {"user": f"id:{user_id}"},
+                {"wallet": f"{user_id}/main"},
+                {"wallet": f"w{wallet_id}"},
+            ),
+            *(
+                {"cursor": "w9-9"},
+                {"cursor": "x"},
+                {"user": "77777"},
+                {"wallet": "w77777"},
+                {"user": "1", "wallet": "1"},
+            ),
+        ],
         "/overview": [{}, {"x": "y"}],
         "/verify": [{}, {"wallet": f"id:{user_id}"}, {"wallet": "77777"}],
         "/keys": [{}],
