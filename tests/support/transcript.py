@@ -499,5 +499,5 @@ def masked(line: str, folder: Path) -> str:
     line = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", WILDCARD, line)  # the id of a ledger
     line = re.sub(r"\bwk_[\w-]{43}", f"wk_{WILDCARD}", line)  # an operator key
     line = re.sub(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+", f"eyJ{WILDCARD}", line)  # a user token
-    line = re.sub(r'(_us":)1\d{15}\b', rf"\1{WILDCARD}", line)  # a time, in an event of an export
+    line = re.sub(r"\b1\d{15}\b", WILDCARD, line)  # a time in microseconds, as it is hashed
     return re.sub(r'"pid": \d+', f'"pid": {WILDCARD}', line)
