@@ -127,6 +127,8 @@ def test_the_lines_of_the_seed_in_order(tmp_path: Path, auth: bool) -> None:
         "currency": "INR",
         "note": None,
         "key": None,
+        "via": "key" if auth else "no-auth",
+        "actor": "till" if auth else "local",
     }
     assert listed == {"transactions": [created | {"at": made[2]}], "next_cursor": None}
     assert total == {

@@ -216,6 +216,9 @@ def test_every_operation_refuses_what_its_rules_refuse(place: Place) -> None:
     call("/transactions/reverse", transaction=f"{full[1]}-1")
     call("/holds/capture", hold=f"{full[1]}-h1")
 
+    for query in ({"user": "77777"}, {"wallet": "w77777"}):
+        api.get("/audit", params=query)
+
     # States of a wallet.
     call("/wallet/freeze", plain)
     moves(plain, 1)
