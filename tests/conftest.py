@@ -11,14 +11,16 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import hypothesis
 import pytest
-from support import cli, declared, engines, memory, postgres, schedule
+from support import cli, declared, engines, memory, postgres, schedule, somebody
 from support.engines import Address, Engine
 
 from wallet_cli import settings
 from wallet_cli.cli.screen.terminal import COLOR_VARIABLES, PAGER_VARIABLES
+from wallet_cli.domain import actors
 from wallet_cli.operations.context import Ledger
 
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -96,6 +98,13 @@ def empty_ledger() -> Path:
 def declared_refusals() -> Iterator[None]:
     """Whatever is tested, no rule refuses with an error that it does not declare."""
     with declared.refusals():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def mira() -> Iterator[None]:
+    """Whoever runs the tests, at the terminal of each command is Mira."""
+    with mock.patch.object(actors, "by_terminal", return_value=somebody.MIRA):
         yield
 
 

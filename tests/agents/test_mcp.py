@@ -80,6 +80,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "total": {"wallet": "1", "to": "2100"},
     "statement": {"wallet": "w1"},
     "holds": {"wallet": "1"},
+    "audit": {"user": "1", "limit": 2},
     "verify": {},
     "register": {"phone_number": "9886977545", "name": "Asha", "key": "r"},
     "create_wallet": {"wallet": "2/points", "currency": "PTS/0", "key": "c"},
@@ -287,7 +288,9 @@ def test_each_tool_that_moves_or_makes_needs_a_key() -> None:
 
     setting = ("void", "limits", "freeze", "unfreeze")
     for tool in TOOLS:
-        assert ("key" in schema(tool)["required"]) == (tool.name not in (*reading, "holds", "verify", *setting))
+        assert ("key" in schema(tool)["required"]) == (
+            tool.name not in (*reading, "holds", "audit", "verify", *setting)
+        )
         assert tool.sets == (tool.name in setting)
 
 

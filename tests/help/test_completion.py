@@ -131,6 +131,8 @@ def test_a_word_comes_with_what_it_is() -> None:
         "9886977544/savings\tAsha INR",
     ]
     assert "Asha\t9886977544 INR\n" in completing.answer("fish", ["balance", "As"])
+    assert "Asha\t9886977544\n" in completing.answer("fish", ["audit", "As"])
+    assert "9886977544/savings\tAsha INR\n" in completing.answer("fish", ["audit", "9886977544/"])
     assert "1-h1\tTaxi\n" in completing.answer("fish", ["hold", "void", ""])
 
 
@@ -147,7 +149,7 @@ NO_WORDS = {
 }
 """What nobody but who types it knows."""
 
-KNOWN = {"WALLET", "FROM", "TO", "USER", "HOLD", "ID", "FILE", "DB", "SEAL", "WHAT", "KEY"}
+KNOWN = {"WALLET", "FROM", "TO", "USER", "WHOSE", "HOLD", "ID", "FILE", "DB", "SEAL", "WHAT", "KEY"}
 NAMES = {"register": False, "init": False, "key create": False, "key revoke": True, "import": True}
 """Where NAME stands, and whether there are some that can be known."""
 

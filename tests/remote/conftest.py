@@ -8,6 +8,7 @@ import pytest
 from remote.place import SECRET, Place
 from support.engines import Engine
 from support.server import Server
+from support.somebody import ONE_PERSON
 
 from wallet_cli.remote import server as server_module
 
@@ -19,7 +20,7 @@ def on_each_engine(engine: Engine) -> None:
 
 @pytest.fixture(scope="module")
 def served(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("afar"), environ={"JWT_SECRET_KEY": SECRET}) as server:
+    with Server(tmp_path_factory.mktemp("afar"), environ={"JWT_SECRET_KEY": SECRET, ONE_PERSON: "1"}) as server:
         yield server
 
 

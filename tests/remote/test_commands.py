@@ -109,6 +109,10 @@ DONE: tuple[tuple[str, str], ...] = (
     ("token", "token id:{user} --expires 60"),
     ("ledger show", "ledger show"),
     ("ledger set", "ledger set timezone Asia/Kolkata"),
+    ("audit", "audit --limit 5"),
+    ("audit", "audit {phone}"),
+    ("audit", "audit w{wallet} --all"),
+    ("audit", "audit {phone}/spare"),
     ("verify", "verify"),
     ("verify", "verify {phone}"),
 )

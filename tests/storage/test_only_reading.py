@@ -33,7 +33,7 @@ on_file = pytest.mark.on_file("the bytes of a file")
 
 READERS = [
     *("users", "list 1", "balance 1", "limits 1", "tx list 1", "tx show 1-1", "tx total 1", "hold list 1"),
-    *("history", "find x", "use", "statement 1", "chart 1", "export", "verify", "key list", "ledger show"),
+    *("history", "find x", "use", "statement 1", "chart 1", "export", "audit", "verify", "key list", "ledger show"),
 ]
 OTHERS = [
     *(

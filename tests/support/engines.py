@@ -8,6 +8,7 @@ half a second of a processor.
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -25,6 +26,7 @@ import psycopg
 from support import cli, postgres, processes
 from support.sizes import WHOLE
 from wallet_cli import settings
+from wallet_cli.domain import events
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.operations.context import Ledger, open_ledger
@@ -333,6 +335,19 @@ def execute(address: Address, script: str) -> None:
         connection.execute(script)
     finally:
         connection.close()
+
+
+def give_id(address: Address, uuid: str) -> None:
+    """Give another id to a ledger in which nothing has been done yet; its first event says it, too."""
+    execute(address, f"UPDATE ledger SET uuid = '{uuid}'")
+    with opened(address) as ledger:
+        made = ledger.store.event(*events.OF_LEDGER, 1)
+    assert made is not None
+    details = json.loads(made.details)
+    details["ledger"]["uuid"] = uuid
+    made = events.hashed(made._replace(details=events.text_of(details)), None)
+    hash_ = f"'\\x{made.hash.hex()}'" if isinstance(address, str) else f"X'{made.hash.hex()}'"
+    execute(address, f"UPDATE events SET details = '{made.details}', hash = {hash_}")
 
 
 UNCHECKED = """

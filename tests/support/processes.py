@@ -32,6 +32,7 @@ from typing import Any, NamedTuple, NoReturn, Self
 
 from support.cli import Outcome
 from support.sizes import size
+from support.somebody import be_mira
 
 TESTS = Path(__file__).parent.parent
 ALONE_TIMEOUT_S = size(300, 7200)
@@ -209,6 +210,7 @@ def _be(told: int, streams: Sequence[int], nursery: socket.socket) -> NoReturn:
         os.environ.update(request.environ)
         time.tzset()
         os.chdir(request.folder)
+        be_mira(os.environ)
         if request.arguments is None:
             answer(len(streams) - 1)
         elif request.arguments == READER:

@@ -484,7 +484,7 @@ def masked(line: str, folder: Path) -> str:
 
     def fresh(match: re.Match[str]) -> str:
         at = datetime.fromisoformat(match[0])
-        return WILDCARD if abs(datetime.now(UTC) - at) < FRESH else match[0]
+        return WILDCARD if -FRESH < at - datetime.now(UTC) < NEAR else match[0]
 
     def near(match: re.Match[str]) -> str:
         at = datetime.fromisoformat(f"{match[1]}T00:00:00Z")
@@ -499,4 +499,5 @@ def masked(line: str, folder: Path) -> str:
     line = re.sub(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", WILDCARD, line)  # the id of a ledger
     line = re.sub(r"\bwk_[\w-]{43}", f"wk_{WILDCARD}", line)  # an operator key
     line = re.sub(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+", f"eyJ{WILDCARD}", line)  # a user token
+    line = re.sub(r"\b1\d{15}\b", WILDCARD, line)  # a time in microseconds, as it is hashed
     return re.sub(r'"pid": \d+', f'"pid": {WILDCARD}', line)

@@ -72,7 +72,7 @@ def test_what_is_no_wallet_id_is_no_user_either(text: str) -> None:
 
 # Every command's -q, fed to the next command.
 
-USER, WALLET, TRANSACTION, HOLD, KEY = "user", "wallet", "transaction", "hold", "key"
+USER, WALLET, TRANSACTION, HOLD, KEY, EVENT = "user", "wallet", "transaction", "hold", "key", "event"
 
 PRINTS: dict[str, tuple[str | None, str]] = {
     "register": (USER, "register 9886977599"),
@@ -106,6 +106,7 @@ PRINTS: dict[str, tuple[str | None, str]] = {
     "key create": (None, "key create till"),
     "key list": (KEY, "key list"),
     "key revoke": (KEY, "key revoke bar"),
+    "audit": (EVENT, "audit"),
     "verify": (None, "verify"),
     "ledger show": (None, "ledger show"),
     "ledger set": (None, "ledger set timezone UTC"),
@@ -159,6 +160,8 @@ def test_what_q_prints_names_the_same_thing_in_the_next_command(shop: Wallet, co
             assert shop(f"tx show {name} --json").json["id"] == name
         elif kind == HOLD:
             assert name in shop("hold list w1 -q").out.splitlines()
+        elif kind == EVENT:
+            assert shop(f"audit --cursor {name} -q").out.splitlines() == names[names.index(name) + 1 :]
         else:
             assert shop(f"key revoke {name} -q").out == f"{name}\n"
 

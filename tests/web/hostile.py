@@ -1029,7 +1029,7 @@ def files() -> Iterator[Hostile]:
         yield imported(f"just as many bytes as allowed, {kind}", 400, b" " * BATCH_LIMIT, kind)
     for name, text in WRONG_HEADERS.items():
         yield imported(f"a header {name}", 400, text)
-    yield imported("of a newer form", 400, b'{"record":"ledger","version":2}\n' + LINE, NDJSON)
+    yield imported("of a newer form", 400, b'{"record":"ledger","version":3}\n' + LINE, NDJSON)
     for kind in (
         *("application/json", "text/plain", "application/octet-stream", "application/x-www-form-urlencoded"),
         *("multipart/form-data; boundary=x", "application/jsonl", "application/ndjson", "text/csvx", "application/csv"),

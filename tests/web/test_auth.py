@@ -54,7 +54,7 @@ class Place(NamedTuple):
 @pytest.fixture(scope="module")
 def place(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("auth")
-    engines.execute(engine.new(folder), f"UPDATE ledger SET uuid = '{LEDGER}'")
+    engines.give_id(engine.new(folder), LEDGER)
     with Server(folder, environ={"JWT_SECRET_KEY": SECRET}) as server:
         keys = {name: server.key(name) for name in ("operator", "revoked")}
         keys["read-only"] = server.key("reader", "--read-only")
@@ -175,6 +175,7 @@ TABLE: tuple[tuple[str, str, str, Any, str], ...] = (
     ("find users by name", "GET", "/lookup/users?name=asha", None, "200 200 403 403 401 401 401"),
     ("find a text", "GET", "/find?text=asha", None, "200 200 403 403 401 401 401"),
     ("the day book", "GET", "/history", None, "200 200 403 403 401 401 401"),
+    ("who did what", "GET", "/audit", None, "200 200 403 403 401 401 401"),
     ("the day book, searched", "GET", "/history?text=tea", None, "200 200 403 403 401 401 401"),
     ("what is in the ledger", "GET", "/overview", None, "200 200 403 403 401 401 401"),
     ("verify", "GET", "/verify", None, "200 200 403 403 401 401 401"),
@@ -459,7 +460,7 @@ def test_a_token_is_good_for_one_ledger(tmp_path: Path, engine: Engine) -> None:
             folder = tmp_path / str(number)
             folder.mkdir()
             # Made for this test alone, as the others are copies of one.
-            engines.execute(engine.new(folder), f"UPDATE ledger SET uuid = '{LEDGER[:-1]}{number}'")
+            engines.give_id(engine.new(folder), f"{LEDGER[:-1]}{number}")
             server = running.enter_context(Server(folder, environ={"JWT_SECRET_KEY": SECRET}))
             assert server.wallet("register 9886977544").code == 0
             assert server.wallet("create 1").code == 0

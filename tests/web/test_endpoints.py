@@ -127,6 +127,8 @@ def test_the_lines_of_the_seed_in_order(tmp_path: Path, auth: bool) -> None:
         "currency": "INR",
         "note": None,
         "key": None,
+        "via": "key" if auth else "no-auth",
+        "actor": "till" if auth else "local",
     }
     assert listed == {"transactions": [created | {"at": made[2]}], "next_cursor": None}
     assert total == {
@@ -937,6 +939,22 @@ def test_answers_are_as_described(api: httpx.Client, owned: Owned) -> None:
         "/lookup/users": [{"name": "asha"}, {"name": "nobody"}, {"name": "1"}, {}],
         "/find": [{"text": "a"}, {"text": "a", "limit": "0"}, {"text": " "}, {}],
         "/history": [{}, {"text": "a"}, {"from": "7d", "min": "1"}, {"cursor": "9-9"}, {"kind": "gift"}],
+        "/audit": [
+            *(
+                {},
+                {"limit": "1"},
+                {"user": f"id:{user_id}"},
+                {"wallet": f"{user_id}/main"},
+                {"wallet": f"w{wallet_id}"},
+            ),
+            *(
+                {"cursor": "w9-9"},
+                {"cursor": "x"},
+                {"user": "77777"},
+                {"wallet": "w77777"},
+                {"user": "1", "wallet": "1"},
+            ),
+        ],
         "/overview": [{}, {"x": "y"}],
         "/verify": [{}, {"wallet": f"id:{user_id}"}, {"wallet": "77777"}],
         "/keys": [{}],

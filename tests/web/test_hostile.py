@@ -63,7 +63,7 @@ class Target(NamedTuple):
 @pytest.fixture(scope="module")
 def target(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder = tmp_path_factory.mktemp("hostile")
-    engines.execute(engine.new(folder), f"UPDATE ledger SET uuid = '{hostile.LEDGER}'")
+    engines.give_id(engine.new(folder), hostile.LEDGER)
     with Server(folder, "--access-log", environ={"JWT_SECRET_KEY": SECRET}) as server:
         operator, reader, revoked = server.key("till"), server.key("reader", "--read-only"), server.key("gone")
         assert server.wallet("key revoke gone").code == 0

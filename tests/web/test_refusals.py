@@ -24,8 +24,10 @@ from wallet_cli.web.operations import OPERATIONS, Operation
 pytestmark = pytest.mark.on_file("refusals are decided by the same rules on either engine")
 
 LARGE = b" " * 9_000_000
-PROVOKED_ELSEWHERE = {"busy", "storage_error", "internal_error", "request_timeout"}
-"""By test_auth.py, test_reads.py, test_endpoints.py and test_connections.py: they need a server that is in trouble."""
+PROVOKED_ELSEWHERE = {"busy", "storage_error", "internal_error", "request_timeout", "rate_limited"}
+"""By test_auth.py, test_failed_logins.py, test_reads.py, test_endpoints.py and test_connections.py: they need a server
+that is in trouble.
+"""
 
 STATES = {"ledger_moved", "restore_conflict"}
 """What a whole ledger answers in a state in which it takes no writes."""
@@ -213,6 +215,9 @@ def test_every_operation_refuses_what_its_rules_refuse(place: Place) -> None:
     moves(full, 1)
     call("/transactions/reverse", transaction=f"{full[1]}-1")
     call("/holds/capture", hold=f"{full[1]}-h1")
+
+    for query in ({"user": "77777"}, {"wallet": "w77777"}):
+        api.get("/audit", params=query)
 
     # States of a wallet.
     call("/wallet/freeze", plain)

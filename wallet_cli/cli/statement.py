@@ -59,7 +59,7 @@ def statement(
     if output in (StatementFormat.html, StatementFormat.pdf):
         return _document(asked, is_pdf=output == StatementFormat.pdf)
     if style.streams:
-        return Listing(_lines(asked), csv_columns("transactions"))
+        return Listing(_lines(asked), csv_columns("statement"))
     return Pages(_tables(asked))
 
 

@@ -752,11 +752,21 @@ LISTS: dict[str, type] = {
     "transactions": Transaction,
     "holds": Hold,
     "history": Entry,
+    "statement": Transaction,
     "events": Event,
 }
 """The fields of the rows of each list, by the name of the list."""
 
 
+WHO = ("via", "actor")
+
+
 def columns(name: str) -> tuple[str, ...]:
-    """The CSV columns of a list. `replayed` belongs to single answers alone."""
-    return tuple(each for each in LISTS[name].__annotations__ if each != "replayed")
+    """The CSV columns of a list. `replayed` belongs to single answers alone.
+
+    Who made a transaction comes last, as it was added last. A statement, which is for the wallet's owner, is without.
+    """
+    found = [each for each in LISTS[name].__annotations__ if each != "replayed"]
+    if LISTS[name] is Event:
+        return tuple(found)
+    return (*(each for each in found if each not in WHO), *(WHO if WHO[0] in found and name != "statement" else ()))

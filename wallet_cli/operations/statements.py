@@ -238,8 +238,8 @@ def totals_answer(statement: Statement, survey: Survey) -> list[Answer]:
 
 
 def lines_answer(statement: Statement) -> Iterator[Answer]:
-    """The lines as `transaction`s, the oldest first."""
-    return (transaction_answer(line, statement.wallet) for line in statement.lines())
+    """The lines as `transaction`s, the oldest first; without who made them, which is not for the wallet's owner."""
+    return (transaction_answer(line._replace(actor=None), statement.wallet) for line in statement.lines())
 
 
 def streamed(ledger: Ledger, ref: WalletRef, start: str | None = None, end: str | None = None) -> Iterator[Answer]:

@@ -39,6 +39,7 @@ def _by_code() -> dict[str, type[WalletError]]:
         # Codes that only HTTP has.
         "too_large": InvalidInput,
         "request_timeout": Busy,
+        "rate_limited": Unauthenticated,
     }
 
 

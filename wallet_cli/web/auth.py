@@ -2,14 +2,17 @@
 
 Keys are 32 random bytes, so a plain SHA-256 is enough for storing them. They are looked up in the ledger at each call,
 so a revoked key is refused from then on by every server of that ledger. The same holds for the key for which a token
-was issued; the token names that key.
+was issued; the token names that key. Where an address has sent too many wrong ones (failed_logins.py), its keys are
+looked up in a list, which is read at most once in REMEMBER_S: then wrong keys cost the ledger nothing, and right ones
+still pass.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from wallet_cli.domain import actors
@@ -18,6 +21,8 @@ from wallet_cli.domain.model import ApiKey
 from wallet_cli.errors import Forbidden, InvalidInput, Unauthenticated
 from wallet_cli.operations.api_keys import KEY_PREFIX, hash_key
 from wallet_cli.operations.tokens import Tokens, subject_of
+from wallet_cli.web.failed_logins import FailedLogins
+from wallet_cli.web.http_errors import RateLimited
 from wallet_cli.web.messages import Scope, header
 
 if TYPE_CHECKING:
@@ -31,7 +36,8 @@ REMEMBER_S = 1.0
 
 MAX_REMEMBERED = 1000
 
-T = TypeVar("T", bytes, str)
+Find = Callable[[bytes | str], "ApiKey | None"]
+"""An operator by the hash of a key, or by name."""
 
 
 class Caller(NamedTuple):
@@ -112,11 +118,32 @@ class Authenticator:
         self._tokens = tokens
         self._ledger_id = ledger_id
         self._remembered: dict[bytes | str, tuple[float, ApiKey]] = {}
+        self._failed = FailedLogins()
+        self._list: dict[bytes | str, ApiKey] = {}
+        self._list_until_s = 0.0
         self.used: set[str] = set()
         """Names of the operators seen since their use was last recorded in the ledger."""
 
     def caller(self, scope: Scope) -> Caller:
-        """The caller of a request. Raises Unauthenticated, which only says that a key or token is not valid."""
+        """The caller of a request. Raises Unauthenticated, which only says that a key or token is not valid; and
+        RateLimited instead, if the address has sent too many such.
+        """
+        address = address_of(scope)
+        wait_s = self._failed.wait_s(address)
+        try:
+            return self._identified(scope, self._listed if wait_s else self._known)
+        except Unauthenticated:
+            if not wait_s:
+                self._failed.count(address)
+                raise
+            raise RateLimited(
+                "too many wrong keys and tokens from this address; a right one is still taken",
+                hint="send the right one, or wait for the seconds of Retry-After",
+                retry_after_s=math.ceil(wait_s),
+            ) from None
+
+    def _identified(self, scope: Scope, find: Find) -> Caller:
+        """The caller, whose key is looked up by `find`."""
         authorization = header(scope, b"authorization")
         if authorization is None:
             raise Unauthenticated("no key or token", hint="Authorization: Bearer …")
@@ -124,42 +151,53 @@ class Authenticator:
         if scheme.lower() != "bearer" or not credential:
             raise Unauthenticated("not a bearer key or token", hint="Authorization: Bearer …")
         if credential.startswith(KEY_PREFIX):
-            return self._operator(credential)
-        return self._user(credential)
+            return self._operator(credential, find)
+        return self._user(credential, find)
 
-    def _operator(self, key: str) -> Caller:
+    def _operator(self, key: str, find: Find) -> Caller:
         operator = None
         if len(key) <= MAX_KEY_CHARS:
-            operator = self._known(hash_key(key), lambda hash_: self._store().operator_by_hash(hash_))
+            operator = find(hash_key(key))
         if operator is None or operator.revoked_at_us is not None:
             raise Unauthenticated("the key is not valid")
         self.used.add(operator.name)
         return Caller(operator.name, None, not operator.read_only)
 
-    def _user(self, token: str) -> Caller:
+    def _user(self, token: str, find: Find) -> Caller:
         user_id, issued_to = self._tokens.bearer_of(token, self._ledger_id)
         if issued_to is not None:
-            operator = self._known(issued_to, lambda name: self._store().operator_by_name(name))
+            operator = find(issued_to)
             if operator is None or operator.revoked_at_us is not None:
                 raise Unauthenticated("the token is not valid")
         return Caller(None, user_id, True)
 
-    def _known(self, name: T, read: Callable[[T], ApiKey | None]) -> ApiKey | None:
+    def _known(self, of: bytes | str) -> ApiKey | None:
         """An operator, by the hash of a key or by name: read at each call from a ledger on this machine; read at most
         once in REMEMBER_S from another host.
         """
         if self._is_local:
-            return read(name)
+            return self._read(of)
         now_s = time.monotonic()
-        until_s, known = self._remembered.get(name, (0.0, None))
+        until_s, known = self._remembered.get(of, (0.0, None))
         if now_s < until_s:
             return known
-        found = read(name)
+        found = self._read(of)
         if found is not None:
             if len(self._remembered) >= MAX_REMEMBERED:
                 self._remembered.clear()
-            self._remembered[name] = now_s + REMEMBER_S, found
+            self._remembered[of] = now_s + REMEMBER_S, found
         return found
+
+    def _read(self, of: bytes | str) -> ApiKey | None:
+        return self._store().operator_by_name(of) if isinstance(of, str) else self._store().operator_by_hash(of)
+
+    def _listed(self, of: bytes | str) -> ApiKey | None:
+        """The same, by a list of all, which is read at most once in REMEMBER_S."""
+        if time.monotonic() >= self._list_until_s:
+            operators = self._store().operators()
+            self._list = {each.key_hash: each for each in operators} | {each.name: each for each in operators}
+            self._list_until_s = time.monotonic() + REMEMBER_S
+        return self._list.get(of)
 
 
 class NoAuthenticator:

@@ -8,6 +8,7 @@
         ├── MethodNotAllowed      method_not_allowed       405
         ├── TooSlow               request_timeout          408    retryable
         ├── BodyTooLarge          too_large                413
+        ├── RateLimited           rate_limited             429    retryable
         └── UnsupportedMediaType  unsupported_media_type   415
 """
 
@@ -41,6 +42,14 @@ class TooSlow(RequestError):
 class BodyTooLarge(RequestError):
     code = "too_large"
     http_status = 413
+
+
+class RateLimited(RequestError):
+    """Too many wrong keys and tokens came from the address. `retry_after_s` is in whole seconds."""
+
+    code = "rate_limited"
+    http_status = 429
+    retryable = True
 
 
 class UnsupportedMediaType(RequestError):

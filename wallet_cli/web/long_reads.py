@@ -29,7 +29,7 @@ MAX_STATEMENT_LINES = 5_000_000
 CHUNK_CHARS = 64 * 1024
 """A shorter answer is sent in one piece, so that it cannot fail half-way."""
 
-CSV_COLUMNS = fields.columns("transactions")
+CSV_COLUMNS = fields.columns("statement")
 
 
 class Searched(NamedTuple):

@@ -167,6 +167,8 @@ async def send_failure(
         extra.append((b"allow", allow.encode()))
     if error.http_status == 503:
         extra.append((b"retry-after", RETRY_AFTER_S))
+    if error.http_status == 429:
+        extra.append((b"retry-after", str(error.details["retry_after_s"]).encode()))
     if error.http_status == 401:
         extra.append((b"www-authenticate", b"Bearer"))
     mentions = mentions_of(error)

@@ -29,6 +29,12 @@ class Metrics:
             "wallet_request_seconds", "Time to answer", ["route"], buckets=SECONDS, registry=registry
         )
         self._refusals = Counter("wallet_refusals_total", "Requests refused, by code", ["code"], registry=registry)
+        self._turned_away = Counter(
+            "wallet_turned_away_total",
+            "Requests without a right key or token, or without the right to what they ask for, by reason",
+            ["reason"],
+            registry=registry,
+        )
         self._batch_size = Histogram(
             "wallet_batch_commands", "Commands in one commit", buckets=SIZES, registry=registry
         )
@@ -77,6 +83,10 @@ class Metrics:
 
     def refused(self, code: str, times: int = 1) -> None:
         self._refusals.labels(code).inc(times)
+
+    def turned_away(self, reason: str) -> None:
+        """`reason` is one of a few: the text of an error that names nobody, or a code."""
+        self._turned_away.labels(reason).inc()
 
     def batch(self, report: BatchReport) -> None:
         self._batch_size.observe(report.commands)

@@ -67,6 +67,10 @@ WORDS: dict[Refusal, str] = {
     errors.RestoreConflict: "an export is being imported into the ledger",
     errors.TimeConflict: "a wallet takes new transactions only after its last one (details: `last_at`)",
     http_errors.BodyTooLarge: "the body has more bytes than allowed",
+    http_errors.RateLimited: (
+        "too many wrong keys and tokens came from this address: wait for `Retry-After` seconds; a right one is still"
+        " taken (details: `retry_after_s`)"
+    ),
     http_errors.UnsupportedMediaType: "the body has another type than described, or is not UTF-8",
     errors.InternalError: "a bug in the server; safe to send again with the same key",
     errors.Busy: "send it again with the same key, after `Retry-After` seconds",

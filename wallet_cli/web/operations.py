@@ -46,7 +46,7 @@ from wallet_cli.errors import (
 from wallet_cli.operations import fields
 from wallet_cli.web import parameters, requests
 from wallet_cli.web.auth import Caller
-from wallet_cli.web.http_errors import BodyTooLarge, TooSlow, UnsupportedMediaType
+from wallet_cli.web.http_errors import BodyTooLarge, RateLimited, TooSlow, UnsupportedMediaType
 from wallet_cli.web.long_reads import MAX_EXAMINED
 from wallet_cli.web.messages import Reply, Stream
 from wallet_cli.web.parameters import Parameter, flag, in_query, one_of
@@ -70,7 +70,7 @@ Handler = Callable[[ServerState, Call], Awaitable[Reply | Stream]]
 Refusal = type[WalletError]
 
 
-ALWAYS: tuple[Refusal, ...] = (InvalidInput, Unauthenticated, InternalError, Busy, StorageError)
+ALWAYS: tuple[Refusal, ...] = (InvalidInput, Unauthenticated, RateLimited, InternalError, Busy, StorageError)
 """The refusals that any endpoint may give."""
 
 

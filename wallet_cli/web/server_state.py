@@ -32,7 +32,7 @@ from wallet_cli.storage.log_file import cut_log
 from wallet_cli.storage.sqlite import MAX_LOG_BYTES, log_bytes
 from wallet_cli.web import long_reads
 from wallet_cli.web.auth import Authenticator, Caller, NoAuthenticator, address_of, claimed
-from wallet_cli.web.http_errors import for_strangers
+from wallet_cli.web.http_errors import RateLimited, for_strangers
 from wallet_cli.web.log import Repeated, log
 from wallet_cli.web.long_work import LongWork
 from wallet_cli.web.messages import Scope
@@ -163,8 +163,12 @@ class ServerState:
         """
         once = {"request_id": request_id}
         if error.http_status in (401, 403):
+            self.metrics.turned_away(error.message)
             caller = claimed(scope) if who is None else who.name
             self.repeated.log(error.code, once, address=address_of(scope), caller=caller, reason=error.message)
+        elif isinstance(error, RateLimited):
+            self.metrics.turned_away(error.code)
+            self.repeated.log(error.code, once, address=address_of(scope))
         elif for_strangers(error) is not error:
             self.repeated.log("failed", once, code=error.code, reason=error.message)
 

@@ -48,9 +48,11 @@ def _detail(row: Row, kind: str, of: dict[str, Any], told: Told) -> str:
     if kind == "transaction":
         return str(of["id"])
     if kind == "key":
-        return f"{of['name']}, read only" if of["read_only"] else str(of["name"])
+        return f"{of['name']}, read only" if of["read_only"] and of["revoked_at"] is None else str(of["name"])
     if kind == "ledger":
         return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in of.items() if name != "uuid" and value)
+    if kind == "place":
+        return str(of["other"] or "")
     return f"schema {of['version']}" if kind == "schema" else ", ".join(map(str, of.values()))
 
 
