@@ -19,7 +19,8 @@ def serve(
         int, typer.Option("--max-connections", metavar="N", help="Connections of one process; more get 503.")
     ] = 1000,
 ) -> None:
-    """
+    """Requests carry a key of `wallet key create` in a header, `Authorization: Bearer KEY`; /docs has them all.
+
     Examples:
         wallet serve
         wallet serve --port 8080 --workers 4 --access-log
