@@ -145,7 +145,8 @@ def test_a_missing_argument_names_the_right_help(words: str) -> None:
         return
     done = run([*words.split(), "--json"])
     assert done.code == 2
-    assert done.error["hint"] == f"wallet {words} --help"
+    names = " ".join(param.metavar for param in made.params if param.param_type_name == "argument")
+    assert done.error["hint"] == f"wallet {words} {names}; wallet {words} --help"
     assert "\n" not in done.error["message"]
 
 

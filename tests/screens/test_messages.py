@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from screens.test_screens import on_terminal as screen
+from support import cli
 from support.cli import Outcome
 from support.terminal import shown
 
@@ -20,7 +22,7 @@ MESSAGE = "error: wallet 9886977544 has 0.00 INR available: short by 500.00"
 HINT = "hint: credit it first, or debit less"
 LONG = "x" * 50
 COLORS = {"TERM": "xterm-256color", "NO_COLOR": "", "COLUMNS": ""}
-PLAIN = {"TERM": "xterm-256color", "NO_COLOR": "1", "COLUMNS": ""}
+PLAIN = {"TERM": "xterm-256color", "NO_COLOR": "1", "COLUMNS": "", "LINES": ""}
 
 
 @pytest.fixture
@@ -114,3 +116,27 @@ def test_a_notice_fits_too(shop: None) -> None:
     assert (code, lines) == (0, ["no transactions"])
     lines, code = on_terminal("config unset currency -q", 20, PLAIN | {"WALLET_CONFIG": "/nowhere/config.toml"})
     assert max(len(each) for each in lines if " " in each) <= 20
+
+
+@pytest.mark.parametrize("line", ["--help", "help", "help money", "balance --help"])
+def test_help_that_is_longer_than_the_terminal_is_read_with_the_pager(line: str, tmp_path: Path) -> None:
+    pager = tmp_path / "pager"
+    pager.write_text("echo paged\nexec cat\n")
+    variables = environ(WALLET_PAGER=f"sh {pager}", **PLAIN)
+    whole = subprocess.run(command(line), env=variables, capture_output=True, check=True, text=True).stdout
+    assert whole
+    for rows, is_paged in ((10, True), (500, False)):
+        text = screen(command(line), variables, tmp_path, 100, rows)
+        assert text.startswith("paged\n") == is_paged
+        assert text.removeprefix("paged\n").split() == whole.split()
+
+
+@pytest.mark.parametrize(("line", "form"), [("statement 1 -o html", "html"), ("chart 1 -o svg", "svg")])
+def test_a_page_and_a_picture_are_not_thrown_at_a_terminal(
+    line: str, form: str, shop: None, wallet: Callable[[str], Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert wallet(line).code == 0
+    monkeypatch.setattr(cli._Text, "isatty", lambda _: True)
+    refused = wallet(line)
+    assert (refused.code, refused.out) == (2, "")
+    assert f"-o {form} > " in refused.err

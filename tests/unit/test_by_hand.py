@@ -158,6 +158,23 @@ def test_a_wallet_is_closed_on_a_terminal_only_where_somebody_agrees(shop: Walle
     assert shop("close 4 -q").out == "4/main\n"  # a script is not asked
 
 
+def test_a_backup_replaces_the_ledger_on_a_terminal_only_where_somebody_agrees(shop: Wallet, tmp_path: Path) -> None:
+    backup = tmp_path / "evening.db"
+    assert shop(f"backup {backup}").code == 0
+    assert shop("credit 1 5").code == 0
+    asked, code = at_terminal(f"restore {backup}", "n\n")
+    assert (code, "in the place of" in asked, "nothing was done" in asked) == (2, True, True)
+    assert balance(shop, "1") == "505.00"
+    for options in ("--yes", ""):
+        asked, code = at_terminal(f"restore {backup} {options}", "" if options else "y\n")
+        assert (code, "[y/N]" in asked) == (0, not options), asked
+        assert balance(shop, "1") == "500.00"
+        assert shop("credit 1 5").code == 0
+    asked, code = at_terminal(f"--no-input restore {backup}", "")
+    assert (code, "[y/N]" in asked) == (0, False)
+    assert shop(f"restore {backup} -q").code == 0  # a script is not asked
+
+
 def test_a_thousand_on_a_terminal_is_no_one(shop: Wallet) -> None:
     asked, code = at_terminal("credit 1 1.000", "")
     assert (code, "can mean 1.00 or 1000" in asked) == (2, True)

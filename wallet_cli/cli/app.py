@@ -171,11 +171,10 @@ def _usage_error(error: typer.TyperException, arguments: Sequence[str]) -> Inval
     if negative is not None and isinstance(error, NoSuchOption) and "amount" in names:
         hint = "use --debit to take money out" if "debit" in names else f"{path} --help"
         return InvalidInput(f"the amount must be greater than 0: {shown(negative)}", hint=hint)
-    from wallet_cli.cli.did_you_mean import command_or_option
+    from wallet_cli.cli.did_you_mean import hint as what_to_do
+    from wallet_cli.cli.did_you_mean import message
 
-    meant = command_or_option(error, context)
-    hint = f"did you mean {meant}? {path} --help" if meant else f"{path} --help"
-    return InvalidInput(" ".join(error.format_message().split()).rstrip("."), hint=hint)
+    return InvalidInput(message(error), hint=what_to_do(error, context))
 
 
 def _unexpected(error: BaseException) -> WalletError:

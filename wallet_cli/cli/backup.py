@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from wallet_cli import settings
+from wallet_cli.cli.by_hand import be_sure, can_ask
+from wallet_cli.cli.command import YesOption
 from wallet_cli.cli.output import Record, Style, notice
 from wallet_cli.cli.progress import progress
 from wallet_cli.domain.period import parse_duration
@@ -43,12 +45,12 @@ def backup(
     chosen = settings.load(flags, notify=notice)
     with progress(style, "copying") as watch:
         if every is None and keep is None and not Path(target).expanduser().is_dir():
-            return Record(backups.backup(chosen, target, notice, watch), value="backup")
+            return Record(backups.backup(chosen, target, notice, watch), value="backup", kind="backup")
         if Path(target).expanduser().is_file():
             raise InvalidInput(f"this is a file, not a folder: {target}", hint="--every and --keep need a folder")
         every_us = None if every is None else parse_duration(every)
         kept = None if keep is None else backups.parse_keep(keep)
-        return Record(backups.backup_into(chosen, target, every_us, kept, notice, watch), value="backup")
+        return Record(backups.backup_into(chosen, target, every_us, kept, notice, watch), value="backup", kind="backup")
 
 
 def restore(
@@ -56,6 +58,7 @@ def restore(
     style: Style,
     source: Annotated[str, typer.Argument(metavar="FILE", help="The backup.", show_default=False)],
     other: Annotated[bool, typer.Option("--other", help="It may be of another ledger than the one there.")] = False,
+    yes: YesOption = False,
 ) -> Record:
     """What was there is kept beside the ledger, by another name. A server that has it open has to be started again.
 
@@ -65,7 +68,8 @@ def restore(
     """
     from wallet_cli.operations import backup as backups
 
+    chosen = settings.load(flags, notify=notice)
+    if not yes and can_ask(flags) and Path(chosen.db).expanduser().exists():
+        be_sure(f"Put {source} in the place of {chosen.db}? The ledger of now is kept beside it.")
     with progress(style, "restoring") as watch:
-        return Record(
-            backups.restore(settings.load(flags, notify=notice), source, notice, watch, other=other), value="restored"
-        )
+        return Record(backups.restore(chosen, source, notice, watch, other=other), value="restored", kind="restored")

@@ -13,6 +13,7 @@ from wallet_cli.api import LedgerApi
 from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.command import FromOption, OptionalWalletArgument, ToOption
 from wallet_cli.cli.output import Document, Listing, Output, Record, Style
+from wallet_cli.errors import InvalidInput
 
 
 class ChartFormat(StrEnum):
@@ -65,6 +66,10 @@ def chart(
 
             return Listing(flow_answers(flows, opened), tuple(ChartFlow.__annotations__))
         if output == ChartFormat.svg:
+            if sys.stdout.isatty():
+                raise InvalidInput(
+                    "a picture is nothing for a terminal", hint="write it to a file: … -o svg > chart.svg"
+                )
             from wallet_cli.documents import chart as drawing
 
             return Document([drawing.picture(opened, survey.curve, flows, unit)])

@@ -21,7 +21,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from wallet_cli.cli.by_hand import Hand
-from wallet_cli.cli.output import Document, Format, Listing, Output, Record, Style, notice, render
+from wallet_cli.cli.output import Document, Format, Output, Style, notice, render
 from wallet_cli.cli.stdout import FilterError, UnwritableError
 from wallet_cli.cli.tree import Command, Group, command_of
 from wallet_cli.errors import InvalidInput, was_interrupted
@@ -101,11 +101,11 @@ def lazy_group(tree: Mapping[str, Command | Group]) -> type[TyperGroup]:
         def format_help(self, ctx: Any, formatter: Any) -> None:
             from wallet_cli.cli import help_text
 
-            is_root = ctx.parent is None
-            text = (
-                help_text.of_root(self, ctx) if is_root else help_text.of_group(ctx.command_path, self.help or "", tree)
-            )
-            _put_down(text, ctx, formatter)
+            if ctx.parent is None:
+                _put_down(help_text.of_root(self, ctx), ctx, formatter)
+            else:  # which may be an error, and is short
+                formatter.write("\n".join(help_text.of_group(ctx.command_path, self.help or "", tree)))
+                ctx.color = True
 
     return LazyGroup
 
@@ -118,8 +118,25 @@ class _Command(TyperCommand):
 
 
 def _put_down(lines: Iterable[str], ctx: Any, formatter: Any) -> None:
-    formatter.write("\n".join(lines))
+    text = "\n".join(lines)
+    if in_pager(text):
+        raise typer.Exit
+    formatter.write(text)
     ctx.color = True  # what is not to be coloured has no colour
+
+
+def in_pager(text: str) -> bool:
+    """Show a text with the pager, where it is longer than the terminal; whether that was done."""
+    if not sys.stdout.isatty():
+        return False
+    from wallet_cli.cli.screen import terminal
+
+    height, pager = terminal.lines_of(sys.stdout), terminal.pager()
+    if height is None or pager is None or text.count("\n") + 1 < height:
+        return False
+    with terminal.paged(pager):
+        print(text)
+    return True
 
 
 def built(command: Command, name: str) -> Any:
@@ -231,7 +248,7 @@ def _show(answer: Output | None, style: Style, ledger: LedgerApi | None = None) 
 
 
 def _exit_code(answer: Output | None) -> int:
-    return answer.exit_code if isinstance(answer, Record | Listing) else 0
+    return 0 if answer is None or isinstance(answer, Document) else answer.exit_code
 
 
 def _filtering(expression: str, asked: str, quiet: bool) -> Callable[..., int]:

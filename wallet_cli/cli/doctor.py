@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from wallet_cli import settings
-from wallet_cli.cli.output import Listing, notice
+from wallet_cli.cli.output import Listing, Pages, Record, Style, notice
 from wallet_cli.errors import InvalidInput
 
 
@@ -14,7 +15,7 @@ def _in_one_line(finding: Mapping[str, Any]) -> str:
     return f"{finding['status']} {finding['name']}"
 
 
-def doctor(flags: Mapping[str, str]) -> Listing:
+def doctor(flags: Mapping[str, str], style: Style) -> Listing | Pages:
     """Each line says what was found and, where something is wrong, what to do. Nothing is changed.
 
     Examples:
@@ -27,4 +28,9 @@ def doctor(flags: Mapping[str, str]) -> Listing:
         answer = doctors.examine(settings.load(flags, notify=notice), notice)
     except InvalidInput as error:
         answer = doctors.unreadable(error)
-    return Listing(answer["findings"], doctors.columns(), _in_one_line, page=answer, exit_code=0 if answer["ok"] else 7)
+    code = 0 if answer["ok"] else 7
+    found = Listing(answer["findings"], doctors.columns(), _in_one_line, page=answer, exit_code=code, kind="finding")
+    if not style.is_for_people:
+        return found
+    advised = (Record(each, kind="finding") for each in answer["findings"] if each["advice"] is not None)
+    return Pages(chain([found], advised), code)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from wallet_cli.cli import topics, tree
+from wallet_cli.cli.command import in_pager
 from wallet_cli.cli.output import Format, Listing, Record, Style
 from wallet_cli.errors import InvalidInput, shown
 
@@ -42,7 +43,9 @@ def help_(style: Style, words: WordsArgument = None) -> Record | None:
     printed = io.StringIO() if style.quiet or style.format is not Format.table else sys.stdout
     with contextlib.redirect_stdout(printed):
         if is_topic:
-            print("\n".join(help_text.of_topic(topics.text_of(name))))
+            text = "\n".join(help_text.of_topic(topics.text_of(name)))
+            if not in_pager(text):
+                print(text)
         else:
             _print_help(name)
     if not isinstance(printed, io.StringIO):
@@ -53,8 +56,11 @@ def help_(style: Style, words: WordsArgument = None) -> Record | None:
 def _meant(name: str) -> str:
     from difflib import get_close_matches
 
+    from wallet_cli.cli.did_you_mean import other_word
+
     nearest = get_close_matches(name, [*topics.NAMES, *tree.TREE, *dict(tree.each())], n=1)
-    return f"did you mean {nearest[0]}? " if nearest else ""
+    meant = other_word(name) or (nearest[0] if nearest else None)
+    return f"did you mean {meant}? " if meant else ""
 
 
 def _print_help(name: str) -> None:
@@ -74,6 +80,6 @@ def commands(style: Style) -> Listing:
 
     if style.is_json and not style.quiet:
         whole = catalogue.catalogue()
-        return Listing(whole["commands"], COLUMNS, value="name", page=whole)
+        return Listing(whole["commands"], COLUMNS, value="name", page=whole, kind="command")
     rows = (catalogue.of_command(*named) for named in tree.each())
-    return Listing(rows, COLUMNS, value="name")
+    return Listing(rows, COLUMNS, value="name", kind="command")

@@ -99,6 +99,7 @@ class Pages(NamedTuple):
     """For people: several things under one another, as they come. It is always tables."""
 
     parts: Iterable[Record | Listing]
+    exit_code: int = 0
 
 
 Output = Record | Listing | Document | Pages

@@ -46,7 +46,7 @@ def seal(
         sealed = seals.seal(ledger)
     if target is not None:
         seals.write(seals.text_of(sealed), Path(target).expanduser())
-    return Record(sealed.head, value="root")
+    return Record(sealed.head, value="root", kind="seal", card={**sealed.head, "file": target})
 
 
 def receipt(

@@ -25,7 +25,8 @@ def serve(
         str | None, typer.Option("--seal-every", metavar="MINUTES", help="How often.", show_default="60")
     ] = None,
 ) -> None:
-    """
+    """Requests carry a key of `wallet key create` in a header, `Authorization: Bearer KEY`; /docs has them all.
+
     Examples:
         wallet serve
         wallet serve --port 8080 --workers 4 --access-log

@@ -66,9 +66,12 @@ def statement(
 def _document(asked: Asked, *, is_pdf: bool) -> Document:
     from wallet_cli import documents
 
+    if sys.stdout.isatty():
+        name, form = ("a PDF", "pdf") if is_pdf else ("a page", "html")
+        raise InvalidInput(
+            f"{name} is nothing for a terminal", hint=f"write it to a file: … -o {form} > statement.{form}"
+        )
     if is_pdf:
-        if sys.stdout.isatty():
-            raise InvalidInput("a PDF is nothing for a terminal", hint="write it to a file: … -o pdf > statement.pdf")
         with asked as opened:
             return Document([documents.as_pdf(opened)])
 

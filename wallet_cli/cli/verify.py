@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from wallet_cli.api import LedgerApi
 from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.output import Record, Style
 from wallet_cli.cli.progress import progress, telling_how_far
+from wallet_cli.domain.ids import TypedWallet
 from wallet_cli.errors import InvalidInput
 
 BEGINS_ANEW = "run it again: it starts from the beginning"
@@ -53,10 +55,19 @@ def verify(
             )
         return Record(ledger.verify_receipt(receipt), value="transaction")
     if against is None:
-        name = None if wallet is None else hand.wallet(wallet)
+        name = None if wallet is None else _wallet(hand, wallet)
         with progress(style, "checking") as bar, telling_how_far(bar, _so_far, BEGINS_ANEW) as watch:
             answer = ledger.verify(name, lambda done, total: watch("checking", done, total))
         return Record(answer, value="transactions", kind="verification")
     if wallet is not None:
         raise InvalidInput("a seal is of the whole ledger: leave WALLET out", hint="wallet verify --against SEAL")
-    return Record(ledger.verify_against(against), value="transactions")
+    return Record(ledger.verify_against(against), value="transactions", kind="verification")
+
+
+def _wallet(hand: Hand, text: str) -> TypedWallet:
+    try:
+        return hand.wallet(text)
+    except InvalidInput as error:
+        if Path(text).is_file():
+            error.hint = f"did you mean --against {text}?"
+        raise

@@ -209,7 +209,7 @@ class Application:
 
     async def _not_found(self, scope: Scope, _receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            error = NoSuchRoute("there is nothing at this path", hint="/docs lists all paths")
+            error = NoSuchRoute("there is nothing at this path", hint=f"/docs lists all paths; they begin with {API}")
             await send_failure(send, error, new_request_id(), close=self.server.draining)
         else:  # a WebSocket
             await send({"type": "websocket.close"})

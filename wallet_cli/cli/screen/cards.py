@@ -11,7 +11,7 @@ from wallet_cli.cli.screen.told import Told
 from wallet_cli.cli.screen.widths import cells, padded, wrapped
 
 LEAST_BESIDE = 16
-"""With less room beside the labels, a value that does not fit there goes under its label."""
+"""With less room beside the labels, a value that does not fit there goes under its label; so does a longer word."""
 
 Field = tuple[str, str | Amount | None]
 
@@ -44,7 +44,7 @@ def lines_of(card: Card, told: Told, width: int | None, *, color: bool) -> Itera
         text = padded(value.whole, whole, right=True) + value.rest if isinstance(value, Amount) else told.safe(value)
         if room is None or cells(text) <= room or isinstance(value, Amount):
             beside, below, left = text, [], 0
-        elif room >= LEAST_BESIDE:
+        elif room >= LEAST_BESIDE and max(map(cells, text.split(" "))) <= room:
             (beside, *below), left = wrapped(text, room), label_width + len(GAP)
         else:
             beside, below, left = "", wrapped(text, label_width + room), len(GAP)

@@ -473,7 +473,43 @@ def _verification_card(row: Row, told: Told) -> Card:
         f" {lines} {'transaction' if row['transactions'] == 1 else 'transactions'}:"
         " every total, sequence number and hash was worked out again."
     )
-    return Card("All is right.", more=[right])
+    sealed = f"All that was sealed at {told.moment(row['sealed_at'])} is still there." if "sealed_at" in row else ""
+    return Card("All is right.", more=[right, *filter(None, [sealed])])
+
+
+def _backup_card(row: Row, told: Told) -> Card:
+    counts: list[Field] = [(name, told.money.count(row[name])) for name in ("wallets", "transactions") if name in row]
+    rest: list[Field] = [
+        (_words(name), plain(value)) for name, value in row.items() if name not in ("bytes", "wallets", "transactions")
+    ]
+    size = [("size", f"{told.money.count(row['bytes'])} bytes")] if "bytes" in row else []
+    return Card("", [*rest, *size, *counts])
+
+
+def _restored_card(row: Row, told: Told) -> Card:
+    fields: list[Field] = [
+        ("ledger", row["restored"]),
+        ("backup", row["backup"]),
+        ("transactions", told.money.count(row["transactions"])),
+        ("kept", row["kept"]),
+    ]
+    before = row["transactions_kept"]
+    kept = [] if before is None else [("transactions before", told.money.count(before))]
+    return Card("The backup is in the place of the ledger.", [*fields, *kept])
+
+
+def _seal_card(row: Row, told: Told) -> Card:
+    wallets, lines = told.money.count(row["wallets"]), told.money.count(row["transactions"])
+    fields: list[Field] = [
+        ("file", row["file"]),
+        ("time", told.moment(row["at"])),
+        ("wallets", wallets),
+        ("transactions", lines),
+        ("root", row["root"]),
+        ("public key", row["public_key"]),
+    ]
+    keep = "Keep it where the ledger is not: `wallet verify --against FILE` finds what is changed from now on."
+    return Card("Sealed." if row["file"] else "Sealed, in no file.", fields, [keep] if row["file"] else [])
 
 
 def _rights(row: Row, _told: Told) -> str:
@@ -488,7 +524,8 @@ def _key_card(row: Row, told: Told) -> Card:
         ("last used", None if row["last_used_at"] is None else told.moment(row["last_used_at"])),
         ("revoked", None if row["revoked_at"] is None else told.moment(row["revoked_at"])),
     ]
-    return Card(f"Operator key {row['name']}", fields)
+    once = "It is not shown again. Requests carry it in a header: Authorization: Bearer KEY"
+    return Card(f"Operator key {row['name']}", fields, [once] if "key" in row else [])
 
 
 KEY = Kind(
@@ -547,6 +584,29 @@ CURRENCY = Kind(
 )
 
 
+COMMAND = Kind(
+    (
+        Column("name", _field("name")),
+        Column("section", _field("section"), 30),
+        Column("about", _field("about"), 20, least=TEXT_CELLS),
+        Column("effect", _field("effect"), 40),
+    )
+)
+
+
+def _finding_style(row: Row) -> str:
+    return {"ok": GREEN, "warning": YELLOW}.get(row["status"], RED)
+
+
+FINDING = Kind(
+    (
+        Column("name", _field("name")),
+        Column("status", _field("status"), 10, style=_finding_style),
+        Column("found", _field("found"), 20, least=TEXT_CELLS),
+    ),
+    lambda row, _told: Card(f"{row['name']}: {row['found']}", more=[row["advice"]]),
+)
+
 KINDS: dict[str, Kind] = {
     "transaction": TRANSACTION,
     "transfer": Kind(card=_transfer_card),
@@ -563,6 +623,11 @@ KINDS: dict[str, Kind] = {
     "key": KEY,
     "setting": SETTING,
     "ledger": Kind(card=_ledger_card),
+    "backup": Kind(card=_backup_card),
+    "restored": Kind(card=_restored_card),
+    "seal": Kind(card=_seal_card),
+    "command": COMMAND,
+    "finding": FINDING,
     "overview": Kind(card=_overview_card),
     "currency": CURRENCY,
 }

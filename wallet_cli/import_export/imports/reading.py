@@ -450,8 +450,9 @@ class _Csv:
         more = _mapping_of([name.strip(ENDS) for name in self._header if plain(name) not in COLUMNS], names, missing)
         if missing == ["wallet"]:
             more = "--wallet WALLET, for all lines"
-        elif missing == ["kind"]:
-            more = f"or --map '{self._header[names.index('amount')]}=signed_amount', where negative amounts are debits"
+        elif "kind" in missing and "amount" in names:
+            signed = f"--map '{self._header[names.index('amount')]}=signed_amount', where negative amounts are debits"
+            more = f"or {signed}" if missing == ["kind"] else f"{more}; in the place of amount and kind, {signed}"
         return f"columns: {', '.join((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))}; {more}"
 
     def _shown_header(self) -> str:
