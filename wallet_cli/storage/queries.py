@@ -366,6 +366,14 @@ class Queries(ABC):
         values = {"first": first_wallet, "last": last_wallet}
         return self._each(sql.NAMED_WALLETS, values, lambda row: (sql.to_wallet(row[:-1]), row[-1]))
 
+    def chains(self, first_wallet: int, last_wallet: int) -> Iterator[Sequence[Any]]:
+        """The transactions of a range of wallets, by wallet and seq, as rows of sql.CHAINS."""
+        return self._each(sql.CHAINS, {"first": first_wallet, "last": last_wallet}, lambda row: row)
+
+    def witnessed(self, first_wallet: int, last_wallet: int) -> Iterator[tuple[Wallet, Witness | None]]:
+        """A range of wallets in the order of their ids, each with its witness, if it has one."""
+        return self._each(sql.WITNESSED, {"first": first_wallet, "last": last_wallet}, sql.to_witnessed)
+
     def stray_transaction(self) -> tuple[int, int] | None:
         """A transaction (wallet id, seq) of a missing wallet, if any."""
         return self._one(sql.STRAY_TRANSACTIONS, {}, tuple)
