@@ -1,8 +1,9 @@
 """Verifying a ledger: every running total, sequence number, time and hash is computed again and compared.
 
-The walk of a wallet's chain checks each row against the one before (chain_check.py). After it, one statement each checks
-what rows say about other rows: the other leg of a transfer, what a reversal reverses, what a hold has captured, what a
-wallet's holds keep. The chains of events come last (storage/event_check.py): they tell what every other row must be.
+The walk of a wallet's chain checks each row against the one before (chain_check.py). After it, one statement each
+checks what rows say about other rows: the other leg of a transfer, what a reversal reverses, what a hold has captured,
+what a wallet's holds keep. The chains of events come last (storage/event_check.py): they tell what every other row must
+be.
 """
 
 from __future__ import annotations

@@ -213,13 +213,6 @@ class Queries(ABC):
         for hold in self.holds_in_order():
             yield (events.WALLET, hold.wallet_id), {"hold": events.of_hold(hold)}
 
-    def first_unlike_its_events(self) -> tuple[str, tuple[int, ...]] | None:
-        """The first that does not agree with its events, as in `first_wrong_at_all`."""
-        from wallet_cli.storage.event_check import first_unlike
-
-        found = first_unlike(self)
-        return None if found is None else ("events", found.subject)
-
     def hold(self, wallet_id: int, number: int) -> Hold | None:
         return self._one(sql.HOLD_BY_NUMBER, {"wallet_id": wallet_id, "number": number}, sql.to_hold)
 
