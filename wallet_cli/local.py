@@ -198,7 +198,7 @@ class LocalLedger(LedgerApi):
     ) -> Answer:
         from wallet_cli.operations import verification
 
-        return verification.verify(self._ledger, wallet, watch)
+        return verification.verify(self._ledger, wallet, watch, all_cores=True)
 
     def verify_against(self, seal: str) -> Answer:
         from wallet_cli.operations import seals

@@ -11,6 +11,8 @@ the ledger's keeper rewrites a whole chain, a head hash that somebody noted earl
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 # CPython's internal SHA-256 imports in 0.2 ms; hashlib loads OpenSSL: 8 to 10 ms of a command's 100.
 try:
     from _sha2 import sha256  # type: ignore[import-not-found]  # Python 3.12 and newer
@@ -20,7 +22,7 @@ except ImportError:
     except ImportError:  # an interpreter without them: slower start, same bytes
         from hashlib import sha256
 
-__all__ = ["content", "content_of", "extras", "follows", "genesis", "is_whole", "link", "sha256", "unopened"]
+__all__ = ["by", "content", "content_of", "extras", "follows", "genesis", "is_whole", "link", "sha256", "unopened"]
 
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.period import FIRST_US
@@ -86,7 +88,13 @@ def extras(
         text += " forced"
     if user_key:
         text += " user-key"
-    return text if actor is None else f"{text} by {len(actor.encode())}:{actor}"
+    return text if actor is None else text + by(actor)
+
+
+@lru_cache(maxsize=256)
+def by(actor: str) -> str:
+    """The end of a transaction's canonical text: who did it."""
+    return f" by {len(actor.encode())}:{actor}"
 
 
 def is_whole(wallet: Wallet, before: bytes | None, last: Transaction) -> bool:

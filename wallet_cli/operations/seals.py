@@ -32,9 +32,10 @@ from wallet_cli.engine.turns import open_write_lock
 from wallet_cli.errors import Busy, InvalidInput, StorageError, hint_of, shown
 from wallet_cli.operations import dated_files, last_checks, seals_format_1
 from wallet_cli.operations.answers import Answer, transaction_answer
+from wallet_cli.operations.chain_check import Along
 from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.private_files import create, kept_secret
-from wallet_cli.operations.verification import Along, verify
+from wallet_cli.operations.verification import verify
 from wallet_cli.settings import config_path
 from wallet_cli.storage.folders import make_folder
 

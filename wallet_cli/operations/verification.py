@@ -1,24 +1,24 @@
 """Verifying a ledger: every running total, sequence number, time and hash is computed again and compared.
 
-The walk of a wallet's chain checks each row against the one before. After it, one statement each checks what rows say
-about other rows: the other leg of a transfer, what a reversal reverses, what a hold has captured, what a wallet's holds
-keep. The chains of events come last (storage/event_check.py): they tell what every other row must be.
+The walk of a wallet's chain checks each row against the one before (chain_check.py). After it, one statement each
+checks what rows say about other rows: the other leg of a transfer, what a reversal reverses, what a hold has captured,
+what a wallet's holds keep. The chains of events come last (storage/event_check.py): they tell what every other row must
+be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
-from wallet_cli.domain import events, hash_chain
-from wallet_cli.domain.events import Subject
+from wallet_cli.domain import events
 from wallet_cli.domain.ids import MAX_ID, TypedWallet, format_hold_id, format_transaction_id, format_wallet_id
-from wallet_cli.domain.model import Event, Transaction, Wallet, Witness
+from wallet_cli.domain.model import Wallet
 from wallet_cli.domain.money import format_minor
-from wallet_cli.domain.rules.clocks import is_reset
 from wallet_cli.errors import Damaged, StorageError, WalletError
 from wallet_cli.operations import last_checks
 from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.chain_check import MANY, Along, Checked, Told, Wrong, check_chains, check_on_all_cores, cores
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, open_ledger
 from wallet_cli.operations.prepared import naming
 from wallet_cli.operations.wallets import find_wallet
@@ -51,22 +51,6 @@ OF_INDEXES = {
 """Where a row or its index entry can be lost (see sql.UNINDEXED): the kind of row, and the text of the error."""
 
 
-class Along:
-    """What a seal takes along from a verification, as it reads: so the ledger is read once, in one snapshot."""
-
-    def transaction(self, hash_: bytes) -> None:
-        """The hash of the next transaction of a wallet was found right."""
-
-    def wallet(self, wallet: Wallet, last: Transaction) -> None:
-        """All transactions of a wallet were."""
-
-    def events(self, subject: Subject, last: Event) -> None:
-        """All events of a user, a wallet or the ledger were, and the rows that they tell."""
-
-    def end(self, ledger: Ledger) -> None:
-        """The whole ledger was; its snapshot is open still."""
-
-
 Watch = Callable[[int, int | None], None]
 """Told how many transactions are checked, and of how many, where that is known."""
 
@@ -75,16 +59,22 @@ CHECKED_AT_ONCE = 5_000
 
 
 def verify(
-    ledger: Ledger, wallet: TypedWallet | None = None, watch: Watch | None = None, along: Along | None = None
+    ledger: Ledger,
+    wallet: TypedWallet | None = None,
+    watch: Watch | None = None,
+    along: Along | None = None,
+    *,
+    all_cores: bool = False,
 ) -> Answer:
     """Check one wallet, or the whole ledger and the file under it: `ok, wallets, transactions`.
 
-    Reads one snapshot in constant memory, while others write. Raises Damaged with the first bad row in
-    `details.transaction`, `details.hold`, `details.wallet` or `details.user`. The ledger then takes no more writes
-    until a verification of the whole ledger passes.
+    Reads one snapshot in constant memory, while others write; with `all_cores`, other processes read the chains of a
+    large ledger, each in one snapshot. Raises Damaged with the first bad row in `details.transaction`, `details.hold`,
+    `details.wallet` or `details.user`, and, if chains of several wallets are wrong, with the first bad row of each in
+    `details.wrong`. The ledger then takes no more writes until a verification of the whole ledger passes.
     """
     try:
-        answer = _verified(ledger, wallet, watch, along)
+        answer = _verified(ledger, wallet, watch, along, all_cores=all_cores)
     except Damaged as error:
         if ledger.store.confirms(error):
             _note(ledger, error.finding)
@@ -117,7 +107,9 @@ def _note(ledger: Ledger, damaged: str | None) -> None:
         writing.store.set_damaged(damaged)
 
 
-def _verified(ledger: Ledger, wallet: TypedWallet | None, watch: Watch | None, along: Along | None) -> Answer:
+def _verified(
+    ledger: Ledger, wallet: TypedWallet | None, watch: Watch | None, along: Along | None, *, all_cores: bool
+) -> Answer:
     with ExitStack() as stack:
         stack.enter_context(ledger.store.snapshot())
         ledger.must_be_whole()
@@ -125,37 +117,21 @@ def _verified(ledger: Ledger, wallet: TypedWallet | None, watch: Watch | None, a
         if wallet is not None:
             found = find_wallet(ledger, wallet)
             stack.enter_context(naming((wallet, found)))
-            wallets, first, last = iter([found]), found.id, found.id
-        else:
-            wallets = ledger.store.wallets()
-            stack.callback(_give_up, wallets)  # otherwise its lock would delay the note about the damage
+            first = last = found.id
         _check_indexes(ledger, first, last)
         if wallet is None:
             _check_file(ledger)
             _read_the_rest(ledger)
-        checked = transactions = 0
         total = None if watch is None or wallet is not None else ledger.store.count(OF_ALL)
-        for each in wallets:
-            before = transactions
-
-            def checking(seq: int, before: int = before) -> None:
-                if watch is not None:
-                    watch(before + seq, total)
-
-            transactions += _check_wallet(ledger, each, checking, along)
-            checked += 1
+        told: Told = (lambda _: None) if watch is None else (lambda done: watch(done, total))
+        checked = _check_chains(ledger, first, last, told, along, all_cores=all_cores and wallet is None)
         _check_links(ledger, first, last)
         _check_events(ledger, None if wallet is None else first, along)
         if wallet is None:
             _check_schema(ledger)
         if along is not None:
             along.end(ledger)
-    return {"ok": True, "wallets": checked, "transactions": transactions}
-
-
-def _give_up(rows: Iterator[Wallet]) -> None:
-    if isinstance(rows, Generator):
-        rows.close()
+    return {"ok": True, "wallets": checked.wallets, "transactions": checked.transactions}
 
 
 def _check_file(ledger: Ledger) -> None:
@@ -222,54 +198,30 @@ def _stray(what: str, id_: str, wallet_id: int) -> Damaged:
     )
 
 
-def _check_wallet(ledger: Ledger, wallet: Wallet, checking: Callable[[int], None], along: Along | None) -> int:
-    """Walk the chain of one wallet from its first transaction; return the number of transactions.
-
-    `checking` is told now and then how many have been found right.
-    """
-    if not wallet.currency.can_be:
-        reason = f"{wallet.currency.name} does not have {wallet.currency.exponent} fraction digits"
-        raise _bad_wallet(wallet, reason)
-    last, resets = hash_chain.unopened(wallet), 0
-    try:
-        for transaction in ledger.store.oldest_first(wallet.id):
-            wrong = _wrong(last, transaction)
-            if transaction.at_us < last.at_us:
-                resets += 1
-                if not is_reset(transaction, resets):
-                    wrong = "its time is before that of the previous transaction"
-            if wrong is not None:
-                raise _bad_row(wallet.id, transaction.seq, wrong)
-            last = transaction
-            if along is not None:
-                along.transaction(transaction.hash)
-            if transaction.seq % CHECKED_AT_ONCE == 0:
-                checking(transaction.seq)
-    except _BadRow:
-        raise
-    except StorageError as error:
-        seq = _first_unreadable(ledger, wallet, last.seq + 1)
-        raise _bad_row(wallet.id, seq, f"it cannot be read: {error.message}") from error
-    _compare_with_witness(wallet, last, ledger.store.witness(wallet.id))
-    if along is not None:
-        along.wallet(wallet, last)
-    return last.seq
+def _check_chains(
+    ledger: Ledger, first: int, last: int, told: Told, along: Along | None, *, all_cores: bool
+) -> Checked:
+    """Walk the chains of a range of wallets. Raises Damaged for the first bad row; `details.wrong` has that of each."""
+    if all_cores and along is None and not ledger.store.is_copy and cores() > 1 and ledger.store.count(OF_ALL) >= MANY:
+        checked = check_on_all_cores(ledger, told)
+    else:
+        checked = check_chains(ledger.store, first, last, told, along)
+    if checked.wrong:
+        each = [_error_of(ledger, wrong) for wrong in checked.wrong]
+        listed = [error.details.copy() for error in each]
+        if len(each) > 1:
+            each[0].parts += (f"; so are rows of {len(each) - 1:,} other wallets",)
+            each[0].details["wrong"] = listed
+        raise each[0]
+    return checked
 
 
-def _compare_with_witness(wallet: Wallet, last: Transaction, witness: Witness | None) -> None:
-    """Compare with the witness: it shows a missing end of a chain, or an older row of a wallet."""
-    if witness is None:
-        raise _bad_wallet(wallet, "its witness is missing")
-    true = Witness.of(wallet, last)
-    if witness.seq > last.seq:
-        raise _bad_row(wallet.id, last.seq + 1, f"it is missing: this wallet had {witness.seq} transactions")
-    if witness.seq < last.seq:
-        raise _bad_row(wallet.id, witness.seq + 1, "the witness of its wallet does not have it")
-    if witness.hash != true.hash:
-        raise _bad_row(wallet.id, last.seq, "it differs from the witness of its wallet")
-    if witness != true:
-        differ = [name for name in Witness._fields if getattr(witness, name) != getattr(true, name)]
-        raise _bad_wallet(wallet, f"it differs from its witness in its {' and '.join(differ)}")
+def _error_of(ledger: Ledger, wrong: Wrong) -> _BadRow:
+    if wrong.seq is not None:
+        return _bad_row(wrong.wallet_id, wrong.seq, wrong.reason)
+    wallet = ledger.store.wallet(wrong.wallet_id)
+    assert wallet is not None
+    return _bad_wallet(wallet, wrong.reason)
 
 
 def _check_links(ledger: Ledger, first: int, last: int) -> None:
@@ -318,16 +270,6 @@ def _wrong_holds(
     return _bad_wallet(wallet, reason)
 
 
-def _first_unreadable(ledger: Ledger, wallet: Wallet, seq: int) -> int:
-    """The first unreadable row from `seq` on; a walk may fail one row before it."""
-    try:
-        while ledger.store.transaction(wallet.id, seq) is not None:
-            seq += 1
-    except StorageError:
-        pass
-    return seq
-
-
 class _BadRow(Damaged):
     """A row that is wrong; `details` name it."""
 
@@ -344,19 +286,3 @@ def _bad_hold(wallet_id: int, number: int, reason: str) -> _BadRow:
 
 def _bad_wallet(wallet: Wallet, reason: str) -> _BadRow:
     return _BadRow(("wallet ", wallet.mention, f": {reason}"), hint=RESTORE, wallet=wallet.id, reason=reason)
-
-
-def _wrong(last: Transaction, transaction: Transaction) -> str | None:
-    """What is wrong with a transaction that follows `last`; None where nothing is."""
-    is_credit, amount = transaction.is_credit, transaction.amount
-    if transaction.seq != last.seq + 1:
-        return f"seq {last.seq + 1} is missing"
-    if transaction.credit_total != last.credit_total + (amount if is_credit else 0):
-        return "the running total of credits is wrong"
-    if transaction.debit_total != last.debit_total + (0 if is_credit else amount):
-        return "the running total of debits is wrong"
-    if transaction.credit_count != last.credit_count + is_credit:
-        return "the running count of credits is wrong"
-    if not hash_chain.follows(last.hash, transaction):
-        return "the hash is wrong"
-    return None

@@ -30,6 +30,13 @@ class Prefetch(Queries):
         """The state that the commands touch, in this turn, whose time is `now_us`."""
         return Loader(self, State(policy), now_us).load(commands)
 
+    def first_unlike_its_events(self) -> tuple[str, tuple[int, ...]] | None:
+        """The first that does not agree with its events, as in `first_wrong_at_all`."""
+        from wallet_cli.storage.event_check import first_unlike  # only the end of an import needs it
+
+        found = first_unlike(self)
+        return None if found is None else ("events", found.subject)
+
     @abstractmethod
     def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
         """Keep others from writing to those wallets until the turn ends, and, if `creating`, from creating anything.

@@ -213,13 +213,6 @@ class Queries(ABC):
         for hold in self.holds_in_order():
             yield (events.WALLET, hold.wallet_id), {"hold": events.of_hold(hold)}
 
-    def first_unlike_its_events(self) -> tuple[str, tuple[int, ...]] | None:
-        """The first that does not agree with its events, as in `first_wrong_at_all`."""
-        from wallet_cli.storage.event_check import first_unlike
-
-        found = first_unlike(self)
-        return None if found is None else ("events", found.subject)
-
     def hold(self, wallet_id: int, number: int) -> Hold | None:
         return self._one(sql.HOLD_BY_NUMBER, {"wallet_id": wallet_id, "number": number}, sql.to_hold)
 
@@ -365,6 +358,14 @@ class Queries(ABC):
         """A range of wallets in the order of their ids, with their owners' E.164 numbers."""
         values = {"first": first_wallet, "last": last_wallet}
         return self._each(sql.NAMED_WALLETS, values, lambda row: (sql.to_wallet(row[:-1]), row[-1]))
+
+    def chains(self, first_wallet: int, last_wallet: int) -> Iterator[Sequence[Any]]:
+        """The transactions of a range of wallets, by wallet and seq, as rows of sql.CHAINS."""
+        return self._each(sql.CHAINS, {"first": first_wallet, "last": last_wallet}, lambda row: row)
+
+    def witnessed(self, first_wallet: int, last_wallet: int) -> Iterator[tuple[Wallet, Witness | None]]:
+        """A range of wallets in the order of their ids, each with its witness, if it has one."""
+        return self._each(sql.WITNESSED, {"first": first_wallet, "last": last_wallet}, sql.to_witnessed)
 
     def stray_transaction(self) -> tuple[int, int] | None:
         """A transaction (wallet id, seq) of a missing wallet, if any."""

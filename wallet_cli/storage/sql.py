@@ -353,6 +353,30 @@ EXPORTED = (
 )
 ALL_HOLDS = f"{_HOLD} ORDER BY h.wallet_id, h.number"
 HOLDS_IN_ORDER = f"{_HOLD} WHERE h.wallet_id = :wallet_id ORDER BY h.number"
+# Each row of a range of wallets, with its canonical text (domain/hash_chain.py), written out by the engine.
+_LONG = "CASE WHEN t.{0} IS NULL THEN '' ELSE ' {1} ' || octet_length(t.{0}) || ':' || t.{0} END"
+_SHORT = "CASE WHEN t.{0} IS NULL THEN '' ELSE ' {0} ' || t.{0} END"
+_CANONICAL = " || ".join(
+    (
+        "' ' || t.seq || CASE t.is_credit WHEN 1 THEN ' credit ' ELSE ' debit ' END || t.amount",
+        "' ' || t.credit_total || ' ' || t.debit_total || ' ' || t.credit_count || ' ' || t.at_us",
+        *(_LONG.format(name, name) for name in ("note", "key", "meta")),
+        "CASE WHEN t.peer_wallet_id IS NULL THEN '' ELSE ' peer ' || t.peer_wallet_id || '-' || t.peer_seq END",
+        *(_SHORT.format(name) for name in ("reverses", "hold")),
+        "CASE t.forced WHEN 1 THEN ' forced' ELSE '' END",
+        "CASE t.user_key WHEN 1 THEN ' user-key' ELSE '' END",
+        _LONG.format("actor", "by"),
+    )
+)
+CHAINS = (
+    "SELECT t.wallet_id, t.seq, t.is_credit, t.amount, t.credit_total, t.debit_total, t.credit_count, t.at_us,"
+    f" {_CANONICAL}, t.hash FROM transactions t WHERE t.wallet_id BETWEEN :first AND :last"
+    " ORDER BY t.wallet_id, t.seq"
+)
+WITNESSED = (
+    f"SELECT {_columns(WALLET_COLUMNS, 'w')}, {_columns(WITNESS_COLUMNS, 'x')} FROM wallets w"
+    " LEFT JOIN witnesses x ON x.wallet_id = w.id WHERE w.id BETWEEN :first AND :last ORDER BY w.id"
+)
 OLDEST_FIRST = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id ORDER BY t.wallet_id, t.seq"
 STRAY_TRANSACTIONS = (
     "SELECT t.wallet_id, t.seq FROM transactions t"
@@ -571,7 +595,7 @@ CLEAR_OPERATORS = "DELETE FROM operators"
 WALKS = frozenset(
     {
         ALL_USERS, ALL_WALLETS, ALL_HOLDS, HOLDS_IN_ORDER, OLDEST_FIRST, IN_ORDER, NAMED_WALLETS, EXPORTED,
-        EVENTS_IN_ORDER, ALL_EVENTS,
+        EVENTS_IN_ORDER, ALL_EVENTS, CHAINS, WITNESSED,
     }
 )  # fmt: skip
 NO_LIMIT = -1
@@ -612,6 +636,11 @@ def to_user(row: Sequence[Any]) -> User:
 def to_wallet(row: Sequence[Any]) -> Wallet:
     id_, user_id, type_, currency, exponent, *rest = row
     return Wallet(id_, user_id, type_, Currency(currency, exponent), *rest)
+
+
+def to_witnessed(row: Sequence[Any]) -> tuple[Wallet, Witness | None]:
+    size = len(WALLET_COLUMNS)
+    return to_wallet(row[:size]), None if row[size] is None else Witness._make(row[size:])
 
 
 def to_holder(row: Sequence[Any]) -> tuple[Wallet, User]:

@@ -152,14 +152,29 @@ class State:
             credit_count += 1
         else:
             debit_total += amount
-        rest = (meta, peer_wallet_id, peer_seq, reverses, hold, forced, user_key, self.actor)
-        more = "" if rest == _NO_MORE else hash_chain.extras(*rest)
+        rest = (meta, peer_wallet_id, peer_seq, reverses, hold, forced, user_key)
+        actor = self.actor
+        more = "" if actor is None else hash_chain.by(actor)
+        if rest != _NO_MORE:
+            more = hash_chain.extras(*rest) + more
         canonical = hash_chain.content(
             seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, more
         )
         hash_ = hash_chain.link(last.hash, canonical)
         transaction = Transaction(
-            wallet_id, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, hash_, *rest
+            wallet_id,
+            seq,
+            is_credit,
+            amount,
+            credit_total,
+            debit_total,
+            credit_count,
+            at_us,
+            note,
+            key,
+            hash_,
+            *rest,
+            actor,
         )
         if wallet_id in self.day_debits and not self.is_same_day(at_us, last):
             self._put(self.day_debits, wallet_id, last.debit_total)
@@ -234,4 +249,4 @@ class State:
         mapping[key] = value
 
 
-_NO_MORE = (None, None, None, None, None, False, False, None)
+_NO_MORE = (None, None, None, None, None, False, False)
