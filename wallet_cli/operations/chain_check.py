@@ -179,10 +179,9 @@ class _Walk:
         last = self._store.transaction(wallet.id, before) if before else hash_chain.unopened(wallet)
         if found is None or last is None:
             return "it was there at first, and then not"
-        reason = wrong_after(last, found)
-        if reason is None and found.at_us < last.at_us and not is_reset(found, resets):
+        if found.at_us < last.at_us and not is_reset(found, resets):
             return "its time is before that of the previous transaction"
-        return reason
+        return wrong_after(last, found)
 
     def unreadable(self, wallet: Wallet, error: StorageError) -> None:
         """Note the first row that cannot be read: of this wallet, or of one that comes after it."""
