@@ -63,6 +63,12 @@ THEME = TerminalTheme(
         (36, 41, 47),
     ],
 )
+BY_ASHA = (
+    "from wallet_cli.domain import actors; actors.by_terminal = lambda _: 'terminal asha';"
+    " from wallet_cli.__main__ import start; start()"
+)
+"""The program, run by Asha on any machine."""
+
 PROMPT = Style.parse("bold green")
 
 
@@ -147,7 +153,7 @@ class Shop:
         leader, follower = pty.openpty()
         fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "wallet_cli", *shlex.split(command)[1:]],
+            [sys.executable, "-c", BY_ASHA, *shlex.split(command)[1:]],
             stdin=follower,
             stdout=follower,
             stderr=follower,
