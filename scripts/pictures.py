@@ -63,6 +63,14 @@ THEME = TerminalTheme(
         (36, 41, 47),
     ],
 )
+WALLET = """
+from wallet_cli.__main__ import start
+from wallet_cli.domain import actors
+actors.by_terminal = lambda _name: "terminal mira"
+start()
+"""
+"""Whoever draws, Mira is at the terminal."""
+
 PROMPT = Style.parse("bold green")
 
 
@@ -147,7 +155,7 @@ class Shop:
         leader, follower = pty.openpty()
         fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "wallet_cli", *shlex.split(command)[1:]],
+            [sys.executable, "-c", WALLET, *shlex.split(command)[1:]],
             stdin=follower,
             stdout=follower,
             stderr=follower,

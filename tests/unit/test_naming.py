@@ -89,7 +89,6 @@ PRINTS: dict[str, tuple[str | None, str]] = {
     "credit": (TRANSACTION, "credit w1 5"),
     "debit": (TRANSACTION, "debit w1 5"),
     "history": (TRANSACTION, "history"),
-    "audit": (None, "audit w1"),
     "tx add": (TRANSACTION, "tx add w1 5 --credit"),
     "tx show": (TRANSACTION, "tx show 1-1"),
     "tx list": (TRANSACTION, "tx list w1"),
