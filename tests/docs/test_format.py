@@ -62,7 +62,11 @@ needs_strict = pytest.mark.skipif(sqlite3.sqlite_version_info < (3, 37), reason=
 @needs_strict
 def test_the_example_accepts_a_whole_ledger(story: Path) -> None:
     done = check(story)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "12 transactions are as they were written\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "12 transactions and 9 events are as they were written\n",
+        "",
+    )
 
 
 @needs_strict
@@ -86,6 +90,8 @@ def test_the_example_accepts_a_whole_ledger(story: Path) -> None:
         "UPDATE transactions SET forced = 0 WHERE wallet_id = 1 AND seq = 8",
         "UPDATE transactions SET forced = 1 WHERE wallet_id = 1 AND seq = 1",
         "UPDATE transactions SET user_key = 1 WHERE wallet_id = 1 AND seq = 3",
+        "UPDATE transactions SET actor = 'terminal ravi' WHERE wallet_id = 1 AND seq = 3",
+        "UPDATE transactions SET actor = NULL WHERE wallet_id = 1 AND seq = 3",
     ],
 )
 def test_the_example_finds_what_was_changed(change: str, story: Path) -> None:
@@ -97,7 +103,30 @@ def test_the_example_finds_what_was_changed(change: str, story: Path) -> None:
     assert re.fullmatch(r"transaction [12]-\d does not follow from the rows before it\n", done.stderr)
 
 
-@pytest.mark.parametrize("table", ["users", "wallets", "transactions", "holds", "operators", "witnesses"])
+@needs_strict
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE events SET actor = 'terminal ravi' WHERE kind = 2 AND subject_id = 1 AND number = 1",
+        "UPDATE events SET actor = NULL WHERE kind = 1 AND subject_id = 1",
+        "UPDATE events SET at_us = at_us - 1 WHERE kind = 2 AND subject_id = 1 AND number = 2",
+        "UPDATE events SET what = 'hold placed' WHERE kind = 2 AND subject_id = 1 AND number = 3",
+        "UPDATE events SET details = '{}' WHERE kind = 1 AND subject_id = 2",
+        "DELETE FROM events WHERE kind = 2 AND subject_id = 1 AND number = 2",
+        "UPDATE events SET subject_id = 3 WHERE kind = 1 AND subject_id = 2",
+    ],
+)
+def test_the_example_finds_an_event_that_was_changed(change: str, story: Path) -> None:
+    connection = apsw.Connection(str(story))
+    connection.execute(change)
+    connection.close()
+    done = check(story)
+    assert done.returncode == 1
+    pattern = r"event \d of (user|wallet) \d does not follow from the events before it\n"
+    assert re.fullmatch(pattern, done.stderr), done.stderr
+
+
+@pytest.mark.parametrize("table", ["users", "wallets", "transactions", "holds", "operators", "witnesses", "events"])
 def test_every_column_is_described_and_no_other(table: str, db: Path) -> None:
     connection = apsw.Connection(str(db))
     there = [(row[1], row[2], bool(row[3])) for row in connection.execute(f"PRAGMA table_info({table})")]

@@ -73,6 +73,7 @@ config show
 key list
 ledger show
 tx list 1 --limit 1 --json
+audit 1 --limit 8
 """.strip().splitlines()
 
 ROWS = "wallet,amount,kind,note\n2,500,credit,Gift\n2,20,debit,Tea\n2,1e3,debit,\n"
@@ -80,11 +81,15 @@ ROWS = "wallet,amount,kind,note\n2,500,credit,Gift\n2,20,debit,Tea\n2,1e3,debit,
 
 def main() -> None:
     from wallet_cli.cli.app import main as wallet
+    from wallet_cli.domain import actors
 
     moments = itertools.count(FIRST_NS, 60 * 10**9)
     with open("rows.csv", "w", encoding="utf-8") as file:  # noqa: PTH123
         file.write(ROWS)
-    with mock.patch.object(time, "time_ns") as clock:
+    with (
+        mock.patch.object(time, "time_ns") as clock,
+        mock.patch.object(actors, "by_terminal", return_value="terminal mira"),
+    ):
         for line in FILL:
             clock.return_value = next(moments)
             out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")

@@ -38,7 +38,7 @@ class Column(NamedTuple):
     when: Callable[[Row], bool] | None = None
     """The column is there only where this is so of some row."""
     from_width: int | None = None
-    """The column is there only on a terminal of so many columns, and nothing is said where it is not."""
+    """The column is not there on a terminal of fewer columns, and nothing is said of that."""
 
 
 class Table:
@@ -63,7 +63,7 @@ class Table:
             yield GAP.join(cells_of).rstrip()
 
     def _is_wanted(self, column: Column, rows: Sequence[Row]) -> bool:
-        if column.from_width is not None and (self._width is None or self._width < column.from_width):
+        if column.from_width is not None and self._width is not None and self._width < column.from_width:
             return False
         return column.when is None or any(map(column.when, rows))
 
