@@ -54,7 +54,7 @@ from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import parse_phone
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import InternalError, StorageError, WalletError
-from wallet_cli.operations import seals, verification
+from wallet_cli.operations import chain_check, seals, verification
 from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.operations.seals import Sealed
 from wallet_cli.storage import event_check, sql
@@ -795,13 +795,12 @@ SKIPPED: dict[str, tuple[Fault, tuple[str, str]]] = {
         ("the schema", "DROP INDEX ix_transactions_at_us"),
     ),
     "the witnesses": (
-        Fault(
-            verification,
-            "_check_wallet",
-            "_compare_with_witness(wallet, last, ledger.store.witness(wallet.id))",
-            "pass",
-        ),
+        Fault(chain_check, "unlike_witness", "if witness is None:", "return None\n    if witness is None:"),
         ("a transaction of a chain", "the last alone deleted"),
+    ),
+    "the hashes of transactions": (
+        Fault(chain_check, "_Walk", "or sha256(hash_ + text.encode()).digest() != found", ""),
+        ("a column", "transactions.note"),
     ),
     "a column of a wallet": (
         Fault(events, "of_wallet", '"held", "hold_count")', '"held", "hold_count", "opening_minimum")'),
