@@ -38,7 +38,7 @@ class Column(NamedTuple):
     when: Callable[[Row], bool] | None = None
     """The column is there only where this is so of some row."""
     from_width: int | None = None
-    """The column is not there on a terminal of fewer columns, and nothing is said of that."""
+    """The column is missing on a terminal of fewer columns, and nothing is said of that."""
 
 
 class Table:
