@@ -20,6 +20,7 @@ from wallet_cli import settings
 from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.errors import InvalidInput, StorageError
 from wallet_cli.operations import backup as backups
+from wallet_cli.operations import dated_files
 from wallet_cli.operations.backup import Keep, parse_keep, to_keep
 from wallet_cli.operations.context import open_ledger
 from wallet_cli.operations.transactions import add
@@ -353,7 +354,7 @@ keeps = st.builds(Keep, *[st.integers(0, 5)] * 3).filter(any)
 
 @given(st.sets(st.datetimes()), keeps)
 def test_the_newest_stays_and_no_more_than_asked_for(moments: set[Any], keep: Keep) -> None:
-    names = [f"wallet-0123abcd-{each.strftime(backups.MOMENT)}.db" for each in moments if each.year >= 1000]
+    names = [f"wallet-0123abcd-{each.strftime(dated_files.MOMENT)}.db" for each in moments if each.year >= 1000]
     kept = to_keep(names, keep)
     assert kept <= set(names)
     assert not names or max(names) in kept

@@ -134,6 +134,8 @@ def _filled_file() -> Path:
 def _copy_of_filled(address: str) -> None:
     """The same in a database: row by row, as twenty commands would take long."""
     with opened(str(_filled_file())) as source, opened(address) as target, target.store.exclusively():
+        target.store.forget_events()
+        target.store.set_facts(source.store.itself().facts)
         for copied in COPIED:
             target.store.add_rows(copied, source.store.rows_after(copied, (0,) * len(copied.key), 1000))
         target.store.add_operators(source.store.operators())

@@ -58,6 +58,8 @@ UPDATE wallets SET holds = {HOT_HOLDS}, held = {HOT_HOLDS // 100 * 500} WHERE id
 INSERT INTO witnesses SELECT w.id, t.seq, t.hash, w.status, w.own_minimum, w.maximum, w.daily_debit, w.held, w.holds
     FROM wallets w JOIN transactions t ON t.wallet_id = w.id
     AND t.seq = (SELECT max(seq) FROM transactions WHERE wallet_id = w.id);
+INSERT INTO events SELECT 2, id, number, 1, NULL, 'frozen', '{{}}', sha256('')
+    FROM wallets w, generate_series(1, CASE WHEN w.id = 1 THEN 2000 ELSE 1 END) number;
 INSERT INTO operators SELECT 'operator ' || n, sha256(n::text::bytea), 0, 1, NULL, NULL FROM generate_series(1, 5000) n;
 """
 
@@ -97,6 +99,8 @@ TIME = "ix_transactions_at_us"
 REVERSES = "ix_transactions_wallet_id_reverses"
 WITNESS = "pk_witnesses"
 HOLD, HOLD_KEY, OPEN = "pk_holds", "uq_holds_wallet_id_key", "ix_holds_open"
+EVENT = "pk_events"
+NEWEST_EVENT = {"at_us": 10**16, "kind": 0, "subject_id": 0, "number": 0}
 OPERATOR, OPERATOR_KEY = "pk_operators", "uq_operators_key_hash"
 
 NOW_US = BEGAN_US + 2 * HOT * SECOND_US
@@ -112,7 +116,7 @@ BEFORE = {"at_us": BEGAN_US + HOT // 2 * SECOND_US, "wallet_id": 1, "seq": HOT /
 FROM_THE_FIRST = {"first_us": BEGAN_US, "first_wallet": 0, "first_seq": 0}
 
 A_TRANSACTION = (
-    12_345, EACH + 1, 1, 100, 1400, 1200, 14, NOW_US, None, "a key", bytes(32), None, None, None, None, None, 0, 0,
+    12_345, EACH + 1, 1, 100, 1400, 1200, 14, NOW_US, None, "a key", bytes(32), None, None, None, None, None, 0, 0, None,
 )  # fmt: skip
 
 HOT_STATEMENTS = {
@@ -154,6 +158,12 @@ HOT_STATEMENTS = {
     "HOLD_BY_KEY": Plan(HOLD_KEY, {"wallet_id": 1, "key": "hold-12300"}),
     "HOLDS_BEFORE": Plan(HOLD, {"wallet_id": 1, "before": 12_300, "limit": 50}, 51),
     "LAPSED_HOLDS": Plan(OPEN, {"wallet_id": 1, "now_us": NOW_US}, HOT_HOLDS // 100),
+    "EVENT": Plan(EVENT, {"kind": 2, "subject_id": 1, "number": 777}),
+    "EVENTS_OF": Plan(EVENT, {"of_kind": 2, "of_id": 1, "limit": 50} | NEWEST_EVENT, 51),
+    "EVENTS_BY_TIME": Plan("ix_events_at_us", {"limit": 50} | NEWEST_EVENT, 51),
+    "EVENTS_IN_ORDER": Plan(EVENT, RANGE | {"kind": 2}, 101),
+    "last_events(1)": Plan(EVENT, [2, 1]),
+    "INSERT_EVENT": Plan("", (2, WALLETS + 1, 1, 0, None, "opened", "{}", bytes(32)), 0),
     "OPERATOR_BY_HASH": Plan(OPERATOR_KEY, {"key_hash": bytes(32)}),
     "OPERATOR_BY_NAME": Plan(OPERATOR, {"name": "operator 7"}),
     "LAST_USER_ID": Plan(USER, {}),
@@ -174,6 +184,8 @@ HOT_STATEMENTS = {
     # Of a range of wallets, or of one, all is wanted.
     "NAMED_WALLETS": Plan(f"{WALLET} {USER}", RANGE, 250),
     "EXPORTED": Plan(SEQ, RANGE, 100 * EACH + 1),
+    "CHAINS": Plan(SEQ, RANGE, 100 * EACH + 1),
+    "WITNESSED": Plan(f"{WALLET} {WITNESS}", RANGE, 250),
     "OLDEST_FIRST": Plan(SEQ, {"wallet_id": 777}, EACH + 1),
     "HOLDS_IN_ORDER": Plan(HOLD, {"wallet_id": 2}),
     "WRONG_LEGS": Plan(f"{SEQ} {WALLET}", FEW, 20 * EACH + 1),
@@ -191,6 +203,9 @@ READS_EVERYTHING = {
     "ALL_WALLETS": "a walk, by `verify` and `export`",
     "ALL_HOLDS": "a walk, by `export`",
     "ALL_OPERATORS": "operators are few",
+    "ALL_EVENTS": "a walk, by `move`",
+    "FACTS": "a table with one row",
+    "ANY_EVENT": "any row will do",
     "SUMS": "what all wallets hold, of a bare `wallet`",
     "STRAY_TRANSACTIONS": "what `verify` looks for has no index, as foreign keys do not let it be",
     "STRAY_HOLDS": "likewise",

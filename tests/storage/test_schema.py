@@ -56,7 +56,7 @@ def test_migrations_make_the_schema_of_the_tables(db: Path) -> None:
             SQLModel.metadata.create_all(wrapped)
         expected = schema(declared)
         assert schema(migrated) == expected
-    assert {"ledger", "users", "wallets", "holds", "transactions", "operators", "witnesses"} <= set(expected)
+    assert {"ledger", "users", "wallets", "holds", "transactions", "operators", "witnesses", "events"} <= set(expected)
     assert {"uq_transactions_wallet_id_key_user_key", "ix_transactions_wallet_id_reverses"} <= set(expected)
     assert {"uq_holds_wallet_id_key", "ix_holds_open"} <= set(expected)
     for name in ("transactions", "holds", "witnesses"):
@@ -306,7 +306,7 @@ def test_rows_of_an_older_version_say_nothing_more(raw: Any) -> None:
     (wallet,) = [each for each in map(sql.to_wallet, raw.execute(sql.ALL_WALLETS)) if each.id == 3]
     assert wallet[7:] == (None, None, 0, 0, None, None)
     (transaction,) = map(sql.to_transaction, raw.execute(sql.OLDEST_FIRST, {"wallet_id": 3}))
-    assert transaction[11:] == (None, None, None, None, None, False, False)
+    assert transaction[11:] == (None, None, None, None, None, False, False, None)
 
 
 def test_what_has_history_cannot_be_deleted(raw: Any) -> None:
@@ -341,7 +341,7 @@ MADE = {
 
 STATEMENTS |= MADE
 STRAYS = {"STRAY_TRANSACTIONS", "STRAY_HOLDS", "STRAY_WITNESSES"}
-WALKS = {"SUMS", "ALL_WALLETS", "ALL_HOLDS", "ALL_USERS", "ALL_OPERATORS", *STRAYS}
+WALKS = {"SUMS", "ALL_WALLETS", "ALL_HOLDS", "ALL_USERS", "ALL_OPERATORS", "ALL_EVENTS", *STRAYS}
 """These are to read everything: `verify` and `export` run them; operators are few."""
 
 SORTED = {"ACCOUNTS_OF_USER", "ACCOUNTS_OF_USER_AFTER", "LAPSED_HOLDS", "WRONG_CAPTURED"}

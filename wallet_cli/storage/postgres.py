@@ -15,15 +15,16 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import Any, Literal, TypeVar
 
 import psycopg
 from psycopg import errors, pq
 
 from wallet_cli.domain.commands import Change, Restoring
-from wallet_cli.domain.events import OF_LEDGER, WALLET
+from wallet_cli.domain.events import OF_LEDGER, WALLET, Subject
 from wallet_cli.domain.model import (
     Account,
     ApiKey,
@@ -477,7 +478,15 @@ class PostgresStore(BulkCopy):
         self._in_batch = False
         self._unsent = []
 
-    def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool, settling: bool = False) -> list[Account]:
+    def lock(
+        self,
+        wallet_ids: Sequence[int],
+        now_us: int,
+        *,
+        creating: bool,
+        recorded: Collection[Subject] = (),
+        settling: bool = False,
+    ) -> tuple[list[Account], list[Event]]:
         """Begin, lock, and read the locked rows, in one round trip.
 
         A separate statement reads the accounts: it sees what the previous lock holders committed. Raises LedgerMoved if
@@ -506,10 +515,16 @@ class PostgresStore(BulkCopy):
         if asking:
             # After the locks: sees an import of an export that began during the wait for them.
             parts += [sql.ITSELF, VERSION, CLOCK]
+        of_wallets = of_events = None
         if wallet_ids:
-            parts.append(with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us]))
+            of_wallets = with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us])
+        if recorded:
+            of_events = with_numbers(sql.last_events(len(recorded)), list(chain.from_iterable(recorded)))
+        parts += [part for part in (of_wallets, of_events) if part is not None]
+        accounts: list[Account] = []
+        events_: list[Event] = []
         if not parts:
-            return []
+            return accounts, events_
         self._send_unsent()
         with self._translating():
             cursor = self._first("; ".join(parts).encode())
@@ -524,9 +539,12 @@ class PostgresStore(BulkCopy):
                     self._heed_version(cursor.fetchall(), settling=settling)
                 if part is CLOCK:
                     (self.server_us,) = cursor.fetchall()[0]
-                if part is not parts[-1]:
-                    cursor.nextset()
-            return [sql.to_account(row) for row in cursor.fetchall()] if wallet_ids else []
+                if part is of_wallets:
+                    accounts = [sql.to_account(row) for row in cursor.fetchall()]
+                if part is of_events:
+                    events_ = [sql.to_event(row) for row in cursor.fetchall()]
+                cursor.nextset()
+        return accounts, events_
 
     def check_in_place(self) -> None:
         """A server checks its own files."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from wallet_cli.domain import hash_chain
 from wallet_cli.domain.commands import Command
-from wallet_cli.domain.model import Account, Policy, Transaction
+from wallet_cli.domain.events import Subject
+from wallet_cli.domain.model import Account, Event, Policy, Transaction
 from wallet_cli.domain.period import day_start_us
 from wallet_cli.domain.rules import State, Touched, clocks, touched_by
 from wallet_cli.storage.queries import Queries
@@ -38,10 +39,13 @@ class Prefetch(Queries):
         return None if found is None else ("events", found.subject)
 
     @abstractmethod
-    def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
+    def lock(
+        self, wallet_ids: Sequence[int], now_us: int, *, creating: bool, recorded: Collection[Subject] = ()
+    ) -> tuple[list[Account], list[Event]]:
         """Keep others from writing to those wallets until the turn ends, and, if `creating`, from creating anything.
 
-        Returns the existing accounts of those wallets, as they are from then on.
+        Returns the existing accounts of those wallets, as they are from then on, and the last events of those that are
+        `recorded`.
         """
 
     @abstractmethod
@@ -64,12 +68,16 @@ class Loader:
                 touched.wallets.add(leg)
                 if place in touched.forced:
                     touched.events_of_wallet(leg)
-        accounts = reader.lock(sorted(touched.wallets), self._now_us, creating=touched.creating)
+        accounts, last_events = reader.lock(
+            sorted(touched.wallets), self._now_us, creating=touched.creating, recorded=touched.recorded
+        )
         # The ledger's own row is read in each turn: another program may have changed it.
         state.facts = reader.facts_of_turn()
         state.policy = state.policy.within(state.facts)
         state.restoring = reader.restoring
         self._add_accounts(accounts)
+        for event in last_events:
+            state.events[event.kind, event.subject_id] = event
         if touched.keys:
             self._load_keys(touched.keys)
         self._load_in_wallets(touched)
@@ -143,9 +151,6 @@ class Loader:
         for wallet_id, seq in touched.transactions:
             if wallet_id in state.last and seq <= state.last[wallet_id].seq:
                 self._load_transaction(wallet_id, seq)
-        if touched.recorded:
-            for event in reader.last_events(touched.recorded):
-                state.events[event.kind, event.subject_id] = event
         for where in touched.past_events:
             past = reader.event(*where)
             if past is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import chain
 from pathlib import Path
@@ -21,7 +21,7 @@ from urllib.parse import quote
 import apsw
 
 from wallet_cli.domain.commands import Change, Restoring
-from wallet_cli.domain.events import OF_LEDGER
+from wallet_cli.domain.events import OF_LEDGER, Subject
 from wallet_cli.domain.model import Account, ApiKey, Event, Hold, LedgerFacts, LedgerSetting, Transaction, Wallet
 from wallet_cli.errors import MAKE_ROOM, Busy, Damaged, Malformed, StorageError, UnknownOutcome, hint_of
 from wallet_cli.storage import sql
@@ -307,9 +307,11 @@ class SqliteStore(BulkCopy):
             return noted.at_us
         return self._file_written_us
 
-    def lock(self, wallet_ids: Sequence[int], now_us: int, *, creating: bool) -> list[Account]:
+    def lock(
+        self, wallet_ids: Sequence[int], now_us: int, *, creating: bool, recorded: Collection[Subject] = ()
+    ) -> tuple[list[Account], list[Event]]:
         """There is nothing to lock: the turn is for the whole file."""
-        return self.accounts(wallet_ids, now_us) if wallet_ids else []
+        return self.accounts(wallet_ids, now_us) if wallet_ids else [], self.last_events(recorded) if recorded else []
 
     def write(self, changes: Sequence[Change]) -> None:
         with translating(self.path):
