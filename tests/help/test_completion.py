@@ -149,7 +149,7 @@ NO_WORDS = {
 }
 """What nobody but who types it knows."""
 
-KNOWN = {"WALLET", "FROM", "TO", "USER", "WHOSE", "HOLD", "ID", "FILE", "DB", "SEAL", "WHAT", "KEY"}
+KNOWN = {"WALLET", "FROM", "TO", "USER", "WHOSE", "HOLD", "ID", "FILE", "FOLDER", "DB", "SEAL", "WHAT", "KEY"}
 NAMES = {"register": False, "init": False, "key create": False, "key revoke": True, "import": True}
 """Where NAME stands, and whether there are some that can be known."""
 

@@ -184,7 +184,7 @@ def _values(name: str, param: Any, scanned: Scanned, last: str) -> Iterable[Word
     if choices:
         return map(Word, choices)
     kind = value_name(param)
-    if kind in ("FILE", "DB", "SEAL"):
+    if kind in ("FILE", "FOLDER", "DB", "SEAL"):
         raise Files
     if name == "help":
         return _of_help(scanned.arguments)

@@ -27,7 +27,7 @@ from wallet_cli.settings import BY_NAME
 TEXT_CELLS = 12
 """Below so many, a note says nothing any more."""
 NAME_CELLS = 8
-WHAT_CELLS = 24
+WHAT_CELLS = 20
 WIDE = 120
 """From so many columns on, a table also has what is seldom looked for."""
 
@@ -405,11 +405,11 @@ HOLD = Kind(
 EVENT = Kind(
     (
         Column("id", _field("id"), 100, style=DIM),
-        _time_column("time", "at", 50, 60),
+        _time_column("time", "at", 20, 90),
         Column("who", lambda row, _told: audit.who(row), 10, least=NAME_CELLS),
         Column("what", audit.what, least=WHAT_CELLS),
-        Column("whose", lambda row, _told: audit.whose(row), 20),
-        Column("name", _field("name"), 30, least=NAME_CELLS),
+        Column("whose", lambda row, _told: audit.whose(row), 40),
+        Column("name", _field("name"), 60, least=NAME_CELLS),
     ),
     none="no events",
 )
