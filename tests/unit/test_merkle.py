@@ -61,3 +61,13 @@ def test_a_proof_leads_to_the_root_and_another_leaf_does_not(leaves: list[bytes]
 @pytest.mark.parametrize(("index", "size"), [(-1, 3), (3, 3), (0, 0), (5, 2)])
 def test_a_place_outside_of_the_tree_proves_nothing(index: int, size: int) -> None:
     assert merkle.root_from(b"", index, size, []) is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000, 4095, 4096])
+def test_a_tree_keeps_one_hash_for_each_power_of_two(size: int) -> None:
+    """So that a wallet with a million transactions needs twenty."""
+    tree = merkle.Tree()
+    for number in range(size):
+        tree.add(merkle.leaf_hash(b"%d" % number))
+    assert len(tree._whole) == size.bit_count()
+    assert tree.root() == merkle.root(merkle.leaf_hash(b"%d" % number) for number in range(size))
