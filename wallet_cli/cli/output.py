@@ -12,10 +12,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from enum import StrEnum
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from wallet_cli.domain.text import harmless, no_formula
 from wallet_cli.errors import WalletError
+from wallet_cli.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from wallet_cli.api import LedgerApi
