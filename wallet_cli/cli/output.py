@@ -238,12 +238,17 @@ def notice(text: str) -> None:
 
 def tell(text: str, label: str = "") -> None:
     """Print a sentence to stderr; on a terminal in lines that fit, and with its label in colour."""
-    line = harmless(f"{label}: {text}" if label else text)
-    if sys.stderr.isatty():
-        from wallet_cli.cli.screen import terminal
+    print(fitted(text, label), file=sys.stderr)
 
-        line = "\n".join(terminal.labelled(line, label, sys.stderr))
-    print(line, file=sys.stderr)
+
+def fitted(text: str, label: str = "") -> str:
+    """A sentence as it is shown on stderr."""
+    line = harmless(f"{label}: {text}" if label else text)
+    if not sys.stderr.isatty():
+        return line
+    from wallet_cli.cli.screen import terminal
+
+    return "\n".join(terminal.labelled(line, label, sys.stderr))
 
 
 def _lines(lines: Iterable[str]) -> None:
