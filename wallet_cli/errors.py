@@ -46,7 +46,9 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
+
+from wallet_cli.named_tuples import NamedTuple
 
 SHOWN_CHARS = 60
 

@@ -30,6 +30,7 @@ SLOW = [
     "unicodedata",
     "asyncio",
     "logging",
+    "platformdirs",
     "wallet_cli.cli.help_text",
     "wallet_cli.cli.completing",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -32,7 +33,7 @@ def shop(wallet: Callable[[str], Outcome]) -> None:
 
 
 def command(line: str) -> list[str]:
-    return [sys.executable, "-m", "wallet_cli", *line.split()]
+    return [sys.executable, "-m", "wallet_cli", *shlex.split(line)]
 
 
 def environ(**variables: str) -> dict[str, str]:
@@ -107,6 +108,13 @@ def test_a_line_that_an_import_refuses_is_one_line_as_json(shop: None, tmp_path:
     assert code == 4
     (told,) = [each for each in lines if "{" in each]
     assert json.loads(told[told.index("{") :])["error"]["code"] == "insufficient_funds"
+
+
+def test_a_question_fits_too(shop: None) -> None:
+    text, code = shown(command("restore 'a backup of the evening, which is not there.db'"), "n\n", environ(**PLAIN), 30)
+    asked, mark, told = text.replace("\r\n", "\n").partition("[y/N]")
+    assert (code, mark, "nothing was done" in told) == (2, "[y/N]", True)
+    assert [each for each in asked.splitlines() if len(each) > 30 and " " in each] == []
 
 
 def test_a_notice_fits_too(shop: None) -> None:

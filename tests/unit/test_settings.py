@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import platformdirs
 import pytest
 
 from wallet_cli import settings
@@ -523,3 +524,20 @@ def test_a_table_of_ledgers_that_cannot_be_meant_is_refused(tmp_path: Path, text
     (tmp_path / "config.toml").write_text(text)
     with pytest.raises(InvalidInput, match=r"config\.toml"):
         load(tmp_path, {}, {})
+
+
+@pytest.mark.parametrize("home", [None, "", "/home/asha", "home/asha", "~"])
+@pytest.mark.parametrize("xdg", [None, "", "/etc/xdg one", "relative", "~/.own"])
+@pytest.mark.parametrize("is_android", [False, True])
+def test_the_users_folders_are_those_of_platformdirs(
+    home: str | None, xdg: str | None, is_android: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"HOME": home, "XDG_CONFIG_HOME": xdg, "XDG_DATA_HOME": xdg, "WALLET_CONFIG": None}
+    given["ANDROID_DATA"] = "/data" if is_android else None
+    for name, value in given.items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    assert settings.config_path() == platformdirs.user_config_path("wallet") / "config.toml"
+    assert settings.data_folder() == platformdirs.user_data_path("wallet")

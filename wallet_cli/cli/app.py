@@ -46,42 +46,53 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+# Made here, and not in the function: there they would be text, which Typer compiles each time.
+DbOption = Annotated[
+    str | None,
+    typer.Option("--db", metavar="DB", help="The ledger: a path, or a URL. Also WALLET_DB.", show_default=False),
+]
+LedgerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ledger",
+        metavar="NAME",
+        help="A ledger by its name in config.toml ([ledgers.NAME]). Also WALLET_LEDGER.",
+        show_default=False,
+    ),
+]
+EnvFileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--env-file", metavar="FILE", help="Variables to read in the place of .env, and trust.", show_default=False
+    ),
+]
+NoInputOption = Annotated[
+    bool, typer.Option("--no-input", help="Ask nothing, on a terminal too: as where there is none.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="With no command: what is in the ledger, as JSON.")]
+ColorOption = Annotated[
+    Literal["auto", "always", "never"] | None,
+    typer.Option("--color", help="Whether to use colours; auto goes by the terminal.", show_default="auto"),
+]
+NoPagerOption = Annotated[
+    bool, typer.Option("--no-pager", help="Print long output as it is. Also WALLET_PAGER=, PAGER=.")
+]
+VersionOption = Annotated[
+    bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+]
+
+
 @app.callback()
 def root(
     context: typer.Context,
-    db: Annotated[
-        str | None,
-        typer.Option("--db", metavar="DB", help="The ledger: a path, or a URL. Also WALLET_DB.", show_default=False),
-    ] = None,
-    ledger: Annotated[
-        str | None,
-        typer.Option(
-            "--ledger",
-            metavar="NAME",
-            help="A ledger by its name in config.toml ([ledgers.NAME]). Also WALLET_LEDGER.",
-            show_default=False,
-        ),
-    ] = None,
-    env_file: Annotated[
-        str | None,
-        typer.Option(
-            "--env-file", metavar="FILE", help="Variables to read in the place of .env, and trust.", show_default=False
-        ),
-    ] = None,
-    no_input: Annotated[
-        bool, typer.Option("--no-input", help="Ask nothing, on a terminal too: as where there is none.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="With no command: what is in the ledger, as JSON.")] = False,
-    color: Annotated[
-        Literal["auto", "always", "never"] | None,
-        typer.Option("--color", help="Whether to use colours; auto goes by the terminal.", show_default="auto"),
-    ] = None,
-    no_pager: Annotated[
-        bool, typer.Option("--no-pager", help="Print long output as it is. Also WALLET_PAGER=, PAGER=.")
-    ] = False,
-    version: Annotated[  # noqa: ARG001  (its callback does it)
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
-    ] = False,
+    db: DbOption = None,
+    ledger: LedgerOption = None,
+    env_file: EnvFileOption = None,
+    no_input: NoInputOption = False,
+    json: JsonOption = False,
+    color: ColorOption = None,
+    no_pager: NoPagerOption = False,
+    version: VersionOption = False,  # noqa: ARG001  (its callback does it)
 ) -> None:
     """Stored value that people can trust: wallets, credits, debits and balances in one file.
 

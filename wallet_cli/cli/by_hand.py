@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from wallet_cli.cli.output import tell
+from wallet_cli.cli.output import fitted, tell
 from wallet_cli.domain.ids import (
     DEFAULT_TYPE,
     TypedWallet,
@@ -24,7 +24,6 @@ from wallet_cli.domain.ids import (
     parse_wallet,
 )
 from wallet_cli.domain.money import Currency, parse_currency, parse_stored, parse_told
-from wallet_cli.domain.text import harmless
 from wallet_cli.errors import InvalidInput, shown
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def can_ask(flags: Mapping[str, str]) -> bool:
 
 def ask(question: str) -> str:
     """What somebody answers to a question; it is asked on stderr. Raises InvalidInput where nothing comes any more."""
-    sys.stderr.write(f"{harmless(question)} ")
+    sys.stderr.write(f"{fitted(question)} ")
     sys.stderr.flush()
     line = sys.stdin.readline()
     if not line:

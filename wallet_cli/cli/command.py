@@ -198,7 +198,10 @@ def _runnable(function: Function) -> Callable[..., None]:
     if signature.return_annotation is None:
         del shared["jq"]  # there is no answer
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    run.__signature__ = inspect.Signature([context, *own, *shared.values()])  # type: ignore[attr-defined]
+    parameters = [context, *own, *shared.values()]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    # As they are by now: Typer would evaluate the text of each again.
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
 
 

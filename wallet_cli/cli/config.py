@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -186,7 +187,7 @@ def _parsed(name: str) -> tuple[str | None, str | None]:
         if name not in settings.BY_NAME:
             raise InvalidInput(f"there is no setting {shown(name)}", hint=suggestion(name, settings.BY_NAME))
         return None, name
-    if settings.LEDGER_NAME.fullmatch(rest[0]) is None:
+    if re.fullmatch(settings.LEDGER_NAME, rest[0]) is None:
         raise InvalidInput(f"a ledger cannot be called {shown(rest[0])}", hint="1 to 32 of A-Z a-z 0-9 _ -")
     if len(rest) == 2 and rest[1] not in settings.OF_NAMED_LEDGER:
         raise InvalidInput(
@@ -213,7 +214,7 @@ def _refuse_secret(key: str, value: str) -> None:
 
 def _whole_path(text: str) -> str:
     """A path that is valid from any folder; an address unchanged."""
-    return text if settings.ELSEWHERE.match(text) or text.startswith("~") else os.path.abspath(text)  # noqa: PTH100
+    return text if re.match(settings.ELSEWHERE, text) or text.startswith("~") else os.path.abspath(text)  # noqa: PTH100
 
 
 def _change(alter: Callable[[Any], object], check: Callable[[settings.Settings], object]) -> settings.Settings:

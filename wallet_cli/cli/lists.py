@@ -7,12 +7,13 @@ it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
 from wallet_cli.cli.output import Listing, Style, Value
 from wallet_cli.errors import InvalidInput
+from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.operations.pages import DEFAULT_LIMIT, Paged
 
 LimitOption = Annotated[

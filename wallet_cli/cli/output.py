@@ -12,10 +12,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from enum import StrEnum
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from wallet_cli.domain.text import harmless, no_formula
 from wallet_cli.errors import WalletError
+from wallet_cli.named_tuples import NamedTuple
 
 if TYPE_CHECKING:
     from wallet_cli.api import LedgerApi
@@ -237,12 +238,17 @@ def notice(text: str) -> None:
 
 def tell(text: str, label: str = "") -> None:
     """Print a sentence to stderr; on a terminal in lines that fit, and with its label in colour."""
-    line = harmless(f"{label}: {text}" if label else text)
-    if sys.stderr.isatty():
-        from wallet_cli.cli.screen import terminal
+    print(fitted(text, label), file=sys.stderr)
 
-        line = "\n".join(terminal.labelled(line, label, sys.stderr))
-    print(line, file=sys.stderr)
+
+def fitted(text: str, label: str = "") -> str:
+    """A sentence as it is shown on stderr."""
+    line = harmless(f"{label}: {text}" if label else text)
+    if not sys.stderr.isatty():
+        return line
+    from wallet_cli.cli.screen import terminal
+
+    return "\n".join(terminal.labelled(line, label, sys.stderr))
 
 
 def _lines(lines: Iterable[str]) -> None:

@@ -6,9 +6,10 @@ A run imports the one module that it needs; lists of commands (help, completion,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from wallet_cli.domain.purpose import Purpose
+from wallet_cli.named_tuples import NamedTuple
 
 READ, WRITE, MAKE = Purpose.READ, Purpose.WRITE, Purpose.MAKE
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
@@ -23,6 +23,7 @@ from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, lis
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.ids import TypedWallet, WalletId, parse_transaction_id
 from wallet_cli.errors import InvalidInput
+from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.operations.transactions import KINDS, Wanted
 
 PostedWalletArgument = Annotated[
@@ -31,6 +32,8 @@ PostedWalletArgument = Annotated[
 PostedAmountArgument = Annotated[
     str | None, typer.Argument(metavar="AMOUNT", help="Greater than 0: 20, 19.99 or 1,000.", show_default=False)
 ]
+CreditOption = Annotated[bool, typer.Option("--credit", help="Put money in.")]
+DebitOption = Annotated[bool, typer.Option("--debit", help="Take money out.")]
 AtOption = Annotated[
     str | None, typer.Option("--at", metavar="TIME", help="When it happened, if earlier.", show_default="now")
 ]
@@ -61,8 +64,8 @@ def add(
     hand: Hand,
     wallet: WalletArgument,
     amount: AmountArgument,
-    is_credit: Annotated[bool, typer.Option("--credit", help="Put money in.")] = False,
-    debit: Annotated[bool, typer.Option("--debit", help="Take money out.")] = False,
+    is_credit: CreditOption = False,
+    debit: DebitOption = False,
     note: NoteOption = None,
     key: KeyOption = None,
     at: AtOption = None,

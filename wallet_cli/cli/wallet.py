@@ -16,6 +16,10 @@ from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.wallets import NO_LIMIT
 
+AtOption = Annotated[
+    str | None, typer.Option("--at", metavar="TIME", help="The balance at the end of that time.", show_default="now")
+]
+
 
 def create(
     ledger: LedgerApi,
@@ -73,10 +77,7 @@ def balance(
     ledger: LedgerApi,
     hand: Hand,
     wallet: OptionalWalletArgument = None,
-    at: Annotated[
-        str | None,
-        typer.Option("--at", metavar="TIME", help="The balance at the end of that time.", show_default="now"),
-    ] = None,
+    at: AtOption = None,
 ) -> Record:
     """
     Examples:

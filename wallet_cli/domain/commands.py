@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final
 
 from wallet_cli.domain.model import ApiKey, Event, Hold, LedgerSetting, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import Phone
 from wallet_cli.errors import WalletError
+from wallet_cli.named_tuples import NamedTuple
 
 
 class Register(NamedTuple):

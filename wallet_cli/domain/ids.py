@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from wallet_cli.domain.phone import phone_digits
 from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.named_tuples import NamedTuple
 
 DEFAULT_TYPE = "main"
 MAX_ID = 2**63 - 1
@@ -18,7 +18,7 @@ PHONE_DIGITS = 7
 
 _FIRST_LONG_ID = 10 ** (PHONE_DIGITS - 1)
 
-_ID = r"[0-9]{1,19}"
+MAX_ID_DIGITS = 19
 _TYPE = r"[a-zA-Z0-9_.\-]{1,32}"
 _OPERATOR_NAME = r"[a-zA-Z0-9_.\-]{1,64}"
 _TRANSACTION_ID = r"([0-9]{1,19})-([0-9]{1,19})"
@@ -228,6 +228,6 @@ def _is_text(text: str) -> bool:
 
 def parse_id(text: str) -> int:
     """Read the id of a user or a wallet. Raises InvalidInput."""
-    if not re.fullmatch(_ID, text) or not 1 <= int(text) <= MAX_ID:
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS and 1 <= int(text) <= MAX_ID):
         raise InvalidInput(f"not an id: {shown(text)}", hint="a whole number, 1 or more; or give the phone number")
     return int(text)

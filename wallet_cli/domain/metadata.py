@@ -5,7 +5,6 @@ Canonical: ASCII, keys sorted, no spaces; so that equal objects are equal text, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -24,6 +23,8 @@ def canonical(meta: Mapping[str, Any]) -> str | None:
     """
     if not meta:
         return None
+    import json
+
     _check(meta, 1)
     text = json.dumps(meta, sort_keys=True, separators=(",", ":"))
     if len(text) > MAX_META_BYTES:
@@ -46,6 +47,8 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
 
 def parse_json(text: str) -> dict[str, Any]:
     """Read the JSON text of an object from a CSV file. Raises InvalidInput."""
+    import json
+
     try:
         found = json.loads(text, object_pairs_hook=_once, parse_constant=_none_such) if len(text) <= 10**5 else None
     except (ValueError, RecursionError):

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from datetime import tzinfo
 from functools import lru_cache
-from typing import NamedTuple
 
 from wallet_cli.domain.ids import format_wallet
 from wallet_cli.domain.money import Currency, parse_minimum
 from wallet_cli.domain.period import UTC_NAME, Day, day_of, zone_of
 from wallet_cli.errors import InvalidInput, Mention, StorageError
+from wallet_cli.named_tuples import NamedTuple
 
 ACTIVE = "active"
 FROZEN = "frozen"

@@ -6,9 +6,9 @@ Never a float, never a Decimal in a column: 123456789012345678.91 must come back
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.named_tuples import NamedTuple
 
 MAX_AMOUNT_MINOR = 10**15
 """The largest single amount, in minor units."""

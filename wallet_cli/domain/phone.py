@@ -7,9 +7,10 @@ happens only when a number must be parsed; a number that the ledger has seen bef
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.named_tuples import NamedTuple
 
 MAX_PHONE_CHARS = 40
 
@@ -44,7 +45,8 @@ def phone_digits(text: str) -> str:
     Reads digits of any script. Raises InvalidInput for text that is not a phone number.
     """
     if len(text) <= MAX_PHONE_CHARS:
-        digits = text.translate(_IGNORED) if re.fullmatch(_PHONE, text) else _digits(text)
+        is_bare = text.isascii() and text.isdigit()
+        digits = text if is_bare else text.translate(_IGNORED) if re.fullmatch(_PHONE, text) else _digits(text)
         if digits is not None:
             return digits
     raise InvalidInput(f"not a phone number: {shown(text)}", hint="such as 9886977544 or '+91 98869 77544'")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from wallet_cli.domain.ids import MAX_ID
 from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.operations.answers import Answer
 
 MAX_LIMIT = 1000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from wallet_cli.domain.commands import Applied, Post, Replayed, Reverse, Transfer
 from wallet_cli.domain.hash_chain import unopened
@@ -20,6 +20,7 @@ from wallet_cli.domain.money import format_minor, parse_amount
 from wallet_cli.domain.period import Period, Zone, is_relative, parse_period, parse_time
 from wallet_cli.domain.rules.refusals import no_transaction
 from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.operations.answers import Answer, total_answer, transaction_answer
 from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.pages import DEFAULT_LIMIT, FIRST_PIECE, MAX_PIECE, check_limit, pieces_back

@@ -12,11 +12,12 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import apsw
 
 from wallet_cli.errors import StorageError
+from wallet_cli.named_tuples import NamedTuple
 
 Identity = tuple[int, int]
 """Device and inode: they identify a file, whatever its name."""

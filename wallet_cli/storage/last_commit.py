@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from wallet_cli.domain.hash_chain import sha256
 from wallet_cli.domain.ids import format_transaction_id
 from wallet_cli.errors import StorageError
+from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.storage.in_place import NO_LOG, WRITTEN_BY, Identity, beside, has_something, header, identity_of
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ ledger that is marked.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.errors import Damaged, LedgerMoved, StorageError
+from wallet_cli.named_tuples import NamedTuple
 
 MOVING, MOVED, ARRIVING = "moving", "moved", "arriving"
 

@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from wallet_cli.domain import events
 from wallet_cli.domain.events import Rows, Subject
@@ -17,6 +17,7 @@ from wallet_cli.domain.ids import MAX_ID, format_wallet_id
 from wallet_cli.domain.model import Account, ApiKey, Event, Hold, LedgerFacts, Transaction, User, Wallet, Witness
 from wallet_cli.domain.text import containing
 from wallet_cli.errors import StorageError
+from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.storage import sql
 from wallet_cli.storage.move_state import Itself, to_itself
 from wallet_cli.storage.sql import Filter
