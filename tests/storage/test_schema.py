@@ -80,7 +80,7 @@ def test_every_table_is_strict(raw: Any) -> None:
     listed = raw.execute("SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table'")
     strict = {name: bool(value) for name, value in listed if not name.startswith(("sqlite_", "alembic_"))}
     assert set(strict.values()) == {True}
-    assert set(strict) == {"ledger", "users", "wallets", "holds", "transactions", "operators", "witnesses"}
+    assert set(strict) == {"ledger", "users", "wallets", "holds", "transactions", "operators", "witnesses", "events"}
 
 
 TRANSACTION: dict[str, Any] = {

@@ -231,7 +231,7 @@ JSON = {
         + LINE + b',"currency":"INR"}\n' + LINE + b',"id":"1-2"}\n' + LINE + b',"id":"x"}\n',
         ["+500", "1:invalid_input", "2:invalid_input", "3:invalid_input", "5:invalid_input", "6:invalid_input"],
     ),
-    "a newer form": (FINE + b'{"record":"ledger","version":2}\n', ["+500", "2:invalid_input", "3:restore_conflict"]),
+    "a newer form": (FINE + b'{"record":"ledger","version":3}\n', ["+500", "2:invalid_input", "3:restore_conflict"]),
 }  # fmt: skip
 
 
@@ -243,8 +243,8 @@ def test_json_line_by_line(name: str, opened_wallet: Ledger) -> None:
 
 
 def test_a_file_of_a_newer_form_is_not_begun(opened_wallet: Ledger) -> None:
-    with pytest.raises(InvalidInput, match="newer format, 2"):
-        imported(opened_wallet, b'{"record":"ledger","version":2}\n' + FINE)
+    with pytest.raises(InvalidInput, match="newer format, 3"):
+        imported(opened_wallet, b'{"record":"ledger","version":3}\n' + FINE)
     assert amounts(opened_wallet) == []
 
 
@@ -303,28 +303,31 @@ def whole(engine: Engine) -> str:
         return exported(ledger)
 
 
-# Lines: 1 header, 2 user, 3–4 wallets, 5–6 transactions of the first, 7 of the second, 8–9 states, 10 end.
+# Lines: 1 header, 2 user, 3–4 wallets, 5–6 transactions of the first, 7 of the second, 8–9 states, 10–12 events, 13 end.
 CHANGES: dict[str, tuple[Callable[[list[str]], list[str]], list[int]]] = {
     "nothing": (lambda lines: lines, []),
     "an amount": (lambda lines: [line.replace('"5.00"', '"5.01"') for line in lines], [8]),
     "a note added": (lambda lines: [*lines[:4], lines[4].replace("}", ',"note":"x"}'), *lines[5:]], [8]),
     "a time": (lambda lines: [*lines[:6], lines[6].replace("20.000000", "20.000001"), *lines[7:]], [9]),
-    "the user's line gone": (lambda lines: lines[:1] + lines[2:], [2, 3, 4, 5, 6, 7, 8, 9]),
-    "a wallet's line gone": (lambda lines: lines[:2] + lines[3:], [3, 4, 5, 6, 7, 8, 9]),
-    "the first transaction gone": (lambda lines: lines[:4] + lines[5:], [5, 7, 9]),
-    "the last transaction gone": (lambda lines: lines[:6] + lines[7:], [8, 9]),
-    "a state gone": (lambda lines: lines[:7] + lines[8:], [9]),
+    "the user's line gone": (lambda lines: lines[:1] + lines[2:], [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
+    "a wallet's line gone": (lambda lines: lines[:2] + lines[3:], [3, 4, 5, 6, 7, 8, 10, 11, 12]),
+    "the first transaction gone": (lambda lines: lines[:4] + lines[5:], [5, 7, 12]),
+    "the last transaction gone": (lambda lines: lines[:6] + lines[7:], [8, 12]),
+    "a state gone": (lambda lines: lines[:7] + lines[8:], [12]),
     "two transactions the other way round": (lambda lines: [*lines[:4], lines[5], lines[4], *lines[6:]], [5, 8]),
-    "two wallets the other way round": (lambda lines: [*lines[:2], lines[3], lines[2], *lines[4:]], [3, 6, 7, 8, 9]),
+    "two wallets the other way round": (lambda lines: [*lines[:2], lines[3], lines[2], *lines[4:]], [3, 6, 7, 8, 9, 12]),
     "a hash": (lambda lines: [*lines[:8], lines[8][:-6] + '0000"}', *lines[9:]], [9]),
-    "no end": (lambda lines: lines[:-1], [10]),
+    "who did it": (lambda lines: [*lines[:9], lines[9].replace("mira", "olga"), *lines[10:]], [10, 13]),
+    "what was done": (lambda lines: [*lines[:11], lines[11].replace("opened", "closed"), *lines[12:]], [12, 13]),
+    "an event gone": (lambda lines: lines[:10] + lines[11:], [12]),
+    "no end": (lambda lines: lines[:-1], [13]),
     "cut in the middle": (lambda lines: lines[:5], [6]),
     "cut in a line": (lambda lines: [*lines[:5], lines[5][:40]], [6, 7]),
-    "no header": (lambda lines: lines[1:], [9]),
-    "a line twice": (lambda lines: [*lines[:5], *lines[4:]], [11]),
+    "no header": (lambda lines: lines[1:], [12]),
+    "a line twice": (lambda lines: [*lines[:5], *lines[4:]], [14]),
     "itself twice": (lambda lines: lines + lines, []),
     "two, the first cut short": (lambda lines: lines[:7] + lines, [8]),
-    "what is not a record": (lambda lines: [*lines[:5], "{", *lines[5:]], [6, 11]),
+    "what is not a record": (lambda lines: [*lines[:5], "{", *lines[5:]], [6, 14]),
 }  # fmt: skip
 
 
@@ -351,7 +354,7 @@ def test_another_past_is_not_gone_on_with(whole: str, engine: Engine) -> None:
         before = list(ledger.store.exported(1, 1))
         more = longer[5].replace("1-2", "1-3").replace(',"transfer":"2-1"', "")
         outcome = imported(ledger, "\n".join([*longer[:6], more, *longer[6:]]))
-        assert outcome.refusals == [(line, "restore_conflict") for line in (5, 7, 9, 11)]
+        assert outcome.refusals == [(line, "restore_conflict") for line in (5, 7, 9, 14)]
         assert list(ledger.store.exported(1, 1)) == before
 
 

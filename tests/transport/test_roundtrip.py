@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import threading
 from collections import Counter
 
@@ -16,6 +17,7 @@ from transport.ledgers import BOUNDED, EVERYTHING, HUNT, START_US, Step, exporte
 from wallet_cli import settings as wallet_settings
 from wallet_cli.domain.commands import Post
 from wallet_cli.domain.ids import parse_wallet
+from wallet_cli.domain.model import Wallet
 from wallet_cli.errors import RestoreConflict
 from wallet_cli.import_export import exports, imports, rows
 from wallet_cli.operations import ledgers, transactions, users, verification, wallets
@@ -83,18 +85,14 @@ MORE = (
 )
 
 
-ONLY_WITH_A_KEY = "CASE WHEN key IS NOT NULL THEN opening_minimum END"
-"""It is asked for where an opening is sent again, by its key, and exported with that."""
-
-
 def columns_of(ledger: Ledger) -> dict[str, list[object]]:
     """What is in each column that an export has to have, row by row."""
     found = {}
     for table in SQLModel.metadata.sorted_tables:
         names = [column.name for column in table.columns if column.name not in OF_ONE_LEDGER.get(table.name, ())]
         if names:
-            asked = ", ".join(ONLY_WITH_A_KEY if name == "opening_minimum" else name for name in names)
-            read = ledger.store.connection.execute(f"SELECT {asked} FROM {table.name}").fetchall()
+            which = " WHERE kind > 0" if table.name == "events" else ""  # the others are of one ledger
+            read = ledger.store.connection.execute(f"SELECT {', '.join(names)} FROM {table.name}{which}").fetchall()
             in_order = sorted(map(tuple, read), key=repr)
             found |= {f"{table.name}.{name}": [row[at] for row in in_order] for at, name in enumerate(names)}
     return found
@@ -188,6 +186,13 @@ def forgets_what_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
 # One wallet alone
 
 
+def is_event_of(line: str, wallet: Wallet) -> bool:
+    """Whether a line of an export is an event of a wallet or of its owner."""
+    record = json.loads(line)
+    owner = (record.get("of"), record["id"]) == ("user", wallet.user_id) if record["record"] == "event" else False
+    return owner or (record.get("of"), record.get("id")) == ("wallet", wallet.id)
+
+
 def test_one_wallet_alone(engine: Engine) -> None:
     """Its owner, itself, and its own transactions and holds, in the same lines as in the whole export."""
 
@@ -202,6 +207,7 @@ def test_one_wallet_alone(engine: Engine) -> None:
                 lines = exported(ledger, wallet=named.name).splitlines()
                 about = [line for line in whole if f'"wallet":"{named.name}"' in line]
                 header, user, *own, end = lines
+                about += [line for line in whole if is_event_of(line, named.wallet)]
                 assert own == about
                 assert header == whole[0]
                 assert user in whole
@@ -265,6 +271,6 @@ def write_more(db: Address) -> None:
 
 def test_an_empty_ledger_is_a_header_and_an_end(ledger: Ledger) -> None:
     own = '"currency":"INR","phone_region":"IN","minimum_balance":"0","timezone":"UTC"'
-    assert exported(ledger) == f'{{"record":"ledger","version":1,{own}}}\n{{"record":"end","records":1}}\n'
+    assert exported(ledger) == f'{{"record":"ledger","version":2,{own}}}\n{{"record":"end","records":1}}\n'
     assert exported(ledger, "csv").count("\n") == 1
     assert imported(ledger, exported(ledger)).counts == (0, 0, 0)

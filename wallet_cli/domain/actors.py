@@ -13,7 +13,7 @@ Rows from before actors were kept have none.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from wallet_cli.named_tuples import NamedTuple
 
 MAX_ACTOR_CHARS = 200
 

@@ -20,13 +20,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
 
 from wallet_cli.domain.commands import Change
 from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.period import format_time
 from wallet_cli.engine import fair_queue
 from wallet_cli.errors import Busy, StorageError, WalletError, hint_of
+from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.storage.bulk_copy import BulkCopy
 from wallet_cli.storage.folders import give_to_owner
 from wallet_cli.storage.in_place import Identity, identity_of

@@ -134,15 +134,14 @@ def _user_record(user: User) -> dict[str, Any]:
 
 def _wallet_record(named: Named) -> dict[str, Any]:
     wallet = named.wallet
-    # With a key, as requested at its opening; the state at the end of the export has the present values.
-    minimum = wallet.own_minimum if wallet.key is None else wallet.opening_minimum
+    # As it was at its opening: the state at the end of the export has the present limits.
     return {
         "record": "wallet",
         "id": wallet.id,
         "wallet": named.name,
         "currency": wallet.currency.name,
         **({} if wallet.currency.is_plain else {"digits": wallet.currency.exponent}),
-        "minimum_balance": _limit(minimum, wallet.currency),
+        "minimum_balance": _limit(wallet.opening_minimum, wallet.currency),
         "created_at": format_time(wallet.created_at_us),
         **({} if wallet.key is None else {"key": wallet.key}),
     }

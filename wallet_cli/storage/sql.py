@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from wallet_cli.domain import events, hash_chain
 from wallet_cli.domain.model import Account, ApiKey, Event, Hold, LedgerFacts, Transaction, User, Wallet, Witness
@@ -16,6 +16,7 @@ from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import FIRST_US
 from wallet_cli.domain.rules import clocks
 from wallet_cli.errors import Damaged, StorageError
+from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.storage.move_state import Itself, MoveState
 
 SCHEMA_VERSION = 8
@@ -375,7 +376,8 @@ CHAINS = (
 )
 WITNESSED = (
     f"SELECT {_columns(WALLET_COLUMNS, 'w')}, {_columns(WITNESS_COLUMNS, 'x')} FROM wallets w"
-    " LEFT JOIN witnesses x ON x.wallet_id = w.id WHERE w.id BETWEEN :first AND :last ORDER BY w.id"
+    " LEFT JOIN witnesses x ON x.wallet_id = w.id AND x.wallet_id BETWEEN :first AND :last"
+    " WHERE w.id BETWEEN :first AND :last ORDER BY w.id"
 )
 OLDEST_FIRST = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id ORDER BY t.wallet_id, t.seq"
 STRAY_TRANSACTIONS = (
