@@ -149,6 +149,7 @@ def _back_to_schema_4(path: Path) -> None:
     with sqlite3.connect(path) as file:
         for name in ("ix_transactions_at_us", "ix_ledger_again", "ix_operators_again"):
             file.execute(f"DROP INDEX {name}")
+        file.execute("DROP TABLE events")
         file.execute("DROP TABLE witnesses")
         for table, columns in (
             ("users", "key"),
@@ -164,7 +165,7 @@ def _back_to_schema_4(path: Path) -> None:
             ("users", "key"),
             ("wallets", "key"),
             ("wallets", "opening_minimum"),
-            ("transactions", "user_key"),
+            ("transactions", "user_key actor"),
         ):
             for column in columns.split():
                 file.execute(f"ALTER TABLE {table} DROP COLUMN {column}")

@@ -18,6 +18,7 @@ from support.engines import opened
 from support.faults import Fault
 from support.waiting import WAIT_S, wait_for
 
+from wallet_cli.domain import events
 from wallet_cli.domain.commands import Applied, Command, PlaceHold, Post, Transfer
 from wallet_cli.domain.model import Policy, Transaction
 from wallet_cli.domain.rules import State
@@ -85,9 +86,16 @@ def beside(work: Callable[[], Any]) -> Iterator[list[Any]]:
 
 
 def limit(other: Connection, wallet_id: int) -> None:
-    """Let another program set a wallet's limit, in both places."""
+    """Let another program set a wallet's limit, in both places, and record it."""
     other.execute("UPDATE wallets SET daily_debit = 5000 WHERE id = %s", (wallet_id,))
     other.execute("UPDATE witnesses SET daily_debit = 5000 WHERE wallet_id = %s", (wallet_id,))
+    row = other.execute(translated(sql.WALLET_BY_ID), {"id": wallet_id}).fetchone()
+    last = other.execute(translated(sql.last_events(1)), (events.WALLET, wallet_id)).fetchone()
+    assert row is not None
+    assert last is not None
+    details = {"wallet": events.of_wallet(sql.to_wallet(row))}
+    made = events.follow(sql.to_event(last), (events.WALLET, wallet_id), 0, None, "limits set", details)
+    other.execute(translated(sql.INSERT_EVENT), made)
 
 
 def append(other: Connection, wallet_id: int) -> None:

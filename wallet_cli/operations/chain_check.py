@@ -152,12 +152,13 @@ class _Walk:
                 or debit_total != debits
                 or credit_count != count
                 or now_us < at_us
+                or text is None  # a transfer with half a place
                 or sha256(hash_ + text.encode()).digest() != found
             ):
                 why = self._why(wallet, number, seq - 1, resets + 1)
                 if why is not None:
                     return row, Wrong(id_, number, why)
-                resets += 1
+                resets += now_us < at_us
             hash_, at_us = found, now_us
             if along is not None:
                 along(found)
@@ -174,7 +175,7 @@ class _Walk:
         return row, wrong
 
     def _why(self, wallet: Wallet, seq: int, before: int, resets: int) -> str | None:
-        """What is wrong with a transaction, looked at closely; None where it is the next reset of the wallet's time."""
+        """What is wrong with a transaction, looked at closely; None for nothing, as for the next reset of the time."""
         found = self._store.transaction(wallet.id, seq)
         last = self._store.transaction(wallet.id, before) if before else hash_chain.unopened(wallet)
         if found is None or last is None:
