@@ -64,10 +64,11 @@ THEME = TerminalTheme(
     ],
 )
 BY_ASHA = (
-    "from wallet_cli.domain import actors; actors.by_terminal = lambda _: 'terminal asha';"
+    "import time; time.time_ns = lambda: 1_795_780_800 * 10**9;"
+    " from wallet_cli.domain import actors; actors.by_terminal = lambda _: 'terminal asha';"
     " from wallet_cli.__main__ import start; start()"
 )
-"""The program, run by Asha on any machine."""
+"""The program, run by Asha on any machine and any day, at noon of 2026-11-27 (UTC)."""
 
 PROMPT = Style.parse("bold green")
 

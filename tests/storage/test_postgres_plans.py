@@ -116,7 +116,8 @@ BEFORE = {"at_us": BEGAN_US + HOT // 2 * SECOND_US, "wallet_id": 1, "seq": HOT /
 FROM_THE_FIRST = {"first_us": BEGAN_US, "first_wallet": 0, "first_seq": 0}
 
 A_TRANSACTION = (
-    12_345, EACH + 1, 1, 100, 1400, 1200, 14, NOW_US, None, "a key", bytes(32), None, None, None, None, None, 0, 0, None,
+    12_345, EACH + 1, 1, 100, 1400, 1200, 14, NOW_US, None, "a key", bytes(32), None, None, None, None, None, 0, 0,
+    None,
 )  # fmt: skip
 
 HOT_STATEMENTS = {

@@ -35,7 +35,7 @@ ONLY_A_BUG_RAISES = {"internal_error"}
 """See test_surroundings.py, which puts a bug into the program."""
 
 ONLY_HTTP_ANSWERS = {
-    *("unauthenticated", "forbidden"),
+    *("unauthenticated", "forbidden", "rate_limited"),
     *("not_found", "method_not_allowed", "request_timeout", "too_large", "unsupported_media_type"),
 }
 """A command line asks nobody who they are, and has no routes or bodies: tests/web has these."""

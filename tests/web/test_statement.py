@@ -57,6 +57,8 @@ def test_as_json_it_is_what_the_command_prints(server: Server, api: httpx.Client
     assert data == json.loads(printed(server, history, "--json"))
     assert {each["kind"] for each in data["totals"]} == set(LINE_KINDS)
     listed = made(api.get(f"/transactions/get/{history[0]}/{history[1]}"), 200)["transactions"]
+    who = [(each.pop("via"), each.pop("actor")) for each in listed]
+    assert set(who) == {("no-auth", "local")}  # which a statement does not say
     assert data["transactions"] == listed[::-1]
 
 
