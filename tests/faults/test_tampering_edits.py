@@ -63,7 +63,7 @@ SECURITY = Path(__file__).parent.parent.parent / "docs" / "security.md"
 
 ADDED = "a transaction, event, user, wallet or operator key added at the end, with hashes that fit"
 UNSEEN = {
-    ADDED: "the program writes the same; an actor is a claim of whoever wrote. `wallet audit` shows it",
+    ADDED: "the program writes the same; an actor is a claim of the person who wrote it. `wallet audit` shows it",
     "`operators.last_used_at_us`": "noted now and then, and nothing depends on it",
     "`ledger.damaged`": "a note that stops writers; `verify` finds the damage itself, and corrects the note",
     "`ledger.changes`": "a count that the lock file is compared with, not content",

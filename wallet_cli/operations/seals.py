@@ -451,8 +451,9 @@ def check_receipt(ledger: Ledger, path: str) -> Answer:
     try:
         is_proven = _leads_to_seal(found)
         wallet_id = int(json.loads(found["wallet"])["id"])
-        seq, *later = [_seq(each["content"]) for each in (found, *found.get("reversals", ()))]
-        contents = {_seq(each["content"]): each["content"] for each in (found, *found.get("reversals", ()))}
+        listed = [str(each["content"]) for each in (found, *found.get("reversals", ()))]
+        seq, *later = map(_seq, listed)
+        contents = dict(zip((seq, *later), listed, strict=True))
         told = dict(found["transaction"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise _is_no("receipt", path) from None
