@@ -30,6 +30,7 @@ VARIABLES = [name for setting in settings.SETTINGS for name in setting.variables
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # until all tests are collected: they stay
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A script's `pytest &` starts with Ctrl-C ignored, and every command of a test would inherit that.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -74,6 +75,7 @@ def pytest_collection_finish() -> None:
     """Thousands of tests have been collected and stay: garbage is not looked for among them again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _on_postgres(item: pytest.Item) -> bool:

@@ -6,33 +6,45 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 import pytest
-from mcp import Client
-from mcp.client.stdio import StdioServerParameters
-from support import cli
+from support import cli, shell
 from support.engines import Address
 
 from wallet_cli.cli import schemas
 from wallet_cli.cli.mcp_tools import TOOLS, Tool
+
+if TYPE_CHECKING:
+    from mcp import Client
 
 TIMEOUT_S = 120
 READ_ONLY: tuple[str, ...] = ()
 WRITES = ("--write",)
 
 
+def wallet() -> str:
+    """The command that starts it: in a process of its own, which has the package imported."""
+    return str(shell.folder() / "wallet")
+
+
+def connected(*arguments: str) -> Client:
+    """A client that starts its server; its package is imported here, as that takes half a second of each worker."""
+    from mcp import Client
+    from mcp.client.stdio import StdioServerParameters
+
+    started = StdioServerParameters(command=wallet(), args=["mcp", *arguments], env=dict(os.environ))
+    return Client(started, read_timeout_seconds=TIMEOUT_S)
+
+
 def talk(with_: Callable[[Client], Awaitable[Any]], arguments: tuple[str, ...] = WRITES) -> Any:
     """Start a server, have a client talk to it, and end both."""
 
     async def session() -> Any:
-        command = ["-m", "wallet_cli", "mcp", *arguments]
-        started = StdioServerParameters(command=sys.executable, args=command, env=dict(os.environ))
-        async with Client(started, read_timeout_seconds=TIMEOUT_S) as client:
+        async with connected(*arguments) as client:
             return await with_(client)
 
     return asyncio.run(session())
@@ -216,7 +228,7 @@ LAST = (
 
 def test_hostile_lines_do_no_harm_and_stdout_has_nothing_but_protocol(shop: Address) -> None:
     server = subprocess.Popen(
-        [sys.executable, "-m", "wallet_cli", "mcp", "--write"],
+        [wallet(), "mcp", "--write"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -251,11 +263,8 @@ def test_two_servers_on_one_ledger_apply_each_key_once(shop: Address) -> None:
         return [await answer(client, "debit", wallet="1", amount="1", key=f"k-{n}") for n in range(20)]
 
     async def both() -> list[list[Any]]:
-        command = ["-m", "wallet_cli", "mcp", "--write"]
-        started = StdioServerParameters(command=sys.executable, args=command, env=dict(os.environ))
-
         async def one() -> list[Any]:
-            async with Client(started, read_timeout_seconds=TIMEOUT_S) as client:
+            async with connected("--write") as client:
                 return await debits(client)
 
         return list(await asyncio.gather(one(), one()))
@@ -296,7 +305,7 @@ def test_each_tool_that_moves_or_makes_needs_a_key() -> None:
 
 def test_an_agent_that_leaves_is_no_error(shop: Address) -> None:
     server = subprocess.Popen(
-        [sys.executable, "-m", "wallet_cli", "mcp"],
+        [wallet(), "mcp"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -61,7 +61,7 @@ def test_random_moments_of_a_whole_process(opened: Run, engine: Engine) -> None:
     length_s = time.monotonic() - begun
     outcomes = []
     until = begun + FOR_S[engine.name]
-    while time.monotonic() < until:
+    while not outcomes or time.monotonic() < until:
         key = f"k{len(outcomes)}"
         run = processes.Wallet(add(key))
         run.begun()

@@ -6,7 +6,7 @@ stands a program that writes down what it was called with; asked for words, it i
 
 from __future__ import annotations
 
-import json
+import ast
 import os
 import pty
 import re
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 from support import engines
+from support import shell as wallet
 from support.engines import Files
 
 from wallet_cli.cli.completing import LONGER
@@ -64,12 +65,12 @@ SET_UP = {
     Shell.fish: "function fish_prompt; echo -n 'READY> '; end; function fish_right_prompt; end; source {script}",
 }
 RECORDER = """\
-#!{python}
-import json, os, sys
-if "_WALLET_COMPLETE" in os.environ:
-    os.execv({python!r}, [{python!r}, "-m", "wallet_cli", *sys.argv[1:]])
+#!{python} -IS
+import posix, sys
+if b"_WALLET_COMPLETE" in posix.environ:
+    posix.execv({wallet!r}, [{wallet!r}, *sys.argv[1:]])
 with open({calls!r}, "a") as calls:
-    calls.write(json.dumps(sys.argv[1:]) + "\\n")
+    calls.write(ascii(sys.argv[1:]) + "\\n")
 """
 
 
@@ -81,7 +82,9 @@ class Typed:
         self.calls = folder / "calls"
         recorder = folder / "bin" / "wallet"
         recorder.parent.mkdir()
-        recorder.write_text(RECORDER.format(python=sys.executable, calls=str(self.calls)))
+        recorder.write_text(
+            RECORDER.format(python=sys.executable, wallet=str(wallet.folder() / "wallet"), calls=str(self.calls))
+        )
         recorder.chmod(0o755)
         environ = os.environ | {
             "PATH": f"{recorder.parent}{os.pathsep}{os.environ['PATH']}",
@@ -113,7 +116,7 @@ class Typed:
 
     def called(self) -> list[list[str]]:
         """What the program was called with, call by call."""
-        return [json.loads(line) for line in self.calls.read_text().splitlines()] if self.calls.exists() else []
+        return [ast.literal_eval(line) for line in self.calls.read_text().splitlines()] if self.calls.exists() else []
 
     def complete(self, text: str, then: str = "") -> list[str]:
         """Type a line and TAB, then more and RETURN; what the program was called with."""

@@ -20,6 +20,7 @@ from unittest import mock
 import apsw
 import httpx
 import psycopg
+import pytest
 from support import engines
 from support.cli import Outcome, run
 from support.server import Server
@@ -155,7 +156,8 @@ def standing_clock() -> Iterator[None]:
     import time
 
     now = time.time_ns()
-    with mock.patch("time.time_ns", return_value=now):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time_ns", lambda: now)
         yield
 
 

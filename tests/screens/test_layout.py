@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from screens.test_screens import on_terminal
+from support.engines import Files
 from wcwidth import width
 
 from wallet_cli.cli.screen import terminal
@@ -271,10 +272,6 @@ def test_the_pager_is_the_one_that_is_chosen(
 PAGED = """
 import sys
 from wallet_cli.cli.app import main
-for line in ("register 9886977544", "create 1 -q"):
-    assert main(line.split()) == 0
-for number in range(1, 31):
-    assert main(f"tx add 1 {number} --credit -q".split()) == 0
 print("-- long", flush=True)
 print(main(sys.argv[1].split()), flush=True)
 print("-- short", flush=True)
@@ -297,7 +294,9 @@ print(main("tx list 1 --limit 2".split()), flush=True)
 def test_only_what_is_longer_than_the_terminal_is_paged(
     pager: str, arguments: str, paged: bool | None, tmp_path: Path
 ) -> None:
-    environ = {**os.environ, "WALLET_PAGER": pager, "WALLET_DB": "w.db", "TERM": "xterm", "NO_COLOR": "1"}
+    added = [f"tx add 1 {number} --credit" for number in range(1, 31)]
+    db = Files().copy("paged", ["register 9886977544", "create 1", *added], tmp_path)
+    environ = {**os.environ, "WALLET_PAGER": pager, "WALLET_DB": str(db), "TERM": "xterm", "NO_COLOR": "1"}
     environ |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     environ.pop("COLUMNS")
     text = on_terminal([sys.executable, "-c", PAGED, arguments], environ, tmp_path, 30, rows=24)

@@ -41,7 +41,7 @@ def environ(**variables: str) -> dict[str, str]:
 
 
 def on_terminal(line: str, columns: int, variables: dict[str, str]) -> tuple[list[str], int]:
-    text, code = shown(command(line), environ=environ(**variables), columns=columns)
+    text, code = shown(line.split(), environ=environ(**variables), columns=columns)
     return text.replace("\r\n", "\n").splitlines(), code
 
 
@@ -111,7 +111,7 @@ def test_a_line_that_an_import_refuses_is_one_line_as_json(shop: None, tmp_path:
 
 
 def test_a_question_fits_too(shop: None) -> None:
-    text, code = shown(command("restore 'a backup of the evening, which is not there.db'"), "n\n", environ(**PLAIN), 30)
+    text, code = shown(["restore", "a backup of the evening, which is not there.db"], "n\n", environ(**PLAIN), 30)
     asked, mark, told = text.replace("\r\n", "\n").partition("[y/N]")
     assert (code, mark, "nothing was done" in told) == (2, "[y/N]", True)
     assert [each for each in asked.splitlines() if len(each) > 30 and " " in each] == []

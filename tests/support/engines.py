@@ -286,14 +286,16 @@ def in_transaction(ledger: Ledger) -> bool:
 # As other programs see a ledger
 
 
-def dump(address: Address) -> list[object]:
-    """Every row of every table of a ledger, and its schema."""
+def dump(address: Address, server: psycopg.Connection[Any] | None = None) -> list[object]:
+    """Every row of every table of a ledger, and its schema; of a database by a connection, where one is there."""
     if isinstance(address, str):
-        with psycopg.connect(address, autocommit=True) as server:
-            schema = server.execute(POSTGRES_SCHEMA).fetchall()
-            tables = sorted({row[0] for row in schema})
-            read = 'SELECT * FROM "{0}" ORDER BY "{0}"::text'
-            return [schema, *(server.execute(read.format(name).encode()).fetchall() for name in tables)]
+        if server is None:
+            with psycopg.connect(address, autocommit=True) as server:
+                return dump(address, server)
+        schema = server.execute(POSTGRES_SCHEMA).fetchall()
+        tables = sorted({row[0] for row in schema})
+        read = 'SELECT * FROM "{0}" ORDER BY "{0}"::text'
+        return [schema, *(server.execute(read.format(name).encode()).fetchall() for name in tables)]
     if not address.is_file():
         return []
     connection: Any = apsw.Connection(str(address))
@@ -306,8 +308,9 @@ def dump(address: Address) -> list[object]:
 
 
 POSTGRES_SCHEMA = """
-SELECT table_name, column_name, data_type FROM information_schema.columns
-WHERE table_schema = current_schema ORDER BY table_name, ordinal_position
+SELECT c.relname, attname, atttypid::regtype::text FROM pg_class c JOIN pg_attribute ON attrelid = c.oid
+WHERE relnamespace = current_schema::regnamespace AND relkind IN ('r', 'p', 'v') AND attnum > 0 AND NOT attisdropped
+ORDER BY c.relname, attnum
 """
 
 

@@ -148,8 +148,9 @@ def nursery() -> Nursery:
 def nurse(fd: int) -> None:
     """The nursery itself: import all, then fork a child for each request, and say how each ended."""
     import_wallet()
-    # A test waits for each read: beside other workers, a process of the least priority would hardly ever run.
-    importlib.import_module("wallet_cli.web.read_worker").NICENESS = 0
+    _warm_up()
+    _share()
+    later = dict(LATER)
     requests = socket.socket(fileno=fd)
     of_children, for_children = socket.socketpair()
     ended, died = socket.socketpair()
@@ -169,9 +170,14 @@ def nurse(fd: int) -> None:
             if not asked:
                 break
             told, status, *streams = fds
+            with open(told, "rb", closefd=False) as file:
+                request: Request = pickle.load(file)
+            for word in later.keys() & set(request.arguments or ()):
+                later.pop(word)()
+                _share()
             pid = os.fork()
             if not pid:
-                _be(told, streams, for_children)
+                _be(request, streams, for_children)
             statuses[pid] = status
             for each in (told, *streams):
                 os.close(each)
@@ -191,11 +197,9 @@ def _report(statuses: dict[int, int]) -> None:
             os.close(statuses.pop(pid))
 
 
-def _be(told: int, streams: Sequence[int], nursery: socket.socket) -> NoReturn:
+def _be(request: Request, streams: Sequence[int], nursery: socket.socket) -> NoReturn:
     """In a child: become what was asked for."""
     try:
-        with open(told, "rb") as file:
-            request: Request = pickle.load(file)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         moved = [os.dup2(each, 100 + number) for number, each in enumerate(streams)]
@@ -217,11 +221,7 @@ def _be(told: int, streams: Sequence[int], nursery: socket.socket) -> NoReturn:
             _read(len(streams) - 1)
         else:
             from wallet_cli.__main__ import start
-            from wallet_cli.web import readers
 
-            readers.start_program = _reader
-
-            gc.unfreeze()
             sys.argv = ["wallet", *request.arguments]
             start()  # ends the process
         sys.stderr.flush()
@@ -295,26 +295,77 @@ def answer(fd: int) -> None:
         pickle.dump(result, file_)
 
 
-# What a run of `wallet` imports, at once or on the way, whatever the engine; and `serve`, but for what reads the
-# environment when it is imported (prometheus_client).
-IMPORTED = """
-csv json tomllib zoneinfo dotenv platformdirs apsw wallet_cli.__main__ wallet_cli.settings
-wallet_cli.cli.app wallet_cli.cli.register wallet_cli.cli.tx wallet_cli.cli.verify wallet_cli.cli.wallet
-wallet_cli.cli.hold wallet_cli.cli.import_export wallet_cli.cli.slow_readers wallet_cli.local typer._click.decorators
-phonenumbers rich.table
-wallet_cli.operations.verification wallet_cli.operations.context wallet_cli.storage.sqlite wallet_cli.storage.postgres
-uvloop httptools jwt starlette.routing uvicorn.server uvicorn.lifespan.off
-wallet_cli.cli.serve wallet_cli.web.server wallet_cli.web.auth wallet_cli.web.requests wallet_cli.web.responses
-wallet_cli.web.readers wallet_cli.web.streaming http.server wsgiref.simple_server
+COMMANDS = """
+csv json mmap timeit tomllib zoneinfo importlib.readers encodings.ascii encodings.idna encodings.unicode_escape
+dotenv platformdirs apsw babel.dates babel.numbers phonenumbers phonenumbers.data.region_IN rich.table
+typer._click.decorators
+wallet_cli.__main__ wallet_cli.settings wallet_cli.local
+wallet_cli.cli.app wallet_cli.cli.backup wallet_cli.cli.chart wallet_cli.cli.completing wallet_cli.cli.completion
+wallet_cli.cli.config wallet_cli.cli.config_file wallet_cli.cli.demo wallet_cli.cli.help wallet_cli.cli.help_text
+wallet_cli.cli.hold wallet_cli.cli.import_export wallet_cli.cli.key wallet_cli.cli.register wallet_cli.cli.schemas
+wallet_cli.cli.seal wallet_cli.cli.slow_readers wallet_cli.cli.statement wallet_cli.cli.topics wallet_cli.cli.tx
+wallet_cli.cli.verify wallet_cli.cli.wallet wallet_cli.cli.screen.view
+wallet_cli.documents.chart wallet_cli.documents.html wallet_cli.domain.clock wallet_cli.domain.names
+wallet_cli.import_export.exports wallet_cli.import_export.rows wallet_cli.import_export.imports.profiles
+wallet_cli.operations.context wallet_cli.operations.day_book wallet_cli.operations.finding
+wallet_cli.operations.flows wallet_cli.operations.ledgers wallet_cli.operations.statements
+wallet_cli.operations.verification
+wallet_cli.storage.byte_locks wallet_cli.storage.log_file wallet_cli.storage.postgres wallet_cli.storage.schema_check
+wallet_cli.storage.sqlite
 """
+"""What runs of `wallet` import, at once or on the way, whatever the engine; a tenth of a second if each did it."""
+
+WARMING_UP = ("register 9886977544", "create 1", *("tx add 1 5 --credit", "balance 1", "tx list 1", "export") * 2)
 
 
 def import_wallet() -> None:
-    """Import all of it, and open nothing."""
+    """Import what most commands do, and open nothing."""
     sys.path.append(str(TESTS.parent))
-    for name in IMPORTED.split():
+    _import(COMMANDS)
+
+
+def _import(names: str) -> None:
+    for name in names.split():
         importlib.import_module(name)
-    _share()
+
+
+def _import_serving() -> None:
+    _import("""
+        greenlet gzip http.server httptools jwt starlette.routing uvicorn.lifespan.off uvicorn.lifespan.on
+        uvicorn.loops.uvloop uvicorn.server uvloop wsgiref.simple_server prometheus_client.multiprocess
+        wallet_cli.cli.serve wallet_cli.web.app wallet_cli.web.auth wallet_cli.web.fibers
+        wallet_cli.web.read_connections wallet_cli.web.readers wallet_cli.web.requests wallet_cli.web.responses
+        wallet_cli.web.server wallet_cli.web.server_state wallet_cli.web.streaming
+    """)
+    from wallet_cli.web import read_worker, readers
+
+    readers.start_program = _reader
+    # A test waits for each read: beside other workers, a process of the least priority would hardly ever run.
+    read_worker.NICENESS = 0
+    # prometheus_client chooses where counts are kept when it is imported: here it is when the first one is made.
+    values: Any = importlib.import_module("prometheus_client.values")
+    chosen = cache(values.get_value_class)
+    values.ValueClass = lambda *arguments, **named: chosen()(*arguments, **named)
+
+
+def _import_mcp() -> None:
+    _import("mcp.server.lowlevel mcp.server.stdio mcp_types wallet_cli.cli.mcp wallet_cli.cli.mcp_tools")
+
+
+LATER = {"serve": _import_serving, "mcp": _import_mcp}
+"""What a nursery imports when it is first asked for a command that needs it."""
+
+
+def _warm_up() -> None:
+    """Run some commands: what each process would load first, such as the forms of a locale, its children have then."""
+    from wallet_cli.cli.app import main
+
+    with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
+        os.environ.clear()
+        os.environ.update({"HOME": folder, "LC_ALL": "C.UTF-8", "TZ": "UTC"})
+        with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+            for line in WARMING_UP:
+                assert main(["--db", f"{folder}/wallet.db", *line.split()]) == 0, line
 
 
 def _share() -> None:
@@ -326,6 +377,7 @@ def _share() -> None:
 def one(fd: int) -> None:
     """`alone` without the nursery."""
     import_wallet()
+    _share()
     answer(fd)
 
 

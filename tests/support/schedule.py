@@ -28,6 +28,12 @@ LONG = [
     "concurrency/test_kill",
     "storage/test_moving",
     "help/test_shells",
+    "screens/test_screens",
+    "faults/test_power",
+    "faults/test_models",
+    "concurrency/test_interrupted_work",
+    "concurrency/test_interrupt",
+    "transcripts/test_surroundings",
 ]
 """Modules whose tests share nothing, and take long."""
 
@@ -44,6 +50,12 @@ LONG_SHARED = [
     "web/test_lookup",
     "web/test_stop",
     "web/test_export",
+    "transport/test_import",
+    "transport/test_journals",
+    "help/test_examples",
+    "agents/test_mcp",
+    "unit/test_by_hand",
+    "properties/test_ledger",
 ]
 """Those whose tests share a server, or are many."""
 

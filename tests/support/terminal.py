@@ -6,9 +6,11 @@ import fcntl
 import os
 import pty
 import struct
-import subprocess
 import termios
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from support import processes
 
 
 def resize(terminal: int, columns: int, rows: int = 50) -> None:
@@ -17,19 +19,21 @@ def resize(terminal: int, columns: int, rows: int = 50) -> None:
 
 
 def shown(
-    command: Sequence[str],
+    arguments: Sequence[str],
     typed: str | None = None,
     environ: Mapping[str, str] | None = None,
     columns: int = 500,
 ) -> tuple[str, int]:
-    """What a command writes to stderr, where that is a terminal of so many columns, and its exit code.
+    """What `wallet` writes to stderr, where that is a terminal of so many columns, and its exit code.
 
     With `typed`, stdin is the terminal too, and that was typed there; else nobody can be asked.
     """
     leader, follower = pty.openpty()
     resize(follower, columns)
-    stdin = subprocess.DEVNULL if typed is None else follower
-    process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.DEVNULL, stderr=follower, env=environ)
+    with Path(os.devnull).open("r+b") as nothing:
+        stdin = nothing.fileno() if typed is None else follower
+        streams = stdin, nothing.fileno(), follower
+        process = processes.nursery().fork(arguments, streams, Path.cwd(), os.environ if environ is None else environ)
     os.close(follower)
     if typed is not None:
         os.write(leader, typed.encode())

@@ -50,8 +50,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest import mock
+
+import psycopg
 
 from support import cli, engines, shell
 from support.engines import Address
@@ -239,6 +241,7 @@ class Session:
         self.variables: dict[str, str] = {}
         self.last_code = 0
         self._turn = ExitStack()
+        self._reader: psycopg.Connection[Any] | None = None
         self._server: subprocess.Popen[str] | None = None
         self._port = SHOWN_PORT
         if hasattr(time, "tzset"):
@@ -246,6 +249,8 @@ class Session:
 
     def close(self) -> None:
         self._turn.close()
+        if self._reader is not None:
+            self._reader.close()
         if self._server is not None:
             self._server.kill()
             self._server.communicate()
@@ -346,7 +351,9 @@ class Session:
 
     def dump(self) -> list[object]:
         """All that the ledger holds, as another program reads it."""
-        return engines.dump(self.ledger)
+        if isinstance(self.ledger, str) and self._reader is None:
+            self._reader = psycopg.connect(self.ledger, autocommit=True)
+        return engines.dump(self.ledger, self._reader)
 
 
 def _environment(*first: Path) -> dict[str, str]:

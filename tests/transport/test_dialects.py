@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import cli, processes, terminal
+from support import cli, terminal
 from support.engines import Address
 from transport.ledgers import BOUNDED, imported, opened
 
@@ -457,7 +457,7 @@ def test_on_a_terminal_it_is_asked(answer: str, code: int, count: int, db: Addre
     (tmp_path / "lines.csv").write_bytes(file)
     (tmp_path / "again.csv").write_bytes(file.replace(b"\n", b"\r\n"))
     assert cli.run("import lines.csv --create").code == 0
-    said, ended = terminal.shown([*processes.PYTHON, "-m", "wallet_cli", "import", "again.csv"], f"{answer}\n")
+    said, ended = terminal.shown(["import", "again.csv"], f"{answer}\n")
     assert ended == code, said
     assert "in the ledger already: 1 of the lines" in said
     assert "skip them, add them again, or stop?" in said

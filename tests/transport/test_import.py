@@ -551,7 +551,7 @@ def test_rejects_have_the_line_as_it_was(story: Address, tmp_path: Path) -> None
 def watched(arguments: str) -> tuple[str, int]:
     """What a command writes to stderr, where that is a terminal; and its exit code."""
     environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80"}
-    return terminal.shown([*processes.PYTHON, "-m", "wallet_cli", *shlex.split(arguments)], environ=environment)
+    return terminal.shown(shlex.split(arguments), environ=environment)
 
 
 def test_a_bar_is_shown_on_a_terminal_alone(story: Address, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ import pytest
 from wallet_cli.web.openapi import document
 from wallet_cli.web.operations import OPERATIONS
 
+pytestmark = pytest.mark.on_file("the document is the same whatever the engine")
+
 DOCUMENT = document()
 SCHEMAS = DOCUMENT["components"]["schemas"]
 DESCRIBED = [
