@@ -106,7 +106,7 @@ class Tokens:
         self._check_times(claims)
         operator = claims.get("key")
         try:
-            return Bearer(parse_id(claims["sub"]), operator if operator is None else check_operator_name(operator))
+            return Bearer(_subject(claims), operator if operator is None else check_operator_name(operator))
         except (InvalidInput, TypeError):
             raise Unauthenticated("the token is not valid") from None
 
@@ -123,11 +123,19 @@ class Tokens:
             raise Unauthenticated("the token is not valid")
 
 
+def _subject(claims: Mapping[str, Any]) -> int:
+    """The id of the user whom a token is for. Raises InvalidInput."""
+    subject = claims["sub"]
+    if not isinstance(subject, str):  # JSON may have anything there
+        raise InvalidInput("the subject is not a text")
+    return parse_id(subject)
+
+
 def subject_of(token: str) -> str:
     """The subject that a token claims, without a check of its signature: an id, or `?`."""
     try:
         claims = jwt.decode(token[:MAX_TOKEN_CHARS], options={"verify_signature": False})
-        return str(parse_id(claims["sub"]))
+        return str(_subject(claims))
     except (jwt.PyJWTError, InvalidInput, ValueError, RecursionError, LookupError, TypeError, OverflowError):
         return "?"
 
