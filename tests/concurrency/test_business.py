@@ -22,7 +22,7 @@ from wallet_cli import settings
 from wallet_cli.domain import rules
 from wallet_cli.domain.commands import Applied, CaptureHold, Change, Command, Result, Transfer
 from wallet_cli.domain.ids import parse_hold_id, parse_transaction_id, parse_wallet
-from wallet_cli.domain.model import EXPIRED, OPEN, Hold, Transaction
+from wallet_cli.domain.model import EXPIRED, OPEN, Event, Hold, Transaction
 from wallet_cli.domain.rules import State, postings
 from wallet_cli.domain.rules import holds as hold_rules
 from wallet_cli.engine.executor import Executor
@@ -174,6 +174,11 @@ def loads_before_its_turn(loaded: Callable[[], object] = lambda: None) -> None:
             if isinstance(thing, Transaction):
                 store.connection.execute(
                     f"DELETE FROM transactions WHERE wallet_id = {thing.wallet_id} AND seq = {thing.seq}"
+                )
+            elif isinstance(thing, Event):
+                store.connection.execute(
+                    f"DELETE FROM events WHERE kind = {thing.kind} AND subject_id = {thing.subject_id}"
+                    f" AND number = {thing.number}"
                 )
         write(store, made)
 

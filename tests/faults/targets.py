@@ -384,7 +384,7 @@ def place(data: bytes) -> None:
     if found is not None and found.isascii():
         assert host.host_of(f"https://{found}") == found
     host.is_loopback(typed)
-    settings.ELSEWHERE.match(typed)
+    re.match(settings.ELSEWHERE, typed)
     shown_url(typed)
     if not is_remote(typed):
         return

@@ -27,7 +27,7 @@ from support.server import Server
 
 from wallet_cli.engine.write_lock import LAST_COMMIT_AT
 
-TABLES = ("users", "wallets", "transactions", "holds", "witnesses", "operators", "ledger")
+TABLES = ("users", "wallets", "transactions", "holds", "witnesses", "operators", "events", "ledger")
 SECRET = "a secret of no less than thirty-two bytes"
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d\.\d{6}Z| \d\d:\d\d:\d\d)")
