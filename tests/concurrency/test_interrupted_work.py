@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -145,8 +146,8 @@ def test_all_or_nothing_is_nothing(option: str, shop: Address, tmp_path: Path) -
 def test_a_verification_that_is_interrupted_says_what_it_has_seen(shop: Address, tmp_path: Path) -> None:
     write_lines(tmp_path / "lines.csv")
     assert cli.run(["import", str(tmp_path / "lines.csv")]).code == 0
-    point = ("wallet_cli.operations.verification", "_wrong", "before")
-    done = interrupting(point, LINES // 2, "verify")
+    point = ("wallet_cli.operations.chain_check", "unlike_witness", "before")
+    done = interrupting(point, 1, "verify")
     assert (done.returncode, done.stdout) == (130, "")
     assert (
         done.stderr
@@ -176,7 +177,7 @@ def test_a_move_that_is_interrupted_goes_on(shop: Address, tmp_path: Path, monke
     point = ("wallet_cli.operations.move", "_prove", "before")
     done = interrupting(point, 1, "move", "--to", to)
     assert (done.returncode, done.stdout) == (130, "")
-    assert "error: interrupted: at least 203 of 203 rows are copied\n" in done.stderr
+    assert re.search(r"error: interrupted: at least (\d{3}) of \1 rows are copied\n", done.stderr)
     assert cli.run(["tx", "add", "1", "1", "--credit"]).code == 9  # it takes no writes yet
     assert cli.run(["move", "--to", to]).code == 0
     monkeypatch.setenv("WALLET_DB", to)

@@ -288,7 +288,9 @@ class Account:
             answer["hold"] = f"{self.id}-h{entry.hold}"
         if entry.forced:
             answer["forced"] = True
-        return answer | {"user_key": True} if entry.user_key else answer
+        if entry.user_key:
+            answer["user_key"] = True
+        return answer | {"via": "terminal", "actor": "mira"}
 
     def placed(self, number: int) -> dict[str, Any]:
         """A hold as it was when it was placed."""
