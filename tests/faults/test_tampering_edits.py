@@ -783,7 +783,12 @@ def some(bench: Bench, count: int = 1500) -> list[Edit]:
 
 SKIPPED: dict[str, tuple[Fault, tuple[str, str]]] = {
     "the events": (
-        Fault(verification, "_verified", "_check_events(ledger, None if wallet is None else first, along)", "pass"),
+        Fault(
+            verification,
+            "_verified",
+            "wrong += _check_events(ledger, None if wallet is None else first, along, known)",
+            "pass",
+        ),
         ("a column", "users.name"),
     ),
     "the hashes of events": (

@@ -477,6 +477,35 @@ def test_a_hold_that_no_constraint_would_take_is_named(business: Address, change
     assert run("verify").code == 7
 
 
+def test_a_hold_that_was_released_behind_its_back_is_named(business: Address) -> None:
+    """As if it had expired: whoever may write to the file, and computes no hash, could spend what is held."""
+    tamper(business, holding("status = 'expired', ended_at_us = expires_at_us", 2))
+    for table in ("wallets", "witnesses"):
+        tamper(business, f"UPDATE {table} SET held = 0 WHERE {'id' if table == 'wallets' else 'wallet_id'} = 1")
+    reason = "it differs from its last event in its status and ended_at"
+    assert run("verify --json").error["details"] == {"hold": "1-h2", "reason": reason}
+
+
+def test_what_is_wrong_first_with_each_is_listed(business: Address) -> None:
+    tamper(business, "UPDATE users SET name = 'x' WHERE id = 1")
+    tamper(business, "UPDATE events SET actor = 'terminal boss' WHERE kind = 2 AND subject_id = 2 AND number = 1")
+    tamper(business, f"UPDATE transactions SET amount = amount + 1 WHERE {row(2)}")
+    error = run("verify --json").error
+    assert error["message"].startswith("transaction 1-2: ")
+    assert error["message"].endswith("; and 2 more are wrong")
+    assert [next(iter(each)) for each in error["details"]["wrong"]] == ["transaction", "user", "wallet"]
+
+
+@pytest.mark.parametrize("change", ["details = 'x'", "details = '[1]'", "at_us = 9223372036854775807"])
+def test_an_event_that_cannot_be_read_is_named_by_the_audit_trail(business: Address, change: str) -> None:
+    tamper(business, f"UPDATE events SET {change} WHERE kind = 2 AND subject_id = 2 AND number = 1")
+    done = run("audit 1/savings --json")
+    assert (done.code, done.error["code"]) == (7, "storage_error")
+    assert "event w2-1 cannot be read" in done.error["message"]
+    assert run("export").code in (0, 7)
+    assert run("verify --json").code == 7
+
+
 def test_a_hold_that_has_lapsed_is_no_tampering(business: Address) -> None:
     with unchecked(business) as raw:
         (placed,) = forging.read(raw, "holds", "WHERE wallet_id = 1 AND number = 2")

@@ -162,7 +162,7 @@ class Book:
         self, wallet_ids: Sequence[int], now_us: int, *, creating: bool, recorded: Iterable[Subject]
     ) -> tuple[list[Account], list[Event]]:
         accounts = [self.account(id_, now_us) for id_ in wallet_ids if id_ in self.wallets]
-        return accounts, [self.events[subject][-1] for subject in recorded if subject in self.events]
+        return accounts, self.last_events(recorded)
 
     def facts_of_turn(self) -> LedgerFacts:
         return LedgerFacts()
@@ -181,6 +181,9 @@ class Book:
 
     def rows_of_events(self) -> list[tuple[Subject, Rows]]:
         return [((WALLET, wallet.id), {"wallet": of_wallet(wallet)}) for wallet in self.wallets.values()]
+
+    def last_events(self, subjects: Iterable[Subject]) -> list[Event]:
+        return [self.events[subject][-1] for subject in subjects if subject in self.events]
 
     def event(self, kind: int, subject_id: int, number: int) -> Event | None:
         return _only(each for each in self.events.get((kind, subject_id), ()) if each.number == number)

@@ -20,7 +20,14 @@ from unit import (
     test_rules_wallets,
 )
 
-from wallet_cli.domain.commands import EndRestore, OpenWallet, RestoreEvent, RestoreState, SetLedger, Single
+from wallet_cli.domain.commands import (
+    EndRestore,
+    OpenWallet,
+    RestoreEvent,
+    RestoreState,
+    SetLedger,
+    Single,
+)
 from wallet_cli.domain.events import WALLET
 from wallet_cli.domain.model import Event
 from wallet_cli.domain.money import Currency
@@ -55,6 +62,9 @@ def test_each_refusal_that_is_declared_is_met_and_no_other() -> None:
         everything = book.load([EndRestore()], 50)
         everything.restoring, everything.fault = True, ("wallets", (1,))
         execute(everything, [EndRestore()], 50)
+        doubted = book.load([SetLedger("currency", "EUR")], 50)
+        doubted.clock_doubt = ("another clock says", 1)
+        execute(doubted, [SetLedger("currency", "EUR")], 50)
         book.carry_out([RestoreEvent(Event(WALLET, 9, 1, 0, None, "opened", "{}", bytes(32)))], 50)
     assert met == {(command, error) for command, rule in RULES.items() for error in rule.refusals}
 

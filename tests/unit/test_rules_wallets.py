@@ -258,6 +258,7 @@ CLOCKS = """
     wallet 1 active - 100
     wallet 2 active - 100
      11 hold     1 10 99 - -            → applied 1-h1 open 10 0
+     11 admit    old                    → applied old
     clock 2DAY
      12 credit   1 1 - - -              → storage_error
      12 transfer 1 2 1 - -              → storage_error
@@ -267,8 +268,10 @@ CLOCKS = """
      12 register +912 - -               → storage_error
      12 open     1 main INR - -         → storage_error
      12 admit    till                   → storage_error
-     12 status   1 frozen               → applied 1 frozen
-     12 status   1 active               → applied 1 active
+     12 status   1 frozen               → storage_error
+     12 limits   1 = 500 =              → storage_error
+     12 void     1-h1                   → storage_error
+     12 revoke   old                    → storage_error
     clock -
      12 credit   1 1 - - -              → applied 1-2 101
     2DAY credit  1 1 - - -              → applied 1-3 102

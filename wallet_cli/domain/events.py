@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wallet_cli.domain.hash_chain import link, sha256
-from wallet_cli.domain.model import EXPIRED, OPEN, ApiKey, Event, Hold, LedgerFacts, User, Wallet
+from wallet_cli.domain.model import ApiKey, Event, Hold, LedgerFacts, User, Wallet
 
 LEDGER, USER, WALLET = 0, 1, 2
 KINDS = ("ledger", "user", "wallet")
@@ -77,9 +77,6 @@ def of_wallet(wallet: Wallet) -> dict[str, Any]:
 
 
 def of_hold(hold: Hold) -> dict[str, Any]:
-    """An expired hold as it was until then: nobody does that, and its times tell it."""
-    if hold.status == EXPIRED:
-        hold = hold._replace(status=OPEN, ended_at_us=None)
     return _without(hold._asdict(), "wallet_id")
 
 

@@ -17,8 +17,8 @@ from wallet_cli.domain.events import KINDS, LEDGER, USER, WALLET, Subject
 from wallet_cli.domain.ids import MAX_ID, TypedWallet, UserName, format_hold_id, format_transaction_id
 from wallet_cli.domain.model import Event, User, Wallet
 from wallet_cli.domain.money import Currency, format_minor
-from wallet_cli.domain.period import LAST_US, format_time
-from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.domain.period import format_time
+from wallet_cli.errors import Damaged, InvalidInput, shown
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.pages import FIRST_PIECE, Paged, check_limit
@@ -28,7 +28,8 @@ from wallet_cli.storage.queries import EventPlace
 
 LETTERS = {LEDGER: "l", USER: "u", WALLET: "w"}
 _ID = r"(l|u|w)(0|[1-9][0-9]{0,18})-([1-9][0-9]{0,18})"
-NEWEST = EventPlace(LAST_US + 1, 0, 0, 0)
+NEWEST = EventPlace(MAX_ID, WALLET + 1, 0, 0)
+"""After every event, whatever time it says."""
 LEAST_PIECE = 16
 """At least so many events of a subject are read at a time."""
 
@@ -137,7 +138,12 @@ def _answers(ledger: Ledger, found: Sequence[Event]) -> list[Answer]:
             wallet, user = holders.get(event.subject_id, (None, None))
         elif event.kind == USER:
             user = users.get(event.subject_id)
-        answers.append(_answer(event, wallet, user))
+        try:
+            answers.append(_answer(event, wallet, user))
+        except (ValueError, OverflowError, RecursionError, AttributeError, TypeError) as error:
+            raise Damaged(
+                f"{Damaged.DAMAGED}event {_id(event)} cannot be read", hint="find what is wrong with `wallet verify`"
+            ) from error
     return answers
 
 

@@ -284,7 +284,10 @@ class _Worker:
     def __init__(self, ledger: Ledger) -> None:
         code = f"import sys; sys.path[:] = {sys.path!r}; from wallet_cli.operations.chain_check import work; work()"
         self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-P", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-P", "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            process_group=0 if os.name == "posix" else None,  # Ctrl-C is for the first process
         )
         file = ledger.store.identity() if ledger.store.is_local else None
         self._send((ledger.chosen, file))
@@ -334,5 +337,8 @@ def work() -> None:
                     answer: Any = check_chains(ledger.store, first, last)
             except WalletError as error:
                 answer = type(error), error.message, error.hint, error.details
-            pickle.dump(answer, target)
-            target.flush()
+            try:
+                pickle.dump(answer, target)
+                target.flush()
+            except OSError:
+                os._exit(0)  # the first process has ended

@@ -8,8 +8,9 @@ be.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
+from itertools import islice
 
 from wallet_cli.domain import events
 from wallet_cli.domain.ids import MAX_ID, TypedWallet, format_hold_id, format_transaction_id, format_wallet_id
@@ -18,11 +19,21 @@ from wallet_cli.domain.money import format_minor
 from wallet_cli.errors import Damaged, StorageError, WalletError
 from wallet_cli.operations import last_checks
 from wallet_cli.operations.answers import Answer
-from wallet_cli.operations.chain_check import MANY, Along, Checked, Told, Wrong, check_chains, check_on_all_cores, cores
+from wallet_cli.operations.chain_check import (
+    MANY,
+    MAX_WRONG,
+    Along,
+    Checked,
+    Told,
+    Wrong,
+    check_chains,
+    check_on_all_cores,
+    cores,
+)
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, open_ledger
 from wallet_cli.operations.prepared import naming
 from wallet_cli.operations.wallets import find_wallet
-from wallet_cli.storage.event_check import first_unlike
+from wallet_cli.storage.event_check import Unlike, unlike
 from wallet_cli.storage.sql import COPIED
 
 OF_ALL = next(copied for copied in COPIED if copied.table == "transactions")
@@ -70,8 +81,8 @@ def verify(
 
     Reads one snapshot in constant memory, while others write; with `all_cores`, other processes read the chains of a
     large ledger, each in one snapshot. Raises Damaged with the first bad row in `details.transaction`, `details.hold`,
-    `details.wallet` or `details.user`, and, if chains of several wallets are wrong, with the first bad row of each in
-    `details.wrong`. The ledger then takes no more writes until a verification of the whole ledger passes.
+    `details.wallet` or `details.user`, and, if more is wrong, with what is wrong first with each wallet, each user and
+    the ledger in `details.wrong`. The ledger then takes no more writes until a verification of the whole ledger passes.
     """
     try:
         answer = _verified(ledger, wallet, watch, along, all_cores=all_cores)
@@ -125,8 +136,15 @@ def _verified(
         total = None if watch is None or wallet is not None else ledger.store.count(OF_ALL)
         told: Told = (lambda _: None) if watch is None else (lambda done: watch(done, total))
         checked = _check_chains(ledger, first, last, told, along, all_cores=all_cores and wallet is None)
-        _check_links(ledger, first, last)
-        _check_events(ledger, None if wallet is None else first, along)
+        wrong = [_error_of(ledger, each) for each in checked.wrong]
+        if not wrong:
+            _check_links(ledger, first, last)
+        if wrong and along is not None:
+            raise _first_of(wrong)
+        known = {each.wallet_id for each in checked.wrong}
+        wrong += _check_events(ledger, None if wallet is None else first, along, known)
+        if wrong:
+            raise _first_of(wrong)
         if wallet is None:
             _check_schema(ledger)
         if along is not None:
@@ -201,19 +219,20 @@ def _stray(what: str, id_: str, wallet_id: int) -> Damaged:
 def _check_chains(
     ledger: Ledger, first: int, last: int, told: Told, along: Along | None, *, all_cores: bool
 ) -> Checked:
-    """Walk the chains of a range of wallets. Raises Damaged for the first bad row; `details.wrong` has that of each."""
+    """Walk the chains of a range of wallets."""
     if all_cores and along is None and not ledger.store.is_copy and cores() > 1 and ledger.store.count(OF_ALL) >= MANY:
-        checked = check_on_all_cores(ledger, told)
-    else:
-        checked = check_chains(ledger.store, first, last, told, along)
-    if checked.wrong:
-        each = [_error_of(ledger, wrong) for wrong in checked.wrong]
-        listed = [error.details.copy() for error in each]
-        if len(each) > 1:
-            each[0].parts += (f"; so are rows of {len(each) - 1:,} other wallets",)
-            each[0].details["wrong"] = listed
-        raise each[0]
-    return checked
+        return check_on_all_cores(ledger, told)
+    return check_chains(ledger.store, first, last, told, along)
+
+
+def _first_of(wrong: list[_BadRow]) -> _BadRow:
+    """The first of several errors; with all of them in `details.wrong`, if there are more."""
+    first, *others = wrong
+    if others:
+        listed = [error.details.copy() for error in wrong]
+        first.parts += (f"; and {len(others):,} more {'are' if len(others) > 1 else 'is'} wrong",)
+        first.details["wrong"] = listed
+    return first
 
 
 def _error_of(ledger: Ledger, wrong: Wrong) -> _BadRow:
@@ -240,21 +259,27 @@ def _check_links(ledger: Ledger, first: int, last: int) -> None:
         raise _wrong_holds(ledger, *wrong)
 
 
-def _check_events(ledger: Ledger, wallet_id: int | None, along: Along | None) -> None:
-    """Check the chains of events, and that users, wallets, holds, operator keys and settings are what they say."""
-    wrong = first_unlike(ledger.store, wallet_id, None if along is None else along.events)
-    if wrong is None:
-        return
+def _check_events(ledger: Ledger, wallet_id: int | None, along: Along | None, known: Collection[int]) -> list[_BadRow]:
+    """Check the chains of events, and that users, wallets, holds, operator keys and settings are what they say.
+
+    Returns what is wrong first with each user, with each wallet that is not `known` to be wrong, and with the ledger.
+    """
+    every = unlike(ledger.store, wallet_id, None if along is None else along.events)
+    found = (each for each in every if each.subject[0] != events.WALLET or each.subject[1] not in known)
+    return [_unlike(each) for each in islice(found, MAX_WRONG)]
+
+
+def _unlike(wrong: Unlike) -> _BadRow:
     (kind, id_), of, reason = wrong
     if of is not None and of[0] == "hold":
         assert isinstance(of[1], int)
-        raise _bad_hold(id_, of[1], reason)
+        return _bad_hold(id_, of[1], reason)
     if of is not None and of[0] == "key":
-        raise _BadRow(f"operator key {of[1]}: {reason}", hint=RESTORE, key=of[1], reason=reason)
+        return _BadRow(f"operator key {of[1]}: {reason}", hint=RESTORE, key=of[1], reason=reason)
     if kind == events.LEDGER:
-        raise _BadRow(f"the ledger itself: {reason}", hint=RESTORE, reason=reason)
+        return _BadRow(f"the ledger itself: {reason}", hint=RESTORE, reason=reason)
     name = f"user {id_}" if kind == events.USER else f"wallet {format_wallet_id(id_)}"
-    raise _BadRow(f"{name}: {reason}", hint=RESTORE, **{events.KINDS[kind]: id_}, reason=reason)
+    return _BadRow(f"{name}: {reason}", hint=RESTORE, **{events.KINDS[kind]: id_}, reason=reason)
 
 
 def _wrong_holds(

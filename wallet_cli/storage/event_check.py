@@ -45,8 +45,8 @@ Right = Callable[[Subject, Event], None]
 """Told of each subject that agrees, and of its last event."""
 
 
-def first_unlike(reader: Queries, wallet_id: int | None = None, right: Right | None = None) -> Unlike | None:
-    """The first that does not agree, in the whole ledger or in one wallet."""
+def unlike(reader: Queries, wallet_id: int | None = None, right: Right | None = None) -> Iterator[Unlike]:
+    """What does not agree, in the whole ledger or in one wallet: the first thing of each subject."""
     first, last = (0, MAX_ID) if wallet_id is None else (wallet_id, wallet_id)
     sides = [(WALLET, _wallets(reader, wallet_id))]
     if wallet_id is None:
@@ -55,10 +55,9 @@ def first_unlike(reader: Queries, wallet_id: int | None = None, right: Right | N
         for subject_id, found, chain in _side_by_side(rows, reader.events_in_order(kind, first, last)):
             compared = _compare((kind, subject_id), found, chain)
             if isinstance(compared, Unlike):
-                return compared
-            if right is not None:
+                yield compared
+            elif right is not None:
                 right((kind, subject_id), compared)
-    return None
 
 
 def _ledger(reader: Queries) -> Rows:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from wallet_cli.domain import hash_chain
 from wallet_cli.domain.commands import Command
-from wallet_cli.domain.events import Subject
+from wallet_cli.domain.events import WALLET, Subject
 from wallet_cli.domain.model import Account, Event, Policy, Transaction
 from wallet_cli.domain.period import day_start_us
 from wallet_cli.domain.rules import State, Touched, clocks, touched_by
@@ -33,9 +33,9 @@ class Prefetch(Queries):
 
     def first_unlike_its_events(self) -> tuple[str, tuple[int, ...]] | None:
         """The first that does not agree with its events, as in `first_wrong_at_all`."""
-        from wallet_cli.storage.event_check import first_unlike  # only the end of an import needs it
+        from wallet_cli.storage.event_check import unlike  # only the end of an import needs it
 
-        found = first_unlike(self)
+        found = next(unlike(self), None)
         return None if found is None else ("events", found.subject)
 
     @abstractmethod
@@ -76,8 +76,7 @@ class Loader:
         state.policy = state.policy.within(state.facts)
         state.restoring = reader.restoring
         self._add_accounts(accounts)
-        for event in last_events:
-            state.events[event.kind, event.subject_id] = event
+        self._add_events(last_events)
         if touched.keys:
             self._load_keys(touched.keys)
         self._load_in_wallets(touched)
@@ -108,8 +107,16 @@ class Loader:
             self._state.add_wallet(wallet, last)
             if expired:
                 self._state.expired[wallet.id] = tuple(self._reader.expired_holds(wallet.id, self._now_us))
+                self._add_last_events([(WALLET, wallet.id)])  # that they expired is recorded with the next write
             if wallet.daily_debit is not None:
                 self._load_day_debits(wallet.id)
+
+    def _add_last_events(self, subjects: Sequence[Subject]) -> None:
+        self._add_events(self._reader.last_events(subjects))
+
+    def _add_events(self, found: Sequence[Event]) -> None:
+        for event in found:
+            self._state.events[event.kind, event.subject_id] = event
 
     def _load_day_debits(self, wallet_id: int) -> None:
         """Load the total of debits before the day of the last transaction."""

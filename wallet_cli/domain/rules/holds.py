@@ -111,6 +111,9 @@ def void(state: State, command: VoidHold, now_us: int) -> Applied | Replayed | R
     status = status_at(hold, at_us)
     if status != OPEN:
         return Refusal(refusals.hold_not_open(hold, status, to_void=True))
+    doubt = clock_refused(state, now_us)
+    if doubt is not None:
+        return Refusal(doubt)
     # After this point the end of the hold is certain. It moves no money, so a hold of a frozen wallet may end too.
     state.free_expired(wallet.id)
     wallet = state.wallets[wallet.id]
@@ -187,6 +190,6 @@ RULES = (
     ),
     Rule(
         VoidHold, void, _void_touches,
-        (errors.HoldNotFound, errors.WalletNotActive, errors.HoldNotOpen),
+        (errors.HoldNotFound, errors.WalletNotActive, errors.HoldNotOpen, errors.StorageError),
     ),
 )  # fmt: skip

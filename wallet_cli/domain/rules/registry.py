@@ -137,7 +137,7 @@ def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Rep
     return Applied(wallet)
 
 
-def set_status(state: State, command: SetStatus, now_us: int) -> Applied | Refusal:  # noqa: ARG001
+def set_status(state: State, command: SetStatus, now_us: int) -> Applied | Refusal:
     """Freeze, unfreeze or close. A status that is set already stays; a closed wallet stays closed."""
     wallet_id, status = command
     wallet = state.wallets.get(wallet_id)
@@ -151,6 +151,9 @@ def set_status(state: State, command: SetStatus, now_us: int) -> Applied | Refus
         balance, held = state.last[wallet_id].balance, state.held(wallet)
         if balance or held:
             return Refusal(refusals.not_empty(wallet, balance, held))
+    doubt = clock_refused(state, now_us)
+    if doubt is not None:
+        return Refusal(doubt)
     # After this point the change is certain.
     state.free_expired(wallet_id)
     changed = state.wallets[wallet_id]._replace(status=status)
@@ -159,7 +162,7 @@ def set_status(state: State, command: SetStatus, now_us: int) -> Applied | Refus
     return _changed(state, changed)
 
 
-def set_limits(state: State, command: SetLimits, now_us: int) -> Applied | Refusal:  # noqa: ARG001
+def set_limits(state: State, command: SetLimits, now_us: int) -> Applied | Refusal:
     """Change limits. A balance that is over a new limit already stays as it is."""
     wallet_id, own_minimum, maximum, daily_debit = command
     wallet = state.wallets.get(wallet_id)
@@ -184,6 +187,9 @@ def set_limits(state: State, command: SetLimits, now_us: int) -> Applied | Refus
                 hint="give both, the smaller one as --minimum-balance",
             )
         )
+    doubt = clock_refused(state, now_us) if changed != wallet else None
+    if doubt is not None:
+        return Refusal(doubt)
     # After this point the change is certain.
     if changed != wallet:
         state.keep_wallet(changed)
@@ -206,6 +212,9 @@ def revoke(state: State, command: RevokeApiKey, now_us: int) -> Applied | Refusa
         return Refusal(_no_key(command.name))
     if known.revoked_at_us is not None:
         return _keep(state, known)
+    wrong = clock_refused(state, now_us)
+    if wrong is not None:
+        return Refusal(wrong)
     return _keep(state, known._replace(revoked_at_us=now_us), "key revoked")
 
 
@@ -216,9 +225,12 @@ def note_use(state: State, command: NoteUse, now_us: int) -> Applied | Refusal:
     return _keep(state, known._replace(last_used_at_us=now_us))
 
 
-def set_ledger(state: State, command: SetLedger, now_us: int) -> Applied:  # noqa: ARG001
+def set_ledger(state: State, command: SetLedger, now_us: int) -> Applied | Refusal:
     """Earlier transactions stay as they are: a new time zone or minimum decides only later ones."""
     setting = LedgerSetting(*command)
+    doubt = clock_refused(state, now_us)
+    if doubt is not None:
+        return Refusal(doubt)
     state.changes.append(setting)
     facts = state.facts._replace(**{setting.name: setting.value})
     if facts != state.facts:
@@ -326,11 +338,11 @@ RULES = (
         (UserNotFound, KeyReused, WalletExists, RestoreConflict, StorageError, InvalidInput), while_restoring=True,
     ),
     Rule(
-        SetStatus, set_status, _status_touches, (WalletNotFound, WalletNotActive, WalletNotEmpty),
+        SetStatus, set_status, _status_touches, (WalletNotFound, WalletNotActive, WalletNotEmpty, StorageError),
     ),
-    Rule(SetLimits, set_limits, _limits_touches, (WalletNotFound, WalletNotActive, InvalidInput)),
+    Rule(SetLimits, set_limits, _limits_touches, (WalletNotFound, WalletNotActive, InvalidInput, StorageError)),
     Rule(AddApiKey, admit, _operator_touches, (KeyExists, StorageError), while_restoring=True),
-    Rule(RevokeApiKey, revoke, _operator_touches, (KeyNotFound,), while_restoring=True),
+    Rule(RevokeApiKey, revoke, _operator_touches, (KeyNotFound, StorageError), while_restoring=True),
     Rule(NoteUse, note_use, _use_touches, (KeyNotFound,), while_restoring=True),
-    Rule(SetLedger, set_ledger, _setting_touches, ()),
+    Rule(SetLedger, set_ledger, _setting_touches, (StorageError,)),
 )  # fmt: skip

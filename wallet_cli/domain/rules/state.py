@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from wallet_cli.domain import events, hash_chain
-from wallet_cli.domain.commands import Change, Restoring
+from wallet_cli.domain.commands import SAME, Change, Restoring, Same
 from wallet_cli.domain.model import EXPIRED, ApiKey, Event, Hold, LedgerFacts, Policy, Transaction, User, Wallet
 
 _NOTHING: Any = object()
@@ -118,9 +118,10 @@ class State:
         self.restoring = active
         self.changes.append(Restoring(active))
 
-    def record(self, subject: events.Subject, what: str, details: events.Rows) -> None:
-        """Add the event that follows the last one of its subject."""
-        self.add_event(events.follow(self.events.get(subject), subject, self.now_us, self.actor, what, details))
+    def record(self, subject: events.Subject, what: str, details: events.Rows, *, by: str | Same | None = SAME) -> None:
+        """Add the event that follows the last one of its subject; `by` is who did it, if not who gave the command."""
+        actor = self.actor if by is SAME else by
+        self.add_event(events.follow(self.events.get(subject), subject, self.now_us, actor, what, details))
 
     def add_event(self, event: Event) -> None:
         self._put(self.events, (event.kind, event.subject_id), event)
@@ -212,7 +213,9 @@ class State:
             return
         self._put(self.expired, wallet_id, ())
         for hold in expired:
-            self.keep_hold(hold._replace(status=EXPIRED, ended_at_us=hold.expires_at_us))
+            ended = hold._replace(status=EXPIRED, ended_at_us=hold.expires_at_us)
+            self.keep_hold(ended)
+            self.record((events.WALLET, wallet_id), "hold expired", {"hold": events.of_hold(ended)}, by=None)
         wallet = self.wallets[wallet_id]
         self.keep_wallet(wallet._replace(held=wallet.held - sum(hold.remaining for hold in expired)))
 

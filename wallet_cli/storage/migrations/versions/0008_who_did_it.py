@@ -27,7 +27,6 @@ WALLET = (
 )  # fmt: skip
 HOLD = ("number", "amount", "captured", "status", "created_at_us", "expires_at_us", "ended_at_us", "note", "key")
 KEY = ("name", "key_hash", "read_only", "created_at_us", "revoked_at_us")
-EXPIRED, OPEN = "expired", "open"
 
 
 def upgrade() -> None:
@@ -84,8 +83,6 @@ def _rows() -> Iterator[tuple[events.Subject, dict[str, Any]]]:
         yield (2, id_), {"wallet": wallet}
         while hold is not None and hold["wallet_id"] <= id_:
             of = hold.pop("wallet_id")
-            if hold["status"] == EXPIRED:
-                hold |= {"status": OPEN, "ended_at_us": None}
             if of == id_:
                 yield (2, id_), {"hold": hold}
             hold = next(holds, None)
