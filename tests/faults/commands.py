@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import apsw
-from support import cli, injection, processes
+from support import cli, injection, processes, somebody
 from support.injection import Injected, counted
 from support.processes import Runner
 
@@ -110,8 +110,9 @@ OLD_VERSION = 4
 def make_ledgers(folder: Path) -> None:
     """The ledgers to copy from: `story.db`, `old.db`, the same in an earlier schema, and `earlier.db`, a backup."""
     os.environ["WALLET_DB"] = str(folder / "story.db")
-    for line in (*STORY[:5], f"backup {folder / 'earlier.db'}", *STORY[5:]):
-        assert cli.run(line).code == 0, line
+    with somebody.nobody():
+        for line in (*STORY[:5], f"backup {folder / 'earlier.db'}", *STORY[5:]):
+            assert cli.run(line).code == 0, line
     (folder / "lines.jsonl").write_text("".join(LINES % number for number in range(30)))
     with contextlib.closing(apsw.Connection(str(folder / "old.db"))) as old:
         with dbapi.transaction(old) as wrapped:

@@ -24,7 +24,7 @@ import pytest
 from faults import disk
 from faults.disk import Disk, Note, Recorder
 from storage.test_opening import TABLES, older
-from support import cli, engines, faults, load, postgres, processes
+from support import cli, engines, faults, load, postgres, processes, somebody
 from support.faults import Fault
 from support.figures import figure
 from support.server import Server, process
@@ -142,7 +142,8 @@ class Migration(Terminals):
 
     @staticmethod
     def prepare(root: Path) -> None:
-        Work.prepare(root)
+        with somebody.nobody():
+            Work.prepare(root)
         path = root / "wallet.db"
         newer = path.rename(root / "newer.db")
         older(path, "0002")

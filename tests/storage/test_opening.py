@@ -13,10 +13,9 @@ from typing import Any
 
 import apsw
 import pytest
-from support import cli
+from support import cli, somebody
 
 from wallet_cli import settings
-from wallet_cli.domain import actors
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import StorageError
 from wallet_cli.operations.context import open_ledger
@@ -311,9 +310,10 @@ def rows(path: Path) -> dict[str, list[Any]]:
 
 
 @pytest.fixture
-def by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def by_nobody() -> Iterator[None]:
     """What is written has no actor, as in earlier versions."""
-    monkeypatch.setattr(actors, "by_terminal", lambda _name: None)
+    with somebody.nobody():
+        yield
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from unittest import mock
 
 from wallet_cli.domain import actors
 from wallet_cli.web import failed_logins
@@ -15,6 +17,13 @@ ONE_PERSON = "TESTS_HAVE_ONE_PERSON"
 
 HAS_LIMIT = "TESTS_LIMIT_FAILED_LOGINS"
 """A variable: the limit of wrong keys from one address is as usual; else there is none, as tests try many."""
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """What this process writes in a `with` block has no actor, as in versions before there were actors."""
+    with mock.patch.object(actors, "by_terminal", return_value=None):
+        yield
 
 
 def be_mira(environ: Mapping[str, str]) -> None:
