@@ -204,7 +204,6 @@ READS_EVERYTHING = {
     "ALL_WALLETS": "a walk, by `verify` and `export`",
     "ALL_HOLDS": "a walk, by `export`",
     "ALL_OPERATORS": "operators are few",
-    "ALL_EVENTS": "a walk, by `move`",
     "ANY_EVENT": "any row will do",
     "SUMS": "what all wallets hold, of a bare `wallet`",
     "STRAY_TRANSACTIONS": "what `verify` looks for has no index, as foreign keys do not let it be",

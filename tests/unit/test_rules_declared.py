@@ -62,9 +62,6 @@ def test_each_refusal_that_is_declared_is_met_and_no_other() -> None:
         everything = book.load([EndRestore()], 50)
         everything.restoring, everything.fault = True, ("wallets", (1,))
         execute(everything, [EndRestore()], 50)
-        doubted = book.load([SetLedger("currency", "EUR")], 50)
-        doubted.clock_doubt = ("another clock says", 1)
-        execute(doubted, [SetLedger("currency", "EUR")], 50)
         book.carry_out([RestoreEvent(Event(WALLET, 9, 1, 0, None, "opened", "{}", bytes(32)))], 50)
     assert met == {(command, error) for command, rule in RULES.items() for error in rule.refusals}
 

@@ -201,10 +201,6 @@ class Queries(ABC):
         """The events of a range of subjects of a kind, in the order of their chains."""
         return self._each(sql.EVENTS_IN_ORDER, {"kind": kind, "first": first, "last": last}, sql.to_event)
 
-    def events(self) -> Iterator[Event]:
-        """All events, one chain after the other."""
-        return self._each(sql.ALL_EVENTS, {}, sql.to_event)
-
     def rows_of_events(self) -> Iterator[tuple[Subject, Rows]]:
         """Everything that events are recorded of, as it is now: its subject, and its row by its kind."""
         for user in self.users():

@@ -195,7 +195,6 @@ EVENTS_OF = (
 EVENTS_IN_ORDER = (
     f"{_EVENT} WHERE e.kind = :kind AND e.subject_id BETWEEN :first AND :last ORDER BY e.kind, e.subject_id, e.number"
 )
-ALL_EVENTS = f"{_EVENT} ORDER BY e.kind, e.subject_id, e.number"
 
 
 @cache
@@ -597,7 +596,7 @@ CLEAR_OPERATORS = "DELETE FROM operators"
 WALKS = frozenset(
     {
         ALL_USERS, ALL_WALLETS, ALL_HOLDS, HOLDS_IN_ORDER, OLDEST_FIRST, IN_ORDER, NAMED_WALLETS, EXPORTED,
-        EVENTS_IN_ORDER, ALL_EVENTS, CHAINS, WITNESSED,
+        EVENTS_IN_ORDER, CHAINS, WITNESSED,
     }
 )  # fmt: skip
 NO_LIMIT = -1

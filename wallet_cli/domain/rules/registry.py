@@ -225,12 +225,9 @@ def note_use(state: State, command: NoteUse, now_us: int) -> Applied | Refusal:
     return _keep(state, known._replace(last_used_at_us=now_us))
 
 
-def set_ledger(state: State, command: SetLedger, now_us: int) -> Applied | Refusal:
+def set_ledger(state: State, command: SetLedger, now_us: int) -> Applied:  # noqa: ARG001
     """Earlier transactions stay as they are: a new time zone or minimum decides only later ones."""
     setting = LedgerSetting(*command)
-    doubt = clock_refused(state, now_us)
-    if doubt is not None:
-        return Refusal(doubt)
     state.changes.append(setting)
     facts = state.facts._replace(**{setting.name: setting.value})
     if facts != state.facts:
@@ -344,5 +341,5 @@ RULES = (
     Rule(AddApiKey, admit, _operator_touches, (KeyExists, StorageError), while_restoring=True),
     Rule(RevokeApiKey, revoke, _operator_touches, (KeyNotFound, StorageError), while_restoring=True),
     Rule(NoteUse, note_use, _use_touches, (KeyNotFound,), while_restoring=True),
-    Rule(SetLedger, set_ledger, _setting_touches, (StorageError,)),
+    Rule(SetLedger, set_ledger, _setting_touches, ()),
 )  # fmt: skip
