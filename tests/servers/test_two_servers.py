@@ -101,6 +101,10 @@ source = textwrap.dedent(inspect.getsource(postgres.PostgresStore.lock))
 assert " FOR UPDATE" in source
 exec(source.replace(" FOR UPDATE", ""), vars(postgres))
 postgres.PostgresStore.lock = postgres.lock
+# Two that end one hold would collide at the number of their event.
+from wallet_cli.domain.model import Event
+from wallet_cli.storage import sql, writing
+writing._STATEMENTS[Event] = sql.INSERT_EVENT + " ON CONFLICT DO NOTHING"
 from wallet_cli.__main__ import start
 start()
 """

@@ -40,7 +40,7 @@ def test_seals_appear_and_prove_what_was_acknowledged_before(tmp_path: Path) -> 
     with Server(tmp_path, *OFTEN) as server:
         made(post(server.api(), new_wallet(server.api()), "5"))
         there = len(seals_of(tmp_path))
-        wait_for(lambda: len(seals_of(tmp_path)) >= there + 2)
+        wait_for(lambda: len(seals_of(tmp_path)) >= there + 2 and len(events(server, "sealed")) >= 2)
         told = events(server, "sealed")
         metrics = server.client().get("/metrics").text
     assert [Path(line["file"]).name for line in told][:2] == [path.name for path in seals_of(tmp_path)][:2]
