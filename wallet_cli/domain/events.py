@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wallet_cli.domain.hash_chain import link, sha256
+from wallet_cli.domain.hash_chain import by, link, sha256
+from wallet_cli.domain.metadata import json_text
 from wallet_cli.domain.model import ApiKey, Event, Hold, LedgerFacts, User, Wallet
 
 LEDGER, USER, WALLET = 0, 1, 2
@@ -37,7 +38,7 @@ def follow(
     if last is not None:
         at_us = max(at_us, last.at_us)
     number = 1 if last is None else last.number + 1
-    return hashed(Event(*subject, number, at_us, actor, what, text_of(details), b""), last)
+    return hashed(Event(*subject, number, at_us, actor, what, json_text(details), b""), last)
 
 
 def hashed(event: Event, last: Event | None) -> Event:
@@ -52,15 +53,8 @@ def before(event: Event) -> bytes:
 
 def content(event: Event) -> bytes:
     """Its canonical bytes, which come after the hash of the one before it."""
-    actor = "" if event.actor is None else f" by {len(event.actor.encode())}:{event.actor}"
+    actor = "" if event.actor is None else by(event.actor)
     return f" {event.number} {event.at_us} {len(event.what)}:{event.what}{actor} {event.details}".encode()
-
-
-def text_of(details: Mapping[str, Any]) -> str:
-    """JSON in one form: ASCII, names in order, no spaces."""
-    import json  # not on the path of a credit or a debit
-
-    return json.dumps(details, sort_keys=True, separators=(",", ":"))
 
 
 # The rows of an event, under the names of their columns; without what others can work out.

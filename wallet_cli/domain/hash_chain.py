@@ -93,7 +93,7 @@ def extras(
 
 @lru_cache(maxsize=256)
 def by(actor: str) -> str:
-    """The end of a transaction's canonical text: who did it."""
+    """Who did it, in the canonical text of a transaction or an event."""
     return f" by {len(actor.encode())}:{actor}"
 
 

@@ -26,7 +26,7 @@ from wallet_cli.domain.ids import (
     parse_hold_id,
     parse_transaction_id,
 )
-from wallet_cli.domain.metadata import canonical, parse_json
+from wallet_cli.domain.metadata import canonical, json_text, parse_json
 from wallet_cli.domain.model import ACTIVE, CAPTURED, CLOSED, EXPIRED, FROZEN, OPEN, VOIDED, Event, Hold, Wallet
 from wallet_cli.domain.money import (
     Currency,
@@ -128,7 +128,7 @@ def restored_transaction(line: Line, wallet: Wallet, zone: Zone) -> RestoreTrans
         hold,
         _flag(fields, "forced"),
         _flag(fields, "user_key"),
-        None if fields.get("actor") is None else _matching(fields, "actor", _ACTOR),
+        _actor(fields),
         None if "balance" not in fields else parse_balance(amount_text(fields, "balance"), currency),
     )
 
@@ -197,7 +197,7 @@ def restored_state(line: Line, wallet: Wallet) -> RestoreState:
 
 def restored_event(line: Line, zone: Zone) -> RestoreEvent:
     fields = line.fields
-    actor, details = text_or_none(fields, "actor"), fields.get("details")
+    details = fields.get("details")
     if not isinstance(details, dict):
         raise InvalidInput("details is not an object", hint="get the complete export, unchanged")
     return RestoreEvent(
@@ -206,9 +206,9 @@ def restored_event(line: Line, zone: Zone) -> RestoreEvent:
             _whole(fields, "id"),
             _whole(fields, "number"),
             parse_start(text(fields, "at"), zone),
-            None if actor is None else _matching(fields, "actor", _ACTOR),
+            _actor(fields),
             _matching(fields, "event", _WHAT),
-            events.text_of(details),
+            json_text(details),
             bytes.fromhex(_matching(fields, "hash", _HASH)),
         )
     )
@@ -313,6 +313,10 @@ def _flag(fields: dict[str, Any], name: str) -> bool:
     if type(value) is not bool:
         raise InvalidInput(f"{name} is not true or false", hint="leave it out for false")
     return value
+
+
+def _actor(fields: dict[str, Any]) -> str | None:
+    return None if fields.get("actor") is None else _matching(fields, "actor", _ACTOR)
 
 
 def _whole(fields: dict[str, Any], name: str) -> int:
