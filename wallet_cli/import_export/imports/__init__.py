@@ -12,7 +12,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from wallet_cli.domain.commands import (
     Applied,
@@ -23,12 +23,12 @@ from wallet_cli.domain.commands import (
     Refusal,
     Register,
     Replayed,
-    RestoreEvent,
     RestoreHold,
     RestoreState,
     RestoreTransaction,
     Result,
     SetLedger,
+    Single,
 )
 from wallet_cli.domain.ids import (
     MAX_ID,
@@ -91,6 +91,9 @@ Given = tuple[object, bool] | None
 
 Report = Callable[[int, WalletError, str], None]
 """Called for each refused line: its number, the error, and its text."""
+
+
+C = TypeVar("C", bound=Single)
 
 
 class Options(NamedTuple):
@@ -391,15 +394,21 @@ class Run(ImportRun):
         self._in_wallets(batch, lambda line: records.restored_state(line, self._wallet_of(line)), counted=False)
 
     def _events(self, batch: list[Line]) -> None:
-        asked: list[tuple[Line, RestoreEvent]] = []
-        for line in batch:
-            try:
-                asked.append((line, records.restored_event(line, self._zone)))
-            except WalletError as error:
-                self._refuse(line, error)
-        for (line, _), result in zip(asked, self._carry_out([each for _, each in asked]), strict=True):
+        for line, _, result in self._carried_out(batch, lambda line: records.restored_event(line, self._zone)):
             if isinstance(result, Refusal):
                 self._refuse(line, result.error)
+
+    def _carried_out(self, batch: list[Line], read: Callable[[Line], C]) -> Iterator[tuple[Line, C, Result]]:
+        """Run lines that are a command each; those that cannot be read are refused."""
+        asked: list[tuple[Line, C]] = []
+        for line in batch:
+            try:
+                asked.append((line, read(line)))
+            except WalletError as error:
+                self._refuse(line, error)
+        results = self._carry_out([command for _, command in asked])
+        for (line, command), result in zip(asked, results, strict=True):
+            yield line, command, result
 
     def _in_wallets(self, batch: list[Line], read: Callable[[Line], Change], *, counted: bool = True) -> None:
         """Run lines about wallets; each wallet is looked up first, or opened if requested."""
@@ -472,13 +481,7 @@ class Run(ImportRun):
         return command
 
     def _users(self, batch: list[Line]) -> None:
-        asked: list[tuple[Line, Register]] = []
-        for line in batch:
-            try:
-                asked.append((line, self._registration(line)))
-            except WalletError as error:
-                self._refuse(line, error)
-        for (line, command), result in zip(asked, self._carry_out([each for _, each in asked]), strict=True):
+        for line, command, result in self._carried_out(batch, self._registration):
             if isinstance(result, Applied):
                 self.users_created += 1
             elif isinstance(result, Refusal) and not self._is_that_user(command, result.error):
@@ -501,13 +504,7 @@ class Run(ImportRun):
         return known is not None and command.name in (None, known.name)
 
     def _wallets(self, batch: list[Line]) -> None:
-        asked: list[tuple[Line, OpenWallet]] = []
-        for line in batch:
-            try:
-                asked.append((line, self._opening(line)))
-            except WalletError as error:
-                self._refuse(line, error)
-        for (line, command), result in zip(asked, self._carry_out([each for _, each in asked]), strict=True):
+        for line, command, result in self._carried_out(batch, self._opening):
             if isinstance(result, Applied):
                 self.wallets_created += 1
             elif isinstance(result, Refusal) and not self._is_that_wallet(command, result.error):
