@@ -177,7 +177,6 @@ HOT_STATEMENTS = {
     "UPSERT_WALLET": Plan(WALLET, (1, 1, "main", "INR", 2, "active", None, 0, None, None, 0, 0, None, None), 1),
     "UPSERT_WITNESS": Plan(WITNESS, (1, "active", None, None, None, 0, 0), 1),
     "SET_HEAD": Plan(WITNESS, (12, bytes(32), 1), 1),
-    "WITNESS": Plan(WITNESS, {"wallet_id": 777}),
     "UPSERT_HOLD": Plan(HOLD, (1, 12_300, 500, 0, "open", 1, 2, None, None, None), 1),
     "INSERT_TRANSACTION": Plan("", A_TRANSACTION, 0),
     "UPSERT_OPERATOR": Plan(OPERATOR, ("operator 7", bytes(32), 0, 1, None, None), 1),

@@ -1,9 +1,8 @@
 """Walking the chains of transactions: every running total, sequence number, time and hash is computed again.
 
-The database writes out the canonical text of each row, and here only its hash and totals are worked out; that is three
-times as fast as reading rows into objects. With many transactions, all cores share the work: other processes get
-ranges of wallets, over their own connections and snapshots. A wallet and its witness are committed together, so each
-snapshot is complete in itself.
+The database writes out the canonical text of each row, and here only its hash and totals are worked out: reading rows
+into objects takes longer. With many transactions, all cores share the work: other processes get ranges of wallets, over
+separate connections and snapshots. A wallet and its witness are committed together, so each snapshot is complete.
 """
 
 from __future__ import annotations

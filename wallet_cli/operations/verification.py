@@ -23,7 +23,6 @@ from wallet_cli.operations.chain_check import (
     MANY,
     MAX_WRONG,
     Along,
-    Checked,
     Told,
     Wrong,
     check_chains,
@@ -34,9 +33,8 @@ from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, open_ledger
 from wallet_cli.operations.prepared import naming
 from wallet_cli.operations.wallets import find_wallet
 from wallet_cli.storage.event_check import Unlike, unlike
-from wallet_cli.storage.sql import COPIED
+from wallet_cli.storage.sql import TRANSACTIONS
 
-OF_ALL = next(copied for copied in COPIED if copied.table == "transactions")
 RESTORE = "the ledger was changed outside this program, or the disk is failing; restore a backup"
 
 OF_TRANSACTIONS = {
@@ -64,9 +62,6 @@ OF_INDEXES = {
 
 Watch = Callable[[int, int | None], None]
 """Told how many transactions are checked, and of how many, where that is known."""
-
-CHECKED_AT_ONCE = 5_000
-"""After how many it is told."""
 
 
 def verify(
@@ -133,9 +128,12 @@ def _verified(
         if wallet is None:
             _check_file(ledger)
             _read_the_rest(ledger)
-        total = None if watch is None or wallet is not None else ledger.store.count(OF_ALL)
+        total = ledger.store.count(TRANSACTIONS) if wallet is None and (all_cores or watch is not None) else None
         told: Told = (lambda _: None) if watch is None else (lambda done: watch(done, total))
-        checked = _check_chains(ledger, first, last, told, along, all_cores=all_cores and wallet is None)
+        if all_cores and along is None and not ledger.store.is_copy and cores() > 1 and (total or 0) >= MANY:
+            checked = check_on_all_cores(ledger, told)
+        else:
+            checked = check_chains(ledger.store, first, last, told, along)
         wrong = [_error_of(ledger, each) for each in checked.wrong]
         if not wrong:
             _check_links(ledger, first, last)
@@ -214,15 +212,6 @@ def _stray(what: str, id_: str, wallet_id: int) -> Damaged:
     return Damaged(
         f"{what} {id_}: there is no wallet {format_wallet_id(wallet_id)}", hint="restore a backup", **{what: id_}
     )
-
-
-def _check_chains(
-    ledger: Ledger, first: int, last: int, told: Told, along: Along | None, *, all_cores: bool
-) -> Checked:
-    """Walk the chains of a range of wallets."""
-    if all_cores and along is None and not ledger.store.is_copy and cores() > 1 and ledger.store.count(OF_ALL) >= MANY:
-        return check_on_all_cores(ledger, told)
-    return check_chains(ledger.store, first, last, told, along)
 
 
 def _first_of(wrong: list[_BadRow]) -> _BadRow:

@@ -107,12 +107,10 @@ class Loader:
             self._state.add_wallet(wallet, last)
             if expired:
                 self._state.expired[wallet.id] = tuple(self._reader.expired_holds(wallet.id, self._now_us))
-                self._add_last_events([(WALLET, wallet.id)])  # that they expired is recorded with the next write
+                # That they expired is recorded with the next write.
+                self._add_events(self._reader.last_events([(WALLET, wallet.id)]))
             if wallet.daily_debit is not None:
                 self._load_day_debits(wallet.id)
-
-    def _add_last_events(self, subjects: Sequence[Subject]) -> None:
-        self._add_events(self._reader.last_events(subjects))
 
     def _add_events(self, found: Sequence[Event]) -> None:
         for event in found:

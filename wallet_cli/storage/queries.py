@@ -376,9 +376,6 @@ class Queries(ABC):
         """A witness of a missing wallet, if any."""
         return self._one(sql.STRAY_WITNESSES, {}, lambda row: int(row[0]))
 
-    def witness(self, wallet_id: int) -> Witness | None:
-        return self._one(sql.WITNESS, {"wallet_id": wallet_id}, Witness._make)
-
     @abstractmethod
     def check_in_place(self) -> None:
         """Raises StorageError if the names of a ledger's files now mean other files than the open ones."""

@@ -391,7 +391,6 @@ STRAY_WITNESSES = (
     "SELECT x.wallet_id FROM witnesses x"
     " WHERE NOT EXISTS (SELECT 1 FROM wallets w WHERE w.id = x.wallet_id) ORDER BY x.wallet_id LIMIT 1"
 )
-WITNESS = f"SELECT {_columns(WITNESS_COLUMNS, 'x')} FROM witnesses x WHERE x.wallet_id = :wallet_id"
 
 # Checks across rows, for `verify`: each reads a range of wallets, and returns the first bad row.
 _IN_RANGE = "BETWEEN :first AND :last"
