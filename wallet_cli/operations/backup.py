@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 import apsw
 
-from wallet_cli.domain.events import OF_LEDGER, follow
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.engine.executor import Executor, system_us
 from wallet_cli.engine.turns import open_write_lock
@@ -31,14 +30,13 @@ from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, chosen_policy, open_ledger, terminal_actor
 from wallet_cli.operations.verification import verify
 from wallet_cli.settings import Settings
-from wallet_cli.storage import sql
+from wallet_cli.storage import ledger_events, sql
 from wallet_cli.storage.folders import make_folder
 from wallet_cli.storage.in_place import BESIDE, beside, has_something
 from wallet_cli.storage.ledger_file import free_name, ledger_path
 from wallet_cli.storage.log_file import cut_log
 from wallet_cli.storage.move_state import refusal
 from wallet_cli.storage.open_to_read import open_to_read
-from wallet_cli.storage.sql import COPIED
 from wallet_cli.storage.sqlite import SqliteStore, connect
 from wallet_cli.storage.whole_file import back_up
 
@@ -47,7 +45,6 @@ Watch = Callable[[str, int, int | None], None]
 """Called with the progress of a long step: what it does, how much is done, and the total."""
 
 KIND = "db"
-TRANSACTIONS = next(each for each in COPIED if each.table == "transactions")
 
 
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.new(-journal)?")
@@ -200,9 +197,7 @@ def _record(connection: apsw.Connection, actor: str, file: str) -> None:
     ((version,),) = connection.execute("PRAGMA user_version").fetchall()
     if version != sql.SCHEMA_VERSION:
         return
-    last = sql.to_event(connection.execute(sql.last_events(1), OF_LEDGER).fetchall()[0])
-    event = follow(last, OF_LEDGER, system_us(), actor, "restored", {"file": {"name": file}})
-    connection.execute(sql.INSERT_EVENT, event)
+    ledger_events.record(connection.execute, "restored", {"file": {"name": file}}, system_us(), actor)
     connection.execute(sql.COUNT_CHANGE)
 
 
@@ -224,7 +219,7 @@ def _kept(path: Path, target: Path, backup: SqliteStore, notify: Notify, watch: 
         try:
             if store.version() == sql.SCHEMA_VERSION:
                 _check_replaceable(store, backup, notify, other=other)
-            count = store.count(TRANSACTIONS)
+            count = store.count(sql.TRANSACTIONS)
         except StorageError as error:
             _kept_as_it_is(path, target, error, notify)
             return None

@@ -24,7 +24,7 @@ import psycopg
 from psycopg import errors, pq
 
 from wallet_cli.domain.commands import Change, Restoring
-from wallet_cli.domain.events import OF_LEDGER, WALLET, Subject
+from wallet_cli.domain.events import WALLET, Subject
 from wallet_cli.domain.model import (
     Account,
     ApiKey,
@@ -50,7 +50,7 @@ from wallet_cli.errors import (
 from wallet_cli.storage import session, sql
 from wallet_cli.storage.bulk_copy import BulkCopy
 from wallet_cli.storage.ledger_file import First, first_of_older, words_of_zone
-from wallet_cli.storage.move_state import Itself, check_writable, to_itself
+from wallet_cli.storage.move_state import Itself, check_writable
 from wallet_cli.storage.pg_connection import (
     URL_HINT,
     Connection,
@@ -367,6 +367,7 @@ class PostgresStore(BulkCopy):
         """
         import sqlalchemy
 
+        from wallet_cli.storage.ledger_events import record_upgrade
         from wallet_cli.storage.migrate import upgrade
 
         engine = sqlalchemy.create_engine(
@@ -394,12 +395,10 @@ class PostgresStore(BulkCopy):
                         upgrade(wrapped)
                         for statement, row in sql.settings_of(facts):
                             connection.execute(translated(statement), row)
-                        last = connection.execute(translated(sql.last_events(1)), OF_LEDGER).fetchone()
-                        known_now = to_itself(connection.execute(translated(sql.ITSELF)).fetchone())
-                        made = sql.event_of_upgrade(
-                            known_now, sql.to_event(last) if last else None, time.time_ns() // 1000
+                        record_upgrade(
+                            lambda statement, *values: connection.execute(translated(statement), *values),
+                            time.time_ns() // 1000,
                         )
-                        connection.execute(translated(sql.INSERT_EVENT), made)
                     self._heed_version(connection.execute(VERSION).fetchall())
                     for statement in self._before_commit:
                         wrapped.execute(sqlalchemy.text(statement))

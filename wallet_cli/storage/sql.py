@@ -535,13 +535,6 @@ def rows_of_itself(itself: Itself) -> events.Rows:
     return {"ledger": events.of_settings(itself.facts), "place": itself.move_state._asdict()}
 
 
-def event_of_upgrade(itself: Itself, last: Event | None, now_us: int) -> Event:
-    """The event of a ledger that was created, or migrated to this schema; `last` is its last one."""
-    what = "made" if last is None else "migrated"
-    details = {**rows_of_itself(itself), "schema": {"version": SCHEMA_VERSION}}
-    return events.follow(last, events.OF_LEDGER, now_us, None, what, details)
-
-
 class Copied(NamedTuple):
     """A table as `wallet move` copies it: in pieces, in the order of its key, which is whole numbers."""
 

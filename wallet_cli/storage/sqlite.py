@@ -21,7 +21,7 @@ from urllib.parse import quote
 import apsw
 
 from wallet_cli.domain.commands import Change, Restoring
-from wallet_cli.domain.events import OF_LEDGER, Subject
+from wallet_cli.domain.events import Subject
 from wallet_cli.domain.model import Account, ApiKey, Event, Hold, LedgerFacts, LedgerSetting, Transaction, Wallet
 from wallet_cli.errors import MAKE_ROOM, Busy, Damaged, Malformed, StorageError, UnknownOutcome, hint_of
 from wallet_cli.storage import sql
@@ -29,7 +29,7 @@ from wallet_cli.storage.bulk_copy import BulkCopy
 from wallet_cli.storage.folders import sync
 from wallet_cli.storage.in_place import Identity, InPlace, beside, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_log
-from wallet_cli.storage.move_state import Itself, check_writable, to_itself
+from wallet_cli.storage.move_state import Itself, check_writable
 from wallet_cli.storage.queries import Values
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, rows_of
@@ -543,6 +543,7 @@ def upgrade(connection: apsw.Connection, facts: LedgerFacts = LedgerFacts()) -> 
     `facts` are settings that the ledger keeps from then on.
     """
     from wallet_cli.storage.dbapi import transaction
+    from wallet_cli.storage.ledger_events import record_upgrade
     from wallet_cli.storage.migrate import upgrade as run_migrations
 
     # Rebuilding a table drops the old one, which foreign keys would prevent.
@@ -551,10 +552,7 @@ def upgrade(connection: apsw.Connection, facts: LedgerFacts = LedgerFacts()) -> 
         run_migrations(wrapped)
         for statement, row in sql.settings_of(facts):
             connection.execute(statement, row)
-        last = connection.execute(sql.last_events(1), OF_LEDGER).fetchone()
-        known = to_itself(connection.execute(sql.ITSELF).fetchone())
-        made = sql.event_of_upgrade(known, last and sql.to_event(last), time.time_ns() // 1000)
-        connection.execute(sql.INSERT_EVENT, made)
+        record_upgrade(connection.execute, time.time_ns() // 1000)
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
     connection.execute("PRAGMA foreign_keys=ON")

@@ -1,0 +1,31 @@
+"""Events of the ledger itself, written over a bare connection: by a migration, or to a copy that is being made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wallet_cli.domain import events
+from wallet_cli.storage import sql
+from wallet_cli.storage.move_state import to_itself
+
+Execute = Callable[..., Any]
+"""Runs a statement of sql.py with its values, and returns a cursor."""
+
+
+def record(execute: Execute, what: str | None, details: events.Rows, now_us: int, actor: str | None = None) -> None:
+    """Add the event that follows the ledger's last one, in the transaction of the connection.
+
+    Without `what`, it is that of a ledger that was made, or migrated.
+    """
+    # Read to the end: SQLite changes the journal of a copy only when no statement is open.
+    found = [sql.to_event(row) for row in execute(sql.last_events(1), events.OF_LEDGER).fetchall()]
+    last = found[0] if found else None
+    what = what or ("made" if last is None else "migrated")
+    execute(sql.INSERT_EVENT, events.follow(last, events.OF_LEDGER, now_us, actor, what, details))
+
+
+def record_upgrade(execute: Execute, now_us: int) -> None:
+    """Record that a ledger was made, or migrated to this schema, with its settings as they are now."""
+    itself = to_itself(*execute(sql.ITSELF).fetchall())
+    record(execute, None, {**sql.rows_of_itself(itself), "schema": {"version": sql.SCHEMA_VERSION}}, now_us)
