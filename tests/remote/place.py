@@ -25,6 +25,7 @@ from support import engines
 from support.cli import Outcome, run
 from support.server import Server
 
+from wallet_cli.domain.commands import NoteUse
 from wallet_cli.engine.write_lock import LAST_COMMIT_AT
 
 TABLES = ("users", "wallets", "transactions", "holds", "witnesses", "operators", "events", "ledger")
@@ -66,12 +67,18 @@ class Place:
         self.server = server
         self.copy = copy
         self.key = server.key("afar")
+        self._note_use("afar")
         # Midnight there is no midnight in UTC: a time that were read by another zone would show.
         assert server.wallet("ledger set timezone Asia/Kolkata").code == 0
         self.api: httpx.Client = server.api(self.key)
         self._cases = 0
         self._is_fresh = False
         """Whether the copy is what is served."""
+
+    def _note_use(self, key: str) -> None:
+        """Record that a key was used, as the server does now and then: `key list` shows it from the first test on."""
+        with engines.opened(self.server.db) as ledger:
+            ledger.carry_out(NoteUse(key), "test")
 
     @cached_property
     def unchanged(self) -> Case:

@@ -165,7 +165,7 @@ def test_a_key_with_a_forged_event_among_the_sealed_ones_is_found(shop: Run, db:
 
 def test_a_seal_names_nobody(shop: Run, tmp_path: Path) -> None:
     sealed(shop)
-    text = (tmp_path / "a.seal").read_text()
+    text = re.sub(r'"[0-9a-f]{64,}"', '""', (tmp_path / "a.seal").read_text())  # a hash may begin with 500
     assert not [each for each in ("9886977544", "Asha", "tea", "500") if f'"{each}' in text]
 
 
