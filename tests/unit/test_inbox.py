@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from greenlet import getcurrent, greenlet
+from support.waiting import wait_for
 
 from wallet_cli.domain.commands import Atomic, Command, NoteUse, Refusal, Result
 from wallet_cli.engine import group_commit as inbox_module
@@ -284,6 +285,48 @@ def test_a_batch_is_bounded_and_a_request_is_never_split(desk: Desk, monkeypatch
     assert desk.executor.batches == [["first"], ["1", "2", "3"], ["4", "5", "6", "7", "8"], list("abcdef")]
 
 
+# Large requests: each takes long, and cannot be split.
+
+LARGE = [str(number) for number in range(QUICK_COMMANDS + 1)]
+FOR_EVER = 1e9
+
+
+def test_small_requests_go_before_a_large_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_module, "PAUSE_TURNS", FOR_EVER)
+    desk.send("large", *LARGE)
+    desk.begun()
+    desk.send("next large", *LARGE)
+    for who in "ab":
+        desk.send(who)
+        desk.let(1)
+        desk.begun()
+    desk.let(2)
+    desk.close()  # which no pause delays
+    assert [who for who, _ in desk.answers] == ["large", "a", "b", "next large"]
+
+
+def test_a_large_request_pauses_for_nobody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_module, "PAUSE_TURNS", FOR_EVER)
+    desk.send("large", *LARGE)
+    desk.begun()
+    desk.send("next large", *LARGE)
+    desk.let(1)
+    desk.begun()
+    assert [who for who, _ in desk.answers] == ["large"]
+
+
+def test_a_large_request_has_its_turn_however_many_are_waiting(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox_module, "PAUSE_TURNS", 0)
+    desk.send("a")
+    desk.begun()
+    desk.send("large", *LARGE)
+    for who in "bcd":
+        desk.send(who)
+    desk.let(3)
+    desk.close()
+    assert [len(batch) for batch in desk.executor.batches] == [1, len(LARGE), 3]
+
+
 # The end.
 
 
@@ -420,8 +463,7 @@ def test_all_that_a_loop_has_read_is_one_batch_in_the_loop(looped: Desk, here: F
 
 
 def test_a_large_batch_and_what_comes_after_it_are_the_threads(looped: Desk, here: FakeLoop) -> None:
-    names = [str(number) for number in range(QUICK_COMMANDS + 1)]
-    looped.send("large", *names)
+    looped.send("large", *LARGE)
     here.tick()
     looped.begun()
     looped.send("small")
@@ -429,8 +471,26 @@ def test_a_large_batch_and_what_comes_after_it_are_the_threads(looped: Desk, her
     looped.let(2)
     here.answer_one_batch()
     here.answer_one_batch()
-    assert looped.answers == [("large", names), ("small", ["small"])]
+    assert looped.answers == [("large", LARGE), ("small", ["small"])]
     assert here.executor.batches == []
+
+
+def test_while_large_requests_pause_the_loop_takes_turns(
+    looped: Desk, here: FakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "PAUSE_TURNS", FOR_EVER)
+    looped.send("large", *LARGE)
+    looped.begun()
+    looped.send("small")
+    looped.send("next large", *LARGE)
+    looped.let(2)
+    here.answer_one_batch()
+    here.answer_one_batch()
+    wait_for(lambda: not looped.group_commit._with_thread)
+    looped.send("smaller")
+    here.tick()
+    assert [who for who, _ in looped.answers] == ["large", "small", "smaller"]
+    assert here.executor.batches == [["smaller"]]
 
 
 def test_the_thread_waits_for_a_turn_that_another_has(looped: Desk, here: FakeLoop) -> None:
@@ -457,7 +517,7 @@ def test_a_failure_in_the_loop_is_an_answer_and_the_loop_goes_on(looped: Desk, h
 
 
 def test_what_the_thread_did_is_handed_over_once_a_batch(looped: Desk, here: FakeLoop) -> None:
-    looped.send("large", *["x"] * (QUICK_COMMANDS + 1))
+    looped.send("large", *LARGE)
     here.tick()
     looped.begun()
     for number in range(50):
@@ -548,13 +608,12 @@ def test_a_turn_that_waits_may_be_slow(patient: Desk, here: FakeLoop, monkeypatc
 
 
 def test_a_large_batch_is_the_threads_there_too(patient: Desk, here: FakeLoop) -> None:
-    names = [str(number) for number in range(QUICK_COMMANDS + 1)]
-    patient.send("large", *names)
+    patient.send("large", *LARGE)
     here.tick()
     patient.begun()
     patient.let(1)
     here.answer_one_batch()
-    assert patient.answers == [("large", names)]
+    assert patient.answers == [("large", LARGE)]
 
 
 def test_where_a_connection_is_lost_the_thread_makes_a_new_one(patient: Desk, here: FakeLoop) -> None:

@@ -30,7 +30,10 @@ MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_BATCH_COMMANDS = 10_000
 
 QUICK_COMMANDS = 500
-"""A larger batch does not run in the event loop: other requests would wait for it."""
+"""A larger batch does not run in the event loop: other requests would wait for it. A larger request is a large one."""
+
+PAUSE_TURNS = 9
+"""How long large requests pause after a large one that others waited for, in times of its turn."""
 
 QUICK_TURN_S = 0.005
 """The longest moving average of turns that still run in the event loop."""
@@ -103,6 +106,9 @@ class GroupCommit:
         self._report = report
         self._capacity = capacity
         self._requests: deque[Waiting] = deque()
+        self._large: deque[Waiting] = deque()
+        self._large_from_s = 0.0
+        """When the next large request may have its turn."""
         self._waiting_commands = 0
         self._waiting_bytes = 0
         self._turn_s = 0.0
@@ -135,6 +141,10 @@ class GroupCommit:
                 raise Busy("the server is shutting down", hint="try again, with the same key")
             self._check_room(size, taken)
             self._count(request, 1)
+            if size > QUICK_COMMANDS:
+                self._large.append(request)
+                self._changed.notify()
+                return
             self._requests.append(request)
             if self._with_thread:
                 self._changed.notify()
@@ -171,7 +181,7 @@ class GroupCommit:
 
     def _schedule(self) -> None:
         """Schedule a turn in the loop, after everything that the loop has read by then is submitted too."""
-        if self._loop is not None and not self._scheduled and not self._turn_here:
+        if self._loop is not None and not (self._scheduled or self._turn_here or self._with_thread):
             self._scheduled = True
             self._loop.soon(self._take_turn_here)
 
@@ -181,7 +191,7 @@ class GroupCommit:
             self._scheduled = False
             if self._with_thread or not self._requests:
                 return
-            batch = self._take_batch()
+            batch = self._take_batch(self._requests)
             self._turn_here = True
         if self._loop.aside is None:
             self._turn(self._loop.executor, batch, waits=False)
@@ -200,9 +210,9 @@ class GroupCommit:
             self._turn_here = False
             if results is None:
                 self._give_back(batch)
-            elif self._closing:
+            elif self._closing or self._large:
                 self._changed.notify()
-            elif self._requests:
+            if self._requests:
                 self._schedule()
         if results is not None:
             _answer_all(batch, results)
@@ -220,8 +230,11 @@ class GroupCommit:
             with self._open_executor() as executor:
                 self._opened.set()
                 while batch := self._next_batch():
+                    begun_s = time.perf_counter()
                     results = self._carry_out(executor, batch, None)
                     assert results is not None
+                    if batch[0].size > QUICK_COMMANDS:
+                        self._pause(time.perf_counter() - begun_s)
                     self._answer(batch, results)
         except WalletError as error:
             self._failure = error
@@ -233,18 +246,33 @@ class GroupCommit:
         with self._changed:
             if not self._requests and self._loop is not None and not self._closing:
                 self._with_thread = False
-            while not (self._with_thread and self._requests):
-                if self._closing and not self._requests and not self._turn_here:
-                    break
-                self._changed.wait()
-            return self._take_batch()
+            while True:
+                pause_s = self._pause_s()
+                if self._large and not self._turn_here and not pause_s:
+                    self._with_thread = True
+                    return self._take_batch(self._large)
+                if self._with_thread and self._requests:
+                    return self._take_batch(self._requests)
+                if self._closing and not self._turn_here:
+                    return []
+                self._changed.wait(pause_s or None)
 
-    def _take_batch(self) -> list[Waiting]:
-        """All waiting requests, up to the limit of a batch."""
+    def _pause(self, took_s: float) -> None:
+        """After a turn of large requests: if somebody had to wait for it, others have the next turns."""
+        with self._changed:
+            if self._requests:
+                self._large_from_s = time.perf_counter() + PAUSE_TURNS * took_s
+
+    def _pause_s(self) -> float:
+        """How long the large requests that wait must go on waiting; 0 if there are none, or they may have their turn."""
+        return max(0.0, self._large_from_s - time.perf_counter()) if self._large and not self._closing else 0.0
+
+    def _take_batch(self, waiting: deque[Waiting]) -> list[Waiting]:
+        """All that wait there, up to the limit of a batch."""
         batch: list[Waiting] = []
         size = 0
-        while self._requests and (not batch or size + self._requests[0].size <= MAX_BATCH_COMMANDS):
-            request = self._requests.popleft()
+        while waiting and (not batch or size + waiting[0].size <= MAX_BATCH_COMMANDS):
+            request = waiting.popleft()
             size += request.size
             self._count(request, -1)
             batch.append(request)
