@@ -470,6 +470,24 @@ def test_a_log_that_is_cut_within_a_turn_is_noticed_before_the_answer(
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+def test_a_writer_that_is_just_changing_the_index_keeps_no_reader_waiting(filled: Path) -> None:
+    """Two copies of the index's header differ for a moment: SQLite calls that busy."""
+    with engines.opened(filled) as ledger, closing(apsw.Connection(str(filled))) as writer:
+        assert cli.run(WRITE).code == 0
+        writer.execute("BEGIN IMMEDIATE")
+        with beside(filled, "-shm").open("r+b") as index:
+            first_of_two = index.read(48)
+            index.seek(0)
+            index.write(bytes(byte ^ 255 for byte in first_of_two))
+            index.flush()
+            connection = ledger.store.connection
+            with pytest.raises(apsw.BusyError):
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+            ledger.store.check_in_place()
+            index.seek(0)
+            index.write(first_of_two)
+
+
 def test_a_cut_that_is_seen_too_late_makes_holes_in_the_ledger(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The deliberate fault: the log is not looked at."""
     monkeypatch.setattr(in_place.InPlace, "check_log", lambda _: 0)

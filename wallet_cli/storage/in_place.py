@@ -166,7 +166,8 @@ class InPlace:
     def check_log(self) -> int:
         """The same check for the log alone, which must agree with its index. Returns the number of pages in it.
 
-        Within a transaction, and where nothing may be written, only the start of the log is checked.
+        Within a transaction, where nothing may be written, and while a writer is just changing the index, only the start
+        of the log is checked.
         """
         if self._log is None:
             return 0
@@ -174,7 +175,7 @@ class InPlace:
             size = self._same(self._log).st_size
             try:
                 pages, _ = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
-            except (apsw.LockedError, apsw.ReadOnlyError):
+            except (apsw.BusyError, apsw.LockedError, apsw.ReadOnlyError):
                 pages = 0
                 is_whole = not size or self._log_head() is not None
             else:
