@@ -6,6 +6,7 @@ Each case is tried on a connection of one's own and behind a pool that changes s
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +15,12 @@ import psycopg
 import pytest
 from support import cli, engines, postgres
 from support.server import Server
-from support.waiting import wait_for
+from support.waiting import WAIT_S, wait_for
 
 from wallet_cli.domain.commands import Command, Post
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import session, tables
+from wallet_cli.storage.pg_connection import Connection
 from wallet_cli.storage.postgres import PostgresStore
 
 pytestmark = [
@@ -371,6 +373,29 @@ def test_connecting_anew_says_why_a_database_is_not_used(url: str) -> None:
         execute(url, "ALTER TABLE holds SET LOGGED")
         wait_for(store.is_there)
         store.ping()
+
+
+def test_a_store_closed_while_it_connects_anew_leaves_no_session(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    connecting, closed = threading.Event(), threading.Event()
+    made: list[Connection] = []
+    connect = PostgresStore._connect
+
+    def slow(store: PostgresStore) -> Connection:
+        connecting.set()
+        assert closed.wait(WAIT_S)
+        made.append(connect(store))
+        return made[-1]
+
+    with engines.opened(url) as ledger:
+        store = ledger.store
+        assert isinstance(store, PostgresStore)
+        store.reconnect_apart()
+        monkeypatch.setattr(PostgresStore, "_connect", slow)
+        store.connection.close()
+        assert not store.is_there()
+        assert connecting.wait(WAIT_S)
+    closed.set()
+    wait_for(lambda: bool(made) and made[0].closed)
 
 
 # Another ledger comes in the place of the one that was opened.

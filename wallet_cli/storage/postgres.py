@@ -251,8 +251,10 @@ class PostgresStore(BulkCopy):
     def _connect_in_the_end(self) -> None:
         while not self._ended:
             try:
-                self._connection = self._connect()
+                connection = self._connection = self._connect()
                 self._away_since_s = self._refused = None
+                if self._ended:  # the store was closed meanwhile, and did not see this one
+                    connection.close()
                 return
             except (Unreachable, Busy):
                 self._refused = None
