@@ -23,7 +23,7 @@ from typing import Any
 import apsw
 import psycopg
 
-from support import cli, postgres, processes
+from support import cli, postgres, processes, sessions
 from support.sizes import WHOLE
 from wallet_cli import settings
 from wallet_cli.domain import events
@@ -136,6 +136,8 @@ class Databases(Engine):
         """By name."""
         self._as_made: dict[str, dict[str, bytes]] = {}
         """By URL: the rows of each table of what is lent."""
+        self._keeping = sessions.keeping()
+        self._keeping.start()
 
     def fewer(self, examples: int) -> int:
         return examples if WHOLE else max(5, examples // 4)
@@ -162,10 +164,10 @@ class Databases(Engine):
         url = spare.pop() if spare else self._copied(name, lines) if name else postgres.databases().new()
         tables = (*postgres.TABLES, "ledger")
         if url not in self._as_made:
-            with psycopg.connect(url) as server:
+            with sessions.connect(url) as server:
                 self._as_made[url] = {table: _rows_of(server, table) for table in tables}
         yield url
-        with psycopg.connect(url) as server:
+        with sessions.connect(url) as server, server.transaction():
             server.execute("; ".join(f"DELETE FROM {table}" for table in tables).encode())
             for table in reversed(tables):
                 if rows := self._as_made[url][table]:
@@ -193,6 +195,7 @@ class Databases(Engine):
             postgres.databases().forget(url)
         self._spare.clear()
         self._as_made.clear()
+        self._keeping.stop()
 
 
 def _rows_of(server: psycopg.Connection[Any], table: str) -> bytes:
@@ -291,7 +294,7 @@ def dump(address: Address, server: psycopg.Connection[Any] | None = None) -> lis
     """Every row of every table of a ledger, and its schema; of a database by a connection, where one is there."""
     if isinstance(address, str):
         if server is None:
-            with psycopg.connect(address, autocommit=True) as server:
+            with sessions.connect(address) as server:
                 return dump(address, server)
         schema = server.execute(POSTGRES_SCHEMA).fetchall()
         tables = sorted({row[0] for row in schema})

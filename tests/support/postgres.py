@@ -33,6 +33,7 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from support import sessions
 
 GIVEN = "WALLET_TEST_DB"
 RUN = "WALLET_TEST_RUN"
@@ -462,7 +463,7 @@ class Databases:
         template = "template0" if empty else f"{_prefix()}template" if of is None else database_in(of)
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         if not empty and of is None:
-            with psycopg.connect(named(self.url, name), autocommit=True) as made:
+            with sessions.connect(named(self.url, name)) as made:
                 self._as_made = self._as_made or _value(made, AS_MADE)
                 self._catalogs[name] = _value(made, CATALOGS)
         return named(self.url, name)
@@ -481,14 +482,18 @@ class Databases:
             if self._emptied(self._old[-1]):
                 self._spare.append(self._old[-1])
             else:
+                sessions.end([self._old[-1]])
                 self.execute(f"DROP DATABASE IF EXISTS {self._old[-1]} WITH (FORCE)")
             self._old.pop()
 
     def _emptied(self, name: str) -> bool:
         """Empty a database, if that makes it as good as a new one."""
-        self.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'")
+        self.execute(
+            f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
+            f" AND pid <> ALL (ARRAY{sessions.processes()}::int[])"
+        )
         try:
-            with psycopg.connect(named(self.url, name), autocommit=True) as old:
+            with sessions.connect(named(self.url, name)) as old:
                 old.execute("SET lock_timeout = '1s'")
                 catalogs = _value(old, CATALOGS)
                 if catalogs != self._catalogs.get(name):
@@ -517,6 +522,7 @@ def database_in(url: str) -> str:
 
 def isolated(url: str, level: str) -> None:
     """Let transactions in a database be of that isolation, unless they say otherwise."""
+    sessions.end([database_in(url)])
     databases().execute(f"ALTER DATABASE {database_in(url)} SET default_transaction_isolation = '{level}'")
 
 
@@ -535,6 +541,7 @@ def made_once(name: str, fill: Callable[[str], None]) -> str:
         if not known.exists():
             url = databases().new()
             fill(url)
+            sessions.end([database_in(url)])  # what is copied has to have none
             known.write_text(url)
         return known.read_text()
 
@@ -587,3 +594,4 @@ def _make_template(url: str) -> None:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'".encode())
     with open_ledger(settings.load({"db": named(url, name)}, {}), lambda _: None, purpose=Purpose.MAKE):
         pass
+    sessions.end([name])
