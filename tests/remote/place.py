@@ -19,9 +19,8 @@ from unittest import mock
 
 import apsw
 import httpx
-import psycopg
 import pytest
-from support import engines
+from support import engines, sessions
 from support.cli import Outcome, run
 from support.server import Server
 
@@ -148,7 +147,7 @@ class Place:
 
 def copy_rows(url: str, path: Path) -> None:
     """Write every row of a database into a ledger just made, in a file, which then says the same."""
-    with psycopg.connect(url) as served, contextlib.closing(apsw.Connection(str(path))) as copy, copy:
+    with sessions.connect(url) as served, contextlib.closing(apsw.Connection(str(path))) as copy, copy:
         for table in (*TABLES, "ledger"):  # with its id and its settings
             rows = served.execute(f"SELECT * FROM {table}".encode())
             names = [column.name for column in rows.description or ()]

@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -23,6 +24,7 @@ from support.engines import Address
 from support.faults import Fault
 from support.server import Server
 from support.sizes import size
+from support.waiting import PAUSE_S
 
 from wallet_cli import settings
 from wallet_cli.domain.purpose import Purpose
@@ -522,6 +524,7 @@ def test_who_waited_for_the_mark_sees_it(isolation: str) -> None:
             waiting = f"SELECT 1 FROM pg_stat_activity WHERE datname = '{name}' AND wait_event_type = 'Lock'"
             while not postgres.databases().execute(waiting):
                 assert writer.is_alive()
+                time.sleep(PAUSE_S)
             marking.store.set_move_state(MoveState("moving", "elsewhere", "name", 1, None))
         writer.join(30)
     assert [done.code for done in told] == [LedgerMoved.exit_code]

@@ -321,7 +321,7 @@ ORDER BY c.relname, attnum
 def rows(address: Address, *statements: str) -> list[tuple[Any, ...]]:
     """What another program reads in a ledger, by one statement after the other."""
     if isinstance(address, str):
-        with psycopg.connect(address, autocommit=True) as server:
+        with sessions.connect(address) as server:
             return [row for each in statements for row in server.execute(each.encode()).fetchall()]
     connection: Any = apsw.Connection(str(address), apsw.SQLITE_OPEN_READONLY)
     try:
@@ -333,7 +333,7 @@ def rows(address: Address, *statements: str) -> list[tuple[Any, ...]]:
 def execute(address: Address, script: str) -> None:
     """Let another program run some statements on a ledger; to break foreign keys, it asks as it would ask SQLite."""
     if isinstance(address, str):
-        with psycopg.connect(address, autocommit=True) as server:
+        with sessions.connect(address) as server:
             for statement in script.split(";"):
                 server.execute((UNCHECKED if "PRAGMA foreign_keys" in statement else statement).encode())
         return

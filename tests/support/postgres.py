@@ -33,6 +33,7 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+
 from support import sessions
 
 GIVEN = "WALLET_TEST_DB"
@@ -456,6 +457,8 @@ class Databases:
     def new(self, *, empty: bool = False, of: str | None = None) -> str:
         """The URL of a new database with an empty ledger; a copy `of` another; or, if `empty`, with no table at all."""
         self._clear_old()
+        if of is not None:
+            sessions.end([database_in(of)])
         if self._spare and not empty and of is None:
             return named(self.url, self._spare.pop())
         self._made += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Collection, Generator
+from contextlib import suppress
 from typing import Any, Self
 from unittest import mock
 
@@ -70,10 +71,8 @@ def _taken(conninfo: str) -> pq.abc.PGconn | None:
             if place is None:
                 return None
             pgconn = _kept.pop(place)[1]
-        try:
+        with suppress(psycopg.OperationalError):  # the server has ended it
             pgconn.consume_input()
-        except psycopg.OperationalError:  # the server has ended it
-            pass
         if pgconn.status == pq.ConnStatus.OK:
             return pgconn
         pgconn.finish()

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 WAIT_S = 30.0
 """After so long it will not come."""
+PAUSE_S = 0.005
+"""Between two looks: who waits leaves the processor to what is waited for."""
 
 
 def wait_for(what: Callable[[], bool]) -> None:
@@ -14,3 +16,4 @@ def wait_for(what: Callable[[], bool]) -> None:
     until_s = time.monotonic() + WAIT_S
     while not what():
         assert time.monotonic() < until_s
+        time.sleep(PAUSE_S)

@@ -23,7 +23,7 @@ from support import engines
 from support.engines import Engine
 from support.processes import held
 from support.server import Server, process, wallet
-from support.waiting import wait_for
+from support.waiting import PAUSE_S, wait_for
 from web.hostile import LEDGER, SECRET, claims, forge
 from web.raw import dump
 
@@ -256,7 +256,7 @@ def test_a_revoked_key_is_refused_at_once_by_a_running_server(tmp_path: Path, en
         assert revoked.code == 0
         until_s = time.monotonic() + (REVOKED_WITHIN_S if engine.name == "postgres" else 0)
         while (status := client.get("/wallet/get/1").status_code) == 404 and time.monotonic() < until_s:
-            pass
+            time.sleep(PAUSE_S)
         assert status == 401
         assert beside.get("/wallet/get/1").status_code == 404
         assert server.wallet("key create till").code == 5  # a name is not given again
@@ -499,7 +499,7 @@ def test_a_token_ends_with_the_key_that_asked_for_it(tmp_path: Path, engine: Eng
         assert server.wallet("key revoke till").code == 0
         until_s = time.monotonic() + (REVOKED_WITHIN_S if engine.name == "postgres" else 0)
         while callers[0].get("/wallet/get/1/main").status_code == 200 and time.monotonic() < until_s:
-            pass
+            time.sleep(PAUSE_S)
         assert [caller.get("/wallet/get/1/main").status_code for caller in callers] == [401, 200, 200]
         refused = callers[0].post("/transactions/create", json=DEBIT)
         assert refused.status_code == 401
