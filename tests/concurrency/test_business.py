@@ -30,7 +30,7 @@ from wallet_cli.errors import StorageError, WalletError
 from wallet_cli.operations import holds, transactions, users, verification, wallets
 from wallet_cli.operations.context import Ledger, open_ledger
 
-OPERATIONS = {"file": size(8_000, 200_000), "postgres": size(2_500, 200_000)}
+OPERATIONS = {"file": size(4_000, 200_000), "postgres": size(2_500, 200_000)}
 """A day's, by engine."""
 OPERATIONS_TO_A_FAULT = 1_500
 """Enough for each deliberate fault to do its harm: most do it in 300, all in nearly every run of 700."""

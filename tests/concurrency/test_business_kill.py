@@ -27,7 +27,7 @@ from wallet_cli.operations import holds, transactions, users, verification, wall
 from wallet_cli.operations.context import Ledger, open_ledger
 
 WRITERS = 6
-KILLS = {"file": size(40, 300), "postgres": size(16, 300)}
+KILLS = {"file": size(24, 300), "postgres": size(10, 300)}
 """By engine."""
 MAX_SPIN_S = 0.003
 """A command takes about this long, so that a kill may fall anywhere in it."""

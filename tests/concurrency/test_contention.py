@@ -14,7 +14,7 @@ from support.engines import Address, Engine
 from support.sizes import size
 
 WORKERS = 16
-COMMANDS_EACH = {"file": size(12, 200), "postgres": size(6, 200)}
+COMMANDS_EACH = {"file": size(8, 200), "postgres": size(4, 200)}
 """By engine: to fork and to connect takes longer than a commit, and is the same each time."""
 
 MINIMUM = Decimal("-25.00")

@@ -28,7 +28,7 @@ from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.operations.context import open_ledger
 
 WRITERS = 8
-KILLS = {"file": size(40, 300), "postgres": size(16, 300)}
+KILLS = {"file": size(24, 300), "postgres": size(10, 300)}
 """By engine."""
 
 MAX_SPIN_S = 0.003

@@ -22,7 +22,7 @@ from wallet_cli.storage import sql
 
 
 def test_the_ledger_answers_as_a_naive_one_would(engine: Engine) -> None:
-    bounded = settings(BOUNDED, max_examples=engine.fewer(size(50, 80)))
+    bounded = settings(BOUNDED, max_examples=engine.fewer(size(32, 80)))
     run_state_machine_as_test(BusinessMachine.on(engine), settings=bounded)
 
 
