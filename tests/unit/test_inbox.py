@@ -43,13 +43,14 @@ class FakeExecutor:
         number = len(self.batches)
         assert name == "a test"
         assert actors == [None] * len(commands)
-        self.batches.append([command.name for command in commands])  # type: ignore[union-attr]
+        singles = [command.commands[0] if isinstance(command, Atomic) else command for command in commands]
+        self.batches.append([single.name for single in singles])  # type: ignore[union-attr]
         self.threads.add(threading.get_ident())
         self.begun.release()
         assert self.may_end.acquire(timeout=TIMEOUT_S)
         if number in self.errors:
             raise self.errors[number]
-        return [Refusal(WalletError(command.name)) for command in commands]  # type: ignore[union-attr]
+        return [Refusal(WalletError(single.name)) for single in singles]  # type: ignore[union-attr]
 
 
 class Desk:
@@ -83,6 +84,11 @@ class Desk:
                 self.answers.append((who, [each.error.message for each in results]))  # type: ignore[union-attr]
 
         self.group_commit.submit(commands, answer)
+
+    def send_group(self, who: str) -> None:
+        """Leave a large group, of which the executor notes the name of the caller alone."""
+        group = Atomic(tuple(NoteUse(who) for _ in LARGE))
+        self.group_commit.submit([group], lambda results: self.answers.append((who, results)))
 
     def begun(self) -> None:
         """Wait until a batch is with the executor."""
@@ -285,46 +291,58 @@ def test_a_batch_is_bounded_and_a_request_is_never_split(desk: Desk, monkeypatch
     assert desk.executor.batches == [["first"], ["1", "2", "3"], ["4", "5", "6", "7", "8"], list("abcdef")]
 
 
-# Large requests: each takes long, and cannot be split.
+# Large groups: each takes long, and is all or nothing.
 
 LARGE = [str(number) for number in range(QUICK_COMMANDS + 1)]
 FOR_EVER = 1e9
 
 
-def test_small_requests_go_before_a_large_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_others_go_before_a_large_group(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox_module, "PAUSE_TURNS", FOR_EVER)
-    desk.send("large", *LARGE)
+    desk.send_group("large")
     desk.begun()
-    desk.send("next large", *LARGE)
-    for who in "ab":
-        desk.send(who)
+    desk.send_group("next large")
+    for who, names in (("a", []), ("many", LARGE)):
+        desk.send(who, *names)
         desk.let(1)
         desk.begun()
     desk.let(2)
     desk.close()  # which no pause delays
-    assert [who for who, _ in desk.answers] == ["large", "a", "b", "next large"]
+    assert [who for who, _ in desk.answers] == ["large", "a", "many", "next large"]
 
 
-def test_a_large_request_pauses_for_nobody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_group_pauses_for_nobody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox_module, "PAUSE_TURNS", FOR_EVER)
-    desk.send("large", *LARGE)
+    desk.send_group("large")
     desk.begun()
-    desk.send("next large", *LARGE)
+    desk.send_group("next large")
     desk.let(1)
     desk.begun()
     assert [who for who, _ in desk.answers] == ["large"]
 
 
-def test_a_large_request_has_its_turn_however_many_are_waiting(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_single_commands_pause_for_nobody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As those of an import: it would take ten times as long."""
+    monkeypatch.setattr(inbox_module, "PAUSE_TURNS", FOR_EVER)
+    desk.send("many", *LARGE)
+    desk.begun()
+    desk.send("a")
+    desk.send("more", *LARGE)
+    desk.let(1)
+    desk.begun()
+    assert desk.executor.batches[1] == ["a", *LARGE]
+
+
+def test_a_large_group_has_its_turn_however_many_wait(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox_module, "PAUSE_TURNS", 0)
     desk.send("a")
     desk.begun()
-    desk.send("large", *LARGE)
+    desk.send_group("large")
     for who in "bcd":
         desk.send(who)
     desk.let(3)
     desk.close()
-    assert [len(batch) for batch in desk.executor.batches] == [1, len(LARGE), 3]
+    assert desk.executor.batches == [["a"], ["large"], ["b", "c", "d"]]
 
 
 # The end.
@@ -475,14 +493,14 @@ def test_a_large_batch_and_what_comes_after_it_are_the_threads(looped: Desk, her
     assert here.executor.batches == []
 
 
-def test_while_large_requests_pause_the_loop_takes_turns(
+def test_while_large_groups_pause_the_loop_takes_turns(
     looped: Desk, here: FakeLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inbox_module, "PAUSE_TURNS", FOR_EVER)
-    looped.send("large", *LARGE)
+    looped.send_group("large")
     looped.begun()
     looped.send("small")
-    looped.send("next large", *LARGE)
+    looped.send_group("next large")
     looped.let(2)
     here.answer_one_batch()
     here.answer_one_batch()

@@ -30,10 +30,10 @@ MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_BATCH_COMMANDS = 10_000
 
 QUICK_COMMANDS = 500
-"""A larger batch does not run in the event loop: other requests would wait for it. A larger request is a large one."""
+"""A larger batch does not run in the event loop: other requests would wait for it."""
 
 PAUSE_TURNS = 9
-"""How long large requests pause after a large one that others waited for, in times of its turn."""
+"""How long large groups pause after one that others waited for, in times of its turn."""
 
 QUICK_TURN_S = 0.005
 """The longest moving average of turns that still run in the event loop."""
@@ -108,7 +108,7 @@ class GroupCommit:
         self._requests: deque[Waiting] = deque()
         self._large: deque[Waiting] = deque()
         self._large_from_s = 0.0
-        """When the next large request may have its turn."""
+        """When the next large group may have its turn."""
         self._waiting_commands = 0
         self._waiting_bytes = 0
         self._turn_s = 0.0
@@ -141,7 +141,7 @@ class GroupCommit:
                 raise Busy("the server is shutting down", hint="try again, with the same key")
             self._check_room(size, taken)
             self._count(request, 1)
-            if size > QUICK_COMMANDS:
+            if _is_large_group(request):
                 self._large.append(request)
                 self._changed.notify()
                 return
@@ -233,7 +233,7 @@ class GroupCommit:
                     begun_s = time.perf_counter()
                     results = self._carry_out(executor, batch, None)
                     assert results is not None
-                    if batch[0].size > QUICK_COMMANDS:
+                    if _is_large_group(batch[0]):
                         self._pause(time.perf_counter() - begun_s)
                     self._answer(batch, results)
         except WalletError as error:
@@ -258,13 +258,13 @@ class GroupCommit:
                 self._changed.wait(pause_s or None)
 
     def _pause(self, took_s: float) -> None:
-        """After a turn of large requests: if somebody had to wait for it, others have the next turns."""
+        """After a turn of large groups: if somebody had to wait for it, others have the next turns."""
         with self._changed:
             if self._requests:
                 self._large_from_s = time.perf_counter() + PAUSE_TURNS * took_s
 
     def _pause_s(self) -> float:
-        """How long the large requests that wait must go on waiting; 0 if there are none, or they may have their turn."""
+        """How long the large groups that wait must go on waiting; 0 if there are none, or they may have their turn."""
         return max(0.0, self._large_from_s - time.perf_counter()) if self._large and not self._closing else 0.0
 
     def _take_batch(self, waiting: deque[Waiting]) -> list[Waiting]:
@@ -306,6 +306,11 @@ class GroupCommit:
             _answer_all(batch, results)
         else:
             self._loop.soon_threadsafe(lambda: _answer_all(batch, results))
+
+
+def _is_large_group(request: Waiting) -> bool:
+    """Whether a request has groups, and more commands than are quick. Many single commands do not wait apart."""
+    return request.size > max(QUICK_COMMANDS, len(request.commands))
 
 
 def _size(batch: Sequence[Waiting]) -> int:
