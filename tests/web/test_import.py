@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -16,6 +18,7 @@ import pytest
 from support import engines
 from support.engines import Engine
 from support.server import Server
+from support.waiting import PAUSE_S
 from web.calls import Owned, balance, failure, made, new_user, new_wallet, post
 from web.raw import dump, exchange
 
@@ -282,6 +285,7 @@ def under_way(api: httpx.Client, imports: int) -> None:
     assert imports == MAX_IMPORTS
     while (answer := send(api, "x")).status_code != 503:
         assert answer.status_code == 400
+        time.sleep(PAUSE_S)
     assert answer.headers["Retry-After"] == "1"
     failure(answer, 503, "busy", retryable=True)
 
@@ -292,11 +296,20 @@ Waiting = tuple[list[Future[httpx.Response]], Callable[[], object]]
 @contextmanager
 def waiting(server: Server, files: list[str], **options: str) -> Iterator[Waiting]:
     """Imports that wait for the turn, which another process has, and how to give that up."""
+    all_in = threading.Event()
+
+    def let_in(api: httpx.Client, file: str) -> httpx.Response:
+        """Send it until it is let in: who looks whether all are running is one more."""
+        while (answer := send(api, file, **options)).status_code == 503 and not all_in.is_set():
+            time.sleep(PAUSE_S)
+        return answer
+
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(len(files)))
         give_up = stack.enter_context(engines.turn_held(server.db))
-        sent = [pool.submit(send, server.api(), file, **options) for file in files]
+        sent = [pool.submit(let_in, server.api(), file) for file in files]
         under_way(server.api(), len(files))
+        all_in.set()
         yield sent, give_up
 
 
