@@ -10,11 +10,11 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from common import done, figure, ledger, median, open_wallet, scratch
 
 from wallet_cli.domain.commands import Post
-from wallet_cli.domain.model import Transaction
 from wallet_cli.operations.context import Ledger
 from wallet_cli.storage import sql
 from wallet_cli.storage.sqlite import connect, set_up
@@ -28,7 +28,7 @@ BATCH_LIMIT = 0.4
 
 
 def posts(count: int, *, keys: bool) -> list[Post]:
-    return [Post(1, n % 3 != 2, 100 + n % 50, None, f"key-{n:08}" if keys else None) for n in range(count)]
+    return [Post(1, n % 3 != 2, 100 + n % 50, key=f"key-{n:08}" if keys else None) for n in range(count)]
 
 
 def through_executor(opened: Ledger, commands: list[Post], size: int) -> float:
@@ -40,7 +40,7 @@ def through_executor(opened: Ledger, commands: list[Post], size: int) -> float:
     return time.perf_counter() - begun
 
 
-def bare(path: Path, rows: list[Transaction], size: int) -> float:
+def bare(path: Path, rows: list[tuple[Any, ...]], size: int) -> float:
     """Insert the same rows, ready-made, in transactions of the same size."""
     connection = connect(path, 0.0)
     set_up(connection)
@@ -72,7 +72,7 @@ def measure(folder: Path, empty: Path, name: str, count: int, size: int, limit: 
 
     with ledger(fresh("rows")) as opened:
         through_executor(opened, commands, BATCH)
-        rows = list(opened.store.oldest_first(1))
+        rows = [sql.transaction_values(row) for row in opened.store.oldest_first(1)]
     ratios, rates, peers = [], [], []
     for round_ in range(ROUNDS + 1):
         sides: list[Callable[[], float]] = [

@@ -291,7 +291,7 @@ def sizes(cluster: Cluster) -> None:
     with ledger(url) as opened:
         for first in range(0, SIZED_ROWS, 10_000):
             numbers = range(first, min(first + 10_000, SIZED_ROWS))
-            posts = [Post(number % WALLETS + 1, True, 2000, None, f"order-{number:07}") for number in numbers]
+            posts = [Post(number % WALLETS + 1, True, 2000, key=f"order-{number:07}") for number in numbers]
             opened.executor.run(posts, "filling")
     [(log,)] = cluster.execute(f"SELECT pg_current_wal_lsn() - '{before}'")
     cluster.execute("VACUUM ANALYZE transactions", database)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
     from datetime import tzinfo
-    from typing import Any, BinaryIO, Required, TypedDict, Unpack
+    from typing import BinaryIO, Required, TypedDict, Unpack
 
     from wallet_cli.domain.ids import HoldId, TransactionId, TypedWallet, UserName, WalletName
+    from wallet_cli.domain.remarks import Remarks
     from wallet_cli.import_export.imports import Job
     from wallet_cli.operations.answers import Answer
     from wallet_cli.operations.pages import Paged
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
         note: str | None
         key: str | None
 
-    class Described(Noted, total=False):
-        """Optional fields of a transaction."""
+    class Described(TypedDict, total=False):
+        """What may go with a transaction, and a `key`, which makes it safe to send again."""
 
-        meta: Mapping[str, Any] | None
+        remarks: Remarks
+        key: str | None
 
     class Entry(Described, total=False):
         """A credit or debit, and its time, if earlier than now.

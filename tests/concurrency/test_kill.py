@@ -80,7 +80,7 @@ def write(folder: Path, writer: int, pipe: int) -> None:
     with open_ledger(settings.load({}), lambda _: None) as ledger:  # as a service, which keeps it open
         while True:
             amount, key = request(writer, number)
-            made = ledger.carry_out(Post(1, True, int(amount) * 100, None, key), "writing").made
+            made = ledger.carry_out(Post(1, True, int(amount) * 100, key=key), "writing").made
             assert isinstance(made, Transaction)
             acknowledged(format_transaction_id(1, made.seq))
             number += 1

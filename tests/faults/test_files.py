@@ -40,7 +40,7 @@ from wallet_cli.storage.last_commit import LAST_COMMIT_BYTES, LastCommit
 pytestmark = pytest.mark.on_file("what becomes of files")
 
 ROW = "files moved, removed, replaced, linked, on two paths, read-only, without locks, SIGSTOP, ulimit"
-CREDIT = Post(1, True, 100, None, None)
+CREDIT = Post(1, True, 100)
 WRITE, READ = "tx add 1 1 --credit", "balance 1 -q"
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="only root may mount")
@@ -615,7 +615,7 @@ def test_an_abandoned_turn_leaves_no_note(filled: Path) -> None:
     assert cli.run(f"{WRITE} --key first").code == 0
     assert cli.run(["tx", "add", "1", "5", "--credit", "--key", "k"]).code == 0
     with engines.opened(filled) as ledger, ledger.executor.turn("import") as turn:
-        turn.carry_out([Post(1, True, 500, None, "k")])
+        turn.carry_out([Post(1, True, 500, key="k")])
         turn.carry_out([OpenWallet(1, "other", Currency("INR", 2), None)])
         turn.abandon()
     assert cli.run(f"import {lines} --create --dry-run").code == 0

@@ -46,6 +46,7 @@ from wallet_cli.domain.commands import SAME, PlaceHold, Post, Reverse, SetLimits
 from wallet_cli.domain.ids import OwnedWallet, WalletRef, parse_user, parse_wallet
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import format_time
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.domain.rules import registry, state
 from wallet_cli.errors import WalletError
 from wallet_cli.import_export import exports, imports
@@ -250,17 +251,17 @@ class ServicesMachine(Machine):
 
     @rule(data=st.data(), is_credit=st.booleans(), amount=amounts, note=notes, key=keys)
     def post_to_any(self, data: st.DataObject, is_credit: bool, amount: int, note: str | None, key: str | None) -> None:
-        self.ask(Post(self.some_account(data).id, is_credit, amount, note, key))
+        self.ask(Post(self.some_account(data).id, is_credit, amount, Remarks(note), key))
 
     @rule(data=st.data(), amount=amounts, key=keys)
     def transfer_between_any(self, data: st.DataObject, amount: int, key: str | None) -> None:
-        self.ask(Transfer(self.some_account(data).id, self.some_account(data).id, amount, None, key))
+        self.ask(Transfer(self.some_account(data).id, self.some_account(data).id, amount, key=key))
 
     @rule(data=st.data(), part=parts, key=keys, force=st.booleans())
     def reverse_any(self, data: st.DataObject, part: int | None, key: str | None, force: bool) -> None:
         account = self.some_account(data)
         if account.entries:
-            self.ask(Reverse(account.id, data.draw(st.integers(1, len(account.entries))), part, None, key, force))
+            self.ask(Reverse(account.id, data.draw(st.integers(1, len(account.entries))), part, key=key, force=force))
 
     @rule(data=st.data(), limit=st.sampled_from([SAME, None, 0, 30]), status=st.sampled_from(["active", "closed"]))
     def change_any(self, data: st.DataObject, limit: Any, status: str) -> None:
@@ -414,7 +415,7 @@ class ServicesMachine(Machine):
         """A file goes through the rules line by line; one that is tried, or of which a line is refused, may not."""
         account = self.some_account(data)
         asked = [
-            Post(account.id, is_credit, amount, note or None, key or f"line {number}", None, meta)
+            Post(account.id, is_credit, amount, Remarks(note or None, meta), key or f"line {number}", None)
             for number, (is_credit, amount, note, key, meta) in enumerate(lines)
         ]
         before = self.model.kept()
@@ -427,9 +428,9 @@ class ServicesMachine(Machine):
                 "wallet": account.name,
                 "amount": format_minor(command.amount, account.currency),
                 "kind": "credit" if command.is_credit else "debit",
-                "note": command.note,
+                "note": command.remarks.note,
                 "key": command.key,
-                "meta": command.meta,
+                "meta": command.remarks.meta,
             }
             for command in asked
         ]

@@ -43,6 +43,7 @@ from wallet_cli.domain.ids import WalletId
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import parse_phone
 from wallet_cli.domain.purpose import Purpose
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.errors import Damaged, InternalError, StorageError, WalletError
 from wallet_cli.operations import chain_check, verification
 from wallet_cli.operations.context import open_ledger
@@ -134,7 +135,7 @@ def busy(chance: random.Random, round_: int) -> Iterator[Command]:
             yield Register(parse_phone(f"98765{number:05}", "IN"), f"user {number}", key=f"user-{number}")
             yield OpenWallet(number, "main", rupees, None, key=f"opening-{number}")
             yield OpenWallet(number, "savings", rupees, None)
-            yield Post(2 * number - 1, True, 100_000, f"opening balance of {number}", f"first-{number}")
+            yield Post(2 * number - 1, True, 100_000, Remarks(f"opening balance of {number}"), f"first-{number}")
         yield AddApiKey("till", bytes(range(32)), False)
         return
     yield Register(parse_phone(f"98766{round_:05}", "IN"), f"late {round_}")
@@ -145,9 +146,9 @@ def busy(chance: random.Random, round_: int) -> Iterator[Command]:
         amount, key = chance.randint(1, 5000), f"a-key-as-clients-make-them-{round_}-{n}" if n % 4 else None
         yield chance.choice(
             [
-                Post(wallet, True, amount, "a payment with a note of some length" * (n % 3), key),
-                Post(wallet, False, amount, None, key, meta='{"order":"1041"}'),
-                Post(wallet, True, amount, None, key, user_key=True),
+                Post(wallet, True, amount, Remarks("a payment with a note of some length" * (n % 3)), key),
+                Post(wallet, False, amount, Remarks(meta='{"order":"1041"}'), key),
+                Post(wallet, True, amount, key=key, user_key=True),
                 Transfer(wallet, other, amount, key=key),
                 Transfer(wallet, other, amount, key=key),
                 Reverse(wallet, chance.randint(1, 4), amount // 2 + 1, key=key),

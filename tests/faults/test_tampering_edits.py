@@ -54,6 +54,7 @@ from wallet_cli.domain.model import Event
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import parse_phone
 from wallet_cli.domain.purpose import Purpose
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.errors import InternalError, StorageError, WalletError
 from wallet_cli.operations import chain_check, seals, verification
 from wallet_cli.operations.context import Ledger, open_ledger
@@ -101,7 +102,7 @@ def story(chance: random.Random, round_: int) -> Iterator[Command]:
             yield Register(parse_phone(f"98765{number:05}", "IN"), f"user {number}", key=f"user-{number}")
             yield OpenWallet(number, "main", rupees, 0, key=f"opening-{number}")
             yield OpenWallet(number, "savings", Currency("PTS", 0) if number == 3 else rupees, None)
-            yield Post(2 * number - 1, True, 100_000, f"opening balance of {number}", f"first-{number}")
+            yield Post(2 * number - 1, True, 100_000, Remarks(f"opening balance of {number}"), f"first-{number}")
         yield AddApiKey("till", bytes(range(32)), False)
         yield AddApiKey("reader", bytes([200] * 32), True)
         return
@@ -115,9 +116,9 @@ def story(chance: random.Random, round_: int) -> Iterator[Command]:
         amount, key = chance.randint(1, 5000), f"key-{round_}-{n}" if n % 4 else None
         yield chance.choice(
             [
-                Post(wallet, True, amount, "a payment" * (n % 2), key),
-                Post(wallet, False, amount, None, key, meta='{"order":"1041"}'),
-                Post(wallet, True, amount, None, key, user_key=True),
+                Post(wallet, True, amount, Remarks("a payment" * (n % 2)), key),
+                Post(wallet, False, amount, Remarks(meta='{"order":"1041"}'), key),
+                Post(wallet, True, amount, key=key, user_key=True),
                 Transfer(wallet, other, amount, key=key),
                 Reverse(wallet, chance.randint(1, 4), amount // 2 + 1, key=key),
                 Reverse(wallet, chance.randint(1, 2), 7, force=True),
@@ -583,7 +584,9 @@ def add_key(raw: Raw, key: Row, at: int | None) -> None:
 
 def replace_transaction(raw: Raw, wallet: Row, seq: int, **changes: Any) -> None:
     chain = forging.transactions_of(raw, wallet["id"])
-    chain[seq - 1] = chain[seq - 1]._replace(**changes)
+    before = chain[seq - 1]
+    said = {name: changes.pop(name) for name in Remarks._fields if name in changes}
+    chain[seq - 1] = before._replace(remarks=before.remarks._replace(**said), **changes)
     forging.set_transactions(raw, forging.wallet_of(wallet), chain)
 
 
@@ -594,8 +597,8 @@ def cut(raw: Raw, wallet: Row, to: int) -> None:
 def add_credit(raw: Raw, wallet: Row, at: int) -> None:
     chain = forging.transactions_of(raw, wallet["id"])
     made = chain[at - 1]._replace(
-        is_credit=True, amount=7, note="a gift", key=None, meta=None, peer_wallet_id=None, peer_seq=None, reverses=None,
-        hold=None, forced=False, user_key=False,
+        is_credit=True, amount=7, remarks=Remarks("a gift"), key=None, peer_wallet_id=None, peer_seq=None,
+        reverses=None, hold=None, forced=False, user_key=False,
     )  # fmt: skip
     forging.set_transactions(raw, forging.wallet_of(wallet), [*chain[:at], made, *chain[at:]])
 

@@ -77,7 +77,7 @@ FAULTS = {
     "a transfer credits nothing": Fault(
         postings,
         "transfer",
-        "credit = state.append(into, True, amount, at_us, note, None, meta, source_id, debit.seq)",
+        "credit = state.append(into, True, amount, at_us, remarks, None, source_id, debit.seq)",
         "credit = debit",
     ),
     "a transfer credits one more": Fault(postings, "transfer", "into, True, amount,", "into, True, amount + 1,"),
@@ -101,7 +101,9 @@ FAULTS = {
     "a frozen wallet is transferred to": Fault(
         postings, "transfer", "for wallet in (source, target)", "for wallet in (source,)"
     ),
-    "a key is not compared with metadata": Fault(postings, "_same_post", "prior.meta == command.meta", "True"),
+    "a key is not compared with metadata": Fault(
+        postings, "_same_post", "prior.remarks == command.remarks", "prior.remarks.note == command.remarks.note"
+    ),
     "a key of a hold is free for a debit": Fault(
         postings, "post", "if prior is not None:", "if isinstance(prior, Transaction):"
     ),

@@ -33,6 +33,7 @@ from wallet_cli.domain.commands import Post
 from wallet_cli.domain.ids import WalletName, parse_wallet
 from wallet_cli.domain.money import format_minor, parse_currency
 from wallet_cli.domain.period import format_time
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.domain.rules import postings, state
 from wallet_cli.errors import WalletError
 from wallet_cli.operations import answers, transactions, users, verification, wallets
@@ -162,7 +163,7 @@ class LedgerMachine(RuleBasedStateMachine):
         step: int,
     ) -> None:
         self.model.now_us += step
-        self.post(Post(self.any_account(data).id, is_credit, amount, note, key), at)
+        self.post(Post(self.any_account(data).id, is_credit, amount, Remarks(note), key), at)
 
     @rule(phone=users_, type_=types)
     def add_where_there_may_be_nobody(self, phone: int, type_: str) -> None:
@@ -177,7 +178,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def post(self, command: Post, at: int | None = None) -> None:
         account = self.model.accounts[command.wallet_id]
-        given = {"is_credit": command.is_credit, "note": command.note, "key": command.key}
+        given = {"is_credit": command.is_credit, "remarks": command.remarks, "key": command.key}
         at_text, at_us = self.bound(at)
         answer = outcome(
             lambda: self.ledger.run(
@@ -202,13 +203,13 @@ class LedgerMachine(RuleBasedStateMachine):
         changed = {
             "amount": used._replace(amount=used.amount % BIG + 1),
             "kind": used._replace(is_credit=not used.is_credit),
-            "note": used._replace(note="another"),
+            "note": used._replace(remarks=Remarks("another")),
         }[change]
         self.post(changed)
 
     def used_keys(self) -> list[Post]:
         return [
-            Post(account.id, entry.is_credit, entry.amount, entry.note, entry.key)
+            Post(account.id, entry.is_credit, entry.amount, entry.remarks, entry.key)
             for account in self.model.accounts.values()
             for entry in account.entries
             if entry.key
@@ -327,7 +328,7 @@ FAULTS = {
     "the floor is off by one": Fault(postings, "spending_refused", "amount < minimum", "amount < minimum - 1"),
     "a key is not looked up": Fault(postings, "post", "if prior is not None:", "if False:"),
     "a key is taken for any amount": Fault(postings, "_same_post", "prior.amount == command.amount", "True"),
-    "a key is taken for any note": Fault(postings, "_same_post", "prior.note == command.note", "True"),
+    "a key is taken for any note": Fault(postings, "_same_post", "prior.remarks == command.remarks", "True"),
     "history may run backwards": Fault(postings, "post", "max(now_us, last.at_us)", "now_us"),
     "an earlier time is taken": Fault(postings, "post", "at_us < last.at_us", "False"),
     "the totals lose a debit": Fault(state, "State.append", "debit_total += amount", "debit_total += amount - 1"),

@@ -20,6 +20,7 @@ from wallet_cli.documents.wording import GROUP, MINUS
 from wallet_cli.domain.ids import TransactionId, parse_hold_id, parse_wallet
 from wallet_cli.domain.money import format_minor, parse_currency
 from wallet_cli.domain.period import format_time
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.errors import WalletError
 from wallet_cli.operations import holds, statements, transactions, users, wallets
 from wallet_cli.operations.context import Ledger, open_ledger
@@ -69,22 +70,28 @@ class Story:
         self.entries.append(Entry(what if what != "reversal" else self.reversed_as, change, self.now_us))
 
     def credit(self, text: str, amount: int, note: str | None) -> int:
-        self.ledger.run(transactions.add(self.ledger, parse_wallet("1"), text, is_credit=True, note=note), "tx add")
+        self.ledger.run(
+            transactions.add(self.ledger, parse_wallet("1"), text, is_credit=True, remarks=Remarks(note)), "tx add"
+        )
         return amount
 
     def debit(self, text: str, amount: int, note: str | None) -> int:
-        self.ledger.run(transactions.add(self.ledger, parse_wallet("1"), text, is_credit=False, note=note), "tx add")
+        self.ledger.run(
+            transactions.add(self.ledger, parse_wallet("1"), text, is_credit=False, remarks=Remarks(note)), "tx add"
+        )
         return -amount
 
     def transfer_in(self, text: str, amount: int, note: str | None) -> int:
         self.ledger.run(
-            transactions.transfer(self.ledger, parse_wallet("1/other"), parse_wallet("1"), text, note=note), "transfer"
+            transactions.transfer(self.ledger, parse_wallet("1/other"), parse_wallet("1"), text, remarks=Remarks(note)),
+            "transfer",
         )
         return amount
 
     def transfer_out(self, text: str, amount: int, note: str | None) -> int:
         self.ledger.run(
-            transactions.transfer(self.ledger, parse_wallet("1"), parse_wallet("1/other"), text, note=note), "transfer"
+            transactions.transfer(self.ledger, parse_wallet("1"), parse_wallet("1/other"), text, remarks=Remarks(note)),
+            "transfer",
         )
         return -amount
 
@@ -99,7 +106,8 @@ class Story:
     def reversal(self, text: str, amount: int, note: str | None) -> int:
         seq = amount % (len(self.entries) + 1)
         made = self.ledger.run(
-            transactions.reverse(self.ledger, TransactionId(1, seq), note=note, force=amount % 2 == 0), "tx reverse"
+            transactions.reverse(self.ledger, TransactionId(1, seq), remarks=Remarks(note), force=amount % 2 == 0),
+            "tx reverse",
         )
         self.reversed_as = "reversal_in" if made["is_credit"] else "reversal_out"
         taken = -self.entries[seq - 1].change

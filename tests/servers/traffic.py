@@ -65,7 +65,7 @@ class RealWriter(Writer):
 
     def post(self, key: str | None) -> Single:
         """As much out as in: most operations here are these, and wallets are to run dry."""
-        return Post(self.wallet(), self.random.random() < 0.5, self.amount(), None, key)
+        return Post(self.wallet(), self.random.random() < 0.5, self.amount(), key=key)
 
     def part(self) -> int | None:
         """As likely too much as not: most operations here are batches, which leaves few others to be refused."""

@@ -279,7 +279,7 @@ def a_ledger_with_moments(ledger: Ledger, zone: str) -> None:
             number += 1
             at = start + timedelta(minutes=30 * half_hours, seconds=-1 if half_hours % 3 else 0)
             at_us = (at - period.EPOCH) // period.MICROSECOND
-            commands.append(Post(1, number % 4 != 0, number, None, None, at_us))
+            commands.append(Post(1, number % 4 != 0, number, at_us=at_us))
     assert all(type(each).__name__ == "Applied" for each in ledger.executor.run(commands, "tell"))
 
 

@@ -16,6 +16,7 @@ import pytest
 from psycopg import pq
 from support import postgres
 
+from wallet_cli.domain.remarks import NOTHING
 from wallet_cli.storage import sql
 from wallet_cli.storage.pg_connection import bound, translated
 from wallet_cli.storage.postgres import PostgresStore
@@ -116,8 +117,8 @@ BEFORE = {"at_us": BEGAN_US + HOT // 2 * SECOND_US, "wallet_id": 1, "seq": HOT /
 FROM_THE_FIRST = {"first_us": BEGAN_US, "first_wallet": 0, "first_seq": 0}
 
 A_TRANSACTION = (
-    12_345, EACH + 1, 1, 100, 1400, 1200, 14, NOW_US, None, "a key", bytes(32), None, None, None, None, None, 0, 0,
-    None,
+    12_345, EACH + 1, 1, 100, 1400, 1200, 14, NOW_US, "a key", bytes(32), None, None, None, None, 0, 0, None,
+    *NOTHING,
 )  # fmt: skip
 
 HOT_STATEMENTS = {

@@ -21,6 +21,7 @@ from support.waiting import WAIT_S, wait_for
 from wallet_cli.domain import events
 from wallet_cli.domain.commands import Applied, Command, PlaceHold, Post, Transfer
 from wallet_cli.domain.model import Policy, Transaction
+from wallet_cli.domain.remarks import NOTHING
 from wallet_cli.domain.rules import State
 from wallet_cli.engine import executor
 from wallet_cli.errors import StorageError
@@ -105,17 +106,17 @@ def append(other: Connection, wallet_id: int) -> None:
     last = sql.to_transaction(first)
     state = State(Policy())
     state.last[wallet_id] = last
-    made = state.append(last, True, 1, last.at_us, None, None)
-    other.execute(translated(sql.INSERT_TRANSACTION), plain(made))
+    made = state.append(last, True, 1, last.at_us, NOTHING, None)
+    other.execute(translated(sql.INSERT_TRANSACTION), plain(sql.transaction_values(made)))
     other.execute("UPDATE witnesses SET seq = 2, hash = %s WHERE wallet_id = %s", (made.hash, wallet_id))
 
 
 BATCH: list[Command] = [
-    Post(1, False, 1000, None, "a"),
-    Transfer(1, 2, 500, None, "b"),
+    Post(1, False, 1000, key="a"),
+    Transfer(1, 2, 500, key="b"),
     PlaceHold(2, 700, 3600, None, "c"),
-    Post(2, False, 20_000, None, "refused"),
-    Post(1, True, 1, None, "a"),
+    Post(2, False, 20_000, key="refused"),
+    Post(1, True, 1, key="a"),
 ]
 
 
@@ -172,7 +173,7 @@ def test_a_number_that_another_took_first_is_not_taken_twice(url: str, isolation
     """23505: who reads before the other commits would write the same seq."""
     postgres.isolated(url, isolation)
     with opened(url) as first, first.executor.turn("first") as turn:
-        turn.carry_out([Post(1, True, 700, None, "mine")])
+        turn.carry_out([Post(1, True, 700, key="mine")])
         with ThreadPoolExecutor(1) as pool:
             second = pool.submit(carry_out, url)
             wait_for(lambda: waiting(url) == 1)
@@ -290,7 +291,7 @@ def test_makers_wait_for_each_other_alone(url: str, other: Connection, monkeypat
 def test_a_program_that_sleeps_in_its_turn_loses_it(url: str, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """And is told; others go on, and so can it. However it has written: by one statement, by several, or by COPY."""
     monkeypatch.setattr(storage, "IDLE_IN_TURN_S", 0.2)
-    batch: list[Command] = [Post(1, True, 700, None, f"late{number}") for number in range(many)]
+    batch: list[Command] = [Post(1, True, 700, key=f"late{number}") for number in range(many)]
     with opened(url) as ledger:
         with pytest.raises(StorageError, match="idle-in-transaction"), ledger.executor.turn("asleep") as turn:  # noqa: PT012
             turn.carry_out(batch)
@@ -407,7 +408,7 @@ def test_many_share_the_sessions_of_a_pool(pooled: str) -> None:
         with opened(pooled) as ledger:
             for step in range(25):
                 source, target = drawn.sample(range(1, WALLETS + 1), 2)
-                assert kinds(ledger.executor.run([Transfer(source, target, 1, None, f"{number}-{step}")], "one")) == [
+                assert kinds(ledger.executor.run([Transfer(source, target, 1, key=f"{number}-{step}")], "one")) == [
                     "Applied"
                 ]
                 account = ledger.store.account(source, ledger.now_us())

@@ -16,6 +16,7 @@ from support.engines import opened
 from wallet_cli.domain.commands import AddApiKey, Applied, Command, NoteUse, OpenWallet, PlaceHold, Post, Result
 from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.money import parse_currency
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.errors import Collision, StorageError
 from wallet_cli.operations import users
 from wallet_cli.storage import pg_connection
@@ -54,13 +55,13 @@ def test_texts_come_back_as_they_were(url: str, conforming: str) -> None:
     with opened(f"{url}{'&' if '?' in url else '?'}{option}") as ledger:
         shown = ledger.store._one("SHOW standard_conforming_strings", {}, lambda row: row[0])
         assert shown == conforming
-        posts = [Post(1, True, 1, text, f"{text} key", None, f'{{"a":"{text}"}}') for text in AWKWARD]
+        posts = [Post(1, True, 1, Remarks(text, f'{{"a":"{text}"}}'), f"{text} key", None) for text in AWKWARD]
         made = [applied(result) for result in ledger.executor.run(posts, "awkward")]
         holds = ledger.executor.run([PlaceHold(1, 1, 60, text, f"{text} hold") for text in AWKWARD], "awkward")
         kept = [ledger.store.transaction(1, each.seq) for each in made]
         held = [ledger.store.hold(1, number) for number in range(1, len(AWKWARD) + 1)]
     assert kept == made
-    assert [each.note for each in made] == list(AWKWARD)
+    assert [each.remarks.note for each in made] == list(AWKWARD)
     assert [applied_hold.made for applied_hold in holds if isinstance(applied_hold, Applied)] == held
     assert cli.run(["--db", url, "verify"]).code == 0
 
@@ -100,7 +101,7 @@ def test_any_value_is_read_as_itself(
 def test_text_that_postgresql_does_not_keep_is_refused(url: str) -> None:
     with opened(url) as ledger:
         with pytest.raises(StorageError, match="NUL"):
-            ledger.executor.run([Post(1, True, 1), Post(1, True, 1, "cut\0off")], "awkward")
+            ledger.executor.run([Post(1, True, 1), Post(1, True, 1, Remarks("cut\0off"))], "awkward")
         assert ledger.store.transaction(1, 1) is None
         assert applied(ledger.executor.run([Post(1, True, 1)], "after")[0]).seq == 1
 
@@ -124,8 +125,8 @@ def test_what_changed_twice_in_a_batch_is_written_as_it_is_in_the_end(url: str) 
 def test_a_batch_sees_what_an_earlier_one_of_its_turn_has_written(url: str, many: int) -> None:
     with opened(url) as ledger:
         with ledger.executor.turn("two") as turn:
-            first = turn.carry_out([Post(1, True, 1, None, f"k{number}") for number in range(many)])
-            again = turn.carry_out([Post(1, True, 1, None, f"k{number}") for number in range(many)])
+            first = turn.carry_out([Post(1, True, 1, key=f"k{number}") for number in range(many)])
+            again = turn.carry_out([Post(1, True, 1, key=f"k{number}") for number in range(many)])
             rest = turn.carry_out([Post(1, False, many)])
         assert [type(result).__name__ for result in again] == ["Replayed"] * many
         assert (applied(first[-1]).seq, applied(rest[0]).seq) == (many, many + 1)

@@ -306,7 +306,7 @@ def test_rows_of_an_older_version_say_nothing_more(raw: Any) -> None:
     (wallet,) = [each for each in map(sql.to_wallet, raw.execute(sql.ALL_WALLETS)) if each.id == 3]
     assert wallet[7:] == (None, None, 0, 0, None, None)
     (transaction,) = map(sql.to_transaction, raw.execute(sql.OLDEST_FIRST, {"wallet_id": 3}))
-    assert transaction[11:] == (None, None, None, None, None, False, False, None)
+    assert (transaction.remarks.meta, *transaction[10:-1]) == (None, None, None, None, None, False, False, None)
 
 
 def test_what_has_history_cannot_be_deleted(raw: Any) -> None:

@@ -319,8 +319,8 @@ def rewrite(address: Address) -> None:
             for each in map(sql.to_transaction, raw.execute(sql.OLDEST_FIRST, {"wallet_id": wallet.id})):
                 credit, debit = (each.amount, 0) if each.is_credit else (0, each.amount)
                 totals = (last.credit_total + credit, last.debit_total + debit, last.credit_count + each.is_credit)
-                facts = (each.seq, each.is_credit, each.amount, *totals, each.at_us, each.note, each.key)
-                hash_ = hash_chain.link(last.hash, hash_chain.content(*facts, hash_chain.extras(*each[11:])))
+                facts = (each.seq, each.is_credit, each.amount, *totals, each.at_us, each.remarks, each.key)
+                hash_ = hash_chain.link(last.hash, hash_chain.content(*facts, hash_chain.extras(*each[10:-1])))
                 raw.execute(
                     "UPDATE transactions SET credit_total = ?, debit_total = ?, credit_count = ?, hash = ?"
                     " WHERE wallet_id = ? AND seq = ?",

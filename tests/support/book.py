@@ -83,6 +83,7 @@ from wallet_cli.domain.model import (
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, Currency, parse_currency
 from wallet_cli.domain.period import DAY_US
 from wallet_cli.domain.phone import Phone
+from wallet_cli.domain.remarks import NOTHING, Remarks
 from wallet_cli.domain.rules import State, execute
 from wallet_cli.domain.rules.clocks import is_reset
 from wallet_cli.domain.rules.holds import status_at
@@ -322,26 +323,20 @@ def set_up(book: Book, words: Sequence[str]) -> None:
     state.add_wallet(wallet, hash_chain.unopened(wallet))
     for amount, is_credit, key in ((credits_, True, options.get("used")), (debits, False, None)):
         if amount:
-            state.append(state.last[id_], is_credit, amount, 10, None, key)
+            state.append(state.last[id_], is_credit, amount, 10, NOTHING, key)
     book.open(wallet, *cast("list[Transaction]", state.changes))
 
 
 def _post(kind: str, rest: Sequence[str]) -> Post:
     wallet, amount, key, note, at, *meta = rest
     return Post(
-        int(wallet),
-        kind == "credit",
-        number(amount),
-        given(note),
-        given(key),
-        given_number(at),
-        meta[0] if meta else None,
+        int(wallet), kind == "credit", number(amount), Remarks(given(note), *meta), given(key), given_number(at)
     )
 
 
 def _transfer(_kind: str, rest: Sequence[str]) -> Transfer:
     source, target, amount, key, note, *meta = rest
-    return Transfer(int(source), int(target), number(amount), given(note), given(key), meta[0] if meta else None)
+    return Transfer(int(source), int(target), number(amount), Remarks(given(note), *meta), given(key))
 
 
 def _hold(_kind: str, rest: Sequence[str]) -> PlaceHold:
@@ -351,7 +346,7 @@ def _hold(_kind: str, rest: Sequence[str]) -> PlaceHold:
 
 def _capture(_kind: str, rest: Sequence[str]) -> CaptureHold:
     hold, amount, keep, key, note = rest
-    return CaptureHold(*parse_hold_id(hold), given_number(amount), keep == "keep", given(note), given(key))
+    return CaptureHold(*parse_hold_id(hold), given_number(amount), keep == "keep", Remarks(given(note)), given(key))
 
 
 def _void(_kind: str, rest: Sequence[str]) -> VoidHold:
@@ -361,7 +356,7 @@ def _void(_kind: str, rest: Sequence[str]) -> VoidHold:
 def _reverse(_kind: str, rest: Sequence[str]) -> Reverse:
     id_, amount, force, key, note, *meta = rest
     place = parse_transaction_id(id_)
-    return Reverse(*place, given_number(amount), given(note), given(key), force == "force", meta[0] if meta else None)
+    return Reverse(*place, given_number(amount), Remarks(given(note), *meta), given(key), force == "force")
 
 
 def _status(_kind: str, rest: Sequence[str]) -> SetStatus:
@@ -378,7 +373,7 @@ def _restore(_kind: str, rest: Sequence[str]) -> RestoreTransaction:
     peer = parse_transaction_id(link["peer"]) if "peer" in link else (None, None)
     reverses, hold = given_number(link.get("reverses", "-")), given_number(link.get("hold", "-"))
     return RestoreTransaction(
-        *parse_transaction_id(id_), kind == "credit", number(amount), number(at), None, given(key), None, *peer,
+        *parse_transaction_id(id_), kind == "credit", number(amount), number(at), NOTHING, given(key), *peer,
         reverses, hold, False,
     )  # fmt: skip
 

@@ -198,14 +198,14 @@ class Writer:
         return None if self.random.random() < 0.6 else self.random.randint(1, MAX_AMOUNT // 2)
 
     def post(self, key: str | None) -> Single:
-        return Post(self.wallet(), self.random.random() < 0.75, self.amount(), None, key)
+        return Post(self.wallet(), self.random.random() < 0.75, self.amount(), key=key)
 
     def transfer(self, key: str | None) -> Single:
         pair = [self.wallet(), self.random.randint(2, self.plan.wallets)]
         while pair[0] == pair[1]:
             pair[1] = self.random.randint(2, self.plan.wallets)
         self.random.shuffle(pair)
-        return Transfer(pair[0], pair[1], self.amount(), None, key)
+        return Transfer(pair[0], pair[1], self.amount(), key=key)
 
     def hold(self, key: str | None) -> Single:
         life_s = self.random.randint(*self.random.choices(LIVES_S, [30, 60, 10])[0])
@@ -220,7 +220,7 @@ class Writer:
     def capture(self, key: str | None) -> Single:
         part = self.part()
         keep = part is not None and self.random.random() < 0.5
-        return CaptureHold(*self.some_hold(), part, keep, None, key)
+        return CaptureHold(*self.some_hold(), part, keep, key=key)
 
     def void(self, key: str | None) -> Single:
         return VoidHold(*self.some_hold())
@@ -229,7 +229,7 @@ class Writer:
         place = (HOT, max(1, self.newest[HOT] - self.random.randint(-2, 30)))
         if self.own and self.random.random() < 0.5:
             place = self.random.choice(self.own[-50:])
-        return Reverse(*place, self.part(), None, key, self.random.random() < 0.02)
+        return Reverse(*place, self.part(), key=key, force=self.random.random() < 0.02)
 
     # What is answered.
 

@@ -162,6 +162,6 @@ def set_transactions(raw: Raw, wallet: Wallet, chain: Iterable[Transaction]) -> 
             credit_count=last.credit_count + each.is_credit,
         )
         last = new._replace(hash=hash_chain.link(last.hash, hash_chain.content_of(new)))
-        row = last._asdict()
+        row = dict(zip(sql.TRANSACTION_COLUMNS, sql.transaction_values(last), strict=True))
         insert(raw, "transactions", row | {name: int(row[name]) for name in ("is_credit", "forced", "user_key")})
     change(raw, "witnesses", {"wallet_id": wallet.id}, seq=last.seq, hash=last.hash if last.seq else None)

@@ -6,7 +6,6 @@ and in texts; several in one batch as a server does; or as a group that is carri
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from typing import Any, ClassVar
 
@@ -46,6 +45,7 @@ from wallet_cli.domain.ids import HoldId, OwnedWallet, TransactionId, WalletRef,
 from wallet_cli.domain.model import Hold, Transaction
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import DAY_US, format_time
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.errors import WalletError
 from wallet_cli.operations import holds, ledgers, transactions, users, verification, wallets
 from wallet_cli.operations.context import Ledger, open_ledger
@@ -77,6 +77,7 @@ parts = st.none() | st.integers(1, 40)
 notes = st.sampled_from([None, None, "", "tea", "TEA 100%", "a_b"])
 keys = st.none() | st.none() | st.sampled_from("abcdef")
 metas = st.sampled_from([None, None, '{"a":"1"}', '{"a":"2"}'])
+remarks = st.builds(Remarks, notes, metas)
 seconds = st.sampled_from([1, 1, 2, 60])
 numbers = st.integers(1, 6)
 limits = st.sampled_from([SAME, SAME, None, 0, 5, 20, 60])
@@ -86,19 +87,18 @@ posts = st.builds(
     wallet_ids,
     st.sampled_from([True, True, False]),
     amounts,
-    notes,
+    remarks,
     keys,
     st.none(),
-    metas,
     st.booleans(),
     st.just(False),
 )
-transfers = st.builds(Transfer, wallet_ids, wallet_ids, amounts, notes, keys, metas, st.booleans())
+transfers = st.builds(Transfer, wallet_ids, wallet_ids, amounts, remarks, keys, st.booleans())
 reverses = st.builds(
-    Reverse, wallet_ids, st.integers(1, 12), parts, notes, keys, st.sampled_from([False, False, True]), metas
+    Reverse, wallet_ids, st.integers(1, 12), parts, remarks, keys, st.sampled_from([False, False, True])
 )
 places = st.builds(PlaceHold, wallet_ids, amounts, seconds.map(lambda s: s * SECOND_US), notes, keys)
-captures = st.builds(CaptureHold, wallet_ids, numbers, parts, st.booleans(), notes, keys)
+captures = st.builds(CaptureHold, wallet_ids, numbers, parts, st.booleans(), notes.map(Remarks), keys)
 voids = st.builds(VoidHold, wallet_ids, numbers)
 statuses = st.builds(SetStatus, wallet_ids, st.sampled_from(["active", "active", "active", "frozen", "closed"]))
 limitings = st.builds(SetLimits, wallet_ids, st.sampled_from([SAME, SAME, None, 0, 5, -30]), limits, limits)
@@ -106,9 +106,9 @@ commands = st.one_of(posts, posts, posts, transfers, reverses, places, captures,
 
 
 BEFORE: tuple[Single, ...] = (
-    Post(1, True, 60, "tea", "a", None, '{"a":"1"}'),
-    Post(2, True, 25, "TEA 100%"),
-    Post(3, True, 40, "a_b"),
+    Post(1, True, 60, Remarks("tea", '{"a":"1"}'), "a", None),
+    Post(2, True, 25, Remarks("TEA 100%")),
+    Post(3, True, 40, Remarks("a_b")),
     PlaceHold(1, 20, 60 * SECOND_US, key="b"),
     PlaceHold(1, 5, SECOND_US),
     CaptureHold(1, 1, 5, keep=True),
@@ -194,29 +194,26 @@ class Machine(RuleBasedStateMachine):
             return minor if minor is None else format_minor(minor, account.currency)
 
         def more(*names: str) -> dict[str, Any]:
-            found = {name: getattr(command, name) for name in names}
-            if "meta" in found:
-                found["meta"] = None if found["meta"] is None else json.loads(found["meta"])
-            return found
+            return {name: getattr(command, name) for name in names}
 
         match command:
             case Post():
                 at = None if command.at_us is None else self.time(command.at_us)
                 wallet, amount = self.ref(command.wallet_id), format_minor(command.amount, account.currency)
                 return ledger.run(
-                    transactions.add(ledger, wallet, amount, at=at, **more("is_credit", "note", "key", "meta")),
+                    transactions.add(ledger, wallet, amount, at=at, **more("is_credit", "remarks", "key")),
                     "tx add",
                 )
             case Transfer():
                 source, target = self.ref(command.source_id), self.ref(command.target_id)
                 amount = format_minor(command.amount, account.currency)
                 return ledger.run(
-                    transactions.transfer(ledger, source, target, amount, **more("note", "key", "meta")), "transfer"
+                    transactions.transfer(ledger, source, target, amount, **more("remarks", "key")), "transfer"
                 )
             case Reverse():
                 id_ = TransactionId(command.wallet_id, command.seq)
                 return ledger.run(
-                    transactions.reverse(ledger, id_, text(command.amount), **more("note", "key", "force", "meta")),
+                    transactions.reverse(ledger, id_, text(command.amount), **more("remarks", "key", "force")),
                     "tx reverse",
                 )
             case PlaceHold():
@@ -226,7 +223,8 @@ class Machine(RuleBasedStateMachine):
             case CaptureHold():
                 hold = HoldId(command.wallet_id, command.number)
                 return ledger.run(
-                    holds.capture(ledger, hold, text(command.amount), **more("keep", "note", "key")), "hold capture"
+                    holds.capture(ledger, hold, text(command.amount), note=command.remarks.note, **more("keep", "key")),
+                    "hold capture",
                 )
             case VoidHold():
                 return ledger.run(holds.void(ledger, HoldId(*command)), "hold void")
@@ -414,20 +412,25 @@ class BusinessMachine(Machine):
         """For the same request, or for one that differs in one thing."""
         wallet_id, used = data.draw(st.sampled_from(self.keyed()))
         amount = used.amount + (change == "amount")
-        note = "another" if change == "note" else used.note
-        debit, place = Post(wallet_id, False, amount, note, used.key), PlaceHold(wallet_id, amount, 1, note, used.key)
         if isinstance(used, Kept):
+            note = "another" if change == "note" else used.note
+            debit, place = (
+                Post(wallet_id, False, amount, Remarks(note), used.key),
+                PlaceHold(wallet_id, amount, 1, note, used.key),
+            )
             same = place._replace(lasts_us=used.expires_us - used.created_us)
             self.ask(debit if change == "kind" else same)
             return
-        meta = '{"b":true}' if change == "meta" else used.meta
-        command: Single = debit._replace(is_credit=used.is_credit, meta=meta, user_key=used.user_key)
+        changes = {"note": {"note": "another"}, "meta": {"meta": '{"b":true}'}}
+        remarks = used.remarks._replace(**changes.get(change or "", {}))
+        command: Single = Post(wallet_id, used.is_credit, amount, remarks, used.key, user_key=used.user_key)
+        place = PlaceHold(wallet_id, amount, 1, remarks.note, used.key)
         if used.reverses is not None:
-            command = Reverse(wallet_id, used.reverses, amount, note, used.key, used.forced, meta)
+            command = Reverse(wallet_id, used.reverses, amount, remarks, used.key, used.forced)
         elif used.peer is not None:
-            command = Transfer(wallet_id, used.peer[0], amount, note, used.key, meta, used.user_key)
+            command = Transfer(wallet_id, used.peer[0], amount, remarks, used.key, used.user_key)
         elif used.hold is not None:
-            command = CaptureHold(wallet_id, used.hold, amount, False, note, used.key)
+            command = CaptureHold(wallet_id, used.hold, amount, False, remarks._replace(meta=None), used.key)
         self.ask(place._replace(lasts_us=SECOND_US) if change == "kind" else command)
 
     def keyed(self) -> list[tuple[int, Entry | Kept]]:
@@ -521,7 +524,7 @@ class BusinessMachine(Machine):
             if tests[kind](e)
             and (least is None or e.amount >= least)
             and (most is None or e.amount <= most)
-            and (text is None or (e.note is not None and text.lower() in e.note.lower()))
+            and (text is None or (e.remarks.note is not None and text.lower() in e.remarks.note.lower()))
             and key in (None, e.key)
         ]
         assert list(transactions.streamed(self.ledger, ref, wanted=wanted)) == expected

@@ -24,6 +24,7 @@ from wallet_cli.domain.commands import (
 )
 from wallet_cli.domain.money import Currency, format_minor, parse_currency
 from wallet_cli.domain.period import format_end, format_time
+from wallet_cli.domain.remarks import NOTHING, Remarks
 
 Place = tuple[int, int]
 """A wallet, and the number of a transaction or a hold of it."""
@@ -77,9 +78,8 @@ class Entry(NamedTuple):
     is_credit: bool
     amount: int
     at_us: int
-    note: str | None = None
+    remarks: Remarks = NOTHING
     key: str | None = None
-    meta: str | None = None
     peer: Place | None = None
     reverses: int | None = None
     hold: int | None = None
@@ -275,11 +275,11 @@ class Account:
             "balance": self.text(self.balance(seq)),
             "currency": self.currency.name,
             "at": format_time(entry.at_us),
-            "note": entry.note,
+            "note": entry.remarks.note,
             "key": entry.key,
         }
-        if entry.meta is not None:
-            answer["meta"] = json.loads(entry.meta)
+        if entry.remarks.meta is not None:
+            answer["meta"] = json.loads(entry.remarks.meta)
         if entry.peer is not None:
             answer["transfer"] = "{}-{}".format(*entry.peer)
         if entry.reverses is not None:
@@ -437,12 +437,12 @@ class Naive:
         wrong = account.credit_refused(c.amount) if c.is_credit else account.debit_refused(c.amount, at_us, held)
         if wrong is not None:
             return Decision(wrong)
-        entry = Entry(c.is_credit, c.amount, at_us, c.note, c.key, c.meta, user_key=c.user_key)
+        entry = Entry(c.is_credit, c.amount, at_us, c.remarks, c.key, user_key=c.user_key)
         return Decision("applied", "transaction", *account.add(entry, self.now_us))
 
     @staticmethod
     def _plain(entry: Entry, c: Post) -> bool:
-        return entry == Entry(c.is_credit, c.amount, entry.at_us, c.note, c.key, c.meta, user_key=c.user_key) and (
+        return entry == Entry(c.is_credit, c.amount, entry.at_us, c.remarks, c.key, user_key=c.user_key) and (
             c.at_us is None or c.at_us == entry.at_us
         )
 
@@ -455,7 +455,7 @@ class Naive:
 
         def same(entry: Entry) -> bool:
             to = entry.peer is not None and entry.peer[0] == target.id and entry.reverses is None
-            return to and (entry.amount, entry.note, entry.meta) == (c.amount, c.note, c.meta)
+            return to and (entry.amount, entry.remarks) == (c.amount, c.remarks)
 
         used = self._used(source, c.key, same, user_key=c.user_key)
         if used is not None:
@@ -469,8 +469,8 @@ class Naive:
         if wrong is not None:
             return Decision(wrong)
         there = target.id, len(target.entries) + 1
-        here = source.add(Entry(False, c.amount, at_us, c.note, c.key, c.meta, there, user_key=c.user_key), self.now_us)
-        target.add(Entry(True, c.amount, at_us, c.note, None, c.meta, here), self.now_us)
+        here = source.add(Entry(False, c.amount, at_us, c.remarks, c.key, there, user_key=c.user_key), self.now_us)
+        target.add(Entry(True, c.amount, at_us, c.remarks, None, here), self.now_us)
         return Decision("applied", "transaction", *here)
 
     def reverse(self, c: Reverse) -> Decision:
@@ -483,7 +483,7 @@ class Naive:
             sides.append((self.accounts[original.peer[0]], original.peer[1], original.is_credit))
 
         def same(e: Entry) -> bool:
-            return (e.reverses, e.note, e.meta, e.forced) == (c.seq, c.note, c.meta, c.force) and (
+            return (e.reverses, e.remarks, e.forced) == (c.seq, c.remarks, c.force) and (
                 c.amount is None or c.amount == e.amount
             )
 
@@ -508,7 +508,7 @@ class Naive:
         peers = [None] if len(sides) == 1 else [places[1], places[0]]
         keys = [c.key, None]
         for (side, seq, is_credit), peer, key in zip(sides, peers, keys, strict=False):
-            side.add(Entry(is_credit, amount, at_us, c.note, key, c.meta, peer, seq, None, c.force), self.now_us)
+            side.add(Entry(is_credit, amount, at_us, c.remarks, key, peer, seq, None, c.force), self.now_us)
         return Decision("applied", "transaction", *places[0])
 
     def place(self, c: PlaceHold) -> Decision:
@@ -539,7 +539,7 @@ class Naive:
             return Decision("hold_not_found")
 
         def same(e: Entry) -> bool:
-            return (e.hold, e.note) == (c.number, c.note) and (c.amount is None or c.amount == e.amount)
+            return (e.hold, e.remarks) == (c.number, c.remarks) and (c.amount is None or c.amount == e.amount)
 
         used = self._used(account, c.key, same)
         if used is not None:
@@ -562,7 +562,7 @@ class Naive:
         if amount == left or not c.keep:
             hold = hold._replace(status="captured", ended_us=at_us)
         account.holds[c.number - 1] = hold
-        entry = Entry(False, amount, at_us, c.note, c.key, hold=c.number)
+        entry = Entry(False, amount, at_us, c.remarks, c.key, hold=c.number)
         return Decision("applied", "transaction", *account.add(entry, self.now_us))
 
     def void(self, c: VoidHold) -> Decision:

@@ -12,6 +12,7 @@ from wallet_cli.domain import hash_chain
 from wallet_cli.domain.model import Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import Period
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.operations.statements import Statement
 
 START_US = 1_795_341_600_000_000  # 2026-11-22T10:00:00Z
@@ -60,7 +61,7 @@ def _after(last: Transaction, step: Step) -> Transaction:
         debit_total=last.debit_total + debit,
         credit_count=last.credit_count + (step.amount > 0),
         at_us=last.at_us + step.after_us,
-        note=step.note,
+        remarks=Remarks(step.note),
         key=step.key,
     )
 

@@ -19,6 +19,7 @@ from wallet_cli import settings as wallet_settings
 from wallet_cli.domain.ids import HoldId, parse_transaction_id, parse_wallet
 from wallet_cli.domain.money import parse_currency
 from wallet_cli.domain.period import format_time
+from wallet_cli.domain.remarks import OTHERS, TEXTS, Remarks
 from wallet_cli.errors import WalletError
 from wallet_cli.import_export import exports, imports, rows
 from wallet_cli.operations import holds, transactions, users, wallets
@@ -83,6 +84,12 @@ class Step(NamedTuple):
     key: str | None
     meta: dict[str, Any] | None
     flag: bool
+
+
+def said(step: Step) -> Remarks:
+    """The note and the metadata; texts that were added to the list later have the note's beginning."""
+    more = {name: step.note and step.note[: TEXTS[name].most] for name in OTHERS if name in TEXTS}
+    return Remarks.of({"note": step.note, "meta": step.meta, **more})
 
 
 words = st.sampled_from(
@@ -190,15 +197,12 @@ class _Told:
             at = format_time(self.now_us - step.second) if step.flag else None
             is_credit = word == "credit"
             ledger.run(transactions.add(
-                ledger, name, self.text(step, wallet), is_credit=is_credit, note=step.note, key=step.key, at=at,
-                meta=step.meta,
+                ledger, name, self.text(step, wallet), is_credit=is_credit, remarks=said(step), key=step.key, at=at,
             ), "tx add")  # fmt: skip
         elif word == "transfer":
             _, target = self.wallet(step.second)
             ledger.run(
-                transactions.transfer(
-                    ledger, name, target, self.text(step, wallet), note=step.note, key=step.key, meta=step.meta
-                ),
+                transactions.transfer(ledger, name, target, self.text(step, wallet), remarks=said(step), key=step.key),
                 "transfer",
             )
         elif word == "hold":
@@ -221,9 +225,7 @@ class _Told:
             id_ = parse_transaction_id(f"{wallet.id}-{step.second + 1}")
             part = self.text(step, wallet) if step.flag else None
             ledger.run(
-                transactions.reverse(
-                    ledger, id_, part, note=step.note, key=step.key, force=word == "force", meta=step.meta
-                ),
+                transactions.reverse(ledger, id_, part, remarks=said(step), key=step.key, force=word == "force"),
                 "tx reverse",
             )
         elif word == "freeze":

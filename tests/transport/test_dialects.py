@@ -19,6 +19,7 @@ from support.engines import Address
 from transport.ledgers import BOUNDED, imported, opened
 
 from wallet_cli.domain.ids import parse_wallet
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.errors import Interrupted, InvalidInput, TimeConflict
 from wallet_cli.import_export import imports
 from wallet_cli.import_export.imports import checking, profiles
@@ -47,7 +48,7 @@ def read(ledger: Ledger, file: bytes, duplicates: str | None = None, *, sort: bo
 
 def held(ledger: Ledger) -> list[tuple[int, str | None]]:
     """Each amount with its sign, and note."""
-    return [(row[3] if row[2] else -row[3], row[5]) for row in ledger.store.exported(1, 99)]
+    return [(row[3] if row[2] else -row[3], row[14]) for row in ledger.store.exported(1, 99)]
 
 
 READ: dict[str, tuple[bytes, dict[str, str], list[tuple[int, str | None]]]] = {
@@ -364,7 +365,10 @@ def test_what_was_stopped_goes_on_without_being_asked(owned: Ledger, monkeypatch
 
 
 def test_what_was_typed_counts_too_and_what_has_a_key_does_not(owned: Ledger) -> None:
-    owned.run(transactions.add(owned, parse_wallet("1"), "5", is_credit=True, note="a  b", at="2024-01-01"), "tx add")
+    owned.run(
+        transactions.add(owned, parse_wallet("1"), "5", is_credit=True, remarks=Remarks("a  b"), at="2024-01-01"),
+        "tx add",
+    )
     with pytest.raises(InvalidInput, match="1 line is"):
         read(owned, b"wallet,amount,kind,at,note\n1,5.00,credit,2024-01-01,a b\n")
     assert imported(owned, b"wallet,amount,kind,at,note,key\n1,5.00,credit,2024-01-01,a b,k\n").counts == (1, 0, 0)

@@ -19,6 +19,7 @@ from transport.ledgers import EVERYTHING, START_US, exported, opened, step, tell
 
 from wallet_cli.domain.commands import Command
 from wallet_cli.domain.model import Policy
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.domain.rules import State
 from wallet_cli.import_export import imports
 from wallet_cli.import_export.imports import checking
@@ -66,7 +67,7 @@ def write_export(path: Path) -> None:
         tell(ledger, EVERYTHING)
         ledger.executor.clock = lambda: START_US + 10**13
         commands = [
-            imports.Post(drawn.choice([1, 2, 4]), True, drawn.randrange(1, 999), f"n{number}", f"x{number}")
+            imports.Post(drawn.choice([1, 2, 4]), True, drawn.randrange(1, 999), Remarks(f"n{number}"), f"x{number}")
             for number in range(LINES)
         ]
         ledger.executor.run(commands, "writing")

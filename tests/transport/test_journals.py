@@ -23,6 +23,7 @@ from transport.ledgers import BOUNDED, EVERYTHING, HOSTILE, Step, exported, open
 
 from wallet_cli.domain.commands import Post
 from wallet_cli.domain.ids import parse_wallet
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.errors import InvalidInput
 from wallet_cli.import_export import exports
 from wallet_cli.operations import transactions, users, wallets
@@ -42,7 +43,7 @@ def own_balances(ledger: Ledger, account: Callable[[Any], str], transfers: str, 
     for wallet in ledger.store.wallets():
         currency, unit = wallet.currency.name, Decimal(1).scaleb(-wallet.currency.exponent)
         for row in ledger.store.exported(wallet.id, wallet.id):
-            is_credit, amount, peer_id = row[2], row[3] * unit, row[8]
+            is_credit, amount, peer_id = row[2], row[3] * unit, row[6]
             moved = amount if is_credit else -amount
             found[account(wallet), currency] += moved
             found[transfers if peer_id is not None else outside, currency] -= moved
@@ -264,7 +265,7 @@ def test_user_text_stays_on_its_line(form: str, engine: Engine) -> None:
 
 def tell_notes(ledger: Ledger, notes: Any) -> None:
     for note in notes:
-        ledger.run(transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, note=note), "tx add")
+        ledger.run(transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, remarks=Remarks(note)), "tx add")
 
 
 def test_what_beancount_reads_of_a_note_and_a_key_is_what_was_written(engine: Engine) -> None:
@@ -273,7 +274,10 @@ def test_what_beancount_reads_of_a_note_and_a_key_is_what_was_written(engine: En
     note, key = 'a "quoted" \\ note; = 5 INR @ {x} 𝔘', 'key "1" \\ ; x'
     with opened() as ledger:
         tell(ledger, [])
-        ledger.run(transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, note=note, key=key), "tx add")
+        ledger.run(
+            transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, remarks=Remarks(note), key=key),
+            "tx add",
+        )
         entries, errors = beancount(exported(ledger, "beancount", "id:1"))
     assert not errors
     last = [entry for entry in entries if isinstance(entry, data.Transaction)][-1]
@@ -288,7 +292,10 @@ def test_what_hledger_reads_of_a_note_and_a_key(engine: Engine) -> None:
     note, key = 'a "quoted" \\ note; = 5 INR @ {x} 𝔘: y, (z)', "key:1 ; x, y"
     with opened() as ledger:
         tell(ledger, [])
-        ledger.run(transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, note=note, key=key), "tx add")
+        ledger.run(
+            transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, remarks=Remarks(note), key=key),
+            "tx add",
+        )
         printed = json.loads(hledger(exported(ledger, "hledger", "id:1"), "print", "-O", "json").stdout)
     assert printed[-1]["tdescription"] == 'a "quoted" \\ note = 5 INR @ {x} 𝔘: y, (z)'
     assert printed[-1]["tcode"] == "1-2"
@@ -342,7 +349,7 @@ def test_the_largest_amounts_are_exact(form: str, engine: Engine) -> None:
             )["id"]
             assert isinstance(id_, int)
             for amount in [10**15] * 30 + [1]:
-                ledger.carry_out(Post(id_, True, amount, None, None), "writing")
+                ledger.carry_out(Post(id_, True, amount), "writing")
         journal = exported(ledger, form)
         assert errors(journal) == ""
         assert balances(journal) == own(ledger)

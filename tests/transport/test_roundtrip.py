@@ -18,6 +18,7 @@ from wallet_cli import settings as wallet_settings
 from wallet_cli.domain.commands import Post
 from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.domain.model import Wallet
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.errors import RestoreConflict
 from wallet_cli.import_export import exports, imports, rows
 from wallet_cli.operations import ledgers, transactions, users, verification, wallets
@@ -108,7 +109,7 @@ def test_every_column_comes_back(engine: Engine) -> None:
         first.run(users.register(first, "+49 30 901820", key="of a user"), "register")
         first.run(wallets.create(first, parse_wallet("id:1/jar"), "INR", "-4", key="of a wallet"), "create")
         first.run(wallets.set_limits(first, parse_wallet("id:1/jar"), "-3"), "limits")
-        first.carry_out(Post(1, True, 100, None, "of a user", user_key=True), "writing")
+        first.carry_out(Post(1, True, 100, key="of a user", user_key=True), "writing")
         imported(second, exported(first))
         came, left = columns_of(second), columns_of(first)
         for name, values in left.items():
@@ -162,7 +163,7 @@ def forgets_notes_that_are_empty(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def faulty(*arguments: object) -> object:
         command = restored(*arguments)  # type: ignore[arg-type]
-        return command._replace(note=command.note or None)
+        return command._replace(remarks=command.remarks._replace(note=command.remarks.note or None))
 
     monkeypatch.setattr(imports.records, "restored_transaction", faulty)
 
@@ -249,7 +250,7 @@ def test_an_export_is_of_one_moment_while_others_write(form: str, db: Address, e
     with open_ledger(wallet_settings.load({"db": str(db)}), lambda _: None) as ledger:
         tell(ledger, [])
         for _ in range(400):
-            ledger.carry_out(Post(1, True, 100, "x" * 100, None), "writing")
+            ledger.carry_out(Post(1, True, 100, Remarks("x" * 100), None), "writing")
         before = exported(ledger, form)
         parts = exports.export(ledger, form)
         first = next(parts)
@@ -265,7 +266,7 @@ def write_more(db: Address) -> None:
         clock_us = START_US * 2
         ledger.executor.clock = lambda: clock_us
         for number in range(20):
-            ledger.carry_out(Post(number % 4 + 1, True, 1, None, None), "writing")
+            ledger.carry_out(Post(number % 4 + 1, True, 1), "writing")
         ledger.run(transactions.transfer(ledger, parse_wallet("id:1"), parse_wallet("id:1/a.b"), "5"), "transfer")
 
 

@@ -11,6 +11,7 @@ from wallet_cli.domain import hash_chain
 from wallet_cli.domain.model import Account, Hold, Policy, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import Period
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.operations import fields
 from wallet_cli.operations.answers import hold_answer, total_answer, transaction_answer, user_answer, wallet_answer
 from wallet_cli.operations.statements import Statement, head_answer
@@ -21,7 +22,7 @@ EMPTY = hash_chain.unopened(INR_WALLET)
 
 
 def transaction(seq: int, is_credit: bool, amount: int, credit_total: int, debit_total: int, count: int) -> Transaction:
-    return Transaction(7, seq, is_credit, amount, credit_total, debit_total, count, AT_US + seq, None, None, bytes(32))
+    return Transaction(7, seq, is_credit, amount, credit_total, debit_total, count, AT_US + seq, None, bytes(32))
 
 
 def test_a_user() -> None:
@@ -87,7 +88,7 @@ def test_points_have_no_fraction() -> None:
 
 
 def test_a_transaction() -> None:
-    row = Transaction(7, 2, False, 12_050, 50_000, 12_050, 1, AT_US, "Groceries [b]", "k-2", bytes(32))
+    row = Transaction(7, 2, False, 12_050, 50_000, 12_050, 1, AT_US, "k-2", bytes(32), remarks=Remarks("Groceries [b]"))
     assert list(transaction_answer(row, INR_WALLET).items()) == [
         ("id", "7-2"),
         ("wallet_id", 7),
@@ -120,12 +121,14 @@ def test_what_a_transaction_need_not_have_stands_last_where_it_has_it() -> None:
         return items[len(usual) :]
 
     assert more() == []
-    assert more(meta='{"order":"1041","n":[1,true,null]}') == [("meta", {"order": "1041", "n": [1, True, None]})]
+    assert more(remarks=Remarks(meta='{"order":"1041","n":[1,true,null]}')) == [
+        ("meta", {"order": "1041", "n": [1, True, None]})
+    ]
     assert more(peer_wallet_id=9, peer_seq=2) == [("transfer", "9-2")]
     assert more(reverses=3) == [("reverses", "7-3")]
     assert more(hold=4) == [("hold", "7-h4")]
     assert more(forced=True) == [("forced", True)]
-    everything = more(meta='{"a":1}', peer_wallet_id=9, peer_seq=2, reverses=3, hold=4, forced=True)
+    everything = more(remarks=Remarks(meta='{"a":1}'), peer_wallet_id=9, peer_seq=2, reverses=3, hold=4, forced=True)
     assert [name for name, _ in everything] == ["meta", "transfer", "reverses", "hold", "forced"]
     again = transaction_answer(plain._replace(forced=True), INR_WALLET, replayed=True)
     assert list(again)[-2:] == ["forced", "replayed"]
@@ -197,11 +200,22 @@ def test_a_total_of_all_time_has_no_bounds() -> None:
     assert (answer["from"], answer["to"], answer["net"], answer["debit_count"]) == (None, None, "0.00", 0)
 
 
+EVERY_REMARK = Remarks(*["{}"] * len(Remarks._fields))
+
+
 def test_answers_have_the_fields_of_the_list_in_its_order() -> None:
     user = User(1, "98869 77544", "+919886977544", "IN", "9886977544", None, AT_US)
     last = transaction(3, False, 5, 50, 10, 2)
     whole = last._replace(
-        meta="{}", peer_wallet_id=9, peer_seq=2, reverses=1, hold=4, forced=True, key="k", user_key=True, actor="key k"
+        remarks=EVERY_REMARK,
+        peer_wallet_id=9,
+        peer_seq=2,
+        reverses=1,
+        hold=4,
+        forced=True,
+        key="k",
+        user_key=True,
+        actor="key k",
     )
     period = Period(AT_US, AT_US + 1)
     statement = Statement(user, INR_WALLET, period, EMPTY, last, AT_US, UTC, lambda: iter(()))

@@ -26,6 +26,7 @@ from wallet_cli.domain.model import Policy, Transaction, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import FIRST_US
 from wallet_cli.domain.phone import Phone
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.domain.rules import State, execute
 
 TABLES = {
@@ -221,8 +222,8 @@ def test_a_transaction_carries_the_running_totals_of_its_wallet() -> None:
           3 credit 1           5 k   note -  → applied 1-3 75
         """
     ).last(1)
-    assert last[:10] == (1, 3, True, 5, 105, 30, 2, 3, "note", "k")
-    assert last[11:] == (None, None, None, None, None, False, False, None)
+    assert (*last[:8], last.remarks.note, last.key) == (1, 3, True, 5, 105, 30, 2, 3, "note", "k")
+    assert (last.remarks.meta, *last[10:-1]) == (None, None, None, None, None, False, False, None)
     assert (last.balance, last.debit_count) == (75, 1)
 
 
@@ -277,15 +278,15 @@ GOLDEN = {
     "a forced reversal, with all that can be said": "3ca7038f1d9b02a122f8949d527c6a1fdead7556b26d1973a5ef50d4fa48e176",
 }
 GOLDEN_BATCH = [
-    Post(3, True, 50_000, None, None, -1),
-    Post(3, False, 12_050, "Groceries", None, None),
-    Post(3, True, 1, None, "salary-1", None),
-    Post(3, True, 1, "ché 🧾 key 1:x\n", "ключ", None),
-    Post(3, True, 1, meta='{"order":"1041"}'),
+    Post(3, True, 50_000, at_us=-1),
+    Post(3, False, 12_050, Remarks("Groceries"), None, None),
+    Post(3, True, 1, key="salary-1"),
+    Post(3, True, 1, Remarks("ché 🧾 key 1:x\n"), "ключ", None),
+    Post(3, True, 1, Remarks(meta='{"order":"1041"}')),
     Transfer(3, 4, 30, key="rent"),
     PlaceHold(3, 20, 1),
     CaptureHold(3, 1, 15),
-    Reverse(3, 6, 10, "back", "undo", True, '{"a":1}'),
+    Reverse(3, 6, 10, Remarks("back", '{"a":1}'), "undo", True),
 ]
 
 
@@ -327,38 +328,44 @@ def hash_of(previous: bytes, *facts: Any) -> bytes:
 
 @pytest.mark.parametrize("field", range(10))
 def test_every_field_of_a_transaction_is_in_its_hash(field: int) -> None:
-    facts: list[Any] = [bytes(32), 1, True, 5, 5, 0, 1, 7, "note", "key"]
-    other: list[Any] = [bytes(31) + b"x", 2, False, 6, 6, 1, 0, 8, "Note", "Key"]
+    facts: list[Any] = [bytes(32), 1, True, 5, 5, 0, 1, 7, Remarks("note"), "key"]
+    other: list[Any] = [bytes(31) + b"x", 2, False, 6, 6, 1, 0, 8, Remarks("Note"), "Key"]
     changed = [*facts[:field], other[field], *facts[field + 1 :]]
     assert hash_of(*changed) != hash_of(*facts)
 
 
-FIELDS = tuple(field for field in Transaction._fields if field not in ("wallet_id", "hash"))
+FIELDS = tuple(field for field in Transaction._fields if field not in ("wallet_id", "hash", "remarks"))
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", [*FIELDS, *Remarks._fields])
 def test_a_transaction_follows_only_what_came_before_it(field: str) -> None:
     """The wallet is in the first hash of all; every other field, one that is added later too, is in the row's own."""
-    row = Transaction(
-        3, 1, True, 5, 5, 0, 1, 7, "note", "key", bytes(32), '{"a":1}', 4, 5, 6, 7, True, True, "key till"
-    )
+    remarks = Remarks(**{name: f"any {name}" for name in Remarks._fields})
+    row = Transaction(3, 1, True, 5, 5, 0, 1, 7, "key", bytes(32), 4, 5, 6, 7, True, True, "key till", remarks)
     assert len(row) == len(Transaction._fields)
-    row = row._replace(hash=hash_of(bytes(32), *row[1:10], hash_chain.extras(*row[11:])))
+    row = row._replace(hash=hash_chain.link(bytes(32), hash_chain.content_of(row)))
     assert hash_chain.follows(bytes(32), row)
-    value = getattr(row, field)
+
+    def changed(to: Any) -> Transaction:
+        is_said = field in Remarks._fields
+        return row._replace(
+            remarks=row.remarks._replace(**{field: to}) if is_said else row.remarks, **({} if is_said else {field: to})
+        )
+
+    value = getattr(row.remarks if field in Remarks._fields else row, field)
     other = not value if isinstance(value, bool) else value + 1 if isinstance(value, int) else f"{value} "
-    assert not hash_chain.follows(bytes(32), row._replace(**{field: other}))
+    assert not hash_chain.follows(bytes(32), changed(other))
     if not isinstance(value, bool | int) or field in ("peer_wallet_id", "reverses", "hold"):
-        assert not hash_chain.follows(bytes(32), row._replace(**{field: None}))
+        assert not hash_chain.follows(bytes(32), changed(None))
 
 
 def test_a_plain_transaction_has_the_hash_that_it_always_had() -> None:
-    assert hash_chain.extras(None, None, None, None, None, False) == ""
+    assert hash_chain.extras(None, None, None, None, False) == ""
 
 
 def test_nothing_passes_for_something_else_in_what_follows_the_key() -> None:
-    def of(key: str | None, *extras: Any) -> bytes:
-        return hash_of(bytes(32), 1, True, 5, 5, 0, 1, 7, None, key, hash_chain.extras(*extras))
+    def of(key: str | None, meta: str | None, *extras: Any) -> bytes:
+        return hash_of(bytes(32), 1, True, 5, 5, 0, 1, 7, Remarks(meta=meta), key, hash_chain.extras(*extras))
 
     rows: list[tuple[Any, ...]] = [
         (None, None, None, None, None, None, False),
@@ -380,7 +387,7 @@ def test_nothing_passes_for_something_else_in_what_follows_the_key() -> None:
 
 def test_a_note_cannot_pass_for_a_key() -> None:
     def of(note: str | None, key: str | None) -> bytes:
-        return hash_of(bytes(32), 1, True, 5, 5, 0, 1, 7, note, key)
+        return hash_of(bytes(32), 1, True, 5, 5, 0, 1, 7, Remarks(note), key)
 
     pairs = [(None, None), ("", None), (None, "a"), ("a", None), ("a key 1:b", None), ("a", "b"), ("", "a key 1:b")]
     assert len({of(*pair) for pair in pairs}) == len(pairs)

@@ -349,7 +349,14 @@ def test_a_capture_is_a_debit_that_names_its_hold() -> None:
         """
     )
     made = book.last(1)
-    assert (made.is_credit, made.amount, made.hold, made.note, made.key, made.at_us) == (False, 15, 2, "fee", "k", 12)
+    assert (made.is_credit, made.amount, made.hold, made.remarks.note, made.key, made.at_us) == (
+        False,
+        15,
+        2,
+        "fee",
+        "k",
+        12,
+    )
     assert (made.peer_wallet_id, made.reverses, made.forced) == (None, None, False)
 
 

@@ -133,4 +133,4 @@ def test_metadata_is_kept_as_it_was_given() -> None:
         wallet 1 active -
          11 credit 1 10 - - - {"order":"1041"} → applied 1-1 10
     """)
-    assert book.last(1).meta == '{"order":"1041"}'
+    assert book.last(1).remarks.meta == '{"order":"1041"}'

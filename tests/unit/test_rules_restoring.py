@@ -30,6 +30,7 @@ from wallet_cli.domain.commands import (
 )
 from wallet_cli.domain.model import Hold, Policy, Transaction, User, Wallet
 from wallet_cli.domain.phone import Phone
+from wallet_cli.domain.remarks import NOTHING
 from wallet_cli.domain.rules import State, execute
 
 TABLES = {
@@ -163,16 +164,14 @@ def test_the_totals_and_the_hash_are_worked_out_as_they_once_were() -> None:
 
 
 def again(transaction: Transaction) -> RestoreTransaction:
-    wallet_id, seq, is_credit, amount, *_ = transaction
-    return RestoreTransaction(
-        wallet_id, seq, is_credit, amount, transaction.at_us, transaction.note, transaction.key, *transaction[11:]
-    )
+    facts = {name: value for name, value in transaction._asdict().items() if name in RestoreTransaction._fields}
+    return RestoreTransaction(**facts)
 
 
 @pytest.mark.parametrize(("balance", "expected"), [(None, "applied"), (100, "applied"), (99, "restore_conflict")])
 def test_a_balance_that_is_said_has_to_come_out(balance: int | None, expected: str) -> None:
     book = play("wallet 1 active -")
-    first = again(Transaction(1, 1, True, 100, 100, 0, 1, 10, None, None, bytes(32)))
+    first = again(Transaction(1, 1, True, 100, 100, 0, 1, 10, None, bytes(32)))
     (result,) = book.carry_out([first._replace(balance=balance)], 50)
     assert book.told(result).split()[0] == expected
 
@@ -240,8 +239,8 @@ RESTORED: dict[str, tuple[Any, Any]] = {
     ),
     "a wallet": (OpenWallet(1, "x", INR, None, 5, 2), OpenWallet(1, "type1", INR, None, 0, 1)),
     "a transaction": (
-        RestoreTransaction(1, 2, False, 500, 20, None, None, None, None, None, None, None, False),
-        RestoreTransaction(1, 1, True, 100, 10, None, None, None, None, None, None, None, False),
+        RestoreTransaction(1, 2, False, 500, 20, NOTHING, None, None, None, None, None, False),
+        RestoreTransaction(1, 1, True, 100, 10, NOTHING, None, None, None, None, None, False),
     ),
     "a hold": (
         RestoreHold(Hold(1, 2, 9, 0, "open", 20, 99, None, None, None)),
@@ -350,8 +349,8 @@ def test_a_whole_ledger_is_restored_in_one_batch() -> None:
     history: list[Any] = [
         Register(PHONE, None, 5, 1),
         OpenWallet(1, "main", INR, None, 6, 1),
-        RestoreTransaction(1, 1, True, 100, 10, None, None, None, None, None, None, None, False),
-        RestoreTransaction(1, 2, False, 30, 20, None, None, None, None, None, 1, None, False),
+        RestoreTransaction(1, 1, True, 100, 10, NOTHING, None, None, None, None, None, False),
+        RestoreTransaction(1, 2, False, 30, 20, NOTHING, None, None, None, 1, None, False),
         RestoreHold(Hold(1, 1, 10, 0, "open", 20, 900, None, None, "h")),
     ]
     execute(state, history, 50)

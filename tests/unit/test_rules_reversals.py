@@ -195,8 +195,8 @@ def test_a_reversal_names_what_it_takes_back_on_each_side() -> None:
     assert (other.is_credit, other.amount, other.reverses, other.key) == (True, 20, 2, None)
     assert (asked.peer_wallet_id, asked.peer_seq) == (1, 3)
     assert (other.peer_wallet_id, other.peer_seq) == (2, 3)
-    assert asked[11:12] + asked[16:] == other[11:12] + other[16:] == ('{"a":1}', True, False, None)
-    assert (asked.note, asked.at_us) == (other.note, other.at_us) == ("oops", 12)
+    assert (asked.remarks.meta, *asked[14:17]) == (other.remarks.meta, *other[14:17]) == ('{"a":1}', True, False, None)
+    assert (asked.remarks.note, asked.at_us) == (other.remarks.note, other.at_us) == ("oops", 12)
 
 
 def test_a_refusal_says_what_is_left_and_what_is_missing() -> None:

@@ -133,9 +133,7 @@ def test_each_leg_names_the_other_and_only_the_debit_bears_the_key() -> None:
     assert (debit.is_credit, debit.amount, debit.peer_wallet_id, debit.peer_seq) == (False, 30, 2, 2)
     assert (credit.is_credit, credit.amount, credit.peer_wallet_id, credit.peer_seq) == (True, 30, 1, 2)
     assert (debit.key, credit.key) == ("k", None)
-    assert (
-        (debit.note, debit.meta, debit.at_us) == (credit.note, credit.meta, credit.at_us) == ("rent", '{"a":"1"}', 11)
-    )
+    assert (*debit.remarks, debit.at_us) == (*credit.remarks, credit.at_us) == ("rent", '{"a":"1"}', 11)
 
 
 def test_what_is_refused_names_the_wallet_that_stands_against_it() -> None:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +25,7 @@ from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.output import Document, Format, Output, Style, notice, render
 from wallet_cli.cli.stdout import FilterError, UnwritableError
 from wallet_cli.cli.tree import Command, Group, command_of
+from wallet_cli.domain.remarks import OTHERS, TEXTS
 from wallet_cli.errors import InvalidInput, was_interrupted
 
 if TYPE_CHECKING:
@@ -70,10 +72,13 @@ NoteOption = Annotated[str | None, typer.Option("--note", help="Kept as it is, u
 KeyOption = Annotated[
     str | None, typer.Option("--key", help="Makes it safe to send again: applied once.", show_default=False)
 ]
-MetaOption = Annotated[
+_META = Annotated[
     list[str] | None,
     typer.Option("--meta", metavar="K=V", help="Metadata, as often as you like; 4 KiB in all.", show_default=False),
 ]
+MoreOptions = Mapping[str, Any]
+"""A command with a parameter `more` has an option for each remark but the note, and is given their values in it."""
+NO_MORE: MoreOptions = MappingProxyType({})
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Without a question, on a terminal too.")]
 
@@ -154,7 +159,7 @@ def built(command: Command, name: str) -> Any:
 def _runnable(function: Function) -> Callable[..., None]:
     """The function as Typer is to see it: with the shared options, and without what it is given here."""
     signature = inspect.signature(function, eval_str=True)
-    given = {"ledger", "style", "flags", "hand"} & set(signature.parameters)
+    given = {"ledger", "style", "flags", "hand", "more"} & set(signature.parameters)
     own_output = signature.parameters.get("output", _SHARED["output"])
 
     @functools.wraps(function)
@@ -168,6 +173,8 @@ def _runnable(function: Function) -> Callable[..., None]:
         flags: Mapping[str, str] = context.find_root().obj or {}
         offered = {"style": style, "flags": flags}
         values |= {name: value for name, value in offered.items() if name in given}
+        if "more" in given:
+            values["more"] = {name: values.pop(name) for name in OTHERS}
         command = context.command_path.partition(" ")[2]
         try:
             if "ledger" not in given:
@@ -189,11 +196,12 @@ def _runnable(function: Function) -> Callable[..., None]:
         if code:
             raise typer.Exit(code)
 
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in signature.parameters.values()
-        if parameter.name not in given | {"output"}
-    ]
+    own: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        if parameter.name == "more":
+            own += [_shared(name, _option(name), None) for name in OTHERS]
+        elif parameter.name not in given | {"output"}:
+            own.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
     shared = _SHARED | {"output": own_output.replace(kind=inspect.Parameter.KEYWORD_ONLY)}
     if signature.return_annotation is None:
         del shared["jq"]  # there is no answer
@@ -227,6 +235,15 @@ def opened(flags: Mapping[str, str], purpose: Purpose) -> Iterator[LedgerApi]:
 
 def _shared(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _option(name: str) -> Any:
+    """The option for a remark."""
+    if name not in TEXTS:
+        return _META
+    most, about = TEXTS[name]
+    option = typer.Option(f"--{name}", help=f"{about}, up to {most} characters.", show_default=False)
+    return Annotated[str | None, option]
 
 
 _SHARED = {

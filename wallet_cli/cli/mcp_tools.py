@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wallet_cli.domain.ids import parse_hold_id, parse_new_wallet, parse_transaction_id, parse_user, parse_wallet
 from wallet_cli.domain.model import ACTIVE, FROZEN
+from wallet_cli.domain.remarks import FIELDS, TEXTS, Remarks, Text
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
 from wallet_cli.operations.transactions import Wanted
@@ -82,13 +83,23 @@ class Tool(NamedTuple):
         return found
 
 
+def _text(text: Text) -> Argument:
+    return Argument(f"{text.about and text.about + ', '}up to {text.most} characters")
+
+
+def _said(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked, with its remarks as one value."""
+    rest = {name: value for name, value in asked.items() if name not in FIELDS}
+    return {**rest, "remarks": Remarks.of(asked)}
+
+
 WALLET = Argument(
     "USER or USER/TYPE, such as 9886977544 or 1/savings; or wN, the wallet with the id N", read=parse_wallet
 )
 NEW_WALLET = Argument("USER or USER/TYPE, such as 9886977544 or 1/savings", read=parse_new_wallet)
 USER = Argument("a phone number, or a user id", read=parse_user)
 AMOUNT = Argument('decimal text greater than 0, such as "19.99"')
-NOTE = Argument("up to 1000 characters")
+NOTE = _text(TEXTS["note"])
 KEY = Argument(
     "your own name for this act, 1 to 255 characters: the same call with the same key is applied once, so make it from"
     " what the act is, and call again with it when an answer is lost"
@@ -117,7 +128,7 @@ LIMITS = {
     "maximum_balance": Argument("no credit goes above it; `none` for no such limit"),
     "daily_debit": Argument("the most that debits of a day may take; `none` for no such limit"),
 }
-DESCRIBED = {"note": NOTE, "meta": META}
+REMARKS = {name: _text(TEXTS[name]) if name in TEXTS else META for name in FIELDS}
 
 
 def _matching(
@@ -242,32 +253,32 @@ TOOLS = (
     ),
     Tool(
         *("credit", "Put money into a wallet.", "Transaction"),
-        lambda ledger, **asked: ledger.add(is_credit=True, **asked),
+        lambda ledger, **asked: ledger.add(is_credit=True, **_said(asked)),
         {"wallet": WALLET, "amount": AMOUNT, "key": KEY},
-        DESCRIBED,
+        REMARKS,
     ),
     Tool(
         *("debit", "Take money out of a wallet.", "Transaction"),
-        lambda ledger, **asked: ledger.add(is_credit=False, **asked),
+        lambda ledger, **asked: ledger.add(is_credit=False, **_said(asked)),
         {"wallet": WALLET, "amount": AMOUNT, "key": KEY},
-        DESCRIBED,
+        REMARKS,
     ),
     Tool(
         *("transfer", "Move money from one wallet to another, within one currency.", "Transfer"),
-        lambda ledger, **asked: ledger.transfer(**asked),
+        lambda ledger, **asked: ledger.transfer(**_said(asked)),
         {
             "from_wallet": WALLET._replace(name="source"),
             "to_wallet": WALLET._replace(name="target"),
             "amount": AMOUNT,
             "key": KEY,
         },
-        DESCRIBED,
+        REMARKS,
     ),
     Tool(
         *("reverse", "Reverse a transaction, or a part of it, by a new one.", "Transaction"),
-        lambda ledger, **asked: ledger.reverse(**asked),
+        lambda ledger, **asked: ledger.reverse(**_said(asked)),
         {"id": TRANSACTION, "key": KEY},
-        {"amount": AMOUNT, **DESCRIBED},
+        {"amount": AMOUNT, **REMARKS},
     ),
     Tool(
         *("hold", "Keep money of a wallet from being spent, to be captured later.", "Hold"),

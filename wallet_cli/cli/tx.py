@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
 from wallet_cli.api import LedgerApi
 from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.command import (
+    NO_MORE,
     AmountArgument,
     FromOption,
     KeyOption,
-    MetaOption,
+    MoreOptions,
     NoteOption,
     OptionalWalletArgument,
     PartArgument,
@@ -22,9 +23,12 @@ from wallet_cli.cli.command import (
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.ids import TypedWallet, WalletId, parse_transaction_id
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.errors import InvalidInput
-from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.operations.transactions import KINDS, Wanted
+
+if TYPE_CHECKING:
+    from wallet_cli.api import Entry
 
 PostedWalletArgument = Annotated[
     str | None, typer.Argument(metavar="[WALLET]", help="USER, USER/TYPE or wN.", show_default="see `wallet use`")
@@ -69,7 +73,7 @@ def add(
     note: NoteOption = None,
     key: KeyOption = None,
     at: AtOption = None,
-    meta: MetaOption = None,
+    more: MoreOptions = NO_MORE,
     reset_time: ResetOption = False,
 ) -> Record:
     """
@@ -81,7 +85,7 @@ def add(
     """
     if is_credit == debit:
         raise InvalidInput("give one of --credit and --debit", hint="wallet tx add --help")
-    return _post(ledger, hand, wallet, amount, _Entry(is_credit, note, key, at, meta, reset_time))
+    return _post(ledger, hand, wallet, amount, note, more, is_credit=is_credit, key=key, at=at, reset_time=reset_time)
 
 
 def credit(
@@ -92,7 +96,7 @@ def credit(
     note: NoteOption = None,
     key: KeyOption = None,
     at: AtOption = None,
-    meta: MetaOption = None,
+    more: MoreOptions = NO_MORE,
     reset_time: ResetOption = False,
 ) -> Record:
     """An amount may be typed as people write it, if it can mean only one thing: `1,000`, `₹500`, `.5`.
@@ -102,7 +106,7 @@ def credit(
         wallet credit 9886977544 1,250.50 --key salary-2026-04
         wallet credit 9886977544/savings 20 -q
     """
-    return _post(ledger, hand, wallet, amount, _Entry(True, note, key, at, meta, reset_time))
+    return _post(ledger, hand, wallet, amount, note, more, is_credit=True, key=key, at=at, reset_time=reset_time)
 
 
 def debit(
@@ -113,7 +117,7 @@ def debit(
     note: NoteOption = None,
     key: KeyOption = None,
     at: AtOption = None,
-    meta: MetaOption = None,
+    more: MoreOptions = NO_MORE,
 ) -> Record:
     """
     Examples:
@@ -121,27 +125,24 @@ def debit(
         wallet debit 9886977544 5 --key order-77 -q
         wallet debit 9886977544 100000              # refused: it has less (exit 4)
     """
-    return _post(ledger, hand, wallet, amount, _Entry(False, note, key, at, meta))
+    return _post(ledger, hand, wallet, amount, note, more, is_credit=False, key=key, at=at)
 
 
-class _Entry(NamedTuple):
-    """What may go with a credit or a debit, as the options say it."""
-
-    is_credit: bool
-    note: str | None
-    key: str | None
-    at: str | None
-    meta: list[str] | None
-    reset_time: bool = False
-
-
-def _post(ledger: LedgerApi, hand: Hand, wallet: str | None, amount: str | None, entry: _Entry) -> Record:
+def _post(
+    ledger: LedgerApi,
+    hand: Hand,
+    wallet: str | None,
+    amount: str | None,
+    note: str | None,
+    more: MoreOptions,
+    **entry: Unpack[Entry],
+) -> Record:
     """Where one thing alone is given, it is the amount, and the wallet is that of `wallet use`."""
     name = hand.wallet_to_change(None if amount is None else wallet)
     text = hand.amount(str(wallet) if amount is None else amount, name)
-    pairs = _pairs(entry.meta)
-    hand.agree(f"{'credit' if entry.is_credit else 'debit'} {text}")
-    return Record(ledger.add(name, text, **entry._asdict() | {"meta": pairs}), kind="transaction")
+    entry["remarks"] = _remarks(note, more)
+    hand.agree(f"{'credit' if entry['is_credit'] else 'debit'} {text}")
+    return Record(ledger.add(name, text, **entry), kind="transaction")
 
 
 def transfer(
@@ -152,7 +153,7 @@ def transfer(
     amount: AmountArgument,
     note: NoteOption = None,
     key: KeyOption = None,
-    meta: MetaOption = None,
+    more: MoreOptions = NO_MORE,
 ) -> Record:
     """
     Examples:
@@ -160,9 +161,9 @@ def transfer(
         wallet transfer 9886977544 9886977544/savings 50 --key saving-2026-04
     """
     out, into = hand.wallet_to_change(source), hand.wallet_to_change(target)
-    amount, pairs = hand.amount(amount, out), _pairs(meta)
+    amount, remarks = hand.amount(amount, out), _remarks(note, more)
     hand.agree(f"transfer {amount}")
-    return Record(ledger.transfer(out, into, amount, note=note, key=key, meta=pairs), kind="transfer")
+    return Record(ledger.transfer(out, into, amount, remarks=remarks, key=key), kind="transfer")
 
 
 def reverse(
@@ -173,16 +174,16 @@ def reverse(
     note: NoteOption = None,
     key: KeyOption = None,
     force: Annotated[bool, typer.Option("--force", help="Past floors and limits; recorded as such.")] = False,
-    meta: MetaOption = None,
+    more: MoreOptions = NO_MORE,
 ) -> Record:
     """
     Examples:
         wallet tx reverse 1-2                       # all of it
         wallet tx reverse 1-2 20.50 --note "One pack was torn"
     """
-    name, pairs = parse_transaction_id(id_), _pairs(meta)
+    name, remarks = parse_transaction_id(id_), _remarks(note, more)
     amount = None if amount is None else hand.amount(amount, WalletId(name.wallet_id))
-    return Record(ledger.reverse(name, amount, force=force, note=note, key=key, meta=pairs), kind="transaction")
+    return Record(ledger.reverse(name, amount, force=force, remarks=remarks, key=key), kind="transaction")
 
 
 def show(ledger: LedgerApi, id_: IdArgument) -> Record:
@@ -286,9 +287,10 @@ def total(
     return Record(ledger.total(hand.wallet(wallet), start, end), value="net", kind="total")
 
 
-def _pairs(meta: list[str] | None) -> dict[str, str] | None:
-    if not meta:
-        return None
-    from wallet_cli.domain.metadata import parse_pairs
+def _remarks(note: str | None, more: MoreOptions) -> Remarks:
+    pairs = more.get("meta")
+    if pairs:
+        from wallet_cli.domain.metadata import parse_pairs
 
-    return parse_pairs(meta)
+        pairs = parse_pairs(pairs)
+    return Remarks.of({"note": note, **more, "meta": pairs or None})

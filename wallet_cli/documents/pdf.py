@@ -123,7 +123,7 @@ def drawn(statement: Statement, shelf: Shelf | None = None) -> bytes:
 def effort(line: Transaction) -> int:
     """The cost of setting the texts of a line."""
     total = 0
-    for text in (line.note, line.key):
+    for text in (line.remarks.note, line.key):
         if text is not None:
             total += len(text)
             if not text.isascii():

@@ -82,7 +82,7 @@ def story(line: Transaction) -> tuple[str, str]:
     """A line in words: its note, or its description; and, in smaller print, the rest."""
     id_ = format_transaction_id(line.wallet_id, line.seq)
     key = [] if line.key is None else [f"key {harmless(line.key)}"]
-    if not line.note:
+    if not line.remarks.note:
         return what(line), " · ".join([id_, *key])
     plain = kind_of(line) in ("credit", "debit") and not line.forced
-    return harmless(line.note), " · ".join([*([] if plain else [what(line)]), id_, *key])
+    return harmless(line.remarks.note), " · ".join([*([] if plain else [what(line)]), id_, *key])

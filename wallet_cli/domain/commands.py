@@ -9,6 +9,7 @@ from typing import Final
 from wallet_cli.domain.model import ApiKey, Event, Hold, LedgerSetting, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import Phone
+from wallet_cli.domain.remarks import NOTHING, Remarks
 from wallet_cli.errors import WalletError
 from wallet_cli.named_tuples import NamedTuple
 
@@ -49,10 +50,9 @@ class Post(NamedTuple):
     wallet_id: int
     is_credit: bool
     amount: int
-    note: str | None = None
+    remarks: Remarks = NOTHING
     key: str | None = None
     at_us: int | None = None
-    meta: str | None = None
     user_key: bool = False
     resets_time: bool = False
 
@@ -63,9 +63,8 @@ class Transfer(NamedTuple):
     source_id: int
     target_id: int
     amount: int
-    note: str | None = None
+    remarks: Remarks = NOTHING
     key: str | None = None
-    meta: str | None = None
     user_key: bool = False
 
 
@@ -75,10 +74,9 @@ class Reverse(NamedTuple):
     wallet_id: int
     seq: int
     amount: int | None = None
-    note: str | None = None
+    remarks: Remarks = NOTHING
     key: str | None = None
     force: bool = False
-    meta: str | None = None
 
 
 class PlaceHold(NamedTuple):
@@ -98,7 +96,7 @@ class CaptureHold(NamedTuple):
     number: int
     amount: int | None = None
     keep: bool = False
-    note: str | None = None
+    remarks: Remarks = NOTHING
     key: str | None = None
 
 
@@ -139,9 +137,8 @@ class RestoreTransaction(NamedTuple):
     is_credit: bool
     amount: int
     at_us: int
-    note: str | None
+    remarks: Remarks
     key: str | None
-    meta: str | None
     peer_wallet_id: int | None
     peer_seq: int | None
     reverses: int | None

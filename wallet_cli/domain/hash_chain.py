@@ -26,6 +26,7 @@ __all__ = ["by", "content", "content_of", "extras", "follows", "genesis", "is_wh
 
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.period import FIRST_US
+from wallet_cli.domain.remarks import NO_OTHERS, NOTHING, OTHERS, Remarks
 
 
 def genesis(wallet: Wallet) -> bytes:
@@ -36,7 +37,7 @@ def genesis(wallet: Wallet) -> bytes:
 
 def unopened(wallet: Wallet) -> Transaction:
     """The state of a wallet before its first transaction; history of any age may follow."""
-    return Transaction(wallet.id, 0, False, 0, 0, 0, 0, FIRST_US, None, None, genesis(wallet))
+    return Transaction(wallet.id, 0, False, 0, 0, 0, 0, FIRST_US, None, genesis(wallet))
 
 
 def link(previous: bytes, canonical: bytes) -> bytes:
@@ -52,22 +53,26 @@ def content(
     debit_total: int,
     credit_count: int,
     at_us: int,
-    note: str | None,
+    remarks: Remarks,
     key: str | None,
     more: str = "",
 ) -> bytes:
     """The canonical bytes of a transaction; `more` is what `extras` says of it."""
     kind = "credit" if is_credit else "debit"
     text = f" {seq} {kind} {amount} {credit_total} {debit_total} {credit_count} {at_us}"
+    note = remarks[0]
     if note is not None:
         text += f" note {len(note.encode())}:{note}"
     if key is not None:
         text += f" key {len(key.encode())}:{key}"
+    if remarks is not NOTHING and (others := remarks[1:]) != NO_OTHERS:
+        for name, said in zip(OTHERS, others, strict=True):
+            if said is not None:
+                text += f" {name} {len(said.encode())}:{said}"
     return (text + more).encode()
 
 
 def extras(
-    meta: str | None,
     peer_wallet_id: int | None,
     peer_seq: int | None,
     reverses: int | None,
@@ -76,10 +81,8 @@ def extras(
     user_key: bool = False,
     actor: str | None = None,
 ) -> str:
-    """The last part of a transaction's canonical text: metadata, links and who did it, or an empty text."""
-    text = "" if meta is None else f" meta {len(meta.encode())}:{meta}"
-    if peer_wallet_id is not None:
-        text += f" peer {peer_wallet_id}-{peer_seq}"
+    """The last part of a transaction's canonical text: links and who did it, or an empty text."""
+    text = "" if peer_wallet_id is None else f" peer {peer_wallet_id}-{peer_seq}"
     if reverses is not None:
         text += f" reverses {reverses}"
     if hold is not None:
@@ -111,4 +114,7 @@ def follows(previous: bytes, transaction: Transaction) -> bool:
 
 def content_of(transaction: Transaction) -> bytes:
     """Its canonical bytes, which come after the hash of the one before it."""
-    return content(*transaction[1:10], extras(*transaction[11:]))
+    t = transaction
+    more = extras(t.peer_wallet_id, t.peer_seq, t.reverses, t.hold, t.forced, t.user_key, t.actor)
+    totals = t.credit_total, t.debit_total, t.credit_count
+    return content(t.seq, t.is_credit, t.amount, *totals, t.at_us, t.remarks, t.key, more)

@@ -205,15 +205,16 @@ def check_stored_key(text: str) -> str:
 
 def check_note(text: str) -> str:
     """Return a note unchanged: at most 1,000 characters."""
-    return _check_text(text, "note", MAX_NOTE_CHARS)
+    return check_text(text, "note", MAX_NOTE_CHARS)
 
 
 def check_name(text: str) -> str:
     """Return a person's name unchanged."""
-    return _check_text(text, "name", MAX_NAME_CHARS)
+    return check_text(text, "name", MAX_NAME_CHARS)
 
 
-def _check_text(text: str, what: str, limit: int) -> str:
+def check_text(text: str, what: str, limit: int) -> str:
+    """Return a text unchanged: at most `limit` characters. Raises InvalidInput."""
     if len(text) > limit:
         raise InvalidInput(f"the {what} has {len(text)} characters", hint=f"at most {limit}")
     # Not every engine can keep a NUL or half a surrogate pair (how Python shows bytes that are not UTF-8).

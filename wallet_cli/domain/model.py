@@ -11,6 +11,7 @@ from functools import lru_cache
 from wallet_cli.domain.ids import format_wallet
 from wallet_cli.domain.money import Currency, parse_minimum
 from wallet_cli.domain.period import UTC_NAME, Day, day_of, zone_of
+from wallet_cli.domain.remarks import NOTHING, Remarks
 from wallet_cli.errors import InvalidInput, Mention, StorageError
 from wallet_cli.named_tuples import NamedTuple
 
@@ -54,11 +55,8 @@ class Transaction(NamedTuple):
     debit_total: int
     credit_count: int
     at_us: int
-    note: str | None
     key: str | None
     hash: bytes
-    meta: str | None = None
-    """Canonical JSON of an object (see domain/ids.py)."""
     peer_wallet_id: int | None = None
     peer_seq: int | None = None
     """The wallet id of the other leg, if this is a leg of a transfer."""
@@ -72,6 +70,7 @@ class Transaction(NamedTuple):
     """Whether `key` is a user's key. Keys of users and of operators are two separate sets."""
     actor: str | None = None
     """Who did it (see domain/actors.py); None in rows from before this was kept."""
+    remarks: Remarks = NOTHING
 
     @property
     def balance(self) -> int:

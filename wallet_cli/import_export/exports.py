@@ -22,6 +22,7 @@ from wallet_cli.domain.ids import MAX_ID, WalletRef, format_hold_id
 from wallet_cli.domain.model import Account, Event, Hold, User
 from wallet_cli.domain.money import Currency, format_minor
 from wallet_cli.domain.period import DAY_US, format_time
+from wallet_cli.domain.remarks import NO_OTHERS, OTHERS, TEXTS
 from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.import_export.rows import (
     DAYS,
@@ -42,6 +43,8 @@ from wallet_cli.settings import LEDGER_SETTINGS
 
 FORMATS = ("jsonl", "csv", "hledger", "beancount")
 LINES_AT_ONCE = 1000
+
+OTHERS_AT = -len(OTHERS)
 
 
 def export(ledger: Ledger, form: str = "jsonl", wallet: WalletRef | None = None) -> Iterator[str]:
@@ -149,23 +152,24 @@ def _wallet_record(named: Named) -> dict[str, Any]:
 
 def _transaction_lines(named: Named, rows: Iterator[Row]) -> Iterator[str]:
     money = money_text(named.wallet.currency)
-    wallet = quoted(named.name)
+    begin, then = f'{{"id":"{named.wallet.id}-', f'","wallet":{quoted(named.name)},"kind":"'
     for row in rows:
         (
-            wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced,
-            user_key, actor, _,
-        ) = row  # fmt: skip
+            wallet_id, seq, is_credit, amount, at_us, key, peer_id, peer_seq, reverses, hold, forced, user_key, actor,
+            _, note,
+        ) = row[:OTHERS_AT]  # fmt: skip
         kind = "credit" if is_credit else "debit"
-        line = (
-            f'{{"id":"{wallet_id}-{seq}","wallet":{wallet},"kind":"{kind}","amount":"{money(amount)}",'
-            f'"at":"{DAYS[at_us // DAY_US]}{SECONDS[at_us // 1_000_000 % 86_400]}{at_us % 1_000_000:06}Z"'
-        )
+        day, second = DAYS[at_us // DAY_US], SECONDS[at_us // 1_000_000 % 86_400]
+        line = f'{begin}{seq}{then}{kind}","amount":"{money(amount)}","at":"{day}{second}{at_us % 1_000_000:06}Z"'
         if note is not None:
             line += f',"note":{quoted(note)}'
         if key is not None:
             line += f',"key":{quoted(key)}'
-        if meta is not None:
-            line += f',"meta":{meta}'
+        others = row[OTHERS_AT:]
+        if others != NO_OTHERS:
+            for name, said in zip(OTHERS, others, strict=True):
+                if said is not None:
+                    line += f',"{name}":{quoted(said) if name in TEXTS else said}'
         if peer_id is not None:
             line += f',"transfer":"{peer_id}-{peer_seq}"'
         if reverses is not None:
@@ -294,9 +298,9 @@ def _csv_rows(named: Named, rows: Iterator[Row]) -> Iterator[Row]:
     money, unit = money_text(currency), currency.written
     for row in rows:
         (
-            wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced,
-            user_key, actor, after,
-        ) = row  # fmt: skip
+            wallet_id, seq, is_credit, amount, at_us, key, peer_id, peer_seq, reverses, hold, forced, user_key, actor,
+            after, note,
+        ) = row[:OTHERS_AT]  # fmt: skip
         yield (
             name,
             money(amount),
@@ -304,7 +308,7 @@ def _csv_rows(named: Named, rows: Iterator[Row]) -> Iterator[Row]:
             f"{DAYS[at_us // DAY_US]}{SECONDS[at_us // 1_000_000 % 86_400]}{at_us % 1_000_000:06}Z",
             note,
             key,
-            meta,
+            *row[OTHERS_AT:],
             f"{wallet_id}-{seq}",
             money(after),
             unit,

@@ -119,23 +119,8 @@ def _hledger_entries(named: Named, rows: Iterator[Row], calendar: Calendar, rese
     account, currency = _hledger_account(named), named.wallet.currency
     money, symbol, dot = money_text(currency), _symbol(currency), _dot(currency)
     for (
-        wallet_id,
-        seq,
-        is_credit,
-        amount,
-        at_us,
-        note,
-        key,
-        _,
-        peer_id,
-        peer_seq,
-        reverses,
-        hold,
-        forced,
-        _user_key,
-        _actor,
-        after,
-    ) in rows:
+        wallet_id, seq, is_credit, amount, at_us, key, peer_id, peer_seq, reverses, hold, forced, _, _, after, note, *_,
+    ) in rows:  # fmt: skip
         sign, other_sign = ("", "-") if is_credit else ("-", "")
         other = "equity:outside" if peer_id is None else "equity:transfers"
         tags = "".join(
@@ -208,23 +193,8 @@ def _beancount_entries(named: Named, rows: Iterator[Row], calendar: Calendar, re
     money, unit = money_text(currency), _commodity(currency)
     before: tuple[str, int] | None = None
     for (
-        wallet_id,
-        seq,
-        is_credit,
-        amount,
-        at_us,
-        note,
-        key,
-        _,
-        peer_id,
-        peer_seq,
-        reverses,
-        hold,
-        forced,
-        _user_key,
-        _actor,
-        after,
-    ) in rows:
+        wallet_id, seq, is_credit, amount, at_us, key, peer_id, peer_seq, reverses, hold, forced, _, _, after, note, *_,
+    ) in rows:  # fmt: skip
         day = calendar.day(_counts_us(seq, at_us, resets))
         if before is not None and before[0] != day:
             yield f"\n{day} balance {account}  {money(before[1])} ~ 0 {unit}\n"

@@ -87,9 +87,10 @@ def money_text(currency: Currency) -> Callable[[int], str]:
     scale, width = 10**exponent, exponent
 
     def text(minor: int) -> str:
-        if minor < 0:
-            return f"-{text(-minor)}"
-        return f"{minor // scale}.{minor % scale:0{width}}"
+        if minor < scale:
+            return f"-{text(-minor)}" if minor < 0 else f"0.{minor:0{width}}"
+        digits = str(minor)
+        return f"{digits[:-width]}.{digits[-width:]}"
 
     return text
 

@@ -12,6 +12,7 @@ from wallet_cli.domain.ids import format_hold_id, format_transaction_id
 from wallet_cli.domain.model import EXPIRED, OPEN, Account, Hold, Policy, Transaction, User, Wallet, available
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import Period, format_end, format_time
+from wallet_cli.domain.remarks import NO_OTHERS
 from wallet_cli.domain.rules.holds import status_at
 
 Answer = dict[str, Any]
@@ -80,13 +81,11 @@ def transaction_answer(transaction: Transaction, wallet: Wallet, *, replayed: bo
         "balance": format_minor(transaction.balance, wallet.currency),
         "currency": wallet.currency.name,
         "at": format_time(transaction.at_us),
-        "note": transaction.note,
+        "note": transaction.remarks.note,
         "key": transaction.key,
     }
-    if transaction.meta is not None:
-        import json
-
-        answer["meta"] = json.loads(transaction.meta)
+    if transaction.remarks[1:] != NO_OTHERS:
+        answer |= transaction.remarks.told()
     if transaction.peer_wallet_id is not None and transaction.peer_seq is not None:
         answer["transfer"] = format_transaction_id(transaction.peer_wallet_id, transaction.peer_seq)
     if transaction.reverses is not None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from wallet_cli.domain.commands import Applied, CaptureHold, PlaceHold, Replayed, VoidHold
-from wallet_cli.domain.ids import MAX_ID, HoldId, WalletRef
+from wallet_cli.domain.ids import MAX_ID, HoldId, WalletRef, check_note
 from wallet_cli.domain.model import Hold, Wallet
 from wallet_cli.domain.money import parse_amount
 from wallet_cli.domain.period import parse_duration
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.domain.rules.refusals import no_hold
 from wallet_cli.operations.answers import Answer, hold_answer
 from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.pages import Paged, paged
 from wallet_cli.operations.prepared import Prepared
-from wallet_cli.operations.transactions import check_texts, posted
+from wallet_cli.operations.transactions import checked_key, posted
 from wallet_cli.operations.wallets import find_account, find_wallet
 
 DEFAULT_EXPIRY = "7d"
@@ -33,7 +34,7 @@ def add(
 
     Raises UserNotFound, WalletNotFound or InvalidInput.
     """
-    key, _ = check_texts(note, key, None)
+    note, key = None if note is None else check_note(note), checked_key(key)
     lasts_us = parse_duration(expires)
     found = find_wallet(ledger, wallet)
     command = PlaceHold(found.id, parse_amount(amount, found.currency), lasts_us, note, key)
@@ -66,10 +67,10 @@ def capture(
 
     The rest is released, or kept on hold with `keep`. Raises HoldNotFound or InvalidInput.
     """
-    key, _ = check_texts(note, key, None)
+    remarks, key = Remarks.of({"note": note}), checked_key(key)
     wallet = _wallet_of(ledger, id_)
     minor = parse_amount(amount, wallet.currency) if amount is not None else None
-    return Prepared(CaptureHold(id_.wallet_id, id_.number, minor, keep, note, key), posted(wallet))
+    return Prepared(CaptureHold(id_.wallet_id, id_.number, minor, keep, remarks, key), posted(wallet))
 
 
 def void(ledger: Ledger, id_: HoldId) -> Prepared[VoidHold]:

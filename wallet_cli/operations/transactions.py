@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
 from wallet_cli.domain.commands import Applied, Post, Replayed, Reverse, Transfer
 from wallet_cli.domain.hash_chain import unopened
@@ -18,6 +17,7 @@ from wallet_cli.domain.ids import (
 from wallet_cli.domain.model import Account, Transaction, Wallet
 from wallet_cli.domain.money import format_minor, parse_amount
 from wallet_cli.domain.period import Period, Zone, is_relative, parse_period, parse_time
+from wallet_cli.domain.remarks import NOTHING, Remarks
 from wallet_cli.domain.rules.refusals import no_transaction
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.named_tuples import NamedTuple
@@ -35,10 +35,9 @@ def add(
     amount: str,
     *,
     is_credit: bool,
-    note: str | None = None,
+    remarks: Remarks = NOTHING,
     key: str | None = None,
     at: str | None = None,
-    meta: Mapping[str, Any] | None = None,
     reset_time: bool = False,
     by_user: bool = False,
 ) -> Prepared[Post]:
@@ -53,12 +52,12 @@ def add(
             "only a credit with no key and no time resets a wallet's time",
             hint="wallet tx add WALLET AMOUNT --credit --reset-time; then wallet tx reverse ID",
         )
-    key, text = check_texts(note, key, meta)
+    key = checked_key(key)
     at_us = None if at is None else time_of(at, key, ledger.zone_of_times, ledger.now_us)
     found = find_wallet(ledger, wallet)
     minor = parse_amount(amount, found.currency)
     user_key = by_user and key is not None
-    command = Post(found.id, is_credit, minor, note, key, at_us, text, user_key, reset_time)
+    command = Post(found.id, is_credit, minor, remarks, key, at_us, user_key, reset_time)
     return Prepared(command, posted(found), ((wallet, found),))
 
 
@@ -74,17 +73,9 @@ def time_of(at: str, key: str | None, zone: Zone, now_us: Callable[[], int]) -> 
     return parse_time(at, zone, now_us).start_us
 
 
-def check_texts(note: str | None, key: str | None, meta: Mapping[str, Any] | None) -> tuple[str | None, str | None]:
-    """Check the optional fields of any posting; returns the key and the metadata as stored. Raises InvalidInput."""
-    if note is not None:
-        check_note(note)
-    if key is not None:
-        key = check_key(key)
-    if not meta:
-        return key, None
-    from wallet_cli.domain.metadata import canonical
-
-    return key, canonical(meta)
+def checked_key(key: str | None) -> str | None:
+    """A key, if there is one. Raises InvalidInput."""
+    return None if key is None else check_key(key)
 
 
 def posted(wallet: Wallet) -> Callable[[Applied | Replayed], Answer]:
@@ -103,9 +94,8 @@ def transfer(
     target: WalletRef,
     amount: str,
     *,
-    note: str | None = None,
+    remarks: Remarks = NOTHING,
     key: str | None = None,
-    meta: Mapping[str, Any] | None = None,
     by_user: bool = False,
 ) -> Prepared[Transfer]:
     """Move an amount from one wallet to another in one step: `debit` and `credit`, a `transaction` each, and the `id`
@@ -113,7 +103,7 @@ def transfer(
 
     `by_user`: as in `add`. Raises UserNotFound, WalletNotFound or InvalidInput.
     """
-    key, text = check_texts(note, key, meta)
+    key = checked_key(key)
     out, into = find_wallet(ledger, source), find_wallet(ledger, target)
     minor = parse_amount(amount, out.currency)
 
@@ -128,7 +118,7 @@ def transfer(
         }
         return told_again(legs, result)
 
-    command = Transfer(out.id, into.id, minor, note, key, text, by_user and key is not None)
+    command = Transfer(out.id, into.id, minor, remarks, key, by_user and key is not None)
     return Prepared(command, answer, ((source, out), (target, into)))
 
 
@@ -137,22 +127,21 @@ def reverse(
     id_: TransactionId,
     amount: str | None = None,
     *,
-    note: str | None = None,
+    remarks: Remarks = NOTHING,
     key: str | None = None,
     force: bool = False,
-    meta: Mapping[str, Any] | None = None,
 ) -> Prepared[Reverse]:
     """Reverse a transaction, or a part of it; of a transfer, both legs. The answer is the new `transaction`.
 
     `force` ignores minimums and limits, and is recorded. Raises TransactionNotFound or InvalidInput.
     """
-    key, text = check_texts(note, key, meta)
+    key = checked_key(key)
     account = ledger.store.account(id_.wallet_id, ledger.now_us())
     if account is None or id_.seq > account.last.seq:
         raise no_transaction(*id_)
     wallet = account.wallet
     minor = parse_amount(amount, wallet.currency) if amount is not None else None
-    return Prepared(Reverse(id_.wallet_id, id_.seq, minor, note, key, force, text), posted(wallet))
+    return Prepared(Reverse(id_.wallet_id, id_.seq, minor, remarks, key, force), posted(wallet))
 
 
 def show(ledger: Ledger, id_: TransactionId, user_id: int | None = None) -> Answer:
@@ -314,7 +303,7 @@ def read_filter(wanted: Wanted, read_amount: Callable[[str], int]) -> Filter | N
         least_minor,
         most_minor,
         None if text is None else check_note(text),
-        None if key is None else check_key(key),
+        checked_key(key),
     )
 
 

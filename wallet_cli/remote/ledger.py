@@ -29,6 +29,7 @@ from wallet_cli.domain.ids import (
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
 from wallet_cli.domain.money import parse_any_amount, parse_currency
 from wallet_cli.domain.period import format_end, format_time, parse_period, parse_time
+from wallet_cli.domain.remarks import NOTHING, Remarks
 from wallet_cli.errors import InvalidInput, UserExists, WalletExists
 from wallet_cli.operations import audit
 from wallet_cli.operations.answers import Answer
@@ -36,7 +37,7 @@ from wallet_cli.operations.finding import check_found
 from wallet_cli.operations.ledgers import checked
 from wallet_cli.operations.pages import MAX_LIMIT, Paged, check_limit, parse_after
 from wallet_cli.operations.prepared import naming
-from wallet_cli.operations.transactions import Wanted, check_texts, filter_of, parse_cursor, read_filter, time_of
+from wallet_cli.operations.transactions import Wanted, checked_key, filter_of, parse_cursor, read_filter, time_of
 from wallet_cli.operations.wallets import MAX_HOLDERS
 from wallet_cli.remote import imports, sealed_there, statements
 from wallet_cli.remote.client import Client, bounds_of, ids, known_wallet, told_currency, user_text
@@ -137,25 +138,26 @@ class RemoteLedger(Client, LedgerApi):
     def add(self, wallet: TypedWallet, amount: str, **entry: Unpack[Entry]) -> Answer:
         if entry.get("reset_time"):
             raise InvalidInput("a wallet's time cannot be reset over HTTP", hint="run it on the server")
-        more, at = _checked(entry), entry.get("at")
-        moment = None if at is None else format_time(time_of(at, entry.get("key"), self.zone, self.now_us))
+        at, key = entry.get("at"), checked_key(entry.get("key"))
+        moment = None if at is None else format_time(time_of(at, key, self.zone, self.now_us))
         found = self.find_wallet(wallet)
-        body = ids(found) | {"amount": amount, "is_credit": entry["is_credit"], "at": moment} | more
+        body = ids(found) | {"amount": amount, "is_credit": entry["is_credit"], "at": moment} | _said(entry)
         with naming((wallet, found)):
-            return self._post("/transactions/create", body, key=entry.get("key"))
+            return self._post("/transactions/create", body, key=key)
 
     def transfer(self, source: TypedWallet, target: TypedWallet, amount: str, **described: Unpack[Described]) -> Answer:
-        more = _checked(described)
+        key = checked_key(described.get("key"))
         out, into = self.find_wallet(source), self.find_wallet(target)
         to = {"to_user_id": into.user_id, "to_wallet_id": into.id, "amount": amount}
         with naming((source, out), (target, into)):
-            return self._post("/transfers/create", ids(out) | to | more, key=described.get("key"))
+            return self._post("/transfers/create", ids(out) | to | _said(described), key=key)
 
     def reverse(
         self, id_: TransactionId, amount: str | None = None, *, force: bool = False, **described: Unpack[Described]
     ) -> Answer:
         body = {"transaction": format_transaction_id(*id_), "amount": amount, "force": force}
-        return self._post("/transactions/reverse", body | _checked(described), key=described.get("key"))
+        key = checked_key(described.get("key"))
+        return self._post("/transactions/reverse", body | _said(described), key=key)
 
     def transaction(self, id_: TransactionId) -> Answer:
         return self._get("/lookup/transaction", id=format_transaction_id(*id_))
@@ -209,10 +211,10 @@ class RemoteLedger(Client, LedgerApi):
         return self.total_of(self.find_wallet(wallet), period)
 
     def hold(self, wallet: TypedWallet, amount: str, expires: str, **noted: Unpack[Noted]) -> Answer:
-        more = _checked(noted)
+        said = _checked(noted)
         found = self.find_wallet(wallet)
         with naming((wallet, found)):
-            body = ids(found) | {"amount": amount, "expires": expires} | more
+            body = ids(found) | {"amount": amount, "expires": expires} | said
             return self._post("/holds/create", body, key=noted.get("key"))
 
     def capture(self, id_: HoldId, amount: str | None = None, *, keep: bool = False, **noted: Unpack[Noted]) -> Answer:
@@ -354,7 +356,10 @@ def _with_notes(every: Paged) -> Paged:
 
 
 def _checked(noted: Mapping[str, Any]) -> dict[str, Any]:
-    """The checked optional fields of a transaction or a hold; the key, also checked, goes in a header."""
-    note, meta = noted.get("note"), noted.get("meta")
-    check_texts(note, noted.get("key"), meta)
-    return {"note": note, "meta": meta or None}
+    """The checked note of a hold or a capture; the key, also checked, goes in a header."""
+    checked_key(noted.get("key"))
+    return Remarks.of({"note": noted.get("note")}).told()
+
+
+def _said(described: Described) -> dict[str, Any]:
+    return described.get("remarks", NOTHING).told()

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 from wallet_cli.domain.hash_chain import unopened
 from wallet_cli.domain.ids import TypedWallet, format_transaction_id, parse_hold_id, parse_transaction_id
-from wallet_cli.domain.metadata import canonical
 from wallet_cli.domain.model import Transaction, User, Wallet
 from wallet_cli.domain.money import parse_balance
 from wallet_cli.domain.period import Period, parse_period, parse_start
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.errors import StorageError
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.statements import Statement
@@ -163,7 +163,7 @@ def _transactions(
 
 
 def _transaction(wallet: Wallet, last: Transaction, line: Answer) -> Transaction:
-    amount, is_credit, meta = parse_balance(line["amount"], wallet.currency), line["is_credit"], line.get("meta")
+    amount, is_credit = parse_balance(line["amount"], wallet.currency), line["is_credit"]
     peer = _id(line, "transfer", parse_transaction_id)
     reverses = _id(line, "reverses", parse_transaction_id)
     hold = _id(line, "hold", parse_hold_id)
@@ -176,16 +176,15 @@ def _transaction(wallet: Wallet, last: Transaction, line: Answer) -> Transaction
         last.debit_total + (0 if is_credit else amount),
         last.credit_count + is_credit,
         _at_us(line),
-        line["note"],
         line["key"],
         b"",
-        None if meta is None else canonical(meta),
         peer[0] if peer else None,
         peer[1] if peer else None,
         reverses[1] if reverses else None,
         hold[1] if hold else None,
         line.get("forced", False),
         line.get("user_key", False),
+        remarks=Remarks.of(line),
     )
 
 

@@ -64,7 +64,7 @@ from wallet_cli.storage.pg_connection import (
 )
 from wallet_cli.storage.queries import Values
 from wallet_cli.storage.sql import Copied
-from wallet_cli.storage.writing import Rows, rows_of
+from wallet_cli.storage.writing import Rows, flat, rows_of
 
 CREATING_LOCK = 0x57414C54
 """`WALT`: the advisory lock for creating users and wallets, whose ids must have no gap."""
@@ -580,11 +580,11 @@ class PostgresStore(BulkCopy):
             if statement is sql.INSERT_TRANSACTION and len(rows) >= COPY_FROM_ROWS:
                 self._send_unsent()
                 with self._translating(), self.connection.cursor() as cursor:
-                    self._copy(cursor, map(plain, rows), sql.TRANSACTIONS)
+                    self._copy(cursor, map(plain, flat(statement, rows)), sql.TRANSACTIONS)
             else:
                 one = SET_HEADS if statement is sql.SET_HEAD else statement
                 with self._translating():
-                    self._unsent.append(spelled(one, rows, self.connection.pgconn))
+                    self._unsent.append(spelled(one, flat(statement, rows), self.connection.pgconn))
         self._note_of_ledger(changes)
 
     def _send_unsent(self) -> None:

@@ -14,6 +14,7 @@ from wallet_cli.domain import events, hash_chain
 from wallet_cli.domain.model import Account, ApiKey, Event, Hold, LedgerFacts, Transaction, User, Wallet, Witness
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import FIRST_US
+from wallet_cli.domain.remarks import NOTHING, OTHERS, Remarks
 from wallet_cli.domain.rules import clocks
 from wallet_cli.errors import Damaged, StorageError
 from wallet_cli.named_tuples import NamedTuple
@@ -32,8 +33,9 @@ WALLET_COLUMNS = (
     "id", "user_id", "type", "currency", "exponent", "status", "own_minimum", "created_at_us",
     "maximum", "daily_debit", "held", "holds", "key", "opening_minimum",
 )  # fmt: skip
-TRANSACTION_COLUMNS = tuple(Transaction._fields)
-NOTE = TRANSACTION_COLUMNS.index("note")
+REMARKS = Remarks._fields
+TRANSACTION_COLUMNS = (*Transaction._fields[:-1], *REMARKS)
+NOTE = _FACTS = TRANSACTION_COLUMNS.index("note")
 WITNESS_COLUMNS = tuple(Witness._fields)
 CHANGING_COLUMNS = WITNESS_COLUMNS[3:]
 """The fields of a wallet that change; its witness has them too."""
@@ -344,11 +346,12 @@ NAMED_WALLETS = (
     " WHERE w.id BETWEEN :first AND :last ORDER BY w.id"
 )
 EXPORTED_COLUMNS = (
-    "wallet_id", "seq", "is_credit", "amount", "at_us", "note", "key",
-    "meta", "peer_wallet_id", "peer_seq", "reverses", "hold", "forced", "user_key", "actor",
+    "wallet_id", "seq", "is_credit", "amount", "at_us", "key",
+    "peer_wallet_id", "peer_seq", "reverses", "hold", "forced", "user_key", "actor",
 )  # fmt: skip
 EXPORTED = (
-    f"SELECT {_columns(EXPORTED_COLUMNS, 't')}, t.credit_total - t.debit_total FROM transactions t"
+    f"SELECT {_columns(EXPORTED_COLUMNS, 't')}, t.credit_total - t.debit_total, {_columns(REMARKS, 't')}"
+    " FROM transactions t"
     " WHERE t.wallet_id BETWEEN :first AND :last ORDER BY t.wallet_id, t.seq"
 )
 ALL_HOLDS = f"{_HOLD} ORDER BY h.wallet_id, h.number"
@@ -360,7 +363,7 @@ _CANONICAL = " || ".join(
     (
         "' ' || t.seq || CASE t.is_credit WHEN 1 THEN ' credit ' ELSE ' debit ' END || t.amount",
         "' ' || t.credit_total || ' ' || t.debit_total || ' ' || t.credit_count || ' ' || t.at_us",
-        *(_LONG.format(name, name) for name in ("note", "key", "meta")),
+        *(_LONG.format(name, name) for name in ("note", "key", *OTHERS)),
         "CASE WHEN t.peer_wallet_id IS NULL THEN '' ELSE ' peer ' || t.peer_wallet_id || '-' || t.peer_seq END",
         *(_SHORT.format(name) for name in ("reverses", "hold")),
         "CASE t.forced WHEN 1 THEN ' forced' ELSE '' END",
@@ -641,8 +644,18 @@ def to_holder(row: Sequence[Any]) -> tuple[Wallet, User]:
 
 
 def to_transaction(row: Sequence[Any]) -> Transaction:
-    *most, forced, user_key, actor = row
-    return Transaction._make((most[0], most[1], bool(most[2]), *most[3:], bool(forced), bool(user_key), actor))
+    wallet_id, seq, is_credit, *most, forced, user_key, actor = row[:_FACTS]
+    said = row[_FACTS:]
+    remarks = NOTHING if said == NOTHING else Remarks._make(said)
+    facts = (wallet_id, seq, is_credit == 1, *most, forced == 1, user_key == 1, actor, remarks)
+    return tuple.__new__(Transaction, facts)
+
+
+def transaction_values(transaction: Sequence[Any]) -> list[Any]:
+    """The values of a transaction for INSERT_TRANSACTION."""
+    values = list(transaction)
+    values += values.pop()
+    return values
 
 
 def to_entry(row: Sequence[Any]) -> tuple[Transaction, Wallet, str | None]:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
@@ -32,7 +32,7 @@ from wallet_cli.storage.last_commit import LastCommit, check_log
 from wallet_cli.storage.move_state import Itself, check_writable
 from wallet_cli.storage.queries import Values
 from wallet_cli.storage.sql import Copied
-from wallet_cli.storage.writing import Rows, rows_of
+from wallet_cli.storage.writing import Rows, flat, rows_of
 
 APPLICATION_ID = 0x57414C54
 """`WALT`, in the header of each ledger file: identifies it among SQLite databases."""
@@ -316,19 +316,19 @@ class SqliteStore(BulkCopy):
     def write(self, changes: Sequence[Change]) -> None:
         with translating(self.path):
             for statement, rows in rows_of(changes):
-                self._insert(statement, rows)
+                self._insert(statement, flat(statement, rows))
         self._note_of_ledger(changes)
         if not any(type(thing) is Transaction for thing in changes):
             self._count_change()
 
-    def _insert(self, statement: str, rows: list[Sequence[Any]]) -> None:
+    def _insert(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """Insert rows, many in one statement: after each statement other threads may run."""
-        whole = len(rows) - len(rows) % sql.ROWS_AT_ONCE if statement is sql.INSERT_TRANSACTION else 0
-        for start in range(0, whole, sql.ROWS_AT_ONCE):
-            values = list(chain.from_iterable(rows[start : start + sql.ROWS_AT_ONCE]))
-            self.connection.execute(sql.INSERT_TRANSACTIONS, values)
-        if whole < len(rows):
-            self.connection.executemany(statement, rows[whole:])
+        if statement is sql.INSERT_TRANSACTION:
+            left = iter(rows)
+            while len(part := list(islice(left, sql.ROWS_AT_ONCE))) == sql.ROWS_AT_ONCE:
+                self.connection.execute(sql.INSERT_TRANSACTIONS, list(chain.from_iterable(part)))
+            rows = part
+        self.connection.executemany(statement, rows)
 
     def commit(self) -> None:
         """Commit. Raises UnknownOutcome if that failed in the middle, and may still turn out to be done.

@@ -18,6 +18,7 @@ from msgspec import UNSET, UnsetType
 
 from wallet_cli.domain.ids import MAX_KEY_CHARS, MAX_NAME_CHARS, MAX_NOTE_CHARS
 from wallet_cli.domain.metadata import MAX_META_BYTES, parse_json
+from wallet_cli.domain.remarks import FIELDS, TEXTS, Remarks
 from wallet_cli.domain.text import harmless
 from wallet_cli.errors import InvalidInput
 from wallet_cli.operations.holds import DEFAULT_EXPIRY
@@ -86,6 +87,17 @@ class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A JSON object with these fields and no others."""
 
 
+def _with_remarks(body: type[Body]) -> Any:
+    """The same body, with an optional field for each remark that it does not name."""
+    more = [(name, _text(name) | None, None) for name in FIELDS if name not in body.__struct_fields__]
+    same = {"__doc__": body.__doc__}
+    return msgspec.defstruct(body.__name__, more, bases=(body,), namespace=same, kw_only=True) if more else body
+
+
+def _text(name: str) -> Any:
+    return Annotated[str, msgspec.Meta(max_length=TEXTS[name].most)]
+
+
 class NewUser(Body):
     phone_number: Annotated[str, msgspec.Meta(examples=["9886977544"])]
     name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARS)] | None = None
@@ -99,6 +111,7 @@ class NewWallet(Body):
     minimum_balance: Annotated[str, msgspec.Meta(examples=["20.00"])] | None = None
 
 
+@_with_remarks
 class NewTransaction(Body):
     user_id: Id
     wallet_id: Id
@@ -118,6 +131,7 @@ class Batch(Body):
     atomic: bool = False
 
 
+@_with_remarks
 class NewTransfer(Body):
     user_id: Id
     wallet_id: Id
@@ -128,6 +142,7 @@ class NewTransfer(Body):
     meta: Metadata | UnsetType = UNSET
 
 
+@_with_remarks
 class NewReversal(Body):
     transaction: TransactionName
     amount: Part | UnsetType = UNSET
@@ -382,6 +397,11 @@ def limit_text(raw: msgspec.Raw | UnsetType) -> str | None:
         raise InvalidInput(
             "a limit must be a number or a string", hint=f'such as 100 or "100.00"; "{NO_LIMIT}" removes it'
         ) from None
+
+
+def remarks_of(body: NewTransaction | NewTransfer | NewReversal) -> Remarks:
+    """What a body says about the transaction. Raises InvalidInput."""
+    return Remarks.of({name: getattr(body, name) for name in FIELDS} | {"meta": meta_of(body.meta)})
 
 
 def meta_text(raw: msgspec.Raw | UnsetType) -> str | None:

@@ -21,6 +21,7 @@ from wallet_cli.domain.ids import format_user, format_wallet_id, parse_transacti
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN, OPEN
 from wallet_cli.domain.money import format_minor, parse_minimum, parse_stored
 from wallet_cli.domain.period import parse_time
+from wallet_cli.domain.remarks import OTHERS
 from wallet_cli.errors import InvalidInput
 from wallet_cli.settings import BY_NAME
 
@@ -105,7 +106,7 @@ def _any_card(row: Row, told: Told) -> Card:
 def _flat(row: Row, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Its fields; of a thing within it, each field as `debit amount`."""
     for name, value in row.items():
-        if isinstance(value, dict) and name != "meta":
+        if isinstance(value, dict) and name not in OTHERS:
             yield from _flat(value, f"{prefix}{name} ")
         else:
             yield prefix + name, value
@@ -194,7 +195,7 @@ def _noted(row: Row, told: Told, time: str, label: str = "time") -> list[Field]:
         (label, told.moment(row[time])),
         ("note", row.get("note")),
         ("key", f"{key} (the user's)" if key is not None and row.get("user_key") else key),
-        ("meta", plain(row.get("meta"))),
+        *((name, plain(row.get(name))) for name in OTHERS),
     ]
 
 

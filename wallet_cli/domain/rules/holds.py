@@ -58,7 +58,7 @@ def place(state: State, command: PlaceHold, now_us: int) -> Applied | Replayed |
 
 
 def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replayed | Refusal:
-    wallet_id, number, asked, keep, note, key = command
+    wallet_id, number, asked, keep, remarks, key = command
     hold, wallet = state.holds.get((wallet_id, number)), state.wallets.get(wallet_id)
     if hold is None or wallet is None:
         return Refusal(refusals.no_hold(wallet_id, number))
@@ -87,7 +87,7 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
     if wrong is not None:
         return Refusal(wrong)
     # After this point the capture is certain.
-    transaction = state.append(last, False, amount, at_us, note, key, hold=number)
+    transaction = state.append(last, False, amount, at_us, remarks, key, hold=number)
     captured = hold._replace(captured=hold.captured + amount)
     released = captured.remaining
     if keep and captured.remaining:
@@ -156,7 +156,7 @@ def _same_capture(prior: Transaction | Hold, command: CaptureHold) -> bool:
         isinstance(prior, Transaction)
         and prior.hold == command.number
         and command.amount in (None, prior.amount)
-        and prior.note == command.note
+        and prior.remarks == command.remarks
     )
 
 

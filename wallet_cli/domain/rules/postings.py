@@ -14,7 +14,7 @@ from wallet_cli.domain.rules.state import State
 
 
 def post(state: State, command: Post, now_us: int) -> Applied | Replayed | Refusal:
-    wallet_id, is_credit, amount, note, key, at_us, meta, user_key, resets_time = command
+    wallet_id, is_credit, amount, remarks, key, at_us, user_key, resets_time = command
     wallet = state.wallets.get(wallet_id)
     if wallet is None:
         return Refusal(refusals.no_wallet(wallet_id))
@@ -43,7 +43,7 @@ def post(state: State, command: Post, now_us: int) -> Applied | Replayed | Refus
     if wrong is not None:
         return Refusal(wrong)
     # After this point the transaction is certain.
-    return Applied(state.append(last, is_credit, amount, at_us, note, key, meta, user_key=user_key))
+    return Applied(state.append(last, is_credit, amount, at_us, remarks, key, user_key=user_key))
 
 
 def _reset_time(state: State, command: Post, now_us: int) -> Applied | Refusal:
@@ -57,13 +57,13 @@ def _reset_time(state: State, command: Post, now_us: int) -> Applied | Refusal:
     if wrong is not None:
         return Refusal(wrong)
     # After this point the transaction is certain.
-    made = state.append(last, True, command.amount, now_us, command.note, key, command.meta, forced=True)
+    made = state.append(last, True, command.amount, now_us, command.remarks, key, forced=True)
     _record_forced(state, made)
     return Applied(made)
 
 
 def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed | Refusal:
-    source_id, target_id, amount, note, key, meta, user_key = command
+    source_id, target_id, amount, remarks, key, user_key = command
     source, target = state.wallets.get(source_id), state.wallets.get(target_id)
     if source is None or target is None:
         return Refusal(refusals.no_wallet(source_id if source is None else target_id))
@@ -99,13 +99,13 @@ def transfer(state: State, command: Transfer, now_us: int) -> Applied | Replayed
     if wrong is not None:
         return Refusal(wrong)
     # After this point both legs are certain.
-    debit = state.append(out, False, amount, at_us, note, key, meta, target_id, into.seq + 1, user_key=user_key)
-    credit = state.append(into, True, amount, at_us, note, None, meta, source_id, debit.seq)
+    debit = state.append(out, False, amount, at_us, remarks, key, target_id, into.seq + 1, user_key=user_key)
+    credit = state.append(into, True, amount, at_us, remarks, None, source_id, debit.seq)
     return Applied(debit, credit)
 
 
 def reverse(state: State, command: Reverse, now_us: int) -> Applied | Replayed | Refusal:
-    wallet_id, seq, asked, note, key, force, meta = command
+    wallet_id, seq, asked, remarks, key, force = command
     original = state.history.get((wallet_id, seq))
     wallet = state.wallets.get(wallet_id)
     if original is None or wallet is None:
@@ -145,7 +145,7 @@ def reverse(state: State, command: Reverse, now_us: int) -> Applied | Replayed |
         peer_id, peer_seq = (None, None) if len(legs) == 1 else (legs[1 - number][0].id, lasts[1 - number].seq + 1)
         own_key = key if number == 0 else None
         made.append(
-            state.append(last, is_credit, amount, at_us, note, own_key, meta, peer_id, peer_seq, reverses, forced=force)
+            state.append(last, is_credit, amount, at_us, remarks, own_key, peer_id, peer_seq, reverses, forced=force)
         )
         if force:
             _record_forced(state, made[-1])
@@ -225,8 +225,7 @@ def _same_post(prior: Transaction | Hold, command: Post) -> bool:
         isinstance(prior, Transaction)
         and prior.is_credit == command.is_credit
         and prior.amount == command.amount
-        and prior.note == command.note
-        and prior.meta == command.meta
+        and prior.remarks == command.remarks
         and prior.peer_wallet_id is None
         and prior.reverses is None
         and prior.hold is None
@@ -240,8 +239,7 @@ def _same_transfer(prior: Transaction | Hold, command: Transfer) -> bool:
         and prior.peer_wallet_id == command.target_id
         and prior.reverses is None
         and prior.amount == command.amount
-        and prior.note == command.note
-        and prior.meta == command.meta
+        and prior.remarks == command.remarks
     )
 
 
@@ -251,8 +249,7 @@ def _same_reversal(prior: Transaction | Hold, command: Reverse) -> bool:
         isinstance(prior, Transaction)
         and prior.reverses == command.seq
         and command.amount in (None, prior.amount)
-        and prior.note == command.note
-        and prior.meta == command.meta
+        and prior.remarks == command.remarks
         and prior.forced == command.force
     )
 

@@ -34,7 +34,7 @@ WHERE = "import the whole export, in its order, into a new ledger: wallet --db N
 
 def restore_transaction(state: State, command: RestoreTransaction, now_us: int) -> Applied | Replayed | Refusal:
     (
-        wallet_id, seq, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced,
+        wallet_id, seq, is_credit, amount, at_us, remarks, key, peer_id, peer_seq, reverses, hold, forced,
         user_key, actor, balance,
     ) = command  # fmt: skip
     wallet = state.wallets.get(wallet_id)
@@ -70,7 +70,7 @@ def restore_transaction(state: State, command: RestoreTransaction, now_us: int) 
     # After this point the transaction is certain.
     state.actor = actor
     transaction = state.append(
-        last, is_credit, amount, at_us, note, key, meta, peer_id, peer_seq, reverses, hold, forced, user_key
+        last, is_credit, amount, at_us, remarks, key, peer_id, peer_seq, reverses, hold, forced, user_key
     )
     state.history[wallet_id, seq] = transaction
     return Applied(transaction)
@@ -211,9 +211,11 @@ def _conflict(*message: str | errors.Mention) -> errors.RestoreConflict:
 
 
 def _same(known: Transaction, command: RestoreTransaction) -> bool:
-    return command._replace(balance=None) == RestoreTransaction(
-        known.wallet_id, known.seq, known.is_credit, known.amount, known.at_us, known.note, known.key, *known[11:]
-    )
+    return all(getattr(known, name) == getattr(command, name) for name in _RESTORED)
+
+
+_RESTORED = RestoreTransaction._fields[:-1]
+"""All but the balance, which only checks."""
 
 
 def _transaction_touches(command: RestoreTransaction, touched: Touched) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from wallet_cli.domain import events, hash_chain
 from wallet_cli.domain.commands import SAME, Change, Restoring, Same
 from wallet_cli.domain.model import EXPIRED, ApiKey, Event, Hold, LedgerFacts, Policy, Transaction, User, Wallet
+from wallet_cli.domain.remarks import Remarks
 
 _NOTHING: Any = object()
 
@@ -133,9 +134,8 @@ class State:
         is_credit: bool,
         amount: int,
         at_us: int,
-        note: str | None,
+        remarks: Remarks,
         key: str | None,
-        meta: str | None = None,
         peer_wallet_id: int | None = None,
         peer_seq: int | None = None,
         reverses: int | None = None,
@@ -153,30 +153,21 @@ class State:
             credit_count += 1
         else:
             debit_total += amount
-        rest = (meta, peer_wallet_id, peer_seq, reverses, hold, forced, user_key)
+        rest = (peer_wallet_id, peer_seq, reverses, hold, forced, user_key)
         actor = self.actor
         more = "" if actor is None else hash_chain.by(actor)
         if rest != _NO_MORE:
             more = hash_chain.extras(*rest) + more
         canonical = hash_chain.content(
-            seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, note, key, more
+            seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, remarks, key, more
         )
         hash_ = hash_chain.link(last.hash, canonical)
-        transaction = Transaction(
-            wallet_id,
-            seq,
-            is_credit,
-            amount,
-            credit_total,
-            debit_total,
-            credit_count,
-            at_us,
-            note,
-            key,
-            hash_,
-            *rest,
-            actor,
-        )
+        # In the order of the class, and past its __new__, which takes 5 % of the time of a credit.
+        facts = (
+            wallet_id, seq, is_credit, amount, credit_total, debit_total, credit_count, at_us, key, hash_,
+            peer_wallet_id, peer_seq, reverses, hold, forced, user_key, actor, remarks,
+        )  # fmt: skip
+        transaction = tuple.__new__(Transaction, facts)
         if wallet_id in self.day_debits and not self.is_same_day(at_us, last):
             self._put(self.day_debits, wallet_id, last.debit_total)
         self._put(self.last, wallet_id, transaction)
@@ -252,4 +243,4 @@ class State:
         mapping[key] = value
 
 
-_NO_MORE = (None, None, None, None, None, False, False)
+_NO_MORE = (None, None, None, None, False, False)

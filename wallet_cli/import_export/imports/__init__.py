@@ -529,7 +529,7 @@ class Run(ImportRun):
             self._register_missing([name])
         user = users.find_user(self._ledger, name.user)
         at_us, id_ = records.created_at(fields, self._zone)
-        return OpenWallet(user.id, name.type, unit, minimum, at_us, id_, records.opening_key(fields))
+        return OpenWallet(user.id, name.type, unit, minimum, at_us, id_, records.stored_key(fields))
 
     def _is_that_wallet(self, command: OpenWallet, error: WalletError) -> bool:
         if not isinstance(error, WalletExists) or command.id is not None:

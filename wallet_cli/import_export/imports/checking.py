@@ -476,7 +476,7 @@ class LedgerLook:
             for row in rows:
                 if row.key is not None and row.key.startswith(KEY_START) and not _is_own(row, prefix):
                     kind = "credit" if row.is_credit else "debit"
-                    content = _content(kind, format_minor(row.amount, wallet.currency), row.note)
+                    content = _content(kind, format_minor(row.amount, wallet.currency), row.remarks.note)
                     digest, _, number = row.key.rpartition(":")
                     counted[digest, content] += 1
                     ends[digest] = max(ends.get(digest, 0), int(number) if number.isdecimal() else 0)
@@ -512,7 +512,7 @@ def _is_own(row: Transaction, prefix: str) -> bool:
 
 
 def _dated(at_us: int | None, what: Transaction | Post) -> str:
-    return f"{at_us}/{_content('credit' if what.is_credit else 'debit', str(what.amount), what.note)}"
+    return f"{at_us}/{_content('credit' if what.is_credit else 'debit', str(what.amount), what.remarks.note)}"
 
 
 def _content(kind: str, amount: str, note: object) -> str:

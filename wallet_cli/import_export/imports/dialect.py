@@ -15,13 +15,15 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import BinaryIO, NamedTuple
 
+from wallet_cli.domain.remarks import OTHERS
 from wallet_cli.errors import InvalidInput, StorageError, shown
 
 DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
 """Column separators, and the name of each."""
 _DELIMITER_NAMES = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
 DATES = ("dmy", "mdy")
-TARGETS = ("wallet", "amount", "signed_amount", "credit", "debit", "kind", "at", "note", "key", "meta", "currency")
+OPTIONAL_COLUMNS = ("at", "note", "key", *OTHERS)
+TARGETS = ("wallet", "amount", "signed_amount", "credit", "debit", "kind", *OPTIONAL_COLUMNS, "currency")
 """The fields to which a column of another program may be mapped. A `signed_amount` below 0 is a debit. `credit` and
 `debit` are two columns of amounts; each line fills one of them."""
 

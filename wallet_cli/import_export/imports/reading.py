@@ -12,11 +12,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
+from wallet_cli.domain.remarks import FIELDS
 from wallet_cli.domain.text import harmless
 from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.import_export.imports.dialect import (
     DELIMITERS,
     ENDS,
+    OPTIONAL_COLUMNS,
     Dialect,
     FormFault,
     is_ambiguous,
@@ -37,7 +39,6 @@ _USUAL_NAMES = {
 BOM = b"\xef\xbb\xbf"
 
 REQUIRED_COLUMNS = ("wallet", "amount", "kind")
-OPTIONAL_COLUMNS = ("at", "note", "key", "meta")
 RESTORED_COLUMNS = ("id", "balance", "currency", "transfer", "reverses", "hold", "forced", "user_key", "actor")
 COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *RESTORED_COLUMNS)
 
@@ -275,7 +276,7 @@ def _not_json(error: Exception) -> InvalidInput:
 # CSV.
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
-_EXACT = frozenset({"note", "meta"})
+_EXACT = frozenset(FIELDS)
 """Fields that keep their white space."""
 
 

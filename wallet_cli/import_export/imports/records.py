@@ -26,7 +26,7 @@ from wallet_cli.domain.ids import (
     parse_hold_id,
     parse_transaction_id,
 )
-from wallet_cli.domain.metadata import canonical, json_text, parse_json
+from wallet_cli.domain.metadata import json_text
 from wallet_cli.domain.model import ACTIVE, CAPTURED, CLOSED, EXPIRED, FROZEN, OPEN, VOIDED, Event, Hold, Wallet
 from wallet_cli.domain.money import (
     Currency,
@@ -40,6 +40,7 @@ from wallet_cli.domain.money import (
 )
 from wallet_cli.domain.period import Zone, parse_start
 from wallet_cli.domain.phone import Phone, phone_digits
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.errors import InvalidInput, RestoreConflict, shown
 from wallet_cli.import_export.imports.reading import Fraction, Line
 from wallet_cli.operations.ledgers import checked
@@ -85,13 +86,12 @@ def amount_text(fields: dict[str, Any], name: str = "amount") -> str:
 def post(line: Line, wallet: Wallet, key: str | None, zone: Zone) -> Post:
     """The command of a line that goes through the rules."""
     get = line.fields.get
-    amount, kind, note, at, meta = get("amount"), get("kind"), get("note"), get("at"), get("meta")
+    amount, kind, at = get("amount"), get("kind"), get("at")
     minor = parse_amount(amount if type(amount) is str else amount_text(line.fields), wallet.currency)
     is_credit = IS_CREDIT[kind] if kind == "credit" or kind == "debit" else _kind(line.fields)
-    if note is not None:
-        check_note(note if type(note) is str else text(line.fields, "note"))
+    remarks = Remarks.of(line.fields)
     at_us = None if at is None else parse_start(at if type(at) is str else text(line.fields, "at"), zone)
-    return Post(wallet.id, is_credit, minor, note, key, at_us, None if meta is None else _meta(meta))
+    return Post(wallet.id, is_credit, minor, remarks, key, at_us)
 
 
 def restored_transaction(line: Line, wallet: Wallet, zone: Zone) -> RestoreTransaction:
@@ -99,11 +99,7 @@ def restored_transaction(line: Line, wallet: Wallet, zone: Zone) -> RestoreTrans
     fields, currency = line.fields, wallet.currency
     wallet_id, seq = parse_transaction_id(text(fields, "id"))
     _same_wallet(wallet, wallet_id)
-    note, key, meta = text_or_none(fields, "note"), text_or_none(fields, "key"), fields.get("meta")
-    if note is not None:
-        check_note(note)
-    if key is not None:
-        check_stored_key(key)
+    remarks, key = Remarks.of(fields), stored_key(fields)
     peer_id = peer_seq = reverses = hold = None
     if "transfer" in fields:
         peer_id, peer_seq = parse_transaction_id(text(fields, "transfer"))
@@ -119,9 +115,8 @@ def restored_transaction(line: Line, wallet: Wallet, zone: Zone) -> RestoreTrans
         _kind(fields),
         parse_amount(amount_text(fields), currency),
         parse_start(text(fields, "at"), zone),
-        note,
+        remarks,
         key,
-        None if meta is None else _meta(meta),
         peer_id,
         peer_seq,
         reverses,
@@ -141,7 +136,7 @@ def restored_hold(line: Line, wallet: Wallet, zone: Zone) -> RestoreHold:
     amount = parse_amount(amount_text(fields), currency)
     captured = parse_minimum(amount_text(fields, "captured"), currency)
     ended_at = text_or_none(fields, "ended_at")
-    note, key = text_or_none(fields, "note"), text_or_none(fields, "key")
+    note = text_or_none(fields, "note")
     hold = Hold(
         wallet_id,
         number,
@@ -152,7 +147,7 @@ def restored_hold(line: Line, wallet: Wallet, zone: Zone) -> RestoreHold:
         parse_start(text(fields, "expires_at"), zone),
         None if ended_at is None else parse_start(ended_at, zone),
         None if note is None else check_note(note),
-        None if key is None else check_stored_key(key),
+        stored_key(fields),
     )
     if not _is_possible(hold):
         raise InvalidInput(
@@ -233,12 +228,12 @@ def restored_user(line: Line, zone: Zone) -> Register:
         None if name is None else check_name(name),
         parse_start(text(fields, "created_at"), zone),
         _whole(fields, "id"),
-        opening_key(fields),
+        stored_key(fields),
     )
 
 
-def opening_key(fields: dict[str, Any]) -> str | None:
-    """The key with which a restored user or wallet was created, if any."""
+def stored_key(fields: dict[str, Any]) -> str | None:
+    """The key in a line of an export, if it has one."""
     key = text_or_none(fields, "key")
     return None if key is None else check_stored_key(key)
 
@@ -296,14 +291,6 @@ def _kind(fields: dict[str, Any]) -> bool:
             "kind is missing" if kind is None else f"not a kind: {shown(str(kind))}", hint="credit or debit"
         )
     return is_credit
-
-
-def _meta(value: Any) -> str | None:
-    if isinstance(value, str):
-        value = parse_json(value)
-    if not isinstance(value, dict):
-        raise InvalidInput("the metadata is not an object", hint='such as {"order": "1041"}')
-    return canonical(value)
 
 
 def _flag(fields: dict[str, Any], name: str) -> bool:

@@ -19,8 +19,8 @@ from wallet_cli.web.requests import (
     TotalQuery,
     amount_text,
     decode,
-    meta_of,
     part_text,
+    remarks_of,
 )
 from wallet_cli.web.routes.call import PAGE, Call, made, must_see, must_see_wallet, page
 from wallet_cli.web.server_state import ServerState
@@ -46,10 +46,9 @@ def prepare(server: ServerState, caller: Caller, body: NewTransaction, key: str 
         ref,
         amount_text(body.amount),
         is_credit=body.is_credit,
-        note=body.note,
+        remarks=remarks_of(body),
         key=key,
         at=body.at,
-        meta=meta_of(body.meta),
         by_user=caller.is_user,
     )
     if body.is_credit and caller.is_user:
@@ -70,9 +69,8 @@ async def create_transfer(server: ServerState, call: Call) -> Reply:
         source,
         target,
         amount_text(body.amount),
-        note=body.note,
+        remarks=remarks_of(body),
         key=call.key(),
-        meta=meta_of(body.meta),
         by_user=call.caller.is_user,
     )
     return made("transfer done", await server.run(prepared, call.caller))
@@ -85,10 +83,9 @@ async def reverse_transaction(server: ServerState, call: Call) -> Reply:
         server.ledger,
         parse_transaction_id(body.transaction),
         part_text(body.amount),
-        note=body.note,
+        remarks=remarks_of(body),
         key=call.key(),
         force=body.force,
-        meta=meta_of(body.meta),
     )
     return made("transaction created", await server.run(prepared, call.caller))
 
