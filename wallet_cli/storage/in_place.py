@@ -166,8 +166,8 @@ class InPlace:
     def check_log(self) -> int:
         """The same check for the log alone, which must agree with its index. Returns the number of pages in it.
 
-        Within a transaction, where nothing may be written, and while a writer is just changing the index, only the start
-        of the log is checked.
+        Within a transaction, where nothing may be written, and while a writer is just changing the index, only the
+        start of the log is checked.
         """
         if self._log is None:
             return 0
