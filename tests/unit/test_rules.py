@@ -304,6 +304,13 @@ def test_the_hash_chain_has_the_format_that_ledgers_on_disk_have() -> None:
     assert [hash_.hex() for hash_ in golden_hashes()] == list(GOLDEN.values())
 
 
+def test_a_process_that_hashes_much_makes_the_same_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = golden_hashes()
+    monkeypatch.setattr(hash_chain, "_of_links", None)
+    hash_chain.prepare_for_many()
+    assert golden_hashes() == before
+
+
 def test_the_hash_chain_is_plain_sha_256_over_the_documented_bytes() -> None:
     head = hashlib.sha256(b"wallet 1 3 2 savings INR 1795341600000000").digest()
     expected = [head]

@@ -11,7 +11,9 @@ the ledger's keeper rewrites a whole chain, a head hash that somebody noted earl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 # CPython's internal SHA-256 imports in 0.2 ms; hashlib loads OpenSSL: 8 to 10 ms of a command's 100.
 try:
@@ -22,11 +24,25 @@ except ImportError:
     except ImportError:  # an interpreter without them: slower start, same bytes
         from hashlib import sha256
 
-__all__ = ["by", "content", "content_of", "extras", "follows", "genesis", "is_whole", "link", "sha256", "unopened"]
+__all__ = [
+    *("by", "content", "content_of", "extras", "follows", "genesis", "is_whole", "link", "prepare_for_many", "sha256"),
+    "unopened",
+]
 
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.period import FIRST_US
 from wallet_cli.domain.remarks import NO_OTHERS, NOTHING, OTHERS, Remarks
+
+
+_of_links: Callable[[bytes], Any] = sha256
+
+
+def prepare_for_many() -> None:
+    """Hash with OpenSSL from here on: 0.42 µs each in place of 0.75. Loading it takes 8 ms."""
+    global _of_links
+    from hashlib import sha256 as by_openssl
+
+    _of_links = by_openssl
 
 
 def genesis(wallet: Wallet) -> bytes:
@@ -42,7 +58,7 @@ def unopened(wallet: Wallet) -> Transaction:
 
 def link(previous: bytes, canonical: bytes) -> bytes:
     """The hash of a transaction that follows `previous`: 32 bytes. `canonical` is its `content`."""
-    return bytes(sha256(previous + canonical).digest())
+    return bytes(_of_links(previous + canonical).digest())
 
 
 def content(

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wallet_cli.domain import hash_chain
 from wallet_cli.domain.commands import Command, NoteUse, Result, Single
 from wallet_cli.engine.executor import Executor
 from wallet_cli.engine.group_commit import GroupCommit, Loop
@@ -260,6 +261,7 @@ class ServerState:
         # The loop and the thread with the large batches wait for the interpreter at each round of the loop, and at each
         # answer of the network.
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        hash_chain.prepare_for_many()
         soon, soon_threadsafe = self.loop.call_soon, self.loop.call_soon_threadsafe
         if ledger.store.is_local:
             return Loop(ledger.executor, soon, soon_threadsafe)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, NamedTuple, TypeVar
 
+from wallet_cli.domain import hash_chain
 from wallet_cli.domain.commands import (
     Applied,
     Command,
@@ -147,6 +148,7 @@ def run(
     """
     ledger.executor.before_commit = before_commit
     with ExitStack() as stack:
+        hash_chain.prepare_for_many()
         stack.enter_context(ledger.store.many_batches())
         if not source.seekable():
             source = stack.enter_context(spooled(source))
