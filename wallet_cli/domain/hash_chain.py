@@ -25,14 +25,22 @@ except ImportError:
         from hashlib import sha256
 
 __all__ = [
-    *("by", "content", "content_of", "extras", "follows", "genesis", "is_whole", "link", "prepare_for_many", "sha256"),
+    "by",
+    "content",
+    "content_of",
+    "extras",
+    "follows",
+    "genesis",
+    "is_whole",
+    "link",
+    "prepare_for_many",
+    "sha256",
     "unopened",
 ]
 
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.period import FIRST_US
 from wallet_cli.domain.remarks import NO_OTHERS, NOTHING, OTHERS, Remarks
-
 
 _of_links: Callable[[bytes], Any] = sha256
 
