@@ -321,6 +321,22 @@ def test_a_large_group_pauses_for_nobody(desk: Desk, monkeypatch: pytest.MonkeyP
     assert [who for who, _ in desk.answers] == ["large"]
 
 
+def test_large_groups_take_nobody_elses_room() -> None:
+    desk = Desk(capacity=len(LARGE))
+    desk.group_commit.start()
+    desk.send_group("large")
+    desk.begun()
+    desk.send_group("next large")
+    with pytest.raises(Busy):
+        desk.send_group("one more")
+    desk.group_commit.must_have_room()
+    desk.send("a")
+    assert desk.group_commit.depth() == len(LARGE) + 1
+    desk.let(3)
+    desk.close()
+    assert {who for who, _ in desk.answers} == {"large", "next large", "a"}
+
+
 def test_many_single_commands_pause_for_nobody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """As those of an import: it would take ten times as long."""
     monkeypatch.setattr(inbox_module, "PAUSE_TURNS", FOR_EVER)

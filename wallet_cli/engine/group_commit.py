@@ -85,6 +85,51 @@ class Loop(NamedTuple):
     aside: Callable[[Callable[[], None]], object] | None = None
 
 
+class Queue:
+    """Requests that wait, in arrival order, up to a number of commands and of bytes."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._requests: deque[Waiting] = deque()
+        self.commands = 0
+        self._bytes = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._requests)
+
+    def check_room(self, size: int, taken: int) -> None:
+        """Raises Busy if so many more commands and bytes are too many. A single request always has room."""
+        if not self.commands:
+            return
+        if self.commands + size > self._capacity or self._bytes + taken > MAX_WAITING_BYTES:
+            raise Busy(f"{self.commands} writes are already waiting", hint="try again, with the same key")
+
+    def append(self, request: Waiting) -> None:
+        self._requests.append(request)
+        self._count(request, 1)
+
+    def give_back(self, batch: Sequence[Waiting]) -> None:
+        """Put requests that were taken before all others."""
+        self._requests.extendleft(reversed(batch))
+        for request in batch:
+            self._count(request, 1)
+
+    def take(self) -> list[Waiting]:
+        """All of them, up to the limit of a batch."""
+        batch: list[Waiting] = []
+        size = 0
+        while self._requests and (not batch or size + self._requests[0].size <= MAX_BATCH_COMMANDS):
+            request = self._requests.popleft()
+            size += request.size
+            self._count(request, -1)
+            batch.append(request)
+        return batch
+
+    def _count(self, request: Waiting, times: int) -> None:
+        self.commands += times * request.size
+        self._bytes += times * request.bytes
+
+
 class GroupCommit:
     """A bounded queue of requests, and what empties it: an event loop if there is one, and a thread for slow batches.
 
@@ -104,13 +149,11 @@ class GroupCommit:
         self._name = name
         self._loop = loop
         self._report = report
-        self._capacity = capacity
-        self._requests: deque[Waiting] = deque()
-        self._large: deque[Waiting] = deque()
+        self._requests = Queue(capacity)
+        self._large = Queue(capacity)
+        """Large groups wait apart, and take nobody else's room."""
         self._large_from_s = 0.0
         """When the next large group may have its turn."""
-        self._waiting_commands = 0
-        self._waiting_bytes = 0
         self._turn_s = 0.0
         self._scheduled = False
         self._turn_here = False
@@ -139,36 +182,21 @@ class GroupCommit:
         with self._changed:
             if self._closing:
                 raise Busy("the server is shutting down", hint="try again, with the same key")
-            self._check_room(size, taken)
-            self._count(request, 1)
-            if _is_large_group(request):
-                self._large.append(request)
-                self._changed.notify()
-                return
-            self._requests.append(request)
-            if self._with_thread:
+            queue = self._large if _is_large_group(request) else self._requests
+            queue.check_room(request.size, taken)
+            queue.append(request)
+            if self._with_thread or queue is self._large:
                 self._changed.notify()
             else:
                 self._schedule()
 
     def must_have_room(self) -> None:
         """Raises Busy if no further command would be accepted."""
-        self._check_room(1, 0)
-
-    def _check_room(self, size: int, taken: int) -> None:
-        """A single request is always accepted, whatever its size; more than one, up to the limits."""
-        if not self._waiting_commands:
-            return
-        if self._waiting_commands + size > self._capacity or self._waiting_bytes + taken > MAX_WAITING_BYTES:
-            raise Busy(f"{self._waiting_commands} writes are already waiting", hint="try again, with the same key")
-
-    def _count(self, request: Waiting, times: int) -> None:
-        self._waiting_commands += times * request.size
-        self._waiting_bytes += times * request.bytes
+        self._requests.check_room(1, 0)
 
     def depth(self) -> int:
         """How many commands are waiting."""
-        return self._waiting_commands
+        return self._requests.commands + self._large.commands
 
     def close(self) -> None:
         """Accept no more requests, run the waiting ones, and end the thread."""
@@ -191,7 +219,7 @@ class GroupCommit:
             self._scheduled = False
             if self._with_thread or not self._requests:
                 return
-            batch = self._take_batch(self._requests)
+            batch = self._requests.take()
             self._turn_here = True
         if self._loop.aside is None:
             self._turn(self._loop.executor, batch, waits=False)
@@ -219,9 +247,7 @@ class GroupCommit:
 
     def _give_back(self, batch: Sequence[Waiting]) -> None:
         """Give a batch, and the requests after it, to the thread."""
-        self._requests.extendleft(reversed(batch))
-        for request in batch:
-            self._count(request, 1)
+        self._requests.give_back(batch)
         self._with_thread = True
         self._changed.notify()
 
@@ -250,9 +276,9 @@ class GroupCommit:
                 pause_s = self._pause_s()
                 if self._large and not self._turn_here and not pause_s:
                     self._with_thread = True
-                    return self._take_batch(self._large)
+                    return self._large.take()
                 if self._with_thread and self._requests:
-                    return self._take_batch(self._requests)
+                    return self._requests.take()
                 if self._closing and not self._turn_here:
                     return []
                 self._changed.wait(pause_s or None)
@@ -266,17 +292,6 @@ class GroupCommit:
     def _pause_s(self) -> float:
         """How long the large groups that wait must go on waiting; 0 if there are none, or they may have their turn."""
         return max(0.0, self._large_from_s - time.perf_counter()) if self._large and not self._closing else 0.0
-
-    def _take_batch(self, waiting: deque[Waiting]) -> list[Waiting]:
-        """All that wait there, up to the limit of a batch."""
-        batch: list[Waiting] = []
-        size = 0
-        while waiting and (not batch or size + waiting[0].size <= MAX_BATCH_COMMANDS):
-            request = waiting.popleft()
-            size += request.size
-            self._count(request, -1)
-            batch.append(request)
-        return batch
 
     def _carry_out(
         self, executor: Executor, batch: Sequence[Waiting], lock_timeout_s: float | None
