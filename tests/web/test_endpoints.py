@@ -20,6 +20,7 @@ import pytest
 import schemathesis
 from support.processes import held
 from support.server import API, Server, process, surroundings, wallet
+from support.waiting import wait_for
 from web.calls import Owned, balance, batch, failure, item, made, new_user, new_wallet, post
 from web.raw import dump, read_answer
 
@@ -642,9 +643,10 @@ def test_several_workers(tmp_path: Path) -> None:
         assert len({id_.split("-")[0] for id_ in ids}) == 2
         applied = len(seqs)
         assert sorted(seqs) == list(range(1, applied + 1))
-        page = server.client().get("/metrics").text
-        assert sample(page, "wallet_requests_total", route="/transactions/create", status="201") == applied
-        assert sample(page, "wallet_batch_commands_sum") == applied + 2
+        client, asked = server.client(), {"route": "/transactions/create", "status": "201"}
+        # A request is counted just after it was answered.
+        wait_for(lambda: sample(client.get("/metrics").text, "wallet_requests_total", **asked) == applied)
+        assert sample(client.get("/metrics").text, "wallet_batch_commands_sum") == applied + 2
         assert balance(api, owned) == f"{applied}.00"
         assert server.stop() == 0
     assert server.wallet("verify").code == 0
