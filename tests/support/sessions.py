@@ -107,6 +107,7 @@ def _forget() -> None:
 
 
 _parents: list[tuple[str, pq.abc.PGconn]] = []
+"""In a child: if nothing had them any more, they would be closed, and its parent would lose them."""
 os.register_at_fork(after_in_child=_forget)
 
 
