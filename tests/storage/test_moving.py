@@ -514,8 +514,8 @@ def test_who_waited_for_the_mark_sees_it(isolation: str) -> None:
     """A batch that began its turn before the mark was there, and had to wait, is told: its snapshot is not older."""
     url = postgres.databases().new()
     run_lines(url, "register 9886977544\ncreate 1")
-    name = url.partition("?")[0].rpartition("/")[2]
-    postgres.databases().execute(f"ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'")
+    name = postgres.database_in(url)
+    postgres.isolated(url, isolation)
     told: list[cli.Outcome] = []
     with opened(url) as marking:
         with marking.store.exclusively():

@@ -89,10 +89,10 @@ def processes() -> list[int]:
         return [pgconn.backend_pid for _, pgconn in _kept]
 
 
-def end(databases: Collection[str] | None = None) -> None:
-    """End what is kept, of these databases or of all."""
+def end(databases: Collection[str]) -> None:
+    """End what is kept of these databases."""
     with _lock:
-        ended = [each for each in _kept if databases is None or each[1].db.decode() in databases]
+        ended = [each for each in _kept if each[1].db.decode() in databases]
         _kept[:] = [each for each in _kept if each not in ended]
     for _, pgconn in ended:
         pgconn.finish()
