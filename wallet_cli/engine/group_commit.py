@@ -131,7 +131,7 @@ class Queue:
 
 
 class GroupCommit:
-    """A bounded queue of requests, and what empties it: an event loop if there is one, and a thread for slow batches.
+    """Bounded queues of requests, and what empties them: an event loop if there is one, and a thread for slow batches.
 
     `open_executor` is entered in the thread, which alone uses its result. `name` is what other writers are told. With a
     `loop`, only the loop's thread may call `submit`.
@@ -256,11 +256,8 @@ class GroupCommit:
             with self._open_executor() as executor:
                 self._opened.set()
                 while batch := self._next_batch():
-                    begun_s = time.perf_counter()
                     results = self._carry_out(executor, batch, None)
                     assert results is not None
-                    if _is_large_group(batch[0]):
-                        self._pause(time.perf_counter() - begun_s)
                     self._answer(batch, results)
         except WalletError as error:
             self._failure = error
@@ -313,6 +310,8 @@ class GroupCommit:
         ended_s = time.perf_counter()
         self._turn_s += (ended_s - started_s - self._turn_s) / 8
         waited_s, took_s = ended_s - batch[0].arrived_s, ended_s - started_s
+        if _is_large_group(batch[0]):
+            self._pause(took_s)
         self._report(BatchReport(_size(batch), len(batch), waited_s, took_s, executor.retries - retried_before))
         return results
 
