@@ -222,7 +222,7 @@ READS_EVERYTHING = {
 LOCKED = "SELECT 1 FROM wallets WHERE id IN ({ids}) ORDER BY id FOR UPDATE"
 """As PostgresStore.lock puts it together: it is where a batch takes its turn."""
 
-NO_STATEMENTS = {"NOTE", "COUNT_CHANGE", "OPERATOR_IN_INDEX"}
+NO_STATEMENTS = {"NOTE", "COUNT_CHANGE", "OPERATOR_IN_INDEX", "AS_MANY"}
 
 
 def text_of(name: str) -> str:

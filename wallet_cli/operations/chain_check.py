@@ -151,7 +151,6 @@ class _Walk:
                 or debit_total != debits
                 or credit_count != count
                 or now_us < at_us
-                or text is None  # a transfer with half a place
                 or sha256(hash_ + text.encode()).digest() != found
             ):
                 why = self._why(wallet, number, seq - 1, resets + 1)

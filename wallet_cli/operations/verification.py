@@ -124,10 +124,11 @@ def _verified(
             found = find_wallet(ledger, wallet)
             stack.enter_context(naming((wallet, found)))
             first = last = found.id
-        _check_indexes(ledger, first, last)
         if wallet is None:
             _check_file(ledger)
             _read_the_rest(ledger)
+        else:
+            _check_indexes(ledger, first, last)
         total = ledger.store.count(TRANSACTIONS) if wallet is None and (all_cores or watch is not None) else None
         told: Told = (lambda _: None) if watch is None else (lambda done: watch(done, total))
         if all_cores and along is None and not ledger.store.is_copy and cores() > 1 and (total or 0) >= MANY:
@@ -151,7 +152,10 @@ def _verified(
 
 
 def _check_file(ledger: Ledger) -> None:
+    # The engine finds an index entry for each row; with as many entries as rows, none is without a row.
     damage = ledger.store.damage()
+    if damage is not None or not ledger.store.indexes_are_complete():
+        _check_indexes(ledger, 0, MAX_ID)
     if damage is not None:
         raise Damaged(f"the file is damaged: {damage}", hint="restore a backup")
     stray = ledger.store.stray_transaction()

@@ -17,7 +17,7 @@ from wallet_cli.errors import Busy, Damaged, StorageError, UnknownOutcome
 from wallet_cli.storage import sql
 from wallet_cli.storage.move_state import ARRIVING, MoveState, refusal
 from wallet_cli.storage.prefetch import Prefetch
-from wallet_cli.storage.queries import Values
+from wallet_cli.storage.queries import Values, as_it_is
 from wallet_cli.storage.sql import COPIED, Copied
 from wallet_cli.storage.writing import Rows
 
@@ -149,7 +149,7 @@ class BulkCopy(Prefetch):
 
     def rows_after(self, copied: Copied, key: RowKey, limit: int) -> Rows:
         """The next rows in key order, at most `limit`."""
-        return list(self._each(copied.after, [*key, limit], lambda row: row))
+        return list(self._each(copied.after, [*key, limit], as_it_is))
 
     def is_empty(self) -> bool:
         return not self.operators() and not self.has_rows()

@@ -44,6 +44,11 @@ class EventPlace(NamedTuple):
     number: int
 
 
+def as_it_is(row: Sequence[Any]) -> Sequence[Any]:
+    """A row that is not converted."""
+    return row
+
+
 AT_ONCE = 64
 """How many accounts or keys one statement looks up at most."""
 
@@ -255,7 +260,7 @@ class Queries(ABC):
         statement, more = sql.filtered(wanted, statement)
         if wanted.text is None:
             return self._each(statement, values | more, make)
-        rows = self._each(statement, values | more | {"limit": -1}, lambda row: row)
+        rows = self._each(statement, values | more | {"limit": -1}, as_it_is)
         fits = containing(wanted.text)
         found = (make(row) for row in rows if fits(row[sql.NOTE]))
         return found if values["limit"] < 0 else islice(found, values["limit"])
@@ -349,7 +354,7 @@ class Queries(ABC):
 
     def exported(self, first_wallet: int, last_wallet: int) -> Iterator[Sequence[Any]]:
         """The transactions of a range of wallets, by wallet and seq, as rows of sql.EXPORTED."""
-        return self._each(sql.EXPORTED, {"first": first_wallet, "last": last_wallet}, lambda row: row)
+        return self._each(sql.EXPORTED, {"first": first_wallet, "last": last_wallet}, as_it_is)
 
     def named_wallets(self, first_wallet: int, last_wallet: int) -> Iterator[tuple[Wallet, str]]:
         """A range of wallets in the order of their ids, with their owners' E.164 numbers."""
@@ -358,7 +363,7 @@ class Queries(ABC):
 
     def chains(self, first_wallet: int, last_wallet: int) -> Iterator[Sequence[Any]]:
         """The transactions of a range of wallets, by wallet and seq, as rows of sql.CHAINS."""
-        return self._each(sql.CHAINS, {"first": first_wallet, "last": last_wallet}, lambda row: row)
+        return self._each(sql.CHAINS, {"first": first_wallet, "last": last_wallet}, as_it_is)
 
     def witnessed(self, first_wallet: int, last_wallet: int) -> Iterator[tuple[Wallet, Witness | None]]:
         """A range of wallets in the order of their ids, each with its witness, if it has one."""
@@ -383,6 +388,10 @@ class Queries(ABC):
     @abstractmethod
     def strange_schema(self) -> str | None:
         """What of the schema differs from the migrations, in words; None where all is."""
+
+    def indexes_are_complete(self) -> bool:
+        """Whether each index of sql.PARTIAL has as many entries as its table has rows for it."""
+        return True
 
     def first_unindexed(self, what: str, first: int, last: int) -> tuple[int, ...] | None:
         """The first place, of a range of wallets or users, where a table and its index do not agree.

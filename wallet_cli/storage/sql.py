@@ -356,24 +356,22 @@ EXPORTED = (
 )
 ALL_HOLDS = f"{_HOLD} ORDER BY h.wallet_id, h.number"
 HOLDS_IN_ORDER = f"{_HOLD} WHERE h.wallet_id = :wallet_id ORDER BY h.number"
-# Each row of a range of wallets, with its canonical text (domain/hash_chain.py), written out by the engine.
-_LONG = "CASE WHEN t.{0} IS NULL THEN '' ELSE ' {1} ' || octet_length(t.{0}) || ':' || t.{0} END"
-_SHORT = "CASE WHEN t.{0} IS NULL THEN '' ELSE ' {0} ' || t.{0} END"
-_CANONICAL = " || ".join(
+# Each row of a range of wallets, with its canonical text (domain/hash_chain.py), written out by the engine. What is NULL
+# is no text to concat(), and makes all that it is joined to with || NULL.
+_LONG = "' {1} ' || octet_length(t.{0}) || ':' || t.{0}"
+_CANONICAL = ", ".join(
     (
-        "' ' || t.seq || CASE t.is_credit WHEN 1 THEN ' credit ' ELSE ' debit ' END || t.amount",
-        "' ' || t.credit_total || ' ' || t.debit_total || ' ' || t.credit_count || ' ' || t.at_us",
+        "' ', t.seq, CASE t.is_credit WHEN 1 THEN ' credit ' ELSE ' debit ' END, t.amount",
+        "' ', t.credit_total, ' ', t.debit_total, ' ', t.credit_count, ' ', t.at_us",
         *(_LONG.format(name, name) for name in ("note", "key", *OTHERS)),
-        "CASE WHEN t.peer_wallet_id IS NULL THEN '' ELSE ' peer ' || t.peer_wallet_id || '-' || t.peer_seq END",
-        *(_SHORT.format(name) for name in ("reverses", "hold")),
-        "CASE t.forced WHEN 1 THEN ' forced' ELSE '' END",
-        "CASE t.user_key WHEN 1 THEN ' user-key' ELSE '' END",
+        "' peer ' || t.peer_wallet_id || '-' || t.peer_seq, ' reverses ' || t.reverses, ' hold ' || t.hold",
+        "CASE t.forced WHEN 1 THEN ' forced' END, CASE t.user_key WHEN 1 THEN ' user-key' END",
         _LONG.format("actor", "by"),
     )
 )
 CHAINS = (
     "SELECT t.wallet_id, t.seq, t.is_credit, t.amount, t.credit_total, t.debit_total, t.credit_count, t.at_us,"
-    f" {_CANONICAL}, t.hash FROM transactions t WHERE t.wallet_id BETWEEN :first AND :last"
+    f" concat({_CANONICAL}), t.hash FROM transactions t WHERE t.wallet_id BETWEEN :first AND :last"
     " ORDER BY t.wallet_id, t.seq"
 )
 WITNESSED = (
@@ -465,37 +463,61 @@ ORDER BY w.id LIMIT 1
 """
 
 
-def _unindexed(table: str, index: str, place: tuple[str, ...], columns: tuple[str, ...], having: str) -> str:
-    """Reads the first index entry without a matching row in its table, or row without a matching index entry.
+class _Partial(NamedTuple):
+    """A table and its partial index, for SQLite only: each is read separately, which only SQLite can be told to do.
 
-    For SQLite only: each side is read separately, which only SQLite can be told to do. SQLite's own check does not
-    count the entries of a partial index, so it does not find rows of a page that was replaced by an older version.
+    SQLite's own check looks for an index entry of each row, and does not count the entries of a partial index: it does
+    not find that rows are missing, as where a page was replaced by an older version.
     """
-    same = " AND ".join(f"r.{name} = i.{name}" for name in (*place, *columns))
-    by, at = place[0], ", ".join
-    # To SQLite, a table that is stored by its key is itself an index, and must be named as one.
-    itself = "NOT INDEXED" if place == ("id",) else f"INDEXED BY sqlite_autoindex_{table}_1"
-    entries = f"{table} i INDEXED BY {index} WHERE {having.format('i')}"
-    rows = f"{table} r {itself} WHERE {having.format('r')}"
-    return (
-        f"SELECT * FROM (SELECT {at(f'i.{name}' for name in place)} FROM {entries} AND i.{by} {_IN_RANGE}"
-        f" AND NOT EXISTS (SELECT 1 FROM {rows} AND {same}) LIMIT 1)"
-        f" UNION ALL SELECT * FROM (SELECT {at(f'r.{name}' for name in place)} FROM {rows} AND r.{by} {_IN_RANGE}"
-        f" AND NOT EXISTS (SELECT 1 FROM {entries} AND {same}) LIMIT 1) LIMIT 1"
-    )
+
+    table: str
+    name: str
+    place: tuple[str, ...]
+    columns: tuple[str, ...]
+    having: str
+
+    @property
+    def entries(self) -> str:
+        return f"{self.table} i INDEXED BY {self.name} WHERE {self.having.format('i')}"
+
+    @property
+    def rows(self) -> str:
+        # To SQLite, a table that is stored by its key is itself an index, and must be named as one.
+        itself = "NOT INDEXED" if self.place == ("id",) else f"INDEXED BY sqlite_autoindex_{self.table}_1"
+        return f"{self.table} r {itself} WHERE {self.having.format('r')}"
+
+    @property
+    def differs(self) -> str:
+        """Reads the first index entry without a matching row in its table, or row without a matching index entry."""
+        same = " AND ".join(f"r.{name} = i.{name}" for name in (*self.place, *self.columns))
+        by, at = self.place[0], ", ".join
+        return (
+            f"SELECT * FROM (SELECT {at(f'i.{name}' for name in self.place)} FROM {self.entries} AND i.{by} {_IN_RANGE}"
+            f" AND NOT EXISTS (SELECT 1 FROM {self.rows} AND {same}) LIMIT 1)"
+            f" UNION ALL SELECT * FROM (SELECT {at(f'r.{name}' for name in self.place)} FROM {self.rows} AND r.{by}"
+            f" {_IN_RANGE} AND NOT EXISTS (SELECT 1 FROM {self.entries} AND {same}) LIMIT 1) LIMIT 1"
+        )
 
 
 _IN_WALLET, _NUMBERED, _WITH_KEY = ("wallet_id", "seq"), ("wallet_id", "number"), "{0}.key IS NOT NULL"
 _KEYS, _REVERSES = "uq_transactions_wallet_id_key_user_key", "ix_transactions_wallet_id_reverses"
-UNINDEXED = {
-    "keys": _unindexed("transactions", _KEYS, _IN_WALLET, ("key", "user_key"), _WITH_KEY),
-    "reversals": _unindexed("transactions", _REVERSES, _IN_WALLET, ("reverses",), "{0}.reverses IS NOT NULL"),
-    "keys of holds": _unindexed("holds", "uq_holds_wallet_id_key", _NUMBERED, ("key",), _WITH_KEY),
-    "open holds": _unindexed("holds", "ix_holds_open", _NUMBERED, ("expires_at_us",), "{0}.status = 'open'"),
-    "keys of wallets": _unindexed("wallets", "uq_wallets_user_id_key", ("id",), ("user_id", "key"), _WITH_KEY),
-    "keys of users": _unindexed("users", "uq_users_key", ("id",), ("key",), _WITH_KEY),
+PARTIAL = {
+    "keys": _Partial("transactions", _KEYS, _IN_WALLET, ("key", "user_key"), _WITH_KEY),
+    "reversals": _Partial("transactions", _REVERSES, _IN_WALLET, ("reverses",), "{0}.reverses IS NOT NULL"),
+    "keys of holds": _Partial("holds", "uq_holds_wallet_id_key", _NUMBERED, ("key",), _WITH_KEY),
+    "open holds": _Partial("holds", "ix_holds_open", _NUMBERED, ("expires_at_us",), "{0}.status = 'open'"),
+    "keys of wallets": _Partial("wallets", "uq_wallets_user_id_key", ("id",), ("user_id", "key"), _WITH_KEY),
+    "keys of users": _Partial("users", "uq_users_key", ("id",), ("key",), _WITH_KEY),
 }
-"""By what the index is for: finds where a table and a partial index do not agree."""
+"""By what the index is for."""
+
+UNINDEXED = {what: each.differs for what, each in PARTIAL.items()}
+"""Finds where a table and a partial index do not agree."""
+
+AS_MANY = "SELECT " + " AND ".join(
+    f"(SELECT count(*) FROM {each.entries}) = (SELECT count(*) FROM {each.rows})" for each in PARTIAL.values()
+)
+"""Whether each partial index has as many entries as its table has rows for it."""
 
 WRONG = {
     "legs": WRONG_LEGS,

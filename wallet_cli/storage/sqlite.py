@@ -30,7 +30,7 @@ from wallet_cli.storage.folders import sync
 from wallet_cli.storage.in_place import Identity, InPlace, beside, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_log
 from wallet_cli.storage.move_state import Itself, check_writable
-from wallet_cli.storage.queries import Values
+from wallet_cli.storage.queries import Values, as_it_is
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, flat, rows_of
 
@@ -234,6 +234,9 @@ class SqliteStore(BulkCopy):
         from wallet_cli.storage.schema_check import OF_SQLITE, strange_in_sqlite
 
         return strange_in_sqlite(self._rows(OF_SQLITE))
+
+    def indexes_are_complete(self) -> bool:
+        return bool(self._one(sql.AS_MANY, {}, lambda row: row[0]))
 
     def first_unindexed(self, what: str, first: int, last: int) -> tuple[int, ...] | None:
         return self._one(sql.UNINDEXED[what], {"first": first, "last": last}, tuple)
@@ -459,8 +462,8 @@ class SqliteStore(BulkCopy):
 
     def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Iterator[T]:
         with translating(self.path):
-            for row in self.connection.execute(statement, values):
-                yield make(row)
+            rows = self.connection.execute(statement, values)
+            yield from rows if make is as_it_is else map(make, rows)
 
 
 def connect(
