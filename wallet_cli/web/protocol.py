@@ -21,7 +21,7 @@ import socket
 import struct
 from functools import lru_cache
 from ipaddress import IPv6Address
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import httptools
 import msgspec
@@ -53,6 +53,12 @@ SMALL_BODY_BYTES = 64 * 1024
 MAX_LARGE_BODIES_BYTES = 64 * 1024 * 1024
 """How much all connections together may use beyond that, from the first byte until the request is answered."""
 
+MAX_LARGE_BODIES = 16
+"""How many larger bodies may come in at once."""
+
+PATIENCE_S = 1.0
+"""After this time, a body that is still coming in gives its place to the next one."""
+
 QUEUED_REQUEST_BYTES = 4096
 """About the size of a waiting request."""
 
@@ -67,6 +73,13 @@ DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 HEAD, BODY, IDLE = "head", "body", "idle"
 
 
+class Large(NamedTuple):
+    """What a connection uses beyond SMALL_BODY_BYTES, and since when."""
+
+    bytes: int
+    since_s: float
+
+
 class Connections:
     """The shared state of a process's connections."""
 
@@ -74,8 +87,8 @@ class Connections:
         self.most = most
         self.idle: dict[BoundedProtocol, None] = {}
         """Connections without a running request, the longest idle first."""
-        self._large: dict[BoundedProtocol, int] = {}
-        """Bytes in use beyond SMALL_BODY_BYTES, the oldest first."""
+        self._large: dict[BoundedProtocol, Large] = {}
+        """Connections with large requests, the oldest first."""
         self._held = 0
 
     def make_room(self) -> bool:
@@ -90,21 +103,39 @@ class Connections:
         return False
 
     def hold(self, connection: BoundedProtocol, size: int) -> None:
-        """Count these bytes as in use. Beyond the limit, refuse the body that has been coming in longest.
+        """Count these bytes as in use. Beyond a limit, refuse the body that has been coming in longest, or this one.
 
         A sender of usual speed has sent everything before its body is the oldest.
         """
-        self._held += size - self._large.get(connection, 0)
-        self._large[connection] = size
+        known = self._large.get(connection)
+        if known is None and connection.is_receiving and not self._make_place(connection.loop.time()):
+            self._refuse(connection)
+            return
+        before, since_s = known or Large(0, connection.loop.time())
+        self._held += size - before
+        self._large[connection] = Large(size, since_s)
         while self._held > MAX_LARGE_BODIES_BYTES:
             slowest = next((each for each in self._large if each.is_receiving), connection)
-            self.let_go(slowest)
-            slowest.refuse(Busy("too many large requests at once", hint="send it again in a moment"))
+            self._refuse(slowest)
             if slowest is connection:
                 return
 
+    def _make_place(self, now_s: float) -> bool:
+        """A place for a further large body, or that of one that takes too long; returns whether there is one."""
+        coming_in = [each for each in self._large if each.is_receiving]
+        if len(coming_in) >= MAX_LARGE_BODIES:
+            if now_s - self._large[coming_in[0]].since_s < PATIENCE_S:
+                return False
+            self._refuse(coming_in[0])
+        return True
+
+    def _refuse(self, connection: BoundedProtocol) -> None:
+        self.let_go(connection)
+        connection.refuse(Busy("too many large requests at once", hint="send it again in a moment"))
+
     def let_go(self, connection: BoundedProtocol) -> None:
-        self._held -= self._large.pop(connection, 0)
+        if connection in self._large:
+            self._held -= self._large.pop(connection).bytes
 
 
 class JoiningTransport:
@@ -120,7 +151,7 @@ class JoiningTransport:
     ) -> None:
         self._transport = transport
         self._loop = loop
-        self._protocol = protocol
+        self._protocol: BoundedProtocol | None = protocol
         self._held: bytes | None = None
         self._closed = False
 
@@ -147,7 +178,14 @@ class JoiningTransport:
         if not self.is_closing():
             self._send_held()
             self._closed = True
-            self._protocol.hang_up(self._transport)
+            if self._protocol is not None:
+                self._protocol.hang_up(self._transport)
+
+    def forget(self) -> None:
+        """The connection is lost: no longer know its protocol, which knows this. Both go now, with the last request,
+        and not when the garbage collector comes.
+        """
+        self._protocol = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -202,6 +240,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._running is None:
             self.shared.let_go(self)
         super().connection_lost(exc)
+        cast(JoiningTransport, self.transport).forget()
 
     # Reading.
 

@@ -1,0 +1,105 @@
+"""Which large bodies a server lets in: so many bytes, so many at once, and a slow sender gives way."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from wallet_cli.web import protocol
+from wallet_cli.web.protocol import MAX_LARGE_BODIES, MAX_LARGE_BODIES_BYTES, PATIENCE_S, BoundedProtocol, Connections
+
+MUCH = 1024 * 1024
+
+
+@dataclasses.dataclass(eq=False)
+class Sender:
+    """A connection whose body is coming in until it has `sent_all`."""
+
+    connections: Connections
+    clock: SimpleNamespace
+    sent_all: bool = False
+    refused: bool = False
+
+    @property
+    def loop(self) -> SimpleNamespace:
+        return SimpleNamespace(time=lambda: self.clock.now)
+
+    @property
+    def is_receiving(self) -> bool:
+        return not (self.sent_all or self.refused)
+
+    def refuse(self, _error: Exception) -> None:
+        self.refused = True
+
+    def sends(self, size: int = MUCH) -> Sender:
+        self.connections.hold(cast(BoundedProtocol, self), size)
+        return self
+
+
+class House:
+    """Senders, and a clock that stands still unless it is told."""
+
+    def __init__(self) -> None:
+        self.connections = Connections(1000)
+        self.clock = SimpleNamespace(now=100.0)
+
+    def sender(self) -> Sender:
+        return Sender(self.connections, self.clock)
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def test_one_too_many_is_refused_before_it_has_sent_its_body(house: House) -> None:
+    slow = [house.sender().sends() for _ in range(MAX_LARGE_BODIES)]
+    late = house.sender().sends(1)
+    assert late.refused
+    assert not any(sender.refused for sender in slow)
+    slow[3].sent_all = True
+    assert not house.sender().sends(1).refused
+
+
+def test_after_a_while_the_slowest_gives_its_place_to_the_next(house: House) -> None:
+    slow = [house.sender().sends() for _ in range(MAX_LARGE_BODIES)]
+    house.clock.now += PATIENCE_S
+    late = [house.sender().sends() for _ in range(3)]
+    assert [sender.refused for sender in (*slow[:4], *late)] == [True, True, True, False, False, False, False]
+
+
+def test_who_is_in_goes_on_whoever_comes_after(house: House) -> None:
+    first = house.sender().sends()
+    for _ in range(2 * MAX_LARGE_BODIES):
+        house.sender().sends()
+    assert not first.sends(2 * MUCH).refused
+
+
+def test_requests_that_wait_take_no_place_of_a_body(house: House) -> None:
+    for _ in range(MAX_LARGE_BODIES):
+        house.sender().sends()
+    queued = house.sender()
+    queued.sent_all = True
+    assert not queued.sends().refused
+
+
+def test_beyond_the_bytes_the_one_that_is_longest_at_it_is_refused(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    senders = [house.sender().sends(MAX_LARGE_BODIES_BYTES // 4) for _ in range(4)]
+    senders[0].sent_all = True
+    late = house.sender().sends()
+    assert [sender.refused for sender in (*senders, late)] == [False, True, False, False, False]
+    monkeypatch.setattr(protocol, "MAX_LARGE_BODIES_BYTES", MUCH)
+    alone = house.sender().sends(2 * MUCH)
+    assert alone.refused
+
+
+def test_what_is_let_go_is_free_again(house: House) -> None:
+    for _ in range(100 * MAX_LARGE_BODIES_BYTES // MUCH):
+        sender = house.sender().sends()
+        assert not sender.refused
+        sender.connections.let_go(cast(BoundedProtocol, sender))
