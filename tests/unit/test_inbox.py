@@ -329,6 +329,8 @@ def test_large_groups_take_nobody_elses_room() -> None:
     desk.send_group("next large")
     with pytest.raises(Busy):
         desk.send_group("one more")
+    with pytest.raises(Busy):
+        desk.group_commit.must_have_room(large=True)
     desk.group_commit.must_have_room()
     desk.send("a")
     assert desk.group_commit.depth() == len(LARGE) + 1
@@ -525,6 +527,19 @@ def test_while_large_groups_pause_the_loop_takes_turns(
     here.tick()
     assert [who for who, _ in looped.answers] == ["large", "small", "smaller"]
     assert here.executor.batches == [["smaller"]]
+
+
+def test_a_slow_large_group_leaves_the_turns_of_others_quick(
+    looped: Desk, here: FakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "QUICK_TURN_S", 0.0)
+    looped.send_group("large")
+    looped.let(1)
+    here.answer_one_batch()
+    wait_for(lambda: not looped.group_commit._with_thread)
+    looped.send("small")
+    here.tick()
+    assert here.executor.batches == [["small"]]
 
 
 def test_the_thread_waits_for_a_turn_that_another_has(looped: Desk, here: FakeLoop) -> None:

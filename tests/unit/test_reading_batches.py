@@ -30,10 +30,11 @@ TEXT = json.dumps(ITEM)
 LONG = ITEM | {"note": "é" * 1000, "meta": {"a": "x" * 3000}}
 
 
-def read(body: bytes) -> tuple[Batch, int]:
-    """The batch, and in how many steps it was read."""
+def read(body: bytes, piece: int = MAX_BATCH_BYTES) -> tuple[Batch, int]:
+    """The batch, and in how many steps it was read, from pieces of so many bytes."""
     batch = Batch(transactions=[])
-    return batch, sum(1 for _ in read_batch(body, batch))
+    pieces = (body[at : at + piece] for at in range(0, len(body), piece))
+    return batch, sum(1 for _ in read_batch(pieces, batch))
 
 
 @pytest.mark.parametrize(
@@ -46,8 +47,9 @@ def read(body: bytes) -> tuple[Batch, int]:
         f'{{"\\u0061tomic":true,"transactions":[{TEXT}]}}',
     ],
 )
-def test_it_is_read_as_any_body_is(body: str) -> None:
-    batch, steps = read(body.encode())
+@pytest.mark.parametrize("piece", [1, 7, 1023, 1024, 1025, MAX_BATCH_BYTES])
+def test_it_is_read_as_any_body_is(body: str, piece: int) -> None:
+    batch, steps = read(body.encode(), piece)
     assert batch == decode(body.encode(), Batch)
     assert steps == len(batch.transactions)
 
@@ -87,9 +89,17 @@ def test_it_is_read_as_any_body_is(body: str) -> None:
     ],
     ids=lambda body: ascii(body[:60]),
 )
-def test_anything_else_is_refused(body: str) -> None:
+@pytest.mark.parametrize("piece", [100, MAX_BATCH_BYTES])
+def test_anything_else_is_refused(body: str, piece: int) -> None:
     with pytest.raises(InvalidInput):
-        read(body.encode())
+        read(body.encode(), piece)
+
+
+@pytest.mark.parametrize("piece", [1, 3, MAX_BATCH_BYTES])
+def test_it_is_told_where_it_is_no_json(piece: int) -> None:
+    body = f'{{"transactions": [{TEXT} , {TEXT} ; {TEXT}]}}'
+    with pytest.raises(InvalidInput, match=f"^the body is not JSON at byte {body.encode().index(b';')}$"):
+        read(body.encode(), piece)
 
 
 @pytest.mark.parametrize("name", ["am\\u001b[2Junt", "am\x7funt", "x" * 50_000])

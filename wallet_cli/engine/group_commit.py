@@ -21,7 +21,7 @@ from contextlib import AbstractContextManager
 from sys import getsizeof
 from typing import NamedTuple
 
-from wallet_cli.domain.commands import Command, Result, each
+from wallet_cli.domain.commands import Atomic, Command, Result, Single, each
 from wallet_cli.engine.executor import Executor
 from wallet_cli.errors import Busy, InternalError, Unreachable, WalletError
 
@@ -172,12 +172,16 @@ class GroupCommit:
             self._thread.join()
             raise self._failure
 
-    def submit(self, commands: Sequence[Command], answer: OnResult, actor: str | None = None) -> None:
-        """Queue commands of an actor; raises Busy at once if the queue is full or closed."""
-        size = taken = 0
-        for command in each(commands):
-            size += 1
-            taken += sum(map(getsizeof, command))
+    def submit(
+        self, commands: Sequence[Command], answer: OnResult, actor: str | None = None, taken: int | None = None
+    ) -> None:
+        """Queue commands of an actor; raises Busy at once if the queue is full or closed.
+
+        `taken` is their `bytes_of` together, from a caller who added them up in short steps.
+        """
+        size = sum(len(command.commands) if isinstance(command, Atomic) else 1 for command in commands)
+        if taken is None:
+            taken = sum(map(bytes_of, each(commands)))
         request = Waiting(commands, actor, answer, time.perf_counter(), max(1, size), taken)
         with self._changed:
             if self._closing:
@@ -190,9 +194,9 @@ class GroupCommit:
             else:
                 self._schedule()
 
-    def must_have_room(self) -> None:
-        """Raises Busy if no further command would be accepted."""
-        self._requests.check_room(1, 0)
+    def must_have_room(self, *, large: bool = False) -> None:
+        """Raises Busy if no further command, or no further large group, would be accepted."""
+        (self._large if large else self._requests).check_room(1, 0)
 
     def depth(self) -> int:
         """How many commands are waiting."""
@@ -259,6 +263,7 @@ class GroupCommit:
                     results = self._carry_out(executor, batch, None)
                     assert results is not None
                     self._answer(batch, results)
+                    del batch, results  # their reader frees them, in short steps; here it would take 10 ms at once
         except WalletError as error:
             self._failure = error
         finally:
@@ -308,10 +313,11 @@ class GroupCommit:
         except Exception as error:  # a bug: the callers get an error, and the server continues
             results = InternalError(f"unexpected {type(error).__name__} in the writer: {error}")
         ended_s = time.perf_counter()
-        self._turn_s += (ended_s - started_s - self._turn_s) / 8
         waited_s, took_s = ended_s - batch[0].arrived_s, ended_s - started_s
         if _is_large_group(batch[0]):
             self._pause(took_s)
+        else:
+            self._turn_s += (took_s - self._turn_s) / 8
         self._report(BatchReport(_size(batch), len(batch), waited_s, took_s, executor.retries - retried_before))
         return results
 
@@ -320,6 +326,11 @@ class GroupCommit:
             _answer_all(batch, results)
         else:
             self._loop.soon_threadsafe(lambda: _answer_all(batch, results))
+
+
+def bytes_of(command: Single) -> int:
+    """How much memory a command takes."""
+    return sum(map(getsizeof, command))
 
 
 def _is_large_group(request: Waiting) -> bool:

@@ -356,8 +356,8 @@ EXPORTED = (
 )
 ALL_HOLDS = f"{_HOLD} ORDER BY h.wallet_id, h.number"
 HOLDS_IN_ORDER = f"{_HOLD} WHERE h.wallet_id = :wallet_id ORDER BY h.number"
-# Each row of a range of wallets, with its canonical text (domain/hash_chain.py), written out by the engine. What is NULL
-# is no text to concat(), and makes all that it is joined to with || NULL.
+# Each row of a range of wallets, with its canonical text (domain/hash_chain.py), written out by the engine. NULL is no
+# text to concat(), and makes all that || joins to it NULL.
 _LONG = "' {1} ' || octet_length(t.{0}) || ':' || t.{0}"
 _CANONICAL = ", ".join(
     (

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 from wallet_cli.errors import Busy
 
-SLICE_S = 0.002
+SLICE_S = 0.001
 ROUNDS = 4
 """How often the loop runs between two slices: a short request is read, started, processed and answered."""
 
@@ -35,6 +35,11 @@ class LongWork:
         """Raises Busy if too many wait already."""
         if self._waiting >= MAX_WAITING:
             raise Busy(f"{self._waiting} batches are already waiting", hint="send it again in a moment")
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody works, or waits for it."""
+        return not self._waiting and not self._lock.locked()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Pause]:

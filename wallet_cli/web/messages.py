@@ -10,6 +10,7 @@ wallet can show that name.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
@@ -36,6 +37,12 @@ class Reply(NamedTuple):
     status: int
     message: str
     data: Any
+
+
+class Written(NamedTuple):
+    """Data that is JSON already, in pieces that are sent one by one: a large answer keeps nobody waiting."""
+
+    pieces: Sequence[bytes]
 
 
 class Stream(NamedTuple):
@@ -126,37 +133,34 @@ def media_type(scope: Scope, known: Sequence[str]) -> str:
     return name
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body, of at most `limit` bytes; the protocol limits the time.
+async def read_body(scope: Scope, receive: Receive, limit: int) -> list[bytes]:
+    """The whole body, in the pieces in which it came, of at most `limit` bytes; the protocol limits the time.
 
     Raises BodyTooLarge (before reading, if the length is given), or ClientLeft.
     """
     length = header(scope, b"content-length")
     if length is not None and int(length) > limit:
         raise BodyTooLarge(f"the body has more than {limit} bytes")
-    message = await receive()
-    body = _checked(message, message.get("body", b""), limit)
-    if not message.get("more_body"):
-        return bytes(body)
-    parts = bytearray(_checked(message, body, limit))
-    while message.get("more_body"):
+    pieces, size = [], 0
+    more = True
+    while more:
         message = await receive()
-        parts += message.get("body", b"")
-        _checked(message, parts, limit)
-    return bytes(parts)
-
-
-def _checked(message: MutableMapping[str, Any], body: bytes | bytearray, limit: int) -> bytes | bytearray:
-    if message["type"] == "http.disconnect":
-        raise ClientLeft
-    if len(body) > limit:
-        raise BodyTooLarge(f"the body has more than {limit} bytes")
-    return body
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if size > limit:
+            raise BodyTooLarge(f"the body has more than {limit} bytes")
+        more = message.get("more_body", False)
+    return pieces
 
 
 async def send_reply(send: Send, reply: Reply, request_id: str, *, close: bool) -> None:
-    body = encoded({"message": reply.message, "data": reply.data})
-    await send_bytes(send, reply.status, body, b"application/json", request_id, close=close)
+    if isinstance(reply.data, Written):
+        pieces = [b'{"message":%s,"data":' % encoded(reply.message), *reply.data.pieces, b"}"]
+    else:
+        pieces = [encoded({"message": reply.message, "data": reply.data})]
+    await send_pieces(send, reply.status, pieces, b"application/json", request_id, close=close)
 
 
 async def send_failure(
@@ -221,10 +225,28 @@ async def send_bytes(
     close: bool = False,
     extra: list[tuple[bytes, bytes]] | None = None,
 ) -> None:
-    length = (b"content-length", b"%d" % len(body))
+    await send_pieces(send, status, (body,), content_type, request_id, close=close, extra=extra)
+
+
+async def send_pieces(
+    send: Send,
+    status: int,
+    pieces: Sequence[bytes],
+    content_type: bytes,
+    request_id: str,
+    *,
+    close: bool = False,
+    extra: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    """Send an answer whose body is in pieces; other requests have their turn between two of them."""
+    length = (b"content-length", b"%d" % sum(map(len, pieces)))
     headers = answer_headers(content_type, request_id, length, *(extra or ()), close=close)
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    *first, last = pieces
+    for piece in first:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await asyncio.sleep(0)
+    await send({"type": "http.response.body", "body": last})
 
 
 def attachment(name: str) -> tuple[bytes, bytes]:

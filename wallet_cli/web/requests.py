@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from codecs import utf_8_decode
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -258,43 +259,41 @@ def decode(body: bytes, into: type[T]) -> T:
         return msgspec.json.decode(body, type=into)
 
 
-def read_batch(body: bytes, batch: Batch) -> Iterator[None]:
+def read_batch(pieces: Iterable[bytes], batch: Batch) -> Iterator[None]:
     """Read a batch into an empty one, one transaction at a time, as strictly as `decode`: each step is short.
 
-    Raises InvalidInput.
+    `pieces` are the body as it came in: to join and to decode 8 MiB takes the loop 15 ms. Raises InvalidInput.
     """
     with _faults_told():
-        text = body.decode("utf-8")
+        body = _Body(pieces)
         seen: set[str] = set()
-        at, mark = _after(text, 0, "{")
-        while mark != "}":
-            name, at = _value(text, at)
+        mark = body.mark(b"{")
+        while mark != b"}":
+            name = body.value()[0]
             if not isinstance(name, str) or name not in BATCH_FIELDS:
                 raise InvalidInput("the body is not as expected: it has an unknown field", hint=BODIES_HINT)
             if name in seen:
                 raise _FormError("a field is given twice")
             seen.add(name)
-            at, _ = _after(text, at, ":")
+            body.mark(b":")
             if name == "atomic":
-                value, at = _value(text, at)
-                batch.atomic = msgspec.convert(value, bool)
+                batch.atomic = msgspec.convert(body.value()[0], bool)
             else:
-                at, mark = _after(text, at, "[")
-                while mark != "]":
-                    start, number = at, len(batch.transactions)
+                mark = body.mark(b"[")
+                while mark != b"]":
+                    number, begin = len(batch.transactions), body.look(1)
                     if number >= MAX_BATCH_ITEMS:
                         raise InvalidInput(f"the batch has more than {MAX_BATCH_ITEMS} transactions", hint=BODIES_HINT)
-                    if not number and text[at : at + 1] == "]":
+                    if not number and begin == b"]":
                         raise InvalidInput("the batch has no transactions", hint=BODIES_HINT)
-                    if text[at : at + 1] != "{":
+                    if begin != b"{":
                         raise InvalidInput(f"item {number} of the batch is not an object", hint=BODIES_HINT)
-                    _, at = _value(text, start)
-                    batch.transactions.append(_item(text[start:at], number))
-                    at, mark = _after(text, at, ",]")
+                    batch.transactions.append(_item(body.value()[1], number))
+                    mark = body.mark(b",]")
                     yield
-            at, mark = _after(text, at, ",}")
-        if at < len(text):
-            raise json.JSONDecodeError("", text, at)
+            mark = body.mark(b",}")
+        if body.look(1):
+            raise _NotJson(body.at)
         if "transactions" not in seen:
             raise InvalidInput("the body is not as expected: it has no transactions", hint=BODIES_HINT)
 
@@ -302,38 +301,80 @@ def read_batch(body: bytes, batch: Batch) -> Iterator[None]:
 BATCH_FIELDS = frozenset(Batch.__struct_fields__)
 BODIES_HINT = "/docs shows each body"
 MAX_TOLD_CHARS = 200
-_MARK = re.compile(r"[ \t\n\r]*([][{}:,])[ \t\n\r]*")
+_SPACE = re.compile(rb"[ \t\n\r]*")
 WINDOWS = (1024, MAX_BODY_BYTES)
-"""How much text is examined to find the end of a value: most are short, and none may be longer than a body."""
+"""How many bytes are examined to find the end of a value: most are short, and none may be longer than a body."""
 
 
-def _after(text: str, at: int, marks: str) -> tuple[int, str]:
-    """The position after the next of these characters, and the character; skips white space."""
-    match = _MARK.match(text, at)
-    if match is None or match[1] not in marks:
-        raise json.JSONDecodeError("", text, at)
-    return match.end(), match[1]
+class _NotJson(ValueError):
+    """A batch is not JSON at some byte of it."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
 
 
-def _value(text: str, at: int) -> tuple[Any, int]:
-    """The JSON value at a position (an object, a string, true or false), and its end."""
-    for size in WINDOWS:
-        window = text[at : at + size]
-        if window[:1] not in ("{", '"', "t", "f"):
-            break
-        try:
-            value, length = _STRICT.raw_decode(window)
-        except json.JSONDecodeError:
-            if at + size >= len(text):
-                break
-        else:
-            return value, at + length
-    else:
-        raise InvalidInput(f"a transaction of the batch is not JSON, or has more than {MAX_BODY_BYTES} characters")
-    raise json.JSONDecodeError("", text, at)
+class _Body:
+    """A JSON text in pieces, read from its beginning to its end."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._here = b""
+        """The piece where it is read, and what is left of earlier ones."""
+        self._next = 0
+        self._passed = 0
+
+    @property
+    def at(self) -> int:
+        """How many bytes were read."""
+        return self._passed + self._next
+
+    def look(self, size: int) -> bytes:
+        """The next bytes; fewer than `size` at the end of the text."""
+        while len(self._here) - self._next < size and (piece := next(self._pieces, None)) is not None:
+            self._passed += self._next
+            self._here, self._next = self._here[self._next :] + piece, 0
+        return self._here[self._next : self._next + size]
+
+    def mark(self, marks: bytes) -> bytes:
+        """Read one of these characters, with the white space around it. Raises _NotJson for anything else."""
+        self._skip_space()
+        mark = self.look(1)
+        if not mark or mark not in marks:
+            raise _NotJson(self.at)
+        self._next += 1
+        self._skip_space()
+        return mark
+
+    def value(self) -> tuple[Any, bytes]:
+        """Read an object, a string, true or false; also returns its text. Raises _NotJson."""
+        if self.look(1) not in (b"{", b'"', b"t", b"f"):
+            raise _NotJson(self.at)
+        for size in WINDOWS:
+            window = self.look(size)
+            is_end = len(window) < size
+            text, _ = utf_8_decode(window, "strict", is_end)
+            try:
+                value, length = _STRICT.raw_decode(text)
+            except json.JSONDecodeError:
+                if is_end:
+                    raise _NotJson(self.at) from None
+            else:
+                length = length if text.isascii() else len(text[:length].encode())
+                self._next += length
+                return value, window[:length]
+        raise InvalidInput(f"a transaction of the batch is not JSON, or has more than {MAX_BODY_BYTES} bytes")
+
+    def _skip_space(self) -> None:
+        while self.look(1):
+            match = _SPACE.match(self._here, self._next)
+            assert match is not None
+            self._next = match.end()
+            if self._next < len(self._here):
+                return
 
 
-def _item(text: str, number: int) -> BatchItem:
+def _item(text: bytes, number: int) -> BatchItem:
     try:
         item = msgspec.json.decode(text, type=BatchItem)
     except msgspec.ValidationError as error:
@@ -365,6 +406,7 @@ def _faults_told() -> Iterator[None]:
     except ValueError as error:
         # The position of the error, never the text: it may contain a secret.
         where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
+        where = f" at byte {error.at}" if isinstance(error, _NotJson) else where
         what = f": {error}" if isinstance(error, _FormError) else ""
         raise InvalidInput(f"the body is not JSON{where}{what}") from None
 

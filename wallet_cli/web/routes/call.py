@@ -29,12 +29,16 @@ class Call(NamedTuple):
 
     async def body(self, limit: int = MAX_BODY_BYTES) -> bytes:
         """The JSON body. Raises UnsupportedMediaType, BodyTooLarge, or ClientLeft."""
+        return b"".join(await self.pieces(limit))
+
+    async def pieces(self, limit: int) -> list[bytes]:
+        """The JSON body, as it came. Raises as `body` does."""
         media_type(self.scope, (JSON_TYPE,))
         return await read_body(self.scope, self.receive, limit)
 
     async def file(self, known: Sequence[str], limit: int) -> tuple[str, bytes]:
         """The type of the body, one of `known`, and the body. Raises as `body` does."""
-        return media_type(self.scope, known), await read_body(self.scope, self.receive, limit)
+        return media_type(self.scope, known), b"".join(await read_body(self.scope, self.receive, limit))
 
     def path(self, name: str) -> str:
         return str(self.scope["path_params"][name])

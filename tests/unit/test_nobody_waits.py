@@ -1,0 +1,152 @@
+"""What keeps a server's event loop free beside large requests: nothing is scanned, freed or read in one go."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Awaitable, Callable, Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState as UvicornState
+
+from wallet_cli.errors import Busy, InvalidInput
+from wallet_cli.web import server_state
+from wallet_cli.web.auth import LOCAL
+from wallet_cli.web.long_work import LongWork
+from wallet_cli.web.protocol import bounded_protocol
+from wallet_cli.web.routes.batches import create_transactions, one_by_one
+from wallet_cli.web.routes.call import Call
+from wallet_cli.web.server_state import ServerState
+
+LONG = 500_000
+POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+async def refusing(_scope: Any, _receive: Any, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+    await send({"type": "http.response.start", "status": 503, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+ENDINGS = {
+    "nothing sent": b"",
+    "half a head": b"GET / HTTP/1.1\r\n",
+    "a request": b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    "a long body that is refused": POST % LONG + b" " * LONG,
+    "half a body": POST % LONG + b" " * (LONG // 2),
+    "no HTTP": b"\x16\x03\x01" * 100,
+}
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("sent", ENDINGS.values(), ids=ENDINGS)
+def test_a_lost_connection_leaves_nothing_for_the_collector(sent: bytes) -> None:
+    """Else its body would be kept until the collector comes, which is long under an attack."""
+
+    async def main() -> weakref.ref[Any]:
+        config = uvicorn.Config(refusing, log_level="critical")
+        config.load()
+        made: list[weakref.ref[Any]] = []
+
+        def connection() -> Any:
+            protocol = bounded_protocol(10)(config=config, server_state=UvicornState(), app_state={})
+            made.append(weakref.ref(protocol))
+            return protocol
+
+        server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0)
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(sent)
+        await writer.drain()
+        while not made:
+            await asyncio.sleep(0.001)
+        writer.close()
+        async with asyncio.timeout(20):
+            while made[0]() is not None:
+                await asyncio.sleep(0.001)
+        server.close()
+        return made[0]
+
+    assert asyncio.run(main())() is None
+
+
+@pytest.mark.parametrize(
+    ("working", "waiting", "late", "collects"),
+    [(False, 0, False, True), (True, 0, False, False), (False, 1, False, False), (True, 1, True, True)],
+)
+def test_garbage_is_collected_when_no_batch_is_in_hand(
+    monkeypatch: pytest.MonkeyPatch, working: bool, waiting: int, late: bool, collects: bool
+) -> None:
+    collected: list[None] = []
+    monkeypatch.setattr(server_state, "COLLECT_EVERY_S", 0.0)
+    monkeypatch.setattr(server_state, "COLLECT_AT_LAST_S", -1.0 if late else 1e9)
+    monkeypatch.setattr(server_state, "gc", SimpleNamespace(collect=lambda: collected.append(None), freeze=int))
+
+    async def main() -> None:
+        server = SimpleNamespace(
+            loop=asyncio.get_running_loop(),
+            long_work=SimpleNamespace(is_idle=not working),
+            group_commit=SimpleNamespace(depth=lambda: waiting),
+        )
+        chore = asyncio.ensure_future(ServerState._collect_for_ever(cast(ServerState, server)))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        chore.cancel()
+
+    asyncio.run(main())
+    assert (len(collected) > 1) == collects  # the first time is at the start
+
+
+def test_work_is_idle_when_nobody_has_it() -> None:
+    async def main() -> None:
+        work = LongWork()
+        assert work.is_idle
+        async with work.turn():
+            assert not work.is_idle
+        assert work.is_idle
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("body", "error"), [(b'{"atomic": true}', Busy), (b"{}", InvalidInput)])
+def test_a_group_that_has_no_room_is_refused_before_it_is_read(body: bytes, error: type[Exception]) -> None:
+    """Reading 10,000 items takes the loop longer than anything else, and freeing them too."""
+
+    def must_have_room(*, large: bool = False) -> None:
+        if large:
+            raise Busy("20,000 writes are already waiting")
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def main() -> None:
+        server = SimpleNamespace(long_work=LongWork(), group_commit=SimpleNamespace(must_have_room=must_have_room))
+        scope = {"headers": [(b"content-type", b"application/json")], "query_string": b""}
+        await create_transactions(cast(ServerState, server), Call(scope, cast(Any, receive), LOCAL))
+
+    with pytest.raises(error):
+        asyncio.run(main())
+
+
+def test_a_value_is_freed_when_it_was_used() -> None:
+    class Value(list[int]):
+        pass
+
+    values = [Value([number]) for number in range(3)]
+    known = [weakref.ref(value) for value in values]
+    seen = []
+    for value in one_by_one(values):
+        seen.append(value[0])
+        assert [each() is not None for each in known] == [number >= value[0] for number in range(3)]
+    assert seen == [0, 1, 2]
+    assert values == []
