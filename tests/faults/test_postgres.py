@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from servers import stubborn
 from servers.cluster import Cluster, scratch_cluster
@@ -113,16 +114,29 @@ def kill_one_process(cluster: Cluster, drawn: random.Random) -> None:
     os.kill(drawn.choice(cluster.children()), signal.SIGKILL)
 
 
+def tell(cluster: Cluster, statement: str) -> None:
+    """Run a statement, once the server lets somebody in: it may still begin again after the fault before."""
+
+    def told() -> bool:
+        try:
+            cluster.execute(statement)
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    wait_for(told)
+
+
 def end_all_sessions(cluster: Cluster, drawn: random.Random) -> None:
-    cluster.execute(f"SELECT pg_terminate_backend(pid) FROM ({CLIENTS}) all_of_them")
+    tell(cluster, f"SELECT pg_terminate_backend(pid) FROM ({CLIENTS}) all_of_them")
 
 
 def end_a_session(cluster: Cluster, drawn: random.Random) -> None:
-    cluster.execute(f"SELECT pg_terminate_backend(pid) FROM ({CLIENTS} ORDER BY random() LIMIT 1) one")
+    tell(cluster, f"SELECT pg_terminate_backend(pid) FROM ({CLIENTS} ORDER BY random() LIMIT 1) one")
 
 
 def cancel(cluster: Cluster, drawn: random.Random) -> None:
-    cluster.execute(f"SELECT pg_cancel_backend(pid) FROM ({CLIENTS}) all_of_them")
+    tell(cluster, f"SELECT pg_cancel_backend(pid) FROM ({CLIENTS}) all_of_them")
 
 
 CLIENTS = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"

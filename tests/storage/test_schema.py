@@ -340,7 +340,7 @@ MADE = {
 """Statements that are put together when they are needed."""
 
 STATEMENTS |= MADE
-STRAYS = {"STRAY_TRANSACTIONS", "STRAY_HOLDS", "STRAY_WITNESSES"}
+STRAYS = {"STRAY_HOLDS", "STRAY_WITNESSES"}
 WALKS = {"AS_MANY", "SUMS", "ALL_WALLETS", "ALL_HOLDS", "ALL_USERS", "ALL_OPERATORS", *STRAYS}
 """These are to read everything: `verify` and `export` run them; operators are few."""
 

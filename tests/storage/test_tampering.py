@@ -135,7 +135,7 @@ TAMPERING = {
     "all rows of a wallet deleted": (["DELETE FROM transactions WHERE wallet_id = 2"], "2-1"),
     "a witness put back": (["UPDATE witnesses SET seq = 4 WHERE wallet_id = 1"], "1-5"),
     "a witness of another hash": (["UPDATE witnesses SET hash = zeroblob(32) WHERE wallet_id = 1"], "1-5"),
-    "rows of a wallet that is not there": ([f"UPDATE transactions SET wallet_id = 9 WHERE {row(5)}"], "9-5"),
+    "rows of a wallet that is not there": ([f"UPDATE transactions SET wallet_id = 9 WHERE {row(5)}"], "1-5"),
     "the second wallet": ([f"UPDATE transactions SET amount = 6 WHERE {row(2, 2)}"], "2-2"),
     "a wallet that changes hands": (["UPDATE wallets SET user_id = 2 WHERE id = 1"], "1-1"),
     "a wallet's currency": (["UPDATE wallets SET currency = 'USD' WHERE id = 1"], "1-1"),
@@ -165,6 +165,14 @@ def test_verify_names_the_first_bad_row(history: Address, statements: list[str],
     plain = run("verify")
     assert (plain.code, plain.out) == (7, "")
     assert f"transaction {first_bad}" in plain.err
+
+
+@pytest.mark.parametrize("stranger", [-9, 9])
+def test_a_row_of_no_wallet_is_named_beside_what_it_lacks_elsewhere(history: Address, stranger: int) -> None:
+    tamper(history, f"UPDATE transactions SET wallet_id = {stranger} WHERE {row(5)}")
+    wrong = {each["transaction"]: each["reason"] for each in run("verify --json").error["details"]["wrong"]}
+    assert set(wrong) == {"1-5", f"{stranger}-5"}
+    assert wrong[f"{stranger}-5"] == f"there is no wallet w{stranger}"
 
 
 @pytest.mark.parametrize("exponent", [0, 3])

@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from hashlib import sha256
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wallet_cli.domain import hash_chain
-from wallet_cli.domain.ids import MAX_ID
+from wallet_cli.domain.ids import MAX_ID, format_wallet_id
 from wallet_cli.domain.model import Transaction, Wallet, Witness
 from wallet_cli.domain.period import FIRST_US
 from wallet_cli.domain.purpose import Purpose
@@ -114,8 +115,7 @@ class _Walk:
         rows = self._store.chains(first, last)
         row = next(rows, None)
         for wallet, witness in self._store.witnessed(first, last):
-            while row is not None and row[0] < wallet.id:  # of no wallet: that is found elsewhere
-                row = next(rows, None)
+            row = self._stray(row, rows, wallet.id)
             self.wallet, self._seq = wallet, 0
             row, wrong = self._one(wallet, witness, row, rows)
             self.wallets += 1
@@ -125,45 +125,58 @@ class _Walk:
                     return
                 while row is not None and row[0] == wallet.id:
                     row = next(rows, None)
+        self._stray(row, rows, last + 1)
+
+    def _stray(self, row: Sequence[Any] | None, rows: Iterator[Sequence[Any]], until: int) -> Sequence[Any] | None:
+        """Note the first row before the next wallet, which belongs to none. Returns the first row of that wallet."""
+        if row is not None and row[0] < until:
+            self.wrong.append(Wrong(row[0], row[1], f"there is no wallet {format_wallet_id(row[0])}"))
+            while row is not None and row[0] < until:
+                row = next(rows, None)
+        return row
 
     def _one(
-        self, wallet: Wallet, witness: Witness | None, row: Sequence[Any] | None, rows: Iterator[Sequence[Any]]
+        self, wallet: Wallet, witness: Witness | None, first: Sequence[Any] | None, rows: Iterator[Sequence[Any]]
     ) -> tuple[Sequence[Any] | None, Wrong | None]:
-        """Check one wallet, whose first row is `row`. Returns the row after what was read, and what is wrong."""
+        """Check one wallet, whose first row is `first`. Returns the row after what was read, and what is wrong."""
         id_ = wallet.id
         if not wallet.currency.can_be:
             reason = f"{wallet.currency.name} does not have {wallet.currency.exponent} fraction digits"
-            return row, Wrong(id_, None, reason)
+            return first, Wrong(id_, None, reason)
         seq = credits_ = debits = count = resets = 0
         at_us, hash_ = FIRST_US, hash_chain.genesis(wallet)
         along = None if self._along is None else self._along.transaction
-        while row is not None and row[0] == id_:
-            _, number, is_credit, amount, credit_total, debit_total, credit_count, now_us, text, found = row
-            seq += 1
-            if is_credit:
-                credits_ += amount
-                count += 1
+        try:
+            for row in chain([] if first is None else [first], rows):
+                wallet_id, number, is_credit, amount, credit_total, debit_total, credit_count, now_us, text, found = row
+                if wallet_id != id_:
+                    break
+                if is_credit:
+                    credits_ += amount
+                    count += 1
+                else:
+                    debits += amount
+                if (
+                    number != seq + 1
+                    or credit_total != credits_
+                    or debit_total != debits
+                    or credit_count != count
+                    or now_us < at_us
+                    or sha256(hash_ + text.encode()).digest() != found
+                ):
+                    why = self._why(wallet, number, seq, resets + 1)
+                    if why is not None:
+                        return row, Wrong(id_, number, why)
+                    resets += now_us < at_us
+                seq, hash_, at_us = number, found, now_us
+                if along is not None:
+                    along(found)
+                if not seq % CHECKED_AT_ONCE:
+                    self._told(self.transactions + seq)
             else:
-                debits += amount
-            if (
-                number != seq
-                or credit_total != credits_
-                or debit_total != debits
-                or credit_count != count
-                or now_us < at_us
-                or sha256(hash_ + text.encode()).digest() != found
-            ):
-                why = self._why(wallet, number, seq - 1, resets + 1)
-                if why is not None:
-                    return row, Wrong(id_, number, why)
-                resets += now_us < at_us
-            hash_, at_us = found, now_us
-            if along is not None:
-                along(found)
+                row = None
+        finally:
             self._seq = seq
-            if not seq % CHECKED_AT_ONCE:
-                self._told(self.transactions + seq)
-            row = next(rows, None)
         self.transactions += seq
         wrong = unlike_witness(wallet, seq, hash_, witness)
         if wrong is None and self._along is not None:
@@ -246,6 +259,7 @@ def check_on_all_cores(ledger: Ledger, told: Told) -> Checked:
     wallets = ledger.store.wallet_count()
     size = max(1, wallets // (cores() * RANGES_A_CORE))
     ranges = [(low, low + size - 1) for low in range(1, wallets + 1, size)]
+    ranges[0] = -MAX_ID, ranges[0][1]
     ranges[-1] = ranges[-1][0], MAX_ID
     workers = [_Worker(ledger) for _ in range(min(cores(), len(ranges)))]
     waiting, found = iter(ranges), list[Checked]()

@@ -119,7 +119,7 @@ def _verified(
     with ExitStack() as stack:
         stack.enter_context(ledger.store.snapshot())
         ledger.must_be_whole()
-        first, last = 0, MAX_ID
+        first, last = -MAX_ID, MAX_ID
         if wallet is not None:
             found = find_wallet(ledger, wallet)
             stack.enter_context(naming((wallet, found)))
@@ -155,17 +155,12 @@ def _check_file(ledger: Ledger) -> None:
     # The engine finds an index entry for each row; with as many entries as rows, none is without a row.
     damage = ledger.store.damage()
     if damage is not None or not ledger.store.indexes_are_complete():
-        _check_indexes(ledger, 0, MAX_ID)
+        _check_indexes(ledger, -MAX_ID, MAX_ID)
     if damage is not None:
         raise Damaged(f"the file is damaged: {damage}", hint="restore a backup")
-    stray = ledger.store.stray_transaction()
-    if stray is not None:
-        id_ = format_transaction_id(*stray)
-        raise _stray("transaction", id_, stray[0])
     stray = ledger.store.stray_hold()
     if stray is not None:
-        id_ = format_hold_id(*stray)
-        raise _stray("hold", id_, stray[0])
+        raise _bad_hold(*stray, f"there is no wallet {format_wallet_id(stray[0])}")
     lost = ledger.store.stray_witness()
     if lost is not None:
         raise Damaged(f"wallet {format_wallet_id(lost)} is missing", hint=RESTORE, wallet=lost, reason="it is missing")
@@ -197,7 +192,7 @@ def _check_schema(ledger: Ledger) -> None:
 def _check_indexes(ledger: Ledger, first: int, last: int) -> None:
     """Compare the rows with their indexes, both ways, for a range of wallets."""
     for what, (kind, reason) in OF_INDEXES.items():
-        if kind == "user" and first:
+        if kind == "user" and first == last:
             continue  # they belong to no wallet
         place = ledger.store.first_unindexed(what, first, last)
         if place is None:
@@ -210,12 +205,6 @@ def _check_indexes(ledger: Ledger, first: int, last: int) -> None:
             raise _bad_hold(place[0], place[1], reason)
         name = format_wallet_id(place[0]) if kind == "wallet" else f"{place[0]}"
         raise _BadRow(f"{kind} {name}: {reason}", hint=RESTORE, **{kind: place[0]}, reason=reason)
-
-
-def _stray(what: str, id_: str, wallet_id: int) -> Damaged:
-    return Damaged(
-        f"{what} {id_}: there is no wallet {format_wallet_id(wallet_id)}", hint="restore a backup", **{what: id_}
-    )
 
 
 def _first_of(wrong: list[_BadRow]) -> _BadRow:

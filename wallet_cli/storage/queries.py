@@ -369,10 +369,6 @@ class Queries(ABC):
         """A range of wallets in the order of their ids, each with its witness, if it has one."""
         return self._each(sql.WITNESSED, {"first": first_wallet, "last": last_wallet}, sql.to_witnessed)
 
-    def stray_transaction(self) -> tuple[int, int] | None:
-        """A transaction (wallet id, seq) of a missing wallet, if any."""
-        return self._one(sql.STRAY_TRANSACTIONS, {}, tuple)
-
     def stray_hold(self) -> tuple[int, int] | None:
         """A hold (wallet id, number) of a missing wallet, if any."""
         return self._one(sql.STRAY_HOLDS, {}, tuple)

@@ -380,10 +380,6 @@ WITNESSED = (
     " WHERE w.id BETWEEN :first AND :last ORDER BY w.id"
 )
 OLDEST_FIRST = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id ORDER BY t.wallet_id, t.seq"
-STRAY_TRANSACTIONS = (
-    "SELECT t.wallet_id, t.seq FROM transactions t"
-    " WHERE NOT EXISTS (SELECT 1 FROM wallets w WHERE w.id = t.wallet_id) ORDER BY t.wallet_id, t.seq LIMIT 1"
-)
 STRAY_HOLDS = (
     "SELECT h.wallet_id, h.number FROM holds h"
     " WHERE NOT EXISTS (SELECT 1 FROM wallets w WHERE w.id = h.wallet_id) ORDER BY h.wallet_id, h.number LIMIT 1"
