@@ -256,7 +256,8 @@ class Way(NamedTuple):
 def inject(folder: Path, names: Sequence[str], kinds: Kinds, wanted: int, ways: Sequence[Way]) -> Counter[str]:
     """Inject faults into so many calls of those commands, evenly over what there is: what came of it, by word.
 
-    It is done in these ways, one after the other. For `processes.alone`, which may fork.
+    It is done in these ways, one after the other; if there are fewer calls, each is done again in the next way. For
+    `processes.alone`, which may fork.
     """
     os.environ["WALLET_LOCK_TIMEOUT"] = "1"
     make_ledgers(folder)
@@ -276,9 +277,12 @@ def inject(folder: Path, names: Sequence[str], kinds: Kinds, wanted: int, ways: 
             cases[call] += [Case(scenario, before, after, call, number + 1) for number in range(times)]
     told: Counter[str] = Counter()
     wrong: list[str] = []
-    for number, (scenario, before, after, call, at) in enumerate(spread(cases.values(), wanted)):
-        kind = kinds[call][number % len(kinds[call])]
-        way = ways[number % len(ways)]
+    chosen = spread(cases.values(), wanted)
+    for number in range(min(wanted, len(chosen) * len(ways))):
+        scenario, before, after, call, at = chosen[number % len(chosen)]
+        turn = number + number // len(chosen)
+        kind = kinds[call][turn % len(kinds[call])]
+        way = ways[turn % len(ways)]
         when = f"{at}+" if way.lasting else str(at)
         place = Place(folder, folder / str(number), scenario)
         used = held_open(place.path) if way.held and scenario.ledger == "story" else nullcontext()

@@ -17,8 +17,9 @@ Result = tuple[int, ...]
 """Of what is written, the seq and the balance, a transfer's of both wallets; of a hold, its number; of a read, the seq,
 the balance and what is held."""
 
-REFUSED, NOT_OPEN = -1, -2
-"""What a refusal begins with: `insufficient_funds`, then the balance and what is available; `hold_not_open`."""
+REFUSED, NOT_OPEN, NOT_THERE = -1, -2, -3
+"""What a refusal begins with: `insufficient_funds`, then the balance and what is available; `hold_not_open`, and
+`hold_not_found`."""
 
 
 class Operation(NamedTuple):

@@ -21,7 +21,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from faults.linear import BREAKS, NEVER_NS, NOT_OPEN, REFUSED, Event, Operation, Result, State, Wallet, order_of
+from faults.linear import (
+    BREAKS,
+    NEVER_NS,
+    NOT_OPEN,
+    NOT_THERE,
+    REFUSED,
+    Event,
+    Operation,
+    Result,
+    State,
+    Wallet,
+    order_of,
+)
 from support import engines, processes
 from support.engines import Address, Engine
 from support.figures import figure
@@ -31,7 +43,7 @@ from support.sizes import size
 from wallet_cli import settings
 from wallet_cli.domain.ids import HoldId, parse_wallet
 from wallet_cli.engine.write_lock import WriteLock
-from wallet_cli.errors import HoldNotOpen, InsufficientFunds
+from wallet_cli.errors import HoldNotFound, HoldNotOpen, InsufficientFunds
 from wallet_cli.operations import holds, transactions, wallets
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger, open_ledger
@@ -46,6 +58,9 @@ KILLED_EVERY = 3
 OPENING_MINOR = 1000
 START: State = (Wallet(1, OPENING_MINOR), Wallet(1, OPENING_MINOR))
 BARRIER_S = 120
+ENDED = {"hold_not_open": NOT_OPEN, "hold_not_found": NOT_THERE}
+"""Refusals of a hold that a client was told of. That it is not there is explained by no order."""
+
 MAX_SPIN_S = 0.004
 """A command takes about this long, so that a kill may fall anywhere in it."""
 
@@ -128,6 +143,8 @@ def answered(ledger: Ledger, place: Place, operation: Operation) -> Result:
         return _refused(error.details)
     except HoldNotOpen:
         return (NOT_OPEN,)
+    except HoldNotFound:
+        return (NOT_THERE,)
 
 
 def _read(answer: Answer) -> Result:
@@ -181,8 +198,10 @@ class Caller:
         said = json.loads(answer.read())
         if answer.status < 300:
             return read(said["data"])
-        assert said["code"] in ("insufficient_funds", "hold_not_open"), said
-        return (NOT_OPEN,) if said["code"] == "hold_not_open" else _refused(said["details"])
+        if said["code"] in ENDED:
+            return (ENDED[said["code"]],)
+        assert said["code"] == "insufficient_funds", said
+        return _refused(said["details"])
 
     def close(self) -> None:
         self.connection.close()

@@ -53,7 +53,7 @@ MAX_AWAY_S = 1.0
 """How long a remote database may be unreachable before writes are refused at once instead of queued."""
 
 NOTE_USE_EVERY_S = 30.0
-COLLECT_EVERY_S = 1.0
+COLLECT_EVERY_S = 5.0
 COLLECT_AT_LAST_S = 30.0
 """After this time, garbage is collected in any case."""
 
