@@ -22,6 +22,8 @@ class Sender:
     clock: SimpleNamespace
     sent_all: bool = False
     refused: bool = False
+    is_answering: bool = False
+    was_cut_off: bool = False
 
     @property
     def loop(self) -> SimpleNamespace:
@@ -33,6 +35,9 @@ class Sender:
 
     def refuse(self, _error: Exception) -> None:
         self.refused = True
+
+    def cut_off(self) -> None:
+        self.was_cut_off = True
 
     def sends(self, size: int = MUCH) -> Sender:
         self.connections.hold(cast(BoundedProtocol, self), size)
@@ -96,6 +101,16 @@ def test_beyond_the_bytes_the_one_that_is_longest_at_it_is_refused(
     monkeypatch.setattr(protocol, "MAX_LARGE_BODIES_BYTES", MUCH)
     alone = house.sender().sends(2 * MUCH)
     assert alone.refused
+
+
+def test_who_does_not_read_an_answer_gives_way_to_who_asks(house: House) -> None:
+    slow = [house.sender().sends(MAX_LARGE_BODIES_BYTES // 4) for _ in range(4)]
+    for sender in slow:
+        sender.sent_all = True
+    slow[1].is_answering = slow[2].is_answering = True
+    late = house.sender().sends()
+    assert [sender.was_cut_off for sender in slow] == [False, True, False, False]
+    assert not any(sender.refused for sender in (*slow, late))
 
 
 def test_what_is_let_go_is_free_again(house: House) -> None:

@@ -84,3 +84,19 @@ def test_without_the_filter_at_most_a_queue_of_one(port: socket.socket, monkeypa
             client.connect_ex(port.getsockname())
         assert select.select([port], [], [], PATIENCE_S)[0]
         assert let_in(port) < 3
+
+
+@linux
+def test_who_reads_slowly_is_seen_to_read(port: socket.socket) -> None:
+    """The kernel takes more as soon as a little was read, and not when a megabyte was."""
+    with socket.create_connection(port.getsockname()) as client:
+        connection, _ = port.accept()
+        with connection:
+            connection.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    connection.send(b" " * 65_536)
+            read = 0
+            while not select.select([], [connection], [], 0.05)[1]:
+                read += len(client.recv(16_384))
+            assert read <= 6 * ports.UNSENT_BYTES

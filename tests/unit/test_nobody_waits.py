@@ -45,6 +45,7 @@ ENDINGS = {
     "a request": b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     "a long body that is refused": POST % LONG + b" " * LONG,
     "half a body": POST % LONG + b" " * (LONG // 2),
+    "requests one after another": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 20,
     "no HTTP": b"\x16\x03\x01" * 100,
 }
 

@@ -117,6 +117,33 @@ def test_what_is_not_utf_8_is_refused() -> None:
         read(b'{"transactions":["\xff"]}')
 
 
+def test_white_space_has_a_bound_too() -> None:
+    """It would be skipped in one step."""
+    assert len(read(b'{"transactions":[%s%s]}' % (b" " * 60_000, TEXT.encode()), 5000)[0].transactions) == 1
+    with pytest.raises(InvalidInput, match="white space"):
+        read(b'{"transactions":[%s%s]}' % (b" " * (MAX_BATCH_BYTES - 1000), TEXT.encode()), 5000)
+
+
+def test_an_item_in_tiny_pieces_is_put_together_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from wallet_cli.web import requests
+
+    joined = 0
+
+    class Counted(bytes):
+        def __add__(self, other: Any) -> bytes:
+            nonlocal joined
+            joined += 1
+            return Counted(bytes.__add__(self, other))
+
+        def __getitem__(self, key: Any) -> Any:
+            return Counted(bytes.__getitem__(self, key))
+
+    body = requests._Body([b"x"] * MAX_BODY_BYTES)
+    body._here = Counted()
+    assert len(body.look(MAX_BODY_BYTES)) == MAX_BODY_BYTES
+    assert joined == 1
+
+
 FILLING = {
     "objects": b'{"transactions":[%s{}]}' % (b"{}," * (MAX_BATCH_BYTES // 3 - 10)),
     "numbers": b'{"transactions":[%s1]}' % (b"1," * (MAX_BATCH_BYTES // 2 - 20)),

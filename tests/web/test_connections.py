@@ -42,6 +42,7 @@ from wallet_cli.web import protocol
 
 vars(protocol).update({HURRIED})
 protocol.MAX_LARGE_BODIES_BYTES = {LARGE_BYTES}
+protocol.READ_BYTES, protocol.READ_S = 1000, 0.0  # whatever comes in is read in many parts
 start()
 """
 SLOWEST_S = 20.0
@@ -388,6 +389,23 @@ def test_half_sent_bodies_take_so_much_memory_and_no_more(server: Server) -> Non
         assert quick is not None
         assert quick.status == 200
         assert time.monotonic() - begun < SLOWEST_S
+
+
+def test_what_was_answered_takes_no_memory_of_those_behind_it(server: Server) -> None:
+    """On one connection, each request is sent before the one before it is answered."""
+    request = with_length(BATCH, b'{"transactions": [' + CREDIT + b"]" + b" " * 60_000 + b"}")
+    number, ahead = 3 * LARGE_BYTES // 2 // len(request), 10
+    statuses: list[bytes] = []
+    with server.connection() as sock:
+        sock.sendall(request * ahead)
+        received, sent = b"", ahead
+        while len(statuses) < number and (more := sock.recv(65_536)):
+            received += more
+            statuses = re.findall(rb"HTTP/1.1 (\d+)", received)
+            while sent < min(number, len(statuses) + ahead):
+                sock.sendall(request)
+                sent += 1
+    assert statuses == [b"200"] * number
 
 
 # --- through a proxy --------------------------------------------------------------------------------------------------

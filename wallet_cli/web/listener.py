@@ -19,6 +19,12 @@ HINTS = {
     errno.EACCES: "a port below 1024 needs special rights; choose another port with --port",
 }
 
+TCP_NOTSENT_LOWAT = {"linux": 25, "darwin": 0x201}.get(sys.platform)
+UNSENT_BYTES = 128 * 1024
+"""How much of an answer the kernel takes beyond what was sent; connections have it from the port. Without it, it takes
+megabytes, and asks for more when a third of them is gone: a caller who reads slowly looks like one who does not read.
+"""
+
 SO_ATTACH_FILTER = 26
 # A classic BPF program: load the byte of TCP flags; where SYN is set drop the packet, else take it.
 DROP_SYN = struct.pack("HBBI" * 4, 0x30, 0, 0, 13, 0x45, 0, 1, 0x02, 0x06, 0, 0, 0, 0x06, 0, 0, 0xFFFFFFFF)
@@ -33,6 +39,8 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if TCP_NOTSENT_LOWAT is not None:
+            listener.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError as error:

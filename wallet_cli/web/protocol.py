@@ -64,6 +64,10 @@ QUEUED_REQUEST_BYTES = 4096
 
 LINGER_S = 0.5
 
+READ_BYTES = 16 * 1024
+READ_S = 0.001
+"""How much is read at once, and for how long on one connection before others have their turn."""
+
 WATCHED = frozenset((b"host", b"content-length", b"transfer-encoding", b"te", b"upgrade", b"http2-settings", b"expect"))
 """Headers that say for whom a request is, where it ends, and in which protocol to answer."""
 
@@ -115,10 +119,22 @@ class Connections:
         self._held += size - before
         self._large[connection] = Large(size, since_s)
         while self._held > MAX_LARGE_BODIES_BYTES:
-            slowest = next((each for each in self._large if each.is_receiving), connection)
-            self._refuse(slowest)
+            slowest = self._slowest(connection)
+            if slowest.is_answering:  # and has its caller not read on: somebody else needs the memory
+                self.let_go(slowest)
+                slowest.cut_off()
+            else:
+                self._refuse(slowest)
             if slowest is connection:
                 return
+
+    def _slowest(self, newest: BoundedProtocol) -> BoundedProtocol:
+        """The connection whose body has been coming in longest; else the one whose answer has been going out longest;
+        else the newest.
+        """
+        others = [each for each in self._large if each is not newest]
+        receiving = next((each for each in others if each.is_receiving), None)
+        return receiving or next((each for each in others if each.is_answering), newest)
 
     def _make_place(self, now_s: float) -> bool:
         """A place for a further large body, or that of one that takes too long; returns whether there is one."""
@@ -159,7 +175,7 @@ class JoiningTransport:
         return self._closed or self._transport.is_closing()
 
     def write(self, data: bytes) -> None:
-        if self._closed:
+        if self.is_closing():
             return
         if self._held is None:
             self._held = data
@@ -180,6 +196,10 @@ class JoiningTransport:
             self._closed = True
             if self._protocol is not None:
                 self._protocol.hang_up(self._transport)
+
+    def resume_reading(self) -> None:
+        if self._protocol is None or not self._protocol.is_behind:
+            self._transport.resume_reading()
 
     def forget(self) -> None:
         """The connection is lost: no longer know its protocol, which knows this. Both go now, with the last request,
@@ -224,7 +244,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._heard = False
         self._unheard_bytes = 0
         self._header_bytes = 0
-        self._held_bytes = 0
+        self._held_bytes: dict[RequestResponseCycle, int] = {}
+        """What each request takes, until it is answered."""
+        self._rest = b""
+        """What has come in and is not read yet."""
         self._dropped_bytes = 0
         self._watched: dict[bytes, bytes] = {}
         if len(self.connections) > self.shared.most and not self.shared.make_room():
@@ -236,8 +259,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         self.resume_writing()
         self.shared.idle.pop(self, None)
+        if self._running is not None:
+            self._running.disconnected = True  # super() says so to the newest request, which may be another
+        for cycle, _ in self.pipeline:
+            cycle.on_response = _nothing  # it knows this protocol, which knows it
         self.pipeline.clear()
         if self._running is None:
+            self._held_bytes.clear()
             self.shared.let_go(self)
         super().connection_lost(exc)
         cast(JoiningTransport, self.transport).forget()
@@ -248,8 +276,36 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deaf or self.transport.is_closing():
             self._dropped_bytes += len(data)
             if self._dropped_bytes > MAX_DROPPED_BYTES:
-                self._cut_off()
+                self.cut_off()
             return
+        self._read(self._rest + data if self._rest else data)
+
+    def _read(self, data: bytes) -> None:
+        """Read on, until it takes long: a body in tiny chunks takes the parser 40 ms for what comes in at once."""
+        self._rest = b""
+        until_s = self.loop.time() + READ_S
+        for at in range(0, len(data), READ_BYTES):
+            self._read_part(data[at : at + READ_BYTES] if len(data) > READ_BYTES else data)
+            if self._deaf or self.transport.is_closing():
+                return
+            if self.loop.time() > until_s and at + READ_BYTES < len(data):
+                self._rest = data[at + READ_BYTES :]
+                self.transport.pause_reading()
+                self.loop.call_soon(self._read_rest)
+                return
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something has come in that is not read yet: until then, no more is taken."""
+        return bool(self._rest)
+
+    def _read_rest(self) -> None:
+        if not self.transport.is_closing():
+            self._read(self._rest)
+            if not self.flow.read_paused:
+                self.transport.resume_reading()
+
+    def _read_part(self, data: bytes) -> None:
         self._heard = False
         self._feed(data)
         # The parser reports a header only when it is complete, and data between two requests not at all.
@@ -388,23 +444,36 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether a body is coming in whose request is not answered yet."""
         return self._in_body and not self.cycle.response_started
 
+    @property
+    def is_answering(self) -> bool:
+        """Whether an answer is going out."""
+        return self._running is not None and self._running.response_started
+
     def _hold(self, size: int) -> None:
-        self._held_bytes += size
-        if self._held_bytes > SMALL_BODY_BYTES:
-            self.shared.hold(self, self._held_bytes - SMALL_BODY_BYTES)
+        self._held_bytes[self.cycle] = self._held_bytes.get(self.cycle, 0) + size
+        self._tell_held()
+
+    def _tell_held(self) -> None:
+        large = sum(self._held_bytes.values()) - SMALL_BODY_BYTES
+        if large > 0:
+            self.shared.hold(self, large)
+        else:
+            self.shared.let_go(self)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         task = self.loop.create_task(cycle.run_asgi(app))
         self.tasks.add(task)
-        task.add_done_callback(self._handled)
+        task.add_done_callback(lambda task: self._handled(task, cycle))
 
-    def _handled(self, task: asyncio.Task[None]) -> None:
+    def _handled(self, task: asyncio.Task[None], cycle: RequestResponseCycle) -> None:
         """A request has ended, whether or not its caller is still there: only now is its body released."""
         self.tasks.discard(task)
-        if self._held_bytes and (self._running is None or self.transport.is_closing()):
-            self._held_bytes = 0
+        if self.transport.is_closing():
+            self._held_bytes.clear()
             self.shared.let_go(self)
+        elif self._held_bytes.pop(cycle, 0):
+            self._tell_held()
 
     # Answers.
 
@@ -458,15 +527,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self.shared.idle.pop(self, None)
         if self._in_request and not transport.is_closing():
             self._deaf = True
-            self.flow.resume_reading()
+            self._rest = b""
+            transport.resume_reading()
             transport.write_eof()
         else:
             transport.close()
         unsent = transport.get_write_buffer_size() > 0
         seconds = WRITE_DEADLINE_S if unsent else HANG_UP_DEADLINE_S
-        self._deadline = self.loop.call_later(seconds, self._cut_off)
+        self._deadline = self.loop.call_later(seconds, self.cut_off)
 
-    def _cut_off(self) -> None:
+    def cut_off(self) -> None:
         """End it at once, also in the kernel, which would keep unread data for some minutes."""
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
@@ -476,7 +546,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The caller does not read its answer: start a deadline."""
         super().pause_writing()
-        self._write_deadline = self.loop.call_later(WRITE_DEADLINE_S, self._cut_off)
+        self._write_deadline = self.loop.call_later(WRITE_DEADLINE_S, self.cut_off)
 
     def resume_writing(self) -> None:
         if self._write_deadline is not None:
@@ -538,6 +608,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline = None
         text = f"the body took longer than {BODY_DEADLINE_S:g} s"
         self.refuse(TooSlow(text, hint="send it again") if late else None)
+
+
+def _nothing() -> None:
+    """What is called when a request that was never handled is answered."""
 
 
 HEAD_HINT = "HTTP/1.1, with one Host and at most 32 KiB of headers"

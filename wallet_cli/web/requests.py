@@ -331,9 +331,14 @@ class _Body:
 
     def look(self, size: int) -> bytes:
         """The next bytes; fewer than `size` at the end of the text."""
-        while len(self._here) - self._next < size and (piece := next(self._pieces, None)) is not None:
+        missing = size - (len(self._here) - self._next)
+        more = []
+        while missing > 0 and (piece := next(self._pieces, None)) is not None:
+            more.append(piece)
+            missing -= len(piece)
+        if more:
             self._passed += self._next
-            self._here, self._next = self._here[self._next :] + piece, 0
+            self._here, self._next = self._here[self._next :] + b"".join(more), 0
         return self._here[self._next : self._next + size]
 
     def mark(self, marks: bytes) -> bytes:
@@ -366,7 +371,10 @@ class _Body:
         raise InvalidInput(f"a transaction of the batch is not JSON, or has more than {MAX_BODY_BYTES} bytes")
 
     def _skip_space(self) -> None:
+        most = self.at + MAX_BODY_BYTES
         while self.look(1):
+            if self.at > most:
+                raise InvalidInput(f"the batch has more than {MAX_BODY_BYTES} bytes of white space in one place")
             match = _SPACE.match(self._here, self._next)
             assert match is not None
             self._next = match.end()
