@@ -508,7 +508,7 @@ def batch_body(data: bytes) -> None:
 
     def in_steps() -> requests.Batch:
         batch = requests.Batch(transactions=[])
-        for _ in requests.read_batch(data, batch):
+        for _ in requests.read_batch((data[at : at + 100] for at in range(0, len(data), 100)), batch):
             pass
         return batch
 
