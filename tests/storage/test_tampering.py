@@ -18,6 +18,7 @@ from support.server import Server
 
 from wallet_cli.domain import hash_chain
 from wallet_cli.domain.model import Witness
+from wallet_cli.operations import verification
 from wallet_cli.storage import sql
 from wallet_cli.storage.in_place import beside
 
@@ -173,6 +174,16 @@ def test_a_row_of_no_wallet_is_named_beside_what_it_lacks_elsewhere(history: Add
     wrong = {each["transaction"]: each["reason"] for each in run("verify --json").error["details"]["wrong"]}
     assert set(wrong) == {"1-5", f"{stranger}-5"}
     assert wrong[f"{stranger}-5"] == f"there is no wallet w{stranger}"
+
+
+def test_on_all_cores_too_rows_are_found_that_have_no_wallet(history: Address, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "MANY", 1)
+    monkeypatch.setattr(verification, "cores", lambda: 2)
+    tamper(history, "DELETE FROM witnesses", "DELETE FROM wallets")
+    error = run("verify --json").error
+    assert error["code"] == "storage_error"
+    assert error["details"]["transaction"] == "1-1"
+    assert error["details"]["reason"] == "there is no wallet w1"
 
 
 @pytest.mark.parametrize("exponent", [0, 3])

@@ -121,10 +121,10 @@ class _Walk:
             self.wallets += 1
             if wrong is not None:
                 self.wrong.append(wrong)
-                if len(self.wrong) >= MAX_WRONG:
-                    return
                 while row is not None and row[0] == wallet.id:
                     row = next(rows, None)
+            if len(self.wrong) >= MAX_WRONG:
+                return
         self._stray(row, rows, last + 1)
 
     def _stray(self, row: Sequence[Any] | None, rows: Iterator[Sequence[Any]], until: int) -> Sequence[Any] | None:
@@ -256,7 +256,7 @@ def check_on_all_cores(ledger: Ledger, told: Told) -> Checked:
 
     Raises the error of a process that fails.
     """
-    wallets = ledger.store.wallet_count()
+    wallets = max(1, ledger.store.wallet_count())
     size = max(1, wallets // (cores() * RANGES_A_CORE))
     ranges = [(low, low + size - 1) for low in range(1, wallets + 1, size)]
     ranges[0] = -MAX_ID, ranges[0][1]

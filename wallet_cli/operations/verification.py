@@ -60,6 +60,10 @@ OF_INDEXES = {
 """Where a row or its index entry can be lost (see sql.UNINDEXED): the kind of row, and the text of the error."""
 
 
+EVERY_WALLET = -MAX_ID, MAX_ID
+"""The first and the last id that a wallet may have in a row that was changed by hand."""
+
+
 Watch = Callable[[int, int | None], None]
 """Told how many transactions are checked, and of how many, where that is known."""
 
@@ -119,7 +123,7 @@ def _verified(
     with ExitStack() as stack:
         stack.enter_context(ledger.store.snapshot())
         ledger.must_be_whole()
-        first, last = -MAX_ID, MAX_ID
+        first, last = EVERY_WALLET
         if wallet is not None:
             found = find_wallet(ledger, wallet)
             stack.enter_context(naming((wallet, found)))
@@ -155,7 +159,7 @@ def _check_file(ledger: Ledger) -> None:
     # The engine finds an index entry for each row; with as many entries as rows, none is without a row.
     damage = ledger.store.damage()
     if damage is not None or not ledger.store.indexes_are_complete():
-        _check_indexes(ledger, -MAX_ID, MAX_ID)
+        _check_indexes(ledger, *EVERY_WALLET)
     if damage is not None:
         raise Damaged(f"the file is damaged: {damage}", hint="restore a backup")
     stray = ledger.store.stray_hold()
