@@ -22,7 +22,7 @@ class Sender:
     clock: SimpleNamespace
     sent_all: bool = False
     refused: bool = False
-    is_answering: bool = False
+    reads_slowly: bool = False
     was_cut_off: bool = False
 
     @property
@@ -107,10 +107,24 @@ def test_who_does_not_read_an_answer_gives_way_to_who_asks(house: House) -> None
     slow = [house.sender().sends(MAX_LARGE_BODIES_BYTES // 4) for _ in range(4)]
     for sender in slow:
         sender.sent_all = True
-    slow[1].is_answering = slow[2].is_answering = True
+    slow[1].reads_slowly = slow[2].reads_slowly = True
     late = house.sender().sends()
     assert [sender.was_cut_off for sender in slow] == [False, True, False, False]
     assert not any(sender.refused for sender in (*slow, late))
+
+
+def test_the_oldest_sender_is_refused_also_when_it_goes_beyond_the_bytes(house: House) -> None:
+    slow = house.sender().sends()
+    others = [house.sender().sends(MAX_LARGE_BODIES_BYTES // 4 - MUCH) for _ in range(4)]
+    slow.sends(5 * MUCH)
+    assert [sender.refused for sender in (slow, *others)] == [True, False, False, False, False]
+
+
+def test_who_asks_again_before_reading_an_answer_is_refused_and_not_cut_off(house: House) -> None:
+    alone = house.sender()
+    alone.reads_slowly = True
+    alone.sends(2 * MAX_LARGE_BODIES_BYTES)
+    assert (alone.refused, alone.was_cut_off) == (True, False)
 
 
 def test_what_is_let_go_is_free_again(house: House) -> None:

@@ -81,6 +81,33 @@ def test_a_lost_connection_leaves_nothing_for_the_collector(sent: bytes) -> None
     assert asyncio.run(main())() is None
 
 
+def test_every_request_of_a_lost_connection_is_told_so() -> None:
+    """A long read ends when its caller has left, also if the caller had sent a further request."""
+    told: list[str] = []
+
+    async def waiting(_scope: Any, receive: Callable[[], Awaitable[dict[str, Any]]], _send: Any) -> None:
+        await receive()
+        told.append((await receive())["type"])
+
+    async def main() -> None:
+        config = uvicorn.Config(waiting, log_level="critical")
+        config.load()
+        server = await asyncio.get_running_loop().create_server(
+            lambda: bounded_protocol(10)(config=config, server_state=UvicornState(), app_state={}), "127.0.0.1", 0
+        )
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(ENDINGS["requests one after another"])
+        await writer.drain()
+        writer.close()
+        async with asyncio.timeout(20):
+            while not told:
+                await asyncio.sleep(0.001)
+        server.close()
+
+    asyncio.run(main())
+    assert told == ["http.disconnect"]
+
+
 @pytest.mark.parametrize(
     ("working", "waiting", "late", "collects"),
     [(False, 0, False, True), (True, 0, False, False), (False, 1, False, False), (True, 1, True, True)],

@@ -57,7 +57,8 @@ MAX_LARGE_BODIES = 16
 """How many larger bodies may come in at once."""
 
 PATIENCE_S = 1.0
-"""After this time, a body that is still coming in gives its place to the next one."""
+"""After this time, a body that is still coming in gives its place to the next one, and so does an answer that waits to
+be read."""
 
 QUEUED_REQUEST_BYTES = 4096
 """About the size of a waiting request."""
@@ -107,7 +108,8 @@ class Connections:
         return False
 
     def hold(self, connection: BoundedProtocol, size: int) -> None:
-        """Count these bytes as in use. Beyond a limit, refuse the body that has been coming in longest, or this one.
+        """Count these bytes as in use. Beyond a limit, cut off who takes long to read an answer; if nobody does,
+        refuse the body that has been coming in longest, or this one.
 
         A sender of usual speed has sent everything before its body is the oldest.
         """
@@ -119,26 +121,23 @@ class Connections:
         self._held += size - before
         self._large[connection] = Large(size, since_s)
         while self._held > MAX_LARGE_BODIES_BYTES:
-            slowest = self._slowest(connection)
-            if slowest.is_answering:  # and has its caller not read on: somebody else needs the memory
-                self.let_go(slowest)
-                slowest.cut_off()
-            else:
-                self._refuse(slowest)
+            reader = next((each for each in self._large if each.reads_slowly and each is not connection), None)
+            if reader is not None:
+                self.let_go(reader)
+                reader.cut_off()
+                continue
+            slowest = next(iter(self._coming_in()), connection)
+            self._refuse(slowest)
             if slowest is connection:
                 return
 
-    def _slowest(self, newest: BoundedProtocol) -> BoundedProtocol:
-        """The connection whose body has been coming in longest; else the one whose answer has been going out longest;
-        else the newest.
-        """
-        others = [each for each in self._large if each is not newest]
-        receiving = next((each for each in others if each.is_receiving), None)
-        return receiving or next((each for each in others if each.is_answering), newest)
+    def _coming_in(self) -> list[BoundedProtocol]:
+        """Connections whose large bodies are coming in, the oldest first."""
+        return [each for each in self._large if each.is_receiving]
 
     def _make_place(self, now_s: float) -> bool:
         """A place for a further large body, or that of one that takes too long; returns whether there is one."""
-        coming_in = [each for each in self._large if each.is_receiving]
+        coming_in = self._coming_in()
         if len(coming_in) >= MAX_LARGE_BODIES:
             if now_s - self._large[coming_in[0]].since_s < PATIENCE_S:
                 return False
@@ -260,7 +259,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.resume_writing()
         self.shared.idle.pop(self, None)
         if self._running is not None:
-            self._running.disconnected = True  # super() says so to the newest request, which may be another
+            # super() tells the newest request, which may be another.
+            self._running.disconnected = True
+            self._running.message_event.set()
         for cycle, _ in self.pipeline:
             cycle.on_response = _nothing  # it knows this protocol, which knows it
         self.pipeline.clear()
@@ -285,7 +286,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._rest = b""
         until_s = self.loop.time() + READ_S
         for at in range(0, len(data), READ_BYTES):
-            self._read_part(data[at : at + READ_BYTES] if len(data) > READ_BYTES else data)
+            self._read_part(data[at : at + READ_BYTES])
             if self._deaf or self.transport.is_closing():
                 return
             if self.loop.time() > until_s and at + READ_BYTES < len(data):
@@ -445,9 +446,11 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._in_body and not self.cycle.response_started
 
     @property
-    def is_answering(self) -> bool:
-        """Whether an answer is going out."""
-        return self._running is not None and self._running.response_started
+    def reads_slowly(self) -> bool:
+        """Whether an answer has waited for its caller to read on as long as a body would be waited for."""
+        if self._write_deadline is None:
+            return False
+        return self._write_deadline.when() - self.loop.time() < WRITE_DEADLINE_S - PATIENCE_S
 
     def _hold(self, size: int) -> None:
         self._held_bytes[self.cycle] = self._held_bytes.get(self.cycle, 0) + size
