@@ -120,11 +120,12 @@ def test_what_is_not_utf_8_is_refused() -> None:
 def test_white_space_has_a_bound_too() -> None:
     """It would be skipped in one step."""
     assert len(read(b'{"transactions":[%s%s]}' % (b" " * 60_000, TEXT.encode()), 5000)[0].transactions) == 1
-    with pytest.raises(InvalidInput, match="white space"):
-        read(b'{"transactions":[%s%s]}' % (b" " * (MAX_BATCH_BYTES - 1000), TEXT.encode()), 5000)
+    for many, piece in ((MAX_BATCH_BYTES - 1000, 5000), (MAX_BODY_BYTES + 1, 5000), (MAX_BODY_BYTES + 1, 200_000)):
+        with pytest.raises(InvalidInput, match="white space"):
+            read(b'{"transactions":[%s%s]}' % (b" " * many, TEXT.encode()), piece)
 
 
-def test_an_item_in_tiny_pieces_is_put_together_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_item_in_tiny_pieces_is_put_together_once() -> None:
     from wallet_cli.web import requests
 
     joined = 0

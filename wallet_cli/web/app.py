@@ -25,8 +25,8 @@ from wallet_cli.web.messages import (
     Send,
     Stream,
     header,
-    send_bytes,
     send_failure,
+    send_pieces,
     send_reply,
 )
 from wallet_cli.web.openapi import API, openapi_json
@@ -139,7 +139,7 @@ class Plain:
             told = error if _is_operator(who) else for_strangers(error)
             await send_failure(send, told, id_, close=self._site.draining)
             return
-        await send_bytes(send, status, body, content_type, id_, close=self._site.draining)
+        await send_pieces(send, status, [body], content_type, id_, close=self._site.draining)
 
     def _caller(self, scope: Scope, id_: str) -> Caller | None:
         """The caller, if the request names one."""

@@ -179,7 +179,7 @@ async def send_failure(
     if mentions is not None:
         extra.append((b"wallet-mentions", mentions))
     body = msgspec.json.encode(failure(error))
-    await send_bytes(send, error.http_status, body, b"application/json", request_id, close=close, extra=extra)
+    await send_pieces(send, error.http_status, [body], b"application/json", request_id, close=close, extra=extra)
 
 
 def encoded(value: Any) -> bytes:
@@ -213,19 +213,6 @@ def mentions_of(error: WalletError) -> bytes | None:
             mentions.append({"id": part.wallet_id, "wallet": part.name, "at": at})
             at += len(part.name)
     return json.dumps(mentions, separators=(",", ":")).encode("ascii") if mentions else None
-
-
-async def send_bytes(
-    send: Send,
-    status: int,
-    body: bytes,
-    content_type: bytes,
-    request_id: str,
-    *,
-    close: bool = False,
-    extra: list[tuple[bytes, bytes]] | None = None,
-) -> None:
-    await send_pieces(send, status, (body,), content_type, request_id, close=close, extra=extra)
 
 
 async def send_pieces(

@@ -373,11 +373,11 @@ class _Body:
     def _skip_space(self) -> None:
         most = self.at + MAX_BODY_BYTES
         while self.look(1):
-            if self.at > most:
-                raise InvalidInput(f"the batch has more than {MAX_BODY_BYTES} bytes of white space in one place")
             match = _SPACE.match(self._here, self._next)
             assert match is not None
             self._next = match.end()
+            if self.at > most:
+                raise InvalidInput(f"the batch has more than {MAX_BODY_BYTES} bytes of white space in one place")
             if self._next < len(self._here):
                 return
 
@@ -413,10 +413,16 @@ def _faults_told() -> Iterator[None]:
         raise InvalidInput(f"the body is not as expected: {_told(error)}", hint=BODIES_HINT) from None
     except ValueError as error:
         # The position of the error, never the text: it may contain a secret.
-        where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
-        where = f" at byte {error.at}" if isinstance(error, _NotJson) else where
-        what = f": {error}" if isinstance(error, _FormError) else ""
-        raise InvalidInput(f"the body is not JSON{where}{what}") from None
+        match error:
+            case json.JSONDecodeError():
+                what = f" at character {error.pos}"
+            case _NotJson():
+                what = f" at byte {error.at}"
+            case _FormError():
+                what = f": {error}"
+            case _:
+                what = ""
+        raise InvalidInput(f"the body is not JSON{what}") from None
 
 
 def amount_text(raw: msgspec.Raw) -> str:

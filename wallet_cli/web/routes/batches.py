@@ -30,16 +30,16 @@ async def create_transactions(server: ServerState, call: Call) -> Reply:
     body = await call.pieces(MAX_BATCH_BYTES)
     call.query()
     server.long_work.must_have_room()
-    items = Items(server, call)
     async with server.long_work.turn() as pause:
         server.group_commit.must_have_room(large=b'"atomic"' in body[0] or b'"atomic"' in body[-1])
         batch = Batch(transactions=[])
         for _ in read_batch(one_by_one(body), batch):
             await pause()
+        items = Items(server, call, atomic=batch.atomic)
         for item in one_by_one(batch.transactions):
             await pause()
-            items.add(item, atomic=batch.atomic)
-    results = one_by_one(await items.carry_out(atomic=batch.atomic))
+            items.add(item)
+    results = one_by_one(await items.carry_out())
     async with server.long_work.turn() as pause:
         for _ in items.answered(results):
             await pause()
@@ -54,23 +54,27 @@ def one_by_one(values: list[T]) -> Iterator[T]:
 
 
 class Items:
-    """The items of one batch: first as commands, then as answers. Each step of it is short."""
+    """The items of one batch: first as commands, then as answers. Each step of it is short.
 
-    def __init__(self, server: ServerState, call: Call) -> None:
+    If it is `atomic`, the first refusal is raised.
+    """
+
+    def __init__(self, server: ServerState, call: Call, *, atomic: bool) -> None:
         self._server = server
         self._call = call
+        self._atomic = atomic
         self._items: list[Prepared[Post] | bytes] = []
         """Each is a command, or answered already."""
         self._bytes = 0
         self._statuses: Counter[int] = Counter()
         self._pieces = [bytearray()]
 
-    def add(self, item: BatchItem, *, atomic: bool) -> None:
-        """Prepare an item, or answer it. If all depend on each other, raises its refusal, with its `index`."""
+    def add(self, item: BatchItem) -> None:
+        """Prepare an item, or answer its refusal. One that is raised has its `index`."""
         try:
             prepared = prepare(self._server, self._call.caller, item, item.key)
         except WalletError as error:
-            if atomic:
+            if self._atomic:
                 error.details["index"] = len(self._items)
                 raise
             self._server.note_refusal(error, self._call.scope, self._call.caller, "")
@@ -79,14 +83,14 @@ class Items:
             self._items.append(prepared)
             self._bytes += bytes_of(prepared.command)
 
-    async def carry_out(self, *, atomic: bool) -> list[Result]:
-        """The results of the prepared items. Raises the first refusal if all depend on each other."""
+    async def carry_out(self) -> list[Result]:
+        """The results of the prepared items."""
         commands = [item.command for item in self._items if isinstance(item, Prepared)]
         if not commands:
             return []
-        group = [Atomic(tuple(commands))] if atomic else commands
+        group = [Atomic(tuple(commands))] if self._atomic else commands
         results = await self._server.carry_out(group, self._call.caller, self._bytes)
-        if not atomic:
+        if not self._atomic:
             return results
         if isinstance(results[0], Refusal):
             raise results[0].error
@@ -95,14 +99,12 @@ class Items:
 
     def answered(self, results: Iterator[Result]) -> Iterator[None]:
         """Answer one item after the other, in order."""
-        begun = False
         for item in one_by_one(self._items):
+            comma = b"," if self._pieces[0] else b""
             if len(self._pieces[-1]) > PIECE_BYTES:
                 self._pieces.append(bytearray())
-            piece = self._pieces[-1]
-            piece += b"," if begun else b""
-            piece += self._answered(item, next(results)) if isinstance(item, Prepared) else item
-            begun = True
+            answer = self._answered(item, next(results)) if isinstance(item, Prepared) else item
+            self._pieces[-1] += comma + answer
             yield
 
     def summary(self) -> Written:
