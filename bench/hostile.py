@@ -4,6 +4,9 @@ For each attack a fresh server; a client that asks for a balance and credits, on
 and then beside the attack, which comes from another process. Limit: p99 beside at most 3 × p99 alone. A request that is
 answered 503 is counted apart: it is sent again, and its time goes on.
 
+The attacker has whatever processor time the server and the client leave, as if it was on another machine: otherwise the
+scheduler makes them wait 3 ms for a process that only counts.
+
     python bench/hostile.py [NAME …]
 """
 
@@ -26,9 +29,6 @@ from common import done, fact, open_wallet, percentile, scratch, wallet_command
 
 ALONE_S = float(os.environ.get("WALLET_BENCH_SECONDS", "4"))
 LIMIT = 3.0
-LEAST_MS = 10.0
-"""A p99 below this is no wait that anybody notices, whatever it is a multiple of."""
-
 MEMORY_LIMIT_MB = 250
 BODY = json.dumps({"user_id": 1, "wallet_id": 1, "amount": 20, "is_credit": True}).encode()
 POST = "POST {} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{}\r\n"
@@ -206,15 +206,16 @@ def measure(name: str) -> None:
         for what, before, after in (("read", alone.reads, beside.reads), ("write", alone.writes, beside.writes)):
             first, then = percentile(before, 99), percentile(after, 99)
             ratio = then / first
-            reached = ratio <= LIMIT or then <= LEAST_MS
             line = f"{name:<36} {what:<6} {first:>9.2f} {then:>9.2f} {ratio:>7.1f} {beside.busy:>6} {memory:>7.0f}"
-            fact(line, reached)
+            fact(line, ratio <= LIMIT)
         if memory > MEMORY_LIMIT_MB:
             fact(f"{name}: memory of at most {MEMORY_LIMIT_MB} MB", holds=False)
 
 
 def main() -> None:
     if sys.argv[1:2] == ["--attack"]:
+        if hasattr(os, "SCHED_IDLE"):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         ATTACKS[sys.argv[2]]((sys.argv[3], int(sys.argv[4])))
         return
     print(f"{'attack':<36} {'':<6} {'p99 alone':>9} {'beside':>9} {'ratio':>7} {'503':>6} {'RSS MB':>7}")

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from wallet_cli.web import protocol
+from wallet_cli.web.long_work import Slices
 from wallet_cli.web.protocol import MAX_LARGE_BODIES, MAX_LARGE_BODIES_BYTES, PATIENCE_S, BoundedProtocol, Connections
 
 MUCH = 1024 * 1024
@@ -48,7 +49,7 @@ class House:
     """Senders, and a clock that stands still unless it is told."""
 
     def __init__(self) -> None:
-        self.connections = Connections(1000)
+        self.connections = Connections(1000, Slices())
         self.clock = SimpleNamespace(now=100.0)
 
     def sender(self) -> Sender:

@@ -6,6 +6,8 @@ import asyncio
 import gc
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,9 +16,9 @@ import uvicorn
 from uvicorn.server import ServerState as UvicornState
 
 from wallet_cli.errors import Busy, InvalidInput
-from wallet_cli.web import server_state
+from wallet_cli.web import long_work, server_state
 from wallet_cli.web.auth import LOCAL
-from wallet_cli.web.long_work import LongWork
+from wallet_cli.web.long_work import MAX_STEPS, ROUNDS, LongWork, Slices
 from wallet_cli.web.protocol import bounded_protocol
 from wallet_cli.web.routes.batches import create_transactions, one_by_one
 from wallet_cli.web.routes.call import Call
@@ -61,9 +63,9 @@ def test_a_lost_connection_leaves_nothing_for_the_collector(sent: bytes) -> None
         made: list[weakref.ref[Any]] = []
 
         def connection() -> Any:
-            protocol = bounded_protocol(10)(config=config, server_state=UvicornState(), app_state={})
-            made.append(weakref.ref(protocol))
-            return protocol
+            buffered = bounded_protocol(10, Slices())(config=config, server_state=UvicornState(), app_state={})
+            made.append(weakref.ref(cast(Any, buffered).get_buffer.__self__))
+            return buffered
 
         server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", 0)
         _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
@@ -93,7 +95,9 @@ def test_every_request_of_a_lost_connection_is_told_so() -> None:
         config = uvicorn.Config(waiting, log_level="critical")
         config.load()
         server = await asyncio.get_running_loop().create_server(
-            lambda: bounded_protocol(10)(config=config, server_state=UvicornState(), app_state={}), "127.0.0.1", 0
+            lambda: bounded_protocol(10, Slices())(config=config, server_state=UvicornState(), app_state={}),
+            "127.0.0.1",
+            0,
         )
         _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         writer.write(ENDINGS["requests one after another"])
@@ -135,9 +139,108 @@ def test_garbage_is_collected_when_no_batch_is_in_hand(
     assert (len(collected) > 1) == collects  # the first time is at the start
 
 
+# --- slices -----------------------------------------------------------------------------------------------------------
+
+
+async def rounds(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(("quiet_s", "apart"), [(-1.0, ROUNDS), (60.0, 1)], ids=["others", "nobody else"])
+def test_however_many_ask_there_is_one_slice_in_so_many_rounds(
+    monkeypatch: pytest.MonkeyPatch, quiet_s: float, apart: int
+) -> None:
+    monkeypatch.setattr(long_work, "QUIET_S", quiet_s)
+
+    async def main() -> list[int]:
+        slices, ran, each_round = Slices(), [0], []
+
+        def step() -> None:
+            ran[0] += 1
+            slices.run(step)
+
+        for _ in range(100):
+            slices.run(step)
+        for _ in range(10 * ROUNDS):
+            before = ran[0]
+            await rounds(1)
+            each_round.append(ran[0] - before)
+        return each_round
+
+    each_round = asyncio.run(main())
+    assert max(each_round) <= MAX_STEPS
+    busy = [at for at, count in enumerate(each_round) if count]
+    assert len(busy) >= 9
+    assert all(later - earlier == apart for earlier, later in pairwise(busy))
+
+
+def test_a_step_runs_at_once_where_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_work, "SLICE_S", 60.0)
+
+    async def main() -> None:
+        slices, ran = Slices(), []
+        for number in range(MAX_STEPS + 1):
+            slices.run(partial(ran.append, number))
+        assert ran == [*range(MAX_STEPS)]
+        await rounds(ROUNDS + 1)
+        assert ran == [*range(MAX_STEPS + 1)]
+
+    asyncio.run(main())
+
+
+def test_steps_that_need_long_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_work, "SLICE_S", -1.0)
+    monkeypatch.setattr(long_work, "QUIET_S", -1.0)
+
+    async def main() -> None:
+        slices, ran = Slices(), []
+        for number in range(4):
+            slices.run(partial(ran.append, number))
+        for ran_by_then in range(1, 5):
+            await rounds(ROUNDS)
+            assert ran == [*range(ran_by_then)]
+
+    asyncio.run(main())
+
+
+def test_a_step_that_fails_and_one_that_nobody_waits_for_stop_nobody() -> None:
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        slices, ran = Slices(), []
+        for _ in range(MAX_STEPS):
+            slices.run(int)  # the present slice is full
+        slices.run(partial(int, "no number"))
+        left = asyncio.ensure_future(slices.next_alone())
+        slices.run(partial(ran.append, 1))
+        await rounds(1)
+        left.cancel()
+        await rounds(4 * ROUNDS)
+        assert ran == [1]
+        assert left.cancelled()
+
+    asyncio.run(main())
+
+
+def test_who_has_a_slice_alone_shares_it_with_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_work, "SLICE_S", 60.0)
+
+    async def main() -> None:
+        slices, ran = Slices(), []
+        work = LongWork(slices)
+        async with work.turn():
+            slices.run(partial(ran.append, 1))
+            slices.run(partial(ran.append, 2))
+            assert ran == []
+        await rounds(ROUNDS + 1)
+        assert ran == [1, 2]
+
+    asyncio.run(main())
+
+
 def test_work_is_idle_when_nobody_has_it() -> None:
     async def main() -> None:
-        work = LongWork()
+        work = LongWork(Slices())
         assert work.is_idle
         async with work.turn():
             assert not work.is_idle
@@ -158,7 +261,9 @@ def test_a_group_that_has_no_room_is_refused_before_it_is_read(body: bytes, erro
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def main() -> None:
-        server = SimpleNamespace(long_work=LongWork(), group_commit=SimpleNamespace(must_have_room=must_have_room))
+        server = SimpleNamespace(
+            long_work=LongWork(Slices()), group_commit=SimpleNamespace(must_have_room=must_have_room)
+        )
         scope = {"headers": [(b"content-type", b"application/json")], "query_string": b""}
         await create_transactions(cast(ServerState, server), Call(scope, cast(Any, receive), LOCAL))
 

@@ -38,11 +38,12 @@ MOST = 20
 LARGE_BYTES = 4 * 1024 * 1024
 IN_A_HURRY = f"""
 from wallet_cli.__main__ import start
-from wallet_cli.web import protocol
+from wallet_cli.web import long_work, protocol
 
 vars(protocol).update({HURRIED})
 protocol.MAX_LARGE_BODIES_BYTES = {LARGE_BYTES}
-protocol.READ_BYTES, protocol.READ_S = 1000, 0.0  # whatever comes in is read in many parts
+protocol.BUFFER_BYTES, protocol.SHORT_BYTES = 5000, 100  # whatever comes in is read in many parts
+long_work.SLICE_S = 0.0
 start()
 """
 SLOWEST_S = 20.0

@@ -70,7 +70,12 @@ def serving(db: Path, monkeypatch: pytest.MonkeyPatch, work: Any, *given: Any) -
     chosen = settings.load({"db": str(db)})
     server = ServerState(chosen, open_tokens(chosen)[0], auth=False, access_log=False)
     config = uvicorn.Config(
-        Application(server), http=bounded_protocol(100), ws="none", lifespan="on", log_config=None, server_header=False
+        Application(server),
+        http=bounded_protocol(100, server.slices),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        server_header=False,
     )
     server = _Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -1,21 +1,28 @@
-"""Work in the event loop that takes longer than a request should: one task at a time, in slices.
+"""Work in the event loop that takes longer than a request should, in slices.
 
-Between two slices the loop runs often enough for a short request to be read, processed and answered. Only one caller's
-work runs at a time, so many such callers take no more of the loop, or of the memory, than one.
+Between two slices the loop runs often enough for a short request to be read, processed and answered. All long work of a
+process shares the slices, so many callers with such work take no more of the loop than one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from wallet_cli.errors import Busy
 
-SLICE_S = 0.001
+SLICE_S = 0.0002
 ROUNDS = 4
 """How often the loop runs between two slices: a short request is read, started, processed and answered."""
+
+QUIET_S = 0.00003
+"""If the loop runs once in this time, it has nothing else to do, and the next slice begins."""
+
+MAX_STEPS = 8
+"""How many steps there are in a slice at most: what they cause costs the loop time later."""
 
 MAX_WAITING = 8
 """How many callers may wait with work that has not started."""
@@ -23,13 +30,110 @@ MAX_WAITING = 8
 Pause = Callable[[], Awaitable[None]]
 
 
-class LongWork:
-    """Lets one caller after the other work in the event loop."""
+class Slices:
+    """Runs short steps in slices, in arrival order. One process has one."""
 
     def __init__(self) -> None:
+        self._steps: deque[Callable[[], object]] = deque()
+        """What waits for the next slice."""
+        self._rounds_left = 0
+        """How often the loop must run before that."""
+        self._may_begin = True
+        """Whether the loop has run since the last slice began."""
+        self._steps_left = 0
+        self._ends_s = 0.0
+        self._waits_since_s = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the present slice has taken its time."""
+        return time.perf_counter() > self._ends_s
+
+    def run(self, step: Callable[[], object]) -> None:
+        """Run a step: now if there is time for it, otherwise in a later slice. It may ask for its next one."""
+        if self._has_time():
+            self._steps_left -= 1
+            step()
+        else:
+            self._wait(step)
+
+    def begin_alone(self) -> None:
+        """Begin a slice for the caller alone."""
+        self._begin()
+        self._steps_left = 0
+
+    async def next_alone(self) -> None:
+        """Wait for a slice for the caller alone."""
+        since_s = time.perf_counter()
+        await asyncio.sleep(0)
+        if not self._steps and time.perf_counter() < since_s + QUIET_S:
+            self.begin_alone()
+            return
+        future = asyncio.get_running_loop().create_future()
+
+        def begin() -> None:
+            self._steps_left = 0  # the caller goes on in the next round
+            if not future.done():
+                future.set_result(None)
+
+        self._wait(begin)
+        await future
+        self.begin_alone()
+
+    def _has_time(self) -> bool:
+        if self._rounds_left:
+            return False
+        if self._may_begin:
+            self._begin()
+        return self._steps_left > 0 and not self.is_over
+
+    def _allow(self) -> None:
+        self._may_begin = True
+
+    def _begin(self) -> None:
+        self._ends_s = time.perf_counter() + SLICE_S
+        self._steps_left = MAX_STEPS
+        if self._may_begin:
+            self._may_begin = False
+            asyncio.get_running_loop().call_soon(self._allow)
+
+    def _wait(self, step: Callable[[], object]) -> None:
+        self._steps.append(step)
+        if not self._rounds_left:
+            self._pass_rounds()
+
+    def _pass_rounds(self) -> None:
+        self._rounds_left = ROUNDS
+        self._waits_since_s = time.perf_counter()
+        asyncio.get_running_loop().call_soon(self._pass_round)
+
+    def _pass_round(self) -> None:
+        self._rounds_left -= 1
+        if self._rounds_left and time.perf_counter() > self._waits_since_s + QUIET_S:
+            asyncio.get_running_loop().call_soon(self._pass_round)
+            return
+        # Until the slice ends, what is asked for waits: a step would ask for its next one again and again.
+        self._rounds_left = ROUNDS
+        self._begin()
+        try:
+            for _ in range(min(MAX_STEPS, len(self._steps))):
+                self._steps_left -= 1
+                self._steps.popleft()()
+                if self._steps_left <= 0 or self.is_over:
+                    break
+        finally:
+            self._rounds_left = 0
+            if self._steps:
+                self._pass_rounds()
+
+
+class LongWork:
+    """Lets one caller after the other work in the event loop, in slices."""
+
+    def __init__(self, slices: Slices) -> None:
+        self._slices = slices
         self._lock = asyncio.Lock()
         self._waiting = 0
-        self._slice_began_s = 0.0
 
     def must_have_room(self) -> None:
         """Raises Busy if too many wait already."""
@@ -50,14 +154,11 @@ class LongWork:
         finally:
             self._waiting -= 1
         try:
-            self._slice_began_s = time.perf_counter()
+            self._slices.begin_alone()
             yield self._pause
         finally:
             self._lock.release()
 
     async def _pause(self) -> None:
-        if time.perf_counter() - self._slice_began_s < SLICE_S:
-            return
-        for _ in range(ROUNDS):
-            await asyncio.sleep(0)
-        self._slice_began_s = time.perf_counter()
+        if self._slices.is_over:
+            await self._slices.next_alone()

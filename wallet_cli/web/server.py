@@ -110,7 +110,7 @@ class Worker(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 Application(self.server),
-                http=bounded_protocol(options.max_connections),
+                http=bounded_protocol(options.max_connections, self.server.slices),  # type: ignore[arg-type]
                 loop="uvloop",
                 ws="none",
                 lifespan="on",

@@ -35,7 +35,7 @@ from wallet_cli.web import long_reads
 from wallet_cli.web.auth import Authenticator, Caller, NoAuthenticator, address_of, claimed
 from wallet_cli.web.http_errors import RateLimited, for_strangers
 from wallet_cli.web.log import Repeated, log
-from wallet_cli.web.long_work import LongWork
+from wallet_cli.web.long_work import LongWork, Slices
 from wallet_cli.web.messages import Scope
 from wallet_cli.web.metrics import Metrics
 from wallet_cli.web.readers import SEALS, Readers, ReadFailed
@@ -74,6 +74,7 @@ class ServerState:
         self.tokens = tokens
         self.metrics = Metrics()
         self.repeated = Repeated()
+        self.slices = Slices()
         self.access_log = access_log
         self.draining = False
         self.deadline_s = settings.lock_timeout_s + HANDLER_MARGIN_S
@@ -102,7 +103,7 @@ class ServerState:
             self._read_aside(self._own, self._own.store)
         authenticator = Authenticator(lambda: self.ledger.store, self.tokens, ledger_id, is_local=is_local)
         self.auth = authenticator if self._is_guarded else NoAuthenticator()
-        self.long_work = LongWork()
+        self.long_work = LongWork(self.slices)
         gc.disable()  # from here on, _collect_for_ever does it
         self._resources.callback(gc.enable)
         self.group_commit = GroupCommit(self._open_executor, "serve", self._open_turns(), self.metrics.batch)

@@ -39,7 +39,13 @@ async def create_transactions(server: ServerState, call: Call) -> Reply:
         for item in one_by_one(batch.transactions):
             await pause()
             items.add(item)
-    results = one_by_one(await items.carry_out())
+    try:
+        results = one_by_one(await items.carry_out())
+    except WalletError:
+        async with server.long_work.turn() as pause:
+            for _ in items.forgotten():
+                await pause()
+        raise
     async with server.long_work.turn() as pause:
         for _ in items.answered(results):
             await pause()
@@ -90,12 +96,18 @@ class Items:
             return []
         group = [Atomic(tuple(commands))] if self._atomic else commands
         results = await self._server.carry_out(group, self._call.caller, self._bytes)
+        del group, commands  # a refusal has this frame, and would keep them
         if not self._atomic:
             return results
         if isinstance(results[0], Refusal):
             raise results[0].error
         assert isinstance(results[0], AppliedAtomic)
         return list(results[0].results)
+
+    def forgotten(self) -> Iterator[None]:
+        """Free one item after the other."""
+        for _ in one_by_one(self._items):
+            yield
 
     def answered(self, results: Iterator[Result]) -> Iterator[None]:
         """Answer one item after the other, in order."""
