@@ -6,17 +6,20 @@ import asyncio
 import itertools
 import os
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import processes
 from support.engines import Address
 from web import works
 from web.works import living
 
 from wallet_cli import settings
 from wallet_cli.errors import Busy, UserNotFound
+from wallet_cli.web import read_worker
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.messages import ClientLeft
 from wallet_cli.web.readers import Lane, Readers, ReadFailed
@@ -182,3 +185,13 @@ def test_a_read_whose_process_is_killed_fails_alone(run: Callable[[Story], None]
         assert await readers.answer(there, USUAL, ONE, works.at_once, "a new program") == "a new program"
 
     run(story)
+
+
+@pytest.mark.on_file("has no ledger")
+@pytest.mark.parametrize("unread", [b"", b"a part of the answer"])
+def test_a_read_ends_when_the_server_hangs_up_whatever_it_had_not_read(unread: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    theirs.send(unread)
+    with theirs:
+        ours.close()  # with something unread, this resets the connection
+        assert processes.reap(processes.fork(lambda: read_worker._end_with(theirs))) == 0

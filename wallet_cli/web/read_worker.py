@@ -21,6 +21,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -183,8 +184,9 @@ class _Out:
 
 def _end_with(connection: socket.socket) -> None:
     """End this process when the server closes its end: nobody needs the answer any more."""
-    while connection.recv(1):
-        pass
+    with suppress(ConnectionResetError):  # the server had not read all of the answer
+        while connection.recv(1):
+            pass
     os._exit(0)
 
 
