@@ -238,6 +238,32 @@ def test_who_has_a_slice_alone_shares_it_with_no_step(monkeypatch: pytest.Monkey
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("others", [0, 1, 100])
+def test_however_many_others_wait_a_batch_has_every_second_slice(monkeypatch: pytest.MonkeyPatch, others: int) -> None:
+    monkeypatch.setattr(long_work, "SLICE_S", -1.0)  # each step takes a slice
+    monkeypatch.setattr(long_work, "QUIET_S", -1.0)
+
+    async def main() -> tuple[int, int]:
+        slices, ran, had = Slices(), [0], 0
+
+        def step() -> None:
+            ran[0] += 1
+            slices.run(step)
+
+        for _ in range(others):
+            slices.run(step)
+        async with asyncio.timeout(20):
+            async with LongWork(slices).turn() as pause:
+                while had < 100:
+                    await pause()
+                    had += 1
+        return had, ran[0]
+
+    had, ran = asyncio.run(main())
+    assert ran <= had + 1
+    assert ran >= (had - 1 if others else 0)  # and they have the others
+
+
 def test_work_is_idle_when_nobody_has_it() -> None:
     async def main() -> None:
         work = LongWork(Slices())

@@ -31,11 +31,17 @@ Pause = Callable[[], Awaitable[None]]
 
 
 class Slices:
-    """Runs short steps in slices, in arrival order. One process has one."""
+    """Runs short steps in slices, in arrival order; every second slice is for who wants one alone, if anybody does.
+
+    So however many connections have more to read, a batch gets on. One process has one of these.
+    """
 
     def __init__(self) -> None:
         self._steps: deque[Callable[[], object]] = deque()
         """What waits for the next slice."""
+        self._alone: deque[asyncio.Future[None]] = deque()
+        """Who waits for one alone."""
+        self._was_alone = False
         self._rounds_left = 0
         """How often the loop must run before that."""
         self._may_begin = True
@@ -55,7 +61,8 @@ class Slices:
             self._steps_left -= 1
             step()
         else:
-            self._wait(step)
+            self._steps.append(step)
+            self._wait()
 
     def begin_alone(self) -> None:
         """Begin a slice for the caller alone."""
@@ -66,17 +73,12 @@ class Slices:
         """Wait for a slice for the caller alone."""
         since_s = time.perf_counter()
         await asyncio.sleep(0)
-        if not self._steps and time.perf_counter() < since_s + QUIET_S:
+        if not (self._steps or self._alone) and time.perf_counter() < since_s + QUIET_S:
             self.begin_alone()
             return
         future = asyncio.get_running_loop().create_future()
-
-        def begin() -> None:
-            self._steps_left = 0  # the caller goes on in the next round
-            if not future.done():
-                future.set_result(None)
-
-        self._wait(begin)
+        self._alone.append(future)
+        self._wait()
         await future
         self.begin_alone()
 
@@ -97,15 +99,11 @@ class Slices:
             self._may_begin = False
             asyncio.get_running_loop().call_soon(self._allow)
 
-    def _wait(self, step: Callable[[], object]) -> None:
-        self._steps.append(step)
+    def _wait(self) -> None:
         if not self._rounds_left:
-            self._pass_rounds()
-
-    def _pass_rounds(self) -> None:
-        self._rounds_left = ROUNDS
-        self._waits_since_s = time.perf_counter()
-        asyncio.get_running_loop().call_soon(self._pass_round)
+            self._rounds_left = ROUNDS
+            self._waits_since_s = time.perf_counter()
+            asyncio.get_running_loop().call_soon(self._pass_round)
 
     def _pass_round(self) -> None:
         self._rounds_left -= 1
@@ -116,15 +114,25 @@ class Slices:
         self._rounds_left = ROUNDS
         self._begin()
         try:
-            for _ in range(min(MAX_STEPS, len(self._steps))):
-                self._steps_left -= 1
-                self._steps.popleft()()
-                if self._steps_left <= 0 or self.is_over:
-                    break
+            self._was_alone = bool(self._alone) and not (self._was_alone and self._steps)
+            if self._was_alone:
+                self._steps_left = 0
+                waiting = self._alone.popleft()
+                if not waiting.done():  # not cancelled
+                    waiting.set_result(None)
+            else:
+                self._run_steps()
         finally:
             self._rounds_left = 0
-            if self._steps:
-                self._pass_rounds()
+            if self._steps or self._alone:
+                self._wait()
+
+    def _run_steps(self) -> None:
+        for _ in range(min(MAX_STEPS, len(self._steps))):
+            self._steps_left -= 1
+            self._steps.popleft()()
+            if self.is_over:
+                return
 
 
 class LongWork:
