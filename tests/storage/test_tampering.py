@@ -19,7 +19,7 @@ from support.server import Server
 from wallet_cli.domain import hash_chain
 from wallet_cli.domain.model import Witness
 from wallet_cli.operations import verification
-from wallet_cli.storage import sql
+from wallet_cli.storage import schema_check, sql
 from wallet_cli.storage.in_place import beside
 
 ROOT = Path(__file__).parent.parent.parent
@@ -564,6 +564,31 @@ def test_a_schema_that_was_changed_is_found(own_history: Address, name: str) -> 
 def test_what_analyze_makes_is_no_change(history: Address) -> None:
     execute(history, "ANALYZE")
     assert run("verify").code == 0
+
+
+SEQ, LOCK = schema_check.OF_LITESTREAM.values()
+
+
+@pytest.mark.on_file("Litestream copies files")
+@pytest.mark.parametrize(
+    ("statements", "said"),
+    [
+        ([SEQ, LOCK], None),
+        ([SEQ.replace("seq INTEGER", "seq TEXT")], "table _litestream_seq"),
+        ([SEQ, "CREATE TRIGGER t AFTER INSERT ON _litestream_seq BEGIN DELETE FROM holds; END"], "trigger t"),
+        (["CREATE TABLE _litestream_more (id INTEGER)"], "table _litestream_more"),
+    ],
+)
+def test_of_another_program_the_tables_of_litestream_alone_belong(
+    own_history: Address, statements: list[str], said: str | None
+) -> None:
+    for statement in statements:
+        execute(own_history, statement)
+    done = run("verify --json")
+    if said is None:
+        assert done.code == 0, done
+    else:
+        assert (done.code, said in done.error["message"]) == (7, True), done.err
 
 
 def test_what_the_schema_is_compared_with_is_what_the_migrations_make() -> None:

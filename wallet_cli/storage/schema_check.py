@@ -17,6 +17,12 @@ FILE = Path(__file__).with_name("schema.json")
 OF_SQLITE = "SELECT type || ' ' || name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
 """SQLite's internal objects have no statement or, like the tables of ANALYZE, a name that begins with `sqlite_`."""
 
+OF_LITESTREAM = {
+    "table _litestream_seq": "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)",
+    "table _litestream_lock": "CREATE TABLE _litestream_lock (id INTEGER)",
+}
+"""Tables that Litestream adds to each database that it copies; nothing here reads them."""
+
 OF_POSTGRES = """
 WITH known AS (
     SELECT name, c.oid AS id, c.relkind = 'p' AS divided
@@ -72,7 +78,11 @@ def expected() -> Mapping[str, Any]:
 def strange_in_sqlite(rows: Iterable[tuple[str, str]]) -> str | None:
     """The first difference in the rows of OF_SQLITE, in words; None if there is none."""
     known: Mapping[str, str] = expected()["sqlite"]
-    found = {what: statement for what, statement in rows if not what.partition(" ")[2].startswith("sqlite_")}
+    found = {
+        what: statement
+        for what, statement in rows
+        if not what.partition(" ")[2].startswith("sqlite_") and OF_LITESTREAM.get(what) != statement
+    }
     return _difference(found.keys(), known.keys()) or next(
         (f"{what} differs from the migrations" for what in sorted(known) if found[what] != known[what]), None
     )
