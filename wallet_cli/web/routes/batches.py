@@ -30,26 +30,26 @@ async def create_transactions(server: ServerState, call: Call) -> Reply:
     body = await call.pieces(MAX_BATCH_BYTES)
     call.query()
     server.long_work.must_have_room()
-    async with server.long_work.turn() as pause:
-        server.group_commit.must_have_room(large=b'"atomic"' in body[0] or b'"atomic"' in body[-1])
-        batch = Batch(transactions=[])
-        for _ in read_batch(one_by_one(body), batch):
-            await pause()
-        items = Items(server, call, atomic=batch.atomic)
-        for item in one_by_one(batch.transactions):
-            await pause()
-            items.add(item)
+    items = Items(server, call)
     try:
+        async with server.long_work.turn() as pause:
+            server.group_commit.must_have_room(large=b'"atomic"' in body[0] or b'"atomic"' in body[-1])
+            for _ in read_batch(one_by_one(body), items.batch):
+                await pause()
+            for item in one_by_one(items.batch.transactions):
+                await pause()
+                items.add(item)
         results = one_by_one(await items.carry_out())
     except WalletError:
-        async with server.long_work.turn() as pause:
-            for _ in items.forgotten():
-                await pause()
+        if items:
+            async with server.long_work.turn() as pause:
+                for _ in items.forgotten():
+                    await pause()
         raise
     async with server.long_work.turn() as pause:
         for _ in items.answered(results):
             await pause()
-    return Reply(200, "batch done, all items" if batch.atomic else "batch done", items.summary())
+    return Reply(200, "batch done, all items" if items.batch.atomic else "batch done", items.summary())
 
 
 def one_by_one(values: list[T]) -> Iterator[T]:
@@ -62,25 +62,28 @@ def one_by_one(values: list[T]) -> Iterator[T]:
 class Items:
     """The items of one batch: first as commands, then as answers. Each step of it is short.
 
-    If it is `atomic`, the first refusal is raised.
+    If `batch` is atomic, the first refusal is raised.
     """
 
-    def __init__(self, server: ServerState, call: Call, *, atomic: bool) -> None:
+    def __init__(self, server: ServerState, call: Call) -> None:
+        self.batch = Batch(transactions=[])
         self._server = server
         self._call = call
-        self._atomic = atomic
         self._items: list[Prepared[Post] | bytes] = []
         """Each is a command, or answered already."""
         self._bytes = 0
         self._statuses: Counter[int] = Counter()
         self._pieces = [bytearray()]
 
+    def __bool__(self) -> bool:
+        return bool(self.batch.transactions or self._items)
+
     def add(self, item: BatchItem) -> None:
         """Prepare an item, or answer its refusal. One that is raised has its `index`."""
         try:
             prepared = prepare(self._server, self._call.caller, item, item.key)
         except WalletError as error:
-            if self._atomic:
+            if self.batch.atomic:
                 error.details["index"] = len(self._items)
                 raise
             self._server.note_refusal(error, self._call.scope, self._call.caller, "")
@@ -94,10 +97,10 @@ class Items:
         commands = [item.command for item in self._items if isinstance(item, Prepared)]
         if not commands:
             return []
-        group = [Atomic(tuple(commands))] if self._atomic else commands
+        group = [Atomic(tuple(commands))] if self.batch.atomic else commands
         results = await self._server.carry_out(group, self._call.caller, self._bytes)
         del group, commands  # a refusal has this frame, and would keep them
-        if not self._atomic:
+        if not self.batch.atomic:
             return results
         if isinstance(results[0], Refusal):
             raise results[0].error
@@ -105,7 +108,9 @@ class Items:
         return list(results[0].results)
 
     def forgotten(self) -> Iterator[None]:
-        """Free one item after the other."""
+        """Free one item after the other, whether it is prepared or not."""
+        for _ in one_by_one(self.batch.transactions):
+            yield
         for _ in one_by_one(self._items):
             yield
 
