@@ -42,7 +42,7 @@ from wallet_cli.web import long_work, protocol
 
 vars(protocol).update({HURRIED})
 protocol.MAX_LARGE_BODIES_BYTES = {LARGE_BYTES}
-protocol.BUFFER_BYTES, protocol.SHORT_BYTES = 5000, 100  # whatever comes in is read in many parts
+protocol.BUFFER_BYTES, protocol.PART_BYTES = 5000, 100  # whatever comes in is read in many parts
 long_work.SLICE_S = 0.0
 start()
 """

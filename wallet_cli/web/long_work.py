@@ -42,13 +42,14 @@ class Slices:
         self._alone: deque[asyncio.Future[None]] = deque()
         """Who waits for one alone."""
         self._was_alone = False
+        """Whether the last slice that was waited for was such a one."""
         self._rounds_left = 0
-        """How often the loop must run before that."""
+        """How often the loop must run before the next slice; 0 if nothing waits."""
+        self._waits_since_s = 0.0
         self._may_begin = True
         """Whether the loop has run since the last slice began."""
         self._steps_left = 0
         self._ends_s = 0.0
-        self._waits_since_s = 0.0
 
     @property
     def is_over(self) -> bool:
@@ -128,7 +129,7 @@ class Slices:
                 self._wait()
 
     def _run_steps(self) -> None:
-        for _ in range(min(MAX_STEPS, len(self._steps))):
+        for _ in range(min(self._steps_left, len(self._steps))):
             self._steps_left -= 1
             self._steps.popleft()()
             if self.is_over:

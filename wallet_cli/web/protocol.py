@@ -45,7 +45,6 @@ MAX_DROPPED_BYTES = 8 * 1024 * 1024
 """How much more of its data is read and dropped."""
 
 MAX_HEADER_BYTES = 32 * 1024
-MAX_CONNECTIONS = 1000
 MAX_PIPELINED = 100
 """How many requests may wait for an earlier answer; the connection is closed after the last of them."""
 
@@ -70,8 +69,8 @@ LINGER_S = 0.5
 BUFFER_BYTES = 64 * 1024
 """How much the kernel is asked for at once."""
 
-SHORT_BYTES = 2 * 1024
-"""This much is read at once. With more, a connection waits for a slice of the loop's time."""
+PART_BYTES = 2 * 1024
+"""How much of it is read in one step. With more, a connection waits for a slice of the loop's time."""
 
 WATCHED = frozenset((b"host", b"content-length", b"transfer-encoding", b"te", b"upgrade", b"http2-settings", b"expect"))
 """Headers that say for whom a request is, where it ends, and in which protocol to answer."""
@@ -275,8 +274,7 @@ class BoundedProtocol(HttpToolsProtocol):
             cycle.on_response = _nothing  # it knows this protocol, which knows it
         self.pipeline.clear()
         if self._running is None:
-            self._held_bytes.clear()
-            self.shared.let_go(self)
+            self._let_go()
         super().connection_lost(exc)
         cast(JoiningTransport, self.transport).forget()
 
@@ -292,7 +290,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.cut_off()
             return
         data = bytes(self.shared.buffer[:size])
-        if size <= SHORT_BYTES:
+        if size <= PART_BYTES:
             self._read_part(data)
         else:
             self._rest = data
@@ -303,14 +301,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _read_on(self) -> None:
         """Read what has come in, until that takes long: in tiny chunks, a buffer takes the parser 11 ms."""
-        size = SHORT_BYTES
         while self._rest and not self._deaf and not self.transport.is_closing():
-            data, self._rest = self._rest[:size], self._rest[size:]
+            data, self._rest = self._rest[:PART_BYTES], self._rest[PART_BYTES:]
             self._read_part(data)
             if self._rest and self.shared.slices.is_over:
                 self.shared.slices.run(self._read_on)
                 return
-            size *= 2
         self._rest = b""
         self.is_behind = False
         self._settle()
@@ -474,6 +470,11 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self.shared.let_go(self)
 
+    def _let_go(self) -> None:
+        """Count nothing for this connection any more."""
+        self._held_bytes.clear()
+        self.shared.let_go(self)
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         task = self.loop.create_task(cycle.run_asgi(app))
@@ -484,8 +485,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start the next of a connection's requests: in a slice, as a hundred in one go take the loop 10 ms."""
         if cycle.disconnected:
             cycle.on_response = _nothing
-            self._held_bytes.clear()
-            self.shared.let_go(self)
+            self._let_go()
         else:
             self._start_asgi_task(cycle, app)
 
@@ -493,8 +493,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """A request has ended, whether or not its caller is still there: only now is its body released."""
         self.tasks.discard(task)
         if self.transport.is_closing():
-            self._held_bytes.clear()
-            self.shared.let_go(self)
+            self._let_go()
         elif self._held_bytes.pop(cycle, 0):
             self._tell_held()
 

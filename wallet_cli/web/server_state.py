@@ -75,6 +75,7 @@ class ServerState:
         self.metrics = Metrics()
         self.repeated = Repeated()
         self.slices = Slices()
+        self.long_work = LongWork(self.slices)
         self.access_log = access_log
         self.draining = False
         self.deadline_s = settings.lock_timeout_s + HANDLER_MARGIN_S
@@ -103,7 +104,6 @@ class ServerState:
             self._read_aside(self._own, self._own.store)
         authenticator = Authenticator(lambda: self.ledger.store, self.tokens, ledger_id, is_local=is_local)
         self.auth = authenticator if self._is_guarded else NoAuthenticator()
-        self.long_work = LongWork(self.slices)
         gc.disable()  # from here on, _collect_for_ever does it
         self._resources.callback(gc.enable)
         self.group_commit = GroupCommit(self._open_executor, "serve", self._open_turns(), self.metrics.batch)
