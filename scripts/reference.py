@@ -24,6 +24,7 @@ from wallet_cli.cli import schemas as schemas_
 from wallet_cli.cli import topics, tree
 from wallet_cli.cli.app import main
 from wallet_cli.cli.mcp_tools import TOOLS
+from wallet_cli.cli.serve import MAX_CONNECTIONS
 from wallet_cli.engine import group_commit
 from wallet_cli.operations import fields as fields_
 from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
@@ -252,7 +253,7 @@ def limits() -> str:
         ("long reads", "[a separate table](serve.md#what-a-request-may-cost)", "503 with `Retry-After`, at once"),
         ("time for an answer to be read", f"{protocol.WRITE_DEADLINE_S:.0f} s", "the connection is closed"),
         ("an idle connection", f"{protocol.KEEP_ALIVE_S:.0f} s", "the connection is closed"),
-        ("connections of a process", f"{protocol.MAX_CONNECTIONS:,}; `--max-connections`", "503, with nothing read"),
+        ("connections of a process", f"{MAX_CONNECTIONS:,}; `--max-connections`", "503, with nothing read"),
         ("commands that wait for their turn", f"{group_commit.MAX_WAITING_COMMANDS:,}",
          "503 with `Retry-After`, at once"),
         ("finishing after SIGTERM", f"{server.DRAIN_S} s; a second signal ends it at once", "–"),

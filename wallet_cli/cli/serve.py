@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+MAX_CONNECTIONS = 1000
+
 
 def serve(
     flags: Mapping[str, str],
@@ -17,7 +19,7 @@ def serve(
     access_log: Annotated[bool, typer.Option("--access-log", help="Log each request on stderr.")] = False,
     max_connections: Annotated[
         int, typer.Option("--max-connections", metavar="N", help="Connections of one process; more get 503.")
-    ] = 1000,
+    ] = MAX_CONNECTIONS,
     seal_to: Annotated[
         str | None, typer.Option("--seal-to", metavar="FOLDER", help="Seal the ledger there.", show_default="no seals")
     ] = None,
