@@ -246,8 +246,12 @@ def limits() -> str:
         ("body", f"{requests.MAX_BODY_BYTES // 1024} KiB; of a batch {requests.MAX_BATCH_BYTES // 2**20} MiB", "413"),
         ("items of a batch", f"{requests.MAX_BATCH_ITEMS:,}", "400"),
         ("transactions of a page", f"{DEFAULT_LIMIT} unless `limit` says otherwise, at most {MAX_LIMIT:,}", "400"),
-        ("headers", f"{protocol.MAX_HEADER_BYTES // 1024} KiB, whole within {protocol.HEADER_DEADLINE_S:.0f} s",
-         "400, or the connection is closed"),
+        (
+            "headers",
+            f"{protocol.MAX_HEADERS}, and {protocol.MAX_HEADER_BYTES // 1024} KiB; whole within"
+            f" {protocol.HEADER_DEADLINE_S:.0f} s",
+            "400, or the connection is closed",
+        ),
         ("time for a body to arrive", f"{protocol.BODY_DEADLINE_S:.0f} s", "408"),
         ("time for an answer", f"`lock_timeout` and {server_state.HANDLER_MARGIN_S:.0f} s", "503"),
         ("long reads", "[a separate table](serve.md#what-a-request-may-cost)", "503 with `Retry-After`, at once"),

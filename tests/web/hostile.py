@@ -1433,6 +1433,7 @@ def wire() -> Iterator[Hostile]:
         "a control character in a header": b"X-A: a\x01b\r\n",
         "a header of 40 KB": b"X-A: " + b"a" * 40_000 + b"\r\n",
         "a header's name of 40 KB": b"X-" + b"a" * 40_000 + b": b\r\n",
+        "101 headers": b"X-A: b\r\n" * 99,
         "10,000 headers": b"X-A: b\r\n" * 10_000,
         "a token of 40 KB": b"Authorization: Bearer " + b"a" * 40_000 + b"\r\n",
         "a cookie of 1 MB": b"Cookie: " + b"a" * 1_000_000 + b"\r\n",

@@ -335,6 +335,20 @@ def test_pipelined_requests_are_answered_in_order_up_to_a_bound(server: Server) 
     assert len(owners) in range(protocol.MAX_PIPELINED, 401)
 
 
+@pytest.mark.parametrize(("more", "status"), [(99, 200), (100, 400)])
+def test_a_request_may_have_so_many_headers(server: Server, more: int, status: int) -> None:
+    """Each is looked at several times: 6,000 took the loop 2 ms."""
+    with server.connection() as sock:
+        for _ in range(2):  # each request anew
+            sock.sendall(WELL + b"X-A:\r\n" * more + b"\r\n")
+            answer = read_answer(sock)
+            assert answer is not None
+            assert answer.status == status
+            if status == 400:
+                assert "more than 100 headers" in answer.json["message"]
+                break
+
+
 # --- bounds over all connections --------------------------------------------------------------------------------------
 
 

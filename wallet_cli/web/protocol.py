@@ -45,6 +45,7 @@ MAX_DROPPED_BYTES = 8 * 1024 * 1024
 """How much more of its data is read and dropped."""
 
 MAX_HEADER_BYTES = 32 * 1024
+MAX_HEADERS = 100
 MAX_PIPELINED = 100
 """How many requests may wait for an earlier answer; the connection is closed after the last of them."""
 
@@ -375,6 +376,9 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.expect_100_continue = value.lower() == b"100-continue"
             self._watched[name] = value if name not in self._watched else self._watched[name] + b"," + value
         self.headers.append((name, value))
+        if len(self.headers) > MAX_HEADERS:
+            self._fault = f"there are more than {MAX_HEADERS} headers"
+            raise ValueError(self._fault)  # the parser raises it as its own error
 
     def _count(self, size: int) -> None:
         self._header_bytes += size
@@ -636,7 +640,7 @@ def _nothing() -> None:
     """What is called when a request that was never handled is answered."""
 
 
-HEAD_HINT = "HTTP/1.1, with one Host and at most 32 KiB of headers"
+HEAD_HINT = f"HTTP/1.1, with one Host, at most {MAX_HEADERS} headers, and 32 KiB of them"
 
 
 @lru_cache(maxsize=256)
