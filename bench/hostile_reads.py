@@ -1,6 +1,6 @@
 """What long reads cost those who ask for little: p99 of a well-behaved client alone, and beside each attack.
 
-    python bench/hostile_reads.py
+    python bench/hostile_reads.py [NAME …]
 
 The client posts a debit and asks for a balance, by turns, on 4 connections. Each attack is another process that asks
 for something long on 6 connections, again and again. Some leave as soon as they have asked, some read nothing.
@@ -29,6 +29,7 @@ STATEMENT = "/api/v1/wallet/statement/1/1"
 ATTACKS = {
     "a search for 432 bytes that are nowhere": f"{HISTORY}?text={quote('%_' * 72, safe='')}",
     "a search in another script": f"{HISTORY}?text={quote('ärzte' * 60)}",
+    "pages of 1,000 transactions": f"{HISTORY}?limit=1000",
     "an amount that is nowhere": f"{HISTORY}?min=999999999",
     "verify": "/api/v1/verify",
     "a statement as json": STATEMENT,
@@ -145,7 +146,8 @@ def measure(host: str, port: int) -> None:
         return common.percentile(asyncio.run(well_behaved(host, port, SECONDS)), 99)
 
     p99()
-    for name, path in ATTACKS.items():
+    for name in sys.argv[1:] or ATTACKS:
+        path = ATTACKS[name]
         for way in WAYS:
             alone = p99()
             with attacking(host, port, path, way):
@@ -158,6 +160,7 @@ def measure(host: str, port: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["attack"]:
+        common.behave_as_remote()
         asyncio.run(attack(sys.argv[2], int(sys.argv[3]), sys.argv[4], sys.argv[5]))
     else:
         main()

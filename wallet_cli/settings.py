@@ -394,9 +394,14 @@ CHECKS: Mapping[str, Callable[[Settings], object]] = {
 """The checks of settings, which raise for a wrong value. Other settings accept any text."""
 
 
+def scheme_of(db: str) -> str:
+    """The scheme of a URL; empty for a path."""
+    return db.partition("://")[0] if "://" in db else ""
+
+
 def check_db(db: str, *, elsewhere: bool) -> None:
     """Raises InvalidInput for text that is not a path, a database or, if `elsewhere`, a server's address."""
-    scheme = db.partition("://")[0] if "://" in db else ""
+    scheme = scheme_of(db)
     if elsewhere and scheme.lower() in SERVER_SCHEMES:
         from wallet_cli.domain.host import host_of
 

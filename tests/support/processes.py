@@ -232,8 +232,8 @@ def _be(request: Request, streams: Sequence[int], nursery: socket.socket) -> NoR
         os._exit(1)
 
 
-def _reader(control: int) -> Child:
-    """In a server of the nursery: the program for its long reads, which comes from there too."""
+def _reader(control: int, _modules: Sequence[str]) -> Child:
+    """In a server of the nursery: the program for its long reads, which comes from there too, with all modules."""
     with Path(os.devnull).open("r+b") as nothing:
         return Nursery(socket.socket(fileno=os.dup(ASKING))).fork(
             READER, [nothing.fileno(), 1, 2, control], Path.cwd(), os.environ
@@ -245,7 +245,7 @@ def _read(control: int) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    read_worker.main(control, read_worker.NICENESS)
+    read_worker.main(control)
 
 
 def alone(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -341,7 +341,7 @@ def _import_serving() -> None:
 
     readers.start_program = _reader
     # A test waits for each read: beside other workers, a process of the least priority would hardly ever run.
-    read_worker.NICENESS = 0
+    read_worker.run_behind = lambda: None
     # prometheus_client chooses where counts are kept when it is imported: here it is when the first one is made.
     values: Any = importlib.import_module("prometheus_client.values")
     chosen = cache(values.get_value_class)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from wallet_cli.operations import users
 from wallet_cli.operations.context import Ledger
 
 WAIT_S = 60.0
+BEFORE = frozenset(sys.modules)
 
 
 def parts(_ledger: Ledger, *given: bytes | Exception) -> Iterator[bytes]:
@@ -21,6 +23,11 @@ def parts(_ledger: Ledger, *given: bytes | Exception) -> Iterator[bytes]:
         if isinstance(part, Exception):
             raise part
         yield part
+
+
+def imported(_ledger: Ledger) -> list[str]:
+    """The modules that each read imports anew: not this one, which belongs to tests."""
+    return sorted((sys.modules.keys() | {"wallet_cli.web.long_reads"}) - BEFORE)
 
 
 def phones(ledger: Ledger) -> Iterator[bytes]:

@@ -22,7 +22,7 @@ from wallet_cli.engine.turns import RowLocks, open_write_lock
 from wallet_cli.errors import Busy, LedgerNotFound, StorageError, WalletError, hint_of, shown
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.prepared import Prepared, naming
-from wallet_cli.settings import POSTGRES_SCHEMES, Settings, Value, check_db
+from wallet_cli.settings import POSTGRES_SCHEMES, Settings, Value, check_db, scheme_of
 from wallet_cli.storage import sql
 from wallet_cli.storage.folders import make_folder
 from wallet_cli.storage.in_place import beside
@@ -148,9 +148,9 @@ def first_settings(settings: Settings, notify: Callable[[str], None]) -> LedgerF
 def known_facts(settings: Settings) -> LedgerFacts:
     """The facts that the ledger of the settings keeps, if it can be read from here. Creates nothing."""
     try:
-        if not _scheme(settings.db):
+        if not scheme_of(settings.db):
             return facts_in(ledger_path(settings.db), LOOK_TIMEOUT_S)
-        if _scheme(settings.db) not in POSTGRES_SCHEMES:
+        if scheme_of(settings.db) not in POSTGRES_SCHEMES:
             return LedgerFacts()  # no request to a server for this
         from wallet_cli.storage.postgres import PostgresStore
 
@@ -161,10 +161,6 @@ def known_facts(settings: Settings) -> LedgerFacts:
             store.close()
     except (WalletError, ImportError):
         return LedgerFacts()
-
-
-def _scheme(db: str) -> str:
-    return db.partition("://")[0] if "://" in db else ""
 
 
 @contextmanager
@@ -183,7 +179,7 @@ def open_ledger(
     if there is none, unless the `purpose` is MAKE; StorageError, Busy or InvalidInput; and, unless `arriving`,
     LedgerMoved for one that is not complete yet (operations/move.py): missing rows would give wrong answers.
     """
-    scheme = _scheme(settings.db)
+    scheme = scheme_of(settings.db)
     if scheme in POSTGRES_SCHEMES:
         with _on_server(settings, notify, purpose, arriving) as ledger:
             yield ledger

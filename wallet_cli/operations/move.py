@@ -26,7 +26,7 @@ from wallet_cli.errors import Busy, InvalidInput, LedgerMoved, StorageError, sho
 from wallet_cli.operations import verification
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger, open_ledger
-from wallet_cli.settings import POSTGRES_SCHEMES, Settings, Value
+from wallet_cli.settings import POSTGRES_SCHEMES, Settings, Value, scheme_of
 from wallet_cli.storage.ledger_file import ledger_path
 from wallet_cli.storage.move_state import ARRIVING, MOVED, MOVING, MoveState, refusal
 from wallet_cli.storage.sql import COPIED, EVENTS, rows_of_itself
@@ -93,7 +93,7 @@ def _opened(settings: Settings, db: str, notify: Notify, purpose: Purpose = Purp
     """A ledger on this machine, or in a database that this machine reaches."""
     if not db:
         raise InvalidInput("missing destination: use --to DB", hint="wallet move --to URL")
-    scheme = db.partition("://")[0] if "://" in db else ""
+    scheme = scheme_of(db)
     if scheme and scheme not in POSTGRES_SCHEMES:
         raise InvalidInput(
             f"a ledger cannot move to or from {shown(scheme + '://…')}",

@@ -13,16 +13,17 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
+import msgspec
+
 from wallet_cli.errors import Busy, WalletError
-from wallet_cli.settings import Settings
+from wallet_cli.settings import Settings, scheme_of
 from wallet_cli.storage.in_place import Identity
-from wallet_cli.web import read_worker
 from wallet_cli.web.auth import LOCAL, Caller
-from wallet_cli.web.messages import ClientLeft, Receive
+from wallet_cli.web.messages import ClientLeft, Receive, Written
 from wallet_cli.web.read_worker import HEAD, LENGTH, Kind, Read
 
 STOPPING = "the server is shutting down"
@@ -41,7 +42,7 @@ class Lane(NamedTuple):
 
 
 SEARCHES = Lane(4, 32, 2, 20.0)
-"""Lists with filters."""
+"""Long pages, and lists with filters."""
 
 PROOFS = Lane(1, 4, 1, 600.0)
 """`verify`, which reads the whole ledger."""
@@ -184,14 +185,17 @@ class Readers:
                     self._under_way.discard(reading)
                     reading.close()
 
-    async def answer(self, receive: Receive, lane: Lane, caller: Caller, work: Callable[..., Any], *given: Any) -> Any:
+    async def answer(
+        self, receive: Receive, lane: Lane, caller: Caller, work: Callable[..., Any], *given: Any
+    ) -> Written:
         """The result of `work(ledger, *given)`. Raises its errors, and as `reading` does."""
         async with self.reading(receive, lane, caller, work, *given) as reading:
-            return await reading.value()
+            return Written([await reading.value()])
 
     async def own(self, lane: Lane, work: Callable[..., Any], *given: Any) -> Any:
         """The same for the server itself, which never leaves."""
-        return await self.answer(_never, lane, LOCAL, work, *given)
+        answer = await self.answer(_never, lane, LOCAL, work, *given)
+        return msgspec.json.decode(answer.pieces[0])
 
     def end_all(self) -> None:
         """End the running reads, and start no more."""
@@ -244,18 +248,23 @@ class Readers:
             self._control.close()
         self._control, theirs = socket.socketpair()
         with theirs:
-            self._program = start_program(theirs.fileno())
+            more = ["wallet_cli.storage.postgres"] if scheme_of(self._settings.db) else []
+            self._program = start_program(theirs.fileno(), ["wallet_cli.web.long_reads", *more])
 
 
-def start_program(control: int) -> subprocess.Popen[bytes]:
-    """Start the program of read_worker.py, which gets its sockets by the descriptor `control`."""
+def start_program(control: int, modules: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start the program of read_worker.py, which gets its sockets by the descriptor `control`.
+
+    It first imports `modules`: otherwise each read would.
+    """
     # It ignores stop signals from its first moment on: this process handles them. And it loads nothing from the working
     # directory, only from this program's own path.
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN);"
         " signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-        f" sys.path[:] = {sys.path!r}; from wallet_cli.web.read_worker import main;"
-        f" main({control}, {read_worker.NICENESS})"
+        f" sys.path[:] = {sys.path!r}; import {', '.join(modules)};"
+        " from wallet_cli.web.read_worker import main;"
+        f" main({control})"
     )
     return subprocess.Popen(  # noqa: S603
         [sys.executable, "-P", "-c", code], pass_fds=[control], stdin=subprocess.DEVNULL
@@ -270,11 +279,11 @@ class RunningRead:
         self._writer = writer
         self._ended: WalletError | None = None
 
-    async def value(self) -> Any:
-        """The answer, if it is one value."""
+    async def value(self) -> bytes:
+        """The answer as JSON, if it is one value."""
         kind, content = await self._frame()
         assert kind == Kind.VALUE
-        return pickle.loads(content)  # noqa: S301  (from this program's own process)
+        return content
 
     async def chunk(self) -> bytes | None:
         """The next chunk, if the answer is a stream; None at its end."""
@@ -288,7 +297,7 @@ class RunningRead:
         except (asyncio.IncompleteReadError, OSError) as error:
             raise self._ended or ReadFailed(type(error).__name__, "its process has ended") from None
         if kind == Kind.REFUSED:
-            raise _error(*pickle.loads(content))  # noqa: S301
+            raise _error(*pickle.loads(content))  # noqa: S301  (from this program's own process)
         if kind == Kind.FAILED:
             raise ReadFailed(*pickle.loads(content))  # noqa: S301
         return kind, content
