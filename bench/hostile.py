@@ -4,9 +4,6 @@ For each attack a fresh server; a client that asks for a balance and credits, on
 and then beside the attack, which comes from another process. Limit: p99 beside at most 3 × p99 alone. A request that is
 answered 503 is counted apart: it is sent again, and its time goes on.
 
-The attacker has whatever processor time the server and the client leave, as if it was on another machine: otherwise the
-scheduler makes them wait 3 ms for a process that only counts.
-
     python bench/hostile.py [NAME …]
 """
 
@@ -25,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from common import done, fact, open_wallet, percentile, scratch, wallet_command
+from common import behave_as_remote, done, fact, open_wallet, percentile, scratch, wallet_command
 
 ALONE_S = float(os.environ.get("WALLET_BENCH_SECONDS", "4"))
 LIMIT = 3.0
@@ -101,6 +98,7 @@ def closing(sent: bytes) -> bytes:
 
 
 OPEN_FIELDS = b'{"transactions": [' + b"{}," * (MAX_BODY // 3 - 100) + b"{}]}"
+SMALL_OBJECTS = b'{"meta": [' + b"{}," * 20_000 + b"{}]}"
 TWICE = b'{"transactions": [{' + b'"note":"a",' * (MAX_BODY // 11 - 100) + BODY[1:] + b"]}"
 
 ATTACKS: dict[str, Callable[[Address], None]] = {
@@ -111,6 +109,13 @@ ATTACKS: dict[str, Callable[[Address], None]] = {
         to, 60, request("/api/v1/transactions/batch", b" " * (MAX_BODY - 1), length=MAX_BODY), b""
     ),
     "100 requests in one go": lambda to: over_and_over(to, (GET + b"\r\n") * 99 + closing(GET + b"\r\n"), 4),
+    "URLs with 15,000 parameters": lambda to: over_and_over(
+        to, closing(GET.replace(b" HTTP", b"?" + b"a&" * 15_000 + b" HTTP") + b"\r\n"), 4
+    ),
+    "6,000 headers": lambda to: over_and_over(to, closing(GET + b"a:\r\n" * 6_000 + b"\r\n"), 4),
+    "bodies of 20,000 objects": lambda to: over_and_over(
+        to, closing(request("/api/v1/transactions/create", SMALL_OBJECTS)), 4
+    ),
     "bodies of 2.7 million objects": lambda to: over_and_over(
         to, closing(request("/api/v1/transactions/batch", OPEN_FIELDS)), 4
     ),
@@ -214,8 +219,7 @@ def measure(name: str) -> None:
 
 def main() -> None:
     if sys.argv[1:2] == ["--attack"]:
-        if hasattr(os, "SCHED_IDLE"):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        behave_as_remote()
         ATTACKS[sys.argv[2]]((sys.argv[3], int(sys.argv[4])))
         return
     print(f"{'attack':<36} {'':<6} {'p99 alone':>9} {'beside':>9} {'ratio':>7} {'503':>6} {'RSS MB':>7}")

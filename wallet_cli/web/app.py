@@ -68,7 +68,7 @@ class Endpoint:
             caller = who.name
             server.check_in_place()
             operation.may_call(who)
-            reply = await operation.handler(server, Call(scope, receive, who))
+            reply = await operation.handler(server, Call(scope, receive, who, server.slices))
             status = reply.status
             if isinstance(reply, Stream):
                 head = scope["method"] == "HEAD"

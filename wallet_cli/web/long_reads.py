@@ -15,7 +15,18 @@ from wallet_cli.domain.ids import OwnedWallet, TypedWallet, UserName, WalletName
 from wallet_cli.domain.text import no_formula
 from wallet_cli.import_export import exports
 from wallet_cli.operations import audit as audit_trail
-from wallet_cli.operations import day_book, fields, finding, ledgers, statements, transactions, verification
+from wallet_cli.operations import (
+    day_book,
+    fields,
+    finding,
+    holds,
+    ledgers,
+    statements,
+    transactions,
+    users,
+    verification,
+    wallets,
+)
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger, as_told
 from wallet_cli.operations.statements import Statement
@@ -63,6 +74,20 @@ class SearchedBook(NamedTuple):
 def history(ledger: Ledger, asked: SearchedBook) -> Answer:
     *_, counted = asked
     return day_book.listed(ledger, *asked[:-1], counted=counted, examined=MAX_EXAMINED)
+
+
+def wallet_list(
+    ledger: Ledger, user: UserName | None, region: str | None, limit: int, cursor: str | None, counted: bool
+) -> Answer:
+    return wallets.listed(as_told(ledger, phone_region=region), user).page(limit, cursor, counted)
+
+
+def user_list(ledger: Ledger, limit: int, cursor: str | None, counted: bool) -> Answer:
+    return users.listed(ledger).page(limit, cursor, counted)
+
+
+def hold_list(ledger: Ledger, wallet: OwnedWallet, limit: int, cursor: str | None, counted: bool) -> Answer:
+    return holds.listed(ledger, wallet).page(limit, cursor, counted)
 
 
 class Audited(NamedTuple):

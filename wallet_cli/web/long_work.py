@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from wallet_cli.errors import Busy
 
@@ -65,6 +66,15 @@ class Slices:
             self._steps.append(step)
             self._wait()
 
+    async def next(self) -> None:
+        """Wait for a slice, as its last step: the caller takes the rest of it."""
+        if not self._has_time():
+            future = asyncio.get_running_loop().create_future()
+            self._steps.append(partial(_resume, future))
+            self._wait()
+            await future
+        self._steps_left = 0
+
     def begin_alone(self) -> None:
         """Begin a slice for the caller alone."""
         self._begin()
@@ -118,9 +128,7 @@ class Slices:
             self._was_alone = bool(self._alone) and not (self._was_alone and self._steps)
             if self._was_alone:
                 self._steps_left = 0
-                waiting = self._alone.popleft()
-                if not waiting.done():  # not cancelled
-                    waiting.set_result(None)
+                _resume(self._alone.popleft())
             else:
                 self._run_steps()
         finally:
@@ -134,6 +142,11 @@ class Slices:
             self._steps.popleft()()
             if self.is_over:
                 return
+
+
+def _resume(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():  # not cancelled
+        waiting.set_result(None)
 
 
 class LongWork:

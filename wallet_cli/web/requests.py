@@ -8,6 +8,7 @@ never becomes a float; so is metadata, whose whole numbers may have any size.
 from __future__ import annotations
 
 import json
+import math
 import re
 from codecs import utf_8_decode
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,10 @@ from wallet_cli.operations.wallets import NO_LIMIT
 MAX_BODY_BYTES = 64 * 1024
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 MAX_BATCH_ITEMS = 10_000
+MAX_OBJECTS = MAX_META_BYTES // 2
+"""In one body, or one item of a batch: more than metadata can have."""
+
+SHORT_BYTES = 1024
 
 NULL = b"null"
 
@@ -239,23 +244,37 @@ class _FormError(ValueError):
     pass
 
 
-def _once(pairs: list[tuple[str, Any]]) -> None:
-    if len({name for name, _ in pairs}) != len(pairs):
-        raise _FormError("a field is given twice")
+def _strict(most_objects: float = math.inf) -> json.JSONDecoder:
+    """Checks one text, without converting numbers. Raises _FormError if it has more objects than this."""
+    left = most_objects
+
+    def once(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise _FormError("it has too many objects")
+        if len(pairs) > 1 and len(dict(pairs)) != len(pairs):
+            raise _FormError("a field is given twice")
+
+    return json.JSONDecoder(object_pairs_hook=once, parse_int=len, parse_float=len, parse_constant=_no)
 
 
 def _no(_name: str) -> None:
     raise _FormError("NaN and Infinity are not JSON")
 
 
-_STRICT = json.JSONDecoder(object_pairs_hook=_once, parse_int=len, parse_float=len, parse_constant=_no)
-"""Checks a text, without converting numbers."""
+_STRICT = _strict()
+
+
+def _decoder(size: int) -> json.JSONDecoder:
+    """Checks a text of up to this size in less than a millisecond: each object takes time, beside its bytes."""
+    return _STRICT if size <= SHORT_BYTES else _strict(MAX_OBJECTS)
 
 
 def decode(body: bytes, into: type[T]) -> T:
     """Read a JSON body. Raises InvalidInput for anything that does not match `into` exactly."""
     with _faults_told():
-        _STRICT.decode(body.decode("utf-8"))
+        _decoder(len(body)).decode(body.decode("utf-8"))
         return msgspec.json.decode(body, type=into)
 
 
@@ -302,7 +321,7 @@ BATCH_FIELDS = frozenset(Batch.__struct_fields__)
 BODIES_HINT = "/docs shows each body"
 MAX_TOLD_CHARS = 200
 _SPACE = re.compile(rb"[ \t\n\r]*")
-WINDOWS = (1024, MAX_BODY_BYTES)
+WINDOWS = (SHORT_BYTES, MAX_BODY_BYTES)
 """How many bytes are examined to find the end of a value: most are short, and none may be longer than a body."""
 
 
@@ -360,7 +379,7 @@ class _Body:
             is_end = len(window) < size
             text, _ = utf_8_decode(window, "strict", is_end)
             try:
-                value, length = _STRICT.raw_decode(text)
+                value, length = _decoder(size).raw_decode(text)
             except json.JSONDecodeError:
                 if is_end:
                     raise _NotJson(self.at) from None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from wallet_cli.domain.ids import OwnedWallet, check_key, format_wallet_id, parse_id
@@ -12,8 +12,11 @@ from wallet_cli.errors import InvalidInput, UserNotFound, WalletNotFound, shown
 from wallet_cli.operations import pages
 from wallet_cli.operations.answers import Answer
 from wallet_cli.web.auth import Caller
+from wallet_cli.web.long_work import Slices
 from wallet_cli.web.messages import JSON_TYPE, Receive, Reply, Scope, header, media_type, query, read_body
-from wallet_cli.web.requests import MAX_BODY_BYTES
+from wallet_cli.web.readers import SEARCHES
+from wallet_cli.web.requests import MAX_BODY_BYTES, SHORT_BYTES
+from wallet_cli.web.server_state import ServerState
 
 UTF8 = b"UTF-8''"
 QUOTED = re.compile(rb'"((?:[^"\\]|\\["\\])*)"')
@@ -26,10 +29,14 @@ class Call(NamedTuple):
     scope: Scope
     receive: Receive
     caller: Caller
+    slices: Slices
 
-    async def body(self, limit: int = MAX_BODY_BYTES) -> bytes:
+    async def body(self) -> bytes:
         """The JSON body. Raises UnsupportedMediaType, BodyTooLarge, or ClientLeft."""
-        return b"".join(await self.pieces(limit))
+        body = b"".join(await self.pieces(MAX_BODY_BYTES))
+        if len(body) > SHORT_BYTES:
+            await self.slices.next()
+        return body
 
     async def pieces(self, limit: int) -> list[bytes]:
         """The JSON body, as it came. Raises as `body` does."""
@@ -72,6 +79,9 @@ class Call(NamedTuple):
             raise InvalidInput("the Idempotency-Key is not UTF-8") from None
 
 
+SHORT_PAGE = 100
+
+
 class Page(NamedTuple):
     """The requested part of a list."""
 
@@ -79,6 +89,11 @@ class Page(NamedTuple):
     cursor: str | None
     counted: bool
     """Whether to include the length of the whole list."""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it takes the loop more than about a millisecond. A limit that is refused does not."""
+        return SHORT_PAGE < self.limit <= pages.MAX_LIMIT
 
 
 PAGE = ("limit", "cursor", "count")
@@ -101,6 +116,13 @@ def flag(given: dict[str, str], name: str) -> bool:
     if value is None:
         raise InvalidInput(f"{name} is not true or false: {shown(given[name])}", hint=f"{name}=true, or leave it out")
     return value
+
+
+async def read(server: ServerState, call: Call, work: Callable[..., Any], *given: Any, long: bool) -> Any:
+    """`work(ledger, *given)`; if it takes long, in a separate process, so `work` and `given` must be picklable."""
+    if long:
+        return await server.readers.answer(call.receive, SEARCHES, call.caller, work, *given)
+    return work(server.ledger, *given)
 
 
 def made(message: str, answer: Answer) -> Reply:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from wallet_cli.domain.ids import OwnedWallet, parse_hold_id
 from wallet_cli.operations import holds
+from wallet_cli.web import long_reads
 from wallet_cli.web.messages import Reply
 from wallet_cli.web.requests import NewCapture, NewHold, OneHold, amount_text, decode, part_text
-from wallet_cli.web.routes.call import PAGE, Call, made, must_see, page
+from wallet_cli.web.routes.call import PAGE, Call, made, must_see, page, read
 from wallet_cli.web.server_state import ServerState
 
 
@@ -48,4 +49,4 @@ async def list_holds(server: ServerState, call: Call) -> Reply:
     ref = OwnedWallet(call.path_id("wallet_id"), call.path_id("user_id"))
     part = page(call.query(*PAGE))
     must_see(call.caller, ref.user_id)
-    return Reply(200, "holds", holds.listed(server.ledger, ref).page(*part))
+    return Reply(200, "holds", await read(server, call, long_reads.hold_list, ref, *part, long=part.is_long))

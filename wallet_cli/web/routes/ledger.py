@@ -8,9 +8,8 @@ from wallet_cli.operations.context import accepted
 from wallet_cli.settings import LEDGER_SETTINGS
 from wallet_cli.web import long_reads
 from wallet_cli.web.messages import Reply
-from wallet_cli.web.readers import SEARCHES
 from wallet_cli.web.requests import NewLedgerSettings, decode, limit_text
-from wallet_cli.web.routes.call import Call
+from wallet_cli.web.routes.call import Call, read
 from wallet_cli.web.server_state import ServerState
 
 
@@ -21,7 +20,7 @@ async def get_ledger(server: ServerState, call: Call) -> Reply:
 
 async def get_overview(server: ServerState, call: Call) -> Reply:
     call.query()
-    return Reply(200, "overview", await server.readers.answer(call.receive, SEARCHES, call.caller, long_reads.overview))
+    return Reply(200, "overview", await read(server, call, long_reads.overview, long=True))
 
 
 async def set_ledger(server: ServerState, call: Call) -> Reply:

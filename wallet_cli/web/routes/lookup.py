@@ -15,8 +15,8 @@ from wallet_cli.operations.wallets import MAX_HOLDERS
 from wallet_cli.web import long_reads
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.messages import Reply
-from wallet_cli.web.readers import PROOFS, SEARCHES
-from wallet_cli.web.routes.call import PAGE, Call, page
+from wallet_cli.web.readers import PROOFS
+from wallet_cli.web.routes.call import PAGE, Call, page, read
 from wallet_cli.web.server_state import ServerState
 
 
@@ -42,9 +42,10 @@ async def find_wallets(server: ServerState, call: Call) -> Reply:
     given = call.query("user", "region", *PAGE)
     name = parse_user(_asked(given, "user"))
     part = page(given)
-    ledger = as_told(server.ledger, phone_region=given.get("region"))
-    _seen(ledger, call.caller, name)
-    return Reply(200, "wallets", wallets.listed(ledger, name).page(*part))
+    region = given.get("region")
+    _seen(as_told(server.ledger, phone_region=region), call.caller, name)
+    found = await read(server, call, long_reads.wallet_list, name, region, *part, long=part.is_long)
+    return Reply(200, "wallets", found)
 
 
 async def find_holders(server: ServerState, call: Call) -> Reply:
@@ -61,15 +62,13 @@ async def find_transaction(server: ServerState, call: Call) -> Reply:
 
 async def find_named(server: ServerState, call: Call) -> Reply:
     name = _asked(call.query("name"), "name")
-    found = await server.readers.answer(call.receive, SEARCHES, call.caller, long_reads.named, name)
-    return Reply(200, "users", found)
+    return Reply(200, "users", await read(server, call, long_reads.named, name, long=True))
 
 
 async def find_text(server: ServerState, call: Call) -> Reply:
     given = call.query("text", "limit")
     text, limit = _asked(given, "text"), page(given).limit
-    found = await server.readers.answer(call.receive, SEARCHES, call.caller, long_reads.find, text, limit)
-    return Reply(200, "found", found)
+    return Reply(200, "found", await read(server, call, long_reads.find, text, limit, long=True))
 
 
 async def list_audit(server: ServerState, call: Call) -> Reply:
@@ -77,9 +76,7 @@ async def list_audit(server: ServerState, call: Call) -> Reply:
     wallet = parse_wallet(given["wallet"]) if "wallet" in given else None
     user = parse_user(given["user"]) if "user" in given else None
     asked = long_reads.Audited(wallet, user, given.get("region"), *page(given))
-    return Reply(
-        200, "events", await server.readers.answer(call.receive, SEARCHES, call.caller, long_reads.audit, asked)
-    )
+    return Reply(200, "events", await read(server, call, long_reads.audit, asked, long=True))
 
 
 async def verify(server: ServerState, call: Call) -> Reply:

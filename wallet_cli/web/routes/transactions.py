@@ -5,13 +5,12 @@ from __future__ import annotations
 from wallet_cli.domain.commands import Post
 from wallet_cli.domain.ids import OwnedWallet, TransactionId, parse_transaction_id
 from wallet_cli.errors import Forbidden
-from wallet_cli.operations import day_book, transactions
+from wallet_cli.operations import transactions
 from wallet_cli.operations.prepared import Prepared
 from wallet_cli.operations.transactions import Wanted
 from wallet_cli.web import long_reads
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.messages import Reply
-from wallet_cli.web.readers import SEARCHES
 from wallet_cli.web.requests import (
     NewReversal,
     NewTransaction,
@@ -22,7 +21,7 @@ from wallet_cli.web.requests import (
     part_text,
     remarks_of,
 )
-from wallet_cli.web.routes.call import PAGE, Call, made, must_see, must_see_wallet, page
+from wallet_cli.web.routes.call import PAGE, Call, made, must_see, must_see_wallet, page, read
 from wallet_cli.web.server_state import ServerState
 
 FILTERS = ("from", "to", "kind", "min", "max", "text", "key")
@@ -101,29 +100,25 @@ async def list_transactions(server: ServerState, call: Call) -> Reply:
     ref = OwnedWallet(call.path_id("wallet_id"), call.path_id("user_id"))
     given = call.query(*PAGE, *FILTERS)
     must_see(call.caller, ref.user_id)
-    limit, cursor, counted = page(given)
+    part = page(given)
     start, end, *wanted = (given.get(name) for name in FILTERS)
     chosen = Wanted(*wanted)
-
-    # A key has an index; matches of any other filter may be far back, and are searched while others are served.
-    if chosen._replace(key=None) == transactions.EVERYTHING:
-        found = transactions.listed(server.ledger, ref, start, end, limit, cursor, chosen, counted=counted)
-    else:
-        asked = long_reads.Searched(ref, start, end, limit, cursor, chosen, counted)
-        found = await server.readers.answer(call.receive, SEARCHES, call.caller, long_reads.search, asked)
+    # A key has an index; matches of any other filter may be far back.
+    is_search = chosen._replace(key=None) != transactions.EVERYTHING
+    asked = long_reads.Searched(ref, start, end, part.limit, part.cursor, chosen, part.counted)
+    found = await read(server, call, long_reads.search, asked, long=is_search or part.is_long)
     return Reply(200, "transactions", found)
 
 
 async def list_history(server: ServerState, call: Call) -> Reply:
     given = call.query(*PAGE, *FILTERS)
-    limit, cursor, counted = page(given)
+    part = page(given)
     start, end, *wanted = (given.get(name) for name in FILTERS)
     chosen = Wanted(*wanted)
     # Counting looks at every wallet.
-    if chosen == transactions.EVERYTHING and not counted:
-        return Reply(200, "transactions", day_book.listed(server.ledger, start, end, limit, cursor))
-    asked = long_reads.SearchedBook(start, end, limit, cursor, chosen, counted)
-    found = await server.readers.answer(call.receive, SEARCHES, call.caller, long_reads.history, asked)
+    is_search = chosen != transactions.EVERYTHING or part.counted
+    asked = long_reads.SearchedBook(start, end, part.limit, part.cursor, chosen, part.counted)
+    found = await read(server, call, long_reads.history, asked, long=is_search or part.is_long)
     return Reply(200, "transactions", found)
 
 

@@ -6,10 +6,11 @@ from wallet_cli.domain.ids import UserId
 from wallet_cli.operations import users
 from wallet_cli.operations.answers import user_answer
 from wallet_cli.operations.context import as_told
+from wallet_cli.web import long_reads
 from wallet_cli.web.auth import LOCAL
 from wallet_cli.web.messages import Reply
 from wallet_cli.web.requests import NewUser, TokenRequest, decode
-from wallet_cli.web.routes.call import PAGE, Call, made, page
+from wallet_cli.web.routes.call import PAGE, Call, made, page, read
 from wallet_cli.web.server_state import ServerState
 
 
@@ -22,7 +23,8 @@ async def create_user(server: ServerState, call: Call) -> Reply:
 
 
 async def list_users(server: ServerState, call: Call) -> Reply:
-    return Reply(200, "users", users.listed(server.ledger).page(*page(call.query(*PAGE))))
+    part = page(call.query(*PAGE))
+    return Reply(200, "users", await read(server, call, long_reads.user_list, *part, long=part.is_long))
 
 
 async def get_user(server: ServerState, call: Call) -> Reply:

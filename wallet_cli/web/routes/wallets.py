@@ -5,9 +5,10 @@ from __future__ import annotations
 from wallet_cli.domain.ids import OwnedWallet, UserId, WalletName, parse_type
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
 from wallet_cli.operations import wallets
+from wallet_cli.web import long_reads
 from wallet_cli.web.messages import Reply
 from wallet_cli.web.requests import NewLimits, NewWallet, OneWallet, decode, limit_text
-from wallet_cli.web.routes.call import PAGE, Call, made, must_see, page
+from wallet_cli.web.routes.call import PAGE, SHORT_PAGE, Call, made, must_see, page, read
 from wallet_cli.web.server_state import ServerState
 
 
@@ -30,11 +31,16 @@ async def get_wallets(server: ServerState, call: Call) -> Reply:
     user_id = call.path_id("user_id")
     call.query()
     must_see(call.caller, user_id)
-    return Reply(200, "wallets", wallets.of_user(server.ledger, UserId(user_id)))
+    name = UserId(user_id)
+    few = wallets.listed(server.ledger, name).page(SHORT_PAGE, None, False)
+    if few["next_cursor"] is None:
+        return Reply(200, "wallets", few["wallets"])
+    return Reply(200, "wallets", await read(server, call, wallets.of_user, name, long=True))
 
 
 async def list_wallets(server: ServerState, call: Call) -> Reply:
-    return Reply(200, "wallets", wallets.listed(server.ledger).page(*page(call.query(*PAGE))))
+    part = page(call.query(*PAGE))
+    return Reply(200, "wallets", await read(server, call, long_reads.wallet_list, None, None, *part, long=part.is_long))
 
 
 async def freeze_wallet(server: ServerState, call: Call) -> Reply:
