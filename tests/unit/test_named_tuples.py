@@ -77,6 +77,24 @@ def test_a_wrong_number_of_values_is_refused(arguments: tuple[int, ...]) -> None
             each(*arguments)
 
 
+def test_a_wrong_name_or_number_is_refused_in_a_copy() -> None:
+    for each in (Light, Usual):
+        with pytest.raises(TypeError):
+            each._make((1, 2))
+        with pytest.raises((TypeError, ValueError)):
+            each(1)._replace(fifth=5)
+        assert each._make((1, None, "c")) == each(1)
+
+
+@pytest.mark.parametrize("count", [0, 1, 40])
+def test_a_class_may_have_any_number_of_fields(count: int) -> None:
+    names = [f"name_{number}" for number in range(count)]
+    Many = type(NamedTuple)("Many", (NamedTuple,), {"__annotations__": dict.fromkeys(names, "int")})  # noqa: N806
+    many = Many(*range(count))
+    assert [getattr(many, name) for name in names] == list(range(count)) == list(Many(**many._asdict()))
+    assert isinstance(many, tuple)
+
+
 def test_what_is_made_at_start_up_is_of_these() -> None:
     """An annotation is still text: nobody has compiled it."""
     assert {type(each) for each in Policy.__annotations__.values()} == {str}
