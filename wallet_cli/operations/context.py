@@ -192,7 +192,7 @@ def open_ledger(
         except OSError as error:
             hint = hint_of(error, "use another --db")
             raise StorageError(f"cannot make the folder {path.parent}: {error.strerror}", hint=hint) from None
-    timeout_s = settings.lock_timeout_s
+    timeout_s, actor = settings.lock_timeout_s, _actor_for(purpose)
     lock = open_write_lock(beside(path, ".lock"))
     # Before the ledger is read: otherwise, what others write meanwhile would seem to be missing.
     last_commit = lock.last_commit()
@@ -205,6 +205,7 @@ def open_ledger(
             purpose,
             lambda: first_settings(settings, notify),
             last_commit,
+            actor,
         )
     except LedgerNotFound as error:
         if not Path(settings.db).expanduser().is_absolute():
@@ -215,7 +216,7 @@ def open_ledger(
             store.check_whole()
         check_last_commit(store, last_commit, str(path))
         store.last_commit = lock.last_commit
-        executor = Executor(store, lock, chosen_policy(settings), timeout_s, actor=_actor_for(purpose))
+        executor = Executor(store, lock, chosen_policy(settings), timeout_s, actor=actor)
         yield Ledger(settings, store, executor)
     finally:
         store.close()
@@ -260,13 +261,13 @@ def _on_server(settings: Settings, notify: Callable[[str], None], purpose: Purpo
         from wallet_cli.installing import missing
 
         raise missing("PostgreSQL needs", error, "postgres") from None
-    timeout_s = settings.lock_timeout_s
+    timeout_s, actor = settings.lock_timeout_s, _actor_for(purpose)
     store = PostgresStore(settings.db, timeout_s)
     try:
-        store.prepare(purpose, notify, lambda: first_settings(settings, notify))
+        store.prepare(purpose, notify, lambda: first_settings(settings, notify), actor)
         if not arriving:
             store.check_whole()
-        executor = Executor(store, RowLocks(), chosen_policy(settings), timeout_s, actor=_actor_for(purpose))
+        executor = Executor(store, RowLocks(), chosen_policy(settings), timeout_s, actor=actor)
         yield Ledger(settings, store, executor)
     finally:
         store.close()

@@ -204,7 +204,7 @@ def _take_back(new: Ledger, known: MoveState) -> None:
             # No two ledgers may have the same id.
             new.store.set_facts(new.store.itself().facts._replace(uuid=str(uuid.uuid4())))
             new.store.set_move_state(MoveState(origin=there.origin))
-            new.store.record("made", rows_of_itself(new.store.itself()), new.now_us(), None)
+            new.store.record("made", rows_of_itself(new.store.itself()), new.now_us(), new.executor.actor)
         elif new.store.address != known.other:
             raise _elsewhere(known, new.store.address)
 

@@ -25,7 +25,7 @@ def record(execute: Execute, what: str | None, details: events.Rows, now_us: int
     execute(sql.INSERT_EVENT, events.follow(last, events.OF_LEDGER, now_us, actor, what, details))
 
 
-def record_upgrade(execute: Execute, now_us: int) -> None:
+def record_upgrade(execute: Execute, now_us: int, actor: str | None) -> None:
     """Record that a ledger was made, or migrated to this schema, with its settings as they are now."""
     itself = to_itself(*execute(sql.ITSELF).fetchall())
-    record(execute, None, {**sql.rows_of_itself(itself), "schema": {"version": sql.SCHEMA_VERSION}}, now_us)
+    record(execute, None, {**sql.rows_of_itself(itself), "schema": {"version": sql.SCHEMA_VERSION}}, now_us, actor)

@@ -66,14 +66,15 @@ def open_store(
     purpose: Purpose = Purpose.WRITE,
     first: First = LedgerFacts,
     last_commit: LastCommit | None = None,
+    actor: str | None = None,
 ) -> SqliteStore:
     """Open the ledger at `path`: for MAKE, create it if there is none; except for READ, migrate an older one.
 
 
     It takes `turn` to create or migrate, and tells `notify` about it in one line. `busy_timeout_s` limits the wait for
-    programs that write to the file without taking turns; `last_commit` is the note beside it. Raises LedgerNotFound if
-    there is none and none is created, and StorageError for a path that is not, and cannot become, a ledger of this
-    version.
+    programs that write to the file without taking turns; `last_commit` is the note beside it, and `actor` who does
+    this. Raises LedgerNotFound if there is none and none is created, and StorageError for a path that is not, and
+    cannot become, a ledger of this version.
     """
     check_library()
     if not _is_file(path, purpose):
@@ -82,7 +83,7 @@ def open_store(
             raise LedgerNotFound(f"there is no ledger at {path}", hint=HOW_TO_MAKE)
         with turn("making the ledger"):
             if not _is_file(path, purpose):
-                _make(path, first())
+                _make(path, first(), actor)
                 notify(f"created a new ledger: {path}")
     if purpose is Purpose.READ:
         return open_to_read(path, busy_timeout_s, notify, last_commit)
@@ -96,7 +97,7 @@ def open_store(
             store.watch_files(before)
             if store.version() < sql.SCHEMA_VERSION:
                 with turn("migrating the ledger"):
-                    _migrate(store, notify, first)
+                    _migrate(store, notify, first, actor)
         except BaseException:
             store.close()
             raise
@@ -148,7 +149,7 @@ def _check_not_lost(path: Path, purpose: Purpose, last_commit: LastCommit | None
     )
 
 
-def _make(path: Path, facts: LedgerFacts) -> None:
+def _make(path: Path, facts: LedgerFacts, actor: str | None) -> None:
     """Create an empty ledger, completely or not at all."""
     for suffix in UNFINISHED:
         # SQLite would merge it into the new one. Another process may have it open, or it may have the last writes.
@@ -161,14 +162,14 @@ def _make(path: Path, facts: LedgerFacts) -> None:
             )
     try:
         with made_whole(path, path) as connection:
-            upgrade(connection, facts)
+            upgrade(connection, facts, actor)
             connection.execute("PRAGMA journal_mode=WAL")
     except OSError as error:
         hint = hint_of(error, "check --db")
         raise StorageError(f"cannot create the ledger: {error.strerror}: {path}", hint=hint) from None
 
 
-def _migrate(store: SqliteStore, notify: Notify, first: First) -> None:
+def _migrate(store: SqliteStore, notify: Notify, first: First, actor: str | None) -> None:
     version = store.version()
     if version >= sql.SCHEMA_VERSION:
         return  # another process did it, while this one waited for its turn
@@ -178,7 +179,7 @@ def _migrate(store: SqliteStore, notify: Notify, first: First) -> None:
         with translating(store.path):
             back_up(store, backup)
             try:
-                upgrade(store.connection, facts)
+                upgrade(store.connection, facts, actor)
             except BaseException:
                 backup.unlink()  # the original is still there
                 raise

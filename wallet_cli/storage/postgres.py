@@ -347,7 +347,7 @@ class PostgresStore(BulkCopy):
             )
         return int(found)
 
-    def prepare(self, purpose: Purpose, notify: Notify, first: First = LedgerFacts) -> None:
+    def prepare(self, purpose: Purpose, notify: Notify, first: First = LedgerFacts, actor: str | None = None) -> None:
         """Make sure of a ledger of this program's schema: create or migrate it if the purpose allows that."""
         version = self.version()
         if not version and purpose is not Purpose.MAKE:
@@ -360,12 +360,12 @@ class PostgresStore(BulkCopy):
                 )
             self.forbid_writes()
         elif version < sql.SCHEMA_VERSION:
-            self.migrate(notify, first)
+            self.migrate(notify, first, actor)
 
-    def migrate(self, notify: Notify, first: First = LedgerFacts) -> None:
+    def migrate(self, notify: Notify, first: First = LedgerFacts, actor: str | None = None) -> None:
         """Create the tables, or migrate older ones, in one transaction. Only one server does this at a time.
 
-        `first` returns the settings of a new ledger.
+        `first` returns the settings of a new ledger; `actor` is who does this.
         """
         import sqlalchemy
 
@@ -400,6 +400,7 @@ class PostgresStore(BulkCopy):
                         record_upgrade(
                             lambda statement, *values: connection.execute(translated(statement), *values),
                             time.time_ns() // 1000,
+                            actor,
                         )
                     self._heed_version(connection.execute(VERSION).fetchall())
                     for statement in self._before_commit:

@@ -540,10 +540,14 @@ def log_bytes(path: Path) -> int:
         return 0
 
 
-def upgrade(connection: apsw.Connection, facts: LedgerFacts = LedgerFacts()) -> None:  # noqa: B008  (a tuple)
+def upgrade(
+    connection: apsw.Connection,
+    facts: LedgerFacts = LedgerFacts(),  # noqa: B008  (a tuple)
+    actor: str | None = None,
+) -> None:
     """Run the missing migrations in one transaction, and write the new version to the header of the file.
 
-    `facts` are settings that the ledger keeps from then on.
+    `facts` are settings that the ledger keeps from then on; `actor` is who does this.
     """
     from wallet_cli.storage.dbapi import transaction
     from wallet_cli.storage.ledger_events import record_upgrade
@@ -555,7 +559,7 @@ def upgrade(connection: apsw.Connection, facts: LedgerFacts = LedgerFacts()) -> 
         run_migrations(wrapped)
         for statement, row in sql.settings_of(facts):
             connection.execute(statement, row)
-        record_upgrade(connection.execute, time.time_ns() // 1000)
+        record_upgrade(connection.execute, time.time_ns() // 1000, actor)
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
     connection.execute("PRAGMA foreign_keys=ON")
