@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.book import INR, Book, play
 
-from wallet_cli.domain import hash_chain
+from wallet_cli.domain import events, hash_chain
 from wallet_cli.domain.commands import (
     Applied,
     CaptureHold,
@@ -295,6 +295,7 @@ def golden_hashes() -> list[bytes]:
     state.add_wallet(GOLDEN_WALLET, hash_chain.unopened(GOLDEN_WALLET))
     other = GOLDEN_WALLET._replace(id=4, type="main")
     state.add_wallet(other, hash_chain.unopened(other)._replace(seq=8))
+    state.events = {(events.WALLET, 3): None, (events.WALLET, 4): None}
     results = execute(state, GOLDEN_BATCH, 1_795_341_600_000_001)
     made_ = [made(result) for result in results]
     return [hash_chain.genesis(GOLDEN_WALLET)] + [each.hash for each in made_ if isinstance(each, Transaction)]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+from itertools import permutations
 from typing import Any
 
 import pytest
-from support.book import Book, parsed
+from support.book import Book, parsed, play
 
 from wallet_cli.domain import events
 from wallet_cli.domain.commands import AddApiKey, Applied, NoteUse, Refusal, RevokeApiKey, SetLedger
@@ -77,6 +79,40 @@ def test_the_last_events_of_a_wallet_tell_its_rows(book: Book) -> None:
     holds = {("hold", number): events.of_hold(hold) for (_, number), hold in book.holds.items()}
     forced = {("transaction", None): rows["transaction", None]}
     assert rows == {("wallet", None): events.of_wallet(book.wallets[1])} | holds | forced
+
+
+IN_ONE_BATCH = (
+    "credit 2 9 k - -",
+    "transfer 1 2 5 t -",
+    "transfer 2 1 5 - -",
+    "hold 1 5 DAY - -",
+    "capture 1-h1 2 keep - -",
+    "capture 1-h2 - - - -",
+    "void 1-h1",
+    "limits 2 0 500 =",
+    "status 2 frozen",
+    "reverse 1-1 - force - -",
+    "reverse 1-2 - force - -",
+    "reverse 2-2 - force - -",
+)
+
+
+@pytest.mark.parametrize("first", IN_ONE_BATCH)
+def test_in_one_batch_it_is_as_one_after_the_other(first: str) -> None:
+    """A command may touch what an earlier one of its batch made: the wallet of the other leg, a hold, a key."""
+    start = play("""
+        wallet 1 active - 100
+        wallet 2 active - 100
+         5 limits 1 0 500 = → applied 1 active
+         5 limits 2 0 400 = → applied 2 active
+         6 hold 1 20 DAY - - → applied 1-h1 open 20 0
+    """)
+    for rest in permutations(IN_ONE_BATCH, 2):
+        batch = [parsed(["7", *row.split()])[0] for row in (first, *rest)]
+        together, apart = copy.deepcopy(start), copy.deepcopy(start)
+        results = [apart.told(apart.carry_out([command], 7)[0]) for command in batch]
+        assert [together.told(result) for result in together.carry_out(batch, 7)] == results, rest
+        assert vars(together) == vars(apart), rest
 
 
 def test_operator_keys_and_settings_are_events_of_the_ledger(book: Book) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support.book import INR, Book, everything, play
 
+from wallet_cli.domain import events
 from wallet_cli.domain.commands import (
     Applied,
     CaptureHold,
@@ -228,6 +229,7 @@ def test_a_conflict_over_the_end_of_a_wallet_names_both_hashes() -> None:
 def empty() -> State:
     state = State(Policy())
     state.empty = True
+    state.events[events.OF_LEDGER] = None
     return state
 
 
@@ -281,7 +283,7 @@ def test_while_an_export_is_read_back_nothing_else_is_written() -> None:
         Register(PHONE, None), OpenWallet(1, "new", INR, None), Post(1, True, 1), Transfer(1, 2, 1), Reverse(1, 1),
         PlaceHold(1, 1, 9), CaptureHold(1, 1), VoidHold(1, 1), SetStatus(1, "frozen"), SetLimits(1, 5),
     ]  # fmt: skip
-    state = book.load(others, 50)
+    state = book.load([*others, EndRestore()], 50)
     state.restoring = True
     results = execute(state, others, 50)
     # Their number is taken: the first is refused before that.

@@ -64,10 +64,12 @@ class Loader:
     def load(self, commands: Sequence[Command]) -> State:
         state, reader, touched = self._state, self._reader, touched_by(commands)
         for place in touched.originals:
-            for leg in self._load_original(*place):
-                touched.wallets.add(leg)
-                if place in touched.forced:
-                    touched.events_of_wallet(leg)
+            legs = self._load_original(*place)
+            touched.wallets.update(legs)
+            if place in touched.forced:
+                # One that is not there yet may be made by this batch: then both of its wallets are in it.
+                for wallet_id in legs if place in state.history else touched.wallets:
+                    touched.events_of_wallet(wallet_id)
         accounts, last_events = reader.lock(
             sorted(touched.wallets), self._now_us, creating=touched.creating, recorded=touched.recorded
         )
@@ -76,7 +78,7 @@ class Loader:
         state.policy = state.policy.within(state.facts)
         state.restoring = reader.restoring
         self._add_accounts(accounts)
-        self._add_events(last_events)
+        self._add_events(touched.recorded, last_events)
         if touched.keys:
             self._load_keys(touched.keys)
         self._load_in_wallets(touched)
@@ -108,11 +110,14 @@ class Loader:
             if expired:
                 self._state.expired[wallet.id] = tuple(self._reader.expired_holds(wallet.id, self._now_us))
                 # That they expired is recorded with the next write.
-                self._add_events(self._reader.last_events([(WALLET, wallet.id)]))
+                subjects = [(WALLET, wallet.id)]
+                self._add_events(subjects, self._reader.last_events(subjects))
             if wallet.daily_debit is not None:
                 self._load_day_debits(wallet.id)
 
-    def _add_events(self, found: Sequence[Event]) -> None:
+    def _add_events(self, subjects: Collection[Subject], found: Sequence[Event]) -> None:
+        """Add the last event of each subject; None if it has none, which differs from one that is not touched."""
+        self._state.events |= dict.fromkeys(subjects)
         for event in found:
             self._state.events[event.kind, event.subject_id] = event
 

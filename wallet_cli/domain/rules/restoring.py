@@ -105,7 +105,7 @@ def restore_event(state: State, command: RestoreEvent, now_us: int) -> Applied |
     there = state.users if event.kind == events.USER else state.wallets
     if event.subject_id not in there:
         return Refusal(_conflict(f"there is no {_named(event)}, of which there is an event"))
-    last = state.events.get(subject)
+    last = state.events[subject]
     number = 0 if last is None else last.number
     if event.number <= number:
         known = state.past_events.get(event[:3])
@@ -165,6 +165,7 @@ def end_restore(state: State, command: EndRestore, now_us: int) -> Applied | Rep
         return Refusal(_conflict(f"this export contradicts itself: {_contradiction(*state.fault)}"))
     state.set_restoring(False)
     for subject, rows in state.unrecorded:
+        state.events.setdefault(subject, None)
         state.record(subject, ADOPTED, rows)
     state.record(events.OF_LEDGER, "restored", {})
     return Applied(Restoring(False))

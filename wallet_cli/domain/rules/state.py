@@ -26,10 +26,10 @@ class State:
     imported into the ledger; `empty`: the ledger has no users and wallets; `fault`: if a batch asks, what contradicts
     what between the rows of an imported ledger, and where. `clock_doubt` is what contradicts the turn's clock, in
     words, and the time that it says. `resets` is how often the time of a wallet was reset. `events` has the last event
-    of each subject of which the batch records one, `past_events` those that it names by their place. `facts` is what
-    the ledger keeps about itself; `unrecorded`: if a batch asks, what an older export has without events. `actor` and
-    `now_us` are who gave the present command, and when. `changes` is what the rules created and changed, in order, for
-    the store to write.
+    of each subject of which the batch records one, or None; `past_events` those that it names by their place. `facts`
+    is what the ledger keeps about itself; `unrecorded`: if a batch asks, what an older export has without events.
+    `actor` and `now_us` are who gave the present command, and when. `changes` is what the rules created and changed, in
+    order, for the store to write.
     """
 
     def __init__(self, policy: Policy, next_user_id: int = 1, next_wallet_id: int = 1) -> None:
@@ -55,7 +55,7 @@ class State:
         self.fault: tuple[str, tuple[int, ...]] | None = None
         self.clock_doubt: tuple[str, int] | None = None
         self.resets: dict[int, int] = {}
-        self.events: dict[events.Subject, Event] = {}
+        self.events: dict[events.Subject, Event | None] = {}
         self.past_events: dict[tuple[int, int, int], Event] = {}
         self.unrecorded: Sequence[tuple[events.Subject, events.Rows]] = ()
         self.facts = LedgerFacts()
@@ -91,12 +91,14 @@ class State:
     def make_user(self, user: User) -> None:
         self.next_user_id = user.id + 1
         self.add_user(user)
+        self._put(self.events, (events.USER, user.id), None)
         self.changes.append(user)
 
     def make_wallet(self, wallet: Wallet) -> None:
         self.next_wallet_id = wallet.id + 1
         self.add_wallet(wallet, hash_chain.unopened(wallet))
         self._put(self.day_debits, wallet.id, 0)
+        self._put(self.events, (events.WALLET, wallet.id), None)
         self.changes.append(wallet)
 
     def keep_wallet(self, wallet: Wallet) -> None:
@@ -122,7 +124,7 @@ class State:
     def record(self, subject: events.Subject, what: str, details: events.Rows, *, by: str | Same | None = SAME) -> None:
         """Add the event that follows the last one of its subject; `by` is who did it, if not who gave the command."""
         actor = self.actor if by is SAME else by
-        self.add_event(events.follow(self.events.get(subject), subject, self.now_us, actor, what, details))
+        self.add_event(events.follow(self.events[subject], subject, self.now_us, actor, what, details))
 
     def add_event(self, event: Event) -> None:
         self._put(self.events, (event.kind, event.subject_id), event)
