@@ -339,16 +339,35 @@ def test_large_groups_take_nobody_elses_room() -> None:
     assert {who for who, _ in desk.answers} == {"large", "next large", "a"}
 
 
-def test_many_single_commands_pause_for_nobody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As those of an import: it would take ten times as long."""
+def test_large_requests_and_others_take_turns(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They do not pause as groups do: an import would take ten times as long. And nobody waits for two of them."""
     monkeypatch.setattr(inbox_module, "PAUSE_TURNS", FOR_EVER)
     desk.send("many", *LARGE)
     desk.begun()
-    desk.send("a")
     desk.send("more", *LARGE)
-    desk.let(1)
+    for who in "abc":
+        desk.send(who)
+        desk.let(1)
+        desk.begun()
+    assert desk.executor.batches == [LARGE, ["a"], LARGE, ["b", "c"]]
+
+
+def test_large_requests_take_nobody_elses_room() -> None:
+    desk = Desk(capacity=len(LARGE))
+    desk.group_commit.start()
+    desk.send("running", *LARGE)
     desk.begun()
-    assert desk.executor.batches[1] == ["a", *LARGE]
+    desk.send("many", *LARGE)
+    with pytest.raises(Busy):
+        desk.send("one more", *LARGE)
+    with pytest.raises(Busy):
+        desk.group_commit.must_have_room(many=True)
+    desk.group_commit.must_have_room()
+    desk.group_commit.must_have_room(large=True)
+    desk.send("a")
+    desk.let(3)
+    desk.close()
+    assert [who for who, _ in desk.answers] == ["running", "a", "many"]
 
 
 def test_a_large_group_has_its_turn_however_many_wait(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

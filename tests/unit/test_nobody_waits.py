@@ -332,12 +332,14 @@ def test_work_is_idle_when_nobody_has_it() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(("body", "error"), [(b'{"atomic": true}', Busy), (b"{}", InvalidInput)])
-def test_a_group_that_has_no_room_is_refused_before_it_is_read(body: bytes, error: type[Exception]) -> None:
+@pytest.mark.parametrize(
+    ("body", "error"), [(b'{"atomic": true}', Busy), (b"{" + b" " * batches.LARGE_BYTES, Busy), (b"{}", InvalidInput)]
+)
+def test_a_batch_that_has_no_room_is_refused_before_it_is_read(body: bytes, error: type[Exception]) -> None:
     """Reading 10,000 items takes the loop longer than anything else, and freeing them too."""
 
-    def must_have_room(*, large: bool = False) -> None:
-        if large:
+    def must_have_room(*, large: bool = False, many: bool = False) -> None:
+        if large or many:
             raise Busy("20,000 writes are already waiting")
 
     async def receive() -> dict[str, Any]:

@@ -150,10 +150,14 @@ class GroupCommit:
         self._loop = loop
         self._report = report
         self._requests = Queue(capacity)
+        self._many = Queue(capacity)
+        """Large requests wait apart, and take nobody else's room. After each turn of these, the others have one."""
         self._large = Queue(capacity)
-        """Large groups wait apart, and take nobody else's room."""
+        """Likewise those with groups, which pause longer."""
         self._large_from_s = 0.0
         """When the next large group may have its turn."""
+        self._others_next = False
+        """Whether many commands of a large request had the last turn."""
         self._turn_s = 0.0
         self._scheduled = False
         self._turn_here = False
@@ -186,21 +190,21 @@ class GroupCommit:
         with self._changed:
             if self._closing:
                 raise Busy("the server is shutting down", hint="try again, with the same key")
-            queue = self._large if _is_large_group(request) else self._requests
+            queue = self._queue_of(request)
             queue.check_room(request.size, taken)
             queue.append(request)
-            if self._with_thread or queue is self._large:
+            if self._with_thread or queue is not self._requests:
                 self._changed.notify()
             else:
                 self._schedule()
 
-    def must_have_room(self, *, large: bool = False) -> None:
-        """Raises Busy if no further command, or no further large group, would be accepted."""
-        (self._large if large else self._requests).check_room(1, 0)
+    def must_have_room(self, *, large: bool = False, many: bool = False) -> None:
+        """Raises Busy if no further command, large group, or large request without groups would be accepted."""
+        (self._large if large else self._many if many else self._requests).check_room(1, 0)
 
     def depth(self) -> int:
         """How many commands are waiting."""
-        return self._requests.commands + self._large.commands
+        return self._requests.commands + self._many.commands + self._large.commands
 
     def close(self) -> None:
         """Accept no more requests, run the waiting ones, and end the thread."""
@@ -210,6 +214,11 @@ class GroupCommit:
             self._changed.notify()
         if self._thread.is_alive():
             self._thread.join()
+
+    def _queue_of(self, request: Waiting) -> Queue:
+        if request.size <= QUICK_COMMANDS:
+            return self._requests
+        return self._large if request.size > len(request.commands) else self._many
 
     def _schedule(self) -> None:
         """Schedule a turn in the loop, after everything that the loop has read by then is submitted too."""
@@ -223,7 +232,7 @@ class GroupCommit:
             self._scheduled = False
             if self._with_thread or not self._requests:
                 return
-            batch = self._requests.take()
+            batch = self._take_others()
             self._turn_here = True
         if self._loop.aside is None:
             self._turn(self._loop.executor, batch, waits=False)
@@ -242,7 +251,7 @@ class GroupCommit:
             self._turn_here = False
             if results is None:
                 self._give_back(batch)
-            elif self._closing or self._large:
+            elif self._closing or self._large or self._many:
                 self._changed.notify()
             if self._requests:
                 self._schedule()
@@ -279,16 +288,23 @@ class GroupCommit:
                 if self._large and not self._turn_here and not pause_s:
                     self._with_thread = True
                     return self._large.take()
+                if self._many and not self._turn_here and not (self._others_next and self._requests):
+                    self._with_thread = self._others_next = True
+                    return self._many.take()
                 if self._with_thread and self._requests:
-                    return self._requests.take()
+                    return self._take_others()
                 if self._closing and not self._turn_here:
                     return []
                 self._changed.wait(pause_s or None)
 
+    def _take_others(self) -> list[Waiting]:
+        self._others_next = False
+        return self._requests.take()
+
     def _pause(self, took_s: float) -> None:
         """After a turn of large groups: if somebody had to wait for it, others have the next turns."""
         with self._changed:
-            if self._requests:
+            if self._requests or self._many:
                 self._large_from_s = time.perf_counter() + PAUSE_TURNS * took_s
 
     def _pause_s(self) -> float:
@@ -314,9 +330,10 @@ class GroupCommit:
             results = InternalError(f"unexpected {type(error).__name__} in the writer: {error}")
         ended_s = time.perf_counter()
         waited_s, took_s = ended_s - batch[0].arrived_s, ended_s - started_s
-        if _is_large_group(batch[0]):
+        queue = self._queue_of(batch[0])
+        if queue is self._large:
             self._pause(took_s)
-        else:
+        elif queue is self._requests:
             self._turn_s += (took_s - self._turn_s) / 8
         self._report(BatchReport(_size(batch), len(batch), waited_s, took_s, executor.retries - retried_before))
         return results
@@ -331,11 +348,6 @@ class GroupCommit:
 def bytes_of(command: Single) -> int:
     """How much memory a command takes."""
     return sum(map(getsizeof, command))
-
-
-def _is_large_group(request: Waiting) -> bool:
-    """Whether a request has groups, and more commands than are quick. Many single commands do not wait apart."""
-    return request.size > max(QUICK_COMMANDS, len(request.commands))
 
 
 def _size(batch: Sequence[Waiting]) -> int:

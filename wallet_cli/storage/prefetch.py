@@ -67,7 +67,7 @@ class Loader:
             legs = self._load_original(*place)
             touched.wallets.update(legs)
             if place in touched.forced:
-                # One that is not there yet may be made by this batch: then both of its wallets are in it.
+                # One that does not exist yet may be made by this batch: then both of its wallets are in it.
                 for wallet_id in legs if place in state.history else touched.wallets:
                     touched.events_of_wallet(wallet_id)
         accounts, last_events = reader.lock(

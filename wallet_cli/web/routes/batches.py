@@ -19,6 +19,9 @@ from wallet_cli.web.server_state import ServerState
 
 T = TypeVar("T")
 
+LARGE_BYTES = 64 * 1024
+"""A longer body probably has more transactions than a quick turn."""
+
 PIECE_BYTES = 64 * 1024
 """An answer is written out and sent in pieces of about this size."""
 
@@ -29,11 +32,13 @@ async def create_transactions(server: ServerState, call: Call) -> Reply:
     server.long_work.must_have_room()
     body = await call.pieces(MAX_BATCH_BYTES)
     call.query()
+    is_group = b'"atomic"' in body[0] or b'"atomic"' in body[-1]
+    is_large = sum(map(len, body)) > LARGE_BYTES
     server.long_work.must_have_room()
     items = Items(server, call)
     try:
         async with server.long_work.turn() as pause:
-            server.group_commit.must_have_room(large=b'"atomic"' in body[0] or b'"atomic"' in body[-1])
+            server.group_commit.must_have_room(large=is_group, many=is_large)
             for _ in read_batch(one_by_one(body), items.batch):
                 await pause()
             for item in one_by_one(items.batch.transactions):
