@@ -28,7 +28,7 @@ from wallet_cli.cli.serve import MAX_CONNECTIONS
 from wallet_cli.engine import group_commit
 from wallet_cli.operations import fields as fields_
 from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
-from wallet_cli.web import openapi, protocol, requests, responses, server, server_state
+from wallet_cli.web import messages, openapi, protocol, requests, responses, server, server_state
 from wallet_cli.web.operations import OPERATIONS
 
 MAN = Path(__file__).parent.parent / "man"
@@ -246,6 +246,7 @@ def limits() -> str:
         ("body", f"{requests.MAX_BODY_BYTES // 1024} KiB; of a batch {requests.MAX_BATCH_BYTES // 2**20} MiB", "413"),
         ("items of a batch", f"{requests.MAX_BATCH_ITEMS:,}", "400"),
         ("transactions of a page", f"{DEFAULT_LIMIT} unless `limit` says otherwise, at most {MAX_LIMIT:,}", "400"),
+        ("URL", f"{protocol.MAX_URL_BYTES // 1024} KiB, {messages.MAX_PARAMETERS} parameters", "400"),
         (
             "headers",
             f"{protocol.MAX_HEADERS}, and {protocol.MAX_HEADER_BYTES // 1024} KiB; whole within"

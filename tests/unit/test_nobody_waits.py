@@ -23,10 +23,10 @@ from wallet_cli.web.auth import LOCAL
 from wallet_cli.web.long_work import MAX_STEPS, ROUNDS, LongWork, Slices
 from wallet_cli.web.messages import Reply
 from wallet_cli.web.protocol import PART_BYTES, BoundedProtocol, bounded_protocol
-from wallet_cli.web.requests import SHORT_BYTES, Batch, BatchItem, NewTransaction, decode, read_batch
+from wallet_cli.web.requests import Batch, BatchItem, NewTransaction, decode, read_batch
 from wallet_cli.web.routes import batches, holds, transactions, users, wallets
 from wallet_cli.web.routes.batches import Items, create_transactions, one_by_one
-from wallet_cli.web.routes.call import Call
+from wallet_cli.web.routes.call import QUICK_BYTES, Call
 from wallet_cli.web.server_state import ServerState
 
 LONG = 500_000
@@ -204,8 +204,8 @@ def test_a_long_body_is_decoded_in_a_slice() -> None:
             await Call(scope, cast(Any, receive), LOCAL, slices).body()
             order.append(name)
 
-        long = [asyncio.create_task(body("long", SHORT_BYTES + 1)) for _ in range(3)]
-        short = [asyncio.create_task(body("short", SHORT_BYTES)) for _ in range(3)]
+        long = [asyncio.create_task(body("long", QUICK_BYTES + 1)) for _ in range(3)]
+        short = [asyncio.create_task(body("short", QUICK_BYTES)) for _ in range(3)]
         await asyncio.gather(*long, *short)
         return order
 

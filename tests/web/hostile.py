@@ -584,6 +584,7 @@ def fields() -> Iterator[Hostile]:
         "with a tab": "a\tb",
         "not UTF-8": "\xff\xfe",
         "with U+0085": "a\xc2\x85b",
+        "of 15,000 quoted quotes": '"' + '\\"' * 15_000 + '"',
     }.items():
         keyed = (("Idempotency-Key", text),)
         yield post(f"an Idempotency-Key {name}", 400, CREATE, transaction(), headers=keyed)
@@ -1201,7 +1202,8 @@ def paths() -> Iterator[Hostile]:
         "/healthz%2f..": 404,
         "/server-status": 404,
         "/%00": 404,
-        "/" + "a" * 20_000: 404,
+        "/" + "b" * 16_000: 404,
+        "/" + "a" * 20_000: 400,
     }.items():
         yield Hostile(f"path {path[:70]}{'…' * (len(path) > 70)}", status, path=path)
     for query in (
@@ -1266,6 +1268,7 @@ def paths() -> Iterator[Hostile]:
         "max=10000000000000.01",
         "min=2&max=1",
         "text=" + "x" * 1001,
+        "&".join(f"a{number}=b" for number in range(51)),
         "text=%00",
         "text=%ed%a0%80",
         "text=a&text=b",

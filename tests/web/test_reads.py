@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import json
 import os
@@ -90,6 +91,20 @@ def test_a_read_imports_nothing(run: Callable[[Story], None]) -> None:
 
     async def story(readers: Readers) -> None:
         assert await answered(readers, there, USUAL, ONE, works.imported) == []
+
+    run(story)
+
+
+def test_where_no_descriptor_is_free_it_is_busy(run: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_is_free() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async def story(readers: Readers) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(socket, "socketpair", none_is_free)
+            with pytest.raises(Busy, match="long reads are not possible now: Too many open files"):
+                await readers.answer(there, USUAL, ONE, works.at_once, "never")
+        assert await answered(readers, there, USUAL, ONE, works.at_once, "next") == "next"
 
     run(story)
 

@@ -23,6 +23,7 @@ from wallet_cli.errors import InvalidInput, WalletError, shown
 from wallet_cli.hints import over_http
 from wallet_cli.web.http_errors import BodyTooLarge, UnsupportedMediaType
 
+MAX_PARAMETERS = 50
 RETRY_AFTER_S = b"1"
 JSON_TYPE = "application/json"
 
@@ -94,7 +95,11 @@ def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
         return {}
     try:
         pairs = parse_qsl(
-            scope["query_string"].decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict"
+            scope["query_string"].decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=MAX_PARAMETERS,
         )
     except ValueError:
         raise InvalidInput("the query of the URL cannot be read") from None

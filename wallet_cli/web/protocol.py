@@ -46,6 +46,9 @@ MAX_DROPPED_BYTES = 8 * 1024 * 1024
 
 MAX_HEADER_BYTES = 32 * 1024
 MAX_HEADERS = 100
+MAX_URL_BYTES = 16 * 1024
+"""Room for a note of 1,000 characters with an escape for each byte."""
+
 MAX_PIPELINED = 100
 """How many requests may wait for an earlier answer; the connection is closed after the last of them."""
 
@@ -359,6 +362,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
+        if self._header_bytes > MAX_URL_BYTES:
+            self._fault = "the URL is too long"
+            raise ValueError(self._fault)  # the parser raises it as its own error
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -640,7 +646,7 @@ def _nothing() -> None:
     """What is called when a request that was never handled is answered."""
 
 
-HEAD_HINT = f"HTTP/1.1, with one Host, at most {MAX_HEADERS} headers, and 32 KiB of them"
+HEAD_HINT = f"HTTP/1.1, with one Host, a URL of at most 16 KiB, and at most {MAX_HEADERS} headers and 32 KiB of them"
 
 
 @lru_cache(maxsize=256)

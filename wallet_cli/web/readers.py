@@ -177,7 +177,10 @@ class Readers:
         read = Read(self._settings, work, given, lane.seconds, self.file)
         with _in_time(lane.seconds) as deadline:
             async with deadline, _while_there(receive), queue.turn(caller):
-                reading = await self._begin(read)
+                try:
+                    reading = await self._begin(read)
+                except OSError as error:  # no descriptor, no process, or no memory is free
+                    raise Busy(f"long reads are not possible now: {error.strerror}", hint="try again") from None
                 self._under_way.add(reading)
                 try:
                     yield reading

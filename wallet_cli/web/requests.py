@@ -415,8 +415,8 @@ def _item(text: bytes, number: int) -> BatchItem:
 
 def _told(error: msgspec.ValidationError) -> str:
     """The message of msgspec, made safe: it quotes field names of the body, of any length and content."""
-    said = harmless(str(error))
-    return said if len(said) <= MAX_TOLD_CHARS else said[:MAX_TOLD_CHARS] + "…"
+    said = str(error)
+    return harmless(said[:MAX_TOLD_CHARS]) + ("…" if len(said) > MAX_TOLD_CHARS else "")
 
 
 @contextmanager
