@@ -330,7 +330,7 @@ def test_large_groups_take_nobody_elses_room() -> None:
     with pytest.raises(Busy):
         desk.send_group("one more")
     with pytest.raises(Busy):
-        desk.group_commit.must_have_room(large=True)
+        desk.group_commit.must_have_room(groups=True)
     desk.group_commit.must_have_room()
     desk.send("a")
     assert desk.group_commit.depth() == len(LARGE) + 1
@@ -363,7 +363,7 @@ def test_large_requests_take_nobody_elses_room() -> None:
     with pytest.raises(Busy):
         desk.group_commit.must_have_room(many=True)
     desk.group_commit.must_have_room()
-    desk.group_commit.must_have_room(large=True)
+    desk.group_commit.must_have_room(groups=True)
     desk.send("a")
     desk.let(3)
     desk.close()

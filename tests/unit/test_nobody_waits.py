@@ -338,8 +338,8 @@ def test_work_is_idle_when_nobody_has_it() -> None:
 def test_a_batch_that_has_no_room_is_refused_before_it_is_read(body: bytes, error: type[Exception]) -> None:
     """Reading 10,000 items takes the loop longer than anything else, and freeing them too."""
 
-    def must_have_room(*, large: bool = False, many: bool = False) -> None:
-        if large or many:
+    def must_have_room(*, groups: bool = False, many: bool = False) -> None:
+        if groups or many:
             raise Busy("20,000 writes are already waiting")
 
     async def receive() -> dict[str, Any]:

@@ -152,9 +152,9 @@ class GroupCommit:
         self._requests = Queue(capacity)
         self._many = Queue(capacity)
         """Large requests wait apart, and take nobody else's room. After each turn of these, the others have one."""
-        self._large = Queue(capacity)
+        self._groups = Queue(capacity)
         """Likewise those with groups, which pause longer."""
-        self._large_from_s = 0.0
+        self._groups_from_s = 0.0
         """When the next large group may have its turn."""
         self._others_next = False
         """Whether many commands of a large request had the last turn."""
@@ -198,13 +198,13 @@ class GroupCommit:
             else:
                 self._schedule()
 
-    def must_have_room(self, *, large: bool = False, many: bool = False) -> None:
+    def must_have_room(self, *, groups: bool = False, many: bool = False) -> None:
         """Raises Busy if no further command, large group, or large request without groups would be accepted."""
-        (self._large if large else self._many if many else self._requests).check_room(1, 0)
+        (self._groups if groups else self._many if many else self._requests).check_room(1, 0)
 
     def depth(self) -> int:
         """How many commands are waiting."""
-        return self._requests.commands + self._many.commands + self._large.commands
+        return self._requests.commands + self._many.commands + self._groups.commands
 
     def close(self) -> None:
         """Accept no more requests, run the waiting ones, and end the thread."""
@@ -218,7 +218,7 @@ class GroupCommit:
     def _queue_of(self, request: Waiting) -> Queue:
         if request.size <= QUICK_COMMANDS:
             return self._requests
-        return self._large if request.size > len(request.commands) else self._many
+        return self._groups if request.size > len(request.commands) else self._many
 
     def _schedule(self) -> None:
         """Schedule a turn in the loop, after everything that the loop has read by then is submitted too."""
@@ -251,7 +251,7 @@ class GroupCommit:
             self._turn_here = False
             if results is None:
                 self._give_back(batch)
-            elif self._closing or self._large or self._many:
+            elif self._closing or self._groups or self._many:
                 self._changed.notify()
             if self._requests:
                 self._schedule()
@@ -285,9 +285,9 @@ class GroupCommit:
                 self._with_thread = False
             while True:
                 pause_s = self._pause_s()
-                if self._large and not self._turn_here and not pause_s:
+                if self._groups and not self._turn_here and not pause_s:
                     self._with_thread = True
-                    return self._large.take()
+                    return self._groups.take()
                 if self._many and not self._turn_here and not (self._others_next and self._requests):
                     self._with_thread = self._others_next = True
                     return self._many.take()
@@ -305,11 +305,11 @@ class GroupCommit:
         """After a turn of large groups: if somebody had to wait for it, others have the next turns."""
         with self._changed:
             if self._requests or self._many:
-                self._large_from_s = time.perf_counter() + PAUSE_TURNS * took_s
+                self._groups_from_s = time.perf_counter() + PAUSE_TURNS * took_s
 
     def _pause_s(self) -> float:
         """How long the large groups that wait must go on waiting; 0 if there are none, or they may have their turn."""
-        return max(0.0, self._large_from_s - time.perf_counter()) if self._large and not self._closing else 0.0
+        return max(0.0, self._groups_from_s - time.perf_counter()) if self._groups and not self._closing else 0.0
 
     def _carry_out(
         self, executor: Executor, batch: Sequence[Waiting], lock_timeout_s: float | None
@@ -331,7 +331,7 @@ class GroupCommit:
         ended_s = time.perf_counter()
         waited_s, took_s = ended_s - batch[0].arrived_s, ended_s - started_s
         queue = self._queue_of(batch[0])
-        if queue is self._large:
+        if queue is self._groups:
             self._pause(took_s)
         elif queue is self._requests:
             self._turn_s += (took_s - self._turn_s) / 8

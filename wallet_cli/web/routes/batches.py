@@ -38,7 +38,7 @@ async def create_transactions(server: ServerState, call: Call) -> Reply:
     items = Items(server, call)
     try:
         async with server.long_work.turn() as pause:
-            server.group_commit.must_have_room(large=is_group, many=is_large)
+            server.group_commit.must_have_room(groups=is_group, many=is_large)
             for _ in read_batch(one_by_one(body), items.batch):
                 await pause()
             for item in one_by_one(items.batch.transactions):
