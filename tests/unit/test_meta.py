@@ -189,6 +189,12 @@ def test_text_that_fits_is_read_however_it_is_written(unit: str, written: Callab
         assert canonical(parse_json(written(meta))) is not None
 
 
+def test_numbers_that_are_kept_shorter_fit() -> None:
+    text = f'{{"a":[{",".join(["-0"] * 2000)}]}}'
+    assert len(text) > MAX_META_BYTES
+    assert canonical(parse_json(text)) == text.replace("-0", "0")
+
+
 @pytest.mark.parametrize("unit", ["1", '""', "[]", "{}", '{"a":1}', "null", "-0", "9" * 5000, "[" * 5000])
 def test_text_that_cannot_fit_is_not_parsed(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """64 KiB of it took the event loop of a server up to 13 ms."""

@@ -54,8 +54,9 @@ def parse_json(text: str) -> dict[str, Any]:
     """Read the JSON text of an object. Raises InvalidInput."""
     import json
 
-    # White space goes, and of an escape one byte at least remains. To read and check 64 KiB takes 10 ms.
-    if len(text) - sum(map(text.count, " \t\n\r")) - 5 * text.count("\\") > MAX_META_BYTES:
+    # White space and the sign of -0 go; of an escape at least one byte remains. To read 64 KiB takes 10 ms.
+    gone = sum(map(text.count, (" ", "\t", "\n", "\r", "-0"))) + 5 * text.count("\\")
+    if len(text) - gone > MAX_META_BYTES:
         raise InvalidInput(
             f"the metadata has more than {MAX_META_BYTES} bytes as JSON", hint=f"at most {MAX_META_BYTES}"
         )
