@@ -35,6 +35,9 @@ from wallet_cli.web.messages import encoded
 
 HEAD = struct.Struct("!cI")
 LENGTH = struct.Struct("!I")
+PIECE_BYTES = 64 * 1024
+"""A value is sent in pieces of this size: the event loop handles one after the other."""
+
 MAX_MAKING_S = 600.0
 """How long making an answer may take, and so how long its snapshot may be open."""
 
@@ -42,12 +45,10 @@ MAX_MAKING_S = 600.0
 class Kind:
     """The kinds of frames."""
 
-    VALUE = b"V"
-    """The whole answer, as JSON."""
     CHUNK = b"C"
-    """A chunk of an answer that is a stream of bytes."""
+    """A chunk of the answer."""
     END = b"N"
-    """Nothing: the stream is complete."""
+    """Nothing: the answer is complete."""
     REFUSED = b"R"
     """A WalletError: its class and fields, pickled."""
     FAILED = b"F"
@@ -55,7 +56,7 @@ class Kind:
 
 
 class Read(NamedTuple):
-    """One read: `work(ledger, *given)` returns a value, or chunks of bytes."""
+    """One read: `work(ledger, *given)` returns a value, which is sent as JSON, or chunks of bytes."""
 
     settings: Settings
     work: Callable[..., Any]
@@ -125,15 +126,17 @@ def _answer(out: _Out, ledger: Ledger, read: Read) -> None:
     else:
         store.end_reads_after(min(read.seconds, MAX_MAKING_S))
     made = read.work(ledger, *read.given)
-    if not isinstance(made, Iterator):
-        out.put(Kind.VALUE, encoded(made))
-        return
-    for chunk in made:
+    for chunk in made if isinstance(made, Iterator) else in_pieces(encoded(made)):
         if chunk:
             out.put(Kind.CHUNK, chunk)
         if time.monotonic() > until_s:
             raise Busy("the answer took too long to prepare", hint="ask for a shorter period, or for one wallet")
     out.put(Kind.END, b"")
+
+
+def in_pieces(text: bytes) -> Iterator[bytes]:
+    for at in range(0, len(text), PIECE_BYTES):
+        yield text[at : at + PIECE_BYTES]
 
 
 class _Out:

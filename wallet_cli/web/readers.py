@@ -193,12 +193,12 @@ class Readers:
     ) -> Written:
         """The result of `work(ledger, *given)`. Raises its errors, and as `reading` does."""
         async with self.reading(receive, lane, caller, work, *given) as reading:
-            return Written([await reading.value()])
+            return Written(await reading.chunks())
 
     async def own(self, lane: Lane, work: Callable[..., Any], *given: Any) -> Any:
         """The same for the server itself, which never leaves."""
         answer = await self.answer(_never, lane, LOCAL, work, *given)
-        return msgspec.json.decode(answer.pieces[0])
+        return msgspec.json.decode(b"".join(answer.pieces))
 
     def end_all(self) -> None:
         """End the running reads, and start no more."""
@@ -282,18 +282,15 @@ class RunningRead:
         self._writer = writer
         self._ended: WalletError | None = None
 
-    async def value(self) -> bytes:
-        """The answer as JSON, if it is one value."""
-        kind, content = await self._frame()
-        assert kind == Kind.VALUE
-        return content
+    async def chunks(self) -> list[bytes]:
+        """The whole answer."""
+        found = []
+        while (chunk := await self.chunk()) is not None:
+            found.append(chunk)
+        return found
 
     async def chunk(self) -> bytes | None:
-        """The next chunk, if the answer is a stream; None at its end."""
-        kind, content = await self._frame()
-        return content if kind == Kind.CHUNK else None
-
-    async def _frame(self) -> tuple[bytes, bytes]:
+        """The next chunk of the answer; None at its end."""
         try:
             kind, length = HEAD.unpack(await self._reader.readexactly(HEAD.size))
             content = await self._reader.readexactly(length)
@@ -303,7 +300,7 @@ class RunningRead:
             raise _error(*pickle.loads(content))  # noqa: S301  (from this program's own process)
         if kind == Kind.FAILED:
             raise ReadFailed(*pickle.loads(content))  # noqa: S301
-        return kind, content
+        return content if kind == Kind.CHUNK else None
 
     def end(self, error: WalletError) -> None:
         """End it: its waiting caller gets this error."""
