@@ -22,7 +22,7 @@ import struct
 from collections.abc import Callable
 from functools import lru_cache, partial
 from ipaddress import IPv6Address
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 import httptools
 import msgspec
@@ -363,8 +363,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         self._count(len(url))
         if self._header_bytes > MAX_URL_BYTES:
-            self._fault = "the URL is too long"
-            raise ValueError(self._fault)  # the parser raises it as its own error
+            self._stop("the URL is too long")
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -383,21 +382,24 @@ class BoundedProtocol(HttpToolsProtocol):
             self._watched[name] = value if name not in self._watched else self._watched[name] + b"," + value
         self.headers.append((name, value))
         if len(self.headers) > MAX_HEADERS:
-            self._fault = f"there are more than {MAX_HEADERS} headers"
-            raise ValueError(self._fault)  # the parser raises it as its own error
+            self._stop(f"there are more than {MAX_HEADERS} headers")
 
     def _count(self, size: int) -> None:
         self._header_bytes += size
         if self._header_bytes > MAX_HEADER_BYTES:
-            self._fault = "the headers are too large"
-            raise ValueError(self._fault)  # the parser raises it as its own error
+            self._stop("the headers are too large")
+
+    def _stop(self, fault: str) -> NoReturn:
+        """Stop the parser, which raises this as its own error."""
+        self._fault = fault
+        raise ValueError(fault)
 
     def on_headers_complete(self) -> None:
         self._heard = True
         version = self.parser.get_http_version()
-        self._fault = self._fault_of_head(version)
-        if self._fault:
-            raise ValueError(self._fault)
+        fault = self._fault_of_head(version)
+        if fault:
+            self._stop(fault)
         self._disarm()
         super().on_headers_complete()
         self._in_body = True
