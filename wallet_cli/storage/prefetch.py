@@ -201,6 +201,7 @@ class Loader:
                 state.fault = reader.first_wrong_at_all() or reader.first_unlike_its_events()
             else:
                 state.fault, state.unrecorded = reader.first_wrong_at_all(), list(reader.rows_of_events())
+                self._add_events([subject for subject, _ in state.unrecorded], [])
 
     def _add_owned(self, account: Account | None) -> None:
         if account is not None and account.wallet.id not in self._state.wallets:

@@ -165,7 +165,6 @@ def end_restore(state: State, command: EndRestore, now_us: int) -> Applied | Rep
         return Refusal(_conflict(f"this export contradicts itself: {_contradiction(*state.fault)}"))
     state.set_restoring(False)
     for subject, rows in state.unrecorded:
-        state.events.setdefault(subject, None)
         state.record(subject, ADOPTED, rows)
     state.record(events.OF_LEDGER, "restored", {})
     return Applied(Restoring(False))
