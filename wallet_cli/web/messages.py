@@ -102,7 +102,8 @@ def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
             max_num_fields=MAX_PARAMETERS,
         )
     except ValueError:
-        raise InvalidInput("the query of the URL cannot be read") from None
+        hint = f"name=value, joined by &, at most {MAX_PARAMETERS} of them"
+        raise InvalidInput("the query of the URL cannot be read", hint=hint) from None
     found = dict(pairs)
     if len(found) != len(pairs):
         raise InvalidInput("a parameter of the URL is given twice")

@@ -245,14 +245,14 @@ class _FormError(ValueError):
 
 
 def _strict(most_objects: float = math.inf) -> json.JSONDecoder:
-    """Checks one text, without converting numbers. Raises _FormError if it has more objects than this."""
+    """Checks one text, without converting numbers. Raises InvalidInput if it has more objects than this."""
     left = most_objects
 
     def once(pairs: list[tuple[str, Any]]) -> None:
         nonlocal left
         left -= 1
         if left < 0:
-            raise _FormError("it has too many objects")
+            raise InvalidInput(f"the body has too many objects: more than {most_objects}", hint=BODIES_HINT)
         if len(pairs) > 1 and len(dict(pairs)) != len(pairs):
             raise _FormError("a field is given twice")
 
