@@ -136,7 +136,9 @@ CHECK_USER = "check the user and the password"
 LET_IN = "add sslmode=require to the URL, or allow this connection in the server's pg_hba.conf"
 IS_IT_THERE = "is the server running? try again, with the same key"
 SIGNED = "give the certificate of the server's signer as sslrootcert="
-TO_THE_PRIMARY = "this server takes no writes: give the URL of the primary"
+TO_THE_PRIMARY = (
+    "this server takes no writes: give the URL of the primary; to read from this one, add ?target_session_attrs=any"
+)
 MORE_RIGHTS = "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA … TO the role"
 
 CASES = {

@@ -126,7 +126,8 @@ HINTS = {
     r"row-level security": "a ledger needs all its rows: remove the policies, or give the role BYPASSRLS",
     r"due to .*time-?out": "raise that time-out for the role, the database or the server",
     r"permission denied": "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA … TO the role",
-    r"read-only|recovery|standby": "this server takes no writes: give the URL of the primary",
+    r"read-only|recovery|standby": "this server takes no writes: give the URL of the primary;"
+    " to read from this one, add ?target_session_attrs=any",
     r"No space left": "free some space on the server's disk",
 }
 """Hints by the text of an error. The first match counts."""
