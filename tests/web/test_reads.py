@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from wallet_cli.errors import Busy, UserNotFound
 from wallet_cli.web import read_worker
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.messages import ClientLeft
-from wallet_cli.web.readers import Lane, Readers, ReadFailed
+from wallet_cli.web.readers import Lane, Readers, ReadFailed, start_program
 
 ONE, OTHER = Caller("one", None, True), Caller("other", None, True)
 USUAL = Lane(at_once=2, waiting=4, for_one=2, seconds=60.0)
@@ -206,13 +206,31 @@ def test_a_read_whose_process_is_killed_fails_alone(run: Callable[[Story], None]
         task = asking(readers, tmp_path)
         await until(lambda: bool(living(tmp_path)))
         os.kill(living(tmp_path)[0], signal.SIGKILL)
-        with pytest.raises(ReadFailed):
+        with pytest.raises(Busy, match="has ended early"):
             await task
         assert await answered(readers, there, USUAL, ONE, works.at_once, "next") == "next"
         assert readers._program is not None
         readers._program.kill()
         readers._program.wait()
         assert await answered(readers, there, USUAL, ONE, works.at_once, "a new program") == "a new program"
+
+    run(story)
+
+
+def test_a_read_that_gets_no_process_is_busy(run: Callable[[Story], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program that starts them goes on, and so do the reads that run."""
+
+    def start(control: int, modules: Sequence[str]) -> Any:
+        return start_program(control, [*modules, "web.no_process"])
+
+    async def story(readers: Readers) -> None:
+        with pytest.raises(Busy, match="has ended early"):
+            await readers.answer(there, USUAL, ONE, works.at_once, "first")
+        program = readers._program
+        assert await answered(readers, there, USUAL, ONE, works.at_once, "second") == "second"
+        assert readers._program is program
+
+    monkeypatch.setattr("wallet_cli.web.readers.start_program", start)
 
     run(story)
 

@@ -76,7 +76,11 @@ def main(control: int) -> None:
             message, descriptors, _, _ = socket.recv_fds(server, 1, 1)
             if not message:
                 os._exit(0)
-            if os.fork() == 0:
+            try:
+                is_read = os.fork() == 0
+            except OSError:  # no process or no memory is free: closing the socket tells the server
+                is_read = False
+            if is_read:
                 server.close()
                 _carry_out(socket.socket(fileno=descriptors[0]))
             os.close(descriptors[0])

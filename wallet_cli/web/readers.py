@@ -23,6 +23,7 @@ from wallet_cli.errors import Busy, WalletError
 from wallet_cli.settings import Settings, scheme_of
 from wallet_cli.storage.in_place import Identity
 from wallet_cli.web.auth import LOCAL, Caller
+from wallet_cli.web.log import log
 from wallet_cli.web.messages import ClientLeft, Receive, Written
 from wallet_cli.web.read_worker import HEAD, LENGTH, Kind, Read
 
@@ -290,12 +291,15 @@ class RunningRead:
         return found
 
     async def chunk(self) -> bytes | None:
-        """The next chunk of the answer; None at its end."""
+        """The next chunk of the answer; None at its end. Raises Busy if its process has ended, as without memory."""
         try:
             kind, length = HEAD.unpack(await self._reader.readexactly(HEAD.size))
             content = await self._reader.readexactly(length)
-        except (asyncio.IncompleteReadError, OSError) as error:
-            raise self._ended or ReadFailed(type(error).__name__, "its process has ended") from None
+        except (asyncio.IncompleteReadError, OSError):
+            if self._ended is None:
+                log("read_ended_early")
+                self._ended = Busy("the process of this read has ended early", hint="try again")
+            raise self._ended from None
         if kind == Kind.REFUSED:
             raise _error(*pickle.loads(content))  # noqa: S301  (from this program's own process)
         if kind == Kind.FAILED:
