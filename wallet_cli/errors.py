@@ -295,6 +295,14 @@ class Damaged(StorageError):
         return self.message.removeprefix(self.DAMAGED)
 
 
+class NotALedger(StorageError):
+    """A file is something else than a ledger, or its beginning is lost."""
+
+
+class NotTogether(StorageError):
+    """The files of a ledger are of different moments: its log is of another file, or lacks what was committed."""
+
+
 class Malformed(Damaged):
     """The storage engine could not understand what it read: the disk is damaged, or one read failed."""
 

@@ -7,6 +7,8 @@ import stat
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import apsw
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from storage.test_opening import older
 from support import cli
 
 from wallet_cli import settings
@@ -247,6 +250,42 @@ def test_older_backups_make_room_and_nothing_else_does(shop: Run, tmp_path: Path
     assert {each.name for each in (tmp_path / "bks").iterdir()} == {old[2], *others, Path(done["backup"]).name}
 
 
+@pytest.mark.parametrize(
+    ("age_s", "every", "made"),
+    [(3541, "1h", True), (3480, "1h", False), (55, "1m", True), (30, "1m", False), (86_345, "1d", True)],
+)
+def test_a_minute_less_than_asked_for_is_enough(shop: Run, tmp_path: Path, age_s: int, every: str, made: bool) -> None:
+    """cron starts some seconds earlier in one hour than in the next: else each second hour would have none."""
+    (tmp_path / "bks").mkdir()
+    moment = (datetime.now(UTC) - timedelta(seconds=age_s)).strftime("%Y-%m-%dT%H-%M-%S")
+    (tmp_path / "bks" / own(shop, moment)).write_text("x")
+    assert shop(f"backup bks --every {every} --json").json["made"] is made
+
+
+def test_of_two_in_one_second_each_has_what_was_there_then(shop: Run) -> None:
+    names = []
+    for number in range(1, 4):
+        assert shop("tx add 1 1 --credit").code == 0
+        names.append(shop("backup bks --keep 9,9,9 -q").out.strip())
+        assert balance(shop, names[-1]) == f"{500 + number}.00"
+    assert len(set(names)) == 3
+
+
+def test_one_that_cannot_be_removed_is_told_and_the_new_one_is_made(shop: Run, tmp_path: Path) -> None:
+    (tmp_path / "bks").mkdir()
+    stuck, gone = own(shop, "2024-01-01T10-00-00"), own(shop, "2024-01-02T10-00-00")
+    for name in (stuck, gone, f"{gone}-wal"):
+        (tmp_path / "bks" / name).write_text("x")
+    (tmp_path / "bks" / f"{stuck}.lock").mkdir()
+    done = shop("backup bks --keep 1,0,0 --json")
+    assert (done.code, done.json["made"], done.json["removed"]) == (0, True, [gone])
+    assert f"an older backup cannot be removed: Is a directory: {tmp_path}/bks/{stuck}\n" in done.err
+    assert {each.name for each in (tmp_path / "bks").glob("*20*") if each.is_file()} == {
+        stuck,
+        Path(done.json["backup"]).name,
+    }
+
+
 def test_two_ledgers_share_a_folder(shop: Run, tmp_path: Path) -> None:
     assert shop("--db b.db register 9886977544").code == 0
     line = "backup bks --every 1h --keep 1,0,0 --json"
@@ -312,6 +351,89 @@ def test_keys_that_a_backup_brings_back_are_told(shop: Run) -> None:
     assert shop("key revoke till").code == 0
     done = shop("restore copy.db")
     assert (done.code, "are good again: till" in done.err) == (0, True)
+
+
+def change(db: Path, statement: str) -> None:
+    with closing(apsw.Connection(str(db))) as connection:
+        connection.execute(statement)
+
+
+def earlier(db: Path) -> None:
+    """A ledger of an earlier schema, with an id."""
+    db.unlink()
+    older(db, "0007")
+
+
+def moved_earlier(db: Path) -> None:
+    earlier(db)
+    change(db, "UPDATE ledger SET state = 'moved', other = 'new.db', move = 'm', since_us = 1")
+
+
+def damaged(db: Path) -> None:
+    """Another ledger, which cannot be read; the lock beside it tells which one it was."""
+    db.write_bytes(b"")
+    db.with_name("w.db.lock").unlink()
+    assert cli.run(["register", "9886977545"]).code == 0
+    db.write_bytes(db.read_bytes()[:5000])
+
+
+def alone(db: Path, make: Callable[[], object]) -> None:
+    """Something else, where no ledger was."""
+    for each in db.parent.glob("w.db*"):
+        each.unlink()
+    make()
+
+
+NOT_REPLACED: dict[str, tuple[Callable[[Path], object], int, str]] = {
+    "another ledger of an earlier schema": (earlier, 2, "of another ledger"),
+    "a moved ledger of an earlier schema": (moved_earlier, 9, "this ledger has moved to new.db"),
+    "another ledger, damaged": (damaged, 2, "of another ledger"),
+    "a ledger of a newer wallet": (lambda db: change(db, "PRAGMA user_version = 99"), 7, "a newer wallet"),
+    "a folder": (lambda db: alone(db, db.mkdir), 7, "this is a folder, not a ledger"),
+    "a text": (lambda db: alone(db, lambda: db.write_text("milk, bread\n" * 100)), 7, "file is not a database"),
+    "another database": (
+        lambda db: alone(db, lambda: change(db, "CREATE TABLE songs (name)")), 7, "but not a wallet ledger",
+    ),
+    "a ledger with two names": (lambda db: db.with_name("x").hardlink_to(db), 7, "a second name"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NOT_REPLACED)
+def test_what_is_in_the_place_is_asked_before_it_is_replaced(shop: Run, tmp_path: Path, what: str) -> None:
+    make, code, message = NOT_REPLACED[what]
+    assert shop("backup copy.db").code == 0
+    make(tmp_path / "w.db")
+    before = files_in(tmp_path)
+    done = shop("restore copy.db")
+    assert (done.code, message in done.err) == (code, True), done
+    assert files_in(tmp_path) == before
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """All files but the lock, whose note is read and written."""
+    return {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file() and each.name != "w.db.lock"}
+
+
+def test_a_ledger_that_has_moved_has_no_backup(shop: Run, tmp_path: Path) -> None:
+    """It would have the name and the id of one of the ledger that goes on."""
+    assert shop("move --to new.db").code == 0
+    for line in ("backup copy.db", "backup copies --every 1h", "seal a.seal"):
+        done = shop(f"{line} --json")
+        assert (done.code, done.error["code"]) == (9, "ledger_moved"), line
+    assert not {"copy.db", "a.seal"} & files_in(tmp_path).keys()
+    assert shop("--db new.db backup copy.db").code == 0
+
+
+def test_a_backup_of_a_ledger_that_has_moved_is_not_put_in_place(shop: Run, tmp_path: Path) -> None:
+    """As from a release that made one: what goes on would be replaced by what takes no writes."""
+    assert shop("move --to new.db").code == 0
+    shutil.copyfile("w.db", "copy.db")
+    before = files_in(tmp_path)
+    done = shop("--db new.db restore copy.db --other --json")
+    assert (done.code, done.error["code"]) == (9, "ledger_moved")
+    assert "the ledger in this backup takes no writes: this ledger has moved to" in done.error["message"]
+    assert files_in(tmp_path) == before
+    assert shop("--db new.db tx add 1 1 --credit").code == 0
 
 
 @pytest.mark.parametrize("broken", ["cut", "another file", "no header"])

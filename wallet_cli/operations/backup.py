@@ -24,7 +24,18 @@ from wallet_cli.domain.purpose import Purpose
 from wallet_cli.engine.executor import Executor, system_us
 from wallet_cli.engine.turns import open_write_lock
 from wallet_cli.engine.write_lock import Time
-from wallet_cli.errors import Busy, Damaged, InvalidInput, LedgerNotFound, StorageError, hint_of, shown_url
+from wallet_cli.errors import (
+    Busy,
+    Damaged,
+    InvalidInput,
+    LedgerMoved,
+    LedgerNotFound,
+    NotALedger,
+    NotTogether,
+    StorageError,
+    hint_of,
+    shown_url,
+)
 from wallet_cli.operations import dated_files, last_checks
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, chosen_policy, open_ledger, terminal_actor
@@ -32,10 +43,11 @@ from wallet_cli.operations.verification import verify
 from wallet_cli.settings import Settings
 from wallet_cli.storage import ledger_events, sql
 from wallet_cli.storage.folders import make_folder
-from wallet_cli.storage.in_place import BESIDE, beside, has_something
-from wallet_cli.storage.ledger_file import free_name, ledger_path
+from wallet_cli.storage.in_place import BESIDE, beside
+from wallet_cli.storage.last_commit import LastCommit
+from wallet_cli.storage.ledger_file import free_name, is_there, ledger_path
 from wallet_cli.storage.log_file import cut_log
-from wallet_cli.storage.move_state import refusal
+from wallet_cli.storage.move_state import check_not_moved
 from wallet_cli.storage.open_to_read import open_to_read
 from wallet_cli.storage.sqlite import SqliteStore, connect
 from wallet_cli.storage.whole_file import back_up
@@ -46,6 +58,13 @@ Watch = Callable[[str, int, int | None], None]
 
 KIND = "db"
 
+SLACK_US = 60_000_000
+"""How much sooner than asked for the next backup may be made: cron starts some seconds later in one hour than in the
+next. A tenth of the time at most.
+"""
+
+NEXT_SECOND_S = 0.1
+"""How long to wait for the next second, by which a backup is named, before looking again."""
 
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.new(-journal)?")
 LEFT_S = 86_400.0
@@ -109,8 +128,8 @@ def backup_into(
 ) -> Answer:
     """Back up the ledger into a folder, named by the time; answers as `backup` does, and with `removed`, names.
 
-    If the newest backup there is younger than `every_us`, none is made, and the newest is named: `made` is false.
-    `keep` decides which ones stay after a new one. Two processes at once make one backup each, or the same one twice.
+    If the newest backup there is younger than `every_us` (less SLACK_US), none is made, and the newest is named: `made`
+    is false. `keep` decides which ones stay after a new one.
     """
     place = Path(folder).expanduser().absolute()
     with _in_a_file(settings, notify) as store:
@@ -123,27 +142,39 @@ def backup_into(
                 f"cannot use the folder {place}: {error.strerror}", hint=hint_of(error, "give another folder")
             ) from None
         now = datetime.now(UTC)
-        path = place / dated_files.name(ledger_id, now, KIND)
-        newest = dated_files.newest(there, path.name)
-        if newest is not None and every_us is not None and dated_files.age_us(newest, now) < every_us:
+        newest = dated_files.newest(there, dated_files.name(ledger_id, now, KIND))
+        least_us = None if every_us is None else every_us - min(SLACK_US, every_us // 10)
+        if newest is not None and least_us is not None and dated_files.age_us(newest, now) < least_us:
             return {"backup": str(place / newest), "made": False, "removed": []}
-        if os.path.lexists(path):
-            return {"backup": str(path), "made": False, "removed": []}  # made in this second
-        try:
-            answer = _made(settings, store, path, watch)
-        except _NameTaken:  # another process made one in this second
-            return {"backup": str(path), "made": False, "removed": []}
-        removed = _removed(place, ledger_id, path.name, keep) if keep is not None else []
+        answer = _made_in(place, settings, store, watch)
+        newest = Path(answer["backup"]).name
+        removed = _removed(place, ledger_id, newest, keep, notify) if keep is not None else []
     return answer | {"made": True, "removed": removed}
 
 
-def _removed(folder: Path, ledger_id: str, newest: str, keep: Keep) -> list[str]:
+def _made_in(folder: Path, settings: Settings, store: SqliteStore, watch: Watch) -> Answer:
+    """A backup named by this second or, if there is one of it already, by one of the next."""
+    ledger_id = store.ledger_id()
+    while True:
+        path = folder / dated_files.name(ledger_id, datetime.now(UTC), KIND)
+        if not os.path.lexists(path):
+            with suppress(_NameTaken):  # another process was first
+                return _made(settings, store, path, watch)
+        time.sleep(NEXT_SECOND_S)
+
+
+def _removed(folder: Path, ledger_id: str, newest: str, keep: Keep, notify: Notify) -> list[str]:
+    """Remove the backups that do not stay; their names. One that cannot be removed is told, and stays."""
     names = dated_files.names(folder, ledger_id, KIND)
-    gone = sorted(set(names) - to_keep(names, keep) - {newest})
-    for name in gone:
-        for ending in ("", ".lock"):
-            beside(folder / name, ending).unlink(missing_ok=True)
-    return gone
+    removed = []
+    for name in sorted(set(names) - to_keep(names, keep) - {newest}):
+        try:
+            for ending in (*BESIDE, ".lock", ""):
+                beside(folder / name, ending).unlink(missing_ok=True)
+            removed.append(name)
+        except OSError as error:
+            notify(f"an older backup cannot be removed: {error.strerror}: {folder / name}")
+    return removed
 
 
 def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, other: bool = False) -> Answer:
@@ -152,7 +183,8 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
     Answers `restored` (the ledger), `backup`, `kept` (the new place of the replaced ledger, or null), `transactions`,
     and `transactions_kept` (null where they cannot be counted). A backup that fails verification is refused, one of
     another ledger too unless `other`, and nothing changes. Writers wait meanwhile; processes that have the ledger open
-    stop at their next turn, and must be restarted. Raises LedgerMoved where the ledger has moved elsewhere.
+    stop at their next turn, and must be restarted. Raises LedgerMoved where the ledger has moved elsewhere, also if
+    only the backup says so; StorageError for something that is not a ledger, or a newer one.
     """
     path, backup_path = _path_here(settings), ledger_path(source)
     if backup_path == path:
@@ -163,13 +195,21 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
     try:
         with closing(_opened(backup_path, notify)) as copy:
             watch("verifying the backup", 0, 0)
+            try:
+                check_not_moved(copy.itself())
+            except LedgerMoved as error:
+                error.parts = ("the ledger in this backup takes no writes: ", *error.parts)
+                error.hint = "give an earlier backup"
+                raise
             found = _verified(settings, copy)
             make_folder(path.parent)
             lock = open_write_lock(beside(path, ".lock"))
+            if is_there(path, Purpose.WRITE) and lock.last_commit() is None:
+                _check_is_ledger(path)
             with lock.turn(settings.lock_timeout_s, "restore"):
-                if has_something(path):
+                if is_there(path, Purpose.WRITE):
                     kept = free_name(path, datetime.now(UTC).strftime(".replaced-%Y-%m-%dT%H-%M-%SZ"))
-                    before = _kept(path, kept, copy, notify, watch, other=other)
+                    before = _kept(path, kept, _Replacing(copy, lock.last_commit(), other), notify, watch)
                 time_us = lock.forget()
                 try:
                     recorded = partial(_record, actor=terminal_actor(), file=backup_path.name)
@@ -201,40 +241,52 @@ def _record(connection: apsw.Connection, actor: str, file: str) -> None:
     connection.execute(sql.COUNT_CHANGE)
 
 
-def _kept(path: Path, target: Path, backup: SqliteStore, notify: Notify, watch: Watch, *, other: bool) -> int | None:
+def _check_is_ledger(path: Path) -> None:
+    """Raises NotALedger for a file that nothing shows to be one; a lock with a note beside it would."""
+    with suppress(Damaged, NotTogether):
+        open_to_read(path, LOOK_TIMEOUT_S, lambda _: None).close()
+
+
+class _Replacing(NamedTuple):
+    """What a ledger is to be replaced by, and the note of its last commit, which is there even if it is damaged."""
+
+    backup: SqliteStore
+    last_commit: LastCommit | None
+    other: bool
+    """Whether it may be another ledger."""
+
+    def check_same(self, is_same: bool) -> None:
+        """Raises InvalidInput for another ledger, unless that is meant."""
+        if not is_same and not self.other:
+            raise InvalidInput(
+                "this backup is of another ledger than the one that it would replace, or one is too old to tell",
+                hint="check --db and FILE; if it is meant, add --other",
+            )
+
+
+def _kept(path: Path, target: Path, replacing: _Replacing, notify: Notify, watch: Watch) -> int | None:
     """Keep the ledger to be replaced, within a turn; returns its number of transactions, None if it cannot be read.
 
     Its log is merged into the file first: a killed restore leaves one complete ledger. Raises Busy if a reader prevents
-    the merge.
+    the merge, InvalidInput for another ledger, LedgerMoved, and StorageError for a file that is not a ledger.
     """
+    last_commit = replacing.last_commit
     try:
+        with closing(open_to_read(path, LOOK_TIMEOUT_S, lambda _: None, last_commit)) as store:
+            _check_replaceable(store, replacing, notify)
+            count = store.count(sql.TRANSACTIONS)
         pinned = cut_log(path)
         if pinned is not None:
             raise Busy(pinned, hint="stop the programs that read the ledger, and try again")
-        store = SqliteStore(path, connect(path, 0.0))
-    except StorageError as error:
-        _kept_as_it_is(path, target, error, notify)
-        return None
-    with closing(store):
-        try:
-            if store.version() == sql.SCHEMA_VERSION:
-                _check_replaceable(store, backup, notify, other=other)
-            count = store.count(sql.TRANSACTIONS)
-        except StorageError as error:
-            _kept_as_it_is(path, target, error, notify)
-            return None
-        try:
+        with closing(SqliteStore(path, connect(path, 0.0))) as store:
             back_up(store, target, watch=lambda done, total: watch("keeping the present ledger", done, total))
-        except Damaged as error:  # of what is read: where there is no room for the copy, the ledger stays in its place
-            _kept_as_it_is(path, target, error, notify)
-            return None
+    except (Damaged, NotTogether, NotALedger) as error:
+        if last_commit is not None:
+            replacing.check_same(last_commit.is_of(replacing.backup.ledger_id()))
+        _rename(path, target)
+        notify(f"the ledger that was there cannot be read, and is kept as it is: {error.message}")
+        return None
     return count
-
-
-def _kept_as_it_is(path: Path, target: Path, error: StorageError, notify: Notify) -> None:
-    """Rename a ledger that cannot be read, so that it cannot be copied either, with what is beside it."""
-    _rename(path, target)
-    notify(f"the ledger that was there cannot be read, and is kept as it is: {error.message}")
 
 
 def _rename(path: Path, target: Path) -> None:
@@ -243,15 +295,10 @@ def _rename(path: Path, target: Path) -> None:
             beside(path, ending).rename(beside(target, ending))
 
 
-def _check_replaceable(store: SqliteStore, backup: SqliteStore, notify: Notify, *, other: bool) -> None:
-    itself = store.itself()
-    if itself.move_state.state is not None:
-        raise refusal(itself.move_state)  # with a backup in its place there would be two ledgers with one id
-    if itself.facts.uuid != backup.ledger_id() and not other:
-        raise InvalidInput(
-            "this backup is of another ledger than the one that it would replace",
-            hint="check --db and FILE; if it is meant, add --other",
-        )
+def _check_replaceable(store: SqliteStore, replacing: _Replacing, notify: Notify) -> None:
+    itself, backup = store.itself(), replacing.backup
+    check_not_moved(itself)  # with a backup in its place there would be two ledgers with one id
+    replacing.check_same(itself.facts.uuid == backup.ledger_id())
     good = {key.name for key in backup.operators() if key.revoked_at_us is None}
     back = sorted(key.name for key in store.operators() if key.revoked_at_us is not None and key.name in good)
     if back:
@@ -265,6 +312,7 @@ def _in_a_file(settings: Settings, notify: Notify) -> Iterator[SqliteStore]:
     with open_ledger(settings, notify, purpose=Purpose.READ) as ledger:
         assert ledger.store.is_local
         ledger.must_be_whole()
+        check_not_moved(ledger.store.itself())
         yield ledger.store
 
 
@@ -283,6 +331,7 @@ def _made(settings: Settings, store: SqliteStore, path: Path, watch: Watch) -> A
     def check(new: Path) -> None:
         watch("verifying", 0, 0)
         with closing(_opened(new, lambda _: None)) as copy:
+            check_not_moved(copy.itself())
             found.update(_verified(settings, copy))
 
     # Only this process uses it: two backups at once to the same name each make a complete file.

@@ -39,6 +39,7 @@ from wallet_cli.operations.private_files import create, kept_secret
 from wallet_cli.operations.verification import verify
 from wallet_cli.settings import config_path
 from wallet_cli.storage.folders import make_folder
+from wallet_cli.storage.move_state import check_not_moved
 
 VERSION = 2
 RECEIPT_VERSION = 1
@@ -60,7 +61,7 @@ class Sealed(NamedTuple):
 
 
 def seal(ledger: Ledger) -> Sealed:
-    """Verify the whole ledger, and seal what was read. Raises Damaged, MissingPackage.
+    """Verify the whole ledger, and seal what was read. Raises Damaged, MissingPackage, LedgerMoved.
 
     Memory grows with the number of wallets and users, not with that of transactions.
     """
@@ -164,8 +165,9 @@ class _Lines(Along):
         elif kind == events.USER:
             self.counts["users"] += 1
         else:
-            facts = self._ledger.store.itself().facts._asdict()
-            leaf |= {name: value for name, value in facts.items() if name != "uuid"}
+            itself = self._ledger.store.itself()
+            check_not_moved(itself)
+            leaf |= {name: value for name, value in itself.facts._asdict().items() if name != "uuid"}
             self.counts["keys"] = len(self._ledger.store.operators())
         self.lines.append(json_text(leaf | {"id": id_, "events": last.number, "last_event": last.hash.hex()}))
         self.counts["events"] += last.number

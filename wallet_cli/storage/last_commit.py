@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from wallet_cli.domain.hash_chain import sha256
 from wallet_cli.domain.ids import format_transaction_id
-from wallet_cli.errors import StorageError
+from wallet_cli.errors import NotTogether
 from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.storage.in_place import NO_LOG, WRITTEN_BY, Identity, beside, has_something, header, identity_of
 
@@ -83,7 +83,7 @@ def digest_of(uuid: str | None) -> bytes:
 
 
 def check_last_commit(store: BulkCopy, last_commit: LastCommit | None, where: str) -> None:
-    """Raises StorageError if a ledger lacks what an earlier read note names. Another ledger's note does not count."""
+    """Raises NotTogether if a ledger lacks what an earlier read note names. Another ledger's note does not count."""
     if last_commit is None or not last_commit.is_of(store.facts_of_turn().uuid):
         return
     if last_commit.seq:
@@ -96,13 +96,13 @@ def check_last_commit(store: BulkCopy, last_commit: LastCommit | None, where: st
 
 
 def check_not_older(version: int, last_commit: LastCommit | None, where: str) -> None:
-    """Raises StorageError for a ledger from before notes, if its lock file has a note: a newer ledger was here."""
+    """Raises NotTogether for a ledger from before notes, if its lock file has a note: a newer ledger was here."""
     if last_commit is not None and version < NOTED_SINCE:
         raise _missing(f"this copy of the ledger (schema {version}) is older than the last commit here", where)
 
 
-def _missing(what: str, where: str, id_: str | None = None) -> StorageError:
-    return StorageError(
+def _missing(what: str, where: str, id_: str | None = None) -> NotTogether:
+    return NotTogether(
         f"{what}: {where}",
         hint=f"if {where}-wal was moved, put it back; if it was deleted, cut or overwritten, restore a backup; to"
         " continue"
@@ -113,7 +113,7 @@ def _missing(what: str, where: str, id_: str | None = None) -> StorageError:
 
 
 def check_log(path: Path, connection: apsw.Connection, last_commit: LastCommit | None) -> None:
-    """Raises StorageError if the log beside a file belongs to another file: SQLite would merge it anyway.
+    """Raises NotTogether if the log beside a file belongs to another file: SQLite would merge it anyway.
 
     For a connection that has read nothing yet. A copy made by SQLite is not in WAL mode, and has no log. If the file
     was replaced since its last transaction, but the lock beside it was not, then the log was not replaced either.
@@ -128,7 +128,7 @@ def check_log(path: Path, connection: apsw.Connection, last_commit: LastCommit |
             and last_commit.file != identity_of(path.stat())
         )
         if other:
-            raise StorageError(
+            raise NotTogether(
                 f"{log.name} belongs to another file, which this one has replaced: {path}",
                 hint=f"if you put a backup here, move {log.name}, {path.name}-shm and {lock.name} to another folder,"
                 " and keep them: they may have the only copy of the last writes",

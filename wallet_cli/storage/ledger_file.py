@@ -77,12 +77,12 @@ def open_store(
     cannot become, a ledger of this version.
     """
     check_library()
-    if not _is_file(path, purpose):
+    if not is_there(path, purpose):
         _check_not_lost(path, purpose, last_commit)
         if purpose is not Purpose.MAKE:
             raise LedgerNotFound(f"there is no ledger at {path}", hint=HOW_TO_MAKE)
         with turn("making the ledger"):
-            if not _is_file(path, purpose):
+            if not is_there(path, purpose):
                 _make(path, first(), actor)
                 notify(f"created a new ledger: {path}")
     if purpose is Purpose.READ:
@@ -118,7 +118,7 @@ def facts_in(path: Path, busy_timeout_s: float) -> LedgerFacts:
         store.close()
 
 
-def _is_file(path: Path, purpose: Purpose) -> bool:
+def is_there(path: Path, purpose: Purpose) -> bool:
     """Whether there is something to open; an empty file, for example from mktemp, is not. Raises StorageError."""
     try:
         found = path.stat()

@@ -59,11 +59,19 @@ def to_itself(row: Sequence[Any] | None) -> Itself:
 
 def check_writable(itself: Itself) -> None:
     """Raises LedgerMoved if the ledger takes no writes, or StorageError if it is damaged."""
-    if itself.move_state.state is not None:
-        raise refusal(itself.move_state)
+    check_not_moved(itself)
     if itself.damaged is not None:
         # Not as Damaged: this damage was already noted.
         raise StorageError(f"{Damaged.DAMAGED}it takes no writes, because {itself.damaged}", hint=MENDED)
+
+
+def check_not_moved(itself: Itself) -> None:
+    """Raises LedgerMoved for a ledger that has moved, is being moved, or is incomplete.
+
+    It has the id of the ledger that goes on, so a backup or a seal of it would be taken for one of that.
+    """
+    if itself.move_state.state is not None:
+        raise refusal(itself.move_state)
 
 
 def refusal(move_state: MoveState) -> LedgerMoved:

@@ -23,7 +23,7 @@ import apsw
 from wallet_cli.domain.commands import Change, Restoring
 from wallet_cli.domain.events import Subject
 from wallet_cli.domain.model import Account, ApiKey, Event, Hold, LedgerFacts, LedgerSetting, Transaction, Wallet
-from wallet_cli.errors import MAKE_ROOM, Busy, Damaged, Malformed, StorageError, UnknownOutcome, hint_of
+from wallet_cli.errors import MAKE_ROOM, Busy, Damaged, Malformed, NotALedger, StorageError, UnknownOutcome, hint_of
 from wallet_cli.storage import sql
 from wallet_cli.storage.bulk_copy import BulkCopy
 from wallet_cli.storage.folders import sync
@@ -96,7 +96,6 @@ NEEDS_ROOM = (
 IS_FULL_OR_FAILS = "is the disk, or your quota, full, or is the disk failing?"
 
 HINTS: dict[type[apsw.Error], str] = {
-    apsw.NotADBError: "check --db",
     apsw.CantOpenError: "check that the file and its folder are readable and writable",
     apsw.ReadOnlyError: "check that the file and its folder are writable",
     apsw.FullError: MAKE_ROOM,
@@ -119,6 +118,8 @@ def _translated(error: apsw.Error, path: Path) -> Busy | StorageError:
         return Busy(f"another program is writing to {path}", hint="try again, with the same key", holder=None)
     if isinstance(error, apsw.CorruptError):
         return Malformed(f"{Damaged.DAMAGED}{error}: {path}", hint="restore a backup")
+    if isinstance(error, apsw.NotADBError):
+        return NotALedger(f"{error}: {path}", hint="check --db")
     if isinstance(error, apsw.ConstraintError) and getattr(error, "extendedresult", 0) in UNFOUND:
         # The rules found no such row before: a table and its index do not agree.
         return StorageError(
@@ -199,7 +200,7 @@ class SqliteStore(BulkCopy):
             "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
         )[0]
         if application_id != APPLICATION_ID:
-            raise StorageError(f"this is a database, but not a wallet ledger: {self.path}", hint="check --db")
+            raise NotALedger(f"this is a database, but not a wallet ledger: {self.path}", hint="check --db")
         if version > sql.SCHEMA_VERSION:
             raise StorageError(
                 f"this ledger was created by a newer wallet (schema {version}; this one knows {sql.SCHEMA_VERSION}):"
@@ -486,7 +487,7 @@ def open_file(
 ) -> SqliteStore:
     """The ledger in an existing file, whose folder must be writable unless `flags` say READONLY.
 
-    `last_commit` is the note beside it. Raises StorageError for a log that belongs to another file.
+    `last_commit` is the note beside it. Raises NotTogether for a log that belongs to another file.
     """
     small_blocks = flags == apsw.SQLITE_OPEN_READWRITE and _has_small_blocks(path)
     with _room_made(path) if small_blocks else nullcontext():
