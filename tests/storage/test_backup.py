@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import stat
 import subprocess
@@ -220,6 +222,27 @@ def test_where_there_is_no_room_the_ledger_stays_in_its_place(
     if not broken:
         monkeypatch.setenv("WALLET_DB", str(tmp_path / "w.db"))
         assert balance(shop, tmp_path / "w.db") == "500.00"
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
+def test_a_disk_without_hard_links_will_do(
+    shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As FAT and exFAT, which memory sticks have."""
+
+    def link(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", link)
+    for line in ("backup copy.db", "backup bks --every 1h", "seal a.seal"):
+        assert shop(line).code == 0, line
+    before = files_in(tmp_path)
+    for name in ("copy.db", "a.seal"):
+        assert before[name]
+        assert shop(f"{'seal' if name == 'a.seal' else 'backup'} {name}").code == 2
+    assert files_in(tmp_path) == before
+    assert balance(shop, "copy.db") == "500.00"
+    assert shop("verify --against a.seal").code == 0
 
 
 # A folder of backups.

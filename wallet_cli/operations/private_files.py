@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wallet_cli.errors import InvalidInput, StorageError, hint_of
 from wallet_cli.settings import exposed
-from wallet_cli.storage.folders import make_folder, sync
+from wallet_cli.storage.folders import give_name, make_folder, sync
 
 
 def write_beside(path: Path, text: bytes) -> Path:
@@ -49,16 +49,17 @@ def create(path: Path, text: bytes) -> None:
     """Make a new file. Raises FileExistsError if there is one, or another OSError."""
     new = write_beside(path, text)
     try:
-        os.link(new, path)
-    finally:
+        give_name(new, path)
+    except BaseException:
         new.unlink()
+        raise
 
 
 def kept_secret(path: Path, make: Callable[[], str], otherwise: str = "check its folder") -> str:
     """The secret in the file `path`; if there is none yet, the one that `make` returns.
 
-    Raises InvalidInput if others may use the file or it is not text, and StorageError with the hint `otherwise` if it
-    cannot be read or created.
+    Raises InvalidInput if others may use the file, or it is empty or not text, and StorageError with the hint
+    `otherwise` if it cannot be read or created.
     """
     try:
         if not path.exists():
@@ -69,7 +70,10 @@ def kept_secret(path: Path, make: Callable[[], str], otherwise: str = "check its
             wrong = exposed(os.fstat(file.fileno()))
             if wrong is not None:
                 raise InvalidInput(f"the secret's file {wrong}: {path}", hint=f"chmod 600 {path}")
-            return file.read().decode("utf-8")
+            text = file.read().decode("utf-8")
+        if not text:
+            raise InvalidInput(f"the secret's file is empty: {path}", hint="remove it")
+        return text
     except UnicodeDecodeError:
         raise InvalidInput(f"the secret's file is not text: {path}", hint="remove it") from None
     except OSError as error:

@@ -15,6 +15,26 @@ def sync(path: Path) -> None:
         os.close(fd)
 
 
+def give_name(new: Path, path: Path) -> None:
+    """Give a whole file its name, unless there is one with that name. Raises FileExistsError, or another OSError.
+
+    Without hard links (FAT, exFAT, some network file systems), an empty file takes the name first, for a moment.
+    """
+    try:
+        os.link(new, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            new.replace(path)
+        except BaseException:
+            path.unlink()
+            raise
+    else:
+        new.unlink()
+
+
 def give_to_owner(fd: int, ledger: Path) -> None:
     """If root has just created a file beside a ledger, give it the ledger's owner, as SQLite does.
 

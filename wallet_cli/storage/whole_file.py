@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from wallet_cli.storage.folders import give_to_owner, sync
+from wallet_cli.storage.folders import give_name, give_to_owner, sync
 from wallet_cli.storage.in_place import BESIDE, beside
 from wallet_cli.storage.sqlite import SqliteStore, connect, translating
 
@@ -73,8 +73,7 @@ def made_whole(
         if name is None:
             new.replace(path)
         else:
-            os.link(new, path)  # another process may have been first: its file stays
-            new.unlink()
+            give_name(new, path)  # another process may have been first: its file stays
         sync(path.parent)
     except BaseException:
         with suppress(OSError):  # it does no harm, and the next process to create a ledger here removes it
