@@ -501,21 +501,27 @@ def config_path(environ: Mapping[str, str] = os.environ) -> Path:
     if environ.get("WALLET_CONFIG"):
         return Path(environ["WALLET_CONFIG"])
     folder = _user_folder("XDG_CONFIG_HOME", ".config")
-    if folder is None:
-        import platformdirs
-
-        folder = platformdirs.user_config_path(APP_NAME)
-    return folder / "config.toml"
+    return (platform_folder("config") if folder is None else folder) / "config.toml"
 
 
 def data_folder() -> Path:
     """The user's data folder for this program: the default place of the ledger."""
     folder = _user_folder("XDG_DATA_HOME", ".local/share")
-    if folder is None:
-        import platformdirs
+    return platform_folder("data") if folder is None else folder
 
-        folder = platformdirs.user_data_path(APP_NAME)
-    return folder
+
+def platform_folder(kind: str) -> Path:
+    """The user's folder for this program, `kind` being config, data or state.
+
+    For a user without a home folder, one that cannot exist: nothing is read there, and writing fails.
+    """
+    import platformdirs
+
+    try:
+        found: Path = getattr(platformdirs, f"user_{kind}_path")(APP_NAME)
+    except RuntimeError:
+        return Path(os.devnull, APP_NAME)
+    return found
 
 
 def _user_folder(variable: str, in_home: str) -> Path | None:

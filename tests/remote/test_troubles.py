@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,19 @@ def test_busy_is_told_in_the_same_words(tmp_path: Path) -> None:
             both = place.both(case.fill(f"tx add {{phone}} 1 --credit {form}"), {"WALLET_LOCK_TIMEOUT": "0.2"})
             assert same(both).code == 6
         assert same(place.both(case.fill("balance {phone}"))).code == 0
+
+
+def test_a_doctor_asks_the_server(tmp_path: Path) -> None:
+    """What is on its machine is for a doctor there to see."""
+    (tmp_path / "copy").mkdir()
+    with Server(tmp_path, environ={"JWT_SECRET_KEY": SECRET}) as server:
+        place = place_of(server, tmp_path)
+        well = place.both("doctor --json").afar
+        id_ = server.wallet(["ledger", "show", "-q"]).out.strip()
+    gone = place.both("doctor --json").afar
+    for done, code, status, words in ((well, 0, "ok", f"the server answers: id {id_}"), (gone, 7, "wrong", "refused")):
+        [found] = [each for each in json.loads(done.out)["findings"] if each["name"] == "ledger"]
+        assert (done.code, found["status"], words in found["found"]) == (code, status, True), found
 
 
 @pytest.mark.parametrize("form", ["", "--json"], ids=["table", "json"])

@@ -64,6 +64,83 @@ def test_nothing_is_wrong_with_a_ledger_as_it_is_made(shop: Run) -> None:
     assert all((each["advice"] is None) == (each["status"] == "ok") for each in found.values())
 
 
+def link_to_nowhere(folder: Path) -> None:
+    """As Emacs makes one while a file is being edited."""
+    (folder.parent / "home" / "config" / "wallet" / ".#config.toml").symlink_to("mira@host.1:1")
+
+
+def note(text: str) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        assert cli.run(["verify"]).code == 0
+        [file] = (folder.parent / "home" / "state" / "wallet" / "ledgers").iterdir()
+        file.write_text(text)
+
+    return write
+
+
+ODD: dict[str, Callable[[Path], None]] = {
+    "a link to nowhere": link_to_nowhere,
+    "a time that no calendar has": note('{"verified_at_us": 9223372036854775807}'),
+    "a time before all": note('{"verified_at_us": -9223372036854775807}'),
+    "deep brackets": note("[" * 3000),
+    "not JSON": note("x"),
+    "no times": note('{"verified_at_us": "today"}'),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_odd_files_of_the_user_stop_no_check(shop: Run, tmp_path: Path, what: str) -> None:
+    ODD[what](tmp_path / "ledger")
+    assert findings(shop)["verified"]["status"] == "warning"
+    assert shop("verify").code == 0
+    assert findings(shop)["verified"]["status"] == "ok"
+
+
+def test_a_check_that_cannot_be_made_is_a_finding(shop: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are made."""
+
+    def fails(_: Path) -> Any:
+        raise PermissionError(13, "Permission denied", "/proc/x")
+
+    monkeypatch.setattr(doctor, "log_bytes", fails)
+    found = findings(shop)
+    assert (found["log"]["status"], found["log"]["found"]) == (
+        "wrong",
+        "it cannot be checked: Permission denied: /proc/x",
+    )
+    assert found["state"]["status"] == "ok"
+
+
+def test_a_user_without_a_home_may_use_a_ledger_that_is_named(shop: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a service that runs by a number alone: nothing is kept for such a user."""
+    import pwd
+
+    def unknown(uid: int) -> Any:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for line in ("tx add 1 1 --credit", "balance 1", "verify", "audit", "config path", "backup copy.db"):
+        assert shop(line).code == 0, line
+    assert findings(shop)["state"]["status"] == "ok"
+    assert "cannot write" in shop("config set currency INR").err
+
+
+def test_a_relative_path_in_a_folder_that_was_removed(shop: Run, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    try:
+        for line in ("balance 1", "register 9886977545"):
+            done = shop(f"--db w.db {line}")
+            assert (done.code, "give the whole path" in done.err) == (2, True), done
+        assert findings(shop, "--db w.db doctor --json")["place"]["status"] == "wrong"
+    finally:
+        os.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["verified", "backup"])
 def test_what_was_never_done_is_done_by_its_advice(shop: Run, name: str) -> None:
     follow(findings(shop)[name]["advice"])

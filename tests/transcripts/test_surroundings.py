@@ -309,6 +309,24 @@ def test_a_path_that_is_not_utf_8_is_a_path(story: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "5.00\n", "")
 
 
+@a_file
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, file names are text")
+@pytest.mark.parametrize("line", ["verify", "doctor", "backup $'\\xfe.db'", "backup . --keep 1,1,1", "seal a.seal"])
+def test_what_is_noted_of_a_ledger_may_be_of_any_path(story: Path, line: str) -> None:
+    done = bash(rf"cp wallet.db $'\xff.db'; wallet --db $'\xff.db' {line}")
+    assert done.returncode == 0, done.stderr
+
+
+@a_file
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, file names are text")
+@pytest.mark.parametrize("line", [r"--db wallet.db move --to $'\xff.db'", r"--db $'\xff.db' move --to new.db"])
+def test_a_ledger_moves_only_between_paths_that_are_text(story: Path, line: str) -> None:
+    """Each keeps the other's, as text."""
+    done = bash(rf"cp wallet.db $'\xfe.db'; wallet {line.replace('xff', 'xfe')}")
+    assert (done.returncode, "a path that is not UTF-8" in done.stderr) == (2, True), done.stderr
+    assert not story.with_name("new.db").exists()
+
+
 def test_a_new_ledger_can_be_read_by_its_owner_alone(tmp_path: Path) -> None:
     done = bash("umask 000; wallet --db own.db register 9886977544 -q")
     assert (done.returncode, done.stdout) == (0, "1\n")

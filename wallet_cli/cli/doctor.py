@@ -9,6 +9,7 @@ from typing import Any
 from wallet_cli import settings
 from wallet_cli.cli.output import Listing, Pages, Record, Style, notice
 from wallet_cli.errors import InvalidInput
+from wallet_cli.operations.answers import Answer
 
 
 def _in_one_line(finding: Mapping[str, Any]) -> str:
@@ -23,9 +24,15 @@ def doctor(flags: Mapping[str, str], style: Style) -> Listing | Pages:
         wallet doctor --json
     """
     from wallet_cli.operations import doctor as doctors
+    from wallet_cli.remote import is_remote, open_remote
+
+    def remote() -> Answer:
+        with open_remote(chosen) as ledger:
+            return ledger.facts()
 
     try:
-        answer = doctors.examine(settings.load(flags, notify=notice), notice)
+        chosen = settings.load(flags, notify=notice)
+        answer = doctors.examine(chosen, notice, remote if is_remote(chosen.db) else None)
     except InvalidInput as error:
         answer = doctors.unreadable(error)
     code = 0 if answer["ok"] else 7

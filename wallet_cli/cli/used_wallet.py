@@ -10,6 +10,7 @@ from wallet_cli.api import LedgerApi
 from wallet_cli.cli.output import notice
 from wallet_cli.domain.ids import TypedWallet, parse_wallet
 from wallet_cli.errors import InvalidInput, StorageError, WalletError
+from wallet_cli.settings import platform_folder
 
 MAX_BYTES = 100
 """How long a WALLET by id and type may be, and its line end."""
@@ -32,12 +33,10 @@ def used_in(ledger: LedgerApi) -> TypedWallet | None:
 
 def path_of(ledger: LedgerApi) -> Path:
     """The file for a ledger: its id names it, so that no other ledger has it."""
-    import platformdirs
-
     uuid = str(ledger.facts()["id"])
     if not re.fullmatch("[0-9a-fA-F-]{36}", uuid):
         raise StorageError("this ledger has no id, so that it cannot be told from others")
-    return platformdirs.user_state_path("wallet") / "used" / uuid
+    return platform_folder("state") / "used" / uuid
 
 
 def read(path: Path) -> tuple[TypedWallet, str] | None:

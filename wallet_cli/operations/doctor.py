@@ -60,9 +60,12 @@ class Finding(NamedTuple):
     advice: str | None = None
 
 
-def examine(settings: Settings, notify: Callable[[str], None]) -> Answer:
-    """All findings: `ok` (nothing is wrong, but there may be warnings), `findings` of `name, status, found, advice`."""
-    found = list(_all(settings, notify))
+def examine(settings: Settings, notify: Callable[[str], None], remote: Callable[[], Answer] | None = None) -> Answer:
+    """All findings: `ok` (nothing is wrong, but there may be warnings), `findings` of `name, status, found, advice`.
+
+    `remote` asks the server of a remote ledger for the facts that the ledger keeps.
+    """
+    found = list(_all(settings, notify, remote))
     return {"ok": all(each.status != WRONG for each in found), "findings": [each._asdict() for each in found]}
 
 
@@ -72,28 +75,42 @@ def unreadable(error: InvalidInput) -> Answer:
     return {"ok": False, "findings": [finding._asdict()]}
 
 
-def _all(settings: Settings, notify: Callable[[str], None]) -> Iterator[Finding]:
+def _each(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings of one check. If it cannot be made, that is a finding, and the other checks go on."""
+    try:
+        yield from findings
+    except WalletError as error:
+        yield Finding(name, WRONG, error.message, error.hint)
+    except OSError as error:
+        told = f"it cannot be checked: {error.strerror}: {error.filename}"
+        yield Finding(name, WRONG, told, "check that this user may read it")
+
+
+def _all(settings: Settings, notify: Callable[[str], None], remote: Callable[[], Answer] | None) -> Iterator[Finding]:
     yield Finding("program", OK, f"wallet {__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield _library()
-    yield from _settings(settings)
-    yield from _private_files()
+    yield from _each("settings", _settings(settings))
+    yield from _each("secrets", _private_files())
     yield _machine_clock()
+    source = settings.values["db"].source
     if "://" in settings.db:
-        yield Finding("place", OK, f"{shown_url(settings.db)} (from {settings.values['db'].source})")
-        yield from _ledger(settings, notify, None)
+        yield Finding("place", OK, f"{shown_url(settings.db)} (from {source})")
+        yield from _each("ledger", _ledger(settings, notify, None) if remote is None else _remote_ledger(remote))
         return
     try:
         path = ledger_path(settings.db)
     except WalletError as error:
         yield Finding("place", WRONG, error.message, error.hint)
         return
-    yield Finding("place", OK, f"{path} (from {settings.values['db'].source})")
-    yield from _folder(path)
-    if path.is_file():
-        yield from _permissions(path)
-        yield _log(path)
-        yield _turn(path)
-    yield from _ledger(settings, notify, path)
+    yield Finding("place", OK, f"{path} (from {source})")
+    for name, look in (("folder", _folder), ("permissions", _permissions), ("log", _log), ("turn", _turn)):
+        yield from _each(name, look(path))
+    yield from _each("ledger", _ledger(settings, notify, path))
+
+
+def _remote_ledger(remote: Callable[[], Answer]) -> Iterator[Finding]:
+    advice = "run `wallet doctor` on the server's machine too: its disk, files and backups are not seen from here"
+    yield Finding("ledger", OK, f"the server answers: id {remote()['id']}", advice)
 
 
 def _library() -> Finding:
@@ -138,8 +155,10 @@ def _private_files() -> Iterator[Finding]:
         return
     folder = config_path().parent
     for path in sorted(folder.glob("*")) if folder.is_dir() else []:
+        if not path.is_file() or path.name == "config.toml":
+            continue  # an editor may have left a link to nowhere
         mode = stat.S_IMODE(path.stat().st_mode)
-        if path.is_file() and mode & 0o077 and path.name != "config.toml":
+        if mode & 0o077:
             yield Finding("secrets", WRONG, f"others may read {path} (mode {mode:04o})", f"chmod 600 {path}")
 
 
@@ -194,7 +213,7 @@ def _file_system(folder: Path) -> str | None:
 
 
 def _permissions(path: Path) -> Iterator[Finding]:
-    if os.name != "posix":
+    if os.name != "posix" or not path.is_file():
         return
     found = path.stat()
     mode = stat.S_IMODE(found.st_mode)
@@ -215,32 +234,38 @@ def _user(uid: int) -> str:
         return str(uid)
 
 
-def _log(path: Path) -> Finding:
+def _log(path: Path) -> Iterator[Finding]:
+    if not path.is_file():
+        return
     size = log_bytes(path)
     readers = pinned_by(path) if size > MAX_LOG_BYTES else []
     told = f"SQLite's log has {size // 1024} KiB"
     if readers:
         who = ", ".join(map(str, readers))
-        return Finding(
-            "log", WARNING, f"{told}; process {who} is reading an old state of the ledger", f"end process {who}"
-        )
-    return Finding("log", OK, told)
+        told += f"; process {who} is reading an old state of the ledger"
+        yield Finding("log", WARNING, told, f"end process {who}")
+    else:
+        yield Finding("log", OK, told)
 
 
-def _turn(path: Path) -> Finding:
+def _turn(path: Path) -> Iterator[Finding]:
+    if not path.is_file():
+        return
     lock = open_write_lock(beside(path, ".lock"))
     if not lock.path.exists():
-        return Finding("turn", OK, "nobody has written yet")
+        yield Finding("turn", OK, "nobody has written yet")
+        return
     holder = lock.holder() if lock.is_taken() else None
     if holder is None:
-        return Finding("turn", OK, "nobody is writing")
+        yield Finding("turn", OK, "nobody is writing")
+        return
     told = f"{holder.command} (process {holder.pid}) is writing, since {holder.since}"
     since_s = time.time() - lock.path.stat().st_mtime
     if since_s * 1e6 > LONG_TURN_US:
-        return Finding(
-            "turn", WRONG, told, f"look at process {holder.pid}: after `kill {holder.pid}`, others can write"
-        )
-    return Finding("turn", OK, told)
+        advice = f"look at process {holder.pid}: after `kill {holder.pid}`, others can write"
+        yield Finding("turn", WRONG, told, advice)
+    else:
+        yield Finding("turn", OK, told)
 
 
 def _ledger(settings: Settings, notify: Callable[[str], None], path: Path | None) -> Iterator[Finding]:
@@ -249,8 +274,6 @@ def _ledger(settings: Settings, notify: Callable[[str], None], path: Path | None
             yield from _open_ledger(ledger, path)
     except LedgerNotFound as error:
         yield Finding("ledger", WARNING, error.message, error.hint)
-    except WalletError as error:
-        yield Finding("ledger", WRONG, error.message, error.hint)
 
 
 def _open_ledger(ledger: Ledger, path: Path | None) -> Iterator[Finding]:

@@ -7,13 +7,15 @@ uses it.
 from __future__ import annotations
 
 import json
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from wallet_cli.domain.hash_chain import sha256
+from wallet_cli.domain.period import LAST_US
 from wallet_cli.operations.private_files import replace
-from wallet_cli.settings import APP_NAME
+from wallet_cli.settings import platform_folder
 from wallet_cli.storage.folders import make_folder
 
 VERIFIED, BACKED_UP, SEALED = "verified_at_us", "backed_up_at_us", "sealed_at_us"
@@ -21,10 +23,8 @@ VERIFIED, BACKED_UP, SEALED = "verified_at_us", "backed_up_at_us", "sealed_at_us
 
 def _file_of(ledger_id: str, address: str) -> Path:
     """Of a ledger in its place: a copy of it elsewhere has another file."""
-    from platformdirs import user_state_path
-
-    place = sha256(address.encode()).hexdigest()[:16]
-    return user_state_path(APP_NAME) / "ledgers" / f"{ledger_id}-{place}.json"
+    place = sha256(os.fsencode(address)).hexdigest()[:16]
+    return platform_folder("state") / "ledgers" / f"{ledger_id}-{place}.json"
 
 
 def note(ledger_id: str, address: str, what: str, *, done: bool = True) -> None:
@@ -41,6 +41,7 @@ def read(ledger_id: str, address: str) -> dict[str, int]:
     """The recorded times of a ledger, in microseconds since 1970, by VERIFIED, BACKED_UP and SEALED."""
     try:
         found = json.loads(_file_of(ledger_id, address).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return {name: at_us for name, at_us in found.items() if isinstance(at_us, int)} if isinstance(found, dict) else {}
+    known = found.items() if isinstance(found, dict) else ()
+    return {name: at_us for name, at_us in known if isinstance(at_us, int) and 0 <= at_us <= LAST_US}

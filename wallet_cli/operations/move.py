@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from wallet_cli.domain import events
@@ -100,10 +101,23 @@ def _opened(settings: Settings, db: str, notify: Notify, purpose: Purpose = Purp
             hint="a path, or postgresql://user@host/database; to move a server's ledger, run `wallet move`"
             " where the server runs",
         )
+    if not scheme:
+        _check_noted(ledger_path(db))
     # Only for the settings' ledger may a folder be created; any other path is used as given.
     of_it = settings if db == settings.db else Settings({**settings.values, "db": Value(db, "--to")})
     with open_ledger(of_it, notify, purpose=purpose, arriving=True) as ledger:
         yield ledger
+
+
+def _check_noted(path: Path) -> None:
+    """Raises InvalidInput for a path that is not text: each of the two ledgers keeps the other's."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(
+            f"a ledger cannot move to or from a path that is not UTF-8: {shown(str(path))}",
+            hint="rename the file, or its folder",
+        ) from None
 
 
 @contextmanager

@@ -44,6 +44,8 @@ def ledger_path(text: str) -> Path:
         path = Path(os.path.realpath(Path(text).expanduser()))
     except (RuntimeError, ValueError) as error:  # ~nobody
         raise InvalidInput(f"not a path: {shown(text)}", hint=str(error)) from None
+    except OSError as error:  # the working folder was removed
+        raise InvalidInput(f"not a path: {shown(text)}", hint=f"{error.strerror}: give the whole path") from None
     ending = next((each for each in TAKEN_NAMES if path.name.endswith(each)), None)
     if ending is not None:
         raise InvalidInput(
