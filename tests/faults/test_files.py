@@ -470,6 +470,18 @@ def test_a_log_that_is_cut_within_a_turn_is_noticed_before_the_answer(
         assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+@pytest.mark.parametrize("content", [bytes(10), bytes(32), bytes(33), bytes(100_000), os.urandom(5_000)], ids=len)
+def test_a_log_that_nobody_wrote_is_written_over(filled: Path, content: bytes) -> None:
+    """As a power cut may leave it where a file grows before its content is there: SQLite takes it for an empty one."""
+    beside(filled, "-wal").write_bytes(content)
+    for number in (1, 2):
+        assert cli.run(f"{WRITE} --key {number}").code == 0
+    with engines.opened(filled) as ledger:
+        ledger.executor.run([CREDIT] * 2_000, "pay")
+        ledger.executor.run([CREDIT], "pay")
+    assert cli.run("verify -q").out == "2004\n"
+
+
 def test_a_writer_that_is_just_changing_the_index_keeps_no_reader_waiting(filled: Path) -> None:
     """Two copies of the index's header differ for a moment: SQLite calls that busy."""
     with engines.opened(filled) as ledger, closing(apsw.Connection(str(filled))) as writer:

@@ -148,6 +148,10 @@ class InPlace:
         self._log, self._index = (_found(self._path + suffix) if log else None for suffix in BESIDE)
         self._page_bytes = int(connection.pragma("page_size"))
         self._index_seen_s = 0.0
+        self._unused_head: bytes | None = None
+        """The start of the log, if it had no pages when they were last counted. A power cut can leave zeros there: SQLite
+        takes that for an empty log, and overwrites it.
+        """
         self._mode = header(connection)[WRITTEN_BY]
         self._size = 0
         self._written_ns = 0
@@ -177,8 +181,10 @@ class InPlace:
                 pages, _ = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
             except (apsw.BusyError, apsw.LockedError, apsw.ReadOnlyError):
                 pages = 0
-                is_whole = not size or self._log_head() is not None
+                head = self._log_head()
+                is_whole = not size or head[:4] in LOG_MAGIC or head == self._unused_head
             else:
+                self._unused_head = self._log_head() if size and pages <= 0 else None
                 is_whole = pages <= 0 or self._holds(pages, size)
             if is_whole:
                 return pages
@@ -192,12 +198,11 @@ class InPlace:
         if size < last + FRAME_HEADER_BYTES + self._page_bytes:
             return False
         head, frame = self._log_head(), self._connection.read("main", 1, last, FRAME_HEADER_BYTES)[1]
-        return head is not None and head[SALTS_OF_LOG] == frame[SALTS_OF_FRAME]
+        return head[:4] in LOG_MAGIC and head[SALTS_OF_LOG] == frame[SALTS_OF_FRAME]
 
-    def _log_head(self) -> bytes | None:
-        """The header of the log; None if it is not a log's header."""
-        head = self._connection.read("main", 1, 0, LOG_HEADER_BYTES)[1]
-        return head if head[:4] in LOG_MAGIC else None
+    def _log_head(self) -> bytes:
+        """The start of the log, where its header is."""
+        return self._connection.read("main", 1, 0, LOG_HEADER_BYTES)[1]
 
     def _same(self, beside: _Beside) -> os.stat_result:
         found = _stat(beside.name)
