@@ -341,6 +341,75 @@ def test_a_reversal_of_another_transaction_proves_nothing(shop: Run, checker: An
     assert shop("verify --receipt r.json").code == 2
 
 
+def tripled(receipt: Any) -> None:
+    receipt["reversals"] *= 3
+    receipt["transaction"] |= {"reversed": "60.00", "reversals": ["1-4"] * 3}
+
+
+def denied(receipt: Any) -> None:
+    """The form of an earlier release, which proved no reversals."""
+    del receipt["reversals"]
+    receipt["transaction"] |= {"reversed": "0.00", "reversals": []}
+
+
+def invented(receipt: Any) -> None:
+    del receipt["reversals"]
+    receipt["transaction"] |= {"reversed": "999.00", "reversals": ["7-7"]}
+
+
+def left_out(receipt: Any) -> None:
+    receipt["reversals"] = []
+    receipt["transaction"] |= {"reversed": "0.00", "reversals": []}
+
+
+def counted_wrong(receipt: Any) -> None:
+    receipt["transactions"] += 1
+
+
+@pytest.mark.parametrize("change", [tripled, denied, invented, left_out, counted_wrong])
+def test_what_a_receipt_says_of_reversals_is_what_was_sealed(
+    shop: Run, tmp_path: Path, change: Callable[[Any], None]
+) -> None:
+    """Each proof in it is right."""
+    sealed(shop)
+    receipt = shop("receipt 1-2 --seal a.seal").json
+    change(receipt)
+    (tmp_path / "r.json").write_text(json.dumps(receipt))
+    done = shop("verify --receipt r.json --json")
+    assert (done.code, "is not what it proves" in done.error["message"]) == (2, True), done
+
+
+def test_the_lines_count_a_reversal_once(shop: Run, checker: Any, tmp_path: Path) -> None:
+    key = sealed(shop)["public_key"]
+    receipt = shop("receipt 1-2 --seal a.seal").json
+    tripled(receipt)
+    (tmp_path / "r.json").write_text(json.dumps(receipt))
+    done = checker("r.json", key)
+    assert (done.returncode, "named twice" in done.stderr) == (1, True), done
+
+
+def test_a_receipt_of_an_earlier_release_is_still_right(shop: Run, tmp_path: Path) -> None:
+    """It has no proofs of reversals, and tells those of the day when it was made."""
+    sealed(shop)
+    receipt = shop("receipt 1-1 --seal a.seal").json
+    del receipt["reversals"]
+    assert shop("tx reverse 1-1 10").code == 0
+    for told in (receipt["transaction"], shop("tx show 1-1 --json").json):
+        (tmp_path / "r.json").write_text(json.dumps(receipt | {"transaction": told}))
+        assert shop("verify --receipt r.json").code == 0
+
+
+@pytest.mark.parametrize("place", [("content",), ("reversals", 0, "content")])
+@pytest.mark.parametrize("content", ["", " ", "x", f" {'9' * 5000} credit 1", " 1e400 credit 1"])
+def test_what_is_no_transaction_is_no_receipt(
+    shop: Run, tmp_path: Path, place: tuple[str | int, ...], content: str
+) -> None:
+    sealed(shop)
+    receipt = shop("receipt 1-2 --seal a.seal").json
+    (tmp_path / "r.json").write_text(json.dumps(changed(receipt, place, content)))
+    assert shop("verify --receipt r.json").code == 2
+
+
 def test_a_note_that_looks_like_a_transaction_proves_nothing(shop: Run, checker: Any, tmp_path: Path) -> None:
     """What is hashed is the same where the border between the past and the content is moved into the note."""
     assert shop(["tx", "add", "1", "1", "--credit", "--note", "5 credit 88888800 x"]).code == 0  # type: ignore[arg-type]

@@ -411,10 +411,13 @@ def _hex(hashes: Sequence[bytes]) -> list[str]:
     return [each.hex() for each in hashes]
 
 
+NOT_IN_FORM = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+
+
 def _leads_to_seal(receipt_: Mapping[str, Any]) -> bool:
     """Whether the transactions of a receipt are in its wallet's line, and that line in its seal; not who signed it.
 
-    Raises ValueError, KeyError, TypeError or AttributeError for what has not the form of a receipt.
+    Raises one of NOT_IN_FORM for what has not the form of a receipt.
     """
     wallet = json.loads(receipt_["wallet"])
     for each in (receipt_, *receipt_.get("reversals", ())):
@@ -448,12 +451,13 @@ def check_receipt(ledger: Ledger, path: str) -> Answer:
     _must_be_of(ledger, found["seal"], "receipt")
     try:
         is_proven = _leads_to_seal(found)
-        wallet_id = int(json.loads(found["wallet"])["id"])
+        sealed = json.loads(found["wallet"])
+        wallet_id, size = int(sealed["id"]), int(sealed["transactions"])
         listed = [str(each["content"]) for each in (found, *found.get("reversals", ()))]
         seq, *later = map(_seq, listed)
         contents = dict(zip((seq, *later), listed, strict=True))
         told = dict(found["transaction"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except NOT_IN_FORM:
         raise _is_no("receipt", path) from None
     if not is_proven:
         raise InvalidInput(f"what this receipt proves is not in its seal: {path}", hint=TAKE_YOURS)
@@ -464,14 +468,17 @@ def check_receipt(ledger: Ledger, path: str) -> Answer:
     for each, row in rows.items():
         if wallet is None or row is None or hash_chain.content_of(row).decode() != contents[each]:
             id_ = format_transaction_id(wallet_id, each)
-            raise _not_as_sealed(f"transaction {id_} is missing", found["seal"], json.loads(found["wallet"]))
+            raise _not_as_sealed(f"transaction {id_} is missing", found["seal"], sealed)
+    row = rows[seq]
     assert wallet is not None
-    there = {each: row for each, row in rows.items() if row is not None}
-    now = transaction_answer(there[seq], wallet)
-    proven = now | _reversed(wallet, [there[each] for each in later])
-    if "reversals" not in found:  # an earlier release made it, and proved no reversals
-        proven |= {name: told.get(name) for name in ("reversed", "reversals")}
-    if told != proven or not set(later) <= {each.seq for each in reversals}:
+    assert row is not None
+    now = transaction_answer(row, wallet)
+    of_seal = sum(each.seq <= size for each in reversals)
+    # An earlier release proved no reversals, and told those of the moment when it made the receipt.
+    last = of_seal if "reversals" in found else len(reversals)
+    could_be_told = [now | _reversed(wallet, reversals[:each]) for each in range(of_seal, last + 1)]
+    proven = [each.seq for each in reversals[: of_seal if "reversals" in found else 0]]
+    if told not in could_be_told or later != proven or found["transactions"] != size:
         raise InvalidInput(f"what this receipt says is not what it proves: {path}", hint=TAKE_YOURS)
     return {
         "ok": True,
