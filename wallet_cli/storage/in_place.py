@@ -149,7 +149,7 @@ class InPlace:
         self._page_bytes = int(connection.pragma("page_size"))
         self._index_seen_s = 0.0
         self._unused_head: bytes | None = None
-        """The start of the log, if it had no pages when they were last counted. A power cut can leave zeros there, which
+        """The start of the log, if it had no pages when it was last looked at. A power cut can leave zeros there, which
         SQLite takes for an empty log, and overwrites.
         """
         self._mode = header(connection)[WRITTEN_BY]
