@@ -16,6 +16,7 @@ from typing import Any
 
 import apsw
 import pytest
+from storage.test_opening import older
 from support import cli, engines, processes
 
 from wallet_cli import settings
@@ -79,6 +80,20 @@ def test_commands_that_begin_a_ledger_make_it(line: str, engine: engines.Engine,
     assert cli.run(f"--db '{address}' verify -q").out == "0\n"
 
 
+DRY_RUN = "import lines.csv --create --dry-run --json"
+
+
+@on_file
+def test_a_dry_run_makes_no_ledger_and_says_what_would_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lines.csv").write_text("wallet,amount,kind\n9886977544,5,credit\n9886977544,7,debit\n")
+    would = cli.run(f"--db new.db {DRY_RUN}")
+    assert (would.code, would.json["applied"], would.json["refused"]) == (4, 1, 1)
+    assert [each.name for each in tmp_path.iterdir()] == ["lines.csv"]
+    is_so = cli.run(f"--db new.db {DRY_RUN.replace(' --dry-run', '')}")
+    assert {name: value for name, value in would.json.items() if name != "dry_run"} == is_so.json
+
+
 # What is there already.
 
 
@@ -91,6 +106,17 @@ def ledger_file(db: Path) -> Path:
 
 def as_it_is(_path: Path) -> None:
     pass
+
+
+@on_file
+def test_a_dry_run_leaves_a_ledger_of_an_earlier_schema_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    older(path, "0007")
+    (tmp_path / "lines.csv").write_text("wallet,amount,kind\n9886977544,5,credit\n")
+    before = path.read_bytes()
+    done = cli.run(f"--db {path} {DRY_RUN.replace('lines.csv', str(tmp_path / 'lines.csv'))}")
+    assert (done.code, done.json["applied"], path.read_bytes() == before) == (0, 1, True), done
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["lines.csv", "old.db"]
 
 
 def a_backup(path: Path) -> None:
@@ -228,7 +254,7 @@ def test_of_an_older_schema_a_copy_is_read(ledger_file: Path, monkeypatch: pytes
         connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION - 1}")
     done: list[Any] = []
     monkeypatch.setattr(
-        reading, "upgrade", lambda copy: done.append(copy.execute("SELECT amount FROM transactions").get)
+        reading, "upgrade", lambda copy, *_: done.append(copy.execute("SELECT amount FROM transactions").get)
     )
     beside(ledger_file, ".lock").unlink()  # it knows that a newer one was here
     before = contents(ledger_file.parent)

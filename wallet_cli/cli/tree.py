@@ -34,7 +34,9 @@ class Command(NamedTuple):
 
     def purpose_with(self, values: Mapping[str, Any]) -> Purpose:
         """What the ledger is opened for when the command is given these values."""
-        return self.purpose if self.purpose is not None and self.writes(values) else Purpose.READ
+        if self.purpose is None or not self.writes(values):
+            return Purpose.READ
+        return Purpose.TRY if values.get("dry_run") else self.purpose
 
 
 class Group(NamedTuple):

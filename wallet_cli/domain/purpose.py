@@ -12,6 +12,9 @@ class Purpose(Enum):
     WRITE = "write"
     """The ledger must exist; an older one is migrated to this program's schema."""
 
+    TRY = "try"
+    """As WRITE, but nothing is kept: a temporary ledger takes the place of a missing or an older one in a file."""
+
     MAKE = "make"
     """As WRITE, and a missing ledger is created."""
 

@@ -216,7 +216,8 @@ def open_ledger(
             store.check_whole()
         check_last_commit(store, last_commit, str(path))
         store.last_commit = lock.last_commit
-        executor = Executor(store, lock, chosen_policy(settings), timeout_s, actor=actor)
+        turns = RowLocks() if store.is_copy else lock  # nobody else has a copy
+        executor = Executor(store, turns, chosen_policy(settings), timeout_s, actor=actor)
         yield Ledger(settings, store, executor)
     finally:
         store.close()

@@ -19,7 +19,7 @@ from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, hint_o
 from wallet_cli.storage import sql
 from wallet_cli.storage.in_place import BESIDE, UNFINISHED, beside, check_one_name, has_something, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_not_older
-from wallet_cli.storage.open_to_read import open_to_read
+from wallet_cli.storage.open_to_read import open_to_read, temporary
 from wallet_cli.storage.sqlite import SqliteStore, check_library, open_file, set_up, translating, upgrade
 from wallet_cli.storage.whole_file import back_up, made_whole
 
@@ -70,8 +70,7 @@ def open_store(
     last_commit: LastCommit | None = None,
     actor: str | None = None,
 ) -> SqliteStore:
-    """Open the ledger at `path`: for MAKE, create it if there is none; except for READ, migrate an older one.
-
+    """Open the ledger at `path`: for MAKE, create it if there is none; for WRITE and MAKE, migrate an older one.
 
     It takes `turn` to create or migrate, and tells `notify` about it in one line. `busy_timeout_s` limits the wait for
     programs that write to the file without taking turns; `last_commit` is the note beside it, and `actor` who does
@@ -81,6 +80,8 @@ def open_store(
     check_library()
     if not is_there(path, purpose):
         _check_not_lost(path, purpose, last_commit)
+        if purpose is Purpose.TRY:
+            return temporary(path, facts=first(), actor=actor)
         if purpose is not Purpose.MAKE:
             raise LedgerNotFound(f"there is no ledger at {path}", hint=HOW_TO_MAKE)
         with turn("making the ledger"):
@@ -89,6 +90,12 @@ def open_store(
                 notify(f"created a new ledger: {path}")
     if purpose is Purpose.READ:
         return open_to_read(path, busy_timeout_s, notify, last_commit)
+    if purpose is Purpose.TRY:
+        store = open_to_read(path, busy_timeout_s, notify, last_commit)
+        if store.is_copy:
+            store.allow_writes()
+            return store
+        store.close()
     before = identity_of(path.stat())
     with translating(path):
         store = open_file(path, busy_timeout_s, last_commit)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import apsw
 
+from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
 from wallet_cli.storage.in_place import UNFINISHED, Identity, beside, has_something, identity_of
@@ -118,18 +119,30 @@ def _begun(
 
 
 def _copied(store: SqliteStore) -> SqliteStore:
-    """The migrated ledger in a temporary SQLite database: small ones stay in memory."""
-    copy = SqliteStore(store.path, apsw.Connection(""))
-    copy.is_copy = True
+    """The migrated ledger in a temporary SQLite database; the ledger itself is closed."""
+    copy = apsw.Connection("")
+    with copy.backup("main", store.connection, "main") as backup:
+        backup.step()
+    store.close()
+    return temporary(store.path, copy)
+
+
+def temporary(
+    path: Path, connection: apsw.Connection | None = None, facts: LedgerFacts | None = None, actor: str | None = None
+) -> SqliteStore:
+    """A temporary ledger of this schema, named as if it were at `path`: a small one stays in memory.
+
+    It is made with `facts`, or from what is in the connection.
+    """
+    store = SqliteStore(path, apsw.Connection("") if connection is None else connection)
+    store.is_copy = True
+    store.is_new = connection is None
     try:
-        with copy.connection.backup("main", store.connection, "main") as backup:
-            backup.step()
-        store.close()
-        upgrade(copy.connection)
+        upgrade(store.connection, LedgerFacts() if facts is None else facts, actor)
     except BaseException:
-        copy.connection.close()
+        store.connection.close()
         raise
-    return copy
+    return store
 
 
 def _state(path: Path) -> tuple[int, ...]:

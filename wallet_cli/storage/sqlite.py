@@ -158,6 +158,8 @@ class SqliteStore(BulkCopy):
         """When the file or its log was written, before this connection could write."""
         self._sync_failed = False
         """Whether a sync of this connection failed, and the log was not restarted since."""
+        self.is_new = False
+        """Whether it was made by this connection, in no file."""
         self.small_blocks = False
         """Whether each write must first allocate space for the log's index (wal_index.py)."""
         self.last_commit: Callable[[], LastCommit | None] = lambda: None
@@ -184,6 +186,9 @@ class SqliteStore(BulkCopy):
     def forbid_writes(self) -> None:
         """Make this connection read-only, whatever statement it gets."""
         self._run("PRAGMA query_only=ON")
+
+    def allow_writes(self) -> None:
+        self._run("PRAGMA query_only=OFF")
 
     def close(self) -> None:
         try:
@@ -309,7 +314,7 @@ class SqliteStore(BulkCopy):
         noted = self.last_commit()
         if noted is not None and noted.at_us and noted.is_of(self.facts_of_turn().uuid):
             return noted.at_us
-        return self._file_written_us
+        return time.time_ns() // 1000 if self.is_new else self._file_written_us
 
     def lock(
         self, wallet_ids: Sequence[int], now_us: int, *, creating: bool, recorded: Collection[Subject] = ()

@@ -181,7 +181,8 @@ def may_restore(state: State) -> errors.RestoreConflict | None:
     if not state.empty:
         return errors.RestoreConflict(
             "this ledger is not empty, and does not have this yet",
-            hint="import an export into a new ledger: wallet --db NEW import FILE",
+            hint="import an export in JSON lines into a new ledger: wallet --db NEW import FILE; lines of a CSV file"
+            " that are to be applied here must have no id",
         )
     state.empty = False
     state.set_restoring(True)

@@ -31,6 +31,8 @@ MAX_EXAMPLE_CHARS = 40
 _USUAL_NAMES = {
     "wallet": "phone|mobile|customer|account|wallet|kunde|konto",
     "signed_amount": "amount|sum|value|total|betrag|wert|importe|montant",
+    "credit": "credit|deposit|paid in|haben|eingang",
+    "debit": "debit|withdraw|paid out|soll|ausgang",
     "at": "date|time|day|datum|tag|fecha",
     "note": "note|text|desc|memo|detail|zweck",
 }
@@ -468,7 +470,9 @@ class _Csv:
         ):
             raise InvalidInput(
                 f"the line has {len(row)} columns, the header {width}",
-                hint=f"quote what has {DELIMITERS[self._delimiter]} in it",
+                hint=f"quote what has {DELIMITERS[self._delimiter]} in it"
+                if len(row) > width
+                else f"an empty column needs its {DELIMITERS[self._delimiter]} too",
             )
         fields: dict[str, Any] = {}
         for name, value in zip(self._names, row, strict=False):
@@ -528,11 +532,13 @@ def _mapping_of(columns: Sequence[str], given: Sequence[str | None], missing: Se
 
     `given` are the columns that the file has already, `missing` those that it needs.
     """
-    usable = [name for name in columns if 0 < len(name) <= MAX_EXAMPLE_CHARS and _can_be_typed(name)]
+    is_header = not any(name.isdigit() for name in columns)
+    usable = [name for name in columns if is_header and 0 < len(name) <= MAX_EXAMPLE_CHARS and _can_be_typed(name)]
     found: dict[str, str] = {}
     for target, words in _USUAL_NAMES.items():
         name = next((each for each in usable if each not in found and re.search(words, each.lower())), None)
-        if name is not None and target.removeprefix("signed_") not in given:
+        has_amount = target in ("credit", "debit") and "signed_amount" in found.values()
+        if name is not None and not has_amount and target.removeprefix("signed_") not in given:
             found[name] = target
     if not found and len(usable) >= len(missing) and not any(any(map(str.isdigit, name)) for name in usable):
         found = dict(zip(usable, missing, strict=False))
