@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import pytest
 from support import cli
 from support.cli import Outcome
 from support.terminal import shown
+
+from wallet_cli.cli import by_hand
+from wallet_cli.errors import Interrupted
 
 Wallet = Callable[[str], Outcome]
 
@@ -106,7 +110,7 @@ def test_a_hostile_name_moves_nothing_on_the_screen(shop: Wallet) -> None:
     asked, code = at_terminal("credit zed 5", "n\n")
     assert code == 2
     line = next(line for line in asked.splitlines() if line.startswith("'zed' means"))
-    assert re.match(r"'zed' means wallet 6/main, with 0.00 INR, of user 6, \+919886977549, 'Zed", line)
+    assert re.match(r"'zed' means wallet 6/main, with ₹0\.00, of user 6, \+919886977549, 'Zed", line)
     assert not re.search(r"[\x1b\u202e]", asked)
 
 
@@ -117,10 +121,10 @@ def test_the_wallet_of_use_is_of_one_ledger_and_asked_about(
     assert shop("balance --json").json["wallet"] == "1/savings"
     assert shop("credit 5").code == 2
     asked, code = at_terminal("credit 1,000", "n\n")
-    assert (code, "wallet 1/savings, with 0.00 INR, of user 1" in asked) == (2, True)
+    assert (code, "wallet 1/savings, with ₹0.00, of user 1" in asked) == (2, True)
     assert balance(shop, "1/savings") == "0.00"
     asked, code = at_terminal("credit 1,000", "y\n")
-    assert code == 0, asked
+    assert (code, "Credit ₹1,000.00? [y/N]" in asked) == (0, True), asked
     assert balance(shop, "1/savings") == "1000.00"
     # Another ledger, with the same ids in it, knows nothing of that.
     monkeypatch.setenv("WALLET_DB", str(tmp_path / "other.db"))
@@ -147,13 +151,57 @@ def test_a_file_of_use_that_says_something_else_is_refused(text: str, shop: Wall
 
 def test_a_wallet_is_closed_on_a_terminal_only_where_somebody_agrees(shop: Wallet) -> None:
     asked, code = at_terminal("close 1/savings", "n\n")
-    assert (code, "wallet 1/savings, with 0.00 INR, of user 1, +919886977541, 'Asha Rao'" in asked) == (2, True)
+    assert (code, "wallet 1/savings, with ₹0.00, of user 1, +919886977541, 'Asha Rao'" in asked) == (2, True)
     assert shop("balance 1/savings --json").json["status"] == "active"
     asked, code = at_terminal("close 1/savings --yes", "")
     assert (code, "[y/N]" in asked) == (0, False)
     asked, code = at_terminal("--no-input close 3", "")
     assert (code, "[y/N]" in asked) == (0, False)
     assert shop("close 4 -q").out == "4/main\n"  # a script is not asked
+
+
+def test_a_number_of_somebody_is_not_taken_for_an_amount(shop: Wallet) -> None:
+    """With `wallet use`, one word alone is the amount: a customer's number is one that was left behind alone."""
+    assert shop("use 1/savings").code == 0
+    for number in ("9886977542", "+919886977542"):
+        asked, code = at_terminal(f"credit {number}", "y\n")
+        assert (code, "is not an amount, but the number of user 2" in asked) == (2, True), asked
+    assert balance(shop, "1/savings") == "0.00"
+
+
+def test_a_payment_is_taken_back_on_a_terminal_only_where_somebody_agrees(shop: Wallet) -> None:
+    id_ = shop("debit 1 20 --note Tea -q").out.strip()
+    asked, code = at_terminal(f"tx reverse {id_}", "n\n")
+    assert (code, f"{id_}: debit of ₹20.00, " in asked, "'Tea'" in asked, "Take it back? [y/N]" in asked) == (
+        *(2, True, True, True),
+    ), asked
+    assert balance(shop, "1") == "480.00"
+    asked, code = at_terminal(f"tx reverse {id_} 1.5", "y\n")
+    assert (code, "Take back ₹1.50? [y/N]" in asked) == (0, True), asked
+    for options in (f"tx reverse {id_} 1.5 --yes", f"--no-input tx reverse {id_} 1.5"):
+        asked, code = at_terminal(options, "")
+        assert (code, "[y/N]" in asked) == (0, False), asked
+    assert shop(f"tx reverse {id_}").code == 0  # a script is not asked
+    assert balance(shop, "1") == "500.00"
+
+
+def test_a_ledger_moves_on_a_terminal_only_where_somebody_agrees(shop: Wallet, tmp_path: Path) -> None:
+    asked, code = at_terminal(f"move --to {tmp_path}/new.db", "n\n")
+    assert (code, "The old one then takes no more writes. [y/N]" in " ".join(asked.split())) == (2, True), asked
+    assert not (tmp_path / "new.db").exists()
+    assert shop("credit 1 1").code == 0
+    asked, code = at_terminal(f"move --to {tmp_path}/new.db --yes", "")
+    assert (code, "[y/N]" in asked) == (0, False)
+
+
+def test_ctrl_c_at_a_question_says_that_nothing_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal:
+        def readline(self) -> str:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    with pytest.raises(Interrupted, match="interrupted, so nothing was done"):
+        by_hand.be_sure("Close it for good?")
 
 
 def test_a_backup_replaces_the_ledger_on_a_terminal_only_where_somebody_agrees(shop: Wallet, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -44,7 +45,8 @@ def backup(
 
     chosen = settings.load(flags, notify=notice)
     with progress(style, "copying") as watch:
-        if every is None and keep is None and not Path(target).expanduser().is_dir():
+        is_folder = Path(target).expanduser().is_dir() or target.endswith(("/", os.sep))
+        if every is None and keep is None and not is_folder:
             return Record(backups.backup(chosen, target, notice, watch), value="backup", kind="backup")
         if Path(target).expanduser().is_file():
             raise InvalidInput(f"this is a file, not a folder: {target}", hint="--every and --keep need a folder")

@@ -10,12 +10,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from wallet_cli.cli.output import fitted, tell
+from wallet_cli.cli.output import fitted, notice, tell
 from wallet_cli.domain.ids import (
     DEFAULT_TYPE,
+    TransactionId,
     TypedWallet,
     UserId,
     UserName,
+    WalletId,
     WalletName,
     format_user,
     parse_new_wallet,
@@ -23,8 +25,8 @@ from wallet_cli.domain.ids import (
     parse_user,
     parse_wallet,
 )
-from wallet_cli.domain.money import Currency, parse_currency, parse_stored, parse_told
-from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.domain.money import Currency, format_minor, parse_amount, parse_currency, parse_stored, parse_told
+from wallet_cli.errors import Interrupted, InvalidInput, WalletError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,10 +47,17 @@ def can_ask(flags: Mapping[str, str]) -> bool:
 
 
 def ask(question: str) -> str:
-    """What somebody answers to a question; it is asked on stderr. Raises InvalidInput where nothing comes any more."""
+    """What somebody answers to a question; it is asked on stderr.
+
+    Raises InvalidInput where nothing comes any more, and Interrupted at Ctrl-C. Nothing may have been done before.
+    """
     sys.stderr.write(f"{fitted(question)} ")
     sys.stderr.flush()
-    line = sys.stdin.readline()
+    try:
+        line = sys.stdin.readline()
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        raise Interrupted("interrupted, so nothing was done") from None
     if not line:
         sys.stderr.write("\n")
         raise InvalidInput("nothing was answered, so nothing was done")
@@ -74,7 +83,9 @@ class Hand:
     def wallet(self, text: str | None) -> TypedWallet:
         """The wallet that a command reads: by number or name, or where none is named, that of `wallet use`."""
         if text is None:
-            return self._used()
+            used = self._used()
+            notice(f"wallet {used.text}, by `wallet use`")
+            return used
         try:
             return parse_wallet(text)
         except InvalidInput as error:
@@ -100,8 +111,8 @@ class Hand:
         """The wallet that a command changes; `agree` has to be called before it does."""
         if text is None:
             if not can_ask(self._flags):
-                raise self._missing("AMOUNT", "that of `wallet use` is changed only where somebody can be asked")
-            ref = self._used("AMOUNT")
+                raise self._missing("give a WALLET and an AMOUNT", "a script has to name the wallet")
+            ref = self._used("give a WALLET and an AMOUNT")
             self._to_agree.append(f"wallet use: {self.about(ref)}")
             return ref
         try:
@@ -110,6 +121,19 @@ class Hand:
             ref, _ = self._of_name(text, error, self._named_to_change)
             self._to_agree.append(f"{shown(text)} means {self.about(ref)}")
             return ref
+
+    def must_be_amount(self, text: str) -> None:
+        """Raises InvalidInput if what stands in the place of the amount is the number of a user: it was left out."""
+        try:
+            number = parse_user(text)
+            user = self._ledger.user(number)
+        except WalletError:
+            return
+        if not isinstance(number, UserId):
+            raise InvalidInput(
+                f"{shown(text)} is not an amount, but the number of {_described(user)}",
+                hint=f"{self._command} {text} AMOUNT",
+            )
 
     def new_wallet(self, text: str) -> WalletName:
         """The wallet that is to be opened; `agree` has to be called before it is."""
@@ -132,6 +156,11 @@ class Hand:
     def amount(self, text: str, ref: TypedWallet) -> str:
         """An amount for a wallet, which may be typed as people do: as an AMOUNT."""
         return self._amount(text, lambda: [_unit_of(self._ledger.balance(ref))])
+
+    def written(self, amount: str, ref: TypedWallet) -> str:
+        """An amount for a wallet, as `amount` returns it, for a question: `₹1,000.00`."""
+        unit = _unit_of(self._ledger.balance(ref))
+        return _money(format_minor(parse_amount(amount, unit), unit), unit.name)
 
     def minimum(self, text: str, currency: str | None) -> str:
         """The same, a minimum for a wallet that is to be opened in this currency; None for the usual one."""
@@ -168,16 +197,19 @@ class Hand:
         chosen = settings.load(self._flags).given("currency") or self._ledger.facts()["currency"]
         return parse_stored(chosen or settings.BY_NAME["currency"].default)
 
-    def agree(self, doing: str) -> None:
+    def agree(self, doing: str, amount: str | None = None, ref: TypedWallet | None = None, whose: str = "") -> None:
         """Show who was found, where that was not by a number, and go on where somebody agrees.
 
-        `doing` is what will be done, as `credit 500`. Raises InvalidInput where nobody agrees.
+        `doing` is what will be done, such as `credit`, with `amount` of the wallet `ref`; `whose` comes last. Raises
+        InvalidInput where nobody agrees.
         """
         if not self._to_agree:
             return
         for line in self._to_agree:
             tell(line)
-        be_sure(f"{doing[0].upper()}{doing[1:]}?")
+        if amount is not None and ref is not None:
+            doing += f" {self.written(amount, ref)}"
+        be_sure(f"{doing[0].upper()}{doing[1:]}{whose}?")
 
     def be_sure(self, question: str) -> None:
         """Before what cannot be undone: go on where somebody says yes, or nobody can be asked. Raises InvalidInput."""
@@ -189,11 +221,21 @@ class Hand:
         if not self._to_agree and can_ask(self._flags):
             self._to_agree.append(self.about(ref))
 
+    def show_transaction(self, id_: TransactionId) -> None:
+        """Have a transaction shown, and agreed to; where somebody can be asked."""
+        if can_ask(self._flags):
+            found = self._ledger.transaction(id_)
+            kind = "credit" if found["is_credit"] else "debit"
+            note = "" if found["note"] is None else f", {shown(found['note'])}"
+            of = _money(found["amount"], found["currency"])
+            told = f"{found['id']}: {kind} of {of}, {found['at'][:10]}{note}"
+            self._to_agree += [told, self.about(WalletId(id_.wallet_id))]
+
     def about(self, ref: TypedWallet) -> str:
         """A wallet, and whose it is, in a line."""
         wallet = self._ledger.balance(ref)
         user = self._ledger.user(UserId(wallet["user_id"]))
-        return f"wallet {wallet['wallet']}, with {wallet['balance']} {wallet['currency']}, of {_described(user)}"
+        return f"wallet {wallet['wallet']}, with {_money(wallet['balance'], wallet['currency'])}, of {_described(user)}"
 
     def _of_name(
         self, text: str, error: InvalidInput, find: Callable[[str, InvalidInput], Answer]
@@ -238,8 +280,8 @@ class Hand:
             )
         return self._named(name, error)
 
-    def _used(self, missing: str = "WALLET") -> TypedWallet:
-        """The wallet of `wallet use`; it says which it is. Raises InvalidInput where there is none."""
+    def _used(self, missing: str = "'WALLET'") -> TypedWallet:
+        """The wallet of `wallet use`. Raises InvalidInput where there is none."""
         from wallet_cli.cli.used_wallet import used_in
 
         used = used_in(self._ledger)
@@ -247,12 +289,19 @@ class Hand:
             raise self._missing(missing, "`wallet use WALLET` names a wallet for later")
         return used
 
-    def _missing(self, argument: str, more: str) -> InvalidInput:
-        return InvalidInput(f"Missing argument '{argument}'", hint=f"{self._command} --help; {more}")
+    def _missing(self, what: str, more: str) -> InvalidInput:
+        separator = " " if what.startswith("'") else ": "
+        return InvalidInput(f"Missing argument{separator}{what}", hint=f"{self._command} --help; {more}")
 
 
 def _unit_of(wallet: Answer) -> Currency:
     return parse_told(wallet["currency"], wallet["balance"])
+
+
+def _money(amount: str, currency: str) -> str:
+    from wallet_cli.cli.screen.money import Money
+
+    return str(Money(sys.stderr.encoding).amount(amount, currency))
 
 
 def _described(user: Answer) -> str:

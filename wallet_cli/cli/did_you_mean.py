@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import typer
@@ -16,22 +17,52 @@ OTHER_WORDS = {
     "credit": "add deposit load topup top-up pay-in",
     "debit": "withdraw spend charge pay take",
     "transfer": "send",
-    "tx reverse": "undo refund reverse revert cancel",
-    "tx total": "total sum",
-    "tx show": "show",
+    "close": "remove delete",
+    "tx reverse": "undo refund reverse revert cancel remove delete",
+    "tx total": "total totals sum summary",
+    "tx show": "show get view",
     "find": "search lookup grep",
-    "list": "ls wallets accounts",
-    "history": "log transactions txs journal",
+    "list": "ls wallets accounts balances",
+    "history": "log transactions txs journal today daybook day-book",
     "create": "open new",
     "register": "user signup customer",
-    "hold add": "reserve block authorize authorise",
-    "hold void": "release unblock",
-    "hold capture": "capture",
+    "hold add": "reserve block authorize authorise place new",
+    "hold void": "release unblock cancel remove delete",
+    "hold capture": "capture take charge",
+    "hold list": "ls show",
+    "key revoke": "remove delete",
+    "key create": "add new",
     "statement": "report",
-    "verify": "check audit fsck",
+    "verify": "check fsck",
+    "doctor": "info status diagnose",
     "chart": "graph plot",
+    "help time": "date dates period periods",
+    "help money": "amount amounts currency currencies",
+    "help output": "json csv",
+    "help settings": "setting",
 }
-"""What other programs, and people, call a command."""
+"""What other programs, and people, call a command, or a topic of the help."""
+
+OTHER_OPTIONS = {
+    "--minimum-balance": "--minimum --min --overdraft --floor",
+    "--maximum-balance": "--maximum --max --ceiling",
+    "--min": "--minimum --from-amount",
+    "--max": "--maximum --to-amount",
+    "--note": "--memo --message --description --comment",
+    "--from": "--since --start --after --on --month --day --period",
+    "--to": "--until --end --before",
+    "--limit": "-n --count --number",
+    "--output": "--format --out",
+    "--kind": "--type",
+    "--expires": "--expire --for --ttl",
+    "--daily-debit": "--daily-limit --limit",
+    "--phone-region": "--region --country",
+    "--yes": "-y --force",
+}
+"""What other programs, and people, call an option."""
+
+ROOT_OPTIONS = ("--db", "--ledger", "--env-file", "--no-input", "--color", "--no-pager")
+"""Those that stand before the command."""
 
 
 def message(error: typer.TyperException) -> str:
@@ -51,16 +82,39 @@ def hint(error: typer.TyperException, context: Any) -> str:
         names = [each.strip("{}") for each in pieces if each != "[OPTIONS]"]
         return f"{' '.join([path, *names])}; {path} --help"
     if "unexpected extra argument" in error.message:
-        return f"a value with spaces goes in quotes: 'Asha Rao'; {path} --help"
+        return f"{_of_extra(error.message, context)}; {path} --help"
     group = _group(context)
     if group is not None and _typed(error):
         return f"{path} has {', '.join(group.commands)}; {path} --help"
     return f"{path} --help"
 
 
-def other_word(typed: str) -> str | None:
-    """The command that somebody calls so."""
-    return next((name for name, words in OTHER_WORDS.items() if typed.lower() in words.split()), None)
+def other_word(typed: str, within: str = "") -> str | None:
+    """The command, or the command of a group, that somebody calls so."""
+    return _known_as(typed, {name: words for name, words in OTHER_WORDS.items() if name.startswith(within)})
+
+
+def _known_as(typed: str, others: Mapping[str, str]) -> str | None:
+    return next((name for name, words in others.items() if typed.lower() in words.split()), None)
+
+
+def _of_extra(message: str, context: Any) -> str:
+    """What a value may be meant for that a command has no place for."""
+    word = message.rpartition("(")[2].removesuffix(")").rstrip(".")
+    first = word.partition(" ")[0]
+    path, options = context.command_path, {name for each in context.command.params for name in each.opts}
+    if path.endswith("create"):
+        return "a type goes behind a slash: 9886977544/savings"
+    if path.endswith("users"):
+        return f"to look for somebody: wallet find {shlex.quote(word)}"
+    if path.endswith("export"):
+        return "to write a file: wallet export > FILE"
+    if "--from" in options and (first[:1].isdigit() or first in ("today", "yesterday", "now")):
+        return f"a period has options: --from {first}"
+    for option in ("--name", "--note"):
+        if option in options and re.search(r"[^\W\d]", word):
+            return f"did you mean {option} {shlex.quote(word)}?"
+    return "a value with spaces goes in quotes: 'Asha Rao'"
 
 
 def _meant(error: typer.TyperException, context: Any) -> str | None:
@@ -70,14 +124,22 @@ def _meant(error: typer.TyperException, context: Any) -> str | None:
         formats = next((each.type.choices for each in parameters if "--output" in each.opts), ())
         if error.option_name.removeprefix("--") in formats:
             return f"-o {error.option_name[2:]}"
-        return likely(error.option_name, (name for each in parameters for name in each.opts if name.startswith("--")))
+        known = [name for each in parameters for name in each.opts if name.startswith("--")]
+        if error.option_name in ROOT_OPTIONS:
+            return f"`wallet {error.option_name} … {context.command_path.partition(' ')[2]}`"
+        others = {name: words for name, words in OTHER_OPTIONS.items() if name in known}
+        return _known_as(error.option_name, others) or likely(error.option_name, known)
     typed = _typed(error)
     if not typed:
         return None
     group, within = _group(context), context.command_path.split()[1:]
     known: Iterable[str] = TREE if not within else group.commands if group is not None else ()
-    found = likely(typed, known) or (None if within else other_word(typed))
-    return None if found is None else f"`{' '.join(['wallet', *within, found])}`"
+    prefix = "".join(f"{word} " for word in within)
+    other = other_word(typed, prefix)
+    if other is not None:
+        return f"`wallet {other}`"
+    found = likely(typed, known)
+    return None if found is None else f"`wallet {prefix}{found}`"
 
 
 def _typed(error: typer.TyperException) -> str:

@@ -44,7 +44,7 @@ def add(
     """
     name = hand.wallet_to_change(wallet)
     amount = hand.amount(amount, name)
-    hand.agree(f"hold {amount}")
+    hand.agree("hold", amount, name)
     return Record(ledger.hold(name, amount, expires, note=note, key=key), kind="hold")
 
 

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from wallet_cli import settings
+from wallet_cli.cli.by_hand import be_sure, can_ask
+from wallet_cli.cli.command import YesOption
 from wallet_cli.cli.output import Record, Style, notice
 from wallet_cli.cli.progress import progress, telling_how_far
-from wallet_cli.errors import InvalidInput
+from wallet_cli.errors import InvalidInput, shown_url
 from wallet_cli.operations import move as moving
 
 GO_ON = (
@@ -33,6 +35,7 @@ def move(
     cancel: Annotated[
         bool, typer.Option("--cancel", help="Cancel the move: the old ledger takes writes again.")
     ] = False,
+    yes: YesOption = False,
 ) -> Record:
     """
     Examples:
@@ -45,5 +48,7 @@ def move(
         return Record(moving.cancel(chosen, to, notice), value="to")
     if to is None:
         raise InvalidInput("missing destination: use --to DB", hint="wallet move --to DB")
+    if not yes and can_ask(flags):
+        be_sure(f"Move {shown_url(chosen.db)} to {shown_url(to)}? The old one then takes no more writes.")
     with progress(style, "moving") as bar, telling_how_far(bar, _so_far, GO_ON) as watch:
         return Record(moving.move(chosen, to, notice, watch), value="to")

@@ -19,12 +19,13 @@ from wallet_cli.cli.command import (
     PartArgument,
     ToOption,
     WalletArgument,
+    YesOption,
 )
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
 from wallet_cli.domain.ids import TypedWallet, WalletId, parse_transaction_id
 from wallet_cli.domain.remarks import Remarks
-from wallet_cli.errors import InvalidInput
+from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.operations.transactions import KINDS, Wanted
 
 if TYPE_CHECKING:
@@ -139,9 +140,11 @@ def _post(
 ) -> Record:
     """Where one thing alone is given, it is the amount, and the wallet is that of `wallet use`."""
     name = hand.wallet_to_change(None if amount is None else wallet)
+    if amount is None:
+        hand.must_be_amount(str(wallet))
     text = hand.amount(str(wallet) if amount is None else amount, name)
     entry["remarks"] = _remarks(note, more)
-    hand.agree(f"{'credit' if entry['is_credit'] else 'debit'} {text}")
+    hand.agree("credit" if entry["is_credit"] else "debit", text, name)
     return Record(ledger.add(name, text, **entry), kind="transaction")
 
 
@@ -162,7 +165,7 @@ def transfer(
     """
     out, into = hand.wallet_to_change(source), hand.wallet_to_change(target)
     amount, remarks = hand.amount(amount, out), _remarks(note, more)
-    hand.agree(f"transfer {amount}")
+    hand.agree("transfer", amount, out, whose=f" from {shown(source)} to {shown(target)}")
     return Record(ledger.transfer(out, into, amount, remarks=remarks, key=key), kind="transfer")
 
 
@@ -174,6 +177,7 @@ def reverse(
     note: NoteOption = None,
     key: KeyOption = None,
     force: Annotated[bool, typer.Option("--force", help="Past floors and limits; recorded as such.")] = False,
+    yes: YesOption = False,
     more: MoreOptions = NO_MORE,
 ) -> Record:
     """
@@ -183,6 +187,9 @@ def reverse(
     """
     name, remarks = parse_transaction_id(id_), _remarks(note, more)
     amount = None if amount is None else hand.amount(amount, WalletId(name.wallet_id))
+    if not yes:
+        hand.show_transaction(name)
+    hand.agree("take it back" if amount is None else "take back", amount, WalletId(name.wallet_id))
     return Record(ledger.reverse(name, amount, force=force, remarks=remarks, key=key), kind="transaction")
 
 

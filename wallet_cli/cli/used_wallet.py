@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 from wallet_cli.api import LedgerApi
-from wallet_cli.cli.output import notice
 from wallet_cli.domain.ids import TypedWallet, parse_wallet
 from wallet_cli.errors import InvalidInput, StorageError, WalletError
 from wallet_cli.settings import platform_folder
@@ -17,7 +16,7 @@ MAX_BYTES = 100
 
 
 def used_in(ledger: LedgerApi) -> TypedWallet | None:
-    """The wallet that is meant in a ledger where none is named, told on stderr; None where there is none.
+    """The wallet that is meant in a ledger where none is named; None where there is none.
 
     Raises InvalidInput where another wallet has that name by now: the ledger was put back to an earlier day.
     """
@@ -27,7 +26,6 @@ def used_in(ledger: LedgerApi) -> TypedWallet | None:
     named, created_at = found
     if ledger.balance(named)["created_at"] != created_at:
         raise InvalidInput(f"wallet {named.text} is not the one that you chose", hint="wallet use WALLET")
-    notice(f"wallet {named.text}, by `wallet use`")
     return named
 
 

@@ -73,7 +73,7 @@ def parse_time(text: str, zone: Zone, now_us: Callable[[], int] | None = None) -
         return _relative(text, zone, now_us())
     match = re.fullmatch(_TIME, text, re.ASCII) if len(text) <= MAX_TIME_CHARS else None
     if match is None:
-        words = "" if now_us is None else "; or now, today, yesterday, 7d or 12h ago"
+        words = "" if now_us is None else "; or now, today, yesterday, 7d (7 days ago), 12h"
         raise InvalidInput(
             f"not a time: {shown(text)}",
             hint=f"ISO 8601, such as 2024-04-30, 2024-04-19T05:40 or 2024-04-19T05:40:00Z{words}",

@@ -229,10 +229,18 @@ def reversal_exceeds(wallet: Wallet, original: Transaction, taken_back: int, amo
 
     left = original.amount - taken_back
     id_ = format_transaction_id(original.wallet_id, original.seq)
-    what = f"all {text(original.amount)}" if not left else f"{text(taken_back)} of {text(original.amount)}"
-    tail = "" if not left else f"; {text(left)} is left: short by {text(amount - left)}"
+    whole = f"{text(original.amount)} {wallet.currency.unit}"
+    if not taken_back:
+        told = f"transaction {id_} is of {whole}: {text(amount)} is more"
+    elif not left:
+        told = f"all {whole} of transaction {id_} has been reversed already"
+    else:
+        told = (
+            f"{text(taken_back)} of {whole} of transaction {id_} has been reversed already; {text(left)} is left:"
+            f" short by {text(amount - left)}"
+        )
     return ReversalExceedsOriginal(
-        f"{what} {wallet.currency.unit} of transaction {id_} has been reversed already{tail}",
+        told,
         hint="reversals cannot add up to more than the original; `wallet tx show ID` lists them",
         amount=text(original.amount),
         reversed=text(taken_back),
@@ -247,9 +255,10 @@ def not_empty(wallet: Wallet, balance: int, held: int) -> WalletNotEmpty:
         (
             "wallet ",
             wallet.mention,
-            f" has a balance of {balance_text} {wallet.currency.unit} and holds that keep {held_text}",
+            f" has a balance of {balance_text} {wallet.currency.unit}"
+            + (f" and holds that keep {held_text}" if held else ""),
         ),
-        hint="bring the balance to 0 and void its holds first",
+        hint="bring the balance to 0" + (" and void its holds" if held else "") + " first",
         balance=balance_text,
         held=held_text,
     )
