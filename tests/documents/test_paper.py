@@ -157,3 +157,14 @@ def test_fonts_are_asked_in_a_fixed_order(tmp_path: Path) -> None:
     for name in ("Arial", "NotoSans-Regular", "DejaVuSans"):
         (tmp_path / f"{name}.ttf").write_bytes(b"")
     assert list(installed([tmp_path])) == ["DejaVuSans", "NotoSans-Regular", "Arial"]
+
+
+def test_who_makes_a_pdf_is_told_what_no_font_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The customer is not called \\u0906\\u0936\\u093e on paper without a word."""
+    monkeypatch.setattr("wallet_cli.documents.fonts.folders", list)
+    told: list[str] = []
+    documents.as_pdf(statement_of([Step(1, note="आ é 1")]), told.append)
+    [line] = told
+    assert line.startswith("no installed font has these characters, so the PDF has their numbers: आ; ")
+    documents.as_pdf(statement_of([Step(1, note="é 1")]), told.append)
+    assert told == [line]

@@ -14,7 +14,7 @@ from wallet_cli.api import LedgerApi
 from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.command import FromOption, OptionalWalletArgument, ToOption
 from wallet_cli.cli.lists import csv_columns
-from wallet_cli.cli.output import JSON_INDENT, Document, Listing, Output, Pages, Record, Style
+from wallet_cli.cli.output import JSON_INDENT, Document, Listing, Output, Pages, Record, Style, notice
 from wallet_cli.errors import InvalidInput
 from wallet_cli.operations import statements
 from wallet_cli.operations.statements import Statement
@@ -73,7 +73,7 @@ def _document(asked: Asked, *, is_pdf: bool) -> Document:
         )
     if is_pdf:
         with asked as opened:
-            return Document([documents.as_pdf(opened)])
+            return Document([documents.as_pdf(opened, notice)])
 
     def parts() -> Iterator[str]:
         with asked as opened:

@@ -33,7 +33,7 @@ ASCII = frozenset(range(0x20, 0x7F))
 
 def folders() -> Iterator[Path]:
     """The font folders of this system."""
-    home = Path.home()
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111  (some users have none, which is an error of Path.home)
     if sys.platform == "darwin":
         yield from (Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts")
     elif sys.platform == "win32":
@@ -70,6 +70,8 @@ class Shelf:
     def __init__(self, where: Iterable[Path] | None = None) -> None:
         self._where = where
         self._fonts: dict[str, Path] | None = None
+        self.lacking: set[str] = set()
+        """The characters so far that no font has."""
 
     @property
     def fonts(self) -> dict[str, Path]:
@@ -89,5 +91,7 @@ class Shelf:
             if missing & characters(path):
                 chosen.append(name)
                 missing -= characters(path)
-        text = "".join(escaped(c) if ord(c) > 0xFF and ord(c) in missing else c for c in text)
+        lacking = {c for c in text if ord(c) > 0xFF and ord(c) in missing}
+        self.lacking |= lacking
+        text = "".join(escaped(c) if c in lacking else c for c in text)
         return text, chosen if any(ord(c) > 0xFF for c in text) else []
