@@ -42,7 +42,7 @@ def test_a_pdf_is_not_thrown_at_a_terminal(wallet: Wallet, monkeypatch: pytest.M
     refused = wallet("statement 1 -o pdf")
     assert (refused.code, refused.out) == (2, "")
     assert refused.err.splitlines() == [
-        "error: a PDF is nothing for a terminal",
+        "error: a PDF cannot be shown in a terminal",
         "hint: write it to a file: … -o pdf > statement.pdf",
     ]
 

@@ -68,7 +68,7 @@ def chart(
         if output == ChartFormat.svg:
             if sys.stdout.isatty():
                 raise InvalidInput(
-                    "a picture is nothing for a terminal", hint="write it to a file: … -o svg > chart.svg"
+                    "a picture cannot be shown in a terminal", hint="write it to a file: … -o svg > chart.svg"
                 )
             from wallet_cli.documents import chart as drawing
 

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -232,6 +233,8 @@ def _change(alter: Callable[[Any], object], check: Callable[[settings.Settings],
 
 def _run_editor(draft: Path) -> None:
     named = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    if not named and not sys.stdin.isatty():
+        raise InvalidInput("an editor needs a terminal", hint="wallet config set NAME VALUE")
     words = shlex.split(named) if named else [next(filter(shutil.which, EDITORS), "")]
     if not words[0]:
         raise InvalidInput("no editor is set", hint="export EDITOR=nano")

@@ -63,6 +63,10 @@ def init(
         told.of_new_ledger()
         values[setting] = told.values[setting]
 
+    def choose_typed(setting: str, text: str) -> None:
+        """The same, as people type it: `inr`."""
+        choose(setting, text if setting == "timezone" else text.upper())
+
     for setting, text in given.items():
         if text is not None:
             choose(setting, text)
@@ -75,7 +79,7 @@ def init(
             ("timezone", "Time zone of its days (such as Asia/Kolkata)"),
         ):
             if given[setting] is None:
-                _ask_for(question, _now(settings.Settings(values), setting), partial(choose, setting))
+                _ask_for(question, _now(settings.Settings(values), setting), partial(choose_typed, setting))
     region = values["phone_region"].text
     if phone is not None:
         _check_user(phone, name, region)

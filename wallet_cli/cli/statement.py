@@ -69,7 +69,7 @@ def _document(asked: Asked, *, is_pdf: bool) -> Document:
     if sys.stdout.isatty():
         name, form = ("a PDF", "pdf") if is_pdf else ("a page", "html")
         raise InvalidInput(
-            f"{name} is nothing for a terminal", hint=f"write it to a file: … -o {form} > statement.{form}"
+            f"{name} cannot be shown in a terminal", hint=f"write it to a file: … -o {form} > statement.{form}"
         )
     if is_pdf:
         with asked as opened:

@@ -29,8 +29,8 @@ def as_html(statement: Statement) -> Iterator[str]:
 def as_pdf(statement: Statement, notify: Callable[[str], None] = lambda _: None) -> bytes:
     """The same as PDF: equal bytes for equal statements, if the same fonts are installed.
 
-    `notify` is told which characters no font has: they are written as `\\u0938`. Raises InvalidInput if its package is not installed, or if there are too many lines; StorageError as `as_html`
-    does.
+    `notify` is told which characters no font has: they are written as `\\u0938`. Raises InvalidInput if its package is
+    not installed, or if there are too many lines; StorageError as `as_html` does.
     """
     from wallet_cli.documents.fonts import Shelf
     from wallet_cli.documents.pdf import drawn

@@ -163,7 +163,8 @@ class Paper:
     def page(self) -> None:
         self.pdf.add_page()
         foot = HEIGHT - BOTTOM / 2
-        left = f"Wallet {self.statement.wallet.user_id}/{self.statement.wallet.type} · {latin(wording.closing_words(self.statement))}"
+        wallet, closing = self.statement.wallet, latin(wording.closing_words(self.statement))
+        left = f"Wallet {wallet.user_id}/{wallet.type} · {closing}"
         self.put(LEFT, foot, left, SMALL)
         self.put(RIGHT - 8, foot, f"Page {self.pdf.page_no()} of", SMALL, right=True)
         self.pdf.set_xy(RIGHT - 7.2, foot - SMALL.line * 0.76)

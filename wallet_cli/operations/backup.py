@@ -319,8 +319,9 @@ def _in_a_file(settings: Settings, notify: Notify) -> Iterator[SqliteStore]:
 def _path_here(settings: Settings) -> Path:
     if "://" in settings.db:
         raise InvalidInput(
-            f"only a ledger in a file on this machine can be backed up this way: {shown_url(settings.db)}",
-            hint="on PostgreSQL, `pg_dump` (docs/backups.md); for a remote ledger, run this on its machine",
+            f"only a ledger in a file on this machine is backed up and restored this way: {shown_url(settings.db)}",
+            hint="on PostgreSQL, `pg_dump` and `pg_restore` (docs/postgres.md); for a remote ledger, run this on its"
+            " machine",
         )
     return ledger_path(settings.db)
 

@@ -84,9 +84,10 @@ def open_store(
             return temporary(path, facts=first(), actor=actor)
         if purpose is not Purpose.MAKE:
             raise LedgerNotFound(f"there is no ledger at {path}", hint=HOW_TO_MAKE)
+        facts = first()  # which may be refused: nothing is made then
         with turn("making the ledger"):
             if not is_there(path, purpose):
-                _make(path, first(), actor)
+                _make(path, facts, actor)
                 notify(f"created a new ledger: {path}")
     if purpose is Purpose.READ:
         return open_to_read(path, busy_timeout_s, notify, last_commit)

@@ -26,8 +26,8 @@ from wallet_cli.errors import (
 )
 
 NOW_INSTEAD = (
-    "leave the time (`at`) out and put the date in the note; in an import, do not map the date column: a wallet takes"
-    " new transactions only after its last one"
+    "a wallet takes new transactions only after its last one: leave the time (`at`) out and put the date in the note;"
+    " in an import, do not map the date column"
 )
 
 
