@@ -452,6 +452,26 @@ def test_atomic_is_all_or_nothing(lines_a_batch: int, opened_wallet: Ledger, mon
     assert (done.counts, done.summary["users_created"], done.summary["wallets_created"]) == ((2, 0, 0), 1, 1)
 
 
+@pytest.mark.parametrize("lines_a_batch", [1, 2, 5000])
+def test_create_registers_users_by_their_names(
+    lines_a_batch: int, opened_wallet: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the first line of each that says it; who is there already keeps theirs."""
+    monkeypatch.setattr(imports, "BATCH_LINES", lines_a_batch)
+    rows = [
+        *("1,5,credit,Nobody", "9886977599,5,credit,Ravi", "+919886977599/x,5,credit,Later", "9886977598,1,credit,"),
+        *("9886977598/x,5,credit,Asha Rao", f"9886977597,5,credit,{'x' * 300}", "9886977596,5,credit, Zoë "),
+    ]
+    text = "\n".join(["wallet,amount,kind,name", *rows])
+    outcome = imported(opened_wallet, text, create=True)
+    assert outcome.refusals == [(7, "invalid_input")]
+    named = {user.phone_e164[-2:]: user.name for user in opened_wallet.store.users() if user.id > 1}
+    assert (named["99"], named["96"]) == ("Ravi", "Zoë")
+    assert named["98"] == ("Asha Rao" if lines_a_batch == 5000 else None)  # by the first lines that are read together
+    assert "97" not in named
+    assert opened_wallet.store.user_by_id(1).name != "Nobody"  # type: ignore[union-attr]
+
+
 def test_create_opens_what_is_missing(opened_wallet: Ledger) -> None:
     text = (
         b"wallet,amount,kind,currency\n"

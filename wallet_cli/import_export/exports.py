@@ -267,12 +267,12 @@ def _limit(minor: int | None, currency: Currency) -> str | None:
 
 
 def _csv(ledger: Ledger, scope: Scope) -> Iterator[str]:
-    from wallet_cli.import_export.imports.reading import COLUMNS  # an export can be imported
+    from wallet_cli.import_export.imports.reading import EXPORTED_COLUMNS  # an export can be imported
 
     lines = _CsvLines()
     # With this line end, the writer quotes fields with either of its characters; with "\n" alone, not those with a CR.
     writer = csv.writer(lines, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(EXPORTED_COLUMNS)
     for named, rows in by_wallet(ledger, scope):
         rest = _csv_rows(named, rows)
         while part := list(islice(rest, LINES_AT_ONCE)):

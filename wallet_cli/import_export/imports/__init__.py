@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import BinaryIO, NamedTuple, TypeVar
 
 from wallet_cli.domain import hash_chain
@@ -35,8 +35,10 @@ from wallet_cli.domain.ids import (
     MAX_ID,
     PhoneDigits,
     TypedWallet,
+    UserName,
     WalletName,
     check_key,
+    check_name,
     format_wallet_id,
     parse_new_wallet,
     parse_wallet,
@@ -528,7 +530,7 @@ class Run(ImportRun):
         if "minimum_balance" in fields:
             minimum = parse_minimum(records.amount_text(fields, "minimum_balance"), unit)
         if self._options.create:
-            self._register_missing([name])
+            self._register_missing({name: None})
         user = users.find_user(self._ledger, name.user)
         at_us, id_ = records.created_at(fields, self._zone)
         return OpenWallet(user.id, name.type, unit, minimum, at_us, id_, records.stored_key(fields))
@@ -555,7 +557,12 @@ class Run(ImportRun):
     # Finding users and wallets.
 
     def _wallet_of(self, line: Line) -> Wallet:
-        """The wallet of a line, already looked up; raises the error if there is none."""
+        """The wallet of a line, already looked up; raises the error if there is none.
+
+        What the user would be called is checked, whether the user is there or not.
+        """
+        if "name" in line.fields:
+            check_name(records.text(line.fields, "name"))
         name = records.text(line.fields, "wallet")
         wallet = self._known.get(name)
         return find_wallet(self._ledger, parse_wallet(name)) if wallet is None else wallet
@@ -567,12 +574,17 @@ class Run(ImportRun):
             self._ends.clear()
         unknown: dict[str, Given] = {}
         """Names, each with the first currency in a line of it."""
+        called: dict[str, str] = {}
+        """What the users of these wallets are called, by the first line that says it."""
         for line in batch:
             name = line.fields.get("wallet")
-            if type(name) is str and name not in self._known and unknown.get(name) is None:
-                currency = line.fields.get("currency")
-                # A line of an export has the currency as it was when its wallet was opened.
-                unknown[name] = None if currency is None else (currency, "id" in line.fields)
+            if type(name) is str and name not in self._known:
+                currency, user = line.fields.get("currency"), line.fields.get("name")
+                if unknown.get(name) is None:
+                    # A line of an export has the currency as it was when its wallet was opened.
+                    unknown[name] = None if currency is None else (currency, "id" in line.fields)
+                if type(user) is str and user:
+                    called.setdefault(name, user)
         missing: dict[str, tuple[WalletName, Given]] = {}
         for text, currency in unknown.items():
             try:
@@ -584,10 +596,10 @@ class Run(ImportRun):
             except WalletError:
                 continue  # the line itself gets the error later
         if missing and self._options.create:
+            self._register_missing({name: called.get(text) for text, (name, _) in missing.items()})
             self._open_missing(missing)
 
     def _open_missing(self, missing: dict[str, tuple[WalletName, Given]]) -> None:
-        self._register_missing([name for name, _ in missing.values()])
         commands: list[OpenWallet] = []
         for name, currency in missing.values():
             try:
@@ -609,21 +621,28 @@ class Run(ImportRun):
         if last.seq:
             self._ends[text] = last.seq
 
-    def _register_missing(self, names: Iterable[WalletName]) -> None:
-        """Register the phone numbers that no user has yet."""
+    def _register_missing(self, names: Mapping[WalletName, str | None]) -> None:
+        """Register the phone numbers that no user has yet, with what their users are called."""
         commands: dict[str, Register] = {}
-        for name in names:
+        for name, called in names.items():
             if not isinstance(name.user, PhoneDigits):
                 continue
-            try:
-                users.find_user(self._ledger, name.user)
-            except UserNotFound:
-                command = users.register(self._ledger, name.user.typed).command
-                commands[command.phone.e164] = command
-            except InvalidInput:
-                continue
+            with suppress(InvalidInput):  # the line itself gets the error
+                if self._has(name.user):
+                    continue
+                command = users.register(self._ledger, name.user.typed, called).command
+                known = commands.get(command.phone.e164)
+                if known is None or known.name is None:
+                    commands[command.phone.e164] = command
         if commands:
             self.users_created += sum(isinstance(each, Applied) for each in self._carry_out(list(commands.values())))
+
+    def _has(self, user: UserName) -> bool:
+        try:
+            users.find_user(self._ledger, user)
+        except UserNotFound:
+            return False
+        return True
 
     # Results.
 

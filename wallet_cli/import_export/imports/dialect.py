@@ -22,7 +22,7 @@ DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
 """Column separators, and the name of each."""
 _DELIMITER_NAMES = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
 DATES = ("dmy", "mdy")
-OPTIONAL_COLUMNS = ("at", "note", "key", *OTHERS)
+OPTIONAL_COLUMNS = ("at", "note", "key", *OTHERS, "name")
 TARGETS = ("wallet", "amount", "signed_amount", "credit", "debit", "kind", *OPTIONAL_COLUMNS, "currency")
 """The fields to which a column of another program may be mapped. A `signed_amount` below 0 is a debit. `credit` and
 `debit` are two columns of amounts; each line fills one of them."""

@@ -43,6 +43,8 @@ BOM = b"\xef\xbb\xbf"
 REQUIRED_COLUMNS = ("wallet", "amount", "kind")
 RESTORED_COLUMNS = ("id", "balance", "currency", "transfer", "reverses", "hold", "forced", "user_key", "actor")
 COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *RESTORED_COLUMNS)
+EXPORTED_COLUMNS = tuple(name for name in COLUMNS if name != "name")
+"""Those of an export: names of users are not in its CSV."""
 
 RECORDS: dict[str, frozenset[str]] = {
     "transaction": frozenset(COLUMNS),
