@@ -123,7 +123,7 @@ class Hand:
             return ref
 
     def must_be_amount(self, text: str) -> None:
-        """Raises InvalidInput if what stands in the place of the amount is the number of a user: it was left out."""
+        """Raises InvalidInput if a user has the number that was given for the amount: the amount was left out."""
         try:
             number = parse_user(text)
             user = self._ledger.user(number)

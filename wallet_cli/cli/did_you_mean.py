@@ -62,13 +62,14 @@ OTHER_OPTIONS = {
 """What other programs, and people, call an option."""
 
 ROOT_OPTIONS = ("--db", "--ledger", "--env-file", "--no-input", "--color", "--no-pager")
-"""Those that stand before the command."""
+"""Those that are given before the command."""
 
 
 def message(error: typer.TyperException) -> str:
     """What is wrong with a command line, in one line."""
     text = " ".join(error.format_message().split()).rstrip(".")
-    return re.sub(r" \(Possible options: [^)]*\)$", "", text)  # the hint has the best one
+    text = re.sub(r" \(Possible options: [^)]*\)$", "", text)  # the hint has the best one
+    return re.sub(r"^Got unexpected extra arguments?(?:\(s\))? \((.*)\)$", r"unexpected argument: \1", text)
 
 
 def hint(error: typer.TyperException, context: Any) -> str:
@@ -82,7 +83,8 @@ def hint(error: typer.TyperException, context: Any) -> str:
         names = [each.strip("{}") for each in pieces if each != "[OPTIONS]"]
         return f"{' '.join([path, *names])}; {path} --help"
     if "unexpected extra argument" in error.message:
-        return f"{_of_extra(error.message, context)}; {path} --help"
+        meant = _of_extra(error.message, context)
+        return f"{meant}{'' if meant.endswith('?') else ';'} {path} --help"
     group = _group(context)
     if group is not None and _typed(error):
         return f"{path} has {', '.join(group.commands)}; {path} --help"
@@ -104,7 +106,7 @@ def _of_extra(message: str, context: Any) -> str:
     first = word.partition(" ")[0]
     path, options = context.command_path, {name for each in context.command.params for name in each.opts}
     if path.endswith("create"):
-        return "a type goes behind a slash: 9886977544/savings"
+        return "write the type after a slash: 9886977544/savings"
     if path.endswith("users"):
         return f"to look for somebody: wallet find {shlex.quote(word)}"
     if path.endswith("export"):
@@ -124,11 +126,11 @@ def _meant(error: typer.TyperException, context: Any) -> str | None:
         formats = next((each.type.choices for each in parameters if "--output" in each.opts), ())
         if error.option_name.removeprefix("--") in formats:
             return f"-o {error.option_name[2:]}"
-        known = [name for each in parameters for name in each.opts if name.startswith("--")]
+        options = [name for each in parameters for name in each.opts if name.startswith("--")]
         if error.option_name in ROOT_OPTIONS:
             return f"`wallet {error.option_name} … {context.command_path.partition(' ')[2]}`"
-        others = {name: words for name, words in OTHER_OPTIONS.items() if name in known}
-        return _known_as(error.option_name, others) or likely(error.option_name, known)
+        others = {name: words for name, words in OTHER_OPTIONS.items() if name in options}
+        return _known_as(error.option_name, others) or likely(error.option_name, options)
     typed = _typed(error)
     if not typed:
         return None

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 MOST = 100
 
+A_FEW = 5
+"""How many transactions of each wallet are offered where no wallet is named yet."""
+
 
 class Owner(NamedTuple):
     """A user: the id, the number as typed here, the full number, and the name."""
@@ -46,8 +49,8 @@ class Look:
         return []
 
     def transactions(self, begins: str) -> list[tuple[str, str]]:
-        """Ids of a wallet's transactions, the newest first, with their notes; without a wallet, the last one of
-        each.
+        """Ids of a wallet's transactions, the newest first, with their notes; before the `-`, the last A_FEW of each
+        wallet: the last one alone would be filled in as if it were meant.
         """
         return []
 
@@ -109,11 +112,13 @@ class LocalLook(Look):
 
     def transactions(self, begins: str) -> list[tuple[str, str]]:
         wallet, dash, _ = begins.partition("-")
+        values: list[int | str]
         if dash and wallet.isdigit():
             where, values = "t.wallet_id = ?", [int(wallet[:18])]
         else:
             newest = "(SELECT max(seq) FROM transactions WHERE wallet_id = t.wallet_id)"
-            where, values = f"t.wallet_id IN (SELECT id FROM wallets ORDER BY id LIMIT {MOST}) AND t.seq = {newest}", []
+            wallets = f"SELECT id FROM wallets WHERE CAST(id AS TEXT) LIKE ? ORDER BY id LIMIT {MOST}"
+            where, values = f"t.wallet_id IN ({wallets}) AND t.seq > {newest} - {A_FEW}", [f"{wallet}%"]
         rows = self._rows(
             f"SELECT t.wallet_id, t.seq, t.note FROM transactions t WHERE {where} ORDER BY t.wallet_id, t.seq DESC"
             f" LIMIT {MOST}",
