@@ -63,8 +63,8 @@ SLACK_US = 60_000_000
 next. A tenth of the time at most.
 """
 
-NEXT_SECOND_S = 0.1
-"""How long to wait for the next second, by which a backup is named, before looking again."""
+TRIES, NEXT_SECOND_S = 100, 0.1
+"""How often to look for a second, by which a backup is named, that has none yet, and how long to wait in between."""
 
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.new(-journal)?")
 LEFT_S = 86_400.0
@@ -154,13 +154,13 @@ def backup_into(
 
 def _made_in(folder: Path, settings: Settings, store: SqliteStore, watch: Watch) -> Answer:
     """A backup named by this second or, if there is one of it already, by one of the next."""
-    ledger_id = store.ledger_id()
-    while True:
-        path = folder / dated_files.name(ledger_id, datetime.now(UTC), KIND)
+    for _ in range(TRIES):
+        path = folder / dated_files.name(store.ledger_id(), datetime.now(UTC), KIND)
         if not os.path.lexists(path):
             with suppress(_NameTaken):  # another process was first
                 return _made(settings, store, path, watch)
         time.sleep(NEXT_SECOND_S)
+    raise _NameTaken(f"there is already a file with that name: {path}", hint="is this machine's clock right?")
 
 
 def _removed(folder: Path, ledger_id: str, newest: str, keep: Keep, notify: Notify) -> list[str]:
