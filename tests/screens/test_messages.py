@@ -131,7 +131,8 @@ def test_help_that_is_longer_than_the_terminal_is_read_with_the_pager(line: str,
     pager = tmp_path / "pager"
     pager.write_text("echo paged\nexec cat\n")
     variables = environ(WALLET_PAGER=f"sh {pager}", **PLAIN)
-    whole = subprocess.run(command(line), env=variables, capture_output=True, check=True, text=True).stdout
+    as_wide = variables | {"COLUMNS": "100"}
+    whole = subprocess.run(command(line), env=as_wide, capture_output=True, check=True, text=True).stdout
     assert whole
     for rows, is_paged in ((10, True), (500, False)):
         text = screen(command(line), variables, tmp_path, 100, rows)

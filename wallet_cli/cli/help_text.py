@@ -233,11 +233,17 @@ class Page:
         yield from fitted[1:]
 
     def examples(self, examples: Sequence[Example]) -> Iterator[str]:
-        """As they stand: a line that is too long is wrapped by the terminal, and can be copied whole."""
+        """As they are; where a line is too long, its comment is above it. A command is in one line, to be copied."""
         if examples:
             yield ""
             yield self.heading("Examples")
-            yield from (f"  {example.line}" for example in examples)
+        for example in examples:
+            command, hash_, comment = example.line.partition(" # ")
+            if not hash_ or len(example.line) + 2 <= self.width:
+                yield f"  {example.line}"
+            else:
+                yield from self.fitted(f"# {comment}", "  ", "  # ")
+                yield f"  {command.rstrip()}"
 
     def table(self, title: str, rows: Sequence[Row], least: int = 0) -> Iterator[str]:
         """Names beside what they mean; under them where there is no room for that."""
