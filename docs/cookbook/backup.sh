@@ -2,6 +2,7 @@
 # Back up the ledger into a folder, at most once an hour, and keep a second copy on another disk. Prints the first.
 # Usage: backup.sh FOLDER OTHER_DISK      for cron, see docs/backups.md
 set -euo pipefail
+(($# >= 2)) || { grep '^# Usage' "$0" >&2; exit 2; }
 umask 077
 folder=$1 other=$2
 

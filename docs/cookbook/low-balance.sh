@@ -2,6 +2,7 @@
 # Mail a list of the active wallets that have less than an amount available. Sends nothing if there are none.
 # Usage: low-balance.sh AMOUNT ADDRESS
 set -euo pipefail
+(($# >= 2)) || { grep '^# Usage' "$0" >&2; exit 2; }
 amount=$1 address=$2
 
 wallets=$(wallet list -o csv)

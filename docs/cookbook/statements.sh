@@ -2,6 +2,7 @@
 # Write a statement for each wallet that had a transaction on one day.
 # Usage: statements.sh FOLDER DAY        such as: statements.sh ~/statements "$(date +%F)"
 set -euo pipefail
+(($# >= 2)) || { grep '^# Usage' "$0" >&2; exit 2; }
 umask 077
 folder=$1 day=$2
 

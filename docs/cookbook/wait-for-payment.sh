@@ -2,6 +2,7 @@
 # Wait until a payment with a known key is in a wallet. Prints its id; exits with 1 if it does not come in time.
 # Usage: wait-for-payment.sh WALLET KEY [SECONDS]
 set -euo pipefail
+(($# >= 2)) || { grep '^# Usage' "$0" >&2; exit 2; }
 wallet=$1 key=$2 seconds=${3:-60}
 
 until ((SECONDS > seconds)); do

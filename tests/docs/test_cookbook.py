@@ -185,3 +185,9 @@ def test_a_backup_is_on_two_disks_and_a_bad_ledger_leaves_both(recipe: Recipe, t
 def test_the_page_shows_each_script() -> None:
     shown = re.findall(r"^\[([\w.-]+)\]\(cookbook/\1\).*?^--8<-- \"docs/cookbook/\1\"$", PAGE, re.DOTALL | re.MULTILINE)
     assert sorted(shown) == sorted(each.name for each in COOKBOOK.iterdir())
+
+
+@pytest.mark.parametrize("name", ["backup", "low-balance", "statements", "top-up", "wait-for-payment"])
+def test_a_script_without_its_arguments_says_how_it_is_used(name: str) -> None:
+    done = subprocess.run(["bash", COOKBOOK / f"{name}.sh"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.startswith(f"# Usage: {name}.sh ")) == (2, "", True)
