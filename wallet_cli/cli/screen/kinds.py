@@ -310,8 +310,13 @@ def _spendable(row: Row, told: Told) -> Iterator[str]:
     if row["status"] != ACTIVE:
         yield f"It is {row['status']}: nothing goes in or out."
         return
-    if row["available"] == row["balance"]:
-        return
+    if row["available"] != row["balance"]:
+        yield _available(row, told)
+    if row["daily_debit"] is not None:
+        yield f"At most {told.amount(row, 'daily_debit')} can be spent a day."
+
+
+def _available(row: Row, told: Told) -> str:
     minimum, reasons = row["minimum_balance"], []
     if not _is_zero(row["held"]):
         reasons.append(f"{told.amount(row, 'held')} is on hold")
@@ -321,7 +326,7 @@ def _spendable(row: Row, told: Told) -> Iterator[str]:
         reasons.append(f"the minimum is {told.amount(row, 'minimum_balance')}")
     nothing = row["available"].startswith("-") or _is_zero(row["available"])
     spendable = "Nothing" if nothing else str(told.amount(row, "available"))
-    yield f"{spendable} can be spent: {' and '.join(reasons)}." if reasons else f"{spendable} can be spent."
+    return f"{spendable} can be spent: {' and '.join(reasons)}." if reasons else f"{spendable} can be spent."
 
 
 WALLET = Kind(
