@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shutil
 import stat
@@ -347,6 +348,93 @@ def test_of_two_to_one_name_one_is_refused(shop: Run, tmp_path: Path, monkeypatc
     assert (tmp_path / "copy.db").read_text() == "another's"
 
 
+def acknowledged_in_the_log_alone(shop: Run, tmp_path: Path) -> None:
+    """As by a program that was killed when it had answered: nobody brought its log into the file."""
+    files = ("w.db", "w.db-wal", "w.db-shm")
+    with closing(apsw.Connection(str(tmp_path / "w.db"))) as reader:
+        reader.execute("SELECT count(*) FROM users").fetchall()
+        assert shop("tx add 1 77 --credit").code == 0
+        left = {name: (tmp_path / name).read_bytes() for name in files}
+    for name, content in left.items():
+        (tmp_path / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("fails_at", [1, 2])
+@pytest.mark.parametrize("state", ["as it is", "without its log", "damaged"])
+def test_a_restore_that_fails_leaves_everything_as_it_was(
+    shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, fails_at: int
+) -> None:
+    """The note in the lock too, by which what is missing is missed. `fails_at`: the restored file, or the kept one."""
+    assert shop("backup copy.db").code == 0
+    acknowledged_in_the_log_alone(shop, tmp_path)
+    if state == "without its log":
+        for name in ("w.db-wal", "w.db-shm"):
+            (tmp_path / name).unlink()
+    elif state == "damaged":
+        with (tmp_path / "w.db").open("r+b") as file:
+            file.write(bytes(100))
+    before = files_in(tmp_path)
+    calls = itertools.count(1)
+    back_up = backups.back_up
+
+    def full(*given: Any, **more: Any) -> None:
+        if next(calls) == fails_at:
+            raise StorageError("the disk is full")
+        back_up(*given, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(backups, "back_up", full)
+        failed = shop("restore copy.db")
+    if fails_at == 1 or state == "as it is":
+        assert (failed.code, "the disk is full" in failed.err) == (7, True), failed
+        after = files_in(tmp_path)
+        if state == "as it is":
+            assert balance(shop, "w.db") == "577.00"
+        else:
+            before.pop("w.db-shm", None)  # SQLite's index, which each reader makes anew
+            assert {name: after[name] for name in before} == before
+            assert shop("tx add 1 1 --credit").code == 7
+        assert not [name for name in after if "replaced" in name or name.endswith(".new")]
+        assert shop("restore copy.db").code == 0
+    assert balance(shop, "w.db") == "500.00"
+
+
+@pytest.mark.parametrize("harm", ["removed", "emptied"])
+def test_the_log_of_a_ledger_that_is_gone_is_kept(shop: Run, tmp_path: Path, harm: str) -> None:
+    """It may have the only copy of what was answered."""
+    assert shop("backup copy.db").code == 0
+    acknowledged_in_the_log_alone(shop, tmp_path)
+    ledger, log = (tmp_path / "w.db").read_bytes(), (tmp_path / "w.db-wal").read_bytes()
+    (tmp_path / "w.db").unlink() if harm == "removed" else (tmp_path / "w.db").write_bytes(b"")
+    done = shop("restore copy.db --json")
+    assert (done.code, "the log of a ledger that is gone is kept: " in done.err) == (0, True), done
+    kept = Path(done.json["kept"])
+    assert kept.with_name(kept.name + "-wal").read_bytes() == log
+    assert balance(shop, "w.db") == "500.00"
+    kept.write_bytes(ledger)
+    assert balance(shop, kept) == "577.00"
+
+
+def test_a_ledger_that_lacks_what_was_committed_is_kept_with_what_is_left_of_its_log(shop: Run, tmp_path: Path) -> None:
+    assert shop("backup copy.db").code == 0
+    acknowledged_in_the_log_alone(shop, tmp_path)
+    with (tmp_path / "w.db-wal").open("r+b") as file:
+        file.write(bytes(32))
+    log = (tmp_path / "w.db-wal").read_bytes()
+    done = shop("restore copy.db --json")
+    assert (done.code, done.json["transactions_kept"]) == (0, None), done
+    kept = Path(done.json["kept"])
+    assert kept.with_name(kept.name + "-wal").read_bytes() == log
+
+
+def test_a_lost_ledger_is_replaced_by_its_own_backup(shop: Run, tmp_path: Path) -> None:
+    assert shop("--db b.db register 9886977545").code == 0
+    assert shop("--db b.db backup copy.db").code == 0
+    (tmp_path / "w.db").unlink()
+    assert shop("restore copy.db").code == 2
+    assert shop("restore copy.db --other").code == 0
+
+
 # What restoring refuses.
 
 
@@ -400,6 +488,13 @@ def damaged(db: Path) -> None:
     db.write_bytes(db.read_bytes()[:5000])
 
 
+def moved_with_another_log(db: Path) -> None:
+    assert cli.run(["move", "--to", str(db.with_name("new.db"))]).code == 0
+    shutil.copyfile(db, db.with_name("put"))
+    db.with_name("put").replace(db)
+    db.with_name("w.db-wal").write_text("x" * 3000)
+
+
 def alone(db: Path, make: Callable[[], object]) -> None:
     """Something else, where no ledger was."""
     for each in db.parent.glob("w.db*"):
@@ -411,6 +506,7 @@ NOT_REPLACED: dict[str, tuple[Callable[[Path], object], int, str]] = {
     "another ledger of an earlier schema": (earlier, 2, "of another ledger"),
     "a moved ledger of an earlier schema": (moved_earlier, 9, "this ledger has moved to new.db"),
     "another ledger, damaged": (damaged, 2, "of another ledger"),
+    "a moved ledger beside a log of another file": (moved_with_another_log, 9, "this ledger has moved to"),
     "a ledger of a newer wallet": (lambda db: change(db, "PRAGMA user_version = 99"), 7, "a newer wallet"),
     "a folder": (lambda db: alone(db, db.mkdir), 7, "this is a folder, not a ledger"),
     "a text": (lambda db: alone(db, lambda: db.write_text("milk, bread\n" * 100)), 7, "file is not a database"),

@@ -109,6 +109,22 @@ def as_it_is(_path: Path) -> None:
 
 
 @on_file
+@pytest.mark.parametrize("options", ["", " --atomic", " --create"])
+@pytest.mark.parametrize("place", ["nothing", "an empty file", "an earlier schema"])
+def test_a_dry_run_of_an_export_says_what_would_be(ledger_file: Path, tmp_path: Path, options: str, place: str) -> None:
+    (tmp_path / "all.jsonl").write_text(cli.run("export").out)
+    new = tmp_path / "new.db"
+    if place == "an empty file":
+        new.touch()
+    elif place == "an earlier schema":
+        older(new, "0007")
+    line = f"--db {new} import {tmp_path}/all.jsonl --json{options}"
+    would, real = cli.run(f"{line} --dry-run"), cli.run(line)
+    assert (would.code, real.code) == (0, 0), would
+    assert {name: value for name, value in would.json.items() if name != "dry_run"} == real.json
+
+
+@on_file
 def test_a_dry_run_leaves_a_ledger_of_an_earlier_schema_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     older(path, "0007")

@@ -366,7 +366,11 @@ def counted_wrong(receipt: Any) -> None:
     receipt["transactions"] += 1
 
 
-@pytest.mark.parametrize("change", [tripled, denied, invented, left_out, counted_wrong])
+def not_counted(receipt: Any) -> None:
+    del receipt["transactions"]
+
+
+@pytest.mark.parametrize("change", [tripled, denied, invented, left_out, counted_wrong, not_counted])
 def test_what_a_receipt_says_of_reversals_is_what_was_sealed(
     shop: Run, tmp_path: Path, change: Callable[[Any], None]
 ) -> None:

@@ -668,3 +668,10 @@ def test_memory_does_not_grow_with_the_file(story: Address, tmp_path: Path) -> N
     outcome = run.finish()
     assert (outcome.json["applied"], outcome.json["refused"]) == (10_000, 90_000)
     assert int(said.split()[1]) < MAX_MEMORY_KB
+
+
+def test_one_bad_name_refuses_its_line_alone(opened_wallet: Ledger) -> None:
+    rows = [f"9886977580,1,credit,{'x' * 201}", "9886977580,2,credit,ok", "9886977580,3,credit,"]
+    outcome = imported(opened_wallet, "\n".join(["wallet,amount,kind,name", *rows]), create=True)
+    assert outcome.refusals == [(2, "invalid_input")]
+    assert [user.name for user in opened_wallet.store.users()][1:] == ["ok"]

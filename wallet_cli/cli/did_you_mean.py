@@ -102,7 +102,7 @@ def _known_as(typed: str, others: Mapping[str, str]) -> str | None:
 
 def _of_extra(message: str, context: Any) -> str:
     """What a value may be meant for that a command has no place for."""
-    word = message.rpartition("(")[2].removesuffix(")").rstrip(".")
+    word = re.sub(r"^.*? extra arguments?(?:\(s\))? \((.*)\)\.?$", r"\1", " ".join(message.split()))
     first = word.partition(" ")[0]
     path, options = context.command_path, {name for each in context.command.params for name in each.opts}
     if path.endswith("create"):

@@ -43,8 +43,8 @@ from wallet_cli.operations.verification import verify
 from wallet_cli.settings import Settings
 from wallet_cli.storage import ledger_events, sql
 from wallet_cli.storage.folders import make_folder
-from wallet_cli.storage.in_place import BESIDE, beside
-from wallet_cli.storage.last_commit import LastCommit
+from wallet_cli.storage.in_place import BESIDE, beside, has_something
+from wallet_cli.storage.last_commit import LastCommit, check_last_commit
 from wallet_cli.storage.ledger_file import free_name, is_there, ledger_path
 from wallet_cli.storage.log_file import cut_log
 from wallet_cli.storage.move_state import check_not_moved
@@ -191,7 +191,6 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
         raise InvalidInput(f"this is the ledger itself: {path}", hint="give the backup file")
     if not backup_path.is_file():
         raise LedgerNotFound(f"there is no backup at {backup_path}", hint="check the name")
-    kept, before = None, None
     try:
         with closing(_opened(backup_path, notify)) as copy:
             watch("verifying the backup", 0, 0)
@@ -207,17 +206,18 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
             if is_there(path, Purpose.WRITE) and lock.last_commit() is None:
                 _check_is_ledger(path)
             with lock.turn(settings.lock_timeout_s, "restore"):
-                if is_there(path, Purpose.WRITE):
-                    kept = free_name(path, datetime.now(UTC).strftime(".replaced-%Y-%m-%dT%H-%M-%SZ"))
-                    before = _kept(path, kept, _Replacing(copy, lock.last_commit(), other), notify, watch)
-                time_us = lock.forget()
+                place = _Place(path, copy, lock.last_commit(), notify, watch, other=other)
+                place.ask()
+                recorded = partial(_record, actor=terminal_actor(), file=backup_path.name)
                 try:
-                    recorded = partial(_record, actor=terminal_actor(), file=backup_path.name)
-                    back_up(copy, path, watch=lambda done, total: watch("restoring", done, total), change=recorded)
+                    back_up(
+                        copy, path, place.clear, lambda done, total: watch("restoring", done, total), change=recorded
+                    )
                 except BaseException:
-                    if kept is not None and not os.path.lexists(path):
-                        _rename(kept, path)  # it was kept as it was
+                    place.put_back()
                     raise
+                # The old note was there until now: whatever failed before, what is missing would be missed.
+                time_us = lock.forget()
                 with closing(_opened(path, notify)) as restored:
                     lock.note(restored, None, Time(time_us, is_confirmed=True) if time_us else None)
     except OSError as error:
@@ -226,9 +226,9 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
     return {
         "restored": str(path),
         "backup": str(backup_path),
-        "kept": None if kept is None else str(kept),
+        "kept": None if place.kept is None else str(place.kept),
         "transactions": found["transactions"],
-        "transactions_kept": before,
+        "transactions_kept": place.count,
     }
 
 
@@ -247,62 +247,121 @@ def _check_is_ledger(path: Path) -> None:
         open_to_read(path, LOOK_TIMEOUT_S, lambda _: None).close()
 
 
-class _Replacing(NamedTuple):
-    """What a ledger is to be replaced by, and the note of its last commit, which is there even if it is damaged."""
+class _Place:
+    """The place of a ledger that a backup takes, in one turn: `ask` about the present one, and then `clear` the place.
 
-    backup: SqliteStore
-    last_commit: LastCommit | None
-    other: bool
-    """Whether it may be another ledger."""
+    `last_commit` is the note in the lock, which is there even if the ledger is damaged or gone.
+    """
 
-    def check_same(self, is_same: bool) -> None:
-        """Raises InvalidInput for another ledger, unless that is meant."""
-        if not is_same and not self.other:
+    def __init__(
+        self,
+        path: Path,
+        backup: SqliteStore,
+        last_commit: LastCommit | None,
+        notify: Notify,
+        watch: Watch,
+        *,
+        other: bool,
+    ) -> None:
+        self._path = path
+        self._backup = backup
+        self._last_commit = last_commit
+        self._notify = notify
+        self._watch = watch
+        self._other = other
+        self._fault: StorageError | None = None
+        """Why the present one cannot be copied; None if it can."""
+        self.kept: Path | None = None
+        """Where what was there is kept; None if nothing was there."""
+        self.count: int | None = None
+        """How many transactions are kept; None if they cannot be counted."""
+
+    def ask(self) -> None:
+        """Raises InvalidInput for another ledger, LedgerMoved, and StorageError for what is not a ledger of this
+        program or cannot be read now.
+        """
+        ours = self._last_commit is None or self._last_commit.is_of(self._backup.ledger_id())
+        if not is_there(self._path, Purpose.WRITE):
+            self._check_same(ours)
+            return
+        try:
+            with closing(open_to_read(self._path, LOOK_TIMEOUT_S, lambda _: None, self._last_commit)) as store:
+                self._ask(store)
+                check_last_commit(store, self._last_commit, str(self._path))
+                self.count = store.count(sql.TRANSACTIONS)
+        except (Damaged, NotTogether, NotALedger) as error:
+            self._fault = error
+            with suppress(StorageError):  # the file alone may still be readable
+                connection = connect(self._path, 0.0, apsw.SQLITE_OPEN_READONLY, "?immutable=1")
+                with closing(SqliteStore(self._path, connection)) as store:
+                    if store.version() == sql.SCHEMA_VERSION:
+                        self._ask(store)
+            self._check_same(ours)
+
+    def _ask(self, store: SqliteStore) -> None:
+        itself = store.itself()
+        check_not_moved(itself)  # with a backup in its place there would be two ledgers with one id
+        self._check_same(itself.facts.uuid == self._backup.ledger_id())
+        good = {key.name for key in self._backup.operators() if key.revoked_at_us is None}
+        back = sorted(key.name for key in store.operators() if key.revoked_at_us is not None and key.name in good)
+        if back:
+            told = f"keys that were revoked since are good again: {', '.join(back)}; to revoke: wallet key revoke NAME"
+            self._notify(told)
+
+    def _check_same(self, is_same: bool) -> None:
+        if not is_same and not self._other:
             raise InvalidInput(
                 "this backup is of another ledger than the one that it would replace, or one is too old to tell",
                 hint="check --db and FILE; if it is meant, add --other",
             )
 
+    def clear(self, _restored: Path) -> None:
+        """Keep the present one, when the restored file is whole and needs only its name.
 
-def _kept(path: Path, target: Path, replacing: _Replacing, notify: Notify, watch: Watch) -> int | None:
-    """Keep the ledger to be replaced, within a turn; returns its number of transactions, None if it cannot be read.
+        The log is merged into the file first: a killed restore leaves one complete ledger. Raises Busy if a reader
+        prevents that.
+        """
+        kept = free_name(self._path, datetime.now(UTC).strftime(".replaced-%Y-%m-%dT%H-%M-%SZ"))
+        if not is_there(self._path, Purpose.WRITE):
+            if has_something(beside(self._path, "-wal")):
+                self._move_away(kept)
+                self._notify(f"the log of a ledger that is gone is kept: {beside(kept, '-wal')}")
+            return
+        if self._fault is None:
+            try:
+                self._copy(kept)
+            except Damaged as error:
+                self._fault = error
+        if self._fault is not None:
+            self._move_away(kept)
+            self._notify(f"the ledger that was there cannot be read, and is kept as it is: {self._fault.message}")
 
-    Its log is merged into the file first: a killed restore leaves one complete ledger. Raises Busy if a reader prevents
-    the merge, InvalidInput for another ledger, LedgerMoved, and StorageError for a file that is not a ledger.
-    """
-    last_commit = replacing.last_commit
-    try:
-        with closing(open_to_read(path, LOOK_TIMEOUT_S, lambda _: None, last_commit)) as store:
-            _check_replaceable(store, replacing, notify)
-            count = store.count(sql.TRANSACTIONS)
-        pinned = cut_log(path)
+    def _copy(self, kept: Path) -> None:
+        pinned = cut_log(self._path)
         if pinned is not None:
             raise Busy(pinned, hint="stop the programs that read the ledger, and try again")
-        with closing(SqliteStore(path, connect(path, 0.0))) as store:
-            back_up(store, target, watch=lambda done, total: watch("keeping the present ledger", done, total))
-    except (Damaged, NotTogether, NotALedger) as error:
-        if last_commit is not None:
-            replacing.check_same(last_commit.is_of(replacing.backup.ledger_id()))
-        _rename(path, target)
-        notify(f"the ledger that was there cannot be read, and is kept as it is: {error.message}")
-        return None
-    return count
+        with closing(SqliteStore(self._path, connect(self._path, 0.0))) as store:
+            back_up(store, kept, watch=lambda done, total: self._watch("keeping the present ledger", done, total))
+        self.kept = kept
+
+    def _move_away(self, kept: Path) -> None:
+        self.kept, self.count = kept, None
+        _rename(self._path, kept)
+
+    def put_back(self) -> None:
+        """After a failure: everything is as it was."""
+        if self.kept is None:
+            return
+        if has_something(self._path):
+            self.kept.unlink(missing_ok=True)  # a copy of it
+        else:
+            _rename(self.kept, self._path)
 
 
 def _rename(path: Path, target: Path) -> None:
     for ending in ("", *BESIDE):
         if os.path.lexists(beside(path, ending)):
             beside(path, ending).rename(beside(target, ending))
-
-
-def _check_replaceable(store: SqliteStore, replacing: _Replacing, notify: Notify) -> None:
-    itself, backup = store.itself(), replacing.backup
-    check_not_moved(itself)  # with a backup in its place there would be two ledgers with one id
-    replacing.check_same(itself.facts.uuid == backup.ledger_id())
-    good = {key.name for key in backup.operators() if key.revoked_at_us is None}
-    back = sorted(key.name for key in store.operators() if key.revoked_at_us is not None and key.name in good)
-    if back:
-        notify(f"keys that were revoked since are good again: {', '.join(back)}; to revoke: wallet key revoke NAME")
 
 
 @contextmanager

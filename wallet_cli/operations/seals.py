@@ -445,7 +445,7 @@ def check_receipt(ledger: Ledger, path: str) -> Answer:
     any more.
     """
     found = _parsed(_text(path, "receipt"))
-    if found is None or found.get("receipt") != RECEIPT_VERSION or not isinstance(found.get("seal"), dict):
+    if found is None or found.get("receipt") is not RECEIPT_VERSION or not isinstance(found.get("seal"), dict):
         raise _is_no("receipt", path)
     _must_be_ours(found["seal"], "receipt", path)
     _must_be_of(ledger, found["seal"], "receipt")
@@ -478,7 +478,7 @@ def check_receipt(ledger: Ledger, path: str) -> Answer:
     last = of_seal if "reversals" in found else len(reversals)
     could_be_told = [now | _reversed(wallet, reversals[:each]) for each in range(of_seal, last + 1)]
     proven = [each.seq for each in reversals[: of_seal if "reversals" in found else 0]]
-    if told not in could_be_told or later != proven or found["transactions"] != size:
+    if told not in could_be_told or later != proven or found.get("transactions") != size:
         raise InvalidInput(f"what this receipt says is not what it proves: {path}", hint=TAKE_YOURS)
     return {
         "ok": True,

@@ -561,8 +561,7 @@ class Run(ImportRun):
 
         What the user would be called is checked, whether the user is there or not.
         """
-        if "name" in line.fields:
-            check_name(records.text(line.fields, "name"))
+        _called(line)
         name = records.text(line.fields, "wallet")
         wallet = self._known.get(name)
         return find_wallet(self._ledger, parse_wallet(name)) if wallet is None else wallet
@@ -579,11 +578,15 @@ class Run(ImportRun):
         for line in batch:
             name = line.fields.get("wallet")
             if type(name) is str and name not in self._known:
-                currency, user = line.fields.get("currency"), line.fields.get("name")
+                try:
+                    user = _called(line)
+                except InvalidInput:
+                    continue  # the line itself gets the error later
+                currency = line.fields.get("currency")
                 if unknown.get(name) is None:
                     # A line of an export has the currency as it was when its wallet was opened.
                     unknown[name] = None if currency is None else (currency, "id" in line.fields)
-                if type(user) is str and user:
+                if user is not None:
                     called.setdefault(name, user)
         missing: dict[str, tuple[WalletName, Given]] = {}
         for text, currency in unknown.items():
@@ -669,6 +672,11 @@ class Run(ImportRun):
         if counted:
             self.applied += applied
             self.replayed += replayed
+
+
+def _called(line: Line) -> str | None:
+    """What a line says that the user is called. Raises InvalidInput."""
+    return check_name(records.text(line.fields, "name")) if "name" in line.fields else None
 
 
 def _opened_in(currency: object, was_there: bool) -> Currency:
