@@ -6,12 +6,13 @@ uvicorn's own supervisor starts new processes and creates their servers itself; 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import FrameType
 
@@ -39,6 +40,9 @@ def supervise(workers: int, work: Work, *, started: Callable[[], None], stopping
     return _Supervisor(workers, work, started, stopping).run()
 
 
+SIGNALS_AT_ONCE = 4096
+
+
 class _Supervisor:
     def __init__(self, workers: int, work: Work, started: Callable[[], None], stopping: Callable[[], None]) -> None:
         self._count = workers
@@ -52,32 +56,62 @@ class _Supervisor:
         self._life_read, self._life_write = os.pipe()
         # Each worker writes one byte when it is ready.
         self._ready_read, self._ready_write = os.pipe()
+        # Python writes one byte for each signal, when it comes. A handler runs only between two steps of Python: one
+        # that comes just before a call that waits, such as os.wait(), would be seen when that returns, which may be
+        # never.
+        self._woken_read, self._woken_write = os.pipe()
+        os.set_blocking(self._woken_write, False)
 
     def run(self) -> int:
+        signal.set_wakeup_fd(self._woken_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, _nothing)  # its byte is enough
         for number in STOP_SIGNALS:
             signal.signal(number, self._stop)
         for _ in range(self._count):
             self._start_one()
         self._say_started()
         while self._started_s:
-            pid, status = os.wait()
-            lived_s = time.monotonic() - self._started_s.pop(pid, time.monotonic())
-            if self._stopping:
-                continue
-            log("worker_died", pid=pid, status=os.waitstatus_to_exitcode(status))
-            if lived_s < LONG_ENOUGH_S:
-                self._failed = True
-                self._end_all(signal.SIGTERM)
-            else:
-                self._start_one()
+            self._wait(self._woken_read)
+            for pid, status in self._ended():
+                self._replace(pid, status)
         return 1 if self._failed else 0
+
+    def _wait(self, *descriptors: int) -> list[int]:
+        """Wait until one of these can be read, or a signal comes."""
+        ready, _, _ = select.select([*descriptors, self._woken_read], [], [])
+        if self._woken_read in ready:
+            os.read(self._woken_read, SIGNALS_AT_ONCE)
+        return ready
+
+    def _ended(self) -> Iterator[tuple[int, int]]:
+        """The workers that have ended, and how."""
+        for pid in list(self._started_s):
+            found, status = os.waitpid(pid, os.WNOHANG)
+            if found:
+                yield pid, status
+
+    def _replace(self, pid: int, status: int) -> None:
+        lived_s = time.monotonic() - self._started_s.pop(pid)
+        if self._stopping:
+            return
+        log("worker_died", pid=pid, status=os.waitstatus_to_exitcode(status))
+        if lived_s < LONG_ENOUGH_S:
+            self._failed = True
+            self._end_all(signal.SIGTERM)
+        else:
+            self._start_one()
 
     def _say_started(self) -> None:
         """Wait until all are ready, or until none can become ready."""
         os.close(self._ready_write)
         self._ready_write = -1
         ready = 0
-        while ready < self._count and (said := os.read(self._ready_read, self._count)):
+        while ready < self._count:
+            if self._ready_read not in self._wait(self._ready_read):
+                continue
+            said = os.read(self._ready_read, self._count)
+            if not said:
+                break
             ready += len(said)
         if ready == self._count and not self._stopping:
             self._all_started()
@@ -92,6 +126,10 @@ class _Supervisor:
         code = 1
         try:
             os.close(self._life_write)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.close(self._woken_read)
+            os.close(self._woken_write)
             threading.Thread(target=self._stop_with_parent, name="wallet-parent", daemon=True).start()
             self._work(self._say_ready)
             code = 0
@@ -120,3 +158,7 @@ class _Supervisor:
         for pid in list(self._started_s):
             with suppress(ProcessLookupError):  # already gone: os.wait() reports it
                 os.kill(pid, number)
+
+
+def _nothing(_number: int, _frame: FrameType | None) -> None:
+    """For a signal that only has to wake."""
