@@ -399,6 +399,32 @@ def test_a_restore_that_fails_leaves_everything_as_it_was(
     assert balance(shop, "w.db") == "500.00"
 
 
+@pytest.mark.parametrize("state", ["as it is", "damaged"])
+def test_what_was_there_is_kept_if_a_restore_fails_when_it_is_done(
+    shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """The restored file has its name, and its folder cannot be synced: nothing else has what was there."""
+    assert shop("backup copy.db").code == 0
+    assert shop("tx add 1 77 --credit").code == 0
+    if state == "damaged":
+        with (tmp_path / "w.db").open("r+b") as file:
+            file.write(bytes(100))
+    ledger = (tmp_path / "w.db").read_bytes()
+
+    def fails(path: Path) -> None:
+        if path == tmp_path and (tmp_path / "w.db").read_bytes() != ledger:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("wallet_cli.storage.whole_file.sync", fails)
+        assert shop("restore copy.db").code == 7
+    [kept] = tmp_path.glob("w.db.replaced-*")
+    if state == "damaged":
+        assert kept.read_bytes() == ledger
+    else:
+        assert balance(shop, kept) == "577.00"
+
+
 @pytest.mark.parametrize("harm", ["removed", "emptied"])
 def test_the_log_of_a_ledger_that_is_gone_is_kept(shop: Run, tmp_path: Path, harm: str) -> None:
     """It may have the only copy of what was answered."""

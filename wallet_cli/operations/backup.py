@@ -43,7 +43,7 @@ from wallet_cli.operations.verification import verify
 from wallet_cli.settings import Settings
 from wallet_cli.storage import ledger_events, sql
 from wallet_cli.storage.folders import make_folder
-from wallet_cli.storage.in_place import BESIDE, beside, has_something
+from wallet_cli.storage.in_place import BESIDE, Identity, beside, has_something, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_last_commit
 from wallet_cli.storage.ledger_file import free_name, is_there, ledger_path
 from wallet_cli.storage.log_file import cut_log
@@ -271,6 +271,8 @@ class _Place:
         self._other = other
         self._fault: StorageError | None = None
         """Why the present one cannot be copied; None if it can."""
+        self._file: Identity | None = None
+        """The present file; None if there is none."""
         self.kept: Path | None = None
         """Where what was there is kept; None if nothing was there."""
         self.count: int | None = None
@@ -284,6 +286,7 @@ class _Place:
         if not is_there(self._path, Purpose.WRITE):
             self._check_same(ours)
             return
+        self._file = identity_of(self._path.stat())
         try:
             with closing(open_to_read(self._path, LOOK_TIMEOUT_S, lambda _: None, self._last_commit)) as store:
                 self._ask(store)
@@ -349,13 +352,13 @@ class _Place:
         _rename(self._path, kept)
 
     def put_back(self) -> None:
-        """After a failure: everything is as it was."""
+        """After a failure: everything is as it was, unless the restored file has its name already."""
         if self.kept is None:
             return
-        if has_something(self._path):
-            self.kept.unlink(missing_ok=True)  # a copy of it
-        else:
+        if not os.path.lexists(self._path):
             _rename(self.kept, self._path)
+        elif identity_of(self._path.stat()) == self._file:
+            self.kept.unlink(missing_ok=True)  # a copy of it
 
 
 def _rename(path: Path, target: Path) -> None:
