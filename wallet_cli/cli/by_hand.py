@@ -111,8 +111,8 @@ class Hand:
         """The wallet that a command changes; `agree` has to be called before it does."""
         if text is None:
             if not can_ask(self._flags):
-                raise self._missing("give a WALLET and an AMOUNT", "a script has to name the wallet")
-            ref = self._used("give a WALLET and an AMOUNT")
+                raise self._missing(": give a WALLET and an AMOUNT", "a script has to name the wallet")
+            ref = self._used(": give a WALLET and an AMOUNT")
             self._to_agree.append(f"wallet use: {self.about(ref)}")
             return ref
         try:
@@ -126,14 +126,15 @@ class Hand:
         """Raises InvalidInput if a user has the number that was given for the amount: the amount was left out."""
         try:
             number = parse_user(text)
+            if isinstance(number, UserId):
+                return
             user = self._ledger.user(number)
         except WalletError:
             return
-        if not isinstance(number, UserId):
-            raise InvalidInput(
-                f"{shown(text)} is not an amount, but the number of {_described(user)}",
-                hint=f"{self._command} {text} AMOUNT",
-            )
+        raise InvalidInput(
+            f"{shown(text)} is not an amount, but the number of {_described(user)}",
+            hint=f"{self._command} {text} AMOUNT",
+        )
 
     def new_wallet(self, text: str) -> WalletName:
         """The wallet that is to be opened; `agree` has to be called before it is."""
@@ -280,7 +281,7 @@ class Hand:
             )
         return self._named(name, error)
 
-    def _used(self, missing: str = "'WALLET'") -> TypedWallet:
+    def _used(self, missing: str = " 'WALLET'") -> TypedWallet:
         """The wallet of `wallet use`. Raises InvalidInput where there is none."""
         from wallet_cli.cli.used_wallet import used_in
 
@@ -290,8 +291,7 @@ class Hand:
         return used
 
     def _missing(self, what: str, more: str) -> InvalidInput:
-        separator = " " if what.startswith("'") else ": "
-        return InvalidInput(f"Missing argument{separator}{what}", hint=f"{self._command} --help; {more}")
+        return InvalidInput(f"Missing argument{what}", hint=f"{self._command} --help; {more}")
 
 
 def _unit_of(wallet: Answer) -> Currency:

@@ -136,7 +136,6 @@ def temporary(
     """
     store = SqliteStore(path, apsw.Connection("") if connection is None else connection)
     store.is_copy = True
-    store.is_new = connection is None
     try:
         upgrade(store.connection, LedgerFacts() if facts is None else facts, actor)
     except BaseException:

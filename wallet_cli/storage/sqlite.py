@@ -158,8 +158,6 @@ class SqliteStore(BulkCopy):
         """When the file or its log was written, before this connection could write."""
         self._sync_failed = False
         """Whether a sync of this connection failed, and the log was not restarted since."""
-        self.is_new = False
-        """Whether it was made by this connection, in no file."""
         self.small_blocks = False
         """Whether each write must first allocate space for the log's index (wal_index.py)."""
         self.last_commit: Callable[[], LastCommit | None] = lambda: None
@@ -314,7 +312,7 @@ class SqliteStore(BulkCopy):
         noted = self.last_commit()
         if noted is not None and noted.at_us and noted.is_of(self.facts_of_turn().uuid):
             return noted.at_us
-        return time.time_ns() // 1000 if self.is_new else self._file_written_us
+        return self._file_written_us
 
     def lock(
         self, wallet_ids: Sequence[int], now_us: int, *, creating: bool, recorded: Collection[Subject] = ()
@@ -530,13 +528,13 @@ def set_up(connection: apsw.Connection) -> None:
 
 
 def _written_us(path: Path) -> int:
-    """When a ledger's file or its log was last written, by the clock of the file system; 0 if there is none."""
+    """When a ledger's file or its log was last written, by the clock of the file system; now for one in no file."""
     found = []
     for each in (path, beside(path, "-wal")):
         with suppress(OSError):
             found.append(each.stat())
     # A reader has just created an empty log.
-    return max((each.st_mtime_ns // 1000 for each in found if each.st_size), default=0)
+    return max((each.st_mtime_ns for each in found if each.st_size), default=time.time_ns()) // 1000
 
 
 def log_bytes(path: Path) -> int:
