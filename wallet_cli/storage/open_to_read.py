@@ -54,7 +54,7 @@ def open_to_read(
             version = store.version()
             if version < sql.SCHEMA_VERSION:
                 check_not_older(version, last_commit, str(path))
-                store = _copied(store)
+                store = temporary(path, store)
                 notify(
                     f"this ledger has schema {version}; reading a copy migrated to schema {sql.SCHEMA_VERSION}:"
                     " the next command that writes migrates it"
@@ -118,25 +118,20 @@ def _begun(
     return store
 
 
-def _copied(store: SqliteStore) -> SqliteStore:
-    """The migrated ledger in a temporary SQLite database; the ledger itself is closed."""
-    copy = apsw.Connection("")
-    with copy.backup("main", store.connection, "main") as backup:
-        backup.step()
-    store.close()
-    return temporary(store.path, copy)
-
-
 def temporary(
-    path: Path, connection: apsw.Connection | None = None, facts: LedgerFacts | None = None, actor: str | None = None
+    path: Path, source: SqliteStore | None = None, facts: LedgerFacts | None = None, actor: str | None = None
 ) -> SqliteStore:
     """A temporary ledger of this schema, named as if it were at `path`: a small one stays in memory.
 
-    It is made with `facts`, or from what is in the connection.
+    It has what is in `source`, which is closed, or else `facts` alone.
     """
-    store = SqliteStore(path, apsw.Connection("") if connection is None else connection)
+    store = SqliteStore(path, apsw.Connection(""))
     store.is_copy = True
     try:
+        if source is not None:
+            with store.connection.backup("main", source.connection, "main") as backup:
+                backup.step()
+            source.close()
         upgrade(store.connection, LedgerFacts() if facts is None else facts, actor)
     except BaseException:
         store.connection.close()
