@@ -20,6 +20,26 @@ def work(ready):
 sys.exit(supervise(3, work, started=say(b"started"), stopping=say(b"stopping")))
 """
 
+LATE = """
+import contextlib, os, select
+
+fork, wait, pids = os.fork, select.select, []
+
+def noted():
+    pid = fork()
+    pids.append(pid)
+    return pid
+
+def late(*given):
+    for pid in pids:
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    return wait(*given)
+
+os.fork, select.select = noted, late
+"""
+"""Waits only when all workers have ended."""
+
 WAIT_FOR_STOP = "ready(); signal.sigwait({signal.SIGTERM})"
 
 
@@ -44,6 +64,13 @@ def run(work: str) -> tuple[int, str]:
 )
 def test_how_it_ends(work: str, code: int, said: str) -> None:
     assert run(work) == (code, said)
+
+
+@pytest.mark.parametrize("work", ["os._exit(3)", "ready(); os._exit(3)"])
+def test_workers_that_end_before_it_waits_are_heard_of(work: str) -> None:
+    program = LATE + PROGRAM.format(work=work)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout.endswith(b"stopping ")) == (1, True), done
 
 
 def test_a_stop_is_passed_on_to_all() -> None:

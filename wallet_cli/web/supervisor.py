@@ -70,10 +70,12 @@ class _Supervisor:
         for _ in range(self._count):
             self._start_one()
         self._say_started()
-        while self._started_s:
-            self._wait(self._woken_read)
+        while True:
             for pid, status in self._ended():
                 self._replace(pid, status)
+            if not self._started_s:
+                break
+            self._wait()
         return 1 if self._failed else 0
 
     def _wait(self, *descriptors: int) -> list[int]:
