@@ -226,10 +226,13 @@ def opened(flags: Mapping[str, str], purpose: Purpose) -> Iterator[LedgerApi]:
             with open_remote(chosen) as remote:
                 yield remote
             return
+    from wallet_cli.domain.purpose import Purpose
     from wallet_cli.local import LocalLedger
     from wallet_cli.operations.context import open_ledger
 
     with open_ledger(chosen, notice, purpose=purpose) as ledger:
+        if ledger.warning is not None and purpose is Purpose.READ:
+            notice(ledger.warning)
         yield LocalLedger(ledger)
 
 

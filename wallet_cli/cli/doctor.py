@@ -32,7 +32,7 @@ def doctor(flags: Mapping[str, str], style: Style) -> Listing | Pages:
 
     try:
         chosen = settings.load(flags, notify=notice)
-        answer = doctors.examine(chosen, notice, remote if is_remote(chosen.db) else None)
+        answer = doctors.examine(chosen, remote if is_remote(chosen.db) else None)
     except InvalidInput as error:
         answer = doctors.unreadable(error)
     code = 0 if answer["ok"] else 7

@@ -28,6 +28,7 @@ from wallet_cli.storage.folders import make_folder
 from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.last_commit import check_last_commit
 from wallet_cli.storage.ledger_file import facts_in, ledger_path, open_store
+from wallet_cli.storage.move_state import warning_to_readers
 from wallet_cli.storage.sqlite import MAX_LOG_BYTES, SqliteStore, log_bytes
 
 MAX_KNOWN_WALLETS = 10_000
@@ -43,11 +44,13 @@ if TYPE_CHECKING:
 class Ledger:
     """An open ledger: `store` to read, `executor` to write, and the settings."""
 
-    def __init__(self, settings: Settings, store: Store, executor: Executor) -> None:
+    def __init__(self, settings: Settings, store: Store, executor: Executor, warning: str | None = None) -> None:
         self.chosen = settings
         """The settings, without those that the ledger keeps."""
         self.store = store
         self.executor = executor
+        self.warning = warning
+        """What a reader must know about the ledger: move_state.warning_to_readers."""
         self.times_are_utc = False
         """Whether a time with no offset is in UTC (as over HTTP) or in the ledger's time zone."""
         self._known_facts = LedgerFacts()
@@ -192,7 +195,7 @@ def open_ledger(
         except OSError as error:
             hint = hint_of(error, "use another --db")
             raise StorageError(f"cannot make the folder {path.parent}: {error.strerror}", hint=hint) from None
-    timeout_s, actor = settings.lock_timeout_s, _actor_for(purpose)
+    timeout_s, actor, warning = settings.lock_timeout_s, _actor_for(purpose), None
     lock = open_write_lock(beside(path, ".lock"))
     # Before the ledger is read: otherwise, what others write meanwhile would seem to be missing.
     last_commit = lock.last_commit()
@@ -213,12 +216,12 @@ def open_ledger(
         raise
     try:
         if not arriving:
-            store.check_whole()
+            warning = warning_to_readers(store.check_whole())
         check_last_commit(store, last_commit, str(path))
         store.last_commit = lock.last_commit
         turns = RowLocks() if store.is_copy else lock  # nobody else has a copy
         executor = Executor(store, turns, chosen_policy(settings), timeout_s, actor=actor)
-        yield Ledger(settings, store, executor)
+        yield Ledger(settings, store, executor, warning)
     finally:
         store.close()
         if purpose is not Purpose.READ and log_bytes(path) > MAX_LOG_BYTES:
@@ -262,13 +265,13 @@ def _on_server(settings: Settings, notify: Callable[[str], None], purpose: Purpo
         from wallet_cli.installing import missing
 
         raise missing("PostgreSQL needs", error, "postgres") from None
-    timeout_s, actor = settings.lock_timeout_s, _actor_for(purpose)
+    timeout_s, actor, warning = settings.lock_timeout_s, _actor_for(purpose), None
     store = PostgresStore(settings.db, timeout_s)
     try:
         store.prepare(purpose, notify, lambda: first_settings(settings, notify), actor)
         if not arriving:
-            store.check_whole()
+            warning = warning_to_readers(store.check_whole())
         executor = Executor(store, RowLocks(), chosen_policy(settings), timeout_s, actor=actor)
-        yield Ledger(settings, store, executor)
+        yield Ledger(settings, store, executor, warning)
     finally:
         store.close()

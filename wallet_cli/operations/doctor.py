@@ -60,12 +60,12 @@ class Finding(NamedTuple):
     advice: str | None = None
 
 
-def examine(settings: Settings, notify: Callable[[str], None], remote: Callable[[], Answer] | None = None) -> Answer:
+def examine(settings: Settings, remote: Callable[[], Answer] | None = None) -> Answer:
     """All findings: `ok` (nothing is wrong, but there may be warnings), `findings` of `name, status, found, advice`.
 
     `remote` asks the server of a remote ledger for the facts that the ledger keeps.
     """
-    found = list(_all(settings, notify, remote))
+    found = list(_all(settings, remote))
     return {"ok": all(each.status != WRONG for each in found), "findings": [each._asdict() for each in found]}
 
 
@@ -86,7 +86,7 @@ def _each(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
         yield Finding(name, WRONG, told, "check that this user may read it")
 
 
-def _all(settings: Settings, notify: Callable[[str], None], remote: Callable[[], Answer] | None) -> Iterator[Finding]:
+def _all(settings: Settings, remote: Callable[[], Answer] | None) -> Iterator[Finding]:
     yield Finding("program", OK, f"wallet {__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield _library()
     yield from _each("settings", _settings(settings))
@@ -95,7 +95,7 @@ def _all(settings: Settings, notify: Callable[[str], None], remote: Callable[[],
     source = settings.values["db"].source
     if "://" in settings.db:
         yield Finding("place", OK, f"{shown_url(settings.db)} (from {source})")
-        yield from _each("ledger", _ledger(settings, notify, None) if remote is None else _remote_ledger(remote))
+        yield from _each("ledger", _ledger(settings, None) if remote is None else _remote_ledger(remote))
         return
     try:
         path = ledger_path(settings.db)
@@ -105,7 +105,7 @@ def _all(settings: Settings, notify: Callable[[str], None], remote: Callable[[],
     yield Finding("place", OK, f"{path} (from {source})")
     for name, look in (("folder", _folder), ("permissions", _permissions), ("log", _log), ("turn", _turn)):
         yield from _each(name, look(path))
-    yield from _each("ledger", _ledger(settings, notify, path))
+    yield from _each("ledger", _ledger(settings, path))
 
 
 def _remote_ledger(remote: Callable[[], Answer]) -> Iterator[Finding]:
@@ -268,9 +268,9 @@ def _turn(path: Path) -> Iterator[Finding]:
         yield Finding("turn", OK, told)
 
 
-def _ledger(settings: Settings, notify: Callable[[str], None], path: Path | None) -> Iterator[Finding]:
+def _ledger(settings: Settings, path: Path | None) -> Iterator[Finding]:
     try:
-        with open_ledger(settings, notify, LOOK_TIMEOUT_S, purpose=Purpose.READ) as ledger:
+        with open_ledger(settings, lambda _: None, LOOK_TIMEOUT_S, purpose=Purpose.READ) as ledger:
             yield from _open_ledger(ledger, path)
     except LedgerNotFound as error:
         yield Finding("ledger", WARNING, error.message, error.hint)

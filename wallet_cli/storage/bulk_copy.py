@@ -15,7 +15,7 @@ from wallet_cli.domain.commands import Change, Restoring
 from wallet_cli.domain.model import ApiKey, LedgerFacts, LedgerSetting
 from wallet_cli.errors import Busy, Damaged, StorageError, UnknownOutcome
 from wallet_cli.storage import sql
-from wallet_cli.storage.move_state import ARRIVING, MoveState, refusal
+from wallet_cli.storage.move_state import ARRIVING, Itself, MoveState, refusal
 from wallet_cli.storage.prefetch import Prefetch
 from wallet_cli.storage.queries import Values, as_it_is
 from wallet_cli.storage.sql import COPIED, Copied
@@ -72,11 +72,12 @@ class BulkCopy(Prefetch):
             self.rollback()
             raise
 
-    def check_whole(self) -> None:
-        """Raises LedgerMoved for a ledger that is not complete yet."""
-        move_state = self.itself().move_state
-        if move_state.state == ARRIVING:
-            raise refusal(move_state)
+    def check_whole(self) -> Itself:
+        """The ledger's own row. Raises LedgerMoved for a ledger that is not complete yet."""
+        itself = self.itself()
+        if itself.move_state.state == ARRIVING:
+            raise refusal(itself.move_state)
+        return itself
 
     def move_state(self) -> MoveState:
         return self.itself().move_state

@@ -65,6 +65,21 @@ def check_writable(itself: Itself) -> None:
         raise StorageError(f"{Damaged.DAMAGED}it takes no writes, because {itself.damaged}", hint=MENDED)
 
 
+def warning_to_readers(itself: Itself) -> str | None:
+    """What a reader must know about a ledger whose rows are old or in doubt; None for others, also while it is moved.
+
+    A writer is refused for the same; a reader gets an answer, which would look like any other.
+    """
+    if itself.damaged is not None:
+        return f"{Damaged.DAMAGED}{itself.damaged}; what is shown may be wrong: restore a backup"
+    if itself.restoring:
+        return "the import of an export is not complete, so what is shown is not: import the file again"
+    if itself.move_state.state == MOVED:
+        moved = refusal(itself.move_state)
+        return f"{moved.message} ({moved.details['since']}), and what is shown may be old: {moved.hint}"
+    return None
+
+
 def check_not_moved(itself: Itself) -> None:
     """Raises LedgerMoved for a ledger that has moved, is being moved, or is incomplete.
 

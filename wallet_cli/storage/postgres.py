@@ -316,9 +316,10 @@ class PostgresStore(BulkCopy):
         """Make this store read-only, whatever statement it gets."""
         self._read_only = True
 
-    def check_whole(self) -> None:
-        super().check_whole()
-        self._id = self.facts().uuid
+    def check_whole(self) -> Itself:
+        itself = super().check_whole()
+        self._id = itself.facts.uuid
+        return itself
 
     def _know(self, row: Sequence[Any] | None) -> Itself:
         found = super()._know(row)
