@@ -16,9 +16,9 @@ LINES = ("register 9886977544", "create 1", "tx add 1 500 --credit")
 MOVED = "UPDATE ledger SET state = 'moved', other = 'new.db', move = 'm', since_us = 1"
 
 STATES = {
-    "damaged": ("UPDATE ledger SET damaged = 'a hash does not fit'", "this ledger is damaged: a hash does not fit; what"),
-    "restoring": ("UPDATE ledger SET restoring = 1", "the import of an export is not complete, so what is shown"),
-    "moved": (MOVED, "this ledger has moved to new.db (1970-01-01T00:00:00.000001Z), and what is shown may be old: use"),
+    "damaged": ("UPDATE ledger SET damaged = 'a hash does not fit'", "this ledger is damaged: a hash does not fit;"),
+    "restoring": ("UPDATE ledger SET restoring = 1", "the import of an export is not complete,"),
+    "moved": (MOVED, "this ledger has moved to new.db (1970-01-01T00:00:00.000001Z), and what"),
     "being moved": (MOVED.replace("moved", "moving"), None),
     "a usual one": ("UPDATE ledger SET changes = changes", None),
 }
