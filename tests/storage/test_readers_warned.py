@@ -1,4 +1,4 @@
-"""Who reads a ledger that refuses each write is told why: its rows are old, incomplete or wrong, and look like others."""
+"""Who reads a ledger that refuses each write is told why: its rows are old, incomplete or wrong."""
 
 from __future__ import annotations
 
