@@ -16,6 +16,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState as UvicornState
 
+from wallet_cli.domain.ids import MAX_KEY_CHARS, MAX_NOTE_CHARS
 from wallet_cli.domain.metadata import MAX_META_BYTES
 from wallet_cli.errors import Busy, InvalidInput
 from wallet_cli.web import long_work, server_state
@@ -425,31 +426,57 @@ def test_a_long_page_is_read_apart(handler: Callable[..., Awaitable[Reply]], lim
     assert (str(raised.value) == "apart") is is_apart
 
 
-ROWS = {
+VALUES = {
     "objects": b"{},",
     "objects with a field": b'{"":1},',
     "objects with two fields": b'{"":1,"a":1},',
+    "lists": b"[],",
+    "lists in lists": b"[[[]]],",
+    "numbers": b"1,",
+    "texts": b'"",',
+}
+FIELDS = {
+    "a field again and again": b'"note":"a",',
+    "the shortest fields": b'"":1,',
+}
+MANY = {name: b'{"meta":[' + each * (60_000 // len(each)) + b"1]}" for name, each in VALUES.items()} | {
+    name: b"{" + each * (60_000 // len(each)) + b'"a":1}' for name, each in FIELDS.items()
 }
 
 
-@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_a_body_of_many_objects_is_refused_early(row: bytes) -> None:
-    """64 KiB of them would take the loop 2 to 4 ms."""
-    body = b'{"meta":[' + row * (60_000 // len(row)) + b"1]}"
-    with pytest.raises(InvalidInput, match="too many objects"):
+@pytest.mark.parametrize("body", MANY.values(), ids=MANY)
+def test_a_body_of_many_values_is_refused_before_they_are_read(body: bytes) -> None:
+    """64 KiB of them would take the loop 1 to 4 ms."""
+    with pytest.raises(InvalidInput, match="^the body has too many values$"):
         decode(body, NewTransaction)
-    with pytest.raises(InvalidInput, match="too many objects"):
-        list(read_batch([b'{"transactions":[', body, b"]}"], Batch(transactions=[])))
+    for others in (b"", b"," + body):
+        batch = Batch(transactions=[])
+        with pytest.raises(InvalidInput, match="^a transaction of the batch is not JSON, or has .*too many values$"):
+            list(read_batch([b'{"transactions":[', body, others, b"]}"], batch))
+        assert batch.transactions == []
 
 
-def test_metadata_may_be_objects_alone() -> None:
-    most = b'{"a":[' + b"{}," * ((MAX_META_BYTES - 9) // 3) + b"{}]}"
-    assert len(most) <= MAX_META_BYTES
-    body = b'{"user_id":1,"wallet_id":1,"amount":1,"is_credit":true,"meta":' + most + b"}"
-    assert bytes(decode(body, NewTransaction).meta) == most
+QUOTE = rb'\"'
+
+LARGEST = {
+    "metadata of objects": (b'{"a":[' + b"{}," * ((MAX_META_BYTES - 9) // 3) + b"{}]}", b"n", b"k"),
+    "quotes": (b'{"a":"' + QUOTE * ((MAX_META_BYTES - 9) // 2) + b'"}', QUOTE * MAX_NOTE_CHARS, QUOTE * MAX_KEY_CHARS),
+    "commas": (b'{"a":"' + b"," * (MAX_META_BYTES - 9) + b'"}', b"," * MAX_NOTE_CHARS, b"," * MAX_KEY_CHARS),
+}
+
+
+@pytest.mark.parametrize("largest", LARGEST)
+@pytest.mark.parametrize("spaces", [0, 900, 7_000, 8_200])
+def test_what_a_transaction_may_say_is_never_too_much(largest: str, spaces: int) -> None:
+    """Wherever it ends, and whatever comes after it."""
+    meta, note, key = LARGEST[largest]
+    assert len(meta) <= MAX_META_BYTES
+    body = b'{%s"user_id":1,"wallet_id":1,"amount":1,"is_credit":true,"key":"%s","note":"%s","meta":%s}'
+    body %= (b" " * spaces, key, note, meta)
+    assert bytes(decode(body, BatchItem).meta) == meta
     batch = Batch(transactions=[])
-    list(read_batch([b'{"transactions":[', body, b"]}"], batch))
-    assert len(batch.transactions) == 1
+    list(read_batch([b'{"transactions":[', b",".join([body] * 30), b"]}"], batch))
+    assert [bytes(item.meta) for item in batch.transactions] == [meta] * 30
 
 
 def test_a_value_is_freed_when_it_was_used() -> None:

@@ -8,7 +8,6 @@ never becomes a float; so is metadata, whose whole numbers may have any size.
 from __future__ import annotations
 
 import json
-import math
 import re
 from codecs import utf_8_decode
 from collections.abc import Iterable, Iterator
@@ -29,10 +28,13 @@ from wallet_cli.operations.wallets import NO_LIMIT
 MAX_BODY_BYTES = 64 * 1024
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 MAX_BATCH_ITEMS = 10_000
-MAX_OBJECTS = MAX_META_BYTES // 2
-"""In one body, or one item of a batch: more than metadata can have."""
-
 SHORT_BYTES = 1024
+
+MARKS = '",[{'
+"""Characters of which every value in a JSON text has at least one, before, in or after it."""
+
+MAX_MARKS = MAX_META_BYTES + sum(text.most for text in TEXTS.values()) + MAX_KEY_CHARS + 2 * SHORT_BYTES
+"""In one body, or one item of a batch: more than any right one has, should its texts have nothing else."""
 
 NULL = b"null"
 
@@ -244,37 +246,40 @@ class _FormError(ValueError):
     pass
 
 
-def _strict(most_objects: float = math.inf) -> json.JSONDecoder:
-    """Checks one text, without converting numbers. Raises InvalidInput if it has more objects than this."""
-    left = most_objects
-
-    def once(pairs: list[tuple[str, Any]]) -> None:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise InvalidInput(f"the body has too many objects: more than {most_objects}", hint=BODIES_HINT)
-        if len(pairs) > 1 and len(dict(pairs)) != len(pairs):
-            raise _FormError("a field is given twice")
-
-    return json.JSONDecoder(object_pairs_hook=once, parse_int=len, parse_float=len, parse_constant=_no)
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    if len(pairs) > 1 and len(dict(pairs)) != len(pairs):
+        raise _FormError("a field is given twice")
 
 
 def _no(_name: str) -> None:
     raise _FormError("NaN and Infinity are not JSON")
 
 
-_STRICT = _strict()
+_STRICT = json.JSONDecoder(object_pairs_hook=_once, parse_int=len, parse_float=len, parse_constant=_no)
+"""Checks a text, without converting numbers."""
 
 
-def _decoder(size: int) -> json.JSONDecoder:
-    """Checks a text of up to this size in less than a millisecond: each object takes time, beside its bytes."""
-    return _STRICT if size <= SHORT_BYTES else _strict(MAX_OBJECTS)
+def _bounded(text: str) -> str:
+    """The beginning of a text that has MAX_MARKS: it is read in half a millisecond, as each value takes time, beside
+    its bytes.
+    """
+    left = MAX_MARKS
+    for at in range(0, len(text), SHORT_BYTES):
+        left -= sum(text.count(mark, at, at + SHORT_BYTES) for mark in MARKS)
+        if left < 0:
+            return text[:at]
+    return text
 
 
-def decode(body: bytes, into: type[T]) -> T:
-    """Read a JSON body. Raises InvalidInput for anything that does not match `into` exactly."""
+def decode(body: bytes, into: type[T], *, bounded: bool = True) -> T:
+    """Read a JSON body. Raises InvalidInput for anything that does not match `into` exactly, and, if `bounded`, for
+    more values than a transaction may have.
+    """
     with _faults_told():
-        _decoder(len(body)).decode(body.decode("utf-8"))
+        text = body.decode("utf-8")
+        if bounded and _bounded(text) is not text:
+            raise InvalidInput("the body has too many values", hint=BODIES_HINT)
+        _STRICT.decode(text)
         return msgspec.json.decode(body, type=into)
 
 
@@ -321,7 +326,7 @@ BATCH_FIELDS = frozenset(Batch.__struct_fields__)
 BODIES_HINT = "/docs shows each body"
 MAX_TOLD_CHARS = 200
 _SPACE = re.compile(rb"[ \t\n\r]*")
-WINDOWS = (SHORT_BYTES, MAX_BODY_BYTES)
+WINDOWS = (SHORT_BYTES, 8 * SHORT_BYTES, MAX_BODY_BYTES)
 """How many bytes are examined to find the end of a value: most are short, and none may be longer than a body."""
 
 
@@ -378,8 +383,10 @@ class _Body:
             window = self.look(size)
             is_end = len(window) < size
             text, _ = utf_8_decode(window, "strict", is_end)
+            begin = _bounded(text)
+            is_end = is_end and begin is text
             try:
-                value, length = _decoder(size).raw_decode(text)
+                value, length = _STRICT.raw_decode(begin)
             except json.JSONDecodeError:
                 if is_end:
                     raise _NotJson(self.at) from None
@@ -387,7 +394,8 @@ class _Body:
                 length = length if text.isascii() else len(text[:length].encode())
                 self._next += length
                 return value, window[:length]
-        raise InvalidInput(f"a transaction of the batch is not JSON, or has more than {MAX_BODY_BYTES} bytes")
+        limits = f"more than {MAX_BODY_BYTES} bytes, or too many values"
+        raise InvalidInput(f"a transaction of the batch is not JSON, or has {limits}", hint=BODIES_HINT)
 
     def _skip_space(self) -> None:
         most = self.at + MAX_BODY_BYTES

@@ -32,7 +32,7 @@ async def import_part(server: ServerState, call: Call) -> Reply:
     _, body = await call.file((PART_TYPE,), MAX_BATCH_BYTES)
     with server.importing():
         first, _, lines = body.partition(b"\n")
-        head = decode(first, PartHead)
+        head = decode(first, PartHead, bounded=False)
         if not lines.endswith(b"\n") or lines.count(b"\n") != len(head.numbers):
             raise InvalidInput("the numbers do not match the lines", hint="send one number for each complete line")
         head.prefix = check_key(head.prefix + "1")[:-1]
