@@ -447,16 +447,16 @@ MANY = {name: b'{"meta":[' + each * (60_000 // len(each)) + b"1]}" for name, eac
 @pytest.mark.parametrize("body", MANY.values(), ids=MANY)
 def test_a_body_of_many_values_is_refused_before_they_are_read(body: bytes) -> None:
     """64 KiB of them would take the loop 1 to 4 ms."""
-    with pytest.raises(InvalidInput, match="^the body has too many values$"):
+    with pytest.raises(InvalidInput, match=r"^the body has too many values$"):
         decode(body, NewTransaction)
     for others in (b"", b"," + body):
         batch = Batch(transactions=[])
-        with pytest.raises(InvalidInput, match="^a transaction of the batch is not JSON, or has .*too many values$"):
+        with pytest.raises(InvalidInput, match=r"^a transaction of the batch is not JSON, or has .*too many values$"):
             list(read_batch([b'{"transactions":[', body, others, b"]}"], batch))
         assert batch.transactions == []
 
 
-QUOTE = rb'\"'
+QUOTE = rb"\""
 
 LARGEST = {
     "metadata of objects": (b'{"a":[' + b"{}," * ((MAX_META_BYTES - 9) // 3) + b"{}]}", b"n", b"k"),
