@@ -84,6 +84,8 @@ class WriteLock:
         self._fd = -1
         """The lock file, while this process has the turn or waits for it."""
         self._file: Identity = (0, 0)
+        self._written: tuple[bytes, LastCommit] | None = None
+        """The last note of this process, as it is in the lock file, and what it says."""
 
     @contextmanager
     def turn(self, timeout_s: float, command: str) -> Iterator[None]:
@@ -116,7 +118,7 @@ class WriteLock:
         """
         with suppress(WalletError):
             uuid = store.facts_of_turn().uuid
-            before = _noted(self._fd)
+            before = self._noted()
             if before is None or not before.is_of(uuid):
                 before = LastCommit(digest_of(uuid), self._file, store.identity())
             at_us = before.at_us
@@ -125,11 +127,20 @@ class WriteLock:
             now = before._replace(lock=self._file, file=store.identity(), changes=store.changes, at_us=at_us)
             if isinstance(committed, Transaction) and (not again or _is_later(committed, before)):
                 now = now._replace(wallet_id=committed.wallet_id, seq=committed.seq, hash=committed.hash)
-            _write_at(self._fd, now.packed(), LAST_COMMIT_AT)
+            packed = now.packed()
+            self._written = packed, now
+            _write_at(self._fd, packed, LAST_COMMIT_AT)
+
+    def _noted(self) -> LastCommit | None:
+        """The note in the lock file, within a turn. Only that of another process is read anew."""
+        found = _note_in(self._fd)
+        if self._written is not None and found == self._written[0]:
+            return self._written[1]
+        return None if found is None else LastCommit.unpacked(found)
 
     def forget(self) -> int:
         """Take back, within a turn, what was noted: another ledger is put in place. The time that was believed last."""
-        before = _noted(self._fd)
+        before = self._noted()
         _write_at(self._fd, bytes(LAST_COMMIT_BYTES), LAST_COMMIT_AT)
         return 0 if before is None else before.at_us
 
@@ -140,7 +151,8 @@ class WriteLock:
         except OSError:
             return None
         try:
-            return _noted(fd)
+            found = _note_in(fd)
+            return None if found is None else LastCommit.unpacked(found)
         finally:
             os.close(fd)
 
@@ -286,12 +298,13 @@ def _is_later(transaction: Transaction, noted: LastCommit) -> bool:
     return transaction.at_us >= noted.at_us
 
 
-def _noted(fd: int) -> LastCommit | None:
+def _note_in(fd: int) -> bytes | None:
+    """The bytes of the note in a lock file; None if they cannot be read."""
     try:
         if HAVE_PWRITE:
-            return LastCommit.unpacked(os.pread(fd, LAST_COMMIT_BYTES, LAST_COMMIT_AT))
+            return os.pread(fd, LAST_COMMIT_BYTES, LAST_COMMIT_AT)
         os.lseek(fd, LAST_COMMIT_AT, os.SEEK_SET)
-        return LastCommit.unpacked(os.read(fd, LAST_COMMIT_BYTES))
+        return os.read(fd, LAST_COMMIT_BYTES)
     except OSError:
         return None
 

@@ -152,6 +152,9 @@ class InPlace:
         """The start of the log, if it had no pages when it was last looked at. A power cut can leave zeros there, which
         SQLite takes for an empty log, and overwrites.
         """
+        self._log_then: tuple[int, int] | None = None
+        self._pages_then = 0
+        """The log when it was last found whole: its size and the time of its last change, and how many pages it has."""
         self._mode = header(connection)[WRITTEN_BY]
         self._size = 0
         self._written_ns = 0
@@ -161,22 +164,26 @@ class InPlace:
     def check(self) -> None:
         """Raises StorageError if the ledger, its log or the log's index was moved, removed, replaced or linked."""
         self.check_ledger()
-        self.check_log()
+        self.check_log(if_changed=True)
         now_s = time.monotonic()
         if self._index is not None and now_s - self._index_seen_s >= INDEX_EVERY_S:
             self._same(self._index)
             self._index_seen_s = now_s
 
-    def check_log(self) -> int:
+    def check_log(self, *, if_changed: bool = False) -> int:
         """The same check for the log alone, which must agree with its index. Returns the number of pages in it.
 
         Within a transaction, where nothing may be written, and while a writer is just changing the index, only the
-        start of the log is checked.
+        start of the log is checked. `if_changed`: a log that nobody has written to since the last check counts as
+        whole; a change in the same tick of the system's clock may be missed, so what was written is checked without it.
         """
         if self._log is None:
             return 0
         for _ in range(LOOKS_AT_LOG):
-            size = self._same(self._log).st_size
+            found = self._same(self._log)
+            size, state = found.st_size, (found.st_size, found.st_ctime_ns)
+            if if_changed and state == self._log_then:
+                return self._pages_then
             try:
                 pages, _ = self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
             except (apsw.BusyError, apsw.LockedError, apsw.ReadOnlyError):
@@ -186,6 +193,8 @@ class InPlace:
             else:
                 self._unused_head = self._log_head() if size and pages <= 0 else None
                 is_whole = pages <= 0 or self._holds(pages, size)
+                if is_whole:
+                    self._log_then, self._pages_then = state, pages
             if is_whole:
                 return pages
             # Other processes truncate and restart the log too: the check repeats until all its values are of one

@@ -8,6 +8,7 @@ The note also has the last trusted time: file times come from whatever clock the
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,7 @@ def _sum(told: bytes) -> bytes:
     return bytes(sha256(told).digest()[:SUM_BYTES])
 
 
+@lru_cache(maxsize=4)
 def digest_of(uuid: str | None) -> bytes:
     """The name of a ledger in a note."""
     return bytes(sha256(str(uuid).encode()).digest())

@@ -345,7 +345,7 @@ class SqliteStore(BulkCopy):
         """
         if self.in_place is not None:
             with translating(self.path):
-                self.in_place.check_log()
+                self.in_place.check_log(if_changed=True)
         try:
             self.connection.execute("COMMIT")
         except (apsw.BusyError, apsw.ConstraintError) as error:  # detected before anything is written

@@ -36,6 +36,11 @@ def rows_of(changes: Sequence[Change]) -> Iterator[tuple[str, Rows]]:
     """Statements and the rows for each. A row that changed more than once in the batch is written once, in its last
     state.
     """
+    if len(changes) == 1 and isinstance(changes[0], Transaction):  # most batches
+        (transaction,) = changes
+        yield sql.INSERT_TRANSACTION, [transaction]
+        yield sql.SET_HEAD, [(transaction[1], transaction[_HASH], transaction[0])]
+        return
     rows: dict[type, Rows] = {kind: [] for kind in _STATEMENTS}
     wallets: dict[int, Sequence[Any]] = {}
     witnesses: dict[int, Sequence[Any]] = {}
