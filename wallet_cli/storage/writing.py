@@ -36,10 +36,9 @@ def rows_of(changes: Sequence[Change]) -> Iterator[tuple[str, Rows]]:
     """Statements and the rows for each. A row that changed more than once in the batch is written once, in its last
     state.
     """
-    if len(changes) == 1 and isinstance(changes[0], Transaction):  # most batches
-        (transaction,) = changes
-        yield sql.INSERT_TRANSACTION, [transaction]
-        yield sql.SET_HEAD, [(transaction[1], transaction[_HASH], transaction[0])]
+    if len(changes) == 1 and isinstance(alone := changes[0], Transaction):  # most batches
+        yield sql.INSERT_TRANSACTION, [alone]
+        yield sql.SET_HEAD, [(alone.seq, alone.hash, alone.wallet_id)]
         return
     rows: dict[type, Rows] = {kind: [] for kind in _STATEMENTS}
     wallets: dict[int, Sequence[Any]] = {}
