@@ -132,7 +132,7 @@ class WriteLock:
             _write_at(self._fd, packed, LAST_COMMIT_AT)
 
     def _noted(self) -> LastCommit | None:
-        """The note in the lock file, within a turn. Only that of another process is read anew."""
+        """The note in the lock file, within a turn. Only that of another process is read again."""
         found = _note_in(self._fd)
         if self._written is not None and found == self._written[0]:
             return self._written[1]
