@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,3 +53,16 @@ def test_what_is_refused_says_it_once(engine: Engine, tmp_path: Path, wallet: Ru
     assert wallet(f"move --to {tmp_path}/new.db -q").code == 0
     done = wallet(line)
     assert (done.code, done.err.count("has moved")) == (9, 1), done
+
+
+@pytest.mark.parametrize("flag", ["--json", "-o json", "-o jsonl"])
+def test_an_error_in_json_has_what_was_to_be_said_and_stands_alone(ledger: Address, flag: str) -> None:
+    """A script reads stderr as one object."""
+    execute(ledger, MOVED)
+    done = run(f"balance 7 {flag}")
+    assert (done.code, done.out, done.err.count("\n")) == (3, "", 1)
+    assert done.error["code"] == "user_not_found"
+    (said,) = json.loads(done.err)["notices"]
+    assert said.startswith("this ledger has moved to new.db")
+    done = run(f"balance 1 {flag}")
+    assert (done.code, done.err) == (0, f"{said}\n")

@@ -13,7 +13,7 @@ import typer
 from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption
 
 from wallet_cli.cli.command import CONTEXT, lazy_group
-from wallet_cli.cli.output import Format, print_error
+from wallet_cli.cli.output import Format, notices_held, print_error
 from wallet_cli.cli.stdout import ReaderLeftError, UnwritableError
 from wallet_cli.cli.tree import TREE
 from wallet_cli.errors import (
@@ -123,6 +123,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     With `WALLET_DEBUG=1` an unexpected exception is shown with its traceback.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    with notices_held(_format_asked_for(arguments)):
+        return _main(arguments)
+
+
+def _main(arguments: list[str]) -> int:
     try:
         try:
             code = _run(arguments)

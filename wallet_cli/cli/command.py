@@ -180,7 +180,8 @@ def _runnable(function: Function) -> Callable[..., None]:
             if "ledger" not in given:
                 code = show(function(**values), style)
             else:
-                with opened(flags, command_of(command).purpose_with(values)) as ledger:
+                known = command_of(command)
+                with opened(flags, known.purpose_with(values), warns=not known.checks) as ledger:
                     if "hand" in given:
                         values["hand"] = Hand(ledger, flags, context.command_path)
                     code = show(function(ledger=ledger, **values), style, ledger)
@@ -214,8 +215,8 @@ def _runnable(function: Function) -> Callable[..., None]:
 
 
 @contextmanager
-def opened(flags: Mapping[str, str], purpose: Purpose) -> Iterator[LedgerApi]:
-    """The ledger that the settings name: here, or on another machine."""
+def opened(flags: Mapping[str, str], purpose: Purpose, *, warns: bool = True) -> Iterator[LedgerApi]:
+    """The ledger that the settings name: here, or on another machine. A reader is told if its rows are in doubt."""
     from wallet_cli import settings
 
     chosen = settings.load(flags, notify=notice)
@@ -231,7 +232,7 @@ def opened(flags: Mapping[str, str], purpose: Purpose) -> Iterator[LedgerApi]:
     from wallet_cli.operations.context import open_ledger
 
     with open_ledger(chosen, notice, purpose=purpose) as ledger:
-        if ledger.warning is not None and purpose is Purpose.READ:
+        if warns and ledger.warning is not None and purpose is Purpose.READ:
             notice(ledger.warning)
         yield LocalLedger(ledger)
 

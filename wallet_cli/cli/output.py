@@ -221,17 +221,44 @@ def json_text(value: Any, indent: int | None = None) -> str:
 
 
 def print_error(error: WalletError, form: Format) -> None:
-    """Print an error to stderr: `error: …`, then `hint: …`; or one JSON object where JSON was asked for."""
+    """Print an error to stderr: `error: …`, then `hint: …`; or one JSON object where JSON was asked for, which has the
+    notices too.
+    """
     if form in (Format.json, Format.jsonl):
-        print(json_text({"error": error.as_json()}), file=sys.stderr)
+        notices = {"notices": [*_held]} if _held else {}
+        _held.clear()
+        print(json_text({"error": error.as_json()} | notices), file=sys.stderr)
         return
     tell(error.message, "error")
     if error.hint:
         tell(error.hint, "hint")
 
 
+_held: list[str] = []
+_holds = False
+
+
+@contextmanager
+def notices_held(form: Format) -> Iterator[None]:
+    """Where a program reads stderr as JSON, keep the notices in the `with` block until its end: an error is one object,
+    and nothing stands before it.
+    """
+    global _holds
+    _held.clear()
+    _holds = form is Format.json and not sys.stderr.isatty()
+    try:
+        yield
+    finally:
+        _holds = False
+        for text in _held:
+            notice(text)
+
+
 def notice(text: str) -> None:
     """Say something to the person at the terminal, beside the data. Where it cannot be said, the work goes on."""
+    if _holds:
+        _held.append(text)
+        return
     with suppress(OSError):
         tell(text)
 

@@ -19,7 +19,8 @@ class Command(NamedTuple):
 
     `purpose` is what the ledger is opened for, None where the command opens none, or does so itself. One that writes
     only where an option of `writes_with` is given reads otherwise. `done` is what it has done by the time that it
-    answers, and where that can be seen: what is said where the answer cannot be printed.
+    answers, and where that can be seen: what is said where the answer cannot be printed. One that `checks` the ledger
+    finds out itself what other readers are warned of.
     """
 
     help: str
@@ -27,6 +28,7 @@ class Command(NamedTuple):
     purpose: Purpose | None = READ
     done: str = ""
     writes_with: tuple[str, ...] = ()
+    checks: bool = False
 
     def writes(self, values: Mapping[str, Any]) -> bool:
         """Whether it changes anything when it is given these values."""
@@ -145,7 +147,9 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
         ),
         "audit": Command("Say who did what to users, wallets, holds and keys, the newest first.", "audit:audit"),
         "verify": Command(
-            "Work out every total, sequence number and hash again; exit 7 naming the first bad row.", "verify:verify"
+            "Work out every total, sequence number and hash again; exit 7 naming the first bad row.",
+            "verify:verify",
+            checks=True,
         ),
         "seal": Command(
             "Sign what the ledger holds now, in one hash that nobody can make fit later.", "seal:seal", None

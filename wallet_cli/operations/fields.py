@@ -645,6 +645,7 @@ class Error(TypedDict):
     """An error of a command, on stderr."""
 
     error: Problem
+    notices: NotRequired[Annotated[list[str], "What there was to say besides."]]
 
 
 class RefusedImportLine(TypedDict):
