@@ -19,7 +19,7 @@ from support import postgres
 from wallet_cli.domain.remarks import NOTHING
 from wallet_cli.storage import sql
 from wallet_cli.storage.pg_connection import bound, translated
-from wallet_cli.storage.postgres import PostgresStore
+from wallet_cli.storage.postgres import PREPARE, PREPARED, PostgresStore
 from wallet_cli.storage.queries import AT_ONCE
 
 pytestmark = postgres.MARKS
@@ -294,6 +294,19 @@ def test_a_plan_that_is_kept_is_as_good(filled: psycopg.Connection[tuple[Any, ..
     found = explained(filled, "GENERIC_PLAN", numbered(text_of(name), HOT_STATEMENTS[name].values), None)
     assert found.whole_tables == []
     assert found.indexes <= set(HOT_STATEMENTS[name].indexes.split())
+
+
+def test_the_prepared_statement_of_a_turn_is_as_good(filled: psycopg.Connection[tuple[Any, ...]]) -> None:
+    asked = f"EXECUTE {PREPARED}('{{{', '.join(map(str, MANY))}}}', {NOW_US})".encode()
+    filled.execute(PREPARE, prepare=False)
+    for plan in ("force_custom_plan", "force_generic_plan"):
+        filled.execute(f"SET plan_cache_mode = {plan}".encode())
+        found = explained(filled, "ANALYZE, TIMING OFF, SUMMARY OFF, BUFFERS OFF", asked, None)
+        assert found.whole_tables == []
+        assert found.indexes <= {WALLET, SEQ, OPEN, WITNESS}
+        assert found.rows <= HOT_HOLDS // 100 + 6 * AT_ONCE
+    filled.execute("RESET plan_cache_mode")
+    filled.execute(f"DEALLOCATE {PREPARED}".encode())
 
 
 def numbered(statement: str, values: Any) -> bytes:

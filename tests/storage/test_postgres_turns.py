@@ -418,3 +418,45 @@ def test_many_share_the_sessions_of_a_pool(pooled: str) -> None:
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(work, range(6)))
     whole(pooled, WALLETS + 2 * 6 * 25)
+
+
+def prepared(store: storage.PostgresStore) -> bool:
+    """Whether the session of an open ledger has the prepared statement of a turn."""
+    found = store.connection.execute("SELECT count(*) FROM pg_prepared_statements WHERE name = %s", [storage.PREPARED])
+    return found.fetchone() == (1,)
+
+
+REFUSED = Post(1, is_credit=False, amount=10**9)
+CREDIT = Post(1, is_credit=True, amount=1)
+
+
+def test_a_session_plans_the_reading_of_a_turn_once(url: str) -> None:
+    """The first turn does without: a command has no other."""
+    with opened(url) as ledger:
+        assert isinstance(ledger.store, storage.PostgresStore)
+        seen = []
+        two = [CREDIT, Post(2, is_credit=True, amount=1)]
+        for commands in ([CREDIT], [CREDIT], two, [REFUSED], [CREDIT], [CREDIT]):
+            results = ledger.executor.run(commands, "pay")
+            seen.append((isinstance(results[0], Applied), prepared(ledger.store)))
+        assert [applied for applied, _ in seen] == [True, True, True, False, True, True]
+        assert [there for _, there in seen][:3] == [False, True, True]
+        assert seen[-1] == (True, True)
+        assert ledger.executor.retries == 0
+    assert cli.run("verify --json").json["transactions"] == WALLETS + 6
+
+
+@pytest.mark.parametrize("what", ["DEALLOCATE ALL", "DISCARD ALL"])
+def test_a_session_that_has_lost_it_reads_without_it(url: str, what: str) -> None:
+    """As behind a pool that gives another session: nothing was written yet, so the turn begins again."""
+    with opened(url) as ledger:
+        assert isinstance(ledger.store, storage.PostgresStore)
+        for _ in range(2):
+            ledger.executor.run([CREDIT], "pay")
+        ledger.store.connection.pgconn.exec_(what.encode())  # the driver does not see it
+        assert not prepared(ledger.store)
+        for _ in range(3):
+            assert isinstance(ledger.executor.run([CREDIT], "pay")[0], Applied)
+        assert ledger.executor.retries == 1
+        assert prepared(ledger.store)
+    assert cli.run("verify --json").json["transactions"] == WALLETS + 5

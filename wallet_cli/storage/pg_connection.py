@@ -58,6 +58,11 @@ class Connection(psycopg.Connection[tuple[Any, ...]]):
     until_ready: UntilReady | None = None
     """How it waits while other work goes on; if None, the thread waits."""
 
+    has_had_turns = False
+    """Whether this session has had a turn since it last rolled back."""
+    is_prepared = False
+    """Whether this session has the prepared statement of a turn."""
+
     def wait(self, gen: Generator[Any, Any, T], *rest: Any, **more: Any) -> T:
         heard = _heard(gen, self.silence_s)
         if self.until_ready is None:

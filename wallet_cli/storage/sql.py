@@ -217,11 +217,15 @@ LAST_WALLET_ID = "SELECT max(id) FROM wallets"
 @cache
 def accounts_by_ids(count: int) -> str:
     """Reads `count` accounts at once. By position: the ids, then the moment for which holds count."""
-    ids = ", ".join(["(?)"] * count)
-    account = _FOR_DECISION.replace(":now_us", "?").replace(
-        "FROM wallets w", "FROM ids JOIN wallets w ON w.id = ids.id"
+    return accounts_of(f"VALUES {', '.join(['(?)'] * count)}", "?")
+
+
+def accounts_of(ids: str, now_us: str) -> str:
+    """Reads the accounts whose ids are the rows of `ids`. `now_us` is the moment for which holds count."""
+    account = _FOR_DECISION.replace(":now_us", now_us)
+    return f"WITH ids (id) AS ({ids}) {account}".replace(
+        "FROM wallets w LEFT", "FROM ids JOIN wallets w ON w.id = ids.id LEFT"
     )
-    return f"WITH ids (id) AS (VALUES {ids}) {account}"
 
 
 @cache
