@@ -240,8 +240,8 @@ _holds = False
 
 @contextmanager
 def notices_held(form: Format) -> Iterator[None]:
-    """Where a program reads stderr as JSON, keep the notices in the `with` block until its end: an error is one object,
-    and nothing stands before it.
+    """Where a program reads stderr as JSON, keep the notices in the `with` block until its end: an error is one
+    object, and the only one.
     """
     global _holds
     _held.clear()

@@ -645,7 +645,7 @@ class Error(TypedDict):
     """An error of a command, on stderr."""
 
     error: Problem
-    notices: NotRequired[Annotated[list[str], "What there was to say besides."]]
+    notices: NotRequired[Annotated[list[str], "The notices that would be on stderr before an error in words."]]
 
 
 class RefusedImportLine(TypedDict):
