@@ -23,7 +23,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.output import Document, Format, Output, Style, notice, render
-from wallet_cli.cli.stdout import FilterError, UnwritableError
+from wallet_cli.cli.stdout import FilterError, ReaderLeftError, UnwritableError
 from wallet_cli.cli.tree import Command, Group, command_of
 from wallet_cli.domain.remarks import OTHERS, TEXTS
 from wallet_cli.errors import InvalidInput, was_interrupted
@@ -194,6 +194,13 @@ def _runnable(function: Function) -> Callable[..., None]:
             from wallet_cli.cli.lost_answers import cannot_filter
 
             raise cannot_filter(error, command, values) from None
+        except _UnshownError as error:
+            from wallet_cli.cli.lost_answers import cannot_show
+
+            told = cannot_show(error.why, command, values)
+            if told is None:
+                raise error.why from error.why.__cause__
+            raise told from error.why
         if code:
             raise typer.Exit(code)
 
@@ -265,10 +272,20 @@ def _show(answer: Output | None, style: Style, ledger: LedgerApi | None = None) 
     try:
         render(answer, style, ledger)
     except BaseException as error:
-        if not (isinstance(answer, Document) and answer.interrupted is not None and was_interrupted(error)):
+        if isinstance(answer, Document) and answer.interrupted is not None and was_interrupted(error):
+            raise answer.interrupted() from error
+        if isinstance(error, UnwritableError | ReaderLeftError) or not isinstance(error, Exception):
             raise
-        raise answer.interrupted() from error
+        raise _UnshownError(error) from error
     return _exit_code(answer)
+
+
+class _UnshownError(Exception):
+    """An answer could not be shown, because of what `why` says."""
+
+    def __init__(self, why: Exception) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 def _exit_code(answer: Output | None) -> int:

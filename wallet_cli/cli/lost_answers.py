@@ -17,23 +17,33 @@ KEY_ANSWERS = "the write is done: the same command with the same key has its ans
 
 
 def cannot_write(error: UnwritableError, command: str = "", values: Mapping[str, Any] | None = None) -> StorageError:
-    """What to say where stdout is full, broken or closed, of a command by its words and values."""
+    """What to say where stdout is full, broken or closed, of a command by its words and values (none: of --help)."""
     why = "stdout is closed" if error.errno == errno.EBADF else error.strerror or str(error)
     return StorageError(f"cannot write the answer: {why}", hint=_what_was_done(command, values or {}))
 
 
 def cannot_filter(error: Exception, command: str, values: Mapping[str, Any]) -> WalletError:
     """What to say where a jq program stopped at the answer."""
-    known = command_of(command)
-    if not known.writes(values) or values.get("dry_run"):
+    if not _has_written(command, values):
         return InvalidInput(f"--jq stopped: {error}", hint="look at the answer first: --jq .")
     return StorageError(f"cannot print the answer: --jq stopped: {error}", hint=_what_was_done(command, values))
 
 
+def cannot_show(error: Exception, command: str, values: Mapping[str, Any]) -> WalletError | None:
+    """What to say where a write is done and its answer could not be shown; None where nothing was written."""
+    if not _has_written(command, values):
+        return None
+    why = error.message if isinstance(error, WalletError) else f"unexpected {type(error).__name__}: {error}"
+    return StorageError(f"cannot show the answer: {why}", hint=_what_was_done(command, values))
+
+
+def _has_written(command: str, values: Mapping[str, Any]) -> bool:
+    return bool(command) and command_of(command).writes(values) and not values.get("dry_run")
+
+
 def _what_was_done(command: str, values: Mapping[str, Any]) -> str:
-    known = command_of(command) if command else None  # none, as for --help
-    if known is None or not known.writes(values) or values.get("dry_run"):
+    if not _has_written(command, values):
         return READ
     if values.get("key") is not None and command != "ledger set":  # where it is the name of a setting
         return KEY_ANSWERS
-    return known.done.format_map(values)
+    return command_of(command).done.format_map(values)

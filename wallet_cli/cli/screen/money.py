@@ -7,6 +7,7 @@ tables say of that currency. Nothing is worked out, so nothing is rounded.
 from __future__ import annotations
 
 import copy
+import importlib
 import os
 from decimal import Decimal
 from functools import lru_cache
@@ -68,9 +69,27 @@ def _name_of_locale() -> str:
     return chosen.partition(".")[0].partition("@")[0]
 
 
+def _load_zone() -> None:
+    """Let Babel find the machine's time zone, which its data of a locale needs and this program does not.
+
+    It raises for a TZ, or a /etc/localtime, that is none: so it is told one.
+    """
+    chosen = os.environ.get("TZ")
+    os.environ["TZ"] = "Etc/UTC"
+    try:
+        importlib.import_module("babel.localtime")
+    finally:
+        if chosen is None:
+            del os.environ["TZ"]
+        else:
+            os.environ["TZ"] = chosen
+
+
 @lru_cache(maxsize=4)
 def _locale(name: str) -> Any:
     from babel.core import Locale, UnknownLocaleError
+
+    _load_zone()
 
     if name in ("C", "POSIX"):
         return Locale.parse(USUAL_LOCALE)
