@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wallet_cli.domain.phone import phone_digits
+from wallet_cli.domain.phone import is_unbroken, phone_digits
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.named_tuples import NamedTuple
 
@@ -100,8 +100,8 @@ def parse_user(text: str) -> UserName:
     digits = phone_digits(text)
     if digits.startswith("+") or len(digits) >= PHONE_DIGITS:
         return PhoneDigits(text, digits)
-    # 1.5 is not a user: only phone numbers may have other separators than these.
-    return UserId(parse_id(text if text.strip("0123456789 ()-") else digits))
+    # With anything between its digits, a short number is no id: 1-12 is a transaction, and 1.5 or 1,2 nothing.
+    return UserId(parse_id(digits if is_unbroken(text) else text))
 
 
 def format_user(user_id: int) -> str:
@@ -230,5 +230,8 @@ def _is_text(text: str) -> bool:
 def parse_id(text: str) -> int:
     """Read the id of a user or a wallet. Raises InvalidInput."""
     if not (text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS and 1 <= int(text) <= MAX_ID):
-        raise InvalidInput(f"not an id: {shown(text)}", hint="a whole number, 1 or more; or give the phone number")
+        hint = "a whole number, 1 or more; or give the phone number"
+        if re.fullmatch(_TRANSACTION_ID, text):
+            hint = f"it is the id of a transaction in wallet w{text.partition('-')[0]}; {hint}"
+        raise InvalidInput(f"not an id: {shown(text)}", hint=hint)
     return int(text)
