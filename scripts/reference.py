@@ -155,8 +155,9 @@ ledger](serve.md) shows it in use.
 - **Times** are ISO 8601; with no offset they are UTC. An end covers all of the unit that it is written in.
 - **A success** is `{"message": …, "data": …}`. **A failure** is `{"message", "data": null, "code", "details",
   "retryable", "hint"}`, and nothing was changed. `code` is for programs; `message` and `hint` are for people.
-- **Sending again.** With an `Idempotency-Key`, the same request gets the first answer, 200 with `"replayed": true`, and
-  is applied once. Make the key from what the payment is, and send it again after 500, 503 or no answer at all.
+- **Sending again.** Operations that list an `Idempotency-Key` give the same request with that key the first answer, 200
+  with `"replayed": true`, and apply it once. In a batch each transaction has its `key`. Make the key from what the
+  payment is, and send it again after 500, 503 or no answer at all.
 - `X-Request-ID` is returned and logged. If you send none, the server makes one. A slash at the end of a path is
   accepted.
 """

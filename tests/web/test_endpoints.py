@@ -569,6 +569,20 @@ def test_the_bounds_of_a_batch(api: httpx.Client, owned: Owned) -> None:
     assert balance(api, owned) == "200.00"
 
 
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Idempotency-Key*"])
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_batch_with_a_key_as_a_whole_is_refused_and_not_applied_twice(
+    api: httpx.Client, owned: Owned, name: str, atomic: bool
+) -> None:
+    body = {"transactions": [item(owned, "100")], "atomic": atomic}
+    key = "UTF-8''order-7" if name.endswith("*") else "order-7"
+    for _ in range(2):
+        refused = api.post("/transactions/batch", json=body, headers={name: key})
+        failure(refused, 400, "invalid_input")
+        assert refused.json()["hint"] == "give each of its transactions a `key`"
+    assert balance(api, owned) == "0.00"
+
+
 def test_others_are_served_while_a_large_batch_is(api: httpx.Client, owned: Owned) -> None:
     items = [item(owned, "0.01") for _ in range(10_000)]
     with ThreadPoolExecutor(1) as pool:
