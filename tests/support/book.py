@@ -220,8 +220,12 @@ class Book:
     def transaction(self, wallet_id: int, seq: int) -> Transaction | None:
         return _only(each for each in self.transactions.get(wallet_id, ()) if each.seq == seq)
 
-    def reversed_amount(self, wallet_id: int, seq: int) -> int:
-        return sum(each.amount for each in self.transactions[wallet_id] if each.reverses == seq)
+    def reversed_amount(self, wallet_id: int, seq: int, *, before: int = 10**18) -> int:
+        return sum(each.amount for each in self.transactions[wallet_id] if each.reverses == seq and each.seq < before)
+
+    def captured_before(self, capture: Transaction, hold: Hold) -> int:
+        earlier = self.transactions[capture.wallet_id][: capture.seq - 1]
+        return sum(each.amount for each in earlier if each.hold == hold.number)
 
     def last_seq_before(self, wallet_id: int, last: int, moment_us: int) -> int:
         return sum(each.at_us < moment_us for each in self.transactions[wallet_id][:last])

@@ -85,6 +85,14 @@ class Entry(NamedTuple):
     hold: int | None = None
     forced: bool = False
     user_key: bool = False
+    took_all: bool = False
+    """Whether a capture or a reversal took all that was left."""
+    kept: bool = False
+    """Whether a capture kept the rest of its hold."""
+
+    def took(self, amount: int | None) -> bool:
+        """Whether it took what such a request asks for."""
+        return self.took_all if amount is None else self.amount == amount
 
 
 class Kept(NamedTuple):
@@ -483,9 +491,7 @@ class Naive:
             sides.append((self.accounts[original.peer[0]], original.peer[1], original.is_credit))
 
         def same(e: Entry) -> bool:
-            return (e.reverses, e.remarks, e.forced) == (c.seq, c.remarks, c.force) and (
-                c.amount is None or c.amount == e.amount
-            )
+            return (e.reverses, e.remarks, e.forced) == (c.seq, c.remarks, c.force) and e.took(c.amount)
 
         used = self._used(account, c.key, same)
         if used is not None:
@@ -508,7 +514,8 @@ class Naive:
         peers = [None] if len(sides) == 1 else [places[1], places[0]]
         keys = [c.key, None]
         for (side, seq, is_credit), peer, key in zip(sides, peers, keys, strict=False):
-            side.add(Entry(is_credit, amount, at_us, c.remarks, key, peer, seq, None, c.force), self.now_us)
+            entry = Entry(is_credit, amount, at_us, c.remarks, key, peer, seq, None, c.force)
+            side.add(entry._replace(took_all=amount == left), self.now_us)
         return Decision("applied", "transaction", *places[0])
 
     def place(self, c: PlaceHold) -> Decision:
@@ -539,7 +546,8 @@ class Naive:
             return Decision("hold_not_found")
 
         def same(e: Entry) -> bool:
-            return (e.hold, e.remarks) == (c.number, c.remarks) and (c.amount is None or c.amount == e.amount)
+            released = e.took_all or e.kept == c.keep
+            return (e.hold, e.remarks) == (c.number, c.remarks) and e.took(c.amount) and released
 
         used = self._used(account, c.key, same)
         if used is not None:
@@ -562,7 +570,9 @@ class Naive:
         if amount == left or not c.keep:
             hold = hold._replace(status="captured", ended_us=at_us)
         account.holds[c.number - 1] = hold
-        entry = Entry(False, amount, at_us, c.remarks, c.key, hold=c.number)
+        entry = Entry(
+            False, amount, at_us, c.remarks, c.key, None, None, c.number, False, False, amount == left, c.keep
+        )
         return Decision("applied", "transaction", *account.add(entry, self.now_us))
 
     def void(self, c: VoidHold) -> Decision:

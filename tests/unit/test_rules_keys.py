@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import permutations, product
 
 import pytest
 from support.book import Book, parsed, play
@@ -134,3 +134,51 @@ def test_metadata_is_kept_as_it_was_given() -> None:
          11 credit 1 10 - - - {"order":"1041"} → applied 1-1 10
     """)
     assert book.last(1).remarks.meta == '{"order":"1041"}'
+
+
+OF_A_HOLD = {
+    "a part, and keep the rest": "capture 1-h1 20 keep k -",
+    "a part, and release the rest": "capture 1-h1 20 - k -",
+    "all, as a number": "capture 1-h1 70 - k -",
+    "all": "capture 1-h1 - - k -",
+    "all, and keep what is left": "capture 1-h1 - keep k -",
+}
+OF_A_TRANSACTION = {
+    "a part": "reverse 1-1 20 - k -",
+    "all, as a number": "reverse 1-1 70 - k -",
+    "all": "reverse 1-1 - - k -",
+}
+ALL = {name for name in (*OF_A_HOLD, *OF_A_TRANSACTION) if name.startswith("all")}
+REST = ("13 capture 1-h1 - - - -", "13 reverse 1-1 - - - -")
+
+
+@pytest.mark.parametrize("since", ["nothing", "the rest", "in the same batch"])
+@pytest.mark.parametrize("before", [0, 7])
+@pytest.mark.parametrize(
+    ("kinds", "first", "second"),
+    [(kinds, *names) for kinds in (OF_A_HOLD, OF_A_TRANSACTION) for names in product(kinds, repeat=2)],
+)
+def test_all_that_is_left_is_another_request_than_a_part_of_it(
+    kinds: dict[str, str], first: str, second: str, before: int, since: str
+) -> None:
+    """Also where a part of the hold, or of the original, was taken before, and where the rest is taken since."""
+    book = play(
+        f"""
+        wallet 1 active - 0
+         10 credit 1 {70 + before} - - - → applied 1-1 {70 + before}
+         10 credit 1 500 - - - → applied 1-2 {570 + before}
+         10 hold 1 {70 + before} 9999 - - → applied 1-h1 open {70 + before} 0
+        """
+        + ("11 capture 1-h1 7 keep - - → applied 1-3 570\n11 reverse 1-1 7 - - - → applied 1-4 563" if before else "")
+    )
+    commands = [parsed(f"12 {kinds[name]}".split())[0] for name in (first, second)]
+    if since == "in the same batch":
+        one, two = book.carry_out(commands, 12)
+    else:
+        (one,) = book.carry_out(commands[:1], 12)
+        if since == "the rest":
+            book.carry_out([parsed(each.split())[0] for each in REST], 13)
+        (two,) = book.carry_out(commands[1:], 14)
+    assert book.told(one).split()[0] == "applied"
+    is_same = first == second or {first, second} <= ALL
+    assert book.told(two).split()[0] == ("replayed" if is_same else "key_reused")

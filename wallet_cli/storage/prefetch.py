@@ -9,7 +9,7 @@ from typing import TypeVar
 from wallet_cli.domain import hash_chain
 from wallet_cli.domain.commands import Command
 from wallet_cli.domain.events import WALLET, Subject
-from wallet_cli.domain.model import Account, Event, Policy, Transaction
+from wallet_cli.domain.model import Account, Event, Hold, Policy, Transaction
 from wallet_cli.domain.period import day_start_us
 from wallet_cli.domain.rules import State, Touched, clocks, touched_by
 from wallet_cli.storage.queries import Queries
@@ -167,12 +167,29 @@ class Loader:
                 state.past_events[where] = past
         for wallet_id, number in touched.holds:
             _add(state.add_hold, reader.hold(wallet_id, number))
+        for wallet_id, key in touched.keys:
+            self._load_taken_before(state.keys.get((wallet_id, key, False)))
         for wallet_id in touched.days:
             self._load_day_debits(wallet_id)
         for wallet_id in touched.resets:
             resets = state.resets[wallet_id] = reader.resets(wallet_id)
             # A caller may have used the next reset's key.
             self._load_keys([(wallet_id, clocks.reset_key(resets + 1))])
+
+    def _load_taken_before(self, prior: Transaction | Hold | None) -> None:
+        """Load what a capture or a reversal that may be asked for again had found."""
+        if not isinstance(prior, Transaction):
+            return
+        place = prior.wallet_id, prior.seq
+        hold = self._state.holds.get((prior.wallet_id, prior.hold or 0))
+        if prior.reverses is not None:
+            self._state.taken_before[place] = self._reader.reversed_amount(
+                prior.wallet_id, prior.reverses, before=prior.seq
+            )
+        elif hold is not None and hold.captured == prior.amount:
+            self._state.taken_before[place] = 0
+        elif hold is not None:
+            self._state.taken_before[place] = self._reader.captured_before(prior, hold)
 
     def _load_others(self, touched: Touched) -> None:
         """Load what belongs to no wallet."""

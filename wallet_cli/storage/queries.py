@@ -317,9 +317,17 @@ class Queries(ABC):
         """Open holds that are past their expiry."""
         return list(self._each(sql.LAPSED_HOLDS, {"wallet_id": wallet_id, "now_us": now_us}, sql.to_hold))
 
-    def reversed_amount(self, wallet_id: int, seq: int) -> int:
-        """How much of a transaction was reversed, in minor units."""
-        return int(self._one(sql.REVERSED, {"wallet_id": wallet_id, "seq": seq}, lambda row: row[0]) or 0)
+    def reversed_amount(self, wallet_id: int, seq: int, *, before: int = MAX_ID) -> int:
+        """How much of a transaction was reversed, in minor units; only what has a seq before the given one counts."""
+        values = {"wallet_id": wallet_id, "seq": seq, "before": before}
+        return int(self._one(sql.REVERSED, values, lambda row: row[0]) or 0)
+
+    def captured_before(self, capture: Transaction, hold: Hold) -> int:
+        """How much of its hold had been captured before a capture. Reads what its wallet did while it was held."""
+        wallet_id, last = capture.wallet_id, capture.seq - 1
+        first = self.last_seq_before(wallet_id, last, hold.created_at_us) + 1 if last else 1
+        values = {"wallet_id": wallet_id, "first": first, "last": last, "hold": hold.number}
+        return int(self._one(sql.CAPTURED_BEFORE, values, lambda row: row[0]) or 0)
 
     def user_count(self) -> int:
         """The number of users. Their ids are 1, 2, 3 … without a gap."""

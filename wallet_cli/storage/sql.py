@@ -113,7 +113,11 @@ _REVERSALS = (
     " WHERE r.wallet_id = :wallet_id AND r.reverses = :seq"
 )
 REVERSALS = f"SELECT {_columns(TRANSACTION_COLUMNS, 't')} FROM {_REVERSALS} ORDER BY t.seq"
-REVERSED = f"SELECT CAST(coalesce(sum(t.amount), 0) AS BIGINT) FROM {_REVERSALS}"
+REVERSED = f"SELECT CAST(coalesce(sum(t.amount), 0) AS BIGINT) FROM {_REVERSALS} AND r.seq < :before"
+CAPTURED_BEFORE = (
+    "SELECT CAST(coalesce(sum(t.amount), 0) AS BIGINT) FROM transactions t"
+    " WHERE t.wallet_id = :wallet_id AND t.seq BETWEEN :first AND :last AND t.hold = :hold"
+)
 NEWEST_FIRST = (
     f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.seq BETWEEN :first AND :last"
     " ORDER BY t.wallet_id DESC, t.seq DESC LIMIT :limit"

@@ -65,7 +65,7 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
     if key is not None:
         prior = state.keys.get((wallet_id, key, False))
         if prior is not None:
-            same = _same_capture(prior, command)
+            same = _same_capture(state, prior, command, hold)
             return Replayed(prior) if same else Refusal(refusals.key_reused(prior))
     if wallet.status != ACTIVE:
         return Refusal(refusals.not_active(wallet))
@@ -150,14 +150,14 @@ def _placed_before(prior: Transaction | Hold, command: PlaceHold) -> Replayed | 
     return Refusal(refusals.key_reused(prior))
 
 
-def _same_capture(prior: Transaction | Hold, command: CaptureHold) -> bool:
-    """No amount means what the hold kept at that time."""
-    return (
-        isinstance(prior, Transaction)
-        and prior.hold == command.number
-        and command.amount in (None, prior.amount)
-        and prior.remarks == command.remarks
-    )
+def _same_capture(state: State, prior: Transaction | Hold, command: CaptureHold, hold: Hold) -> bool:
+    """No amount means what the hold kept at that time. Of a whole hold, nothing was left to keep or to release."""
+    if not isinstance(prior, Transaction) or prior.hold != command.number or prior.remarks != command.remarks:
+        return False
+    left = hold.amount - state.taken_before[prior.wallet_id, prior.seq]
+    rest = left - prior.amount
+    kept = hold.remaining < rest or hold.status != CAPTURED
+    return prior.amount == (left if command.amount is None else command.amount) and (not rest or kept is command.keep)
 
 
 def _place_touches(command: PlaceHold, touched: Touched) -> None:

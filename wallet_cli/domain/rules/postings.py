@@ -117,7 +117,7 @@ def reverse(state: State, command: Reverse, now_us: int) -> Applied | Replayed |
     if key is not None:
         prior = state.keys.get((wallet_id, key, False))
         if prior is not None:
-            return _again(prior, _same_reversal(prior, command))
+            return _again(prior, _same_reversal(state, prior, command, original))
     for leg, _, _ in legs:
         if leg.status != ACTIVE:
             return Refusal(refusals.not_active(leg))
@@ -243,12 +243,13 @@ def _same_transfer(prior: Transaction | Hold, command: Transfer) -> bool:
     )
 
 
-def _same_reversal(prior: Transaction | Hold, command: Reverse) -> bool:
+def _same_reversal(state: State, prior: Transaction | Hold, command: Reverse, original: Transaction) -> bool:
     """No amount means what was left at that time."""
+    if not isinstance(prior, Transaction) or prior.reverses != command.seq:
+        return False
+    left = original.amount - state.taken_before[prior.wallet_id, prior.seq]
     return (
-        isinstance(prior, Transaction)
-        and prior.reverses == command.seq
-        and command.amount in (None, prior.amount)
+        prior.amount == (left if command.amount is None else command.amount)
         and prior.remarks == command.remarks
         and prior.forced == command.force
     )

@@ -22,7 +22,9 @@ class State:
     keys, by wallet id, key, and whether it is a user's key. Likewise `user_keys` are the users by the key of their
     registration, and `wallet_keys` the wallets by owner and key. For wallets that need it, `expired` has the holds that
     are past their expiry and not yet noted as expired, and `day_debits` the total of debits before the day of their
-    last transaction. `reversed` is how much of a transaction has been reversed. `restoring`: an export is being
+    last transaction. `reversed` is how much of a transaction has been reversed; `taken_before`, for a capture or a
+    reversal that has one of the batch's keys, how much of its hold had been captured, or of its original reversed,
+    before it. `restoring`: an export is being
     imported into the ledger; `empty`: the ledger has no users and wallets; `fault`: if a batch asks, what contradicts
     what between the rows of an imported ledger, and where. `clock_doubt` is what contradicts the turn's clock, in
     words, and the time that it says. `resets` is how often the time of a wallet was reset. `events` has the last event
@@ -48,6 +50,7 @@ class State:
         self.expired: dict[int, tuple[Hold, ...]] = {}
         self.history: dict[tuple[int, int], Transaction] = {}
         self.reversed: dict[tuple[int, int], int] = {}
+        self.taken_before: dict[tuple[int, int], int] = {}
         self.day_debits: dict[int, int] = {}
         self.operators: dict[str, ApiKey] = {}
         self.restoring = False
@@ -174,9 +177,13 @@ class State:
             self._put(self.day_debits, wallet_id, last.debit_total)
         self._put(self.last, wallet_id, transaction)
         self._put(self.history, (wallet_id, seq), transaction)
+        if hold is not None and (wallet_id, hold) in self.holds:
+            self._put(self.taken_before, (wallet_id, seq), self.holds[wallet_id, hold].captured)
         if reverses is not None:
             place = wallet_id, reverses
-            self._put(self.reversed, place, self.reversed.get(place, 0) + amount)
+            taken = self.reversed.get(place, 0)
+            self._put(self.taken_before, (wallet_id, seq), taken)
+            self._put(self.reversed, place, taken + amount)
         if key is not None:
             self._put(self.keys, (wallet_id, key, user_key), transaction)
         self.changes.append(transaction)
