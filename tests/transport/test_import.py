@@ -20,7 +20,7 @@ from transport.ledgers import START_US, exported, imported, opened, tell
 
 from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.engine.write_lock import WriteLock
-from wallet_cli.errors import InvalidInput, RestoreConflict, StorageError
+from wallet_cli.errors import InvalidInput, KeyReused, RestoreConflict, StorageError
 from wallet_cli.import_export import imports
 from wallet_cli.import_export.imports.reading import MAX_LINE_BYTES, read_lines
 from wallet_cli.operations import transactions, users, wallets
@@ -525,6 +525,29 @@ def shell(line: str) -> subprocess.CompletedProcess[str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path}
     return subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.mark.parametrize("kind", ["user", "wallet"])
+def test_the_key_of_a_record_is_that_of_the_request(opened_wallet: Ledger, kind: str) -> None:
+    """Whichever came first, and however it came."""
+    ledger = opened_wallet
+
+    def ask(number: str, key: str) -> Any:
+        if kind == "user":
+            return users.register(ledger, number, key=key)
+        return wallets.create(ledger, parse_wallet(f"id:1/t{number[-1]}"), key=key)
+
+    def line(number: str, key: str) -> bytes:
+        wanted = {"phone_number": number} if kind == "user" else {"wallet": f"id:1/t{number[-1]}"}
+        return json.dumps({"record": kind, **wanted, "key": key}).encode() + b"\n"
+
+    one, other = "9886977550", "9886977551"
+    assert imported(ledger, line(one, "k1")).refusals == []
+    assert ledger.run(ask(one, "k1"), "ask")["replayed"]
+    with pytest.raises(KeyReused):
+        ledger.run(ask(other, "k1"), "ask")
+    ledger.run(ask(other, "k2"), "ask")
+    assert imported(ledger, line(other, "k2") + line(one, "k2")).refusals == [(2, "key_reused")]
 
 
 def test_what_comes_through_a_pipe_has_the_keys_of_the_file(story: Address, tmp_path: Path) -> None:

@@ -496,7 +496,7 @@ class Run(ImportRun):
             return records.restored_user(line, self._zone)
         fields = line.fields
         number, name = records.text(fields, "phone_number"), records.text_or_none(fields, "name")
-        command = users.register(self._ledger, number, name).command
+        command = users.register(self._ledger, number, name, records.stored_key(fields)).command
         at = records.text_or_none(fields, "created_at")
         return command if at is None else command._replace(created_at_us=parse_start(at, self._zone))
 
