@@ -20,12 +20,22 @@ PAIRS = (
     ("wallet ledger set timezone", "POST /ledger with timezone"),
     ("--exist-ok accepts the existing user", "GET /lookup/user finds the existing user"),
     ("--exist-ok accepts an existing wallet", "GET /lookup/wallets finds an existing wallet"),
-    ("use --debit", "use is_credit: false"),
+    ("use that ledger with --db or WALLET_DB", "ask at the server of that ledger"),
+    ("finish it with `wallet move --to …`, or cancel it with `wallet move --cancel`", "wait until the move has ended"),
+    ("finish it there with `wallet move`", "wait until the move is complete"),
+    ("WALLET_LOCK_TIMEOUT sets how long to wait", "the server's settings say how long it waits"),
+    ("--by month, or --from and --to", "by=month, or from and to"),
+    ("give --from and --to", "give from and to"),
     ("as --minimum-balance", "as minimum_balance"),
-    ("as --from", "as from"),
     ("--at takes", "at takes"),
 )
 """What a hint says on the command line, and over HTTP."""
+
+FOR_KEEPER = "whoever runs the server can mend this: its log has the details"
+"""For what only commands on the server's machine can do."""
+
+_TYPED = re.compile(r"(?<![\w-])--[a-z]|WALLET_[A-Z]|`wallet |: wallet [a-z]")
+"""A command, an option or a variable."""
 
 _TYPED_WALLET = re.compile(r"wallet create id:(\d+)/(\S+)")
 _SENT_WALLET = re.compile(r"POST /wallet/create with user_id (\d+) and type (\S+)")
@@ -38,7 +48,7 @@ def over_http(hint: str | None) -> str | None:
     hint = _TYPED_WALLET.sub(r"POST /wallet/create with user_id \1 and type \2", hint)
     for typed, sent in PAIRS:
         hint = hint.replace(typed, sent)
-    return hint
+    return FOR_KEEPER if _TYPED.search(hint) else hint
 
 
 def for_terminal(hint: str | None) -> str | None:

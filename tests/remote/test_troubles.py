@@ -57,7 +57,9 @@ def test_a_ledger_that_moved_is_read_and_says_where_it_went(tmp_path: Path, form
             both = place.both(case.fill(f"{line} {form}"))
             assert same(both).code == 9
             assert str(tmp_path / "new.db") in both.afar.err
-        assert same(place.both(case.fill(f"balance {{phone}} {form}"))).code == 0
+        both = place.both(case.fill(f"balance {{phone}} {form}"))
+        assert (both.afar.code, both.afar.out) == (both.file.code, both.file.out)
+        assert both.file.err.startswith("this ledger has moved to ")  # the server says so in /readyz
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from wallet_cli.hints import PAIRS, for_terminal, over_http
+from wallet_cli.hints import FOR_KEEPER, PAIRS, for_terminal, over_http
 from wallet_cli.web.operations import OPERATIONS
 
 PACKAGE = Path(__file__).parents[2] / "wallet_cli"
 RULES = sorted((PACKAGE / "domain").rglob("*.py"))
 NEEDED = [PACKAGE / "operations" / f"{name}.py" for name in ("holds", "pages", "transactions", "users", "wallets")]
-COMMAND = re.compile(r"wallet (register|create|list|limits|tx|hold|key|verify|ledger|move|import) |--[a-z]")
-ON_THE_MACHINE = ("--reset-time", "wallet --db NEW")
+ELSEWHERE = [
+    path for path in sorted(PACKAGE.rglob("*.py")) if path.relative_to(PACKAGE).parts[0] not in ("cli", "remote")
+]
+COMMAND = re.compile(r"wallet (register|create|list|limits|tx|hold|key|verify|ledger|move|import) |--[a-z]|WALLET_")
+ON_THE_MACHINE = ("--reset-time", "wallet --db NEW", "WALLET_CLOCK_SKEW")
 """What only whoever is at the server's machine can do."""
 
 
@@ -27,6 +30,7 @@ def hints_in(path: Path) -> list[str]:
 
 
 HINTS = [hint for path in (*RULES, *NEEDED) for hint in hints_in(path)]
+OTHERS = [hint for path in ELSEWHERE for hint in hints_in(path)]
 
 
 def test_there_are_hints_to_check() -> None:
@@ -39,11 +43,20 @@ def test_over_http_a_hint_names_no_command(hint: str) -> None:
     sent = over_http(hint.replace("wallet create id:", "wallet create id:1/savings"))
     assert sent is not None
     assert not COMMAND.search(sent)
+    assert sent != FOR_KEEPER
+
+
+def test_what_only_the_keeper_of_the_server_can_do_names_no_command_either() -> None:
+    """Of the files, say: their hints are for the command line, and their errors are answered over HTTP too."""
+    sent = {hint: over_http(hint) for hint in OTHERS}
+    assert [hint for hint, told in sent.items() if told is None or re.search("--[a-z]|WALLET_|`wallet", told)] == []
+    assert FOR_KEEPER in sent.values()
+    assert over_http("use that ledger with --db or WALLET_DB") == "ask at the server of that ledger"
 
 
 @pytest.mark.parametrize("hint", [*HINTS, "the user has: main; open it: wallet create id:2/gift-card"])
 def test_the_remote_client_turns_a_hint_back(hint: str) -> None:
-    assert for_terminal(over_http(hint)) == hint
+    assert for_terminal(over_http(hint)) in (hint, FOR_KEEPER)
 
 
 def test_each_endpoint_in_a_hint_exists() -> None:

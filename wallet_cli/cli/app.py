@@ -185,7 +185,7 @@ def _usage_error(error: typer.TyperException, arguments: Sequence[str]) -> Inval
     path = context.command_path if context is not None else "wallet"
     names = {param.name for param in context.command.params} if context is not None else set()
     if negative is not None and isinstance(error, NoSuchOption) and "amount" in names:
-        hint = "use --debit to take money out" if "debit" in names else f"{path} --help"
+        hint = "a debit takes money out: --debit" if "debit" in names else f"{path} --help"
         return InvalidInput(f"the amount must be greater than 0: {shown(negative)}", hint=hint)
     from wallet_cli.cli.did_you_mean import hint as what_to_do
     from wallet_cli.cli.did_you_mean import message

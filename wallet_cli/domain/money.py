@@ -156,7 +156,8 @@ def parse_amount(text: str, currency: Currency) -> int:
 
 def _positive(minor: int, text: str) -> int:
     if minor <= 0:
-        raise InvalidInput(f"the amount must be greater than 0: {shown(text)}", hint="use --debit to take money out")
+        hint = "a debit takes money out" if minor else "such as 20 or 19.99"
+        raise InvalidInput(f"the amount must be greater than 0: {shown(text)}", hint=hint)
     return minor
 
 

@@ -225,7 +225,7 @@ def parse_period(start: str | None, end: str | None, zone: Zone, now_us: Callabl
     if start_us is not None and end_us is not None and start_us >= end_us:
         raise InvalidInput(
             f"the period ends before it starts: {shown(str(start))} to {shown(str(end))}",
-            hint="give the earlier time as --from",
+            hint="give the earlier time first",
         )
     return Period(start_us, end_us)
 
