@@ -180,6 +180,22 @@ def test_a_time_that_does_not_exist_is_refused(text: str, zone: tzinfo) -> None:
         parse_time(text, zone)
 
 
+@pytest.mark.parametrize("text", ["2024-10-27T02", "2024-10-27T02:30", "2024-10-27T02:59:59", "2024-10-27T02:00:00.5"])
+def test_a_moment_that_comes_twice_is_not_guessed(text: str) -> None:
+    """When a transaction was: for a bound of a period, it is the first of the two."""
+    with pytest.raises(InvalidInput, match="comes twice") as caught:
+        parse_start(text, BERLIN)
+    assert "offset" in str(caught.value.hint)
+    for offset in ("+02:00", "+01:00", "Z"):
+        parse_start(text + offset, BERLIN)
+    assert parse_start(text, UTC) == parse_start(f"{text}Z", UTC)
+
+
+@pytest.mark.parametrize("text", ["2024-10-27", "2024-10-27T01:59:59", "2024-10-27T03:00", "2024-10", "2024"])
+def test_the_moments_beside_it_come_once(text: str) -> None:
+    assert parse_start(text, BERLIN) == parse_time(text, BERLIN).start_us
+
+
 @pytest.mark.parametrize("text", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])
 def test_a_time_that_cannot_be_echoed_in_utc_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):

@@ -62,12 +62,13 @@ class Period(NamedTuple):
     end_us: int | None
 
 
-def parse_time(text: str, zone: Zone, now_us: Callable[[], int] | None = None) -> Span:
+def parse_time(text: str, zone: Zone, now_us: Callable[[], int] | None = None, *, once: bool = False) -> Span:
     """Read an ISO 8601 time of any precision from year to microsecond.
 
     `zone` is used where the text has no offset. With a clock, `now_us`, it may also be `now`, `today`, `yesterday`, or
     how long ago (`7d`, `12h`). Raises InvalidInput for text that is not a time, and for a time that does not exist: 30
-    February, or an hour or a day skipped when the clocks go forward.
+    February, or an hour or a day skipped when the clocks go forward; with `once`, also for an hour that comes twice, when
+    they go back (otherwise the first one is meant).
     """
     if now_us is not None and is_relative(text):
         return _relative(text, zone, now_us())
@@ -99,6 +100,11 @@ def parse_time(text: str, zone: Zone, now_us: Callable[[], int] | None = None) -
             raise InvalidInput(
                 f"this time does not exist: {shown(text)}",
                 hint="the clocks skip it when they go forward; give an offset",
+            )
+        if once and part["hour"] and not part["offset"] and _utc_us(naive, place, fold=1) != start_us:
+            raise InvalidInput(
+                f"this time comes twice: {shown(text)}",
+                hint="the clocks go back then; give an offset, as in 2024-10-27T02:30+02:00",
             )
         end_us = _end_us(naive, place, part)
     except (ValueError, OverflowError):
@@ -212,7 +218,7 @@ def parse_start(text: str, zone: Zone) -> int:
             return (datetime.fromisoformat(text) - EPOCH) // MICROSECOND
         except ValueError:
             pass  # the slow way reports the error
-    return parse_time(text, zone).start_us
+    return parse_time(text, zone, once=True).start_us
 
 
 def parse_period(start: str | None, end: str | None, zone: Zone, now_us: Callable[[], int] | None = None) -> Period:
