@@ -100,9 +100,14 @@ READ: dict[str, tuple[bytes, dict[str, str], list[tuple[int, str | None]]]] = {
         [(50000, None), (-150, None), (-250, None), (-300, None), (-400, None)],
     ),
     "a column for what comes in, and one for what goes out": (
-        b"Paid in,Paid out,Details\n500.00,,a\n0.00,1.50,b\n,-2.50,c\n",
+        b"Paid in,Paid out,Details\n500.00,,a\n0.00,1.50,b\n,2.50,c\n",
         {"map": "Paid in=credit,PAID OUT=debit,details=note", "wallet": "1"},
         [(50000, "a"), (-150, "b"), (-250, "c")],
+    ),
+    "what goes out has a minus": (
+        b"In,Out\n500,\n0,-1.50\n,-2.50\n4,0\n5,-0.00\n",
+        {"map": "In=credit,Out=debit", "wallet": "1"},
+        [(50000, None), (-150, None), (-250, None), (400, None), (500, None)],
     ),
     "a bank's own id and currency": (
         b"id,wallet,amount,kind,Balance,forced\nx,1,5,credit,y,z\n",
@@ -156,6 +161,14 @@ def test_refused_as_a_whole(name: str, owned: Ledger) -> None:
         assert message in raised.value.message
         assert "nothing was applied" in raised.value.message
         assert raised.value.hint
+    assert held(owned) == []
+
+
+@pytest.mark.parametrize("rows", [b"500,\n,-15\n,3\n", b"500,\n,15\n,-3\n7,\n", b",-15\n500,\n,(3)\n0,3.00\n"])
+def test_a_debit_that_may_be_one_that_was_taken_back_is_refused_as_a_whole(rows: bytes, owned: Ledger) -> None:
+    """In a column of both, one of the two signs means money in."""
+    with pytest.raises(InvalidInput, match="the column of debits has amounts with and without a minus; nothing was"):
+        read(owned, b"In,Out\n" + rows, map="In=credit,Out=debit", wallet="1")
     assert held(owned) == []
 
 

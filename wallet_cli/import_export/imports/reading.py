@@ -296,6 +296,10 @@ class _Csv:
         self._unsure: Line | None = None
         """The first line whose amount could be two numbers, unless other lines show the decimal sign."""
         self._point_is_decimal = dialect.decimal is not None
+        self._debits: dict[bool, Line] = {}
+        """The first line with a minus in its column of debits, and the first without."""
+        self._has_minus: bool | None = None
+        """Whether the present line has one; None if it has no such debit."""
         delimiter = dialect.delimiter
         told = _SEPARATOR_LINE.fullmatch(first.decode("utf-8", "surrogateescape").strip())
         if told and told[1] in DELIMITERS:  # Excel's way to declare it
@@ -347,10 +351,20 @@ class _Csv:
                 line = Line(start, "transaction", fields, text, None, self._start)
                 if not self._point_is_decimal and "." in fields.get("amount", "") and "id" not in fields:
                     self._look_at_point(line)
+                if self._has_minus is not None:
+                    self._debits.setdefault(self._has_minus, line)
                 yield line
 
     def doubtful(self) -> Line | None:
-        """A line whose amount could be two numbers, if no line of the file shows which."""
+        """A line whose amount could be two numbers, or be in or out, if no line of the file shows which."""
+        if len(self._debits) > 1:
+            odd = max(self._debits.values(), key=lambda line: line.number)
+            return odd._replace(
+                problem=FormFault(
+                    "the column of debits has amounts with and without a minus",
+                    hint="one of the two is a debit that was taken back: write it in the column of credits",
+                )
+            )
         if self._point_is_decimal or self._unsure is None:
             return None
         return self._unsure._replace(problem=two_meanings(self._unsure.fields["amount"]))
@@ -477,6 +491,7 @@ class _Csv:
                 else f"an empty column needs its {DELIMITERS[self._delimiter]} too",
             )
         fields: dict[str, Any] = {}
+        self._has_minus = None
         for name, value in zip(self._names, row, strict=False):
             if name is None:
                 continue
@@ -492,7 +507,7 @@ class _Csv:
             if dialect.decimal is not None and "balance" in fields:
                 fields["balance"] = dialect.amount(fields["balance"], signed=True)
         elif not fields.keys().isdisjoint(_OTHER_AMOUNTS):
-            _one_amount(fields, dialect)
+            self._has_minus = _one_amount(fields, dialect)
         if "at" in fields:
             fields["at"] = dialect.time(fields["at"])
         return fields
@@ -501,8 +516,10 @@ class _Csv:
 _OTHER_AMOUNTS = frozenset({"signed_amount", "credit", "debit"})
 
 
-def _one_amount(fields: dict[str, Any], dialect: Dialect) -> None:
-    """Replace another program's amount columns by an amount and a kind."""
+def _one_amount(fields: dict[str, Any], dialect: Dialect) -> bool | None:
+    """Replace another program's amount columns by an amount and a kind. Returns whether a column of debits has a minus;
+    None if it is not the one with the amount.
+    """
     given = {name: fields.pop(name) for name in _OTHER_AMOUNTS if name in fields}
     amounts = {name: dialect.amount(value, signed=True) for name, value in given.items()}
     if len(amounts) == 2:  # an unused column may have a 0
@@ -510,10 +527,12 @@ def _one_amount(fields: dict[str, Any], dialect: Dialect) -> None:
     if len(amounts) != 1:
         raise InvalidInput("the line has a credit and a debit", hint="leave one of the two columns empty, or 0")
     ((kind, amount),) = amounts.items()
+    has_minus = amount.startswith("-") if kind == "debit" and amount.strip("-0.") else None
     if kind == "signed_amount":
         kind = "debit" if amount.startswith("-") else "credit"
     # Some programs write debits with a minus in a separate column.
     fields["kind"], fields["amount"] = kind, amount.removeprefix("-") if kind == "debit" else amount
+    return has_minus
 
 
 def _delimiter_of(header: str, mapped: Mapping[str, str]) -> str:
