@@ -25,7 +25,7 @@ from wallet_cli.import_export import imports
 from wallet_cli.import_export.imports import checking, profiles
 from wallet_cli.import_export.imports.dialect import dialect, plain
 from wallet_cli.import_export.imports.reading import read_lines
-from wallet_cli.operations import transactions, users, wallets
+from wallet_cli.operations import ledgers, transactions, users, wallets
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger
 
@@ -170,6 +170,32 @@ def test_a_debit_that_may_be_one_that_was_taken_back_is_refused_as_a_whole(rows:
     with pytest.raises(InvalidInput, match="the column of debits has amounts with and without a minus; nothing was"):
         read(owned, b"In,Out\n" + rows, map="In=credit,Out=debit", wallet="1")
     assert held(owned) == []
+
+
+@pytest.mark.parametrize("at", ["2025-06-01", "2025-06-01T09:00", "2025-06-01T09:00+05:30"])
+@pytest.mark.parametrize("zones", [("Asia/Kolkata", "UTC"), ("UTC", "Asia/Kolkata"), ("Asia/Kolkata", "America/Lima")])
+def test_the_same_lines_are_known_although_their_times_are_read_in_another_zone(
+    owned: Ledger, zones: tuple[str, str], at: str
+) -> None:
+    """The ledger's zone was set in between, or the file came over HTTP, where it is UTC."""
+    lines = b"wallet,amount,kind,at,note\n1,500,credit,%s,Salary\n" % at.encode()
+    ledgers.change(owned, "timezone", zones[0])
+    assert read(owned, lines)["applied"] == 1
+    ledgers.change(owned, "timezone", zones[1])
+    for again in (lines.replace(b"\n", b"\r\n"), lines + b"1,7,credit,2025-06-02,Tea\n"):
+        with pytest.raises(InvalidInput, match="1 line is already in the ledger, the first is line 2"):
+            read(owned, again)
+    assert read(owned, lines.replace(b"\n", b"\r\n"), "skip")["applied"] == 0
+    assert held(owned) == [(50000, "Salary")]
+
+
+def test_a_file_is_known_over_http_too(owned: Ledger) -> None:
+    lines = b"wallet,amount,kind,at\n1,500,credit,2025-06-01\n"
+    ledgers.change(owned, "timezone", "Asia/Kolkata")
+    assert read(owned, lines)["applied"] == 1
+    owned.times_are_utc = True
+    with pytest.raises(InvalidInput, match="already in the ledger"):
+        read(owned, lines.replace(b"\n", b"\r\n"))
 
 
 DATES = (

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wallet_cli.domain import actors
+from wallet_cli.domain import actors, events
 from wallet_cli.domain.commands import Applied, AppliedAtomic, Refusal, Replayed, Result, Single
 from wallet_cli.domain.ids import OwnedWallet
 from wallet_cli.domain.model import LedgerFacts, Policy, Wallet
+from wallet_cli.domain.period import zone_of
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.domain.rules.clocks import first_refused
 from wallet_cli.domain.rules.restoring import incomplete
@@ -84,6 +85,15 @@ class Ledger:
     def zone_of_times(self) -> tzinfo:
         """The time zone of a time without an offset."""
         return UTC if self.times_are_utc else self.zone()
+
+    def zones(self) -> Sequence[tzinfo]:
+        """The time zones in which a time without an offset was read: UTC over HTTP, and the ledger's, now and before."""
+        import json
+
+        names = [self.store.facts().timezone]
+        for event in self.store.events_in_order(*events.OF_LEDGER, events.OF_LEDGER[1]):
+            names.append(json.loads(event.details).get("ledger", {}).get("timezone"))
+        return [UTC, *(zone_of(name) for name in dict.fromkeys(names) if name is not None)]
 
     def must_be_whole(self) -> None:
         """Raises RestoreConflict while an export is being imported: an incomplete ledger is not verified or copied."""

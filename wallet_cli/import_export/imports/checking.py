@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import tzinfo
 from functools import lru_cache
 from hashlib import blake2b, file_digest
 from itertools import chain, islice
@@ -407,35 +408,43 @@ class LedgerLook:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._zone = ledger.zone_of_times
+        self._zones: Sequence[tzinfo] = ()
         self._wallets: dict[str, tuple[Wallet, Transaction] | None] = {}
 
     def find(self, lines: Sequence[Line], prefix: str) -> Iterator[Found]:
-        asked: defaultdict[int, list[tuple[Line, Post]]] = defaultdict(list)
+        asked: defaultdict[int, list[tuple[Line, list[Post]]]] = defaultdict(list)
         ends: dict[int, int] = {}
         for line in lines:
-            post, end = self._post(line)
-            if post is not None:
-                asked[post.wallet_id].append((line, post))
-                ends[post.wallet_id] = end
+            posts, end = self._posts(line)
+            if posts:
+                asked[posts[0].wallet_id].append((line, posts))
+                ends[posts[0].wallet_id] = end
         pairs = [(id_, f"{prefix}{line.number}") for id_, each in asked.items() for line, _ in each]
         own = {(row.wallet_id, row.key) for row in self._ledger.store.keyed(pairs)} if pairs else set()
         for id_, each in asked.items():
-            rest = [(line, post) for line, post in each if (id_, f"{prefix}{line.number}") not in own]
+            rest = [(line, posts) for line, posts in each if (id_, f"{prefix}{line.number}") not in own]
             yield from self._in_wallet(id_, ends[id_], rest, prefix)
 
-    def _post(self, line: Line) -> tuple[Post | None, int]:
-        """The command of a line, if its wallet could have it already, and the last seq of that wallet."""
+    def _posts(self, line: Line) -> tuple[list[Post], int]:
+        """The commands of a line that its wallet could have already, and the last seq of that wallet.
+
+        A time without an offset may have been read in another zone: over HTTP, or before the ledger's was set.
+        """
         name = line.fields.get("wallet")
         known = self._account(name) if type(name) is str else None
         if known is None:
-            return None, 0
+            return [], 0
         wallet, last = known
-        try:
-            post = records.post(line, wallet, None, self._zone)
-        except WalletError:
-            return None, 0  # its line gets an error later
-        return (post if post.at_us is not None and post.at_us <= last.at_us else None), last.seq
+        self._zones = self._zones or (self._ledger.zone_of_times(), *self._ledger.zones())
+        posts: dict[int, Post] = {}
+        for zone in self._zones:
+            try:
+                post = records.post(line, wallet, None, zone)
+            except WalletError:
+                continue  # its line gets an error later, unless another zone has that hour
+            if post.at_us is not None and post.at_us <= last.at_us:
+                posts[post.at_us] = post
+        return list(posts.values()), last.seq
 
     def _account(self, name: str) -> tuple[Wallet, Transaction] | None:
         """A wallet that has transactions, and its last one, as of the first look-up."""
@@ -450,12 +459,12 @@ class LedgerLook:
                 self._wallets[name] = (wallet, last) if last.seq else None
         return self._wallets[name]
 
-    def _in_wallet(self, id_: int, end: int, lines: Sequence[tuple[Line, Post]], prefix: str) -> Iterator[Found]:
-        times = sorted({post.at_us for _, post in lines if post.at_us is not None})
+    def _in_wallet(self, id_: int, end: int, lines: Sequence[tuple[Line, list[Post]]], prefix: str) -> Iterator[Found]:
+        times = sorted({post.at_us for _, posts in lines for post in posts if post.at_us is not None})
         there = Counter(_dated(row.at_us, row) for row in self._rows_at(id_, end, times) if not _is_own(row, prefix))
-        for line, post in lines:
-            content = _dated(post.at_us, post)
-            if there[content]:
+        for line, posts in lines:
+            content = next((each for post in posts if there[each := _dated(post.at_us, post)]), None)
+            if content is not None:
                 yield Found(line.number, there[content], f"{id_}/{content}")
 
     def wallets(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
