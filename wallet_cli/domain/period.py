@@ -67,8 +67,8 @@ def parse_time(text: str, zone: Zone, now_us: Callable[[], int] | None = None, *
 
     `zone` is used where the text has no offset. With a clock, `now_us`, it may also be `now`, `today`, `yesterday`, or
     how long ago (`7d`, `12h`). Raises InvalidInput for text that is not a time, and for a time that does not exist: 30
-    February, or an hour or a day skipped when the clocks go forward; with `once`, also for an hour that comes twice, when
-    they go back (otherwise the first one is meant).
+    February, or an hour or a day skipped when the clocks go forward; with `once`, also for an hour that comes twice,
+    when they go back (otherwise the first one is meant).
     """
     if now_us is not None and is_relative(text):
         return _relative(text, zone, now_us())

@@ -87,13 +87,13 @@ class Ledger:
         return UTC if self.times_are_utc else self.zone()
 
     def zones(self) -> Sequence[tzinfo]:
-        """The time zones in which a time without an offset was read: UTC over HTTP, and the ledger's, now and before."""
+        """The zones in which times without an offset were read: UTC over HTTP, and the ledger's, now and before."""
         import json
 
-        names = [self.store.facts().timezone]
-        for event in self.store.events_in_order(*events.OF_LEDGER, events.OF_LEDGER[1]):
-            names.append(json.loads(event.details).get("ledger", {}).get("timezone"))
-        return [UTC, *(zone_of(name) for name in dict.fromkeys(names) if name is not None)]
+        recorded = (json.loads(each.details) for each in self.store.events_in_order(*events.OF_LEDGER, 0))
+        earlier = (each.get("ledger", {}).get("timezone") for each in recorded)
+        names = dict.fromkeys([self.store.facts().timezone, *earlier])
+        return [UTC, *(zone_of(name) for name in names if name is not None)]
 
     def must_be_whole(self) -> None:
         """Raises RestoreConflict while an export is being imported: an incomplete ledger is not verified or copied."""
