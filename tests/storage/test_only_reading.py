@@ -72,7 +72,7 @@ def test_nor_is_the_data_folder() -> None:
     assert not settings.data_folder().exists()
 
 
-@pytest.mark.parametrize("line", ["register 9886977544", "create 1", "wallet create 1", "import lines.csv"])
+@pytest.mark.parametrize("line", ["register 9886977544", "import lines.csv"])
 def test_commands_that_begin_a_ledger_make_it(line: str, engine: engines.Engine, tmp_path: Path) -> None:
     (tmp_path / "lines.csv").write_text("wallet,amount,kind\n")
     address = engine.nothing(tmp_path)
@@ -84,6 +84,28 @@ DRY_RUN = "import lines.csv --create --dry-run --json"
 
 
 @on_file
+@pytest.mark.on_file("a database that is there stays, with no tables in it")
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("register 12", 2),
+        ("register 9886977544 --key ' '", 2),
+        ("create 1", 3),
+        ("create 9886977544/x", 3),
+        ("wallet create 1", 3),
+        ("create 1 --currency XXXXX", 2),
+    ],
+)
+def test_a_command_that_is_refused_makes_no_ledger(
+    line: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WALLET_DB", str(tmp_path / "new" / "typo.db"))
+    (tmp_path / "new").mkdir()
+    done = cli.run(line)
+    assert (done.code, done.out, "created" in done.err) == (code, "", False)
+    assert list((tmp_path / "new").iterdir()) == []
+
+
 def test_a_dry_run_makes_no_ledger_and_says_what_would_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lines.csv").write_text("wallet,amount,kind\n9886977544,5,credit\n9886977544,7,debit\n")

@@ -176,31 +176,21 @@ def _runnable(function: Function) -> Callable[..., None]:
         if "more" in given:
             values["more"] = {name: values.pop(name) for name in OTHERS}
         command = context.command_path.partition(" ")[2]
-        try:
+        with _telling_what_was_done(command, values):
             if "ledger" not in given:
                 code = show(function(**values), style)
             else:
                 known = command_of(command)
-                with opened(flags, known.purpose_with(values), warns=not known.checks) as ledger:
+
+                def work(ledger: LedgerApi) -> Output | None:
                     if "hand" in given:
                         values["hand"] = Hand(ledger, flags, context.command_path)
-                    code = show(function(ledger=ledger, **values), style, ledger)
+                    return function(ledger=ledger, **values)
+
+                rehearsal = work if known.rehearses else None
+                with opened(flags, known.purpose_with(values), rehearsal, warns=not known.checks) as ledger:
+                    code = show(work(ledger), style, ledger)
             sys.stdout.flush()
-        except UnwritableError as error:
-            from wallet_cli.cli.lost_answers import cannot_write
-
-            raise cannot_write(error, command, values) from error
-        except FilterError as error:
-            from wallet_cli.cli.lost_answers import cannot_filter
-
-            raise cannot_filter(error, command, values) from None
-        except _UnshownError as error:
-            from wallet_cli.cli.lost_answers import cannot_show
-
-            told = cannot_show(error.why, command, values)
-            if told is None:
-                raise error.why from error.why.__cause__
-            raise told from error.why
         if code:
             raise typer.Exit(code)
 
@@ -222,8 +212,39 @@ def _runnable(function: Function) -> Callable[..., None]:
 
 
 @contextmanager
-def opened(flags: Mapping[str, str], purpose: Purpose, *, warns: bool = True) -> Iterator[LedgerApi]:
-    """The ledger that the settings name: here, or on another machine. A reader is told if its rows are in doubt."""
+def _telling_what_was_done(command: str, values: Mapping[str, Any]) -> Iterator[None]:
+    """Where an answer cannot be printed, filtered or shown, the error says what the command has done."""
+    try:
+        yield
+    except UnwritableError as error:
+        from wallet_cli.cli.lost_answers import cannot_write
+
+        raise cannot_write(error, command, values) from error
+    except FilterError as error:
+        from wallet_cli.cli.lost_answers import cannot_filter
+
+        raise cannot_filter(error, command, values) from None
+    except _UnshownError as error:
+        from wallet_cli.cli.lost_answers import cannot_show
+
+        told = cannot_show(error.why, command, values)
+        if told is None:
+            raise error.why from error.why.__cause__
+        raise told from error.why
+
+
+@contextmanager
+def opened(
+    flags: Mapping[str, str],
+    purpose: Purpose,
+    rehearsal: Callable[[LedgerApi], object] | None = None,
+    *,
+    warns: bool = True,
+) -> Iterator[LedgerApi]:
+    """The ledger that the settings name: here, or on another machine. A reader is told if its rows are in doubt.
+
+    `rehearsal` is what a ledger may be made for: see open_ledger.
+    """
     from wallet_cli import settings
 
     chosen = settings.load(flags, notify=notice)
@@ -238,7 +259,8 @@ def opened(flags: Mapping[str, str], purpose: Purpose, *, warns: bool = True) ->
     from wallet_cli.local import LocalLedger
     from wallet_cli.operations.context import open_ledger
 
-    with open_ledger(chosen, notice, purpose=purpose) as ledger:
+    tried = None if rehearsal is None else lambda ledger: rehearsal(LocalLedger(ledger))
+    with open_ledger(chosen, notice, purpose=purpose, rehearsal=tried) as ledger:
         if warns and ledger.warning is not None and purpose is Purpose.READ:
             notice(ledger.warning)
         yield LocalLedger(ledger)

@@ -20,7 +20,7 @@ class Command(NamedTuple):
     `purpose` is what the ledger is opened for, None where the command opens none, or does so itself. One that writes
     only where an option of `writes_with` is given reads otherwise. `done` is what it has done by the time that it
     answers, and where that can be seen: what is said where the answer cannot be printed. One that `checks` the ledger
-    finds out itself what other readers are warned of.
+    finds out itself what other readers are warned of. One that `rehearses` makes no ledger where it is refused.
     """
 
     help: str
@@ -29,6 +29,7 @@ class Command(NamedTuple):
     done: str = ""
     writes_with: tuple[str, ...] = ()
     checks: bool = False
+    rehearses: bool = False
 
     def writes(self, values: Mapping[str, Any]) -> bool:
         """Whether it changes anything when it is given these values."""
@@ -53,13 +54,14 @@ POSTED = "the write is done: `wallet tx list WALLET` shows it"
 STATUS_SET = "the write is done: `wallet balance WALLET` shows its status"
 ON_HOLD = "the write is done: `wallet hold list WALLET` shows it"
 
-CREATE = Command("Open a wallet; a user has at most one of each type.", "wallet:create", MAKE, OPENED)
+CREATE = Command("Open a wallet; a user has at most one of each type.", "wallet:create", MAKE, OPENED, rehearses=True)
 
 SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
     "Users and wallets": {
         "register": Command(
             "Register a user by phone number.",
             *("register:register", MAKE, "the user is registered: `wallet users` shows the id"),
+            rehearses=True,
         ),
         "users": Command("List the users, in the order in which they registered.", "register:users"),
         "create": CREATE,

@@ -28,7 +28,7 @@ from wallet_cli.storage import sql
 from wallet_cli.storage.folders import make_folder
 from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.last_commit import check_last_commit
-from wallet_cli.storage.ledger_file import facts_in, ledger_path, open_store
+from wallet_cli.storage.ledger_file import facts_in, is_there, ledger_path, open_store
 from wallet_cli.storage.move_state import warning_to_readers
 from wallet_cli.storage.sqlite import MAX_LOG_BYTES, SqliteStore, log_bytes
 
@@ -184,12 +184,14 @@ def open_ledger(
     *,
     purpose: Purpose = Purpose.WRITE,
     arriving: bool = False,
+    rehearsal: Callable[[Ledger], object] | None = None,
 ) -> Iterator[Ledger]:
     """Open the ledger that the settings name, for the length of a `with` block.
 
     `notify` gets one line when a ledger is created or migrated, or has a log that cannot be shortened. `busy_timeout_s`
-    limits the wait for programs that write without taking turns (default: the limit for a turn). Raises LedgerNotFound
-    if there is none, unless the `purpose` is MAKE; StorageError, Busy or InvalidInput; and, unless `arriving`,
+    limits the wait for programs that write without taking turns (default: the limit for a turn). `rehearsal` is what is
+    to be done: it is tried on a temporary ledger before one is made, so a refusal makes none. Raises LedgerNotFound if
+    there is none, unless the `purpose` is MAKE; StorageError, Busy or InvalidInput; and, unless `arriving`,
     LedgerMoved for one that is not complete yet (operations/move.py): missing rows would give wrong answers.
     """
     scheme = scheme_of(settings.db)
@@ -199,6 +201,9 @@ def open_ledger(
         return
     check_db(settings.db, elsewhere=False)
     path = ledger_path(settings.db)
+    if rehearsal is not None and purpose is Purpose.MAKE and not is_there(path, purpose):
+        with open_ledger(settings, lambda _: None, busy_timeout_s, purpose=Purpose.TRY) as temporary:
+            rehearsal(temporary)
     if settings.db_is_default and purpose is Purpose.MAKE:
         try:
             make_folder(path.parent)
