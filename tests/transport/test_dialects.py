@@ -20,7 +20,7 @@ from transport.ledgers import BOUNDED, imported, opened
 
 from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.domain.remarks import Remarks
-from wallet_cli.errors import Interrupted, InvalidInput, TimeConflict
+from wallet_cli.errors import Interrupted, InvalidInput, KeyReused, TimeConflict
 from wallet_cli.import_export import imports
 from wallet_cli.import_export.imports import checking, profiles
 from wallet_cli.import_export.imports.dialect import dialect, plain
@@ -187,6 +187,38 @@ def test_the_same_lines_are_known_although_their_times_are_read_in_another_zone(
             read(owned, again)
     assert read(owned, lines.replace(b"\n", b"\r\n"), "skip")["applied"] == 0
     assert held(owned) == [(50000, "Salary")]
+
+
+@pytest.mark.parametrize("key", ["", "k-7"])
+@pytest.mark.parametrize("at", ["2025-06-01", "2025-06-01T09:00", "2025-06-01T09:00:01.5"])
+@pytest.mark.parametrize("zones", [("Asia/Kolkata", "UTC"), ("UTC", "Asia/Kolkata"), ("Asia/Kolkata", "America/Lima")])
+def test_the_same_file_is_the_same_although_its_times_are_read_in_another_zone(
+    owned: Ledger, zones: tuple[str, str], at: str, key: str
+) -> None:
+    lines = f"wallet,amount,kind,at,key\n1,500,credit,{at},{key}\n1,0,credit,{at},\n".encode()
+    ledgers.change(owned, "timezone", zones[0])
+    before = read(owned, lines)
+    ledgers.change(owned, "timezone", zones[1])
+    again = read(owned, lines)
+    assert (before["applied"], before["refused"], again["replayed"], again["refused"]) == (1, 1, 1, 1)
+    if key:
+        other = read(owned, lines.replace(b"2025-06-01", b"2025-06-02"))
+        assert (other["applied"], other["replayed"], other["refused"]) == (0, 0, 2)
+
+
+def test_a_command_sent_again_is_the_same_although_its_time_is_read_in_another_zone(owned: Ledger) -> None:
+    def credit(at: str, key: str = "k", amount: str = "5") -> Answer:
+        wallet = parse_wallet("id:1")
+        return owned.run(transactions.add(owned, wallet, amount, is_credit=True, key=key, at=at), "credit")
+
+    first = credit("2025-06-01")
+    ledgers.change(owned, "timezone", "Asia/Kolkata")
+    assert credit("2025-06-01") == first | {"replayed": True}
+    assert credit(first["at"]) == first | {"replayed": True}
+    for at, amount in (("2025-06-02", "5"), ("2025-06-01T00:01", "5"), ("2025-06-01", "6")):
+        with pytest.raises(KeyReused):
+            credit(at, amount=amount)
+    assert credit("2025-06-02", "another")["at"] == "2025-06-01T18:30:00.000000Z"
 
 
 def test_a_file_is_known_over_http_too(owned: Ledger) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 from wallet_cli.domain.commands import Applied, Post, Replayed, Reverse, Transfer
 from wallet_cli.domain.hash_chain import unopened
@@ -16,7 +17,7 @@ from wallet_cli.domain.ids import (
 )
 from wallet_cli.domain.model import Account, Transaction, Wallet
 from wallet_cli.domain.money import format_minor, parse_amount
-from wallet_cli.domain.period import Period, Zone, is_relative, parse_period, parse_time
+from wallet_cli.domain.period import Period, Zone, is_relative, parse_period, parse_start, parse_time
 from wallet_cli.domain.remarks import NOTHING, Remarks
 from wallet_cli.domain.rules.refusals import no_transaction
 from wallet_cli.errors import InvalidInput, shown
@@ -57,8 +58,25 @@ def add(
     found = find_wallet(ledger, wallet)
     minor = parse_amount(amount, found.currency)
     user_key = by_user and key is not None
+    if at is not None and key is not None and not ledger.times_are_utc:
+        at_us = _as_before(ledger, (found.id, key, user_key), at, at_us)
     command = Post(found.id, is_credit, minor, remarks, key, at_us, user_key, reset_time)
     return Prepared(command, posted(found), ((wallet, found),))
+
+
+def _as_before(ledger: Ledger, keyed: tuple[int, str, bool], at: str, at_us: int | None) -> int | None:
+    """The time of a request: sent again, the same text means the same time, even if the ledger's zone was set since."""
+    for prior in ledger.store.keyed([keyed[:2]]):
+        if prior.user_key == keyed[2] and prior.at_us != at_us and prior.at_us in times_in(at, ledger.zones()):
+            return prior.at_us
+    return at_us
+
+
+def times_in(at: str, zones: Iterable[Zone]) -> Iterator[int]:
+    """What a time without an offset means in each zone that has it."""
+    for zone in zones:
+        with suppress(InvalidInput):
+            yield parse_start(at, zone)
 
 
 def time_of(at: str, key: str | None, zone: Zone, now_us: Callable[[], int]) -> int:

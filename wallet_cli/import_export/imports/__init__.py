@@ -49,6 +49,7 @@ from wallet_cli.domain.period import Zone, parse_start
 from wallet_cli.errors import (
     Interrupted,
     InvalidInput,
+    KeyReused,
     NotFound,
     RestoreConflict,
     StorageError,
@@ -74,7 +75,7 @@ from wallet_cli.import_export.imports.checking import (
 from wallet_cli.import_export.imports.dialect import Dialect
 from wallet_cli.import_export.imports.reading import Line
 from wallet_cli.import_export.rows import VERSION
-from wallet_cli.operations import users
+from wallet_cli.operations import transactions, users
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.wallets import find_account, find_wallet
@@ -434,7 +435,9 @@ class Run(ImportRun):
             else:
                 commands.append(command)
                 asked.append(line)
-        self._count(asked, self._carry_out(commands) if commands else [], counted=counted)
+        results = self._carry_out(commands) if commands else []
+        self._compare_in_other_zones(commands, [each for each in asked if isinstance(each, Line)], results)
+        self._count(asked, results, counted=counted)
 
     def _goes_on(self, line: Line, command: Change) -> bool:
         """Whether a line of an export is the first one after those that its wallet already had."""
@@ -483,6 +486,25 @@ class Run(ImportRun):
                 self._there.clear()
             self._there.add(id_)
         return command
+
+    def _compare_in_other_zones(self, commands: list[Command], lines: list[Line], results: list[Result]) -> None:
+        """Replace the refusals of lines that were applied before when their times were read in another zone."""
+        reused = [
+            number
+            for number, result in enumerate(results)
+            if isinstance(result, Refusal) and isinstance(result.error, KeyReused) and "at" in lines[number].fields
+        ]
+        for zone in self._ledger.zones() if reused else ():
+            moved = [
+                (number, command._replace(at_us=at_us))
+                for number in reused
+                if isinstance(command := commands[number], Post)
+                for at_us in transactions.times_in(str(lines[number].fields["at"]), [zone])
+            ]
+            # A key that was used is looked up before anything is applied.
+            for (number, _), result in zip(moved, self._carry_out([each for _, each in moved]), strict=True):
+                if isinstance(result, Replayed):
+                    results[number] = result
 
     def _users(self, batch: list[Line]) -> None:
         for line, command, result in self._carried_out(batch, self._registration):
