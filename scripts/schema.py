@@ -7,13 +7,24 @@ python scripts/schema.py --check    exits 1 if it is not what would be written
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import apsw
-from sqlalchemy import Column, Index
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Constraint,
+    DefaultClause,
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    Table,
+)
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import ColumnCollectionConstraint
 
 from wallet_cli.storage import tables
 from wallet_cli.storage.sqlite import upgrade
@@ -30,27 +41,42 @@ def of_sqlite() -> dict[str, str]:
 
 
 def of_postgres() -> dict[str, dict[str, list[str]]]:
-    """By table, its columns with their types, and more: its indexes with their columns, and its constraints."""
+    """By table, its columns, and more: its constraints and its indexes, as schema_check.OF_POSTGRES writes them."""
     found = {}
     for table in tables.SQLModel.metadata.sorted_tables:
-        checks = [each for column in table.columns for each in column.constraints]
-        made = [each for each in table.constraints if each not in checks]
-        names = {str(each.name) for each in made if each.name is not None}
-        names |= {_index(each) for each in table.indexes if not str(each.name).endswith("_again")}
-        names |= {f"ck_{table.name}_{each.name}".replace(f"ck_{table.name}_ck_", "ck_") for each in checks}
-        found[table.name] = {"columns": sorted(map(_column, table.columns)), "more": sorted(names)}
+        constraints = table.constraints.union(*(column.constraints for column in table.columns))
+        more = [text for each in constraints for text in _constraint(each, table)]
+        more += [_index(each) for each in table.indexes if not str(each.name).endswith("_again")]
+        found[table.name] = {"columns": sorted(map(_column, table.columns)), "more": sorted(more)}
     return found
 
 
 def _column(column: Column[Any]) -> str:
     kind = column.type.compile(dialect=postgresql.dialect()).lower()
-    return f"{column.name} {kind}{'' if column.nullable else ' not null'}"
+    default = column.server_default
+    value = f" default {default.arg}" if isinstance(default, DefaultClause) else ""
+    return f"{column.name} {kind}{'' if column.nullable else ' not null'}{value}"
+
+
+def _constraint(constraint: Constraint, table: Table) -> list[str]:
+    """A constraint, and the index that enforces it, if any."""
+    if isinstance(constraint, CheckConstraint):
+        words = set(re.findall(r"\w+", re.sub("'[^']*'", "", str(constraint.sqltext))))
+        name = f"ck_{table.name}_{constraint.name}".replace(f"ck_{table.name}_ck_", "ck_")
+        return [f"{name} CHECK ({', '.join(sorted(words & set(table.columns.keys())))})"]
+    assert isinstance(constraint, ColumnCollectionConstraint)
+    columns = f"({', '.join(column.name for column in constraint.columns)})"
+    if isinstance(constraint, ForeignKeyConstraint):
+        there = ", ".join(key.column.name for key in constraint.elements)
+        return [f"{constraint.name} FOREIGN KEY {columns} REFERENCES {constraint.referred_table.name}({there})"]
+    kind = "PRIMARY KEY" if isinstance(constraint, PrimaryKeyConstraint) else "UNIQUE"
+    return [f"{constraint.name} {kind} {columns}", f"{constraint.name} unique btree {columns}"]
 
 
 def _index(index: Index) -> str:
     columns = ", ".join(column.name for column in index.columns)
     is_partial = index.dialect_options["postgresql"]["where"] is not None
-    return f"{index.name}{' unique' if index.unique else ''} ({columns}){' partial' if is_partial else ''}"
+    return f"{index.name}{' unique' if index.unique else ''} btree ({columns}){' partial' if is_partial else ''}"
 
 
 def main() -> int:

@@ -71,7 +71,7 @@ UNSEEN = {
     "`ledger.changes`": "a count that the lock file is compared with, not content",
     "`alembic_version` in a file": "not read there: the schema's version is in the file's header",
     "the condition of a check or index on PostgreSQL": "its versions write conditions in other ways, so they are not"
-    " compared; `verify` reads all rows that they guard",
+    " compared, but the columns of a check and of an index are; `verify` reads all rows that they guard",
 }
 """What neither `verify` nor an older seal shows, and why. The same list is in docs/security.md."""
 HEAD = "what neither `verify` nor an older seal shows"
@@ -394,6 +394,8 @@ SCHEMA = {
         "CREATE TRIGGER t AFTER UPDATE ON operators BEGIN UPDATE operators SET revoked_at_us = NULL; END",
         "CREATE TABLE more (a)",
         "CREATE VIEW more AS SELECT * FROM users",
+        "PRAGMA writable_schema=ON; INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql)"
+        " VALUES ('view', 'sqlite_more', 'sqlite_more', 0, 'CREATE VIEW sqlite_more AS SELECT 1')",
         "CREATE INDEX more ON users (name)",
         "DROP INDEX ix_operators_again",
         "DROP INDEX ix_transactions_at_us",
@@ -423,6 +425,10 @@ SCHEMA = {
         "DROP INDEX uq_users_key; CREATE UNIQUE INDEX uq_users_key ON users (key, id) WHERE key IS NOT NULL",
         "DROP INDEX uq_users_key; CREATE INDEX uq_users_key ON users (key) WHERE key IS NOT NULL",
         "DROP INDEX uq_users_key; CREATE UNIQUE INDEX uq_users_key ON users (key)",
+        "ALTER TABLE holds DISABLE TRIGGER ALL",
+        "ALTER TABLE wallets ALTER COLUMN held SET DEFAULT 5",
+        "ALTER TABLE transactions DROP CONSTRAINT fk_transactions_wallet_id; ALTER TABLE transactions"
+        " ADD CONSTRAINT fk_transactions_wallet_id FOREIGN KEY (wallet_id) REFERENCES wallets ON DELETE CASCADE",
     ],
 }
 WEAKER = "DROP INDEX uq_users_key; CREATE UNIQUE INDEX uq_users_key ON users (key) WHERE key = 'a'"

@@ -109,6 +109,13 @@ def test_a_partitioned_ledger_is_used_as_any_other(cluster: Cluster, monkeypatch
         database,
     )
     assert (partitions, kind) == (64, "p")
+    assert cli.run("verify").code == 0
+    run_sql(
+        cluster.url(database),
+        "CREATE TRIGGER t BEFORE UPDATE ON transactions_07 FOR EACH ROW"
+        " EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    )
+    assert "trigger t of table transactions" in cli.run("verify").err
 
 
 @pytest.mark.parametrize(

@@ -561,12 +561,32 @@ def test_a_schema_that_was_changed_is_found(own_history: Address, name: str) -> 
     assert (done.code, words in done.error["message"]) == (7, True), done.err
 
 
+OF_ITS_OWN_NAMES = {
+    "trigger sqlite_t": "CREATE TRIGGER sqlite_t AFTER INSERT ON users BEGIN SELECT 1; END",
+    "trigger sqlite_stat1": "CREATE TRIGGER sqlite_stat1 AFTER INSERT ON users BEGIN SELECT 1; END",
+    "view sqlite_v": "CREATE VIEW sqlite_v AS SELECT 1",
+}
+
+
+@pytest.mark.on_file("the names are SQLite's")
+@pytest.mark.parametrize("what", OF_ITS_OWN_NAMES)
+def test_a_name_that_sqlite_would_give_hides_nothing(own_history: Address, what: str) -> None:
+    kind, name = what.split()
+    execute(
+        own_history,
+        "PRAGMA writable_schema=1; INSERT INTO sqlite_master (type, name, tbl_name, rootpage, sql)"
+        f" VALUES ('{kind}', '{name}', '{'users' if kind == 'trigger' else name}', 0, '{OF_ITS_OWN_NAMES[what]}')",
+    )
+    done = run("verify --json")
+    assert (done.code, f"{what} does not belong" in done.error["message"]) == (7, True), done.err
+
+
 def test_what_analyze_makes_is_no_change(history: Address) -> None:
     execute(history, "ANALYZE")
     assert run("verify").code == 0
 
 
-SEQ, LOCK = schema_check.OF_LITESTREAM.values()
+SEQ, LOCK = (schema_check.OF_OTHERS[f"table _litestream_{name}"] for name in ("seq", "lock"))
 
 
 @pytest.mark.on_file("Litestream copies files")
