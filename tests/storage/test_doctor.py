@@ -12,7 +12,7 @@ from typing import Any
 
 import apsw
 import pytest
-from support import cli
+from support import cli, engines
 
 from wallet_cli import settings
 from wallet_cli.operations import doctor
@@ -151,6 +151,16 @@ def test_what_was_done_long_ago_is_told(shop: Run, monkeypatch: pytest.MonkeyPat
     assert shop("verify").code == 0
     monkeypatch.setattr(doctor, "LONG_SINCE_VERIFIED_US", 0)
     assert findings(shop)["verified"]["status"] == "warning"
+
+
+def test_damage_that_was_found_is_told_until_the_ledger_is_right_again(shop: Run, tmp_path: Path) -> None:
+    assert shop("backup copy.db").code == 0
+    engines.execute(tmp_path / "ledger" / "w.db", "UPDATE users SET name = 'x'")
+    assert shop("verify").code == 7
+    told = findings(shop)["verified"]
+    assert (told["status"], told["found"].partition(": ")[2]) == ("wrong", "damage was found")
+    assert shop("restore copy.db").code == 0
+    assert findings(shop)["verified"]["status"] == "ok"
 
 
 def readable(folder: Path) -> None:

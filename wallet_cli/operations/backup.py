@@ -220,6 +220,7 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
                 time_us = lock.forget()
                 with closing(_opened(path, notify)) as restored:
                     lock.note(restored, None, Time(time_us, is_confirmed=True) if time_us else None)
+                    last_checks.note(restored.ledger_id(), restored.address, last_checks.VERIFIED)
     except OSError as error:
         hint = hint_of(error, "check the folder of the ledger")
         raise StorageError(f"cannot restore: {error.strerror}", hint=hint) from None

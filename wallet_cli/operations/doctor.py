@@ -304,9 +304,12 @@ def _open_ledger(ledger: Ledger, path: Path | None) -> Iterator[Finding]:
 
 def _last_checks(ledger_id: str, address: str, *, in_a_file: bool) -> Iterator[Finding]:
     known, now_us = last_checks.read(ledger_id, address), time.time_ns() // 1000
-    asked: list[tuple[str, str, int, str]] = [
-        ("verified", last_checks.VERIFIED, LONG_SINCE_VERIFIED_US, "wallet verify"),
-    ]
+    asked: list[tuple[str, str, int, str]] = []
+    damaged_at_us = known.get(last_checks.FOUND_DAMAGE, 0)
+    if damaged_at_us > known.get(last_checks.VERIFIED, 0):
+        yield Finding("verified", WRONG, f"last at {format_time(damaged_at_us)}: damage was found", "wallet verify")
+    else:
+        asked.append(("verified", last_checks.VERIFIED, LONG_SINCE_VERIFIED_US, "wallet verify"))
     if in_a_file:  # a database has its own backup tools
         asked.append(("backup", last_checks.BACKED_UP, LONG_SINCE_BACKUP_US, "wallet backup FILE"))
     if last_checks.SEALED in known:  # not everybody needs seals

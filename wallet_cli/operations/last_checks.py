@@ -18,7 +18,8 @@ from wallet_cli.operations.private_files import replace
 from wallet_cli.settings import platform_folder
 from wallet_cli.storage.folders import make_folder
 
-VERIFIED, BACKED_UP, SEALED = "verified_at_us", "backed_up_at_us", "sealed_at_us"
+VERIFIED, FOUND_DAMAGE = "verified_at_us", "found_damage_at_us"
+BACKED_UP, SEALED = "backed_up_at_us", "sealed_at_us"
 
 
 def _file_of(ledger_id: str, address: str) -> Path:
@@ -27,18 +28,16 @@ def _file_of(ledger_id: str, address: str) -> Path:
     return platform_folder("state") / "ledgers" / f"{ledger_id}-{place}.json"
 
 
-def note(ledger_id: str, address: str, what: str, *, done: bool = True) -> None:
-    """Record that `what` was done now, or that it is not `done` any more; skipped if it cannot be written."""
+def note(ledger_id: str, address: str, what: str) -> None:
+    """Record that `what` was done now; skipped if it cannot be written."""
     with suppress(OSError):
         file = _file_of(ledger_id, address)
-        known = read(ledger_id, address)
-        known.pop(what, None)
         make_folder(file.parent)
-        replace(file, json.dumps(known | ({what: time.time_ns() // 1000} if done else {})).encode())
+        replace(file, json.dumps(read(ledger_id, address) | {what: time.time_ns() // 1000}).encode())
 
 
 def read(ledger_id: str, address: str) -> dict[str, int]:
-    """The recorded times of a ledger, in microseconds since 1970, by VERIFIED, BACKED_UP and SEALED."""
+    """The recorded times of a ledger, in microseconds since 1970, by the names above."""
     try:
         found = json.loads(_file_of(ledger_id, address).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):

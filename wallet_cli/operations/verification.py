@@ -89,8 +89,7 @@ def verify(
         if ledger.store.confirms(error):
             _note(ledger, error.finding)
             with suppress(WalletError):
-                uuid = ledger.store.ledger_id()
-                last_checks.note(uuid, ledger.store.address, last_checks.VERIFIED, done=False)
+                last_checks.note(ledger.store.ledger_id(), ledger.store.address, last_checks.FOUND_DAMAGE)
         raise
     if wallet is None:
         itself = ledger.store.itself()
