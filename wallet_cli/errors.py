@@ -295,6 +295,10 @@ class Damaged(StorageError):
         return self.message.removeprefix(self.DAMAGED)
 
 
+class Undefined(StorageError):
+    """A statement names a table, column or index that is missing, or another one than it was."""
+
+
 class NotALedger(StorageError):
     """A file is something else than a ledger, or its beginning is lost."""
 

@@ -581,6 +581,32 @@ def test_a_name_that_sqlite_would_give_hides_nothing(own_history: Address, what:
     assert (done.code, f"{what} does not belong" in done.error["message"]) == (7, True), done.err
 
 
+KEYS = "uq_transactions_wallet_id_key_user_key"
+LOST = {
+    "an index": (f"DROP INDEX {KEYS}", KEYS),
+    "the rows of an index": (
+        f"DROP INDEX {KEYS}; CREATE UNIQUE INDEX {KEYS} ON transactions (wallet_id, key) WHERE key = 'a'",
+        KEYS,
+    ),
+    "another index": ("DROP INDEX uq_users_key", "uq_users_key"),
+    "a column": ("ALTER TABLE holds RENAME COLUMN note TO notes", "holds"),
+    "a table": ("ALTER TABLE operators RENAME TO others", "operators"),
+}
+"""What statements name, and do not find; and what is named."""
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_what_a_statement_does_not_find_is_damage_and_ends_the_writes(own_history: Address, name: str) -> None:
+    statements, words = LOST[name]
+    execute(own_history, statements)
+    of_wallet = run("verify 1 --json")  # it asks only what is of the wallet
+    for done in (of_wallet, run("verify --json")) if of_wallet.code else (run("verify --json"),):
+        assert done.error["message"].startswith("the schema was changed: ")
+        assert words in done.error["details"]["reason"]
+    written = run("tx add 1 5 --credit --json")
+    assert (written.code, "the schema was changed" in written.error["message"]) == (7, True)
+
+
 def test_what_analyze_makes_is_no_change(history: Address) -> None:
     execute(history, "ANALYZE")
     assert run("verify").code == 0

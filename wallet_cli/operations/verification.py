@@ -8,15 +8,15 @@ be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 
 from wallet_cli.domain import events
 from wallet_cli.domain.ids import MAX_ID, TypedWallet, format_hold_id, format_transaction_id, format_wallet_id
 from wallet_cli.domain.model import Wallet
 from wallet_cli.domain.money import format_minor
-from wallet_cli.errors import Damaged, StorageError, WalletError
+from wallet_cli.errors import Damaged, Undefined, WalletError
 from wallet_cli.operations import last_checks
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.chain_check import (
@@ -120,6 +120,7 @@ def _verified(
     ledger: Ledger, wallet: TypedWallet | None, watch: Watch | None, along: Along | None, *, all_cores: bool
 ) -> Answer:
     with ExitStack() as stack:
+        stack.enter_context(_explained_by_schema(ledger))
         stack.enter_context(ledger.store.snapshot())
         ledger.must_be_whole()
         first, last = EVERY_WALLET
@@ -154,6 +155,16 @@ def _verified(
     return {"ok": True, "wallets": checked.wallets, "transactions": checked.transactions}
 
 
+@contextmanager
+def _explained_by_schema(ledger: Ledger) -> Iterator[None]:
+    """A statement fails where an index or a column that it names is gone, or another: that is what is wrong then."""
+    try:
+        yield
+    except Undefined:
+        _check_schema(ledger)
+        raise
+
+
 def _check_file(ledger: Ledger) -> None:
     # The engine finds an index entry for each row; with as many entries as rows, none is without a row.
     damage = ledger.store.damage()
@@ -181,7 +192,7 @@ def _read_the_rest(ledger: Ledger) -> None:
         try:
             for _ in rows:
                 pass
-        except StorageError as error:
+        except Damaged as error:
             raise Damaged(f"a {what} cannot be read: {error.message}", hint=RESTORE) from error
 
 

@@ -43,6 +43,7 @@ from wallet_cli.errors import (
     InvalidInput,
     LedgerNotFound,
     StorageError,
+    Undefined,
     Unreachable,
     WalletError,
     shown_url,
@@ -836,7 +837,8 @@ class PostgresStore(BulkCopy):
             if self._connection is not None:
                 self._connection.close()
             return Unreachable(message, hint=hint or f"is the server running? {retry}")
-        return StorageError(message, hint=hint or "for details: WALLET_DEBUG=1")
+        kind = Undefined if isinstance(error, errors.UndefinedColumn) else StorageError
+        return kind(message, hint=hint or "for details: WALLET_DEBUG=1")
 
 
 def _last_row(connection: Connection, *statements: str) -> Sequence[Any]:
@@ -849,7 +851,7 @@ def _last_row(connection: Connection, *statements: str) -> Sequence[Any]:
     return row
 
 
-class NoSuchTable(StorageError):
+class NoSuchTable(Undefined):
     """The database has no ledger."""
 
 

@@ -147,7 +147,7 @@ def strange_in_postgres(rows: Iterable[tuple[str, str | None]]) -> str | None:
 
 def _difference(found: Iterable[str], known: Iterable[str]) -> str | None:
     there, wanted = set(found), set(known)
-    for what in sorted(wanted - there):
+    for what in sorted(wanted - there, reverse=True):  # a table before its indexes
         return f"{what} is missing"
     for what in sorted(there - wanted):
         return f"{what} does not belong to this program"

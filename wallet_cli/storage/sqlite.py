@@ -23,7 +23,17 @@ import apsw
 from wallet_cli.domain.commands import Change, Restoring
 from wallet_cli.domain.events import Subject
 from wallet_cli.domain.model import Account, ApiKey, Event, Hold, LedgerFacts, LedgerSetting, Transaction, Wallet
-from wallet_cli.errors import MAKE_ROOM, Busy, Damaged, Malformed, NotALedger, StorageError, UnknownOutcome, hint_of
+from wallet_cli.errors import (
+    MAKE_ROOM,
+    Busy,
+    Damaged,
+    Malformed,
+    NotALedger,
+    StorageError,
+    Undefined,
+    UnknownOutcome,
+    hint_of,
+)
 from wallet_cli.storage import sql
 from wallet_cli.storage.bulk_copy import BulkCopy
 from wallet_cli.storage.folders import sync
@@ -131,7 +141,8 @@ def _translated(error: apsw.Error, path: Path) -> Busy | StorageError:
     words = str(error)
     if words == "not an error":  # the error is on the other one of two connections, when a file is copied
         words = str(apsw.mapping_extended_result_codes.get(getattr(error, "extendedresult", 0), type(error).__name__))
-    return StorageError(f"{words}: {path}", hint=HINTS.get(type(error), "for details: WALLET_DEBUG=1"))
+    kind = Undefined if isinstance(error, apsw.SQLError) else StorageError
+    return kind(f"{words}: {path}", hint=HINTS.get(type(error), "for details: WALLET_DEBUG=1"))
 
 
 def _is_full(folder: Path) -> bool:
