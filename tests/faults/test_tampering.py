@@ -62,7 +62,6 @@ HARMLESS = {
     ("operators", "last_used_at_us"): "roughly when, by design",
     ("ledger", "damaged"): "a note that stops writers; `verify` finds the damage itself",
     ("ledger", "changes"): "a count that the lock file is compared with",
-    ("alembic_version", "version_num"): "on a file the schema's version is in the header",
 }
 """What may differ with nobody the poorer. No decision about money rests on it."""
 

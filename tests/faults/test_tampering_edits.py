@@ -69,7 +69,6 @@ UNSEEN = {
     "`operators.last_used_at_us`": "noted now and then, and nothing depends on it",
     "`ledger.damaged`": "a note that stops writers; `verify` finds the damage itself, and corrects the note",
     "`ledger.changes`": "a count that the lock file is compared with, not content",
-    "`alembic_version` in a file": "not read there: the schema's version is in the file's header",
     "the condition of a check or index on PostgreSQL": "its versions write conditions in other ways, so they are not"
     " compared, but the columns of a check and of an index are; `verify` reads all rows that they guard",
 }
@@ -439,10 +438,8 @@ def of_schema(bench: Bench) -> Iterator[Edit]:
     on_file = isinstance(bench, FileBench)
     for statement in SCHEMA["file" if on_file else "postgres"]:
         yield Edit("the schema", statement, partial(run_all, script=statement))
-    if on_file:
-        yield Edit("the schema", OF_VERSION, partial(run_all, script=OF_VERSION), "`alembic_version` in a file")
-    else:
-        yield Edit("the schema", OF_VERSION, partial(run_all, script=OF_VERSION))
+    yield Edit("the schema", OF_VERSION, partial(run_all, script=OF_VERSION))
+    if not on_file:
         yield Edit(
             "the schema", WEAKER, partial(run_all, script=WEAKER), "the condition of a check or index on PostgreSQL"
         )
@@ -768,7 +765,6 @@ UNSEEN_BY_ALL = {
     "`operators.last_used_at_us`": ("a column", "operators.last_used_at_us"),
     "`ledger.damaged`": ("a column", "ledger.damaged"),
     "`ledger.changes`": ("a column", "ledger.changes"),
-    "`alembic_version` in a file": ("the schema", OF_VERSION),
     "the condition of a check or index on PostgreSQL": ("the schema", WEAKER),
 }
 """Where each can be tried: the kind of an edit, and of what."""

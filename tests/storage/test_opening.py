@@ -207,6 +207,23 @@ def test_a_ledger_of_a_newer_version_is_refused_unchanged(db: Path) -> None:
     assert db.read_bytes() == before
 
 
+@pytest.mark.parametrize("said", [-1, 0, 1, sql.SCHEMA_VERSION - 1])
+def test_a_ledger_that_says_to_be_older_than_it_is_is_not_migrated(db: Path, said: int) -> None:
+    """Somebody wrote another number into its header: what is recorded as a migration would be none."""
+    assert cli.run("register 9886977544").code == 0
+    beside(db, ".lock").unlink()
+    with closing(apsw.Connection(str(db))) as connection:
+        connection.execute(f"PRAGMA user_version = {said}")
+    before = db.read_bytes()
+    for line in ("register 9886977545", "users", "verify"):
+        done = cli.run(f"{line} --json")
+        assert (done.code, done.out) == (7, "")
+        told = f"this ledger is damaged: its header says schema {said}, its last migration made schema 8: "
+        assert done.error["message"].startswith(told)
+    assert db.read_bytes() == before
+    assert [path.name for path in db.parent.iterdir() if "backup" in path.name] == []
+
+
 LATER = f"""
 import sqlalchemy as sa
 from alembic import op

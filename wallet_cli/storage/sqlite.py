@@ -208,7 +208,9 @@ class SqliteStore(BulkCopy):
         self.connection.close()
 
     def version(self) -> int:
-        """The schema version of the file. Raises StorageError if it is not a ledger that this program can read."""
+        """The schema version of the file. Raises StorageError if it is not a ledger that this program can read, and
+        Damaged if it says to be older than it is: what is not missing must not be migrated.
+        """
         # One statement, which reads only the header of the file.
         application_id, version = self._rows(
             "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
@@ -221,7 +223,16 @@ class SqliteStore(BulkCopy):
                 f" {self.path}",
                 hint="upgrade wallet-cli",
             )
+        if version < sql.SCHEMA_VERSION and (wrong := self._unlike_migrations(version)) is not None:
+            raise Damaged(f"{Damaged.DAMAGED}{wrong}: {self.path}", hint="restore a backup")
         return int(version)
+
+    def _unlike_migrations(self, version: int) -> str | None:
+        """How the version in the header differs from the last migration, in words; None if it does not."""
+        found = [str(number) for (number,) in self._rows("SELECT version_num FROM alembic_version")]
+        if found == [f"{version:04}"]:
+            return None
+        return f"its header says schema {version}, its last migration made schema {', '.join(found).lstrip('0')}"
 
     def damage(self) -> str | None:
         """What SQLite finds wrong with the file itself, in its words; None where it finds nothing."""
@@ -248,7 +259,7 @@ class SqliteStore(BulkCopy):
     def strange_schema(self) -> str | None:
         from wallet_cli.storage.schema_check import OF_SQLITE, strange_in_sqlite
 
-        return strange_in_sqlite(self._rows(OF_SQLITE))
+        return strange_in_sqlite(self._rows(OF_SQLITE)) or self._unlike_migrations(sql.SCHEMA_VERSION)
 
     def indexes_are_complete(self) -> bool:
         return bool(self._one(sql.AS_MANY, {}, lambda row: row[0]))
