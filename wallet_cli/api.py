@@ -165,10 +165,13 @@ class LedgerApi(Protocol):
         `watch` may be told, now and then, how many transactions are checked, and of how many.
         """
 
-    def verify_against(self, seal: str) -> Answer:
-        """Check the ledger, and that all in a seal (a file) is still there: as `verify`, and `sealed_at, root`."""
+    def verify_against(self, seal: str, public: str | None = None) -> Answer:
+        """Check the ledger, and that all in a seal (a file) is still there: as `verify`, and `sealed_at, root`.
 
-    def verify_receipt(self, receipt: str) -> Answer:
+        `public` is the public key of its maker, or a file with it; this user's, if it is not given.
+        """
+
+    def verify_receipt(self, receipt: str, public: str | None = None) -> Answer:
         """Check a receipt (a file): as `verify_against`, and `transaction, reversed, reversals`."""
 
     def export(self, form: str, wallet: TypedWallet | None = None) -> Iterator[str]:

@@ -200,15 +200,15 @@ class LocalLedger(LedgerApi):
 
         return verification.verify(self._ledger, wallet, watch, all_cores=True)
 
-    def verify_against(self, seal: str) -> Answer:
+    def verify_against(self, seal: str, public: str | None = None) -> Answer:
         from wallet_cli.operations import seals
 
-        return seals.verify_against(self._ledger, seals.read(seal))
+        return seals.verify_against(self._ledger, seals.read(seal, public))
 
-    def verify_receipt(self, receipt: str) -> Answer:
+    def verify_receipt(self, receipt: str, public: str | None = None) -> Answer:
         from wallet_cli.operations import seals
 
-        return seals.check_receipt(self._ledger, receipt)
+        return seals.check_receipt(self._ledger, receipt, public)
 
     def export(self, form: str, wallet: TypedWallet | None = None) -> Iterator[str]:
         from wallet_cli.import_export import exports

@@ -37,7 +37,7 @@ BEFORE = {
         " && cp evening.db ~/backups/wallet-1a2b3c4d-2026-11-27T14-00-00Z.db"
     ),
     "receipt": "wallet seal november.seal",
-    "verify": "wallet receipt 1-1 > receipt.json && wallet seal november.seal",
+    "verify": "wallet receipt 1-1 > receipt.json && wallet seal november.seal && wallet seal --public > key.txt",
 }
 """What else has happened before the examples of a command."""
 

@@ -258,6 +258,51 @@ def test_a_seal_by_another_key_is_told_apart(shop: Run, tmp_path: Path, monkeypa
     assert (done.code, "signed by another key" in done.error["message"]) == (2, True)
 
 
+@pytest.mark.parametrize("line", ["verify --against a.seal", "verify --receipt r.json"])
+def test_an_auditor_needs_the_public_key_alone(
+    shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    key = sealed(shop)["public_key"]
+    (tmp_path / "r.json").write_text(shop("receipt 1-1 --seal a.seal").out)
+    for option in ("", "-q", "--json"):
+        (tmp_path / f"of_maker{option}").write_text(shop(f"seal --public {option}").out)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "auditor"))
+    done = shop(f"{line} --json")
+    assert (done.code, "wallet seal --public" in done.error["hint"], "seal.key" in done.err) == (2, True, False)
+    for given in (key, key.upper(), "of_maker", "of_maker-q", "of_maker--json"):
+        assert shop(f"{line} --public {given}").code == 0, given
+    assert not (tmp_path / "auditor").exists()
+    refused = {
+        "0" * 64: "signed by another key",
+        "a.seal": "not a public key",
+        "r.json": "not a public key",
+        key[1:]: "No such file",
+        "none": "No such file",
+        ".": "not a file",
+        "''": "not a file",
+    }
+    shop("seal --public")  # a key of one's own changes nothing where another is given
+    for given, words in refused.items():
+        done = shop(f"{line} --public {given} --json")
+        assert (done.code, words in done.error["message"]) == (2, True), done.err
+    assert shop(f"{line} --public {key}").code == 0
+    assert shop(line).code == 2
+
+
+def test_a_public_key_is_for_a_seal_or_a_receipt(shop: Run) -> None:
+    done = shop(f"verify --public {'0' * 64} --json")
+    assert (done.code, done.error["code"]) == (2, "invalid_input")
+
+
+def test_what_says_its_own_key_is_not_believed(shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody changes the ledger, and seals it anew."""
+    key = sealed(shop)["public_key"]
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "another"))
+    assert shop("seal forged.seal").code == 0
+    done = shop(f"verify --against forged.seal --public {key} --json")
+    assert (done.code, "signed by another key" in done.error["message"]) == (2, True)
+
+
 def test_a_seal_of_another_ledger_is_refused(shop: Run, tmp_path: Path) -> None:
     sealed(shop)
     assert shop("--db other.db register 9886977544").code == 0

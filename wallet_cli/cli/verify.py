@@ -39,13 +39,19 @@ def verify(
         str | None,
         typer.Option("--receipt", metavar="FILE", help="A receipt: what it proves is there still.", show_default=False),
     ] = None,
+    public: Annotated[
+        str | None,
+        typer.Option("--public", metavar="KEY", help="The public key of its maker, or a file.", show_default="yours"),
+    ] = None,
 ) -> Record:
-    """Reads one snapshot, while others write.
+    """Reads one snapshot, while others write. A seal or receipt that another person made is checked with their public
+    key, which `wallet seal --public` prints for them. Get it from them: a file that names a key shows nothing by that.
 
     Examples:
         wallet verify
         wallet verify 9886977544
         wallet verify --receipt receipt.json
+        wallet verify --against november.seal --public key.txt
         wallet verify -q && echo "the books are right"
     """
     if receipt is not None:
@@ -53,15 +59,17 @@ def verify(
             raise InvalidInput(
                 "--receipt is checked by itself: leave the others out", hint="wallet verify --receipt FILE"
             )
-        return Record(ledger.verify_receipt(receipt), value="transaction")
+        return Record(ledger.verify_receipt(receipt, public), value="transaction")
     if against is None:
+        if public is not None:
+            raise InvalidInput("--public is for a seal or a receipt", hint="wallet verify --against SEAL --public KEY")
         name = None if wallet is None else _wallet(hand, wallet)
         with progress(style, "checking") as bar, telling_how_far(bar, _so_far, BEGINS_ANEW) as watch:
             answer = ledger.verify(name, lambda done, total: watch("checking", done, total))
         return Record(answer, value="transactions", kind="verification")
     if wallet is not None:
         raise InvalidInput("a seal is of the whole ledger: leave WALLET out", hint="wallet verify --against SEAL")
-    return Record(ledger.verify_against(against), value="transactions", kind="verification")
+    return Record(ledger.verify_against(against, public), value="transactions", kind="verification")
 
 
 def _wallet(hand: Hand, text: str) -> TypedWallet:

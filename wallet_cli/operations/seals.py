@@ -14,6 +14,7 @@ differs. There are no names and phone numbers in it.
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -44,6 +45,7 @@ from wallet_cli.storage.move_state import check_not_moved
 VERSION = 2
 RECEIPT_VERSION = 1
 KEY_FILE = "seal.key"
+PUBLIC_KEY = re.compile(r"\b[0-9a-fA-F]{64}\b")
 TAKE_YOURS = "it was changed: use your own copy"
 RESTORE = "an older ledger is in its place, or it was changed; restore a backup: wallet restore FILE"
 
@@ -186,17 +188,23 @@ def _signed(head: Answer, key: Any) -> Answer:
     return head | {"signature": key.sign(json_text(head).encode()).hex()}
 
 
-def _private_key() -> Any:
+def _ed25519() -> Any:
+    """The module of the keys. Raises MissingPackage."""
     try:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.asymmetric import ed25519
     except ImportError as error:
         from wallet_cli.installing import missing
 
         raise missing("seals need", error, "seal") from None
+    return ed25519
+
+
+def _private_key() -> Any:
+    of_key = _ed25519().Ed25519PrivateKey
     path = config_path().with_name(KEY_FILE)
-    text = kept_secret(path, lambda: Ed25519PrivateKey.generate().private_bytes_raw().hex())
+    text = kept_secret(path, lambda: of_key.generate().private_bytes_raw().hex())
     try:
-        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(text))
+        return of_key.from_private_bytes(bytes.fromhex(text))
     except ValueError:
         raise InvalidInput(
             f"this is not a key for seals: {path}", hint="put the right one back, or remove it"
@@ -204,12 +212,12 @@ def _private_key() -> Any:
 
 
 def _is_signed(head: Mapping[str, Any]) -> bool:
+    of_key = _ed25519().Ed25519PublicKey
     from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     told = {name: value for name, value in head.items() if name != "signature"}
     try:
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(str(head["public_key"])))
+        key = of_key.from_public_bytes(bytes.fromhex(str(head["public_key"])))
         key.verify(bytes.fromhex(str(head["signature"])), json_text(told).encode())
     except (InvalidSignature, ValueError, KeyError):
         return False
@@ -219,23 +227,29 @@ def _is_signed(head: Mapping[str, Any]) -> bool:
 # Checking a seal.
 
 
-def read(path: str) -> Sealed:
-    """A seal from its file. Raises InvalidInput if it is not a seal, was changed, or is signed by another key."""
+def read(path: str, public: str | None = None) -> Sealed:
+    """A seal from its file. Raises InvalidInput if it is not a seal, was changed, or is signed by another key than the
+    one whose `public` half is given: in hex, or a file with it. By default that is this user's.
+    """
     first, *lines = _text(path, "seal").splitlines() or [""]
     head = _parsed(first)
     if head is None or head.get("seal") not in (seals_format_1.VERSION, VERSION):
         raise _is_no("seal", path)
-    _must_be_ours(head, "seal", path)
+    _must_be_signed(head, public, "seal", path)
     if merkle.root(merkle.leaf_hash(line.encode()) for line in lines).hex() != head["root"]:
         raise InvalidInput(f"the lines of this seal are not the signed ones: {path}", hint=TAKE_YOURS)
     return Sealed(head, lines)
 
 
-MADE_BY = {"seal": "wallet seal FILE", "receipt": "wallet receipt ID > FILE"}
+MADE_BY = {
+    "seal": "make one: wallet seal FILE",
+    "receipt": "make one: wallet receipt ID > FILE",
+    "public key": "give the key that `wallet seal --public` prints where the seal was made, or a file with it",
+}
 
 
 def _is_no(what: str, path: str) -> InvalidInput:
-    return InvalidInput(f"this is not a {what}: {path}", hint=f"make one: {MADE_BY[what]}")
+    return InvalidInput(f"this is not a {what}: {path}", hint=MADE_BY[what])
 
 
 def _text(path: str, what: str) -> str:
@@ -260,18 +274,38 @@ def _parsed(text: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _must_be_ours(head: Mapping[str, Any], what: str, path: str) -> None:
-    """Raises InvalidInput for the head of a seal that this user's key did not sign."""
-    if not config_path().with_name(KEY_FILE).is_file():
-        hint = f"put the {KEY_FILE} of the person who made the seal into {config_path().parent}"
-        raise InvalidInput(f"this user has no key for seals, and the {what} is signed: {path}", hint=hint)
-    ours = public_key()
+ASK_FOR_IT = "ask whoever made it for the key that `wallet seal --public` prints, and give it: --public KEY"
+"""For a key that is asked of a person: that a seal names a key shows nothing."""
+
+
+def _given_key(text: str) -> str:
+    """The public key in a text, or in the file that it names. Raises InvalidInput."""
+    if PUBLIC_KEY.fullmatch(text):
+        return text.lower()
+    try:
+        found = {*PUBLIC_KEY.findall(_text(text, "public key").lower())}
+    except InvalidInput as error:
+        error.hint = MADE_BY["public key"]
+        raise
+    if len(found) != 1:
+        raise _is_no("public key", text)
+    return str(found.pop())
+
+
+def _must_be_signed(head: Mapping[str, Any], public: str | None, what: str, path: str) -> None:
+    """Raises InvalidInput for the head of a seal that another key signed than `public`, or else this user's."""
+    if public is not None:
+        key, whose = _given_key(public), "the one that was given is"
+    elif config_path().with_name(KEY_FILE).is_file():
+        key, whose = public_key(), "this user's is"
+    else:
+        raise InvalidInput(f"this user has no key for seals, and the {what} is signed: {path}", hint=ASK_FOR_IT)
     if not _is_signed(head):
         raise InvalidInput(f"the signature of this {what} is wrong: {path}", hint=TAKE_YOURS)
-    if head["public_key"] != ours:
+    if head["public_key"] != key:
         raise InvalidInput(
             f"this {what} is signed by another key: {shown(str(head['public_key']))}",
-            hint=f"this user's is {ours}; check with the person who made it, and use their {KEY_FILE}",
+            hint=f"{whose} {key}; {ASK_FOR_IT}",
         )
 
 
@@ -436,8 +470,9 @@ def _seq(content: str) -> int:
     return int(content.split()[0])
 
 
-def check_receipt(ledger: Ledger, path: str) -> Answer:
-    """Check a receipt for the ledger's keeper: the signature, the proofs, and that the ledger still has what it proves.
+def check_receipt(ledger: Ledger, path: str, public: str | None = None) -> Answer:
+    """Check a receipt for the ledger's keeper: the signature (as `read`), the proofs, and that the ledger still has
+    what it proves.
 
     Answers as `verify_against`, for the one wallet and the transactions that the receipt proves; and with the id of its
     `transaction`, and with `reversed` and `reversals` as they are now. Raises InvalidInput for a receipt that was
@@ -447,7 +482,7 @@ def check_receipt(ledger: Ledger, path: str) -> Answer:
     found = _parsed(_text(path, "receipt"))
     if found is None or found.get("receipt") is not RECEIPT_VERSION or not isinstance(found.get("seal"), dict):
         raise _is_no("receipt", path)
-    _must_be_ours(found["seal"], "receipt", path)
+    _must_be_signed(found["seal"], public, "receipt", path)
     _must_be_of(ledger, found["seal"], "receipt")
     try:
         is_proven = _leads_to_seal(found)

@@ -245,10 +245,10 @@ class RemoteLedger(Client, LedgerApi):
         checked: Answer = self.server.get("/verify", query, patience_s=VERIFY_PATIENCE_S, again=False)
         return checked
 
-    def verify_against(self, seal: str) -> Answer:
+    def verify_against(self, seal: str, public: str | None = None) -> Answer:
         raise sealed_there()
 
-    def verify_receipt(self, receipt: str) -> Answer:
+    def verify_receipt(self, receipt: str, public: str | None = None) -> Answer:
         raise sealed_there()
 
     def export(self, form: str, wallet: TypedWallet | None = None) -> Iterator[str]:
