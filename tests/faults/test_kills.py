@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from faults.serving import Faulty
 from support import cli, injection, processes
 from support.faults import Fault, put_in
 from support.figures import figure
+from support.processes import Runner
 from support.sizes import size
 
 from wallet_cli.storage import whole_file
@@ -47,6 +50,32 @@ def test_a_command_that_is_killed_at_any_call_is_done_or_not(tmp_path: Path) -> 
 def test_a_ledger_that_a_kill_leaves_half_made_is_found(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"first run, .*SIGKILL"):
         processes.alone(kill_in_place, tmp_path)
+
+
+def kill_seals(folder: Path) -> int:
+    """Kill `seal` at one file that it syncs after the other, until it ends: at how many it was."""
+    os.chdir(folder)
+    os.environ["WALLET_DB"] = str(folder / "w.db")
+    assert cli.run("register 9886977544").code == 0
+    runner = Runner()
+    kills = 0
+    while code := injection.run(
+        runner, ["seal", "nov.seal"], folder / "calls", ("fsync",), f"fsync:signal=SIGKILL:when={kills + 1}"
+    ).outcome.code:
+        kills += 1
+        assert code == -signal.SIGKILL
+        assert [*folder.glob("[!.]*.seal")] == []
+    left = [*folder.glob(".nov.seal.*")]
+    assert left
+    for path in left:
+        os.utime(path, (0, 0))
+    assert cli.run("seal dec.seal").code == 0
+    assert [path for path in left if path.exists()] == []
+    return kills
+
+
+def test_a_seal_that_is_killed_leaves_nothing_for_good(tmp_path: Path) -> None:
+    assert processes.alone(kill_seals, tmp_path) > 2
 
 
 @pytest.mark.on_file("PostgreSQL's own files are its own")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -39,6 +38,7 @@ from wallet_cli.errors import (
 from wallet_cli.operations import dated_files, last_checks
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, chosen_policy, open_ledger, terminal_actor
+from wallet_cli.operations.private_files import unfinished
 from wallet_cli.operations.verification import verify
 from wallet_cli.settings import Settings
 from wallet_cli.storage import ledger_events, sql
@@ -65,9 +65,6 @@ next. A tenth of the time at most.
 
 TRIES, NEXT_SECOND_S = 100, 0.1
 """How often to look for a second, by which a backup is named, that has none yet, and how long to wait in between."""
-
-UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.new(-journal)?")
-LEFT_S = 86_400.0
 
 
 class _NameTaken(InvalidInput):
@@ -398,11 +395,9 @@ def _made(settings: Settings, store: SqliteStore, path: Path, watch: Watch) -> A
             check_not_moved(copy.itself())
             found.update(_verified(settings, copy))
 
-    # Only this process uses it: two backups at once to the same name each make a complete file.
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
-        _tidy(path.parent)
-        back_up(store, path, check, lambda done, total: watch("copying", done, total), unfinished)
+        # Only this process uses the name: two backups at once to the same name each make a complete file.
+        back_up(store, path, check, lambda done, total: watch("copying", done, total), unfinished(path))
     except FileExistsError:
         raise _NameTaken(f"there is already a file with that name: {path}", hint="give another name") from None
     except OSError as error:
@@ -413,15 +408,6 @@ def _made(settings: Settings, store: SqliteStore, path: Path, watch: Watch) -> A
     last_checks.note(store.ledger_id(), store.address, last_checks.BACKED_UP)
     counts = {"wallets": found["wallets"], "transactions": found["transactions"]}
     return {"backup": str(path), "bytes": path.stat().st_size} | counts
-
-
-def _tidy(folder: Path) -> None:
-    """Remove unfinished files of killed backups in a folder, if older than a day."""
-    for left in folder.iterdir():
-        if UNFINISHED.fullmatch(left.name):
-            with suppress(OSError):
-                if time.time() - left.stat().st_mtime > LEFT_S:
-                    left.unlink()
 
 
 def _opened(path: Path, notify: Notify) -> SqliteStore:

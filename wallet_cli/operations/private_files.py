@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import re
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,19 +13,37 @@ from wallet_cli.errors import InvalidInput, StorageError, hint_of
 from wallet_cli.settings import exposed
 from wallet_cli.storage.folders import give_name, make_folder, sync
 
+UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.new(-journal)?")
+LEFT_S = 86_400.0
+
+
+def unfinished(path: Path) -> Path:
+    """A hidden name beside `path`, which no other process has, for a file until it is whole.
+
+    What killed programs left in the folder under such names is removed, if it is older than a day. Raises OSError.
+    """
+    with suppress(PermissionError):  # a folder that may be written to and not listed
+        for left in path.parent.iterdir():
+            if UNFINISHED.fullmatch(left.name):
+                with suppress(OSError):
+                    if time.time() - left.stat().st_mtime > LEFT_S:
+                        left.unlink()
+    return path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
+
 
 def write_beside(path: Path, text: bytes) -> Path:
     """A new file in the same folder, for its owner alone, on the disk. Raises OSError."""
-    fd, name = tempfile.mkstemp(prefix=f"{path.stem}.", suffix=path.suffix, dir=path.parent)
+    new = unfinished(path)
+    fd = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(text)
             file.flush()
             os.fsync(fd)
     except BaseException:
-        os.unlink(name)  # noqa: PTH108
+        new.unlink()
         raise
-    return Path(name)
+    return new
 
 
 def replace(path: Path, text: bytes) -> None:
