@@ -401,6 +401,72 @@ def test_a_server_that_runs_says_it_too(tmp_path: Path) -> None:
     assert run(new, "balance 1 -q").out == "360.50\n"
 
 
+FAILED = [
+    # What fails, on which side of it, and the state of the old ledger by then.
+    ("_check_free", "before", None),
+    ("_named", "after", "moving"),
+    ("_copy", "before", "moving"),
+    ("_prove", "before", "moving"),
+    ("_open", "before", "moving"),
+    ("_close", "before", "moving"),
+    ("_answer", "before", "moved"),
+]
+SAID = {
+    None: ("", "nothing was written"),
+    "moving": ("takes no writes", "`wallet move --cancel`"),
+    "moved": ("", "the move is done"),
+}
+
+
+@pytest.mark.parametrize("error", [StorageError, Busy])
+@pytest.mark.parametrize(("name", "side", "state"), FAILED)
+def test_whatever_fails_says_what_has_become_of_the_move(
+    name: str,
+    side: str,
+    state: str | None,
+    error: type[Busy | StorageError],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old, new = filled("file", tmp_path), str(tmp_path / "new.db")
+    real = getattr(moving, name)
+
+    def failing(*given: Any, **named: Any) -> None:
+        if side == "after":
+            real(*given, **named)
+        raise error("the disk is full", hint="nothing was written; free some space")
+
+    monkeypatch.setattr(moving, name, failing)
+    failed = run(old, f"move --to {new} --json").error
+    monkeypatch.undo()
+    assert move_state(old).state == state
+    assert "the disk is full" in failed["message"]
+    for each, (message, hint) in SAID.items():
+        assert not message or (message in failed["message"]) == (each == state)
+        assert (hint in failed["hint"]) == (each == state)
+    assert run(old, f"move --to {new}").code == 0
+
+
+@pytest.mark.parametrize("line", ["move --to {new}", "move --cancel"])
+def test_a_new_one_that_cannot_be_opened_again_is_told_like_that(line: str, tmp_path: Path) -> None:
+    old, new = filled("file", tmp_path), str(tmp_path / "new.db")
+    started(old, new)
+    Path(new).write_bytes(b"hello" * 1000)
+    failed = run(old, f"{line.format(new=new)} --json").error
+    assert ("takes no writes" in failed["message"], "--cancel" in failed["hint"]) == (True, True), failed
+
+
+def test_an_old_one_that_cannot_be_asked_is_told_like_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = filled("file", tmp_path)
+
+    def fails(*_: Any) -> None:
+        monkeypatch.setattr(BulkCopy, "itself", fails)
+        raise StorageError("the disk fails")
+
+    monkeypatch.setattr(moving, "_prove", fails)
+    assert "takes no writes: the disk fails" in run(old, f"move --to {tmp_path}/new.db --json").error["message"]
+
+
 # Called off
 
 

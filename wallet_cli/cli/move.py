@@ -15,15 +15,19 @@ from wallet_cli.cli.progress import progress, telling_how_far
 from wallet_cli.errors import InvalidInput, shown_url
 from wallet_cli.operations import move as moving
 
-GO_ON = (
-    "run the same command again: it continues there; or cancel with `wallet move --cancel`: the old ledger takes writes"
+NOT_YET = (
+    "run it again; if the old ledger says that it is being moved, `wallet move --cancel` lets it take writes again"
 )
 
 
-def _so_far(what: str, done: int, total: int | None) -> str:
+def _so_far(what: str, done: int, total: int | None) -> tuple[str, str]:
+    if not what:
+        return "no row was copied", NOT_YET
     if what == "copying" and total:
-        return f"at least {done:,} of {total:,} rows are copied"
-    return "all rows are copied, and are not yet proven the same" if what else "nothing is copied yet"
+        told = f"at least {done:,} of {total:,} rows are copied"
+    else:
+        told = "all rows are copied, and are not yet proven the same"
+    return f"{told}; the old ledger takes no writes", moving.GO_ON
 
 
 def move(
@@ -50,5 +54,5 @@ def move(
         raise InvalidInput("missing destination: use --to DB", hint="wallet move --to DB")
     if not yes and can_ask(flags):
         be_sure(f"Move {shown_url(chosen.db)} to {shown_url(to)}? The old one then takes no more writes.")
-    with progress(style, "moving") as bar, telling_how_far(bar, _so_far, GO_ON) as watch:
+    with progress(style, "moving") as bar, telling_how_far(bar, _so_far) as watch:
         return Record(moving.move(chosen, to, notice, watch), value="to")

@@ -58,10 +58,10 @@ def progress(style: Style, what: str, *, of_bytes: bool = False) -> Iterator[Wat
 
 
 @contextmanager
-def telling_how_far(watch: Watch, tell: Callable[[str, int, int | None], str], hint: str) -> Iterator[Watch]:
+def telling_how_far(watch: Watch, tell: Callable[[str, int, int | None], tuple[str, str]]) -> Iterator[Watch]:
     """The same watch. Where the work in the `with` block is interrupted, raises Interrupted with what `tell` says.
 
-    `tell` is given what was last told to the watch.
+    `tell` is given what was last told to the watch, and answers with how far it came, and the hint.
     """
     last: tuple[str, int, int | None] = ("", 0, None)
 
@@ -75,7 +75,8 @@ def telling_how_far(watch: Watch, tell: Callable[[str, int, int | None], str], h
     except BaseException as error:
         if not was_interrupted(error):
             raise
-        raise Interrupted(f"interrupted: {tell(*last)}", hint=hint) from error
+        told, hint = tell(*last)
+        raise Interrupted(f"interrupted: {told}", hint=hint) from error
 
 
 class Patience:

@@ -17,11 +17,11 @@ from wallet_cli.errors import InvalidInput
 BEGINS_ANEW = "run it again: it starts from the beginning"
 
 
-def _so_far(_what: str, done: int, total: int | None) -> str:
+def _so_far(_what: str, done: int, total: int | None) -> tuple[str, str]:
     if not done:
-        return "nothing was found wrong so far"
+        return "nothing was found wrong so far", BEGINS_ANEW
     of = "" if total is None else f" of {total:,}"
-    return f"{done:,}{of} transactions are checked, and nothing was found wrong"
+    return f"{done:,}{of} transactions are checked, and nothing was found wrong", BEGINS_ANEW
 
 
 def verify(
@@ -64,7 +64,7 @@ def verify(
         if public is not None:
             raise InvalidInput("--public is for a seal or a receipt", hint="wallet verify --against SEAL --public KEY")
         name = None if wallet is None else _wallet(hand, wallet)
-        with progress(style, "checking") as bar, telling_how_far(bar, _so_far, BEGINS_ANEW) as watch:
+        with progress(style, "checking") as bar, telling_how_far(bar, _so_far) as watch:
             answer = ledger.verify(name, lambda done, total: watch("checking", done, total))
         return Record(answer, value="transactions", kind="verification")
     if wallet is not None:

@@ -34,6 +34,12 @@ from wallet_cli.storage.sql import COPIED, EVENTS, rows_of_itself
 
 BATCH_ROWS = 10_000
 
+GO_ON = (
+    "run `wallet move --to …` again: it continues there; or cancel with `wallet move --cancel`: the old ledger takes"
+    " writes again"
+)
+"""What to do about a move that is not complete."""
+
 Notify = Callable[[str], None]
 Watch = Callable[[str, int, int | None], None]
 """Called with the step, how much of it is done, and the total where that is known."""
@@ -43,10 +49,10 @@ def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
     """Move the ledger of the settings to `to`, or continue its move: `moved, from, to`, and the counts of what it has.
 
     Raises InvalidInput if `to` cannot take it, LedgerMoved if it is moving elsewhere, Busy if others write for too
-    long, and StorageError if one of the two cannot be read or written, or the copy differs. In that case the old ledger
-    takes no writes until the move is run again or cancelled.
+    long, and StorageError if one of the two cannot be read or written, or the copy differs. If the move has begun by
+    then, the old ledger takes no writes until it is run again or cancelled, and the error says so.
     """
-    with _opened(settings, settings.db, notify) as old:
+    with _opened(settings, settings.db, notify) as old, _telling_state(old):
         known = old.store.move_state()
         if known.state == ARRIVING or (known.state is not None and _leads_nowhere(known, to)):
             raise refusal(known)
@@ -69,7 +75,7 @@ def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
 
     `to` is the new ledger; give it if the noted address is not enough, for example without its password.
     """
-    with _opened(settings, settings.db, notify) as old:
+    with _opened(settings, settings.db, notify) as old, _telling_state(old):
         known = old.store.move_state()
         if known.state is None or known.other is None:
             raise InvalidInput("this ledger is not being moved", hint="wallet move --to URL")
@@ -107,6 +113,32 @@ def _opened(settings: Settings, db: str, notify: Notify, purpose: Purpose = Purp
     of_it = settings if db == settings.db else Settings({**settings.values, "db": Value(db, "--to")})
     with open_ledger(of_it, notify, purpose=purpose, arriving=True) as ledger:
         yield ledger
+
+
+@contextmanager
+def _telling_state(old: Ledger) -> Iterator[None]:
+    """Where a step in the `with` block fails, say what has become of the whole move, and what to do.
+
+    The error of a step speaks of that step alone: "nothing was written", where much is copied already.
+    """
+    try:
+        yield
+    except (StorageError, Busy) as error:
+        state = _state_of(old)
+        if state == MOVING:
+            error.parts = (f"the move is not complete, and {old.store.address} takes no writes: ", *error.parts)
+            error.hint = f"put that right, and {GO_ON}"
+        elif state == MOVED:
+            error.hint = "the move is done: run the same command again to see what was moved"
+        raise
+
+
+def _state_of(old: Ledger) -> str | None:
+    """The state of the old ledger; MOVING where that cannot be read: nothing is written to it then either."""
+    try:
+        return old.store.move_state().state
+    except (StorageError, Busy):
+        return MOVING
 
 
 def _check_noted(path: Path) -> None:
@@ -308,9 +340,7 @@ def _name_of(thing: User | Account | Hold | ApiKey | Event) -> str:
 
 
 def _differs(what: str) -> StorageError:
-    return StorageError(
-        f"the copy is not the same: {what}", hint="cancel with `wallet move --cancel`, and move it again"
-    )
+    return StorageError(f"the copy is not the same: {what}")
 
 
 def _answer(old: Ledger, new: Ledger, *, moved: bool) -> Answer:
