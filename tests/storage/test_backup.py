@@ -180,6 +180,49 @@ def test_what_has_the_ledger_open_stops_when_it_is_replaced(shop: Run) -> None:
     assert balance(shop, "w.db") == "500.00"
 
 
+SOMEBODY, GROUP = 65534, 65533
+OWNED = {
+    # What is there of the ledger.
+    "somebody's ledger": ("w.db", "w.db.lock"),
+    "somebody's ledger, without its lock": ("w.db",),
+    "a ledger that is gone": ("w.db.lock",),
+    "no ledger": (),
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("mode", [0o600, 0o660])
+@pytest.mark.parametrize("what", OWNED)
+def test_what_root_restores_belongs_to_whom_it_belonged(shop: Run, tmp_path: Path, what: str, mode: int) -> None:
+    """Not to whom the backup belongs; where there was no ledger, to whom the folder belongs."""
+    folder = tmp_path / "somebody"
+    folder.mkdir(0o700)
+    os.chown(folder, SOMEBODY, GROUP)
+    assert shop("backup copy.db").code == 0
+    for name in OWNED[what]:
+        (folder / name).write_bytes((tmp_path / name).read_bytes())
+        (folder / name).chmod(mode)
+        os.chown(folder / name, SOMEBODY, GROUP)
+    expected = mode if "w.db" in OWNED[what] else 0o600
+    assert shop(f"--db {folder}/w.db restore copy.db").code == 0
+    found = {each.name: each.stat() for each in folder.iterdir()}
+    assert {"w.db", "w.db.lock"} <= found.keys()
+    assert {(each.st_uid, each.st_gid) for each in found.values()} == {(SOMEBODY, GROUP)}
+    assert stat.S_IMODE(found["w.db"].st_mode) == expected
+    assert stat.S_IMODE(found["w.db.lock"].st_mode) == (expected if what != "a ledger that is gone" else mode)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o660, 0o440])
+def test_a_restored_ledger_has_the_mode_of_the_replaced_one(shop: Run, tmp_path: Path, mode: int) -> None:
+    assert shop("backup copy.db").code == 0
+    (tmp_path / "w.db").chmod(mode)
+    assert shop("restore copy.db").code == 0
+    assert stat.S_IMODE((tmp_path / "w.db").stat().st_mode) == mode | 0o600
+    (tmp_path / "empty.db").touch(0o644)
+    assert shop("--db empty.db restore copy.db").code == 0
+    assert stat.S_IMODE((tmp_path / "empty.db").stat().st_mode) == 0o600
+
+
 def test_a_backup_makes_a_ledger_where_there_is_none(shop: Run, tmp_path: Path) -> None:
     assert shop("backup copy.db").code == 0
     done = shop("--db new/w.db restore copy.db --json")

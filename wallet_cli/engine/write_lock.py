@@ -207,8 +207,8 @@ class WriteLock:
             return os.open(self.path, flags)
         if HAVE_FLOCK:
             with suppress(OSError):  # there is no ledger yet, or it belongs to another user
-                ledger = self._ledger.stat()
                 give_to_owner(fd, self._ledger)
+                ledger = self._ledger.stat()
                 os.fchown(fd, -1, ledger.st_gid)
                 # Not for read-only users: they could take the turn, and keep it.
                 writers = ledger.st_mode & 0o222 | 0o200

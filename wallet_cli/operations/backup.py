@@ -207,9 +207,8 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
                 place.ask()
                 recorded = partial(_record, actor=terminal_actor(), file=backup_path.name)
                 try:
-                    back_up(
-                        copy, path, place.clear, lambda done, total: watch("restoring", done, total), change=recorded
-                    )
+                    restoring = partial(watch, "restoring")
+                    back_up(copy, path, place.clear, restoring, change=recorded, owned_as=path)
                 except BaseException:
                     place.put_back()
                     raise

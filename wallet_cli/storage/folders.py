@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -36,13 +38,25 @@ def give_name(new: Path, path: Path) -> None:
 
 
 def give_to_owner(fd: int, ledger: Path) -> None:
-    """If root has just created a file beside a ledger, give it the ledger's owner, as SQLite does.
-
-    Raises OSError, for example if there is no ledger.
+    """If root has just created a file beside a ledger, give it the ledger's owner, as SQLite does; where there is no
+    ledger yet, the folder's. Raises OSError.
     """
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        found = ledger.stat()
+        found = (ledger if ledger.exists() else ledger.parent).stat()
         os.fchown(fd, found.st_uid, found.st_gid)
+
+
+def make_like(fd: int, replaced: Path) -> None:
+    """Give a new file the group and the mode of the file that it will replace; if root does it, the owner too.
+
+    The owner may always read and write. Who may not give it the group leaves it to its owner alone. Raises OSError.
+    """
+    give_to_owner(fd, replaced)
+    if hasattr(os, "fchown"):
+        found = replaced.stat()
+        with suppress(PermissionError):
+            os.fchown(fd, -1, found.st_gid)
+            os.fchmod(fd, stat.S_IMODE(found.st_mode) | 0o600)
 
 
 def make_folder(path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import apsw
 
-from wallet_cli.storage.folders import give_name, give_to_owner, sync
-from wallet_cli.storage.in_place import BESIDE, beside
+from wallet_cli.storage.folders import give_name, give_to_owner, make_like, sync
+from wallet_cli.storage.in_place import BESIDE, beside, has_something
 from wallet_cli.storage.sqlite import SqliteStore, connect, translating
 
 NOT_LINKED = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
@@ -45,8 +45,9 @@ def made_whole(
 ) -> Iterator[apsw.Connection]:
     """A connection to a new database, which is at `path` on the disk when the `with` block ends without an error.
 
-    If root creates it, it gets the owner of the file `owned_as`, if that exists. `check` reads the whole file before it
-    gets its name, and raises if something is wrong.
+    It gets the group and mode of the file that it replaces; if root creates it, the owner too. Where there is no such
+    file, or an empty one, what root creates gets the owner of the file `owned_as` or, if there is none, of its folder.
+    `check` reads the whole file before it gets its name, and raises if something is wrong.
     It is created under another name, and without a log: closing a connection merges the log into the file, and does not
     report a failure. `name` is that other name, needed if no turn keeps other processes away. Raises OSError; SQLite's
     exceptions are translated.
@@ -55,9 +56,13 @@ def made_whole(
     try:
         _remove(new)
         fd = os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-        with suppress(FileNotFoundError):
-            give_to_owner(fd, owned_as)
-        os.close(fd)
+        try:
+            if has_something(path):
+                make_like(fd, path)
+            else:
+                give_to_owner(fd, owned_as)
+        finally:
+            os.close(fd)
         with translating(new):
             connection = connect(new, 0.0, NOT_LINKED)
             try:
@@ -88,12 +93,14 @@ def back_up(
     watch: Watch = _unwatched,
     name: Path | None = None,
     change: Change = _unchanged,
+    owned_as: Path | None = None,
 ) -> None:
     """Copy a live ledger through SQLite: copying the file itself would miss what is still in the log.
 
+    `owned_as` is as in `made_whole`: by default, the ledger that is copied.
     It shows one moment, while others write. The copy has no log, so it can be read from a read-only folder.
     """
-    with made_whole(target, store.path, check, name) as copy, store.snapshot():
+    with made_whole(target, owned_as or store.path, check, name) as copy, store.snapshot():
         store.version()  # the first read starts the snapshot
         with copy.backup("main", store.connection, "main") as backup:
             while not backup.done:
