@@ -305,12 +305,22 @@ def own(run: Run, name: str) -> str:
     return f"wallet-{run('ledger show --json').json['id'][:8]}-{name}Z.db"
 
 
+def copies(run: Run, folder: Path, *moments: str) -> list[str]:
+    """Backups with names of these moments, as if they had been made then."""
+    folder.mkdir(exist_ok=True)
+    names = [own(run, moment) for moment in moments]
+    made = run(f"backup {folder.parent}/a-copy.db -q").out.strip()
+    for name in names:
+        shutil.copyfile(made, folder / name)
+    Path(made).unlink()
+    return names
+
+
 def test_older_backups_make_room_and_nothing_else_does(shop: Run, tmp_path: Path) -> None:
-    (tmp_path / "bks").mkdir()
-    old = [own(shop, name) for name in ("2024-01-01T10-00-00", "2024-01-01T10-30-00", "2024-01-02T10-00-00")]
+    old = copies(shop, tmp_path / "bks", "2024-01-01T10-00-00", "2024-01-01T10-30-00", "2024-01-02T10-00-00")
     others = ["shop.db", "wallet-x.db", f"{old[0]}.gz", "wallet-00000000-2024-01-01T10-00-00Z.db"]
     others.append(own(shop, "2024-99-99T99-99-99"))
-    for name in (*old, *others):
+    for name in others:
         (tmp_path / "bks" / name).write_text("x")
     done = shop("backup bks --keep 1,2,1 --json").json
     assert done["removed"] == old[:2]
@@ -323,9 +333,7 @@ def test_older_backups_make_room_and_nothing_else_does(shop: Run, tmp_path: Path
 )
 def test_a_minute_less_than_asked_for_is_enough(shop: Run, tmp_path: Path, age_s: int, every: str, made: bool) -> None:
     """cron starts some seconds earlier in one hour than in the next: else each second hour would have none."""
-    (tmp_path / "bks").mkdir()
-    moment = (datetime.now(UTC) - timedelta(seconds=age_s)).strftime("%Y-%m-%dT%H-%M-%S")
-    (tmp_path / "bks" / own(shop, moment)).write_text("x")
+    copies(shop, tmp_path / "bks", (datetime.now(UTC) - timedelta(seconds=age_s)).strftime("%Y-%m-%dT%H-%M-%S"))
     assert shop(f"backup bks --every {every} --json").json["made"] is made
 
 
@@ -339,10 +347,8 @@ def test_of_two_in_one_second_each_has_what_was_there_then(shop: Run) -> None:
 
 
 def test_one_that_cannot_be_removed_is_told_and_the_new_one_is_made(shop: Run, tmp_path: Path) -> None:
-    (tmp_path / "bks").mkdir()
-    stuck, gone = own(shop, "2024-01-01T10-00-00"), own(shop, "2024-01-02T10-00-00")
-    for name in (stuck, gone, f"{gone}-wal"):
-        (tmp_path / "bks" / name).write_text("x")
+    stuck, gone = copies(shop, tmp_path / "bks", "2024-01-01T10-00-00", "2024-01-02T10-00-00")
+    (tmp_path / "bks" / f"{gone}-wal").write_text("x")
     (tmp_path / "bks" / f"{stuck}.lock").mkdir()
     done = shop("backup bks --keep 1,0,0 --json")
     assert (done.code, done.json["made"], done.json["removed"]) == (0, True, [gone])
@@ -361,22 +367,60 @@ def test_two_ledgers_share_a_folder(shop: Run, tmp_path: Path) -> None:
     assert len(list((tmp_path / "bks").iterdir())) == 2
 
 
-@pytest.mark.parametrize("name", ["2030-01-01T00-00-00", "٢٠٢٦-01-01T00-00-00", "9999-12-31T23-59-59"])
-def test_the_one_just_made_stays_whatever_a_clock_has_named(shop: Run, tmp_path: Path, name: str) -> None:
-    (tmp_path / "bks").mkdir()
-    (tmp_path / "bks" / own(shop, name)).write_text("x")
-    done = shop("backup bks --every 1h --keep 1,0,0 --json").json
-    assert (done["made"], Path(done["backup"]).exists()) == (True, True)
-    assert shop("backup bks --every 1h --keep 1,0,0 --json").json["made"] is False
+def test_what_a_clock_that_was_ahead_has_named_neither_counts_nor_goes(shop: Run, tmp_path: Path) -> None:
+    """It would take the place of good ones for as long as the clock was ahead."""
+    past = copies(shop, tmp_path / "bks", "2024-01-01T10-00-00", "2024-01-02T10-00-00")
+    ahead = copies(shop, tmp_path / "bks", "2200-01-01T00-00-00", "2200-02-01T00-00-00", "9999-12-31T23-59-59")
+    done = shop("backup bks --every 1h --keep 3,0,0 --json").json
+    assert (done["made"], done["removed"]) == (True, [])
+    assert {each.name for each in (tmp_path / "bks").iterdir()} == {*past, *ahead, Path(done["backup"]).name}
+    assert shop("backup bks --every 1h --keep 3,0,0 --json").json["made"] is False
 
 
-def test_what_is_no_backup_counts_for_none(shop: Run, tmp_path: Path) -> None:
-    (tmp_path / "bks").mkdir()
-    (tmp_path / "bks" / own(shop, "2026-11-01T00-00-00")).touch()
-    (tmp_path / "bks" / own(shop, "2026-11-01T00-00-01")).mkdir()
-    (tmp_path / "bks" / own(shop, "2026-11-01T00-00-02")).symlink_to("nowhere")
-    assert shop("backup bks --every 3000d --keep 1,0,0 --json").json["made"] is True
-    assert len(list((tmp_path / "bks").iterdir())) == 4
+def half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def longer(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"x")
+
+
+def of_another_ledger(path: Path) -> None:
+    change(path, "UPDATE ledger SET uuid = '00000000-0000-0000-0000-000000000000'")
+
+
+BROKEN: dict[str, Callable[[Path], object]] = {
+    "half of one": half,
+    "more than one": longer,
+    "something else": lambda path: path.write_bytes(b"hello" * 1000),
+    "another database": lambda path: change(path, "PRAGMA application_id = 1"),
+    "another ledger": of_another_ledger,
+    "an empty file": lambda path: path.write_bytes(b""),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a link": lambda path: (path.unlink(), path.symlink_to("nowhere")),
+}
+DAMAGED = {"a damaged one": damage}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_is_no_whole_backup_is_not_the_newest(shop: Run, tmp_path: Path, what: str) -> None:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
+    [broken] = copies(shop, tmp_path / "bks", now)
+    BROKEN[what](tmp_path / "bks" / broken)
+    done = shop("backup bks --every 1h --keep 1,0,0 --json")
+    assert (done.code, done.json["made"], done.json["removed"]) == (0, True, [])
+    assert os.path.lexists(tmp_path / "bks" / broken)
+
+
+@pytest.mark.parametrize("what", BROKEN | DAMAGED)
+def test_what_is_no_whole_backup_takes_the_place_of_none(shop: Run, tmp_path: Path, what: str) -> None:
+    """Of three in one hour the newest is broken: the second one stays for that hour, and the broken file too."""
+    names = copies(shop, tmp_path / "bks", "2024-01-01T10-00-00", "2024-01-01T10-30-00", "2024-01-01T10-40-00")
+    (BROKEN | DAMAGED)[what](tmp_path / "bks" / names[2])
+    done = shop("backup bks --keep 9,0,0 --json")
+    assert (done.code, done.json["removed"]) == (0, names[:1]), done
+    assert os.path.lexists(tmp_path / "bks" / names[2])
+    assert balance(shop, tmp_path / "bks" / names[1]) == "500.00"
 
 
 def test_of_two_to_one_name_one_is_refused(shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ from wallet_cli.errors import (
     NotALedger,
     NotTogether,
     StorageError,
+    WalletError,
     hint_of,
     shown_url,
 )
@@ -50,7 +51,7 @@ from wallet_cli.storage.log_file import cut_log
 from wallet_cli.storage.move_state import check_not_moved
 from wallet_cli.storage.open_to_read import open_to_read
 from wallet_cli.storage.sqlite import SqliteStore, connect
-from wallet_cli.storage.whole_file import back_up
+from wallet_cli.storage.whole_file import back_up, check_complete
 
 Notify = Callable[[str], None]
 Watch = Callable[[str, int, int | None], None]
@@ -126,26 +127,29 @@ def backup_into(
     """Back up the ledger into a folder, named by the time; answers as `backup` does, and with `removed`, names.
 
     If the newest backup there is younger than `every_us` (less SLACK_US), none is made, and the newest is named: `made`
-    is false. `keep` decides which ones stay after a new one.
+    is false. `keep` decides which ones stay after a new one. Files that are not whole, or have a name of a time to
+    come, do not count, and stay.
     """
     place = Path(folder).expanduser().absolute()
     with _in_a_file(settings, notify) as store:
         ledger_id = store.ledger_id()
         try:
             make_folder(place)
-            there = dated_files.names(place, ledger_id, KIND)
+            named = dated_files.names(place, ledger_id, KIND)
         except OSError as error:
             raise StorageError(
                 f"cannot use the folder {place}: {error.strerror}", hint=hint_of(error, "give another folder")
             ) from None
         now = datetime.now(UTC)
-        newest = dated_files.newest(there, dated_files.name(ledger_id, now, KIND))
+        named = dated_files.until(named, dated_files.name(ledger_id, now, KIND))
+        there = [each for each in named if _seems_whole(place / each, ledger_id, notify)]
+        newest = max(there, default=None)
         least_us = None if every_us is None else every_us - min(SLACK_US, every_us // 10)
         if newest is not None and least_us is not None and dated_files.age_us(newest, now) < least_us:
             return {"backup": str(place / newest), "made": False, "removed": []}
         answer = _made_in(place, settings, store, watch)
-        newest = Path(answer["backup"]).name
-        removed = _removed(place, ledger_id, newest, keep, notify) if keep is not None else []
+        there.append(Path(answer["backup"]).name)
+        removed = _removed(settings, place, there, keep, notify) if keep is not None else []
     return answer | {"made": True, "removed": removed}
 
 
@@ -160,11 +164,45 @@ def _made_in(folder: Path, settings: Settings, store: SqliteStore, watch: Watch)
     raise _NameTaken(f"there is already a file with that name: {path}", hint="is this machine's clock right?")
 
 
-def _removed(folder: Path, ledger_id: str, newest: str, keep: Keep, notify: Notify) -> list[str]:
-    """Remove the backups that do not stay; their names. One that cannot be removed is told, and stays."""
-    names = dated_files.names(folder, ledger_id, KIND)
+def _seems_whole(path: Path, ledger_id: str, notify: Notify) -> bool:
+    """Whether a file is what its name says, as far as a short look tells. One that is not is told, and stays."""
+    try:
+        check_complete(path, ledger_id)
+    except WalletError as error:
+        notify(f"no whole backup, so it does not count: {error.message}")
+        return False
+    return True
+
+
+def _is_whole(settings: Settings, path: Path, notify: Notify) -> bool:
+    """Whether a backup passes verification. One that does not is told, and stays."""
+    try:
+        with closing(_opened(path, lambda _: None)) as copy:
+            _verified(settings, copy)
+    except WalletError as error:
+        notify(f"no whole backup, so it does not count: {path}: {error.message}")
+        return False
+    return True
+
+
+def _removed(settings: Settings, folder: Path, names: list[str], keep: Keep, notify: Notify) -> list[str]:
+    """Remove those backups that do not stay; their names. One that cannot be removed is told, and stays.
+
+    The last of `names` was just made and verified. One is removed only if the next newer one that stays, which takes
+    its place, passes verification as well.
+    """
+    whole = set(names[-1:])
+    while True:
+        stay = to_keep(names, keep)
+        going = sorted(set(names) - stay)
+        doubtful = {min(each for each in stay if each > name) for name in going} - whole
+        if not doubtful:
+            break
+        passed = {each for each in doubtful if _is_whole(settings, folder / each, notify)}
+        whole |= passed
+        names = [each for each in names if each not in doubtful - passed]
     removed = []
-    for name in sorted(set(names) - to_keep(names, keep) - {newest}):
+    for name in going:
         try:
             for ending in (*BESIDE, ".lock", ""):
                 beside(folder / name, ending).unlink(missing_ok=True)

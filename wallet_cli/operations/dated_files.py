@@ -41,9 +41,9 @@ def names(folder: Path, ledger_id: str, kind: str) -> list[str]:
     return [each.name for each in files if each.stat().st_size]
 
 
-def newest(names: list[str], now_name: str) -> str | None:
-    """The newest; those of a clock that was ahead say nothing of when the last one was made."""
-    return max((each for each in names if each <= now_name), default=None)
+def until(names: list[str], now_name: str) -> list[str]:
+    """Those made until now: the names of a clock that was ahead do not say when the files were made."""
+    return [each for each in names if each <= now_name]
 
 
 def age_us(name: str, now: datetime) -> int:

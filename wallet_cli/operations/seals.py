@@ -99,7 +99,7 @@ def seal_into(ledger: Ledger, folder: str, every_us: int) -> Answer:
         now = datetime.now(UTC)
         name = dated_files.name(ledger_id, now, "seal")
         try:
-            newest = dated_files.newest(dated_files.names(place, ledger_id, "seal"), name)
+            newest = max(dated_files.until(dated_files.names(place, ledger_id, "seal"), name), default=None)
         except OSError as error:
             raise _unusable(place, error) from None
         if newest is not None:

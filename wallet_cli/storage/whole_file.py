@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import apsw
 
+from wallet_cli.errors import StorageError
 from wallet_cli.storage.folders import give_name, give_to_owner, make_like, sync
 from wallet_cli.storage.in_place import BESIDE, beside, has_something
 from wallet_cli.storage.sqlite import SqliteStore, connect, translating
@@ -108,6 +109,19 @@ def back_up(
                 watch(backup.page_count - backup.remaining, backup.page_count)
         change(copy)
         copy.execute("PRAGMA journal_mode=DELETE")
+
+
+def check_complete(path: Path, ledger_id: str) -> None:
+    """Raises StorageError for a file that is plainly not the whole of a ledger: its size is not what its header says,
+    or it is another ledger. Nothing else is read, and no lock is taken.
+    """
+    with translating(path), closing(connect(path, 0.0, apsw.SQLITE_OPEN_READONLY, "?immutable=1")) as connection:
+        SqliteStore(path, connection).version()
+        size = connection.pragma("page_count") * connection.pragma("page_size")
+        if path.stat().st_size != size:
+            raise StorageError(f"its size is not the {size} bytes of its header: {path}")
+        if connection.execute("SELECT uuid FROM ledger").fetchone() != (ledger_id,):
+            raise StorageError(f"this is another ledger: {path}")
 
 
 def _remove(path: Path) -> None:
