@@ -300,7 +300,7 @@ class Undefined(StorageError):
 
 
 class NotALedger(StorageError):
-    """A file is something else than a ledger, or its beginning is lost."""
+    """A file is no database: it is something else, or the beginning of a ledger is lost."""
 
 
 class NotTogether(StorageError):

@@ -626,6 +626,9 @@ NOT_REPLACED: dict[str, tuple[Callable[[Path], object], int, str]] = {
     "another database": (
         lambda db: alone(db, lambda: change(db, "CREATE TABLE songs (name)")), 7, "but not a wallet ledger",
     ),
+    "another database beside the lock of a ledger": (
+        lambda db: (db.unlink(), change(db, "CREATE TABLE songs (name)")), 7, "but not a wallet ledger",
+    ),
     "a ledger with two names": (lambda db: db.with_name("x").hardlink_to(db), 7, "a second name"),
 }  # fmt: skip
 

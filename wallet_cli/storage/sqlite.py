@@ -216,7 +216,7 @@ class SqliteStore(BulkCopy):
             "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
         )[0]
         if application_id != APPLICATION_ID:
-            raise NotALedger(f"this is a database, but not a wallet ledger: {self.path}", hint="check --db")
+            raise StorageError(f"this is a database, but not a wallet ledger: {self.path}", hint="check --db")
         if version > sql.SCHEMA_VERSION:
             raise StorageError(
                 f"this ledger was created by a newer wallet (schema {version}; this one knows {sql.SCHEMA_VERSION}):"
