@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from support import cli, engines
 from wallet_cli import settings
 from wallet_cli.operations import doctor
 from wallet_cli.operations.context import open_ledger
+from wallet_cli.storage import log_file
 
 Run = Callable[[str], cli.Outcome]
 
@@ -177,18 +179,61 @@ def secret(folder: Path) -> None:
     file.chmod(0o644)
 
 
-BY_MODE = {"permissions": (readable, "wrong"), "folder": (open_folder, "warning"), "secrets": (secret, "wrong")}
+def lock_of_mode(mode: int) -> Callable[[Path], None]:
+    return lambda folder: (folder / "w.db.lock").chmod(mode)
+
+
+BY_MODE = {
+    "a ledger": ("permissions", readable, "wrong"),
+    "a folder": ("folder", open_folder, "warning"),
+    "a token": ("secrets", secret, "wrong"),
+    "a lock that others may write": ("permissions", lock_of_mode(0o666), "wrong"),
+    "a lock that others may read": ("permissions", lock_of_mode(0o604), "wrong"),
+}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-@pytest.mark.parametrize("name", BY_MODE)
-def test_what_others_may_do_is_ended_by_its_advice(shop: Run, tmp_path: Path, name: str) -> None:
-    provoke, status = BY_MODE[name]
+@pytest.mark.parametrize("what", BY_MODE)
+def test_what_others_may_do_is_ended_by_its_advice(shop: Run, tmp_path: Path, what: str) -> None:
+    name, provoke, status = BY_MODE[what]
     provoke(tmp_path / "ledger")
     found = findings(shop)[name]
     assert found["status"] == status
     follow(found["advice"])
     assert findings(shop).get(name, {"status": "ok"})["status"] == "ok"
+
+
+SOMEBODY = 65534
+OF_OTHERS: dict[str, tuple[str, ...]] = {
+    "its folder": ("w.db", "w.db.lock"),
+    "its lock": (".", "w.db"),
+    "its folder and lock": ("w.db",),
+}
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("others", OF_OTHERS)
+def test_what_belongs_to_another_than_the_ledger_is_told(shop: Run, tmp_path: Path, others: str) -> None:
+    for name in OF_OTHERS[others]:
+        os.chown(tmp_path / "ledger" / name, SOMEBODY, SOMEBODY)
+    told = [each["found"] for each in shop("doctor --json").json["findings"] if each["status"] == "wrong"]
+    assert [part for part in ("folder", "lock") if any(f"its {part} to root" in each for each in told)] == [
+        part for part in ("folder", "lock") if part in others
+    ]
+    for name in (".", "w.db", "w.db.lock"):
+        os.chown(tmp_path / "ledger" / name, SOMEBODY, SOMEBODY)
+    assert findings(shop)["permissions"]["found"].startswith("the ledger belongs to")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+def test_what_a_group_shares_is_told_for_no_other_owner(shop: Run, tmp_path: Path) -> None:
+    """As where a member of the group was the first to write."""
+    (tmp_path / "ledger").chmod(0o770)
+    for name, mode in (("w.db", 0o660), ("w.db.lock", 0o660)):
+        (tmp_path / "ledger" / name).chmod(mode)
+    os.chown(tmp_path / "ledger" / "w.db.lock", SOMEBODY, -1)
+    told = [each["found"] for each in shop("doctor --json").json["findings"] if each["name"] == "permissions"]
+    assert told == ["others may read the ledger (mode 0660)"]
 
 
 @pytest.mark.parametrize(
@@ -222,6 +267,70 @@ def test_who_has_the_turn_for_long(shop: Run, monkeypatch: pytest.MonkeyPatch) -
     assert (found["status"], "a long import" in found["found"]) == ("wrong", True)
     assert str(os.getpid()) in found["advice"]
     assert findings(shop)["turn"]["status"] == "ok"
+
+
+LOCKS = """
+import fcntl, os, sys
+from pathlib import Path
+import apsw
+
+{what}
+sys.stdout.write("locked\\n")
+sys.stdout.flush()
+sys.stdin.read()
+"""
+
+STRANGERS = {
+    "SQLite": "found = apsw.Connection(sys.argv[1]); found.execute('BEGIN IMMEDIATE')",
+    "flock": "found = open(sys.argv[1] + '.lock', 'r+b'); fcntl.flock(found, fcntl.LOCK_EX)",
+}
+
+
+@pytest.mark.skipif(not log_file.LOCKS.exists(), reason="the system does not say who has a lock")
+@pytest.mark.parametrize("what", STRANGERS)
+@pytest.mark.parametrize("noted", ["by one that runs", "unreadably"])
+def test_another_program_that_writes_is_seen(shop: Run, tmp_path: Path, what: str, noted: str) -> None:
+    """It left no note: that in the lock is of who had the turn before."""
+    if noted == "unreadably":
+        with (tmp_path / "ledger" / "w.db.lock").open("r+b") as lock:
+            lock.write(b"x")
+    line = [sys.executable, "-c", LOCKS.format(what=STRANGERS[what]), str(tmp_path / "ledger" / "w.db")]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"locked\n"
+        found = findings(shop)["turn"]
+        assert (found["status"], f"process {process.pid} (python" in found["found"]) == ("warning", True), found
+        process.communicate()
+    assert findings(shop)["turn"]["found"] == "nobody is writing"
+
+
+DAY_US = 86_400_000_000
+CLOCKS = {
+    # By how much the machine's clock is ahead, and whether a payment is refused.
+    "right": (0, False),
+    "an hour behind": (-DAY_US // 24, False),
+    "two days behind": (-2 * DAY_US, True),
+    "a year ahead": (365 * DAY_US, False),
+    "two years ahead": (730 * DAY_US, True),
+    "in 1990": (-36 * 365 * DAY_US, True),
+}
+
+
+@pytest.mark.parametrize("skew", ["1d", "off"])
+@pytest.mark.parametrize("what", CLOCKS)
+def test_a_clock_is_in_doubt_where_a_payment_is_refused(
+    shop: Run, what: str, skew: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead_us, refused = CLOCKS[what]
+    refused = refused and skew != "off"
+    monkeypatch.setenv("WALLET_CLOCK_SKEW", skew)
+    now_ns = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns() + ahead_us * 1000)
+    found, paid = findings(shop), shop("credit 1 5 --json")
+    assert [found[name]["status"] == "wrong" for name in ("clock", "state")] == [refused, refused]
+    assert (paid.code == 7) is refused
+    if refused:
+        assert (found["clock"]["advice"] or "") == paid.error["hint"]
 
 
 def test_who_keeps_the_log_from_being_cut(shop: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -430,3 +430,14 @@ def test_behind_a_pool_another_ledger_is_noticed_within_a_second(url: str) -> No
         time.sleep(ledger.store.facts_last_s)
         with pytest.raises(StorageError, match="another ledger"):
             assert ledger.settings
+
+
+@pytest.mark.parametrize(("days", "status"), [(0, "ok"), (-2, "wrong"), (2, "wrong")])
+def test_a_doctor_compares_the_clock_with_the_servers(
+    url: str, days: int, status: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_ns = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns() + days * 86_400_000_000_000)
+    found = {each["name"]: each for each in cli.run(f"--db '{url}' doctor --json").json["findings"]}
+    assert [found[name]["status"] for name in ("clock", "state")] == [status, status]
+    assert ("the database server's" in found["clock"]["found"]) is (status == "wrong")

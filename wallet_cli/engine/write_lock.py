@@ -210,9 +210,7 @@ class WriteLock:
                 give_to_owner(fd, self._ledger)
                 ledger = self._ledger.stat()
                 os.fchown(fd, -1, ledger.st_gid)
-                # Not for read-only users: they could take the turn, and keep it.
-                writers = ledger.st_mode & 0o222 | 0o200
-                os.fchmod(fd, writers | writers << 1)
+                os.fchmod(fd, lock_mode(ledger))
         return fd
 
     @property
@@ -266,6 +264,12 @@ class WriteLock:
             hint="try again, with the same key; WALLET_LOCK_TIMEOUT sets how long to wait",
             holder=holder._asdict() if holder else None,
         )
+
+
+def lock_mode(ledger: os.stat_result) -> int:
+    """The mode of the lock of such a ledger. Not for read-only users: they could take the turn, and keep it."""
+    writers = ledger.st_mode & 0o222 | 0o200
+    return writers | writers << 1
 
 
 def _owner(path: Path) -> str:

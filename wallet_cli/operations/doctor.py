@@ -11,15 +11,19 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from wallet_cli import __version__
-from wallet_cli.domain.period import DAY_US, format_time
+from wallet_cli.domain.period import DAY_US, FIRST_US, LAST_US, format_time
 from wallet_cli.domain.purpose import Purpose
-from wallet_cli.domain.rules.clocks import EARLIEST_US, LATEST_FIRST_US
+from wallet_cli.domain.rules.clocks import clock_refused, doubt, first_refused
+from wallet_cli.domain.rules.state import State
+from wallet_cli.engine.executor import system_us
 from wallet_cli.engine.turns import open_write_lock
-from wallet_cli.errors import InvalidInput, LedgerNotFound, WalletError, shown_url
+from wallet_cli.engine.write_lock import lock_mode
+from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, WalletError, shown_url
 from wallet_cli.operations import last_checks
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, open_ledger
@@ -27,8 +31,9 @@ from wallet_cli.settings import SETTINGS, Settings, config_path
 from wallet_cli.storage import sql
 from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.ledger_file import ledger_path
-from wallet_cli.storage.log_file import pinned_by
+from wallet_cli.storage.log_file import locked_by, pinned_by, program, written_by
 from wallet_cli.storage.move_state import refusal
+from wallet_cli.storage.queries import Place
 from wallet_cli.storage.sqlite import MAX_LOG_BYTES, check_library, log_bytes
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
@@ -91,7 +96,6 @@ def _all(settings: Settings, remote: Callable[[], Answer] | None) -> Iterator[Fi
     yield _library()
     yield from _each("settings", _settings(settings))
     yield from _each("secrets", _private_files())
-    yield _machine_clock()
     source = settings.values["db"].source
     if "://" in settings.db:
         yield Finding("place", OK, f"{shown_url(settings.db)} (from {source})")
@@ -101,6 +105,7 @@ def _all(settings: Settings, remote: Callable[[], Answer] | None) -> Iterator[Fi
         path = ledger_path(settings.db)
     except WalletError as error:
         yield Finding("place", WRONG, error.message, error.hint)
+        yield from _each("clock", _clock(None))
         return
     yield Finding("place", OK, f"{path} (from {source})")
     for name, look in (("folder", _folder), ("permissions", _permissions), ("log", _log), ("turn", _turn)):
@@ -109,6 +114,7 @@ def _all(settings: Settings, remote: Callable[[], Answer] | None) -> Iterator[Fi
 
 
 def _remote_ledger(remote: Callable[[], Answer]) -> Iterator[Finding]:
+    yield from _each("clock", _clock(None))
     advice = "run `wallet doctor` on the server's machine too: its disk, files and backups are not seen from here"
     yield Finding("ledger", OK, f"the server answers: id {remote()['id']}", advice)
 
@@ -162,11 +168,26 @@ def _private_files() -> Iterator[Finding]:
             yield Finding("secrets", WRONG, f"others may read {path} (mode {mode:04o})", f"chmod 600 {path}")
 
 
-def _machine_clock() -> Finding:
-    now_us = time.time_ns() // 1000
-    if not EARLIEST_US < now_us < LATEST_FIRST_US:
-        return Finding("clock", WRONG, f"this machine says {format_time(now_us)}", "set this machine's clock")
-    return Finding("clock", OK, f"{format_time(now_us)}")
+def _clock(ledger: Ledger | None) -> Iterator[Finding]:
+    """Whether a write would be refused for this machine's clock; without a ledger, the first one of a new ledger."""
+    now_us = system_us() if ledger is None else ledger.now_us()
+    error = first_refused(now_us) if ledger is None else _refused(ledger, now_us)
+    if error is None:
+        yield Finding("clock", OK, format_time(now_us))
+    else:
+        yield Finding("clock", WRONG, error.message, error.hint)
+
+
+def _refused(ledger: Ledger, now_us: int) -> StorageError | None:
+    """Why a transaction in the wallet that has the newest one would be refused for the clock; None if it would not."""
+    store, state = ledger.store, State(ledger.policy)
+    state.restoring, state.empty = store.is_restoring(), not store.has_rows()
+    for _, wallet, _ in store.day_book(Place(FIRST_US, 0, 0), Place(LAST_US + 1, 0, 0), 1):
+        account = store.account(wallet.id, now_us)
+        assert account is not None
+        state.add_wallet(account.wallet, account.last)
+    state.clock_doubt = doubt(state, now_us, store.read_server_us(), store.written_us)
+    return clock_refused(state, now_us, *state.last)
 
 
 def _folder(path: Path) -> Iterator[Finding]:
@@ -217,12 +238,33 @@ def _permissions(path: Path) -> Iterator[Finding]:
         return
     found = path.stat()
     mode = stat.S_IMODE(found.st_mode)
+    of_others = list(_of_others(path, found))
+    yield from of_others
     if mode & 0o077:
         yield Finding("permissions", WRONG, f"others may read the ledger (mode {mode:04o})", f"chmod 600 {path}")
     elif found.st_uid != os.geteuid():
         yield Finding("permissions", WARNING, f"the ledger belongs to {_user(found.st_uid)}", "run wallet as that user")
-    else:
+    elif not of_others:
         yield Finding("permissions", OK, f"readable only by {_user(found.st_uid)}")
+
+
+def _of_others(path: Path, ledger: os.stat_result) -> Iterator[Finding]:
+    """Where the lock or the folder keeps out who may write the ledger, or lets in who may not."""
+    owner, folder, lock = _user(ledger.st_uid), path.parent.stat(), beside(path, ".lock")
+    if ledger.st_uid != folder.st_uid and not folder.st_mode & 0o022:
+        told = f"the ledger belongs to {owner}, and its folder to {_user(folder.st_uid)}"
+        advice = f"give both to one user: sudo chown USER {path.parent} {path}*"
+        yield Finding("permissions", WRONG, told, advice)
+    if not lock.is_file():
+        return
+    found, sharing = lock.stat(), lock_mode(ledger)
+    mode = stat.S_IMODE(found.st_mode)
+    if found.st_uid != ledger.st_uid and not (mode & sharing & 0o020 and found.st_gid == ledger.st_gid):
+        told = f"the ledger belongs to {owner}, and its lock to {_user(found.st_uid)}"
+        yield Finding("permissions", WRONG, told, f"sudo chown {owner} {lock}")
+    if mode & ~sharing & 0o066:  # who may open it may keep the turn
+        told = f"others may take the turn to write, and keep it (mode {mode:04o} of the lock)"
+        yield Finding("permissions", WRONG, told, f"chmod {sharing:o} {lock}")
 
 
 def _user(uid: int) -> str:
@@ -255,9 +297,12 @@ def _turn(path: Path) -> Iterator[Finding]:
     if not lock.path.exists():
         yield Finding("turn", OK, "nobody has written yet")
         return
-    holder = lock.holder() if lock.is_taken() else None
-    if holder is None:
-        yield Finding("turn", OK, "nobody is writing")
+    if not lock.is_taken():
+        yield _unlocked(path)
+        return
+    holder, pids = lock.holder(), locked_by(lock.path, "FLOCK")
+    if holder is None or (pids and holder.pid not in pids):
+        yield Finding("turn", WARNING, f"{_who(pids)} has the turn, and does not say what for", BY_OTHERS)
         return
     told = f"{holder.command} (process {holder.pid}) is writing, since {holder.since}"
     since_s = time.time() - lock.path.stat().st_mtime
@@ -268,15 +313,38 @@ def _turn(path: Path) -> Iterator[Finding]:
         yield Finding("turn", OK, told)
 
 
+BY_OTHERS = "nothing can be written until it ends its work"
+
+
+def _unlocked(path: Path) -> Finding:
+    """Nobody has the turn, but a program that takes no turns may be writing."""
+    pids = written_by(path)
+    if not pids:
+        return Finding("turn", OK, "nobody is writing")
+    return Finding("turn", WARNING, f"{_who(pids)} is writing without a turn: it is another program", BY_OTHERS)
+
+
+def _who(pids: list[int]) -> str:
+    return f"process {', '.join(f'{pid} ({program(pid)})' for pid in pids)}" if pids else "another process"
+
+
 def _ledger(settings: Settings, path: Path | None) -> Iterator[Finding]:
-    try:
-        with open_ledger(settings, lambda _: None, LOOK_TIMEOUT_S, purpose=Purpose.READ) as ledger:
-            yield from _open_ledger(ledger, path)
-    except LedgerNotFound as error:
-        yield Finding("ledger", WARNING, error.message, error.hint)
+    with ExitStack() as stack:
+        try:
+            look = open_ledger(settings, lambda _: None, LOOK_TIMEOUT_S, purpose=Purpose.READ)
+            ledger = stack.enter_context(look)
+        except WalletError as error:
+            yield from _each("clock", _clock(None))
+            if not isinstance(error, LedgerNotFound):
+                raise
+            yield Finding("ledger", WARNING, error.message, error.hint)
+            return
+        clock = list(_each("clock", _clock(ledger)))
+        yield from clock
+        yield from _open_ledger(ledger, path, clock_is_right=all(each.status == OK for each in clock))
 
 
-def _open_ledger(ledger: Ledger, path: Path | None) -> Iterator[Finding]:
+def _open_ledger(ledger: Ledger, path: Path | None, *, clock_is_right: bool) -> Iterator[Finding]:
     store = ledger.store
     itself = store.itself()
     yield Finding("ledger", OK, f"id {itself.facts.uuid}, days of {itself.facts.timezone or 'no time zone'}")
@@ -296,6 +364,8 @@ def _open_ledger(ledger: Ledger, path: Path | None) -> Iterator[Finding]:
     elif itself.restoring:
         advice = "import the file again: it continues where it stopped"
         yield Finding("state", WRONG, "the import of an export is not complete", advice)
+    elif not clock_is_right:
+        yield Finding("state", WRONG, "the ledger takes no payments: the clock is in doubt", "set this machine's clock")
     else:
         yield Finding("state", OK, "the ledger takes writes")
     if itself.facts.uuid is not None:

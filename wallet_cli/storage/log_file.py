@@ -12,8 +12,8 @@ from pathlib import Path
 from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.sqlite import connect, log_bytes, translating
 
-READ_BYTES = range(123, 128)
-"""The bytes of the -shm that readers lock."""
+WRITE_BYTE, READ_BYTES = range(120, 121), range(123, 128)
+"""The bytes of the -shm that a writer and readers lock."""
 
 LOCKS = Path("/proc/locks")
 
@@ -32,7 +32,7 @@ def cut_log(path: Path) -> str | None:
             connection.close()
     if not is_busy:
         return None
-    readers = [f"{pid} ({_program(pid)})" for pid in pinned_by(path)]
+    readers = [f"{pid} ({program(pid)})" for pid in pinned_by(path)]
     if not readers and LOCKS.exists():
         return None  # another process is writing now
     who = f"process {', '.join(readers)}" if readers else "another program"
@@ -44,8 +44,18 @@ def cut_log(path: Path) -> str | None:
 
 def pinned_by(path: Path) -> list[int]:
     """The processes that read the ledger now, as far as the system knows."""
+    return locked_by(beside(path, "-shm"), "POSIX", READ_BYTES)
+
+
+def written_by(path: Path) -> list[int]:
+    """The processes that have SQLite's lock to write, as far as the system knows."""
+    return locked_by(beside(path, "-shm"), "POSIX", WRITE_BYTE)
+
+
+def locked_by(file: Path, kind: str, within: range | None = None) -> list[int]:
+    """The processes that have locks of a kind on a file, or on these bytes of it, as far as the system knows."""
     try:
-        shared = beside(path, "-shm").stat()
+        shared = file.stat()
         locks = LOCKS.read_text()
     except OSError:
         return []
@@ -53,13 +63,14 @@ def pinned_by(path: Path) -> list[int]:
     found = set()
     for line in locks.splitlines():
         # 12: POSIX  ADVISORY  READ 6789 08:10:1234 124 124
-        kind, *_, pid, file, first, last = line.split()[1:]
-        if kind == "POSIX" and file == place and last != "EOF" and int(first) in READ_BYTES and int(pid) > 0:
+        # A line about one that waits has an arrow before the kind.
+        its_kind, *_, pid, its_file, first, _ = line.split()[1:]
+        if its_kind == kind and its_file == place and int(pid) > 0 and (within is None or int(first) in within):
             found.add(int(pid))
     return sorted(found)
 
 
-def _program(pid: int) -> str:
+def program(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:

@@ -563,6 +563,9 @@ class PostgresStore(BulkCopy):
     def check_in_place(self) -> None:
         """A server checks its own files."""
 
+    def read_server_us(self) -> int:
+        return int(self._one(CLOCK, {}, lambda row: row[0]) or 0)
+
     def written_us(self) -> int:
         """Not used: the server's clock is better (`server_us`)."""
         raise NotImplementedError

@@ -31,6 +31,10 @@ class Prefetch(Queries):
         """The state that the commands touch, in this turn, whose time is `now_us`."""
         return Loader(self, State(policy), now_us).load(commands)
 
+    def read_server_us(self) -> int | None:
+        """The time of the database server's clock now, outside a turn; None if there is no server."""
+        return None
+
     def first_unlike_its_events(self) -> tuple[str, tuple[int, ...]] | None:
         """The first that does not agree with its events, as in `first_wrong_at_all`."""
         from wallet_cli.storage.event_check import unlike  # only the end of an import needs it
