@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import IO
 
 import pytest
 
@@ -11,8 +17,10 @@ PROGRAM = """
 import os, signal, sys
 from wallet_cli.web.supervisor import supervise
 
+said = []
+
 def say(word):
-    return lambda: os.write(1, word + b" ")
+    return lambda: said.append(word) or os.write(1, word + b" ")
 
 def work(ready):
     {work}
@@ -40,7 +48,8 @@ os.fork, select.select = noted, late
 """
 """Waits only when all workers have ended."""
 
-WAIT_FOR_STOP = "ready(); signal.sigwait({signal.SIGTERM})"
+STOP = "signal.sigwait({signal.SIGTERM})"
+WAIT_FOR_STOP = f"ready(); {STOP}"
 
 
 def run(work: str) -> tuple[int, str]:
@@ -58,6 +67,7 @@ def run(work: str) -> tuple[int, str]:
         ("os.kill(os.getppid(), signal.SIGTERM); signal.sigwait({signal.SIGTERM}); ready()", 0, "stopping"),
         # Dead as soon as they start: they would die again, so it stops, and says so in its exit code.
         ("os._exit(3)", 1, "stopping"),
+        # Dead again and again: it tries some times.
         ("ready(); os._exit(3)", 1, "started stopping"),
     ],
     ids=["stopped before it started", "dead at once", "dead when ready"],
@@ -71,6 +81,51 @@ def test_workers_that_end_before_it_waits_are_heard_of(work: str) -> None:
     program = LATE + PROGRAM.format(work=work)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=20, check=False)
     assert (done.returncode, done.stdout.endswith(b"stopping ")) == (1, True), done
+
+
+@contextmanager
+def supervised(first: str) -> Iterator[tuple[subprocess.Popen[bytes], Iterator[bytes]]]:
+    """A supervisor whose workers begin with `first`, tell their process ids when they are ready, and wait; and the
+    words that all of them say.
+    """
+    work = f"{first}; ready(); os.write(1, b'%d ' % os.getpid()); {STOP}"
+    line = [sys.executable, "-c", PROGRAM.format(work=work)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdout is not None
+        yield process, _words(process.stdout)
+
+
+def _words(stdout: IO[bytes]) -> Iterator[bytes]:
+    word = b""
+    while byte := stdout.read(1):
+        word += byte
+        if byte == b" ":
+            yield word.strip()
+            word = b""
+
+
+def pids(words: Iterator[bytes], number: int) -> list[int]:
+    """The next process ids that are told."""
+    return [int(word) for word in islice(filter(bytes.isdigit, words), number)]
+
+
+def test_a_worker_that_was_ready_is_started_again_however_soon_it_died() -> None:
+    with supervised("pass") as (process, words):
+        for _ in range(3):
+            for pid in pids(words, 3):
+                os.kill(pid, signal.SIGKILL)
+        pids(words, 3)
+        process.terminate()
+        assert list(words)[-1:] == [b"stopping"]
+    assert process.returncode == 0
+
+
+def test_a_worker_that_does_not_get_ready_again_ends_the_server() -> None:
+    """`said`: the server has started."""
+    with supervised("said and os._exit(3)") as (process, words):
+        os.kill(pids(words, 3)[0], signal.SIGKILL)
+        assert list(words)[-1:] == [b"stopping"]
+    assert process.returncode == 1
 
 
 def test_a_stop_is_passed_on_to_all() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import struct
 import sys
 import threading
 import time
@@ -23,8 +24,14 @@ METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """The variable for the folder where workers store their counts; prometheus_client reads it once, at its import."""
 
 LONG_ENOUGH_S = 2.0
-"""A worker that dies sooner would die again: then the server stops instead of retrying for ever."""
+"""A worker that dies sooner after it was ready, or before that, may die again."""
 
+MOST_RESTARTS, FIRST_PAUSE_S = 5, 0.1
+"""How often in a row such a worker is started again, and the pause before the second time, which doubles each time.
+Then the server stops instead of trying for ever.
+"""
+
+NUMBER = struct.Struct("=i")
 
 Work = Callable[[Callable[[], None]], None]
 """The work of a worker; it gets the function to call when it is ready."""
@@ -43,19 +50,36 @@ def supervise(workers: int, work: Work, *, started: Callable[[], None], stopping
 SIGNALS_AT_ONCE = 4096
 
 
+class _Worker:
+    def __init__(self, restarts: int) -> None:
+        self.restarts = restarts
+        """How many died early in a row before this one, in its place."""
+        self.ready_s: float | None = None
+
+    @property
+    def is_early(self) -> bool:
+        """Whether it would die early if it died now."""
+        return self.ready_s is None or time.monotonic() - self.ready_s < LONG_ENOUGH_S
+
+
 class _Supervisor:
     def __init__(self, workers: int, work: Work, started: Callable[[], None], stopping: Callable[[], None]) -> None:
         self._count = workers
         self._work = work
         self._all_started = started
         self._before_stop = stopping
-        self._started_s: dict[int, float] = {}
+        self._workers: dict[int, _Worker] = {}
+        self._due: list[tuple[float, int]] = []
+        """When to start workers again, and how many died early in a row before each."""
+        self._ready = 0
+        """How many have been ready, until all were at first."""
         self._stopping = False
         self._failed = False
         # Nobody writes to this pipe: a worker that reads from it sees its end when the supervisor is gone.
         self._life_read, self._life_write = os.pipe()
-        # Each worker writes one byte when it is ready.
+        # Each worker writes its process id when it is ready.
         self._ready_read, self._ready_write = os.pipe()
+        os.set_blocking(self._ready_read, False)
         # Python writes one byte for each signal, when it comes. A handler runs only between two steps of Python: one
         # that comes just before a call that waits, such as os.wait(), would be seen when that returns, which may be
         # never.
@@ -68,61 +92,71 @@ class _Supervisor:
         for number in STOP_SIGNALS:
             signal.signal(number, self._stop)
         for _ in range(self._count):
-            self._start_one()
-        self._say_started()
+            self._start_one(0)
         while True:
             for pid, status in self._ended():
                 self._replace(pid, status)
-            if not self._started_s:
-                break
+            self._hear_ready()
+            self._start_due()
+            if not self._workers and (self._stopping or not self._due):
+                return 1 if self._failed else 0
             self._wait()
-        return 1 if self._failed else 0
 
-    def _wait(self, *descriptors: int) -> list[int]:
-        """Wait until one of these can be read, or a signal comes."""
-        ready, _, _ = select.select([*descriptors, self._woken_read], [], [])
+    def _wait(self) -> None:
+        """Wait until a worker is ready, a signal comes, or it is time to start a worker."""
+        due_s = min((at_s for at_s, _ in self._due), default=None)
+        timeout_s = None if due_s is None or self._stopping else max(0.0, due_s - time.monotonic())
+        ready, _, _ = select.select([self._ready_read, self._woken_read], [], [], timeout_s)
         if self._woken_read in ready:
             os.read(self._woken_read, SIGNALS_AT_ONCE)
-        return ready
 
     def _ended(self) -> Iterator[tuple[int, int]]:
         """The workers that have ended, and how."""
-        for pid in list(self._started_s):
+        for pid in list(self._workers):
             found, status = os.waitpid(pid, os.WNOHANG)
             if found:
                 yield pid, status
 
     def _replace(self, pid: int, status: int) -> None:
-        lived_s = time.monotonic() - self._started_s.pop(pid)
+        self._hear_ready()  # it may have said so just before
+        worker = self._workers.pop(pid)
         if self._stopping:
             return
         log("worker_died", pid=pid, status=os.waitstatus_to_exitcode(status))
-        if lived_s < LONG_ENOUGH_S:
+        restarts = worker.restarts + 1 if worker.is_early else 0
+        never_served = worker.ready_s is None and self._ready < self._count
+        if never_served or restarts > MOST_RESTARTS:
             self._failed = True
             self._end_all(signal.SIGTERM)
         else:
-            self._start_one()
+            pause_s = FIRST_PAUSE_S * 2 ** (restarts - 2) if restarts > 1 else 0.0
+            self._due.append((time.monotonic() + pause_s, restarts))
 
-    def _say_started(self) -> None:
-        """Wait until all are ready, or until none can become ready."""
-        os.close(self._ready_write)
-        self._ready_write = -1
-        ready = 0
-        while ready < self._count:
-            if self._ready_read not in self._wait(self._ready_read):
-                continue
-            said = os.read(self._ready_read, self._count)
-            if not said:
-                break
-            ready += len(said)
-        if ready == self._count and not self._stopping:
-            self._all_started()
+    def _start_due(self) -> None:
+        now_s = time.monotonic()
+        due = [each for each in self._due if each[0] <= now_s]
+        self._due = [each for each in self._due if each[0] > now_s]
+        for _, restarts in due:
+            self._start_one(restarts)
 
-    def _start_one(self) -> None:
+    def _hear_ready(self) -> None:
+        """Note which workers have said that they are ready; when all are for the first time, say so."""
+        with suppress(BlockingIOError):
+            said = os.read(self._ready_read, NUMBER.size * SIGNALS_AT_ONCE)
+            for (pid,) in NUMBER.iter_unpack(said):
+                self._workers[pid].ready_s = time.monotonic()
+                self._ready += 1
+                if self._ready == self._count and not self._stopping:
+                    self._all_started()
+
+    def _start_one(self, restarts: int) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+        if self._stopping:  # told so just before
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+            return
         pid = os.fork()
         if pid:
-            self._started_s[pid] = time.monotonic()
+            self._workers[pid] = _Worker(restarts)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             return
         code = 1
@@ -142,9 +176,8 @@ class _Supervisor:
             os._exit(code)
 
     def _say_ready(self) -> None:
-        if self._ready_write >= 0:  # nobody waits for a worker that starts later
-            os.write(self._ready_write, b".")
-            os.close(self._ready_write)
+        os.write(self._ready_write, NUMBER.pack(os.getpid()))
+        os.close(self._ready_write)
 
     def _stop_with_parent(self) -> None:
         os.read(self._life_read, 1)
@@ -157,7 +190,7 @@ class _Supervisor:
         if not self._stopping:
             self._stopping = True
             self._before_stop()
-        for pid in list(self._started_s):
+        for pid in list(self._workers):
             with suppress(ProcessLookupError):  # already gone: os.wait() reports it
                 os.kill(pid, number)
 
