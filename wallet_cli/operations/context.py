@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -201,8 +201,11 @@ def open_ledger(
         return
     check_db(settings.db, elsewhere=False)
     path = ledger_path(settings.db)
-    if rehearsal is not None and purpose is Purpose.MAKE and not is_there(path, purpose):
-        with open_ledger(settings, lambda _: None, busy_timeout_s, purpose=Purpose.TRY) as temporary:
+    if rehearsal is not None and purpose is Purpose.MAKE and not is_there(path, Purpose.TRY):
+        with (
+            suppress(LedgerNotFound),  # one that is gone, which is told below
+            open_ledger(settings, lambda _: None, busy_timeout_s, purpose=Purpose.TRY) as temporary,
+        ):
             rehearsal(temporary)
     if settings.db_is_default and purpose is Purpose.MAKE:
         try:
