@@ -37,6 +37,17 @@ def test_every_error_that_is_shown_is_listed() -> None:
     assert missing == []
 
 
+def test_what_a_command_is_given_and_what_it_changes_say_how_it_is_refused() -> None:
+    for each in ALL["commands"]:
+        given = {value for part in (*each["arguments"], *each["options"]) if (value := part["value"])}
+        if given & {"WALLET", "USER", "FROM", "TO"}:
+            assert "user_not_found" in each["errors"], each["name"]
+        if tree.command_of(each["name"]).purpose in (Purpose.WRITE, Purpose.MAKE) and each["name"] != "token":
+            assert each["name"] in catalogue.REFUSED_WITH
+    assert BY_NAME["credit"]["errors"] == BY_NAME["debit"]["errors"] == BY_NAME["tx add"]["errors"]
+    assert "wallet_not_found" not in BY_NAME["create"]["errors"]
+
+
 def test_a_command_that_is_not_of_a_ledger_has_no_errors_of_one() -> None:
     for words, command in tree.each():
         named = {error.code for error in catalogue.errors_of(words, command)}

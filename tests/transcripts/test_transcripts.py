@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from _pytest.mark import ParameterSet
-from support import transcript
+from support import declared, transcript
 from support.engines import Address, Engine
 from support.transcript import Event, Note, Output, Session, Step
 
@@ -82,11 +82,13 @@ def session(tmp_path: Path, db: Address) -> Iterator[Session]:
 
 @pytest.mark.parametrize("path", [story(path) for path in STORIES])
 def test_story(path: Path, session: Session, engine: Engine) -> None:
+    """What it shows, and that each command that ends with an error declares it (`wallet commands --json`)."""
     items = transcript.parse(path.read_text("utf-8"))
     if os.environ.get("WALLET_RECORD") and engine.name == "file":
         path.write_text(transcript.write(transcript.recorded(items, session)), "utf-8")
         return
-    found = transcript.failures(items, session)
+    with declared.ends():
+        found = transcript.failures(items, session)
     assert not found, "\n\n" + "\n\n".join(found)
 
 

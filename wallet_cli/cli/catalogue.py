@@ -32,30 +32,22 @@ WHOSE: tuple[Error, ...] = (errors.UserNotFound, errors.WalletNotFound)
 REFUSED_WITH: Mapping[str, tuple[type, ...]] = {
     "register": (rules_of.Register,),
     "create": (rules_of.OpenWallet,),
-    "list": (errors.UserNotFound,),
-    "balance": WHOSE,
     "limits": (rules_of.SetLimits,),
     "freeze": (rules_of.SetStatus,),
     "unfreeze": (rules_of.SetStatus,),
     "close": (rules_of.SetStatus,),
     "wallet create": (rules_of.OpenWallet,),
-    "tx add": (rules_of.Post,),
+    **dict.fromkeys(("credit", "debit", "tx add"), (rules_of.Post,)),
     "tx show": (errors.WalletNotFound, errors.TransactionNotFound),
-    "tx list": WHOSE,
-    "tx total": WHOSE,
     "tx reverse": (rules_of.Reverse,),
     "transfer": (rules_of.Transfer,),
     "hold add": (rules_of.PlaceHold,),
     "hold capture": (rules_of.CaptureHold,),
     "hold void": (rules_of.VoidHold,),
-    "hold list": WHOSE,
-    "statement": WHOSE,
-    "chart": WHOSE,
     "import": (*WHOSE, errors.TimeConflict),
     "export": (*WHOSE, errors.RestoreConflict),
     "ledger set": (rules_of.SetLedger,),
     "audit": WHOSE,
-    "verify": WHOSE,
     "receipt": (*OF_A_LEDGER, errors.TransactionNotFound),
     "seal": OF_A_LEDGER,
     "backup": OF_A_LEDGER,
@@ -64,12 +56,20 @@ REFUSED_WITH: Mapping[str, tuple[type, ...]] = {
     "serve": OF_A_LEDGER,
     "key create": (rules_of.AddApiKey,),
     "key revoke": (rules_of.RevokeApiKey,),
-    "token": (errors.UserNotFound,),
 }
-"""How commands can be refused, beyond what is the same for all: errors, and commands of the rules, whose rules say.
+"""How commands can be refused, beyond what is the same for all and what their parameters say: errors, and commands of
+the rules, whose rules say.
 
 One that is not here has no others.
 """
+
+NAMES: Mapping[str, tuple[Error, ...]] = {
+    "WALLET": WHOSE,
+    "FROM": WHOSE,
+    "TO": WHOSE,
+    "USER": (errors.UserNotFound,),
+}
+"""How a command can be refused that is given the name of such a thing."""
 
 
 def catalogue() -> dict[str, Any]:
@@ -124,10 +124,14 @@ def errors_of(words: str, command: Command) -> list[Error]:
     found = [*ALWAYS]
     for one in REFUSED_WITH.get(words, ()):
         found += [one] if issubclass(one, errors.WalletError) else RULES[one].refusals
+    for param in built(command, words.rpartition(" ")[2]).params:
+        found += NAMES.get(help_text.value_name(param), ())
     if command.purpose is not None:
         found += [*OF_A_LEDGER, *OF_A_SERVER]
         if command.purpose is Purpose.MAKE:
             found.remove(errors.LedgerNotFound)
+        if rules_of.OpenWallet in REFUSED_WITH.get(words, ()):
+            found.remove(errors.WalletNotFound)
         if command.done:
             found.append(errors.RestoreConflict)
     return sorted(dict.fromkeys(found), key=lambda error: (error.exit_code, error.code))
