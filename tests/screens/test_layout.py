@@ -163,6 +163,39 @@ def test_a_card_aligns_its_amounts_and_wraps_the_rest() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("status", "available", "told"),
+    [
+        ("active", "600.00", None),
+        ("active", "550.00", "₹550.00"),
+        ("frozen", "600.00", "₹0.00"),
+        ("frozen", "550.00", "₹0.00"),
+        ("closed", "700.00", "₹0.00"),  # one that might go below 0
+    ],
+)
+def test_of_a_wallet_that_is_not_active_nothing_can_be_spent(status: str, available: str, told: str | None) -> None:
+    """Wherever it is said: where nothing is said, all of the balance can be."""
+    shown = Told(None)
+    row = dict.fromkeys(fields.Wallet.__annotations__, None) | {
+        "id": 1, "wallet": "1/main", "currency": "INR", "status": status, "balance": "600.00", "held": "0.00",
+        "available": available, "minimum_balance": "0.00", "transactions": 1,
+        "created_at": "2024-04-02T10:00:00.000000Z",
+    }  # fmt: skip
+    for kind, usual in (("wallet", None), ("limits", "₹600.00")):
+        make = KINDS[kind].card
+        assert make is not None
+        amount = dict(make(row, shown).fields)["can be spent"]
+        assert (amount and str(amount)) == (told or usual), kind
+    (column,) = (each for each in KINDS["wallet"].columns if each.head == "can be spent")
+    assert column.when is not None
+    assert (str(column.cell(row, shown)) if column.when(row) else None) == told
+    make = KINDS["balance"].card
+    assert make is not None
+    said = " ".join(make(row, shown).more)
+    assert ("nothing goes in or out" in said) == (status != "active")
+    assert (f"{told} can be spent" in said) == (status == "active" and told is not None)
+
+
 @pytest.mark.parametrize("kind", ["transaction", "wallet", "user", "hold", "key"])
 def test_a_kind_is_shown_of_any_row_that_its_fields_allow(kind: str) -> None:
     types = fields.LISTS | {"keys": fields.OperatorKey}

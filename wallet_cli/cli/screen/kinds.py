@@ -267,7 +267,7 @@ def _wallet_card(row: Row, told: Told) -> Card:
     fields: list[Field] = [
         ("balance", told.amount(row, "balance")),
         ("on hold", _unless_zero(row, "held", told)),
-        ("can be spent", None if row["available"] == row["balance"] else told.amount(row, "available")),
+        ("can be spent", None if _spendable(row) == row["balance"] else _spendable_amount(row, told)),
         ("minimum", _unless_zero(row, "minimum_balance", told)),
         ("maximum", told.amount(row, "maximum_balance")),
         ("debits a day", told.amount(row, "daily_debit")),
@@ -285,7 +285,7 @@ def _limits_card(row: Row, told: Told) -> Card:
         ("maximum", told.amount(row, "maximum_balance") or "no limit"),
         ("debits a day", told.amount(row, "daily_debit") or "no limit"),
         ("balance", told.amount(row, "balance")),
-        ("can be spent", told.amount(row, "available")),
+        ("can be spent", _spendable_amount(row, told)),
     ]
     return Card(f"Limits of {_wallet_title(row, told)[:1].lower()}{_wallet_title(row, told)[1:]}", fields)
 
@@ -302,15 +302,24 @@ def _balance_card(row: Row, told: Told) -> Card:
         first = f"{owner} {verb} {balance} in wallet {row['wallet']}{when}."
     else:
         first = f"Wallet {row['wallet']} {verb} {balance}{when}."
-    return Card(first, more=[] if when else list(_spendable(row, told)))
+    return Card(first, more=[] if when else list(_why_not_all(row, told)))
 
 
-def _spendable(row: Row, told: Told) -> Iterator[str]:
+def _spendable(row: Row) -> str:
+    """What of a balance can be spent: nothing, where nothing goes out."""
+    return str(row["available"]) if row["status"] == ACTIVE else format_minor(0, parse_stored(row["currency"]))
+
+
+def _spendable_amount(row: Row, told: Told) -> Amount:
+    return told.money.amount(_spendable(row), row["currency"])
+
+
+def _why_not_all(row: Row, told: Told) -> Iterator[str]:
     """What of a balance can be spent, and why not all of it, where that is so."""
     if row["status"] != ACTIVE:
         yield f"It is {row['status']}: nothing goes in or out."
         return
-    if row["available"] != row["balance"]:
+    if _spendable(row) != row["balance"]:
         yield _available(row, told)
     if row["daily_debit"] is not None:
         yield f"At most {told.amount(row, 'daily_debit')} can be spent a day."
@@ -324,8 +333,7 @@ def _available(row: Row, told: Told) -> str:
         reasons.append(f"it may go down to {told.amount(row, 'minimum_balance')}")
     elif not _is_zero(minimum):
         reasons.append(f"the minimum is {told.amount(row, 'minimum_balance')}")
-    nothing = row["available"].startswith("-") or _is_zero(row["available"])
-    spendable = "Nothing" if nothing else str(told.amount(row, "available"))
+    spendable = "Nothing" if _is_zero(_spendable(row)) else str(_spendable_amount(row, told))
     return f"{spendable} can be spent: {' and '.join(reasons)}." if reasons else f"{spendable} can be spent."
 
 
@@ -335,7 +343,7 @@ WALLET = Kind(
         Column("name", _owner, 20, least=NAME_CELLS),
         Column("balance", _amount("balance")),
         Column("on hold", _amount("held"), 60, when=lambda row: not _is_zero(row["held"])),
-        Column("can be spent", _amount("available"), 40, when=lambda row: bool(row["available"] != row["balance"])),
+        Column("can be spent", _spendable_amount, 40, when=lambda row: bool(_spendable(row) != row["balance"])),
         Column("status", _field("status"), 10, style=_status_style, when=lambda row: bool(row["status"] != ACTIVE)),
         Column("transactions", lambda row, told: told.money.count(row["transactions"]), 80, right=True),
         Column("opened", _day("created_at"), 100),
