@@ -18,7 +18,8 @@ from typing import NamedTuple
 import pytest
 from support.engines import Files
 from support.terminal import all_of, resize
-from wcwidth import width as cells
+
+from wallet_cli.cli.screen.widths import cells
 
 FOLDER = Path(__file__).parent
 ROWS = 50

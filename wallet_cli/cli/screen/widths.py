@@ -1,17 +1,21 @@
 """How many cells of a terminal a text takes, and texts cut to fit some.
 
-Rich counts spacing marks (those of Devanagari and Tamil) as nothing; glibc, tmux and most terminals give them a cell.
-The `wcwidth` package does too, and counts joined emoji as one; it is imported for what needs it.
+glibc, tmux and most terminals count characters, and give a spacing mark (those of Devanagari and Tamil) a cell; so does
+this. Joined emoji are one, as the `wcwidth` package has it, which is imported for what needs it.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
 
 PLAIN_BEFORE = "\u0300"
 """Below it every printable character takes one cell: Latin letters, and what their languages write with them."""
 PLAIN = "₹€₩₫₱₦₽₺₴₪₡₲₵₸−–…\u202f"
 """Beyond it, what amounts are full of."""
+EMOJI_FROM = "\U0001f000"
+MAKE_EMOJI = "\ufe0f\u20e3"
+"""What makes an emoji of the sign or digit before it."""
 
 
 @lru_cache(maxsize=4096)
@@ -19,9 +23,15 @@ def cells(text: str) -> int:
     """How many cells a text takes, which has nothing in it that moves the cursor."""
     if text.isascii() or all(c < PLAIN_BEFORE or c in PLAIN for c in text):
         return len(text)
+    return sum(map(_cells_of_grapheme, _graphemes(text)))
+
+
+def _cells_of_grapheme(text: str) -> int:
     import wcwidth
 
-    return wcwidth.width(text)
+    if any(c >= EMOJI_FROM or c in MAKE_EMOJI for c in text):
+        return wcwidth.width(text)
+    return sum(1 if unicodedata.category(c) == "Mc" else max(0, wcwidth.wcwidth(c)) for c in text)
 
 
 def padded(text: str, width: int, *, right: bool = False) -> str:
