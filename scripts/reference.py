@@ -53,7 +53,7 @@ TAIL = """\
 - **AMOUNT**: digits with at most one point, greater than 0, no more fraction digits than the currency has, no
   exponent, no separators, at most 10^15 minor units. The command line also takes `1,000`, `1_000`, `.5`, `₹500` and
   `500 INR`, where that means one thing: `1,50` may be 1.50 or 150, and the sign of another currency is refused. On a
-  terminal `1.000` is refused too, where the currency has fewer than three digits.
+  terminal `1.000` is refused too, where the currency has fewer than three digits; `€1.000` is refused everywhere.
 - **Currency**: an ISO 4217 code, or `CODE/N` for any other unit: 3 to 10 of `A-Z 0-9`, and N fraction digits, 0 to 18.
 - **TIME**: ISO 8601, from a year to a microsecond; or `now`, `today`, `yesterday`, and `7d` or `12h` ago (`s m h d w`,
   to 3660 days), which no key may go with. With no offset, it is in the ledger's time zone (`wallet ledger set

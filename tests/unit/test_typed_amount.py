@@ -10,7 +10,9 @@ from wallet_cli.domain.money import Currency, format_minor, parse_amount
 from wallet_cli.domain.typed_amount import is_plain, to_amount
 from wallet_cli.errors import InvalidInput
 
-INR, JPY, KWD, AUD, PTS = (Currency(*each) for each in (("INR", 2), ("JPY", 0), ("KWD", 3), ("AUD", 2), ("PTS/0", 0)))
+INR, EUR, JPY, KWD, AUD, PTS = (
+    Currency(*each) for each in (("INR", 2), ("EUR", 2), ("JPY", 0), ("KWD", 3), ("AUD", 2), ("PTS/0", 0))
+)
 
 
 @pytest.mark.parametrize(
@@ -66,9 +68,25 @@ def test_an_amount_that_means_two_things_is_refused_with_both(
         to_amount(text, currency, by_hand=True)
 
 
+@pytest.mark.parametrize(
+    ("text", "currency"),
+    [
+        *(("€1.500", EUR), ("1.500 €", EUR), ("EUR 1.500", EUR), ("1.000eur", EUR), (" 1.500", EUR), ("-€1.500", EUR)),
+        *(("₹1.000", INR), ("10.000 ¥", JPY)),
+    ],
+)
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_what_no_program_writes_is_refused_everywhere_where_it_means_two_things(
+    text: str, currency: Currency, by_hand: bool
+) -> None:
+    with pytest.raises(InvalidInput, match="the amount can mean "):
+        to_amount(text, currency, by_hand=by_hand)
+
+
 def test_a_script_s_zeros_behind_the_point_are_what_they_were() -> None:
     """`1.000` comes out of databases; only somebody who types may mean a thousand."""
     assert parse_amount(to_amount("1.000", INR, by_hand=False), INR) == 100
+    assert to_amount("-1.000", INR, by_hand=False) == "-1.000"
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ def is_plain(text: str) -> bool:
 def to_amount(text: str, currency: Currency, *, by_hand: bool) -> str:
     """Typed text as an AMOUNT, for a wallet of `currency`. Raises InvalidInput.
 
-    `by_hand`: a person has just typed it, so that `1.000` may also be a thousand in a currency with fewer digits.
+    `1.000` may also be a thousand in a currency with fewer digits, unless a program wrote it: it is not typed
+    `by_hand`, and has nothing with it.
     """
     negative = text.startswith("-")
     rest = text[1:] if negative else text
@@ -47,7 +48,7 @@ def to_amount(text: str, currency: Currency, *, by_hand: bool) -> str:
         _check_sign(sign, currency, text)
     if len(signs) > 1:
         raise _unclear(text, "there is a currency on both sides")
-    number = _read(match["number"], currency, text, by_hand=by_hand)
+    number = _read(match["number"], currency, text, by_hand=by_hand or not is_plain(rest))
     return f"-{number}" if negative else number
 
 
