@@ -53,7 +53,7 @@ def test_a_command_that_is_not_of_a_ledger_has_no_errors_of_one() -> None:
         named = {error.code for error in catalogue.errors_of(words, command)}
         if command.purpose is not None:
             assert ("ledger_not_found" in named) == (command.purpose is not Purpose.MAKE), words
-        if words.partition(" ")[0] in ("config", "help", "commands", "completion", "demo"):
+        if words.partition(" ")[0] in ("config", *tree.OF_NO_LEDGER):
             assert named == {"invalid_input", "storage_error", "internal_error", "interrupted"}, words
 
 

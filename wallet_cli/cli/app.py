@@ -173,6 +173,10 @@ def _run(arguments: list[str]) -> int:
 
 
 def _fail(error: WalletError, arguments: Sequence[str]) -> int:
+    if error.hint:
+        from wallet_cli.cli.named_ledger import flags_of, on_it
+
+        error.hint = on_it(error.hint, flags_of(arguments))
     with suppress(OSError), _colors_asked_for(arguments):  # where nobody can be told any more, the exit code says it
         print_error(error, _format_asked_for(arguments))
     return error.exit_code

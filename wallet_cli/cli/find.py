@@ -9,6 +9,7 @@ import typer
 
 from wallet_cli.api import LedgerApi
 from wallet_cli.cli.lists import LimitOption
+from wallet_cli.cli.named_ledger import on_it
 from wallet_cli.cli.output import Listing, Output, Pages, Style, notice
 from wallet_cli.domain.ids import format_user
 from wallet_cli.errors import shown
@@ -18,6 +19,7 @@ from wallet_cli.operations.pages import DEFAULT_LIMIT
 def find(
     ledger: LedgerApi,
     style: Style,
+    flags: Mapping[str, str],
     text: Annotated[
         str, typer.Argument(metavar="TEXT", help="A part of a name, a number or a note.", show_default=False)
     ],
@@ -32,7 +34,7 @@ def find(
     """
     answer = ledger.find(text, DEFAULT_LIMIT if limit is None else limit)
     users, transactions = answer["users"], answer["transactions"]
-    cut = _cut(text, answer)
+    cut = _cut(text, answer, flags)
     if style.quiet or style.streams or style.is_json:
         from wallet_cli.operations.fields import FoundLine
 
@@ -53,11 +55,11 @@ def _value(row: Mapping[str, Any]) -> str:
     return format_user(row["id"]) if row["found"] == "user" else str(row["id"])
 
 
-def _cut(text: str, answer: Mapping[str, Any]) -> str | None:
+def _cut(text: str, answer: Mapping[str, Any], flags: Mapping[str, str]) -> str | None:
     """What was left out, if anything was."""
     more = []
     if answer["more_users"]:
         more.append("users (--limit)")
     if answer["next_cursor"] is not None:
-        more.append(f"transactions (wallet history --text {shown(text)})")
+        more.append(f"transactions ({on_it('wallet history', flags)} --text {shown(text)})")
     return f"there are more {' and '.join(more)}" if more else None

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wallet_cli.cli.command import opened
+from wallet_cli.cli.named_ledger import on_it
 from wallet_cli.cli.output import Format, Listing, Pages, Record, Style, notice, render
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import Forbidden, LedgerNotFound, shown_url
@@ -21,9 +22,9 @@ BEGIN = (
 NO_USERS = BEGIN[1:4]
 NO_WALLETS = (("wallet users", "who is registered"), *BEGIN[2:4])
 GO_ON = (
-    ("wallet balance 1", "what a wallet holds; a name will do too"),
+    ("wallet list", "the wallets, and what each holds"),
     ("wallet history", "what happened last, in all wallets"),
-    ("wallet find asha", "look in names, numbers and notes"),
+    ("wallet find TEXT", "look in names, numbers and notes"),
     ("wallet --help", "all commands"),
 )
 
@@ -32,7 +33,7 @@ def print_overview(flags: Mapping[str, str], *, is_json: bool) -> None:
     data, tries = _overview(flags)
     record = Record(data, "ledger", kind="overview")
     sums = [Listing(data["currencies"], (), kind="currency")] if data["currencies"] else []
-    what_next = Record({}, card={command: f"# {why}" for command, why in tries})
+    what_next = Record({}, card={on_it(command, flags): f"# {why}" for command, why in tries})
     answer = record if is_json else Pages((record, *sums, what_next))
     render(answer, Style(Format.json if is_json else Format.table))
     sys.stdout.flush()

@@ -236,6 +236,9 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
 
 TREE: Mapping[str, Command | Group] = {name: what for section in SECTIONS.values() for name, what in section.items()}
 
+OF_NO_LEDGER = ("help", "commands", "completion", "demo")
+"""Commands that no ledger changes."""
+
 
 def each() -> Iterator[tuple[str, Command]]:
     """Every command by the words that call it, as `tx add`."""

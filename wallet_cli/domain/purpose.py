@@ -19,5 +19,5 @@ class Purpose(Enum):
     """As WRITE, and a missing ledger is created."""
 
 
-HOW_TO_MAKE = "check --db and WALLET_DB; `wallet register PHONE` makes a new ledger"
+HOW_TO_MAKE = "`wallet config get db` says which is meant; `wallet register PHONE` makes a new ledger"
 """What to do where there is no ledger."""

@@ -104,8 +104,7 @@ def _opened(settings: Settings, db: str, notify: Notify, purpose: Purpose = Purp
     if scheme and scheme not in POSTGRES_SCHEMES:
         raise InvalidInput(
             f"a ledger cannot move to or from {shown(scheme + '://…')}",
-            hint="a path, or postgresql://user@host/database; to move a server's ledger, run `wallet move`"
-            " where the server runs",
+            hint="a path, or postgresql://user@host/database; a server's ledger is moved where the server runs",
         )
     if not scheme:
         _check_noted(ledger_path(db))
