@@ -70,7 +70,11 @@ def with_one_on_postgres(*commands: Any) -> list[ParameterSet]:
 
 @pytest.mark.parametrize("nowhere", UNPRINTABLE)
 @pytest.mark.parametrize(
-    "command", with_one_on_postgres("balance 1", "tx list 1 -o csv", "export", "config show", "--help", "demo")
+    "command",
+    with_one_on_postgres(
+        *("balance 1", "tx list 1 -o csv", "export", "config show", "demo"),
+        *("--help", "tx --help", "balance --help", "help", "help tx", "help balance", "help money", "commands"),
+    ),
 )
 def test_an_answer_that_cannot_be_written_is_an_error(command: str, nowhere: str, story: Path) -> None:
     done = bash(f"wallet {command} {nowhere}")

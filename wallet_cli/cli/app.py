@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(arguments: list[str]) -> int:
     try:
         try:
-            code = _run(arguments)
+            code = run(arguments)
             sys.stdout.flush()
             return code
         except ReaderLeftError:
@@ -157,7 +157,8 @@ def _main(arguments: list[str]) -> int:
         return _fail(_unexpected(error), arguments)
 
 
-def _run(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:
+    """The same, but what it raises goes on."""
     command = typer.main.get_command(app)
     try:
         with command.make_context("wallet", [*arguments]) as context:  # it takes them away

@@ -64,9 +64,9 @@ def _meant(name: str) -> str:
 
 
 def _print_help(name: str) -> None:
-    from wallet_cli.cli.app import main
+    from wallet_cli.cli.app import run
 
-    main([*name.split(), "--help"])
+    run([*name.split(), "--help"])
 
 
 def commands(style: Style) -> Listing:
