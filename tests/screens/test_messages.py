@@ -20,7 +20,7 @@ pytestmark = pytest.mark.on_file("what is shown of an error has nothing to do wi
 
 REFUSED = "debit 9886977544 500 --note Bread"
 MESSAGE = "error: wallet 9886977544 has 0.00 INR available: short by 500.00"
-HINT = "hint: credit it first, or debit less"
+HINT = "hint: credit it first"
 LONG = "x" * 50
 COLORS = {"TERM": "xterm-256color", "NO_COLOR": "", "COLUMNS": ""}
 PLAIN = {"TERM": "xterm-256color", "NO_COLOR": "1", "COLUMNS": "", "LINES": ""}

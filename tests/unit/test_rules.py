@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -27,7 +29,8 @@ from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import FIRST_US
 from wallet_cli.domain.phone import Phone
 from wallet_cli.domain.remarks import Remarks
-from wallet_cli.domain.rules import State, execute
+from wallet_cli.domain.rules import State, execute, refusals
+from wallet_cli.errors import WalletError
 
 TABLES = {
     "credits and debits": """
@@ -262,6 +265,33 @@ def test_insufficient_funds_says_how_much_is_missing() -> None:
     assert "359.50 INR" in result.error.message
     # The shortfall is what has to come in for the same debit to pass.
     play("11 credit 1 4050 - - - → applied 1-3 42000\n 11 debit 1 40000 - - - → applied 1-4 2000", book=book)
+
+
+@pytest.mark.parametrize(
+    ("refuse", "over", "left", "less"),
+    [
+        (lambda wallet, had, amount: refusals.above_maximum(wallet, had, 100, amount), 130, "0.00", "credit less"),
+        (lambda wallet, had, amount: refusals.above_maximum(wallet, had, 100, amount), 60, "0.40", "credit less"),
+        (lambda wallet, had, amount: above_day(wallet, had, 0, amount), 130, "0.00", "debit less"),
+        (lambda wallet, had, amount: above_day(wallet, had, 0, amount), 60, "0.40", "debit less"),
+        (lambda wallet, had, amount: above_day(wallet, 50, had, amount), 130, "0.00", "debit less"),
+        (lambda wallet, had, amount: refusals.insufficient_funds(wallet, 0, 0, 0, amount), 0, "0.00", "debit less"),
+    ],
+)
+def test_what_is_left_and_what_is_too_much_are_the_amount(
+    refuse: Callable[[Wallet, int, int], WalletError], over: int, left: str, less: str
+) -> None:
+    """Also where a limit was set below what is there already: then nothing is left, and no less would do."""
+    error = refuse(GOLDEN_WALLET, over, 500)
+    assert error.details["available"] == left
+    assert Decimal(error.details["shortfall"]) == 5 - Decimal(left)
+    assert f"{left} " in error.message
+    assert error.details["shortfall"] in error.message
+    assert (less in str(error.hint)) == (left != "0.00")
+
+
+def above_day(wallet: Wallet, debited: int, held: int, amount: int) -> WalletError:
+    return refusals.above_daily_debit(wallet, debited, held, 100, amount, 0, Policy())
 
 
 # The format of the chain: these must never change, or every ledger there is would fail `wallet verify`.

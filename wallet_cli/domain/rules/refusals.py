@@ -129,7 +129,7 @@ def insufficient_funds(wallet: Wallet, balance: int, held: int, minimum: int, am
             wallet.mention,
             f" has {text(free)} {wallet.currency.unit} available{floor}{beside}: short by {text(shortfall)}",
         ),
-        hint="credit it first, or debit less",
+        hint="credit it first, or debit less" if free else "credit it first",
         balance=text(balance),
         available=text(free),
         minimum_balance=text(minimum),
@@ -142,7 +142,8 @@ def above_maximum(wallet: Wallet, balance: int, maximum: int, amount: int) -> Li
     def text(minor: int) -> str:
         return format_minor(minor, wallet.currency)
 
-    free, shortfall = max(0, maximum - balance), balance + amount - maximum
+    free = max(0, maximum - balance)
+    shortfall, less = amount - free, "credit less, or " if free else ""
     return LimitExceeded(
         (
             "wallet ",
@@ -150,7 +151,7 @@ def above_maximum(wallet: Wallet, balance: int, maximum: int, amount: int) -> Li
             f" may hold {text(maximum)} {wallet.currency.unit} and can take {text(free)} more:"
             f" {text(shortfall)} too much",
         ),
-        hint="credit less, or raise the maximum: wallet limits WALLET --maximum-balance A",
+        hint=f"{less}raise the maximum: wallet limits WALLET --maximum-balance A",
         limit="maximum_balance",
         maximum_balance=text(maximum),
         balance=text(balance),
@@ -165,7 +166,8 @@ def above_daily_debit(
     def text(minor: int) -> str:
         return format_minor(minor, wallet.currency)
 
-    free, shortfall = max(0, limit - debited - held), debited + held + amount - limit
+    free = max(0, limit - debited - held)
+    shortfall, less = amount - free, "debit less, " if free else ""
     beside = f", not counting {text(held)} on hold" if held else ""
     more = {"held": text(held)} if held else {}
     day = policy.day_of(at_us).text
@@ -176,7 +178,7 @@ def above_daily_debit(
             f" may be debited {text(limit)} {wallet.currency.unit} a day and has {text(free)} left on"
             f" {day} ({policy.zone}){beside}: {text(shortfall)} too much",
         ),
-        hint="debit less, wait for the next day, or raise the limit: wallet limits WALLET --daily-debit A",
+        hint=f"{less}wait for the next day, or raise the limit: wallet limits WALLET --daily-debit A",
         limit="daily_debit",
         daily_debit=text(limit),
         day=day,
