@@ -6,13 +6,13 @@ set -euo pipefail
 umask 077
 folder=$1 other=$2
 
-copy=$(wallet backup "$folder" --every 1h --keep 24,7,12 -q)
-mkdir -p "$other"
-second=$other/$(basename "$copy")
+copy=$(wallet backup --every 1h --keep 24,7,12 -q -- "$folder")
+mkdir -p -- "$other"
+second=$other/$(basename -- "$copy")
 if [[ ! -e $second ]]; then
-    cp "$copy" "$second.part"
+    cp -- "$copy" "$second.part"
     sync
     wallet --db "$second.part" verify -q > "$second.count"
-    mv "$second.part" "$second"
+    mv -- "$second.part" "$second"
 fi
 echo "$copy"

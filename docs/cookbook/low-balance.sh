@@ -4,6 +4,7 @@
 set -euo pipefail
 (($# >= 2)) || { grep '^# Usage' "$0" >&2; exit 2; }
 amount=$1 address=$2
+[[ $amount =~ ^-?[0-9]+([.][0-9]+)?$ ]] || { echo "not an amount: $amount" >&2; exit 2; }
 
 wallets=$(wallet list -o csv)
 low=$(python3 -c '
@@ -14,5 +15,5 @@ for row in csv.DictReader(sys.stdin):
         print(row["wallet"], row["available"], row["currency"])
 ' "$amount" <<< "$wallets")
 if [[ -n $low ]]; then
-    mail -s "Wallets with less than $amount available" "$address" <<< "$low"
+    mail -s "Wallets with less than $amount available" -- "$address" <<< "$low"
 fi

@@ -6,13 +6,13 @@ set -euo pipefail
 umask 077
 folder=$1 day=$2
 
-mkdir -p "$folder"
+mkdir -p -- "$folder"
 wallets=$(wallet list -q)
 for wallet in $wallets; do
-    moved=$(wallet tx list "$wallet" --from "$day" --to "$day" -q)
+    moved=$(wallet tx list "$wallet" --from="$day" --to="$day" -q)
     [[ -n $moved ]] || continue
     file=$folder/${wallet/\//-}-$day.html
-    wallet statement "$wallet" --from "$day" --to "$day" -o html > "$file.part"
-    mv "$file.part" "$file"
+    wallet statement "$wallet" --from="$day" --to="$day" -o html > "$file.part"
+    mv -- "$file.part" "$file"
     echo "$file"
 done

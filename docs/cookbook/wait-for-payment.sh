@@ -4,9 +4,10 @@
 set -euo pipefail
 (($# >= 2)) || { grep '^# Usage' "$0" >&2; exit 2; }
 wallet=$1 key=$2 seconds=${3:-60}
+[[ $seconds =~ ^[0-9]{1,9}$ ]] || { echo "not a number of seconds: $seconds" >&2; exit 2; }
 
-until ((SECONDS > seconds)); do
-    id=$(wallet tx list "$wallet" --key "$key" -q)
+until ((SECONDS > 10#$seconds)); do
+    id=$(wallet tx list --key="$key" -q -- "$wallet")
     if [[ -n $id ]]; then
         echo "$id"
         exit

@@ -151,7 +151,8 @@ def test_a_retry_takes_no_for_an_answer_and_wants_a_key(recipe: Recipe) -> None:
     given(*ASHA_AND_RAVI)
     refused = recipe("retry.sh", *DEBIT, "--key", "order-1")
     assert (refused.returncode, refused.stderr.count("error: ")) == (4, 1)
-    assert recipe("retry.sh", *DEBIT).returncode == 2
+    for unkeyed in ((), ("--note", " --key x"), ("--note", "--key"), ("--key",), ("--key", "order-2", "-q")):
+        assert recipe("retry.sh", *DEBIT, *unkeyed).returncode == 2, unkeyed
 
 
 def test_low_balances_are_mailed(recipe: Recipe, programs: Path, tmp_path: Path) -> None:
@@ -160,7 +161,7 @@ def test_low_balances_are_mailed(recipe: Recipe, programs: Path, tmp_path: Path)
     done = recipe("low-balance.sh", "100", "owner@example.org")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     mails = (tmp_path / "mails").read_text()
-    assert mails == "-s Wallets with less than 100 available owner@example.org\n1/main 99.99 INR\n"
+    assert mails == "-s Wallets with less than 100 available -- owner@example.org\n1/main 99.99 INR\n"
     assert recipe("low-balance.sh", "99.99", "owner@example.org").returncode == 0
     assert (tmp_path / "mails").read_text() == mails  # nothing is low, so nothing is sent
 
@@ -180,6 +181,53 @@ def test_a_backup_is_on_two_disks_and_a_bad_ledger_leaves_both(recipe: Recipe, t
     first.rename(tmp_path / "yesterday.db")  # so that a new one is due
     assert recipe("backup.sh", "backups", "other/disk").returncode == 7
     assert [*(tmp_path / "other" / "disk").glob("*.db")] == [second]
+
+
+def test_a_top_up_takes_nothing_and_applies_nothing_twice(recipe: Recipe, tmp_path: Path) -> None:
+    given(*ASHA_AND_RAVI, "credit 1 100")
+    for name in ("-a.csv", "b.csv"):
+        (tmp_path / name).write_text("phone,paid,reference\n1,-5,pay_1\n1,5,\n1,5\n1,0,pay_2\n1,7,pay_3\n")
+        assert recipe("top-up.sh", name).returncode == 4
+        refused = (tmp_path / name.replace(".csv", ".rejects.jsonl")).read_text("utf-8").splitlines()
+        assert [json.loads(line)["line"] for line in refused] == [1, 2, 3, 4]
+    assert cli.run("balance 1 -q").out == "107.00\n"
+
+
+RUNS = "a[$(touch hacked)]"
+"""Run by bash where it is taken for a number."""
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "code"),
+    [
+        ("wait-for-payment.sh", ("1", "pay", RUNS), 2),
+        ("wait-for-payment.sh", ("1", "pay", "-1"), 2),
+        ("wait-for-payment.sh", ("1", "pay", "08; touch hacked"), 2),
+        ("wait-for-payment.sh", ("1", "-q", "00"), 1),
+        ("wait-for-payment.sh", ("1", RUNS, "0"), 1),
+        ("wait-for-payment.sh", ("--help", "pay", "0"), 2),
+        ("low-balance.sh", (RUNS, "owner@example.org"), 2),
+        ("low-balance.sh", ("nan", "owner@example.org"), 2),
+        ("low-balance.sh", ("1\nBcc: x@example.org", "owner@example.org"), 2),
+        ("low-balance.sh", ("9999", "-Eunlikely"), 0),
+        ("statements.sh", ("-f $(touch hacked)", "2024-04-02"), 0),
+        ("statements.sh", ("made", RUNS), 2),
+        ("statements.sh", ("made", "--help"), 2),
+        ("backup.sh", ("-f $(touch hacked)", "--help"), 0),
+    ],
+)
+def test_a_value_is_never_run_or_taken_for_an_option(
+    recipe: Recipe, programs: Path, tmp_path: Path, name: str, arguments: tuple[str, ...], code: int
+) -> None:
+    given(*ASHA_AND_RAVI, "tx add 1 500 --credit --at 2024-04-02T10:15:00Z")
+    program(programs / "mail", f'printf "%s\\n" "$@" > "{tmp_path}/mailed"')
+    done = recipe(name, *arguments)
+    assert done.returncode == code, done.stderr
+    assert not list(tmp_path.rglob("hacked"))
+    if name == "low-balance.sh" and code == 0:
+        assert (tmp_path / "mailed").read_text().splitlines()[-2:] == ["--", arguments[1]]
+    if code == 0 and name != "low-balance.sh":
+        assert list((tmp_path / arguments[0]).iterdir())
 
 
 def test_the_page_shows_each_script() -> None:
