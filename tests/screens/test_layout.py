@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from wallet_cli.cli.screen.cards import Card, lines_of
 from wallet_cli.cli.screen.kinds import KINDS
 from wallet_cli.cli.screen.money import Amount, Money
 from wallet_cli.cli.screen.tables import Column, Table
-from wallet_cli.cli.screen.told import Told
+from wallet_cli.cli.screen.told import Row, Told
 from wallet_cli.cli.screen.widths import cells, cut, wrapped
 from wallet_cli.operations import fields
 
@@ -217,9 +218,17 @@ def test_a_kind_is_shown_of_any_row_that_its_fields_allow(kind: str) -> None:
     told = Told(None)
     table = Table(KINDS[kind].columns, told, None, color=False)
     assert len(list(table.lines([row]))) == 2
+    everything = _heads(table, row)
+    for width in (20, 40, 60, 80, 119):
+        assert sorted(_heads(Table(KINDS[kind].columns, told, width, color=False), row)) == sorted(everything), width
     made = KINDS[kind].card
     assert made is not None
     assert list(lines_of(made(row, told), told, None, color=True))
+
+
+def _heads(table: Table, row: Row) -> list[str]:
+    """The columns that are shown, and those that are said to be hidden."""
+    return [*re.split(" {2,}", next(table.lines([row])).strip()), *table.hidden]
 
 
 def _sample(name: str, of: str) -> object:

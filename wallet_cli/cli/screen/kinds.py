@@ -29,8 +29,6 @@ TEXT_CELLS = 12
 """Below so many, a note says nothing any more."""
 NAME_CELLS = 8
 WHAT_CELLS = 20
-WIDE = 120
-"""From so many columns on, a table also has what is seldom looked for."""
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
@@ -230,7 +228,7 @@ TRANSACTION = Kind(
         Column("details", _details, 70, least=TEXT_CELLS),
         Column("note", _field("note"), 60, least=TEXT_CELLS),
         Column("key", _field("key"), 100, style=DIM),
-        Column("by", lambda row, _told: audit.who(row), 110, least=NAME_CELLS, style=DIM, from_width=WIDE),
+        Column("by", lambda row, _told: audit.who(row), 110, least=NAME_CELLS, style=DIM),
     ),
     _transaction_card,
     _transaction_wallets,

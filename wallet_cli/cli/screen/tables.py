@@ -37,8 +37,6 @@ class Column(NamedTuple):
     style: str | Callable[[Row], str] = ""
     when: Callable[[Row], bool] | None = None
     """The column is there only where this is so of some row."""
-    from_width: int | None = None
-    """The column is missing on a terminal of fewer columns, and nothing is said of that."""
 
 
 class Table:
@@ -53,7 +51,8 @@ class Table:
         """The heads of the columns that were left out."""
 
     def lines(self, rows: Sequence[Row]) -> Iterator[str]:
-        made = [_Shown(column, rows, self._told) for column in self._columns if self._is_wanted(column, rows)]
+        there = (column for column in self._columns if column.when is None or any(map(column.when, rows)))
+        made = [_Shown(column, rows, self._told) for column in there]
         wanted = [each for each in made if each.has_any]
         shown = self._fitted(wanted)
         self.hidden = [each.column.head for each in wanted if each not in shown]
@@ -61,11 +60,6 @@ class Table:
         for number, row in enumerate(rows):
             cells_of = (self._styled(each.text(number), each.style(row)) for each in shown)
             yield GAP.join(cells_of).rstrip()
-
-    def _is_wanted(self, column: Column, rows: Sequence[Row]) -> bool:
-        if column.from_width is not None and self._width is not None and self._width < column.from_width:
-            return False
-        return column.when is None or any(map(column.when, rows))
 
     def _fitted(self, wanted: Sequence[_Shown]) -> list[_Shown]:
         """Those that there is room for, as wide as they may be."""
