@@ -231,6 +231,25 @@ def _heads(table: Table, row: Row) -> list[str]:
     return [*re.split(" {2,}", next(table.lines([row])).strip()), *table.hidden]
 
 
+@pytest.mark.parametrize(
+    ("columns", "head"),
+    [
+        (90, "id   time       wallet  name       kind    amount  balance"),
+        (52, "id time wallet name kind amount"),
+        (48, "time wallet name kind amount"),
+        (42, "time wallet name amount"),
+        (32, "time wallet amount"),
+    ],
+)
+def test_in_the_day_book_who_it_was_stays_longer_than_the_balance(columns: int, head: str) -> None:
+    row = {
+        "id": "1-3", "wallet": "1/main", "name": "Asha Rao", "kind": "debit", "is_credit": False, "amount": "10.00",
+        "balance": "1234347.00", "currency": "INR", "at": "2024-04-19T05:27:13.000000Z",
+    }  # fmt: skip
+    table = Table(KINDS["history"].columns, Told(None), columns, color=False)
+    assert next(table.lines([row])).split() == head.split()
+
+
 def _sample(name: str, of: str) -> object:
     """A value that a field may have."""
     known = {"currency": "INR", "status": "open", "kind": "credit", "meta": {"a": "b"}, "wallet": "1/main"}

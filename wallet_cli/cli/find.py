@@ -42,7 +42,7 @@ def find(
         found = [("user", each) for each in users] + [("transaction", each) for each in transactions]
         rows = [{name: each.get(name) for name in columns} | {"found": kind} for kind, each in found]
         return Listing(rows, columns, _value, page=answer, cut=None if style.is_json else cut)
-    parts = [Listing(each, (), kind=kind) for each, kind in ((users, "user"), (transactions, "transaction")) if each]
+    parts = [Listing(each, (), kind=kind) for each, kind in ((users, "user"), (transactions, "history")) if each]
     if cut is not None:
         notice(cut)
     elif not parts:

@@ -54,7 +54,7 @@ def listing(
     if part.all and part.limit is not None:
         raise InvalidInput("--all and --limit contradict each other", hint="give one of them")
     columns = csv_columns(csv or name) if style.streams else ()
-    kind = name.removesuffix("s")
+    kind = csv or name.removesuffix("s")
     if part.all or (part.limit is None and (style.streams or style.quiet)):
         return Listing(paged.rest(part.cursor), columns, value, name=name, kind=kind)
     limit = DEFAULT_LIMIT if part.limit is None else part.limit

@@ -235,6 +235,13 @@ TRANSACTION = Kind(
     "no transactions",
 )
 
+OF_MANY = {"name": 41, "kind": 42, "id": 43, "balance": 44}
+"""The ranks in rows of many wallets, where who it was says more than the id and that wallet's balance."""
+
+HISTORY = TRANSACTION._replace(
+    columns=[column._replace(rank=OF_MANY.get(column.head, column.rank)) for column in TRANSACTION.columns]
+)
+
 KIND_TOTAL = Kind(
     (
         Column("kind", lambda row, _told: _words(row["kind"])),
@@ -621,6 +628,7 @@ FINDING = Kind(
 
 KINDS: dict[str, Kind] = {
     "transaction": TRANSACTION,
+    "history": HISTORY,
     "transfer": Kind(card=_transfer_card),
     "wallet": WALLET,
     "balance": Kind(card=_balance_card),
