@@ -226,6 +226,28 @@ def test_a_kind_is_shown_of_any_row_that_its_fields_allow(kind: str) -> None:
     assert list(lines_of(made(row, told), told, None, color=True))
 
 
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        ("2024-04-19T23:59:59.999999Z", "had ₹600.00{} at the end of 2024-04-19."),
+        ("2024-04-19T05:27:13.000000Z", "had ₹600.00{} at 2024-04-19 05:27:13 UTC."),
+        ("2230-12-31T23:59:59.999999Z", "The end of 2230-12-31 has not come: now {} has ₹600.00{}."),
+        ("2230-12-31T10:00:59.999999Z", "2230-12-31 10:00:59 UTC has not come: now {} has ₹600.00{}."),
+    ],
+)
+def test_nobody_had_anything_at_a_time_that_has_not_come(at: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"id": 1, "wallet": "1/Main", "currency": "INR", "status": "frozen", "balance": "600.00", "at": at}
+    make = KINDS["balance"].card
+    assert make is not None
+    for name, start, who, where in (
+        ("asha", "asha ", "asha", " in wallet 1/Main"),
+        ("", "Wallet 1/Main ", "wallet 1/Main", ""),
+    ):
+        monkeypatch.setattr(Told, "owner", lambda _told, _id, name=name: name)
+        told = said.format(where) if said.startswith("had") else said.format(who, where)
+        assert make(row, Told(None)) == Card((start if said.startswith("had") else "") + told, more=[])
+
+
 def _heads(table: Table, row: Row) -> list[str]:
     """The columns that are shown, and those that are said to be hidden."""
     return [*re.split(" {2,}", next(table.lines([row])).strip()), *table.hidden]

@@ -298,16 +298,17 @@ def _limits_card(row: Row, told: Told) -> Card:
 def _balance_card(row: Row, told: Told) -> Card:
     """What can be read out to a customer."""
     owner, balance = _owner(row, told), told.amount(row, "balance")
-    verb, when = "has", ""
+    wallet, verb, when, first = f"wallet {row['wallet']}", "has", "", ""
     if "at" in row:
         bound = told.clock.bound(parse_time(row["at"], UTC).end_us, is_end=True)
-        when = f" at the end of {bound}" if len(bound) == len("2024-04-19") else f" at {told.moment(row['at'])}"
-        verb = "had"
-    if owner:
-        first = f"{owner} {verb} {balance} in wallet {row['wallet']}{when}."
-    else:
-        first = f"Wallet {row['wallet']} {verb} {balance}{when}."
-    return Card(first, more=[] if when else list(_why_not_all(row, told)))
+        moment = f"the end of {bound}" if len(bound) == len("2024-04-19") else told.moment(row["at"])
+        if told.is_over(row["at"]):
+            verb, when = "had", f" at {moment}"
+        else:
+            first = f"{moment[0].upper()}{moment[1:]} has not come: now "
+    who = owner or (wallet if first else f"Wallet {row['wallet']}")
+    first += f"{who} {verb} {balance}{f' in {wallet}' if owner else ''}{when}."
+    return Card(first, more=[] if "at" in row else list(_why_not_all(row, told)))
 
 
 def _spendable(row: Row) -> str:

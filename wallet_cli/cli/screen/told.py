@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC
 from functools import cached_property
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from wallet_cli.cli.screen.money import Amount, Money
@@ -74,6 +75,10 @@ class Told:
         if name[:1] in ("+", "-"):  # a zone that has no short name: +0530
             name = f"UTC{name[:3]}:{name[3:] or '00'}"
         return f"{self.second(time)} {name}"
+
+    def is_over(self, time: str) -> bool:
+        """Whether a time of an answer has come, by this machine's clock."""
+        return parse_start(time, UTC) < time_ns() // 1000
 
     def know(self, wallets: Iterable[int]) -> None:
         """Find out whose these wallets are, in one question for all that is not known yet."""
