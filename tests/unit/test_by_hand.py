@@ -233,6 +233,7 @@ def test_init_asks_four_questions(wallet: Wallet, tmp_path: Path, monkeypatch: p
     assert code == 0, asked
     assert asked.count("Currency of its wallets") == asked.count("First user") == 2
     assert "did you mean EUR" in asked
+    assert ("(from your answer)" in " ".join(asked.split()), "--currency" in asked) == (True, False)
     assert json.loads(wallet("ledger show --json").out)["currency"] == "EUR"
     assert wallet("users --json").json["users"][0]["name"] == "Jürgen Groß"
     assert wallet("balance 1 --json").json["currency"] == "EUR"

@@ -17,10 +17,14 @@ import typer
 from wallet_cli import settings
 from wallet_cli.cli import config_file
 from wallet_cli.cli.output import Listing, Record, notice
+from wallet_cli.domain.host import check_encrypted
+from wallet_cli.domain.money import parse_minimum
 from wallet_cli.errors import InvalidInput, WalletError, shown, shown_url, suggestion
 
 EDITORS = ("vi", "nano", "notepad")
 PATHS = ("db", "token_file", "ca_file")
+OF_MINIMUM = ("currency", "minimum_balance")
+"""A minimum has to be one that the currency can have."""
 
 NameArgument = Annotated[
     str,
@@ -96,7 +100,11 @@ def set_(
             table = table.setdefault(each, {})
         table[key] = text
 
-    kept = _change(alter, lambda says: says.check(name))
+    def check(says: settings.Settings) -> None:
+        in_force = _in_force(flags) if key in OF_MINIMUM else says
+        _check(settings.Settings({**in_force.values, key: settings.Value(text, "the command line")}), key)
+
+    kept = _change(alter, check)
     now = settings.load(flags)
     if ledger is None and now.values[key] != kept.values[key]:
         beats = next(each for each in (now.values[key], now.values["db"]) if each.source != "default")
@@ -211,6 +219,15 @@ def _refuse_secret(key: str, value: str) -> None:
             "this address has a password, and a secret is not taken from a command line",
             hint="leave it out: PostgreSQL reads ~/.pgpass; or `wallet config edit`",
         )
+
+
+def _check(would_be: settings.Settings, key: str) -> None:
+    """Raises InvalidInput for a value that would be refused, or be read as another one, when it is used."""
+    would_be.check(key)
+    if key == "db":
+        check_encrypted(would_be.db)
+    if key in OF_MINIMUM:
+        parse_minimum(would_be.minimum_balance, would_be.currency)
 
 
 def _whole_path(text: str) -> str:

@@ -57,19 +57,19 @@ def init(
     given = {"currency": currency, "phone_region": phone_region, "timezone": timezone}
     values = dict(chosen.values)
 
-    def choose(setting: str, text: str) -> None:
+    def choose(setting: str, text: str, source: str) -> None:
         """Take a setting for the new ledger. Raises InvalidInput for what it cannot be."""
-        told = settings.Settings({**values, setting: Value(text, f"--{setting.replace('_', '-')}")})
+        told = settings.Settings({**values, setting: Value(text, source)})
         told.of_new_ledger()
         values[setting] = told.values[setting]
 
     def choose_typed(setting: str, text: str) -> None:
         """The same, as people type it: `inr`."""
-        choose(setting, text if setting == "timezone" else text.upper())
+        choose(setting, text if setting == "timezone" else text.upper(), "your answer")
 
     for setting, text in given.items():
         if text is not None:
-            choose(setting, text)
+            choose(setting, text, f"--{setting.replace('_', '-')}")
     asked = can_ask(flags)
     if asked:
         notice(f"A new ledger, {where}. Enter takes what is in brackets; Ctrl-C makes nothing.")

@@ -6,6 +6,8 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+from wallet_cli.errors import InvalidInput, shown
+
 PORTS = {"https": 443, "http": 80}
 _PLACE = r"(\[[0-9a-zA-Z:.%]+\]|[\w.\-]+)(:[0-9]*)?"
 
@@ -18,6 +20,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def check_encrypted(url: str) -> None:
+    """Raises InvalidInput for the URL of a server to which a token would be sent unencrypted."""
+    parts = urlsplit(url)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise InvalidInput(
+            f"http:// to {shown(parts.hostname or '')} would send the token unencrypted",
+            hint="use https://, or a tunnel to this machine",
+        )
 
 
 def host_of(url: str) -> str | None:

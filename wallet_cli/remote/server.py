@@ -28,7 +28,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from wallet_cli import __version__
-from wallet_cli.domain.host import host_of, is_loopback
+from wallet_cli.domain.host import check_encrypted, host_of
 from wallet_cli.errors import InvalidInput, StorageError, WalletError, causes, shown
 from wallet_cli.remote.failures import error_of, not_a_server
 from wallet_cli.settings import Settings
@@ -339,7 +339,7 @@ def checked_url(text: str) -> str:
     """The address of a server, without a slash at its end. Raises InvalidInput, which shows no password."""
     try:
         parts = urlsplit(text)
-        host, port = parts.hostname or "", parts.port
+        port = parts.port
         httpx.URL(text)
     except (ValueError, httpx.InvalidURL):
         raise InvalidInput(
@@ -353,11 +353,7 @@ def checked_url(text: str) -> str:
         raise InvalidInput(
             f"not the address of a ledger: {shown(text)}", hint="https://host, or https://host:port/path"
         )
-    if parts.scheme.lower() == "http" and not is_loopback(host):
-        raise InvalidInput(
-            f"http:// to {shown(host)} would send the token unencrypted",
-            hint="use https://, or a tunnel to this machine",
-        )
+    check_encrypted(text)
     return f"{parts.scheme.lower()}://{parts.netloc}{parts.path}".rstrip("/")
 
 
