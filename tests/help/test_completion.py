@@ -330,6 +330,11 @@ def test_a_line_is_read_as_bash_reads_it(text: str, expected: Line) -> None:
         ("id:12", Line([], "id:1", 3), "12"),
         ("--output=json", Line([], "--output=js", 9), "json"),
         ("Zoë", Line([], "Zo"), "Zoë"),
+        ("आशा शर्मा", Line([], "आ"), "आशा\\ शर्मा"),
+        ("आशा शर्मा", Line([], "आशा ", 0, "'"), "आशा शर्मा"),
+        ("e\u0301“x” 👍", Line([], "e"), "e\u0301“x”\\ 👍"),
+        ("e\u0301“x” 👍", Line([], "e", 0, '"'), "e\u0301“x” 👍"),
+        ("शर्मा`x`", Line([], "श", 0, '"'), None),
     ],
 )
 def test_a_word_is_written_as_bash_needs_it(text: str, line: Line, expected: str | None) -> None:

@@ -369,9 +369,13 @@ def read_line(text: str, breaks: str = "") -> Line:
     return Line(words[1:], word, start if quote or start <= len(word) else 0, quote)
 
 
+PLAIN_IN_BASH = r"0-9A-Za-z_./,:=@%+\-\u0080-\U0010ffff"
+"""What means itself in bash: of what is printable beyond ASCII, everything, such as the marks of Devanagari."""
+
+
 def for_bash(text: str, line: Line) -> str | None:
     """A word as it is put in the place of what bash takes for the last one; None where it cannot be said there."""
     rest = text[line.before :]
     if line.quote:
-        return rest if re.fullmatch(r"[\w ./,:=@%+-]*", rest) else None
-    return re.sub(r"([^\w./,:=@%+-])", r"\\\1", rest)
+        return rest if re.fullmatch(rf"[ {PLAIN_IN_BASH}]*", rest) else None
+    return re.sub(rf"([^{PLAIN_IN_BASH}])", r"\\\1", rest)
