@@ -15,8 +15,8 @@ import pytest
 from support import cli, shell
 from support.engines import Address
 
-from wallet_cli.cli import schemas
-from wallet_cli.cli.mcp_tools import TOOLS, Tool
+from wallet_cli.cli import schemas, tree
+from wallet_cli.cli.mcp_tools import TOOL_OF, TOOLS, Tool, for_agents
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -182,9 +182,32 @@ def test_a_call_that_is_refused_has_a_code_and_changes_nothing(shop: Address) ->
             told = await error(client, name, **arguments)
             assert told["code"] == code, (name, arguments, told)
             assert told["hint"]
+            assert "wallet " not in told["hint"].replace("wallet mcp", "").replace("the wallet ", ""), told
         assert (await answer(client, "balance", wallet="1"))["transactions"] == 1
 
     talk(story)
+
+
+def test_each_command_that_a_tool_does_is_there() -> None:
+    assert TOOL_OF.keys() <= dict(tree.each()).keys()
+    assert set(TOOL_OF.values()) == {tool.name for tool in TOOLS}
+
+
+@pytest.mark.parametrize(
+    ("hint", "told"),
+    [
+        ("add the user: wallet register PHONE", "add the user: the tool register"),
+        ("the user has: main; open it: wallet create id:2/x", "the user has: main; open it: the tool create_wallet"),
+        (
+            "more than the original; `wallet tx show ID` lists them",
+            "more than the original; the tool transaction lists them",
+        ),
+        ("raise the maximum: wallet limits WALLET --maximum-balance A", "raise the maximum: the tool limits"),
+        ("use another wallet of the user", "use another wallet of the user"),
+    ],
+)
+def test_a_hint_for_an_agent_names_tools(hint: str, told: str) -> None:
+    assert for_agents(hint) == told
 
 
 @pytest.mark.on_file("what is not there is a file")

@@ -109,6 +109,8 @@ def _of_extra(message: str, context: Any) -> str:
         return "write the type after a slash: 9886977544/savings"
     if path.endswith("users"):
         return f"to look for somebody: wallet find {shlex.quote(word)}"
+    if path.endswith("move"):
+        return f"to say where to: wallet move --to {shlex.quote(word)}"
     if path.endswith("export"):
         return "to write a file: wallet export > FILE"
     if "--from" in options and (first[:1].isdigit() or first in ("today", "yesterday", "now")):

@@ -11,7 +11,7 @@ import typer
 
 from wallet_cli.cli.output import json_text, notice
 from wallet_cli.domain.purpose import Purpose
-from wallet_cli.errors import Forbidden, InternalError, InvalidInput, WalletError, shown, suggestion
+from wallet_cli.errors import Forbidden, InternalError, InvalidInput, LedgerNotFound, WalletError, shown, suggestion
 
 if TYPE_CHECKING:
     from wallet_cli.cli.mcp_tools import Tool
@@ -104,6 +104,11 @@ def _answer(
         with opened(flags, Purpose.WRITE if tool.writes else Purpose.READ) as ledger:
             return tool.call(ledger, **asked), False
     except WalletError as error:
+        from wallet_cli.cli.mcp_tools import for_agents
+
+        # Where there is no ledger, no tool makes one.
+        if error.hint and not isinstance(error, LedgerNotFound):
+            error.hint = for_agents(error.hint)
         return {"error": error.as_json()}, True
     except Exception as error:
         # A bug in one call is not the end of the others.

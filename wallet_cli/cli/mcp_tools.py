@@ -8,6 +8,7 @@ To add a tool: a Tool here, and its answer in schemas.py if no command has it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -105,6 +106,31 @@ KEY = Argument(
     " what the act is, and call again with it when an answer is lost"
 )
 META = Argument("a JSON object of your own, at most 4 KiB", "object")
+TOOL_OF = {
+    **{name: name for name in ("register", "users", "balance", "history", "find", "credit", "debit", "transfer")},
+    **{name: name for name in ("statement", "audit", "verify", "limits", "freeze", "unfreeze")},
+    "create": "create_wallet",
+    "list": "wallets",
+    "tx list": "transactions",
+    "tx show": "transaction",
+    "tx reverse": "reverse",
+    "tx total": "total",
+    "ledger show": "ledger",
+    "hold list": "holds",
+    "hold add": "hold",
+    "hold capture": "capture",
+    "hold void": "void",
+}
+"""The tool that does what a command does."""
+
+_COMMAND = re.compile(rf"`?\bwallet ({'|'.join(TOOL_OF)})\b(?: (?:[A-Z]+\b|id:\S+|--[a-z-]+))*`?")
+
+
+def for_agents(hint: str) -> str:
+    """A hint, which is written for the command line, for somebody who calls tools."""
+    return _COMMAND.sub(lambda match: f"the tool {TOOL_OF[match[1]]}", hint)
+
+
 TRANSACTION = Argument("a transaction id, such as 1-17", read=parse_transaction_id, name="id_")
 HOLD = Argument("a hold id, such as 1-h3", read=parse_hold_id, name="id_")
 TIME = "ISO 8601, in the ledger's time zone where it has no offset"

@@ -104,7 +104,7 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
             "Move money from one wallet to another, in one step; within one currency.", "tx:transfer", WRITE, POSTED
         ),
         "hold": Group(
-            "Keep money for a later debit: place, capture, void and list holds.",
+            "Keep money for a later debit: add, capture, void and list holds.",
             {
                 "add": Command(
                     "Keep money of a wallet from being spent, to be captured later; frees itself when it expires.",

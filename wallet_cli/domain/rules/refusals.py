@@ -53,7 +53,7 @@ def no_hold(wallet_id: int, number: int) -> HoldNotFound:
 def not_active(wallet: Wallet) -> WalletNotActive:
     return WalletNotActive(
         ("wallet ", wallet.mention, f" is {wallet.status}"),
-        hint="no money goes in or out until it is unfrozen"
+        hint="no money goes in or out until it is unfrozen: wallet unfreeze WALLET"
         if wallet.status == FROZEN
         else "a closed wallet stays closed",
         status=wallet.status,
@@ -260,7 +260,15 @@ def not_empty(wallet: Wallet, balance: int, held: int) -> WalletNotEmpty:
             f" has a balance of {balance_text} {wallet.currency.unit}"
             + (f" and holds that keep {held_text}" if held else ""),
         ),
-        hint="bring the balance to 0" + (" and void its holds" if held else "") + " first",
+        hint="; ".join(
+            step
+            for step, is_needed in (
+                ("void its holds: wallet hold void ID", held > 0),
+                ("bring the balance to 0: wallet debit WALLET AMOUNT", balance > 0),
+                ("bring the balance to 0: wallet credit WALLET AMOUNT", balance < 0),
+            )
+            if is_needed
+        ),
         balance=balance_text,
         held=held_text,
     )
