@@ -413,7 +413,7 @@ FAILED = [
 ]
 SAID = {
     None: ("", "nothing was written"),
-    "moving": ("takes no writes", "`wallet move --cancel`"),
+    "moving": ("takes no writes", "move --cancel`"),
     "moved": ("", "the move is done"),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wallet_cli.domain.phone import is_unbroken, phone_digits
+from wallet_cli.domain.phone import phone_digits
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.named_tuples import NamedTuple
 
@@ -101,7 +101,7 @@ def parse_user(text: str) -> UserName:
     if digits.startswith("+") or len(digits) >= PHONE_DIGITS:
         return PhoneDigits(text, digits)
     # With anything between its digits, a short number is no id: 1-12 is a transaction, and 1.5 or 1,2 nothing.
-    return UserId(parse_id(digits if is_unbroken(text) else text))
+    return UserId(parse_id(text.strip(" ")))
 
 
 def format_user(user_id: int) -> str:

@@ -52,16 +52,6 @@ def phone_digits(text: str) -> str:
     raise InvalidInput(f"not a phone number: {shown(text)}", hint="such as 9886977544 or '+91 98869 77544'")
 
 
-def is_unbroken(text: str) -> bool:
-    """Whether the digits of such a text are one run, with nothing but spaces and invisible characters around it."""
-    if text.isascii():
-        return text.strip(" ").isdigit()
-    import unicodedata
-
-    kinds = "".join("d" if c.isdecimal() else " " if unicodedata.category(c) in ("Zs", "Cf") else "x" for c in text)
-    return not kinds.strip(" ").strip("d")
-
-
 def _digits(text: str) -> str | None:
     """The same for other ways of writing; None where it is not a number."""
     import unicodedata

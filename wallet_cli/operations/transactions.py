@@ -88,7 +88,7 @@ def time_of(at: str, key: str | None, zone: Zone, now_us: Callable[[], int]) -> 
         raise InvalidInput(
             f"with a key, the time has to stay the same: {shown(at)} does not", hint="write the date, or leave it out"
         )
-    return parse_time(at, zone, now_us, once=True).start_us
+    return parse_time(at, zone, now_us).start_us
 
 
 def checked_key(key: str | None) -> str | None:

@@ -19,7 +19,7 @@ from wallet_cli.cli.screen.tables import DIM, GREEN, RED, YELLOW, Column
 from wallet_cli.cli.screen.told import Row, Told
 from wallet_cli.domain.ids import format_user, format_wallet_id, parse_transaction_id
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN, OPEN
-from wallet_cli.domain.money import format_minor, parse_minimum, parse_stored
+from wallet_cli.domain.money import format_minor, parse_minimum, parse_stored, parse_told
 from wallet_cli.domain.period import parse_time
 from wallet_cli.domain.remarks import OTHERS
 from wallet_cli.errors import InvalidInput
@@ -313,7 +313,9 @@ def _balance_card(row: Row, told: Told) -> Card:
 
 def _spendable(row: Row) -> str:
     """What of a balance can be spent: nothing, where nothing goes out."""
-    return str(row["available"]) if row["status"] == ACTIVE else format_minor(0, parse_stored(row["currency"]))
+    if row["status"] == ACTIVE:
+        return str(row["available"])
+    return format_minor(0, parse_told(row["currency"], row["balance"]))
 
 
 def _spendable_amount(row: Row, told: Told) -> Amount:
