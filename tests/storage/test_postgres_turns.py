@@ -446,6 +446,18 @@ def test_a_session_plans_the_reading_of_a_turn_once(url: str) -> None:
     assert cli.run("verify --json").json["transactions"] == WALLETS + 6
 
 
+def test_it_is_planned_for_tables_that_grow(url: str) -> None:
+    """Of a table with a few rows, all would be read: also when it has a million."""
+    with opened(url) as ledger:
+        assert isinstance(ledger.store, storage.PostgresStore)
+        ledger.store.connection.execute("ANALYZE")
+        for _ in range(3):
+            ledger.executor.run([CREDIT], "pay")
+        lines = ledger.store.connection.execute(f"EXPLAIN EXECUTE {storage.PREPARED}('{{1}}', 0)".encode()).fetchall()
+    assert [line for (line,) in lines if "Seq Scan" in line] == []
+    assert len([line for (line,) in lines if "Index" in line]) > 3
+
+
 @pytest.mark.parametrize("what", ["DEALLOCATE ALL", "DISCARD ALL"])
 def test_a_session_that_has_lost_it_reads_without_it(url: str, what: str) -> None:
     """As behind a pool that gives another session: nothing was written yet, so the turn begins again."""

@@ -98,8 +98,14 @@ SET_HEADS = (
 """sql.SET_HEAD for any number of wallets at once."""
 
 PREPARED = "wallet_accounts"
-PREPARE = f"PREPARE {PREPARED} (bigint[], bigint) AS {sql.accounts_of('SELECT unnest($1)', '$2')}"
-"""Reads accounts. A turn uses it from the second one of a session on: planning takes longer than reading."""
+PREPARE = (
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
+    f" PREPARE {PREPARED} (bigint[], bigint) AS {sql.accounts_of('SELECT unnest($1)', '$2')}"
+)
+"""Reads accounts. A turn uses it from the second one of a session on: planning takes longer than reading.
+
+It is planned once, for any number of accounts, and by the indexes, also while the tables are small: they may grow.
+"""
 
 COPY_FROM_ROWS = 200
 """From this many rows on, COPY is as fast as one INSERT of them all, and takes less memory."""
