@@ -93,6 +93,13 @@ def test_anything_else_is_no_user(text: str) -> None:
     assert len(caught.value.message) < 200
 
 
+def test_the_id_of_a_transaction_is_told_from_that_of_a_user() -> None:
+    """It is what -q of a credit prints."""
+    with pytest.raises(InvalidInput) as caught:
+        parse_wallet("12-3")
+    assert caught.value.hint == "12-3 is a transaction; its wallet is w12"
+
+
 @pytest.mark.parametrize(
     ("text", "user", "type_"),
     [

@@ -232,6 +232,6 @@ def parse_id(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS and 1 <= int(text) <= MAX_ID):
         hint = "a whole number, 1 or more; or give the phone number"
         if re.fullmatch(_TRANSACTION_ID, text):
-            hint = f"it is the id of a transaction in wallet w{text.partition('-')[0]}; {hint}"
+            hint = f"{text} is a transaction; its wallet is w{text.partition('-')[0]}"
         raise InvalidInput(f"not an id: {shown(text)}", hint=hint)
     return int(text)
