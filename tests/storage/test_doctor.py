@@ -345,7 +345,7 @@ def test_who_keeps_the_log_from_being_cut(shop: Run, monkeypatch: pytest.MonkeyP
 
 def test_a_ledger_that_is_not_there(shop: Run, tmp_path: Path) -> None:
     found = findings(shop, f"--db {tmp_path}/nothing.db doctor --json")["ledger"]
-    assert (found["status"], "wallet register" in found["advice"]) == ("warning", True)
+    assert (found["status"], f"wallet --db {tmp_path}/nothing.db register" in found["advice"]) == ("warning", True)
     assert not (tmp_path / "nothing.db").exists()
 
 

@@ -412,7 +412,7 @@ FAILED = [
     ("_answer", "before", "moved"),
 ]
 SAID = {
-    None: ("", "nothing was written"),
+    None: ("", "nothing was moved, and the old ledger is as it was"),
     "moving": ("takes no writes", "move --cancel`"),
     "moved": ("", "the move is done"),
 }

@@ -24,7 +24,7 @@ from wallet_cli.domain.model import Policy, Transaction
 from wallet_cli.domain.remarks import NOTHING
 from wallet_cli.domain.rules import State
 from wallet_cli.engine import executor
-from wallet_cli.errors import StorageError
+from wallet_cli.errors import Busy, StorageError
 from wallet_cli.storage import postgres as storage
 from wallet_cli.storage import sql
 from wallet_cli.storage.pg_connection import plain, translated
@@ -444,6 +444,25 @@ def test_a_session_plans_the_reading_of_a_turn_once(url: str) -> None:
         assert seen[-1] == (True, True)
         assert ledger.executor.retries == 0
     assert cli.run("verify --json").json["transactions"] == WALLETS + 6
+
+
+def test_preparing_it_waits_for_others_no_longer_than_a_turn_does(
+    url: str, other: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program has the table, as VACUUM FULL has, for as long as this test."""
+    monkeypatch.setenv("WALLET_LOCK_TIMEOUT", "0.2")
+    with opened(url) as ledger:
+        assert isinstance(ledger.store, storage.PostgresStore)
+        ledger.executor.run([CREDIT], "pay")
+        other.execute("LOCK TABLE wallets IN ACCESS EXCLUSIVE MODE")
+        for _ in range(2):
+            with pytest.raises(Busy, match=r"no turn to write within 0\.2 s"):
+                ledger.executor.run([CREDIT], "pay")
+        other.rollback()
+        for _ in range(2):
+            ledger.executor.run([CREDIT], "pay")
+        assert prepared(ledger.store)
+    assert cli.run("verify --json").json["transactions"] == WALLETS + 3
 
 
 def test_it_is_planned_for_tables_that_grow(url: str) -> None:

@@ -66,13 +66,17 @@ def test_no_hint_of_the_program_is_missed() -> None:
     [
         ("--db a.db users", {"db": "a.db"}),
         ("--no-input --color never --db=a.db users --db b.db", {"db": "a.db"}),
-        ("--ledger till --env-file .env users", {"ledger": "till"}),
+        ("--ledger till --env-file .env users", {"env_file": ".env", "ledger": "till"}),
         ("users --db a.db", {}),
         ("--db", {}),
     ],
 )
 def test_a_ledger_is_named_before_the_command(line: str, flags: dict[str, str]) -> None:
     assert flags_of(shlex.split(line)) == flags
+
+
+def test_a_file_of_settings_names_one_too() -> None:
+    assert on_it("wallet users", {"env_file": "my shop.env"}) == "wallet --env-file 'my shop.env' users"
 
 
 def test_a_password_is_not_shown() -> None:

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 from wallet_cli import settings
+from wallet_cli.cli.named_ledger import on_it
 from wallet_cli.cli.output import Listing, Pages, Record, Style, notice
 from wallet_cli.errors import InvalidInput
 from wallet_cli.operations.answers import Answer
@@ -35,6 +36,8 @@ def doctor(flags: Mapping[str, str], style: Style) -> Listing | Pages:
         answer = doctors.examine(chosen, remote if is_remote(chosen.db) else None)
     except InvalidInput as error:
         answer = doctors.unreadable(error)
+    for finding in answer["findings"]:
+        finding["advice"] = finding["advice"] and on_it(finding["advice"], flags)
     code = 0 if answer["ok"] else 7
     found = Listing(answer["findings"], doctors.columns(), _in_one_line, page=answer, exit_code=code, kind="finding")
     if not style.is_for_people:

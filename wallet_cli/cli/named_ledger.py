@@ -11,7 +11,7 @@ from wallet_cli.errors import shown_url
 
 WITH_VALUES = ("--db", "--ledger", "--env-file", "--color")
 """Options before the command that have one."""
-NAMING = ("db", "ledger")
+NAMING = ("env-file", "db", "ledger")
 
 NOT_TO_TYPE = (*OF_NO_LEDGER, "serve")
 """Commands that stay as they are: a server that is spoken of has its own ledger."""
@@ -30,10 +30,11 @@ def flags_of(arguments: Sequence[str]) -> Mapping[str, str]:
             break
         if name in WITH_VALUES:
             found[name.removeprefix("--")] = value if equals else next(rest, "")
-    return {name: found[name] for name in NAMING if found.get(name)}
+    return {name.replace("-", "_"): found[name] for name in NAMING if found.get(name)}
 
 
 def on_it(text: str, flags: Mapping[str, str]) -> str:
     """A hint or suggestion whose command lines name the ledger as these flags do."""
-    options = "".join(f"--{name} {shlex.quote(shown_url(flags[name]))} " for name in NAMING if flags.get(name))
+    given = ((name, flags.get(name.replace("-", "_"))) for name in NAMING)
+    options = "".join(f"--{name} {shlex.quote(shown_url(value))} " for name, value in given if value)
     return _SHOWN.sub(lambda match: f"{match[1]}wallet {options}", text) if options else text

@@ -20,7 +20,11 @@ BEGIN = (
     ("wallet demo", "the whole story, on a scratch ledger"),
 )
 NO_USERS = BEGIN[1:4]
-NO_WALLETS = (("wallet users", "who is registered"), *BEGIN[2:4])
+NO_WALLETS = (
+    ("wallet users", "who is registered"),
+    ("wallet create 1", "a wallet of user 1"),
+    ("wallet credit 1 500", "money in"),
+)
 GO_ON = (
     ("wallet list", "the wallets, and what each holds"),
     ("wallet history", "what happened last, in all wallets"),

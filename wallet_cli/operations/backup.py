@@ -169,9 +169,14 @@ def _seems_whole(path: Path, ledger_id: str, notify: Notify) -> bool:
     try:
         check_complete(path, ledger_id)
     except WalletError as error:
-        notify(f"no whole backup, so it does not count: {error.message}")
+        notify(f"no whole backup, so it does not count: {_of_it(error)}")
         return False
     return True
+
+
+def _of_it(error: WalletError) -> str:
+    """What is wrong with a copy: not with the ledger."""
+    return error.finding if isinstance(error, Damaged) else error.message
 
 
 def _is_whole(settings: Settings, path: Path, notify: Notify) -> bool:
@@ -180,7 +185,7 @@ def _is_whole(settings: Settings, path: Path, notify: Notify) -> bool:
         with closing(_opened(path, lambda _: None)) as copy:
             _verified(settings, copy)
     except WalletError as error:
-        notify(f"no whole backup, so it does not count: {path}: {error.message}")
+        notify(f"no whole backup, so it does not count: {path}: {_of_it(error)}")
         return False
     return True
 

@@ -129,6 +129,8 @@ def _telling_state(old: Ledger) -> Iterator[None]:
             error.hint = f"put that right, and {GO_ON}"
         elif state == MOVED:
             error.hint = "the move is done: run the same command again to see what was moved"
+        elif error.hint is not None:
+            error.hint = error.hint.replace("nothing was written", "nothing was moved, and the old ledger is as it was")
         raise
 
 

@@ -598,7 +598,8 @@ class PostgresStore(BulkCopy):
         is_shared = connection.prepare_threshold is None
         if connection.has_had_turns and not (connection.is_prepared or is_shared or self._in_batch):
             with suppress(errors.DuplicatePreparedStatement):  # it outlived a rollback
-                connection.execute(PREPARE, prepare=False)
+                # It locks the tables for a moment, and waits no longer for that than a turn does.
+                connection.execute(f"SET lock_timeout = {self._wait_ms}; {PREPARE}".encode(), prepare=False)
             connection.is_prepared = True
         cursor = connection.execute("; ".join(parts(connection)).encode())
         connection.has_had_turns = True

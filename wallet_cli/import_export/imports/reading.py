@@ -453,6 +453,13 @@ class _Csv:
         twice = next((name for name in given if given.count(name) > 1), None)
         if twice is not None:
             raise InvalidInput(f"there are two columns with the same meaning: {twice}", hint="one column for each name")
+        if amounts in ({"credit"}, {"debit"}) and "kind" not in given:
+            (one,) = amounts
+            other = "debits" if one == "credit" else "credits"
+            raise InvalidInput(
+                f"there is a column of {one}s and none of {other}",
+                hint=f"add an empty column of {other}; or map the one as signed_amount, where debits have a minus",
+            )
         if amounts not in ({"amount"}, {"signed_amount"}, {"credit", "debit"}) or (
             "kind" in given and amounts != {"amount"}
         ):
