@@ -47,8 +47,8 @@ class Connection:
         """Whether the request that waits for its answer is with the kernel."""
 
     @classmethod
-    async def open(cls, address: Address) -> Self:
-        return cls(*await asyncio.wait_for(asyncio.open_connection(*address), CONNECT_TIMEOUT_S))
+    async def open(cls, address: Address, timeout_s: float = CONNECT_TIMEOUT_S) -> Self:
+        return cls(*await asyncio.wait_for(asyncio.open_connection(*address), timeout_s))
 
     async def post(self, path: str, body: Mapping[str, Any], key: str | None = None) -> Answer:
         """Send a request and read its answer; raises UnansweredError."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support import cli, server
-from support.load import CREATE, Connection, UnansweredError, transaction
+from support.load import ANSWER_TIMEOUT_S, CREATE, Connection, UnansweredError, transaction
 from support.server import Server
 from support.sizes import size
 
@@ -54,7 +54,7 @@ class Load:
         await asyncio.gather(*clients)
 
     async def _post(self, server: Server, answers: int) -> None:
-        connection = await Connection.open(server.address)
+        connection = await Connection.open(server.address, ANSWER_TIMEOUT_S)
         with contextlib.suppress(UnansweredError):
             while True:
                 self.number += 1
