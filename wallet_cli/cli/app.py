@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     With `WALLET_DEBUG=1` an unexpected exception is shown with its traceback.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    with notices_held(_format_asked_for(arguments)):
+    with notices_held(lambda: _format_asked_for(arguments)):
         return _main(arguments)
 
 

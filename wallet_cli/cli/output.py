@@ -235,28 +235,29 @@ def print_error(error: WalletError, form: Format) -> None:
 
 
 _held: list[str] = []
-_holds = False
+_holds: Callable[[], bool] | None = None
+"""Whether a notice is kept now; it is asked only where there is one."""
 
 
 @contextmanager
-def notices_held(form: Format) -> Iterator[None]:
+def notices_held(form: Callable[[], Format]) -> Iterator[None]:
     """Where a program reads stderr as JSON, keep the notices in the `with` block until its end: an error is one
     object, and the only one.
     """
     global _holds
     _held.clear()
-    _holds = form is Format.json and not sys.stderr.isatty()
+    _holds = lambda: form() is Format.json and not sys.stderr.isatty()  # noqa: E731
     try:
         yield
     finally:
-        _holds = False
+        _holds = None
         for text in _held:
             notice(text)
 
 
 def notice(text: str) -> None:
     """Say something to the person at the terminal, beside the data. Where it cannot be said, the work goes on."""
-    if _holds:
+    if _holds is not None and _holds():
         _held.append(text)
         return
     with suppress(OSError):

@@ -136,7 +136,7 @@ class WriteLock:
         found = _note_in(self._fd)
         if self._written is not None and found == self._written[0]:
             return self._written[1]
-        return None if found is None else LastCommit.unpacked(found)
+        return LastCommit.unpacked(found)
 
     def forget(self) -> int:
         """Take back, within a turn, what was noted: another ledger is put in place. The time that was believed last."""
@@ -151,8 +151,7 @@ class WriteLock:
         except OSError:
             return None
         try:
-            found = _note_in(fd)
-            return None if found is None else LastCommit.unpacked(found)
+            return LastCommit.unpacked(_note_in(fd))
         finally:
             os.close(fd)
 
@@ -302,15 +301,15 @@ def _is_later(transaction: Transaction, noted: LastCommit) -> bool:
     return transaction.at_us >= noted.at_us
 
 
-def _note_in(fd: int) -> bytes | None:
-    """The bytes of the note in a lock file; None if they cannot be read."""
+def _note_in(fd: int) -> bytes:
+    """The bytes of the note in a lock file; none if they cannot be read."""
     try:
         if HAVE_PWRITE:
             return os.pread(fd, LAST_COMMIT_BYTES, LAST_COMMIT_AT)
         os.lseek(fd, LAST_COMMIT_AT, os.SEEK_SET)
         return os.read(fd, LAST_COMMIT_BYTES)
     except OSError:
-        return None
+        return b""
 
 
 def _is_free(fd: int) -> bool:

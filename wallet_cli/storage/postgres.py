@@ -530,22 +530,21 @@ class PostgresStore(BulkCopy):
         if asking:
             # After the locks: sees an import of an export that began during the wait for them.
             parts += [sql.ITSELF, VERSION, CLOCK]
-        of_wallets = of_events = None
+        of_events = None
         if wallet_ids:
-            of_wallets = with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us])
+            parts.append(PREPARED)
         if recorded:
             of_events = with_numbers(sql.last_events(len(recorded)), list(chain.from_iterable(recorded)))
-        parts += [part for part in (of_wallets, of_events) if part is not None]
+            parts.append(of_events)
         accounts: list[Account] = []
         events_: list[Event] = []
         if not parts:
             return accounts, events_
         self._send_unsent()
         with self._translating():
-            prepared = f"EXECUTE {PREPARED}('{{{', '.join(map(str, wallet_ids))}}}', {now_us})"
             cursor = self._first(
                 lambda connection: [
-                    prepared if part is of_wallets and connection.is_prepared else part for part in parts
+                    _of_wallets(connection, wallet_ids, now_us) if part is PREPARED else part for part in parts
                 ]
             )
             self._in_batch = True
@@ -559,7 +558,7 @@ class PostgresStore(BulkCopy):
                     self._heed_version(cursor.fetchall(), settling=settling)
                 if part is CLOCK:
                     (self.server_us,) = cursor.fetchall()[0]
-                if part is of_wallets:
+                if part is PREPARED:
                     accounts = [sql.to_account(row) for row in cursor.fetchall()]
                 if part is of_events:
                     events_ = [sql.to_event(row) for row in cursor.fetchall()]
@@ -859,6 +858,13 @@ def _last_row(connection: Connection, *statements: str) -> Sequence[Any]:
     row = cursor.fetchone()
     assert row is not None
     return row
+
+
+def _of_wallets(connection: Connection, wallet_ids: Sequence[int], now_us: int) -> str:
+    """The statement that reads accounts in a turn: the prepared one, in a session that has it."""
+    if connection.is_prepared:
+        return f"EXECUTE {PREPARED}('{{{', '.join(map(str, wallet_ids))}}}', {now_us})"
+    return with_numbers(sql.accounts_by_ids(len(wallet_ids)), [*wallet_ids, now_us])
 
 
 class NoSuchTable(Undefined):

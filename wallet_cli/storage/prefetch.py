@@ -171,8 +171,8 @@ class Loader:
                 state.past_events[where] = past
         for wallet_id, number in touched.holds:
             _add(state.add_hold, reader.hold(wallet_id, number))
-        for wallet_id, key in touched.keys:
-            self._load_taken_before(state.keys.get((wallet_id, key, False)))
+        for prior in state.keys.values():
+            self._load_taken_before(prior)
         for wallet_id in touched.days:
             self._load_day_debits(wallet_id)
         for wallet_id in touched.resets:
@@ -180,7 +180,7 @@ class Loader:
             # A caller may have used the next reset's key.
             self._load_keys([(wallet_id, clocks.reset_key(resets + 1))])
 
-    def _load_taken_before(self, prior: Transaction | Hold | None) -> None:
+    def _load_taken_before(self, prior: Transaction | Hold) -> None:
         """Load what a capture or a reversal that may be asked for again had found."""
         if not isinstance(prior, Transaction):
             return

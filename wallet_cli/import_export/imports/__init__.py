@@ -436,7 +436,7 @@ class Run(ImportRun):
                 commands.append(command)
                 asked.append(line)
         results = self._carry_out(commands) if commands else []
-        self._compare_in_other_zones(commands, [each for each in asked if isinstance(each, Line)], results)
+        self._compare_in_other_zones(commands, asked, results)
         self._count(asked, results, counted=counted)
 
     def _goes_on(self, line: Line, command: Change) -> bool:
@@ -487,18 +487,23 @@ class Run(ImportRun):
             self._there.add(id_)
         return command
 
-    def _compare_in_other_zones(self, commands: list[Command], lines: list[Line], results: list[Result]) -> None:
+    def _compare_in_other_zones(
+        self, commands: list[Command], asked: list[Line | tuple[Line, WalletError]], results: list[Result]
+    ) -> None:
         """Replace the refusals of lines that were applied before when their times were read in another zone."""
         reused = [
             number
             for number, result in enumerate(results)
-            if isinstance(result, Refusal) and isinstance(result.error, KeyReused) and "at" in lines[number].fields
+            if isinstance(result, Refusal) and isinstance(result.error, KeyReused)
         ]
-        for zone in self._ledger.zones() if reused else ():
+        if not reused:
+            return
+        lines = [each for each in asked if isinstance(each, Line)]
+        for zone in self._ledger.zones():
             moved = [
                 (number, command._replace(at_us=at_us))
                 for number in reused
-                if isinstance(command := commands[number], Post)
+                if isinstance(command := commands[number], Post) and "at" in lines[number].fields
                 for at_us in transactions.times_in(str(lines[number].fields["at"]), [zone])
             ]
             # A key that was used is looked up before anything is applied.
