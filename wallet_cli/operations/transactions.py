@@ -17,7 +17,7 @@ from wallet_cli.domain.ids import (
 )
 from wallet_cli.domain.model import Account, Transaction, Wallet
 from wallet_cli.domain.money import format_minor, parse_amount
-from wallet_cli.domain.period import Period, Zone, is_relative, parse_period, parse_start, parse_time
+from wallet_cli.domain.period import Period, Zone, is_relative, parse_period, parse_time
 from wallet_cli.domain.remarks import NOTHING, Remarks
 from wallet_cli.domain.rules.refusals import no_transaction
 from wallet_cli.errors import InvalidInput, shown
@@ -76,7 +76,7 @@ def times_in(at: str, zones: Iterable[Zone]) -> Iterator[int]:
     """What a time without an offset means in each zone that has it."""
     for zone in zones:
         with suppress(InvalidInput):
-            yield parse_start(at, zone)
+            yield parse_time(at, zone).start_us
 
 
 def time_of(at: str, key: str | None, zone: Zone, now_us: Callable[[], int]) -> int:
