@@ -58,7 +58,7 @@ def receipt(
     ] = None,
 ) -> Document:
     """The receipt is JSON. It proves that the transaction is in the sealed ledger, and says nothing of others; the
-    page on seals in the documentation has twenty lines that check it.
+    page on seals in the documentation has the lines that check it.
 
     Examples:
         wallet receipt 1-2 > receipt.json
