@@ -256,7 +256,7 @@ FILES = {
         '{"record": "wallet", "wallet": "9886411111/jar", "currency": "PTS/0", "minimum_balance": 2}\n'
         '{"wallet": "9886411111/jar", "amount": "7", "kind": "credit"}\n'
         '{"wallet": "9886411112", "amount": "7", "kind": "credit"}\n'
-        '{"wallet": "{phone}", "amount": "1", "kind": "credit", "at": "2020-01-01"}\n'
+        '{"wallet": "{phone}", "amount": "1", "kind": "credit", "at": 20200101}\n'
         '{"wallet": "{phone}", "amount": "1", "kind": "credit", "at": "soon"}\n'
     ),
     "lines.csv": (

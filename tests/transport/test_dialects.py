@@ -7,6 +7,7 @@ import io
 import json
 import os
 import stat
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -58,6 +59,7 @@ READ: dict[str, tuple[bytes, dict[str, str], list[tuple[int, str | None]]]] = {
     "a separator line": (b"sep=;\r\nwallet;amount;kind\r\n1;5;credit\r\n", {}, [(500, None)]),
     "a separator that is said": (b"wallet;amount;kind\n1;5;credit\n", {"delimiter": "semicolon"}, [(500, None)]),
     "a padded header": (b"Wallet, AMOUNT ,\xc2\xa0Kind,,\n1,5,credit,,\n,,,,\n", {}, [(500, None)]),
+    "kinds in any case": (b"wallet,amount,kind\n1,5,Credit\n1,2,DEBIT\n", {}, [(500, None), (-200, None)]),
     "quoted names": (b'\xef\xbb\xbf"wallet";"Amount";"kind"\n"1";"5";"credit"\n', {}, [(500, None)]),
     "utf-16": ("wallet;amount;kind;note\r\n1;5;credit;é€\r\n".encode("utf-16"), {}, [(500, "é€")]),
     "utf-16, the other way": (b"\xfe\xff" + "wallet,amount,kind\n1,5,credit\n".encode("utf-16-be"), {}, [(500, None)]),
@@ -238,6 +240,9 @@ DATES = (
     ("31/12/2024", "mdy", "has no month 31"),
     ("45657", "dmy", "a spreadsheet's number of days"),
     ("45657.5", "", "a spreadsheet's number of days"),
+    ("02 Feb 2026", "dmy", "not a time"),
+    ("soon", "", "not a time"),
+    ("2024-02-30", "", "does not exist"),
 )
 
 
@@ -249,7 +254,73 @@ def test_dates_that_are_not_certain(date: str, dates: str, message: str, owned: 
     assert held(owned) == []
 
 
+@pytest.mark.parametrize(
+    ("local", "message"), [("2025-10-26 02:30", "comes twice"), ("2025-03-30 02:30", "does not exist")]
+)
+def test_an_hour_that_is_not_one_concerns_the_whole_file(local: str, message: str, owned: Ledger) -> None:
+    """If the next line were applied, this one could not be any more, however it is corrected."""
+    ledgers.change(owned, "timezone", "Europe/Berlin")
+    file = f"wallet,amount,kind,at\n1,1,credit,2025-03-29\n1,2,credit,{local}\n1,4,credit,2025-10-27\n".encode()
+    with pytest.raises(InvalidInput, match=f"line 3: .*{message}.*; nothing was applied"):
+        read(owned, file)
+    assert held(owned) == []
+    corrected = file.replace(local.encode(), local.replace("02:30", "12:30").encode())
+    assert read(owned, corrected)["applied"] == 3
+
+
+def test_a_booking_of_a_bank_without_a_date_is_no_booking(owned: Ledger) -> None:
+    """It is a total, or still pending."""
+    file = b"Date,Sum,Payee\n2026-10-01,100.50,a\n2026-10-02,-30.25,b\n,70.25,TOTAL\n"
+    mapped = {"map": "Date=at,Sum=signed_amount,Payee=note", "wallet": "1"}
+    with pytest.raises(InvalidInput, match="line 4: the line has no date"):
+        read(owned, file, **mapped)
+    assert held(owned) == []
+    assert read(owned, file.rpartition(b"\n,")[0] + b"\n", **mapped)["applied"] == 2
+
+
 # Order
+
+
+UNDATED: dict[str, tuple[tuple[str, ...], str | list[int], list[int]]] = {
+    "first": (("1:", "1:01", "1:02"), "line 3 is earlier than .*, and line 4 is later", [200, 300, 100]),
+    "before one": (("1:", "1:01"), "line 3 is earlier than .*, which has no time", [200, 100]),
+    "in between": (("1:01", "1:", "1:02"), "line 4 is earlier than .*, and line 3 is later", [100, 300, 200]),
+    "last": (("1:01", "1:02", "1:"), [100, 200, 300], [100, 200, 300]),
+    "before the newest": (("1:", "1:02", "1:01"), [300, 200, 100], [300, 200, 100]),
+    "of another wallet": (("1/b:", "1:01", "1:02"), [200, 300, 100], []),
+    "one alone": (("1:", "1:"), [100, 200], [100, 200]),
+}
+"""The days of lines, some without one; what is answered, or applied in which order; and in which with --sort."""
+
+
+@pytest.mark.parametrize("name", UNDATED)
+def test_a_line_without_a_time_comes_last(name: str, owned: Ledger) -> None:
+    owned.run(wallets.create(owned, parse_wallet("id:1/b")), "create")
+    days, plain, when_sorted = UNDATED[name]
+    file = lines(*days)
+    if isinstance(plain, str):
+        with pytest.raises(TimeConflict, match=plain):
+            read(owned, file)
+        assert held(owned) == []
+        read(owned, file, sort=True)
+        plain = when_sorted
+    else:
+        read(owned, file)
+    assert [amount for amount, _ in held(owned)] == plain
+
+
+def test_lines_that_happen_now_are_told_where_others_have_a_time(owned: Ledger) -> None:
+    told: list[str] = []
+    imports.run(owned, io.BytesIO(lines("1:01", "1:", "1:")), tell=told.append)
+    assert told == ["2 lines have no time, and will happen now: the first is line 3"]
+
+
+@pytest.mark.parametrize("sort", [False, True])
+@pytest.mark.parametrize("named", [("w1", "1", "9886977544"), ("1", "+919886977544", "id:1/main")])
+def test_order_goes_by_the_wallet_in_whatever_way_it_is_named(named: Sequence[str], sort: bool, owned: Ledger) -> None:
+    """It had no transaction yet."""
+    newest_first = "".join(f"{each},5,credit,2026-10-0{9 - at}\n" for at, each in enumerate(named))
+    assert read(owned, f"wallet,amount,kind,at\n{newest_first}".encode(), sort=sort)["refused"] == 0
 
 
 def lines(*days: str, note: str = "") -> bytes:
@@ -257,7 +328,7 @@ def lines(*days: str, note: str = "") -> bytes:
     text = "wallet,amount,kind,at,note\n"
     for number, day in enumerate(days, 1):
         wallet, _, day_of = day.rpartition(":")
-        text += f"{wallet or '1'},{number},credit,2024-01-{day_of},{note}\n"
+        text += f"{wallet or '1'},{number},credit,{day_of and f'2024-01-{day_of}'},{note}\n"
     return text.encode()
 
 

@@ -84,7 +84,7 @@ CSV = {
         ["+550", *(f"{number}:invalid_input" for number in range(3, 12))],
     ),
     "kinds": (
-        b"1,5,Credit,\n1,5,,\n1,5,true,\n1,5,debit,x\n1,5,debit,y\n",
+        b"1,5,gift,\n1,5,,\n1,5,true,\n1,5,debit,x\n1,5,debit,y\n",
         ["2:invalid_input", "3:invalid_input", "4:invalid_input", "5:insufficient_funds", "6:insufficient_funds"],
     ),
     "wallets": (

@@ -118,6 +118,13 @@ def test_spaces_dashes_and_brackets_are_ignored() -> None:
     assert phone_digits("+91 (98869)-77544") == "+919886977544"
 
 
+@pytest.mark.parametrize("text", ["9886977544.0", "+919886977544.00", "09886977544.0"])
+def test_a_float_is_not_the_number_with_a_digit_more(text: str) -> None:
+    with pytest.raises(InvalidInput, match="a number with decimals is not a phone number"):
+        phone_digits(text)
+    assert phone_digits("98869.77544.0") == phone_digits("98869 77544 0") == "98869775440"
+
+
 @pytest.mark.parametrize("text", ["", "in", "XX", "IND", "91", "IN "])
 def test_a_region_is_one_that_exists(text: str) -> None:
     assert check_region("IN") == "IN"

@@ -16,6 +16,8 @@ MAX_PHONE_CHARS = 40
 
 _PHONE = r"\+?[0-9 ()\-]+"
 _IGNORED = str.maketrans("", "", " ()-")
+_FLOAT = r"\+?[0-9]{7,}\.0+"
+"""What spreadsheets and data frames make of a phone number: to leave out the point would make another number of it."""
 _MEXICAN = r"\+52[0-9]{10}"
 _OLD_MEXICAN = r"(?:1|01|044|045)([0-9]{10})"
 """The prefix of mobile numbers in Mexico until 2019; the number follows."""
@@ -47,6 +49,11 @@ def phone_digits(text: str) -> str:
     if len(text) <= MAX_PHONE_CHARS:
         is_bare = text.isascii() and text.isdigit()
         digits = text if is_bare else text.translate(_IGNORED) if re.fullmatch(_PHONE, text) else _digits(text)
+        if digits is not None and not is_bare and re.fullmatch(_FLOAT, text, re.ASCII):
+            raise InvalidInput(
+                f"a number with decimals is not a phone number: {shown(text)}",
+                hint=f"leave {shown(text[text.index('.') :])} out, which spreadsheets add",
+            )
         if digits is not None:
             return digits
     raise InvalidInput(f"not a phone number: {shown(text)}", hint="such as 9886977544 or '+91 98869 77544'")

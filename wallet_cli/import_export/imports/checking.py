@@ -21,7 +21,7 @@ from wallet_cli.domain.commands import Post
 from wallet_cli.domain.ids import PhoneDigits, WalletName, format_wallet_id, parse_wallet
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.money import format_minor
-from wallet_cli.domain.period import Zone, parse_start
+from wallet_cli.domain.period import FIRST_US, Zone, parse_start
 from wallet_cli.errors import InvalidInput, TimeConflict, WalletError, shown
 from wallet_cli.import_export.imports import records
 from wallet_cli.import_export.imports.dialect import Dialect, FormFault, as_utf8
@@ -87,7 +87,7 @@ class Look(Protocol):
         """Which of these lines, all with a time, the ledger has."""
 
     def wallets(self, names: Sequence[str]) -> Iterable[tuple[str, str]]:
-        """Which of these names mean wallets with transactions: each with its wallet, `wN`."""
+        """Which of these names mean wallets that are there: each with its wallet, `wN`."""
 
     def earlier(self, wallets: Sequence[str], prefix: str) -> Iterable[Earlier]:
         """What earlier imports of other files applied to these wallets, each given as `wN`."""
@@ -149,14 +149,20 @@ def look(
     first = reader()
     if first.is_export:
         return Looked(iter(reader()), text, begin)
-    seen = _survey(first, how)
+    seen = _survey(first, how, _meant)
+    if seen.is_disordered and len(seen.forms) > 1:  # whose order it is shows only when each wallet is known by one name
+        known = _known(reader(), ledger)
+        seen = _survey(reader(), how, lambda name: known.get(name) or _meant(name))
+    if seen.undated and seen.dated:
+        first.notices.append(_happen_now(seen))
     order = None
-    if seen.falls:
-        if seen.rises and not how.sort:
+    if seen.first_fall:
+        is_mixed = seen.first_rise or not seen.falls
+        if is_mixed and not how.sort:
             raise _mixed(seen)
-        if not seen.rises:
+        if not is_mixed:
             first.notices.append("the newest line comes first: reading the file from its end")
-        order = _index(reader(), how, newest_first=seen.falls > seen.rises, sort=how.sort and seen.rises > 0)
+        order = _index(reader(), how, newest_first=seen.falls > seen.rises, sort=bool(is_mixed))
     prefix = ""
     skipped: frozenset[int] = frozenset()
     if seen.unkeyed:
@@ -184,19 +190,29 @@ def digest_prefix(source: BinaryIO, start: int) -> str:
 
 class _Survey:
     """The result of reading all lines; `falls` and `rises` count lines that are earlier or later than the previous line
-    of their wallet."""
+    of their wallet, where both have a time. `first_fall` and `first_rise` are the first of all such lines. `forms` are
+    the ways in which wallets are named, such as by an id.
+    """
 
     def __init__(self) -> None:
-        self.lines = 0
-        self.unkeyed = False
+        self.lines = self.dated = self.undated = self.first_undated = 0
+        self.unkeyed = self.is_disordered = False
         self.falls = self.rises = 0
         self.first_fall = self.first_rise = 0
+        self.forms: set[object] = set()
 
 
-def _survey(reader: Reader, how: How) -> _Survey:
+def _survey(reader: Reader, how: How, meant: Callable[[str], object]) -> _Survey:
+    """Raises InvalidInput for a line that leaves it open what the others mean, or when they happened."""
     seen = _Survey()
     last: dict[object, int] = {}
-    names = lru_cache(MAX_NAMES)(_meant)
+    latest_us = FIRST_US
+
+    @lru_cache(MAX_NAMES)
+    def wallet_of(name: str) -> object:
+        seen.forms.add(_form(name))
+        return meant(name)
+
     for line in reader:
         seen.lines += 1
         if line.problem is not None:
@@ -210,15 +226,25 @@ def _survey(reader: Reader, how: How) -> _Survey:
             seen.unkeyed = True
         at_us = _moment(line, how)
         if at_us is None:
+            if reader.is_csv:
+                _check_time(line, how)
             continue
+        has_time = at_us < how.now_us
+        if has_time:
+            seen.dated += 1
+        else:
+            seen.undated += 1
+            seen.first_undated = seen.first_undated or line.number
         name = fields.get("wallet")
-        wallet = names(name) if type(name) is str else None
+        wallet = wallet_of(name) if type(name) is str else None
+        seen.is_disordered = seen.is_disordered or at_us < latest_us
+        latest_us = at_us
         before = last.get(wallet)
         if before is not None and at_us < before:
-            seen.falls += 1
+            seen.falls += before < how.now_us
             seen.first_fall = seen.first_fall or line.number
         elif before is not None and at_us > before:
-            seen.rises += 1
+            seen.rises += has_time
             seen.first_rise = seen.first_rise or line.number
         elif len(last) >= MAX_NAMES:
             last.clear()
@@ -240,14 +266,47 @@ def _meant(text: str) -> object:
     return (name.user.digits if isinstance(name.user, PhoneDigits) else name.user), name.type
 
 
+def _form(text: str) -> object:
+    """In which way a name is given: two of the same way mean two wallets."""
+    try:
+        name = parse_wallet(text)
+    except InvalidInput:
+        return None
+    if not isinstance(name, WalletName):
+        return type(name)
+    return name.user.digits.startswith("+") if isinstance(name.user, PhoneDigits) else type(name.user)
+
+
+def _known(reader: Reader, ledger: Look) -> dict[str, str]:
+    """The wallet, `wN`, of each name in a file that means one which is there."""
+    known: dict[str, None] = {}
+    for line in reader:
+        _noted(line, known)
+    return _wallets_of(known, ledger)
+
+
+def _wallets_of(names: Iterable[str], ledger: Look) -> dict[str, str]:
+    rest, known = iter(names), dict[str, str]()
+    while some := list(islice(rest, LINES_AT_ONCE)):
+        known.update(ledger.wallets(some))
+    return known
+
+
+def _happen_now(seen: _Survey) -> str:
+    lines = "1 line has" if seen.undated == 1 else f"{seen.undated:,} lines have"
+    return f"{lines} no time, and will happen now: the first is line {seen.first_undated}"
+
+
 def _fault(line: Line) -> InvalidInput:
     assert line.problem is not None
     return InvalidInput(f"line {line.number}: {line.problem.message}; nothing was applied", hint=line.problem.hint)
 
 
 def _moment(line: Line, how: How) -> int | None:
-    """The time of a line, if it gives one that has passed."""
+    """When a line happens: now, if it has no time. None for a time that is still to come, or is no time."""
     at = line.fields.get("at")
+    if at is None:
+        return how.now_us
     if type(at) is not str:
         return None
     try:
@@ -257,10 +316,19 @@ def _moment(line: Line, how: How) -> int | None:
     return at_us if at_us <= how.now_us else None
 
 
+def _check_time(line: Line, how: How) -> None:
+    """Refuse a file for a date that cannot be read: once the next lines are applied, its line could not be any more."""
+    try:
+        parse_start(line.fields["at"], how.zone)
+    except InvalidInput as problem:
+        raise _fault(line._replace(problem=problem)) from None
+
+
 def _mixed(seen: _Survey) -> TimeConflict:
+    one = f"line {seen.first_fall} is earlier than its wallet's previous line"
+    other = f"line {seen.first_rise} is later" if seen.first_rise else "which has no time and so happens now"
     return TimeConflict(
-        f"line {seen.first_fall} is earlier than its wallet's previous line, and line {seen.first_rise} is later:"
-        " the file is not in order of time; nothing was applied",
+        f"{one}, {'and ' * bool(seen.first_rise)}{other}: the file is not in order of time; nothing was applied",
         hint="apply the lines in order of time with --sort",
     )
 
@@ -345,9 +413,7 @@ def _saved_again(lines: Callable[[], Iterable[Line]], names: Iterable[str], ledg
     has something in common with another, such as the same monthly allowance, is another file. Lines are compared by the
     wallet that they mean, whatever name they use.
     """
-    rest, meant = iter(names), dict[str, str]()
-    while some := list(islice(rest, LINES_AT_ONCE)):
-        meant.update(ledger.wallets(some))
+    meant = _wallets_of(names, ledger)
     wallets = iter(dict.fromkeys(meant.values()))
     groups = iter(lambda: list(islice(wallets, WALLETS_AT_ONCE)), [])
     earlier = chain.from_iterable(ledger.earlier(group, prefix) for group in groups)
@@ -447,7 +513,7 @@ class LedgerLook:
         return list(posts.values()), last.seq
 
     def _account(self, name: str) -> tuple[Wallet, Transaction] | None:
-        """A wallet that has transactions, and its last one, as of the first look-up."""
+        """A wallet and its last transaction, as of the first look-up."""
         if name not in self._wallets:
             if len(self._wallets) >= LINES_AT_ONCE * 20:
                 self._wallets.clear()
@@ -456,7 +522,7 @@ class LedgerLook:
             except WalletError:
                 self._wallets[name] = None
             else:
-                self._wallets[name] = (wallet, last) if last.seq else None
+                self._wallets[name] = wallet, last
         return self._wallets[name]
 
     def _in_wallet(self, id_: int, end: int, lines: Sequence[tuple[Line, list[Post]]], prefix: str) -> Iterator[Found]:

@@ -317,6 +317,7 @@ class _Csv:
         self._names = self._named(header, mapped)
         """The field of each column; None for an ignored column."""
         self._is_restored = "id" in self._names
+        self._has_foreign_dates = "at" in mapped.values()
 
     def read(self, lines: _Lines) -> Iterator[Line]:
         seen = self._seen
@@ -517,6 +518,10 @@ class _Csv:
             self._has_minus = _one_amount(fields, dialect)
         if "at" in fields:
             fields["at"] = dialect.time(fields["at"])
+        elif self._has_foreign_dates:
+            raise FormFault("the line has no date", hint="give it one; or remove it, if it is a total or still pending")
+        if not self._is_restored and "kind" in fields:
+            fields["kind"] = fields["kind"].lower()
         return fields
 
 
