@@ -168,9 +168,12 @@ class Settings:
     @property
     def minimum_balance(self) -> str:
         """Decimal text of the right form; each wallet reads it in its own currency."""
+        return self._minimum_in(ANY_CURRENCY)
+
+    def _minimum_in(self, currency: Currency) -> str:
         text = self.values["minimum_balance"].text
         try:
-            parse_minimum(text, ANY_CURRENCY)
+            parse_minimum(text, currency)
         except InvalidInput as error:
             raise self._wrong("minimum_balance", error.hint) from None
         return text
@@ -192,7 +195,9 @@ class Settings:
     def of_new_ledger(self) -> LedgerFacts:
         """The settings that a new ledger keeps. Raises InvalidInput for a wrong one."""
         zone = self.timezone or UTC_NAME
-        return LedgerFacts(None, self.currency.name, self.checked_phone_region, self.minimum_balance, zone)
+        currency = self.currency
+        minimum = self._minimum_in(currency)
+        return LedgerFacts(None, currency.name, self.checked_phone_region, minimum, zone)
 
     def within(self, facts: LedgerFacts) -> Settings:
         """The same for a ledger: settings that nobody chose, and the time zone, are the ledger's."""

@@ -110,6 +110,7 @@ def test_the_system_zone_by_every_form_of_tz(
         ("WALLET_CURRENCY", "XX"),
         ("WALLET_PHONE_REGION", "india"),
         ("MINIMUM_BALANCE", "much"),
+        ("MINIMUM_BALANCE", "0.001"),
         ("WALLET_TIMEZONE", "Mars/Base"),
     ],
 )
