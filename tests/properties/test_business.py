@@ -58,7 +58,7 @@ FAULTS = {
         hold_rules, "place", "at_us)\n    if wrong", "at_us, captured=True)\n    if wrong"
     ),
     "what is held is outside the day's limit": Fault(
-        postings, "spending_refused", "debited + held + amount > ", "debited + amount > "
+        postings, "spending_refused", "debited + of_day + amount > ", "debited + amount > "
     ),
     "a key is asked of an active wallet alone": Fault(
         postings, "post", "if key is not None:", "if key is not None and wallet.status == ACTIVE:"

@@ -161,6 +161,7 @@ HOT_STATEMENTS = {
     "HOLD_BY_KEY": Plan(HOLD_KEY, {"wallet_id": 1, "key": "hold-12300"}),
     "HOLDS_BEFORE": Plan(HOLD, {"wallet_id": 1, "before": 12_300, "limit": 50}, 51),
     "LAPSED_HOLDS": Plan(OPEN, {"wallet_id": 1, "now_us": NOW_US}, HOT_HOLDS // 100),
+    "OPEN_HOLDS": Plan(OPEN, {"wallet_id": 1, "since_us": 0}, HOT_HOLDS // 100),
     "EVENT": Plan(EVENT, {"kind": 2, "subject_id": 1, "number": 777}),
     "EVENTS_OF": Plan(EVENT, {"of_kind": 2, "of_id": 1, "limit": 50} | NEWEST_EVENT, 51),
     "EVENTS_BY_TIME": Plan("ix_events_at_us", {"limit": 50} | NEWEST_EVENT, 51),

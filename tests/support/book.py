@@ -243,6 +243,10 @@ class Book:
         holds = [hold for hold in self.holds.values() if hold.wallet_id == wallet_id]
         return [hold for hold in holds if hold.status == OPEN and hold.expires_at_us <= now_us]
 
+    def open_holds(self, wallet_id: int, since_us: int) -> list[Hold]:
+        holds = [hold for hold in self.holds.values() if hold.wallet_id == wallet_id]
+        return [hold for hold in holds if hold.status == OPEN and hold.created_at_us >= since_us]
+
     def load(self, commands: Sequence[Command], now_us: int) -> State:
         """What the commands touch, as of a turn at that time."""
         self.restoring = any(isinstance(command, RESTORES) for command in commands)

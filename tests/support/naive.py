@@ -167,8 +167,9 @@ class Account:
             if (first_us is None or first_us <= e.at_us) and (last_us is None or e.at_us <= last_us)
         ]
 
-    def held(self, now_us: int) -> int:
-        holds = [hold.at(now_us) for hold in self.holds]
+    def held(self, now_us: int, until: date = date.max) -> int:
+        """What holds keep that were placed on a day or before it."""
+        holds = [hold.at(now_us) for hold in self.holds if self.facts.date(hold.created_us) <= until]
         return sum(hold.amount - hold.captured for hold in holds if hold.status == "open")
 
     def last_us(self) -> int:
@@ -194,10 +195,11 @@ class Account:
     def credit_refused(self, amount: int) -> str | None:
         return "limit_exceeded" if self.maximum is not None and self.balance() + amount > self.maximum else None
 
-    def debit_refused(self, amount: int, at_us: int, held: int) -> str | None:
+    def debit_refused(self, amount: int, at_us: int, held: int, of_day: int | None = None) -> str | None:
+        """`of_day` is what holds keep that count on the day of an earlier time."""
         date = self.facts.date
         today = [e.amount for e in self.entries if not e.is_credit and date(e.at_us) == date(at_us)]
-        if self.daily is not None and sum(today) + held + amount > self.daily:
+        if self.daily is not None and sum(today) + (held if of_day is None else of_day) + amount > self.daily:
             return "limit_exceeded"
         return self.funds_refused(amount, held)
 
@@ -442,7 +444,9 @@ class Naive:
         if at_us < account.last_us():
             return Decision("time_conflict")
         held = account.held(self.now_us)
-        wrong = account.credit_refused(c.amount) if c.is_credit else account.debit_refused(c.amount, at_us, held)
+        of_day = account.held(self.now_us, self.facts.date(at_us))
+        debit_refused = account.debit_refused(c.amount, at_us, held, of_day)
+        wrong = account.credit_refused(c.amount) if c.is_credit else debit_refused
         if wrong is not None:
             return Decision(wrong)
         entry = Entry(c.is_credit, c.amount, at_us, c.remarks, c.key, user_key=c.user_key)

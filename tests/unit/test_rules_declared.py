@@ -98,6 +98,7 @@ UNSAID = {
     ),
     "the last event, for a hold": Fault(holds, "_place_touches", "touched.events_of_wallet(command.wallet_id)", "pass"),
     "what is forced": Fault(postings, "_reverse_touches", "if command.force:", "if False:"),
+    "holds of later days": Fault(postings, "_post_touches", "not command.is_credit:", "False:"),
     "what stands in a place": Fault(
         restoring, "_transaction_touches", "touched.transactions.append((command.wallet_id, command.seq))", "pass"
     ),

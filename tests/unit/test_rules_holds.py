@@ -198,6 +198,18 @@ TABLES = {
        2DAY hold     1          20     9 -   -    → applied 1-h2 open 20 0
        2DAY+9 debit  1          30   -   -   -    → applied 1-4 40
     """,
+    "the day's limit: what is held counts from the day it was placed, and not for a day before it": """
+        wallet 1 active - 100 daily=30
+          DAY+5 hold  1          20  2DAY -   -     → applied 1-h1 open 20 0
+          DAY+6 debit 1          11   -   -   DAY+1 → limit_exceeded daily_debit
+          DAY+6 debit 1          31   -   -    20   → limit_exceeded daily_debit
+          DAY+6 debit 1          30   -   -    20   → applied 1-2 70
+          DAY+6 debit 1          11   -   -   DAY+1 → limit_exceeded daily_debit
+          DAY+6 debit 1          10   -   -   DAY+1 → applied 1-3 60
+         2DAY+6 hold  1          10     5 -   -     → applied 1-h2 open 10 0
+         2DAY+7 debit 1          11   -   -   DAY+2 → limit_exceeded daily_debit
+         2DAY+9 capture 1-h1     20   -   -   -     → applied 1-4 40
+    """,
     "the day's limit: one that is lowered stops no capture of what was held before": """
         wallet 1 active - 100
          11 hold     1          20   100 -   -    → applied 1-h1 open 20 0

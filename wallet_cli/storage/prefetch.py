@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from wallet_cli.domain import hash_chain
@@ -171,6 +171,7 @@ class Loader:
                 state.past_events[where] = past
         for wallet_id, number in touched.holds:
             _add(state.add_hold, reader.hold(wallet_id, number))
+        self._load_later_holds(touched.holds_since)
         for prior in state.keys.values():
             self._load_taken_before(prior)
         for wallet_id in touched.days:
@@ -179,6 +180,13 @@ class Loader:
             resets = state.resets[wallet_id] = reader.resets(wallet_id)
             # A caller may have used the next reset's key.
             self._load_keys([(wallet_id, clocks.reset_key(resets + 1))])
+
+    def _load_later_holds(self, since: Mapping[int, int]) -> None:
+        for wallet_id, at_us in since.items():
+            wallet = self._state.wallets.get(wallet_id)
+            if wallet is not None and wallet.held and wallet.daily_debit is not None:
+                for hold in self._reader.open_holds(wallet_id, at_us):
+                    self._state.add_hold(hold)
 
     def _load_taken_before(self, prior: Transaction | Hold) -> None:
         """Load what a capture or a reversal that may be asked for again had found."""

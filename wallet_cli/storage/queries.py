@@ -317,6 +317,10 @@ class Queries(ABC):
         """Open holds that are past their expiry."""
         return list(self._each(sql.LAPSED_HOLDS, {"wallet_id": wallet_id, "now_us": now_us}, sql.to_hold))
 
+    def open_holds(self, wallet_id: int, since_us: int) -> list[Hold]:
+        """Holds that were placed at or after a moment, and are open."""
+        return list(self._each(sql.OPEN_HOLDS, {"wallet_id": wallet_id, "since_us": since_us}, sql.to_hold))
+
     def reversed_amount(self, wallet_id: int, seq: int, *, before: int = MAX_ID) -> int:
         """How much of a transaction was reversed, in minor units; only what has a seq before the given one counts."""
         values = {"wallet_id": wallet_id, "seq": seq, "before": before}

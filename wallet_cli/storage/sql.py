@@ -144,6 +144,7 @@ HOLDS_BEFORE = f"{_HOLD} WHERE h.wallet_id = :wallet_id AND h.number < :before O
 LAPSED_HOLDS = (
     f"{_HOLD} WHERE h.wallet_id = :wallet_id AND h.status = 'open' AND h.expires_at_us <= :now_us ORDER BY h.number"
 )
+OPEN_HOLDS = f"{_HOLD} WHERE h.wallet_id = :wallet_id AND h.status = 'open' AND h.created_at_us >= :since_us"
 
 # Where the time of a wallet was reset, found by the reset keys (domain/rules/clocks.py); its beginning comes first.
 _RESETS = f"""

@@ -189,8 +189,9 @@ def spending_refused(
     held = state.held(wallet) if wallet.held and not captured else 0
     if wallet.daily_debit is not None and not captured:
         debited = last.debit_total - state.day_debits[wallet.id] if state.is_same_day(at_us, last) else 0
-        if debited + held + amount > wallet.daily_debit:
-            return refusals.above_daily_debit(wallet, debited, held, wallet.daily_debit, amount, at_us, state.policy)
+        of_day = held - state.held_after_day(wallet.id, at_us) if held and at_us < state.now_us else held
+        if debited + of_day + amount > wallet.daily_debit:
+            return refusals.above_daily_debit(wallet, debited, of_day, wallet.daily_debit, amount, at_us, state.policy)
     try:
         minimum = state.policy.minimum_of(wallet)
     except errors.InvalidInput as error:  # the setting does not fit this wallet's currency
@@ -260,6 +261,8 @@ def _post_touches(command: Post, touched: Touched) -> None:
     touched.wallets.add(wallet_id)
     if key is not None:
         touched.keys.append((wallet_id, key))
+    if command.at_us is not None and not command.is_credit:
+        touched.holds_since[wallet_id] = min(command.at_us, touched.holds_since.get(wallet_id, command.at_us))
     if command.resets_time:
         touched.resets.append(command.wallet_id)
         touched.events_of_wallet(command.wallet_id)

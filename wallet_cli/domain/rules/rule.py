@@ -22,14 +22,15 @@ class Touched:
     """What a batch touches: the wallets to lock, and what to read before the batch is decided.
 
     `wallets` are read by id, with the last transaction of each, and `keys` by wallet id and key. `originals` are
-    transactions to reverse, each with the other leg and what was reversed of it; `forced` are those of them
-    that are reversed with force, which is recorded; `transfers` what has a key (wallet id,
-    key, whether it is a user's), with the other leg; `transactions` and `holds` what may be in a place. `days` are
-    wallets whose debits of the day count even without a daily limit, `resets` those whose time is reset. Users are read
-    by id (`users`), number (`phones`) and key (`user_keys`), wallets by owner and type (`owned`) or key
-    (`wallet_keys`), operators by name. `next_user` and `next_wallet` ask for the next id, `contradictions` whether the
-    rows of an imported ledger agree. `recorded` are those of which events are recorded, `past_events` places where
-    events may be. `creating`: the batch creates or changes something that belongs to no wallet.
+    transactions to reverse, each with the other leg and what was reversed of it; `forced` are those of them that are
+    reversed with force, which is recorded; `transfers` what has a key (wallet id, key, whether it is a user's), with
+    the other leg; `transactions` and `holds` what may be in a place. `days` are wallets whose debits of the day count
+    even without a daily limit, `resets` those whose time is reset, `holds_since` those with a debit at an earlier time,
+    and the earliest: holds placed since then matter. Users are read by id (`users`), number (`phones`) and key
+    (`user_keys`), wallets by owner and type (`owned`) or key (`wallet_keys`), operators by name. `next_user` and
+    `next_wallet` ask for the next id, `contradictions` whether the rows of an imported ledger agree. `recorded` are
+    those of which events are recorded, `past_events` places where events may be. `creating`: the batch creates or
+    changes something that belongs to no wallet.
     """
 
     def __init__(self) -> None:
@@ -42,6 +43,7 @@ class Touched:
         self.holds: list[Place] = []
         self.days: list[int] = []
         self.resets: list[int] = []
+        self.holds_since: dict[int, int] = {}
         self.recorded: set[Subject] = set()
         self.past_events: list[tuple[int, int, int]] = []
         self.creating = False

@@ -7,7 +7,7 @@ from typing import Any
 
 from wallet_cli.domain import events, hash_chain
 from wallet_cli.domain.commands import SAME, Change, Restoring, Same
-from wallet_cli.domain.model import EXPIRED, ApiKey, Event, Hold, LedgerFacts, Policy, Transaction, User, Wallet
+from wallet_cli.domain.model import EXPIRED, OPEN, ApiKey, Event, Hold, LedgerFacts, Policy, Transaction, User, Wallet
 from wallet_cli.domain.remarks import Remarks
 
 _NOTHING: Any = object()
@@ -205,6 +205,16 @@ class State:
         """What a wallet's holds keep now. Expired holds keep nothing, whether or not the expiry was noted."""
         expired = self.expired.get(wallet.id)
         return wallet.held if not expired else wallet.held - sum(hold.remaining for hold in expired)
+
+    def held_after_day(self, wallet_id: int, at_us: int) -> int:
+        """How much of that is kept by holds that were placed after the day of a moment in the past."""
+        end_us = self.policy.day_of(at_us).end_us
+        expired = {hold.number for hold in self.expired.get(wallet_id, ())}
+        return sum(
+            hold.remaining
+            for (of, number), hold in self.holds.items()
+            if of == wallet_id and hold.status == OPEN and hold.created_at_us >= end_us and number not in expired
+        )
 
     def free_expired(self, wallet_id: int) -> None:
         """Note which holds have expired, together with another write to the wallet."""
