@@ -6,24 +6,31 @@ back, as its reader types commands (`for_terminal`).
 
 import re
 
-PAIRS = (
+FOR_OPERATORS = (
     ("wallet register PHONE", "POST /users"),
     ("wallet create WALLET", "POST /wallet/create"),
     ("wallet limits WALLET --maximum-balance A", "POST /wallet/limits with maximum_balance"),
     ("wallet limits WALLET --daily-debit A", "POST /wallet/limits with daily_debit"),
-    ("wallet tx list WALLET", "GET /transactions/get/{user_id}/{wallet_id}"),
-    ("wallet tx show ID", "GET /lookup/transaction?id=ID"),
-    ("wallet hold list WALLET", "GET /holds/get/{user_id}/{wallet_id}"),
     ("wallet hold void ID", "POST /holds/void"),
     ("wallet unfreeze WALLET", "POST /wallet/unfreeze"),
-    ("wallet debit WALLET AMOUNT", "POST /transactions/create with is_credit: false"),
     ("wallet credit WALLET AMOUNT", "POST /transactions/create with is_credit: true"),
     ("wallet key list", "GET /keys"),
     ("wallet list", "GET /wallets"),
     ("wallet verify", "GET /verify"),
     ("wallet ledger set timezone", "POST /ledger with timezone"),
+)
+"""What only operators may do: what a hint says on the command line, and over HTTP."""
+
+PAIRS = (
+    *FOR_OPERATORS,
+    ("wallet tx list WALLET", "GET /transactions/get/{user_id}/{wallet_id}"),
+    ("wallet tx show ID", "GET /lookup/transaction?id=ID"),
+    ("wallet hold list WALLET", "GET /holds/get/{user_id}/{wallet_id}"),
+    ("wallet debit WALLET AMOUNT", "POST /transactions/create with is_credit: false"),
     ("--exist-ok accepts the existing user", "GET /lookup/user finds the existing user"),
-    ("--exist-ok accepts an existing wallet", "GET /lookup/wallets finds an existing wallet"),
+    ("--exist-ok accepts an existing wallet in the same currency", "GET /wallet/get/{user_id}/{type} shows that one"),
+    ("into a new ledger: wallet --db NEW import FILE", "into the new ledger of another server"),
+    ("put the date in the note; in an import, do not map the date column", "put its date in the note"),
     ("use that ledger with --db or WALLET_DB", "ask at the server of that ledger"),
     ("finish it with `wallet move --to …`, or cancel it with `wallet move --cancel`", "wait until the move has ended"),
     ("finish it there with `wallet move`", "wait until the move is complete"),
@@ -31,11 +38,11 @@ PAIRS = (
     ("--by month, or --from and --to", "by=month, or from and to"),
     ("give --from and --to", "give from and to"),
     ("as --minimum-balance", "as minimum_balance"),
-    ("--at takes", "at takes"),
+    ("--at takes", "`at` takes"),
 )
 """What a hint says on the command line, and over HTTP."""
 
-FOR_KEEPER = "whoever runs the server can mend this: its log has the details"
+FOR_KEEPER = "only whoever runs the server can mend this"
 """For what only commands on the server's machine can do."""
 
 _TYPED = re.compile(r"(?<![\w-])--[a-z]|WALLET_[A-Z]|`wallet |: wallet [a-z]")
@@ -45,14 +52,25 @@ _TYPED_WALLET = re.compile(r"wallet create id:(\d+)/(\S+)")
 _SENT_WALLET = re.compile(r"POST /wallet/create with user_id (\d+) and type (\S+)")
 
 
+_PART = re.compile(r"(?:^|; |, or )(?:(?!; |, or ).)*")
+"""One of several things to do, with what joins it to those before."""
+
+
 def over_http(hint: str | None) -> str | None:
-    """A hint for a caller over HTTP."""
+    """A hint for an operator over HTTP."""
     if hint is None:
         return None
     hint = _TYPED_WALLET.sub(r"POST /wallet/create with user_id \1 and type \2", hint)
     for typed, sent in PAIRS:
         hint = hint.replace(typed, sent)
     return FOR_KEEPER if _TYPED.search(hint) else hint
+
+
+def for_user(hint: str | None) -> str | None:
+    """A hint for a user over HTTP: without the parts that only an operator can follow; None if nothing is left."""
+    parts = _PART.findall(over_http(hint) or "")
+    kept = "".join(part for part in parts if not any(sent in part for _, sent in FOR_OPERATORS))
+    return re.sub("^(; |, or )", "", kept) or None
 
 
 def for_terminal(hint: str | None) -> str | None:

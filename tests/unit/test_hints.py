@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from wallet_cli.hints import FOR_KEEPER, PAIRS, for_terminal, over_http
+from wallet_cli.hints import FOR_KEEPER, FOR_OPERATORS, PAIRS, for_terminal, for_user, over_http
+from wallet_cli.web.auth import Caller
 from wallet_cli.web.operations import OPERATIONS
 
 PACKAGE = Path(__file__).parents[2] / "wallet_cli"
@@ -18,7 +19,7 @@ ELSEWHERE = [
     path for path in sorted(PACKAGE.rglob("*.py")) if path.relative_to(PACKAGE).parts[0] not in ("cli", "remote")
 ]
 COMMAND = re.compile(r"wallet (register|create|list|limits|tx|hold|key|verify|ledger|move|import) |--[a-z]|WALLET_")
-ON_THE_MACHINE = ("--reset-time", "wallet --db NEW", "WALLET_CLOCK_SKEW")
+ON_THE_MACHINE = ("--reset-time", "WALLET_CLOCK_SKEW")
 """What only whoever is at the server's machine can do."""
 
 
@@ -57,6 +58,7 @@ def test_what_only_the_keeper_of_the_server_can_do_names_no_command_either() -> 
 @pytest.mark.parametrize("hint", [*HINTS, "the user has: main; open it: wallet create id:2/gift-card"])
 def test_the_remote_client_turns_a_hint_back(hint: str) -> None:
     assert for_terminal(over_http(hint)) in (hint, FOR_KEEPER)
+    assert for_terminal(hint) == hint
 
 
 def test_each_endpoint_in_a_hint_exists() -> None:
@@ -64,6 +66,34 @@ def test_each_endpoint_in_a_hint_exists() -> None:
     named = [re.match(r"(GET|POST) [^ ?]+", sent) for _, sent in PAIRS]
     assert {match[0] for match in named if match} <= there
     assert len([match for match in named if match]) > 10
+
+
+def test_what_only_operators_may_do_is_known() -> None:
+    for_operators = {f"{each.method} {each.path}" for each in OPERATIONS if each.may_call not in (MAY, WRITES)}
+    assert {sent for _, sent in PAIRS if " ".join(sent.split(" ")[:2]) in for_operators} | {CREDITS} == {
+        sent for _, sent in FOR_OPERATORS
+    }
+
+
+MAY, WRITES = Caller.may_call, Caller.must_write
+CREDITS = "POST /transactions/create with is_credit: true"
+LIMIT = "raise the limit: wallet limits WALLET --daily-debit A"
+
+
+@pytest.mark.parametrize(
+    ("hint", "left"),
+    [
+        ("add the user: wallet register PHONE", None),
+        (f"debit less, or wait for the next day, or {LIMIT}", "debit less, or wait for the next day"),
+        (f"{LIMIT}; debit less", "debit less"),
+        ("the user has: main; open it: wallet create id:2/gift-card", "the user has: main"),
+        ("list the transactions: wallet tx list WALLET", over_http("list the transactions: wallet tx list WALLET")),
+        ("check --db", FOR_KEEPER),
+        (None, None),
+    ],
+)
+def test_a_user_gets_what_users_may_do(hint: str | None, left: str | None) -> None:
+    assert for_user(hint) == left
 
 
 def test_no_hint_stays_none() -> None:

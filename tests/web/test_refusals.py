@@ -112,6 +112,62 @@ def test_unknown_parameters_are_told_those_that_are_declared(place: Place) -> No
             assert (answer.status_code, answer.json()["hint"]) == (400, f"known: {names}")
 
 
+def test_a_hint_is_for_who_reads_it_and_for_what_was_asked(place: Place) -> None:
+    operator, (user_id, wallet_id) = place.api, new_wallet(place.api, currency="PTS/0")
+    made(post(operator, (user_id, wallet_id), 10))
+    user = place.server.api(made(operator.post("/tokens", json={"user_id": user_id}))["token"])
+    owned = {"user_id": user_id, "wallet_id": wallet_id}
+    made(operator.post("/wallet/limits", json=owned | {"daily_debit": "5"}), 200)
+    debit = owned | {"amount": 6, "is_credit": False}
+    limit = "debit less, or wait for the next day"
+    raised = f"{limit}, or raise the limit: POST /wallet/limits with daily_debit"
+    early = owned | {"amount": 1, "is_credit": True, "at": "2024-01-01"}
+    there = {"user_id": user_id, "type": "main", "currency": "INR"}
+    later = "a wallet takes new transactions only after its last one"
+    number = "a whole number, 1 or more"
+    asked: list[tuple[httpx.Client, str, dict[str, Any] | None, str | None]] = [
+        (operator, "/wallet/create", there, "GET /wallet/get/{user_id}/{type} shows that one"),
+        (operator, "/transactions/create", early, f"{later}: leave the time (`at`) out and put its date in the note"),
+        (operator, "/history?min=9&max=1", None, "give the smaller one as min"),
+        (operator, "/users/+9886977544", None, f"{number}; GET /lookup/user finds a user by the phone number"),
+        (operator, f"/holds/get/{user_id}/x", None, number),
+        (operator, f"/transactions/get/{user_id}/{wallet_id}/x", None, number),
+        (operator, "/lookup/holders?wallets=1-7", None, number),
+        (operator, "/lookup/user?user=77777", None, "add the user: POST /users"),
+        (user, "/lookup/user?user=77777", None, None),
+        (operator, "/lookup/wallet?wallet=w77777", None, "list the wallets: GET /wallets"),
+        (user, "/lookup/wallet?wallet=w77777", None, None),
+        (user, f"/wallet/get/{user_id}/other", None, "the user has: main"),
+        (operator, "/transactions/create", debit, raised),
+        (user, "/transactions/create", debit, limit),
+        (user, "/transactions/batch", {"transactions": [debit], "atomic": True}, limit),
+    ]
+    for client, path, body, hint in asked:
+        answer = client.get(path) if body is None else client.post(path, json=body)
+        assert (path, answer.json()["hint"]) == (path, hint)
+    results = made(user.post("/transactions/batch", json={"transactions": [debit]}), 200)["results"]
+    assert results[0]["hint"] == limit
+
+
+def test_a_line_that_is_refused_has_a_hint_for_its_file(place: Place) -> None:
+    """What an import with other options, or into another ledger, would do: nobody has to look at the server."""
+    owned = new_wallet(place.api)
+    made(post(place.api, owned, 10))
+    made(place.api.post("/holds/create", json={"user_id": owned[0], "wallet_id": owned[1], "amount": 1}))
+    other = place.api.get("/export").text.replace('"1.00"', '"2.00"')
+    sent = [
+        (other, "application/x-ndjson", "import the whole export, in its order, into the new ledger of another server"),
+        (
+            f"wallet,amount,kind,note\nw{owned[1]},1,credit,\udce4\n".encode("utf-8", "surrogateescape"),
+            "text/csv",
+            "save it as UTF-8, or give its encoding: encoding=cp1252 for Excel for Windows",
+        ),
+    ]
+    for content, kind, hint in sent:
+        answer = place.api.post("/import", content=content, headers={"Content-Type": kind}).json()
+        assert hint in [told for _, told in answered.hints_in(answer, 200)]
+
+
 def crowded(api: httpx.Client) -> Owned:
     """A wallet whose totals are at their bounds, with a hold and an overdraft."""
     owned = new_wallet(api, currency="PTS/0", minimum_balance="-100")

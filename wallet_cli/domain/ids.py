@@ -227,11 +227,11 @@ def _is_text(text: str) -> bool:
     return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
-def parse_id(text: str) -> int:
-    """Read the id of a user or a wallet. Raises InvalidInput."""
+def parse_id(text: str, instead: str = "; or give the phone number") -> int:
+    """Read the id of a user, or a number where `instead` says what else there is. Raises InvalidInput."""
     if not (text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS and 1 <= int(text) <= MAX_ID):
-        hint = "a whole number, 1 or more; or give the phone number"
-        if re.fullmatch(_TRANSACTION_ID, text):
+        hint = f"a whole number, 1 or more{instead}"
+        if instead and re.fullmatch(_TRANSACTION_ID, text):
             hint = f"{text} is a transaction; its wallet is w{text.partition('-')[0]}"
         raise InvalidInput(f"not an id: {shown(text)}", hint=hint)
     return int(text)

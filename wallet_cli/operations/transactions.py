@@ -311,7 +311,7 @@ def read_filter(wanted: Wanted, read_amount: Callable[[str], int]) -> Filter | N
     if least_minor is not None and most_minor is not None and least_minor > most_minor:
         raise InvalidInput(
             f"the minimum amount is above the maximum: {shown(str(least))} and {shown(str(most))}",
-            hint="give the smaller one as the least",
+            hint="give the smaller one as min",
         )
     is_credit = {"credit": True, "debit": False}.get(kind or "")
     origin = kind if kind in ORIGINS else None

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 from wallet_cli.errors import InternalError, WalletError
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.docs import docs_page
-from wallet_cli.web.http_errors import MethodNotAllowed, NoSuchRoute, for_strangers
+from wallet_cli.web.http_errors import MethodNotAllowed, NoSuchRoute, for_users
 from wallet_cli.web.log import log, new_request_id, request_id
 from wallet_cli.web.messages import (
     ClientLeft,
@@ -83,7 +83,7 @@ class Endpoint:
             log("cut_short", request_id=id_, route=path, error=name, trace=trace)
         except WalletError as error:
             server.note_refusal(error, scope, who, id_)
-            status = await self._fail(send, error if _is_operator(who) else for_strangers(error), id_)
+            status = await self._fail(send, error if _is_operator(who) else for_users(error), id_)
         except Exception as error:
             name, trace = _told(error)
             log("internal_error", request_id=id_, route=path, error=name, trace=trace)
@@ -136,7 +136,7 @@ class Plain:
         except WalletError as error:
             who = self._caller(scope, id_)
             self._site.note_refusal(error, scope, who, id_)
-            told = error if _is_operator(who) else for_strangers(error)
+            told = error if _is_operator(who) else for_users(error)
             await send_failure(send, told, id_, close=self._site.draining)
             return
         await send_pieces(send, status, [body], content_type, id_, close=self._site.draining)

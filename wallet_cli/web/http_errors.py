@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 
 from wallet_cli.errors import Busy, LedgerMoved, MissingPackage, StorageError, WalletError
+from wallet_cli.hints import for_user, over_http
 
 
 class RequestError(WalletError):
@@ -77,3 +78,13 @@ def for_strangers(error: WalletError) -> WalletError:
             told.hint = "try again, with the same key" if error.retryable else None
             return told
     return error
+
+
+def for_users(error: WalletError) -> WalletError:
+    """The same, with a hint that a user can follow."""
+    told = for_strangers(error)
+    hint = for_user(told.hint)
+    if hint != over_http(told.hint):
+        told = copy.copy(told)
+        told.hint = hint
+    return told

@@ -167,7 +167,7 @@ def above_daily_debit(
         return format_minor(minor, wallet.currency)
 
     free = max(0, limit - debited - held)
-    shortfall, less = amount - free, "debit less, " if free else ""
+    shortfall, less = amount - free, "debit less, or " if free else ""
     beside = f", not counting {text(held)} on hold" if held else ""
     more = {"held": text(held)} if held else {}
     day = policy.day_of(at_us).text

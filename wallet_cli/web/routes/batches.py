@@ -11,6 +11,7 @@ from wallet_cli.engine.group_commit import bytes_of
 from wallet_cli.errors import InvalidInput, WalletError
 from wallet_cli.operations.context import accepted
 from wallet_cli.operations.prepared import Prepared
+from wallet_cli.web.http_errors import for_users
 from wallet_cli.web.messages import Reply, Written, encoded, failure
 from wallet_cli.web.requests import MAX_BATCH_BYTES, Batch, BatchItem, read_batch
 from wallet_cli.web.routes.call import Call
@@ -146,7 +147,7 @@ class Items:
 
     def _refused(self, error: WalletError) -> bytes:
         self._server.metrics.refused(error.code)
-        return self._told(error.http_status, failure(error))
+        return self._told(error.http_status, failure(for_users(error) if self._call.caller.is_user else error))
 
     def _told(self, status: int, answer: dict[str, Any]) -> bytes:
         self._statuses[status] += 1

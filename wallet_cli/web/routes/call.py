@@ -21,6 +21,9 @@ from wallet_cli.web.server_state import ServerState
 QUICK_BYTES = 8 * 1024
 """A longer body takes the loop more than 0.1 ms, and waits for a slice; those with a note and metadata are shorter."""
 
+INSTEAD = {"user_id": "; GET /lookup/user finds a user by the phone number"}
+"""What may be asked where an id in a path is none."""
+
 UTF8 = b"UTF-8''"
 MAX_KEY_BYTES = 4096
 """Room for a key with an escape for each byte."""
@@ -57,7 +60,7 @@ class Call(NamedTuple):
         return str(self.scope["path_params"][name])
 
     def path_id(self, name: str) -> int:
-        return parse_id(self.path(name))
+        return parse_id(self.path(name), INSTEAD.get(name, ""))
 
     def query(self, *known: str) -> dict[str, str]:
         return query(self.scope, frozenset(known))

@@ -36,6 +36,10 @@ FLAGS = ("create", "dry_run", "atomic")
 DUPLICATES = ("skip", "add")
 DIALECT = ("delimiter", "decimal", "dates", "encoding", "map", "wallet")
 """The CSV options, as in `wallet import`."""
+OPTION = re.compile(
+    rf"--({'|'.join((*FLAGS, 'sort', 'duplicates', *DIALECT))})\b( (?=[^ a-z]|(?:skip|add|dmy|mdy|cp1252|utf)\b))?"
+)
+"""In a hint: an option of `wallet import` that is a parameter here, and the space before its value, if it has one."""
 MAX_REJECTS = 1000
 """How many refused lines are listed; all of them are counted."""
 
@@ -127,15 +131,14 @@ class Import:
     def _report(self, line: int, error: WalletError, _text: str) -> None:
         self.codes[error.code] += 1
         if len(self.rejects) < MAX_REJECTS:
-            told = {"line": line, "code": error.code, "message": error.message, "hint": over_http(error.hint)}
+            told = {"line": line, "code": error.code, "message": error.message, "hint": over_http(in_query(error).hint)}
             self.rejects.append(told)
 
 
 def in_query(error: WalletError) -> WalletError:
     """The same error, with parameters of the request instead of command options in its hint."""
     if error.hint:
-        words = re.sub(r"--([a-z]+) (?=[^ a-z]|(?:skip|add|dmy|mdy|cp1252|utf)\b)", r"\1=", error.hint)
-        error.hint = words.replace("--", "")
+        error.hint = OPTION.sub(lambda found: found[1] + "=" * bool(found[2]), error.hint)
     return error
 
 

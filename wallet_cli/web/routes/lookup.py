@@ -52,7 +52,8 @@ async def find_holders(server: ServerState, call: Call) -> Reply:
     ids = _asked(call.query("wallets"), "wallets").split(",")
     if len(ids) > MAX_HOLDERS:
         raise InvalidInput(f"that is more than {MAX_HOLDERS} wallets", hint="ask for them in parts")
-    return Reply(200, "holders", wallets.holders(server.ledger, {*map(parse_id, ids)}, call.caller.user_id))
+    numbers = {parse_id(each, "") for each in ids}
+    return Reply(200, "holders", wallets.holders(server.ledger, numbers, call.caller.user_id))
 
 
 async def find_transaction(server: ServerState, call: Call) -> Reply:
