@@ -14,6 +14,8 @@ from wallet_cli.web.requests import (
     MAX_BODY_BYTES,
     Batch,
     BatchItem,
+    NewWallet,
+    PartHead,
     decode,
     read_batch,
 )
@@ -100,6 +102,66 @@ def test_it_is_told_where_it_is_no_json(piece: int) -> None:
     body = f'{{"transactions": [{TEXT} , {TEXT} ; {TEXT}]}}'
     with pytest.raises(InvalidInput, match=f"^the body is not JSON at byte {body.encode().index(b';')}$"):
         read(body.encode(), piece)
+
+
+GOOD = '"user_id":1,"wallet_id":1,"amount":1,"is_credit":true'
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("{}", "transactions is missing"),
+        ("null", "the body is null, not an object"),
+        (f" [{TEXT}]", "the body is a list, not an object"),
+        ('{"transactions":null}', "transactions is null, not a list"),
+        ('{"transactions":{}}', "transactions is an object, not a list"),
+        ('{"transactions":1.5}', "transactions is a number, not a list"),
+        ('{"transactions":nothing}', "the body is not JSON at byte 16"),
+        ('{"atomic":null}', "atomic is null, not true or false"),
+        ('{"atomic":1}', "atomic is a number, not true or false"),
+        ('{"atomic":"true"}', "atomic is text, not true or false"),
+        ('{"atomic":truer}', "the body is not JSON at byte 14"),
+        ('{"x":1}', "the body has an unknown field: 'x'"),
+        ('{1:"x"}', "the body is not JSON at byte 1"),
+        ('{"transactions":[1]}', "transactions[0] is a number, not an object"),
+        (f'{{"transactions":[{{{GOOD}}},]}}', "the body is not JSON at byte 73"),
+        (f'{{"transactions":[{{{GOOD},"x":1}}]}}', "transactions[0] has an unknown field: 'x'"),
+        ('{"transactions":[{"user_id":"1"}]}', "transactions[0].user_id is text, not a whole number"),
+        ('{"transactions":[{"user_id":1}]}', "transactions[0].wallet_id is missing"),
+    ],
+)
+def test_what_is_json_is_told_as_what_it_is(body: str, told: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read(body.encode())
+    assert caught.value.message == told
+
+
+@pytest.mark.parametrize(
+    ("body", "into", "told"),
+    [
+        ('{"user_id":"x","type":"a"}', NewWallet, "user_id is text, not a whole number"),
+        ('{"user_id":1.5,"type":"a"}', NewWallet, "user_id is a number, not a whole number"),
+        ('{"user_id":0,"type":"a"}', NewWallet, "user_id is less than 1"),
+        (f'{{"user_id":{2**63},"type":"a"}}', NewWallet, f"user_id is more than {2**63 - 1}"),
+        ('{"user_id":1,"type":null}', NewWallet, "type is null, not text"),
+        ('{"user_id":1,"type":"a","currency":1}', NewWallet, "currency is a whole number, not text"),
+        (
+            '{"user_id":1,"type":"a","x` - at `$.\\u001b":1}',
+            NewWallet,
+            r"the body has an unknown field: 'x` - at `$.\x1b'",
+        ),
+        ('{"type":"a"}', NewWallet, "user_id is missing"),
+        ("[]", NewWallet, "the body is a list, not an object"),
+        (f'{{{GOOD},"note":"{"x" * 1001}"}}', BatchItem, "note has more than 1000 characters"),
+        (f'{{{GOOD},"key":""}}', BatchItem, "key has fewer than 1 characters"),
+        ('{"numbers":[]}', PartHead, "numbers has fewer than 1 items"),
+        ('{"numbers":[1],"find":"x"}', PartHead, "find is none of the values that it may have"),
+    ],
+)
+def test_a_field_that_is_wrong_is_told_in_words(body: str, into: type, told: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        decode(body.encode(), into)
+    assert caught.value.message == told
 
 
 @pytest.mark.parametrize("name", ["am\\u001b[2Junt", "am\x7funt", "x" * 50_000])

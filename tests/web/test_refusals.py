@@ -112,6 +112,49 @@ def test_unknown_parameters_are_told_those_that_are_declared(place: Place) -> No
             assert (answer.status_code, answer.json()["hint"]) == (400, f"known: {names}")
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "message", "hint"),
+    [
+        (
+            "/keys",
+            {"name": "a b"},
+            "not a name for a key: 'a b'",
+            "1 to 64 letters, digits, '_', '.' or '-', such as till-1",
+        ),
+        (
+            "/keys/revoke",
+            {"name": ""},
+            "not a name for a key: ''",
+            "1 to 64 letters, digits, '_', '.' or '-', such as till-1",
+        ),
+        (
+            "/wallet/create",
+            {"user_id": 1, "type": "a b"},
+            "not a wallet type: 'a b'",
+            "1 to 32 letters, digits, '_', '.' or '-', such as savings",
+        ),
+        (
+            "/wallet/create",
+            {"user_id": "x", "type": "a"},
+            "user_id is text, not a whole number",
+            "/docs shows each body",
+        ),
+        ("/transactions/reverse", {"transaction": "1"}, "not a transaction id: '1'", "W-N, such as 1-17"),
+        (
+            "/holds/void",
+            {"hold": "1-1"},
+            "not a hold id: '1-1'",
+            "W-hN, such as 1-h3; list the holds: GET /holds/get/{user_id}/{wallet_id}",
+        ),
+    ],
+)
+def test_a_body_is_told_in_the_words_of_the_terminal(
+    place: Place, path: str, body: dict[str, Any], message: str, hint: str
+) -> None:
+    told = place.api.post(path, json=body).json()
+    assert (told["message"], told["hint"]) == (message, hint)
+
+
 def test_a_hint_is_for_who_reads_it_and_for_what_was_asked(place: Place) -> None:
     operator, (user_id, wallet_id) = place.api, new_wallet(place.api, currency="PTS/0")
     made(post(operator, (user_id, wallet_id), 10))

@@ -20,8 +20,7 @@ from msgspec import UNSET, UnsetType
 from wallet_cli.domain.ids import MAX_KEY_CHARS, MAX_NAME_CHARS, MAX_NOTE_CHARS
 from wallet_cli.domain.metadata import MAX_META_BYTES, parse_json
 from wallet_cli.domain.remarks import FIELDS, TEXTS, Remarks
-from wallet_cli.domain.text import harmless
-from wallet_cli.errors import InvalidInput
+from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.operations.holds import DEFAULT_EXPIRY
 from wallet_cli.operations.wallets import NO_LIMIT
 
@@ -74,8 +73,15 @@ Metadata = Annotated[
         extra_json_schema={"anyOf": [{"$ref": "#/components/schemas/Metadata"}, {"type": "null"}]},
     ),
 ]
-TransactionName = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}-[0-9]{1,19}$", examples=["1-17"])]
-HoldName = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,19}-h[0-9]{1,19}$", examples=["1-h3"])]
+
+
+def _named(pattern: str, example: str) -> msgspec.Meta:
+    """What is said of a text that domain/ids.py reads, in its own words: nothing is checked twice."""
+    return msgspec.Meta(extra_json_schema={"pattern": pattern}, examples=[example])
+
+
+TransactionName = Annotated[str, _named(r"^[0-9]{1,19}-[0-9]{1,19}$", "1-17")]
+HoldName = Annotated[str, _named(r"^[0-9]{1,19}-h[0-9]{1,19}$", "1-h3")]
 Duration = Annotated[
     str,
     msgspec.Meta(
@@ -83,8 +89,8 @@ Duration = Annotated[
         examples=[DEFAULT_EXPIRY],
     ),
 ]
-TypeName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_.\-]{1,32}$", examples=["type1"])]
-KeyName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_.\-]{1,64}$", examples=["till"])]
+TypeName = Annotated[str, _named(r"^[a-zA-Z0-9_.\-]{1,32}$", "type1")]
+KeyName = Annotated[str, _named(r"^[a-zA-Z0-9_.\-]{1,64}$", "till")]
 Time = Annotated[str, msgspec.Meta(description="ISO 8601; UTC if it has no offset.", examples=["2024-04-19T05:27:13"])]
 PastTime = Annotated[Time, msgspec.Meta(description="ISO 8601; UTC if it has no offset. For operators alone.")]
 Note = Annotated[str, msgspec.Meta(max_length=MAX_NOTE_CHARS)]
@@ -291,18 +297,23 @@ def read_batch(pieces: Iterable[bytes], batch: Batch) -> Iterator[None]:
     with _faults_told():
         body = _Body(pieces)
         seen: set[str] = set()
+        body.expect("object", BODY)
         mark = body.mark(b"{")
+        if body.look(1) == b"}":
+            mark = body.mark(b"}")
         while mark != b"}":
-            name = body.value()[0]
-            if not isinstance(name, str) or name not in BATCH_FIELDS:
-                raise InvalidInput("the body is not as expected: it has an unknown field", hint=BODIES_HINT)
+            name = body.name()
+            if name not in BATCH_FIELDS:
+                raise _unknown(name, BODY)
             if name in seen:
                 raise _FormError("a field is given twice")
             seen.add(name)
             body.mark(b":")
             if name == "atomic":
-                batch.atomic = msgspec.convert(body.value()[0], bool)
+                body.expect("bool", name)
+                batch.atomic = body.value()[0] is True
             else:
+                body.expect("array", name)
                 mark = body.mark(b"[")
                 while mark != b"]":
                     number, begin = len(batch.transactions), body.look(1)
@@ -310,8 +321,7 @@ def read_batch(pieces: Iterable[bytes], batch: Batch) -> Iterator[None]:
                         raise InvalidInput(f"the batch has more than {MAX_BATCH_ITEMS} transactions", hint=BODIES_HINT)
                     if not number and begin == b"]":
                         raise InvalidInput("the batch has no transactions", hint=BODIES_HINT)
-                    if begin != b"{":
-                        raise InvalidInput(f"item {number} of the batch is not an object", hint=BODIES_HINT)
+                    body.expect("object", f"transactions[{number}]")
                     batch.transactions.append(_item(body.value()[1], number))
                     mark = body.mark(b",]")
                     yield
@@ -319,12 +329,32 @@ def read_batch(pieces: Iterable[bytes], batch: Batch) -> Iterator[None]:
         if body.look(1):
             raise _NotJson(body.at)
         if "transactions" not in seen:
-            raise InvalidInput("the body is not as expected: it has no transactions", hint=BODIES_HINT)
+            raise _fault("transactions is missing")
 
 
 BATCH_FIELDS = frozenset(Batch.__struct_fields__)
 BODIES_HINT = "/docs shows each body"
-MAX_TOLD_CHARS = 200
+BODY = "the body"
+WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "null": "null",
+    "object": "an object",
+    "array": "a list",
+}
+"""What a kind of value is called, by its name in the messages of msgspec."""
+
+KINDS = {b"{": "object", b"[": "array", b'"': "str", b"t": "bool", b"f": "bool", b"n": "null"}
+"""By the first character; a number begins with others."""
+
+_BEGIN = re.compile(rb'[{\["]|-?[0-9]|true|false|null')
+MAX_PLACE_CHARS = 100
+_PLACE = re.compile(r" - at `\$([\w.\[\]]*)`\Z")
+_FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`", re.DOTALL)
+_OTHER_KIND = re.compile(r"Expected `(\w+)(?: \| null)?`, got `(\w+)`")
+_BEYOND = re.compile(r"Expected `(\w+)(?: \| null)?` (of length )?([<>])= (\d+)")
 _SPACE = re.compile(rb"[ \t\n\r]*")
 WINDOWS = (SHORT_BYTES, 8 * SHORT_BYTES, MAX_BODY_BYTES)
 """How many bytes are examined to find the end of a value: most are short, and none may be longer than a body."""
@@ -375,10 +405,24 @@ class _Body:
         self._skip_space()
         return mark
 
+    def expect(self, kind: str, place: str) -> None:
+        """Raises InvalidInput if what comes next is another kind of value, and _NotJson if it is none."""
+        self._skip_space()
+        begin = _BEGIN.match(self.look(5))
+        if begin is None:
+            raise _NotJson(self.at)
+        found = KINDS.get(begin[0][:1], "float")
+        if found != kind:
+            raise _other_kind(place, found, kind)
+
+    def name(self) -> str:
+        """Read the name of a field. Raises _NotJson."""
+        if self.look(1) != b'"':
+            raise _NotJson(self.at)
+        return str(self.value()[0])
+
     def value(self) -> tuple[Any, bytes]:
         """Read an object, a string, true or false; also returns its text. Raises _NotJson."""
-        if self.look(1) not in (b"{", b'"', b"t", b"f"):
-            raise _NotJson(self.at)
         for size in WINDOWS:
             window = self.look(size)
             is_end = len(window) < size
@@ -413,18 +457,43 @@ def _item(text: bytes, number: int) -> BatchItem:
     try:
         item = msgspec.json.decode(text, type=BatchItem)
     except msgspec.ValidationError as error:
-        where = _told(error).replace("`$", f"`$.transactions[{number}]")
-        raise InvalidInput(f"the body is not as expected: {where}", hint=BODIES_HINT) from None
+        raise _told(error, f"transactions[{number}]") from None
     # Another JSON type is an error of the body, as in every other field.
     amount_text(item.amount)
     meta_text(item.meta)
     return item
 
 
-def _told(error: msgspec.ValidationError) -> str:
-    """The message of msgspec, made safe: it quotes field names of the body, of any length and content."""
+def _fault(what: str) -> InvalidInput:
+    return InvalidInput(what, hint=BODIES_HINT)
+
+
+def _other_kind(place: str, found: str, kind: str) -> InvalidInput:
+    return _fault(f"{place} is {WORDS[found]}, not {WORDS[kind]}")
+
+
+def _unknown(name: str, place: str) -> InvalidInput:
+    return _fault(f"{place} has an unknown field: {shown(name)}")
+
+
+def _told(error: msgspec.ValidationError, within: str = "") -> InvalidInput:
+    """The error of msgspec in the words of this program: the field, what it is, and what was found."""
     said = str(error)
-    return harmless(said[:MAX_TOLD_CHARS]) + ("…" if len(said) > MAX_TOLD_CHARS else "")
+    found = _PLACE.search(said, max(0, len(said) - MAX_PLACE_CHARS))
+    what, place = (said[: found.start()], within + found[1]) if found else (said, within)
+    place = place.lstrip(".")
+    if field := _FIELD.fullmatch(what):
+        if field[1] == "contains unknown":
+            return _unknown(field[2], place or BODY)
+        return _fault(f"{place}.{field[2]}".lstrip(".") + " is missing")
+    if other := _OTHER_KIND.fullmatch(what):
+        return _other_kind(place or BODY, other[2], other[1])
+    if beyond := _BEYOND.fullmatch(what):
+        kind, length, sign, bound = beyond.groups()
+        unit = "" if not length else " items" if kind == "array" else " characters"
+        less = "fewer" if length else "less"
+        return _fault(f"{place} {'has' if length else 'is'} {'more' if sign == '<' else less} than {bound}{unit}")
+    return _fault(f"{place or BODY} is none of the values that it may have")
 
 
 @contextmanager
@@ -437,7 +506,7 @@ def _faults_told() -> Iterator[None]:
     except RecursionError:
         raise InvalidInput("the body is nested too deeply") from None
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"the body is not as expected: {_told(error)}", hint=BODIES_HINT) from None
+        raise _told(error) from None
     except ValueError as error:
         # The position of the error, never the text: it may contain a secret.
         match error:
