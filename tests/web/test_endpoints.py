@@ -22,7 +22,7 @@ from support.processes import held
 from support.server import API, Server, process, surroundings, wallet
 from support.waiting import wait_for
 from web.calls import Owned, balance, batch, failure, item, made, new_user, new_wallet, post
-from web.raw import dump, read_answer
+from web.raw import dump, exchange, read_answer
 
 from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.errors import WalletError
@@ -685,6 +685,42 @@ def test_health_and_readiness(server: Server) -> None:
     for path in ("/healthz", "/readyz", "/healthz/", "/readyz/"):
         answer = server.client().get(path)
         assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ("GET /healthz HTTP/1.1", 200),
+        ("GET /docs HTTP/1.1", 200),
+        ("POST /docs HTTP/1.1", 405),
+        ("GET /nope HTTP/1.1", 404),
+        ("GET /api/v1/ledger HTTP/1.1", 200),
+        ("GET /api/v1/users?no=1 HTTP/1.1", 400),
+        ("GET /api/v1/users HTTP/3.7", 400),
+        ("GET /api/v1/users HTTP/1.1\r\nContent-Length: x", 400),
+    ],
+)
+def test_every_answer_has_the_id_of_its_request(server: Server, request_: str, status: int) -> None:
+    name, _, more = request_.partition("\r\n")
+    for ids, expected in ((["till-7"], "till-7"), ([], None), (["a b"], None), (["one", "two"], None)):
+        given = [f"X-Request-ID: {each}" for each in ids]
+        lines = [name, "Host: localhost", *given, *filter(None, [more]), "", ""]
+        answer = exchange(server.address, "\r\n".join(lines).encode())
+        assert answer is not None
+        assert answer.status == status
+        told = answer.headers["x-request-id"]
+        assert told == expected if expected and "HTTP/3" not in name else re.fullmatch("[0-9a-f]{8}-[0-9]+", told)
+
+
+def test_a_refused_item_is_logged_with_the_id_of_its_batch(tmp_path: Path) -> None:
+    with Server(tmp_path, environ={"JWT_SECRET_KEY": "s" * 32}) as guarded:
+        operator = guarded.api(guarded.key("till"))
+        owned = new_wallet(operator)
+        user = guarded.api(made(operator.post("/tokens", json={"user_id": owned[0]}))["token"])
+        sent = {"transactions": [item(owned, 1, is_credit=True)]}
+        made(user.post("/transactions/batch", json=sent, headers={"X-Request-ID": "till-7"}), 200)
+        wait_for(lambda: [line for line in guarded.log if line["event"] == "forbidden"])
+        assert [line["request_id"] for line in guarded.log if line["event"] == "forbidden"] == ["till-7"]
 
 
 def test_a_small_answer_comes_in_one_piece(server: Server) -> None:

@@ -17,7 +17,7 @@ from wallet_cli.errors import InternalError, WalletError
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.docs import docs_page
 from wallet_cli.web.http_errors import MethodNotAllowed, NoSuchRoute, for_users
-from wallet_cli.web.log import log, new_request_id, request_id
+from wallet_cli.web.log import log, request_id
 from wallet_cli.web.messages import (
     ClientLeft,
     Receive,
@@ -60,9 +60,8 @@ class Endpoint:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         server, path = self._site, self._path
         started_s = time.perf_counter()
-        id_, status, caller, who = "", 0, "-", None
+        id_, status, caller, who = request_id(scope), 0, "-", None
         try:
-            id_ = request_id(header(scope, b"x-request-id"))
             operation = self._operation(scope["method"])
             who = server.auth.caller(scope)
             caller = who.name
@@ -82,7 +81,7 @@ class Endpoint:
             name, trace = _told(error or cut)
             log("cut_short", request_id=id_, route=path, error=name, trace=trace)
         except WalletError as error:
-            server.note_refusal(error, scope, who, id_)
+            server.note_refusal(error, scope, who)
             status = await self._fail(send, error if _is_operator(who) else for_users(error), id_)
         except Exception as error:
             name, trace = _told(error)
@@ -111,7 +110,7 @@ class Endpoint:
         self._site.metrics.refused(error.code)
         # The rest of the request is not read: the connection cannot be used again.
         close = self._site.draining or error.http_status in (408, 413)
-        await send_failure(send, error, id_ or new_request_id(), close=close, allow=", ".join(self._operations))
+        await send_failure(send, error, id_, close=close, allow=", ".join(self._operations))
         return error.http_status
 
 
@@ -127,27 +126,27 @@ class Plain:
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        id_ = new_request_id()
+        id_ = request_id(scope)
         if scope["method"] not in ("GET", "HEAD"):
             await send_failure(send, MethodNotAllowed("use GET here"), id_, close=False, allow="GET")
             return
         try:
             status, content_type, body = await self._page(self._site)
         except WalletError as error:
-            who = self._caller(scope, id_)
-            self._site.note_refusal(error, scope, who, id_)
+            who = self._caller(scope)
+            self._site.note_refusal(error, scope, who)
             told = error if _is_operator(who) else for_users(error)
             await send_failure(send, told, id_, close=self._site.draining)
             return
         await send_pieces(send, status, [body], content_type, id_, close=self._site.draining)
 
-    def _caller(self, scope: Scope, id_: str) -> Caller | None:
+    def _caller(self, scope: Scope) -> Caller | None:
         """The caller, if the request names one."""
         try:
             given = header(scope, b"authorization") is not None
             return self._site.auth.caller(scope) if given else None
         except WalletError as error:
-            self._site.note_refusal(error, scope, None, id_)
+            self._site.note_refusal(error, scope, None)
             return None
 
 
@@ -210,7 +209,7 @@ class Application:
     async def _not_found(self, scope: Scope, _receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             error = NoSuchRoute("there is nothing at this path", hint=f"/docs lists all paths; they begin with {API}")
-            await send_failure(send, error, new_request_id(), close=self.server.draining)
+            await send_failure(send, error, request_id(scope), close=self.server.draining)
         else:  # a WebSocket
             await send({"type": "websocket.close"})
 

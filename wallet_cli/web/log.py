@@ -12,6 +12,7 @@ import os
 import secrets
 import sys
 import time
+from collections.abc import MutableMapping
 from typing import Any
 
 from wallet_cli.domain.period import format_time
@@ -85,12 +86,10 @@ def take_over_logging() -> None:
     logging.basicConfig(handlers=[LogHandler()], level=logging.WARNING, force=True)
 
 
-def new_request_id() -> str:
-    return f"{_start}-{next(_count)}"
-
-
-def request_id(given: bytes | None) -> str:
-    """The caller's `X-Request-ID` if it is short and plain, else a new one."""
-    if given is not None and len(given) <= MAX_REQUEST_ID_CHARS and given.replace(b"-", b"").isalnum():
-        return given.decode("ascii", "replace")
-    return new_request_id()
+def request_id(scope: MutableMapping[str, Any]) -> str:
+    """The id of a request: the caller's `X-Request-ID` if there is a plain one; else a new one, which stays."""
+    if "request_id" not in scope:
+        given = [value for name, value in scope["headers"] if name == b"x-request-id"]
+        plain = len(given) == 1 and len(given[0]) <= MAX_REQUEST_ID_CHARS and given[0].replace(b"-", b"").isalnum()
+        scope["request_id"] = given[0].decode("ascii") if plain else f"{_start}-{next(_count)}"
+    return str(scope["request_id"])

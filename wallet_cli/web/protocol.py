@@ -31,6 +31,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from wallet_cli.errors import Busy, InvalidInput, WalletError
 from wallet_cli.web.http_errors import TooSlow
+from wallet_cli.web.log import request_id
 from wallet_cli.web.long_work import Slices
 from wallet_cli.web.messages import RETRY_AFTER_S, failure
 
@@ -548,8 +549,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if error is not None:
             body = msgspec.json.encode(failure(error))
             retry = b"retry-after: %s\r\n" % RETRY_AFTER_S if error.retryable else b""
-            head = b"content-type: application/json\r\n%sconnection: close\r\ncontent-length: %d\r\n\r\n"
-            self.transport.write(STATUS_LINE[error.http_status] + head % (retry, len(body)) + body)
+            id_ = request_id({"headers": self.headers if self._in_request else ()}).encode()
+            head = b"content-type: application/json\r\nx-request-id: %s\r\n" % id_
+            tail = b"%sconnection: close\r\ncontent-length: %d\r\n\r\n" % (retry, len(body))
+            self.transport.write(STATUS_LINE[error.http_status] + head + tail + body)
         self.transport.close()
 
     def hang_up(self, transport: asyncio.Transport) -> None:

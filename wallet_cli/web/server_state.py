@@ -34,7 +34,7 @@ from wallet_cli.storage.sqlite import MAX_LOG_BYTES, log_bytes
 from wallet_cli.web import long_reads
 from wallet_cli.web.auth import Authenticator, Caller, NoAuthenticator, address_of, claimed
 from wallet_cli.web.http_errors import RateLimited, for_strangers
-from wallet_cli.web.log import Repeated, log
+from wallet_cli.web.log import Repeated, log, request_id
 from wallet_cli.web.long_work import LongWork, Slices
 from wallet_cli.web.messages import Scope
 from wallet_cli.web.metrics import Metrics
@@ -164,12 +164,12 @@ class ServerState:
         """Run a caller's write in the next turn, and return its answer. Raises the error of a refusal."""
         return prepared.answer(accepted((await self.carry_out([prepared.command], caller))[0]))
 
-    def note_refusal(self, error: WalletError, scope: Scope, who: Caller | None, request_id: str) -> None:
+    def note_refusal(self, error: WalletError, scope: Scope, who: Caller | None) -> None:
         """Log a wrong key, a missing right, and errors whose details the caller may not see.
 
         `who` is None if the caller is unknown.
         """
-        once = {"request_id": request_id}
+        once = {"request_id": request_id(scope)}
         if error.http_status in (401, 403):
             self.metrics.turned_away(error.message)
             caller = claimed(scope) if who is None else who.name

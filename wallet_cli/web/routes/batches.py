@@ -95,7 +95,7 @@ class Items:
             if self.batch.atomic:
                 error.details["index"] = len(self._items)
                 raise
-            self._server.note_refusal(error, self._call.scope, self._call.caller, "")
+            self._server.note_refusal(error, self._call.scope, self._call.caller)
             self._items.append(self._refused(error))
         else:
             self._items.append(prepared)
