@@ -723,6 +723,16 @@ def test_a_refused_item_is_logged_with_the_id_of_its_batch(tmp_path: Path) -> No
         assert [line["request_id"] for line in guarded.log if line["event"] == "forbidden"] == ["till-7"]
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/docs", "/api/v1/users", "/api/v1/wallets", "/api/v1/tokens"])
+def test_allow_has_each_method_that_is_answered(server: Server, path: str) -> None:
+    client = server.client()
+    answered = {method for method in ("GET", "HEAD", "POST", "PUT") if client.request(method, path).status_code != 405}
+    for method in ("OPTIONS", "PUT"):
+        refused = client.request(method, path)
+        assert refused.status_code == 405
+        assert {*refused.headers["Allow"].split(", ")} == answered
+
+
 def test_a_small_answer_comes_in_one_piece(server: Server) -> None:
     with server.connection() as sock:
         for _ in range(3):

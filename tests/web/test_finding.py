@@ -165,7 +165,7 @@ def test_a_page_that_cannot_be_read(api: httpx.Client, path: str, query: str) ->
 
 def test_two_methods_at_one_path(api: httpx.Client) -> None:
     refused = api.put("/users", json={})
-    assert refused.headers["Allow"] == "POST, GET"
+    assert refused.headers["Allow"] == "POST, GET, HEAD"
     failure(refused, 405, "method_not_allowed")
     assert api.head("/users").status_code == 200
 

@@ -46,6 +46,9 @@ def by_path(operations: Iterable[Operation]) -> dict[str, dict[str, Operation]]:
     return found
 
 
+PAGE_METHODS = "GET, HEAD"
+
+
 class Endpoint:
     """One path of the API, as an app for Starlette."""
 
@@ -53,6 +56,7 @@ class Endpoint:
         self._site = server
         self._path = path
         self._operations = operations
+        self._allowed = ", ".join(PAGE_METHODS if method == "GET" else method for method in operations)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._site.waiting_aside(self._answer(scope, receive, send))
@@ -110,7 +114,7 @@ class Endpoint:
         self._site.metrics.refused(error.code)
         # The rest of the request is not read: the connection cannot be used again.
         close = self._site.draining or error.http_status in (408, 413)
-        await send_failure(send, error, id_, close=close, allow=", ".join(self._operations))
+        await send_failure(send, error, id_, close=close, allow=self._allowed)
         return error.http_status
 
 
@@ -128,7 +132,7 @@ class Plain:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         id_ = request_id(scope)
         if scope["method"] not in ("GET", "HEAD"):
-            await send_failure(send, MethodNotAllowed("use GET here"), id_, close=False, allow="GET")
+            await send_failure(send, MethodNotAllowed("use GET here"), id_, close=False, allow=PAGE_METHODS)
             return
         try:
             status, content_type, body = await self._page(self._site)
