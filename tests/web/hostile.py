@@ -985,7 +985,8 @@ def bodies() -> Iterator[Hostile]:
     two = (("Content-Type", "application/json"),)
     yield post("two content types", 400, CREATE, good, content_type="text/plain", headers=two)
     encoded = (("Content-Encoding", "gzip"),)
-    yield post("gzip, and said to be", 400, CREATE, b"\x1f\x8b\x08\x00" + b"\0" * 20, headers=encoded)
+    yield post("gzip, and said to be", 415, CREATE, b"\x1f\x8b\x08\x00" + b"\0" * 20, headers=encoded)
+    yield post("plain, and said to be gzip", 415, CREATE, good, headers=encoded)
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

@@ -733,6 +733,16 @@ def test_allow_has_each_method_that_is_answered(server: Server, path: str) -> No
         assert {*refused.headers["Allow"].split(", ")} == answered
 
 
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", "x"])
+def test_a_body_that_is_coded_is_not_read(api: httpx.Client, owned: Owned, coding: str) -> None:
+    for path, kind in (("/transactions/create", "application/json"), ("/import", "text/csv")):
+        headers = {"Content-Type": kind, "Content-Encoding": coding}
+        refused = api.post(path, content=json.dumps(item(owned, "1")), headers=headers)
+        failure(refused, 415, "unsupported_media_type")
+    plain = api.post("/transactions/create", json=item(owned, "1"), headers={"Content-Encoding": "Identity"})
+    assert plain.status_code == 201
+
+
 def test_a_small_answer_comes_in_one_piece(server: Server) -> None:
     with server.connection() as sock:
         for _ in range(3):

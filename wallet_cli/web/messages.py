@@ -125,7 +125,9 @@ def _with_plus(name: str, value: str) -> str:
 
 
 def media_type(scope: Scope, known: Sequence[str]) -> str:
-    """The media type of the body, which must be one of `known`, and UTF-8. Raises UnsupportedMediaType."""
+    """The media type of the body, which must be one of `known`, uncoded and UTF-8. Raises UnsupportedMediaType."""
+    if (header(scope, b"content-encoding") or b"identity").lower() != b"identity":
+        raise UnsupportedMediaType("the body has a Content-Encoding", hint="send it as it is, without that header")
     given = (header(scope, b"content-type") or b"").decode("latin-1").lower()
     name, _, parameters = given.partition(";")
     name = name.strip()

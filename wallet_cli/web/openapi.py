@@ -71,7 +71,7 @@ WORDS: dict[Refusal, str] = {
         "too many wrong keys and tokens came from this address: wait for `Retry-After` seconds; a right one is still"
         " taken (details: `retry_after_s`)"
     ),
-    http_errors.UnsupportedMediaType: "the body has another type than described, or is not UTF-8",
+    http_errors.UnsupportedMediaType: "the body has another type or `charset` than described, or a `Content-Encoding`",
     errors.InternalError: "a bug in the server; safe to send again with the same key",
     errors.Busy: "send it again with the same key, after `Retry-After` seconds",
     errors.StorageError: "the ledger cannot be read or written; send it again with the same key",
