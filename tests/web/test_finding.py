@@ -91,6 +91,29 @@ def test_a_filter_that_cannot_be_read_or_is_not_known(api: httpx.Client, history
     failure(api.get(f"/transactions/get/{history[0]}/{history[1]}", params=given), 400, "invalid_input")
 
 
+@pytest.mark.parametrize(
+    ("given", "message", "hint"),
+    [
+        ({"min": "-1"}, "the min must be greater than 0: '-1'", "such as 20 or 19.99"),
+        ({"max": "much"}, "the max is not a decimal number: 'much'", "digits with at most one point"),
+        (
+            {"min": "9", "max": "1"},
+            "the minimum amount is above the maximum: '9' and '1'",
+            "give the smaller one as min",
+        ),
+        ({"text": "x" * 1001}, "the text to find has 1001 characters", "at most 1000"),
+        ({"text": "\0"}, r"the text to find is not valid text: '\x00'", "UTF-8 with no NUL character"),
+    ],
+)
+def test_a_filter_is_told_by_the_name_of_its_parameter(
+    api: httpx.Client, history: Owned, given: dict[str, str], message: str, hint: str
+) -> None:
+    for path in (f"/transactions/get/{history[0]}/{history[1]}", "/history", *(["/find"] * ("text" in given))):
+        told = api.get(path, params=given).json()
+        assert told["message"] == message
+        assert told["hint"].startswith(hint)
+
+
 def test_a_filter_on_a_wallet_that_is_not_there(api: httpx.Client, history: Owned) -> None:
     for path in (f"/transactions/get/{history[0]}/999999", f"/transactions/get/999999/{history[1]}"):
         failure(api.get(path, params={"kind": "credit"}), 404, "wallet_not_found")

@@ -208,6 +208,11 @@ def check_note(text: str) -> str:
     return check_text(text, "note", MAX_NOTE_CHARS)
 
 
+def check_wanted(text: str) -> str:
+    """Return a text to find in notes unchanged."""
+    return check_text(text, "text to find", MAX_NOTE_CHARS)
+
+
 def check_name(text: str) -> str:
     """Return a person's name unchanged."""
     return check_text(text, "name", MAX_NAME_CHARS)

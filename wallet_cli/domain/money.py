@@ -10,6 +10,9 @@ import re
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.named_tuples import NamedTuple
 
+AMOUNT = "amount"
+"""What an amount is called where it is the one of a transaction."""
+
 MAX_AMOUNT_MINOR = 10**15
 """The largest single amount, in minor units."""
 
@@ -149,24 +152,24 @@ def parse_told(text: str, amount: str) -> Currency:
     return Currency(text, len(amount.partition(".")[2]))
 
 
-def parse_amount(text: str, currency: Currency) -> int:
-    """Read an AMOUNT (`20`, `19.99`) as minor units, 1 to MAX_AMOUNT_MINOR. Raises InvalidInput."""
-    return _positive(_parse_minor(text, currency, "amount"), text)
+def parse_amount(text: str, currency: Currency, what: str = AMOUNT) -> int:
+    """Read an AMOUNT (`20`, `19.99`) as minor units, 1 to MAX_AMOUNT_MINOR; `what` it is. Raises InvalidInput."""
+    return _positive(_parse_minor(text, currency, what), text, what)
 
 
-def _positive(minor: int, text: str) -> int:
+def _positive(minor: int, text: str, what: str) -> int:
     if minor <= 0:
-        hint = "a debit takes money out" if minor else "such as 20 or 19.99"
-        raise InvalidInput(f"the amount must be greater than 0: {shown(text)}", hint=hint)
+        hint = "a debit takes money out" if minor and what == AMOUNT else "such as 20 or 19.99"
+        raise InvalidInput(f"the {what} must be greater than 0: {shown(text)}", hint=hint)
     return minor
 
 
-def parse_any_amount(text: str) -> int:
+def parse_any_amount(text: str, what: str) -> int:
     """Read an AMOUNT of no currency, to compare with those of any, as units of which 10**ANY_DIGITS make one.
 
     Raises InvalidInput.
     """
-    return _positive(_parse_minor(text, Currency("any", ANY_DIGITS), "amount", 10 ** (2 * ANY_DIGITS)), text)
+    return _positive(_parse_minor(text, Currency("any", ANY_DIGITS), what, 10 ** (2 * ANY_DIGITS)), text, what)
 
 
 def bounds_in_minor(units: int, *, up: bool) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 
-from wallet_cli.domain.ids import check_note
+from wallet_cli.domain.ids import check_wanted
 from wallet_cli.domain.model import User
 from wallet_cli.domain.names import may_be_name, naming, words_of
 from wallet_cli.domain.phone import phone_digits
@@ -65,7 +65,7 @@ def find(ledger: Ledger, text: str, limit: int = DEFAULT_LIMIT, *, examined: int
 
 def check_found(text: str) -> None:
     """Raises InvalidInput for a text that cannot be searched."""
-    if not check_note(text).strip():
+    if not check_wanted(text).strip():
         raise InvalidInput("there is nothing to find", hint="give a part of a name, of a number or of a note")
 
 

@@ -11,7 +11,7 @@ from wallet_cli.domain.ids import (
     TransactionId,
     WalletRef,
     check_key,
-    check_note,
+    check_wanted,
     format_transaction_id,
     parse_transaction_id,
 )
@@ -296,18 +296,18 @@ def _found(ledger: Ledger, search: _Search, most: int | None) -> Iterator[Transa
 
 def filter_of(wanted: Wanted, wallet: Wallet) -> Filter | None:
     """The checked filter of a wallet's list; None for everything."""
-    return read_filter(wanted, lambda text: parse_amount(text, wallet.currency))
+    return read_filter(wanted, lambda text, what: parse_amount(text, wallet.currency, what))
 
 
-def read_filter(wanted: Wanted, read_amount: Callable[[str], int]) -> Filter | None:
-    """The checked filter; None for everything. `read_amount` is how amounts are read."""
+def read_filter(wanted: Wanted, read_amount: Callable[[str, str], int]) -> Filter | None:
+    """The checked filter; None for everything. `read_amount` is how amounts are read: a text, and what it is."""
     if wanted == EVERYTHING:
         return None
     kind, least, most, text, key = wanted
     if kind is not None and kind not in KINDS:
         raise InvalidInput(f"not a kind of transaction: {shown(kind)}", hint=f"one of {', '.join(KINDS)}")
-    least_minor = read_amount(least) if least is not None else None
-    most_minor = read_amount(most) if most is not None else None
+    least_minor = read_amount(least, "min") if least is not None else None
+    most_minor = read_amount(most, "max") if most is not None else None
     if least_minor is not None and most_minor is not None and least_minor > most_minor:
         raise InvalidInput(
             f"the minimum amount is above the maximum: {shown(str(least))} and {shown(str(most))}",
@@ -320,7 +320,7 @@ def read_filter(wanted: Wanted, read_amount: Callable[[str], int]) -> Filter | N
         origin,
         least_minor,
         most_minor,
-        None if text is None else check_note(text),
+        None if text is None else check_wanted(text),
         checked_key(key),
     )
 
