@@ -54,6 +54,19 @@ def test_a_wallet_that_is_opened_again_is_answered_again(api: httpx.Client) -> N
     failure(call(api, "/wallet/create", key, **body | {"minimum_balance": "-20"}), 409, "key_reused")
     assert call(api, "/wallet/close", **ids).status_code == 200
     assert made(call(api, "/wallet/create", key, **body), 200) == first | {"replayed": True}
+    # Nor does the ledger's own minimum, which decides where a wallet has none.
+    try:
+        told = {None: first}
+        for minimum in ("-5", "2.5", "none", "-1"):
+            made(call(api, "/ledger", minimum_balance=minimum), 200)
+            opened = made(call(api, "/wallet/create", key + minimum, **body | {"type": f"of{minimum}"}))
+            assert opened["minimum_balance"] == {"2.5": "2.50", "none": "0.00"}.get(minimum, f"{minimum}.00")
+            told[minimum] = opened
+        for name, answer in told.items():
+            again = body if name is None else body | {"type": f"of{name}"}
+            assert made(call(api, "/wallet/create", key + (name or ""), **again), 200) == answer | {"replayed": True}
+    finally:
+        made(call(api, "/ledger", minimum_balance="none"), 200)
     # Another user's keys are others.
     assert call(api, "/wallet/create", key, **body | {"user_id": new_user(api)}).status_code == 201
 

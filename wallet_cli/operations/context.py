@@ -88,12 +88,29 @@ class Ledger:
 
     def zones(self) -> Sequence[tzinfo]:
         """The zones in which times without an offset were read: UTC over HTTP, and the ledger's, now and before."""
-        import json
-
-        recorded = (json.loads(each.details) for each in self.store.events_in_order(*events.OF_LEDGER, 0))
-        earlier = (each.get("ledger", {}).get("timezone") for each in recorded)
+        earlier = (settings.get("timezone") for _, settings in self._recorded_settings())
         names = dict.fromkeys([self.store.facts().timezone, *earlier])
         return [UTC, *(zone_of(name) for name in names if name is not None)]
+
+    def policy_at(self, moment_us: int | None) -> Policy:
+        """The policy with the minimum balance that the ledger had at a moment, as far back as it was recorded; for
+        None, that it has now.
+        """
+        facts = self.store.itself().facts
+        if moment_us is not None:
+            for at_us, settings in self._recorded_settings():
+                if at_us <= moment_us:
+                    facts = facts._replace(minimum_balance=settings.get("minimum_balance"))
+        return self.executor.policy.within(facts)
+
+    def _recorded_settings(self) -> Iterator[tuple[int, dict[str, str | None]]]:
+        """What the ledger's settings were from each of these times on, the earliest first."""
+        import json
+
+        for event in self.store.events_in_order(*events.OF_LEDGER, 0):
+            settings = json.loads(event.details).get("ledger")
+            if settings is not None:
+                yield event.at_us, settings
 
     def must_be_whole(self) -> None:
         """Raises RestoreConflict while an export is being imported: an incomplete ledger is not verified or copied."""

@@ -19,7 +19,7 @@ from wallet_cli.domain.ids import (
     format_transaction_id,
     format_wallet_id,
 )
-from wallet_cli.domain.model import Account, Transaction, Wallet
+from wallet_cli.domain.model import Account, Policy, Transaction, Wallet
 from wallet_cli.domain.money import Currency, parse_currency, parse_daily_debit, parse_maximum, parse_minimum
 from wallet_cli.domain.period import format_end, parse_time
 from wallet_cli.errors import StorageError, WalletNotFound
@@ -51,13 +51,14 @@ def create(
     """Open a wallet; the answer is a `wallet`. Raises InvalidInput or UserNotFound; the rules, WalletExists."""
     unit = parse_currency(currency) if currency is not None else ledger.settings.currency
     user_id = find_user(ledger, name.user).id
-    if key is not None and currency is None:
+    prior = None if key is None else ledger.store.wallet_by_key(user_id, key)
+    if prior is not None and currency is None:
         # A request without a currency, sent again, means the currency that it got the first time.
-        prior = ledger.store.wallet_by_key(user_id, key)
-        unit = unit if prior is None else prior.currency
+        unit = prior.currency
+    policy = ledger.policy_at(None if prior is None else prior.created_at_us)
     own_minimum = parse_minimum(minimum_balance, unit) if minimum_balance is not None else None
     command = OpenWallet(user_id, name.type, unit, own_minimum, key=key, currency_given=currency is not None)
-    return Prepared(command, partial(_changed, ledger))
+    return Prepared(command, partial(_changed, policy))
 
 
 def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:
@@ -87,7 +88,7 @@ def set_status(ledger: Ledger, ref: WalletRef, status: str) -> Prepared[SetStatu
     WalletNotEmpty.
     """
     found = find_wallet(ledger, ref)
-    return Prepared(SetStatus(found.id, status), partial(_changed, ledger), ((ref, found),))
+    return Prepared(SetStatus(found.id, status), partial(_changed, ledger.policy), ((ref, found),))
 
 
 def set_limits(
@@ -111,14 +112,13 @@ def set_limits(
         read(maximum_balance, parse_maximum),
         read(daily_debit, parse_daily_debit),
     )
-    return Prepared(command, partial(_changed, ledger), ((ref, found),))
+    return Prepared(command, partial(_changed, ledger.policy), ((ref, found),))
 
 
-def _changed(ledger: Ledger, result: Applied | Replayed) -> Answer:
+def _changed(policy: Policy, result: Applied | Replayed) -> Answer:
     """The answer of opening or changing a wallet: the wallet after it. Nothing is read again."""
     wallet, last = result
     assert isinstance(wallet, Wallet)
-    policy = ledger.executor.policy.within(ledger.store.facts_of_turn())
     return told_again(wallet_answer(Account(wallet, last or hash_chain.unopened(wallet)), policy), result)
 
 
