@@ -51,9 +51,6 @@ class LedgerApi(Protocol):
     def zone(self) -> tzinfo:
         """The time zone of the ledger's days. Raises StorageError where this machine does not know it."""
 
-    def files(self) -> Collection[str]:
-        """The names of its files on this machine; none where it has no files here."""
-
     def register(
         self, phone_number: str, name: str | None = None, *, exist_ok: bool = False, key: str | None = None
     ) -> Answer:

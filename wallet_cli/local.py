@@ -27,18 +27,19 @@ if TYPE_CHECKING:
     from wallet_cli.operations.transactions import Wanted
 
 
+def files_of(db: str) -> Collection[str]:
+    """The names of a ledger's files on this machine; none where it has no files here."""
+    from wallet_cli.storage.ledger_file import ledger_path, names_of
+
+    return () if "://" in db else names_of(ledger_path(db))
+
+
 class LocalLedger(LedgerApi):
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     def zone(self) -> tzinfo:
         return self._ledger.zone()
-
-    def files(self) -> Collection[str]:
-        from wallet_cli.storage.ledger_file import ledger_path, names_of
-
-        db = self._ledger.settings.db
-        return () if "://" in db else names_of(ledger_path(db))
 
     def register(
         self, phone_number: str, name: str | None = None, *, exist_ok: bool = False, key: str | None = None

@@ -73,12 +73,17 @@ def test_nor_is_the_data_folder() -> None:
     assert not settings.data_folder().exists()
 
 
-@pytest.mark.parametrize("line", ["register 9886977544", "import lines.csv"])
-def test_commands_that_begin_a_ledger_make_it(line: str, engine: engines.Engine, tmp_path: Path) -> None:
-    (tmp_path / "lines.csv").write_text("wallet,amount,kind\n")
+@pytest.mark.parametrize(
+    "line", ["register 9886977544", "import lines.csv --create", "import lines.csv --create --atomic"]
+)
+def test_commands_that_begin_a_ledger_make_it(
+    line: str, engine: engines.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lines.csv").write_text("wallet,amount,kind\n9886977544,5,credit\n")
     address = engine.nothing(tmp_path)
     assert "created a new ledger" in cli.run(f"--db '{address}' {line}").err
-    assert cli.run(f"--db '{address}' verify -q").out == "0\n"
+    assert cli.run(f"--db '{address}' verify -q").code == 0
 
 
 DRY_RUN = "import lines.csv --create --dry-run --json"
@@ -95,15 +100,28 @@ DRY_RUN = "import lines.csv --create --dry-run --json"
         ("create 9886977544/x", 3),
         ("wallet create 1", 3),
         ("create 1 --currency XXXXX", 2),
+        ("import nofile.csv", 2),
+        ("import lines.csv --create --decimal x", 2),
+        ("import lines.csv --create --dates foo", 2),
+        ("import lines.csv --create --profile nope", 2),
+        ("import lines.csv --create --rejects nowhere/refused", 2),
+        ("import header.csv", 2),
+        ("import empty.csv", 2),
+        ("import lines.csv -q", 4),
+        ("import lines.csv --create --atomic -q", 4),
     ],
 )
 def test_a_command_that_is_refused_makes_no_ledger(
     line: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WALLET_DB", str(tmp_path / "new" / "typo.db"))
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "new").mkdir()
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "header.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "lines.csv").write_text("wallet,amount,kind\n9886977544,5,credit\n9886977544,7,debit\n")
     done = cli.run(line)
-    assert (done.code, done.out, "created" in done.err) == (code, "", False)
+    assert (done.code, done.out, "created" in done.err) == (code, "0\n" if code == 4 else "", False)
     assert list((tmp_path / "new").iterdir()) == []
 
 

@@ -564,6 +564,19 @@ def test_what_comes_through_a_pipe_has_the_keys_of_the_file(story: Address, tmp_
         assert "3" not in again.stdout.replace('"replayed": 3', "")
 
 
+@pytest.mark.on_file("a database that is there stays, with no tables in it")
+@pytest.mark.parametrize(("lines", "made"), [(b"", 0), (b"1,5,credit,\n", 0), (b"9886977544,5,credit,\n", 1)])
+@pytest.mark.parametrize("source", ["- < <(cat lines.csv)", "<(cat lines.csv)"])
+def test_a_pipe_makes_a_ledger_where_something_in_it_is_applied(
+    source: str, lines: bytes, made: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WALLET_DB", "new.db")
+    (tmp_path / "lines.csv").write_bytes(HEADER + lines)
+    done = shell(f"wallet import {source} --create -q")
+    assert done.stdout == f"{made}\n", done.stderr
+    assert ("created a new ledger" in done.stderr, (tmp_path / "new.db").exists()) == (made, made)
+
+
 @pytest.mark.on_file("what is at a path, the ledger too")
 @pytest.mark.parametrize("target", ["lines.csv", "./wallet.db", "link", "folder", "no/where", "/dev/full"])
 def test_rejects_go_where_they_do_no_harm(target: str, story: Address, tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def _runnable(function: Function) -> Callable[..., None]:
                         values["hand"] = Hand(ledger, flags, context.command_path)
                     return function(ledger=ledger, **values)
 
-                rehearsal = work if known.rehearses else None
+                rehearsal = (lambda ledger: work(ledger) is not None) if known.rehearses else None
                 with opened(flags, known.purpose_with(values), rehearsal, warns=not known.checks) as ledger:
                     code = show(work(ledger), style, ledger)
             sys.stdout.flush()
@@ -237,7 +237,7 @@ def _telling_what_was_done(command: str, values: Mapping[str, Any]) -> Iterator[
 def opened(
     flags: Mapping[str, str],
     purpose: Purpose,
-    rehearsal: Callable[[LedgerApi], object] | None = None,
+    rehearsal: Callable[[LedgerApi], bool] | None = None,
     *,
     warns: bool = True,
 ) -> Iterator[LedgerApi]:

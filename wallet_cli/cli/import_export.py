@@ -14,14 +14,19 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
 
 import typer
 
+from wallet_cli import settings
 from wallet_cli.api import LedgerApi
 from wallet_cli.cli.by_hand import Hand
+from wallet_cli.cli.command import opened
 from wallet_cli.cli.output import Document, Format, Record, Style, json_text, notice
 from wallet_cli.cli.progress import Patience, progress
+from wallet_cli.cli.tree import command_of
 from wallet_cli.domain.ids import TypedWallet
 from wallet_cli.errors import Interrupted, InvalidInput, StorageError, WalletError, shown
+from wallet_cli.local import files_of
 
 if TYPE_CHECKING:
+    from wallet_cli.import_export.imports import Job
     from wallet_cli.import_export.imports.checking import Duplicates as Found
     from wallet_cli.import_export.imports.dialect import Dialect
 
@@ -93,7 +98,7 @@ def _how_many(ledger: LedgerApi, wallet: TypedWallet | None) -> int:
 
 
 def import_(
-    ledger: LedgerApi,
+    flags: Mapping[str, str],
     style: Style,
     file: Annotated[str, typer.Argument(metavar="FILE", help="JSON lines or CSV; - is stdin.", show_default=False)],
     create: Annotated[bool, typer.Option("--create", help="Register users and open wallets that are missing.")] = False,
@@ -170,7 +175,9 @@ def import_(
         source = stack.enter_context(_opened(file))
         report = _to_stderr(style)
         if rejects is not None:
-            report = _to_file(stack.enter_context(_rejects_file(rejects, source, ledger)))
+            report = _to_file(stack.enter_context(_rejects_file(rejects, source, flags)))
+        if not source.seekable():
+            source = stack.enter_context(imports.spooled(source))
         patience = stack.enter_context(Patience())
         watch = stack.enter_context(progress(style, "importing", of_bytes=True))
         size = _size(source)
@@ -181,12 +188,35 @@ def import_(
 
         decide = _decide(duplicates)
         job = imports.Job(options, report, done, file, dialect, decide, notice, patience.begin)
-        summary = ledger.import_(source, job)
+        purpose = command_of("import").purpose_with({"dry_run": dry_run})
+        with opened(flags, purpose, lambda new: _has_something(new, source, job)) as ledger:
+            summary = ledger.import_(source, job)
     if save_profile is not None:
         from wallet_cli.import_export.imports import profiles
 
         notice(f"kept as profile {save_profile}: {profiles.write(save_profile, dialect)}")
     return Record(summary, value="applied", exit_code=4 if summary["refused"] else 0, kind="import")
+
+
+class _HasSomethingError(Exception):
+    """A file has something to apply."""
+
+
+def _has_something(new: LedgerApi, source: BinaryIO, job: Job) -> bool:
+    """Whether anything of a file would be in a new ledger. The file is tried until something would be committed."""
+
+    def enough() -> None:
+        raise _HasSomethingError
+
+    start = source.tell()
+    untold = job._replace(report=lambda *_: None, progress=lambda _: None, tell=lambda _: None, before_commit=enough)
+    try:
+        new.import_(source, untold)
+        return False
+    except _HasSomethingError:
+        return True
+    finally:
+        source.seek(start)
 
 
 def _dialect(
@@ -264,13 +294,13 @@ def _opened(name: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _rejects_file(name: str, source: BinaryIO, ledger: LedgerApi) -> Iterator[TextIO]:
+def _rejects_file(name: str, source: BinaryIO, flags: Mapping[str, str]) -> Iterator[TextIO]:
     """A file for its owner alone: it has people's payments in it. What was there is emptied, a link is not followed."""
     path = Path(name)
     # /dev/stderr and /dev/fd/63 are links, and nobody else's.
     follow = 0 if path.parts[:2] == ("/", "dev") else getattr(os, "O_NOFOLLOW", 0)
     # By name: what belongs to the ledger is not opened, as closing it would drop SQLite's locks.
-    if os.path.realpath(path) in ledger.files():
+    if os.path.realpath(path) in files_of(settings.load(flags).db):
         raise _written_over("the ledger")
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | follow, 0o600)

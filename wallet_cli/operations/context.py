@@ -201,14 +201,15 @@ def open_ledger(
     *,
     purpose: Purpose = Purpose.WRITE,
     arriving: bool = False,
-    rehearsal: Callable[[Ledger], object] | None = None,
+    rehearsal: Callable[[Ledger], bool] | None = None,
 ) -> Iterator[Ledger]:
     """Open the ledger that the settings name, for the length of a `with` block.
 
     `notify` gets one line when a ledger is created or migrated, or has a log that cannot be shortened. `busy_timeout_s`
     limits the wait for programs that write without taking turns (default: the limit for a turn). `rehearsal` is what is
-    to be done: it is tried on a temporary ledger before one is made, so a refusal makes none. Raises LedgerNotFound if
-    there is none, unless the `purpose` is MAKE; StorageError, Busy or InvalidInput; and, unless `arriving`,
+    to be done: it is tried on a temporary ledger before one is made, so a refusal makes none. If it says that nothing
+    would be in the ledger, none is made either, and a temporary one is opened. Raises LedgerNotFound if there is none,
+    unless the `purpose` is MAKE; StorageError, Busy or InvalidInput; and, unless `arriving`,
     LedgerMoved for one that is not complete yet (operations/move.py): missing rows would give wrong answers.
     """
     scheme = scheme_of(settings.db)
@@ -223,7 +224,7 @@ def open_ledger(
             suppress(LedgerNotFound),  # one that is gone, which is told below
             open_ledger(settings, lambda _: None, busy_timeout_s, purpose=Purpose.TRY) as temporary,
         ):
-            rehearsal(temporary)
+            purpose = Purpose.MAKE if rehearsal(temporary) else Purpose.TRY
     if settings.db_is_default and purpose is Purpose.MAKE:
         try:
             make_folder(path.parent)

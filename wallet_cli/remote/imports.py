@@ -40,8 +40,6 @@ Refused = tuple[Line, WalletError]
 def run(ledger: Client, source: BinaryIO, job: Job) -> Answer:
     options = job.options
     with ExitStack() as stack:
-        if not source.seekable():
-            source = stack.enter_context(imports.spooled(source))
         how = How(job.name, job.dialect, ledger.zone, time.time_ns() // 1000, options.duplicates, options.sort)
         looked = look(stack, source, how, RemoteLook(ledger), job.decide, job.tell)
         reading = RemoteRun(ledger, looked, options, job.report, job.before_commit)

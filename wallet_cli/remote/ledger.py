@@ -55,9 +55,6 @@ VERIFY_PATIENCE_S = 3600.0
 
 
 class RemoteLedger(Client, LedgerApi):
-    def files(self) -> tuple[str, ...]:
-        return ()
-
     def register(
         self, phone_number: str, name: str | None = None, *, exist_ok: bool = False, key: str | None = None
     ) -> Answer:

@@ -153,8 +153,6 @@ def run(
     with ExitStack() as stack:
         hash_chain.prepare_for_many()
         stack.enter_context(ledger.store.many_batches())
-        if not source.seekable():
-            source = stack.enter_context(spooled(source))
         how = How(name, dialect, ledger.zone_of_times, ledger.now_us(), options.duplicates, options.sort)
         looked = look(stack, source, how, LedgerLook(ledger), decide, tell)
         if not options.dry_run and not options.atomic:
