@@ -1,7 +1,7 @@
 """Hints over HTTP: the endpoint, field or parameter in the place of each command and option.
 
 Code writes a hint for the command line. A server rewrites it for its callers (`over_http`); the remote client turns it
-back, as its reader types commands (`for_terminal`).
+back, as its reader types commands (`for_terminal`). An import does so for the line of a file (`in_a_file`).
 """
 
 import re
@@ -42,6 +42,17 @@ PAIRS = (
 )
 """What a hint says on the command line, and over HTTP."""
 
+IN_A_FILE = (
+    ("--exist-ok accepts the existing user", "leave the line out, or write the name that the user has"),
+    (
+        "--exist-ok accepts an existing wallet in the same currency",
+        "leave the line out, or write the currency that the wallet has",
+    ),
+    ("as --minimum-balance", "as minimum_balance"),
+    ("--at takes", "at takes"),
+)
+"""What a hint says on the command line, and for a line of a file, which has fields in the place of options."""
+
 FOR_KEEPER = "only whoever runs the server can mend this"
 """For what only commands on the server's machine can do."""
 
@@ -80,4 +91,13 @@ def for_terminal(hint: str | None) -> str | None:
     hint = _SENT_WALLET.sub(r"wallet create id:\1/\2", hint)
     for typed, sent in PAIRS:
         hint = hint.replace(sent, typed)
+    return hint
+
+
+def in_a_file(hint: str | None) -> str | None:
+    """A hint for a line of a file that is imported."""
+    if hint is None:
+        return None
+    for typed, written in IN_A_FILE:
+        hint = hint.replace(typed, written)
     return hint

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from wallet_cli.hints import FOR_KEEPER, FOR_OPERATORS, PAIRS, for_terminal, for_user, over_http
+from wallet_cli.cli.command import built
+from wallet_cli.cli.tree import command_of
+from wallet_cli.hints import FOR_KEEPER, FOR_OPERATORS, IN_A_FILE, PAIRS, for_terminal, for_user, in_a_file, over_http
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.operations import OPERATIONS
 
@@ -45,6 +47,15 @@ def test_over_http_a_hint_names_no_command(hint: str) -> None:
     assert sent is not None
     assert not COMMAND.search(sent)
     assert sent != FOR_KEEPER
+
+
+def test_in_a_file_a_hint_names_no_option_that_an_import_does_not_have() -> None:
+    """Options of a command line that it shows in full are that command's."""
+    has = {option for parameter in built(command_of("import"), "import").params for option in parameter.opts}
+    told = {hint: in_a_file(hint) or "" for hint in HINTS if not any(words in hint for words in ON_THE_MACHINE)}
+    named = {option for text in told.values() for option in re.findall("--[a-z-]+", text.partition("wallet ")[0])}
+    assert named - has == set()
+    assert {typed for typed, _ in IN_A_FILE if not any(typed in hint for hint in told)} == set()
 
 
 def test_what_only_the_keeper_of_the_server_can_do_names_no_command_either() -> None:

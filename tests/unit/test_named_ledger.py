@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 from pathlib import Path
@@ -13,6 +14,7 @@ from support import cli
 import wallet_cli
 from wallet_cli.cli import tree
 from wallet_cli.cli.named_ledger import NOT_TO_TYPE, flags_of, on_it
+from wallet_cli.settings import Settings
 
 pytestmark = pytest.mark.on_file("which ledger is meant is read from the command line")
 
@@ -101,3 +103,41 @@ def test_what_a_hint_says_leads_to_the_same_ledger(tmp_path: Path, monkeypatch: 
     # What is suggested in a ledger that is used works in it.
     for each in suggested:
         assert cli.run(shlex.split(each)).code == 0, each
+
+
+LINES = """{"wallet":"1","amount":"5","kind":"credit"}
+{"wallet":"7","amount":"5","kind":"credit"}
+{"wallet":"1/zz","amount":"5","kind":"credit"}
+{"record":"user","phone_number":"9886977544","name":"Asha"}
+{"record":"wallet","wallet":"1","currency":"EUR"}
+"""
+HINTS = [
+    "no money goes in or out until it is unfrozen: wallet --db 'a b.db' unfreeze WALLET",
+    "add the user: wallet --db 'a b.db' register PHONE",
+    "the user has: main; open it: wallet --db 'a b.db' create id:1/zz",
+    "leave the line out, or write the name that the user has",
+    "leave the line out, or write the currency that the wallet has",
+]
+
+
+@pytest.mark.parametrize("options", ["", "--json", "--rejects refused"])
+def test_so_is_what_is_suggested_for_a_line_of_a_file(
+    options: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for line in ("register 9886977544", "create 1", "freeze 1"):
+        assert cli.run(f"--db 'a b.db' {line} -q").code == 0
+    (tmp_path / "lines.jsonl").write_text(LINES)
+    done = cli.run(f"--db 'a b.db' import lines.jsonl {options}")
+    told = (tmp_path / "refused").read_text() if "rejects" in options else done.err
+    if options:
+        lines = map(json.loads, told.splitlines())
+        assert [each.get("error", each)["hint"] for each in lines] == HINTS
+    else:
+        assert [each.partition("hint: ")[2] for each in told.splitlines()] == HINTS
+
+
+def test_so_is_what_a_new_ledger_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Settings, "timezone", None)
+    told = cli.run(f"--db {tmp_path / 'a.db'} register 9886977544").err
+    assert f"to change it: wallet --db {tmp_path / 'a.db'} ledger set timezone ZONE" in told

@@ -248,6 +248,12 @@ def opened(
     from wallet_cli import settings
 
     chosen = settings.load(flags, notify=notice)
+
+    def tell(text: str) -> None:
+        from wallet_cli.cli.named_ledger import on_it
+
+        notice(on_it(text, flags))
+
     if "://" in chosen.db:
         from wallet_cli.remote import is_remote, open_remote
 
@@ -260,9 +266,9 @@ def opened(
     from wallet_cli.operations.context import open_ledger
 
     tried = None if rehearsal is None else lambda ledger: rehearsal(LocalLedger(ledger))
-    with open_ledger(chosen, notice, purpose=purpose, rehearsal=tried) as ledger:
+    with open_ledger(chosen, tell, purpose=purpose, rehearsal=tried) as ledger:
         if warns and ledger.warning is not None and purpose is Purpose.READ:
-            notice(ledger.warning)
+            tell(ledger.warning)
         yield LocalLedger(ledger)
 
 

@@ -18,6 +18,7 @@ from wallet_cli import settings
 from wallet_cli.api import LedgerApi
 from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.command import opened
+from wallet_cli.cli.named_ledger import on_it
 from wallet_cli.cli.output import Document, Format, Record, Style, json_text, notice
 from wallet_cli.cli.progress import Patience, progress
 from wallet_cli.cli.tree import command_of
@@ -173,9 +174,14 @@ def import_(
     options = imports.Options(create, dry_run, atomic, duplicates and str(duplicates), sort)
     with ExitStack() as stack:
         source = stack.enter_context(_opened(file))
-        report = _to_stderr(style)
+        tell = _to_stderr(style)
         if rejects is not None:
-            report = _to_file(stack.enter_context(_rejects_file(rejects, source, flags)))
+            tell = _to_file(stack.enter_context(_rejects_file(rejects, source, flags)))
+
+        def report(line: int, error: WalletError, text: str) -> None:
+            error.hint = error.hint and on_it(error.hint, flags)
+            tell(line, error, text)
+
         if not source.seekable():
             source = stack.enter_context(imports.spooled(source))
         patience = stack.enter_context(Patience())

@@ -61,6 +61,7 @@ from wallet_cli.errors import (
     hint_of,
     was_interrupted,
 )
+from wallet_cli.hints import in_a_file
 from wallet_cli.import_export.imports import records
 from wallet_cli.import_export.imports.checking import (
     RESTORED,
@@ -350,6 +351,7 @@ class ImportRun(ABC):
         name = line.fields.get("wallet")
         if type(name) is str and name in self._known:
             error.name_wallets({self._known[name].id: name})
+        error.hint = in_a_file(error.hint)
         self.refused += 1
         self._report(line.number, error, line.text.rstrip("\r\n"))
 
