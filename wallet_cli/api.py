@@ -56,8 +56,8 @@ class LedgerApi(Protocol):
     ) -> Answer:
         """Add a user; the answer is a `user`. Raises UserExists unless `exist_ok`. A `key` makes it safe to repeat."""
 
-    def users(self) -> Paged:
-        """All users, in the order in which they registered."""
+    def users(self, text: str | None = None) -> Paged:
+        """All users, or those by a name or number with that text, in the order in which they registered."""
 
     def user(self, name: UserName) -> Answer:
         """A `user`. Raises UserNotFound."""

@@ -53,8 +53,12 @@ class LocalLedger(LedgerApi):
                 raise
             return user_answer(known)
 
-    def users(self) -> Paged:
-        return users.listed(self._ledger)
+    def users(self, text: str | None = None) -> Paged:
+        if text is None:
+            return users.listed(self._ledger)
+        from wallet_cli.operations import finding
+
+        return finding.users(self._ledger, text)
 
     def user(self, name: UserName) -> Answer:
         return user_answer(users.find_user(self._ledger, name))

@@ -73,6 +73,8 @@ DONE: tuple[tuple[str, str], ...] = (
     ("history", "history --text ''"),
     ("find", "find {phone}"),
     ("find", "find groc --limit 1"),
+    ("find", "find {phone} -q"),
+    ("users", "users --text {phone}"),
     ("use", "use {phone}"),
     ("tx total", "tx total {phone}"),
     ("tx total", "tx total {phone} --from 2024-04 --to 2024-04-30"),

@@ -19,6 +19,7 @@ from wallet_cli.cli import output
 from wallet_cli.cli.output import Format, Style
 from wallet_cli.cli.screen.view import ROWS_A_TABLE
 from wallet_cli.domain.ids import UserId, WalletName, parse_wallet
+from wallet_cli.domain.remarks import Remarks
 from wallet_cli.operations import holds, transactions, users, wallets
 from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.pages import DEFAULT_LIMIT
@@ -38,6 +39,7 @@ class Listed(NamedTuple):
 
 LISTS = [
     Listed("users", "users"),
+    Listed("users --text 98869", "users", None),
     Listed("list", "wallets"),
     Listed("list 1", "wallets"),
     Listed("tx list 1/t1", "transactions"),
@@ -55,7 +57,7 @@ def fill(ledger: Ledger) -> None:
         ledger.run(users.register(ledger, f"98869{number:05}"), "register")
         ledger.run(wallets.create(ledger, WalletName(UserId(1), f"t{number + 1}")), "create")
         name = parse_wallet("1/t1")
-        ledger.run(transactions.add(ledger, name, "5", is_credit=True), "tx add")
+        ledger.run(transactions.add(ledger, name, "5", is_credit=True, remarks=Remarks(note="of 98869")), "tx add")
         ledger.run(holds.add(ledger, name, "1"), "hold add")
 
 
@@ -130,6 +132,24 @@ def test_json_is_a_page_or_all_of_it_in_one_object(full: Wallet, listed: Listed)
 def test_all_and_a_limit_contradict_each_other(full: Wallet, listed: Listed) -> None:
     refused = full(f"{listed.line} --all --limit 3")
     assert (refused.code, refused.out) == (2, "")
+
+
+def test_what_is_found_is_whole_for_programs(full: Wallet) -> None:
+    shown = full("find 98869")
+    assert shown.err == (
+        "there are more users (wallet users --text '98869') and transactions (wallet history --text '98869')\n"
+    )
+    assert full("find 98869 --json").json["more_users"] is True
+    for form, head in (("-q", 0), ("-o jsonl", 0), ("-o csv", 1)):
+        whole = full(f"find 98869 {form}")
+        assert (len(set(whole.out.splitlines())), whole.err) == (head + 2 * MANY, "")
+        cut = full(f"find 98869 {form} --limit 7")
+        assert (len(cut.out.splitlines()), cut.err) == (head + 2 * 7, shown.err)
+
+
+@pytest.mark.parametrize(("text", "is_told"), [("9", True), ("98", True), ("988", False), ("t1", False)])
+def test_what_is_too_short_for_a_number_is_told_so(full: Wallet, text: str, is_told: bool) -> None:
+    assert ("in numbers, 3 digits or more are looked for\n" in full(f"find {text}").err) is is_told
 
 
 @pytest.mark.parametrize(

@@ -1010,6 +1010,7 @@ def test_answers_are_as_described(api: httpx.Client, owned: Owned) -> None:
         "/lookup/transaction": [{"id": f"{wallet_id}-1"}, {"id": f"{wallet_id}-999"}, {"id": "x"}],
         "/lookup/holders": [{"wallets": f"{wallet_id}"}, {"wallets": "x"}, {}],
         "/lookup/users": [{"name": "asha"}, {"name": "nobody"}, {"name": "1"}, {}],
+        "/users": [{"text": "a"}, {"text": " "}],
         "/find": [{"text": "a"}, {"text": "a", "limit": "0"}, {"text": " "}, {}],
         "/history": [{}, {"text": "a"}, {"from": "7d", "min": "1"}, {"cursor": "9-9"}, {"kind": "gift"}],
         "/audit": [

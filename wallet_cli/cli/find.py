@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,10 @@ from wallet_cli.cli.named_ledger import on_it
 from wallet_cli.cli.output import Listing, Output, Pages, Style, notice
 from wallet_cli.domain.ids import format_user
 from wallet_cli.errors import shown
+from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.finding import LEAST_DIGITS, digits_of
 from wallet_cli.operations.pages import DEFAULT_LIMIT
+from wallet_cli.operations.transactions import Wanted
 
 
 def find(
@@ -32,22 +36,31 @@ def find(
         wallet find 98869 -q                        # ids, for the next command
         wallet find groceries --limit 5 --json
     """
+    if 0 < len(digits_of(text)) < LEAST_DIGITS:
+        notice(f"in numbers, {LEAST_DIGITS} digits or more are looked for")
+    if limit is None and (style.quiet or style.streams):
+        entries = ledger.history(None, None, Wanted(text=text)).rest(None)
+        return _lines(ledger.users(text).rest(None), entries)
     answer = ledger.find(text, DEFAULT_LIMIT if limit is None else limit)
     users, transactions = answer["users"], answer["transactions"]
     cut = _cut(text, answer, flags)
     if style.quiet or style.streams or style.is_json:
-        from wallet_cli.operations.fields import FoundLine
-
-        columns = tuple(FoundLine.__annotations__)
-        found = [("user", each) for each in users] + [("transaction", each) for each in transactions]
-        rows = [{name: each.get(name) for name in columns} | {"found": kind} for kind, each in found]
-        return Listing(rows, columns, _value, page=answer, cut=None if style.is_json else cut)
+        return _lines(users, transactions)._replace(page=answer, cut=None if style.is_json else cut)
     parts = [Listing(each, (), kind=kind) for each, kind in ((users, "user"), (transactions, "history")) if each]
     if cut is not None:
         notice(cut)
     elif not parts:
         notice(f"nothing has {shown(text)} in it")
     return Pages(parts)
+
+
+def _lines(users: Iterable[Answer], transactions: Iterable[Answer]) -> Listing:
+    from wallet_cli.operations.fields import FoundLine
+
+    columns = tuple(FoundLine.__annotations__)
+    found = chain((("user", each) for each in users), (("transaction", each) for each in transactions))
+    rows = ({name: each.get(name) for name in columns} | {"found": kind} for kind, each in found)
+    return Listing(rows, columns, _value)
 
 
 def _value(row: Mapping[str, Any]) -> str:
@@ -59,7 +72,7 @@ def _cut(text: str, answer: Mapping[str, Any], flags: Mapping[str, str]) -> str 
     """What was left out, if anything was."""
     more = []
     if answer["more_users"]:
-        more.append("users (--limit)")
+        more.append(f"users ({on_it('wallet users', flags)} --text {shown(text)})")
     if answer["next_cursor"] is not None:
         more.append(f"transactions ({on_it('wallet history', flags)} --text {shown(text)})")
     return f"there are more {' and '.join(more)}" if more else None

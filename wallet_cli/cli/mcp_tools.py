@@ -198,8 +198,8 @@ TOOLS = (
     ),
     Tool(
         *("users", "List users, in the order in which they registered.", "UserPage"),
-        lambda ledger, **page: _listed(ledger.users(), **page),
-        may=PAGE,
+        lambda ledger, text=None, **page: _listed(ledger.users(text), **page),
+        may={"text": Argument("names and numbers with this in them; of a number, 3 digits or more"), **PAGE},
     ),
     Tool(
         *("wallets", "List wallets with their balances: all, or those of a user.", "WalletPage"),

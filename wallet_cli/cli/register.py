@@ -32,7 +32,15 @@ def register(
 
 
 def users(
-    ledger: LedgerApi, style: Style, limit: LimitOption = None, cursor: CursorOption = None, all_: AllOption = False
+    ledger: LedgerApi,
+    style: Style,
+    text: Annotated[
+        str | None,
+        typer.Option("--text", help="Names and numbers that contain this; 3 digits or more.", show_default=False),
+    ] = None,
+    limit: LimitOption = None,
+    cursor: CursorOption = None,
+    all_: AllOption = False,
 ) -> Listing:
     """
     Examples:
@@ -44,7 +52,7 @@ def users(
         "users",
         style,
         Part(limit, cursor, all_),
-        ledger.users(),
+        ledger.users(text),
         _user,
     )
 

@@ -420,7 +420,7 @@ class Found(TypedDict):
     """What a text is found in."""
 
     users: Annotated[list[User], "By a name or a number, in the order in which they registered."]
-    more_users: Annotated[bool, "Whether there are more of them."]
+    more_users: Annotated[bool, "Whether there are more of them: `GET /users` with that text has all."]
     transactions: Annotated[list[Entry], "By a note, the newest first."]
     next_cursor: Annotated[Cursor, "Where `GET /history` with that text goes on; null: there are no more."]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 from wallet_cli.domain.ids import check_wanted
@@ -14,7 +14,7 @@ from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.operations import day_book
 from wallet_cli.operations.answers import Answer, user_answer
 from wallet_cli.operations.context import Ledger
-from wallet_cli.operations.pages import DEFAULT_LIMIT, check_limit
+from wallet_cli.operations.pages import DEFAULT_LIMIT, Paged, paged
 from wallet_cli.operations.transactions import Wanted
 
 MOST_NAMED = 10
@@ -49,18 +49,30 @@ def find(ledger: Ledger, text: str, limit: int = DEFAULT_LIMIT, *, examined: int
     """Users by a name or number that contains `text`, and transactions by a note: `users, more_users, transactions,
     next_cursor`, at most `limit` of each. `examined` is as in transactions.listed. Raises InvalidInput.
     """
-    check_limit(limit)
+    found = users(ledger, text).page(limit, None, False)
+    page = day_book.listed(ledger, limit=limit, wanted=Wanted(text=text), examined=examined)
+    return {"users": found["users"], "more_users": found["next_cursor"] is not None, **page}
+
+
+def users(ledger: Ledger, text: str) -> Paged:
+    """The users by a name or number that contains `text`, as they registered. Raises InvalidInput."""
     check_found(text)
-    in_text, digits = containing(text), _digits_of(text)
+    in_text, digits = containing(text), digits_of(text)
+    if len(digits) < LEAST_DIGITS:
+        digits = ""
 
     def fits(user: User) -> bool:
         if user.name is not None and in_text(user.name):
             return True
         return bool(digits) and (digits in user.phone_e164 or digits in (user.phone_national or ""))
 
-    users = _users(ledger, fits, limit + 1)
-    page = day_book.listed(ledger, limit=limit, wanted=Wanted(text=text), examined=examined)
-    return {"users": list(map(user_answer, users[:limit])), "more_users": len(users) > limit, **page}
+    def read(after: int, limit: int) -> Iterator[tuple[int, Answer]]:
+        with ledger.store.snapshot():
+            found = filter(fits, ledger.store.users_after(after, -1))
+            for user in islice(found, limit if limit >= 0 else None):
+                yield user.id, user_answer(user)
+
+    return paged("users", read, lambda: None)
 
 
 def check_found(text: str) -> None:
@@ -75,13 +87,12 @@ def _users(ledger: Ledger, fits: Callable[[User], bool], most: int) -> list[User
         return list(islice(filter(fits, ledger.store.users_after(0, -1)), most))
 
 
-def _digits_of(text: str) -> str:
-    """The digits to search in numbers; empty if the text cannot be part of one."""
+def digits_of(text: str) -> str:
+    """The digits to search in numbers, if they are LEAST_DIGITS or more; empty if the text cannot be part of one."""
     try:
-        digits = phone_digits(text)
+        return phone_digits(text)
     except InvalidInput:
         return ""
-    return digits if len(digits) >= LEAST_DIGITS else ""
 
 
 def _similar(ledger: Ledger, name: str) -> list[User]:

@@ -69,8 +69,10 @@ class RemoteLedger(Client, LedgerApi):
                 raise
             return self._get("/lookup/user", user=phone_number, region=self.region)
 
-    def users(self) -> Paged:
-        return self._paged("users", lambda: "/users")
+    def users(self, text: str | None = None) -> Paged:
+        if text is not None:
+            check_found(text)  # an empty one cannot be sent
+        return self._paged("users", lambda: "/users", text=text)
 
     def user(self, name: UserName) -> Answer:
         return self.find_user(name)

@@ -82,8 +82,9 @@ def wallet_list(
     return wallets.listed(as_told(ledger, phone_region=region), user).page(limit, cursor, counted)
 
 
-def user_list(ledger: Ledger, limit: int, cursor: str | None, counted: bool) -> Answer:
-    return users.listed(ledger).page(limit, cursor, counted)
+def user_list(ledger: Ledger, text: str | None, limit: int, cursor: str | None, counted: bool) -> Answer:
+    found = users.listed(ledger) if text is None else finding.users(ledger, text)
+    return found.page(limit, cursor, counted)
 
 
 def hold_list(ledger: Ledger, wallet: OwnedWallet, limit: int, cursor: str | None, counted: bool) -> Answer:

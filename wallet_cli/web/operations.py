@@ -181,8 +181,8 @@ OPERATIONS: tuple[Operation, ...] = (
         refused_as(Register), WRITING_OPERATOR, requests.NewUser, keyed=True,
     ),
     Operation(
-        "GET", "/users", users.list_users, "List all users", fields.UserPage, (), OPERATOR, query=parameters.PAGE,
-        description="In the order of registration.",
+        "GET", "/users", users.list_users, "List all users", fields.UserPage, (), OPERATOR,
+        query=(parameters.NAME_OR_NUMBER, *parameters.PAGE), description="In the order of registration.",
     ),
     Operation("GET", "/users/{user_id}", users.get_user, "Get a user", fields.User, (UserNotFound,), OPERATOR),
     Operation(
@@ -369,7 +369,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "GET", "/find", lookup.find_text, "Find users and transactions by a text", fields.Found, (), OPERATOR,
         query=(parameters.TEXT_TO_FIND, parameters.LIMIT),
         description=(
-            "In names, numbers and notes. At most"
+            "In names, numbers and notes; of a number, 3 digits or more. `GET /users` with that text has all users."
+            " At most"
             f" {MAX_EXAMINED:,} transactions are gone over; `next_cursor` is where `GET /history` goes on."
         ),
     ),

@@ -100,6 +100,7 @@ A_NAME = {"type": "string", "maxLength": MAX_NAME_CHARS, "examples": ["Asha"]}
 NAME = in_query("name", "A name, its beginning, or a word of it.", A_NAME, required=True)
 A_PART = {"type": "string", "maxLength": MAX_NOTE_CHARS, "examples": ["tea"]}
 TEXT_TO_FIND = in_query("text", "What to find, in either case.", A_PART, required=True)
+NAME_OR_NUMBER = in_query("text", "Users by a name or number with this in it; of a number, 3 digits or more.", A_PART)
 REGION = in_query("region", REGION_WORDS)
 AT = in_query("at", "ISO 8601: the balance at the end of its unit (day, minute, …).")
 HOLDERS = in_query(

@@ -23,8 +23,10 @@ async def create_user(server: ServerState, call: Call) -> Reply:
 
 
 async def list_users(server: ServerState, call: Call) -> Reply:
-    part = page(call.query(*PAGE))
-    return Reply(200, "users", await read(server, call, long_reads.user_list, *part, long=part.is_long))
+    given = call.query("text", *PAGE)
+    text, part = given.get("text"), page(given)
+    is_long = text is not None or part.is_long
+    return Reply(200, "users", await read(server, call, long_reads.user_list, text, *part, long=is_long))
 
 
 async def get_user(server: ServerState, call: Call) -> Reply:
