@@ -644,6 +644,26 @@ def test_what_is_in_the_place_is_asked_before_it_is_replaced(shop: Run, tmp_path
     assert files_in(tmp_path) == before
 
 
+WRONG_FILES: dict[str, Callable[[Path], object]] = {
+    "a text": lambda file: file.write_text("milk, bread\n" * 100),
+    "another database": lambda file: change(file, "CREATE TABLE songs (name)"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG_FILES)
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [("--db w.db restore {}", "check FILE"), ("--db w.db move --to {}", "check --to"), ("--db {} users", "check --db")],
+)
+def test_the_file_that_is_wrong_is_the_one_to_check(
+    shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, hint: str, what: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    WRONG_FILES[what](tmp_path / "wrong.db")
+    done = shop(f"{line.format('wrong.db')} --json")
+    assert (done.code, done.error["hint"]) == (7, hint)
+
+
 def files_in(folder: Path) -> dict[str, bytes]:
     """All files but the lock, whose note is read and written."""
     return {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file() and each.name != "w.db.lock"}

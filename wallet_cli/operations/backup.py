@@ -38,7 +38,7 @@ from wallet_cli.errors import (
 )
 from wallet_cli.operations import dated_files, last_checks
 from wallet_cli.operations.answers import Answer
-from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, chosen_policy, open_ledger, terminal_actor
+from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, chosen_policy, given_as, open_ledger, terminal_actor
 from wallet_cli.operations.private_files import unfinished
 from wallet_cli.operations.verification import verify
 from wallet_cli.settings import Settings
@@ -232,7 +232,9 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
     if not backup_path.is_file():
         raise LedgerNotFound(f"there is no backup at {backup_path}", hint="check the name")
     try:
-        with closing(_opened(backup_path, notify)) as copy:
+        with given_as("FILE"):
+            opened = _opened(backup_path, notify)
+        with closing(opened) as copy:
             watch("verifying the backup", 0, 0)
             try:
                 check_not_moved(copy.itself())

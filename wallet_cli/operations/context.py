@@ -264,6 +264,16 @@ def open_ledger(
             _cut_log(path, notify)
 
 
+@contextmanager
+def given_as(word: str) -> Iterator[None]:
+    """In the `with` block a ledger is opened that `word` names on the command line: a hint about --db is about that."""
+    try:
+        yield
+    except WalletError as error:
+        error.hint = error.hint and error.hint.replace("--db", word)
+        raise
+
+
 def _actor_for(purpose: Purpose) -> str | None:
     return None if purpose is Purpose.READ else terminal_actor()
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import Busy, InvalidInput, LedgerMoved, StorageError, shown
 from wallet_cli.operations import verification
 from wallet_cli.operations.answers import Answer
-from wallet_cli.operations.context import Ledger, open_ledger
+from wallet_cli.operations.context import Ledger, given_as, open_ledger
 from wallet_cli.settings import POSTGRES_SCHEMES, Settings, Value, scheme_of
 from wallet_cli.storage.ledger_file import ledger_path
 from wallet_cli.storage.move_state import ARRIVING, MOVED, MOVING, MoveState, refusal
@@ -110,7 +110,9 @@ def _opened(settings: Settings, db: str, notify: Notify, purpose: Purpose = Purp
         _check_noted(ledger_path(db))
     # Only for the settings' ledger may a folder be created; any other path is used as given.
     of_it = settings if db == settings.db else Settings({**settings.values, "db": Value(db, "--to")})
-    with open_ledger(of_it, notify, purpose=purpose, arriving=True) as ledger:
+    with ExitStack() as stack:
+        with given_as("--db" if of_it is settings else "--to"):
+            ledger = stack.enter_context(open_ledger(of_it, notify, purpose=purpose, arriving=True))
         yield ledger
 
 
