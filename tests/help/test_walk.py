@@ -28,7 +28,7 @@ def lacks(words: str, command: Command) -> list[str]:
         "a schema of its JSON": words in schemas.ANSWERS or words in schemas.NO_JSON,
         "a `-q` that the next command takes": words in PRINTS or words in PRINT_NO_NAMES,
         "completion of its name": _completes([*above, last[:-1]], last),
-        "completion of its options": _completes([*above, last, "--qui"], "--quiet"),
+        "completion of its options": _completes([*above, last, "--hel"], "--help"),
         "a page of the manual": _has(f"man/man1/wallet-{_dashed(words)}.1"),
         "a place in the reference": _in("docs/reference.md", f"\n## wallet {words}\n"),
         "a row in the page about JSON": _in("docs/json.md", f"| `wallet {words}` |"),
