@@ -135,7 +135,7 @@ def test_an_older_ledger_is_given_a_time_zone_alone(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("WALLET_TIMEZONE", "Asia/Kolkata")
     monkeypatch.setenv("WALLET_CURRENCY", "USD")
     done = cli.run(["--db", str(path), "register", "9886977544"])
-    assert "its time zone is Asia/Kolkata; to change it: wallet ledger set timezone ZONE" in done.err
+    assert f"its time zone is Asia/Kolkata; to change it: wallet --db {path} ledger set timezone ZONE" in done.err
     assert kept(path) == {
         "currency": None,
         "phone_region": None,

@@ -550,6 +550,35 @@ def test_the_key_of_a_record_is_that_of_the_request(opened_wallet: Ledger, kind:
     assert imported(ledger, line(other, "k2") + line(one, "k2")).refusals == [(2, "key_reused")]
 
 
+@pytest.mark.parametrize("options", ["--create", "--create --atomic"])
+def test_lines_of_a_csv_export_open_no_wallet(options: str, story: Address, tmp_path: Path) -> None:
+    """They go to their own places, in a wallet that the export itself opens: those lines are in JSON alone."""
+    assert cli.run("credit 1 5").code == 0
+    (tmp_path / "lines.csv").write_text(cli.run("export -o csv").out)
+    done = cli.run(f"--db new.db import lines.csv {options}")
+    assert (done.code, done.out.partition("\n")[0]) == (4, "Nothing was imported.")
+    assert all(line.endswith("to be applied here must have no id") for line in done.err.splitlines()), done.err
+    assert not (tmp_path / "new.db").exists()
+    assert cli.run("import lines.csv --create --json").json["refused"] == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "title"),
+    [
+        (OK * 2, "", "Imported."),
+        (OK * 2 + b"1,0,credit,\n", "", "Imported."),
+        (OK * 2 + b"1,0,credit,\n", "--atomic", "Nothing was imported."),
+        (b"1,0,credit,\n", "", "Nothing was imported."),
+        (b"", "", "Imported."),
+    ],
+)
+def test_the_report_says_whether_something_was_imported(
+    lines: bytes, options: str, title: str, story: Address, tmp_path: Path
+) -> None:
+    (tmp_path / "lines.csv").write_bytes(HEADER + lines)
+    assert cli.run(f"import lines.csv {options}").out.partition("\n")[0] == title
+
+
 def test_what_comes_through_a_pipe_has_the_keys_of_the_file(story: Address, tmp_path: Path) -> None:
     (tmp_path / "lines.csv").write_bytes(HEADER + OK * 3)
     piped = shell("cat lines.csv | wallet import - --json")

@@ -485,7 +485,9 @@ def _import_card(row: Row, told: Told) -> Card:
         for name, label in counts.items()
         if row.get(name) or name in ("applied", "refused")
     ]
-    return Card("A dry run: nothing was changed." if row.get("dry_run") else "Imported.", fields)
+    is_there = not row["refused"] or any(row[name] for name in ("applied", "users_created", "wallets_created"))
+    done = "Imported." if is_there else "Nothing was imported."
+    return Card("A dry run: nothing was changed." if row.get("dry_run") else done, fields)
 
 
 def _verification_card(row: Row, told: Told) -> Card:

@@ -29,6 +29,10 @@ from wallet_cli.domain.rules.clocks import RESET_KEY
 from wallet_cli.domain.rules.rule import Rule, Touched
 from wallet_cli.domain.rules.state import State
 
+HOW_TO_RESTORE = (
+    "import an export in JSON lines into a new ledger: wallet --db NEW import FILE; lines of a CSV file that are to be"
+    " applied here must have no id"
+)
 WHERE = "import the whole export, in its order, into a new ledger: wallet --db NEW import FILE"
 
 
@@ -181,8 +185,7 @@ def may_restore(state: State) -> errors.RestoreConflict | None:
     if not state.empty:
         return errors.RestoreConflict(
             "this ledger is not empty, and does not have this yet",
-            hint="import an export in JSON lines into a new ledger: wallet --db NEW import FILE; lines of a CSV file"
-            " that are to be applied here must have no id",
+            hint=HOW_TO_RESTORE,
         )
     state.empty = False
     state.set_restoring(True)

@@ -46,6 +46,7 @@ from wallet_cli.domain.ids import (
 from wallet_cli.domain.model import Wallet
 from wallet_cli.domain.money import Currency, parse_currency, parse_minimum, parse_stored
 from wallet_cli.domain.period import Zone, parse_start
+from wallet_cli.domain.rules.restoring import HOW_TO_RESTORE
 from wallet_cli.errors import (
     Interrupted,
     InvalidInput,
@@ -91,9 +92,6 @@ Change = Post | RestoreTransaction | RestoreHold | RestoreState
 """The commands of a line about a wallet."""
 
 CarryOut = Callable[[Sequence[Command]], list[Result]]
-Given = tuple[object, bool] | None
-"""The currency in a line, and whether the line belongs to an export."""
-
 Report = Callable[[int, WalletError, str], None]
 """Called for each refused line: its number, the error, and its text."""
 
@@ -351,7 +349,7 @@ class ImportRun(ABC):
         name = line.fields.get("wallet")
         if type(name) is str and name in self._known:
             error.name_wallets({self._known[name].id: name})
-        error.hint = in_a_file(error.hint)
+        error.hint = HOW_TO_RESTORE if "id" in line.fields and isinstance(error, NotFound) else in_a_file(error.hint)
         self.refused += 1
         self._report(line.number, error, line.text.rstrip("\r\n"))
 
@@ -556,7 +554,7 @@ class Run(ImportRun):
         minimum = None
         if "minimum_balance" in fields:
             minimum = parse_minimum(records.amount_text(fields, "minimum_balance"), unit)
-        if self._options.create:
+        if self._options.create and "id" not in fields:
             self._register_missing({name: None})
         user = users.find_user(self._ledger, name.user)
         at_us, id_ = records.created_at(fields, self._zone)
@@ -598,8 +596,10 @@ class Run(ImportRun):
         if len(self._known) > MAX_KNOWN_NAMES:
             self._known.clear()
             self._ends.clear()
-        unknown: dict[str, Given] = {}
-        """Names, each with the first currency in a line of it."""
+        unknown: dict[str, bool] = {}
+        """Names, and whether an earlier ledger has its wallet: a line of an export opens none."""
+        currencies: dict[str, object] = {}
+        """The first currency in a line of a wallet."""
         called: dict[str, str] = {}
         """What the users of these wallets are called, by the first line that says it."""
         for line in batch:
@@ -609,31 +609,30 @@ class Run(ImportRun):
                     user = _called(line)
                 except InvalidInput:
                     continue  # the line itself gets the error later
-                currency = line.fields.get("currency")
-                if unknown.get(name) is None:
-                    # A line of an export has the currency as it was when its wallet was opened.
-                    unknown[name] = None if currency is None else (currency, "id" in line.fields)
+                unknown[name] = unknown.get(name, True) and "id" in line.fields
+                if line.fields.get("currency") is not None:
+                    currencies.setdefault(name, line.fields["currency"])
                 if user is not None:
                     called.setdefault(name, user)
-        missing: dict[str, tuple[WalletName, Given]] = {}
-        for text, currency in unknown.items():
+        missing: dict[str, tuple[WalletName, object]] = {}
+        for text, was_there in unknown.items():
             try:
                 wanted = parse_wallet(text)
                 self._know(text, wanted)
             except (UserNotFound, WalletNotFound):
-                if isinstance(wanted, WalletName):
-                    missing[text] = (wanted, currency)
+                if isinstance(wanted, WalletName) and not was_there:
+                    missing[text] = (wanted, currencies.get(text))
             except WalletError:
                 continue  # the line itself gets the error later
         if missing and self._options.create:
             self._register_missing({name: called.get(text) for text, (name, _) in missing.items()})
             self._open_missing(missing)
 
-    def _open_missing(self, missing: dict[str, tuple[WalletName, Given]]) -> None:
+    def _open_missing(self, missing: dict[str, tuple[WalletName, object]]) -> None:
         commands: list[OpenWallet] = []
         for name, currency in missing.values():
             try:
-                unit = self._ledger.settings.currency if currency is None else _opened_in(*currency)
+                unit = self._ledger.settings.currency if currency is None else _opened_in(currency)
                 commands.append(OpenWallet(users.find_user(self._ledger, name.user).id, name.type, unit, None))
             except (NotFound, InvalidInput):
                 continue
@@ -706,10 +705,10 @@ def _called(line: Line) -> str | None:
     return check_name(records.text(line.fields, "name")) if "name" in line.fields else None
 
 
-def _opened_in(currency: object, was_there: bool) -> Currency:
+def _opened_in(currency: object) -> Currency:
     if not isinstance(currency, str):
         raise InvalidInput("the currency is not text", hint='"currency": "…"')
-    return parse_stored(currency) if was_there else parse_currency(currency)
+    return parse_currency(currency)
 
 
 def _cut_short() -> RestoreConflict:
