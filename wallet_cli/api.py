@@ -74,7 +74,7 @@ class LedgerApi(Protocol):
         """Open a wallet; the answer is a `wallet`.
 
         A `key` makes it safe to repeat. Raises WalletExists; `exist_ok` accepts one that is there, but not in another
-        currency than the one asked for.
+        currency, or with another minimum, than the one asked for.
         """
 
     def wallets(self, user: UserName | None) -> Paged:

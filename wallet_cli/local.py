@@ -77,14 +77,18 @@ class LocalLedger(LedgerApi):
         command = prepared.command
         try:
             return ledger.run(prepared, "create")
-        except WalletExists:
+        except WalletExists as error:
             known = ledger.store.account_of(command.user_id, command.type, ledger.now_us())
             if known is None:
                 raise
-            if not exist_ok or (currency is not None and not known.wallet.currency.is_same(command.currency)):
-                with naming((wallet, known.wallet)):
-                    raise
-            return wallet_answer(known, ledger.policy)
+            if exist_ok and (currency is None or known.wallet.currency.is_same(command.currency)):
+                made = wallet_answer(known, ledger.policy)
+                hint = wallets.other_minimum(made, minimum_balance)
+                if hint is None:
+                    return made
+                error.hint = hint
+            with naming((wallet, known.wallet)):
+                raise
 
     def wallets(self, user: UserName | None) -> Paged:
         return wallets.listed(self._ledger, user)

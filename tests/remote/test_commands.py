@@ -233,6 +233,7 @@ REFUSED: tuple[tuple[str, str], ...] = (
     ("user_exists", "register {phone}"),
     ("wallet_exists", "create {phone}"),
     ("wallet_exists", "create {phone} --exist-ok --currency USD"),
+    ("wallet_exists", "create {phone} --exist-ok --minimum-balance 123.45"),
     ("key_exists", "key create afar"),
     ("key_reused", "tx add {phone} 99 --credit --key first"),
     ("time_conflict", "tx add {phone} 1 --credit --at 2020"),

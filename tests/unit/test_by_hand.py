@@ -241,6 +241,19 @@ def test_init_asks_four_questions(wallet: Wallet, tmp_path: Path, monkeypatch: p
     assert (code, "there is a ledger already" in again) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("line", "needed"),
+    [
+        ("--db new.db init --name Meera", "--phone"),
+        ("--db new.db init --type shop", "--phone"),
+        ("serve --seal-every 5 --workers 0", "--seal-to"),  # which starts nothing
+    ],
+)
+def test_an_option_that_needs_another_is_not_ignored(wallet: Wallet, line: str, needed: str) -> None:
+    refused = wallet(f"{line} --json")
+    assert (refused.code, needed in refused.error["hint"]) == (2, True), refused
+
+
 def test_init_that_is_left_makes_nothing(wallet: Wallet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WALLET_DB", str(tmp_path / "new.db"))
     asked, code = at_terminal("init", "EUR\nDE\n\x04")

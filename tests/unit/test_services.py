@@ -26,8 +26,13 @@ def test_an_existing_wallet_is_accepted_as_it_is(wallet: Wallet) -> None:
     first = wallet("create 1 --minimum-balance 5 --json").json
     assert wallet("create 1 --exist-ok --json").json == first
     assert wallet("create 1 --currency INR --exist-ok --json").json == first
-    other = wallet("create 1 --currency USD --exist-ok --json")
-    assert (other.code, other.error["code"]) == (5, "wallet_exists")
+    assert wallet("create 1 --minimum-balance 5.00 --exist-ok --json").json == first
+    for option, hint in (
+        ("--currency USD", "--exist-ok accepts an existing wallet in the same currency"),
+        ("--minimum-balance 6", "its minimum balance is 5.00; to change it: wallet limits WALLET --minimum-balance A"),
+    ):
+        other = wallet(f"create 1 {option} --exist-ok --json")
+        assert (other.code, other.error["code"], other.error["hint"]) == (5, "wallet_exists", hint)
 
 
 def test_a_user_is_the_same_however_the_number_is_typed(wallet: Wallet, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import typer
 from wallet_cli.cli.by_hand import ask, can_ask
 from wallet_cli.cli.command import opened
 from wallet_cli.cli.output import Record, notice
-from wallet_cli.domain.ids import UserId, WalletName, check_name, parse_type
+from wallet_cli.domain.ids import DEFAULT_TYPE, UserId, WalletName, check_name, parse_type
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import InvalidInput, LedgerNotFound, shown_url
 
@@ -37,7 +37,9 @@ def init(
         str | None, typer.Option("--phone", metavar="PHONE", help="Register a first user.", show_default="none")
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="The first user's.", show_default=False)] = None,
-    type_: Annotated[str, typer.Option("--type", metavar="TYPE", help="Of their wallet.")] = "main",
+    type_: Annotated[
+        str | None, typer.Option("--type", metavar="TYPE", help="Of their wallet.", show_default=DEFAULT_TYPE)
+    ] = None,
 ) -> Record:
     """On a terminal, what is not given is asked for; elsewhere, the settings rule.
 
@@ -56,6 +58,9 @@ def init(
         raise InvalidInput("a name is a user's: give the number too", hint="--phone PHONE --name NAME")
     given = {"currency": currency, "phone_region": phone_region, "timezone": timezone}
     values = dict(chosen.values)
+    asked = can_ask(flags)
+    if type_ is not None and phone is None and not asked:
+        raise InvalidInput("a type is that of a user's wallet: give the number too", hint="--phone PHONE --type TYPE")
 
     def choose(setting: str, text: str, source: str) -> None:
         """Take a setting for the new ledger. Raises InvalidInput for what it cannot be."""
@@ -70,7 +75,6 @@ def init(
     for setting, text in given.items():
         if text is not None:
             choose(setting, text, f"--{setting.replace('_', '-')}")
-    asked = can_ask(flags)
     if asked:
         notice(f"A new ledger, {where}. Enter takes what is in brackets; Ctrl-C makes nothing.")
         for setting, question in (
@@ -94,7 +98,7 @@ def init(
         _ask_for("First user: phone number, and name if you like", "none", take)
         if user:
             phone, name = user[0]
-    parse_type(type_)
+    type_ = DEFAULT_TYPE if type_ is None else parse_type(type_)
     told = {name_: value.text for name_, value in values.items() if name_ in SETTINGS and value != chosen.values[name_]}
     with opened({**flags, **told}, Purpose.MAKE) as ledger:
         wallet = None

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from wallet_cli import settings
+from wallet_cli.errors import InvalidInput
+
 MAX_CONNECTIONS = 1000
 
 
@@ -42,6 +45,8 @@ def serve(
         from wallet_cli.installing import missing
 
         raise missing("serving needs", error, "serve") from None
+    if seal_every is not None and seal_to is None and settings.load(flags).seal_to is None:
+        raise InvalidInput("seals are made in a folder: give it too", hint="--seal-to FOLDER --seal-every MINUTES")
     of_seals = {"seal_to": seal_to, "seal_every": seal_every}
     flags = {**flags, **{name: text for name, text in of_seals.items() if text is not None}}
     code = run(ServeOptions(flags, host, port, workers, not no_auth, access_log, max_connections))

@@ -24,7 +24,10 @@ AtOption = Annotated[
 def create(
     ledger: LedgerApi,
     hand: Hand,
-    wallet: WalletArgument,
+    wallet: Annotated[
+        str,
+        typer.Argument(metavar="WALLET", help="USER or USER/TYPE: 9886977544, 1/savings.", show_default=False),
+    ],
     currency: Annotated[
         str | None,
         typer.Option("--currency", metavar="C", help="ISO 4217, or CODE/N such as PTS/0.", show_default="the setting"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
 from functools import partial
 from typing import TypeVar
 
@@ -59,6 +60,14 @@ def create(
     own_minimum = parse_minimum(minimum_balance, unit) if minimum_balance is not None else None
     command = OpenWallet(user_id, name.type, unit, own_minimum, key=key, currency_given=currency is not None)
     return Prepared(command, partial(_changed, policy))
+
+
+def other_minimum(made: Answer, asked: str | None) -> str | None:
+    """What to do where a wallet that is there has another minimum than the one asked for; None where it has that."""
+    has = made["minimum_balance"]
+    if asked is None or Decimal(asked) == Decimal(has):
+        return None
+    return f"its minimum balance is {has}; to change it: wallet limits WALLET --minimum-balance A"
 
 
 def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:

@@ -38,7 +38,7 @@ from wallet_cli.operations.ledgers import checked
 from wallet_cli.operations.pages import MAX_LIMIT, Paged, check_limit, parse_after
 from wallet_cli.operations.prepared import naming
 from wallet_cli.operations.transactions import Wanted, checked_key, filter_of, parse_cursor, read_filter, time_of
-from wallet_cli.operations.wallets import MAX_HOLDERS
+from wallet_cli.operations.wallets import MAX_HOLDERS, other_minimum
 from wallet_cli.remote import imports, sealed_there, statements
 from wallet_cli.remote.client import Client, bounds_of, ids, known_wallet, told_currency, user_text
 
@@ -93,12 +93,15 @@ class RemoteLedger(Client, LedgerApi):
         body = {"user_id": user_id, "type": wallet.type, "currency": unit, "minimum_balance": minimum_balance}
         try:
             return self._post("/wallet/create", body, key=key, again=exist_ok)
-        except WalletExists:
+        except WalletExists as error:
             made = self.balance(wallet)
-            if not exist_ok or (currency is not None and not told_currency(made).is_same(parse_currency(currency))):
-                with naming((wallet, known_wallet(made))):
-                    raise
-            return made
+            if exist_ok and (currency is None or told_currency(made).is_same(parse_currency(currency))):
+                hint = other_minimum(made, minimum_balance)
+                if hint is None:
+                    return made
+                error.hint = hint
+            with naming((wallet, known_wallet(made))):
+                raise
 
     def wallets(self, user: UserName | None) -> Paged:
         if user is None:
