@@ -427,6 +427,8 @@ def load(
     folder: Path | None = None,
     config: Path | None = None,
     notify: Callable[[str], None] | None = None,
+    *,
+    to_show: bool = False,
 ) -> Settings:
     """Gather the settings; an empty variable counts as unset.
 
@@ -434,7 +436,7 @@ def load(
     is where a `.env` may be (default: the working directory) and `config` the config file (default: config.toml in the
     user's config folder). `notify` gets one line for each ignored part of a `.env`. Raises InvalidInput for a file that
     cannot be read, for an unknown name in the config file, and for an ignored `.env` that alone names the ledger: the
-    command would use another ledger.
+    command would use another ledger. With `to_show` none is used, and that is one line more.
     """
     of_flags, of_environment = _of_flags(flags), _of_variables(environ, "")
     config = config or config_path(environ)
@@ -445,7 +447,7 @@ def load(
     else:
         has_ledger = any(name in each for name in ("db", "ledger") for each in (of_flags, of_environment.values))
         dotenv = (folder or Path()) / ".env"
-        variables = _of_dotenv(dotenv, notify or _unheard, of_config.ledgers, has_ledger=has_ledger)
+        variables = _of_dotenv(dotenv, notify or _unheard, of_config.ledgers, has_ledger=has_ledger, to_show=to_show)
     return _settled(of_flags, (of_environment, variables, of_config), config)
 
 
@@ -578,7 +580,9 @@ def _of_variables(variables: Mapping[str, str | None], where: str, mode: int = 0
     return Place(found, mode)
 
 
-def _of_dotenv(path: Path, notify: Callable[[str], None], ledgers: Mapping[str, Place], *, has_ledger: bool) -> Place:
+def _of_dotenv(
+    path: Path, notify: Callable[[str], None], ledgers: Mapping[str, Place], *, has_ledger: bool, to_show: bool
+) -> Place:
     """The settings of a `.env` that happens to be in the present folder.
 
     It may not name a receiver of tokens or passwords, or set one; it is ignored if somebody else may have written it.
@@ -595,11 +599,14 @@ def _of_dotenv(path: Path, notify: Callable[[str], None], ledgers: Mapping[str, 
         raise _unreadable(path, error) from None
     if wrong is not None:
         if not has_ledger and _names_ledger(path):
-            raise InvalidInput(
-                f"{path} names the ledger, but cannot be trusted: {wrong}",
-                hint=f"read it anyway with --env-file {path}; or take away others' access (chmod go-w {path}); or"
-                " name the ledger with --db or WALLET_DB",
-            )
+            told = f"{path} names the ledger, but cannot be trusted: {wrong}"
+            if not to_show:
+                raise InvalidInput(
+                    told,
+                    hint=f"read it anyway with --env-file {path}; or take away others' access (chmod go-w {path}); or"
+                    " name the ledger with --db or WALLET_DB",
+                )
+            notify(f"{told}; commands that use the ledger are refused")
         notify(f"ignored {path}: {wrong}; read it anyway with --env-file {path}")
         return Place()
     allowed = {}

@@ -181,6 +181,10 @@ def test_an_untrusted_dotenv_that_names_the_ledger_is_refused(tmp_path: Path, mo
     (tmp_path / "config.toml").write_text('db = "other.db"\n')
     with pytest.raises(InvalidInput, match="names the ledger, but cannot be trusted: others may write"):
         told(tmp_path, {}, {})
+    said: list[str] = []
+    shown = settings.load({}, {}, tmp_path, tmp_path / "config.toml", said.append, to_show=True)
+    assert (shown.db, shown.currency.name) == ("other.db", "INR")
+    assert ["refused" in line for line in said] == [True, False]
     for flags, environ in (({"db": "x.db"}, {}), ({}, {"WALLET_DB": "x.db"})):
         found, said = told(tmp_path, flags, environ)
         assert (found.db, found.currency.name, len(said)) == ("x.db", "INR", 1)

@@ -105,7 +105,7 @@ def set_(
         _check(settings.Settings({**in_force.values, key: settings.Value(text, "the command line")}), key)
 
     kept = _change(alter, check)
-    now = settings.load(flags)
+    now = settings.load(flags, to_show=True)
     if ledger is None and now.values[key] != kept.values[key]:
         beats = next(each for each in (now.values[key], now.values["db"]) if each.source != "default")
         notice(f"{beats.source} says something else, and counts before the config file")
@@ -175,7 +175,7 @@ def _in_force(flags: Mapping[str, str]) -> settings.Settings:
     """The settings, with what the ledger says where nobody chose."""
     from wallet_cli.operations.context import known_facts
 
-    chosen = settings.load(flags, notify=notice)
+    chosen = settings.load(flags, notify=notice, to_show=True)
     return chosen.within(known_facts(chosen))
 
 
