@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from wallet_cli.cli.output import Document, Format, Listing, Record, Style, harmless, notice, print_error, render
+from wallet_cli.cli.screen import audit
+from wallet_cli.cli.screen.told import Told
 from wallet_cli.errors import InsufficientFunds, InvalidInput, shown
 
 Row = dict[str, Any]
@@ -90,6 +92,24 @@ def test_csv_gives_every_value_back_and_leaves_null_empty(capsys: pytest.Capture
 def test_one_thing_in_csv_has_its_own_fields_as_columns(capsys: pytest.CaptureFixture[str]) -> None:
     render(Record({"id": 1, "type": "main"}), Style(Format.csv))
     assert capsys.readouterr().out == "id,type\n1,main\n"
+
+
+def test_of_a_thing_of_no_kind_counts_are_in_groups_and_ids_are_not(capsys: pytest.CaptureFixture[str]) -> None:
+    render(Record({"id": 1234567, "user_id": 1234567, "moved": True, "transactions": 1234567}), Style())
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines] == ["1234567", "1234567", "yes", "1,234,567"]
+
+
+@pytest.mark.parametrize(
+    ("event", "details", "told"),
+    [
+        ("frozen", {"wallet": {"status": "frozen", "minimum_balance": None}}, "frozen"),
+        ("type set", {"wallet": {"type": "savings", "minimum_balance": None}}, "type set: type savings"),
+        ("fee set", {"fee": {"fee_name": "monthly"}}, "fee set: fee name monthly"),
+    ],
+)
+def test_an_event_that_is_not_known_shows_its_details(event: str, details: Row, told: str) -> None:
+    assert audit.what({"event": event, "details": details, "currency": "INR"}, Told(None, "utf-8")) == told
 
 
 @pytest.mark.parametrize("form", list(Format))

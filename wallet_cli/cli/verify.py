@@ -59,7 +59,7 @@ def verify(
             raise InvalidInput(
                 "--receipt is checked by itself: leave the others out", hint="wallet verify --receipt FILE"
             )
-        return Record(ledger.verify_receipt(receipt, public), value="transaction")
+        return Record(ledger.verify_receipt(receipt, public), value="transaction", kind="receipt")
     if against is None:
         if public is not None:
             raise InvalidInput("--public is for a seal or a receipt", hint="wallet verify --against SEAL --public KEY")

@@ -325,6 +325,7 @@ class Verification(TypedDict):
     transaction: NotRequired[Annotated[TransactionId, "What a receipt proves."]]
     reversed: NotRequired[Annotated[Money, "How much of it was reversed until now."]]
     reversals: NotRequired[Annotated[list[TransactionId], "What reversed it until now."]]
+    currency: NotRequired[Annotated[CurrencyName, "The transaction's, in which `reversed` is."]]
 
 
 class Seal(TypedDict):

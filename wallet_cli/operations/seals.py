@@ -475,9 +475,9 @@ def check_receipt(ledger: Ledger, path: str, public: str | None = None) -> Answe
     what it proves.
 
     Answers as `verify_against`, for the one wallet and the transactions that the receipt proves; and with the id of its
-    `transaction`, and with `reversed` and `reversals` as they are now. Raises InvalidInput for a receipt that was
-    changed, is of another ledger or signed by another key, and StorageError if the ledger does not have the transaction
-    any more.
+    `transaction`, and with `reversed` and `reversals` as they are now, in its `currency`. Raises InvalidInput for a
+    receipt that was changed, is of another ledger or signed by another key, and StorageError if the ledger does not
+    have the transaction any more.
     """
     found = _parsed(_text(path, "receipt"))
     if found is None or found.get("receipt") is not RECEIPT_VERSION or not isinstance(found.get("seal"), dict):
@@ -523,6 +523,7 @@ def check_receipt(ledger: Ledger, path: str, public: str | None = None) -> Answe
         "root": found["seal"]["root"],
         "transaction": now["id"],
         **_reversed(wallet, reversals),
+        "currency": now["currency"],
     }
 
 

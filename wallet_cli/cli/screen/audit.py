@@ -10,6 +10,9 @@ from wallet_cli.domain.ids import format_user
 VIA = {"key": "{} (key)", "no-auth": "{} (no key)"}
 """How those are told who are not told by their name alone."""
 
+SAYS_ALL = {"frozen", "unfrozen", "closed"}
+"""Events of a wallet of which there is no more to know than their names."""
+
 
 def who(row: Row) -> str:
     """Who did something: `asha`, `shop (key)`, `user 1`, `import customers.csv`; empty where it was not kept."""
@@ -50,10 +53,10 @@ def _detail(row: Row, kind: str, of: dict[str, Any], told: Told) -> str:
     if kind == "key":
         return f"{of['name']}, read only" if of["read_only"] and of["revoked_at"] is None else str(of["name"])
     if kind == "ledger":
-        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in of.items() if name != "uuid" and value)
+        return _by_names(of)
     if kind == "place":
         return str(of["other"] or "")
-    return f"schema {of['version']}" if kind == "schema" else ", ".join(map(str, of.values()))
+    return f"schema {of['version']}" if kind == "schema" else _by_names(of)
 
 
 def _wallet(event: str, of: dict[str, Any], told: Told) -> str:
@@ -66,7 +69,13 @@ def _wallet(event: str, of: dict[str, Any], told: Told) -> str:
         return ", ".join(filter(None, [minimum, limit("maximum_balance", "maximum", "no maximum"), daily]))
     if event == "opened":
         return ", ".join(filter(None, [of["currency"], minimum]))
-    return str(of["status"]) if event == "adopted" else ""
+    if event == "adopted":
+        return str(of["status"])
+    return "" if event in SAYS_ALL else _by_names(of)
+
+
+def _by_names(of: dict[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in of.items() if name != "uuid" and value)
 
 
 def _amount(of: dict[str, Any], name: str, currency: str | None, told: Told) -> str:

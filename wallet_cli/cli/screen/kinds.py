@@ -113,6 +113,8 @@ def _flat(row: Row, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def _told_plainly(name: str, value: Any, told: Told) -> str:
     if name == "wallet_id":
         return format_wallet_id(value)
+    if type(value) is int and not name.endswith("id"):
+        return told.money.count(value)
     return told.moment(value) if isinstance(value, str) and TIME.fullmatch(value) else plain(value)
 
 
@@ -501,6 +503,11 @@ def _verification_card(row: Row, told: Told) -> Card:
     return Card("All is right.", more=[right, *filter(None, [sealed])])
 
 
+def _receipt_card(row: Row, told: Told) -> Card:
+    fields: list[Field] = [("transaction", row["transaction"]), ("reversed", _reversed(row, told))]
+    return Card("All is right.", fields, [f"What was sealed of it at {told.moment(row['sealed_at'])} is still there."])
+
+
 def _backup_card(row: Row, told: Told) -> Card:
     counts: list[Field] = [(name, told.money.count(row[name])) for name in ("wallets", "transactions") if name in row]
     rest: list[Field] = [
@@ -645,6 +652,7 @@ KINDS: dict[str, Kind] = {
     "kind_total": KIND_TOTAL,
     "import": Kind(card=_import_card),
     "verification": Kind(card=_verification_card),
+    "receipt": Kind(card=_receipt_card),
     "key": KEY,
     "setting": SETTING,
     "ledger": Kind(card=_ledger_card),
