@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,26 @@ def run(project: Path, command: str, active: Path | None) -> subprocess.Complete
         text=True,
         check=False,
     )
+
+
+def test_each_benchmark_can_be_run_and_has_a_row_on_its_page() -> None:
+    offered = run(ROOT, "bench common", None).stderr.partition(" of: ")[2].split()
+    page = (ROOT / "bench" / "README.md").read_text("utf-8")
+    assert len(offered) > 10
+    assert sorted(f"{name}.py" for name in offered) == sorted(re.findall(r"^\| `(.+?)` \|", page, re.MULTILINE))
+    assert {path.stem for path in (ROOT / "bench").glob("*.py")} - {*offered} == {"common"}
+
+
+@pytest.mark.parametrize("typed", ["{}", "{}.py", "bench/{}.py", "./bench/{}.py"])
+def test_a_benchmark_is_named_as_it_is_typed(project: Path, typed: str) -> None:
+    """It only says that it ran, in an environment where all is installed."""
+    (project / "bench").mkdir()
+    (project / "bench" / "tried.py").write_text("if __name__ == '__main__': print('ran')\n")
+    (project / ".venv-bench" / "bin").mkdir(parents=True)
+    (project / ".venv-bench" / "bin" / "python").symlink_to(sys.executable)
+    (project / ".venv-bench" / "bin" / "pip").symlink_to("/bin/true")
+    found = run(project, f"bench {typed.format('tried')}", None)
+    assert (found.returncode, found.stdout, found.stderr) == (0, "ran\n", "")
 
 
 @pytest.mark.parametrize("own", ["tools", "empty", "none"])
