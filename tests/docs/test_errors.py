@@ -1,13 +1,17 @@
-"""docs/errors.md has a row for every code, with its exit code and whether it may be sent again."""
+"""docs/errors.md has a row for every code, with its exit code and whether it may be sent again; and what pages quote of
+messages, in “ ”, is what the program says."""
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from support.failures import tree
 
-TABLE = Path(__file__).parent.parent.parent / "docs" / "errors.md"
+ROOT = Path(__file__).parents[2]
+TABLE = ROOT / "docs" / "errors.md"
 
 
 def test_every_code_is_told_as_it_is() -> None:
@@ -15,3 +19,26 @@ def test_every_code_is_told_as_it_is() -> None:
     told = [(code, int(exit_code), retry == "yes") for code, exit_code, retry in rows]
     named = [each for each in tree() if "code" in vars(each) or not each.__subclasses__()]
     assert sorted(told) == sorted({(each.code, each.exit_code, each.retryable) for each in named})
+
+
+def said(source: str) -> Iterator[str]:
+    """The texts of a module; what is put into one when it is said is `…`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(each.value) if isinstance(each, ast.Constant) else "…" for each in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def quoted(page: str) -> list[str]:
+    return [" ".join(re.sub(r"\d+", "…", each).split()) for each in re.findall("“(.+?)”", page, re.DOTALL)]
+
+
+def test_a_message_that_a_page_quotes_is_said() -> None:
+    texts = "\n".join(text for path in (ROOT / "wallet_cli").rglob("*.py") for text in said(path.read_text("utf-8")))
+    pages = {path.name: quoted(path.read_text("utf-8")) for path in (ROOT / "docs").glob("*.md")}
+    del pages["decisions.md"]  # which also tells what was said then
+    assert {
+        page: missing for page, found in pages.items() if (missing := [each for each in found if each not in texts])
+    } == {}
+    assert sum(map(len, pages.values())) > 5
