@@ -1,4 +1,4 @@
-"""The pages for whoever changes the project name tests and files that are there."""
+"""The pages for whoever changes the project, and the tests, name tests and files that are there."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ NAMES_FILES = [*NAMES_TESTS, "CONTRIBUTING.md", "SECURITY.md"]
 LINKED = ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "docs/security.md", "docs/glossary.md"]
 NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 NAMED_FILE = re.compile(r"`((?:wallet_cli|tests|docs|scripts|bench)/[\w./-]*)(?:::\w+)?[ `]")
+IN_A_TEST = re.compile(r"\btests/[\w/]*(?:\.\w+)?|\btest_\w+\.py\b")
 A_ROW = re.compile(r"^\| (?!---)(.+) \| (.+) \| (`tests/.+) \|$", re.MULTILINE)
 NOT_A_NAME = ("CODE", "NAME")
 
@@ -51,6 +52,24 @@ def test_each_file_that_is_named_exists(page: str) -> None:
     assert missing_files((ROOT / page).read_text("utf-8")) == []
 
 
+def missing_in_tests(text: str) -> list[str]:
+    """What a test names of the tests, by its path from the top or by the name of its file."""
+    known = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    return sorted({named for named in IN_A_TEST.findall(text) if named not in known and not (ROOT / named).exists()})
+
+
+def test_each_test_that_a_test_names_exists() -> None:
+    sources = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
+    assert len(sources) > 150
+    found = {path.name: missing_in_tests(path.read_text("utf-8")) for path in sources}
+    assert {name: missing for name, missing in found.items() if missing} == {}
+
+
+def test_each_folder_of_tests_has_a_row() -> None:
+    rows = re.findall(r"^\| `(\w+)/` \|", (ROOT / "tests" / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(rows) == sorted({path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")})
+
+
 def test_each_attack_names_a_test() -> None:
     """No row says that something is stopped without one."""
     before = (ROOT / "docs/security.md").read_text("utf-8").partition("## What is not stopped")[0]
@@ -76,3 +95,6 @@ def test_a_name_that_is_wrong_is_found() -> None:
     text = f"`{own}::test_a_name_that_is_wrong_is_found` `{own}::test_none` `tests/none.py::test_none` `scripts/none x`"
     assert missing_tests(text) == [f"{own}::test_none", "tests/none.py::test_none"]
     assert missing_files(text) == ["scripts/none", "tests/none.py"]
+    assert missing_in_tests("tests/mcp, tests/web; test_house.py, tests/web/test_none.py test_none.py") == [
+        *("test_none.py", "tests/mcp", "tests/web/test_none.py")
+    ]

@@ -29,8 +29,8 @@ pytestmark = pytest.mark.on_file("test_postgres_opening.py opens databases")
 
 
 WRITES = "limits 1 --daily-debit none"
-NOBODY = 65534
 """A command that changes a ledger as little as it can."""
+NOBODY = 65534
 
 
 def mode(path: Path) -> int:
