@@ -38,6 +38,7 @@ PAIRS = (
     ("--by month, or --from and --to", "by=month, or from and to"),
     ("give --from and --to", "give from and to"),
     ("as --minimum-balance", "as minimum_balance"),
+    ("as --min and the larger one as --max", "as min and the larger one as max"),
     ("--at takes", "`at` takes"),
 )
 """What a hint says on the command line, and over HTTP."""

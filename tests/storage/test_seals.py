@@ -91,7 +91,7 @@ CHANGES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "a name": ("users", 0, {"name": "Other"}),
     "digits within a region": ("users", 0, {"phone_national": "9886977500"}),
     "the key of a registration": ("users", 0, {"key": "x"}),
-    "a thawed wallet": ("wallets", 1, {"status": "active"}),
+    "a unfrozen wallet": ("wallets", 1, {"status": "active"}),
     "another minimum": ("wallets", 0, {"own_minimum": -100}),
     "a hold": ("holds", 0, {"created_at_us": 5}),
     "the note of a hold": ("holds", 0, {"note": "x"}),
@@ -129,7 +129,7 @@ def test_what_was_changed_with_its_events_is_found_by_the_seal_alone(shop: Run, 
 
 
 def test_events_that_were_cut_off_are_found_by_the_seal_alone(shop: Run, db: Address) -> None:
-    """A wallet is thawed together with the event that froze it."""
+    """A wallet is unfrozen together with the event that froze it."""
     assert shop("freeze 2/points").code == 0
     sealed(shop)
     with unchecked(used(db)) as raw:
@@ -204,7 +204,7 @@ def test_a_seal_of_an_earlier_release_is_still_compared(before: Run, checker: An
 
 
 @pytest.mark.on_file("the ledger of an earlier release is a file")
-@pytest.mark.parametrize("name", sorted({*CHANGES} - {"a thawed wallet", "another minimum", "a setting"}))
+@pytest.mark.parametrize("name", sorted({*CHANGES} - {"a unfrozen wallet", "another minimum", "a setting"}))
 def test_what_a_seal_of_an_earlier_release_covers_is_found(before: Run, name: str) -> None:
     assert before("tx add 1 5 --credit").code == 0  # it is migrated
     forge(name, Path())

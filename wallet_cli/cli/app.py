@@ -63,12 +63,13 @@ LedgerOption = Annotated[
 EnvFileOption = Annotated[
     str | None,
     typer.Option(
-        "--env-file", metavar="FILE", help="Variables to read in the place of .env, and trust.", show_default=False
+        "--env-file",
+        metavar="FILE",
+        help="Read variables from this file instead of .env, and trust it.",
+        show_default=False,
     ),
 ]
-NoInputOption = Annotated[
-    bool, typer.Option("--no-input", help="Ask nothing, on a terminal too: as where there is none.")
-]
+NoInputOption = Annotated[bool, typer.Option("--no-input", help="Never ask; behave as if there were no terminal.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="With no command: what is in the ledger, as JSON.")]
 ColorOption = Annotated[
     Literal["auto", "always", "never"] | None,
@@ -97,7 +98,7 @@ def root(
     """Stored value that people can trust: wallets, credits, debits and balances in one file.
 
     Examples:
-        wallet demo                                 # a story on a ledger that is gone at its end
+        wallet demo                                 # a story on a scratch ledger, which is deleted afterwards
         wallet register 9886977541 --name Meera     # a user is a phone number
         wallet credit 9886977544 500
         wallet balance 9886977544
@@ -114,7 +115,7 @@ def root(
 
         print_overview(flags, is_json=json)
     elif json:
-        raise InvalidInput("--json goes behind the command", hint=f"wallet {context.invoked_subcommand} --json")
+        raise InvalidInput("put --json after the command", hint=f"wallet {context.invoked_subcommand} --json")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -30,8 +30,8 @@ def audit(
     cursor: CursorOption = None,
     all_: AllOption = False,
 ) -> Listing:
-    """What is no transaction is here: users, wallets, limits, holds, operator keys, settings, moves. `wallet history -o
-    csv` says who made each transaction.
+    """It has what is not a transaction: users, wallets, limits, holds, operator keys, settings, moves. `wallet history
+    -o csv` says who made each transaction.
 
     Examples:
         wallet audit                                # what was done last, to anything

@@ -26,12 +26,20 @@ def backup(
     ],
     every: Annotated[
         str | None,
-        typer.Option("--every", metavar="TIME", help="Only where the newest there is older: 1h.", show_default=False),
+        typer.Option(
+            "--every",
+            metavar="TIME",
+            help="Back up only if the newest backup is older than this: 1h.",
+            show_default=False,
+        ),
     ] = None,
     keep: Annotated[
         str | None,
         typer.Option(
-            "--keep", metavar="H,D,M", help="The newest of so many hours, days and months stay.", show_default=False
+            "--keep",
+            metavar="H,D,M",
+            help="Keep the newest backup of each of this many hours, days and months.",
+            show_default=False,
         ),
     ] = None,
 ) -> Record:
@@ -59,7 +67,7 @@ def restore(
     flags: Mapping[str, str],
     style: Style,
     source: Annotated[str, typer.Argument(metavar="FILE", help="The backup.", show_default=False)],
-    other: Annotated[bool, typer.Option("--other", help="It may be of another ledger than the one there.")] = False,
+    other: Annotated[bool, typer.Option("--other", help="Allow a backup of a different ledger.")] = False,
     yes: YesOption = False,
 ) -> Record:
     """What was there is kept beside the ledger, by another name. A server that has it open has to be started again.

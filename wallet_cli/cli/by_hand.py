@@ -257,7 +257,7 @@ class Hand:
         if not users:
             similar = " or ".join(f"{_name_of(user)} ({format_user(user['id'])})" for user in answer["similar"])
             raise InvalidInput(
-                f"nobody has the name {shown(name)}, and it is no number",
+                f"nobody has the name {shown(name)}, and it is not a number",
                 hint=f"did you mean {similar}?" if similar else "wallet find TEXT looks in names, numbers and notes",
             )
         if len(users) > 1:

@@ -37,7 +37,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="The same as -o json.")
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the id or the value.")]
 JqOption = Annotated[
     str | None,
-    typer.Option("--jq", metavar="EXPR", help="Put the JSON through a jq program: --jq .balance", show_default=False),
+    typer.Option("--jq", metavar="EXPR", help="Filter the JSON with jq: --jq .balance", show_default=False),
 ]
 
 WalletArgument = Annotated[
@@ -70,7 +70,7 @@ PartArgument = Annotated[
 ]
 NoteOption = Annotated[str | None, typer.Option("--note", help="Kept as it is, up to 1000 characters.")]
 KeyOption = Annotated[
-    str | None, typer.Option("--key", help="Makes it safe to send again: applied once.", show_default=False)
+    str | None, typer.Option("--key", help="Make it safe to send again: it is applied once.", show_default=False)
 ]
 _META = Annotated[
     list[str] | None,
@@ -80,7 +80,7 @@ MoreOptions = Mapping[str, Any]
 """A command with a parameter `more` has an option for each remark but the note, and is given their values in it."""
 NO_MORE: MoreOptions = MappingProxyType({})
 
-YesOption = Annotated[bool, typer.Option("--yes", help="Without a question, on a terminal too.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 

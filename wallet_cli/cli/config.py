@@ -29,7 +29,7 @@ OF_MINIMUM = ("currency", "minimum_balance")
 NameArgument = Annotated[
     str,
     typer.Argument(
-        metavar="NAME", help="As `wallet config show` has it: currency, ledgers.till.db.", show_default=False
+        metavar="NAME", help="A name that `wallet config show` prints: currency, ledgers.till.db.", show_default=False
     ),
 ]
 
@@ -90,7 +90,7 @@ def set_(
     """
     ledger, key = _parsed(name)
     if key is None:
-        raise InvalidInput(f"{name} is no one setting", hint=f"wallet config set {name}.db DB")
+        raise InvalidInput(f"{name} is a group of settings", hint=f"wallet config set {name}.db DB")
     _refuse_secret(key, value)
     text = _whole_path(value) if key in PATHS else value
 

@@ -43,7 +43,7 @@ def demo() -> None:
     from wallet_cli.cli.app import main
 
     # A refusal is part of the story: it stands where a person would see it.
-    print("# A story on a scratch ledger, which is gone at its end.")
+    print("# A story on a scratch ledger, which is deleted afterwards.")
     with tempfile.TemporaryDirectory(prefix="wallet-demo-") as folder, redirect_stderr(sys.stdout):
         for why, line in STORY:
             print(f"\n# {why}" if why else "")

@@ -54,7 +54,7 @@ def export(
     style: Style,
     hand: Hand,
     wallet: Annotated[
-        str | None, typer.Argument(metavar="[WALLET]", help="One wallet alone.", show_default="all")
+        str | None, typer.Argument(metavar="[WALLET]", help="Only this wallet.", show_default="all")
     ] = None,
     output: Annotated[
         ExportFormat | None,
@@ -115,7 +115,7 @@ def import_(
         Duplicates | None,
         typer.Option(
             "--duplicates",
-            help="Lines without a key that are there already; asked on a terminal, else the file is refused.",
+            help="How to treat lines without a key that are in the ledger; without a terminal, ask refuses.",
             show_default=False,
         ),
     ] = None,
@@ -131,33 +131,53 @@ def import_(
     ] = None,
     wallet: Annotated[
         str | None,
-        typer.Option("--wallet", metavar="WALLET", help="CSV: of every line, where no column is.", show_default=False),
+        typer.Option(
+            "--wallet",
+            metavar="WALLET",
+            help="CSV: the wallet of every line, if the file has no such column.",
+            show_default=False,
+        ),
     ] = None,
     delimiter: Annotated[
         str | None,
         typer.Option(
-            "--delimiter", metavar="C", help="CSV: between columns: , ; | or tab.", show_default="as the header has it"
+            "--delimiter",
+            metavar="C",
+            help="CSV: the sign between columns: , ; | or tab.",
+            show_default="as the header has it",
         ),
     ] = None,
     decimal: Annotated[
         str | None,
-        typer.Option("--decimal", metavar="C", help="CSV: the decimal sign, , or a point.", show_default=False),
+        typer.Option("--decimal", metavar="C", help="CSV: the decimal sign: comma or point.", show_default=False),
     ] = None,
     dates: Annotated[
         str | None,
-        typer.Option("--dates", metavar="dmy|mdy", help="CSV: 31/12/2024, or 12/31/2024.", show_default="YYYY-MM-DD"),
+        typer.Option(
+            "--dates",
+            metavar="dmy|mdy",
+            help="CSV: how dates are written: 31/12/2024 or 12/31/2024.",
+            show_default="YYYY-MM-DD",
+        ),
     ] = None,
     encoding: Annotated[
         str | None,
-        typer.Option("--encoding", metavar="NAME", help="CSV: such as cp1252.", show_default="utf-8, or by its mark"),
+        typer.Option(
+            "--encoding",
+            metavar="NAME",
+            help="CSV: the encoding, such as cp1252.",
+            show_default="utf-8, or by its mark",
+        ),
     ] = None,
     profile: Annotated[
         str | None,
-        typer.Option("--profile", metavar="NAME", help="CSV: options kept in import/NAME.toml.", show_default=False),
+        typer.Option(
+            "--profile", metavar="NAME", help="CSV: take the options from import/NAME.toml.", show_default=False
+        ),
     ] = None,
     save_profile: Annotated[
         str | None,
-        typer.Option("--save-profile", metavar="NAME", help="CSV: keep these options there.", show_default=False),
+        typer.Option("--save-profile", metavar="NAME", help="CSV: save these options there.", show_default=False),
     ] = None,
 ) -> Record:
     """

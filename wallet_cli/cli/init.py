@@ -23,25 +23,30 @@ def init(
     flags: Mapping[str, str],
     currency: Annotated[
         str | None,
-        typer.Option("--currency", metavar="C", help="Of its wallets: ISO 4217, CODE/N.", show_default="the setting"),
+        typer.Option(
+            "--currency", metavar="C", help="Currency of its wallets: ISO 4217, CODE/N.", show_default="the setting"
+        ),
     ] = None,
     phone_region: Annotated[
         str | None,
-        typer.Option("--phone-region", metavar="REGION", help="Of numbers with no `+`.", show_default="the setting"),
+        typer.Option(
+            "--phone-region", metavar="REGION", help="Region of numbers with no `+`.", show_default="the setting"
+        ),
     ] = None,
     timezone: Annotated[
         str | None,
-        typer.Option("--timezone", metavar="ZONE", help="Whose days its days are.", show_default="the setting"),
+        typer.Option("--timezone", metavar="ZONE", help="Time zone of its days.", show_default="the setting"),
     ] = None,
     phone: Annotated[
         str | None, typer.Option("--phone", metavar="PHONE", help="Register a first user.", show_default="none")
     ] = None,
-    name: Annotated[str | None, typer.Option("--name", help="The first user's.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option("--name", help="The first user's name.", show_default=False)] = None,
     type_: Annotated[
-        str | None, typer.Option("--type", metavar="TYPE", help="Of their wallet.", show_default=DEFAULT_TYPE)
+        str | None,
+        typer.Option("--type", metavar="TYPE", help="Type of the first user's wallet.", show_default=DEFAULT_TYPE),
     ] = None,
 ) -> Record:
-    """On a terminal, what is not given is asked for; elsewhere, the settings rule.
+    """On a terminal it asks for what is not given; elsewhere it takes that from the settings.
 
     Examples:
         wallet --db shop.db init --currency EUR --timezone Europe/Berlin

@@ -23,7 +23,7 @@ MANUAL = "the language is that of `man jq`: --jq .balance"
 def compiled(expression: str) -> Callable[[str], Iterator[Any]]:
     """The program as a function from JSON text to the values that it gives.
 
-    Raises InvalidInput for what is no program, and where the package is not installed.
+    Raises InvalidInput for what is not a filter, and where the package is not installed.
     """
     try:
         import jq
@@ -37,7 +37,7 @@ def compiled(expression: str) -> Callable[[str], Iterator[Any]]:
             program = jq.compile(HALT_ERROR + expression)
     except ValueError as error:
         told = str(error).partition("\n")[0].removeprefix("jq: error: ").rstrip(":")
-        raise InvalidInput(f"--jq is no program: {told}", hint=MANUAL) from None
+        raise InvalidInput(f"not a valid jq filter: {told}", hint=MANUAL) from None
 
     def run(text: str) -> Iterator[Any]:
         try:

@@ -57,7 +57,7 @@ def token(
     hand: Hand,
     user: UserArgument,
     expires: Annotated[
-        int | None, typer.Option("--expires", metavar="MINUTES", help="How long it is good.", show_default="5")
+        int | None, typer.Option("--expires", metavar="MINUTES", help="How long it is valid.", show_default="5")
     ] = None,
 ) -> Record:
     """

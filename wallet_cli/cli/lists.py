@@ -20,7 +20,9 @@ LimitOption = Annotated[
     int | None,
     typer.Option("--limit", metavar="N", help="1 to 1000.", show_default="20; -q, jsonl and csv: all"),
 ]
-CursorOption = Annotated[str | None, typer.Option("--cursor", metavar="C", help="Go on after a page: its next_cursor.")]
+CursorOption = Annotated[
+    str | None, typer.Option("--cursor", metavar="C", help="Continue after a page: its next_cursor.")
+]
 AllOption = Annotated[bool, typer.Option("--all", help="The whole list, in a table or with --json too.")]
 
 

@@ -26,7 +26,7 @@ to do next.
 
 def mcp(
     flags: Mapping[str, str],
-    write: Annotated[bool, typer.Option("--write", help="With the tools that write.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Offer the tools that write too.")] = False,
 ) -> None:
     """It reads, and writes nothing unless it is started with --write. The agent's program starts it.
 

@@ -79,7 +79,8 @@ class Tool(NamedTuple):
             if value is None:
                 continue
             if type(value) is not TYPES[argument.type]:
-                raise InvalidInput(f"{name} is no {argument.type}", hint=argument.about)
+                article = "an" if argument.type[0] in "aeiou" else "a"
+                raise InvalidInput(f"{name} is not {article} {argument.type}", hint=argument.about)
             found[argument.name or name] = value if argument.read is None else argument.read(value)
         return found
 
@@ -253,7 +254,11 @@ TOOLS = (
         PAGE,
     ),
     Tool(
-        *("audit", "Say who did what to users, wallets, holds and keys, the newest first.", "EventPage"),
+        *(
+            "audit",
+            "Show the audit log: who did what to users, wallets, holds and keys, the newest first.",
+            "EventPage",
+        ),
         lambda ledger, wallet=None, user=None, **page: _listed(ledger.audit(wallet, user), **page),
         may={"wallet": WALLET, "user": USER, **PAGE},
     ),

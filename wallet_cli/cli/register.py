@@ -25,7 +25,7 @@ def register(
     Examples:
         wallet register 9886977541 --name "Meera Iyer"
         wallet register '+44 20 7946 0018' -q
-        wallet register 9886977544 --exist-ok       # there already: the answer is who it is
+        wallet register 9886977544 --exist-ok       # registered already: prints who it is
         wallet register 9886977544                  # refused, as the number is taken (exit 5)
     """
     return Record(ledger.register(phone, name, exist_ok=exist_ok), value=_user, kind="user")

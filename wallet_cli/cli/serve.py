@@ -18,7 +18,7 @@ def serve(
     host: Annotated[str, typer.Option("--host", metavar="H", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", metavar="P", help="The port to listen on.")] = 5000,
     workers: Annotated[int, typer.Option("--workers", metavar="N", help="Processes.")] = 1,
-    no_auth: Annotated[bool, typer.Option("--no-auth", help="No keys, for local work: loopback only.")] = False,
+    no_auth: Annotated[bool, typer.Option("--no-auth", help="Ask for no keys; answer only this machine.")] = False,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log each request on stderr.")] = False,
     max_connections: Annotated[
         int, typer.Option("--max-connections", metavar="N", help="Connections of one process; more get 503.")

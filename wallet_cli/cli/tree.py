@@ -66,15 +66,15 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
         "users": Command("List the users, in the order in which they registered.", "register:users"),
         "create": CREATE,
         "find": Command("Find users by name or number, and transactions by note.", "find:find"),
-        "use": Command("Say which wallet is meant where none is named.", "use:use"),
+        "use": Command("Choose the wallet that is meant when none is named.", "use:use"),
         "list": Command("List wallets, in the order in which they were opened.", "wallet:list_"),
-        "balance": Command("What a wallet holds, now or at a time past.", "wallet:balance"),
+        "balance": Command("Show what a wallet holds, now or at a past time.", "wallet:balance"),
         "limits": Command(
             "Show a wallet's limits, or set those that are given; `none` removes one.",
             *("wallet:limits", WRITE, "the limits are set: `wallet limits WALLET` shows them"),
             ("minimum_balance", "maximum_balance", "daily_debit"),
         ),
-        "freeze": Command("Let nothing into or out of a wallet.", "wallet:freeze", WRITE, STATUS_SET),
+        "freeze": Command("Freeze a wallet: nothing goes in or out.", "wallet:freeze", WRITE, STATUS_SET),
         "unfreeze": Command("Make a frozen wallet active again.", "wallet:unfreeze", WRITE, STATUS_SET),
         "close": Command(
             "Close a wallet for good; its balance has to be 0, with no holds.", "wallet:close", WRITE, STATUS_SET
@@ -107,7 +107,7 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
             "Keep money for a later debit: add, capture, void and list holds.",
             {
                 "add": Command(
-                    "Keep money of a wallet from being spent, to be captured later; frees itself when it expires.",
+                    "Keep money of a wallet from being spent, to be captured later; it is released when it expires.",
                     *("hold:add", WRITE, ON_HOLD),
                 ),
                 "capture": Command(
@@ -119,7 +119,7 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
             },
         ),
         "statement": Command(
-            "A wallet's statement: balances, every line with its running balance, and totals by kind.",
+            "Show a wallet's statement: balances, every line with its running balance, and totals by kind.",
             "statement:statement",
         ),
         "chart": Command(
@@ -136,7 +136,7 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
     },
     "The ledger": {
         "ledger": Group(
-            "See and change what the ledger itself says.",
+            "See and change the settings that the ledger keeps.",
             {
                 "show": Command(
                     "Show the ledger's id, and the settings that it keeps for all who use it.", "ledger:show"
@@ -147,14 +147,16 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
                 ),
             },
         ),
-        "audit": Command("Say who did what to users, wallets, holds and keys, the newest first.", "audit:audit"),
+        "audit": Command(
+            "Show the audit log: who did what to users, wallets, holds and keys, the newest first.", "audit:audit"
+        ),
         "verify": Command(
-            "Work out every total, sequence number and hash again; exit 7 naming the first bad row.",
+            "Check every total, sequence number and hash again; exit 7 naming the first bad row.",
             "verify:verify",
             checks=True,
         ),
         "seal": Command(
-            "Sign what the ledger holds now, in one hash that nobody can make fit later.", "seal:seal", None
+            "Sign what the ledger holds now, in one hash that no changed ledger can match.", "seal:seal", None
         ),
         "receipt": Command(
             "Prove a transaction to its customer, who needs no access to the ledger.", "seal:receipt", None
@@ -168,12 +170,12 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
             *("backup:restore", None, "the backup is restored: `wallet verify` looks at it"),
         ),
         "doctor": Command(
-            "Look over the program, its settings and the ledger; exit 7 where something is wrong.",
+            "Check the installation, the settings and the ledger; exit 7 if something is wrong.",
             *("doctor:doctor", None),
         ),
         "move": Command(
-            "Move the ledger to a file or a PostgreSQL database; say the same again to go on.",
-            *("move:move", None, "what was asked for is done: the same command tells how it stands"),
+            "Move the ledger to a file or a PostgreSQL database; run the same command again to continue.",
+            *("move:move", None, "what was asked for is done: run the same command again to see how far it is"),
         ),
     },
     "Serving": {
@@ -183,7 +185,7 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
             "Make, list and revoke operator keys for `wallet serve`.",
             {
                 "create": Command(
-                    "Make an operator key for `wallet serve`; it is shown this once.",
+                    "Make an operator key for `wallet serve`; it is shown only once.",
                     *("key:create", WRITE),
                     "the key is made, and cannot be shown again: `wallet key revoke {name}`, and make another",
                 ),
@@ -201,11 +203,11 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
     },
     "This program": {
         "init": Command(
-            "Make a ledger by four questions; never needed, as `register` makes one too.",
+            "Make a ledger; it asks four questions. You need not: `register` makes one too.",
             *("init:init", None, "the ledger is made: `wallet` shows what is in it"),
         ),
         "help": Command("Explain a command or a topic, with examples.", "help:help_", None),
-        "commands": Command("List the commands; with --json, all about them, for programs.", "help:commands", None),
+        "commands": Command("List the commands; with --json, describe every one as JSON.", "help:commands", None),
         "completion": Command(
             "Print what a shell needs to complete commands, wallets and users.", "completion:completion", None
         ),
@@ -214,7 +216,7 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
             {
                 "path": Command("Print where the config file is.", "config:path", None),
                 "show": Command("Print each setting and where it came from.", "config:show", None),
-                "get": Command("Print one setting, as it is in force here.", "config:get", None),
+                "get": Command("Print one setting, as it is used here.", "config:get", None),
                 "set": Command(
                     "Set a setting in the config file, or one of a ledger with a name: `ledgers.till.db`.",
                     *("config:set_", None, "the setting is set: `wallet config show` shows it"),

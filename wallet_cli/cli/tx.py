@@ -43,7 +43,7 @@ AtOption = Annotated[
     str | None, typer.Option("--at", metavar="TIME", help="When it happened, if earlier.", show_default="now")
 ]
 ResetOption = Annotated[
-    bool, typer.Option("--reset-time", help="The last time is a wrong clock's, and ahead: go on from now.")
+    bool, typer.Option("--reset-time", help="Set the wallet's time back to now, after a wrong clock put it ahead.")
 ]
 KindOption = Annotated[str | None, typer.Option("--kind", help=f"One of {', '.join(KINDS)}.", show_default=False)]
 LeastOption = Annotated[
@@ -176,7 +176,10 @@ def reverse(
     amount: PartArgument = None,
     note: NoteOption = None,
     key: KeyOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Past floors and limits; recorded as such.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Ignore the minimum balance and limits; the transaction is marked as forced."),
+    ] = False,
     yes: YesOption = False,
     more: MoreOptions = NO_MORE,
 ) -> Record:
@@ -234,7 +237,7 @@ def history(
     style: Style,
     hand: Hand,
     wallet: Annotated[
-        str | None, typer.Argument(metavar="[WALLET]", help="One wallet alone.", show_default="all")
+        str | None, typer.Argument(metavar="[WALLET]", help="Only this wallet.", show_default="all")
     ] = None,
     start: FromOption = None,
     end: ToOption = None,
@@ -247,7 +250,7 @@ def history(
     cursor: CursorOption = None,
     all_: AllOption = False,
 ) -> Listing:
-    """With a WALLET, the same as `wallet tx list`; with none, the day book of the whole ledger.
+    """With a WALLET, the same as `wallet tx list`; with none, the transactions of all wallets.
 
     Examples:
         wallet history                              # what happened last, in all wallets

@@ -21,10 +21,10 @@ def use(
     wallet: Annotated[
         str | None,
         typer.Argument(
-            metavar="[WALLET]", help="USER, USER/TYPE or wN: 9886977544, 1/savings.", show_default="say which it is"
+            metavar="[WALLET]", help="USER, USER/TYPE or wN: 9886977544, 1/savings.", show_default="show which it is"
         ),
     ] = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Mean none from now on.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Choose no wallet.")] = False,
 ) -> Record:
     """It is kept in your own state folder, for this ledger alone. A command that changes something asks first.
 

@@ -67,7 +67,9 @@ def keep(path: Path, wallet: str, created_at: str) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace(path, f"{wallet} {created_at}\n".encode())
     except OSError as error:
-        raise StorageError(f"cannot keep it in {path}: {error.strerror}", hint="name the wallet each time") from None
+        raise StorageError(
+            f"cannot save the chosen wallet in {path}: {error.strerror}", hint="name the wallet each time"
+        ) from None
 
 
 def forget(path: Path) -> None:

@@ -29,15 +29,25 @@ def verify(
     style: Style,
     hand: Hand,
     wallet: Annotated[
-        str | None, typer.Argument(metavar="[WALLET]", help="One wallet alone.", show_default="all")
+        str | None, typer.Argument(metavar="[WALLET]", help="Only this wallet.", show_default="all")
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option("--against", metavar="SEAL", help="A seal: what it names is there still.", show_default=False),
+        typer.Option(
+            "--against",
+            metavar="SEAL",
+            help="Check that everything in this seal is still in the ledger.",
+            show_default=False,
+        ),
     ] = None,
     receipt: Annotated[
         str | None,
-        typer.Option("--receipt", metavar="FILE", help="A receipt: what it proves is there still.", show_default=False),
+        typer.Option(
+            "--receipt",
+            metavar="FILE",
+            help="Check that what this receipt proves is still in the ledger.",
+            show_default=False,
+        ),
     ] = None,
     public: Annotated[
         str | None,
@@ -45,7 +55,8 @@ def verify(
     ] = None,
 ) -> Record:
     """Reads one snapshot, while others write. A seal or receipt that another person made is checked with their public
-    key, which `wallet seal --public` prints for them. Get it from them: a file that names a key shows nothing by that.
+    key, which `wallet seal --public` prints for them. Get it from them. The key inside a seal proves nothing:
+    anybody can put one there.
 
     Examples:
         wallet verify

@@ -36,7 +36,7 @@ def create(
         str | None,
         typer.Option("--minimum-balance", metavar="AMOUNT", help="No debit goes below it.", show_default="the setting"),
     ] = None,
-    exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept a wallet that is there already.")] = False,
+    exist_ok: Annotated[bool, typer.Option("--exist-ok", help="Accept a wallet that exists already.")] = False,
 ) -> Record:
     """
     Examples:
@@ -55,7 +55,8 @@ def list_(
     style: Style,
     hand: Hand,
     user: Annotated[
-        str | None, typer.Argument(metavar="[USER]", help="One user's alone: a phone number or id.", show_default="all")
+        str | None,
+        typer.Argument(metavar="[USER]", help="Only this user's wallets: a phone number or id.", show_default="all"),
     ] = None,
     limit: LimitOption = None,
     cursor: CursorOption = None,

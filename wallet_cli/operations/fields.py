@@ -387,7 +387,7 @@ class OperatorKeys(TypedDict):
 
 
 class _Secret(TypedDict):
-    key: Annotated[str, "Shown this once."]
+    key: Annotated[str, "Shown only once."]
 
 
 class CreatedKey(_Secret, OperatorKey):

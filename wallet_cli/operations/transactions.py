@@ -86,7 +86,7 @@ def time_of(at: str, key: str | None, zone: Zone, now_us: Callable[[], int]) -> 
     """
     if key is not None and is_relative(at):
         raise InvalidInput(
-            f"with a key, the time has to stay the same: {shown(at)} does not", hint="write the date, or leave it out"
+            f"with a key, give a fixed date: {shown(at)} changes each time", hint="write the date, or leave it out"
         )
     return parse_time(at, zone, now_us).start_us
 
@@ -311,7 +311,7 @@ def read_filter(wanted: Wanted, read_amount: Callable[[str, str], int]) -> Filte
     if least_minor is not None and most_minor is not None and least_minor > most_minor:
         raise InvalidInput(
             f"the minimum amount is above the maximum: {shown(str(least))} and {shown(str(most))}",
-            hint="give the smaller one as min",
+            hint="give the smaller one as --min and the larger one as --max",
         )
     is_credit = {"credit": True, "debit": False}.get(kind or "")
     origin = kind if kind in ORIGINS else None

@@ -90,7 +90,7 @@ class Endpoint:
         except Exception as error:
             name, trace = _told(error)
             log("internal_error", request_id=id_, route=path, error=name, trace=trace)
-            status = await self._fail(send, InternalError("an unexpected error; it is in the log"), id_)
+            status = await self._fail(send, InternalError("an unexpected error: see the server log"), id_)
         seconds = time.perf_counter() - started_s
         server.metrics.answered(path, status, seconds)
         if server.access_log:

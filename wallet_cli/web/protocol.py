@@ -353,7 +353,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         if self._deaf:
-            raise ValueError("nothing is read behind the last request")
+            raise ValueError("nothing is read after the last request")
         if self._state == IDLE:
             self._disarm()
         self._in_request = True

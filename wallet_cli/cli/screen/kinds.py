@@ -177,7 +177,7 @@ def _transaction_card(row: Row, told: Told) -> Card:
         ("reversed", _reversed(row, told)),
         *_noted(row, told, "at"),
         ("by", audit.who(row)),
-        ("forced", "past floors and limits" if row.get("forced") else None),
+        ("forced", "past the minimum balance and limits" if row.get("forced") else None),
     ]
     return Card(f"{movement.capitalize()} {row['id']}{_again(row)}", fields)
 
