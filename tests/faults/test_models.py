@@ -516,7 +516,7 @@ def csv_of(records: list[dict[str, Any]]) -> str:
 def test_every_service_answers_as_a_naive_ledger_would(engine: Engine) -> None:
     examples = engine.fewer(EXAMPLES)
     run_state_machine_as_test(EverythingMachine.on(engine), settings=settings(STORIES, max_examples=examples))
-    figure("model-based, all services", examples * STEPS, engine=engine.name, stories=examples, steps=STEPS)
+    figure("model-based, all operations", examples * STEPS, engine=engine.name, stories=examples, steps=STEPS)
 
 
 FAULTS = {

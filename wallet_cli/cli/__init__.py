@@ -1,1 +1,1 @@
-"""The terminal's face: each command parses, calls a service, and returns what to render; nothing else."""
+"""The terminal's face: each command parses, calls an operation, and returns what to render; nothing else."""
