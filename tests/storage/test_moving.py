@@ -338,7 +338,7 @@ def one_that_waits_for_another(folder: Path) -> str:
         (one_that_moved, "is not free: this ledger has moved to"),
         (one_that_waits_for_another, "is not free: this ledger is incomplete"),
         (lambda _: "https://wallet.example.com", "cannot move to or from 'https://…'"),
-        (lambda _: "", "missing destination: use --to DB"),
+        (lambda _: "", "missing destination"),
     ],
 )
 def test_where_it_cannot_go_it_stays(target: Callable[[Path], str], says: str, tmp_path: Path) -> None:

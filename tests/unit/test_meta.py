@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.cli import Outcome
 
 from wallet_cli.domain.metadata import (
     MAX_META_BYTES,
@@ -201,3 +204,11 @@ def test_text_that_cannot_fit_is_not_parsed(unit: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(json, "loads", None)
     with pytest.raises(InvalidInput, match="has more than 4096 bytes"):
         parse_json(f'{{"a":[{",".join([unit] * (60_000 // (len(unit) + 1)))}]}}')
+
+
+@pytest.mark.parametrize("command", ["export -o csv", "tx list 1 -o csv", "history -o csv", "statement 1 -o csv"])
+def test_every_csv_has_the_text_that_is_kept(wallet: Callable[[str], Outcome], command: str) -> None:
+    for line in ("register 9886977544", "create 1", "tx add 1 5 --credit --meta b=1 --meta 'a=x, y'"):
+        assert wallet(line).code == 0
+    (row,) = csv.DictReader(io.StringIO(wallet(command).out))
+    assert row["meta"] == '{"a":"x, y","b":"1"}'

@@ -50,8 +50,8 @@ def move(
     chosen = settings.load(flags, notify=notice)
     if cancel:
         return Record(moving.cancel(chosen, to, notice), value="to")
-    if to is None:
-        raise InvalidInput("missing destination: use --to DB", hint="wallet move --to DB")
+    if not to:
+        raise InvalidInput("missing destination", hint="wallet move --to DB")
     if not yes and can_ask(flags):
         be_sure(f"Move {shown_url(chosen.db)} to {shown_url(to)}? The old one then takes no more writes.")
     with progress(style, "moving") as bar, telling_how_far(bar, _so_far) as watch:

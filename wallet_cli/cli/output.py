@@ -6,7 +6,6 @@ all else on a terminal. What people are shown is made by `screen/`, which is imp
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -14,7 +13,7 @@ from enum import StrEnum
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
-from wallet_cli.domain.text import harmless, no_formula
+from wallet_cli.domain.text import cell, csv_lines, harmless, no_formula
 from wallet_cli.errors import WalletError
 from wallet_cli.named_tuples import NamedTuple
 
@@ -195,7 +194,7 @@ def _render(answer: Record | Listing, style: Style) -> None:
     if style.quiet:
         value = answer.value
         shown = harmless if sys.stdout.isatty() else str
-        _lines(shown(_text(row[value] if isinstance(value, str) else value(row))) for row in rows)
+        _lines(shown(cell(row[value] if isinstance(value, str) else value(row))) for row in rows)
     elif style.is_json:
         data = answer.data if isinstance(answer, Record) else answer.page
         indent = JSON_INDENT if sys.stdout.isatty() else None
@@ -284,30 +283,11 @@ def _lines(lines: Iterable[str]) -> None:
         sys.stdout.write(line + "\n")
 
 
-def _text(value: Any) -> str:
-    """A value as one cell."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict | list):
-        return json_text(value)
-    return str(value)
-
-
 def _csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    import csv
-
     stream = iter(rows)
     # A stream may yet be refused: not a line before its first row is there.
     first = list(islice(stream, 1))
-    line = io.StringIO()
-    # Either half of this line end has a cell quoted that holds it; the lines themselves end as everywhere else.
-    writer = csv.writer(line, lineterminator="\r\n")
     shown = harmless if sys.stdout.isatty() else str
-    cells = ([shown(no_formula(_text(row.get(column)))) for column in columns] for row in chain(first, stream))
-    for row in chain([columns], cells):
-        writer.writerow(row)
-        sys.stdout.write(line.getvalue()[:-2] + "\n")
-        line.seek(0)
-        line.truncate()
+    cells = ([shown(no_formula(cell(row.get(column)))) for column in columns] for row in chain(first, stream))
+    for text in csv_lines(chain([columns], cells)):
+        sys.stdout.write(text)

@@ -1,9 +1,10 @@
-"""User text: made safe to show, and compared as people read it."""
+"""User text: made safe to show, put into cells, and compared as people read it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 
 def harmless(text: str) -> str:
@@ -21,6 +22,35 @@ def no_formula(text: str) -> str:
     if (start and start in _FORMULA) or text[:1] in ("\t", "\r", "\n"):
         return text if re.fullmatch(_HARMLESS, text, re.ASCII) else f"'{text}"
     return text
+
+
+def cell(value: Any) -> str:
+    """A value of JSON as one cell."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict | list):
+        import json
+
+        return json.dumps(value, separators=(",", ":"))
+    return str(value)
+
+
+class _Lines(list[str]):
+    write = list.append
+
+
+def csv_lines(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
+    """Rows of cells as the lines of CSV, with the same line ends as all other output."""
+    import csv
+
+    lines = _Lines()
+    # With this line end, a cell with either of its characters is quoted; with "\n" alone, not one with a CR.
+    write = csv.writer(lines, lineterminator="\r\n").writerow
+    for row in rows:
+        write(row)
+        yield lines.pop()[:-2] + "\n"
 
 
 def escaped(c: str) -> str:

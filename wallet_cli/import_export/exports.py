@@ -10,10 +10,9 @@ Lines are built by hand and not by a JSON library: this makes writing a million 
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from json.encoder import encode_basestring_ascii as quoted  # in C, if available
 from typing import Any
 
@@ -23,6 +22,7 @@ from wallet_cli.domain.model import Account, Event, Hold, User
 from wallet_cli.domain.money import Currency, format_minor
 from wallet_cli.domain.period import DAY_US, format_time
 from wallet_cli.domain.remarks import NO_OTHERS, OTHERS, TEXTS
+from wallet_cli.domain.text import csv_lines
 from wallet_cli.errors import InvalidInput, StorageError, shown
 from wallet_cli.import_export.rows import (
     DAYS,
@@ -63,7 +63,7 @@ def export(ledger: Ledger, form: str = "jsonl", wallet: WalletRef | None = None)
         if form == "jsonl":
             yield from _joined(_json_lines(ledger, scope))
         elif form == "csv":
-            yield from _csv(ledger, scope)
+            yield from _joined(_csv(ledger, scope))
         else:
             from wallet_cli.import_export import journals
 
@@ -269,28 +269,8 @@ def _limit(minor: int | None, currency: Currency) -> str | None:
 def _csv(ledger: Ledger, scope: Scope) -> Iterator[str]:
     from wallet_cli.import_export.imports.reading import EXPORTED_COLUMNS  # an export can be imported
 
-    lines = _CsvLines()
-    # With this line end, the writer quotes fields with either of its characters; with "\n" alone, not those with a CR.
-    writer = csv.writer(lines, lineterminator="\r\n")
-    writer.writerow(EXPORTED_COLUMNS)
-    for named, rows in by_wallet(ledger, scope):
-        rest = _csv_rows(named, rows)
-        while part := list(islice(rest, LINES_AT_ONCE)):
-            writer.writerows(part)
-            if len(lines) >= LINES_AT_ONCE:
-                yield lines.taken()
-    yield lines.taken()
-
-
-class _CsvLines(list[str]):
-    """Collects the lines of a csv.writer, with the same line ends as all other output."""
-
-    write = list.append
-
-    def taken(self) -> str:
-        text = "".join([line[:-2] + "\n" for line in self])
-        self.clear()
-        return text
+    rows = chain.from_iterable(_csv_rows(named, rows) for named, rows in by_wallet(ledger, scope))
+    return csv_lines(chain([EXPORTED_COLUMNS], rows))
 
 
 def _csv_rows(named: Named, rows: Iterator[Row]) -> Iterator[Row]:

@@ -98,8 +98,6 @@ def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
 @contextmanager
 def _opened(settings: Settings, db: str, notify: Notify, purpose: Purpose = Purpose.WRITE) -> Iterator[Ledger]:
     """A ledger on this machine, or in a database that this machine reaches."""
-    if not db:
-        raise InvalidInput("missing destination: use --to DB", hint="wallet move --to URL")
     scheme = scheme_of(db)
     if scheme and scheme not in POSTGRES_SCHEMES:
         raise InvalidInput(

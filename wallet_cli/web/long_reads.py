@@ -5,14 +5,13 @@ So nothing here knows the server, and all arguments and results can be pickled.
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import NamedTuple
 
 from wallet_cli import documents
 from wallet_cli.domain.ids import OwnedWallet, TypedWallet, UserName, WalletName
-from wallet_cli.domain.text import no_formula
+from wallet_cli.domain.text import cell, csv_lines, no_formula
 from wallet_cli.import_export import exports
 from wallet_cli.operations import audit as audit_trail
 from wallet_cli.operations import (
@@ -162,34 +161,9 @@ def _json(opened: Statement) -> Iterator[bytes]:
 def _csv(opened: Statement) -> Iterator[bytes]:
     """The lines in the form of `wallet statement -o csv`."""
 
-    def parts() -> Iterator[str]:
-        line = _Line()
-        # With this line end, fields with either of its characters are quoted; the lines get the usual line end.
-        writer = csv.writer(line, lineterminator="\r\n")
-        writer.writerow(CSV_COLUMNS)
-        for row in statements.lines_answer(opened):
-            yield line.text[:-2] + "\n"
-            writer.writerow([no_formula(_cell(row.get(column))) for column in CSV_COLUMNS])
-        yield line.text[:-2] + "\n"
-
-    return in_chunks(parts())
-
-
-class _Line:
-    """Keeps the last written line."""
-
-    text = ""
-
-    def write(self, text: str) -> None:
-        self.text = text
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json.dumps(value) if isinstance(value, dict) else str(value)
+    answers = statements.lines_answer(opened)
+    rows = ([no_formula(cell(row.get(column))) for column in CSV_COLUMNS] for row in answers)
+    return in_chunks(csv_lines(chain([CSV_COLUMNS], rows)))
 
 
 def _html(opened: Statement) -> Iterator[bytes]:
