@@ -196,7 +196,7 @@ def test_a_remote_import_waits_for_the_answer_to_what_it_sent(
         assert cli.run("register 9886977544").code == 0
         assert cli.run("create 1").code == 0
         line = ["import", str(tmp_path / "lines.csv"), "--duplicates", "add"]
-        done = interrupting(("wallet_cli.remote.server.Server", "send", when), 4, *line)
+        done = interrupting(("wallet_cli.remote.http.Server", "send", when), 4, *line)
         assert done.returncode == 130, done
         assert f"error: interrupted: {4 * BATCH} of {LINES} lines are in\n" in done.stderr
         assert transactions() == 4 * BATCH

@@ -40,7 +40,7 @@ from wallet_cli.operations import transactions, verification
 from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.pages import parse_after
 from wallet_cli.remote import is_remote
-from wallet_cli.remote.server import checked_url
+from wallet_cli.remote.http import checked_url
 from wallet_cli.web import messages, requests
 from wallet_cli.web.operations import OPERATIONS
 from wallet_cli.web.routes.call import page

@@ -10,7 +10,7 @@ from support.engines import Engine
 from support.server import Server
 from support.somebody import ONE_PERSON
 
-from wallet_cli.remote import server as server_module
+from wallet_cli.remote import http
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -37,4 +37,4 @@ def place(module_place: Place) -> Place:
 @pytest.fixture(autouse=True)
 def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pauses before another try are there, and short."""
-    monkeypatch.setattr(server_module, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(http, "FIRST_PAUSE_S", 0.001)

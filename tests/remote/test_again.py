@@ -12,7 +12,7 @@ from remote.place import Case, Place
 from remote.proxy import Proxy
 from support.cli import Outcome
 
-from wallet_cli.remote.server import Server
+from wallet_cli.remote.http import Server
 
 pytestmark = pytest.mark.on_file("what is sent again does not ask where the ledger is kept")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from support.cli import Outcome, run
 
-from wallet_cli.remote import server as server_module
+from wallet_cli.remote import http
 
 pytestmark = pytest.mark.on_file("what a stranger answers does not ask where a ledger is kept")
 
@@ -105,7 +105,7 @@ def test_what_is_packed_is_never_unpacked_beyond_the_bound(
 ) -> None:
     """128 MiB are behind 128 KiB, or behind less than 1 KiB of two layers."""
     packed = body()
-    monkeypatch.setattr(server_module, "MAX_ANSWER_BYTES", MEBIBYTE)
+    monkeypatch.setattr(http, "MAX_ANSWER_BYTES", MEBIBYTE)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started_s = time.monotonic()
     with stranger(answer(packed, *headers)) as url:
@@ -132,9 +132,9 @@ def test_pieces_are_whole_whatever_they_are_cut_into(monkeypatch: pytest.MonkeyP
     packed = gzip.compress(text)
     for size in (1, 7, len(packed)):
         chunks = (packed[at : at + size] for at in range(0, len(packed), size))
-        pieces = list(server_module._unpacked(chunks))
+        pieces = list(http._unpacked(chunks))
         assert b"".join(pieces) == text
-        assert max(map(len, pieces)) <= server_module.MAX_PIECE_BYTES
+        assert max(map(len, pieces)) <= http.MAX_PIECE_BYTES
 
 
 @pytest.mark.parametrize("coding", ["gzip, chunked", "gzip", "chunked, chunked", "identity"])
@@ -168,7 +168,7 @@ def test_an_answer_that_comes_a_byte_at_a_time_has_a_deadline(
     line: str, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each wait is short; it is the sum of them that is bounded."""
-    monkeypatch.setattr(server_module, "ANSWER_MARGIN_S", 0.3)
+    monkeypatch.setattr(http, "ANSWER_MARGIN_S", 0.3)
     if (line, where) == ("export", "body"):
         pytest.skip("a file may take as long as it takes, while it comes")
     slow = [b"X", b": ", *[b"x"] * 1000]

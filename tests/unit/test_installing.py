@@ -51,7 +51,7 @@ def test_pip_is_that_of_the_environment(prefix: Path, monkeypatch: pytest.Monkey
         ("serve", "wallet_cli.web.server", "uvicorn", "serve"),
         ("token 1", "wallet_cli.operations.tokens", "jwt", "serve"),
         ("tx add 1 5 --credit --jq .id", "wallet_cli.cli.jq_filter", "jq", "jq"),
-        ("--db https://till.example.org balance 1", "wallet_cli.remote.server", "httpx", "remote"),
+        ("--db https://till.example.org balance 1", "wallet_cli.remote.http", "httpx", "remote"),
         ("--db postgresql://u@127.0.0.1:1/l balance 1", "wallet_cli.storage.postgres", "psycopg", "postgres"),
     ],
 )

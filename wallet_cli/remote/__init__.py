@@ -28,8 +28,8 @@ def open_remote(settings: Settings) -> Iterator[LedgerApi]:
     Raises InvalidInput for an address or a token that cannot be used.
     """
     try:
+        from wallet_cli.remote.http import Server
         from wallet_cli.remote.ledger import RemoteLedger
-        from wallet_cli.remote.server import Server
     except ImportError as error:
         from wallet_cli.installing import missing
 

@@ -12,7 +12,7 @@ from wallet_cli.domain.model import Policy, Wallet
 from wallet_cli.domain.money import Currency, parse_told
 from wallet_cli.domain.period import UTC_NAME, Period, format_end, format_time
 from wallet_cli.operations.answers import Answer
-from wallet_cli.remote.server import Server
+from wallet_cli.remote.http import Server
 from wallet_cli.settings import Settings
 
 
