@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlmodel import SQLModel
 
 from wallet_cli.operations.context import Ledger
-from wallet_cli.storage import sql, tables
+from wallet_cli.storage import glimpse, sql, tables
 from wallet_cli.storage.dbapi import transaction
 from wallet_cli.storage.migrate import MIGRATIONS
 from wallet_cli.storage.queries import AT_ONCE
@@ -373,6 +374,50 @@ def test_no_hot_statement_scans_or_sorts(raw: Any, name: str) -> None:
     steps = [step.replace(pairs, "SCAN pairs") for step in plan(raw, STATEMENTS[name])]
     assert [step for step in steps if re.match(f"SCAN (?!{WITHIN})", step)] == []
     assert name in SORTED or not any("TEMP B-TREE" in step for step in steps)
+
+
+SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|PRAGMA|VACUUM|ATTACH|BEGIN|CREATE|ALTER|LOCK) [^ ]")
+
+
+def texts(path: Path) -> Iterator[str]:
+    """The texts in a module, those within f-strings too."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def test_there_is_sql_in_the_storage_alone() -> None:
+    package = Path(tables.__file__).parents[1]
+    paths = [path for path in package.rglob("*.py") if package / "storage" not in path.parents]
+    assert len(paths) > 100
+    assert [(path.name, text) for path in paths for text in texts(path) if SQL.match(text)] == []
+
+
+GLIMPSES = {
+    "a user by full number": (glimpse.users("+9198", "IN"), ""),
+    "a user by id": (glimpse.users("id:1", "IN"), ""),
+    "users by number": (glimpse.users("98", "IN"), "u"),
+    "users by name": (glimpse.users("as", "IN"), "u"),
+    "wallets by number": (glimpse.wallets("98", "IN"), "w"),
+    "wallets by name": (glimpse.wallets("as", "IN"), "w"),
+    "wallets by id": (glimpse.wallets("w1", "IN"), ""),
+    "holds of a wallet": (glimpse.open_holds("1"), ""),
+    "holds": (glimpse.open_holds(""), "holds"),
+    "transactions of a wallet": (glimpse.transactions("1", True), ""),
+    "transactions": (glimpse.transactions("1", False), "wallets"),
+    "operators": (glimpse.operators(), "operators"),
+    "keys of a wallet": (glimpse.keys(1, "a"), ""),
+    "currencies": (glimpse.currencies(), "w wallets"),
+}
+"""What completion asks, and what it goes over; that ends with its time. It never goes over transactions."""
+
+
+@pytest.mark.parametrize("name", GLIMPSES)
+def test_completion_goes_over_no_more_than_it_must(raw: Any, name: str) -> None:
+    (statement, values), expected = GLIMPSES[name]
+    steps = [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}", tuple(values))]
+    scanned = {step.split()[1] for step in steps if step.startswith("SCAN ")}
+    assert scanned - {"ledger"} == set(expected.split())
 
 
 @pytest.mark.parametrize("name", sql.UNINDEXED)

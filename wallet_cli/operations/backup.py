@@ -42,10 +42,11 @@ from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, chosen_policy,
 from wallet_cli.operations.private_files import unfinished
 from wallet_cli.operations.verification import verify
 from wallet_cli.settings import Settings
-from wallet_cli.storage import ledger_events, sql
+from wallet_cli.storage import sql
 from wallet_cli.storage.folders import make_folder
 from wallet_cli.storage.in_place import BESIDE, Identity, beside, has_something, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_last_commit
+from wallet_cli.storage.ledger_events import record_restore
 from wallet_cli.storage.ledger_file import free_name, is_there, ledger_path
 from wallet_cli.storage.log_file import cut_log
 from wallet_cli.storage.move_state import check_not_moved
@@ -250,10 +251,17 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
             with lock.turn(settings.lock_timeout_s, "restore"):
                 place = _Place(path, copy, lock.last_commit(), notify, watch, other=other)
                 place.ask()
-                recorded = partial(_record, actor=terminal_actor(), file=backup_path.name)
+                actor = terminal_actor()
                 try:
                     restoring = partial(watch, "restoring")
-                    back_up(copy, path, place.clear, restoring, change=recorded, owned_as=path)
+                    back_up(
+                        copy,
+                        path,
+                        place.clear,
+                        restoring,
+                        change=lambda made: record_restore(made, backup_path.name, system_us(), actor),
+                        owned_as=path,
+                    )
                 except BaseException:
                     place.put_back()
                     raise
@@ -272,15 +280,6 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
         "transactions": found["transactions"],
         "transactions_kept": place.count,
     }
-
-
-def _record(connection: apsw.Connection, actor: str, file: str) -> None:
-    """Add the event of the restore to the restored ledger. One of an older schema has none."""
-    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
-    if version != sql.SCHEMA_VERSION:
-        return
-    ledger_events.record(connection.execute, "restored", {"file": {"name": file}}, system_us(), actor)
-    connection.execute(sql.COUNT_CHANGE)
 
 
 def _check_is_ledger(path: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wallet_cli.domain import events
 from wallet_cli.storage import sql
 from wallet_cli.storage.move_state import to_itself
+
+if TYPE_CHECKING:
+    import apsw
 
 Execute = Callable[..., Any]
 """Runs a statement of sql.py with its values, and returns a cursor."""
@@ -29,3 +32,11 @@ def record_upgrade(execute: Execute, now_us: int, actor: str | None) -> None:
     """Record that a ledger was made, or migrated to this schema, with its settings as they are now."""
     itself = to_itself(*execute(sql.ITSELF).fetchall())
     record(execute, None, {**sql.rows_of_itself(itself), "schema": {"version": sql.SCHEMA_VERSION}}, now_us, actor)
+
+
+def record_restore(connection: apsw.Connection, file: str, now_us: int, actor: str) -> None:
+    """Record in a restored ledger of which file it is a copy. One of an older schema has no events."""
+    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+    if version == sql.SCHEMA_VERSION:
+        record(connection.execute, "restored", {"file": {"name": file}}, now_us, actor)
+        connection.execute(sql.COUNT_CHANGE)
