@@ -35,7 +35,7 @@ def lacks(words: str, command: Command) -> list[str]:
         "a `-q` that the next command takes": words in PRINTS or words in PRINT_NO_NAMES,
         "a kind of what people are shown": not _values(words) & TOLD_BY_KIND or _shows_a_kind(made.callback),
         "completion of its name": _completes([*above, last[:-1]], last),
-        "completion of its options": _completes([*above, last, "--hel"], "--help"),
+        "completion of its options": _completes([*above, last, "--qui"], "--quiet"),
         "a page of the manual": _has(f"man/man1/wallet-{_dashed(words)}.1"),
         "a place in the reference": _in("docs/reference.md", f"\n## wallet {words}\n"),
         "a row in the page about JSON": _in("docs/json.md", f"| `wallet {words}` |"),

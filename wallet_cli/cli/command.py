@@ -165,8 +165,6 @@ def _runnable(function: Function) -> Callable[..., None]:
     @functools.wraps(function)
     def run(context: typer.Context, **values: Any) -> None:
         output, json, quiet, jq = (values.pop(name, None) for name in _SHARED)
-        if json and output not in (None, Format.json):
-            raise InvalidInput(f"--json and -o {output} contradict each other", hint="give one of them")
         asked = Format.json if json or (jq is not None and output is None) else output or Format.table
         style = Style(Format(asked) if asked in list(Format) else Format.table, quiet)
         if "output" in signature.parameters:
@@ -205,8 +203,6 @@ def _runnable(function: Function) -> Callable[..., None]:
     shared = _SHARED | {"output": own_output.replace(kind=inspect.Parameter.KEYWORD_ONLY)}
     if signature.return_annotation is None:
         del shared["jq"]  # there is no answer
-    if signature.return_annotation in (None, Document) and not given:
-        shared.clear()  # it is always in one form, and what knows no ledger has nothing to refuse in another
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     parameters = [context, *own, *shared.values()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
