@@ -46,7 +46,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from wallet_cli.named_tuples import NamedTuple
 
@@ -77,7 +77,8 @@ class WalletError(Exception):
     code: ClassVar[str] = "internal_error"
     exit_code: ClassVar[int] = 1
     http_status: ClassVar[int] = 500
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
+    """Of an error whose outcome is unknown, it is False where the request would be done twice."""
 
     def __init__(self, message: Message, *, hint: str | None = None, **details: Any) -> None:
         self.parts = (message,) if isinstance(message, str) else message
@@ -273,15 +274,21 @@ class StorageError(WalletError):
     retryable = True
 
 
-class UnknownOutcome(StorageError):
-    """A commit failed, and nobody can know yet whether the ledger has, or will have, what was written."""
+AGAIN = "send it again, with the same key where it has one: it is applied only once"
+LOOK_FIRST = "first look whether it was written: without a key, it is not safe to send again"
 
-    def __init__(self, why: str) -> None:
-        super().__init__(
-            f"it is unknown whether this was written: {why}",
-            hint="send it again with the same key: it is applied only once; without a key, first check whether it was"
-            " written",
-        )
+
+class UnknownOutcome(StorageError):
+    """A commit failed, or its answer is lost: nobody can know yet whether the ledger has, or will have, the write."""
+
+    def __init__(self, why: str, *, again: bool = True) -> None:
+        super().__init__(f"it is unknown whether this was written: {why}", hint=AGAIN if again else LOOK_FIRST)
+        self.why = why
+        self.retryable = again
+
+    def told(self, *, again: bool) -> Self:
+        """The same for one of the callers: `again` says whether what they sent is applied only once if sent again."""
+        return type(self)(self.why, again=again)
 
 
 class Damaged(StorageError):

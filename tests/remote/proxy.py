@@ -3,7 +3,8 @@
     with Proxy(server.address, ["cut after", "pass"]) as proxy:
         … WALLET_DB=proxy.url
 
-One request a connection. What is not in the list any more is passed on. With `tls` it speaks TLS to its callers.
+"502 after" is an answer of its own once the server has answered. One request a connection. What is not in the list any
+more is passed on. With `tls` it speaks TLS to its callers.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ ANSWERS = {
     "newer": plain(
         "409 Conflict", '{"message": "no", "data": null, "code": "of_the_future", "details": {"a": 1}, "hint": "wait"}'
     ),
+    "gateway": plain("504 Gateway Timeout", '{"code": "timeout", "message": "upstream"}'),
+    "future": plain("500 Internal Server Error", '{"message": "no", "data": null, "code": "of_the_future"}'),
     "redirect": plain("307 Temporary Redirect", "", "Location: http://127.0.0.2:1/api/v1/elsewhere"),
+    "nowhere": plain("302 Found", "", "Location: http://[/"),
     "not http": b"SSH-2.0-OpenSSH\r\n",
     "half": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{",
 }
@@ -69,7 +73,8 @@ class Proxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # it is gone
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join(TIMEOUT_S)
 
@@ -94,8 +99,12 @@ class Proxy:
             return
         self.requests.append(request)
         action = self._actions.pop(0) if self._actions else "pass"
-        if action in ANSWERS:
-            caller.sendall(ANSWERS[action])
+        own = ANSWERS.get(action.removesuffix(" after"))
+        if own is not None:
+            if action.endswith(" after"):
+                self.passed += 1
+                self._ask(request)
+            caller.sendall(own)
         elif action != "cut before":
             self.passed += 1
             answer = self._ask(request)
@@ -103,6 +112,8 @@ class Proxy:
                 caller.sendall(answer)
             elif action == "cut within":
                 caller.sendall(answer[: len(answer) // 2])
+            elif action == "gone after":
+                self._listener.close()
             else:
                 assert action == "cut after", action
 

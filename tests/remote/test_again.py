@@ -12,11 +12,12 @@ from remote.place import Case, Place
 from remote.proxy import Proxy
 from support.cli import Outcome
 
-from wallet_cli.remote.http import Server
+from wallet_cli.errors import AGAIN
+from wallet_cli.remote.http import MAX_TRIES, Server
 
 pytestmark = pytest.mark.on_file("what is sent again does not ask where the ledger is kept")
 
-TROUBLES = ("cut before", "cut after", "cut within", "502", "503")
+TROUBLES = ("cut before", "cut after", "cut within", "502", "503", "502 after")
 
 # Writes that can have a key: the line, and how many transactions it makes in the wallet of a case; else it is a hold.
 KEYED = {
@@ -63,14 +64,67 @@ def test_a_write_with_no_key_is_not_sent_again(place: Place, line: str, count: i
     lookups = line.count("{phone}")
     with Proxy(place.server.address, ["pass"] * lookups + [trouble]) as proxy:
         done = through(place, proxy, [*case.fill(line), "--json"])
-    assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error")
-    if trouble.startswith("cut"):
-        assert "its outcome is unknown" in done.error["message"]
-        assert "--key" in done.error["hint"]
+    assert (done.code, done.out) == (7, "")
+    assert is_told_as_unknown(done, again=False)
     assert len(proxy.requests) == lookups + 1
     after = state(place, case)
-    reached = trouble in ("cut after", "cut within")
-    assert after == ((before[0] + count, before[1] + 1 - count) if reached else before)
+    assert after == ((before[0] + count, before[1] + 1 - count) if proxy.passed > lookups else before)
+
+
+def is_told_as_unknown(done: Outcome, *, again: bool) -> bool:
+    """A program that does as it is told does nothing twice: `retryable` is of what is applied once."""
+    assert done.error["message"].startswith("it is unknown whether this was written: "), done.error
+    assert (done.error["code"], done.error["retryable"]) == ("storage_error", again)
+    assert (done.error["hint"] == AGAIN) is again
+    return True
+
+
+# Whatever is no answer of the server's own, though the write may be done; the third may be of a newer server.
+STRANGE = ("html after", "list after", "future after", "gateway after", "redirect after", "nowhere after", "half after")
+
+WRITES: tuple[tuple[str, bool], ...] = (
+    ("tx add {phone} 5 --debit", False),
+    ("tx add {phone} 5 --debit --key k", True),
+    ("transfer {phone} {phone}/spare 5", False),
+    ("hold add {phone} 5", False),
+    ("hold add {phone} 5 --key k", True),
+    ("hold void {wallet}-h1", False),
+    ("register {phone}8", False),
+    ("register {phone}8 --exist-ok", True),
+    ("create {phone}/other", False),
+    ("create {phone}/other --exist-ok", True),
+    ("freeze {phone}", True),
+    ("limits {phone} --daily-debit 5", True),
+    ("key create till-{user}", False),
+    ("import lines.csv", True),
+)
+
+
+@pytest.mark.parametrize("trouble", STRANGE)
+@pytest.mark.parametrize(("line", "again"), WRITES, ids=[line for line, _ in WRITES])
+def test_what_is_no_answer_to_a_write_leaves_its_outcome_unknown(
+    place: Place, line: str, again: bool, trouble: str
+) -> None:
+    case = place.case()
+    Path("lines.csv").write_text(f"wallet,amount,kind\n{case.phone},1,credit\n")
+    lookups = line.count("{phone}") if line.split()[0] not in ("register", "import") else line.count("import")
+    actions = ["pass"] * lookups + [trouble] * MAX_TRIES
+    with Proxy(place.server.address, actions) as proxy:
+        done = through(place, proxy, [*case.fill(line), "--json"])
+    assert done.code == 7
+    assert is_told_as_unknown(done, again=again)
+    assert proxy.passed == len(proxy.requests) > lookups
+    if again and not line.startswith("import"):
+        assert place.from_afar([*case.fill(line), "--json"]).code == 0
+
+
+def test_a_write_that_was_lost_once_is_unknown_whatever_comes_after(place: Place) -> None:
+    """The server goes away between the tries: that nothing was sent by the last one says nothing of the first."""
+    case = place.case()
+    with Proxy(place.server.address, ["pass", "gone after"]) as proxy:
+        done = through(place, proxy, [*case.fill("tx add {phone} 5 --debit --key k"), "--json"])
+    assert "cannot reach" in done.error["message"]
+    assert is_told_as_unknown(done, again=True)
 
 
 def test_the_harness_sees_a_write_that_is_done_twice(place: Place) -> None:

@@ -200,6 +200,7 @@ def test_a_proxy_does_not_see_the_token_of_this_machine(place: Place) -> None:
         ("older", 7, "it has another version"),
         ("newer", 4, "error: no\nhint: wait"),
         ("redirect", 7, "redirects to another address: 'http://127.0.0.2:1/api/v1/elsewhere'"),
+        ("nowhere", 7, "redirects to another address: 'http://[/'"),
         ("not http", 7, "no answer from"),
         ("half", 7, "no answer from"),
         ("502", 7, "not `wallet serve`: HTTP status 502"),

@@ -24,6 +24,7 @@ WRITES = {
     "hold add 1 5": "the write is done",
     "freeze 1": "the write is done",
 }
+"""What is said; with no key, a program that goes by `retryable` does not send it again."""
 READS = ("balance 1", "list", "tx list 1", "ledger show")
 WHY = {"of the program": ValueError("no such sign"), "of the ledger": Busy("others have the turn")}
 
@@ -43,11 +44,12 @@ def test_what_was_done_is_said(monkeypatch: pytest.MonkeyPatch, line: str, why: 
 
     with monkeypatch.context() as broken:
         broken.setattr(command, "render", render)
-        done = run(line)
+        done = run(f"{line} --json")
     if line in WRITES:
         assert (done.code, done.out) == (7, "")
-        assert done.err.startswith("error: cannot show the answer: ")
-        assert WRITES[line] in done.err
+        assert done.error["message"].startswith("cannot show the answer: ")
+        assert WRITES[line] in done.error["hint"]
+        assert done.error["retryable"] is ("--key" in line)
     else:
         assert done.code == (1 if why == "of the program" else 6)
         assert "cannot show" not in done.err

@@ -19,14 +19,14 @@ KEY_ANSWERS = "the write is done: the same command with the same key has its ans
 def cannot_write(error: UnwritableError, command: str = "", values: Mapping[str, Any] | None = None) -> StorageError:
     """What to say where stdout is full, broken or closed, of a command by its words and values (none: of --help)."""
     why = "stdout is closed" if error.errno == errno.EBADF else error.strerror or str(error)
-    return StorageError(f"cannot write the answer: {why}", hint=_what_was_done(command, values or {}))
+    return _unseen(f"cannot write the answer: {why}", command, values or {})
 
 
 def cannot_filter(error: Exception, command: str, values: Mapping[str, Any]) -> WalletError:
     """What to say where a jq program stopped at the answer."""
     if not _has_written(command, values):
         return InvalidInput(f"--jq stopped: {error}", hint="look at the answer first: --jq .")
-    return StorageError(f"cannot print the answer: --jq stopped: {error}", hint=_what_was_done(command, values))
+    return _unseen(f"cannot print the answer: --jq stopped: {error}", command, values)
 
 
 def cannot_show(error: Exception, command: str, values: Mapping[str, Any]) -> WalletError | None:
@@ -34,16 +34,19 @@ def cannot_show(error: Exception, command: str, values: Mapping[str, Any]) -> Wa
     if not _has_written(command, values):
         return None
     why = error.message if isinstance(error, WalletError) else f"unexpected {type(error).__name__}: {error}"
-    return StorageError(f"cannot show the answer: {why}", hint=_what_was_done(command, values))
+    return _unseen(f"cannot show the answer: {why}", command, values)
 
 
 def _has_written(command: str, values: Mapping[str, Any]) -> bool:
     return bool(command) and command_of(command).writes(values) and not values.get("dry_run")
 
 
-def _what_was_done(command: str, values: Mapping[str, Any]) -> str:
+def _unseen(message: str, command: str, values: Mapping[str, Any]) -> StorageError:
+    """The error of a command whose answer nobody saw: what is done may be sent again with a key alone."""
     if not _has_written(command, values):
-        return READ
+        return StorageError(message, hint=READ)
     if values.get("key") is not None and command != "ledger set":  # where it is the name of a setting
-        return KEY_ANSWERS
-    return command_of(command).done.format_map(values)
+        return StorageError(message, hint=KEY_ANSWERS)
+    error = StorageError(message, hint=command_of(command).done.format_map(values))
+    error.retryable = False
+    return error

@@ -222,6 +222,9 @@ Single = (
 )
 
 
+Keyed = Register | OpenWallet | Post | Transfer | Reverse | PlaceHold | CaptureHold
+
+
 class Atomic(NamedTuple):
     """Commands that are applied together, or not at all."""
 
@@ -238,6 +241,15 @@ class Restoring(NamedTuple):
 
 
 Change = User | Wallet | Transaction | Hold | ApiKey | LedgerSetting | Restoring | Event
+
+
+def is_same_again(command: Command) -> bool:
+    """Whether giving it again does, and answers, what giving it once does."""
+    if isinstance(command, Atomic):
+        return all(map(is_same_again, command.commands))
+    if isinstance(command, Keyed):
+        return command.key is not None
+    return not isinstance(command, VoidHold | AddApiKey)
 
 
 class Applied(NamedTuple):

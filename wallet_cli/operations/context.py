@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wallet_cli.domain import actors, events
-from wallet_cli.domain.commands import Applied, AppliedAtomic, Refusal, Replayed, Result, Single
+from wallet_cli.domain.commands import Applied, AppliedAtomic, Refusal, Replayed, Result, Single, is_same_again
 from wallet_cli.domain.ids import OwnedWallet
 from wallet_cli.domain.model import LedgerFacts, Policy, Wallet
 from wallet_cli.domain.period import zone_of
@@ -20,7 +20,7 @@ from wallet_cli.domain.rules.clocks import first_refused
 from wallet_cli.domain.rules.restoring import incomplete
 from wallet_cli.engine.executor import Executor, system_us
 from wallet_cli.engine.turns import RowLocks, open_write_lock
-from wallet_cli.errors import Busy, LedgerNotFound, StorageError, WalletError, hint_of, shown
+from wallet_cli.errors import Busy, LedgerNotFound, StorageError, UnknownOutcome, WalletError, hint_of, shown
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.prepared import Prepared, naming
 from wallet_cli.settings import POSTGRES_SCHEMES, Settings, Value, check_db, scheme_of
@@ -128,7 +128,10 @@ class Ledger:
 
     def carry_out(self, command: Single, name: str) -> Applied | Replayed:
         """Run one command in one turn; raises the error of a refusal."""
-        return accepted(self.executor.run([command], name)[0])
+        try:
+            return accepted(self.executor.run([command], name)[0])
+        except UnknownOutcome as error:
+            raise error.told(again=is_same_again(command)) from error
 
     def run(self, prepared: Prepared[Single], name: str) -> Answer:
         """Run a write in one turn, which others see as `name`; raises the error of a refusal."""

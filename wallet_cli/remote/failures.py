@@ -56,11 +56,15 @@ BY_STATUS: dict[int, type[WalletError]] = {
 """For codes that this program does not know yet."""
 
 
+def is_failure(answer: dict[str, Any]) -> bool:
+    return isinstance(answer.get("code"), str) and isinstance(answer.get("message"), str)
+
+
 def error_of(status: int, answer: dict[str, Any], url: str, mentions: str = "[]") -> WalletError:
     """The error in the envelope of a failure; `mentions` is its header Wallet-Mentions."""
     code, message, hint, details = (answer.get(name) for name in ("code", "message", "hint", "details"))
-    if not isinstance(code, str) or not isinstance(message, str):
-        return not_a_server(status, url)
+    assert isinstance(code, str)
+    assert isinstance(message, str)
     if code in OTHER_VERSION:
         return other_version(url)
     hint = hint if isinstance(hint, str) else None
@@ -70,6 +74,8 @@ def error_of(status: int, answer: dict[str, Any], url: str, mentions: str = "[]"
         known = type("UnknownError", (base,), {"code": code})
     error = known(message, hint=TOKEN_HINT if known is Unauthenticated else for_terminal(hint))
     error.details = details if isinstance(details, dict) else {}
+    if answer.get("retryable") is False:
+        error.retryable = False
     error.parts = _parts(message, mentions)
     return error
 

@@ -2,7 +2,8 @@
 
 A request is sent again only if that cannot do anything twice: it reads, it has a key from before its first try, its
 repetition changes nothing, or it never left because there was no connection. Keys are never invented here: one would
-stay in the transaction for ever. So if the answer to a write without a key is lost, its outcome is reported as unknown.
+stay in the transaction for ever. So if the answer to a write without a key is lost, or somebody else answers in the
+server's place, its outcome is reported as unknown.
 
 The certificate of a server is always checked. A token is sent only to its host, and unencrypted only to this machine.
 Redirects are reported, not followed. Requests ask for unencoded answers; a gzip answer is unpacked here, in pieces, up
@@ -29,8 +30,8 @@ import httpx
 
 from wallet_cli import __version__
 from wallet_cli.domain.host import check_encrypted, host_of
-from wallet_cli.errors import InvalidInput, StorageError, WalletError, causes, shown
-from wallet_cli.remote.failures import error_of, not_a_server
+from wallet_cli.errors import InvalidInput, StorageError, UnknownOutcome, WalletError, causes, shown
+from wallet_cli.remote.failures import error_of, is_failure, not_a_server
 from wallet_cli.settings import Settings
 
 API = "/api/v1"
@@ -53,22 +54,36 @@ T = TypeVar("T")
 Query = Mapping[str, str | None]
 
 
-class NotSent(Exception):
-    """There was no connection, so nothing was sent."""
+class Failed(Exception):
+    """A try that may be followed by another. `error` is told if it is the last one, of a read."""
 
+    is_sent = True
+    is_lost = False
+    """Whether what came back says nothing of what became of the request."""
 
-class Lost(Exception):
-    """The connection broke, or no answer came in time: the outcome is unknown."""
-
-
-class Unavailable(Exception):
-    """The server, or a proxy before it, answers that it is not available now."""
-
-    def __init__(self, error: WalletError, after_s: float) -> None:
+    def __init__(self, error: WalletError, *, after_s: float = 0.0, passes: bool = True) -> None:
         super().__init__(error.message)
         self.error = error
         self.after_s = after_s
-        """How long it asks to wait."""
+        """How long the answer asks to wait."""
+        self.passes = passes
+        """Whether another try may end otherwise."""
+
+
+class NotSent(Failed):
+    """There was no connection, so nothing was sent."""
+
+    is_sent = False
+
+
+class Unavailable(Failed):
+    """The server answers that it did nothing, and may do it later."""
+
+
+class Lost(Failed):
+    """The connection broke, no answer came in time, or what came is not the server's own: the outcome is unknown."""
+
+    is_lost = True
 
 
 class Call(NamedTuple):
@@ -90,6 +105,7 @@ class Server:
     def __init__(self, url: str, client: httpx.Client, lock_timeout_s: float) -> None:
         self.url = url
         self._client = client
+        client.event_hooks = {"response": [self._check_redirect]}
         self._lock_timeout_s = lock_timeout_s
         self._line: Any = None
         """The connection of the HTTP library."""
@@ -164,20 +180,17 @@ class Server:
     def _patiently(self, request: Call, ask: Callable[[Call], T]) -> T:
         """Send, and repeat if that is safe and may help, with growing pauses that differ between clients."""
         until_s = time.monotonic() + self._lock_timeout_s
+        is_unknown = False
         for tried in range(1, MAX_TRIES + 1):
             pause_s = min(MAX_PAUSE_S, FIRST_PAUSE_S * 2**tried) * random.uniform(0.5, 1.0)  # noqa: S311
             try:
                 return ask(request)
-            except NotSent as error:
-                told: WalletError = self._unreached(error)
-                again = True
-            except Lost as error:
-                told = self._lost(request, error)
-                again = request.again
-            except Unavailable as error:
-                told = error.error
-                again = request.again
-                pause_s = max(pause_s, error.after_s)
+            except Failed as failed:
+                # A try that was lost may have been applied, whatever comes of those after it.
+                is_unknown = is_unknown or (failed.is_lost and request.method != "GET")
+                told = UnknownOutcome(failed.error.message, again=request.again) if is_unknown else failed.error
+                again = failed.passes and (request.again or not failed.is_sent)
+                pause_s = max(pause_s, failed.after_s)
             if not again or tried == MAX_TRIES or time.monotonic() + pause_s >= until_s:
                 raise told
             time.sleep(pause_s)
@@ -191,15 +204,20 @@ class Server:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             certificate = _certificate_problem(error)
             if certificate is not None:
-                raise StorageError(
+                told = StorageError(
                     f"the certificate of {self.url} is not trusted: {certificate}",
                     hint="set WALLET_CA_FILE to a file with the certificate of your own authority",
-                ) from None
-            raise NotSent(_reason(error)) from None
+                )
+                raise NotSent(told, passes=False) from None
+            raise NotSent(
+                StorageError(
+                    f"cannot reach {self.url}: {_reason(error)}", hint="check WALLET_DB, and that `wallet serve` runs"
+                )
+            ) from None
         except httpx.LocalProtocolError:
             raise InvalidInput("the request cannot be written as HTTP") from None
         except httpx.TransportError as error:
-            raise Lost(_reason(error)) from None
+            raise self._no_answer(error) from None
         if response.is_success:
             return response
         with closing(response):
@@ -207,21 +225,15 @@ class Server:
 
     def _problem(self, response: httpx.Response) -> Exception:
         """The error in an unsuccessful response."""
-        status = response.status_code
-        if response.is_redirect:
-            where = response.headers.get("location", "")
-            return StorageError(
-                f"the server at {self.url} redirects to another address: {shown(where)}",
-                hint="if that is the right server, set WALLET_DB to it, without /api/v1 and the rest",
-            )
         until_s = time.monotonic() + self._lock_timeout_s + ANSWER_MARGIN_S
-        answer = self._json(response, b"".join(self._chunks(response, MAX_ANSWER_BYTES, until_s)))
-        if isinstance(answer, dict):
-            error = error_of(status, answer, self.url, response.headers.get("wallet-mentions", "[]"))
-        else:
-            error = not_a_server(status, self.url)
-        if status in UNAVAILABLE and error.retryable:
-            return Unavailable(error, _seconds(response.headers.get("retry-after", "")))
+        answer = self._envelope(response, b"".join(self._chunks(response, MAX_ANSWER_BYTES, until_s)))
+        if not is_failure(answer):
+            return self._not_a_server(response)
+        error = error_of(response.status_code, answer, self.url, response.headers.get("wallet-mentions", "[]"))
+        if isinstance(error, StorageError) and error.code != StorageError.code:
+            return Lost(error, passes=False)  # a failure that only newer servers have
+        if response.status_code in UNAVAILABLE and type(error).retryable:
+            return Unavailable(error, after_s=_seconds(response))
         return error
 
     def _patience_s(self, request: Call) -> float:
@@ -256,11 +268,8 @@ class Server:
     def _data(self, request: Call) -> Any:
         with closing(self._opened(request)) as response:
             until_s = time.monotonic() + self._patience_s(request)
-            body = b"".join(self._chunks(response, MAX_ANSWER_BYTES, until_s, Lost))
-        answer = self._json(response, body)
-        if not isinstance(answer, dict) or not {"message", "data"} <= answer.keys():
-            raise not_a_server(response.status_code, self.url)
-        return answer["data"]
+            body = b"".join(self._chunks(response, MAX_ANSWER_BYTES, until_s))
+        return self._envelope(response, body)["data"]
 
     def _built(self, request: Call) -> httpx.Request:
         headers = dict([_key_header(request.key)]) if request.key is not None else {}
@@ -280,59 +289,61 @@ class Server:
         )
 
     def _chunks(
-        self,
-        response: httpx.Response,
-        most: int | None = None,
-        until_s: float | None = None,
-        broken: type[Lost] | None = None,
+        self, response: httpx.Response, most: int | None = None, until_s: float | None = None
     ) -> Iterator[bytes]:
-        """The body in chunks, at most `most` bytes when unpacked.
+        """The body in chunks, at most `most` bytes when unpacked. Raises Lost if it ends too soon.
 
-        Without such a limit, only an unpacked body is read. If it ends too soon, raises `broken`, or else StorageError.
+        Without such a limit, only an unpacked body is read, part of which may be printed: then it raises StorageError.
         """
         encoding = response.headers.get("content-encoding", "").strip().lower()
         chunks = response.iter_raw()
         if encoding in ("gzip", "x-gzip") and most is not None:
             chunks = _unpacked(chunks)
         elif encoding not in PLAIN:
-            raise not_a_server(response.status_code, self.url)
+            raise self._not_a_server(response)
         size = 0
         try:
             for chunk in chunks:
                 size += len(chunk)
                 if most is not None and size > most:
-                    raise not_a_server(response.status_code, self.url)
+                    raise self._not_a_server(response)
                 if until_s is not None and time.monotonic() > until_s:
                     raise httpx.ReadTimeout("the answer did not end in time")
                 yield chunk
         except (httpx.TransportError, httpx.DecodingError) as error:
-            if broken is not None:
-                raise broken(_reason(error)) from None
+            if most is not None:
+                raise self._no_answer(error) from None
             raise StorageError(
                 f"the answer of {self.url} was cut short: {_reason(error)}", hint="the printed output is incomplete"
             ) from None
 
-    def _json(self, response: httpx.Response, body: bytes) -> Any:
+    def _envelope(self, response: httpx.Response, body: bytes) -> dict[str, Any]:
+        """The fields that every answer of a server has. Raises Lost for another one."""
         try:
-            return json.loads(body)
+            answer = json.loads(body)
         except (ValueError, RecursionError):
-            error = not_a_server(response.status_code, self.url)
-        if response.status_code in UNAVAILABLE:
-            raise Unavailable(error, _seconds(response.headers.get("retry-after", "")))
-        raise error
+            answer = None
+        if not isinstance(answer, dict) or not {"message", "data"} <= answer.keys():
+            raise self._not_a_server(response)
+        return answer
 
-    def _unreached(self, error: Exception) -> StorageError:
-        return StorageError(f"cannot reach {self.url}: {error}", hint="check WALLET_DB, and that `wallet serve` runs")
+    def _check_redirect(self, response: httpx.Response) -> None:
+        """Raises Lost for an answer that leads elsewhere, before the HTTP library reads where."""
+        if response.has_redirect_location:
+            where = shown(response.headers["location"])
+            told = StorageError(
+                f"the server at {self.url} redirects to another address: {where}",
+                hint="if that is the right server, set WALLET_DB to it, without /api/v1 and the rest",
+            )
+            raise Lost(told, passes=False)
 
-    def _lost(self, request: Call, error: Exception) -> StorageError:
-        if request.method == "GET":
-            return StorageError(f"no answer from {self.url}: {error}", hint="try again")
-        hint = (
-            "send it again: it is applied only once"
-            if request.again
-            else "check whether it was done; with --key, you can send it again"
-        )
-        return StorageError(f"no answer from {self.url}: {error}; its outcome is unknown", hint=hint)
+    def _not_a_server(self, response: httpx.Response) -> Lost:
+        status = response.status_code
+        error = not_a_server(status, self.url)
+        return Lost(error, after_s=_seconds(response), passes=status in UNAVAILABLE)
+
+    def _no_answer(self, error: Exception) -> Lost:
+        return Lost(StorageError(f"no answer from {self.url}: {_reason(error)}", hint="try again"))
 
 
 def checked_url(text: str) -> str:
@@ -419,6 +430,7 @@ def _reason(error: Exception) -> str:
     return re.sub(r"^\[Errno -?\d+\] ", "", text)
 
 
-def _seconds(text: str) -> float:
-    """The value of Retry-After, if it is a number of seconds."""
+def _seconds(response: httpx.Response) -> float:
+    """How long an answer asks to wait, if Retry-After is a number of seconds."""
+    text = response.headers.get("retry-after", "")
     return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import copy
 
-from wallet_cli.errors import Busy, LedgerMoved, MissingPackage, StorageError, WalletError
+from wallet_cli.errors import LOOK_FIRST, Busy, LedgerMoved, MissingPackage, StorageError, UnknownOutcome, WalletError
 from wallet_cli.hints import for_user, over_http
 
 
@@ -75,7 +75,8 @@ def for_strangers(error: WalletError) -> WalletError:
         if isinstance(error, kind) and (error.details or kind is not Busy):
             told = copy.copy(error)
             told.parts, told.details = (words,), {}
-            told.hint = "try again, with the same key" if error.retryable else None
+            unknown = LOOK_FIRST if isinstance(error, UnknownOutcome) else None
+            told.hint = "try again, with the same key" if error.retryable else unknown
             return told
     return error
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wallet_cli.domain import hash_chain
-from wallet_cli.domain.commands import Command, NoteUse, Result, Single
+from wallet_cli.domain.commands import Command, NoteUse, Result, Single, is_same_again
 from wallet_cli.engine.executor import Executor
 from wallet_cli.engine.group_commit import GroupCommit, Loop
-from wallet_cli.errors import Busy, InternalError, StorageError, WalletError
+from wallet_cli.errors import AGAIN, LOOK_FIRST, Busy, InternalError, StorageError, UnknownOutcome, WalletError
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger, accepted, open_ledger
 from wallet_cli.operations.prepared import Prepared
@@ -141,6 +141,7 @@ class ServerState:
         if not store.is_local and store.away_s() > MAX_AWAY_S:
             raise store.unreachable()
         future: asyncio.Future[list[Result]] = self.loop.create_future()
+        again = all(map(is_same_again, commands))
 
         def answer(results: list[Result] | WalletError) -> None:
             if future.done():
@@ -148,13 +149,13 @@ class ServerState:
             if isinstance(results, WalletError):
                 if isinstance(results, FileGone):
                     self._gone = results
-                future.set_exception(results)
+                future.set_exception(results.told(again=again) if isinstance(results, UnknownOutcome) else results)
             else:
                 future.set_result(results)
 
         self.group_commit.submit(commands, answer, None if caller is None else caller.actor, taken)
         # The rest of a handler is fast: a request waits here, so its deadline is here.
-        deadline = self.loop.call_later(self.deadline_s, _give_up, future)
+        deadline = self.loop.call_later(self.deadline_s, _give_up, future, again)
         try:
             return await future
         finally:
@@ -367,8 +368,8 @@ class ServerState:
             log("note_use_failed", code=error.code)
 
 
-def _give_up(future: asyncio.Future[list[Result]]) -> None:
+def _give_up(future: asyncio.Future[list[Result]], again: bool) -> None:
     if not future.done():
-        future.set_exception(
-            Busy("no answer in time; whether it was applied is unknown", hint="send it again, with the same key")
-        )
+        error = Busy("no answer in time; whether it was applied is unknown", hint=AGAIN if again else LOOK_FIRST)
+        error.retryable = again
+        future.set_exception(error)
