@@ -39,6 +39,14 @@ ANSWERS = {
     "newer": plain(
         "409 Conflict", '{"message": "no", "data": null, "code": "of_the_future", "details": {"a": 1}, "hint": "wait"}'
     ),
+    "limited": plain(
+        "429 Too Many Requests",
+        '{"message": "slow", "data": null, "code": "rate_limited", "details": {"retry_after_s": 0}, "retryable": true}',
+        "Retry-After: 0",
+    ),
+    "slow": plain(
+        "408 Request Timeout", '{"message": "slow", "data": null, "code": "request_timeout", "retryable": true}'
+    ),
     "gateway": plain("504 Gateway Timeout", '{"code": "timeout", "message": "upstream"}'),
     "future": plain("500 Internal Server Error", '{"message": "no", "data": null, "code": "of_the_future"}'),
     "redirect": plain("307 Temporary Redirect", "", "Location: http://127.0.0.2:1/api/v1/elsewhere"),

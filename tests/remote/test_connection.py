@@ -13,6 +13,8 @@ from remote.place import Place
 from remote.proxy import ANSWERS, CERTIFICATES, Proxy
 from support.cli import Outcome
 
+from wallet_cli.remote.server import MAX_TRIES
+
 pytestmark = pytest.mark.on_file("what goes wrong on the way does not ask where the ledger is kept")
 
 TOKEN = "wk_a-token-that-nobody-has-0123456789abcdefgh"
@@ -215,6 +217,20 @@ def test_what_is_no_answer_of_a_server(place: Place, line: str, action: str, exi
         done = place.from_afar(case.fill(line), {"WALLET_DB": proxy.url, "WALLET_TOKEN": TOKEN})
         refused(done, exit_code, words)
     assert proxy.passed == 0
+
+
+@pytest.mark.parametrize(
+    ("action", "exit_code", "code", "tries"),
+    [("limited", 6, "busy", MAX_TRIES), ("slow", 2, "invalid_input", 1)],
+)
+def test_codes_that_only_a_server_has_are_told_as_those_of_their_group(
+    place: Place, action: str, exit_code: int, code: str, tries: int
+) -> None:
+    with Proxy(place.server.address, [action] * tries) as proxy:
+        done = place.from_afar(["users", "--json"], {"WALLET_DB": proxy.url})
+        assert (done.code, done.error["code"], done.error["retryable"]) == (exit_code, code, tries > 1)
+        assert len(proxy.requests) == tries
+        assert place.from_afar(["users", "-q"], {"WALLET_DB": proxy.url}).code == 0
 
 
 def test_with_debugging_on_the_token_is_not_shown_either(place: Place) -> None:

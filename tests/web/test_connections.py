@@ -155,6 +155,7 @@ def test_a_body_that_does_not_come_is_told_so(server: Server, framing: bytes, tr
     received = closed_after(server, CREATE + framing, BODY, trickle)
     assert received.startswith(b"HTTP/1.1 408 ")
     assert b"request_timeout" in received
+    assert b'"retryable":false' in received
 
 
 def test_trailers_without_end_end(server: Server) -> None:

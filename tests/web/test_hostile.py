@@ -108,7 +108,7 @@ def assert_failure(answer: Answer, *, has_body: bool = True) -> None:
     assert body["code"] in CODES[answer.status]
     assert body["message"]
     assert isinstance(body["details"], dict)
-    assert body["retryable"] is (answer.status == 408)
+    assert body["retryable"] is False
 
 
 def test_there_are_enough_and_each_has_a_name() -> None:

@@ -38,10 +38,12 @@ def _by_code() -> dict[str, type[WalletError]]:
     return found | {
         # Codes that only HTTP has.
         "too_large": InvalidInput,
-        "request_timeout": Busy,
-        "rate_limited": Unauthenticated,
+        "request_timeout": InvalidInput,
+        "rate_limited": Busy,
     }
 
+
+ABOUT_TOKENS = {Unauthenticated.code, "rate_limited"}
 
 OTHER_VERSION = {"not_found", "method_not_allowed", "unsupported_media_type"}
 """This program's requests get these codes only if the server does not know them."""
@@ -72,7 +74,7 @@ def error_of(status: int, answer: dict[str, Any], url: str, mentions: str = "[]"
     if known is None:
         base = BY_STATUS.get(status, StorageError)
         known = type("UnknownError", (base,), {"code": code})
-    error = known(message, hint=TOKEN_HINT if known is Unauthenticated else for_terminal(hint))
+    error = known(message, hint=TOKEN_HINT if code in ABOUT_TOKENS else for_terminal(hint))
     error.details = details if isinstance(details, dict) else {}
     if answer.get("retryable") is False:
         error.retryable = False

@@ -48,7 +48,7 @@ MAX_PIECE_BYTES = 65_536
 
 GZIP = 16 + zlib.MAX_WBITS
 PLAIN = ("", "identity")
-UNAVAILABLE = (502, 503, 504)
+UNAVAILABLE = (429, 502, 503, 504)
 
 T = TypeVar("T")
 Query = Mapping[str, str | None]

@@ -6,7 +6,7 @@
     └── RequestError
         ├── NoSuchRoute           not_found                404
         ├── MethodNotAllowed      method_not_allowed       405
-        ├── TooSlow               request_timeout          408    retryable
+        ├── TooSlow               request_timeout          408
         ├── BodyTooLarge          too_large                413
         ├── RateLimited           rate_limited             429    retryable
         └── UnsupportedMediaType  unsupported_media_type   415
@@ -37,7 +37,6 @@ class MethodNotAllowed(RequestError):
 class TooSlow(RequestError):
     code = "request_timeout"
     http_status = 408
-    retryable = True
 
 
 class BodyTooLarge(RequestError):

@@ -644,7 +644,7 @@ class BoundedProtocol(HttpToolsProtocol):
         late = self._state == BODY
         self._deadline = None
         text = f"the body took longer than {BODY_DEADLINE_S:g} s"
-        self.refuse(TooSlow(text, hint="send it again") if late else None)
+        self.refuse(TooSlow(text, hint="send the whole of it within that time") if late else None)
 
 
 def _nothing() -> None:
