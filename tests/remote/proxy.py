@@ -3,8 +3,8 @@
     with Proxy(server.address, ["cut after", "pass"]) as proxy:
         … WALLET_DB=proxy.url
 
-"502 after" is an answer of its own once the server has answered. One request a connection. What is not in the list any
-more is passed on. With `tls` it speaks TLS to its callers.
+"502 after" is an answer of its own once the server has answered, "data null" one with that data. One request a
+connection. What is not in the list any more is passed on. With `tls` it speaks TLS to its callers.
 """
 
 from __future__ import annotations
@@ -108,8 +108,10 @@ class Proxy:
         self.requests.append(request)
         action = self._actions.pop(0) if self._actions else "pass"
         own = ANSWERS.get(action.removesuffix(" after"))
+        if action.startswith("data "):
+            own = plain("200 OK", f'{{"message": "done", "data": {action[5:]}}}', "Content-Type: application/json")
         if own is not None:
-            if action.endswith(" after"):
+            if action.endswith(" after") or action.startswith("data "):
                 self.passed += 1
                 self._ask(request)
             caller.sendall(own)

@@ -13,7 +13,7 @@ from remote.place import Place
 from remote.proxy import ANSWERS, CERTIFICATES, Proxy
 from support.cli import Outcome
 
-from wallet_cli.remote.server import MAX_TRIES
+from wallet_cli.remote.http import MAX_TRIES
 
 pytestmark = pytest.mark.on_file("what goes wrong on the way does not ask where the ledger is kept")
 
@@ -217,6 +217,31 @@ def test_what_is_no_answer_of_a_server(place: Place, line: str, action: str, exi
         done = place.from_afar(case.fill(line), {"WALLET_DB": proxy.url, "WALLET_TOKEN": TOKEN})
         refused(done, exit_code, words)
     assert proxy.passed == 0
+
+
+@pytest.mark.parametrize("data", ["null", "[1]", "{}", "NaN", '"text"', '{"users": [{}], "next_cursor": null}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("users", "users -o csv", "list", "list {phone}", "balance {phone}", "balance {phone} -q", "limits 1"),
+        *("tx list {phone}", "tx show {wallet}-1", "tx total {phone}", "history", "find groc", "audit", "verify"),
+        *("hold list {phone}", "key list", "ledger show", "token {phone}", "import lines.csv"),
+    ],
+)
+def test_data_of_another_shape_is_no_answer(place: Place, line: str, data: str) -> None:
+    Path("lines.csv").write_text("wallet,amount,kind\n1,1,credit\n")
+    with Proxy(place.server.address, [f"data {data}"] * MAX_TRIES) as proxy:
+        done = place.from_afar([*place.unchanged.fill(line)], {"WALLET_DB": proxy.url})
+    refused(done, 7, "not `wallet serve`: HTTP status 200")
+    assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize("data", ["null", "{}", '{"balance": "1.00", "transactions": [{}]}'])
+def test_a_statement_of_another_shape_is_none(place: Place, data: str) -> None:
+    case = place.unchanged
+    with Proxy(place.server.address, ["pass", "pass", f"data {data}"]) as proxy:
+        done = place.from_afar(case.fill("statement {phone}"), {"WALLET_DB": proxy.url})
+    refused(done, 7, "the server did not send a statement")
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ TransactionId = str
 HoldId = str
 EventId = str
 KeyName = str
+Secret = str
 Uuid = str
 Code = str
 Metadata = dict[str, Any]
@@ -387,7 +388,7 @@ class OperatorKeys(TypedDict):
 
 
 class _Secret(TypedDict):
-    key: Annotated[str, "Shown only once."]
+    key: Annotated[Secret, "Shown only once."]
 
 
 class CreatedKey(_Secret, OperatorKey):
@@ -397,7 +398,7 @@ class CreatedKey(_Secret, OperatorKey):
 class Token(TypedDict):
     """A user's token."""
 
-    token: str
+    token: Secret
     token_type: Literal["Bearer"]
     user_id: Id
 

@@ -11,6 +11,7 @@ from wallet_cli.domain.ids import TypedWallet, UserId, UserName
 from wallet_cli.domain.model import Policy, Wallet
 from wallet_cli.domain.money import Currency, parse_told
 from wallet_cli.domain.period import UTC_NAME, Period, format_end, format_time
+from wallet_cli.operations import fields
 from wallet_cli.operations.answers import Answer
 from wallet_cli.remote.http import Server
 from wallet_cli.settings import Settings
@@ -24,7 +25,7 @@ class Client:
 
     @cached_property
     def _zone(self) -> tzinfo:
-        answer = self.server.get("/ledger")
+        answer = self.server.get("/ledger", fields.Ledger)
         return Policy(zone=answer["timezone"] or UTC_NAME).tz
 
     def zone(self) -> tzinfo:
@@ -41,26 +42,28 @@ class Client:
         return self.settings.given("phone_region")
 
     def find_user(self, name: UserName) -> Answer:
-        return self._get("/lookup/user", user=user_text(name), region=self.region)
+        return self._get("/lookup/user", fields.User, user=user_text(name), region=self.region)
 
     def find_wallet(self, ref: TypedWallet) -> Wallet:
         """A wallet by its fields that never change: id, owner, type and currency. Do not use the others."""
         return known_wallet(self.wallet(ref))
 
     def wallet(self, ref: TypedWallet, at: str | None = None) -> Answer:
-        return self._get("/lookup/wallet", wallet=ref.text, region=self.region, at=at)
+        return self._get("/lookup/wallet", fields.WalletThen, wallet=ref.text, region=self.region, at=at)
 
     def total_of(self, wallet: Wallet, period: Period) -> Answer:
         bounds = bounds_of(period)
         body = ids(wallet) | {"start_date": bounds["from"], "end_date": bounds["to"]}
-        return self._post("/transactions/get/total_in_period", body, again=True)
+        return self._post("/transactions/get/total_in_period", fields.Total, body, again=True)
 
-    def _get(self, path: str, **query: str | None) -> Answer:
-        found: Answer = self.server.get(path, query)
+    def _get(self, path: str, shape: Any, **query: str | None) -> Answer:
+        found: Answer = self.server.get(path, shape, query)
         return found
 
-    def _post(self, path: str, body: dict[str, Any], *, key: str | None = None, again: bool = False) -> Answer:
-        made: Answer = self.server.post(path, body, key=key, again=again)
+    def _post(
+        self, path: str, shape: Any, body: dict[str, Any], *, key: str | None = None, again: bool = False
+    ) -> Answer:
+        made: Answer = self.server.post(path, shape, body, key=key, again=again)
         return made
 
 

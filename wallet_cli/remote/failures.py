@@ -111,5 +111,5 @@ def other_version(url: str) -> StorageError:
 def not_a_server(status: int, url: str) -> StorageError:
     return StorageError(
         f"the server at {url} is not `wallet serve`: HTTP status {status}, and not its kind of answer",
-        hint="check WALLET_DB; or a proxy in between answers in its place",
+        hint="check WALLET_DB, and that both have the same version; or a proxy in between answers in its place",
     )

@@ -32,6 +32,7 @@ from wallet_cli import __version__
 from wallet_cli.domain.host import check_encrypted, host_of
 from wallet_cli.errors import InvalidInput, StorageError, UnknownOutcome, WalletError, causes, shown
 from wallet_cli.remote.failures import error_of, is_failure, not_a_server
+from wallet_cli.remote.shapes import check_of
 from wallet_cli.settings import Settings
 
 API = "/api/v1"
@@ -87,11 +88,14 @@ class Lost(Failed):
 
 
 class Call(NamedTuple):
-    """A request. `again`: it may be sent twice. `patience_s` limits the wait for the answer."""
+    """A request. `shape` is that of the data in its answer. `again`: it may be sent twice. `patience_s` limits the wait
+    for the answer.
+    """
 
     method: str
     path: str
     query: Query
+    shape: Any = None
     content: bytes | None = None
     content_type: str = "application/json"
     key: str | None = None
@@ -147,21 +151,29 @@ class Server:
     # Requests.
 
     def get(
-        self, path: str, query: Query = MappingProxyType({}), *, patience_s: float | None = None, again: bool = True
+        self,
+        path: str,
+        shape: Any,
+        query: Query = MappingProxyType({}),
+        *,
+        patience_s: float | None = None,
+        again: bool = True,
     ) -> Any:
         """The data at a path, without parameters that are None. Raises the server's error."""
-        return self._patiently(Call("GET", path, query, again=again, patience_s=patience_s), self._data)
+        return self._patiently(Call("GET", path, query, shape, again=again, patience_s=patience_s), self._data)
 
-    def post(self, path: str, body: Mapping[str, Any], *, key: str | None = None, again: bool = False) -> Any:
+    def post(
+        self, path: str, shape: Any, body: Mapping[str, Any], *, key: str | None = None, again: bool = False
+    ) -> Any:
         """The data in the answer to a body. It is sent again if it has a key, or if `again` allows it."""
         given = {name: value for name, value in body.items() if value is not None}
         content = json.dumps(given).encode("ascii")
-        request = Call("POST", path, {}, content, key=key, again=again or key is not None)
+        request = Call("POST", path, {}, shape, content, key=key, again=again or key is not None)
         return self._patiently(request, self._data)
 
-    def send(self, path: str, content: bytes, content_type: str) -> Any:
+    def send(self, path: str, shape: Any, content: bytes, content_type: str) -> Any:
         """The data in the answer to a file, whose lines are all safe to send again."""
-        return self._patiently(Call("POST", path, {}, content, content_type), self._data)
+        return self._patiently(Call("POST", path, {}, shape, content, content_type), self._data)
 
     @contextmanager
     def stream(self, path: str, kinds: Collection[str], **query: str | None) -> Iterator[Iterator[bytes]]:
@@ -269,7 +281,10 @@ class Server:
         with closing(self._opened(request)) as response:
             until_s = time.monotonic() + self._patience_s(request)
             body = b"".join(self._chunks(response, MAX_ANSWER_BYTES, until_s))
-        return self._envelope(response, body)["data"]
+        data = self._envelope(response, body)["data"]
+        if not check_of(request.shape)(data):
+            raise self._not_a_server(response)
+        return data
 
     def _built(self, request: Call) -> httpx.Request:
         headers = dict([_key_header(request.key)]) if request.key is not None else {}

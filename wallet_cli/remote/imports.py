@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypedDict
 
 from wallet_cli.domain.period import Zone, format_time, parse_start
 from wallet_cli.errors import InvalidInput, WalletError
@@ -22,6 +22,7 @@ from wallet_cli.import_export import imports
 from wallet_cli.import_export.imports import Job, Options, Report
 from wallet_cli.import_export.imports.checking import Earlier, Found, How, Looked, look
 from wallet_cli.import_export.imports.reading import Fraction, Line
+from wallet_cli.operations import fields
 from wallet_cli.operations.answers import Answer
 from wallet_cli.remote.client import Client
 from wallet_cli.remote.failures import error_of
@@ -49,6 +50,12 @@ def run(ledger: Client, source: BinaryIO, job: Job) -> Answer:
             reading.check_ended()
             reading.flush()
         return reading.summary()
+
+
+class PartFound(TypedDict):
+    """What of a PartResult is there with `find`."""
+
+    found: list[list[int | str]]
 
 
 class RemoteLook:
@@ -94,7 +101,7 @@ class RemoteLook:
     def _ask(self, what: str, numbers: Sequence[int], lines: Sequence[bytes], prefix: str) -> Any:
         told = {"numbers": numbers, "prefix": prefix, "find": what, "phone_region": self._ledger.region}
         head = json.dumps({name: value for name, value in told.items() if value is not None}).encode("ascii")
-        return self._ledger.server.send("/import/part", b"".join([head, b"\n", *lines]), PART_TYPE)["found"]
+        return self._ledger.server.send("/import/part", PartFound, b"".join([head, b"\n", *lines]), PART_TYPE)["found"]
 
 
 COMPARED = ("wallet", "amount", "kind", "at", "note")
@@ -202,7 +209,9 @@ class RemoteRun(imports.ImportRun):
         }
         first = json.dumps({name: value for name, value in head.items() if value is not None}).encode("ascii")
         self._before_commit()
-        answer: Answer = self._server.send("/import/part", b"".join([first, b"\n", *lines]), PART_TYPE)
+        answer: Answer = self._server.send(
+            "/import/part", fields.PartResult, b"".join([first, b"\n", *lines]), PART_TYPE
+        )
         return answer
 
     def _prefix_for(self, lines: Iterable[Line]) -> str:

@@ -31,7 +31,7 @@ from wallet_cli.domain.money import parse_any_amount, parse_currency
 from wallet_cli.domain.period import format_end, format_time, parse_period, parse_time
 from wallet_cli.domain.remarks import NOTHING, Remarks
 from wallet_cli.errors import InvalidInput, UserExists, WalletExists
-from wallet_cli.operations import audit
+from wallet_cli.operations import audit, fields
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.finding import check_found
 from wallet_cli.operations.ledgers import checked
@@ -63,16 +63,16 @@ class RemoteLedger(Client, LedgerApi):
         body = {"phone_number": phone_number, "name": name, "phone_region": self.region}
         try:
             # Only with `exist_ok` may the answer be the user that a lost try created.
-            return self._post("/users", body, key=key, again=exist_ok)
+            return self._post("/users", fields.User, body, key=key, again=exist_ok)
         except UserExists:
             if not exist_ok:
                 raise
-            return self._get("/lookup/user", user=phone_number, region=self.region)
+            return self._get("/lookup/user", fields.User, user=phone_number, region=self.region)
 
     def users(self, text: str | None = None) -> Paged:
         if text is not None:
             check_found(text)  # an empty one cannot be sent
-        return self._paged("users", lambda: "/users", text=text)
+        return self._paged("users", fields.UserPage, lambda: "/users", text=text)
 
     def user(self, name: UserName) -> Answer:
         return self.find_user(name)
@@ -92,7 +92,7 @@ class RemoteLedger(Client, LedgerApi):
         user_id = self.find_user(wallet.user)["id"]
         body = {"user_id": user_id, "type": wallet.type, "currency": unit, "minimum_balance": minimum_balance}
         try:
-            return self._post("/wallet/create", body, key=key, again=exist_ok)
+            return self._post("/wallet/create", fields.Wallet, body, key=key, again=exist_ok)
         except WalletExists as error:
             made = self.balance(wallet)
             if exist_ok and (currency is None or told_currency(made).is_same(parse_currency(currency))):
@@ -105,15 +105,17 @@ class RemoteLedger(Client, LedgerApi):
 
     def wallets(self, user: UserName | None) -> Paged:
         if user is None:
-            return self._paged("wallets", lambda: "/wallets")
-        return self._paged("wallets", lambda: "/lookup/wallets", user=user_text(user), region=self.region)
+            return self._paged("wallets", fields.WalletPage, lambda: "/wallets")
+        return self._paged(
+            "wallets", fields.WalletPage, lambda: "/lookup/wallets", user=user_text(user), region=self.region
+        )
 
     def holders(self, wallet_ids: Collection[int]) -> list[Answer]:
         found: list[Answer] = []
         ids = sorted(wallet_ids)
         for start in range(0, len(ids), MAX_HOLDERS):
             text = ",".join(map(str, ids[start : start + MAX_HOLDERS]))
-            found += self.server.get("/lookup/holders", {"wallets": text})
+            found += self.server.get("/lookup/holders", list[fields.Holder], {"wallets": text})
         return found
 
     def balance(self, wallet: TypedWallet, at: str | None = None) -> Answer:
@@ -129,13 +131,13 @@ class RemoteLedger(Client, LedgerApi):
         limits = {"minimum_balance": minimum_balance, "maximum_balance": maximum_balance, "daily_debit": daily_debit}
         found = self.find_wallet(wallet)
         with naming((wallet, found)):
-            return self._post("/wallet/limits", ids(found) | limits, again=True)
+            return self._post("/wallet/limits", fields.Wallet, ids(found) | limits, again=True)
 
     def set_status(self, wallet: TypedWallet, status: str) -> Answer:
         # What is so already stays so: it may be sent again.
         found = self.find_wallet(wallet)
         with naming((wallet, found)):
-            return self._post(f"/wallet/{CHANGES[status]}", ids(found), again=True)
+            return self._post(f"/wallet/{CHANGES[status]}", fields.Wallet, ids(found), again=True)
 
     def add(self, wallet: TypedWallet, amount: str, **entry: Unpack[Entry]) -> Answer:
         if entry.get("reset_time"):
@@ -145,24 +147,24 @@ class RemoteLedger(Client, LedgerApi):
         found = self.find_wallet(wallet)
         body = ids(found) | {"amount": amount, "is_credit": entry["is_credit"], "at": moment} | _said(entry)
         with naming((wallet, found)):
-            return self._post("/transactions/create", body, key=key)
+            return self._post("/transactions/create", fields.Transaction, body, key=key)
 
     def transfer(self, source: TypedWallet, target: TypedWallet, amount: str, **described: Unpack[Described]) -> Answer:
         key = checked_key(described.get("key"))
         out, into = self.find_wallet(source), self.find_wallet(target)
         to = {"to_user_id": into.user_id, "to_wallet_id": into.id, "amount": amount}
         with naming((source, out), (target, into)):
-            return self._post("/transfers/create", ids(out) | to | _said(described), key=key)
+            return self._post("/transfers/create", fields.Transfer, ids(out) | to | _said(described), key=key)
 
     def reverse(
         self, id_: TransactionId, amount: str | None = None, *, force: bool = False, **described: Unpack[Described]
     ) -> Answer:
         body = {"transaction": format_transaction_id(*id_), "amount": amount, "force": force}
         key = checked_key(described.get("key"))
-        return self._post("/transactions/reverse", body | _said(described), key=key)
+        return self._post("/transactions/reverse", fields.Transaction, body | _said(described), key=key)
 
     def transaction(self, id_: TransactionId) -> Answer:
-        return self._get("/lookup/transaction", id=format_transaction_id(*id_))
+        return self._get("/lookup/transaction", fields.TransactionDetail, id=format_transaction_id(*id_))
 
     def transactions(self, wallet: TypedWallet, start: str | None, end: str | None, wanted: Wanted) -> Paged:
         period = parse_period(start, end, self.zone, self.now_us)
@@ -175,14 +177,14 @@ class RemoteLedger(Client, LedgerApi):
             filter_of(wanted, found)  # an empty filter cannot be sent
             return f"/transactions/get/{found.user_id}/{found.id}"
 
-        return _filled(self._paged("transactions", path, parse_cursor, **query), text)
+        return _filled(self._paged("transactions", fields.TransactionPage, path, parse_cursor, **query), text)
 
     def history(self, start: str | None, end: str | None, wanted: Wanted) -> Paged:
         kind, least, most, text, key = wanted
         read_filter(wanted, parse_any_amount)  # an empty filter cannot be sent
         period = parse_period(start, end, self.zone, self.now_us)
         query = {"kind": kind, "min": least, "max": most, "text": text, "key": key} | bounds_of(period)
-        return _filled(self._paged("transactions", lambda: "/history", parse_cursor, **query), text)
+        return _filled(self._paged("transactions", fields.EntryPage, lambda: "/history", parse_cursor, **query), text)
 
     def audit(self, wallet: TypedWallet | None = None, user: UserName | None = None) -> Paged:
         query = {
@@ -190,15 +192,15 @@ class RemoteLedger(Client, LedgerApi):
             "user": None if user is None else user_text(user),
             "region": self.region,
         }
-        return self._paged("events", lambda: "/audit", audit.parse_cursor, **query)
+        return self._paged("events", fields.EventPage, lambda: "/audit", audit.parse_cursor, **query)
 
     def named(self, name: str) -> Answer:
-        return self._get("/lookup/users", name=name)
+        return self._get("/lookup/users", fields.Named, name=name)
 
     def find(self, text: str, limit: int) -> Answer:
         check_limit(limit)
         check_found(text)
-        answer = self._get("/find", text=text, limit=str(limit))
+        answer = self._get("/find", fields.Found, text=text, limit=str(limit))
         found = answer["transactions"]
         if answer["next_cursor"] is None or len(found) >= limit:
             return answer
@@ -206,7 +208,7 @@ class RemoteLedger(Client, LedgerApi):
         return answer | {"transactions": found + rest["transactions"], "next_cursor": rest["next_cursor"]}
 
     def overview(self) -> Answer:
-        return self._get("/overview")
+        return self._get("/overview", fields.Overview)
 
     def total(self, wallet: TypedWallet, start: str | None = None, end: str | None = None) -> Answer:
         period = parse_period(start, end, self.zone, self.now_us)
@@ -217,14 +219,14 @@ class RemoteLedger(Client, LedgerApi):
         found = self.find_wallet(wallet)
         with naming((wallet, found)):
             body = ids(found) | {"amount": amount, "expires": expires} | said
-            return self._post("/holds/create", body, key=noted.get("key"))
+            return self._post("/holds/create", fields.Hold, body, key=noted.get("key"))
 
     def capture(self, id_: HoldId, amount: str | None = None, *, keep: bool = False, **noted: Unpack[Noted]) -> Answer:
         body = {"hold": format_hold_id(*id_), "amount": amount, "keep": keep}
-        return self._post("/holds/capture", body | _checked(noted), key=noted.get("key"))
+        return self._post("/holds/capture", fields.Transaction, body | _checked(noted), key=noted.get("key"))
 
     def void(self, id_: HoldId) -> Answer:
-        return self._post("/holds/void", {"hold": format_hold_id(*id_)})
+        return self._post("/holds/void", fields.Hold, {"hold": format_hold_id(*id_)})
 
     def holds(self, wallet: TypedWallet) -> Paged:
         @cache
@@ -232,7 +234,7 @@ class RemoteLedger(Client, LedgerApi):
             found = self.find_wallet(wallet)
             return f"/holds/get/{found.user_id}/{found.id}"
 
-        return self._paged("holds", path)
+        return self._paged("holds", fields.HoldPage, path)
 
     def statement(
         self, wallet: TypedWallet, start: str | None = None, end: str | None = None
@@ -244,7 +246,9 @@ class RemoteLedger(Client, LedgerApi):
     ) -> Answer:
         # A damaged ledger does not recover in a moment: a failure is not retried.
         query = {"wallet": None if wallet is None else wallet.text, "region": self.region}
-        checked: Answer = self.server.get("/verify", query, patience_s=VERIFY_PATIENCE_S, again=False)
+        checked: Answer = self.server.get(
+            "/verify", fields.Verification, query, patience_s=VERIFY_PATIENCE_S, again=False
+        )
         return checked
 
     def verify_against(self, seal: str, public: str | None = None) -> Answer:
@@ -268,14 +272,14 @@ class RemoteLedger(Client, LedgerApi):
         return imports.run(self, source, job)
 
     def create_key(self, name: str, *, read_only: bool = False) -> Answer:
-        return self._post("/keys", {"name": check_operator_name(name), "read_only": read_only})
+        return self._post("/keys", fields.CreatedKey, {"name": check_operator_name(name), "read_only": read_only})
 
     def revoke_key(self, name: str) -> Answer:
         # Revoking twice changes nothing: it may be sent again.
-        return self._post("/keys/revoke", {"name": check_operator_name(name)}, again=True)
+        return self._post("/keys/revoke", fields.OperatorKey, {"name": check_operator_name(name)}, again=True)
 
     def keys(self) -> list[Answer]:
-        found: list[Answer] = self.server.get("/keys")
+        found: list[Answer] = self.server.get("/keys", list[fields.OperatorKey])
         return found
 
     def token(
@@ -285,19 +289,20 @@ class RemoteLedger(Client, LedgerApi):
         notify: Callable[[str], None],
     ) -> Answer:
         body = {"user_id": self.find_user(user)["id"], "expires_minutes": expires_minutes}
-        return self._post("/tokens", body, again=True)
+        return self._post("/tokens", fields.Token, body, again=True)
 
     def facts(self) -> Answer:
-        return self._get("/ledger") | {"db": self.server.url}
+        return self._get("/ledger", fields.Ledger) | {"db": self.server.url}
 
     def change(self, name: str, value: str) -> Answer:
         checked(name, value)
         # What is so already stays so: it may be sent again.
-        return self._post("/ledger", {name: value}, again=True) | {"db": self.server.url}
+        return self._post("/ledger", fields.Ledger, {name: value}, again=True) | {"db": self.server.url}
 
     def _paged(
         self,
         name: str,
+        shape: Any,
         path: Callable[[], str],
         check_cursor: Callable[[str], object] = parse_after,
         **query: str | None,
@@ -308,7 +313,7 @@ class RemoteLedger(Client, LedgerApi):
             if cursor == "":  # an empty cursor cannot be sent
                 check_cursor(cursor)
             part = {"limit": str(limit), "cursor": cursor, "count": "true" if counted else None}
-            return self._get(path(), **query, **part)
+            return self._get(path(), shape, **query, **part)
 
         def rest(cursor: str | None) -> Iterator[Answer]:
             """A page may have fewer rows than requested, or none, even if more pages follow."""

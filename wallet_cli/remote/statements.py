@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC
 from itertools import chain as joined
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from wallet_cli.domain.hash_chain import unopened
 from wallet_cli.domain.ids import TypedWallet, format_transaction_id, parse_hold_id, parse_transaction_id
@@ -23,15 +23,21 @@ from wallet_cli.domain.money import parse_balance
 from wallet_cli.domain.period import Period, parse_period, parse_start
 from wallet_cli.domain.remarks import Remarks
 from wallet_cli.errors import StorageError
+from wallet_cli.operations import fields
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.statements import Statement
 from wallet_cli.remote.client import Client, bounds_of
+from wallet_cli.remote.shapes import check_of
 
 LINES = ', "transactions": ['
 """The text before the lines. Inside a JSON string, these quotes would have backslashes."""
 
 MAX_HEAD_CHARS = 1024 * 1024
 """The most characters before the lines, and in each line."""
+
+
+class _Envelope(TypedDict):
+    data: fields.StatementHead
 
 
 class Parts(NamedTuple):
@@ -85,16 +91,22 @@ class _Text:
         """Wait for more of it. Raises StorageError at its end: a complete statement needs no more."""
         chunk = next(self._chunks, None)
         if chunk is None:
-            raise StorageError("the server did not send a statement", hint="check WALLET_DB")
+            raise _no_statement()
         self.text += self._decoder.decode(chunk)
 
 
 def _parts(source: _Text) -> Parts:
     while (end := source.text.find(LINES)) < 0:
         if len(source.text) > MAX_HEAD_CHARS:
-            raise StorageError("the server did not send a statement", hint="check WALLET_DB")
+            raise _no_statement()
         source.more()
-    head = json.loads(source.text[:end] + "}}")["data"]
+    try:
+        answer = json.loads(source.text[:end] + "}}")
+    except (ValueError, RecursionError):
+        raise _no_statement() from None
+    if not check_of(_Envelope)(answer):
+        raise _no_statement()
+    head = answer["data"]
     source.text = source.text[end + len(LINES) :]
     return Parts(head, _lines(source))
 
@@ -109,13 +121,21 @@ def _lines(source: _Text) -> Iterator[Answer]:
             return
         try:
             line, at = decode(source.text, at)
+        except RecursionError:
+            raise _no_statement() from None
         except ValueError:  # it is not complete yet
             if len(source.text) - at > MAX_HEAD_CHARS:
-                raise StorageError("the server did not send a statement", hint="check WALLET_DB") from None
+                raise _no_statement() from None
             source.text, at = source.text[at:], 0
             source.more()
         else:
+            if not check_of(fields.Transaction)(line):
+                raise _no_statement()
             yield line
+
+
+def _no_statement() -> StorageError:
+    return StorageError("the server did not send a statement", hint="check WALLET_DB")
 
 
 def _opening(ledger: Client, wallet: Wallet, period: Period, head: Answer, first: Answer | None) -> Transaction:
@@ -145,7 +165,9 @@ def _closing(ledger: Client, wallet: Wallet, opening: Transaction, head: Answer)
     )
     if closing.seq == opening.seq:
         return closing
-    last = ledger.server.get("/lookup/transaction", {"id": format_transaction_id(wallet.id, closing.seq)})
+    last = ledger.server.get(
+        "/lookup/transaction", fields.TransactionDetail, {"id": format_transaction_id(wallet.id, closing.seq)}
+    )
     return closing._replace(at_us=_at_us(last))
 
 
