@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 from remote.place import Both, Place, comparable, same
+from remote.proxy import Proxy
 from support.failures import tree
 
 from wallet_cli.cli import tree as commands
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "remote.md"
 
 # What is done, by command. Each is run in every format.
 DONE: tuple[tuple[str, str], ...] = (
@@ -239,10 +242,24 @@ REFUSED: tuple[tuple[str, str], ...] = (
     ("time_conflict", "tx add {phone} 1 --credit --at 2020"),
 )
 
-# Not of one ledger: what each is for is tested below, or in test_connection.py.
+# What is refused from afar, with nothing asked, as docs/remote.md says: a line of it.
+THERE_ALONE: dict[str, str] = {
+    "backup": "backup copy.db",
+    "restore": "restore copy.db",
+    "init": "init",
+    "move": "move --to new.db",
+    "seal": "seal -",
+    "receipt": "receipt 1-1",
+    "verify --against": "verify --against seal.json",
+    "verify --receipt": "verify --receipt receipt.json",
+    "serve": "serve",
+    "credit --reset-time": "credit 1 1 --reset-time",
+    "tx add --reset-time": "tx add 1 1 --credit --reset-time",
+}
+
+# Not of one ledger, or tested in test_troubles.py.
 ELSEWHERE = {
-    *("backup", "demo", "doctor", "mcp", "move", "receipt", "restore", "seal", "serve"),
-    *("help", "commands", "completion", "init"),
+    *("demo", "doctor", "mcp", "help", "commands", "completion"),
     *(f"config {word}" for word in ("path", "show", "get", "set", "unset", "edit")),
 }
 
@@ -298,7 +315,29 @@ def ask(place: Place, line: str, environ: Mapping[str, str] = IN_TONGA, *, chang
 
 def test_the_table_has_every_command() -> None:
     """A command that is added has to be shown to do from afar what it does on a file."""
-    assert {command for command, _ in DONE} | ELSEWHERE == set(dict(commands.each()))
+    there_alone = {command for command in THERE_ALONE if " --" not in command}
+    done = {command for command, _ in DONE}
+    assert not done & there_alone
+    assert done | there_alone | ELSEWHERE == set(dict(commands.each()))
+
+
+def test_the_page_says_what_is_done_where_the_ledger_is() -> None:
+    page = PAGE.read_text("utf-8")
+    _, _, section = page.partition("## What is done where the ledger is\n")
+    rows = re.findall(r"^\| (`.*`) \| .* \|$", section, re.MULTILINE)
+    assert sorted(re.findall(r"`([^`]+)`", " ".join(rows))) == sorted(THERE_ALONE)
+    rest = section.rpartition("|\n")[2]
+    assert {command.split()[0] for command in ELSEWHERE} == set(re.findall(r"`([^`]+)`", rest))
+
+
+@pytest.mark.on_file("refused before anything is asked")
+@pytest.mark.parametrize("line", THERE_ALONE.values(), ids=list(THERE_ALONE))
+def test_what_is_done_where_the_ledger_is_asks_nothing(place: Place, line: str) -> None:
+    with Proxy(place.server.address) as proxy:
+        done = place.from_afar([*line.split(), "--json"], {"WALLET_DB": proxy.url})
+        assert proxy.requests == []
+    assert (done.code, done.out, done.error["code"]) == (2, "", "invalid_input"), done.err
+    assert not done.error["message"].startswith(("No such ", "Missing "))
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -11,8 +11,11 @@ from wallet_cli.settings import SERVER_SCHEMES, Settings
 
 
 def sealed_there() -> InvalidInput:
-    """Why a ledger on another machine is not sealed, or compared with a seal, from here: its key is there."""
-    return InvalidInput("a ledger on another machine is sealed there", hint="run this where the ledger is")
+    """Why no seal or receipt of a ledger on another machine is made or compared from here: its key is there."""
+    return InvalidInput(
+        "seals and receipts are made, and compared with the ledger, on the ledger's own machine",
+        hint="run this where the ledger is",
+    )
 
 
 def is_remote(db: str) -> bool:
