@@ -40,6 +40,7 @@ PAIRS = (
     ("as --minimum-balance", "as minimum_balance"),
     ("as --min and the larger one as --max", "as min and the larger one as max"),
     ("--at takes", "`at` takes"),
+    ("leave --at out", "leave `at` out"),
 )
 """What a hint says on the command line, and over HTTP."""
 

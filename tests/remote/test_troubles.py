@@ -101,6 +101,8 @@ OF_USERS: tuple[tuple[str, int], ...] = (
     ("tx add {phone} 1 --debit --key k", 0),
     ("tx add {phone} 1 --credit", 8),
     ("tx add {other} 1 --debit", 3),
+    ("debit {phone} 1 --at 2025", 8),
+    ("balance 9886999999", 3),
     ("transfer {phone} {phone}/spare 1", 0),
     ("transfer {phone} {other} 1", 3),
     ("tx reverse {wallet}-1", 8),
@@ -127,6 +129,8 @@ def test_what_a_users_token_may_do(place: Place, line: str, code: int) -> None:
     done = place.from_afar(case.fill(line), {"WALLET_TOKEN": token})
     assert done.code == code, done.err
     assert token not in done.err
+    assert "wallet register" not in done.err
+    assert "`at`" not in done.err
 
 
 def test_a_key_that_may_only_read_reads_everything_and_writes_nothing(place: Place) -> None:

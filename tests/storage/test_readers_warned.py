@@ -24,7 +24,7 @@ STATES = {
     "a usual one": ("UPDATE ledger SET changes = changes", None),
 }
 
-READS = ("balance 1 -q", "tx list 1 --json", "tx total 1", "list -q", "history -o csv", "find 98 -q", "ledger show -q")
+READS = ("balance 1 -q", "tx list 1 --json", "tx total 1", "list -q", "history -o csv", "find 988 -q", "ledger show -q")
 
 
 @pytest.fixture

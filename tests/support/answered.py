@@ -26,7 +26,7 @@ EVERYWHERE = {"not_found", "method_not_allowed"}
 _PATHS = [(re.compile(API + re.sub(r"\{\w+\}", "[^/]+", each.path) + "/*"), each) for each in OPERATIONS]
 
 NAMED = {f"{each.method} {each.path}": each for each in OPERATIONS}
-ENDPOINT = re.compile(r"\b((?:GET|POST) /[^ ?,;:]+)(?:\?([a-z]+)=)?")
+ENDPOINT = re.compile(r"\b((?:GET|POST) /[^ ?,;:`]+)(?:\?([a-z]+)=)?")
 PARAMETER = re.compile(r"(?<![^ ?])([a-z_]+)=")
 TYPED = re.compile(r"(?<![\w-])--[a-z]|WALLET_[A-Z]|`wallet |\bwallet (?:create|tx|hold|key|import) ")
 USER = Caller(None, 1, True)

@@ -171,7 +171,7 @@ def test_a_hint_is_for_who_reads_it_and_for_what_was_asked(place: Place) -> None
     asked: list[tuple[httpx.Client, str, dict[str, Any] | None, str | None]] = [
         (operator, "/wallet/create", there, "GET /wallet/get/{user_id}/{type} shows that one"),
         (operator, "/transactions/create", early, f"{later}: leave the time (`at`) out and put its date in the note"),
-        (operator, "/history?min=9&max=1", None, "give the smaller one as min"),
+        (operator, "/history?min=9&max=1", None, "give the smaller one as min and the larger one as max"),
         (operator, "/users/+9886977544", None, f"{number}; GET /lookup/user finds a user by the phone number"),
         (operator, f"/holds/get/{user_id}/x", None, number),
         (operator, f"/transactions/get/{user_id}/{wallet_id}/x", None, number),
