@@ -204,6 +204,21 @@ def test_a_seal_of_an_earlier_release_is_still_compared(before: Run, checker: An
 
 
 @pytest.mark.on_file("the ledger of an earlier release is a file")
+@pytest.mark.parametrize(("line", "checked"), [("seal a.seal -q", "--against"), ("receipt 1-2", "--receipt")])
+def test_what_is_sealed_of_a_ledger_before_its_migration_is_in_the_ledger(
+    before: Run, tmp_path: Path, line: str, checked: str
+) -> None:
+    """It is migrated first: a seal of a temporary copy would name events that are in no ledger."""
+    done = before(line)
+    assert (done.code, done.err.count("migrated the ledger from schema 7")) == (0, 1), done
+    if checked == "--receipt":
+        (tmp_path / "a.seal").write_text(done.out)
+    assert before("tx add 1 5 --credit").code == 0
+    assert before(f"verify {checked} a.seal").code == 0
+    assert before("seal -q").err == ""
+
+
+@pytest.mark.on_file("the ledger of an earlier release is a file")
 @pytest.mark.parametrize("name", sorted({*CHANGES} - {"a unfrozen wallet", "another minimum", "a setting"}))
 def test_what_a_seal_of_an_earlier_release_covers_is_found(before: Run, name: str) -> None:
     assert before("tx add 1 5 --credit").code == 0  # it is migrated

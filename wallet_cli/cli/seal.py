@@ -42,7 +42,7 @@ def seal(
         if target is not None:
             raise InvalidInput("--public makes no seal: leave FILE out", hint="wallet seal --public")
         return Record({"public_key": seals.public_key()}, value="public_key")
-    with ledger_here(flags) as ledger:
+    with ledger_here(flags, to_seal=True) as ledger:
         sealed = seals.seal(ledger)
     if target is not None:
         seals.write(seals.text_of(sealed), Path(target).expanduser())
@@ -66,20 +66,24 @@ def receipt(
     """
     from wallet_cli.operations import seals
 
-    with ledger_here(flags) as ledger:
+    with ledger_here(flags, to_seal=sealed_in is None) as ledger:
         sealed: Sealed = seals.seal(ledger) if sealed_in is None else seals.read(sealed_in)
         answer = seals.receipt(ledger, parse_transaction_id(id_), sealed)
     return Document([json_text(answer) + "\n"])
 
 
 @contextmanager
-def ledger_here(flags: Mapping[str, str]) -> Iterator[Ledger]:
-    """The ledger of the settings, to read. Raises InvalidInput for one on another machine, which seals it itself."""
-    from wallet_cli.operations.context import open_ledger
+def ledger_here(flags: Mapping[str, str], *, to_seal: bool = False) -> Iterator[Ledger]:
+    """The ledger of the settings, to read; of an older schema, it is migrated `to_seal` it. Raises InvalidInput for one
+    on another machine, which seals it itself.
+    """
+    from wallet_cli.operations.context import migrate_older, open_ledger
     from wallet_cli.remote import is_remote, sealed_there
 
     chosen = settings.load(flags, notify=notice)
     if is_remote(chosen.db):
         raise sealed_there()
+    if to_seal:
+        migrate_older(chosen, notice)
     with open_ledger(chosen, notice, purpose=Purpose.READ) as ledger:
         yield ledger
