@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import json
 import shutil
 import stat
 import subprocess
 import threading
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -18,13 +20,14 @@ from typing import Any
 import apsw
 import pytest
 from hypothesis import given
+from faults.test_disk import NO_TMPFS
 from hypothesis import strategies as st
 from storage.test_opening import older
 from support import cli
 
 from wallet_cli import settings
 from wallet_cli.domain.ids import parse_wallet
-from wallet_cli.errors import InvalidInput, StorageError
+from wallet_cli.errors import MAKE_ROOM, InvalidInput, StorageError
 from wallet_cli.operations import backup as backups
 from wallet_cli.operations import dated_files
 from wallet_cli.operations.backup import Keep, parse_keep, to_keep
@@ -125,6 +128,34 @@ def test_it_would_be_seen_if_a_copy_were_not_verified(
     monkeypatch.setattr(backups, "_verified", lambda *_: counts)
     with pytest.raises(AssertionError):
         test_a_damaged_ledger_is_not_copied_over_and_over(shop, tmp_path)
+
+
+def note_damage(path: Path) -> None:
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("UPDATE ledger SET damaged = 'foo'")
+
+
+@pytest.mark.parametrize("noted", ["in the ledger", "in the backup"])
+def test_a_backup_takes_writes_whatever_was_noted_of_the_ledger(shop: Run, tmp_path: Path, noted: str) -> None:
+    """It is verified: the damage is not in it."""
+    if noted == "in the ledger":
+        note_damage(tmp_path / "w.db")
+    assert shop("backup copy.db").code == 0
+    if noted == "in the backup":
+        note_damage(tmp_path / "copy.db")
+    assert shop("restore copy.db").code == 0
+    assert shop("tx add 1 1 --credit").code == 0
+
+
+@pytest.mark.skipif(NO_TMPFS, reason=str(NO_TMPFS))
+@pytest.mark.parametrize("line", ["backup small/copy.db", "backup small/bks/", "--db small/w.db restore w.db"])
+def test_a_full_disk_is_told_in_words(shop: Run, tmp_path: Path, line: str) -> None:
+    (tmp_path / "small").mkdir()
+    script = f"mount -t tmpfs -o size=64k none small; exec {sys.executable} -m wallet_cli {line} --json"
+    done = subprocess.run(["unshare", "-m", "sh", "-ec", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 7, done
+    error = json.loads(done.stderr)["error"]
+    assert (error["hint"], "disk is full" in error["message"]) == (MAKE_ROOM, True), error
 
 
 def test_while_others_write_a_copy_is_of_one_moment(shop: Run, tmp_path: Path) -> None:

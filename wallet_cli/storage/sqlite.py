@@ -115,6 +115,14 @@ HINTS: dict[type[apsw.Error], str] = {
 }
 
 
+COPYING_WORDS: dict[type[apsw.Error], str] = {
+    apsw.CantOpenError: "unable to open database file",
+    apsw.ReadOnlyError: "attempt to write a readonly database",
+    apsw.FullError: "database or disk is full",
+    apsw.IOError: "disk I/O error",
+}
+"""SQLite's own words for errors that it reports without them, while one database is copied to another."""
+
 UNFOUND = (
     apsw.SQLITE_CONSTRAINT_PRIMARYKEY,
     apsw.SQLITE_CONSTRAINT_ROWID,
@@ -136,11 +144,11 @@ def _translated(error: apsw.Error, path: Path) -> Busy | StorageError:
             f"{Damaged.DAMAGED}a row exists that its index did not find ({error}): {path}",
             hint="find where with `wallet verify`; restore a backup",
         )
-    if getattr(error, "extendedresult", 0) in NEEDS_ROOM and _is_full(path.parent):
-        return StorageError(f"the disk is full ({error}): {path}", hint=MAKE_ROOM)
     words = str(error)
     if words == "not an error":  # the error is on the other one of two connections, when a file is copied
-        words = str(apsw.mapping_extended_result_codes.get(getattr(error, "extendedresult", 0), type(error).__name__))
+        words = COPYING_WORDS.get(type(error), "the copy failed")
+    if getattr(error, "extendedresult", 0) in NEEDS_ROOM and _is_full(path.parent):
+        return StorageError(f"the disk is full ({words}): {path}", hint=MAKE_ROOM)
     kind = Undefined if isinstance(error, apsw.SQLError) else StorageError
     return kind(f"{words}: {path}", hint=HINTS.get(type(error), "for details: WALLET_DEBUG=1"))
 
