@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import itertools
-import os
 import json
+import os
 import shutil
 import stat
 import subprocess
-import threading
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -19,8 +20,8 @@ from typing import Any
 
 import apsw
 import pytest
-from hypothesis import given
 from faults.test_disk import NO_TMPFS
+from hypothesis import given
 from hypothesis import strategies as st
 from storage.test_opening import older
 from support import cli
@@ -112,22 +113,21 @@ def test_a_damaged_ledger_is_not_copied_over_and_over(shop: Run, tmp_path: Path)
     assert not [each.name for each in tmp_path.iterdir() if "copy" in each.name]
 
 
-def test_a_damaged_backup_replaces_nothing(shop: Run, tmp_path: Path) -> None:
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("harm", [damage, cut])
+def test_a_damaged_backup_replaces_nothing(shop: Run, tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    """It is named: the ledger in place is right."""
     assert shop("backup copy.db").code == 0
-    damage(tmp_path / "copy.db")
+    harm(tmp_path / "copy.db")
     before = (tmp_path / "copy.db").read_bytes()
-    assert shop("restore copy.db --json").code == 7
+    done = shop("restore copy.db --json")
+    assert (done.code, done.error["hint"]) == (7, "give another backup; the ledger is as it was")
+    assert done.error["message"].startswith(f"the backup {tmp_path}/copy.db is damaged: ")
     assert balance(shop, "w.db") == "500.00"
     assert (tmp_path / "copy.db").read_bytes() == before
-
-
-def test_it_would_be_seen_if_a_copy_were_not_verified(
-    shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    counts = {"wallets": 0, "transactions": 0}
-    monkeypatch.setattr(backups, "_verified", lambda *_: counts)
-    with pytest.raises(AssertionError):
-        test_a_damaged_ledger_is_not_copied_over_and_over(shop, tmp_path)
 
 
 def note_damage(path: Path) -> None:
@@ -156,6 +156,15 @@ def test_a_full_disk_is_told_in_words(shop: Run, tmp_path: Path, line: str) -> N
     assert done.returncode == 7, done
     error = json.loads(done.stderr)["error"]
     assert (error["hint"], "disk is full" in error["message"]) == (MAKE_ROOM, True), error
+
+
+def test_it_would_be_seen_if_a_copy_were_not_verified(
+    shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = {"wallets": 0, "transactions": 0}
+    monkeypatch.setattr(backups, "_verified", lambda *_: counts)
+    with pytest.raises(AssertionError):
+        test_a_damaged_ledger_is_not_copied_over_and_over(shop, tmp_path)
 
 
 def test_while_others_write_a_copy_is_of_one_moment(shop: Run, tmp_path: Path) -> None:
@@ -241,6 +250,17 @@ def test_what_root_restores_belongs_to_whom_it_belonged(shop: Run, tmp_path: Pat
     assert {(each.st_uid, each.st_gid) for each in found.values()} == {(SOMEBODY, GROUP)}
     assert stat.S_IMODE(found["w.db"].st_mode) == expected
     assert stat.S_IMODE(found["w.db.lock"].st_mode) == (expected if what != "a ledger that is gone" else mode)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("line", ["backup bks/", "backup bks/deep --every 1h", "seal bks/a.seal"])
+def test_what_root_makes_of_a_ledger_belongs_to_its_owner(shop: Run, tmp_path: Path, line: str) -> None:
+    """With the folders: what its owner makes later goes there too."""
+    os.chown(tmp_path / "w.db", SOMEBODY, GROUP)
+    assert shop(line).code == 0
+    made = [tmp_path / "bks", *(tmp_path / "bks").rglob("*")]
+    assert {(each.stat().st_uid, each.stat().st_gid) for each in made} == {(SOMEBODY, GROUP)}
+    assert len(made) > 1
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o660, 0o440])
@@ -329,6 +349,20 @@ def test_a_folder_has_a_backup_an_hour_and_no_more(shop: Run, tmp_path: Path) ->
     assert (first["made"], again["made"], again["backup"]) == (True, False, first["backup"])
     assert [str(each) for each in (tmp_path / "bks").iterdir()] == [first["backup"]]
     assert stat.S_IMODE((tmp_path / "bks").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("link", ["bks", "."])
+def test_a_folder_may_be_named_by_a_link(shop: Run, tmp_path: Path, link: str) -> None:
+    """The folder itself, or one above it."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    if link == "bks":
+        (tmp_path / "real" / "there").mkdir()
+        (tmp_path / "real" / "bks").symlink_to("there")
+    made = [shop("backup link/bks --every 1h --keep 9,9,9 --json").json for _ in range(2)]
+    assert [each["made"] for each in made] == [True, False]
+    assert Path(made[0]["backup"]).parent == (tmp_path / "link" / "bks").resolve()
+    assert balance(shop, made[0]["backup"]) == "500.00"
 
 
 def own(run: Run, name: str) -> str:
@@ -784,14 +818,43 @@ def test_two_at_once_leave_whole_files_alone(shop: Run, tmp_path: Path) -> None:
     def one() -> None:
         outcomes.append(backups.backup_into(settings.load({}), "bks", None, None, lambda _: None, lambda *_: None))
 
+    at_once(one)
+    assert len(outcomes) == 6
+    assert len({each["backup"] for each in outcomes}) == 6
+    for each in (tmp_path / "bks").iterdir():
+        assert balance(shop, each) == "500.00"
+
+
+def at_once(one: Callable[[], None]) -> None:
     threads = [threading.Thread(target=one) for _ in range(6)]
     for each in threads:
         each.start()
     for each in threads:
         each.join()
-    assert len(outcomes) == 6
-    for each in (tmp_path / "bks").iterdir():
-        assert balance(shop, each) == "500.00"
+
+
+def test_of_several_at_once_one_makes_the_backup_of_the_hour(shop: Run, tmp_path: Path) -> None:
+    """The others look when it is made: until then, the folder is locked."""
+    outcomes: list[dict[str, Any]] = []
+    is_locked: list[bool] = []
+
+    def watch(*_: Any) -> None:
+        fd = os.open("bks", os.O_RDONLY)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_locked.append(False)
+        except BlockingIOError:
+            is_locked.append(True)
+        finally:
+            os.close(fd)
+
+    def one() -> None:
+        outcomes.append(backups.backup_into(settings.load({}), "bks", 3_600_000_000, None, lambda _: None, watch))
+
+    at_once(one)
+    assert set(is_locked) == {True}
+    assert sorted(each["made"] for each in outcomes) == [False] * 5 + [True]
+    assert [str(each) for each in (tmp_path / "bks").iterdir()] == [outcomes[0]["backup"]]
 
 
 @pytest.fixture(autouse=True)

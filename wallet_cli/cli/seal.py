@@ -44,8 +44,8 @@ def seal(
         return Record({"public_key": seals.public_key()}, value="public_key")
     with ledger_here(flags, to_seal=True) as ledger:
         sealed = seals.seal(ledger)
-    if target is not None:
-        seals.write(seals.text_of(sealed), Path(target).expanduser())
+        if target is not None:
+            seals.write(ledger, sealed, Path(target).expanduser())
     return Record(sealed.head, value="root", kind="seal", card={**sealed.head, "file": target})
 
 

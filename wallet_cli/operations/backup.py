@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -43,11 +43,11 @@ from wallet_cli.operations.private_files import unfinished
 from wallet_cli.operations.verification import verify
 from wallet_cli.settings import Settings
 from wallet_cli.storage import sql
-from wallet_cli.storage.folders import make_folder
+from wallet_cli.storage.folders import alone_in, make_folder
 from wallet_cli.storage.in_place import BESIDE, Identity, beside, has_something, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_last_commit
-from wallet_cli.storage.ledger_events import record_restore
-from wallet_cli.storage.ledger_file import free_name, is_there, ledger_path
+from wallet_cli.storage.ledger_events import forget_damage, record_restore
+from wallet_cli.storage.ledger_file import free_name, is_there, ledger_path, real_path
 from wallet_cli.storage.log_file import cut_log
 from wallet_cli.storage.move_state import check_not_moved
 from wallet_cli.storage.open_to_read import open_to_read
@@ -131,11 +131,12 @@ def backup_into(
     is false. `keep` decides which ones stay after a new one. Files that are not whole, or have a name of a time to
     come, do not count, and stay.
     """
-    place = Path(folder).expanduser().absolute()
-    with _in_a_file(settings, notify) as store:
+    place = real_path(folder)
+    with _in_a_file(settings, notify) as store, ExitStack() as stack:
         ledger_id = store.ledger_id()
         try:
-            make_folder(place)
+            make_folder(place, owned_as=store.path)
+            stack.enter_context(alone_in(place))
             named = dated_files.names(place, ledger_id, KIND)
         except OSError as error:
             raise StorageError(
@@ -233,17 +234,21 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
     if not backup_path.is_file():
         raise LedgerNotFound(f"there is no backup at {backup_path}", hint="check the name")
     try:
-        with given_as("FILE"):
-            opened = _opened(backup_path, notify)
-        with closing(opened) as copy:
+        with ExitStack() as stack:
             watch("verifying the backup", 0, 0)
             try:
+                with given_as("FILE"):
+                    copy = stack.enter_context(closing(_opened(backup_path, notify)))
                 check_not_moved(copy.itself())
+                found = _verified(settings, copy)
             except LedgerMoved as error:
                 error.parts = ("the ledger in this backup takes no writes: ", *error.parts)
                 error.hint = "give an earlier backup"
                 raise
-            found = _verified(settings, copy)
+            except Damaged as error:
+                error.parts = (f"the backup {backup_path} is damaged: {error.finding}",)
+                error.hint = "give another backup; the ledger is as it was"
+                raise
             make_folder(path.parent)
             lock = open_write_lock(beside(path, ".lock"))
             if is_there(path, Purpose.WRITE) and lock.last_commit() is None:
@@ -385,7 +390,8 @@ class _Place:
         if pinned is not None:
             raise Busy(pinned, hint="stop the programs that read the ledger, and try again")
         with closing(SqliteStore(self._path, connect(self._path, 0.0))) as store:
-            back_up(store, kept, watch=lambda done, total: self._watch("keeping the present ledger", done, total))
+            watch = partial(self._watch, "keeping the present ledger")
+            back_up(store, kept, watch=watch, name=unfinished(kept))
         self.kept = kept
 
     def _move_away(self, kept: Path) -> None:
@@ -440,7 +446,7 @@ def _made(settings: Settings, store: SqliteStore, path: Path, watch: Watch) -> A
 
     try:
         # Only this process uses the name: two backups at once to the same name each make a complete file.
-        back_up(store, path, check, lambda done, total: watch("copying", done, total), unfinished(path))
+        back_up(store, path, check, partial(watch, "copying"), unfinished(path), forget_damage)
     except FileExistsError:
         raise _NameTaken(f"there is already a file with that name: {path}", hint="give another name") from None
     except OSError as error:

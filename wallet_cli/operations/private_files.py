@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wallet_cli.errors import InvalidInput, StorageError, hint_of
 from wallet_cli.settings import exposed
-from wallet_cli.storage.folders import give_name, make_folder, sync
+from wallet_cli.storage.folders import give_name, give_to_owner, make_folder, sync
 
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.new(-journal)?")
 LEFT_S = 86_400.0
@@ -31,12 +31,16 @@ def unfinished(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.urandom(8).hex()}.new")
 
 
-def write_beside(path: Path, text: bytes) -> Path:
-    """A new file in the same folder, for its owner alone, on the disk. Raises OSError."""
+def write_beside(path: Path, text: bytes, owned_as: Path | None = None) -> Path:
+    """A new file in the same folder, for its owner alone, on the disk. If root makes it, it gets the owner of the file
+    `owned_as`. Raises OSError.
+    """
     new = unfinished(path)
     fd = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         with os.fdopen(fd, "wb") as file:
+            if owned_as is not None:
+                give_to_owner(fd, owned_as)
             file.write(text)
             file.flush()
             os.fsync(fd)
@@ -51,11 +55,8 @@ def replace(path: Path, text: bytes) -> None:
 
     If root does so, the file keeps its owner.
     """
-    new = write_beside(path, text)
+    new = write_beside(path, text, owned_as=path if path.exists() else None)
     try:
-        if hasattr(os, "geteuid") and os.geteuid() == 0 and path.exists():
-            found = path.stat()
-            os.chown(new, found.st_uid, found.st_gid)
         new.replace(path)
     except BaseException:
         new.unlink()
@@ -64,9 +65,9 @@ def replace(path: Path, text: bytes) -> None:
         sync(path.parent)
 
 
-def create(path: Path, text: bytes) -> None:
-    """Make a new file. Raises FileExistsError if there is one, or another OSError."""
-    new = write_beside(path, text)
+def create(path: Path, text: bytes, owned_as: Path | None = None) -> None:
+    """Make a new file, as `write_beside` does. Raises FileExistsError if there is one, or another OSError."""
+    new = write_beside(path, text, owned_as)
     try:
         give_name(new, path)
     except BaseException:

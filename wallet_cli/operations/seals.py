@@ -107,7 +107,7 @@ def seal_into(ledger: Ledger, folder: str, every_us: int) -> Answer:
             if age_us < every_us:
                 return {"made": False, "due_us": every_us - age_us}
         sealed = seal(ledger)
-        write(text_of(sealed), place / name)
+        write(ledger, sealed, place / name)
     return {"made": True, "seal": str(place / name), "root": sealed.head["root"], "due_us": every_us}
 
 
@@ -527,13 +527,16 @@ def check_receipt(ledger: Ledger, path: str, public: str | None = None) -> Answe
     }
 
 
-def write(text: str, path: Path) -> None:
-    """Write a new file that only its owner may read, completely or not at all. Raises InvalidInput, or StorageError."""
+def write(ledger: Ledger, sealed: Sealed, path: Path) -> None:
+    """Write a seal to a new file that only the owner of the ledger's file may read, if root does so; else who does so.
+    It is complete or not there. Raises InvalidInput, or StorageError.
+    """
+    owned_as = ledger.store.path if ledger.store.is_local else None
     if path.is_dir():
         raise InvalidInput(f"this is a folder: {path}", hint="give a name for a new file")
     try:
-        make_folder(path.parent)
-        create(path, text.encode())
+        make_folder(path.parent, owned_as)
+        create(path, text_of(sealed).encode(), owned_as)
     except FileExistsError:
         raise InvalidInput(f"there is already a file with that name: {path}", hint="give another name") from None
     except OSError as error:

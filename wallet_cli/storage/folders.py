@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def sync(path: Path) -> None:
     """Sync a file, or the names in a folder, to the disk. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
+    with _opened(path) as fd:
         os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def give_name(new: Path, path: Path) -> None:
@@ -59,9 +71,26 @@ def make_like(fd: int, replaced: Path) -> None:
             os.fchmod(fd, stat.S_IMODE(found.st_mode) | 0o600)
 
 
-def make_folder(path: Path) -> None:
-    """Create a folder that only its owner can read, and its missing parent folders. Raises OSError."""
+def make_folder(path: Path, owned_as: Path | None = None) -> None:
+    """Create a folder that only its owner can read, and its missing parent folders; what root creates for a ledger gets
+    the owner of that, `owned_as`. Raises OSError.
+    """
     missing = [each for each in (path, *path.parents) if not each.exists()]
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     for made in reversed(missing):
+        if owned_as is not None:
+            with _opened(made) as fd:
+                give_to_owner(fd, owned_as)
         sync(made.parent)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Do something in a folder for the length of a `with` block, one process at a time: others wait for its end. Where
+    a folder cannot be locked, nobody waits. Raises OSError.
+    """
+    with _opened(folder) as fd:
+        if fcntl is not None:
+            with suppress(OSError):  # a network file system may lock no folders
+                fcntl.flock(fd, fcntl.LOCK_EX)
+        yield

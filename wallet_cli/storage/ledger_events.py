@@ -34,9 +34,17 @@ def record_upgrade(execute: Execute, now_us: int, actor: str | None) -> None:
     record(execute, None, {**sql.rows_of_itself(itself), "schema": {"version": sql.SCHEMA_VERSION}}, now_us, actor)
 
 
+def forget_damage(connection: apsw.Connection) -> None:
+    """Remove the note of damage from a copy, which is verified by itself: the damage is not in it."""
+    connection.execute(sql.SET_DAMAGED, {"damaged": None})
+
+
 def record_restore(connection: apsw.Connection, file: str, now_us: int, actor: str) -> None:
-    """Record in a restored ledger of which file it is a copy. One of an older schema has no events."""
+    """Record in a restored ledger of which file it is a copy, and remove a note of damage. One of an older schema has
+    neither.
+    """
     ((version,),) = connection.execute("PRAGMA user_version").fetchall()
     if version == sql.SCHEMA_VERSION:
+        forget_damage(connection)
         record(connection.execute, "restored", {"file": {"name": file}}, now_us, actor)
         connection.execute(sql.COUNT_CHANGE)

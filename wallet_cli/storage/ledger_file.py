@@ -36,16 +36,21 @@ Turn = Callable[[str], AbstractContextManager[None]]
 """Takes the turn to write, given its purpose."""
 
 
-def ledger_path(text: str) -> Path:
-    """The one path of a ledger, however it is written: all must use the same lock. Raises InvalidInput."""
+def real_path(text: str) -> Path:
+    """The one path of a file or folder, however it is written, without symbolic links. Raises InvalidInput."""
     try:
         if "\0" in text:
             raise ValueError("a NUL in it")
-        path = Path(os.path.realpath(Path(text).expanduser()))
+        return Path(os.path.realpath(Path(text).expanduser()))
     except (RuntimeError, ValueError) as error:  # ~nobody
         raise InvalidInput(f"not a path: {shown(text)}", hint=str(error)) from None
     except OSError as error:  # the working folder was removed
         raise InvalidInput(f"not a path: {shown(text)}", hint=f"{error.strerror}: give the whole path") from None
+
+
+def ledger_path(text: str) -> Path:
+    """The one path of a ledger: all must use the same lock. Raises InvalidInput."""
+    path = real_path(text)
     ending = next((each for each in TAKEN_NAMES if path.name.endswith(each)), None)
     if ending is not None:
         raise InvalidInput(
