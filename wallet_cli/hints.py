@@ -33,7 +33,6 @@ PAIRS = (
     ("put the date in the note; in an import, do not map the date column", "put its date in the note"),
     ("use that ledger with --db or WALLET_DB", "ask at the server of that ledger"),
     ("finish it with `wallet move --to …`, or cancel it with `wallet move --cancel`", "wait until the move has ended"),
-    ("finish it there with `wallet move`", "wait until the move is complete"),
     ("WALLET_LOCK_TIMEOUT sets how long to wait", "the server's settings say how long it waits"),
     ("--by month, or --from and --to", "by=month, or from and to"),
     ("give --from and --to", "give from and to"),

@@ -386,6 +386,19 @@ def test_what_is_still_arriving_cannot_be_used(tmp_path: Path) -> None:
         }
 
 
+def test_what_is_still_arriving_says_how_to_finish_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the old ledger, also where the command line names the new one."""
+    old, new = filled("file", tmp_path), str(tmp_path / "new.db")
+    started(old, new)
+    refused = cli.run(f"--db {new} tx add 1 1 --credit --json")
+    (state,) = [
+        each for each in cli.run(f"--db {new} doctor --json").json["findings"] if "in progress" in each["found"]
+    ]
+    (line,) = {refused.error["hint"], state["advice"]}
+    assert cli.run(line.partition(": wallet ")[2]).code == 0
+    assert cli.run(f"--db {new} tx add 1 1 --credit").code == 0
+
+
 def test_a_server_that_runs_says_it_too(tmp_path: Path) -> None:
     old, new = filled("file", tmp_path), str(tmp_path / "new.db")
     with Server(tmp_path, "--no-auth", environ={"WALLET_DB": old}) as server:

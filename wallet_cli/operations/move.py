@@ -55,7 +55,7 @@ def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
     with _opened(settings, settings.db, notify) as old, _telling_state(old):
         known = old.store.move_state()
         if known.state == ARRIVING or (known.state is not None and _leads_nowhere(known, to)):
-            raise refusal(known)
+            raise refusal(known, old.store.address)
         with _opened(settings, to, notify, Purpose.MAKE) as new:
             if old.store.identity() == new.store.identity():
                 raise InvalidInput(f"that is the same ledger: {new.store.address}", hint="give another destination")
@@ -80,7 +80,7 @@ def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
         if known.state is None or known.other is None:
             raise InvalidInput("this ledger is not being moved", hint="wallet move --to URL")
         if known.state != MOVING:
-            raise refusal(known)
+            raise refusal(known, old.store.address)
         if to and _leads_nowhere(known, to):
             raise _elsewhere(known, to)
         with (

@@ -76,7 +76,7 @@ class BulkCopy(Prefetch):
         """The ledger's own row. Raises LedgerMoved for a ledger that is not complete yet."""
         itself = self.itself()
         if itself.move_state.state == ARRIVING:
-            raise refusal(itself.move_state)
+            raise refusal(itself.move_state, self.address)
         return itself
 
     def move_state(self) -> MoveState:

@@ -89,15 +89,17 @@ def check_not_moved(itself: Itself) -> None:
         raise refusal(itself.move_state)
 
 
-def refusal(move_state: MoveState) -> LedgerMoved:
-    """The refusal that a writer gets while there is a move state."""
+def refusal(move_state: MoveState, address: str = "…") -> LedgerMoved:
+    """The refusal that a writer gets while the ledger at `address` has a move state."""
+    import shlex
+
     from wallet_cli.domain.period import format_time
 
     since = format_time(move_state.since_us or 0)
     if move_state.state == ARRIVING:
         return LedgerMoved(
             f"this ledger is incomplete: a move from {move_state.other} is in progress",
-            hint="finish it there with `wallet move`",
+            hint=f"finish it: wallet --db {shlex.quote(move_state.other or '…')} move --to {shlex.quote(address)}",
             **{"state": ARRIVING, "from": move_state.other, "since": since},
         )
     if move_state.state == MOVING:
