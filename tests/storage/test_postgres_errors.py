@@ -63,7 +63,7 @@ ACCESS = [
     # Nobody gets in here but over TLS, which this server's build may not even have: who comes without is told the same.
     "hostssl secured all 127.0.0.1/32 scram-sha-256",
     "host all unseen 127.0.0.1/32 reject",
-    "host ledger,empty,newer,alien,others,halted,latin,missing all 127.0.0.1/32 scram-sha-256",
+    "host ledger,empty,newer,alien,others,halted,closed,latin,missing all 127.0.0.1/32 scram-sha-256",
 ]
 
 
@@ -75,14 +75,15 @@ def host() -> Iterator[Host]:
         with cluster, Proxy(socket_file) as plain, Proxy(socket_file, certified(folder)) as secured:
             for statement in ROLES.strip().split("\n"):
                 cluster.execute(statement)
-            for name in ("ledger", "empty", "newer", "alien", "others", "halted"):
+            for name in ("ledger", "empty", "newer", "alien", "others", "halted", "closed"):
                 cluster.execute(f"CREATE DATABASE {name} OWNER owner")
             cluster.execute("CREATE DATABASE latin OWNER owner ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
-            for name in ("ledger", "newer", "halted"):
+            for name in ("ledger", "newer", "halted", "closed"):
                 chosen = settings.load({"db": cluster.url(name, "owner", PASSWORD)}, {})
                 with open_ledger(chosen, lambda _: None, purpose=Purpose.MAKE):
                     pass
             cluster.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader", "ledger")
+            cluster.execute("REVOKE USAGE ON SCHEMA public FROM PUBLIC", "closed")
             cluster.execute("UPDATE alembic_version SET version_num = '0099'", "newer")
             cluster.execute("CREATE TABLE alembic_version (version_num TEXT)", "alien")
             cluster.execute("GRANT SELECT ON alembic_version TO PUBLIC", "alien")
@@ -137,9 +138,14 @@ LET_IN = "add sslmode=require to the URL, or allow this connection in the server
 IS_IT_THERE = "is the server running? try again, with the same key"
 SIGNED = "give the certificate of the server's signer as sslrootcert="
 TO_THE_PRIMARY = (
-    "this server takes no writes: give the URL of the primary; to read from this one, add ?target_session_attrs=any"
+    "give the URL of the primary; is default_transaction_read_only set for the role or the database? To read from here,"
+    " add target_session_attrs=any to the options of the URL"
 )
-MORE_RIGHTS = "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA … TO the role"
+MORE_RIGHTS = (
+    "give the role the rights that it needs: docs/postgres.md lists those of servers, and of users who may only read"
+)
+MAY_USE_NO_SCHEMA = "this role may use no schema of its search path: postgresql://"
+LET_USE = "GRANT USAGE ON SCHEMA … TO the role, or set another search_path"
 
 CASES = {
     "no server": Case(
@@ -220,6 +226,9 @@ CASES = {
         "GRANT CREATE ON SCHEMA … TO the role: it creates the tables of the ledger",
         "register 9886977544",
     ),
+    "who may not use the schema reads": Case(user("stranger", "closed"), MAY_USE_NO_SCHEMA, LET_USE),
+    "who may not use the schema writes": Case(user("stranger", "closed"), MAY_USE_NO_SCHEMA, LET_USE, WRITE),
+    "a schema that is not there": Case(owner("ledger", options="-csearch_path=books"), MAY_USE_NO_SCHEMA, LET_USE),
     "a server that takes no writes": Case(owner("halted"), "session is read-only", TO_THE_PRIMARY),
     "a write to a server that takes none": Case(
         owner("halted", target_session_attrs="any"),

@@ -136,9 +136,12 @@ HINTS = {
     r"permission denied for schema": "GRANT CREATE ON SCHEMA … TO the role: it creates the tables of the ledger",
     r"row-level security": "a ledger needs all its rows: remove the policies, or give the role BYPASSRLS",
     r"due to .*time-?out": "raise that time-out for the role, the database or the server",
-    r"permission denied": "GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA … TO the role",
-    r"read-only|recovery|standby": "this server takes no writes: give the URL of the primary;"
-    " to read from this one, add ?target_session_attrs=any",
+    r"permission denied": "give the role the rights that it needs: docs/postgres.md lists those of servers, and of"
+    " users who may only read",
+    r"read-only": "give the URL of the primary; is default_transaction_read_only set for the role or the database?"
+    " To read from here, add target_session_attrs=any to the options of the URL",
+    r"recovery|standby": "give the URL of the primary; to read from here, add target_session_attrs=any to the options"
+    " of the URL",
     r"No space left": "free some space on the server's disk",
 }
 """Hints by the text of an error. The first match counts."""
@@ -181,6 +184,8 @@ class PostgresStore(BulkCopy):
         self._returning: threading.Thread | None = None
         self._pins: tuple[str, ...] = ()
         """The first statements of each transaction, where each may use another session: see storage/session.py."""
+        self._has_schema = True
+        """Whether the role may use a schema of its search path."""
         self._id: str | None = None
         """The id of the ledger, which never changes, except while a move arrives."""
         self._refused: StorageError | None = None
@@ -299,6 +304,7 @@ class PostgresStore(BulkCopy):
     def _set_up(self, connection: Connection) -> None:
         """Apply the session's settings. Raises StorageError for a session in which an answer could be false."""
         pid, path = _last_row(connection, session.BY_DEFAULT, session.WHICH_SCHEMA)
+        self._has_schema = path is not None
         settings = session.settings_of(path)
         if pid == connection.info.backend_pid:
             found = _last_row(connection, *(f"SET {each}" for each in settings), session.WHAT_IS_SET)
@@ -349,6 +355,11 @@ class PostgresStore(BulkCopy):
         try:
             found = self._one(VERSION, {}, lambda row: str(row[0]))
         except NoSuchTable:
+            if not self._has_schema:
+                raise StorageError(
+                    f"this role may use no schema of its search path: {self.name}",
+                    hint="GRANT USAGE ON SCHEMA … TO the role, or set another search_path",
+                ) from None
             return 0
         if found is None or not re.fullmatch(r"\d{4}", found):
             raise StorageError(f"this is a database, but not a wallet ledger: {self.name}", hint="check --db")
