@@ -106,12 +106,19 @@ class Value(NamedTuple):
 
 
 class Place(NamedTuple):
-    """The settings of one place, by name; and the mode of its file, if it is one."""
+    """The settings of one place, by name; and the mode and the name of its file, if it is one."""
 
     values: Mapping[str, Value] = {}
     mode: int = 0
     ledgers: Mapping[str, Place] = {}
     """The named ledgers of a config file."""
+    file: str = ""
+
+    def how_to_shut(self, name: str) -> str:
+        """The command after which no other user can do what `exposed` says."""
+        import shlex
+
+        return f"chmod {'600' if BY_NAME[name].secret else 'go-w'} {shlex.quote(self.file)}"
 
     def exposed(self, name: str) -> str | None:
         """What other users may do with a setting of this place, but should not; or None."""
@@ -300,7 +307,7 @@ class Settings:
         else:
             wrong = self.exposed("token")
             if wrong is not None:
-                raise InvalidInput(f"the setting token {wrong} (from {value.source})", hint="chmod 600")
+                raise InvalidInput(f"the setting token {wrong} (from {value.source})", hint=self.how_to_shut("token"))
             token = value.text
         place = self._ledger_beside(value)
         if place is not None:
@@ -312,7 +319,7 @@ class Settings:
                 )
             wrong = place.exposed("db")
             if wrong is not None:
-                raise InvalidInput(f"the setting db {wrong} (from {named.source})", hint="chmod go-w")
+                raise InvalidInput(f"the setting db {wrong} (from {named.source})", hint=place.how_to_shut("db"))
         return token
 
     def _ledger_beside(self, token: Value) -> Place | None:
@@ -333,8 +340,15 @@ class Settings:
 
     def exposed(self, name: str) -> str | None:
         """The problem with the permissions of the file of a setting's value, or None."""
+        return self._place_of(name).exposed(name)
+
+    def how_to_shut(self, name: str) -> str:
+        """The command that ends what `exposed` says."""
+        return self._place_of(name).how_to_shut(name)
+
+    def _place_of(self, name: str) -> Place:
         value = self.values[name]
-        return next((place.exposed(name) for place in self._kept() if place.values.get(name) is value), None)
+        return next((place for place in self._kept() if place.values.get(name) is value), Place())
 
     def _kept(self) -> Sequence[Place]:
         """All places with values."""
@@ -568,8 +582,8 @@ def _of_flags(flags: Mapping[str, str]) -> Mapping[str, Value]:
     return {name: Value(text, f"--{name.replace('_', '-')}") for name, text in flags.items() if name in BY_NAME}
 
 
-def _of_variables(variables: Mapping[str, str | None], where: str, mode: int = 0) -> Place:
-    """The settings in variables; `where` goes before their names, and `mode` is that of their file."""
+def _of_variables(variables: Mapping[str, str | None], where: str, mode: int = 0, file: str = "") -> Place:
+    """The settings in variables; `where` goes before their names, and `mode` is that of their `file`."""
     found = {}
     for setting in SETTINGS:
         for name in setting.variables:
@@ -577,7 +591,7 @@ def _of_variables(variables: Mapping[str, str | None], where: str, mode: int = 0
             if text:
                 found[setting.name] = Value(text, where + name)
                 break
-    return Place(found, mode)
+    return Place(found, mode, file=file)
 
 
 def _of_dotenv(
@@ -616,7 +630,7 @@ def _of_dotenv(
             notify(f"ignored {name} in {path}: {refused}; set it in the environment, or --env-file {path}")
         else:
             allowed[name] = text
-    return _of_variables(allowed, f"{path.name}: ", found.st_mode)
+    return _of_variables(allowed, f"{path.name}: ", found.st_mode, str(path))
 
 
 def _names_ledger(path: Path) -> bool:
@@ -666,7 +680,7 @@ def _of_env_file(path: Path) -> Place:
     for name, text in variables.items():
         if name.startswith("PG") and text:
             os.environ.setdefault(name, text)
-    return _of_variables(variables, f"{path}: ", found.st_mode)
+    return _of_variables(variables, f"{path}: ", found.st_mode, str(path))
 
 
 def _read_variables(path: Path) -> tuple[Mapping[str, str | None], os.stat_result]:
@@ -775,8 +789,8 @@ def read_config(text: bytes, path: Path, mode: int = 0) -> Place:
             raise InvalidInput(f"{path}: a ledger cannot be called {shown(name)}", hint="1 to 32 of A-Z a-z 0-9 _ -")
         if "db" not in table:
             raise InvalidInput(f"{path}: [{where}] does not say where the ledger is", hint='db = "…"')
-        named[name] = Place(_of_table(table, OF_NAMED_LEDGER, path, f"{where}."), mode)
-    return Place(_of_table(found, list(BY_NAME), path), mode, named)
+        named[name] = Place(_of_table(table, OF_NAMED_LEDGER, path, f"{where}."), mode, file=str(path))
+    return Place(_of_table(found, list(BY_NAME), path), mode, named, str(path))
 
 
 def _of_table(table: Mapping[str, Any], names: Sequence[str], path: Path, where: str = "") -> dict[str, Value]:

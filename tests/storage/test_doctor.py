@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import apsw
 import pytest
+from faults.test_disk import NO_TMPFS
 from support import cli, engines
 
 from wallet_cli import settings
@@ -179,6 +181,12 @@ def secret(folder: Path) -> None:
     file.chmod(0o644)
 
 
+def secret_setting(folder: Path) -> None:
+    file = folder.parent / "home" / "config" / "wallet" / "config.toml"
+    file.write_text(f'jwt_secret_key = "{"x" * 40}"')
+    file.chmod(0o644)
+
+
 def lock_of_mode(mode: int) -> Callable[[Path], None]:
     return lambda folder: (folder / "w.db.lock").chmod(mode)
 
@@ -187,6 +195,7 @@ BY_MODE = {
     "a ledger": ("permissions", readable, "wrong"),
     "a folder": ("folder", open_folder, "warning"),
     "a token": ("secrets", secret, "wrong"),
+    "a setting in the config file": ("settings", secret_setting, "wrong"),
     "a lock that others may write": ("permissions", lock_of_mode(0o666), "wrong"),
     "a lock that others may read": ("permissions", lock_of_mode(0o604), "wrong"),
 }
@@ -258,6 +267,29 @@ def test_a_setting_that_cannot_be_read(shop: Run, monkeypatch: pytest.MonkeyPatc
     found = findings(shop)["settings"]
     assert found["status"] == "wrong"
     assert "lock_timeout" in found["found"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("JWT_SECRET_KEY", "short", "the setting jwt_secret_key is shorter than 32 bytes"),
+        ("WALLET_PHONE_REGION", "ZZ", "the setting phone_region is wrong: 'ZZ'"),
+    ],
+)
+def test_a_setting_that_is_refused_later(
+    shop: Run, monkeypatch: pytest.MonkeyPatch, name: str, text: str, says: str
+) -> None:
+    monkeypatch.setenv(name, text)
+    found = findings(shop)["settings"]
+    assert (found["status"], found["found"].startswith(says), bool(found["advice"])) == ("wrong", True, True)
+
+
+def test_a_key_for_seals_that_is_none(shop: Run, tmp_path: Path) -> None:
+    key = tmp_path / "home" / "config" / "wallet" / "seal.key"
+    key.write_text("ff")
+    key.chmod(0o600)
+    found = findings(shop)["secrets"]
+    assert (found["status"], found["found"]) == ("wrong", f"this is not a key for seals: {key}")
 
 
 def test_who_has_the_turn_for_long(shop: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,6 +379,51 @@ def test_a_ledger_that_is_not_there(shop: Run, tmp_path: Path) -> None:
     found = findings(shop, f"--db {tmp_path}/nothing.db doctor --json")["ledger"]
     assert (found["status"], f"wallet --db {tmp_path}/nothing.db register" in found["advice"]) == ("warning", True)
     assert not (tmp_path / "nothing.db").exists()
+
+
+GONE: dict[str, Callable[[Path], Any]] = {
+    "away": lambda path: path.rename(path.with_name("away.db")),
+    "emptied": lambda path: path.write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("how", GONE)
+def test_a_ledger_that_is_gone(shop: Run, tmp_path: Path, how: str) -> None:
+    """Not one that was never made: its advice puts a backup in its place, which the lock knows."""
+    assert shop(f"backup {tmp_path}/copy.db").code == 0
+    GONE[how](tmp_path / "ledger" / "w.db")
+    found = findings(shop)["ledger"]
+    assert (found["status"], "wallet restore FILE" in found["advice"]) == ("wrong", True)
+    assert shop(f"restore {tmp_path}/copy.db").code == 0
+    assert findings(shop)["ledger"]["status"] == "ok"
+
+
+def dangling(folder: Path) -> None:
+    (folder / "w.db.lock").unlink()
+    (folder / "w.db.lock").symlink_to("nowhere")
+
+
+def test_a_lock_that_is_a_link_to_nowhere(shop: Run, tmp_path: Path) -> None:
+    dangling(tmp_path / "ledger")
+    assert findings(shop)["turn"]["status"] == "wrong"
+
+
+READS_ALONE = {
+    "a disk for reading": "mount --bind {0} {0}; mount -o remount,bind,ro {0}; {1}",
+    "somebody else": "chown 65534 {0} {0}/w.db; chmod 755 {0}; chmod 644 {0}/w.db;"
+    " exec setpriv --bounding-set=-dac_override --inh-caps=-dac_override {1}",
+}
+
+
+@pytest.mark.skipif(NO_TMPFS, reason=str(NO_TMPFS))
+@pytest.mark.parametrize("how", READS_ALONE)
+def test_who_may_only_read_is_not_told_that_the_ledger_takes_writes(shop: Run, tmp_path: Path, how: str) -> None:
+    script = READS_ALONE[how].format(tmp_path / "ledger", f"{sys.executable} -m wallet_cli doctor --json")
+    done = subprocess.run(["unshare", "-m", "sh", "-ec", script], capture_output=True, text=True, check=False)
+    found = {each["name"]: each for each in json.loads(done.stdout)["findings"]}
+    assert found["state"]["status"] == "warning", done
+    if how == "somebody else":
+        assert "cannot read it any more" in found["permissions"]["advice"]
 
 
 def execute(folder: Path, statement: str) -> None:

@@ -280,6 +280,21 @@ def test_what_is_wrong_is_told(case: Case, host: Host) -> None:
     assert (known.code, known.error["code"], known.error["retryable"]) == (7, "storage_error", True)
 
 
+@pytest.mark.parametrize(("name", "status"), [("owner", "ok"), ("reader", "warning")])
+def test_the_doctor_says_whether_a_role_may_write(host: Host, name: str, status: str) -> None:
+    found = {each["name"]: each for each in cli.run(["--db", host.url(name), "doctor", "--json"]).json["findings"]}
+    assert found["state"]["status"] == status
+
+
+def test_a_backup_of_a_database_is_put_back_by_its_own_tools(host: Host) -> None:
+    host.cluster.execute("UPDATE ledger SET damaged = 'foo'", "ledger")
+    try:
+        found = {each["name"]: each for each in cli.run(["--db", host.url(), "doctor", "--json"]).json["findings"]}
+    finally:
+        host.cluster.execute("UPDATE ledger SET damaged = NULL", "ledger")
+    assert found["state"]["advice"].endswith("by PostgreSQL's own tools, as docs/postgres.md says")
+
+
 def test_nothing_is_wrong_with_a_good_url(host: Host) -> None:
     """The same roles, options and certificates, where they fit."""
     good = {"sslmode": "verify-full", "sslrootcert": str(host.folder / "good.crt")}

@@ -122,6 +122,7 @@ def test_what_was_changed_with_its_events_is_found_by_the_seal_alone(shop: Run, 
     assert shop("verify").code == 0  # nothing shows it but the seal
     done = shop("verify --against a.seal --json")
     assert (done.code, "sealed at" in done.error["message"]) == (7, True), done
+    assert ("wallet restore FILE" in done.error["hint"]) == isinstance(db, Path)
     table, number, _ = CHANGES[name]
     of = {"users": f"of user {number + 1} ", "operators": "of the ledger itself ", "ledger": "of the ledger itself "}
     assert of.get(table, f"of wallet w{number + 1} ") in done.error["message"]

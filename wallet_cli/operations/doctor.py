@@ -23,8 +23,8 @@ from wallet_cli.domain.rules.state import State
 from wallet_cli.engine.executor import system_us
 from wallet_cli.engine.turns import open_write_lock
 from wallet_cli.engine.write_lock import lock_mode
-from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, WalletError, shown_url
-from wallet_cli.operations import last_checks
+from wallet_cli.errors import InvalidInput, LedgerNotFound, MissingPackage, StorageError, WalletError, shown_url
+from wallet_cli.operations import last_checks, seals
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, open_ledger
 from wallet_cli.settings import SETTINGS, Settings, config_path
@@ -132,7 +132,7 @@ def _library() -> Finding:
 
 READ_SETTINGS = (
     *("currency", "minimum_balance", "timezone", "lock_timeout_s", "clock_skew_us"),
-    *("jwt_max_token_expires_minutes", "jwt_access_token_expires_minutes"),
+    *("jwt_max_token_expires_minutes", "jwt_access_token_expires_minutes", "checked_phone_region"),
 )
 
 
@@ -148,15 +148,29 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         exposed = settings.exposed(setting.name)
         if exposed is not None:
             wrong = True
-            place = settings.values[setting.name].source
-            yield Finding("settings", WRONG, f"the setting {setting.name} {exposed} (from {place})", "chmod 600")
-    if not wrong:
+            place, shut = settings.values[setting.name].source, settings.how_to_shut(setting.name)
+            yield Finding("settings", WRONG, f"the setting {setting.name} {exposed} (from {place})", shut)
+    weak = _weak_secret(settings)
+    if weak is not None:
+        yield Finding("settings", WRONG, weak.message, weak.hint)
+    elif not wrong:
         chosen = sum(value.source != "default" for value in settings.values.values())
         yield Finding("settings", OK, f"{chosen} of {len(settings.values)} are set: `wallet config show`")
 
 
+def _weak_secret(settings: Settings) -> InvalidInput | None:
+    """Why `wallet serve` would refuse the chosen secret of tokens; None if it would not, or cannot run here."""
+    secret = settings.jwt_secret_key
+    try:
+        from wallet_cli.operations.tokens import DEVELOPMENT, HOW_TO_SET, weakness
+    except ImportError:
+        return None
+    weak = None if secret is None or settings.env == DEVELOPMENT else weakness(secret)
+    return None if weak is None else InvalidInput(f"the setting jwt_secret_key {weak}", hint=HOW_TO_SET)
+
+
 def _private_files() -> Iterator[Finding]:
-    """Secret files in the user's config folder that others may read."""
+    """Secret files in the user's config folder that others may read, or that are not what they should be."""
     if os.name != "posix":
         return
     folder = config_path().parent
@@ -166,6 +180,12 @@ def _private_files() -> Iterator[Finding]:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             yield Finding("secrets", WRONG, f"others may read {path} (mode {mode:04o})", f"chmod 600 {path}")
+        elif path.name == seals.KEY_FILE:
+            try:
+                seals.public_key()
+            except InvalidInput as error:
+                if not isinstance(error, MissingPackage):  # without that, nothing is sealed
+                    yield Finding("secrets", WRONG, error.message, error.hint)
 
 
 def _clock(ledger: Ledger | None) -> Iterator[Finding]:
@@ -241,7 +261,10 @@ def _permissions(path: Path) -> Iterator[Finding]:
     of_others = list(_of_others(path, found))
     yield from of_others
     if mode & 0o077:
-        yield Finding("permissions", WRONG, f"others may read the ledger (mode {mode:04o})", f"chmod 600 {path}")
+        advice = f"chmod 600 {path}"
+        if found.st_uid != os.geteuid():
+            advice = f"as {_user(found.st_uid)}, {advice}: then this user cannot read it any more"
+        yield Finding("permissions", WRONG, f"others may read the ledger (mode {mode:04o})", advice)
     elif found.st_uid != os.geteuid():
         yield Finding("permissions", WARNING, f"the ledger belongs to {_user(found.st_uid)}", "run wallet as that user")
     elif not of_others:
@@ -294,7 +317,7 @@ def _turn(path: Path) -> Iterator[Finding]:
     if not path.is_file():
         return
     lock = open_write_lock(beside(path, ".lock"))
-    if not lock.path.exists():
+    if not os.path.lexists(lock.path):
         yield Finding("turn", OK, "nobody has written yet")
         return
     if not lock.is_taken():
@@ -337,7 +360,9 @@ def _ledger(settings: Settings, path: Path | None) -> Iterator[Finding]:
             yield from _each("clock", _clock(None))
             if not isinstance(error, LedgerNotFound):
                 raise
-            yield Finding("ledger", WARNING, error.message, error.hint)
+            # One that was never made is no fault: that is how it looks before the first command.
+            is_gone = path is not None and open_write_lock(beside(path, ".lock")).last_commit() is not None
+            yield Finding("ledger", WRONG if is_gone else WARNING, error.message, error.hint)
             return
         clock = list(_each("clock", _clock(ledger)))
         yield from clock
@@ -359,13 +384,16 @@ def _open_ledger(ledger: Ledger, path: Path | None, *, clock_is_right: bool) -> 
         told = refusal(itself.move_state)
         yield Finding("state", WRONG, told.message, told.hint)
     elif itself.damaged is not None:
-        advice = "for details: wallet verify; `wallet restore FILE` puts a backup in its place"
+        advice = f"for details: wallet verify; to put a backup in its place: {store.how_to_restore}"
         yield Finding("state", WRONG, f"the ledger is damaged: {itself.damaged}", advice)
     elif itself.restoring:
         advice = "import the file again: it continues where it stopped"
         yield Finding("state", WRONG, "the import of an export is not complete", advice)
     elif not clock_is_right:
         yield Finding("state", WRONG, "the ledger takes no payments: the clock is in doubt", "set this machine's clock")
+    elif not store.may_write():
+        advice = "to write, run wallet as a user, or with a role, that may"
+        yield Finding("state", WARNING, "this user may read the ledger, and not write to it", advice)
     else:
         yield Finding("state", OK, "the ledger takes writes")
     if itself.facts.uuid is not None:

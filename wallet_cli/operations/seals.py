@@ -47,7 +47,7 @@ RECEIPT_VERSION = 1
 KEY_FILE = "seal.key"
 PUBLIC_KEY = re.compile(r"\b[0-9a-fA-F]{64}\b")
 TAKE_YOURS = "it was changed: use your own copy"
-RESTORE = "an older ledger is in its place, or it was changed; restore a backup: wallet restore FILE"
+RESTORE = "an older ledger is in its place, or it was changed; restore a backup: "
 
 Leaf = dict[str, Any]
 
@@ -337,11 +337,12 @@ class _Comparing(Along):
             leaf = json.loads(line)
             wrong = seals_format_1.missing(ledger, leaf, keys) if is_old else _missing(ledger, leaf)
             if wrong is not None:
-                raise _not_as_sealed(wrong, self._sealed.head, leaf)
+                raise _not_as_sealed(ledger, wrong, self._sealed.head, leaf)
 
 
-def _not_as_sealed(wrong: str, head: Answer, leaf: Leaf) -> StorageError:
-    return StorageError(f"{wrong}, as it was sealed at {head['at']}", hint=RESTORE, sealed=leaf)
+def _not_as_sealed(ledger: Ledger, wrong: str, head: Answer, leaf: Leaf) -> StorageError:
+    hint = RESTORE + ledger.store.how_to_restore
+    return StorageError(f"{wrong}, as it was sealed at {head['at']}", hint=hint, sealed=leaf)
 
 
 def _missing(ledger: Ledger, leaf: Leaf) -> str | None:
@@ -405,7 +406,8 @@ def receipt(ledger: Ledger, id_: TransactionId, sealed: Sealed) -> Answer:
         "seal": sealed.head,
     }
     if not _leads_to_seal(answer):
-        raise _not_as_sealed(f"transaction {format_transaction_id(*id_)} is missing", sealed.head, leaf or {})
+        wrong = f"transaction {format_transaction_id(*id_)} is missing"
+        raise _not_as_sealed(ledger, wrong, sealed.head, leaf or {})
     return answer
 
 
@@ -503,7 +505,7 @@ def check_receipt(ledger: Ledger, path: str, public: str | None = None) -> Answe
     for each, row in rows.items():
         if wallet is None or row is None or hash_chain.content_of(row).decode() != contents[each]:
             id_ = format_transaction_id(wallet_id, each)
-            raise _not_as_sealed(f"transaction {id_} is missing", found["seal"], sealed)
+            raise _not_as_sealed(ledger, f"transaction {id_} is missing", found["seal"], sealed)
     row = rows[seq]
     assert wallet is not None
     assert row is not None

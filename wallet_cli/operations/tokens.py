@@ -148,7 +148,7 @@ def open_tokens(settings: Settings) -> tuple[Tokens, str | None]:
     text = settings.jwt_secret_key
     warning = None
     secret = kept_secret(data_folder() / "jwt_secret_key", _new_secret, "set JWT_SECRET_KEY") if text is None else text
-    weak, exposed_by = _weakness(secret), settings.exposed("jwt_secret_key")
+    weak, exposed_by = weakness(secret), settings.exposed("jwt_secret_key")
     wrong = weak or exposed_by
     if wrong is not None:
         # The check below has a clearer message.
@@ -156,19 +156,19 @@ def open_tokens(settings: Settings) -> tuple[Tokens, str | None]:
         if settings.env != DEVELOPMENT:
             raise InvalidInput(
                 f"the setting jwt_secret_key {wrong}",
-                hint=(
-                    "set JWT_SECRET_KEY to 32 random bytes or more, or leave it unset: one is created"
-                    if weak
-                    else "chmod 600"
-                )
-                + "; FLASK_ENV=development accepts it for local work",
+                hint=f"{HOW_TO_SET if weak else settings.how_to_shut('jwt_secret_key')}"
+                "; FLASK_ENV=development accepts it for local work",
             )
         warning = f"jwt_secret_key {wrong}: use it for development only"
     expires_minutes, max_minutes = settings.jwt_access_token_expires_minutes, settings.jwt_max_token_expires_minutes
     return Tokens(secret, expires_minutes, max_minutes), warning
 
 
-def _weakness(secret: str) -> str | None:
+HOW_TO_SET = "set JWT_SECRET_KEY to 32 random bytes or more, or leave it unset: one is created"
+
+
+def weakness(secret: str) -> str | None:
+    """Why a secret is good for development only; None if it is good."""
     if secret == SAMPLE_SECRET:
         return "is the sample from the original README, which everybody knows"
     if len(secret.encode()) < MIN_SECRET_BYTES:

@@ -158,9 +158,8 @@ def _check_not_lost(path: Path, purpose: Purpose, last_commit: LastCommit | None
     kind = StorageError if purpose is Purpose.MAKE else LedgerNotFound
     raise kind(
         f"the ledger that was here is gone: {path}",
-        hint=f"put {path.name} back; to put a backup here, or to start a new ledger, move {path.name}.lock to"
-        " another folder"
-        " first",
+        hint=f"put {path.name} back, or a backup in its place: wallet restore FILE; to start a new ledger, move"
+        f" {path.name}.lock to another folder first",
     )
 
 

@@ -116,6 +116,10 @@ CLOCK = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
 VERSION = f"SELECT version_num, {session.COMMITS_BY} FROM alembic_version"
 """The schema version, and how a commit would be made durable."""
 
+MAY_WRITE = """
+SELECT NOT pg_is_in_recovery() AND bool_and(has_table_privilege(name, 'INSERT')) FROM unnest(%s::text[]) AS given (name)
+"""
+
 LEDGER_SINCE = 4
 """The first schema with a table for the move state."""
 
@@ -162,6 +166,7 @@ class PostgresStore(BulkCopy):
 
     is_local: Literal[False] = False
     may_come_back = True
+    how_to_restore = "by PostgreSQL's own tools, as docs/postgres.md says"
     facts_last_s = 1.0
     """A query is a round trip: a server that reads does not make one for each request."""
 
@@ -452,6 +457,13 @@ class PostgresStore(BulkCopy):
             return 0
         found = connection.execute(VERSION).fetchone()
         return int(found[0]) if found is not None else 0
+
+    def may_write(self) -> bool:
+        """Whether the server takes writes, and the role may write to every table of the ledger."""
+        tables = ["ledger", "operators", "witnesses", *(copied.table for copied in sql.COPIED)]
+        with self._translating():
+            found = self.connection.execute(MAY_WRITE, (tables,)).fetchone()
+        return bool(found and found[0])
 
     def damage(self) -> str | None:
         """The server checks its own files."""

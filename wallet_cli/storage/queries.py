@@ -62,6 +62,9 @@ class Queries(ABC):
     warnings: Sequence[str] = ()
     """Warnings about the place where the ledger is kept."""
 
+    how_to_restore = "wallet restore FILE"
+    """What puts a backup in the ledger's place."""
+
     is_copy = False
     """Whether it is a temporary copy for reading a ledger of an older schema: writes to it are lost."""
 

@@ -200,6 +200,10 @@ class SqliteStore(BulkCopy):
             with translating(self.path):
                 self.in_place.check()
 
+    def may_write(self) -> bool:
+        """Whether this user may write to the file, and to its folder."""
+        return os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK | os.X_OK)
+
     def forbid_writes(self) -> None:
         """Make this connection read-only, whatever statement it gets."""
         self._run("PRAGMA query_only=ON")
