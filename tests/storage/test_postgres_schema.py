@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 from support import engines, postgres
 from support.cli import run
@@ -67,6 +68,16 @@ REPLACED = {
     ),
 }
 """What is put in the place of a part of the schema, or beside it, under a name that is right; and what is named."""
+
+
+def test_a_check_that_is_not_enforced_is_found(url: str) -> None:
+    """PostgreSQL 18 has such checks."""
+    with psycopg.connect(url) as server:
+        if server.info.server_version < 180000:
+            pytest.skip("this server enforces every check")
+    execute(url, AGAIN.format("users", "ck_users_key", "CHECK (length(key) > 0) NOT ENFORCED"))
+    done = run(f"--db {url} verify --json")
+    assert (done.code, "ck_users_key" in done.error["details"]["reason"]) == (7, True), done.err
 
 
 @pytest.mark.parametrize("name", REPLACED)

@@ -51,6 +51,7 @@ UNION SELECT name, conname || ' ' || CASE contype
             FROM pg_attribute WHERE attrelid = conrelid AND attnum = ANY (conkey)), '') || ')'
         ELSE regexp_replace(pg_get_constraintdef(c.oid), ' NOT VALID$', '') END
     || CASE WHEN contype = 'f' AND (SELECT count(*) FROM enforcing WHERE tgconstraint = c.oid) <> 4
+            OR contype = 'c' AND to_jsonb(c) ->> 'conenforced' = 'false'
         THEN ' not enforced' ELSE '' END
     FROM known JOIN pg_constraint c ON conrelid = id AND NOT divided AND contype IN ('c', 'f', 'p', 'u', 'x')
 UNION SELECT name, relname || CASE WHEN indisunique THEN ' unique ' ELSE ' ' END
@@ -72,7 +73,7 @@ UNION SELECT name, NULL FROM known WHERE divided
 """
 """By table: columns, constraints and indexes with their definitions, and the names of what runs with a write, or
 decides which rows there are. An internal trigger must be one that enforces a foreign key, which has four, or run with
-no write but TRUNCATE.
+no write but TRUNCATE. Whether a check is enforced is asked by way of JSON: servers before 18 have no such column.
 
 Of a check, there are the columns and not the condition, and of an index not either: versions of PostgreSQL write
 conditions in other ways. A constraint that is NOT VALID holds for what is written from then on; for other rows, see
