@@ -62,8 +62,9 @@ def _cannot_start(error: BaseException) -> int:
     """A part of the program or of a library is missing or unreadable: nothing was done yet."""
     if os.environ.get("WALLET_DEBUG") == "1":
         raise error
+    reason = "there is not enough memory" if isinstance(error, MemoryError) else str(error) or type(error).__name__
     with suppress(OSError, ValueError):
-        print(f"error: wallet cannot start: {error or type(error).__name__}", file=sys.stderr)
+        print(f"error: wallet cannot start: {reason}", file=sys.stderr)
     return StorageError.exit_code if isinstance(error, OSError) else InternalError.exit_code
 
 

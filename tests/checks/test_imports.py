@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -91,3 +92,15 @@ def test_the_watch_sees_what_a_table_imports(tmp_path: Path) -> None:
     code, modules = modules_of(["balance", "1"], tmp_path)
     assert code == 0
     assert "babel" in modules
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [("MemoryError", "there is not enough memory"), ("ValueError", "ValueError"), ("OSError('no file')", "no file")],
+)
+def test_what_cannot_be_imported_is_told_in_words(tmp_path: Path, fault: str, told: str) -> None:
+    (tmp_path / "typer.py").write_text(f"raise {fault}")
+    environ = os.environ | {"PYTHONPATH": str(tmp_path)}
+    line = [sys.executable, "-m", "wallet_cli", "list"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, env=environ)
+    assert done.stderr == f"error: wallet cannot start: {told}\n"

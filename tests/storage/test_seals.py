@@ -366,6 +366,7 @@ def changed(receipt: Any, place: tuple[str | int, ...], value: Any) -> Any:
 
 
 FORGED: dict[str, tuple[tuple[str | int, ...], Any]] = {
+    "another format": (("receipt",), 99),
     "another amount": (("content",), " 2 debit 1 50000 1 1 1"),
     "another place": (("content",), " 1 debit 2000 50000 2000 1 1"),
     "another past": (("before",), "00" * 32),
