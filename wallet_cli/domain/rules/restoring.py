@@ -195,7 +195,8 @@ def may_restore(state: State) -> errors.RestoreConflict | None:
 def incomplete() -> errors.RestoreConflict:
     return errors.RestoreConflict(
         "this ledger is incomplete: an export is being imported into it",
-        hint="import the whole export again: it continues where it stopped",
+        hint="import the whole export again: it continues where it stopped; if no import was begun, the ledger was"
+        " changed outside this program: restore a backup",
     )
 
 
