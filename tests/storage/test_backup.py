@@ -33,6 +33,7 @@ from wallet_cli.operations import backup as backups
 from wallet_cli.operations import dated_files
 from wallet_cli.operations.backup import Keep, parse_keep, to_keep
 from wallet_cli.operations.context import open_ledger
+from wallet_cli.operations.private_files import UNFINISHED
 from wallet_cli.operations.transactions import add
 
 Run = Callable[[str], cli.Outcome]
@@ -784,6 +785,20 @@ TABLE: list[tuple[str, Keep, set[str]]] = [
 def named(moment: str) -> str:
     day, hour, minute = map(int, moment.split("-"))
     return f"wallet-0123abcd-2026-11-{day:02}T{hour:02}-{minute:02}-00Z.db"
+
+
+def test_what_a_killed_program_leaves_has_a_name_that_is_removed_later(shop: Run, tmp_path: Path) -> None:
+    """Of a backup in a folder, and of the ledger that a restore keeps: private_files.UNFINISHED, or one fixed name."""
+    seen: set[str] = set()
+
+    def watch(*_: Any) -> None:
+        seen.update(each.name for each in tmp_path.rglob("*.new"))
+
+    chosen = settings.load({})
+    made = backups.backup_into(chosen, "bks", None, None, lambda _: None, watch)
+    backups.restore(chosen, made["backup"], lambda _: None, watch)
+    assert {each for each in seen if UNFINISHED.fullmatch(each) is None} == {"w.db.new"}
+    assert len(seen) == 3
 
 
 @pytest.mark.parametrize(("there", "keep", "kept"), TABLE)
