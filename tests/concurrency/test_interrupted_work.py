@@ -102,7 +102,7 @@ def test_an_import_that_is_interrupted_says_how_many_lines_are_in(
     told = json.loads(done.stderr)["error"]
     assert told["code"] == "interrupted"
     there = transactions()
-    assert told["message"] == f"interrupted: {there} of {LINES} lines are in"
+    assert told["message"] == f"interrupted: {there} of {LINES} lines are {'in' if there else 'read'}"
     assert told["details"] == {"lines": there, "of": LINES}
     assert there == BATCH * (nth - (0 if point.startswith(("after", "as a batch is counted", "before")) else 1))
     again = cli.run(["import", str(tmp_path / "lines.csv"), "--json"]).json
@@ -110,12 +110,27 @@ def test_an_import_that_is_interrupted_says_how_many_lines_are_in(
     assert transactions() == LINES
 
 
+def test_a_run_that_is_among_the_lines_of_an_earlier_one_does_not_say_how_many_are_in(
+    shop: Address, tmp_path: Path
+) -> None:
+    write_lines(tmp_path / "lines.csv")
+    for batch, told, there in (
+        (4, "60 of 200 lines are in", 60),
+        (1, "0 of 200 lines are read", 60),
+        (2, "20 of 200 lines are read", 60),
+        (6, "100 of 200 lines are in", 100),
+    ):
+        done = interrupting(POINTS["as a batch is decided"], batch, "import", str(tmp_path / "lines.csv"))
+        assert f"error: interrupted: {told}\n" in done.stderr
+        assert transactions() == there
+
+
 def test_refused_lines_are_told_apart(shop: Address, tmp_path: Path) -> None:
     write_lines(tmp_path / "lines.csv", refused=(3, 27, 199))
     done = interrupting(POINTS["after the commit"], 3, "import", str(tmp_path / "lines.csv"))
     assert done.returncode == 130
     assert "error: interrupted: 60 of 200 lines are read, 2 of them refused\n" in done.stderr
-    assert "hint: run it again: it continues there, and applies no line twice\n" in done.stderr
+    assert "hint: what is in stays; run it again: it applies no line twice\n" in done.stderr
     assert transactions() == 58
 
 

@@ -188,10 +188,11 @@ Work = Callable[[list[Line]], None]
 
 
 class Done(NamedTuple):
-    """The number of lines read and applied, and of those refused."""
+    """The number of lines that were dealt with, of those refused, and of those that this run applied."""
 
     lines: int
     refused: int
+    applied: int
 
 
 class ImportRun(ABC):
@@ -209,7 +210,7 @@ class ImportRun(ABC):
         """`broken` from the earlier parts of a file, and whether a line of such a part was refused."""
         self._zone = zone
         self._lines, self._source, self._start, self._prefix, self._skipped, self._how_many = looked
-        self._done = Done(0, 0)
+        self._done = Done(0, 0, 0)
         self._options = options
         self._report = report
         self._known: dict[str, Wallet] = {}
@@ -247,7 +248,7 @@ class ImportRun(ABC):
             if self._records is not None:
                 self._records += len(batch)
             number = batch[-1].number
-            self._done = Done(self._done.lines + len(batch), self.refused)
+            self._done = Done(self._done.lines + len(batch), self.refused, self.applied)
             progress(self._source.tell() - self._start)
         self._number = number
         if self._records is not None:
@@ -261,7 +262,7 @@ class ImportRun(ABC):
 
     @contextmanager
     def telling_how_far(self) -> Iterator[None]:
-        """Where the work in the `with` block is interrupted, raise Interrupted, which says how many lines are in."""
+        """Where the work in the `with` block is interrupted, raise Interrupted, which says how far it came."""
         try:
             yield
         except BaseException as error:
@@ -276,10 +277,11 @@ class ImportRun(ABC):
         if count is None:
             self._source.seek(self._start)
             count = sum(not line.isspace() for line in self._source)
-        told = f"read, {refused:,} of them refused" if refused else "in"
+        # Until a line is new, an earlier run may have come further.
+        told = f"read, {refused:,} of them refused" if refused else "in" if self._done.applied else "read"
         return Interrupted(
             f"interrupted: {done:,} of {count:,} lines are {told}",
-            hint="run it again: it continues there, and applies no line twice",
+            hint="what is in stays; run it again: it applies no line twice",
             lines=done,
             of=count,
         )
