@@ -9,6 +9,7 @@ import re
 FOR_OPERATORS = (
     ("wallet register PHONE", "POST /users"),
     ("wallet create WALLET", "POST /wallet/create"),
+    ("wallet limits WALLET --minimum-balance 0", "POST /wallet/limits with minimum_balance: 0"),
     ("wallet limits WALLET --maximum-balance A", "POST /wallet/limits with maximum_balance"),
     ("wallet limits WALLET --daily-debit A", "POST /wallet/limits with daily_debit"),
     ("wallet hold void ID", "POST /holds/void"),

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+from support import cli
+from support.engines import Address
 
 from wallet_cli.cli.command import built
 from wallet_cli.cli.tree import command_of
@@ -105,6 +107,34 @@ LIMIT = "raise the limit: wallet limits WALLET --daily-debit A"
 )
 def test_a_user_gets_what_users_may_do(hint: str | None, left: str | None) -> None:
     assert for_user(hint) == left
+
+
+CLOSED_BY_ITS_HINTS = {
+    "money": "credit 1 50",
+    "money, and a hold": "credit 1 50; hold add 1 20",
+    "money, and a minimum of its own": "credit 1 50; limits 1 --minimum-balance 20",
+    "money, and the ledger's minimum": "credit 1 50; ledger set minimum_balance 20",
+    "less than the minimum": "credit 1 5; ledger set minimum_balance 20",
+    "frozen, with all of it": "credit 1 50; hold add 1 20; limits 1 --minimum-balance 20; freeze 1",
+    "a debt": "limits 1 --minimum-balance -50; debit 1 20",
+    "frozen, in debt": "limits 1 --minimum-balance -50; debit 1 20; freeze 1",
+    "a hold on an overdraft": "limits 1 --minimum-balance -50; hold add 1 20; freeze 1",
+}
+
+
+@pytest.mark.on_file("a hint is made by the rules")
+@pytest.mark.parametrize("before", CLOSED_BY_ITS_HINTS.values(), ids=CLOSED_BY_ITS_HINTS)
+def test_who_does_what_the_hint_says_can_close_the_wallet(before: str, db: Address) -> None:
+    for line in ("register 9886977544", "create 1", *before.split("; ")):
+        assert cli.run(line).code == 0, line
+    told = cli.run("close 1 --json").error
+    steps = re.findall(r": wallet ([^;]+)", told["hint"])
+    given = {"WALLET": "1", "AMOUNT": told["details"]["balance"].lstrip("-"), "ID": "1-h1"}
+    for step in steps:
+        done = cli.run([given.get(word, word) for word in step.split()])
+        assert done.code == 0, (step, done)
+    assert steps
+    assert cli.run("close 1").code == 0
 
 
 def test_no_hint_stays_none() -> None:

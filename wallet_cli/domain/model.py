@@ -246,6 +246,11 @@ class Policy(NamedTuple):
             return wallet.own_minimum
         return _minimum(self.minimum_balance or "0", wallet.currency)
 
+    def has_minimum(self, wallet: Wallet) -> bool:
+        """Whether the minimum balance is above 0, as one is that does not fit the wallet's currency."""
+        own = wallet.own_minimum
+        return float(self.minimum_balance or "0") > 0 if own is None else own > 0
+
     @property
     def tz(self) -> tzinfo:
         """The time zone. Raises StorageError where this machine does not know it."""

@@ -251,7 +251,7 @@ def reversal_exceeds(wallet: Wallet, original: Transaction, taken_back: int, amo
     )
 
 
-def not_empty(wallet: Wallet, balance: int, held: int) -> WalletNotEmpty:
+def not_empty(wallet: Wallet, balance: int, held: int, *, has_minimum: bool) -> WalletNotEmpty:
     balance_text, held_text = format_minor(balance, wallet.currency), format_minor(held, wallet.currency)
     return WalletNotEmpty(
         (
@@ -264,6 +264,8 @@ def not_empty(wallet: Wallet, balance: int, held: int) -> WalletNotEmpty:
             step
             for step, is_needed in (
                 ("void its holds: wallet hold void ID", held > 0),
+                ("unfreeze it: wallet unfreeze WALLET", balance != 0 and wallet.status == FROZEN),
+                ("take its minimum away: wallet limits WALLET --minimum-balance 0", balance > 0 and has_minimum),
                 ("bring the balance to 0: wallet debit WALLET AMOUNT", balance > 0),
                 ("bring the balance to 0: wallet credit WALLET AMOUNT", balance < 0),
             )

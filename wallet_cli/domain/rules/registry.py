@@ -150,7 +150,7 @@ def set_status(state: State, command: SetStatus, now_us: int) -> Applied | Refus
     if status == CLOSED:
         balance, held = state.last[wallet_id].balance, state.held(wallet)
         if balance or held:
-            return Refusal(refusals.not_empty(wallet, balance, held))
+            return Refusal(refusals.not_empty(wallet, balance, held, has_minimum=state.policy.has_minimum(wallet)))
     doubt = clock_refused(state, now_us)
     if doubt is not None:
         return Refusal(doubt)
