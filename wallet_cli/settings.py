@@ -771,14 +771,19 @@ def _of_config(path: Path) -> Place:
     return read_config(text, path, mode)
 
 
-def read_config(text: bytes, path: Path, mode: int = 0) -> Place:
-    """The settings in the text of a config file. Raises InvalidInput for invalid TOML or an unknown setting."""
+def read_toml(text: bytes, path: Path) -> dict[str, Any]:
+    """What the text of a config file says, whatever that is. Raises InvalidInput for invalid TOML."""
     import tomllib
 
     try:
-        found: dict[str, Any] = tomllib.loads(text.decode("utf-8"))
+        return tomllib.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"cannot read {path}: {error}", hint='it is TOML: name = "value"') from None
+
+
+def read_config(text: bytes, path: Path, mode: int = 0) -> Place:
+    """The settings in the text of a config file. Raises InvalidInput for invalid TOML or an unknown setting."""
+    found = read_toml(text, path)
     ledgers = found.pop("ledgers", {})
     if not isinstance(ledgers, dict) or not all(isinstance(each, dict) for each in ledgers.values()):
         raise InvalidInput(f"{path}: ledgers is not a table of tables", hint='[ledgers.till], then db = "…"')
@@ -788,7 +793,10 @@ def read_config(text: bytes, path: Path, mode: int = 0) -> Place:
         if re.fullmatch(LEDGER_NAME, name) is None:
             raise InvalidInput(f"{path}: a ledger cannot be called {shown(name)}", hint="1 to 32 of A-Z a-z 0-9 _ -")
         if "db" not in table:
-            raise InvalidInput(f"{path}: [{where}] does not say where the ledger is", hint='db = "…"')
+            raise InvalidInput(
+                f"{path}: [{where}] does not say where the ledger is",
+                hint=f"say it first: wallet config set {where}.db DB; or forget it: wallet config unset {where}",
+            )
         named[name] = Place(_of_table(table, OF_NAMED_LEDGER, path, f"{where}."), mode, file=str(path))
     return Place(_of_table(found, list(BY_NAME), path), mode, named, str(path))
 

@@ -232,6 +232,16 @@ def test_wrong_settings_are_passed_over_in_silence(tmp_path: Path) -> None:
     assert completed("balance", "", environ={"WALLET_CONFIG": str(config)}) == (0, "", "")
 
 
+@pytest.mark.on_file("the config file alone is read")
+def test_what_can_be_unset_is_a_ledger_too(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[ledgers.till]\ndb = 'till.db'\n")
+    of_ledgers = {"get": ["ledgers.till.db"], "unset": ["ledgers.till", "ledgers.till.db"]}
+    for name, words_ in of_ledgers.items():
+        code, told, _ = completed("config", name, "ledgers", environ={"WALLET_CONFIG": str(config)})
+        assert (code, sorted(line.partition("\t")[0] for line in told.splitlines()[1:])) == (0, words_)
+
+
 @pytest.mark.parametrize("shell", ["", "tcsh", "complete_bash", "bash_source"])
 def test_another_protocol_is_answered_with_nothing(shell: str) -> None:
     """As that of a script that an older version installed."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import cli
 
 from wallet_cli.cli import config_file
 from wallet_cli.errors import InvalidInput, StorageError
@@ -72,6 +73,60 @@ def test_what_is_refused_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no setting 'curency'"):
         config_file.change(path, setting("curency", "EUR"), lambda _: None)
     assert [each.read_text() for each in tmp_path.iterdir()] == [TEXT]
+
+
+MENDED = {
+    "nothing but the place of a ledger": ("[ledgers.till]\ndb = 'a'\n", "unset ledgers.till.db", ""),
+    "one of two": (
+        *("[ledgers.till]\ndb = 'a'\n\n[ledgers.bar]\ndb = 'b'\n", "unset ledgers.till.db"),
+        "[ledgers.bar]\ndb = 'b'\n",
+    ),
+    "a ledger without a place is forgotten": ("[ledgers.till]\ntoken_file = 'a'\n", "unset ledgers.till", ""),
+    "its only setting is": ("[ledgers.till]\ntoken_file = 'a'\n", "unset ledgers.till.token_file", ""),
+    "of which nothing is said": ("[ledgers.till]\n", "unset ledgers.till.db", ""),
+    "which is no table": ("[ledgers]\ntill = 'a'\n", "unset ledgers.till", "[ledgers]\n"),
+    "which gets a place": (
+        *("[ledgers.till]\ntoken_file = 'a'\n", "set ledgers.till.db /b"),
+        "[ledgers.till]\ntoken_file = 'a'\ndb = \"/b\"\n",
+    ),
+    "which becomes a table": (
+        *("[ledgers]\ntill = 'a'\n", "set ledgers.till.db /b"),
+        '[ledgers]\n\n[ledgers.till]\ndb = "/b"\n',
+    ),
+    "a name that is none": ("colour = 'red'\nlock_timeout = '5'\n", "unset colour", "lock_timeout = '5'\n"),
+    "a table that is none": ("[colours]\na = 'red'\n", "unset colours", ""),
+    "a ledger's setting that is none": (
+        *("[ledgers.till]\ndb = 'a'\ncolour = 'red'\n", "unset ledgers.till.colour"),
+        "[ledgers.till]\ndb = 'a'\n",
+    ),
+    "a ledger that cannot be called so": ("[ledgers.'my till']\ndb = 'a'\n", "unset 'ledgers.my till'", ""),
+}
+STAYS = {
+    "the place alone": ("[ledgers.till]\ndb = 'a'\ntoken_file = 'b'\n", "unset ledgers.till.db"),
+    "all ledgers": ("[ledgers.till]\ndb = 'a'\n", "unset ledgers"),
+    "one of two that are wrong": ("colour = 'red'\nsize = '5'\n", "unset colour"),
+    "something else that is wrong": ("colour = 'red'\n", "set lock_timeout 5"),
+}
+
+
+@pytest.mark.parametrize(("before", "line", "after"), MENDED.values(), ids=MENDED)
+def test_a_change_may_mend_what_was_wrong(
+    before: str, line: str, after: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(before)
+    monkeypatch.setenv("WALLET_CONFIG", str(path))
+    assert cli.run(f"config {line}").code == 0
+    assert path.read_text() == after
+
+
+@pytest.mark.parametrize(("before", "line"), STAYS.values(), ids=STAYS)
+def test_a_change_leaves_nothing_wrong(before: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(before)
+    monkeypatch.setenv("WALLET_CONFIG", str(path))
+    assert cli.run(f"config {line}").code == 2
+    assert path.read_text() == before
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no lock of a folder")

@@ -203,7 +203,8 @@ def _values(name: str, param: Any, scanned: Scanned, last: str) -> Iterable[Word
 
         return map(Word, LEDGER_SETTINGS)
     if name.startswith("config "):
-        return _settings(scanned.flags) if kind == "NAME" else ()
+        whole = [Word(f"ledgers.{each.text}") for each in _named_ledgers()] if name == "config unset" else []
+        return [*_settings(scanned.flags), *whole] if kind == "NAME" else ()
     return _known(name, param.name, kind, scanned, last)
 
 

@@ -97,7 +97,10 @@ def set_(
     def alter(document: Any) -> None:
         table = document
         for each in () if ledger is None else ("ledgers", ledger):
-            table = table.setdefault(each, {})
+            if not isinstance(table.get(each), dict):
+                table.pop(each, None)
+                table[each] = {}
+            table = table[each]
         table[key] = text
 
     def check(says: settings.Settings) -> None:
@@ -117,23 +120,30 @@ set_.context_settings = {"ignore_unknown_options": True}  # type: ignore[attr-de
 
 
 def unset(flags: Mapping[str, str], name: NameArgument) -> Record:
-    """`ledgers.NAME` forgets all that is said of that ledger here; the ledger itself stays where it is.
+    """`ledgers.NAME` forgets all that is said of that ledger here; the ledger itself stays where it is. What is in the
+    file by mistake can be taken out too.
 
     Examples:
         wallet config unset currency
         wallet config unset ledgers.till
     """
-    ledger, key = _parsed(name)
+    *tables, key = name.split(".")
 
     def alter(document: Any) -> None:
-        table = document if ledger is None else document.get("ledgers", {})
-        if ledger is not None and key is not None:
-            table = table.get(ledger, {})
-        if table.pop(key or ledger, None) is None:
+        within = [document]
+        for each in tables:
+            found = within[-1].get(each)
+            within.append(found if isinstance(found, dict) else {})
+        if name == "ledgers" or key not in within[-1]:
+            _parsed(name)
             notice(f"{name} is not set in {settings.config_path()}")
+        else:
+            del within[-1][key]
+        if len(tables) == 2 and not within[-1]:  # a ledger of which nothing is said any more
+            within[1].pop(tables[1], None)
 
     _change(alter, lambda _says: None)
-    if ledger is not None:
+    if name not in settings.BY_NAME:
         return Record({"name": name, "value": None, "source": None}, value="name")
     return Record(_row(_in_force(flags), name), value="value")
 

@@ -13,20 +13,21 @@ from typing import Any
 
 from wallet_cli.errors import InvalidInput, StorageError, hint_of
 from wallet_cli.operations import private_files
-from wallet_cli.settings import Place, read_config
+from wallet_cli.settings import Place, read_config, read_toml
 
 
 def change(path: Path, alter: Callable[[Any], object], check: Callable[[Place], object]) -> None:
     """Have the document (tomlkit's) that a config file holds altered; `check` is told what it says then, and may raise.
 
-    Two who change it at once wait for each other. Raises InvalidInput for what is no config file, before or after, and
-    StorageError where it cannot be written. Then the file is as it was.
+    Two who change it at once wait for each other. What is wrong in the file may be mended so. Raises InvalidInput for
+    what is no TOML, or no config file afterwards, and StorageError where it cannot be written. Then the file is as it
+    was.
     """
     import tomlkit
 
     with _alone_in(path):
         text = read(path)
-        read_config(text, path)
+        read_toml(text, path)
         document = tomlkit.parse(text.decode("utf-8"))
         alter(document)
         new = tomlkit.dumps(document).encode("utf-8")
