@@ -58,7 +58,13 @@ def test_no_server_and_no_such_host(place: Place) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     here = {"WALLET_TOKEN": TOKEN, "WALLET_LOCK_TIMEOUT": "0.01"}
-    for line in (["users"], ["tx", "add", "1", "1", "--credit"], ["export"], ["statement", "1", "-o", "html"]):
+    for line in (
+        ["users"],
+        ["tx", "add", "1", "1", "--credit"],
+        ["export"],
+        ["statement", "1", "-o", "html"],
+        ["init"],
+    ):
         refused(place.from_afar(line, {"WALLET_DB": f"http://127.0.0.1:{port}", **here}), 7, "cannot reach")
     refused(place.from_afar(["users"], {"WALLET_DB": "https://wallet.invalid", **here}), 7, "cannot reach")
 

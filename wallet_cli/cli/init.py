@@ -114,10 +114,10 @@ def init(
 
 
 def _must_be_new(flags: Mapping[str, str], where: str) -> None:
-    """Raises InvalidInput where there is a ledger already."""
+    """Raises InvalidInput where there is a ledger already; the error of a server that does not answer."""
     try:
-        with opened(flags, Purpose.READ):
-            pass
+        with opened(flags, Purpose.READ) as ledger:
+            ledger.facts()
     except LedgerNotFound:
         return
     raise InvalidInput(
