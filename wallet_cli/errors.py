@@ -46,11 +46,14 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Collection, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 from wallet_cli.named_tuples import NamedTuple
 
 SHOWN_CHARS = 60
+JOINERS = "\u200c\u200d"
+"""Formatting characters by which some scripts, and emoji, are spelt."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 MAKE_ROOM = "free some space"
@@ -365,9 +368,16 @@ def hint_of(error: OSError, otherwise: str) -> str:
 
 
 def shown(text: str) -> str:
-    """Return user text for a one-line message: quoted, control characters escaped, cut when long."""
+    """Return user text for a one-line message: quoted, control characters escaped, cut when long.
+
+    A joiner is kept where it belongs to the spelling, as in Persian and in emoji; behind ASCII it is a mistake.
+    """
     cut = text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
-    return "'" + "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut) + "'"
+    told = (
+        c if c.isprintable() or (c in JOINERS and not before.isascii()) else c.encode("unicode_escape").decode("ascii")
+        for before, c in pairwise(f"'{cut}")
+    )
+    return f"'{''.join(told)}'"
 
 
 def suggestion(text: str, names: Collection[str]) -> str | None:

@@ -45,6 +45,22 @@ def test_what_could_harm_a_terminal_is_shown_escaped(text: str, safe: str) -> No
     assert harmless(text) == safe
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("علی\u200cرضا", "'علی\u200cرضا'"),
+        ("ශ්\u200dරී", "'ශ්\u200dරී'"),
+        ("👩\u200d👧", "'👩\u200d👧'"),
+        ("till\u200d-1", "'till\\u200d-1'"),
+        ("\u200d", "'\\u200d'"),
+        ("علی\u202e", "'علی\\u202e'"),
+    ],
+    ids=ascii,
+)
+def test_a_message_keeps_the_joiners_of_a_spelling(text: str, told: str) -> None:
+    assert shown(text) == told
+
+
 def test_user_text_in_a_message_is_quoted_escaped_and_cut() -> None:
     assert shown("a\nb") == "'a\\nb'"
     assert shown("x" * 61) == "'" + "x" * 60 + "…'"

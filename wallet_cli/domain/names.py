@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from wallet_cli.domain.ids import MAX_NAME_CHARS
 from wallet_cli.domain.text import fold
+from wallet_cli.errors import JOINERS
 
 _OTHER_WAYS = r"w\d*|(id|ref):.*"
 _BETWEEN_WORDS = r"[\s\-/.,;:()\[\]\"'’]+"
@@ -36,5 +37,5 @@ def naming(text: str) -> Callable[[str], bool]:
 
 
 def words_of(text: str) -> str:
-    """The words of a name for comparison, with one space between them."""
-    return re.sub(_BETWEEN_WORDS, " ", fold(text)).strip()
+    """The words of a name for comparison, with one space between them, and without joiners, which nobody sees."""
+    return re.sub(_BETWEEN_WORDS, " ", re.sub(f"[{JOINERS}]", "", fold(text))).strip()

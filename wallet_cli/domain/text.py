@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from wallet_cli.errors import JOINERS
+
 
 def harmless(text: str) -> str:
     """Return text with control and formatting characters escaped, so that it cannot move, hide or colour output."""
@@ -13,7 +15,7 @@ def harmless(text: str) -> str:
         return text
     import unicodedata
 
-    return "".join(escaped(c) if unicodedata.category(c) in _HARMFUL and c not in _JOINERS else c for c in text)
+    return "".join(escaped(c) if unicodedata.category(c) in _HARMFUL and c not in JOINERS else c for c in text)
 
 
 def no_formula(text: str) -> str:
@@ -64,7 +66,6 @@ _FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b\u2212"
 _HARMLESS = r"[+-][0-9]+(\.[0-9]+)?|\+[0-9]+( [0-9]+)*|--[a-z_-]+"
 # Controls, surrogates, unassigned, private use, and the separators that break lines; but emoji joiners are formats too.
 _HARMFUL = {"Cc", "Cs", "Cn", "Co", "Zl", "Zp", "Cf"}
-_JOINERS = "\u200c\u200d"
 
 
 # Searching
