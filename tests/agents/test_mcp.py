@@ -202,7 +202,14 @@ def test_each_command_that_a_tool_does_is_there() -> None:
             "more than the original; `wallet tx show ID` lists them",
             "more than the original; the tool transaction lists them",
         ),
-        ("raise the maximum: wallet limits WALLET --maximum-balance A", "raise the maximum: the tool limits"),
+        (
+            "raise the maximum: wallet limits WALLET --maximum-balance A",
+            "raise the maximum: the tool limits with maximum_balance",
+        ),
+        (
+            "take it away: wallet limits WALLET --minimum-balance 0",
+            "take it away: the tool limits with minimum_balance 0",
+        ),
         ("use another wallet of the user", "use another wallet of the user"),
     ],
 )

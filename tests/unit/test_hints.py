@@ -11,6 +11,7 @@ from support import cli
 from support.engines import Address
 
 from wallet_cli.cli.command import built
+from wallet_cli.cli.mcp_tools import for_agents
 from wallet_cli.cli.tree import command_of
 from wallet_cli.hints import FOR_KEEPER, FOR_OPERATORS, IN_A_FILE, PAIRS, for_terminal, for_user, in_a_file, over_http
 from wallet_cli.web.auth import Caller
@@ -58,6 +59,13 @@ def test_in_a_file_a_hint_names_no_option_that_an_import_does_not_have() -> None
     named = {option for text in told.values() for option in re.findall("--[a-z-]+", text.partition("wallet ")[0])}
     assert named - has == {"--min", "--max"}  # of lists
     assert {typed for typed, _ in IN_A_FILE if not any(typed in hint for hint in told)} == set()
+
+
+@pytest.mark.parametrize("hint", HINTS)
+def test_to_an_agent_a_hint_names_tools_and_their_arguments(hint: str) -> None:
+    told = for_agents(hint.replace("wallet create id:", "wallet create id:1/savings"))
+    if not any(words in hint for words in (*ON_THE_MACHINE, "wallet key ", "wallet --db NEW import")):
+        assert not COMMAND.search(told)
 
 
 def test_what_only_the_keeper_of_the_server_can_do_names_no_command_either() -> None:

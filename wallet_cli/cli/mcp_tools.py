@@ -124,12 +124,35 @@ TOOL_OF = {
 }
 """The tool that does what a command does."""
 
-_COMMAND = re.compile(rf"`?\bwallet ({'|'.join(TOOL_OF)})\b(?: (?:[A-Z]+\b|id:\S+|--[a-z-]+))*`?")
+PAIRS = (
+    ("--exist-ok accepts the existing user", "the tool find finds the existing user"),
+    ("--exist-ok accepts an existing wallet in the same currency", "the tool balance shows that one"),
+)
+"""What a hint says on the command line, and to agents, where no command or option has a name here."""
+
+_COMMAND = re.compile(rf"`?\bwallet ({'|'.join(TOOL_OF)})\b(?: (?:[A-Z]+\b|id:\S+|--[a-z-]+(?: \d+)?))*`?")
+_OPTION = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)( \d+)?")
 
 
 def for_agents(hint: str) -> str:
-    """A hint, which is written for the command line, for somebody who calls tools."""
-    return _COMMAND.sub(lambda match: f"the tool {TOOL_OF[match[1]]}", hint)
+    """A hint, which is written for the command line, for somebody who calls tools.
+
+    What only commands can do, at the machine of the ledger, stays as it is.
+    """
+    for typed, called in PAIRS:
+        hint = hint.replace(typed, called)
+    hint = _COMMAND.sub(_tool_in, hint)
+    known = {name for tool in TOOLS for name in tool.takes()}
+    return _OPTION.sub(lambda option: f"`{name}`" if (name := _argument(option)) in known else option[0], hint)
+
+
+def _tool_in(command: re.Match[str]) -> str:
+    given = [f"{_argument(option)}{option[2] or ''}" for option in _OPTION.finditer(command[0])]
+    return f"the tool {TOOL_OF[command[1]]}{' with ' * bool(given)}{' and '.join(given)}"
+
+
+def _argument(option: re.Match[str]) -> str:
+    return option[1].replace("-", "_")
 
 
 TRANSACTION = Argument("a transaction id, such as 1-17", read=parse_transaction_id, name="id_")
