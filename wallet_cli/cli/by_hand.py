@@ -255,10 +255,9 @@ class Hand:
         answer = self._ledger.named(name)
         users: list[Answer] = answer["users"]
         if not users:
-            similar = " or ".join(f"{_name_of(user)} ({format_user(user['id'])})" for user in answer["similar"])
             raise InvalidInput(
                 f"nobody has the name {shown(name)}, and it is not a number",
-                hint=f"did you mean {similar}?" if similar else "wallet find TEXT looks in names, numbers and notes",
+                hint=who_is_meant(answer["similar"]) or "wallet find TEXT looks in names, numbers and notes",
             )
         if len(users) > 1:
             told = "; ".join(map(_described, users[:MOST_NAMED])) + ("; …" if len(users) > MOST_NAMED else "")
@@ -292,6 +291,12 @@ class Hand:
 
     def _missing(self, what: str, more: str) -> InvalidInput:
         return InvalidInput(f"Missing argument{what}", hint=f"{self._command} --help; {more}")
+
+
+def who_is_meant(users: Sequence[Answer]) -> str | None:
+    """A question that names users; None where there are none."""
+    told = " or ".join(f"{_name_of(user)} ({format_user(user['id'])})" for user in users)
+    return f"did you mean {told}?" if told else None
 
 
 def _unit_of(wallet: Answer) -> Currency:

@@ -9,10 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from wallet_cli.api import LedgerApi
+from wallet_cli.cli.by_hand import who_is_meant
 from wallet_cli.cli.lists import LimitOption
 from wallet_cli.cli.named_ledger import on_it
 from wallet_cli.cli.output import Listing, Output, Pages, Style, notice
 from wallet_cli.domain.ids import format_user
+from wallet_cli.domain.names import may_be_name
 from wallet_cli.errors import shown
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.finding import LEAST_DIGITS, digits_of
@@ -50,7 +52,9 @@ def find(
     if cut is not None:
         notice(cut)
     elif not parts:
-        notice(f"nothing has {shown(text)} in it")
+        named = ledger.named(text) if may_be_name(text) else {"users": [], "similar": []}
+        meant = who_is_meant([*named["users"], *named["similar"]])
+        notice(f"nothing has {shown(text)} in it{f'; {meant}' if meant else ''}")
     return Pages(parts)
 
 
