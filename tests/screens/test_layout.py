@@ -377,6 +377,28 @@ print(main("tx list 1 --limit 2".split()), flush=True)
 
 
 @pytest.mark.on_file("who reads an answer does not know where it was kept")
+@pytest.mark.parametrize("pager", ["false", "sh -c 'exit 3'", "sh -c 'read line; exit 3'", "sh -c 'exec <&-; exit 1'"])
+@pytest.mark.parametrize("arguments", ["tx list 1 --all", "tx list --help"])
+def test_where_the_pager_fails_the_answer_is_there_without_it(pager: str, arguments: str, tmp_path: Path) -> None:
+    added = [f"tx add 1 {number} --credit" for number in range(1, 31)]
+    db = Files().copy("paged", ["register 9886977544", "create 1", *added], tmp_path)
+    environ = {**os.environ, "WALLET_PAGER": pager, "WALLET_DB": str(db), "TERM": "xterm", "NO_COLOR": "1"}
+    environ |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environ.pop("COLUMNS")
+
+    def lines(line: str) -> list[str]:
+        text = on_terminal([sys.executable, "-c", PAGED, line], environ, tmp_path, 100, rows=24)
+        return text.partition("-- long\n")[2].partition("-- short\n")[0].splitlines()
+
+    told, *answer = lines(arguments)
+    code = 1 if "3" not in pager else 3
+    assert told == f"the pager ended with code {code}, so this is printed without it: {pager}"
+    assert answer == lines(f"--no-pager {arguments}")
+    assert answer[-1] == "0"
+    assert len(answer) > 24
+
+
+@pytest.mark.on_file("who reads an answer does not know where it was kept")
 @pytest.mark.parametrize(
     ("pager", "arguments", "paged"),
     [

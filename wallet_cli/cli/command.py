@@ -139,7 +139,7 @@ def in_pager(text: str) -> bool:
     height, pager = terminal.lines_of(sys.stdout), terminal.pager()
     if height is None or pager is None or text.count("\n") + 1 < height:
         return False
-    with terminal.paged(pager):
+    with terminal.paged(pager, notice):
         print(text)
     return True
 

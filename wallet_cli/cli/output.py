@@ -147,7 +147,7 @@ def _show(answer: Record | Listing | Pages, ledger: LedgerApi | None) -> None:
     height, pager = terminal.lines_of(sys.stdout), terminal.pager()
     head = [] if height is None or pager is None else list(islice(lines, height))
     is_paged = pager is not None and len(head) == height
-    with terminal.paged(pager) if pager is not None and is_paged else nullcontext(), _spooled(answer):
+    with terminal.paged(pager, notice) if pager is not None and is_paged else nullcontext(), _spooled(answer):
         _lines(chain(head, lines))
         if is_paged:
             _lines(filter(None, [view.left_out(cut)]))

@@ -97,7 +97,7 @@ class _Aside(io.RawIOBase):
             return len(part)
         self._written += len(part)
         if self._written <= FREE_BYTES:
-            _write_all(self._descriptor, part)
+            write_all(self._descriptor, part)
             return len(part)
         if self._thread is None:
             self._thread = threading.Thread(target=self._hand_over, name="wallet-stdout", daemon=True)
@@ -139,7 +139,7 @@ class _Aside(io.RawIOBase):
         """Write what waits, until all of it is there."""
         try:
             while (part := self._next()) is not None:
-                _write_all(self._descriptor, part)
+                write_all(self._descriptor, part)
         except OSError as error:
             self._error = error
         with self._changed:
@@ -161,7 +161,8 @@ class _Aside(io.RawIOBase):
                 self._changed.wait()
 
 
-def _write_all(descriptor: int, part: bytes) -> None:
+def write_all(descriptor: int, part: bytes) -> None:
+    """Raises UnwritableError or ReaderLeftError."""
     rest = memoryview(part)
     while rest:
         try:

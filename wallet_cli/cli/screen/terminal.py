@@ -8,12 +8,18 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from wallet_cli.cli.screen.widths import wrapped
+from wallet_cli.cli.slow_readers import BUFFER_BYTES, write_all
 from wallet_cli.cli.stdout import ReaderLeftError, Stdout
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+    from wallet_cli.import_export.spool import Spool
 
 DUMB = "dumb"
 FALLBACK = (80, 24)
@@ -30,6 +36,8 @@ PAGER_VARIABLES = ("WALLET_PAGER", "PAGER")
 USUAL_PAGER = "less"
 LESS_OPTIONS = "FRX"
 """Of `less`, where LESS is not set: end at once on what fits, show colours, leave the text where it is."""
+LEFT = (0, -signal.SIGINT, 128 + signal.SIGINT)
+"""The codes of a pager that somebody has left, by Ctrl-C too."""
 
 
 @contextmanager
@@ -108,30 +116,56 @@ def pager() -> list[str] | None:
 
 
 @contextmanager
-def paged(command: list[str]) -> Iterator[None]:
-    """In a `with` block, sys.stdout is read with a pager; at the end it is waited for. Leaving it is no error."""
+def paged(command: list[str], tell: Callable[[str], None]) -> Iterator[None]:
+    """In a `with` block, sys.stdout is read with a pager; at the end it is waited for. Leaving it is no error.
+
+    Where it fails, all is printed without it; `tell` is told.
+    """
     import subprocess
+    from concurrent.futures import ThreadPoolExecutor
+
+    from wallet_cli.import_export.spool import Spool
 
     usual = sys.stdout
     usual.flush()
     # What is set counts; `less` would take its encoding from a locale that may not be installed.
     environ = {"LESS": LESS_OPTIONS, "LESSCHARSET": usual.encoding, **os.environ}
-    reader = subprocess.Popen(command, stdin=subprocess.PIPE, env=environ)  # noqa: S603
-    assert reader.stdin is not None
+    reader = subprocess.Popen(command, stdin=subprocess.PIPE, env=environ, bufsize=0)  # noqa: S603
     # Ctrl-C is for the pager, which stops reading at it, or searching.
     former = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.stdout = io.TextIOWrapper(
-        io.BufferedWriter(Stdout(reader.stdin.fileno(), "w", closefd=False)), usual.encoding, usual.errors
-    )
-    try:
-        with suppress(ReaderLeftError):
-            yield
-            sys.stdout.flush()
-    finally:
-        with suppress(ReaderLeftError):
-            sys.stdout.close()
-        sys.stdout = usual
-        with suppress(OSError):
-            reader.stdin.close()
-        reader.wait()
-        signal.signal(signal.SIGINT, former)
+    taken, given = os.pipe()
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(Stdout(given, "w")), usual.encoding, usual.errors)
+    written = Spool()
+    with ThreadPoolExecutor(1) as pool:
+        handed = pool.submit(_hand_over, taken, reader, written)
+        try:
+            with suppress(ReaderLeftError):
+                yield
+                sys.stdout.flush()
+        finally:
+            with suppress(ReaderLeftError):
+                sys.stdout.close()
+            sys.stdout = usual
+            handed.result()
+            code = reader.wait()
+            signal.signal(signal.SIGINT, former)
+    if code not in LEFT:
+        tell(f"the pager ended with code {code}, so this is printed without it: {shlex.join(command)}")
+        while not written.is_empty:
+            usual.buffer.write(written.take())
+
+
+def _hand_over(taken: int, reader: Popen[bytes], written: Spool) -> None:
+    """Give a pager what comes from a pipe, until somebody has read enough; keep it, as the pager may fail."""
+    assert reader.stdin is not None
+    with open(taken, "rb", buffering=0) as source, reader.stdin as sink:
+        fails = False
+        while part := source.read(BUFFER_BYTES):
+            written.put(part)
+            if not fails:
+                try:
+                    write_all(sink.fileno(), part)
+                except ReaderLeftError:
+                    if reader.wait() in LEFT:
+                        return
+                    fails = True
