@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from babel.localedata import locale_identifiers
 from screens.test_screens import on_terminal
 from support.engines import Files
 from wcwidth import iter_graphemes
@@ -81,6 +82,19 @@ def test_amounts_are_written_as_the_locale_does(
     assert str(amount) == written
     digits = len(text.partition(".")[2])
     assert amount.rest[1 : digits + 1] == text.partition(".")[2]  # parted before its decimal sign
+
+
+@pytest.mark.parametrize("currency", ["INR", "PTS/2"])
+def test_a_large_amount_is_grouped_wherever_a_smaller_one_is(currency: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    grouped = 0
+    for locale in locale_identifiers():
+        monkeypatch.setenv("LC_ALL", locale)
+        amounts = (Money("utf-8").amount(text, currency).whole for text in ("100000.00", "1000000000000.00"))
+        small, large = (re.findall(r"\d+", amount) for amount in amounts)
+        assert ("".join(small), "".join(large)) == ("100000", "1000000000000"), locale
+        assert len(small) == 1 or max(map(len, large)) <= 3, (locale, large)
+        grouped += len(small) > 1
+    assert grouped > 500
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
