@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import typer
 from typer._click.exceptions import MissingParameter, NoSuchOption
 
+from wallet_cli.cli.named_ledger import WITH_VALUES
 from wallet_cli.cli.tree import TREE, Group
+from wallet_cli.errors import shown_url
 from wallet_cli.likely import likely
 
 OTHER_WORDS = {
@@ -72,10 +74,10 @@ def message(error: typer.TyperException) -> str:
     return re.sub(r"^Got unexpected extra arguments?(?:\(s\))? \((.*)\)$", r"unexpected argument: \1", text)
 
 
-def hint(error: typer.TyperException, context: Any) -> str:
-    """What to do about it: what was meant, or what there is, and whose help has more."""
+def hint(error: typer.TyperException, context: Any, arguments: Sequence[str]) -> str:
+    """What to do about it: what was meant, or what there is, and whose help has more. `arguments` are all."""
     path = context.command_path if context is not None else "wallet"
-    found = None if context is None else _meant(error, context)
+    found = None if context is None else _meant(error, context, arguments)
     if found is not None:
         return f"did you mean {found}? {path} --help"
     if isinstance(error, MissingParameter):
@@ -121,7 +123,7 @@ def _of_extra(message: str, context: Any) -> str:
     return "a value with spaces goes in quotes: 'Asha Rao'"
 
 
-def _meant(error: typer.TyperException, context: Any) -> str | None:
+def _meant(error: typer.TyperException, context: Any, arguments: Sequence[str]) -> str | None:
     """A command line, or the option, that is much like what was typed; None where nothing is."""
     if isinstance(error, NoSuchOption):
         parameters = context.command.params
@@ -130,7 +132,7 @@ def _meant(error: typer.TyperException, context: Any) -> str | None:
             return f"-o {error.option_name[2:]}"
         options = [name for each in parameters for name in each.opts if name.startswith("--")]
         if error.option_name in ROOT_OPTIONS:
-            return f"`wallet {error.option_name} … {context.command_path.partition(' ')[2]}`"
+            return _moved_to_the_front(error.option_name, arguments)
         others = {name: words for name, words in OTHER_OPTIONS.items() if name in options}
         return _known_as(error.option_name, others) or likely(error.option_name, options)
     typed = _typed(error)
@@ -144,6 +146,14 @@ def _meant(error: typer.TyperException, context: Any) -> str | None:
         return f"`wallet {other}`"
     found = likely(typed, known)
     return None if found is None else f"`wallet {prefix}{found}`"
+
+
+def _moved_to_the_front(option: str, arguments: Sequence[str]) -> str:
+    """The command line with an option, and its value, before the command."""
+    at = next(at for at, word in enumerate(arguments) if word.partition("=")[0] == option)
+    end = at + 1 + (option in WITH_VALUES and arguments[at] == option)
+    words = [*arguments[at:end], *["…"] * (end - len(arguments)), *arguments[:at], *arguments[end:]]
+    return f"`wallet {shlex.join(map(shown_url, words))}`"
 
 
 def _typed(error: typer.TyperException) -> str:
