@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from wallet_cli.domain.ids import check_name, check_stored_name
 from wallet_cli.domain.names import may_be_name, naming
+from wallet_cli.errors import InvalidInput
 
 
 @pytest.mark.parametrize(
@@ -72,3 +74,10 @@ def test_what_is_another_way_to_name_somebody_is_no_name(text: str) -> None:
 )
 def test_a_name_fits_from_its_beginning_and_by_whole_words(asked: str, name: str, fits: bool) -> None:
     assert naming(asked)(name) is fits
+
+
+@pytest.mark.parametrize("text", ["", " ", "\t\n", "\u3000\u00a0"])
+def test_a_name_of_blanks_is_taken_only_where_it_was_before(text: str) -> None:
+    with pytest.raises(InvalidInput, match="the name is blank"):
+        check_name(text)
+    assert check_stored_name(text) == text

@@ -121,6 +121,7 @@ def test_unknown_parameters_are_told_those_that_are_declared(place: Place) -> No
             "not a name for a key: 'a b'",
             "1 to 64 letters, digits, '_', '.' or '-', such as till-1",
         ),
+        ("/users", {"phone_number": "9886977560", "name": " "}, "the name is blank", "leave it out for no name"),
         (
             "/keys/revoke",
             {"name": ""},

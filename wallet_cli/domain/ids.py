@@ -215,6 +215,13 @@ def check_wanted(text: str) -> str:
 
 def check_name(text: str) -> str:
     """Return a person's name unchanged."""
+    if not text.strip():
+        raise InvalidInput("the name is blank", hint="leave it out for no name")
+    return check_stored_name(text)
+
+
+def check_stored_name(text: str) -> str:
+    """Return a name of an export unchanged: a blank one was allowed once."""
     return check_text(text, "name", MAX_NAME_CHARS)
 
 

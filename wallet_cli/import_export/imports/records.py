@@ -19,9 +19,9 @@ from wallet_cli.domain.commands import (
     RestoreTransaction,
 )
 from wallet_cli.domain.ids import (
-    check_name,
     check_note,
     check_stored_key,
+    check_stored_name,
     format_wallet_id,
     parse_hold_id,
     parse_transaction_id,
@@ -225,7 +225,7 @@ def restored_user(line: Line, zone: Zone) -> Register:
     name = text_or_none(fields, "name")
     return Register(
         phone,
-        None if name is None else check_name(name),
+        None if name is None else check_stored_name(name),
         parse_start(text(fields, "created_at"), zone),
         _whole(fields, "id"),
         stored_key(fields),
