@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +75,22 @@ def test_statements_are_of_the_wallets_that_had_a_transaction(recipe: Recipe, tm
     assert (done.returncode, done.stdout, done.stderr) == (0, "made/of/1-main-2024-04-02.html\n", "")
     assert [each.name for each in (tmp_path / "made" / "of").iterdir()] == ["1-main-2024-04-02.html"]
     assert "500.00" in (tmp_path / done.stdout.strip()).read_text("utf-8")
+
+
+def test_the_line_that_the_script_gives_is_for_the_day_before(programs: Path, db: Address, tmp_path: Path) -> None:
+    noon = f"Etc/GMT{dt.datetime.now(dt.UTC).hour - 12:+d}"  # the day does not change during this test
+    given(*ASHA_AND_RAVI, f"ledger set timezone {noon}", "credit 1 7", "tx add 2 5 --credit --at yesterday")
+    (line,) = re.findall("such as: (.*)", (COOKBOOK / "statements.sh").read_text("utf-8"))
+    done = subprocess.run(
+        ["bash", "-c", f"bash {COOKBOOK}/{line}"],
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    day = dt.datetime.now(zoneinfo.ZoneInfo(noon)).date() - dt.timedelta(days=1)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{tmp_path}/statements/2-main-{day}.html\n"
 
 
 def test_statements_fail_where_there_is_no_ledger(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
