@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Credit wallets from the CSV file of a payment provider, with the columns phone, paid and reference.
 # A payment is applied once, however often you run this: its reference is its key. What has none, or is no credit, is
-# refused.
+# refused. A file that cannot be read, or has a phone that is too short for one, is refused as a whole: `7` would be the
+# user with the id 7.
 # Usage: top-up.sh FILE.csv
 set -euo pipefail
 (($# >= 1)) || { grep '^# Usage' "$0" >&2; exit 2; }
@@ -10,10 +11,22 @@ rejects=${file%.csv}.rejects.jsonl
 
 lines=$(python3 -c '
 import csv, json, sys
-with open(sys.argv[1], encoding="utf-8-sig", newline="") as file:
-    for row in csv.DictReader(file):
-        line = {"wallet": row["phone"], "amount": row["paid"], "kind": "credit", "key": row["reference"] or ""}
-        print(json.dumps(line))
+
+def refuse(why):
+    sys.exit(f"{sys.argv[1]}: {why}; nothing was applied")
+
+try:
+    with open(sys.argv[1], encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        if not {"phone", "paid", "reference"} <= {*(rows.fieldnames or ())}:
+            refuse("its first line is not phone,paid,reference, with commas")
+        for row in rows:
+            if sum(c.isdigit() for c in row["phone"]) < 7:
+                refuse(f"line {rows.line_num} has no phone number, but " + repr(row["phone"]))
+            line = {"wallet": row["phone"], "amount": row["paid"], "kind": "credit", "key": row["reference"] or ""}
+            print(json.dumps(line))
+except (OSError, ValueError, csv.Error) as error:
+    refuse(f"it cannot be read as CSV in UTF-8: {error}")
 ' "$file")
 status=0
 wallet import - --rejects="$rejects" <<< "$lines" || status=$?

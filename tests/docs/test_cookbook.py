@@ -203,12 +203,38 @@ def test_a_backup_is_on_two_disks_and_a_bad_ledger_leaves_both(recipe: Recipe, t
 
 def test_a_top_up_takes_nothing_and_applies_nothing_twice(recipe: Recipe, tmp_path: Path) -> None:
     given(*ASHA_AND_RAVI, "credit 1 100")
+    payments = ("-5,pay_1", "5,", "5", "0,pay_2", "7,pay_3")
     for name in ("-a.csv", "b.csv"):
-        (tmp_path / name).write_text("phone,paid,reference\n1,-5,pay_1\n1,5,\n1,5\n1,0,pay_2\n1,7,pay_3\n")
+        (tmp_path / name).write_text("phone,paid,reference\n" + "".join(f"9886977544,{rest}\n" for rest in payments))
         assert recipe("top-up.sh", name).returncode == 4
         refused = (tmp_path / name.replace(".csv", ".rejects.jsonl")).read_text("utf-8").splitlines()
         assert [json.loads(line)["line"] for line in refused] == [1, 2, 3, 4]
     assert cli.run("balance 1 -q").out == "107.00\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"phone,paid,reference\n9886977544,5,pay_1\n1,500,pay_2\n", "line 3 has no phone number, but '1'"),
+        (b"phone,paid,reference\n1/savings,500,pay_2\n", "line 2 has no phone number"),
+        (b"phone,paid,reference\n,500,pay_2\n", "line 2 has no phone number, but ''"),
+        (b"phone;paid;reference\n9886977544;5;pay_1\n", "its first line is not phone,paid,reference, with commas"),
+        (b"Phone,Amount,Id\n9886977544,5,pay_1\n", "its first line is not"),
+        (b"", "its first line is not"),
+        ("phone,paid,reference\n9886977544,5,für\n".encode("cp1252"), "it cannot be read as CSV in UTF-8"),
+        (None, "it cannot be read as CSV in UTF-8"),
+    ],
+)
+def test_a_top_up_of_a_file_that_is_none_is_refused_in_words(
+    recipe: Recipe, tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    given(*ASHA_AND_RAVI)
+    if content is not None:
+        (tmp_path / "today.csv").write_bytes(content)
+    done = recipe("top-up.sh", "today.csv")
+    assert done.returncode == 1
+    assert re.fullmatch(f"today.csv: {words}.*; nothing was applied\n", done.stderr)
+    assert cli.run("balance 1 -q").out == "0.00\n"
 
 
 RUNS = "a[$(touch hacked)]"
