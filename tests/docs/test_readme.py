@@ -162,6 +162,15 @@ def test_the_readme_opens_with_install_and_a_session() -> None:
     assert headings[2] == "```console\n$ wallet "
 
 
+def test_a_transaction_has_one_time_in_the_first_session() -> None:
+    """Times of other days are taken for those of today, so that parts of it can be recorded on different ones."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    receipts = re.findall(r"^\w+ (\d+-\d+)\n(?:\w+ .*\n)*?time +(.*) UTC$", text, re.MULTILINE)
+    rows = dict(re.findall(r"^(\d+-\d+)  (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)  ", text, re.MULTILINE))
+    assert receipts
+    assert [rows[id_] for id_, _ in receipts] == [time for _, time in receipts]
+
+
 # The runner itself
 
 DOCUMENT = """\
