@@ -9,9 +9,14 @@ LIKE = 0.7
 
 
 def likely(typed: str, known: Iterable[str]) -> str | None:
-    """The known word that is most similar to the typed one, in upper or lower case; None if none is similar."""
+    """The known word that is most similar to the typed one, in upper or lower case; None if none is similar.
+
+    A short word with two letters exchanged is less similar to the right one than to others, so it comes first.
+    """
     import difflib
 
     words = {word.lower(): word for word in known}
-    found = difflib.get_close_matches(typed[:MOST_CHARS].lower(), words, 1, LIKE)
+    asked = typed[:MOST_CHARS].lower()
+    exchanged = [word for word in words if sorted(word) == sorted(asked)]
+    found = exchanged or difflib.get_close_matches(asked, words, 1, LIKE)
     return words[found[0]] if found else None

@@ -227,3 +227,12 @@ def test_a_currency_is_an_iso_code_or_a_code_with_its_digits(text: str, currency
 def test_any_other_currency_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         parse_currency(text)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("IRN", "INR"), ("ERU", "EUR"), ("UDS", "USD"), ("GPB", "GBP"), ("inr", "INR")]
+)
+def test_a_code_with_two_letters_exchanged_is_recognized(typed: str, meant: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        parse_currency(typed)
+    assert str(refused.value.hint).startswith(f"did you mean {meant}? ")
