@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,6 +40,15 @@ def test_comments_order_and_tables_stay(tmp_path: Path) -> None:
     config_file.change(path, setting("currency", "EUR"), lambda _: None)
     assert path.read_text() == TEXT.replace("INR", "EUR").replace("rupees\n", 'rupees\nlock_timeout = "5"\n')
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=ascii)
+def test_lines_end_as_they_did(end: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(TEXT.replace("\n", end).encode())
+    config_file.change(path, setting("lock_timeout", "5"), lambda _: None)
+    assert b"lock_timeout" in path.read_bytes()
+    assert set(re.findall(rb"\r?\n", path.read_bytes())) == {end.encode()}
 
 
 def test_a_link_stays_one(tmp_path: Path) -> None:

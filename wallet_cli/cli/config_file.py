@@ -6,6 +6,7 @@ The rest of the file, its comments and its order do not change: tomlkit keeps th
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,8 @@ def change(path: Path, alter: Callable[[Any], object], check: Callable[[Place], 
         document = tomlkit.parse(text.decode("utf-8"))
         alter(document)
         new = tomlkit.dumps(document).encode("utf-8")
+        if b"\r\n" in text and text.count(b"\n") == text.count(b"\r\n"):
+            new = re.sub(rb"(?<!\r)\n", b"\r\n", new)
         check(read_config(new, path))
         if new != text:
             replace(path, new)
