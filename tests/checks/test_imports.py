@@ -29,6 +29,7 @@ SLOW = [
     "dotenv",
     "zoneinfo",
     "unicodedata",
+    "decimal",
     "asyncio",
     "logging",
     "platformdirs",
@@ -36,7 +37,7 @@ SLOW = [
     "wallet_cli.cli.completing",
 ]
 
-DRIVER = ["zoneinfo", "asyncio", "logging"]
+DRIVER = ["zoneinfo", "asyncio", "logging", "decimal"]
 """What the driver of PostgreSQL imports by itself."""
 
 # In a process of its own, because this one has imported everything. What Python loads by itself does not count.

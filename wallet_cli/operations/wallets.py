@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal
 from functools import partial
 from typing import TypeVar
 
@@ -21,7 +20,14 @@ from wallet_cli.domain.ids import (
     format_wallet_id,
 )
 from wallet_cli.domain.model import Account, Policy, Transaction, Wallet
-from wallet_cli.domain.money import Currency, parse_currency, parse_daily_debit, parse_maximum, parse_minimum
+from wallet_cli.domain.money import (
+    Currency,
+    parse_currency,
+    parse_daily_debit,
+    parse_maximum,
+    parse_minimum,
+    parse_told,
+)
 from wallet_cli.domain.period import format_end, parse_time
 from wallet_cli.errors import StorageError, WalletNotFound
 from wallet_cli.operations.answers import Answer, holder_answer, wallet_answer
@@ -64,8 +70,10 @@ def create(
 
 def other_minimum(made: Answer, asked: str | None) -> str | None:
     """What to do where a wallet that is there has another minimum than the one asked for; None where it has that."""
-    has = made["minimum_balance"]
-    if asked is None or Decimal(asked) == Decimal(has):
+    if asked is None:
+        return None
+    has, unit = made["minimum_balance"], parse_told(made["currency"], made["balance"])
+    if parse_minimum(asked, unit) == parse_minimum(has, unit):
         return None
     return f"its minimum balance is {has}; to change it: wallet limits WALLET --minimum-balance A"
 
