@@ -135,9 +135,10 @@ class Probes:
         """One round: well, read, write, and well again."""
         await self._one("well", "GET", "/healthz")
         await self._one("read", "GET", f"{API}/wallet/get/1/w1")
-        body = {"user_id": 1, "wallet_id": 1, "amount": 1, "is_credit": False}
-        # With a floor above it: whether it is carried out or not, it changes nothing.
-        await self._one("write", "POST", f"{API}/transactions/create", json=body | {"amount": "99999999999"})
+        body = {"user_id": 1, "wallet_id": 1, "amount": "99999999999", "is_credit": False}
+        # It is more than there is: carried out or not, it changes nothing. With a key it may be sent again.
+        key = {"Idempotency-Key": "probe"}
+        await self._one("write", "POST", f"{API}/transactions/create", json=body, headers=key)
         await self._one("well", "GET", "/healthz")
 
     async def _one(self, what: str, method: str, path: str, **more: Any) -> None:
