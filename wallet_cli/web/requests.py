@@ -321,7 +321,8 @@ def read_batch(pieces: Iterable[bytes], batch: Batch) -> Iterator[None]:
                         raise InvalidInput(f"the batch has more than {MAX_BATCH_ITEMS} transactions", hint=BODIES_HINT)
                     if not number and begin == b"]":
                         raise InvalidInput("the batch has no transactions", hint=BODIES_HINT)
-                    body.expect("object", f"transactions[{number}]")
+                    if begin != b"{":
+                        body.expect("object", f"transactions[{number}]")
                     batch.transactions.append(_item(body.value()[1], number))
                     mark = body.mark(b",]")
                     yield

@@ -141,7 +141,6 @@ class ServerState:
         if not store.is_local and store.away_s() > MAX_AWAY_S:
             raise store.unreachable()
         future: asyncio.Future[list[Result]] = self.loop.create_future()
-        again = all(map(is_same_again, commands))
 
         def answer(results: list[Result] | WalletError) -> None:
             if future.done():
@@ -149,13 +148,15 @@ class ServerState:
             if isinstance(results, WalletError):
                 if isinstance(results, FileGone):
                     self._gone = results
-                future.set_exception(results.told(again=again) if isinstance(results, UnknownOutcome) else results)
+                if isinstance(results, UnknownOutcome):
+                    results = results.told(again=_may_come_again(commands))
+                future.set_exception(results)
             else:
                 future.set_result(results)
 
         self.group_commit.submit(commands, answer, None if caller is None else caller.actor, taken)
         # The rest of a handler is fast: a request waits here, so its deadline is here.
-        deadline = self.loop.call_later(self.deadline_s, _give_up, future, again)
+        deadline = self.loop.call_later(self.deadline_s, _give_up, future, commands)
         try:
             return await future
         finally:
@@ -368,8 +369,14 @@ class ServerState:
             log("note_use_failed", code=error.code)
 
 
-def _give_up(future: asyncio.Future[list[Result]], again: bool) -> None:
+def _may_come_again(commands: Sequence[Command]) -> bool:
+    """Asked only where an outcome is unknown: a batch may have thousands."""
+    return all(map(is_same_again, commands))
+
+
+def _give_up(future: asyncio.Future[list[Result]], commands: Sequence[Command]) -> None:
     if not future.done():
+        again = _may_come_again(commands)
         error = Busy("no answer in time; whether it was applied is unknown", hint=AGAIN if again else LOOK_FIRST)
         error.retryable = again
         future.set_exception(error)
