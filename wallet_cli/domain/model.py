@@ -248,8 +248,10 @@ class Policy(NamedTuple):
 
     def has_minimum(self, wallet: Wallet) -> bool:
         """Whether the minimum balance is above 0, as one is that does not fit the wallet's currency."""
-        own = wallet.own_minimum
-        return float(self.minimum_balance or "0") > 0 if own is None else own > 0
+        try:
+            return self.minimum_of(wallet) > 0
+        except InvalidInput:
+            return True
 
     @property
     def tz(self) -> tzinfo:
