@@ -49,7 +49,7 @@ def phone_digits(text: str) -> str:
     if len(text) <= MAX_PHONE_CHARS:
         is_bare = text.isascii() and text.isdigit()
         digits = text if is_bare else text.translate(_IGNORED) if re.fullmatch(_PHONE, text) else _digits(text)
-        if digits is not None and not is_bare and re.fullmatch(_FLOAT, text, re.ASCII):
+        if not is_bare and re.fullmatch(_FLOAT, text, re.ASCII):
             raise InvalidInput(
                 f"a number with decimals is not a phone number: {shown(text)}",
                 hint=f"leave {shown(text[text.index('.') :])} out, which spreadsheets add",

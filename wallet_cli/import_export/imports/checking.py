@@ -213,8 +213,9 @@ def _survey(reader: Reader, how: How, meant: Callable[[str], object]) -> _Survey
 
     @lru_cache(MAX_NAMES)
     def wallet_of(name: str) -> object:
-        seen.forms.add(_form(name))
-        return meant(name)
+        wallet = meant(name)
+        seen.forms.add(_form(wallet))
+        return wallet
 
     for line in reader:
         seen.lines += 1
@@ -269,15 +270,10 @@ def _meant(text: str) -> object:
     return (name.user.digits if isinstance(name.user, PhoneDigits) else name.user), name.type
 
 
-def _form(text: str) -> object:
-    """In which way a name is given: two of the same way mean two wallets."""
-    try:
-        name = parse_wallet(text)
-    except InvalidInput:
-        return None
-    if not isinstance(name, WalletName):
-        return type(name)
-    return name.user.digits.startswith("+") if isinstance(name.user, PhoneDigits) else type(name.user)
+def _form(wallet: object) -> object:
+    """In which way a wallet that is `_meant` is named: two that are named in the same way are two wallets."""
+    user = wallet[0] if type(wallet) is tuple else wallet
+    return user.startswith("+") if isinstance(user, str) else type(user)
 
 
 def _known(reader: Reader, ledger: Look) -> dict[str, str]:
