@@ -5,6 +5,7 @@ back, as its reader types commands (`for_terminal`). An import does so for the l
 """
 
 import re
+from collections.abc import Iterable
 
 FOR_OPERATORS = (
     ("wallet register PHONE", "POST /users"),
@@ -73,9 +74,7 @@ def over_http(hint: str | None) -> str | None:
     """A hint for an operator over HTTP."""
     if hint is None:
         return None
-    hint = _TYPED_WALLET.sub(r"POST /wallet/create with user_id \1 and type \2", hint)
-    for typed, sent in PAIRS:
-        hint = hint.replace(typed, sent)
+    hint = replaced(_TYPED_WALLET.sub(r"POST /wallet/create with user_id \1 and type \2", hint), PAIRS)
     return FOR_KEEPER if _TYPED.search(hint) else hint
 
 
@@ -90,16 +89,16 @@ def for_terminal(hint: str | None) -> str | None:
     """A server's hint for somebody who types commands."""
     if hint is None:
         return None
-    hint = _SENT_WALLET.sub(r"wallet create id:\1/\2", hint)
-    for typed, sent in PAIRS:
-        hint = hint.replace(sent, typed)
-    return hint
+    return replaced(_SENT_WALLET.sub(r"wallet create id:\1/\2", hint), ((sent, typed) for typed, sent in PAIRS))
 
 
 def in_a_file(hint: str | None) -> str | None:
     """A hint for a line of a file that is imported."""
-    if hint is None:
-        return None
-    for typed, written in IN_A_FILE:
-        hint = hint.replace(typed, written)
+    return None if hint is None else replaced(hint, IN_A_FILE)
+
+
+def replaced(hint: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """A hint with the second of each pair in the place of the first."""
+    for typed, told in pairs:
+        hint = hint.replace(typed, told)
     return hint

@@ -17,6 +17,7 @@ from wallet_cli.domain.ids import parse_hold_id, parse_new_wallet, parse_transac
 from wallet_cli.domain.model import ACTIVE, FROZEN
 from wallet_cli.domain.remarks import FIELDS, TEXTS, Remarks, Text
 from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.hints import replaced
 from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
 from wallet_cli.operations.transactions import Wanted
 
@@ -139,9 +140,7 @@ def for_agents(hint: str) -> str:
 
     What only commands can do, at the machine of the ledger, stays as it is.
     """
-    for typed, called in PAIRS:
-        hint = hint.replace(typed, called)
-    hint = _COMMAND.sub(_tool_in, hint)
+    hint = _COMMAND.sub(_tool_in, replaced(hint, PAIRS))
     known = {name for tool in TOOLS for name in tool.takes()}
     return _OPTION.sub(lambda option: f"`{name}`" if (name := _argument(option)) in known else option[0], hint)
 
