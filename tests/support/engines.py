@@ -221,6 +221,17 @@ def empty_file() -> Path:
     return path
 
 
+OF_ANY_SCHEMA = (
+    "register 9886977544",
+    "create 1 --minimum-balance 20",
+    "create 1/empty",
+    "tx add 1 500 --credit --key salary",
+    "tx add 1 120.50 --debit",
+    "freeze 1/empty",
+)
+"""Commands whose outcome a ledger of every schema can hold: what a migration is tried with."""
+
+
 def tell(address: Address, lines: Sequence[str]) -> None:
     """Run some commands on a ledger, each of which has to succeed."""
     for line in lines:
