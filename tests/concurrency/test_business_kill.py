@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support import processes
 from support.auditor import Auditor, Place
-from support.engines import Address, Engine, Store, begin_by_itself, store_class
+from support.engines import Address, Engine, Store, store_class
 from support.sizes import size
 
 from wallet_cli import settings
@@ -94,10 +94,8 @@ def write(folder: Path, writer: int, pipe: int) -> None:
 # The one who kills them.
 
 
-def kill_writers(folder: Path, writers: int, kills: int, fault: str | None = None) -> list[bool]:
+def kill_writers(folder: Path, writers: int, kills: int) -> list[bool]:
     """Keep `writers` at work, kill one of them `kills` times, then all; for each kill, whether it had the turn."""
-    if fault is not None:
-        globals()[fault]()
     drawn = random.Random(kills)
     pids: dict[int, int] = {}
     pipes: dict[int, int] = {}
@@ -112,8 +110,7 @@ def kill_writers(folder: Path, writers: int, kills: int, fault: str | None = Non
     def end(writer: int) -> None:
         os.kill(pids[writer], signal.SIGKILL)
         code = processes.reap(pids[writer])
-        # After a fault a writer may meet what cannot be, and say so.
-        assert fault is not None or code == -signal.SIGKILL, f"writer {writer} ended by itself: {code}"
+        assert code == -signal.SIGKILL, f"writer {writer} ended by itself: {code}"
         os.close(pipes[writer])
 
     def await_answer(writer: int) -> None:
@@ -235,36 +232,6 @@ def test_kills_among_6_writers(prepared: Address, tmp_path: Path, engine: Engine
     assert problems(tmp_path, WRITERS) == []
 
 
-# The check sees what it is for: the same run with a fault in it fails.
-
-
-def is_killed_between_two_commits() -> None:
-    """A deliberate fault: the last thing of a turn is committed by itself, and a writer dies before the third."""
-    engine = store_class()
-    write = engine.write
-    turns = 0
-
-    def in_two(store: Store, made: Sequence[Change]) -> None:
-        nonlocal turns
-        turns += len(made) > 1
-        write(store, made[:-1])
-        store.commit()
-        if turns == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
-        begin_by_itself(store)
-        write(store, made[-1:])
-
-    engine.write = in_two  # type: ignore[method-assign,assignment]
-
-
-def test_the_check_finds_a_deliberate_fault(prepared: Address, tmp_path: Path) -> None:
-    processes.alone(kill_writers, tmp_path, 2, 20, "is_killed_between_two_commits")
-    found = problems(tmp_path, 2)
-    # It depends on the moment whether it was a transfer or a capture that was cut in two.
-    halves = ("without its other leg", "its open holds keep")
-    assert any(half in problem for half in halves for problem in found), found
-
-
 # The moments that no kill can be aimed at.
 
 STEPS = {
@@ -294,17 +261,15 @@ def die_at(folder: Path, moment: str, number: int) -> int:
     return processes.reap(processes.fork(send))
 
 
+NUMBERS = {"a transfer": 0, "a hold": 1, "a capture": 2, "a void": 4, "a reversal of a transfer": 9}
+"""By command: its number among a writer's steps."""
+
+
 @pytest.mark.parametrize("moment", STEPS)
-@pytest.mark.parametrize(
-    "number", [0, 1, 2, 4, 9], ids=["a transfer", "a hold", "a capture", "a void", "a reversal of a transfer"]
-)
+@pytest.mark.parametrize("number", NUMBERS.values(), ids=NUMBERS)
 def test_killed_at_a_moment_of_its_turn(prepared: Address, tmp_path: Path, number: int, moment: str) -> None:
-    ids: list[str] = []
-    noted = tmp_path / "acknowledged-0"
+    ids = done_until(tmp_path, number)
     with reopened() as ledger:
-        for before in range(number):
-            ids.append(step(ledger, 0, before, ids))
-        noted.write_text("".join(f"{id_}\n" for id_ in ids))
         stood = _standing(ledger)
     assert processes.alone(die_at, tmp_path, moment, number) == -signal.SIGKILL
     assert problems(tmp_path, 1) == []
@@ -316,11 +281,64 @@ def test_killed_at_a_moment_of_its_turn(prepared: Address, tmp_path: Path, numbe
         assert (after == killed) == STEPS[moment]
         assert step(ledger, 0, number, ids) == id_
         assert _standing(ledger) == after
-    noted.write_text("".join(f"{each}\n" for each in [*ids, id_]))
+    note(tmp_path, [*ids, id_])
     assert problems(tmp_path, 1) == []
+
+
+def done_until(folder: Path, number: int) -> list[str]:
+    """Carry out a writer's commands before the n-th; their ids, which are noted as acknowledged."""
+    ids: list[str] = []
+    with reopened() as ledger:
+        for before in range(number):
+            ids.append(step(ledger, 0, before, ids))
+    note(folder, ids)
+    return ids
+
+
+def note(folder: Path, ids: list[str]) -> None:
+    (folder / "acknowledged-0").write_text("".join(f"{id_}\n" for id_ in ids))
 
 
 def _standing(ledger: Ledger) -> list[object]:
     """All there is of wallets, their last transactions and holds."""
     with ledger.store.snapshot():
         return [*ledger.store.accounts_after(0, -1, ledger.now_us()), *ledger.store.holds_in_order()]
+
+
+# The check sees what it is for: a command that is committed in two parts fails it.
+
+
+def die_between_two_commits(folder: Path, number: int) -> int:
+    """A deliberate fault: the last change of a command is committed by itself, and the writer dies before it."""
+    engine = store_class()
+    write = engine.write
+
+    def in_two(store: Store, made: Sequence[Change]) -> None:
+        write(store, made[:-1])
+        store.commit()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def send() -> None:
+        with reopened() as ledger:
+            engine.write = in_two  # type: ignore[method-assign,assignment]
+            step(ledger, 0, number, acknowledged(folder, 0))
+
+    return processes.reap(processes.fork(send))
+
+
+HALVES = {
+    "a transfer": "without its other leg",
+    "a hold": "it has no event",
+    "a capture": "differs from its last event in its captured",
+    "a void": "differs from its last event in its status",
+    "a reversal of a transfer": "without its other leg",
+}
+"""By command: what is found of it."""
+
+
+@pytest.mark.parametrize("command", NUMBERS)
+def test_the_check_finds_a_command_cut_in_two(prepared: Address, tmp_path: Path, command: str) -> None:
+    done_until(tmp_path, NUMBERS[command])
+    assert processes.alone(die_between_two_commits, tmp_path, NUMBERS[command]) == -signal.SIGKILL
+    found = problems(tmp_path, 1)
+    assert any(HALVES[command] in problem for problem in found), found
