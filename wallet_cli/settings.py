@@ -22,6 +22,7 @@ from wallet_cli.domain.money import Currency, parse_currency, parse_minimum
 from wallet_cli.domain.period import DAY_US, UTC_NAME, check_zone, parse_duration
 from wallet_cli.errors import InvalidInput, shown, shown_url, suggestion
 from wallet_cli.named_tuples import NamedTuple
+from wallet_cli.paths import typed_path
 
 APP_NAME = "wallet"
 MAX_LOCK_TIMEOUT_S = 86_400.0
@@ -297,7 +298,7 @@ class Settings:
         value = self.values["token"]
         if value.source == "default":
             value = self.values["token_file"]
-            path = Path(value.text) if value.source != "default" else config_path().with_name("token")
+            path = typed_path(value.text) if value.source != "default" else config_path().with_name("token")
             if value.source == "default" and not path.is_file():
                 return None
             held = _read_tokens(path)
@@ -357,7 +358,8 @@ class Settings:
     @property
     def ca_file(self) -> str | None:
         """A file with certificates of the user's own authority, trusted in addition to the well-known ones."""
-        return self.given("ca_file")
+        name = self.given("ca_file")
+        return None if name is None else str(typed_path(name))
 
     def given(self, name: str) -> str | None:
         """The text of a setting that was chosen here; None if it comes from the ledger or the default."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +15,7 @@ from wallet_cli.cli.output import Record, Style, notice
 from wallet_cli.cli.progress import progress
 from wallet_cli.domain.period import parse_duration
 from wallet_cli.errors import InvalidInput
+from wallet_cli.paths import typed_path
 
 
 def backup(
@@ -53,10 +53,10 @@ def backup(
 
     chosen = settings.load(flags, notify=notice)
     with progress(style, "copying") as watch:
-        is_folder = Path(target).expanduser().is_dir() or target.endswith(("/", os.sep))
+        is_folder = typed_path(target).is_dir() or target.endswith(("/", os.sep))
         if every is None and keep is None and not is_folder:
             return Record(backups.backup(chosen, target, notice, watch), value="backup", kind="backup")
-        if Path(target).expanduser().is_file():
+        if typed_path(target).is_file():
             raise InvalidInput(f"this is a file, not a folder: {target}", hint="--every and --keep need a folder")
         every_us = None if every is None else parse_duration(every)
         kept = None if keep is None else backups.parse_keep(keep)
@@ -79,7 +79,7 @@ def restore(
     from wallet_cli.operations import backup as backups
 
     chosen = settings.load(flags, notify=notice)
-    if not yes and can_ask(flags) and Path(chosen.db).expanduser().exists():
+    if not yes and can_ask(flags) and typed_path(chosen.db).exists():
         be_sure(f"Put {source} in the place of {chosen.db}? The ledger of now is kept beside it.")
     with progress(style, "restoring") as watch:
         return Record(backups.restore(chosen, source, notice, watch, other=other), value="restored", kind="restored")

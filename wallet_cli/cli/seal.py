@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +13,7 @@ from wallet_cli.cli.output import Document, Record, json_text, notice
 from wallet_cli.domain.ids import parse_transaction_id
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import InvalidInput
+from wallet_cli.paths import typed_path
 
 if TYPE_CHECKING:
     from wallet_cli.operations.context import Ledger
@@ -45,7 +45,7 @@ def seal(
     with ledger_here(flags, to_seal=True) as ledger:
         sealed = seals.seal(ledger)
         if target is not None:
-            seals.write(ledger, sealed, Path(target).expanduser())
+            seals.write(ledger, sealed, typed_path(target))
     return Record(sealed.head, value="root", kind="seal", card={**sealed.head, "file": target})
 
 

@@ -23,6 +23,7 @@ from wallet_cli.engine.turns import RowLocks, open_write_lock
 from wallet_cli.errors import Busy, LedgerNotFound, StorageError, UnknownOutcome, WalletError, hint_of, shown
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.prepared import Prepared, naming
+from wallet_cli.paths import typed_path
 from wallet_cli.settings import POSTGRES_SCHEMES, Settings, Value, check_db, scheme_of
 from wallet_cli.storage import sql
 from wallet_cli.storage.folders import make_folder
@@ -250,7 +251,7 @@ def open_ledger(
             actor,
         )
     except LedgerNotFound as error:
-        if not Path(settings.db).expanduser().is_absolute():
+        if not typed_path(settings.db).is_absolute():
             error.hint = f"is this the right folder? {shown(settings.db)} is looked for in it; {error.hint}"
         raise
     try:

@@ -38,6 +38,7 @@ from wallet_cli.operations.chain_check import Along
 from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.private_files import create, kept_secret
 from wallet_cli.operations.verification import verify
+from wallet_cli.paths import typed_path
 from wallet_cli.settings import config_path
 from wallet_cli.storage.folders import make_folder
 from wallet_cli.storage.move_state import check_not_moved
@@ -88,7 +89,7 @@ def seal_into(ledger: Ledger, folder: str, every_us: int) -> Answer:
     Answers `made`, the `seal` (its file) and `root` if it was, and `due_us`, when the next one is due. Of several
     processes, one makes it. Raises as `seal` and `write` do.
     """
-    place, ledger_id = Path(folder).expanduser().absolute(), ledger.store.ledger_id()
+    place, ledger_id = typed_path(folder).absolute(), ledger.store.ledger_id()
     make_seal_folder(place)
     lock = open_write_lock(place / f".{dated_files.beginning(ledger_id)}sealing.lock")
     with ExitStack() as stack:
@@ -255,7 +256,7 @@ def _is_no(what: str, path: str) -> InvalidInput:
 def _text(path: str, what: str) -> str:
     """The text of a file. Raises InvalidInput."""
     try:
-        place = Path(path).expanduser()
+        place = typed_path(path)
         if not stat.S_ISREG(place.stat().st_mode):
             raise InvalidInput(f"this is not a file: {path}", hint="check the name")
         return place.read_text("utf-8")

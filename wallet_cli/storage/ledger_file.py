@@ -16,6 +16,7 @@ from pathlib import Path
 from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.domain.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, hint_of, shown
+from wallet_cli.paths import typed_path
 from wallet_cli.storage import sql
 from wallet_cli.storage.in_place import BESIDE, UNFINISHED, beside, check_one_name, has_something, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_not_older
@@ -39,11 +40,7 @@ Turn = Callable[[str], AbstractContextManager[None]]
 def real_path(text: str) -> Path:
     """The one path of a file or folder, however it is written, without symbolic links. Raises InvalidInput."""
     try:
-        if "\0" in text:
-            raise ValueError("a NUL in it")
-        return Path(os.path.realpath(Path(text).expanduser()))
-    except (RuntimeError, ValueError) as error:  # ~nobody
-        raise InvalidInput(f"not a path: {shown(text)}", hint=str(error)) from None
+        return Path(os.path.realpath(typed_path(text)))
     except OSError as error:  # the working folder was removed
         raise InvalidInput(f"not a path: {shown(text)}", hint=f"{error.strerror}: give the whole path") from None
 

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +23,7 @@ from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.operations.context import open_ledger
 from wallet_cli.operations.tokens import open_tokens
+from wallet_cli.paths import typed_path
 from wallet_cli.settings import Settings
 from wallet_cli.web.listener import BACKLOG, accept_rest, admit_no_more, listen
 from wallet_cli.web.log import log, take_over_logging
@@ -219,7 +219,7 @@ def _prepare_seals(folder: str, every_us: int) -> None:
     """
     from wallet_cli.operations import seals
 
-    seals.make_seal_folder(Path(folder).expanduser().absolute())
+    seals.make_seal_folder(typed_path(folder).absolute())
     log("sealing", folder=folder, every_s=every_us / 1_000_000, public_key=seals.public_key())
 
 
