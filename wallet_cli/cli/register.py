@@ -9,8 +9,9 @@ import typer
 
 from wallet_cli.api import LedgerApi
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
-from wallet_cli.cli.output import Listing, Record, Style
+from wallet_cli.cli.output import Listing, Record, Style, notice
 from wallet_cli.domain.ids import format_user
+from wallet_cli.errors import shown
 
 
 def register(
@@ -28,7 +29,11 @@ def register(
         wallet register 9886977544 --exist-ok       # registered already: prints who it is
         wallet register 9886977544                  # refused, as the number is taken (exit 5)
     """
-    return Record(ledger.register(phone, name, exist_ok=exist_ok), value=_user, kind="user")
+    found = ledger.register(phone, name, exist_ok=exist_ok)
+    if name is not None and found["name"] != name:
+        stays = "has no name" if found["name"] is None else f"keeps the name {shown(found['name'])}"
+        notice(f"user {found['id']} was registered before, and {stays}")
+    return Record(found, value=_user, kind="user")
 
 
 def users(
