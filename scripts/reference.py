@@ -154,7 +154,8 @@ ledger](serve.md) shows it in use.
   strings with exactly the currency's fraction digits.
 - **Times** are ISO 8601; with no offset they are UTC. An end covers all of the unit that it is written in.
 - **A success** is `{"message": …, "data": …}`. **A failure** is `{"message", "data": null, "code", "details",
-  "retryable", "hint"}`, and nothing was changed. `code` is for programs; `message` and `hint` are for people.
+  "retryable", "hint"}`; nothing was changed, unless the message says that the outcome is unknown. `code` is for
+  programs; `message` and `hint` are for people.
 - **Sending again.** Operations that list an `Idempotency-Key` give the same request with that key the first answer, 200
   with `"replayed": true`, and apply it once. In a batch each transaction has its `key`. Make the key from what the
   payment is, and send it again after 500, 503 or no answer at all.
