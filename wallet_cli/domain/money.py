@@ -159,7 +159,9 @@ def parse_amount(text: str, currency: Currency, what: str = AMOUNT) -> int:
 
 def _positive(minor: int, text: str, what: str) -> int:
     if minor <= 0:
-        hint = "a debit takes money out" if minor and what == AMOUNT else "such as 20 or 19.99"
+        hint = "such as 20 or 19.99"
+        if minor and what == AMOUNT:
+            hint = "leave the minus out: a credit adds money, a debit takes it out"
         raise InvalidInput(f"the {what} must be greater than 0: {shown(text)}", hint=hint)
     return minor
 
