@@ -49,7 +49,7 @@ from wallet_cli.domain.commands import (
     Transfer,
     VoidHold,
 )
-from wallet_cli.domain.metadata import json_text
+from wallet_cli.domain.metadata import canonical_json
 from wallet_cli.domain.model import Event
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import parse_phone
@@ -579,7 +579,7 @@ def insert_event(raw: Raw, event: Event) -> None:
 def add_key(raw: Raw, key: Row, at: int | None) -> None:
     forging.insert(raw, "operators", key)
     chain = forging.chain_of(raw, events.OF_LEDGER)
-    details = json_text({"key": forging.told("operators", key)})
+    details = canonical_json({"key": forging.told("operators", key)})
     made = Event(*events.OF_LEDGER, 0, chain[-1].at_us, "terminal asha", "key made", details, b"")
     chain.insert(len(chain) if at is None else at, made)
     forging.set_chain(raw, events.OF_LEDGER, chain)

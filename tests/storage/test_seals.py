@@ -19,7 +19,7 @@ from support import cli, forging
 from support.engines import Address, Engine, unchecked
 
 from wallet_cli.domain import events
-from wallet_cli.domain.metadata import json_text
+from wallet_cli.domain.metadata import canonical_json
 
 Run = Callable[[str], cli.Outcome]
 
@@ -157,7 +157,7 @@ def test_a_key_with_a_forged_event_among_the_sealed_ones_is_found(shop: Run, db:
         with unchecked(used(db)) as raw:
             forging.insert(raw, "operators", key)
             chain = forging.chain_of(raw, events.OF_LEDGER)
-            made = chain[-1]._replace(what="key made", details=json_text({"key": forging.told("operators", key)}))
+            made = chain[-1]._replace(what="key made", details=canonical_json({"key": forging.told("operators", key)}))
             chain.insert(len(chain) if at is None else at, made)
             forging.set_chain(raw, events.OF_LEDGER, chain)
         assert shop("verify").code == 0

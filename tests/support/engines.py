@@ -27,7 +27,7 @@ from support import cli, postgres, processes, sessions
 from support.sizes import WHOLE
 from wallet_cli import settings
 from wallet_cli.domain import events
-from wallet_cli.domain.metadata import json_text
+from wallet_cli.domain.metadata import canonical_json
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.operations.context import Ledger, open_ledger
@@ -363,7 +363,7 @@ def give_id(address: Address, uuid: str) -> None:
     assert made is not None
     details = json.loads(made.details)
     details["ledger"]["uuid"] = uuid
-    made = events.hashed(made._replace(details=json_text(details)), None)
+    made = events.hashed(made._replace(details=canonical_json(details)), None)
     hash_ = f"'\\x{made.hash.hex()}'" if isinstance(address, str) else f"X'{made.hash.hex()}'"
     execute(address, f"UPDATE events SET details = '{made.details}', hash = {hash_}")
 

@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 from support.engines import Raw
 from wallet_cli.domain import events, hash_chain
 from wallet_cli.domain.events import Subject
-from wallet_cli.domain.metadata import json_text
+from wallet_cli.domain.metadata import canonical_json
 from wallet_cli.domain.model import Event, Transaction, Wallet
 from wallet_cli.storage import sql, tables
 
@@ -126,7 +126,7 @@ def change_with_its_event(raw: Raw, table: str, row: Row, **values: Any) -> None
     chain = chain_of(raw, subject)
     at = max(at for at, event in enumerate(chain) if tells(event, table, row))
     details = json.loads(chain[at].details) | {ROW_OF[table]: now}
-    set_chain(raw, subject, [*chain[:at], chain[at]._replace(details=json_text(details)), *chain[at + 1 :]])
+    set_chain(raw, subject, [*chain[:at], chain[at]._replace(details=canonical_json(details)), *chain[at + 1 :]])
 
 
 def tells(event: Event, table: str, row: Row) -> bool:

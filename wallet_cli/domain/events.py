@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wallet_cli.domain.hash_chain import by, link, sha256
-from wallet_cli.domain.metadata import json_text
+from wallet_cli.domain.metadata import canonical_json
 from wallet_cli.domain.model import ApiKey, Event, Hold, LedgerFacts, User, Wallet
 
 LEDGER, USER, WALLET = 0, 1, 2
@@ -38,7 +38,7 @@ def follow(
     if last is not None:
         at_us = max(at_us, last.at_us)
     number = 1 if last is None else last.number + 1
-    return hashed(Event(*subject, number, at_us, actor, what, json_text(details), b""), last)
+    return hashed(Event(*subject, number, at_us, actor, what, canonical_json(details), b""), last)
 
 
 def hashed(event: Event, last: Event | None) -> Event:

@@ -24,13 +24,13 @@ def canonical(meta: Mapping[str, Any]) -> str | None:
     if not meta:
         return None
     _check(meta, 1)
-    text = json_text(meta)
+    text = canonical_json(meta)
     if len(text) > MAX_META_BYTES:
         raise InvalidInput(f"the metadata has {len(text)} bytes as JSON", hint=f"at most {MAX_META_BYTES}")
     return text
 
 
-def json_text(value: Mapping[str, Any]) -> str:
+def canonical_json(value: Mapping[str, Any]) -> str:
     """JSON in one form: ASCII, names in order, no spaces. Equal objects are equal text, and so have equal hashes."""
     import json  # not on the path of a credit or a debit
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from wallet_cli.domain import events, hash_chain, merkle
 from wallet_cli.domain.events import Subject
 from wallet_cli.domain.ids import TransactionId, format_transaction_id, format_wallet_id
-from wallet_cli.domain.metadata import json_text
+from wallet_cli.domain.metadata import canonical_json
 from wallet_cli.domain.model import Event, Transaction, Wallet
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import format_time
@@ -127,7 +127,7 @@ def _unusable(place: Path, error: OSError) -> StorageError:
 
 def text_of(sealed: Sealed) -> str:
     """The text of a seal's file."""
-    return "".join(f"{line}\n" for line in (json_text(sealed.head), *sealed.lines))
+    return "".join(f"{line}\n" for line in (canonical_json(sealed.head), *sealed.lines))
 
 
 class _Lines(Along):
@@ -172,7 +172,7 @@ class _Lines(Along):
             check_not_moved(itself)
             leaf |= {name: value for name, value in itself.facts._asdict().items() if name != "uuid"}
             self.counts["keys"] = len(self._ledger.store.operators())
-        self.lines.append(json_text(leaf | {"id": id_, "events": last.number, "last_event": last.hash.hex()}))
+        self.lines.append(canonical_json(leaf | {"id": id_, "events": last.number, "last_event": last.hash.hex()}))
         self.counts["events"] += last.number
 
 
@@ -186,7 +186,7 @@ def public_key() -> str:
 
 def _signed(head: Answer, key: Any) -> Answer:
     head = head | {"public_key": key.public_key().public_bytes_raw().hex()}
-    return head | {"signature": key.sign(json_text(head).encode()).hex()}
+    return head | {"signature": key.sign(canonical_json(head).encode()).hex()}
 
 
 def _ed25519() -> Any:
@@ -219,7 +219,7 @@ def _is_signed(head: Mapping[str, Any]) -> bool:
     told = {name: value for name, value in head.items() if name != "signature"}
     try:
         key = of_key.from_public_bytes(bytes.fromhex(str(head["public_key"])))
-        key.verify(bytes.fromhex(str(head["signature"])), json_text(told).encode())
+        key.verify(bytes.fromhex(str(head["signature"])), canonical_json(told).encode())
     except (InvalidSignature, ValueError, KeyError):
         return False
     return True

@@ -26,7 +26,7 @@ from wallet_cli.domain.ids import (
     parse_hold_id,
     parse_transaction_id,
 )
-from wallet_cli.domain.metadata import json_text
+from wallet_cli.domain.metadata import canonical_json
 from wallet_cli.domain.model import ACTIVE, CAPTURED, CLOSED, EXPIRED, FROZEN, OPEN, VOIDED, Event, Hold, Wallet
 from wallet_cli.domain.money import (
     Currency,
@@ -203,7 +203,7 @@ def restored_event(line: Line, zone: Zone) -> RestoreEvent:
             parse_start(text(fields, "at"), zone),
             _actor(fields),
             _matching(fields, "event", _WHAT),
-            json_text(details),
+            canonical_json(details),
             bytes.fromhex(_matching(fields, "hash", _HASH)),
         )
     )
