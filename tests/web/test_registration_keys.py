@@ -88,6 +88,51 @@ def test_settings_that_change_make_no_other_request_of_it(api: httpx.Client) -> 
         assert call(api, "/ledger", currency=before["currency"], phone_region=before["phone_region"]).status_code == 200
 
 
+def test_what_is_set_is_in_force_for_the_next_request(api: httpx.Client) -> None:
+    before = api.get("/ledger").json()["data"]
+    numbers = iter(range(2079460200, 2079460299))
+    try:
+        for region, code, currency in [("GB", "+44", "GBP"), ("US", "+1", "USD"), ("IN", "+91", "INR")] * 3:
+            api.get("/users")  # whoever reads now knows the settings of before
+            assert call(api, "/ledger", currency=currency, phone_region=region).status_code == 200
+            number = str(next(numbers))
+            user = made(call(api, "/users", phone_number=number))
+            assert user["phone_e164"] == f"{code}{number}"
+            assert made(call(api, "/wallet/create", user_id=user["id"], type="main"))["currency"] == currency
+    finally:
+        assert call(api, "/ledger", currency=before["currency"], phone_region=before["phone_region"]).status_code == 200
+
+
+REGIONS = [
+    # How a number was sent, where, how it is sent again, and whether that is the same request.
+    ("2079460100", "GB", {"phone_region": "GB"}, True),
+    ("2079460101", "GB", {"phone_region": "US"}, False),
+    ("2079460102", "GB", {"phone_region": "DK"}, None),
+    ("2079460103", "GB", {"phone_region": "ZZ"}, None),
+    ("9886800104", None, {}, True),
+    ("9886800105", None, {"phone_region": "IN"}, True),
+    ("9886942641", None, {"phone_region": "RU"}, False),
+    ("9886942642", "RU", {}, False),
+    ("+442079460105", "GB", {"phone_region": "US"}, True),
+    ("+442079460106", None, {}, True),
+]
+"""None: it is no number there."""
+
+
+@pytest.mark.parametrize(("number", "region", "again", "same"), REGIONS)
+def test_a_number_of_another_country_is_another_request(
+    api: httpx.Client, number: str, region: str | None, again: dict[str, str], same: bool | None
+) -> None:
+    key = f"{number} of {region} as {again}"
+    body = {"phone_number": number, "name": "Asha"}
+    first = made(call(api, "/users", key, **body | ({} if region is None else {"phone_region": region})))
+    sent_again = call(api, "/users", key, **body | again)
+    if same:
+        assert made(sent_again, 200) == first | {"replayed": True}
+    else:
+        failure(sent_again, *((400, "invalid_input") if same is None else (409, "key_reused")))
+
+
 @pytest.mark.parametrize("path", ["/users", "/wallet/create"])
 @pytest.mark.parametrize("key", ["x" * 256, "a\tb"])
 def test_a_key_that_is_none_is_refused(api: httpx.Client, path: str, key: str) -> None:

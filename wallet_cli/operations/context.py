@@ -89,9 +89,18 @@ class Ledger:
 
     def zones(self) -> Sequence[tzinfo]:
         """The zones in which times without an offset were read: UTC over HTTP, and the ledger's, now and before."""
-        earlier = (settings.get("timezone") for _, settings in self._recorded_settings())
-        names = dict.fromkeys([self.store.facts().timezone, *earlier])
-        return [UTC, *(zone_of(name) for name in names if name is not None)]
+        return [UTC, *map(zone_of, self._had("timezone"))]
+
+    def regions(self) -> Sequence[str]:
+        """The regions in which numbers with no `+` were read: the caller's, or else the ledger's, now and before."""
+        given = self.settings.given("phone_region")
+        return [self.settings.phone_region, *self._had("phone_region")] if given is None else [given]
+
+    def _had(self, name: str) -> list[str]:
+        """What a setting of the ledger is, and was before."""
+        now = getattr(self.store.facts(), name)
+        earlier = (settings.get(name) for _, settings in self._recorded_settings())
+        return [value for value in dict.fromkeys([now, *earlier]) if value is not None]
 
     def policy_at(self, moment_us: int | None) -> Policy:
         """The policy with the minimum balance that the ledger had at a moment, as far back as it was recorded; for

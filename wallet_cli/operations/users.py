@@ -8,7 +8,7 @@ from wallet_cli.domain.commands import Applied, Register, Replayed
 from wallet_cli.domain.ids import UserId, UserName, check_name
 from wallet_cli.domain.model import User
 from wallet_cli.domain.phone import Phone, check_region, other_forms, parse_phone
-from wallet_cli.errors import UserNotFound, shown
+from wallet_cli.errors import InvalidInput, UserNotFound, shown
 from wallet_cli.operations.answers import Answer, user_answer
 from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.pages import Paged, paged
@@ -18,8 +18,8 @@ from wallet_cli.operations.prepared import Prepared, told_again
 def register(ledger: Ledger, phone_number: str, name: str | None = None, key: str | None = None) -> Prepared[Register]:
     """Add a user; the answer is a `user`. Raises InvalidInput; the rules refuse with UserExists or KeyReused."""
     prior = None if key is None else ledger.store.user_by_key(key)
-    if prior is not None and prior.phone_number == phone_number:
-        # A number sent again means the same user, even if it is not a number in the region that is set now.
+    if prior is not None and prior.phone_number == phone_number and _meant(ledger, prior):
+        # Sent again, it is the same number, even if it is none in the region that the ledger has now.
         phone = Phone(phone_number, prior.phone_e164, prior.phone_region, prior.phone_national)
     else:
         phone = parse_phone(phone_number, check_region(ledger.settings.phone_region))
@@ -27,6 +27,20 @@ def register(ledger: Ledger, phone_number: str, name: str | None = None, key: st
         if known is not None:  # it is that user's number, so the rules refuse it
             phone = phone._replace(e164=known.phone_e164)
     return Prepared(Register(phone, name if name is None else check_name(name), key=key), _registered)
+
+
+def _meant(ledger: Ledger, user: User) -> bool:
+    """Whether the text of a user's number means that number in one of the regions in which it may be read."""
+    for region in ledger.regions():
+        try:
+            e164 = parse_phone(user.phone_number, check_region(region)).e164
+        except InvalidInput:  # the numbering plan of that region may have changed
+            if region == user.phone_region:
+                return True
+        else:
+            if user.phone_e164 in (e164, *other_forms(e164)):
+                return True
+    return False
 
 
 def _registered(result: Applied | Replayed) -> Answer:

@@ -666,6 +666,8 @@ class PostgresStore(BulkCopy):
             statements, self._unsent = b"; ".join([*self._unsent, *map(str.encode, self._before_commit), b"COMMIT"]), []
             connection.execute(statements, prepare=False)
         self._in_batch = False
+        if self._facts is None:  # this batch has set them
+            self.forget_facts()
         if self._doubtful:
             raise Unreachable("the standby has not confirmed the commit", hint="send it again with the same key")
 

@@ -70,6 +70,8 @@ class Queries(ABC):
 
     _facts: LedgerFacts | None = None
     _facts_read_s = 0.0
+    _facts_set_s = 0.0
+    """See `forget_facts`."""
 
     @abstractmethod
     def _one(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> T | None:
@@ -81,9 +83,15 @@ class Queries(ABC):
 
     def facts(self) -> LedgerFacts:
         """The ledger's id and settings."""
-        if self._facts is None or time.monotonic() - self._facts_read_s >= self.facts_last_s:
+        old_s = max(time.monotonic() - self.facts_last_s, Queries._facts_set_s)
+        if self._facts is None or self._facts_read_s <= old_s:
             return self.itself().facts
         return self._facts
+
+    @staticmethod
+    def forget_facts() -> None:
+        """The settings were set: what the stores of this process have read of them is old."""
+        Queries._facts_set_s = time.monotonic()
 
     def facts_of_turn(self) -> LedgerFacts:
         """The same, as read when the turn began, or as set since."""

@@ -56,9 +56,7 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
     if key is not None:
         prior = state.user_keys.get(key)
         if prior is not None:
-            # The number as typed: setting another region since does not change it.
-            number = user.phone_number == prior.phone_number or user.phone_e164 == prior.phone_e164
-            same = number and user.name == prior.name and id_ in (None, prior.id)
+            same = (user.phone_e164, user.name) == (prior.phone_e164, prior.name) and id_ in (None, prior.id)
             return Replayed(prior) if same else Refusal(refusals.key_used_for(f"the registration of user {prior.id}"))
     known = state.phones.get(phone.e164)
     if known is not None:
