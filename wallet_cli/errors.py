@@ -101,6 +101,11 @@ class WalletError(Exception):
         )
         self.args = (self.message,)
 
+    def add(self, text: str) -> None:
+        """Say more, at the end of the message."""
+        self.parts = (*self.parts, text)
+        self.args = (self.message,)
+
     def as_json(self) -> dict[str, Any]:
         """The error as both faces print it: `code, message, hint, retryable, details`."""
         return {

@@ -93,6 +93,52 @@ def test_of_a_group_with_a_refusal_nothing_is_left(wrong: Single, code: str) -> 
     assert state.changes == []
 
 
+COUNTED = " (counting what comes before it, of which nothing is applied)"
+
+SAID: dict[str, tuple[tuple[Single, ...], str, dict[str, Any]]] = {
+    "what a request before it would leave is told as that": (
+        (Post(1, True, 50), Post(1, False, 800)),
+        COUNTED,
+        {"index": 1},
+    ),
+    "a transaction that is not there is not named": (
+        (Post(1, True, 1, key="n"), Post(1, True, 2, key="n")),
+        "this key is used for another request before it in the same group",
+        {"index": 1},
+    ),
+    "nor a hold": (
+        (PlaceHold(1, 1, 99, key="n"), PlaceHold(1, 2, 99, key="n")),
+        "this key is used for another request before it in the same group",
+        {"index": 1},
+    ),
+    "one that is there is named": (
+        (Post(1, True, 1), Post(1, False, 7, key="t")),
+        "this key was used for another request, transaction 1-2" + COUNTED,
+        {"index": 1, "transaction": "1-2"},
+    ),
+    "what comes first counts nothing": ((Post(2, False, 800),), "", {"index": 0}),
+    "what depends on nothing before it says nothing of it": (
+        (Post(1, True, 1), Post(9, True, 1)),
+        "there is no wallet w9",
+        {"index": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize(("group", "said", "details"), SAID.values(), ids=SAID)
+def test_a_refusal_tells_of_nothing_that_is_not_there(
+    group: tuple[Single, ...], said: str, details: dict[str, Any]
+) -> None:
+    state = ledger().load([Atomic(group)], 20)
+    (result,) = execute(state, [Atomic(group)], 20)
+    assert isinstance(result, Refusal)
+    assert result.error.message.endswith(said)
+    assert (COUNTED in result.error.message) == (COUNTED in said)
+    assert {name: result.error.details.get(name) for name in ("index", "transaction", "hold")} == (
+        {"transaction": None, "hold": None} | details
+    )
+
+
 @pytest.mark.parametrize("size", range(len(EVERYTHING) + 1))
 def test_wherever_the_refusal_stands(size: int) -> None:
     group = Atomic((*EVERYTHING[:size], Post(9, True, 1)))

@@ -8,7 +8,7 @@ does not affect the other commands of the batch. The shape is that of TigerBeetl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -16,16 +16,17 @@ from wallet_cli.domain.commands import (
     Applied,
     AppliedAtomic,
     Atomic,
+    Change,
     Command,
     Refusal,
     Replayed,
     Result,
     Single,
 )
-from wallet_cli.domain.rules import holds, postings, registry, restoring
+from wallet_cli.domain.rules import holds, postings, refusals, registry, restoring
 from wallet_cli.domain.rules.rule import Decision, Refusals, Rule, Touched
 from wallet_cli.domain.rules.state import State
-from wallet_cli.errors import RestoreConflict
+from wallet_cli.errors import Conflict, KeyReused, Refused, RestoreConflict
 
 __all__ = ["RULES", "State", "Touched", "execute", "refusals_of", "touched_by"]
 
@@ -88,16 +89,27 @@ def _decide(state: State, command: Single, now_us: int) -> Decision:
 
 def _atomic(state: State, group: Atomic, now_us: int) -> Result:
     """All or nothing. The error of the first refusal says which one it was, in `details.index`."""
-    take_back = state.undo_from_here()
+    take_back, made = state.undo_from_here(), len(state.changes)
     results: list[Applied | Replayed] = []
     try:
         for index, command in enumerate(group.commands):
             result = _decide(state, command, now_us)
             if isinstance(result, Refusal):
+                undone = state.changes[made:]
                 take_back()
-                result.error.details["index"] = index
-                return result
+                return _refused_in_group(result, index, undone)
             results.append(result)
     finally:
         state.keep_changes()
     return AppliedAtomic(tuple(results))
+
+
+def _refused_in_group(refusal: Refusal, index: int, undone: Sequence[Change]) -> Refusal:
+    """The refusal of a group: it says what counts the commands before it, of which nothing is left."""
+    error = refusal.error
+    if isinstance(error, KeyReused) and refusals.names_one_of(error, undone):
+        error = refusals.key_used_in_group()
+    elif undone and isinstance(error, Refused | Conflict):
+        error.add(" (counting what comes before it, of which nothing is applied)")
+    error.details["index"] = index
+    return Refusal(error)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from wallet_cli.domain.commands import Change
 from wallet_cli.domain.ids import format_hold_id, format_transaction_id, format_wallet_id
 from wallet_cli.domain.model import CAPTURED, FROZEN, Hold, Policy, Transaction, Wallet, available
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
@@ -73,6 +76,20 @@ def key_used_for(*what: str | Mention, **details: str) -> KeyReused:
         ("this key was used for another request, ", *what),
         hint="send the same request to get its answer again, or use a new key",
         **details,
+    )
+
+
+def key_used_in_group() -> KeyReused:
+    return KeyReused("this key is used for another request before it in the same group", hint="give each its own key")
+
+
+def names_one_of(error: KeyReused, undone: Iterable[Change]) -> bool:
+    """Whether the row that has the key is one of these."""
+    return any(
+        error.details.get("transaction") == format_transaction_id(each.wallet_id, each.seq)
+        if isinstance(each, Transaction)
+        else isinstance(each, Hold) and error.details.get("hold") == format_hold_id(each.wallet_id, each.number)
+        for each in undone
     )
 
 
