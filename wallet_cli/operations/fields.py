@@ -77,7 +77,7 @@ class Wallet(TypedDict):
 
 
 class WalletThen(Wallet):
-    """A wallet as it was at a past time, or is now."""
+    """A wallet with its balance at a time. Of a past time, no holds are counted; status and limits are those of now."""
 
     at: NotRequired[Annotated[Time, "The requested moment, if the request has one."]]
 

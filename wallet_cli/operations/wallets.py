@@ -82,12 +82,14 @@ def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:
     """A wallet's balance now, or at the end of the TIME `at`; the answer is a `wallet`, with `at` if given."""
     if at is None:
         return wallet_answer(find_account(ledger, wallet), ledger.policy)
-    moment_us = parse_time(at, ledger.zone_of_times, ledger.now_us).end_us
+    now_us = ledger.now_us()
+    moment_us = parse_time(at, ledger.zone_of_times, lambda: now_us).end_us
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
-        # The holds of that time are not in the answer: a past balance is not for spending.
-        past = Account(account.wallet._replace(held=0), state_before(ledger, account, moment_us))
-    return wallet_answer(past, ledger.policy) | {"at": format_end(moment_us)}
+        # What was held in the past is not known: a past balance is not for spending.
+        held = account.wallet.held if moment_us >= now_us else 0
+        then = Account(account.wallet._replace(held=held), state_before(ledger, account, moment_us))
+    return wallet_answer(then, ledger.policy) | {"at": format_end(moment_us)}
 
 
 def of_user(ledger: Ledger, name: UserName) -> list[Answer]:
