@@ -8,12 +8,13 @@ import zlib
 from pathlib import Path
 
 import pytest
-from support.statements import INR, Step, statement_of
+from support.statements import INR, Page, Step, statement_of
 
 from wallet_cli import documents
 from wallet_cli.documents import pdf
 from wallet_cli.documents.fonts import Shelf, characters, installed
 from wallet_cli.documents.pdf import drawn
+from wallet_cli.domain.ids import MAX_KEY_CHARS, MAX_NAME_CHARS, MAX_NOTE_CHARS
 from wallet_cli.domain.money import Currency
 from wallet_cli.errors import InvalidInput, StorageError
 from wallet_cli.installing import install, this_program
@@ -68,6 +69,18 @@ def test_text_of_any_script_is_drawn_or_escaped(shelf: Shelf) -> None:
     steps = [Step(100, note=text, key="鍵") for text in MANY_SCRIPTS]
     for name in (None, *MANY_SCRIPTS):
         assert pages(drawn(statement_of(steps, name=name), shelf)) >= 1
+
+
+OF_EACH_DIRECTION = "★😀—…!$+,( a1éनا中א\u0301\u0651\u0660\u200d\u202e\u2067\u2069"
+
+
+@pytest.mark.parametrize("first", ["नमस्ते ", "مرحبا"])
+def test_no_text_of_any_length_breaks_a_document(first: str) -> None:
+    for c in OF_EACH_DIRECTION:
+        text = f"{first}{c * MAX_NOTE_CHARS}"[:MAX_NOTE_CHARS]
+        statement = statement_of([Step(100, note=text, key=text[:MAX_KEY_CHARS])], name=text[:MAX_NAME_CHARS])
+        assert pages(drawn(statement, Shelf())) >= 1
+        Page("".join(documents.as_html(statement)))
 
 
 def test_with_no_font_for_it_a_character_is_escaped() -> None:

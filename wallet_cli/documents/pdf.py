@@ -30,6 +30,10 @@ OTHER_SCRIPT_EFFORT = 20
 """How much text there may be: a character counts one, and a character outside Latin-1, which needs a font and shaping,
 counts this many. It is what half a minute is enough for."""
 
+MAX_LINE_CHARS = 250
+"""More than a line has of what can be seen. fpdf2 calls itself once for each character without a direction, to find the
+next that has one."""
+
 MAX_WIDTHS = 50_000
 JOINERS = "\u200c\u200d\ufe0f"
 
@@ -211,12 +215,12 @@ class Paper:
         line, used = "", 0.0
         for word in text.split(" "):
             wide = self.word_width(word, look)
-            if line and used + space + wide <= width:
+            if line and used + space + wide <= width and len(line) + len(word) < MAX_LINE_CHARS:
                 line, used = f"{line} {word}", used + space + wide
                 continue
             if line:
                 lines.append(line)
-            while wide > width and len(word) > 1:
+            while (wide > width or len(word) > MAX_LINE_CHARS) and len(word) > 1:
                 cut = self.fitting(word, wide, width, look)
                 lines.append(word[:cut])
                 word = word[cut:]
@@ -226,13 +230,18 @@ class Paper:
         return lines
 
     def fitting(self, word: str, wide: float, width: float, look: Look) -> int:
-        """How many characters of a word fit on a line: at least one, and no combining mark without its letter."""
-        cut = max(1, min(len(word) - 1, int(len(word) * width / wide)))
+        """How many characters of a word fit on a line: at least one, and no combining mark without its letter, unless
+        there are too many of them.
+        """
+        cut = max(1, min(len(word) - 1, MAX_LINE_CHARS, int(len(word) * width / max(wide, width))))
         while cut > 1 and self.word_width(word[:cut], look) > width:
             cut = max(1, cut * 9 // 10)
-        while cut > 1 and (combining(word[cut]) or word[cut] in JOINERS or word[cut - 1] in JOINERS):
-            cut -= 1
-        return cut
+        apart = (
+            at
+            for at in range(cut, 0, -1)
+            if not (combining(word[at]) or word[at] in JOINERS or word[at - 1] in JOINERS)
+        )
+        return next(apart, cut)
 
     def word_width(self, word: str, look: Look) -> float:
         """The width of a word in the present fonts and style, which are `look`."""
@@ -240,7 +249,8 @@ class Paper:
         if known is None:
             if len(self.widths) >= MAX_WIDTHS:
                 self.widths.clear()
-            known = self.widths[word, look] = self.pdf.get_string_width(word)
+            pieces = (word[at : at + MAX_LINE_CHARS] for at in range(0, len(word), MAX_LINE_CHARS))
+            known = self.widths[word, look] = sum(map(self.pdf.get_string_width, pieces))
         return known
 
     def use(self, fonts: tuple[str, ...], style: TextStyle) -> None:
