@@ -451,7 +451,7 @@ def test_a_body_of_many_values_is_refused_before_they_are_read(body: bytes) -> N
         decode(body, NewTransaction)
     for others in (b"", b"," + body):
         batch = Batch(transactions=[])
-        with pytest.raises(InvalidInput, match=r"^a transaction of the batch is not JSON, or has .*too many values$"):
+        with pytest.raises(InvalidInput, match=r"^transactions\[0\] is not JSON, or has .*too many values$"):
             list(read_batch([b'{"transactions":[', body, others, b"]}"], batch))
         assert batch.transactions == []
 

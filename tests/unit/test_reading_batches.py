@@ -124,7 +124,7 @@ GOOD = '"user_id":1,"wallet_id":1,"amount":1,"is_credit":true'
         ('{"x":1}', "the body has an unknown field: 'x'"),
         ('{1:"x"}', "the body is not JSON at byte 1"),
         ('{"transactions":[1]}', "transactions[0] is a number, not an object"),
-        (f'{{"transactions":[{{{GOOD}}},]}}', "the body is not JSON at byte 73"),
+        (f'{{"transactions":[{{{GOOD}}},]}}', "the body is not JSON at byte 73, in transactions[1]"),
         (f'{{"transactions":[{{{GOOD},"x":1}}]}}', "transactions[0] has an unknown field: 'x'"),
         ('{"transactions":[{"user_id":"1"}]}', "transactions[0].user_id is text, not a whole number"),
         ('{"transactions":[{"user_id":1}]}', "transactions[0].wallet_id is missing"),
@@ -134,6 +134,33 @@ def test_what_is_json_is_told_as_what_it_is(body: str, told: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         read(body.encode())
     assert caught.value.message == told
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ("[]", "transactions[1] is a list, not an object"),
+        ("{", "the body is not JSON at byte 73, in transactions[1]"),
+        ('{"key":"a","key":"b"}', "the body is not JSON: a field is given twice, in transactions[1]"),
+        ('{"key":"\\ud800"}', "the body is not JSON, in transactions[1]"),
+        ('{"meta":' + "[" * 9000, "the body is nested too deeply, in transactions[1]"),
+        (
+            f'{{"note":"{"x" * MAX_BODY_BYTES}"}}',
+            f"transactions[1] is not JSON, or has more than {MAX_BODY_BYTES} bytes",
+        ),
+        (f'{{{GOOD},"x":1}}', "transactions[1] has an unknown field: 'x'"),
+        ('{"user_id":1}', "transactions[1].wallet_id is missing"),
+        (f'{{{GOOD},"key":""}}', "transactions[1].key has fewer than 1 characters"),
+        (f'{{{GOOD},"note":"{"x" * 1001}"}}', "transactions[1].note has more than 1000 characters"),
+        (f"{{{GOOD}}}".replace('amount":1', 'amount":null'), "transactions[1].amount is not a number or a string"),
+        (f'{{{GOOD},"meta":[]}}', "transactions[1].meta is not a JSON object"),
+    ],
+)
+def test_what_is_wrong_with_an_item_is_told_of_that_item(item: str, told: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        read(f'{{"transactions":[{{{GOOD}}},{item}'.encode())
+    assert caught.value.message.startswith(told)
+    assert caught.value.details == {"index": 1}
 
 
 @pytest.mark.parametrize(

@@ -236,8 +236,8 @@ OPERATIONS: tuple[Operation, ...] = (
         refused_as(Post), USER, requests.Batch,
         description=(
             "Up to 10,000 transactions: one result for each item, in order. With `atomic`, all or none: the first"
-            " refusal is"
-            " the answer, with its `index` in `details`."
+            " refusal is the answer, with its `index` in `details`. A batch with an item of another form (an unknown"
+            " field, another type, a text that is too long) is refused as a whole, with the same `index`."
         ),
     ),
     Operation(

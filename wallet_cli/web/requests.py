@@ -316,14 +316,12 @@ def read_batch(pieces: Iterable[bytes], batch: Batch) -> Iterator[None]:
                 body.expect("array", name)
                 mark = body.mark(b"[")
                 while mark != b"]":
-                    number, begin = len(batch.transactions), body.look(1)
+                    number = len(batch.transactions)
                     if number >= MAX_BATCH_ITEMS:
                         raise InvalidInput(f"the batch has more than {MAX_BATCH_ITEMS} transactions", hint=BODIES_HINT)
-                    if not number and begin == b"]":
+                    if not number and body.look(1) == b"]":
                         raise InvalidInput("the batch has no transactions", hint=BODIES_HINT)
-                    if begin != b"{":
-                        body.expect("object", f"transactions[{number}]")
-                    batch.transactions.append(_item(body.value()[1], number))
+                    batch.transactions.append(_item(body, number))
                     mark = body.mark(b",]")
                     yield
             mark = body.mark(b",}")
@@ -422,7 +420,7 @@ class _Body:
             raise _NotJson(self.at)
         return str(self.value()[0])
 
-    def value(self) -> tuple[Any, bytes]:
+    def value(self, place: str = "a name") -> tuple[Any, bytes]:
         """Read an object, a string, true or false; also returns its text. Raises _NotJson."""
         for size in WINDOWS:
             window = self.look(size)
@@ -440,7 +438,7 @@ class _Body:
                 self._next += length
                 return value, window[:length]
         limits = f"more than {MAX_BODY_BYTES} bytes, or too many values"
-        raise InvalidInput(f"a transaction of the batch is not JSON, or has {limits}", hint=BODIES_HINT)
+        raise InvalidInput(f"{place} is not JSON, or has {limits}", hint=BODIES_HINT)
 
     def _skip_space(self) -> None:
         most = self.at + MAX_BODY_BYTES
@@ -454,14 +452,20 @@ class _Body:
                 return
 
 
-def _item(text: bytes, number: int) -> BatchItem:
+def _item(body: _Body, number: int) -> BatchItem:
+    """Read a transaction of a batch. Raises InvalidInput, whose message and `index` say which one it is."""
+    place = f"transactions[{number}]"
     try:
-        item = msgspec.json.decode(text, type=BatchItem)
-    except msgspec.ValidationError as error:
-        raise _told(error, f"transactions[{number}]") from None
-    # Another JSON type is an error of the body, as in every other field.
-    amount_text(item.amount)
-    meta_text(item.meta)
+        with _faults_told(place):
+            if body.look(1) != b"{":
+                body.expect("object", place)
+            item = msgspec.json.decode(body.value(place)[1], type=BatchItem)
+        # Another JSON type is an error of the body, as in every other field.
+        amount_text(item.amount, f"{place}.amount")
+        meta_text(item.meta, f"{place}.meta")
+    except InvalidInput as error:
+        error.details["index"] = number
+        raise
     return item
 
 
@@ -498,16 +502,17 @@ def _told(error: msgspec.ValidationError, within: str = "") -> InvalidInput:
 
 
 @contextmanager
-def _faults_told() -> Iterator[None]:
-    """Turns the errors of reading a body into InvalidInput."""
+def _faults_told(place: str = "") -> Iterator[None]:
+    """Turns the errors of reading a body, or a place in it, into InvalidInput."""
+    within = f", in {place}" if place else ""
     try:
         yield
     except UnicodeDecodeError:
-        raise InvalidInput("the body is not UTF-8") from None
+        raise InvalidInput(f"the body is not UTF-8{within}") from None
     except RecursionError:
-        raise InvalidInput("the body is nested too deeply") from None
+        raise InvalidInput(f"the body is nested too deeply{within}") from None
     except msgspec.ValidationError as error:
-        raise _told(error) from None
+        raise _told(error, place) from None
     except ValueError as error:
         # The position of the error, never the text: it may contain a secret.
         match error:
@@ -519,17 +524,17 @@ def _faults_told() -> Iterator[None]:
                 what = f": {error}"
             case _:
                 what = ""
-        raise InvalidInput(f"the body is not JSON{what}") from None
+        raise InvalidInput(f"the body is not JSON{what}{within}") from None
 
 
-def amount_text(raw: msgspec.Raw) -> str:
+def amount_text(raw: msgspec.Raw, place: str = "the amount") -> str:
     """The amount as written, a number or a string. Raises InvalidInput for any other JSON value."""
     text = bytes(raw)
     if text[:1] == b'"':
         return str(msgspec.json.decode(text, type=str))
     if text[:1].isdigit() or text[:1] == b"-":
         return text.decode("ascii")
-    raise InvalidInput("the amount is not a number or a string", hint='such as 20, 19.99 or "19.99"')
+    raise InvalidInput(f"{place} is not a number or a string", hint='such as 20, 19.99 or "19.99"')
 
 
 def part_text(raw: msgspec.Raw | UnsetType) -> str | None:
@@ -557,13 +562,13 @@ def remarks_of(body: NewTransaction | NewTransfer | NewReversal) -> Remarks:
     return Remarks.of({name: getattr(body, name) for name in FIELDS} | {"meta": meta_of(body.meta)})
 
 
-def meta_text(raw: msgspec.Raw | UnsetType) -> str | None:
+def meta_text(raw: msgspec.Raw | UnsetType, place: str = "the metadata") -> str | None:
     """The text of a metadata object; None if there is none. Raises InvalidInput for any other JSON value."""
     if raw is UNSET or bytes(raw) == NULL:
         return None
     text = bytes(raw).decode()
     if not text.startswith("{"):
-        raise InvalidInput("the metadata is not a JSON object", hint='such as {"order": "1041"}')
+        raise InvalidInput(f"{place} is not a JSON object", hint='such as {"order": "1041"}')
     return text
 
 
