@@ -569,7 +569,7 @@ def fields() -> Iterator[Hostile]:
     for value in ("", "inr", "INR ", "PTS/19", "PTS/-1", "PTS", "INR/3", "PTS/0\n", "A" * 5000, 5, "₹"):
         body = {"user_id": 1, "type": "new", "currency": value}
         yield post(f"a currency {json.dumps(value)[:40]}", 400, OPEN, body)
-    for value in ("", "abc", "1e5", "NaN", "-Infinity", "9" * 5000, "1.005", 5, -5, "--5", "5-"):
+    for value in ("", "abc", "1e5", "NaN", "-Infinity", "9" * 5000, "1.005", True, [], {}, "--5", "5-"):
         body = {"user_id": 1, "type": "new", "minimum_balance": value}
         yield post(f"a minimum balance {json.dumps(value)[:40]}", 400, OPEN, body)
     for value in (0, -5, 525_601, 1.5, "5", True, 2**64):

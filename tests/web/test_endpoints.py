@@ -261,9 +261,10 @@ def test_a_user_with_no_wallet_has_an_empty_list(api: httpx.Client) -> None:
     assert (answer.status_code, answer.json()["data"]) == (200, [])
 
 
-def test_a_wallet_in_another_currency_with_a_minimum_of_its_own(api: httpx.Client) -> None:
+@pytest.mark.parametrize("minimum", ["-5", -5])
+def test_a_wallet_in_another_currency_with_a_minimum_of_its_own(api: httpx.Client, minimum: str | int) -> None:
     user_id = new_user(api)
-    body = {"user_id": user_id, "type": "points", "currency": "PTS/0", "minimum_balance": "-5"}
+    body = {"user_id": user_id, "type": "points", "currency": "PTS/0", "minimum_balance": minimum}
     made = api.post("/wallet/create", json=body).json()["data"]
     assert (made["currency"], made["minimum_balance"], made["available"]) == ("PTS/0", "-5", "5")
     owned = user_id, made["id"]

@@ -63,6 +63,13 @@ Limit = Annotated[
         extra_json_schema={"type": ["number", "string"], "examples": ["100.00"]},
     ),
 ]
+Opening = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        description="Decimal, as a JSON number or string; if left out, the ledger's.",
+        extra_json_schema={"type": ["number", "string", "null"], "examples": ["20.00"]},
+    ),
+]
 Metadata = Annotated[
     msgspec.Raw,
     msgspec.Meta(
@@ -122,7 +129,7 @@ class NewWallet(Body):
     user_id: Id
     type: TypeName
     currency: Annotated[str, msgspec.Meta(examples=["INR", "PTS/0"])] | None = None
-    minimum_balance: Annotated[str, msgspec.Meta(examples=["20.00"])] | None = None
+    minimum_balance: Opening | UnsetType = UNSET
 
 
 @_with_remarks
@@ -537,9 +544,9 @@ def amount_text(raw: msgspec.Raw, place: str = "the amount") -> str:
     raise InvalidInput(f"{place} is not a number or a string", hint='such as 20, 19.99 or "19.99"')
 
 
-def part_text(raw: msgspec.Raw | UnsetType) -> str | None:
+def part_text(raw: msgspec.Raw | UnsetType, place: str = "the amount") -> str | None:
     """An optional amount, as written. Raises InvalidInput as amount_text does."""
-    return None if raw is UNSET or bytes(raw) == NULL else amount_text(raw)
+    return None if raw is UNSET or bytes(raw) == NULL else amount_text(raw, place)
 
 
 def limit_text(raw: msgspec.Raw | UnsetType) -> str | None:

@@ -7,7 +7,7 @@ from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
 from wallet_cli.operations import wallets
 from wallet_cli.web import long_reads
 from wallet_cli.web.messages import Reply
-from wallet_cli.web.requests import NewLimits, NewWallet, OneWallet, decode, limit_text
+from wallet_cli.web.requests import NewLimits, NewWallet, OneWallet, decode, limit_text, part_text
 from wallet_cli.web.routes.call import PAGE, SHORT_PAGE, Call, made, must_see, page, read
 from wallet_cli.web.server_state import ServerState
 
@@ -16,7 +16,8 @@ async def create_wallet(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), NewWallet)
     call.query()
     name = WalletName(UserId(body.user_id), parse_type(body.type))
-    prepared = wallets.create(server.ledger, name, body.currency, body.minimum_balance, call.key())
+    minimum = part_text(body.minimum_balance, "minimum_balance")
+    prepared = wallets.create(server.ledger, name, body.currency, minimum, call.key())
     return made("wallet created", await server.run(prepared, call.caller))
 
 
