@@ -207,6 +207,7 @@ READS_EVERYTHING = {
     "ALL_HOLDS": "a walk, by `export`",
     "ALL_OPERATORS": "operators are few",
     "ANY_EVENT": "any row will do",
+    "COUNT_OF_EVENTS": "how many events there are, of a page of the whole audit trail that is asked for its count",
     "SUMS": "what all wallets hold, of a bare `wallet`",
     "STRAY_HOLDS": "what `verify` looks for has no index, as foreign keys do not let it be",
     "STRAY_WITNESSES": "likewise",

@@ -59,6 +59,8 @@ def test_pages_are_the_whole_trail_one_after_the_other(shop: Wallet, whose: str)
         found += page["events"]
         cursor = page["next_cursor"]
     assert found == whole
+    shown = shop(f"audit {whose} --limit 2")
+    assert f"2 of {len(whole)}; --all shows the rest" in shown.out + shown.err
     lines = shop(f"audit {whose} -o jsonl").out.splitlines()
     assert list(map(json.loads, lines)) == whole
 

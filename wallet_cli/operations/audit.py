@@ -47,13 +47,14 @@ def audit(ledger: Ledger, wallet: TypedWallet | None = None, user: UserName | No
 
     def page(limit: int, cursor: str | None, counted: bool) -> Answer:
         check_limit(limit)
-        found = _events(ledger, _subjects(ledger, wallet, user), cursor, limit + 1)
+        subjects = _subjects(ledger, wallet, user)
+        found = _events(ledger, subjects, cursor, limit + 1)
         kept = list(islice(found, limit + 1))
         answer: Answer = {
             "events": _answers(ledger, kept[:limit]),
             "next_cursor": _id(kept[limit - 1]) if len(kept) > limit else None,
         }
-        return answer | {"count": None} if counted else answer
+        return answer | {"count": ledger.store.event_count(subjects)} if counted else answer
 
     def rest(cursor: str | None) -> Iterator[Answer]:
         found = _events(ledger, _subjects(ledger, wallet, user), cursor, FIRST_PIECE)

@@ -205,6 +205,12 @@ class Queries(ABC):
             found += self._each(sql.last_events(len(chunk)), list(chain.from_iterable(chunk)), sql.to_event)
         return found
 
+    def event_count(self, subjects: Iterable[Subject] | None = None) -> int:
+        """The number of events, or of those of some subjects, each of which has its own without a gap."""
+        if subjects is None:
+            return int(self._one(sql.COUNT_OF_EVENTS, {}, lambda row: row[0]) or 0)
+        return sum(event.number for event in self.last_events(subjects))
+
     def events_by_time(self, before: EventPlace, limit: int, subject: Subject | None = None) -> Iterator[Event]:
         """Events before a place, of one subject or of all, the newest first, at most `limit` (-1: all)."""
         values: dict[str, Any] = {**before._asdict(), "limit": limit}

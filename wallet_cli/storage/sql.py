@@ -191,6 +191,7 @@ WALLET_BY_KEY = f"{_WALLET} WHERE w.user_id = :user_id AND w.key = :key"
 # Events (domain/events.py): those of a subject, the newest first, or of all, in the order of their chains.
 EVENT = f"{_EVENT} WHERE e.kind = :kind AND e.subject_id = :subject_id AND e.number = :number"
 ANY_EVENT = "SELECT 1 FROM events e WHERE e.kind > 0 LIMIT 1"
+COUNT_OF_EVENTS = "SELECT count(*) FROM events"
 _EARLIER = "(e.at_us, e.kind, e.subject_id, e.number) < (:at_us, :kind, :subject_id, :number)"
 EVENTS_BY_TIME = (
     f"{_EVENT} WHERE {_EARLIER} ORDER BY e.at_us DESC, e.kind DESC, e.subject_id DESC, e.number DESC LIMIT :limit"
