@@ -99,6 +99,11 @@ def under_way(client: httpx.Client) -> float:
     return float(line.split()[1])
 
 
+def connected(client: httpx.Client) -> socket.socket:
+    """A bare connection to the same server."""
+    return socket.create_connection((client.base_url.host, client.base_url.port or 0), TIMEOUT_S)
+
+
 def await_end(client: httpx.Client) -> None:
     """Wait until no long read is under way."""
     wait_for(lambda: under_way(client) == 0)
@@ -116,6 +121,33 @@ def test_a_file_comes_whole_and_in_chunks(db: Path, monkeypatch: pytest.MonkeyPa
         assert answer.headers["Cache-Control"] == "no-store"
         await_end(client)
         assert client.get("/note").status_code == 200  # the connection can be used again
+
+
+HTTP_10 = b"GET %s/file HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n" % API.encode()
+
+
+def test_in_http_1_0_it_ends_with_the_connection(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = (b"id,amount\n", b"", b"1-1,5.00\n" * 10_000)
+    with (
+        serving(db, monkeypatch, works.parts, *parts) as client,
+        connected(client) as sock,
+        sock.makefile("rb") as file,
+    ):
+        sock.sendall(HTTP_10)
+        head, _, body = file.read().partition(b"\r\n\r\n")
+        assert body == b"".join(parts)
+        assert b"\r\nconnection: close" in head
+        assert b"transfer-encoding" not in head
+
+
+def test_in_http_1_0_a_part_is_not_taken_for_the_whole(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = StorageError("the disk is gone")
+    with serving(db, monkeypatch, works.parts, b"a", error) as client, connected(client) as sock:
+        sock.sendall(HTTP_10)
+        with pytest.raises(ConnectionResetError), sock.makefile("rb") as file:
+            file.read()
+        sock.close()
+        await_end(client)
 
 
 def test_it_reads_the_ledger(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:

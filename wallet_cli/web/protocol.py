@@ -19,6 +19,7 @@ import asyncio
 import re
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from functools import lru_cache, partial
 from ipaddress import IPv6Address
@@ -26,6 +27,7 @@ from typing import Any, NamedTuple, NoReturn, cast
 
 import httptools
 import msgspec
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -221,6 +223,30 @@ class JoiningTransport:
         return getattr(self._transport, name)
 
 
+class ClosingCycle(RequestResponseCycle):
+    """A request in HTTP/1.0, which knows no chunks: an answer without a length ends with the connection.
+
+    Until that end, to close the connection is to reset it: so nobody takes a part for the whole.
+    """
+
+    _is_open = False
+
+    async def send(self, message: ASGISendEvent) -> None:
+        if message["type"] == "http.response.start":
+            self._is_open = all(name != b"content-length" for name, _ in message["headers"])
+            if self._is_open:
+                self.chunked_encoding, self.expected_content_length = False, sys.maxsize
+                self._linger(True)
+        elif message["type"] == "http.response.body" and self._is_open and not message.get("more_body"):
+            self.expected_content_length = len(message["body"])
+            self._linger(False)
+        await super().send(message)
+
+    def _linger(self, resets: bool) -> None:
+        if not self.disconnected:
+            linger(self.transport, resets)
+
+
 class BodyAlone:
     """The callbacks of a parser for a request whose head another parser has read."""
 
@@ -404,6 +430,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         super().on_headers_complete()
         self._in_body = True
+        if version == "1.0":
+            self.cycle.__class__ = ClosingCycle
         watched = self._watched
         if b"upgrade" in watched or b"http2-settings" in watched:
             self.cycle.keep_alive = False
@@ -575,9 +603,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def cut_off(self) -> None:
         """End it at once, also in the kernel, which would keep unread data for some minutes."""
-        sock = self.transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        linger(self.transport, True)
         self.transport.abort()
 
     def pause_writing(self) -> None:
@@ -645,6 +671,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._deadline = None
         text = f"the body took longer than {BODY_DEADLINE_S:g} s"
         self.refuse(TooSlow(text, hint="send the whole of it within that time") if late else None)
+
+
+def linger(transport: asyncio.Transport, resets: bool) -> None:
+    """Choose how the kernel ends a connection that is closed: at once, with a reset, or as usual."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", resets, 0))
 
 
 def _nothing() -> None:
