@@ -159,8 +159,9 @@ ledger](serve.md) shows it in use.
 - **Sending again.** Operations that list an `Idempotency-Key` give the same request with that key the first answer, 200
   with `"replayed": true`, and apply it once. In a batch each transaction has its `key`. Make the key from what the
   payment is, and send it again after 500, 503 or no answer at all.
-- `X-Request-ID` is returned and logged. If you send none, the server makes one. A slash at the end of a path is
-  accepted.
+- **`X-Request-ID`** is returned and logged if it is 1 to 128 of `A-Z a-z 0-9 _ . : / + = @ -`; otherwise, and if you
+  send none, the server makes one.
+- **Paths.** Slashes at the end do not count.
 """
 
 

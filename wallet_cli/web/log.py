@@ -9,6 +9,7 @@ import itertools
 import json
 import logging
 import os
+import re
 import secrets
 import sys
 import time
@@ -17,7 +18,7 @@ from typing import Any
 
 from wallet_cli.domain.period import format_time
 
-MAX_REQUEST_ID_CHARS = 64
+REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:/+=@-]{1,128}")
 REPEAT_EVERY_S = 30.0
 MAX_KINDS = 1000
 """How many kinds of lines are counted separately in that time."""
@@ -90,6 +91,6 @@ def request_id(scope: MutableMapping[str, Any]) -> str:
     """The id of a request: the caller's `X-Request-ID` if there is a plain one; else a new one, which stays."""
     if "request_id" not in scope:
         given = [value for name, value in scope["headers"] if name == b"x-request-id"]
-        plain = len(given) == 1 and len(given[0]) <= MAX_REQUEST_ID_CHARS and given[0].replace(b"-", b"").isalnum()
+        plain = len(given) == 1 and REQUEST_ID.fullmatch(given[0])
         scope["request_id"] = given[0].decode("ascii") if plain else f"{_start}-{next(_count)}"
     return str(scope["request_id"])
