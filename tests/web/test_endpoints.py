@@ -245,7 +245,7 @@ def test_a_user_once(api: httpx.Client) -> None:
 
 def test_a_wallet_of_each_type_once(api: httpx.Client) -> None:
     user_id = new_user(api)
-    types = ["type1", "savings", "a.b_c-d", "X" * 32]
+    types = ["type1", "savings", "a.b_c-d", "X" * 32, ".", ".."]
     for type_ in types:
         assert api.post("/wallet/create", json={"user_id": user_id, "type": type_}).status_code == 201
     failure(api.post("/wallet/create", json={"user_id": user_id, "type": "type1"}), 409, "wallet_exists")
@@ -254,6 +254,9 @@ def test_a_wallet_of_each_type_once(api: httpx.Client) -> None:
     assert [each["user_id"] for each in found] == [user_id] * 6
     for each in found[:4]:
         assert api.get(f"/wallet/get/{user_id}/{each['type']}").json()["data"] == each
+    for each in found[4:]:  # a client takes these in a path for folders
+        asked = api.get("/lookup/wallet", params={"wallet": f"id:{user_id}/{each['type']}"})
+        assert asked.json()["data"]["id"] == each["id"]
 
 
 def test_a_user_with_no_wallet_has_an_empty_list(api: httpx.Client) -> None:

@@ -203,7 +203,7 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             if len(scope["path"]) > 1 and scope["path"].endswith("/"):
-                scope["path"] = scope["path"].rstrip("/")  # a trailing slash is accepted
+                scope["path"] = scope["path"].rstrip("/")  # however many there are
             page = self._whole.get(scope["path"])
             if page is not None:
                 await page(scope, receive, send)

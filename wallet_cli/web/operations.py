@@ -206,6 +206,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "GET", "/wallet/get/{user_id}/{type}", wallets.get_wallet, "Get a wallet with its balance", fields.Wallet,
         READ_WALLET,
+        description="Clients take the types `.` and `..` for folders: `GET /lookup/wallet` finds these.",
     ),
     Operation(
         "POST", "/wallet/limits", wallets.set_limits, "Set a wallet's limits", fields.Wallet,
