@@ -62,7 +62,8 @@ TAIL = """\
 - **Transaction id**: `W-N`, the N-th transaction of wallet W. N runs 1, 2, 3 … without a gap.
 - **Hold id**: `W-hN`, the N-th hold of wallet W.
 - **Length of time**: digits and one of `s m h d w`, such as `90s`, `12h` or `7d`; at most 3660 days.
-- **Metadata**: `name=value`; names of 1 to 64 printable characters, each once, at most 4 KiB in all as JSON.
+- **Metadata**: `name=value`; names of 1 to 64 printable characters, each once; at most 4 KiB in all as JSON
+  in ASCII, where é is `\\u00e9`: 6 bytes.
 - **Key**: 1 to 255 printable characters, unique within the wallet, across transactions and holds; the key of a transfer
   belongs to the wallet that pays. Spaces at its ends do not count. The keys of users' tokens and those of operators
   are separate. The same key with the same request returns the first answer, with `"replayed": true`, and applies

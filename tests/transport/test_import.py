@@ -259,7 +259,7 @@ def test_a_fraction_in_metadata_is_told_how_to_write_it(opened_wallet: Ledger) -
     told: list[str | None] = []
     for text in (LINE + b',"meta":{"a":1.5}}\n', b'wallet,amount,kind,meta\n1,5,credit,"{""a"": 1.5}"\n'):
         imports.run(opened_wallet, io.BytesIO(text), report=lambda _line, error, _text: told.append(error.hint))
-    assert told == ['write a fraction as text: "1.5"', 'write it as text: "1.5"']
+    assert told == ['write a fraction as text, such as "1.5"'] * 2
 
 
 class Broken(io.BytesIO):

@@ -13,6 +13,7 @@ from wallet_cli.errors import InvalidInput, shown
 MAX_META_BYTES = 4096
 MAX_META_KEY_CHARS = 64
 MAX_META_DEPTH = 8
+TOO_LONG = f"at most {MAX_META_BYTES}, counted in ASCII and without spaces: é is \\u00e9 there, 6 bytes"
 
 
 def canonical(meta: Mapping[str, Any]) -> str | None:
@@ -26,7 +27,7 @@ def canonical(meta: Mapping[str, Any]) -> str | None:
     _check(meta, 1)
     text = canonical_json(meta)
     if len(text) > MAX_META_BYTES:
-        raise InvalidInput(f"the metadata has {len(text)} bytes as JSON", hint=f"at most {MAX_META_BYTES}")
+        raise InvalidInput(f"the metadata has {len(text)} bytes as JSON", hint=TOO_LONG)
     return text
 
 
@@ -57,9 +58,7 @@ def parse_json(text: str) -> dict[str, Any]:
     # White space and the sign of -0 go; of an escape at least one byte remains. To read 64 KiB takes 10 ms.
     gone = sum(map(text.count, (" ", "\t", "\n", "\r", "-0"))) + 5 * text.count("\\")
     if len(text) - gone > MAX_META_BYTES:
-        raise InvalidInput(
-            f"the metadata has more than {MAX_META_BYTES} bytes as JSON", hint=f"at most {MAX_META_BYTES}"
-        )
+        raise InvalidInput(f"the metadata has more than {MAX_META_BYTES} bytes as JSON", hint=TOO_LONG)
     try:
         found = json.loads(text, object_pairs_hook=_once, parse_constant=_none_such) if len(text) <= 10**5 else None
     except (ValueError, RecursionError):
@@ -98,10 +97,8 @@ def _check(value: Any, depth: int) -> None:
         # Not every engine can keep these; half a surrogate pair is how Python shows bytes that are not UTF-8.
         if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
             raise InvalidInput(f"the metadata is not valid text: {shown(value)}", hint="UTF-8 with no NUL character")
-    elif isinstance(value, float):
-        raise InvalidInput(f"metadata cannot have fractions: {value}", hint=f'write it as text: "{value}"')
     elif value is not None and not isinstance(value, int):
         raise InvalidInput(
-            "metadata can have text, whole numbers, true, false, null, lists and objects",
-            hint='write a fraction as text: "1.5"',
+            "metadata cannot have fractions: only text, whole numbers, true, false, null, lists and objects",
+            hint='write a fraction as text, such as "1.5"',
         )

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from wallet_cli.domain.ids import MAX_KEY_CHARS, MAX_NAME_CHARS, MAX_NOTE_CHARS
-from wallet_cli.domain.metadata import MAX_META_BYTES, parse_json
+from wallet_cli.domain.metadata import MAX_META_BYTES, MAX_META_DEPTH, MAX_META_KEY_CHARS, parse_json
 from wallet_cli.domain.remarks import FIELDS, TEXTS, Remarks
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.operations.holds import DEFAULT_EXPIRY
@@ -74,8 +74,9 @@ Metadata = Annotated[
     msgspec.Raw,
     msgspec.Meta(
         description=(
-            f"A JSON object of your own, at most {MAX_META_BYTES:,} bytes: text, whole numbers, true, false, null, and"
-            ' lists and objects of these, as in `{"order": 1041}`.'
+            "A JSON object of your own: text, whole numbers, true, false, null, and lists and objects of these, as in"
+            f' `{{"order": 1041}}`. At most {MAX_META_DEPTH} levels, names of 1 to {MAX_META_KEY_CHARS} printable'
+            f" characters, and {MAX_META_BYTES:,} bytes as JSON in ASCII without spaces, where é is `\\u00e9`: 6 bytes."
         ),
         extra_json_schema={"anyOf": [{"$ref": "#/components/schemas/Metadata"}, {"type": "null"}]},
     ),
