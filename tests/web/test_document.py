@@ -131,3 +131,20 @@ def test_no_parameter_chooses_among_words_with_an_empty_one() -> None:
     for _, _, operation in (each.values for each in DESCRIBED):
         for parameter in operation.get("parameters", ()):
             assert "" not in parameter["schema"].get("enum", ())
+
+
+def test_an_example_is_what_may_be_answered() -> None:
+    batch = DOCUMENT["paths"]["/api/v1/transactions/batch"]["post"]["responses"]["200"]
+    data = batch["content"]["application/json"]["example"]["data"]
+    assert (data["applied"], data["replayed"], data["refused"]) == (1, 0, 0)
+    assert [(each["status"], each["data"]["id"]) for each in data["results"]] == [(201, "1-17")]
+    examples = DOCUMENT["components"]["examples"]
+    assert list(examples["key_reused"]["value"]["details"]) == ["transaction"]
+
+
+@EACH_OPERATION
+def test_the_headers_of_an_answer_are_described(method: str, path: str, operation: dict[str, Any]) -> None:
+    for status, answer in operation["responses"].items():
+        more = {"401": {"WWW-Authenticate"}, "429": {"Retry-After"}, "503": {"Retry-After"}}.get(status, set())
+        assert set(answer["headers"]) == {"X-Request-ID"} | more
+        assert set(answer["headers"]) <= set(DOCUMENT["components"]["headers"])

@@ -29,6 +29,7 @@ KeyName = str
 Secret = str
 Uuid = str
 Code = str
+Status = int
 Metadata = dict[str, Any]
 Details = dict[str, Any]
 Replayed = bool
@@ -512,7 +513,7 @@ class PartResult(_Counted):
 class ItemResult(TypedDict):
     """The result of one transaction of a batch: `data`, or the fields of a failure."""
 
-    status: Annotated[int, "The status of the transaction if it were sent alone: 201 or 200, or that of a failure."]
+    status: Annotated[Status, "The status of the transaction if it were sent alone: 201 or 200, or that of a failure."]
     data: Annotated[Transaction | None, "Null if it was refused."]
     message: NotRequired[str]
     code: NotRequired[Code]

@@ -27,8 +27,8 @@ ABOUT = """\
 Stored value: users, wallets, credits and debits. Amounts are strings in answers, and may be numbers or strings in\
  requests. Fields may be added to answers; none is renamed or removed.
 
-A path answers 405, `method_not_allowed`, to another method, and an unknown path 404, `not_found`. A server that was\
- started with `--no-auth` answers 403, `forbidden`, to web pages in a browser."""
+A path answers 405, `method_not_allowed`, to another method, with the allowed ones in `Allow`, and an unknown path\
+ 404, `not_found`. A server that was started with `--no-auth` answers 403, `forbidden`, to web pages in a browser."""
 
 WHO: dict[Callable[[Caller], None], str] = {
     Caller.may_call: "For operators; for users, only their own data.",
@@ -80,6 +80,19 @@ WORDS: dict[Refusal, str] = {
 """The text of each refusal; `code` and status come from the class."""
 
 
+HEADERS: dict[str, Json] = {
+    "X-Request-ID": {"description": "That of the request, or a new one; in the log too.", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Send it again after so many seconds.", "schema": {"type": "integer"}},
+    "WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}},
+}
+HEADERS_OF = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
+"""Further headers of an answer with this status."""
+
+
+def headers(*names: str) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
 def told(refusals: Iterable[Refusal]) -> str:
     """The refusals of one status, in words."""
     return "; ".join(f"`{refusal.code}`: {WORDS[refusal]}" for refusal in refusals) + "."
@@ -124,7 +137,7 @@ class _Document:
             made["requestBody"] = {"required": True, "content": self._body(operation)}
         made["responses"] = {str(status): self._success(operation, status) for status in operation.statuses}
         for status, refusals in by_status(operation.refused_by()).items():
-            made["responses"][str(status)] = self._failure(refusals)
+            made["responses"][str(status)] = self._failure(status, refusals)
         return made
 
     def _body(self, operation: Operation) -> Json:
@@ -142,7 +155,9 @@ class _Document:
         content: Json = {}
         if operation.item is not None:
             schema = ref(operation.reply)
-            whole = self._example(schema) | {"message": operation.summary.lower()}
+            whole = self._example(schema)
+            if operation.answered:
+                whole["data"] |= operation.answered
             if again:
                 whole["data"]["replayed"] = True
             content["application/json"] = {"schema": schema, "example": whole}
@@ -150,22 +165,26 @@ class _Document:
             for kind in operation.answer.content_types:
                 content[kind] = {"schema": {"type": "string"} | ({"format": "binary"} if "pdf" in kind else {})}
         words = "Done before, with this key: the first answer again." if again else "Done."
-        return {"description": words, "content": content}
+        return {"description": words, "headers": headers("X-Request-ID"), "content": content}
 
-    def _failure(self, refusals: Sequence[Refusal]) -> Json:
+    def _failure(self, status: int, refusals: Sequence[Refusal]) -> Json:
         examples = {refusal.code: {"$ref": f"#/components/examples/{refusal.code}"} for refusal in refusals}
         content = {"application/json": {"schema": ref("Failure"), "examples": examples}}
-        return {"description": told(refusals), "content": content}
+        return {
+            "description": told(refusals),
+            "headers": headers("X-Request-ID", *HEADERS_OF.get(status, ())),
+            "content": content,
+        }
 
 
 def failed(refusal: Refusal) -> Json:
     """An example of a failure. Its details have the names in its text."""
-    about, _, details = WORDS[refusal].partition(" (details: ")
+    _, _, details = WORDS[refusal].partition(" (details: ")
     return {
-        "message": about,
+        "message": "…",
         "data": None,
         "code": refusal.code,
-        "details": dict.fromkeys(re.findall("`([a-z_]+)`", details), "…"),
+        "details": dict.fromkeys(re.findall("`([a-z_]+)`", details.partition(" or ")[0]), "…"),
         "retryable": refusal.retryable,
         "hint": None,
     }
@@ -187,6 +206,7 @@ def document(operations: Sequence[Operation] = OPERATIONS) -> Json:
                 refusal.code: {"value": failed(refusal)}
                 for refusal in dict.fromkeys(chain.from_iterable(each.refused_by() for each in operations))
             },
+            "headers": HEADERS,
             "securitySchemes": {
                 "bearer": {
                     "type": "http",

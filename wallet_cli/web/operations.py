@@ -85,9 +85,10 @@ class Operation(NamedTuple):
     """An endpoint.
 
     `answer` is one of operations/fields.py, a list of one, or a file. `body` is the request: JSON of that type, or a
-    file of one of these types, each with an example. `example` has further fields for the example of a JSON body.
-    `may_call` is a method of Caller that raises Forbidden. `refusals` are those in addition to the ones of every such
-    endpoint (`refused_by`). If `keyed`, it takes an `Idempotency-Key`; it answers 201, or 200 if the key was used.
+    file of one of these types, each with an example. `example` has further fields for the example of a JSON body, and
+    `answered` for that of the answer. `may_call` is a method of Caller that raises Forbidden. `refusals` are those in
+    addition to the ones of every such endpoint (`refused_by`). If `keyed`, it takes an `Idempotency-Key`; it answers
+    201, or 200 if the key was used.
     """
 
     method: str
@@ -103,6 +104,7 @@ class Operation(NamedTuple):
     status: int = 200
     description: str | None = None
     example: Mapping[str, Any] = MappingProxyType({})
+    answered: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def name(self) -> str:
@@ -240,6 +242,7 @@ OPERATIONS: tuple[Operation, ...] = (
             " refusal is the answer, with its `index` in `details`. A batch with an item of another form (an unknown"
             " field, another type, a text that is too long) is refused as a whole, with the same `index`."
         ),
+        answered={"replayed": 0, "refused": 0},
     ),
     Operation(
         "POST", "/transfers/create", transactions.create_transfer, "Move money from one wallet to another",

@@ -35,6 +35,7 @@ def ref(name: str) -> dict[str, Any]:
 
 VALUES: dict[str, Any] = {
     "Id": Annotated[int, Meta(ge=1, le=MAX_ID, examples=[1])],
+    "Status": Annotated[int, Meta(ge=200, le=599, examples=[201])],
     "Count": Annotated[int, Meta(ge=0, examples=[1])],
     "WholeCount": Annotated[
         Annotated[int, Meta(ge=0)] | None,
@@ -138,7 +139,9 @@ def reply(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def example(schema: dict[str, Any], components: dict[str, Any]) -> Any:
-    """A valid value: the first example of each field; optional fields are left out, nullable ones null."""
+    """A valid value: the first example of each field; optional fields are left out, nullable ones null unless they are
+    an object.
+    """
     if "$ref" in schema:
         return example(components[schema["$ref"].rpartition("/")[2]], components)
     if "examples" in schema:
@@ -146,7 +149,10 @@ def example(schema: dict[str, Any], components: dict[str, Any]) -> Any:
     if "enum" in schema:
         return schema["enum"][0]
     if "anyOf" in schema:
-        return None if {"type": "null"} in schema["anyOf"] else example(schema["anyOf"][0], components)
+        kind = next((each for each in schema["anyOf"] if "$ref" in each), None)
+        if kind is None and {"type": "null"} in schema["anyOf"]:
+            return None
+        return example(kind or schema["anyOf"][0], components)
     kind = schema["type"]
     if kind == "object":
         held = schema.get("properties", {})
