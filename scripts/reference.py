@@ -158,8 +158,10 @@ ledger](serve.md) shows it in use.
   "retryable", "hint"}`; nothing was changed, unless the message says that the outcome is unknown. `code` is for
   programs; `message` and `hint` are for people.
 - **Sending again.** Operations that list an `Idempotency-Key` give the same request with that key the first answer, 200
-  with `"replayed": true`, and apply it once. In a batch each transaction has its `key`. Make the key from what the
-  payment is, and send it again after 500, 503 or no answer at all.
+  with `"replayed": true`, and apply it once. Make the key from what the payment is, and send it again after 500, 503 or
+  no answer at all. A batch and an import refuse one (400): there each transaction or line has its `key`. The other
+  operations ignore it: sent again they change nothing more, or say that it was done, as a hold that is voided does.
+  Only `POST /tokens` makes another token.
 - **`X-Request-ID`** is returned and logged if it is 1 to 128 of `A-Z a-z 0-9 _ . : / + = @ -`; otherwise, and if you
   send none, the server makes one.
 - **Paths.** Slashes at the end do not count.

@@ -585,6 +585,29 @@ def test_a_batch_with_a_key_as_a_whole_is_refused_and_not_applied_twice(
     assert balance(api, owned) == "0.00"
 
 
+@pytest.mark.parametrize("name", ["Idempotency-Key", "Idempotency-Key*"])
+@pytest.mark.parametrize(
+    ("path", "kind", "body"),
+    [
+        ("/import", "text/csv", "wallet,amount,kind\n{}/{},1.00,credit\n"),
+        ("/import?duplicates=add", "text/csv", "wallet,amount,kind\n{}/{},1.00,credit\n"),
+        (
+            "/import/part",
+            "application/x-ndjson",
+            '{{"numbers":[1]}}\n{{"wallet":"{}/{}","amount":1,"kind":"credit"}}\n',
+        ),
+    ],
+)
+def test_an_import_with_a_key_as_a_whole_is_refused(
+    api: httpx.Client, owned: Owned, path: str, kind: str, body: str, name: str
+) -> None:
+    key = "UTF-8''order" if name.endswith("*") else "order"
+    type_ = api.get(f"/wallet/get/{owned[0]}").json()["data"][0]["type"]
+    sent = api.post(path, content=body.format(f"id:{owned[0]}", type_), headers={"Content-Type": kind, name: key})
+    failure(sent, 400, "invalid_input")
+    assert balance(api, owned) == "0.00"
+
+
 def test_others_are_served_while_a_large_batch_is(api: httpx.Client, owned: Owned) -> None:
     items = [item(owned, "0.01") for _ in range(10_000)]
     with ThreadPoolExecutor(1) as pool:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from wallet_cli.domain.commands import AppliedAtomic, Atomic, Post, Refusal, Result
 from wallet_cli.engine.group_commit import bytes_of
-from wallet_cli.errors import InvalidInput, WalletError
+from wallet_cli.errors import WalletError
 from wallet_cli.operations.context import accepted
 from wallet_cli.operations.prepared import Prepared
 from wallet_cli.web.http_errors import for_users
@@ -31,9 +31,7 @@ async def create_transactions(server: ServerState, call: Call) -> Reply:
     # Refuse early what would be refused anyway: a body that was read takes memory and time.
     server.group_commit.must_have_room()
     server.long_work.must_have_room()
-    if call.key() is not None:
-        # Not kept, so the batch that is sent again would be applied again.
-        raise InvalidInput("a batch takes no Idempotency-Key", hint="give each of its transactions a `key`")
+    call.no_key("a batch", "transactions")
     body = await call.pieces(MAX_BATCH_BYTES)
     call.query()
     is_group = b'"atomic"' in body[0] or b'"atomic"' in body[-1]

@@ -89,6 +89,11 @@ class Call(NamedTuple):
         except UnicodeDecodeError:
             raise InvalidInput("the Idempotency-Key is not UTF-8") from None
 
+    def no_key(self, what: str, instead: str) -> None:
+        """Raises InvalidInput for an `Idempotency-Key`. It is not kept: what is sent again could be applied twice."""
+        if self.key() is not None:
+            raise InvalidInput(f"{what} takes no Idempotency-Key", hint=f"give each of its {instead} a `key`")
+
 
 SHORT_PAGE = 100
 

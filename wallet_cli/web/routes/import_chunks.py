@@ -29,6 +29,7 @@ NAME = "part.jsonl"
 
 async def import_part(server: ServerState, call: Call) -> Reply:
     call.query()
+    call.no_key("a part of an import", "lines")
     _, body = await call.file((PART_TYPE,), MAX_BATCH_BYTES)
     with server.importing():
         first, _, lines = body.partition(b"\n")

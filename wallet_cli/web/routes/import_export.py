@@ -63,6 +63,7 @@ def _export(call: Call, wallet: OwnedWallet | None, name: str) -> Stream:
 
 async def import_file(server: ServerState, call: Call) -> Reply:
     given = call.query(*FLAGS, "sort", "duplicates", *DIALECT)
+    call.no_key("an import", "lines")
     duplicates = given.get("duplicates")
     if duplicates not in (None, *DUPLICATES):
         raise InvalidInput(f"not a value for duplicates: {shown(duplicates)}", hint="duplicates=skip or add")
