@@ -350,7 +350,10 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST", "/import/part", import_chunks.import_part, "Import a part of a file", fields.PartResult, (LedgerMoved,),
         WRITING_OPERATOR,
         {import_chunks.PART_TYPE: '{"numbers": [7]}\n' + IMPORT_EXAMPLES[import_chunks.PART_TYPE]},
-        description="Used by a remote `wallet import`: one line about the part, then its lines as JSON.",
+        description=(
+            "Used by a remote `wallet import`: one line about the part, then its lines as JSON. The first may have"
+            f" {', '.join(f'`{name}`' for name in requests.PartHead.__struct_fields__)}; it has to have `numbers`."
+        ),
     ),
     Operation(
         "GET", "/lookup/user", lookup.find_user, "Find a user by USER", fields.User, (UserNotFound,),
