@@ -23,11 +23,10 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache, partial
 from ipaddress import IPv6Address
-from typing import Any, NamedTuple, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, cast
 
 import httptools
 import msgspec
-from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -36,6 +35,9 @@ from wallet_cli.web.http_errors import TooSlow
 from wallet_cli.web.log import request_id
 from wallet_cli.web.long_work import Slices
 from wallet_cli.web.messages import RETRY_AFTER_S, failure
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
 
 HEADER_DEADLINE_S = 10.0
 BODY_DEADLINE_S = 10.0
