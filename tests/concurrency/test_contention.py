@@ -105,7 +105,7 @@ def test_a_ledger_is_made_once_by_all_who_find_none(
 ) -> None:
     monkeypatch.setenv("WALLET_DB", str(engine.nothing(tmp_path)))
     outcomes = at_once(tmp_path, [["register", f"98869775{n:02}", "--json"] for n in range(12)])
-    assert [outcome.code for outcome in outcomes] == [0] * 12, outcomes
+    assert [outcome for outcome in outcomes if outcome.code] == []
     assert sorted(outcome.json["id"] for outcome in outcomes) == list(range(1, 13))
     told = [outcome.err for outcome in outcomes if outcome.err]
     assert len(told) == 1
