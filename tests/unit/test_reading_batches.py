@@ -206,6 +206,15 @@ def test_what_is_not_utf_8_is_refused() -> None:
         read(b'{"transactions":["\xff"]}')
 
 
+@pytest.mark.parametrize("text", ["tea \\ud83d", "\\udc00", "\\udc00\\ud83d", "\\ud83d\\u0041"])
+def test_half_a_character_is_told_as_what_it_is(text: str) -> None:
+    body = f'{{{GOOD},"note":"{text}"}}'
+    for refused in (lambda: decode(body.encode(), BatchItem), lambda: read(f'{{"transactions":[{body}]}}'.encode())):
+        with pytest.raises(InvalidInput, match=r"^the body is not valid Unicode$") as caught:
+            refused()
+        assert caught.value.hint
+
+
 def test_white_space_has_a_bound_too() -> None:
     """It would be skipped in one step."""
     assert len(read(b'{"transactions":[%s%s]}' % (b" " * 60_000, TEXT.encode()), 5000)[0].transactions) == 1

@@ -285,11 +285,11 @@ def _bounded(text: str) -> str:
     return text
 
 
-def decode(body: bytes, into: type[T], *, bounded: bool = True) -> T:
+def decode(body: bytes, into: type[T], *, bounded: bool = True, what: str = "the body") -> T:
     """Read a JSON body. Raises InvalidInput for anything that does not match `into` exactly, and, if `bounded`, for
-    more values than a transaction may have.
+    more values than a transaction may have. `what` it is called in messages.
     """
-    with _faults_told():
+    with _faults_told(what):
         text = body.decode("utf-8")
         if bounded and _bounded(text) is not text:
             raise InvalidInput("the body has too many values", hint=BODIES_HINT)
@@ -464,7 +464,7 @@ def _item(body: _Body, number: int) -> BatchItem:
     """Read a transaction of a batch. Raises InvalidInput, whose message and `index` say which one it is."""
     place = f"transactions[{number}]"
     try:
-        with _faults_told(place):
+        with _faults_told(place=place):
             if body.look(1) != b"{":
                 body.expect("object", place)
             item = msgspec.json.decode(body.value(place)[1], type=BatchItem)
@@ -510,17 +510,22 @@ def _told(error: msgspec.ValidationError, within: str = "") -> InvalidInput:
 
 
 @contextmanager
-def _faults_told(place: str = "") -> Iterator[None]:
+def _faults_told(body: str = BODY, place: str = "") -> Iterator[None]:
     """Turns the errors of reading a body, or a place in it, into InvalidInput."""
     within = f", in {place}" if place else ""
     try:
         yield
     except UnicodeDecodeError:
-        raise InvalidInput(f"the body is not UTF-8{within}") from None
+        raise InvalidInput(f"{body} is not UTF-8{within}") from None
     except RecursionError:
-        raise InvalidInput(f"the body is nested too deeply{within}") from None
+        raise InvalidInput(f"{body} is nested too deeply{within}") from None
     except msgspec.ValidationError as error:
         raise _told(error, place) from None
+    except msgspec.DecodeError:  # in what is JSON, as _STRICT has read it
+        raise InvalidInput(
+            f"{body} is not valid Unicode{within}",
+            hint="an escape such as \\ud83d is half a character: send both halves",
+        ) from None
     except ValueError as error:
         # The position of the error, never the text: it may contain a secret.
         match error:
@@ -532,7 +537,7 @@ def _faults_told(place: str = "") -> Iterator[None]:
                 what = f": {error}"
             case _:
                 what = ""
-        raise InvalidInput(f"the body is not JSON{what}{within}") from None
+        raise InvalidInput(f"{body} is not JSON{what}{within}") from None
 
 
 def amount_text(raw: msgspec.Raw, place: str = "the amount") -> str:
