@@ -383,6 +383,11 @@ work as for any command. Notices go to stderr.
 - **Errors** are results with `isError`, and have `code`, `message`, `hint` and `retryable`, as [on the command
   line](errors.md).
 - **What is missing**: closing a wallet, operator keys, settings, backups, import and export.
+- **What a client sends**: one JSON object a line, in UTF-8, of at most 64 KiB, each field once, with an `id` that is
+  text or a whole number. Of a line that is anything else, nothing is done. It is answered with error -32700 (it cannot
+  be read: not UTF-8, not JSON, a field twice, half a surrogate pair) or -32600 (it is no request: a list of several, no
+  method, too long). The error has the `id` of the request; where that cannot be known, it is null.
+- **The end of stdin ends the server.** A call that has no answer by then may be done or not: call again with its key.
 - Any number of these servers, of terminals and of `wallet serve` may use one ledger at once. The ledger is opened for
   each call and closed behind it.
 """

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -35,8 +35,10 @@ def mcp(
         wallet --db shop.db mcp --write
     """
     try:
+        from anyio import AsyncFile, BrokenResourceError
         from mcp.server.lowlevel import Server
         from mcp.server.stdio import stdio_server
+        from mcp.shared.message import SessionMessage
     except ImportError as error:
         from wallet_cli.installing import missing
 
@@ -44,6 +46,7 @@ def mcp(
     import mcp_types as types
 
     from wallet_cli import __version__
+    from wallet_cli.cli.mcp_lines import next_line, refusal
     from wallet_cli.cli.mcp_tools import TOOLS
     from wallet_cli.cli.schemas import schema
 
@@ -80,12 +83,21 @@ def mcp(
             on_list_tools=list_tools,
             on_call_tool=call_tool,
         )
-        async with stdio_server() as (incoming, outgoing):
+
+        async def messages() -> AsyncIterator[bytes]:
+            with open(0, "rb", closefd=False) as source:
+                while line := await asyncio.to_thread(next_line, source):
+                    if refused := refusal(line):
+                        await outgoing.send(SessionMessage(refused))
+                    else:
+                        yield line
+
+        async with stdio_server(cast("AsyncFile[str]", messages())) as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())
 
     try:
         asyncio.run(serve())
-    except* BrokenPipeError:
+    except* (BrokenPipeError, BrokenResourceError):
         notice("the agent has left")
     finally:
         calls.shutdown()

@@ -1,0 +1,67 @@
+"""What an agent sends to `wallet mcp`: a message a line, read as strictly as a body of HTTP.
+
+The reader of the `mcp` package replaces bytes that are not UTF-8, takes the last of two equal fields, and answers
+nothing where it cannot read a line, so that an agent waits for ever. A line is checked here before that reader has it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, BinaryIO
+
+import mcp_types as types
+from pydantic import ValidationError
+
+from wallet_cli.errors import InvalidInput
+from wallet_cli.web.requests import MAX_BODY_BYTES, decode
+
+MAX_LINE_BYTES = MAX_BODY_BYTES
+LINES_HINT = "one JSON object a line, in UTF-8, each field once"
+
+
+def next_line(source: BinaryIO) -> bytes:
+    """The next line, empty at the end. Of one that is too long, no more is kept than shows that it is."""
+    line = rest = source.readline(MAX_LINE_BYTES + 1)
+    while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
+        rest = source.readline(MAX_LINE_BYTES + 1)
+    return line
+
+
+def refusal(line: bytes) -> types.JSONRPCError | None:
+    """How a line is answered that is not a message, and of which nothing is done; None for a message."""
+    if len(line) > MAX_LINE_BYTES:
+        error = InvalidInput(f"the line has more than {MAX_LINE_BYTES} bytes", hint=LINES_HINT)
+        return _answer(None, types.INVALID_REQUEST, error)
+    try:
+        found: Any = decode(line, object, bounded=False, what="the line")
+    except InvalidInput as error:
+        error.hint = error.hint or LINES_HINT
+        return _answer(_id_of(line), types.PARSE_ERROR, error)
+    try:
+        message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except ValidationError:
+        message = None
+    # With an id of another type, a request would be taken for a notification, and never be answered.
+    if message is None or (isinstance(message, types.JSONRPCNotification) and "id" in found):
+        hint = "an object with jsonrpc, method, params, and an id that is text or a whole number"
+        return _answer(_id_of(line), types.INVALID_REQUEST, InvalidInput("the line is not a request", hint=hint))
+    return None
+
+
+def _answer(id_: types.RequestId | None, code: int, error: InvalidInput) -> types.JSONRPCError:
+    told = types.ErrorData(code=code, message=error.message, data=error.as_json())
+    return types.JSONRPCError(jsonrpc="2.0", id=id_, error=told)
+
+
+def _id_of(line: bytes) -> types.RequestId | None:
+    """The id of a request, where the rest is wrong: an agent waits for an answer with it. None if it is uncertain."""
+    try:
+        # Objects become tuples of pairs, so that an id that is given twice is seen.
+        found = json.loads(line.decode("utf-8", "surrogateescape"), object_pairs_hook=tuple)
+    except (ValueError, RecursionError):
+        return None
+    ids = [value for name, value in found if name == "id"] if isinstance(found, tuple) else []
+    if len(ids) != 1:
+        return None
+    (id_,) = ids
+    return id_ if type(id_) is int or (isinstance(id_, str) and id_.isprintable()) else None
