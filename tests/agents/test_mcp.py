@@ -145,6 +145,8 @@ def test_a_server_only_reads_unless_it_is_told_to_write(shop: Address) -> None:
     assert cli.run("users -q").out == "1\n"
 
 
+NO_KEYS = ("", " ", "k" * 256, "a\0b")
+
 REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("balance", {"wallet": "7"}, "user_not_found"),
     ("balance", {"wallet": "1/none"}, "wallet_not_found"),
@@ -156,6 +158,8 @@ REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("transactions", {"wallet": "1", "limit": 10**30}, "invalid_input"),
     ("transactions", {"wallet": "1", "cursor": "'; DROP TABLE"}, "invalid_input"),
     ("transaction", {"id": "1-99"}, "transaction_not_found"),
+    *(("register", {"phone_number": "9886977545", "key": key}, "invalid_input") for key in NO_KEYS),
+    *(("create_wallet", {"wallet": "1/x", "key": key}, "invalid_input") for key in NO_KEYS),
     ("credit", {"wallet": "1", "amount": "5"}, "invalid_input"),
     ("credit", {"wallet": "1", "amount": "5", "key": ""}, "invalid_input"),
     ("credit", {"wallet": "1", "amount": "5", "key": None}, "invalid_input"),

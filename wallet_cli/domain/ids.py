@@ -203,6 +203,11 @@ def check_stored_key(text: str) -> str:
     return text
 
 
+def checked_key(key: str | None) -> str | None:
+    """A key, if there is one. Raises InvalidInput."""
+    return None if key is None else check_key(key)
+
+
 def check_note(text: str) -> str:
     """Return a note unchanged: at most 1,000 characters."""
     return check_text(text, "note", MAX_NOTE_CHARS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from wallet_cli.domain.commands import Applied, CaptureHold, PlaceHold, Replayed, VoidHold
-from wallet_cli.domain.ids import MAX_ID, HoldId, WalletRef, check_note
+from wallet_cli.domain.ids import MAX_ID, HoldId, WalletRef, check_note, checked_key
 from wallet_cli.domain.model import Hold, Wallet
 from wallet_cli.domain.money import parse_amount
 from wallet_cli.domain.period import parse_duration
@@ -15,7 +15,7 @@ from wallet_cli.operations.answers import Answer, hold_answer
 from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.pages import Paged, paged
 from wallet_cli.operations.prepared import Prepared
-from wallet_cli.operations.transactions import checked_key, posted
+from wallet_cli.operations.transactions import posted
 from wallet_cli.operations.wallets import find_account, find_wallet
 
 DEFAULT_EXPIRY = "7d"

@@ -10,8 +10,8 @@ from wallet_cli.domain.hash_chain import unopened
 from wallet_cli.domain.ids import (
     TransactionId,
     WalletRef,
-    check_key,
     check_wanted,
+    checked_key,
     format_transaction_id,
     parse_transaction_id,
 )
@@ -89,11 +89,6 @@ def time_of(at: str, key: str | None, zone: Zone, now_us: Callable[[], int]) -> 
             f"with a key, give a fixed date: {shown(at)} changes each time", hint="write the date, or leave it out"
         )
     return parse_time(at, zone, now_us).start_us
-
-
-def checked_key(key: str | None) -> str | None:
-    """A key, if there is one. Raises InvalidInput."""
-    return None if key is None else check_key(key)
 
 
 def posted(wallet: Wallet) -> Callable[[Applied | Replayed], Answer]:

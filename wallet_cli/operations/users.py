@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wallet_cli.domain.commands import Applied, Register, Replayed
-from wallet_cli.domain.ids import UserId, UserName, check_name
+from wallet_cli.domain.ids import UserId, UserName, check_name, checked_key
 from wallet_cli.domain.model import User
 from wallet_cli.domain.phone import Phone, check_region, other_forms, parse_phone
 from wallet_cli.errors import InvalidInput, UserNotFound, shown
@@ -17,6 +17,7 @@ from wallet_cli.operations.prepared import Prepared, told_again
 
 def register(ledger: Ledger, phone_number: str, name: str | None = None, key: str | None = None) -> Prepared[Register]:
     """Add a user; the answer is a `user`. Raises InvalidInput; the rules refuse with UserExists or KeyReused."""
+    key = checked_key(key)
     prior = None if key is None else ledger.store.user_by_key(key)
     if prior is not None and prior.phone_number == phone_number and _meant(ledger, prior):
         # Sent again, it is the same number, even if it is none in the region that the ledger has now.

@@ -16,6 +16,7 @@ from wallet_cli.domain.ids import (
     WalletId,
     WalletName,
     WalletRef,
+    checked_key,
     format_transaction_id,
     format_wallet_id,
 )
@@ -56,6 +57,7 @@ def create(
     key: str | None = None,
 ) -> Prepared[OpenWallet]:
     """Open a wallet; the answer is a `wallet`. Raises InvalidInput or UserNotFound; the rules, WalletExists."""
+    key = checked_key(key)
     unit = parse_currency(currency) if currency is not None else ledger.settings.currency
     user_id = find_user(ledger, name.user).id
     prior = None if key is None else ledger.store.wallet_by_key(user_id, key)

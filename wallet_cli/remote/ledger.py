@@ -23,6 +23,7 @@ from wallet_cli.domain.ids import (
     WalletName,
     check_name,
     check_operator_name,
+    checked_key,
     format_hold_id,
     format_transaction_id,
 )
@@ -37,7 +38,7 @@ from wallet_cli.operations.finding import check_found
 from wallet_cli.operations.ledgers import checked
 from wallet_cli.operations.pages import MAX_LIMIT, Paged, check_limit, parse_after
 from wallet_cli.operations.prepared import naming
-from wallet_cli.operations.transactions import Wanted, checked_key, filter_of, parse_cursor, read_filter, time_of
+from wallet_cli.operations.transactions import Wanted, filter_of, parse_cursor, read_filter, time_of
 from wallet_cli.operations.wallets import MAX_HOLDERS, other_minimum
 from wallet_cli.remote import imports, sealed_there, statements
 from wallet_cli.remote.client import Client, bounds_of, ids, known_wallet, told_currency, user_text
@@ -60,6 +61,7 @@ class RemoteLedger(Client, LedgerApi):
     ) -> Answer:
         if name is not None:
             check_name(name)
+        key = checked_key(key)
         body = {"phone_number": phone_number, "name": name, "phone_region": self.region}
         try:
             # Only with `exist_ok` may the answer be the user that a lost try created.
@@ -86,6 +88,7 @@ class RemoteLedger(Client, LedgerApi):
         exist_ok: bool = False,
         key: str | None = None,
     ) -> Answer:
+        key = checked_key(key)
         unit: str | None = None
         if currency is not None or self.settings.given("currency") is not None:
             unit = (self.settings.currency if currency is None else parse_currency(currency)).name
