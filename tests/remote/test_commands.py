@@ -66,6 +66,7 @@ DONE: tuple[tuple[str, str], ...] = (
     ("tx list", "tx list {phone} --from 2024-04-30 --to 2024-05-01T01:29 --kind debit --min 5 --max 10 --text GROC"),
     ("tx list", "tx list {phone} --text ''"),
     ("tx list", "tx list {phone} --key first"),
+    ("tx list", "tx list {phone} --key ' first '"),
     ("tx list", "tx list {phone}/spare"),
     ("credit", "credit {phone} 1,000.50 --note salary --key s-1"),
     ("debit", "debit {phone} 5 --key d-1"),

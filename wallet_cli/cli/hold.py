@@ -18,6 +18,7 @@ from wallet_cli.cli.command import (
 )
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
+from wallet_cli.cli.tx import remarks
 from wallet_cli.domain.ids import WalletId, parse_hold_id
 from wallet_cli.operations.holds import DEFAULT_EXPIRY
 
@@ -43,6 +44,7 @@ def add(
         wallet hold add 9886977544 200 --expires 3d --key booking-77 -q
     """
     name = hand.wallet_to_change(wallet)
+    remarks(note, key)
     amount = hand.amount(amount, name)
     hand.agree("hold", amount, name)
     return Record(ledger.hold(name, amount, expires, note=note, key=key), kind="hold")
@@ -64,6 +66,7 @@ def capture(
         wallet hold capture 1-h1 30 --keep          # a part; the rest stays on hold
     """
     id_ = parse_hold_id(hold)
+    remarks(note, key)
     amount = None if amount is None else hand.amount(amount, WalletId(id_.wallet_id))
     return Record(ledger.capture(id_, amount, keep=keep, note=note, key=key), kind="transaction")
 

@@ -73,10 +73,11 @@ class Tool(NamedTuple):
             if given.get(name) is None:
                 raise InvalidInput(f"{self.name} needs {name}", hint=self.needs[name].about)
         found = {}
-        for name, value in given.items():
+        for name in given:
             if name not in known:
                 raise InvalidInput(f"{self.name} takes no {shown(name)}", hint=f"it takes: {', '.join(known)}")
-            argument = known[name]
+        for name, argument in known.items():
+            value = given.get(name)
             if value is None:
                 continue
             if type(value) is not TYPES[argument.type]:

@@ -23,7 +23,7 @@ from wallet_cli.cli.command import (
 )
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.domain.ids import TypedWallet, WalletId, parse_transaction_id
+from wallet_cli.domain.ids import TypedWallet, WalletId, checked_key, parse_transaction_id
 from wallet_cli.domain.remarks import Remarks
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.operations.transactions import KINDS, Wanted
@@ -140,10 +140,10 @@ def _post(
 ) -> Record:
     """Where one thing alone is given, it is the amount, and the wallet is that of `wallet use`."""
     name = hand.wallet_to_change(None if amount is None else wallet)
+    entry["remarks"] = remarks(note, entry.get("key"), more)
     if amount is None:
         hand.must_be_amount(str(wallet))
     text = hand.amount(str(wallet) if amount is None else amount, name)
-    entry["remarks"] = _remarks(note, more)
     hand.agree("credit" if entry["is_credit"] else "debit", text, name)
     return Record(ledger.add(name, text, **entry), kind="transaction")
 
@@ -164,9 +164,9 @@ def transfer(
         wallet transfer 9886977544 9886977544/savings 50 --key saving-2026-04
     """
     out, into = hand.wallet_to_change(source), hand.wallet_to_change(target)
-    amount, remarks = hand.amount(amount, out), _remarks(note, more)
+    said, amount = remarks(note, key, more), hand.amount(amount, out)
     hand.agree("transfer", amount, out, whose=f" from {shown(source)} to {shown(target)}")
-    return Record(ledger.transfer(out, into, amount, remarks=remarks, key=key), kind="transfer")
+    return Record(ledger.transfer(out, into, amount, remarks=said, key=key), kind="transfer")
 
 
 def reverse(
@@ -188,12 +188,12 @@ def reverse(
         wallet tx reverse 1-2                       # all of it
         wallet tx reverse 1-2 20.50 --note "One pack was torn"
     """
-    name, remarks = parse_transaction_id(id_), _remarks(note, more)
+    name, said = parse_transaction_id(id_), remarks(note, key, more)
     amount = None if amount is None else hand.amount(amount, WalletId(name.wallet_id))
     if not yes:
         hand.show_transaction(name)
     hand.agree("take it back" if amount is None else "take back", amount, WalletId(name.wallet_id))
-    return Record(ledger.reverse(name, amount, force=force, remarks=remarks, key=key), kind="transaction")
+    return Record(ledger.reverse(name, amount, force=force, remarks=said, key=key), kind="transaction")
 
 
 def show(ledger: LedgerApi, id_: IdArgument) -> Record:
@@ -297,10 +297,13 @@ def total(
     return Record(ledger.total(hand.wallet(wallet), start, end), value="net", kind="total")
 
 
-def _remarks(note: str | None, more: MoreOptions) -> Remarks:
+def remarks(note: str | None, key: str | None, more: MoreOptions = NO_MORE) -> Remarks:
+    """What is said of a transaction. It is read, and the key checked, before an amount, for which a ledger is asked."""
     pairs = more.get("meta")
     if pairs:
         from wallet_cli.domain.metadata import parse_pairs
 
         pairs = parse_pairs(pairs)
-    return Remarks.of({"note": note, **more, "meta": pairs or None})
+    said = Remarks.of({"note": note, **more, "meta": pairs or None})
+    checked_key(key)
+    return said

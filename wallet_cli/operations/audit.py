@@ -47,17 +47,18 @@ def audit(ledger: Ledger, wallet: TypedWallet | None = None, user: UserName | No
 
     def page(limit: int, cursor: str | None, counted: bool) -> Answer:
         check_limit(limit)
-        subjects = _subjects(ledger, wallet, user)
-        found = _events(ledger, subjects, cursor, limit + 1)
+        found = _events(ledger, wallet, user, cursor, limit + 1)
         kept = list(islice(found, limit + 1))
         answer: Answer = {
             "events": _answers(ledger, kept[:limit]),
             "next_cursor": _id(kept[limit - 1]) if len(kept) > limit else None,
         }
-        return answer | {"count": ledger.store.event_count(subjects)} if counted else answer
+        if counted:
+            answer["count"] = ledger.store.event_count(_subjects(ledger, wallet, user))
+        return answer
 
     def rest(cursor: str | None) -> Iterator[Answer]:
-        found = _events(ledger, _subjects(ledger, wallet, user), cursor, FIRST_PIECE)
+        found = _events(ledger, wallet, user, cursor, FIRST_PIECE)
         while piece := list(islice(found, FIRST_PIECE)):
             yield from _answers(ledger, piece)
 
@@ -75,8 +76,11 @@ def _subjects(ledger: Ledger, wallet: TypedWallet | None, user: UserName | None)
     return [(USER, id_), *((WALLET, account.wallet.id) for account in wallets)]
 
 
-def _events(ledger: Ledger, subjects: list[Subject] | None, cursor: str | None, size: int) -> Iterator[Event]:
+def _events(
+    ledger: Ledger, wallet: TypedWallet | None, user: UserName | None, cursor: str | None, size: int
+) -> Iterator[Event]:
     before = NEWEST if cursor is None else _place_of(ledger, cursor)
+    subjects = _subjects(ledger, wallet, user)
     if subjects is None:
         return _in_pieces(ledger, None, before, size)
     # Of many wallets, each has but a few of what is wanted.

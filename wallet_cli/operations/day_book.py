@@ -8,7 +8,7 @@ from typing import NamedTuple
 from wallet_cli.domain.ids import format_transaction_id
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.money import bounds_in_minor, parse_any_amount
-from wallet_cli.domain.period import FIRST_US, LAST_US, parse_period
+from wallet_cli.domain.period import FIRST_US, LAST_US, Period, parse_period
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.operations.answers import Answer, transaction_answer
 from wallet_cli.operations.context import Ledger
@@ -52,11 +52,12 @@ def listed(
     It is None where a period or a filter selects, because only reading all of it would tell. Cursors, `examined` and
     errors are those of transactions.listed.
     """
+    period, chosen = parse_period(start, end, ledger.zone_of_times, ledger.now_us), _filter_of(wanted)
     check_limit(limit)
     found: list[Entry] = []
     on: Place | None = None
     looked_at = 0
-    for piece in _pieces(ledger, start, end, cursor, wanted, limit + 1):
+    for piece in _pieces(ledger, period, cursor, chosen, limit + 1):
         found += piece.found
         looked_at += piece.size
         on = piece.end
@@ -85,7 +86,8 @@ def streamed(
     wanted: Wanted = EVERYTHING,
 ) -> Iterator[Answer]:
     """The same as `listed`, but all of them, one at a time, in constant memory."""
-    for piece in _pieces(ledger, start, end, cursor, wanted, MAX_PIECE):
+    period, chosen = parse_period(start, end, ledger.zone_of_times, ledger.now_us), _filter_of(wanted)
+    for piece in _pieces(ledger, period, cursor, chosen, MAX_PIECE):
         for each in piece.found:
             yield entry_answer(*each)
 
@@ -94,12 +96,8 @@ def entry_answer(transaction: Transaction, wallet: Wallet, name: str | None) -> 
     return transaction_answer(transaction, wallet) | {"wallet": wallet.name, "name": name}
 
 
-def _pieces(
-    ledger: Ledger, start: str | None, end: str | None, cursor: str | None, wanted: Wanted, size: int
-) -> Iterator[_Piece]:
+def _pieces(ledger: Ledger, period: Period, cursor: str | None, chosen: Filter | None, size: int) -> Iterator[_Piece]:
     """The day book in pieces: each is read completely, so that nothing stays open for a slow reader."""
-    period = parse_period(start, end, ledger.zone_of_times, ledger.now_us)
-    chosen = _filter_of(wanted)
     start_us = FIRST_US if period.start_us is None else period.start_us
     before = Place(LAST_US + 1 if period.end_us is None else period.end_us, 0, 0)
     if cursor is not None:

@@ -35,9 +35,8 @@ def add(
     Raises UserNotFound, WalletNotFound or InvalidInput.
     """
     note, key = None if note is None else check_note(note), checked_key(key)
-    lasts_us = parse_duration(expires)
     found = find_wallet(ledger, wallet)
-    command = PlaceHold(found.id, parse_amount(amount, found.currency), lasts_us, note, key)
+    command = PlaceHold(found.id, parse_amount(amount, found.currency), parse_duration(expires), note, key)
     return Prepared(command, _held(ledger, found), ((wallet, found),))
 
 

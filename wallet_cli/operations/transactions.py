@@ -54,9 +54,9 @@ def add(
             hint="wallet tx add WALLET AMOUNT --credit --reset-time; then wallet tx reverse ID",
         )
     key = checked_key(key)
-    at_us = None if at is None else time_of(at, key, ledger.zone_of_times, ledger.now_us)
     found = find_wallet(ledger, wallet)
     minor = parse_amount(amount, found.currency)
+    at_us = None if at is None else time_of(at, key, ledger.zone_of_times, ledger.now_us)
     user_key = by_user and key is not None
     if at is not None and key is not None and not ledger.times_are_utc:
         at_us = _as_before(ledger, (found.id, key, user_key), at, at_us)
@@ -212,8 +212,7 @@ def listed(
     and still have a cursor. Raises InvalidInput for a limit outside 1–1000, a reversed period, a filter that cannot be
     read, or a cursor of another wallet.
     """
-    check_limit(limit)
-    search = _search(ledger, wallet, start, end, cursor, wanted)
+    search = _search(ledger, wallet, start, end, cursor, wanted, limit)
     first = search.first
     if examined is not None and search.is_long:
         search = search._replace(first=max(first, search.last - examined + 1))
@@ -260,15 +259,26 @@ class _Search(NamedTuple):
 
 
 def _search(
-    ledger: Ledger, wallet: WalletRef, start: str | None, end: str | None, cursor: str | None, wanted: Wanted
+    ledger: Ledger,
+    wallet: WalletRef,
+    start: str | None,
+    end: str | None,
+    cursor: str | None,
+    wanted: Wanted,
+    limit: int = DEFAULT_LIMIT,
 ) -> _Search:
     period = parse_period(start, end, ledger.zone_of_times, ledger.now_us)
+    check_texts(wanted)
+    check_limit(limit)
+    if cursor is not None:
+        parse_cursor(cursor)
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         opening, closing = bounds(ledger, account, period)
+    chosen = filter_of(wanted, account.wallet)
     first, last = _range(account, opening, closing, cursor)
     count = closing.seq - opening.seq if wanted == EVERYTHING else None
-    return _Search(account.wallet, first, last, filter_of(wanted, account.wallet), count)
+    return _Search(account.wallet, first, last, chosen, count)
 
 
 def _found(ledger: Ledger, search: _Search, most: int | None) -> Iterator[Transaction]:
@@ -298,9 +308,8 @@ def read_filter(wanted: Wanted, read_amount: Callable[[str, str], int]) -> Filte
     """The checked filter; None for everything. `read_amount` is how amounts are read: a text, and what it is."""
     if wanted == EVERYTHING:
         return None
+    check_texts(wanted)
     kind, least, most, text, key = wanted
-    if kind is not None and kind not in KINDS:
-        raise InvalidInput(f"not a kind of transaction: {shown(kind)}", hint=f"one of {', '.join(KINDS)}")
     least_minor = read_amount(least, "min") if least is not None else None
     most_minor = read_amount(most, "max") if most is not None else None
     if least_minor is not None and most_minor is not None and least_minor > most_minor:
@@ -315,9 +324,18 @@ def read_filter(wanted: Wanted, read_amount: Callable[[str, str], int]) -> Filte
         origin,
         least_minor,
         most_minor,
-        None if text is None else check_wanted(text),
+        text,
         checked_key(key),
     )
+
+
+def check_texts(wanted: Wanted) -> None:
+    """What can be checked of a filter without a currency. Raises InvalidInput."""
+    if wanted.kind is not None and wanted.kind not in KINDS:
+        raise InvalidInput(f"not a kind of transaction: {shown(wanted.kind)}", hint=f"one of {', '.join(KINDS)}")
+    if wanted.text is not None:
+        check_wanted(wanted.text)
+    checked_key(wanted.key)
 
 
 def total(ledger: Ledger, wallet: WalletRef, start: str | None = None, end: str | None = None) -> Answer:

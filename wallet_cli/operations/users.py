@@ -17,7 +17,7 @@ from wallet_cli.operations.prepared import Prepared, told_again
 
 def register(ledger: Ledger, phone_number: str, name: str | None = None, key: str | None = None) -> Prepared[Register]:
     """Add a user; the answer is a `user`. Raises InvalidInput; the rules refuse with UserExists or KeyReused."""
-    key = checked_key(key)
+    name, key = None if name is None else check_name(name), checked_key(key)
     prior = None if key is None else ledger.store.user_by_key(key)
     if prior is not None and prior.phone_number == phone_number and _meant(ledger, prior):
         # Sent again, it is the same number, even if it is none in the region that the ledger has now.
@@ -27,7 +27,7 @@ def register(ledger: Ledger, phone_number: str, name: str | None = None, key: st
         known = _in_other_form(ledger, phone.e164)
         if known is not None:  # it is that user's number, so the rules refuse it
             phone = phone._replace(e164=known.phone_e164)
-    return Prepared(Register(phone, name if name is None else check_name(name), key=key), _registered)
+    return Prepared(Register(phone, name, key=key), _registered)
 
 
 def _meant(ledger: Ledger, user: User) -> bool:

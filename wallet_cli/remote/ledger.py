@@ -2,7 +2,8 @@
 
 The server decides. This code refuses only what cannot be sent: a key, which must be right before its first use; a time,
 whose zone is the ledger's here and UTC there; an empty URL parameter, which would count as not given; and texts that a
-JSON body cannot have, so that their error is readable.
+JSON body cannot have, so that their error is readable. And what a ledger would refuse before that, or before what is
+looked up to send it: where two things are wrong, the same one is told.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from wallet_cli.domain.ids import (
     format_transaction_id,
 )
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
-from wallet_cli.domain.money import parse_any_amount, parse_currency
+from wallet_cli.domain.money import parse_amount, parse_any_amount, parse_currency
 from wallet_cli.domain.period import format_end, format_time, parse_period, parse_time
 from wallet_cli.domain.remarks import NOTHING, Remarks
 from wallet_cli.errors import InvalidInput, UserExists, WalletExists
@@ -38,7 +39,7 @@ from wallet_cli.operations.finding import check_found
 from wallet_cli.operations.ledgers import checked
 from wallet_cli.operations.pages import MAX_LIMIT, Paged, check_limit, parse_after
 from wallet_cli.operations.prepared import naming
-from wallet_cli.operations.transactions import Wanted, filter_of, parse_cursor, read_filter, time_of
+from wallet_cli.operations.transactions import Wanted, check_texts, filter_of, parse_cursor, read_filter, time_of
 from wallet_cli.operations.wallets import MAX_HOLDERS, other_minimum
 from wallet_cli.remote import imports, sealed_there, statements
 from wallet_cli.remote.client import Client, bounds_of, ids, known_wallet, told_currency, user_text
@@ -146,8 +147,10 @@ class RemoteLedger(Client, LedgerApi):
         if entry.get("reset_time"):
             raise InvalidInput("a wallet's time cannot be reset over HTTP", hint="run it on the server")
         at, key = entry.get("at"), checked_key(entry.get("key"))
-        moment = None if at is None else format_time(time_of(at, key, self.zone, self.now_us))
-        found = self.find_wallet(wallet)
+        found, moment = self.find_wallet(wallet), None
+        if at is not None:
+            parse_amount(amount, found.currency)  # it is read before the time
+            moment = format_time(time_of(at, key, self.zone, self.now_us))
         body = ids(found) | {"amount": amount, "is_credit": entry["is_credit"], "at": moment} | _said(entry)
         with naming((wallet, found)):
             return self._post("/transactions/create", fields.Transaction, body, key=key)
@@ -171,6 +174,7 @@ class RemoteLedger(Client, LedgerApi):
 
     def transactions(self, wallet: TypedWallet, start: str | None, end: str | None, wanted: Wanted) -> Paged:
         period = parse_period(start, end, self.zone, self.now_us)
+        check_texts(wanted)
         kind, least, most, text, key = wanted
         query = {"kind": kind, "min": least, "max": most, "text": text, "key": key} | bounds_of(period)
 
@@ -183,9 +187,9 @@ class RemoteLedger(Client, LedgerApi):
         return _filled(self._paged("transactions", fields.TransactionPage, path, parse_cursor, **query), text)
 
     def history(self, start: str | None, end: str | None, wanted: Wanted) -> Paged:
+        period = parse_period(start, end, self.zone, self.now_us)
         kind, least, most, text, key = wanted
         read_filter(wanted, parse_any_amount)  # an empty filter cannot be sent
-        period = parse_period(start, end, self.zone, self.now_us)
         query = {"kind": kind, "min": least, "max": most, "text": text, "key": key} | bounds_of(period)
         return _filled(self._paged("transactions", fields.EntryPage, lambda: "/history", parse_cursor, **query), text)
 
@@ -201,8 +205,8 @@ class RemoteLedger(Client, LedgerApi):
         return self._get("/lookup/users", fields.Named, name=name)
 
     def find(self, text: str, limit: int) -> Answer:
-        check_limit(limit)
         check_found(text)
+        check_limit(limit)
         answer = self._get("/find", fields.Found, text=text, limit=str(limit))
         found = answer["transactions"]
         if answer["next_cursor"] is None or len(found) >= limit:
@@ -313,7 +317,8 @@ class RemoteLedger(Client, LedgerApi):
         """The list called `name` at a path, requested when it is read."""
 
         def page(limit: int, cursor: str | None, counted: bool) -> Answer:
-            if cursor == "":  # an empty cursor cannot be sent
+            check_limit(limit)
+            if cursor is not None:
                 check_cursor(cursor)
             part = {"limit": str(limit), "cursor": cursor, "count": "true" if counted else None}
             return self._get(path(), shape, **query, **part)
@@ -367,8 +372,9 @@ def _with_notes(every: Paged) -> Paged:
 
 def _checked(noted: Mapping[str, Any]) -> dict[str, Any]:
     """The checked note of a hold or a capture; the key, also checked, goes in a header."""
+    said = Remarks.of({"note": noted.get("note")}).told()
     checked_key(noted.get("key"))
-    return Remarks.of({"note": noted.get("note")}).told()
+    return said
 
 
 def _said(described: Described) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from wallet_cli.domain.ids import MAX_KEY_CHARS, OwnedWallet, check_key, format_wallet_id, parse_id
+from wallet_cli.domain.ids import MAX_KEY_CHARS, OwnedWallet, format_wallet_id, parse_id
 from wallet_cli.errors import InvalidInput, UserNotFound, WalletNotFound, shown
 from wallet_cli.operations import pages
 from wallet_cli.operations.answers import Answer
@@ -66,7 +66,7 @@ class Call(NamedTuple):
         return query(self.scope, frozenset(known))
 
     def key(self) -> str | None:
-        """The `Idempotency-Key`, checked; quotes around it do not belong to it.
+        """The `Idempotency-Key`, which the operation checks; quotes around it do not belong to it.
 
         `Idempotency-Key*` has it in the form of RFC 8187: for a key beyond ASCII, or one that begins with a quote.
         """
@@ -85,7 +85,7 @@ class Call(NamedTuple):
         if value is None:
             return None
         try:
-            return check_key(value.decode("utf-8"))
+            return value.decode("utf-8")
         except UnicodeDecodeError:
             raise InvalidInput("the Idempotency-Key is not UTF-8") from None
 

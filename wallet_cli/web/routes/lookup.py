@@ -43,7 +43,8 @@ async def find_wallets(server: ServerState, call: Call) -> Reply:
     name = parse_user(_asked(given, "user"))
     part = page(given)
     region = given.get("region")
-    _seen(as_told(server.ledger, phone_region=region), call.caller, name)
+    if call.caller.operator is None:
+        _seen(as_told(server.ledger, phone_region=region), call.caller, name)
     found = await read(server, call, long_reads.wallet_list, name, region, *part, long=part.is_long)
     return Reply(200, "wallets", found)
 
