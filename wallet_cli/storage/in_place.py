@@ -33,8 +33,10 @@ WRITTEN_BY = slice(18, 20)
 """The bytes of the header that say whether the file is in WAL mode."""
 BY_LOG, NO_LOG = b"\2\2", b"\1\1"
 
-PUT_BACK = "nothing was written; stop the programs that use it, put it back with its -wal (unless you put a backup"
-" there), and restart"
+PUT_BACK = (
+    "nothing was written; stop the programs that use it, put it back with its -wal (unless you put a backup there),"
+    " and restart"
+)
 
 INDEX_EVERY_S = 1.0
 """How often the log's index is checked; no answer depends on it alone."""
