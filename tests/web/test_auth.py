@@ -773,7 +773,7 @@ def test_nobody_can_fill_the_log(tmp_path: Path) -> None:
 
 
 def test_what_repeats_is_counted_anew_after_a_while(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     now = [0.0]
     monkeypatch.setattr(log_module.time, "monotonic", lambda: now[0])
@@ -781,7 +781,8 @@ def test_what_repeats_is_counted_anew_after_a_while(
     for at in (0.0, 1.0, 2.0, 31.0, 32.0):
         now[0] = at
         repeated.log("forbidden", {"request_id": str(at)}, caller="user:1")
-    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    log_module.finish()
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     assert [(line.get("request_id"), line.get("more")) for line in lines] == [("0.0", None), (None, 2), ("31.0", None)]
 
 

@@ -26,7 +26,7 @@ from wallet_cli.operations import fields, users
 from wallet_cli.operations.context import open_ledger
 from wallet_cli.operations.tokens import open_tokens
 from wallet_cli.web import app as app_module
-from wallet_cli.web import readers, streaming
+from wallet_cli.web import log, readers, streaming
 from wallet_cli.web.app import Application
 from wallet_cli.web.long_reads import CHUNK_CHARS, in_chunks
 from wallet_cli.web.messages import Reply, Stream
@@ -194,7 +194,7 @@ def test_what_is_wrong_before_the_first_chunk_is_answered(
 
 
 def test_a_part_is_not_taken_for_the_whole(
-    db: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    db: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """What goes wrong later ends the connection before the answer's end; the log says why."""
     with serving(db, monkeypatch, works.parts, b"a", StorageError("the disk is gone")) as client:
@@ -202,7 +202,8 @@ def test_a_part_is_not_taken_for_the_whole(
             client.get("/file")
         await_end(client)
         assert client.get("/note").status_code == 200
-    events = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    log.finish()
+    events = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line.startswith("{")]
     (cut,) = [each for each in events if each["event"] == "cut_short"]
     assert (cut["route"], cut["error"]) == ("/file", "StorageError")
     assert "the disk is gone" not in json.dumps(cut)

@@ -26,7 +26,7 @@ from wallet_cli.operations.tokens import open_tokens
 from wallet_cli.paths import typed_path
 from wallet_cli.settings import Settings
 from wallet_cli.web.listener import BACKLOG, accept_rest, admit_no_more, listen
-from wallet_cli.web.log import log, take_over_logging
+from wallet_cli.web.log import finish, log, take_over_logging
 from wallet_cli.web.protocol import bounded_protocol
 from wallet_cli.web.supervisor import METRICS_FOLDER_VARIABLE, supervise
 
@@ -59,6 +59,13 @@ def serve(options: ServeOptions) -> int:
 
     Raises InvalidInput for unsafe options or settings, StorageError for a port that cannot be opened.
     """
+    try:
+        return _serve(options)
+    finally:
+        finish()
+
+
+def _serve(options: ServeOptions) -> int:
     settings = _settings(options, lambda text: log("warning", message=text))
     _check(options)
     _, warning = open_tokens(settings)

@@ -9,7 +9,6 @@ import os
 import select
 import signal
 import struct
-import sys
 import threading
 import time
 import traceback
@@ -17,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import FrameType
 
-from wallet_cli.web.log import log
+from wallet_cli.web.log import finish, log
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 METRICS_FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -170,9 +169,9 @@ class _Supervisor:
             self._work(self._say_ready)
             code = 0
         except BaseException:
-            traceback.print_exc()
+            log("worker_failed", error=traceback.format_exc())
         finally:
-            sys.stderr.flush()
+            finish()
             os._exit(code)
 
     def _say_ready(self) -> None:
