@@ -28,13 +28,13 @@ from support.waiting import PAUSE_S
 
 from wallet_cli import settings
 from wallet_cli.domain.purpose import Purpose
-from wallet_cli.errors import Busy, LedgerMoved, StorageError
+from wallet_cli.errors import Busy, Conflict, InvalidInput, LedgerMoved, StorageError
 from wallet_cli.operations import move as moving
 from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.storage.bulk_copy import BulkCopy
-from wallet_cli.storage.move_state import MoveState
+from wallet_cli.storage.move_state import ARRIVING, MoveState
 from wallet_cli.storage.postgres import PostgresStore
-from wallet_cli.storage.sql import COPIED
+from wallet_cli.storage.sql import COPIED, SET_RESTORING
 
 needs_postgres = pytest.mark.skipif(postgres.why_not() is not None, reason=str(postgres.why_not()))
 
@@ -351,6 +351,48 @@ def test_where_it_cannot_go_it_stays(target: Callable[[Path], str], says: str, t
     assert done.error["hint"]
     assert engines.dump(Path(old)) == before
     assert takes_writes(old)
+
+
+def moved(old: str, folder: Path) -> str:
+    move(old, str(folder / "elsewhere.db"))
+    return "move --to '{new}'"
+
+
+def moving_elsewhere(old: str, folder: Path) -> str:
+    started(old, str(folder / "elsewhere.db"))
+    return "move --to '{new}'"
+
+
+def cancelled_elsewhere(old: str, folder: Path) -> str:
+    started(old, str(folder / "elsewhere.db"))
+    return "move --cancel --to '{new}'"
+
+
+def incomplete(old: str, _folder: Path) -> str:
+    with opened(old) as ledger, ledger.store.exclusively():
+        ledger.store._change(SET_RESTORING, {"restoring": 1})
+    return "move --to '{new}'"
+
+
+@from_or_to_a_file
+@pytest.mark.parametrize("prepare", [moved, moving_elsewhere, cancelled_elsewhere, incomplete])
+def test_what_is_refused_makes_no_ledger(
+    prepare: Callable[[str, Path], str], way: Way, tmp_path: Path, small_batches: None
+) -> None:
+    old = filled(way.source, tmp_path)
+    new = str(tmp_path / "new.db") if way.target == "file" else postgres.databases().new(empty=True)
+    line = prepare(old, tmp_path)
+    assert run(old, line.format(new=new)).code in (InvalidInput.exit_code, Conflict.exit_code, LedgerMoved.exit_code)
+    assert cli.run(["--db", new, "list", "--json"]).error["code"] == "ledger_not_found"
+
+
+@needs_postgres
+def test_a_move_that_another_role_began_goes_on(tmp_path: Path) -> None:
+    old, new = filled("postgres", tmp_path), str(tmp_path / "new.db")
+    with opened(old) as source, opened(new) as target, target.store.exclusively():
+        host = source.store.address.split("://")[1].split("@")[-1]
+        target.store.set_move_state(MoveState(ARRIVING, f"postgresql://reader@{host}", "0" * 32, 1))
+    assert run(old, f"move --to {new}").code == 0
 
 
 @needs_postgres

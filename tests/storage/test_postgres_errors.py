@@ -21,6 +21,7 @@ from support.transcript import is_one_error, lines
 
 from wallet_cli import settings
 from wallet_cli.domain.purpose import Purpose
+from wallet_cli.errors import shown_url
 from wallet_cli.installing import install, this_program
 from wallet_cli.operations.context import open_ledger
 from wallet_cli.storage.sql import SCHEMA_VERSION
@@ -278,6 +279,14 @@ def test_what_is_wrong_is_told(case: Case, host: Host) -> None:
     assert done.code == 7
     known = cli.run(["--db", url, *case.command.split(), "--json"])
     assert (known.code, known.error["code"], known.error["retryable"]) == (7, "storage_error", True)
+
+
+def test_who_may_only_read_moves_nothing(host: Host, tmp_path: Path) -> None:
+    new = tmp_path / "new.db"
+    done = cli.run(["--db", host.url("reader"), "move", "--to", str(new)])
+    address = shown_url(host.url("reader"))
+    assert lines(done.err) == (f"error: permission denied for table ledger: {address}", f"hint: {MORE_RIGHTS}")
+    assert (done.code, new.exists()) == (7, False)
 
 
 @pytest.mark.parametrize(("name", "status"), [("owner", "ok"), ("reader", "warning")])

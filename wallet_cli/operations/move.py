@@ -12,9 +12,10 @@ new ledger, that move cannot finish, even if its process is still running.
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from wallet_cli.domain import events
 from wallet_cli.domain.ids import format_hold_id
 from wallet_cli.domain.model import Account, ApiKey, Event, Hold, User
 from wallet_cli.domain.purpose import Purpose
-from wallet_cli.errors import Busy, InvalidInput, LedgerMoved, StorageError, shown
+from wallet_cli.errors import Busy, InvalidInput, LedgerMoved, LedgerNotFound, StorageError, shown, shown_url
 from wallet_cli.operations import verification
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger, given_as, open_ledger
@@ -52,14 +53,17 @@ def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
     long, and StorageError if one of the two cannot be read or written, or the copy differs. If the move has begun by
     then, the old ledger takes no writes until it is run again or cancelled, and the error says so.
     """
-    with _opened(settings, settings.db, notify) as old, _telling_state(old):
+    with _opened(settings, settings.db, notify) as old:
         known = old.store.move_state()
-        if known.state == ARRIVING or (known.state is not None and _leads_nowhere(known, to)):
+        if known.state == ARRIVING:
             raise refusal(known, old.store.address)
-        with _opened(settings, to, notify, Purpose.MAKE) as new:
+        old.must_be_whole()
+        if known.state is None:
+            _check_can_be_marked(old, known)
+        nowhere = refusal(known, old.store.address)
+        with _telling_state(old), _target(settings, to, notify, known, nowhere) as new:
             if old.store.identity() == new.store.identity():
                 raise InvalidInput(f"that is the same ledger: {new.store.address}", hint="give another destination")
-            old.must_be_whole()
             name = _named(old, new)
             with old.store.many_batches(), new.store.many_batches():
                 if new.store.move_state().origin != name:
@@ -81,10 +85,9 @@ def cancel(settings: Settings, to: str | None, notify: Notify) -> Answer:
             raise InvalidInput("this ledger is not being moved", hint="wallet move --to URL")
         if known.state != MOVING:
             raise refusal(known, old.store.address)
-        if to and _leads_nowhere(known, to):
-            raise _elsewhere(known, to)
+        to = to or known.other
         with (
-            _opened(settings, to or known.other, notify, Purpose.MAKE) as new,
+            _target(settings, to, notify, known, _elsewhere(known, shown_url(to))) as new,
             old.store.many_batches(),
             new.store.many_batches(),
         ):
@@ -168,12 +171,19 @@ def _expect(move_state: MoveState, known: MoveState) -> None:
         )
 
 
-def _leads_nowhere(known: MoveState, to: str) -> bool:
-    """Whether this would create a file for a ledger that is already moving elsewhere."""
-    if "://" in to:
-        return False
-    path = ledger_path(to)
-    return not path.exists() and (known.state == MOVED or str(path) != known.other)
+@contextmanager
+def _target(
+    settings: Settings, to: str, notify: Notify, known: MoveState, nowhere: InvalidInput | LedgerMoved
+) -> Iterator[Ledger]:
+    """The new ledger. It is made only by a move that begins, or was going there; otherwise, raises `nowhere`."""
+    address = shown_url(to) if "://" in to else str(ledger_path(to))
+    may_make = known.state is None or (known.state == MOVING and address == known.other)
+    with ExitStack() as stack:
+        try:
+            new = stack.enter_context(_opened(settings, to, notify, Purpose.MAKE if may_make else Purpose.WRITE))
+        except LedgerNotFound:
+            raise nowhere from None
+        yield new
 
 
 # Marking both ends.
@@ -200,14 +210,32 @@ def _named(old: Ledger, new: Ledger) -> str:
     return name
 
 
+class _Undone(Exception):
+    """Takes a change back that was only tried."""
+
+
+def _check_can_be_marked(old: Ledger, known: MoveState) -> None:
+    """Raises StorageError or Busy where the old ledger cannot be marked, before anything is made at the new end."""
+    with suppress(_Undone), _alone(old) as move_state:
+        _expect(move_state, known)
+        _mark(old, "move begun", known)
+        raise _Undone
+
+
 def _check_free(old: Ledger, new: Ledger, there: MoveState) -> None:
     """Raises InvalidInput unless a ledger may be moved there: it must be empty, and not the target of another move."""
     hint = "give a path or a database where there is no ledger yet"
-    # A target is free again if the process that marked it for this ledger ended before it marked this ledger.
-    if there.state is not None and (there.state != ARRIVING or there.other != old.store.address):
+    # A target is free again if the process that marked it for this ledger ended before it marked this ledger. It may
+    # have come as another role.
+    of_this = there.state == ARRIVING and _without_role(there.other or "") == _without_role(old.store.address)
+    if there.state is not None and not of_this:
         raise InvalidInput(f"{new.store.address} is not free: {refusal(there).message}", hint=hint)
     if not new.store.is_empty():
         raise InvalidInput(f"there is already a ledger with data: {new.store.address}", hint=hint)
+
+
+def _without_role(address: str) -> str:
+    return re.sub("(?<=://)[^/?@]*@", "", address)
 
 
 def _check_arriving(move_state: MoveState, name: str) -> None:

@@ -60,8 +60,8 @@ class BulkCopy(Prefetch):
 
         On SQLite, take the turn first. Raises Busy if others do not end in time.
         """
-        self._begin_alone()
         try:
+            self._begin_alone()
             yield self.move_state()
             self._count_change()
             self.commit()
