@@ -472,10 +472,13 @@ DAMAGED = {"a damaged one": damage}
 def test_what_is_no_whole_backup_is_not_the_newest(shop: Run, tmp_path: Path, what: str) -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
     [broken] = copies(shop, tmp_path / "bks", now)
-    BROKEN[what](tmp_path / "bks" / broken)
+    path = tmp_path / "bks" / broken
+    BROKEN[what](path)
     done = shop("backup bks --every 1h --keep 1,0,0 --json")
     assert (done.code, done.json["made"], done.json["removed"]) == (0, True, [])
-    assert os.path.lexists(tmp_path / "bks" / broken)
+    assert os.path.lexists(path)
+    is_told = "no whole backup, so it does not count: " in done.err and broken in done.err
+    assert is_told is (path.is_file() and not path.is_symlink()), done.err
 
 
 @pytest.mark.parametrize("what", BROKEN | DAMAGED)
@@ -487,6 +490,28 @@ def test_what_is_no_whole_backup_takes_the_place_of_none(shop: Run, tmp_path: Pa
     assert (done.code, done.json["removed"]) == (0, names[:1]), done
     assert os.path.lexists(tmp_path / "bks" / names[2])
     assert balance(shop, tmp_path / "bks" / names[1]) == "500.00"
+
+
+def test_a_backup_may_have_more_names(shop: Run, tmp_path: Path) -> None:
+    """`cp -al`, `rsync --link-dest` and rsnapshot give each file one more."""
+    names = copies(shop, tmp_path / "bks", "2024-01-01T10-00-00", "2024-01-01T10-30-00", "2024-01-01T10-40-00")
+    (tmp_path / "again").mkdir()
+    for name in names:
+        (tmp_path / "again" / name).hardlink_to(tmp_path / "bks" / name)
+    done = shop("backup bks --keep 9,0,0 --json")
+    assert (done.code, done.json["removed"]) == (0, names[:2]), done
+    assert "no whole backup" not in done.err
+    before = files_in(tmp_path / "bks")
+    for line in (
+        f"--db bks/{names[2]} verify -q",
+        f"--db bks/{names[2]} balance 1 -q",
+        f"restore bks/{names[2]} --yes",
+    ):
+        assert shop(line).code == 0, line
+    assert (
+        shop(f"--db bks/{names[2]} credit 1 5 --json").error["message"].startswith("the ledger file has a second name")
+    )
+    assert files_in(tmp_path / "bks") == before
 
 
 def test_of_two_to_one_name_one_is_refused(shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,11 +34,10 @@ def moment(name: str) -> str | None:
 
 
 def names(folder: Path, ledger_id: str, kind: str) -> list[str]:
-    """The names of a ledger's files of a kind in a folder: files that have something in them. Raises OSError."""
+    """The names of a ledger's files of a kind in a folder, empty ones too. Raises OSError."""
     own, ending = beginning(ledger_id), f".{kind}"
     named = (each for each in folder.iterdir() if each.name.startswith(own) and each.name.endswith(ending))
-    files = (each for each in named if moment(each.name) is not None and each.is_file() and not each.is_symlink())
-    return [each.name for each in files if each.stat().st_size]
+    return [each.name for each in named if moment(each.name) is not None and each.is_file() and not each.is_symlink()]
 
 
 def until(names: list[str], now_name: str) -> list[str]:

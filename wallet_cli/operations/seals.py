@@ -41,6 +41,7 @@ from wallet_cli.operations.verification import verify
 from wallet_cli.paths import typed_path
 from wallet_cli.settings import config_path
 from wallet_cli.storage.folders import make_folder
+from wallet_cli.storage.in_place import has_something
 from wallet_cli.storage.move_state import check_not_moved
 
 VERSION = 2
@@ -100,7 +101,8 @@ def seal_into(ledger: Ledger, folder: str, every_us: int) -> Answer:
         now = datetime.now(UTC)
         name = dated_files.name(ledger_id, now, "seal")
         try:
-            newest = max(dated_files.until(dated_files.names(place, ledger_id, "seal"), name), default=None)
+            there = [each for each in dated_files.names(place, ledger_id, "seal") if has_something(place / each)]
+            newest = max(dated_files.until(there, name), default=None)
         except OSError as error:
             raise _unusable(place, error) from None
         if newest is not None:

@@ -16,7 +16,17 @@ import apsw
 from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
-from wallet_cli.storage.in_place import UNFINISHED, Identity, beside, has_something, identity_of
+from wallet_cli.storage.in_place import (
+    NO_LOG,
+    UNFINISHED,
+    WRITTEN_BY,
+    Identity,
+    beside,
+    check_one_name,
+    has_something,
+    header,
+    identity_of,
+)
 from wallet_cli.storage.last_commit import LastCommit, check_not_older
 from wallet_cli.storage.sqlite import SqliteStore, connect, open_file, translating, upgrade
 
@@ -68,8 +78,15 @@ def open_to_read(
 
 def _opened(path: Path, busy_timeout_s: float, last_commit: LastCommit | None) -> SqliteStore:
     """The ledger, with a connection that has begun to read, in one of the two ways."""
-    before = identity_of(path.stat())
+    found = path.stat()
+    before = identity_of(found)
     unfinished = [path.name + ending for ending in UNFINISHED if has_something(beside(path, ending))]
+    if found.st_nlink > 1 and not unfinished:
+        alone = _FileAlone(path, busy_timeout_s)
+        if header(alone.connection)[WRITTEN_BY] == NO_LOG:
+            return alone  # a finished backup: nobody has its log, so it may have more names (`rsync --link-dest`)
+        alone.connection.close()
+    check_one_name(path, found)
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK):
         # The files of a killed program are read where they are; closing does not remove them.
         store = _begun(path, busy_timeout_s, before, last_commit, tidy=not unfinished)
