@@ -292,6 +292,23 @@ def test_one_that_is_in_use_is_read_as_it_is_now(ledger_file: Path) -> None:
 
 
 @on_file
+@pytest.mark.parametrize("line", ["balance 1", "verify", "backup copy.db"])
+def test_files_beside_it_that_may_not_be_read_are_named(ledger_file: Path, line: str) -> None:
+    with kept_read_only(ledger_file) as path:
+        path.parent.chmod(0o755)
+        path.chmod(0o600)
+        with engines.opened(path) as writer:
+            writer.executor.run([], "opening")
+            assert cli.run(f"--db {path} tx add 1 1 --credit").code == 0
+            path.chmod(0o644)
+            error = json.loads(as_nobody(path, f"{line} --json").err)["error"]
+            assert "this user may not read wallet.db-wal and wallet.db-shm" in error["message"]
+            command = error["hint"].partition("as their owner: ")[2]
+            subprocess.run(command, shell=True, cwd=path.parent, check=True)
+            assert as_nobody(path, "balance 1 -q") == (0, "101.00\n", "")
+
+
+@on_file
 def test_what_was_read_while_the_file_was_written_is_no_answer(
     ledger_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ file is read alone, on the assumption that nobody changes it. The end of the rea
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import sql
 from wallet_cli.storage.in_place import (
+    BESIDE,
     NO_LOG,
     UNFINISHED,
     WRITTEN_BY,
@@ -99,12 +101,24 @@ def _opened(path: Path, busy_timeout_s: float, last_commit: LastCommit | None) -
     # A writer is running, or was killed: SQLite can read the ledger if the writer's other files are readable.
     store = _begun(path, busy_timeout_s, before, last_commit, apsw.SQLITE_OPEN_READONLY, tidy=False)
     if store is None:
-        raise StorageError(
-            f"a part of this ledger is in {unfinished[0]}, which cannot be read because its folder is not writable:"
-            f" {path}",
-            hint=f"copy {path.name} and {unfinished[0]} to a writable folder, and read it there",
-        )
+        raise _cannot_read(path, found, unfinished[0])
     return store
+
+
+def _cannot_read(path: Path, found: os.stat_result, unfinished: str) -> StorageError:
+    """Why a ledger with an unfinished part beside it cannot be read: the rights of the files, or of the folder."""
+    there = [each for each in (beside(path, ending) for ending in (*BESIDE, "-journal")) if each.exists()]
+    shut = [each.name for each in there if not os.access(each, os.R_OK)]
+    if shut:
+        command = f"chmod {stat.S_IMODE(found.st_mode):o} {' '.join(shut)}"
+        return StorageError(
+            f"a part of this ledger is in {unfinished}, and this user may not read {' and '.join(shut)}: {path}",
+            hint=f"give the rights of the ledger to the files beside it, as their owner: {command}",
+        )
+    return StorageError(
+        f"a part of this ledger is in {unfinished}, which cannot be read because its folder is not writable: {path}",
+        hint=f"copy {path.name} and {unfinished} to a writable folder, and read it there",
+    )
 
 
 def _begun(
