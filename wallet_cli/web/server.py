@@ -6,9 +6,8 @@ import asyncio
 import os
 import signal
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,8 +26,9 @@ from wallet_cli.paths import typed_path
 from wallet_cli.settings import Settings
 from wallet_cli.web.listener import BACKLOG, accept_rest, admit_no_more, listen
 from wallet_cli.web.log import finish, log, take_over_logging
+from wallet_cli.web.metrics_folder import metrics_folder
 from wallet_cli.web.protocol import bounded_protocol
-from wallet_cli.web.supervisor import METRICS_FOLDER_VARIABLE, supervise
+from wallet_cli.web.supervisor import supervise
 
 if TYPE_CHECKING:
     from wallet_cli.web.server_state import ServerState
@@ -57,17 +57,18 @@ class ServeOptions(NamedTuple):
 def serve(options: ServeOptions) -> int:
     """Serve until SIGTERM or SIGINT; accepted requests are answered first. Returns the exit code.
 
-    Raises InvalidInput for unsafe options or settings, StorageError for a port that cannot be opened.
+    Raises InvalidInput for unsafe options or settings, StorageError for a port or a folder that cannot be used.
     """
     try:
-        return _serve(options)
+        _check(options)
+        with metrics_folder() if options.workers > 1 else nullcontext():
+            return _serve(options)
     finally:
         finish()
 
 
 def _serve(options: ServeOptions) -> int:
     settings = _settings(options, lambda text: log("warning", message=text))
-    _check(options)
     _, warning = open_tokens(settings)
     if warning:
         log("warning", message=warning)
@@ -82,14 +83,12 @@ def _serve(options: ServeOptions) -> int:
         worker.run_on(listener, partial(_say_serving, options, listener.getsockname()))
         return 0
     listener = listen(options.host, options.port)
-    with tempfile.TemporaryDirectory(prefix="wallet-metrics-") as folder:
-        os.environ[METRICS_FOLDER_VARIABLE] = folder
-        return supervise(
-            options.workers,
-            lambda ready: Worker(options).run_on(listener, ready),
-            started=partial(_say_serving, options, listener.getsockname()),
-            stopping=lambda: _leave_to_workers(listener),
-        )
+    return supervise(
+        options.workers,
+        lambda ready: Worker(options).run_on(listener, ready),
+        started=partial(_say_serving, options, listener.getsockname()),
+        stopping=lambda: _leave_to_workers(listener),
+    )
 
 
 class Worker(uvicorn.Server):
