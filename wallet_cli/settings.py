@@ -286,6 +286,12 @@ class Settings:
             raise self._wrong("seal_every", hint)
         return int(minutes * 60_000_000)
 
+    @property
+    def token_path(self) -> Path:
+        """The token file. Raises InvalidInput."""
+        value = self.values["token_file"]
+        return typed_path(value.text) if value.source != "default" else config_path().with_name("token")
+
     def token_for(self, host: str) -> str | None:
         """The key or token for the ledger at a host (`name:port`): from the setting, else from the token file; or None.
 
@@ -297,8 +303,7 @@ class Settings:
 
         value = self.values["token"]
         if value.source == "default":
-            value = self.values["token_file"]
-            path = typed_path(value.text) if value.source != "default" else config_path().with_name("token")
+            value, path = self.values["token_file"], self.token_path
             if value.source == "default" and not path.is_file():
                 return None
             held = _read_tokens(path)
@@ -531,6 +536,11 @@ def data_folder() -> Path:
     """The user's data folder for this program: the default place of the ledger."""
     folder = _user_folder("XDG_DATA_HOME", ".local/share")
     return platform_folder("data") if folder is None else folder
+
+
+def jwt_secret_path() -> Path:
+    """Where the secret of tokens is kept, unless a setting gives one."""
+    return data_folder() / "jwt_secret_key"
 
 
 def platform_folder(kind: str) -> Path:

@@ -284,6 +284,34 @@ def test_a_setting_that_is_refused_later(
     assert (found["status"], found["found"].startswith(says), bool(found["advice"])) == ("wrong", True, True)
 
 
+def test_files_of_others_beside_the_config_file_are_no_secrets(
+    shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WALLET_CONFIG", str(tmp_path / "project" / "config.toml"))
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "README.md").write_text("A project")
+    (tmp_path / "project" / "README.md").chmod(0o644)
+    assert "secrets" not in findings(shop)
+
+
+@pytest.mark.parametrize("setting", ["token_file", "token", "jwt_secret_key", "seal.key"])
+def test_each_secret_that_others_may_read_is_found(
+    shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    path = {
+        "token_file": tmp_path / "mine",
+        "token": settings.config_path().with_name("token"),
+        "jwt_secret_key": settings.jwt_secret_path(),
+        "seal.key": settings.config_path().with_name("seal.key"),
+    }[setting]
+    if setting == "token_file":
+        monkeypatch.setenv("WALLET_TOKEN_FILE", str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x")
+    path.chmod(0o644)
+    assert findings(shop)["secrets"]["found"] == f"others may read {path} (mode 0644)"
+
+
 def test_a_key_for_seals_that_is_none(shop: Run, tmp_path: Path) -> None:
     key = tmp_path / "home" / "config" / "wallet" / "seal.key"
     key.write_text("ff")

@@ -27,7 +27,7 @@ from wallet_cli.errors import InvalidInput, LedgerNotFound, MissingPackage, Stor
 from wallet_cli.operations import last_checks, seals
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, open_ledger
-from wallet_cli.settings import SETTINGS, Settings, config_path
+from wallet_cli.settings import SETTINGS, Settings, config_path, jwt_secret_path
 from wallet_cli.storage import sql
 from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.ledger_file import ledger_path
@@ -95,7 +95,7 @@ def _all(settings: Settings, remote: Callable[[], Answer] | None) -> Iterator[Fi
     yield Finding("program", OK, f"wallet {__version__}, Python {platform.python_version()}, {platform.platform()}")
     yield _library()
     yield from _each("settings", _settings(settings))
-    yield from _each("secrets", _private_files())
+    yield from _each("secrets", _private_files(settings))
     source = settings.values["db"].source
     if "://" in settings.db:
         yield Finding("place", OK, f"{shown_url(settings.db)} (from {source})")
@@ -169,18 +169,18 @@ def _weak_secret(settings: Settings) -> InvalidInput | None:
     return None if weak is None else InvalidInput(f"the setting jwt_secret_key {weak}", hint=HOW_TO_SET)
 
 
-def _private_files() -> Iterator[Finding]:
-    """Secret files in the user's config folder that others may read, or that are not what they should be."""
+def _private_files(settings: Settings) -> Iterator[Finding]:
+    """This program's secret files that others may read, or that are not what they should be."""
     if os.name != "posix":
         return
-    folder = config_path().parent
-    for path in sorted(folder.glob("*")) if folder.is_dir() else []:
-        if not path.is_file() or path.name == "config.toml":
-            continue  # an editor may have left a link to nowhere
+    seal_key = config_path().with_name(seals.KEY_FILE)
+    for path in (settings.token_path, seal_key, jwt_secret_path()):
+        if not path.is_file():
+            continue
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             yield Finding("secrets", WRONG, f"others may read {path} (mode {mode:04o})", f"chmod 600 {path}")
-        elif path.name == seals.KEY_FILE:
+        elif path == seal_key:
             try:
                 seals.public_key()
             except InvalidInput as error:

@@ -19,7 +19,7 @@ import jwt
 from wallet_cli.domain.ids import check_operator_name, parse_id
 from wallet_cli.errors import InvalidInput, Unauthenticated
 from wallet_cli.operations.private_files import kept_secret
-from wallet_cli.settings import Settings, check_expires_minutes, data_folder
+from wallet_cli.settings import Settings, check_expires_minutes, jwt_secret_path
 
 ALGORITHM = "HS256"
 ISSUER = "wallet"
@@ -147,7 +147,7 @@ def open_tokens(settings: Settings) -> tuple[Tokens, str | None]:
     """
     text = settings.jwt_secret_key
     warning = None
-    secret = kept_secret(data_folder() / "jwt_secret_key", _new_secret, "set JWT_SECRET_KEY") if text is None else text
+    secret = kept_secret(jwt_secret_path(), _new_secret, "set JWT_SECRET_KEY") if text is None else text
     weak, exposed_by = weakness(secret), settings.exposed("jwt_secret_key")
     wrong = weak or exposed_by
     if wrong is not None:
