@@ -44,6 +44,7 @@ A refusal is first a value (the rules return it). It becomes an exception only w
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
@@ -367,8 +368,16 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or cause.__context__
 
 
+NO_HOME = os.devnull
+"""The place of the folders of a user without a home folder: nothing is read there, and writing fails."""
+
+
 def hint_of(error: OSError, otherwise: str) -> str:
-    """What to do where a file could not be written: make room if the disk is full, else `otherwise`."""
+    """What to do where a file could not be written: make room if the disk is full, else `otherwise`; or set HOME, where
+    it would be in a home folder and there is none.
+    """
+    if isinstance(error, NotADirectoryError) and str(error.filename).startswith(f"{NO_HOME}/"):
+        return f"this user has no home folder: set HOME; or {otherwise}"
     return MAKE_ROOM if error.errno in NO_ROOM else otherwise
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.domain.money import Currency, parse_currency, parse_minimum
 from wallet_cli.domain.period import DAY_US, UTC_NAME, check_zone, parse_duration
-from wallet_cli.errors import InvalidInput, shown, shown_url, suggestion
+from wallet_cli.errors import NO_HOME, InvalidInput, shown, shown_url, suggestion
 from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.paths import typed_path
 
@@ -553,7 +553,7 @@ def platform_folder(kind: str) -> Path:
     try:
         found: Path = getattr(platformdirs, f"user_{kind}_path")(APP_NAME)
     except RuntimeError:
-        return Path(os.devnull, APP_NAME)
+        return Path(NO_HOME, APP_NAME)
     return found
 
 

@@ -128,7 +128,16 @@ def test_a_user_without_a_home_may_use_a_ledger_that_is_named(shop: Run, monkeyp
     for line in ("tx add 1 1 --credit", "balance 1", "verify", "audit", "config path", "backup copy.db"):
         assert shop(line).code == 0, line
     assert findings(shop)["state"]["status"] == "ok"
-    assert "cannot write" in shop("config set currency INR").err
+    for line, otherwise in {
+        "config set currency INR": "WALLET_CONFIG names another file",
+        "seal a.seal": "set WALLET_CONFIG: the key is beside the config file",
+        "--db new.db serve --no-auth --port 0": "set JWT_SECRET_KEY",
+    }.items():
+        error = shop(f"{line} --json" if "serve" not in line else line).err
+        assert f"this user has no home folder: set HOME; or {otherwise}" in error, line
+    monkeypatch.setenv("JWT_SECRET_KEY", "0" * 40)
+    assert "seal.key" in shop("--db new.db serve --no-auth --port 0 --seal-to seals").err
+    assert [name for name in ("new.db", "seals") if Path(name).exists()] == []
 
 
 def test_a_relative_path_in_a_folder_that_was_removed(shop: Run, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def create(path: Path, text: bytes, owned_as: Path | None = None) -> None:
         raise
 
 
-def kept_secret(path: Path, make: Callable[[], str], otherwise: str = "check its folder") -> str:
+def kept_secret(path: Path, make: Callable[[], str], otherwise: str) -> str:
     """The secret in the file `path`; if there is none yet, the one that `make` returns.
 
     Raises InvalidInput if others may use the file, or it is empty or not text, and StorageError with the hint

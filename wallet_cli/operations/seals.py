@@ -205,7 +205,8 @@ def _ed25519() -> Any:
 def _private_key() -> Any:
     of_key = _ed25519().Ed25519PrivateKey
     path = config_path().with_name(KEY_FILE)
-    text = kept_secret(path, lambda: of_key.generate().private_bytes_raw().hex())
+    otherwise = "set WALLET_CONFIG: the key is beside the config file"
+    text = kept_secret(path, lambda: of_key.generate().private_bytes_raw().hex(), otherwise)
     try:
         return of_key.from_private_bytes(bytes.fromhex(text))
     except ValueError:

@@ -139,7 +139,8 @@ def is_there(path: Path, purpose: Purpose) -> bool:
             return False
         raise StorageError(f"there is no folder {path.parent}", hint="create it, or check --db") from None
     except OSError as error:
-        raise StorageError(f"cannot open the ledger: {error.strerror}: {path}", hint="check --db") from None
+        hint = hint_of(error, "check --db")
+        raise StorageError(f"cannot open the ledger: {error.strerror}: {path}", hint=hint) from None
     if stat.S_ISDIR(found.st_mode):
         raise StorageError(f"this is a folder, not a ledger: {path}", hint=f"--db {path / 'wallet.db'}")
     if not stat.S_ISREG(found.st_mode):

@@ -20,6 +20,7 @@ from wallet_cli.domain.money import parse_minimum
 from wallet_cli.domain.phone import check_region
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.operations import seals
 from wallet_cli.operations.context import open_ledger
 from wallet_cli.operations.tokens import open_tokens
 from wallet_cli.paths import typed_path
@@ -74,6 +75,8 @@ def _serve(options: ServeOptions) -> int:
         log("warning", message=warning)
     if not options.auth:
         log("warning", message="--no-auth: everybody on this machine may do everything")
+    if settings.seal_to is not None:
+        seals.public_key()  # where it cannot be made, nothing else is
     _prepare_ledger(settings, options)
     if settings.seal_to is not None:
         _prepare_seals(settings.seal_to, settings.seal_every_us)
@@ -219,12 +222,10 @@ def _say_serving(options: ServeOptions, address: tuple[Any, ...]) -> None:
 
 
 def _prepare_seals(folder: str, every_us: int) -> None:
-    """Make the folder and the key of seals before the port opens, and say that there will be some.
+    """Make the folder of seals before the port opens, and say that there will be some.
 
     Raises MissingPackage, StorageError, or InvalidInput.
     """
-    from wallet_cli.operations import seals
-
     seals.make_seal_folder(typed_path(folder).absolute())
     log("sealing", folder=folder, every_s=every_us / 1_000_000, public_key=seals.public_key())
 
