@@ -456,6 +456,18 @@ def test_a_server_that_runs_says_it_too(tmp_path: Path) -> None:
     assert run(new, "balance 1 -q").out == "360.50\n"
 
 
+@pytest.mark.parametrize("kind", ["file", pytest.param("postgres", marks=needs_postgres)])
+def test_a_server_of_one_that_moved_says_so_at_its_start(kind: str, tmp_path: Path) -> None:
+    old, new = place(kind, tmp_path, "old"), str(tmp_path / "new.db")
+    with opened(old):
+        pass
+    assert run(old, f"move --to {new}").code == 0
+    with Server(tmp_path, environ={"WALLET_DB": old}) as server:
+        told = [(line["event"], line.get("message")) for line in server.log]
+    assert ("warning", f"this ledger has moved to {new}: use that ledger with --db or WALLET_DB") in told
+    assert "no_operator_key" not in dict(told)
+
+
 FAILED = [
     # What fails, on which side of it, and the state of the old ledger by then.
     ("_check_free", "before", None),

@@ -19,12 +19,13 @@ from wallet_cli.domain.host import is_loopback
 from wallet_cli.domain.money import parse_minimum
 from wallet_cli.domain.phone import check_region
 from wallet_cli.domain.purpose import Purpose
-from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.errors import InvalidInput, LedgerMoved, StorageError, shown
 from wallet_cli.operations import seals
 from wallet_cli.operations.context import open_ledger
 from wallet_cli.operations.tokens import open_tokens
 from wallet_cli.paths import typed_path
 from wallet_cli.settings import Settings
+from wallet_cli.storage.move_state import check_writable
 from wallet_cli.web.listener import BACKLOG, accept_rest, admit_no_more, listen
 from wallet_cli.web.log import finish, log, take_over_logging
 from wallet_cli.web.metrics_folder import metrics_folder
@@ -240,6 +241,11 @@ def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
         parse_minimum(ledger.settings.minimum_balance, ledger.settings.currency)
         for warning in ledger.store.warnings:
             log("warning", message=warning)
+        try:
+            check_writable(ledger.store.itself())
+        except (LedgerMoved, StorageError) as error:
+            log("warning", message=f"{error.message}: {error.hint}")
+            return
         if options.auth and not any(each.revoked_at_us is None for each in ledger.store.operators()):
             log(
                 "no_operator_key",
