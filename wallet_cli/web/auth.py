@@ -1,10 +1,10 @@
 """Authentication: operators by key, users by token, and what each may do.
 
 Keys are 32 random bytes, so a plain SHA-256 is enough for storing them. They are looked up in the ledger at each call,
-so a revoked key is refused from then on by every server of that ledger. The same holds for the key for which a token
-was issued; the token names that key. Where an address has sent too many wrong ones (failed_logins.py), its keys are
-looked up in a list, which is read at most once in REMEMBER_S: then wrong keys cost the ledger nothing, and right ones
-still pass.
+so a revoked key is refused from then on by every server of that ledger; where it is on another host, a key that was
+found is believed for REMEMBER_S. The same holds for the key for which a token was issued; the token names that key.
+Where an address has sent too many wrong ones (failed_logins.py), its keys are looked up in a list, which is read at
+most once in REMEMBER_S: then wrong keys cost the ledger nothing, and right ones still pass.
 """
 
 from __future__ import annotations

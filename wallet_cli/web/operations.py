@@ -420,6 +420,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST", "/keys/revoke", api_keys.revoke_key, "Revoke an operator key", fields.OperatorKey,
-        refused_as(RevokeApiKey), WRITING_OPERATOR, requests.OneKey, description="It is refused from now on.",
+        refused_as(RevokeApiKey), WRITING_OPERATOR, requests.OneKey,
+        description="Servers refuse it from now on, and its tokens; with a database on another host, within a second.",
     ),
 )  # fmt: skip
