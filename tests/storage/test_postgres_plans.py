@@ -142,7 +142,6 @@ HOT_STATEMENTS = {
     f"accounts_by_ids({AT_ONCE})": Plan(
         f"{WALLET} {SEQ} {OPEN} {WITNESS}", [*MANY, NOW_US], 5 * AT_ONCE + HOT_HOLDS // 100
     ),
-    "TRANSACTION_BY_KEY": Plan(KEY, {"wallet_id": 1, "key": "order-1-123444"}),
     "TRANSACTION_BY_SEQ": Plan(SEQ, WHERE),
     "transactions_by_keys(1)": Plan(KEY, [1, "order-1-123444"]),
     f"transactions_by_keys({AT_ONCE})": Plan(KEY, PAIRS, AT_ONCE),

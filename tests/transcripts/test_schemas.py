@@ -99,12 +99,24 @@ def strict(schema: Any) -> Any:
     return tightened | {"additionalProperties": False} if "properties" in tightened else tightened
 
 
+def schema_of(command: str) -> dict[str, Any]:
+    """The schema of what a command, by its words, prints with `--json`."""
+    answer = schemas.ANSWERS[command]
+    found = schemas.schema(answer.whole)
+    if not answer.is_list:
+        return found
+    listed: dict[str, Any] = {"$schema": found.pop("$schema"), "type": "array"}
+    if "$defs" in found:
+        listed["$defs"] = found.pop("$defs")
+    return listed | {"items": found}
+
+
 @cache
 def validator(command: str, form: str) -> Any:
     if not command:
         found = schemas.schema(form)
     elif form == "json":
-        found = schemas.schema_of(command)
+        found = schema_of(command)
     else:
         found = schemas.schema(schemas.ANSWERS[command].line)
     return jsonschema_rs.validator_for(strict(found))

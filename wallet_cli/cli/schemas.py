@@ -113,15 +113,3 @@ def schema(name: str) -> dict[str, Any]:
 
     found: dict[str, Any] = json.loads((files("wallet_cli") / "schemas" / file_name(name)).read_text("utf-8"))
     return found
-
-
-def schema_of(command: str) -> dict[str, Any]:
-    """The schema of what a command, by its words, prints with `--json`. Raises KeyError for one that prints none."""
-    answer = ANSWERS[command]
-    found = schema(answer.whole)
-    if not answer.is_list:
-        return found
-    listed: dict[str, Any] = {"$schema": found.pop("$schema"), "type": "array"}
-    if "$defs" in found:
-        listed["$defs"] = found.pop("$defs")
-    return listed | {"items": found}

@@ -13,7 +13,6 @@ from wallet_cli.errors import InvalidInput
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.statements import Statement, Survey, head_answer
 
-UNITS = ("day", "week", "month")
 MAX_FLOWS = 1000
 MAX_DAYS = 100_000
 """The most days with sums in memory: 270 years with a transaction on each day."""

@@ -184,9 +184,6 @@ class Queries(ABC):
     def transaction(self, wallet_id: int, seq: int) -> Transaction | None:
         return self._one(sql.TRANSACTION_BY_SEQ, {"wallet_id": wallet_id, "seq": seq}, sql.to_transaction)
 
-    def transaction_by_key(self, wallet_id: int, key: str) -> Transaction | None:
-        return self._one(sql.TRANSACTION_BY_KEY, {"wallet_id": wallet_id, "key": key}, sql.to_transaction)
-
     def reversals(self, wallet_id: int, seq: int) -> list[Transaction]:
         return list(self._each(sql.REVERSALS, {"wallet_id": wallet_id, "seq": seq}, sql.to_transaction))
 

@@ -105,7 +105,6 @@ USERS_AFTER = f"{_USER} WHERE u.id > :after ORDER BY u.id LIMIT :limit"
 _BY_EITHER_KEY = "AND t.user_key IN (0, 1)"
 """Uses all columns of the index of keys: otherwise SQLite uses the primary key and reads the whole wallet."""
 
-TRANSACTION_BY_KEY = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.key = :key {_BY_EITHER_KEY}"
 TRANSACTION_BY_SEQ = f"{_TRANSACTION} WHERE t.wallet_id = :wallet_id AND t.seq = :seq"
 # Uses the index on `reverses` first: in a single step, SQLite would read the whole wallet.
 _REVERSALS = (

@@ -160,8 +160,8 @@ async def healthz(_site: ServerState) -> tuple[int, bytes, bytes]:
 
 
 async def readyz(server: ServerState) -> tuple[int, bytes, bytes]:
-    """Says whether the server can take a turn and write. The reason is only in the log, because anybody may call
-    this.
+    """Says whether the server can take a turn and write. Why it cannot is told to the log and to operators: anybody may
+    call this.
     """
     await server.check_ready()
     return 200, b"application/json", b'{"status":"ready"}'
