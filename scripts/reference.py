@@ -45,9 +45,9 @@ TAIL = """\
 ## Words
 
 - **USER**: a phone number, or a user id. If it starts with `+` or has 7 digits or more, it is a phone number (spaces,
-  dashes, dots and brackets do not count). A shorter run of digits is an id. `id:N` is always an id. A command that only
-  reads also takes a name, the start of a name, or a word of it, if only one person has it. A command that changes
-  something takes a name only on a terminal, and asks first.
+  dashes, dots and brackets do not count). A shorter run of digits is an id, which has no leading zero. `id:N` is always
+  an id. A command that only reads also takes a name, the start of a name, or a word of it, if only one person has it. A
+  command that changes something takes a name only on a terminal, and asks first.
 - **WALLET**: `USER` or `USER/TYPE`. Without a type it is `main`. A type is 1 to 32 of `a-z A-Z 0-9 _ . -`. `wN` is the
   wallet with the id N.
 - **AMOUNT**: digits with at most one point, greater than 0, no more fraction digits than the currency has, no

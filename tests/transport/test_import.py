@@ -495,6 +495,18 @@ def test_create_opens_what_is_missing(opened_wallet: Ledger) -> None:
     }  # fmt: skip
 
 
+def test_create_opens_no_wallet_for_a_phone_number(opened_wallet: Ledger) -> None:
+    """A number with a slash, or two numbers in one field. A wallet of such a type that is there goes on."""
+    opened_wallet.run(wallets.create(opened_wallet, parse_wallet("1/555666")), "create")
+    names = ["030/7654321", "9845012345/9845054321", "1/9845054321", "1/123456", "1/12345", "1/2026-11", "1/555666"]
+    text = "\n".join(["wallet,amount,kind", *(f"{name},5,credit" for name in names)])
+    outcome = imported(opened_wallet, text, create=True)
+    assert outcome.refusals == [(line, "invalid_input") for line in (2, 3, 4, 5)]
+    assert outcome.counts == (3, 0, 4)
+    assert outcome.summary["users_created"] == 0
+    assert {wallet.type for wallet in opened_wallet.store.wallets()} >= {"12345", "2026-11", "555666"}
+
+
 def test_records_of_users_and_wallets_may_be_written_by_hand(opened_wallet: Ledger) -> None:
     text = (
         '{"record":"user","phone_number":"9886977599","name":"Bo"}\n'

@@ -22,6 +22,8 @@ from wallet_cli.domain.ids import (
     format_user,
     format_wallet,
     format_wallet_id,
+    parse_hold_id,
+    parse_transaction_id,
     parse_user,
     parse_wallet,
 )
@@ -68,6 +70,21 @@ def test_what_is_no_wallet_id_is_no_user_either(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_wallet(text)
     assert len(caught.value.message) < 200
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        *((parse_user, each) for each in ("030", "00", "000123", "id:030", " 030 ", "id:07654321")),
+        *((parse_wallet, each) for each in ("030/7654321", "040/1234567", "01", "01/main", "id:01/main", "w030")),
+        *((parse_transaction_id, each) for each in ("01-2", "1-02", "00-1")),
+        *((parse_hold_id, each) for each in ("01-h2", "1-h02")),
+    ],
+)
+def test_an_id_has_no_leading_zero(read: Callable[[str], object], text: str) -> None:
+    """With one, it is mostly the beginning of a phone number: of somebody else."""
+    with pytest.raises(InvalidInput, match=r"not an? "):
+        read(text)
 
 
 # Every command's -q, fed to the next command.

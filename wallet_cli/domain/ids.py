@@ -18,12 +18,14 @@ PHONE_DIGITS = 7
 
 _FIRST_LONG_ID = 10 ** (PHONE_DIGITS - 1)
 
-MAX_ID_DIGITS = 19
 _TYPE = r"[a-zA-Z0-9_.\-]{1,32}"
 _OPERATOR_NAME = r"[a-zA-Z0-9_.\-]{1,64}"
-_TRANSACTION_ID = r"([0-9]{1,19})-([0-9]{1,19})"
-_HOLD_ID = r"([0-9]{1,19})-h([0-9]{1,19})"
-_WALLET_ID = r"w([1-9][0-9]{0,18})"
+_ID = r"(0|[1-9][0-9]{0,18})"
+"""An id is written in one way: zeros before it are mostly the beginning of a phone number, as in 030/7654321."""
+_TRANSACTION_ID = rf"{_ID}-{_ID}"
+_HOLD_ID = rf"{_ID}-h{_ID}"
+_WALLET_ID = rf"w{_ID}"
+_PHONE_AS_TYPE = r"[0-9]{6,}"
 
 
 class UserId(NamedTuple):
@@ -127,7 +129,7 @@ def parse_new_wallet(text: str) -> WalletName:
 
 def _parse_wallet_id(text: str) -> int:
     match = re.fullmatch(_WALLET_ID, text)
-    if match is None or int(match[1]) > MAX_ID:
+    if match is None or not 1 <= int(match[1]) <= MAX_ID:
         raise InvalidInput(
             f"not a wallet id: {shown(text)}", hint="w and the number, such as w7; or USER/TYPE, such as 2/main"
         )
@@ -150,6 +152,11 @@ def parse_type(text: str) -> str:
             f"not a wallet type: {shown(text)}", hint="1 to 32 letters, digits, '_', '.' or '-', such as savings"
         )
     return text
+
+
+def is_phone_as_type(text: str) -> bool:
+    """Whether a wallet type is mostly a phone number: its part behind a slash, or the second of two in one field."""
+    return re.fullmatch(_PHONE_AS_TYPE, text) is not None
 
 
 def parse_transaction_id(text: str) -> TransactionId:
@@ -246,8 +253,11 @@ def _is_text(text: str) -> bool:
 
 def parse_id(text: str, instead: str = "; or give the phone number") -> int:
     """Read the id of a user, or a number where `instead` says what else there is. Raises InvalidInput."""
-    if not (text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS and 1 <= int(text) <= MAX_ID):
+    if not (re.fullmatch(_ID, text) and 1 <= int(text) <= MAX_ID):
         hint = f"a whole number, 1 or more{instead}"
+        if re.fullmatch(r"0[0-9]+", text):
+            also = f"; a phone number has {PHONE_DIGITS} digits or more" if instead else ""
+            hint = f"an id has no leading zero{also}"
         if instead and re.fullmatch(_TRANSACTION_ID, text):
             hint = f"{text} is a transaction; its wallet is w{text.partition('-')[0]}"
         raise InvalidInput(f"not an id: {shown(text)}", hint=hint)

@@ -19,6 +19,7 @@ from wallet_cli.domain.ids import (
     checked_key,
     format_transaction_id,
     format_wallet_id,
+    is_phone_as_type,
 )
 from wallet_cli.domain.model import Account, Policy, Transaction, Wallet
 from wallet_cli.domain.money import (
@@ -194,12 +195,14 @@ def _found(
         types = [each.wallet.type for each in ledger.store.accounts_after(0, MOST_TYPES + 1, ledger.now_us(), user_id)]
         known = ", ".join(types[:MOST_TYPES]) + (", …" if len(types) > MOST_TYPES else "")
         meant = likely(ref.type, types)
+        number = f"{ref.type} looks like a phone number: give one number alone, or "
         is_other_case = meant is not None and meant.lower() == ref.type.lower()
         raise WalletNotFound(
             f"user {ref.user_text} has no wallet of type {ref.type}",
             hint=(f"did you mean {meant}? " if meant else "")
             + (f"the user has: {known}" if types else "")
             + ("; " if types and not is_other_case else "")
+            + (number if is_phone_as_type(ref.type) else "")
             + ("" if is_other_case else f"open it: wallet create id:{user_id}/{ref.type}"),
         )
     return found

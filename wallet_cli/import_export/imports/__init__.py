@@ -40,6 +40,7 @@ from wallet_cli.domain.ids import (
     check_key,
     check_name,
     format_wallet_id,
+    is_phone_as_type,
     parse_new_wallet,
     parse_wallet,
 )
@@ -60,6 +61,7 @@ from wallet_cli.errors import (
     WalletExists,
     WalletNotFound,
     hint_of,
+    shown,
     was_interrupted,
 )
 from wallet_cli.hints import in_a_file
@@ -591,7 +593,18 @@ class Run(ImportRun):
         _called(line)
         name = records.text(line.fields, "wallet")
         wallet = self._known.get(name)
-        return find_wallet(self._ledger, parse_wallet(name)) if wallet is None else wallet
+        if wallet is not None:
+            return wallet
+        wanted = parse_wallet(name)
+        try:
+            return find_wallet(self._ledger, wanted)
+        except NotFound:
+            if self._options.create and "id" not in line.fields and _looks_like_phones(wanted):
+                raise InvalidInput(
+                    f"--create does not open {shown(name)}: what is behind the / looks like a phone number",
+                    hint="give one number alone; if it is the type of a wallet, open that: wallet create USER/TYPE",
+                ) from None
+            raise
 
     def _find_wallets(self, batch: Sequence[Line]) -> None:
         """Look up the wallets of a batch that are not known yet; open missing ones if requested."""
@@ -622,7 +635,7 @@ class Run(ImportRun):
                 wanted = parse_wallet(text)
                 self._know(text, wanted)
             except (UserNotFound, WalletNotFound):
-                if isinstance(wanted, WalletName) and not was_there:
+                if isinstance(wanted, WalletName) and not was_there and not _looks_like_phones(wanted):
                     missing[text] = (wanted, currencies.get(text))
             except WalletError:
                 continue  # the line itself gets the error later
@@ -705,6 +718,11 @@ class Run(ImportRun):
 def _called(line: Line) -> str | None:
     """What a line says that the user is called. Raises InvalidInput."""
     return check_name(records.text(line.fields, "name")) if "name" in line.fields else None
+
+
+def _looks_like_phones(wanted: TypedWallet) -> bool:
+    """Whether a field may hold a phone number with a slash, or two of them: no wallet is opened for that."""
+    return isinstance(wanted, WalletName) and is_phone_as_type(wanted.type)
 
 
 def _opened_in(currency: object) -> Currency:
