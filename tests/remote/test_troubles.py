@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -131,6 +133,16 @@ def test_what_a_users_token_may_do(place: Place, line: str, code: int) -> None:
     assert token not in done.err
     assert "wallet register" not in done.err
     assert "`at`" not in done.err
+
+
+def test_a_bare_wallet_proposes_what_a_users_token_may_do(place: Place) -> None:
+    case = place.case()
+    token = {"WALLET_TOKEN": place.from_afar(case.fill("token {phone} -q")).out.strip()}
+    proposed = re.findall(r"^wallet (.*?) +#", place.from_afar([], token).out, re.MULTILINE)
+    assert len(proposed) > 1
+    for line in proposed:
+        done = place.from_afar(shlex.split(re.sub("USER|WALLET", case.phone, line)), token)
+        assert done.code == 0, done.err
 
 
 def test_a_key_that_may_only_read_reads_everything_and_writes_nothing(place: Place) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from wallet_cli.cli.command import opened
 from wallet_cli.cli.named_ledger import on_it
 from wallet_cli.cli.output import Format, Listing, Pages, Record, Style, notice, render
+from wallet_cli.domain.model import LedgerFacts
+from wallet_cli.domain.phone import EXAMPLE, example_phone
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import Forbidden, LedgerNotFound, shown_url
 
@@ -31,6 +33,12 @@ GO_ON = (
     ("wallet find TEXT", "look in names, numbers and notes"),
     ("wallet --help", "all commands"),
 )
+OF_A_USER = (
+    ("wallet list USER", "your wallets, by your phone number or id"),
+    ("wallet history WALLET", "what happened last in one of them"),
+    ("wallet --help", "all commands"),
+)
+"""Who has a user's token sees nothing but their own."""
 
 
 def print_overview(flags: Mapping[str, str], *, is_json: bool) -> None:
@@ -47,24 +55,31 @@ def _overview(flags: Mapping[str, str]) -> tuple[Mapping[str, Any], Sequence[tup
     """What there is to tell, and what to try next."""
     from wallet_cli import settings
 
-    where = shown_url(settings.load(flags, notify=notice).db)
+    chosen = settings.load(flags, notify=notice)
     found: dict[str, Any] | None = None
     exists = True
+    facts = LedgerFacts()
     try:
         with opened(flags, Purpose.READ) as ledger:
             try:
                 found = ledger.overview()
+                if not found["users"]:
+                    facts = LedgerFacts(phone_region=ledger.facts()["phone_region"])
             except Forbidden:  # a user of a ledger elsewhere: what is in it is not theirs to see
                 found = None
     except LedgerNotFound:
         exists = False
     unknown = dict.fromkeys(("users", "wallets", "transactions")) | {"currencies": []}
-    return {"ledger": where, "exists": exists} | (found or unknown), _tries(exists, found)
+    tries = _tries(exists, found)
+    if tries in (BEGIN, NO_USERS):
+        phone = example_phone(chosen.within(facts).checked_phone_region)
+        tries = [(command.replace(EXAMPLE, phone), why) for command, why in tries]
+    return {"ledger": shown_url(chosen.db), "exists": exists} | (found or unknown), tries
 
 
 def _tries(exists: bool, found: Mapping[str, Any] | None) -> Sequence[tuple[str, str]]:
     if not exists:
         return BEGIN
     if found is None:
-        return GO_ON
+        return OF_A_USER
     return NO_USERS if not found["users"] else NO_WALLETS if not found["wallets"] else GO_ON

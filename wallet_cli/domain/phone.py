@@ -13,6 +13,8 @@ from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.named_tuples import NamedTuple
 
 MAX_PHONE_CHARS = 40
+EXAMPLE = "9886977544"
+"""The number in all examples: one in India."""
 
 _PHONE = r"\+?[0-9 ()\-]+"
 _IGNORED = str.maketrans("", "", " ()-")
@@ -113,6 +115,18 @@ def parse_phone(text: str, region: str) -> Phone:
     if home is None or not _means(phonenumbers, national, home, number):
         return Phone(text, e164, None, None)
     return Phone(text, e164, home, national)
+
+
+def example_phone(region: str) -> str:
+    """A phone number in a region, in a form that every ledger reads."""
+    if region == "IN":
+        return EXAMPLE
+    import phonenumbers
+
+    number: Any = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    if number is None:
+        number = phonenumbers.example_number(region)
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
 def check_region(text: str) -> str:
