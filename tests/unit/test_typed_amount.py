@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from functools import partial
+
 import pytest
+from babel import localedata
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wallet_cli.cli.screen.money import Money
 from wallet_cli.domain.money import Currency, format_minor, parse_amount
 from wallet_cli.domain.typed_amount import is_plain, to_amount
 from wallet_cli.errors import InvalidInput
 
-INR, EUR, JPY, KWD, AUD, PTS = (
-    Currency(*each) for each in (("INR", 2), ("EUR", 2), ("JPY", 0), ("KWD", 3), ("AUD", 2), ("PTS/0", 0))
+INR, EUR, JPY, KWD, AUD, MXN, PTS = (
+    Currency(*each) for each in (("INR", 2), ("EUR", 2), ("JPY", 0), ("KWD", 3), ("AUD", 2), ("MXN", 2), ("PTS/0", 0))
 )
 
 
@@ -54,9 +59,8 @@ def test_an_amount_that_means_one_thing_is_read(text: str, currency: Currency, a
 @pytest.mark.parametrize(
     ("text", "currency", "readings"),
     [
-        ("1,50", INR, ("1.50", "150")),
-        ("1,5", INR, ("1.5", "15")),
         ("1,000", KWD, ("1.000", "1000")),
+        ("12,500", KWD, ("12.500", "12500")),
         ("1.000", INR, ("1.00", "1000")),
         ("10.000", JPY, ("10", "10000")),
     ],
@@ -81,6 +85,52 @@ def test_what_no_program_writes_is_refused_everywhere_where_it_means_two_things(
 ) -> None:
     with pytest.raises(InvalidInput, match="the amount can mean "):
         to_amount(text, currency, by_hand=by_hand)
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "amount"),
+    [
+        ("1,50", INR, "1.50"),
+        ("1,5", INR, "1.5"),
+        ("0,50", EUR, "0.50"),
+        ("1500,5", EUR, "1500.5"),
+        ("50,00 €", EUR, "50.00"),
+        ("-50,00 €", EUR, "-50.00"),
+        ("0,500", KWD, "0.500"),
+        ("1500,500", KWD, "1500.500"),
+    ],
+)
+def test_a_comma_that_cannot_be_one_of_thousands_is_decimal_at_a_terminal(
+    text: str, currency: Currency, amount: str
+) -> None:
+    assert to_amount(text, currency, by_hand=True) == amount
+    with pytest.raises(InvalidInput, match="is unclear"):
+        to_amount(text, currency, by_hand=False)
+
+
+def test_what_is_printed_anywhere_is_read_as_the_same_amount_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In each locale that is known. What is refused has one separator, and three digits behind it; or it is written as
+    few do, with separators of its own, or in groups of two.
+    """
+    read = refused = 0
+    foreign = r"[0-9][^0-9.,'’\s][0-9]"
+    minors = (1, 50, 5_000, 99_900, 150_050, 1_234_567_890, 10**15)
+    for locale in localedata.locale_identifiers():
+        monkeypatch.setenv("LC_ALL", locale)
+        money = Money("utf-8")
+        for currency in (INR, EUR, JPY, KWD, MXN):
+            for minor in minors:
+                text = str(money.amount(format_minor(minor, currency), currency.name))
+                try:
+                    amount = to_amount(text, currency, by_hand=True, own_sign=partial(money.sign, currency.name))
+                    assert parse_amount(amount, currency) == minor, (locale, text)
+                except InvalidInput:
+                    may_be_thousands = re.fullmatch(r"[^0-9]*[1-9][0-9]{0,2}[.,][0-9]{3}([^0-9].*)?", text)
+                    assert may_be_thousands or re.search(foreign, text) or locale.startswith("tok"), (locale, text)
+                    refused += 1
+                else:
+                    read += 1
+    assert refused < read / 10
 
 
 def test_a_script_s_zeros_behind_the_point_are_what_they_were() -> None:

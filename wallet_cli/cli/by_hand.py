@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wallet_cli.cli.output import fitted, notice, tell
@@ -181,7 +182,7 @@ class Hand:
             return text
         units = currencies() or [self._usual_unit()]
         try:
-            found = [to_amount(text, unit, by_hand=by_hand) for unit in units]
+            found = [to_amount(text, unit, by_hand=by_hand, own_sign=partial(_sign, unit.name)) for unit in units]
         except InvalidInput:
             if len(units) == 1:
                 raise
@@ -307,6 +308,12 @@ def _money(amount: str, currency: str) -> str:
     from wallet_cli.cli.screen.money import Money
 
     return str(Money(sys.stderr.encoding).amount(amount, currency))
+
+
+def _sign(currency: str) -> str:
+    from wallet_cli.cli.screen.money import Money
+
+    return Money(sys.stderr.encoding).sign(currency)
 
 
 def _described(user: Answer) -> str:

@@ -6,6 +6,7 @@ Only on the command line; the result is an AMOUNT (money.py), the form that prog
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from wallet_cli.domain.money import MAX_AMOUNT_CHARS, Currency, parse_name
 from wallet_cli.errors import InvalidInput, shown
@@ -22,6 +23,7 @@ SIGNS = {
 
 _SPACES = " \u00a0\u2009\u202f"
 _NUMBER = rf"(?P<before>[^0-9.,]*?)[{_SPACES}]*(?P<number>[0-9.,][0-9.,_'’{_SPACES}]*?)[{_SPACES}]*(?P<after>[^0-9]*)"
+_WITHOUT_SIGN = rf"[0-9.,_'’{_SPACES}]*"
 _PLAIN = r"[0-9]+(\.[0-9]+)?"
 _GROUPED = r"[1-9][0-9]{0,2}(\s[0-9]{3})+|[1-9][0-9]?(\s[0-9]{2})*\s[0-9]{3}"
 """Thousands, or lakhs and crores, with a space for any separator."""
@@ -32,23 +34,32 @@ def is_plain(text: str) -> bool:
     return text.isascii() and text.replace(".", "", 1).isdigit() and text[0] != "." and text[-1] != "."
 
 
-def to_amount(text: str, currency: Currency, *, by_hand: bool) -> str:
+def to_amount(text: str, currency: Currency, *, by_hand: bool, own_sign: Callable[[], str] = str) -> str:
     """Typed text as an AMOUNT, for a wallet of `currency`. Raises InvalidInput.
 
     `1.000` may also be a thousand in a currency with fewer digits, unless a program wrote it: it is not typed
-    `by_hand`, and has nothing with it.
+    `by_hand`, and has nothing with it. A comma that cannot be one of thousands is the decimal sign, where it is.
+    `own_sign` is the sign of the currency where the person at the terminal lives.
     """
+    if len(text) > MAX_AMOUNT_CHARS:
+        return text  # money.py says what is wrong with it
     negative = text.startswith("-")
     rest = text[1:] if negative else text
-    match = re.fullmatch(_NUMBER, rest.strip(_SPACES)) if len(text) <= MAX_AMOUNT_CHARS else None
+    bare = rest.strip(_SPACES)
+    if by_hand and not re.fullmatch(_WITHOUT_SIGN, bare):
+        sign = own_sign()
+        bare = bare.removeprefix(sign) if bare.startswith(sign) else bare.removesuffix(sign)
+    match = re.fullmatch(_NUMBER, bare.strip(_SPACES))
     if match is None:
+        if any(c.isdigit() and not c.isascii() for c in text):
+            raise _unclear(text, "its digits are not 0 to 9")
         return text  # money.py says what is wrong with it
     signs = [sign for each in ("before", "after") if (sign := match[each].strip(_SPACES))]
     for sign in signs:
         _check_sign(sign, currency, text)
     if len(signs) > 1:
         raise _unclear(text, "there is a currency on both sides")
-    number = _read(match["number"], currency, text, by_hand=by_hand or not is_plain(rest))
+    number = _read(match["number"], currency, text, by_hand=by_hand, is_plain=is_plain(rest))
     return f"-{number}" if negative else number
 
 
@@ -69,12 +80,12 @@ def _check_sign(sign: str, currency: Currency, text: str) -> None:
     )
 
 
-def _read(number: str, currency: Currency, text: str, *, by_hand: bool) -> str:
+def _read(number: str, currency: Currency, text: str, *, by_hand: bool, is_plain: bool) -> str:
     """Digits with at most one point. Raises InvalidInput if the separators can mean two things, or nothing."""
     if re.fullmatch(_PLAIN, number):
         whole, _, fraction = number.partition(".")
-        looks_grouped = by_hand and len(fraction) == 3 > currency.exponent and re.fullmatch("[1-9][0-9]{0,2}", whole)
-        if looks_grouped and not fraction[currency.exponent :].strip("0"):
+        may_be_grouped = (by_hand or not is_plain) and re.fullmatch("[1-9][0-9]{0,2}", whole) is not None
+        if may_be_grouped and len(fraction) == 3 > currency.exponent and not fraction[currency.exponent :].strip("0"):
             raise _ambiguous(
                 text, f"{whole}.{fraction}"[: len(whole) + 1 + currency.exponent].rstrip("."), whole + fraction
             )
@@ -100,8 +111,10 @@ def _read(number: str, currency: Currency, text: str, *, by_hand: bool) -> str:
     if marks == ",":
         whole, _, fraction = number.partition(",")
         may_be_fraction = whole.isdigit() and fraction.isdigit() and len(fraction) <= currency.exponent
-        if may_be_fraction:
-            raise _ambiguous(text, f"{whole}.{fraction}", str(int(whole + fraction)))
+        if may_be_fraction and fits:
+            raise _ambiguous(text, f"{whole}.{fraction}", whole + fraction)
+        if may_be_fraction and by_hand:
+            return f"{whole}.{fraction}"
     if not fits:
         raise _unclear(text, "its separators are not those of thousands or lakhs")
     return grouped.replace(" ", "")

@@ -51,6 +51,11 @@ class Money:
             written = _with_code(_locale(USUAL_LOCALE), size, unit)
         return written._replace(whole=sign + written.whole)
 
+    def sign(self, currency: str) -> str:
+        """The sign of a currency, beside an amount: `₹`."""
+        unit = harmless(currency.partition("/")[0])
+        return _in_plain_spaces(self._locale.currency_symbols.get(unit, unit))
+
     def count(self, number: int) -> str:
         """A whole number, grouped."""
         text = str(_number(self._locale, str(number)))
@@ -127,8 +132,12 @@ def _applied(pattern: Any, locale: Any, text: str, unit: str | None) -> Amount:
     digits = len(text.partition(".")[2])
     own.frac_prec = (digits, digits)
     written: str = own.apply(Decimal(text), locale, currency=unit, currency_digits=False)
-    written = written.translate(DIRECTION_MARKS).replace("\u00a0", " ")
+    written = _in_plain_spaces(written)
     # No sign of a currency has a digit in it, and each decimal sign is one character.
     last = max(at for at, c in enumerate(written) if c.isdigit())
     end = last - digits if digits else last + 1
     return Amount(written[:end], written[end:])
+
+
+def _in_plain_spaces(text: str) -> str:
+    return text.translate(DIRECTION_MARKS).replace("\u00a0", " ")
