@@ -56,10 +56,10 @@ TAIL = """\
   that cannot be one of thousands, `1,50` or `0,50`, and the sign that it prints for the currency in your locale; but
   there `1.000` is refused, where the currency has fewer than three digits. `€1.000` is refused everywhere.
 - **Currency**: an ISO 4217 code, or `CODE/N` for any other unit: 3 to 10 of `A-Z 0-9`, and N fraction digits, 0 to 18.
-- **TIME**: ISO 8601, from a year to a microsecond; or `now`, `today`, `yesterday`, and `7d` or `12h` ago (`s m h d w`,
-  to 3660 days), which no key may go with. With no offset, it is in the ledger's time zone (`wallet ledger set
-  timezone ZONE`). As the end of a period it covers all of the unit that it is written in: `--to 2024-04-30` includes
-  that whole day. Answers show bounds in UTC, and an end as its last microsecond.
+- **TIME**: ISO 8601, from a year to a microsecond; or `now`, `today`, `yesterday`, and `12h`, `7d` or `2w` ago
+  (`s h d w`, to 3660 days), which no key may go with. With no offset, it is in the ledger's time zone (`wallet ledger
+  set timezone ZONE`). As the end of a period it covers all of the unit that it is written in: `--to 2024-04-30`
+  includes that whole day. Answers show bounds in UTC, and an end as its last microsecond.
 - **Transaction id**: `W-N`, the N-th transaction of wallet W. N runs 1, 2, 3 … without a gap.
 - **Hold id**: `W-hN`, the N-th hold of wallet W.
 - **Length of time**: digits and one of `s m h d w`, such as `90s`, `12h` or `7d`; at most 3660 days.

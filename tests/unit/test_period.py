@@ -82,6 +82,7 @@ NOW_US = parse_time("2024-03-31T12:00:00Z", UTC).start_us
         ("now", "2024-03-31T12:00:00", "2024-03-31T12:00:00.000000Z"),
         ("12h", "2024-03-31T00:00:00", "2024-03-31T00:00:00.000000Z"),
         ("7d", "2024-03-24T12:00:00", "2024-03-24T12:00:00.000000Z"),
+        ("2w", "2024-03-17T12:00:00", "2024-03-17T12:00:00.000000Z"),
         # The clocks of Berlin went forward that night: the day has 23 hours.
         ("today", "2024-03-30T23:00:00", "2024-03-31T21:59:59"),
         ("yesterday", "2024-03-29T23:00:00", "2024-03-30T22:59:59"),
@@ -92,6 +93,14 @@ def test_a_time_may_be_told_from_now_on_where_there_is_a_clock(text: str, first:
     assert echo(span) == (first, last) or (echo(span)[0], format_end(span.end_us)) == (first, last)
     with pytest.raises(InvalidInput):  # lines of a file have none: read again, they are the same
         parse_time(text, UTC)
+
+
+@pytest.mark.parametrize("text", ["1m", "1M", "1y", "1min", "2 weeks"])
+def test_how_long_ago_is_in_hours_days_or_weeks(text: str) -> None:
+    """An `m` may be minutes or months."""
+    with pytest.raises(InvalidInput) as caught:
+        parse_time(text, UTC, lambda: NOW_US)
+    assert "12h, 7d or 2w" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("text", ["tomorrow", "-7d", "7 d", "7D", "3661d", "0d", "9999999999d", "٧d", "Now", "now "])

@@ -31,6 +31,8 @@ DAY_US = 86_400_000_000
 MAX_DURATION_DAYS = 3660
 ZONE_HINT = "an IANA name, such as Asia/Kolkata, or UTC"
 _DURATION = r"(\d{1,9})([smhdw])"
+_AGO = r"\d{1,9}[shdw]"
+"""How long ago something was. An `m` could be minutes or months."""
 _UNIT_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": DAY_US, "w": 7 * DAY_US}
 
 
@@ -66,15 +68,18 @@ def parse_time(text: str, zone: Zone, now_us: Callable[[], int] | None = None, *
     """Read an ISO 8601 time of any precision from year to microsecond.
 
     `zone` is used where the text has no offset. With a clock, `now_us`, it may also be `now`, `today`, `yesterday`, or
-    how long ago (`7d`, `12h`). Raises InvalidInput for text that is not a time, and for a time that does not exist: 30
-    February, or an hour or a day skipped when the clocks go forward; with `once`, also for an hour that comes twice,
-    when they go back (otherwise the first one is meant).
+    how long ago (`12h`, `7d`, `2w`). Raises InvalidInput for text that is not a time, and for a time that does not
+    exist: 30 February, or an hour or a day skipped when the clocks go forward; with `once`, also for an hour that
+    comes twice, when they go back (otherwise the first one is meant).
     """
     if now_us is not None and is_relative(text):
         return _relative(text, zone, now_us())
     match = re.fullmatch(_TIME, text, re.ASCII) if len(text) <= MAX_TIME_CHARS else None
     if match is None:
         words = "" if now_us is None else "; or now, today, yesterday, 7d (7 days ago), 12h"
+        if words and re.fullmatch(r"\d{1,9} ?[a-zA-Z]+", text):
+            hint = "how long ago is 12h, 7d or 2w; for a month or a year write the date, for minutes the time"
+            raise InvalidInput(f"not a time: {shown(text)}", hint=hint)
         raise InvalidInput(
             f"not a time: {shown(text)}",
             hint=f"ISO 8601, such as 2024-04-30, 2024-04-19T05:40 or 2024-04-19T05:40:00Z{words}",
@@ -116,7 +121,7 @@ def parse_time(text: str, zone: Zone, now_us: Callable[[], int] | None = None, *
 
 def is_relative(text: str) -> bool:
     """Whether a TIME means another one each time that it is read: `now`, `today`, `yesterday`, `7d`."""
-    return text in ("now", "today", "yesterday") or re.fullmatch(_DURATION, text, re.ASCII) is not None
+    return text in ("now", "today", "yesterday") or re.fullmatch(_AGO, text, re.ASCII) is not None
 
 
 def _relative(text: str, zone: Zone, now_us: int) -> Span:

@@ -74,7 +74,7 @@ COUNT = flag("count", "Include the length of the whole list.")
 PAGE = (LIMIT, cursor("^([0-9]+)?$"), COUNT)
 AMOUNT = {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?)?$"}
 PERIOD = (
-    in_query("from", "From this time on: ISO 8601, or now, today, yesterday, `7d`, `12h` ago."),
+    in_query("from", "From this time on: ISO 8601, or now, today, yesterday, `12h`, `7d`, `2w` ago."),
     in_query("to", "The same: up to the end of its unit (day, minute, …)."),
 )
 TRANSACTIONS = (
