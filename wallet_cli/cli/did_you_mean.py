@@ -107,6 +107,8 @@ def _of_extra(message: str, context: Any) -> str:
     word = re.sub(r"^.*? extra arguments?(?:\(s\))? \((.*)\)\.?$", r"\1", " ".join(message.split()))
     first = word.partition(" ")[0]
     path, options = context.command_path, {name for each in context.command.params for name in each.opts}
+    if first.partition("=")[0] in options:  # behind a --
+        return f"put {shlex.quote(word)} before --"
     if path.endswith("create"):
         return "write the type after a slash: 9886977544/savings"
     if path.endswith("users"):

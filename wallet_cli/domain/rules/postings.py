@@ -167,7 +167,14 @@ def credit_refused(wallet: Wallet, last: Transaction, amount: int) -> errors.Wal
 
 
 def debit_refused(
-    state: State, wallet: Wallet, last: Transaction, amount: int, at_us: int, *, captured: bool = False
+    state: State,
+    wallet: Wallet,
+    last: Transaction,
+    amount: int,
+    at_us: int,
+    *,
+    captured: bool = False,
+    taken_back: bool = False,
 ) -> errors.WalletError | None:
     """Why a debit of this amount may not follow `last`; None where it may.
 
@@ -175,11 +182,18 @@ def debit_refused(
     """
     if last.debit_total + amount > MAX_TOTAL_MINOR:
         return refusals.overflow(wallet)
-    return spending_refused(state, wallet, last, amount, at_us, captured=captured)
+    return spending_refused(state, wallet, last, amount, at_us, captured=captured, taken_back=taken_back)
 
 
 def spending_refused(
-    state: State, wallet: Wallet, last: Transaction, amount: int, at_us: int, *, captured: bool = False
+    state: State,
+    wallet: Wallet,
+    last: Transaction,
+    amount: int,
+    at_us: int,
+    *,
+    captured: bool = False,
+    taken_back: bool = False,
 ) -> errors.WalletError | None:
     """Why this amount may not be debited or held now; None where it may.
 
@@ -197,7 +211,7 @@ def spending_refused(
     except errors.InvalidInput as error:  # the setting does not fit this wallet's currency
         return error
     if last.balance - held - amount < minimum:
-        return refusals.insufficient_funds(wallet, last.balance, held, minimum, amount)
+        return refusals.insufficient_funds(wallet, last.balance, held, minimum, amount, taken_back=taken_back)
     return None
 
 
@@ -205,7 +219,9 @@ def _reversal_refused(
     state: State, wallet: Wallet, last: Transaction, is_credit: bool, amount: int, at_us: int, force: bool
 ) -> errors.WalletError | None:
     if not force:
-        return credit_refused(wallet, last, amount) if is_credit else debit_refused(state, wallet, last, amount, at_us)
+        if is_credit:
+            return credit_refused(wallet, last, amount)
+        return debit_refused(state, wallet, last, amount, at_us, taken_back=True)
     total = last.credit_total if is_credit else last.debit_total
     return refusals.overflow(wallet) if total + amount > MAX_TOTAL_MINOR else None
 

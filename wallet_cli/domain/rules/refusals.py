@@ -131,7 +131,9 @@ def overflow(wallet: Wallet) -> BalanceOverflow:
     )
 
 
-def insufficient_funds(wallet: Wallet, balance: int, held: int, minimum: int, amount: int) -> InsufficientFunds:
+def insufficient_funds(
+    wallet: Wallet, balance: int, held: int, minimum: int, amount: int, *, taken_back: bool = False
+) -> InsufficientFunds:
     def text(minor: int) -> str:
         return format_minor(minor, wallet.currency)
 
@@ -146,7 +148,12 @@ def insufficient_funds(wallet: Wallet, balance: int, held: int, minimum: int, am
             wallet.mention,
             f" has {text(free)} {wallet.currency.unit} available{floor}{beside}: short by {text(shortfall)}",
         ),
-        hint="credit it first, or debit less" if free else "credit it first",
+        hint=("reverse a part of it: wallet tx reverse ID AMOUNT; " if free else "")
+        + "reverse all of it, whatever is there: wallet tx reverse ID --force"
+        if taken_back
+        else "credit it first, or debit less"
+        if free
+        else "credit it first",
         balance=text(balance),
         available=text(free),
         minimum_balance=text(minimum),
@@ -284,6 +291,10 @@ def not_empty(wallet: Wallet, balance: int, held: int, *, has_minimum: bool) -> 
                 ("unfreeze it: wallet unfreeze WALLET", balance != 0 and wallet.status == FROZEN),
                 ("take its minimum away: wallet limits WALLET --minimum-balance 0", balance > 0 and has_minimum),
                 ("bring the balance to 0: wallet debit WALLET AMOUNT", balance > 0),
+                (
+                    "take its maximum away: wallet limits WALLET --maximum-balance none",
+                    balance < 0 and wallet.maximum is not None and wallet.maximum < 0,
+                ),
                 ("bring the balance to 0: wallet credit WALLET AMOUNT", balance < 0),
             )
             if is_needed
