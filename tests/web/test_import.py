@@ -192,7 +192,7 @@ HOSTILE: tuple[tuple[str, str, bytes, str, int], ...] = (
 WHOLE = {
     b"wallet,amount,kind,note\n{w},1,credit,x\n{w},1,credit,\xff\n": "line 3: the line is not UTF-8: byte ",
     b'wallet,amount,kind\n{w},1,credit\n{w},1,"credit\n{w},1,credit\n': "line 3: a quote is not closed",
-    b'wallet,amount,kind\n{w},1,credit\n{w},"1,50",credit\n': "line 3: the amount could be two numbers: '1,50'",
+    b'wallet,amount,kind\n{w},1,credit\n{w},"1,50",credit\n': "line 3: the decimal sign is not given: '1,50'",
     b"wallet,amount,kind,at\n{w},1,credit,\n{w},1,credit,03/04/2024\n": "line 3: the date could be two days",
 }
 

@@ -40,7 +40,8 @@ OTHER_WORDS = {
     "chart": "graph plot",
     "help time": "date dates period periods",
     "help money": "amount amounts currency currencies",
-    "help output": "json csv",
+    "help output": "json csv hledger beancount",
+    "help exit-codes": "code codes error errors",
     "help settings": "setting",
 }
 """What other programs, and people, call a command, or a topic of the help."""

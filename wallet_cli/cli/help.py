@@ -58,7 +58,8 @@ def _meant(name: str) -> str:
 
     from wallet_cli.cli.did_you_mean import other_word
 
-    nearest = get_close_matches(name, [*topics.NAMES, *tree.TREE, *dict(tree.each())], n=1)
+    known = [*topics.NAMES, *tree.TREE, *dict(tree.each())]
+    nearest = [each for each in known if each.startswith(name)] or get_close_matches(name, known, n=1)
     meant = (other_word(name, "help ") or other_word(name) or (nearest[0] if nearest else "")).removeprefix("help ")
     return f"did you mean {meant}? " if meant else ""
 

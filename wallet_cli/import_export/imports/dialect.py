@@ -57,7 +57,7 @@ class FormFault(InvalidInput):
 
 
 class Dialect(NamedTuple):
-    """How a CSV file is written; None if not given. `columns` maps names (see `plain`) to TARGETS."""
+    """How a CSV file is written; None if not given. `columns` maps names to TARGETS."""
 
     delimiter: str | None = None
     decimal: str | None = None
@@ -120,6 +120,11 @@ class Dialect(NamedTuple):
             day = (first, second, third)
         elif len(third) != 4 or len(first) > 2:
             raise FormFault(f"the year of the date does not have four digits: {shown(text)}", hint="such as 31/12/2024")
+        elif self.dates is None and max(int(first), int(second)) > 12:
+            raise FormFault(
+                f"the order of day and month is not given: {shown(text)}",
+                hint=f"use --dates {'dmy' if int(first) > 12 else 'mdy'}",
+            )
         elif self.dates is None:
             raise FormFault(
                 f"the date could be two days: {shown(text)}",
@@ -170,10 +175,22 @@ def is_ambiguous(amount: str) -> bool:
 
 
 def two_meanings(text: str) -> FormFault:
+    """The fault of an amount whose decimal sign has to be known; not all of them are two numbers."""
+    read = {sign: number for sign in ".," if (number := _read_with(sign, text)) is not None}
+    if len(read) < 2 or len(set(read.values())) == 1:
+        sign = "".join(read) if len(read) == 1 else "SIGN, the one of the file"
+        return FormFault(f"the decimal sign is not given: {shown(text)}", hint=f"use --decimal {sign}")
     return FormFault(
         f"the amount could be two numbers: {shown(text)}",
         hint="use --decimal , if the comma is the decimal sign, or --decimal . if the point is",
     )
+
+
+def _read_with(decimal: str, text: str) -> str | None:
+    try:
+        return Dialect(decimal=decimal).amount(text, signed=True)
+    except FormFault:
+        return None
 
 
 def _signed(text: str) -> tuple[str, str]:
@@ -213,11 +230,11 @@ def _mapping(texts: Iterable[str]) -> dict[str, str] | None:
                 raise _no_mapping(part)
             if target not in TARGETS:
                 raise InvalidInput(f"a column cannot be mapped to {shown(target)}", hint=f"one of {', '.join(TARGETS)}")
-            if target in columns.values() or plain(name) in columns:
+            if target in columns.values() or plain(name) in map(plain, columns):
                 raise InvalidInput(
                     f"--map has {shown(part)} and another one like it", hint="each column and field once"
                 )
-            columns[plain(name)] = target
+            columns[name.strip(ENDS)] = target
     return columns or None
 
 

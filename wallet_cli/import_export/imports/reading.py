@@ -306,7 +306,7 @@ class _Csv:
             lines.skip()
             first = lines.first() or b""
             delimiter = delimiter or told[1]
-        mapped = dialect.columns or {}
+        mapped = {plain(name): target for name, target in (dialect.columns or {}).items()}
         self._delimiter = delimiter or _delimiter_of(first.decode("utf-8", "surrogateescape"), mapped)
         if self._delimiter != "," and dialect.delimiter is None:
             self.notices.append(f"columns are separated by {DELIMITERS[self._delimiter]}")
@@ -422,11 +422,15 @@ class _Csv:
             if target is None:
                 ignored.append(column.strip(ENDS))
             names.append(target)
-        lost = [name for name in mapped if name not in map(plain, header)]
+        lost = [name for name in self._dialect.columns or {} if plain(name) not in map(plain, header)]
         if lost:
+            from wallet_cli.likely import likely
+
+            meant = likely(lost[0], [column.strip(ENDS) for column in header])
             raise InvalidInput(
                 f"the header has no column {shown(lost[0])}: {self._shown_header()}",
-                hint="use the column names of the header in --map",
+                hint=(f"did you mean {shown(meant)}? " if meant else "")
+                + "use the column names of the header in --map",
             )
         self._check(names)
         if ignored:
