@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.statements import INR, START_US, Step, statement_of
 
+from wallet_cli.cli.screen.chart_text import ASCII, BLOCKS, Marks, lines, marks_for
+from wallet_cli.cli.screen.money import Money
+from wallet_cli.cli.screen.widths import cells
 from wallet_cli.documents.chart import picture
-from wallet_cli.documents.chart_text import ASCII, BLOCKS, Marks, lines, marks_for
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import DAY_US
 from wallet_cli.errors import InvalidInput
@@ -32,7 +34,11 @@ def drawn(statement: Statement, width: int, marks: Marks = BLOCKS, unit: str | N
     found = Flows(statement)
     survey = statement.survey(found.add)
     unit = unit or found.unit()
-    return list(lines(statement, survey.curve, found.by(unit), unit, width, marks))
+    return list(
+        lines(
+            statement, survey.curve, found.by(unit), unit, width, marks, Money("ascii" if marks is ASCII else "utf-8")
+        )
+    )
 
 
 def sums(statement: Statement, unit: str) -> list[Flow]:
@@ -47,36 +53,48 @@ SOME = statement_of([Step(50_000), Step(-70_000, DAY_US), Step(20_000, 2 * DAY_U
 OF_40_COLUMNS = """\
 Balance of 1/main, INR
 
- 600 ┤
-     │
- 400 ┤███████████
-     │███████████
- 200 ┤███████████
-     │███████████
-   0 ┤███████████
-     │           ██████████████████████
--200 ┤           ██████████████████████
-     └─────────────────────────────────
-      2026-11-22             2026-11-25
+ ₹600 ┤
+      │
+ ₹400 ┤███████████
+      │███████████
+ ₹200 ┤███████████
+      │███████████
+   ₹0 ┤███████████
+      │          ██████████████████████
+-₹200 ┤          ██████████████████████
+      └────────────────────────────────
+       2026-11-22            2026-11-25
 
 Credits (+) and debits (-) by day
 
 2026-11-22
-  +500.00 █████████████████████
-     0.00
+  +₹500.00 ████████████████████
+     ₹0.00
 2026-11-23
-     0.00
-  -700.00 █████████████████████████████
+     ₹0.00
+  -₹700.00 ████████████████████████████
 2026-11-24
-     0.00
-     0.00
+     ₹0.00
+     ₹0.00
 2026-11-25
-  +200.00 ████████
-     0.00"""
+  +₹200.00 ████████
+     ₹0.00"""
 
 
 def test_a_chart_of_40_columns() -> None:
     assert "\n".join(drawn(SOME, 40)) == OF_40_COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("locale", "told"), [("de_DE", "+500,00 ₹"), ("ja_JP", "+₹500.00"), ("hi_IN", "+₹500.00"), ("fr_FR", "+500,00 ₹")]
+)
+def test_amounts_are_written_as_where_somebody_lives(locale: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
+    text = "\n".join(drawn(SOME, 80))
+    assert told in text
+    assert (
+        told.removeprefix("+").replace(",00", "").replace(".00", "").replace("5", "6") in text.partition("Credits")[0]
+    )
 
 
 def test_a_chart_in_ascii_has_nothing_else() -> None:
@@ -96,7 +114,7 @@ def test_a_chart_in_ascii_has_nothing_else() -> None:
 def test_no_line_is_wider_than_the_terminal(steps: list[Step], exponent: int, width: int, unit: str) -> None:
     statement = statement_of(steps, currency=Currency(f"PTS/{exponent}", exponent))
     for marks in (ASCII, BLOCKS):
-        assert max(map(len, drawn(statement, width, marks, unit))) <= width
+        assert max(map(cells, drawn(statement, width, marks, unit))) <= width
 
 
 @QUIET

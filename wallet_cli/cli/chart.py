@@ -73,8 +73,11 @@ def chart(
             from wallet_cli.documents import chart as drawing
 
             return Document([drawing.picture(opened, survey.curve, flows, unit)])
-        from wallet_cli.documents import chart_text
+        from wallet_cli.cli.screen import chart_text
+        from wallet_cli.cli.screen.money import Money
 
         width = shutil.get_terminal_size().columns
         marks = chart_text.marks_for(sys.stdout.encoding)
-        return Document([line + "\n" for line in chart_text.lines(opened, survey.curve, flows, unit, width, marks)])
+        money = Money(sys.stdout.encoding)
+        drawn = chart_text.lines(opened, survey.curve, flows, unit, width, marks, money)
+        return Document([line + "\n" for line in drawn])

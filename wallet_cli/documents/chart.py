@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from wallet_cli.documents.wording import money
 from wallet_cli.domain.clock import Clock
-from wallet_cli.domain.money import Currency
+from wallet_cli.domain.money import Currency, format_minor
 from wallet_cli.domain.period import DAY_US
 from wallet_cli.operations.flows import Flow
 from wallet_cli.operations.statements import Point, Statement
@@ -42,10 +42,11 @@ text { font: 11px system-ui, sans-serif; fill: var(--soft); font-variant-numeric
 
 
 class Tick(NamedTuple):
-    """A grid line: its height, 0 to 1, and its label."""
+    """A grid line: its height, 0 to 1, its label, and the amount as decimal text."""
 
     y: float
     label: str
+    amount: str
 
 
 class Scale(NamedTuple):
@@ -102,7 +103,13 @@ def scale_of(amounts: Sequence[int], currency: Currency) -> Scale:
     values = range(bottom, top + 1, step)
     whole = all(value % 10**currency.exponent == 0 for value in values)
     bare = Scale(bottom, top, ())
-    return bare._replace(ticks=tuple(Tick(bare.height(value), money(value, currency, whole=whole)) for value in values))
+
+    def tick(value: int) -> Tick:
+        amount = format_minor(value, currency)
+        label = money(value, currency, whole=whole)
+        return Tick(bare.height(value), label, amount.partition(".")[0] if whole else amount)
+
+    return bare._replace(ticks=tuple(map(tick, values)))
 
 
 def _step(low: int, high: int, currency: Currency) -> int:

@@ -1,6 +1,7 @@
 """The charts of a wallet as text of any width: in block characters, or in ASCII for terminals without them.
 
-The geometry is that of chart.py. `+` and `-` mark credits and debits, so no colour is needed.
+The geometry is that of documents/chart.py; amounts are written as everywhere on a screen. `+` and `-` mark credits and
+debits, so no colour is needed.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from wallet_cli.cli.screen.money import Money
+from wallet_cli.cli.screen.widths import cells, padded
 from wallet_cli.documents.chart import Chart, chart_of
-from wallet_cli.documents.wording import GROUP, MINUS, money
-from wallet_cli.domain.money import Currency
+from wallet_cli.domain.money import Currency, format_minor
 from wallet_cli.operations.flows import Flow
 from wallet_cli.operations.statements import Point, Statement
 
@@ -49,43 +51,41 @@ def marks_for(encoding: str | None) -> Marks:
 
 
 def lines(
-    statement: Statement, curve: Sequence[Point], flows: Sequence[Flow], unit: str, width: int, marks: Marks
+    statement: Statement,
+    curve: Sequence[Point],
+    flows: Sequence[Flow],
+    unit: str,
+    width: int,
+    marks: Marks,
+    money: Money,
 ) -> Iterator[str]:
     """Both charts; no line is longer than `width` columns, unless the amounts alone are."""
-    yield f"Balance of {statement.wallet.name}, {statement.wallet.currency.name}"
+    currency = statement.wallet.currency
+    yield f"Balance of {statement.wallet.name}, {currency.name}"
     yield ""
-    yield from _balance(chart_of(statement, curve), width, marks)
+    yield from _balance(chart_of(statement, curve), currency, width, marks, money)
     yield ""
     if not flows:
         yield "No transactions"
         return
     yield f"Credits (+) and debits (-) by {unit}"
     yield ""
-    yield from _bars(flows, unit, statement.wallet.currency, width, marks)
+    yield from _bars(flows, unit, currency, width, marks, money)
 
 
-def _signed(sign: str, amount: int, currency: Currency) -> str:
-    return (sign if amount else "") + _plain(money(amount, currency))
-
-
-def _plain(text: str) -> str:
-    """Figures in characters that any terminal shows."""
-    return text.replace(GROUP, ",").replace(MINUS, "-")
-
-
-def _balance(chart: Chart, width: int, marks: Marks) -> Iterator[str]:
+def _balance(chart: Chart, currency: Currency, width: int, marks: Marks, money: Money) -> Iterator[str]:
     steps = len(chart.ticks) - 1
     rows_a_step = max(1, ROWS_ABOUT // steps)
     rows = steps * rows_a_step
-    labels = [_plain(tick.label) for tick in chart.ticks]
-    margin = max(map(len, labels))
+    labels = [str(money.amount(tick.amount, currency.name)) for tick in chart.ticks]
+    margin = max(map(cells, labels))
     columns = min(MAX_PLOT, max(MIN_PLOT, width - margin - 3))
     reach = _reach(chart, columns)
     zero = round(chart.zero * rows)
     for row in range(rows, -1, -1):
         label, side = (labels[row // rows_a_step], marks.tick) if row % rows_a_step == 0 else ("", marks.side)
-        cells = "".join(_cell(row, zero, low * rows, high * rows, marks) for low, high in reach)
-        yield f"{label:>{margin}} {side}{cells}".rstrip()
+        filled = "".join(_cell(row, zero, low * rows, high * rows, marks) for low, high in reach)
+        yield f"{padded(label, margin, right=True)} {side}{filled}".rstrip()
     yield f"{'':{margin}} {marks.corner}{marks.across * columns}"
     left, right = chart.ends
     if len(left) + len(right) + 2 <= columns:
@@ -116,12 +116,17 @@ def _cell(row: int, zero: int, low: float, high: float, marks: Marks) -> str:
     return marks.above[max(halves, int(row == zero - 1 and low < zero))]
 
 
-def _bars(flows: Sequence[Flow], unit: str, currency: Currency, width: int, marks: Marks) -> Iterator[str]:
+def _bars(
+    flows: Sequence[Flow], unit: str, currency: Currency, width: int, marks: Marks, money: Money
+) -> Iterator[str]:
+    def signed(sign: str, amount: int) -> str:
+        return str(money.amount(format_minor(amount, currency), currency.name, sign if amount else ""))
+
     days = [flow.day[:7] if unit == "month" else flow.day for flow in flows]
-    credits_ = [_signed("+", flow.credit_total, currency) for flow in flows]
-    debits = [_signed("-", flow.debit_total, currency) for flow in flows]
+    credits_ = [signed("+", flow.credit_total) for flow in flows]
+    debits = [signed("-", flow.debit_total) for flow in flows]
     most = max(1, *(flow.credit_total for flow in flows), *(flow.debit_total for flow in flows))
-    margin, of_credits, of_debits = (max(map(len, each)) for each in (days, credits_, debits))
+    margin, of_credits, of_debits = (max(map(cells, each)) for each in (days, credits_, debits))
     beside = min(MAX_BAR, (width - margin - of_credits - of_debits - 6) // 2)
     under = min(MAX_BAR, max(1, width - max(of_credits, of_debits) - 4))
 
@@ -131,10 +136,10 @@ def _bars(flows: Sequence[Flow], unit: str, currency: Currency, width: int, mark
     for day, credit, debit, flow in zip(days, credits_, debits, flows, strict=True):
         into, out = flow.credit_total, flow.debit_total
         if beside >= MIN_BAR:
-            left = f"{credit:>{of_credits}} {bar(into, beside):{beside}}"
-            yield f"{day:{margin}}  {left}  {debit:>{of_debits}} {bar(out, beside)}".rstrip()
+            left = f"{padded(credit, of_credits, right=True)} {bar(into, beside):{beside}}"
+            yield f"{day:{margin}}  {left}  {padded(debit, of_debits, right=True)} {bar(out, beside)}".rstrip()
         else:
             yield day
             both = max(of_credits, of_debits)
-            yield f"  {credit:>{both}} {bar(into, under)}".rstrip()
-            yield f"  {debit:>{both}} {bar(out, under)}".rstrip()
+            yield f"  {padded(credit, both, right=True)} {bar(into, under)}".rstrip()
+            yield f"  {padded(debit, both, right=True)} {bar(out, under)}".rstrip()
