@@ -237,6 +237,11 @@ def test_init_asks_four_questions(wallet: Wallet, tmp_path: Path, monkeypatch: p
     assert json.loads(wallet("ledger show --json").out)["currency"] == "EUR"
     assert wallet("users --json").json["users"][0]["name"] == "Jürgen Groß"
     assert wallet("balance 1 --json").json["currency"] == "EUR"
+    monkeypatch.setenv("WALLET_DB", str(tmp_path / "empty.db"))
+    asked, code = at_terminal("init", "\n\n\nAsha 9886977544\nNone\n")
+    assert (code, "the number comes before the name: 'Asha 9886977544'" in asked) == (0, True)
+    assert wallet("users --json").json["users"] == []
+    monkeypatch.setenv("WALLET_DB", str(tmp_path / "new.db"))
     again, code = at_terminal("init", "\n\n\n\n")
     assert (code, "there is a ledger already" in again) == (2, True)
 

@@ -14,7 +14,7 @@ from wallet_cli.cli.command import opened
 from wallet_cli.cli.output import Record, notice
 from wallet_cli.domain.ids import DEFAULT_TYPE, UserId, WalletName, check_name, parse_type
 from wallet_cli.domain.purpose import Purpose
-from wallet_cli.errors import InvalidInput, LedgerNotFound, shown_url
+from wallet_cli.errors import InvalidInput, LedgerNotFound, shown, shown_url
 
 SETTINGS = ("currency", "phone_region", "timezone")
 
@@ -134,10 +134,10 @@ def _now(settings: object, setting: str) -> str:
 
 
 def _ask_for(question: str, default: str, take: Callable[[str], None]) -> None:
-    """Ask until the answer can be taken; with none, the default stays."""
+    """Ask until the answer can be taken; with none, or the default itself, that stays."""
     while True:
         text = ask(f"{question} [{default}]:")
-        if not text:
+        if text.lower() in ("", default.lower()):
             return
         try:
             take(text)
@@ -149,6 +149,8 @@ def _ask_for(question: str, default: str, take: Callable[[str], None]) -> None:
 def _split(text: str) -> tuple[str, str | None]:
     """`9886977544 Asha Rao` as the number and the name."""
     start = re.search(r"[^\W\d_]", text)
+    if start is not None and not text[: start.start()].strip():
+        raise InvalidInput(f"the number comes before the name: {shown(text)}", hint="such as 9886977544 Asha")
     return (text, None) if start is None else (text[: start.start()].strip(), text[start.start() :].strip())
 
 
