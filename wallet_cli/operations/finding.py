@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from itertools import islice
 
@@ -96,20 +97,33 @@ def digits_of(text: str) -> str:
 
 
 def _similar(ledger: Ledger, name: str) -> list[User]:
-    """Users whose name, or a word of it, is similar to the requested one, the most similar first."""
+    """Users whose name, or a word of it, is similar to the requested one, the most similar first.
+
+    Words may be in another order, and accents left out.
+    """
     from difflib import SequenceMatcher
 
-    matcher = SequenceMatcher(b=words_of(name))
+    asked = _without_accents(words_of(name))
+    matchers = [SequenceMatcher(b=text) for text in dict.fromkeys((asked, _in_order(asked)))]
 
     def likeness(user: User) -> float:
-        held = words_of(str(user.name))
+        held = _without_accents(words_of(str(user.name)))
         best = 0.0
-        for text in (held, *held.split()):
-            matcher.set_seq1(text)
-            if matcher.quick_ratio() >= LIKE:
-                best = max(best, matcher.ratio())
+        for matcher in matchers:
+            for text in dict.fromkeys((held, _in_order(held), *held.split())):
+                matcher.set_seq1(text)
+                if matcher.quick_ratio() >= LIKE:
+                    best = max(best, matcher.ratio())
         return best
 
     compared = [(likeness(user), user) for user in _users(ledger, lambda user: user.name is not None, MOST_COMPARED)]
     likest = sorted((each for each in compared if each[0] >= LIKE), key=lambda each: (-each[0], each[1].id))
     return [user for _, user in likest[:MOST_SIMILAR]]
+
+
+def _without_accents(text: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+
+
+def _in_order(text: str) -> str:
+    return " ".join(sorted(text.split()))
