@@ -23,6 +23,8 @@ from wallet_cli.errors import InvalidInput, WalletError, shown, shown_url, sugge
 
 EDITORS = ("vi", "nano", "notepad")
 PATHS = ("db", "token_file", "ca_file")
+CODES = ("currency", "phone_region")
+"""Written in capitals, however they are typed."""
 OF_MINIMUM = ("currency", "minimum_balance")
 """A minimum has to be one that the currency can have."""
 
@@ -92,7 +94,7 @@ def set_(
     if key is None:
         raise InvalidInput(f"{name} is a group of settings", hint=f"wallet config set {name}.db DB")
     _refuse_secret(key, value)
-    text = _whole_path(value) if key in PATHS else value
+    text = _whole_path(value) if key in PATHS else value.upper() if key in CODES else value
 
     def alter(document: Any) -> None:
         table = document

@@ -61,6 +61,7 @@ OTHER_OPTIONS = {
     "--daily-debit": "--daily-limit --limit",
     "--phone-region": "--region --country",
     "--yes": "-y --force",
+    "--json": "-o --output --jq -q --quiet",
 }
 """What other programs, and people, call an option."""
 

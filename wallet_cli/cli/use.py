@@ -12,6 +12,7 @@ from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.output import Record
 from wallet_cli.cli.used_wallet import forget, keep, path_of, read
 from wallet_cli.domain.ids import UserId
+from wallet_cli.domain.model import ACTIVE
 from wallet_cli.errors import InvalidInput
 
 
@@ -53,4 +54,5 @@ def _card(ledger: LedgerApi, found: Mapping[str, object] | None) -> Mapping[str,
     if found is None:
         return {"wallet": "none; `wallet use WALLET` sets one"}
     user = ledger.user(UserId(int(str(found["user_id"]))))
-    return {"wallet": found["wallet"], "name": user["name"], "phone": user["phone_e164"], "currency": found["currency"]}
+    card = {"wallet": found["wallet"], "name": user["name"], "phone": user["phone_e164"], "currency": found["currency"]}
+    return card if found["status"] == ACTIVE else card | {"status": found["status"]}
