@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -173,7 +174,14 @@ class ServicesMachine(Machine):
         if decision.word == "wallet_exists" and exist_ok and key is None:
             assert known is not None
             if currency in (None, known.currency.name):
-                assert answer == known.answer(self.model.now_us)
+                there = known.answer(self.model.now_us)
+                asked = None if minimum is None else Decimal(minimum)
+                if asked is not None and asked.scaleb(known.currency.exponent) % 1:
+                    assert answer == "invalid_input"
+                elif asked in (None, Decimal(there["minimum_balance"])):
+                    assert answer == there
+                else:
+                    assert answer == "wallet_exists"
                 return
         now_us = self.model.now_us
         if not decision.kind:
@@ -340,7 +348,7 @@ class ServicesMachine(Machine):
         ref, now_us = self.ref(account.id), self.model.now_us
         at_text, at_us = self.bound(end)
         if at_us is not None:
-            assert wallets.balance(self.ledger, ref, at_text) == account.past(at_us)
+            assert wallets.balance(self.ledger, ref, at_text) == account.past(at_us, now_us)
         else:
             assert wallets.balance(self.ledger, ref) == account.answer(now_us)
         (start_text, first_us), (end_text, last_us) = self.bound(start), self.bound(end)
@@ -520,8 +528,11 @@ def test_every_service_answers_as_a_naive_ledger_would(engine: Engine) -> None:
 
 
 FAULTS = {
-    "a key of a registration is not compared with the name": Fault(
-        registry, "register", "same = number and user.name == prior.name", "same = number"
+    "a key of a registration is not compared with the number and the name": Fault(
+        registry,
+        "register",
+        "(user.phone_e164, user.name) == (prior.phone_e164, prior.name)",
+        "user.phone_e164 == prior.phone_e164",
     ),
     "a page of wallets is one short": Fault(lists, "paged", "found[:limit]]", "found[: limit - 1]]"),
     "an import applies what goes before a refusal": Fault(

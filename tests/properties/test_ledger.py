@@ -229,7 +229,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def balance(self, data: st.DataObject, at: int | None) -> None:
         account = self.any_account(data)
         text, at_us = self.bound(at)
-        expected = account.answer(self.model.now_us) if at_us is None else account.past(at_us)
+        expected = account.answer(self.model.now_us) if at_us is None else account.past(at_us, self.model.now_us)
         assert wallets.balance(self.ledger, self.name(account), text) == expected
 
     @precondition(lambda self: self.model.accounts)

@@ -237,11 +237,12 @@ class Account:
         )
         return as_new.answer(now_us)
 
-    def past(self, last_us: int) -> dict[str, Any]:
-        """As it was after a moment; what was held then is not told."""
+    def past(self, last_us: int, now_us: int) -> dict[str, Any]:
+        """As it was after a moment; what was held in the past is not told."""
         then = copy.copy(self)
-        then.entries, then.holds = [self.entries[seq - 1] for seq in self.within(None, last_us)], []
-        return then.answer(last_us) | {"at": format_time(last_us)}
+        then.entries = [self.entries[seq - 1] for seq in self.within(None, last_us)]
+        then.holds = self.holds if last_us >= now_us else []
+        return then.answer(now_us) | {"at": format_time(last_us)}
 
     def total(self, first_us: int | None, last_us: int | None) -> dict[str, Any]:
         inside = [self.entries[seq - 1] for seq in self.within(first_us, last_us)]

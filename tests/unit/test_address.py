@@ -40,7 +40,6 @@ from wallet_cli.errors import InvalidInput
         ("+91 98869 77544", PhoneDigits("+91 98869 77544", "+919886977544")),
         ("id:1", UserId(1)),
         ("id:12345678", UserId(12345678)),
-        ("id:007", UserId(7)),
         (f"id:{MAX_ID}", UserId(MAX_ID)),
     ],
 )
@@ -77,6 +76,8 @@ def test_a_user_is_a_phone_number_or_an_id(text: str, name: UserName) -> None:
         "(1)",
         "(12) 34",
         "-1",
+        "id:007",
+        "007",
         "1-",
         "1-h1",
         "asha",

@@ -142,7 +142,7 @@ def test_what_is_json_is_told_as_what_it_is(body: str, told: str) -> None:
         ("[]", "transactions[1] is a list, not an object"),
         ("{", "the body is not JSON at byte 73, in transactions[1]"),
         ('{"key":"a","key":"b"}', "the body is not JSON: a field is given twice, in transactions[1]"),
-        ('{"key":"\\ud800"}', "the body is not JSON, in transactions[1]"),
+        ('{"key":"\\ud800"}', "the body is not valid Unicode, in transactions[1]"),
         ('{"meta":' + "[" * 9000, "the body is nested too deeply, in transactions[1]"),
         (
             f'{{"note":"{"x" * MAX_BODY_BYTES}"}}',
@@ -209,8 +209,11 @@ def test_what_is_not_utf_8_is_refused() -> None:
 @pytest.mark.parametrize("text", ["tea \\ud83d", "\\udc00", "\\udc00\\ud83d", "\\ud83d\\u0041"])
 def test_half_a_character_is_told_as_what_it_is(text: str) -> None:
     body = f'{{{GOOD},"note":"{text}"}}'
-    for refused in (lambda: decode(body.encode(), BatchItem), lambda: read(f'{{"transactions":[{body}]}}'.encode())):
-        with pytest.raises(InvalidInput, match=r"^the body is not valid Unicode$") as caught:
+    for place, refused in {
+        "": lambda: decode(body.encode(), BatchItem),
+        r", in transactions\[0\]": lambda: read(f'{{"transactions":[{body}]}}'.encode()),
+    }.items():
+        with pytest.raises(InvalidInput, match=f"^the body is not valid Unicode{place}$") as caught:
             refused()
         assert caught.value.hint
 

@@ -90,7 +90,7 @@ def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:
     with ledger.store.snapshot():
         account = find_account(ledger, wallet)
         # What was held in the past is not known: a past balance is not for spending.
-        held = account.wallet.held if moment_us >= now_us else 0
+        held = account.wallet.held if moment_us > now_us else 0
         then = Account(account.wallet._replace(held=held), state_before(ledger, account, moment_us))
     return wallet_answer(then, ledger.policy) | {"at": format_end(moment_us)}
 
