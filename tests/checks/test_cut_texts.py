@@ -12,12 +12,13 @@ FOLDERS = ("wallet_cli", "tests", "scripts", "bench")
 
 def lost(source: str) -> Iterator[str]:
     """The strings that are statements, and no documentation."""
+    lines = source.encode().split(b"\n")
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Expr):
             is_text = isinstance(node.value, ast.JoinedStr) or isinstance(getattr(node.value, "value", None), str)
-            text = (ast.get_source_segment(source, node.value) or "") if is_text else '"""'
-            if not text.startswith(('"""', 'r"""')):
-                yield text
+            text = lines[node.lineno - 1][node.col_offset :]
+            if is_text and not text.startswith((b'"""', b'r"""')):
+                yield text.decode()
 
 
 def test_no_string_is_a_statement() -> None:
