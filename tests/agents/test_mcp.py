@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -283,6 +285,11 @@ NO_MESSAGES: dict[str, tuple[str | bytes, int | str | None, int]] = {
     "parameters as a list": ('{"jsonrpc": "2.0", "id": 7, "method": "ping", "params": []}', 7, -32600),
     **{f"an id of {id_}": (request(id_), None, -32600) for id_ in ("null", "1.5", "true", "[7]", "{}")},
     "an unknown method": ('{"jsonrpc": "2.0", "id": 7, "method": "no/such"}', 7, -32601),
+    "a request that is an error too": (
+        request().replace('"id"', '"error": {"code": 1, "message": "x"}, "id"'),
+        7,
+        -32600,
+    ),
     "arguments as a text": (request().replace('{"wallet": "1", "amount": "1", "key": "k"}', '"x"'), 7, -32602),
 }
 """Lines, of which nothing may be done, with the id and the code of the error that they are answered with."""
@@ -400,3 +407,23 @@ def test_an_agent_that_leaves_is_no_error(shop: Address) -> None:
     server.stdout.close()
     _, told = server.communicate(HELLO + LAST + b"{bad\n" * 20 + LAST, timeout=TIMEOUT_S)
     assert (server.returncode, told) == (0, b"the agent has left\n")
+
+
+def test_ctrl_c_ends_it_while_it_waits_for_a_line(shop: Address) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "wallet_cli", "mcp"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        assert server.stderr is not None
+        server.stdin.write(HELLO)
+        server.stdin.flush()
+        assert json.loads(server.stdout.readline())["id"] == 1
+        server.send_signal(signal.SIGINT)
+        assert server.wait(TIMEOUT_S) == 130
+        told = server.stderr.read().decode()
+    assert told.startswith("error: interrupted")
+    assert "Traceback" not in told

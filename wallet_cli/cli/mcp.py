@@ -46,7 +46,7 @@ def mcp(
     import mcp_types as types
 
     from wallet_cli import __version__
-    from wallet_cli.cli.mcp_lines import next_line, refusal
+    from wallet_cli.cli.mcp_lines import lines_of, refusal
     from wallet_cli.cli.mcp_tools import TOOLS
     from wallet_cli.cli.schemas import schema
 
@@ -85,12 +85,11 @@ def mcp(
         )
 
         async def messages() -> AsyncIterator[bytes]:
-            with open(0, "rb", closefd=False) as source:
-                while line := await asyncio.to_thread(next_line, source):
-                    if refused := refusal(line):
-                        await outgoing.send(SessionMessage(refused))
-                    else:
-                        yield line
+            async for line in lines_of(open(0, "rb", closefd=False)):  # noqa: SIM115  (a thread reads it until the end)
+                if refused := refusal(line):
+                    await outgoing.send(SessionMessage(refused))
+                else:
+                    yield line
 
         async with stdio_server(cast("AsyncFile[str]", messages())) as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())

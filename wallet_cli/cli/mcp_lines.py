@@ -6,7 +6,12 @@ nothing where it cannot read a line, so that an agent waits for ever. A line is 
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any, BinaryIO
 
 import mcp_types as types
@@ -27,6 +32,34 @@ def next_line(source: BinaryIO) -> bytes:
     return line
 
 
+async def lines_of(source: BinaryIO) -> AsyncIterator[bytes]:
+    """The lines of a stream, each read when it is asked for, by a thread that nobody waits for: Ctrl-C ends the program
+    while it reads.
+    """
+    loop = asyncio.get_running_loop()
+    asked: SimpleQueue[asyncio.Future[bytes]] = SimpleQueue()
+
+    def read() -> None:
+        while True:
+            future = asked.get()
+            line = next_line(source)
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(_tell, future, line)
+
+    threading.Thread(target=read, name="wallet-stdin", daemon=True).start()
+    while True:
+        future = loop.create_future()
+        asked.put(future)
+        if not (line := await future):
+            return
+        yield line
+
+
+def _tell(future: asyncio.Future[bytes], line: bytes) -> None:
+    if not future.done():  # not cancelled
+        future.set_result(line)
+
+
 def refusal(line: bytes) -> types.JSONRPCError | None:
     """How a line is answered that is not a message, and of which nothing is done; None for a message."""
     if len(line) > MAX_LINE_BYTES:
@@ -35,14 +68,15 @@ def refusal(line: bytes) -> types.JSONRPCError | None:
     try:
         found: Any = decode(line, object, bounded=False, what="the line")
     except InvalidInput as error:
-        error.hint = error.hint or LINES_HINT
+        error.hint = LINES_HINT
         return _answer(_id_of(line), types.PARSE_ERROR, error)
     try:
         message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
     except ValidationError:
         message = None
     # With an id of another type, a request would be taken for a notification, and never be answered.
-    if message is None or (isinstance(message, types.JSONRPCNotification) and "id" in found):
+    asks = isinstance(found, dict) and {"method", "id"} <= found.keys()
+    if message is None or (asks and not isinstance(message, types.JSONRPCRequest)):
         hint = "an object with jsonrpc, method, params, and an id that is text or a whole number"
         return _answer(_id_of(line), types.INVALID_REQUEST, InvalidInput("the line is not a request", hint=hint))
     return None
