@@ -112,7 +112,7 @@ REGIONS = [
     ("9886800104", None, {}, True),
     ("9886800105", None, {"phone_region": "IN"}, True),
     ("9886942641", None, {"phone_region": "RU"}, False),
-    ("9886942642", "RU", {}, False),
+    ("9886942642", "RU", {}, True),
     ("+442079460105", "GB", {"phone_region": "US"}, True),
     ("+442079460106", None, {}, True),
 ]

@@ -89,18 +89,9 @@ class Ledger:
 
     def zones(self) -> Sequence[tzinfo]:
         """The zones in which times without an offset were read: UTC over HTTP, and the ledger's, now and before."""
-        return [UTC, *map(zone_of, self._had("timezone"))]
-
-    def regions(self) -> Sequence[str]:
-        """The regions in which numbers with no `+` were read: the caller's, or else the ledger's, now and before."""
-        given = self.settings.given("phone_region")
-        return [self.settings.phone_region, *self._had("phone_region")] if given is None else [given]
-
-    def _had(self, name: str) -> list[str]:
-        """What a setting of the ledger is, and was before."""
-        now = getattr(self.store.facts(), name)
-        earlier = (settings.get(name) for _, settings in self._recorded_settings())
-        return [value for value in dict.fromkeys([now, *earlier]) if value is not None]
+        earlier = (settings.get("timezone") for _, settings in self._recorded_settings())
+        names = dict.fromkeys([self.store.facts().timezone, *earlier])
+        return [UTC, *(zone_of(name) for name in names if name is not None)]
 
     def policy_at(self, moment_us: int | None) -> Policy:
         """The policy with the minimum balance that the ledger had at a moment, as far back as it was recorded; for
@@ -149,9 +140,13 @@ class Ledger:
             return prepared.answer(self.carry_out(prepared.command, name))
 
 
+REQUEST = "the request"
+"""The source of a setting that came with a request."""
+
+
 def as_told(ledger: Ledger, **told: str | None) -> Ledger:
     """The same ledger, with settings of the caller in the place of the ledger's."""
-    chosen = {name: Value(text, "the request") for name, text in told.items() if text is not None}
+    chosen = {name: Value(text, REQUEST) for name, text in told.items() if text is not None}
     if not chosen:
         return ledger
     return ledger.told(Settings({**ledger.chosen.values, **chosen}))

@@ -10,7 +10,7 @@ from wallet_cli.domain.model import User
 from wallet_cli.domain.phone import Phone, check_region, other_forms, parse_phone
 from wallet_cli.errors import InvalidInput, UserNotFound, shown
 from wallet_cli.operations.answers import Answer, user_answer
-from wallet_cli.operations.context import Ledger
+from wallet_cli.operations.context import REQUEST, Ledger
 from wallet_cli.operations.pages import Paged, paged
 from wallet_cli.operations.prepared import Prepared, told_again
 
@@ -31,17 +31,15 @@ def register(ledger: Ledger, phone_number: str, name: str | None = None, key: st
 
 
 def _meant(ledger: Ledger, user: User) -> bool:
-    """Whether the text of a user's number means that number in one of the regions in which it may be read."""
-    for region in ledger.regions():
-        try:
-            e164 = parse_phone(user.phone_number, check_region(region)).e164
-        except InvalidInput:  # the numbering plan of that region may have changed
-            if region == user.phone_region:
-                return True
-        else:
-            if user.phone_e164 in (e164, *other_forms(e164)):
-                return True
-    return False
+    """Whether the text of a user's number, sent again, means that number; it does if no region came with it."""
+    region = ledger.settings.values["phone_region"]
+    if region.source != REQUEST:
+        return True
+    try:
+        e164 = parse_phone(user.phone_number, check_region(region.text)).e164
+    except InvalidInput:  # the numbering plan of that region may have changed
+        return region.text == user.phone_region
+    return user.phone_e164 in (e164, *other_forms(e164))
 
 
 def _registered(result: Applied | Replayed) -> Answer:
