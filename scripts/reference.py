@@ -52,9 +52,9 @@ TAIL = """\
   wallet with the id N.
 - **AMOUNT**: digits with at most one point, greater than 0, no more fraction digits than the currency has, no
   exponent, no separators, at most 10^15 minor units. The command line also takes `1,000`, `1_000`, `.5`, `₹500` and
-  `500 INR`, where that means one thing; the sign of another currency is refused. On a terminal it also takes a comma
-  that cannot be one of thousands, `1,50` or `0,50`, and the sign that it prints for the currency in your locale; but
-  there `1.000` is refused, where the currency has fewer than three digits. `€1.000` is refused everywhere.
+  `500 INR`, where that means one thing; the sign of another currency is refused. On a terminal it also takes the
+  comma of a locale where it is the decimal sign, `1,50` or `0,50`, and the sign that your locale has for the currency;
+  but there `1.000` is refused, where the currency has fewer than three digits. `€1.000` is refused everywhere.
 - **Currency**: an ISO 4217 code, or `CODE/N` for any other unit: 3 to 10 of `A-Z 0-9`, and N fraction digits, 0 to 18.
 - **TIME**: ISO 8601, from a year to a microsecond; or `now`, `today`, `yesterday`, and `12h`, `7d` or `2w` ago
   (`s h d w`, to 3660 days), which no key may go with. With no offset, it is in the ledger's time zone (`wallet ledger

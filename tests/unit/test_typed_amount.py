@@ -100,12 +100,39 @@ def test_what_no_program_writes_is_refused_everywhere_where_it_means_two_things(
         ("1500,500", KWD, "1500.500"),
     ],
 )
-def test_a_comma_that_cannot_be_one_of_thousands_is_decimal_at_a_terminal(
+def test_a_comma_that_cannot_be_one_of_thousands_is_decimal_where_it_is(
     text: str, currency: Currency, amount: str
 ) -> None:
-    assert to_amount(text, currency, by_hand=True) == amount
-    with pytest.raises(InvalidInput, match="is unclear"):
-        to_amount(text, currency, by_hand=False)
+    assert to_amount(text, currency, by_hand=True, own_comma=lambda: True) == amount
+    for by_hand, own_comma in ((True, False), (False, True)):
+        with pytest.raises(InvalidInput, match="is unclear"):
+            to_amount(text, currency, by_hand=by_hand, own_comma=lambda own=own_comma: own)
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "there", "elsewhere"),
+    [
+        ("1,500", EUR, None, "1500"),
+        ("1,505", EUR, "1505", "1505"),
+        ("12,000", JPY, None, "12000"),
+        ("1.500", EUR, None, None),
+        ("1.500", JPY, "1500", "1.500"),
+        ("25.990 JPY", JPY, "25990", "25.990"),
+        ("1.000", JPY, None, None),
+        ("1.505", EUR, "1505", "1.505"),
+        ("1.500,50", EUR, "1500.50", "1500.50"),
+    ],
+)
+def test_three_digits_behind_a_separator(
+    text: str, currency: Currency, there: str | None, elsewhere: str | None
+) -> None:
+    """Where the comma is the decimal sign, and elsewhere; None where it can mean two things."""
+    for own_comma, amount in ((True, there), (False, elsewhere)):
+        if amount is None:
+            with pytest.raises(InvalidInput, match="the amount can mean "):
+                to_amount(text, currency, by_hand=True, own_comma=lambda own=own_comma: own)
+        else:
+            assert to_amount(text, currency, by_hand=True, own_comma=lambda own=own_comma: own) == amount
 
 
 def test_what_is_printed_anywhere_is_read_as_the_same_amount_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +149,9 @@ def test_what_is_printed_anywhere_is_read_as_the_same_amount_or_refused(monkeypa
             for minor in minors:
                 text = str(money.amount(format_minor(minor, currency), currency.name))
                 try:
-                    amount = to_amount(text, currency, by_hand=True, own_sign=partial(money.sign, currency.name))
+                    sign = partial(money.sign, currency.name)
+                    comma = money.decimal_sign == ","
+                    amount = to_amount(text, currency, by_hand=True, own_sign=sign, own_comma=lambda comma=comma: comma)
                     assert parse_amount(amount, currency) == minor, (locale, text)
                 except InvalidInput:
                     may_be_thousands = re.fullmatch(r"[^0-9]*[1-9][0-9]{0,2}[.,][0-9]{3}([^0-9].*)?", text)

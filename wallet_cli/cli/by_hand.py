@@ -182,7 +182,10 @@ class Hand:
             return text
         units = currencies() or [self._usual_unit()]
         try:
-            found = [to_amount(text, unit, by_hand=by_hand, own_sign=partial(_sign, unit.name)) for unit in units]
+            found = [
+                to_amount(text, unit, by_hand=by_hand, own_sign=partial(_sign, unit.name), own_comma=_comma_is_decimal)
+                for unit in units
+            ]
         except InvalidInput:
             if len(units) == 1:
                 raise
@@ -308,6 +311,12 @@ def _money(amount: str, currency: str) -> str:
     from wallet_cli.cli.screen.money import Money
 
     return str(Money(sys.stderr.encoding).amount(amount, currency))
+
+
+def _comma_is_decimal() -> bool:
+    from wallet_cli.cli.screen.money import Money
+
+    return Money(sys.stderr.encoding).decimal_sign == ","
 
 
 def _sign(currency: str) -> str:

@@ -34,12 +34,19 @@ def is_plain(text: str) -> bool:
     return text.isascii() and text.replace(".", "", 1).isdigit() and text[0] != "." and text[-1] != "."
 
 
-def to_amount(text: str, currency: Currency, *, by_hand: bool, own_sign: Callable[[], str] = str) -> str:
+def to_amount(
+    text: str,
+    currency: Currency,
+    *,
+    by_hand: bool,
+    own_sign: Callable[[], str] = str,
+    own_comma: Callable[[], bool] = bool,
+) -> str:
     """Typed text as an AMOUNT, for a wallet of `currency`. Raises InvalidInput.
 
     `1.000` may also be a thousand in a currency with fewer digits, unless a program wrote it: it is not typed
-    `by_hand`, and has nothing with it. A comma that cannot be one of thousands is the decimal sign, where it is.
-    `own_sign` is the sign of the currency where the person at the terminal lives.
+    `by_hand`, and has nothing with it. Where the person at the terminal lives, `own_sign` is the sign of the currency,
+    and `own_comma` tells whether the comma is the decimal sign, and so the point that of thousands.
     """
     if len(text) > MAX_AMOUNT_CHARS:
         return text  # money.py says what is wrong with it
@@ -59,7 +66,8 @@ def to_amount(text: str, currency: Currency, *, by_hand: bool, own_sign: Callabl
         _check_sign(sign, currency, text)
     if len(signs) > 1:
         raise _unclear(text, "there is a currency on both sides")
-    number = _read(match["number"], currency, text, by_hand=by_hand, is_plain=is_plain(rest))
+    comma = own_comma if by_hand else bool
+    number = _read(match["number"], currency, text, by_hand=by_hand or not is_plain(rest), own_comma=comma)
     return f"-{number}" if negative else number
 
 
@@ -80,16 +88,14 @@ def _check_sign(sign: str, currency: Currency, text: str) -> None:
     )
 
 
-def _read(number: str, currency: Currency, text: str, *, by_hand: bool, is_plain: bool) -> str:
+def _read(number: str, currency: Currency, text: str, *, by_hand: bool, own_comma: Callable[[], bool]) -> str:
     """Digits with at most one point. Raises InvalidInput if the separators can mean two things, or nothing."""
     if re.fullmatch(_PLAIN, number):
         whole, _, fraction = number.partition(".")
-        may_be_grouped = (by_hand or not is_plain) and re.fullmatch("[1-9][0-9]{0,2}", whole) is not None
-        if may_be_grouped and len(fraction) == 3 > currency.exponent and not fraction[currency.exponent :].strip("0"):
-            raise _ambiguous(
-                text, f"{whole}.{fraction}"[: len(whole) + 1 + currency.exponent].rstrip("."), whole + fraction
-            )
-        return number
+        looks_grouped = by_hand and len(fraction) == 3 > currency.exponent and re.fullmatch("[1-9][0-9]{0,2}", whole)
+        if looks_grouped and not fraction[currency.exponent :].strip("0"):
+            raise _ambiguous(text, _shorter(whole, fraction, currency), whole + fraction)
+        return whole + fraction if looks_grouped and own_comma() else number
     if re.fullmatch(r"\.[0-9]+", number):
         return f"0{number}"
     marks = re.sub("[0-9]", "", number)
@@ -113,11 +119,18 @@ def _read(number: str, currency: Currency, text: str, *, by_hand: bool, is_plain
         may_be_fraction = whole.isdigit() and fraction.isdigit() and len(fraction) <= currency.exponent
         if may_be_fraction and fits:
             raise _ambiguous(text, f"{whole}.{fraction}", whole + fraction)
-        if may_be_fraction and by_hand:
+        if fits and not fraction[currency.exponent :].strip("0") and own_comma():
+            raise _ambiguous(text, _shorter(whole, fraction, currency), whole + fraction)
+        if may_be_fraction and own_comma():
             return f"{whole}.{fraction}"
     if not fits:
         raise _unclear(text, "its separators are not those of thousands or lakhs")
     return grouped.replace(" ", "")
+
+
+def _shorter(whole: str, fraction: str, currency: Currency) -> str:
+    """The number without the zeros that its currency does not have."""
+    return f"{whole}.{fraction[: currency.exponent]}".rstrip(".")
 
 
 def _ambiguous(text: str, one: str, other: str) -> InvalidInput:

@@ -56,6 +56,12 @@ class Money:
         unit = harmless(currency.partition("/")[0])
         return _in_plain_spaces(self._locale.currency_symbols.get(unit, unit))
 
+    @property
+    def decimal_sign(self) -> str:
+        from babel.numbers import get_decimal_symbol
+
+        return str(get_decimal_symbol(self._locale))
+
     def count(self, number: int) -> str:
         """A whole number, grouped."""
         text = str(_number(self._locale, str(number)))
