@@ -484,6 +484,16 @@ def test_a_ledger_that_takes_no_writes(shop: Run, tmp_path: Path, name: str) -> 
     assert found["advice"]
 
 
+def test_a_backup_with_a_second_name_takes_no_writes(shop: Run, tmp_path: Path) -> None:
+    assert shop(f"backup {tmp_path}/copy.db").code == 0
+    assert findings(shop, f"--db {tmp_path}/copy.db doctor --json")["state"]["status"] == "ok"
+    (tmp_path / "other.db").hardlink_to(tmp_path / "copy.db")
+    found = findings(shop, f"--db {tmp_path}/copy.db doctor --json")["state"]
+    assert (found["status"], "second name" in found["found"]) == ("wrong", True)
+    (tmp_path / "other.db").unlink()
+    assert findings(shop, f"--db {tmp_path}/copy.db doctor --json")["state"]["status"] == "ok"
+
+
 def test_what_is_no_ledger(shop: Run, tmp_path: Path) -> None:
     (tmp_path / "ledger" / "w.db").write_bytes(b"hello" * 1000)
     found = findings(shop)["ledger"]

@@ -248,10 +248,11 @@ def exported(ledger: Ledger, form: str = "jsonl", wallet: str | None = None) -> 
 
 
 class Outcome(NamedTuple):
-    """What an import answered, and what it refused: line numbers and codes."""
+    """What an import answered, and what it refused: line numbers and codes, and the messages."""
 
     summary: Answer
     refusals: list[tuple[int, str]]
+    messages: list[str]
 
     @property
     def counts(self) -> tuple[Any, Any, Any]:
@@ -262,14 +263,14 @@ def imported(ledger: Ledger, text: str | bytes, name: str = "", **options: bool)
     """Import a text as if it were a file."""
     data = text.encode() if isinstance(text, str) else text
     refusals: list[tuple[int, str]] = []
-    summary = imports.run(
-        ledger,
-        io.BytesIO(data),
-        imports.Options(**options),
-        lambda line, error, _: refusals.append((line, error.code)),
-        name=name,
-    )
-    return Outcome(summary, refusals)
+    messages: list[str] = []
+
+    def refused(line: int, error: WalletError, _: str) -> None:
+        refusals.append((line, error.code))
+        messages.append(error.message)
+
+    summary = imports.run(ledger, io.BytesIO(data), imports.Options(**options), refused, name=name)
+    return Outcome(summary, refusals, messages)
 
 
 def currencies(ledger: Ledger) -> set[str]:

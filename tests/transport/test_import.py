@@ -452,6 +452,22 @@ def test_atomic_is_all_or_nothing(lines_a_batch: int, opened_wallet: Ledger, mon
     assert (done.counts, done.summary["users_created"], done.summary["wallets_created"]) == ((2, 0, 0), 1, 1)
 
 
+@pytest.mark.parametrize("lines_a_batch", [1, 5000])
+@pytest.mark.parametrize(("options", "counts"), [({"atomic": True}, True), ({"dry_run": True}, True), ({}, False)])
+def test_what_is_refused_where_nothing_is_kept_says_so(
+    lines_a_batch: int,
+    options: dict[str, bool],
+    counts: bool,
+    opened_wallet: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(imports, "BATCH_LINES", lines_a_batch)
+    lines = b"wallet,amount,kind,key\n1,5,credit,k\n1,6,credit,k\n1,9000,debit,\n9,1,credit,\n"
+    refused = imported(opened_wallet, lines, **options)
+    told = [" (counting what comes before it, of which nothing is applied)" in each for each in refused.messages]
+    assert told == [counts, counts, False]
+
+
 @pytest.mark.parametrize("lines_a_batch", [1, 2, 5000])
 def test_create_registers_users_by_their_names(
     lines_a_batch: int, opened_wallet: Ledger, monkeypatch: pytest.MonkeyPatch

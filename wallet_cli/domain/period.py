@@ -33,6 +33,7 @@ ZONE_HINT = "an IANA name, such as Asia/Kolkata, or UTC"
 _DURATION = r"(\d{1,9})([smhdw])"
 _AGO = r"\d{1,9}[shdw]"
 """How long ago something was. An `m` could be minutes or months."""
+AGO_HINT = "how long ago is 12h, 7d or 2w; for a month or a year write the date, for minutes the time"
 _UNIT_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": DAY_US, "w": 7 * DAY_US}
 
 
@@ -78,8 +79,7 @@ def parse_time(text: str, zone: Zone, now_us: Callable[[], int] | None = None, *
     if match is None:
         words = "" if now_us is None else "; or now, today, yesterday, 7d (7 days ago), 12h"
         if words and re.fullmatch(r"\d{1,9} ?[a-zA-Z]+", text):
-            hint = "how long ago is 12h, 7d or 2w; for a month or a year write the date, for minutes the time"
-            raise InvalidInput(f"not a time: {shown(text)}", hint=hint)
+            raise InvalidInput(f"not a time: {shown(text)}", hint=AGO_HINT)
         raise InvalidInput(
             f"not a time: {shown(text)}",
             hint=f"ISO 8601, such as 2024-04-30, 2024-04-19T05:40 or 2024-04-19T05:40:00Z{words}",
@@ -132,7 +132,10 @@ def _relative(text: str, zone: Zone, now_us: int) -> Span:
         if text == "yesterday":
             day = day_of(day.start_us - 1, place)
         return Span(day.start_us, day.end_us)
-    moment_us = now_us if text == "now" else now_us - parse_duration(text)
+    try:
+        moment_us = now_us if text == "now" else now_us - parse_duration(text)
+    except InvalidInput as error:
+        raise InvalidInput(f"not a time: {shown(text)}", hint=f"{AGO_HINT}; at most {MAX_DURATION_DAYS}d") from error
     return Span(moment_us, moment_us + 1)
 
 

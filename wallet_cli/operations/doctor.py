@@ -29,7 +29,7 @@ from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, open_ledger
 from wallet_cli.settings import SETTINGS, Settings, config_path, jwt_secret_path
 from wallet_cli.storage import sql
-from wallet_cli.storage.in_place import beside
+from wallet_cli.storage.in_place import beside, check_one_name
 from wallet_cli.storage.ledger_file import ledger_path
 from wallet_cli.storage.log_file import locked_by, pinned_by, program, written_by
 from wallet_cli.storage.move_state import refusal
@@ -391,6 +391,8 @@ def _open_ledger(ledger: Ledger, path: Path | None, *, clock_is_right: bool) -> 
         yield Finding("state", WRONG, "the import of an export is not complete", advice)
     elif not clock_is_right:
         yield Finding("state", WRONG, "the ledger takes no payments: the clock is in doubt", "set this machine's clock")
+    elif path is not None and (names := _other_name(path)) is not None:
+        yield Finding("state", WRONG, names.message, names.hint)
     elif not store.may_write():
         advice = "to write, run wallet as a user, or with a role, that may"
         yield Finding("state", WARNING, "this user may read the ledger, and not write to it", advice)
@@ -398,6 +400,15 @@ def _open_ledger(ledger: Ledger, path: Path | None, *, clock_is_right: bool) -> 
         yield Finding("state", OK, "the ledger takes writes")
     if itself.facts.uuid is not None:
         yield from _last_checks(itself.facts.uuid, store.address, in_a_file=path is not None)
+
+
+def _other_name(path: Path) -> StorageError | None:
+    """What keeps every writer away from a file that can be read, as a backup can."""
+    try:
+        check_one_name(path, path.stat())
+    except StorageError as error:
+        return error
+    return None
 
 
 def _last_checks(ledger_id: str, address: str, *, in_a_file: bool) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import secrets
+import select
 import sys
 import threading
 import time
@@ -83,6 +84,9 @@ class _Writer:
         while rest:
             try:
                 count = os.write(sys.stderr.fileno(), rest)
+            except BlockingIOError:  # somebody has made it non-blocking
+                select.select([], [sys.stderr], [])
+                continue
             except (OSError, ValueError):  # it is closed
                 return False
             self._torn = rest[count - 1 : count] != b"\n"

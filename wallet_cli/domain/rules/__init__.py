@@ -26,7 +26,7 @@ from wallet_cli.domain.commands import (
 from wallet_cli.domain.rules import holds, postings, refusals, registry, restoring
 from wallet_cli.domain.rules.rule import Decision, Refusals, Rule, Touched
 from wallet_cli.domain.rules.state import State
-from wallet_cli.errors import Conflict, KeyReused, Refused, RestoreConflict
+from wallet_cli.errors import KeyReused, RestoreConflict
 
 __all__ = ["RULES", "State", "Touched", "execute", "refusals_of", "touched_by"]
 
@@ -109,7 +109,7 @@ def _refused_in_group(refusal: Refusal, index: int, undone: Sequence[Change]) ->
     error = refusal.error
     if isinstance(error, KeyReused) and refusals.names_one_of(error, undone):
         error = refusals.key_used_in_group()
-    elif undone and isinstance(error, Refused | Conflict):
-        error.add(" (counting what comes before it, of which nothing is applied)")
+    elif undone:
+        refusals.count_before(error)
     error.details["index"] = index
     return Refusal(error)

@@ -12,6 +12,7 @@ from wallet_cli.domain.period import format_time
 from wallet_cli.errors import (
     BalanceOverflow,
     CaptureExceedsHold,
+    Conflict,
     HoldNotFound,
     HoldNotOpen,
     InsufficientFunds,
@@ -20,9 +21,11 @@ from wallet_cli.errors import (
     LimitExceeded,
     Mention,
     NotReversible,
+    Refused,
     ReversalExceedsOriginal,
     TimeConflict,
     TransactionNotFound,
+    WalletError,
     WalletNotActive,
     WalletNotEmpty,
     WalletNotFound,
@@ -77,6 +80,12 @@ def key_used_for(*what: str | Mention, **details: str) -> KeyReused:
         hint="send the same request to get its answer again, or use a new key",
         **details,
     )
+
+
+def count_before(error: WalletError) -> None:
+    """Say of a refusal that rests on the state that what comes before it is taken back with it."""
+    if isinstance(error, Refused | Conflict):
+        error.add(" (counting what comes before it, of which nothing is applied)")
 
 
 def key_used_in_group() -> KeyReused:

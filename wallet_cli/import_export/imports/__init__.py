@@ -47,6 +47,7 @@ from wallet_cli.domain.ids import (
 from wallet_cli.domain.model import Wallet
 from wallet_cli.domain.money import Currency, parse_currency, parse_minimum, parse_stored
 from wallet_cli.domain.period import Zone, parse_start
+from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.restoring import HOW_TO_RESTORE
 from wallet_cli.errors import (
     Interrupted,
@@ -372,6 +373,8 @@ class Run(ImportRun):
         refused_before: bool | None = None,
     ) -> None:
         super().__init__(ledger.zone_of_times, looked, options, report, broken, refused_before)
+        self._takes_back = options.atomic or options.dry_run
+        """Whether what is applied may be taken back at the end."""
         self._ledger = ledger
         self._carry_out = carry_out
         self._ends: dict[str, int] = {}
@@ -601,8 +604,9 @@ class Run(ImportRun):
         except NotFound:
             if self._options.create and "id" not in line.fields and _looks_like_phones(wanted):
                 raise InvalidInput(
-                    f"--create does not open {shown(name)}: what is behind the / looks like a phone number",
-                    hint="give one number alone; if it is the type of a wallet, open that: wallet create USER/TYPE",
+                    f"no wallet {shown(name)} is opened: what is behind the / looks like a phone number",
+                    hint="give one number alone; if it is the type of a wallet, register the user, and open it:"
+                    " wallet create USER/TYPE",
                 ) from None
             raise
 
@@ -707,6 +711,8 @@ class Run(ImportRun):
                     assert isinstance(result, Refusal)
                     if "id" in each.fields:
                         self.broken.add(each.fields["wallet"])
+                    if self._takes_back and (self.applied or applied):
+                        refusals.count_before(result.error)
                     self._refuse(each, result.error)
             else:
                 self._refuse(*each)
