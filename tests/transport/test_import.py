@@ -453,8 +453,8 @@ def test_atomic_is_all_or_nothing(lines_a_batch: int, opened_wallet: Ledger, mon
 
 
 @pytest.mark.parametrize("lines_a_batch", [1, 5000])
-@pytest.mark.parametrize(("options", "counts"), [({"atomic": True}, True), ({"dry_run": True}, True), ({}, False)])
-def test_what_is_refused_where_nothing_is_kept_says_so(
+@pytest.mark.parametrize(("options", "counts"), [({"atomic": True}, True), ({"dry_run": True}, False), ({}, False)])
+def test_what_a_refusal_takes_back_is_told(
     lines_a_batch: int,
     options: dict[str, bool],
     counts: bool,

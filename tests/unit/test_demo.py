@@ -68,20 +68,22 @@ def test_a_step_that_goes_otherwise_ends_the_story(scratch: Path, monkeypatch: p
     assert not list(scratch.iterdir())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
-def test_an_interrupted_story_leaves_nothing(
-    number: signal.Signals, scratch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = app.run
+def interrupted(folder: str, number: int) -> tuple[int, bool]:
+    """Interrupt the story at a debit, in a process of its own: the exit code, and whether the handler is back."""
+    run, before = app.run, signal.getsignal(number)
+    tempfile.tempdir = folder
 
-    def interrupted(arguments: list[str]) -> int:
+    def interrupt(arguments: list[str]) -> int:
         if "debit" in arguments:
-            assert list(scratch.iterdir())
+            assert list(Path(folder).iterdir())
             signal.raise_signal(number)
         return run(arguments)
 
-    before = signal.getsignal(number)
-    monkeypatch.setattr(app, "run", interrupted)
-    assert app.main(["demo"]) == 130
+    app.run = interrupt
+    return app.main(["demo"]), signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
+def test_an_interrupted_story_leaves_nothing(number: signal.Signals, scratch: Path) -> None:
+    assert processes.alone(interrupted, str(scratch), int(number)) == (130, True)
     assert not list(scratch.iterdir())
-    assert signal.getsignal(number) is before

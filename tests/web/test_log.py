@@ -44,7 +44,8 @@ def serve(folder: Path, stderr: IO[bytes], *options: str) -> subprocess.Popen[by
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_log_that_nobody_reads_stops_nobody(tmp_path: Path, workers: int) -> None:
     reader, writer = small_pipe()
-    with reader, writer, serve(tmp_path, writer, "--port", "0", "--workers", str(workers)) as server:
+    with reader, serve(tmp_path, writer, "--port", "0", "--workers", str(workers)) as server:
+        writer.close()  # where the server ends, the log does
         try:
             lines = iter(map(json.loads, reader))
             url = next(line["url"] for line in lines if line["event"] == "serving")

@@ -373,8 +373,8 @@ class Run(ImportRun):
         refused_before: bool | None = None,
     ) -> None:
         super().__init__(ledger.zone_of_times, looked, options, report, broken, refused_before)
-        self._takes_back = options.atomic or options.dry_run
-        """Whether what is applied may be taken back at the end."""
+        self._takes_back = options.atomic
+        """Whether a refusal takes back what is applied."""
         self._ledger = ledger
         self._carry_out = carry_out
         self._ends: dict[str, int] = {}
