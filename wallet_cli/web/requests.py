@@ -464,17 +464,20 @@ def _item(body: _Body, number: int) -> BatchItem:
     """Read a transaction of a batch. Raises InvalidInput, whose message and `index` say which one it is."""
     place = f"transactions[{number}]"
     try:
-        with _faults_told(place=place):
-            if body.look(1) != b"{":
-                body.expect("object", place)
-            item = msgspec.json.decode(body.value(place)[1], type=BatchItem)
+        if body.look(1) != b"{":
+            body.expect("object", place)
+        item = msgspec.json.decode(body.value(place)[1], type=BatchItem)
         # Another JSON type is an error of the body, as in every other field.
         amount_text(item.amount, f"{place}.amount")
         meta_text(item.meta, f"{place}.meta")
+    except FAULTS as error:
+        refused = _fault_in(error, BODY, place)
     except InvalidInput as error:
-        error.details["index"] = number
-        raise
-    return item
+        refused = error
+    else:
+        return item
+    refused.details["index"] = number
+    raise refused
 
 
 def _fault(what: str) -> InvalidInput:
@@ -509,35 +512,42 @@ def _told(error: msgspec.ValidationError, within: str = "") -> InvalidInput:
     return _fault(f"{place or BODY} is none of the values that it may have")
 
 
+FAULTS = (ValueError, RecursionError)
+"""What is raised while a body is read: by msgspec, which has subclasses of ValueError, json and this module."""
+
+
 @contextmanager
-def _faults_told(body: str = BODY, place: str = "") -> Iterator[None]:
-    """Turns the errors of reading a body, or a place in it, into InvalidInput."""
-    within = f", in {place}" if place else ""
+def _faults_told(body: str = BODY) -> Iterator[None]:
+    """Turns the errors of reading a body into InvalidInput."""
     try:
         yield
-    except UnicodeDecodeError:
-        raise InvalidInput(f"{body} is not UTF-8{within}") from None
-    except RecursionError:
-        raise InvalidInput(f"{body} is nested too deeply{within}") from None
-    except msgspec.ValidationError as error:
-        raise _told(error, place) from None
-    except msgspec.DecodeError:  # in what is JSON, as _STRICT has read it
-        raise InvalidInput(
-            f"{body} is not valid Unicode{within}",
-            hint="an escape such as \\ud83d is half a character: send both halves",
-        ) from None
-    except ValueError as error:
-        # The position of the error, never the text: it may contain a secret.
-        match error:
-            case json.JSONDecodeError():
-                what = f" at character {error.pos}"
-            case _NotJson():
-                what = f" at byte {error.at}"
-            case _FormError():
-                what = f": {error}"
-            case _:
-                what = ""
-        raise InvalidInput(f"{body} is not JSON{what}{within}") from None
+    except FAULTS as error:
+        raise _fault_in(error, body) from None
+
+
+def _fault_in(error: Exception, body: str, place: str = "") -> InvalidInput:
+    """An error of reading a body, or a place in it, in the words of this program."""
+    within = f", in {place}" if place else ""
+    # The position of an error, never the text: it may contain a secret.
+    match error:
+        case UnicodeDecodeError():
+            what = "is not UTF-8"
+        case RecursionError():
+            what = "is nested too deeply"
+        case msgspec.ValidationError():
+            return _told(error, place)
+        case msgspec.DecodeError():  # in what is JSON, as _STRICT has read it
+            hint = "an escape such as \\ud83d is half a character: send both halves"
+            return InvalidInput(f"{body} is not valid Unicode{within}", hint=hint)
+        case json.JSONDecodeError():
+            what = f"is not JSON at character {error.pos}"
+        case _NotJson():
+            what = f"is not JSON at byte {error.at}"
+        case _FormError():
+            what = f"is not JSON: {error}"
+        case _:
+            what = "is not JSON"
+    return InvalidInput(f"{body} {what}{within}")
 
 
 def amount_text(raw: msgspec.Raw, place: str = "the amount") -> str:
