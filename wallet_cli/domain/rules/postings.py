@@ -167,14 +167,7 @@ def credit_refused(wallet: Wallet, last: Transaction, amount: int) -> errors.Wal
 
 
 def debit_refused(
-    state: State,
-    wallet: Wallet,
-    last: Transaction,
-    amount: int,
-    at_us: int,
-    *,
-    captured: bool = False,
-    taken_back: bool = False,
+    state: State, wallet: Wallet, last: Transaction, amount: int, at_us: int, *, captured: bool = False
 ) -> errors.WalletError | None:
     """Why a debit of this amount may not follow `last`; None where it may.
 
@@ -182,18 +175,11 @@ def debit_refused(
     """
     if last.debit_total + amount > MAX_TOTAL_MINOR:
         return refusals.overflow(wallet)
-    return spending_refused(state, wallet, last, amount, at_us, captured=captured, taken_back=taken_back)
+    return spending_refused(state, wallet, last, amount, at_us, captured=captured)
 
 
 def spending_refused(
-    state: State,
-    wallet: Wallet,
-    last: Transaction,
-    amount: int,
-    at_us: int,
-    *,
-    captured: bool = False,
-    taken_back: bool = False,
+    state: State, wallet: Wallet, last: Transaction, amount: int, at_us: int, *, captured: bool = False
 ) -> errors.WalletError | None:
     """Why this amount may not be debited or held now; None where it may.
 
@@ -211,7 +197,7 @@ def spending_refused(
     except errors.InvalidInput as error:  # the setting does not fit this wallet's currency
         return error
     if last.balance - held - amount < minimum:
-        return refusals.insufficient_funds(wallet, last.balance, held, minimum, amount, taken_back=taken_back)
+        return refusals.insufficient_funds(wallet, last.balance, held, minimum, amount)
     return None
 
 
@@ -221,7 +207,8 @@ def _reversal_refused(
     if not force:
         if is_credit:
             return credit_refused(wallet, last, amount)
-        return debit_refused(state, wallet, last, amount, at_us, taken_back=True)
+        refused = debit_refused(state, wallet, last, amount, at_us)
+        return refusals.of_reversal(refused) if isinstance(refused, errors.InsufficientFunds) else refused
     total = last.credit_total if is_credit else last.debit_total
     return refusals.overflow(wallet) if total + amount > MAX_TOTAL_MINOR else None
 

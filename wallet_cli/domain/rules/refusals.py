@@ -140,9 +140,10 @@ def overflow(wallet: Wallet) -> BalanceOverflow:
     )
 
 
-def insufficient_funds(
-    wallet: Wallet, balance: int, held: int, minimum: int, amount: int, *, taken_back: bool = False
-) -> InsufficientFunds:
+CREDIT_FIRST = "credit it first"
+
+
+def insufficient_funds(wallet: Wallet, balance: int, held: int, minimum: int, amount: int) -> InsufficientFunds:
     def text(minor: int) -> str:
         return format_minor(minor, wallet.currency)
 
@@ -157,18 +158,20 @@ def insufficient_funds(
             wallet.mention,
             f" has {text(free)} {wallet.currency.unit} available{floor}{beside}: short by {text(shortfall)}",
         ),
-        hint=("reverse a part of it: wallet tx reverse ID AMOUNT; " if free else "")
-        + "reverse all of it, whatever is there: wallet tx reverse ID --force"
-        if taken_back
-        else "credit it first, or debit less"
-        if free
-        else "credit it first",
+        hint=f"{CREDIT_FIRST}, or debit less" if free else CREDIT_FIRST,
         balance=text(balance),
         available=text(free),
         minimum_balance=text(minimum),
         shortfall=text(shortfall),
         **more,
     )
+
+
+def of_reversal(refused: InsufficientFunds) -> InsufficientFunds:
+    """The same for a reversal: nobody debits less, but a part of it can be taken back, or all of it by force."""
+    part = "" if refused.hint == CREDIT_FIRST else "reverse a part of it: wallet tx reverse ID AMOUNT; "
+    refused.hint = f"{part}reverse all of it, whatever is there: wallet tx reverse ID --force"
+    return refused
 
 
 def above_maximum(wallet: Wallet, balance: int, maximum: int, amount: int) -> LimitExceeded:
