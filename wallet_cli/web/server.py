@@ -76,11 +76,14 @@ def _serve(options: ServeOptions) -> int:
         log("warning", message=warning)
     if not options.auth:
         log("warning", message="--no-auth: everybody on this machine may do everything")
-    if settings.seal_to is not None:
-        seals.public_key()  # where it cannot be made, nothing else is
+    # Where the key of seals cannot be made, nothing else is.
+    public_key = None if settings.seal_to is None else seals.public_key()
     _prepare_ledger(settings, options)
     if settings.seal_to is not None:
-        _prepare_seals(settings.seal_to, settings.seal_every_us)
+        # Before the port opens.
+        seals.make_seal_folder(typed_path(settings.seal_to).absolute())
+        every_s = settings.seal_every_us / 1_000_000
+        log("sealing", folder=settings.seal_to, every_s=every_s, public_key=public_key)
     if options.workers == 1:
         worker = Worker(options)
         listener = listen(options.host, options.port)
@@ -220,15 +223,6 @@ def _say_serving(options: ServeOptions, address: tuple[Any, ...]) -> None:
     host, port = address[:2]
     shown_host = f"[{host}]" if ":" in host else host
     log("serving", url=f"http://{shown_host}:{port}", workers=options.workers, auth=options.auth)
-
-
-def _prepare_seals(folder: str, every_us: int) -> None:
-    """Make the folder of seals before the port opens, and say that there will be some.
-
-    Raises MissingPackage, StorageError, or InvalidInput.
-    """
-    seals.make_seal_folder(typed_path(folder).absolute())
-    log("sealing", folder=folder, every_s=every_us / 1_000_000, public_key=seals.public_key())
 
 
 def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
