@@ -52,11 +52,12 @@ def backup(
     from wallet_cli.operations import backup as backups
 
     chosen = settings.load(flags, notify=notice)
+    place = typed_path(target)
     with progress(style, "copying") as watch:
-        is_folder = typed_path(target).is_dir() or target.endswith(("/", os.sep))
+        is_folder = place.is_dir() or target.endswith(("/", os.sep))
         if every is None and keep is None and not is_folder:
             return Record(backups.backup(chosen, target, notice, watch), value="backup", kind="backup")
-        if typed_path(target).is_file():
+        if place.is_file():
             raise InvalidInput(f"this is a file, not a folder: {target}", hint="--every and --keep need a folder")
         every_us = None if every is None else parse_duration(every)
         kept = None if keep is None else backups.parse_keep(keep)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wallet_cli.api import LedgerApi
+    from wallet_cli.cli.screen.money import Money
     from wallet_cli.operations.answers import Answer
 
 NO_INPUT = "no_input"
@@ -183,7 +184,7 @@ class Hand:
         units = currencies() or [self._usual_unit()]
         try:
             found = [
-                to_amount(text, unit, by_hand=by_hand, own_sign=partial(_sign, unit.name), own_comma=_comma_is_decimal)
+                to_amount(text, unit, by_hand=by_hand, own_sign=partial(_own_sign, unit), own_comma=_own_comma)
                 for unit in units
             ]
         except InvalidInput:
@@ -308,21 +309,22 @@ def _unit_of(wallet: Answer) -> Currency:
 
 
 def _money(amount: str, currency: str) -> str:
+    return str(_own_money().amount(amount, currency))
+
+
+def _own_sign(unit: Currency) -> str:
+    return _own_money().sign(unit.name)
+
+
+def _own_comma() -> bool:
+    return _own_money().decimal_sign == ","
+
+
+def _own_money() -> Money:
+    """Writes amounts as they are written where the person at the terminal lives; imported then alone."""
     from wallet_cli.cli.screen.money import Money
 
-    return str(Money(sys.stderr.encoding).amount(amount, currency))
-
-
-def _comma_is_decimal() -> bool:
-    from wallet_cli.cli.screen.money import Money
-
-    return Money(sys.stderr.encoding).decimal_sign == ","
-
-
-def _sign(currency: str) -> str:
-    from wallet_cli.cli.screen.money import Money
-
-    return Money(sys.stderr.encoding).sign(currency)
+    return Money(sys.stderr.encoding)
 
 
 def _described(user: Answer) -> str:

@@ -25,7 +25,8 @@ from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.output import Document, Format, Output, Style, notice, render
 from wallet_cli.cli.stdout import FilterError, ReaderLeftError, UnwritableError
 from wallet_cli.cli.tree import Command, Group, command_of
-from wallet_cli.domain.remarks import OTHERS, TEXTS
+from wallet_cli.domain.ids import checked_key
+from wallet_cli.domain.remarks import OTHERS, TEXTS, Remarks
 from wallet_cli.errors import InvalidInput, was_interrupted
 
 if TYPE_CHECKING:
@@ -85,6 +86,18 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmat
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 Function = Callable[..., Output | None]
+
+
+def remarks(note: str | None, key: str | None, more: MoreOptions = NO_MORE) -> Remarks:
+    """What is said of a transaction. It is read, and the key checked, before an amount, for which a ledger is asked."""
+    pairs = more.get("meta")
+    if pairs:
+        from wallet_cli.domain.metadata import parse_pairs
+
+        pairs = parse_pairs(pairs)
+    said = Remarks.of({"note": note, **more, "meta": pairs or None})
+    checked_key(key)
+    return said
 
 
 def lazy_group(tree: Mapping[str, Command | Group]) -> type[TyperGroup]:

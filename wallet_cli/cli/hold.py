@@ -15,10 +15,10 @@ from wallet_cli.cli.command import (
     OptionalWalletArgument,
     PartArgument,
     WalletArgument,
+    remarks,
 )
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.cli.tx import remarks
 from wallet_cli.domain.ids import WalletId, parse_hold_id
 from wallet_cli.operations.holds import DEFAULT_EXPIRY
 

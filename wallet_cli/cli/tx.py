@@ -20,11 +20,11 @@ from wallet_cli.cli.command import (
     ToOption,
     WalletArgument,
     YesOption,
+    remarks,
 )
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.domain.ids import TypedWallet, WalletId, checked_key, parse_transaction_id
-from wallet_cli.domain.remarks import Remarks
+from wallet_cli.domain.ids import TypedWallet, WalletId, parse_transaction_id
 from wallet_cli.errors import InvalidInput, shown
 from wallet_cli.operations.transactions import KINDS, Wanted
 
@@ -295,15 +295,3 @@ def total(
         wallet tx total 9886977544 --from 7d --json
     """
     return Record(ledger.total(hand.wallet(wallet), start, end), value="net", kind="total")
-
-
-def remarks(note: str | None, key: str | None, more: MoreOptions = NO_MORE) -> Remarks:
-    """What is said of a transaction. It is read, and the key checked, before an amount, for which a ledger is asked."""
-    pairs = more.get("meta")
-    if pairs:
-        from wallet_cli.domain.metadata import parse_pairs
-
-        pairs = parse_pairs(pairs)
-    said = Remarks.of({"note": note, **more, "meta": pairs or None})
-    checked_key(key)
-    return said
