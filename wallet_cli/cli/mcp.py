@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -75,7 +77,10 @@ def mcp(
         text = types.TextContent(type="text", text=json_text(answer))
         return types.CallToolResult(content=[text], structured_content=answer, is_error=failed)
 
+    interrupts = _Interrupts()
+
     async def serve() -> None:
+        interrupts.watch()
         server = Server(
             "wallet",
             version=__version__,
@@ -97,9 +102,35 @@ def mcp(
     try:
         asyncio.run(serve())
     except* (BrokenPipeError, BrokenResourceError):
-        notice("the agent has left")
+        if not interrupts.came:
+            notice("the agent has left")
     finally:
+        interrupts.forget()
         calls.shutdown()
+    if interrupts.came:
+        raise KeyboardInterrupt
+
+
+class _Interrupts:
+    """Notices Ctrl-C. asyncio makes a cancellation of it, and a server that is cancelled may end as after an agent."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._before = self._of_asyncio = signal.getsignal(signal.SIGINT)
+
+    def watch(self) -> None:
+        """Where asyncio runs, and has its own handler in place."""
+        self._of_asyncio = signal.getsignal(signal.SIGINT)
+        if callable(self._of_asyncio):
+            signal.signal(signal.SIGINT, self._noticed)
+
+    def forget(self) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _noticed(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        if callable(self._of_asyncio):
+            self._of_asyncio(number, frame)
 
 
 def _answer(
