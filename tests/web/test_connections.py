@@ -272,16 +272,47 @@ def test_who_asks_for_another_protocol_is_answered_in_this(
     assert count(server) == before + 1
 
 
-def test_the_body_of_an_upgrade_is_not_a_request(server: Server) -> None:
+OTHER_PROTOCOLS = {
+    **{name: WELL + fields for name, fields in SWITCHES.items()},
+    "CONNECT to a path": WELL.replace(b"GET ", b"CONNECT "),
+    "CONNECT to this host": b"CONNECT http://127.0.0.1/healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+}
+SMUGGLED_CHUNK = b"%x\r\n%s\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED)
+
+
+@pytest.mark.parametrize("head", OTHER_PROTOCOLS.values(), ids=OTHER_PROTOCOLS)
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        (b"Content-Length: %d" % len(SMUGGLED), SMUGGLED),
+        (b"Transfer-Encoding: chunked", SMUGGLED_CHUNK),
+        (b"Accept: */*", SMUGGLED),
+    ],
+    ids=["length", "chunks", "no body"],
+)
+def test_the_body_for_another_protocol_is_no_request(server: Server, head: bytes, framing: bytes, body: bytes) -> None:
     """As it is sent through a proxy, which takes the body for a body: here it is a request in itself."""
     before = count(server)
     with server.connection() as sock:
-        sock.sendall(WELL + SWITCHES["websocket"] + b"Content-Length: %d\r\n\r\n" % len(SMUGGLED))
+        sock.sendall(head + framing + b"\r\n\r\n")
         time.sleep(0.05)
         with contextlib.suppress(ConnectionError):
-            sock.sendall(SMUGGLED)
-        assert ended(sock).count(b"HTTP/1.1 ") == 1
+            sock.sendall(body)
+        received = ended(sock)
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close\r\n" in received
     assert count(server) == before
+
+
+def test_a_client_of_http_1_0_is_told_no_100(server: Server) -> None:
+    """It would take that for the answer."""
+    head = CREATE.replace(b"HTTP/1.1", b"HTTP/1.0")
+    head += b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(CREDIT)
+    with server.connection() as sock:
+        sock.sendall(head)
+        time.sleep(0.05)
+        sock.sendall(CREDIT)
+        assert ended(sock).startswith(b"HTTP/1.1 201 ")
 
 
 @pytest.mark.parametrize("ending", ["CONNECT", "PRI", "close", "1.0", "a fault"])

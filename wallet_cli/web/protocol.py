@@ -407,7 +407,8 @@ class BoundedProtocol(HttpToolsProtocol):
         name, value = name.lower(), value.strip(b" \t")
         if name in WATCHED:
             if name == b"expect":
-                self.expect_100_continue = value.lower() == b"100-continue"
+                # A client of HTTP/1.0 would take the 100 for its answer.
+                self.expect_100_continue = value.lower() == b"100-continue" and self.parser.get_http_version() != "1.0"
             self._watched[name] = value if name not in self._watched else self._watched[name] + b"," + value
         self.headers.append((name, value))
         if len(self.headers) > MAX_HEADERS:
@@ -435,12 +436,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if version == "1.0":
             self.cycle.__class__ = ClosingCycle
         watched = self._watched
-        if b"upgrade" in watched or b"http2-settings" in watched:
+        upgrades = self.parser.should_upgrade()  # CONNECT does, too, without a header that says so
+        if upgrades or b"upgrade" in watched or b"http2-settings" in watched:
             self.cycle.keep_alive = False
             length = watched.get(b"content-length", b"0")
-            self._other_protocol = self.parser.should_upgrade() and (
-                b"transfer-encoding" in watched or bool(length.strip(b"0"))
-            )
+            self._other_protocol = upgrades and (b"transfer-encoding" in watched or bool(length.strip(b"0")))
         if self.pipeline:
             if len(self.pipeline) >= MAX_PIPELINED:
                 self.cycle.keep_alive = False
