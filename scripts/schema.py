@@ -42,7 +42,12 @@ def of_sqlite() -> dict[str, str]:
 
 def of_postgres() -> dict[str, dict[str, list[str]]]:
     """By table, its columns, and more: its constraints and its indexes, as schema_check.OF_POSTGRES writes them."""
-    found = {}
+    found = {
+        "alembic_version": {  # as Alembic makes it
+            "columns": ["version_num character varying(32) not null"],
+            "more": [f"alembic_version_pkc {key} (version_num)" for key in ("PRIMARY KEY", "unique btree")],
+        }
+    }
     for table in tables.SQLModel.metadata.sorted_tables:
         constraints = table.constraints.union(*(column.constraints for column in table.columns))
         more = [text for each in constraints for text in _constraint(each, table)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -399,21 +400,37 @@ def test_a_ledger_of_the_first_version_is_brought_all_the_way(tmp_path: Path, em
         assert ddl(old) == ddl(new)
 
 
-@pytest.mark.usefixtures("by_nobody")
-@pytest.mark.parametrize("to", ["0002", "0003", "0004", "0005", "0006", "0007"])
-def test_a_ledger_of_each_earlier_schema_is_given_its_witnesses(db: Path, tmp_path: Path, to: str) -> None:
+def told(db: Path, tmp_path: Path) -> Path:
+    """A ledger of this version, with what one of every schema can hold."""
     engines.tell(db, engines.OF_ANY_SCHEMA)
-    newer = tmp_path / "newer.db"
-    db.rename(newer)
-    older(db, to)
-    with closing(apsw.Connection(str(db))) as connection:
+    return db.rename(tmp_path / "newer.db")
+
+
+def of_schema(path: Path, to: str, newer: Path, *, at_most: int = -1) -> None:
+    """Make a ledger of an earlier schema with the rows of `newer`, or the first ones of each table."""
+    older(path, to)
+    with closing(apsw.Connection(str(path))) as connection:
         connection.execute("ATTACH DATABASE ? AS newer", (str(newer),))
         for table in ("users", "wallets", "transactions", *(["witnesses"] if to > "0005" else [])):
             names = [
                 name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
             ]
             listed = ", ".join(names)
-            connection.execute(f"INSERT INTO {table} ({listed}) SELECT {listed} FROM newer.{table}")
+            connection.execute(
+                f"INSERT INTO {table} ({listed}) SELECT {listed} FROM newer.{table} ORDER BY 1, 2 LIMIT {at_most}"
+            )
+
+
+def mark(path: Path, **values: Any) -> None:
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute(f"UPDATE ledger SET {', '.join(f'{name} = ?' for name in values)}", list(values.values()))
+
+
+@pytest.mark.usefixtures("by_nobody")
+@pytest.mark.parametrize("to", ["0002", "0003", "0004", "0005", "0006", "0007"])
+def test_a_ledger_of_each_earlier_schema_is_given_its_witnesses(db: Path, tmp_path: Path, to: str) -> None:
+    newer = told(db, tmp_path)
+    of_schema(db, to, newer)
     # Read as it is, and then migrated.
     assert cli.run("verify --json").json == {"ok": True, "wallets": 2, "transactions": 2}
     assert version(db) == int(to)
@@ -425,6 +442,57 @@ def test_a_ledger_of_each_earlier_schema_is_given_its_witnesses(db: Path, tmp_pa
         found = migrated.execute(asked).fetchall()
         assert found == new.execute(asked).fetchall()
         assert [row[:4] for row in found] == [(1, 3, 0, "active"), (2, 0, 1, "frozen")]
+
+
+@pytest.mark.usefixtures("by_nobody")
+@pytest.mark.parametrize("at_most", [0, 1, -1])
+@pytest.mark.parametrize("to", ["0004", "0005", "0006", "0007"])
+def test_a_move_that_an_earlier_version_began_is_finished(db: Path, tmp_path: Path, to: str, at_most: int) -> None:
+    newer, there = told(db, tmp_path), tmp_path / "there.db"
+    of_schema(db, to, newer)
+    of_schema(there, to, newer, at_most=at_most)
+    mark(db, state="moving", other=str(there), move="ab" * 16, since_us=1)
+    mark(there, state="arriving", other=str(db), move="ab" * 16, since_us=1)
+    moved = cli.run(f"move --to {there} --json")
+    assert moved.code == 0, moved.err
+    assert [moved.json[name] for name in ("moved", "users", "wallets", "transactions")] == [True, 1, 2, 2]
+    assert cli.run("tx add 1 1 --credit").code == 9
+    assert cli.run(f"--db {there} tx add 1 1 --credit -q").out == "1-3\n"
+    assert cli.run(f"--db {there} verify --json").json == {"ok": True, "wallets": 2, "transactions": 3}
+
+
+@pytest.mark.usefixtures("by_nobody")
+@pytest.mark.parametrize("there", [2, 4, -1], ids=["a user", "the wallets", "all but the end"])
+@pytest.mark.parametrize("to", ["0005", "0006", "0007"])
+def test_an_import_that_an_earlier_version_began_is_finished(db: Path, tmp_path: Path, to: str, there: int) -> None:
+    lines = [
+        line
+        for line in cli.run(f"--db {told(db, tmp_path)} export").out.splitlines()
+        if '"record":"event"' not in line  # there were none
+    ]
+    lines[-1] = json.dumps({"record": "end", "records": len(lines) - 1})
+    part, whole, begun = tmp_path / "part.jsonl", tmp_path / "whole.jsonl", tmp_path / "begun.db"
+    part.write_text("\n".join(lines[:there]))
+    whole.write_text("\n".join(lines))
+    assert cli.run(f"--db {begun} import {part}").code == 4
+    of_schema(db, to, begun)
+    mark(db, restoring=1)
+    done = cli.run(f"import {whole} --json")
+    assert done.code == 0, done.err
+    assert cli.run("verify --json").json == {"ok": True, "wallets": 2, "transactions": 2}
+    assert cli.run("tx add 1 1 --credit -q").out == "1-3\n"
+    told_of = [event["event"] for event in cli.run("audit --all --json").json["events"]]
+    assert sorted(told_of) == ["adopted", "adopted", "adopted", "migrated", "restored"]
+
+
+@pytest.mark.usefixtures("by_nobody")
+@pytest.mark.parametrize("to", ["0001", "0002", "0007"])
+def test_a_ledger_without_keys_is_migrated_and_not_made(tmp_path: Path, to: str) -> None:
+    path = tmp_path / "old.db"
+    older(path, to)
+    assert cli.run(f"--db {path} register 9886977544").code == 0
+    events = cli.run(f"--db {path} audit --all --json").json["events"]
+    assert [event["event"] for event in events if event["of"] == "ledger"] == ["migrated"]
 
 
 def ddl(connection: Any) -> list[Any]:

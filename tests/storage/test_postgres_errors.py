@@ -114,6 +114,7 @@ class Case(NamedTuple):
     message: str
     hint: str
     command: str = READ
+    answer: tuple[int, str, bool] = (7, "storage_error", True)
 
 
 def owner(database: str = "ledger", **options: str) -> Callable[[Host], str]:
@@ -252,6 +253,12 @@ CASES = {
         "give the ledger a separate database",
         "register 9886977544",
     ),
+    "another program's tables, where no ledger is to be made": Case(
+        owner("others"),
+        "there is no ledger in this database",
+        "the database has other programs' tables with the ledger's names: give the ledger a separate database",
+        answer=(3, "ledger_not_found", False),
+    ),
     "text that not everything can be written in": Case(
         owner("latin"), "this database keeps text as LATIN1", "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
     ),
@@ -276,9 +283,9 @@ def test_what_is_wrong_is_told(case: Case, host: Host) -> None:
     error, hint = lines(done.err)
     assert re.search(re.escape(case.message).replace(":…/", r":\d+/"), error)
     assert hint == f"hint: {case.hint}"
-    assert done.code == 7
+    assert done.code == case.answer[0]
     known = cli.run(["--db", url, *case.command.split(), "--json"])
-    assert (known.code, known.error["code"], known.error["retryable"]) == (7, "storage_error", True)
+    assert (known.code, known.error["code"], known.error["retryable"]) == case.answer
 
 
 def test_who_may_only_read_moves_nothing(host: Host, tmp_path: Path) -> None:

@@ -62,12 +62,31 @@ REPLACED = {
         " CREATE INDEX ix_holds_open ON holds (wallet_id, expires_at_us DESC) WHERE status = 'open'",
         "ix_holds_open",
     ),
+    "a trigger on the schema's own version": (
+        "CREATE TRIGGER t BEFORE UPDATE ON alembic_version FOR EACH ROW"
+        " EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "trigger t of table alembic_version",
+    ),
+    "no key for the schema's own version": (
+        "ALTER TABLE alembic_version DROP CONSTRAINT alembic_version_pkc",
+        "alembic_version_pkc",
+    ),
+    "a column beside the schema's own version": ("ALTER TABLE alembic_version ADD more text", "more text"),
     "the index of a primary key": (
         "UPDATE pg_index SET indisunique = false WHERE indexrelid = 'pk_events'::regclass",
         "pk_events",
     ),
 }
 """What is put in the place of a part of the schema, or beside it, under a name that is right; and what is named."""
+
+
+@pytest.mark.parametrize("versions", [("0007", "0008"), ("0008", "xx")])
+def test_a_second_version_is_damage_to_every_command(url: str, versions: tuple[str, ...]) -> None:
+    execute(url, "DELETE FROM alembic_version; INSERT INTO alembic_version VALUES ('{}'), ('{}')".format(*versions))
+    for command in ("verify", "balance 1", "credit 1 5", "doctor"):
+        done = run(f"--db {url} {command} --json")
+        told = done.out if command == "doctor" else done.error["message"]
+        assert (done.code, "alembic_version has 2 rows" in told) == (7, True), done
 
 
 def test_a_check_that_is_not_enforced_is_found(url: str) -> None:

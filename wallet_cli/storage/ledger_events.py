@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wallet_cli.domain import events
 from wallet_cli.storage import sql
-from wallet_cli.storage.move_state import to_itself
+from wallet_cli.storage.move_state import ARRIVING, to_itself
 
 if TYPE_CHECKING:
     import apsw
@@ -16,22 +16,27 @@ Execute = Callable[..., Any]
 """Runs a statement of sql.py with its values, and returns a cursor."""
 
 
-def record(execute: Execute, what: str | None, details: events.Rows, now_us: int, actor: str | None = None) -> None:
-    """Add the event that follows the ledger's last one, in the transaction of the connection.
-
-    Without `what`, it is that of a ledger that was made, or migrated.
-    """
+def record(execute: Execute, what: str, details: events.Rows, now_us: int, actor: str | None = None) -> None:
+    """Add the event that follows the ledger's last one, in the transaction of the connection."""
     # Read to the end: SQLite changes the journal of a copy only when no statement is open.
     found = [sql.to_event(row) for row in execute(sql.last_events(1), events.OF_LEDGER).fetchall()]
     last = found[0] if found else None
-    what = what or ("made" if last is None else "migrated")
     execute(sql.INSERT_EVENT, events.follow(last, events.OF_LEDGER, now_us, actor, what, details))
 
 
-def record_upgrade(execute: Execute, now_us: int, actor: str | None) -> None:
-    """Record that a ledger was made, or migrated to this schema, with its settings as they are now."""
+def record_upgrade(execute: Execute, before: int, now_us: int, actor: str | None) -> None:
+    """Record that a ledger was made, or migrated from the schema `before`, with its settings as they are now.
+
+    One that is only arriving is emptied instead: its move copies the rows again, with what the migration of the old
+    ledger made of them.
+    """
     itself = to_itself(*execute(sql.ITSELF).fetchall())
-    record(execute, None, {**sql.rows_of_itself(itself), "schema": {"version": sql.SCHEMA_VERSION}}, now_us, actor)
+    if itself.move_state.state == ARRIVING:
+        for statement in (sql.CLEAR_OPERATORS, *(copied.clear for copied in reversed(sql.COPIED))):
+            execute(statement)
+        return
+    details = {**sql.rows_of_itself(itself), "schema": {"version": sql.SCHEMA_VERSION}}
+    record(execute, "migrated" if before else "made", details, now_us, actor)
 
 
 def forget_damage(connection: apsw.Connection) -> None:

@@ -40,6 +40,7 @@ from wallet_cli.domain.purpose import HOW_TO_MAKE, Purpose
 from wallet_cli.errors import (
     Busy,
     Collision,
+    Damaged,
     InvalidInput,
     LedgerNotFound,
     StorageError,
@@ -63,7 +64,7 @@ from wallet_cli.storage.pg_connection import (
     translated,
     with_numbers,
 )
-from wallet_cli.storage.queries import Values
+from wallet_cli.storage.queries import Values, as_it_is
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, flat, rows_of
 
@@ -119,6 +120,12 @@ VERSION = f"SELECT version_num, {session.COMMITS_BY} FROM alembic_version"
 MAY_WRITE = """
 SELECT NOT pg_is_in_recovery() AND bool_and(has_table_privilege(name, 'INSERT')) FROM unnest(%s::text[]) AS given (name)
 """
+
+TAKEN = "SELECT 1 FROM unnest(%s::text[]) AS given (name) WHERE to_regclass(name) IS NOT NULL LIMIT 1"
+"""Whether a table has the name of one of the ledger's."""
+
+OTHERS_TABLES = "the database has other programs' tables with the ledger's names"
+SEPARATE_DATABASE = "give the ledger a separate database"
 
 LEDGER_SINCE = 4
 """The first schema with a table for the move state."""
@@ -358,7 +365,7 @@ class PostgresStore(BulkCopy):
         one.
         """
         try:
-            found = self._one(VERSION, {}, lambda row: str(row[0]))
+            found = list(self._each(VERSION, {}, as_it_is))
         except NoSuchTable:
             if not self._has_schema:
                 raise StorageError(
@@ -366,21 +373,33 @@ class PostgresStore(BulkCopy):
                     hint="GRANT USAGE ON SCHEMA … TO the role, or set another search_path",
                 ) from None
             return 0
-        if found is None or not re.fullmatch(r"\d{4}", found):
-            raise StorageError(f"this is a database, but not a wallet ledger: {self.name}", hint="check --db")
-        if int(found) > sql.SCHEMA_VERSION:
+        version = self._version_in(found)
+        if version > sql.SCHEMA_VERSION:
             raise StorageError(
-                f"this ledger was created by a newer wallet (schema {int(found)}; this one knows {sql.SCHEMA_VERSION}):"
+                f"this ledger was created by a newer wallet (schema {version}; this one knows {sql.SCHEMA_VERSION}):"
                 f" {self.name}",
                 hint="upgrade wallet-cli",
             )
-        return int(found)
+        return version
+
+    def _version_in(self, rows: Sequence[Sequence[Any]]) -> int:
+        """The schema version that the rows of VERSION give. Raises StorageError if they are not those of a ledger."""
+        if len(rows) > 1:
+            raise Damaged(
+                f"{Damaged.DAMAGED}the table alembic_version has {len(rows)} rows: {self.name}", hint="restore a backup"
+            )
+        if not rows or not re.fullmatch(r"\d{4}", rows[0][0]):
+            raise StorageError(f"this is a database, but not a wallet ledger: {self.name}", hint="check --db")
+        return int(rows[0][0])
 
     def prepare(self, purpose: Purpose, notify: Notify, first: First = LedgerFacts, actor: str | None = None) -> None:
         """Make sure of a ledger of this program's schema: create or migrate it if the purpose allows that."""
         version = self.version()
         if not version and purpose is not Purpose.MAKE:
-            raise LedgerNotFound(f"there is no ledger in this database: {self.name}", hint=HOW_TO_MAKE)
+            with self._translating():
+                taken = self.connection.execute(TAKEN, (list(sql.TABLES),)).fetchone()
+            hint = f"{OTHERS_TABLES}: {SEPARATE_DATABASE}" if taken else HOW_TO_MAKE
+            raise LedgerNotFound(f"there is no ledger in this database: {self.name}", hint=hint)
         if purpose is Purpose.READ:
             if version < sql.SCHEMA_VERSION:
                 raise StorageError(
@@ -428,6 +447,7 @@ class PostgresStore(BulkCopy):
                             connection.execute(translated(statement), row)
                         record_upgrade(
                             lambda statement, *values: connection.execute(translated(statement), *values),
+                            before,
                             time.time_ns() // 1000,
                             actor,
                         )
@@ -447,22 +467,20 @@ class PostgresStore(BulkCopy):
                 f"migrated the ledger from schema {before} to {sql.SCHEMA_VERSION}: {self.name}{words_of_zone(facts)}"
             )
 
-    @staticmethod
-    def _version_within(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
+    def _version_within(self, connection: psycopg.Connection[tuple[Any, ...]]) -> int:
         # Read from a table: a session refreshes its cache of names only when it locks one.
         row = connection.execute(
             "SELECT EXISTS (SELECT FROM pg_catalog.pg_class WHERE oid = to_regclass('alembic_version'))"
         ).fetchone()
         if row is None or not row[0]:
             return 0
-        found = connection.execute(VERSION).fetchone()
-        return int(found[0]) if found is not None else 0
+        found = connection.execute(VERSION).fetchall()
+        return self._version_in(found) if found else 0
 
     def may_write(self) -> bool:
         """Whether the server takes writes, and the role may write to every table of the ledger."""
-        tables = ["ledger", "operators", "witnesses", *(copied.table for copied in sql.COPIED)]
         with self._translating():
-            found = self.connection.execute(MAY_WRITE, (tables,)).fetchone()
+            found = self.connection.execute(MAY_WRITE, (list(sql.TABLES),)).fetchone()
         return bool(found and found[0])
 
     def damage(self) -> str | None:
@@ -600,10 +618,10 @@ class PostgresStore(BulkCopy):
 
     def _heed_version(self, rows: Sequence[Sequence[Any]], *, settling: bool = False) -> None:
         """Note how to commit. Raises StorageError if another program has migrated the ledger since it was opened."""
-        version, commits_by = rows[0]
-        self._before_commit = session.before_commit(commits_by)
-        if int(version) != sql.SCHEMA_VERSION and not settling:
-            raise sql.schema_changed(int(version), self.name)
+        version = self._version_in(rows)
+        self._before_commit = session.before_commit(rows[0][1])
+        if version != sql.SCHEMA_VERSION and not settling:
+            raise sql.schema_changed(version, self.name)
 
     def _first(self, parts: Callable[[Connection], Sequence[str]]) -> psycopg.Cursor[tuple[Any, ...]]:
         """Run the first statements of a batch. If an idle connection is dead, a new one loses nothing here."""
@@ -852,8 +870,8 @@ class PostgresStore(BulkCopy):
             return NoSuchTable(f"there is no ledger in this database: {self.name}", hint="check --db")
         if isinstance(error, errors.DuplicateTable):
             return StorageError(
-                f"the database has other programs' tables with the ledger's names: {self.name}",
-                hint="give the ledger a separate database",
+                f"{OTHERS_TABLES}: {self.name}",
+                hint=SEPARATE_DATABASE,
             )
         reason = _reason(error)
         if "statement pooling" in reason:

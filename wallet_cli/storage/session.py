@@ -75,7 +75,7 @@ RISKY = {
 """Settings of the server that are a risk only when the machine fails."""
 
 _NAMES = tuple(name for name, _ in (*FALSE, *RISKY))
-_TABLES = ("alembic_version", "ledger", "operators", "witnesses", *(copied.table for copied in sql.COPIED))
+_TABLES = ("alembic_version", *sql.TABLES)
 
 WHAT_IS_SET = f"""
 SELECT {", ".join(f"current_setting('{name}')" for name in _NAMES)}, (

@@ -611,6 +611,7 @@ COPIED = (
     Copied("witnesses", WITNESS_COLUMNS, ("wallet_id",)),
     EVENTS,
 )
+TABLES = ("ledger", "operators", *(copied.table for copied in COPIED))
 INSERT_OPERATOR = _insert("operators", OPERATOR_COLUMNS)
 CLEAR_OPERATORS = "DELETE FROM operators"
 

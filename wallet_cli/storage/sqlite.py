@@ -595,10 +595,11 @@ def upgrade(
     # Rebuilding a table drops the old one, which foreign keys would prevent.
     connection.execute("PRAGMA foreign_keys=OFF")
     with transaction(connection) as wrapped:
+        before = int(connection.pragma("user_version"))
         run_migrations(wrapped)
         for statement, row in sql.settings_of(facts):
             connection.execute(statement, row)
-        record_upgrade(connection.execute, time.time_ns() // 1000, actor)
+        record_upgrade(connection.execute, before, time.time_ns() // 1000, actor)
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={sql.SCHEMA_VERSION}")
     connection.execute("PRAGMA foreign_keys=ON")
