@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import stat
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,10 +22,10 @@ from transport.ledgers import BOUNDED, imported, opened
 
 from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.domain.remarks import Remarks
-from wallet_cli.errors import Interrupted, InvalidInput, KeyReused, TimeConflict
+from wallet_cli.errors import Interrupted, InvalidInput, KeyReused, TimeConflict, shown
 from wallet_cli.import_export import imports
 from wallet_cli.import_export.imports import checking, profiles
-from wallet_cli.import_export.imports.dialect import dialect, plain
+from wallet_cli.import_export.imports.dialect import ENDS, dialect, plain
 from wallet_cli.import_export.imports.reading import read_lines
 from wallet_cli.operations import ledgers, transactions, users, wallets
 from wallet_cli.operations.answers import Answer
@@ -92,10 +93,13 @@ READ: dict[str, tuple[bytes, dict[str, str], list[tuple[int, str | None]]]] = {
         [(100, None), (200, None), (300, None)],
     ),
     "months first": (
-        b"wallet,amount,kind,at\n1,1,credit,12/31/2023\n1,2,credit,1/2/2024 11:05 PM\n",
+        "wallet,amount,kind,at\n1,1,credit,12/31/2023\n1,2,credit,1/2/2024 11:05 PM\n"
+        '1,3,credit,"1/3/2024, 1:05:00\u202fAM"\n1,4,credit,\u200e1/\u200e3/\u200e2024\u00a01:05 p.\u00a0m.\n'
+        "1,5,credit,2024-01-04\u00a010:15\n".encode(),
         {"dates": "mdy"},
-        [(100, None), (200, None)],
+        [(100, None), (200, None), (300, None), (400, None), (500, None)],
     ),
+    "decimal signs by name": (b"wallet;amount;kind\n1;1.234,50;credit\n", {"decimal": "comma"}, [(123450, None)]),
     "a signed amount": (
         "Tag;Betrag;Saldo\n1.2.2024;500,00;x\n2.2.2024;-1,50;y\n3.2.2024;2,50-;z\n4.2.2024;(3);\n5.2.2024;\u22124;\n".encode(),
         {"map": "Tag=at,Betrag=signed_amount", "wallet": "1", "decimal": ",", "dates": "dmy"},
@@ -148,8 +152,8 @@ WHOLE: dict[str, tuple[bytes, dict[str, str], str]] = {
     "a point with three digits": (b"1,1.234,credit,\n", {}, "line 3: the amount could be two numbers: '1.234'"),
     "the wrong group": (b'1,"1.23",credit,\n', {"decimal": ","}, "line 3: the amount is not a number with the decimal"),
     "the other group": (b'1,"1.234,50",credit,\n', {"decimal": "."}, "line 3: the amount is not a number with"),
-    "a currency": ("1,€5,credit,\n".encode(), {}, "line 3: the amount has a currency in it"),
-    "a currency after it": (b"1,5.00 EUR,credit,\n", {}, "line 3: the amount has a currency in it"),
+    "a currency": ("1,€5,credit,\n".encode(), {}, "line 3: the amount has more in it than a number: '€5'"),
+    "a debit after it": (b"1,5.00 Dr,credit,\n", {}, "line 3: the amount has more in it than a number: '5.00 Dr'"),
     "a minus after it": (b"1,5-,credit,\n", {}, "line 3: the amount has a sign"),
     "brackets": (b"1,(5),credit,\n", {}, "line 3: the amount has a sign"),
     "no such character": (b"1,5,credit,\x81\n", {"encoding": "cp1252"}, "line 3 is not cp1252: byte 81"),
@@ -166,6 +170,67 @@ def test_refused_as_a_whole(name: str, owned: Ledger) -> None:
         assert "nothing was applied" in raised.value.message
         assert raised.value.hint
     assert held(owned) == []
+
+
+# A cell that a person understands, and what is said of it: an option that reads it, or what to do to the cell.
+CELLS = {
+    "signed_amount": (
+        *("1.500.000", "1,500,000", "1,00,000", "1 234", "1'234,5", "-1.500", "(1,50)", "1,5-", "+1.234,50"),
+        *("CHF 5.00", "USD5.00", "Rs 500", "Rs.500", "500 Rs", "5 kr", "5円", "€5", "5 000 EUR", "5.00H", "5.00%"),
+        *("5,-", "5.-", "1.5.0", "--5", "1,2,3", ".5"),
+    ),
+    "at": (
+        *("0301", "45657", "11/12/2024", "31/12/2024", "12/31/2024", "13/13/2024", "31/12/2024 13:15 PM"),
+        *("31.12.2024 24:00", "30.02.2024", "31/12/24", "\u200e31/\u200e12/2024", "31.12.2024\u00a010:15 \u202fPM"),
+    ),
+}
+
+
+@pytest.mark.on_file("it is about how a file is read")
+@pytest.mark.parametrize("target", CELLS)
+@pytest.mark.parametrize("given", [{}, {"decimal": ",", "dates": "dmy"}, {"decimal": ".", "dates": "mdy"}])
+def test_a_cell_is_read_or_refused_as_it_stands_and_an_option_that_is_offered_reads_it(
+    target: str, given: dict[str, str], owned: Ledger
+) -> None:
+    how = {"delimiter": "pipe", "wallet": "1"}
+    for cell in CELLS[target]:
+        rows = [["signed_amount", "at"], ["9000", "2023-01-01"], ["1", "2024-01-01"]]
+        rows[2][rows[0].index(target)] = cell
+        file = "\n".join("|".join(row) for row in rows).encode()
+        refused = refusal(owned, file, how | given)
+        if refused is not None:
+            assert refused.message.startswith("line 3: ")
+            assert refused.message.endswith(f": {shown(cell.strip(ENDS))}; nothing was applied")
+            offered = dict(re.findall(r"--(decimal|dates) (\S+)", (refused.hint or "").replace("SIGN, ", ". ")))
+            assert not offered or refusal(owned, file, how | given | offered) is None, cell
+
+
+def refusal(ledger: Ledger, file: bytes, written: dict[str, str]) -> InvalidInput | None:
+    """Why a file would be refused as a whole; None if each of its lines would be applied."""
+    columns = ["signed_amount=signed_amount,at=at"]
+    try:
+        summary = imports.run(
+            ledger, io.BytesIO(file), imports.Options(dry_run=True), dialect=dialect(columns=columns, **written)
+        )
+    except InvalidInput as refused:
+        return refused
+    assert summary["refused"] == 0, file
+    return None
+
+
+def test_what_is_not_a_number_shows_no_decimal_sign(owned: Ledger) -> None:
+    with pytest.raises(InvalidInput, match=r"line 3: the amount could be two numbers: '1\.234'"):
+        read(owned, HEADER + b"1,n.a.,credit,\n1,1.234,credit,\n")
+    with pytest.raises(InvalidInput, match=r"line 3: the amount could be two numbers: '\(1\.234\)'"):
+        read(owned, b"sum\n-\n(1.234)\n", map="sum=signed_amount", wallet="1")
+    said: list[str] = []
+    imports.run(
+        owned,
+        io.BytesIO(b"sum\n-\n"),
+        report=lambda _line, error, _text: said.append(error.message),
+        dialect=dialect(columns=["sum=signed_amount"], wallet="1"),
+    )
+    assert said == ["the amount is not a decimal number: '-'"]
 
 
 @pytest.mark.parametrize("rows", [b"500,\n,-15\n,3\n", b"500,\n,15\n,-3\n7,\n", b",-15\n500,\n,(3)\n0,3.00\n"])
@@ -245,6 +310,12 @@ DATES = (
     ("45657", "dmy", "a spreadsheet's number of days"),
     ("45657.5", "", "a spreadsheet's number of days"),
     ("02 Feb 2026", "dmy", "not a time"),
+    ("0301", "dmy", "has four digits"),
+    ("2024", "", "has four digits"),
+    ("31/12/2024 13:15 PM", "dmy", "does not exist: '31/12/2024 13:15 PM'"),
+    ("31.12.2024 24:00", "dmy", "does not exist: '31.12.2024 24:00'"),
+    ("31.02.2024", "dmy", "does not exist: '31.02.2024'"),
+    ("13/13/2024", "", "does not exist: '13/13/2024'"),
     ("soon", "", "not a time"),
     ("2024-02-30", "", "does not exist"),
 )

@@ -85,9 +85,6 @@ def parse_time(text: str, zone: Zone, now_us: Callable[[], int] | None = None, *
             hint=f"ISO 8601, such as 2024-04-30, 2024-04-19T05:40 or 2024-04-19T05:40:00Z{words}",
         )
     part = match.groupdict()
-    impossible = InvalidInput(
-        f"this time does not exist: {shown(text)}", hint="check the date, the hour and the offset"
-    )
     try:
         naive = datetime(
             int(part["year"]),
@@ -112,10 +109,12 @@ def parse_time(text: str, zone: Zone, now_us: Callable[[], int] | None = None, *
                 hint="the clocks go back then; give an offset, as in 2024-10-27T02:30+02:00",
             )
         end_us = _end_us(naive, place, part)
+        if not FIRST_US <= start_us < end_us <= LAST_US + 1:
+            raise OverflowError
     except (ValueError, OverflowError):
-        raise impossible from None
-    if not FIRST_US <= start_us < end_us <= LAST_US + 1:
-        raise impossible
+        raise InvalidInput(
+            f"this time does not exist: {shown(text)}", hint="check the date, the hour and the offset"
+        ) from None
     return Span(start_us, end_us)
 
 

@@ -11,16 +11,19 @@ import csv
 import io
 import re
 import tempfile
-import unicodedata
 from collections.abc import Iterable, Mapping
+from datetime import UTC
+from functools import lru_cache
 from typing import BinaryIO, NamedTuple
 
+from wallet_cli.domain.period import parse_time
 from wallet_cli.domain.remarks import OTHERS
 from wallet_cli.errors import InvalidInput, StorageError, shown
 
 DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
 """Column separators, and the name of each."""
 _DELIMITER_NAMES = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "pipe": "|"}
+_DECIMAL_NAMES = {"comma": ",", "point": "."}
 DATES = ("dmy", "mdy")
 OPTIONAL_COLUMNS = ("at", "note", "key", *OTHERS, "name")
 TARGETS = ("wallet", "amount", "signed_amount", "credit", "debit", "kind", *OPTIONAL_COLUMNS, "currency")
@@ -32,21 +35,25 @@ ENDS = "".join(map(chr, (*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0
 """Ignored at the ends of a cell: white space of all kinds, and invisible characters."""
 
 _SPACES = "[ \u00a0\u2007\u2009\u202f]"
-_PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
-_NUMBERLIKE = re.compile(rf"(?=.*[0-9])([0-9.,'\u2019]|{_SPACES})+")
+PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
+_ONE_NUMBER = re.compile(rf"(?P<before>\D*)[0-9](?:[0-9.,'\u2019]|{_SPACES})*+(?P<after>\D*)")
 _GROUPED = {
     ",": re.compile(rf"[0-9]{{1,3}}(?P<g>[.'\u2019]|{_SPACES})[0-9]{{3}}((?P=g)[0-9]{{3}})*(?P<f>,[0-9]+)?"),
     # India writes 12,34,567.89.
     ".": re.compile(rf"[0-9]{{1,3}}(?P<g>[,'\u2019]|{_SPACES})([0-9]{{2,3}}(?P=g))*[0-9]{{3}}(?P<f>\.[0-9]+)?"),
 }
-_UNGROUPED = {",": re.compile(r"[0-9]+(,[0-9]+)?"), ".": _PLAIN}
+_UNGROUPED = {",": re.compile(r"[0-9]+(,[0-9]+)?"), ".": PLAIN}
 _MINUS = "-\u2212\u2012\u2013\ufe63\uff0d"
+_SIGNS = frozenset(f"{_MINUS}+().,'\u2019{ENDS}")
+"""What may stand around a number: a sign, or a separator."""
 
-_ISO = re.compile(r"[0-9]{4}(-|$)", re.ASCII)
+_UNSEEN = dict.fromkeys(ord(c) for c in ENDS if not c.isspace())
+_ISO = re.compile(r"[0-9]{4}-", re.ASCII)
+_FOUR_DIGITS = re.compile(r"[0-9]{4}", re.ASCII)
 _DATE = re.compile(
     r"(?P<a>[0-9]{1,4})(?P<s>[./-])(?P<b>[0-9]{1,2})(?P=s)(?P<c>[0-9]{1,4})"
     r"(?:,?[ T]+(?P<h>[0-9]{1,2}):(?P<m>[0-9]{2})(?::(?P<sec>[0-9]{2}(?:[.,][0-9]{1,9})?))?"
-    r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?(?P<zone> ?(?:Z|[+-][0-9]{2}:?[0-9]{2}))?)?",
+    r"(?: *(?P<half>[AaPp])\.? ?[Mm]\.?)?(?P<zone> ?(?:Z|[+-][0-9]{2}:?[0-9]{2}))?)?",
     re.ASCII,
 )
 _SERIAL = re.compile(r"[0-9]{5}([.,][0-9]+)?", re.ASCII)
@@ -68,76 +75,86 @@ class Dialect(NamedTuple):
     """The wallet of every line, if the file has no column for it."""
 
     def amount(self, text: str, *, signed: bool = False) -> str:
-        """An amount in this program's form. Raises FormFault if it is not one, or could mean two numbers."""
-        if self.decimal != "," and _PLAIN.fullmatch(text):
+        """An amount in this program's form. Raises FormFault for a number in another one, or that could mean two."""
+        if self.decimal != "," and PLAIN.fullmatch(text):
             return text
-        sign, digits = _signed(text) if signed else ("", text)
-        if not _NUMBERLIKE.fullmatch(digits):
-            if any(unicodedata.category(c) == "Sc" for c in digits) or re.search(r"[0-9]\W*[A-Za-z]{3}$", digits):
-                raise FormFault(
-                    f"the amount has a currency in it: {shown(text)}", hint="remove it; each wallet has one currency"
-                )
-            if not signed and _signed(digits)[0] and digits[0] != "-":
-                raise FormFault(
-                    f"the amount has a sign: {shown(text)}",
-                    hint="give credit or debit as kind; or use --map 'COLUMN=signed_amount', where negative amounts"
-                    " are debits",
-                )
+        number = _number(text, self.decimal, signed=signed)
+        if number is not None:
+            return number
+        match = _ONE_NUMBER.fullmatch(text)
+        if match is None:
             return text  # not a number in any form: its line gets an error later
-        if self.decimal is None:
-            if signed and _PLAIN.fullmatch(digits):
-                return sign + digits
-            if _PLAIN.fullmatch(digits) is None and re.search(rf"[,'\u2019]|{_SPACES}", digits):
-                raise two_meanings(text)
-            return text
-        for pattern in (_UNGROUPED, _GROUPED):
-            match = pattern[self.decimal].fullmatch(digits)
-            if match is not None:
-                whole, _, fraction = digits.partition(self.decimal)
-                whole = re.sub(r"[^0-9]", "", whole)
-                return f"{sign}{whole}.{fraction}" if fraction else sign + whole
-        if re.fullmatch(r"[0-9]+\.", digits):
-            return text
+        if not set(match["before"] + match["after"]) <= _SIGNS:
+            raise FormFault(
+                f"the amount has more in it than a number: {shown(text)}",
+                hint="keep the number and nothing else: a wallet has one currency, and kind, or a minus in a"
+                " signed_amount, tells debits from credits",
+            )
+        read = _readings(text, signed=signed)
+        if self.decimal is None and read:
+            raise two_meanings(text, signed=signed)
+        if read:
+            raise FormFault(
+                f"the amount is not a number with the decimal sign {self.decimal!r}: {shown(text)}",
+                hint=f"the other sign is only for groups of three digits; --decimal {''.join(read)} may be right",
+            )
+        if (not signed and text[0] in "+-") or re.fullmatch(r"[-+]?[0-9]+\.", text):
+            return text  # a number that is no amount: its line gets an error later
+        if not signed and _readings(text, signed=True):
+            raise FormFault(
+                f"the amount has a sign: {shown(text)}",
+                hint="give credit or debit as kind; or use --map 'COLUMN=signed_amount', where negative amounts"
+                " are debits",
+            )
         raise FormFault(
-            f"the amount is not a number with the decimal sign {self.decimal!r}: {shown(text)}",
-            hint="the other sign is only for groups of three digits; set the decimal sign with --decimal",
+            f"the amount is not a number: {shown(text)}", hint="digits with at most one decimal sign, such as 1234.50"
         )
 
     def time(self, text: str) -> str:
-        """A time in ISO 8601. Raises FormFault for a date that could be two days, or is a number of days."""
-        if _ISO.match(text):
-            return text
-        if _SERIAL.fullmatch(text):
+        """A time in ISO 8601. Raises FormFault for a date that could be two days, is none, or is a number of days."""
+        seen = text if text.isascii() else " ".join(text.translate(_UNSEEN).split())
+        if _ISO.match(seen):
+            return seen
+        if _SERIAL.fullmatch(seen):
             raise FormFault(
                 f"the date is a spreadsheet's number of days: {shown(text)}",
                 hint="give the column the format YYYY-MM-DD in the spreadsheet, and save it again",
             )
-        match = _DATE.fullmatch(text)
+        if _FOUR_DIGITS.fullmatch(seen):
+            raise FormFault(
+                f"the date has four digits, and is no day: {shown(text)}",
+                hint="write the year, the month and the day, such as 2024-12-31",
+            )
+        match = _DATE.fullmatch(seen)
         if match is None:
-            return text
+            return text  # not a time in any form: its line gets an error later
         first, second, third = match["a"], match["b"], match["c"]
-        if len(first) == 4 and len(third) <= 2:
-            day = (first, second, third)
-        elif len(third) != 4 or len(first) > 2:
+        is_year_first = len(first) == 4 and len(third) <= 2
+        if not is_year_first and (len(third) != 4 or len(first) > 2):
             raise FormFault(f"the year of the date does not have four digits: {shown(text)}", hint="such as 31/12/2024")
-        elif self.dates is None and max(int(first), int(second)) > 12:
+        days = {"dmy": (third, second, first), "mdy": (third, first, second)}
+        order = self.dates
+        if is_year_first:
+            days, order = {"ymd": (first, second, third)}, "ymd"
+        if order is not None and (at := _moment(match, *days[order])) is not None:
+            return at
+        read = [each for each, day in days.items() if _moment(match, *day) is not None]
+        if not read:
             raise FormFault(
-                f"the order of day and month is not given: {shown(text)}",
-                hint=f"use --dates {'dmy' if int(first) > 12 else 'mdy'}",
+                f"this time does not exist: {shown(text)}", hint="check the day, the month, the hour and the offset"
             )
-        elif self.dates is None:
+        other = read[0]
+        if order is not None:
             raise FormFault(
-                f"the date could be two days: {shown(text)}",
-                hint="use --dates dmy if the day comes first, or --dates mdy if the month comes first",
+                f"the date has no month {first if order == 'mdy' else second}, read as {order}: {shown(text)}",
+                hint=f"--dates {other} may be right",
             )
-        else:
-            day = (third, second, first) if self.dates == "dmy" else (third, first, second)
-            if int(day[1]) > 12 >= int(day[2]):
-                raise FormFault(
-                    f"the date has no month {day[1]}, read as {self.dates}: {shown(text)}",
-                    hint=f"--dates {'mdy' if self.dates == 'dmy' else 'dmy'} may be right",
-                )
-        return f"{day[0]}-{day[1]:0>2}-{day[2]:0>2}{_clock(match)}"
+        if len(read) == 1:
+            raise FormFault(f"the order of day and month is not given: {shown(text)}", hint=f"use --dates {other}")
+        raise FormFault(
+            f"the date could be two days: {shown(text)}",
+            hint="use --dates dmy if the day comes first, or --dates mdy if the month comes first",
+        )
 
 
 def dialect(
@@ -155,8 +172,10 @@ def dialect(
             raise InvalidInput(
                 f"columns cannot be separated by {shown(delimiter)}", hint="one of , ; | tab, comma, semicolon, pipe"
             )
-    if decimal is not None and decimal not in (".", ","):
-        raise InvalidInput(f"not a decimal sign: {shown(decimal)}", hint="--decimal , or --decimal .")
+    if decimal is not None:
+        decimal = _DECIMAL_NAMES.get(decimal, decimal)
+        if decimal not in (".", ","):
+            raise InvalidInput(f"not a decimal sign: {shown(decimal)}", hint="one of , . comma, point")
     if dates is not None and dates not in DATES:
         raise InvalidInput(f"not an order of dates: {shown(dates)}", hint="dmy (31/12/2024) or mdy (12/31/2024)")
     if encoding is not None:
@@ -170,14 +189,14 @@ def plain(name: str) -> str:
 
 
 def is_ambiguous(amount: str) -> bool:
-    """Whether a plain amount such as `1.234` could also mean a thousand or more."""
+    """Whether a PLAIN amount such as `1.234` could also mean a thousand or more."""
     return len(amount) >= 5 and amount[-4] == "." and len(amount) <= 7 and amount[0] != "0"
 
 
-def two_meanings(text: str) -> FormFault:
+def two_meanings(text: str, *, signed: bool = True) -> FormFault:
     """The fault of an amount whose decimal sign has to be known; not all of them are two numbers."""
-    read = {sign: number for sign in ".," if (number := _read_with(sign, text)) is not None}
-    if len(read) < 2 or len(set(read.values())) == 1:
+    read = _readings(text, signed=signed)
+    if len(set(read.values())) == 1:
         sign = "".join(read) if len(read) == 1 else "SIGN, the one of the file"
         return FormFault(f"the decimal sign is not given: {shown(text)}", hint=f"use --decimal {sign}")
     return FormFault(
@@ -186,11 +205,21 @@ def two_meanings(text: str) -> FormFault:
     )
 
 
-def _read_with(decimal: str, text: str) -> str | None:
-    try:
-        return Dialect(decimal=decimal).amount(text, signed=True)
-    except FormFault:
+def _readings(text: str, *, signed: bool) -> dict[str, str]:
+    """The amount that a text is with each decimal sign, if it is one."""
+    return {sign: number for sign in ".," if (number := _number(text, sign, signed=signed)) is not None}
+
+
+def _number(text: str, decimal: str | None, *, signed: bool) -> str | None:
+    """An amount in this program's form; None if it cannot be read with this decimal sign."""
+    sign, digits = _signed(text) if signed else ("", text)
+    if decimal is None:
+        return sign + digits if PLAIN.fullmatch(digits) else None
+    if not any(pattern[decimal].fullmatch(digits) for pattern in (_UNGROUPED, _GROUPED)):
         return None
+    whole, _, fraction = digits.partition(decimal)
+    whole = re.sub(r"[^0-9]", "", whole)
+    return f"{sign}{whole}.{fraction}" if fraction else sign + whole
 
 
 def _signed(text: str) -> tuple[str, str]:
@@ -204,16 +233,27 @@ def _signed(text: str) -> tuple[str, str]:
     return "", inner.removeprefix("+").removesuffix("+").strip(ENDS)
 
 
-def _clock(match: re.Match[str]) -> str:
-    if match["h"] is None:
-        return ""
-    hour = int(match["h"])
-    if match["half"]:
-        if not 1 <= hour <= 12:
-            return f"T{match['h']}:{match['m']} {match['half']}m"  # not a time: its line gets an error later
-        hour = hour % 12 + (12 if match["half"] in "Pp" else 0)
-    seconds = f":{match['sec']}" if match["sec"] else ""
-    return f"T{hour:02}:{match['m']}{seconds}{(match['zone'] or '').strip()}"
+def _moment(match: re.Match[str], year: str, month: str, day: str) -> str | None:
+    """A date, and the time of day after it, in ISO 8601; None if there is no such time."""
+    text = f"{year}-{month:0>2}-{day:0>2}"
+    if match["h"] is not None:
+        hour = int(match["h"])
+        if match["half"]:
+            if not 1 <= hour <= 12:
+                return None
+            hour = hour % 12 + (12 if match["half"] in "Pp" else 0)
+        seconds = f":{match['sec']}" if match["sec"] else ""
+        text += f"T{hour:02}:{match['m']}{seconds}{(match['zone'] or '').strip()}"
+    return text if _is_time(text) else None
+
+
+@lru_cache(4096)
+def _is_time(text: str) -> bool:
+    try:
+        parse_time(text, UTC)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _mapping(texts: Iterable[str]) -> dict[str, str] | None:

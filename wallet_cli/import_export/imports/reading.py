@@ -19,6 +19,7 @@ from wallet_cli.import_export.imports.dialect import (
     DELIMITERS,
     ENDS,
     OPTIONAL_COLUMNS,
+    PLAIN,
     Dialect,
     FormFault,
     is_ambiguous,
@@ -294,7 +295,8 @@ class _Csv:
         self._start = 0
         """The offset of the present record."""
         self._unsure: Line | None = None
-        """The first line whose amount could be two numbers, unless other lines show the decimal sign."""
+        """The first line whose amount could be two numbers, as its problem unless other lines show the decimal
+        sign."""
         self._point_is_decimal = dialect.decimal is not None
         self._debits: dict[bool, Line] = {}
         """The first line with a minus in its column of debits, and the first without."""
@@ -351,7 +353,7 @@ class _Csv:
             else:
                 line = Line(start, "transaction", fields, text, None, self._start)
                 if not self._point_is_decimal and "." in fields.get("amount", "") and "id" not in fields:
-                    self._look_at_point(line)
+                    self._look_at_point(line, row)
                 if self._has_minus is not None:
                     self._debits.setdefault(self._has_minus, line)
                 yield line
@@ -366,15 +368,17 @@ class _Csv:
                     hint="one of the two is a debit that was taken back: write it in the column of credits",
                 )
             )
-        if self._point_is_decimal or self._unsure is None:
-            return None
-        return self._unsure._replace(problem=two_meanings(self._unsure.fields["amount"]))
+        return None if self._point_is_decimal else self._unsure
 
-    def _look_at_point(self, line: Line) -> None:
-        if not is_ambiguous(line.fields["amount"]):
+    def _look_at_point(self, line: Line, row: Sequence[str]) -> None:
+        amount = line.fields["amount"]
+        if not PLAIN.fullmatch(amount):
+            return
+        if not is_ambiguous(amount):
             self._point_is_decimal = True
         elif self._unsure is None:
-            self._unsure = line
+            cells = (cell for name, cell in zip(self._names, row, strict=False) if name in _AMOUNTS and amount in cell)
+            self._unsure = line._replace(problem=two_meanings(next(cells).strip(ENDS)))
 
     def _decoded(self, lines: _Lines) -> Iterator[str]:
         for raw in lines:
@@ -530,6 +534,7 @@ class _Csv:
 
 
 _OTHER_AMOUNTS = frozenset({"signed_amount", "credit", "debit"})
+_AMOUNTS = _OTHER_AMOUNTS | {"amount"}
 
 
 def _one_amount(fields: dict[str, Any], dialect: Dialect) -> bool | None:
@@ -547,7 +552,8 @@ def _one_amount(fields: dict[str, Any], dialect: Dialect) -> bool | None:
     if kind == "signed_amount":
         kind = "debit" if amount.startswith("-") else "credit"
     # Some programs write debits with a minus in a separate column.
-    fields["kind"], fields["amount"] = kind, amount.removeprefix("-") if kind == "debit" else amount
+    fields["kind"] = kind
+    fields["amount"] = (amount.removeprefix("-") or amount) if kind == "debit" else amount
     return has_minus
 
 
