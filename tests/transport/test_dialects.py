@@ -58,9 +58,15 @@ READ: dict[str, tuple[bytes, dict[str, str], list[tuple[int, str | None]]]] = {
     "tabs": (b"wallet\tamount\tkind\n1\t5\tcredit\n", {}, [(500, None)]),
     "bars": (b"wallet|amount|kind\n1|5|credit\n", {}, [(500, None)]),
     "a separator line": (b"sep=;\r\nwallet;amount;kind\r\n1;5;credit\r\n", {}, [(500, None)]),
+    "a tab as a separator line": (b"sep=\t\r\nwallet\tamount\tkind\r\n1\t5\tcredit\r\n", {}, [(500, None)]),
     "a separator that is said": (b"wallet;amount;kind\n1;5;credit\n", {"delimiter": "semicolon"}, [(500, None)]),
     "a padded header": (b"Wallet, AMOUNT ,\xc2\xa0Kind,,\n1,5,credit,,\n,,,,\n", {}, [(500, None)]),
     "kinds in any case": (b"wallet,amount,kind\n1,5,Credit\n1,2,DEBIT\n", {}, [(500, None), (-200, None)]),
+    "spaces around quotes": (
+        b' "Wallet" , "Amount", "Kind" ,"Note"\n"1" , "5" ,credit, "a, ""b"""\n "1",6, "credit","c"\n',
+        {},
+        [(500, 'a, "b"'), (600, "c")],
+    ),
     "quoted names": (b'\xef\xbb\xbf"wallet";"Amount";"kind"\n"1";"5";"credit"\n', {}, [(500, None)]),
     "utf-16": ("wallet;amount;kind;note\r\n1;5;credit;é€\r\n".encode("utf-16"), {}, [(500, "é€")]),
     "utf-16, the other way": (b"\xfe\xff" + "wallet,amount,kind\n1,5,credit\n".encode("utf-16-be"), {}, [(500, None)]),
@@ -231,6 +237,16 @@ def test_what_is_not_a_number_shows_no_decimal_sign(owned: Ledger) -> None:
         dialect=dialect(columns=["sum=signed_amount"], wallet="1"),
     )
     assert said == ["the amount is not a decimal number: '-'"]
+
+
+@pytest.mark.parametrize("above", ["Kontoauszug;;\nIBAN;DE89;\n;;\n", "Konto 1\n\n", "Konto;Betrag;Text\n"])
+def test_a_header_below_other_lines_is_shown_and_read_without_them(above: str, owned: Ledger) -> None:
+    file = f"{above}Datum;Betrag;Text\n01.02.2024;5,00;x\n".encode()
+    how = {"map": "Datum=at,Betrag=signed_amount,Text=note", "wallet": "1", "dates": "dmy", "decimal": ","}
+    with pytest.raises(InvalidInput, match="the header is not at the top, but in line") as refused:
+        read(owned, file, **how)
+    (first,) = re.findall(r"tail -n \+(\d+)", refused.value.hint or "")
+    assert read(owned, b"\n".join(file.split(b"\n")[int(first) - 1 :]), **how)["applied"] == 1
 
 
 @pytest.mark.parametrize("rows", [b"500,\n,-15\n,3\n", b"500,\n,15\n,-3\n7,\n", b",-15\n500,\n,(3)\n0,3.00\n"])

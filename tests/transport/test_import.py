@@ -129,14 +129,17 @@ HEADERS = {
     b"wallet,amount,kind,KIND\n": "there are two columns with the same meaning",
     b"wallet,amount,kind,kind\n": "there are two columns with the same meaning",
     b'wallet,amount,"kind\n': "no column",
-    b"wallet,amount,kind,\xff\n": "byte 20 is ff",
+    b"wallet,amount,kind,\xff\n": "line 1: the line is not UTF-8: byte 20 is ff; nothing was applied",
     b"wallet\ramount\rkind\r": "no column",
     "wallet,amount\n".encode("utf-16"): "no column kind",
     "wallet,amount,kind\n".encode("utf-16-le"): "UTF-16 without a byte order mark",
     b"PK\x03\x04": "no column",
     b"SQLite format 3\0": "no column",
     b"x" * 10**6: "no column",
-    b'[{"wallet": "1"}]': "no column",
+    b'[{"wallet": "1"}]': "one JSON array, which begins in line 1",
+    b"\n[\n" + b'{"wallet":"1","amount":5,"kind":"credit"}\n]': "one JSON array, which begins in line 2",
+    b"Account 1;;\n\nWallet;Amount;Kind\n1;5;credit\n": "the header is not at the top, but in line 3",
+    b"wallet,amount,kind,foo\nwallet,amount,kind,foo\n": "unknown column: 'foo'",
 }
 
 
@@ -156,6 +159,15 @@ def test_columns_may_come_in_any_order_after_a_bom_or_blank_lines(start: bytes, 
     assert became(opened_wallet, outcome) == ["+500 a"]
     (row,) = opened_wallet.store.exported(1, 99)
     assert (row[4], row[14], row[5], row[15]) == (1704067200000000, "a", "k1", '{"n":1}')
+
+
+@pytest.mark.parametrize("name", ["lines.json", "lines.jsonl", ""])
+def test_an_array_is_no_lines(name: str, opened_wallet: Ledger) -> None:
+    """Its last object alone, which no comma follows, would be a line."""
+    file = b"[\n" + b",\n".join([LINE + b"}"] * 3) + b"\n]\n"
+    with pytest.raises(InvalidInput, match="one JSON array"):
+        imported(opened_wallet, file, name=name)
+    assert amounts(opened_wallet) == []
 
 
 def test_a_header_alone_is_nothing(opened_wallet: Ledger) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
 from wallet_cli.domain.remarks import FIELDS
@@ -114,6 +115,11 @@ class Reader:
         if self.is_csv:
             self._csv = _Csv(lines, first, dialect)
             self.notices += self._csv.notices
+        elif _ARRAY.match(first):
+            raise InvalidInput(
+                f"the file is one JSON array, which begins in line {lines.number}",
+                hint="write one JSON object a line, without [ ] around them and commas between: jq -c '.[]' does it",
+            )
         elif dialect != Dialect():
             raise InvalidInput("these options are for CSV, but the file is JSON lines", hint="leave them out")
         self.is_export = not self.is_csv and _begins_export(first)
@@ -133,6 +139,10 @@ class Reader:
         return next(_json_lines(lines) if self._csv is None else self._csv.read(lines))
 
 
+_ARRAY = re.compile(rb"\s*\[\s*(\{|$)")
+"""The beginning of a JSON array of objects, which are no JSON lines."""
+
+
 def _begins_export(first: bytes) -> bool:
     try:
         found = json.loads(first)
@@ -145,7 +155,7 @@ def _is_csv(first: bytes, name: str) -> bool:
     ending = name.lower().rpartition(".")[2]
     if ending in ("jsonl", "ndjson", "json"):
         return False
-    return ending == "csv" or not first.lstrip().startswith(b"{")
+    return ending == "csv" or not (first.lstrip().startswith(b"{") or _ARRAY.match(first))
 
 
 class _Lines:
@@ -280,7 +290,11 @@ def _not_json(error: Exception) -> InvalidInput:
 
 # CSV.
 
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_BEFORE_QUOTE = re.compile(r'(^|[,;|\t]) +"')
+_AFTER_QUOTE = re.compile(r'(?<=") +(?=[,;|\t\r\n]|$)')
+HEADER_WITHIN = 100
+"""In how many lines the header of a file that begins with something else is looked for."""
 _EXACT = frozenset(FIELDS)
 """Fields that keep their white space."""
 
@@ -303,27 +317,36 @@ class _Csv:
         self._has_minus: bool | None = None
         """Whether the present line has one; None if it has no such debit."""
         delimiter = dialect.delimiter
-        told = _SEPARATOR_LINE.fullmatch(first.decode("utf-8", "surrogateescape").strip())
+        told = _SEPARATOR_LINE.fullmatch(first.decode("utf-8", "surrogateescape").lstrip())
         if told and told[1] in DELIMITERS:  # Excel's way to declare it
             lines.skip()
             first = lines.first() or b""
             delimiter = delimiter or told[1]
         mapped = {plain(name): target for name, target in (dialect.columns or {}).items()}
-        self._delimiter = delimiter or _delimiter_of(first.decode("utf-8", "surrogateescape"), mapped)
+        header_text = first.decode("utf-8", "surrogateescape")
+        self._delimiter = delimiter or _delimiter_of(header_text, mapped)
+        self._is_padded = bool(_BEFORE_QUOTE.search(header_text) or _AFTER_QUOTE.search(header_text))
+        """Whether spaces stand between quotes and separators."""
         if self._delimiter != "," and dialect.delimiter is None:
             self.notices.append(f"columns are separated by {DELIMITERS[self._delimiter]}")
         self._dialect = dialect._replace(delimiter=self._delimiter)
         header = self._first_row(lines)
         self._cells = len(header)
         self._header = header
-        self._names = self._named(header, mapped)
-        """The field of each column; None for an ignored column."""
+        try:
+            self._names = self._named(header, mapped)
+            """The field of each column; None for an ignored column."""
+        except InvalidInput:
+            wanted = set(mapped) or {"amount", "kind"}.union(["wallet"] if dialect.wallet is None else [])
+            if not wanted.issubset(map(plain, header)):
+                _look_below(lines, wanted, lambda text: delimiter or _delimiter_of(text, mapped))
+            raise
         self._is_restored = "id" in self._names
         self._has_foreign_dates = "at" in mapped.values()
 
     def read(self, lines: _Lines) -> Iterator[Line]:
         seen = self._seen
-        reader = csv.reader(self._decoded(lines), delimiter=self._delimiter, strict=True)
+        reader = self._rows(lines)
         while True:
             start = lines.number + 1
             seen.clear()
@@ -380,6 +403,11 @@ class _Csv:
             cells = (cell for name, cell in zip(self._names, row, strict=False) if name in _AMOUNTS and amount in cell)
             self._unsure = line._replace(problem=two_meanings(next(cells).strip(ENDS)))
 
+    def _rows(self, lines: _Lines) -> Iterator[list[str]]:
+        return csv.reader(
+            self._decoded(lines), delimiter=self._delimiter, skipinitialspace=self._is_padded, strict=True
+        )
+
     def _decoded(self, lines: _Lines) -> Iterator[str]:
         for raw in lines:
             # Bytes that are not UTF-8 are kept as halves of surrogate pairs, and found later in their record.
@@ -387,6 +415,8 @@ class _Csv:
             if not self._seen:
                 self._start = lines.offset
             self._seen.append(text)
+            if self._is_padded:
+                text = _AFTER_QUOTE.sub("", text)
             if lines.too_long and lines.number in lines.too_long:
                 # Its record is refused. It only matters whether a quote is open after it.
                 text = '"\n' if lines.too_long[lines.number] else "\n"
@@ -406,11 +436,14 @@ class _Csv:
 
     def _first_row(self, lines: _Lines) -> list[str]:
         try:
-            header = next(csv.reader(self._decoded(lines), delimiter=self._delimiter, strict=True))
+            header = next(self._rows(lines))
         except (csv.Error, StopIteration):
             header = []
-        if header:
-            _check_utf8(lines.number - len(self._seen) + 1, self._seen)
+        start = lines.number - len(self._seen) + 1
+        try:
+            _check_utf8(start, self._seen if header else [])
+        except FormFault as fault:
+            raise InvalidInput(f"line {start}: {fault.message}; nothing was applied", hint=fault.hint) from None
         self._most_cells = len(header)
         while header and not header[-1].strip(ENDS):
             header.pop()  # spreadsheets pad the header too
@@ -557,17 +590,34 @@ def _one_amount(fields: dict[str, Any], dialect: Dialect) -> bool | None:
     return has_minus
 
 
+def _look_below(lines: _Lines, wanted: set[str], delimiter_of: Callable[[str], str]) -> None:
+    """Raise InvalidInput if a line below the first one has these columns: what is above it is no header."""
+    for raw in islice(lines, HEADER_WITHIN):
+        text = raw.decode("utf-8", "surrogateescape")
+        if wanted.issubset(_split(text, delimiter_of(text))):
+            raise InvalidInput(
+                f"the header is not at the top, but in line {lines.number}: {shown(_shown(text))}",
+                hint=f"remove the lines above it, as tail -n +{lines.number} does",
+            )
+
+
 def _delimiter_of(header: str, mapped: Mapping[str, str]) -> str:
     """The separator of a header: the one with the most known names, or else the most names."""
 
     def known(delimiter: str) -> tuple[int, int]:
-        try:
-            (names,) = csv.reader([header], delimiter=delimiter)
-        except (csv.Error, ValueError):
-            return 0, 0
-        return sum(name in mapped or name in COLUMNS for name in map(plain, names)), len(names)
+        names = _split(header, delimiter)
+        return sum(name in mapped or name in COLUMNS for name in names), len(names)
 
     return max(DELIMITERS, key=known)
+
+
+def _split(header: str, delimiter: str) -> list[str]:
+    """The names in a header; none if it is not CSV."""
+    try:
+        (names,) = csv.reader([header], delimiter=delimiter, skipinitialspace=True)
+    except (csv.Error, ValueError):
+        return []
+    return [plain(name) for name in names]
 
 
 def _mapping_of(columns: Sequence[str], given: Sequence[str | None], missing: Sequence[str] = ()) -> str:
