@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from wallet_cli.domain.model import LedgerFacts
-from wallet_cli.domain.money import Currency, parse_currency, parse_minimum
+from wallet_cli.domain.money import ANY_DIGITS, Currency, parse_currency, parse_default_minimum, parse_minimum
 from wallet_cli.domain.period import DAY_US, UTC_NAME, check_zone, parse_duration
 from wallet_cli.errors import NO_HOME, InvalidInput, shown, shown_url, suggestion
 from wallet_cli.named_tuples import NamedTuple
@@ -93,7 +93,7 @@ OF_NAMED_LEDGER = ("db", "token", "token_file", "ca_file")
 
 LEDGER_NAME = r"[A-Za-z0-9_-]{1,32}"
 
-ANY_CURRENCY = Currency("any", 8)
+ANY_CURRENCY = Currency("any", ANY_DIGITS)
 
 LEDGER_SETTINGS = LedgerFacts._fields[1:]
 """The settings that a ledger keeps."""
@@ -176,12 +176,12 @@ class Settings:
     @property
     def minimum_balance(self) -> str:
         """Decimal text of the right form; each wallet reads it in its own currency."""
-        return self._minimum_in(ANY_CURRENCY)
+        return self._minimum_in(ANY_CURRENCY, parse_default_minimum)
 
-    def _minimum_in(self, currency: Currency) -> str:
+    def _minimum_in(self, currency: Currency, parse: Callable[[str, Currency], int]) -> str:
         text = self.values["minimum_balance"].text
         try:
-            parse_minimum(text, currency)
+            parse(text, currency)
         except InvalidInput as error:
             raise self._wrong("minimum_balance", error.hint) from None
         return text
@@ -204,7 +204,7 @@ class Settings:
         """The settings that a new ledger keeps. Raises InvalidInput for a wrong one."""
         zone = self.timezone or UTC_NAME
         currency = self.currency
-        minimum = self._minimum_in(currency)
+        minimum = self._minimum_in(currency, parse_minimum)
         return LedgerFacts(None, currency.name, self.checked_phone_region, minimum, zone)
 
     def within(self, facts: LedgerFacts) -> Settings:

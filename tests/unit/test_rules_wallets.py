@@ -250,8 +250,31 @@ def test_who_there_is(table: str) -> None:
     play(table)
 
 
-def test_a_minimum_beyond_the_currency_opens_no_wallet() -> None:
-    play("7 open 1 main PTS/6 - - → invalid_input\n 7 open 1 main PTS/6 0 - → applied 1 active", policy="1" + "0" * 12)
+@pytest.mark.parametrize("policy", ["20", "9" * 40])
+def test_a_minimum_of_the_setting_counts_in_a_currency_of_any_digits(policy: str) -> None:
+    """Also where it is more than a wallet may have as its own, or can hold."""
+    play(
+        """
+          7 open     1 main ETH/18 - -        → applied 1 active
+          7 open     1 more ETH/18 - -        → applied 2 active
+          8 credit   1 MAX - - -              → applied 1-1 1000000000000000
+          8 look     1                        → active 1000000000000000 0 0
+          9 debit    1 1 - - -                → insufficient_funds
+          9 transfer 1 2 1 - -                → insufficient_funds
+          9 hold     1 1 99 - -               → insufficient_funds
+          9 reverse  1-1 1 - - -              → insufficient_funds
+          9 reverse  1-1 1 force - -          → applied 1-2 999999999999999 forced
+          9 limits   1 = MAX =                → invalid_input
+          9 limits   1 = = 5                  → applied 1 active
+          9 status   1 frozen                 → applied 1 frozen
+          9 status   1 closed                 → wallet_not_empty
+          9 status   2 closed                 → applied 2 closed
+          9 status   1 active                 → applied 1 active
+          9 limits   1 0 MAX =                → applied 1 active
+          9 debit    1 1 - - -                → applied 1-3 999999999999998
+        """,
+        policy=policy,
+    )
 
 
 CLOCKS = """

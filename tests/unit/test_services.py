@@ -11,6 +11,27 @@ from support.cli import Outcome
 Wallet = Callable[[str], Outcome]
 
 
+def test_a_default_minimum_beyond_a_currency_is_no_obstacle(wallet: Wallet, tmp_path: Path) -> None:
+    """What is read, changed, exported and imported is as with any other; only debits have to wait."""
+    for line in ("register 9886977544", "create 1", "create 1/eth --currency ETH/18", "credit 1/eth 0.001"):
+        assert wallet(line).code == 0
+    assert wallet("ledger set minimum_balance 20").code == 0
+    debit = wallet("debit 1/eth 0.0001 --json")
+    assert (debit.code, debit.error["code"]) == (4, "insufficient_funds")
+    assert debit.error["details"]["minimum_balance"] == f"20.{'0' * 18}"
+    for line in (
+        *("list", "balance 1/eth", "limits 1/eth", "freeze 1/eth", "unfreeze 1/eth", "limits 1/eth --daily-debit none"),
+        *("create 1/more --currency ETH/18", "create 1/more --currency ETH/18 --exist-ok", "close 1/more", "verify"),
+    ):
+        assert wallet(line).code == 0, line
+    asked = wallet("create 1/eth --currency ETH/18 --minimum-balance 0 --exist-ok --json")
+    assert asked.error["code"] == "wallet_exists"
+    file, copy = tmp_path / "all.jsonl", f"--db {tmp_path / 'copy.db'}"
+    file.write_text(wallet("export").out)
+    assert wallet(f"{copy} import {file}").code == 0
+    assert wallet(f"{copy} export").out == file.read_text()
+
+
 def test_the_minimum_fits_a_wallet_or_it_is_refused_whole(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
     """20.50 cannot be a minimum in yen: whatever the answer is, it has to be true of the ledger."""
     wallet("register 9886977544")

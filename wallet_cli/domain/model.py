@@ -9,7 +9,7 @@ from datetime import tzinfo
 from functools import lru_cache
 
 from wallet_cli.domain.ids import format_wallet
-from wallet_cli.domain.money import Currency, parse_minimum
+from wallet_cli.domain.money import Currency, parse_default_minimum
 from wallet_cli.domain.period import UTC_NAME, Day, day_of, zone_of
 from wallet_cli.domain.remarks import NOTHING, Remarks
 from wallet_cli.errors import InvalidInput, Mention, StorageError
@@ -241,17 +241,10 @@ class Policy(NamedTuple):
         return self._replace(minimum_balance=minimum, zone=facts.timezone or UTC_NAME)
 
     def minimum_of(self, wallet: Wallet) -> int:
-        """The minimum balance in minor units: the wallet's own, or the setting's. Raises InvalidInput."""
+        """The minimum balance in minor units: the wallet's own, or the setting's, however large that is."""
         if wallet.own_minimum is not None:
             return wallet.own_minimum
         return _minimum(self.minimum_balance or "0", wallet.currency)
-
-    def has_minimum(self, wallet: Wallet) -> bool:
-        """Whether the minimum balance is above 0, as one is that does not fit the wallet's currency."""
-        try:
-            return self.minimum_of(wallet) > 0
-        except InvalidInput:
-            return True
 
     @property
     def tz(self) -> tzinfo:
@@ -273,7 +266,7 @@ class Policy(NamedTuple):
 def _minimum(text: str, currency: Currency) -> int:
     """A setting's minimum in a currency; rounded up if the currency has fewer digits than the text."""
     digits = max(currency.exponent, len(text.partition(".")[2]))
-    minor = parse_minimum(text, Currency(currency.name, digits))
+    minor = parse_default_minimum(text, Currency(currency.name, digits))
     return -(-minor // int(10 ** (digits - currency.exponent)))
 
 

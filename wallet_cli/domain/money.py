@@ -188,6 +188,11 @@ def parse_minimum(text: str, currency: Currency) -> int:
     return _parse_minor(text, currency, "minimum balance")
 
 
+def parse_default_minimum(text: str, currency: Currency) -> int:
+    """The same for the one of all wallets without their own: it may be more than some of them can hold."""
+    return _parse_minor(text, currency, "minimum balance", 10 ** (2 * ANY_DIGITS))
+
+
 def parse_maximum(text: str, currency: Currency) -> int:
     """Read a maximum balance as minor units. Raises InvalidInput."""
     return _parse_minor(text, currency, "maximum balance")

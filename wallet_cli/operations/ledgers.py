@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from wallet_cli.domain.commands import SetLedger
 from wallet_cli.domain.model import LedgerFacts
-from wallet_cli.domain.money import format_minor, parse_currency, parse_minimum, parse_stored
+from wallet_cli.domain.money import format_minor, parse_currency, parse_default_minimum, parse_minimum, parse_stored
 from wallet_cli.domain.period import check_zone
 from wallet_cli.domain.phone import check_region
 from wallet_cli.errors import InvalidInput, shown
@@ -54,7 +54,7 @@ def changes(ledger: Ledger, given: Mapping[str, str]) -> list[SetLedger]:
     values = {name: checked(name, text) for name, text in given.items()}
     facts = ledger.store.itself().facts._replace(**values)
     if not values.keys().isdisjoint(("currency", "minimum_balance")):
-        # A minimum that the currency cannot represent would refuse every debit.
+        # In the ledger's own currency it is one that a wallet could have as its own.
         currency = parse_stored(facts.currency or BY_NAME["currency"].default)
         parse_minimum(facts.minimum_balance or BY_NAME["minimum_balance"].default, currency)
     return [SetLedger(name, value) for name, value in values.items()]
@@ -82,7 +82,7 @@ def checked(name: str, text: str, currency: Callable[[str], object] = parse_curr
     elif name == "phone_region":
         check_region(text)
     elif name == "minimum_balance":
-        parse_minimum(text, ANY_CURRENCY)
+        parse_default_minimum(text, ANY_CURRENCY)
     else:
         check_zone(text)
     return text

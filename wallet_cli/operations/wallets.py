@@ -24,6 +24,7 @@ from wallet_cli.domain.ids import (
 from wallet_cli.domain.model import Account, Policy, Transaction, Wallet
 from wallet_cli.domain.money import (
     Currency,
+    format_minor,
     parse_currency,
     parse_daily_debit,
     parse_maximum,
@@ -76,7 +77,7 @@ def other_minimum(made: Answer, asked: str | None) -> str | None:
     if asked is None:
         return None
     has, unit = made["minimum_balance"], parse_told(made["currency"], made["balance"])
-    if parse_minimum(asked, unit) == parse_minimum(has, unit):
+    if format_minor(parse_minimum(asked, unit), unit) == has:
         return None
     return f"its minimum balance is {has}; to change it: wallet limits WALLET --minimum-balance A"
 

@@ -16,8 +16,6 @@ import uvicorn
 
 from wallet_cli import settings as all_settings
 from wallet_cli.domain.host import is_loopback
-from wallet_cli.domain.money import parse_minimum
-from wallet_cli.domain.phone import check_region
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import InvalidInput, LedgerMoved, StorageError, shown
 from wallet_cli.operations import seals
@@ -231,8 +229,8 @@ def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
     This also checks the settings that every request needs: a wrong one is for the operator to correct, not a caller.
     """
     with open_ledger(settings, lambda text: log("ledger", message=text), purpose=Purpose.MAKE) as ledger:
-        check_region(ledger.settings.phone_region)
-        parse_minimum(ledger.settings.minimum_balance, ledger.settings.currency)
+        for name in ("currency", "phone_region", "minimum_balance"):
+            ledger.settings.check(name)
         for warning in ledger.store.warnings:
             log("warning", message=warning)
         try:

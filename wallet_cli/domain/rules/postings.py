@@ -192,10 +192,7 @@ def spending_refused(
         of_day = held - state.held_after_day(wallet.id, at_us) if held and at_us < state.now_us else held
         if debited + of_day + amount > wallet.daily_debit:
             return refusals.above_daily_debit(wallet, debited, of_day, wallet.daily_debit, amount, at_us, state.policy)
-    try:
-        minimum = state.policy.minimum_of(wallet)
-    except errors.InvalidInput as error:  # the setting does not fit this wallet's currency
-        return error
+    minimum = state.policy.minimum_of(wallet)
     if last.balance - held - amount < minimum:
         return refusals.insufficient_funds(wallet, last.balance, held, minimum, amount)
     return None

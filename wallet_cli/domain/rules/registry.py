@@ -124,10 +124,6 @@ def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Rep
         wrong = wrong or clock_refused(state, now_us)
     if wrong is not None:
         return Refusal(wrong)
-    try:
-        state.policy.minimum_of(wallet)
-    except InvalidInput as error:  # the setting does not fit this currency
-        return Refusal(error)
     # After this point the wallet is certain.
     state.make_wallet(wallet)
     if id_ is None:
@@ -148,7 +144,7 @@ def set_status(state: State, command: SetStatus, now_us: int) -> Applied | Refus
     if status == CLOSED:
         balance, held = state.last[wallet_id].balance, state.held(wallet)
         if balance or held:
-            return Refusal(refusals.not_empty(wallet, balance, held, has_minimum=state.policy.has_minimum(wallet)))
+            return Refusal(refusals.not_empty(wallet, balance, held, has_minimum=state.policy.minimum_of(wallet) > 0))
     doubt = clock_refused(state, now_us)
     if doubt is not None:
         return Refusal(doubt)
@@ -173,10 +169,7 @@ def set_limits(state: State, command: SetLimits, now_us: int) -> Applied | Refus
         maximum=wallet.maximum if maximum is SAME else maximum,
         daily_debit=wallet.daily_debit if daily_debit is SAME else daily_debit,
     )
-    try:
-        minimum = state.policy.minimum_of(changed)
-    except InvalidInput as error:  # the setting does not fit this wallet's currency
-        return Refusal(error)
+    minimum = state.policy.minimum_of(changed)
     if changed.maximum is not None and changed.maximum < minimum:
         return Refusal(
             InvalidInput(
@@ -330,7 +323,7 @@ RULES = (
     ),
     Rule(
         OpenWallet, open_wallet, _open_touches,
-        (UserNotFound, KeyReused, WalletExists, RestoreConflict, StorageError, InvalidInput), while_restoring=True,
+        (UserNotFound, KeyReused, WalletExists, RestoreConflict, StorageError), while_restoring=True,
     ),
     Rule(
         SetStatus, set_status, _status_touches, (WalletNotFound, WalletNotActive, WalletNotEmpty, StorageError),
