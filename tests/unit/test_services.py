@@ -4,11 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from support.cli import Outcome
 
+from wallet_cli.domain.commands import EndRestore, NoteUse, SetLedger, Single
+from wallet_cli.domain.ids import HoldId, TransactionId, parse_wallet
+from wallet_cli.operations import api_keys, holds, ledgers, transactions, users, wallets
+from wallet_cli.operations.context import Ledger
+from wallet_cli.operations.prepared import Prepared
+
 Wallet = Callable[[str], Outcome]
+
+ETH, RUPEES, OTHER = parse_wallet("1/eth"), parse_wallet("1"), parse_wallet("1/other")
+WRITES: tuple[Callable[[Ledger], Prepared[Single]], ...] = (
+    lambda ledger: users.register(ledger, "+14155552671"),
+    lambda ledger: wallets.create(ledger, ETH, "ETH/18"),
+    lambda ledger: wallets.create(ledger, RUPEES, "INR", "0"),
+    lambda ledger: wallets.create(ledger, OTHER, "INR", "0"),
+    lambda ledger: transactions.add(ledger, ETH, "0.001", is_credit=True),
+    lambda ledger: transactions.add(ledger, RUPEES, "50", is_credit=True),
+    lambda ledger: transactions.add(ledger, RUPEES, "5", is_credit=False),
+    lambda ledger: transactions.transfer(ledger, RUPEES, OTHER, "5"),
+    lambda ledger: transactions.reverse(ledger, TransactionId(2, 2)),
+    lambda ledger: holds.add(ledger, RUPEES, "5"),
+    lambda ledger: holds.capture(ledger, HoldId(2, 1), "2", keep=True),
+    lambda ledger: holds.void(ledger, HoldId(2, 1)),
+    lambda ledger: wallets.set_limits(ledger, ETH, daily_debit="0.0001"),
+    lambda ledger: wallets.set_status(ledger, ETH, "frozen"),
+    lambda ledger: wallets.set_status(ledger, ETH, "active"),
+    lambda _: api_keys.create("till"),
+    lambda _: api_keys.revoke("till"),
+)
+"""Every use case that writes, in an order in which none is refused."""
+
+
+@pytest.mark.parametrize("minimum", ["20", "-20", "10000000000000", "0.0000000000000000001"])
+def test_an_answer_is_made_of_what_was_decided_alone(
+    ledger: Ledger, minimum: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the settings are: after the commit nothing is read, nor the clock, and nothing can be refused."""
+    ledger.executor.policy = ledger.executor.policy._replace(minimum_balance=minimum)
+    done: set[type] = {NoteUse, EndRestore}  # nobody is answered
+    for prepare in WRITES:
+        prepared = prepare(ledger)
+        result = ledger.carry_out(prepared.command, "a write")
+        with monkeypatch.context() as gone:
+            for name in ("store", "executor"):
+                gone.delattr(ledger, name)
+            assert prepared.answer(result)
+        done.add(type(prepared.command))
+    results = ledger.executor.run(ledgers.changes(ledger, {"minimum_balance": "5", "currency": "EUR"}), "ledger set")
+    assert ledgers.changed(results) == ledgers.ledger_answer(ledger.store.itself().facts)
+    done.add(SetLedger)
+    assert {each for each in get_args(Single) if not each.__name__.startswith("Restore")} == done
 
 
 def test_a_default_minimum_beyond_a_currency_is_no_obstacle(wallet: Wallet, tmp_path: Path) -> None:

@@ -106,11 +106,11 @@ def init(
     type_ = DEFAULT_TYPE if type_ is None else parse_type(type_)
     told = {name_: value.text for name_, value in values.items() if name_ in SETTINGS and value != chosen.values[name_]}
     with opened({**flags, **told}, Purpose.MAKE) as ledger:
-        wallet = None
+        facts, wallet = ledger.facts(), None
         if phone is not None:
             made = ledger.register(phone, name)
             wallet = ledger.create(WalletName(UserId(made["id"]), type_))["wallet"]
-        return Record({**ledger.facts(), "wallet": wallet}, value="db" if wallet is None else "wallet", kind="ledger")
+        return Record({**facts, "wallet": wallet}, value="db" if wallet is None else "wallet", kind="ledger")
 
 
 def _must_be_new(flags: Mapping[str, str], where: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import Final
 
-from wallet_cli.domain.model import ApiKey, Event, Hold, LedgerSetting, Transaction, User, Wallet
+from wallet_cli.domain.model import ApiKey, Event, Hold, LedgerFacts, LedgerSetting, Transaction, User, Wallet
 from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import Phone
 from wallet_cli.domain.remarks import NOTHING, Remarks
@@ -253,12 +253,13 @@ def is_same_again(command: Command) -> bool:
 
 
 class Applied(NamedTuple):
-    """The command was applied; `made` is what it created or changed (of a transfer, the debit).
+    """The command was applied; `made` is what it created or changed (of a transfer, the debit; of a setting, all that
+    the ledger keeps).
 
     `beside` belongs to the answer too: the credit of a transfer; the last transaction of a changed wallet.
     """
 
-    made: Change
+    made: Change | LedgerFacts
     beside: Transaction | None = None
 
 

@@ -37,18 +37,16 @@ def add(
     note, key = None if note is None else check_note(note), checked_key(key)
     found = find_wallet(ledger, wallet)
     command = PlaceHold(found.id, parse_amount(amount, found.currency), parse_duration(expires), note, key)
-    return Prepared(command, _held(ledger, found), ((wallet, found),))
+    return Prepared(command, _held(found), ((wallet, found),))
 
 
-def _held(ledger: Ledger, wallet: Wallet) -> Callable[[Applied | Replayed], Answer]:
-    """Makes the answer of placing or voiding a hold."""
+def _held(wallet: Wallet) -> Callable[[Applied | Replayed], Answer]:
+    """Makes the answer of placing or voiding a hold: what it was then, even if it has expired since."""
 
     def answer(result: Applied | Replayed) -> Answer:
         hold = result.made
         assert isinstance(hold, Hold)
-        # The first answer, even if the hold has expired since.
-        replayed = isinstance(result, Replayed)
-        return hold_answer(hold, wallet, hold.created_at_us if replayed else ledger.now_us(), replayed=replayed)
+        return hold_answer(hold, wallet, hold.created_at_us, replayed=isinstance(result, Replayed))
 
     return answer
 
@@ -74,7 +72,7 @@ def capture(
 
 def void(ledger: Ledger, id_: HoldId) -> Prepared[VoidHold]:
     """Release what a hold keeps; the answer is the `hold`. Raises HoldNotFound; the rules, HoldNotOpen."""
-    return Prepared(VoidHold(id_.wallet_id, id_.number), _held(ledger, _wallet_of(ledger, id_)))
+    return Prepared(VoidHold(id_.wallet_id, id_.number), _held(_wallet_of(ledger, id_)))
 
 
 def listed(ledger: Ledger, ref: WalletRef) -> Paged:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from wallet_cli.domain.commands import SetLedger
+from wallet_cli.domain.commands import Result, SetLedger
 from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.domain.money import format_minor, parse_currency, parse_default_minimum, parse_minimum, parse_stored
 from wallet_cli.domain.period import check_zone
@@ -43,10 +43,8 @@ def overview(ledger: Ledger) -> Answer:
 
 def change(ledger: Ledger, name: str, value: str) -> Answer:
     """Change one setting; `none` means the program's default. Answers as `show`. Raises InvalidInput."""
-    commands = changes(ledger, {name: value})
-    for result in ledger.executor.run(commands, "ledger set"):
-        accepted(result)
-    return changed(ledger, commands) | {"db": ledger.store.address}
+    results = ledger.executor.run(changes(ledger, {name: value}), "ledger set")
+    return changed(results) | {"db": ledger.store.address}
 
 
 def changes(ledger: Ledger, given: Mapping[str, str]) -> list[SetLedger]:
@@ -60,9 +58,11 @@ def changes(ledger: Ledger, given: Mapping[str, str]) -> list[SetLedger]:
     return [SetLedger(name, value) for name, value in values.items()]
 
 
-def changed(ledger: Ledger, commands: list[SetLedger]) -> Answer:
-    """The answer of a change: the ledger with the new settings. Nothing is read again."""
-    return ledger_answer(ledger.store.facts_of_turn()._replace(**dict(commands)))
+def changed(results: Iterable[Result]) -> Answer:
+    """The answer of a change: the ledger after the last of it. Nothing is read again. Raises the error of a refusal."""
+    *_, last = [accepted(result).made for result in results]
+    assert isinstance(last, LedgerFacts)
+    return ledger_answer(last)
 
 
 def ledger_answer(facts: LedgerFacts) -> Answer:

@@ -224,7 +224,7 @@ def set_ledger(state: State, command: SetLedger, now_us: int) -> Applied:  # noq
     if facts != state.facts:
         state.facts = facts
         state.record(events.OF_LEDGER, "settings set", {"ledger": events.of_settings(facts)})
-    return Applied(setting)
+    return Applied(facts)
 
 
 STATUS_SET = {ACTIVE: "unfrozen", FROZEN: "frozen", CLOSED: "closed"}

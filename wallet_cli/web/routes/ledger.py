@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from wallet_cli.errors import InvalidInput
 from wallet_cli.operations import ledgers
-from wallet_cli.operations.context import accepted
 from wallet_cli.settings import LEDGER_SETTINGS
 from wallet_cli.web import long_reads
 from wallet_cli.web.messages import Reply
@@ -32,7 +31,5 @@ async def set_ledger(server: ServerState, call: Call) -> Reply:
     given = {name: text for name, text in texts.items() if text is not None}
     if not given:
         raise InvalidInput("no setting is given", hint=f"one of {', '.join(LEDGER_SETTINGS)}")
-    commands = ledgers.changes(server.ledger, given)
-    for result in await server.carry_out(commands, call.caller):
-        accepted(result)
-    return Reply(200, "ledger set", ledgers.changed(server.ledger, commands))
+    results = await server.carry_out(ledgers.changes(server.ledger, given), call.caller)
+    return Reply(200, "ledger set", ledgers.changed(results))
