@@ -290,6 +290,17 @@ def test_what_is_left_and_what_is_too_much_are_the_amount(
     assert (less in str(error.hint)) == (left != "0.00")
 
 
+@pytest.mark.parametrize(
+    ("debited", "held", "amount", "waiting"),
+    [(60, 0, 41, True), (60, 0, 100, True), (60, 0, 101, False), (0, 60, 41, False), (60, 59, 41, True)],
+)
+def test_it_is_said_to_wait_only_where_the_next_day_has_room(
+    debited: int, held: int, amount: int, waiting: bool
+) -> None:
+    """A limit of a day is that of the next one too, and what is held today may be held then."""
+    assert ("wait" in str(above_day(GOLDEN_WALLET, debited, held, amount).hint)) == waiting
+
+
 def above_day(wallet: Wallet, debited: int, held: int, amount: int) -> WalletError:
     return refusals.above_daily_debit(wallet, debited, held, 100, amount, 0, Policy())
 

@@ -163,7 +163,7 @@ def test_a_hint_is_for_who_reads_it_and_for_what_was_asked(place: Place) -> None
     owned = {"user_id": user_id, "wallet_id": wallet_id}
     made(operator.post("/wallet/limits", json=owned | {"daily_debit": "5"}), 200)
     debit = owned | {"amount": 6, "is_credit": False}
-    limit = "debit less, or wait for the next day"
+    limit = "debit less"
     raised = f"{limit}, or raise the limit: POST /wallet/limits with daily_debit"
     early = owned | {"amount": 1, "is_credit": True, "at": "2024-01-01"}
     there = {"user_id": user_id, "type": "main", "currency": "INR"}

@@ -204,6 +204,8 @@ def above_daily_debit(
 
     free = max(0, limit - debited - held)
     shortfall, less = amount - free, "debit less, or " if free else ""
+    # What is held today is so tomorrow too.
+    wait = "wait for the next day, or " if amount + held <= limit else ""
     beside = f", not counting {text(held)} on hold" if held else ""
     more = {"held": text(held)} if held else {}
     day = policy.day_of(at_us).text
@@ -214,7 +216,7 @@ def above_daily_debit(
             f" may be debited {text(limit)} {wallet.currency.unit} a day and has {text(free)} left on"
             f" {day} ({policy.zone}){beside}: {text(shortfall)} too much",
         ),
-        hint=f"{less}wait for the next day, or raise the limit: wallet limits WALLET --daily-debit A",
+        hint=f"{less}{wait}raise the limit: wallet limits WALLET --daily-debit A",
         limit="daily_debit",
         daily_debit=text(limit),
         day=day,
