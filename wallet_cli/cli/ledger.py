@@ -16,7 +16,12 @@ KeyArgument = Annotated[
     typer.Argument(metavar="KEY", help="currency, phone_region, minimum_balance or timezone.", show_default=False),
 ]
 ValueArgument = Annotated[
-    str, typer.Argument(metavar="VALUE", help="`none` leaves it to the program's default.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="VALUE",
+        help="`none` leaves it to the program's default, except timezone.",
+        show_default=False,
+    ),
 ]
 
 

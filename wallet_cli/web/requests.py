@@ -204,7 +204,7 @@ class NewLimits(OneWallet):
 
 
 class NewLedgerSettings(Body):
-    """Omitted settings stay as they are; `none` means the program's default."""
+    """Omitted settings stay as they are; `none` means the program's default, except for `timezone`."""
 
     currency: Annotated[str, msgspec.Meta(examples=["INR", "PTS/0", NO_LIMIT])] | None = None
     phone_region: Annotated[str, msgspec.Meta(examples=["IN"])] | None = None
