@@ -49,7 +49,7 @@ MAX_ENV_FILE_BYTES = 65_536
 OTHERS_WRITE = 0o022
 
 ELSEWHERE = r"(?is).*://|\s*(postgres(ql)?:|//|\\\\|(host|hostaddr|port|dbname|user|password|passfile|service)\s*=)"
-"""The beginnings of addresses on another machine: a URL, a PostgreSQL connection string, a network share."""
+"""The beginnings of what is no file on this machine: a URL, a PostgreSQL connection string, a network share."""
 
 WITHOUT_SCHEME = r"postgres(ql)?:|(host|hostaddr|port|dbname|user|service) ?="
 """The beginnings of what is no URL, and is meant for a server."""
@@ -87,6 +87,7 @@ SETTINGS = (
     Setting("seal_every", ("WALLET_SEAL_EVERY",), "60"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
+LEDGER_VARIABLES = BY_NAME["db"].variables + BY_NAME["ledger"].variables
 
 OF_NAMED_LEDGER = ("db", "token", "token_file", "ca_file")
 """What `[ledgers.NAME]` in the config file may set: where a ledger is, and how to reach it."""
@@ -456,8 +457,8 @@ def load(
     `flags` are values from the command line, by setting, and `env_file` the file to read instead of a `.env`; `folder`
     is where a `.env` may be (default: the working directory) and `config` the config file (default: config.toml in the
     user's config folder). `notify` gets one line for each ignored part of a `.env`. Raises InvalidInput for a file that
-    cannot be read, for an unknown name in the config file, and for an ignored `.env` that alone names the ledger: the
-    command would use another ledger. With `to_show` none is used, and that is one line more.
+    cannot be read, for an unknown name in the config file, and where what is ignored of a `.env` alone names the
+    ledger: the command would use another ledger. With `to_show` none is used, and that is one line more.
     """
     of_flags, of_environment = _of_flags(flags), _of_variables(environ, "")
     config = config or config_path(environ)
@@ -468,7 +469,7 @@ def load(
     else:
         has_ledger = any(name in each for name in ("db", "ledger") for each in (of_flags, of_environment.values))
         dotenv = (folder or Path()) / ".env"
-        variables = _of_dotenv(dotenv, notify or _unheard, of_config.ledgers, has_ledger=has_ledger, to_show=to_show)
+        variables = _of_dotenv(dotenv, notify or _unheard, of_config, has_ledger=has_ledger, to_show=to_show)
     return _settled(of_flags, (of_environment, variables, of_config), config)
 
 
@@ -606,9 +607,7 @@ def _of_variables(variables: Mapping[str, str | None], where: str, mode: int = 0
     return Place(found, mode, file=file)
 
 
-def _of_dotenv(
-    path: Path, notify: Callable[[str], None], ledgers: Mapping[str, Place], *, has_ledger: bool, to_show: bool
-) -> Place:
+def _of_dotenv(path: Path, notify: Callable[[str], None], config: Place, *, has_ledger: bool, to_show: bool) -> Place:
     """The settings of a `.env` that happens to be in the present folder.
 
     It may not name a receiver of tokens or passwords, or set one; it is ignored if somebody else may have written it.
@@ -623,22 +622,27 @@ def _of_dotenv(
             wrong = _foreign(found)  # of the file that was read; another one may be there by now
     except OSError as error:
         raise _unreadable(path, error) from None
+
+    def leave_ledger(why: str, way_out: str = "") -> None:
+        """What the file says of the ledger does not count. Raises InvalidInput where a command would use another."""
+        told = f"{path} names the ledger, but cannot be trusted: {why}"
+        if not to_show:
+            hint = f"read it anyway with --env-file {path}; or {way_out}name the ledger with --db or WALLET_DB"
+            raise InvalidInput(told, hint=hint)
+        notify(f"{told}; commands that use the ledger are refused")
+
     if wrong is not None:
         if not has_ledger and _names_ledger(path):
-            told = f"{path} names the ledger, but cannot be trusted: {wrong}"
-            if not to_show:
-                raise InvalidInput(
-                    told,
-                    hint=f"read it anyway with --env-file {path}; or take away others' access (chmod go-w {path}); or"
-                    " name the ledger with --db or WALLET_DB",
-                )
-            notify(f"{told}; commands that use the ledger are refused")
+            leave_ledger(wrong, f"take away others' access (chmod go-w {path}); or ")
         notify(f"ignored {path}: {wrong}; read it anyway with --env-file {path}")
         return Place()
+    named = has_ledger or any(name in config.values for name in ("db", "ledger"))
     allowed = {}
     for name, text in variables.items():
-        refused = _refused_in_dotenv(name, text or "", ledgers)
+        refused = _refused_in_dotenv(name, text or "", config.ledgers)
         if refused:
+            if not named and name in LEDGER_VARIABLES:
+                leave_ledger(refused)
             notify(f"ignored {name} in {path}: {refused}; set it in the environment, or --env-file {path}")
         else:
             allowed[name] = text
@@ -649,7 +653,7 @@ def _names_ledger(path: Path) -> bool:
     """Whether an ignored file would name the ledger; False if it cannot be read."""
     try:
         variables = _read_variables(path)[0]
-        return bool(variables.get("WALLET_DB") or variables.get("WALLET_LEDGER"))
+        return any(variables.get(name) for name in LEDGER_VARIABLES)
     except (OSError, InvalidInput):
         return False
 
@@ -677,7 +681,7 @@ def _refused_in_dotenv(name: str, text: str, ledgers: Mapping[str, Place]) -> st
     if setting is not None and setting.name == "ledger" and text in ledgers:
         setting, text = BY_NAME["db"], ledgers[text].values["db"].text
     if setting is not None and setting.name == "db" and re.match(ELSEWHERE, text):
-        return "a .env may not name a ledger on another machine"
+        return "a .env may name no ledger but a file on this machine"
     return None
 
 

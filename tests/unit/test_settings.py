@@ -131,18 +131,27 @@ def told(tmp_path: Path, flags: dict[str, str], environ: dict[str, str]) -> tupl
     ],
 )
 def test_a_dotenv_names_nobody_elsewhere_and_no_secret_of_them(tmp_path: Path, line: str) -> None:
-    """Each is ignored and said so once; what else stands there counts."""
+    """Each is ignored and said so once; what else stands there counts. A ledger that nothing else names is refused."""
     (tmp_path / ".env").write_text(f"{line}\nWALLET_CURRENCY=EUR\n")
     before = dict(os.environ)
-    found, said = told(tmp_path, {}, {})
     name = line.removeprefix("export ").partition("=")[0]
-    assert found.currency.name == "EUR"
-    for setting in ("db", "token", "token_file", "ca_file"):
-        assert found.values[setting].source == "default"
-    assert len(said) == 1
-    assert name in said[0]
-    assert "\n" not in said[0]
-    assert "wk_x" not in said[0]
+    if name == "WALLET_DB":
+        with pytest.raises(InvalidInput, match="names the ledger, but cannot be trusted"):
+            told(tmp_path, {}, {})
+        said: list[str] = []
+        shown = settings.load({}, {}, tmp_path, tmp_path / "config.toml", said.append, to_show=True)
+        assert (shown.values["db"].source, ["refused" in each for each in said]) == ("default", [True, False])
+        (tmp_path / "config.toml").write_text('db = "mine.db"\n')
+    for flags in ({}, {"db": "mine.db"}):
+        found, said = told(tmp_path, flags, {})
+        assert found.currency.name == "EUR"
+        assert found.db == "mine.db" or (found.values["db"].source, name == "WALLET_DB") == ("default", False)
+        for setting in ("token", "token_file", "ca_file"):
+            assert found.values[setting].source == "default"
+        assert len(said) == 1
+        assert name in said[0]
+        assert "\n" not in said[0]
+        assert "wk_x" not in said[0]
     assert dict(os.environ) == before
 
 
