@@ -63,7 +63,6 @@ def test_no_server_and_no_such_host(place: Place) -> None:
         ["tx", "add", "1", "1", "--credit"],
         ["export"],
         ["statement", "1", "-o", "html"],
-        ["init"],
     ):
         refused(place.from_afar(line, {"WALLET_DB": f"http://127.0.0.1:{port}", **here}), 7, "cannot reach")
     refused(place.from_afar(["users"], {"WALLET_DB": "https://wallet.invalid", **here}), 7, "cannot reach")

@@ -57,6 +57,7 @@ def init(
     from wallet_cli.settings import Value
 
     chosen = settings.load(flags, notify=notice)
+    settings.check_db(chosen.db, elsewhere=False)
     where = shown_url(chosen.db)
     _must_be_new(flags, where)
     if name is not None and phone is None:
@@ -114,7 +115,7 @@ def init(
 
 
 def _must_be_new(flags: Mapping[str, str], where: str) -> None:
-    """Raises InvalidInput where there is a ledger already; the error of a server that does not answer."""
+    """Raises InvalidInput where there is a ledger already; the error of a database that does not answer."""
     try:
         with opened(flags, Purpose.READ) as ledger:
             ledger.facts()

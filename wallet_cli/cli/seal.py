@@ -41,6 +41,7 @@ def seal(
     if public:
         if target is not None:
             raise InvalidInput("--public makes no seal: leave FILE out", hint="wallet seal --public")
+        _chosen_here(flags)
         return Record({"public_key": seals.public_key()}, value="public_key")
     with ledger_here(flags, to_seal=True) as ledger:
         sealed = seals.seal(ledger)
@@ -72,17 +73,24 @@ def receipt(
     return Document([json_text(answer) + "\n"])
 
 
-@contextmanager
-def ledger_here(flags: Mapping[str, str], *, to_seal: bool = False) -> Iterator[Ledger]:
-    """The ledger of the settings, to read; of an older schema, it is migrated `to_seal` it. Raises InvalidInput for one
-    on another machine, which seals it itself.
-    """
-    from wallet_cli.operations.context import migrate_older, open_ledger
+def _chosen_here(flags: Mapping[str, str]) -> settings.Settings:
+    """The settings. Raises InvalidInput for a ledger on another machine, where the key of its seals is."""
     from wallet_cli.remote import is_remote, sealed_there
 
     chosen = settings.load(flags, notify=notice)
     if is_remote(chosen.db):
         raise sealed_there()
+    return chosen
+
+
+@contextmanager
+def ledger_here(flags: Mapping[str, str], *, to_seal: bool = False) -> Iterator[Ledger]:
+    """The ledger of the settings, to read; of an older schema, it is migrated `to_seal` it. Raises InvalidInput for one
+    on another machine.
+    """
+    from wallet_cli.operations.context import migrate_older, open_ledger
+
+    chosen = _chosen_here(flags)
     if to_seal:
         migrate_older(chosen, notice)
     with open_ledger(chosen, notice, purpose=Purpose.READ) as ledger:
