@@ -53,6 +53,7 @@ OTHERS = [
 
 def test_the_lines_are_those_of_all_commands_that_read() -> None:
     reading = {words for words, each in tree.each() if each.purpose is Purpose.READ or each.writes_with}
+    reading.remove("seal")  # which brings an older ledger to the schema of now, without a FILE too
     words = (line.split()[: 2 if isinstance(tree.TREE[line.split()[0]], tree.Group) else 1] for line in READERS)
     assert set(map(" ".join, words)) == reading
 

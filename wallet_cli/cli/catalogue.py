@@ -132,7 +132,7 @@ def errors_of(words: str, command: Command) -> list[Error]:
             found.remove(errors.LedgerNotFound)
         if rules_of.OpenWallet in REFUSED_WITH.get(words, ()):
             found.remove(errors.WalletNotFound)
-        if command.done:
+        if command.purpose is not Purpose.READ:
             found.append(errors.RestoreConflict)
     return sorted(dict.fromkeys(found), key=lambda error: (error.exit_code, error.code))
 

@@ -18,9 +18,10 @@ class Command(NamedTuple):
     """A command: the `help` of one line, its function as `module:name` within wallet_cli.cli, and its effect.
 
     `purpose` is what the ledger is opened for, None where the command opens none, or does so itself. One that writes
-    only where an option of `writes_with` is given reads otherwise. `done` is what it has done by the time that it
-    answers, and where that can be seen: what is said where the answer cannot be printed. One that `checks` the ledger
-    finds out itself what other readers are warned of. One that `rehearses` makes no ledger where it is refused.
+    only where a value of `writes_with` is given reads otherwise. `done` is what it has done by the time that it
+    answers, to the ledger or beside it, and where that can be seen: what is said where the answer cannot be printed.
+    One that `checks` the ledger finds out itself what other readers are warned of. One that `rehearses` makes no ledger
+    where it is refused.
     """
 
     help: str
@@ -33,7 +34,8 @@ class Command(NamedTuple):
 
     def writes(self, values: Mapping[str, Any]) -> bool:
         """Whether it changes anything when it is given these values."""
-        return bool(self.done) and (not self.writes_with or any(values[name] is not None for name in self.writes_with))
+        given = (values[name] not in (None, False) for name in self.writes_with)
+        return bool(self.done) and (not self.writes_with or any(given))
 
     def purpose_with(self, values: Mapping[str, Any]) -> Purpose:
         """What the ledger is opened for when the command is given these values."""
@@ -66,7 +68,11 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
         "users": Command("List the users, in the order in which they registered.", "register:users"),
         "create": CREATE,
         "find": Command("Find users by name or number, and transactions by note.", "find:find"),
-        "use": Command("Choose the wallet that is meant when none is named.", "use:use"),
+        "use": Command(
+            "Choose the wallet that is meant when none is named.",
+            *("use:use", READ, "the choice is made: `wallet use` shows it"),
+            ("wallet", "clear"),
+        ),
         "list": Command("List wallets, in the order in which they were opened.", "wallet:list_"),
         "balance": Command("Show what a wallet holds, now or at a past time.", "wallet:balance"),
         "limits": Command(
@@ -156,14 +162,16 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
             checks=True,
         ),
         "seal": Command(
-            "Sign what the ledger holds now, in one hash that no changed ledger can match.", "seal:seal", None
+            "Sign what the ledger holds now, in one hash that no changed ledger can match.",
+            *("seal:seal", None, "the seal is made: `wallet verify --against FILE` reads it"),
+            ("target",),
         ),
         "receipt": Command(
             "Prove a transaction to its customer, who needs no access to the ledger.", "seal:receipt", None
         ),
         "backup": Command(
             "Back the ledger up to a file, while others write; the copy is verified.",
-            *("backup:backup", None, "the backup is made: `ls` shows it"),
+            *("backup:backup", None, "the backup is there: `ls` shows it"),
         ),
         "restore": Command(
             "Put a backup in the place of the ledger; what was there is kept.",
@@ -227,7 +235,7 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
                 ),
                 "edit": Command(
                     "Open the config file in your editor.",
-                    *("config:edit", None, "the file is changed: `wallet config show` shows it"),
+                    *("config:edit", None, "the editor has ended: `wallet config show` shows what is set"),
                 ),
             },
         ),
