@@ -57,6 +57,22 @@ def test_a_command_that_is_not_of_a_ledger_has_no_errors_of_one() -> None:
             assert named == {"invalid_input", "storage_error", "internal_error", "interrupted"}, words
 
 
+EFFECTS = {
+    "none": {"help", "commands", "completion", "demo", "config path", "config show", "config get"},
+    "write": {"serve", "mcp", "seal", "receipt", "use", "backup", "restore", "init", "move", "register", "config set"},
+    "read": {"doctor", "balance", "export", "verify"},
+}
+MAKERS = {"register", "create", "wallet create", "import", "init", "restore", "serve"}
+
+
+def test_what_a_command_may_change_and_make_is_told() -> None:
+    """Also of one that opens the ledger itself; to seal brings an older one to the schema of now."""
+    told = {effect: {each["name"] for each in ALL["commands"] if each["effect"] == effect} for effect in EFFECTS}
+    assert told["none"] == EFFECTS["none"]
+    assert all(EFFECTS[effect] <= told[effect] for effect in EFFECTS)
+    assert {each["name"] for each in ALL["commands"] if each["makes_ledger"]} == MAKERS
+
+
 def test_errors_have_the_exit_codes_of_the_program() -> None:
     known: dict[str, type[errors.WalletError]] = {errors.InternalError.code: errors.InternalError}
     classes = [errors.WalletError]

@@ -17,11 +17,11 @@ READ, WRITE, MAKE = Purpose.READ, Purpose.WRITE, Purpose.MAKE
 class Command(NamedTuple):
     """A command: the `help` of one line, its function as `module:name` within wallet_cli.cli, and its effect.
 
-    `purpose` is what the ledger is opened for, None where the command opens none, or does so itself. One that writes
-    only where a value of `writes_with` is given reads otherwise. `done` is what it has done by the time that it
-    answers, to the ledger or beside it, and where that can be seen: what is said where the answer cannot be printed.
-    One that `checks` the ledger finds out itself what other readers are warned of. One that `rehearses` makes no ledger
-    where it is refused.
+    `purpose` is what the ledger is opened for, None where the command opens none, or does so itself: `by_itself` is
+    what for, at most. One that writes only where a value of `writes_with` is given reads otherwise. `done` is what it
+    has done by the time that it answers, to the ledger or beside it, and where that can be seen: what is said where the
+    answer cannot be printed. One that `checks` the ledger finds out itself what other readers are warned of. One that
+    `rehearses` makes no ledger where it is refused.
     """
 
     help: str
@@ -31,6 +31,20 @@ class Command(NamedTuple):
     writes_with: tuple[str, ...] = ()
     checks: bool = False
     rehearses: bool = False
+    by_itself: Purpose | None = None
+
+    @property
+    def effect(self) -> str:
+        """What it may do to the ledger, or beside it: `none`, `read` or `write`."""
+        opened_for = self.purpose or self.by_itself
+        if self.done or opened_for in (WRITE, MAKE):
+            return "write"
+        return "none" if opened_for is None else "read"
+
+    @property
+    def makes_ledger(self) -> bool:
+        """Whether it may make a ledger."""
+        return MAKE in (self.purpose, self.by_itself)
 
     def writes(self, values: Mapping[str, Any]) -> bool:
         """Whether it changes anything when it is given these values."""
@@ -165,30 +179,41 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
             "Sign what the ledger holds now, in one hash that no changed ledger can match.",
             *("seal:seal", None, "the seal is made: `wallet verify --against FILE` reads it"),
             ("target",),
+            by_itself=WRITE,
         ),
         "receipt": Command(
-            "Prove a transaction to its customer, who needs no access to the ledger.", "seal:receipt", None
+            "Prove a transaction to its customer, who needs no access to the ledger.",
+            *("seal:receipt", None),
+            by_itself=WRITE,
         ),
         "backup": Command(
             "Back the ledger up to a file, while others write; the copy is verified.",
             *("backup:backup", None, "the backup is there: `ls` shows it"),
+            by_itself=READ,
         ),
         "restore": Command(
             "Put a backup in the place of the ledger; what was there is kept.",
             *("backup:restore", None, "the backup is restored: `wallet verify` looks at it"),
+            by_itself=MAKE,
         ),
         "doctor": Command(
             "Check the installation, the settings and the ledger; exit 7 if something is wrong.",
             *("doctor:doctor", None),
+            by_itself=READ,
         ),
         "move": Command(
             "Move the ledger to a file or a PostgreSQL database; run the same command again to continue.",
             *("move:move", None, "what was asked for is done: run the same command again to see how far it is"),
+            by_itself=WRITE,
         ),
     },
     "Serving": {
-        "mcp": Command("Serve the ledger to agents over stdio (Model Context Protocol).", "mcp:mcp", None),
-        "serve": Command("Serve the ledger over HTTP; SIGTERM finishes what was accepted.", "serve:serve", None),
+        "mcp": Command(
+            "Serve the ledger to agents over stdio (Model Context Protocol).", "mcp:mcp", None, by_itself=WRITE
+        ),
+        "serve": Command(
+            "Serve the ledger over HTTP; SIGTERM finishes what was accepted.", "serve:serve", None, by_itself=MAKE
+        ),
         "key": Group(
             "Make, list and revoke operator keys for `wallet serve`.",
             {
@@ -213,6 +238,7 @@ SECTIONS: Mapping[str, Mapping[str, Command | Group]] = {
         "init": Command(
             "Make a ledger; it asks four questions. You need not: `register` makes one too.",
             *("init:init", None, "the ledger is made: `wallet` shows what is in it"),
+            by_itself=MAKE,
         ),
         "help": Command("Explain a command or a topic, with examples.", "help:help_", None),
         "commands": Command("List the commands; with --json, describe every one as JSON.", "help:commands", None),
