@@ -1,4 +1,5 @@
-"""Settings, and the source of each: flag > environment > `.env` > config.toml > the ledger > default.
+"""Settings, and the source of each: flag > environment > `.env` > config.toml > the ledger > default. The time zone of
+a ledger comes before all.
 
 A `.env` comes from whatever folder the user is in. It may not say where tokens and passwords go, and counts only if
 nobody else can have written it. A file given with `--env-file` replaces it, and may set everything.

@@ -114,6 +114,8 @@ def set_(
     if ledger is None and now.values[key] != kept.values[key]:
         beats = next(each for each in (now.values[key], now.values["db"]) if each.source != "default")
         notice(f"{beats.source} says something else, and counts before the config file")
+    if key == "timezone":
+        notice("it is for new ledgers; one that is there keeps its own: `wallet ledger set timezone ZONE` changes that")
     return Record(_row(kept, name), value="value")
 
 
