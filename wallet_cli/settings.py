@@ -233,6 +233,8 @@ class Settings:
         minutes = self._minutes("jwt_access_token_expires")
         most = self.jwt_max_token_expires_minutes
         if minutes > most:
+            if self.given("jwt_access_token_expires") is None:
+                return most
             raise self._wrong("jwt_access_token_expires", f"at most {most}, which is jwt_max_token_expires")
         return minutes
 

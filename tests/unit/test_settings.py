@@ -406,6 +406,12 @@ def test_a_config_file_others_may_write_directs_no_token(tmp_path: Path) -> None
         load(tmp_path, {}, {"WALLET_TOKEN_FILE": str(file)}).token_for(EVIL)
 
 
+@pytest.mark.parametrize(("most", "minutes"), [("3", 3), ("5", 5), ("6", 5), (None, 5)])
+def test_a_bound_below_the_default_is_what_a_token_has(tmp_path: Path, most: str | None, minutes: int) -> None:
+    found = load(tmp_path, {}, {} if most is None else {"JWT_MAX_TOKEN_EXPIRES": most})
+    assert found.jwt_access_token_expires_minutes == minutes
+
+
 def test_no_token_may_be_made_for_longer_than_the_bound(tmp_path: Path) -> None:
     found = load(tmp_path, {}, {"JWT_ACCESS_TOKEN_EXPIRES": "61", "JWT_MAX_TOKEN_EXPIRES": "60"})
     with pytest.raises(InvalidInput, match="jwt_access_token_expires"):
