@@ -145,6 +145,12 @@ def unset(flags: Mapping[str, str], name: NameArgument) -> Record:
             del within[-1][key]
         if len(tables) == 2 and not within[-1]:  # a ledger of which nothing is said any more
             within[1].pop(tables[1], None)
+        chosen = document.get("ledger")
+        if tables[:1] == ["ledgers"] and name.split(".")[1] == chosen and chosen not in within[1]:
+            raise InvalidInput(
+                f"{shown(chosen)} is the ledger that {settings.config_path()} chooses",
+                hint="choose none first: wallet config unset ledger; or another: wallet config set ledger NAME",
+            )
 
     _change(alter, lambda _says: None)
     if name not in settings.BY_NAME:
