@@ -10,6 +10,8 @@ from pathlib import Path
 
 from support.failures import tree
 
+from wallet_cli.cli import tree as commands
+
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs" / "errors.md"
 
@@ -19,6 +21,12 @@ def test_every_code_is_told_as_it_is() -> None:
     told = [(code, int(exit_code), retry == "yes") for code, exit_code, retry in rows]
     named = [each for each in tree() if "code" in vars(each) or not each.__subclasses__()]
     assert sorted(told) == sorted({(each.code, each.exit_code, each.retryable) for each in named})
+
+
+def test_what_makes_a_ledger_is_told_as_it_is() -> None:
+    (told,) = re.findall(r"^\| `ledger_not_found` .* and only (.+) make one", TABLE.read_text("utf-8"), re.MULTILINE)
+    makers = {words for words, command in commands.each() if command.makes_ledger}
+    assert set(re.findall("`(.+?)`", told)) == makers - {"wallet create"}  # which is `create`
 
 
 def said(source: str) -> Iterator[str]:
