@@ -58,7 +58,9 @@ def export(
     ] = None,
     output: Annotated[
         ExportFormat | None,
-        typer.Option("--format", "--output", "-o", help="jsonl can be imported again.", show_default="jsonl"),
+        typer.Option(
+            "--format", "--output", "-o", help="jsonl (json is the same) can be imported.", show_default="jsonl"
+        ),
     ] = None,
 ) -> Document:
     """
