@@ -120,7 +120,10 @@ def test_a_limit_cuts_them_and_says_so(full: Wallet, listed: Listed) -> None:
 @every_list
 def test_json_is_a_page_or_all_of_it_in_one_object(full: Wallet, listed: Listed) -> None:
     page = full(f"{listed.line} --json")
-    assert (list(page.json), len(page.json[listed.name]), page.err) == ([listed.name, "next_cursor"], 20, "")
+    assert (list(page.json), len(page.json[listed.name])) == ([listed.name, "next_cursor"], 20)
+    filtered = full(f"{listed.line} --jq .next_cursor")
+    assert (filtered.out, filtered.err) == (f"{page.json['next_cursor']}\n", page.err)
+    assert page.err == "20 shown; --all shows the rest\n"
     rest = full(f"{listed.line} --json --all --cursor {page.json['next_cursor']}").json
     whole = full(f"{listed.line} --json --all")
     assert (list(whole.json), whole.json["next_cursor"], whole.err) == ([listed.name, "next_cursor"], None, "")

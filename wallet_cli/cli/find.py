@@ -47,7 +47,7 @@ def find(
     users, transactions = answer["users"], answer["transactions"]
     cut = _cut(text, answer, flags)
     if style.quiet or style.streams or style.is_json:
-        return _lines(users, transactions)._replace(page=answer, cut=None if style.is_json else cut)
+        return _lines(users, transactions)._replace(page=answer, cut=cut)
     parts = [Listing(each, (), kind=kind) for each, kind in ((users, "user"), (transactions, "history")) if each]
     if cut is not None:
         notice(cut)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from wallet_cli.cli.output import Document, Format, Listing, Output, Record, closed_after, json_text
+from wallet_cli.cli.output import Document, Format, Listing, Output, Record, closed_after, json_text, tell_cut
 from wallet_cli.cli.stdout import FilterError
 from wallet_cli.domain.text import harmless
 from wallet_cli.errors import InvalidInput
@@ -56,6 +56,7 @@ def render(answer: Output, form: Format, run: Callable[[str], Iterator[Any]]) ->
             # All of it, before any is printed: a program may stop in the middle.
             for value in list(run(text)):
                 sys.stdout.write(shown(value if isinstance(value, str) else json_text(value)) + "\n")
+        tell_cut(answer)
 
 
 def _json(answer: Output, form: Format) -> Iterator[str]:

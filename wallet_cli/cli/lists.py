@@ -60,11 +60,10 @@ def listing(
     if part.all or (part.limit is None and (style.streams or style.quiet)):
         return Listing(paged.rest(part.cursor), columns, value, name=name, kind=kind)
     limit = DEFAULT_LIMIT if part.limit is None else part.limit
-    # The page of --json has its next_cursor: its end is not hidden.
-    told = style.quiet or not style.is_json
-    answer = paged.page(limit, part.cursor, told)
+    # What is printed with --json has no other field than a page.
+    answer = paged.page(limit, part.cursor, style.quiet or not style.is_json)
     rows = answer[name]
-    cut = _cut(len(rows), answer["count"]) if told and answer["next_cursor"] is not None else None
+    cut = None if answer["next_cursor"] is None else _cut(len(rows), answer.get("count"))
     return Listing(rows, columns, value, page=answer, cut=cut, kind=kind)
 
 

@@ -119,9 +119,14 @@ def render(answer: Output, style: Style, ledger: LedgerApi | None = None) -> Non
                 _document(answer)
             else:
                 _render(answer, style)
-        if isinstance(answer, Listing) and answer.cut is not None:
-            sys.stdout.flush()  # who has closed the pipe has read what they wanted
-            notice(answer.cut)
+        tell_cut(answer)
+
+
+def tell_cut(answer: Output) -> None:
+    """Say what a list that was printed leaves out, if it does."""
+    if isinstance(answer, Listing) and answer.cut is not None:
+        sys.stdout.flush()  # who has closed the pipe has read what they wanted
+        notice(answer.cut)
 
 
 @contextmanager
