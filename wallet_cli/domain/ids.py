@@ -33,7 +33,7 @@ class UserId(NamedTuple):
 
 
 class PhoneDigits(NamedTuple):
-    """A phone number as typed, not parsed yet: `digits` are without spacing."""
+    """A phone number as typed, with no space around it, and not parsed yet: `digits` are without spacing."""
 
     typed: str
     digits: str
@@ -101,9 +101,14 @@ def parse_user(text: str) -> UserName:
         return UserId(parse_id(text[3:]))
     digits = phone_digits(text)
     if digits.startswith("+") or len(digits) >= PHONE_DIGITS:
-        return PhoneDigits(text, digits)
+        return PhoneDigits(_unspaced(text), digits)
     # With anything between its digits, a short number is no id: 1-12 is a transaction, and 1.5 or 1,2 nothing.
-    return UserId(parse_id(text.strip(" ")))
+    return UserId(parse_id(_unspaced(text)))
+
+
+def _unspaced(name: str) -> str:
+    """A name without the spaces around it, which mean nothing: in a URL, a space before a number is a `+`."""
+    return name.strip(" ")
 
 
 def format_user(user_id: int) -> str:
@@ -116,7 +121,7 @@ def parse_wallet(text: str) -> TypedWallet:
     if text[:1] in ("w", "W"):
         return WalletId(_parse_wallet_id(text))
     user, slash, type_ = text.partition("/")
-    return WalletName(parse_user(user), parse_type(type_) if slash else DEFAULT_TYPE, text)
+    return WalletName(parse_user(user), parse_type(type_) if slash else DEFAULT_TYPE, _unspaced(text))
 
 
 def parse_new_wallet(text: str) -> WalletName:

@@ -20,6 +20,7 @@ from wallet_cli.domain.ids import (
     HoldId,
     TransactionId,
     TypedWallet,
+    UserId,
     UserName,
     WalletName,
     check_name,
@@ -27,6 +28,7 @@ from wallet_cli.domain.ids import (
     checked_key,
     format_hold_id,
     format_transaction_id,
+    parse_user,
 )
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
 from wallet_cli.domain.money import parse_amount, parse_any_amount, parse_currency
@@ -67,10 +69,12 @@ class RemoteLedger(Client, LedgerApi):
         try:
             # Only with `exist_ok` may the answer be the user that a lost try created.
             return self._post("/users", fields.User, body, key=key, again=exist_ok)
-        except UserExists:
+        except UserExists as error:
+            known = error.details.get("user_id")
             if not exist_ok:
                 raise
-            return self._get("/lookup/user", fields.User, user=phone_number, region=self.region)
+            # An older server does not say whose the number is.
+            return self.find_user(UserId(known) if type(known) is int else parse_user(phone_number))
 
     def users(self, text: str | None = None) -> Paged:
         if text is not None:

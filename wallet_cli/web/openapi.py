@@ -60,7 +60,7 @@ WORDS: dict[Refusal, str] = {
     errors.CaptureExceedsHold: "the hold keeps less (details: `amount`, `captured`, `available`, `shortfall`)",
     errors.NotReversible: "it is itself a reversal (details: `reverses`)",
     errors.ReversalExceedsOriginal: "less of it is left (details: `amount`, `reversed`, `available`, `shortfall`)",
-    errors.UserExists: "the number is already registered",
+    errors.UserExists: "the number is already registered (details: `user_id`)",
     errors.WalletExists: "the user already has a wallet of this type",
     errors.KeyExists: "there is, or was, an operator key with that name",
     errors.KeyReused: "the key was used for another request (details: `transaction` or `hold`)",

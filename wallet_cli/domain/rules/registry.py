@@ -64,7 +64,9 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
             return Replayed(known)
         return Refusal(
             UserExists(
-                f"{phone.e164} is registered already, as user {known.id}", hint="--exist-ok accepts the existing user"
+                f"{phone.e164} is registered already, as user {known.id}",
+                hint="--exist-ok accepts the existing user",
+                user_id=known.id,
             )
         )
     wrong = _place_refused(state, "user", id_, state.next_user_id)
