@@ -154,7 +154,8 @@ ledger](serve.md) shows it in use.
   that is given twice, is unknown, or has another type (`"5"` for 5, `true` for 1) is `invalid_input`.
 - **Amounts** may be sent as JSON numbers or as strings. Numbers are read digit by digit, never as a float. Answers have
   strings with exactly the currency's fraction digits.
-- **Times** are ISO 8601; with no offset they are UTC. An end covers all of the unit that it is written in.
+- **Times** are ISO 8601; with no offset they are UTC, or with `times=ledger`, where an operation has it, in the
+  ledger's time zone. An end covers all of the unit that it is written in.
 - **A success** is `{"message": …, "data": …}`. **A failure** is `{"message", "data": null, "code", "details",
   "retryable", "hint"}`; nothing was changed, unless the message says that the outcome is unknown. `code` is for
   programs; `message` and `hint` are for people.

@@ -118,6 +118,12 @@ def parse_time(text: str, zone: Zone, now_us: Callable[[], int] | None = None, *
     return Span(start_us, end_us)
 
 
+def needs_zone(text: str) -> bool:
+    """Whether it depends on the time zone what a TIME means."""
+    match = re.fullmatch(_TIME, text, re.ASCII)
+    return text in ("today", "yesterday") if match is None else match["offset"] is None
+
+
 def is_relative(text: str) -> bool:
     """Whether a TIME means another one each time that it is read: `now`, `today`, `yesterday`, `7d`."""
     return text in ("now", "today", "yesterday") or re.fullmatch(_AGO, text, re.ASCII) is not None

@@ -75,6 +75,12 @@ class Ledger:
         other._known_facts = LedgerFacts()
         return other
 
+    def in_its_zone(self) -> Ledger:
+        """The same ledger, which reads a time without an offset in its own time zone."""
+        other = copy.copy(self)
+        other.times_are_utc = False
+        return other
+
     @property
     def policy(self) -> Policy:
         return self.executor.policy.within(self.store.facts())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import tzinfo
 from functools import cached_property
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 from wallet_cli.domain.ids import TypedWallet, UserId, UserName
 from wallet_cli.domain.model import Policy, Wallet
 from wallet_cli.domain.money import Currency, parse_told
-from wallet_cli.domain.period import UTC_NAME, Period, format_end, format_time
+from wallet_cli.domain.period import UTC_NAME, Period, format_end, format_time, needs_zone
 from wallet_cli.operations import fields
 from wallet_cli.operations.answers import Answer
-from wallet_cli.remote.http import Server
+from wallet_cli.remote.http import NO_QUERY, Query, Server
 from wallet_cli.settings import Settings
 
 
@@ -61,10 +62,24 @@ class Client:
         return found
 
     def _post(
-        self, path: str, shape: Any, body: dict[str, Any], *, key: str | None = None, again: bool = False
+        self,
+        path: str,
+        shape: Any,
+        body: dict[str, Any],
+        *,
+        key: str | None = None,
+        again: bool = False,
+        query: Query = NO_QUERY,
     ) -> Answer:
-        made: Answer = self.server.post(path, shape, body, key=key, again=again)
+        made: Answer = self.server.post(path, shape, body, query, key=key, again=again)
         return made
+
+
+def zone_of_times(times: Iterable[str]) -> Query:
+    """What is said of these times, which are sent as they were typed: where one has no offset, the server is told that
+    it is in the ledger's time zone. It knows those of before: a time that comes again is the time that it was.
+    """
+    return {"times": "ledger"} if any(map(needs_zone, times)) else NO_QUERY
 
 
 def user_text(name: UserName) -> str:

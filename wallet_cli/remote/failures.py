@@ -48,6 +48,9 @@ ABOUT_TOKENS = {Unauthenticated.code, "rate_limited"}
 OTHER_VERSION = {"not_found", "method_not_allowed", "unsupported_media_type"}
 """This program's requests get these codes only if the server does not know them."""
 
+UNKNOWN_PARAMETER = "unknown parameter in the URL"
+"""Said before anything is done, of what only newer servers know."""
+
 BY_STATUS: dict[int, type[WalletError]] = {
     400: InvalidInput,
     401: Unauthenticated,
@@ -67,7 +70,7 @@ def error_of(status: int, answer: dict[str, Any], url: str, mentions: str = "[]"
     code, message, hint, details = (answer.get(name) for name in ("code", "message", "hint", "details"))
     assert isinstance(code, str)
     assert isinstance(message, str)
-    if code in OTHER_VERSION:
+    if code in OTHER_VERSION or message == UNKNOWN_PARAMETER:
         return other_version(url)
     hint = hint if isinstance(hint, str) else None
     known = _by_code().get(code)

@@ -53,6 +53,7 @@ UNAVAILABLE = (429, 502, 503, 504)
 
 T = TypeVar("T")
 Query = Mapping[str, str | None]
+NO_QUERY: Query = MappingProxyType({})
 
 
 class Failed(Exception):
@@ -154,7 +155,7 @@ class Server:
         self,
         path: str,
         shape: Any,
-        query: Query = MappingProxyType({}),
+        query: Query = NO_QUERY,
         *,
         patience_s: float | None = None,
         again: bool = True,
@@ -163,17 +164,24 @@ class Server:
         return self._patiently(Call("GET", path, query, shape, again=again, patience_s=patience_s), self._data)
 
     def post(
-        self, path: str, shape: Any, body: Mapping[str, Any], *, key: str | None = None, again: bool = False
+        self,
+        path: str,
+        shape: Any,
+        body: Mapping[str, Any],
+        query: Query = NO_QUERY,
+        *,
+        key: str | None = None,
+        again: bool = False,
     ) -> Any:
         """The data in the answer to a body. It is sent again if it has a key, or if `again` allows it."""
         given = {name: value for name, value in body.items() if value is not None}
         content = json.dumps(given).encode("ascii")
-        request = Call("POST", path, {}, shape, content, key=key, again=again or key is not None)
+        request = Call("POST", path, query, shape, content, key=key, again=again or key is not None)
         return self._patiently(request, self._data)
 
-    def send(self, path: str, shape: Any, content: bytes, content_type: str) -> Any:
+    def send(self, path: str, shape: Any, content: bytes, content_type: str, query: Query) -> Any:
         """The data in the answer to a file, whose lines are all safe to send again."""
-        return self._patiently(Call("POST", path, {}, shape, content, content_type), self._data)
+        return self._patiently(Call("POST", path, query, shape, content, content_type), self._data)
 
     @contextmanager
     def stream(self, path: str, kinds: Collection[str], **query: str | None) -> Iterator[Iterator[bytes]]:

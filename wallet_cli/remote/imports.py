@@ -13,10 +13,8 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC
 from typing import Any, BinaryIO, TypedDict
 
-from wallet_cli.domain.period import Zone, format_time, parse_start
 from wallet_cli.errors import InvalidInput, WalletError
 from wallet_cli.import_export import imports
 from wallet_cli.import_export.imports import Job, Options, Report
@@ -24,8 +22,9 @@ from wallet_cli.import_export.imports.checking import Earlier, Found, How, Looke
 from wallet_cli.import_export.imports.reading import Fraction, Line
 from wallet_cli.operations import fields
 from wallet_cli.operations.answers import Answer
-from wallet_cli.remote.client import Client
+from wallet_cli.remote.client import Client, zone_of_times
 from wallet_cli.remote.failures import error_of
+from wallet_cli.remote.http import NO_QUERY, Query
 
 PART_TYPE = "application/x-ndjson"
 PART_LINES = imports.BATCH_LINES
@@ -68,19 +67,16 @@ class RemoteLook:
         written: list[bytes] = []
         numbers: list[int] = []
         size = 0
+        query = _zone_of_times(lines)
         for line in lines:
-            fields = {name: line.fields[name] for name in COMPARED if name in line.fields}
-            try:
-                part = _written(line._replace(fields=fields), self._ledger.zone)
-            except InvalidInput:
-                continue  # its line gets an error later
+            part = _written(line._replace(fields={name: line.fields[name] for name in COMPARED if name in line.fields}))
             if size + len(part) > PART_BYTES:
-                yield from self._found(numbers, written, prefix)
+                yield from self._found(numbers, written, prefix, query)
                 written, numbers, size = [], [], 0
             size += len(part)
             written.append(part)
             numbers.append(line.number)
-        yield from self._found(numbers, written, prefix)
+        yield from self._found(numbers, written, prefix, query)
 
     def wallets(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
         for number, wallet in self._named("wallets", names, ""):
@@ -92,16 +88,17 @@ class RemoteLook:
 
     def _named(self, what: str, names: Sequence[str], prefix: str) -> Any:
         lines = [f"{json.dumps({'wallet': name})}\n".encode() for name in names]
-        return self._ask(what, list(range(1, len(lines) + 1)), lines, prefix)
+        return self._ask(what, list(range(1, len(lines) + 1)), lines, prefix, NO_QUERY)
 
-    def _found(self, numbers: Sequence[int], lines: Sequence[bytes], prefix: str) -> Iterator[Found]:
+    def _found(self, numbers: Sequence[int], lines: Sequence[bytes], prefix: str, query: Query) -> Iterator[Found]:
         if numbers:
-            yield from (Found(*each) for each in self._ask("lines", numbers, lines, prefix))
+            yield from (Found(*each) for each in self._ask("lines", numbers, lines, prefix, query))
 
-    def _ask(self, what: str, numbers: Sequence[int], lines: Sequence[bytes], prefix: str) -> Any:
+    def _ask(self, what: str, numbers: Sequence[int], lines: Sequence[bytes], prefix: str, query: Query) -> Any:
         told = {"numbers": numbers, "prefix": prefix, "find": what, "phone_region": self._ledger.region}
         head = json.dumps({name: value for name, value in told.items() if value is not None}).encode("ascii")
-        return self._ledger.server.send("/import/part", PartFound, b"".join([head, b"\n", *lines]), PART_TYPE)["found"]
+        content = b"".join([head, b"\n", *lines])
+        return self._ledger.server.send("/import/part", PartFound, content, PART_TYPE, query)["found"]
 
 
 COMPARED = ("wallet", "amount", "kind", "at", "note")
@@ -143,11 +140,7 @@ class RemoteRun(imports.ImportRun):
 
     def _keep(self, batch: Sequence[Line]) -> None:
         for line in batch:
-            try:
-                written = _written(line, self._zone)
-            except InvalidInput as error:
-                self._refuse(line, error)
-                continue
+            written = _written(line)
             if self._size + len(written) > self._most_bytes or len(self._written) >= self._most_lines:
                 self._make_room()
             self._waiting.append(line)
@@ -210,7 +203,11 @@ class RemoteRun(imports.ImportRun):
         first = json.dumps({name: value for name, value in head.items() if value is not None}).encode("ascii")
         self._before_commit()
         answer: Answer = self._server.send(
-            "/import/part", fields.PartResult, b"".join([first, b"\n", *lines]), PART_TYPE
+            "/import/part",
+            fields.PartResult,
+            b"".join([first, b"\n", *lines]),
+            PART_TYPE,
+            _zone_of_times(sent.values()),
         )
         return answer
 
@@ -227,28 +224,18 @@ class RemoteRun(imports.ImportRun):
         self.broken.update(answer["broken"])
 
 
-def _written(line: Line, zone: Zone) -> bytes:
-    """A line as it is sent: JSON, with times in UTC. Raises InvalidInput for a time that does not exist here."""
+def _zone_of_times(lines: Iterable[Line]) -> Query:
+    """What is said of the times of lines."""
+    return zone_of_times(at for line in lines for name in TIMES if isinstance(at := line.fields.get(name), str))
+
+
+def _written(line: Line) -> bytes:
+    """A line as it is sent: JSON."""
     fields: dict[str, Any] = {"record": line.record} | line.fields
-    for name in TIMES:
-        if isinstance(fields.get(name), str):
-            fields[name] = _in_utc(fields[name], zone)
     try:
         return f"{json_of(fields)}\n".encode()
     except UnicodeEncodeError:  # half of a surrogate pair: the server reports the error
         return f"{json_of(fields, ascii_only=True)}\n".encode()
-
-
-def _in_utc(text: str, zone: Zone) -> str:
-    try:
-        return format_time(parse_start(text, zone))
-    except InvalidInput as error:
-        here = error
-    try:
-        parse_start(text, UTC)
-    except InvalidInput:
-        return text  # not a time anywhere: the server reports it, in order
-    raise here
 
 
 def json_of(value: Any, *, ascii_only: bool = False) -> str:

@@ -1,9 +1,9 @@
 """The ledger behind a `wallet serve`: each operation is one or two requests.
 
-The server decides. This code refuses only what cannot be sent: a key, which must be right before its first use; a time,
-whose zone is the ledger's here and UTC there; an empty URL parameter, which would count as not given; and texts that a
-JSON body cannot have, so that their error is readable. And what a ledger would refuse before that, or before what is
-looked up to send it: where two things are wrong, the same one is told.
+The server decides. This code refuses only what cannot be sent: a key, which must be right before its first use; the
+times of a period, whose zone is the ledger's here and UTC there; an empty URL parameter, which would count as not
+given; and texts that a JSON body cannot have, so that their error is readable. And what a ledger would refuse before
+that, or before what is looked up to send it: where two things are wrong, the same one is told.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
+from datetime import UTC
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
@@ -44,7 +45,8 @@ from wallet_cli.operations.prepared import naming
 from wallet_cli.operations.transactions import Wanted, check_texts, filter_of, parse_cursor, read_filter, time_of
 from wallet_cli.operations.wallets import MAX_HOLDERS, other_minimum
 from wallet_cli.remote import imports, sealed_there, statements
-from wallet_cli.remote.client import Client, bounds_of, ids, known_wallet, told_currency, user_text
+from wallet_cli.remote.client import Client, bounds_of, ids, known_wallet, told_currency, user_text, zone_of_times
+from wallet_cli.remote.http import NO_QUERY
 
 if TYPE_CHECKING:
     from wallet_cli.api import Described, Entry, Noted
@@ -151,13 +153,16 @@ class RemoteLedger(Client, LedgerApi):
         if entry.get("reset_time"):
             raise InvalidInput("a wallet's time cannot be reset over HTTP", hint="run it on the server")
         at, key = entry.get("at"), checked_key(entry.get("key"))
-        found, moment = self.find_wallet(wallet), None
+        found, query = self.find_wallet(wallet), NO_QUERY
         if at is not None:
             parse_amount(amount, found.currency)  # it is read before the time
-            moment = format_time(time_of(at, key, self.zone, self.now_us))
-        body = ids(found) | {"amount": amount, "is_credit": entry["is_credit"], "at": moment} | _said(entry)
+            moment_us = time_of(at, key, UTC, self.now_us)
+            query = zone_of_times([at])
+            if not query:
+                at = format_time(moment_us)
+        body = ids(found) | {"amount": amount, "is_credit": entry["is_credit"], "at": at} | _said(entry)
         with naming((wallet, found)):
-            return self._post("/transactions/create", fields.Transaction, body, key=key)
+            return self._post("/transactions/create", fields.Transaction, body, key=key, query=query)
 
     def transfer(self, source: TypedWallet, target: TypedWallet, amount: str, **described: Unpack[Described]) -> Answer:
         key = checked_key(described.get("key"))

@@ -231,7 +231,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         "POST", "/transactions/create", transactions.create_transaction, "Credit or debit a wallet", fields.Transaction,
-        refused_as(Post), USER, requests.NewTransaction, keyed=True,
+        refused_as(Post), USER, requests.NewTransaction, (parameters.ZONE_OF_TIMES,), keyed=True,
         description="On disk when answered. Users may debit their own wallets.",
     ),
     Operation(
@@ -350,6 +350,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "POST", "/import/part", import_chunks.import_part, "Import a part of a file", fields.PartResult, (LedgerMoved,),
         WRITING_OPERATOR,
         {import_chunks.PART_TYPE: '{"numbers": [7]}\n' + IMPORT_EXAMPLES[import_chunks.PART_TYPE]},
+        (parameters.ZONE_OF_TIMES,),
         description=(
             "Used by a remote `wallet import`: one line about the part, then its lines as JSON. The first may have"
             f" {', '.join(f'`{name}`' for name in requests.PartHead.__struct_fields__)}; it has to have `numbers`."

@@ -10,7 +10,7 @@ from wallet_cli.domain.ids import MAX_NAME_CHARS, MAX_NOTE_CHARS
 from wallet_cli.operations.pages import DEFAULT_LIMIT, MAX_LIMIT
 from wallet_cli.operations.transactions import KINDS
 from wallet_cli.operations.wallets import MAX_HOLDERS
-from wallet_cli.web.requests import REGION_WORDS
+from wallet_cli.web.requests import REGION_WORDS, TIMES
 from wallet_cli.web.responses import MAX_ID
 
 Parameter = dict[str, Any]
@@ -102,6 +102,9 @@ A_PART = {"type": "string", "maxLength": MAX_NOTE_CHARS, "examples": ["tea"]}
 TEXT_TO_FIND = in_query("text", "What to find, in either case.", A_PART, required=True)
 NAME_OR_NUMBER = in_query("text", "Users by a name or number with this in it; of a number, 3 digits or more.", A_PART)
 REGION = in_query("region", REGION_WORDS)
+ZONE_OF_TIMES = in_query(
+    "times", "Where a time with no offset is: in UTC, or in the ledger's time zone.", one_of(TIMES, TIMES[0])
+)
 AT = in_query("at", "ISO 8601: the balance at the end of its unit (day, minute, …).")
 HOLDERS = in_query(
     "wallets",

@@ -37,6 +37,9 @@ MAX_MARKS = MAX_META_BYTES + sum(text.most for text in TEXTS.values()) + MAX_KEY
 
 NULL = b"null"
 
+TIMES = ("utc", "ledger")
+"""Where a time with no offset may be: in UTC, as all clients know it, or in the ledger's time zone."""
+
 REGION_WORDS = "The country of a number with no `+`; the server's setting if it is left out."
 
 T = TypeVar("T")

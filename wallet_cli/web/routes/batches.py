@@ -88,7 +88,7 @@ class Items:
     def add(self, item: BatchItem) -> None:
         """Prepare an item, or answer its refusal. One that is raised has its `index`."""
         try:
-            prepared = prepare(self._server, self._call.caller, item, item.key)
+            prepared = prepare(self._server.ledger, self._call.caller, item, item.key)
         except WalletError as error:
             if self.batch.atomic:
                 error.details["index"] = len(self._items)

@@ -11,11 +11,12 @@ from wallet_cli.domain.ids import MAX_KEY_CHARS, OwnedWallet, format_wallet_id, 
 from wallet_cli.errors import InvalidInput, UserNotFound, WalletNotFound, shown
 from wallet_cli.operations import pages
 from wallet_cli.operations.answers import Answer
+from wallet_cli.operations.context import Ledger
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.long_work import Slices
 from wallet_cli.web.messages import JSON_TYPE, Receive, Reply, Scope, header, media_type, query, read_body
 from wallet_cli.web.readers import SEARCHES
-from wallet_cli.web.requests import MAX_BODY_BYTES
+from wallet_cli.web.requests import MAX_BODY_BYTES, TIMES
 from wallet_cli.web.server_state import ServerState
 
 QUICK_BYTES = 8 * 1024
@@ -132,6 +133,15 @@ def flag(given: dict[str, str], name: str) -> bool:
     if value is None:
         raise InvalidInput(f"{name} is not true or false: {shown(given[name])}", hint=f"{name}=true, or leave it out")
     return value
+
+
+def timed(ledger: Ledger, given: dict[str, str]) -> Ledger:
+    """The ledger as it is to read times. Raises InvalidInput for a `times` that is none of TIMES."""
+    utc, own = TIMES
+    times = given.get("times", utc)
+    if times not in TIMES:
+        raise InvalidInput(f"not a value for times: {shown(times)}", hint=f"times={utc} or {own}")
+    return ledger.in_its_zone() if times == own else ledger
 
 
 async def read(server: ServerState, call: Call, work: Callable[..., Any], *given: Any, long: bool) -> Any:

@@ -18,7 +18,7 @@ from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger, as_told
 from wallet_cli.web.messages import Reply
 from wallet_cli.web.requests import MAX_BATCH_BYTES, PartHead, decode
-from wallet_cli.web.routes.call import Call
+from wallet_cli.web.routes.call import Call, timed
 from wallet_cli.web.routes.import_export import Import
 from wallet_cli.web.server_state import ServerState
 
@@ -28,7 +28,7 @@ NAME = "part.jsonl"
 
 
 async def import_part(server: ServerState, call: Call) -> Reply:
-    call.query()
+    given = call.query("times")
     call.no_key("a part of an import", "lines")
     _, body = await call.file((PART_TYPE,), MAX_BATCH_BYTES)
     with server.importing():
@@ -37,7 +37,7 @@ async def import_part(server: ServerState, call: Call) -> Reply:
         if not lines.endswith(b"\n") or lines.count(b"\n") != len(head.numbers):
             raise InvalidInput("the numbers do not match the lines", hint="send one number for each complete line")
         head.prefix = check_key(head.prefix + "1")[:-1]
-        work = Part(server, head, lines)
+        work = Part(server, head, lines, given)
         answer = await server.write_apart(work.run, call.caller)
     for code, times in work.codes.items():
         server.metrics.refused(code, times)
@@ -47,14 +47,15 @@ async def import_part(server: ServerState, call: Call) -> Reply:
 class Part(Import):
     """One running part, in its thread."""
 
-    def __init__(self, server: ServerState, head: PartHead, lines: bytes) -> None:
+    def __init__(self, server: ServerState, head: PartHead, lines: bytes, given: dict[str, str]) -> None:
         super().__init__(server, imports.Options(head.create, head.dry_run, head.atomic), lines, NAME)
         self._head = head
+        self._given = given
 
     def run(self, ledger: Ledger) -> Answer:
         """The results of the lines, counted as if nothing had been undone, and each refused line."""
         head = self._head
-        told = as_told(ledger, phone_region=head.phone_region, currency=head.currency)
+        told = timed(as_told(ledger, phone_region=head.phone_region, currency=head.currency), self._given)
         source = BytesIO(self._body)
         lines = (line._replace(number=head.numbers[line.number - 1]) for line in read_lines(source, self._name))
 

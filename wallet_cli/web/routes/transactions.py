@@ -6,6 +6,7 @@ from wallet_cli.domain.commands import Post
 from wallet_cli.domain.ids import OwnedWallet, TransactionId, parse_transaction_id
 from wallet_cli.errors import Forbidden
 from wallet_cli.operations import transactions
+from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.prepared import Prepared
 from wallet_cli.operations.transactions import Wanted
 from wallet_cli.web import long_reads
@@ -21,7 +22,7 @@ from wallet_cli.web.requests import (
     part_text,
     remarks_of,
 )
-from wallet_cli.web.routes.call import PAGE, Call, made, must_see, must_see_wallet, page, read
+from wallet_cli.web.routes.call import PAGE, Call, made, must_see, must_see_wallet, page, read, timed
 from wallet_cli.web.server_state import ServerState
 
 FILTERS = ("from", "to", "kind", "min", "max", "text", "key")
@@ -29,11 +30,11 @@ FILTERS = ("from", "to", "kind", "min", "max", "text", "key")
 
 async def create_transaction(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), NewTransaction)
-    call.query()
-    return made("transaction created", await server.run(prepare(server, call.caller, body, call.key()), call.caller))
+    prepared = prepare(timed(server.ledger, call.query("times")), call.caller, body, call.key())
+    return made("transaction created", await server.run(prepared, call.caller))
 
 
-def prepare(server: ServerState, caller: Caller, body: NewTransaction, key: str | None) -> Prepared[Post]:
+def prepare(ledger: Ledger, caller: Caller, body: NewTransaction, key: str | None) -> Prepared[Post]:
     """The write of a body, after checking that the caller may request it."""
     ref = OwnedWallet(body.wallet_id, body.user_id)
     must_see_wallet(caller, ref)
@@ -41,7 +42,7 @@ def prepare(server: ServerState, caller: Caller, body: NewTransaction, key: str 
         # The day of a debit decides for which daily limit it counts.
         raise Forbidden("only an operator may set the time of a transaction", hint="leave `at` out")
     prepared = transactions.add(
-        server.ledger,
+        ledger,
         ref,
         amount_text(body.amount),
         is_credit=body.is_credit,
