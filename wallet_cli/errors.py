@@ -323,10 +323,6 @@ class NotTogether(StorageError):
     """The files of a ledger are of different moments: its log is of another file, or lacks what was committed."""
 
 
-class Malformed(Damaged):
-    """The storage engine could not understand what it read: the disk is damaged, or one read failed."""
-
-
 class Unreachable(StorageError):
     """The database cannot be reached now."""
 

@@ -47,8 +47,8 @@ class Scenario(NamedTuple):
     """How it may end when it is run once more, and was done: what has no key is refused."""
     stages: bool = False
     """Whether it is done in several steps, of which each stands for itself."""
-    copy: str = ""
-    """A file that it makes, which is whole whenever it is there."""
+    makes: str = ""
+    """A file that it makes or changes, which is whole whenever it is there, and as it was where that is refused."""
 
 
 SCENARIOS = [
@@ -78,9 +78,15 @@ SCENARIOS = [
     Scenario("migration", "tx add 1 7 --credit --key k", "old"),
     Scenario("reading an old one", "balance 1", "old"),
     Scenario("move", "move --to moved.db", stages=True),
-    Scenario("backup", "backup copy.db", copy="copy.db"),
+    Scenario("backup", "backup copy.db", makes="copy.db"),
+    Scenario("seal", "seal a.seal", makes="a.seal"),
     Scenario("restore", "restore earlier.db"),
 ]
+OF_CONFIG = [
+    Scenario("config set", "config set currency EUR", makes="config.toml"),
+    Scenario("config unset", "config unset ledgers.till", makes="config.toml"),
+]
+"""These change the config file, which a failure may leave either way once its folder is to be synced."""
 
 QUERIES = (
     "SELECT id, phone_number FROM users ORDER BY 1",
@@ -88,7 +94,7 @@ QUERIES = (
     "SELECT wallet_id, number, amount, captured, status, key FROM holds ORDER BY 1, 2",
     "SELECT wallet_id, seq, is_credit, amount, credit_total, debit_total, key FROM transactions ORDER BY 1, 2",
     "SELECT name, revoked_at_us IS NULL FROM operators ORDER BY 1",
-    "SELECT minimum_balance FROM ledger WHERE minimum_balance <> '0'",
+    "SELECT minimum_balance, damaged FROM ledger WHERE minimum_balance <> '0' OR damaged IS NOT NULL",
 )
 
 State = list[list[Any]]
@@ -113,6 +119,7 @@ def make_ledgers(folder: Path) -> None:
     with somebody.nobody():
         for line in (*STORY[:5], f"backup {folder / 'earlier.db'}", *STORY[5:]):
             assert cli.run(line).code == 0, line
+    (folder / "config.toml").write_text('[ledgers.till]\ndb = "till.db"\n')
     (folder / "lines.jsonl").write_text("".join(LINES % number for number in range(30)))
     with contextlib.closing(apsw.Connection(str(folder / "old.db"))) as old:
         with dbapi.transaction(old) as wrapped:
@@ -134,12 +141,24 @@ class Place:
         self.scenario = scenario
         self.path = folder / "w.db"
         folder.mkdir(parents=True)
-        for name in ("lines.jsonl", "earlier.db"):
+        for name in ("lines.jsonl", "earlier.db", "config.toml"):
             shutil.copy(templates / name, folder)
         if scenario.ledger != "none":
             shutil.copy(templates / f"{scenario.ledger}.db", self.path)
         os.environ["WALLET_DB"] = str(self.path)
+        os.environ["WALLET_CONFIG"] = str(folder / "config.toml")
         os.chdir(folder)
+
+        self.had = self.made()
+
+    def made(self) -> bytes | None:
+        """What is in the file that the scenario makes; None if it is not there."""
+        file = self.path.with_name(self.scenario.makes or "none")
+        return file.read_bytes() if file.exists() else None
+
+    def take_back(self) -> None:
+        file = self.path.with_name(self.scenario.makes)
+        file.unlink() if self.had is None else file.write_bytes(self.had)
 
     def run(self) -> cli.Outcome:
         """Run the command, with no fault."""
@@ -191,9 +210,11 @@ def judged(place: Place, before: State, after: State, injected: Injected) -> str
     if not scenario.stages or told == "done":
         assert found in expected, f"told {told}: {outcome}; found {found}"
     was_done = found == after != before
-    if scenario.copy and (copy := place.path.with_name(scenario.copy)).exists():
-        assert state(copy) == after, "half a file has the name of the whole one"
-        copy.unlink()
+    if scenario.makes and place.made() != place.had:
+        assert told != "refused", f"told refused, and {scenario.makes} was made: {outcome}"
+        if scenario.makes.endswith(".db"):
+            assert state(place.path.with_name(scenario.makes)) == after, "half a file has the name of the whole one"
+        place.take_back()
     again = place.run()
     assert again.code in (scenario.again if was_done else (0,)), again
     assert state(place.path) == after
@@ -264,7 +285,7 @@ def inject(folder: Path, names: Sequence[str], kinds: Kinds, wanted: int, ways: 
     runner = Runner()
     log = folder / "calls"
     cases: dict[str, list[Case]] = {call: [] for call in kinds}
-    for scenario in (each for each in SCENARIOS if each.name in names):
+    for scenario in (each for each in (*SCENARIOS, *OF_CONFIG) if each.name in names):
         place = Place(folder, folder / "once", scenario)
         before = state(place.path)
         assert place.run().code == 0  # and what it imports is there for all that are forked
@@ -290,6 +311,9 @@ def inject(folder: Path, names: Sequence[str], kinds: Kinds, wanted: int, ways: 
         try:
             with used:
                 injected = injection.run(runner, shlex.split(scenario.line), log, tuple(kinds), fault)
+            # A disk that fails each time is damaged.
+            assert way.lasting or "is damaged" not in injected.outcome.err, injected.outcome.err
+            assert "mounted alone" not in injected.outcome.err
             word = judged(place, before, after, injected)
             told[word if injected.times else "not reached"] += 1
         except (AssertionError, apsw.Error) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from faults.serving import Faulty
 from support import cli, injection, processes
 from support.faults import Fault, put_in
 from support.figures import figure
+from support.processes import Runner
 from support.sizes import size
 
 from wallet_cli.storage import sqlite
@@ -51,6 +53,51 @@ def fail_and_be_sure(folder: Path) -> Counter[str]:
     with pytest.MonkeyPatch.context() as patch:
         put_in(patch, Fault(sqlite, "SqliteStore.commit", right, wrong))
         return inject(folder, ["credit"], {"fdatasync": ["error=EIO"]}, 20, [Way(held=True)])
+
+
+READING = {
+    "of a ledger": (["verify", "seal", "restore"], {"pread64": ["error=EIO"]}),
+}
+"""Commands, and the ways in which they read: a failure there shows no damage, and changes nothing."""
+
+
+def fail_here(folder: Path, names: list[str], kinds: dict[str, list[str]], wanted: int) -> Counter[str]:
+    return inject(folder, names, kinds, wanted, [Way()])
+
+
+@pytest.mark.on_file("PostgreSQL's own files are its own")
+@pytest.mark.parametrize("what", READING)
+def test_a_reading_that_fails_is_told_as_that(tmp_path: Path, what: str) -> None:
+    told = processes.alone(fail_here, tmp_path, *READING[what], size(16, 3000))
+    assert told["refused"]
+
+
+def read_badly(folder: Path) -> list[str]:
+    """What a backup says, for each read of its ledger that fails."""
+    os.chdir(folder)
+    os.environ["WALLET_DB"] = str(folder / "w.db")
+    assert cli.run("register 9886977544").code == 0
+    runner = Runner()
+    told: list[str] = []
+    while (
+        failed := injection.run(
+            runner,
+            ["backup", "copy.db"],
+            folder / "calls",
+            ("pread64",),
+            f"pread64:error=EIO:when={len(told) + 1}",
+            folder / "w.db",
+        )
+    ).times:
+        told.append(failed.outcome.err)
+    return told
+
+
+@pytest.mark.on_file("PostgreSQL's own files are its own")
+def test_a_backup_names_the_file_that_cannot_be_read(tmp_path: Path) -> None:
+    told = processes.alone(read_badly, tmp_path)
+    assert len(told) > 10
+    assert {words.partition("\n")[0] for words in told} == {f"error: a read of the file failed: {tmp_path / 'w.db'}"}
 
 
 def test_an_error_at_any_call_is_told_and_heals(tmp_path: Path) -> None:

@@ -445,7 +445,7 @@ def test_one_read_that_fails_stops_no_later_write(db: Path, monkeypatch: pytest.
     assert (failed.code, failed.error["code"]) == (7, "storage_error")
     assert run("tx add 1 1 --credit").code == 0
     # A deliberate fault: what was seen once is taken for what is there.
-    monkeypatch.setattr(SqliteStore, "confirms", lambda *_: True)
+    monkeypatch.setattr(sqlite.translating, "_is_malformed", lambda _: True)
     fails_once(monkeypatch)
     assert run("tx add 1 1 --credit").code == 7
     assert "takes no writes" in run("tx add 1 1 --credit").err

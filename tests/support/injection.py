@@ -49,11 +49,16 @@ def why_not() -> str | None:
     return None if "attached" in done.stderr else f"strace may not trace here: {done.stderr.strip()}"
 
 
-def attach(pid: int, log: Path, calls: Sequence[str], inject: str = "") -> subprocess.Popen[str]:
-    """Have strace watch these calls of a process and of its children; returns when it does. Nobody sleeps there."""
+def attach(
+    pid: int, log: Path, calls: Sequence[str], inject: str = "", file: Path | None = None
+) -> subprocess.Popen[str]:
+    """Have strace watch these calls of a process and of its children; returns when it does. Nobody sleeps there, unless
+    only what is done with one `file` is watched.
+    """
     injections = ["clock_nanosleep:retval=0", *([inject] if inject else [])]
     options = ["-f", "-o", str(log), "-e", f"trace={','.join((*calls, 'clock_nanosleep'))}"]
     options += [f"--inject={each}" for each in injections]
+    options += [] if file is None else ["-P", str(file)]
     tracer = subprocess.Popen(["strace", *options, "-p", str(pid)], stderr=subprocess.PIPE, text=True)
     assert tracer.stderr is not None
     line = tracer.stderr.readline()
@@ -61,9 +66,16 @@ def attach(pid: int, log: Path, calls: Sequence[str], inject: str = "") -> subpr
     return tracer
 
 
-def run(runner: Runner, arguments: Sequence[str], log: Path, calls: Sequence[str], inject: str = "") -> Injected:
-    """Run a command line in a forked process, with something injected into its calls, as strace has it:
-    `fdatasync:error=EIO:when=2`.
+def run(
+    runner: Runner,
+    arguments: Sequence[str],
+    log: Path,
+    calls: Sequence[str],
+    inject: str = "",
+    file: Path | None = None,
+) -> Injected:
+    """Run a command line in a forked process, with something injected into its calls (of one `file`, if that is given),
+    as strace has it: `fdatasync:error=EIO:when=2`.
     """
     waiting, go = os.pipe()
 
@@ -76,7 +88,7 @@ def run(runner: Runner, arguments: Sequence[str], log: Path, calls: Sequence[str
     pid = runner.start(arguments, wait)
     os.close(waiting)
     try:
-        tracer = attach(pid, log, calls, inject)
+        tracer = attach(pid, log, calls, inject, file)
     except BaseException:
         os.kill(pid, signal.SIGKILL)
         raise

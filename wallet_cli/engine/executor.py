@@ -60,9 +60,6 @@ class Store(Protocol):
     def exclusively(self) -> AbstractContextManager[MoveState]:
         """One transaction, as the only writer. Yields the current move state of the ledger."""
 
-    def confirms(self, error: Damaged) -> bool:
-        """Whether damage that was seen once is really there."""
-
     def note_damage(self, damaged: str) -> None:
         """Make the ledger take no more writes, because of damage seen in the present turn."""
 
@@ -206,7 +203,7 @@ class Executor:
                 yield turn
             except BaseException as error:
                 store.rollback()
-                if isinstance(error, Damaged) and store.confirms(error):
+                if isinstance(error, Damaged):
                     store.note_damage(error.finding)
                 raise
             if turn.evidence is not None:

@@ -51,7 +51,7 @@ from wallet_cli.storage.ledger_file import free_name, is_there, ledger_path, rea
 from wallet_cli.storage.log_file import cut_log
 from wallet_cli.storage.move_state import check_not_moved
 from wallet_cli.storage.open_to_read import open_to_read
-from wallet_cli.storage.sqlite import SqliteStore, connect
+from wallet_cli.storage.sqlite import SqliteStore, connect, translating
 from wallet_cli.storage.whole_file import back_up, check_complete
 
 Notify = Callable[[str], None]
@@ -272,7 +272,8 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
                     raise
                 # The old note was there until now: whatever failed before, what is missing would be missed.
                 time_us = lock.forget()
-                with closing(_opened(path, notify)) as restored:
+                # It is done, whether or not it can be read again now.
+                with suppress(StorageError, Busy), closing(_opened(path, notify)) as restored:
                     lock.note(restored, None, Time(time_us, is_confirmed=True) if time_us else None)
                     last_checks.note(restored.ledger_id(), restored.address, last_checks.VERIFIED)
     except OSError as error:
@@ -340,7 +341,7 @@ class _Place:
                 self.count = store.count(sql.TRANSACTIONS)
         except (Damaged, NotTogether, NotALedger) as error:
             self._fault = error
-            with suppress(StorageError):  # the file alone may still be readable
+            with suppress(StorageError), translating(self._path):  # the file alone may still be readable
                 connection = connect(self._path, 0.0, apsw.SQLITE_OPEN_READONLY, "?immutable=1")
                 with closing(SqliteStore(self._path, connection)) as store:
                     if store.version() == sql.SCHEMA_VERSION:
@@ -389,7 +390,7 @@ class _Place:
         pinned = cut_log(self._path)
         if pinned is not None:
             raise Busy(pinned, hint="stop the programs that read the ledger, and try again")
-        with closing(SqliteStore(self._path, connect(self._path, 0.0))) as store:
+        with translating(self._path), closing(SqliteStore(self._path, connect(self._path, 0.0))) as store:
             watch = partial(self._watch, "keeping the present ledger")
             back_up(store, kept, watch=watch, name=unfinished(kept))
         self.kept = kept

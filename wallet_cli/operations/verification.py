@@ -86,10 +86,9 @@ def verify(
     try:
         answer = _verified(ledger, wallet, watch, along, all_cores=all_cores)
     except Damaged as error:
-        if ledger.store.confirms(error):
-            _note(ledger, error.finding)
-            with suppress(WalletError):
-                last_checks.note(ledger.store.ledger_id(), ledger.store.address, last_checks.FOUND_DAMAGE)
+        _note(ledger, error.finding)
+        with suppress(WalletError):
+            last_checks.note(ledger.store.ledger_id(), ledger.store.address, last_checks.FOUND_DAMAGE)
         raise
     if wallet is None:
         itself = ledger.store.itself()

@@ -13,7 +13,7 @@ from typing import Any
 from wallet_cli.domain import events
 from wallet_cli.domain.commands import Change, Restoring
 from wallet_cli.domain.model import ApiKey, LedgerFacts, LedgerSetting
-from wallet_cli.errors import Busy, Damaged, StorageError, UnknownOutcome
+from wallet_cli.errors import Busy, StorageError, UnknownOutcome
 from wallet_cli.storage import sql
 from wallet_cli.storage.move_state import ARRIVING, Itself, MoveState, refusal
 from wallet_cli.storage.prefetch import Prefetch
@@ -124,10 +124,6 @@ class BulkCopy(Prefetch):
 
     def set_damaged(self, damaged: str | None) -> None:
         self._change(sql.SET_DAMAGED, {"damaged": damaged})
-
-    def confirms(self, error: Damaged) -> bool:
-        """Whether damage that was seen once is really there, and not only one failed read."""
-        return True
 
     def note_damage(self, damaged: str) -> None:
         """Mark the ledger so that it takes no more writes. If that cannot be written, each write must find the damage

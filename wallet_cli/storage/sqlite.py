@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -27,7 +28,6 @@ from wallet_cli.errors import (
     MAKE_ROOM,
     Busy,
     Damaged,
-    Malformed,
     NotALedger,
     StorageError,
     Undefined,
@@ -67,7 +67,13 @@ LOG_INDEX_BYTES = 32_768
 """The initial size of the log's index."""
 
 CONFIRM_S, CONFIRM_STEPS = 2.0, 10_000
-"""How long a check for damage is repeated, and after how many SQLite steps the clock is read."""
+"""How long a second look at damage takes at least, before it is given up, and after how many SQLite steps the clock is
+read.
+"""
+
+CHECK, IS_RIGHT = "PRAGMA integrity_check(1)", "ok"
+IN_MAIN = "*** in database main ***\n"
+"""What SQLite writes above what it finds wrong with pages."""
 
 SYNC_FAILED = (apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC)
 
@@ -81,7 +87,11 @@ T = TypeVar("T")
 
 
 class translating:  # noqa: N801  (reads as a word in `with`)
-    """Turns SQLite's exceptions in a `with` block into errors of wallet_cli.errors."""
+    """Turns SQLite's exceptions in a `with` block into errors of wallet_cli.errors.
+
+    SQLite reports a read that failed as a malformed file. So there is a second look, and only what that finds too is
+    Damaged; damage further on than it comes is reported when it is read.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -90,11 +100,67 @@ class translating:  # noqa: N801  (reads as a word in `with`)
         pass
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, apsw.CorruptError) and not self._is_malformed():
+            raise read_failed(self.path) from error
         if isinstance(error, apsw.Error):
             raise _translated(error, self.path) from error
         if isinstance(error, UnicodeDecodeError):
             message = f"{Damaged.DAMAGED}text that is not UTF-8: {self.path}"
             raise Damaged(message, hint="restore a backup") from error
+
+    def _is_malformed(self) -> bool:
+        """Whether a second look, from the disk, finds the file malformed."""
+        try:
+            return self._look_again()
+        except apsw.CorruptError:
+            return True
+        except apsw.Error:
+            return False
+
+    def _look_again(self) -> bool:
+        # Without a log the file is whole, and is read without making files beside it.
+        alone = "" if log_bytes(self.path) else "?immutable=1"
+        with closing(connect(self.path, 0.0, apsw.SQLITE_OPEN_READONLY, alone)) as connection:
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            with _limited(connection, CONFIRM_S):
+                return connection.execute(CHECK).fetchone() != (IS_RIGHT,)
+
+
+class _reading(translating):  # noqa: N801  (likewise)
+    """The same for one statement, which only reads: it is run again, for as long as it took."""
+
+    def __init__(self, path: Path, connection: apsw.Connection, statement: str, values: Values) -> None:
+        super().__init__(path)
+        self._connection = connection
+        self._statement = statement
+        self._values = values
+        self._began_s = time.monotonic()
+
+    def _look_again(self) -> bool:
+        self._connection.release_memory()  # what was read stays there
+        with _limited(self._connection, max(CONFIRM_S, time.monotonic() - self._began_s)):
+            deque(self._connection.execute(self._statement, self._values), maxlen=0)
+        return False
+
+
+@contextmanager
+def _limited(connection: apsw.Connection, most_s: float) -> Iterator[None]:
+    """Interrupt what a connection does in a `with` block after some seconds."""
+    until_s = time.monotonic() + most_s
+    connection.set_progress_handler(lambda: time.monotonic() > until_s, CONFIRM_STEPS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None)
+
+
+def is_failed_read(error: apsw.Error) -> bool:
+    return getattr(error, "extendedresult", 0) in READ_FAILED
+
+
+def read_failed(path: Path) -> StorageError:
+    """The error for a read that failed, which is no damage: it may succeed the next time."""
+    return StorageError(f"a read of the file failed: {path}", hint="try again; if it fails again, is the disk failing?")
 
 
 NEEDS_ROOM = (
@@ -102,6 +168,8 @@ NEEDS_ROOM = (
     *(apsw.SQLITE_IOERR_SHMOPEN, apsw.SQLITE_IOERR_SHMSIZE, apsw.SQLITE_IOERR_SHMMAP, apsw.SQLITE_CANTOPEN),
 )
 """SQLite's errors for writing or creating a file. It reports a full disk only when it writes pages."""
+
+READ_FAILED = (apsw.SQLITE_IOERR_READ, apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS)
 
 IS_FULL_OR_FAILS = "is the disk, or your quota, full, or is the disk failing?"
 
@@ -135,7 +203,7 @@ def _translated(error: apsw.Error, path: Path) -> Busy | StorageError:
     if isinstance(error, (apsw.BusyError, apsw.LockedError)):
         return Busy(f"another program is writing to {path}", hint="try again, with the same key", holder=None)
     if isinstance(error, apsw.CorruptError):
-        return Malformed(f"{Damaged.DAMAGED}{error}: {path}", hint="restore a backup")
+        return Damaged(f"{Damaged.DAMAGED}{error}: {path}", hint="restore a backup")
     if isinstance(error, apsw.NotADBError):
         return NotALedger(f"{error}: {path}", hint="check --db")
     if isinstance(error, apsw.ConstraintError) and getattr(error, "extendedresult", 0) in UNFOUND:
@@ -144,6 +212,8 @@ def _translated(error: apsw.Error, path: Path) -> Busy | StorageError:
             f"{Damaged.DAMAGED}a row exists that its index did not find ({error}): {path}",
             hint="find where with `wallet verify`; restore a backup",
         )
+    if is_failed_read(error):
+        return read_failed(path)
     words = str(error)
     if words == "not an error":  # the error is on the other one of two connections, when a file is copied
         words = COPYING_WORDS.get(type(error), "the copy failed")
@@ -247,26 +317,19 @@ class SqliteStore(BulkCopy):
         return f"its header says schema {version}, its last migration made schema {', '.join(found).lstrip('0')}"
 
     def damage(self) -> str | None:
-        """What SQLite finds wrong with the file itself, in its words; None where it finds nothing."""
-        found = self._one("PRAGMA integrity_check(1)", {}, lambda row: str(row[0]))
-        return None if found == "ok" else found
+        """What SQLite finds wrong with the file itself, twice, in its words; None where it finds nothing.
 
-    def confirms(self, error: Damaged) -> bool:
-        """Whether damage is really there. SQLite reports a single failed read in the same way as a malformed file, so
-        the check is repeated, for CONFIRM_S at most: damage further on is reported when it is read.
+        Raises StorageError where it finds nothing the second time: a read failed.
         """
-        if not isinstance(error, Malformed):
-            return True
-        until_s = time.monotonic() + CONFIRM_S
-        self.connection.set_progress_handler(lambda: time.monotonic() > until_s, CONFIRM_STEPS)
-        try:
-            return self.damage() is not None
-        except Damaged:
-            return True
-        except (StorageError, Busy):
-            return False
-        finally:
-            self.connection.set_progress_handler(None)
+        found = self._checked()
+        if found is not None and self._checked() is None:
+            raise read_failed(self.path)
+        return found
+
+    def _checked(self) -> str | None:
+        self.connection.release_memory()  # what was read stays there
+        found = str(self._rows(CHECK)[0][0])
+        return None if found == IS_RIGHT else found.removeprefix(IN_MAIN)
 
     def strange_schema(self) -> str | None:
         from wallet_cli.storage.schema_check import OF_SQLITE, strange_in_sqlite
@@ -486,21 +549,24 @@ class SqliteStore(BulkCopy):
 
     # Running statements.
 
+    def _reading(self, statement: str, values: Values) -> _reading:
+        return _reading(self.path, self.connection, statement, values)
+
     def _run(self, statement: str) -> None:
         with translating(self.path):
             self.connection.execute(statement)
 
     def _rows(self, statement: str) -> list[Any]:
-        with translating(self.path):
+        with self._reading(statement, {}):
             return self.connection.execute(statement).fetchall()
 
     def _one(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> T | None:
-        with translating(self.path):
+        with self._reading(statement, values):
             row = self.connection.execute(statement, values).fetchone()
         return None if row is None else make(row)
 
     def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Iterator[T]:
-        with translating(self.path):
+        with self._reading(statement, values):
             rows = self.connection.execute(statement, values)
             yield from rows if make is as_it_is else map(make, rows)
 

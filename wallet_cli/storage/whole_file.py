@@ -12,7 +12,7 @@ import apsw
 from wallet_cli.errors import StorageError
 from wallet_cli.storage.folders import give_name, give_to_owner, make_like, sync
 from wallet_cli.storage.in_place import BESIDE, beside, has_something
-from wallet_cli.storage.sqlite import SqliteStore, connect, translating
+from wallet_cli.storage.sqlite import SqliteStore, connect, is_failed_read, read_failed, translating
 
 NOT_LINKED = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW
 """For a file just created: another user of the folder could replace it by a link."""
@@ -103,10 +103,15 @@ def back_up(
     """
     with made_whole(target, owned_as or store.path, check, name) as copy, store.snapshot():
         store.version()  # the first read starts the snapshot
-        with copy.backup("main", store.connection, "main") as backup:
-            while not backup.done:
-                backup.step(PAGES_A_STEP)
-                watch(backup.page_count - backup.remaining, backup.page_count)
+        try:
+            with copy.backup("main", store.connection, "main") as backup:
+                while not backup.done:
+                    backup.step(PAGES_A_STEP)
+                    watch(backup.page_count - backup.remaining, backup.page_count)
+        except apsw.IOError as error:
+            if is_failed_read(error):  # the copy is only written
+                raise read_failed(store.path) from error
+            raise
         change(copy)
         copy.execute("PRAGMA journal_mode=DELETE")
 
