@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -38,6 +39,9 @@ KINDS = {
 }
 SERVED = [("pwrite64", 24), ("fdatasync", 9), ("flock", 16)]
 """What a server calls, and about how often in a round of requests."""
+
+OPENING_BYTE = 128
+"""The byte of the -shm that SQLite locks while it makes it."""
 
 WAYS = [Way(), Way(lasting=True), Way(held=True), Way(lasting=True), Way(lasting=True, held=True)]
 NAMES = [scenario.name for scenario in SCENARIOS]
@@ -98,6 +102,25 @@ def test_a_backup_names_the_file_that_cannot_be_read(tmp_path: Path) -> None:
     told = processes.alone(read_badly, tmp_path)
     assert len(told) > 10
     assert {words.partition("\n")[0] for words in told} == {f"error: a read of the file failed: {tmp_path / 'w.db'}"}
+
+
+def wait_for(folder: Path) -> list[cli.Outcome]:
+    """What commands say while another process has begun to open the ledger, and does not go on."""
+    os.environ["WALLET_DB"] = str(folder / "w.db")
+    assert cli.run("register 9886977544").code == 0
+    index = folder / "w.db-shm"
+    with index.open("wb") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX, 1, OPENING_BYTE)
+        runner = Runner()
+        lines = ("register 9886977545 --json", "users --json", f"backup {folder / 'copy.db'} --json")
+        return [injection.run(runner, line.split(), folder / "calls", ()).outcome for line in lines]
+
+
+@pytest.mark.on_file("PostgreSQL's locks are its own")
+def test_who_opens_a_ledger_and_is_paused_makes_it_busy(tmp_path: Path) -> None:
+    for done in processes.alone(wait_for, tmp_path):
+        assert (done.code, done.error["code"]) == (6, "busy"), done
+        assert "paused" in done.error["hint"]
 
 
 def test_an_error_at_any_call_is_told_and_heals(tmp_path: Path) -> None:
