@@ -76,13 +76,14 @@ def _linked(path: Path | str) -> StorageError:
 
 
 def _is_mount(path: Path) -> bool:
-    """Whether a file is a mount point itself; False on other systems than Linux.
+    """Whether a file is a mount point itself; False where the system does not say, as on others than Linux.
 
     A mounted file from the same file system has the same device, so comparing devices is not enough.
     """
     if sys.platform != "linux":
         return False
-    return _mount_id(path) != _mount_id(path.parent)
+    own, of_folder = _mount_id(path), _mount_id(path.parent)
+    return None not in (own, of_folder) and own != of_folder
 
 
 def _mount_id(path: Path) -> bytes | None:
