@@ -59,6 +59,8 @@ JOINERS = "\u200c\u200d"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 MAKE_ROOM = "free some space"
 
+SYSTEM_FAILED = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+
 
 class Mention(NamedTuple):
     """A wallet in a message: its id, and the name to show where the caller gave none."""
@@ -375,6 +377,14 @@ def hint_of(error: OSError, otherwise: str) -> str:
     if isinstance(error, NotADirectoryError) and str(error.filename).startswith(f"{NO_HOME}/"):
         return f"this user has no home folder: set HOME; or {otherwise}"
     return MAKE_ROOM if error.errno in NO_ROOM else otherwise
+
+
+def unreadable(path: os.PathLike[str], error: OSError, hint: str) -> InvalidInput | StorageError:
+    """The error for a file that somebody named and that cannot be read: StorageError where not the name is wrong, but
+    the system fails.
+    """
+    kind = StorageError if error.errno in SYSTEM_FAILED else InvalidInput
+    return kind(f"cannot read {path}: {error.strerror or error}", hint="try again" if kind is StorageError else hint)
 
 
 def shown(text: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.domain.money import ANY_DIGITS, Currency, parse_currency, parse_default_minimum, parse_minimum
 from wallet_cli.domain.period import DAY_US, UTC_NAME, check_zone, parse_duration
-from wallet_cli.errors import NO_HOME, InvalidInput, shown, shown_url, suggestion
+from wallet_cli.errors import NO_HOME, InvalidInput, shown, shown_url, suggestion, unreadable
 from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.paths import typed_path
 
@@ -454,18 +454,20 @@ def load(
     notify: Callable[[str], None] | None = None,
     *,
     to_show: bool = False,
+    says: Place | None = None,
 ) -> Settings:
     """Gather the settings; an empty variable counts as unset.
 
     `flags` are values from the command line, by setting, and `env_file` the file to read instead of a `.env`; `folder`
     is where a `.env` may be (default: the working directory) and `config` the config file (default: config.toml in the
-    user's config folder). `notify` gets one line for each ignored part of a `.env`. Raises InvalidInput for a file that
-    cannot be read, for an unknown name in the config file, and where what is ignored of a `.env` alone names the
-    ledger: the command would use another ledger. With `to_show` none is used, and that is one line more.
+    user's config folder); `says` is what that is to say, where it is not read. `notify` gets one line for each ignored
+    part of a `.env`. Raises InvalidInput for a file that cannot be read, for an unknown name in the config file, and
+    where what is ignored of a `.env` alone names the ledger: the command would use another ledger; StorageError where
+    reading a file fails. With `to_show` none is used, and that is one line more.
     """
     of_flags, of_environment = _of_flags(flags), _of_variables(environ, "")
     config = config or config_path(environ)
-    of_config = _of_config(config)
+    of_config = _of_config(config) if says is None else says
     named = flags.get("env_file")
     if named is not None:
         variables = _of_env_file(Path(named))
@@ -624,7 +626,7 @@ def _of_dotenv(path: Path, notify: Callable[[str], None], config: Place, *, has_
             variables, found = _read_variables(path)
             wrong = _foreign(found)  # of the file that was read; another one may be there by now
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error, IS_VARIABLES) from None
 
     def leave_ledger(why: str, way_out: str = "") -> None:
         """What the file says of the ledger does not count. Raises InvalidInput where a command would use another."""
@@ -693,13 +695,16 @@ def _of_env_file(path: Path) -> Place:
     try:
         variables, found = _read_variables(path)
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error, IS_VARIABLES) from None
     if variables.get("PGPASSWORD") and exposed(found):
         raise InvalidInput(f"{path}, which holds PGPASSWORD, {exposed(found)}", hint=f"chmod 600 {path}")
     for name, text in variables.items():
         if name.startswith("PG") and text:
             os.environ.setdefault(name, text)
     return _of_variables(variables, f"{path}: ", found.st_mode, str(path))
+
+
+IS_VARIABLES = "a line is NAME=value"
 
 
 def _read_variables(path: Path) -> tuple[Mapping[str, str | None], os.stat_result]:
@@ -724,11 +729,7 @@ def _read_variables(path: Path) -> tuple[Mapping[str, str | None], os.stat_resul
         return dotenv_values(stream=io.StringIO(content), interpolate=False), found
     except ValueError as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error
-        raise InvalidInput(f"cannot read {path}: {reason}", hint="a line is NAME=value") from None
-
-
-def _unreadable(path: Path, error: OSError) -> InvalidInput:
-    return InvalidInput(f"cannot read {path}: {error.strerror or error}", hint="a line is NAME=value")
+        raise InvalidInput(f"cannot read {path}: {reason}", hint=IS_VARIABLES) from None
 
 
 def _unheard(_text: str) -> None:
@@ -786,7 +787,7 @@ def _of_config(path: Path) -> Place:
             mode = os.fstat(file.fileno()).st_mode
             text = file.read()
     except OSError as error:
-        raise InvalidInput(f"cannot read {path}: {error}", hint="check the path") from None
+        raise unreadable(path, error, "check the path") from None
     return read_config(text, path, mode)
 
 

@@ -61,6 +61,7 @@ def fail_and_be_sure(folder: Path) -> Counter[str]:
 
 READING = {
     "of a ledger": (["verify", "seal", "restore"], {"pread64": ["error=EIO"]}),
+    "of any file": (["config set", "config unset", "seal"], {"read": ["error=EIO"]}),
     "of its name": (["credit", "balance"], {"openat": ["error=EMFILE"]}),
 }
 """Commands, and the ways in which they read: a failure there shows no damage, and changes nothing."""

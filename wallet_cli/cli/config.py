@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -27,6 +27,8 @@ CODES = ("currency", "phone_region")
 """Written in capitals, however they are typed."""
 OF_MINIMUM = ("currency", "minimum_balance")
 """A minimum has to be one that the currency can have."""
+
+Answer = TypeVar("Answer")
 
 NameArgument = Annotated[
     str,
@@ -105,12 +107,12 @@ def set_(
             table = table[each]
         table[key] = text
 
-    def check(says: settings.Settings) -> None:
-        in_force = _in_force(flags) if key in OF_MINIMUM else says
+    def check(kept: settings.Settings, says: settings.Place) -> tuple[settings.Settings, settings.Settings]:
+        in_force = _in_force(flags) if key in OF_MINIMUM else kept
         _check(settings.Settings({**in_force.values, key: settings.Value(text, "the command line")}), key)
+        return kept, settings.load(flags, to_show=True, says=says)
 
-    kept = _change(alter, check)
-    now = settings.load(flags, to_show=True)
+    kept, now = _change(alter, check)
     if ledger is None and now.values[key] != kept.values[key]:
         beats = next(each for each in (now.values[key], now.values["db"]) if each.source != "default")
         notice(f"{beats.source} says something else, and counts before the config file")
@@ -152,10 +154,12 @@ def unset(flags: Mapping[str, str], name: NameArgument) -> Record:
                 hint="choose none first: wallet config unset ledger; or another: wallet config set ledger NAME",
             )
 
-    _change(alter, lambda _says: None)
-    if name not in settings.BY_NAME:
-        return Record({"name": name, "value": None, "source": None}, value="name")
-    return Record(_row(_in_force(flags), name), value="value")
+    def left(_: settings.Settings, says: settings.Place) -> dict[str, str | None]:
+        if name not in settings.BY_NAME:
+            return {"name": name, "value": None, "source": None}
+        return {**_row(_in_force(flags, says), name)}
+
+    return Record(_change(alter, left), value="value" if name in settings.BY_NAME else "name")
 
 
 def edit() -> Record:
@@ -191,11 +195,11 @@ def edit() -> Record:
     return Record({"path": str(place), "changed": after != before}, value="path")
 
 
-def _in_force(flags: Mapping[str, str]) -> settings.Settings:
-    """The settings, with what the ledger says where nobody chose."""
+def _in_force(flags: Mapping[str, str], says: settings.Place | None = None) -> settings.Settings:
+    """The settings, with what the ledger says where nobody chose; `says` is what the config file is to say."""
     from wallet_cli.operations.context import known_facts
 
-    chosen = settings.load(flags, notify=notice, to_show=True)
+    chosen = settings.load(flags, notify=notice, to_show=True, says=says)
     return chosen.within(known_facts(chosen))
 
 
@@ -255,14 +259,15 @@ def _whole_path(text: str) -> str:
     return text if re.match(settings.ELSEWHERE, text) or text.startswith("~") else os.path.abspath(text)  # noqa: PTH100
 
 
-def _change(alter: Callable[[Any], object], check: Callable[[settings.Settings], object]) -> settings.Settings:
-    """Change the config file; `check` is told what it would say. Returns what it says."""
+def _change(alter: Callable[[Any], object], check: Callable[[settings.Settings, settings.Place], Answer]) -> Answer:
+    """Change the config file; `check` is told what it would say. Returns what `check` does: nothing is read, and can
+    fail, after the change.
+    """
     path = settings.config_path()
-    found: list[settings.Settings] = []
+    found: list[Answer] = []
 
     def checked(says: settings.Place) -> None:
-        found.append(settings.of_config_alone(says, path))
-        check(found[0])
+        found.append(check(settings.of_config_alone(says, path), says))
 
     config_file.change(path, alter, checked)
     return found[0]

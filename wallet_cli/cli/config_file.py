@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from wallet_cli.errors import InvalidInput, StorageError, hint_of
+from wallet_cli.errors import InvalidInput, StorageError, hint_of, unreadable
 from wallet_cli.operations import private_files
 from wallet_cli.settings import Place, read_config, read_toml
 
@@ -46,7 +46,7 @@ def read(path: Path) -> bytes:
     except FileNotFoundError:
         return b""
     except OSError as error:
-        raise InvalidInput(f"cannot read {path}: {error.strerror}", hint="check the path") from None
+        raise unreadable(path, error, "check the path") from None
 
 
 def replace(path: Path, text: bytes) -> None:
