@@ -65,6 +65,7 @@ READING = {
     "of its name": (["credit", "balance"], {"openat": ["error=EMFILE"]}),
 }
 """Commands, and the ways in which they read: a failure there shows no damage, and changes nothing."""
+NAMING = ["seal", "backup"], {"unlink": ["error=EIO"], "link": ["error=EIO"], "fsync": ["error=EIO"]}
 
 
 def fail_here(folder: Path, names: list[str], kinds: dict[str, list[str]], wanted: int) -> Counter[str]:
@@ -76,6 +77,11 @@ def fail_here(folder: Path, names: list[str], kinds: dict[str, list[str]], wante
 def test_a_reading_that_fails_is_told_as_that(tmp_path: Path, what: str) -> None:
     told = processes.alone(fail_here, tmp_path, *READING[what], size(16, 3000))
     assert told["refused"]
+
+
+@pytest.mark.on_file("PostgreSQL's own files are its own")
+def test_what_is_told_as_not_made_is_not_there(tmp_path: Path) -> None:
+    assert processes.alone(fail_here, tmp_path, *NAMING, size(16, 3000))["done"]
 
 
 def read_badly(folder: Path) -> list[str]:

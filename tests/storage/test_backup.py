@@ -341,6 +341,24 @@ def test_a_disk_without_hard_links_will_do(
     assert shop("verify --against a.seal").code == 0
 
 
+@pytest.mark.parametrize("number", [errno.EEXIST, errno.EIO])
+def test_a_link_whose_answer_is_lost_is_made(
+    shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As a network file system may do it: the request is sent again, or ends with an error."""
+    link = os.link
+
+    def lost(*names: Any) -> None:
+        link(*names)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", lost)
+    for line in ("backup copy.db", "backup bks --every 1h", "seal a.seal"):
+        assert shop(line).code == 0, line
+    assert shop("verify --against a.seal").code == 0
+    assert [*tmp_path.rglob(".*.new")] == []
+
+
 # A folder of backups.
 
 

@@ -32,21 +32,32 @@ def sync(path: Path) -> None:
 def give_name(new: Path, path: Path) -> None:
     """Give a whole file its name, unless there is one with that name. Raises FileExistsError, or another OSError.
 
-    Without hard links (FAT, exFAT, some network file systems), an empty file takes the name first, for a moment.
+    Without hard links (FAT, exFAT, some network file systems), an empty file takes the name first, for a moment. From
+    when the file has its name nothing fails: its other name may be left, as after a kill.
     """
     try:
         os.link(new, path)
-    except FileExistsError:
-        raise
-    except OSError:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        try:
-            new.replace(path)
-        except BaseException:
-            path.unlink()
-            raise
-    else:
+    except OSError as error:
+        if not _is_same(new, path):  # a network file system may link, and lose the answer
+            if isinstance(error, FileExistsError):
+                raise
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            try:
+                new.replace(path)
+            except BaseException:
+                path.unlink()
+                raise
+            return
+    with suppress(OSError):
         new.unlink()
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether two names are of one file."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
 
 
 def give_to_owner(fd: int, ledger: Path) -> None:

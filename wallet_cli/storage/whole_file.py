@@ -80,7 +80,12 @@ def made_whole(
             new.replace(path)
         else:
             give_name(new, path)  # another process may have been first: its file stays
-        sync(path.parent)
+        try:
+            sync(path.parent)
+        except OSError:
+            if name is not None:  # it replaced nothing
+                path.unlink()
+            raise
     except BaseException:
         with suppress(OSError):  # it does no harm, and the next process to create a ledger here removes it
             _remove(new)
