@@ -384,11 +384,14 @@ UNDATED: dict[str, tuple[tuple[str, ...], str | list[int], list[int]]] = {
 """The days of lines, some without one; what is answered, or applied in which order; and in which with --sort."""
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
 @pytest.mark.parametrize("name", UNDATED)
-def test_a_line_without_a_time_comes_last(name: str, owned: Ledger) -> None:
+def test_a_line_without_a_time_comes_last(name: str, form: str, owned: Ledger) -> None:
     owned.run(wallets.create(owned, parse_wallet("id:1/b")), "create")
     days, plain, when_sorted = UNDATED[name]
     file = lines(*days)
+    if form == "jsonl":
+        file = b"\n" + as_json(file)  # with the numbers of lines that the CSV has
     if isinstance(plain, str):
         with pytest.raises(TimeConflict, match=plain):
             read(owned, file)
@@ -400,9 +403,11 @@ def test_a_line_without_a_time_comes_last(name: str, owned: Ledger) -> None:
     assert [amount for amount, _ in held(owned)] == plain
 
 
-def test_lines_that_happen_now_are_told_where_others_have_a_time(owned: Ledger) -> None:
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_lines_that_happen_now_are_told_where_others_have_a_time(form: str, owned: Ledger) -> None:
     told: list[str] = []
-    imports.run(owned, io.BytesIO(lines("1:01", "1:", "1:")), tell=told.append)
+    file = lines("1:01", "1:", "1:")
+    imports.run(owned, io.BytesIO(file if form == "csv" else b"\n" + as_json(file)), tell=told.append)
     assert told == ["2 lines have no time, and will happen now: the first is line 3"]
 
 
@@ -412,6 +417,12 @@ def test_order_goes_by_the_wallet_in_whatever_way_it_is_named(named: Sequence[st
     """It had no transaction yet."""
     newest_first = "".join(f"{each},5,credit,2026-10-0{9 - at}\n" for at, each in enumerate(named))
     assert read(owned, f"wallet,amount,kind,at\n{newest_first}".encode(), sort=sort)["refused"] == 0
+
+
+def as_json(file: bytes) -> bytes:
+    """A CSV as JSON lines, in which an empty cell is null."""
+    rows = csv.DictReader(io.StringIO(file.decode()))
+    return "".join(json.dumps({name: value or None for name, value in row.items()}) + "\n" for row in rows).encode()
 
 
 def lines(*days: str, note: str = "") -> bytes:
@@ -427,8 +438,7 @@ def lines(*days: str, note: str = "") -> bytes:
 def test_the_newest_first_is_read_from_its_end(columns: str, owned: Ledger) -> None:
     file = lines("03", "02", "02", "01", note='"x\ny"' if columns.startswith("notes") else "")
     if columns == "jsonl":
-        rows = csv.DictReader(io.StringIO(file.decode()))
-        file = "".join(json.dumps({name: value or None for name, value in row.items()}) + "\n" for row in rows).encode()
+        file = as_json(file)
     told: list[str] = []
     summary = imports.run(owned, io.BytesIO(file), tell=told.append)
     assert [amount for amount, _ in held(owned)] == [400, 300, 200, 100]
@@ -472,10 +482,7 @@ SAVED_AGAIN = {
     "other columns first": lambda file: b"\n".join(b",".join(row.split(b",")[::-1]) for row in file.split()),
     "the newest first": lambda file: b"\n".join([file.split()[0], *file.split()[:0:-1]]),
     "grown": lambda file: file + b"1,9,credit,2024-01-09,\n",
-    "as JSON": lambda file: "".join(
-        json.dumps({name: value or None for name, value in row.items()}) + "\n"
-        for row in csv.DictReader(io.StringIO(file.decode()))
-    ).encode(),
+    "as JSON": as_json,
 }
 
 

@@ -203,10 +203,7 @@ class _Survey:
 
 
 def _survey(reader: Reader, how: How, meant: Callable[[str], object]) -> _Survey:
-    """Raises InvalidInput for a line that leaves it open what the others mean, or when they happened.
-
-    JSON lines are written by programs: each of them stands for itself, and one without a time says nothing of others.
-    """
+    """Raises InvalidInput for a line that leaves it open what the others mean, or when they happened."""
     seen = _Survey()
     last: dict[object, int] = {}
     latest_us = FIRST_US
@@ -229,9 +226,9 @@ def _survey(reader: Reader, how: How, meant: Callable[[str], object]) -> _Survey
         if "key" not in fields:
             seen.unkeyed = True
         at_us = _moment(line, how)
-        if reader.is_csv and at_us is None:
-            _check_time(line, how)
-        if at_us is None or not (reader.is_csv or "at" in fields):
+        if at_us is None:
+            if reader.is_csv:
+                _check_time(line, how)
             continue
         has_time = at_us < how.now_us
         if has_time:
