@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import cli, terminal
 from support.engines import Address
@@ -41,10 +41,18 @@ def owned(ledger: Ledger) -> Ledger:
     return ledger
 
 
-def read(ledger: Ledger, file: bytes, duplicates: str | None = None, *, sort: bool = False, **written: str) -> Answer:
+def read(
+    ledger: Ledger,
+    file: bytes,
+    duplicates: str | None = None,
+    *,
+    sort: bool = False,
+    create: bool = False,
+    **written: str,
+) -> Answer:
     """Import a file that is written in some way; `map` is what --map has."""
     columns = [written.pop("map")] if "map" in written else []
-    options = imports.Options(duplicates=duplicates, sort=sort)
+    options = imports.Options(create, duplicates=duplicates, sort=sort)
     return imports.run(ledger, io.BytesIO(file), options, dialect=dialect(columns=columns, **written))
 
 
@@ -623,6 +631,115 @@ def test_many_at_one_moment_and_far_apart_are_found(owned: Ledger) -> None:
     wanted = "wallet,amount,kind,at\n1,300,credit,2024-01-01\n1,600,credit,2024-01-02\n1,1,credit,2024-01-04\n"
     with pytest.raises(InvalidInput, match="3 lines are"):
         read(owned, wanted.encode())
+
+
+MIXED = {
+    "saved again": ("01 - -", "01 - -", 0),
+    "with a time and without, the same": ("01 01 -", "- 01 01", 0),
+    "grown": ("01 -", "01 - -", 1),
+    "more of them without a time, at its beginning": ("01 02 03 -", "- - - 01 02 03 -", 3),
+    "of another file, but for one": ("01 -", "02 -", 2),
+    "half of what had a time": ("01 02 -", "01 -", 1),
+}
+"""The times of equal lines, `-` for none, of a file and of one that is saved later; how many of that are new."""
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_a_line_with_a_time_and_one_without_are_each_known_once(name: str, owned: Ledger) -> None:
+    before, after, new = MIXED[name]
+
+    def file(times: str, end: str) -> bytes:
+        rows = [f"1,5,credit,{'' if day == '-' else f'2024-01-{day}'},x{end}" for day in times.split()]
+        return f"wallet,amount,kind,at,note{end}{''.join(rows)}".encode()
+
+    read(owned, file(before, "\n"))
+    done = read(owned, file(after, "\r\n"), "skip", sort=True)
+    assert (done["applied"] + done["refused"], done["skipped"]) == (new, len(after.split()) - new)
+
+
+def test_a_file_that_grows_each_day_is_known(owned: Ledger) -> None:
+    """Each import but the first applied one line of it."""
+    for days in range(4):
+        file = HEADER + b"".join(b"1,%d,credit,x\n" % number for number in range(1, 7 + days))
+        done = read(owned, file, "skip")
+        assert (done["applied"], done["skipped"]) == ((6, 0) if days == 0 else (1, 5 + days))
+
+
+@pytest.mark.parametrize("wallet", ["1", "1/b"])
+def test_files_that_are_put_together_are_known(wallet: str, owned: Ledger) -> None:
+    """Line by line in turn, so that no one of them makes up half of it."""
+    lines = [(f"1,{day},credit,tea", f"{wallet},{day},credit,bread", f"1,{day},credit,rice") for day in (1, 2, 3)]
+    for part in zip(*lines, strict=True):
+        assert read(owned, HEADER + "\n".join(part).encode(), create=True)["applied"] == 3
+    together = HEADER + "\n".join(line for day in lines for line in day).encode()
+    with pytest.raises(InvalidInput, match="9 lines are already in the ledger"):
+        read(owned, together)
+
+
+Payment = tuple[str, str, int, str]
+"""The wallet, the time or an empty text, the amount, and the note."""
+WALLETS = {"1": SPELLINGS, "1/b": ("1/b", "9886977544/b", "id:1/b")}
+payments = st.lists(
+    st.tuples(st.sampled_from([*WALLETS]), st.sampled_from(["", "1", "2"]), st.integers(1, 2), st.sampled_from("xy")),
+    min_size=1,
+    max_size=6,
+)
+
+
+@st.composite
+def saved(draw: st.DrawFn, paid: Sequence[Payment]) -> bytes:
+    """A file with these lines, in some way."""
+    form = draw(st.sampled_from(["csv", "crlf", "semicolons", "jsonl"]))
+    rows = [
+        {"note": note, "amount": str(amount), "at": at or None, "kind": "credit"}
+        | {"wallet": draw(st.sampled_from(WALLETS[wallet]))}
+        for wallet, at, amount, note in paid
+    ]
+    if form == "jsonl":
+        return "".join(json.dumps(row) + "\n" for row in rows).encode()
+    out = io.StringIO()
+    writer = csv.DictWriter(
+        out,
+        [*rows[0]],
+        delimiter=";" if form == "semicolons" else ",",
+        lineterminator="\r\n" if form == "crlf" else "\n",
+    )
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
+
+
+@settings(BOUNDED, max_examples=50)
+@given(st.data())
+def test_no_line_is_applied_twice_or_left_out(data: st.DataObject) -> None:
+    """A file, or its two halves one after the other; then it is saved again, and grows, again and again. Of a file's
+    lines, those that were in one before are skipped, and the others applied.
+
+    As a file grows, its days go on; and a wallet with a line that happened now takes none with a day any more.
+    """
+    first = data.draw(payments)
+    halves = [[each for each in first if each[0] == wallet] for wallet in WALLETS]
+    steps = halves if data.draw(st.booleans()) and all(halves) else [first]
+    apart = len(steps)
+    steps += data.draw(st.lists(payments, max_size=3))
+    with opened() as ledger:
+        ledger.run(users.register(ledger, "9886977544"), "register")
+        for wallet in WALLETS:
+            ledger.run(wallets.create(ledger, parse_wallet(f"id:{wallet}")), "create")
+        paid: list[Payment] = []
+        for number, step in enumerate(steps):
+            now = {wallet for wallet, at, *_ in paid if not at}
+            new = [
+                (wallet, f"2024-0{number + 1}-0{at}" if at and wallet not in now else "", amount, note)
+                for wallet, at, amount, note in step
+            ]
+            before = [] if number < apart else data.draw(st.permutations(paid))
+            file = data.draw(saved([*before, *new])) + b"\n" * number  # never the same bytes
+            done = read(ledger, file, "skip", sort=True)
+            assert (done["applied"], done["skipped"]) == (len(new), len(before))
+            paid += new
+        with pytest.raises(InvalidInput, match=f"^{len(paid)} lines? (is|are) already in the ledger"):
+            read(ledger, data.draw(saved(data.draw(st.permutations(paid)))) + b"\n" * len(steps), sort=True)
 
 
 # Whatever a ledger holds, however it is written

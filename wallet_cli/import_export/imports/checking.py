@@ -70,7 +70,8 @@ Decide = Callable[[Duplicates], str]
 class Earlier(NamedTuple):
     """What an earlier import, identified by its digest, applied to a wallet `wN`: each content, and how often.
 
-    `last` is the number of the last of its lines for that wallet.
+    `last` is the number of the last of its lines for that wallet. `found` is the content with the time that the ledger
+    has, as in Found: the ledger does not say whether the line had that time or none.
     """
 
     wallet: str
@@ -78,6 +79,7 @@ class Earlier(NamedTuple):
     content: str
     how_often: int
     last: int
+    found: str
 
 
 class Look(Protocol):
@@ -375,7 +377,7 @@ def _already_there(reader: Callable[[], Reader], how: How, ledger: Look, prefix:
             if used[content] < how_often:
                 used[content] += 1
                 there.add(number)
-    there.update(_saved_again(lambda: _unkeyed(reader()), names, ledger, prefix))
+    there.update(_saved_again(lambda: _unkeyed(reader()), names, used, ledger, prefix))
     if not there:
         return frozenset()
     if how.duplicates != "skip":
@@ -402,12 +404,14 @@ def _noted(line: Line, names: dict[str, None]) -> bool:
     return False
 
 
-def _saved_again(lines: Callable[[], Iterable[Line]], names: Iterable[str], ledger: Look, prefix: str) -> Iterator[int]:
+def _saved_again(
+    lines: Callable[[], Iterable[Line]], names: Iterable[str], timed: Counter[str], ledger: Look, prefix: str
+) -> Iterator[int]:
     """The numbers of lines without a time that an earlier import applied, if that import is completely in this file.
 
     A file that was saved again, or has grown, has all its earlier lines, and little else in that part. A file that only
     has something in common with another, such as the same monthly allowance, is another file. Lines are compared by the
-    wallet that they mean, whatever name they use.
+    wallet that they mean, whatever name they use. `timed` are the lines of this file with a time that the ledger has.
     """
     meant = _wallets_of(names, ledger)
     wallets = iter(dict.fromkeys(meant.values()))
@@ -418,7 +422,9 @@ def _saved_again(lines: Callable[[], Iterable[Line]], names: Iterable[str], ledg
     others: set[str] = set()
     while batch := list(islice(earlier, EARLIER_AT_ONCE)):
         known, _ = _numbers(lines(), meant, batch)
-        others.update(each.digest for each in batch if len(known[each.wallet, each.content]) < each.how_often)
+        others.update(
+            each.digest for each in batch if len(known[each.wallet, each.content]) + timed[each.found] < each.how_often
+        )
         for each in batch:
             whole[each.digest].append(each)
         for digest in others:
@@ -426,13 +432,46 @@ def _saved_again(lines: Callable[[], Iterable[Line]], names: Iterable[str], ledg
     if not whole:
         return
     known, all_numbers = _numbers(lines(), meant, chain.from_iterable(whole.values()))
-    for one in whole.values():
-        taken = [number for each in one for number in known[each.wallet, each.content][: each.how_often]]
-        then = bisect_right(all_numbers, max([each.last for each in one] + taken))
-        if 2 * len(taken) >= then and len(taken) == sum(each.how_often for each in one):
+    files = sorted(whole.values(), key=lambda file: sum(each.how_often for each in file), reverse=True)
+    while files:
+        shares = list(_shares(files, known, timed))
+        taken = {number for share in shares for number in share.numbers}
+        new = [number for number in all_numbers if number not in taken]
+        apart = {share.digest for share in shares if share.lines < bisect_right(new, share.end)}
+        if not apart:
             yield from taken
-            for each in one:
-                known[each.wallet, each.content] = known[each.wallet, each.content][each.how_often :]
+            return
+        files = [file for file in files if file[0].digest not in apart]
+
+
+class _Share(NamedTuple):
+    """What of this file an earlier one is: the numbers of lines without a time, and how many `lines` with those that
+    have one. `end` is where it ends, here or there.
+    """
+
+    digest: str
+    numbers: list[int]
+    lines: int
+    end: int
+
+
+def _shares(
+    files: Iterable[Sequence[Earlier]], known: Mapping[tuple[str, str], Sequence[int]], timed: Counter[str]
+) -> Iterator[_Share]:
+    """The shares of those files that are here as a whole. A line belongs to one of them."""
+    used: Counter[tuple[str, str]] = Counter()
+    rest = timed.copy()
+    for file in files:
+        with_time = Counter({each.found: min(each.how_often, rest[each.found]) for each in file})
+        needed: Counter[tuple[str, str]] = Counter()
+        for each in file:
+            needed[each.wallet, each.content] += each.how_often - with_time[each.found]
+        numbers = [n for what, count in needed.items() for n in known[what][used[what] : used[what] + count]]
+        if len(numbers) == needed.total():
+            used.update(needed)
+            rest.subtract(with_time)
+            end = max([each.last for each in file] + numbers)
+            yield _Share(file[0].digest, numbers, len(numbers) + with_time.total(), end)
 
 
 def _numbers(
@@ -542,17 +581,17 @@ class LedgerLook:
                 continue
             wallet, last = known
             rows = self._ledger.store.newest_first(wallet.id, 1, last.seq, MAX_TIMELESS)
-            counted: Counter[tuple[str, str]] = Counter()
+            counted: Counter[tuple[str, str, str]] = Counter()
             ends: dict[str, int] = {}
             for row in rows:
                 if row.key is not None and row.key.startswith(KEY_START) and not _is_own(row, prefix):
                     kind = "credit" if row.is_credit else "debit"
                     content = _content(kind, format_minor(row.amount, wallet.currency), row.remarks.note)
                     digest, _, number = row.key.rpartition(":")
-                    counted[digest, content] += 1
+                    counted[digest, content, f"{wallet.id}/{_dated(row.at_us, row)}"] += 1
                     ends[digest] = max(ends.get(digest, 0), int(number) if number.isdecimal() else 0)
-            for (digest, content), how_often in counted.items():
-                yield Earlier(name, digest, content, how_often, ends[digest])
+            for (digest, content, found), how_often in counted.items():
+                yield Earlier(name, digest, content, how_often, ends[digest], found)
 
     def _rows_at(self, id_: int, last: int, times: Sequence[int]) -> Iterator[Transaction]:
         """The transactions of a wallet at these moments: found by search, then read in sequence while they are
