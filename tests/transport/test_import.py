@@ -655,10 +655,29 @@ def test_rejects_go_where_they_do_no_harm(target: str, story: Address, tmp_path:
     before = story.read_bytes()
     for source in ("lines.csv", "- < lines.csv"):
         done = shell(f"wallet import {source} --rejects {target} --json")
-        code = json.loads(done.stderr)["error"]["code"]
+        code = json.loads(done.stderr.splitlines()[-1])["error"]["code"]
         assert code == ("storage_error" if target == "/dev/full" else "invalid_input")
     assert (tmp_path / "lines.csv").read_bytes() == HEADER + b"1,0,credit,\n"
     assert story.read_bytes() == before
+
+
+@pytest.mark.on_file("what is at a path")
+@pytest.mark.parametrize(
+    ("options", "counts", "kept"), [("", (2, 1), 2), ("--atomic", (0, 1), 0), ("--dry-run", (2, 1), 0)]
+)
+def test_rejects_that_cannot_be_written_are_told_with_what_was_done(
+    options: str, counts: tuple[int, int], kept: int, story: Address, tmp_path: Path
+) -> None:
+    (tmp_path / "lines.csv").write_bytes(HEADER + b"1,5,credit,\n1,500,debit,\n1,6,credit,\n")
+    done = shell(f"wallet import lines.csv --rejects /dev/full --json {options}")
+    refused, error = (json.loads(line) for line in done.stderr.splitlines())
+    assert (done.returncode, done.stdout, refused["line"]) == (7, "", 3)
+    assert (refused["error"]["code"], error["error"]["code"]) == ("insufficient_funds", "storage_error")
+    assert tuple(error["error"]["details"][each] for each in ("applied", "refused")) == counts
+    said = shell(f"wallet import lines.csv --rejects /dev/full {options}").stderr
+    assert "line 3: insufficient_funds: " in said
+    assert f"{'dry run' if 'dry' in options else 'import'}: {0 if kept else counts[0]} applied, {kept} replayed" in said
+    assert len(cli.run("tx list 1 --json").json["transactions"]) == kept
 
 
 def test_rejects_have_the_line_as_it_was(story: Address, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -23,13 +23,14 @@ from wallet_cli.cli.output import Document, Format, Record, Style, json_text, no
 from wallet_cli.cli.progress import Patience, progress
 from wallet_cli.cli.tree import command_of
 from wallet_cli.domain.ids import TypedWallet
-from wallet_cli.errors import Interrupted, InvalidInput, StorageError, WalletError, shown
+from wallet_cli.errors import Interrupted, InvalidInput, StorageError, WalletError, hint_of, shown
 from wallet_cli.local import files_of
 
 if TYPE_CHECKING:
     from wallet_cli.import_export.imports import Job
     from wallet_cli.import_export.imports.checking import Duplicates as Found
     from wallet_cli.import_export.imports.dialect import Dialect
+    from wallet_cli.operations.answers import Answer
 
 STDIN = "-"
 
@@ -196,9 +197,9 @@ def import_(
     options = imports.Options(create, dry_run, atomic, duplicates and str(duplicates), sort)
     with ExitStack() as stack:
         source = stack.enter_context(_opened(file))
-        tell = _to_stderr(style)
+        tell, unwritten = _to_stderr(style), list[OSError]()
         if rejects is not None:
-            tell = _to_file(stack.enter_context(_rejects_file(rejects, source, flags)))
+            tell = _to_file(stack.enter_context(_rejects_file(rejects, source, flags)), tell, unwritten)
 
         def report(line: int, error: WalletError, text: str) -> None:
             error.hint = error.hint and on_it(error.hint, flags)
@@ -223,6 +224,8 @@ def import_(
         from wallet_cli.import_export.imports import profiles
 
         notice(f"kept as profile {save_profile}: {profiles.write(save_profile, dialect)}")
+    if unwritten:
+        raise _rejects_lost(str(rejects), unwritten[0], summary)
     return Record(summary, value="applied", exit_code=4 if summary["refused"] else 0, kind="import")
 
 
@@ -300,12 +303,32 @@ def _to_stderr(style: Style) -> Report:
     return report
 
 
-def _to_file(file: TextIO) -> Report:
+def _to_file(file: BinaryIO, otherwise: Report, unwritten: list[OSError]) -> Report:
+    """Report to a file; once it cannot be written, which is noted in `unwritten`, in the other way."""
+
     def report(line: int, error: WalletError, text: str) -> None:
         told = {"line": line, "code": error.code, "message": error.message, "hint": error.hint, "text": text}
-        file.write(json_text(told) + "\n")
+        try:
+            rest = b"" if unwritten else f"{json_text(told)}\n".encode("ascii")
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError as problem:
+            unwritten.append(problem)
+        if unwritten:
+            otherwise(line, error, text)
 
     return report
+
+
+def _rejects_lost(name: str, error: OSError, summary: Answer) -> StorageError:
+    """Says what an import did whose refused lines, or some of them, are on stderr and not in their file."""
+    counts = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in summary.items() if what != "dry_run")
+    return StorageError(
+        f"cannot write {shown(name)}: {error.strerror}; the refused lines that are not in it are on stderr;"
+        f" {'dry run' if 'dry_run' in summary else 'import'}: {counts}",
+        hint=f"{hint_of(error, 'name another --rejects file')}, and run it again: it applies no line twice",
+        **summary,
+    )
 
 
 @contextmanager
@@ -317,12 +340,15 @@ def _opened(name: str) -> Iterator[BinaryIO]:
         file = Path(name).open("rb")  # noqa: SIM115  (closed below)
     except (OSError, ValueError) as error:
         raise _cannot("read", name, error) from None
-    with file:
-        yield file
+    try:
+        with file:
+            yield file
+    except OSError as error:
+        raise StorageError(f"cannot write {shown(name)}: {error.strerror}", hint="free some space") from None
 
 
 @contextmanager
-def _rejects_file(name: str, source: BinaryIO, flags: Mapping[str, str]) -> Iterator[TextIO]:
+def _rejects_file(name: str, source: BinaryIO, flags: Mapping[str, str]) -> Iterator[BinaryIO]:
     """A file for its owner alone: it has people's payments in it. What was there is emptied, a link is not followed."""
     path = Path(name)
     # /dev/stderr and /dev/fd/63 are links, and nobody else's.
@@ -342,18 +368,15 @@ def _rejects_file(name: str, source: BinaryIO, flags: Mapping[str, str]) -> Iter
         except BaseException:
             os.close(fd)
             raise
-        file = os.fdopen(fd, "w", encoding="ascii", newline="\n")
+        file = os.fdopen(fd, "wb", buffering=0)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK):
             raise InvalidInput(f"cannot write {shown(name)}: it is a symbolic link", hint="name a file") from None
         raise _cannot("write", name, error) from None
     except ValueError as error:
         raise _cannot("write", name, error) from None
-    try:
-        with file:
-            yield file
-    except OSError as error:
-        raise StorageError(f"cannot write {shown(name)}: {error.strerror}", hint="free some space") from None
+    with file:
+        yield file
 
 
 def _written_over(what: str) -> InvalidInput:
