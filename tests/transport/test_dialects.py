@@ -612,6 +612,33 @@ def test_what_was_stopped_goes_on_without_being_asked(owned: Ledger, monkeypatch
     assert imported(owned, file).counts == (1, 4, 0)
 
 
+NOTES = {
+    "accents": ("Jos\u00e9", "Jose\u0301", True),
+    "Hangul": ("\ud55c", "\u1112\u1161\u11ab", True),
+    "marks of direction": ("tea", "\u200etea\u200f", True),
+    "a space of no width": ("a  tea", "\u200ba tea\u00a0", True),
+    "another accent": ("Jos\u00e9", "Jos\u00e8", False),
+    "no accent": ("Jos\u00e9", "Jose", False),
+    "capitals": ("tea", "Tea", False),
+    "another size": ("m\u00b2", "m2", False),
+    "a joiner in a word": ("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u062e", False),
+}
+"""A note, another one, and whether a program that saves a file could have made one of the other."""
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("at", ["2024-01-01", ""])
+@pytest.mark.parametrize("name", NOTES)
+def test_a_note_is_the_same_as_it_is_read(name: str, at: str, turned: bool, owned: Ledger) -> None:
+    first, second, is_same = NOTES[name]
+    if turned:
+        first, second = second, first
+    head = "wallet,amount,kind,at,note\n"
+    read(owned, f"{head}1,5,credit,{at},{first}\n".encode())
+    assert read(owned, f"{head}1,5,credit,{at},{second}\n".encode(), "skip")["skipped"] == is_same
+    assert [note for _, note in held(owned)] == ([first] if is_same else [first, second])
+
+
 def test_what_was_typed_counts_too_and_what_has_a_key_does_not(owned: Ledger) -> None:
     owned.run(
         transactions.add(owned, parse_wallet("1"), "5", is_credit=True, remarks=Remarks("a  b"), at="2024-01-01"),

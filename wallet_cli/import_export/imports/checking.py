@@ -16,6 +16,7 @@ from functools import lru_cache
 from hashlib import blake2b, file_digest
 from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple, Protocol
+from unicodedata import normalize
 
 from wallet_cli.domain.commands import Post
 from wallet_cli.domain.ids import PhoneDigits, WalletName, format_wallet_id, parse_wallet
@@ -24,7 +25,7 @@ from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import FIRST_US, Zone, parse_start
 from wallet_cli.errors import InvalidInput, TimeConflict, WalletError, shown
 from wallet_cli.import_export.imports import records
-from wallet_cli.import_export.imports.dialect import Dialect, FormFault, as_utf8
+from wallet_cli.import_export.imports.dialect import ENDS, Dialect, FormFault, as_utf8
 from wallet_cli.import_export.imports.reading import RESTORED_COLUMNS, Line, Reader
 from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.wallets import find_account
@@ -626,9 +627,11 @@ def _dated(at_us: int | None, what: Transaction | Post) -> str:
 
 
 def _content(kind: str, amount: str, note: object) -> str:
-    """Equal for two equal lines of a wallet. Line ends in a note are ignored: saving a file may change them."""
+    """Equal for two equal lines of a wallet. What saving a file may change in a note is ignored: line ends, how accents
+    are spelt, and what nobody sees at its ends.
+    """
     if "." in amount:
         amount = amount.rstrip("0").rstrip(".")
     amount = amount.lstrip("0")
-    spaced = " ".join(note.split()) if isinstance(note, str) else ""
+    spaced = " ".join(normalize("NFC", note).strip(ENDS).split()) if isinstance(note, str) else ""
     return f"{kind[0]}{amount}/{blake2b(spaced.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}"
