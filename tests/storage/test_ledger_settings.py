@@ -393,6 +393,7 @@ def test_a_zone_that_this_machine_does_not_know_is_told(db: Address, wallet: Run
     assert wallet("tx add 1 5 --credit").code == 0
     done = wallet("balance 1 --at 2024-04-30")
     assert (done.code, "time zone, Mars/Base" in done.err) == (7, True)
+    assert "if there is no such zone: wallet ledger set timezone ZONE" in done.err
     assert wallet("balance 1 --at 2024-04-30T00:00Z").code == 0
     assert wallet("ledger set timezone UTC").code == 0
     assert wallet("balance 1 --at 2024-04-30").code == 0

@@ -327,6 +327,46 @@ def rows(path: Path) -> dict[str, list[Any]]:
         }
 
 
+NEVER_WRITTEN = {
+    "no row of its own": ("DELETE FROM ledger", "the id of this ledger is missing"),
+    "an id that names a file": (f"UPDATE ledger SET uuid = '{'../' * 11}tmp'", "its id is not a UUID"),
+    "a count that has ended": ("UPDATE ledger SET changes = 9223372036854775807", "its count of changes is 92233"),
+    "a currency": ("UPDATE ledger SET currency = 'zzz!!'", "its currency is 'zzz!!'"),
+    "a minimum": ("UPDATE ledger SET minimum_balance = 'abc'", "its minimum_balance is 'abc'"),
+    "a region": ("UPDATE ledger SET phone_region = 'India'", "its phone_region is 'India'"),
+    "a time zone": ("UPDATE ledger SET timezone = '../x'", "its timezone is '../x'"),
+    "the time of a state": (
+        "UPDATE ledger SET state = 'moved', other = '/x', move = 'm', since_us = 9223372036854775807",
+        "a time of the state of the ledger is not within",
+    ),
+    "the time of a user": (
+        "INSERT INTO users (id, phone_number, phone_e164, created_at_us) VALUES (1, '1', '+1', 9223372036854775807)",
+        "a time of user 1 is not within",
+    ),
+    "the time of a key": (
+        "INSERT INTO operators (name, key_hash, read_only, created_at_us, last_used_at_us)"
+        " VALUES ('till', zeroblob(32), 0, 0, -9223372036854775808)",
+        "a time of the operator key 'till' is not within",
+    ),
+}
+"""What no version has written, and what is said of it."""
+
+
+@pytest.mark.parametrize("what", NEVER_WRITTEN)
+def test_what_no_version_has_written_is_not_taken_over(db: Path, what: str) -> None:
+    """A migration tells each row in an event, after which `verify` would find all as it is told."""
+    statement, said = NEVER_WRITTEN[what]
+    db.unlink()
+    older(db, "0007")
+    engines.execute(db, statement)
+    for line in ("verify", "balance 1", "seal", "register 9886977544"):
+        done = cli.run(f"{line} --json")
+        assert (done.code, done.out) == (7, ""), done.err
+        assert said in done.err
+    assert version(db) == 7
+    assert not list(db.parent.glob("*.backup*"))
+
+
 @pytest.fixture
 def by_nobody() -> Iterator[None]:
     """What is written has no actor, as in earlier versions."""

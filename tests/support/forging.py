@@ -12,7 +12,8 @@ from support.engines import Raw
 from wallet_cli.domain import events, hash_chain
 from wallet_cli.domain.events import Subject
 from wallet_cli.domain.metadata import canonical_json
-from wallet_cli.domain.model import Event, Transaction, Wallet
+from wallet_cli.domain.model import ApiKey, Event, Hold, Transaction, User, Wallet
+from wallet_cli.domain.money import Currency
 from wallet_cli.storage import sql, tables
 
 Row = dict[str, Any]
@@ -102,17 +103,20 @@ def set_chain(raw: Raw, subject: Subject, chain: Iterable[Event]) -> None:
 def told(table: str, row: Row) -> Row:
     """A row as events have it."""
     by = {
-        "users": lambda: events.of_user(sql.to_user([row[name] for name in sql.USER_COLUMNS])),
+        "users": lambda: events.of_user(User(*[row[name] for name in sql.USER_COLUMNS])),
         "wallets": lambda: events.of_wallet(wallet_of(row)),
-        "holds": lambda: events.of_hold(sql.to_hold([row[name] for name in sql.HOLD_COLUMNS])),
-        "operators": lambda: events.of_key(sql.to_operator([row[name] for name in sql.OPERATOR_COLUMNS])),
+        "holds": lambda: events.of_hold(Hold(*[row[name] for name in sql.HOLD_COLUMNS])),
+        "operators": lambda: events.of_key(
+            ApiKey(*[row[name] for name in sql.OPERATOR_COLUMNS])._replace(read_only=bool(row["read_only"]))
+        ),
         "ledger": lambda: {name: row[name] for name in sql.FACT_COLUMNS},
     }
     return by[table]()
 
 
 def wallet_of(row: Row) -> Wallet:
-    return sql.to_wallet([row[name] for name in sql.WALLET_COLUMNS])
+    id_, user_id, type_, currency, exponent, *rest = [row[name] for name in sql.WALLET_COLUMNS]
+    return Wallet(id_, user_id, type_, Currency(currency, exponent), *rest)
 
 
 def change_with_its_event(raw: Raw, table: str, row: Row, **values: Any) -> None:

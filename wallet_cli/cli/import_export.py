@@ -340,11 +340,8 @@ def _opened(name: str) -> Iterator[BinaryIO]:
         file = Path(name).open("rb")  # noqa: SIM115  (closed below)
     except (OSError, ValueError) as error:
         raise _cannot("read", name, error) from None
-    try:
-        with file:
-            yield file
-    except OSError as error:
-        raise StorageError(f"cannot write {shown(name)}: {error.strerror}", hint="free some space") from None
+    with file:
+        yield file
 
 
 @contextmanager

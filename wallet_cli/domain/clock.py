@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from typing import NamedTuple
 
-from wallet_cli.domain.period import EPOCH
+from wallet_cli.domain.period import moment_of
 
 
 class Clock(NamedTuple):
@@ -14,7 +14,7 @@ class Clock(NamedTuple):
     zone: tzinfo
 
     def moment(self, at_us: int) -> datetime:
-        utc = EPOCH + timedelta(microseconds=at_us)
+        utc = moment_of(at_us)
         try:
             return utc.astimezone(self.zone)
         except OverflowError:  # the first and last hours of the calendar

@@ -254,7 +254,8 @@ class Policy(NamedTuple):
         except InvalidInput:
             raise StorageError(
                 f"this machine does not know the ledger's time zone, {self.zone}",
-                hint="upgrade the Python package tzdata in the environment of wallet-cli",
+                hint="upgrade the Python package tzdata in the environment of wallet-cli; if there is no such zone:"
+                " wallet ledger set timezone ZONE",
             ) from None
 
     def day_of(self, at_us: int) -> Day:

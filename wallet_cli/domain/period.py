@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 
-from wallet_cli.errors import InvalidInput, shown
+from wallet_cli.errors import Damaged, InvalidInput, shown
 from wallet_cli.named_tuples import NamedTuple
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -251,8 +251,24 @@ def parse_period(start: str | None, end: str | None, zone: Zone, now_us: Callabl
 
 @lru_cache(maxsize=256)
 def format_time(at_us: int) -> str:
-    """Return `2026-11-22T10:00:00.000000Z`."""
-    return (EPOCH + timedelta(microseconds=at_us)).isoformat(timespec="microseconds")[:-6] + "Z"
+    """Return `2026-11-22T10:00:00.000000Z`. Raises Damaged, as `moment_of`."""
+    return moment_of(at_us).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def moment_of(at_us: int) -> datetime:
+    """A moment in UTC. Raises Damaged for one beyond the calendar: of all times, only a stored one can be."""
+    try:
+        return EPOCH + timedelta(microseconds=at_us)
+    except OverflowError:
+        raise beyond_calendar("a time") from None
+
+
+def beyond_calendar(what: str) -> Damaged:
+    """The error for a stored time that is not between FIRST_US and LAST_US."""
+    return Damaged(
+        f"{Damaged.DAMAGED}{what} is not within the years 1 to 9999",
+        hint="for details: wallet verify; restore a backup",
+    )
 
 
 def format_end(end_us: int) -> str:

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from wallet_cli.domain.ids import MAX_NOTE_CHARS, check_text
-from wallet_cli.errors import InvalidInput
+from wallet_cli.errors import Damaged, InvalidInput, shown
 from wallet_cli.named_tuples import NamedTuple
 
 
@@ -88,7 +88,11 @@ def _value(name: str, said: str) -> Any:
         return said
     import json
 
-    return json.loads(said)
+    try:
+        return json.loads(said)
+    except (ValueError, RecursionError):
+        message = f"{Damaged.DAMAGED}the {name} of a transaction is not JSON: {shown(said)}"
+        raise Damaged(message, hint="find where with `wallet verify`; restore a backup") from None
 
 
 _NAMES = frozenset(FIELDS)

@@ -242,16 +242,12 @@ def _events(ledger: Ledger, scope: Scope) -> Iterator[Event]:
 
 
 def _event_line(event: Event) -> str:
-    try:
-        at = format_time(event.at_us)
-    except (OverflowError, ValueError):
-        raise StorageError("an event cannot be read", hint="find which with `wallet verify`") from None
     head = {
         "record": "event",
         "of": KINDS[event.kind],
         "id": event.subject_id,
         "number": event.number,
-        "at": at,
+        "at": format_time(event.at_us),
         "actor": event.actor,
         "event": event.what,
         "hash": event.hash.hex(),

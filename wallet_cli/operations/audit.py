@@ -145,7 +145,7 @@ def _answers(ledger: Ledger, found: Sequence[Event]) -> list[Answer]:
             user = users.get(event.subject_id)
         try:
             answers.append(_answer(event, wallet, user))
-        except (ValueError, OverflowError, RecursionError, AttributeError, TypeError) as error:
+        except (Damaged, ValueError, RecursionError, AttributeError, TypeError) as error:
             raise Damaged(
                 f"{Damaged.DAMAGED}event {_id(event)} cannot be read", hint="find what is wrong with `wallet verify`"
             ) from error

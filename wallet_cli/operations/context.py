@@ -20,7 +20,7 @@ from wallet_cli.domain.rules.clocks import first_refused
 from wallet_cli.domain.rules.restoring import incomplete
 from wallet_cli.engine.executor import Executor, system_us
 from wallet_cli.engine.turns import RowLocks, open_write_lock
-from wallet_cli.errors import Busy, LedgerNotFound, StorageError, UnknownOutcome, WalletError, hint_of, shown
+from wallet_cli.errors import Busy, Damaged, LedgerNotFound, StorageError, UnknownOutcome, WalletError, hint_of, shown
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.prepared import Prepared, naming
 from wallet_cli.paths import typed_path
@@ -115,7 +115,11 @@ class Ledger:
         import json
 
         for event in self.store.events_in_order(*events.OF_LEDGER, 0):
-            settings = json.loads(event.details).get("ledger")
+            try:
+                settings = json.loads(event.details).get("ledger")
+            except (ValueError, AttributeError, RecursionError):
+                message = f"{Damaged.DAMAGED}event l0-{event.number} cannot be read"
+                raise Damaged(message, hint="find what is wrong with `wallet verify`") from None
             if settings is not None:
                 yield event.at_us, settings
 

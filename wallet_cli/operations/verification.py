@@ -180,9 +180,10 @@ def _check_file(ledger: Ledger) -> None:
 
 
 def _read_the_rest(ledger: Ledger) -> None:
-    """Check that what no chain covers is readable: the ledger's id, users, holds, operators."""
-    if ledger.store.itself().facts.uuid is None:
-        raise Damaged("the id of this ledger is missing", hint=RESTORE)
+    """Check that what no chain covers is readable: the ledger itself, users, holds, operators; and all times."""
+    wrong = ledger.store.itself().wrong() or ledger.store.beyond_calendar()
+    if wrong is not None:
+        raise wrong
     for what, rows in (
         ("user", ledger.store.users()),
         ("hold", ledger.store.holds_in_order()),

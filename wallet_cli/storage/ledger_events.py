@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wallet_cli.domain import events
 from wallet_cli.storage import sql
 from wallet_cli.storage.move_state import ARRIVING, to_itself
+from wallet_cli.storage.queries import first_beyond
 
 if TYPE_CHECKING:
     import apsw
@@ -27,14 +28,21 @@ def record(execute: Execute, what: str, details: events.Rows, now_us: int, actor
 def record_upgrade(execute: Execute, before: int, now_us: int, actor: str | None) -> None:
     """Record that a ledger was made, or migrated from the schema `before`, with its settings as they are now.
 
-    One that is only arriving is emptied instead: its move copies the rows again, with what the migration of the old
-    ledger made of them.
+    Raises Damaged for what no ledger has in it: it would be taken over. One that is only arriving is emptied instead:
+    its move copies the rows again, with what the migration of the old ledger made of them.
     """
-    itself = to_itself(*execute(sql.ITSELF).fetchall())
+
+    def first(statement: str) -> Any:
+        return next(iter(execute(statement).fetchall()), None)
+
+    itself = to_itself(first(sql.ITSELF))
     if itself.move_state.state == ARRIVING:
         for statement in (sql.CLEAR_OPERATORS, *(copied.clear for copied in reversed(sql.COPIED))):
             execute(statement)
         return
+    wrong = first_beyond(first) or itself.wrong()
+    if wrong is not None:
+        raise wrong
     details = {**sql.rows_of_itself(itself), "schema": {"version": sql.SCHEMA_VERSION}}
     record(execute, "migrated" if before else "made", details, now_us, actor)
 

@@ -6,17 +6,32 @@ ledger that is marked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from wallet_cli.domain.model import LedgerFacts
-from wallet_cli.errors import Damaged, LedgerMoved, StorageError
+from wallet_cli.errors import Damaged, LedgerMoved, StorageError, shown
 from wallet_cli.named_tuples import NamedTuple
 
 MOVING, MOVED, ARRIVING = "moving", "moved", "arriving"
 
 
-MENDED = "restore a backup; if `wallet verify` then finds nothing wrong, the ledger takes writes again"
+UUID_PARTS, HEX_DIGITS = [8, 4, 4, 4, 12], frozenset("0123456789abcdefABCDEF")
+
+MAX_CHANGES = 2**62
+"""Where the count of `Itself.changes` ends: nobody can have written so often."""
+
+FORMS = {
+    "currency": r"[A-Z0-9]{3,10}(/[0-9]{1,2})?",
+    "phone_region": r"[A-Z]{2}",
+    "minimum_balance": r"-?[0-9]{1,40}(\.[0-9]{1,18})?",
+    "timezone": r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*",
+}
+"""The form of each setting. What there is in that form, such as which regions, depends on the version of a package."""
+
+RESTORE = "restore a backup"
+MENDED = f"{RESTORE}; if `wallet verify` then finds nothing wrong, the ledger takes writes again"
 
 
 class MoveState(NamedTuple):
@@ -46,15 +61,41 @@ class Itself(NamedTuple):
     """How many commits here had no transaction: shows a deleted log."""
     facts: LedgerFacts = LedgerFacts()
 
+    def wrong(self) -> Damaged | None:
+        """The error for what no ledger says of itself, if it does: no id, a count that has ended, or a setting of
+        another form than any version of this program has written.
+        """
+        if self.facts.uuid is None:
+            return Damaged("the id of this ledger is missing", hint=RESTORE)
+        if self.changes >= MAX_CHANGES:
+            return Damaged(f"{Damaged.DAMAGED}its count of changes is {self.changes}", hint=RESTORE)
+        for name, form in FORMS.items():
+            text = getattr(self.facts, name)
+            if text is not None and not re.fullmatch(form, text):
+                return Damaged(f"{Damaged.DAMAGED}its {name} is {shown(text)}", hint=RESTORE)
+        return None
+
 
 def to_itself(row: Sequence[Any] | None) -> Itself:
-    """A ledger without this row has no move state and no settings."""
+    """A ledger without this row has no move state and no settings.
+
+    Raises Damaged for an id that is no UUID, as files are named by it, and for a count below 0.
+    """
     if row is None:
         return Itself()
     end = len(MoveState._fields)
-    return Itself(
+    found = Itself(
         MoveState._make(row[:end]), bool(row[end]), row[end + 1], row[end + 2], LedgerFacts._make(row[end + 3 :])
     )
+    if found.facts.uuid is not None and not _is_uuid(found.facts.uuid):
+        raise Damaged(f"{Damaged.DAMAGED}its id is not a UUID: {shown(found.facts.uuid)}", hint=RESTORE)
+    if found.changes < 0:
+        raise Damaged(f"{Damaged.DAMAGED}its count of changes is {found.changes}", hint=RESTORE)
+    return found
+
+
+def _is_uuid(text: str) -> bool:
+    return [len(part) for part in text.split("-")] == UUID_PARTS and HEX_DIGITS.issuperset(text.replace("-", ""))
 
 
 def check_writable(itself: Itself) -> None:

@@ -15,8 +15,9 @@ from wallet_cli.domain import events
 from wallet_cli.domain.events import Rows, Subject
 from wallet_cli.domain.ids import MAX_ID, format_wallet_id
 from wallet_cli.domain.model import Account, ApiKey, Event, Hold, LedgerFacts, Transaction, User, Wallet, Witness
+from wallet_cli.domain.period import beyond_calendar
 from wallet_cli.domain.text import containing
-from wallet_cli.errors import StorageError
+from wallet_cli.errors import Damaged, StorageError
 from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.storage import sql
 from wallet_cli.storage.move_state import Itself, to_itself
@@ -395,6 +396,10 @@ class Queries(ABC):
         """A range of wallets in the order of their ids, each with its witness, if it has one."""
         return self._each(sql.WITNESSED, {"first": first_wallet, "last": last_wallet}, sql.to_witnessed)
 
+    def beyond_calendar(self) -> Damaged | None:
+        """The error for a row with a time that cannot be told, if there is one."""
+        return first_beyond(lambda statement: self._one(statement, {}, tuple))
+
     def stray_hold(self) -> tuple[int, int] | None:
         """A hold (wallet id, number) of a missing wallet, if any."""
         return self._one(sql.STRAY_HOLDS, {}, tuple)
@@ -440,6 +445,15 @@ class Queries(ABC):
 
 def _places(before: Place, start_us: int) -> dict[str, Any]:
     return {**before._asdict(), "start_us": start_us}
+
+
+def first_beyond(first_row: Callable[[str], Sequence[Any] | None]) -> Damaged | None:
+    """The same, by a function that returns the first row of a statement."""
+    for what, statement in sql.BEYOND_CALENDAR.items():
+        key = first_row(statement)
+        if key is not None:
+            return beyond_calendar(f"a time of {what.format(*key)}")
+    return None
 
 
 def in_chunks(things: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:

@@ -11,14 +11,15 @@ from functools import cache
 from typing import Any
 
 from wallet_cli.domain import events, hash_chain
+from wallet_cli.domain.ids import format_hold_id, format_transaction_id, format_wallet_id
 from wallet_cli.domain.model import Account, ApiKey, Event, Hold, LedgerFacts, Transaction, User, Wallet, Witness
-from wallet_cli.domain.money import Currency
-from wallet_cli.domain.period import FIRST_US
+from wallet_cli.domain.money import MAX_EXPONENT, Currency
+from wallet_cli.domain.period import FIRST_US, LAST_US, beyond_calendar
 from wallet_cli.domain.remarks import NOTHING, OTHERS, Remarks
 from wallet_cli.domain.rules import clocks
-from wallet_cli.errors import Damaged, StorageError
+from wallet_cli.errors import Damaged, StorageError, shown
 from wallet_cli.named_tuples import NamedTuple
-from wallet_cli.storage.move_state import Itself, MoveState
+from wallet_cli.storage.move_state import MAX_CHANGES, Itself, MoveState
 
 SCHEMA_VERSION = 8
 """The newest migration; each ledger has its version, which one cheap read finds."""
@@ -468,6 +469,25 @@ ORDER BY w.id LIMIT 1
 """
 
 
+def _beyond_calendar(table: str, key: str, columns: Sequence[str]) -> str:
+    tests = [f"{name} < {FIRST_US} OR {name} > {LAST_US}" for name in columns if name.endswith("_us")]
+    return f"SELECT {key} FROM {table} WHERE {' OR '.join(tests)} LIMIT 1"
+
+
+BEYOND_CALENDAR = {
+    "user {}": _beyond_calendar("users", "id", USER_COLUMNS),
+    "wallet w{}": _beyond_calendar("wallets", "id", WALLET_COLUMNS),
+    "hold {}-h{}": _beyond_calendar("holds", "wallet_id, number", HOLD_COLUMNS),
+    "transaction {}-{}": _beyond_calendar("transactions", "wallet_id, seq", TRANSACTION_COLUMNS),
+    "the operator key {!r}": _beyond_calendar("operators", "name", OPERATOR_COLUMNS),
+    "event {}{}-{}": _beyond_calendar("events", "substr('luw', kind + 1, 1), subject_id, number", EVENT_COLUMNS),
+    "the state of the ledger": _beyond_calendar("ledger", "id", MOVE_STATE_COLUMNS),
+}
+"""Finds a row with a time that cannot be told; by what it is called, with its key. Those of transactions and events use
+an index.
+"""
+
+
 class _Partial(NamedTuple):
     """A table and its partial index, for SQLite only: each is read separately, which only SQLite can be told to do.
 
@@ -547,7 +567,8 @@ SET_SETTING = {
 SET_DAMAGED = "UPDATE ledger SET damaged = :damaged WHERE id = 1"
 SET_RESTORING = "UPDATE ledger SET restoring = :restoring WHERE id = 1"
 COUNT_CHANGE = (
-    "INSERT INTO ledger (id, changes) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET changes = ledger.changes + 1"
+    "INSERT INTO ledger (id, changes) VALUES (1, 1) ON CONFLICT (id) DO UPDATE"
+    f" SET changes = ledger.changes + CASE WHEN ledger.changes < {MAX_CHANGES} THEN 1 ELSE 0 END"
 )
 SET_MOVE_STATE = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in MOVE_STATE_COLUMNS)} WHERE id = 1"
 
@@ -648,18 +669,32 @@ def operator_values(operator: ApiKey) -> list[Any]:
     return [name, key_hash, int(read_only), *times]
 
 
+# A row with a time that cannot be told is refused where it is read: nothing is decided on it, or committed and then not
+# answered. Of transactions, that is the last one of an account.
+
+
 def to_operator(row: Sequence[Any]) -> ApiKey:
     name, key_hash, read_only, *times = row
+    if not all(at_us is None or FIRST_US <= at_us <= LAST_US for at_us in times):
+        raise beyond_calendar(f"a time of the operator key {shown(name)}")
     return ApiKey(name, key_hash, bool(read_only), *times)
 
 
 def to_user(row: Sequence[Any]) -> User:
-    return User._make(row)
+    user = User._make(row)
+    if not FIRST_US <= user.created_at_us <= LAST_US:
+        raise beyond_calendar(f"the time of user {user.id}")
+    return user
 
 
 def to_wallet(row: Sequence[Any]) -> Wallet:
     id_, user_id, type_, currency, exponent, *rest = row
-    return Wallet(id_, user_id, type_, Currency(currency, exponent), *rest)
+    wallet = Wallet(id_, user_id, type_, Currency(currency, exponent), *rest)
+    if not FIRST_US <= wallet.created_at_us <= LAST_US:
+        raise beyond_calendar(f"the time of wallet {format_wallet_id(id_)}")
+    if not 0 <= exponent <= MAX_EXPONENT:  # a power of ten that no machine has room for
+        raise damaged(wallet, f"has {exponent} fraction digits")
+    return wallet
 
 
 def to_witnessed(row: Sequence[Any]) -> tuple[Wallet, Witness | None]:
@@ -698,11 +733,21 @@ def to_sum(row: Sequence[Any]) -> Sum:
 
 
 def to_event(row: Sequence[Any]) -> Event:
-    return Event._make(row)
+    event = Event._make(row)
+    if not 0 <= event.kind < len(events.KINDS):
+        raise Damaged(f"{Damaged.DAMAGED}an event is of the kind {event.kind}", hint="restore a backup")
+    if not FIRST_US <= event.at_us <= LAST_US:
+        letter = events.KINDS[event.kind][0]
+        raise beyond_calendar(f"event {letter}{event.subject_id}-{event.number} cannot be read: its time")
+    return event
 
 
 def to_hold(row: Sequence[Any]) -> Hold:
-    return Hold._make(row)
+    hold = Hold._make(row)
+    times = [at_us for at_us in (hold.created_at_us, hold.expires_at_us, hold.ended_at_us) if at_us is not None]
+    if not FIRST_US <= min(times) <= max(times) <= LAST_US:
+        raise beyond_calendar(f"a time of hold {format_hold_id(hold.wallet_id, hold.number)}")
+    return hold
 
 
 def damaged(wallet: Wallet, what: str) -> Damaged:
@@ -719,10 +764,11 @@ def to_account(row: Sequence[Any]) -> Account:
     wallet = to_wallet(row[: len(WALLET_COLUMNS)])
     if not row[-1]:
         raise damaged(wallet, "differs from its last write")
-    last = row[len(WALLET_COLUMNS) : -3]
-    return Account(
-        wallet, to_transaction(last) if last[0] is not None else hash_chain.unopened(wallet), row[-3], row[-2]
-    )
+    found = row[len(WALLET_COLUMNS) : -3]
+    last = to_transaction(found) if found[0] is not None else hash_chain.unopened(wallet)
+    if not FIRST_US <= last.at_us <= LAST_US:
+        raise beyond_calendar(f"the time of transaction {format_transaction_id(wallet.id, last.seq)}")
+    return Account(wallet, last, row[-3], row[-2])
 
 
 def schema_changed(version: int, address: str) -> StorageError:

@@ -39,7 +39,7 @@ from wallet_cli.storage.bulk_copy import BulkCopy
 from wallet_cli.storage.folders import sync
 from wallet_cli.storage.in_place import Identity, InPlace, beside, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_log
-from wallet_cli.storage.move_state import Itself, check_writable
+from wallet_cli.storage.move_state import MAX_CHANGES, Itself, check_writable
 from wallet_cli.storage.queries import Values, as_it_is
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, flat, rows_of
@@ -408,7 +408,7 @@ class SqliteStore(BulkCopy):
 
     def _count_change(self) -> None:
         self._change(sql.COUNT_CHANGE, {})
-        self.changes += 1
+        self.changes += self.changes < MAX_CHANGES
 
     def written_us(self) -> int:
         """When the ledger was last written, by a trusted clock; otherwise by the clock of the file system."""
