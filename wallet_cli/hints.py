@@ -23,6 +23,7 @@ FOR_OPERATORS = (
     ("wallet list", "GET /wallets"),
     ("wallet verify", "GET /verify"),
     ("wallet ledger set timezone", "POST /ledger with timezone"),
+    ("wallet ledger set currency", "POST /ledger with currency"),
 )
 """What only operators may do: what a hint says on the command line, and over HTTP."""
 

@@ -81,7 +81,7 @@ class LocalLedger(LedgerApi):
             known = ledger.store.account_of(command.user_id, command.type, ledger.now_us())
             if known is None:
                 raise
-            if exist_ok and (currency is None or known.wallet.currency.is_same(command.currency)):
+            if exist_ok and (currency is None or known.wallet.currency.is_meant(currency)):
                 made = wallet_answer(known, ledger.policy)
                 hint = wallets.other_minimum(made, minimum_balance)
                 if hint is None:

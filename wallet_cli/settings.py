@@ -19,7 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from wallet_cli.domain.model import LedgerFacts
-from wallet_cli.domain.money import ANY_DIGITS, Currency, parse_currency, parse_default_minimum, parse_minimum
+from wallet_cli.domain.money import (
+    ANY_DIGITS,
+    Currency,
+    parse_currency,
+    parse_default_minimum,
+    parse_minimum,
+    parse_stored,
+)
 from wallet_cli.domain.period import DAY_US, UTC_NAME, check_zone, parse_duration
 from wallet_cli.errors import NO_HOME, InvalidInput, shown, shown_url, suggestion, unreadable
 from wallet_cli.named_tuples import NamedTuple
@@ -155,7 +162,10 @@ class Settings:
 
     @property
     def currency(self) -> Currency:
+        """The currency of a wallet for which none is named. What the ledger says stays: no later table judges it."""
         value = self.values["currency"]
+        if value.source == LEDGER:
+            return parse_stored(value.text)
         try:
             return parse_currency(value.text)
         except InvalidInput as error:

@@ -6,6 +6,7 @@ The wallets here are in what has left the list (HRK, with and without a table th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from support.engines import Address, Engine
 from support.server import Server
 
 from wallet_cli.domain import money
-from wallet_cli.domain.ids import parse_wallet
+from wallet_cli.domain.commands import OpenWallet
+from wallet_cli.domain.ids import UserId, WalletName, parse_wallet
 from wallet_cli.domain.money import Currency, parse_currency, parse_stored
-from wallet_cli.errors import InvalidInput
+from wallet_cli.errors import InvalidInput, KeyReused
 from wallet_cli.import_export import exports, imports
 from wallet_cli.operations import verification, wallets
+from wallet_cli.operations.prepared import Prepared
 
 Run = Callable[[str | list[str]], cli.Outcome]
 
@@ -46,19 +49,29 @@ def old(db: Address, wallet: Run, monkeypatch: pytest.MonkeyPatch) -> Address:
             assert wallet(f"create 1/{type_}-2 --currency {name}").code == 0
             assert wallet(f"tx add 1/{type_} {amount} --credit --at 2024-04-30T00:00Z").code == 0
             assert wallet(f"limits 1/{type_} --minimum-balance -{amount} --daily-debit {amount}").code == 0
+            with engines.opened(db) as ledger:
+                ledger.run(opening(ledger, type_), "create")
+        assert wallet("ledger set currency HRK").code == 0
     monkeypatch.setattr(money, "FORMER", money.FORMER | {"ISK": 2})
     monkeypatch.setattr(money, "ISO_4217", money.ISO_4217 | {"XYZ": 3, "XYW": 2})
     return db
 
 
+def opening(ledger: engines.Ledger, type_: str, currency: str | None = None) -> Prepared[OpenWallet]:
+    """The opening of a wallet with a key; in the currency of its type, unless one is given."""
+    name, _, amount = HELD[type_]
+    return wallets.create(ledger, WalletName(UserId(1), f"{type_}-3"), currency or name, amount, key=type_)
+
+
 @pytest.mark.parametrize("type_", HELD)
-def test_every_command_goes_on(old: Address, wallet: Run, type_: str) -> None:
+def test_every_command_goes_on(old: Address, wallet: Run, type_: str, tmp_path: Path) -> None:
     name, digits, amount = HELD[type_]
     smallest = "1" if not digits else f"0.{'1'.rjust(digits, '0')}"
     told = wallet(f"balance 1/{type_} --json").json
     assert (told["currency"], told["balance"], told["minimum_balance"]) == (name, amount, f"-{amount}")
     for line in (
         f"create 1/{type_} --exist-ok",
+        f"create 1/{type_} --exist-ok --currency {name}",
         f"limits 1/{type_} --maximum-balance 500",
         f"tx add 1/{type_} {smallest} --debit",
         f"transfer 1/{type_} 1/{type_}-2 {smallest}",
@@ -76,6 +89,27 @@ def test_every_command_goes_on(old: Address, wallet: Run, type_: str) -> None:
         done = wallet(line)
         assert done.code == 0, (line, done.err)
     assert wallet("verify").code == 0
+    with engines.opened(old) as ledger:
+        assert ledger.run(opening(ledger, type_), "create")["replayed"]
+        assert ledger.run(opening(ledger, type_, f"{name.partition('/')[0]}/{digits}"), "create")["replayed"]
+        with pytest.raises(KeyReused):
+            ledger.run(opening(ledger, type_, f"ABC/{digits}"), "create")
+    (tmp_path / "again.jsonl").write_text(json.dumps({"record": "wallet", "wallet": f"1/{type_}", "currency": name}))
+    assert wallet(["import", str(tmp_path / "again.jsonl")]).code == 0
+
+
+def test_the_table_is_asked_where_a_wallet_is_really_opened(old: Address, wallet: Run) -> None:
+    """The ledger's own currency has left it: what is there goes on, and how to open others is told."""
+    refused = wallet("create 1/new")
+    assert refused.code == 2
+    assert "the ledger's currency: HRK is no longer in ISO 4217" in refused.err
+    assert "HRK/2 is that unit with 2 digits; name one, or change the ledger's" in refused.err
+    assert wallet("create 1/kuna --exist-ok --currency JPY").code == 5
+    for name, (text, _, _) in HELD.items():
+        if name not in ("joined", "changed"):  # whose names are listed now
+            assert wallet(f"create 1/not-{name} --currency {text}").code == 2
+    assert wallet("ledger set currency HRK/2").code == 0
+    assert wallet("create 1/new").code == 0
 
 
 def test_it_comes_back_as_the_same_bytes(old: Address, tmp_path: Path, engine: Engine) -> None:
@@ -156,6 +190,7 @@ def test_elsewhere_the_digits_are_those_of_the_answer(
         for type_, (name, _, amount) in HELD.items():
             told = cli.run(f"balance 1/{type_} --json")
             assert (told.json["currency"], told.json["balance"]) == (name, amount)
+            assert cli.run(f"create 1/{type_} --exist-ok --currency {name}").code == 0
             assert cli.run(f"tx add 1/{type_} {amount} --credit").code == 0
             assert cli.run(f"statement 1/{type_} -o html").code == 0
             assert cli.run(f"statement 1/{type_}").code == 0

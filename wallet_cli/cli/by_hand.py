@@ -26,7 +26,15 @@ from wallet_cli.domain.ids import (
     parse_user,
     parse_wallet,
 )
-from wallet_cli.domain.money import Currency, format_minor, parse_amount, parse_currency, parse_stored, parse_told
+from wallet_cli.domain.money import (
+    Currency,
+    format_minor,
+    parse_amount,
+    parse_currency,
+    parse_name,
+    parse_stored,
+    parse_told,
+)
 from wallet_cli.errors import Interrupted, InvalidInput, WalletError, shown
 
 if TYPE_CHECKING:
@@ -167,7 +175,9 @@ class Hand:
 
     def minimum(self, text: str, currency: str | None) -> str:
         """The same, a minimum for a wallet that is to be opened in this currency; None for the usual one."""
-        return self._amount(text, lambda: [self._usual_unit() if currency is None else parse_currency(currency)])
+        return self._amount(
+            text, lambda: [self._usual_unit() if currency is None else parse_name(currency) or parse_currency(currency)]
+        )
 
     def amount_anywhere(self, text: str) -> str:
         """The same, to compare with amounts of all wallets: it has to mean one thing in each of their currencies."""

@@ -90,6 +90,13 @@ class Currency(NamedTuple):
         """Whether both count the same units: `XAA/3` from before ISO listed it, and `XAA` with 3 digits."""
         return self.unit == other.unit and self.exponent == other.exponent
 
+    def is_meant(self, text: str) -> bool:
+        """Whether a text means this unit: the name that it has here always does, whatever a later table says."""
+        if text == self.name:
+            return True
+        named = parse_name(text)
+        return named is not None and named.is_same(self)
+
 
 def parse_currency(text: str) -> Currency:
     """Read an ISO 4217 code, or `CODE/N` for any other unit with N fraction digits.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -32,7 +33,7 @@ from wallet_cli.domain.money import (
     parse_told,
 )
 from wallet_cli.domain.period import format_end, parse_time
-from wallet_cli.errors import StorageError, WalletNotFound
+from wallet_cli.errors import InvalidInput, NotFound, StorageError, WalletNotFound
 from wallet_cli.operations.answers import Answer, holder_answer, wallet_answer
 from wallet_cli.operations.context import Ledger
 from wallet_cli.operations.pages import Paged, paged
@@ -60,16 +61,42 @@ def create(
 ) -> Prepared[OpenWallet]:
     """Open a wallet; the answer is a `wallet`. Raises InvalidInput or UserNotFound; the rules, WalletExists."""
     key = checked_key(key)
-    unit = parse_currency(currency) if currency is not None else ledger.settings.currency
+    unit = unit_to_open(ledger, name, currency)
     user_id = find_user(ledger, name.user).id
     prior = None if key is None else ledger.store.wallet_by_key(user_id, key)
-    if prior is not None and currency is None:
-        # A request without a currency, sent again, means the currency that it got the first time.
+    if prior is not None and (currency is None or prior.currency.is_meant(currency)):
+        # A request that is sent again means the currency that it got the first time.
         unit = prior.currency
     policy = ledger.policy_at(None if prior is None else prior.created_at_us)
     own_minimum = parse_minimum(minimum_balance, unit) if minimum_balance is not None else None
     command = OpenWallet(user_id, name.type, unit, own_minimum, key=key, currency_given=currency is not None)
     return Prepared(command, partial(_changed, policy))
+
+
+def unit_to_open(ledger: Ledger, name: WalletName, text: str | None) -> Currency:
+    """The currency in which a wallet is opened: the one that `text` names, or the usual one.
+
+    Today's table decides, but not about a wallet that is there. Raises InvalidInput.
+    """
+    try:
+        return parse_currency(text) if text is not None else _usual_unit(ledger)
+    except InvalidInput:
+        with suppress(NotFound):
+            unit = find_account(ledger, name).wallet.currency
+            if text is None or unit.is_meant(text):
+                return unit
+        raise
+
+
+def _usual_unit(ledger: Ledger) -> Currency:
+    unit = ledger.settings.currency
+    try:
+        return parse_currency(unit.name)
+    except InvalidInput as error:  # the ledger's own, of an earlier table
+        raise InvalidInput(
+            f"no wallet can be opened in the ledger's currency: {error.message}",
+            hint=f"{error.hint}; name one, or change the ledger's: wallet ledger set currency CURRENCY",
+        ) from None
 
 
 def other_minimum(made: Answer, asked: str | None) -> str | None:

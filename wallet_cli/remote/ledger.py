@@ -35,7 +35,7 @@ from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN
 from wallet_cli.domain.money import parse_amount, parse_any_amount, parse_currency
 from wallet_cli.domain.period import format_end, format_time, parse_period, parse_time
 from wallet_cli.domain.remarks import NOTHING, Remarks
-from wallet_cli.errors import InvalidInput, UserExists, WalletExists
+from wallet_cli.errors import InvalidInput, UserExists, UserNotFound, WalletExists
 from wallet_cli.operations import audit, fields
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.finding import check_found
@@ -96,16 +96,21 @@ class RemoteLedger(Client, LedgerApi):
         key: str | None = None,
     ) -> Answer:
         key = checked_key(key)
-        unit: str | None = None
-        if currency is not None or self.settings.given("currency") is not None:
-            unit = (self.settings.currency if currency is None else parse_currency(currency)).name
-        user_id = self.find_user(wallet.user)["id"]
+        unit = currency
+        if currency is None and self.settings.given("currency") is not None:
+            unit = self.settings.currency.name
+        try:
+            user_id = self.find_user(wallet.user)["id"]
+        except UserNotFound:
+            if unit is not None:
+                parse_currency(unit)  # of which a file speaks first
+            raise
         body = {"user_id": user_id, "type": wallet.type, "currency": unit, "minimum_balance": minimum_balance}
         try:
             return self._post("/wallet/create", fields.Wallet, body, key=key, again=exist_ok)
         except WalletExists as error:
             made = self.balance(wallet)
-            if exist_ok and (currency is None or told_currency(made).is_same(parse_currency(currency))):
+            if exist_ok and (currency is None or told_currency(made).is_meant(currency)):
                 hint = other_minimum(made, minimum_balance)
                 if hint is None:
                     return made

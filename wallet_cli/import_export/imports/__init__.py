@@ -45,7 +45,7 @@ from wallet_cli.domain.ids import (
     parse_wallet,
 )
 from wallet_cli.domain.model import Wallet
-from wallet_cli.domain.money import Currency, parse_currency, parse_minimum, parse_stored
+from wallet_cli.domain.money import parse_minimum, parse_stored
 from wallet_cli.domain.period import Zone, parse_start
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.restoring import HOW_TO_RESTORE
@@ -83,7 +83,7 @@ from wallet_cli.import_export.rows import VERSION
 from wallet_cli.operations import transactions, users
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger
-from wallet_cli.operations.wallets import find_account, find_wallet
+from wallet_cli.operations.wallets import find_account, find_wallet, unit_to_open
 from wallet_cli.settings import LEDGER_SETTINGS
 
 BATCH_LINES = 5000
@@ -552,12 +552,10 @@ class Run(ImportRun):
         fields = line.fields
         name = parse_new_wallet(records.text(fields, "wallet"))
         currency = records.text_or_none(fields, "currency")
-        if currency is None:
-            unit = self._ledger.settings.currency
-        elif "id" in fields or "digits" in fields:
+        if currency is not None and ("id" in fields or "digits" in fields):
             unit = parse_stored(currency, records.digits(fields))
         else:
-            unit = parse_currency(currency)
+            unit = unit_to_open(self._ledger, name, currency)
         minimum = None
         if "minimum_balance" in fields:
             minimum = parse_minimum(records.amount_text(fields, "minimum_balance"), unit)
@@ -571,7 +569,7 @@ class Run(ImportRun):
         if not isinstance(error, WalletExists) or command.id is not None:
             return False
         known = self._ledger.store.account_of(command.user_id, command.type, self._ledger.now_us())
-        return known is not None and known.wallet.currency.is_same(command.currency)
+        return known is not None and known.wallet.currency.is_meant(command.currency.name)
 
     def take_settings(self, settings: Mapping[str, str | None]) -> None:
         if self._ledger.store.has_rows():
@@ -651,7 +649,7 @@ class Run(ImportRun):
         commands: list[OpenWallet] = []
         for name, currency in missing.values():
             try:
-                unit = self._ledger.settings.currency if currency is None else _opened_in(currency)
+                unit = unit_to_open(self._ledger, name, _currency_of(currency))
                 commands.append(OpenWallet(users.find_user(self._ledger, name.user).id, name.type, unit, None))
             except (NotFound, InvalidInput):
                 continue
@@ -731,10 +729,10 @@ def _looks_like_phones(wanted: TypedWallet) -> bool:
     return isinstance(wanted, WalletName) and is_phone_as_type(wanted.type)
 
 
-def _opened_in(currency: object) -> Currency:
-    if not isinstance(currency, str):
-        raise InvalidInput("the currency is not text", hint='"currency": "…"')
-    return parse_currency(currency)
+def _currency_of(named: object) -> str | None:
+    if isinstance(named, str | None):
+        return named
+    raise InvalidInput("the currency is not text", hint='"currency": "…"')
 
 
 def _cut_short() -> RestoreConflict:

@@ -35,7 +35,6 @@ from wallet_cli.domain.money import (
     parse_daily_debit,
     parse_maximum,
     parse_minimum,
-    parse_name,
     parse_stored,
 )
 from wallet_cli.domain.period import Zone, parse_start
@@ -252,10 +251,7 @@ def digits(fields: dict[str, Any]) -> int | None:
 
 def is_of(named: object, currency: Currency) -> bool:
     """Whether the currency in a line means that of its wallet; the wallet's own name for it always matches."""
-    if named == currency.name:
-        return True
-    known = parse_name(named) if isinstance(named, str) else None
-    return known is not None and known.is_same(currency)
+    return isinstance(named, str) and currency.is_meant(named)
 
 
 def ledger_settings(fields: dict[str, Any]) -> dict[str, str | None] | None:
