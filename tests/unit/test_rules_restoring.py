@@ -18,6 +18,7 @@ from wallet_cli.domain.commands import (
     Refusal,
     Register,
     Replayed,
+    RestoreEvent,
     RestoreHold,
     RestoreState,
     RestoreTransaction,
@@ -29,7 +30,8 @@ from wallet_cli.domain.commands import (
     Transfer,
     VoidHold,
 )
-from wallet_cli.domain.model import Hold, Policy, Transaction, User, Wallet
+from wallet_cli.domain.model import Event, Hold, Policy, Transaction, User, Wallet
+from wallet_cli.domain.money import Currency
 from wallet_cli.domain.phone import Phone
 from wallet_cli.domain.remarks import NOTHING
 from wallet_cli.domain.rules import State, execute
@@ -324,15 +326,15 @@ def test_users_and_wallets_are_restored_with_their_ids_and_times() -> None:
         "restore_conflict",
         "applied",
         "replayed",
-        "user_exists",
-        "user_exists",
-        "user_exists",
+        "restore_conflict",
+        "restore_conflict",
+        "restore_conflict",
         "applied",
         "restore_conflict",
         "applied",
         "replayed",
-        "wallet_exists",
-        "wallet_exists",
+        "restore_conflict",
+        "restore_conflict",
         "user_not_found",
         "applied",
     ]
@@ -343,6 +345,36 @@ def test_users_and_wallets_are_restored_with_their_ids_and_times() -> None:
         Wallet(1, 1, "main", INR, "active", None, 6),
         Wallet(2, 2, "main", INR, "active", -5, 8, opening_minimum=-5),
     ]
+
+
+USER = Register(Phone("98868 00001", "+919886800001", "IN", "98868 00001"), "Asha", 5, 1, "u")
+WALLET = OpenWallet(1, "main", INR, -500, 6, 1, "w")
+
+
+@pytest.mark.parametrize(
+    ("row", "changes"),
+    [
+        *((USER, {"phone": USER.phone._replace(**{name: text})}) for name, text in (
+            ("typed", "+91 98868 00001"), ("e164", "+919886800002"), ("region", "US"), ("national", "9886800001"),
+        )),
+        *((USER, {name: value}) for name, value in (
+            ("name", "Usha"), ("name", None), ("created_at_us", 6), ("id", 2), ("key", "v"), ("key", None),
+        )),
+        *((WALLET, {name: value}) for name, value in (
+            ("type", "other"), ("currency", Currency("EUR", 2)), ("own_minimum", None), ("own_minimum", -501),
+            ("created_at_us", 7), ("id", 2), ("key", "v"), ("key", None),
+        )),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_row_that_is_there_is_replayed_where_it_is_identical(row: Any, changes: dict[str, Any]) -> None:
+    """What has changed since, the limits and the status, is no part of it."""
+    state = empty()
+    execute(state, [USER, WALLET], 50)
+    last = state.last[1]
+    execute(state, [RestoreState(1, 0, last.hash, "closed", 0, 100, 50), EndRestore()], 50)
+    results = execute(state, [row, row._replace(**changes)], 60)
+    assert [told(result) for result in results] == ["replayed", "restore_conflict"]
 
 
 def test_a_whole_ledger_is_restored_in_one_batch() -> None:
@@ -413,3 +445,15 @@ def test_what_is_refused_or_replayed_changes_nothing() -> None:
     results = execute(state, batch, 50)
     assert [told(result) for result in results] == ["replayed", "replayed", "replayed", "restore_conflict"]
     assert everything(state) == before
+
+
+def test_what_has_the_number_0_is_not_said_to_exist() -> None:
+    book = play("wallet 1 active - 100\n 11 hold 1 10 99 - - → applied 1-h1 open 10 0")
+    asked: list[Any] = [
+        RestoreTransaction(1, 0, True, 100, 10, NOTHING, None, None, None, None, None, False),
+        RestoreHold(Hold(1, 0, 10, 0, "open", 11, 110, None, None, None)),
+        RestoreEvent(Event(events.WALLET, 1, 0, 5, None, "opened", "{}", bytes(32))),
+    ]
+    for result in execute(book.load(asked, 50), asked, 50):
+        assert isinstance(result, Refusal)
+        assert "the first is number 1" in result.error.message

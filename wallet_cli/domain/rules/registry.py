@@ -21,7 +21,7 @@ from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN, ApiKey, LedgerSettin
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.clocks import clock_refused
-from wallet_cli.domain.rules.restoring import WHERE, incomplete, may_restore
+from wallet_cli.domain.rules.restoring import WHERE, conflict, incomplete, may_restore
 from wallet_cli.domain.rules.rule import Rule, Touched
 from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import (
@@ -53,15 +53,14 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
         now_us if created_at_us is None else created_at_us,
         key,
     )
-    if key is not None:
-        prior = state.user_keys.get(key)
-        if prior is not None:
-            same = (user.phone_e164, user.name) == (prior.phone_e164, prior.name) and id_ in (None, prior.id)
-            return Replayed(prior) if same else Refusal(refusals.key_used_for(f"the registration of user {prior.id}"))
-    known = state.phones.get(phone.e164)
+    known, prior = state.phones.get(phone.e164), None if key is None else state.user_keys.get(key)
+    there = known or prior
+    if id_ is not None and there is not None:  # a row of an export
+        return Replayed(there) if there == user else Refusal(conflict(f"user {there.id} exists, with other contents"))
+    if prior is not None:
+        same = (user.phone_e164, user.name) == (prior.phone_e164, prior.name)
+        return Replayed(prior) if same else Refusal(refusals.key_used_for(f"the registration of user {prior.id}"))
     if known is not None:
-        if known == user:
-            return Replayed(known)
         return Refusal(
             UserExists(
                 f"{phone.e164} is registered already, as user {known.id}",
@@ -85,18 +84,20 @@ def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Rep
     user_id, type_, currency, own_minimum, created_at_us, id_, key, currency_given = command
     if user_id not in state.users:
         return Refusal(UserNotFound(f"there is no user {user_id}", hint="add the user: wallet register PHONE"))
-    if key is not None:
-        prior = state.wallet_keys.get((user_id, key))
-        if prior is not None:
-            # Compare with the first request; a currency setting or a limit that was changed since does not count.
-            same = (prior.type, prior.opening_minimum) == (type_, own_minimum)
-            if same and (prior.currency == currency or not currency_given):
-                return Replayed(_as_opened(prior))
-            return Refusal(refusals.key_used_for("wallet ", prior.mention))
-    known = state.owned.get((user_id, type_))
+    known, prior = state.owned.get((user_id, type_)), None if key is None else state.wallet_keys.get((user_id, key))
+    there = known or prior
+    if id_ is not None and there is not None:  # a row of an export, which has nothing that changes later
+        now = (there.id, there.type, there.currency, there.opening_minimum, there.created_at_us, there.key)
+        if now == (id_, type_, currency, own_minimum, created_at_us, key):
+            return Replayed(there, state.last[there.id])
+        return Refusal(conflict("wallet ", there.mention, " exists, with other contents"))
+    if prior is not None:
+        # Compare with the first request; a currency setting or a limit that was changed since does not count.
+        same = (prior.type, prior.opening_minimum) == (type_, own_minimum)
+        if same and (prior.currency == currency or not currency_given):
+            return Replayed(_as_opened(prior))
+        return Refusal(refusals.key_used_for("wallet ", prior.mention))
     if known is not None:
-        if (known.id, known.created_at_us, known.currency) == (id_, created_at_us, currency):
-            return Replayed(known, state.last[known.id])
         return Refusal(
             WalletExists(
                 (

@@ -49,10 +49,10 @@ def restore_transaction(state: State, command: RestoreTransaction, now_us: int) 
         known = state.history.get((wallet_id, seq))
         if known is not None and _same(known, command):
             return Replayed(known)
-        return Refusal(_conflict(f"transaction {format_transaction_id(wallet_id, seq)} exists, with other contents"))
+        return Refusal(_differs(f"transaction {format_transaction_id(wallet_id, seq)}", known))
     if seq != last.seq + 1:
         missing = format_transaction_id(wallet_id, last.seq + 1)
-        return Refusal(_conflict(f"transaction {missing} must come first"))
+        return Refusal(conflict(f"transaction {missing} must come first"))
     if key is not None and (wallet_id, key, user_key) in state.keys:
         return Refusal(refusals.key_reused(state.keys[wallet_id, key, user_key]))
     if not 0 < amount <= MAX_AMOUNT_MINOR:
@@ -67,7 +67,7 @@ def restore_transaction(state: State, command: RestoreTransaction, now_us: int) 
     after = last.balance + (amount if is_credit else -amount)
     if balance is not None and balance != after:
         given, worked_out = format_minor(balance, wallet.currency), format_minor(after, wallet.currency)
-        return Refusal(_conflict(f"the export says that the balance after it is {given}, but it would be {worked_out}"))
+        return Refusal(conflict(f"the export says that the balance after it is {given}, but it would be {worked_out}"))
     wrong = may_restore(state)
     if wrong is not None:
         return Refusal(wrong)
@@ -88,9 +88,9 @@ def restore_hold(state: State, command: RestoreHold, now_us: int) -> Applied | R
     id_ = format_hold_id(hold.wallet_id, hold.number)
     if hold.number <= wallet.hold_count:
         known = state.holds.get((hold.wallet_id, hold.number))
-        return Replayed(known) if known == hold else Refusal(_conflict(f"hold {id_} exists, with other contents"))
+        return Replayed(known) if known == hold else Refusal(_differs(f"hold {id_}", known))
     if hold.number != wallet.hold_count + 1:
-        return Refusal(_conflict(f"hold {format_hold_id(hold.wallet_id, wallet.hold_count + 1)} must come first"))
+        return Refusal(conflict(f"hold {format_hold_id(hold.wallet_id, wallet.hold_count + 1)} must come first"))
     if hold.key is not None and (hold.wallet_id, hold.key, False) in state.keys:
         return Refusal(refusals.key_reused(state.keys[hold.wallet_id, hold.key, False]))
     wrong = may_restore(state)
@@ -108,18 +108,18 @@ def restore_event(state: State, command: RestoreEvent, now_us: int) -> Applied |
     subject = (event.kind, event.subject_id)
     there = state.users if event.kind == events.USER else state.wallets
     if event.subject_id not in there:
-        return Refusal(_conflict(f"there is no {_named(event)}, of which there is an event"))
+        return Refusal(conflict(f"there is no {_named(event)}, of which there is an event"))
     last = state.events[subject]
     number = 0 if last is None else last.number
     if event.number <= number:
         known = state.past_events.get(event[:3])
         if known == event:
             return Replayed(known)
-        return Refusal(_conflict(f"event {event.number} of {_named(event)} exists, with other contents"))
+        return Refusal(_differs(f"event {event.number} of {_named(event)}", known))
     if event.number != number + 1:
-        return Refusal(_conflict(f"event {number + 1} of {_named(event)} must come first"))
+        return Refusal(conflict(f"event {number + 1} of {_named(event)} must come first"))
     if events.hashed(event, last) != event:
-        return Refusal(_conflict(f"the hash of event {event.number} of {_named(event)} is wrong"))
+        return Refusal(conflict(f"the hash of event {event.number} of {_named(event)} is wrong"))
     wrong = may_restore(state)
     if wrong is not None:
         return Refusal(wrong)
@@ -140,7 +140,7 @@ def restore_state(state: State, command: RestoreState, now_us: int) -> Applied |
     last = state.last[wallet_id]
     if (last.seq, last.hash) != (transactions, hash_):
         return Refusal(
-            _conflict(
+            conflict(
                 "wallet ",
                 wallet.mention,
                 f" ends with transaction {format_transaction_id(wallet_id, last.seq)} and the hash"
@@ -166,7 +166,7 @@ def end_restore(state: State, command: EndRestore, now_us: int) -> Applied | Rep
     if not state.restoring:
         return Replayed(Restoring(False))
     if state.fault is not None:
-        return Refusal(_conflict(f"this export contradicts itself: {_contradiction(*state.fault)}"))
+        return Refusal(conflict(f"this export contradicts itself: {_contradiction(*state.fault)}"))
     state.set_restoring(False)
     for subject, rows in state.unrecorded:
         state.record(subject, ADOPTED, rows)
@@ -211,8 +211,12 @@ def _contradiction(what: str, place: tuple[int, ...]) -> str:
     return f"transaction {format_transaction_id(*place)} refers to something that is missing or does not match it"
 
 
-def _conflict(*message: str | errors.Mention) -> errors.RestoreConflict:
+def conflict(*message: str | errors.Mention) -> errors.RestoreConflict:
     return errors.RestoreConflict(message, hint=WHERE)
+
+
+def _differs(what: str, known: object) -> errors.RestoreConflict:
+    return conflict(f"{what} exists, with other contents" if known else f"there is no {what}: the first is number 1")
 
 
 def _same(known: Transaction, command: RestoreTransaction) -> bool:
