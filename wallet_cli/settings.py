@@ -648,7 +648,8 @@ def _of_dotenv(path: Path, notify: Callable[[str], None], config: Place, *, has_
 
     if wrong is not None:
         if not has_ledger and _names_ledger(path):
-            leave_ledger(wrong, f"take away others' access (chmod go-w {path}); or ")
+            shut = "" if wrong == OF_ANOTHER else f"take away others' access (chmod go-w {path}); or "
+            leave_ledger(wrong, shut)
         notify(f"ignored {path}: {wrong}; read it anyway with --env-file {path}")
         return Place()
     named = has_ledger or any(name in config.values for name in ("db", "ledger"))
@@ -673,12 +674,15 @@ def _names_ledger(path: Path) -> bool:
         return False
 
 
+OF_ANOTHER = "it belongs to another user"
+
+
 def _foreign(found: os.stat_result) -> str | None:
     """Why another user may have written a file; None if nobody else can."""
     if os.name != "posix":
         return None
     if found.st_uid != os.geteuid():
-        return "it belongs to another user"
+        return OF_ANOTHER
     if not stat.S_ISLNK(found.st_mode) and found.st_mode & OTHERS_WRITE:
         return f"others may write to it (mode {stat.S_IMODE(found.st_mode):04o})"
     return None

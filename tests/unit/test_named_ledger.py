@@ -94,6 +94,11 @@ def test_what_a_hint_says_leads_to_the_same_ledger(tmp_path: Path, monkeypatch: 
     assert "`wallet --db 'my shop.db' register PHONE` makes a new ledger" in refused.err
     assert "`wallet --db 'my shop.db' config get db` says which is meant" in refused.err
     assert cli.run([*named, "users", "--json"]).error["hint"] == refused.err.split("hint: ")[1].strip()
+    missing = cli.run(["--db", str(tmp_path / "no/shop.db"), "users"])
+    assert (missing.code, missing.err.split("hint: ")[1]) == (
+        3,
+        f"there is no folder {tmp_path / 'no'}: create it, or check --db\n",
+    )
     for begun in ([], ["register 9886977544 --name Asha"], ["create 1"], ["credit 1 5"]):
         for line in begun:
             assert cli.run([*named, *line.split()]).code == 0

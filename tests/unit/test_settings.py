@@ -232,6 +232,10 @@ def test_a_dotenv_of_roots_is_another_users_too(tmp_path: Path, monkeypatch: pyt
     (tmp_path / ".env").write_text("WALLET_CURRENCY=EUR\n")
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
     assert told(tmp_path, {}, {})[0].currency.name == "INR"
+    (tmp_path / ".env").write_text("WALLET_DB=shop.db\n")
+    with pytest.raises(InvalidInput, match="belongs to another user") as refused:
+        load(tmp_path, {}, {})
+    assert "chmod" not in str(refused.value.hint)  # nothing that its mode allows is wrong
 
 
 def test_a_dotenv_that_is_no_file_or_too_much_of_one(tmp_path: Path) -> None:
