@@ -233,9 +233,9 @@ def test_in_a_batch_each_item_is_asked_for_by_its_own_right(place: Place) -> Non
     assert [each["code"] for each in data["results"][1:5]] == ["forbidden", *["wallet_not_found"] * 3]
 
 
-def test_the_scheme_is_read_in_any_case(place: Place) -> None:
+def test_the_scheme_is_read_in_any_case_with_any_spaces_after_it(place: Place) -> None:
     key = place.clients["operator"].headers["Authorization"].split(" ")[1]
-    for scheme in ("bearer", "BEARER", "Bearer"):
+    for scheme in ("bearer", "BEARER", "Bearer", "Bearer  "):
         answer = place.server.api().get("/wallet/get/1", headers={"Authorization": f"{scheme} {key}"})
         assert answer.status_code == 200
 

@@ -148,6 +148,7 @@ class Authenticator:
         if authorization is None:
             raise Unauthenticated("no key or token", hint="Authorization: Bearer …")
         scheme, _, credential = authorization.decode("latin-1").partition(" ")
+        credential = credential.lstrip(" ")  # RFC 9110, 11.4: one space or more
         if scheme.lower() != "bearer" or not credential:
             raise Unauthenticated("not a bearer key or token", hint="Authorization: Bearer …")
         if credential.startswith(KEY_PREFIX):
