@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from wallet_cli.domain.model import LedgerFacts
@@ -94,6 +95,7 @@ def to_itself(row: Sequence[Any] | None) -> Itself:
     return found
 
 
+@lru_cache(maxsize=16)  # asked in each turn
 def _is_uuid(text: str) -> bool:
     return [len(part) for part in text.split("-")] == UUID_PARTS and HEX_DIGITS.issuperset(text.replace("-", ""))
 
