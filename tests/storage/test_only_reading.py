@@ -90,8 +90,6 @@ def test_commands_that_begin_a_ledger_make_it(
 DRY_RUN = "import lines.csv --create --dry-run --json"
 
 
-@on_file
-@pytest.mark.on_file("a database that is there stays, with no tables in it")
 @pytest.mark.parametrize(
     ("line", "code"),
     [
@@ -113,26 +111,32 @@ DRY_RUN = "import lines.csv --create --dry-run --json"
     ],
 )
 def test_a_command_that_is_refused_makes_no_ledger(
-    line: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    line: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: engines.Engine
 ) -> None:
-    monkeypatch.setenv("WALLET_DB", str(tmp_path / "new" / "typo.db"))
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "new").mkdir()
+    monkeypatch.setenv("WALLET_DB", str(engine.nothing(tmp_path / "new")))
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "empty.csv").touch()
     (tmp_path / "header.csv").write_text("a,b\n1,2\n")
     (tmp_path / "lines.csv").write_text("wallet,amount,kind\n9886977544,5,credit\n9886977544,7,debit\n")
     done = cli.run(line)
     assert (done.code, done.out, "created" in done.err) == (code, "0\n" if code == 4 else "", False)
     assert list((tmp_path / "new").iterdir()) == []
+    assert cli.run("balance 1 --json").error["code"] == "ledger_not_found"
+    engine.forget(tmp_path / "new")
 
 
-def test_a_dry_run_makes_no_ledger_and_says_what_would_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_makes_no_ledger_and_says_what_would_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: engines.Engine
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lines.csv").write_text("wallet,amount,kind\n9886977544,5,credit\n9886977544,7,debit\n")
-    would = cli.run(f"--db new.db {DRY_RUN}")
+    new = engine.nothing(tmp_path)
+    would = cli.run(f"--db {new} {DRY_RUN}")
     assert (would.code, would.json["applied"], would.json["refused"]) == (4, 1, 1)
     assert [each.name for each in tmp_path.iterdir()] == ["lines.csv"]
-    is_so = cli.run(f"--db new.db {DRY_RUN.replace(' --dry-run', '')}")
+    assert cli.run(f"--db {new} balance 1 --json").error["code"] == "ledger_not_found"
+    is_so = cli.run(f"--db {new} {DRY_RUN.replace(' --dry-run', '')}")
     assert {name: value for name, value in would.json.items() if name != "dry_run"} == is_so.json
 
 

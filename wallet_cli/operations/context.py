@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.last_commit import check_last_commit
 from wallet_cli.storage.ledger_file import facts_in, is_there, ledger_path, open_store
 from wallet_cli.storage.move_state import warning_to_readers
+from wallet_cli.storage.open_to_read import temporary
 from wallet_cli.storage.sqlite import MAX_LOG_BYTES, SqliteStore, log_bytes
 
 MAX_KNOWN_WALLETS = 10_000
@@ -232,7 +233,7 @@ def open_ledger(
     """
     scheme = scheme_of(settings.db)
     if scheme in POSTGRES_SCHEMES:
-        with _on_server(settings, notify, purpose, arriving) as ledger:
+        with _on_server(settings, notify, purpose, arriving, rehearsal) as ledger:
             yield ledger
         return
     check_db(settings.db, elsewhere=False)
@@ -334,7 +335,13 @@ def _cut_log(path: Path, notify: Callable[[str], None]) -> None:
 
 
 @contextmanager
-def _on_server(settings: Settings, notify: Callable[[str], None], purpose: Purpose, arriving: bool) -> Iterator[Ledger]:
+def _on_server(
+    settings: Settings,
+    notify: Callable[[str], None],
+    purpose: Purpose,
+    arriving: bool,
+    rehearsal: Callable[[Ledger], bool] | None,
+) -> Iterator[Ledger]:
     """A ledger in PostgreSQL, where row locks take the place of turns."""
     try:
         from wallet_cli.storage.postgres import PostgresStore
@@ -343,12 +350,32 @@ def _on_server(settings: Settings, notify: Callable[[str], None], purpose: Purpo
 
         raise missing("PostgreSQL needs", error, "postgres") from None
     timeout_s, actor, warning = settings.lock_timeout_s, _actor_for(purpose), None
+
+    def first() -> LedgerFacts:
+        return first_settings(settings, notify)
+
+    def with_rules(store: Store) -> Ledger:
+        executor = Executor(store, RowLocks(), chosen_policy(settings), timeout_s, actor=actor)
+        return Ledger(settings, store, executor, warning)
+
+    @contextmanager
+    def instead() -> Iterator[Ledger]:
+        with closing(temporary(Path(settings.db), facts=first(), actor=actor)) as there:
+            yield with_rules(there)
+
+    def is_kept() -> bool:
+        assert rehearsal is not None
+        with instead() as ledger:
+            return rehearsal(ledger)
+
     store = PostgresStore(settings.db, timeout_s)
     try:
-        store.prepare(purpose, notify, lambda: first_settings(settings, notify), actor)
+        if not store.prepare(purpose, notify, first, actor, None if rehearsal is None else is_kept):
+            with instead() as ledger:
+                yield ledger
+            return
         if not arriving:
             warning = warning_to_readers(store.check_whole())
-        executor = Executor(store, RowLocks(), chosen_policy(settings), timeout_s, actor=actor)
-        yield Ledger(settings, store, executor, warning)
+        yield with_rules(store)
     finally:
         store.close()

@@ -392,14 +392,27 @@ class PostgresStore(BulkCopy):
             raise StorageError(f"this is a database, but not a wallet ledger: {self.name}", hint="check --db")
         return int(rows[0][0])
 
-    def prepare(self, purpose: Purpose, notify: Notify, first: First = LedgerFacts, actor: str | None = None) -> None:
-        """Make sure of a ledger of this program's schema: create or migrate it if the purpose allows that."""
+    def prepare(
+        self,
+        purpose: Purpose,
+        notify: Notify,
+        first: First = LedgerFacts,
+        actor: str | None = None,
+        is_kept: Callable[[], bool] | None = None,
+    ) -> bool:
+        """Make sure of a ledger of this program's schema: create or migrate it if the purpose allows that.
+
+        Returns whether there is one then: none is made to TRY, or where `is_kept` says that nothing would be in it.
+        """
         version = self.version()
-        if not version and purpose is not Purpose.MAKE:
-            with self._translating():
-                taken = self.connection.execute(TAKEN, (list(sql.TABLES),)).fetchone()
-            hint = f"{OTHERS_TABLES}: {SEPARATE_DATABASE}" if taken else HOW_TO_MAKE
-            raise LedgerNotFound(f"there is no ledger in this database: {self.name}", hint=hint)
+        if not version:
+            if purpose is Purpose.TRY or (purpose is Purpose.MAKE and is_kept is not None and not is_kept()):
+                return False
+            if purpose is not Purpose.MAKE:
+                with self._translating():
+                    taken = self.connection.execute(TAKEN, (list(sql.TABLES),)).fetchone()
+                hint = f"{OTHERS_TABLES}: {SEPARATE_DATABASE}" if taken else HOW_TO_MAKE
+                raise LedgerNotFound(f"there is no ledger in this database: {self.name}", hint=hint)
         if purpose is Purpose.READ:
             if version < sql.SCHEMA_VERSION:
                 raise StorageError(
@@ -409,6 +422,7 @@ class PostgresStore(BulkCopy):
             self.forbid_writes()
         elif version < sql.SCHEMA_VERSION:
             self.migrate(notify, first, actor)
+        return True
 
     def migrate(self, notify: Notify, first: First = LedgerFacts, actor: str | None = None) -> None:
         """Create the tables, or migrate older ones, in one transaction. Only one server does this at a time.
