@@ -186,6 +186,10 @@ def loads_before_its_turn(loaded: Callable[[], object] = lambda: None) -> None:
     engine.write = write_over  # type: ignore[method-assign,assignment]
 
 
+IN_BETWEEN_S = 0.005
+"""Some times as long as a reader who reads all the time takes for one round."""
+
+
 def commits_a_turn_in_two() -> None:
     """A deliberate fault: the last thing of a turn is committed by itself. In the end all of it is there."""
     engine = store_class()
@@ -194,6 +198,7 @@ def commits_a_turn_in_two() -> None:
     def in_two(store: Store, made: Sequence[Change]) -> None:
         write(store, made[:-1])
         store.commit()
+        time.sleep(IN_BETWEEN_S)
         begin_by_itself(store)
         write(store, made[-1:])
 
