@@ -477,12 +477,12 @@ def load(
     """
     of_flags, of_environment = _of_flags(flags), _of_variables(environ, "")
     config = config or config_path(environ)
-    of_config = _of_config(config) if says is None else says
+    has_ledger = any(name in each for name in ("db", "ledger") for each in (of_flags, of_environment.values))
+    of_config = _of_config(config, has_ledger=has_ledger) if says is None else says
     named = flags.get("env_file")
     if named is not None:
         variables = _of_env_file(Path(named))
     else:
-        has_ledger = any(name in each for name in ("db", "ledger") for each in (of_flags, of_environment.values))
         dotenv = (folder or Path()) / ".env"
         variables = _of_dotenv(dotenv, notify or _unheard, of_config, has_ledger=has_ledger, to_show=to_show)
     return _settled(of_flags, (of_environment, variables, of_config), config)
@@ -793,16 +793,33 @@ def check_expires_minutes(minutes: int, most: int = MAX_EXPIRES_MINUTES) -> int:
     return minutes
 
 
-def _of_config(path: Path) -> Place:
-    if not os.path.isfile(path):  # noqa: PTH113
-        return Place()
+def _of_config(path: Path, *, has_ledger: bool) -> Place:
+    """The settings of the config file; none where there is no such file.
+
+    One that may not be looked for counts as none where something else names the ledger: a service often has another
+    user's home.
+    """
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            text = file.read()
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return Place()
+    except OSError as error:
+        if has_ledger:
+            return Place()
+        raise unreadable(path, error, "make it readable; or name the ledger with --db or WALLET_DB") from None
+    return read_config(read_file(path, mode), path, mode)
+
+
+def read_file(path: Path, mode: int) -> bytes:
+    """What a file of settings, of this mode, holds. Raises InvalidInput for what is no file, or may not be read, and
+    StorageError where reading fails.
+    """
+    if not stat.S_ISREG(mode):
+        raise InvalidInput(f"cannot read {path}: it is not a file", hint="check the path")
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise unreadable(path, error, "check the path") from None
-    return read_config(text, path, mode)
 
 
 def read_toml(text: bytes, path: Path) -> dict[str, Any]:

@@ -74,7 +74,8 @@ UNSEEN = {
     ),
     "on PostgreSQL, who owns or may write a table, tables beside the ledger's, event triggers, and a check or foreign"
     " key that is `NOT VALID` while all rows keep it": (
-        "they say who could change rows, not what the rows are: `verify` compares what runs with the ledger's own tables"
+        "they say who could change rows, not what the rows are: `verify` compares what runs with the ledger's own"
+        " tables"
     ),
     "the condition of a check or index on PostgreSQL": "its versions write conditions in other ways, so they are not"
     " compared, but the columns of a check and of an index are; `verify` reads all rows that they guard",

@@ -80,6 +80,10 @@ def test_a_default_minimum_beyond_a_currency_is_no_obstacle(wallet: Wallet, tmp_
     file.write_text(wallet("export").out)
     assert wallet(f"{copy} import {file}").code == 0
     assert wallet(f"{copy} export").out == file.read_text()
+    # No credit helps, and what is said to help does.
+    assert debit.error["hint"].endswith("wallet limits WALLET --minimum-balance 0")
+    assert wallet("limits 1/eth --minimum-balance 0").code == 0
+    assert wallet("debit 1/eth 0.0001").code == 0
 
 
 def test_the_minimum_fits_a_wallet_or_it_is_refused_whole(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
 import pytest
+from support import cli
 
 from wallet_cli import settings
 from wallet_cli.domain.host import host_of
@@ -314,6 +316,31 @@ def test_an_env_file_that_cannot_be_read(tmp_path: Path) -> None:
             load(tmp_path, {"env_file": str(tmp_path / name)}, {})
     with pytest.raises(InvalidInput, match="--env-file is empty"):
         load(tmp_path, {"env_file": ""}, {})
+
+
+def a_loop(config: Path) -> None:
+    config.symlink_to(config.name)
+
+
+def a_folder(config: Path) -> None:
+    config.mkdir()
+
+
+@pytest.mark.parametrize("make", [a_loop, a_folder, os.mkfifo])
+def test_a_config_file_that_cannot_be_read_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None]
+) -> None:
+    """It may name the ledger: a command would write into another one."""
+    config = tmp_path / "config.toml"
+    make(config)
+    with pytest.raises(InvalidInput, match="cannot read") as refused:
+        load(tmp_path, {}, {})
+    assert refused.value.hint is not None
+    monkeypatch.setenv("WALLET_CONFIG", str(config))
+    for line in ("config set currency EUR", "config unset currency", "register 9886977544"):
+        assert cli.run(line).code == 2, line
+    if make is a_loop:  # it may be another user's, and something else says which ledger is meant
+        assert (load(tmp_path, {"db": "x.db"}, {}).db, load(tmp_path, {}, {"WALLET_DB": "y.db"}).db) == ("x.db", "y.db")
 
 
 # --- whom a token is for --------------------------------------------------------------------------------------------

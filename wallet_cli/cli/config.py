@@ -45,7 +45,7 @@ def path() -> Record:
         wallet config path --json                   # and whether it is there
     """
     found = settings.config_path()
-    return Record({"path": str(found), "exists": found.is_file()}, value="path")
+    return Record({"path": str(found), "exists": os.path.isfile(found)}, value="path")  # noqa: PTH113
 
 
 def show(flags: Mapping[str, str]) -> Listing:

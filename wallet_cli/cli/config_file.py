@@ -14,7 +14,7 @@ from typing import Any
 
 from wallet_cli.errors import InvalidInput, StorageError, hint_of, unreadable
 from wallet_cli.operations import private_files
-from wallet_cli.settings import Place, read_config, read_toml
+from wallet_cli.settings import Place, read_config, read_file, read_toml
 
 
 def change(path: Path, alter: Callable[[Any], object], check: Callable[[Place], object]) -> None:
@@ -42,11 +42,12 @@ def change(path: Path, alter: Callable[[Any], object], check: Callable[[Place], 
 def read(path: Path) -> bytes:
     """What the file holds; nothing where there is none."""
     try:
-        return path.read_bytes()
+        mode = path.stat().st_mode
     except FileNotFoundError:
         return b""
     except OSError as error:
         raise unreadable(path, error, "check the path") from None
+    return read_file(path, mode)
 
 
 def replace(path: Path, text: bytes) -> None:

@@ -141,6 +141,8 @@ def overflow(wallet: Wallet) -> BalanceOverflow:
 
 
 CREDIT_FIRST = "credit it first"
+LOWER_MINIMUM = "no wallet can hold that much: give it another minimum: wallet limits WALLET --minimum-balance 0"
+"""For the ledger's minimum, which counts in each currency."""
 
 
 def insufficient_funds(wallet: Wallet, balance: int, held: int, minimum: int, amount: int) -> InsufficientFunds:
@@ -152,13 +154,14 @@ def insufficient_funds(wallet: Wallet, balance: int, held: int, minimum: int, am
     floor = f" above its minimum of {text(minimum)}" if minimum else ""
     beside = f", not counting {text(held)} on hold" if held else ""
     more = {"held": text(held)} if held else {}
+    funded = CREDIT_FIRST if minimum <= MAX_AMOUNT_MINOR else LOWER_MINIMUM
     return InsufficientFunds(
         (
             "wallet ",
             wallet.mention,
             f" has {text(free)} {wallet.currency.unit} available{floor}{beside}: short by {text(shortfall)}",
         ),
-        hint=f"{CREDIT_FIRST}, or debit less" if free else CREDIT_FIRST,
+        hint=f"{funded}, or debit less" if free else funded,
         balance=text(balance),
         available=text(free),
         minimum_balance=text(minimum),
@@ -169,7 +172,8 @@ def insufficient_funds(wallet: Wallet, balance: int, held: int, minimum: int, am
 
 def of_reversal(refused: InsufficientFunds) -> InsufficientFunds:
     """The same for a reversal: nobody debits less, but a part of it can be taken back, or all of it by force."""
-    part = "" if refused.hint == CREDIT_FIRST else "reverse a part of it: wallet tx reverse ID AMOUNT; "
+    has_some = refused.hint not in (CREDIT_FIRST, LOWER_MINIMUM)
+    part = "reverse a part of it: wallet tx reverse ID AMOUNT; " if has_some else ""
     refused.hint = f"{part}reverse all of it, whatever is there: wallet tx reverse ID --force"
     return refused
 
