@@ -267,7 +267,7 @@ def open_ledger(
         )
     except LedgerNotFound as error:
         if not settings.db_is_default and not path.parent.is_dir():  # that of the default is made with the ledger
-            error.hint = f"there is no folder {shown(str(typed_path(settings.db).parent))}: create it, or check --db"
+            error.hint = f"there is no folder {typed_path(settings.db).parent}: create it, or check --db"
         if not typed_path(settings.db).is_absolute():
             error.hint = f"is this the right folder? {shown(settings.db)} is looked for in it; {error.hint}"
         raise
