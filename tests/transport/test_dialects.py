@@ -70,11 +70,6 @@ READ: dict[str, tuple[bytes, dict[str, str], list[tuple[int, str | None]]]] = {
     "a separator that is said": (b"wallet;amount;kind\n1;5;credit\n", {"delimiter": "semicolon"}, [(500, None)]),
     "a padded header": (b"Wallet, AMOUNT ,\xc2\xa0Kind,,\n1,5,credit,,\n,,,,\n", {}, [(500, None)]),
     "kinds in any case": (b"wallet,amount,kind\n1,5,Credit\n1,2,DEBIT\n", {}, [(500, None), (-200, None)]),
-    "spaces around quotes": (
-        b' "Wallet" , "Amount", "Kind" ,"Note"\n"1" , "5" ,credit, "a, ""b"""\n "1",6, "credit","c"\n',
-        {},
-        [(500, 'a, "b"'), (600, "c")],
-    ),
     "quoted names": (b'\xef\xbb\xbf"wallet";"Amount";"kind"\n"1";"5";"credit"\n', {}, [(500, None)]),
     "utf-16": ("wallet;amount;kind;note\r\n1;5;credit;é€\r\n".encode("utf-16"), {}, [(500, "é€")]),
     "utf-16, the other way": (b"\xfe\xff" + "wallet,amount,kind\n1,5,credit\n".encode("utf-16-be"), {}, [(500, None)]),
@@ -145,6 +140,55 @@ def test_read(name: str, owned: Ledger) -> None:
     assert held(owned) == expected
     assert summary["applied"] == len(expected)
     assert read(owned, file, **written)["replayed"] == len(expected)
+
+
+# A cell, and the note that it is.
+PADDED = {
+    '"Rice"': "Rice",
+    ' "Rice"': "Rice",
+    '   "Rice, lentils"  ': "Rice, lentils",
+    '"Rice" ': "Rice",
+    ' ""': None,
+    ' " "': " ",
+    ' "a "" , b"': 'a " , b',
+    '"a "" , b, "" c"': 'a " , b, " c',
+    ' " ""a"" , ""b"" " ': ' "a" , "b" ',
+    '"one"" \n "" , two "" ,\n"" "" " ': 'one" \n " , two " ,\n" " ',
+    ' "one\n two" ': "one\n two",
+    "   indented  ": "   indented  ",
+    ' 5" pipe ': ' 5" pipe ',
+    'the "old" ': 'the "old" ',
+    ' "Rice" is nice': ' "Rice" is nice',
+    ' "Rice" "beans" ': ' "Rice" "beans" ',
+}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("wallet,amount,kind,note", '"1", "5" ,credit,{}'),
+        (' "Wallet" ,"note", "Amount","Kind" ', ' "1" ,{}, "5", "credit" '),
+        ("note,wallet,amount,kind", "{},1,5,credit"),
+    ],
+)
+def test_spaces_around_quotes_do_not_count_and_all_others_do(header: str, row: str, separator: str, end: str) -> None:
+    file = "".join(line + end for line in (header, *map(row.format, PADDED)))
+    found = [*read_lines(io.BytesIO(file.replace(",", separator).encode()), "a.csv")]
+    assert [line.problem for line in found] == [None] * len(PADDED)
+    notes = [note and note.replace(",", separator) for note in PADDED.values()]
+    assert [(line.fields.pop("note", None), line.fields) for line in found] == [
+        (note, {"wallet": "1", "amount": "5", "kind": "credit"}) for note in notes
+    ]
+
+
+@pytest.mark.parametrize("cell", ['"Rice" is nice', '"Rice" "beans"', '"Rice" "beans" ', '"a, b" c '])
+def test_what_follows_quotes_is_refused(cell: str) -> None:
+    line, after = read_lines(io.BytesIO(HEADER + f"1,5,credit,{cell}\n1,5,credit, x\n".encode()), "a.csv")
+    assert line.problem is not None
+    assert line.problem.message == "the line is not CSV: ',' expected after '\"'"
+    assert after.fields["note"] == " x"
 
 
 # A line that is fine comes before each, and is not applied.
@@ -870,7 +914,7 @@ def test_a_profile_that_is_nested_too_deeply_is_refused() -> None:
 
 def test_what_is_wrong_with_a_row_moves_no_terminal() -> None:
     """The csv module quotes what separates the columns: a tab is shown as such."""
-    line, *_ = read_lines(io.BytesIO(b'wallet\tamount\tkind\n1\t"5" \tcredit\n'), "a.csv")
+    line, *_ = read_lines(io.BytesIO(b'wallet\tamount\tkind\n1\t"5"x\tcredit\n'), "a.csv")
     assert line.problem is not None
     assert line.problem.message == "the line is not CSV: '\\t' expected after '\"'"
 

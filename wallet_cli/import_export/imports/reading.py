@@ -291,8 +291,9 @@ def _not_json(error: Exception) -> InvalidInput:
 # CSV.
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-_BEFORE_QUOTE = re.compile(r'(^|[,;|\t]) +"')
-_AFTER_QUOTE = re.compile(r'(?<=") +(?=[,;|\t\r\n]|$)')
+_CELL = r'(?: *("[^"]*+(?:""[^"]*+)*+(?:\Z|"(?= *(?:[{0}\r\n]|\Z)))) *)?([^{0}]*(?:{0}|\Z))'
+"""A cell of a line with its separator: the text in quotes, if it is quoted, and the rest. Spaces around the quotes are
+in neither. Quotes may be open at the end of the line."""
 HEADER_WITHIN = 100
 """In how many lines the header of a file that begins with something else is looked for."""
 _EXACT = frozenset(FIELDS)
@@ -323,10 +324,8 @@ class _Csv:
             first = lines.first() or b""
             delimiter = delimiter or told[1]
         mapped = {plain(name): target for name, target in (dialect.columns or {}).items()}
-        header_text = first.decode("utf-8", "surrogateescape")
-        self._delimiter = delimiter or _delimiter_of(header_text, mapped)
-        self._is_padded = bool(_BEFORE_QUOTE.search(header_text) or _AFTER_QUOTE.search(header_text))
-        """Whether spaces stand between quotes and separators."""
+        self._delimiter = delimiter or _delimiter_of(first.decode("utf-8", "surrogateescape"), mapped)
+        self._cell = re.compile(_CELL.format(re.escape(self._delimiter)))
         if self._delimiter != "," and dialect.delimiter is None:
             self.notices.append(f"columns are separated by {DELIMITERS[self._delimiter]}")
         self._dialect = dialect._replace(delimiter=self._delimiter)
@@ -404,9 +403,7 @@ class _Csv:
             self._unsure = line._replace(problem=two_meanings(next(cells).strip(ENDS)))
 
     def _rows(self, lines: _Lines) -> Iterator[list[str]]:
-        return csv.reader(
-            self._decoded(lines), delimiter=self._delimiter, skipinitialspace=self._is_padded, strict=True
-        )
+        return csv.reader(self._decoded(lines), delimiter=self._delimiter, strict=True)
 
     def _decoded(self, lines: _Lines) -> Iterator[str]:
         for raw in lines:
@@ -415,12 +412,18 @@ class _Csv:
             if not self._seen:
                 self._start = lines.offset
             self._seen.append(text)
-            if self._is_padded:
-                text = _AFTER_QUOTE.sub("", text)
+            if '"' in text and (' "' in text or '" ' in text):
+                text = self._unpadded(text)
             if lines.too_long and lines.number in lines.too_long:
                 # Its record is refused. It only matters whether a quote is open after it.
                 text = '"\n' if lines.too_long[lines.number] else "\n"
             yield text
+
+    def _unpadded(self, text: str) -> str:
+        """The last line that was seen without the spaces between quotes and separators."""
+        if len(self._seen) > 1:  # a record goes on in the next line only within quotes
+            return self._cell.sub(r"\1\2", '"' + text)[1:]
+        return self._cell.sub(r"\1\2", text)
 
     def _bad(self, start: int, end: int, what: str) -> Line:
         text = "".join(self._seen)
