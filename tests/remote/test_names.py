@@ -14,6 +14,7 @@ from remote.place import Place, same
 DIGITS = "6598765432"
 IN_INDIA = f"+91{DIGITS}"
 IN_SINGAPORE = f"+{DIGITS}"
+NAMES = {IN_INDIA: "Asha", IN_SINGAPORE: "Mei"}
 
 # How a user is spelled, and whose number it is; None where it is refused, and an id where it is one.
 USERS: tuple[tuple[str, str | None], ...] = (
@@ -38,19 +39,31 @@ USERS: tuple[tuple[str, str | None], ...] = (
     (" {user}", IN_INDIA),
     ("{user} ", IN_INDIA),
     (" 77777", None),
-    (" id:{user}", None),
+    (" id:{user} ", IN_INDIA),
     ("id: {user}", None),
     ("\u00a0{user}", None),
     ("\t{user}", None),
     (f"\t{DIGITS}", None),
     (f"{DIGITS}\n", None),
-    (" w{wallet}", None),
+    (" w{wallet}\t", None),
     ("ref:{user}", None),
     (" ref:a", None),
     ("", None),
     (" ", None),
     (" +", None),
 )
+
+WALLETS = (
+    "{user}/x ",
+    "  {user}/x",
+    " {user} /x ",
+    " id:{user}/x ",
+    f" {DIGITS}/x ",
+    " w{wallet}",
+    "w{wallet} ",
+    "Asha/x ",
+)
+"""How a wallet of a type is spelled, with spaces around."""
 
 COMMANDS = (
     *("balance {}", "tx list {}", "tx total {}", "history {}", "statement {}", "chart {}", "hold list {}", "export {}"),
@@ -70,7 +83,7 @@ def owners(module_place: Place) -> dict[str, int]:
     """Who has which number; each of the two has the wallets main, jar and x, with 100 in main and jar."""
     found = {}
     for number in (IN_INDIA, IN_SINGAPORE):
-        found[number] = module_place.from_afar(["register", number, "--json"]).json["id"]
+        found[number] = module_place.from_afar(["register", number, "--name", NAMES[number], "--json"]).json["id"]
         for type_ in ("main", "jar", "x"):
             assert module_place.from_afar(["create", f"{number}/{type_}"]).code == 0
         for type_ in ("main", "jar"):
@@ -91,6 +104,16 @@ def test_a_name_means_the_same(place: Place, owners: dict[str, int], name: str, 
         assert (done.code == 0) == (number is not None), done.err
         if number is not None and line[0] == "balance":
             assert done.json["user_id"] == owners[number]
+
+
+@pytest.mark.on_file("who is meant is found by code that both engines share")
+@pytest.mark.parametrize("name", WALLETS)
+def test_a_wallet_is_the_same_with_spaces_around_its_name(place: Place, owners: dict[str, int], name: str) -> None:
+    wallet = f"{owners[IN_INDIA]}/x"
+    id_ = str(place.from_afar(["balance", wallet, "--json"]).json["id"])
+    name = name.replace("{user}", str(owners[IN_INDIA])).replace("{wallet}", id_)
+    assert same(place.both(["balance", name, "--json"])).json["wallet"] == wallet
+    assert same(place.both(["audit", name, "-q"])).out == place.from_afar(["audit", wallet, "-q"]).out != ""
 
 
 @pytest.mark.on_file("who is meant is found by code that both engines share")

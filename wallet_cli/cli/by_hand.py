@@ -25,6 +25,7 @@ from wallet_cli.domain.ids import (
     parse_type,
     parse_user,
     parse_wallet,
+    unspaced,
 )
 from wallet_cli.domain.money import (
     Currency,
@@ -114,6 +115,7 @@ class Hand:
         """
         if text is None:
             return None, None
+        text = unspaced(text)
         is_wallet = "/" in text or (text[:1] in ("w", "W") and text[1:].isdecimal())
         return (self.wallet(text), None) if is_wallet else (None, self.user(text))
 
@@ -257,7 +259,7 @@ class Hand:
         self, text: str, error: InvalidInput, find: Callable[[str, InvalidInput], Answer]
     ) -> tuple[WalletName, Answer]:
         """The wallet that `NAME` or `NAME/TYPE` is, and the user whose name it is."""
-        name, slash, type_ = text.partition("/")
+        name, slash, type_ = unspaced(text).partition("/")
         user = find(name, error)
         return WalletName(UserId(user["id"]), parse_type(type_) if slash else DEFAULT_TYPE), user
 

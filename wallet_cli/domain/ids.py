@@ -97,16 +97,17 @@ class HoldId(NamedTuple):
 
 def parse_user(text: str) -> UserName:
     """Read a USER: `id:N`, a phone number (a `+`, or 7 digits or more), or fewer digits, which are an id."""
+    text = unspaced(text)
     if text.startswith("id:"):
         return UserId(parse_id(text[3:]))
     digits = phone_digits(text)
     if digits.startswith("+") or len(digits) >= PHONE_DIGITS:
-        return PhoneDigits(_unspaced(text), digits)
+        return PhoneDigits(text, digits)
     # With anything between its digits, a short number is no id: 1-12 is a transaction, and 1.5 or 1,2 nothing.
-    return UserId(parse_id(_unspaced(text)))
+    return UserId(parse_id(text))
 
 
-def _unspaced(name: str) -> str:
+def unspaced(name: str) -> str:
     """A name without the spaces around it, which mean nothing: in a URL, a space before a number is a `+`."""
     return name.strip(" ")
 
@@ -118,10 +119,11 @@ def format_user(user_id: int) -> str:
 
 def parse_wallet(text: str) -> TypedWallet:
     """Read a WALLET: `USER`, `USER/TYPE`, or `wN`, the wallet with the id N."""
+    text = unspaced(text)
     if text[:1] in ("w", "W"):
         return WalletId(_parse_wallet_id(text))
     user, slash, type_ = text.partition("/")
-    return WalletName(parse_user(user), parse_type(type_) if slash else DEFAULT_TYPE, _unspaced(text))
+    return WalletName(parse_user(user), parse_type(type_) if slash else DEFAULT_TYPE, text)
 
 
 def parse_new_wallet(text: str) -> WalletName:
