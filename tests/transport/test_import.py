@@ -161,12 +161,13 @@ def test_columns_may_come_in_any_order_after_a_bom_or_blank_lines(start: bytes, 
     assert (row[4], row[14], row[5], row[15]) == (1704067200000000, "a", "k1", '{"n":1}')
 
 
-@pytest.mark.parametrize("name", ["lines.json", "lines.jsonl", ""])
+@pytest.mark.parametrize("name", ["lines.json", "lines.jsonl", "lines.csv", ""])
 def test_an_array_is_no_lines(name: str, opened_wallet: Ledger) -> None:
     """Its last object alone, which no comma follows, would be a line."""
-    file = b"[\n" + b",\n".join([LINE + b"}"] * 3) + b"\n]\n"
-    with pytest.raises(InvalidInput, match="one JSON array"):
-        imported(opened_wallet, file, name=name)
+    many = b"[\n" + b",\n".join([LINE + b"}"] * 3) + b"\n]\n"
+    for file in (many, many.replace(b"\n", b""), b"[]", b" [ ] \r\n", b"\n[\n\n]\n", many.decode().encode("utf-16")):
+        with pytest.raises(InvalidInput, match="one JSON array"):
+            imported(opened_wallet, file, name=name)
     assert amounts(opened_wallet) == []
 
 

@@ -174,7 +174,7 @@ HOSTILE: tuple[tuple[str, str, bytes, str, int], ...] = (
     ("NaN", NDJSON, b'{"wallet":"{w}","amount":NaN,"kind":"credit"}\n{G}\n', "1", 1),
     ("an exponent", NDJSON, b'{"wallet":"{w}","amount":1e3,"kind":"credit"}\n{G}\n', "1", 1),
     ("5,000 digits", NDJSON, b'{"wallet":"{w}","amount":' + b"9" * 5000 + b',"kind":"credit"}\n{G}\n', "1", 1),
-    ("what is no object", NDJSON, b'[]\n1\nnull\n"x"\ntrue\n{G}\n', "1 2 3 4 5", 1),
+    ("what is no object", NDJSON, b'1\n[]\nnull\n"x"\ntrue\n{G}\n', "1 2 3 4 5", 1),
     ("a record of nobody", NDJSON, b'{"record":"operator","name":"x"}\n{"record":5}\n{G}\n', "1 2", 1),
     ("CSV that is said to be JSON lines", NDJSON, b"wallet,amount,kind\n{w},1,credit\n", "1 2", 0),
     ("a formula", CSV, b"wallet,amount,kind,note\n{w},=1+1,credit,\n{w},1,credit,=1+1\n", "2", 1),

@@ -108,6 +108,11 @@ class Reader:
         first = lines.first()
         if first is None:
             raise InvalidInput("there is nothing to import: the file is empty", hint="JSON lines, or CSV with a header")
+        if _ARRAY.match(first):
+            raise InvalidInput(
+                f"the file is one JSON array, which begins in line {lines.number}",
+                hint="write one JSON object a line, without [ ] around them and commas between: jq -c '.[]' does it",
+            )
         self.is_csv = _is_csv(first, name)
         self.notices: list[str] = []
         """Notices about how the file is read."""
@@ -115,11 +120,6 @@ class Reader:
         if self.is_csv:
             self._csv = _Csv(lines, first, dialect)
             self.notices += self._csv.notices
-        elif _ARRAY.match(first):
-            raise InvalidInput(
-                f"the file is one JSON array, which begins in line {lines.number}",
-                hint="write one JSON object a line, without [ ] around them and commas between: jq -c '.[]' does it",
-            )
         elif dialect != Dialect():
             raise InvalidInput("these options are for CSV, but the file is JSON lines", hint="leave them out")
         self.is_export = not self.is_csv and _begins_export(first)
@@ -139,8 +139,8 @@ class Reader:
         return next(_json_lines(lines) if self._csv is None else self._csv.read(lines))
 
 
-_ARRAY = re.compile(rb"\s*\[\s*(\{|$)")
-"""The beginning of a JSON array of objects, which are no JSON lines."""
+_ARRAY = re.compile(rb"\s*\[\s*(\{|\]?\s*$)")
+"""The beginning of a JSON array of objects, or of none: it is neither JSON lines nor CSV."""
 
 
 def _begins_export(first: bytes) -> bool:
@@ -155,7 +155,7 @@ def _is_csv(first: bytes, name: str) -> bool:
     ending = name.lower().rpartition(".")[2]
     if ending in ("jsonl", "ndjson", "json"):
         return False
-    return ending == "csv" or not (first.lstrip().startswith(b"{") or _ARRAY.match(first))
+    return ending == "csv" or not first.lstrip().startswith(b"{")
 
 
 class _Lines:
