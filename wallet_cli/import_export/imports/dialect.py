@@ -111,7 +111,7 @@ class Dialect(NamedTuple):
         )
 
     def time(self, text: str) -> str:
-        """A time in ISO 8601. Raises FormFault for a date that could be two days, is none, or is a number of days."""
+        """A time in ISO 8601. Raises FormFault for a date that is not certain, is none, or is a number of days."""
         seen = text if text.isascii() else " ".join(text.translate(_UNSEEN).split())
         if _ISO.match(seen):
             return seen
@@ -138,23 +138,22 @@ class Dialect(NamedTuple):
             days, order = {"ymd": (first, second, third)}, "ymd"
         if order is not None and (at := _moment(match, *days[order])) is not None:
             return at
-        read = [each for each, day in days.items() if _moment(match, *day) is not None]
+        read = {each: at for each, day in days.items() if (at := _moment(match, *day)) is not None}
         if not read:
             raise FormFault(
                 f"this time does not exist: {shown(text)}", hint="check the day, the month, the hour and the offset"
             )
-        other = read[0]
+        other = next(iter(read))
         if order is not None:
             raise FormFault(
                 f"the date has no month {first if order == 'mdy' else second}, read as {order}: {shown(text)}",
                 hint=f"--dates {other} may be right",
             )
-        if len(read) == 1:
-            raise FormFault(f"the order of day and month is not given: {shown(text)}", hint=f"use --dates {other}")
-        raise FormFault(
-            f"the date could be two days: {shown(text)}",
-            hint="use --dates dmy if the day comes first, or --dates mdy if the month comes first",
-        )
+        options = "--dates dmy if the day comes first, or --dates mdy if the month comes first"
+        if len(set(read.values())) == 1:
+            use = options if len(read) == 2 else f"--dates {other}"
+            raise FormFault(f"the order of day and month is not given: {shown(text)}", hint=f"use {use}")
+        raise FormFault(f"the date could be two days: {shown(text)}", hint=f"use {options}")
 
 
 def dialect(
