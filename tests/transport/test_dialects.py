@@ -291,14 +291,20 @@ def test_what_is_not_a_number_shows_no_decimal_sign(owned: Ledger) -> None:
     assert said == ["the amount is not a decimal number: '-'"]
 
 
+@pytest.mark.parametrize(("encoding", "end"), [("utf-8", "\n"), ("utf-8", "\r"), ("utf-16", "\r\n"), ("cp1252", "\n")])
 @pytest.mark.parametrize("above", ["Kontoauszug;;\nIBAN;DE89;\n;;\n", "Konto 1\n\n", "Konto;Betrag;Text\n"])
-def test_a_header_below_other_lines_is_shown_and_read_without_them(above: str, owned: Ledger) -> None:
-    file = f"{above}Datum;Betrag;Text\n01.02.2024;5,00;x\n".encode()
+def test_a_header_below_other_lines_is_shown_and_read_without_them(
+    above: str, encoding: str, end: str, owned: Ledger
+) -> None:
+    """No program is named that removes them: one that counts bytes destroys UTF-16, or finds no line."""
+    lines = f"{above}Datum;Betrag;Text\n01.02.2024;5,00;\u00fc\n".splitlines()
     how = {"map": "Datum=at,Betrag=signed_amount,Text=note", "wallet": "1", "dates": "dmy", "decimal": ","}
+    how["encoding"] = encoding
     with pytest.raises(InvalidInput, match="the header is not at the top, but in line") as refused:
-        read(owned, file, **how)
-    (first,) = re.findall(r"tail -n \+(\d+)", refused.value.hint or "")
-    assert read(owned, b"\n".join(file.split(b"\n")[int(first) - 1 :]), **how)["applied"] == 1
+        read(owned, end.join(lines).encode(encoding), **how)
+    assert refused.value.hint == "remove the lines above it in a text editor"
+    (first,) = re.findall(r"in line (\d+): 'Datum;", refused.value.message)
+    assert read(owned, end.join(lines[int(first) - 1 :]).encode(encoding), **how)["applied"] == 1
 
 
 @pytest.mark.parametrize("rows", [b"500,\n,-15\n,3\n", b"500,\n,15\n,-3\n7,\n", b",-15\n500,\n,(3)\n0,3.00\n"])

@@ -600,7 +600,7 @@ def _look_below(lines: _Lines, wanted: set[str], delimiter_of: Callable[[str], s
         if wanted.issubset(_split(text, delimiter_of(text))):
             raise InvalidInput(
                 f"the header is not at the top, but in line {lines.number}: {shown(_shown(text))}",
-                hint=f"remove the lines above it, as tail -n +{lines.number} does",
+                hint="remove the lines above it in a text editor",
             )
 
 
