@@ -755,6 +755,40 @@ def test_files_that_are_put_together_are_known(wallet: str, owned: Ledger) -> No
         read(owned, together)
 
 
+TOGETHER = {
+    "new lines before them": ("ab cd", "xyabcd", "abcd"),
+    "more new lines before them than they have": ("ab", "uvwxyzab", "ab"),
+    "new lines before, between and behind them": ("ab cd", "cduvwxabyz", "abcd"),
+    "new lines among those of one": ("ab", "auvwxyzb", "ab"),
+    "one for each day, the newest first": ("ab cd ef", "xyzefcdab", "abcdef"),
+    "grown by a line each day, the newest first": ("a ba cba", "uvwxyzcba", "abc"),
+    "one line of a file, and a whole one": ("ab c", "uvwxcyzab", "abc"),
+    "two equal lines": ("aa", "xyzaxa", "aa"),
+    "of two equal lines, one": ("aa", "xyza", ""),
+    "a part of each": ("ab cd", "acxy", ""),
+    "a single line below a new one": ("a", "xa", "a"),
+    "a single line below others": ("a", "xya", ""),
+    "lines that each file has": ("abc abd", "xyabe", ""),
+}
+"""Files that are imported one after the other, each letter a line without a time; another file; what of it is known."""
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_earlier_files_that_are_in_another_are_known(name: str, owned: Ledger) -> None:
+    before, after, known = TOGETHER[name]
+
+    def file(lines: str) -> bytes:
+        return HEADER + "".join(f"1,5,credit,{each}\n" for each in lines).encode()
+
+    for lines in before.split():
+        read(owned, file(lines), "skip")
+    if known:
+        with pytest.raises(InvalidInput, match=f"^{len(known)} lines? (is|are) already in the ledger"):
+            read(owned, file(after))
+    done = read(owned, file(after), "skip")
+    assert (done["applied"], done["skipped"]) == (len(after) - len(known), len(known))
+
+
 Payment = tuple[str, str, int, str]
 """The wallet, the time or an empty text, the amount, and the note."""
 WALLETS = {"1": SPELLINGS, "1/b": ("1/b", "9886977544/b", "id:1/b")}
@@ -792,7 +826,8 @@ def saved(draw: st.DrawFn, paid: Sequence[Payment]) -> bytes:
 @given(st.data())
 def test_no_line_is_applied_twice_or_left_out(data: st.DataObject) -> None:
     """A file, or its two halves one after the other; then it is saved again, and grows, again and again. Of a file's
-    lines, those that were in one before are skipped, and the others applied.
+    lines, those that were in one before are skipped, and the others applied, wherever they are; but a single one that
+    is known stands first.
 
     As a file grows, its days go on; and a wallet with a line that happened now takes none with a day any more.
     """
@@ -813,7 +848,8 @@ def test_no_line_is_applied_twice_or_left_out(data: st.DataObject) -> None:
                 for wallet, at, amount, note in step
             ]
             before = [] if number < apart else data.draw(st.permutations(paid))
-            file = data.draw(saved([*before, *new])) + b"\n" * number  # never the same bytes
+            lines = [*before, *new] if len(before) == 1 else data.draw(st.permutations([*before, *new]))
+            file = data.draw(saved(lines)) + b"\n" * number  # never the same bytes
             done = read(ledger, file, "skip", sort=True)
             assert (done["applied"], done["skipped"]) == (len(new), len(before))
             paid += new

@@ -7,7 +7,7 @@ reported: the program cannot decide whether two equal lines mean one transaction
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -71,15 +71,14 @@ Decide = Callable[[Duplicates], str]
 class Earlier(NamedTuple):
     """What an earlier import, identified by its digest, applied to a wallet `wN`: each content, and how often.
 
-    `last` is the number of the last of its lines for that wallet. `found` is the content with the time that the ledger
-    has, as in Found: the ledger does not say whether the line had that time or none.
+    `found` is the content with the time that the ledger has, as in Found: the ledger does not say whether the line had
+    that time or none.
     """
 
     wallet: str
     digest: str
     content: str
     how_often: int
-    last: int
     found: str
 
 
@@ -410,9 +409,10 @@ def _saved_again(
 ) -> Iterator[int]:
     """The numbers of lines without a time that an earlier import applied, if that import is completely in this file.
 
-    A file that was saved again, or has grown, has all its earlier lines, and little else in that part. A file that only
-    has something in common with another, such as the same monthly allowance, is another file. Lines are compared by the
-    wallet that they mean, whatever name they use. `timed` are the lines of this file with a time that the ledger has.
+    A file that was saved again, has grown at its end or its beginning, or was put together from others, has all their
+    lines. A file that only has something in common with another is another file; so a single line, such as the same
+    monthly allowance, counts only with at most one new line before it. Lines are compared by the wallet that they mean,
+    whatever name they use. `timed` are the lines of this file with a time that the ledger has.
     """
     meant = _wallets_of(names, ledger)
     wallets = iter(dict.fromkeys(meant.values()))
@@ -434,32 +434,15 @@ def _saved_again(
         return
     known, all_numbers = _numbers(lines(), meant, chain.from_iterable(whole.values()))
     files = sorted(whole.values(), key=lambda file: sum(each.how_often for each in file), reverse=True)
-    while files:
-        shares = list(_shares(files, known, timed))
-        taken = {number for share in shares for number in share.numbers}
-        new = [number for number in all_numbers if number not in taken]
-        apart = {share.digest for share in shares if share.lines < bisect_right(new, share.end)}
-        if not apart:
-            yield from taken
-            return
-        files = [file for file in files if file[0].digest not in apart]
+    taken = list(_taken(files, known, timed))
+    if len(taken) + timed.total() > 1 or (taken and bisect_left(all_numbers, taken[0]) <= 1):
+        yield from taken
 
 
-class _Share(NamedTuple):
-    """What of this file an earlier one is: the numbers of lines without a time, and how many `lines` with those that
-    have one. `end` is where it ends, here or there.
-    """
-
-    digest: str
-    numbers: list[int]
-    lines: int
-    end: int
-
-
-def _shares(
+def _taken(
     files: Iterable[Sequence[Earlier]], known: Mapping[tuple[str, str], Sequence[int]], timed: Counter[str]
-) -> Iterator[_Share]:
-    """The shares of those files that are here as a whole. A line belongs to one of them."""
+) -> Iterator[int]:
+    """The numbers of lines without a time of those files that are here as a whole. A line belongs to one of them."""
     used: Counter[tuple[str, str]] = Counter()
     rest = timed.copy()
     for file in files:
@@ -471,8 +454,7 @@ def _shares(
         if len(numbers) == needed.total():
             used.update(needed)
             rest.subtract(with_time)
-            end = max([each.last for each in file] + numbers)
-            yield _Share(file[0].digest, numbers, len(numbers) + with_time.total(), end)
+            yield from numbers
 
 
 def _numbers(
@@ -583,16 +565,14 @@ class LedgerLook:
             wallet, last = known
             rows = self._ledger.store.newest_first(wallet.id, 1, last.seq, MAX_TIMELESS)
             counted: Counter[tuple[str, str, str]] = Counter()
-            ends: dict[str, int] = {}
             for row in rows:
                 if row.key is not None and row.key.startswith(KEY_START) and not _is_own(row, prefix):
                     kind = "credit" if row.is_credit else "debit"
                     content = _content(kind, format_minor(row.amount, wallet.currency), row.remarks.note)
-                    digest, _, number = row.key.rpartition(":")
+                    digest = row.key.rpartition(":")[0]
                     counted[digest, content, f"{wallet.id}/{_dated(row.at_us, row)}"] += 1
-                    ends[digest] = max(ends.get(digest, 0), int(number) if number.isdecimal() else 0)
             for (digest, content, found), how_often in counted.items():
-                yield Earlier(name, digest, content, how_often, ends[digest], found)
+                yield Earlier(name, digest, content, how_often, found)
 
     def _rows_at(self, id_: int, last: int, times: Sequence[int]) -> Iterator[Transaction]:
         """The transactions of a wallet at these moments: found by search, then read in sequence while they are
