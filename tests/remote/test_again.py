@@ -110,7 +110,7 @@ def test_what_is_no_answer_to_a_write_leaves_its_outcome_unknown(
 ) -> None:
     case = place.case()
     Path("lines.csv").write_text(f"wallet,amount,kind\n{case.phone},1,credit\n")
-    lookups = line.count("{phone}") if line.split()[0] not in ("register", "import") else line.count("import")
+    lookups = line.count("{phone}") if line.split()[0] not in ("register", "import") else 2 * line.count("import")
     actions = ["pass"] * lookups + [trouble] * MAX_TRIES
     with Proxy(place.server.address, actions) as proxy:
         done = through(place, proxy, [*case.fill(line), "--json"])
@@ -119,6 +119,22 @@ def test_what_is_no_answer_to_a_write_leaves_its_outcome_unknown(
     assert proxy.passed == len(proxy.requests) > lookups
     if again and not line.startswith("import"):
         assert place.from_afar([*case.fill(line), "--json"]).code == 0
+
+
+@pytest.mark.parametrize("trouble", STRANGE)
+@pytest.mark.parametrize(
+    ("line", "lookups"), [("tx total {phone}", 1), ("import lines.csv", 0), ("import lines.csv", 1)]
+)
+def test_what_is_no_answer_to_a_question_leaves_nothing_unknown(
+    place: Place, line: str, lookups: int, trouble: str
+) -> None:
+    """Though it is a POST: a sum, and what an import looks up."""
+    Path("lines.csv").write_text("wallet,amount,kind\n1,1,credit\n")
+    with Proxy(place.server.address, ["pass"] * lookups + [trouble] * MAX_TRIES) as proxy:
+        done = through(place, proxy, [*place.unchanged.fill(line), "--json"])
+    assert done.code == 7
+    assert not done.error["message"].startswith("it is unknown")
+    assert proxy.passed == len(proxy.requests) > lookups
 
 
 def test_a_write_that_was_lost_once_is_unknown_whatever_comes_after(place: Place) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import resource
 import socket
 import threading
@@ -16,7 +17,12 @@ from pathlib import Path
 import pytest
 from support.cli import Outcome, run
 
-from wallet_cli.remote import http
+from wallet_cli.errors import StorageError
+from wallet_cli.import_export.imports.reading import Line
+from wallet_cli.remote import http, open_remote
+from wallet_cli.remote.client import Client
+from wallet_cli.remote.imports import RemoteLook
+from wallet_cli.settings import load
 
 pytestmark = pytest.mark.on_file("what a stranger answers does not ask where a ledger is kept")
 
@@ -183,10 +189,38 @@ def test_an_answer_that_comes_a_byte_at_a_time_has_a_deadline(
 
 
 def test_a_statement_whose_line_has_no_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from wallet_cli.errors import StorageError
     from wallet_cli.remote import statements
 
     monkeypatch.setattr(statements, "MAX_HEAD_CHARS", 1000)
     endless = (b'"' if number == 0 else b"x" * 100 for number in range(10**9))
     with pytest.raises(StorageError, match="did not send a statement"):
         next(statements._lines(statements._Text(endless)))
+
+
+EARLIER = {"wallet": "w1", "digest": "import:cafe", "content": "c5/x", "how_often": 1, "found": "1/9/c5/x"}
+LOOKED_UP: dict[str, tuple[str, object, object]] = {
+    "lines": ("find", [7, 1, "1/x"], [7, 1, "1/x"]),
+    "lines, of a newer server": ("find", [7, 1, "1/x", {"of": "the future"}], [7, 1, "1/x"]),
+    "lines, of an older one": ("find", [7, 1], None),
+    "lines, as other kinds": ("find", [7, "1", "1/x"], None),
+    "wallets": ("wallets", [1, "w1"], ["w1", "w1"]),
+    "wallets, of a newer server": ("wallets", [1, "w1", 5], ["w1", "w1"]),
+    "wallets, of an older one": ("wallets", [1], None),
+    "earlier": ("earlier", EARLIER, [*EARLIER.values()]),
+    "earlier, of a newer server": ("earlier", {"of": "the future"} | EARLIER, [*EARLIER.values()]),
+    "earlier, of an older one": ("earlier", {name: EARLIER[name] for name in EARLIER if name != "found"}, None),
+    "earlier, without names": ("earlier", [1, "import:cafe", "c5/x", 1, 2, "1/9/c5/x"], None),
+}
+"""What an import asks, what a server answers, and what that says; None if it is an answer of another version."""
+
+
+@pytest.mark.parametrize("name", LOOKED_UP)
+def test_what_is_looked_up_for_an_import_may_have_more_and_not_less(name: str) -> None:
+    asks, sent, meant = LOOKED_UP[name]
+    content = json.dumps({"message": "part done", "data": {"found": [sent]}}).encode()
+    with stranger(answer(content)) as url, open_remote(load({"db": url, "token": TOKEN})) as ledger:
+        assert isinstance(ledger, Client)
+        look = RemoteLook(ledger)
+        given = [Line(7, "transaction", {"wallet": "w1"}, "")] if asks == "find" else ["w1"]
+        with contextlib.nullcontext() if meant else pytest.raises(StorageError, match=r"^the server at"):
+            assert [list(each) for each in getattr(look, asks)(given, *[""] * (asks != "wallets"))] == [meant]

@@ -496,15 +496,25 @@ class ImportResult(ImportSummary):
     rejects: Annotated[list[RefusedLine], "The refused lines and why, the first 1,000."]
 
 
+class EarlierLines(TypedDict):
+    """Equal lines that an earlier import applied to a wallet."""
+
+    wallet: Annotated[str, "As it was asked for."]
+    digest: Annotated[str, "That of the earlier file."]
+    content: Annotated[str, "What the lines are, without their time."]
+    how_often: Count
+    found: Annotated[str, "What the lines are, with the time that the ledger has."]
+
+
 class PartResult(_Counted):
     """The result of the lines of a part of a file."""
 
     broken: Annotated[list[str], "Wallets for which a line of an export was refused."]
     found: NotRequired[
         Annotated[
-            list[list[int | str]],
-            "With `find`: the number of a line, how often the ledger has it, and what it is; or what earlier imports"
-            " applied to its wallet: their digest, what, and how often.",
+            list[list[int | str] | EarlierLines],
+            "With `find`: the number of a line, how often the ledger has it, and what it is; or the number of a line"
+            " and its wallet; or what earlier imports applied to the wallets. A list may have more at its end.",
         ]
     ]
     rejects: list[RefusedPartLine]

@@ -55,7 +55,8 @@ class Client:
     def total_of(self, wallet: Wallet, period: Period) -> Answer:
         bounds = bounds_of(period)
         body = ids(wallet) | {"start_date": bounds["from"], "end_date": bounds["to"]}
-        return self._post("/transactions/get/total_in_period", fields.Total, body, again=True)
+        total: Answer = self.server.post("/transactions/get/total_in_period", fields.Total, body, reads=True)
+        return total
 
     def _get(self, path: str, shape: Any, **query: str | None) -> Answer:
         found: Answer = self.server.get(path, shape, query)

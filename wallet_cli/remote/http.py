@@ -89,8 +89,8 @@ class Lost(Failed):
 
 
 class Call(NamedTuple):
-    """A request. `shape` is that of the data in its answer. `again`: it may be sent twice. `patience_s` limits the wait
-    for the answer.
+    """A request. `shape` is that of the data in its answer. `again`: it may be sent twice. `reads`: it changes nothing,
+    as no GET does. `patience_s` limits the wait for the answer.
     """
 
     method: str
@@ -101,6 +101,7 @@ class Call(NamedTuple):
     content_type: str = "application/json"
     key: str | None = None
     again: bool = True
+    reads: bool = False
     patience_s: float | None = None
 
 
@@ -172,16 +173,20 @@ class Server:
         *,
         key: str | None = None,
         again: bool = False,
+        reads: bool = False,
     ) -> Any:
-        """The data in the answer to a body. It is sent again if it has a key, or if `again` allows it."""
+        """The data in the answer to a body. It is sent again if it has a key, or if `again` or `reads` allows it."""
         given = {name: value for name, value in body.items() if value is not None}
         content = json.dumps(given).encode("ascii")
-        request = Call("POST", path, query, shape, content, key=key, again=again or key is not None)
+        again = again or reads or key is not None
+        request = Call("POST", path, query, shape, content, key=key, again=again, reads=reads)
         return self._patiently(request, self._data)
 
-    def send(self, path: str, shape: Any, content: bytes, content_type: str, query: Query) -> Any:
+    def send(
+        self, path: str, shape: Any, content: bytes, content_type: str, query: Query, *, reads: bool = False
+    ) -> Any:
         """The data in the answer to a file, whose lines are all safe to send again."""
-        return self._patiently(Call("POST", path, query, shape, content, content_type), self._data)
+        return self._patiently(Call("POST", path, query, shape, content, content_type, reads=reads), self._data)
 
     @contextmanager
     def stream(self, path: str, kinds: Collection[str], **query: str | None) -> Iterator[Iterator[bytes]]:
@@ -207,7 +212,7 @@ class Server:
                 return ask(request)
             except Failed as failed:
                 # A try that was lost may have been applied, whatever comes of those after it.
-                is_unknown = is_unknown or (failed.is_lost and request.method != "GET")
+                is_unknown = is_unknown or (failed.is_lost and request.method != "GET" and not request.reads)
                 told = UnknownOutcome(failed.error.message, again=request.again) if is_unknown else failed.error
                 again = failed.passes and (request.again or not failed.is_sent)
                 pause_s = max(pause_s, failed.after_s)

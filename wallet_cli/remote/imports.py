@@ -51,10 +51,21 @@ def run(ledger: Client, source: BinaryIO, job: Job) -> Answer:
         return reading.summary()
 
 
-class PartFound(TypedDict):
-    """What of a PartResult is there with `find`."""
+class FoundLines(TypedDict):
+    """What of a PartResult is there with `find` for lines."""
 
-    found: list[list[int | str]]
+    found: list[tuple[int, int, str]]
+
+
+class FoundWallets(TypedDict):
+    found: list[tuple[int, str]]
+
+
+class FoundEarlier(TypedDict):
+    found: list[fields.EarlierLines]
+
+
+FOUND = {"lines": FoundLines, "wallets": FoundWallets, "earlier": FoundEarlier}
 
 
 class RemoteLook:
@@ -79,12 +90,12 @@ class RemoteLook:
         yield from self._found(numbers, written, prefix, query)
 
     def wallets(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
-        for number, wallet in self._named("wallets", names, ""):
+        for number, wallet, *_ in self._named("wallets", names, ""):
             yield names[number - 1], wallet
 
     def earlier(self, wallets: Sequence[str], prefix: str) -> Iterator[Earlier]:
-        for number, *rest in self._named("earlier", wallets, prefix):
-            yield Earlier(wallets[number - 1], *rest)
+        for each in self._named("earlier", wallets, prefix):
+            yield Earlier(*(each[name] for name in Earlier._fields))
 
     def _named(self, what: str, names: Sequence[str], prefix: str) -> Any:
         lines = [f"{json.dumps({'wallet': name})}\n".encode() for name in names]
@@ -92,13 +103,13 @@ class RemoteLook:
 
     def _found(self, numbers: Sequence[int], lines: Sequence[bytes], prefix: str, query: Query) -> Iterator[Found]:
         if numbers:
-            yield from (Found(*each) for each in self._ask("lines", numbers, lines, prefix, query))
+            yield from (Found(*each[:3]) for each in self._ask("lines", numbers, lines, prefix, query))
 
     def _ask(self, what: str, numbers: Sequence[int], lines: Sequence[bytes], prefix: str, query: Query) -> Any:
         told = {"numbers": numbers, "prefix": prefix, "find": what, "phone_region": self._ledger.region}
         head = json.dumps({name: value for name, value in told.items() if value is not None}).encode("ascii")
         content = b"".join([head, b"\n", *lines])
-        return self._ledger.server.send("/import/part", PartFound, content, PART_TYPE, query)["found"]
+        return self._ledger.server.send("/import/part", FOUND[what], content, PART_TYPE, query, reads=True)["found"]
 
 
 COMPARED = ("wallet", "amount", "kind", "at", "note")

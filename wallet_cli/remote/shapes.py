@@ -50,6 +50,13 @@ def check_of(shape: Any) -> Check:
     if origin is list:
         check = check_of(inner[0])
         return lambda value: type(value) is list and all(map(check, value))
+    if origin is tuple:
+        places = [check_of(each) for each in inner]
+        return lambda value: (
+            type(value) is list
+            and len(value) >= len(places)
+            and all(check(each) for check, each in zip(places, value, strict=False))
+        )
     if shape in _TEXTS:
         text = _TEXTS[shape]
         return lambda value: type(value) is str and text.fullmatch(value) is not None

@@ -81,16 +81,15 @@ class Part(Import):
         counted = {name: getattr(run, name) for name in COUNTED}
         return counted | {"broken": sorted(run.broken), "rejects": self.rejects}
 
-    def _found(self, told: Ledger, lines: list[Line]) -> list[list[Any]]:
-        """What the ledger has of the lines, or of their wallets: one list each, starting with the line's number."""
+    def _found(self, told: Ledger, lines: list[Line]) -> list[Any]:
+        """What the ledger has of the lines, or of their wallets, in the forms of fields.PartResult."""
         look = LedgerLook(told)
         if self._head.find == "lines":
             return [list(each) for each in look.find(lines, self._head.prefix)]
         numbers = {line.fields["wallet"]: line.number for line in lines if isinstance(line.fields.get("wallet"), str)}
         if self._head.find == "wallets":
             return [[numbers[name], wallet] for name, wallet in look.wallets(list(numbers))]
-        earlier = look.earlier(list(numbers)[:WALLETS_AT_ONCE], self._head.prefix)
-        return [[numbers[each.wallet], *each[1:]] for each in earlier]
+        return [each._asdict() for each in look.earlier(list(numbers)[:WALLETS_AT_ONCE], self._head.prefix)]
 
     def _take_settings(self, run: imports.Run) -> None:
         settings = records.ledger_settings(dict(self._head.ledger or {}))
