@@ -66,6 +66,20 @@ def test_a_key_is_applied_once_whatever_the_zone_is_then(
         assert (done.json["id"], done.json["replayed"]) == (made, True)
 
 
+@pytest.mark.parametrize("columns", ["key", "note"])
+def test_a_file_is_applied_once_although_its_hour_comes_twice_now(place: Place, case: Case, columns: str) -> None:
+    rows = [f"w{case.wallet},7,credit,2025-10-26T02:30,K1", f"w{case.wallet},8,credit,2025-11-01T10:00,K2"]
+    Path("odd.csv").write_text("\n".join([f"wallet,amount,kind,at,{columns}", *rows, ""]))
+    set_zone(place, "Asia/Kolkata")
+    assert place.from_afar(["import", "odd.csv", "--json"]).json["applied"] == 2
+    set_zone(place, "Europe/Berlin")
+    again = same(place.both(["import", "odd.csv", "--json"]))
+    assert (again.code, again.json["replayed"]) == (0, 2)
+    Path("odd.csv").write_text(Path("odd.csv").read_text().replace("K1", "K3"))
+    refused = same(place.both(["import", "odd.csv", "--json"]))
+    assert (refused.code, "comes twice" in refused.error["message"]) == (2, True)
+
+
 def test_another_time_is_another_request(place: Place, case: Case) -> None:
     set_zone(place, "UTC")
     credit_first(place, case, "afar", "2024-05-03 11:00")

@@ -349,6 +349,29 @@ def test_the_same_file_is_the_same_although_its_times_are_read_in_another_zone(
         assert (other["applied"], other["replayed"], other["refused"]) == (0, 0, 2)
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("key", ["", "k-7"])
+@pytest.mark.parametrize("local", ["2025-10-26T02:30", "2025-03-30T02:30"])
+def test_a_line_that_was_applied_is_replayed_although_its_hour_is_none_now(
+    local: str, key: str, form: str, owned: Ledger
+) -> None:
+    """Or two: in the ledger's zone of now. It is refused if it is another line, or was not applied."""
+    file = f"wallet,amount,kind,at,key\n1,7,credit,{local},{key}\n1,8,credit,2025-11-01T10:00,\n".encode()
+    again = as_json(file) if form == "jsonl" else file
+    ledgers.change(owned, "timezone", "Asia/Kolkata")
+    assert read(owned, again)["applied"] == 2
+    ledgers.change(owned, "timezone", "Europe/Berlin")
+    done = read(owned, again)
+    assert (done["applied"], done["replayed"], done["refused"]) == (0, 2, 0)
+    other = again.replace(local.encode(), b"2025-10-26T02:31")
+    if form == "csv":
+        with pytest.raises(InvalidInput, match="line 2: .* comes twice: .*; nothing was applied"):
+            read(owned, other)
+    else:
+        assert read(owned, other, "skip")["refused"] == 1
+    assert len(held(owned)) == 2
+
+
 def test_a_command_sent_again_is_the_same_although_its_time_is_read_in_another_zone(owned: Ledger) -> None:
     def credit(at: str, key: str = "k", amount: str = "5") -> Answer:
         wallet = parse_wallet("id:1")

@@ -513,8 +513,8 @@ class PartResult(_Counted):
     found: NotRequired[
         Annotated[
             list[list[int | str] | EarlierLines],
-            "With `find`: the number of a line, how often the ledger has it, and what it is; or the number of a line"
-            " and its wallet; or what earlier imports applied to the wallets. A list may have more at its end.",
+            "With `find`: the number of a line, and what was asked of it: how often the ledger has it and what it is,"
+            " or its wallet; or what earlier imports applied to the wallets. A list may have more at its end.",
         ]
     ]
     rejects: list[RefusedPartLine]

@@ -65,7 +65,11 @@ class FoundEarlier(TypedDict):
     found: list[fields.EarlierLines]
 
 
-FOUND = {"lines": FoundLines, "wallets": FoundWallets, "earlier": FoundEarlier}
+class FoundApplied(TypedDict):
+    found: list[tuple[int]]
+
+
+FOUND = {"lines": FoundLines, "wallets": FoundWallets, "earlier": FoundEarlier, "applied": FoundApplied}
 
 
 class RemoteLook:
@@ -96,6 +100,11 @@ class RemoteLook:
     def earlier(self, wallets: Sequence[str], prefix: str) -> Iterator[Earlier]:
         for each in self._named("earlier", wallets, prefix):
             yield Earlier(*(each[name] for name in Earlier._fields))
+
+    def applied(self, lines: Sequence[Line], prefix: str) -> Iterator[int]:
+        for line in lines:  # few: those in the hours in which the clocks are changed
+            for number, *_ in self._ask("applied", [line.number], [_written(line)], prefix, _zone_of_times([line])):
+                yield number
 
     def _named(self, what: str, names: Sequence[str], prefix: str) -> Any:
         lines = [f"{json.dumps({'wallet': name})}\n".encode() for name in names]

@@ -244,9 +244,9 @@ class PartHead(Body):
     create: bool = False
     dry_run: bool = False
     atomic: bool = False
-    find: Literal["lines", "wallets", "earlier"] | None = None
-    """Apply nothing, only ask: which of the lines the ledger has, which wallets they mean, or what earlier imports
-    applied to these wallets."""
+    find: Literal["lines", "wallets", "earlier", "applied"] | None = None
+    """Apply nothing, only ask: which of the lines the ledger has, which wallets they mean, what earlier imports
+    applied to these wallets, or which of the lines were applied when their times were read in another zone."""
     phone_region: str | None = None
     currency: str | None = None
     ledger: dict[str, str] | None = None

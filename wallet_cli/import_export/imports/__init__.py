@@ -73,6 +73,7 @@ from wallet_cli.import_export.imports.checking import (
     How,
     LedgerLook,
     Looked,
+    as_applied,
     digest_prefix,
     look,
     refuse,
@@ -476,7 +477,13 @@ class Run(ImportRun):
             key = f"{self._prefix or self._make_prefix()}{line.number}"
         else:
             key = check_key(records.text(fields, "key"))
-        return records.post(line, wallet, key, self._zone)
+        try:
+            return records.post(line, wallet, key, self._zone)
+        except InvalidInput:
+            applied = as_applied(self._ledger, line, wallet, key) if "at" in fields else None
+            if applied is None:
+                raise
+            return applied
 
     def _with_peer(self, command: RestoreTransaction) -> RestoreTransaction:
         """The same; raises RestoreConflict for a leg of a transfer whose other wallet is missing here."""

@@ -10,8 +10,8 @@ from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from datetime import tzinfo
+from contextlib import ExitStack, suppress
+from datetime import UTC, tzinfo
 from functools import lru_cache
 from hashlib import blake2b, file_digest
 from itertools import chain, islice
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 from unicodedata import normalize
 
 from wallet_cli.domain.commands import Post
-from wallet_cli.domain.ids import PhoneDigits, WalletName, format_wallet_id, parse_wallet
+from wallet_cli.domain.ids import PhoneDigits, WalletName, check_key, format_wallet_id, parse_wallet
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import FIRST_US, Zone, parse_start
@@ -94,6 +94,9 @@ class Look(Protocol):
     def earlier(self, wallets: Sequence[str], prefix: str) -> Iterable[Earlier]:
         """What earlier imports of other files applied to these wallets, each given as `wN`."""
 
+    def applied(self, lines: Sequence[Line], prefix: str) -> Iterable[int]:
+        """The numbers of those of these lines that were applied, with a time that a zone of the ledger gives them."""
+
 
 def refuse(found: Duplicates) -> str:
     first = found.first
@@ -155,6 +158,13 @@ def look(
     if seen.is_disordered and len(seen.forms) > 1:  # whose order it is shows only when each wallet is known by one name
         known = _known(reader(), ledger)
         seen = _survey(reader(), how, lambda name: known.get(name) or _meant(name))
+    prefix = ""
+    if seen.unkeyed:
+        prefix = digest_prefix(source, start)
+        if text is source:
+            text.seek(begin)
+    if seen.has_odd_hours:
+        _check_hours(reader(), how, ledger, prefix)
     if seen.undated and seen.dated:
         first.notices.append(_happen_now(seen))
     order = None
@@ -165,14 +175,9 @@ def look(
         if not is_mixed:
             first.notices.append("the newest line comes first: reading the file from its end")
         order = _index(reader(), how, newest_first=seen.falls > seen.rises, sort=bool(is_mixed))
-    prefix = ""
     skipped: frozenset[int] = frozenset()
-    if seen.unkeyed:
-        prefix = digest_prefix(source, start)
-        if text is source:
-            text.seek(begin)
-        if how.duplicates != "add":
-            skipped = _already_there(reader, how, ledger, prefix, decide)
+    if seen.unkeyed and how.duplicates != "add":
+        skipped = _already_there(reader, how, ledger, prefix, decide)
     for notice in first.notices:  # for a refused file, only the reason is shown
         tell(notice)
     lines = _in_order(reader(), order)
@@ -193,12 +198,13 @@ def digest_prefix(source: BinaryIO, start: int) -> str:
 class _Survey:
     """The result of reading all lines; `falls` and `rises` count lines that are earlier or later than the previous line
     of their wallet, where both have a time. `first_fall` and `first_rise` are the first of all such lines. `forms` are
-    the ways in which wallets are named, such as by an id.
+    the ways in which wallets are named, such as by an id. `has_odd_hours`: some times are none, or two, in the zone of
+    now.
     """
 
     def __init__(self) -> None:
         self.lines = self.dated = self.undated = self.first_undated = 0
-        self.unkeyed = self.is_disordered = False
+        self.unkeyed = self.is_disordered = self.has_odd_hours = False
         self.falls = self.rises = 0
         self.first_fall = self.first_rise = 0
         self.forms: set[object] = set()
@@ -229,8 +235,11 @@ def _survey(reader: Reader, how: How, meant: Callable[[str], object]) -> _Survey
             seen.unkeyed = True
         at_us = _moment(line, how)
         if at_us is None:
-            if reader.is_csv:
-                _check_time(line, how)
+            problem = _no_time(line, how.zone) if reader.is_csv else None
+            if problem is not None:
+                if _no_time(line, UTC) is not None:
+                    raise problem
+                seen.has_odd_hours = True
             continue
         has_time = at_us < how.now_us
         if has_time:
@@ -314,12 +323,27 @@ def _moment(line: Line, how: How) -> int | None:
     return at_us if at_us <= how.now_us else None
 
 
-def _check_time(line: Line, how: How) -> None:
-    """Refuse a file for a date that cannot be read: once the next lines are applied, its line could not be any more."""
+def _no_time(line: Line, zone: Zone) -> InvalidInput | None:
+    """The refusal of a file for a date that cannot be read: once the next lines are applied, its line could not be any
+    more.
+    """
     try:
-        parse_start(line.fields["at"], how.zone)
+        parse_start(line.fields["at"], zone)
     except InvalidInput as problem:
-        raise _fault(line._replace(problem=problem)) from None
+        return _fault(line._replace(problem=problem))
+    return None
+
+
+def _check_hours(reader: Reader, how: How, ledger: Look, prefix: str) -> None:
+    """Refuse a file for an hour that is none, or two, in the zone of now, unless its line was applied in another."""
+    lines = (line for line in reader if line.record == "transaction" and line.problem is None)
+    odd = (line for line in lines if "at" in line.fields and "id" not in line.fields and _no_time(line, how.zone))
+    while batch := list(islice(odd, LINES_AT_ONCE)):
+        applied = {*ledger.applied(batch, prefix)}
+        for line in batch:
+            problem = _no_time(line, how.zone)
+            if problem is not None and line.number not in applied:
+                raise problem
 
 
 def _mixed(seen: _Survey) -> TimeConflict:
@@ -574,6 +598,15 @@ class LedgerLook:
             for (digest, content, found), how_often in counted.items():
                 yield Earlier(name, digest, content, how_often, found)
 
+    def applied(self, lines: Sequence[Line], prefix: str) -> Iterator[int]:
+        for line in lines:
+            name = line.fields.get("wallet")
+            known = self._account(name) if type(name) is str else None
+            with suppress(InvalidInput):  # its line gets an error later
+                key = check_key(records.text(line.fields, "key")) if "key" in line.fields else f"{prefix}{line.number}"
+                if known is not None and as_applied(self._ledger, line, known[0], key) is not None:
+                    yield line.number
+
     def _rows_at(self, id_: int, last: int, times: Sequence[int]) -> Iterator[Transaction]:
         """The transactions of a wallet at these moments: found by search, then read in sequence while they are
         close.
@@ -595,6 +628,17 @@ class LedgerLook:
                 seq += len(rows)
                 if times[index] > rows[-1].at_us:
                     break
+
+
+def as_applied(ledger: Ledger, line: Line, wallet: Wallet, key: str) -> Post | None:
+    """The command of a line that was applied with this key when its time was read in another zone of the ledger."""
+    for prior in ledger.store.keyed([(wallet.id, key)]):
+        for zone in ledger.zones():
+            with suppress(InvalidInput):
+                post = records.post(line, wallet, key, zone)
+                if post.at_us == prior.at_us and not prior.user_key:
+                    return post
+    return None
 
 
 def _is_own(row: Transaction, prefix: str) -> bool:

@@ -86,6 +86,8 @@ class Part(Import):
         look = LedgerLook(told)
         if self._head.find == "lines":
             return [list(each) for each in look.find(lines, self._head.prefix)]
+        if self._head.find == "applied":
+            return [[number] for number in look.applied(lines, self._head.prefix)]
         numbers = {line.fields["wallet"]: line.number for line in lines if isinstance(line.fields.get("wallet"), str)}
         if self._head.find == "wallets":
             return [[numbers[name], wallet] for name, wallet in look.wallets(list(numbers))]
