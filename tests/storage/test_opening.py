@@ -328,7 +328,7 @@ def rows(path: Path) -> dict[str, list[Any]]:
 
 
 NEVER_WRITTEN = {
-    "no row of its own": ("DELETE FROM ledger", "the id of this ledger is missing"),
+    "no row of its own": ("DELETE FROM ledger", "its own row is missing"),
     "an id that names a file": (f"UPDATE ledger SET uuid = '{'../' * 11}tmp'", "its id is not a UUID"),
     "a count that has ended": ("UPDATE ledger SET changes = 9223372036854775807", "its count of changes is 92233"),
     "a currency": ("UPDATE ledger SET currency = 'zzz!!'", "its currency is 'zzz!!'"),

@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import forging
+from support import engines, forging
 from support.cli import run
 from support.engines import Address, Engine, dump, execute, unchecked
 from support.server import Server
 
 from wallet_cli.domain import hash_chain
+from wallet_cli.domain.commands import Post
 from wallet_cli.domain.model import Witness
+from wallet_cli.errors import Damaged
 from wallet_cli.operations import verification
 from wallet_cli.storage import schema_check, sql
 from wallet_cli.storage.in_place import beside
@@ -267,6 +269,40 @@ def test_a_server_says_that_its_ledger_is_damaged(history: Address, tmp_path: Pa
         assert client.get("/readyz").status_code == 200
         assert client.post("/api/v1/transactions/create", json=credit).status_code == 201
     assert run("verify -q").out == "9\n"
+
+
+ITSELF = {
+    "no row": ("DELETE FROM ledger", "its own row is missing"),
+    "no id": ("UPDATE ledger SET uuid = NULL", "its id is missing"),
+    "another state": (
+        "UPDATE ledger SET state = 'odd', other = 'b.db', move = 'm', since_us = 1",
+        "its move state is none that a move writes",
+    ),
+    "a state alone": ("UPDATE ledger SET state = 'moved'", "its move state is none that a move writes"),
+    "a move without its state": (
+        "UPDATE ledger SET other = 'b.db', move = 'm', since_us = 1",
+        "its move state is none that a move writes",
+    ),
+}
+"""What may hide that the ledger has moved, and what is said of it."""
+
+
+@pytest.mark.parametrize("what", ITSELF)
+def test_a_ledger_that_cannot_say_where_it_is_takes_no_writes_and_gives_no_answer(history: Address, what: str) -> None:
+    statement, said = ITSELF[what]
+    with engines.opened(history) as ledger:  # as a server has it
+        tamper(history, statement)
+        before = dump(history)
+        for _ in range(2):
+            with pytest.raises(Damaged, match=said):
+                ledger.executor.run([Post(1, True, 100)], "tx add")
+    for line in ("debit 1 5", "register 9886977545", "balance 1", "verify", "seal", "tx add 1 1 --credit --key last"):
+        done = run(f"{line} --json")
+        assert (done.code, done.out, done.error["code"]) == (7, "", "storage_error"), line
+        assert done.error["message"] == f"this ledger is damaged: {said}"
+    found = {each["name"]: each for each in run("doctor -o json").json["findings"]}
+    assert (found["ledger"]["status"], "state" in found) == ("wrong", False)
+    assert dump(history) == before
 
 
 @pytest.mark.on_file("a damaged file")

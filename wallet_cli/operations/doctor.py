@@ -398,8 +398,7 @@ def _open_ledger(ledger: Ledger, path: Path | None, *, clock_is_right: bool) -> 
         yield Finding("state", WARNING, "this user may read the ledger, and not write to it", advice)
     else:
         yield Finding("state", OK, "the ledger takes writes")
-    if itself.facts.uuid is not None:
-        yield from _last_checks(itself.facts.uuid, store.address, in_a_file=path is not None)
+    yield from _last_checks(store.ledger_id(), store.address, in_a_file=path is not None)
 
 
 def _other_name(path: Path) -> StorageError | None:

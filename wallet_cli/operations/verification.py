@@ -94,8 +94,7 @@ def verify(
         itself = ledger.store.itself()
         if itself.damaged is not None:
             _note(ledger, None)
-        if itself.facts.uuid is not None:
-            last_checks.note(itself.facts.uuid, ledger.store.address, last_checks.VERIFIED)
+        last_checks.note(ledger.store.ledger_id(), ledger.store.address, last_checks.VERIFIED)
     return answer
 
 

@@ -15,7 +15,7 @@ from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.errors import Damaged, LedgerMoved, StorageError, shown
 from wallet_cli.named_tuples import NamedTuple
 
-MOVING, MOVED, ARRIVING = "moving", "moved", "arriving"
+MOVING, MOVED, ARRIVING = STATES = "moving", "moved", "arriving"
 
 
 UUID_PARTS, HEX_DIGITS = [8, 4, 4, 4, 12], frozenset("0123456789abcdefABCDEF")
@@ -49,6 +49,13 @@ class MoveState(NamedTuple):
     since_us: int | None = None
     origin: str | None = None
 
+    def can_be(self) -> bool:
+        """Whether a move writes this: of all but the origin, everything is there, or nothing."""
+        return self[:4] == NOTHING or (self.state in STATES and None not in self[:4])
+
+
+NOTHING = MoveState()[:4]
+
 
 class Itself(NamedTuple):
     """The whole row, as one statement reads it (sql.ITSELF)."""
@@ -63,11 +70,9 @@ class Itself(NamedTuple):
     facts: LedgerFacts = LedgerFacts()
 
     def wrong(self) -> Damaged | None:
-        """The error for what no ledger says of itself, if it does: no id, a count that has ended, or a setting of
-        another form than any version of this program has written.
+        """The error for what no ledger says of itself, if it does: a count that has ended, or a setting of another form
+        than any version of this program has written. What each turn must know, `to_itself` has judged.
         """
-        if self.facts.uuid is None:
-            return Damaged("the id of this ledger is missing", hint=RESTORE)
         if self.changes >= MAX_CHANGES:
             return Damaged(f"{Damaged.DAMAGED}its count of changes is {self.changes}", hint=RESTORE)
         for name, form in FORMS.items():
@@ -78,17 +83,22 @@ class Itself(NamedTuple):
 
 
 def to_itself(row: Sequence[Any] | None) -> Itself:
-    """A ledger without this row has no move state and no settings.
+    """The row of a ledger, which each has since schema 5.
 
-    Raises Damaged for an id that is no UUID, as files are named by it, and for a count below 0.
+    Raises Damaged if it is missing, as it might say that the ledger has moved; for a move state that cannot be; for no
+    id, or one that is no UUID, as files are named by it; and for a count below 0.
     """
     if row is None:
-        return Itself()
+        raise Damaged(f"{Damaged.DAMAGED}its own row is missing", hint=RESTORE)
     end = len(MoveState._fields)
     found = Itself(
         MoveState._make(row[:end]), bool(row[end]), row[end + 1], row[end + 2], LedgerFacts._make(row[end + 3 :])
     )
-    if found.facts.uuid is not None and not _is_uuid(found.facts.uuid):
+    if not found.move_state.can_be():
+        raise Damaged(f"{Damaged.DAMAGED}its move state is none that a move writes", hint=RESTORE)
+    if found.facts.uuid is None:
+        raise Damaged(f"{Damaged.DAMAGED}its id is missing", hint=RESTORE)
+    if not _is_uuid(found.facts.uuid):
         raise Damaged(f"{Damaged.DAMAGED}its id is not a UUID: {shown(found.facts.uuid)}", hint=RESTORE)
     if found.changes < 0:
         raise Damaged(f"{Damaged.DAMAGED}its count of changes is {found.changes}", hint=RESTORE)

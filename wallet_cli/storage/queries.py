@@ -108,10 +108,9 @@ class Queries(ABC):
         return found
 
     def ledger_id(self) -> str:
-        """The UUID of this ledger, which no other ledger has. Raises StorageError if it is missing."""
+        """The UUID of this ledger, which no other ledger has."""
         found = self.facts().uuid
-        if found is None:
-            raise StorageError("the id of this ledger is missing", hint="for details: wallet verify; restore a backup")
+        assert found is not None  # as to_itself has judged
         return found
 
     def user_by_id(self, id_: int) -> User | None:

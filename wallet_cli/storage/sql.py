@@ -566,10 +566,7 @@ SET_SETTING = {
 }
 SET_DAMAGED = "UPDATE ledger SET damaged = :damaged WHERE id = 1"
 SET_RESTORING = "UPDATE ledger SET restoring = :restoring WHERE id = 1"
-COUNT_CHANGE = (
-    "INSERT INTO ledger (id, changes) VALUES (1, 1) ON CONFLICT (id) DO UPDATE"
-    f" SET changes = ledger.changes + CASE WHEN ledger.changes < {MAX_CHANGES} THEN 1 ELSE 0 END"
-)
+COUNT_CHANGE = f"UPDATE ledger SET changes = changes + 1 WHERE id = 1 AND changes < {MAX_CHANGES}"
 SET_MOVE_STATE = f"UPDATE ledger SET {', '.join(f'{name} = :{name}' for name in MOVE_STATE_COLUMNS)} WHERE id = 1"
 
 

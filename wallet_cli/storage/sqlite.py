@@ -392,9 +392,9 @@ class SqliteStore(BulkCopy):
             with _room_made(self.path):
                 pass
         self._begin_alone()
-        with translating(self.path):
-            itself = self._know(self.connection.execute(sql.ITSELF).fetchone())
         try:
+            with translating(self.path):
+                itself = self._know(self.connection.execute(sql.ITSELF).fetchone())
             check_writable(itself)
         except BaseException:
             self.rollback()
