@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,33 @@ def test_damage_that_was_found_is_told_until_the_ledger_is_right_again(shop: Run
     assert (told["status"], told["found"].partition(": ")[2]) == ("wrong", "damage was found")
     assert shop("restore copy.db").code == 0
     assert findings(shop)["verified"]["status"] == "ok"
+
+
+def no_page_of_its_index(path: Path) -> None:
+    with closing(apsw.Connection(str(path))) as connection:
+        ((page,),) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'ix_ledger_again'")
+        ((size,),) = connection.execute("PRAGMA page_size")
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes(size))
+
+
+def no_change_to_its_row(path: Path) -> None:
+    engines.execute(path, "CREATE TRIGGER t BEFORE UPDATE ON ledger BEGIN SELECT RAISE(ABORT, 'no'); END")
+
+
+@pytest.mark.parametrize("harm", [no_page_of_its_index, no_change_to_its_row])
+def test_damage_that_cannot_be_noted_is_told_with_what_to_do(
+    shop: Run, tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    harm(tmp_path / "ledger" / "w.db")
+    for _ in range(2):
+        error = shop("verify --json").error
+        assert error["message"].endswith("; this cannot be noted in the ledger")
+        assert error["hint"].startswith("stop what writes to it; ")
+        assert shop("tx add 1 5 --credit").code == 0  # it touches nothing that is wrong
+        state = findings(shop)["state"]
+        assert (state["status"], state["found"]) == ("wrong", "the ledger takes writes, though damage was found in it")
 
 
 def readable(folder: Path) -> None:

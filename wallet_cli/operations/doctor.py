@@ -372,6 +372,7 @@ def _ledger(settings: Settings, path: Path | None) -> Iterator[Finding]:
 def _open_ledger(ledger: Ledger, path: Path | None, *, clock_is_right: bool) -> Iterator[Finding]:
     store = ledger.store
     itself = store.itself()
+    known = last_checks.read(store.ledger_id(), store.address)
     yield Finding("ledger", OK, f"id {itself.facts.uuid}, days of {itself.facts.timezone or 'no time zone'}")
     if store.is_copy:
         advice = "any command that writes migrates it, after a backup"
@@ -389,6 +390,9 @@ def _open_ledger(ledger: Ledger, path: Path | None, *, clock_is_right: bool) -> 
     elif itself.restoring:
         advice = "import the file again: it continues where it stopped"
         yield Finding("state", WRONG, "the import of an export is not complete", advice)
+    elif last_checks.found_damage(known):
+        advice = f"stop what writes to it; to put a backup in its place: {store.how_to_restore}"
+        yield Finding("state", WRONG, "the ledger takes writes, though damage was found in it", advice)
     elif not clock_is_right:
         yield Finding("state", WRONG, "the ledger takes no payments: the clock is in doubt", "set this machine's clock")
     elif path is not None and (names := _other_name(path)) is not None:
@@ -398,7 +402,7 @@ def _open_ledger(ledger: Ledger, path: Path | None, *, clock_is_right: bool) -> 
         yield Finding("state", WARNING, "this user may read the ledger, and not write to it", advice)
     else:
         yield Finding("state", OK, "the ledger takes writes")
-    yield from _last_checks(store.ledger_id(), store.address, in_a_file=path is not None)
+    yield from _last_checks(known, in_a_file=path is not None)
 
 
 def _other_name(path: Path) -> StorageError | None:
@@ -410,12 +414,12 @@ def _other_name(path: Path) -> StorageError | None:
     return None
 
 
-def _last_checks(ledger_id: str, address: str, *, in_a_file: bool) -> Iterator[Finding]:
-    known, now_us = last_checks.read(ledger_id, address), time.time_ns() // 1000
+def _last_checks(known: dict[str, int], *, in_a_file: bool) -> Iterator[Finding]:
+    now_us = time.time_ns() // 1000
     asked: list[tuple[str, str, int, str]] = []
-    damaged_at_us = known.get(last_checks.FOUND_DAMAGE, 0)
-    if damaged_at_us > known.get(last_checks.VERIFIED, 0):
-        yield Finding("verified", WRONG, f"last at {format_time(damaged_at_us)}: damage was found", "wallet verify")
+    if last_checks.found_damage(known):
+        found = f"last at {format_time(known[last_checks.FOUND_DAMAGE])}: damage was found"
+        yield Finding("verified", WRONG, found, "wallet verify")
     else:
         asked.append(("verified", last_checks.VERIFIED, LONG_SINCE_VERIFIED_US, "wallet verify"))
     if in_a_file:  # a database has its own backup tools

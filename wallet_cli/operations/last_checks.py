@@ -44,3 +44,8 @@ def read(ledger_id: str, address: str) -> dict[str, int]:
         return {}
     known = found.items() if isinstance(found, dict) else ()
     return {name: at_us for name, at_us in known if isinstance(at_us, int) and 0 <= at_us <= LAST_US}
+
+
+def found_damage(known: dict[str, int]) -> bool:
+    """Whether the last verification found damage."""
+    return known.get(FOUND_DAMAGE, 0) > known.get(VERIFIED, 0)

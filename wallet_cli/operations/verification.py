@@ -86,7 +86,9 @@ def verify(
     try:
         answer = _verified(ledger, wallet, watch, along, all_cores=all_cores)
     except Damaged as error:
-        _note(ledger, error.finding)
+        if not _note(ledger, error.finding):
+            error.parts += ("; this cannot be noted in the ledger",)
+            error.hint = f"stop what writes to it; {error.hint}"
         with suppress(WalletError):
             last_checks.note(ledger.store.ledger_id(), ledger.store.address, last_checks.FOUND_DAMAGE)
         raise
@@ -98,20 +100,23 @@ def verify(
     return answer
 
 
-def _note(ledger: Ledger, damaged: str | None) -> None:
+def _note(ledger: Ledger, damaged: str | None) -> bool:
     """Mark the ledger as damaged, or as whole again, over another connection, because this one only reads.
 
-    If that is not possible soon, or the ledger has moved, each write must find the damage itself. An older ledger is
-    not migrated for this.
+    False if that is not possible soon: each write must find the damage itself. A copy has no mark, and an older ledger
+    is not migrated for this.
     """
     if ledger.store.is_copy:
-        return
-    with (
-        suppress(WalletError),
-        open_ledger(ledger.chosen, lambda _: None, LOOK_TIMEOUT_S) as writing,
-        writing.executor.exclusively("verify", LOOK_TIMEOUT_S),
-    ):
-        writing.store.set_damaged(damaged)
+        return True
+    try:
+        with (
+            open_ledger(ledger.chosen, lambda _: None, LOOK_TIMEOUT_S) as writing,
+            writing.executor.exclusively("verify", LOOK_TIMEOUT_S),
+        ):
+            writing.store.set_damaged(damaged)
+    except WalletError:
+        return False
+    return True
 
 
 def _verified(
