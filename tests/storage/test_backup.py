@@ -107,6 +107,23 @@ def damage(path: Path) -> None:
     connection.close()
 
 
+def test_what_is_damaged_is_named_as_the_ledger_and_not_as_its_copy(shop: Run, tmp_path: Path) -> None:
+    """Whichever page is lost: no message names the unfinished copy, which is gone when it is read."""
+    path = tmp_path / "w.db"
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((size,),) = connection.execute("PRAGMA page_size")
+    whole = path.read_bytes()
+    named = 0
+    for start in range(0, len(whole), size):
+        path.write_bytes(whole[:start] + bytes(size) + whole[start + size :])
+        done = shop("backup lost.db")
+        if done.code == 7:
+            assert ".new" not in done.err, done.err
+            named += f": {path}\n" in done.err
+    assert named
+
+
 def test_a_damaged_ledger_is_not_copied_over_and_over(shop: Run, tmp_path: Path) -> None:
     damage(tmp_path / "w.db")
     done = shop("backup copy.db --json")

@@ -442,6 +442,7 @@ def _made(settings: Settings, store: SqliteStore, path: Path, watch: Watch) -> A
     def check(new: Path) -> None:
         watch("verifying", 0, 0)
         with closing(_opened(new, lambda _: None)) as copy:
+            copy.path = store.path  # what is damaged in the copy is so in the ledger
             check_not_moved(copy.itself())
             found.update(_verified(settings, copy))
 

@@ -92,6 +92,16 @@ def made_whole(
         raise
 
 
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Damage that is met in a copy is damage of the file that was copied."""
+    try:
+        yield
+    except apsw.CorruptError:
+        with translating(path):
+            raise
+
+
 def back_up(
     store: SqliteStore,
     target: Path,
@@ -106,7 +116,7 @@ def back_up(
     `owned_as` is as in `made_whole`: by default, the ledger that is copied.
     It shows one moment, while others write. The copy has no log, so it can be read from a read-only folder.
     """
-    with made_whole(target, owned_as or store.path, check, name) as copy, store.snapshot():
+    with made_whole(target, owned_as or store.path, check, name) as copy, store.snapshot(), _named(store.path):
         store.version()  # the first read starts the snapshot
         try:
             with copy.backup("main", store.connection, "main") as backup:
