@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from support.processes import Runner
 from support.sizes import size
 
 from wallet_cli.storage import sqlite
+from wallet_cli.storage.in_place import HEADER_BYTES
 
 WHY_NOT = injection.why_not()
 pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
@@ -110,6 +112,38 @@ def test_a_backup_names_the_file_that_cannot_be_read(tmp_path: Path) -> None:
     told = processes.alone(read_badly, tmp_path)
     assert len(told) > 10
     assert {words.partition("\n")[0] for words in told} == {f"error: a read of the file failed: {tmp_path / 'w.db'}"}
+
+
+def read_zeros(folder: Path) -> list[tuple[str, cli.Outcome]]:
+    """What commands say, for each read of their ledger that gives zeros at its start."""
+    os.environ["WALLET_DB"] = str(folder / "w.db")
+    for line in ("register 9886977544", "create 1", "tx add 1 5 --credit"):
+        assert cli.run(line).code == 0
+    runner = Runner()
+    log = folder / "calls"
+    told = []
+    for line in ("balance 1", "tx add 1 5 --credit"):
+        injection.run(runner, line.split(), log, ("pread64",), file=folder / "w.db")
+        sizes = [int(size) for size in re.findall(r", (\d+), \d+\) +=", log.read_text(errors="replace"))]
+        for number, size_ in enumerate(sizes, 1):
+            if size_ >= HEADER_BYTES:
+                zeros = f"pread64:poke_exit=@arg2={'00' * HEADER_BYTES}:when={number}"
+                done = injection.run(runner, line.split(), log, ("pread64",), zeros, folder / "w.db")
+                told.append((f"{line}, read {number}", done.outcome))
+    return told
+
+
+@pytest.mark.on_file("PostgreSQL's own files are its own")
+def test_a_read_that_gives_zeros_once_is_told_as_that(tmp_path: Path) -> None:
+    """It is no other file, and nobody has written over it."""
+    told = processes.alone(read_zeros, tmp_path)
+    assert len(told) > 10
+    for what, done in told:
+        assert done.code == 0 or (done.code, done.err.partition(": ")[2].partition(": ")[0]) == (
+            7,
+            "a read of the file failed",
+        ), (what, done)
+    assert cli.run(f"--db {tmp_path / 'w.db'} verify").code == 0
 
 
 def wait_for(folder: Path) -> list[cli.Outcome]:

@@ -240,9 +240,12 @@ class InPlace:
             self._check_content(found)
 
     def _check_content(self, found: os.stat_result) -> None:
-        """Check a file that was written to: a checkpoint never shortens it, and leaves it in WAL mode."""
-        is_log = self._mode == BY_LOG
-        if found.st_size < self._size or (is_log and header(self._connection)[WRITTEN_BY] != BY_LOG):
+        """Check a file that was written to: a checkpoint never shortens it, and leaves it in WAL mode.
+
+        One read may be wrong, so the mode is read a second time.
+        """
+        is_other = self._mode == BY_LOG and all(header(self._connection)[WRITTEN_BY] != BY_LOG for _ in range(2))
+        if found.st_size < self._size or is_other:
             self._lose("the ledger file was overwritten by another program while it was in use")
         self._written_ns, self._size = found.st_mtime_ns, found.st_size
 

@@ -83,14 +83,16 @@ USUAL_LOG_BYTES = 8 * 1024 * 1024
 MAX_LOG_BYTES = 64 * 1024 * 1024
 """The size from which a log is truncated by force, or else the process that prevents it is named (log_file.py)."""
 
+UNREADABLE = (apsw.CorruptError, apsw.NotADBError)
+
 T = TypeVar("T")
 
 
 class translating:  # noqa: N801  (reads as a word in `with`)
     """Turns SQLite's exceptions in a `with` block into errors of wallet_cli.errors.
 
-    SQLite reports a read that failed as a malformed file. So there is a second look, and only what that finds too is
-    Damaged; damage further on than it comes is reported when it is read.
+    SQLite reports a read that failed as a malformed file, or as a file that is no database. So there is a second look,
+    and only what that finds too is Damaged, or NotALedger; damage further on than it comes is reported when it is read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -100,7 +102,7 @@ class translating:  # noqa: N801  (reads as a word in `with`)
         pass
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, apsw.CorruptError) and not self._is_malformed():
+        if isinstance(error, UNREADABLE) and not self._is_malformed():
             raise read_failed(self.path) from error
         if isinstance(error, apsw.Error):
             raise _translated(error, self.path) from error
@@ -112,7 +114,7 @@ class translating:  # noqa: N801  (reads as a word in `with`)
         """Whether a second look, from the disk, finds the file malformed."""
         try:
             return self._look_again()
-        except apsw.CorruptError:
+        except UNREADABLE:
             return True
         except apsw.Error:
             return False
