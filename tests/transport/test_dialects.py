@@ -365,7 +365,7 @@ def test_a_line_that_was_applied_is_replayed_although_its_hour_is_none_now(
     assert (done["applied"], done["replayed"], done["refused"]) == (0, 2, 0)
     other = again.replace(local.encode(), b"2025-10-26T02:31")
     if form == "csv":
-        with pytest.raises(InvalidInput, match="line 2: .* comes twice: .*; nothing was applied"):
+        with pytest.raises(InvalidInput, match=r"line 2: .* comes twice: .*; nothing was applied"):
             read(owned, other)
     else:
         assert read(owned, other, "skip")["refused"] == 1
