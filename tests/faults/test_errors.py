@@ -42,8 +42,11 @@ KINDS = {
 SERVED = [("pwrite64", 24), ("fdatasync", 9), ("flock", 16)]
 """What a server calls, and about how often in a round of requests."""
 
-OPENING_BYTE = 128
-"""The byte of the -shm that SQLite locks while it makes it."""
+OPENING = {
+    "making the index": {128: fcntl.LOCK_EX},
+    "reading the log": {128: fcntl.LOCK_SH, 122: fcntl.LOCK_EX},
+}
+"""The bytes of the -shm that SQLite locks while it makes it, and while it fills it with what is in a log."""
 
 WAYS = [Way(), Way(lasting=True), Way(held=True), Way(lasting=True), Way(lasting=True, held=True)]
 NAMES = [scenario.name for scenario in SCENARIOS]
@@ -146,21 +149,23 @@ def test_a_read_that_gives_zeros_once_is_told_as_that(tmp_path: Path) -> None:
     assert cli.run(f"--db {tmp_path / 'w.db'} verify").code == 0
 
 
-def wait_for(folder: Path) -> list[cli.Outcome]:
+def wait_for(folder: Path, locks: dict[int, int]) -> list[cli.Outcome]:
     """What commands say while another process has begun to open the ledger, and does not go on."""
     os.environ["WALLET_DB"] = str(folder / "w.db")
     assert cli.run("register 9886977544").code == 0
     index = folder / "w.db-shm"
-    with index.open("wb") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX, 1, OPENING_BYTE)
+    with index.open("w+b") as file:
+        for byte, kind in locks.items():
+            fcntl.lockf(file, kind, 1, byte)
         runner = Runner()
         lines = ("register 9886977545 --json", "users --json", f"backup {folder / 'copy.db'} --json")
         return [injection.run(runner, line.split(), folder / "calls", ()).outcome for line in lines]
 
 
 @pytest.mark.on_file("PostgreSQL's locks are its own")
-def test_who_opens_a_ledger_and_is_paused_makes_it_busy(tmp_path: Path) -> None:
-    for done in processes.alone(wait_for, tmp_path):
+@pytest.mark.parametrize("what", OPENING)
+def test_who_opens_a_ledger_and_is_paused_makes_it_busy(tmp_path: Path, what: str) -> None:
+    for done in processes.alone(wait_for, tmp_path, OPENING[what]):
         assert (done.code, done.error["code"]) == (6, "busy"), done
         assert "paused" in done.error["hint"]
 

@@ -201,15 +201,16 @@ UNFOUND = (
 
 
 def _translated(error: apsw.Error, path: Path) -> Busy | StorageError:
-    if isinstance(error, (apsw.BusyError, apsw.LockedError)):
-        return Busy(f"another program is writing to {path}", hint="try again, with the same key", holder=None)
-    if isinstance(error, apsw.ProtocolError):  # SQLite tells no more: the index of the log stayed locked
+    is_recovery = getattr(error, "extendedresult", 0) == apsw.SQLITE_BUSY_RECOVERY
+    if is_recovery or isinstance(error, apsw.ProtocolError):  # SQLite tells no more: the index of the log stayed locked
         return Busy(
             f"another program is opening {path}, and does not go on",
             hint="continue or end the program that is paused there, and try again; if there is none, its file system"
             " has no working locks: keep the ledger on a local disk",
             holder=None,
         )
+    if isinstance(error, (apsw.BusyError, apsw.LockedError)):
+        return Busy(f"another program is writing to {path}", hint="try again, with the same key", holder=None)
     if isinstance(error, apsw.CorruptError):
         return Damaged(f"{Damaged.DAMAGED}{error}: {path}", hint="restore a backup")
     if isinstance(error, apsw.NotADBError):
