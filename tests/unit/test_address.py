@@ -56,7 +56,6 @@ def test_a_user_is_a_phone_number_or_an_id(text: str, name: UserName) -> None:
         "id:0",
         "id:-1",
         "id:+1",
-        "id:1 ",
         "id:１",
         "id:x",
         "ID:1",
