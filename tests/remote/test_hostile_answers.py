@@ -224,3 +224,11 @@ def test_what_is_looked_up_for_an_import_may_have_more_and_not_less(name: str) -
         given = [Line(7, "transaction", {"wallet": "w1"}, "")] if asks == "find" else ["w1"]
         with contextlib.nullcontext() if meant else pytest.raises(StorageError, match=r"^the server at"):
             assert [list(each) for each in getattr(look, asks)(given, *[""] * (asks != "wallets"))] == [meant]
+
+
+@pytest.mark.parametrize("number", [0, 2, -1, 10**20])
+def test_a_wallet_that_was_not_asked_about_is_none_of_the_file(number: int) -> None:
+    content = json.dumps({"message": "part done", "data": {"found": [[number, "w9"]]}}).encode()
+    with stranger(answer(content)) as url, open_remote(load({"db": url, "token": TOKEN})) as ledger:
+        assert isinstance(ledger, Client)
+        assert list(RemoteLook(ledger).wallets(["w1"])) == []

@@ -94,8 +94,10 @@ class RemoteLook:
         yield from self._found(numbers, written, prefix, query)
 
     def wallets(self, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+        asked = dict(enumerate(names, 1))
         for number, wallet, *_ in self._named("wallets", names, ""):
-            yield names[number - 1], wallet
+            if number in asked:
+                yield asked[number], wallet
 
     def earlier(self, wallets: Sequence[str], prefix: str) -> Iterator[Earlier]:
         for each in self._named("earlier", wallets, prefix):
