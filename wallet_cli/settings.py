@@ -807,6 +807,8 @@ def _of_config(path: Path, *, has_ledger: bool) -> Place:
         if has_ledger:
             return Place()
         raise unreadable(path, error, "make it readable; or name the ledger with --db or WALLET_DB") from None
+    if stat.S_ISCHR(mode):  # /dev/null: no config file
+        return Place()
     return read_config(read_file(path, mode), path, mode)
 
 

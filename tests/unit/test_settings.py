@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -341,6 +342,14 @@ def test_a_config_file_that_cannot_be_read_is_not_passed_over(
         assert cli.run(line).code == 2, line
     if make is a_loop:  # it may be another user's, and something else says which ledger is meant
         assert (load(tmp_path, {"db": "x.db"}, {}).db, load(tmp_path, {}, {"WALLET_DB": "y.db"}).db) == ("x.db", "y.db")
+
+
+def test_the_null_device_is_no_config_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WALLET_CONFIG", os.devnull)
+    assert cli.run("register 9886977544 -q").out == "1\n"
+    assert cli.run("config get currency -q").out == "INR\n"
+    assert cli.run("config set currency EUR").code == 2
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
 
 
 # --- whom a token is for --------------------------------------------------------------------------------------------
