@@ -337,12 +337,12 @@ def _no_time(line: Line, zone: Zone) -> InvalidInput | None:
 def _check_hours(reader: Reader, how: How, ledger: Look, prefix: str) -> None:
     """Refuse a file for an hour that is none, or two, in the zone of now, unless its line was applied in another."""
     lines = (line for line in reader if line.record == "transaction" and line.problem is None)
-    odd = (line for line in lines if "at" in line.fields and "id" not in line.fields and _no_time(line, how.zone))
+    timed = (line for line in lines if "at" in line.fields and "id" not in line.fields)
+    odd = ((line, problem) for line in timed if (problem := _no_time(line, how.zone)) is not None)
     while batch := list(islice(odd, LINES_AT_ONCE)):
-        applied = {*ledger.applied(batch, prefix)}
-        for line in batch:
-            problem = _no_time(line, how.zone)
-            if problem is not None and line.number not in applied:
+        applied = {*ledger.applied([line for line, _ in batch], prefix)}
+        for line, problem in batch:
+            if line.number not in applied:
                 raise problem
 
 
