@@ -87,6 +87,15 @@ def test_commands_that_begin_a_ledger_make_it(
     assert cli.run(f"--db '{address}' verify -q").code == 0
 
 
+def test_what_is_told_of_a_new_ledger_is_told_once(
+    engine: engines.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command is tried first, on a ledger of which nothing is told."""
+    monkeypatch.setenv("TZ", "IST-5:30")
+    done = cli.run(f"--db '{engine.nothing(tmp_path)}' register 9886977544")
+    assert (done.code, done.err.count("has no IANA name"), done.err.count("created a new ledger")) == (0, 1, 1)
+
+
 DRY_RUN = "import lines.csv --create --dry-run --json"
 
 

@@ -349,33 +349,31 @@ def _on_server(
         from wallet_cli.installing import missing
 
         raise missing("PostgreSQL needs", error, "postgres") from None
-    timeout_s, actor, warning = settings.lock_timeout_s, _actor_for(purpose), None
+    timeout_s, actor = settings.lock_timeout_s, _actor_for(purpose)
 
-    def first() -> LedgerFacts:
+    def first(notify: Callable[[str], None] = notify) -> LedgerFacts:
         return first_settings(settings, notify)
 
-    def with_rules(store: Store) -> Ledger:
+    def with_rules(store: Store, warning: str | None = None) -> Ledger:
         executor = Executor(store, RowLocks(), chosen_policy(settings), timeout_s, actor=actor)
         return Ledger(settings, store, executor, warning)
 
     @contextmanager
-    def instead() -> Iterator[Ledger]:
-        with closing(temporary(Path(settings.db), facts=first(), actor=actor)) as there:
+    def instead(facts: LedgerFacts) -> Iterator[Ledger]:
+        with closing(temporary(Path(settings.db), facts=facts, actor=actor)) as there:
             yield with_rules(there)
 
     def is_kept() -> bool:
         assert rehearsal is not None
-        with instead() as ledger:
+        with instead(first(lambda _: None)) as ledger:
             return rehearsal(ledger)
 
     store = PostgresStore(settings.db, timeout_s)
     try:
-        if not store.prepare(purpose, notify, first, actor, None if rehearsal is None else is_kept):
-            with instead() as ledger:
+        if store.prepare(purpose, notify, first, actor, None if rehearsal is None else is_kept):
+            yield with_rules(store, None if arriving else warning_to_readers(store.check_whole()))
+        else:
+            with instead(first()) as ledger:
                 yield ledger
-            return
-        if not arriving:
-            warning = warning_to_readers(store.check_whole())
-        yield with_rules(store)
     finally:
         store.close()

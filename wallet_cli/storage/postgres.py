@@ -883,10 +883,7 @@ class PostgresStore(BulkCopy):
         if isinstance(error, errors.UndefinedTable):
             return NoSuchTable(f"there is no ledger in this database: {self.name}", hint="check --db")
         if isinstance(error, errors.DuplicateTable):
-            return StorageError(
-                f"{OTHERS_TABLES}: {self.name}",
-                hint=SEPARATE_DATABASE,
-            )
+            return StorageError(f"{OTHERS_TABLES}: {self.name}", hint=SEPARATE_DATABASE)
         reason = _reason(error)
         if "statement pooling" in reason:
             return StorageError(
