@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import stat
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -17,6 +19,7 @@ import pytest
 from support import cli, engines, somebody
 
 from wallet_cli import settings
+from wallet_cli.domain.model import LedgerFacts
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import StorageError
 from wallet_cli.operations.context import open_ledger
@@ -24,7 +27,7 @@ from wallet_cli.storage import folders, migrate, schema_check, sql, whole_file
 from wallet_cli.storage.dbapi import transaction
 from wallet_cli.storage.in_place import beside
 from wallet_cli.storage.ledger_file import open_store
-from wallet_cli.storage.sqlite import APPLICATION_ID
+from wallet_cli.storage.sqlite import APPLICATION_ID, make, upgrade
 
 pytestmark = pytest.mark.on_file("test_postgres_opening.py opens databases")
 
@@ -537,6 +540,28 @@ def test_a_ledger_without_keys_is_migrated_and_not_made(tmp_path: Path, to: str)
 
 def ddl(connection: Any) -> list[Any]:
     return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+
+
+@pytest.mark.parametrize("facts", [LedgerFacts(), LedgerFacts(currency="JPY", timezone="Asia/Tokyo")])
+def test_a_new_ledger_is_as_all_the_migrations_make_it(facts: LedgerFacts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uuid, "uuid4", lambda: uuid.UUID(int=1))
+    monkeypatch.setattr(time, "time_ns", lambda: 1_700_000_000_000_000_000)
+
+    def made_by(maker: Callable[[apsw.Connection, LedgerFacts, str | None], None]) -> dict[str, Any]:
+        with closing(apsw.Connection("")) as connection:
+            maker(connection, facts, "asha")
+            statements = ddl(connection)
+            tables = [name for name, sql in statements if sql and sql.startswith("CREATE TABLE")]
+            found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
+            return (
+                found
+                | {name: connection.pragma(name) for name in ("application_id", "user_version")}
+                | {"": statements}
+            )
+
+    at_once = made_by(make)
+    assert at_once == made_by(upgrade)
+    assert at_once["ledger"] != []
 
 
 def test_a_migration_that_is_cut_short_leaves_the_older_ledger_whole(

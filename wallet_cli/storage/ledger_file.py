@@ -21,7 +21,7 @@ from wallet_cli.storage import sql
 from wallet_cli.storage.in_place import BESIDE, UNFINISHED, beside, check_one_name, has_something, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_not_older
 from wallet_cli.storage.open_to_read import open_to_read, temporary
-from wallet_cli.storage.sqlite import SqliteStore, check_library, open_file, set_up, translating, upgrade
+from wallet_cli.storage.sqlite import SqliteStore, check_library, make, open_file, set_up, translating, upgrade
 from wallet_cli.storage.whole_file import back_up, made_whole
 
 TAKEN_NAMES = (*BESIDE, "-journal", ".lock", ".lock.poll", ".new")
@@ -175,7 +175,7 @@ def _make(path: Path, facts: LedgerFacts, actor: str | None) -> None:
             )
     try:
         with made_whole(path, path) as connection:
-            upgrade(connection, facts, actor)
+            make(connection, facts, actor)
             connection.execute("PRAGMA journal_mode=WAL")
     except OSError as error:
         hint = hint_of(error, "check --db")

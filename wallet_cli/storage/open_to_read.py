@@ -30,7 +30,7 @@ from wallet_cli.storage.in_place import (
     identity_of,
 )
 from wallet_cli.storage.last_commit import LastCommit, check_not_older
-from wallet_cli.storage.sqlite import SqliteStore, connect, open_file, translating, upgrade
+from wallet_cli.storage.sqlite import SqliteStore, connect, make, open_file, translating, upgrade
 
 
 class _FileAlone(SqliteStore):
@@ -150,7 +150,10 @@ def _begun(
 
 
 def temporary(
-    path: Path, source: SqliteStore | None = None, facts: LedgerFacts | None = None, actor: str | None = None
+    path: Path,
+    source: SqliteStore | None = None,
+    facts: LedgerFacts = LedgerFacts(),  # noqa: B008  (a tuple)
+    actor: str | None = None,
 ) -> SqliteStore:
     """A temporary ledger of this schema, named as if it were at `path`: a small one stays in memory.
 
@@ -159,11 +162,13 @@ def temporary(
     store = SqliteStore(path, apsw.Connection(""))
     store.is_copy = True
     try:
-        if source is not None:
+        if source is None:
+            make(store.connection, facts, actor)
+        else:
             with store.connection.backup("main", source.connection, "main") as backup:
                 backup.step()
             source.close()
-        upgrade(store.connection, LedgerFacts() if facts is None else facts, actor)
+            upgrade(store.connection, facts, actor)
     except BaseException:
         store.connection.close()
         raise
