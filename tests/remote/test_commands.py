@@ -275,7 +275,7 @@ FILES = {
         '{"record": "user", "phone_number": "9886411111", "name": "Ravi \\ud800"}\n'
         '{"record": "user", "phone_number": "9886411111", "name": "Ravi"}\n'
         '{"record": "wallet", "wallet": "9886411111/jar", "currency": "PTS/0", "minimum_balance": 2}\n'
-        '{"wallet": "9886411111/jar", "amount": "7", "kind": "credit"}\n'
+        '{"wallet": "9886411111/jar", "amount": "7", "kind": "credit", "note": "{phone}"}\n'
         '{"wallet": "9886411112", "amount": "7", "kind": "credit"}\n'
         '{"wallet": "{phone}", "amount": "1", "kind": "credit", "at": 20200101}\n'
         '{"wallet": "{phone}", "amount": "1", "kind": "credit", "at": "soon"}\n'

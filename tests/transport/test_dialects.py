@@ -610,8 +610,9 @@ def test_a_wallet_is_the_same_however_it_is_named(other: str, saved: str, owned:
 def test_a_file_that_grows_from_one_line_is_told(other: str, owned: Ledger) -> None:
     line = b"9886977544,5,credit,x\n"
     assert imported(owned, HEADER + line).counts == (1, 0, 0)
-    with pytest.raises(InvalidInput, match="1 line is already in the ledger, the first is line 2"):
-        read(owned, HEADER + line + f"{other},7,credit,y\n".encode())
+    for duplicates in (None, "skip"):
+        with pytest.raises(InvalidInput, match="line 2 has no time and no key"):
+            read(owned, HEADER + line + f"{other},7,credit,y\n".encode(), duplicates)
 
 
 @pytest.mark.parametrize("at_once", [1, 7, checking.EARLIER_AT_ONCE])
@@ -708,10 +709,10 @@ def test_a_note_is_the_same_as_it_is_read(name: str, at: str, turned: bool, owne
     first, second, is_same = NOTES[name]
     if turned:
         first, second = second, first
-    head = "wallet,amount,kind,at,note\n"
+    head = f"wallet,amount,kind,at,note\n1,5,credit,{at},one line shows nothing\n"
     read(owned, f"{head}1,5,credit,{at},{first}\n".encode())
-    assert read(owned, f"{head}1,5,credit,{at},{second}\n".encode(), "skip")["skipped"] == is_same
-    assert [note for _, note in held(owned)] == ([first] if is_same else [first, second])
+    read(owned, f"{head}1,5,credit,{at},{second}\n".encode(), "skip")
+    assert [note for _, note in held(owned)].count(second) == (0 if is_same else 1)
 
 
 def test_what_was_typed_counts_too_and_what_has_a_key_does_not(owned: Ledger) -> None:
@@ -784,13 +785,12 @@ TOGETHER = {
     "new lines before, between and behind them": ("ab cd", "cduvwxabyz", "abcd"),
     "new lines among those of one": ("ab", "auvwxyzb", "ab"),
     "one for each day, the newest first": ("ab cd ef", "xyzefcdab", "abcdef"),
-    "grown by a line each day, the newest first": ("a ba cba", "uvwxyzcba", "abc"),
+    "grown by a line each day, the newest first": ("ba cba dcba", "uvwxyzdcba", "abcd"),
     "one line of a file, and a whole one": ("ab c", "uvwxcyzab", "abc"),
     "two equal lines": ("aa", "xyzaxa", "aa"),
     "of two equal lines, one": ("aa", "xyza", ""),
     "a part of each": ("ab cd", "acxy", ""),
-    "a single line below a new one": ("a", "xa", "a"),
-    "a single line below others": ("a", "xya", ""),
+    "several files of a line": ("a b", "xayb", "ab"),
     "lines that each file has": ("abc abd", "xyabe", ""),
 }
 """Files that are imported one after the other, each letter a line without a time; another file; what of it is known."""
@@ -810,6 +810,41 @@ def test_earlier_files_that_are_in_another_are_known(name: str, owned: Ledger) -
             read(owned, file(after))
     done = read(owned, file(after), "skip")
     assert (done["applied"], done["skipped"]) == (len(after) - len(known), len(known))
+
+
+DOUBTFUL = {
+    "saved again": ("-1", "-1"),
+    "below others": ("-1", "-7 -8 -9 -1"),
+    "above another": ("-1", "-1 -9"),
+    "of two that are equal, one new": ("-1", "-1 -1"),
+    "with lines of another wallet": ("-1|b2 b3", "b2 b3 -1"),
+    "with lines of its own wallet": ("a2 a3|-1", "a2 a3 -1"),
+    "with lines of its wallet's file that had none without a time": ("a2 a3|b4|-1", "a2 a3 b4 -1 -9"),
+}
+"""Earlier files and a later one. A line has `-` for no time, or the letter of its wallet; and its note."""
+
+
+@pytest.mark.parametrize("duplicates", [None, "skip"])
+@pytest.mark.parametrize("name", DOUBTFUL)
+def test_a_line_that_is_neither_old_nor_new_is_told(name: str, duplicates: str | None, owned: Ledger) -> None:
+    """A single line that has neither key nor time, such as the monthly allowance, is neither left out nor doubled."""
+    before, after = DOUBTFUL[name]
+
+    def file(lines: str, end: str = "\n") -> bytes:
+        rows = [
+            f"{'1/b' if where == 'b' else '1'},5,credit,{'' if where == '-' else f'2024-01-0{what}'},{what}"
+            for where, what in lines.split()
+        ]
+        return f"{end.join(['wallet,amount,kind,at,note', *rows])}{end}".encode()
+
+    for lines in before.split("|"):
+        assert read(owned, file(lines), create=True)["refused"] == 0
+    number = after.split().index("-1") + 2
+    with pytest.raises(InvalidInput, match=f"^line {number} has no time and no key, .*; nothing was applied$"):
+        read(owned, file(after, "\r\n"), duplicates)
+    others = " ".join(line for line in after.split() if line != "-1")
+    done = read(owned, file(others, "\r\n"), "skip")
+    assert (done["refused"], done["skipped"]) == (0, sum(line[0] != "-" for line in others.split()))
 
 
 Payment = tuple[str, str, int, str]
@@ -845,12 +880,15 @@ def saved(draw: st.DrawFn, paid: Sequence[Payment]) -> bytes:
     return out.getvalue().encode()
 
 
+DOUBT = "^line [0-9]+ has no time and no key"
+
+
 @settings(BOUNDED, max_examples=50)
 @given(st.data())
 def test_no_line_is_applied_twice_or_left_out(data: st.DataObject) -> None:
     """A file, or its two halves one after the other; then it is saved again, and grows, again and again. Of a file's
-    lines, those that were in one before are skipped, and the others applied, wherever they are; but a single one that
-    is known stands first.
+    lines, those that were in one before are skipped, and the others applied, wherever they are. But where a single line
+    came in files that had any without a time, the file is refused.
 
     As a file grows, its days go on; and a wallet with a line that happened now takes none with a day any more.
     """
@@ -864,6 +902,8 @@ def test_no_line_is_applied_twice_or_left_out(data: st.DataObject) -> None:
         for wallet in WALLETS:
             ledger.run(wallets.create(ledger, parse_wallet(f"id:{wallet}")), "create")
         paid: list[Payment] = []
+        timeless = 0
+        """The lines of files that had any without a time."""
         for number, step in enumerate(steps):
             now = {wallet for wallet, at, *_ in paid if not at}
             new = [
@@ -871,12 +911,18 @@ def test_no_line_is_applied_twice_or_left_out(data: st.DataObject) -> None:
                 for wallet, at, amount, note in step
             ]
             before = [] if number < apart else data.draw(st.permutations(paid))
-            lines = [*before, *new] if len(before) == 1 else data.draw(st.permutations([*before, *new]))
+            lines = data.draw(st.permutations([*before, *new]))
             file = data.draw(saved(lines)) + b"\n" * number  # never the same bytes
+            if before and timeless == 1:
+                with pytest.raises(InvalidInput, match=DOUBT):
+                    read(ledger, file, "skip", sort=True)
+                continue
             done = read(ledger, file, "skip", sort=True)
             assert (done["applied"], done["skipped"]) == (len(new), len(before))
             paid += new
-        with pytest.raises(InvalidInput, match=f"^{len(paid)} lines? (is|are) already in the ledger"):
+            timeless += len(new) if any(not at for _, at, *_ in new) else 0
+        told = DOUBT if timeless == 1 else f"^{len(paid)} lines? (is|are) already in the ledger"
+        with pytest.raises(InvalidInput, match=told):
             read(ledger, data.draw(saved(data.draw(st.permutations(paid)))) + b"\n" * len(steps), sort=True)
 
 

@@ -7,7 +7,6 @@ reported: the program cannot decide whether two equal lines mean one transaction
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -430,13 +429,14 @@ def _noted(line: Line, names: dict[str, None]) -> bool:
 
 def _saved_again(
     lines: Callable[[], Iterable[Line]], names: Iterable[str], timed: Counter[str], ledger: Look, prefix: str
-) -> Iterator[int]:
+) -> list[int]:
     """The numbers of lines without a time that an earlier import applied, if that import is completely in this file.
 
     A file that was saved again, has grown at its end or its beginning, or was put together from others, has all their
-    lines. A file that only has something in common with another is another file; so a single line, such as the same
-    monthly allowance, counts only with at most one new line before it. Lines are compared by the wallet that they mean,
-    whatever name they use. `timed` are the lines of this file with a time that the ledger has.
+    lines. A file that only has something in common with another is another file. A single line shows neither: it may be
+    that line, or the same monthly allowance, and InvalidInput is raised. Lines of an earlier file that had only lines
+    with a time say nothing about it. Lines are compared by the wallet that they mean, whatever name they use. `timed`
+    are the lines of this file with a time that the ledger has.
     """
     meant = _wallets_of(names, ledger)
     wallets = iter(dict.fromkeys(meant.values()))
@@ -446,7 +446,7 @@ def _saved_again(
     """By the digest of the earlier file; a file of which something is missing here is left out."""
     others: set[str] = set()
     while batch := list(islice(earlier, EARLIER_AT_ONCE)):
-        known, _ = _numbers(lines(), meant, batch)
+        known = _numbers(lines(), meant, batch)
         others.update(
             each.digest for each in batch if len(known[each.wallet, each.content]) + timed[each.found] < each.how_often
         )
@@ -455,18 +455,31 @@ def _saved_again(
         for digest in others:
             whole.pop(digest, None)
     if not whole:
-        return
-    known, all_numbers = _numbers(lines(), meant, chain.from_iterable(whole.values()))
+        return []
+    known = _numbers(lines(), meant, chain.from_iterable(whole.values()))
     files = sorted(whole.values(), key=lambda file: sum(each.how_often for each in file), reverse=True)
     taken = list(_taken(files, known, timed))
-    if len(taken) + timed.total() > 1 or (taken and bisect_left(all_numbers, taken[0]) <= 1):
-        yield from taken
+    numbers = [number for some, _ in taken for number in some]
+    if len(numbers) == 1 and not taken[0][1]:
+        raise _doubtful(next(line for line in lines() if line.number == numbers[0]))
+    return numbers
+
+
+def _doubtful(line: Line) -> InvalidInput:
+    return InvalidInput(
+        f"line {line.number} has no time and no key, and may be a line of an earlier import, or a new one like it:"
+        f" {shown(line.text.rstrip())}; nothing was applied",
+        hint="if it is applied already, take it out of the file; if it is new, give it a key, or apply all lines, also"
+        " those that are in the ledger, with --duplicates add",
+    )
 
 
 def _taken(
     files: Iterable[Sequence[Earlier]], known: Mapping[tuple[str, str], Sequence[int]], timed: Counter[str]
-) -> Iterator[int]:
-    """The numbers of lines without a time of those files that are here as a whole. A line belongs to one of them."""
+) -> Iterator[tuple[list[int], int]]:
+    """The numbers of lines without a time of each file that is here as a whole, if it has any, and how many lines with
+    one it has. A line belongs to one file.
+    """
     used: Counter[tuple[str, str]] = Counter()
     rest = timed.copy()
     for file in files:
@@ -478,25 +491,24 @@ def _taken(
         if len(numbers) == needed.total():
             used.update(needed)
             rest.subtract(with_time)
-            yield from numbers
+            if numbers:
+                yield numbers, with_time.total()
 
 
 def _numbers(
     lines: Iterable[Line], meant: Mapping[str, str], earlier: Iterable[Earlier]
-) -> tuple[dict[tuple[str, str], list[int]], array[int]]:
-    """The numbers of lines without a time: by each wallet and content that an earlier import had; and all of them."""
+) -> dict[tuple[str, str], list[int]]:
+    """The numbers of lines without a time, by each wallet and content that an earlier import had."""
     known: dict[tuple[str, str], list[int]] = {(each.wallet, each.content): [] for each in earlier}
-    all_numbers = array("q")
     for line in lines:
         if "at" in line.fields:
             continue
-        all_numbers.append(line.number)
         name = line.fields.get("wallet")
         wallet = meant.get(name) if type(name) is str else None
         numbers = None if wallet is None else known.get((wallet, _written(line.fields)))
         if numbers is not None:
             numbers.append(line.number)
-    return known, all_numbers
+    return known
 
 
 def _written(fields: dict[str, Any]) -> str:
