@@ -372,6 +372,37 @@ def test_a_line_that_was_applied_is_replayed_although_its_hour_is_none_now(
     assert len(held(owned)) == 2
 
 
+@pytest.mark.parametrize("duplicates", ["ask", "skip", "add", "answered add"])
+@pytest.mark.parametrize("change", ["saved again", "grown", "grown by an hour that is none now", "twice"])
+@pytest.mark.parametrize("local", ["2025-10-26T02:30", "2025-03-30T02:30"])
+def test_a_line_of_an_earlier_file_is_known_although_its_hour_is_none_now(
+    local: str, change: str, duplicates: str, owned: Ledger
+) -> None:
+    """Or two. The hour of a line that is to be applied refuses the file, before it is asked about what is known."""
+    file = f"wallet,amount,kind,at\n1,7,credit,{local}\n1,8,credit,2025-11-01T10:00\n".encode()
+    ledgers.change(owned, "timezone", "Asia/Kolkata")
+    assert read(owned, file)["applied"] == 2
+    ledgers.change(owned, "timezone", "Europe/Berlin")
+    more = {
+        "grown": "1,9,credit,2025-11-02\n",
+        "grown by an hour that is none now": "1,9,credit,2026-03-29T02:30\n",
+        "twice": f"1,7,credit,{local}\n",
+    }
+    again = file.replace(b"\n", b"\r\n") + more.get(change, "").encode()
+    known = change in ("saved again", "grown")
+    if duplicates == "skip" and known:
+        done = read(owned, again, "skip")
+        assert (done["applied"], done["skipped"], done["refused"]) == (change == "grown", 2, 0)
+        return
+    asked = duplicates == "ask" and known
+    told = "^2 lines are already in the ledger" if asked else r"^line [24]: .* (comes twice|does not exist)"
+    options = imports.Options(create=False, duplicates=duplicates if duplicates in ("skip", "add") else None)
+    decide = checking.refuse if duplicates == "ask" else lambda _: "add"
+    with pytest.raises(InvalidInput, match=told):
+        imports.run(owned, io.BytesIO(again), options, decide=decide)
+    assert len(held(owned)) == 2
+
+
 def test_a_command_sent_again_is_the_same_although_its_time_is_read_in_another_zone(owned: Ledger) -> None:
     def credit(at: str, key: str = "k", amount: str = "5") -> Answer:
         wallet = parse_wallet("id:1")

@@ -162,8 +162,9 @@ def look(
         prefix = digest_prefix(source, start)
         if text is source:
             text.seek(begin)
+    skipped = _already_there(reader, ledger, prefix) if seen.unkeyed and how.duplicates != "add" else frozenset()
     if seen.has_odd_hours:
-        _check_hours(reader(), how, ledger, prefix)
+        _check_hours(reader(), how, ledger, prefix, skipped)
     if seen.undated and seen.dated:
         first.notices.append(_happen_now(seen))
     order = None
@@ -174,9 +175,9 @@ def look(
         if not is_mixed:
             first.notices.append("the newest line comes first: reading the file from its end")
         order = _index(reader(), how, newest_first=seen.falls > seen.rises, sort=bool(is_mixed))
-    skipped: frozenset[int] = frozenset()
-    if seen.unkeyed and how.duplicates != "add":
-        skipped = _already_there(reader, how, ledger, prefix, decide)
+    if skipped and how.duplicates != "skip" and not _are_left_out(reader(), skipped, decide):
+        skipped = frozenset()
+        _check_hours(reader(), how, ledger, prefix, skipped)
     for notice in first.notices:  # for a refused file, only the reason is shown
         tell(notice)
     lines = _in_order(reader(), order)
@@ -333,9 +334,12 @@ def _no_time(line: Line, zone: Zone) -> InvalidInput | None:
     return None
 
 
-def _check_hours(reader: Reader, how: How, ledger: Look, prefix: str) -> None:
-    """Refuse a file for an hour that is none, or two, in the zone of now, unless its line was applied in another."""
-    lines = (line for line in reader if line.record == "transaction" and line.problem is None)
+def _check_hours(reader: Reader, how: How, ledger: Look, prefix: str, skipped: frozenset[int]) -> None:
+    """Refuse a file for an hour that is none, or two, in the zone of now, unless its line was applied in another, by
+    this file or, as one of those that are `skipped`, by an earlier one.
+    """
+    left = (line for line in reader if line.number not in skipped)
+    lines = (line for line in left if line.record == "transaction" and line.problem is None)
     timed = (line for line in lines if "at" in line.fields and "id" not in line.fields)
     odd = ((line, problem) for line in timed if (problem := _no_time(line, how.zone)) is not None)
     while batch := list(islice(odd, LINES_AT_ONCE)):
@@ -388,8 +392,8 @@ def _in_order(reader: Reader, order: Iterable[tuple[int, int]] | None) -> Iterat
 # Duplicates.
 
 
-def _already_there(reader: Callable[[], Reader], how: How, ledger: Look, prefix: str, decide: Decide) -> frozenset[int]:
-    """The numbers of lines to leave out. Two equal lines are both duplicates only if the ledger has two."""
+def _already_there(reader: Callable[[], Reader], ledger: Look, prefix: str) -> frozenset[int]:
+    """The numbers of lines that are duplicates. Two equal lines are both duplicates only if the ledger has two."""
     there: set[int] = set()
     used: Counter[str] = Counter()
     names: dict[str, None] = {}
@@ -401,14 +405,13 @@ def _already_there(reader: Callable[[], Reader], how: How, ledger: Look, prefix:
                 used[content] += 1
                 there.add(number)
     there.update(_saved_again(lambda: _unkeyed(reader()), names, used, ledger, prefix))
-    if not there:
-        return frozenset()
-    if how.duplicates != "skip":
-        number = min(there)
-        first = next(line for line in reader() if line.number == number)
-        if decide(Duplicates(len(there), first)) != "skip":
-            return frozenset()
     return frozenset(there)
+
+
+def _are_left_out(reader: Reader, there: frozenset[int], decide: Decide) -> bool:
+    number = min(there)
+    first = next(line for line in reader if line.number == number)
+    return decide(Duplicates(len(there), first)) == "skip"
 
 
 def _unkeyed(reader: Iterable[Line]) -> Iterator[Line]:
