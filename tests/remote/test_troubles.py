@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from remote.place import SECRET, Place, same
+from remote.proxy import Proxy
 from support import engines
 from support.server import Server
 
@@ -200,3 +201,26 @@ def test_a_file_of_many_parts_through_a_pipe(place: Place, monkeypatch: pytest.M
     keys = place.from_afar(case.fill("tx list {phone} -o csv")).out
     place.refresh()
     assert place.on_file(case.fill("tx list {phone} -o csv")).out == keys
+
+
+@pytest.mark.parametrize(
+    ("times", "is_said"),
+    [
+        (["2024-05-01T10:00Z", "2024-05-02T10:00+05:30", "2024-05-03T10:00"], True),
+        (["2024-05-01T10:00", "2024-05-02T10:00Z", ""], True),
+        (["2024-05-01T10:00Z", "2024-05-02T10:00+05:30", ""], False),
+    ],
+)
+def test_what_an_older_server_does_not_know_is_said_from_the_first_part_on(
+    place: Place, times: list[str], is_said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It refuses a file with times that have no offset as a whole, also if the first of them are in a later part."""
+    monkeypatch.setattr("wallet_cli.remote.imports.PART_LINES", 1)
+    case = place.case()
+    lines = [f"{case.phone},5,credit,{at},{case.phone}-{number}" for number, at in enumerate(times)]
+    Path("lines.csv").write_text("\n".join(["wallet,amount,kind,at,key", *lines, ""]))
+    with Proxy(place.server.address) as proxy:
+        done = place.from_afar(["import", "lines.csv", "--json"], {"WALLET_DB": proxy.url})
+    parts = [request.partition(b"\r\n")[0] for request in proxy.requests if b"/import/part" in request]
+    assert (done.json["applied"], len(parts)) == (3, 3)
+    assert [b"times=ledger" in part for part in parts] == [is_said] * 3

@@ -76,11 +76,14 @@ class Client:
         return made
 
 
+IN_LEDGERS_ZONE: Query = {"times": "ledger"}
+
+
 def zone_of_times(times: Iterable[str]) -> Query:
     """What is said of these times, which are sent as they were typed: where one has no offset, the server is told that
     it is in the ledger's time zone. It knows those of before: a time that comes again is the time that it was.
     """
-    return {"times": "ledger"} if any(map(needs_zone, times)) else NO_QUERY
+    return IN_LEDGERS_ZONE if any(map(needs_zone, times)) else NO_QUERY
 
 
 def user_text(name: UserName) -> str:

@@ -22,7 +22,7 @@ from wallet_cli.import_export.imports.checking import Earlier, Found, How, Looke
 from wallet_cli.import_export.imports.reading import Fraction, Line
 from wallet_cli.operations import fields
 from wallet_cli.operations.answers import Answer
-from wallet_cli.remote.client import Client, zone_of_times
+from wallet_cli.remote.client import IN_LEDGERS_ZONE, Client, zone_of_times
 from wallet_cli.remote.failures import error_of
 from wallet_cli.remote.http import NO_QUERY, Query
 
@@ -136,6 +136,8 @@ class RemoteRun(imports.ImportRun):
         self._before_commit = before_commit
         self._sending = 0
         self._server = ledger.server
+        self._zone_of_times = IN_LEDGERS_ZONE if looked.has_local_times else NO_QUERY
+        """From the first part on, so that a server that does not know it refuses the file before anything is in."""
         self._whole = options.dry_run or options.atomic
         self._told: dict[str, Any] = {
             "create": options.create,
@@ -229,7 +231,7 @@ class RemoteRun(imports.ImportRun):
             fields.PartResult,
             b"".join([first, b"\n", *lines]),
             PART_TYPE,
-            _zone_of_times(sent.values()),
+            self._zone_of_times or _zone_of_times(sent.values()),
         )
         return answer
 

@@ -213,7 +213,7 @@ class ImportRun(ABC):
     ) -> None:
         """`broken` from the earlier parts of a file, and whether a line of such a part was refused."""
         self._zone = zone
-        self._lines, self._source, self._start, self._prefix, self._skipped, self._how_many = looked
+        self._lines, self._source, self._start, self._prefix, self._skipped, self._how_many, _ = looked
         self._done = Done(0, 0, 0)
         self._options = options
         self._report = report

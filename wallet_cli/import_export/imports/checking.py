@@ -21,7 +21,7 @@ from wallet_cli.domain.commands import Post
 from wallet_cli.domain.ids import PhoneDigits, WalletName, check_key, format_wallet_id, parse_wallet
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.money import format_minor
-from wallet_cli.domain.period import FIRST_US, Zone, parse_start
+from wallet_cli.domain.period import FIRST_US, Zone, needs_zone, parse_start
 from wallet_cli.errors import InvalidInput, TimeConflict, WalletError, shown
 from wallet_cli.import_export.imports import records
 from wallet_cli.import_export.imports.dialect import ENDS, Dialect, FormFault, as_utf8
@@ -111,7 +111,8 @@ class Looked(NamedTuple):
     """A checked file: its lines in the order in which to apply them, the reader, and its start.
 
     `prefix` is the prefix of keys for lines without one, empty if no line needs it; `skipped` are the numbers of lines
-    that are left out. `how_many` lines there are, if that is known.
+    that are left out. `how_many` lines there are, if that is known. `has_local_times`: some times have no
+    offset; not known of an export.
     """
 
     lines: Iterator[Line]
@@ -120,6 +121,7 @@ class Looked(NamedTuple):
     prefix: str = ""
     skipped: frozenset[int] = frozenset()
     how_many: int | None = None
+    has_local_times: bool = False
 
 
 class How(NamedTuple):
@@ -183,7 +185,7 @@ def look(
     lines = _in_order(reader(), order)
     if skipped:
         lines = (line for line in lines if line.number not in skipped)
-    return Looked(lines, text, begin, prefix, skipped, seen.lines - len(skipped))
+    return Looked(lines, text, begin, prefix, skipped, seen.lines - len(skipped), seen.has_local_times)
 
 
 def digest_prefix(source: BinaryIO, start: int) -> str:
@@ -199,12 +201,12 @@ class _Survey:
     """The result of reading all lines; `falls` and `rises` count lines that are earlier or later than the previous line
     of their wallet, where both have a time. `first_fall` and `first_rise` are the first of all such lines. `forms` are
     the ways in which wallets are named, such as by an id. `has_odd_hours`: some times are none, or two, in the zone of
-    now.
+    now; `has_local_times`: some have no offset.
     """
 
     def __init__(self) -> None:
         self.lines = self.dated = self.undated = self.first_undated = 0
-        self.unkeyed = self.is_disordered = self.has_odd_hours = False
+        self.unkeyed = self.is_disordered = self.has_odd_hours = self.has_local_times = False
         self.falls = self.rises = 0
         self.first_fall = self.first_rise = 0
         self.forms: set[object] = set()
@@ -233,6 +235,7 @@ def _survey(reader: Reader, how: How, meant: Callable[[str], object]) -> _Survey
             continue
         if "key" not in fields:
             seen.unkeyed = True
+        seen.has_local_times = seen.has_local_times or _is_local(fields.get("at"))
         at_us = _moment(line, how)
         if at_us is None:
             problem = _no_time(line, how.zone) if reader.is_csv else None
@@ -321,6 +324,10 @@ def _moment(line: Line, how: How) -> int | None:
     except InvalidInput:
         return None
     return at_us if at_us <= how.now_us else None
+
+
+def _is_local(at: object) -> bool:
+    return isinstance(at, str) and not at.endswith("Z") and needs_zone(at)
 
 
 def _no_time(line: Line, zone: Zone) -> InvalidInput | None:
