@@ -25,6 +25,7 @@ from wallet_cli.domain.remarks import NOTHING
 from wallet_cli.domain.rules import State
 from wallet_cli.engine import executor
 from wallet_cli.errors import Busy, StorageError
+from wallet_cli.operations import verification
 from wallet_cli.storage import postgres as storage
 from wallet_cli.storage import sql
 from wallet_cli.storage.pg_connection import plain, translated
@@ -463,6 +464,37 @@ def test_preparing_it_waits_for_others_no_longer_than_a_turn_does(
             ledger.executor.run([CREDIT], "pay")
         assert prepared(ledger.store)
     assert cli.run("verify --json").json["transactions"] == WALLETS + 3
+
+
+def test_noting_damage_waits_for_others_less_long_than_a_turn_does(
+    url: str, other: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for the whole ledger has all later writers wait behind it."""
+    monkeypatch.setenv("WALLET_LOCK_TIMEOUT", "1")
+    monkeypatch.setattr(verification, "LOOK_TIMEOUT_S", 0.1)
+    busy: list[str] = []
+    exclusively = storage.PostgresStore.exclusively
+
+    @contextmanager
+    def heard(store: storage.PostgresStore) -> Iterator[Any]:
+        try:
+            with exclusively(store) as found:
+                yield found
+        except Busy as error:
+            busy.append(error.message)
+            raise
+
+    monkeypatch.setattr(storage.PostgresStore, "exclusively", heard)
+    other.execute("UPDATE transactions SET amount = amount + 1 WHERE wallet_id = 1")
+    other.commit()
+    unnoted = "; this cannot be noted in the ledger"
+    for is_noted in (False, True):
+        if is_noted:
+            assert cli.run("verify --json").code == 7
+        other.execute("LOCK TABLE ledger IN ROW SHARE MODE")  # as each turn does
+        assert cli.run("verify --json").error["message"].endswith(unnoted) is not is_noted
+        other.rollback()
+    assert busy == ["no turn to write within 0.1 s: others have the turn"] * 2
 
 
 def test_it_is_planned_for_tables_that_grow(url: str) -> None:

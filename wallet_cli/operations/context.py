@@ -225,15 +225,16 @@ def open_ledger(
     """Open the ledger that the settings name, for the length of a `with` block.
 
     `notify` gets one line when a ledger is created or migrated, or has a log that cannot be shortened. `busy_timeout_s`
-    limits the wait for programs that write without taking turns (default: the limit for a turn). `rehearsal` is what is
-    to be done: it is tried on a temporary ledger before one is made, so a refusal makes none. If it says that nothing
-    would be in the ledger, none is made either, and a temporary one is opened. Raises LedgerNotFound if there is none,
-    unless the `purpose` is MAKE; StorageError, Busy or InvalidInput; and, unless `arriving`,
-    LedgerMoved for one that is not complete yet (operations/move.py): missing rows would give wrong answers.
+    limits the wait for the database's own locks (default: the limit for a turn): in a file, those of programs that
+    write without taking turns; in PostgreSQL, all. `rehearsal` is what is to be done: it is tried on a temporary ledger
+    before one is made, so a refusal makes none. If it says that nothing would be in the ledger, none is made either,
+    and a temporary one is opened. Raises LedgerNotFound if there is none, unless the `purpose` is MAKE; StorageError,
+    Busy or InvalidInput; and, unless `arriving`, LedgerMoved for one that is not complete yet (operations/move.py):
+    missing rows would give wrong answers.
     """
     scheme = scheme_of(settings.db)
     if scheme in POSTGRES_SCHEMES:
-        with _on_server(settings, notify, purpose, arriving, rehearsal) as ledger:
+        with _on_server(settings, notify, busy_timeout_s, purpose, arriving, rehearsal) as ledger:
             yield ledger
         return
     check_db(settings.db, elsewhere=False)
@@ -338,6 +339,7 @@ def _cut_log(path: Path, notify: Callable[[str], None]) -> None:
 def _on_server(
     settings: Settings,
     notify: Callable[[str], None],
+    busy_timeout_s: float | None,
     purpose: Purpose,
     arriving: bool,
     rehearsal: Callable[[Ledger], bool] | None,
@@ -368,7 +370,7 @@ def _on_server(
         with instead(first(lambda _: None)) as ledger:
             return rehearsal(ledger)
 
-    store = PostgresStore(settings.db, timeout_s)
+    store = PostgresStore(settings.db, timeout_s if busy_timeout_s is None else busy_timeout_s)
     try:
         if store.prepare(purpose, notify, first, actor, None if rehearsal is None else is_kept):
             yield with_rules(store, None if arriving else warning_to_readers(store.check_whole()))

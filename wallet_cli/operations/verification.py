@@ -103,20 +103,21 @@ def verify(
 def _note(ledger: Ledger, damaged: str | None) -> bool:
     """Mark the ledger as damaged, or as whole again, over another connection, because this one only reads.
 
-    False if that is not possible soon: each write must find the damage itself. A copy has no mark, and an older ledger
-    is not migrated for this.
+    False if that is not possible soon, and it has no mark: each write must find the damage itself. A copy has no mark,
+    and an older ledger is not migrated for this.
     """
     if ledger.store.is_copy:
         return True
-    try:
+    with suppress(WalletError):
         with (
             open_ledger(ledger.chosen, lambda _: None, LOOK_TIMEOUT_S) as writing,
             writing.executor.exclusively("verify", LOOK_TIMEOUT_S),
         ):
             writing.store.set_damaged(damaged)
-    except WalletError:
-        return False
-    return True
+        return True
+    with suppress(WalletError):
+        return ledger.store.itself().damaged is not None
+    return False
 
 
 def _verified(

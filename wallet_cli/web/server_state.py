@@ -266,7 +266,7 @@ class ServerState:
 
     def _open_turns(self) -> Loop:
         """Turns in the event loop, on a separate connection."""
-        ledger = self._resources.enter_context(self._open(busy_timeout_s=0.0))
+        ledger = self._resources.enter_context(self._open(busy_timeout_s=0.0 if self._own.store.is_local else None))
         # The loop and the thread with the large batches wait for the interpreter at each round of the loop, and at each
         # answer of the network.
         sys.setswitchinterval(SWITCH_INTERVAL_S)
