@@ -70,7 +70,7 @@ READING = {
     "of its name": (["credit", "balance"], {"openat": ["error=EMFILE"]}),
 }
 """Commands, and the ways in which they read: a failure there shows no damage, and changes nothing."""
-NAMING = ["seal", "backup"], {"unlink": ["error=EIO"], "link": ["error=EIO"], "fsync": ["error=EIO"]}
+NAMING = ["seal", "backup", "config set"], {"unlink": ["error=EIO"], "link": ["error=EIO"], "fsync": ["error=EIO"]}
 
 
 def fail_here(folder: Path, names: list[str], kinds: dict[str, list[str]], wanted: int) -> Counter[str]:

@@ -60,7 +60,7 @@ def read(path: Path) -> tuple[TypedWallet, str] | None:
 
 
 def keep(path: Path, wallet: str, created_at: str) -> None:
-    """Write the file whole, or leave it as it was. Raises StorageError."""
+    """Write the file whole. Raises StorageError."""
     from wallet_cli.operations.private_files import replace
 
     try:

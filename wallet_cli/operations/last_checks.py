@@ -14,6 +14,7 @@ from pathlib import Path
 
 from wallet_cli.domain.hash_chain import sha256
 from wallet_cli.domain.period import LAST_US
+from wallet_cli.errors import StorageError
 from wallet_cli.operations.private_files import replace
 from wallet_cli.settings import platform_folder
 from wallet_cli.storage.folders import make_folder
@@ -30,7 +31,7 @@ def _file_of(ledger_id: str, address: str) -> Path:
 
 def note(ledger_id: str, address: str, what: str) -> None:
     """Record that `what` was done now; skipped if it cannot be written."""
-    with suppress(OSError):
+    with suppress(OSError, StorageError):
         file = _file_of(ledger_id, address)
         make_folder(file.parent)
         replace(file, json.dumps(read(ledger_id, address) | {what: time.time_ns() // 1000}).encode())

@@ -51,7 +51,8 @@ def write_beside(path: Path, text: bytes, owned_as: Path | None = None) -> Path:
 
 
 def replace(path: Path, text: bytes) -> None:
-    """Put a text in the place of a file's, or make the file. Raises OSError; the file is then as it was.
+    """Put a text in the place of a file's, or make the file. Raises OSError: the file is then as it was. Raises
+    StorageError as `_sync_name` does.
 
     If root does so, the file keeps its owner.
     """
@@ -61,18 +62,32 @@ def replace(path: Path, text: bytes) -> None:
     except BaseException:
         new.unlink()
         raise
-    if os.name == "posix":
-        sync(path.parent)
+    _sync_name(path)
 
 
 def create(path: Path, text: bytes, owned_as: Path | None = None) -> None:
-    """Make a new file, as `write_beside` does. Raises FileExistsError if there is one, or another OSError."""
+    """Make a new file, as `write_beside` does. Raises FileExistsError if there is one, or another OSError: none is made
+    then. Raises StorageError as `_sync_name` does.
+    """
     new = write_beside(path, text, owned_as)
     try:
         give_name(new, path)
     except BaseException:
         new.unlink()
         raise
+    _sync_name(path)
+
+
+def _sync_name(path: Path) -> None:
+    """Sync the name that a file was given. Raises StorageError, and the file stays: others may have read it by then."""
+    if os.name == "posix":
+        try:
+            sync(path.parent)
+        except OSError as error:
+            raise StorageError(
+                f"{path} is written, but it is unknown whether it outlasts a power cut: {error.strerror}",
+                hint=hint_of(error, "check the disk, and whether the file is still there"),
+            ) from None
 
 
 def kept_secret(path: Path, make: Callable[[], str], otherwise: str) -> str:
