@@ -734,6 +734,16 @@ def moved_with_another_log(db: Path) -> None:
     db.with_name("w.db-wal").write_text("x" * 3000)
 
 
+def moved_and_without_its_row(db: Path) -> None:
+    assert cli.run(["move", "--to", str(db.with_name("new.db"))]).code == 0
+    change(db, "DELETE FROM ledger")
+
+
+def moved_and_with_half_a_row(db: Path) -> None:
+    assert cli.run(["move", "--to", str(db.with_name("new.db"))]).code == 0
+    change(db, "PRAGMA ignore_check_constraints = ON; UPDATE ledger SET move = NULL")
+
+
 def alone(db: Path, make: Callable[[], object]) -> None:
     """Something else, where no ledger was."""
     for each in db.parent.glob("w.db*"):
@@ -746,6 +756,8 @@ NOT_REPLACED: dict[str, tuple[Callable[[Path], object], int, str]] = {
     "a moved ledger of an earlier schema": (moved_earlier, 9, "this ledger has moved to new.db"),
     "another ledger, damaged": (damaged, 2, "of another ledger"),
     "a moved ledger beside a log of another file": (moved_with_another_log, 9, "this ledger has moved to"),
+    "a moved ledger that has lost its own row": (moved_and_without_its_row, 9, "this ledger has moved to"),
+    "a moved ledger with half of its own row": (moved_and_with_half_a_row, 9, "this ledger has moved to"),
     "a ledger of a newer wallet": (lambda db: change(db, "PRAGMA user_version = 99"), 7, "a newer wallet"),
     "a folder": (lambda db: alone(db, db.mkdir), 7, "this is a folder, not a ledger"),
     "a text": (lambda db: alone(db, lambda: db.write_text("milk, bread\n" * 100)), 7, "file is not a database"),
@@ -793,6 +805,16 @@ def test_the_file_that_is_wrong_is_the_one_to_check(
 def files_in(folder: Path) -> dict[str, bytes]:
     """All files but the lock, whose note is read and written."""
     return {each.name: each.read_bytes() for each in folder.iterdir() if each.is_file() and each.name != "w.db.lock"}
+
+
+def test_a_backup_that_is_an_empty_file_is_told_as_that(shop: Run, tmp_path: Path) -> None:
+    [name] = copies(shop, tmp_path / "bks", "2024-01-01T10-00-00")
+    path = tmp_path / "bks" / name
+    path.write_bytes(b"")
+    done = shop(f"restore bks/{name} --json")
+    assert (done.code, done.error["message"], done.error["hint"]) == (7, f"this is an empty file: {path}", "check FILE")
+    done = shop("backup bks --json")
+    assert (done.code, f"no whole backup, so it does not count: this is an empty file: {path}" in done.err) == (0, True)
 
 
 def test_a_ledger_that_has_moved_has_no_backup(shop: Run, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ next turn that another file is there, and stop (storage/in_place.py).
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 import apsw
 
+from wallet_cli.domain import events
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.engine.executor import Executor, system_us
 from wallet_cli.engine.turns import open_write_lock
@@ -32,6 +34,7 @@ from wallet_cli.errors import (
     NotALedger,
     NotTogether,
     StorageError,
+    Undefined,
     WalletError,
     hint_of,
     shown_url,
@@ -49,7 +52,7 @@ from wallet_cli.storage.last_commit import LastCommit, check_last_commit
 from wallet_cli.storage.ledger_events import forget_damage, record_restore
 from wallet_cli.storage.ledger_file import free_name, is_there, ledger_path, real_path
 from wallet_cli.storage.log_file import cut_log
-from wallet_cli.storage.move_state import check_not_moved
+from wallet_cli.storage.move_state import Itself, MoveState, check_not_moved
 from wallet_cli.storage.open_to_read import open_to_read
 from wallet_cli.storage.sqlite import SqliteStore, connect, translating
 from wallet_cli.storage.whole_file import back_up, check_complete
@@ -349,7 +352,12 @@ class _Place:
             self._check_same(ours)
 
     def _ask(self, store: SqliteStore) -> None:
-        itself = store.itself()
+        try:
+            itself = store.itself()
+        except Damaged:
+            with suppress(Undefined):  # its events may be lost too
+                check_not_moved(Itself(_recorded_move_state(store)))
+            raise
         check_not_moved(itself)  # with a backup in its place there would be two ledgers with one id
         self._check_same(itself.facts.uuid == self._backup.ledger_id())
         good = {key.name for key in self._backup.operators() if key.revoked_at_us is None}
@@ -407,6 +415,15 @@ class _Place:
             _rename(self.kept, self._path)
         elif identity_of(self._path.stat()) == self._file:
             self.kept.unlink(missing_ok=True)  # a copy of it
+
+
+def _recorded_move_state(store: SqliteStore) -> MoveState:
+    """What the events say last of where the ledger is. Those that cannot be read say nothing."""
+    found = MoveState()
+    for event in store.events_in_order(*events.OF_LEDGER, 0):
+        with suppress(LookupError, TypeError, ValueError, RecursionError):
+            found = MoveState(**json.loads(event.details)["place"])
+    return found
 
 
 def _rename(path: Path, target: Path) -> None:

@@ -307,7 +307,8 @@ class SqliteStore(BulkCopy):
             "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
         )[0]
         if application_id != APPLICATION_ID:
-            raise StorageError(f"this is a database, but not a wallet ledger: {self.path}", hint="check --db")
+            found = "a database, but not a wallet ledger" if self.connection.pragma("page_count") else "an empty file"
+            raise StorageError(f"this is {found}: {self.path}", hint="check --db")
         if version > sql.SCHEMA_VERSION:
             raise StorageError(
                 f"this ledger was created by a newer wallet (schema {version}; this one knows {sql.SCHEMA_VERSION}):"
