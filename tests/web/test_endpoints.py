@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ import httpx
 import jsonschema_rs
 import pytest
 import schemathesis
+from support import server as running
 from support.processes import held
 from support.server import API, Server, process, surroundings, wallet
 from support.waiting import wait_for
@@ -28,6 +31,7 @@ from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.errors import WalletError
 from wallet_cli.import_export.exports import FORMATS as EXPORTS
 from wallet_cli.operations.tokens import SAMPLE_SECRET
+from wallet_cli.web.metrics_folder import PREFIX
 from wallet_cli.web.routes.statements import FORMS as STATEMENTS
 
 # The endpoints and payloads of the original application's README, in its order, and the status of each.
@@ -689,6 +693,23 @@ def test_several_workers(tmp_path: Path) -> None:
         assert balance(api, owned) == f"{applied}.00"
         assert server.stop() == 0
     assert server.wallet("verify").code == 0
+
+
+@pytest.mark.on_file("the folder for temporary files")
+def test_workers_whose_folder_of_counts_is_removed_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a cleaner of temporary files: nobody is answered 500, and a worker that dies gets another in its place."""
+    monkeypatch.setattr(running, "PROGRAM", [*running.WALLET])  # afresh: it looks where temporary files are kept
+    with Server(tmp_path, "--no-auth", "--workers", "2", environ={"TMPDIR": str(tmp_path)}) as server:
+        [folder] = tmp_path.glob(f"{PREFIX}*")
+        [worker, _] = {int(file.stem.rpartition("_")[2]) for file in folder.glob("counter_*.db")}
+        shutil.rmtree(folder)
+        os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: len([*folder.glob("counter_*.db")]) == 1)
+        shutil.rmtree(folder)
+        assert server.client().get("/metrics").status_code == 200
+        assert server.stop() == 0
+        assert "was removed" in server.stderr
+    assert not folder.exists()
 
 
 # --- outside the API ------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from wallet_cli.engine.group_commit import BatchReport
+from wallet_cli.web.metrics_folder import make_again
 from wallet_cli.web.readers import Readers
 from wallet_cli.web.supervisor import METRICS_FOLDER_VARIABLE
 
@@ -22,6 +23,10 @@ class Metrics:
     """The counters of one process."""
 
     def __init__(self) -> None:
+        self._folder = os.environ.get(METRICS_FOLDER_VARIABLE)
+        """Where several workers keep their counts."""
+        if self._folder:
+            make_again(self._folder)
         self._registry = CollectorRegistry()
         registry = self._registry
         self._requests = Counter("wallet_requests_total", "Requests answered", ["route", "status"], registry=registry)
@@ -106,7 +111,8 @@ class Metrics:
         self._reads_waiting.set(readers.waiting)
         self._log_bytes.set(self.log_bytes)
         self._log_pinned.set(self.is_log_pinned)
-        if os.environ.get(METRICS_FOLDER_VARIABLE):
+        if self._folder:
+            make_again(self._folder)
             together = CollectorRegistry()
             MultiProcessCollector(together)  # type: ignore[no-untyped-call]
             return generate_latest(together)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from wallet_cli.errors import StorageError, hint_of
+from wallet_cli.web.log import log
 from wallet_cli.web.supervisor import METRICS_FOLDER_VARIABLE
 
 PREFIX = "wallet-metrics-"
@@ -29,3 +32,21 @@ def metrics_folder() -> Iterator[None]:
     with folder as name:
         os.environ[METRICS_FOLDER_VARIABLE] = name
         yield
+
+
+def make_again(folder: str) -> None:
+    """Make the folder again if it is gone, as where a cleaner of temporary files runs. Raises StorageError if that is
+    not possible, or another user has made it since.
+    """
+    try:
+        with suppress(FileExistsError):
+            Path(folder).mkdir(0o700)
+            log("warning", message=f"{folder} was removed: the counts of a worker are lost until it is started again")
+        found = os.lstat(folder)
+    except OSError as error:
+        raise StorageError(
+            f"the folder of the counts cannot be made: {error.strerror}: {folder}",
+            hint=hint_of(error, "set TMPDIR to a folder that is not cleaned, and restart the server"),
+        ) from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise StorageError(f"the folder of the counts is another user's: {folder}", hint="restart the server")
