@@ -269,6 +269,8 @@ NO_MESSAGES: dict[str, tuple[str | bytes, int | str | None, int]] = {
     "params twice": (request(more=', "params": {}'), 7, -32700),
     "an id twice": (request(more=', "id": 8'), None, -32700),
     "NaN": (request(arguments='"amount": NaN'), 7, -32700),
+    "a number of 6,000 digits": (request(arguments=f'"amount": {"9" * 6000}'), 7, -32700),
+    "an id of 6,000 digits": (request("9" * 6000), None, -32700),
     "a NUL": (request(arguments='"key": "a\0b"'), None, -32700),
     "no JSON": ("{bad", None, -32700),
     "a line that is cut off": (request()[:-1], None, -32700),

@@ -21,6 +21,9 @@ from wallet_cli.errors import InvalidInput
 from wallet_cli.web.requests import MAX_BODY_BYTES, decode
 
 MAX_LINE_BYTES = MAX_BODY_BYTES
+MAX_DIGITS = 1000
+"""Of a number: Python refuses to read much longer ones, and with them a whole line."""
+
 LINES_HINT = "one JSON object a line, in UTF-8, each field once"
 
 
@@ -91,7 +94,8 @@ def _id_of(line: bytes) -> types.RequestId | None:
     """The id of a request, where the rest is wrong: an agent waits for an answer with it. None if it is uncertain."""
     try:
         # Objects become tuples of pairs, so that an id that is given twice is seen.
-        found = json.loads(line.decode("utf-8", "surrogateescape"), object_pairs_hook=tuple)
+        text = line.decode("utf-8", "surrogateescape")
+        found = json.loads(text, object_pairs_hook=tuple, parse_int=_whole_number)
     except (ValueError, RecursionError):
         return None
     ids = [value for name, value in found if name == "id"] if isinstance(found, tuple) else []
@@ -99,3 +103,8 @@ def _id_of(line: bytes) -> types.RequestId | None:
         return None
     (id_,) = ids
     return id_ if type(id_) is int or (isinstance(id_, str) and id_.isprintable()) else None
+
+
+def _whole_number(digits: str) -> int | None:
+    """None for one that is too long to be read."""
+    return int(digits) if len(digits) <= MAX_DIGITS else None
