@@ -583,6 +583,20 @@ def test_only_what_is_under_way_to_there_is_called_off(tmp_path: Path) -> None:
     assert run(old, "move --cancel").code == 0
 
 
+def test_one_whose_own_row_is_lost_says_what_helps(tmp_path: Path) -> None:
+    """Each hint names another command than the one before, and the last one is done."""
+    old, new = filled("file", tmp_path), str(tmp_path / "new.db")
+    assert run(old, f"backup {tmp_path}/copy.db").code == 0
+    started(old, new)
+    engines.execute(Path(old), "DELETE FROM ledger")
+    for line in ("move --cancel", f"move --to {new}"):
+        assert run(old, f"{line} --json").error["hint"] == "restore a backup"
+    done = run(old, f"restore {tmp_path}/copy.db --json")
+    assert (done.code, done.error["hint"].endswith("if it is lost, add --other")) == (9, True)
+    assert run(old, f"restore {tmp_path}/copy.db --other").code == 0
+    assert takes_writes(old)
+
+
 @each_way
 @pytest.mark.usefixtures("small_batches")
 def test_a_move_that_is_called_off_while_it_runs_ends(way: Way, tmp_path: Path) -> None:

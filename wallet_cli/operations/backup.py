@@ -355,8 +355,9 @@ class _Place:
         try:
             itself = store.itself()
         except Damaged:
-            with suppress(Undefined):  # its events may be lost too
-                check_not_moved(Itself(_recorded_move_state(store)))
+            if not self._other:
+                with suppress(Undefined):  # its events may be lost too
+                    _check_not_recorded_as_moved(store)
             raise
         check_not_moved(itself)  # with a backup in its place there would be two ledgers with one id
         self._check_same(itself.facts.uuid == self._backup.ledger_id())
@@ -417,13 +418,17 @@ class _Place:
             self.kept.unlink(missing_ok=True)  # a copy of it
 
 
-def _recorded_move_state(store: SqliteStore) -> MoveState:
-    """What the events say last of where the ledger is. Those that cannot be read say nothing."""
+def _check_not_recorded_as_moved(store: SqliteStore) -> None:
+    """Raises LedgerMoved if its events say last that it has moved. Those that cannot be read say nothing."""
     found = MoveState()
     for event in store.events_in_order(*events.OF_LEDGER, 0):
         with suppress(LookupError, TypeError, ValueError, RecursionError):
             found = MoveState(**json.loads(event.details)["place"])
-    return found
+    try:
+        check_not_moved(Itself(found))
+    except LedgerMoved as error:
+        error.hint = "use that ledger with --db or WALLET_DB; if it is lost, add --other"
+        raise
 
 
 def _rename(path: Path, target: Path) -> None:

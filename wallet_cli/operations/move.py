@@ -24,7 +24,7 @@ from wallet_cli.domain import events
 from wallet_cli.domain.ids import format_hold_id
 from wallet_cli.domain.model import Account, ApiKey, Event, Hold, User
 from wallet_cli.domain.purpose import Purpose
-from wallet_cli.errors import Busy, InvalidInput, LedgerMoved, LedgerNotFound, StorageError, shown, shown_url
+from wallet_cli.errors import Busy, Damaged, InvalidInput, LedgerMoved, LedgerNotFound, StorageError, shown, shown_url
 from wallet_cli.operations import verification
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger, given_as, open_ledger
@@ -138,9 +138,13 @@ def _telling_state(old: Ledger) -> Iterator[None]:
 
 
 def _state_of(old: Ledger) -> str | None:
-    """The state of the old ledger; MOVING where that cannot be read: nothing is written to it then either."""
+    """The state of the old ledger; MOVING where that cannot be read now: nothing is written to it then either. None
+    where it is damaged: no move continues, and none can be cancelled.
+    """
     try:
         return old.store.move_state().state
+    except Damaged:
+        return None
     except (StorageError, Busy):
         return MOVING
 
