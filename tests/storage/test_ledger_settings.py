@@ -385,6 +385,17 @@ def test_a_changed_time_zone_rewrites_nothing(ledger: Ledger) -> None:
     assert transactions.total(ledger, parse_wallet("1"), "2024-05-01")["from"] == "2024-04-30T18:30:00.000000Z"
 
 
+def test_what_was_done_is_answered_again_where_the_zone_is_not_known(wallet: Run, ledger: Ledger) -> None:
+    """A key is looked up before anything else: what a day is does not matter for it."""
+    for line in ("register 9886977544", "create 1", "tx add 1 5 --credit", "limits 1 --daily-debit 3"):
+        assert wallet(line).code == 0
+    done = [wallet(f"tx add 1 1 --{way} --key {way} --json").json for way in ("credit", "debit")]
+    with ledger.store.exclusively():
+        ledger.store.set_facts(ledger.store.itself().facts._replace(timezone="Mars/Base"))
+    again = [wallet(f"tx add 1 1 --{way} --key {way} --json").json for way in ("credit", "debit")]
+    assert again == [each | {"replayed": True} for each in done]
+
+
 def test_a_zone_that_this_machine_does_not_know_is_told(db: Address, wallet: Run, ledger: Ledger) -> None:
     with ledger.store.exclusively():
         ledger.store.set_facts(ledger.store.itself().facts._replace(timezone="Mars/Base"))
@@ -395,6 +406,9 @@ def test_a_zone_that_this_machine_does_not_know_is_told(db: Address, wallet: Run
     assert (done.code, "time zone, Mars/Base" in done.err) == (7, True)
     assert "if there is no such zone: wallet ledger set timezone ZONE" in done.err
     assert wallet("balance 1 --at 2024-04-30T00:00Z").code == 0
+    assert wallet("limits 1 --daily-debit 3").code == 0
+    done = wallet("tx add 1 1 --debit --key b")
+    assert (done.code, "time zone, Mars/Base" in done.err) == (7, True)
     assert wallet("ledger set timezone UTC").code == 0
     assert wallet("balance 1 --at 2024-04-30").code == 0
 

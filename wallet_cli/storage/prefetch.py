@@ -12,6 +12,7 @@ from wallet_cli.domain.events import WALLET, Subject
 from wallet_cli.domain.model import Account, Event, Hold, Policy, Transaction
 from wallet_cli.domain.period import day_start_us
 from wallet_cli.domain.rules import State, Touched, clocks, touched_by
+from wallet_cli.errors import StorageError
 from wallet_cli.storage.queries import Queries
 from wallet_cli.storage.sql import damaged
 
@@ -126,15 +127,18 @@ class Loader:
             self._state.events[event.kind, event.subject_id] = event
 
     def _load_day_debits(self, wallet_id: int) -> None:
-        """Load the total of debits before the day of the last transaction."""
+        """Load the total of debits before the day of the last transaction.
+
+        Where this machine does not know the time zone of the days, a rule that needs them says so: after the keys.
+        """
         last = self._state.last.get(wallet_id)
         if last is None or wallet_id in self._state.day_debits:
             return
-        seq = (
-            self._reader.last_seq_before(wallet_id, last.seq, day_start_us(last.at_us, self._state.policy.tz))
-            if last.seq
-            else 0
-        )
+        try:
+            start_us = day_start_us(last.at_us, self._state.policy.tz) if last.seq else 0
+        except StorageError:
+            return
+        seq = self._reader.last_seq_before(wallet_id, last.seq, start_us) if last.seq else 0
         before = self._reader.transaction(wallet_id, seq) if seq else None
         self._state.day_debits[wallet_id] = before.debit_total if before is not None else 0
 
