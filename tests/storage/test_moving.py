@@ -652,6 +652,27 @@ def test_two_at_once_move_it_once(way: Way, tmp_path: Path) -> None:
     assert (takes_writes(old), takes_writes(new)) == (False, True)
 
 
+@pytest.mark.parametrize(("step", "error"), [("_named", LedgerMoved), ("_check_free", Busy)])
+def test_who_is_too_late_says_what_is_left(
+    step: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another move begins after this one has made its new ledger."""
+    old, new, other = filled("file", tmp_path), str(tmp_path / "new.db"), str(tmp_path / "other.db")
+    late = getattr(moving, step)
+
+    def too_late(*given: Any) -> Any:
+        monkeypatch.undo()
+        move(old, other)
+        return late(*given)
+
+    monkeypatch.setattr(moving, step, too_late)
+    said: list[str] = []
+    with pytest.raises(error):
+        moving.move(settings.load({"db": old}), new, said.append, lambda *_: None)
+    assert said[-1] == f"an empty ledger is left at {new}: no move goes there, and it may be removed"
+    assert (is_there(new), is_there(other), takes_writes(old)) == (False, True, False)
+
+
 # Those who write at that moment
 
 

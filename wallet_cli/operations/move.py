@@ -64,7 +64,8 @@ def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
         with _telling_state(old), _target(settings, to, notify, known, nowhere) as new:
             if old.store.identity() == new.store.identity():
                 raise InvalidInput(f"that is the same ledger: {new.store.address}", hint="give another destination")
-            name = _named(old, new)
+            with _telling_what_is_left(old, new, known, notify):
+                name = _named(old, new)
             with old.store.many_batches(), new.store.many_batches():
                 if new.store.move_state().origin != name:
                     _copy(old, new, name, watch)
@@ -134,6 +135,21 @@ def _telling_state(old: Ledger) -> Iterator[None]:
             error.hint = "the move is done: run the same command again to see what was moved"
         elif error.hint is not None:
             error.hint = error.hint.replace("nothing was written", "nothing was moved, and the old ledger is as it was")
+        raise
+
+
+@contextmanager
+def _telling_what_is_left(old: Ledger, new: Ledger, known: MoveState, notify: Notify) -> Iterator[None]:
+    """Where the move does not begin in the `with` block, because another one did, tell that the new ledger is left.
+
+    It is not removed: somebody else may have begun to use it.
+    """
+    try:
+        yield
+    except (Busy, LedgerMoved):
+        with suppress(StorageError, Busy):
+            if known.state is None and old.store.move_state().other != new.store.address and new.store.is_empty():
+                notify(f"an empty ledger is left at {new.store.address}: no move goes there, and it may be removed")
         raise
 
 
