@@ -26,7 +26,7 @@ from wallet_cli.domain.model import Transaction, Wallet, Witness
 from wallet_cli.domain.period import FIRST_US
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.domain.rules.clocks import is_reset
-from wallet_cli.errors import StorageError, WalletError
+from wallet_cli.errors import Damaged, StorageError, WalletError
 from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.storage.in_place import check_same
 
@@ -87,13 +87,16 @@ Told = Callable[[int], None]
 def check_chains(
     store: Store, first: int, last: int, told: Told = lambda _: None, along: Along | None = None
 ) -> Checked:
-    """Check the wallets with ids from `first` to `last`, each from its first transaction to its witness."""
+    """Check the wallets with ids from `first` to `last`, each from its first transaction to its witness.
+
+    Raises StorageError where a read fails, which shows no damage.
+    """
     walk = _Walk(store, told, along)
     while first <= last:
         try:
             walk.run(first, last)
             break
-        except StorageError as error:
+        except Damaged as error:
             if walk.wallet is None or walk.wallet.id < first:
                 raise
             walk.unreadable(walk.wallet, error)
@@ -195,15 +198,16 @@ class _Walk:
             return "its time is before that of the previous transaction"
         return wrong_after(last, found)
 
-    def unreadable(self, wallet: Wallet, error: StorageError) -> None:
-        """Note the first row that cannot be read: of this wallet, or of one that comes after it."""
+    def unreadable(self, wallet: Wallet, error: Damaged) -> None:
+        """Note the first damaged row of a wallet. Raises the error where the damage is in none of its rows."""
         seq = self._seq + 1
         try:
             while self._store.transaction(wallet.id, seq) is not None:
                 seq += 1
-        except StorageError:
-            pass
-        self.wrong.append(Wrong(wallet.id, seq, f"it cannot be read: {error.message}"))
+        except Damaged:
+            self.wrong.append(Wrong(wallet.id, seq, f"it cannot be read: {error.message}"))
+        else:
+            raise error
 
 
 def unlike_witness(wallet: Wallet, seq: int, hash_: bytes, witness: Witness | None) -> Wrong | None:

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from wallet_cli.domain import events
 from wallet_cli.domain.ids import MAX_ID, TypedWallet, format_hold_id, format_transaction_id, format_wallet_id
 from wallet_cli.domain.model import Wallet
 from wallet_cli.domain.money import format_minor
-from wallet_cli.errors import Damaged, Undefined, WalletError
+from wallet_cli.errors import Damaged, StorageError, Undefined, WalletError
 from wallet_cli.operations import last_checks
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.chain_check import (
@@ -34,6 +35,9 @@ from wallet_cli.operations.prepared import naming
 from wallet_cli.operations.wallets import find_wallet
 from wallet_cli.storage.event_check import Unlike, unlike
 from wallet_cli.storage.sql import TRANSACTIONS
+
+if TYPE_CHECKING:
+    from wallet_cli.operations.context import Store
 
 RESTORE = "the ledger was changed outside this program, or the disk is failing; restore a backup"
 
@@ -82,9 +86,11 @@ def verify(
     large ledger, each in one snapshot. Raises Damaged with the first bad row in `details.transaction`, `details.hold`,
     `details.wallet` or `details.user`, and, if more is wrong, with what is wrong first with each wallet, each user and
     the ledger in `details.wrong`. The ledger then takes no more writes until a verification of the whole ledger passes.
+    Raises StorageError for a read that fails, and StorageError or Busy where all is right and the ledger still takes no
+    writes.
     """
     try:
-        answer = _verified(ledger, wallet, watch, along, all_cores=all_cores)
+        answer, mark = _verified(ledger, wallet, watch, along, all_cores=all_cores)
     except Damaged as error:
         if not _note(ledger, error.finding):
             error.parts += ("; this cannot be noted in the ledger",)
@@ -93,15 +99,14 @@ def verify(
             last_checks.note(ledger.store.ledger_id(), ledger.store.address, last_checks.FOUND_DAMAGE)
         raise
     if wallet is None:
-        itself = ledger.store.itself()
-        if itself.damaged is not None:
-            _note(ledger, None)
+        if not ledger.store.is_copy and ledger.store.itself().damaged is not None:
+            _take_writes_again(ledger, mark)
         last_checks.note(ledger.store.ledger_id(), ledger.store.address, last_checks.VERIFIED)
     return answer
 
 
-def _note(ledger: Ledger, damaged: str | None) -> bool:
-    """Mark the ledger as damaged, or as whole again, over another connection, because this one only reads.
+def _note(ledger: Ledger, damaged: str) -> bool:
+    """Mark the ledger as damaged.
 
     False if that is not possible soon, and it has no mark: each write must find the damage itself. A copy has no mark,
     and an older ledger is not migrated for this.
@@ -109,24 +114,51 @@ def _note(ledger: Ledger, damaged: str | None) -> bool:
     if ledger.store.is_copy:
         return True
     with suppress(WalletError):
-        with (
-            open_ledger(ledger.chosen, lambda _: None, LOOK_TIMEOUT_S) as writing,
-            writing.executor.exclusively("verify", LOOK_TIMEOUT_S),
-        ):
-            writing.store.set_damaged(damaged)
+        with _alone(ledger) as store:
+            store.set_damaged(damaged)
         return True
     with suppress(WalletError):
         return ledger.store.itself().damaged is not None
     return False
 
 
+def _take_writes_again(ledger: Ledger, mark: str | None) -> None:
+    """Take away the mark that the ledger had when its verification began.
+
+    Raises StorageError for another one, as that damage was seen later; and StorageError or Busy if it cannot be taken
+    away soon.
+    """
+    try:
+        with _alone(ledger) as store:
+            now = store.itself().damaged
+            if now is not None and now != mark:
+                raise StorageError(f"damage was seen meanwhile: {now}")
+            store.set_damaged(None)
+    except WalletError as error:
+        error.parts = ("all was right when this began, but the ledger still takes no writes: ", *error.parts)
+        error.hint = "run `wallet verify` again, as a user who may write to the ledger"
+        raise
+
+
+@contextmanager
+def _alone(ledger: Ledger) -> Iterator[Store]:
+    """Write to the ledger's own row, over another connection, because this one only reads. Raises WalletError."""
+    with (
+        open_ledger(ledger.chosen, lambda _: None, LOOK_TIMEOUT_S) as writing,
+        writing.executor.exclusively("verify", LOOK_TIMEOUT_S),
+    ):
+        yield writing.store
+
+
 def _verified(
     ledger: Ledger, wallet: TypedWallet | None, watch: Watch | None, along: Along | None, *, all_cores: bool
-) -> Answer:
+) -> tuple[Answer, str | None]:
+    """The answer, and the mark that the ledger had in the snapshot that was read."""
     with ExitStack() as stack:
         stack.enter_context(_explained_by_schema(ledger))
         stack.enter_context(ledger.store.snapshot())
         ledger.must_be_whole()
+        mark = ledger.store.itself().damaged
         first, last = EVERY_WALLET
         if wallet is not None:
             found = find_wallet(ledger, wallet)
@@ -156,7 +188,7 @@ def _verified(
             _check_schema(ledger)
         if along is not None:
             along.end(ledger)
-    return {"ok": True, "wallets": checked.wallets, "transactions": checked.transactions}
+    return {"ok": True, "wallets": checked.wallets, "transactions": checked.transactions}, mark
 
 
 @contextmanager
