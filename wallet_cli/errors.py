@@ -317,6 +317,10 @@ class Undefined(StorageError):
     """A statement names a table, column or index that is missing, or another one than it was."""
 
 
+class NotSynced(StorageError):
+    """A file is written and has its name, but a power cut may still take that name away."""
+
+
 class NotALedger(StorageError):
     """A file is no database: it is something else, or the beginning of a ledger is lost."""
 

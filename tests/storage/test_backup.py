@@ -337,6 +337,35 @@ def test_where_there_is_no_room_the_ledger_stays_in_its_place(
         assert balance(shop, tmp_path / "w.db") == "500.00"
 
 
+@pytest.mark.parametrize(("is_there", "nth", "is_done"), [(True, 1, False), (True, 2, True), (False, 1, True)])
+def test_what_is_told_of_a_restore_whose_name_cannot_be_synced_is_so(
+    shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool, nth: int, is_done: bool
+) -> None:
+    """Until the backup has the ledger's name, nothing changes; from then on it is restored, and can be used."""
+    assert shop("backup copy.db").code == 0
+    assert shop("tx add 1 20 --debit").code == 0
+    if not is_there:
+        (tmp_path / "w.db").unlink()
+    sync, folder, times = os.fsync, tmp_path.stat(), 0
+
+    def fails(fd: int) -> None:
+        nonlocal times
+        if os.path.samestat(os.fstat(fd), folder):
+            times += 1
+            if times == nth:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", fails)
+    done = shop("restore copy.db --json")
+    assert (done.code, done.error["message"].startswith("it is restored: ")) == (7, is_done)
+    assert ("it is unknown whether it outlasts a power cut" in done.error["message"]) is is_done
+    assert [each for each in tmp_path.glob("w.db.replaced-*") if str(each) in done.error["hint"]] == [
+        *tmp_path.glob("w.db.replaced-*[0-9]Z")
+    ]
+    assert (balance(shop, "w.db"), shop("tx add 1 1 --credit").code) == ("500.00" if is_done else "480.00", 0)
+
+
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
 def test_a_disk_without_hard_links_will_do(
     shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
@@ -629,7 +658,7 @@ def test_what_was_there_is_kept_if_a_restore_fails_when_it_is_done(
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patched:
-        patched.setattr("wallet_cli.storage.whole_file.sync", fails)
+        patched.setattr("wallet_cli.storage.folders.sync", fails)
         assert shop("restore copy.db").code == 7
     [kept] = tmp_path.glob("w.db.replaced-*")
     if state == "damaged":

@@ -32,6 +32,7 @@ from wallet_cli.errors import (
     LedgerMoved,
     LedgerNotFound,
     NotALedger,
+    NotSynced,
     NotTogether,
     StorageError,
     Undefined,
@@ -229,7 +230,7 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
     and `transactions_kept` (null where they cannot be counted). A backup that fails verification is refused, one of
     another ledger too unless `other`, and nothing changes. Writers wait meanwhile; processes that have the ledger open
     stop at their next turn, and must be restarted. Raises LedgerMoved where the ledger has moved elsewhere, also if
-    only the backup says so; StorageError for something that is not a ledger, or a newer one.
+    only the backup says so; StorageError for something that is not a ledger, or a newer one; NotSynced if it is done.
     """
     path, backup_path = _path_here(settings), ledger_path(source)
     if backup_path == path:
@@ -260,6 +261,7 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
                 place = _Place(path, copy, lock.last_commit(), notify, watch, other=other)
                 place.ask()
                 actor = terminal_actor()
+                unsynced: NotSynced | None = None
                 try:
                     restoring = partial(watch, "restoring")
                     back_up(
@@ -270,6 +272,8 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
                         change=lambda made: record_restore(made, backup_path.name, system_us(), actor),
                         owned_as=path,
                     )
+                except NotSynced as error:
+                    unsynced = error
                 except BaseException:
                     place.put_back()
                     raise
@@ -279,6 +283,11 @@ def restore(settings: Settings, source: str, notify: Notify, watch: Watch, *, ot
                 with suppress(StorageError, Busy), closing(_opened(path, notify)) as restored:
                     lock.note(restored, None, Time(time_us, is_confirmed=True) if time_us else None)
                     last_checks.note(restored.ledger_id(), restored.address, last_checks.VERIFIED)
+                if unsynced is not None:
+                    unsynced.parts = ("it is restored: ", *unsynced.parts)
+                    if place.kept is not None:
+                        unsynced.hint = f"{unsynced.hint}; the ledger that was there is kept: {place.kept}"
+                    raise unsynced
     except OSError as error:
         hint = hint_of(error, "check the folder of the ledger")
         raise StorageError(f"cannot restore: {error.strerror}", hint=hint) from None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wallet_cli.errors import InvalidInput, StorageError, hint_of
 from wallet_cli.settings import exposed
-from wallet_cli.storage.folders import give_name, give_to_owner, make_folder, sync
+from wallet_cli.storage.folders import give_name, give_to_owner, make_folder, sync_name
 
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.new(-journal)?")
 LEFT_S = 86_400.0
@@ -52,7 +52,7 @@ def write_beside(path: Path, text: bytes, owned_as: Path | None = None) -> Path:
 
 def replace(path: Path, text: bytes) -> None:
     """Put a text in the place of a file's, or make the file. Raises OSError: the file is then as it was. Raises
-    StorageError as `_sync_name` does.
+    NotSynced.
 
     If root does so, the file keeps its owner.
     """
@@ -62,12 +62,12 @@ def replace(path: Path, text: bytes) -> None:
     except BaseException:
         new.unlink()
         raise
-    _sync_name(path)
+    sync_name(path)
 
 
 def create(path: Path, text: bytes, owned_as: Path | None = None) -> None:
     """Make a new file, as `write_beside` does. Raises FileExistsError if there is one, or another OSError: none is made
-    then. Raises StorageError as `_sync_name` does.
+    then. Raises NotSynced.
     """
     new = write_beside(path, text, owned_as)
     try:
@@ -75,19 +75,7 @@ def create(path: Path, text: bytes, owned_as: Path | None = None) -> None:
     except BaseException:
         new.unlink()
         raise
-    _sync_name(path)
-
-
-def _sync_name(path: Path) -> None:
-    """Sync the name that a file was given. Raises StorageError, and the file stays: others may have read it by then."""
-    if os.name == "posix":
-        try:
-            sync(path.parent)
-        except OSError as error:
-            raise StorageError(
-                f"{path} is written, but it is unknown whether it outlasts a power cut: {error.strerror}",
-                hint=hint_of(error, "check the disk, and whether the file is still there"),
-            ) from None
+    sync_name(path)
 
 
 def kept_secret(path: Path, make: Callable[[], str], otherwise: str) -> str:

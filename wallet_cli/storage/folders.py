@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from wallet_cli.errors import NotSynced, hint_of
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -27,6 +29,18 @@ def sync(path: Path) -> None:
     """Sync a file, or the names in a folder, to the disk. Raises OSError."""
     with _opened(path) as fd:
         os.fsync(fd)
+
+
+def sync_name(path: Path) -> None:
+    """Sync the name that a file was given. Raises NotSynced, and the file stays: others may have read it by then."""
+    if os.name == "posix":
+        try:
+            sync(path.parent)
+        except OSError as error:
+            raise NotSynced(
+                f"{path} is written, but it is unknown whether it outlasts a power cut: {error.strerror}",
+                hint=hint_of(error, "check the disk, and whether the file is still there"),
+            ) from None
 
 
 def give_name(new: Path, path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 
 from wallet_cli.errors import StorageError
-from wallet_cli.storage.folders import give_name, give_to_owner, make_like, sync
+from wallet_cli.storage.folders import give_name, give_to_owner, make_like, sync, sync_name
 from wallet_cli.storage.in_place import BESIDE, beside, has_something
 from wallet_cli.storage.sqlite import SqliteStore, connect, is_failed_read, read_failed, translating
 
@@ -50,8 +50,8 @@ def made_whole(
     file, or an empty one, what root creates gets the owner of the file `owned_as` or, if there is none, of its folder.
     `check` reads the whole file before it gets its name, and raises if something is wrong.
     It is created under another name, and without a log: closing a connection merges the log into the file, and does not
-    report a failure. `name` is that other name, needed if no turn keeps other processes away. Raises OSError; SQLite's
-    exceptions are translated.
+    report a failure. `name` is that other name, needed if no turn keeps other processes away. Raises OSError where
+    nothing is made or replaced, and NotSynced for a file that has its name. SQLite's exceptions are translated.
     """
     new = name or beside(path, ".new")
     try:
@@ -79,14 +79,14 @@ def made_whole(
             beside(path, suffix).unlink(missing_ok=True)
         if name is None:
             new.replace(path)
+            sync_name(path)
         else:
             give_name(new, path)  # another process may have been first: its file stays
-        try:
-            sync(path.parent)
-        except OSError:
-            if name is not None:  # it replaced nothing
-                path.unlink()
-            raise
+            try:
+                sync(path.parent)
+            except OSError:
+                path.unlink()  # it replaced nothing
+                raise
     except BaseException:
         with suppress(OSError):  # it does no harm, and the next process to create a ledger here removes it
             _remove(new)
