@@ -35,6 +35,7 @@ from wallet_cli.operations.backup import Keep, parse_keep, to_keep
 from wallet_cli.operations.context import open_ledger
 from wallet_cli.operations.private_files import UNFINISHED
 from wallet_cli.operations.transactions import add
+from wallet_cli.storage import folders
 
 Run = Callable[[str], cli.Outcome]
 
@@ -122,6 +123,42 @@ def test_what_is_damaged_is_named_as_the_ledger_and_not_as_its_copy(shop: Run, t
             assert ".new" not in done.err, done.err
             named += f": {path}\n" in done.err
     assert named
+
+
+def end_of(path: Path) -> None:
+    """A page of rows is written as something else."""
+    whole = bytearray(path.read_bytes())
+    for start in range(4096, len(whole), 4096):
+        if whole[start] == 13:
+            whole[start] = 255
+    path.write_bytes(whole)
+
+
+def head_of(path: Path) -> None:
+    path.write_bytes(b"no database at all" + path.read_bytes()[18:])
+
+
+@pytest.mark.parametrize("harm", [damage, end_of, head_of])
+def test_a_copy_that_is_not_what_was_written_is_told_as_that(
+    shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], None]
+) -> None:
+    """The disk of the copy fails, and that of the ledger does not: nobody is sent back to an older backup."""
+    sync = folders.sync
+
+    def harmed(path: Path) -> None:
+        sync(path)
+        if path.name.endswith(".new"):
+            harm(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("wallet_cli.storage.whole_file.sync", harmed)
+        done = shop("backup copy.db --json")
+    assert (done.code, done.error["code"]) == (7, "storage_error")
+    assert done.error["message"] == f"the ledger is right, but its copy is not what was written: {tmp_path}/copy.db"
+    assert not [each.name for each in tmp_path.iterdir() if "copy" in each.name]
+    found = {each["name"]: each for each in shop("doctor --json").json["findings"]}
+    assert "damage" not in found["verified"]["found"]
+    assert shop("backup copy.db").code == 0
 
 
 def test_a_damaged_ledger_is_not_copied_over_and_over(shop: Run, tmp_path: Path) -> None:

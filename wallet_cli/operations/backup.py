@@ -40,11 +40,10 @@ from wallet_cli.errors import (
     hint_of,
     shown_url,
 )
-from wallet_cli.operations import dated_files, last_checks
+from wallet_cli.operations import dated_files, last_checks, verification
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, chosen_policy, given_as, open_ledger, terminal_actor
 from wallet_cli.operations.private_files import unfinished
-from wallet_cli.operations.verification import verify
 from wallet_cli.settings import Settings
 from wallet_cli.storage import sql
 from wallet_cli.storage.folders import alone_in, make_folder
@@ -472,10 +471,16 @@ def _made(settings: Settings, store: SqliteStore, path: Path, watch: Watch) -> A
 
     def check(new: Path) -> None:
         watch("verifying", 0, 0)
-        with closing(_opened(new, lambda _: None)) as copy:
-            copy.path = store.path  # what is damaged in the copy is so in the ledger
-            check_not_moved(copy.itself())
-            found.update(_verified(settings, copy))
+        try:
+            with closing(_opened(new, lambda _: None)) as copy:
+                check_not_moved(copy.itself())
+                found.update(_verified(settings, copy))
+        except StorageError as error:
+            _check_ledger(settings, store)
+            raise StorageError(
+                f"the ledger is right, but its copy is not what was written: {path}",
+                hint="is the disk of the copy failing? make the backup on another one",
+            ) from error
 
     try:
         # Only this process uses the name: two backups at once to the same name each make a complete file.
@@ -487,9 +492,21 @@ def _made(settings: Settings, store: SqliteStore, path: Path, watch: Watch) -> A
             f"cannot write the backup: {error.strerror}: {path}",
             hint=hint_of(error, "check the folder, or give another one"),
         ) from None
-    last_checks.note(store.ledger_id(), store.address, last_checks.BACKED_UP)
+    for what in (last_checks.VERIFIED, last_checks.BACKED_UP):
+        last_checks.note(store.ledger_id(), store.address, what)
     counts = {"wallets": found["wallets"], "transactions": found["transactions"]}
     return {"backup": str(path), "bytes": path.stat().st_size} | counts
+
+
+def _check_ledger(settings: Settings, store: SqliteStore) -> None:
+    """Raises Damaged, which is recorded, if the ledger whose copy is wrong is so itself; or another StorageError."""
+    try:
+        with closing(_opened(store.path, lambda _: None)) as ledger:
+            _verified(settings, ledger)
+    except Damaged:
+        with suppress(WalletError):
+            last_checks.note(store.ledger_id(), store.address, last_checks.FOUND_DAMAGE)
+        raise
 
 
 def _opened(path: Path, notify: Notify) -> SqliteStore:
@@ -502,4 +519,4 @@ def _opened(path: Path, notify: Notify) -> SqliteStore:
 def _verified(settings: Settings, store: SqliteStore) -> Answer:
     """The answer of `verify` for a copy. Raises Damaged."""
     executor = Executor(store, open_write_lock(beside(store.path, ".lock")), chosen_policy(settings), LOOK_TIMEOUT_S)
-    return verify(Ledger(settings, store, executor))
+    return verification.check(Ledger(settings, store, executor))

@@ -105,6 +105,11 @@ def verify(
     return answer
 
 
+def check(ledger: Ledger) -> Answer:
+    """Check the whole ledger as `verify` does, and note nothing: for a copy. Raises Damaged, or StorageError."""
+    return _verified(ledger, None, None, None, all_cores=False)[0]
+
+
 def _note(ledger: Ledger, damaged: str) -> bool:
     """Mark the ledger as damaged.
 
