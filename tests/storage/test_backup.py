@@ -28,6 +28,7 @@ from support import cli
 
 from wallet_cli import settings
 from wallet_cli.domain.ids import parse_wallet
+from wallet_cli.engine.turns import open_write_lock
 from wallet_cli.errors import MAKE_ROOM, InvalidInput, StorageError
 from wallet_cli.operations import backup as backups
 from wallet_cli.operations import dated_files
@@ -449,7 +450,7 @@ def test_a_folder_has_a_backup_an_hour_and_no_more(shop: Run, tmp_path: Path) ->
     first = shop("backup bks --every 1h --keep 24,7,12 --json").json
     again = shop("backup bks --every 1h --keep 24,7,12 --json").json
     assert (first["made"], again["made"], again["backup"]) == (True, False, first["backup"])
-    assert [str(each) for each in (tmp_path / "bks").iterdir()] == [first["backup"]]
+    assert [str(each) for each in (tmp_path / "bks").glob("[!.]*")] == [first["backup"]]
     assert stat.S_IMODE((tmp_path / "bks").stat().st_mode) == 0o700
 
 
@@ -491,7 +492,7 @@ def test_older_backups_make_room_and_nothing_else_does(shop: Run, tmp_path: Path
         (tmp_path / "bks" / name).write_text("x")
     done = shop("backup bks --keep 1,2,1 --json").json
     assert done["removed"] == old[:2]
-    assert {each.name for each in (tmp_path / "bks").iterdir()} == {old[2], *others, Path(done["backup"]).name}
+    assert {each.name for each in (tmp_path / "bks").glob("[!.]*")} == {old[2], *others, Path(done["backup"]).name}
 
 
 @pytest.mark.parametrize(
@@ -531,7 +532,7 @@ def test_two_ledgers_share_a_folder(shop: Run, tmp_path: Path) -> None:
     line = "backup bks --every 1h --keep 1,0,0 --json"
     made = [shop(f"--db {db} {line}").json["made"] for db in ("w.db", "b.db", "w.db", "b.db")]
     assert made == [True, True, False, False]
-    assert len(list((tmp_path / "bks").iterdir())) == 2
+    assert len(list((tmp_path / "bks").glob("[!.]*"))) == 2
 
 
 def test_what_a_clock_that_was_ahead_has_named_neither_counts_nor_goes(shop: Run, tmp_path: Path) -> None:
@@ -540,7 +541,7 @@ def test_what_a_clock_that_was_ahead_has_named_neither_counts_nor_goes(shop: Run
     ahead = copies(shop, tmp_path / "bks", "2200-01-01T00-00-00", "2200-02-01T00-00-00", "9999-12-31T23-59-59")
     done = shop("backup bks --every 1h --keep 3,0,0 --json").json
     assert (done["made"], done["removed"]) == (True, [])
-    assert {each.name for each in (tmp_path / "bks").iterdir()} == {*past, *ahead, Path(done["backup"]).name}
+    assert {each.name for each in (tmp_path / "bks").glob("[!.]*")} == {*past, *ahead, Path(done["backup"]).name}
     assert shop("backup bks --every 1h --keep 3,0,0 --json").json["made"] is False
 
 
@@ -984,7 +985,7 @@ def test_two_at_once_leave_whole_files_alone(shop: Run, tmp_path: Path) -> None:
     at_once(one)
     assert len(outcomes) == 6
     assert len({each["backup"] for each in outcomes}) == 6
-    for each in (tmp_path / "bks").iterdir():
+    for each in (tmp_path / "bks").glob("[!.]*"):
         assert balance(shop, each) == "500.00"
 
 
@@ -997,19 +998,13 @@ def at_once(one: Callable[[], None]) -> None:
 
 
 def test_of_several_at_once_one_makes_the_backup_of_the_hour(shop: Run, tmp_path: Path) -> None:
-    """The others look when it is made: until then, the folder is locked."""
+    """The others look when it is made: until then, there is a lock in the folder."""
     outcomes: list[dict[str, Any]] = []
     is_locked: list[bool] = []
 
     def watch(*_: Any) -> None:
-        fd = os.open("bks", os.O_RDONLY)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_locked.append(False)
-        except BlockingIOError:
-            is_locked.append(True)
-        finally:
-            os.close(fd)
+        [lock] = (tmp_path / "bks").glob(".*.lock")
+        is_locked.append(open_write_lock(lock).is_taken())
 
     def one() -> None:
         outcomes.append(backups.backup_into(settings.load({}), "bks", 3_600_000_000, None, lambda _: None, watch))
@@ -1017,7 +1012,29 @@ def test_of_several_at_once_one_makes_the_backup_of_the_hour(shop: Run, tmp_path
     at_once(one)
     assert set(is_locked) == {True}
     assert sorted(each["made"] for each in outcomes) == [False] * 5 + [True]
-    assert [str(each) for each in (tmp_path / "bks").iterdir()] == [outcomes[0]["backup"]]
+    assert [str(each) for each in (tmp_path / "bks").glob("[!.]*")] == [outcomes[0]["backup"]]
+
+
+def test_whoever_waits_for_another_backup_waits_no_longer_than_for_a_turn(
+    shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no reader of the folder can make them wait."""
+    monkeypatch.setenv("WALLET_LOCK_TIMEOUT", "0.1")
+    assert shop("backup bks/ --keep 9,9,9").code == 0
+    folder = tmp_path / "bks"
+    [lock] = folder.glob(".*.lock")
+    assert stat.S_IMODE(lock.stat().st_mode) == 0o600
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        assert shop("backup bks/ --keep 9,9,9").code == 0
+    finally:
+        os.close(fd)
+    with open_write_lock(lock).turn(0, "backup"):
+        done = shop("backup bks/ --keep 9,9,9 --json")
+    assert (done.code, done.error["code"], done.error["details"]["holder"]["pid"]) == (6, "busy", os.getpid())
+    assert done.error["message"].startswith(f"another backup is being made in {folder}: ")
+    assert shop("backup bks/ --keep 9,9,9").code == 0
 
 
 @pytest.fixture(autouse=True)

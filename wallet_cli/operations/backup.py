@@ -46,7 +46,7 @@ from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, chosen_policy,
 from wallet_cli.operations.private_files import unfinished
 from wallet_cli.settings import Settings
 from wallet_cli.storage import sql
-from wallet_cli.storage.folders import alone_in, make_folder
+from wallet_cli.storage.folders import make_folder
 from wallet_cli.storage.in_place import BESIDE, Identity, beside, has_something, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_last_commit
 from wallet_cli.storage.ledger_events import forget_damage, record_restore
@@ -132,14 +132,14 @@ def backup_into(
 
     If the newest backup there is younger than `every_us` (less SLACK_US), none is made, and the newest is named: `made`
     is false. `keep` decides which ones stay after a new one. Files that are not whole, or have a name of a time to
-    come, do not count, and stay.
+    come, do not count, and stay. Raises Busy while another process makes one there.
     """
     place = real_path(folder)
     with _in_a_file(settings, notify) as store, ExitStack() as stack:
         ledger_id = store.ledger_id()
         try:
             make_folder(place, owned_as=store.path)
-            stack.enter_context(alone_in(place))
+            stack.enter_context(_alone_in(place, ledger_id, settings.lock_timeout_s))
             named = dated_files.names(place, ledger_id, KIND)
         except OSError as error:
             raise StorageError(
@@ -156,6 +156,24 @@ def backup_into(
         there.append(Path(answer["backup"]).name)
         removed = _removed(settings, place, there, keep, notify) if keep is not None else []
     return answer | {"made": True, "removed": removed}
+
+
+@contextmanager
+def _alone_in(folder: Path, ledger_id: str, timeout_s: float) -> Iterator[None]:
+    """Back up into a folder for the length of a `with` block, one process at a time. Raises Busy.
+
+    Its lock is a file that its owner alone can open, as whoever may read a folder can lock it, and keep it.
+    """
+    with ExitStack() as stack:
+        lock = open_write_lock(folder / f".{dated_files.beginning(ledger_id)}backup.lock")
+        try:
+            with suppress(StorageError):  # a network file system may have no locks: nobody waits then
+                stack.enter_context(lock.turn(timeout_s, "backup"))
+        except Busy as error:
+            error.parts = (f"another backup is being made in {folder}: ", *error.parts)
+            error.hint = "look at that process, or try again; WALLET_LOCK_TIMEOUT sets how long to wait"
+            raise
+        yield
 
 
 def _made_in(folder: Path, settings: Settings, store: SqliteStore, watch: Watch) -> Answer:

@@ -10,11 +10,6 @@ from pathlib import Path
 
 from wallet_cli.errors import NotSynced, hint_of
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
@@ -107,15 +102,3 @@ def make_folder(path: Path, owned_as: Path | None = None) -> None:
             with _opened(made) as fd:
                 give_to_owner(fd, owned_as)
         sync(made.parent)
-
-
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Do something in a folder for the length of a `with` block, one process at a time: others wait for its end. Where
-    a folder cannot be locked, nobody waits. Raises OSError.
-    """
-    with _opened(folder) as fd:
-        if fcntl is not None:
-            with suppress(OSError):  # a network file system may lock no folders
-                fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
