@@ -331,6 +331,16 @@ def test_files_of_others_beside_the_config_file_are_no_secrets(
     assert "secrets" not in findings(shop)
 
 
+@pytest.mark.parametrize(
+    ("line", "code", "has_one"),
+    [("seal", 0, True), ("seal a.seal", 0, True), ("seal there.seal", 2, False), ("receipt 1-1", 0, False)],
+)
+def test_a_ledger_is_sealed_once_somebody_has_the_seal(shop: Run, line: str, code: int, has_one: bool) -> None:
+    Path("there.seal").touch()
+    assert shop(line).code == code
+    assert ("seal" in findings(shop)) is has_one
+
+
 @pytest.mark.parametrize("setting", ["token_file", "token", "jwt_secret_key", "seal.key"])
 def test_each_secret_that_others_may_read_is_found(
     shop: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str

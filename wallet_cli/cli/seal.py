@@ -47,6 +47,8 @@ def seal(
         sealed = seals.seal(ledger)
         if target is not None:
             seals.write(ledger, sealed, typed_path(target))
+        else:
+            seals.note(ledger)  # whoever keeps what is printed has it
     return Record(sealed.head, value="root", kind="seal", card={**sealed.head, "file": target})
 
 

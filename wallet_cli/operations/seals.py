@@ -80,7 +80,6 @@ def seal(ledger: Ledger) -> Sealed:
         **lines.counts,
         "root": merkle.root(merkle.leaf_hash(line.encode()) for line in lines.lines).hex(),
     }
-    last_checks.note(ledger.store.ledger_id(), ledger.store.address, last_checks.SEALED)
     return Sealed(_signed(head, key), lines.lines)
 
 
@@ -549,3 +548,9 @@ def write(ledger: Ledger, sealed: Sealed, path: Path) -> None:
         raise StorageError(
             f"cannot write {path}: {error.strerror}", hint=hint_of(error, "give another folder")
         ) from None
+    note(ledger)
+
+
+def note(ledger: Ledger) -> None:
+    """Record that somebody has a new seal of the ledger."""
+    last_checks.note(ledger.store.ledger_id(), ledger.store.address, last_checks.SEALED)
