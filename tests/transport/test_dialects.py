@@ -21,11 +21,13 @@ from support.engines import Address
 from transport.ledgers import BOUNDED, imported, opened
 
 from wallet_cli.domain.ids import parse_wallet
+from wallet_cli.domain.money import Currency
 from wallet_cli.domain.remarks import Remarks
+from wallet_cli.domain.typed_amount import to_amount
 from wallet_cli.errors import Interrupted, InvalidInput, KeyReused, TimeConflict, shown
 from wallet_cli.import_export import imports
 from wallet_cli.import_export.imports import checking, profiles
-from wallet_cli.import_export.imports.dialect import ENDS, dialect, plain
+from wallet_cli.import_export.imports.dialect import ENDS, FormFault, dialect, plain
 from wallet_cli.import_export.imports.reading import read_lines
 from wallet_cli.operations import ledgers, transactions, users, wallets
 from wallet_cli.operations.answers import Answer
@@ -261,6 +263,39 @@ def test_a_cell_is_read_or_refused_as_it_stands_and_an_option_that_is_offered_re
             assert refused.message.endswith(f": {shown(cell.strip(ENDS))}; nothing was applied")
             offered = dict(re.findall(r"--(decimal|dates) (\S+)", (refused.hint or "").replace("SIGN, ", ". ")))
             assert not offered or refusal(owned, file, how | given | offered) is None, cell
+
+
+@pytest.mark.parametrize("decimal", [",", "."])
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("0{group}500", None),
+        ("00{group}500", None),
+        ("012{group}500", None),
+        ("-0{group}500", None),
+        ("0{group}500{decimal}00", None),
+        ("0 500", None),
+        ("110{group}10{group}112", None),
+        ("1{group}5", None),
+        ("0{decimal}500", "0.500"),
+        ("1{group}500", "1500"),
+        ("100{group}500{decimal}25", "100500.25"),
+        ("1'00'000", "100000"),
+    ],
+)
+def test_nobody_begins_with_a_group_of_0(text: str, amount: str | None, decimal: str) -> None:
+    """As where amounts are typed: such a sign is the decimal one, and the amount would be read a thousandfold."""
+    cell = text.format(decimal=decimal, group="." if decimal == "," else ",")
+    if amount is not None:
+        assert dialect(decimal=decimal).amount(cell, signed=True) == amount
+        return
+    with pytest.raises(FormFault) as refused:
+        dialect(decimal=decimal).amount(cell, signed=True)
+    other = {",": ".", ".": ","}[decimal]
+    if cell.lstrip("-").replace(other, "", 1).isdigit():
+        assert str(refused.value.hint).endswith(f"--decimal {other} may be right")
+    with pytest.raises(InvalidInput):
+        to_amount(cell.replace(".", ","), Currency("INR", 2), by_hand=True)
 
 
 def refusal(ledger: Ledger, file: bytes, written: dict[str, str]) -> InvalidInput | None:

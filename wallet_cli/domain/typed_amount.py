@@ -25,13 +25,23 @@ _SPACES = " \u00a0\u2009\u202f"
 _NUMBER = rf"(?P<before>[^0-9.,]*?)[{_SPACES}]*(?P<number>[0-9.,][0-9.,_'’{_SPACES}]*?)[{_SPACES}]*(?P<after>[^0-9]*)"
 _WITHOUT_SIGN = rf"[0-9.,_'’{_SPACES}]*"
 _PLAIN = r"[0-9]+(\.[0-9]+)?"
-_GROUPED = r"[1-9][0-9]{0,2}(\s[0-9]{3})+|[1-9][0-9]?(\s[0-9]{2})*\s[0-9]{3}"
-"""Thousands, or lakhs and crores, with a space for any separator."""
+_GROUPED = r"[1-9][0-9]{0,2}( [0-9]{3})+|[1-9][0-9]?( [0-9]{2})* [0-9]{3}"
+"""Thousands, or lakhs and crores, with a space for any separator. Nobody writes a group of `0` before another."""
 
 
 def is_plain(text: str) -> bool:
     """Whether it is an AMOUNT in the form of programs, which is read unchanged."""
     return text.isascii() and text.replace(".", "", 1).isdigit() and text[0] != "." and text[-1] != "."
+
+
+def is_grouped(digits: str) -> bool:
+    """Whether digits are in groups, with one separator between all of them, whichever it is."""
+    is_one = len(set(re.sub("[0-9]", "", digits))) == 1
+    return is_one and re.fullmatch(_GROUPED, re.sub("[^0-9]", " ", digits)) is not None
+
+
+def ungrouped(digits: str) -> str:
+    return re.sub("[^0-9]", "", digits)
 
 
 def to_amount(
@@ -99,21 +109,17 @@ def _read(number: str, currency: Currency, text: str, *, by_hand: bool, own_comm
     if re.fullmatch(r"\.[0-9]+", number):
         return f"0{number}"
     marks = re.sub("[0-9]", "", number)
-    spaced = re.sub(rf"[_'’{_SPACES}]", " ", number)
     if len(set(re.sub("[.,]", "", marks))) > 1:
         raise _unclear(text, "its digits are separated in two ways")
     # The last separator is the decimal one if it differs from the others and occurs once.
     last = marks[-1:]
     if last in (".", ",") and marks.count(last) == 1 and (len(marks) > 1):
-        whole, _, fraction = spaced.rpartition(last)
-        grouped = re.sub("[.,]", " ", whole)
-        in_groups = re.fullmatch(_GROUPED, grouped) and len(set(marks[:-1])) == 1
+        whole, _, fraction = number.rpartition(last)
         # More digits than the currency has could be one more group.
-        if in_groups and fraction.isdigit() and len(fraction) <= currency.exponent:
-            return f"{grouped.replace(' ', '')}.{fraction}"
+        if is_grouped(whole) and fraction.isdigit() and len(fraction) <= currency.exponent:
+            return f"{ungrouped(whole)}.{fraction}"
         raise _unclear(text, "its separators are not those of thousands or lakhs")
-    grouped = re.sub("[.,]", " ", spaced)
-    fits = re.fullmatch(_GROUPED, grouped) and len(set(marks)) == 1
+    fits = is_grouped(number)
     if marks == ",":
         whole, _, fraction = number.partition(",")
         may_be_fraction = whole.isdigit() and fraction.isdigit() and len(fraction) <= currency.exponent
@@ -125,7 +131,7 @@ def _read(number: str, currency: Currency, text: str, *, by_hand: bool, own_comm
             return f"{whole}.{fraction}"
     if not fits:
         raise _unclear(text, "its separators are not those of thousands or lakhs")
-    return grouped.replace(" ", "")
+    return ungrouped(number)
 
 
 def _shorter(whole: str, fraction: str, currency: Currency) -> str:

@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple
 
 from wallet_cli.domain.period import parse_time
 from wallet_cli.domain.remarks import OTHERS
+from wallet_cli.domain.typed_amount import is_grouped, ungrouped
 from wallet_cli.errors import InvalidInput, StorageError, shown
 
 DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}
@@ -37,12 +38,8 @@ ENDS = "".join(map(chr, (*range(9, 14), 32, 0x85, 0xA0, 0x1680, *range(0x2000, 0
 _SPACES = "[ \u00a0\u2007\u2009\u202f]"
 PLAIN = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 _ONE_NUMBER = re.compile(rf"(?P<before>\D*)[0-9](?:[0-9.,'\u2019]|{_SPACES})*+(?P<after>\D*)")
-_GROUPED = {
-    ",": re.compile(rf"[0-9]{{1,3}}(?P<g>[.'\u2019]|{_SPACES})[0-9]{{3}}((?P=g)[0-9]{{3}})*(?P<f>,[0-9]+)?"),
-    # India writes 12,34,567.89.
-    ".": re.compile(rf"[0-9]{{1,3}}(?P<g>[,'\u2019]|{_SPACES})([0-9]{{2,3}}(?P=g))*[0-9]{{3}}(?P<f>\.[0-9]+)?"),
-}
-_UNGROUPED = {",": re.compile(r"[0-9]+(,[0-9]+)?"), ".": PLAIN}
+_DIGITS = re.compile("[0-9]+")
+_SEPARATED = re.compile(rf"[0-9]+(?:(?:[.,'\u2019]|{_SPACES})[0-9]+)+")
 _MINUS = "-\u2212\u2012\u2013\ufe63\uff0d"
 _SIGNS = frozenset(f"{_MINUS}+().,'\u2019{ENDS}")
 """What may stand around a number: a sign, or a separator."""
@@ -189,7 +186,7 @@ def plain(name: str) -> str:
 
 def is_ambiguous(amount: str) -> bool:
     """Whether a PLAIN amount such as `1.234` could also mean a thousand or more."""
-    return len(amount) >= 5 and amount[-4] == "." and len(amount) <= 7 and amount[0] != "0"
+    return amount[-4:-3] == "." and is_grouped(amount)
 
 
 def two_meanings(text: str, *, signed: bool = True) -> FormFault:
@@ -214,11 +211,12 @@ def _number(text: str, decimal: str | None, *, signed: bool) -> str | None:
     sign, digits = _signed(text) if signed else ("", text)
     if decimal is None:
         return sign + digits if PLAIN.fullmatch(digits) else None
-    if not any(pattern[decimal].fullmatch(digits) for pattern in (_UNGROUPED, _GROUPED)):
+    whole, mark, fraction = digits.partition(decimal)
+    if _SEPARATED.fullmatch(whole) and is_grouped(whole):
+        whole = ungrouped(whole)
+    if not _DIGITS.fullmatch(whole) or (mark and not _DIGITS.fullmatch(fraction)):
         return None
-    whole, _, fraction = digits.partition(decimal)
-    whole = re.sub(r"[^0-9]", "", whole)
-    return f"{sign}{whole}.{fraction}" if fraction else sign + whole
+    return f"{sign}{whole}{mark and '.'}{fraction}"
 
 
 def _signed(text: str) -> tuple[str, str]:
