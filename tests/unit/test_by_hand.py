@@ -227,6 +227,20 @@ def test_a_thousand_on_a_terminal_is_no_one(shop: Wallet) -> None:
     assert shop("credit 1 1.000 --json").json["amount"] == "1.00"
 
 
+def test_an_amount_that_currencies_read_differently_is_not_looked_for(
+    shop: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the comma is the decimal sign, 1.505 is a thousand of rupees, and one dinar and a half."""
+    assert shop("create 1/gulf --currency KWD").code == 0
+    said = {}
+    for locale in ("de_DE.UTF-8", "en_GB.UTF-8"):
+        monkeypatch.setenv("LC_ALL", locale)
+        said[locale] = at_terminal("history --min 1.505", "")
+        assert at_terminal("history --min 1505", "")[1] == 0
+    assert "this amount is not clear in all of them: '1.505'" in said["de_DE.UTF-8"][0]
+    assert [code for _, code in said.values()] == [2, 0], said
+
+
 def test_init_asks_four_questions(wallet: Wallet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WALLET_DB", str(tmp_path / "new.db"))
     asked, code = at_terminal("init", "EURO\nEUR\nDE\n\n12\n030 1234567 Jürgen Groß\n")

@@ -195,18 +195,20 @@ class Hand:
             return text
         units = currencies() or [self._usual_unit()]
         try:
-            found = [
+            found = {
                 to_amount(text, unit, by_hand=by_hand, own_sign=partial(_own_sign, unit), own_comma=_own_comma)
                 for unit in units
-            ]
+            }
         except InvalidInput:
             if len(units) == 1:
                 raise
+            found = set()
+        if len(found) != 1:
             raise InvalidInput(
                 f"the wallets have several currencies, and this amount is not clear in all of them: {shown(text)}",
                 hint="write digits, and a point before a fraction: 1000 or 19.99",
-            ) from None
-        return found[0]  # where they differ, one was refused
+            )
+        return found.pop()
 
     def _usual_unit(self) -> Currency:
         """The currency of a wallet that is opened without saying which."""
