@@ -22,6 +22,7 @@ from transport.ledgers import BOUNDED, imported, opened
 
 from wallet_cli.domain.ids import parse_wallet
 from wallet_cli.domain.money import Currency
+from wallet_cli.domain.period import format_time
 from wallet_cli.domain.remarks import Remarks
 from wallet_cli.domain.typed_amount import to_amount
 from wallet_cli.errors import Interrupted, InvalidInput, KeyReused, TimeConflict, shown
@@ -296,6 +297,25 @@ def test_nobody_begins_with_a_group_of_0(text: str, amount: str | None, decimal:
         assert str(refused.value.hint).endswith(f"--decimal {other} may be right")
     with pytest.raises(InvalidInput):
         to_amount(cell.replace(".", ","), Currency("INR", 2), by_hand=True)
+
+
+def test_a_line_that_is_there_is_known_on_both_sides_of_a_reset_of_its_wallets_time(owned: Ledger) -> None:
+    """The wallet's times go back there, so that no search and no walk finds them all."""
+    now_us = owned.now_us()
+    minute_us = 60_000_000
+
+    def imported_at(minute: int, *minutes: int) -> tuple[int, int]:
+        owned.executor.clock = lambda: now_us + minute * minute_us
+        lines = "".join(f"1,{5 + each % 7},credit,{format_time(now_us + each * minute_us)}\n" for each in minutes)
+        done = read(owned, f"wallet,amount,kind,at\n{lines}".encode(), "skip")
+        return done["applied"], done["skipped"]
+
+    assert imported_at(0, -90, -80) == (2, 0)
+    assert imported_at(60, 50, 60) == (2, 0)
+    owned.executor.clock = lambda: now_us
+    owned.run(transactions.add(owned, parse_wallet("1"), "1", is_credit=True, reset_time=True), "tx add")
+    assert imported_at(20, 10, 20) == (2, 0)
+    assert imported_at(90, -90, -80, 10, 20, 50, 60, 70) == (1, 6)
 
 
 def refusal(ledger: Ledger, file: bytes, written: dict[str, str]) -> InvalidInput | None:

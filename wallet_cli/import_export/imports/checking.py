@@ -534,12 +534,15 @@ def _written(fields: dict[str, Any]) -> str:
 
 
 class LedgerLook:
-    """Looks lines up in a ledger, many at once. Lines later than their wallet's last transaction are not looked up."""
+    """Looks lines up in a ledger, many at once. Lines later than their wallet's last transaction are not looked up,
+    unless its time was reset.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._zones: Sequence[tzinfo] = ()
         self._wallets: dict[str, tuple[Wallet, Transaction] | None] = {}
+        self._starts: dict[int, list[int]] = {}
 
     def find(self, lines: Sequence[Line], prefix: str) -> Iterator[Found]:
         asked: defaultdict[int, list[tuple[Line, list[Post]]]] = defaultdict(list)
@@ -572,7 +575,7 @@ class LedgerLook:
                 post = records.post(line, wallet, None, zone)
             except WalletError:
                 continue  # its line gets an error later, unless another zone has that hour
-            if post.at_us is not None and post.at_us <= last.at_us:
+            if post.at_us is not None and (post.at_us <= last.at_us or len(self._rising(wallet.id, last.seq)) > 1):
                 posts[post.at_us] = post
         return list(posts.values()), last.seq
 
@@ -581,6 +584,7 @@ class LedgerLook:
         if name not in self._wallets:
             if len(self._wallets) >= LINES_AT_ONCE * 20:
                 self._wallets.clear()
+                self._starts.clear()
             try:
                 wallet, last, *_ = find_account(self._ledger, parse_wallet(name))
             except WalletError:
@@ -630,12 +634,24 @@ class LedgerLook:
                     yield line.number
 
     def _rows_at(self, id_: int, last: int, times: Sequence[int]) -> Iterator[Transaction]:
-        """The transactions of a wallet at these moments: found by search, then read in sequence while they are
-        close.
-        """
+        """The transactions of a wallet at these moments."""
+        starts = self._rising(id_, last)
+        for start, following in zip(starts, (*starts[1:], last + 1), strict=True):
+            yield from self._rising_at(id_, start, following - 1, times)
+
+    def _rising(self, id_: int, last: int) -> list[int]:
+        """From which transactions of a wallet on times rise: its first, and each that reset its time."""
+        if id_ not in self._starts:
+            store = self._ledger.store
+            resets = store.all_resets(id_, id_) if store.resets(id_) else []
+            self._starts[id_] = [1, *(seq for _, seq, _ in resets if 1 < seq <= last)]
+        return self._starts[id_]
+
+    def _rising_at(self, id_: int, first: int, last: int, times: Sequence[int]) -> Iterator[Transaction]:
+        """The same of transactions whose times rise: found by search, then read in sequence while they are close."""
         store, index = self._ledger.store, 0
         while index < len(times):
-            seq = store.last_seq_before(id_, last, times[index])
+            seq = max(store.last_seq_before(id_, last, times[index]), first - 1)
             while True:
                 rows = list(store.in_order(id_, seq + 1, min(seq + ROWS_AT_ONCE, last))) if seq < last else []
                 if not rows:
