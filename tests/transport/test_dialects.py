@@ -581,11 +581,23 @@ def test_lines_that_happen_now_are_told_where_others_have_a_time(form: str, owne
 
 
 @pytest.mark.parametrize("sort", [False, True])
-@pytest.mark.parametrize("named", [("w1", "1", "9886977544"), ("1", "+919886977544", "id:1/main")])
+@pytest.mark.parametrize(
+    "named",
+    [
+        ("w1", "1", "9886977544"),
+        ("1", "+919886977544", "id:1/main"),
+        ("09886977544", "9886977544"),
+        ("+919886977544", "9886977544/main"),
+        # These are opened by the file.
+        ("09886977545", "9886977545"),
+        ("+5215512345678", "+525512345678"),
+        ("9886977544/new", "09886977544/new"),
+    ],
+)
 def test_order_goes_by_the_wallet_in_whatever_way_it_is_named(named: Sequence[str], sort: bool, owned: Ledger) -> None:
     """It had no transaction yet."""
     newest_first = "".join(f"{each},5,credit,2026-10-0{9 - at}\n" for at, each in enumerate(named))
-    assert read(owned, f"wallet,amount,kind,at\n{newest_first}".encode(), sort=sort)["refused"] == 0
+    assert read(owned, f"wallet,amount,kind,at\n{newest_first}".encode(), sort=sort, create=True)["refused"] == 0
 
 
 def as_json(file: bytes) -> bytes:

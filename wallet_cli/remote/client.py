@@ -26,8 +26,13 @@ class Client:
 
     @cached_property
     def _zone(self) -> tzinfo:
-        answer = self.server.get("/ledger", fields.Ledger)
-        return Policy(zone=answer["timezone"] or UTC_NAME).tz
+        return Policy(zone=self.told["timezone"] or UTC_NAME).tz
+
+    @cached_property
+    def told(self) -> Answer:
+        """What the ledger says of itself; requested once, when needed."""
+        answer: Answer = self.server.get("/ledger", fields.Ledger)
+        return answer
 
     def zone(self) -> tzinfo:
         """The time zone of the ledger's days, and of times without an offset; requested once, when needed."""

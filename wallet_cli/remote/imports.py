@@ -108,6 +108,9 @@ class RemoteLook:
             for number, *_ in self._ask("applied", [line.number], [_written(line)], prefix, _zone_of_times([line])):
                 yield number
 
+    def region(self) -> str | None:
+        return self._ledger.region or self._ledger.told["phone_region"]
+
     def _named(self, what: str, names: Sequence[str], prefix: str) -> Any:
         lines = [f"{json.dumps({'wallet': name})}\n".encode() for name in names]
         return self._ask(what, list(range(1, len(lines) + 1)), lines, prefix, NO_QUERY)

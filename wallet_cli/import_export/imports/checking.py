@@ -22,6 +22,7 @@ from wallet_cli.domain.ids import PhoneDigits, WalletName, check_key, format_wal
 from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import FIRST_US, Zone, needs_zone, parse_start
+from wallet_cli.domain.phone import parse_phone
 from wallet_cli.errors import InvalidInput, TimeConflict, WalletError, shown
 from wallet_cli.import_export.imports import records
 from wallet_cli.import_export.imports.dialect import ENDS, Dialect, FormFault, as_utf8
@@ -96,6 +97,9 @@ class Look(Protocol):
     def applied(self, lines: Sequence[Line], prefix: str) -> Iterable[int]:
         """The numbers of those of these lines that were applied, with a time that a zone of the ledger gives them."""
 
+    def region(self) -> str | None:
+        """The country of phone numbers with no `+`."""
+
 
 def refuse(found: Duplicates) -> str:
     first = found.first
@@ -157,8 +161,8 @@ def look(
         return Looked(iter(reader()), text, begin)
     seen = _survey(first, how, _meant)
     if seen.is_disordered and len(seen.forms) > 1:  # whose order it is shows only when each wallet is known by one name
-        known = _known(reader(), ledger)
-        seen = _survey(reader(), how, lambda name: known.get(name) or _meant(name))
+        known, region = _known(reader(), ledger), ledger.region()
+        seen = _survey(reader(), how, lambda name: known.get(name) or _meant(name, region))
     prefix = ""
     if seen.unkeyed:
         prefix = digest_prefix(source, start)
@@ -200,8 +204,8 @@ def digest_prefix(source: BinaryIO, start: int) -> str:
 class _Survey:
     """The result of reading all lines; `falls` and `rises` count lines that are earlier or later than the previous line
     of their wallet, where both have a time. `first_fall` and `first_rise` are the first of all such lines. `forms` are
-    the ways in which wallets are named, such as by an id. `has_odd_hours`: some times are none, or two, in the zone of
-    now; `has_local_times`: some have no offset.
+    the ways in which wallets are named, such as by an id; each phone number is one. `has_odd_hours`: some times are
+    none, or two, in the zone of now; `has_local_times`: some have no offset.
     """
 
     def __init__(self) -> None:
@@ -270,21 +274,29 @@ def _survey(reader: Reader, how: How, meant: Callable[[str], object]) -> _Survey
     return seen
 
 
-def _meant(text: str) -> object:
-    """The wallet of a name, as far as its text shows: not that user 1 has that phone number."""
+def _meant(text: str, region: str | None = None) -> object:
+    """The wallet of a name, as far as its text shows: not that user 1 has that phone number. In a `region`, a number is
+    the one that it means, however it is written.
+    """
     try:
         name = parse_wallet(text)
     except InvalidInput:
         return text  # its line gets an error later
     if not isinstance(name, WalletName):
         return name
-    return (name.user.digits if isinstance(name.user, PhoneDigits) else name.user), name.type
+    if not isinstance(name.user, PhoneDigits):
+        return name.user, name.type
+    number = name.user.digits
+    if region is not None:
+        with suppress(InvalidInput):  # its line gets an error later
+            number = parse_phone(number, region).e164
+    return number, name.type
 
 
 def _form(wallet: object) -> object:
     """In which way a wallet that is `_meant` is named: two that are named in the same way are two wallets."""
     user = wallet[0] if type(wallet) is tuple else wallet
-    return user.startswith("+") if isinstance(user, str) else type(user)
+    return user if isinstance(user, str) else type(user)
 
 
 def _known(reader: Reader, ledger: Look) -> dict[str, str]:
@@ -632,6 +644,9 @@ class LedgerLook:
                 key = check_key(records.text(line.fields, "key")) if "key" in line.fields else f"{prefix}{line.number}"
                 if known is not None and as_applied(self._ledger, line, known[0], key) is not None:
                     yield line.number
+
+    def region(self) -> str:
+        return self._ledger.settings.phone_region
 
     def _rows_at(self, id_: int, last: int, times: Sequence[int]) -> Iterator[Transaction]:
         """The transactions of a wallet at these moments."""
