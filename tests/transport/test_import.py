@@ -666,17 +666,32 @@ def test_rejects_go_where_they_do_no_harm(target: str, story: Address, tmp_path:
 @pytest.mark.parametrize(
     ("options", "counts", "kept"), [("", (2, 1), 2), ("--atomic", (0, 1), 0), ("--dry-run", (2, 1), 0)]
 )
-def test_rejects_that_cannot_be_written_are_told_with_what_was_done(
-    options: str, counts: tuple[int, int], kept: int, story: Address, tmp_path: Path
+@pytest.mark.parametrize("lost", ["--rejects /dev/full", "--save-profile bank", "--save-profile b --rejects /dev/full"])
+def test_what_cannot_be_written_is_told_with_what_was_done(
+    lost: str,
+    options: str,
+    counts: tuple[int, int],
+    kept: int,
+    story: Address,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "wallet").mkdir()
+    (tmp_path / "wallet/import").touch()
     (tmp_path / "lines.csv").write_bytes(HEADER + b"1,5,credit,\n1,500,debit,\n1,6,credit,\n")
-    done = shell(f"wallet import lines.csv --rejects /dev/full --json {options}")
+    done = shell(f"wallet import lines.csv {lost} --json {options}")
     refused, error = (json.loads(line) for line in done.stderr.splitlines())
     assert (done.returncode, done.stdout, refused["line"]) == (7, "", 3)
     assert (refused["error"]["code"], error["error"]["code"]) == ("insufficient_funds", "storage_error")
     assert tuple(error["error"]["details"][each] for each in ("applied", "refused")) == counts
-    said = shell(f"wallet import lines.csv --rejects /dev/full {options}").stderr
+    said = shell(f"wallet import lines.csv {lost} {options}").stderr
     assert "line 3: insufficient_funds: " in said
+    assert [each in said for each in ("cannot write '/dev/full': ", "bank.toml: ", "b.toml: ")] == [
+        "/dev/full" in lost,
+        "bank" in lost,
+        "-profile b " in lost,
+    ]
     assert f"{'dry run' if 'dry' in options else 'import'}: {0 if kept else counts[0]} applied, {kept} replayed" in said
     assert len(cli.run("tx list 1 --json").json["transactions"]) == kept
 

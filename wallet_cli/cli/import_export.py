@@ -197,7 +197,7 @@ def import_(
     options = imports.Options(create, dry_run, atomic, duplicates and str(duplicates), sort)
     with ExitStack() as stack:
         source = stack.enter_context(_opened(file))
-        tell, unwritten = _to_stderr(style), list[OSError]()
+        tell, unwritten, lost = _to_stderr(style), list[OSError](), list[StorageError]()
         if rejects is not None:
             tell = _to_file(stack.enter_context(_rejects_file(rejects, source, flags)), tell, unwritten)
 
@@ -223,9 +223,14 @@ def import_(
     if save_profile is not None:
         from wallet_cli.import_export.imports import profiles
 
-        notice(f"kept as profile {save_profile}: {profiles.write(save_profile, dialect)}")
+        try:
+            notice(f"kept as profile {save_profile}: {profiles.write(save_profile, dialect)}")
+        except StorageError as error:
+            lost.append(error)
     if unwritten:
-        raise _rejects_lost(str(rejects), unwritten[0], summary)
+        lost.append(_rejects_lost(str(rejects), unwritten[0]))
+    if lost:
+        raise _lost(lost, summary)
     return Record(summary, value="applied", exit_code=4 if summary["refused"] else 0, kind="import")
 
 
@@ -320,13 +325,20 @@ def _to_file(file: BinaryIO, otherwise: Report, unwritten: list[OSError]) -> Rep
     return report
 
 
-def _rejects_lost(name: str, error: OSError, summary: Answer) -> StorageError:
-    """Says what an import did whose refused lines, or some of them, are on stderr and not in their file."""
-    counts = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in summary.items() if what != "dry_run")
+def _rejects_lost(name: str, error: OSError) -> StorageError:
     return StorageError(
-        f"cannot write {shown(name)}: {error.strerror}; the refused lines that are not in it are on stderr;"
-        f" {'dry run' if 'dry_run' in summary else 'import'}: {counts}",
-        hint=f"{hint_of(error, 'name another --rejects file')}, and run it again: it applies no line twice",
+        f"cannot write {shown(name)}: {error.strerror}; the refused lines that are not in it are on stderr",
+        hint=hint_of(error, "name another --rejects file"),
+    )
+
+
+def _lost(lost: Sequence[StorageError], summary: Answer) -> StorageError:
+    """Says what an import did that could not write something else than the ledger."""
+    counts = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in summary.items() if what != "dry_run")
+    told = "; ".join(error.message for error in lost)
+    return StorageError(
+        f"{told}; {'dry run' if 'dry_run' in summary else 'import'}: {counts}",
+        hint=f"{'; '.join(str(error.hint) for error in lost)}, and run it again: it applies no line twice",
         **summary,
     )
 
