@@ -11,6 +11,7 @@ FOR_OPERATORS = (
     ("wallet register PHONE", "POST /users"),
     ("wallet create WALLET", "POST /wallet/create"),
     ("wallet limits WALLET --minimum-balance 0", "POST /wallet/limits with minimum_balance: 0"),
+    ("wallet limits WALLET --minimum-balance A", "POST /wallet/limits with minimum_balance"),
     ("wallet limits WALLET --maximum-balance none", "POST /wallet/limits with maximum_balance: none"),
     ("wallet limits WALLET --maximum-balance A", "POST /wallet/limits with maximum_balance"),
     ("wallet limits WALLET --daily-debit A", "POST /wallet/limits with daily_debit"),

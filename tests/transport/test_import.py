@@ -552,6 +552,36 @@ def test_records_of_users_and_wallets_may_be_written_by_hand(opened_wallet: Ledg
     assert imported(opened_wallet, text).counts == (0, 1, 2)
 
 
+@pytest.mark.parametrize(
+    ("lines", "refused"),
+    [
+        (("null", "0", "0.00"), []),
+        (("50",), [1]),
+        (("-5", "0"), [1]),
+        # The second wallet was opened with -5.
+        (("-5/b", "null/b", "0/b", "7/b"), [3, 4]),
+    ],
+)
+def test_a_line_for_a_wallet_with_another_minimum_is_refused(
+    lines: tuple[str, ...], refused: list[int], opened_wallet: Ledger
+) -> None:
+    opened_wallet.run(wallets.create(opened_wallet, parse_wallet("1/b"), minimum_balance="-5"), "create")
+    opened_wallet.run(wallets.set_limits(opened_wallet, parse_wallet("1/b"), minimum_balance="-6"), "limits")
+    text = ""
+    for line in lines:
+        minimum, slash, type_ = line.partition("/")
+        text += f'{{"record":"wallet","wallet":"1{slash}{type_}","minimum_balance":{minimum}}}\n'
+    hints: list[str | None] = []
+    summary = imports.run(
+        opened_wallet, io.BytesIO(text.encode()), report=lambda _line, error, _text: hints.append(error.hint)
+    )
+    outcome = imported(opened_wallet, text)
+    assert outcome.refusals == [(line, "wallet_exists") for line in refused]
+    assert len(hints) == summary["refused"] == len(refused)
+    now = "-6.00" if "/b" in text else "0.00"
+    assert {*hints} <= {f"its minimum balance is {now}; to change it: wallet limits WALLET --minimum-balance A"}
+
+
 # As a process: pipes, files, terminals, signals
 
 

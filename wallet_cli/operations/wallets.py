@@ -106,6 +106,10 @@ def other_minimum(made: Answer, asked: str | None) -> str | None:
     has, unit = made["minimum_balance"], parse_told(made["currency"], made["balance"])
     if format_minor(parse_minimum(asked, unit), unit) == has:
         return None
+    return has_minimum(has)
+
+
+def has_minimum(has: str) -> str:
     return f"its minimum balance is {has}; to change it: wallet limits WALLET --minimum-balance A"
 
 

@@ -45,7 +45,7 @@ from wallet_cli.domain.ids import (
     parse_wallet,
 )
 from wallet_cli.domain.model import Wallet
-from wallet_cli.domain.money import parse_minimum, parse_stored
+from wallet_cli.domain.money import format_minor, parse_minimum, parse_stored
 from wallet_cli.domain.period import Zone, parse_start
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.restoring import HOW_TO_RESTORE
@@ -84,7 +84,7 @@ from wallet_cli.import_export.rows import VERSION
 from wallet_cli.operations import transactions, users
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger
-from wallet_cli.operations.wallets import find_account, find_wallet, unit_to_open
+from wallet_cli.operations.wallets import find_account, find_wallet, has_minimum, unit_to_open
 from wallet_cli.settings import LEDGER_SETTINGS
 
 BATCH_LINES = 5000
@@ -573,10 +573,17 @@ class Run(ImportRun):
         return OpenWallet(user.id, name.type, unit, minimum, at_us, id_, records.stored_key(fields))
 
     def _is_that_wallet(self, command: OpenWallet, error: WalletError) -> bool:
+        """Whether an existing wallet is the one that a line asks for: with that minimum now, or when it was opened."""
         if not isinstance(error, WalletExists) or command.id is not None:
             return False
         known = self._ledger.store.account_of(command.user_id, command.type, self._ledger.now_us())
-        return known is not None and known.wallet.currency.is_meant(command.currency.name)
+        if known is None or not known.wallet.currency.is_meant(command.currency.name):
+            return False
+        minimum = self._ledger.policy.minimum_of(known.wallet)
+        if command.own_minimum in (None, known.wallet.opening_minimum, minimum):
+            return True
+        error.hint = has_minimum(format_minor(minimum, known.wallet.currency))
+        return False
 
     def take_settings(self, settings: Mapping[str, str | None]) -> None:
         if self._ledger.store.has_rows():
