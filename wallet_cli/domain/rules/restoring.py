@@ -220,6 +220,9 @@ def _differs(what: str, known: object) -> errors.RestoreConflict:
 
 
 def _same(known: Transaction, command: RestoreTransaction) -> bool:
+    """An empty note is as none: a CSV cannot tell them apart."""
+    if not known.remarks.note and not command.remarks.note:
+        command = command._replace(remarks=command.remarks._replace(note=known.remarks.note))
     return all(getattr(known, name) == getattr(command, name) for name in _RESTORED)
 
 
