@@ -331,6 +331,26 @@ def refusal(ledger: Ledger, file: bytes, written: dict[str, str]) -> InvalidInpu
     return None
 
 
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ("5,3", "the line has a credit and a debit"),
+        ("0.00,-0", "the line has a credit of 0 and a debit of 0"),
+        ("0,", "the amount must be greater than 0: '0'"),
+        (",", "amount is missing"),
+    ],
+)
+def test_what_is_wrong_with_two_columns_of_amounts_is_told(columns: str, said: str, owned: Ledger) -> None:
+    told: list[str] = []
+    imports.run(
+        owned,
+        io.BytesIO(f"in,out,note\n{columns},x\n".encode()),
+        report=lambda _line, error, _text: told.append(error.message),
+        dialect=dialect(columns=["in=credit,out=debit"], wallet="1"),
+    )
+    assert told == [said]
+
+
 def test_what_is_not_a_number_shows_no_decimal_sign(owned: Ledger) -> None:
     with pytest.raises(InvalidInput, match=r"line 3: the amount could be two numbers: '1\.234'"):
         read(owned, HEADER + b"1,n.a.,credit,\n1,1.234,credit,\n")

@@ -581,7 +581,11 @@ def _one_amount(fields: dict[str, Any], dialect: Dialect) -> bool | None:
     amounts = {name: dialect.amount(value, signed=True) for name, value in given.items()}
     if len(amounts) == 2:  # an unused column may have a 0
         amounts = {name: value for name, value in amounts.items() if value.strip("-0.")}
-    if len(amounts) != 1:
+    if not amounts:
+        raise InvalidInput(
+            "the line has a credit of 0 and a debit of 0", hint="write the amount in one of the two columns"
+        )
+    if len(amounts) > 1:
         raise InvalidInput("the line has a credit and a debit", hint="leave one of the two columns empty, or 0")
     ((kind, amount),) = amounts.items()
     has_minus = amount.startswith("-") if kind == "debit" and amount.strip("-0.") else None
