@@ -411,7 +411,7 @@ def others() -> Iterator[Hostile]:
         for ids in ("2/2", "1/2", "2/1", "3/3"):
             yield own(f"{method} holds of {ids}", 404, method, f"/api/v1/holds/get/{ids}")
             for form in ("", "json", "csv", "html", "pdf"):
-                path = f"/api/v1/wallet/statement/{ids}?format={form}"
+                path = f"/api/v1/wallet/statement/{ids}" + (f"?format={form}" if form else "")
                 yield own(f"{method} statement of {ids} as {form or 'nothing'}", 404, method, path)
         for path in (USERS, f"{USERS}/1", f"{USERS}/2", f"{USERS}/77", WALLETS):
             yield own(f"{method} {path}", 403, method, path)

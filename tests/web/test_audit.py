@@ -72,12 +72,13 @@ def test_the_trail_is_read_in_pages(server: Server) -> None:
         whole = made(api.get("/audit", params={**query, "limit": "1000", "count": "true"}))
         assert (whole["next_cursor"], whole["count"]) == (None, len(whole["events"]))
         found: list[Any] = []
-        cursor = ""
+        cursor, more = "", {}
         while cursor is not None:
-            page = made(api.get("/audit", params={**query, "limit": "2", "cursor": cursor}))
+            page = made(api.get("/audit", params={**query, "limit": "2", **more}))
             assert len(page["events"]) == 2 or page["next_cursor"] is None
             found += page["events"]
             cursor = page["next_cursor"]
+            more = {"cursor": cursor}
         assert found == whole["events"]
         assert len({each["id"] for each in found}) == len(found) >= 3
         assert [each["at"] for each in found] == sorted((each["at"] for each in found), reverse=True)

@@ -440,7 +440,7 @@ def test_a_list_a_page_at_a_time(api: httpx.Client, owned: Owned) -> None:
     assert [each["seq"] for each in default["transactions"]] == list(range(25, 5, -1))
     seen, cursor = [], None
     while True:
-        page = api.get(path, params={"limit": 7, "cursor": cursor or ""}).json()["data"]
+        page = api.get(path, params={"limit": 7} | ({"cursor": cursor} if cursor else {})).json()["data"]
         assert set(page) == {"transactions", "next_cursor"}
         seen += [each["seq"] for each in page["transactions"]]
         cursor = page["next_cursor"]

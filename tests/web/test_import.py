@@ -118,9 +118,10 @@ def test_all_or_nothing(server: Server, api: httpx.Client, owned: Owned) -> None
     assert balance(api, owned) == "4.00"
 
 
-def test_what_an_option_is_when_it_is_empty(api: httpx.Client, owned: Owned) -> None:
-    data = made(send(api, rows(owned, "5.00,credit"), create="", dry_run="", atomic=""), 200)
-    assert data == NOTHING | {"applied": 1}
+def test_an_option_that_is_empty_is_refused(api: httpx.Client, owned: Owned) -> None:
+    for option in ("create", "dry_run", "atomic"):
+        failure(send(api, rows(owned, "5.00,credit"), **{option: ""}), 400, "invalid_input")
+    assert balance(api, owned) == "0.00"
 
 
 def test_so_many_refused_lines_are_told_and_all_are_counted(api: httpx.Client, owned: Owned) -> None:

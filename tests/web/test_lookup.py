@@ -103,23 +103,43 @@ def test_keys_are_made_listed_and_revoked(api: httpx.Client, server: Server) -> 
 # --- a + that is not escaped ------------------------------------------------------------------------------------------
 
 
-def test_a_number_never_begins_with_a_space(api: httpx.Client, owned: Owned) -> None:
-    """`?wallet=+65…` names the number of Singapore, not the one of India with the same digits."""
+def test_a_plus_before_a_number_is_one_and_a_space_is_none(api: httpx.Client, owned: Owned) -> None:
+    """`?wallet=+65…` names the number of Singapore, and `?wallet=%2065…` the one of India with the same digits."""
     singapore = made(api.post("/users", json={"phone_number": "+6598765432"}))
     india = made(api.post("/users", json={"phone_number": "6598765432"}))
     assert singapore["phone_e164"] != india["phone_e164"]
     for user in (singapore, india):
         made(api.post("/wallet/create", json={"user_id": user["id"], "type": "main"}))
-    for number in ("+6598765432", "%2B6598765432", "%206598765432", "+65+9876+5432"):
-        assert made(api.get(f"/lookup/user?user={number}"), 200)["id"] == singapore["id"]
-        assert made(api.get(f"/lookup/wallet?wallet={number}"), 200)["user_id"] == singapore["id"]
-        assert made(api.get(f"/lookup/wallet?wallet={number}/main"), 200)["user_id"] == singapore["id"]
+    for number, user in (
+        *((number, singapore) for number in ("+6598765432", "%2B6598765432", "+65+9876+5432", "%20%2B6598765432")),
+        *((number, india) for number in ("6598765432", "%206598765432", "%20%206598765432%20")),
+    ):
+        assert made(api.get(f"/lookup/user?region=IN&user={number}"), 200)["id"] == user["id"]
+        assert made(api.get(f"/lookup/wallet?wallet={number}"), 200)["user_id"] == user["id"]
+        assert made(api.get(f"/lookup/wallet?wallet={number.removesuffix('%20')}/main"), 200)["user_id"] == user["id"]
         found = made(api.get(f"/lookup/wallets?user={number}"), 200)["wallets"]
-        assert [wallet["user_id"] for wallet in found] == [singapore["id"]]
+        assert [wallet["user_id"] for wallet in found] == [user["id"]]
         assert made(api.get(f"/verify?wallet={number}"), 200)["wallets"] == 1
-    assert made(api.get("/lookup/user?user=6598765432"), 200)["id"] == india["id"]
-    for number in ("++6598765432", "++%2B6598765432", "%20%206598765432", "+-6598765432"):
+    assert made(api.get(f"/lookup/wallet?wallet=%20{singapore['id']}/main"), 200)["user_id"] == singapore["id"]
+    for number in ("++6598765432", "++%2B6598765432", "+%2B6598765432", "+-6598765432", "+"):
         failure(api.get(f"/lookup/user?user={number}"), 400, "invalid_input")
+
+
+def test_an_empty_parameter_is_refused(api: httpx.Client, owned: Owned) -> None:
+    """It would be a filter that lets everything through, the wallet of now, or the first page again."""
+    listed = f"/transactions/get/{owned[0]}/{owned[1]}"
+    filters = ("from", "to", "kind", "min", "max", "text", "key", "cursor", "limit")
+    for path in (
+        *(f"{listed}?{name}=" for name in filters),
+        f"{listed}?limit=5&cursor=",
+        f"/lookup/wallet?wallet=id:{owned[0]}&at=",
+        "/lookup/user?user=",
+        *("/audit?wallet=", "/audit?user=", "/verify?wallet=", "/export?format="),
+    ):
+        answer = api.get(path)
+        failure(answer, 400, "invalid_input")
+        name = path.rstrip("=").rpartition("&")[2].rpartition("?")[2]
+        assert answer.json()["message"].startswith(f"{name} is empty"), path
 
 
 def test_an_offset_of_a_time_never_begins_with_a_space(api: httpx.Client, owned: Owned) -> None:

@@ -39,7 +39,7 @@ def history(server: Server) -> Owned:
 
 
 def statement(api: httpx.Client, owned: Owned, form: str = "", **period: str) -> httpx.Response:
-    return api.get(f"/wallet/statement/{owned[0]}/{owned[1]}", params={"format": form} | period)
+    return api.get(f"/wallet/statement/{owned[0]}/{owned[1]}", params=({"format": form} if form else {}) | period)
 
 
 def printed(server: Server, owned: Owned, options: str) -> str:

@@ -108,7 +108,7 @@ def parse_user(text: str) -> UserName:
 
 
 def unspaced(name: str) -> str:
-    """A name without the spaces around it, which mean nothing: in a URL, a space before a number is a `+`."""
+    """A name without the spaces around it, which mean nothing."""
     return name.strip(" ")
 
 

@@ -1,9 +1,9 @@
 """The ledger behind a `wallet serve`: each operation is one or two requests.
 
 The server decides. This code refuses only what cannot be sent: a key, which must be right before its first use; the
-times of a period, whose zone is the ledger's here and UTC there; an empty URL parameter, which would count as not
-given; and texts that a JSON body cannot have, so that their error is readable. And what a ledger would refuse before
-that, or before what is looked up to send it: where two things are wrong, the same one is told.
+times of a period, whose zone is the ledger's here and UTC there; an empty URL parameter, which no server takes; and
+texts that a JSON body cannot have, so that their error is readable. And what a ledger would refuse before that, or
+before what is looked up to send it: where two things are wrong, the same one is told.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class RemoteLedger(Client, LedgerApi):
         period = parse_period(start, end, self.zone, self.now_us)
         check_texts(wanted)
         kind, least, most, text, key = wanted
-        query = {"kind": kind, "min": least, "max": most, "text": text, "key": key} | bounds_of(period)
+        query = {"kind": kind, "min": least, "max": most, "text": text or None, "key": key} | bounds_of(period)
 
         @cache
         def path() -> str:
@@ -204,7 +204,7 @@ class RemoteLedger(Client, LedgerApi):
         period = parse_period(start, end, self.zone, self.now_us)
         kind, least, most, text, key = wanted
         read_filter(wanted, parse_any_amount)  # an empty filter cannot be sent
-        query = {"kind": kind, "min": least, "max": most, "text": text, "key": key} | bounds_of(period)
+        query = {"kind": kind, "min": least, "max": most, "text": text or None, "key": key} | bounds_of(period)
         return _filled(self._paged("transactions", fields.EntryPage, lambda: "/history", parse_cursor, **query), text)
 
     def audit(self, wallet: TypedWallet | None = None, user: UserName | None = None) -> Paged:
@@ -367,9 +367,7 @@ def _filled(raw: Paged, text: str | None) -> Paged:
 
 
 def _with_notes(every: Paged) -> Paged:
-    """Transactions with a note: an empty search text matches these. In a URL, an empty parameter counts as not
-    given.
-    """
+    """Transactions with a note: an empty search text matches these, and a URL has no empty parameter."""
 
     def rest(cursor: str | None) -> Iterator[Answer]:
         return (each for each in every.rest(cursor) if each["note"] is not None)

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from wallet_cli.errors import InvalidInput, WalletError, shown
+from wallet_cli.errors import InvalidInput, WalletError
 from wallet_cli.hints import over_http
 from wallet_cli.web.http_errors import BodyTooLarge, UnsupportedMediaType
 
@@ -77,8 +77,8 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return found
 
 
-NUMBERS = frozenset(("user", "wallet", "id", "phone", "phone_number"))
-"""Parameters that may begin with a phone number, which never begins with a space."""
+_PLUS = re.compile(r"(?<![^&])(user|wallet)=\+([0-9]?)")
+"""Parameters that may begin with a phone number, and a `+` before it that is not escaped."""
 
 TIMES = frozenset(("at", "from", "to", "start_date", "end_date"))
 SPACED_OFFSET = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d[\d:.,]*) (\d\d(?::?\d\d)?)", re.ASCII)
@@ -86,16 +86,16 @@ SPACED_OFFSET = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d[\d:.,]*) (\d\d(?::?\d\d)?)
 
 
 def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
-    """The parameters of the URL; an empty one counts as not given. Raises InvalidInput for one unknown or repeated.
+    """The parameters of the URL. Raises InvalidInput for one unknown, empty or repeated.
 
-    In a URL a `+` that is not written `%2B` is a space. Where a number or an offset from UTC must follow, the space can
-    only have been a `+`.
+    In a URL a `+` that is not written `%2B` is a space, but before a number it is read as a `+`. Where an offset from
+    UTC must follow, a space can only have been a `+`.
     """
     if not scope["query_string"]:
         return {}
     try:
         pairs = parse_qsl(
-            scope["query_string"].decode("ascii"),
+            _PLUS.sub(_escaped, scope["query_string"].decode("ascii")),
             keep_blank_values=True,
             strict_parsing=True,
             errors="strict",
@@ -110,18 +110,24 @@ def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
     unknown = set(found) - known
     if unknown:
         raise InvalidInput("unknown parameter in the URL", hint=f"known: {', '.join(sorted(known)) or 'none'}")
-    return {name: _with_plus(name, value) for name, value in found.items() if value}
+    empty = next((name for name, value in found.items() if not value), None)
+    if empty is not None:
+        raise InvalidInput(f"{empty} is empty", hint=f"leave {empty} out of the URL, or give it a value")
+    return {name: _with_plus(value) if name in TIMES else value for name, value in found.items()}
 
 
-def _with_plus(name: str, value: str) -> str:
-    """Restore a `+` that became a space. Raises InvalidInput for any other space before a number."""
-    if name in NUMBERS and value.startswith(" "):
-        if not re.match(" [0-9]", value):
-            raise InvalidInput(f"{name} does not begin with a digit or +: {shown(value)}", hint="write + as %2B")
-        return "+" + value[1:]
-    if name in TIMES and (match := SPACED_OFFSET.fullmatch(value)):
-        return f"{match[1]}+{match[2]}"
-    return value
+def _escaped(plus: re.Match[str]) -> str:
+    """A `+` as the URL should have it. Raises InvalidInput where no number follows."""
+    name, number = plus.groups()
+    if not number:
+        raise InvalidInput(f"{name} does not begin with a digit or +", hint="write + as %2B")
+    return f"{name}=%2B{number}"
+
+
+def _with_plus(time: str) -> str:
+    """A time, with a `+` before its offset that became a space."""
+    match = SPACED_OFFSET.fullmatch(time)
+    return time if match is None else f"{match[1]}+{match[2]}"
 
 
 def media_type(scope: Scope, known: Sequence[str]) -> str:
