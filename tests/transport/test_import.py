@@ -478,7 +478,37 @@ def test_what_a_refusal_takes_back_is_told(
     lines = b"wallet,amount,kind,key\n1,5,credit,k\n1,6,credit,k\n1,9000,debit,\n9,1,credit,\n"
     refused = imported(opened_wallet, lines, **options)
     told = [" (counting what comes before it, of which nothing is applied)" in each for each in refused.messages]
-    assert told == [counts, counts, False]
+    assert told == [False, counts, False]
+
+
+@pytest.mark.parametrize("lines_a_batch", [1, 5000])
+@pytest.mark.parametrize(
+    ("options", "counts", "is_there"),
+    [
+        ({"atomic": True}, (0, 1, 2), False),
+        ({"dry_run": True}, (2, 2, 2), False),
+        ({"dry_run": True, "atomic": True}, (0, 1, 2), False),
+        ({}, (2, 2, 2), True),
+    ],
+)
+def test_nothing_is_said_to_be_there_that_is_taken_back(
+    lines_a_batch: int,
+    options: dict[str, bool],
+    counts: tuple[int, int, int],
+    is_there: bool,
+    opened_wallet: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A line that repeats one of its file was applied before if that one was; so is the row that has its key."""
+    monkeypatch.setattr(imports, "BATCH_LINES", lines_a_batch)
+    head = b"wallet,amount,kind,key\n"
+    assert imported(opened_wallet, head + b"1,5,credit,there\n").counts == (1, 0, 0)
+    lines = b"1,5,credit,there\n1,5,credit,k\n1,5,credit,k\n1,6,credit,k\n1,6,credit,there\n1,1,credit,\n"
+    outcome = imported(opened_wallet, head + lines, **options)
+    assert (outcome.counts, outcome.refusals) == (counts, [(5, "key_reused"), (6, "key_reused")])
+    ours, earlier = outcome.messages
+    assert ("transaction 1-2" in ours, "before it in the same file" in ours) == (is_there, not is_there)
+    assert "transaction 1-1" in earlier
 
 
 @pytest.mark.parametrize("lines_a_batch", [1, 2, 5000])

@@ -108,7 +108,7 @@ def _refused_in_group(refusal: Refusal, index: int, undone: Sequence[Change]) ->
     """The refusal of a group: it says what counts the commands before it, of which nothing is left."""
     error = refusal.error
     if isinstance(error, KeyReused) and refusals.names_one_of(error, undone):
-        error = refusals.key_used_in_group()
+        error = refusals.key_used_in("group")
     elif undone:
         refusals.count_before(error)
     error.details["index"] = index

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wallet_cli.domain.commands import Change
-from wallet_cli.domain.ids import format_hold_id, format_transaction_id, format_wallet_id
+from wallet_cli.domain.ids import (
+    HoldId,
+    TransactionId,
+    format_hold_id,
+    format_transaction_id,
+    format_wallet_id,
+    parse_hold_id,
+    parse_transaction_id,
+)
 from wallet_cli.domain.model import CAPTURED, FROZEN, Hold, Policy, Transaction, Wallet, available
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
 from wallet_cli.domain.period import format_time
@@ -88,8 +96,17 @@ def count_before(error: WalletError) -> None:
         error.add(" (counting what comes before it, of which nothing is applied)")
 
 
-def key_used_in_group() -> KeyReused:
-    return KeyReused("this key is used for another request before it in the same group", hint="give each its own key")
+def key_used_in(what: str) -> KeyReused:
+    """Refused for a key of something before it in the same group or file, of which nothing is left."""
+    return KeyReused(f"this key is used for another request before it in the same {what}", hint="give each its own key")
+
+
+def named_in(error: KeyReused) -> TransactionId | HoldId | None:
+    """The row that has the key."""
+    transaction, hold = error.details.get("transaction"), error.details.get("hold")
+    if transaction is not None:
+        return parse_transaction_id(transaction)
+    return None if hold is None else parse_hold_id(hold)
 
 
 def names_one_of(error: KeyReused, undone: Iterable[Change]) -> bool:

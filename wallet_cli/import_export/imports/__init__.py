@@ -33,7 +33,9 @@ from wallet_cli.domain.commands import (
 )
 from wallet_cli.domain.ids import (
     MAX_ID,
+    HoldId,
     PhoneDigits,
+    TransactionId,
     TypedWallet,
     UserName,
     WalletName,
@@ -44,7 +46,7 @@ from wallet_cli.domain.ids import (
     parse_new_wallet,
     parse_wallet,
 )
-from wallet_cli.domain.model import Wallet
+from wallet_cli.domain.model import Hold, Transaction, Wallet
 from wallet_cli.domain.money import format_minor, parse_minimum, parse_stored
 from wallet_cli.domain.period import Zone, parse_start
 from wallet_cli.domain.rules import refusals
@@ -228,6 +230,8 @@ class ImportRun(ABC):
         self._number = 0
         self._is_part, self._refused_before = refused_before is not None, refused_before
         self.applied = self.replayed = self.refused = 0
+        self._own_replayed = 0
+        """How many lines repeat another of this run that may leave nothing."""
         self.users_created = self.wallets_created = 0
 
     @abstractmethod
@@ -300,7 +304,7 @@ class ImportRun(ABC):
         abandoned = self._options.atomic and self.refused > 0
         answer: Answer = {
             "applied": 0 if abandoned else self.applied,
-            "replayed": self.replayed,
+            "replayed": self.replayed - self._own_replayed if abandoned else self.replayed,
             "refused": self.refused,
             "users_created": 0 if abandoned else self.users_created,
             "wallets_created": 0 if abandoned else self.wallets_created,
@@ -376,6 +380,9 @@ class Run(ImportRun):
         super().__init__(ledger.zone_of_times, looked, options, report, broken, refused_before)
         self._takes_back = options.atomic
         """Whether a refusal takes back what is applied."""
+        self._leaves_nothing = options.atomic or options.dry_run
+        self._first_made: dict[tuple[type, int], int] = {}
+        """The first transaction, and the first hold, that this run made in a wallet, where it may leave nothing."""
         self._ledger = ledger
         self._carry_out = carry_out
         self._ends: dict[str, int] = {}
@@ -717,20 +724,40 @@ class Run(ImportRun):
                 result = next(rest)
                 if type(result) is Applied:
                     applied += 1
+                    if self._leaves_nothing:
+                        self._note_made(result.made)
                 elif type(result) is Replayed:
                     replayed += 1
+                    self._own_replayed += self._is_made_here(result.made)
                 else:
                     assert isinstance(result, Refusal)
+                    error = result.error
                     if "id" in each.fields:
                         self.broken.add(each.fields["wallet"])
-                    if self._takes_back and (self.applied or applied):
-                        refusals.count_before(result.error)
-                    self._refuse(each, result.error)
+                    if isinstance(error, KeyReused) and self._is_made_here(refusals.named_in(error)):
+                        error = refusals.key_used_in("file")
+                    elif self._takes_back and (self.applied or applied):
+                        refusals.count_before(error)
+                    self._refuse(each, error)
             else:
                 self._refuse(*each)
         if counted:
             self.applied += applied
             self.replayed += replayed
+
+    def _note_made(self, made: object) -> None:
+        if isinstance(made, Transaction):
+            self._first_made.setdefault((Transaction, made.wallet_id), made.seq)
+        elif isinstance(made, Hold):
+            self._first_made.setdefault((Hold, made.wallet_id), made.number)
+
+    def _is_made_here(self, row: object) -> bool:
+        """Whether a transaction or hold, or its id, is one that this run made and may leave nothing of."""
+        if isinstance(row, Transaction | TransactionId):
+            return row.seq >= self._first_made.get((Transaction, row.wallet_id), row.seq + 1)
+        if isinstance(row, Hold | HoldId):
+            return row.number >= self._first_made.get((Hold, row.wallet_id), row.number + 1)
+        return False
 
 
 def _called(line: Line) -> str | None:
