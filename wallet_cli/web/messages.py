@@ -77,6 +77,9 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return found
 
 
+MAY_BE_EMPTY = frozenset(("cursor", "limit", "format", "from", "to", "kind", "min", "max", "text"))
+"""Pages and filters of lists: a form, or a client, sends each of its fields. Empty, they count as not given."""
+
 _PLUS = re.compile(r"(?<![^&])(user|wallet)=\+([0-9]?)")
 """Parameters that may begin with a phone number, and a `+` before it that is not escaped."""
 
@@ -86,7 +89,7 @@ SPACED_OFFSET = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d[\d:.,]*) (\d\d(?::?\d\d)?)
 
 
 def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
-    """The parameters of the URL. Raises InvalidInput for one unknown, empty or repeated.
+    """The parameters of the URL. Raises InvalidInput for one unknown or repeated, or empty if it may not be.
 
     In a URL a `+` that is not written `%2B` is a space, but before a number it is read as a `+`. Where an offset from
     UTC must follow, a space can only have been a `+`.
@@ -110,10 +113,10 @@ def query(scope: Scope, known: frozenset[str]) -> dict[str, str]:
     unknown = set(found) - known
     if unknown:
         raise InvalidInput("unknown parameter in the URL", hint=f"known: {', '.join(sorted(known)) or 'none'}")
-    empty = next((name for name, value in found.items() if not value), None)
+    empty = next((name for name, value in found.items() if not value and name not in MAY_BE_EMPTY), None)
     if empty is not None:
         raise InvalidInput(f"{empty} is empty", hint=f"leave {empty} out of the URL, or give it a value")
-    return {name: _with_plus(value) if name in TIMES else value for name, value in found.items()}
+    return {name: _with_plus(value) if name in TIMES else value for name, value in found.items() if value}
 
 
 def _escaped(plus: re.Match[str]) -> str:
