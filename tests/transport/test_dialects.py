@@ -351,6 +351,49 @@ def test_what_is_wrong_with_two_columns_of_amounts_is_told(columns: str, said: s
     assert told == [said]
 
 
+HEADERS = {
+    "wallet_id,amount": ["amount=signed_amount"],
+    "wallet_id,amount,type": ["amount=signed_amount"],
+    "wallet_id,betrag,kind": ["betrag=amount"],
+    "Wallet Id,Date,amount": ["Date=at", "amount=signed_amount"],
+    "walletId,Sum": ["Sum=signed_amount"],
+    "customer number,Sum": ["Sum=signed_amount"],
+    "kundennr,Betrag": ["Betrag=signed_amount"],
+    "uid,x,y": [],
+    "customer,Paid in,Paid out": ["customer=wallet,Paid in=credit,Paid out=debit"],
+    "phone number,Sum,Paid in": ["phone number=wallet,Sum=signed_amount"],
+    "phone,Paid in": ["phone=wallet"],
+    "wallet,amount,kind,credit": [],
+    "id,wallet_id,amount,kind,is_credit,note": [],
+    "wallet,amount,kind,is_credit,text": ["text=note"],
+}
+"""Headers, and the maps that are offered for them."""
+
+
+@pytest.mark.on_file("it is about how a header is read")
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_map_that_is_offered_is_accepted_and_reads_no_id_as_a_user(header: str, owned: Ledger) -> None:
+    def refused(**how: str) -> InvalidInput | None:
+        try:
+            read(owned, header.encode() + b"\n", **how)
+        except InvalidInput as error:
+            return error
+        return None
+
+    first = refused()
+    assert first is not None
+    assert first.hint is not None
+    offered = re.findall(r"--map '([^']*)'", first.hint)
+    assert offered == HEADERS[header]
+    for columns in offered:
+        after = refused(map=columns)
+        assert after is None or "the header has no column" in after.message, columns
+    is_named = "wallet" in header.split(",") or any("=wallet" in each for each in offered)
+    assert ("the id of a wallet" in first.hint) is not is_named
+    given = refused(wallet="1")
+    assert given is None or "=wallet" not in (given.hint or "")
+
+
 def test_what_is_not_a_number_shows_no_decimal_sign(owned: Ledger) -> None:
     with pytest.raises(InvalidInput, match=r"line 3: the amount could be two numbers: '1\.234'"):
         read(owned, HEADER + b"1,n.a.,credit,\n1,1.234,credit,\n")

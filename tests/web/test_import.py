@@ -209,6 +209,14 @@ def test_what_is_uncertain_refuses_the_whole_file(text: bytes, api: httpx.Client
     assert balance(api, owned) == "0.00"
 
 
+def test_a_map_that_a_hint_shows_is_sent_as_it_stands(api: httpx.Client, owned: Owned) -> None:
+    text = f"account,Sum\n{owned[0]}/main,5\n".encode()
+    hint = send(api, text, CSV).json()["hint"]
+    shown = hint.partition("such as map=")[2]
+    assert shown == "account=wallet,Sum=signed_amount"
+    assert send(api, text, CSV, map=shown).json()["data"]["applied"] == 1
+
+
 def test_what_is_uncertain_is_said_in_the_query(api: httpx.Client, owned: Owned) -> None:
     text = "Datum;Betrag;Text\n31.12.2024;1.234,50;Lohn\n30.12.2024;1.000,00;Lohn\n".encode("utf-16")
     written = {

@@ -30,8 +30,10 @@ from wallet_cli.import_export.imports.dialect import (
 
 MAX_LINE_BYTES = 64 * 1024
 MAX_EXAMPLE_CHARS = 40
+_IDS = r"(?:id|no|nr|num|number|nummer)s?(?:_|\b)"
+"""In a column's name: it has numbers that another list gave, and a number in the place of a WALLET is a user's."""
 _USUAL_NAMES = {
-    "wallet": "phone|mobile|customer|account|wallet|kunde|konto",
+    "wallet": rf"phone|mobile|^(?!.*{_IDS}).*(?:customer|account|wallet|kunde|konto)",
     "signed_amount": "amount|sum|value|total|betrag|wert|importe|montant",
     "credit": "credit|deposit|paid in|haben|eingang",
     "debit": "debit|withdraw|paid out|soll|ausgang",
@@ -39,6 +41,8 @@ _USUAL_NAMES = {
     "note": "note|text|desc|memo|detail|zweck",
 }
 """Column names of other programs that may be mapped to these."""
+_WAYS = (frozenset({"amount", "kind"}), frozenset({"signed_amount"}), frozenset({"credit", "debit"}))
+"""The columns that say an amount and which way it goes; a file has those of one way."""
 
 BOM = b"\xef\xbb\xbf"
 
@@ -477,7 +481,7 @@ class _Csv:
             if not mapped:
                 raise InvalidInput(
                     f"unknown column: {shown(ignored[0])}",
-                    hint=f"known: {', '.join(COLUMNS)}; {_mapping_of(ignored, names)}",
+                    hint=f"known: {', '.join(COLUMNS)}; {_mapping_of(ignored, self._given(names))}",
                 )
             self.notices.append(f"columns that are ignored: {', '.join(map(shown, ignored))}")
         return names
@@ -505,11 +509,10 @@ class _Csv:
                 f"there is a column of {one}s and none of {other}",
                 hint=f"add an empty column of {other}; or map the one as signed_amount, where debits have a minus",
             )
-        if amounts not in ({"amount"}, {"signed_amount"}, {"credit", "debit"}) or (
-            "kind" in given and amounts != {"amount"}
-        ):
+        said = amounts.union({"kind"}.intersection(given))
+        if said not in _WAYS:
             raise InvalidInput(
-                f"the amount is given twice: {', '.join(sorted({*amounts, *({'kind'} & set(given))}))}",
+                f"the amount is given twice: {', '.join(sorted(said))}",
                 hint="amount with kind; or signed_amount alone; or credit and debit",
             )
         if self._dialect.wallet is not None and "wallet" in given:
@@ -518,13 +521,21 @@ class _Csv:
     def _hint(self, missing: Sequence[str], names: Sequence[str | None]) -> str:
         if "".join(self._seen).startswith(("PK\3\4", "\udcd0\udccf\x11")):
             return "this is a workbook: save it as CSV in the spreadsheet program first"
-        more = _mapping_of([name.strip(ENDS) for name in self._header if plain(name) not in COLUMNS], names, missing)
+        free = zip(self._header, names, strict=True)
+        others = [name.strip(ENDS) for name, field in free if field is None and plain(name) not in COLUMNS]
+        more = _mapping_of(others, self._given(names), missing)
         if missing == ["wallet"]:
             more = "--wallet WALLET, for all lines"
         elif "kind" in missing and "amount" in names:
             signed = f"--map '{self._header[names.index('amount')]}=signed_amount', where negative amounts are debits"
             more = f"or {signed}" if missing == ["kind"] else f"{more}; in the place of amount and kind, {signed}"
+        if "wallet" in missing and "=wallet" not in more and any(re.search(_IDS, name.lower()) for name in others):
+            more += "; a column wallet has wN for the id of a wallet, such as w3: a number alone is a user"
         return f"columns: {', '.join((*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS))}; {more}"
+
+    def _given(self, names: Sequence[str | None]) -> list[str | None]:
+        """The fields that are known, as the wallet of every line is where an option says it."""
+        return [*names, *([] if self._dialect.wallet is None else ["wallet"])]
 
     def _shown_header(self) -> str:
         return shown(_shown("".join(self._seen)))
@@ -630,17 +641,22 @@ def _split(header: str, delimiter: str) -> list[str]:
 def _mapping_of(columns: Sequence[str], given: Sequence[str | None], missing: Sequence[str] = ()) -> str:
     """How to map columns of another program, shown with the file's columns: guessed by their names, or in order.
 
-    `given` are the columns that the file has already, `missing` those that it needs.
+    `given` are the fields that the file has already, `missing` those that it needs. A map that is shown is accepted.
     """
     is_header = not any(name.isdigit() for name in columns)
     usable = [name for name in columns if is_header and 0 < len(name) <= MAX_EXAMPLE_CHARS and _can_be_typed(name)]
     found: dict[str, str] = {}
-    for target, words in _USUAL_NAMES.items():
+    for usual, words in _USUAL_NAMES.items():
+        target = "amount" if usual == "signed_amount" and "kind" in given else usual
         name = next((each for each in usable if each not in found and re.search(words, each.lower())), None)
-        has_amount = target in ("credit", "debit") and "signed_amount" in found.values()
-        if name is not None and not has_amount and target.removeprefix("signed_") not in given:
+        said = {each for each in (*given, *found.values(), target) if each in _AMOUNTS or each == "kind"}
+        if name is not None and target not in given and (target not in said or any(said <= way for way in _WAYS)):
             found[name] = target
-    if not found and len(usable) >= len(missing) and not any(any(map(str.isdigit, name)) for name in usable):
+    halves = {"credit", "debit"}.difference(given)
+    if len(halves.intersection(found.values())) < len(halves):  # the one without the other is no amount
+        found = {name: target for name, target in found.items() if target not in halves}
+    words_alone = [name for name in usable if not re.search(rf"\d|{_IDS}", name.lower())]
+    if not found and missing and len(words_alone) == len(usable) >= len(missing):
         found = dict(zip(usable, missing, strict=False))
     example = ",".join(f"{name}={target}" for name, target in found.items())
     return "name the columns of other programs with --map" + (f", such as --map '{example}'" if example else "")

@@ -37,9 +37,11 @@ DUPLICATES = ("skip", "add")
 DIALECT = ("delimiter", "decimal", "dates", "encoding", "map", "wallet")
 """The CSV options, as in `wallet import`."""
 OPTION = re.compile(
-    rf"--({'|'.join((*FLAGS, 'sort', 'duplicates', *DIALECT))})\b( (?=[^ a-z]|(?:skip|add|dmy|mdy|cp1252|utf)\b))?"
+    rf"--({'|'.join((*FLAGS, 'sort', 'duplicates', *DIALECT))})\b"
+    r"( (?:'([^']*)'|(?=[^ a-z]|(?:skip|add|dmy|mdy|cp1252|utf)\b)))?"
 )
-"""In a hint: an option of `wallet import` that is a parameter here, and the space before its value, if it has one."""
+"""In a hint: an option of `wallet import` that is a parameter here; the space before its value, if it has one; and what
+is in the quotes of a shell."""
 MAX_REJECTS = 1000
 """How many refused lines are listed; all of them are counted."""
 
@@ -139,7 +141,7 @@ class Import:
 def in_query(error: WalletError) -> WalletError:
     """The same error, with parameters of the request instead of command options in its hint."""
     if error.hint:
-        error.hint = OPTION.sub(lambda found: found[1] + "=" * bool(found[2]), error.hint)
+        error.hint = OPTION.sub(lambda found: found[1] + "=" * bool(found[2]) + (found[3] or ""), error.hint)
     return error
 
 
