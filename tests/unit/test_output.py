@@ -6,9 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from support.cli import run
 
 from wallet_cli.cli.output import Document, Format, Listing, Record, Style, harmless, notice, print_error, render
 from wallet_cli.cli.screen import audit
@@ -232,3 +234,31 @@ def test_a_terminal_is_sent_nothing_that_moves_it(
     out = capsys.readouterr().out
     told = "a\\x1b[31m\\x9b2J\\u202eb\\u2066\\x07é" if terminal else nasty
     assert out == f"note\n{told}\n{told}\n; {told}\nsecond\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "is_json"),
+    [
+        ("debit 1 9 --note 'from -o json'", False),
+        ("debit 1 9 --note --jq", False),
+        ("debit 1 9 --note=--json", False),
+        ("tx list 1 --text --json", False),
+        ("--db /no/json users", False),
+        ("debit 1 9 --note 'use --color always'", False),
+        ("debit 1 9 --note x --json", True),
+        ("tx list 1 -ojson --text x", True),
+        ("--color always tx list 1 -qo jsonl", True),
+        ("tx list 1 --output=json", True),
+        ("tx list 1 --jq '.x | .y'", True),
+        ("nope --json", True),
+        ("debit 1 9 --bogus -o json", True),
+        ("debit 1 9 -- --json", True),  # which is told to stand before the --
+    ],
+)
+def test_an_error_has_the_form_that_an_option_asks_for_and_no_value_of_one(
+    line: str, is_json: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WALLET_DB", str(tmp_path / "none.db"))
+    told = run(line)
+    assert told.code != 0
+    assert told.err.startswith('{"error": ' if is_json else "error: ")

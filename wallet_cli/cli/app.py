@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from typer._click.exceptions import NoArgsIsHelpError, NoSuchOption
@@ -210,17 +210,38 @@ def _unexpected(error: BaseException) -> WalletError:
 
 def _colors_asked_for(arguments: Sequence[str]) -> AbstractContextManager[None]:
     """Colours as a command line has them that may be too wrong to parse, or that has ended."""
-    asked = re.search(r"--color[ =](auto|always|never)\b", " ".join(arguments))
+    asked = next((each for each in _options(arguments) if re.fullmatch("--color=(auto|always|never)", each)), None)
     if asked is None:
         return nullcontext()
     from wallet_cli.cli.screen.terminal import chosen
 
-    return chosen(asked[1], pager=True)
+    return chosen(asked.partition("=")[2], pager=True)
 
 
 def _format_asked_for(arguments: Sequence[str]) -> Format:
     """The output format on a command line that may be too wrong to parse."""
-    text = " ".join(arguments)
-    if "--json" in arguments or re.search(r"--jq\b", text) or re.search(r"(-\w*o|--output)[ =]?jsonl?\b", text):
-        return Format.json
-    return Format.table
+    asks = re.compile(r"--json|--jq=.*|(-\w*o|--output)=jsonl?", re.DOTALL)
+    return Format.json if any(map(asks.fullmatch, _options(arguments))) else Format.table
+
+
+def _options(arguments: Sequence[str]) -> Iterator[str]:
+    """The options on a command line that may be too wrong to parse, each with its value after a `=`.
+
+    What an option of the command has as its value is none.
+    """
+    if not any("json" in word or word.startswith(("--jq", "--color")) for word in arguments):
+        return
+    command: Any = typer.main.get_command(app)
+    with_value = {"-o", "--output", "--jq"}
+    rest = iter(arguments)
+    for word in rest:
+        with_value.update(name for each in command.params if not getattr(each, "is_flag", True) for name in each.opts)
+        name, equals, _ = word.partition("=")
+        if not word.startswith("-"):
+            command = command.get_command(None, word) or command if hasattr(command, "get_command") else command
+        elif equals:
+            yield word
+        elif name in with_value or re.fullmatch(r"-[a-z]*o", name):
+            yield f"{name}={next(rest, '')}"
+        else:
+            yield re.sub(r"^(-[a-z]*o)(?=json)", r"\1=", word)
