@@ -132,9 +132,13 @@ def test_json_is_a_page_or_all_of_it_in_one_object(full: Wallet, listed: Listed)
 
 
 @every_list
-def test_all_and_a_limit_contradict_each_other(full: Wallet, listed: Listed) -> None:
-    refused = full(f"{listed.line} --all --limit 3")
-    assert (refused.code, refused.out) == (2, "")
+def test_what_shows_the_rest_is_added_to_any_line_whose_list_was_cut(full: Wallet, listed: Listed) -> None:
+    for form in ("", "-q", "--json", "-o jsonl", "-o csv"):
+        cut = f"{listed.line} {form} --limit 3"
+        assert "--all shows the rest" in full(cut).err or form == "--json"
+        shown = full(f"{cut} --all")
+        assert (shown.code, shown.err) == (0, "")
+        assert shown == full(f"{listed.line} {form} --all")
 
 
 def test_what_is_found_is_whole_for_programs(full: Wallet) -> None:

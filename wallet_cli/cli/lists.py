@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from wallet_cli.cli.output import Listing, Style, Value
-from wallet_cli.errors import InvalidInput
 from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.operations.pages import DEFAULT_LIMIT, Paged
 
@@ -51,10 +50,8 @@ def listing(
 ) -> Listing:
     """A list of users, say, called `name` in JSON, and `csv` in fields.LISTS where that is another.
 
-    Raises InvalidInput for --all with --limit.
+    --all counts before --limit: it is added to a command whose list was cut.
     """
-    if part.all and part.limit is not None:
-        raise InvalidInput("--all and --limit contradict each other", hint="give one of them")
     columns = csv_columns(csv or name) if style.streams else ()
     kind = csv or name.removesuffix("s")
     if part.all or (part.limit is None and (style.streams or style.quiet)):
