@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 import iso4217
 import pytest
 
 from wallet_cli.domain.money import (
     ISO_4217,
     MAX_AMOUNT_MINOR,
+    MAX_EXPONENT,
     Currency,
     format_minor,
     parse_amount,
@@ -92,8 +96,8 @@ def test_an_amount_is_read_exactly(text: str, currency: Currency, minor: int) ->
         ("5 INR", INR, "not a decimal number"),
         ("", INR, "not a decimal number"),
         ("-", INR, "not a decimal number"),
-        ("9" * 5000, INR, "not a decimal number"),
-        ("0" * 5000 + "1", INR, "not a decimal number"),
+        ("9" * 5000, INR, "too long"),
+        ("0" * 5000 + "1", INR, "too long"),
     ],
     ids=lambda value: ascii(value)[:24],
 )
@@ -102,6 +106,35 @@ def test_a_bad_amount_is_refused_with_its_reason_in_one_short_line(text: str, cu
         parse_amount(text, currency)
     assert "\n" not in caught.value.message
     assert len(caught.value.message) < 200
+
+
+@pytest.mark.parametrize("exponent", range(MAX_EXPONENT + 1))
+def test_an_amount_that_a_hint_shows_is_taken(exponent: int) -> None:
+    currency = Currency(f"GOLD/{exponent}", exponent)
+    for text in ("0", "x", "0." + "1" * (exponent + 1), "1" * 40):
+        with pytest.raises(InvalidInput) as caught:
+            parse_amount(text, currency)
+        shown = re.findall(r"[0-9]+(?:\.[0-9]+)?", caught.value.hint or "")
+        assert shown
+        assert all(parse_amount(each, currency) > 0 for each in shown)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "message", "hint"),
+    [
+        (parse_minimum, "-20000000000000", "too small", "at least -10000000000000.00 INR"),
+        (parse_minimum, "20000000000000", "too large", "at most 10000000000000.00 INR"),
+        (parse_amount, "-20000000000000", "greater than 0", "leave the minus out"),
+        (parse_daily_debit, "-20000000000000", "cannot be negative", "0 allows no debits"),
+        (parse_amount, "1" * 41, "too long", "at most 40 characters"),
+    ],
+)
+def test_a_bound_is_told_on_the_side_where_it_is(
+    parse: Callable[[str, Currency], int], text: str, message: str, hint: str
+) -> None:
+    with pytest.raises(InvalidInput, match=message) as caught:
+        parse(text, INR)
+    assert hint in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(

@@ -161,12 +161,12 @@ def parse_told(text: str, amount: str) -> Currency:
 
 def parse_amount(text: str, currency: Currency, what: str = AMOUNT) -> int:
     """Read an AMOUNT (`20`, `19.99`) as minor units, 1 to MAX_AMOUNT_MINOR; `what` it is. Raises InvalidInput."""
-    return _positive(_parse_minor(text, currency, what), text, what)
+    return _positive(_parse_minor(text, currency, what, is_signed=False), text, what, currency)
 
 
-def _positive(minor: int, text: str, what: str) -> int:
+def _positive(minor: int, text: str, what: str, currency: Currency) -> int:
     if minor <= 0:
-        hint = "such as 20 or 19.99"
+        hint = f"such as {_example(currency)}"
         if minor and what == AMOUNT:
             hint = "leave the minus out: a credit adds money, a debit takes it out"
         raise InvalidInput(f"the {what} must be greater than 0: {shown(text)}", hint=hint)
@@ -178,7 +178,8 @@ def parse_any_amount(text: str, what: str) -> int:
 
     Raises InvalidInput.
     """
-    return _positive(_parse_minor(text, Currency("any", ANY_DIGITS), what, 10 ** (2 * ANY_DIGITS)), text, what)
+    any_ = Currency("any", ANY_DIGITS)
+    return _positive(_parse_minor(text, any_, what, 10 ** (2 * ANY_DIGITS), is_signed=False), text, what, any_)
 
 
 def bounds_in_minor(units: int, *, up: bool) -> list[int]:
@@ -207,7 +208,7 @@ def parse_maximum(text: str, currency: Currency) -> int:
 
 def parse_daily_debit(text: str, currency: Currency) -> int:
     """Read a daily debit limit as minor units, 0 or more. Raises InvalidInput."""
-    minor = _parse_minor(text, currency, "daily debit")
+    minor = _parse_minor(text, currency, "daily debit", is_signed=False)
     if minor < 0:
         raise InvalidInput(f"the daily debit cannot be negative: {shown(text)}", hint="0 allows no debits")
     return minor
@@ -218,29 +219,50 @@ def parse_balance(text: str, currency: Currency) -> int:
     return _parse_minor(text, currency, "balance", MAX_TOTAL_MINOR)
 
 
-def _parse_minor(text: str, currency: Currency, what: str, most: int = MAX_AMOUNT_MINOR) -> int:
+def _parse_minor(
+    text: str, currency: Currency, what: str, most: int = MAX_AMOUNT_MINOR, *, is_signed: bool = True
+) -> int:
+    """Minor units, as far from 0 as `most`. What cannot be below 0 is not signed: its caller refuses any that is."""
     negative = text.startswith("-")
     digits = text[1:] if negative else text
     whole, point, fraction = digits.partition(".")
     # Digits with at most one point, digits on both sides of it.
     plain = whole.isdigit() and (fraction.isdigit() if point else True) and digits.isascii()
-    if not plain or len(text) > MAX_AMOUNT_CHARS:
+    if not plain:
         raise InvalidInput(
             f"the {what} is not a decimal number: {shown(text)}",
-            hint="digits with at most one point, such as 20 or 19.99: no separators, no exponent",
+            hint=f"digits with at most one point, such as {_example(currency)}: no separators, no exponent",
         )
+    if len(text) > MAX_AMOUNT_CHARS:
+        raise InvalidInput(f"the {what} is too long: {shown(text)}", hint=f"at most {MAX_AMOUNT_CHARS} characters")
     if fraction[currency.exponent :].strip("0"):
         raise InvalidInput(
             f"the {what} has more fraction digits than {currency.unit} has ({currency.exponent}): {shown(text)}",
-            hint=f"such as {format_minor(10**currency.exponent, currency)}",
+            hint=f"such as {format_minor(_one(currency), currency)}",
         )
     minor = int(whole + fraction[: currency.exponent].ljust(currency.exponent, "0"))
-    if minor > most:
+    if minor > most and negative and is_signed:
+        raise InvalidInput(
+            f"the {what} is too small: {shown(text)}", hint=f"at least {format_minor(-most, currency)} {currency.unit}"
+        )
+    if minor > most and not negative:
         raise InvalidInput(
             f"the {what} is too large: {shown(text)}",
             hint=f"at most {format_minor(most, currency)} {currency.unit}",
         )
     return -minor if negative else minor
+
+
+def _one(currency: Currency) -> int:
+    """One whole unit, or the largest amount where that is less."""
+    one: int = 10**currency.exponent
+    return min(one, MAX_AMOUNT_MINOR)
+
+
+def _example(currency: Currency) -> str:
+    """Amounts that can be given in it."""
+    is_usual = currency.exponent == ANY_DIGITS or (currency.exponent >= 2 and 20 * _one(currency) <= MAX_AMOUNT_MINOR)
+    return "20 or 19.99" if is_usual else format_minor(_one(currency), currency)
 
 
 def format_minor(minor: int, currency: Currency) -> str:
