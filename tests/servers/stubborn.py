@@ -144,8 +144,8 @@ class Stubborn:
             connections[address] = connection
         if answer.status == 503:
             self.tries_in_vain[answer.body["code"]] += 1
-            if "retry-after" not in answer.headers:
-                self.complaints.append(f"503 without Retry-After: {answer}")
+            if ("retry-after" in answer.headers) is not answer.body["retryable"]:
+                self.complaints.append(f"Retry-After is not as `retryable` says: {answer}")
         return answer
 
 

@@ -451,7 +451,10 @@ def test_a_server_that_runs_says_it_too(tmp_path: Path) -> None:
         answer = client.post("/api/v1/transactions/create", json=body)
         assert (answer.status_code, answer.json()["code"]) == (503, "ledger_moved")
         assert answer.json()["details"]["to"] == new
-        assert client.get("/readyz").status_code == 503
+        ready = client.get("/readyz")
+        assert ready.status_code == 503
+        for told in (answer, ready):  # to come again would not help
+            assert (told.json()["retryable"], "Retry-After" in told.headers) == (False, False)
         assert client.get("/api/v1/wallet/get/1/main").json()["data"]["balance"] == "360.50"
     assert run(new, "balance 1 -q").out == "360.50\n"
 

@@ -186,7 +186,7 @@ async def send_failure(
     extra = []
     if error.http_status == 405 and allow is not None:
         extra.append((b"allow", allow.encode()))
-    if error.http_status == 503:
+    if error.http_status == 503 and error.retryable:
         extra.append((b"retry-after", RETRY_AFTER_S))
     if error.http_status == 429:
         extra.append((b"retry-after", str(error.details["retry_after_s"]).encode()))
