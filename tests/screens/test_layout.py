@@ -380,6 +380,12 @@ def test_the_pager_is_the_one_that_is_chosen(
     assert terminal.pager() is None
 
 
+@pytest.mark.parametrize(("said", "columns"), [("100", 100), ("0", 80), ("x", 80), ("9" * 5000, 80)])
+def test_a_width_that_is_none_is_that_of_the_terminal(said: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", said)
+    assert terminal.columns_of(_Stream(True)) == columns
+
+
 PAGED = """
 import sys
 from wallet_cli.cli.app import main
@@ -391,11 +397,25 @@ print(main("tx list 1 --limit 2".split()), flush=True)
 
 
 @pytest.mark.on_file("who reads an answer does not know where it was kept")
-@pytest.mark.parametrize("pager", ["false", "sh -c 'exit 3'", "sh -c 'read line; exit 3'", "sh -c 'exec <&-; exit 1'"])
+@pytest.mark.parametrize(
+    ("pager", "why"),
+    [
+        ("false", "the pager ended with code 1"),
+        ("sh -c 'exit 3'", "the pager ended with code 3"),
+        ("sh -c 'read line; exit 3'", "the pager ended with code 3"),
+        ("sh -c 'exec <&-; exit 1'", "the pager ended with code 1"),
+        ("./no-program", "cannot start the pager (Exec format error)"),
+    ],
+)
 @pytest.mark.parametrize("arguments", ["tx list 1 --all", "tx list --help"])
-def test_where_the_pager_fails_the_answer_is_there_without_it(pager: str, arguments: str, tmp_path: Path) -> None:
+def test_where_the_pager_fails_the_answer_is_there_without_it(
+    pager: str, why: str, arguments: str, tmp_path: Path
+) -> None:
     added = [f"tx add 1 {number} --credit" for number in range(1, 31)]
     db = Files().copy("paged", ["register 9886977544", "create 1", *added], tmp_path)
+    if pager == "./no-program":
+        (tmp_path / pager).write_text("less\n")
+        (tmp_path / pager).chmod(0o755)
     environ = {**os.environ, "WALLET_PAGER": pager, "WALLET_DB": str(db), "TERM": "xterm", "NO_COLOR": "1"}
     environ |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     environ.pop("COLUMNS")
@@ -405,8 +425,7 @@ def test_where_the_pager_fails_the_answer_is_there_without_it(pager: str, argume
         return text.partition("-- long\n")[2].partition("-- short\n")[0].splitlines()
 
     told, *answer = lines(arguments)
-    code = 1 if "3" not in pager else 3
-    assert told == f"the pager ended with code {code}, so this is printed without it: {pager}"
+    assert told == f"{why}, so this is printed without it: {pager}"
     assert answer == lines(f"--no-pager {arguments}")
     assert answer[-1] == "0"
     assert len(answer) > 24

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,8 @@ from support.cli import run
 from wallet_cli.cli.output import Document, Format, Listing, Record, Style, harmless, notice, print_error, render
 from wallet_cli.cli.screen import audit
 from wallet_cli.cli.screen.told import Told
+from wallet_cli.cli.slow_readers import write_all
+from wallet_cli.cli.stdout import Stdout
 from wallet_cli.errors import InsufficientFunds, InvalidInput, shown
 
 Row = dict[str, Any]
@@ -234,6 +239,29 @@ def test_a_terminal_is_sent_nothing_that_moves_it(
     out = capsys.readouterr().out
     told = "a\\x1b[31m\\x9b2J\\u202eb\\u2066\\x07é" if terminal else nasty
     assert out == f"note\n{told}\n{told}\n; {told}\nsecond\n"
+
+
+@pytest.mark.parametrize("is_spooled", [False, True])
+def test_a_pipe_that_somebody_made_non_blocking_is_waited_for(is_spooled: bool) -> None:
+    taken, given = os.pipe()
+    os.set_blocking(given, False)
+    filled = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            filled += os.write(given, b"-" * 4096)
+    text = b"0123456789abcdef" * 65_536
+
+    def write() -> None:
+        with Stdout(given, "w") as raw, io.BufferedWriter(raw) as file:
+            if is_spooled:
+                write_all(given, text)
+            else:
+                file.write(text)
+
+    with ThreadPoolExecutor(1) as pool, os.fdopen(taken, "rb") as source:
+        writing = pool.submit(write)
+        assert source.read()[filled:] == text
+        writing.result()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from wallet_cli.cli.stdout import unprintable
+from wallet_cli.cli.stdout import await_room, unprintable
 from wallet_cli.errors import WalletError
 from wallet_cli.import_export.spool import Spool
 
@@ -167,5 +167,7 @@ def write_all(descriptor: int, part: bytes) -> None:
     while rest:
         try:
             rest = rest[os.write(descriptor, rest) :]
+        except BlockingIOError:
+            await_room(descriptor)
         except OSError as error:
             raise unprintable(error) from error

@@ -24,9 +24,18 @@ class Stdout(io.FileIO):
 
     def write(self, data: Any, /) -> int:
         try:
-            return super().write(data)
+            while (count := super().write(data)) is None:
+                await_room(self.fileno())
+            return count
         except OSError as error:
             raise unprintable(error) from error
+
+
+def await_room(descriptor: int) -> None:
+    """Wait until somebody has read some of what is in a pipe or terminal: another program has made it non-blocking."""
+    import select
+
+    select.select([], [descriptor], [])
 
 
 def unprintable(error: OSError) -> UnwritableError | ReaderLeftError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -84,7 +85,7 @@ def lines_of(stream: TextIO) -> int | None:
 def _size(stream: TextIO, variable: str, side: int) -> int:
     """What the variable says, else the terminal that the stream is: stdout may be a file, and stderr none."""
     said = os.environ.get(variable, "")
-    if said.isascii() and said.isdigit() and int(said):
+    if re.fullmatch("[0-9]{1,9}", said) and int(said):
         return int(said)
     with suppress(OSError, ValueError):  # no file behind it
         return os.get_terminal_size(stream.fileno())[side] or FALLBACK[side]
@@ -130,7 +131,12 @@ def paged(command: list[str], tell: Callable[[str], None]) -> Iterator[None]:
     usual.flush()
     # What is set counts; `less` would take its encoding from a locale that may not be installed.
     environ = {"LESS": LESS_OPTIONS, "LESSCHARSET": usual.encoding, **os.environ}
-    reader = subprocess.Popen(command, stdin=subprocess.PIPE, env=environ, bufsize=0)  # noqa: S603
+    try:
+        reader = subprocess.Popen(command, stdin=subprocess.PIPE, env=environ, bufsize=0)  # noqa: S603
+    except OSError as error:
+        tell(f"cannot start the pager ({error.strerror}), so this is printed without it: {shlex.join(command)}")
+        yield
+        return
     # Ctrl-C is for the pager, which stops reading at it, or searching.
     former = signal.signal(signal.SIGINT, signal.SIG_IGN)
     taken, given = os.pipe()
