@@ -255,9 +255,10 @@ class Settings:
 
     def _minutes(self, name: str) -> int:
         text = self.values[name].text
-        if not (text.isascii() and text.isdigit() and 1 <= int(text[:7]) <= MAX_EXPIRES_MINUTES):
+        minutes = int(text) if re.fullmatch("[0-9]{1,7}", text) else 0
+        if not 1 <= minutes <= MAX_EXPIRES_MINUTES:
             raise self._wrong(name, f"minutes, 1 to {MAX_EXPIRES_MINUTES}")
-        return int(text)
+        return minutes
 
     @property
     def lock_timeout_s(self) -> float:
@@ -481,7 +482,7 @@ def load(
     of_config = _of_config(config, has_ledger=has_ledger) if says is None else says
     named = flags.get("env_file")
     if named is not None:
-        variables = _of_env_file(Path(named))
+        variables = _of_env_file(typed_path(named))
     else:
         dotenv = (folder or Path()) / ".env"
         variables = _of_dotenv(dotenv, notify or _unheard, of_config, has_ledger=has_ledger, to_show=to_show)
@@ -543,7 +544,7 @@ def _named(name: Value, ledgers: Mapping[str, Place], config: Path) -> Place:
 def config_path(environ: Mapping[str, str] = os.environ) -> Path:
     """config.toml in the user's config folder; `WALLET_CONFIG` names another."""
     if environ.get("WALLET_CONFIG"):
-        return Path(environ["WALLET_CONFIG"])
+        return typed_path(environ["WALLET_CONFIG"])
     folder = _user_folder("XDG_CONFIG_HOME", ".config")
     return (platform_folder("config") if folder is None else folder) / "config.toml"
 

@@ -139,6 +139,18 @@ def test_a_change_leaves_nothing_wrong(before: str, line: str, tmp_path: Path, m
     assert path.read_text() == before
 
 
+@pytest.mark.parametrize("name", ["db", "token_file", "ca_file", "seal_to", "ledgers.till.db"])
+@pytest.mark.parametrize(("typed", "kept"), [("a", "{here}/a"), ("../a", "{above}/a"), ("~/a", "~/a"), ("/a", "/a")])
+def test_a_path_is_kept_as_it_is_meant_here(
+    name: str, typed: str, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WALLET_CONFIG", str(tmp_path / "config.toml"))
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert cli.run(f"config set {name} {typed} -q").out == kept.format(here=here, above=tmp_path) + "\n"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no lock of a folder")
 def test_changes_at_once_are_all_kept(tmp_path: Path) -> None:
     path = tmp_path / "new" / "config.toml"

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from wallet_cli.domain.host import host_of
+from wallet_cli.errors import InvalidInput
 from wallet_cli.web import listener as ports
 from wallet_cli.web.listener import accept_rest, admit_no_more, listen
 
@@ -48,6 +50,13 @@ def accepted(port: socket.socket, clients: list[socket.socket]) -> int:
     while found < len(clients) and select.select([port], [], [], GIVE_UP_S)[0]:
         found += let_in(port)
     return found
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64, f"{'a' * 64}.org"])
+def test_what_is_no_address_is_refused(host: str) -> None:
+    with pytest.raises(InvalidInput, match="not an address"):
+        listen(host, 0)
+    assert host_of(f"https://{host}") is None
 
 
 @linux

@@ -55,6 +55,9 @@ def test_settings_name_files_at_home(tmp_path: Path) -> None:
     kept.parent.mkdir()
     kept.write_text("a-token\n")
     kept.chmod(0o600)
-    given = settings.load({"token_file": "~/kept", "ca_file": "~/kept"})
+    kept.with_name("variables").write_text("WALLET_CURRENCY=EUR\n")
+    given = settings.load({"token_file": "~/kept", "ca_file": "~/kept", "env_file": "~/variables"})
+    assert given.currency.name == "EUR"
+    assert settings.config_path({"WALLET_CONFIG": "~/kept"}) == kept
     assert given.ca_file == str(kept)
     assert given.token_for("example.org:443") == "a-token"

@@ -22,7 +22,7 @@ from wallet_cli.domain.money import parse_minimum
 from wallet_cli.errors import InvalidInput, WalletError, shown, shown_url, suggestion
 
 EDITORS = ("vi", "nano", "notepad")
-PATHS = ("db", "token_file", "ca_file")
+PATHS = ("db", "token_file", "ca_file", "seal_to")
 CODES = ("currency", "phone_region")
 """Written in capitals, however they are typed."""
 OF_MINIMUM = ("currency", "minimum_balance")

@@ -37,6 +37,7 @@ def host_of(url: str) -> str | None:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
+        (host or "").encode("idna")  # as the resolver has it
     except ValueError:
         return None
     # urlsplit reads `a[::1]b` as `::1`, and accepts any text as a name: not the host that is called.

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
-from wallet_cli.errors import StorageError, shown
+from wallet_cli.errors import InvalidInput, StorageError, shown
 
 BACKLOG = 1024
 
@@ -18,6 +18,8 @@ HINTS = {
     errno.EADDRINUSE: "is another server running? choose another port with --port",
     errno.EACCES: "a port below 1024 needs special rights; choose another port with --port",
 }
+
+OF_THIS_MACHINE = "give an address of this machine as --host: 127.0.0.1, or 0.0.0.0"
 
 TCP_NOTSENT_LOWAT = {"linux": 25, "darwin": 0x201}.get(sys.platform)
 UNSENT_BYTES = 128 * 1024
@@ -31,7 +33,7 @@ DROP_SYN = struct.pack("HBBI" * 4, 0x30, 0, 0, 13, 0x45, 0, 1, 0x02, 0x06, 0, 0,
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open a port. Raises StorageError if that fails."""
+    """Open a port. Raises StorageError if that fails, InvalidInput for what is no address."""
     listener = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -43,12 +45,14 @@ def listen(host: str, port: int) -> socket.socket:
             listener.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         listener.bind(address)
         listener.listen(BACKLOG)
+    except UnicodeError:  # no name that can be looked up
+        raise InvalidInput(f"not an address: {shown(host)}", hint=OF_THIS_MACHINE) from None
     except OSError as error:
         if listener is not None:
             listener.close()
         raise StorageError(
             f"cannot listen on {shown(host)} port {port}: {error.strerror or error}",
-            hint=HINTS.get(error.errno or 0, "give an address of this machine as --host: 127.0.0.1, or 0.0.0.0"),
+            hint=HINTS.get(error.errno or 0, OF_THIS_MACHINE),
         ) from None
     listener.setblocking(False)
     return listener
