@@ -12,7 +12,7 @@ from typing import Any
 
 from wallet_cli.domain import events
 from wallet_cli.domain.commands import Change, Restoring
-from wallet_cli.domain.model import ApiKey, LedgerFacts, LedgerSetting
+from wallet_cli.domain.model import ApiKey, Event, Hold, LedgerFacts, LedgerSetting, Transaction, User, Wallet
 from wallet_cli.errors import Busy, StorageError, UnknownOutcome
 from wallet_cli.storage import sql
 from wallet_cli.storage.move_state import ARRIVING, Itself, MoveState, refusal
@@ -102,8 +102,21 @@ class BulkCopy(Prefetch):
                 self._change(sql.SET_RESTORING, {"restoring": int(thing.active)})
                 self.restoring = thing.active
 
-    def _says(self, change: Restoring | LedgerSetting) -> bool:
-        """Whether the ledger's row already has this value."""
+    def _is_there(self, change: Change) -> bool:
+        """Whether a row is there just like that."""
+        if isinstance(change, Transaction):
+            return self.transaction(change.wallet_id, change.seq) == change
+        if isinstance(change, Event):
+            return self.event(*change[:3]) == change
+        if isinstance(change, User):
+            return self.user_by_id(change.id) == change
+        if isinstance(change, Hold):
+            return self.hold(change.wallet_id, change.number) == change
+        if isinstance(change, Wallet):
+            account = self.account(change.id, 0)
+            return account is not None and account.wallet == change
+        if isinstance(change, ApiKey):
+            return self.operator_by_name(change.name) == change
         itself = self.itself()
         if isinstance(change, Restoring):
             return itself.restoring == change.active

@@ -5,7 +5,7 @@ what the previous lock holders committed. Two batches over different wallets do 
 undoes a batch because others wrote at the same time (serialization failures, deadlocks, a number already taken), that
 is a Collision, and the executor runs the whole batch again. A broken connection is replaced for the next batch.
 
-A COMMIT that fails is an unknown outcome. To settle it, the store looks for a row that only this batch can have
+A COMMIT without an answer is an unknown outcome. To settle it, the store looks for a row that only this batch can have
 written. It locks the row's wallet first, so a commit that is still running has ended by then.
 """
 
@@ -23,17 +23,14 @@ from typing import Any, Literal, TypeVar
 import psycopg
 from psycopg import errors, pq
 
-from wallet_cli.domain.commands import Change, Restoring
+from wallet_cli.domain.commands import Change
 from wallet_cli.domain.events import WALLET, Subject
 from wallet_cli.domain.model import (
     Account,
-    ApiKey,
     Event,
     Hold,
     LedgerFacts,
-    LedgerSetting,
     Transaction,
-    User,
     Wallet,
 )
 from wallet_cli.domain.purpose import HOW_TO_MAKE, Purpose
@@ -733,7 +730,8 @@ class PostgresStore(BulkCopy):
         wallet_id = _wallet_of(change)
         self.begin()
         try:
-            self.lock([] if wallet_id is None else [wallet_id], 0, creating=not _is_in_wallet(change), settling=True)
+            # Also the lock for creating: a wallet that the batch has created has no row to lock yet.
+            self.lock([] if wallet_id is None else [wallet_id], 0, creating=True, settling=True)
             there = self._is_there(change)
             if there:
                 self.confirm_replicated()
@@ -741,26 +739,6 @@ class PostgresStore(BulkCopy):
         finally:
             self.rollback()
         return there
-
-    def _is_there(self, change: Change) -> bool:
-        """Compares the fields that never change; for rows that can change, all fields."""
-        if isinstance(change, Transaction):
-            return self.transaction(change.wallet_id, change.seq) == change
-        if isinstance(change, User):
-            return self.user_by_id(change.id) == change
-        if isinstance(change, ApiKey):
-            return self.operator_by_name(change.name) == change
-        if isinstance(change, Restoring | LedgerSetting):
-            return self._says(change)
-        if isinstance(change, Event):
-            return self.event(*change[:3]) == change
-        if isinstance(change, Hold):
-            known = self.hold(change.wallet_id, change.number)
-            if known is None or change.ended_at_us is not None:
-                return known == change
-            return (known.amount, known.created_at_us, known.key) == (change.amount, change.created_at_us, change.key)
-        account = self.account(change.id, 0)
-        return account is not None and account.wallet == change
 
     # Moving (storage/bulk_copy.py).
 
@@ -936,11 +914,6 @@ def _reason(error: psycopg.Error) -> str:
     return re.sub(
         r"^(connection (failed|is bad): )?(connection to server .*? failed: )?(FATAL: *|fe_sendauth: )?", "", line
     )
-
-
-def _is_in_wallet(change: Change) -> bool:
-    """Whether a writer locks the row of its wallet; a new wallet has none yet."""
-    return isinstance(change, Transaction | Hold) or (isinstance(change, Event) and change.kind == WALLET)
 
 
 def _wallet_of(change: Change) -> int | None:

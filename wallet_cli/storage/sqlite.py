@@ -21,9 +21,9 @@ from urllib.parse import quote
 
 import apsw
 
-from wallet_cli.domain.commands import Change, Restoring
+from wallet_cli.domain.commands import Change
 from wallet_cli.domain.events import Subject
-from wallet_cli.domain.model import Account, ApiKey, Event, Hold, LedgerFacts, LedgerSetting, Transaction, Wallet
+from wallet_cli.domain.model import Account, ApiKey, Event, LedgerFacts, Transaction
 from wallet_cli.errors import (
     MAKE_ROOM,
     Busy,
@@ -517,20 +517,7 @@ class SqliteStore(BulkCopy):
 
     def contains(self, change: Change) -> bool:
         self.check_in_place()
-        if isinstance(change, Transaction):
-            return self.transaction(change.wallet_id, change.seq) == change
-        if isinstance(change, Hold):
-            return self.hold(change.wallet_id, change.number) == change
-        if isinstance(change, Wallet):
-            account = self.account(change.id, 0)
-            return account is not None and account.wallet == change
-        if isinstance(change, ApiKey):
-            return self.operator_by_name(change.name) == change
-        if isinstance(change, Restoring | LedgerSetting):
-            return self._says(change)
-        if isinstance(change, Event):
-            return self.event(*change[:3]) == change
-        return self.user_by_id(change.id) == change
+        return self._is_there(change)
 
     # Moving (storage/bulk_copy.py).
 
