@@ -33,6 +33,8 @@ SHOWN = ("hunter", "ns%C3%A4glich", "nsäglich")
 """None of which may be seen anywhere."""
 
 READ, WRITE = "balance 1", "register 9886977544"
+OPEN = "create id:1/other"
+"""Locks no row: what it inserts is sent with the commit."""
 
 
 class Host(NamedTuple):
@@ -55,6 +57,7 @@ class Host(NamedTuple):
 ROLES = f"""
 CREATE ROLE owner LOGIN PASSWORD '{PASSWORD}';
 CREATE ROLE reader LOGIN PASSWORD '{PASSWORD}';
+CREATE ROLE appender LOGIN PASSWORD '{PASSWORD}';
 CREATE ROLE stranger LOGIN PASSWORD '{PASSWORD}';
 CREATE ROLE crowded LOGIN CONNECTION LIMIT 0 PASSWORD '{PASSWORD}';
 CREATE ROLE unseen LOGIN PASSWORD '{PASSWORD}';
@@ -83,7 +86,11 @@ def host() -> Iterator[Host]:
                 chosen = settings.load({"db": cluster.url(name, "owner", PASSWORD)}, {})
                 with open_ledger(chosen, lambda _: None, purpose=Purpose.MAKE):
                     pass
-            cluster.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader", "ledger")
+            for name in ("ledger", "halted"):
+                assert cli.run(["--db", cluster.url(name, "owner", PASSWORD), "register", "9886977540"]).code == 0
+            cluster.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader, appender", "ledger")
+            cluster.execute("GRANT INSERT ON ALL TABLES IN SCHEMA public TO appender", "ledger")
+            cluster.execute("GRANT UPDATE ON ledger TO appender", "ledger")
             cluster.execute("REVOKE USAGE ON SCHEMA public FROM PUBLIC", "closed")
             cluster.execute("UPDATE alembic_version SET version_num = '0099'", "newer")
             cluster.execute("CREATE TABLE alembic_version (version_num TEXT)", "alien")
@@ -238,6 +245,16 @@ CASES = {
         TO_THE_PRIMARY,
         WRITE,
     ),
+    # Said in the answer to the commit: it is not asked for what is known.
+    "who may only insert makes a wallet": Case(
+        user("appender"), "error: permission denied for table wallets: postgresql://", MORE_RIGHTS, OPEN
+    ),
+    "a wallet made on a server that takes no writes": Case(
+        owner("halted", target_session_attrs="any"),
+        "error: cannot execute INSERT in a read-only transaction",
+        TO_THE_PRIMARY,
+        OPEN,
+    ),
     # What is there
     "a ledger of a newer version": Case(
         owner("newer"),
@@ -316,7 +333,7 @@ def test_nothing_is_wrong_with_a_good_url(host: Host) -> None:
     good = {"sslmode": "verify-full", "sslrootcert": str(host.folder / "good.crt")}
     for url in (host.url(), host.over_tls(), host.over_tls(**good), host.url("reader")):
         assert cli.run(["--db", url, "verify", "-q"]).code == 0
-    assert cli.run(["--db", host.over_tls(**good), *WRITE.split(), "--exist-ok", "-q"]).out == "1\n"
+    assert cli.run(["--db", host.over_tls(**good), *WRITE.split(), "--exist-ok", "-q"]).out == "2\n"
     assert cli.run(["--db", host.url(database="halted", target_session_attrs="any"), "verify"]).code == 0
 
 

@@ -256,7 +256,7 @@ def test_a_batch_that_is_not_carried_out_again_would_be_found(
     url: str, other: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deliberate fault: what the database undid counts as done."""
-    fault = Fault(executor, "Executor._commit", "raise  # the database has undone it", "return")
+    fault = Fault(executor, "Executor._commit", "raise  # the engine has undone it, or knows no more", "return")
     with monkeypatch.context() as faulty:
         faults.put_in(faulty, fault)
         assert collide_at_the_commit(url, other, monkeypatch) == (AS_MADE, 0, 0)

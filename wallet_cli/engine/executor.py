@@ -55,6 +55,10 @@ class Store(Protocol):
     def commit(self) -> None:
         """Raises UnknownOutcome if that failed, and reading now would not show the final outcome."""
 
+    @property
+    def is_undone(self) -> bool:
+        """Whether the engine itself has said that a failed commit wrote nothing."""
+
     def rollback(self) -> None: ...
 
     def exclusively(self) -> AbstractContextManager[MoveState]:
@@ -239,13 +243,10 @@ class Executor:
         """Commit. If that fails, check whether it happened (a batch is committed completely or not at all)."""
         try:
             self.store.commit()
-        except Collision:
-            self.store.rollback()
-            raise  # the database has undone it
-        except UnknownOutcome:
-            self.store.rollback()
-            raise
         except (StorageError, Busy) as error:
+            if self.store.is_undone or isinstance(error, Collision | UnknownOutcome):
+                self.store.rollback()
+                raise  # the engine has undone it, or knows no more
             try:
                 self.store.rollback()
                 there = self._settled(evidence)

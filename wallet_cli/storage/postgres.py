@@ -170,6 +170,7 @@ class PostgresStore(BulkCopy):
 
     is_local: Literal[False] = False
     may_come_back = True
+    is_undone = False
     how_to_restore = "by PostgreSQL's own tools, as docs/postgres.md says"
     facts_last_s = 1.0
     """A query is a round trip: a server that reads does not make one for each request."""
@@ -687,13 +688,18 @@ class PostgresStore(BulkCopy):
 
     def commit(self) -> None:
         self._doubtful = False
+        self.is_undone = True
         connection = self._connection
         with self._translating():
             # A new connection would have nothing to commit, and report success; so would one whose batch has failed.
             if connection is None or connection.info.transaction_status != pq.TransactionStatus.INTRANS:
                 raise psycopg.OperationalError("the connection was lost before the commit")
             statements, self._unsent = b"; ".join([*self._unsent, *map(str.encode, self._before_commit), b"COMMIT"]), []
-            connection.execute(statements, prepare=False)
+            try:
+                connection.execute(statements, prepare=False)
+            finally:
+                # A refused statement: the server has answered, and did not come to the COMMIT.
+                self.is_undone = connection.pgconn.transaction_status == pq.TransactionStatus.INERROR
         self._in_batch = False
         if self._facts is None:  # this batch has set them
             self.forget_facts()

@@ -246,7 +246,7 @@ class SqliteStore(BulkCopy):
     """One connection to a ledger. Use it from one thread, and never across a fork."""
 
     is_local: Literal[True] = True
-    may_come_back = False
+    may_come_back = is_undone = False
 
     def __init__(self, path: Path, connection: apsw.Connection) -> None:
         """The connection must not have read anything yet."""
