@@ -297,6 +297,39 @@ def test_a_wait_in_vain_leaves_no_claim(lock: type[WriteLock], path: Path) -> No
 
 
 @both
+def test_waits_in_vain_do_not_add_up(lock: type[WriteLock], path: Path) -> None:
+    """A server asks again and again while somebody keeps the turn: it has the turn once that is over."""
+    asked = lock(path)
+
+    def used() -> tuple[int, int]:
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    with processes.held(lock, path):
+        assert in_another_thread(lambda: attempt(asked, 0.01)) is not None
+        before = used()
+        for _ in range(5):
+            assert in_another_thread(lambda: attempt(asked, 0.01)) is not None
+        assert used() == before
+        results: list[Any] = []
+        last = threading.Thread(target=lambda: results.append(attempt(asked, PATIENCE_S)))
+        last.start()
+    last.join(PATIENCE_S)
+    assert results == [None]
+    assert attempt(lock(path), PATIENCE_S) is None
+
+
+def test_who_waited_for_a_lock_that_was_replaced_waits_for_the_new_one(path: Path) -> None:
+    asked = WriteLock(path)
+    with processes.held(WriteLock, path):
+        assert in_another_thread(lambda: attempt(asked, 0.01)) is not None
+        path.unlink()
+        path.touch(0o600)
+        with processes.held(WriteLock, path):
+            assert in_another_thread(lambda: attempt(asked, 0.01)) is not None
+        assert in_another_thread(lambda: attempt(asked, PATIENCE_S)) is None
+
+
+@both
 def test_a_child_process_does_not_inherit_the_turn(lock: type[WriteLock], path: Path) -> None:
     with lock(path).turn(0, "parent"):
         # Every descriptor that is inheritable goes to this child, which outlives the turn.

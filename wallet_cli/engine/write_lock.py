@@ -84,6 +84,7 @@ class WriteLock:
         self._fd = -1
         """The lock file, while this process has the turn or waits for it."""
         self._file: Identity = (0, 0)
+        self._helper: _Helper | None = None
         self._written: tuple[bytes, LastCommit] | None = None
         """The last note of this process, as it is in the lock file, and what it says."""
 
@@ -243,7 +244,9 @@ class WriteLock:
         in_main_thread = threading.current_thread() is threading.main_thread()
         if in_main_thread and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0):
             return _wait_with_alarm(fd, timeout_s)
-        return _wait_in_helper(fd, timeout_s)
+        if self._helper is None or not self._helper.join(fd):
+            self._helper = _Helper(fd)
+        return self._helper.give(fd, timeout_s)
 
     def _give_up(self, fd: int) -> None:
         # Release the turn first, then, by closing, the place in the queue: the next waiter wakes when the turn is free.
@@ -363,34 +366,48 @@ def _wait_with_alarm(fd: int, timeout_s: float) -> bool:
         signal.signal(signal.SIGALRM, previous)
 
 
-def _wait_in_helper(fd: int, timeout_s: float) -> bool:
-    """Sleep until a helper thread has the turn. For threads that receive no alarm.
+class _Helper:
+    """A thread that sleeps until it has the turn, for threads that receive no alarm.
 
-    The helper waits on a duplicate of `fd`, which shares its lock. If the time runs out, the helper goes on waiting for
-    the turn, and releases it at once.
+    It has a duplicate of a descriptor, which shares its lock. Nothing can end its sleep: if the time runs out, it keeps
+    its place in the line for those who ask next. If the turn comes when nobody does, it is released at once.
     """
-    duplicate = os.dup(fd)
-    decided = threading.Lock()
-    arrived = threading.Event()
-    given_up = False
-    failure: OSError | None = None
 
-    def wait() -> None:
-        nonlocal failure
+    def __init__(self, fd: int) -> None:
+        self._fd = os.dup(fd)
+        self._decided = threading.Lock()
+        self._arrived = threading.Event()
+        self._is_wanted = True
+        self._failure: OSError | None = None
+        threading.Thread(target=self._work, name="wallet-turn", daemon=True).start()
+
+    def join(self, fd: int) -> bool:
+        """Whether it still waits for the turn of this descriptor's file; then the turn is wanted again."""
+        with self._decided:
+            self._is_wanted = not self._arrived.is_set() and os.path.sameopenfile(self._fd, fd)
+            return self._is_wanted
+
+    def give(self, fd: int, timeout_s: float) -> bool:
+        """Make `fd` share the lock once it has the turn; False if the time runs out first."""
         try:
-            _wait(duplicate)
-        except OSError as error:
-            failure = error
-        with decided:
-            if given_up and failure is None:
-                fcntl.flock(duplicate, fcntl.LOCK_UN)
-            arrived.set()
-        os.close(duplicate)
+            self._arrived.wait(timeout_s)
+        finally:
+            with self._decided:
+                self._is_wanted = False
+                has_come = self._arrived.is_set()
+            if has_come:
+                os.dup2(self._fd, fd, inheritable=False)
+                os.close(self._fd)
+        if self._failure is not None:
+            raise self._failure
+        return has_come
 
-    threading.Thread(target=wait, name="wallet-turn", daemon=True).start()
-    arrived.wait(timeout_s)
-    with decided:
-        given_up = not arrived.is_set()
-    if failure is not None:
-        raise failure
-    return not given_up
+    def _work(self) -> None:
+        try:
+            _wait(self._fd)
+        except OSError as error:
+            self._failure = error
+        with self._decided:
+            self._arrived.set()
+            if not self._is_wanted:
+                os.close(self._fd)
