@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -18,10 +19,14 @@ from support.server import Server
 from support.waiting import WAIT_S, wait_for
 
 from wallet_cli.domain.commands import Command, Post
-from wallet_cli.errors import StorageError
+from wallet_cli.errors import StorageError, Unauthenticated
+from wallet_cli.operations.api_keys import KEY_PREFIX
+from wallet_cli.operations.tokens import Tokens
 from wallet_cli.storage import session, tables
 from wallet_cli.storage.pg_connection import Connection
 from wallet_cli.storage.postgres import PostgresStore
+from wallet_cli.web.auth import Authenticator
+from wallet_cli.web.failed_logins import BURST
 
 pytestmark = [
     *postgres.MARKS,
@@ -401,6 +406,11 @@ def test_a_store_closed_while_it_connects_anew_leaves_no_session(url: str, monke
 # Another ledger comes in the place of the one that was opened.
 
 
+def scope_of(credential: str) -> Any:
+    """A request with that key or token."""
+    return {"client": ("192.0.2.1", 1), "headers": [(b"authorization", f"Bearer {credential}".encode())]}
+
+
 def test_another_ledger_in_its_place_is_neither_read_nor_written(url: str) -> None:
     """As after a restore, or behind a pool that was told of another server."""
     databases, name = postgres.databases(), postgres.database_in(url)
@@ -408,6 +418,12 @@ def test_another_ledger_in_its_place_is_neither_read_nor_written(url: str) -> No
     engines.tell(other, STORY)
     with engines.opened(url) as ledger:
         ledger.executor.run([Post(1, True, 1)], "one")
+        tokens = Tokens(b"s" * 32, 60, 60)
+        token = "eyJ" + tokens.issue(ledger.store.ledger_id(), 1, None, "till")[3:]
+        callers = [Authenticator(lambda: ledger.store, tokens, ledger.store.ledger_id(), is_local=False) for _ in "ab"]
+        for _ in range(BURST):
+            with pytest.raises(Unauthenticated):
+                callers[1].caller(scope_of(KEY_PREFIX + "wrong"))
         for old, new in ((name, f"{name}_old"), (postgres.database_in(other), name)):
             end_sessions(old)
             databases.execute(f"ALTER DATABASE {old} RENAME TO {new}")
@@ -416,6 +432,10 @@ def test_another_ledger_in_its_place_is_neither_read_nor_written(url: str) -> No
                 ledger.executor.run([Post(1, True, 1)], "one")
             with pytest.raises(StorageError, match="another ledger"):
                 assert ledger.settings
+        for caller in callers:
+            for credential in (KEY_PREFIX + "right", token):
+                with pytest.raises(StorageError, match="another ledger"):
+                    caller.caller(scope_of(credential))
     assert run(url, *READ.split()).out == "500.00\n"
     databases.execute(f"DROP DATABASE {name}_old")
 

@@ -100,6 +100,9 @@ class Counted:
         self.asked += 1
         return next((each for each in self.all if each.name == name), None)
 
+    def itself(self) -> None:
+        """It is the ledger that was opened."""
+
     def operators(self) -> list[ApiKey]:
         self.asked += 1
         return self.all

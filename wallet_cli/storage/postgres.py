@@ -343,6 +343,10 @@ class PostgresStore(BulkCopy):
         """Make this store read-only, whatever statement it gets."""
         self._read_only = True
 
+    def expect(self, ledger_id: str) -> None:
+        """Refuse any other ledger from now on."""
+        self._id = ledger_id
+
     def check_whole(self) -> Itself:
         itself = super().check_whole()
         self._id = itself.facts.uuid

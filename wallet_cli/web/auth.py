@@ -190,15 +190,24 @@ class Authenticator:
         return found
 
     def _read(self, of: bytes | str) -> ApiKey | None:
-        return self._store().operator_by_name(of) if isinstance(of, str) else self._store().operator_by_hash(of)
+        found = self._store().operator_by_name(of) if isinstance(of, str) else self._store().operator_by_hash(of)
+        if found is None:
+            self._check_ledger()
+        return found
 
     def _listed(self, of: bytes | str) -> ApiKey | None:
         """The same, by a list of all, which is read at most once in REMEMBER_S."""
         if time.monotonic() >= self._list_until_s:
+            self._check_ledger()
             operators = self._store().operators()
             self._list = {each.key_hash: each for each in operators} | {each.name: each for each in operators}
             self._list_until_s = time.monotonic() + REMEMBER_S
         return self._list.get(of)
+
+    def _check_ledger(self) -> None:
+        """Raises StorageError if a database has another ledger now: it knows none of this one's keys."""
+        if not self._is_local:
+            self._store().itself()
 
 
 class NoAuthenticator:

@@ -101,7 +101,7 @@ class ServerState:
         # Read now: once the store is read in fibers, the loop itself cannot wait for it.
         ledger_id, is_local = self._own.store.ledger_id(), self._own.store.is_local
         if not self._own.store.is_local:
-            self._read_aside(self._own, self._own.store)
+            self._read_aside(self._own, self._own.store, ledger_id)
         authenticator = Authenticator(lambda: self.ledger.store, self.tokens, ledger_id, is_local=is_local)
         self.auth = authenticator if self._is_guarded else NoAuthenticator()
         gc.disable()  # from here on, _collect_for_ever does it
@@ -244,7 +244,7 @@ class ServerState:
             ledger.times_are_utc = True  # whatever the ledger's zone is: callers need not know it
             yield ledger
 
-    def _read_aside(self, ledger: Ledger, pulse: PostgresStore) -> None:
+    def _read_aside(self, ledger: Ledger, pulse: PostgresStore, ledger_id: str) -> None:
         """Read over several connections, each awaited in a fiber; the first one only checks that the database
         answers.
         """
@@ -255,6 +255,7 @@ class ServerState:
         def make() -> PostgresStore:
             store = PostgresStore(self.settings.db, self.settings.lock_timeout_s)
             store.forbid_writes()
+            store.expect(ledger_id)
             store.check_whole()
             return store
 
