@@ -87,7 +87,7 @@ class WalletError(Exception):
     """Of an error whose outcome is unknown, it is False where the request would be done twice."""
 
     def __init__(self, message: Message, *, hint: str | None = None, **details: Any) -> None:
-        self.parts = (message,) if isinstance(message, str) else message
+        self.parts = (unsecret(message),) if isinstance(message, str) else message
         super().__init__(self.message)
         self.hint = hint
         self.details = details
@@ -392,10 +392,11 @@ def unreadable(path: os.PathLike[str], error: OSError, hint: str) -> InvalidInpu
 
 
 def shown(text: str) -> str:
-    """Return user text for a one-line message: quoted, control characters escaped, cut when long.
+    """Return user text for a one-line message: quoted, with no password, control characters escaped, cut when long.
 
     A joiner is kept where it belongs to the spelling, as in Persian and in emoji; behind ASCII it is a mistake.
     """
+    text = unsecret(text)
     cut = text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
     told = (
         c if c.isprintable() or (c in JOINERS and not before.isascii()) else c.encode("unicode_escape").decode("ascii")
@@ -413,11 +414,29 @@ def suggestion(text: str, names: Collection[str]) -> str | None:
     return f"did you mean {nearest[0]}? {there}" if nearest else there
 
 
+ADDRESS = r"(?:\w:/{1,2}|\bpostgres(?:ql)?[:/]/{0,2}|^'?//)"
+"""The beginning of what is meant as the URL of a database or a server, with or without its colon and slashes."""
+
+NO_SECRETS = (
+    r"host(?:addr)?|port|dbname|user|passfile|service(?:file)?|options|replication|\w*application_name|client_encoding"
+    r"|connect_timeout|tcp_user_timeout|keepalives\w*|target_session_attrs|load_balance_hosts|channel_binding"
+    r"|require\w+|(?:min|max)_protocol_version|gss\w+|krb\w+|ssl(?!p)\w+|oauth_(?:issuer|client_id|scope)"
+)
+"""The options of libpq that may be shown. Any other may be a secret, or the name of one with a slip in it."""
+
+
 def shown_url(url: str) -> str:
     """Return the URL of a database or a server without its password, however that is written."""
     # Up to the last `@`: a password may contain an unescaped one.
-    url = re.sub(r"(:/{1,2}[^:/@?]*):.*@", r"\1@", url)
+    url = re.sub(rf"(?is)({ADDRESS}[^:/@?]*):.*@", r"\1@", url)
+    if re.search(rf"(?i){ADDRESS}", url):
+        url = re.sub(rf"([?&](?!(?:{NO_SECRETS})=)[^=&]*=)[^&\s]*", r"\1…", url)
     return re.sub(r"(password ?= ?)('(\\.|[^'])*'|[^&\s]*)", r"\1…", url)
+
+
+def unsecret(text: str) -> str:
+    """A text for people without the passwords of addresses in it, as somebody may have typed one in any place."""
+    return re.sub(r"(?i)\S*(?::/|//|postgres|password)\S*", lambda found: shown_url(found[0]), text)
 
 
 def beyond_time() -> StorageError:

@@ -59,7 +59,7 @@ OTHERS_WRITE = 0o022
 ELSEWHERE = r"(?is).*://|\s*(postgres(ql)?:|//|\\\\|(host|hostaddr|port|dbname|user|password|passfile|service)\s*=)"
 """The beginnings of what is no file on this machine: a URL, a PostgreSQL connection string, a network share."""
 
-WITHOUT_SCHEME = r"postgres(ql)?:|(host|hostaddr|port|dbname|user|service) ?="
+WITHOUT_SCHEME = r"postgres(ql)?(:|//)|(host|hostaddr|port|dbname|user|service) ?="
 """The beginnings of what is no URL, and is meant for a server."""
 
 POSTGRES_SCHEMES = ("postgresql", "postgres")
@@ -452,7 +452,7 @@ def check_db(db: str, *, elsewhere: bool) -> None:
         raise InvalidInput(
             f"a ledger cannot be at {shown(scheme + '://…')}", hint="give a path, or postgresql://user@host/database"
         )
-    elif not scheme and (":" in db or "=" in db) and re.match(WITHOUT_SCHEME, db):
+    elif not scheme and (":" in db or "=" in db or "//" in db) and re.match(WITHOUT_SCHEME, db):
         # Otherwise a file of that name would be created, and its name, with a password in it, printed.
         raise InvalidInput("a ledger on a server needs a URL", hint="postgresql://user@host/database")
 
@@ -866,6 +866,6 @@ def _of_table(table: Mapping[str, Any], names: Sequence[str], path: Path, where:
 
 
 def _covered(setting: Setting, value: Value) -> str:
-    if setting.name == "db" and (":/" in value.text or "password" in value.text):
+    if setting.name == "db":
         return shown_url(value.text)
     return "(set, not shown)" if setting.secret and value.source != "default" else value.text

@@ -24,6 +24,7 @@ from wallet_cli.errors import (
     WalletError,
     beyond_time,
     shown,
+    unsecret,
     was_interrupted,
 )
 
@@ -196,7 +197,7 @@ def _usage_error(error: typer.TyperException, arguments: Sequence[str]) -> Inval
     from wallet_cli.cli.did_you_mean import hint as what_to_do
     from wallet_cli.cli.did_you_mean import message
 
-    return InvalidInput(message(error), hint=what_to_do(error, context, arguments))
+    return InvalidInput(message(error), hint=unsecret(what_to_do(error, context, arguments)))
 
 
 def _unexpected(error: BaseException) -> WalletError:

@@ -23,7 +23,15 @@ from wallet_cli.domain.rules.state import State
 from wallet_cli.engine.executor import system_us
 from wallet_cli.engine.turns import open_write_lock
 from wallet_cli.engine.write_lock import lock_mode
-from wallet_cli.errors import InvalidInput, LedgerNotFound, MissingPackage, StorageError, WalletError, shown_url
+from wallet_cli.errors import (
+    InvalidInput,
+    LedgerNotFound,
+    MissingPackage,
+    StorageError,
+    WalletError,
+    shown_url,
+    unsecret,
+)
 from wallet_cli.operations import last_checks, seals
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import LOOK_TIMEOUT_S, Ledger, open_ledger
@@ -70,7 +78,7 @@ def examine(settings: Settings, remote: Callable[[], Answer] | None = None) -> A
 
     `remote` asks the server of a remote ledger for the facts that the ledger keeps.
     """
-    found = list(_all(settings, remote))
+    found = [each._replace(found=unsecret(each.found)) for each in _all(settings, remote)]
     return {"ok": all(each.status != WRONG for each in found), "findings": [each._asdict() for each in found]}
 
 
