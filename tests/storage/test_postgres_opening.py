@@ -16,9 +16,11 @@ from support.server import process
 
 from wallet_cli.errors import StorageError
 from wallet_cli.storage import migrate, sql
+from wallet_cli.storage import postgres as storage
 
 pytestmark = postgres.MARKS
 
+CLERK = "clerk_of_the_tests"
 VERSIONS = [f"{number:04}" for number in range(2, sql.SCHEMA_VERSION)]
 WITNESSES = "SELECT wallet_id, seq, hash, status, own_minimum, held, holds FROM witnesses ORDER BY wallet_id"
 
@@ -82,6 +84,38 @@ def test_a_ledger_of_an_earlier_schema_is_migrated_by_the_first_write(empty: str
     assert cli.run(f"--db {empty} verify --json").json == {"ok": True, "wallets": 2, "transactions": 3}
     found = rows(empty, WITNESSES)
     assert [row[:2] + row[3:] for row in found] == [row[:2] + row[3:] for row in rows(newer, WITNESSES)]
+
+
+def granted(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(f"GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {CLERK}".encode())
+
+
+@pytest.mark.skipif(postgres.is_given(), reason="needs a server on a socket of this machine")
+@pytest.mark.parametrize("line", ["tx add 1 1 --credit", "seal new.seal", "receipt 1-1"])
+def test_who_does_not_own_the_tables_is_sent_to_their_owner(
+    empty: str, newer: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is made of the ledger has events of its migration: a seal and a receipt migrate it as well."""
+    monkeypatch.chdir(tmp_path)
+    older(empty, newer, VERSIONS[-1])
+    with postgres.one_at_a_time(CLERK):
+        if not rows(empty, f"SELECT 1 FROM pg_roles WHERE rolname = '{CLERK}'"):
+            postgres.databases().execute(f"CREATE ROLE {CLERK} LOGIN")
+    granted(empty)
+    clerk = postgres.connected_as(empty, CLERK)
+    for create in ("REVOKE", "GRANT"):
+        with psycopg.connect(empty) as connection:
+            to = "FROM" if create == "REVOKE" else "TO"
+            connection.execute(f"{create} CREATE ON SCHEMA public {to} {CLERK}".encode())
+        for command in (line, "balance 1"):
+            refused = cli.run(["--db", clerk, *command.split()])
+            assert (refused.code, version(empty)) == (7, VERSIONS[-1])
+            assert f"hint: {storage.OWNER_MIGRATES}\n" in refused.err
+    assert cli.run(["--db", empty, *line.split()]).code == 0
+    assert version(empty) == f"{sql.SCHEMA_VERSION:04}"
+    granted(empty)  # to what is new
+    assert cli.run(["--db", clerk, *line.replace("new", "next").split()]).code == 0
 
 
 @pytest.mark.parametrize("to", [None, VERSIONS[0], VERSIONS[-1]])

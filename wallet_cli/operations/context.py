@@ -297,14 +297,15 @@ def given_as(word: str) -> Iterator[None]:
 
 
 def migrate_older(settings: Settings, notify: Callable[[str], None]) -> None:
-    """Migrate a ledger in a file as a command that writes does, before something outside it names its events: a copy,
-    which others read, has events of its migration that are in no ledger. Raises as `open_ledger`.
+    """Migrate a ledger as a command that writes does, before something outside it names its events: a copy, which
+    others read, has events of its migration that are in no ledger. Raises as `open_ledger`.
     """
-    with open_ledger(settings, lambda _: None, purpose=Purpose.READ) as ledger:
-        is_older = ledger.store.is_copy
-    if is_older:
-        with open_ledger(settings, notify):
-            pass
+    if not scheme_of(settings.db):  # a file, which is written only if it is older
+        with open_ledger(settings, lambda _: None, purpose=Purpose.READ) as ledger:
+            if not ledger.store.is_copy:
+                return
+    with open_ledger(settings, notify):
+        pass
 
 
 def _actor_for(purpose: Purpose) -> str | None:

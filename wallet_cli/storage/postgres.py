@@ -124,6 +124,8 @@ TAKEN = "SELECT 1 FROM unnest(%s::text[]) AS given (name) WHERE to_regclass(name
 OTHERS_TABLES = "the database has other programs' tables with the ledger's names"
 SEPARATE_DATABASE = "give the ledger a separate database"
 
+OWNER_MIGRATES = "any command that writes migrates it as the owner of the tables, and so does `wallet serve`"
+
 LEDGER_SINCE = 4
 """The first schema with a table for the move state."""
 
@@ -419,11 +421,16 @@ class PostgresStore(BulkCopy):
             if version < sql.SCHEMA_VERSION:
                 raise StorageError(
                     f"this ledger has schema {version}, and this wallet reads {sql.SCHEMA_VERSION}: {self.name}",
-                    hint="any command that writes migrates it, and so does `wallet serve`",
+                    hint=OWNER_MIGRATES,
                 )
             self.forbid_writes()
         elif version < sql.SCHEMA_VERSION:
-            self.migrate(notify, first, actor)
+            try:
+                self.migrate(notify, first, actor)
+            except StorageError as error:
+                if version and isinstance(error.__cause__, errors.InsufficientPrivilege):
+                    error.hint = OWNER_MIGRATES
+                raise
         return True
 
     def migrate(self, notify: Notify, first: First = LedgerFacts, actor: str | None = None) -> None:
