@@ -344,6 +344,9 @@ INVALID = {
     "an option that there is not": "postgresql://u:hunter2@host/ledger?colour=red",
     "an option without a value": "postgresql://u:hunter2@host/ledger?sslmode",
     "an option with a wrong value": "postgresql://u:hunter2@127.0.0.1:1/ledger?sslmode=maybe",
+    "an option of the server that there is not": "postgresql://owner:hunter2@SERVER/ledger?options=-cfoo%3Dbar",
+    "a service that there is not": "postgresql://u:hunter2@127.0.0.1:1/ledger?service=nosuch",
+    "a number with letters": "postgresql://u:hunter2@127.0.0.1:1/ledger?connect_timeout=abc",
     "a percent sign alone": "postgresql://u:hunter2%@host/ledger",
     "more ports than hosts": "postgresql://u:hunter2@host:1,:2/ledger?port=1,2,3",
     "the port wrong, the password an option": "postgresql://u@host:port/ledger?password=hunter2",
@@ -359,8 +362,10 @@ INVALID = {
 
 
 @pytest.mark.parametrize("url", INVALID.values(), ids=INVALID)
-def test_a_url_that_is_none_is_refused(url: str, tmp_path: Path) -> None:
-    done = told(url, READ)
+def test_a_url_that_is_none_is_refused(url: str, host: Host, tmp_path: Path) -> None:
+    mine = host.url()
+    server, secret = mine.rpartition("@")[2].partition("/")[0], mine.partition("owner:")[2].partition("@")[0]
+    done = told(url.replace("owner:hunter2@SERVER", f"owner:{secret}@{server}"), READ)
     assert done.code == 2
     assert "postgresql://user" in lines(done.err)[1]
     assert not list(tmp_path.glob("*[pm]*"))  # and no file is made of that name

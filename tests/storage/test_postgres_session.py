@@ -342,8 +342,9 @@ def test_a_time_out_that_is_too_short_is_told_and_nothing_is_done(url: str, way:
     except psycopg.errors.UndefinedObject:
         pytest.skip("not in this version")
     done = run(way, *WRITE.split(), "--json")
-    assert done.code in (6, 7)
-    assert re.search("took too long|due to transaction timeout", done.error["message"])
+    assert (done.code, done.error["code"]) == (7, "storage_error")
+    assert re.search("due to (statement|transaction) timeout", done.error["message"])
+    assert done.error["hint"] == "raise that time-out for the role, the database or the server"
     reset(url, setting)
     assert run(url, *READ.split()).out == "500.00\n"
 

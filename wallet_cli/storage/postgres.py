@@ -129,7 +129,9 @@ OWNER_MIGRATES = "any command that writes migrates it as the owner of the tables
 LEDGER_SINCE = 4
 """The first schema with a table for the move state."""
 
-WRONG_OPTION = re.compile(r"invalid .*value|could not match|invalid port number")
+WRONG_OPTION = re.compile(
+    r"invalid .*value|could not match|invalid port number|bad value|definition of service|unrecognized configuration"
+)
 """The driver's errors about the options in a URL, when it connects."""
 
 HINTS = {
@@ -185,11 +187,12 @@ class PostgresStore(BulkCopy):
         self._connection: Connection | None = None
         self._away_since_s: float | None = None
         self._read_only = False
-        self._in_batch = False
+        self._in_batch = self._in_turn = False
         self._unsent: list[bytes] = []
         """Statements of this batch that are sent with the next one."""
         self._before_commit: tuple[str, ...] = ()
         """Statements that make this transaction's commit durable: see storage/session.py."""
+        self._ends_reads = False
         self._in_snapshot = False
         self._apart = self._ended = False
         self._until_ready: UntilReady | None = None
@@ -262,6 +265,7 @@ class PostgresStore(BulkCopy):
     def end_reads_after(self, seconds: float) -> None:
         """Let no statement take longer, or run on for long after this client has gone."""
         if self.connection.prepare_threshold is not None:  # otherwise the session is shared
+            self._ends_reads = True
             self._run(f"SET statement_timeout = {int(seconds * 1000)}")
             self._run(f"SET client_connection_check_interval = {GONE_CHECK_MS}")
 
@@ -554,7 +558,7 @@ class PostgresStore(BulkCopy):
         """The transaction begins together with its locks, in `lock`: one round trip less."""
         if self._read_only:
             raise StorageError("this connection only reads")
-        self._in_batch = False
+        self._in_batch = self._in_turn = False
         self._unsent = []
 
     def lock(
@@ -585,7 +589,7 @@ class PostgresStore(BulkCopy):
                 # state that is read after it cannot change, at any isolation level.
                 "LOCK TABLE ledger IN ROW SHARE MODE",
             ]
-            asking = True
+            asking = self._in_turn = True
         if creating:
             parts.append(f"SELECT pg_advisory_xact_lock({CREATING_LOCK})")
         if wallet_ids:
@@ -711,14 +715,14 @@ class PostgresStore(BulkCopy):
             finally:
                 # A refused statement: the server has answered, and did not come to the COMMIT.
                 self.is_undone = connection.pgconn.transaction_status == pq.TransactionStatus.INERROR
-        self._in_batch = False
+        self._in_batch = self._in_turn = False
         if self._facts is None:  # this batch has set them
             self.forget_facts()
         if self._doubtful:
             raise Unreachable("the standby has not confirmed the commit", hint="send it again with the same key")
 
     def rollback(self) -> None:
-        self._in_batch = False
+        self._in_batch = self._in_turn = False
         self._unsent = []
         connection = self._connection
         if connection is None or connection.closed:
@@ -873,23 +877,25 @@ class PostgresStore(BulkCopy):
             return Busy(
                 f"no turn to write within {self._lock_timeout_s:g} s: others have the turn", hint=retry, holder=None
             )
-        if isinstance(error, errors.QueryCanceled):
+        reason = _reason(error)
+        # A turn, and a read of a server, have time-outs of this program's own; others, what the role or database has.
+        is_ours = self._in_turn or self._ends_reads or "statement timeout" not in reason
+        if isinstance(error, errors.QueryCanceled) and is_ours:
             return Busy("the database took too long", hint=retry, holder=None)
         if isinstance(error, errors.UndefinedTable):
             return NoSuchTable(f"there is no ledger in this database: {self.name}", hint="check --db")
         if isinstance(error, errors.DuplicateTable):
             return StorageError(f"{OTHERS_TABLES}: {self.name}", hint=SEPARATE_DATABASE)
-        reason = _reason(error)
         if "statement pooling" in reason:
             return StorageError(
                 f"this pool uses another session for each statement, but a ledger needs transactions: {self.name}",
                 hint="pool_mode = transaction, or session",
             )
-        if isinstance(error, psycopg.OperationalError) and WRONG_OPTION.match(reason):
+        if error.sqlstate is None and WRONG_OPTION.match(reason):
             return InvalidInput(f"not a PostgreSQL URL: {reason}", hint=URL_HINT)
         message = f"{reason}: {self.name}"
         hint = next((hint for words, hint in HINTS.items() if re.search(words, reason)), None)
-        if isinstance(error, errors.DiskFull | errors.InsufficientPrivilege):
+        if isinstance(error, errors.DiskFull | errors.InsufficientPrivilege | errors.QueryCanceled):
             return StorageError(message, hint=hint)
         if isinstance(error, psycopg.OperationalError | errors.ReadOnlySqlTransaction | psycopg.InterfaceError):
             if self._connection is not None:
