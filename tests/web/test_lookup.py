@@ -126,7 +126,7 @@ def test_a_plus_before_a_number_is_one_and_a_space_is_none(api: httpx.Client, ow
 
 
 def test_an_empty_parameter_is_refused_unless_it_is_a_filter(api: httpx.Client, owned: Owned) -> None:
-    """It would be about the whole ledger, or about now. A form sends its empty filters too: they let everything through."""
+    """It would be about the whole ledger, or about now. A form sends empty filters too: they let everything through."""
     listed = f"/transactions/get/{owned[0]}/{owned[1]}"
     for path in (
         f"{listed}?key=",

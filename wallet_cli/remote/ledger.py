@@ -2,8 +2,8 @@
 
 The server decides. This code refuses only what cannot be sent: a key, which must be right before its first use; the
 times of a period, whose zone is the ledger's here and UTC there; an empty URL parameter, which would count as not
-given or be refused; and texts that a JSON body cannot have, so that their error is readable. And what a ledger would refuse before that, or
-before what is looked up to send it: where two things are wrong, the same one is told.
+given or be refused; and texts that a JSON body cannot have, so that their error is readable. And what a ledger would
+refuse before that, or before what is looked up to send it: where two things are wrong, the same one is told.
 """
 
 from __future__ import annotations
