@@ -396,8 +396,9 @@ def shown(text: str) -> str:
 
     A joiner is kept where it belongs to the spelling, as in Persian and in emoji; behind ASCII it is a mistake.
     """
-    text = unsecret(text)
-    cut = text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"
+    cut = unsecret(text[:MAX_URL_CHARS])
+    if max(len(text), len(cut)) > SHOWN_CHARS:
+        cut = cut[:SHOWN_CHARS] + "…"
     told = (
         c if c.isprintable() or (c in JOINERS and not before.isascii()) else c.encode("unicode_escape").decode("ascii")
         for before, c in pairwise(f"'{cut}")
@@ -416,6 +417,9 @@ def suggestion(text: str, names: Collection[str]) -> str | None:
 
 ADDRESS = r"(?:\w:/{1,2}|\bpostgres(?:ql)?[:/]/{0,2}|^'?//)"
 """The beginning of what is meant as the URL of a database or a server, with or without its colon and slashes."""
+
+MAX_URL_CHARS = 4096
+"""Of a text that is shown: what is longer is no address."""
 
 NO_SECRETS = (
     r"host(?:addr)?|port|dbname|user|passfile|service(?:file)?|options|replication|\w*application_name|client_encoding"
@@ -436,7 +440,14 @@ def shown_url(url: str) -> str:
 
 def unsecret(text: str) -> str:
     """A text for people without the passwords of addresses in it, as somebody may have typed one in any place."""
-    return re.sub(r"(?i)\S*(?::/|//|postgres|password)\S*", lambda found: shown_url(found[0]), text)
+    if not _may_be_address(text):
+        return text
+    return re.sub(r"\S+", lambda word: shown_url(word[0]) if _may_be_address(word[0]) else word[0], text)
+
+
+def _may_be_address(text: str) -> bool:
+    lower = text.lower()
+    return ":/" in lower or "//" in lower or "postgres" in lower or "password" in lower
 
 
 def beyond_time() -> StorageError:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.cli import run
 
-from wallet_cli.errors import shown_url, unsecret
+from wallet_cli.errors import shown, shown_url, unsecret
 
 SECRET = "s3cr3t"
 AT = "127.0.0.1:1/ledger"
@@ -65,3 +65,9 @@ def test_a_password_is_not_shown(place: str) -> None:
 )
 def test_what_is_no_secret_is_shown(text: str) -> None:
     assert (shown_url(text), unsecret(text)) == (text, text)
+
+
+@pytest.mark.parametrize("part", ["a", "?a=", "x://", "postgres:", "a://b?c=d&"])
+def test_a_text_of_ten_million_characters_is_shown(part: str) -> None:
+    """In the time of its length: a search that is slow in the square of it would never end here."""
+    assert len(shown(part * (10_000_000 // len(part)))) < 100
