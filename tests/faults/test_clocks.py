@@ -24,7 +24,20 @@ from support.server import Server
 from support.server import process as run
 from support.sizes import size
 
-from wallet_cli.domain.commands import SAME, AddApiKey, NoteUse, Post, Refusal, RevokeApiKey, SetLimits, SetStatus
+from wallet_cli.domain.commands import (
+    SAME,
+    AddApiKey,
+    Applied,
+    Command,
+    NoteUse,
+    PlaceHold,
+    Post,
+    Refusal,
+    Reverse,
+    RevokeApiKey,
+    SetLimits,
+    SetStatus,
+)
 from wallet_cli.domain.ids import parse_hold_id, parse_wallet
 from wallet_cli.domain.period import DAY_US, format_time, parse_time
 from wallet_cli.domain.rules.clocks import REST_US
@@ -327,6 +340,29 @@ def test_way_out_of_a_wallet_that_is_ahead(engine: Engine, begun: Ledger, tmp_pa
         assert "".join(exports.export(copy)) == text
         assert verification.verify(copy)["ok"]
     engine.forget(other)
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        Reverse(1, 1, amount=1, force=True, key="time-reset:1"),
+        Post(1, True, 1, key="time-reset:1"),
+        PlaceHold(1, 1, DAY_US, key="time-reset:1"),
+    ],
+)
+def test_a_wallet_with_a_key_of_resets_can_be_reset(begun: Ledger, earlier: Command) -> None:
+    """Such keys were taken from callers once."""
+    now_us = time.time_ns() // 1000
+    (done,) = at(begun, now_us).executor.run([earlier], "test")
+    assert isinstance(done, Applied)
+    for number in (2, 3):
+        add(at(begun, FAR_US, off=True), "1", is_credit=True)
+        now_us += 1
+        reset = add(at(begun, now_us), "1", is_credit=True, reset_time=True)
+        assert (reset["key"], reset["at"]) == (f"time-reset:{number}", format_time(now_us))
+        last = wallets.find_account(begun, parse_wallet("1")).last.seq
+        assert begun.store.last_seq_before(1, last, now_us + 1) == last
+    assert verification.verify(begun)["ok"]
 
 
 @pytest.mark.parametrize("seed", range(size(5, 50)))

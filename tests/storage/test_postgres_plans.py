@@ -152,9 +152,10 @@ HOT_STATEMENTS = {
     "IN_ORDER": Plan(SEQ, PAGE | {"first": 400_001, "last": 400_100}, 101),
     "DAY_BOOK": Plan(f"{TIME} {WALLET} {USER}", BEFORE | {"limit": 50} | FROM_THE_FIRST, 153),
     "DAY_BOOK_PLACE": Plan(TIME, BEFORE | {"limit": 1, "skipped": 1000}, 1002),
-    "RESETS": Plan(KEY, {"wallet_id": 1}, 5),
+    "RESETS": Plan(f"{KEY} {HOLD_KEY}", {"wallet_id": 1}, 5),
+    "RESET_KEYS": Plan(f"{KEY} {HOLD_KEY}", {"wallet_id": 1}, 5),
     "LAST_SEQ_BEFORE": Plan(
-        f"{SEQ} {KEY}", {"wallet_id": 1, "last": HOT, "moment_us": BEGAN_US + 123_456 * SECOND_US}, 25
+        f"{SEQ} {KEY} {HOLD_KEY}", {"wallet_id": 1, "last": HOT, "moment_us": BEGAN_US + 123_456 * SECOND_US}, 25
     ),
     "HOLD_BY_NUMBER": Plan(HOLD, WHERE),
     "HOLD_BY_KEY": Plan(HOLD_KEY, {"wallet_id": 1, "key": "hold-12300"}),

@@ -66,7 +66,13 @@ from wallet_cli.domain.commands import (
     VoidHold,
 )
 from wallet_cli.domain.events import WALLET, Rows, Subject, hashed, of_wallet
-from wallet_cli.domain.ids import format_hold_id, format_transaction_id, parse_hold_id, parse_transaction_id
+from wallet_cli.domain.ids import (
+    RESET_KEY,
+    format_hold_id,
+    format_transaction_id,
+    parse_hold_id,
+    parse_transaction_id,
+)
 from wallet_cli.domain.model import (
     OPEN,
     Account,
@@ -85,7 +91,6 @@ from wallet_cli.domain.period import DAY_US
 from wallet_cli.domain.phone import Phone
 from wallet_cli.domain.remarks import NOTHING, Remarks
 from wallet_cli.domain.rules import State, execute
-from wallet_cli.domain.rules.clocks import is_reset
 from wallet_cli.domain.rules.holds import status_at
 from wallet_cli.domain.rules.rule import Place
 from wallet_cli.storage.prefetch import Loader, Prefetch
@@ -230,8 +235,8 @@ class Book:
     def last_seq_before(self, wallet_id: int, last: int, moment_us: int) -> int:
         return sum(each.at_us < moment_us for each in self.transactions[wallet_id][:last])
 
-    def resets(self, wallet_id: int) -> int:
-        return sum(is_reset(each, number) for number in range(1, 9) for each in self.transactions[wallet_id])
+    def reset_keys(self, wallet_id: int) -> int:
+        return sum((each.key or "").startswith(RESET_KEY) for each in self.transactions[wallet_id])
 
     def hold(self, wallet_id: int, number: int) -> Hold | None:
         return self.holds.get((wallet_id, number))

@@ -15,6 +15,8 @@ from wallet_cli.domain.ids import (
     check_key,
     check_name,
     check_note,
+    check_stored_key,
+    check_wanted_key,
     format_hold_id,
     format_transaction_id,
     parse_hold_id,
@@ -201,6 +203,14 @@ def test_any_other_key_is_refused_in_one_harmless_line(text: str) -> None:
     with pytest.raises(InvalidInput, match="not a key") as caught:
         check_key(text)
     assert caught.value.message.isprintable()
+
+
+@pytest.mark.parametrize("text", ["time-reset:1", " time-reset:7 ", "time-reset:", "time-reset:x"])
+def test_a_key_of_the_program_is_nobody_elses(text: str) -> None:
+    with pytest.raises(InvalidInput, match="the program's own") as caught:
+        check_key(text)
+    assert caught.value.hint == "use another key"
+    assert check_wanted_key(text) == check_stored_key(text.strip()) == text.strip()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,9 @@ from wallet_cli.named_tuples import NamedTuple
 DEFAULT_TYPE = "main"
 MAX_ID = 2**63 - 1
 MAX_KEY_CHARS = 255
+RESET_KEY = "time-reset:"
+"""The prefix of the keys of transactions that reset a wallet's time; a number follows. Nobody else may use it."""
+
 MAX_NOTE_CHARS = 1000
 MAX_NAME_CHARS = 200
 PHONE_DIGITS = 7
@@ -202,8 +205,18 @@ def check_operator_name(text: str) -> str:
 def check_key(text: str) -> str:
     """Return an idempotency key: 1–255 printable characters, without white space at its ends, which is ignored.
 
-    Raises InvalidInput.
+    Raises InvalidInput, also for a key of the program's own.
     """
+    key = check_wanted_key(text)
+    if key.startswith(RESET_KEY):
+        raise InvalidInput(
+            f"a key that begins with {RESET_KEY} is the program's own: {shown(key)}", hint="use another key"
+        )
+    return key
+
+
+def check_wanted_key(text: str) -> str:
+    """Return a key to look for: any that a transaction may have. Raises InvalidInput."""
     return check_stored_key(text.strip())
 
 

@@ -25,7 +25,6 @@ from wallet_cli.domain.ids import MAX_ID, format_wallet_id
 from wallet_cli.domain.model import Transaction, Wallet, Witness
 from wallet_cli.domain.period import FIRST_US
 from wallet_cli.domain.purpose import Purpose
-from wallet_cli.domain.rules.clocks import is_reset
 from wallet_cli.errors import Damaged, StorageError, WalletError
 from wallet_cli.operations.context import Ledger, open_ledger
 from wallet_cli.storage.in_place import check_same
@@ -146,7 +145,7 @@ class _Walk:
         if not wallet.currency.can_be:
             reason = f"{wallet.currency.name} does not have {wallet.currency.exponent} fraction digits"
             return first, Wrong(id_, None, reason)
-        seq = credits_ = debits = count = resets = 0
+        seq = credits_ = debits = count = 0
         at_us, hash_ = FIRST_US, hash_chain.genesis(wallet)
         along = None if self._along is None else self._along.transaction
         try:
@@ -167,10 +166,9 @@ class _Walk:
                     or now_us < at_us
                     or sha256(hash_ + text.encode()).digest() != found
                 ):
-                    why = self._why(wallet, number, seq, resets + 1)
+                    why = self._why(wallet, number, seq)
                     if why is not None:
                         return row, Wrong(id_, number, why)
-                    resets += now_us < at_us
                 seq, hash_, at_us = number, found, now_us
                 if along is not None:
                     along(found)
@@ -188,13 +186,13 @@ class _Walk:
             self._along.wallet(wallet, last)
         return row, wrong
 
-    def _why(self, wallet: Wallet, seq: int, before: int, resets: int) -> str | None:
-        """What is wrong with a transaction, looked at closely; None for nothing, as for the next reset of the time."""
+    def _why(self, wallet: Wallet, seq: int, before: int) -> str | None:
+        """What is wrong with a transaction, looked at closely; None for nothing, as for a reset of the time."""
         found = self._store.transaction(wallet.id, seq)
         last = self._store.transaction(wallet.id, before) if before else hash_chain.unopened(wallet)
         if found is None or last is None:
             return "it was there at first, and then not"
-        if found.at_us < last.at_us and not is_reset(found, resets):
+        if found.at_us < last.at_us and seq not in self._store.resets(wallet.id):
             return "its time is before that of the previous transaction"
         return wrong_after(last, found)
 

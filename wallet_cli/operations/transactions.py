@@ -11,6 +11,7 @@ from wallet_cli.domain.ids import (
     TransactionId,
     WalletRef,
     check_wanted,
+    check_wanted_key,
     checked_key,
     format_transaction_id,
     parse_transaction_id,
@@ -325,7 +326,7 @@ def read_filter(wanted: Wanted, read_amount: Callable[[str, str], int]) -> Filte
         least_minor,
         most_minor,
         text,
-        checked_key(key),
+        None if key is None else check_wanted_key(key),
     )
 
 
@@ -335,7 +336,8 @@ def check_texts(wanted: Wanted) -> None:
         raise InvalidInput(f"not a kind of transaction: {shown(wanted.kind)}", hint=f"one of {', '.join(KINDS)}")
     if wanted.text is not None:
         check_wanted(wanted.text)
-    checked_key(wanted.key)
+    if wanted.key is not None:
+        check_wanted_key(wanted.key)
 
 
 def total(ledger: Ledger, wallet: WalletRef, start: str | None = None, end: str | None = None) -> Answer:

@@ -181,9 +181,7 @@ class Loader:
         for wallet_id in touched.days:
             self._load_day_debits(wallet_id)
         for wallet_id in touched.resets:
-            resets = state.resets[wallet_id] = reader.resets(wallet_id)
-            # A caller may have used the next reset's key.
-            self._load_keys([(wallet_id, clocks.reset_key(resets + 1))])
+            state.reset_keys[wallet_id] = reader.reset_keys(wallet_id)
 
     def _load_later_holds(self, since: Mapping[int, int]) -> None:
         for wallet_id, at_us in since.items():

@@ -248,9 +248,13 @@ class Queries(ABC):
             )
         return int(found)
 
-    def resets(self, wallet_id: int) -> int:
-        """How often the time of a wallet was reset."""
-        return self._one(sql.RESETS, {"wallet_id": wallet_id}, lambda row: int(row[0])) or 0
+    def reset_keys(self, wallet_id: int) -> int:
+        """The last number of a key of a reset that is used in a wallet; the next one is free."""
+        return self._one(sql.RESET_KEYS, {"wallet_id": wallet_id}, lambda row: int(row[0])) or 0
+
+    def resets(self, wallet_id: int) -> list[int]:
+        """The transactions of a wallet that reset its time, by seq."""
+        return list(self._each(sql.RESETS, {"wallet_id": wallet_id}, lambda row: int(row[0])))
 
     def all_resets(self, first_wallet: int, last_wallet: int) -> list[tuple[int, int, int]]:
         """The transactions of a range of wallets that reset a time: wallet id, seq and time, in order."""

@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from wallet_cli.domain import events, hash_chain
+from wallet_cli.domain import events, hash_chain, ids
 from wallet_cli.domain.ids import format_hold_id, format_transaction_id, format_wallet_id
 from wallet_cli.domain.model import Account, ApiKey, Event, Hold, LedgerFacts, Transaction, User, Wallet, Witness
 from wallet_cli.domain.money import MAX_EXPONENT, Currency
 from wallet_cli.domain.period import FIRST_US, LAST_US, beyond_calendar
 from wallet_cli.domain.remarks import NOTHING, OTHERS, Remarks
-from wallet_cli.domain.rules import clocks
 from wallet_cli.errors import Damaged, StorageError, shown
 from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.storage.move_state import MAX_CHANGES, Itself, MoveState
@@ -146,20 +145,24 @@ LAPSED_HOLDS = (
 )
 OPEN_HOLDS = f"{_HOLD} WHERE h.wallet_id = :wallet_id AND h.status = 'open' AND h.created_at_us >= :since_us"
 
-# Where the time of a wallet was reset, found by the reset keys (domain/rules/clocks.py); its beginning comes first.
+# Where the time of a wallet was reset, found by the keys of resets (domain/rules/clocks.py); its beginning comes first.
+# Before such keys were refused, callers could use one: such a number has no seq, and the walk goes on past it.
 _RESETS = f"""
 WITH RECURSIVE resets (number, seq, at_us) AS (
     SELECT CAST(0 AS BIGINT), CAST(0 AS BIGINT), CAST({FIRST_US} AS BIGINT)
     UNION ALL
-    SELECT resets.number + 1, t.seq, t.at_us FROM resets JOIN transactions t
-    ON t.wallet_id = :wallet_id AND t.key = '{clocks.RESET_KEY}' || (resets.number + 1)
-    AND t.user_key = 0 AND t.forced = 1
+    SELECT resets.number + 1, CASE WHEN t.forced = 1 AND t.reverses IS NULL THEN t.seq END, t.at_us
+    FROM resets LEFT JOIN transactions t
+    ON t.wallet_id = :wallet_id AND t.key = '{ids.RESET_KEY}' || (resets.number + 1) AND t.user_key = 0
+    WHERE coalesce(t.seq, (SELECT h.number FROM holds h
+        WHERE h.wallet_id = :wallet_id AND h.key = '{ids.RESET_KEY}' || (resets.number + 1))) IS NOT NULL
 )"""
 ALL_RESETS = (
     "SELECT t.wallet_id, t.seq, t.at_us FROM transactions t WHERE t.wallet_id BETWEEN :first AND :last"
     " AND t.forced = 1 AND t.reverses IS NULL ORDER BY t.wallet_id, t.seq"
 )
-RESETS = f"{_RESETS} SELECT max(number) FROM resets"
+RESETS = f"{_RESETS} SELECT seq FROM resets WHERE seq > 0"
+RESET_KEYS = f"{_RESETS} SELECT max(number) FROM resets"
 
 # The last transaction before a moment. `at_us` goes backwards only at a reset: everything before the last reset that is
 # before the moment counts as before it. From there to the next reset, halve (low, high] until one seq is left. That is

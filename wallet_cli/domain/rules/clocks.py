@@ -11,15 +11,14 @@ holds and `--at` in 2100. A clock is doubted where the ledger contradicts it:
 Within `Policy.clock_skew_us`, a clock that is behind uses the wallet's last time, so that history keeps its order.
 
 A wallet that is ahead is corrected by a transaction that resets its time. It is recorded at the real time, as
-`forced`, with a key of this module, by which it is found (storage/sql.py LAST_SEQ_BEFORE). Transactions that were
-recorded ahead stay as they were written; in periods and limits they count as of the reset.
+`forced`, with a key that nobody else may use (`RESET_KEY`), by which it is found (storage/sql.py `_RESETS`).
+Transactions that were recorded ahead stay as they were written; in periods and limits they count as of the reset.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from wallet_cli.domain.model import Transaction
 from wallet_cli.domain.period import DAY_US, format_time
 from wallet_cli.domain.rules.state import State
 from wallet_cli.errors import StorageError
@@ -35,9 +34,6 @@ OF_PROGRAM = ("this program was released at", 1_793_491_200_000_000)
 
 LATEST_FIRST_US = OF_PROGRAM[1] + 20 * 366 * DAY_US
 """A new ledger under a later clock needs confirmation: it has no transactions to compare the clock with."""
-
-RESET_KEY = "time-reset:"
-"""The prefix of the keys of transactions that reset a wallet's time; the number of the reset follows."""
 
 CONFIRM = "set this machine's clock; if it is right, run the command once with WALLET_CLOCK_SKEW=off before it"
 
@@ -91,15 +87,6 @@ def clock_refused(state: State, now_us: int, *wallet_ids: int) -> StorageError |
 def first_refused(now_us: int) -> StorageError | None:
     """Why a ledger may not be created at this time; None where it may."""
     return None if EARLIEST_US <= now_us <= LATEST_FIRST_US else _doubted(now_us, OF_PROGRAM)
-
-
-def is_reset(transaction: Transaction, number: int) -> bool:
-    """Whether a transaction resets the time of its wallet, as the reset of that number."""
-    return transaction.forced and transaction.reverses is None and transaction.key == reset_key(number)
-
-
-def reset_key(number: int) -> str:
-    return f"{RESET_KEY}{number}"
 
 
 def _doubted(now_us: int, doubt: tuple[str, int]) -> StorageError:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from wallet_cli import errors
 from wallet_cli.domain import events
 from wallet_cli.domain.commands import Applied, Post, Refusal, Replayed, Reverse, Transfer
+from wallet_cli.domain.ids import RESET_KEY
 from wallet_cli.domain.model import ACTIVE, Hold, Transaction, Wallet
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR
 from wallet_cli.domain.rules import refusals
-from wallet_cli.domain.rules.clocks import clock_refused, reset_key
+from wallet_cli.domain.rules.clocks import clock_refused
 from wallet_cli.domain.rules.rule import Rule, Touched
 from wallet_cli.domain.rules.state import State
 
@@ -51,12 +52,11 @@ def _reset_time(state: State, command: Post, now_us: int) -> Applied | Refusal:
     wallet, last = state.wallets[command.wallet_id], state.last[command.wallet_id]
     if last.at_us <= now_us:
         return Refusal(refusals.not_ahead(wallet, last))
-    key = reset_key(state.resets[wallet.id] + 1)
-    prior = state.keys.get((wallet.id, key, False))
-    wrong = refusals.key_reused(prior) if prior is not None else credit_refused(wallet, last, command.amount)
+    wrong = credit_refused(wallet, last, command.amount)
     if wrong is not None:
         return Refusal(wrong)
     # After this point the transaction is certain.
+    key = f"{RESET_KEY}{state.reset_keys[wallet.id] + 1}"
     made = state.append(last, True, command.amount, now_us, command.remarks, key, forced=True)
     _record_forced(state, made)
     return Applied(made)

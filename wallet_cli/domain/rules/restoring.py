@@ -21,11 +21,10 @@ from wallet_cli.domain.commands import (
     RestoreTransaction,
     Restoring,
 )
-from wallet_cli.domain.ids import format_hold_id, format_transaction_id, format_wallet_id
+from wallet_cli.domain.ids import RESET_KEY, format_hold_id, format_transaction_id, format_wallet_id
 from wallet_cli.domain.model import OPEN, Event, Transaction
 from wallet_cli.domain.money import MAX_AMOUNT_MINOR, MAX_TOTAL_MINOR, format_minor
 from wallet_cli.domain.rules import refusals
-from wallet_cli.domain.rules.clocks import RESET_KEY
 from wallet_cli.domain.rules.rule import Rule, Touched
 from wallet_cli.domain.rules.state import State
 

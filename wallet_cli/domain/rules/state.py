@@ -27,11 +27,11 @@ class State:
     before it. `restoring`: an export is being
     imported into the ledger; `empty`: the ledger has no users and wallets; `fault`: if a batch asks, what contradicts
     what between the rows of an imported ledger, and where. `clock_doubt` is what contradicts the turn's clock, in
-    words, and the time that it says. `resets` is how often the time of a wallet was reset. `events` has the last event
-    of each subject of which the batch records one, or None; `past_events` those that it names by their place. `facts`
-    is what the ledger keeps about itself; `unrecorded`: if a batch asks, what an older export has without events.
-    `actor` and `now_us` are who gave the present command, and when. `changes` is what the rules created and changed, in
-    order, for the store to write.
+    words, and the time that it says. `reset_keys` is the last number of the keys of resets that is used in a wallet.
+    `events` has the last event of each subject of which the batch records one, or None; `past_events` those that it
+    names by their place. `facts` is what the ledger keeps about itself; `unrecorded`: if a batch asks, what an older
+    export has without events. `actor` and `now_us` are who gave the present command, and when. `changes` is what the
+    rules created and changed, in order, for the store to write.
     """
 
     def __init__(self, policy: Policy, next_user_id: int = 1, next_wallet_id: int = 1) -> None:
@@ -57,7 +57,7 @@ class State:
         self.empty = False
         self.fault: tuple[str, tuple[int, ...]] | None = None
         self.clock_doubt: tuple[str, int] | None = None
-        self.resets: dict[int, int] = {}
+        self.reset_keys: dict[int, int] = {}
         self.events: dict[events.Subject, Event | None] = {}
         self.past_events: dict[tuple[int, int, int], Event] = {}
         self.unrecorded: Sequence[tuple[events.Subject, events.Rows]] = ()
