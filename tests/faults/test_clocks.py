@@ -342,6 +342,13 @@ def test_way_out_of_a_wallet_that_is_ahead(engine: Engine, begun: Ledger, tmp_pa
     engine.forget(other)
 
 
+@pytest.mark.parametrize("now_us", [us("1990-01-05T10:00:00Z"), us("2016-12-31T23:59:59Z")])
+def test_a_clock_that_is_wrong_itself_resets_no_time(begun: Ledger, now_us: int) -> None:
+    with pytest.raises(StorageError, match="clock says"):
+        add(at(begun, now_us), "1", is_credit=True, reset_time=True)
+    assert add(at(begun, now_us, off=True), "1", is_credit=True, reset_time=True)["at"] == format_time(now_us)
+
+
 @pytest.mark.parametrize(
     "earlier",
     [

@@ -50,6 +50,9 @@ def post(state: State, command: Post, now_us: int) -> Applied | Replayed | Refus
 def _reset_time(state: State, command: Post, now_us: int) -> Applied | Refusal:
     """Record a credit at the real time in a wallet whose last time is ahead of it; later times count from there."""
     wallet, last = state.wallets[command.wallet_id], state.last[command.wallet_id]
+    doubt = clock_refused(state, now_us)
+    if doubt is not None:
+        return Refusal(doubt)
     if last.at_us <= now_us:
         return Refusal(refusals.not_ahead(wallet, last))
     wrong = credit_refused(wallet, last, command.amount)
