@@ -209,8 +209,6 @@ class Auditor:
             return f"says that {hold.captured} is captured, and {captured} is"
         if captured > hold.amount:
             return f"keeps {hold.amount}, and {captured} is captured"
-        if captured_at_us is not None and captured_at_us >= hold.expires_at_us:
-            return f"expired at {hold.expires_at_us} and was captured at {captured_at_us}"
         ends_at_us = {OPEN: None, CAPTURED: captured_at_us, VOIDED: hold.ended_at_us, EXPIRED: hold.expires_at_us}
         if hold.ended_at_us != ends_at_us[hold.status]:
             return f"ended at {hold.ended_at_us}, not at {ends_at_us[hold.status]}"

@@ -168,8 +168,8 @@ class Account:
         ]
 
     def held(self, now_us: int, until: date = date.max) -> int:
-        """What holds keep that were placed on a day or before it."""
-        holds = [hold.at(now_us) for hold in self.holds if self.facts.date(hold.created_us) <= until]
+        """What holds keep that were placed on a day or before it; those of a clock ahead, today."""
+        holds = [hold.at(now_us) for hold in self.holds if self.facts.date(min(hold.created_us, now_us)) <= until]
         return sum(hold.amount - hold.captured for hold in holds if hold.status == "open")
 
     def last_us(self) -> int:
@@ -561,7 +561,7 @@ class Naive:
             return Decision("wallet_not_active")
         hold = account.holds[c.number - 1]
         at_us = max(self.now_us, account.last_us(), hold.created_us)
-        hold = hold.at(at_us)
+        hold = hold.at(self.now_us)
         if hold.status != "open":
             return Decision("hold_not_open")
         left = hold.amount - hold.captured
@@ -588,7 +588,7 @@ class Naive:
             return Decision("wallet_not_active")
         hold = account.holds[c.number - 1]
         at_us = max(self.now_us, account.last_us(), hold.created_us)
-        hold = hold.at(at_us)
+        hold = hold.at(self.now_us)
         if hold.status != "open":
             return Decision("hold_not_open")
         account.holds[c.number - 1] = hold._replace(status="voided", ended_us=at_us)

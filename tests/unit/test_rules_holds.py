@@ -318,6 +318,30 @@ TABLES = {
          40 void     1-h1                         → applied 1-h1 voided 30 10
          40 row 1-h1 → voided 50
     """,
+    "time: what was placed under a clock ahead counts within the limit of today, but of no day before": """
+        wallet 1 active - 500 daily=100
+        2DAY hold     1          80   DAY -   -    → applied 1-h1 open 80 0
+        DAY+9 debit 1            21   -   -   DAY+1 → limit_exceeded daily_debit
+        DAY+9 debit 1            21   -   -   20   → applied 1-2 479
+        DAY+9 debit 1            21   -   -   -    → limit_exceeded daily_debit
+        DAY+9 debit 1            20   -   -   DAY+1 → applied 1-3 459
+    """,
+    "time: what counts as held can be captured and voided, though the wallet's time is past its expiry": """
+        wallet 1 active - 100
+        wallet 2 active - 100
+        100 credit   2           1   - - -        → applied 2-2 101
+         11 hold     1          30    10 -   -    → applied 1-h1 open 30 0
+         11 hold     1          30    10 -   -    → applied 1-h2 open 30 0
+         11 hold     1          10    10 -   -    → applied 1-h3 open 10 0
+         12 transfer 1 2         1 -     -        → applied 1-2 99 2-3 102
+         13 hold     1          30    10 -   -    → insufficient_funds
+         13 capture  1-h1        -   -   -   -    → applied 1-3 69
+         13 row 1-h1 → captured 100
+         13 void     1-h2                         → applied 1-h2 voided 30 0
+         13 row 1-h2 → voided 100
+         21 capture  1-h3        -   -   -   -    → hold_not_open
+         21 debit    1          69   - - -        → applied 1-4 0
+    """,
     "time: a hold does not end before it was placed, whoever's clock is behind": """
         wallet 1 active - 100
          50 hold     1          30   100 -   -    → applied 1-h1 open 30 0

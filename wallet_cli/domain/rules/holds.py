@@ -4,8 +4,9 @@ A hold keeps money from being spent and moves none; capturing it is a debit. It 
 Expiry needs no write: from that time on the hold counts for nothing, and the next write to its wallet notes that it
 has expired.
 
-The wallet decides the time: a writer whose clock is behind uses the time of the wallet's last transaction, and of the
-hold. Otherwise a hold could end before its capture, or before it was placed.
+Whether a hold has expired is judged by the writer's clock alone, here as in balances and lists: what counts as held
+can be captured and voided. The time that is recorded is the wallet's: a writer whose clock is behind uses that of the
+wallet's last transaction, and of the hold. Otherwise a hold could end before its capture, or before it was placed.
 """
 
 from __future__ import annotations
@@ -72,8 +73,7 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
     doubt = clock_refused(state, now_us, wallet_id)
     if doubt is not None:
         return Refusal(doubt)
-    at_us = _time_for(state, hold, now_us)
-    status = status_at(hold, at_us)
+    status = status_at(hold, now_us)
     if status != OPEN:
         return Refusal(refusals.hold_not_open(hold, status))
     if asked is not None and not 0 < asked <= MAX_AMOUNT_MINOR:
@@ -81,7 +81,7 @@ def capture(state: State, command: CaptureHold, now_us: int) -> Applied | Replay
     amount = hold.remaining if asked is None else asked
     if amount > hold.remaining:
         return Refusal(refusals.capture_exceeds(wallet, hold, amount))
-    last = state.last[wallet_id]
+    last, at_us = state.last[wallet_id], _time_for(state, hold, now_us)
     # The amount was held for this, but the wallet's minimum may have been raised since.
     wrong = debit_refused(state, wallet, last, amount, at_us, captured=True)
     if wrong is not None:
@@ -107,8 +107,7 @@ def void(state: State, command: VoidHold, now_us: int) -> Applied | Replayed | R
         return Refusal(refusals.no_hold(*command))
     if wallet.status == CLOSED:
         return Refusal(refusals.not_active(wallet))
-    at_us = _time_for(state, hold, now_us)
-    status = status_at(hold, at_us)
+    status = status_at(hold, now_us)
     if status != OPEN:
         return Refusal(refusals.hold_not_open(hold, status, to_void=True))
     doubt = clock_refused(state, now_us)
@@ -117,7 +116,8 @@ def void(state: State, command: VoidHold, now_us: int) -> Applied | Replayed | R
     # After this point the end of the hold is certain. It moves no money, so a hold of a frozen wallet may end too.
     state.free_expired(wallet.id)
     wallet = state.wallets[wallet.id]
-    voided = hold._replace(status=VOIDED, ended_at_us=max(at_us, hold.created_at_us))
+    ended_at_us = max(_time_for(state, hold, now_us), hold.created_at_us)
+    voided = hold._replace(status=VOIDED, ended_at_us=ended_at_us)
     state.keep_wallet(wallet._replace(held=wallet.held - hold.remaining))
     state.keep_hold(voided)
     _record(state, voided, "hold voided")
@@ -129,7 +129,7 @@ def _record(state: State, hold: Hold, what: str) -> None:
 
 
 def _time_for(state: State, hold: Hold, now_us: int) -> int:
-    """The time for a hold: that at which it was placed, where the writer's clock is behind it.
+    """The time to record for a hold: that at which it was placed, where the writer's clock is behind it.
 
     A hold that was placed under a clock far ahead does not set the wallet's time.
     """

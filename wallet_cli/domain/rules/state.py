@@ -207,8 +207,13 @@ class State:
         return wallet.held if not expired else wallet.held - sum(hold.remaining for hold in expired)
 
     def held_after_day(self, wallet_id: int, at_us: int) -> int:
-        """How much of that is kept by holds that were placed after the day of a moment in the past."""
+        """How much of that is kept by holds that were placed after the day of a moment in the past.
+
+        One that was placed under a clock ahead counts as of now.
+        """
         end_us = self.policy.day_of(at_us).end_us
+        if self.now_us < end_us:
+            return 0
         expired = {hold.number for hold in self.expired.get(wallet_id, ())}
         return sum(
             hold.remaining
