@@ -342,6 +342,32 @@ def test_way_out_of_a_wallet_that_is_ahead(engine: Engine, begun: Ledger, tmp_pa
     engine.forget(other)
 
 
+@pytest.mark.parametrize("captured_ahead", [False, True])
+def test_captures_are_answered_again_though_their_hold_was_placed_ahead(begun: Ledger, captured_ahead: bool) -> None:
+    now_us = time.time_ns() // 1000
+    ahead = at(begun, FAR_US, off=True)
+    ahead.run(holds.add(ahead, parse_wallet("1"), "30", expires="1h"), "hold add")
+
+    def capture(amount: str | None, key: str, *, keep: bool = False) -> dict[str, object]:
+        return begun.run(holds.capture(begun, parse_hold_id("1-h2"), amount, keep=keep, key=key), "hold capture")
+
+    if captured_ahead:
+        first = capture("10", "k1", keep=True)
+        at(begun, now_us)
+        add(begun, "1", is_credit=True, reset_time=True)
+    else:
+        at(begun, now_us)
+        first = capture("10", "k1", keep=True)
+    second = capture("5", "k2", keep=True)
+    at(begun, now_us + 1)
+    third = capture(None, "k3")
+    assert third["amount"] == "15.00"
+    assert capture("10", "k1", keep=True) == first | {"replayed": True}
+    assert capture("5", "k2", keep=True) == second | {"replayed": True}
+    assert capture(None, "k3") == third | {"replayed": True}
+    assert verification.verify(begun)["ok"]
+
+
 @pytest.mark.parametrize("now_us", [us("1990-01-05T10:00:00Z"), us("2016-12-31T23:59:59Z")])
 def test_a_clock_that_is_wrong_itself_resets_no_time(begun: Ledger, now_us: int) -> None:
     with pytest.raises(StorageError, match="clock says"):

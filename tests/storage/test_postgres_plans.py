@@ -147,7 +147,7 @@ HOT_STATEMENTS = {
     f"transactions_by_keys({AT_ONCE})": Plan(KEY, PAIRS, AT_ONCE),
     "REVERSALS": Plan(f"{REVERSES} {SEQ}", WHERE),
     "REVERSED": Plan(f"{REVERSES} {SEQ}", WHERE | {"before": 200_000}),
-    "CAPTURED_BEFORE": Plan(SEQ, {"wallet_id": 1, "first": 100, "last": 200, "hold": 1}, 101),
+    "CAPTURED_BEFORE": Plan(SEQ, {"wallet_id": 1, "first": 100, "last": 200, "before": 150, "hold": 1}, 101),
     "NEWEST_FIRST": Plan(SEQ, PAGE, 51),
     "IN_ORDER": Plan(SEQ, PAGE | {"first": 400_001, "last": 400_100}, 101),
     "DAY_BOOK": Plan(f"{TIME} {WALLET} {USER}", BEFORE | {"limit": 50} | FROM_THE_FIRST, 153),

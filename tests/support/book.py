@@ -228,7 +228,7 @@ class Book:
     def reversed_amount(self, wallet_id: int, seq: int, *, before: int = 10**18) -> int:
         return sum(each.amount for each in self.transactions[wallet_id] if each.reverses == seq and each.seq < before)
 
-    def captured_before(self, capture: Transaction, hold: Hold) -> int:
+    def captured_before(self, capture: Transaction, hold: Hold, last: int) -> int:
         earlier = self.transactions[capture.wallet_id][: capture.seq - 1]
         return sum(each.amount for each in earlier if each.hold == hold.number)
 

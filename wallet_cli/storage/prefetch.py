@@ -203,7 +203,9 @@ class Loader:
         elif hold is not None and hold.captured == prior.amount:
             self._state.taken_before[place] = 0
         elif hold is not None:
-            self._state.taken_before[place] = self._reader.captured_before(prior, hold)
+            self._state.taken_before[place] = self._reader.captured_before(
+                prior, hold, self._state.last[prior.wallet_id].seq
+            )
 
     def _load_others(self, touched: Touched) -> None:
         """Load what belongs to no wallet."""

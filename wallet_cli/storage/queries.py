@@ -344,12 +344,22 @@ class Queries(ABC):
         values = {"wallet_id": wallet_id, "seq": seq, "before": before}
         return int(self._one(sql.REVERSED, values, lambda row: row[0]) or 0)
 
-    def captured_before(self, capture: Transaction, hold: Hold) -> int:
-        """How much of its hold had been captured before a capture. Reads what its wallet did while it was held."""
-        wallet_id, last = capture.wallet_id, capture.seq - 1
-        first = self.last_seq_before(wallet_id, last, hold.created_at_us) + 1 if last else 1
-        values = {"wallet_id": wallet_id, "first": first, "last": last, "hold": hold.number}
-        return int(self._one(sql.CAPTURED_BEFORE, values, lambda row: row[0]) or 0)
+    def captured_before(self, capture: Transaction, hold: Hold, last: int) -> int:
+        """How much of its hold had been captured before a capture; `last` is the number of its wallet's transactions.
+
+        Reads what the wallet did while it was held. Where that has not all captures, as a clock was ahead or a time was
+        reset, it reads the wallet.
+        """
+        wallet_id, ended_at_us = capture.wallet_id, hold.ended_at_us
+        first = self.last_seq_before(wallet_id, last, hold.created_at_us) + 1
+        until = last if ended_at_us is None else self.last_seq_before(wallet_id, last, ended_at_us + 1)
+        values = {"wallet_id": wallet_id, "before": capture.seq, "hold": hold.number}
+        total, before = self._captured(values | {"first": first, "last": until})
+        return before if total == hold.captured else self._captured(values | {"first": 1, "last": last})[1]
+
+    def _captured(self, values: dict[str, int]) -> tuple[int, int]:
+        """How much of a hold transactions `first` to `last` of its wallet captured, and those of them `before` one."""
+        return self._one(sql.CAPTURED_BEFORE, values, lambda row: (row[0], row[1])) or (0, 0)
 
     def user_count(self) -> int:
         """The number of users. Their ids are 1, 2, 3 … without a gap."""

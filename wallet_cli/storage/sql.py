@@ -114,7 +114,8 @@ _REVERSALS = (
 REVERSALS = f"SELECT {_columns(TRANSACTION_COLUMNS, 't')} FROM {_REVERSALS} ORDER BY t.seq"
 REVERSED = f"SELECT CAST(coalesce(sum(t.amount), 0) AS BIGINT) FROM {_REVERSALS} AND r.seq < :before"
 CAPTURED_BEFORE = (
-    "SELECT CAST(coalesce(sum(t.amount), 0) AS BIGINT) FROM transactions t"
+    "SELECT CAST(coalesce(sum(t.amount), 0) AS BIGINT),"
+    " CAST(coalesce(sum(CASE WHEN t.seq < :before THEN t.amount ELSE 0 END), 0) AS BIGINT) FROM transactions t"
     " WHERE t.wallet_id = :wallet_id AND t.seq BETWEEN :first AND :last AND t.hold = :hold"
 )
 NEWEST_FIRST = (
