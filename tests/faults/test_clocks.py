@@ -342,6 +342,21 @@ def test_way_out_of_a_wallet_that_is_ahead(engine: Engine, begun: Ledger, tmp_pa
     engine.forget(other)
 
 
+def test_what_has_expired_by_a_moment_is_not_held_then(begun: Ledger) -> None:
+    now_us = time.time_ns() // 1000
+    week_us = now_us + 7 * DAY_US
+    for read_us, moment, held in (
+        (now_us, "now", "5.00"),
+        (now_us, format_time(week_us - DAY_US), "5.00"),
+        (now_us, format_time(week_us), "0.00"),
+        (now_us, "yesterday", "0.00"),
+        (week_us, "now", "0.00"),
+        (week_us, "today", "0.00"),
+    ):
+        told = wallets.balance(at(begun, read_us), parse_wallet("1"), moment)
+        assert told["held"] == held, moment
+
+
 @pytest.mark.parametrize("captured_ahead", [False, True])
 def test_captures_are_answered_again_though_their_hold_was_placed_ahead(begun: Ledger, captured_ahead: bool) -> None:
     now_us = time.time_ns() // 1000

@@ -242,7 +242,7 @@ class Account:
         then = copy.copy(self)
         then.entries = [self.entries[seq - 1] for seq in self.within(None, last_us)]
         then.holds = self.holds if last_us >= now_us else []
-        return then.answer(now_us) | {"at": format_time(last_us)}
+        return then.answer(last_us) | {"at": format_time(last_us)}
 
     def total(self, first_us: int | None, last_us: int | None) -> dict[str, Any]:
         inside = [self.entries[seq - 1] for seq in self.within(first_us, last_us)]

@@ -120,10 +120,12 @@ def balance(ledger: Ledger, wallet: WalletRef, at: str | None = None) -> Answer:
     now_us = ledger.now_us()
     moment_us = parse_time(at, ledger.zone_of_times, lambda: now_us).end_us
     with ledger.store.snapshot():
-        account = find_account(ledger, wallet)
+        # What has expired by then is free then.
+        account = find_account(ledger, wallet, moment_us - 1)
+        then = account._replace(last=state_before(ledger, account, moment_us))
+    if moment_us <= now_us:
         # What was held in the past is not known: a past balance is not for spending.
-        held = account.wallet.held if moment_us > now_us else 0
-        then = Account(account.wallet._replace(held=held), state_before(ledger, account, moment_us))
+        then = then._replace(wallet=then.wallet._replace(held=0), expired=0)
     return wallet_answer(then, ledger.policy) | {"at": format_end(moment_us)}
 
 
@@ -197,9 +199,12 @@ def holders(ledger: Ledger, ids: Iterable[int], seen_by: int | None = None) -> l
     return [holder_answer(*found[id_]) for id_ in sorted(found) if seen_by in (None, found[id_][1].id)]
 
 
-def find_account(ledger: Ledger, ref: WalletRef) -> Account:
-    """The named wallet and its last transaction. Raises UserNotFound or WalletNotFound."""
-    store, now_us = ledger.store, ledger.now_us()
+def find_account(ledger: Ledger, ref: WalletRef, moment_us: int | None = None) -> Account:
+    """The named wallet and its last transaction; holds that expired by a moment are free, None: by now.
+
+    Raises UserNotFound or WalletNotFound.
+    """
+    store, now_us = ledger.store, ledger.now_us() if moment_us is None else moment_us
     if not isinstance(ref, OwnedWallet):
         return _found(ledger, ref, lambda id_: store.account(id_, now_us), partial(store.account_of, now_us=now_us))
     account = store.account_owned(ref.wallet_id, ref.user_id, now_us)
