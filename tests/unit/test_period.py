@@ -350,6 +350,26 @@ HOUR_US = 3_600_000_000
 
 
 @pytest.mark.parametrize(
+    ("zone", "text", "minutes"),
+    [
+        ("Europe/Berlin", "2024-10-27T02", 120),
+        ("Europe/Berlin", "2024-10-27T02:30", 61),
+        ("Europe/Berlin", "2024-10-27T01", 60),
+        # The clocks of Lord Howe go back by half an hour, from 02:00 to 01:30.
+        ("Australia/Lord_Howe", "2024-04-07T01", 90),
+        ("Australia/Lord_Howe", "2024-04-07T01:30", 31),
+        ("Australia/Lord_Howe", "2024-04-07T02", 60),
+        # From 00:01 to 23:01 of the day before.
+        ("America/St_Johns", "2010-11-06T23", 120),
+        ("America/St_Johns", "2010-11-07T00", 120),
+    ],
+)
+def test_a_time_covers_all_of_a_unit_that_comes_twice(zone: str, text: str, minutes: int) -> None:
+    span = parse_time(text, ZoneInfo(zone))
+    assert span.end_us - span.start_us == minutes * 60_000_000
+
+
+@pytest.mark.parametrize(
     ("zone", "at", "day", "start", "hours"),
     [
         ("UTC", "2024-04-30T23:59:59.999999Z", "2024-04-30", "2024-04-30T00:00:00", 24),

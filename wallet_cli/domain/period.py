@@ -315,8 +315,9 @@ def _wall_time(at_us: int, zone: tzinfo) -> datetime:
 def _end_us(naive: datetime, zone: tzinfo, part: dict[str, str | None]) -> int:
     """The first moment after the unit that the time is written in."""
     if part["hour"]:
-        # Within a day the unit is a duration; of two equal hours the second ends later.
-        return _utc_us(naive, zone, fold=1) + _length(part) // MICROSECOND
+        # Within a day the unit is a duration; where its end comes twice, the second one is later.
+        last = naive + (_length(part) - MICROSECOND)
+        return max(_utc_us(last, zone, fold=0), _utc_us(last, zone, fold=1)) + 1
     # A day, a month or a year ends at the next midnight, which may be 23 or 25 hours after the day's own.
     try:
         return _midnight_us(_following(naive, part), zone)
