@@ -206,6 +206,11 @@ REGISTRY = {
           7 register +911 -    -               → user_exists: user 1
           7 register +913 -    -               → applied 3
     """,
+    "users: one that was registered elsewhere was so in the past": """
+          7 register +912 Asha - at=8          → invalid_input: is in the future
+          7 register +912 Asha - at=7          → applied 2
+          7 register +913 Ravi - at=5          → applied 3
+    """,
     "users: with a key, the same request again is answered": """
           7 register +912 Asha k               → applied 2
           8 register +912 Asha k               → replayed 2
@@ -289,6 +294,7 @@ CLOCKS = """
      12 hold     1 1 99 - -             → storage_error
      12 capture  1-h1 1 - - -           → storage_error
      12 register +912 - -               → storage_error
+     12 register +912 - - at=11         → storage_error
      12 open     1 main INR - -         → storage_error
      12 admit    till                   → storage_error
      12 status   1 frozen               → storage_error

@@ -19,6 +19,7 @@ from wallet_cli.domain.commands import (
 )
 from wallet_cli.domain.model import ACTIVE, CLOSED, FROZEN, ApiKey, LedgerSetting, User, Wallet
 from wallet_cli.domain.money import format_minor
+from wallet_cli.domain.period import format_time
 from wallet_cli.domain.rules import refusals
 from wallet_cli.domain.rules.clocks import clock_refused
 from wallet_cli.domain.rules.restoring import WHERE, conflict, incomplete, may_restore
@@ -69,8 +70,8 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
             )
         )
     wrong = _place_refused(state, "user", id_, state.next_user_id)
-    if created_at_us is None:
-        wrong = wrong or clock_refused(state, now_us)
+    if id_ is None:
+        wrong = wrong or clock_refused(state, now_us) or _later_than_now(user.created_at_us, now_us)
     if wrong is not None:
         return Refusal(wrong)
     # After this point the user is certain.
@@ -78,6 +79,12 @@ def register(state: State, command: Register, now_us: int) -> Applied | Replayed
     if id_ is None:  # an export has its events too
         state.record((events.USER, user.id), "registered", {"user": events.of_user(user)})
     return Applied(user)
+
+
+def _later_than_now(created_at_us: int, now_us: int) -> InvalidInput | None:
+    if created_at_us <= now_us:
+        return None
+    return InvalidInput(f"{format_time(created_at_us)} is in the future", hint="created_at takes a time in the past")
 
 
 def open_wallet(state: State, command: OpenWallet, now_us: int) -> Applied | Replayed | Refusal:
@@ -321,7 +328,8 @@ def _setting_touches(command: SetLedger, touched: Touched) -> None:  # noqa: ARG
 
 RULES = (
     Rule(
-        Register, register, _register_touches, (KeyReused, UserExists, RestoreConflict, StorageError),
+        Register, register, _register_touches,
+        (InvalidInput, KeyReused, UserExists, RestoreConflict, StorageError),
         while_restoring=True,
     ),
     Rule(
