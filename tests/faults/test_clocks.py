@@ -38,14 +38,15 @@ from wallet_cli.domain.commands import (
     SetLimits,
     SetStatus,
 )
-from wallet_cli.domain.ids import parse_hold_id, parse_wallet
+from wallet_cli.domain.ids import parse_hold_id, parse_new_wallet, parse_wallet
 from wallet_cli.domain.period import DAY_US, format_time, parse_time
 from wallet_cli.domain.rules.clocks import REST_US
 from wallet_cli.engine import executor
 from wallet_cli.errors import StorageError
 from wallet_cli.import_export import exports, imports
-from wallet_cli.operations import holds, transactions, verification, wallets
+from wallet_cli.operations import holds, statements, transactions, verification, wallets
 from wallet_cli.operations.context import Ledger
+from wallet_cli.operations.flows import Flows
 from wallet_cli.storage.in_place import beside
 
 LIBRARY = next(Path("/usr/lib").glob("**/faketime/libfaketime.so.1"), None) if Path("/usr/lib").is_dir() else None
@@ -340,6 +341,33 @@ def test_way_out_of_a_wallet_that_is_ahead(engine: Engine, begun: Ledger, tmp_pa
         assert "".join(exports.export(copy)) == text
         assert verification.verify(copy)["ok"]
     engine.forget(other)
+
+
+@pytest.mark.parametrize("lines", [1, 600])
+@pytest.mark.parametrize("first", ["before", "ahead"])
+def test_a_chart_counts_what_was_recorded_ahead_as_of_the_reset(begun: Ledger, lines: int, first: str) -> None:
+    now_us = time.time_ns() // 1000
+    wallet_id, name = 1, parse_wallet("1")
+    if first == "ahead":
+        opened = begun.run(wallets.create(begun, parse_new_wallet("1/new")), "create")
+        wallet_id, name = int(str(opened["id"])), parse_wallet("1/new")
+    for number in range(lines):
+        far = at(begun, FAR_US + number * 40 * DAY_US, off=True)
+        far.executor.run([Post(wallet_id, True, 100)], "test")
+    at(begun, now_us).executor.run([Post(wallet_id, True, 100, resets_time=True)], "test")
+    today = format_time(now_us)[:10]
+    at(begun, now_us + 1).executor.run([Post(wallet_id, False, 50)], "test")
+    with statements.opened(begun, name, None, format_time(now_us + DAY_US)) as statement:
+        flows = Flows(statement)
+        curve = statement.survey(flows.add).curve
+        (day,) = flows.by("day")
+    last = wallets.find_account(begun, name).last
+    assert (day.day, day.credit_total, day.closing) == (today, last.credit_total, last.balance)
+    assert [point.at_us for point in curve] == sorted(point.at_us for point in curve)
+    assert curve[-1].balance == last.balance
+    assert curve[-1].at_us <= now_us + DAY_US
+    assert len(curve) <= statements.MAX_CURVE_POINTS + 2
+    assert max(point.balance for point in curve) == last.balance + 50
 
 
 def test_what_has_expired_by_a_moment_is_not_held_then(begun: Ledger) -> None:

@@ -44,7 +44,10 @@ class Flows:
     def add(self, line: Transaction) -> None:
         """Add a transaction. Raises InvalidInput for too many days."""
         if not self._day.start_us <= line.at_us < self._day.end_us:
+            goes_back = line.at_us < self._day.start_us
             self._day = day_of(line.at_us, self._zone)
+            if goes_back:
+                self._reset_to(self._day.text)
             if len(self._days) >= MAX_DAYS:
                 raise InvalidInput(f"a chart has at most {MAX_DAYS} days", hint="give --from and --to")
         day, credit, debit, credits_, debits, _ = self._days.get(self._day.text) or Flow(self._day.text, 0, 0, 0, 0, 0)
@@ -53,6 +56,11 @@ class Flows:
         else:
             flow = Flow(day, credit, debit + line.amount, credits_, debits + 1, line.balance)
         self._days[day] = flow
+
+    def _reset_to(self, day: str) -> None:
+        """What was recorded on later days, under a clock ahead, counts as of the day on which the time is reset."""
+        for later in sorted(each for each in self._days if each > day):
+            self._days[day] = _together(self._days.get(day) or Flow(day, 0, 0, 0, 0, 0), self._days.pop(later))
 
     def unit(self) -> str:
         """The best unit for the span of the days."""
@@ -66,20 +74,24 @@ class Flows:
         found: dict[date, Flow] = {}
         for day in sorted(self._days):
             one, first = self._days[day], _first_of(date.fromisoformat(day), unit)
-            sums = found.get(first, Flow(first.isoformat(), 0, 0, 0, 0, 0))
-            found[first] = Flow(
-                sums.day,
-                sums.credit_total + one.credit_total,
-                sums.debit_total + one.debit_total,
-                sums.credit_count + one.credit_count,
-                sums.debit_count + one.debit_count,
-                one.closing,
-            )
+            found[first] = _together(found.get(first, Flow(first.isoformat(), 0, 0, 0, 0, 0)), one)
         filled: list[Flow] = []
         for first in _each(found, unit):
             closing = filled[-1].closing if filled else self._opening
             filled.append(found.get(first) or Flow(first.isoformat(), 0, 0, 0, 0, closing))
         return filled
+
+
+def _together(sums: Flow, one: Flow) -> Flow:
+    """The sums with those of a day that comes after."""
+    return Flow(
+        sums.day,
+        sums.credit_total + one.credit_total,
+        sums.debit_total + one.debit_total,
+        sums.credit_count + one.credit_count,
+        sums.debit_count + one.debit_count,
+        one.closing,
+    )
 
 
 def _first_of(day: date, unit: str) -> date:

@@ -109,7 +109,10 @@ class Statement(NamedTuple):
             else:
                 debit_total += line.amount
             if curve is None:
-                curve = _Curve(self._curve_start_us(line.at_us), self._curve_end_us(), self.line_count)
+                end_us = self._curve_end_us()
+                # A first line that was recorded under a clock ahead counts as of a later one, which is not read yet.
+                first_us = line.at_us if line.at_us <= end_us else min(self.wallet.created_at_us, end_us)
+                curve = _Curve(self._curve_start_us(first_us), end_us, self.line_count)
             curve.add(Point(line.seq, line.at_us, line.balance))
             if watch is not None:
                 watch(line)
@@ -141,7 +144,10 @@ class Statement(NamedTuple):
 
 
 class _Curve:
-    """Keeps the visible points of a balance: all of them, or the extremes and the end of each time bucket."""
+    """Keeps the visible points of a balance: all of them, or the extremes and the end of each time bucket.
+
+    Where the time goes back, it was reset: what was recorded ahead, which is in the last bucket, counts as of then.
+    """
 
     def __init__(self, start_us: int, end_us: int, count: int) -> None:
         self.start_us = start_us
@@ -150,13 +156,16 @@ class _Curve:
         self.all = count <= MAX_CURVE_POINTS
         self.kept: list[Point] = []
         self.bucket = -1
-        self.low = self.high = self.last = Point(0, 0, 0)
+        self.low = self.high = self.last = Point(0, start_us, 0)
 
     def add(self, point: Point) -> None:
+        if point.at_us < self.last.at_us:
+            self._reset_to(point.at_us)
         if self.all:
             self.kept.append(point)
+            self.last = point
             return
-        bucket = (point.at_us - self.start_us) // self.bucket_us
+        bucket = min((point.at_us - self.start_us) // self.bucket_us, CURVE_BUCKETS)
         if bucket != self.bucket:
             self._keep()
             self.bucket, self.low, self.high = bucket, point, point
@@ -169,6 +178,11 @@ class _Curve:
     def points(self) -> list[Point]:
         self._keep()
         return self.kept
+
+    def _reset_to(self, at_us: int) -> None:
+        self._keep()
+        self.start_us = min(self.start_us, at_us)
+        self.kept = [point if point.at_us <= at_us else point._replace(at_us=at_us) for point in self.kept]
 
     def _keep(self) -> None:
         if self.bucket >= 0:
