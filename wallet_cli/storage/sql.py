@@ -166,11 +166,11 @@ RESETS = f"{_RESETS} SELECT seq FROM resets WHERE seq > 0"
 RESET_KEYS = f"{_RESETS} SELECT max(number) FROM resets"
 
 # The last transaction before a moment. `at_us` goes backwards only at a reset: everything before the last reset that is
-# before the moment counts as before it. From there to the next reset, halve (low, high] until one seq is left. That is
-# some twenty look-ups by primary key for a million transactions, and needs no second index.
+# before the moment counts as before it. After it, times pass the moment once, as every further reset is later: halve
+# (low, high] until one seq is left. That is some twenty look-ups by primary key for a million transactions, and needs
+# no second index.
 LAST_SEQ_BEFORE = f"""{_RESETS}, halves (low, high) AS (
-    SELECT reset.seq, coalesce((SELECT min(seq) - 1 FROM resets WHERE seq > reset.seq AND seq <= :last), :last)
-    FROM (SELECT max(seq) AS seq FROM resets WHERE (number = 0 OR at_us < :moment_us) AND seq <= :last) reset
+    SELECT max(seq), CAST(:last AS BIGINT) FROM resets WHERE (number = 0 OR at_us < :moment_us) AND seq <= :last
     UNION ALL
     SELECT CASE WHEN t.at_us < :moment_us THEN t.seq ELSE low END,
            CASE WHEN t.at_us < :moment_us THEN high ELSE t.seq - 1 END
