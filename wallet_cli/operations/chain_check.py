@@ -26,8 +26,7 @@ from wallet_cli.domain.model import Transaction, Wallet, Witness
 from wallet_cli.domain.period import FIRST_US
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import Damaged, StorageError, WalletError
-from wallet_cli.operations.context import Ledger, open_ledger
-from wallet_cli.storage.in_place import check_same
+from wallet_cli.operations.context import Ledger, check_which, open_ledger, which
 
 if TYPE_CHECKING:
     from wallet_cli.domain.events import Subject
@@ -303,8 +302,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             process_group=0 if os.name == "posix" else None,  # Ctrl-C is for the first process
         )
-        file = ledger.store.identity() if ledger.store.is_local else None
-        self._send((ledger.chosen, file))
+        self._send((ledger.chosen, which(ledger.store)))
 
     def check(self, first: int, last: int) -> Checked:
         """Raises StorageError if the process ends before it answers."""
@@ -334,7 +332,7 @@ def work() -> None:
     """The work of such a process: reads the settings and then ranges, and answers each."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
     source, target = sys.stdin.buffer, sys.stdout.buffer
-    settings, file = pickle.load(source)  # noqa: S301
+    settings, known = pickle.load(source)  # noqa: S301
     with ExitStack() as stack:
         ledger: Ledger | None = None
         while True:
@@ -345,8 +343,7 @@ def work() -> None:
             try:
                 if ledger is None:
                     ledger = stack.enter_context(open_ledger(settings, lambda _: None, purpose=Purpose.READ))
-                    if ledger.store.is_local:
-                        check_same(ledger.store.path, ledger.store.identity(), file)
+                    check_which(ledger.store, known)
                 with ledger.store.snapshot():
                     answer: Any = check_chains(ledger.store, first, last)
             except WalletError as error:

@@ -21,17 +21,19 @@ from wallet_cli.domain.rules.restoring import incomplete
 from wallet_cli.engine.executor import Executor, system_us
 from wallet_cli.engine.turns import RowLocks, open_write_lock
 from wallet_cli.errors import Busy, Damaged, LedgerNotFound, StorageError, UnknownOutcome, WalletError, hint_of, shown
+from wallet_cli.named_tuples import NamedTuple
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.prepared import Prepared, naming
 from wallet_cli.paths import typed_path
 from wallet_cli.settings import POSTGRES_SCHEMES, Settings, Value, check_db, scheme_of
 from wallet_cli.storage import sql
 from wallet_cli.storage.folders import make_folder
-from wallet_cli.storage.in_place import beside
+from wallet_cli.storage.in_place import PUT_BACK, REPLACED, Identity, beside
 from wallet_cli.storage.last_commit import check_last_commit
 from wallet_cli.storage.ledger_file import facts_in, is_there, ledger_path, open_store
 from wallet_cli.storage.move_state import warning_to_readers
 from wallet_cli.storage.open_to_read import temporary
+from wallet_cli.storage.queries import replaced
 from wallet_cli.storage.sqlite import MAX_LOG_BYTES, SqliteStore, log_bytes
 
 MAX_KNOWN_WALLETS = 10_000
@@ -42,6 +44,27 @@ if TYPE_CHECKING:
     from wallet_cli.storage.postgres import PostgresStore
 
     Store = SqliteStore | PostgresStore
+
+
+class Which(NamedTuple):
+    """What tells a ledger from every other: its id, and the file that it is in, if it is in one."""
+
+    id: str
+    file: Identity | None
+
+
+def which(store: Store) -> Which:
+    """Which ledger a store has open."""
+    return Which(store.ledger_id(), store.identity() if store.is_local else None)
+
+
+def check_which(store: Store, known: Which | None) -> None:
+    """Raises StorageError if a store has opened another ledger than `known`; None for the first opening."""
+    if known is None or (found := which(store)) == known:
+        return
+    if found.file != known.file:
+        raise StorageError(f"{REPLACED}: {store.address}", hint=PUT_BACK)
+    raise replaced(store.address)
 
 
 class Ledger:

@@ -104,12 +104,6 @@ def _mount_id(path: Path) -> bytes | None:
     return next((line for line in lines if line.startswith(b"mnt_id:")), None)
 
 
-def check_same(path: Path, found: Identity, known: Identity | None) -> None:
-    """Raises StorageError if a reopened ledger is another file than `known`; None for the first opening."""
-    if known not in (None, found):
-        raise StorageError(f"{REPLACED}: {path}", hint=PUT_BACK)
-
-
 class _Beside(NamedTuple):
     """A file beside a ledger, as it was when its name was first checked."""
 

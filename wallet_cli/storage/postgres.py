@@ -61,7 +61,7 @@ from wallet_cli.storage.pg_connection import (
     translated,
     with_numbers,
 )
-from wallet_cli.storage.queries import Values, as_it_is
+from wallet_cli.storage.queries import Values, as_it_is, replaced
 from wallet_cli.storage.sql import Copied
 from wallet_cli.storage.writing import Rows, flat, rows_of
 
@@ -349,10 +349,6 @@ class PostgresStore(BulkCopy):
         """Make this store read-only, whatever statement it gets."""
         self._read_only = True
 
-    def expect(self, ledger_id: str) -> None:
-        """Refuse any other ledger from now on."""
-        self._id = ledger_id
-
     def check_whole(self) -> Itself:
         itself = super().check_whole()
         self._id = itself.facts.uuid
@@ -362,10 +358,7 @@ class PostgresStore(BulkCopy):
         found = super()._know(row)
         if None not in (self._id, found.facts.uuid) and self._id != found.facts.uuid:
             self._facts = None
-            raise StorageError(
-                f"another ledger has replaced the one that was opened: {self.name}",
-                hint="check which ledger you want; restart this process to use the new one",
-            )
+            raise replaced(self.name)
         return found
 
     def version(self) -> int:

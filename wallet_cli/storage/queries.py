@@ -54,6 +54,14 @@ AT_ONCE = 64
 """How many accounts or keys one statement looks up at most."""
 
 
+def replaced(name: str) -> StorageError:
+    """The error for another ledger in the place of the one that was opened."""
+    return StorageError(
+        f"another ledger has replaced the one that was opened: {name}",
+        hint="check which ledger you want; restart this process to use the new one",
+    )
+
+
 class Queries(ABC):
     """The queries; a store runs them."""
 

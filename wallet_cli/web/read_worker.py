@@ -28,9 +28,8 @@ from typing import Any, NamedTuple
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import Busy, WalletError
 from wallet_cli.import_export.spool import Spool
-from wallet_cli.operations.context import Ledger, open_ledger
+from wallet_cli.operations.context import Ledger, Which, check_which, open_ledger
 from wallet_cli.settings import Settings
-from wallet_cli.storage.in_place import Identity, check_same
 from wallet_cli.web.messages import encoded
 
 HEAD = struct.Struct("!cI")
@@ -63,8 +62,8 @@ class Read(NamedTuple):
     given: tuple[Any, ...]
     seconds: float
     """How long it may take, with sending. The server ends it then, and this process ends itself a moment later."""
-    file: Identity | None
-    """The file that the server has open, if any: no other file is read in its place."""
+    known: Which | None
+    """The ledger that the server has open: no other one is read in its place."""
 
 
 def main(control: int) -> None:
@@ -124,8 +123,8 @@ def _carry_out(connection: socket.socket) -> None:
 def _answer(out: _Out, ledger: Ledger, read: Read) -> None:
     store, until_s = ledger.store, time.monotonic() + min(read.seconds, MAX_MAKING_S)
     store.forbid_writes()
+    check_which(store, read.known)
     if store.is_local:
-        check_same(store.path, store.identity(), read.file)
         out.folder = str(store.path.parent)
     else:
         store.end_reads_after(min(read.seconds, MAX_MAKING_S))

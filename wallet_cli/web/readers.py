@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from wallet_cli.errors import Busy, WalletError
+from wallet_cli.operations.context import Which
 from wallet_cli.settings import Settings, scheme_of
-from wallet_cli.storage.in_place import Identity
 from wallet_cli.web.auth import LOCAL, Caller
 from wallet_cli.web.log import log
 from wallet_cli.web.messages import ClientLeft, Receive, Written
@@ -143,10 +143,10 @@ def most_for(lane: Lane, caller: Caller) -> int:
 class Readers:
     """The long reads of one server process; only for its event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, known: Which | None = None) -> None:
         self._settings = settings
-        self.file: Identity | None = None
-        """The file to read, if the ledger is a file: another file in its place is not read."""
+        self.known = known
+        """The ledger to read: another one in its place is not read."""
         self._control: socket.socket | None = None
         self._program: subprocess.Popen[bytes] | None = None
         self._queues: dict[Lane, _Queue] = {}
@@ -175,7 +175,7 @@ class Readers:
         if self._stopping:
             raise Busy(STOPPING, hint="send it again")
         queue = self._queues.setdefault(lane, _Queue(lane))
-        read = Read(self._settings, work, given, lane.seconds, self.file)
+        read = Read(self._settings, work, given, lane.seconds, self.known)
         with _in_time(lane.seconds) as deadline:
             async with deadline, _while_there(receive), queue.turn(caller):
                 try:

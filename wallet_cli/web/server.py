@@ -19,8 +19,8 @@ from wallet_cli.domain.host import is_loopback
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import InvalidInput, LedgerMoved, StorageError, shown
 from wallet_cli.operations import seals
-from wallet_cli.operations.context import open_ledger
-from wallet_cli.operations.tokens import open_tokens
+from wallet_cli.operations.context import Which, open_ledger, which
+from wallet_cli.operations.tokens import Tokens, open_tokens
 from wallet_cli.paths import typed_path
 from wallet_cli.settings import Settings
 from wallet_cli.storage.move_state import check_writable
@@ -68,29 +68,30 @@ def serve(options: ServeOptions) -> int:
 
 
 def _serve(options: ServeOptions) -> int:
-    settings = _settings(options, lambda text: log("warning", message=text))
-    _, warning = open_tokens(settings)
+    """The settings and the ledger are those of the start: a worker that is started again is handed the same."""
+    settings = all_settings.load(options.flags, notify=lambda text: log("warning", message=text))
+    tokens, warning = open_tokens(settings)
     if warning:
         log("warning", message=warning)
     if not options.auth:
         log("warning", message="--no-auth: everybody on this machine may do everything")
     # Where the key of seals cannot be made, nothing else is.
     public_key = None if settings.seal_to is None else seals.public_key()
-    _prepare_ledger(settings, options)
+    known = _prepare_ledger(settings, options)
     if settings.seal_to is not None:
         # Before the port opens.
         seals.make_seal_folder(typed_path(settings.seal_to).absolute())
         every_s = settings.seal_every_us / 1_000_000
         log("sealing", folder=settings.seal_to, every_s=every_s, public_key=public_key)
     if options.workers == 1:
-        worker = Worker(options)
+        worker = Worker(options, settings, tokens, known)
         listener = listen(options.host, options.port)
         worker.run_on(listener, partial(_say_serving, options, listener.getsockname()))
         return 0
     listener = listen(options.host, options.port)
     return supervise(
         options.workers,
-        lambda ready: Worker(options).run_on(listener, ready),
+        lambda ready: Worker(options, settings, tokens, known).run_on(listener, ready),
         started=partial(_say_serving, options, listener.getsockname()),
         stopping=lambda: _leave_to_workers(listener),
     )
@@ -102,7 +103,7 @@ class Worker(uvicorn.Server):
     Signals count from the first line on, even during imports.
     """
 
-    def __init__(self, options: ServeOptions) -> None:
+    def __init__(self, options: ServeOptions, settings: Settings, tokens: Tokens, known: Which) -> None:
         self.should_exit = False
         self.server: ServerState | None = None
         for number in STOP_SIGNALS:
@@ -114,9 +115,7 @@ class Worker(uvicorn.Server):
 
         take_over_logging()
         self._alone = options.workers == 1
-        settings = _settings(options)
-        tokens, _ = open_tokens(settings)
-        self.server = ServerState(settings, tokens, auth=options.auth, access_log=options.access_log)
+        self.server = ServerState(settings, tokens, known, auth=options.auth, access_log=options.access_log)
         stop_already = self.should_exit
         super().__init__(
             uvicorn.Config(
@@ -193,10 +192,6 @@ class Worker(uvicorn.Server):
         return made
 
 
-def _settings(options: ServeOptions, notify: Callable[[str], None] | None = None) -> Settings:
-    return all_settings.load(options.flags, notify=notify)
-
-
 def _check(options: ServeOptions) -> None:
     if not 1 <= options.workers <= MAX_WORKERS:
         raise InvalidInput(f"not a number of workers: {options.workers}", hint=f"1 to {MAX_WORKERS}")
@@ -223,8 +218,9 @@ def _say_serving(options: ServeOptions, address: tuple[Any, ...]) -> None:
     log("serving", url=f"http://{shown_host}:{port}", workers=options.workers, auth=options.auth)
 
 
-def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
-    """Create or migrate the ledger before the port opens, and say how to begin if nobody can call yet.
+def _prepare_ledger(settings: Settings, options: ServeOptions) -> Which:
+    """Create or migrate the ledger before the port opens, and say how to begin if nobody can call yet. Returns which
+    ledger it is.
 
     This also checks the settings that every request needs: a wrong one is for the operator to correct, not a caller.
     """
@@ -237,9 +233,10 @@ def _prepare_ledger(settings: Settings, options: ServeOptions) -> None:
             check_writable(ledger.store.itself())
         except (LedgerMoved, StorageError) as error:
             log("warning", message=f"{error.message}: {error.hint}")
-            return
+            return which(ledger.store)
         if options.auth and not any(each.revoked_at_us is None for each in ledger.store.operators()):
             log(
                 "no_operator_key",
                 message="nobody can call yet: create the first operator key with `wallet key create NAME`",
             )
+        return which(ledger.store)

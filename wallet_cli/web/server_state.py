@@ -24,11 +24,11 @@ from wallet_cli.engine.executor import Executor
 from wallet_cli.engine.group_commit import GroupCommit, Loop
 from wallet_cli.errors import AGAIN, LOOK_FIRST, Busy, InternalError, StorageError, UnknownOutcome, WalletError
 from wallet_cli.operations.answers import Answer
-from wallet_cli.operations.context import Ledger, accepted, open_ledger
+from wallet_cli.operations.context import Ledger, Which, accepted, check_which, open_ledger, which
 from wallet_cli.operations.prepared import Prepared
 from wallet_cli.operations.tokens import Tokens
 from wallet_cli.settings import Settings
-from wallet_cli.storage.in_place import FileGone, check_same
+from wallet_cli.storage.in_place import FileGone
 from wallet_cli.storage.log_file import cut_log
 from wallet_cli.storage.sqlite import MAX_LOG_BYTES, log_bytes
 from wallet_cli.web import long_reads
@@ -69,7 +69,10 @@ T = TypeVar("T")
 class ServerState:
     """One server process. `start` and `stop` are called in its event loop."""
 
-    def __init__(self, settings: Settings, tokens: Tokens, *, auth: bool, access_log: bool) -> None:
+    def __init__(
+        self, settings: Settings, tokens: Tokens, known: Which | None = None, *, auth: bool, access_log: bool
+    ) -> None:
+        """`known` is the ledger to serve, and no other; None for whichever the settings name."""
         self.settings = settings
         self.tokens = tokens
         self.metrics = Metrics()
@@ -87,7 +90,7 @@ class ServerState:
         self._gone: FileGone | None = None
         self._importers = ThreadPoolExecutor(MAX_IMPORTS, "wallet-import")
         self._connections: ReadConnections | None = None
-        self.readers = Readers(settings)
+        self.readers = Readers(settings, known)
 
     def start(self) -> None:
         """Open the ledger and start the writer. Raises the errors of opening."""
@@ -96,13 +99,12 @@ class ServerState:
         self._own = self._resources.enter_context(self._open())
         self._own.store.forbid_writes()
         self.ledger = self._own
-        if self._own.store.is_local:
-            self.readers.file = self._own.store.identity()
         # Read now: once the store is read in fibers, the loop itself cannot wait for it.
-        ledger_id, is_local = self._own.store.ledger_id(), self._own.store.is_local
+        known, is_local = which(self._own.store), self._own.store.is_local
+        self.readers.known = known
         if not self._own.store.is_local:
-            self._read_aside(self._own, self._own.store, ledger_id)
-        authenticator = Authenticator(lambda: self.ledger.store, self.tokens, ledger_id, is_local=is_local)
+            self._read_aside(self._own, self._own.store)
+        authenticator = Authenticator(lambda: self.ledger.store, self.tokens, known.id, is_local=is_local)
         self.auth = authenticator if self._is_guarded else NoAuthenticator()
         gc.disable()  # from here on, _collect_for_ever does it
         self._resources.callback(gc.enable)
@@ -239,12 +241,11 @@ class ServerState:
     def _open(self, busy_timeout_s: float | None = None) -> Iterator[Ledger]:
         """The ledger, over a new connection."""
         with open_ledger(self.settings, lambda text: log("ledger", message=text), busy_timeout_s) as ledger:
-            if ledger.store.is_local:
-                check_same(ledger.store.path, ledger.store.identity(), self.readers.file)
+            check_which(ledger.store, self.readers.known)
             ledger.times_are_utc = True  # whatever the ledger's zone is: callers need not know it
             yield ledger
 
-    def _read_aside(self, ledger: Ledger, pulse: PostgresStore, ledger_id: str) -> None:
+    def _read_aside(self, ledger: Ledger, pulse: PostgresStore) -> None:
         """Read over several connections, each awaited in a fiber; the first one only checks that the database
         answers.
         """
@@ -255,8 +256,8 @@ class ServerState:
         def make() -> PostgresStore:
             store = PostgresStore(self.settings.db, self.settings.lock_timeout_s)
             store.forbid_writes()
-            store.expect(ledger_id)
             store.check_whole()
+            check_which(store, self.readers.known)
             return store
 
         pulse.reconnect_apart()
