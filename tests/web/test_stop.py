@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 from support import cli, engines
+from support import server as running
 from support.load import CREATE, Answer, Connection, UnansweredError, transaction
 from support.server import Server
 from support.sizes import size
@@ -26,6 +29,7 @@ ANSWERS_BEFORE_A_STOP = (1, 300)
 MAX_DELAY_S = 0.004
 """A batch takes about this long, so that a stop may fall anywhere in it."""
 RECONNECT_S = 0.001
+OWN_GROUP = "import os, sys; os.setpgid(0, 0); os.execv(sys.argv[1], sys.argv[1:])"
 
 
 class Load:
@@ -175,6 +179,32 @@ def test_a_second_signal_ends_it_at_once(folder: Path, number: int) -> None:
 
     with Server(folder, "--no-auth") as started:
         asyncio.run(story(started))
+
+
+@pytest.mark.on_file("who is sent a signal")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("options", [[], ["--workers", "2"]], ids=["one worker", "two workers"])
+def test_a_signal_to_the_whole_group_is_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int, options: list[str]
+) -> None:
+    """As Ctrl-C in a terminal is, and what a service manager sends to all processes of a service."""
+
+    async def story(server: Server) -> Answer:
+        with engines.turn_held(server.db) as give_up:
+            connection, waiting = await _waiting(server)
+            os.killpg(server.process.pid, number)
+            await _refused(server)
+            give_up()
+            answer = await waiting
+            await connection.close()
+            return answer
+
+    # A group of its own: the signal is not for the tests.
+    monkeypatch.setattr(running, "PROGRAM", [sys.executable, "-c", OWN_GROUP, *running.WALLET])
+    with Server(folder, "--no-auth", *options) as started:
+        assert asyncio.run(story(started)).status == 201
+        assert started.stop(0) == 0
+        assert started.stderr.count('"event": "stopped"') == int((options or ["", "1"])[1])
 
 
 def test_a_second_signal_ends_all_workers_at_once(folder: Path) -> None:

@@ -100,23 +100,24 @@ def _serve(options: ServeOptions) -> int:
 class Worker(uvicorn.Server):
     """One serving process: it stops gracefully on the first signal, and at once on the second.
 
-    Signals count from the first line on, even during imports.
+    Signals count from the first line on, even during imports. One of several processes leaves the second signal to its
+    supervisor, which kills it then: a signal that is sent to all of them, as by Ctrl-C, comes to it twice.
     """
 
     def __init__(self, options: ServeOptions, settings: Settings, tokens: Tokens, known: Which) -> None:
-        self.should_exit = False
+        self._alone = options.workers == 1
+        self._is_told = False
+        """Whether it is told to stop."""
         self.server: ServerState | None = None
-        for number in STOP_SIGNALS:
-            signal.signal(number, self.handle_exit)
+        signal.signal(signal.SIGTERM, self.handle_exit)
+        signal.signal(signal.SIGINT, self.handle_exit if self._alone else signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # a supervisor forks with them blocked
         # Imported here, because the parent of several workers must not load or open it.
         from wallet_cli.web.app import Application
         from wallet_cli.web.server_state import ServerState
 
         take_over_logging()
-        self._alone = options.workers == 1
         self.server = ServerState(settings, tokens, known, auth=options.auth, access_log=options.access_log)
-        stop_already = self.should_exit
         super().__init__(
             uvicorn.Config(
                 Application(self.server),
@@ -132,7 +133,8 @@ class Worker(uvicorn.Server):
                 timeout_graceful_shutdown=DRAIN_S,
             )
         )
-        self.should_exit = stop_already
+        if self._is_told:  # uvicorn's own beginning does not know it
+            self._stop()
 
     def run_on(self, listener: socket.socket, ready: Callable[[], None]) -> None:
         """Serve on an open port; `ready` is called when the server answers requests."""
@@ -149,8 +151,12 @@ class Worker(uvicorn.Server):
         yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self.should_exit:
+        if self._is_told and self._alone:
             os._exit(128 + sig)
+        self._is_told = True
+        self._stop()
+
+    def _stop(self) -> None:
         self.should_exit = True
         if self.server is not None:
             self.server.draining = True
