@@ -60,6 +60,13 @@ def test_what_is_done_over_http_names_who_did_it(server: Server) -> None:
     assert all("key_hash" not in each["details"]["key"] for each in keys)
 
 
+def test_a_key_is_told_from_nobody_whatever_its_name(server: Server) -> None:
+    """`local` is how the log calls everybody, where no key is asked for."""
+    user_id = made(server.api(server.key("local")).post("/users", json={"phone_number": "9886977546"}))["id"]
+    [event] = made(server.api(server.key("auditor")).get("/audit", params={"user": f"id:{user_id}"}))["events"]
+    assert who(event) == ("key", "local")
+
+
 def test_the_trail_is_read_in_pages(server: Server) -> None:
     api = server.api(server.key("pages"))
     user_id = made(api.post("/users", json={"phone_number": "9886977545"}))["id"]

@@ -46,6 +46,8 @@ class Caller(NamedTuple):
     operator: str | None
     user_id: int | None
     may_write: bool
+    is_anybody: bool = False
+    """Whether no key was asked for: the operator is nobody's name."""
 
     @property
     def name(self) -> str:
@@ -55,7 +57,7 @@ class Caller(NamedTuple):
     @property
     def actor(self) -> str:
         """Who this is in the ledger (domain/actors.py)."""
-        if self == LOCAL:
+        if self.is_anybody:
             return actors.BY_ANYBODY
         return actors.by_key(self.operator) if self.operator is not None else actors.by_user(self.user_id or 0)
 
@@ -84,7 +86,7 @@ class Caller(NamedTuple):
             raise Forbidden("this key may only read")
 
 
-LOCAL = Caller("local", None, True)
+LOCAL = Caller("local", None, True, is_anybody=True)
 """Every caller of a server that was started with --no-auth."""
 
 

@@ -7,7 +7,6 @@ from wallet_cli.operations import users
 from wallet_cli.operations.answers import user_answer
 from wallet_cli.operations.context import as_told
 from wallet_cli.web import long_reads
-from wallet_cli.web.auth import LOCAL
 from wallet_cli.web.messages import Reply
 from wallet_cli.web.requests import NewUser, TokenRequest, decode
 from wallet_cli.web.routes.call import PAGE, Call, made, page, read
@@ -39,6 +38,6 @@ async def create_token(server: ServerState, call: Call) -> Reply:
     body = decode(await call.body(), TokenRequest)
     call.query()
     user = users.find_user(server.ledger, UserId(body.user_id))
-    issued_to = None if call.caller is LOCAL else call.caller.operator
+    issued_to = None if call.caller.is_anybody else call.caller.operator
     token = server.tokens.issue(server.ledger.store.ledger_id(), user.id, body.expires_minutes, issued_to)
     return Reply(201, "token issued", {"token": token, "token_type": "Bearer", "user_id": user.id})
