@@ -286,6 +286,9 @@ class StorageError(WalletError):
 
 
 AGAIN = "send it again, with the same key where it has one: it is applied only once"
+UNKNOWN = "unknown"
+"""The detail `outcome` of an error after which nobody can know whether there was a write."""
+
 LOOK_FIRST = "first look whether it was written: without a key, it is not safe to send again"
 
 
@@ -293,7 +296,8 @@ class UnknownOutcome(StorageError):
     """A commit failed, or its answer is lost: nobody can know yet whether the ledger has, or will have, the write."""
 
     def __init__(self, why: str, *, again: bool = True) -> None:
-        super().__init__(f"it is unknown whether this was written: {why}", hint=AGAIN if again else LOOK_FIRST)
+        hint = AGAIN if again else LOOK_FIRST
+        super().__init__(f"it is unknown whether this was written: {why}", hint=hint, outcome=UNKNOWN)
         self.why = why
         self.retryable = again
 

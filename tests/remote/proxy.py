@@ -3,8 +3,8 @@
     with Proxy(server.address, ["cut after", "pass"]) as proxy:
         … WALLET_DB=proxy.url
 
-"502 after" is an answer of its own once the server has answered, "data null" one with that data. One request a
-connection. What is not in the list any more is passed on. With `tls` it speaks TLS to its callers.
+"502 after" is an answer of its own once the server has answered, "502 gone" the last one, "data null" one with that
+data. One request a connection. What is not in the list any more is passed on. With `tls` it speaks TLS to its callers.
 """
 
 from __future__ import annotations
@@ -42,6 +42,18 @@ ANSWERS = {
     "limited": plain(
         "429 Too Many Requests",
         '{"message": "slow", "data": null, "code": "rate_limited", "details": {"retry_after_s": 0}, "retryable": true}',
+        "Retry-After: 0",
+    ),
+    "unknown": plain(
+        "503 Service Unavailable",
+        '{"message": "it is unknown", "data": null, "code": "storage_error", "details": {"outcome": "unknown"},'
+        ' "retryable": true}',
+        "Retry-After: 0",
+    ),
+    "waited": plain(
+        "503 Service Unavailable",
+        '{"message": "no answer in time", "data": null, "code": "busy", "details": {"outcome": "unknown"},'
+        ' "retryable": true}',
         "Retry-After: 0",
     ),
     "slow": plain(
@@ -107,13 +119,15 @@ class Proxy:
             return
         self.requests.append(request)
         action = self._actions.pop(0) if self._actions else "pass"
-        own = ANSWERS.get(action.removesuffix(" after"))
+        own = ANSWERS.get(action.removesuffix(" after").removesuffix(" gone"))
         if action.startswith("data "):
             own = plain("200 OK", f'{{"message": "done", "data": {action[5:]}}}', "Content-Type: application/json")
         if own is not None:
             if action.endswith(" after") or action.startswith("data "):
                 self.passed += 1
                 self._ask(request)
+            if action.endswith(" gone"):
+                self._listener.close()
             caller.sendall(own)
         elif action != "cut before":
             self.passed += 1

@@ -137,13 +137,24 @@ def test_what_is_no_answer_to_a_question_leaves_nothing_unknown(
     assert proxy.passed == len(proxy.requests) > lookups
 
 
-def test_a_write_that_was_lost_once_is_unknown_whatever_comes_after(place: Place) -> None:
-    """The server goes away between the tries: that nothing was sent by the last one says nothing of the first."""
+@pytest.mark.parametrize("trouble", ["gone after", "unknown gone", "waited gone"])
+@pytest.mark.parametrize("line", ["tx add {phone} 5 --debit --key k", "freeze {phone}"])
+def test_a_write_that_was_lost_once_is_unknown_whatever_comes_after(place: Place, line: str, trouble: str) -> None:
+    """The server goes away between the tries: that nothing was sent by the last one says nothing of the first. Nor does
+    it where the server itself has said of the first that its outcome is unknown.
+    """
     case = place.case()
-    with Proxy(place.server.address, ["pass", "gone after"]) as proxy:
-        done = through(place, proxy, [*case.fill("tx add {phone} 5 --debit --key k"), "--json"])
+    with Proxy(place.server.address, ["pass", trouble]) as proxy:
+        done = through(place, proxy, [*case.fill(line), "--json"])
     assert "cannot reach" in done.error["message"]
     assert is_told_as_unknown(done, again=True)
+
+
+@pytest.mark.parametrize(("trouble", "code"), [("unknown", 7), ("waited", 6)])
+def test_what_the_server_itself_says_of_an_outcome_is_told(place: Place, trouble: str, code: int) -> None:
+    with Proxy(place.server.address, ["pass", trouble]) as proxy:
+        done = through(place, proxy, [*place.case().fill("tx add {phone} 5 --debit"), "--json"])
+    assert (done.code, done.error["details"], len(proxy.requests)) == (code, {"outcome": "unknown"}, 2)
 
 
 def test_the_harness_sees_a_write_that_is_done_twice(place: Place) -> None:

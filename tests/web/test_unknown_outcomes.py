@@ -85,6 +85,7 @@ def sent(
 
 def assert_told(error: WalletError, *, again: bool) -> None:
     assert (error.retryable, error.hint) == (again, AGAIN if again else LOOK_FIRST)
+    assert error.details == for_strangers(error).details == {"outcome": "unknown"}
 
 
 def test_over_http(broken: Address) -> None:

@@ -30,7 +30,7 @@ import httpx
 
 from wallet_cli import __version__
 from wallet_cli.domain.host import check_encrypted, host_of
-from wallet_cli.errors import InvalidInput, StorageError, UnknownOutcome, WalletError, causes, shown
+from wallet_cli.errors import UNKNOWN, InvalidInput, StorageError, UnknownOutcome, WalletError, causes, shown
 from wallet_cli.remote.failures import error_of, is_failure, not_a_server
 from wallet_cli.remote.shapes import check_of
 from wallet_cli.settings import Settings
@@ -79,7 +79,11 @@ class NotSent(Failed):
 
 
 class Unavailable(Failed):
-    """The server answers that it did nothing, and may do it later."""
+    """The server answers that it did nothing, and may do it later; or, by itself, that the outcome is unknown."""
+
+    @property
+    def is_lost(self) -> bool:  # type: ignore[override]
+        return self.error.details.get("outcome") == UNKNOWN
 
 
 class Lost(Failed):
@@ -213,7 +217,9 @@ class Server:
             except Failed as failed:
                 # A try that was lost may have been applied, whatever comes of those after it.
                 is_unknown = is_unknown or (failed.is_lost and request.method != "GET" and not request.reads)
-                told = UnknownOutcome(failed.error.message, again=request.again) if is_unknown else failed.error
+                told = failed.error
+                if is_unknown and told.details.get("outcome") != UNKNOWN:
+                    told = UnknownOutcome(told.message, again=request.again)
                 again = failed.passes and (request.again or not failed.is_sent)
                 pause_s = max(pause_s, failed.after_s)
             if not again or tried == MAX_TRIES or time.monotonic() + pause_s >= until_s:

@@ -67,13 +67,17 @@ FOR_STRANGERS: tuple[tuple[type[WalletError], str], ...] = (
 details.
 """
 
+FOR_ALL = ("outcome",)
+"""Details that name nothing of it."""
+
 
 def for_strangers(error: WalletError) -> WalletError:
     """An error for callers without an operator key; how to try again is the same."""
     for kind, words in FOR_STRANGERS:
-        if isinstance(error, kind) and (error.details or kind is not Busy):
+        if isinstance(error, kind) and (error.details.keys() - FOR_ALL or kind is not Busy):
             told = copy.copy(error)
-            told.parts, told.details = (words,), {}
+            told.parts = (words,)
+            told.details = {name: told.details[name] for name in FOR_ALL if name in told.details}
             unknown = LOOK_FIRST if isinstance(error, UnknownOutcome) else None
             told.hint = "try again, with the same key" if error.retryable else unknown
             return told

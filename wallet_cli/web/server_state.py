@@ -22,7 +22,7 @@ from wallet_cli.domain import hash_chain
 from wallet_cli.domain.commands import Command, NoteUse, Result, Single, is_same_again
 from wallet_cli.engine.executor import Executor
 from wallet_cli.engine.group_commit import GroupCommit, Loop
-from wallet_cli.errors import AGAIN, LOOK_FIRST, Busy, InternalError, StorageError, UnknownOutcome, WalletError
+from wallet_cli.errors import AGAIN, LOOK_FIRST, UNKNOWN, Busy, InternalError, StorageError, UnknownOutcome, WalletError
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger, Which, accepted, check_which, open_ledger, which
 from wallet_cli.operations.prepared import Prepared
@@ -379,6 +379,7 @@ def _may_come_again(commands: Sequence[Command]) -> bool:
 def _give_up(future: asyncio.Future[list[Result]], commands: Sequence[Command]) -> None:
     if not future.done():
         again = _may_come_again(commands)
-        error = Busy("no answer in time; whether it was applied is unknown", hint=AGAIN if again else LOOK_FIRST)
+        what, hint = "no answer in time; whether it was applied is unknown", AGAIN if again else LOOK_FIRST
+        error = Busy(what, hint=hint, outcome=UNKNOWN)
         error.retryable = again
         future.set_exception(error)
