@@ -39,6 +39,7 @@ from wallet_cli.web import server_state as site_module
 from wallet_cli.web.auth import Caller
 from wallet_cli.web.messages import failure
 from wallet_cli.web.operations import OPERATIONS
+from wallet_cli.web.read_connections import CONNECTIONS
 from wallet_cli.web.server_state import ServerState
 
 CALLERS = ("operator", "read-only", "own user", "other user", "expired", "revoked", "none")
@@ -817,6 +818,20 @@ def test_strangers_are_told_no_paths_and_no_processes(tmp_path: Path) -> None:
                 assert answer.json()["details"]["holder"]["pid"] == holder.pid
         assert any(str(holder.pid) in line["reason"] for line in events(server, "failed"))
         assert server.client().get("/readyz").status_code == 200
+
+
+def test_a_page_outside_the_api_looks_up_who_asks_as_the_api_does(tmp_path: Path) -> None:
+    """Again and again, where it fails: on PostgreSQL it may take no connection for good."""
+    with Server(tmp_path) as server:
+        key = server.key("till")
+        engines.execute(server.db, "UPDATE ledger SET state = 'moved', other = 'new.db', move = 'm', since_us = 1")
+        wrong = [server.client(f"wk_{number}").get("/readyz") for number in range(CONNECTIONS + 1)]
+        right = server.client(key).get("/readyz")
+        assert [each.status_code for each in (*wrong, right)] == [503] * (CONNECTIONS + 2)
+        assert {each.json()["message"] for each in wrong} == {"this ledger takes no writes here"}
+        assert right.json()["details"]["to"] == "new.db"
+        assert server.api(key).get("/users").status_code == 200
+        assert not events(server, "internal_error")
 
 
 def test_strangers_are_not_told_where_the_database_is(tmp_path: Path, engine: Engine) -> None:

@@ -88,9 +88,7 @@ class Endpoint:
             server.note_refusal(error, scope, who)
             status = await self._fail(send, error if _is_operator(who) else for_users(error), id_)
         except Exception as error:
-            name, trace = _told(error)
-            log("internal_error", request_id=id_, route=path, error=name, trace=trace)
-            status = await self._fail(send, InternalError("an unexpected error: see the server log"), id_)
+            status = await self._fail(send, unexpected(error, id_, path), id_)
         seconds = time.perf_counter() - started_s
         server.metrics.answered(path, status, seconds)
         if server.access_log:
@@ -129,7 +127,10 @@ class Plain:
         self._site = server
         self._page = page
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        await self._site.waiting_aside(self._answer(scope, send))
+
+    async def _answer(self, scope: Scope, send: Send) -> None:
         id_ = request_id(scope)
         if scope["method"] not in ("GET", "HEAD"):
             await send_failure(send, MethodNotAllowed("use GET here"), id_, close=False, allow=PAGE_METHODS)
@@ -141,6 +142,9 @@ class Plain:
             self._site.note_refusal(error, scope, who)
             told = error if _is_operator(who) else for_users(error)
             await send_failure(send, told, id_, close=self._site.draining)
+            return
+        except Exception as error:
+            await send_failure(send, unexpected(error, id_, scope["path"]), id_, close=self._site.draining)
             return
         await send_pieces(send, status, [body], content_type, id_, close=self._site.draining)
 
@@ -224,6 +228,13 @@ class Application:
             yield
         finally:
             await self.server.stop()
+
+
+def unexpected(error: Exception, id_: str, path: str) -> InternalError:
+    """Log an error that no rule raises, and return what its caller is told."""
+    name, trace = _told(error)
+    log("internal_error", request_id=id_, route=path, error=name, trace=trace)
+    return InternalError("an unexpected error: see the server log")
 
 
 def _told(error: BaseException) -> tuple[str, str]:
