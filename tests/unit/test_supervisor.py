@@ -48,6 +48,21 @@ os.fork, select.select = noted, late
 """
 """Waits only when all workers have ended."""
 
+NO_FORK = """
+import os
+
+fork, calls = os.fork, []
+
+def failing():
+    calls.append(1)
+    if len(calls) in {failing}:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return fork()
+
+os.fork = failing
+"""
+"""Where no process is free for some of the forks, counted from 1."""
+
 STOP = "signal.sigwait({signal.SIGTERM})"
 WAIT_FOR_STOP = f"ready(); {STOP}"
 
@@ -84,12 +99,12 @@ def test_workers_that_end_before_it_waits_are_heard_of(work: str) -> None:
 
 
 @contextmanager
-def supervised(first: str) -> Iterator[tuple[subprocess.Popen[bytes], Iterator[bytes]]]:
-    """A supervisor whose workers begin with `first`, tell their process ids when they are ready, and wait; and the
-    words that all of them say.
+def supervised(first: str, before: str = "") -> Iterator[tuple[subprocess.Popen[bytes], Iterator[bytes]]]:
+    """A supervisor, after `before`, whose workers begin with `first`, tell their process ids when they are ready, and
+    wait; and the words that all of them say.
     """
     work = f"{first}; ready(); os.write(1, b'%d ' % os.getpid()); {STOP}"
-    line = [sys.executable, "-c", PROGRAM.format(work=work)]
+    line = [sys.executable, "-c", before + PROGRAM.format(work=work)]
     with subprocess.Popen(line, stdout=subprocess.PIPE, bufsize=0) as process:
         assert process.stdout is not None
         yield process, _words(process.stdout)
@@ -125,6 +140,25 @@ def test_a_worker_that_does_not_get_ready_again_ends_the_server() -> None:
     with supervised("said and os._exit(3)") as (process, words):
         os.kill(pids(words, 3)[0], signal.SIGKILL)
         assert list(words)[-1:] == [b"stopping"]
+    assert process.returncode == 1
+
+
+def test_a_process_that_cannot_be_made_is_tried_again() -> None:
+    """As a worker that dies, and the others go on meanwhile."""
+    with supervised("pass", NO_FORK.format(failing="(4, 5)")) as (process, words):
+        os.kill(pids(words, 3)[0], signal.SIGKILL)
+        pids(words, 1)
+        process.terminate()
+        assert list(words)[-1:] == [b"stopping"]
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("failing", ["(2,)", "range(4, 20)"], ids=["in the beginning", "for long"])
+def test_processes_that_cannot_be_made_end_the_server(failing: str) -> None:
+    with supervised("pass", NO_FORK.format(failing=failing)) as (process, words):
+        if "range" in failing:
+            os.kill(pids(words, 3)[0], signal.SIGKILL)
+        assert b"stopping" in words
     assert process.returncode == 1
 
 

@@ -20,6 +20,8 @@ import httpx
 import jsonschema_rs
 import pytest
 import schemathesis
+from prometheus_client.mmap_dict import MmapedDict
+from support import engines
 from support import server as running
 from support.processes import held
 from support.server import API, Server, process, surroundings, wallet
@@ -710,6 +712,51 @@ def test_workers_whose_folder_of_counts_is_removed_go_on(tmp_path: Path, monkeyp
         assert server.stop() == 0
         assert "was removed" in server.stderr
     assert not folder.exists()
+
+
+def depth_of(counts: Path) -> float:
+    """How many commands wait for a turn in one process, by the file of its figures."""
+    figures = MmapedDict.read_all_values_from_file(str(counts))
+    return sum(value for name, value, *_ in figures if "wallet_inbox_commands" in name)
+
+
+@pytest.mark.on_file("which of the processes is asked")
+def test_a_worker_that_is_asked_shows_what_is_under_way_in_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scraper keeps its connection, and so its worker. What was under way in one that has died is over."""
+    monkeypatch.setattr(running, "PROGRAM", [*running.WALLET])  # afresh: it looks where temporary files are kept
+
+    def process_of(request_id: str) -> str:
+        return request_id.split("-")[0]
+
+    with (
+        Server(tmp_path, "--no-auth", "--workers", "2", environ={"TMPDIR": str(tmp_path)}) as server,
+        engines.turn_held(server.db),
+        ExitStack() as stack,
+    ):
+        scraper = server.client()
+        asked = process_of(scraper.get("/healthz").headers["x-request-id"])
+        body = b'{"phone_number": "9886977544"}'
+        request = f"POST {API}/users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
+        others = 0
+        while others < 3:  # one of them, or two, may be in a batch already, which waits for its turn
+            sock = stack.enter_context(server.connection())
+            sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer = read_answer(sock)
+            assert answer is not None
+            if process_of(answer.headers["x-request-id"]) != asked:
+                sock.sendall(request + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+                others += 1
+
+        def waiting() -> float:
+            return sample(scraper.get("/metrics").text, "wallet_inbox_commands")
+
+        wait_for(lambda: waiting() > 0)
+        [folder] = tmp_path.glob(f"{PREFIX}*")
+        [other] = [file for file in folder.glob("gauge_livesum_*.db") if depth_of(file)]
+        os.kill(int(other.stem.rpartition("_")[2]), signal.SIGKILL)
+        wait_for(lambda: waiting() == 0)
 
 
 # --- outside the API ------------------------------------------------------------------------------------------------

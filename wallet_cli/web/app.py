@@ -172,11 +172,8 @@ async def readyz(server: ServerState) -> tuple[int, bytes, bytes]:
 
 
 async def metrics(server: ServerState) -> tuple[int, bytes, bytes]:
-    return (
-        200,
-        b"text/plain; version=0.0.4; charset=utf-8",
-        server.metrics.page(server.group_commit.depth(), server.readers),
-    )
+    server.note_what_is_under_way()
+    return 200, b"text/plain; version=0.0.4; charset=utf-8", server.metrics.page()
 
 
 async def openapi(_site: ServerState) -> tuple[int, bytes, bytes]:

@@ -104,13 +104,21 @@ class Metrics:
         """Count a seal: `made` or `failed`."""
         self._seals.labels(outcome).inc()
 
-    def page(self, depth: int, readers: Readers) -> bytes:
-        """The page of this process, or of all workers."""
+    @property
+    def is_shared(self) -> bool:
+        """Whether other workers show what this one counts."""
+        return self._folder is not None
+
+    def is_now(self, depth: int, readers: Readers) -> None:
+        """Note what is under way in this process."""
         self._depth.set(depth)
         self._reads.set(readers.under_way)
         self._reads_waiting.set(readers.waiting)
         self._log_bytes.set(self.log_bytes)
         self._log_pinned.set(self.is_log_pinned)
+
+    def page(self) -> bytes:
+        """The page of this process, or of all workers."""
         if self._folder:
             make_again(self._folder)
             together = CollectorRegistry()

@@ -34,6 +34,13 @@ def metrics_folder() -> Iterator[None]:
         yield
 
 
+def forget_gauges(pid: int) -> None:
+    """Forget what was under way in a worker that has died; what it has counted stays."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+
 def make_again(folder: str) -> None:
     """Make the folder again if it is gone, as where a cleaner of temporary files runs. Raises StorageError if that is
     not possible, or another user has made it since.

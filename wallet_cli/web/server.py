@@ -26,7 +26,7 @@ from wallet_cli.settings import Settings
 from wallet_cli.storage.move_state import check_writable
 from wallet_cli.web.listener import BACKLOG, accept_rest, admit_no_more, listen
 from wallet_cli.web.log import finish, log, take_over_logging
-from wallet_cli.web.metrics_folder import metrics_folder
+from wallet_cli.web.metrics_folder import forget_gauges, metrics_folder
 from wallet_cli.web.protocol import bounded_protocol
 from wallet_cli.web.supervisor import supervise
 
@@ -94,6 +94,7 @@ def _serve(options: ServeOptions) -> int:
         lambda ready: Worker(options, settings, tokens, known).run_on(listener, ready),
         started=partial(_say_serving, options, listener.getsockname()),
         stopping=lambda: _leave_to_workers(listener),
+        died=forget_gauges,
     )
 
 

@@ -53,6 +53,8 @@ MAX_AWAY_S = 1.0
 """How long a remote database may be unreachable before writes are refused at once instead of queued."""
 
 NOTE_USE_EVERY_S = 30.0
+LAST_USE_S = 1.0
+SHOW_EVERY_S = 1.0
 COLLECT_EVERY_S = 5.0
 COLLECT_AT_LAST_S = 30.0
 """After this time, garbage is collected in any case."""
@@ -119,6 +121,8 @@ class ServerState:
         if self.settings.seal_to is not None:
             self._chores.append(loop.create_task(self._seal_for_ever(self.settings.seal_to)))
         self._chores.append(loop.create_task(self._collect_for_ever()))
+        if self.metrics.is_shared:
+            self._chores.append(loop.create_task(self._show_for_ever()))
 
     async def stop(self) -> None:
         """Write and answer all accepted requests, and close the ledger."""
@@ -352,6 +356,16 @@ class ServerState:
             if is_quiet or self.loop.time() - collected_s > COLLECT_AT_LAST_S:
                 gc.collect()
                 collected_s = self.loop.time()
+
+    def note_what_is_under_way(self) -> None:
+        """For /metrics."""
+        self.metrics.is_now(self.group_commit.depth(), self.readers)
+
+    async def _show_for_ever(self) -> None:
+        """Let the other workers, one of which is asked for /metrics, know what is under way here."""
+        while True:
+            await asyncio.sleep(SHOW_EVERY_S)
+            self.note_what_is_under_way()
 
     async def _note_use_for_ever(self) -> None:
         while True:

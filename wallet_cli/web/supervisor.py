@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import FrameType
 
+from wallet_cli.errors import WalletError
 from wallet_cli.web.log import finish, log
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -36,14 +37,22 @@ Work = Callable[[Callable[[], None]], None]
 """The work of a worker; it gets the function to call when it is ready."""
 
 
-def supervise(workers: int, work: Work, *, started: Callable[[], None], stopping: Callable[[], None]) -> int:
+def supervise(
+    workers: int,
+    work: Work,
+    *,
+    started: Callable[[], None],
+    stopping: Callable[[], None],
+    died: Callable[[int], None] = lambda _: None,
+) -> int:
     """Run `work` in `workers` processes until SIGTERM or SIGINT; returns the exit code.
 
-    `started` is called when all are ready, and `stopping` before they are told to stop. The first signal is passed on,
+    `started` is called when all are ready, `died` with the process id of one that has died, and `stopping` before they
+    are told to stop. The first signal is passed on,
     and the workers finish the accepted requests; the second signal kills them. If this process dies, they stop too.
     `work` is called with the two signals blocked, and must unblock them when it can handle them.
     """
-    return _Supervisor(workers, work, started, stopping).run()
+    return _Supervisor(workers, work, started, stopping, died).run()
 
 
 SIGNALS_AT_ONCE = 4096
@@ -62,11 +71,19 @@ class _Worker:
 
 
 class _Supervisor:
-    def __init__(self, workers: int, work: Work, started: Callable[[], None], stopping: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        workers: int,
+        work: Work,
+        started: Callable[[], None],
+        stopping: Callable[[], None],
+        died: Callable[[int], None],
+    ) -> None:
         self._count = workers
         self._work = work
         self._all_started = started
         self._before_stop = stopping
+        self._died = died
         self._workers: dict[int, _Worker] = {}
         self._due: list[tuple[float, int]] = []
         """When to start workers again, and how many died early in a row before each."""
@@ -122,6 +139,11 @@ class _Supervisor:
         if self._stopping:
             return
         log("worker_died", pid=pid, status=os.waitstatus_to_exitcode(status))
+        self._start_again(worker)
+        self._died(pid)
+
+    def _start_again(self, worker: _Worker) -> None:
+        """Start one in the place of a worker that has died: soon; or never, where that would help nothing."""
         restarts = worker.restarts + 1 if worker.is_early else 0
         never_served = worker.ready_s is None and self._ready < self._count
         if never_served or restarts > MOST_RESTARTS:
@@ -153,9 +175,16 @@ class _Supervisor:
         if self._stopping:  # told so just before
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             return
-        pid = os.fork()
+        worker = _Worker(restarts)
+        try:
+            pid = os.fork()
+        except OSError as error:  # no process or no memory is free: as if it had died at once
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+            log("worker_not_started", reason=error.strerror)
+            self._start_again(worker)
+            return
         if pid:
-            self._workers[pid] = _Worker(restarts)
+            self._workers[pid] = worker
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             return
         code = 1
@@ -168,6 +197,8 @@ class _Supervisor:
             threading.Thread(target=self._stop_with_parent, name="wallet-parent", daemon=True).start()
             self._work(self._say_ready)
             code = 0
+        except WalletError as error:
+            log("worker_failed", code=error.code, reason=error.message)
         except BaseException:
             log("worker_failed", error=traceback.format_exc())
         finally:
