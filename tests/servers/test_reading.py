@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import conninfo
-from support import postgres
+from support import engines, postgres
 from support.engines import Databases
 from support.proxy import Proxy
 from support.server import Server
@@ -110,3 +110,23 @@ def _until(connection: psycopg.Connection[tuple[int]], query: str, wanted: int) 
     while connection.execute(query.encode()).fetchall() != [(wanted,)]:  # type: ignore[comparison-overlap]
         assert time.monotonic() < until_s
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 7), (["--workers", "2"], 1)], ids=["one process", "two"])
+def test_a_process_that_cannot_open_the_ledger_says_why(tmp_path: Path, options: list[str], code: int) -> None:
+    """There are connections enough to look whether there is a ledger, and too few to serve it."""
+    databases = postgres.databases()
+    url = databases.new()
+    role = f"few_{postgres.database_in(url)}"
+    databases.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 2")
+    engines.execute(url, f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+    try:
+        server = Server(tmp_path, "--no-auth", *options, environ={"WALLET_DB": postgres.connected_as(url, role)})
+        with pytest.raises(AssertionError):
+            server.start()
+        assert server.process.returncode == code
+        assert "too many connections" in server.stderr
+        assert "Traceback" not in server.stderr
+    finally:
+        databases.execute(f"DROP DATABASE {postgres.database_in(url)} WITH (FORCE)")
+        databases.execute(f"DROP ROLE {role}")

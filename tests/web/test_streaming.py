@@ -41,13 +41,19 @@ TIMEOUT_S = 30
 class _Server(uvicorn.Server):
     """One that says when it listens."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, server: ServerState) -> None:
         super().__init__(config)
+        self._server = server
         self.ready = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._server.start()
         await super().startup(sockets=sockets)
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets=sockets)
+        await self._server.stop()
 
 
 @contextmanager
@@ -73,21 +79,21 @@ def serving(db: Path, monkeypatch: pytest.MonkeyPatch, work: Any, *given: Any) -
         Application(server),
         http=bounded_protocol(100, server.slices),
         ws="none",
-        lifespan="on",
+        lifespan="off",
         log_config=None,
         server_header=False,
     )
-    server = _Server(config)
+    running = _Server(config, server)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}{API}"
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            assert server.ready.wait(TIMEOUT_S)
+            assert running.ready.wait(TIMEOUT_S)
             with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
                 yield client
         finally:
-            server.should_exit = True
+            running.should_exit = True
             thread.join(TIMEOUT_S)
     assert not thread.is_alive()
 

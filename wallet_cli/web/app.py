@@ -1,14 +1,13 @@
 """The application: routes, and the one place where an error becomes an HTTP answer.
 
-Starlette finds the route and runs the lifespan. Everything between the route and the handler is here: authentication,
+Starlette finds the route. Everything between the route and the handler is here: authentication,
 the envelope, metrics and the log.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
 
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
@@ -199,7 +198,7 @@ class Application:
         self._whole = {path: page for path, page in found.items() if "{" not in path}
         """The endpoints of paths without parameters, which need no search."""
         routes = [Route(path, page) for path, page in found.items() if "{" in path]
-        self._router = Router(routes, redirect_slashes=False, default=self._not_found, lifespan=self._lifespan)
+        self._router = Router(routes, redirect_slashes=False, default=self._not_found)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -217,14 +216,6 @@ class Application:
             await send_failure(send, error, request_id(scope), close=self.server.draining)
         else:  # a WebSocket
             await send({"type": "websocket.close"})
-
-    @asynccontextmanager
-    async def _lifespan(self, _router: Router) -> AsyncIterator[None]:
-        self.server.start()
-        try:
-            yield
-        finally:
-            await self.server.stop()
 
 
 def unexpected(error: Exception, id_: str, path: str) -> InternalError:

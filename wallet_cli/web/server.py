@@ -125,7 +125,7 @@ class Worker(uvicorn.Server):
                 http=bounded_protocol(options.max_connections, self.server.slices),  # type: ignore[arg-type]
                 loop="uvloop",
                 ws="none",
-                lifespan="on",
+                lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -143,6 +143,8 @@ class Worker(uvicorn.Server):
         self.run(sockets=[listener])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        assert self.server is not None
+        self.server.start()
         await super().startup(sockets=sockets)
         self._ready()
 
@@ -179,6 +181,8 @@ class Worker(uvicorn.Server):
             await loop.connect_accepted_socket(self._protocol, connection)
         rest.close()
         await super().shutdown(sockets=sockets)
+        assert self.server is not None
+        await self.server.stop()
         log("stopped")
 
     def _end_long_reads(self) -> None:
