@@ -339,6 +339,32 @@ def test_the_last_use_of_a_key_is_noted(db: Path, monkeypatch: pytest.MonkeyPatc
     assert used["idle"] is None
 
 
+@pytest.mark.on_file("what is noted later does not ask who has the turn")
+def test_a_use_that_cannot_be_noted_is_noted_later(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines.tell(db, ["key create till"])
+    chosen = settings.load({"db": str(db), "lock_timeout": "0"})
+    told: list[str] = []
+    monkeypatch.setattr(site_module, "log", lambda event, **_: told.append(event))
+    monkeypatch.setattr(site_module, "NOTE_USE_EVERY_S", 0.0)
+
+    async def serve() -> None:
+        server = ServerState(chosen, open_tokens(chosen)[0], auth=True, access_log=False)
+        server.start()
+        try:
+            with engines.turn_held(db):
+                server.auth.used.add("till")
+                async with asyncio.timeout(30):
+                    while "note_use_failed" not in told:
+                        await asyncio.sleep(0)
+            async with asyncio.timeout(30):
+                while not engines.rows(db, "SELECT 1 FROM operators WHERE last_used_at_us IS NOT NULL"):
+                    await asyncio.sleep(0)
+        finally:
+            await server.stop()
+
+    asyncio.run(serve())
+
+
 def test_the_last_use_is_noted_when_the_server_stops(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
         key = server.key("till")

@@ -162,6 +162,14 @@ def test_what_waits_for_its_turn_is_still_written_and_answered(folder: Path, num
         assert started.stop(0) == 0
 
 
+def test_with_nothing_to_answer_it_waits_for_no_turn(tmp_path: Path) -> None:
+    """To note when a key was used is worth no wait of a whole day."""
+    with Server(tmp_path, environ={"WALLET_LOCK_TIMEOUT": "86400"}) as started:
+        assert started.api(started.key("till")).get("/users").status_code == 200
+        with engines.turn_held(started.db):
+            assert started.stop() == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_it_at_once(folder: Path, number: int) -> None:
     async def story(server: Server) -> None:

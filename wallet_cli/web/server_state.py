@@ -129,9 +129,9 @@ class ServerState:
         for chore in self._chores:
             chore.cancel()
         self.repeated.flush()
-        await self._note_use()
         await asyncio.to_thread(self._importers.shutdown)
         await asyncio.to_thread(self.group_commit.close)
+        await asyncio.to_thread(self._note_last_use)
         await asyncio.to_thread(self.readers.close)
         self._resources.close()
 
@@ -381,6 +381,18 @@ class ServerState:
         self.auth.used.clear()
         try:
             await self.carry_out([NoteUse(name) for name in names], None)
+        except WalletError as error:
+            self.auth.used.update(names)
+            log("note_use_failed", code=error.code)
+
+    def _note_last_use(self) -> None:
+        """The same for a server that stops, which nobody waits for: it waits for its turn no longer than LAST_USE_S."""
+        store = self._own.store
+        if not self.auth.used or (not store.is_local and store.away_s() > MAX_AWAY_S):
+            return
+        try:
+            with self._open(LAST_USE_S) as ledger:
+                ledger.executor.run([NoteUse(name) for name in sorted(self.auth.used)], "serve", LAST_USE_S)
         except WalletError as error:
             log("note_use_failed", code=error.code)
 
