@@ -4,7 +4,7 @@ Keys are 32 random bytes, so a plain SHA-256 is enough for storing them. They ar
 so a revoked key is refused from then on by every server of that ledger; where it is on another host, a key that was
 found is believed for REMEMBER_S. The same holds for the key for which a token was issued; the token names that key.
 Where an address has sent too many wrong ones (failed_logins.py), its keys are looked up in a list, which is read at
-most once in REMEMBER_S: then wrong keys cost the ledger nothing, and right ones still pass.
+most once in REMEMBER_S: then wrong keys cost the ledger nothing, and those in the list are looked up as always.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Authenticator:
         self._ledger_id = ledger_id
         self._remembered: dict[bytes | str, tuple[float, ApiKey]] = {}
         self._failed = FailedLogins()
-        self._list: dict[bytes | str, ApiKey] = {}
+        self._list: set[bytes | str] = set()
         self._list_until_s = 0.0
         self.used: set[str] = set()
         """Names of the operators seen since their use was last recorded in the ledger."""
@@ -198,13 +198,13 @@ class Authenticator:
         return found
 
     def _listed(self, of: bytes | str) -> ApiKey | None:
-        """The same, by a list of all, which is read at most once in REMEMBER_S."""
+        """The same, only of those in a list of all, which is read at most once in REMEMBER_S."""
         if time.monotonic() >= self._list_until_s:
             self._check_ledger()
             operators = self._store().operators()
-            self._list = {each.key_hash: each for each in operators} | {each.name: each for each in operators}
+            self._list = {each.key_hash for each in operators} | {each.name for each in operators}
             self._list_until_s = time.monotonic() + REMEMBER_S
-        return self._list.get(of)
+        return self._known(of) if of in self._list else None
 
     def _check_ledger(self) -> None:
         """Raises StorageError if a database has another ledger now: it knows none of this one's keys."""
