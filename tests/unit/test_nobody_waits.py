@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from itertools import pairwise
 from types import SimpleNamespace
@@ -25,9 +26,10 @@ from wallet_cli.web.long_work import MAX_STEPS, ROUNDS, LongWork, Slices
 from wallet_cli.web.messages import Reply
 from wallet_cli.web.protocol import PART_BYTES, BoundedProtocol, bounded_protocol
 from wallet_cli.web.requests import Batch, BatchItem, NewTransaction, decode, read_batch
-from wallet_cli.web.routes import batches, holds, transactions, users, wallets
+from wallet_cli.web.routes import batches, holds, import_chunks, transactions, users, wallets
 from wallet_cli.web.routes.batches import Items, create_transactions, one_by_one
 from wallet_cli.web.routes.call import QUICK_BYTES, Call
+from wallet_cli.web.routes.import_chunks import MAX_HEAD_BYTES, MAX_HEAD_VALUES, import_part, read_part
 from wallet_cli.web.server_state import ServerState
 
 LONG = 500_000
@@ -424,6 +426,35 @@ def test_a_long_page_is_read_apart(handler: Callable[..., Awaitable[Reply]], lim
     with pytest.raises((Read, InvalidInput)) as raised:
         asyncio.run(main())
     assert (str(raised.value) == "apart") is is_apart
+
+
+@pytest.mark.parametrize("values", [b"1," * MAX_HEAD_VALUES, b" " * MAX_HEAD_BYTES], ids=["values", "bytes"])
+def test_the_head_of_a_part_is_bounded_before_it_is_read(values: bytes) -> None:
+    """8 MiB of numbers took the loop half a second."""
+    body = b'{"numbers":[' + values + b"1]}" + b"\n" * (values.count(b",") + 2)
+    with pytest.raises(InvalidInput, match=r"^the head of the part has too many values$"):
+        read_part(body)
+
+
+def test_the_head_of_a_part_is_not_read_in_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(_: bytes) -> Any:
+        raise InvalidInput(threading.current_thread().name)
+
+    async def apart(work: Callable[[Any], Any], _caller: object) -> None:
+        await asyncio.to_thread(work, None)
+
+    async def file(*_: Any) -> tuple[str, bytes]:
+        return "", b"{}"
+
+    async def main() -> None:
+        server = SimpleNamespace(importing=nullcontext, write_apart=apart)
+        call = SimpleNamespace(query=lambda *_: {}, no_key=lambda *_: None, file=file, caller=LOCAL)
+        await import_part(cast(ServerState, server), cast(Call, call))
+
+    monkeypatch.setattr(import_chunks, "read_part", read)
+    with pytest.raises(InvalidInput) as raised:
+        asyncio.run(main())
+    assert raised.value.message != threading.main_thread().name
 
 
 VALUES = {

@@ -11,6 +11,8 @@ from support.server import Server
 from web.calls import Owned, balance, failure, ids, made, new_wallet, post
 from web.raw import exchange
 
+from wallet_cli.web.routes.import_chunks import MAX_HEAD_VALUES
+
 PART = {"Content-Type": "application/x-ndjson"}
 
 
@@ -278,6 +280,7 @@ def test_a_wallet_that_was_broken_stays_so(api: httpx.Client) -> None:
         b'{"numbers": [0]}\n{}\n',
         b'{"numbers": [1], "prefix": "\\u0000"}\n{}\n',
         b'{"numbers": [1], "unknown": 1}\n{}\n',
+        b'{"numbers": [' + b"1," * MAX_HEAD_VALUES + b"1]}" + b"\n" * (MAX_HEAD_VALUES + 2),
     ],
 )
 def test_a_part_that_cannot_be_read(api: httpx.Client, body: bytes) -> None:

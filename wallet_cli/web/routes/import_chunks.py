@@ -5,6 +5,7 @@ The first line of a part describes it (requests.PartHead); the others are lines 
 
 from __future__ import annotations
 
+from collections import Counter
 from io import BytesIO
 from typing import Any
 
@@ -26,22 +27,43 @@ PART_TYPE = "application/x-ndjson"
 NAME = "part.jsonl"
 """Tells the form of a part, like a file name."""
 
+MAX_HEAD_BYTES = 2 * 1024 * 1024
+MAX_HEAD_VALUES = 250_000
+"""More numbers than the rest of the largest body has lines that say anything."""
+
 
 async def import_part(server: ServerState, call: Call) -> Reply:
     given = call.query("times")
     call.no_key("a part of an import", "lines")
     _, body = await call.file((PART_TYPE,), MAX_BATCH_BYTES)
+    codes: Counter[str] = Counter()
+
+    def work(ledger: Ledger) -> Answer:
+        part = Part(server, *read_part(body), given)
+        answer = part.run(ledger)
+        codes.update(part.codes)
+        return answer
+
     with server.importing():
-        first, _, lines = body.partition(b"\n")
-        head = decode(first, PartHead, bounded=False)
-        if not lines.endswith(b"\n") or lines.count(b"\n") != len(head.numbers):
-            raise InvalidInput("the numbers do not match the lines", hint="send one number for each complete line")
-        head.prefix = check_key(head.prefix + "1")[:-1]
-        work = Part(server, head, lines, given)
-        answer = await server.write_apart(work.run, call.caller)
-    for code, times in work.codes.items():
+        answer = await server.write_apart(work, call.caller)
+    for code, times in codes.items():
         server.metrics.refused(code, times)
     return Reply(200, "part done", answer)
+
+
+def read_part(body: bytes) -> tuple[PartHead, bytes]:
+    """The head of a part, and its lines. Raises InvalidInput.
+
+    It is bounded before it is read: while it is, no other thread has the interpreter.
+    """
+    first, _, lines = body.partition(b"\n")
+    if len(first) > MAX_HEAD_BYTES or first.count(b",") >= MAX_HEAD_VALUES:
+        raise InvalidInput("the head of the part has too many values", hint="send fewer lines at once")
+    head = decode(first, PartHead, bounded=False)
+    if not lines.endswith(b"\n") or lines.count(b"\n") != len(head.numbers):
+        raise InvalidInput("the numbers do not match the lines", hint="send one number for each complete line")
+    head.prefix = check_key(head.prefix + "1")[:-1]
+    return head, lines
 
 
 class Part(Import):
