@@ -23,6 +23,7 @@ import pytest
 from support import server as support_server
 from support.engines import Engine
 from support.server import Server
+from support.waiting import wait_for
 from web.raw import Answer, exchange, read_answer
 
 from wallet_cli.web import protocol
@@ -170,6 +171,34 @@ def test_a_body_that_does_not_come_is_told_so(server: Server, framing: bytes, tr
     assert received.startswith(b"HTTP/1.1 408 ")
     assert b"request_timeout" in received
     assert b'"retryable":false' in received
+
+
+def figure(server: Server, named: str) -> float:
+    """A figure of /metrics, 0 where there is none yet."""
+    answer = exchange(server.address, b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    assert answer is not None
+    found = [line.rpartition(" ")[2] for line in answer.body.decode().splitlines() if line.startswith(f"{named} ")]
+    return float(found[0]) if found else 0.0
+
+
+def refusals(server: Server, code: str) -> float:
+    return figure(server, f'wallet_refusals_total{{code="{code}"}}')
+
+
+def test_what_is_refused_without_the_application_is_counted(server: Server) -> None:
+    requests = 'wallet_requests_total{route="/transactions/create",status="%d"}'
+    slow, wrong, late, left = (
+        refusals(server, "request_timeout"),
+        refusals(server, "invalid_input"),
+        figure(server, requests % 408),
+        figure(server, requests % 499),
+    )
+    closed_after(server, CREATE + b"Content-Length: 500\r\n\r\n", BODY)
+    exchange(server.address, b"GET /healthz HTTP/1.1\r\n\r\n")  # without a host
+    assert refusals(server, "request_timeout") == slow + 1
+    assert refusals(server, "invalid_input") == wrong + 1
+    wait_for(lambda: figure(server, requests % 408) == late + 1)
+    assert figure(server, requests % 499) == left
 
 
 def test_trailers_without_end_end(server: Server) -> None:
@@ -423,6 +452,7 @@ def test_the_longest_idle_connection_makes_room(server: Server) -> None:
 
 
 def test_where_none_is_idle_the_new_one_is_told_so(server: Server) -> None:
+    before = refusals(server, "busy")
     with contextlib.ExitStack() as stack:
         busy = [stack.enter_context(server.connection()) for _ in range(MOST)]
         for sock in busy:
@@ -438,6 +468,7 @@ def test_where_none_is_idle_the_new_one_is_told_so(server: Server) -> None:
             sock.sendall(CREDIT[-1:])
         statuses = [answer.status for answer in map(read_answer, busy) if answer is not None]
         assert statuses == [201] * MOST
+    assert refusals(server, "busy") > before
 
 
 def test_half_sent_bodies_take_so_much_memory_and_no_more(patient: Server) -> None:

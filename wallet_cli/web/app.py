@@ -18,6 +18,7 @@ from wallet_cli.web.docs import docs_page
 from wallet_cli.web.http_errors import MethodNotAllowed, NoSuchRoute, for_users
 from wallet_cli.web.log import log, request_id
 from wallet_cli.web.messages import (
+    REFUSED,
     ClientLeft,
     Receive,
     Scope,
@@ -78,7 +79,7 @@ class Endpoint:
             else:
                 await send_reply(send, reply, id_, close=server.draining)
         except ClientLeft:
-            status = 499
+            status = scope.get(REFUSED, 499)
         except CutShort as cut:
             error = cut.__cause__
             name, trace = _told(error or cut)

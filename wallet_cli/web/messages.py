@@ -27,6 +27,9 @@ MAX_PARAMETERS = 50
 RETRY_AFTER_S = b"1"
 JSON_TYPE = "application/json"
 
+REFUSED = "wallet.refused"
+"""In a scope: the status with which the protocol has refused the request, whose handler sees only that it has ended."""
+
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

@@ -34,7 +34,7 @@ from wallet_cli.errors import Busy, InvalidInput, WalletError
 from wallet_cli.web.http_errors import TooSlow
 from wallet_cli.web.log import request_id
 from wallet_cli.web.long_work import Slices
-from wallet_cli.web.messages import RETRY_AFTER_S, failure
+from wallet_cli.web.messages import REFUSED, RETRY_AFTER_S, Scope, failure
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
@@ -100,9 +100,11 @@ class Large(NamedTuple):
 class Connections:
     """The shared state of a process's connections."""
 
-    def __init__(self, most: int, slices: Slices) -> None:
+    def __init__(self, most: int, slices: Slices, refused: Callable[[str], None] = lambda _: None) -> None:
         self.most = most
         self.slices = slices
+        self.refused = refused
+        """Called with the code of each refusal that is answered without the application."""
         self.buffer = memoryview(bytearray(BUFFER_BYTES))
         """Where the kernel puts what has come in; it is copied at once."""
         self.idle: dict[BoundedProtocol, None] = {}
@@ -566,6 +568,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.pipeline.popleft()
             if unfinished.response_started:
                 error = None
+            if error is not None:
+                cast(Scope, unfinished.scope)[REFUSED] = error.http_status
             unfinished.disconnected = True  # for its handler, which waits for the body
             unfinished.message_event.set()
         if self._running is None or self._running is unfinished:
@@ -577,6 +581,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Close; if there is an error, first answer without the application."""
         self._deaf = True
         if error is not None:
+            self.shared.refused(error.code)
             body = msgspec.json.encode(failure(error))
             retry = b"retry-after: %s\r\n" % RETRY_AFTER_S if error.retryable else b""
             id_ = request_id({"headers": self.headers if self._in_request else ()}).encode()
@@ -733,7 +738,11 @@ CALLED_BY_LOOP = (
 )
 
 
-def bounded_protocol(max_connections: int, slices: Slices) -> Callable[..., asyncio.BaseProtocol]:
-    """Makes the protocol of each connection of one process, with its limit on connections."""
-    made = type("BoundedProtocol", (BoundedProtocol,), {"shared": Connections(max_connections, slices)})
+def bounded_protocol(
+    max_connections: int, slices: Slices, refused: Callable[[str], None] = lambda _: None
+) -> Callable[..., asyncio.BaseProtocol]:
+    """Makes the protocol of each connection of one process, with its limit on connections. `refused` is called with the
+    code of each refusal that it answers itself.
+    """
+    made = type("BoundedProtocol", (BoundedProtocol,), {"shared": Connections(max_connections, slices, refused)})
     return lambda **given: Buffered(made(**given))

@@ -122,7 +122,9 @@ class Worker(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 Application(self.server),
-                http=bounded_protocol(options.max_connections, self.server.slices),  # type: ignore[arg-type]
+                http=bounded_protocol(  # type: ignore[arg-type]
+                    options.max_connections, self.server.slices, self.server.metrics.refused
+                ),
                 loop="uvloop",
                 ws="none",
                 lifespan="off",
