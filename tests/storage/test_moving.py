@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -558,6 +559,31 @@ def test_called_off_the_old_one_takes_writes_again(way: Way, tmp_path: Path) -> 
     assert run(new, "balance 1 -q").out == "360.50\n"
 
 
+@from_or_to_a_file
+@pytest.mark.parametrize("step", ["_copy", "_prove", "_open"])
+def test_called_off_the_new_one_is_as_it_was(
+    way: Way, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = filled(way.source, tmp_path), place(way.target, tmp_path, "new")
+    with opened(new):
+        pass  # it is made
+    for line in ("currency USD", "timezone Europe/Berlin", "minimum_balance -7"):
+        assert run(new, f"ledger set {line}").code == 0
+    before = run(new, "ledger show --json").json
+    monkeypatch.setattr(moving, step, lambda *_: sys.exit("killed"))
+    with pytest.raises(SystemExit):
+        move(old, new)
+    monkeypatch.undo()
+    cancel(old, new)
+    after = run(new, "ledger show --json").json
+    assert {**after, "id": None} == {**before, "id": None}
+    assert after["id"] != run(old, "ledger show --json").json["id"]
+    assert run(new, "verify").code == 0
+    move(old, new)
+    assert run(new, "ledger show --json").json["id"] == run(old, "ledger show --json").json["id"]
+    assert run(new, "verify").code == 0
+
+
 def test_what_has_arrived_is_not_called_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = filled("file", tmp_path), str(tmp_path / "new.db")
     monkeypatch.setattr(moving, "_close", lambda *_: sys.exit("killed"))
@@ -761,7 +787,8 @@ def test_a_copy_that_is_not_the_same_is_found_out(
     with pytest.raises(StorageError) as found:
         move(old, new)
     assert names in found.value.message
-    assert found.value.hint
+    assert f"is right, but what is in {move_state(old).other} is not what was written: " in found.value.message
+    assert "`wallet move --cancel`, and move to another place" in (found.value.hint or "")
     # Neither takes writes; called off, all is as it was.
     monkeypatch.undo()
     assert (takes_writes(old), takes_writes(new)) == (False, False)
@@ -770,11 +797,37 @@ def test_a_copy_that_is_not_the_same_is_found_out(
     assert contents(new) == before
 
 
+@pytest.mark.parametrize(
+    ("statement", "reason"),
+    [
+        ("UPDATE transactions SET credit_total = 1 WHERE wallet_id = 1 AND seq = 4", "transaction 1-4: "),
+        ("UPDATE wallets SET maximum = maximum + 1 WHERE id = 3", "wallet 2/main: "),
+        ("UPDATE users SET name = 'Eve' WHERE id = 2", "user 2: "),
+    ],
+)
+@from_or_to_a_file
+def test_what_is_wrong_with_the_old_one_is_told_and_noted_as_that(
+    way: Way, statement: str, reason: str, tmp_path: Path
+) -> None:
+    old, new = filled(way.source, tmp_path), place(way.target, tmp_path, "new")
+    engines.execute(old if "://" in old else Path(old), statement)
+    failed = run(old, f"move --to '{new}' --json")
+    with opened(old) as ledger:
+        address = ledger.store.address
+    told = f"the move is not complete, and {address} takes no writes: {address} is damaged: "
+    assert (failed.code, failed.error["message"].startswith(told)) == (7, True), failed.error
+    assert reason in failed.error["message"]
+    assert re.fullmatch("cancel with `wallet .*move --cancel`; .*restore a backup", failed.error["hint"])
+    assert run(old, f"move --cancel --to '{new}'").code == 0
+    refused = run(old, "tx add 1 1 --credit --json").error
+    assert ("it takes no writes, because " in refused["message"], refused["code"]) == (True, "storage_error")
+
+
 def test_it_would_be_seen_if_the_new_one_were_opened_before_the_proof(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults.put_in(
-        monkeypatch, Fault(moving, "move", "_prove(old, new, watch)", "_open(new, name), _prove(old, new, watch)")
+        monkeypatch, Fault(moving, "move", "_prove(old, new, watch)", "_open(old, new, name), _prove(old, new, watch)")
     )
     with pytest.raises(AssertionError):
         test_a_copy_that_is_not_the_same_is_found_out("file", *ALTERED[0], tmp_path, monkeypatch)
@@ -898,7 +951,7 @@ def test_killed_at_any_moment_it_goes_on_and_there_are_never_two(way: Way, tmp_p
 UNSAFE = {
     "what has arrived can be called off": Fault(moving, "_take_back", "if there.origin == known.move:", "if False:"),
     "the new one is opened before it is whole": Fault(
-        moving, "move", "_copy(old, new, name, watch)", "_open(new, name), _copy(old, new, name, watch)"
+        moving, "move", "_copy(old, new, name, watch)", "_open(old, new, name), _copy(old, new, name, watch)"
     ),
     "the old one is opened in the end": Fault(
         moving,
@@ -909,7 +962,7 @@ UNSAFE = {
     "the old one is opened before the new one is": Fault(
         moving,
         "_prove",
-        "verification.verify(new)",
+        "verification.check(new)",
         "turn = _alone(old); turn.__enter__(); old.store.set_move_state(MoveState()); old.store.commit()",
     ),
 }

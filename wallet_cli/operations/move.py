@@ -25,7 +25,7 @@ from wallet_cli.domain.ids import format_hold_id
 from wallet_cli.domain.model import Account, ApiKey, Event, Hold, User
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.errors import Busy, Damaged, InvalidInput, LedgerMoved, LedgerNotFound, StorageError, shown, shown_url
-from wallet_cli.operations import verification
+from wallet_cli.operations import last_checks, verification
 from wallet_cli.operations.answers import Answer
 from wallet_cli.operations.context import Ledger, given_as, open_ledger
 from wallet_cli.settings import POSTGRES_SCHEMES, Settings, Value, scheme_of
@@ -68,9 +68,11 @@ def move(settings: Settings, to: str, notify: Notify, watch: Watch) -> Answer:
                 name = _named(old, new)
             with old.store.many_batches(), new.store.many_batches():
                 if new.store.move_state().origin != name:
-                    _copy(old, new, name, watch)
-                    _prove(old, new, watch)
-                    _open(new, name)
+                    with _telling_which_is_wrong(old, new):
+                        _copy(old, new, name, watch)
+                        _prove(old, new, watch)
+                    _open(old, new, name)
+                    last_checks.note(new.store.ledger_id(), new.store.address, last_checks.VERIFIED)
                 _close(old, name)
                 return _answer(old, new, moved=True)
 
@@ -130,12 +132,43 @@ def _telling_state(old: Ledger) -> Iterator[None]:
         state = _state_of(old)
         if state == MOVING:
             error.parts = (f"the move is not complete, and {old.store.address} takes no writes: ", *error.parts)
-            error.hint = f"put that right, and {GO_ON}"
+            error.hint = f"put that right, and {GO_ON}" if not isinstance(error, _Endless) else error.hint
         elif state == MOVED:
             error.hint = "the move is done: run the same command again to see what was moved"
         elif error.hint is not None:
             error.hint = error.hint.replace("nothing was written", "nothing was moved, and the old ledger is as it was")
         raise
+
+
+class _Endless(StorageError):
+    """What a move cannot get past, however often it is run."""
+
+
+class _Differs(StorageError):
+    """The new ledger has other data than the old one."""
+
+
+@contextmanager
+def _telling_which_is_wrong(old: Ledger, new: Ledger) -> Iterator[None]:
+    """Where data in the `with` block is wrong, look at the old ledger, and note what is wrong with it: the data is
+    copied from there, but the disk of the new ledger may have changed it.
+    """
+    try:
+        yield
+    except (Damaged, _Differs) as error:
+        wrong = error.finding if isinstance(error, Damaged) else error.message
+        try:
+            verification.verify(old)
+        except Damaged as damage:
+            raise _Endless(
+                f"{old.store.address} is damaged: {damage.finding}",
+                hint=f"cancel with `wallet move --cancel`; {damage.hint}",
+                **damage.details,
+            ) from error
+        raise _Endless(
+            f"the old ledger is right, but what is in {new.store.address} is not what was written: {wrong}",
+            hint="is its disk failing? cancel with `wallet move --cancel`, and move to another place",
+        ) from error
 
 
 @contextmanager
@@ -263,10 +296,11 @@ def _check_arriving(move_state: MoveState, name: str) -> None:
         raise Busy("another process finished or cancelled this move", hint="check the ledger, and try again")
 
 
-def _open(new: Ledger, name: str) -> None:
-    """Let the new ledger take writes."""
+def _open(old: Ledger, new: Ledger, name: str) -> None:
+    """Let the new ledger take writes, with the id and the settings of the old one; until then, it has its own."""
     with _alone(new) as move_state:
         _check_arriving(move_state, name)
+        new.store.set_facts(old.store.itself().facts)
         _mark(new, "moved here", MoveState(origin=name))
 
 
@@ -296,7 +330,7 @@ def _take_back(new: Ledger, known: MoveState) -> None:
             )
         if (there.state, there.move) == (ARRIVING, known.move):
             new.store.clear()
-            # No two ledgers may have the same id.
+            # No two ledgers may have the same id, and older versions have given it that of the old one by now.
             new.store.set_facts(new.store.itself().facts._replace(uuid=str(uuid.uuid4())))
             new.store.set_move_state(MoveState(origin=there.origin))
             new.store.record("made", rows_of_itself(new.store.itself()), new.now_us(), new.executor.actor)
@@ -330,8 +364,6 @@ def _copy(old: Ledger, new: Ledger, name: str, watch: Watch) -> None:
         _check_arriving(move_state, name)
         there = {operator.name for operator in new.store.operators()}
         new.store.add_operators([operator for operator in old.store.operators() if operator.name not in there])
-        # The ledger's id and settings move too.
-        new.store.set_facts(old.store.itself().facts)
     new.store.settle()
 
 
@@ -339,7 +371,7 @@ def _copy(old: Ledger, new: Ledger, name: str, watch: Watch) -> None:
 
 
 def _prove(old: Ledger, new: Ledger, watch: Watch) -> None:
-    """Check that both ledgers have the same data, row by row; raises StorageError for the first difference.
+    """Check that both ledgers have the same data, row by row; raises _Differs for the first difference, or Damaged.
 
     A wallet's head hash stands for all its transactions: `verify` computes each hash again in the new ledger.
     """
@@ -349,8 +381,6 @@ def _prove(old: Ledger, new: Ledger, watch: Watch) -> None:
         counts = old.store.count(copied), new.store.count(copied)
         if counts[0] != counts[1]:
             raise _differs(f"{counts[0]} {copied.table} became {counts[1]}")
-    if old.store.itself().facts != new.store.itself().facts:
-        raise _differs("the ledger's id or settings")
     total = sum(old.store.count(copied) for copied in COPIED if copied.table != "transactions")
     now_us = old.now_us()
     with old.store.snapshot(), new.store.snapshot():
@@ -361,7 +391,7 @@ def _prove(old: Ledger, new: Ledger, watch: Watch) -> None:
             if done % 1000 == 0:
                 watch("comparing", done, total)
     watch("verifying", 0, None)
-    verification.verify(new)
+    verification.check(new)
 
 
 def _side_by_side(old: Ledger, new: Ledger, now_us: int) -> Iterator[tuple[Any, Any]]:
@@ -388,8 +418,8 @@ def _name_of(thing: User | Account | Hold | ApiKey | Event) -> str:
     return f"operator {thing.name}"
 
 
-def _differs(what: str) -> StorageError:
-    return StorageError(f"the copy is not the same: {what}")
+def _differs(what: str) -> _Differs:
+    return _Differs(f"the copy is not the same: {what}")
 
 
 def _answer(old: Ledger, new: Ledger, *, moved: bool) -> Answer:

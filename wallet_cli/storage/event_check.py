@@ -64,7 +64,8 @@ def _ledger(reader: Queries) -> Rows:
     itself = reader.itself()
     rows: dict[Of, Any] = {(kind, None): row for kind, row in rows_of_itself(itself).items()}
     if itself.move_state.state == ARRIVING:
-        rows["place", None] = None  # its events are those of the ledger at the other end, until it takes writes
+        # Its events are those of the ledger at the other end, whose settings it gets when it takes writes.
+        rows["ledger", None] = rows["place", None] = None
     rows |= {("key", key.name): events.of_key(key) for key in reader.operators()}
     yield 0, rows
 
