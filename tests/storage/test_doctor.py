@@ -19,6 +19,7 @@ from faults.test_disk import NO_TMPFS
 from support import cli, engines
 
 from wallet_cli import settings
+from wallet_cli.domain.period import format_time
 from wallet_cli.operations import doctor
 from wallet_cli.operations.context import open_ledger
 from wallet_cli.storage import log_file
@@ -367,12 +368,21 @@ def test_a_key_for_seals_that_is_none(shop: Run, tmp_path: Path) -> None:
     assert (found["status"], found["found"]) == ("wrong", f"this is not a key for seals: {key}")
 
 
-def test_who_has_the_turn_for_long(shop: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "LONG_TURN_US", 0)
+@pytest.mark.parametrize(
+    ("since", "written_s", "status"),
+    [(format_time(0), 2**31, "wrong"), (None, 0, "ok")],  # whoever waits writes to the file, too
+)
+def test_who_has_the_turn_for_long(shop: Run, since: str | None, written_s: int, status: str) -> None:
     with open_ledger(settings.load({}), lambda _: None) as ledger, ledger.executor.turns.turn(1, "a long import"):
+        lock = ledger.store.path.with_name("w.db.lock")
+        if since is not None:
+            with lock.open("r+b") as file:
+                file.write(f"{os.getpid()} {since} a long import".encode())
+        os.utime(lock, (written_s, written_s))
         found = findings(shop)["turn"]
-    assert (found["status"], "a long import" in found["found"]) == ("wrong", True)
-    assert str(os.getpid()) in found["advice"]
+    assert found["status"] == status, found
+    assert f"a long import (process {os.getpid()}) is writing, since {since or '20'}" in found["found"]
+    assert (found["advice"] or "").startswith(f"look at process {os.getpid()}: " if since else "")
     assert findings(shop)["turn"]["status"] == "ok"
 
 

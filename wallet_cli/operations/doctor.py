@@ -12,11 +12,12 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC
 from pathlib import Path
 from typing import NamedTuple
 
 from wallet_cli import __version__
-from wallet_cli.domain.period import DAY_US, FIRST_US, LAST_US, format_time
+from wallet_cli.domain.period import DAY_US, FIRST_US, LAST_US, format_time, parse_start
 from wallet_cli.domain.purpose import Purpose
 from wallet_cli.domain.rules.clocks import clock_refused, doubt, first_refused
 from wallet_cli.domain.rules.state import State
@@ -336,8 +337,7 @@ def _turn(path: Path) -> Iterator[Finding]:
         yield Finding("turn", WARNING, f"{_who(pids)} has the turn, and does not say what for", BY_OTHERS)
         return
     told = f"{holder.command} (process {holder.pid}) is writing, since {holder.since}"
-    since_s = time.time() - lock.path.stat().st_mtime
-    if since_s * 1e6 > LONG_TURN_US:
+    if parse_start(holder.since, UTC) < time.time_ns() // 1000 - LONG_TURN_US:
         advice = f"look at process {holder.pid}: after `kill {holder.pid}`, others can write"
         yield Finding("turn", WRONG, told, advice)
     else:
