@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,14 @@ def test_lines_that_do_not_add_up_are_not_printed() -> None:
 # Fonts
 
 
+HAS = {
+    "DejaVuSans": {*range(0x20, 0x100), ord("Ж")},
+    "NotoSansDevanagari-Regular": {ord("1"), ord("आ")},
+    "Arial": {*range(0x20, 0x7F), ord("Ж")},
+}
+ALL = tuple(HAS)
+
+
 def test_a_file_that_is_no_font_has_no_characters(tmp_path: Path) -> None:
     for name, content in (("DejaVuSans", b""), ("NotoSans-Regular", b"\0\1\0\0" + b"\xff" * 99), ("other", b"")):
         (tmp_path / f"{name}.ttf").write_bytes(content)
@@ -146,24 +155,29 @@ def test_a_file_that_is_no_font_has_no_characters(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "fonts", "shown"),
+    ("installed", "text", "fonts", "shown", "lacking"),
     [
-        ("Ж1", ["DejaVuSans"], "Ж1"),
-        ("आ1", ["NotoSansDevanagari-Regular"], "आ1"),
-        ("Жआ", ["DejaVuSans", "NotoSansDevanagari-Regular"], "Жआ"),
-        ("Ж中", ["DejaVuSans"], "Ж\\u4e2d"),
-        ("中é", [], "\\u4e2dé"),
+        (ALL, "Ж1", ["DejaVuSans"], "Ж1", ""),
+        (ALL, "आ1", ["NotoSansDevanagari-Regular"], "आ1", ""),
+        (ALL, "Жआ", ["DejaVuSans", "NotoSansDevanagari-Regular"], "Жआ", ""),
+        (ALL, "Ж中", ["DejaVuSans"], "Ж\\u4e2d", "中"),
+        (ALL, "中é", [], "\\u4e2dé", "中"),
+        # With a font of few letters, the others are not lost without a word.
+        (ALL[1:2], "आ1", ["NotoSansDevanagari-Regular"], "आ1", ""),
+        (ALL[1:2], "José आ 1", [], "José \\u0906 1", "आ"),
+        (ALL[1:2], "é1आ", [], "é1\\u0906", "आ"),
+        (ALL[2:], "José Ж", ["Arial"], "Jos\\xe9 Ж", "é"),
+        (ALL[2:], "José 中", [], "José \\u4e2d", "中"),
     ],
 )
 def test_one_font_is_preferred_and_several_serve(
-    text: str, fonts: list[str], shown: str, monkeypatch: pytest.MonkeyPatch
+    installed: Sequence[str], text: str, fonts: list[str], shown: str, lacking: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    latin = set(range(0x20, 0x100))
-    has = {"DejaVuSans": latin | {ord("Ж")}, "NotoSansDevanagari-Regular": {ord("1"), ord("आ")}}
-    monkeypatch.setattr("wallet_cli.documents.fonts.characters", lambda path: frozenset(has[path.stem]))
+    monkeypatch.setattr("wallet_cli.documents.fonts.characters", lambda path: frozenset(HAS[path.stem]))
     shelf = Shelf([])
-    shelf._fonts = {name: Path(f"{name}.ttf") for name in has}
+    shelf._fonts = {name: Path(f"{name}.ttf") for name in installed}
     assert shelf.for_text(text) == (shown, fonts)
+    assert shelf.lacking == set(lacking)
 
 
 def test_fonts_are_asked_in_a_fixed_order(tmp_path: Path) -> None:

@@ -91,7 +91,9 @@ class Shelf:
             if missing & characters(path):
                 chosen.append(name)
                 missing -= characters(path)
-        lacking = {c for c in text if ord(c) > 0xFF and ord(c) in missing}
+        lacking = {c for c in text if ord(c) in missing}
+        if (lacking and missing & ASCII) or all(ord(c) <= 0xFF or c in lacking for c in text):
+            # Helvetica, which is for no text that has a font, has Latin-1 and the escapes.
+            chosen, lacking = [], {c for c in text if ord(c) > 0xFF}
         self.lacking |= lacking
-        text = "".join(escaped(c) if c in lacking else c for c in text)
-        return text, chosen if any(ord(c) > 0xFF for c in text) else []
+        return "".join(escaped(c) if c in lacking else c for c in text), chosen
