@@ -21,9 +21,10 @@ try:
         if not {"phone", "paid", "reference"} <= {*(rows.fieldnames or ())}:
             refuse("its first line is not phone,paid,reference, with commas")
         for row in rows:
-            if sum(c.isdigit() for c in row["phone"]) < 7:
-                refuse(f"line {rows.line_num} has no phone number, but " + repr(row["phone"]))
-            line = {"wallet": row["phone"], "amount": row["paid"], "kind": "credit", "key": row["reference"] or ""}
+            phone = row["phone"] or ""
+            if sum(c.isdigit() for c in phone) < 7:
+                refuse(f"line {rows.line_num} has no phone number, but {phone!r}")
+            line = {"wallet": phone, "amount": row["paid"], "kind": "credit", "key": row["reference"] or ""}
             print(json.dumps(line))
 except (OSError, ValueError, csv.Error) as error:
     refuse(f"it cannot be read as CSV in UTF-8: {error}")

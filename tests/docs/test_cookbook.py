@@ -218,6 +218,7 @@ def test_a_top_up_takes_nothing_and_applies_nothing_twice(recipe: Recipe, tmp_pa
         (b"phone,paid,reference\n9886977544,5,pay_1\n1,500,pay_2\n", "line 3 has no phone number, but '1'"),
         (b"phone,paid,reference\n1/savings,500,pay_2\n", "line 2 has no phone number"),
         (b"phone,paid,reference\n,500,pay_2\n", "line 2 has no phone number, but ''"),
+        (b"paid,reference,phone\n5,pay_1\n", "line 2 has no phone number, but ''"),
         (b"phone;paid;reference\n9886977544;5;pay_1\n", "its first line is not phone,paid,reference, with commas"),
         (b"Phone,Amount,Id\n9886977544,5,pay_1\n", "its first line is not"),
         (b"", "its first line is not"),
