@@ -373,8 +373,10 @@ stdout. Most of them are told so in a file of this form:
 ```
 
 It only reads. `wallet mcp --write` has the tools that write, too. Give those to an agent whose acts you would sign.
-The ledger is the one that the settings name, so `--ledger`, `WALLET_DB` and a ledger [on another machine](remote.md)
-work as for any command. Notices go to stderr.
+Without it, `verify` tells what is wrong, and does not mark the ledger as damaged; a server on another machine marks its
+own. The ledger is the one that the settings name at the start, so `--ledger`, `WALLET_DB` and a ledger [on another
+machine](remote.md) work as for any command. If another ledger takes its place, calls are refused: start `wallet mcp`
+again. Notices go to stderr.
 
 {tools}
 

@@ -155,11 +155,16 @@ class LedgerApi(Protocol):
         """A statement of the ledger as it was when opened; read it in the `with` block."""
 
     def verify(
-        self, wallet: TypedWallet | None = None, watch: Callable[[int, int | None], None] | None = None
+        self,
+        wallet: TypedWallet | None = None,
+        watch: Callable[[int, int | None], None] | None = None,
+        *,
+        notes: bool = True,
     ) -> Answer:
         """Check one wallet, or the whole ledger: `ok, wallets, transactions`. Raises Damaged.
 
-        `watch` may be told, now and then, how many transactions are checked, and of how many.
+        `watch` may be told, now and then, how many transactions are checked, and of how many. Without `notes`, what is
+        found is not noted in a ledger that is read from here; a server notes it in its own.
         """
 
     def verify_against(self, seal: str, public: str | None = None) -> Answer:
@@ -189,6 +194,11 @@ class LedgerApi(Protocol):
     def token(self, user: UserName, expires_minutes: int | None, notify: Callable[[str], None]) -> Answer:
         """A token for a user: `token, token_type, user_id`. `notify` gets a warning about a weak secret that is
         accepted.
+        """
+
+    def ledger_id(self) -> str | None:
+        """The id of the ledger; None where that is not known: it may be too old for one, or a server's, which tells it
+        to operators alone.
         """
 
     def facts(self) -> Answer:

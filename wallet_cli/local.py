@@ -203,10 +203,16 @@ class LocalLedger(LedgerApi):
         return statements.opened(self._ledger, wallet, start, end)
 
     def verify(
-        self, wallet: TypedWallet | None = None, watch: Callable[[int, int | None], None] | None = None
+        self,
+        wallet: TypedWallet | None = None,
+        watch: Callable[[int, int | None], None] | None = None,
+        *,
+        notes: bool = True,
     ) -> Answer:
         from wallet_cli.operations import verification
 
+        if not notes:
+            return verification.check(self._ledger, wallet)
         return verification.verify(self._ledger, wallet, watch, all_cores=True)
 
     def verify_against(self, seal: str, public: str | None = None) -> Answer:
@@ -252,6 +258,9 @@ class LocalLedger(LedgerApi):
         from wallet_cli.operations import access
 
         return access.issue(self._ledger, user, expires_minutes, notify)
+
+    def ledger_id(self) -> str | None:
+        return None if self._ledger.store.is_copy else self._ledger.store.ledger_id()
 
     def facts(self) -> Answer:
         from wallet_cli.operations import ledgers

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 import pytest
-from support import cli, shell
+from support import cli, engines, shell
 from support.engines import Address
 
 from wallet_cli.cli import schemas, tree
@@ -337,6 +337,52 @@ def test_a_line_that_is_no_message_is_answered_and_does_nothing(shop: Address) -
     (cut,) = map(json.loads, rest.splitlines())
     assert (cut["id"], cut["error"]["code"]) == (None, -32700)
     assert (server.returncode, told) == (0, b"")
+
+
+@pytest.mark.on_file("another ledger takes the place of a file")
+@pytest.mark.parametrize("by", ["settings", "file"])
+def test_a_key_is_not_applied_again_in_another_ledger(
+    db: Path, by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings are those of the start, and another ledger at its place is refused."""
+    monkeypatch.delenv("WALLET_DB")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    one, two = tmp_path / "one.db", tmp_path / "two.db"
+    for path in (one, two):
+        for line in ("register 9886977544", "create 1"):
+            assert cli.run(f"--db {path} {line}").code == 0
+    assert cli.run(f"config set db {one}").code == 0
+
+    async def story(client: Client) -> None:
+        salary = {"wallet": "1", "amount": "500", "key": "salary"}
+        first = await answer(client, "credit", **salary)
+        if by == "settings":
+            assert cli.run(f"config set db {two}").code == 0
+            assert await answer(client, "credit", **salary) == first | {"replayed": True}
+            return
+        for ending in ("", "-wal", "-shm", ".lock"):
+            one.with_name(one.name + ending).unlink(missing_ok=True)
+        two.rename(one)
+        for name, asked in (("credit", salary), ("balance", {"wallet": "1"})):
+            told = await error(client, name, **asked)
+            assert "another ledger has replaced the one that was opened" in told["message"], told
+        assert cli.run(f"--db {one} balance 1 -q").out == "0.00\n"
+
+    talk(story)
+
+
+@pytest.mark.parametrize("arguments", [READ_ONLY, WRITES])
+def test_verifying_notes_damage_only_where_writing_is_offered(shop: Address, arguments: tuple[str, ...]) -> None:
+    async def story(client: Client) -> None:
+        (tool,) = [tool for tool in (await client.list_tools()).tools if tool.name == "verify"]
+        assert tool.annotations is not None
+        assert tool.annotations.read_only_hint == (arguments == READ_ONLY)
+        for asked in ({}, {"wallet": "1"}):
+            assert (await error(client, "verify", **asked))["details"]["transaction"] == "1-1"
+
+    engines.execute(shop, "UPDATE transactions SET note = 'x' WHERE wallet_id = 1 AND seq = 1")
+    talk(story, arguments)
+    assert (engines.rows(shop, "SELECT damaged FROM ledger") == [(None,)]) == (arguments == READ_ONLY)
 
 
 def test_calls_at_once_with_one_key_are_applied_once_in_their_order(shop: Address) -> None:

@@ -32,6 +32,7 @@ from wallet_cli.errors import InvalidInput, was_interrupted
 if TYPE_CHECKING:
     from wallet_cli.api import LedgerApi
     from wallet_cli.domain.purpose import Purpose
+    from wallet_cli.settings import Settings
 
 OutputOption = Annotated[Format | None, typer.Option("--output", "-o", help="How to print.", show_default="table")]
 JsonOption = Annotated[bool, typer.Option("--json", help="The same as -o json.")]
@@ -253,14 +254,16 @@ def opened(
     rehearsal: Callable[[LedgerApi], bool] | None = None,
     *,
     warns: bool = True,
+    chosen: Settings | None = None,
 ) -> Iterator[LedgerApi]:
     """The ledger that the settings name: here, or on another machine. A reader is told if its rows are in doubt.
 
-    `rehearsal` is what a ledger may be made for: see open_ledger.
+    `rehearsal` is what a ledger may be made for: see open_ledger. `chosen` are its settings, if they were read before.
     """
-    from wallet_cli import settings
+    if chosen is None:
+        from wallet_cli import settings
 
-    chosen = settings.load(flags, notify=notice)
+        chosen = settings.load(flags, notify=notice)
 
     def tell(text: str) -> None:
         from wallet_cli.cli.named_ledger import on_it

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from wallet_cli import settings
 from wallet_cli.cli.output import json_text, notice
 from wallet_cli.domain.purpose import Purpose
-from wallet_cli.errors import Forbidden, InternalError, InvalidInput, LedgerNotFound, WalletError, shown, suggestion
+from wallet_cli.errors import (
+    Forbidden,
+    InternalError,
+    InvalidInput,
+    LedgerNotFound,
+    StorageError,
+    WalletError,
+    shown,
+    shown_url,
+    suggestion,
+)
 
 if TYPE_CHECKING:
+    from wallet_cli.api import LedgerApi
     from wallet_cli.cli.mcp_tools import Tool
 
 INSTRUCTIONS = """\
@@ -31,6 +44,7 @@ def mcp(
     write: Annotated[bool, typer.Option("--write", help="Offer the tools that write too.")] = False,
 ) -> None:
     """It reads, and writes nothing unless it is started with --write. The agent's program starts it.
+    Its ledger is the one that the settings name at the start.
 
     Examples:
         wallet mcp
@@ -53,6 +67,7 @@ def mcp(
     from wallet_cli.cli.schemas import schema
 
     offered = {tool.name: tool for tool in TOOLS if write or not tool.writes}
+    answers = _Answers(flags, offered, write=write)
     listed = [
         types.Tool(
             name=tool.name,
@@ -60,7 +75,10 @@ def mcp(
             input_schema=tool.input_schema(),
             output_schema=schema(tool.answer),
             annotations=types.ToolAnnotations(
-                read_only_hint=not tool.writes, destructive_hint=tool.sets, idempotent_hint=True, open_world_hint=False
+                read_only_hint=not (tool.writes or (tool.notes and write)),
+                destructive_hint=tool.sets,
+                idempotent_hint=True,
+                open_world_hint=False,
             ),
         )
         for tool in offered.values()
@@ -73,7 +91,7 @@ def mcp(
 
     async def call_tool(_context: Any, asked: types.CallToolRequestParams) -> types.CallToolResult:
         loop = asyncio.get_running_loop()
-        answer, failed = await loop.run_in_executor(calls, _answer, flags, offered, asked.name, asked.arguments or {})
+        answer, failed = await loop.run_in_executor(calls, answers.to, asked.name, asked.arguments or {})
         text = types.TextContent(type="text", text=json_text(answer))
         return types.CallToolResult(content=[text], structured_content=answer, is_error=failed)
 
@@ -133,30 +151,54 @@ class _Interrupts:
             self._of_asyncio(number, frame)
 
 
-def _answer(
-    flags: Mapping[str, str], offered: Mapping[str, Tool], name: str, arguments: Mapping[str, Any]
-) -> tuple[Mapping[str, Any], bool]:
-    """What a call is answered, and whether that is an error: its code, message and hint, as on the command line."""
-    from wallet_cli.cli.command import opened
+class _Answers:
+    """Answers calls from one ledger: that of the settings at the start, and of the first call. A key is applied once in
+    a ledger, so the same call to another one would be applied again.
+    """
 
-    try:
-        tool = _found(offered, name)
-        asked = tool.read(arguments)
-        # As every command does: what became of the file meanwhile is seen, and nothing is held between two calls.
-        with opened(flags, Purpose.WRITE if tool.writes else Purpose.READ) as ledger:
-            return tool.call(ledger, **asked), False
-    except WalletError as error:
-        from wallet_cli.cli.mcp_tools import for_agents
+    def __init__(self, flags: Mapping[str, str], offered: Mapping[str, Tool], *, write: bool) -> None:
+        self._flags = flags
+        self._chosen = settings.load(flags, notify=notice)
+        self._offered = offered
+        self._unnoted = {} if write else {"notes": False}
+        self._id: str | None = None
 
-        # Where there is no ledger, no tool makes one.
-        if error.hint and not isinstance(error, LedgerNotFound):
-            error.hint = for_agents(error.hint)
-        return {"error": error.as_json()}, True
-    except Exception as error:
-        # A bug in one call is not the end of the others.
-        notice(f"unexpected {type(error).__name__}: {error}")
-        told = InternalError(f"unexpected {type(error).__name__}: {error}", hint="please report it")
-        return {"error": told.as_json()}, True
+    def to(self, name: str, arguments: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+        """What a call is answered, and whether that is an error: its code, message and hint, as on the command line."""
+        try:
+            tool = _found(self._offered, name)
+            asked = tool.read(arguments) | (self._unnoted if tool.notes else {})
+            with self._opened(Purpose.WRITE if tool.writes else Purpose.READ) as ledger:
+                return tool.call(ledger, **asked), False
+        except WalletError as error:
+            from wallet_cli.cli.mcp_tools import for_agents
+
+            # Where there is no ledger, no tool makes one.
+            if error.hint and not isinstance(error, LedgerNotFound):
+                error.hint = for_agents(error.hint)
+            return {"error": error.as_json()}, True
+        except Exception as error:
+            # A bug in one call is not the end of the others.
+            notice(f"unexpected {type(error).__name__}: {error}")
+            told = InternalError(f"unexpected {type(error).__name__}: {error}", hint="please report it")
+            return {"error": told.as_json()}, True
+
+    @contextmanager
+    def _opened(self, purpose: Purpose) -> Iterator[LedgerApi]:
+        """The ledger for one call, as every command opens it: what became of the file meanwhile is seen, and nothing is
+        held between two calls. Raises StorageError for another one than before.
+        """
+        from wallet_cli.cli.command import opened
+
+        with opened(self._flags, purpose, chosen=self._chosen) as ledger:
+            id_ = ledger.ledger_id()
+            self._id = self._id or id_
+            if id_ not in (None, self._id):
+                raise StorageError(
+                    f"another ledger has replaced the one that was opened: {shown_url(self._chosen.db)}",
+                    hint="put it back, or start this server again",
+                )
+            yield ledger
 
 
 def _found(offered: Mapping[str, Tool], name: str) -> Tool:

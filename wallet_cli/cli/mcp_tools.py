@@ -51,6 +51,8 @@ class Tool(NamedTuple):
     may: Mapping[str, Argument] = {}
     sets: bool = False
     """Whether it writes without a key: done twice, it is as if it were done once."""
+    notes: bool = False
+    """Whether it reads, and notes in the ledger what it finds, unless it is called with `notes=False`."""
 
     @property
     def writes(self) -> bool:
@@ -289,6 +291,7 @@ TOOLS = (
         *("verify", "Work out every total and hash again, of one wallet or of all.", "Verification"),
         lambda ledger, **asked: ledger.verify(**asked),
         may={"wallet": WALLET},
+        notes=True,
     ),
     Tool(
         *("register", "Register a user by phone number.", "User"),

@@ -105,9 +105,9 @@ def verify(
     return answer
 
 
-def check(ledger: Ledger) -> Answer:
-    """Check the whole ledger as `verify` does, and note nothing: for a copy. Raises Damaged, or StorageError."""
-    return _verified(ledger, None, None, None, all_cores=False)[0]
+def check(ledger: Ledger, wallet: TypedWallet | None = None) -> Answer:
+    """Check as `verify` does, and note nothing: for a copy, and for who only reads. Raises Damaged, or StorageError."""
+    return _verified(ledger, wallet, None, None, all_cores=False)[0]
 
 
 def _note(ledger: Ledger, damaged: str) -> bool:

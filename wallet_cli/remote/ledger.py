@@ -263,7 +263,11 @@ class RemoteLedger(Client, LedgerApi):
         return statements.opened(self, wallet, start, end)
 
     def verify(
-        self, wallet: TypedWallet | None = None, watch: Callable[[int, int | None], None] | None = None
+        self,
+        wallet: TypedWallet | None = None,
+        watch: Callable[[int, int | None], None] | None = None,
+        *,
+        notes: bool = True,
     ) -> Answer:
         # A damaged ledger does not recover in a moment: a failure is not retried.
         query = {"wallet": None if wallet is None else wallet.text, "region": self.region}
@@ -311,6 +315,9 @@ class RemoteLedger(Client, LedgerApi):
     ) -> Answer:
         body = {"user_id": self.find_user(user)["id"], "expires_minutes": expires_minutes}
         return self._post("/tokens", fields.Token, body, again=True)
+
+    def ledger_id(self) -> str | None:
+        return None
 
     def facts(self) -> Answer:
         return self._get("/ledger", fields.Ledger) | {"db": self.server.url}
