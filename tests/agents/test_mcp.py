@@ -217,6 +217,19 @@ def test_each_command_that_a_tool_does_is_there() -> None:
             "take it away: the tool limits with minimum_balance 0",
         ),
         ("use another wallet of the user", "use another wallet of the user"),
+        ("give --from a time before --to", "give `from` a time before `to`"),
+        ("open it: wallet create USER/TYPE", "open it: the tool create_wallet"),
+        # What only commands can do.
+        *(
+            (only, only)
+            for only in (
+                "finish it with `wallet move --to …`, or cancel it with `wallet move --cancel`",
+                "finish it: wallet --db a.db move --to 'b c.db'",
+                "--every and --keep need a folder",
+                "look: wallet verify --against FILE",
+                "make one: `wallet backup FOLDER --keep 7d`",
+            )
+        ),
     ],
 )
 def test_a_hint_for_an_agent_names_tools(hint: str, told: str) -> None:

@@ -134,7 +134,11 @@ PAIRS = (
 )
 """What a hint says on the command line, and to agents, where no command or option has a name here."""
 
-_COMMAND = re.compile(rf"`?\bwallet ({'|'.join(TOOL_OF)})\b(?: (?:[A-Z]+\b|id:\S+|--[a-z-]+(?: \d+)?))*`?")
+_COMMAND = re.compile(
+    rf"`?\bwallet ({'|'.join(TOOL_OF)})\b(?: (?:[A-Z]+\b(?:/[A-Z]+\b)?|id:\S+|--[a-z-]+(?: \d+)?))*`?"
+    r"|`wallet [^`]*`|\bwallet [^;`]*--[^;`]*"
+)
+"""A command line that a tool does, whose command is the group; or another one, as far as its options."""
 _OPTION = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)( \d+)?")
 
 
@@ -143,13 +147,28 @@ def for_agents(hint: str) -> str:
 
     What only commands can do, at the machine of the ledger, stays as it is.
     """
-    hint = _COMMAND.sub(_tool_in, replaced(hint, PAIRS))
+    hint, told, end = replaced(hint, PAIRS), "", 0
+    for command in _COMMAND.finditer(hint):
+        told += f"{_arguments_in(hint[end : command.start()])}{_tool_in(command)}"
+        end = command.end()
+    return told + _arguments_in(hint[end:])
+
+
+def _arguments_in(text: str) -> str:
+    """Text between commands; as it is, where an option in it belongs to no tool."""
     known = {name for tool in TOOLS for name in tool.takes()}
-    return _OPTION.sub(lambda option: f"`{name}`" if (name := _argument(option)) in known else option[0], hint)
+    if not known.issuperset(map(_argument, _OPTION.finditer(text))):
+        return text
+    return _OPTION.sub(lambda option: f"`{_argument(option)}`{option[2] or ''}", text)
 
 
 def _tool_in(command: re.Match[str]) -> str:
-    given = [f"{_argument(option)}{option[2] or ''}" for option in _OPTION.finditer(command[0])]
+    """The tool that does what the command line does; the line as it is, where there is none with its options."""
+    options = [*_OPTION.finditer(command[0])]
+    takes = {name for tool in TOOLS if tool.name == TOOL_OF.get(command[1]) for name in tool.takes()}
+    if command[1] is None or not takes.issuperset(map(_argument, options)):
+        return command[0]
+    given = [f"{_argument(option)}{option[2] or ''}" for option in options]
     return f"the tool {TOOL_OF[command[1]]}{' with ' * bool(given)}{' and '.join(given)}"
 
 
