@@ -10,13 +10,17 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
-from remote.place import Both, Place, comparable, same
+from remote.place import Both, Case, Place, comparable, same
 from remote.proxy import Proxy
+from support.cli import Outcome
 from support.failures import tree
 
 from wallet_cli.cli import tree as commands
+from wallet_cli.import_export import imports
+from wallet_cli.remote import imports as imports_afar
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "remote.md"
 
@@ -534,3 +538,38 @@ def test_a_banks_file_saved_again_is_read_the_same_and_told(place: Place) -> Non
     assert outcomes[0] == outcomes[1]
     codes = [code if isinstance(code, int) else code[0] for code in outcomes[0]]
     assert codes == [0, 0, 2, 0, 2, 0, 0, 2, 0, 2]
+
+
+@pytest.mark.parametrize("at_once", [1, 5000])
+def test_what_others_import_after_the_look_is_told_the_same(
+    place: Place, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And their other lines hinder nothing, whatever parts the file is sent in."""
+    monkeypatch.setattr("wallet_cli.import_export.imports.BATCH_LINES", at_once)
+    monkeypatch.setattr("wallet_cli.remote.imports.PART_LINES", at_once)
+    outcomes = []
+    for where, looking in ((place.on_file, imports), (place.from_afar, imports_afar)):
+        case = place.case()
+        place.refresh()
+
+        def during(mine: str, others: str, where: Any = where, looking: Any = looking, case: Case = case) -> Outcome:
+            for name, notes in (("mine.csv", mine), ("others.csv", others)):
+                lines = "".join(f"{case.phone},5,credit,{note}\n" for note in notes)
+                Path(name).write_text(f"wallet,amount,kind,note\n{lines}")
+
+            def and_others(*given: Any) -> Any:
+                patch.undo()
+                looked = look(*given)
+                assert where(["import", "others.csv", "-q"]).out == f"{len(others)}\n"
+                return looked
+
+            look = looking.look
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(looking, "look", and_others)
+                return where(["import", "mine.csv", "--duplicates", "skip", "--json"], {"WALLET_LOCK_TIMEOUT": "0"})
+
+        ran = [during("abc", "xy"), during("def", "f")]
+        ran.append(where(["import", "mine.csv", "--duplicates", "skip", "--json"]))
+        outcomes.append([(each.code, each.out, each.err.replace(case.phone, "PHONE")) for each in ran])
+    assert outcomes[0] == outcomes[1]
+    assert [code for code, *_ in outcomes[0]] == [0, 6, 2]

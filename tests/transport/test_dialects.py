@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +26,7 @@ from wallet_cli.domain.money import Currency
 from wallet_cli.domain.period import format_time
 from wallet_cli.domain.remarks import Remarks
 from wallet_cli.domain.typed_amount import to_amount
-from wallet_cli.errors import Interrupted, InvalidInput, KeyReused, TimeConflict, shown
+from wallet_cli.errors import Busy, Interrupted, InvalidInput, KeyReused, TimeConflict, shown
 from wallet_cli.import_export import imports
 from wallet_cli.import_export.imports import checking, profiles
 from wallet_cli.import_export.imports.dialect import ENDS, FormFault, dialect, plain
@@ -836,11 +837,11 @@ def test_what_was_stopped_goes_on_without_being_asked(owned: Ledger, monkeypatch
     run = owned.executor.run
     done: list[object] = []
 
-    def twice(batch: object, name: str) -> object:
-        done.append(batch)
+    def twice(*given: Any, **more: Any) -> object:
+        done.append(given)
         if len(done) > 2:
             raise KeyboardInterrupt
-        return run(batch, name)  # type: ignore[arg-type]
+        return run(*given, **more)
 
     monkeypatch.setattr(owned.executor, "run", twice)
     with pytest.raises(Interrupted, match="4 of 5 lines are in"):
@@ -985,27 +986,89 @@ DOUBTFUL = {
 """Earlier files and a later one. A line has `-` for no time, or the letter of its wallet; and its note."""
 
 
+def lettered(lines: str, end: str = "\n") -> bytes:
+    """A file of lines as in DOUBTFUL."""
+    rows = [
+        f"{'1/b' if where == 'b' else '1'},5,credit,{'' if where == '-' else f'2024-01-0{what}'},{what}"
+        for where, what in lines.split()
+    ]
+    return f"{end.join(['wallet,amount,kind,at,note', *rows])}{end}".encode()
+
+
 @pytest.mark.parametrize("duplicates", [None, "skip"])
 @pytest.mark.parametrize("name", DOUBTFUL)
 def test_a_line_that_is_neither_old_nor_new_is_told(name: str, duplicates: str | None, owned: Ledger) -> None:
     """A single line that has neither key nor time, such as the monthly allowance, is neither left out nor doubled."""
     before, after = DOUBTFUL[name]
 
-    def file(lines: str, end: str = "\n") -> bytes:
-        rows = [
-            f"{'1/b' if where == 'b' else '1'},5,credit,{'' if where == '-' else f'2024-01-0{what}'},{what}"
-            for where, what in lines.split()
-        ]
-        return f"{end.join(['wallet,amount,kind,at,note', *rows])}{end}".encode()
-
     for lines in before.split("|"):
-        assert read(owned, file(lines), create=True)["refused"] == 0
+        assert read(owned, lettered(lines), create=True)["refused"] == 0
     number = after.split().index("-1") + 2
     with pytest.raises(InvalidInput, match=f"^line {number} has no time and no key, .*; nothing was applied$"):
-        read(owned, file(after, "\r\n"), duplicates)
+        read(owned, lettered(after, "\r\n"), duplicates)
     others = " ".join(line for line in after.split() if line != "-1")
-    done = read(owned, file(others, "\r\n"), "skip")
+    done = read(owned, lettered(others, "\r\n"), "skip")
     assert (done["refused"], done["skipped"]) == (0, sum(line[0] != "-" for line in others.split()))
+
+
+MEANWHILE = {
+    "what was asked about, and more": ("-1 -2", "-1 -2 -3", "-3", "-1 -2 -3"),
+    "with a time": ("a1", "a1 a2", "a2", "a1 a2"),
+    "all of it but its end": ("", "a1 a2 -3", "a1 a2", "a1 a2 -3"),
+    "without a time, and all of it": ("", "-1 -2 -3", "-3 -2 -1", "-1 -2 -3"),
+    "behind other lines": ("a1", "b2 b3 -5 -6 -7", "-6 -7", "a1 b2 b3 -5 -6 -7"),
+    "into a wallet that was missing": ("", "b1 b2", "b1", "b1 b2"),
+}
+"""What is in the ledger, the file that is imported, what of it others import after it was looked at, and what there is
+once it was imported again. Lines as in DOUBTFUL.
+"""
+
+
+@pytest.mark.parametrize("at_once", [1, 5000])
+@pytest.mark.parametrize("options", ["", "atomic", "dry run"])
+@pytest.mark.parametrize("name", MEANWHILE)
+def test_what_others_import_after_the_look_is_not_added_again(
+    name: str, options: str, at_once: int, owned: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever was answered, and where nothing was asked."""
+    before, whole, others, after = MEANWHILE[name]
+    monkeypatch.setattr(imports, "BATCH_LINES", at_once)
+    if before:
+        read(owned, lettered(before), create=True)
+    look = imports.look
+
+    def and_others(*given: Any) -> checking.Looked:
+        monkeypatch.setattr(imports, "look", look)
+        looked = look(*given)
+        read(owned, lettered(others), create=True)
+        return looked
+
+    chosen = imports.Options(True, options == "dry run", options == "atomic", "skip")
+    monkeypatch.setattr(imports, "look", and_others)
+    with pytest.raises(Busy, match=r"^what line \d says has come into the ledger since this file was looked at$"):
+        imports.run(owned, io.BytesIO(lettered(whole)), chosen)
+    read(owned, lettered(whole), "skip", create=True)
+    assert sorted(note for _, note in held(owned)) == sorted(line[1] for line in after.split())
+
+
+@pytest.mark.parametrize("at_once", [1, 5000])
+def test_what_others_do_after_the_look_hinders_no_other_line(
+    at_once: int, owned: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "BATCH_LINES", at_once)
+    keyed = b"wallet,amount,kind,note,key\n1,5,credit,1,k\n1,5,credit,1,\n1,5,credit,2,l\n1,5,credit,2,\n"
+    look = imports.look
+
+    def and_others(*given: Any) -> checking.Looked:
+        monkeypatch.setattr(imports, "look", look)
+        looked = look(*given)
+        read(owned, lettered("-3"))
+        owned.run(transactions.add(owned, parse_wallet("1"), "5", remarks=Remarks("4"), is_credit=True), "tx add")
+        return looked
+
+    monkeypatch.setattr(imports, "look", and_others)
+    assert read(owned, lettered("-1 -2 -4 -5"), create=True)["applied"] == 4
+    assert read(owned, keyed)["applied"] == 4
 
 
 Payment = tuple[str, str, int, str]

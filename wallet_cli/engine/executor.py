@@ -105,11 +105,17 @@ class Turn:
         self.time: Time | None = None
         """The time of the turn. If its clock is in doubt: when the ledger was last written; None if that is unknown."""
 
-    def carry_out(self, commands: Sequence[Command], actors: Sequence[str | None] | None = None) -> list[Result]:
+    def carry_out(
+        self,
+        commands: Sequence[Command],
+        actors: Sequence[str | None] | None = None,
+        check: Callable[[list[Result]], None] | None = None,
+    ) -> list[Result]:
         """Decide a batch and write its changes. Returns one result for each command, in order, valid after the
         commit.
 
-        `actors` are who gave each command, if that is not the executor's actor.
+        `actors` are who gave each command, if that is not the executor's actor. `check` gets the results before
+        anything is written, and may raise.
         """
         now_us = self._clock()
         # Trust a clock that was passed in; the machine's may be wrong (rules/clocks.py).
@@ -120,6 +126,8 @@ class Turn:
         elif not state.restoring:
             self.time = Time(now_us, is_confirmed=policy.clock_skew_us is None)
         results = rules.execute(state, commands, now_us, actors or [self._actor] * len(commands))
+        if check is not None:
+            check(results)
         if state.changes:
             self._store.write(state.changes)
             self.evidence = _evidence(state.changes)
@@ -171,20 +179,21 @@ class Executor:
         name: str,
         lock_timeout_s: float | None = None,
         actors: Sequence[str | None] | None = None,
+        check: Callable[[list[Result]], None] | None = None,
     ) -> list[Result]:
         """Run a batch and return one result for each command, in order; all results are on disk.
 
         `name` is what other writers are told during this turn. `lock_timeout_s` overrides the executor's limit on the
-        wait; `actors` are who gave each command, if that is not the executor's actor. Raises Busy if no turn comes in
-        time, and StorageError if the ledger cannot be read or written; then nothing of the batch is applied, except
-        after UnknownOutcome, where the keys show the outcome.
+        wait; `actors` and `check` are as in Turn.carry_out. Raises Busy if no turn comes in time, and StorageError if
+        the ledger cannot be read or written; then nothing of the batch is applied, except after UnknownOutcome, where
+        the keys show the outcome.
         """
         until_s = time.monotonic() + (self.lock_timeout_s if lock_timeout_s is None else lock_timeout_s)
         tries = 0
         while True:
             try:
                 with self.turn(name, lock_timeout_s) as turn:
-                    return turn.carry_out(commands, actors)
+                    return turn.carry_out(commands, actors, check)
             except Collision:
                 # Others wrote to the same wallets, and the database undid this batch: decide it again on the new state.
                 tries += 1

@@ -510,6 +510,13 @@ class PartResult(_Counted):
     """The result of the lines of a part of a file."""
 
     broken: Annotated[list[str], "Wallets for which a line of an export was refused."]
+    ends: NotRequired[
+        Annotated[
+            dict[str, int],
+            "By the name of a wallet: the number of its last transaction when it was looked up, or up to which all that"
+            " came since is of this file. Give it with the next part that has lines of this wallet.",
+        ]
+    ]
     found: NotRequired[
         Annotated[
             list[list[int | str] | EarlierLines],

@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, BinaryIO, TypedDict
+from typing import Any, BinaryIO, NotRequired, TypedDict
 
 from wallet_cli.errors import InvalidInput, WalletError
 from wallet_cli.import_export import imports
@@ -51,21 +51,25 @@ def run(ledger: Client, source: BinaryIO, job: Job) -> Answer:
         return reading.summary()
 
 
-class FoundLines(TypedDict):
+class _Found(TypedDict):
+    ends: NotRequired[dict[str, int]]
+
+
+class FoundLines(_Found):
     """What of a PartResult is there with `find` for lines."""
 
     found: list[tuple[int, int, str]]
 
 
-class FoundWallets(TypedDict):
+class FoundWallets(_Found):
     found: list[tuple[int, str]]
 
 
-class FoundEarlier(TypedDict):
+class FoundEarlier(_Found):
     found: list[fields.EarlierLines]
 
 
-class FoundApplied(TypedDict):
+class FoundApplied(_Found):
     found: list[tuple[int]]
 
 
@@ -77,6 +81,7 @@ class RemoteLook:
 
     def __init__(self, ledger: Client) -> None:
         self._ledger = ledger
+        self.ends: dict[str, int] = {}
 
     def find(self, lines: Sequence[Line], prefix: str) -> Iterator[Found]:
         written: list[bytes] = []
@@ -123,7 +128,10 @@ class RemoteLook:
         told = {"numbers": numbers, "prefix": prefix, "find": what, "phone_region": self._ledger.region}
         head = json.dumps({name: value for name, value in told.items() if value is not None}).encode("ascii")
         content = b"".join([head, b"\n", *lines])
-        return self._ledger.server.send("/import/part", FOUND[what], content, PART_TYPE, query, reads=True)["found"]
+        answer = self._ledger.server.send("/import/part", FOUND[what], content, PART_TYPE, query, reads=True)
+        for name, end in answer.get("ends", {}).items():
+            self.ends.setdefault(name, end)
+        return answer["found"]
 
 
 COMPARED = ("wallet", "amount", "kind", "at", "note")
@@ -226,6 +234,7 @@ class RemoteRun(imports.ImportRun):
             "prefix": self._prefix_for(sent.values()),
             "broken": [name for name in names if isinstance(name, str) and name in self.broken],
             "refused": refused,
+            "ends": {name: self.looked_to[name] for name in names if name in self.looked_to} or None,
         }
         first = json.dumps({name: value for name, value in head.items() if value is not None}).encode("ascii")
         self._before_commit()
@@ -249,6 +258,7 @@ class RemoteRun(imports.ImportRun):
         self.users_created += answer["users_created"]
         self.wallets_created += answer["wallets_created"]
         self.broken.update(answer["broken"])
+        self.looked_to |= answer.get("ends", {})
 
 
 def _zone_of_times(lines: Iterable[Line]) -> Query:

@@ -239,6 +239,8 @@ class PartHead(Body):
     prefix: Annotated[str, msgspec.Meta(max_length=MAX_KEY_CHARS - 20)] = ""
     broken: list[str] = []
     """Wallets for which a line of an export was refused in an earlier part."""
+    ends: dict[str, Annotated[int, msgspec.Meta(ge=0)]] = {}
+    """Of wallets whose lines were looked up, as the last answer had them: what has come since is compared."""
     refused: bool = False
     """Whether a line of the file was refused already."""
     create: bool = False

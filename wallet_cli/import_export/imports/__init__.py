@@ -10,9 +10,11 @@ from __future__ import annotations
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import BinaryIO, NamedTuple, TypeVar
+from functools import partial
+from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 
 from wallet_cli.domain import hash_chain
 from wallet_cli.domain.commands import (
@@ -76,6 +78,7 @@ from wallet_cli.import_export.imports.checking import (
     LedgerLook,
     Looked,
     as_applied,
+    check_newer,
     digest_prefix,
     look,
     refuse,
@@ -97,7 +100,15 @@ MAX_KNOWN_NAMES = 100_000
 Change = Post | RestoreTransaction | RestoreHold | RestoreState
 """The commands of a line about a wallet."""
 
-CarryOut = Callable[[Sequence[Command]], list[Result]]
+
+class CarryOut(Protocol):
+    """Runs a batch in one turn; `check` as in engine/executor.py."""
+
+    def __call__(
+        self, commands: Sequence[Command], /, *, check: Callable[[list[Result]], None] | None = None
+    ) -> list[Result]: ...
+
+
 Report = Callable[[int, WalletError, str], None]
 """Called for each refused line: its number, the error, and its text."""
 
@@ -161,8 +172,7 @@ def run(
         how = How(name, dialect, ledger.zone_of_times, ledger.now_us(), options.duplicates, options.sort)
         looked = look(stack, source, how, LedgerLook(ledger), decide, tell)
         if not options.dry_run and not options.atomic:
-            carry_out: CarryOut = lambda batch: ledger.executor.run(batch, "import")  # noqa: E731
-            run = Run(ledger, looked, options, report, carry_out)
+            run = Run(ledger, looked, options, report, partial(ledger.executor.run, name="import"))
             with run.telling_how_far():
                 run.read(progress)
             return run.summary()
@@ -215,7 +225,9 @@ class ImportRun(ABC):
     ) -> None:
         """`broken` from the earlier parts of a file, and whether a line of such a part was refused."""
         self._zone = zone
-        self._lines, self._source, self._start, self._prefix, self._skipped, self._how_many, _ = looked
+        self._lines, self._source, self._start, self._prefix, self._skipped, self._how_many, _, ends = looked
+        self.looked_to = dict(ends)
+        """As Looked.ends; then up to where all was found to be of this file."""
         self._done = Done(0, 0, 0)
         self._options = options
         self._report = report
@@ -439,7 +451,7 @@ class Run(ImportRun):
                 if type(command) is not Post:
                     if self._goes_on(line, command):
                         # Nothing is added to a wallet with another history: the histories are compared first.
-                        self._count(asked, self._carry_out(commands), counted=counted)
+                        self._count(asked, self._added(commands, asked), counted=counted)
                         commands, asked = [], []
                     self._check_unbroken(line)
             except WalletError as error:
@@ -448,9 +460,40 @@ class Run(ImportRun):
             else:
                 commands.append(command)
                 asked.append(line)
-        results = self._carry_out(commands) if commands else []
+        results = self._added(commands, asked) if commands else []
         self._compare_in_other_zones(commands, asked, results)
         self._count(asked, results, counted=counted)
+
+    def _added(self, commands: Sequence[Command], asked: Iterable[Line | tuple[Line, WalletError]]) -> list[Result]:
+        """Run the commands of lines. Nothing is done, and Busy raised, where others have done what one of them says
+        since the file was looked at.
+        """
+        lines = [each for each in asked if isinstance(each, Line)]
+        ends: dict[str, int] = {}
+
+        def check(results: Sequence[Result]) -> None:
+            ends.update(self._check_newer(lines, results))
+
+        results = self._carry_out(commands, check=check if self.looked_to else None)
+        self.looked_to |= ends
+        return results
+
+    def _check_newer(self, lines: Iterable[Line], results: Iterable[Result]) -> Iterator[tuple[str, int]]:
+        """Compare lines with what their wallets have had since the look; yields up to where all is of this file."""
+        added: defaultdict[str, list[tuple[Line, Transaction]]] = defaultdict(list)
+        firsts: dict[int, int] = {}
+        lasts: dict[int, int] = {}
+        for line, result in zip(lines, results, strict=True):
+            if type(result) is Applied and isinstance(made := result.made, Transaction):
+                firsts.setdefault(made.wallet_id, made.seq)
+                lasts[made.wallet_id] = made.seq
+                if line.fields["wallet"] in self.looked_to:
+                    added[line.fields["wallet"]].append((line, made))
+        for name, each in added.items():
+            id_, end = each[0][1].wallet_id, self.looked_to[name]
+            newer = self._ledger.store.in_order(id_, end + 1, firsts[id_] - 1) if end < firsts[id_] - 1 else ()
+            if check_newer(each, newer, self._prefix):
+                yield name, lasts[id_]
 
     def _goes_on(self, line: Line, command: Change) -> bool:
         """Whether a line of an export is the first one after those that its wallet already had."""

@@ -23,7 +23,7 @@ from wallet_cli.domain.model import Transaction, Wallet
 from wallet_cli.domain.money import format_minor
 from wallet_cli.domain.period import FIRST_US, Zone, needs_zone, parse_start
 from wallet_cli.domain.phone import parse_phone
-from wallet_cli.errors import InvalidInput, TimeConflict, WalletError, shown
+from wallet_cli.errors import Busy, InvalidInput, TimeConflict, WalletError, shown
 from wallet_cli.import_export.imports import records
 from wallet_cli.import_export.imports.dialect import ENDS, Dialect, FormFault, as_utf8
 from wallet_cli.import_export.imports.reading import RESTORED_COLUMNS, Line, Reader
@@ -100,6 +100,10 @@ class Look(Protocol):
     def region(self) -> str | None:
         """The country of phone numbers with no `+`."""
 
+    @property
+    def ends(self) -> Mapping[str, int]:
+        """By the name of each wallet that was looked up: its last seq then, 0 if it was missing."""
+
 
 def refuse(found: Duplicates) -> str:
     first = found.first
@@ -116,7 +120,7 @@ class Looked(NamedTuple):
 
     `prefix` is the prefix of keys for lines without one, empty if no line needs it; `skipped` are the numbers of lines
     that are left out. `how_many` lines there are, if that is known. `has_local_times`: some times have no
-    offset; not known of an export.
+    offset; not known of an export. `ends` are those of Look, as far as lines were compared with the ledger.
     """
 
     lines: Iterator[Line]
@@ -126,6 +130,7 @@ class Looked(NamedTuple):
     skipped: frozenset[int] = frozenset()
     how_many: int | None = None
     has_local_times: bool = False
+    ends: Mapping[str, int] = {}
 
 
 class How(NamedTuple):
@@ -168,7 +173,8 @@ def look(
         prefix = digest_prefix(source, start)
         if text is source:
             text.seek(begin)
-    skipped = _already_there(reader, ledger, prefix) if seen.unkeyed and how.duplicates != "add" else frozenset()
+    is_compared = seen.unkeyed and how.duplicates != "add"
+    skipped = _already_there(reader, ledger, prefix) if is_compared else frozenset()
     if seen.has_odd_hours:
         _check_hours(reader(), how, ledger, prefix, skipped)
     if seen.undated and seen.dated:
@@ -189,7 +195,8 @@ def look(
     lines = _in_order(reader(), order)
     if skipped:
         lines = (line for line in lines if line.number not in skipped)
-    return Looked(lines, text, begin, prefix, skipped, seen.lines - len(skipped), seen.has_local_times)
+    ends = ledger.ends if is_compared else {}
+    return Looked(lines, text, begin, prefix, skipped, seen.lines - len(skipped), seen.has_local_times, ends)
 
 
 def digest_prefix(source: BinaryIO, start: int) -> str:
@@ -555,6 +562,7 @@ class LedgerLook:
         self._zones: Sequence[tzinfo] = ()
         self._wallets: dict[str, tuple[Wallet, Transaction] | None] = {}
         self._starts: dict[int, list[int]] = {}
+        self.ends: dict[str, int] = {}
 
     def find(self, lines: Sequence[Line], prefix: str) -> Iterator[Found]:
         asked: defaultdict[int, list[tuple[Line, list[Post]]]] = defaultdict(list)
@@ -601,8 +609,10 @@ class LedgerLook:
                 wallet, last, *_ = find_account(self._ledger, parse_wallet(name))
             except WalletError:
                 self._wallets[name] = None
+                self.ends.setdefault(name, 0)
             else:
                 self._wallets[name] = wallet, last
+                self.ends.setdefault(name, last.seq)
         return self._wallets[name]
 
     def _in_wallet(self, id_: int, end: int, lines: Sequence[tuple[Line, list[Post]]], prefix: str) -> Iterator[Found]:
@@ -628,10 +638,10 @@ class LedgerLook:
             rows = self._ledger.store.newest_first(wallet.id, 1, last.seq, MAX_TIMELESS)
             counted: Counter[tuple[str, str, str]] = Counter()
             for row in rows:
-                if row.key is not None and row.key.startswith(KEY_START) and not _is_own(row, prefix):
+                if _is_imported(row) and not _is_own(row, prefix):
                     kind = "credit" if row.is_credit else "debit"
                     content = _content(kind, format_minor(row.amount, wallet.currency), row.remarks.note)
-                    digest = row.key.rpartition(":")[0]
+                    digest = str(row.key).rpartition(":")[0]
                     counted[digest, content, f"{wallet.id}/{_dated(row.at_us, row)}"] += 1
             for (digest, content, found), how_often in counted.items():
                 yield Earlier(name, digest, content, how_often, found)
@@ -683,6 +693,26 @@ class LedgerLook:
                     break
 
 
+def check_newer(added: Iterable[tuple[Line, Transaction]], newer: Iterable[Transaction], prefix: str) -> bool:
+    """Whether all transactions that a wallet has had since the file was looked at are of this file. Raises Busy if one
+    of others is what a line without a key has now added again.
+    """
+    others = {
+        each
+        for row in newer
+        if not _is_own(row, prefix)
+        for each in (_dated(row.at_us, row), _undated(row) if _is_imported(row) else "")
+    }
+    for line, made in added if others else ():
+        same = _dated(made.at_us, made) if "at" in line.fields else _undated(made)
+        if same in others and line.fields.keys().isdisjoint(_KEYED):
+            raise Busy(
+                f"what line {line.number} says has come into the ledger since this file was looked at",
+                hint="import it again: it is looked at again, and no line of it is applied twice",
+            )
+    return not others
+
+
 def as_applied(ledger: Ledger, line: Line, wallet: Wallet, key: str) -> Post | None:
     """The command of a line that was applied with this key when its time was read in another zone of the ledger."""
     for prior in ledger.store.keyed([(wallet.id, key)]):
@@ -694,13 +724,22 @@ def as_applied(ledger: Ledger, line: Line, wallet: Wallet, key: str) -> Post | N
     return None
 
 
+def _is_imported(row: Transaction) -> bool:
+    """Whether a line without a key made a transaction."""
+    return row.key is not None and row.key.startswith(KEY_START)
+
+
 def _is_own(row: Transaction, prefix: str) -> bool:
     """Whether this file made a transaction."""
     return bool(prefix) and row.key is not None and row.key.startswith(prefix)
 
 
 def _dated(at_us: int | None, what: Transaction | Post) -> str:
-    return f"{at_us}/{_content('credit' if what.is_credit else 'debit', str(what.amount), what.remarks.note)}"
+    return f"{at_us}/{_undated(what)}"
+
+
+def _undated(what: Transaction | Post) -> str:
+    return _content("credit" if what.is_credit else "debit", str(what.amount), what.remarks.note)
 
 
 def _content(kind: str, amount: str, note: object) -> str:

@@ -6,6 +6,7 @@ The first line of a part describes it (requests.PartHead); the others are lines 
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -83,10 +84,11 @@ class Part(Import):
 
         if head.find is not None:
             nothing: Answer = dict.fromkeys(COUNTED, 0) | {"broken": [], "rejects": []}
-            return nothing | {"found": self._found(told, list(lines))}
+            look = LedgerLook(told)
+            return nothing | {"found": self._found(look, list(lines)), "ends": look.ends}
 
         def read(carry_out: imports.CarryOut) -> imports.Run:
-            looked = Looked(lines, source, source.tell(), head.prefix)
+            looked = Looked(lines, source, source.tell(), head.prefix, ends=head.ends)
             run = imports.Run(told, looked, self._options, self._report, carry_out, head.broken, head.refused)
             self._take_settings(run)
             run.read(lambda done: self._check_time(ledger) if done < len(self._body) else None)
@@ -94,18 +96,17 @@ class Part(Import):
 
         with ledger.store.many_batches():
             if not self._options.dry_run and not self._options.atomic:
-                run = read(lambda batch: ledger.executor.run(batch, "import"))
+                run = read(partial(ledger.executor.run, name="import"))
             else:
                 with ledger.executor.turn("import") as turn:
                     run = read(turn.carry_out)
                     if self._options.dry_run or head.refused or run.refused:
                         turn.abandon()
         counted = {name: getattr(run, name) for name in COUNTED}
-        return counted | {"broken": sorted(run.broken), "rejects": self.rejects}
+        return counted | {"broken": sorted(run.broken), "ends": run.looked_to, "rejects": self.rejects}
 
-    def _found(self, told: Ledger, lines: list[Line]) -> list[Any]:
+    def _found(self, look: LedgerLook, lines: list[Line]) -> list[Any]:
         """What the ledger has of the lines, or of their wallets, in the forms of fields.PartResult."""
-        look = LedgerLook(told)
         if self._head.find == "lines":
             return [list(each) for each in look.find(lines, self._head.prefix)]
         if self._head.find == "applied":
