@@ -221,6 +221,18 @@ def test_a_backup_replaces_the_ledger_on_a_terminal_only_where_somebody_agrees(s
     assert shop(f"restore {backup} -q").code == 0  # a script is not asked
 
 
+def test_lines_that_are_there_are_asked_about_only_where_somebody_can_be(shop: Wallet) -> None:
+    for name in ("one.csv", "two.csv"):
+        Path(name).write_text(f"wallet,amount,kind,at\n1,5,credit,2024-01-01{'' if name == 'one.csv' else 'T00:00'}\n")
+    shop("create 1/past -q")
+    for name, options in (("one.csv", ""), ("two.csv", "--no-input ")):
+        text = Path(name).read_text().replace("\n1,", "\n1/past,")
+        Path(name).write_text(text)
+        said, code = at_terminal(f"{options}import {name}", "skip\n")
+        assert (code, "skip them" in said) == (2 if options else 0, False), said
+    assert "skip them" in at_terminal("import two.csv", "skip\n")[0]
+
+
 def test_a_thousand_on_a_terminal_is_no_one(shop: Wallet) -> None:
     asked, code = at_terminal("credit 1 1.000", "")
     assert (code, "can mean 1.00 or 1000" in asked) == (2, True)

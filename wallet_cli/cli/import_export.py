@@ -16,7 +16,7 @@ import typer
 
 from wallet_cli import settings
 from wallet_cli.api import LedgerApi
-from wallet_cli.cli.by_hand import Hand
+from wallet_cli.cli.by_hand import Hand, can_ask
 from wallet_cli.cli.command import opened
 from wallet_cli.cli.named_ledger import on_it
 from wallet_cli.cli.output import Document, Format, Record, Style, json_text, notice
@@ -215,7 +215,7 @@ def import_(
             patience.end()
             watch("importing", read, size)
 
-        decide = _decide(duplicates)
+        decide = _decide(duplicates, can_be_asked=can_ask(flags))
         job = imports.Job(options, report, done, file, dialect, decide, notice, patience.begin)
         purpose = command_of("import").purpose_with({"dry_run": dry_run})
         with opened(flags, purpose, lambda new: _has_something(new, source, job)) as ledger:
@@ -272,12 +272,12 @@ def _dialect(
     return found
 
 
-def _decide(duplicates: Duplicates | None) -> Callable[[Found], str]:
+def _decide(duplicates: Duplicates | None, *, can_be_asked: bool) -> Callable[[Found], str]:
     """Ask what to do with lines that are there already, where somebody can answer; `add` where that was said."""
     from wallet_cli.import_export.imports.checking import refuse
 
     def ask(found: Found) -> str:
-        if duplicates not in (None, Duplicates.ask) or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if duplicates not in (None, Duplicates.ask) or not can_be_asked:
             return refuse(found)
         first = found.first
         notice(f"in the ledger already: {found.lines} of the lines without a key; the first is line {first.number}:")
