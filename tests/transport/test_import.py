@@ -23,7 +23,7 @@ from wallet_cli.engine.write_lock import WriteLock
 from wallet_cli.errors import InvalidInput, KeyReused, RestoreConflict, StorageError
 from wallet_cli.import_export import imports
 from wallet_cli.import_export.imports.reading import MAX_LINE_BYTES, read_lines
-from wallet_cli.operations import transactions, users, wallets
+from wallet_cli.operations import transactions, users, verification, wallets
 from wallet_cli.operations.context import Ledger
 
 HEADER = b"wallet,amount,kind,note\n"
@@ -435,6 +435,37 @@ def test_an_export_that_refers_to_what_is_not_there_makes_no_ledger(loose: str, 
         good = [*lines[:6], {"record": "end", "records": 6}]
         assert imported(ledger, "\n".join(json.dumps(line) for line in good)).refusals == []
         assert ledger.run(transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True), "tx add")["id"] == "1-3"
+
+
+@pytest.mark.parametrize(
+    ("keys", "refused"),
+    [
+        ("time-reset:1", []),
+        ("time-reset:1 time-reset:2", []),
+        ("time-reset:foo", [4]),
+        ("time-reset:01", [4]),
+        ("time-reset:2", [4]),
+        ("time-reset:1 time-reset:3", [5]),
+    ],
+)
+def test_a_time_is_reset_by_what_verify_takes_for_one(keys: str, refused: list[int], engine: Engine) -> None:
+    row = {"wallet": "id:1", "kind": "credit", "amount": "1.00", "forced": True}
+    lines: list[dict[str, Any]] = [
+        {"record": "user", "id": 1, "phone_number": "1", "phone_e164": "+911234567", "created_at": "2020-01-01"},
+        {"record": "wallet", "id": 1, "wallet": "id:1", "currency": "INR", "created_at": "2020-01-01"},
+        {"id": "1-1", "wallet": "id:1", "kind": "credit", "amount": "9.00", "at": "2024-01-09"},
+        *(row | {"id": f"1-{n}", "key": key, "at": f"2024-01-0{9 - n}"} for n, key in enumerate(keys.split(), 2)),
+    ]
+    lines = [{"record": "ledger", "version": 1}, *lines, {"record": "end", "records": len(lines) + 1}]
+    text = "\n".join(json.dumps(line) for line in lines)
+    with opened() as ledger:
+        refusals = imported(ledger, text).refusals
+        assert [each for each in refusals if each[1] == "time_conflict"] == [
+            (line + 1, "time_conflict") for line in refused
+        ]
+        if not refused:
+            assert refusals == []
+            assert verification.verify(ledger)["transactions"] == len(keys.split()) + 1
 
 
 # Options

@@ -58,8 +58,8 @@ def restore_transaction(state: State, command: RestoreTransaction, now_us: int) 
         return Refusal(refusals.bad_amount())
     if at_us > now_us and state.policy.clock_skew_us is not None:
         return Refusal(refusals.restored_in_the_future(at_us))
-    resets_time = forced and reverses is None and key is not None and key.startswith(RESET_KEY)
-    if at_us < last.at_us and not resets_time:
+    has_reset_key = wallet_id in state.reset_keys and key == f"{RESET_KEY}{state.reset_keys[wallet_id] + 1}"
+    if at_us < last.at_us and not (has_reset_key and forced and reverses is None):
         return Refusal(refusals.time_conflict(last))
     if (last.credit_total if is_credit else last.debit_total) + amount > MAX_TOTAL_MINOR:
         return Refusal(refusals.overflow(wallet))
@@ -76,6 +76,8 @@ def restore_transaction(state: State, command: RestoreTransaction, now_us: int) 
         last, is_credit, amount, at_us, remarks, key, peer_id, peer_seq, reverses, hold, forced, user_key
     )
     state.history[wallet_id, seq] = transaction
+    if has_reset_key:
+        state.reset_keys[wallet_id] += 1
     return Applied(transaction)
 
 
@@ -232,6 +234,8 @@ _RESTORED = RestoreTransaction._fields[:-1]
 def _transaction_touches(command: RestoreTransaction, touched: Touched) -> None:
     touched.wallet(command.wallet_id, command.key)
     touched.transactions.append((command.wallet_id, command.seq))
+    if command.key is not None and command.key.startswith(RESET_KEY):
+        touched.resets.append(command.wallet_id)
 
 
 def _event_touches(command: RestoreEvent, touched: Touched) -> None:
