@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -241,6 +242,21 @@ def test_transfers_have_to_come_out_as_nothing(form: str, engine: Engine) -> Non
 
 
 TRANSFERS_OF_BEANCOUNT = ("Equity:Transfers", "Equity:Outside")
+
+
+def test_a_year_counts_as_of_the_reset_of_its_wallets_time(engine: Engine) -> None:
+    with opened() as ledger:
+        ledger.run(users.register(ledger, "9886977544"), "register")
+        ledger.run(wallets.create(ledger, parse_wallet("id:1")), "create")
+        for year, resets in ((2250, False), (2024, True)):
+            ledger.executor.clock = lambda year=year: int(datetime(year, 1, 5, tzinfo=UTC).timestamp()) * 1_000_000
+            added = transactions.add(ledger, parse_wallet("id:1"), "1", is_credit=True, reset_time=resets)
+            if not resets:
+                ledger.run(added, "tx add")
+                with pytest.raises(InvalidInput, match="the year 2250"):
+                    exported(ledger, "beancount")
+        ledger.run(added, "tx add")
+        assert beancount_errors(exported(ledger, "beancount")) == ""
 
 
 # Text that journals have other words for

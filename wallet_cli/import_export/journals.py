@@ -238,11 +238,13 @@ def _following(day: str) -> str:
 
 
 def _check_years(ledger: Ledger, scope: Scope, calendar: Calendar) -> None:
-    """Check the first and the last transaction of each wallet: times never go back."""
+    """Check the first and the last transaction of each wallet: times that count never go back."""
+    resets = _resets(ledger, scope)
     for account in accounts(ledger, scope):
         if account.last.seq:
             first = ledger.store.transaction(account.wallet.id, 1)
-            _check_year(calendar.day(account.last.at_us if first is None else first.at_us))
+            first_us = account.last.at_us if first is None else first.at_us
+            _check_year(calendar.day(_counts_us(1, first_us, resets.get(account.wallet.id, []))))
             _check_year(calendar.day(account.last.at_us), following=1)
 
 
