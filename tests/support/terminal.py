@@ -7,7 +7,7 @@ import os
 import pty
 import struct
 import termios
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from support import processes
@@ -23,10 +23,12 @@ def shown(
     typed: str | None = None,
     environ: Mapping[str, str] | None = None,
     columns: int = 500,
+    meanwhile: tuple[str, Callable[[], object]] | None = None,
 ) -> tuple[str, int]:
     """What `wallet` writes to stderr, where that is a terminal of so many columns, and its exit code.
 
-    With `typed`, stdin is the terminal too, and that was typed there; else nobody can be asked.
+    With `typed`, stdin is the terminal too, and that was typed there; else nobody can be asked. `meanwhile` has what is
+    done once a text is shown, and before the last line is typed.
     """
     leader, follower = pty.openpty()
     resize(follower, columns)
@@ -35,9 +37,15 @@ def shown(
         streams = stdin, nothing.fileno(), follower
         process = processes.nursery().fork(arguments, streams, Path.cwd(), os.environ if environ is None else environ)
     os.close(follower)
-    if typed is not None:
-        os.write(leader, typed.encode())
-    return all_of(leader), process.wait(60)
+    lines, before = [] if typed is None else typed.encode().splitlines(keepends=True), b""
+    if meanwhile is not None:
+        os.write(leader, b"".join(lines[:-1]))
+        while meanwhile[0].encode() not in before:
+            before += os.read(leader, 65536)
+        meanwhile[1]()
+        del lines[:-1]
+    os.write(leader, b"".join(lines))
+    return before.decode() + all_of(leader), process.wait(60)
 
 
 def all_of(leader: int) -> str:

@@ -7,7 +7,9 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from support import cli
@@ -38,9 +40,9 @@ def shop(wallet: Wallet) -> Wallet:
     return wallet
 
 
-def at_terminal(line: str, typed: str) -> tuple[str, int]:
+def at_terminal(line: str, typed: str, meanwhile: tuple[str, Callable[[], object]] | None = None) -> tuple[str, int]:
     """What a command says and asks on a terminal where that is typed, and its exit code."""
-    return shown(line.split(), typed, {**os.environ, "NO_COLOR": "1"})
+    return shown(line.split(), typed, {**os.environ, "NO_COLOR": "1"}, meanwhile=meanwhile)
 
 
 def balance(wallet: Wallet, ref: str) -> str:
@@ -172,7 +174,7 @@ def test_a_number_of_somebody_is_not_taken_for_an_amount(shop: Wallet) -> None:
 def test_a_payment_is_taken_back_on_a_terminal_only_where_somebody_agrees(shop: Wallet) -> None:
     id_ = shop("debit 1 20 --note Tea -q").out.strip()
     asked, code = at_terminal(f"tx reverse {id_}", "n\n")
-    assert (code, f"{id_}: debit of ₹20.00, " in asked, "'Tea'" in asked, "Take it back? [y/N]" in asked) == (
+    assert (code, f"{id_}: debit of ₹20.00, " in asked, "'Tea'" in asked, "Take back ₹20.00? [y/N]" in asked) == (
         *(2, True, True, True),
     ), asked
     assert balance(shop, "1") == "480.00"
@@ -183,6 +185,55 @@ def test_a_payment_is_taken_back_on_a_terminal_only_where_somebody_agrees(shop: 
         assert (code, "[y/N]" in asked) == (0, False), asked
     assert shop(f"tx reverse {id_}").code == 0  # a script is not asked
     assert balance(shop, "1") == "500.00"
+    asked, code = at_terminal(f"tx reverse {id_}", "")  # nothing is left, so nothing is asked
+    assert (code, "[y/N]" in asked, "has been reversed already" in asked) == (4, False, True), asked
+
+
+ASHA, RAVI = "wallet 1/main, with ₹470.00, of user 1, ", "wallet 2/main, with ₹530.00, of user 2, "
+
+
+@pytest.mark.parametrize(
+    ("reversed_", "typed", "told", "question"),
+    [
+        ("1-1", "", ["1-1: credit of ₹500.00, ", f"out of {ASHA}"], "Take back ₹500.00?"),
+        ("1-2", "", ["1-2: transfer of ₹30.00, ", f"into {ASHA}", f"out of {RAVI}"], "Take back ₹30.00?"),
+        ("3-2", "", ["3-2: transfer of ₹30.00, ", f"out of {RAVI}", f"into {ASHA}"], "Take back ₹30.00?"),
+        ("1-2", "5", ["1-2: transfer of ₹30.00, ", f"into {ASHA}", f"out of {RAVI}"], "Take back ₹5.00?"),
+    ],
+)
+def test_it_is_shown_out_of_whose_wallet_a_reversal_takes(
+    reversed_: str, typed: str, told: list[str], question: str, shop: Wallet
+) -> None:
+    assert shop("transfer 1 2 30").code == 0
+    asked, code = at_terminal(f"tx reverse {reversed_} {typed}", "n\n")
+    lines = asked.splitlines()
+    at = next(at for at, line in enumerate(lines) if line.startswith(told[0]))
+    assert [line[: len(begin)] for line, begin in zip(lines[at:], told, strict=False)] == told, asked
+    assert (code, lines[at + len(told)].startswith(f"{question} [y/N]")) == (2, True), asked
+
+
+def test_as_much_is_taken_back_as_was_shown(shop: Wallet) -> None:
+    """Also where others take back a part of the same meanwhile."""
+    assert shop("tx reverse 1-1 20").code == 0
+    asked, code = at_terminal("tx reverse 1-1", "y\n", ("[y/N]", lambda: shop("tx reverse 1-1 30")))
+    assert ("; ₹480.00 of it is left" in asked, "Take back ₹480.00? [y/N]" in asked) == (True, True), asked
+    assert (code, "450.00 is left: short by 30.00" in asked) == (4, True), asked
+    assert shop("tx show 1-1 --json").json["reversed"] == "50.00"
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Etc/GMT+12"])  # one of them is in another day than UTC
+def test_a_question_has_the_day_of_the_ledger(zone: str, shop: Wallet) -> None:
+    assert shop(f"ledger set timezone {zone}").code == 0
+    at = datetime.fromisoformat(shop("tx show 1-1 --json").json["at"])
+    asked, _ = at_terminal("tx reverse 1-1", "n\n")
+    assert f"1-1: credit of ₹500.00, {at.astimezone(ZoneInfo(zone)).date()}" in asked
+
+
+@pytest.mark.parametrize("line", ["tx reverse 99-1", "hold capture 99-h1"])
+def test_what_is_not_there_is_told_by_its_id_however_a_part_is_typed(line: str, shop: Wallet) -> None:
+    told = [at_terminal(f"{line} {amount}", "")[0].splitlines() for amount in ("1000", "1,000")]
+    assert told[0] == told[1]
+    assert "there is no wallet" not in told[0][0]
 
 
 def test_a_ledger_moves_on_a_terminal_only_where_somebody_agrees(shop: Wallet, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from wallet_cli.cli.output import fitted, notice, tell
 from wallet_cli.domain.ids import (
     DEFAULT_TYPE,
+    HoldId,
     TransactionId,
     TypedWallet,
     UserId,
@@ -22,6 +23,7 @@ from wallet_cli.domain.ids import (
     WalletName,
     format_user,
     parse_new_wallet,
+    parse_transaction_id,
     parse_type,
     parse_user,
     parse_wallet,
@@ -31,12 +33,13 @@ from wallet_cli.domain.money import (
     Currency,
     format_minor,
     parse_amount,
+    parse_balance,
     parse_currency,
     parse_name,
     parse_stored,
     parse_told,
 )
-from wallet_cli.errors import Interrupted, InvalidInput, WalletError, shown
+from wallet_cli.errors import Interrupted, InvalidInput, WalletError, WalletNotFound, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,6 +173,13 @@ class Hand:
         """An amount for a wallet, which may be typed as people do: as an AMOUNT."""
         return self._amount(text, lambda: [_unit_of(self._ledger.balance(ref))])
 
+    def part(self, text: str, id_: TransactionId | HoldId) -> str:
+        """The same, a part of what has this id. Where not even its wallet is there, the ledger says so of the id."""
+        try:
+            return self.amount(text, WalletId(id_.wallet_id))
+        except WalletNotFound:
+            return text
+
     def written(self, amount: str, ref: TypedWallet) -> str:
         """An amount for a wallet, as `amount` returns it, for a question: `₹1,000.00`."""
         unit = _unit_of(self._ledger.balance(ref))
@@ -241,15 +251,33 @@ class Hand:
         if not self._to_agree and can_ask(self._flags):
             self._to_agree.append(self.about(ref))
 
-    def show_transaction(self, id_: TransactionId) -> None:
-        """Have a transaction shown, and agreed to; where somebody can be asked."""
-        if can_ask(self._flags):
-            found = self._ledger.transaction(id_)
-            kind = "credit" if found["is_credit"] else "debit"
-            note = "" if found["note"] is None else f", {shown(found['note'])}"
-            of = _money(found["amount"], found["currency"])
-            told = f"{found['id']}: {kind} of {of}, {found['at'][:10]}{note}"
-            self._to_agree += [told, self.about(WalletId(id_.wallet_id))]
+    def show_reversal(self, id_: TransactionId, amount: str | None) -> str | None:
+        """Have what is to be taken back shown, and agreed to; where somebody can be asked.
+
+        Returns the amount: with none, all that is left now, so that no more or less is taken back than was shown. Where
+        nothing is left, there is nothing to agree to, and the ledger says so.
+        """
+        if not can_ask(self._flags):
+            return amount
+        found = self._ledger.transaction(id_)
+        unit = _unit_of(found)
+        whole, gone = (parse_balance(found[name], unit) for name in ("amount", "reversed"))
+        if gone == whole:
+            return amount
+        from wallet_cli.cli.screen.told import Told
+
+        left = format_minor(whole - gone, unit)
+        kind = "transfer" if "transfer" in found else "credit" if found["is_credit"] else "debit"
+        note = "" if found["note"] is None else f", {shown(found['note'])}"
+        rest = f"; {_money(left, unit.name)} of it is left" if gone else ""
+        day = Told(self._ledger).day(found["at"])
+        self._to_agree.append(f"{found['id']}: {kind} of {_money(found['amount'], unit.name)}, {day}{note}{rest}")
+        legs = [(id_.wallet_id, found["is_credit"])]
+        if "transfer" in found:
+            legs.append((parse_transaction_id(found["transfer"]).wallet_id, not found["is_credit"]))
+        for wallet_id, is_credit in legs:
+            self._to_agree.append(f"{'out of' if is_credit else 'into'} {self.about(WalletId(wallet_id))}")
+        return left if amount is None else amount
 
     def about(self, ref: TypedWallet) -> str:
         """A wallet, and whose it is, in a line."""

@@ -19,7 +19,7 @@ from wallet_cli.cli.command import (
 )
 from wallet_cli.cli.lists import AllOption, CursorOption, LimitOption, Part, listing
 from wallet_cli.cli.output import Listing, Record, Style
-from wallet_cli.domain.ids import WalletId, parse_hold_id
+from wallet_cli.domain.ids import parse_hold_id
 from wallet_cli.operations.holds import DEFAULT_EXPIRY
 
 HoldArgument = Annotated[
@@ -67,7 +67,7 @@ def capture(
     """
     id_ = parse_hold_id(hold)
     remarks(note, key)
-    amount = None if amount is None else hand.amount(amount, WalletId(id_.wallet_id))
+    amount = None if amount is None else hand.part(amount, id_)
     return Record(ledger.capture(id_, amount, keep=keep, note=note, key=key), kind="transaction")
 
 

@@ -189,10 +189,10 @@ def reverse(
         wallet tx reverse 1-2 20.50 --note "One pack was torn"
     """
     name, said = parse_transaction_id(id_), remarks(note, key, more)
-    amount = None if amount is None else hand.amount(amount, WalletId(name.wallet_id))
+    amount = None if amount is None else hand.part(amount, name)
     if not yes:
-        hand.show_transaction(name)
-    hand.agree("take it back" if amount is None else "take back", amount, WalletId(name.wallet_id))
+        amount = hand.show_reversal(name, amount)
+    hand.agree("take back", amount, WalletId(name.wallet_id))
     return Record(ledger.reverse(name, amount, force=force, remarks=said, key=key), kind="transaction")
 
 
