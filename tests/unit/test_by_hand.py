@@ -136,6 +136,32 @@ def test_the_wallet_of_use_is_of_one_ledger_and_asked_about(
     assert shop("balance").code == 2
 
 
+def test_the_wallet_of_use_is_not_that_of_a_copy(shop: Wallet, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    for line in ("use 1", f"backup {copy}", f"--db {copy} use 2"):
+        assert shop(line).code == 0
+    assert [shop(f"{db}use -q").out for db in ("", f"--db {copy} ")] == ["1/main\n", "2/main\n"]
+    assert shop(f"--db {copy} use --clear").code == 0
+    assert shop("use -q").out == "1/main\n"
+
+
+@pytest.mark.parametrize("again", [(), ("create 1/gift",), ("register 9886977546", "create 6")])
+@pytest.mark.parametrize("used", ["1/gift", "6"])
+def test_a_wallet_of_use_that_is_gone_is_told_wherever_it_is_meant(
+    used: str, again: tuple[str, ...], shop: Wallet, tmp_path: Path
+) -> None:
+    """A backup from before it was opened was restored; another one may have its name since."""
+    evening = tmp_path / "evening.db"
+    assert shop(f"backup {evening}").code == 0
+    for line in ("register 9886977546", "create 6", "create 1/gift", f"use {used}", f"restore {evening} --yes", *again):
+        assert shop(line).code == 0
+    for line in ("use", "balance", "tx list", "statement"):
+        told = shop(f"{line} --json")
+        assert (told.code, "is not in the ledger any more" in told.error["message"]) == (2, True), told
+        assert "wallet use --clear" in told.error["hint"]
+    assert shop("use --clear").code == 0
+
+
 @pytest.mark.parametrize("text", ["", "x", "1/main\n1/main", "w1" * 60, "\xff", "/"])
 def test_a_file_of_use_that_says_something_else_is_refused(text: str, shop: Wallet, tmp_path: Path) -> None:
     assert shop("use 1").code == 0

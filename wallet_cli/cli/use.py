@@ -10,7 +10,7 @@ import typer
 from wallet_cli.api import LedgerApi
 from wallet_cli.cli.by_hand import Hand
 from wallet_cli.cli.output import Record
-from wallet_cli.cli.used_wallet import forget, keep, path_of, read
+from wallet_cli.cli.used_wallet import forget, keep, path_of, used_in
 from wallet_cli.domain.ids import UserId
 from wallet_cli.domain.model import ACTIVE
 from wallet_cli.errors import InvalidInput
@@ -41,8 +41,8 @@ def use(
         forget(path)
         return Record({"wallet": None, "id": None}, value="wallet", card=_card(ledger, None))
     if wallet is None:
-        named = read(path)
-        found = None if named is None else ledger.balance(named[0])
+        named = used_in(ledger)
+        found = None if named is None else ledger.balance(named)
     else:
         found = ledger.balance(hand.wallet(wallet))
         keep(path, found["wallet"], found["created_at"])

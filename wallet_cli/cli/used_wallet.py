@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 
 from wallet_cli.api import LedgerApi
 from wallet_cli.domain.ids import TypedWallet, parse_wallet
-from wallet_cli.errors import InvalidInput, StorageError, WalletError
+from wallet_cli.errors import InvalidInput, StorageError, UserNotFound, WalletError, WalletNotFound
 from wallet_cli.settings import platform_folder
 
 MAX_BYTES = 100
@@ -18,23 +20,30 @@ MAX_BYTES = 100
 def used_in(ledger: LedgerApi) -> TypedWallet | None:
     """The wallet that is meant in a ledger where none is named; None where there is none.
 
-    Raises InvalidInput where another wallet has that name by now: the ledger was put back to an earlier day.
+    Raises InvalidInput where there is none of that name by now, or another one: the ledger was put back to an earlier
+    day.
     """
     found = read(path_of(ledger))
     if found is None:
         return None
     named, created_at = found
-    if ledger.balance(named)["created_at"] != created_at:
-        raise InvalidInput(f"wallet {named.text} is not the one that you chose", hint="wallet use WALLET")
-    return named
+    with suppress(UserNotFound, WalletNotFound):
+        if ledger.balance(named)["created_at"] == created_at:
+            return named
+    raise InvalidInput(
+        f"the wallet that you chose, {named.text}, is not in the ledger any more",
+        hint="choose another: wallet use WALLET; or none: wallet use --clear",
+    )
 
 
 def path_of(ledger: LedgerApi) -> Path:
-    """The file for a ledger: its id names it, so that no other ledger has it."""
-    uuid = str(ledger.facts()["id"])
+    """The file for a ledger: its id and its address name it, so that no other ledger has it, and no copy."""
+    facts = ledger.facts()
+    uuid = str(facts["id"])
     if not re.fullmatch("[0-9a-fA-F-]{36}", uuid):
         raise StorageError("this ledger has no id, so that it cannot be told from others")
-    return platform_folder("state") / "used" / uuid
+    place = sha256(os.fsencode(str(facts["db"]))).hexdigest()[:16]
+    return platform_folder("state") / "used" / f"{uuid}-{place}"
 
 
 def read(path: Path) -> tuple[TypedWallet, str] | None:
