@@ -262,6 +262,50 @@ def test_what_is_not_there_is_told_by_its_id_however_a_part_is_typed(line: str, 
     assert "there is no wallet" not in told[0][0]
 
 
+@pytest.mark.parametrize(
+    ("line", "option", "value"),
+    [
+        ("move --to --json", "--to", "--json"),
+        ("move --to --yes", "--to", "--yes"),
+        ("move --yes --to --help", "--to", "--help"),
+        ("move --to -q", "--to", "-q"),
+        ("credit 1 5 --key --json", "--key", "--json"),
+        ("debit --key --note Tea 1 5", "--key", "--note"),
+        ("hold add 1 5 --key -q", "--key", "-q"),
+        ("import customers.csv --rejects --dry-run", "--rejects", "--dry-run"),
+        ("import customers.csv --profile --atomic", "--profile", "--atomic"),
+        ("verify --against --json", "--against", "--json"),
+        ("history --from --all", "--from", "--all"),
+        ("--db --json register 9886977549", "--db", "--json"),
+        ("--env-file --no-input register 9886977549", "--env-file", "--no-input"),
+    ],
+)
+def test_the_next_option_is_no_value(
+    line: str, option: str, value: str, shop: Wallet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a script where a variable is empty: `--to $EMPTY --yes`."""
+    monkeypatch.chdir(tmp_path)
+    before = shop("history -o csv").out, {each.name for each in tmp_path.iterdir()}
+    told = shop(line)
+    assert (told.code, f"error: {option} has no value: {value} is an option" in told.err) == (2, True), told
+    assert f"write {option}={value}" in told.err
+    assert (shop("history -o csv").out, {each.name for each in tmp_path.iterdir()}) == before
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value"),
+    [
+        ("credit 1 5 --key=--json", "key", "--json"),
+        ("credit 1 5 --note --json", "note", "--json"),
+        ("credit 1 5 --key --no-such", "key", "--no-such"),
+        ("credit 1 5 --key=a --note -- -q", "note", "--"),
+    ],
+)
+def test_what_looks_like_an_option_may_be_meant(line: str, field: str, value: str, shop: Wallet) -> None:
+    shop(line)
+    assert shop("history --json").json["transactions"][0][field] == value
+
+
 def test_a_ledger_moves_on_a_terminal_only_where_somebody_agrees(shop: Wallet, tmp_path: Path) -> None:
     asked, code = at_terminal(f"move --to {tmp_path}/new.db", "n\n")
     assert (code, "The old one then takes no more writes. [y/N]" in " ".join(asked.split())) == (2, True), asked

@@ -117,6 +117,10 @@ def lazy_group(tree: Mapping[str, Command | Group]) -> type[TyperGroup]:
                 return group(name=cmd_name, help=found.help, no_args_is_help=True, context_settings=CONTEXT)
             return built(found, cmd_name)
 
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            _check_values(self.get_params(ctx), args, ends_at_word=True)
+            return super().parse_args(ctx, args)
+
         def format_help(self, ctx: Any, formatter: Any) -> None:
             from wallet_cli.cli import help_text
 
@@ -130,10 +134,35 @@ def lazy_group(tree: Mapping[str, Command | Group]) -> type[TyperGroup]:
 
 
 class _Command(TyperCommand):
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        _check_values(self.get_params(ctx), args)
+        return super().parse_args(ctx, args)
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         from wallet_cli.cli import help_text
 
         _put_down(help_text.of_command(ctx.command_path, self, ctx), ctx, formatter)
+
+
+_FREE_TEXT = {"name", "text", *TEXTS}
+"""Parameters that may be anything, also what looks like an option."""
+
+
+def _check_values(parameters: Iterable[Any], arguments: Iterable[str], *, ends_at_word: bool = False) -> None:
+    """Raises InvalidInput where a value is left out, as by `--to $EMPTY --yes`, so that the next option would be it."""
+    options = {name: each for each in parameters if each.param_type_name == "option" for name in each.opts}
+    rest = iter(arguments)
+    for word in rest:
+        option = options.get(word)
+        if word == "--" or (ends_at_word and not word.startswith("-")):
+            return
+        if option is None or option.is_flag:
+            continue
+        value = next(rest, None)
+        if value in options and option.name not in _FREE_TEXT:
+            raise InvalidInput(
+                f"{word} has no value: {value} is an option", hint=f"if {value} is its value, write {word}={value}"
+            )
 
 
 def _put_down(lines: Iterable[str], ctx: Any, formatter: Any) -> None:
