@@ -16,9 +16,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from support import cli, engines
+from support import cli, engines, processes
 from support.engines import Address, Engine
 from support.server import Server
+from support.terminal import shown
 
 from wallet_cli import settings
 from wallet_cli.domain import period
@@ -41,6 +42,37 @@ def kept(db: Address) -> dict[str, str | None]:
 
 
 # When it is made
+
+
+def test_init_takes_no_ledger_that_was_made_while_it_asked(tmp_path: Path, engine: Engine) -> None:
+    """What was answered is of a new one: nothing of it is put into another."""
+    db = str(engine.nothing(tmp_path))
+    others = ["--db", db, "register", "9886977545", "--name", "Ravi"]
+    asked, code = shown(
+        ["--db", db, "init", "--currency", "EUR"],
+        "\n\n9886977544 Asha\n",
+        meanwhile=("First user", lambda: cli.run(others)),
+    )
+    assert (code, "there is a ledger already" in asked) == (2, True), asked
+    assert kept(db)["currency"] == "INR"
+    assert [each["name"] for each in cli.run(["--db", db, "users", "--json"]).json["users"]] == ["Ravi"]
+
+
+def test_of_many_inits_at_once_one_makes_the_ledger(tmp_path: Path, engine: Engine) -> None:
+    db = str(engine.nothing(tmp_path))
+    with Path(os.devnull).open("r+b") as nothing:
+        streams = [nothing.fileno()] * 3
+        makers = {
+            currency: processes.nursery().fork(
+                ["--db", db, "init", "--currency", currency, "--phone", "9886977544"], streams, tmp_path, os.environ
+            )
+            for currency in ("EUR", "USD", "JPY", "GBP")
+        }
+    codes = {currency: maker.wait(60) for currency, maker in makers.items()}
+    made = [currency for currency, code in codes.items() if not code]
+    assert sorted(codes.values()) == [0, 2, 2, 2]
+    assert made == [kept(db)["currency"]]
+    assert len(cli.run(["--db", db, "users", "--json"]).json["users"]) == 1
 
 
 def test_a_new_ledger_keeps_what_the_settings_were(

@@ -13,7 +13,7 @@ from wallet_cli.cli.by_hand import ask, can_ask
 from wallet_cli.cli.command import opened
 from wallet_cli.cli.output import Record, notice
 from wallet_cli.domain.ids import DEFAULT_TYPE, UserId, WalletName, check_name, parse_type
-from wallet_cli.domain.purpose import Purpose
+from wallet_cli.domain.purpose import Purpose, there_already
 from wallet_cli.errors import InvalidInput, LedgerNotFound, shown, shown_url
 
 SETTINGS = ("currency", "phone_region", "timezone")
@@ -106,7 +106,7 @@ def init(
             phone, name = user[0]
     type_ = DEFAULT_TYPE if type_ is None else parse_type(type_)
     told = {name_: value.text for name_, value in values.items() if name_ in SETTINGS and value != chosen.values[name_]}
-    with opened({**flags, **told}, Purpose.MAKE) as ledger:
+    with opened({**flags, **told}, Purpose.NEW) as ledger:
         facts, wallet = ledger.facts(), None
         if phone is not None:
             made = ledger.register(phone, name)
@@ -121,9 +121,7 @@ def _must_be_new(flags: Mapping[str, str], where: str) -> None:
             ledger.facts()
     except LedgerNotFound:
         return
-    raise InvalidInput(
-        f"there is a ledger already: {where}", hint="`wallet` shows what is in it; `wallet ledger set` changes settings"
-    )
+    raise there_already(where)
 
 
 def _now(settings: object, setting: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from wallet_cli.errors import InvalidInput
+
 
 class Purpose(Enum):
     READ = "read"
@@ -18,6 +20,21 @@ class Purpose(Enum):
     MAKE = "make"
     """As WRITE, and a missing ledger is created."""
 
+    NEW = "new"
+    """A ledger is created; one that is there is refused, also where it was made just now."""
+
+    @property
+    def makes(self) -> bool:
+        """Whether a missing ledger is created."""
+        return self in (Purpose.MAKE, Purpose.NEW)
+
 
 HOW_TO_MAKE = "`wallet config get db` says which is meant; `wallet register PHONE` makes a new ledger"
 """What to do where there is no ledger."""
+
+
+def there_already(where: str) -> InvalidInput:
+    """The error where a new ledger was to be made."""
+    return InvalidInput(
+        f"there is a ledger already: {where}", hint="`wallet` shows what is in it; `wallet ledger set` changes settings"
+    )

@@ -251,7 +251,7 @@ def open_ledger(
     limits the wait for the database's own locks (default: the limit for a turn): in a file, those of programs that
     write without taking turns; in PostgreSQL, all. `rehearsal` is what is to be done: it is tried on a temporary ledger
     before one is made, so a refusal makes none. If it says that nothing would be in the ledger, none is made either,
-    and a temporary one is opened. Raises LedgerNotFound if there is none, unless the `purpose` is MAKE; StorageError,
+    and a temporary one is opened. Raises LedgerNotFound if there is none, unless the `purpose` makes one; StorageError,
     Busy or InvalidInput; and, unless `arriving`, LedgerMoved for one that is not complete yet (operations/move.py):
     missing rows would give wrong answers.
     """
@@ -268,7 +268,7 @@ def open_ledger(
             open_ledger(settings, lambda _: None, busy_timeout_s, purpose=Purpose.TRY) as temporary,
         ):
             purpose = Purpose.MAKE if rehearsal(temporary) else Purpose.TRY
-    if settings.db_is_default and purpose is Purpose.MAKE:
+    if settings.db_is_default and purpose.makes:
         try:
             make_folder(path.parent)
         except OSError as error:

@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from wallet_cli.domain.model import LedgerFacts
-from wallet_cli.domain.purpose import HOW_TO_MAKE, Purpose
+from wallet_cli.domain.purpose import HOW_TO_MAKE, Purpose, there_already
 from wallet_cli.errors import InvalidInput, LedgerNotFound, StorageError, hint_of, shown
 from wallet_cli.paths import typed_path
 from wallet_cli.storage import sql
@@ -72,25 +72,29 @@ def open_store(
     last_commit: LastCommit | None = None,
     actor: str | None = None,
 ) -> SqliteStore:
-    """Open the ledger at `path`: for MAKE, create it if there is none; for WRITE and MAKE, migrate an older one.
+    """Open the ledger at `path`: for MAKE and NEW, create it; for WRITE and MAKE, migrate an older one.
 
     It takes `turn` to create or migrate, and tells `notify` about it in one line. `busy_timeout_s` limits the wait for
     programs that write to the file without taking turns; `last_commit` is the note beside it, and `actor` who does
-    this. Raises LedgerNotFound if there is none and none is created, and StorageError for a path that is not, and
-    cannot become, a ledger of this version.
+    this. Raises LedgerNotFound if there is none and none is created, InvalidInput if there is one and it was to be NEW,
+    and StorageError for a path that is not, and cannot become, a ledger of this version.
     """
     check_library()
+    made = False
     if not is_there(path, purpose):
         _check_not_lost(path, purpose, last_commit)
         if purpose is Purpose.TRY:
             return temporary(path, facts=first(), actor=actor)
-        if purpose is not Purpose.MAKE:
+        if not purpose.makes:
             raise LedgerNotFound(f"there is no ledger at {path}", hint=HOW_TO_MAKE)
         facts = first()  # which may be refused: nothing is made then
         with turn("making the ledger"):
             if not is_there(path, purpose):
                 _make(path, facts, actor)
+                made = True
                 notify(f"created a new ledger: {path}")
+    if purpose is Purpose.NEW and not made:
+        raise there_already(str(path))
     if purpose is Purpose.READ:
         return open_to_read(path, busy_timeout_s, notify, last_commit)
     if purpose is Purpose.TRY:
@@ -135,7 +139,7 @@ def is_there(path: Path, purpose: Purpose) -> bool:
     try:
         found = path.stat()
     except FileNotFoundError:
-        if purpose is not Purpose.MAKE or path.parent.is_dir():
+        if not purpose.makes or path.parent.is_dir():
             return False
         raise StorageError(f"there is no folder {path.parent}", hint="create it, or check --db") from None
     except OSError as error:
@@ -151,10 +155,10 @@ def is_there(path: Path, purpose: Purpose) -> bool:
 
 
 def _check_not_lost(path: Path, purpose: Purpose, last_commit: LastCommit | None) -> None:
-    """Raises LedgerNotFound (StorageError for MAKE) if the lock file has a note of a ledger that is gone."""
+    """Raises LedgerNotFound (StorageError to make one) if the lock file has a note of a ledger that is gone."""
     if last_commit is None:
         return
-    kind = StorageError if purpose is Purpose.MAKE else LedgerNotFound
+    kind = StorageError if purpose.makes else LedgerNotFound
     raise kind(
         f"the ledger that was here is gone: {path}",
         hint=f"put {path.name} back, or a backup in its place: wallet restore FILE; to start a new ledger, move"

@@ -33,7 +33,7 @@ from wallet_cli.domain.model import (
     Transaction,
     Wallet,
 )
-from wallet_cli.domain.purpose import HOW_TO_MAKE, Purpose
+from wallet_cli.domain.purpose import HOW_TO_MAKE, Purpose, there_already
 from wallet_cli.errors import (
     Busy,
     Collision,
@@ -404,12 +404,13 @@ class PostgresStore(BulkCopy):
         """Make sure of a ledger of this program's schema: create or migrate it if the purpose allows that.
 
         Returns whether there is one then: none is made to TRY, or where `is_kept` says that nothing would be in it.
+        Raises InvalidInput if there is one, and it was to be NEW.
         """
         version = self.version()
         if not version:
             if purpose is Purpose.TRY or (purpose is Purpose.MAKE and is_kept is not None and not is_kept()):
                 return False
-            if purpose is not Purpose.MAKE:
+            if not purpose.makes:
                 with self._translating():
                     taken = self.connection.execute(TAKEN, (list(sql.TABLES),)).fetchone()
                 hint = f"{OTHERS_TABLES}: {SEPARATE_DATABASE}" if taken else HOW_TO_MAKE
@@ -421,6 +422,9 @@ class PostgresStore(BulkCopy):
                     hint=OWNER_MIGRATES,
                 )
             self.forbid_writes()
+        elif purpose is Purpose.NEW:
+            if version or self.migrate(notify, first, actor):
+                raise there_already(self.name)
         elif version < sql.SCHEMA_VERSION:
             try:
                 self.migrate(notify, first, actor)
@@ -430,10 +434,11 @@ class PostgresStore(BulkCopy):
                 raise
         return True
 
-    def migrate(self, notify: Notify, first: First = LedgerFacts, actor: str | None = None) -> None:
+    def migrate(self, notify: Notify, first: First = LedgerFacts, actor: str | None = None) -> int:
         """Create the tables, or migrate older ones, in one transaction. Only one server does this at a time.
 
-        `first` returns the settings of a new ledger; `actor` is who does this.
+        Returns the version that was there, 0 if none was. `first` returns the settings of a new ledger; `actor` is who
+        does this.
         """
         import sqlalchemy
 
@@ -486,6 +491,7 @@ class PostgresStore(BulkCopy):
             notify(
                 f"migrated the ledger from schema {before} to {sql.SCHEMA_VERSION}: {self.name}{words_of_zone(facts)}"
             )
+        return before
 
     def _version_within(self, connection: psycopg.Connection[tuple[Any, ...]]) -> int:
         # Read from a table: a session refreshes its cache of names only when it locks one.
