@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -17,7 +19,7 @@ from support.cli import Outcome
 from support.terminal import shown
 
 from wallet_cli.cli import by_hand
-from wallet_cli.errors import Interrupted
+from wallet_cli.errors import Interrupted, InvalidInput
 
 Wallet = Callable[[str], Outcome]
 
@@ -194,6 +196,8 @@ def test_a_number_of_somebody_is_not_taken_for_an_amount(shop: Wallet) -> None:
     for number in ("9886977542", "+919886977542"):
         asked, code = at_terminal(f"credit {number}", "y\n")
         assert (code, "is not an amount, but the number of user 2" in asked) == (2, True), asked
+    asked, code = shown(["credit", "98869 77542"], "y\n", {**os.environ, "NO_COLOR": "1"})
+    assert (code, "hint: wallet credit '98869 77542' AMOUNT" in asked) == (2, True), asked
     assert balance(shop, "1/savings") == "0.00"
 
 
@@ -323,6 +327,36 @@ def test_ctrl_c_at_a_question_says_that_nothing_was_done(monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "stdin", Terminal())
     with pytest.raises(Interrupted, match="interrupted, so nothing was done"):
         by_hand.be_sure("Close it for good?")
+
+
+@pytest.mark.parametrize("answer", ["\xff\n", "y\xe9\n"])
+def test_an_answer_that_is_no_text_is_none(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(answer.encode("latin-1")), "utf-8"))
+    with pytest.raises(InvalidInput, match="so nothing was done"):
+        by_hand.be_sure("Close it for good?")
+
+
+@pytest.mark.parametrize("editor", ["it's", " ", "''"])
+def test_an_editor_that_cannot_be_read_is_told(editor: str, wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDITOR", editor)
+    told = wallet("config edit --json")
+    assert (told.code, told.error["code"], told.error["hint"]) == (2, "invalid_input", "export EDITOR=nano")
+
+
+HINTED = re.compile(r"wallet (?:users|history|find|credit)(?: (?:'(?:[^']|'\"'\"')*'|[^' ;)]+))*")
+
+
+@pytest.mark.parametrize("text", ["it's", "O'Neil", "tea & cake", "x" * 70, "$HOME", "a\x1bb"])
+@pytest.mark.parametrize("line", [["find", "--limit", "1"], ["credit", "5"]])
+def test_a_command_in_a_hint_can_be_typed_as_it_is(line: list[str], text: str, shop: Wallet) -> None:
+    """In a shell it is about the same text; one that cannot be shown is left to whoever types it."""
+    for wallet_id in ("1", "2"):
+        assert cli.run(["credit", wallet_id, "1", "--note", text]).code == 0
+    command, *rest = line
+    said = cli.run([command, text, *rest]).err
+    found = [shlex.split(each) for each in HINTED.findall(said)]
+    assert [each for each in found if (text if text.isprintable() else each[-1]) not in each] == [], said
+    assert found or command == "credit", said
 
 
 def test_a_backup_replaces_the_ledger_on_a_terminal_only_where_somebody_agrees(shop: Wallet, tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ def ask(question: str) -> str:
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         raise Interrupted("interrupted, so nothing was done") from None
+    except UnicodeDecodeError:
+        raise InvalidInput("the answer is not text that can be read, so nothing was done") from None
     if not line:
         sys.stderr.write("\n")
         raise InvalidInput("nothing was answered, so nothing was done")
@@ -148,7 +150,7 @@ class Hand:
             return
         raise InvalidInput(
             f"{shown(text)} is not an amount, but the number of {_described(user)}",
-            hint=f"{self._command} {text} AMOUNT",
+            hint=f"{self._command} {typed(text, 'WALLET')} AMOUNT",
         )
 
     def new_wallet(self, text: str) -> WalletName:
@@ -323,7 +325,8 @@ class Hand:
         if not can_ask(self._flags):
             raise InvalidInput(
                 error.message,
-                hint=f"give the number or the id: wallet find {shown(name)}; a name is taken only on a terminal",
+                hint=f"give the number or the id: wallet find {typed(name, 'NAME')};"
+                " a name is taken only on a terminal",
             )
         return self._named(name, error)
 
@@ -344,6 +347,13 @@ def who_is_meant(users: Sequence[Answer]) -> str | None:
     """A question that names users; None where there are none."""
     told = " or ".join(f"{_name_of(user)} ({format_user(user['id'])})" for user in users)
     return f"did you mean {told}?" if told else None
+
+
+def typed(text: str, else_: str) -> str:
+    """A text as it is typed in a shell; `else_` in the place of one that cannot be shown as it is."""
+    import shlex
+
+    return shlex.quote(text) if text.isprintable() else else_
 
 
 def _unit_of(wallet: Answer) -> Currency:

@@ -277,8 +277,12 @@ def _run_editor(draft: Path) -> None:
     named = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     if not named and not sys.stdin.isatty():
         raise InvalidInput("an editor needs a terminal", hint="wallet config set NAME VALUE")
-    words = shlex.split(named) if named else [next(filter(shutil.which, EDITORS), "")]
-    if not words[0]:
+    try:
+        words = shlex.split(named) if named else [next(filter(shutil.which, EDITORS), "")]
+    except ValueError:
+        told = f"the editor's quotation marks are not closed: {shown(named or '')}"
+        raise InvalidInput(told, hint="export EDITOR=nano") from None
+    if not words or not words[0]:
         raise InvalidInput("no editor is set", hint="export EDITOR=nano")
     try:
         code = subprocess.run([*words, str(draft)], check=False).returncode  # noqa: S603  (the user's own)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from wallet_cli.api import LedgerApi
-from wallet_cli.cli.by_hand import who_is_meant
+from wallet_cli.cli.by_hand import typed, who_is_meant
 from wallet_cli.cli.lists import LimitOption
 from wallet_cli.cli.named_ledger import on_it
 from wallet_cli.cli.output import Listing, Output, Pages, Style, notice
@@ -76,7 +76,7 @@ def _cut(text: str, answer: Mapping[str, Any], flags: Mapping[str, str]) -> str 
     """What was left out, if anything was."""
     more = []
     if answer["more_users"]:
-        more.append(f"users ({on_it('wallet users', flags)} --text {shown(text)})")
+        more.append(f"users ({on_it('wallet users', flags)} --text {typed(text, 'TEXT')})")
     if answer["next_cursor"] is not None:
-        more.append(f"transactions ({on_it('wallet history', flags)} --text {shown(text)})")
+        more.append(f"transactions ({on_it('wallet history', flags)} --text {typed(text, 'TEXT')})")
     return f"there are more {' and '.join(more)}" if more else None
