@@ -356,6 +356,16 @@ def test_a_receipt_needs_no_seal_made_before(shop: Run, checker: Any, tmp_path: 
     assert checker("r.json", shop("seal --public -q").out.strip()).returncode == 0
 
 
+@pytest.mark.on_file("a row is changed in the file; what is looked up first is the same")
+@pytest.mark.parametrize(("id_", "code"), [("nonsense", 2), ("99-1", 3), ("1-99", 3), ("1-1", 7)])
+def test_nothing_is_sealed_for_a_receipt_of_nothing(id_: str, code: int, shop: Run) -> None:
+    """To seal is to verify all of it: this one is damaged, which only that can find."""
+    with apsw.Connection(os.environ["WALLET_DB"]) as connection:
+        connection.execute("UPDATE transactions SET note = 'x' WHERE wallet_id = 1 AND seq = 2")
+    connection.close()
+    assert shop(f"receipt {id_}").code == code
+
+
 def changed(receipt: Any, place: tuple[str | int, ...], value: Any) -> Any:
     copy = json.loads(json.dumps(receipt))
     thing = copy

@@ -67,11 +67,13 @@ def receipt(
         wallet receipt 1-2 > receipt.json
         wallet receipt 1-2 --seal november.seal > receipt.json
     """
-    from wallet_cli.operations import seals
+    from wallet_cli.operations import seals, transactions
 
+    name = parse_transaction_id(id_)
     with ledger_here(flags, to_seal=sealed_in is None) as ledger:
+        transactions.show(ledger, name)  # before all is sealed for it
         sealed: Sealed = seals.seal(ledger) if sealed_in is None else seals.read(sealed_in)
-        answer = seals.receipt(ledger, parse_transaction_id(id_), sealed)
+        answer = seals.receipt(ledger, name, sealed)
     return Document([json_text(answer) + "\n"])
 
 
