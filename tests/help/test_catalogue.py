@@ -106,6 +106,9 @@ def test_what_the_tree_says_is_told() -> None:
     assert "ledger_not_found" not in BY_NAME["register"]["errors"]
     (db,) = (option for option in ALL["options"] if option["names"] == ["--db"])
     assert db["env"] == ["WALLET_DB"]
+    for name, variables in {"create": ["MINIMUM_BALANCE", "WALLET_MINIMUM_BALANCE"], "limits": []}.items():
+        (minimum,) = (option for option in BY_NAME[name]["options"] if option["names"] == ["--minimum-balance"])
+        assert sorted(minimum["env"]) == variables, name
     (output,) = (option for option in add["options"] if "-o" in option["names"])
     assert output["choices"] == ["table", "json", "jsonl", "csv"]
     (balance,) = (field for field in add["answer"]["fields"] if field["name"] == "balance")

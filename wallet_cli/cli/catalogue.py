@@ -153,7 +153,8 @@ def _parameter(param: Any) -> dict[str, Any]:
     """An argument or an option. What it has to be is in `type` and `choices`."""
     is_option = param.param_type_name == "option"
     is_flag = is_option and bool(param.is_flag)
-    setting = settings.BY_NAME.get(param.name) if is_option else None
+    shows_it = isinstance(param.show_default, str) or param.show_default is False  # a setting: else a value as it is
+    setting = settings.BY_NAME.get(param.name) if is_option and shows_it else None
     return {
         "names": [*param.opts, *param.secondary_opts] if is_option else [help_text.value_name(param)],
         "value": None if is_flag else help_text.value_name(param),
