@@ -108,16 +108,19 @@ def _of_extra(message: str, context: Any) -> str:
     """What a value may be meant for that a command has no place for."""
     word = re.sub(r"^.*? extra arguments?(?:\(s\))? \((.*)\)\.?$", r"\1", " ".join(message.split()))
     first = word.partition(" ")[0]
-    path, options = context.command_path, {name for each in context.command.params for name in each.opts}
+    command, options = (
+        context.command_path.partition(" ")[2],
+        {name for each in context.command.params for name in each.opts},
+    )
     if first.partition("=")[0] in options:  # behind a --
         return f"put {shlex.quote(word)} before --"
-    if path.endswith("create"):
+    if command in ("create", "wallet create"):
         return "write the type after a slash: 9886977544/savings"
-    if path.endswith("users"):
+    if command == "users":
         return f"to look for somebody: wallet find {shlex.quote(word)}"
-    if path.endswith("move"):
+    if command == "move":
         return f"to say where to: wallet move --to {shlex.quote(word)}"
-    if path.endswith("export"):
+    if command == "export":
         return "to write a file: wallet export > FILE"
     if "--from" in options and (first[:1].isdigit() or first in ("today", "yesterday", "now")):
         return f"a period has options: --from {first}"
