@@ -272,6 +272,13 @@ def test_a_server_is_asked(server: Server, engine: Engine, monkeypatch: pytest.M
     assert "completing" in words("key", "revoke", "")
     assert words("create", "2", "--currency", "") == ["EUR", "INR"]
     assert words("hold", "void", "") == []
+    # By digits, as here: of the ledger's region, which this machine need not have.
+    assert words("balance", "98") == ["9886977544", "9886977544/savings"]
+    assert words("balance", "9886977544/s") == ["9886977544/savings"]
+    assert words("token", "20") == []
+    monkeypatch.setenv("WALLET_PHONE_REGION", "GB")
+    assert words("token", "20") == ["2079460018"]
+    assert words("balance", "98") == []
 
 
 @pytest.mark.on_file("a server on a file")

@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 
 from wallet_cli.domain.host import host_of, is_loopback
 from wallet_cli.operations.glimpse import Look, Owned, Owner
-from wallet_cli.settings import Settings
+from wallet_cli.settings import BY_NAME, Settings
 
 LONGEST_S = 0.7
 MAX_BYTES = 2 * 1024 * 1024
 PAGE = 1000
+DEFAULT_REGION = BY_NAME["phone_region"].default
 
 
 class RemoteLook(Look):
@@ -62,10 +63,24 @@ class RemoteLook(Look):
         return [Owner(each["id"], each["phone_e164"], each["phone_e164"], each["name"]) for each in found]
 
     def users(self, begins: str) -> list[Owner]:
-        return self._owners
+        """Those whose number in the ledger's region begins with these digits have it as the one that is typed."""
+        if not begins.isdecimal():
+            return self._owners
+        import phonenumbers
+
+        region = self._settings.given("phone_region") or self._get("/ledger")["phone_region"] or DEFAULT_REGION
+        code = f"+{phonenumbers.country_code_for_region(region)}"
+
+        def typed(owner: Owner) -> Owner:
+            begins_so = owner.e164.startswith(code + begins)
+            digits = owner.e164.removeprefix(code)
+            is_it = begins_so and phonenumbers.parse(digits, region) == phonenumbers.parse(owner.e164)
+            return owner._replace(phone=digits) if is_it else owner
+
+        return [*map(typed, self._owners)]
 
     def wallets(self, begins: str) -> list[Owned]:
-        owners = {owner.id: owner for owner in self._owners}
+        owners = {owner.id: owner for owner in self.users(begins.partition("/")[0])}
         found = self._get(f"/wallets?limit={PAGE}")["wallets"]
         known = (each for each in found if each["user_id"] in owners)
         return [Owned(each["id"], owners[each["user_id"]], each["type"], each["currency"]) for each in known]
