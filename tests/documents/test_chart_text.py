@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Callable
 from datetime import date
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -9,6 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.cli import Outcome
+from support.server import PROGRAM
 from support.statements import INR, START_US, Step, statement_of
 
 from wallet_cli.cli.screen.chart_text import ASCII, BLOCKS, Marks, lines, marks_for
@@ -102,6 +106,23 @@ def test_a_chart_in_ascii_has_nothing_else() -> None:
     assert [marks_for(name) for name in ("utf-8", "cp437", "ascii", "latin-1", "no such", None)] == [
         *(BLOCKS, ASCII, ASCII, ASCII, ASCII, ASCII)
     ]
+
+
+@pytest.mark.on_file("what is printed is the same on every engine")
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8", "cp1252", "ascii"])
+def test_a_chart_is_in_the_encoding_in_which_tables_are(
+    encoding: str, wallet: Callable[[str], Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for line in ("register 9886977544", "create 1 --currency GBP", "credit 1 5"):
+        assert wallet(line).code == 0
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    monkeypatch.setenv("LC_ALL", "en_GB.UTF-8")
+    chart, table = (
+        subprocess.run([*PROGRAM, *line], capture_output=True, check=True, timeout=60).stdout.decode(encoding)
+        for line in (["chart", "1"], ["tx", "total", "1"])
+    )
+    sign = "GBP" if encoding == "ascii" else "£"
+    assert (sign in chart, sign in table, "Â" in chart) == (True, True, False), chart
 
 
 @QUIET

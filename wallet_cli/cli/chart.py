@@ -80,4 +80,4 @@ def chart(
         marks = chart_text.marks_for(sys.stdout.encoding)
         money = Money(sys.stdout.encoding)
         drawn = chart_text.lines(opened, survey.curve, flows, unit, width, marks, money)
-        return Document([line + "\n" for line in drawn])
+        return Document([line + "\n" for line in drawn], for_people=True)

@@ -89,10 +89,13 @@ class Listing(NamedTuple):
 
 
 class Document(NamedTuple):
-    """A file with its own format, in parts: text or bytes. `interrupted` makes the error for Ctrl-C."""
+    """A file with its own format, in parts: text or bytes. `interrupted` makes the error for Ctrl-C; `for_people` is no
+    file, but text in the encoding of stdout.
+    """
 
     parts: Iterable[str] | Iterable[bytes]
     interrupted: Callable[[], WalletError] | None = None
+    for_people: bool = False
 
 
 class Pages(NamedTuple):
@@ -187,7 +190,7 @@ def _document(answer: Document) -> None:
     for part in answer.parts:
         if isinstance(part, bytes):
             sys.stdout.buffer.write(part)
-        elif sys.stdout.isatty():
+        elif answer.for_people or sys.stdout.isatty():
             sys.stdout.write("\n".join(map(harmless, part.split("\n"))))
         else:
             # As it is, whatever the encoding and the line ends of the terminal: it is read by programs.
