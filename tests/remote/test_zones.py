@@ -158,9 +158,7 @@ def moments(listed: Outcome) -> list[Any]:
 BODY = {"amount": "5", "is_credit": True, "at": "2024-05-03 11:00"}
 
 
-@pytest.mark.parametrize(
-    ("query", "at"), [("", "11:00"), ("times=", "11:00"), ("times=utc", "11:00"), ("times=ledger", "05:30")]
-)
+@pytest.mark.parametrize(("query", "at"), [("", "11:00"), ("times=utc", "11:00"), ("times=ledger", "05:30")])
 def test_over_http_a_time_is_in_utc_if_nothing_else_is_said(place: Place, case: Case, query: str, at: str) -> None:
     body = BODY | {"user_id": case.user, "wallet_id": case.wallet}
     answer = place.api.post(f"/transactions/create?{query}", json=body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
@@ -71,12 +72,17 @@ def end_reads(ledger: Ledger) -> None:
     engines.execute(ledger.chosen.db, f"SELECT pg_terminate_backend({session}, 5000)")
 
 
+@pytest.mark.filterwarnings("ignore:.*deleted while still open")  # psycopg cannot close a cursor of a lost session
 @pytest.mark.parametrize("wallet", [1, 2])
 def test_a_read_that_fails_is_no_damage(address: Address, wallet: int) -> None:
-    with opened() as ledger, pytest.raises(StorageError) as told:
-        verification.verify(ledger, along=_While(wallet, lambda: end_reads(ledger)))
-    assert not isinstance(told.value, Damaged)
-    assert "transaction" not in told.value.message
+    try:
+        with opened() as ledger:
+            verification.verify(ledger, along=_While(wallet, lambda: end_reads(ledger)))
+    except StorageError as error:
+        told = error.with_traceback(None)
+    assert not isinstance(told, Damaged)
+    assert "transaction" not in told.message
+    gc.collect()
     assert mark() is None
     assert run("tx add 1 5 --credit").code == 0
 

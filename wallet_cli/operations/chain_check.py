@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from hashlib import sha256
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -113,20 +113,20 @@ class _Walk:
         self.wrong: list[Wrong] = []
 
     def run(self, first: int, last: int) -> None:
-        rows = self._store.chains(first, last)
-        row = next(rows, None)
-        for wallet, witness in self._store.witnessed(first, last):
-            row = self._stray(row, rows, wallet.id)
-            self.wallet, self._seq = wallet, 0
-            row, wrong = self._one(wallet, witness, row, rows)
-            self.wallets += 1
-            if wrong is not None:
-                self.wrong.append(wrong)
-                while row is not None and row[0] == wallet.id:
-                    row = next(rows, None)
-            if len(self.wrong) >= MAX_WRONG:
-                return
-        self._stray(row, rows, last + 1)
+        with closing(self._store.chains(first, last)) as rows, closing(self._store.witnessed(first, last)) as wallets:
+            row = next(rows, None)
+            for wallet, witness in wallets:
+                row = self._stray(row, rows, wallet.id)
+                self.wallet, self._seq = wallet, 0
+                row, wrong = self._one(wallet, witness, row, rows)
+                self.wallets += 1
+                if wrong is not None:
+                    self.wrong.append(wrong)
+                    while row is not None and row[0] == wallet.id:
+                        row = next(rows, None)
+                if len(self.wrong) >= MAX_WRONG:
+                    return
+            self._stray(row, rows, last + 1)
 
     def _stray(self, row: Sequence[Any] | None, rows: Iterator[Sequence[Any]], until: int) -> Sequence[Any] | None:
         """Note the first row before the next wallet, which belongs to none. Returns the first row of that wallet."""

@@ -15,7 +15,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Any, Literal, TypeVar
@@ -820,7 +820,7 @@ class PostgresStore(BulkCopy):
         row = self._read(statement, values).fetchone()
         return None if row is None else make(row)
 
-    def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Iterator[T]:
+    def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Generator[T, None, None]:
         if self._in_snapshot and sql.reads_much(statement, values):
             with self._translating(), self.connection.cursor(name=_cursor_name()) as walk:
                 walk.itersize = 2000

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, TypeVar
 
@@ -87,7 +87,7 @@ class Queries(ABC):
         """The first row of a statement, converted by `make`; None if there is none."""
 
     @abstractmethod
-    def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Iterator[T]:
+    def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Generator[T, None, None]:
         """The rows of a statement, each converted by `make`, as they arrive."""
 
     def facts(self) -> LedgerFacts:
@@ -409,11 +409,11 @@ class Queries(ABC):
         values = {"first": first_wallet, "last": last_wallet}
         return self._each(sql.NAMED_WALLETS, values, lambda row: (sql.to_wallet(row[:-1]), row[-1]))
 
-    def chains(self, first_wallet: int, last_wallet: int) -> Iterator[Sequence[Any]]:
+    def chains(self, first_wallet: int, last_wallet: int) -> Generator[Sequence[Any], None, None]:
         """The transactions of a range of wallets, by wallet and seq, as rows of sql.CHAINS."""
         return self._each(sql.CHAINS, {"first": first_wallet, "last": last_wallet}, as_it_is)
 
-    def witnessed(self, first_wallet: int, last_wallet: int) -> Iterator[tuple[Wallet, Witness | None]]:
+    def witnessed(self, first_wallet: int, last_wallet: int) -> Generator[tuple[Wallet, Witness | None], None, None]:
         """A range of wallets in the order of their ids, each with its witness, if it has one."""
         return self._each(sql.WITNESSED, {"first": first_wallet, "last": last_wallet}, sql.to_witnessed)
 

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from itertools import chain, islice
 from pathlib import Path
@@ -37,7 +37,7 @@ from wallet_cli.errors import (
 from wallet_cli.storage import sql
 from wallet_cli.storage.bulk_copy import BulkCopy
 from wallet_cli.storage.folders import sync
-from wallet_cli.storage.in_place import Identity, InPlace, beside, identity_of
+from wallet_cli.storage.in_place import Identity, InPlace, beside, has_something, identity_of
 from wallet_cli.storage.last_commit import LastCommit, check_log
 from wallet_cli.storage.move_state import MAX_CHANGES, Itself, check_writable
 from wallet_cli.storage.queries import Values, as_it_is
@@ -307,7 +307,7 @@ class SqliteStore(BulkCopy):
             "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
         )[0]
         if application_id != APPLICATION_ID:
-            found = "a database, but not a wallet ledger" if self.connection.pragma("page_count") else "an empty file"
+            found = "a database, but not a wallet ledger" if has_something(self.path) else "an empty file"
             raise StorageError(f"this is {found}: {self.path}", hint="check --db")
         if version > sql.SCHEMA_VERSION:
             raise StorageError(
@@ -562,7 +562,7 @@ class SqliteStore(BulkCopy):
             row = self.connection.execute(statement, values).fetchone()
         return None if row is None else make(row)
 
-    def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Iterator[T]:
+    def _each(self, statement: str, values: Values, make: Callable[[Sequence[Any]], T]) -> Generator[T, None, None]:
         with self._reading(statement, values):
             rows = self.connection.execute(statement, values)
             yield from rows if make is as_it_is else map(make, rows)
