@@ -32,8 +32,8 @@ from wallet_cli.operations.context import Ledger, open_ledger
 
 OPERATIONS = {"file": size(4_000, 200_000), "postgres": size(2_500, 200_000)}
 """A day's, by engine."""
-OPERATIONS_TO_A_FAULT = 1_000
-"""Enough for each deliberate fault to do its harm: most do it in 300, all in nearly every run of 700."""
+OPERATIONS_TO_A_FAULT = 2_000
+"""Enough for each deliberate fault to do its harm: most do it in 300, all in nearly every run of 1,000."""
 LONGEST_S = 1800
 """On a machine that does much else; alone on two cores, a day's business takes a minute."""
 

@@ -186,7 +186,8 @@ def test_of_two_wrong_arguments_of_a_tool_one_is_told(place: Place, tool: str, a
     here = {"WALLET_DB": str(place.copy), "JWT_SECRET_KEY": SECRET}
 
     def refused(names: Collection[str]) -> Any:
-        told, failed = mcp._answer({}, {each.name: each for each in TOOLS}, tool, right | {n: wrong[n] for n in names})
+        answers = mcp._Answers({}, {each.name: each for each in TOOLS}, write=True)
+        told, failed = answers.to(tool, right | {n: wrong[n] for n in names})
         assert failed, told
         return told
 

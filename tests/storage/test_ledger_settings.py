@@ -276,7 +276,7 @@ def test_a_change_is_a_write_like_any_other(tmp_path: Path) -> None:
 
 
 def test_a_move_that_is_called_off_leaves_another_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two ledgers never have one id: what was on its way there is not there."""
+    """Two ledgers never have one id: one that is on its way gets it when it takes writes."""
     old, new = tmp_path / "old.db", tmp_path / "new.db"
     shutil.copyfile(engines.empty_file(), old)
     assert cli.run(["--db", str(old), "register", "9886977544"]).code == 0
@@ -287,7 +287,7 @@ def test_a_move_that_is_called_off_leaves_another_ledger(tmp_path: Path, monkeyp
     with monkeypatch.context() as broken:
         broken.setattr(move, "_prove", fails)
         assert cli.run(["--db", str(old), "move", "--to", str(new)]).code == StorageError.exit_code
-    assert facts_in(new, 0.0).uuid == facts_in(old, 0.0).uuid
+    assert facts_in(new, 0.0).uuid not in (None, facts_in(old, 0.0).uuid)
     assert cli.run(["--db", str(old), "move", "--cancel"]).code == 0
     assert facts_in(new, 0.0).uuid not in (None, facts_in(old, 0.0).uuid)
 

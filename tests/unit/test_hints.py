@@ -24,7 +24,7 @@ ELSEWHERE = [
     path for path in sorted(PACKAGE.rglob("*.py")) if path.relative_to(PACKAGE).parts[0] not in ("cli", "remote")
 ]
 COMMAND = re.compile(r"wallet (register|create|list|limits|tx|hold|key|verify|ledger|move|import) |--[a-z]|WALLET_")
-ON_THE_MACHINE = ("--reset-time", "WALLET_CLOCK_SKEW")
+ON_THE_MACHINE = ("--reset-time", "WALLET_CLOCK_SKEW", "`wallet` shows what is in it")
 """What only whoever is at the server's machine can do."""
 
 

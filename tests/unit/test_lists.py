@@ -144,7 +144,7 @@ def test_what_shows_the_rest_is_added_to_any_line_whose_list_was_cut(full: Walle
 def test_what_is_found_is_whole_for_programs(full: Wallet) -> None:
     shown = full("find 98869")
     assert shown.err == (
-        "there are more users (wallet users --text '98869') and transactions (wallet history --text '98869')\n"
+        "there are more users (wallet users --text 98869) and transactions (wallet history --text 98869)\n"
     )
     assert full("find 98869 --json").json["more_users"] is True
     for form, head in (("-q", 0), ("-o jsonl", 0), ("-o csv", 1)):
