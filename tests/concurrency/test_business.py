@@ -210,7 +210,10 @@ def commits_a_turn_in_two() -> None:
     [
         ("transfers_write_one_leg", "all wallets have"),
         ("captures_do_not_end_a_hold", "was ended 2 times"),
-        ("lapsed_holds_are_captured", "and was captured at"),
+        pytest.param(
+            *("lapsed_holds_are_captured", "and was captured at"),
+            marks=pytest.mark.on_file("on PostgreSQL a capture may be dated after it was decided"),
+        ),
         ("floors_are_not_asked", "broke the floor"),
         ("loads_before_its_turn", "the answers add up to"),
         pytest.param(

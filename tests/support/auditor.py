@@ -29,10 +29,6 @@ SELECT wallet_id, sum(amount - captured), sum(CASE WHEN expires_at_us > ? THEN a
 FROM holds WHERE status = 'open' GROUP BY wallet_id
 """
 
-LATE_US = 300_000_000
-"""How long after its decision a capture may be dated on PostgreSQL (83 ms of a clock that runs fast): it has the time
-of its wallet, which others may have set while it waited for the row. On a file it waits before it is decided."""
-
 
 class Row(NamedTuple):
     seq: int
@@ -69,14 +65,16 @@ class Auditor:
         self._half_pairs: dict[tuple[Place, Place], int] = {}
         self._above_floor_at: dict[int, int] = {}
         """The seq at which a wallet was last seen with no less than its floor free."""
-        self._late_us = 0
+        self._waits_first = True
+        """Whether a turn waits before it is decided, as on a file. On PostgreSQL it waits for rows, and a capture may have
+        the time that its wallet got meanwhile."""
         self._forced_at: dict[int, int] = {}
         """The seq of the last debit of a wallet that an operator forced."""
 
     def look(self, ledger: Ledger) -> list[str]:
         """Read all wallets in one snapshot, and what is new in each; returns `found`."""
         now_us = ledger.now_us()
-        self._late_us = 0 if ledger.store.is_local else LATE_US
+        self._waits_first = ledger.store.is_local
         with ledger.store.snapshot():
             accounts = list(ledger.store.accounts_after(0, -1, now_us))
             captured: set[Place] = set()
@@ -215,7 +213,7 @@ class Auditor:
             return f"says that {hold.captured} is captured, and {captured} is"
         if captured > hold.amount:
             return f"keeps {hold.amount}, and {captured} is captured"
-        if captured_at_us is not None and captured_at_us >= hold.expires_at_us + self._late_us:
+        if captured_at_us is not None and captured_at_us >= hold.expires_at_us and self._waits_first:
             return f"expired at {hold.expires_at_us} and was captured at {captured_at_us}"
         ends_at_us = {OPEN: None, CAPTURED: captured_at_us, VOIDED: hold.ended_at_us, EXPIRED: hold.expires_at_us}
         if hold.ended_at_us != ends_at_us[hold.status]:
