@@ -66,8 +66,8 @@ class Auditor:
         self._above_floor_at: dict[int, int] = {}
         """The seq at which a wallet was last seen with no less than its floor free."""
         self._waits_first = True
-        """Whether a turn waits before it is decided, as on a file. On PostgreSQL it waits for rows, and a capture may have
-        the time that its wallet got meanwhile."""
+        """Whether a turn waits before it is decided, as on a file. On PostgreSQL it waits for rows, and a capture may
+        have the time that its wallet got meanwhile."""
         self._forced_at: dict[int, int] = {}
         """The seq of the last debit of a wallet that an operator forced."""
 
@@ -218,8 +218,9 @@ class Auditor:
         ends_at_us = {OPEN: None, CAPTURED: captured_at_us, VOIDED: hold.ended_at_us, EXPIRED: hold.expires_at_us}
         if hold.ended_at_us != ends_at_us[hold.status]:
             return f"ended at {hold.ended_at_us}, not at {ends_at_us[hold.status]}"
-        if captured_at_us is not None and hold.ended_at_us is not None and captured_at_us > hold.ended_at_us:
-            return f"ended at {hold.ended_at_us} and was captured at {captured_at_us}"
+        ended_at_us = hold.ended_at_us if self._waits_first or hold.status != EXPIRED else None
+        if captured_at_us is not None and ended_at_us is not None and captured_at_us > ended_at_us:
+            return f"ended at {ended_at_us} and was captured at {captured_at_us}"
         return None
 
 
